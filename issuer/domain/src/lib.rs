@@ -1,0 +1,1 @@
+//! Permit, tier, clocks, life cycles and rules of decision: pure, without I/O.

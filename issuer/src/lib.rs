@@ -1,0 +1,1 @@
+//! The issuing office: applications, decisions, production of cards, and its HTTP API.

@@ -1,0 +1,1 @@
+//! All SQL of the issuer, for SQLite and PostgreSQL.

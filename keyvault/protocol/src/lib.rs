@@ -1,0 +1,1 @@
+//! Messages of the key vault, and a client over any byte stream.

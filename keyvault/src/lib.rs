@@ -1,0 +1,1 @@
+//! The sealed key vault: shares, sealed rows, typed derivation, personalisation sessions, and the keyvault program.

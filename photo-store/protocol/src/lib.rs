@@ -1,0 +1,1 @@
+//! Messages of the photo store, and a client over any byte stream.

@@ -1,0 +1,1 @@
+//! The photo store: judges, normalises, seals and releases permit photos.
