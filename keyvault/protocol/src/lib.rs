@@ -1,1 +1,36 @@
 //! Messages of the key vault, and a client over any byte stream.
+//!
+//! Frames are a `u32` length, big endian, and one CBOR item (RFC 8949). Every request is typed: no message carries
+//! bytes that the vault would sign, encrypt or run through a MAC as they come. Secrets travel sealed to a P-256 key
+//! that the receiving side made for the occasion ([`sealed`]). Left out: transport security between machines (the
+//! vault listens on a Unix socket), and the ceremonies of rotation and dual control, which come with the vault's
+//! own issue.
+
+mod bundle;
+mod card;
+mod client;
+mod error;
+pub mod frame;
+mod message;
+mod order;
+mod photo;
+pub mod sealed;
+mod signing;
+mod status;
+mod wire;
+
+pub use bundle::{BundleKind, BundleRequest, LotRequest, MAX_BUNDLE_REGIONS, MAX_LOT_CARDS};
+pub use card::{
+    CardContent, CardKey, CardResult, CardState, CardTask, Entitlement, KeyDomain, Script, SlotVersion,
+    TaskKind,
+};
+pub use client::Client;
+pub use error::{Error, Refusal, RefusalCode};
+pub use message::{
+    EnrolIssuer, Hello, MAX_ANSWERS, PROTOCOL_VERSION, Request, Response, SealRequest, ShareEnvelope, Welcome,
+};
+pub use order::{Order, OrderSession, SignedOrder};
+pub use photo::{DataKey, PhotoKeyContext, WrappedKey};
+pub use signing::{Anchors, CardBack};
+pub use status::{Attempt, Share, Status, UnsealProgress, VaultState};
+pub use wire::{CardSerial, PointBytes, Region, Role, SignatureBytes};

@@ -1,0 +1,112 @@
+//! What leaves the vault for terminals and for the card maker, sealed to their keys.
+
+use jiff::civil::Date;
+use minicbor::{Decode, Encode};
+
+use crate::{PointBytes, Region};
+
+/// Most regions in one bundle: a terminal tries all of them at each tap.
+pub const MAX_BUNDLE_REGIONS: usize = 64;
+/// Most cards in one lot.
+pub const MAX_LOT_CARDS: u32 = 50_000;
+
+/// Kinds of terminal, each with the roles and rights that it needs and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BundleKind {
+    /// A bus or metro gate: TRANSIT over door F.
+    #[n(0)]
+    Bus,
+    /// A clinic: CLINIC over door S.
+    #[n(1)]
+    Clinic,
+    /// A door: DOOR over door F.
+    #[n(2)]
+    Door,
+    /// The office's counter: all data groups and records, VERIFY and ISSUER, over door S.
+    #[n(3)]
+    Counter,
+    /// A social-insurance desk: `SOCIAL_INSURANCE` over door S.
+    #[n(4)]
+    SocialInsurance,
+    /// A small shop: `SMALL_PAYMENT` over door F.
+    #[n(5)]
+    Shop,
+}
+
+impl BundleKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::Bus,
+        Self::Clinic,
+        Self::Door,
+        Self::Counter,
+        Self::SocialInsurance,
+        Self::Shop,
+    ];
+
+    /// The name as scripts see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bus => "bus",
+            Self::Clinic => "clinic",
+            Self::Door => "door",
+            Self::Counter => "counter",
+            Self::SocialInsurance => "social-insurance",
+            Self::Shop => "shop",
+        }
+    }
+}
+
+/// Request for a terminal's bundle (card specification, chapter 08).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BundleRequest {
+    /// Kind of terminal.
+    #[n(0)]
+    pub kind: BundleKind,
+    /// Name of the terminal, 1 to 64 bytes of text; the bundle's sequence grows per name.
+    #[n(1)]
+    pub terminal: String,
+    /// The terminal's sealing key: the bundle opens only with it.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub sealing_key: PointBytes,
+    /// The terminal's authentication key: its leaf certificate is made for it. Not used for a terminal without door S.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub authentication_key: PointBytes,
+    /// Regions whose cards the operator serves, 1 to [`MAX_BUNDLE_REGIONS`].
+    #[n(4)]
+    pub regions: Vec<Region>,
+    /// The zones that the terminal stands in, one bit each; 0: zones are not checked.
+    #[n(5)]
+    pub zones: u64,
+    /// First day of the leaf certificate.
+    #[cbor(n(6), with = "crate::wire::date")]
+    pub from: Date,
+    /// Last day of use, included. With door S at most 7 days after `from`, else at most 366.
+    #[cbor(n(7), with = "crate::wire::date")]
+    pub to: Date,
+}
+
+/// Request for the transport keys of a lot of blanks. A lot file: card specification, chapter 08.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LotRequest {
+    /// Number of the issuer: the first 2 bytes of each serial.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub issuer: [u8; 2],
+    /// Number of the lot: the next 4 bytes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub lot: [u8; 4],
+    /// Number of the first card: the last 4 bytes of its serial.
+    #[n(2)]
+    pub first: u32,
+    /// Count of cards, at most [`MAX_LOT_CARDS`].
+    #[n(3)]
+    pub count: u32,
+    /// Name of the card maker, 1 to 64 bytes, for the journal.
+    #[n(4)]
+    pub maker: String,
+    /// The card maker's P-256 key.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub maker_key: PointBytes,
+}

@@ -1,0 +1,266 @@
+//! What the vault does to a card, what it needs for that, and what it reports.
+
+use jiff::civil::Date;
+use minicbor::{Decode, Encode};
+
+use crate::{CardSerial, PointBytes, Region, Role};
+
+/// The kinds of task that an order can allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum TaskKind {
+    /// Write a blank, up to FINALISE.
+    #[n(0)]
+    Personalise,
+    /// Make a personalised card active (hand-over).
+    #[n(1)]
+    Activate,
+    /// Block a card.
+    #[n(2)]
+    Block,
+    /// Read state and step number over door I, change nothing.
+    #[n(3)]
+    Inspect,
+    /// Make a blocked card active again.
+    #[n(4)]
+    Unblock,
+    /// End a card: every key and data group on it is erased.
+    #[n(5)]
+    Terminate,
+}
+
+/// A task for one card.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum CardTask {
+    /// Write a blank, up to FINALISE; the second call for the same (order, index) and serial finishes what is left.
+    #[n(0)]
+    Personalise(#[n(0)] Box<CardContent>),
+    /// Make the card active and set its date floor to `date`.
+    #[n(1)]
+    Activate {
+        /// Date of the hand-over.
+        #[cbor(n(0), with = "crate::wire::date")]
+        date: Date,
+    },
+    /// Block the card.
+    #[n(2)]
+    Block,
+    /// Read state and step number.
+    #[n(3)]
+    Inspect,
+    /// Make a blocked card active again.
+    #[n(4)]
+    Unblock,
+    /// End the card.
+    #[n(5)]
+    Terminate,
+}
+
+impl CardTask {
+    /// The kind that an order must allow.
+    #[must_use]
+    pub fn kind(&self) -> TaskKind {
+        match self {
+            Self::Personalise(_) => TaskKind::Personalise,
+            Self::Activate { .. } => TaskKind::Activate,
+            Self::Block => TaskKind::Block,
+            Self::Inspect => TaskKind::Inspect,
+            Self::Unblock => TaskKind::Unblock,
+            Self::Terminate => TaskKind::Terminate,
+        }
+    }
+}
+
+/// What goes onto one card. The data groups are encoded and salted by the issuer as the card specification says;
+/// records, slots, keys, certificates and the signature object are the vault's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CardContent {
+    /// DG1: the ten face items.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub dg1: Vec<u8>,
+    /// DG2: the portrait.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub dg2: Vec<u8>,
+    /// DG3: the permit block.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub dg3: Vec<u8>,
+    /// The entitlements, at most one per role.
+    #[n(3)]
+    pub entitlements: Vec<Entitlement>,
+    /// First day of the card's certificates.
+    #[cbor(n(4), with = "crate::wire::date")]
+    pub certificate_from: Date,
+    /// Last day of the card's certificates.
+    #[cbor(n(5), with = "crate::wire::date")]
+    pub certificate_to: Date,
+}
+
+/// One entitlement: the content of a role's record (card specification, chapter 03) but for what the vault adds: key
+/// version, pid, issue counter, key binding and signature.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Entitlement {
+    /// The role.
+    #[n(0)]
+    pub role: Role,
+    /// The region whose terminals read it.
+    #[n(1)]
+    pub region: Region,
+    /// Tier: 1 TEMP, 2 EMPLOYMENT, 3 TALENT.
+    #[n(2)]
+    pub tier: u8,
+    /// Fare or service class, 0 none.
+    #[n(3)]
+    pub class: u8,
+    /// Services, one bit each, published per jurisdiction.
+    #[n(4)]
+    pub services: u64,
+    /// Zones, one bit each, published per jurisdiction.
+    #[n(5)]
+    pub zones: u64,
+    /// First day.
+    #[cbor(n(6), with = "crate::wire::date")]
+    pub valid_from: Date,
+    /// Last day, included.
+    #[cbor(n(7), with = "crate::wire::date")]
+    pub valid_to: Date,
+    /// Id of the rule set that decided it, 1 to 48 ASCII characters; the record carries the first 8 bytes of its SHA-256.
+    #[n(8)]
+    pub rule_set: String,
+    /// Largest single amount of the purse in fen; only for `SmallPayment`, 0 otherwise.
+    #[n(9)]
+    pub purse_cap: u32,
+}
+
+/// State of a card, as the card itself reported under MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum CardState {
+    /// Transport keys only.
+    #[n(1)]
+    Blank,
+    /// Written, not handed over.
+    #[n(2)]
+    Personalised,
+    /// In use.
+    #[n(3)]
+    Active,
+    /// Blocked.
+    #[n(4)]
+    Blocked,
+    /// Ended.
+    #[n(5)]
+    Terminated,
+}
+
+impl CardState {
+    /// The state of a code, if there is one.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Blank),
+            2 => Some(Self::Personalised),
+            3 => Some(Self::Active),
+            4 => Some(Self::Blocked),
+            5 => Some(Self::Terminated),
+            _ => None,
+        }
+    }
+}
+
+/// The key pairs of a card, one per domain that must not be joined with another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum KeyDomain {
+    /// `PERSON`: IDENTITY, PORTRAIT, PERMIT, VERIFY, ISSUER.
+    #[n(1)]
+    Person,
+    /// `CLINIC` alone.
+    #[n(2)]
+    Clinic,
+    /// `SOCIAL_INSURANCE` alone.
+    #[n(3)]
+    SocialInsurance,
+}
+
+impl KeyDomain {
+    /// All domains in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Person, Self::Clinic, Self::SocialInsurance];
+
+    /// The domain's number on the card, 1 to 3.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Person => 1,
+            Self::Clinic => 2,
+            Self::SocialInsurance => 3,
+        }
+    }
+}
+
+/// A certified key of the card.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CardKey {
+    /// Its domain.
+    #[n(0)]
+    pub domain: KeyDomain,
+    /// The public key, made on the card.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub public_key: PointBytes,
+    /// The card certificate of the specification, 160 bytes.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub certificate: Vec<u8>,
+}
+
+/// A role slot that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SlotVersion {
+    /// The role.
+    #[n(0)]
+    pub role: Role,
+    /// The region.
+    #[n(1)]
+    pub region: Region,
+    /// The key version.
+    #[n(2)]
+    pub key_version: u8,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Script {
+    /// Send these command APDUs in order; return all answers (body and status word) in order. Stop at the first
+    /// answer that is no 9000 and return what there is, that answer included. If the card is lost, return the answers
+    /// that came (none at all is fine): the vault says that the outcome is unknown, and the card is started again.
+    #[n(0)]
+    Send {
+        /// Whole command APDUs.
+        #[cbor(n(0), with = "crate::wire::byte_strings")]
+        commands: Vec<Vec<u8>>,
+    },
+    /// The task is done; the outcome is durable in the vault.
+    #[n(1)]
+    Done(#[n(0)] Box<CardResult>),
+}
+
+/// Outcome of a task, verified by the card's MACs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CardResult {
+    /// Serial of the card.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub serial: CardSerial,
+    /// State of the card afterwards.
+    #[n(1)]
+    pub state: CardState,
+    /// Last script step that the card has accepted.
+    #[n(2)]
+    pub last_step: u16,
+    /// Count of steps of the script, FINALISE included; 0 when no script is known.
+    #[n(3)]
+    pub steps: u16,
+    /// The certified keys; empty for tasks that do not personalise.
+    #[n(4)]
+    pub keys: Vec<CardKey>,
+    /// The slots written; empty for tasks that do not personalise.
+    #[n(5)]
+    pub slots: Vec<SlotVersion>,
+}

@@ -1,0 +1,333 @@
+//! The client: one method per request, over any byte stream.
+
+use getrandom::SysRng;
+use jiff::civil::Date;
+use p256::SecretKey;
+use rand_core::{CryptoRng, UnwrapErr};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::message::{EnrolIssuer, Hello, PROTOCOL_VERSION, Request, Response, SealRequest, ShareEnvelope};
+use crate::sealed::{self, Purpose};
+use crate::{
+    Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, DataKey, Error, LotRequest,
+    OrderSession, PhotoKeyContext, PointBytes, Region, Script, Share, SignatureBytes, SignedOrder, Status,
+    UnsealProgress, WrappedKey, frame,
+};
+
+/// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
+pub struct Client<S> {
+    stream: S,
+    vault: [u8; 16],
+    key: SecretKey,
+}
+
+impl<S> std::fmt::Debug for Client<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client(..)")
+    }
+}
+
+impl Client<tokio::net::UnixStream> {
+    /// Connects to the vault's Unix socket.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] when nobody listens there, else as [`Client::connect`].
+    pub async fn connect_unix(path: &std::path::Path) -> Result<Self, Error> {
+        let stream = tokio::net::UnixStream::connect(path)
+            .await
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::NotRunning,
+                _ => Error::ConnectionLost(error),
+            })?;
+        Self::connect(stream).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
+    /// Says hello over a stream that is connected; the ephemeral key comes from the operating system's random source.
+    ///
+    /// # Errors
+    /// [`Error::VersionMismatch`], or an error of the stream.
+    pub async fn connect(stream: S) -> Result<Self, Error> {
+        Self::connect_with(stream, &mut UnwrapErr(SysRng)).await
+    }
+
+    /// As [`Client::connect`], with the random source as an argument.
+    ///
+    /// # Errors
+    /// [`Error::VersionMismatch`], or an error of the stream.
+    pub async fn connect_with(stream: S, rng: &mut (impl CryptoRng + Send)) -> Result<Self, Error> {
+        let key = sealed::fresh_key(rng);
+        let client_key = sealed::point_of(&key.public_key());
+        let mut client = Self {
+            stream,
+            vault: [0; 16],
+            key,
+        };
+        match client
+            .ask(&Request::Hello(Hello {
+                version: PROTOCOL_VERSION,
+                client_key,
+            }))
+            .await?
+        {
+            Response::Welcome(welcome) if welcome.version == PROTOCOL_VERSION => {
+                client.vault = welcome.vault;
+                Ok(client)
+            }
+            Response::Welcome(welcome) => Err(Error::VersionMismatch {
+                ours: PROTOCOL_VERSION,
+                theirs: welcome.version,
+            }),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Number of the vault at the other end.
+    #[must_use]
+    pub fn vault(&self) -> [u8; 16] {
+        self.vault
+    }
+
+    /// State of the vault; answered when sealed too.
+    ///
+    /// # Errors
+    /// An error of the stream.
+    pub async fn status(&mut self) -> Result<Status, Error> {
+        match self.ask(&Request::Status).await? {
+            Response::Status(status) => Ok(status),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Begins an unseal attempt, or joins the one that runs.
+    ///
+    /// # Errors
+    /// Refused with `AlreadyOpen`, `Damaged` or `ClockBehind`.
+    pub async fn begin_unseal(&mut self) -> Result<Attempt, Error> {
+        match self.ask(&Request::BeginUnseal).await? {
+            Response::Attempt(attempt) => Ok(attempt),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key.
+    ///
+    /// # Errors
+    /// Refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`, `NoAttempt`,
+    /// `Damaged` or `ClockBehind`.
+    pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
+        let attempt = self.begin_unseal().await?;
+        let context = ShareEnvelope::context(&attempt.id, &share.vault, share.epoch, share.index);
+        let mut rng = UnwrapErr(SysRng);
+        let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng)?;
+        let envelope = ShareEnvelope {
+            attempt: attempt.id,
+            vault: share.vault,
+            epoch: share.epoch,
+            index: share.index,
+            sealed,
+        };
+        match self.ask(&Request::GiveShare(envelope)).await? {
+            Response::Progress(progress) => Ok(progress),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Seals the vault: all keys leave memory. `by` is written into the journal.
+    ///
+    /// # Errors
+    /// Refused with `Sealed` when it is already.
+    pub async fn seal(&mut self, by: &str) -> Result<(), Error> {
+        self.done(&Request::Seal(SealRequest { by: by.to_owned() })).await
+    }
+
+    /// Enrols an issuer's service key; the same name with the same key again changes nothing.
+    ///
+    /// # Errors
+    /// Refused with `NameTaken` when the name has another key.
+    pub async fn enrol_issuer(&mut self, name: &str, key: &PointBytes) -> Result<(), Error> {
+        self.done(&Request::EnrolIssuer(EnrolIssuer {
+            name: name.to_owned(),
+            key: *key,
+        }))
+        .await
+    }
+
+    /// Makes a data key for one photo: the key to use now, and its wrapping to store.
+    ///
+    /// # Errors
+    /// Refused with `Sealed` or `BadContent`.
+    pub async fn photo_key_new(&mut self, context: &PhotoKeyContext) -> Result<(DataKey, WrappedKey), Error> {
+        let response = self.ask(&Request::PhotoKeyNew(context.clone())).await?;
+        self.photo_key(context, response)
+    }
+
+    /// Opens a wrapped data key under the context that it was made for.
+    ///
+    /// # Errors
+    /// Refused with `Sealed`, or `NotWrappedHere` when key and context do not belong together.
+    pub async fn photo_key_open(
+        &mut self,
+        context: &PhotoKeyContext,
+        wrapped: &WrappedKey,
+    ) -> Result<DataKey, Error> {
+        let request = Request::PhotoKeyOpen {
+            context: context.clone(),
+            wrapped: wrapped.clone(),
+        };
+        let response = self.ask(&request).await?;
+        Ok(self.photo_key(context, response)?.0)
+    }
+
+    /// Presents a signed order; an order may be presented again, with the same bytes.
+    ///
+    /// # Errors
+    /// Refused with `UnknownIssuer`, `OrderNotSigned`, `OrderExpired`, `OrderConflict` or `BadContent`.
+    pub async fn open_order(&mut self, order: &SignedOrder) -> Result<OrderSession, Error> {
+        match self.ask(&Request::OpenOrder(order.clone())).await? {
+            Response::Order(session) => Ok(session),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Begins a task for the card `index` of the order. Always returns commands that open a secure channel.
+    ///
+    /// # Errors
+    /// Refused with `TaskNotOrdered`, `QuotaUsed`, `OrderExpired`, `CardConflict` or `BadContent`.
+    pub async fn start_card(
+        &mut self,
+        session: &OrderSession,
+        index: u32,
+        serial: CardSerial,
+        task: CardTask,
+    ) -> Result<Script, Error> {
+        self.script(&Request::StartCard {
+            order: session.order,
+            index,
+            serial,
+            task,
+        })
+        .await
+    }
+
+    /// Goes on with the card's answers, until [`Script::Done`].
+    ///
+    /// # Errors
+    /// Refused with `CardNotGenuine`, `CardRefused` (outcome unknown: reset the card and start it again with the same
+    /// task), `CardState` or `NoCardSession`.
+    pub async fn continue_card(
+        &mut self,
+        session: &OrderSession,
+        index: u32,
+        answers: Vec<Vec<u8>>,
+    ) -> Result<Script, Error> {
+        self.script(&Request::ContinueCard {
+            order: session.order,
+            index,
+            answers,
+        })
+        .await
+    }
+
+    /// A terminal's bundle, sealed to the terminal's key.
+    ///
+    /// # Errors
+    /// Refused with `BadContent` or `LimitExceeded`.
+    pub async fn export_bundle(&mut self, request: &BundleRequest) -> Result<Vec<u8>, Error> {
+        self.export(&Request::ExportBundle(request.clone())).await
+    }
+
+    /// The transport keys of blanks, sealed to the card maker's key: a lot file of the card specification.
+    ///
+    /// # Errors
+    /// Refused with `BadContent` or `LimitExceeded`.
+    pub async fn export_lot(&mut self, request: &LotRequest) -> Result<Vec<u8>, Error> {
+        self.export(&Request::ExportLot(request.clone())).await
+    }
+
+    /// The document signer's signature for the QR on a card's back.
+    ///
+    /// # Errors
+    /// Refused with `BadContent`.
+    pub async fn sign_card_back(
+        &mut self,
+        card_number: &str,
+        region: Region,
+        issued_on: Date,
+    ) -> Result<SignatureBytes, Error> {
+        let back = CardBack {
+            card_number: card_number.to_owned(),
+            region,
+            issued_on,
+        };
+        match self.ask(&Request::SignCardBack(back)).await? {
+            Response::Signature { signature } => Ok(signature),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// The public keys.
+    ///
+    /// # Errors
+    /// Refused with `Sealed`.
+    pub async fn anchors(&mut self) -> Result<Anchors, Error> {
+        match self.ask(&Request::Anchors).await? {
+            Response::Anchors(anchors) => Ok(anchors),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Puts the card's pseudonyms onto the deny lists of its roles; bundles exported later carry them.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` when the vault never wrote that card.
+    pub async fn deny_card(&mut self, serial: CardSerial) -> Result<(), Error> {
+        self.done(&Request::DenyCard { serial }).await
+    }
+
+    async fn ask(&mut self, request: &Request) -> Result<Response, Error> {
+        frame::write(&mut self.stream, request).await?;
+        match frame::read(&mut self.stream).await? {
+            Some(Response::Refused(refusal)) => Err(Error::Refused(refusal)),
+            Some(response) => Ok(response),
+            None => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+        }
+    }
+
+    async fn done(&mut self, request: &Request) -> Result<(), Error> {
+        match self.ask(request).await? {
+            Response::Done => Ok(()),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    async fn script(&mut self, request: &Request) -> Result<Script, Error> {
+        match self.ask(request).await? {
+            Response::Script(script) => Ok(script),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    async fn export(&mut self, request: &Request) -> Result<Vec<u8>, Error> {
+        match self.ask(request).await? {
+            Response::Export { bytes } => Ok(bytes),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    fn photo_key(
+        &self,
+        context: &PhotoKeyContext,
+        response: Response,
+    ) -> Result<(DataKey, WrappedKey), Error> {
+        let Response::PhotoKey { sealed, wrapped } = response else {
+            return Err(UNEXPECTED);
+        };
+        let plain = sealed::open(&self.key, Purpose::PhotoKey, &context.photo_id, &sealed)?;
+        let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| Error::NotOpened)?;
+        Ok((DataKey::new(key), wrapped))
+    }
+}
+
+const UNEXPECTED: Error = Error::Malformed("an answer to another question");

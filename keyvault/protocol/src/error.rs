@@ -1,0 +1,218 @@
+//! Why a call to the vault failed: our side, the stream, or a refusal by the vault.
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+
+/// What went wrong on the client's side of the stream, or what the vault refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stream ended or failed; what the vault did with the last request is unknown.
+    #[error("the connection to the vault was lost ({0}); connect again and resume")]
+    ConnectionLost(#[from] std::io::Error),
+    /// Nobody listens on the vault's socket.
+    #[error("the vault is not running; start it with `keyvault serve` and try again")]
+    NotRunning,
+    /// The other side speaks another version of this protocol.
+    #[error("the vault speaks protocol version {theirs}, this program {ours}; update the older one")]
+    VersionMismatch {
+        /// Version of this program.
+        ours: u16,
+        /// Version of the vault.
+        theirs: u16,
+    },
+    /// A frame is too long or is not the CBOR that the protocol defines.
+    #[error(
+        "the vault and this program do not understand each other ({0}); check that both have the same version"
+    )]
+    Malformed(&'static str),
+    /// A sealed value does not open: another key, another purpose, or changed bytes.
+    #[error("a sealed value does not open; it was meant for another key or was changed on the way")]
+    NotOpened,
+    /// A text is no division of GB/T 2260.
+    #[error("a region has six digits, as in GB/T 2260")]
+    NotARegion,
+    /// A value cannot be sent because it breaks the limit named.
+    #[error("{what} is out of range: at most {limit}")]
+    OutOfRange {
+        /// What is too large.
+        what: &'static str,
+        /// The largest value allowed.
+        limit: usize,
+    },
+    /// The vault answered, and the answer is no.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl Error {
+    /// The vault's reason, if it refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether the refusal has this code.
+    #[must_use]
+    pub fn is(&self, code: RefusalCode) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.code == code)
+    }
+
+    /// A stable upper-case code for `--json` output.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ConnectionLost(_) => "VAULT_GONE",
+            Self::NotRunning => "VAULT_NOT_RUNNING",
+            Self::VersionMismatch { .. } => "VAULT_VERSION",
+            Self::Malformed(_) => "VAULT_MALFORMED",
+            Self::NotOpened => "VAULT_NOT_OPENED",
+            Self::NotARegion => "NOT_A_REGION",
+            Self::OutOfRange { .. } => "OUT_OF_RANGE",
+            Self::Refused(refusal) => refusal.code.as_str(),
+        }
+    }
+
+    /// The exit code of the contracts: 1 refused, 2 usage, 3 absent, 4 outcome unknown, 5 damaged.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::ConnectionLost(_) => 4,
+            Self::NotRunning => 3,
+            Self::VersionMismatch { .. } | Self::Malformed(_) => 5,
+            Self::NotOpened => 1,
+            Self::NotARegion | Self::OutOfRange { .. } => 2,
+            Self::Refused(refusal) => refusal.code.exit_code(),
+        }
+    }
+}
+
+/// The vault's refusal: a code from a closed list, what happened, and what to do. Never key bytes, never personal data.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Refusal {
+    /// The closed code.
+    #[n(0)]
+    pub code: RefusalCode,
+    /// What happened.
+    #[n(1)]
+    pub message: String,
+    /// What to do about it.
+    #[n(2)]
+    pub action: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.message, self.action)
+    }
+}
+
+macro_rules! refusal_codes {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $text:literal, $exit:literal;)*) => {
+        /// Why the vault refused. The numbers are the wire's and are never used again for another reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+        #[cbor(index_only)]
+        #[non_exhaustive]
+        pub enum RefusalCode {
+            $($(#[$doc])* #[n($number)] $variant,)*
+        }
+
+        impl RefusalCode {
+            /// Every code, for documentation and tests.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The code as scripts see it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The exit code of the contracts.
+            #[must_use]
+            pub const fn exit_code(self) -> u8 {
+                match self { $(Self::$variant => $exit,)* }
+            }
+        }
+    };
+}
+
+refusal_codes! {
+    /// The vault is sealed: custodians must unseal it first.
+    Sealed = 1, "VAULT_SEALED", 1;
+    /// The vault is open already, and the request is for a sealed one.
+    AlreadyOpen = 2, "VAULT_ALREADY_OPEN", 1;
+    /// The share belongs to another vault.
+    WrongVault = 3, "WRONG_VAULT", 1;
+    /// The share is of an older or newer set of this vault.
+    WrongEpoch = 4, "WRONG_EPOCH", 1;
+    /// The share's value does not match its commitment.
+    WrongShare = 5, "WRONG_SHARE", 1;
+    /// The same share was given twice.
+    SameShareTwice = 6, "SAME_SHARE_TWICE", 1;
+    /// The unseal attempt is over (15 minutes) or was never begun.
+    NoAttempt = 7, "NO_UNSEAL_ATTEMPT", 1;
+    /// The store is damaged or was changed from outside.
+    Damaged = 8, "DAMAGED_STORE", 5;
+    /// The machine's clock is before the vault's high-water mark.
+    ClockBehind = 9, "CLOCK_BEHIND", 5;
+    /// The store cannot be written: disk full, read-only mount.
+    StoreUnavailable = 10, "STORE_UNAVAILABLE", 5;
+    /// The issuer's key is not enrolled.
+    UnknownIssuer = 11, "UNKNOWN_ISSUER", 1;
+    /// The order's signature is not by the issuer that it names.
+    OrderNotSigned = 12, "ORDER_NOT_SIGNED", 1;
+    /// The order's time is over, or has not come.
+    OrderExpired = 13, "ORDER_EXPIRED", 1;
+    /// The order does not allow this task.
+    TaskNotOrdered = 14, "TASK_NOT_ORDERED", 1;
+    /// The index is at or beyond the count of cards in the order.
+    QuotaUsed = 15, "ORDER_QUOTA", 1;
+    /// Another order with the same number exists.
+    OrderConflict = 16, "ORDER_CONFLICT", 1;
+    /// The (order, index) belongs to another card or to other content.
+    CardConflict = 17, "CARD_CONFLICT", 1;
+    /// No session runs for this card: start it again.
+    NoCardSession = 18, "NO_CARD_SESSION", 1;
+    /// The card's cryptogram or MAC is wrong: no card of ours, or somebody in the middle.
+    CardNotGenuine = 19, "CARD_NOT_GENUINE", 1;
+    /// The card answered an error that only a resume can clear up.
+    CardRefused = 20, "CARD_REFUSED", 4;
+    /// The card is in a state in which the task is not possible.
+    CardState = 21, "CARD_STATE", 1;
+    /// A value in the request breaks a rule of the card specification.
+    BadContent = 22, "BAD_CONTENT", 1;
+    /// A wrapped key does not open under this context.
+    NotWrappedHere = 23, "NOT_WRAPPED_HERE", 1;
+    /// The request asks for more than a limit allows.
+    LimitExceeded = 24, "LIMIT_EXCEEDED", 1;
+    /// The request asks for something that does not exist.
+    NotFound = 25, "NOT_FOUND", 1;
+    /// A name is taken by another key.
+    NameTaken = 26, "NAME_TAKEN", 1;
+    /// The self-test of the vault failed; it sealed itself.
+    SelfTestFailed = 27, "SELF_TEST_FAILED", 5;
+    /// A sealed value in the request does not open.
+    NotOpened = 28, "NOT_OPENED", 1;
+    /// The bytes are no request of this protocol.
+    Malformed = 29, "MALFORMED_REQUEST", 2;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_exit_codes_are_those_of_the_contracts() {
+        let mut seen = HashSet::new();
+        for code in RefusalCode::ALL {
+            assert!(seen.insert(code.as_str()), "{} twice", code.as_str());
+            assert!((1..=5).contains(&code.exit_code()));
+        }
+    }
+}
