@@ -135,6 +135,14 @@ impl PcscTransport {
     }
 }
 
+impl PcscTransport {
+    fn power_again(&mut self) -> Result<(), TransportError> {
+        let name = choose(&self.context, Some(&self.name))?;
+        self.card = Some(power(&self.context, &name, self.wait)?);
+        Ok(())
+    }
+}
+
 impl Transport for PcscTransport {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         check_command(command)?;
@@ -162,13 +170,13 @@ impl Transport for PcscTransport {
             }
             self.card = None;
         }
-        // The service itself may be a new one: a context of the old one answers nothing but errors.
-        if self.context.is_valid().is_err() {
-            self.context = establish()?;
+        let again = self.power_again();
+        if again != Err(TransportError::NoService) {
+            return again;
         }
-        let name = choose(&self.context, Some(&self.name))?;
-        self.card = Some(power(&self.context, &name, self.wait)?);
-        Ok(())
+        // The service may be a new one: the context of an older one answers nothing but errors.
+        self.context = establish()?;
+        self.power_again()
     }
 
     fn name(&self) -> &str {

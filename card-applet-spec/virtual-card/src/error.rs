@@ -1,0 +1,125 @@
+//! What can go wrong around a virtual card, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Trouble with the virtual card or the private PC/SC service. Messages hold paths and program names, never card content.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be used.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// What was tried, a verb: "read", "create".
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A program that the private service needs is not installed.
+    #[error("the program {program} is not installed (Debian package {package})")]
+    ProgramMissing {
+        /// Name of the program.
+        program: &'static str,
+        /// The Debian package that brings it.
+        package: &'static str,
+    },
+    /// The driver of the virtual reader is not installed.
+    #[error("the driver of the virtual reader is not installed: {} is not there", path.display())]
+    DriverMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The `virtual-card` program was not found.
+    #[error("the program virtual-card was not found at {}", path.display())]
+    CardProgramMissing {
+        /// Where it was looked for last.
+        path: PathBuf,
+    },
+    /// The system refuses private namespaces to this user.
+    #[error("this system does not let this user make private namespaces")]
+    NamespacesRefused,
+    /// A step of the private service's start failed.
+    #[error("the private PC/SC service did not start: {step} failed; see {}", log.display())]
+    ServiceFailed {
+        /// The step.
+        step: &'static str,
+        /// The service's log.
+        log: PathBuf,
+    },
+    /// The run folder's path is too long for a Unix socket.
+    #[error("the path {} is too long for a socket", path.display())]
+    PathTooLong {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The virtual reader took no card.
+    #[error("the virtual reader at port {port} took no card")]
+    ReaderSilent {
+        /// TCP port of the virtual reader on the loopback interface.
+        port: u16,
+    },
+    /// The virtual card's process went away, or speaks another protocol.
+    #[error("the virtual card at {} does not answer", socket.display())]
+    CardGone {
+        /// Its control socket.
+        socket: PathBuf,
+    },
+    /// The virtual card refused an order.
+    #[error("the virtual card refused: {message}")]
+    Refused {
+        /// Code from this list.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+}
+
+impl Error {
+    /// The code for programs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::File { .. } => "FILE",
+            Self::ProgramMissing { .. } => "PROGRAM_MISSING",
+            Self::DriverMissing { .. } => "DRIVER_MISSING",
+            Self::CardProgramMissing { .. } => "CARD_PROGRAM_MISSING",
+            Self::NamespacesRefused => "NAMESPACES_REFUSED",
+            Self::ServiceFailed { .. } => "SERVICE_FAILED",
+            Self::PathTooLong { .. } => "PATH_TOO_LONG",
+            Self::ReaderSilent { .. } => "READER_SILENT",
+            Self::CardGone { .. } => "CARD_GONE",
+            Self::Refused { code, .. } => code,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::File { .. } => {
+                "Check that the folder exists and belongs to you, and that the disk is not full."
+            }
+            Self::ProgramMissing { .. } | Self::DriverMissing { .. } => {
+                "Run `make setup`, which installs what is missing."
+            }
+            Self::CardProgramMissing { .. } => {
+                "Build it with `cargo build -p virtual-card`, or set YZT_VIRTUAL_CARD to its path."
+            }
+            Self::NamespacesRefused => {
+                "Allow them (Linux: `sysctl kernel.unprivileged_userns_clone=1`, `kernel.apparmor_restrict_unprivileged_userns=0`), \
+                 run as root, or use a real reader with --reader."
+            }
+            Self::ServiceFailed { .. } => "Read the log; run `make setup` if a program is missing.",
+            Self::PathTooLong { .. } => "Choose a folder with a shorter path; /tmp is good.",
+            Self::ReaderSilent { .. } => {
+                "Check that pcscd runs with the vpcd driver and that no other card is connected to it."
+            }
+            Self::CardGone { .. } => "Start `virtual-card serve` or the private service again.",
+            Self::Refused { .. } => "Change the order as the message says.",
+        }
+    }
+}

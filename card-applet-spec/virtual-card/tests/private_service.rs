@@ -1,0 +1,175 @@
+//! The private PC/SC service with a real `pcscd` and the virtual reader.
+//!
+//! A PC/SC client learns where its service is from its environment, once: so each test starts a service and runs its body
+//! in a child process, this same test program, with the environment set.
+
+#![allow(clippy::unwrap_used, reason = "a test may die")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
+use virtual_card::control::Order;
+use virtual_card::pcscd::{Folder, Options, PrivatePcscd, READERS};
+use virtual_card::slot::LineFault;
+
+/// Set in the child process: the run folder of the service.
+const FOLDER: &str = "YZT_TEST_FOLDER";
+
+/// Long enough for pcscd to look twice.
+const WAIT: Duration = Duration::from_secs(3);
+
+fn options() -> Options {
+    Options {
+        program: Some(env!("CARGO_BIN_EXE_virtual-card").into()),
+        ..Options::default()
+    }
+}
+
+/// Runs `body` as a client of a service of its own. `test` is the name of the calling test.
+fn as_client(test: &str, body: impl FnOnce(&Folder)) {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        body(&Folder::at(Path::new(&folder)));
+        return;
+    }
+    let service = PrivatePcscd::start(&options()).unwrap();
+    let (variable, socket) = service.folder().environment();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, socket)
+        .env(FOLDER, service.folder().path())
+        .output()
+        .unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        std::fs::read_to_string(service.folder().log()).unwrap_or_default()
+    );
+}
+
+fn connect(reader: usize, wait: Duration) -> Result<PcscTransport, TransportError> {
+    PcscTransport::connect(&Connect {
+        reader: Some(READERS[reader].to_owned()),
+        wait,
+    })
+}
+
+const SELECT: [u8; 7] = [0x00, 0xA4, 0x04, 0x00, 0x01, 0xF0, 0x00];
+
+#[test]
+fn a_card_answers_through_pcscd_fast() {
+    as_client("a_card_answers_through_pcscd_fast", |folder| {
+        folder.hand(0).order(&Order::Foreign).unwrap();
+        let mut card = connect(0, WAIT).unwrap();
+        assert_eq!(card.transmit(&SELECT).unwrap(), [0x6A, 0x82]);
+        let rounds = 2000;
+        let begin = Instant::now();
+        for _ in 0..rounds {
+            card.transmit(&SELECT).unwrap();
+        }
+        let each = begin.elapsed() / rounds;
+        println!("{each:?} for each command through pcscd");
+        assert!(
+            each < Duration::from_millis(5),
+            "{each:?}: the kernel delays acknowledgements"
+        );
+    });
+}
+
+#[test]
+fn no_card_no_such_reader_and_a_mute_card_are_told_apart() {
+    as_client(
+        "no_card_no_such_reader_and_a_mute_card_are_told_apart",
+        |folder| {
+            assert_eq!(connect(0, Duration::ZERO).unwrap_err(), TransportError::NoCard);
+            let unknown = PcscTransport::connect(&Connect {
+                reader: Some("Nobody's".to_owned()),
+                wait: Duration::ZERO,
+            });
+            let present = READERS.map(str::to_owned).to_vec();
+            assert_eq!(
+                unknown.unwrap_err(),
+                TransportError::UnknownReader {
+                    wanted: "Nobody's".to_owned(),
+                    present: present.clone()
+                }
+            );
+            assert_eq!(
+                PcscTransport::connect(&Connect::default()).unwrap_err(),
+                TransportError::SeveralReaders { present }
+            );
+            folder.hand(0).order(&Order::Mute).unwrap();
+            std::thread::sleep(Duration::from_secs(1));
+            assert_eq!(connect(0, WAIT).unwrap_err(), TransportError::CardUnpowered);
+            println!("{:?}", PcscTransport::list());
+        },
+    );
+}
+
+#[test]
+fn a_card_pulled_during_a_command_leaves_the_outcome_open() {
+    as_client(
+        "a_card_pulled_during_a_command_leaves_the_outcome_open",
+        |folder| {
+            for fault in [
+                LineFault::PullBefore { apdu: 1 },
+                LineFault::PullAfter { apdu: 1 },
+            ] {
+                folder.hand(0).order(&Order::Foreign).unwrap();
+                let mut card = connect(0, WAIT).unwrap();
+                folder.hand(0).order(&Order::Fault { fault }).unwrap();
+                assert_eq!(card.transmit(&SELECT).unwrap_err(), TransportError::ReaderLost);
+                assert_eq!(card.transmit(&SELECT).unwrap_err(), TransportError::CardReset);
+                assert_eq!(
+                    folder
+                        .hand(0)
+                        .order(&Order::Insert { memory: None })
+                        .unwrap()
+                        .unwrap()
+                        .state,
+                    "foreign"
+                );
+                card.reset().unwrap();
+                assert_eq!(card.transmit(&SELECT).unwrap(), [0x6A, 0x82]);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_killed_service_is_lost_in_the_middle_and_absent_afterwards() {
+    as_client(
+        "a_killed_service_is_lost_in_the_middle_and_absent_afterwards",
+        |folder| {
+            folder.hand(0).order(&Order::Foreign).unwrap();
+            let mut card = connect(0, WAIT).unwrap();
+            folder.service().order(&Order::Stop).unwrap();
+            assert_eq!(card.transmit(&SELECT).unwrap_err(), TransportError::ReaderLost);
+            assert_eq!(card.reset().unwrap_err(), TransportError::NoService);
+            folder.service().order(&Order::Start).unwrap();
+            folder.hand(0).order(&Order::Insert { memory: None }).unwrap();
+            card.reset().unwrap();
+            assert_eq!(card.transmit(&SELECT).unwrap(), [0x6A, 0x82]);
+        },
+    );
+}
+
+#[test]
+fn two_services_run_side_by_side() {
+    let one = PrivatePcscd::start(&options()).unwrap();
+    let two = PrivatePcscd::start(&options()).unwrap();
+    assert_ne!(one.socket(), two.socket());
+    for service in [&one, &two] {
+        assert_eq!(
+            service.hand(0).order(&Order::Foreign).unwrap().unwrap().state,
+            "foreign"
+        );
+        assert_eq!(
+            service.hand(1).order(&Order::Foreign).unwrap().unwrap().state,
+            "foreign"
+        );
+    }
+}
