@@ -1,0 +1,77 @@
+//! `issuer faces --sample --out DIR`: both faces of nobody's card, for the README and to look at a changed template.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Done, Failure};
+use crate::artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
+use crate::atomic;
+
+/// Arguments of `faces`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Faces {
+    /// Draw the sample person (a drawing and invented data).
+    #[arg(long, required = true)]
+    sample: bool,
+    /// The folder for card-front.png and card-back.png; must exist.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A JPEG or PNG portrait in place of the drawing.
+    #[arg(long, value_name = "FILE")]
+    photo: Option<PathBuf>,
+    /// Font files in the order in which they are asked, in place of the installed ones.
+    #[arg(long = "font", value_name = "FILE")]
+    fonts: Vec<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    faces: Vec<ReportFace>,
+}
+
+#[derive(Serialize)]
+struct ReportFace {
+    side: &'static str,
+    path: PathBuf,
+    format: &'static str,
+    width: u32,
+    height: u32,
+}
+
+impl Faces {
+    pub(super) fn run(&self) -> Result<Done, Failure> {
+        let fonts = if self.fonts.is_empty() {
+            CardFonts::installed()?
+        } else {
+            CardFonts::from_files(&self.fonts)?
+        };
+        let artist = Artist::new(fonts)?;
+        let photo = match &self.photo {
+            Some(path) => {
+                Some(std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?)
+            }
+            None => None,
+        };
+        let front = artist.front(SAMPLE_DIVISION, &sample_front(photo))?;
+        let back = artist.back(&sample_back())?;
+        let mut faces = Vec::new();
+        for (side, face) in [("front", front), ("back", back)] {
+            let path = self.out.join(format!("card-{side}.png"));
+            atomic::write(&path, &face.png, 0o644)
+                .map_err(|error| Failure::file("cannot write", &path, &error))?;
+            faces.push(ReportFace {
+                side,
+                path,
+                format: "png",
+                width: WIDTH,
+                height: HEIGHT,
+            });
+        }
+        let lines = faces.iter().map(|face| face.path.display().to_string()).collect();
+        Done::new("yzt.faces/1", &Report { faces }, lines)
+    }
+}

@@ -1,0 +1,159 @@
+//! The commands of program `issuer`, by the contracts: results on standard output, prose on standard error, `--json`
+//! prints exactly one object, exit codes 0 done, 1 refused, 2 usage, 3 absent, 4 outcome unknown, 5 damaged.
+
+mod faces;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::artwork::ArtworkError;
+use crate::clock::Clock;
+
+/// The command line.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "issuer",
+    version,
+    about = "The issuing office of the residence permit"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Draw the sample faces of a card as PNG files.
+    Faces(faces::Faces),
+}
+
+/// What a command prints: the fields of its object besides `schema` and `ok`, and lines for a person.
+struct Done {
+    schema: &'static str,
+    fields: serde_json::Map<String, serde_json::Value>,
+    lines: Vec<String>,
+}
+
+impl Done {
+    fn new(schema: &'static str, result: &impl Serialize, lines: Vec<String>) -> Result<Self, Failure> {
+        match serde_json::to_value(result) {
+            Ok(serde_json::Value::Object(fields)) => Ok(Self {
+                schema,
+                fields,
+                lines,
+            }),
+            _ => Err(Failure::internal("the result is no object")),
+        }
+    }
+}
+
+/// Why a command did not do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Code from a closed list, upper case.
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub action: String,
+    /// Exit code of the contracts.
+    pub exit: u8,
+    /// Fields beside the error, such as an explanation.
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Failure {
+    fn new(code: &'static str, exit: u8, message: impl Into<String>, action: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            action: action.into(),
+            exit,
+            fields: serde_json::Map::new(),
+        }
+    }
+
+    fn internal(what: &str) -> Self {
+        Self::new("INTERNAL", 5, what, "Report this: it is a fault of the program.")
+    }
+
+    fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::new(
+            "FILE",
+            5,
+            format!("{what} {}: {error}", path.display()),
+            "Check the path and its rights, then try again.",
+        )
+    }
+}
+
+impl From<ArtworkError> for Failure {
+    fn from(error: ArtworkError) -> Self {
+        let exit = match error {
+            ArtworkError::NoFont => 3,
+            ArtworkError::FontUnreadable { .. }
+            | ArtworkError::Template { .. }
+            | ArtworkError::NoTemplate { .. } => 5,
+            _ => 1,
+        };
+        Self::new(error.code(), exit, error.to_string(), error.action())
+    }
+}
+
+/// Runs a command and says how it went.
+#[must_use]
+pub fn run(arguments: Arguments, clock: &Clock) -> ExitCode {
+    let _ = clock;
+    match arguments.command {
+        Command::Faces(faces) => {
+            let json = faces.json;
+            finish("yzt.faces/1", json, faces.run())
+        }
+    }
+}
+
+fn finish(schema: &'static str, json: bool, outcome: Result<Done, Failure>) -> ExitCode {
+    let mut object = serde_json::Map::new();
+    let exit = match outcome {
+        Ok(done) => {
+            object.insert("schema".into(), done.schema.into());
+            object.insert("ok".into(), true.into());
+            object.extend(done.fields);
+            if !json {
+                let mut out = std::io::stdout().lock();
+                for line in done.lines {
+                    // A reader that closed the pipe wants no more lines.
+                    if writeln!(out, "{line}").is_err() {
+                        break;
+                    }
+                }
+            }
+            0
+        }
+        Err(failure) => {
+            object.insert("schema".into(), schema.into());
+            object.insert("ok".into(), false.into());
+            object.extend(failure.fields);
+            object.insert(
+                "error".into(),
+                serde_json::json!({"code": failure.code, "message": failure.message, "action": failure.action}),
+            );
+            if !json {
+                let _ = writeln!(
+                    std::io::stderr().lock(),
+                    "{}: {}\n{}",
+                    failure.code,
+                    failure.message,
+                    failure.action
+                );
+            }
+            failure.exit
+        }
+    };
+    if json {
+        let _ = writeln!(std::io::stdout().lock(), "{}", serde_json::Value::Object(object));
+    }
+    ExitCode::from(exit)
+}
