@@ -1,0 +1,212 @@
+//! The errors of this crate: what happened, and what to do. No message holds a person's data.
+
+use crate::{Digest, Tier};
+
+/// Everything that can be wrong with a value, a rule set or a transition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not 17 digits and a check character.
+    #[error("a citizen number has 18 characters: 17 digits and a digit or X")]
+    CitizenNumberShape,
+    /// The first six digits name no province.
+    #[error("the first six digits of the citizen number are no division of GB/T 2260")]
+    CitizenNumberDivision,
+    /// Digits 7 to 14 are no date of the calendar.
+    #[error("the citizen number holds a birthday that is no date of the calendar")]
+    CitizenNumberBirthday,
+    /// The last character does not fit the others.
+    #[error("the check character of the citizen number does not fit the other 17")]
+    CitizenNumberCheck,
+    /// Not 18 characters of the set of GB 32100.
+    #[error("a unified social credit code has 18 characters: digits and capitals without I, O, S, V, Z")]
+    CreditCodeShape,
+    /// Characters 3 to 8 name no province.
+    #[error("characters 3 to 8 of the credit code are no division of GB/T 2260")]
+    CreditCodeDivision,
+    /// The organisation code inside (GB 11714) has another check character.
+    #[error("the check character of the organisation code inside the credit code does not fit")]
+    CreditCodeOrganisation,
+    /// The last character does not fit the others.
+    #[error("the check character of the credit code does not fit the other 17")]
+    CreditCodeCheck,
+    /// A value that its code table does not know.
+    #[error("the value is not in the code table {table}")]
+    UnknownCode {
+        /// The table's name, for example `GB/T 3304`.
+        table: &'static str,
+    },
+    /// Not six digits of a province that exists.
+    #[error("a division is six digits of GB/T 2260")]
+    Division,
+    /// Not a date of the form YYYY-MM-DD.
+    #[error("a date is a day of the calendar, written YYYY-MM-DD")]
+    Date,
+    /// A name that is empty, too long, or holds what no name holds.
+    #[error("a name has letters, middle dots, hyphens and single spaces, and at most 120 bytes of UTF-8")]
+    Name,
+    /// An address that is empty, too long, or holds control characters.
+    #[error("an address has 4 characters or more, no control characters, and at most 210 bytes of UTF-8")]
+    Address,
+    /// An identifier of another form.
+    #[error("this is no {what}")]
+    Identifier {
+        /// `card number`, `card serial`, `permit id` and so on.
+        what: &'static str,
+    },
+    /// The province has used up its numbers.
+    #[error("the province has no card number left")]
+    CardNumbersExhausted,
+    /// One person in two of the roles that the law keeps apart.
+    #[error("{first} and {second} of one case must be different people")]
+    SamePersonTwice {
+        /// The role that the person has in the case already.
+        first: &'static str,
+        /// The role that the same person asked for.
+        second: &'static str,
+    },
+    /// A step that does not follow from the present state.
+    #[error("{thing} is {state}: {wanted} is not possible from there")]
+    WrongState {
+        /// `application`, `permit`, `card` or `production order`.
+        thing: &'static str,
+        /// The present state, as stored.
+        state: &'static str,
+        /// The step that was asked for.
+        wanted: &'static str,
+    },
+    /// Approval of a case whose decision grants nothing.
+    #[error("the decision grants no tier")]
+    NothingGranted,
+    /// An end date before its start.
+    #[error("the end lies before the start")]
+    Reversed,
+    /// The rule set cannot be read.
+    #[error("the rule set {name} cannot be read: {problem}")]
+    RuleSetUnreadable {
+        /// File name or id.
+        name: String,
+        /// The reader's words: line, column, unknown key.
+        problem: String,
+    },
+    /// The rule set reads well and contradicts itself or the law's limits.
+    #[error("the rule set {id} is not usable: {problem}")]
+    RuleSetInvalid {
+        /// Its id.
+        id: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No rule set has this id.
+    #[error("no rule set has the id {id}")]
+    RuleSetUnknown {
+        /// The id asked for.
+        id: String,
+    },
+    /// Two texts under one id: a published rule set is superseded, never edited.
+    #[error("the rule set {id} was published with another text ({published} before, {now} now)")]
+    RuleSetEdited {
+        /// Its id.
+        id: String,
+        /// Digest of the published text.
+        published: Digest,
+        /// Digest of the text at hand.
+        now: Digest,
+    },
+    /// The date lies outside the rule set's time.
+    #[error("the rule set {id} is not in force on {at}")]
+    RuleSetNotInForce {
+        /// Its id.
+        id: String,
+        /// The date of the decision.
+        at: jiff::civil::Date,
+    },
+    /// The applicant asks for a tier that the rule set does not have.
+    #[error("the rule set {id} has no tier {tier}")]
+    TierNotOffered {
+        /// The rule set.
+        id: String,
+        /// The tier asked for.
+        tier: Tier,
+    },
+    /// A date computation left the calendar of the programme (years -9999 to 9999).
+    #[error("the date lies outside the calendar")]
+    OutOfCalendar,
+}
+
+impl Error {
+    /// A stable code for programs: upper case, from this closed list.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::CitizenNumberShape => "CITIZEN_NUMBER_SHAPE",
+            Self::CitizenNumberDivision => "CITIZEN_NUMBER_DIVISION",
+            Self::CitizenNumberBirthday => "CITIZEN_NUMBER_BIRTHDAY",
+            Self::CitizenNumberCheck => "CITIZEN_NUMBER_CHECK",
+            Self::CreditCodeShape => "CREDIT_CODE_SHAPE",
+            Self::CreditCodeDivision => "CREDIT_CODE_DIVISION",
+            Self::CreditCodeOrganisation => "CREDIT_CODE_ORGANISATION",
+            Self::CreditCodeCheck => "CREDIT_CODE_CHECK",
+            Self::UnknownCode { .. } => "UNKNOWN_CODE",
+            Self::Division => "DIVISION",
+            Self::Date => "DATE",
+            Self::Name => "NAME",
+            Self::Address => "ADDRESS",
+            Self::Identifier { .. } => "IDENTIFIER",
+            Self::CardNumbersExhausted => "CARD_NUMBERS_EXHAUSTED",
+            Self::SamePersonTwice { .. } => "SAME_PERSON_TWICE",
+            Self::WrongState { .. } => "WRONG_STATE",
+            Self::NothingGranted => "NOTHING_GRANTED",
+            Self::Reversed => "REVERSED",
+            Self::RuleSetUnreadable { .. } => "RULE_SET_UNREADABLE",
+            Self::RuleSetInvalid { .. } => "RULE_SET_INVALID",
+            Self::RuleSetUnknown { .. } => "RULE_SET_UNKNOWN",
+            Self::RuleSetEdited { .. } => "RULE_SET_EDITED",
+            Self::RuleSetNotInForce { .. } => "RULE_SET_NOT_IN_FORCE",
+            Self::TierNotOffered { .. } => "TIER_NOT_OFFERED",
+            Self::OutOfCalendar => "OUT_OF_CALENDAR",
+        }
+    }
+
+    /// What the person at the desk can do about it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::CitizenNumberShape
+            | Self::CitizenNumberDivision
+            | Self::CitizenNumberBirthday
+            | Self::CitizenNumberCheck => {
+                "Read the number again from the identity card and type it once more."
+            }
+            Self::CreditCodeShape
+            | Self::CreditCodeDivision
+            | Self::CreditCodeOrganisation
+            | Self::CreditCodeCheck => "Read the code again from the licence and type it once more.",
+            Self::UnknownCode { .. } => "Choose a value of the table; docs/applicant.schema.json lists them.",
+            Self::Division => "Choose the district from the list.",
+            Self::Date => "Write the date as year-month-day, for example 2026-05-20.",
+            Self::Name => "Write the name as on the identity card.",
+            Self::Address => "Write the address as on the paper, shortened to fit the card.",
+            Self::Identifier { .. } => "Copy the identifier again, without blanks.",
+            Self::CardNumbersExhausted => "Ask the province to open a new range of numbers.",
+            Self::SamePersonTwice { .. } => "Let a colleague take this step.",
+            Self::WrongState { .. } => "Read the case again: somebody may have moved it on.",
+            Self::NothingGranted => {
+                "Refuse the application with its reasons, or decide it again with new papers."
+            }
+            Self::Reversed => "Correct the two dates.",
+            Self::RuleSetUnreadable { .. } | Self::RuleSetInvalid { .. } => {
+                "Correct the rule file, or put the published one back."
+            }
+            Self::RuleSetUnknown { .. } => "Choose one of the installed rule sets.",
+            Self::RuleSetEdited { .. } => {
+                "Put the published text back, and give the change a rule set of its own with a new id."
+            }
+            Self::RuleSetNotInForce { .. } => {
+                "Choose the rule set that was in force on the day of acceptance."
+            }
+            Self::TierNotOffered { .. } => "Ask for a tier that this jurisdiction has, or for none.",
+            Self::OutOfCalendar => "Correct the date.",
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! The applicant file as typed: raw strings, and one conversion that collects the error of every field.
+//!
+//! The format is that of `docs/applicant.schema.json`. A key that the format does not have is refused: what the system
+//! has no field for, it does not take. No error repeats a value.
+
+use std::{fmt, str::FromStr};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::{Applicant, Division, Error, Evidence, Registration, Sex, Title, Validity};
+
+/// A value as typed: text or a whole number; missing, `null` and blank text are nothing. `Debug` hides it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Raw(Option<String>);
+
+impl Raw {
+    /// The text without the blanks around it.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref().map(str::trim).filter(|t| !t.is_empty())
+    }
+}
+
+impl<T: fmt::Display> From<T> for Raw {
+    fn from(value: T) -> Self {
+        Self(Some(value.to_string()))
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Raw(..)"
+        } else {
+            "Raw(nothing)"
+        })
+    }
+}
+
+impl Serialize for Raw {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Raw;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text or a whole number")
+            }
+
+            fn visit_str<E>(self, v: &str) -> Result<Raw, E> {
+                Ok(Raw(Some(v.to_owned())))
+            }
+
+            fn visit_u64<E>(self, v: u64) -> Result<Raw, E> {
+                Ok(Raw::from(v))
+            }
+
+            fn visit_i64<E>(self, v: i64) -> Result<Raw, E> {
+                Ok(Raw::from(v))
+            }
+
+            fn visit_unit<E>(self) -> Result<Raw, E> {
+                Ok(Raw(None))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// The applicant file, schema `docs/applicant.schema.json`. Every field is raw; see [`Self::into_applicant`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApplicantForm {
+    /// 18 characters, GB 11643.
+    pub citizen_number: Raw,
+    /// As on the identity card.
+    pub name: Raw,
+    /// GB/T 2261.1: code or word.
+    pub sex: Raw,
+    /// GB/T 3304: code or name.
+    pub nation: Raw,
+    /// YYYY-MM-DD.
+    pub birth_date: Raw,
+    /// The place of permanent registration.
+    pub hukou_address: Raw,
+    /// The residence.
+    pub residence: ResidenceForm,
+    /// The papers.
+    pub evidence: Vec<EvidenceForm>,
+    /// Whole months.
+    pub insurance_months: Raw,
+    /// GB/T 4658: code or word.
+    pub education: Raw,
+    /// Title or skill level; nothing means none.
+    pub title: Raw,
+    /// TEMP, EMPLOYMENT or TALENT; nothing asks for the highest possible.
+    pub requested_tier: Raw,
+}
+
+/// The residence as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResidenceForm {
+    /// As printed.
+    pub address: Raw,
+    /// Six digits, GB/T 2260.
+    pub division: Raw,
+    /// YYYY-MM-DD.
+    pub registered_on: Raw,
+}
+
+/// A paper as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvidenceForm {
+    /// A code of Decree 663 article 9.
+    pub code: Raw,
+    /// YYYY-MM-DD; nothing means always.
+    pub from: Raw,
+    /// YYYY-MM-DD; nothing means open.
+    pub to: Raw,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The path of the field, for example `residence.registered_on` or `evidence[2].to`; `$` for the whole file.
+    pub field: String,
+    /// `MISSING`, `UNKNOWN_KEY`, `SHAPE`, `NOT_JSON`, `DISAGREES`, `IN_FUTURE`, `OUT_OF_RANGE`, or a code of
+    /// [`Error::code`].
+    pub code: &'static str,
+    /// What is wrong, without the value.
+    pub what: String,
+    /// What to do.
+    pub action: String,
+}
+
+/// Every error of a form, at least one, in the order of the fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FormErrors(Vec<FieldError>);
+
+impl FormErrors {
+    /// The errors.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldError] {
+        &self.0
+    }
+
+    /// Whether the file itself is of another format (not JSON, unknown keys, wrong shapes): a fault of usage, where the
+    /// others are faults of what was typed.
+    #[must_use]
+    pub fn is_format(&self) -> bool {
+        self.0
+            .iter()
+            .any(|e| matches!(e.code, "UNKNOWN_KEY" | "SHAPE" | "NOT_JSON"))
+    }
+}
+
+impl fmt::Display for FormErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, e) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{}: {}", e.field, e.what)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FormErrors {}
+
+impl ApplicantForm {
+    /// The keys of the file.
+    pub const KEYS: [&'static str; 12] = [
+        "citizen_number",
+        "name",
+        "sex",
+        "nation",
+        "birth_date",
+        "hukou_address",
+        "residence",
+        "evidence",
+        "insurance_months",
+        "education",
+        "title",
+        "requested_tier",
+    ];
+    /// The keys of `residence`.
+    pub const RESIDENCE_KEYS: [&'static str; 3] = ["address", "division", "registered_on"];
+    /// The keys of each entry of `evidence`.
+    pub const EVIDENCE_KEYS: [&'static str; 3] = ["code", "from", "to"];
+
+    /// Reads the file, UTF-8 JSON.
+    ///
+    /// # Errors
+    /// Every unknown key and every value of a wrong shape, by its path; never a value.
+    pub fn from_json(text: &str) -> Result<Self, FormErrors> {
+        serde_json::from_str(text).map_err(|error| FormErrors(explain(text, &error)))
+    }
+
+    /// Parses every field and compares those that repeat each other. `today` bounds the dates that cannot lie in the
+    /// future.
+    ///
+    /// # Errors
+    /// The errors of all fields at once (Decree 663 article 9: everything missing is told at once).
+    pub fn into_applicant(self, today: Date) -> Result<Applicant, FormErrors> {
+        let mut errors = Vec::new();
+        let e = &mut errors;
+
+        // A final x is the same character typed in lower case.
+        let number = self.citizen_number.text().map(str::to_ascii_uppercase);
+        let citizen_number = parse(e, "citizen_number", number.as_deref());
+        let name = parse(e, "name", self.name.text());
+        let sex = parse(e, "sex", self.sex.text());
+        let nation = parse(e, "nation", self.nation.text());
+        let birth_date = past(e, "birth_date", self.birth_date.text(), today);
+        let hukou_address = parse(e, "hukou_address", self.hukou_address.text());
+        let address = parse(e, "residence.address", self.residence.address.text());
+        let division: Option<Division> = parse(e, "residence.division", self.residence.division.text());
+        let registered_on = past(
+            e,
+            "residence.registered_on",
+            self.residence.registered_on.text(),
+            today,
+        );
+        let evidence: Vec<_> = self
+            .evidence
+            .iter()
+            .enumerate()
+            .map(|(i, form)| paper(e, i, form))
+            .collect();
+        let insurance_months = months(e, "insurance_months", self.insurance_months.text());
+        let education = parse(e, "education", self.education.text());
+        let title = match self.title.text() {
+            None => Some(Title::None),
+            some => parse(e, "title", some),
+        };
+        let requested_tier = match self.requested_tier.text() {
+            None => Some(None),
+            some => parse(e, "requested_tier", some).map(Some),
+        };
+
+        agree(e, citizen_number.as_ref(), birth_date, sex);
+        if let (Some(born), Some(registered)) = (birth_date, registered_on)
+            && registered < born
+        {
+            e.push(FieldError {
+                field: "residence.registered_on".to_owned(),
+                code: "DISAGREES",
+                what: "the residence was registered before the birth date".to_owned(),
+                action: "Correct the date that is wrong.".to_owned(),
+            });
+        }
+
+        let all = (|| {
+            Some(Applicant {
+                citizen_number: citizen_number?,
+                name: name?,
+                sex: sex?,
+                nation: nation?,
+                birth_date: birth_date?,
+                hukou_address: hukou_address?,
+                residence: Registration {
+                    address: address?,
+                    division: division?,
+                    registered_on: registered_on?,
+                },
+                evidence: evidence.into_iter().collect::<Option<_>>()?,
+                insurance_months: insurance_months?,
+                education: education?,
+                title: title?,
+                requested_tier: requested_tier?,
+            })
+        })();
+        match all {
+            Some(applicant) if errors.is_empty() => Ok(applicant),
+            _ => Err(FormErrors(errors)),
+        }
+    }
+}
+
+impl From<&Applicant> for ApplicantForm {
+    /// The file that reads back to this applicant: the frozen snapshot of a case.
+    fn from(a: &Applicant) -> Self {
+        let date = |d: Option<Date>| d.map_or_else(Raw::default, Raw::from);
+        Self {
+            citizen_number: Raw::from(&a.citizen_number),
+            name: Raw::from(&a.name),
+            sex: Raw::from(a.sex),
+            nation: Raw::from(a.nation),
+            birth_date: Raw::from(a.birth_date),
+            hukou_address: Raw::from(&a.hukou_address),
+            residence: ResidenceForm {
+                address: Raw::from(&a.residence.address),
+                division: Raw::from(&a.residence.division),
+                registered_on: Raw::from(a.residence.registered_on),
+            },
+            evidence: a
+                .evidence
+                .iter()
+                .map(|e| EvidenceForm {
+                    code: Raw::from(e.code),
+                    from: date(e.validity.from()),
+                    to: date(e.validity.to()),
+                })
+                .collect(),
+            insurance_months: Raw::from(a.insurance_months),
+            education: Raw::from(a.education),
+            title: Raw::from(a.title),
+            requested_tier: a.requested_tier.map_or_else(Raw::default, Raw::from),
+        }
+    }
+}
+
+fn missing(errors: &mut Vec<FieldError>, field: &str) {
+    errors.push(FieldError {
+        field: field.to_owned(),
+        code: "MISSING",
+        what: "this field is missing".to_owned(),
+        action: "Fill it in.".to_owned(),
+    });
+}
+
+fn wrong(errors: &mut Vec<FieldError>, field: &str, error: &Error) {
+    errors.push(FieldError {
+        field: field.to_owned(),
+        code: error.code(),
+        what: error.to_string(),
+        action: error.action().to_owned(),
+    });
+}
+
+fn parse<T: FromStr<Err = Error>>(
+    errors: &mut Vec<FieldError>,
+    field: &str,
+    text: Option<&str>,
+) -> Option<T> {
+    let Some(text) = text else {
+        missing(errors, field);
+        return None;
+    };
+    text.parse().map_err(|error| wrong(errors, field, &error)).ok()
+}
+
+/// Exactly YYYY-MM-DD: the parser of the library also reads times, offsets and years of six digits.
+fn date(text: &str) -> Result<Date, Error> {
+    if text.len() != 10 {
+        Err(Error::Date)
+    } else {
+        text.parse().map_err(|_| Error::Date)
+    }
+}
+
+fn past(errors: &mut Vec<FieldError>, field: &str, text: Option<&str>, today: Date) -> Option<Date> {
+    let Some(text) = text else {
+        missing(errors, field);
+        return None;
+    };
+    match date(text) {
+        Ok(day) if day > today => {
+            errors.push(FieldError {
+                field: field.to_owned(),
+                code: "IN_FUTURE",
+                what: "this date lies in the future".to_owned(),
+                action: "Correct the date, or the clock of this computer.".to_owned(),
+            });
+            None
+        }
+        Ok(day) => Some(day),
+        Err(error) => {
+            wrong(errors, field, &error);
+            None
+        }
+    }
+}
+
+fn months(errors: &mut Vec<FieldError>, field: &str, text: Option<&str>) -> Option<u16> {
+    // 60 years of work: more is a slip of the finger.
+    const MOST: u16 = 720;
+    let Some(text) = text else {
+        missing(errors, field);
+        return None;
+    };
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(n) if digits && n <= MOST => Some(n),
+        _ => {
+            errors.push(FieldError {
+                field: field.to_owned(),
+                code: "OUT_OF_RANGE",
+                what: format!("this is a whole number of months, 0 to {MOST}"),
+                action: "Take the number from the statement of the social insurance.".to_owned(),
+            });
+            None
+        }
+    }
+}
+
+fn paper(errors: &mut Vec<FieldError>, i: usize, form: &EvidenceForm) -> Option<Evidence> {
+    let code = parse(errors, &format!("evidence[{i}].code"), form.code.text());
+    let mut day = |name: &str, raw: &Raw| match raw.text().map(date) {
+        None => Some(None),
+        Some(Ok(day)) => Some(Some(day)),
+        Some(Err(error)) => {
+            wrong(errors, &format!("evidence[{i}].{name}"), &error);
+            None
+        }
+    };
+    let from = day("from", &form.from);
+    let to = day("to", &form.to);
+    match Validity::new(from?, to?) {
+        Ok(validity) => Some(Evidence {
+            code: code?,
+            validity,
+        }),
+        Err(error) => {
+            wrong(errors, &format!("evidence[{i}].to"), &error);
+            None
+        }
+    }
+}
+
+/// The citizen number repeats birth date and sex.
+fn agree(
+    errors: &mut Vec<FieldError>,
+    number: Option<&crate::CitizenNumber>,
+    birth_date: Option<Date>,
+    sex: Option<Sex>,
+) {
+    let Some(number) = number else { return };
+    let mut disagrees = |field: &str, what: &str| {
+        errors.push(FieldError {
+            field: field.to_owned(),
+            code: "DISAGREES",
+            what: format!("{what} is not the one in the citizen number"),
+            action: "Compare both with the identity card.".to_owned(),
+        });
+    };
+    if birth_date.is_some_and(|d| d != number.birth_date()) {
+        disagrees("birth_date", "the birth date");
+    }
+    if let Some(sex @ (Sex::Male | Sex::Female)) = sex
+        && sex != number.sex()
+    {
+        disagrees("sex", "the sex");
+    }
+}
+
+/// Why serde refused the text, by paths and without values. Walks the parsed JSON, because serde stops at the first
+/// fault and repeats values in its message.
+fn explain(text: &str, error: &serde_json::Error) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Object(file)) => {
+            let mut raw = |path: String, value: &serde_json::Value| {
+                if !(value.is_string() || value.is_null() || value.is_i64() || value.is_u64()) {
+                    found.push(shape(path, "text or a whole number"));
+                }
+            };
+            let mut unknown = Vec::new();
+            let mut shapes = Vec::new();
+            for (key, value) in &file {
+                match (key.as_str(), value) {
+                    ("residence", serde_json::Value::Object(residence)) => {
+                        for (key, value) in residence {
+                            if ApplicantForm::RESIDENCE_KEYS.contains(&key.as_str()) {
+                                raw(format!("residence.{key}"), value);
+                            } else {
+                                unknown.push(format!("residence.{key}"));
+                            }
+                        }
+                    }
+                    ("residence", _) => shapes.push(shape("residence".to_owned(), "an object")),
+                    ("evidence", serde_json::Value::Array(papers)) => {
+                        for (i, paper) in papers.iter().enumerate() {
+                            let Some(paper) = paper.as_object() else {
+                                shapes.push(shape(format!("evidence[{i}]"), "an object"));
+                                continue;
+                            };
+                            for (key, value) in paper {
+                                if ApplicantForm::EVIDENCE_KEYS.contains(&key.as_str()) {
+                                    raw(format!("evidence[{i}].{key}"), value);
+                                } else {
+                                    unknown.push(format!("evidence[{i}].{key}"));
+                                }
+                            }
+                        }
+                    }
+                    ("evidence", _) => shapes.push(shape("evidence".to_owned(), "a list")),
+                    (key, value) if ApplicantForm::KEYS.contains(&key) => raw(key.to_owned(), value),
+                    (key, _) => unknown.push(key.to_owned()),
+                }
+            }
+            found.append(&mut shapes);
+            found.extend(unknown.into_iter().map(|path| FieldError {
+                field: path,
+                code: "UNKNOWN_KEY",
+                what: "the applicant file has no such key".to_owned(),
+                action: "Take it out; docs/applicant.schema.json lists the keys.".to_owned(),
+            }));
+            if found.is_empty() {
+                // What is left: a key that stands twice.
+                found.push(FieldError {
+                    field: "$".to_owned(),
+                    code: "SHAPE",
+                    what: format!("a key stands twice, near line {}", error.line()),
+                    action: "Keep one of the two.".to_owned(),
+                });
+            }
+        }
+        Ok(_) => found.push(shape("$".to_owned(), "an object")),
+        Err(error) => found.push(FieldError {
+            field: "$".to_owned(),
+            code: "NOT_JSON",
+            what: format!(
+                "the file is no JSON: line {}, column {}",
+                error.line(),
+                error.column()
+            ),
+            action: "Save the file as UTF-8 JSON.".to_owned(),
+        }),
+    }
+    found
+}
+
+fn shape(field: String, expected: &str) -> FieldError {
+    FieldError {
+        field,
+        code: "SHAPE",
+        what: format!("here belongs {expected}"),
+        action: "Correct the file; docs/applicant.schema.json shows the form.".to_owned(),
+    }
+}

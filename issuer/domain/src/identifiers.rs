@@ -1,0 +1,281 @@
+//! Identifiers that we give out: card number, card serial, and opaque ids of 16 bytes (UUID version 7, RFC 9562).
+//!
+//! Left out: the citizen number and the credit code, which others give out.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    Division, Error,
+    codes::{is_province, serde_by_text},
+    hex::{read_hex, write_hex},
+};
+
+/// An opaque id of 16 bytes; in text a UUID in lower case with hyphens.
+macro_rules! opaque_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id: UUID version 7 from a time (milliseconds count) and ten random bytes.
+            #[must_use]
+            pub fn new(at: Timestamp, random: [u8; 10]) -> Self {
+                let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+            }
+
+            /// The 16 bytes, as they stand on the card.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// From 16 bytes that were read somewhere.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self, Error> {
+                let wrong = Error::Identifier { what: $what };
+                let id: Uuid = text.parse().map_err(|_| wrong.clone())?;
+                // One spelling only: ids are compared as text elsewhere.
+                if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(wrong) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        serde_by_text!($name);
+    };
+}
+
+opaque_id! {
+    /// The permit: outlives its cards.
+    PermitId, "permit id"
+}
+opaque_id! {
+    /// An application.
+    ApplicationId, "application id"
+}
+opaque_id! {
+    /// A production order.
+    OrderId, "production order id"
+}
+opaque_id! {
+    /// A person, as the ledger and the photo store call them.
+    PersonId, "person id"
+}
+
+/// A province: the first two digits of GB/T 2260.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Province([u8; 2]);
+
+impl Province {
+    /// The two digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl TryFrom<&Division> for Province {
+    type Error = Error;
+
+    fn try_from(division: &Division) -> Result<Self, Error> {
+        division.as_str().get(..2).unwrap_or_default().parse()
+    }
+}
+
+impl FromStr for Province {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.as_bytes() {
+            &[a, b] if is_province(text) => Ok(Self([a, b])),
+            _ => Err(Error::Division),
+        }
+    }
+}
+
+impl fmt::Display for Province {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The number printed on a card: 13 digits, province (2), running number (10), check digit (ISO 7064 MOD 11,10).
+///
+/// Given out once in a province and never again, whatever becomes of the card.
+///
+/// ```
+/// use permit_domain::{CardNumber, Province};
+/// let number = CardNumber::new("44".parse::<Province>()?, 1)?;
+/// assert_eq!(number.as_str().len(), 13);
+/// assert_eq!(number.as_str().parse::<CardNumber>()?, number);
+/// # Ok::<(), permit_domain::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CardNumber(String);
+
+impl CardNumber {
+    /// The highest running number of a province.
+    pub const MAX_RUNNING: u64 = 9_999_999_999;
+
+    /// The number with this running number, 1 to [`Self::MAX_RUNNING`].
+    ///
+    /// # Errors
+    /// [`Error::CardNumbersExhausted`] beyond it.
+    pub fn new(province: Province, running: u64) -> Result<Self, Error> {
+        if running == 0 || running > Self::MAX_RUNNING {
+            return Err(Error::CardNumbersExhausted);
+        }
+        let body = format!("{province}{running:010}");
+        let check = mod_11_10(body.bytes().map(|b| b - b'0'));
+        Ok(Self(format!("{body}{check}")))
+    }
+
+    /// The 13 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// ISO 7064 MOD 11,10: the check digit of these digits.
+fn mod_11_10(digits: impl Iterator<Item = u8>) -> u8 {
+    let mut product = 10;
+    for digit in digits {
+        let sum = (product + digit) % 10;
+        product = (if sum == 0 { 10 } else { sum }) * 2 % 11;
+    }
+    (11 - product) % 10
+}
+
+impl FromStr for CardNumber {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = Error::Identifier { what: "card number" };
+        if text.len() != 13 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(wrong);
+        }
+        let (Some(province), Some(running)) = (text.get(..2), text.get(2..12)) else {
+            return Err(wrong);
+        };
+        let running = running.parse().map_err(|_| wrong.clone())?;
+        let number =
+            Self::new(province.parse().map_err(|_| wrong.clone())?, running).map_err(|_| wrong.clone())?;
+        if number.0 == text { Ok(number) } else { Err(wrong) }
+    }
+}
+
+impl fmt::Display for CardNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+serde_by_text!(CardNumber);
+
+/// The serial of a chip: 10 bytes, `issuer2 || lot4 || number4`; in text 20 lower-case hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CardSerial([u8; 10]);
+
+impl CardSerial {
+    /// From the ten bytes that the blank answered.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 10]) -> Self {
+        Self(bytes)
+    }
+
+    /// The ten bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 10] {
+        &self.0
+    }
+}
+
+impl FromStr for CardSerial {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        read_hex(text)
+            .map(Self)
+            .ok_or(Error::Identifier { what: "card serial" })
+    }
+}
+
+impl fmt::Display for CardSerial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+serde_by_text!(CardSerial);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn iso_7064_mod_11_10_the_example_of_the_standard() {
+        assert_eq!(mod_11_10([0, 7, 9, 4].into_iter()), 5);
+    }
+
+    #[test]
+    fn the_running_number_ends() {
+        let gd: Province = "44".parse().unwrap();
+        assert!(CardNumber::new(gd, CardNumber::MAX_RUNNING).is_ok());
+        assert_eq!(
+            CardNumber::new(gd, CardNumber::MAX_RUNNING + 1),
+            Err(Error::CardNumbersExhausted)
+        );
+        assert_eq!(CardNumber::new(gd, 0), Err(Error::CardNumbersExhausted));
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = PermitId::new(Timestamp::from_second(1_790_000_000).unwrap(), [7; 10]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(id.to_string().to_uppercase().parse::<PermitId>().is_err());
+        assert_eq!(PermitId::from_bytes(*id.as_bytes()), id);
+    }
+
+    proptest! {
+        #[test]
+        fn a_card_number_reads_back(running in 1_u64..=CardNumber::MAX_RUNNING) {
+            let number = CardNumber::new("44".parse().unwrap(), running).unwrap();
+            prop_assert_eq!(number.as_str().parse::<CardNumber>(), Ok(number));
+        }
+
+        #[test]
+        fn one_digit_typed_wrong_is_found(running in 1_u64..=CardNumber::MAX_RUNNING, place in 0_usize..13, add in 1_u8..10) {
+            let number = CardNumber::new("44".parse().unwrap(), running).unwrap();
+            let mut bytes = number.as_str().as_bytes().to_vec();
+            bytes[place] = b'0' + (bytes[place] - b'0' + add) % 10;
+            prop_assert!(String::from_utf8(bytes).unwrap().parse::<CardNumber>().is_err());
+        }
+
+        #[test]
+        fn any_text_parses_or_is_refused_and_never_panics(text in "\\PC*") {
+            let _ = text.parse::<CardNumber>();
+            let _ = text.parse::<CardSerial>();
+            let _ = text.parse::<OrderId>();
+        }
+    }
+}

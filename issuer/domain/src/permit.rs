@@ -1,0 +1,258 @@
+//! The life of a permit: Decree 663 articles 9 to 11, design section 2.1.
+//! `APPROVED -> IN_PRODUCTION -> PRODUCED -> ACTIVE <-> SUSPENDED -> ENDED`.
+//!
+//! Left out: the card's own life ([`crate::CardState`]), and what an endorsement asks for.
+
+use std::{fmt, str::FromStr};
+
+use jiff::civil::Date;
+
+use crate::{ApplicationId, Decision, Error, OrderId, PermitId, PersonId, Tier};
+
+/// Why a permit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// Conditions not met at an endorsement.
+    NoLongerEligible,
+    /// Permanent registration was moved here.
+    HukouMovedIn,
+    /// The holder died.
+    Death,
+    /// The holder gave it back.
+    Withdrawn,
+    /// It rested on false papers.
+    Fraud,
+    /// Another permit took its place.
+    Replaced,
+}
+
+impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::NoLongerEligible,
+        Self::HukouMovedIn,
+        Self::Death,
+        Self::Withdrawn,
+        Self::Fraud,
+        Self::Replaced,
+    ];
+
+    /// The name in the ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoLongerEligible => "NO_LONGER_ELIGIBLE",
+            Self::HukouMovedIn => "HUKOU_MOVED_IN",
+            Self::Death => "DEATH",
+            Self::Withdrawn => "WITHDRAWN",
+            Self::Fraud => "FRAUD",
+            Self::Replaced => "REPLACED",
+        }
+    }
+}
+
+impl FromStr for EndReason {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|r| r.name() == text)
+            .ok_or(Error::UnknownCode {
+                table: "reasons for the end of a permit",
+            })
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a permit stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PermitState {
+    /// Signed off; no card is being made.
+    Approved,
+    /// A production order is under way.
+    InProduction {
+        /// Which one.
+        order: OrderId,
+    },
+    /// Its card is verified and waits, inactive, for the holder.
+    Produced {
+        /// The order that made it.
+        order: OrderId,
+    },
+    /// In the holder's hand.
+    Active {
+        /// Since this day.
+        since: Date,
+    },
+    /// An endorsement was missed.
+    Suspended {
+        /// Since this day.
+        since: Date,
+    },
+    /// Over.
+    Ended {
+        /// On this day.
+        on: Date,
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+impl PermitState {
+    /// The name in the ledger.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Approved => "APPROVED",
+            Self::InProduction { .. } => "IN_PRODUCTION",
+            Self::Produced { .. } => "PRODUCED",
+            Self::Active { .. } => "ACTIVE",
+            Self::Suspended { .. } => "SUSPENDED",
+            Self::Ended { .. } => "ENDED",
+        }
+    }
+
+    fn refused<T>(&self, wanted: &'static str) -> Result<T, Error> {
+        Err(Error::WrongState {
+            thing: "permit",
+            state: self.name(),
+            wanted,
+        })
+    }
+
+    /// A production order takes it.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless approved.
+    pub fn start_production(self, order: OrderId) -> Result<Self, Error> {
+        match self {
+            Self::Approved => Ok(Self::InProduction { order }),
+            _ => self.refused("production"),
+        }
+    }
+
+    /// The card of its order is verified.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless in production by this order.
+    pub fn produced(self, by: OrderId) -> Result<Self, Error> {
+        match self {
+            Self::InProduction { order } if order == by => Ok(Self::Produced { order }),
+            _ => self.refused("the end of production"),
+        }
+    }
+
+    /// The order was given up; another may follow.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless in production or produced by this order.
+    pub fn production_given_up(self, by: OrderId) -> Result<Self, Error> {
+        match self {
+            Self::InProduction { order } | Self::Produced { order } if order == by => Ok(Self::Approved),
+            _ => self.refused("giving up production"),
+        }
+    }
+
+    /// The holder has the card.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless produced by this order.
+    pub fn hand_over(self, by: OrderId, on: Date) -> Result<Self, Error> {
+        match self {
+            Self::Produced { order } if order == by => Ok(Self::Active { since: on }),
+            _ => self.refused("hand-over"),
+        }
+    }
+
+    /// Article 10: an endorsement was missed.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless active.
+    pub fn suspend(self, on: Date) -> Result<Self, Error> {
+        match self {
+            Self::Active { .. } => Ok(Self::Suspended { since: on }),
+            _ => self.refused("suspension"),
+        }
+    }
+
+    /// Article 10: the late endorsement restores it.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless suspended.
+    pub fn restore(self, on: Date) -> Result<Self, Error> {
+        match self {
+            Self::Suspended { .. } => Ok(Self::Active { since: on }),
+            _ => self.refused("restoration"),
+        }
+    }
+
+    /// It ends.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], if a card is being made (give the order up first) or it ended before.
+    pub fn end(self, on: Date, reason: EndReason) -> Result<Self, Error> {
+        match self {
+            Self::Approved | Self::Active { .. } | Self::Suspended { .. } => Ok(Self::Ended { on, reason }),
+            _ => self.refused("the end"),
+        }
+    }
+}
+
+/// A permit: outlives its cards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// Its id.
+    pub id: PermitId,
+    /// The holder.
+    pub person: PersonId,
+    /// The application that it rests on.
+    pub application: ApplicationId,
+    /// Its tier.
+    pub tier: Tier,
+    /// The id of the rule set that granted it.
+    pub rule_set: String,
+    /// First day.
+    pub valid_from: Date,
+    /// Last day, included: the day by which it must be endorsed.
+    pub valid_to: Date,
+    /// Where it stands. Changed by the transitions of [`PermitState`].
+    pub state: PermitState,
+    /// Grows with every stored change.
+    pub version: i64,
+}
+
+impl Permit {
+    /// The permit that a decision grants.
+    ///
+    /// # Errors
+    /// [`Error::NothingGranted`].
+    pub fn granted(
+        id: PermitId,
+        person: PersonId,
+        application: ApplicationId,
+        decision: &Decision,
+    ) -> Result<Self, Error> {
+        let (Some(tier), Some(valid_from), Some(valid_to)) =
+            (decision.tier, decision.valid_from, decision.valid_to)
+        else {
+            return Err(Error::NothingGranted);
+        };
+        Ok(Self {
+            id,
+            person,
+            application,
+            tier,
+            rule_set: decision.rule_set.clone(),
+            valid_from,
+            valid_to,
+            state: PermitState::Approved,
+            version: 1,
+        })
+    }
+}
