@@ -1,0 +1,38 @@
+# Two commands matter: `make demo` and `make test`. Everything else is a part of them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo clean-demo test lint bench
+
+# Where `make demo` keeps what it made: one folder a run.
+DEMO := demo
+# More for `permit demo`, for example: make demo DEMO_ARGS="--applicant FILE"
+DEMO_ARGS :=
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The programs of an installation, and the virtual card.
+PROGRAMS := --package permit --package keyvault --package photo-store --package issuer --package card-reader --package virtual-card
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what is missing (says what before it does, asks nothing)
+	@scripts/setup.sh
+
+demo: ## issue a residence permit and read it at a bus and a clinic, on a virtual reader
+	@scripts/setup.sh demo
+	cargo build --release --bins $(PROGRAMS)
+	@mkdir -p $(DEMO)
+	$(TARGET)/release/permit demo --dir $(DEMO)/$$(date +%Y%m%d-%H%M%S) $(DEMO_ARGS)
+
+clean-demo: ## remove what the demo made
+	rm -rf $(DEMO)
+
+test: setup lint ## install what is missing, lint, and run every test
+	@scripts/test.sh
+
+lint: ## formatting, clippy, each crate alone, licences and sources
+	@scripts/lint.sh
+
+bench: ## the figures of docs/performance.md
+	cargo build --release --bins $(PROGRAMS)
+	cargo bench --workspace --bench '*'

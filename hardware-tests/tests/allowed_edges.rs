@@ -1,0 +1,286 @@
+//! The edges that `docs/architecture.md` allows among our crates, complete, over `cargo metadata`; and what no production
+//! program may contain.
+//!
+//! Only normal dependencies count: a test may use more, and cargo refuses circles by itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may die"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Crate, and the crates of ours that it may use.
+const ALLOWED: [(&str, &[&str]); 11] = [
+    (
+        "issuer",
+        &[
+            "issuer-store",
+            "permit-domain",
+            "photo-store-protocol",
+            "card-reader",
+            "keyvault-protocol",
+            "card-applet-spec",
+        ],
+    ),
+    ("issuer-store", &["permit-domain"]),
+    ("permit-domain", &[]),
+    ("photo-store", &["photo-store-protocol", "keyvault-protocol"]),
+    ("photo-store-protocol", &[]),
+    ("keyvault", &["keyvault-protocol", "card-applet-spec"]),
+    ("keyvault-protocol", &["card-applet-spec"]),
+    (
+        "virtual-card",
+        &["card-applet", "card-reader", "card-applet-spec"],
+    ),
+    ("card-reader", &["card-applet-spec"]),
+    ("card-applet", &["card-applet-spec"]),
+    ("card-applet-spec", &[]),
+];
+
+/// May use everything: they start or test everything.
+const FREE: [&str; 2] = ["permit", "hardware-tests"];
+
+/// The workspace as cargo resolves it.
+struct Workspace {
+    /// Package id to name.
+    names: BTreeMap<String, String>,
+    /// Package id to the folder of its manifest.
+    folders: BTreeMap<String, PathBuf>,
+    /// Package id to the ids of its normal dependencies.
+    edges: BTreeMap<String, BTreeSet<String>>,
+    members: BTreeSet<String>,
+}
+
+impl Workspace {
+    fn read() -> Self {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "metadata",
+                "--format-version",
+                "1",
+                "--offline",
+                "--manifest-path",
+            ])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let list = |value: &Value| value.as_array().unwrap().clone();
+        let names = list(&metadata["packages"])
+            .iter()
+            .map(|p| (text(&p["id"]), text(&p["name"])))
+            .collect();
+        let edges = list(&metadata["resolve"]["nodes"])
+            .iter()
+            .map(|node| {
+                let normal = list(&node["deps"])
+                    .iter()
+                    .filter(|dep| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()))
+                    .map(|dep| text(&dep["pkg"]))
+                    .collect();
+                (text(&node["id"]), normal)
+            })
+            .collect();
+        let members = list(&metadata["workspace_members"]).iter().map(text).collect();
+        let folders = list(&metadata["packages"])
+            .iter()
+            .map(|p| {
+                (
+                    text(&p["id"]),
+                    Path::new(p["manifest_path"].as_str().unwrap())
+                        .parent()
+                        .unwrap()
+                        .to_owned(),
+                )
+            })
+            .collect();
+        Self {
+            names,
+            edges,
+            members,
+        }
+    }
+
+    fn member(&self, name: &str) -> &str {
+        self.members
+            .iter()
+            .find(|id| self.names[*id] == name)
+            .unwrap_or_else(|| panic!("no crate {name}"))
+    }
+
+    fn direct(&self, name: &str) -> BTreeSet<&str> {
+        self.edges[self.member(name)]
+            .iter()
+            .filter(|id| self.members.contains(*id))
+            .map(|id| self.names[id].as_str())
+            .collect()
+    }
+
+    /// The names of everything that ends up in programs of this crate.
+    fn tree(&self, name: &str) -> BTreeSet<&str> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![self.member(name)];
+        while let Some(id) = open.pop() {
+            if seen.insert(id) {
+                open.extend(self.edges[id].iter().map(String::as_str));
+            }
+        }
+        seen.into_iter().map(|id| self.names[id].as_str()).collect()
+    }
+}
+
+#[test]
+fn crates_use_only_the_crates_that_they_may() {
+    let workspace = Workspace::read();
+    let known: BTreeSet<&str> = ALLOWED.iter().map(|(name, _)| *name).chain(FREE).collect();
+    let present: BTreeSet<&str> = workspace
+        .members
+        .iter()
+        .map(|id| workspace.names[id].as_str())
+        .collect();
+    assert_eq!(
+        present, known,
+        "a crate came or went: decide its edges here and in the architecture"
+    );
+    for (name, allowed) in ALLOWED {
+        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+        let forbidden: Vec<_> = workspace.direct(name).difference(&allowed).copied().collect();
+        assert!(forbidden.is_empty(), "{name} may not use {forbidden:?}");
+    }
+}
+
+#[test]
+fn the_reader_carries_no_database_web_server_or_runtime() {
+    let tree = Workspace::read();
+    let tree = tree.tree("card-reader");
+    for heavy in [
+        "sqlx",
+        "sqlx-core",
+        "axum",
+        "tokio",
+        "hyper",
+        "rusqlite",
+        "libsqlite3-sys",
+    ] {
+        assert!(!tree.contains(heavy), "card-reader contains {heavy}");
+    }
+}
+
+#[test]
+fn no_production_program_contains_a_card() {
+    let workspace = Workspace::read();
+    for (name, _) in ALLOWED
+        .iter()
+        .filter(|(name, _)| !["virtual-card", "card-applet"].contains(name))
+    {
+        let tree = workspace.tree(name);
+        for card in ["virtual-card", "card-applet"] {
+            assert!(!tree.contains(card), "{name} contains {card}");
+        }
+    }
+}
+
+#[test]
+fn the_card_crates_carry_no_std_only_crate() {
+    let workspace = Workspace::read();
+    for card in ["card-applet-spec", "card-applet"] {
+        let tree = workspace.tree(card);
+        for needs_std in [
+            "serde_json",
+            "std",
+            "rand",
+            "tokio",
+            "tracing-subscriber",
+            "anyhow",
+            "clap",
+        ] {
+            assert!(!tree.contains(needs_std), "{card} contains {needs_std}");
+        }
+    }
+}
+
+#[test]
+fn sql_stands_only_in_modules_and_crates_named_store() {
+    let workspace = Workspace::read();
+    let mut strays = Vec::new();
+    for id in &workspace.members {
+        for path in sources(&workspace.folders[id]) {
+            let in_store = path
+                .with_extension("")
+                .components()
+                .any(|part| part.as_os_str() == "store");
+            let text = fs::read_to_string(&path).unwrap();
+            if !in_store && (path.extension().is_some_and(|end| end == "sql") || has_sql(&text)) {
+                strays.push(path);
+            }
+        }
+    }
+    assert!(strays.is_empty(), "SQL outside a store: {strays:#?}");
+}
+
+/// The sources of a crate of ours: everything below its `src`.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.join("src")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs" || end == "sql") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// SQL as we write it, in upper case. SELECT alone is also a command of the card.
+fn has_sql(text: &str) -> bool {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line.trim(), " "])
+        .collect();
+    let marks = [
+        "INSERT INTO ",
+        "DELETE FROM ",
+        "CREATE TABLE ",
+        "CREATE INDEX ",
+        "PRAGMA ",
+        " ON CONFLICT ",
+    ];
+    let reads = code
+        .split("SELECT ")
+        .skip(1)
+        .any(|rest| rest.chars().take(400).collect::<String>().contains(" FROM "));
+    let changes = code
+        .split("UPDATE ")
+        .skip(1)
+        .any(|rest| rest.split_whitespace().nth(1) == Some("SET"));
+    reads || changes || marks.iter().any(|mark| code.contains(mark))
+}
+
+#[test]
+fn sql_is_recognised_and_a_card_command_is_not() {
+    assert!(has_sql("const A: &str = \"SELECT a,\n    b FROM t\";"));
+    assert!(has_sql("\"UPDATE t SET a = $1\""));
+    assert!(has_sql("\"INSERT INTO t VALUES ($1)\""));
+    assert!(!has_sql(
+        "// SELECT a FROM t\nconst SELECT: u8 = 0xA4; // SELECT, then UPDATE of a slot"
+    ));
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Installs what is missing on Debian 12: says what before it does, asks nothing, uses sudo where it is not root, and is
+# done at once when nothing is missing.
+#
+#     scripts/setup.sh demo    what `make demo` needs
+#     scripts/setup.sh         also what `make test` needs
+set -euo pipefail
+
+purpose=${1:-test}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# package | a file that shows that it is there | what it is for
+demo_packages='
+gcc|/usr/bin/gcc|linking, and the C parts of SQLite and ring
+libc6-dev|/usr/include/stdio.h|linking
+pkg-config|/usr/bin/pkg-config|finding the PC/SC library when building
+libpcsclite-dev|/usr/include/PCSC/winscard.h|PC/SC client
+pcscd|/usr/sbin/pcscd|PC/SC service; started privately, the system service is not needed
+vsmartcard-vpcd|/usr/lib/pcsc/drivers/serial/libifdvpcd.so|virtual card reader
+iproute2|/bin/ip|loopback interface of the private PC/SC service
+util-linux|/usr/bin/unshare|namespaces of the private PC/SC service
+mount|/bin/mount|run folder of the private PC/SC service
+fonts-wqy-zenhei|/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc|the faces of the card
+'
+test_packages='
+postgresql|/usr/lib/postgresql/*/bin/initdb|store tests, in a temporary folder; the system service is not needed
+python3|/usr/bin/python3|independent check of the test vectors
+python3-cryptography|/usr/lib/python3/dist-packages/cryptography|independent check of the test vectors
+python3-pyscard|/usr/lib/python3/dist-packages/smartcard|independent tapping reader
+openssl|/usr/bin/openssl|comparison figures
+libvips-tools|/usr/bin/vipsthumbnail|comparison figures
+'
+
+missing() {
+    while IFS='|' read -r package file purpose; do
+        [ -n "$package" ] || continue
+        compgen -G "$file" > /dev/null || printf '%s|%s\n' "$package" "$purpose"
+    done
+}
+
+packages=$demo_packages
+[ "$purpose" = demo ] || packages+=$test_packages
+
+if ! command -v cargo > /dev/null; then
+    say "there is no cargo on the search path. Install a Rust toolchain (1.95 or newer), then run this again."
+    exit 1
+fi
+
+rows=$(missing <<< "$packages")
+if [ -n "$rows" ]; then
+    if ! command -v apt-get > /dev/null; then
+        say "this is no Debian; install the equivalents of these packages, then run this again:"
+        printf '%s\n' "$rows" | sed 's/|/ - /; s/^/    /' >&2
+        exit 1
+    fi
+    say "these Debian packages are missing and will be installed with apt-get:"
+    printf '%s\n' "$rows" | sed 's/|/ - /; s/^/    /' >&2
+    as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        as_root=(sudo)
+        say "sudo may ask for your password."
+    fi
+    mapfile -t names < <(printf '%s\n' "$rows" | cut -d'|' -f1)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${names[@]}" >&2
+fi
+
+if [ "$purpose" != demo ]; then
+    for component in rustfmt clippy; do
+        tool=cargo-${component/rustfmt/fmt}
+        if ! command -v "$tool" > /dev/null; then
+            if ! command -v rustup > /dev/null; then
+                say "$tool is missing, and there is no rustup to add it. Install it with your Rust toolchain, then run this again."
+                exit 1
+            fi
+            say "adding $component to the Rust toolchain."
+            rustup component add "$component" >&2
+        fi
+    done
+    if ! command -v cargo-deny > /dev/null; then
+        say "cargo-deny (licences, sources and banned crates) is missing and will be built from source; this takes some minutes, once."
+        # Unoptimised: it runs for two seconds and would be built for many more.
+        cargo install --quiet --locked --debug --target-dir "${CARGO_TARGET_DIR:-target}/tools" cargo-deny >&2
+    fi
+fi
