@@ -108,18 +108,6 @@ impl Workspace {
                 )
             })
             .collect();
-        let folders = list(&metadata["packages"])
-            .iter()
-            .map(|p| {
-                (
-                    text(&p["id"]),
-                    Path::new(p["manifest_path"].as_str().unwrap())
-                        .parent()
-                        .unwrap()
-                        .to_owned(),
-                )
-            })
-            .collect();
         Self {
             names,
             folders,
