@@ -73,16 +73,11 @@ impl ApplicationState {
 /// An application without its papers: who, where it stands, and how often it was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Application {
-    /// Its id.
-    pub id: ApplicationId,
-    /// Whose it is.
-    pub person: PersonId,
-    /// Who took it.
-    pub intake: IntakeClerk,
-    /// Where it stands. Changed by the transitions below.
-    pub state: ApplicationState,
-    /// Grows with every stored change; a writer with an older one is refused.
-    pub version: i64,
+    id: ApplicationId,
+    person: PersonId,
+    intake: IntakeClerk,
+    state: ApplicationState,
+    version: i64,
 }
 
 impl Application {

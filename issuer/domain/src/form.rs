@@ -354,10 +354,10 @@ fn parse<T: FromStr<Err = Error>>(
 
 /// Exactly YYYY-MM-DD: the parser of the library also reads times, offsets and years of six digits.
 fn date(text: &str) -> Result<Date, Error> {
-    if text.len() != 10 {
-        Err(Error::Date)
-    } else {
+    if text.len() == 10 {
         text.parse().map_err(|_| Error::Date)
+    } else {
+        Err(Error::Date)
     }
 }
 

@@ -59,7 +59,7 @@ pub use hex::Digest;
 pub use identifiers::{ApplicationId, CardNumber, CardSerial, OrderId, PermitId, PersonId, Province};
 pub use order::{AllocatedCard, Content, Order, OrderState, Step};
 pub use people::{Actor, Approver, HandOverClerk, IntakeClerk, Producer, Reviewer, SeparatedDuties, StaffId};
-pub use permit::{EndReason, Permit, PermitState};
+pub use permit::{EndReason, Grant, Permit, PermitState};
 pub use rules::{
     CitySize, Condition, Grade, Instrument, Requirement, RuleSet, RuleSets, Service, Settlement, Test,
     TierRule,

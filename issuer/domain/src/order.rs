@@ -1,7 +1,7 @@
 //! The production order: allocate, encode, draw, verify, hand over. Design section 2.1, counter page "production".
 //!
-//! The two steps that touch the chip have a state of their own between intent and outcome: an order found ENCODING or
-//! HANDING_OVER after a restart is *in doubt*, its card must be presented, and the same step is resumed on the same
+//! The two steps that touch the chip have a state of their own between intent and outcome: an order found `ENCODING` or
+//! `HANDING_OVER` after a restart is *in doubt*, its card must be presented, and the same step is resumed on the same
 //! card and number. Left out: how a step is done (crate `issuer`), and the queue.
 
 use jiff::civil::Date;
@@ -219,27 +219,21 @@ impl OrderState {
 /// let order = Order::new(OrderId::new(at, [1; 10]), PermitId::new(at, [2; 10]), duties, content);
 /// let number = CardNumber::new("44".parse()?, 1)?;
 /// let order = order.allocate(number, CardSerial::from_bytes([3; 10]))?.begin_encoding()?;
-/// assert!(order.state.in_doubt());
+/// assert!(order.state().in_doubt());
 /// assert_eq!(order.clone().drawn().unwrap_err().code(), "WRONG_STATE");
 /// let order = order.encoded()?.drawn()?.verified()?;
 /// let order = order.begin_hand_over("chen".parse()?)?.handed_over(date(2026, 11, 21))?;
-/// assert_eq!(order.state.next_step(), None);
+/// assert_eq!(order.state().next_step(), None);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Its id.
-    pub id: OrderId,
-    /// The permit that it makes a card for.
-    pub permit: PermitId,
-    /// Three different people.
-    pub duties: SeparatedDuties,
-    /// Frozen.
-    pub content: Content,
-    /// Where it stands. Changed by the transitions below.
-    pub state: OrderState,
-    /// Grows with every stored change.
-    pub version: i64,
+    id: OrderId,
+    permit: PermitId,
+    duties: SeparatedDuties,
+    content: Content,
+    state: OrderState,
+    version: i64,
 }
 
 impl Order {

@@ -204,11 +204,9 @@ impl PermitState {
     }
 }
 
-/// A permit: outlives its cards.
+/// What was granted to whom: fixed for the life of a permit, but for its last day.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permit {
-    /// Its id.
-    pub id: PermitId,
+pub struct Grant {
     /// The holder.
     pub person: PersonId,
     /// The application that it rests on.
@@ -221,10 +219,15 @@ pub struct Permit {
     pub valid_from: Date,
     /// Last day, included: the day by which it must be endorsed.
     pub valid_to: Date,
-    /// Where it stands. Changed by the transitions of [`PermitState`].
-    pub state: PermitState,
-    /// Grows with every stored change.
-    pub version: i64,
+}
+
+/// A permit: outlives its cards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    id: PermitId,
+    grant: Grant,
+    state: PermitState,
+    version: i64,
 }
 
 impl Permit {
@@ -243,16 +246,77 @@ impl Permit {
         else {
             return Err(Error::NothingGranted);
         };
-        Ok(Self {
-            id,
+        let rule_set = decision.rule_set.clone();
+        let grant = Grant {
             person,
             application,
             tier,
-            rule_set: decision.rule_set.clone(),
+            rule_set,
             valid_from,
             valid_to,
+        };
+        Ok(Self {
+            id,
+            grant,
             state: PermitState::Approved,
             version: 1,
         })
+    }
+
+    /// As a row of the ledger says; for the store.
+    #[must_use]
+    pub const fn from_ledger(id: PermitId, grant: Grant, state: PermitState, version: i64) -> Self {
+        Self {
+            id,
+            grant,
+            state,
+            version,
+        }
+    }
+
+    /// A transition of [`PermitState`].
+    ///
+    /// ```
+    /// # use permit_domain::{Error, Permit};
+    /// # use jiff::civil::date;
+    /// fn missed_endorsement(permit: Permit) -> Result<Permit, Error> {
+    ///     permit.change(|state| state.suspend(date(2027, 11, 23)))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// That of the transition.
+    pub fn change(
+        self,
+        transition: impl FnOnce(PermitState) -> Result<PermitState, Error>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            state: transition(self.state)?,
+            ..self
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> PermitId {
+        self.id
+    }
+
+    /// What was granted to whom.
+    #[must_use]
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> &PermitState {
+        &self.state
+    }
+
+    /// Of the row that it was read from; grows with every stored change.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.version
     }
 }

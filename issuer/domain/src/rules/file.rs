@@ -341,7 +341,7 @@ impl RuleSetFile {
         if self.fees.first != 0 || self.fees.endorse != 0 {
             return s("first issue and endorsement are free (Decree 663 article 21)");
         }
-        if self.fees.replace > 100_00 {
+        if self.fees.replace > 10_000 {
             return s(
                 "a replacement costs more than 100 yuan: that is no cost of a card (Decree 663 article 21)",
             );
