@@ -289,13 +289,18 @@ def tlv_only(data: bytes, tag: int) -> bytes:
     return value
 
 
-def template(value: bytes, layout: list[tuple[int, str, object]]) -> dict:
-    """Objects of a template in the order given. `layout`: (tag, "one" | "optional" | "repeats", length | (min, max) | None)."""
+def template(value: bytes, layout: list[tuple[int, str, object]], closed: bool = False) -> dict:
+    """Objects of a template in the order given. `layout`: (tag, "one" | "optional" | "repeats", length | (min, max) | None).
+
+    Unknown tags are skipped, or refused where the chapter calls the template closed.
+    """
     order = [tag for tag, _, _ in layout]
     found = {tag: [] for tag in order}
     reached = 0
     for tag, content in tlv_list(value):
         if tag not in found:
+            if closed:
+                raise Refused(f"unknown object {tag:02x} in a closed template", "6a80")
             continue
         place = order.index(tag)
         how, size = layout[place][1:]
@@ -506,7 +511,7 @@ def signature_object(signer: bytes, signer_number: int, person_public: bytes, gr
 def check_signature_object(encoded: bytes, signer_public: bytes, person_public: bytes, groups: list[bytes | None]) -> None:
     value = tlv_only(encoded, 0x77)
     layout = [(0x80, "one", 1), (0x81, "one", 1), (0x82, "one", 1)] + [(tag, "one", 32) for tag in range(0x83, 0x87)]
-    found = template(value, layout + [(0x9E, "one", 64)])
+    found = template(value, layout + [(0x9E, "one", 64)], closed=True)
     if not verify(signer_public, b"YZT-SO-1" + bytes_before(value, 0x9E), found[0x9E]):
         raise Refused("the document signer's signature is wrong")
     if found[0x83] != sha256(person_public):
@@ -794,7 +799,7 @@ def deny_list(signer: bytes, role: int, version: int, issued: bytes, days: int, 
 
 
 def open_deny_list(signer_public: bytes, value: bytes) -> dict:
-    found = template(value, [(0x80, "one", 1), (0x81, "one", 4), (0x82, "one", 4), (0x83, "one", 2), (0x84, "one", None), (0x9E, "one", 64)])
+    found = template(value, [(0x80, "one", 1), (0x81, "one", 4), (0x82, "one", 4), (0x83, "one", 2), (0x84, "one", None), (0x9E, "one", 64)], closed=True)
     if not verify(signer_public, b"YZT-DENY-1" + bytes_before(value, 0x9E), found[0x9E]):
         raise Refused("the deny list's signature is wrong")
     if len(found[0x84]) % 8:

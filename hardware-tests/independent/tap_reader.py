@@ -7,7 +7,8 @@
 Prints one JSON object on standard output. Exit codes: 0 accepted, 1 refused, 2 usage or an unusable file, 3 no service, reader or
 card (also when it is lost on the way: a TAP writes nothing, so nothing is left open).
 
-Left out: COMMIT, updates, door S, and the memory of a real terminal (highest bundle sequence, last deny-list version).
+Left out: COMMIT, updates, door S, and the memory of a real terminal between runs (challenges seen, highest bundle sequence, last
+deny-list version).
 PC/SC is reached with pyscard; PCSCLITE_CSOCK_NAME selects another daemon, as for every PC/SC program.
 """
 
@@ -189,11 +190,15 @@ def tap(card, bundle: dict, role: int, today: bytes, random16) -> dict:
         pc.check_card_info(answer[:-2])
     except pc.Refused:
         raise pc.NotAccepted("FOREIGN_CARD") from None
+    challenges = set()
     for version in pc.versions_to_try(bundle, role, today):
         rt = random16()
         answer = card.transmit(pc.tap_command(role, version, rt))
         if len(answer) != 258 or answer[-2:] != b"\x90\0":
             raise pc.NotAccepted("NOT_GENUINE")
+        if answer[:16] in challenges:
+            raise pc.NotAccepted("REPLAY")
+        challenges.add(answer[:16])
         holder = pc.find_holder(bundle, role, version, today, rt, answer[:256])
         if holder is not None:
             return pc.judge_holder(bundle, *holder, today)
@@ -238,11 +243,12 @@ class VectorCard:
         self.select, self.tap_command = (bytes.fromhex(select[name]) for name in ("card_info", "command"))
         self.command, self.answer = (bytes.fromhex(tap_vector["outputs"][name]) for name in ("command", "answer"))
         self.rt = bytes.fromhex(tap_vector["inputs"]["rt"])
+        self.always = False
 
     def transmit(self, command: bytes) -> bytes:
         if command == self.tap_command:
             return self.select + b"\x90\0"
-        return (self.answer if command == self.command else pc.sha256(command) * 8) + b"\x90\0"
+        return (self.answer if self.always or command == self.command else pc.sha256(command) * 8) + b"\x90\0"
 
 
 def vector(file: str, name: str) -> dict:
@@ -281,6 +287,10 @@ def selftest() -> tuple[int, dict]:
         card.rt = bytes(16)
         card.command = pc.tap_command(1, card.command[3], card.rt)
 
+    def repeating(card: VectorCard) -> None:
+        card.answer = pc.sha256(b"one answer to every TAP") * 8
+        card.always = True
+
     def foreign(card: VectorCard) -> None:
         card.select = b""
 
@@ -291,6 +301,7 @@ def selftest() -> tuple[int, dict]:
         expect(f"a flipped bit in byte {at}", reason, change=flip(at))
     expect("an answer to another challenge", "NOT_GENUINE", change=other_rt)
     expect("an application without card info", "FOREIGN_CARD", change=foreign)
+    expect("the same answer to two TAPs", "REPLAY", change=repeating)
     expect("keys of other groups", "NOT_ACTIVE", keys=without)
     expect("another entitlement signer", "NOT_GENUINE", entitlement_signer=bundle["card_ca"])
     expect("a record key of another region", "NOT_GENUINE", keys=[item | {"record": pc.sha256(item["record"])} for item in bundle["keys"]])

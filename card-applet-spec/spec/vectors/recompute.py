@@ -117,6 +117,13 @@ def signature_object(signer, signer_number, person_public, dg1, dg2, dg3):
 
 
 @construction
+def signature_object_open(encoded, signer_public, person_public, dg1, dg2, dg3):
+    """A group of no bytes is one that was not read."""
+    pc.check_signature_object(encoded, signer_public, person_public, [group or None for group in (dg1, dg2, dg3)])
+    return {"valid": b"\x01"}
+
+
+@construction
 def card_certificate(ca, domain, ca_number, valid_from, valid_to, id, public):
     certificate = pc.card_certificate(ca, number(domain), number(ca_number), valid_from, valid_to, id, public)
     must(pc.check_card_certificate(certificate, pc.public_key(ca), number(domain), valid_to) == public, "the key comes back")
@@ -487,7 +494,16 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     longest = {name: "长".encode() * 40 for name in ("name", "issuing_organ")} | {name: "长".encode() * 70 for name in ("hukou_address", "residence_address")}
     add(chapter, "dg1: every text as long as allowed", "dg1", **items | longest)
     group3 = add(chapter, "dg3", "dg3", permit_id=fixed("permit", 16), tier=b"\x02", issued=first, endorsed_until=last, rule_set=b"cn-residence-2016", state_counter=be(1, 4), salt=fixed("salt 3", 16))
-    add(chapter, "signature object", "signature-object", signer=secret["document signer"], signer_number=b"\x01", person_public=public["person"], dg1=group1["dg1"], dg2=group2["dg2"], dg3=group3["dg3"])
+    signed_object = add(chapter, "signature object", "signature-object", signer=secret["document signer"], signer_number=b"\x01", person_public=public["person"], dg1=group1["dg1"], dg2=group2["dg2"], dg3=group3["dg3"])
+    opening = {"encoded": signed_object["encoded"], "signer_public": public["document signer"], "person_public": public["person"], "dg1": group1["dg1"], "dg2": b"", "dg3": group3["dg3"]}
+    add(chapter, "signature object: two of three groups", "signature-object-open", **opening)
+    add(chapter, "signature object refused: another card's key", "signature-object-open", **opening | {"person_public": public["clinic"]})
+    add(chapter, "signature object refused: a changed group", "signature-object-open", **opening | {"dg3": flipped(group3["dg3"], 30)})
+    add(chapter, "signature object refused: another signer", "signature-object-open", **opening | {"signer_public": public["card ca"]})
+    content = pc.tlv_only(signed_object["encoded"], 0x77)
+    body = pc.bytes_before(content, 0x9E) + x("870100")
+    extended = tlv(0x77, body, tlv(0x9E, pc.sign(secret["document signer"], b"YZT-SO-1" + body)))
+    add(chapter, "signature object refused: an unknown object, though signed", "signature-object-open", **opening | {"encoded": extended})
     person = {}
     for domain, name in ((1, "person"), (2, "clinic"), (3, "social")):
         person[name] = add(chapter, f"card certificate: {name}", "card-certificate", ca=secret["card ca"], domain=be(domain, 1), ca_number=b"\x01", valid_from=first, valid_to=x("20361120"), id=fixed("certificate id " + name, 16), public=public[name])
@@ -636,18 +652,20 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     chapter = "08-terminals"
     denied = [be(n, 8) for n in (1, 0x0102030405060708)]
     listed = add(chapter, "deny list", "deny-list", signer=secret["deny signer"], role=b"\x01", version=be(12, 4), issued=first, largest_age=be(7, 2), entries=denied)["value"]
-    empty = add(chapter, "deny list: empty", "deny-list", signer=secret["deny signer"], role=b"\x05", version=be(1, 4), issued=first, largest_age=be(30, 2), entries=[])["value"]
+    empty = add(chapter, "deny list: empty", "deny-list", signer=secret["deny signer"], role=b"\x04", version=be(1, 4), issued=first, largest_age=be(30, 2), entries=[])["value"]
     add(chapter, "deny list refused: not ascending", "deny-list-open", signer_public=public["deny signer"], value=pc.deny_list(secret["deny signer"], 1, 12, first, 7, denied[::-1]))
     add(chapter, "deny list refused: a repetition", "deny-list-open", signer_public=public["deny signer"], value=pc.deny_list(secret["deny signer"], 1, 12, first, 7, denied[:1] * 2))
     add(chapter, "deny list refused: a flipped bit", "deny-list-open", signer_public=public["deny signer"], value=flipped(listed, 8))
+    body = pc.bytes_before(listed, 0x9E) + x("850100")
+    add(chapter, "deny list refused: an unknown object, though signed", "deny-list-open", signer_public=public["deny signer"], value=body + tlv(0x9E, pc.sign(secret["deny signer"], b"YZT-DENY-1" + body)))
     bus_keys = [
         {"role": b"\x01", "region": region, "kv": be(kv, 1), "state": b"\x01", "group": masters["group"], "tap": masters["tap"], "record": masters["record"]},
         {"role": b"\x01", "region": region, "kv": be(kv - 1, 1), "state": b"\x02", "until": x("20261231"), "group": fixed("old group"), "tap": fixed("old tap"), "record": fixed("old record")},
     ]
     common = {"root": secret["terminal ca"], "root_name": trust_name, "issued": first, "last_day": x("20261228"), "sequence": be(3, 4), "card_ca": public["card ca"], "entitlement_signer": public["entitlement signer"], "document_signer": public["document signer"], "deny_signer": public["deny signer"]}
-    bus = add(chapter, "bundle: a bus", "bundle", **common, id=fixed("bundle bus", 16), name="公交 42".encode(), keys=bus_keys, door_s=[], deny_lists=[listed, empty], zones=x("0000000000000004"))["plain"]
+    bus = add(chapter, "bundle: a bus", "bundle", **common, id=fixed("bundle bus", 16), name="公交 42".encode(), keys=bus_keys, door_s=[], deny_lists=[listed], zones=x("0000000000000004"))["plain"]
     clinic_key = [{"role": b"\x04", "region": region, "kv": b"\x01", "state": b"\x01", "record": fixed("clinic master")}]
-    add(chapter, "bundle: a clinic", "bundle", **common, id=fixed("bundle clinic", 16), name=b"clinic 7", keys=clinic_key, door_s=[middle, clinic_leaf], deny_lists=[], zones=bytes(8))
+    add(chapter, "bundle: a clinic", "bundle", **common, id=fixed("bundle clinic", 16), name=b"clinic 7", keys=clinic_key, door_s=[middle, clinic_leaf], deny_lists=[empty], zones=bytes(8))
     add(chapter, "bundle refused: a flipped bit", "bundle-open", root_name=trust_name, root_public=public["terminal ca"], plain=flipped(bus, 12))
     add(chapter, "bundle refused: another root", "bundle-open", root_name=trust_name, root_public=public["card ca"], plain=bus)
     box = add(chapter, "sealed box: the bus's bundle", "sealed-box", magic=b"YZTB", ephemeral=secret["box ephemeral"], receiver=secret["sealing"], nonce=fixed("box nonce", 12), plain=bus)["box"]
