@@ -804,6 +804,7 @@ def open_deny_list(signer_public: bytes, value: bytes) -> dict:
         raise Refused("the deny list's signature is wrong")
     if len(found[0x84]) % 8:
         raise Refused("a deny list entry is cut")
+    day_of(found[0x82])
     entries = [found[0x84][i : i + 8] for i in range(0, len(found[0x84]), 8)]
     if any(a >= b for a, b in zip(entries, entries[1:])):
         raise Refused("the deny list is not ascending")
@@ -843,6 +844,7 @@ def open_bundle(root_name: bytes, root_public: bytes, plain: bytes) -> dict:
     anchors = template(found[0xA7], ANCHOR_LAYOUT)
     if anchors[0x83] != root_name + root_public:
         raise Refused("the bundle names another terminal CA than the pinned one")
+    day_of(found[0x83]), day_of(found[0x84])
     keys = []
     for value in found[0xA6]:
         item = template(value, ROLE_KEY_LAYOUT)
@@ -851,6 +853,8 @@ def open_bundle(root_name: bytes, root_public: bytes, plain: bytes) -> dict:
             raise Refused("a role key has a wrong role, state or date")
         if any((item[tag] is not None) != (role in DOOR_F_ROLES) for tag in (0x85, 0x86)):
             raise Refused("a role key has masters that do not fit its role")
+        if state == 2:
+            day_of(item[0x84])
         keys.append({"role": role, "region": item[0x81], "kv": item[0x82][0], "state": state, "until": item[0x84], "group": item[0x85], "tap": item[0x86], "record": item[0x87]})
     door_s = template(found[0xA8], [(0x80, "one", None), (0x81, "one", None)]) if found[0xA8] is not None else None
     lists = [open_deny_list(anchors[0x84], value) for value in found[0xA9]]
@@ -956,6 +960,7 @@ def judge_holder(bundle: dict, key: dict, plain: bytes, today: bytes) -> dict:
         raise NotAccepted("WRONG_ROLE")
     try:
         found = open_record(record_key(key["record"], role, key["region"], key["kv"], pid), bundle["entitlement_signer"], pid, record)
+        day_of(found["from"]), day_of(found["to"])
     except Refused:
         raise NotAccepted("NOT_GENUINE") from None
     if found["kv"] != key["kv"] or found["tier"] not in TIERS:
