@@ -1,0 +1,464 @@
+//! A terminal's bundle, opened and ready for use (chapter 08): the keys of its roles, the anchors, its certificates, the
+//! deny lists, and the rules of chapter 06 that are applied with them.
+//!
+//! On loading, the 256 cohort keys of each role, region and version are expanded once: a tap then costs one AES block
+//! per cohort. Left out: fetching bundles, and keeping the highest sequence number over restarts; the caller hands it in
+//! and stores what [`Bundle::sequence`] says afterwards.
+
+use aes::Aes128Dec;
+use aes::cipher::{Array, BlockCipherDecrypt as _, KeyInit as _};
+use card_applet_spec::bundle as wire;
+use card_applet_spec::certificate::TerminalCertificate;
+use card_applet_spec::codes::{KeyState, Region, Rights, Role};
+use card_applet_spec::crypto::Key32;
+use card_applet_spec::date::Date;
+use card_applet_spec::deny_list::DenyList;
+use card_applet_spec::door_f::TapAnswer;
+use card_applet_spec::kdf;
+use card_applet_spec::record::{Entitlement, RECORD_LEN, RecordHeader};
+use card_applet_spec::sealed_box;
+use zeroize::Zeroizing;
+
+use crate::enrol::{TerminalKey, TerminalName};
+use crate::error::{Check, Error, MaterialError};
+
+pub use card_applet_spec::bundle::Anchors;
+
+/// The terminal's two certificates, and what they say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    pub(crate) intermediate: Vec<u8>,
+    pub(crate) leaf: Vec<u8>,
+    rights: Rights,
+    from: Date,
+    to: Date,
+}
+
+impl Chain {
+    /// The rights of both certificates together (AND).
+    #[must_use]
+    pub fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// Whether both certificates are valid on a day.
+    #[must_use]
+    pub fn is_valid_on(&self, day: Date) -> bool {
+        self.from <= day && day <= self.to
+    }
+
+    /// Parses both. Their signatures are the card's to judge: the bundle around them is signed by the same root.
+    fn parse(intermediate: &[u8], leaf: &[u8], key: &TerminalKey) -> Result<Self, MaterialError> {
+        let form = |_| MaterialError::BundleForm;
+        let (above, ..) = TerminalCertificate::parse(intermediate).map_err(form)?;
+        let (below, ..) = TerminalCertificate::parse(leaf).map_err(form)?;
+        // A leaf for another key would only be found out at the card, as a signature that fails.
+        if below.public != key.authentication().public() {
+            return Err(MaterialError::BundleForm);
+        }
+        Ok(Self {
+            intermediate: intermediate.to_vec(),
+            leaf: leaf.to_vec(),
+            rights: above.rights.intersection(below.rights),
+            from: above.effective.max(below.effective),
+            to: above.expiry.min(below.expiry),
+        })
+    }
+}
+
+/// The masters and cohort keys of door F for one role, region and version.
+struct TapKeys {
+    group_master: Key32,
+    tap_master: Key32,
+    /// One expanded key per cohort, in the order of the cohorts.
+    cohorts: Vec<Aes128Dec>,
+}
+
+/// Keys of one role, region and version.
+struct RoleKey {
+    role: Role,
+    region: Region,
+    kv: u8,
+    state: KeyState,
+    until: Date,
+    tap: Option<TapKeys>,
+    record_master: Key32,
+}
+
+impl RoleKey {
+    fn load(key: wire::RoleKey) -> Result<Self, MaterialError> {
+        let form = |_| MaterialError::BundleForm;
+        let tap = match key.door_f {
+            None => None,
+            Some((group_master, tap_master)) => {
+                // Room for all at once: a vector that grows leaves copies of keys behind.
+                let mut cohorts = Vec::with_capacity(256);
+                for cohort in 0..=u8::MAX {
+                    let g =
+                        kdf::group_key(&group_master, key.role, key.region, key.kv, cohort).map_err(form)?;
+                    cohorts.push(Aes128Dec::new(&Array(*g.expose())));
+                }
+                Some(TapKeys {
+                    group_master,
+                    tap_master,
+                    cohorts,
+                })
+            }
+        };
+        Ok(Self {
+            role: key.role,
+            region: key.region,
+            kv: key.kv,
+            state: key.state,
+            until: key.until,
+            tap,
+            record_master: key.record_master,
+        })
+    }
+
+    /// Active, or Draining and not past its day. Everything else is refused at once.
+    fn is_usable_on(&self, day: Date) -> bool {
+        match self.state {
+            KeyState::Active => true,
+            KeyState::Draining => day <= self.until,
+            KeyState::Suspended | KeyState::Compromised => false,
+        }
+    }
+}
+
+/// A deny list of one role, its signature checked.
+#[derive(Debug)]
+struct OwnedDenyList {
+    role: Role,
+    version: u32,
+    issued: Date,
+    max_age: u16,
+    entries: Vec<u8>,
+}
+
+impl OwnedDenyList {
+    fn borrowed(&self) -> DenyList<'_> {
+        DenyList {
+            role: self.role,
+            version: self.version,
+            issued: self.issued,
+            max_age: self.max_age,
+            entries: &self.entries,
+        }
+    }
+}
+
+/// A bundle that belongs to this terminal and is signed by its authority.
+pub struct Bundle {
+    id: [u8; 16],
+    terminal: TerminalName,
+    issued: Date,
+    last_day: Date,
+    sequence: u32,
+    zones: u64,
+    keys: Vec<RoleKey>,
+    anchors: Anchors,
+    chain: Option<Chain>,
+    deny_lists: Vec<OwnedDenyList>,
+}
+
+impl std::fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bundle")
+            .field("terminal", &self.terminal)
+            .field("sequence", &self.sequence)
+            .field("last_day", &self.last_day)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A record that opened: what it says, and whose keys opened it.
+#[derive(Debug)]
+pub(crate) struct OpenedRecord {
+    pub(crate) entitlement: Entitlement,
+    pub(crate) region: Region,
+}
+
+/// A TAP answer whose MAC holds.
+pub(crate) struct OpenedTap {
+    pub(crate) pid: [u8; 16],
+    pub(crate) record: [u8; RECORD_LEN],
+}
+
+impl Bundle {
+    /// Opens the box with the terminal's sealing key, checks the signature under the pinned root, the terminal's name,
+    /// every deny list's signature, the sequence number and the last day. `loaded` is the highest sequence number that
+    /// this terminal has loaded so far; an older bundle is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Material`]; [`Check::BundleDays`] (`BUNDLE_EXPIRED`) behind the last day.
+    pub fn open(sealed: &[u8], key: &TerminalKey, loaded: Option<u32>, today: Date) -> Result<Self, Error> {
+        let mut buffer = Zeroizing::new(sealed.to_vec());
+        let plain = sealed_box::open(sealed_box::BUNDLE, key.sealing(), &mut buffer)
+            .map_err(|_| MaterialError::BundleSeal)?;
+        let parsed =
+            wire::Bundle::parse_and_verify(plain, &key.pinned().root).map_err(|error| match error {
+                card_applet_spec::Error::Crypto => MaterialError::BundleSignature,
+                _ => MaterialError::BundleForm,
+            })?;
+        let bundle = Self::load(&parsed, key)?;
+        if let Some(loaded) = loaded
+            && bundle.sequence < loaded
+        {
+            return Err(MaterialError::BundleOlder {
+                offered: bundle.sequence,
+                loaded,
+            }
+            .into());
+        }
+        bundle.check_days(today)?;
+        Ok(bundle)
+    }
+
+    fn load(parsed: &wire::Bundle<'_>, key: &TerminalKey) -> Result<Self, MaterialError> {
+        let form = |_| MaterialError::BundleForm;
+        let head = &parsed.head;
+        if head.name != key.name().as_str() {
+            return Err(MaterialError::BundleName);
+        }
+        let keys = parsed
+            .role_keys()
+            .map(|role_key| RoleKey::load(role_key.map_err(form)?))
+            .collect::<Result<_, _>>()?;
+        let chain = match head.chain {
+            Some((intermediate, leaf)) => Some(Chain::parse(intermediate, leaf, key)?),
+            None => None,
+        };
+        let mut deny_lists: Vec<OwnedDenyList> = Vec::new();
+        for bytes in parsed.deny_lists() {
+            let list = DenyList::parse_and_verify(bytes, &head.anchors.deny_list_signer).map_err(form)?;
+            // Two lists of one role: which of them counts is nobody's guess.
+            if deny_lists.iter().any(|known| known.role == list.role) {
+                return Err(MaterialError::BundleForm);
+            }
+            deny_lists.push(OwnedDenyList {
+                role: list.role,
+                version: list.version,
+                issued: list.issued,
+                max_age: list.max_age,
+                entries: list.entries.to_vec(),
+            });
+        }
+        Ok(Self {
+            id: head.id,
+            terminal: key.name().clone(),
+            issued: head.issued,
+            last_day: head.not_after,
+            sequence: head.sequence,
+            zones: head.zones,
+            keys,
+            anchors: head.anchors,
+            chain,
+            deny_lists,
+        })
+    }
+
+    /// The bundle's id.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// The terminal that it is for.
+    #[must_use]
+    pub fn terminal(&self) -> &TerminalName {
+        &self.terminal
+    }
+
+    /// Day of issue.
+    #[must_use]
+    pub fn issued(&self) -> Date {
+        self.issued
+    }
+
+    /// Last day of use, included.
+    #[must_use]
+    pub fn last_day(&self) -> Date {
+        self.last_day
+    }
+
+    /// The number to store: an older bundle is never loaded again.
+    #[must_use]
+    pub fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// The zones that the terminal stands in, one bit each; 0: not checked.
+    #[must_use]
+    pub fn zones(&self) -> u64 {
+        self.zones
+    }
+
+    /// The issuers' public keys.
+    #[must_use]
+    pub fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
+    /// The certificates for door S, if this terminal has them.
+    #[must_use]
+    pub fn chain(&self) -> Option<&Chain> {
+        self.chain.as_ref()
+    }
+
+    /// Whether the bundle holds any key of a role.
+    #[must_use]
+    pub fn serves(&self, role: Role) -> bool {
+        self.keys.iter().any(|key| key.role == role)
+    }
+
+    /// Refuses behind the last day.
+    pub(crate) fn check_days(&self, today: Date) -> Result<(), Check> {
+        if today <= self.last_day {
+            Ok(())
+        } else {
+            Err(Check::BundleDays)
+        }
+    }
+
+    /// Refuses where the deny list of a role is missing or too old: without it nobody can be accepted.
+    pub(crate) fn check_deny_list_age(&self, role: Role, today: Date) -> Result<(), Check> {
+        match self.deny_list(role) {
+            Some(list) if list.is_fresh_on(today) => Ok(()),
+            _ => Err(Check::DenyListAge),
+        }
+    }
+
+    fn deny_list(&self, role: Role) -> Option<DenyList<'_>> {
+        self.deny_lists
+            .iter()
+            .find(|list| list.role == role)
+            .map(OwnedDenyList::borrowed)
+    }
+
+    fn usable(&self, role: Role, today: Date) -> impl Iterator<Item = &RoleKey> {
+        self.keys
+            .iter()
+            .filter(move |key| key.role == role && key.is_usable_on(today))
+    }
+
+    /// Whether a key version of a role can be used on a day.
+    pub(crate) fn holds(&self, role: Role, kv: u8, today: Date) -> bool {
+        self.usable(role, today).any(|key| key.kv == kv)
+    }
+
+    /// The versions to tap with, each once: the Active ones in the bundle's order, then the Draining ones.
+    pub(crate) fn tap_versions(&self, role: Role, today: Date) -> Vec<u8> {
+        let of = |state| {
+            self.usable(role, today)
+                .filter(move |key| key.state == state && key.tap.is_some())
+                .map(|key| key.kv)
+        };
+        let mut versions = Vec::new();
+        for version in of(KeyState::Active).chain(of(KeyState::Draining)) {
+            if !versions.contains(&version) {
+                versions.push(version);
+            }
+        }
+        versions
+    }
+
+    /// Looks for the cohort that an answer to TAP was made with, in every region of the bundle, and checks T.
+    pub(crate) fn open_tap(
+        &self,
+        role: Role,
+        version: u8,
+        challenge: &[u8; 16],
+        answer: &TapAnswer,
+        today: Date,
+    ) -> Result<OpenedTap, Check> {
+        let (first, second) = answer.filter_blocks();
+        let mut found = Check::Keys;
+        for key in self.usable(role, today).filter(|key| key.kv == version) {
+            let Some(tap) = &key.tap else { continue };
+            for (cohort, cipher) in (0..=u8::MAX).zip(&tap.cohorts) {
+                let mut block = Array(second);
+                cipher.decrypt_block(&mut block);
+                if !TapAnswer::is_candidate(&block.into(), &first) {
+                    continue;
+                }
+                let Ok(g) = kdf::group_key(&tap.group_master, role, key.region, version, cohort) else {
+                    continue;
+                };
+                let Ok(plain) = answer.open(&g) else { continue };
+                let Ok(m) = kdf::tap_key(&tap.tap_master, role, key.region, version, &plain.pid) else {
+                    continue;
+                };
+                if answer.verify(&m, role.code(), version, challenge).is_ok() {
+                    return Ok(OpenedTap {
+                        pid: plain.pid,
+                        record: plain.record,
+                    });
+                }
+                // One in 2^24 answers of a stranger looks like this for some cohort: go on, and remember it.
+                found = Check::TapMac;
+            }
+        }
+        Err(found)
+    }
+
+    /// Opens a record of a slot: its header must be that of the slot, and the entitlement signer must have signed it.
+    pub(crate) fn open_record(
+        &self,
+        role: Role,
+        kv: u8,
+        pid: &[u8; 16],
+        record: &[u8; RECORD_LEN],
+        today: Date,
+    ) -> Result<OpenedRecord, Check> {
+        let header = RecordHeader::parse(record).map_err(|_| Check::RecordHeader)?;
+        if header.role != role {
+            return Err(Check::RecordRole);
+        }
+        if header.kv != kv {
+            return Err(Check::RecordHeader);
+        }
+        let mut found = Check::Keys;
+        for key in self.usable(role, today).filter(|key| key.kv == kv) {
+            let record_key = kdf::record_key(&key.record_master, role, key.region, kv, pid)
+                .map_err(|_| Check::RecordSeal)?;
+            match Entitlement::open(record, &record_key, pid, &self.anchors.entitlement_signer) {
+                Ok(entitlement) => {
+                    return Ok(OpenedRecord {
+                        entitlement,
+                        region: key.region,
+                    });
+                }
+                Err(_) => found = Check::RecordSeal,
+            }
+        }
+        Err(found)
+    }
+
+    /// Days, zones, deny list (chapter 06, point 3).
+    pub(crate) fn apply_rules(
+        &self,
+        entitlement: &Entitlement,
+        pid: &[u8; 16],
+        today: Date,
+    ) -> Result<(), Check> {
+        if today < entitlement.from {
+            return Err(Check::RecordNotYet);
+        }
+        if entitlement.to < today {
+            return Err(Check::RecordDays);
+        }
+        if self.zones != 0 && entitlement.zones & self.zones == 0 {
+            return Err(Check::Zones);
+        }
+        self.check_deny_list_age(entitlement.role, today)?;
+        if self
+            .deny_list(entitlement.role)
+            .is_some_and(|list| list.contains(pid))
+        {
+            return Err(Check::DenyList);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,482 @@
+//! Everything that can go wrong at a terminal: a refusal (the rules say no), or trouble (nobody knows).
+//!
+//! To the holder there is one outcome for all refusals ([`Refusal::for_holder`]): a gate that explains itself tells a
+//! bystander about the holder. The reason is for the operator's log, and holds no pseudonym, name or number.
+
+use thiserror::Error;
+
+use crate::transport::{Outcome, TransportError};
+
+/// Why a terminal refuses: the closed list of the contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Nothing on the card answers this terminal: not handed over yet, blocked, ended, without this entitlement, or of
+    /// a region or key version that the terminal does not serve (the card makes these look alike on purpose); or its
+    /// first day is still to come.
+    NotActive,
+    /// Today is behind the last day of the entitlement or of the card's certificate.
+    Expired,
+    /// The card is on the deny list, or its entitlement does not reach this place.
+    Denied,
+    /// A signature, a MAC, a seal or a binding does not hold.
+    NotGenuine,
+    /// The terminal may not, or this record does not, serve the role that was asked for.
+    WrongRole,
+    /// No card of this specification, or one that trusts another authority.
+    ForeignCard,
+    /// The answer has been seen before.
+    Replay,
+    /// The deny list is missing or older than it may be: nobody is accepted.
+    ListTooOld,
+    /// The terminal's bundle or certificate has ended.
+    BundleExpired,
+}
+
+impl Reason {
+    /// Every reason, in the order of the contracts.
+    pub const ALL: [Self; 9] = [
+        Self::NotActive,
+        Self::Expired,
+        Self::Denied,
+        Self::NotGenuine,
+        Self::WrongRole,
+        Self::ForeignCard,
+        Self::Replay,
+        Self::ListTooOld,
+        Self::BundleExpired,
+    ];
+
+    /// The code of the contracts, for programs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotActive => "NOT_ACTIVE",
+            Self::Expired => "EXPIRED",
+            Self::Denied => "DENIED",
+            Self::NotGenuine => "NOT_GENUINE",
+            Self::WrongRole => "WRONG_ROLE",
+            Self::ForeignCard => "FOREIGN_CARD",
+            Self::Replay => "REPLAY",
+            Self::ListTooOld => "LIST_TOO_OLD",
+            Self::BundleExpired => "BUNDLE_EXPIRED",
+        }
+    }
+
+    /// What happened, for the operator.
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::NotActive => "nothing on this card answers this terminal",
+            Self::Expired => "the entitlement or the card's certificate has ended",
+            Self::Denied => "the card is on the deny list, or its entitlement does not reach this place",
+            Self::NotGenuine => "the card did not prove that it is genuine",
+            Self::WrongRole => "this terminal or this record does not serve the role that was asked for",
+            Self::ForeignCard => "this is no permit card that this terminal knows",
+            Self::Replay => "this answer has been given before",
+            Self::ListTooOld => "the deny list is missing or too old",
+            Self::BundleExpired => "the terminal's bundle or certificate has ended",
+        }
+    }
+
+    /// What the operator can do.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::NotActive | Self::Expired | Self::Denied => {
+                "Ask the holder to take the card to the office that issued it."
+            }
+            Self::NotGenuine | Self::Replay => {
+                "Do not accept the card. Tap once more; if it happens again, report the reader."
+            }
+            Self::WrongRole => "Use a terminal that is enrolled for this service.",
+            Self::ForeignCard => "Ask for the permit card, and present only one card at a time.",
+            Self::ListTooOld => "Connect the terminal and load a new bundle; until then it accepts nobody.",
+            Self::BundleExpired => "Load a new bundle for this terminal.",
+        }
+    }
+}
+
+/// Which check failed, for a log: one step finer than [`Reason`], and still without anything of the holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Check {
+    /// The card does not know our application, or answers SELECT with something else than card info.
+    #[error("the application is not on the card")]
+    Application,
+    /// No group key of the bundle opens the answer to TAP.
+    #[error("no key of the bundle opens the answer")]
+    Keys,
+    /// A group key opens the answer and the MAC T is wrong.
+    #[error("the MAC of the tap")]
+    TapMac,
+    /// The same random number came before.
+    #[error("a random number of the card came twice")]
+    Repeated,
+    /// The record's header names another role or key version than its slot, or the record is malformed.
+    #[error("the header of the record")]
+    RecordHeader,
+    /// The record's role is not the one that was asked for.
+    #[error("the role of the record")]
+    RecordRole,
+    /// The record does not open (AES-GCM), or the entitlement signer did not sign what is inside.
+    #[error("the seal or the signature of the record")]
+    RecordSeal,
+    /// The record is bound to another card's key.
+    #[error("the binding of the record to the card's key")]
+    RecordBinding,
+    /// Today is behind the record's last day.
+    #[error("the last day of the record")]
+    RecordDays,
+    /// Today is before the record's first day.
+    #[error("the first day of the record")]
+    RecordNotYet,
+    /// The zones of the record.
+    #[error("the zones of the record")]
+    Zones,
+    /// The deny list holds the card.
+    #[error("the deny list")]
+    DenyList,
+    /// The deny list is missing or older than it may be.
+    #[error("the age of the deny list")]
+    DenyListAge,
+    /// The bundle is behind its last day.
+    #[error("the last day of the bundle")]
+    BundleDays,
+    /// The bundle has no key, or no door-S certificate, for what was asked.
+    #[error("what the bundle is for")]
+    BundleRole,
+    /// The card refused a certificate of the terminal.
+    #[error("the terminal's certificate, at the card")]
+    TerminalCertificate,
+    /// The card refused the terminal's rights.
+    #[error("the terminal's rights, at the card")]
+    TerminalRights,
+    /// The card is not in a state in which door S answers.
+    #[error("the state of the card")]
+    CardState,
+    /// The card's answer to AGREE has a wrong form, or a point off the curve.
+    #[error("the form of the card's key agreement")]
+    AgreementForm,
+    /// The card certificate's form or domain.
+    #[error("the form of the card certificate")]
+    CertificateForm,
+    /// The card CA's signature on the card certificate.
+    #[error("the signature of the card certificate")]
+    CertificateSignature,
+    /// Today is behind the last day of the card certificate.
+    #[error("the last day of the card certificate")]
+    CertificateDays,
+    /// Today is before the first day of the card certificate.
+    #[error("the first day of the card certificate")]
+    CertificateNotYet,
+    /// The MAC that proves that the card holds the certified key.
+    #[error("the proof of the card's key")]
+    KeyProof,
+    /// A MAC inside the secure channel.
+    #[error("a MAC inside the secure channel")]
+    ChannelMac,
+    /// An object read through the secure channel has a wrong form.
+    #[error("the form of an object")]
+    ObjectForm,
+    /// The signature object's signature, form or key.
+    #[error("the signature object")]
+    SignatureObject,
+    /// The signature object was made for another card's key.
+    #[error("the signature object's binding to the card's key")]
+    SignatureObjectBinding,
+    /// A data group's digest is not the one in the signature object.
+    #[error("the digest of a data group")]
+    GroupDigest,
+}
+
+impl Check {
+    /// The reason of the contracts under which this check refuses.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            // A card that does not know our authority; door S says more where the card's status does.
+            Self::Application | Self::TerminalCertificate => Reason::ForeignCard,
+            Self::Keys | Self::CardState | Self::RecordNotYet | Self::CertificateNotYet => Reason::NotActive,
+            Self::Repeated => Reason::Replay,
+            Self::RecordRole | Self::BundleRole | Self::TerminalRights => Reason::WrongRole,
+            Self::RecordDays | Self::CertificateDays => Reason::Expired,
+            Self::Zones | Self::DenyList => Reason::Denied,
+            Self::DenyListAge => Reason::ListTooOld,
+            Self::BundleDays => Reason::BundleExpired,
+            Self::TapMac
+            | Self::RecordHeader
+            | Self::RecordSeal
+            | Self::RecordBinding
+            | Self::AgreementForm
+            | Self::CertificateForm
+            | Self::CertificateSignature
+            | Self::KeyProof
+            | Self::ChannelMac
+            | Self::ObjectForm
+            | Self::SignatureObject
+            | Self::SignatureObjectBinding
+            | Self::GroupDigest => Reason::NotGenuine,
+        }
+    }
+}
+
+/// A terminal says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{}: {check}", reason.code())]
+pub struct Refusal {
+    /// The reason of the contracts.
+    pub reason: Reason,
+    /// The check behind it.
+    pub check: Check,
+}
+
+impl Refusal {
+    /// The one sentence for the holder, the same for every refusal: zh-CN, then English.
+    #[must_use]
+    pub fn for_holder() -> (&'static str, &'static str) {
+        (
+            "未能受理，请到发证窗口咨询。",
+            "Not accepted. Please ask at the office that issued the card.",
+        )
+    }
+}
+
+impl From<Check> for Refusal {
+    fn from(check: Check) -> Self {
+        Self {
+            reason: check.reason(),
+            check,
+        }
+    }
+}
+
+/// What the terminal was doing when the card said no in a way that is no refusal of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// SELECT of the application.
+    Select,
+    /// GET DATA of the serial.
+    ReadSerial,
+    /// TAP.
+    Tap,
+    /// PRESENT CERTIFICATE.
+    PresentCertificate,
+    /// GET CHALLENGE.
+    Challenge,
+    /// AGREE.
+    Agree,
+    /// READ OBJECT.
+    ReadObject,
+    /// RESET COUNTER.
+    ResetCounter,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Select => "SELECT",
+            Self::ReadSerial => "GET DATA",
+            Self::Tap => "TAP",
+            Self::PresentCertificate => "PRESENT CERTIFICATE",
+            Self::Challenge => "GET CHALLENGE",
+            Self::Agree => "AGREE",
+            Self::ReadObject => "READ OBJECT",
+            Self::ResetCounter => "RESET COUNTER",
+        })
+    }
+}
+
+/// Everything that can go wrong between a terminal and a card. Every one of them ends the session.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The card or the reader could not be reached.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The rules say no.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+    /// The card answered with a status that no rule explains. Whoever holds the wire can forge it: what the card did
+    /// is unknown.
+    #[error("the card answered {step} with status {status:04X}")]
+    CardRefused {
+        /// The command.
+        step: Step,
+        /// The status word.
+        status: u16,
+    },
+    /// The answer has a form that no card of this specification gives.
+    #[error("the answer to {step} has a wrong form")]
+    BadAnswer {
+        /// The command.
+        step: Step,
+    },
+    /// The terminal's own material cannot be used.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+}
+
+impl From<Check> for Error {
+    fn from(check: Check) -> Self {
+        Self::Refused(check.into())
+    }
+}
+
+impl Error {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Transport(error) => error.code(),
+            Self::Refused(refusal) => refusal.reason.code(),
+            Self::CardRefused { .. } => "CARD_REFUSED",
+            Self::BadAnswer { .. } => "BAD_ANSWER",
+            Self::Material(error) => error.code(),
+        }
+    }
+
+    /// What the person at the terminal can do.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Transport(error) => error.action(),
+            Self::Refused(refusal) => refusal.reason.action(),
+            Self::CardRefused { .. } | Self::BadAnswer { .. } => {
+                "Take the card off, put it back, and try again. If it happens again, take the card to the office that issued it."
+            }
+            Self::Material(error) => error.action(),
+        }
+    }
+
+    /// The refusal, where it is one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(*refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether the last command may or may not have been carried out.
+    #[must_use]
+    pub fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.outcome() == Outcome::Unknown,
+            Self::CardRefused { .. } | Self::BadAnswer { .. } => true,
+            Self::Refused(_) | Self::Material(_) => false,
+        }
+    }
+}
+
+/// Why the terminal's own files cannot be used. Nothing of their content is in the message.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MaterialError {
+    /// The key file is no key file, or was changed.
+    #[error("the terminal key file is damaged or is something else")]
+    KeyFile,
+    /// Others than its owner can read the key file.
+    #[error("the terminal key file can be read by others than its owner")]
+    KeyFileExposed,
+    /// The anchors file is not what the vault hands out.
+    #[error("the anchors file has a wrong form")]
+    AnchorsFile,
+    /// The terminal's name is empty, longer than 64 bytes, or has control characters.
+    #[error("a terminal name has 1 to 64 bytes of text")]
+    TerminalName,
+    /// The bundle is sealed for another terminal's key, or was changed.
+    #[error("the bundle does not open with this terminal's key")]
+    BundleSeal,
+    /// The bundle is not signed by the authority that this terminal was enrolled with.
+    #[error("the bundle is not signed by the authority of this terminal")]
+    BundleSignature,
+    /// The bundle opens and is signed, and its content is malformed.
+    #[error("the content of the bundle has a wrong form")]
+    BundleForm,
+    /// The bundle is for a terminal of another name.
+    #[error("the bundle is for another terminal")]
+    BundleName,
+    /// The bundle is older than one that this terminal has loaded.
+    #[error("the bundle is older than the one loaded before (sequence {offered}, loaded {loaded})")]
+    BundleOlder {
+        /// Sequence of the bundle that was offered.
+        offered: u32,
+        /// Highest sequence loaded so far.
+        loaded: u32,
+    },
+}
+
+impl MaterialError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::KeyFile => "TERMINAL_KEY_DAMAGED",
+            Self::KeyFileExposed => "TERMINAL_KEY_EXPOSED",
+            Self::AnchorsFile => "ANCHORS_DAMAGED",
+            Self::TerminalName => "TERMINAL_NAME",
+            Self::BundleSeal => "BUNDLE_NOT_OURS",
+            Self::BundleSignature => "BUNDLE_SIGNATURE",
+            Self::BundleForm => "BUNDLE_DAMAGED",
+            Self::BundleName => "BUNDLE_OTHER_TERMINAL",
+            Self::BundleOlder { .. } => "BUNDLE_OLDER",
+        }
+    }
+
+    /// What the operator can do.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::KeyFile => "Restore the key file from where it was made, or enrol this terminal again.",
+            Self::KeyFileExposed => {
+                "Take the rights of others away (`chmod 600`); if others may have read it, enrol this terminal again."
+            }
+            Self::AnchorsFile => "Fetch the anchors from the vault again.",
+            Self::TerminalName => "Give another name with --name.",
+            Self::BundleSeal | Self::BundleSignature | Self::BundleForm | Self::BundleName => {
+                "Fetch the bundle for this terminal from the vault again; if it is refused again, enrol the terminal again."
+            }
+            Self::BundleOlder { .. } => "Load the newest bundle for this terminal.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reasons_are_the_closed_list_of_the_contracts() {
+        let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(
+            codes,
+            [
+                "NOT_ACTIVE",
+                "EXPIRED",
+                "DENIED",
+                "NOT_GENUINE",
+                "WRONG_ROLE",
+                "FOREIGN_CARD",
+                "REPLAY",
+                "LIST_TOO_OLD",
+                "BUNDLE_EXPIRED"
+            ]
+        );
+        for reason in Reason::ALL {
+            assert!(!reason.message().is_empty() && reason.action().ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn a_status_without_a_mac_leaves_the_outcome_open() {
+        assert!(
+            Error::CardRefused {
+                step: Step::ReadObject,
+                status: 0x6985
+            }
+            .outcome_unknown()
+        );
+        assert!(!Error::from(Check::TapMac).outcome_unknown());
+    }
+}
