@@ -1,0 +1,286 @@
+//! Door F on the card: TAP and COMMIT (chapter 06).
+
+use card_applet_spec::Error as SpecError;
+use card_applet_spec::apdu::{ParsedCommand, StatusWord};
+use card_applet_spec::bytes::{Reader, SliceWriter, Write};
+use card_applet_spec::codes::{Role, State};
+use card_applet_spec::crypto::{Key16, equal, sha256};
+use card_applet_spec::door_f::{CommitBody, PLAIN_LEN, TapAnswer, TapPlain};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::applet::{Applet, Outcome, Session, answer, internal, memory_failure, wrong_data};
+use crate::manufacture::layout;
+use crate::memory::{self, FACTORY, Memory};
+use crate::storage::{SlotContent, slot_layout};
+
+/// What COMMIT refers to: the TAP just before.
+#[derive(Debug)]
+pub(crate) struct Tapped {
+    role: u8,
+    version: u8,
+    terminal_challenge: [u8; 16],
+    card_challenge: [u8; 16],
+    /// Physical slot of SMALL_PAYMENT; none after a decoy or another role.
+    purse: Option<usize>,
+}
+
+/// The purse's changing part, one of two copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PurseState {
+    pub(crate) generation: u32,
+    pub(crate) seq: u32,
+    pub(crate) loaded: u32,
+    pub(crate) spent: u32,
+    pub(crate) last_txno: [u8; 8],
+    pub(crate) last_tac: [u8; 8],
+    /// `loaded` at the last debit.
+    pub(crate) last_loaded: u32,
+    pub(crate) masked: [u8; 16],
+}
+
+const PURSE_LEN: usize = 60;
+const DAMAGED: SpecError = SpecError::Malformed { what: "purse" };
+
+impl PurseState {
+    pub(crate) const NEW: Self = Self {
+        generation: 1,
+        seq: 0,
+        loaded: 0,
+        spent: 0,
+        last_txno: [0; 8],
+        last_tac: [0; 8],
+        last_loaded: 0,
+        masked: [0; 16],
+    };
+
+    pub(crate) fn encode(&self) -> Result<[u8; PURSE_LEN], SpecError> {
+        let mut out = [0; PURSE_LEN];
+        let mut writer = SliceWriter::new(&mut out);
+        writer.put(&self.generation.to_be_bytes())?;
+        writer.put(&self.seq.to_be_bytes())?;
+        writer.put(&self.loaded.to_be_bytes())?;
+        writer.put(&self.spent.to_be_bytes())?;
+        writer.put(&self.last_txno)?;
+        writer.put(&self.last_tac)?;
+        writer.put(&self.last_loaded.to_be_bytes())?;
+        writer.put(&self.masked)?;
+        let (body, check) = out.split_last_chunk_mut::<8>().ok_or(DAMAGED)?;
+        check.copy_from_slice(sha256(&[body]).first_chunk::<8>().ok_or(DAMAGED)?);
+        Ok(out)
+    }
+
+    pub(crate) fn decode(bytes: &[u8; PURSE_LEN]) -> Result<Self, SpecError> {
+        let (body, check) = bytes.split_last_chunk::<8>().ok_or(DAMAGED)?;
+        if sha256(&[body]).first_chunk::<8>() != Some(check) {
+            return Err(DAMAGED);
+        }
+        let mut reader = Reader::new(body, "purse");
+        Ok(Self {
+            generation: reader.u32()?,
+            seq: reader.u32()?,
+            loaded: reader.u32()?,
+            spent: reader.u32()?,
+            last_txno: reader.array()?,
+            last_tac: reader.array()?,
+            last_loaded: reader.u32()?,
+            masked: reader.array()?,
+        })
+    }
+}
+
+const SMALL_PAYMENT: usize = 2;
+
+impl<M: Memory, R: CryptoRng> Applet<M, R> {
+    pub(crate) fn tap(&mut self, command: &ParsedCommand<'_>) -> Outcome {
+        let (role, version) = (command.header.p1, command.header.p2);
+        let terminal_challenge: [u8; 16] = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
+        let mut card_challenge = [0; 16];
+        self.rng.fill_bytes(&mut card_challenge);
+        // The decoy is read in any case, so that both ways do the same work.
+        let decoy_keys = self
+            .storage
+            .read_at::<32>(FACTORY, layout::DECOY_KEYS)
+            .map_err(memory_failure)?;
+        let decoy_plain = self
+            .storage
+            .read_at(FACTORY, layout::DECOY_PLAIN)
+            .map_err(memory_failure)?;
+        let slot = self.tappable_slot(role, version);
+        let (g, m, plain) = match slot {
+            Some((index, slot)) => self.slot_for_tap(index, slot)?,
+            None => {
+                let mut reader = Reader::new(&*decoy_keys, "decoy");
+                let (g, m) = (
+                    reader.array().map_err(internal)?,
+                    reader.array().map_err(internal)?,
+                );
+                (Key16::new(g), Key16::new(m), decoy_plain)
+            }
+        };
+        let made = TapAnswer::make(&g, &m, role, version, &terminal_challenge, card_challenge, &plain);
+        let body = made.and_then(|made| made.encode()).map_err(internal)?;
+        let purse = slot
+            .filter(|(index, _)| *index == SMALL_PAYMENT)
+            .map(|(_, slot)| slot);
+        self.session = Session::Tapped(Tapped {
+            role,
+            version,
+            terminal_challenge,
+            card_challenge,
+            purse,
+        });
+        answer(&body)
+    }
+
+    /// Role (from 0) and physical slot that may answer this TAP.
+    fn tappable_slot(&self, role: u8, version: u8) -> Option<(usize, usize)> {
+        let role = Role::try_from(role).ok()?;
+        if self.state() != State::Active || !role.has_door_f() {
+            return None;
+        }
+        let index = usize::from(role.code()).checked_sub(1)?;
+        self.storage.live_slot(index, version).map(|slot| (index, slot))
+    }
+
+    fn slot_for_tap(
+        &self,
+        index: usize,
+        slot: usize,
+    ) -> Result<(Key16, Key16, Zeroizing<[u8; PLAIN_LEN]>), StatusWord> {
+        let area = memory::slot(index, slot);
+        let bytes = self
+            .storage
+            .read_at(area, slot_layout::KEYS)
+            .map_err(memory_failure)?;
+        let content = SlotContent::parse(&bytes).map_err(internal)?;
+        let purse = if index == SMALL_PAYMENT {
+            self.purse(slot)?.0
+        } else {
+            PurseState::NEW
+        };
+        let plain = TapPlain {
+            pid: content.pid,
+            seq: purse.seq,
+            loaded: purse.loaded,
+            spent: purse.spent,
+            last_txno: purse.last_txno,
+            masked: purse.masked,
+            tac: purse.last_tac,
+            record: content.record,
+        };
+        let plain = Zeroizing::new(plain.encode().map_err(internal)?);
+        Ok((Key16::new(*content.g), Key16::new(*content.m), plain))
+    }
+
+    /// The purse of a slot of SMALL_PAYMENT, and where its next state goes.
+    fn purse(&self, slot: usize) -> Result<(PurseState, usize), StatusWord> {
+        let area = memory::slot(SMALL_PAYMENT, slot);
+        let copy = |offset| {
+            let block = self.storage.read_at(area, offset).map_err(memory_failure)?;
+            Ok::<_, StatusWord>(PurseState::decode(&block).ok())
+        };
+        let (a, b) = (copy(slot_layout::PURSE_A)?, copy(slot_layout::PURSE_B)?);
+        match (a, b) {
+            (Some(a), Some(b)) if b.generation > a.generation => Ok((b, slot_layout::PURSE_A)),
+            (Some(a), _) => Ok((a, slot_layout::PURSE_B)),
+            (None, Some(b)) => Ok((b, slot_layout::PURSE_A)),
+            (None, None) => Err(StatusWord::MEMORY_FAILURE),
+        }
+    }
+
+    pub(crate) fn commit(&mut self, tapped: &Tapped, command: &ParsedCommand<'_>) -> Outcome {
+        let (role, version) = (command.header.p1, command.header.p2);
+        let slot = tapped
+            .purse
+            .filter(|_| (role, version) == (tapped.role, tapped.version));
+        let slot = slot.ok_or(StatusWord::CONDITIONS)?;
+        let (body, mac) = command
+            .data
+            .split_last_chunk::<16>()
+            .ok_or(StatusWord::WRONG_LENGTH)?;
+        let body: &[u8; 28] = body.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
+        let area = memory::slot(SMALL_PAYMENT, slot);
+        let bytes = self
+            .storage
+            .read_at(area, slot_layout::KEYS)
+            .map_err(memory_failure)?;
+        let content = SlotContent::parse(&bytes).map_err(internal)?;
+        let fixed = self
+            .storage
+            .read_at::<20>(area, slot_layout::PURSE_FIXED)
+            .map_err(memory_failure)?;
+        let mut reader = Reader::new(&*fixed, "purse");
+        let cap = reader.u32().map_err(internal)?;
+        let ktac = Key16::new(reader.array().map_err(internal)?);
+        let m = Key16::new(*content.m);
+        let (purse, spare) = self.purse(slot)?;
+        let request = CommitBody::parse(body).map_err(wrong_data)?;
+        let (rt, rc) = (&tapped.terminal_challenge, &tapped.card_challenge);
+        let expected = request
+            .mac(&m, role, version, rt, rc, purse.seq)
+            .map_err(internal)?;
+        if !equal(&expected, mac) {
+            return Err(StatusWord::SECURITY);
+        }
+        let pid = &content.pid;
+        let tac = |seq, loaded, spent| {
+            request
+                .tac(&ktac, role, version, pid, seq, loaded, spent)
+                .map_err(internal)
+        };
+        let (result, purse) = if purse.last_txno == request.txno {
+            let again = tac(purse.seq, purse.last_loaded, purse.spent)?;
+            if !equal(&again, &purse.last_tac) {
+                return Err(StatusWord::CONDITIONS);
+            }
+            (0x01, purse)
+        } else {
+            let balance = purse
+                .loaded
+                .checked_sub(purse.spent)
+                .ok_or(StatusWord::CONDITIONS)?;
+            if request.amount > cap || request.amount > balance {
+                return Err(StatusWord::CONDITIONS);
+            }
+            let spent = purse
+                .spent
+                .checked_add(request.amount)
+                .ok_or(StatusWord::CONDITIONS)?;
+            let seq = purse.seq.checked_add(1).ok_or(StatusWord::CONDITIONS)?;
+            let next = PurseState {
+                generation: purse.generation.checked_add(1).ok_or(StatusWord::CONDITIONS)?,
+                seq,
+                loaded: purse.loaded,
+                spent,
+                last_txno: request.txno,
+                last_tac: tac(seq, purse.loaded, spent)?,
+                last_loaded: purse.loaded,
+                masked: request
+                    .masked(&ktac, role, version, pid, seq, spent)
+                    .map_err(internal)?,
+            };
+            let block = next.encode().map_err(internal)?;
+            self.storage.write(area, spare, &block).map_err(memory_failure)?;
+            (0x00, next)
+        };
+        let proof = request
+            .proof(
+                &m,
+                role,
+                version,
+                rt,
+                rc,
+                result,
+                purse.seq,
+                purse.spent,
+                &purse.last_tac,
+            )
+            .map_err(internal)?;
+        let mut out = [0; 25];
+        let mut writer = SliceWriter::new(&mut out);
+        let put = writer.put(&[result]).and_then(|()| writer.put(&purse.last_tac));
+        put.and_then(|()| writer.put(&proof)).map_err(internal)?;
+        answer(&out)
+    }
+}

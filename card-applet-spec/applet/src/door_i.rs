@@ -1,0 +1,516 @@
+//! Door I on the card: SCP03 with i = 60, numbered steps, FINALISE (chapter 05).
+
+use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
+use card_applet_spec::bytes::{Reader, Write};
+use card_applet_spec::certificate::CardCertificate;
+use card_applet_spec::codes::{Role, State};
+use card_applet_spec::crypto::{PrivateKey, PublicKey, equal};
+use card_applet_spec::date::Date;
+use card_applet_spec::kdf::KeySet;
+use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
+use card_applet_spec::script::{ScriptKind, SlotStep, Status, Step, WritableObject, chain_next, chain_start};
+use card_applet_spec::{Bytes, Error as SpecError};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure, wrong_data};
+use crate::control::{Control, ScriptState, SlotState};
+use crate::door_f::PurseState;
+use crate::manufacture::layout;
+use crate::memory::{self, FACTORY, Half, Memory};
+use crate::storage::slot_layout;
+
+/// Attempts at EXTERNAL AUTHENTICATE without a success before door I is locked.
+const MAX_FAILURES: u8 = 16;
+
+/// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    channel: Channel,
+    host_challenge: [u8; 8],
+    card_challenge: [u8; 8],
+}
+
+/// An open door I.
+#[derive(Debug)]
+pub(crate) struct DoorI {
+    channel: Channel,
+}
+
+/// What a step answers, and the control block that makes it so. `None` writes nothing.
+struct Done {
+    body: Bytes<64>,
+    next: Option<Control>,
+}
+
+impl<M: Memory, R: CryptoRng> Applet<M, R> {
+    pub(crate) fn initialize_update(&mut self, command: &ParsedCommand<'_>) -> Outcome {
+        if command.header != Header::INITIALIZE_UPDATE {
+            return Err(StatusWord::WRONG_P1P2);
+        }
+        let host_challenge: [u8; 8] = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
+        let mut card_challenge = [0; 8];
+        self.rng.fill_bytes(&mut card_challenge);
+        let keys = SessionKeys::derive(&self.static_keys()?, &host_challenge, &card_challenge);
+        let cryptogram = keys.card_cryptogram(&host_challenge, &card_challenge);
+        self.session = Session::OpeningI(Opening {
+            channel: Channel::new(keys),
+            host_challenge,
+            card_challenge,
+        });
+        answer(&InitializeUpdate::encode_i60(&card_challenge, &cryptogram))
+    }
+
+    /// ENC, MAC, DEK in force; keys that nobody knows once TERMINATED.
+    fn static_keys(&self) -> Result<KeySet, StatusWord> {
+        let bytes = match self.storage.control().keys.live {
+            Some(half) => self.storage.read::<48>(memory::keys(half)),
+            None => self.storage.read_at::<48>(FACTORY, layout::NOBODY),
+        };
+        Ok(KeySet::from_bytes(&*bytes.map_err(memory_failure)?))
+    }
+
+    pub(crate) fn run_external_authenticate(
+        &mut self,
+        mut opening: Opening,
+        command: &ParsedCommand<'_>,
+    ) -> Outcome {
+        let header = command.header;
+        if (header.cla, header.ins) != (0x84, 0x82) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        if header != Header::EXTERNAL_AUTHENTICATE {
+            return Err(StatusWord::WRONG_P1P2);
+        }
+        let mut reader = Reader::new(command.data, "EXTERNAL AUTHENTICATE");
+        let (cryptogram, mac) = (reader.array::<8>(), reader.array::<8>());
+        let (Ok(cryptogram), Ok(mac), Ok(())) = (cryptogram, mac, reader.end()) else {
+            return Err(StatusWord::WRONG_LENGTH);
+        };
+        // Counted before it is compared: pulling the card gives no free try.
+        let before = self.storage.control().failures;
+        let locked = before >= MAX_FAILURES;
+        let mut counted = *self.storage.control();
+        counted.failures = if locked { before } else { before.saturating_add(1) };
+        self.storage.commit(counted).map_err(memory_failure)?;
+        let expected = opening
+            .channel
+            .keys()
+            .host_cryptogram(&opening.host_challenge, &opening.card_challenge);
+        // Everything is computed before anything is decided: the work is the same for each way to be wrong.
+        let checks = [
+            opening
+                .channel
+                .check_external_authenticate(header, &cryptogram, &mac),
+            equal(&expected, &cryptogram),
+            !locked,
+            self.state() != State::Terminated,
+        ];
+        let right = checks.into_iter().fold(true, |all, check| all & check);
+        if !right {
+            return Err(StatusWord::SECURITY);
+        }
+        let mut reset = *self.storage.control();
+        reset.failures = 0;
+        self.storage.commit(reset).map_err(memory_failure)?;
+        self.session = Session::DoorI(DoorI {
+            channel: opening.channel,
+        });
+        answer(&[])
+    }
+
+    pub(crate) fn run_door_i(&mut self, mut door: DoorI, command: &ParsedCommand<'_>) -> Outcome {
+        let header = command.header;
+        if !matches!((header.cla, header.ins), (0x84, 0xDA | 0xF2)) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        let body = if header.ins == 0xDA {
+            self.step(u16::from_be_bytes([header.p1, header.p2]), &plain)?
+        } else if !plain.is_empty() {
+            return Err(StatusWord::WRONG_LENGTH);
+        } else {
+            match (header.p1, header.p2) {
+                (0x00, 0x00) => {
+                    let mut body = Bytes::new();
+                    body.put(&self.status().encode().map_err(internal)?)
+                        .map_err(internal)?;
+                    body
+                }
+                (0x01, domain) => self.staged_public_key(domain)?,
+                _ => return Err(StatusWord::WRONG_P1P2),
+            }
+        };
+        let answer = door
+            .channel
+            .wrap_answer(&body, StatusWord::OK)
+            .map_err(internal)?;
+        self.session = Session::DoorI(door);
+        Ok(answer)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let control = self.storage.control();
+        Status {
+            state: control.state,
+            script: control.script.script,
+            last: control.script.last,
+            digest: control.script.digest,
+            failures: control.failures,
+            floor: control.floor,
+            epoch: control.epoch,
+            open: control.script.open.is_some(),
+        }
+    }
+
+    fn staged_public_key(&self, domain: u8) -> Result<Bytes<64>, StatusWord> {
+        let index = usize::from(domain).checked_sub(1).ok_or(StatusWord::NOT_FOUND)?;
+        let state = self
+            .storage
+            .control()
+            .domains
+            .get(index)
+            .ok_or(StatusWord::NOT_FOUND)?;
+        if !state.pair.staged {
+            return Err(StatusWord::NOT_FOUND);
+        }
+        let area = memory::domain(index, state.pair.spare());
+        let public = self.storage.read_at::<64>(area, 32).map_err(memory_failure)?;
+        let mut body = Bytes::new();
+        body.put(&*public).map_err(internal)?;
+        Ok(body)
+    }
+
+    /// One step: accepted, repeated, or refused.
+    fn step(&mut self, n: u16, bytes: &[u8]) -> Result<Bytes<64>, StatusWord> {
+        let step = Step::parse(bytes).map_err(wrong_data)?;
+        let control = *self.storage.control();
+        if let Step::Begin { kind, script } = step {
+            return self.begin(n, bytes, kind, script, &control);
+        }
+        let current = &control.script;
+        if n != 0 && n == current.last && equal(&chain_next(&current.before, n, bytes), &current.digest) {
+            return self.repeat(&step);
+        }
+        if Some(n) != current.last.checked_add(1) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let kind = current.open.ok_or(StatusWord::CONDITIONS)?;
+        if !kind.has_content() && !matches!(step, Step::Finalise { .. }) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let finalises = matches!(step, Step::Finalise { .. });
+        let done = self.perform(&step, kind, n, control)?;
+        if let Some(mut next) = done.next {
+            next.script.before = current.digest;
+            next.script.digest = chain_next(&current.digest, n, bytes);
+            next.script.last = n;
+            self.storage.commit(next).map_err(memory_failure)?;
+            if finalises {
+                self.storage.sweep().map_err(memory_failure)?;
+            }
+        }
+        Ok(done.body)
+    }
+
+    fn begin(
+        &mut self,
+        n: u16,
+        bytes: &[u8],
+        kind: ScriptKind,
+        script: [u8; 16],
+        control: &Control,
+    ) -> Result<Bytes<64>, StatusWord> {
+        let current = &control.script;
+        if n != 1 {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let start = chain_start(&script);
+        let digest = chain_next(&start, 1, bytes);
+        if current.last > 0 && current.script == script {
+            // A repetition of the step that came last, or a script that has gone on or is finished.
+            let repeated = current.open.is_some() && current.last == 1 && equal(&digest, &current.digest);
+            return if repeated {
+                Ok(Bytes::new())
+            } else {
+                Err(StatusWord::CONDITIONS)
+            };
+        }
+        if !kind.starts_in(control.state) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let mut next = *control;
+        next.drop_staged();
+        next.script = ScriptState {
+            open: Some(kind),
+            script,
+            last: 1,
+            digest,
+            before: start,
+        };
+        self.storage.commit(next).map_err(memory_failure)?;
+        self.storage.sweep().map_err(memory_failure)?;
+        Ok(Bytes::new())
+    }
+
+    /// The answer of the step that came last, again. Nothing is written.
+    fn repeat(&self, step: &Step<'_>) -> Result<Bytes<64>, StatusWord> {
+        let mut body = Bytes::new();
+        match step {
+            Step::Generate { domain } => return self.staged_public_key(domain.code()),
+            Step::Keys { .. } => {
+                let half = self.storage.control().keys.spare();
+                body.put(&self.key_check_values(half)?).map_err(internal)?;
+            }
+            Step::Finalise { .. } => body.put(&[self.state().code()]).map_err(internal)?,
+            _ => {}
+        }
+        Ok(body)
+    }
+
+    /// Does a step on spare areas; gives the control block that will count it.
+    fn perform(
+        &mut self,
+        step: &Step<'_>,
+        kind: ScriptKind,
+        n: u16,
+        mut next: Control,
+    ) -> Result<Done, StatusWord> {
+        let mut body = Bytes::new();
+        match step {
+            Step::Begin { .. } => return Err(StatusWord::CONDITIONS),
+            Step::Write {
+                object,
+                total,
+                offset,
+                data,
+            } => {
+                self.write_chunk(&mut next, *object, *total, *offset, data)?;
+            }
+            Step::Generate { domain } => {
+                let index = usize::from(domain.code()).saturating_sub(1);
+                let state = next.domains.get_mut(index).ok_or(StatusWord::WRONG_DATA)?;
+                let area = memory::domain(index, state.pair.spare());
+                let key = PrivateKey::generate(&mut self.rng);
+                let public = key.public().to_public64();
+                self.storage
+                    .write(area, 0, &*key.expose())
+                    .map_err(memory_failure)?;
+                self.storage.write(area, 32, &public).map_err(memory_failure)?;
+                state.pair.staged = true;
+                state.certified = false;
+                body.put(&public).map_err(internal)?;
+            }
+            Step::Certificate { domain, certificate } => {
+                let index = usize::from(domain.code()).saturating_sub(1);
+                let state = next.domains.get_mut(index).ok_or(StatusWord::WRONG_DATA)?;
+                if !state.pair.staged {
+                    return Err(StatusWord::CONDITIONS);
+                }
+                let area = memory::domain(index, state.pair.spare());
+                let public = self.storage.read_at::<64>(area, 32).map_err(memory_failure)?;
+                let parsed = CardCertificate::parse(certificate).map_err(wrong_data)?;
+                if parsed.domain != *domain || !equal(&parsed.public64, &*public) {
+                    return Err(StatusWord::WRONG_DATA);
+                }
+                self.storage
+                    .write(area, 96, *certificate)
+                    .map_err(memory_failure)?;
+                state.certified = true;
+            }
+            Step::Slot(slot) => self.stage_slot(&mut next, slot)?,
+            Step::Purse { kv, seq, cap, ktac } => self.stage_purse(&next, *kv, *seq, *cap, ktac)?,
+            Step::Keys { wrapped } => {
+                let mut keys = Zeroizing::new(**wrapped);
+                self.static_keys()?
+                    .dek
+                    .cbc_decrypt(&[0; 16], &mut *keys)
+                    .map_err(wrong_data)?;
+                let half = next.keys.spare();
+                self.storage
+                    .write(memory::keys(half), 0, &*keys)
+                    .map_err(memory_failure)?;
+                next.keys.staged = true;
+                body.put(&self.key_check_values(half)?).map_err(internal)?;
+            }
+            Step::Trust {
+                name,
+                public64,
+                epoch,
+                floor,
+            } => {
+                PublicKey::from_public64(public64).map_err(wrong_data)?;
+                let area = memory::trust(next.trust.spare());
+                self.storage.write(area, 0, *name).map_err(memory_failure)?;
+                self.storage.write(area, 16, *public64).map_err(memory_failure)?;
+                next.trust.staged = true;
+                next.staged_epoch = *epoch;
+                next.staged_floor = *floor;
+            }
+            Step::Finalise { count, digest, today } => {
+                finalise(&mut next, kind, n, *count, digest, *today)?;
+                body.put(&[next.state.code()]).map_err(internal)?;
+            }
+        }
+        Ok(Done {
+            body,
+            next: Some(next),
+        })
+    }
+
+    fn write_chunk(
+        &mut self,
+        next: &mut Control,
+        object: WritableObject,
+        total: u16,
+        offset: u16,
+        data: &[u8],
+    ) -> Result<(), StatusWord> {
+        let index = WritableObject::ALL
+            .iter()
+            .position(|o| *o == object)
+            .ok_or(StatusWord::WRONG_DATA)?;
+        let state = next.objects.get_mut(index).ok_or(StatusWord::WRONG_DATA)?;
+        if !state.pair.staged {
+            state.pair.staged = true;
+            state.total = total;
+            state.received = 0;
+        }
+        let end = u16::try_from(data.len())
+            .ok()
+            .and_then(|len| offset.checked_add(len));
+        let end = end.ok_or(StatusWord::WRONG_DATA)?;
+        let fits = usize::from(total) <= object.capacity() && end <= total;
+        if state.total != total || state.received != offset || !fits {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let area = memory::object(index, state.pair.spare());
+        self.storage
+            .write(area, usize::from(offset), data)
+            .map_err(memory_failure)?;
+        state.received = end;
+        Ok(())
+    }
+
+    fn stage_slot(&mut self, next: &mut Control, step: &SlotStep<'_>) -> Result<(), StatusWord> {
+        let role = Role::try_from(step.role).map_err(wrong_data)?;
+        let index = usize::from(role.code()).saturating_sub(1);
+        let slots = next.slots.get_mut(index).ok_or(StatusWord::WRONG_DATA)?;
+        let known = |slot: &SlotState| matches!(slot, SlotState::Staged { kv, .. } if *kv == step.kv);
+        if slots.iter().any(known) {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let spare = slots
+            .iter()
+            .position(|slot| *slot == SlotState::Empty)
+            .ok_or(StatusWord::CONDITIONS)?;
+        let area = memory::slot(index, spare);
+        let mut content = Bytes::<{ crate::storage::SlotContent::LEN }>::new();
+        let put = |content: &mut Bytes<209>| -> Result<(), SpecError> {
+            content.put(&[step.kv])?;
+            content.put(step.g)?;
+            content.put(step.m)?;
+            content.put(step.pid)?;
+            content.put(step.record)
+        };
+        put(&mut content).map_err(internal)?;
+        self.storage
+            .write(area, slot_layout::KEYS, &content)
+            .map_err(memory_failure)?;
+        zeroize::Zeroize::zeroize(content.as_mut_slice());
+        let purse = PurseState {
+            loaded: step.loaded,
+            ..PurseState::NEW
+        };
+        let block = purse.encode().map_err(internal)?;
+        self.storage
+            .write(area, slot_layout::PURSE_A, &block)
+            .map_err(memory_failure)?;
+        let state = slots.get_mut(spare).ok_or(StatusWord::CONDITIONS)?;
+        *state = SlotState::Staged {
+            kv: step.kv,
+            drop_others: step.flags == 1,
+        };
+        Ok(())
+    }
+
+    fn stage_purse(
+        &mut self,
+        next: &Control,
+        kv: u8,
+        seq: u32,
+        cap: u32,
+        ktac: &[u8; 16],
+    ) -> Result<(), StatusWord> {
+        if seq > u32::MAX >> 1 {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let index = usize::from(Role::SmallPayment.code()).saturating_sub(1);
+        let slots = next.slots.get(index).ok_or(StatusWord::CONDITIONS)?;
+        let staged = |slot: &SlotState| matches!(slot, SlotState::Staged { kv: staged, .. } if *staged == kv);
+        let slot = slots.iter().position(staged).ok_or(StatusWord::CONDITIONS)?;
+        let area = memory::slot(index, slot);
+        self.storage
+            .write(area, slot_layout::PURSE_FIXED, &cap.to_be_bytes())
+            .map_err(memory_failure)?;
+        self.storage
+            .write(area, slot_layout::PURSE_FIXED.saturating_add(4), ktac)
+            .map_err(memory_failure)?;
+        let block = self
+            .storage
+            .read_at(area, slot_layout::PURSE_A)
+            .map_err(memory_failure)?;
+        let purse = PurseState::decode(&block).map_err(internal)?;
+        let block = PurseState { seq, ..purse }.encode().map_err(internal)?;
+        self.storage
+            .write(area, slot_layout::PURSE_A, &block)
+            .map_err(memory_failure)
+    }
+
+    fn key_check_values(&self, half: Half) -> Result<Bytes<18>, StatusWord> {
+        let keys = self
+            .storage
+            .read::<96>(memory::keys(half))
+            .map_err(memory_failure)?;
+        let mut out = Bytes::new();
+        for key in keys.as_chunks::<16>().0 {
+            out.put(&card_applet_spec::crypto::Key16::new(*key).kcv())
+                .map_err(internal)?;
+        }
+        Ok(out)
+    }
+}
+
+fn finalise(
+    next: &mut Control,
+    kind: ScriptKind,
+    n: u16,
+    count: u16,
+    digest: &[u8; 32],
+    today: Date,
+) -> Result<(), StatusWord> {
+    let counted = count.checked_add(1) == Some(n) && equal(digest, &next.script.digest);
+    let whole = if kind == ScriptKind::Personalise {
+        next.is_complete()
+    } else {
+        next.has_no_half_staged()
+    };
+    if !counted || !whole || today.is_none() {
+        return Err(StatusWord::CONDITIONS);
+    }
+    next.make_live();
+    next.floor = next.floor.max(today);
+    next.state = kind.ends_in(next.state);
+    next.script.open = None;
+    if next.state == State::Terminated {
+        // Nothing stays but the state and the name of the script that ended it.
+        let ended = *next;
+        *next = Control::BLANK;
+        next.keys.live = None;
+        next.generation = ended.generation;
+        next.state = State::Terminated;
+        next.script = ended.script;
+        next.floor = ended.floor;
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! Door S on the card: the terminal shows itself first, then keys are agreed, then objects are read (chapter 07).
+
+use card_applet_spec::Bytes;
+use card_applet_spec::Error as SpecError;
+use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
+use card_applet_spec::bytes::{Reader, Write};
+use card_applet_spec::certificate::{CARD_CERTIFICATE_LEN, TerminalCertificate};
+use card_applet_spec::codes::{Rights, State};
+use card_applet_spec::crypto::{PrivateKey, PublicKey, sha256};
+use card_applet_spec::door_s::{Agree, AgreeAnswer, Object};
+use card_applet_spec::scp03::{Channel, MAX_PLAIN};
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+
+use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure, wrong_data};
+use crate::memory::{self, Memory};
+use crate::storage::{SlotContent, slot_layout};
+
+/// The chain so far.
+#[derive(Debug)]
+pub(crate) struct Presenting {
+    /// Over the certificates as they came.
+    certificates: Sha256,
+    intermediate: TerminalCertificate,
+    leaf: Option<Leaf>,
+    challenge: Option<[u8; 16]>,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    public: PublicKey,
+    digest: [u8; 32],
+    /// Rights of the chain.
+    rights: Rights,
+}
+
+/// An open door S.
+#[derive(Debug)]
+pub(crate) struct DoorS {
+    channel: Channel,
+    rights: Rights,
+}
+
+/// A certificate that cannot be parsed: a point off the curve is a matter of form here, nothing was signed by it.
+fn unparsable(_: SpecError) -> StatusWord {
+    StatusWord::WRONG_DATA
+}
+
+impl<M: Memory, R: CryptoRng> Applet<M, R> {
+    /// S1 with the intermediate.
+    pub(crate) fn present_intermediate(&mut self, command: &ParsedCommand<'_>) -> Outcome {
+        if matches!(self.state(), State::Blank | State::Terminated) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        if command.header != Header::present_certificate(0) {
+            // A leaf before its intermediate, or a wrong place.
+            return Err(if command.header == Header::present_certificate(1) {
+                StatusWord::CONDITIONS
+            } else {
+                StatusWord::WRONG_P1P2
+            });
+        }
+        let half = self.storage.control().trust.live.ok_or(StatusWord::CONDITIONS)?;
+        let trust = self
+            .storage
+            .read::<80>(memory::trust(half))
+            .map_err(memory_failure)?;
+        let mut reader = Reader::new(&*trust, "trust anchor");
+        let name: [u8; 16] = reader.array().map_err(internal)?;
+        let root = PublicKey::from_public64(&reader.array().map_err(internal)?).map_err(internal)?;
+        let (certificate, body, signature) = TerminalCertificate::parse(command.data).map_err(unparsable)?;
+        if certificate.issuer.0 != name {
+            return Err(StatusWord::NOT_FOUND);
+        }
+        root.verify(&[body], &signature).map_err(insecure)?;
+        let control = *self.storage.control();
+        if !certificate.has_sound_dates() {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        if certificate.expiry < control.floor || certificate.holder.epoch() < control.epoch {
+            return Err(StatusWord::ENDED);
+        }
+        if certificate.rights.is_empty() {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        if certificate.effective > control.floor || certificate.holder.epoch() > control.epoch {
+            let mut next = control;
+            next.floor = control.floor.max(certificate.effective);
+            next.epoch = control.epoch.max(certificate.holder.epoch());
+            self.storage.commit(next).map_err(memory_failure)?;
+        }
+        self.session = Session::Presenting(Presenting {
+            certificates: Sha256::new().chain_update(command.data),
+            intermediate: certificate,
+            leaf: None,
+            challenge: None,
+        });
+        answer(&[])
+    }
+
+    /// The rest of S1, S2 and S3.
+    pub(crate) fn run_presenting(
+        &mut self,
+        mut presenting: Presenting,
+        command: &ParsedCommand<'_>,
+    ) -> Outcome {
+        let header = command.header;
+        match (header.cla, header.ins) {
+            (0x80, 0x20) => {
+                self.present_leaf(&mut presenting, command)?;
+                self.session = Session::Presenting(presenting);
+                answer(&[])
+            }
+            (0x00, 0x84) => {
+                if header != Header::GET_CHALLENGE {
+                    return Err(StatusWord::WRONG_P1P2);
+                }
+                if !command.data.is_empty() || command.le != Some(16) {
+                    return Err(StatusWord::WRONG_LENGTH);
+                }
+                if presenting.leaf.is_none() {
+                    return Err(StatusWord::CONDITIONS);
+                }
+                let mut challenge = [0; 16];
+                self.rng.fill_bytes(&mut challenge);
+                presenting.challenge = Some(challenge);
+                self.session = Session::Presenting(presenting);
+                answer(&challenge)
+            }
+            (0x80, 0x22) => self.agree(&presenting, command),
+            _ => Err(StatusWord::CONDITIONS),
+        }
+    }
+
+    fn present_leaf(
+        &self,
+        presenting: &mut Presenting,
+        command: &ParsedCommand<'_>,
+    ) -> Result<(), StatusWord> {
+        if presenting.leaf.is_some() || command.header != Header::present_certificate(1) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let (certificate, body, signature) = TerminalCertificate::parse(command.data).map_err(unparsable)?;
+        let intermediate = &presenting.intermediate;
+        if certificate.issuer != intermediate.holder {
+            return Err(StatusWord::NOT_FOUND);
+        }
+        intermediate
+            .public
+            .verify(&[body], &signature)
+            .map_err(insecure)?;
+        if !certificate.is_short_lived() {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        if certificate.expiry < self.storage.control().floor {
+            return Err(StatusWord::ENDED);
+        }
+        let rights = certificate.rights.intersection(intermediate.rights);
+        if rights.is_empty() {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        presenting.certificates.update(command.data);
+        presenting.leaf = Some(Leaf {
+            public: certificate.public,
+            digest: sha256(&[command.data]),
+            rights,
+        });
+        Ok(())
+    }
+
+    fn agree(&mut self, presenting: &Presenting, command: &ParsedCommand<'_>) -> Outcome {
+        if command.header != Header::AGREE {
+            return Err(StatusWord::WRONG_P1P2);
+        }
+        if command.data.len() != card_applet_spec::door_s::AGREE_LEN {
+            return Err(StatusWord::WRONG_LENGTH);
+        }
+        let (Some(leaf), Some(challenge)) = (&presenting.leaf, &presenting.challenge) else {
+            return Err(StatusWord::CONDITIONS);
+        };
+        let request = Agree::parse(command.data).map_err(wrong_data)?;
+        if request.rights.is_empty() || !leaf.rights.contains(request.rights) {
+            return Err(StatusWord::SECURITY);
+        }
+        let domain = request.rights.domain().ok_or(StatusWord::WRONG_DATA)?;
+        request
+            .verify(challenge, &leaf.digest, &leaf.public)
+            .map_err(insecure)?;
+        let answers = match self.state() {
+            State::Active => true,
+            State::Personalised | State::Blocked => request.rights.contains(Rights::VERIFY),
+            State::Blank | State::Terminated => false,
+        };
+        if !answers {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let terminal = PublicKey::from_point65(&request.point).map_err(insecure)?;
+        let index = usize::from(domain.code()).saturating_sub(1);
+        let pair = self.storage.control().domains.get(index).map(|state| state.pair);
+        let half = pair.and_then(|pair| pair.live).ok_or(StatusWord::CONDITIONS)?;
+        let area = memory::domain(index, half);
+        let private = self.storage.read::<32>(area).map_err(memory_failure)?;
+        let certificate = self
+            .storage
+            .read_at::<CARD_CERTIFICATE_LEN>(area, 96)
+            .map_err(memory_failure)?;
+        let fixed = PrivateKey::from_bytes(&private).map_err(internal)?;
+        let ephemeral = PrivateKey::generate(&mut self.rng);
+        let point = ephemeral.public().to_point65();
+        let (z1, z2) = (ephemeral.agree(&terminal), fixed.agree(&terminal));
+        let certificates: [u8; 32] = presenting.certificates.clone().finalize().into();
+        let transcript = request.transcript(&certificates, challenge, &point);
+        let sealed = transcript.seal_certificate(&z1, &certificate).map_err(internal)?;
+        let agreed = transcript.agree(&z1, &z2, &sealed, &certificate);
+        let body = AgreeAnswer {
+            point,
+            sealed_certificate: sealed,
+            mac: agreed.mac,
+        }
+        .encode()
+        .map_err(internal)?;
+        self.session = Session::DoorS(DoorS {
+            channel: Channel::new(agreed.keys),
+            rights: request.rights,
+        });
+        answer(&body)
+    }
+
+    pub(crate) fn run_door_s(&mut self, mut door: DoorS, command: &ParsedCommand<'_>) -> Outcome {
+        let header = command.header;
+        if !matches!((header.cla, header.ins), (0x84, 0xB0 | 0x2C)) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        let body = if header.ins == 0xB0 {
+            if header.p2 != 0 {
+                return Err(StatusWord::WRONG_P1P2);
+            }
+            self.read_object(door.rights, header.p1, &plain)?
+        } else {
+            if header != Header::RESET_COUNTER {
+                return Err(StatusWord::WRONG_P1P2);
+            }
+            if !plain.is_empty() {
+                return Err(StatusWord::WRONG_LENGTH);
+            }
+            if !door.rights.contains(Rights::ISSUER) {
+                return Err(StatusWord::SECURITY);
+            }
+            let mut next = *self.storage.control();
+            next.failures = 0;
+            self.storage.commit(next).map_err(memory_failure)?;
+            Bytes::new()
+        };
+        let answer = door
+            .channel
+            .wrap_answer(&body, StatusWord::OK)
+            .map_err(internal)?;
+        self.session = Session::DoorS(door);
+        Ok(answer)
+    }
+
+    fn read_object(&self, rights: Rights, code: u8, request: &[u8]) -> Result<Bytes<MAX_PLAIN>, StatusWord> {
+        let mut reader = Reader::new(request, "READ OBJECT");
+        let (Ok(offset), Ok(length), Ok(())) = (reader.u16(), reader.u8(), reader.end()) else {
+            return Err(StatusWord::WRONG_LENGTH);
+        };
+        if length == 0 || length > card_applet_spec::door_s::MAX_READ {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let object = Object::from_code(code).map_err(|_| StatusWord::NOT_FOUND)?;
+        // Roles with door F belong to terminals in the street; behind door S only the office checks them.
+        let office_only = matches!(object, Object::Newest(role) | Object::Older(role) if role.has_door_f());
+        if !rights.intersects(object.readable_with()) || (office_only && !rights.contains(Rights::VERIFY)) {
+            return Err(StatusWord::SECURITY);
+        }
+        let offset = usize::from(offset);
+        let length = usize::from(length);
+        let control = self.storage.control();
+        let stored = |index: usize| -> Result<_, StatusWord> {
+            let state = control.objects.get(index).ok_or(StatusWord::NOT_FOUND)?;
+            let half = state.pair.live.ok_or(StatusWord::NOT_FOUND)?;
+            Ok((memory::object(index, half), usize::from(state.len)))
+        };
+        match object {
+            Object::Dg1 => self.part_of_area(stored(0)?, offset, length),
+            Object::Dg2 => self.part_of_area(stored(1)?, offset, length),
+            Object::Dg3 => self.part_of_area(stored(2)?, offset, length),
+            Object::Signature => self.part_of_area(stored(3)?, offset, length),
+            Object::Newest(role) | Object::Older(role) => {
+                let index = usize::from(role.code()).saturating_sub(1);
+                let [newest, older] = self.storage.live_versions(index);
+                let kv = if matches!(object, Object::Newest(_)) {
+                    newest
+                } else {
+                    older
+                };
+                let slot = kv
+                    .and_then(|kv| self.storage.live_slot(index, kv))
+                    .ok_or(StatusWord::NOT_FOUND)?;
+                let area = memory::slot(index, slot);
+                let bytes = self
+                    .storage
+                    .read_at(area, slot_layout::KEYS)
+                    .map_err(memory_failure)?;
+                let content = SlotContent::parse(&bytes).map_err(internal)?;
+                let mut out = Bytes::<177>::new();
+                out.put(&[content.kv])
+                    .and_then(|()| out.put(&content.pid))
+                    .and_then(|()| out.put(&content.record))
+                    .map_err(internal)?;
+                part(&out, offset, length)
+            }
+            Object::Serial => part(&self.serial()?, offset, length),
+            Object::Status => part(&self.status().encode().map_err(internal)?, offset, length),
+        }
+    }
+
+    fn part_of_area(
+        &self,
+        (area, total): (memory::Area, usize),
+        offset: usize,
+        length: usize,
+    ) -> Result<Bytes<MAX_PLAIN>, StatusWord> {
+        let mut buffer = [0; MAX_PLAIN];
+        let rest = total
+            .checked_sub(offset)
+            .filter(|rest| *rest > 0)
+            .ok_or(StatusWord::WRONG_P1P2)?;
+        let bytes = buffer.get_mut(..rest.min(length)).ok_or(StatusWord::WRONG_DATA)?;
+        self.storage
+            .read_into(area, offset, bytes)
+            .map_err(memory_failure)?;
+        with_total(total, bytes)
+    }
+}
+
+fn part(object: &[u8], offset: usize, length: usize) -> Result<Bytes<MAX_PLAIN>, StatusWord> {
+    let rest = object
+        .get(offset..)
+        .filter(|rest| !rest.is_empty())
+        .ok_or(StatusWord::WRONG_P1P2)?;
+    with_total(object.len(), rest.get(..length).unwrap_or(rest))
+}
+
+fn with_total(total: usize, bytes: &[u8]) -> Result<Bytes<MAX_PLAIN>, StatusWord> {
+    let total = u16::try_from(total).map_err(|_| StatusWord::WRONG_DATA)?;
+    let mut out = Bytes::new();
+    out.put(&total.to_be_bytes())
+        .and_then(|()| out.put(bytes))
+        .map_err(internal)?;
+    Ok(out)
+}

@@ -1,0 +1,215 @@
+//! Memory with its control block: what is read is the last committed state, what is written becomes it only by
+//! [`Storage::commit`] (chapter 10).
+
+use card_applet_spec::bytes::Reader;
+use zeroize::Zeroizing;
+
+use crate::control::{Control, SlotState};
+use crate::memory::{self, Area, CONTROL_LEN, Half, MEMORY_LEN, Memory, MemoryFault, ROLES, SLOTS_PER_ROLE};
+
+/// Memory, and the control block that counts.
+#[derive(Debug)]
+pub(crate) struct Storage<M> {
+    memory: M,
+    control: Control,
+    half: Half,
+}
+
+impl<M: Memory> Storage<M> {
+    /// Finds the newest whole control block, and finishes what a cut left to erase.
+    pub(crate) fn open(memory: M) -> Result<Self, crate::Error> {
+        if memory.len() < MEMORY_LEN {
+            return Err(crate::Error::Memory);
+        }
+        let mut best: Option<(Control, Half)> = None;
+        for half in [Half::A, Half::B] {
+            let mut block = [0; CONTROL_LEN];
+            memory.read(memory::control(half).offset, &mut block)?;
+            if let Ok(control) = Control::decode(&block)
+                && best
+                    .as_ref()
+                    .is_none_or(|(other, _)| control.generation > other.generation)
+            {
+                best = Some((control, half));
+            }
+        }
+        let (control, half) = best.ok_or(crate::Error::NotACard)?;
+        let mut storage = Self {
+            memory,
+            control,
+            half,
+        };
+        storage.sweep()?;
+        Ok(storage)
+    }
+
+    pub(crate) const fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// The memory, when the card is put away.
+    pub(crate) fn into_memory(self) -> M {
+        self.memory
+    }
+
+    /// Writes `next` whole to the older copy; only then it counts.
+    pub(crate) fn commit(&mut self, mut next: Control) -> Result<(), MemoryFault> {
+        next.generation = self.control.generation.checked_add(1).ok_or(MemoryFault)?;
+        let block = next.encode().map_err(|_| MemoryFault)?;
+        let half = self.half.other();
+        self.memory.write(memory::control(half).offset, &block)?;
+        self.control = next;
+        self.half = half;
+        Ok(())
+    }
+
+    /// The first `N` bytes of an area.
+    pub(crate) fn read<const N: usize>(&self, area: Area) -> Result<Zeroizing<[u8; N]>, MemoryFault> {
+        self.read_at(area, 0)
+    }
+
+    /// `N` bytes at `offset` of an area.
+    pub(crate) fn read_at<const N: usize>(
+        &self,
+        area: Area,
+        offset: usize,
+    ) -> Result<Zeroizing<[u8; N]>, MemoryFault> {
+        let mut out = Zeroizing::new([0; N]);
+        self.read_into(area, offset, &mut *out)?;
+        Ok(out)
+    }
+
+    /// Bytes at `offset` of an area.
+    pub(crate) fn read_into(&self, area: Area, offset: usize, out: &mut [u8]) -> Result<(), MemoryFault> {
+        let end = offset.checked_add(out.len()).ok_or(MemoryFault)?;
+        if end > area.len {
+            return Err(MemoryFault);
+        }
+        self.memory
+            .read(area.offset.checked_add(offset).ok_or(MemoryFault)?, out)
+    }
+
+    /// Writes at `offset` of an area that is not live.
+    pub(crate) fn write(&mut self, area: Area, offset: usize, data: &[u8]) -> Result<(), MemoryFault> {
+        let end = offset.checked_add(data.len()).ok_or(MemoryFault)?;
+        if end > area.len {
+            return Err(MemoryFault);
+        }
+        self.memory
+            .write(area.offset.checked_add(offset).ok_or(MemoryFault)?, data)
+    }
+
+    /// Erases every area that holds nothing live or staged: old keys, old data, whatever an unfinished write left.
+    pub(crate) fn sweep(&mut self) -> Result<(), MemoryFault> {
+        let control = self.control;
+        for half in [Half::A, Half::B] {
+            let dead = |pair: crate::control::Pair| {
+                pair.live != Some(half) && !(pair.staged && pair.spare() == half)
+            };
+            if dead(control.keys) {
+                self.wipe(memory::keys(half))?;
+            }
+            if dead(control.trust) {
+                self.wipe(memory::trust(half))?;
+            }
+            for (index, domain) in control.domains.iter().enumerate() {
+                if dead(domain.pair) {
+                    self.wipe(memory::domain(index, half))?;
+                }
+            }
+            for (index, object) in control.objects.iter().enumerate() {
+                if dead(object.pair) {
+                    self.wipe(memory::object(index, half))?;
+                }
+            }
+        }
+        for role in 0..ROLES {
+            for slot in 0..SLOTS_PER_ROLE {
+                let state = control.slots.get(role).and_then(|slots| slots.get(slot));
+                if state == Some(&SlotState::Empty) {
+                    self.wipe(memory::slot(role, slot))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Zeroes an area where it is not zero yet.
+    fn wipe(&mut self, area: Area) -> Result<(), MemoryFault> {
+        let mut offset = 0_usize;
+        while offset < area.len {
+            let mut chunk = [0; 64];
+            let count = area.len.saturating_sub(offset).min(chunk.len());
+            let at = area.offset.checked_add(offset).ok_or(MemoryFault)?;
+            let part = chunk.get_mut(..count).ok_or(MemoryFault)?;
+            self.memory.read(at, part)?;
+            if part.iter().any(|byte| *byte != 0) {
+                part.fill(0);
+                self.memory.write(at, part)?;
+            }
+            offset = offset.saturating_add(count);
+        }
+        Ok(())
+    }
+
+    /// Index of the physical slot of `role` (from 0) that is live with `kv`.
+    pub(crate) fn live_slot(&self, role: usize, kv: u8) -> Option<usize> {
+        self.control
+            .slots
+            .get(role)?
+            .iter()
+            .position(|slot| *slot == SlotState::Live { kv })
+    }
+
+    /// Key versions of the live slots of `role` (from 0), newest first.
+    pub(crate) fn live_versions(&self, role: usize) -> [Option<u8>; 2] {
+        let mut versions = [None; 2];
+        for slot in self.control.slots.get(role).into_iter().flatten() {
+            if let SlotState::Live { kv } = slot {
+                let [newest, older] = versions;
+                versions = if Some(*kv) > newest {
+                    [Some(*kv), newest]
+                } else {
+                    [newest, Some(*kv).max(older)]
+                };
+            }
+        }
+        versions
+    }
+}
+
+/// Offsets inside a slot's area.
+pub(crate) mod slot_layout {
+    /// kv1 G16 M16 pid16 record160.
+    pub(crate) const KEYS: usize = 0;
+    /// cap4 Ktac16.
+    pub(crate) const PURSE_FIXED: usize = 224;
+    /// Two copies of the purse's state, each with a generation and a check.
+    pub(crate) const PURSE_A: usize = 256;
+    /// The second copy.
+    pub(crate) const PURSE_B: usize = 384;
+}
+
+/// What a slot holds besides the purse.
+pub(crate) struct SlotContent {
+    pub(crate) kv: u8,
+    pub(crate) g: Zeroizing<[u8; 16]>,
+    pub(crate) m: Zeroizing<[u8; 16]>,
+    pub(crate) pid: [u8; 16],
+    pub(crate) record: [u8; 160],
+}
+
+impl SlotContent {
+    pub(crate) const LEN: usize = 209;
+
+    pub(crate) fn parse(bytes: &[u8; Self::LEN]) -> Result<Self, card_applet_spec::Error> {
+        let mut reader = Reader::new(bytes, "slot");
+        Ok(Self {
+            kv: reader.u8()?,
+            g: Zeroizing::new(reader.array()?),
+            m: Zeroizing::new(reader.array()?),
+            pid: reader.array()?,
+            record: reader.array()?,
+        })
+    }
+}
