@@ -21,7 +21,7 @@ pub(crate) struct Tapped {
     version: u8,
     terminal_challenge: [u8; 16],
     card_challenge: [u8; 16],
-    /// Physical slot of SMALL_PAYMENT; none after a decoy or another role.
+    /// Physical slot of a purse; none after a decoy or another role.
     purse: Option<usize>,
 }
 
@@ -107,16 +107,15 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .read_at(FACTORY, layout::DECOY_PLAIN)
             .map_err(memory_failure)?;
         let slot = self.tappable_slot(role, version);
-        let (g, m, plain) = match slot {
-            Some((index, slot)) => self.slot_for_tap(index, slot)?,
-            None => {
-                let mut reader = Reader::new(&*decoy_keys, "decoy");
-                let (g, m) = (
-                    reader.array().map_err(internal)?,
-                    reader.array().map_err(internal)?,
-                );
-                (Key16::new(g), Key16::new(m), decoy_plain)
-            }
+        let (g, m, plain) = if let Some((index, slot)) = slot {
+            self.slot_for_tap(index, slot)?
+        } else {
+            let mut reader = Reader::new(&*decoy_keys, "decoy");
+            let (g, m) = (
+                reader.array().map_err(internal)?,
+                reader.array().map_err(internal)?,
+            );
+            (Key16::new(g), Key16::new(m), decoy_plain)
         };
         let made = TapAnswer::make(&g, &m, role, version, &terminal_challenge, card_challenge, &plain);
         let body = made.and_then(|made| made.encode()).map_err(internal)?;
@@ -173,7 +172,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         Ok((Key16::new(*content.g), Key16::new(*content.m), plain))
     }
 
-    /// The purse of a slot of SMALL_PAYMENT, and where its next state goes.
+    /// The purse of a slot, and where its next state goes.
     fn purse(&self, slot: usize) -> Result<(PurseState, usize), StatusWord> {
         let area = memory::slot(SMALL_PAYMENT, slot);
         let copy = |offset| {
@@ -191,15 +190,27 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
 
     pub(crate) fn commit(&mut self, tapped: &Tapped, command: &ParsedCommand<'_>) -> Outcome {
         let (role, version) = (command.header.p1, command.header.p2);
-        let slot = tapped
-            .purse
-            .filter(|_| (role, version) == (tapped.role, tapped.version));
-        let slot = slot.ok_or(StatusWord::CONDITIONS)?;
+        if (role, version) != (tapped.role, tapped.version) || role != Role::SmallPayment.code() {
+            return Err(StatusWord::CONDITIONS);
+        }
         let (body, mac) = command
             .data
             .split_last_chunk::<16>()
             .ok_or(StatusWord::WRONG_LENGTH)?;
         let body: &[u8; 28] = body.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
+        let request = CommitBody::parse(body).map_err(wrong_data)?;
+        let (rt, rc) = (&tapped.terminal_challenge, &tapped.card_challenge);
+        let Some(slot) = tapped.purse else {
+            // After a decoy the answer is that of a wrong MAC, for the same work: nobody knows the decoy's keys.
+            let keys = self
+                .storage
+                .read_at::<32>(FACTORY, layout::DECOY_KEYS)
+                .map_err(memory_failure)?;
+            let m = Key16::new(Reader::new(&*keys, "decoy").array().map_err(internal)?);
+            let expected = request.mac(&m, role, version, rt, rc, 0).map_err(internal)?;
+            let _ = equal(&expected, mac);
+            return Err(StatusWord::SECURITY);
+        };
         let area = memory::slot(SMALL_PAYMENT, slot);
         let bytes = self
             .storage
@@ -215,8 +226,6 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let ktac = Key16::new(reader.array().map_err(internal)?);
         let m = Key16::new(*content.m);
         let (purse, spare) = self.purse(slot)?;
-        let request = CommitBody::parse(body).map_err(wrong_data)?;
-        let (rt, rc) = (&tapped.terminal_challenge, &tapped.card_challenge);
         let expected = request
             .mac(&m, role, version, rt, rc, purse.seq)
             .map_err(internal)?;
