@@ -1,0 +1,519 @@
+//! What `card-reader` prints: one JSON object of the contracts, or prose in Chinese and English.
+//!
+//! Never printed: a pseudonym, a name, a number of a person. To the holder every refusal reads the same; the reason is
+//! for the operator, on standard error.
+
+use card_applet_spec::codes::{Role, Tier};
+use card_reader::counter::Structure;
+use card_reader::transport::ReaderSeen;
+use card_reader::{Admission, Counts, Error, Refusal, hex};
+use serde_json::{Map, Value, json};
+
+const SCHEMA: &str = "yzt.card-reader/1";
+
+/// Exit codes of the contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done or accepted.
+    Done = 0,
+    /// Refused by a rule or a check.
+    Refused = 1,
+    /// Usage, unknown keys in input files too.
+    Usage = 2,
+    /// Device or service absent.
+    Absent = 3,
+    /// Outcome unknown: resume.
+    Unknown = 4,
+    /// Damaged or misconfigured.
+    Damaged = 5,
+}
+
+/// A result, ready to print.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) exit: Exit,
+    /// The one JSON object.
+    pub(crate) json: Value,
+    /// Prose for standard output.
+    pub(crate) text: String,
+    /// Prose for standard error.
+    pub(crate) note: Option<String>,
+}
+
+/// What a command saw, in both forms.
+#[derive(Debug, Default)]
+pub(crate) struct Saw {
+    pub(crate) json: Map<String, Value>,
+    pub(crate) lines: Vec<String>,
+}
+
+impl Saw {
+    fn put(&mut self, key: &str, zh: &str, en: &str, value: Value) {
+        let shown = match &value {
+            Value::Null => "无 none".to_owned(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.lines.push(format!("  {zh} {en}: {shown}"));
+        self.json.insert(key.to_owned(), value);
+    }
+}
+
+/// A program's own failure: the code, what happened, what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) action: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, code: &'static str, message: String, action: &str) -> Self {
+        Self {
+            exit,
+            code,
+            message,
+            action: action.to_owned(),
+        }
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        Report {
+            exit: self.exit,
+            json: json!({ "schema": SCHEMA, "ok": false, "error": self.error() }),
+            text: String::new(),
+            note: Some(format!(
+                "失败 failed ({}): {}\n{}",
+                self.code, self.message, self.action
+            )),
+        }
+    }
+
+    fn error(&self) -> Value {
+        json!({ "code": self.code, "message": self.message, "action": self.action })
+    }
+}
+
+fn milliseconds(nanoseconds: u64) -> Value {
+    // Whole microseconds, so that the number has three decimals and no noise.
+    let microseconds = u32::try_from(nanoseconds.div_euclid(1000)).unwrap_or(u32::MAX);
+    json!(f64::from(microseconds) / 1000.0)
+}
+
+/// The decision object of the contracts.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    pub(crate) command: &'static str,
+    pub(crate) reader: Option<String>,
+    pub(crate) counts: Counts,
+    /// Wall time from the first command to the decision.
+    pub(crate) nanoseconds: u64,
+}
+
+impl Decision {
+    fn object(&self, refusal: Option<Refusal>, saw: &Map<String, Value>) -> Value {
+        let mut object = json!({
+            "schema": SCHEMA,
+            "ok": refusal.is_none(),
+            "command": self.command,
+            "reader": self.reader,
+            "decision": if refusal.is_none() { "accepted" } else { "refused" },
+            "reason": refusal.map(|refusal| refusal.reason.code()),
+            "saw": saw,
+            "apdus": self.counts.apdus,
+            "bytes_sent": self.counts.bytes_sent,
+            "bytes_received": self.counts.bytes_received,
+            "ms": milliseconds(self.nanoseconds),
+        });
+        if let (Some(refusal), Some(object)) = (refusal, object.as_object_mut()) {
+            let reason = refusal.reason;
+            object.insert(
+                "error".to_owned(),
+                json!({ "code": reason.code(), "message": reason.message(), "action": reason.action() }),
+            );
+        }
+        object
+    }
+
+    fn wire(&self) -> String {
+        format!(
+            "  用时 time: {} ms; {} APDU, 发送 sent {} B, 收到 received {} B",
+            milliseconds(self.nanoseconds),
+            self.counts.apdus,
+            self.counts.bytes_sent,
+            self.counts.bytes_received
+        )
+    }
+
+    pub(crate) fn accepted(&self, saw: Saw) -> Report {
+        let mut lines = vec!["通过 accepted".to_owned()];
+        lines.extend(saw.lines);
+        lines.push(self.wire());
+        Report {
+            exit: Exit::Done,
+            json: self.object(None, &saw.json),
+            text: lines.join("\n"),
+            note: None,
+        }
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) -> Report {
+        let (zh, en) = Refusal::for_holder();
+        let reason = refusal.reason;
+        Report {
+            exit: Exit::Refused,
+            json: self.object(Some(refusal), &Map::new()),
+            text: format!("{zh}\n{en}"),
+            note: Some(format!(
+                "拒绝 refused ({}): {} [{}]\n{}",
+                reason.code(),
+                reason.message(),
+                refusal.check,
+                reason.action()
+            )),
+        }
+    }
+
+    /// A refusal, or trouble on the way.
+    pub(crate) fn failed(&self, error: &Error) -> Report {
+        if let Some(refusal) = error.refusal() {
+            return self.refused(refusal);
+        }
+        Failure {
+            exit: exit_of(error, self.counts.apdus > 0),
+            code: error.code(),
+            message: error.to_string(),
+            action: error.action().to_owned(),
+        }
+        .report()
+    }
+}
+
+/// The exit code of an error that is no refusal. Once a command has gone out, a card that is gone was lost in the middle.
+pub(crate) fn exit_of(error: &Error, under_way: bool) -> Exit {
+    match error {
+        Error::Refused(_) => Exit::Refused,
+        Error::Material(_) => Exit::Damaged,
+        Error::Transport(_) if !under_way => Exit::Absent,
+        _ => Exit::Unknown,
+    }
+}
+
+fn role_zh(role: Role) -> &'static str {
+    match role {
+        Role::Transit => "公交",
+        Role::SocialInsurance => "社会保障",
+        Role::SmallPayment => "小额消费",
+        Role::Clinic => "医疗服务",
+        Role::Door => "门禁",
+    }
+}
+
+fn tier_zh(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Temp => "临时居住",
+        Tier::Employment => "就业居住",
+        Tier::Talent => "人才居住",
+    }
+}
+
+/// What a service sees of one record. No pseudonym, no identity.
+pub(crate) fn admission(admission: &Admission) -> Saw {
+    let mut saw = Saw::default();
+    saw.put("role", "待遇", "role", json!(admission.role.as_str()));
+    saw.put("tier", "类别", "tier", json!(admission.tier.as_str()));
+    saw.put("class", "档次", "class", json!(admission.class));
+    saw.put(
+        "services",
+        "服务",
+        "services",
+        json!(hex::encode(&admission.services.to_be_bytes())),
+    );
+    saw.put(
+        "zones",
+        "区域",
+        "zones",
+        json!(hex::encode(&admission.zones.to_be_bytes())),
+    );
+    saw.put(
+        "valid_from",
+        "起",
+        "valid from",
+        json!(admission.valid_from.to_string()),
+    );
+    saw.put(
+        "valid_to",
+        "止",
+        "valid to",
+        json!(admission.valid_to.to_string()),
+    );
+    saw.put(
+        "rule_set",
+        "规则集",
+        "rule set",
+        json!(hex::encode(&admission.rule_set)),
+    );
+    saw.lines.insert(
+        0,
+        format!("  {} · {}", role_zh(admission.role), tier_zh(admission.tier)),
+    );
+    saw
+}
+
+/// What a stranger sees: card info, a blank's serial, and how little TAP says.
+pub(crate) fn stranger(
+    info: card_applet_spec::data_group::CardInfo,
+    serial: Option<card_applet_spec::codes::Serial>,
+    taps: Option<(usize, bool)>,
+) -> Saw {
+    let mut saw = Saw::default();
+    let [major, minor] = info.specification;
+    saw.put(
+        "specification",
+        "规范版本",
+        "specification",
+        json!(format!("{major}.{minor}")),
+    );
+    saw.put("profile", "规格", "profile", json!(info.profile));
+    saw.put(
+        "serial",
+        "序列号（仅空白卡）",
+        "serial (blank cards only)",
+        json!(serial.map(|s| s.to_string())),
+    );
+    if let Some((bytes, repeats)) = taps {
+        saw.put("tap_bytes", "快速门应答字节", "bytes of a tap", json!(bytes));
+        saw.put(
+            "tap_repeats",
+            "两次应答有重复",
+            "anything repeated in two taps",
+            json!(repeats),
+        );
+    }
+    saw
+}
+
+/// Structure and states.
+pub(crate) fn structure(info: card_applet_spec::data_group::CardInfo, seen: &Structure) -> Saw {
+    let mut saw = Saw::default();
+    let [major, minor] = info.specification;
+    saw.put(
+        "specification",
+        "规范版本",
+        "specification",
+        json!(format!("{major}.{minor}")),
+    );
+    saw.put("profile", "规格", "profile", json!(info.profile));
+    let chip = seen.chip.content();
+    saw.put("key_domain", "密钥域", "key domain", json!(chip.domain.as_str()));
+    saw.put(
+        "certificate_from",
+        "证书起",
+        "certificate from",
+        json!(chip.from.to_string()),
+    );
+    saw.put(
+        "certificate_to",
+        "证书止",
+        "certificate to",
+        json!(chip.to.to_string()),
+    );
+    if let Some(status) = &seen.status {
+        saw.put("state", "状态", "state", json!(status.state.as_str()));
+        saw.put(
+            "failures",
+            "发卡门失败次数",
+            "failures of door I",
+            json!(status.failures),
+        );
+        let floor = (!status.floor.is_none()).then(|| status.floor.to_string());
+        saw.put("date_floor", "日期下限", "date floor", json!(floor));
+        saw.put("epoch", "终端证书纪元", "terminal-CA epoch", json!(status.epoch));
+        saw.put("script_step", "脚本步", "last script step", json!(status.last));
+        saw.put("script_open", "脚本未完", "script unfinished", json!(status.open));
+    }
+    let slots: Vec<Value> = seen
+        .slots
+        .iter()
+        .map(|slot| {
+            json!({
+                "role": slot.role.as_str(),
+                "present": slot.header.is_some(),
+                "key_version": slot.header.map(|header| header.kv),
+                "issue_counter": slot.header.map(|header| header.issue_counter),
+                "expiry": slot.header.map(|header| header.expiry.to_string()),
+            })
+        })
+        .collect();
+    for slot in &seen.slots {
+        saw.lines.push(match slot.header {
+            Some(header) => format!(
+                "  {} {}: 版本 version {}, 序 counter {}, 止 until {}",
+                role_zh(slot.role),
+                slot.role,
+                header.kv,
+                header.issue_counter,
+                header.expiry
+            ),
+            None => format!("  {} {}: 无 none", role_zh(slot.role), slot.role),
+        });
+    }
+    saw.json.insert("slots".to_owned(), Value::Array(slots));
+    saw
+}
+
+/// The readers.
+pub(crate) fn readers(seen: &[ReaderSeen]) -> Report {
+    let list: Vec<Value> = seen
+        .iter()
+        .map(|reader| {
+            json!({
+                "name": reader.name,
+                "card_present": reader.card_present,
+                "card_mute": reader.card_mute,
+                "atr": hex::encode(&reader.atr),
+            })
+        })
+        .collect();
+    let mut object = json!({ "schema": SCHEMA, "ok": !list.is_empty(), "command": "list", "readers": list });
+    if seen.is_empty() {
+        let none = card_reader::transport::TransportError::NoReader;
+        let failure = Failure::new(Exit::Absent, none.code(), none.to_string(), none.action());
+        if let Some(object) = object.as_object_mut() {
+            object.insert("error".to_owned(), failure.error());
+        }
+        return Report {
+            json: object,
+            ..failure.report()
+        };
+    }
+    let lines: Vec<String> = seen
+        .iter()
+        .map(|reader| {
+            let card = match (reader.card_present, reader.card_mute) {
+                (false, _) => "无卡 no card",
+                (true, true) => "有卡，无法上电 card without power",
+                (true, false) => "有卡 card",
+            };
+            format!("{} · {card}", reader.name)
+        })
+        .collect();
+    Report {
+        exit: Exit::Done,
+        json: object,
+        text: lines.join("\n"),
+        note: None,
+    }
+}
+
+/// The public request of an enrolment: always JSON, because the vault reads it.
+pub(crate) fn request(request: &card_reader::enrol::EnrolRequest, vault: &[u8; 16]) -> Report {
+    let json = json!({
+        "schema": "yzt.terminal-request/1",
+        "ok": true,
+        "terminal": request.terminal.as_str(),
+        "vault": hex::encode(vault),
+        "sealing_key": hex::encode(&request.sealing_key),
+        "authentication_key": hex::encode(&request.authentication_key),
+    });
+    Report {
+        exit: Exit::Done,
+        text: json.to_string(),
+        json,
+        note: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use card_applet_spec::date::Date;
+    use card_reader::{Check, Reason};
+
+    use super::*;
+
+    fn decision() -> Decision {
+        Decision {
+            command: "bus",
+            reader: Some("a reader".to_owned()),
+            counts: Counts {
+                apdus: 2,
+                bytes_sent: 35,
+                bytes_received: 284,
+                nanoseconds: 900_000,
+            },
+            nanoseconds: 1_234_567,
+        }
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        value.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn a_decision_has_exactly_the_keys_of_the_contracts() {
+        let seen = Admission {
+            role: Role::Transit,
+            region: "440300".parse().unwrap(),
+            tier: Tier::Talent,
+            class: 2,
+            services: 5,
+            zones: 1 << 63,
+            valid_from: "2026-11-21".parse::<Date>().unwrap(),
+            valid_to: "2027-11-20".parse::<Date>().unwrap(),
+            rule_set: [0xAB; 8],
+        };
+        let report = decision().accepted(admission(&seen));
+        assert_eq!(report.exit, Exit::Done);
+        assert_eq!(
+            report.json,
+            json!({
+                "schema": "yzt.card-reader/1", "ok": true, "command": "bus", "reader": "a reader",
+                "decision": "accepted", "reason": null,
+                "saw": {
+                    "role": "TRANSIT", "tier": "TALENT", "class": 2, "services": "0000000000000005",
+                    "zones": "8000000000000000", "valid_from": "2026-11-21", "valid_to": "2027-11-20",
+                    "rule_set": "abababababababab"
+                },
+                "apdus": 2, "bytes_sent": 35, "bytes_received": 284, "ms": 1.234
+            })
+        );
+    }
+
+    #[test]
+    fn to_the_holder_every_refusal_reads_the_same() {
+        let texts: std::collections::BTreeSet<String> = [Check::Keys, Check::DenyList, Check::RecordDays]
+            .into_iter()
+            .map(|check| {
+                let report = decision().refused(check.into());
+                assert_eq!(report.exit, Exit::Refused);
+                assert_eq!(report.json["decision"], "refused");
+                assert_eq!(report.json["saw"], json!({}));
+                assert!(report.note.unwrap().contains(check.reason().code()));
+                report.text
+            })
+            .collect();
+        assert_eq!(texts.len(), 1);
+        assert!(
+            Reason::ALL
+                .iter()
+                .all(|reason| !texts.first().unwrap().contains(reason.code()))
+        );
+    }
+
+    #[test]
+    fn a_card_gone_before_the_first_command_is_absent_and_after_it_lost() {
+        let gone = Error::Transport(card_reader::transport::TransportError::NoCard);
+        assert_eq!(exit_of(&gone, false), Exit::Absent);
+        assert_eq!(exit_of(&gone, true), Exit::Unknown);
+    }
+
+    #[test]
+    fn no_reader_is_an_empty_list_and_exit_3() {
+        let report = readers(&[]);
+        assert_eq!(report.exit, Exit::Absent);
+        assert_eq!(report.json["readers"], json!([]));
+        assert_eq!(keys(&report.json["error"]), ["action", "code", "message"]);
+    }
+}
