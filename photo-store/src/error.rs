@@ -66,7 +66,9 @@ impl From<object_store::Error> for Error {
 /// (read-only), 10 and its extensions (input/output), 11 (corrupt), 13 (full), 14 (cannot open), 26 (not a database);
 /// PostgreSQL 53100 (disk full) and 25006 (read-only transaction).
 fn index_code(error: &sqlx::Error) -> FailureCode {
-    let Some(database) = error.as_database_error() else { return FailureCode::IndexUnavailable };
+    let Some(database) = error.as_database_error() else {
+        return FailureCode::IndexUnavailable;
+    };
     let code = database.code().unwrap_or_default();
     if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
         return match code.parse::<u32>().unwrap_or_default() & 0xff {
@@ -95,7 +97,9 @@ fn objects_code(error: &object_store::Error) -> FailureCode {
                 std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
                     FailureCode::ObjectsReadOnly
                 }
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FailureCode::StorageFull,
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    FailureCode::StorageFull
+                }
                 _ => FailureCode::ObjectsUnavailable,
             };
         }

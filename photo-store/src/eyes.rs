@@ -39,7 +39,9 @@ impl Eyes {
     /// Angle of that line against the horizontal, in degrees, positive where the picture's right side is lower.
     #[must_use]
     pub fn roll(&self) -> f64 {
-        (self.right.1 - self.left.1).atan2(self.right.0 - self.left.0).to_degrees()
+        (self.right.1 - self.left.1)
+            .atan2(self.right.0 - self.left.0)
+            .to_degrees()
     }
 
     /// Distance between the eyes.
@@ -54,13 +56,19 @@ impl Eyes {
 /// # Errors
 /// [`Error::Picture`] when the face lies outside the picture.
 pub fn locate(raster: &Raster, face: &Face) -> Result<Option<Eyes>, Error> {
-    let frame = Frame { x: f64::from(face.x), y: f64::from(face.y), w: f64::from(face.w), h: f64::from(face.h) };
+    let frame = Frame {
+        x: f64::from(face.x),
+        y: f64::from(face.y),
+        w: f64::from(face.w),
+        h: f64::from(face.h),
+    };
     let side = u32::try_from(SIDE).unwrap_or(u32::MAX);
     let grey = blurred(&raster.grey(frame, side, side)?);
     let side = f64::from(side);
-    let (Some(left), Some(right)) =
-        (centre(&grey, OUTER.0, OUTER.1), centre(&grey, 1.0 - OUTER.1, 1.0 - OUTER.0))
-    else {
+    let (Some(left), Some(right)) = (
+        centre(&grey, OUTER.0, OUTER.1),
+        centre(&grey, 1.0 - OUTER.1, 1.0 - OUTER.0),
+    ) else {
         return Ok(None);
     };
     let distance = (right.0 - left.0) / side;
@@ -69,7 +77,10 @@ pub fn locate(raster: &Raster, face: &Face) -> Result<Option<Eyes>, Error> {
     let plausible =
         (DISTANCE.0..=DISTANCE.1).contains(&distance) && step <= STEP_MAX && (0.38..=0.62).contains(&middle);
     let place = |(x, y): (f64, f64)| (frame.x + x * frame.w / side, frame.y + y * frame.h / side);
-    Ok(plausible.then(|| Eyes { left: place(left), right: place(right) }))
+    Ok(plausible.then(|| Eyes {
+        left: place(left),
+        right: place(right),
+    }))
 }
 
 /// A 3 x 3 box blur, twice: removes the noise of sensor and JPEG from the gradients.
@@ -80,7 +91,10 @@ fn blurred(grey: &[u8]) -> Zeroizing<Vec<f64>> {
         for y in 1..SIDE - 1 {
             for x in 1..SIDE - 1 {
                 let rows = [y - 1, y, y + 1];
-                let sum: f64 = rows.iter().flat_map(|row| &before[row * SIDE + x - 1..=row * SIDE + x + 1]).sum();
+                let sum: f64 = rows
+                    .iter()
+                    .flat_map(|row| &before[row * SIDE + x - 1..=row * SIDE + x + 1])
+                    .sum();
                 values[y * SIDE + x] = sum / 9.0;
             }
         }
@@ -104,7 +118,10 @@ fn centre(grey: &[f64], from: f64, to: f64) -> Option<(f64, f64)> {
     let count = number(gradients.len());
     let mean = gradients.iter().map(|g| g.4).sum::<f64>() / count;
     let deviation = (gradients.iter().map(|g| (g.4 - mean).powi(2)).sum::<f64>() / count).sqrt();
-    let edges: Vec<_> = gradients.into_iter().filter(|g| g.4 > mean + 0.3 * deviation && g.4 > 2.0).collect();
+    let edges: Vec<_> = gradients
+        .into_iter()
+        .filter(|g| g.4 > mean + 0.3 * deviation && g.4 > 2.0)
+        .collect();
     if edges.len() < 20 {
         return None;
     }
@@ -136,7 +153,11 @@ fn centre(grey: &[f64], from: f64, to: f64) -> Option<(f64, f64)> {
     inside.then(|| (number(x) + 0.5, number(y) + 0.5))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 120 pixels")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of 120 pixels"
+)]
 fn place(share: f64) -> usize {
     (share * number(SIDE)).round() as usize
 }

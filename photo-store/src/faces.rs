@@ -1,4 +1,4 @@
-//! Where faces are: presence, count, box and turn, by `rustface` (SeetaFace's funnel-structured cascade).
+//! Where faces are: presence, count, box and turn, by `rustface` (a funnel-structured cascade).
 //!
 //! The detector finds upright faces only, so a picture without a clear one is tried in the other three turns. It gives a
 //! box and a score, no eyes and no identity. Left out: recognising anybody; the store does no face matching.
@@ -60,10 +60,17 @@ impl Faces {
         let side = |length: u32| scaled(length, scale);
         let small = raster.framed(raster.whole(), side(raster.width()), side(raster.height()))?;
 
-        let mut best = Found { turn: Orientation::Upright, faces: self.in_small(&small, scale) };
+        let mut best = Found {
+            turn: Orientation::Upright,
+            faces: self.in_small(&small, scale),
+        };
         if score(&best.faces) < SCORE_CLEAR {
             let mut turned = small;
-            for turn in [Orientation::Clockwise, Orientation::HalfTurn, Orientation::CounterClockwise] {
+            for turn in [
+                Orientation::Clockwise,
+                Orientation::HalfTurn,
+                Orientation::CounterClockwise,
+            ] {
                 turned = turned.oriented(Orientation::Clockwise);
                 let faces = self.in_small(&turned, scale);
                 // A turn has to be clearly better: upright is what nearly everybody submits.
@@ -72,7 +79,8 @@ impl Faces {
                 }
             }
         }
-        best.faces.sort_by(|a, b| (b.w * b.h).cmp(&(a.w * a.h)).then(a.x.cmp(&b.x)));
+        best.faces
+            .sort_by(|a, b| (b.w * b.h).cmp(&(a.w * a.h)).then(a.x.cmp(&b.x)));
         Ok(best)
     }
 
@@ -107,12 +115,19 @@ fn score(faces: &[Face]) -> f64 {
     faces.iter().map(|face| face.score).fold(0.0, f64::max)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the length itself, which is a u32")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at most the length itself, which is a u32"
+)]
 fn scaled(length: u32, scale: f64) -> u32 {
     ((f64::from(length) * scale).round() as u32).max(1)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "coordinates of a picture of at most 65,535 pixels a side")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "coordinates of a picture of at most 65,535 pixels a side"
+)]
 fn unscaled(value: f64, scale: f64) -> i32 {
     (value / scale).round() as i32
 }

@@ -71,7 +71,10 @@ impl Colour {
     pub fn to_srgb(&self, raster: &mut Raster) {
         let srgb = ColorProfile::new_srgb();
         let options = TransformOptions::default();
-        let Ok(transform) = self.profile.create_transform_8bit(self.layout, &srgb, Layout::Rgb, options) else {
+        let Ok(transform) = self
+            .profile
+            .create_transform_8bit(self.layout, &srgb, Layout::Rgb, options)
+        else {
             return;
         };
         let source: Zeroizing<Vec<u8>> = Zeroizing::new(match self.layout {
@@ -90,7 +93,11 @@ impl Colour {
 /// # Errors
 /// The first check that the file does not pass, in the order: size, format, pixels, cut, animation, damage.
 pub fn read(file: &[u8]) -> Result<Decoded, Rejected> {
-    let rejected = |code| Rejected { code, width: 0, height: 0 };
+    let rejected = |code| Rejected {
+        code,
+        width: 0,
+        height: 0,
+    };
     if file.len() > MAX_PHOTO_BYTES {
         return Err(rejected(CheckCode::FileSize));
     }
@@ -120,7 +127,11 @@ struct Structure {
 
 impl Structure {
     fn judge(&self) -> Result<usize, Rejected> {
-        let rejected = |code| Rejected { code, width: self.width, height: self.height };
+        let rejected = |code| Rejected {
+            code,
+            width: self.width,
+            height: self.height,
+        };
         if u64::from(self.width) * u64::from(self.height) > MAX_PIXELS {
             return Err(rejected(CheckCode::Pixels));
         }
@@ -128,17 +139,29 @@ impl Structure {
             return Err(rejected(CheckCode::Animated));
         }
         let end = self.end.ok_or(rejected(CheckCode::Truncated))?;
-        if self.width == 0 || self.height == 0 { Err(rejected(CheckCode::Damaged)) } else { Ok(end) }
+        if self.width == 0 || self.height == 0 {
+            Err(rejected(CheckCode::Damaged))
+        } else {
+            Ok(end)
+        }
     }
 
     fn rejected(&self, code: CheckCode) -> Rejected {
-        Rejected { code, width: self.width, height: self.height }
+        Rejected {
+            code,
+            width: self.width,
+            height: self.height,
+        }
     }
 
     /// Bytes behind the picture that nothing declares; padding with zeros is no data.
     fn extra_bytes(&self, file: &[u8], end: usize) -> usize {
         let behind = file.get(end..).unwrap_or_default();
-        if self.declares_more || behind.iter().all(|byte| *byte == 0) { 0 } else { behind.len() }
+        if self.declares_more || behind.iter().all(|byte| *byte == 0) {
+            0
+        } else {
+            behind.len()
+        }
     }
 }
 
@@ -151,7 +174,11 @@ fn read_jpeg(file: &[u8]) -> Result<Decoded, Rejected> {
     let picture = &file[..end];
 
     let raw_cmyk = structure.components == 4 && !structure.adobe;
-    let out = if raw_cmyk { ColorSpace::CMYK } else { ColorSpace::RGB };
+    let out = if raw_cmyk {
+        ColorSpace::CMYK
+    } else {
+        ColorSpace::RGB
+    };
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(65_535)
@@ -159,9 +186,15 @@ fn read_jpeg(file: &[u8]) -> Result<Decoded, Rejected> {
         .jpeg_set_out_colorspace(out);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(picture), options);
     let samples = Zeroizing::new(decoder.decode().map_err(|_| damaged)?);
-    let rgb = if raw_cmyk { plain_cmyk_to_rgb(&samples) } else { samples.to_vec() };
+    let rgb = if raw_cmyk {
+        plain_cmyk_to_rgb(&samples)
+    } else {
+        samples.to_vec()
+    };
     let raster = Raster::new(structure.width, structure.height, rgb).ok_or(damaged)?;
-    let orientation = decoder.exif().map_or(Orientation::Upright, |exif| exif::orientation(exif));
+    let orientation = decoder
+        .exif()
+        .map_or(Orientation::Upright, |exif| exif::orientation(exif));
     Ok(Decoded {
         raster: raster.oriented(orientation),
         colour: decoder.icc_profile().as_deref().and_then(Colour::read),
@@ -175,7 +208,10 @@ fn plain_cmyk_to_rgb(samples: &[u8]) -> Vec<u8> {
         let product = u32::from(255 - ink) * u32::from(255 - black) + 127;
         u8::try_from(product / 255).unwrap_or(u8::MAX)
     };
-    samples.chunks_exact(4).flat_map(|p| [light(p[0], p[3]), light(p[1], p[3]), light(p[2], p[3])]).collect()
+    samples
+        .chunks_exact(4)
+        .flat_map(|p| [light(p[0], p[3]), light(p[1], p[3]), light(p[2], p[3])])
+        .collect()
 }
 
 /// Walks the markers (T.81 annex B) without decoding anything.
@@ -193,10 +229,15 @@ fn walk_jpeg(file: &[u8]) -> Structure {
             0xd8 => found.animated = true,
             _ => {}
         }
-        let Some(length) = file.get(at..at + 2).map(|b| usize::from(u16::from_be_bytes([b[0], b[1]]))) else {
+        let Some(length) = file
+            .get(at..at + 2)
+            .map(|b| usize::from(u16::from_be_bytes([b[0], b[1]])))
+        else {
             return found;
         };
-        let Some(body) = file.get(at + 2..at + length.max(2)) else { return found };
+        let Some(body) = file.get(at + 2..at + length.max(2)) else {
+            return found;
+        };
         match marker {
             // Start of frame; C4, C8 and CC are tables and extensions.
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
@@ -251,7 +292,9 @@ fn read_png(file: &[u8]) -> Result<Decoded, Rejected> {
     let end = structure.judge()?;
     let damaged = structure.rejected(CheckCode::Damaged);
 
-    let limits = png::Limits { bytes: PNG_SIDE_BYTES };
+    let limits = png::Limits {
+        bytes: PNG_SIDE_BYTES,
+    };
     let mut decoder = png::Decoder::new_with_limits(std::io::Cursor::new(&file[..end]), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
@@ -264,15 +307,28 @@ fn read_png(file: &[u8]) -> Result<Decoded, Rejected> {
     let rgb = match info.color_type {
         png::ColorType::Rgb => samples.to_vec(),
         png::ColorType::Grayscale => samples.iter().flat_map(|v| [*v; 3]).collect(),
-        png::ColorType::GrayscaleAlpha => samples.chunks_exact(2).flat_map(|p| [onto_white(p[0], p[1]); 3]).collect(),
+        png::ColorType::GrayscaleAlpha => samples
+            .chunks_exact(2)
+            .flat_map(|p| [onto_white(p[0], p[1]); 3])
+            .collect(),
         png::ColorType::Rgba => samples
             .chunks_exact(4)
-            .flat_map(|p| [onto_white(p[0], p[3]), onto_white(p[1], p[3]), onto_white(p[2], p[3])])
+            .flat_map(|p| {
+                [
+                    onto_white(p[0], p[3]),
+                    onto_white(p[1], p[3]),
+                    onto_white(p[2], p[3]),
+                ]
+            })
             .collect(),
         png::ColorType::Indexed => return Err(damaged),
     };
     let raster = Raster::new(structure.width, structure.height, rgb).ok_or(damaged)?;
-    let orientation = reader.info().exif_metadata.as_deref().map_or(Orientation::Upright, exif::orientation);
+    let orientation = reader
+        .info()
+        .exif_metadata
+        .as_deref()
+        .map_or(Orientation::Upright, exif::orientation);
     let colour = reader.info().icc_profile.as_deref().and_then(Colour::read);
     Ok(Decoded {
         raster: raster.oriented(orientation),
@@ -302,7 +358,9 @@ fn walk_png(file: &[u8]) -> Structure {
         }
         found.animated |= kind == b"acTL" || kind == b"fcTL" || kind == b"fdAT";
         // Length, kind and check value are 12 bytes beside the content.
-        let Some(next) = at.checked_add(12).and_then(|sum| sum.checked_add(length)) else { return found };
+        let Some(next) = at.checked_add(12).and_then(|sum| sum.checked_add(length)) else {
+            return found;
+        };
         if next > file.len() {
             return found;
         }

@@ -7,6 +7,8 @@
 
 use photo_store_protocol::{Check, CheckCode, Face, Guides, Judgement, Level, Verdict};
 
+use zeroize::Zeroizing;
+
 use crate::error::Error;
 use crate::eyes::{self, Eyes};
 use crate::faces::Faces;
@@ -17,6 +19,9 @@ use crate::rules::Rules;
 
 /// Largest file in bytes, as a measured limit.
 const MAX_BYTES: f64 = 10_000_000.0;
+/// Levels below and above which a face shows no detail; far from any skin's own level.
+const DARK: u8 = 16;
+const BRIGHT: u8 = 250;
 /// Where the hair ends above a face box, in shares of the box, where the background is too uneven to see it.
 const HAIR_ABOVE_BOX: f64 = 0.38;
 /// Where the eyes are in a face box, in shares from its top, where they were not located.
@@ -42,50 +47,41 @@ pub fn judge(file: &[u8], rules: &Rules, faces: &Faces) -> Result<Judged, Error>
         Err(rejected) => return Ok(refused_file(file, rejected, rules)),
     };
     checks.file(file.len(), decoded.raster.width(), decoded.raster.height(), None);
-    checks.add(CheckCode::ExtraData, Level::Warn, decoded.extra_bytes == 0, Some(count(decoded.extra_bytes)), Some(0.0), "bytes");
+    checks.warn_above(CheckCode::ExtraData, count(decoded.extra_bytes), 0.0, "bytes");
 
     let found = faces.find(&decoded.raster)?;
     let raster = decoded.raster.oriented(found.turn);
-    checks.add(CheckCode::Turned, Level::Warn, found.turn == Orientation::Upright, None, None, "");
-    let limits = &rules.limits;
-    let Some(first) = found.faces.first().copied() else {
-        checks.add(CheckCode::NoFace, Level::Hard, false, Some(0.0), Some(1.0), "faces");
-        return Ok(checks.close(&raster, Vec::new(), None, None, rules));
-    };
-    checks.add(CheckCode::NoFace, Level::Hard, true, Some(count(found.faces.len())), Some(1.0), "faces");
-    let area = |face: &Face| f64::from(face.w) * f64::from(face.h);
-    let second = found.faces.get(1).map_or(0.0, |face| area(face) / area(&first));
     checks.add(
-        CheckCode::SecondFace,
-        Level::Hard,
-        second <= limits.second_face_share,
-        Some(second),
-        Some(limits.second_face_share),
-        "share",
+        CheckCode::Turned,
+        Level::Warn,
+        found.turn == Orientation::Upright,
+        None,
+        None,
+        "",
     );
-    let width = f64::from(first.w);
-    let hard = limits.face_width_hard_min;
-    checks.add(CheckCode::FaceNarrow, Level::Hard, width >= hard, Some(width), Some(hard), "px");
-    if checks.refuse() {
-        return Ok(checks.close(&raster, found.faces, None, None, rules));
-    }
-
+    let first = checks.presence(&found.faces, rules);
+    let Some(first) = first.filter(|_| !checks.refuse()) else {
+        return Ok(checks.close(&raster, found.faces, None, rules));
+    };
     let asked = rules.geometry.face_width - rules.geometry.face_width_tolerance;
-    checks.add(CheckCode::FaceEnlarged, Level::Warn, width >= asked, Some(width), Some(asked), "px");
+    checks.warn_below(CheckCode::FaceEnlarged, f64::from(first.w), asked, "px");
+
     let eyes = eyes::locate(&raster, &first)?;
-    let hair = hair_top(&raster, &first, limits.background_deviation_max * 1.5);
+    let hair = hair_top(&raster, &first, rules.limits.background_deviation_max * 1.5);
     let frame = frame(&raster, &first, eyes.as_ref(), hair, rules);
     let guides = checks.geometry(&first, eyes.as_ref(), hair, frame, rules);
     checks.pose(&first, eyes.as_ref(), rules);
-
-    let mut portrait = Portrait { raster, frame, colour: decoded.colour };
-    checks.pixels(&mut portrait, &first, eyes.as_ref(), rules)?;
-    let Portrait { raster, frame, colour } = portrait;
-    let mut judged = checks.close(&raster, found.faces, Some(guides), None, rules);
-    if judged.judgement.verdict != Verdict::Refuse {
-        judged.portrait = Some(Portrait { raster, frame, colour });
-    }
-    Ok(judged)
+    let portrait = Portrait {
+        raster,
+        frame,
+        colour: decoded.colour,
+    };
+    checks.pixels(&portrait, &first, eyes.as_ref(), rules)?;
+    let judged = checks.close(&portrait.raster, found.faces, Some(guides), rules);
+    Ok(Judged {
+        portrait: Some(portrait),
+        ..judged
+    })
 }
 
 fn refused_file(file: &[u8], rejected: Rejected, rules: &Rules) -> Judged {
@@ -100,7 +96,10 @@ fn refused_file(file: &[u8], rejected: Rejected, rules: &Rules) -> Judged {
         guides: None,
         rules: rules.version.clone(),
     };
-    Judged { judgement, portrait: None }
+    Judged {
+        judgement,
+        portrait: None,
+    }
 }
 
 /// The checks made so far.
@@ -109,13 +108,52 @@ struct Checks {
 }
 
 impl Checks {
-    fn add(&mut self, code: CheckCode, level: Level, passed: bool, measured: Option<f64>, limit: Option<f64>, unit: &str) {
+    fn add(
+        &mut self,
+        code: CheckCode,
+        level: Level,
+        passed: bool,
+        measured: Option<f64>,
+        limit: Option<f64>,
+        unit: &str,
+    ) {
         let rounded = measured.map(|value| (value * 1000.0).round() / 1000.0);
-        self.list.push(Check { code, level, passed, measured: rounded, limit, unit: unit.to_owned() });
+        self.list.push(Check {
+            code,
+            level,
+            passed,
+            measured: rounded,
+            limit,
+            unit: unit.to_owned(),
+        });
+    }
+
+    fn warn_below(&mut self, code: CheckCode, measured: f64, least: f64, unit: &str) {
+        self.add(
+            code,
+            Level::Warn,
+            measured >= least,
+            Some(measured),
+            Some(least),
+            unit,
+        );
+    }
+
+    fn warn_above(&mut self, code: CheckCode, measured: f64, most: f64, unit: &str) {
+        self.add(
+            code,
+            Level::Warn,
+            measured <= most,
+            Some(measured),
+            Some(most),
+            unit,
+        );
     }
 
     fn refuse(&self) -> bool {
-        self.list.iter().any(|check| check.level == Level::Hard && !check.passed)
+        self.list
+            .iter()
+            .any(|check| check.level == Level::Hard && !check.passed)
     }
 
     /// The checks of the file itself, in the order in which they are made, up to the one that failed.
@@ -139,8 +177,51 @@ impl Checks {
         }
     }
 
+    /// Whether one face is there and wide enough; answers it where there is any.
+    fn presence(&mut self, faces: &[Face], rules: &Rules) -> Option<Face> {
+        let limits = &rules.limits;
+        let found = Some(count(faces.len()));
+        self.add(
+            CheckCode::NoFace,
+            Level::Hard,
+            !faces.is_empty(),
+            found,
+            Some(1.0),
+            "faces",
+        );
+        let first = faces.first().copied()?;
+        let area = |face: &Face| f64::from(face.w) * f64::from(face.h);
+        let second = faces.get(1).map_or(0.0, |face| area(face) / area(&first));
+        let share = limits.second_face_share;
+        self.add(
+            CheckCode::SecondFace,
+            Level::Hard,
+            second <= share,
+            Some(second),
+            Some(share),
+            "share",
+        );
+        let (width, least) = (f64::from(first.w), limits.face_width_hard_min);
+        self.add(
+            CheckCode::FaceNarrow,
+            Level::Hard,
+            width >= least,
+            Some(width),
+            Some(least),
+            "px",
+        );
+        Some(first)
+    }
+
     /// Where the head is in the finished picture; returns the guide lines for the person who confirms.
-    fn geometry(&mut self, face: &Face, eyes: Option<&Eyes>, hair: Option<f64>, frame: Frame, rules: &Rules) -> Guides {
+    fn geometry(
+        &mut self,
+        face: &Face,
+        eyes: Option<&Eyes>,
+        hair: Option<f64>,
+        frame: Frame,
+        rules: &Rules,
+    ) -> Guides {
         let scale = 358.0 / frame.w;
         let guides = Guides {
             face_left: tenth((f64::from(face.x) - frame.x) * scale),
@@ -159,7 +240,14 @@ impl Checks {
                 || (eyes_won && (0.0..geometry.hair_top_min).contains(&top))
         });
         let passed = eyes_fit && hair_fits;
-        self.add(CheckCode::Geometry, Level::Warn, passed, above_edge, Some(geometry.eye_line_min), "px");
+        self.add(
+            CheckCode::Geometry,
+            Level::Warn,
+            passed,
+            above_edge,
+            Some(geometry.eye_line_min),
+            "px",
+        );
         guides
     }
 
@@ -170,15 +258,36 @@ impl Checks {
             let centre = f64::from(face.x) + f64::from(face.w) / 2.0;
             // Turned to a side, the middle of the eyes leaves the middle of the face.
             let turned = (middle - centre).abs() / f64::from(face.w);
-            (eyes.roll().abs() <= limit && turned <= 0.10, Some(eyes.roll().abs()))
+            (
+                eyes.roll().abs() <= limit && turned <= 0.10,
+                Some(eyes.roll().abs()),
+            )
         });
-        self.add(CheckCode::HeadPose, Level::Warn, passed, roll, Some(limit), "degrees");
+        self.add(
+            CheckCode::HeadPose,
+            Level::Warn,
+            passed,
+            roll,
+            Some(limit),
+            "degrees",
+        );
     }
 
     /// What is measured on pixels: the face patch of the submitted picture, and the finished picture's background.
-    fn pixels(&mut self, portrait: &mut Portrait, face: &Face, eyes: Option<&Eyes>, rules: &Rules) -> Result<(), Error> {
+    fn pixels(
+        &mut self,
+        portrait: &Portrait,
+        face: &Face,
+        eyes: Option<&Eyes>,
+        rules: &Rules,
+    ) -> Result<(), Error> {
         let limits = &rules.limits;
-        let at = Frame { x: f64::from(face.x), y: f64::from(face.y), w: f64::from(face.w), h: f64::from(face.h) };
+        let at = Frame {
+            x: f64::from(face.x),
+            y: f64::from(face.y),
+            w: f64::from(face.w),
+            h: f64::from(face.h),
+        };
         // Never enlarged: an enlarged face has soft edges that its photo did not have.
         let side = face.w.min(207);
         let tall = (face.h * side).checked_div(face.w).unwrap_or(side).max(1);
@@ -189,53 +298,59 @@ impl Checks {
             colour.to_srgb(&mut finished);
         }
 
-        let sharp = laplacian_variance(&patch);
-        self.add(CheckCode::Sharpness, Level::Warn, sharp >= limits.sharpness_min, Some(sharp), Some(limits.sharpness_min), "level²");
-        let mut levels: Vec<u8> = patch.pixels().map(luma).collect();
+        self.warn_below(
+            CheckCode::Sharpness,
+            laplacian_variance(&patch),
+            limits.sharpness_min,
+            "level²",
+        );
+        let mut levels = Zeroizing::new(patch.pixels().map(luma).collect::<Vec<u8>>());
         levels.sort_unstable();
-        let share = |matching: usize| count(matching) / count(levels.len());
-        let extreme = share(levels.iter().filter(|v| **v < 16).count()).max(share(levels.iter().filter(|v| **v > 250).count()));
-        let most = limits.exposure_share_max;
-        self.add(CheckCode::Exposure, Level::Warn, extreme <= most, Some(extreme), Some(most), "share");
-        let at_percent = |percent: usize| levels.get(levels.len() * percent / 100).copied().map_or(0.0, f64::from);
+        let dark = levels.iter().filter(|level| **level < DARK).count();
+        let bright = levels.iter().filter(|level| **level > BRIGHT).count();
+        let extreme = count(dark.max(bright)) / count(levels.len());
+        self.warn_above(CheckCode::Exposure, extreme, limits.exposure_share_max, "share");
+        let at_percent = |percent: usize| {
+            levels
+                .get(levels.len() * percent / 100)
+                .copied()
+                .map_or(0.0, f64::from)
+        };
         let range = at_percent(98) - at_percent(2);
-        let least = limits.dynamic_range_min;
-        self.add(CheckCode::DynamicRange, Level::Warn, range >= least, Some(range), Some(least), "level");
+        self.warn_below(CheckCode::DynamicRange, range, limits.dynamic_range_min, "level");
 
         let (mean, deviation) = background(&finished);
-        let white = limits.background_mean_min;
-        self.add(CheckCode::Background, Level::Warn, mean >= white, Some(mean), Some(white), "level");
-        let even = limits.background_deviation_max;
-        self.add(CheckCode::BackgroundEvenness, Level::Warn, deviation <= even, Some(deviation), Some(even), "level");
+        self.warn_below(CheckCode::Background, mean, limits.background_mean_min, "level");
+        let most = limits.background_deviation_max;
+        self.warn_above(CheckCode::BackgroundEvenness, deviation, most, "level");
 
         if let Some(eyes) = eyes {
             let red = red_share(&portrait.raster, eyes);
-            let most = limits.red_share_max;
-            self.add(CheckCode::RedEyes, Level::Warn, red <= most, Some(red), Some(most), "share");
+            self.warn_above(CheckCode::RedEyes, red, limits.red_share_max, "share");
         }
         let padding = padding_share(&portrait.raster, portrait.frame);
-        let most = limits.padding_share_max;
-        self.add(CheckCode::FrameTooTight, Level::Warn, padding <= most, Some(padding), Some(most), "share");
-        let spread: f64 = patch
-            .pixels()
-            .map(|[r, g, b]| f64::from(r.max(g).max(b) - r.min(g).min(b)))
-            .sum::<f64>()
-            / count(levels.len());
-        self.add(CheckCode::Colourless, Level::Warn, spread >= limits.chroma_min, Some(spread), Some(limits.chroma_min), "level");
-        levels.fill(0);
+        self.warn_above(
+            CheckCode::FrameTooTight,
+            padding,
+            limits.padding_share_max,
+            "share",
+        );
+        self.warn_below(
+            CheckCode::Colourless,
+            channel_spread(&patch),
+            limits.chroma_min,
+            "level",
+        );
         Ok(())
     }
 
-    fn close(
-        mut self,
-        raster: &Raster,
-        faces: Vec<Face>,
-        guides: Option<Guides>,
-        portrait: Option<Portrait>,
-        rules: &Rules,
-    ) -> Judged {
+    fn close(mut self, raster: &Raster, faces: Vec<Face>, guides: Option<Guides>, rules: &Rules) -> Judged {
         self.list.sort_by_key(|check| check.code);
-        let failed = |level| self.list.iter().any(|check| check.level == level && !check.passed);
+        let failed = |level| {
+            self.list
+                .iter()
+                .any(|check| check.level == level && !check.passed)
+        };
         let verdict = if failed(Level::Hard) {
             Verdict::Refuse
         } else if failed(Level::Warn) {
@@ -252,7 +367,10 @@ impl Checks {
             guides,
             rules: rules.version.clone(),
         };
-        Judged { judgement, portrait }
+        Judged {
+            judgement,
+            portrait: None,
+        }
     }
 }
 
@@ -282,29 +400,58 @@ fn frame(raster: &Raster, face: &Face, eyes: Option<&Eyes>, hair: Option<f64>, r
     let by_hair = hair_top - hair_wanted / scale;
     // The eye line wins: it may not be lower than this many pixels below the upper edge.
     let by_eyes = eye_line - (441.0 - geometry.eye_line_min) / scale;
-    Frame { x: centre - w / 2.0, y: by_hair.max(by_eyes), w, h }
+    Frame {
+        x: centre - w / 2.0,
+        y: by_hair.max(by_eyes),
+        w,
+        h,
+    }
 }
 
 /// The first row above the face where something stands before an even background; `None` where it is uneven or nothing
 /// is found.
 fn hair_top(raster: &Raster, face: &Face, deviation_max: f64) -> Option<f64> {
-    let (x, y, w, h) = (f64::from(face.x), f64::from(face.y), f64::from(face.w), f64::from(face.h));
+    let (x, y, w, h) = (
+        f64::from(face.x),
+        f64::from(face.y),
+        f64::from(face.w),
+        f64::from(face.h),
+    );
     let top = (y - 1.1 * h).max(0.0);
-    let beside = |x: f64| raster.part(Frame { x, y: top, w: 0.25 * w, h: y + 0.2 * h - top }).1;
+    let beside = |x: f64| {
+        raster
+            .part(Frame {
+                x,
+                y: top,
+                w: 0.25 * w,
+                h: y + 0.2 * h - top,
+            })
+            .1
+    };
     let mut even: Vec<[u8; 3]> = beside(x - 0.75 * w);
     even.extend(beside(x + 1.5 * w));
     let (means, deviation) = statistics(&even)?;
     if deviation > deviation_max {
         return None;
     }
-    let (across, pixels) = raster.part(Frame { x, y: top, w, h: y + 0.2 * h - top });
+    let (across, pixels) = raster.part(Frame {
+        x,
+        y: top,
+        w,
+        h: y + 0.2 * h - top,
+    });
     if across == 0 {
         return None;
     }
     let row = pixels.chunks_exact(across).position(|row| {
         let different = row
             .iter()
-            .filter(|pixel| pixel.iter().zip(means).any(|(value, mean)| (f64::from(*value) - mean).abs() > 40.0))
+            .filter(|pixel| {
+                pixel
+                    .iter()
+                    .zip(means)
+                    .any(|(value, mean)| (f64::from(*value) - mean).abs() > 40.0)
+            })
             .count();
         count(different) >= 0.08 * count(across)
     })?;
@@ -325,14 +472,34 @@ fn statistics(pixels: &[[u8; 3]]) -> Option<([f64; 3], f64)> {
         }
     }
     let brightness = pixels.iter().map(|p| f64::from(luma(*p))).sum::<f64>() / total;
-    let variance = pixels.iter().map(|p| (f64::from(luma(*p)) - brightness).powi(2)).sum::<f64>() / total;
+    let variance = pixels
+        .iter()
+        .map(|p| (f64::from(luma(*p)) - brightness).powi(2))
+        .sum::<f64>()
+        / total;
     Some((means, variance.sqrt()))
 }
 
 /// Mean and deviation of the brightness of both upper corners beside the head, in the finished picture.
 fn background(finished: &Raster) -> (f64, f64) {
-    let mut pixels = finished.part(Frame { x: 4.0, y: 4.0, w: 44.0, h: 180.0 }).1;
-    pixels.extend(finished.part(Frame { x: 310.0, y: 4.0, w: 44.0, h: 180.0 }).1);
+    let mut pixels = finished
+        .part(Frame {
+            x: 4.0,
+            y: 4.0,
+            w: 44.0,
+            h: 180.0,
+        })
+        .1;
+    pixels.extend(
+        finished
+            .part(Frame {
+                x: 310.0,
+                y: 4.0,
+                w: 44.0,
+                h: 180.0,
+            })
+            .1,
+    );
     statistics(&pixels).map_or((0.0, 255.0), |(means, deviation)| {
         (means[0] * 0.299 + means[1] * 0.587 + means[2] * 0.114, deviation)
     })
@@ -346,7 +513,8 @@ fn laplacian_variance(patch: &Raster) -> f64 {
     let mut values = Vec::with_capacity(grey.len());
     for around in rows.windows(3) {
         for x in 1..width.saturating_sub(1) {
-            values.push(around[0][x] + around[2][x] + around[1][x - 1] + around[1][x + 1] - 4.0 * around[1][x]);
+            values
+                .push(around[0][x] + around[2][x] + around[1][x - 1] + around[1][x + 1] - 4.0 * around[1][x]);
         }
     }
     if values.is_empty() {
@@ -360,11 +528,29 @@ fn laplacian_variance(patch: &Raster) -> f64 {
 fn red_share(raster: &Raster, eyes: &Eyes) -> f64 {
     let radius = eyes.distance() * 0.09;
     let share = |(x, y): (f64, f64)| {
-        let (_, pixels) = raster.part(Frame { x: x - radius, y: y - radius, w: 2.0 * radius, h: 2.0 * radius });
-        let red = pixels.iter().filter(|[r, g, b]| *r > 90 && f64::from(*r) > 2.0 * f64::from((*g).max(*b))).count();
-        if pixels.is_empty() { 0.0 } else { count(red) / count(pixels.len()) }
+        let (_, pixels) = raster.part(Frame {
+            x: x - radius,
+            y: y - radius,
+            w: 2.0 * radius,
+            h: 2.0 * radius,
+        });
+        let red = pixels
+            .iter()
+            .filter(|[r, g, b]| *r > 90 && f64::from(*r) > 2.0 * f64::from((*g).max(*b)))
+            .count();
+        if pixels.is_empty() {
+            0.0
+        } else {
+            count(red) / count(pixels.len())
+        }
     };
     share(eyes.left).max(share(eyes.right))
+}
+
+/// Mean distance between a pixel's highest and lowest channel: 0 for a grey picture.
+fn channel_spread(patch: &Raster) -> f64 {
+    let spread = |[r, g, b]: [u8; 3]| f64::from(r.max(g).max(b) - r.min(g).min(b));
+    patch.pixels().map(spread).sum::<f64>() / (f64::from(patch.width()) * f64::from(patch.height()))
 }
 
 /// Share of the frame that lies outside the picture.
@@ -379,7 +565,10 @@ fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of pixels and bytes, far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of pixels and bytes, far below 2^52"
+)]
 fn count(number: usize) -> f64 {
     number as f64
 }

@@ -44,7 +44,13 @@ pub struct Rendition {
 
 impl core::fmt::Debug for Rendition {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Rendition({}, {} bytes, quality {})", self.profile, self.jpeg.len(), self.quality)
+        write!(
+            f,
+            "Rendition({}, {} bytes, quality {})",
+            self.profile,
+            self.jpeg.len(),
+            self.quality
+        )
     }
 }
 
@@ -55,7 +61,9 @@ impl Portrait {
     /// `DOES_NOT_FIT` when even the lowest allowed quality is over the byte limit; [`Error::Picture`] on our own fault.
     pub fn rendition(&self, profile: Profile, rules: &Rules) -> Result<Rendition, Error> {
         let rule = rules.profile(profile)?;
-        let mut small = self.raster.framed(sides_cut(self.frame, rule), rule.width, rule.height)?;
+        let mut small = self
+            .raster
+            .framed(sides_cut(self.frame, rule), rule.width, rule.height)?;
         if let Some(colour) = &self.colour {
             colour.to_srgb(&mut small);
         }
@@ -69,13 +77,24 @@ impl Portrait {
 /// As [`Portrait::rendition`].
 pub fn from_finished(raster: &Raster, profile: Profile, rules: &Rules) -> Result<Rendition, Error> {
     let rule = rules.profile(profile)?;
-    encode(&raster.framed(sides_cut(raster.whole(), rule), rule.width, rule.height)?, rule)
+    encode(
+        &raster.framed(sides_cut(raster.whole(), rule), rule.width, rule.height)?,
+        rule,
+    )
 }
 
 /// The frame cut at both sides to the profile's proportions: a chip picture is narrower than the archive's.
 fn sides_cut(frame: Frame, rule: &ProfileRule) -> Frame {
     let width = frame.h * f64::from(rule.width) / f64::from(rule.height);
-    if width < frame.w { Frame { x: frame.x + (frame.w - width) / 2.0, w: width, ..frame } } else { frame }
+    if width < frame.w {
+        Frame {
+            x: frame.x + (frame.w - width) / 2.0,
+            w: width,
+            ..frame
+        }
+    } else {
+        frame
+    }
 }
 
 /// Searches the quality: near the profile's own; lower while the file is over its target, higher while it is below its
@@ -144,6 +163,8 @@ fn at_quality(raster: &Raster, rule: &ProfileRule, quality: u8) -> Result<Zeroiz
     encoder.set_optimized_huffman_tables(true);
     let side = |length: u32| u16::try_from(length).map_err(|_| Error::Picture);
     let (width, height) = (side(raster.width())?, side(raster.height())?);
-    encoder.encode(raster.rgb(), width, height, ColorType::Rgb).map_err(|_| Error::Picture)?;
+    encoder
+        .encode(raster.rgb(), width, height, ColorType::Rgb)
+        .map_err(|_| Error::Picture)?;
     Ok(out)
 }

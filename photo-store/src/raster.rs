@@ -65,7 +65,10 @@ impl Orientation {
     /// Whether width and height change places.
     #[must_use]
     pub const fn swaps_sides(self) -> bool {
-        matches!(self, Self::Transposed | Self::Clockwise | Self::Transversed | Self::CounterClockwise)
+        matches!(
+            self,
+            Self::Transposed | Self::Clockwise | Self::Transversed | Self::CounterClockwise
+        )
     }
 }
 
@@ -161,9 +164,16 @@ impl Raster {
                 out.extend_from_slice(&self.rgb[at..at + 3]);
             }
         }
-        let (width, height) =
-            if orientation.swaps_sides() { (self.height, self.width) } else { (self.width, self.height) };
-        Self { width, height, rgb: Zeroizing::new(out) }
+        let (width, height) = if orientation.swaps_sides() {
+            (self.height, self.width)
+        } else {
+            (self.width, self.height)
+        };
+        Self {
+            width,
+            height,
+            rgb: Zeroizing::new(out),
+        }
     }
 
     /// The part inside `frame`, scaled to `width` x `height` with Lanczos3; what lies outside the picture is white.
@@ -187,14 +197,26 @@ impl Raster {
         let y = (frame.y + f64::from(top) / scale_y).clamp(0.0, f64::from(self.height));
         let w = (f64::from(part_w) / scale_x).min(f64::from(self.width) - x);
         let h = (f64::from(part_h) / scale_y).min(f64::from(self.height) - y);
-        let part = resize(&self.rgb, self.width, self.height, PixelType::U8x3, Some((x, y, w, h)), part_w, part_h)?;
+        let part = resize(
+            &self.rgb,
+            self.width,
+            self.height,
+            PixelType::U8x3,
+            Some((x, y, w, h)),
+            part_w,
+            part_h,
+        )?;
         let row = part_w as usize * 3;
         let out_row = width as usize * 3;
         for (line, source) in part.chunks_exact(row).enumerate() {
             let at = (top as usize + line) * out_row + left as usize * 3;
             out[at..at + row].copy_from_slice(source);
         }
-        Ok(Self { width, height, rgb: out })
+        Ok(Self {
+            width,
+            height,
+            rgb: out,
+        })
     }
 
     /// Brightness (Rec. 601 luma, 0 to 255) of the part inside `frame`, scaled to `width` x `height`.
@@ -209,7 +231,12 @@ impl Raster {
     /// The whole picture as a frame.
     #[must_use]
     pub fn whole(&self) -> Frame {
-        Frame { x: 0.0, y: 0.0, w: f64::from(self.width), h: f64::from(self.height) }
+        Frame {
+            x: 0.0,
+            y: 0.0,
+            w: f64::from(self.width),
+            h: f64::from(self.height),
+        }
     }
 }
 
@@ -236,7 +263,9 @@ fn resize(
     if let Some((x, y, w, h)) = crop {
         options = options.crop(x, y, w, h);
     }
-    Resizer::new().resize(&source, &mut target, &options).map_err(|_| Error::Picture)?;
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|_| Error::Picture)?;
     Ok(Zeroizing::new(target.into_vec()))
 }
 
@@ -251,7 +280,11 @@ fn target_end(edge: f64, limit: u32) -> u32 {
     clamp((edge + 0.001).floor(), limit)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=limit first")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to 0..=limit first"
+)]
 fn clamp(value: f64, limit: u32) -> u32 {
     value.clamp(0.0, f64::from(limit)) as u32
 }
@@ -290,14 +323,29 @@ mod tests {
         ];
         for (value, width, pixels) in expected {
             let turned = numbered().oriented(Orientation::from_exif(value));
-            assert_eq!((turned.width(), reds(&turned).as_slice()), (width, pixels), "Exif {value}");
+            assert_eq!(
+                (turned.width(), reds(&turned).as_slice()),
+                (width, pixels),
+                "Exif {value}"
+            );
         }
     }
 
     #[test]
     fn what_lies_outside_the_picture_becomes_white() {
         let black = Raster::new(10, 10, vec![0; 300]).unwrap();
-        let framed = black.framed(Frame { x: -5.0, y: 0.0, w: 15.0, h: 10.0 }, 30, 20).unwrap();
+        let framed = black
+            .framed(
+                Frame {
+                    x: -5.0,
+                    y: 0.0,
+                    w: 15.0,
+                    h: 10.0,
+                },
+                30,
+                20,
+            )
+            .unwrap();
         let row: Vec<u8> = reds(&framed)[..30].to_vec();
         assert!(row[..10].iter().all(|v| *v == 255), "{row:?}");
         assert!(row[10..].iter().all(|v| *v == 0), "{row:?}");

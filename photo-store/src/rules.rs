@@ -107,7 +107,10 @@ pub struct Geometry {
 /// Limits of the checks; units stand in the data file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each limit is described beside its value in profiles.toml")]
+#[expect(
+    missing_docs,
+    reason = "each limit is described beside its value in profiles.toml"
+)]
 pub struct Limits {
     pub face_width_hard_min: f64,
     pub second_face_share: f64,
@@ -135,7 +138,12 @@ impl Rules {
             let rule = rules.profile(*profile)?;
             let qualities = rule.quality_min <= rule.quality_near && rule.quality_near <= rule.quality_max;
             let sizes = rule.bytes_min <= rule.bytes_target && rule.bytes_target <= rule.bytes_max;
-            if !(qualities && sizes && rule.quality_min > 0 && rule.quality_max <= 100 && rule.width * rule.height > 0) {
+            if !(qualities
+                && sizes
+                && rule.quality_min > 0
+                && rule.quality_max <= 100
+                && rule.width * rule.height > 0)
+            {
                 return Err(Error::Rules("contradicting numbers"));
             }
         }
@@ -147,13 +155,17 @@ impl Rules {
     /// # Errors
     /// [`Error::Rules`] when the data lacks it.
     pub fn profile(&self, profile: Profile) -> Result<&ProfileRule, Error> {
-        self.profiles.iter().find(|rule| rule.name == profile).ok_or(Error::Rules("a profile is missing"))
+        self.profiles
+            .iter()
+            .find(|rule| rule.name == profile)
+            .ok_or(Error::Rules("a profile is missing"))
     }
 }
 
 fn profile_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Profile, D::Error> {
     let name = String::deserialize(deserializer)?;
-    name.parse().map_err(|_| serde::de::Error::custom("unknown profile"))
+    name.parse()
+        .map_err(|_| serde::de::Error::custom("unknown profile"))
 }
 
 #[cfg(test)]
@@ -165,8 +177,15 @@ mod tests {
         let rules = Rules::built_in().unwrap();
         let archive = rules.profile(Profile::Ga461).unwrap();
         assert_eq!((archive.width, archive.height, archive.dpi), (358, 441, 350));
-        assert_eq!((archive.bytes_min, archive.bytes_target, archive.bytes_max), (14_000, 20_000, 30_000));
+        assert_eq!(
+            (archive.bytes_min, archive.bytes_target, archive.bytes_max),
+            (14_000, 20_000, 30_000)
+        );
         assert_eq!(rules.profile(Profile::Chip).unwrap().bytes_max, 6_000);
-        assert!(Profile::ALL.iter().all(|p| !rules.profile(*p).unwrap().source.is_empty()));
+        assert!(
+            Profile::ALL
+                .iter()
+                .all(|p| !rules.profile(*p).unwrap().source.is_empty())
+        );
     }
 }

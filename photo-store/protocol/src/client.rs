@@ -7,8 +7,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::codes::FailureCode;
 use crate::frame;
 use crate::messages::{
-    Actor, CaseNumber, Confirm, Erase, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId, PhotoStatus, Picture, Read,
-    ReadRecord, ReceiptInfo, Release, ReleaseToken, Request, Response, ServiceStatus, Submission, Submit, TakeReceipt,
+    Actor, CaseNumber, Confirm, Erase, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId, PhotoStatus, Picture,
+    Read, ReadRecord, ReceiptInfo, Release, ReleaseToken, Request, Response, ServiceStatus, Submission,
+    Submit, TakeReceipt,
 };
 use crate::receipt::ReceiptNumber;
 
@@ -48,8 +49,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// `VERSION` when the store speaks another version, or the connection's failure.
     pub async fn connect(stream: S) -> Result<Self, Error> {
         let mut client = Self { stream };
-        match client.ask(&Request::Hello { version: PROTOCOL_VERSION }).await? {
-            Response::Welcome { version: PROTOCOL_VERSION } => Ok(client),
+        match client
+            .ask(&Request::Hello {
+                version: PROTOCOL_VERSION,
+            })
+            .await?
+        {
+            Response::Welcome {
+                version: PROTOCOL_VERSION,
+            } => Ok(client),
             Response::Welcome { .. } => Err(Error::Failed(FailureCode::Version)),
             _ => Err(Error::Failed(FailureCode::Protocol)),
         }
@@ -176,7 +184,9 @@ mod tests {
     #[tokio::test]
     async fn a_frame_that_claims_too_much_is_refused_before_anything_is_allocated() {
         let mut bytes: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0x00];
-        let error = frame::read::<_, Request>(&mut bytes, frame::MAX_FRAME_BYTES).await.unwrap_err();
+        let error = frame::read::<_, Request>(&mut bytes, frame::MAX_FRAME_BYTES)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), FailureCode::TooLarge);
     }
 
@@ -193,9 +203,14 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(1024);
         let store = tokio::spawn(async move {
             let _: Option<Request> = frame::read(&mut theirs, 1024).await.unwrap();
-            frame::write(&mut theirs, &Response::Welcome { version: 9 }).await.unwrap();
+            frame::write(&mut theirs, &Response::Welcome { version: 9 })
+                .await
+                .unwrap();
         });
-        assert_eq!(Client::connect(ours).await.unwrap_err().code(), FailureCode::Version);
+        assert_eq!(
+            Client::connect(ours).await.unwrap_err().code(),
+            FailureCode::Version
+        );
         store.await.unwrap();
     }
 
@@ -203,6 +218,9 @@ mod tests {
     async fn a_store_that_hangs_up_is_reported_as_unreachable() {
         let (ours, theirs) = tokio::io::duplex(1024);
         drop(theirs);
-        assert_eq!(Client::connect(ours).await.unwrap_err().code(), FailureCode::StoreUnreachable);
+        assert_eq!(
+            Client::connect(ours).await.unwrap_err().code(),
+            FailureCode::StoreUnreachable
+        );
     }
 }

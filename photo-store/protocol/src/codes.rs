@@ -283,8 +283,14 @@ mod tests {
         for (code, texts) in checks.chain(failures) {
             assert!(seen.insert(code), "{code} stands twice");
             assert!(code.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
-            assert!(texts.message.ends_with('.') && texts.action.ends_with('.'), "{code}");
-            assert!(texts.message_zh.ends_with('。') && texts.action_zh.ends_with('。'), "{code}");
+            assert!(
+                texts.message.ends_with('.') && texts.action.ends_with('.'),
+                "{code}"
+            );
+            assert!(
+                texts.message_zh.ends_with('。') && texts.action_zh.ends_with('。'),
+                "{code}"
+            );
         }
     }
 

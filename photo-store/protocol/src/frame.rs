@@ -37,7 +37,9 @@ where
     let mut body = Zeroizing::new(vec![0u8; length]);
     stream.read_exact(&mut body).await.map_err(Error::Broken)?;
     let mut decoder = minicbor::Decoder::new(&body);
-    let message = decoder.decode().map_err(|_| Error::Failed(FailureCode::Protocol))?;
+    let message = decoder
+        .decode()
+        .map_err(|_| Error::Failed(FailureCode::Protocol))?;
     if decoder.position() != body.len() {
         return Err(Error::Failed(FailureCode::Protocol));
     }
@@ -53,13 +55,15 @@ where
     S: AsyncWrite + Unpin,
     M: minicbor::Encode<()>,
 {
-    let body =
-        Zeroizing::new(minicbor::to_vec(message).map_err(|_| Error::Failed(FailureCode::Protocol))?);
+    let body = Zeroizing::new(minicbor::to_vec(message).map_err(|_| Error::Failed(FailureCode::Protocol))?);
     let length = u32::try_from(body.len()).map_err(|_| Error::Failed(FailureCode::TooLarge))?;
     if body.len() > MAX_FRAME_BYTES {
         return Err(Error::Failed(FailureCode::TooLarge));
     }
-    stream.write_all(&length.to_be_bytes()).await.map_err(Error::Broken)?;
+    stream
+        .write_all(&length.to_be_bytes())
+        .await
+        .map_err(Error::Broken)?;
     stream.write_all(&body).await.map_err(Error::Broken)?;
     stream.flush().await.map_err(Error::Broken)
 }

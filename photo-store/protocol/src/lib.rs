@@ -17,9 +17,9 @@ mod receipt;
 pub use client::{Client, Error};
 pub use codes::{CheckCode, FailureCode, Texts};
 pub use messages::{
-    Actor, CaseNumber, Check, Confirm, Erase, Face, Guides, Judgement, Level, OpenCase, PROTOCOL_VERSION, PersonId,
-    PhotoId, PhotoState, PhotoStatus, Picture, Profile, Purpose, Read, ReadRecord, Receipt, ReceiptInfo, ReceiptPeriod,
-    ReceiptState, Release, ReleaseToken, Request, Response, ServiceStatus, Submission, Submit, TakeReceipt,
-    VaultState, Verdict,
+    Actor, CaseNumber, Check, Confirm, Erase, Face, Guides, Judgement, Level, OpenCase, PROTOCOL_VERSION,
+    PersonId, PhotoId, PhotoState, PhotoStatus, Picture, Profile, Purpose, Read, ReadRecord, Receipt,
+    ReceiptInfo, ReceiptPeriod, ReceiptState, Release, ReleaseToken, Request, Response, ServiceStatus,
+    Submission, Submit, TakeReceipt, VaultState, Verdict,
 };
 pub use receipt::ReceiptNumber;

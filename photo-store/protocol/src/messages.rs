@@ -371,7 +371,11 @@ impl Judgement {
     }
 
     fn failed(&self, level: Level) -> Vec<CheckCode> {
-        self.checks.iter().filter(|check| check.level == level && !check.passed).map(|check| check.code).collect()
+        self.checks
+            .iter()
+            .filter(|check| check.level == level && !check.passed)
+            .map(|check| check.code)
+            .collect()
     }
 }
 
@@ -472,9 +476,9 @@ pub struct PhotoStatus {
     /// Where it stands.
     #[n(1)]
     pub state: PhotoState,
-    /// What the checks found when it came in.
+    /// What the checks found when it came in; `None` before it is sealed and after it is shredded.
     #[n(2)]
-    pub judgement: Judgement,
+    pub judgement: Option<Judgement>,
     /// When it came in.
     #[n(3)]
     pub received_at: i64,
@@ -856,10 +860,22 @@ mod tests {
 
     #[test]
     fn debug_output_shows_no_picture_no_token_and_no_receipt() {
-        let picture =
-            Picture { profile: Profile::Chip, version: 1, width: 120, height: 160, dpi: 350, jpeg: vec![0xAB; 3] };
+        let picture = Picture {
+            profile: Profile::Chip,
+            version: 1,
+            width: 120,
+            height: 160,
+            dpi: 350,
+            jpeg: vec![0xAB; 3],
+        };
         assert_eq!(format!("{picture:?}"), "Picture(chip, 3 bytes)");
-        assert_eq!(format!("{:?}", ReleaseToken::from_bytes([7; 32])), "ReleaseToken(..)");
-        assert_eq!(format!("{:?}", ReceiptNumber::from_random([7; 15])), "ReceiptNumber(..)");
+        assert_eq!(
+            format!("{:?}", ReleaseToken::from_bytes([7; 32])),
+            "ReleaseToken(..)"
+        );
+        assert_eq!(
+            format!("{:?}", ReceiptNumber::from_random([7; 15])),
+            "ReceiptNumber(..)"
+        );
     }
 }

@@ -23,9 +23,7 @@ const BODY: usize = 15;
 /// hyphens, spaces and case, and reads I and L as 1 and O as 0 in the first fifteen places.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, minicbor::Encode, minicbor::Decode)]
 #[cbor(transparent)]
-pub struct ReceiptNumber(
-    #[cbor(n(0), encode_with = "encode", decode_with = "decode")] [u8; BODY + 1],
-);
+pub struct ReceiptNumber(#[cbor(n(0), encode_with = "encode", decode_with = "decode")] [u8; BODY + 1]);
 
 impl ReceiptNumber {
     /// A number from 15 random bytes (the low five bits of each are used).
@@ -71,20 +69,35 @@ impl FromStr for ReceiptNumber {
     fn from_str(text: &str) -> Result<Self, FailureCode> {
         let mut characters = [0u8; BODY + 1];
         let mut filled = 0;
-        for character in text.chars().filter(|c| !matches!(c, '-' | ' ' | '\u{2010}' | '\u{3000}')) {
-            let upper = u8::try_from(character.to_ascii_uppercase()).map_err(|_| FailureCode::ReceiptMistyped)?;
+        for character in text
+            .chars()
+            .filter(|c| !matches!(c, '-' | ' ' | '\u{2010}' | '\u{3000}'))
+        {
+            let upper =
+                u8::try_from(character.to_ascii_uppercase()).map_err(|_| FailureCode::ReceiptMistyped)?;
             let read = match upper {
                 b'I' | b'L' if filled < BODY => b'1',
                 b'O' if filled < BODY => b'0',
                 other => other,
             };
-            let known = if filled < BODY { ALPHABET.contains(&read) } else { MOD_37_36.contains(&read) };
-            let place = characters.get_mut(filled).filter(|_| known).ok_or(FailureCode::ReceiptMistyped)?;
+            let known = if filled < BODY {
+                ALPHABET.contains(&read)
+            } else {
+                MOD_37_36.contains(&read)
+            };
+            let place = characters
+                .get_mut(filled)
+                .filter(|_| known)
+                .ok_or(FailureCode::ReceiptMistyped)?;
             *place = read;
             filled += 1;
         }
         let fits = filled == characters.len() && check_character(&characters[..BODY]) == characters[BODY];
-        if fits { Ok(Self(characters)) } else { Err(FailureCode::ReceiptMistyped) }
+        if fits {
+            Ok(Self(characters))
+        } else {
+            Err(FailureCode::ReceiptMistyped)
+        }
     }
 }
 

@@ -19,7 +19,11 @@ pub(super) fn run(file: &Path) -> Result<Outcome, Failure> {
 /// A judgement as a result; a refusal is a failure by the first check that refused.
 pub(super) fn outcome(judgement: &Judgement) -> Outcome {
     let refusal = judgement.refusals().first().copied();
-    Outcome { fields: fields(judgement), lines: lines(judgement), failure: refusal.map(Failure::from) }
+    Outcome {
+        fields: fields(judgement),
+        lines: lines(judgement),
+        failure: refusal.map(Failure::from),
+    }
 }
 
 fn fields(judgement: &Judgement) -> Map<String, Value> {
@@ -60,7 +64,12 @@ fn lines(judgement: &Judgement) -> Vec<String> {
     let mut lines = vec![format!("{verdict}  ({} x {})", judgement.width, judgement.height)];
     for check in judgement.checks.iter().filter(|check| !check.passed) {
         let texts = check.code.texts();
-        lines.push(format!("  {} {}{}", check.code, texts.message_zh, measured(check)));
+        lines.push(format!(
+            "  {} {}{}",
+            check.code,
+            texts.message_zh,
+            measured(check)
+        ));
         lines.push(format!("      {}", texts.action_zh));
         lines.push(format!("      {} {}", texts.message, texts.action));
     }
@@ -69,7 +78,9 @@ fn lines(judgement: &Judgement) -> Vec<String> {
 
 fn measured(check: &Check) -> String {
     match (check.measured, check.limit) {
-        (Some(measured), Some(limit)) => format!("（{measured} {unit}，限值 / limit {limit}）", unit = check.unit),
+        (Some(measured), Some(limit)) => {
+            format!("（{measured} {unit}，限值 / limit {limit}）", unit = check.unit)
+        }
         _ => String::new(),
     }
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod normalise;
+mod serve;
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -21,7 +22,11 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 #[derive(Parser)]
-#[command(name = "photo-store", version, about = "居住证相片：检查、规格化、保存 / Permit photos: check, normalise, store")]
+#[command(
+    name = "photo-store",
+    version,
+    about = "居住证相片：检查、规格化、保存 / Permit photos: check, normalise, store"
+)]
 struct Arguments {
     /// Print one JSON object to standard output, also on failure
     #[arg(long, global = true)]
@@ -51,6 +56,24 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// 启动照片库 / Serve the store on a Unix socket until SIGINT or SIGTERM
+    Serve {
+        /// The socket to make, mode 0600
+        #[arg(long)]
+        socket: PathBuf,
+        /// The store's folder: index and sealed objects
+        #[arg(long)]
+        dir: PathBuf,
+        /// The key vault's socket
+        #[arg(long)]
+        vault: PathBuf,
+        /// A file that holds the index's URL (`postgres:` or `sqlite:`); default: a file in the folder
+        #[arg(long)]
+        database_file: Option<PathBuf>,
+        /// Start the clock at this date (noon in China) or RFC 3339 instant instead of now
+        #[arg(long, value_parser = instant)]
+        at: Option<jiff::Timestamp>,
+    },
 }
 
 /// A result: the keys of its JSON object beside `schema` and `ok`, and the lines for people.
@@ -69,13 +92,21 @@ struct Failure {
 
 impl From<FailureCode> for Failure {
     fn from(code: FailureCode) -> Self {
-        Self { code: code.as_str(), texts: code.texts(), exit: exit_code(code) }
+        Self {
+            code: code.as_str(),
+            texts: code.texts(),
+            exit: exit_code(code),
+        }
     }
 }
 
 impl From<CheckCode> for Failure {
     fn from(code: CheckCode) -> Self {
-        Self { code: code.as_str(), texts: code.texts(), exit: 1 }
+        Self {
+            code: code.as_str(),
+            texts: code.texts(),
+            exit: 1,
+        }
     }
 }
 
@@ -130,10 +161,81 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     match arguments.command {
         Command::Check { file } => finish("yzt.photo-check/1", arguments.json, check::run(&file)),
-        Command::Normalise { file, profile, out, force } => {
-            finish("yzt.photo-normalise/1", arguments.json, normalise::run(&file, &profile, &out, force))
+        Command::Normalise {
+            file,
+            profile,
+            out,
+            force,
+        } => finish(
+            "yzt.photo-normalise/1",
+            arguments.json,
+            normalise::run(&file, &profile, &out, force),
+        ),
+        Command::Serve {
+            socket,
+            dir,
+            vault,
+            database_file,
+            at,
+        } => {
+            log_to_standard_error();
+            let json = arguments.json;
+            match serve::run(serve::Options {
+                socket,
+                dir,
+                vault,
+                database_file,
+                at,
+                json,
+            }) {
+                // Its one object was printed when it began to serve.
+                Ok(_) => ExitCode::SUCCESS,
+                Err(failure) => finish("yzt.photo-serve/1", json, Err(failure)),
+            }
         }
     }
+}
+
+/// Prints the object or line of a program that goes on running.
+fn announce(schema: &str, as_json: bool, fields: Map<String, Value>, line: &str) {
+    if as_json {
+        let _ = finish(
+            schema,
+            true,
+            Ok(Outcome {
+                fields,
+                lines: Vec::new(),
+                failure: None,
+            }),
+        );
+    } else {
+        println!("{line}");
+    }
+}
+
+/// Logs as JSON lines to standard error; `RUST_LOG` chooses what.
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// `YYYY-MM-DD` (04:00 UTC, noon in China) or an RFC 3339 instant.
+fn instant(text: &str) -> Result<jiff::Timestamp, String> {
+    if let Ok(date) = text.parse::<jiff::civil::Date>()
+        && text.len() == 10
+    {
+        let noon = date.at(4, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC);
+        return noon
+            .map(|noon| noon.timestamp())
+            .map_err(|_| "out of range".to_owned());
+    }
+    text.parse()
+        .map_err(|_| "give YYYY-MM-DD or an RFC 3339 instant".to_owned())
 }
 
 /// Prints a result and turns it into the exit code.
@@ -158,9 +260,17 @@ fn finish(schema: &str, as_json: bool, outcome: Result<Outcome, Failure>) -> Exi
             println!("{line}");
         }
     }
-    let Some(failure) = outcome.failure else { return ExitCode::SUCCESS };
-    eprintln!("{}：{} {}", failure.code, failure.texts.message_zh, failure.texts.action_zh);
-    eprintln!("{}: {} {}", failure.code, failure.texts.message, failure.texts.action);
+    let Some(failure) = outcome.failure else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!(
+        "{}：{} {}",
+        failure.code, failure.texts.message_zh, failure.texts.action_zh
+    );
+    eprintln!(
+        "{}: {} {}",
+        failure.code, failure.texts.message, failure.texts.action
+    );
     ExitCode::from(failure.exit)
 }
 
@@ -175,7 +285,10 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let limit = u64::try_from(MAX_PHOTO_BYTES).unwrap_or(u64::MAX) + 1;
     let mut bytes = Zeroizing::new(Vec::new());
     if path == Path::new("-") {
-        std::io::stdin().take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+        std::io::stdin()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
     } else {
         let file = std::fs::File::open(path).map_err(unreadable)?;
         file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -25,7 +25,9 @@ pub(super) fn run(file: &Path, profile_name: &str, out: &Path, force: bool) -> R
         for line in &refused.lines {
             eprintln!("{line}");
         }
-        return Err(refused.failure.unwrap_or_else(|| FailureCode::PhotoRefused.into()));
+        return Err(refused
+            .failure
+            .unwrap_or_else(|| FailureCode::PhotoRefused.into()));
     };
     let rendition = portrait.rendition(profile, &rules)?;
     put_in_place(out, &rendition.jpeg, force)?;
@@ -46,7 +48,11 @@ pub(super) fn run(file: &Path, profile_name: &str, out: &Path, force: bool) -> R
         rendition.dpi,
         rendition.quality
     );
-    Ok(Outcome { fields, lines: vec![line], failure: None })
+    Ok(Outcome {
+        fields,
+        lines: vec![line],
+        failure: None,
+    })
 }
 
 /// Writes beside the target, makes it durable, then renames: a reader sees the old file or the whole new one.
@@ -72,8 +78,14 @@ fn write(temporary: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {
         std::io::ErrorKind::StorageFull => Failure::from(FailureCode::StorageFull),
         _ => Failure::from(FailureCode::OutputUnwritable),
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).open(temporary).map_err(unwritable)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(unwritable)
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(temporary)
+        .map_err(unwritable)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(unwritable)
 }
 
 /// Without `force` the name is taken by a link, which fails where the name exists, so that two runs cannot overwrite
@@ -85,7 +97,9 @@ fn place(temporary: &Path, out: &Path, force: bool) -> Result<(), Failure> {
     }
     match fs::hard_link(temporary, out) {
         Ok(()) => fs::remove_file(temporary).map_err(unwritable),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(FailureCode::OutputExists.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(FailureCode::OutputExists.into())
+        }
         // A file system without links (FAT on a stick).
         Err(_) if out.symlink_metadata().is_ok() => Err(FailureCode::OutputExists.into()),
         Err(_) => fs::rename(temporary, out).map_err(unwritable),

@@ -1,0 +1,166 @@
+//! The store on a stream: one task a connection, one request at a time, every failure answered by its code.
+//!
+//! The socket has mode 0600 and appears only when requests are answered. Left out: TLS and users; across machines the
+//! stream is mutual TLS, and who may do what is the issuer's decision.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use photo_store_protocol::{FailureCode, PROTOCOL_VERSION, Request, Response, frame};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+use crate::service::Service;
+
+/// The largest first message of a connection, in bytes.
+const HELLO_BYTES: usize = 64;
+/// How long a connection may take to introduce itself.
+const HELLO_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may be silent between two requests.
+const IDLE: Duration = Duration::from_mins(10);
+/// Connections at one time; more wait in the socket's queue.
+const CONNECTIONS: usize = 64;
+/// How often leftovers are cleared.
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
+/// How long running requests may take to end when the store is stopped.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Makes the socket, mode 0600. A dead socket of a store that crashed is replaced.
+///
+/// # Errors
+/// `SOCKET_IN_USE` when a store answers there, `SOCKET_UNUSABLE` when it cannot be made.
+pub async fn listen(path: &Path) -> Result<UnixListener, Error> {
+    let unusable = |_| Error::Refused(FailureCode::SocketUnusable);
+    match UnixStream::connect(path).await {
+        Ok(_) => return Err(Error::Refused(FailureCode::SocketInUse)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        // Only a socket is replaced: a file that somebody put there is left alone.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused && is_socket(path) => {
+            std::fs::remove_file(path).map_err(unusable)?;
+        }
+        Err(_) => return Err(Error::Refused(FailureCode::SocketUnusable)),
+    }
+    // Bound under another name and renamed, so that nobody connects before the mode is set.
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    let _ = std::fs::remove_file(draft);
+    let listener = UnixListener::bind(draft).map_err(unusable)?;
+    std::fs::set_permissions(draft, std::fs::Permissions::from_mode(0o600)).map_err(unusable)?;
+    std::fs::rename(draft, path).map_err(unusable)?;
+    Ok(listener)
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+/// Serves until `stop` resolves; running requests get five seconds to end.
+pub async fn run(listener: UnixListener, service: Arc<Service>, stop: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            _ = housekeeping.tick() => {
+                match service.housekeep().await {
+                    Ok(0) => {}
+                    Ok(cleared) => tracing::info!(cleared, "leftovers cleared"),
+                    Err(error) => tracing::warn!(%error, "housekeeping failed"),
+                }
+            }
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    // Out of file descriptors: wait for connections to end instead of spinning.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+                let service = Arc::clone(&service);
+                connections.spawn(async move {
+                    connection(stream, &service).await;
+                    drop(place);
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    let ended = async { while connections.join_next().await.is_some() {} };
+    // A silent connection is cut; a repeated request is harmless.
+    let _ = tokio::time::timeout(FAREWELL, ended).await;
+}
+
+/// Answers one connection until it ends, falls silent or breaks the protocol.
+pub async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(mut stream: S, service: &Service) {
+    let hello = tokio::time::timeout(HELLO_PATIENCE, frame::read(&mut stream, HELLO_BYTES)).await;
+    match hello {
+        Ok(Ok(Some(Request::Hello {
+            version: PROTOCOL_VERSION,
+        }))) => {
+            if frame::write(
+                &mut stream,
+                &Response::Welcome {
+                    version: PROTOCOL_VERSION,
+                },
+            )
+            .await
+            .is_err()
+            {
+                return;
+            }
+        }
+        Ok(Ok(Some(Request::Hello { .. }))) => {
+            let _ = frame::write(&mut stream, &Response::Failed(FailureCode::Version)).await;
+            return;
+        }
+        Ok(Ok(Some(_)) | Err(_)) => {
+            let _ = frame::write(&mut stream, &Response::Failed(FailureCode::Protocol)).await;
+            return;
+        }
+        Ok(Ok(None)) | Err(_) => return,
+    }
+    loop {
+        let request = tokio::time::timeout(IDLE, frame::read(&mut stream, frame::MAX_FRAME_BYTES)).await;
+        let (response, last) = match request {
+            Ok(Ok(Some(request))) => (answer(request, service).await, false),
+            // The rest of the stream cannot be trusted to begin with a frame.
+            Ok(Err(error @ photo_store_protocol::Error::Failed(_))) => (Response::Failed(error.code()), true),
+            _ => return,
+        };
+        if frame::write(&mut stream, &response).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+async fn answer(request: Request, service: &Service) -> Response {
+    let answered = match request {
+        Request::Hello { .. } => Err(Error::Refused(FailureCode::Protocol)),
+        Request::Status => service.status().await.map(Response::Status),
+        Request::Submit(submit) => service.submit(submit).await.map(Response::Submitted),
+        Request::Confirm(confirm) => service.confirm(&confirm).await.map(Response::Photo),
+        Request::Photo(photo) => service.photo(photo).await.map(Response::Photo),
+        Request::Receipt(number) => service.receipt(number).await.map(Response::Receipt),
+        Request::TakeReceipt(take) => service.take_receipt(&take).await.map(Response::Photo),
+        Request::OpenCase(open) => service.open_case(&open).await.map(|()| Response::Done),
+        Request::CloseCase(case, by) => service.close_case(&case, &by).await.map(|()| Response::Done),
+        Request::Read(read) => service.read(read).await.map(Response::Picture),
+        Request::Release(release) => service.release(&release).await.map(Response::Token),
+        Request::Redeem(token, reader) => service.redeem(&token, &reader).await.map(Response::Picture),
+        Request::Reads(person) => service.reads(person).await.map(Response::Reads),
+        Request::Erase(erase) => service.erase(&erase).await.map(Response::Photo),
+    };
+    answered.unwrap_or_else(|error| {
+        // The code and our own words; never what was submitted.
+        tracing::warn!(code = error.code().as_str(), %error, "a request failed");
+        Response::Failed(error.code())
+    })
+}

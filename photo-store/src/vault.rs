@@ -1,0 +1,103 @@
+//! The store's side of the key vault: keys are made and opened there, one short session per operation.
+//!
+//! A session is opened when it is needed and dropped afterwards, so that a vault that was sealed or restarted in between
+//! is noticed at once and nothing outlives it. Left out: any fallback. Without the vault there is no photo.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use keyvault_protocol::{DataKey, PhotoKeyContext, RefusalCode, WrappedKey};
+use photo_store_protocol::{FailureCode, VaultState};
+use tokio::net::UnixStream;
+
+use crate::error::Error;
+
+/// How long the vault may take for an answer; making a key takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the vault listens.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    socket: PathBuf,
+}
+
+/// A session with an open vault.
+#[derive(Debug)]
+pub struct Session {
+    client: keyvault_protocol::Client<UnixStream>,
+}
+
+impl Vault {
+    /// A vault at a Unix socket; nothing is contacted yet.
+    #[must_use]
+    pub fn at(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// `VAULT_UNREACHABLE`.
+    pub async fn session(&self) -> Result<Session, Error> {
+        let client = patient(keyvault_protocol::Client::connect_unix(&self.socket)).await?;
+        Ok(Session { client })
+    }
+
+    /// Whether the vault can be used now.
+    pub async fn state(&self) -> VaultState {
+        let Ok(mut session) = self.session().await else {
+            return VaultState::Unreachable;
+        };
+        match patient(session.client.status()).await {
+            Ok(status) if status.state == keyvault_protocol::VaultState::Open => VaultState::Open,
+            Ok(_) => VaultState::Sealed,
+            Err(_) => VaultState::Unreachable,
+        }
+    }
+}
+
+impl Session {
+    /// A fresh data key for one rendition, open and wrapped.
+    ///
+    /// # Errors
+    /// `VAULT_SEALED`, `VAULT_UNREACHABLE` or `VAULT_REFUSED`.
+    pub async fn new_key(&mut self, context: &PhotoKeyContext) -> Result<(DataKey, WrappedKey), Error> {
+        patient(self.client.photo_key_new(context)).await
+    }
+
+    /// The data key of a stored rendition.
+    ///
+    /// # Errors
+    /// As [`Session::new_key`]; `OBJECT_DAMAGED` when the wrapped key is not this rendition's.
+    pub async fn open_key(
+        &mut self,
+        context: &PhotoKeyContext,
+        wrapped: &WrappedKey,
+    ) -> Result<DataKey, Error> {
+        patient(self.client.photo_key_open(context, wrapped)).await
+    }
+}
+
+async fn patient<T>(call: impl Future<Output = Result<T, keyvault_protocol::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(PATIENCE, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(refusal(&error)),
+        Err(_) => Err(Error::Vault(FailureCode::VaultUnreachable)),
+    }
+}
+
+fn refusal(error: &keyvault_protocol::Error) -> Error {
+    tracing::warn!(code = error.code(), "the vault did not serve");
+    if error.is(RefusalCode::Sealed) {
+        return Error::Vault(FailureCode::VaultSealed);
+    }
+    if error.is(RefusalCode::NotWrappedHere) {
+        return Error::Seal;
+    }
+    match error {
+        keyvault_protocol::Error::ConnectionLost(_) | keyvault_protocol::Error::NotRunning => {
+            Error::Vault(FailureCode::VaultUnreachable)
+        }
+        _ => Error::Vault(FailureCode::VaultRefused),
+    }
+}
