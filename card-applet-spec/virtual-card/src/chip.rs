@@ -35,6 +35,13 @@ pub trait Chip: Send + fmt::Debug {
 
     /// One word for a status line: `card`, `foreign`, `mute`.
     fn kind(&self) -> &'static str;
+
+    /// Plans that power fails in the middle of a write of its memory: `write` counts from the next one, which is 1, and
+    /// `bytes` of it still reach the memory. `false`: it has no memory of ours.
+    fn tear(&mut self, write: u32, bytes: u32) -> bool {
+        let _ = (write, bytes);
+        false
+    }
 }
 
 /// A card of somebody else: it has no application of ours and knows no command but SELECT.

@@ -19,7 +19,8 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::slot::{LineFault, SlotStatus};
+use crate::slot::LineFault;
+pub use crate::slot::SlotStatus;
 
 /// The schema of a reply.
 pub const SCHEMA: &str = "yzt.virtual-card/1";
@@ -91,6 +92,21 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub action: String,
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let Failure {
+            code,
+            message,
+            action,
+        } = failure;
+        Self::Refused {
+            code,
+            message,
+            action,
+        }
+    }
 }
 
 impl Reply {
@@ -182,10 +198,7 @@ impl Control {
         })?;
         match reply.error {
             None => Ok(reply.status),
-            Some(failure) => Err(Error::Refused {
-                code: failure.code,
-                message: failure.message,
-            }),
+            Some(failure) => Err(failure.into()),
         }
     }
 

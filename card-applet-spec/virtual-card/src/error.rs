@@ -19,6 +19,43 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The file is no card's memory.
+    #[error("{} is not the memory of a card", path.display())]
+    NotACard {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The card lies on another reader.
+    #[error("the card {} is in use by another process", path.display())]
+    CardInUse {
+        /// The card's memory file.
+        path: PathBuf,
+    },
+    /// The lot file does not open: another maker's, another vault's, or damaged. Deliberately one value.
+    #[error("the lot file {} cannot be opened with this key and this vault's card authority", path.display())]
+    LotRefused {
+        /// The lot file.
+        path: PathBuf,
+    },
+    /// A key file has a wrong form.
+    #[error("{} does not hold a key in the form that is needed: {form}", path.display())]
+    KeyForm {
+        /// The file.
+        path: PathBuf,
+        /// The form.
+        form: &'static str,
+    },
+    /// The lot has no such blank.
+    #[error("the lot has {there} blanks; blank {wanted} is not among them")]
+    NoSuchBlank {
+        /// The number that was asked for, counted from 1.
+        wanted: u32,
+        /// How many there are.
+        there: u32,
+    },
+    /// The applet did not take the blank's content.
+    #[error("the card could not be made: its memory failed")]
+    BlankFailed,
     /// A program that the private service needs is not installed.
     #[error("the program {program} is not installed (Debian package {package})")]
     ProgramMissing {
@@ -50,6 +87,14 @@ pub enum Error {
         /// The service's log.
         log: PathBuf,
     },
+    /// A test that ran as a client of a private service failed.
+    #[error("the test {test} failed as a client of its private PC/SC service, whose log is:\n{log}")]
+    ClientFailed {
+        /// Name of the test.
+        test: String,
+        /// What the service logged; it logs no command.
+        log: String,
+    },
     /// The run folder's path is too long for a Unix socket.
     #[error("the path {} is too long for a socket", path.display())]
     PathTooLong {
@@ -69,12 +114,14 @@ pub enum Error {
         socket: PathBuf,
     },
     /// The virtual card refused an order.
-    #[error("the virtual card refused: {message}")]
+    #[error("{message}")]
     Refused {
-        /// Code from this list.
+        /// Code from this list, or `ORDER`.
         code: String,
-        /// Its message.
+        /// What happened.
         message: String,
+        /// What to do.
+        action: String,
     },
 }
 
@@ -84,11 +131,18 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::File { .. } => "FILE",
+            Self::NotACard { .. } => "NOT_A_CARD",
+            Self::CardInUse { .. } => "CARD_IN_USE",
+            Self::LotRefused { .. } => "LOT_REFUSED",
+            Self::KeyForm { .. } => "KEY_FORM",
+            Self::NoSuchBlank { .. } => "NO_SUCH_BLANK",
+            Self::BlankFailed => "BLANK_FAILED",
             Self::ProgramMissing { .. } => "PROGRAM_MISSING",
             Self::DriverMissing { .. } => "DRIVER_MISSING",
             Self::CardProgramMissing { .. } => "CARD_PROGRAM_MISSING",
             Self::NamespacesRefused => "NAMESPACES_REFUSED",
             Self::ServiceFailed { .. } => "SERVICE_FAILED",
+            Self::ClientFailed { .. } => "CLIENT_FAILED",
             Self::PathTooLong { .. } => "PATH_TOO_LONG",
             Self::ReaderSilent { .. } => "READER_SILENT",
             Self::CardGone { .. } => "CARD_GONE",
@@ -98,11 +152,21 @@ impl Error {
 
     /// What to do about it.
     #[must_use]
-    pub fn action(&self) -> &'static str {
+    pub fn action(&self) -> &str {
         match self {
             Self::File { .. } => {
                 "Check that the folder exists and belongs to you, and that the disk is not full."
             }
+            Self::NotACard { .. } => "Name a file that `virtual-card blank` made.",
+            Self::CardInUse { .. } => {
+                "Take the card off the other reader first: end that program, or give it the order eject."
+            }
+            Self::LotRefused { .. } => {
+                "Ask the vault for a lot sealed to this maker's key, and use the anchors that came with it."
+            }
+            Self::KeyForm { .. } => "Make a key with `virtual-card maker-key`, or copy the file again.",
+            Self::NoSuchBlank { .. } => "Choose a smaller number, or ask the vault for another lot.",
+            Self::BlankFailed => "Delete the file and make the blank again; check that the disk is not full.",
             Self::ProgramMissing { .. } | Self::DriverMissing { .. } => {
                 "Run `make setup`, which installs what is missing."
             }
@@ -114,12 +178,13 @@ impl Error {
                  run as root, or use a real reader with --reader."
             }
             Self::ServiceFailed { .. } => "Read the log; run `make setup` if a program is missing.",
+            Self::ClientFailed { .. } => "Read the test's own output above.",
             Self::PathTooLong { .. } => "Choose a folder with a shorter path; /tmp is good.",
             Self::ReaderSilent { .. } => {
                 "Check that pcscd runs with the vpcd driver and that no other card is connected to it."
             }
             Self::CardGone { .. } => "Start `virtual-card serve` or the private service again.",
-            Self::Refused { .. } => "Change the order as the message says.",
+            Self::Refused { action, .. } => action,
         }
     }
 }

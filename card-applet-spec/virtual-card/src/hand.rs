@@ -1,48 +1,107 @@
 //! Carries out the orders of the control socket at one reader.
 
-use crate::chip::{Foreign, Mute};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::card::Card;
+use crate::chip::{Chip, Foreign, Mute};
 use crate::control::{Order, Reply};
+use crate::memory::CardMemory;
+use crate::random::CardRandom;
 use crate::slot::Slot;
 
-/// Carries out one order at one reader.
-#[must_use]
-pub fn carry_out(slot: &Slot, order: &Order) -> Reply {
-    let done = match order {
-        Order::Status => Ok(()),
-        Order::Eject => {
-            slot.pull();
-            Ok(())
+/// A hand: it takes cards out of their files and lays them on readers.
+#[derive(Debug, Clone)]
+pub struct Hand {
+    /// Where cards get their randomness from: each gets a source of its own, or all the same one that repeats itself.
+    random: RandomPlan,
+}
+
+#[derive(Debug, Clone)]
+enum RandomPlan {
+    Fresh(CardRandom),
+    Repeating([u8; 32]),
+}
+
+impl Hand {
+    /// A hand whose cards draw from this source.
+    #[must_use]
+    pub fn new(source: CardRandom) -> Self {
+        Self {
+            random: RandomPlan::Fresh(source),
         }
-        Order::Foreign => slot.insert(Box::new(Foreign)),
-        Order::Mute => slot.insert(Box::new(Mute)),
-        Order::Insert { memory: None } => match slot.insert_again() {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                return Reply::refused("ORDER", "no card was taken away before", "Name a memory file.");
+    }
+
+    /// A hand whose cards repeat themselves from each power-on, for comparing tapes.
+    #[must_use]
+    pub fn repeating(seed: [u8; 32]) -> Self {
+        Self {
+            random: RandomPlan::Repeating(seed),
+        }
+    }
+
+    /// Carries out one order at one reader.
+    #[must_use]
+    pub fn carry_out(&self, slot: &Slot, order: &Order) -> Reply {
+        let done = match order {
+            Order::Status => Ok(()),
+            Order::Eject => {
+                slot.pull();
+                // What was taken off can be laid on another reader.
+                Ok(())
             }
-            Err(error) => Err(error),
-        },
-        Order::Fault { fault } => {
-            slot.plan(*fault);
-            Ok(())
+            Order::Insert { memory: Some(memory) } => self.insert(slot, memory),
+            Order::Insert { memory: None } => match slot.insert_again() {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    return Reply::refused("ORDER", "no card was taken away before", "Name a memory file.");
+                }
+                Err(error) => Err(error),
+            },
+            Order::Swap { memory } => self.card(memory).and_then(|card| slot.insert_unseen(card)),
+            Order::Foreign => slot.insert(Box::new(Foreign)),
+            Order::Mute => slot.insert(Box::new(Mute)),
+            Order::Tear { write, bytes } => {
+                if !slot.tear(*write, *bytes) {
+                    return Reply::refused(
+                        "ORDER",
+                        "there is no card with a memory on the reader",
+                        "Insert one first.",
+                    );
+                }
+                Ok(())
+            }
+            Order::Fault { fault } => {
+                slot.plan(*fault);
+                Ok(())
+            }
+            Order::Stop | Order::Start => {
+                return Reply::refused(
+                    "ORDER",
+                    "a reader does not start or stop",
+                    "Order it at the service's socket.",
+                );
+            }
+        };
+        match done {
+            Ok(()) => Reply::done(Some(slot.status())),
+            Err(error) => Reply::failed(&error),
         }
-        Order::Stop | Order::Start => {
-            return Reply::refused(
-                "ORDER",
-                "a reader does not start or stop",
-                "Give this order to the service's socket.",
-            );
-        }
-        Order::Insert { .. } | Order::Swap { .. } | Order::Tear { .. } => {
-            return Reply::refused(
-                "ORDER",
-                "there is no card with a memory yet",
-                "Use foreign or mute.",
-            );
-        }
-    };
-    match done {
-        Ok(()) => Reply::done(Some(slot.status())),
-        Err(error) => Reply::failed(&error),
+    }
+
+    fn insert(&self, slot: &Slot, memory: &Path) -> Result<(), Error> {
+        // The card in hand may be the very one that is asked for: let go of its file first.
+        slot.pull();
+        slot.forget();
+        slot.insert(self.card(memory)?)
+    }
+
+    fn card(&self, memory: &Path) -> Result<Box<dyn Chip>, Error> {
+        let memory = CardMemory::open(&PathBuf::from(memory))?;
+        let random = match &self.random {
+            RandomPlan::Fresh(source) => CardRandom::from_source(&mut source.clone()),
+            RandomPlan::Repeating(seed) => CardRandom::repeating(*seed),
+        };
+        Ok(Box::new(Card::new(memory, random)))
     }
 }

@@ -7,19 +7,34 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | [`card`], [`memory`], [`random`] | our card: applet, memory in RAM or a file, torn writes, random source |
+//! | [`blank`] | making blanks from the vault's lot file |
+//! | [`chip`] | what else can lie on a reader: a foreign card, a dead one |
+//! | [`in_process`] | the card behind the transport trait, without a service |
+//! | [`fault`], [`tape`] | cuts and flipped bits around any transport; what went over it |
+//! | [`slot`], [`hand`], [`control`] | one virtual reader: insert, pull, swap; by a Unix socket too |
 //! | [`pcscd`] | a private PC/SC service per run: namespaces, service and card, gone when its owner is gone |
-//! | [`slot`] | one virtual reader: insert, pull, swap, mute, faults on the line |
-//! | [`control`] | the same by a Unix socket, JSON lines |
-//! | [`chip`] | what lies on a reader: our card, a foreign card, a dead one |
 //!
 //! Left out on purpose: this crate never goes into a production program (only `permit` and `hardware-tests` may name it),
 //! and the card's memory file is not encrypted: it stands for a chip that an attacker has already opened.
 
+pub mod blank;
+pub mod card;
 pub mod chip;
 pub mod control;
 mod error;
+pub mod fault;
 pub mod hand;
+pub mod hex;
+pub mod in_process;
+pub mod memory;
 pub mod pcscd;
+pub mod random;
 pub mod slot;
+pub mod tape;
 
+pub use card::Card;
 pub use error::Error;
+pub use in_process::InProcess;
+pub use memory::CardMemory;
+pub use random::CardRandom;

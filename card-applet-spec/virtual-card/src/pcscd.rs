@@ -27,13 +27,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::control::{self, Control, Failure, Order, Reply, check_socket_path, file};
+use crate::control::{self, Control, Order, Reply, check_socket_path, file};
+use crate::hex;
 use crate::slot::{FIRST_PORT, Slot};
 
 /// Environment variable with the path of the program `virtual-card`.
 pub const PROGRAM_VARIABLE: &str = "YZT_VIRTUAL_CARD";
 /// Environment variable of the PC/SC library: path of the service's socket.
 pub const SOCKET_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
+
+/// Environment variable of [`as_client`]: the run folder of the service whose client this process is.
+const FOLDER_VARIABLE: &str = "YZT_PRIVATE_PCSCD";
 
 /// The names of the two readers, as a client sees them. The first usually holds a card, the second is for the other one.
 pub const READERS: [&str; 2] = [
@@ -125,8 +129,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// Memory file of a card that lies on the first reader from the start.
     pub memory: Option<PathBuf>,
-    /// Random seed of that card, 32 bytes as hex: two runs answer alike. Only for comparing tapes.
-    pub seed: Option<String>,
+    /// Random seed of all its cards: two runs answer alike. Only for comparing tapes.
+    pub seed: Option<[u8; 32]>,
 }
 
 /// A private service that runs. It ends when this is dropped.
@@ -181,8 +185,8 @@ impl PrivatePcscd {
         if let Some(memory) = &options.memory {
             command.arg("--memory").arg(absolute(memory)?);
         }
-        if let Some(seed) = &options.seed {
-            command.arg("--seed").arg(seed);
+        if let Some(seed) = options.seed {
+            command.arg("--seed").arg(hex::encode(&seed));
         }
         if temporary.is_some() {
             command.arg("--temporary");
@@ -223,12 +227,8 @@ impl PrivatePcscd {
         match serde_json::from_str::<Reply>(&line) {
             Ok(Reply { error: None, .. }) => Ok(service),
             Ok(Reply {
-                error: Some(Failure { code, message, .. }),
-                ..
-            }) => {
-                service.keep(&start_log);
-                Err(Error::Refused { code, message })
-            }
+                error: Some(failure), ..
+            }) => Err(failure.into()),
             Err(_) => Err(Error::ServiceFailed {
                 step: "the report of virtual-card",
                 log: service.keep(&start_log),
@@ -289,6 +289,46 @@ impl Drop for PrivatePcscd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs `body` in a process whose environment points at a private service of its own, and waits for it.
+///
+/// For test programs of cargo's own harness: the calling test starts the service, then runs the same test program again
+/// for the one test named `test`; in that process this function calls `body`. The inner test's output follows on standard
+/// output, each line marked, so that no count of test results takes it for one of its own.
+///
+/// # Errors
+///
+/// As [`PrivatePcscd::start`]; [`Error::ClientFailed`] when the inner test failed.
+pub fn as_client(test: &str, options: &Options, body: impl FnOnce(&Folder)) -> Result<(), Error> {
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
+        body(&Folder::at(Path::new(&folder)));
+        return Ok(());
+    }
+    let service = PrivatePcscd::start(options)?;
+    let (variable, socket) = service.folder().environment();
+    let running =
+        std::env::current_exe().map_err(|source| file("find", Path::new("the running program"), source))?;
+    let output = Command::new(running)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(variable, socket)
+        .env(FOLDER_VARIABLE, service.folder().path())
+        .output()
+        .map_err(|source| file("start", Path::new("the running program"), source))?;
+    for line in [output.stdout, output.stderr]
+        .iter()
+        .flat_map(|bytes| bytes.split(|byte| *byte == b'\n'))
+    {
+        println!("client: {}", String::from_utf8_lossy(line));
+    }
+    if output.status.success() {
+        return Ok(());
+    }
+    let log = fs::read_to_string(service.folder().log()).unwrap_or_default();
+    Err(Error::ClientFailed {
+        test: test.to_owned(),
+        log,
+    })
 }
 
 /// The first process inside the namespaces: sets them up, runs the service and both readers until standard input ends.
@@ -372,8 +412,8 @@ fn set_up(
     control::listen(&folder.service_socket(), move |order| controlled.carry_out(order))?;
     if let (Some(order), [slot, _]) = (first, &slots) {
         let reply = hand(slot, &order);
-        if let Some(Failure { code, message, .. }) = reply.error {
-            return Err(Error::Refused { code, message });
+        if let Some(failure) = reply.error {
+            return Err(failure.into());
         }
     }
     Ok(service)

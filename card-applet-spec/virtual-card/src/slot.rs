@@ -179,6 +179,17 @@ impl Slot {
         self.shared.lock().faults.push(fault);
     }
 
+    /// Lets the power of the card on the reader fail in the middle of a write ([`Chip::tear`]). `false`: there is none, or
+    /// it has no memory of ours.
+    #[must_use]
+    pub fn tear(&self, write: u32, bytes: u32) -> bool {
+        self.shared
+            .lock()
+            .chip
+            .as_mut()
+            .is_some_and(|chip| chip.tear(write, bytes))
+    }
+
     /// What the reader sees now.
     #[must_use]
     pub fn status(&self) -> SlotStatus {

@@ -5,17 +5,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may die")]
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
 use virtual_card::control::Order;
-use virtual_card::pcscd::{Folder, Options, PrivatePcscd, READERS};
+use virtual_card::pcscd::{self, Folder, Options, PrivatePcscd, READERS};
 use virtual_card::slot::LineFault;
-
-/// Set in the child process: the run folder of the service.
-const FOLDER: &str = "YZT_TEST_FOLDER";
 
 /// Long enough for pcscd to look twice.
 const WAIT: Duration = Duration::from_secs(3);
@@ -27,27 +22,8 @@ fn options() -> Options {
     }
 }
 
-/// Runs `body` as a client of a service of its own. `test` is the name of the calling test.
 fn as_client(test: &str, body: impl FnOnce(&Folder)) {
-    if let Some(folder) = std::env::var_os(FOLDER) {
-        body(&Folder::at(Path::new(&folder)));
-        return;
-    }
-    let service = PrivatePcscd::start(&options()).unwrap();
-    let (variable, socket) = service.folder().environment();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(variable, socket)
-        .env(FOLDER, service.folder().path())
-        .output()
-        .unwrap();
-    print!("{}", String::from_utf8_lossy(&output.stdout));
-    eprint!("{}", String::from_utf8_lossy(&output.stderr));
-    assert!(
-        output.status.success(),
-        "{}",
-        std::fs::read_to_string(service.folder().log()).unwrap_or_default()
-    );
+    pcscd::as_client(test, &options(), body).unwrap();
 }
 
 fn connect(reader: usize, wait: Duration) -> Result<PcscTransport, TransportError> {
