@@ -232,47 +232,25 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         if !equal(&expected, mac) {
             return Err(StatusWord::SECURITY);
         }
-        let pid = &content.pid;
-        let tac = |seq, loaded, spent| {
-            request
-                .tac(&ktac, role, version, pid, seq, loaded, spent)
-                .map_err(internal)
+        let codes = Codes {
+            request: &request,
+            ktac: &ktac,
+            version,
+            pid: &content.pid,
         };
-        let (result, purse) = if purse.last_txno == request.txno {
-            let again = tac(purse.seq, purse.last_loaded, purse.spent)?;
+        let (result, next) = if purse.last_txno == request.txno {
+            let again = codes.tac(purse.seq, purse.last_loaded, purse.spent)?;
             if !equal(&again, &purse.last_tac) {
                 return Err(StatusWord::CONDITIONS);
             }
             (0x01, purse)
         } else {
-            let balance = purse
-                .loaded
-                .checked_sub(purse.spent)
-                .ok_or(StatusWord::CONDITIONS)?;
-            if request.amount > cap || request.amount > balance {
-                return Err(StatusWord::CONDITIONS);
-            }
-            let spent = purse
-                .spent
-                .checked_add(request.amount)
-                .ok_or(StatusWord::CONDITIONS)?;
-            let seq = purse.seq.checked_add(1).ok_or(StatusWord::CONDITIONS)?;
-            let next = PurseState {
-                generation: purse.generation.checked_add(1).ok_or(StatusWord::CONDITIONS)?,
-                seq,
-                loaded: purse.loaded,
-                spent,
-                last_txno: request.txno,
-                last_tac: tac(seq, purse.loaded, spent)?,
-                last_loaded: purse.loaded,
-                masked: request
-                    .masked(&ktac, role, version, pid, seq, spent)
-                    .map_err(internal)?,
-            };
+            let next = codes.debit(&purse, cap)?;
             let block = next.encode().map_err(internal)?;
             self.storage.write(area, spare, &block).map_err(memory_failure)?;
             (0x00, next)
         };
+        let purse = next;
         let proof = request
             .proof(
                 &m,
@@ -291,5 +269,52 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let put = writer.put(&[result]).and_then(|()| writer.put(&purse.last_tac));
         put.and_then(|()| writer.put(&proof)).map_err(internal)?;
         answer(&out)
+    }
+}
+
+/// What the codes of a debit are made over.
+struct Codes<'a> {
+    request: &'a CommitBody,
+    ktac: &'a Key16,
+    version: u8,
+    pid: &'a [u8; 16],
+}
+
+impl Codes<'_> {
+    const ROLE: u8 = 0x03;
+
+    fn tac(&self, seq: u32, loaded: u32, spent: u32) -> Result<[u8; 8], StatusWord> {
+        self.request
+            .tac(self.ktac, Self::ROLE, self.version, self.pid, seq, loaded, spent)
+            .map_err(internal)
+    }
+
+    /// The purse after this debit. Limits are compared by subtraction: nothing wraps.
+    fn debit(&self, purse: &PurseState, cap: u32) -> Result<PurseState, StatusWord> {
+        let balance = purse
+            .loaded
+            .checked_sub(purse.spent)
+            .ok_or(StatusWord::CONDITIONS)?;
+        if self.request.amount > cap || self.request.amount > balance {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let spent = purse
+            .spent
+            .checked_add(self.request.amount)
+            .ok_or(StatusWord::CONDITIONS)?;
+        let seq = purse.seq.checked_add(1).ok_or(StatusWord::CONDITIONS)?;
+        let masked = self
+            .request
+            .masked(self.ktac, Self::ROLE, self.version, self.pid, seq, spent);
+        Ok(PurseState {
+            generation: purse.generation.checked_add(1).ok_or(StatusWord::CONDITIONS)?,
+            seq,
+            loaded: purse.loaded,
+            spent,
+            last_txno: self.request.txno,
+            last_tac: self.tac(seq, purse.loaded, spent)?,
+            last_loaded: purse.loaded,
+            masked: masked.map_err(internal)?,
+        })
     }
 }
