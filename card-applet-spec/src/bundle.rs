@@ -27,7 +27,7 @@ pub struct RoleKey {
     pub kv: u8,
     /// Active or Draining.
     pub state: KeyState,
-    /// Last day of a Draining version; none otherwise.
+    /// Last day of a Draining version; none otherwise (then it does not stand in the bundle).
     pub until: Date,
     /// Group master and tap master; only for roles with door F.
     pub door_f: Option<(Key32, Key32)>,
@@ -76,8 +76,8 @@ pub struct BundleHead<'a> {
 /// Writes and signs a bundle into `out`; gives its length. `deny_lists` are insides of A9 templates.
 ///
 /// # Errors
-/// [`Error::TooLong`] when `out` is too small or the name is empty or longer than 64 bytes; [`Error::Crypto`] for a fault
-/// of the machine.
+/// [`Error::TooLong`] when `out` is too small or the name is empty or longer than 64 bytes; [`Error::Malformed`] for a
+/// Draining version without its last day; [`Error::Crypto`] for a fault of the machine.
 pub fn encode(
     head: &BundleHead<'_>,
     keys: &[RoleKey],
@@ -127,7 +127,12 @@ fn put_role_key(out: &mut dyn Write, key: &RoleKey) -> Result<(), Error> {
     tlv::put(out, 0x81, &key.region.to_bytes())?;
     tlv::put(out, 0x82, &[key.kv])?;
     tlv::put(out, 0x83, &[key.state.code()])?;
-    tlv::put(out, 0x84, &key.until.to_bytes())?;
+    if key.state == KeyState::Draining {
+        if key.until.is_none() {
+            return Err(MALFORMED);
+        }
+        tlv::put(out, 0x84, &key.until.to_bytes())?;
+    }
     if let Some((group, tap)) = &key.door_f {
         tlv::put(out, 0x85, group.expose())?;
         tlv::put(out, 0x86, tap.expose())?;
@@ -237,7 +242,15 @@ fn parse_role_key(bytes: &[u8]) -> Result<RoleKey, Error> {
     let region = Region::from_bytes(fields.array(0x81)?)?;
     let kv = u8::from_be_bytes(fields.array(0x82)?);
     let state = KeyState::try_from(u8::from_be_bytes(fields.array(0x83)?))?;
-    let until = Date::from_bytes(fields.array(0x84)?)?;
+    // In another state a date stands where none is expected, and is refused.
+    let until = if state == KeyState::Draining {
+        Date::from_bytes(fields.array(0x84)?)?
+    } else {
+        Date::NONE
+    };
+    if state == KeyState::Draining && until.is_none() {
+        return Err(MALFORMED);
+    }
     let door_f = if role.has_door_f() {
         Some((Key32::new(fields.array(0x85)?), Key32::new(fields.array(0x86)?)))
     } else {
