@@ -279,7 +279,9 @@ impl<T: Transport> Card<T, Secure> {
         loop {
             let offset = u16::try_from(out.len()).map_err(|_| Check::ObjectForm)?;
             let header = Header::read_object(object.code());
-            let piece = self.command(Step::ReadObject, header, &read_request(offset, MAX_READ))?;
+            let piece = self
+                .command(Step::ReadObject, header, &read_request(offset, MAX_READ))
+                .map_err(|error| self.without_right(object, error))?;
             let mut reader = Reader::new(&piece, "object");
             let total = usize::from(reader.u16().map_err(|_| Check::ObjectForm)?);
             let bytes = reader.rest();
@@ -299,13 +301,27 @@ impl<T: Transport> Card<T, Secure> {
         }
     }
 
+    /// A refusal for a right that this session does not have is the terminal's fault, and is said so.
+    fn without_right(&self, object: Object, error: Error) -> Error {
+        let rights = self.rights();
+        let office_only = matches!(object, Object::Newest(role) | Object::Older(role) if role.has_door_f());
+        let may =
+            rights.intersects(object.readable_with()) && (!office_only || rights.contains(Rights::VERIFY));
+        match error {
+            Error::CardRefused { status, .. } if status == StatusWord::SECURITY.0 && !may => {
+                Check::TerminalRights.into()
+            }
+            error => error,
+        }
+    }
+
     /// Reads data groups with their signature object, and accepts them only as this card's own. `groups` holds the
     /// rights IDENTITY, PORTRAIT, PERMIT for DG1, DG2, DG3; others are ignored.
     ///
     /// # Errors
     ///
     /// `NOT_GENUINE` when the signature object is not signed, is for another card, or does not cover a group;
-    /// [`Error::CardRefused`] for a group that the session may not read; [`Error::Transport`].
+    /// `WRONG_ROLE` for a group that the session may not read; [`Error::CardRefused`]; [`Error::Transport`].
     pub fn read_groups(mut self, groups: Rights) -> Result<(Self, Genuine<DataGroups>), Error> {
         let encoded = self.object(Object::Signature)?;
         let signature_object = SignatureObject::parse(&encoded).map_err(|_| Check::SignatureObject)?;
@@ -391,9 +407,6 @@ impl<T: Transport> Card<T, Secure> {
     fn slot(&mut self, object: Object) -> Result<SlotObject, Error> {
         let bytes = self.object(object).map_err(|error| match error {
             Error::CardRefused { status, .. } if status == StatusWord::NOT_FOUND.0 => Check::Keys.into(),
-            Error::CardRefused { status, .. } if status == StatusWord::SECURITY.0 => {
-                Check::TerminalRights.into()
-            }
             error => error,
         })?;
         SlotObject::parse(&bytes).map_err(|_| Check::ObjectForm.into())
@@ -409,7 +422,7 @@ impl<T: Transport> Card<T, Secure> {
     ///
     /// # Errors
     ///
-    /// [`Error::CardRefused`] without the right; `NOT_GENUINE`; [`Error::Transport`].
+    /// `WRONG_ROLE` without the right; `NOT_GENUINE`; [`Error::CardRefused`]; [`Error::Transport`].
     pub fn serial(mut self) -> Result<(Self, Serial), Error> {
         let bytes = self.object(Object::Serial)?;
         let serial = <[u8; 10]>::try_from(bytes.as_slice()).map_err(|_| Check::ObjectForm)?;

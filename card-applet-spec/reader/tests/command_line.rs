@@ -1,6 +1,13 @@
 //! The `card-reader` program as scripts see it (design, contracts), as far as it needs no card: usage, enrolment, absent
 //! service, damaged files. What it does with a card is tested over PC/SC in `hardware-tests`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may die"
+)]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 

@@ -183,7 +183,7 @@ fn a_record_moved_to_another_card_is_not_genuine() {
     let (_, _, record) = made.records[0];
     // On a card of its own, with its own pseudonym: the seal is under another key.
     let (mut reader, _) = issuer.active_card_with(2, &[Role::Transit], |content| {
-        content.entitled[0].record = Some(record)
+        content.entitled[0].record = Some(record);
     });
     let mut terminal = bus(&mut issuer);
     assert_eq!(
@@ -198,7 +198,7 @@ fn a_record_of_another_role_is_refused_as_such() {
     let (_, _, made) = issuer.active_card(1, &[Role::Door]);
     let (_, _, record) = made.records[0];
     let (mut reader, _) = issuer.active_card_with(2, &[Role::Transit], |content| {
-        content.entitled[0].record = Some(record)
+        content.entitled[0].record = Some(record);
     });
     let mut terminal = bus(&mut issuer);
     assert_eq!(

@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::too_many_lines,
     reason = "a test may die, and no test uses everything"
 )]
 
@@ -13,7 +14,7 @@ use card_applet_spec::apdu::{Header, split_answer};
 use card_applet_spec::bundle::{self as wire, Anchors, BundleHead};
 use card_applet_spec::certificate::{CardCertificate, CertificateName, TerminalCertificate};
 use card_applet_spec::codes::{Domain, KeyState, Region, Rights, Role, Serial, Tier};
-use card_applet_spec::crypto::{Key16, Key32, PrivateKey, sha256};
+use card_applet_spec::crypto::{Key32, PrivateKey, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::DenyList;
@@ -29,38 +30,38 @@ use rand::rngs::StdRng;
 use rand_core::Rng as _;
 use virtual_card::{Card as ChipCard, CardMemory, CardRandom, InProcess};
 
-pub const REGION: &str = "440300";
-pub const OTHER_REGION: &str = "440100";
-pub const RULES: &str = "cn-440300/2026-1";
-pub const KV: u8 = 3;
-pub const SERVICES: u64 = 0b1011;
-pub const ZONES: u64 = 0b0110;
+pub(crate) const REGION: &str = "440300";
+pub(crate) const OTHER_REGION: &str = "440100";
+pub(crate) const RULES: &str = "cn-440300/2026-1";
+pub(crate) const KV: u8 = 3;
+pub(crate) const SERVICES: u64 = 0b1011;
+pub(crate) const ZONES: u64 = 0b0110;
 
-pub fn day(text: &str) -> Date {
+pub(crate) fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
 
 /// The day of most tests.
-pub fn today() -> Date {
+pub(crate) fn today() -> Date {
     day("2026-11-21")
 }
 
-pub fn region() -> Region {
+pub(crate) fn region() -> Region {
     REGION.parse().unwrap()
 }
 
 /// A reader on which one can flip a bit of an answer, play an old answer, or look at what went over it.
-pub struct Wire<T> {
-    pub inner: T,
+pub(crate) struct Wire<T> {
+    pub(crate) inner: T,
     /// Bit of the answer to command number (from 1) to turn over.
-    pub flip: Option<(usize, usize)>,
+    pub(crate) flip: Option<(usize, usize)>,
     /// Body and status to give instead of the answer to a command (from 1).
-    pub play: Option<(usize, Vec<u8>)>,
-    pub tape: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) play: Option<(usize, Vec<u8>)>,
+    pub(crate) tape: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<T> Wire<T> {
-    pub fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self {
             inner,
             flip: None,
@@ -100,69 +101,69 @@ impl<T: Transport> Transport for Wire<T> {
 
 /// What one record of a card shall say.
 #[derive(Clone)]
-pub struct Entitled {
-    pub role: Role,
-    pub region: Region,
-    pub kv: u8,
-    pub from: Date,
-    pub to: Date,
-    pub zones: u64,
+pub(crate) struct Entitled {
+    pub(crate) role: Role,
+    pub(crate) region: Region,
+    pub(crate) kv: u8,
+    pub(crate) from: Date,
+    pub(crate) to: Date,
+    pub(crate) zones: u64,
     /// Bind it to this key instead of the card's.
-    pub bound_to: Option<[u8; 64]>,
+    pub(crate) bound_to: Option<[u8; 64]>,
     /// Seal it for this pid instead of the slot's.
-    pub sealed_for: Option<[u8; 16]>,
+    pub(crate) sealed_for: Option<[u8; 16]>,
     /// Put this record there instead.
-    pub record: Option<[u8; 160]>,
-    pub pid: [u8; 16],
+    pub(crate) record: Option<[u8; 160]>,
+    pub(crate) pid: [u8; 16],
 }
 
 /// What goes onto one card.
 #[derive(Clone)]
-pub struct Content {
-    pub serial: Serial,
-    pub name: &'static str,
-    pub entitled: Vec<Entitled>,
-    pub certificate_from: Date,
-    pub certificate_to: Date,
+pub(crate) struct Content {
+    pub(crate) serial: Serial,
+    pub(crate) name: &'static str,
+    pub(crate) entitled: Vec<Entitled>,
+    pub(crate) certificate_from: Date,
+    pub(crate) certificate_to: Date,
     /// Groups and signature object of somebody else, as they are.
-    pub transplanted: Option<Groups>,
-    pub date_floor: Date,
+    pub(crate) transplanted: Option<Groups>,
+    pub(crate) date_floor: Date,
 }
 
 /// Encoded data groups with their signature object.
 #[derive(Clone)]
-pub struct Groups {
-    pub dg1: Vec<u8>,
-    pub dg2: Vec<u8>,
-    pub dg3: Vec<u8>,
-    pub signature: Vec<u8>,
+pub(crate) struct Groups {
+    pub(crate) dg1: Vec<u8>,
+    pub(crate) dg2: Vec<u8>,
+    pub(crate) dg3: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
 }
 
 /// What the issuer knows of a card that it made.
-pub struct Made {
-    pub groups: Groups,
+pub(crate) struct Made {
+    pub(crate) groups: Groups,
     /// PERSON, CLINIC, `SOCIAL_INSURANCE`.
-    pub keys: [[u8; 64]; 3],
-    pub records: Vec<(Role, [u8; 16], [u8; 160])>,
+    pub(crate) keys: [[u8; 64]; 3],
+    pub(crate) records: Vec<(Role, [u8; 16], [u8; 160])>,
 }
 
 /// The certificates of a terminal, as the tests vary them.
 #[derive(Clone, Copy)]
-pub struct Certificates {
-    pub intermediate_rights: Rights,
-    pub leaf_rights: Rights,
-    pub intermediate_from: Date,
-    pub from: Date,
-    pub to: Date,
-    pub epoch: u16,
+pub(crate) struct Certificates {
+    pub(crate) intermediate_rights: Rights,
+    pub(crate) leaf_rights: Rights,
+    pub(crate) intermediate_from: Date,
+    pub(crate) from: Date,
+    pub(crate) to: Date,
+    pub(crate) epoch: u16,
     /// Sign the intermediate with a key that is not the root's.
-    pub wrong_root: bool,
+    pub(crate) wrong_root: bool,
     /// Name another authority.
-    pub unknown_authority: bool,
+    pub(crate) unknown_authority: bool,
 }
 
 impl Certificates {
-    pub fn with(rights: Rights) -> Self {
+    pub(crate) fn with(rights: Rights) -> Self {
         Self {
             intermediate_rights: Rights::ALL,
             leaf_rights: rights,
@@ -178,21 +179,21 @@ impl Certificates {
 
 /// A bundle, as the tests vary it.
 #[derive(Clone)]
-pub struct Wanted {
-    pub name: String,
-    pub roles: Vec<(Role, &'static str, u8, KeyState, Date)>,
-    pub certificates: Option<Certificates>,
-    pub zones: u64,
-    pub denied: Vec<[u8; 16]>,
-    pub list_issued: Date,
-    pub without_lists: bool,
-    pub last_day: Date,
-    pub sequence: u32,
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<(Role, &'static str, u8, KeyState, Date)>,
+    pub(crate) certificates: Option<Certificates>,
+    pub(crate) zones: u64,
+    pub(crate) denied: Vec<[u8; 16]>,
+    pub(crate) list_issued: Date,
+    pub(crate) without_lists: bool,
+    pub(crate) last_day: Date,
+    pub(crate) sequence: u32,
 }
 
 impl Wanted {
     /// A terminal of these roles in the usual region and version.
-    pub fn of(roles: &[Role]) -> Self {
+    pub(crate) fn of(roles: &[Role]) -> Self {
         Self {
             name: "terminal 1".to_owned(),
             roles: roles
@@ -209,25 +210,25 @@ impl Wanted {
         }
     }
 
-    pub fn and(mut self, certificates: Certificates) -> Self {
+    pub(crate) fn and(mut self, certificates: Certificates) -> Self {
         self.certificates = Some(certificates);
         self
     }
 }
 
-pub struct Issuer {
-    pub rng: StdRng,
+pub(crate) struct Issuer {
+    pub(crate) rng: StdRng,
     seed: u8,
-    pub card_ca: PrivateKey,
-    pub entitlement: PrivateKey,
-    pub document: PrivateKey,
-    pub root: PrivateKey,
-    pub root_name: CertificateName,
-    pub deny: PrivateKey,
+    pub(crate) card_ca: PrivateKey,
+    pub(crate) entitlement: PrivateKey,
+    pub(crate) document: PrivateKey,
+    pub(crate) root: PrivateKey,
+    pub(crate) root_name: CertificateName,
+    pub(crate) deny: PrivateKey,
 }
 
 impl Issuer {
-    pub fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         let mut rng = StdRng::from_seed([seed; 32]);
         let mut key = || PrivateKey::generate(&mut rng);
         let (card_ca, entitlement, document, root, deny) = (key(), key(), key(), key(), key());
@@ -261,14 +262,14 @@ impl Issuer {
         Key32::new(sha256(&[&[self.seed], b"issuance"]))
     }
 
-    pub fn random<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         self.rng.fill_bytes(&mut out);
         out
     }
 
     /// A blank of our lot, and its memory.
-    pub fn blank(&mut self, number: u8) -> (InProcess, CardMemory, Serial) {
+    pub(crate) fn blank(&mut self, number: u8) -> (InProcess, CardMemory, Serial) {
         let serial = Serial([0, 1, 0, 0, 0, 2, 0, 0, 0, number]);
         let keys = kdf::transport_keys(&self.lot_master(), &serial).unwrap();
         let memory = CardMemory::ram(card_applet::MEMORY_LEN);
@@ -281,14 +282,14 @@ impl Issuer {
     }
 
     /// A card with this memory on a reader of its own.
-    pub fn on_reader(&mut self, memory: &CardMemory) -> InProcess {
+    pub(crate) fn on_reader(&mut self, memory: &CardMemory) -> InProcess {
         InProcess::with(ChipCard::new(
             memory.clone(),
             CardRandom::from_source(&mut self.rng),
         ))
     }
 
-    pub fn entitled(&mut self, role: Role) -> Entitled {
+    pub(crate) fn entitled(&mut self, role: Role) -> Entitled {
         Entitled {
             role,
             region: region(),
@@ -303,7 +304,7 @@ impl Issuer {
         }
     }
 
-    pub fn content(&mut self, serial: Serial, roles: &[Role]) -> Content {
+    pub(crate) fn content(&mut self, serial: Serial, roles: &[Role]) -> Content {
         Content {
             serial,
             name: "张三",
@@ -358,7 +359,7 @@ impl Issuer {
         }
     }
 
-    pub fn record(&mut self, entitled: &Entitled, bound_to: &[u8; 64]) -> [u8; 160] {
+    pub(crate) fn record(&mut self, entitled: &Entitled, bound_to: &[u8; 64]) -> [u8; 160] {
         let pid = entitled.sealed_for.unwrap_or(entitled.pid);
         let entitlement = Entitlement {
             role: entitled.role,
@@ -382,7 +383,7 @@ impl Issuer {
     }
 
     /// Writes a blank up to FINALISE.
-    pub fn personalise(&mut self, transport: &mut impl Transport, content: &Content) -> Made {
+    pub(crate) fn personalise(&mut self, transport: &mut impl Transport, content: &Content) -> Made {
         let old = kdf::transport_keys(&self.lot_master(), &content.serial).unwrap();
         let script = self.random();
         let mut door = DoorI::open(&mut *transport, &old, self.random());
@@ -490,7 +491,7 @@ impl Issuer {
     }
 
     /// A script without steps: activate, block, unblock, terminate.
-    pub fn bare_script(
+    pub(crate) fn bare_script(
         &mut self,
         transport: &mut impl Transport,
         serial: Serial,
@@ -505,7 +506,7 @@ impl Issuer {
     }
 
     /// A card with these roles, handed over; its reader, memory, and what was made.
-    pub fn active_card(&mut self, number: u8, roles: &[Role]) -> (InProcess, CardMemory, Made) {
+    pub(crate) fn active_card(&mut self, number: u8, roles: &[Role]) -> (InProcess, CardMemory, Made) {
         let (mut reader, memory, serial) = self.blank(number);
         let content = self.content(serial, roles);
         let made = self.personalise(&mut reader, &content);
@@ -514,7 +515,7 @@ impl Issuer {
     }
 
     /// As [`Issuer::active_card`], with content changed by the test.
-    pub fn active_card_with(
+    pub(crate) fn active_card_with(
         &mut self,
         number: u8,
         roles: &[Role],
@@ -528,7 +529,7 @@ impl Issuer {
         (reader, made)
     }
 
-    pub fn anchors(&self) -> Anchors {
+    pub(crate) fn anchors(&self) -> Anchors {
         Anchors {
             card_ca: self.card_ca.public(),
             entitlement_signer: self.entitlement.public(),
@@ -539,7 +540,7 @@ impl Issuer {
         }
     }
 
-    pub fn enrol(&mut self, name: &str) -> TerminalKey {
+    pub(crate) fn enrol(&mut self, name: &str) -> TerminalKey {
         let pinned = Pinned {
             vault: [7; 16],
             root: self.root.public(),
@@ -581,7 +582,7 @@ impl Issuer {
     }
 
     /// Plain text of a bundle, signed.
-    pub fn plain_bundle(&mut self, wanted: &Wanted, key: &TerminalKey) -> Vec<u8> {
+    pub(crate) fn plain_bundle(&mut self, wanted: &Wanted, key: &TerminalKey) -> Vec<u8> {
         let chain = wanted
             .certificates
             .map(|certificates| self.chain(certificates, key));
@@ -650,7 +651,7 @@ impl Issuer {
     }
 
     /// Seals a bundle's plain text to a terminal.
-    pub fn seal(&mut self, mut plain: Vec<u8>, key: &TerminalKey) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, mut plain: Vec<u8>, key: &TerminalKey) -> Vec<u8> {
         let point = key.request().sealing_key;
         let receiver = card_applet_spec::crypto::PublicKey::from_point65(&point).unwrap();
         let (head, tag) = sealed_box::seal(sealed_box::BUNDLE, &receiver, &mut plain, &mut self.rng).unwrap();
@@ -658,13 +659,13 @@ impl Issuer {
     }
 
     /// A terminal, ready.
-    pub fn terminal(&mut self, wanted: &Wanted) -> (TerminalKey, Bundle) {
+    pub(crate) fn terminal(&mut self, wanted: &Wanted) -> (TerminalKey, Bundle) {
         let key = self.enrol(&wanted.name);
         let bundle = self.bundle(wanted, &key).unwrap();
         (key, bundle)
     }
 
-    pub fn bundle(&mut self, wanted: &Wanted, key: &TerminalKey) -> Result<Bundle, Error> {
+    pub(crate) fn bundle(&mut self, wanted: &Wanted, key: &TerminalKey) -> Result<Bundle, Error> {
         let plain = self.plain_bundle(wanted, key);
         let sealed = self.seal(plain, key);
         Bundle::open(&sealed, key, None, today())
@@ -729,9 +730,4 @@ impl<T: Transport> DoorI<T> {
         let (count, digest) = (self.n, self.digest);
         self.step(&Step::Finalise { count, digest, today });
     }
-}
-
-/// A key that nobody has.
-pub fn foreign_key() -> Key16 {
-    Key16::new([0xA5; 16])
 }
