@@ -93,6 +93,54 @@ impl Application {
         }
     }
 
+    /// As a row of the ledger says; for the store.
+    #[must_use]
+    pub const fn from_ledger(
+        id: ApplicationId,
+        person: PersonId,
+        intake: IntakeClerk,
+        state: ApplicationState,
+        version: i64,
+    ) -> Self {
+        Self {
+            id,
+            person,
+            intake,
+            state,
+            version,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> ApplicationId {
+        self.id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn person(&self) -> PersonId {
+        self.person
+    }
+
+    /// Who took it.
+    #[must_use]
+    pub const fn intake(&self) -> &IntakeClerk {
+        &self.intake
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> &ApplicationState {
+        &self.state
+    }
+
+    /// Of the row that it was read from; grows with every stored change. A writer with an older one is refused.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.version
+    }
+
     fn refused<T>(&self, wanted: &'static str) -> Result<T, Error> {
         Err(Error::WrongState {
             thing: "application",

@@ -250,6 +250,62 @@ impl Order {
         }
     }
 
+    /// As a row of the ledger says; for the store.
+    #[must_use]
+    pub const fn from_ledger(
+        id: OrderId,
+        permit: PermitId,
+        duties: SeparatedDuties,
+        content: Content,
+        state: OrderState,
+        version: i64,
+    ) -> Self {
+        Self {
+            id,
+            permit,
+            duties,
+            content,
+            state,
+            version,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> OrderId {
+        self.id
+    }
+
+    /// The permit that it makes a card for.
+    #[must_use]
+    pub const fn permit(&self) -> PermitId {
+        self.permit
+    }
+
+    /// Three different people.
+    #[must_use]
+    pub const fn duties(&self) -> &SeparatedDuties {
+        &self.duties
+    }
+
+    /// Frozen.
+    #[must_use]
+    pub const fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> &OrderState {
+        &self.state
+    }
+
+    /// Of the row that it was read from; grows with every stored change.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.version
+    }
+
     fn refused<T>(&self, wanted: &'static str) -> Result<T, Error> {
         Err(Error::WrongState {
             thing: "production order",

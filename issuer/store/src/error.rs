@@ -1,0 +1,270 @@
+//! The errors of the store: what happened, whose fault it is, what to do. No message holds a person's data: messages of
+//! the engines, which may, are dropped and only their codes kept.
+
+use permit_domain::{ApplicationId, CardSerial, PermitId};
+use sqlx::error::{DatabaseError, ErrorKind};
+
+/// Everything that can go wrong between the issuer and its database. Nothing was changed when one is returned, except
+/// for [`Error::Unavailable`] during a commit: read the row again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The person has a permit that has not ended.
+    #[error("the person already has the permit {permit}")]
+    AlreadyHasPermit {
+        /// Which one.
+        permit: PermitId,
+    },
+    /// The person has an application that is still open.
+    #[error("the person already has the open application {application}")]
+    ApplicationOpen {
+        /// Which one.
+        application: ApplicationId,
+    },
+    /// The id stands for something else already.
+    #[error("this {what} exists already")]
+    Exists {
+        /// What it is.
+        what: &'static str,
+    },
+    /// What was to be changed is not there.
+    #[error("there is no such {what}")]
+    Missing {
+        /// What it is.
+        what: &'static str,
+    },
+    /// Somebody changed it since it was read.
+    #[error("the {what} was changed by somebody else in the meantime")]
+    Stale {
+        /// What it is.
+        what: &'static str,
+    },
+    /// The chip is not in stock: unknown, used before, or recalled.
+    #[error("the blank {serial} is not in stock: {state}")]
+    BlankNotInStock {
+        /// Which chip.
+        serial: CardSerial,
+        /// `UNKNOWN`, `ALLOCATED` or `RECALLED`.
+        state: &'static str,
+    },
+    /// The order's people are not those who decided the application.
+    #[error("the production order names other people than those who reviewed and approved the application")]
+    OtherPeople,
+    /// A rule of the domain was broken.
+    #[error(transparent)]
+    Domain(#[from] permit_domain::Error),
+    /// The URL is none of an engine that we have.
+    #[error("the database URL is not understood: it begins with sqlite: or postgres:")]
+    Url,
+    /// The database was not prepared, or by an older version of the programme.
+    #[error("the database is not migrated")]
+    NotMigrated,
+    /// The database was prepared by a newer version of the programme, or its migrations were edited.
+    #[error("the database was migrated by another version of this programme")]
+    OtherVersion,
+    /// The file system or the server takes no writes.
+    #[error("the database is read-only")]
+    ReadOnly,
+    /// No room left.
+    #[error("the disk of the database is full")]
+    DiskFull,
+    /// The database does not answer, or too late.
+    #[error("the database does not answer ({code})")]
+    Unavailable {
+        /// The engine's code, or the kind of failure.
+        code: String,
+    },
+    /// A row or file that this programme did not write like that.
+    #[error("the database is damaged: {what}")]
+    Damaged {
+        /// Where.
+        what: String,
+    },
+    /// The ledger does not chain.
+    #[error("the ledger is broken at entry {seq}")]
+    BrokenLedger {
+        /// The first entry that does not fit.
+        seq: i64,
+    },
+    /// The engine refused a statement of ours: a fault of this programme.
+    #[error("the database refused a statement ({code})")]
+    Refused {
+        /// The engine's code.
+        code: String,
+    },
+}
+
+impl Error {
+    /// A stable code for programs: upper case, from this closed list; a domain error has its own.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyHasPermit { .. } => "ALREADY_HAS_PERMIT",
+            Self::ApplicationOpen { .. } => "APPLICATION_OPEN",
+            Self::Exists { .. } => "EXISTS",
+            Self::Missing { .. } => "MISSING",
+            Self::Stale { .. } => "STALE",
+            Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
+            Self::OtherPeople => "OTHER_PEOPLE",
+            Self::Domain(e) => e.code(),
+            Self::Url => "STORE_URL",
+            Self::NotMigrated => "STORE_NOT_MIGRATED",
+            Self::OtherVersion => "STORE_OTHER_VERSION",
+            Self::ReadOnly => "STORE_READ_ONLY",
+            Self::DiskFull => "STORE_DISK_FULL",
+            Self::Unavailable { .. } => "STORE_UNAVAILABLE",
+            Self::Damaged { .. } => "STORE_DAMAGED",
+            Self::BrokenLedger { .. } => "LEDGER_BROKEN",
+            Self::Refused { .. } => "STORE_REFUSED",
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::AlreadyHasPermit { .. } => {
+                "Endorse, replace or end that permit; a person has one permit in the province."
+            }
+            Self::ApplicationOpen { .. } => "Go on with that application, or let the applicant withdraw it.",
+            Self::Exists { .. } => "Read it: it may be the outcome of an earlier try.",
+            Self::Missing { .. } => "Check the id.",
+            Self::Stale { .. } => "Read it again and decide on what it says now.",
+            Self::BlankNotInStock { .. } => "Take another blank from the stock.",
+            Self::OtherPeople => "Order production with the reviewer and approver of the case.",
+            Self::Domain(e) => e.action(),
+            Self::Url => "Give a URL such as sqlite:/var/lib/issuer/issuer.db or postgres://host/issuer.",
+            Self::NotMigrated => "Run `issuer migrate`.",
+            Self::OtherVersion => "Run the version of the programme that belongs to this database.",
+            Self::ReadOnly => {
+                "Mount the file system for writing, or point to the primary server; then try again."
+            }
+            Self::DiskFull => "Make room on the disk of the database; then try again.",
+            Self::Unavailable { .. } => "Start the database, then read the state again before the next try.",
+            Self::Damaged { .. } => "Stop, keep the files, and restore the last backup.",
+            Self::BrokenLedger { .. } => "Stop, keep the database as it is, and call the auditor.",
+            Self::Refused { .. } => "Report this: it is a fault of the programme.",
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody having to look first.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::ReadOnly | Self::DiskFull | Self::Unavailable { .. })
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match error {
+            E::Database(error) => from_engine(error.as_ref()),
+            E::Io(error) => from_io(&error),
+            E::PoolTimedOut => Self::Unavailable {
+                code: "pool timed out".to_owned(),
+            },
+            E::PoolClosed => Self::Unavailable {
+                code: "pool closed".to_owned(),
+            },
+            E::WorkerCrashed => Self::Unavailable {
+                code: "worker crashed".to_owned(),
+            },
+            E::Tls(_) => Self::Unavailable {
+                code: "TLS".to_owned(),
+            },
+            E::Protocol(_) => Self::Unavailable {
+                code: "protocol".to_owned(),
+            },
+            E::Configuration(_) => Self::Url,
+            E::Migrate(error) => (*error).into(),
+            E::ColumnDecode { index, .. } => Self::Damaged {
+                what: format!("column {index}"),
+            },
+            _ => Self::Refused {
+                code: "driver".to_owned(),
+            },
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError as E;
+        match error {
+            E::Execute(error) | E::ExecuteMigration(error, _) => error.into(),
+            E::VersionMissing(_) | E::VersionMismatch(_) | E::VersionTooNew(..) | E::VersionTooOld(..) => {
+                Self::OtherVersion
+            }
+            E::Dirty(_) => Self::Damaged {
+                what: "a migration stopped half-way".to_owned(),
+            },
+            _ => Self::Refused {
+                code: "migration".to_owned(),
+            },
+        }
+    }
+}
+
+/// What an error of the operating system means for a database file or socket.
+pub(crate) fn from_io(error: &std::io::Error) -> Error {
+    use std::io::ErrorKind as K;
+    match error.kind() {
+        K::ReadOnlyFilesystem | K::PermissionDenied => Error::ReadOnly,
+        K::StorageFull | K::QuotaExceeded => Error::DiskFull,
+        kind => Error::Unavailable {
+            code: kind.to_string(),
+        },
+    }
+}
+
+fn from_engine(error: &dyn DatabaseError) -> Error {
+    let code = error.code().unwrap_or_default().into_owned();
+    // SQLite counts its codes; PostgreSQL has five characters of SQLSTATE.
+    if let (Ok(number), true) = (code.parse::<u32>(), code.len() < 5) {
+        // The low byte is the primary code, see sqlite.org/rescode.html.
+        match number & 0xFF {
+            5 | 6 => {
+                return Error::Unavailable {
+                    code: "busy".to_owned(),
+                };
+            }
+            8 => return Error::ReadOnly,
+            10 | 14 => return Error::Unavailable { code },
+            11 | 26 => {
+                return Error::Damaged {
+                    what: "the file is no sound SQLite database".to_owned(),
+                };
+            }
+            13 => return Error::DiskFull,
+            _ => {}
+        }
+        if error.message().starts_with("no such table") {
+            return Error::NotMigrated;
+        }
+    } else {
+        match code.as_str() {
+            "25006" => return Error::ReadOnly,
+            "53100" => return Error::DiskFull,
+            "42P01" => return Error::NotMigrated,
+            "XX001" | "XX002" => {
+                return Error::Damaged {
+                    what: "the server found damaged data".to_owned(),
+                };
+            }
+            _ if ["08", "53", "57", "40"]
+                .iter()
+                .any(|class| code.starts_with(class)) =>
+            {
+                return Error::Unavailable { code };
+            }
+            _ => {}
+        }
+    }
+    match error.kind() {
+        ErrorKind::UniqueViolation => Error::Exists { what: "row" },
+        ErrorKind::ForeignKeyViolation => Error::Missing {
+            what: "row that this one rests on",
+        },
+        _ => Error::Refused { code },
+    }
+}
