@@ -1,3 +1,798 @@
-//! Command line.
+//! The `keyvault` program: `init`, `serve`, `unseal`, `seal`, `status`, and what an administrator asks of an open vault.
+//!
+//! Standard output holds the result only. No secret in arguments or environment: passphrases come from files or standard
+//! input.
 
-fn main() {}
+use std::io::Read as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use keyvault::arena::Arena;
+use keyvault::ceremony::{self, Custodian, Plan};
+use keyvault::package::{Cost, Package, passphrase_line};
+use keyvault::{Clock, Error, Random, Vault, isolation, serve};
+use keyvault_protocol::{
+    BundleKind, BundleRequest, Client, LotRequest, PointBytes, Region, Status, UnsealProgress, VaultState,
+};
+use rand_core::UnwrapErr;
+use serde_json::{Value, json};
+use tokio::net::UnixStream;
+use zeroize::Zeroizing;
+
+#[derive(Parser)]
+#[command(
+    name = "keyvault",
+    version,
+    about = "The sealed key vault of the residence-permit card system"
+)]
+struct Arguments {
+    /// Folder of the vault.
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Socket of the running vault; by default the one that `serve` noted in the folder.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// The day to work on instead of today (a clock that starts at noon of that day, UTC+8).
+    #[arg(long, global = true, value_name = "DATE")]
+    at: Option<Date>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Founds a vault and writes one share package per custodian.
+    Init {
+        /// Shares needed to open, at least 2.
+        #[arg(long, value_name = "M")]
+        threshold: u8,
+        /// Shares made; one per custodian.
+        #[arg(long, value_name = "N")]
+        shares: u8,
+        /// A custodian and the file whose first line is the passphrase; once for each.
+        #[arg(long, value_name = "NAME=PASSPHRASE_FILE", required = true)]
+        custodian: Vec<String>,
+        /// Folder for the packages.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Serves the vault on a Unix socket, sealed until custodians unseal it.
+    Serve {
+        /// Ends with the process that started this one.
+        #[arg(long)]
+        end_with_parent: bool,
+    },
+    /// Gives one share to the running vault.
+    Unseal {
+        /// The share package.
+        #[arg(long, value_name = "FILE")]
+        share: PathBuf,
+        /// The file whose first line is the passphrase; `-` for standard input.
+        #[arg(long, value_name = "FILE|-")]
+        passphrase_file: PathBuf,
+    },
+    /// Seals the running vault.
+    Seal {
+        /// Who seals, for the journal.
+        #[arg(long, default_value = "operator")]
+        by: String,
+    },
+    /// Says how the vault stands: exit 0 open, 1 sealed, 3 not running, 5 damaged.
+    Status,
+    /// Enrols an issuer's service key.
+    EnrolIssuer {
+        /// Name that its orders carry.
+        #[arg(long)]
+        name: String,
+        /// File with the public key.
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+    },
+    /// Exports a terminal's bundle, sealed to the terminal's key.
+    ExportBundle {
+        /// Kind of terminal.
+        #[arg(long)]
+        kind: Kind,
+        /// Name of the terminal.
+        #[arg(long)]
+        terminal: String,
+        /// File with the terminal's public sealing key.
+        #[arg(long, value_name = "FILE")]
+        sealing_key: PathBuf,
+        /// File with the terminal's public authentication key; the sealing key's place for terminals without door S.
+        #[arg(long, value_name = "FILE")]
+        authentication_key: Option<PathBuf>,
+        /// A region of GB/T 2260; once for each.
+        #[arg(long, required = true)]
+        region: Vec<String>,
+        /// Zones that the terminal stands in, a bit mask; 0 for no check.
+        #[arg(long, default_value_t = 0)]
+        zones: u64,
+        /// First day.
+        #[arg(long)]
+        from: Date,
+        /// Last day.
+        #[arg(long)]
+        to: Date,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Exports the transport keys of blanks, sealed to the card maker's key.
+    ExportLot {
+        /// Number of the issuer, 4 hex digits.
+        #[arg(long)]
+        issuer: String,
+        /// Number of the lot, 8 hex digits.
+        #[arg(long)]
+        lot: String,
+        /// Number of the first card.
+        #[arg(long)]
+        first: u32,
+        /// Count of cards.
+        #[arg(long)]
+        count: u32,
+        /// Name of the card maker.
+        #[arg(long)]
+        maker: String,
+        /// File with the card maker's public key.
+        #[arg(long, value_name = "FILE")]
+        maker_key: PathBuf,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Prints the public keys.
+    Anchors,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Bus,
+    Clinic,
+    Door,
+    Counter,
+    SocialInsurance,
+    Shop,
+}
+
+impl From<Kind> for BundleKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Bus => Self::Bus,
+            Kind::Clinic => Self::Clinic,
+            Kind::Door => Self::Door,
+            Kind::Counter => Self::Counter,
+            Kind::SocialInsurance => Self::SocialInsurance,
+            Kind::Shop => Self::Shop,
+        }
+    }
+}
+
+/// What is shown of a failure.
+struct Failure {
+    code: &'static str,
+    message: String,
+    action: String,
+    exit: u8,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (code, action, exit) = (error.code(), error.action().to_owned(), error.exit_code());
+        Self {
+            code,
+            message: error.to_string(),
+            action,
+            exit,
+        }
+    }
+}
+
+impl From<keyvault_protocol::Error> for Failure {
+    fn from(error: keyvault_protocol::Error) -> Self {
+        let (code, exit) = (error.code(), error.exit_code());
+        let text = error.to_string();
+        match error.refusal() {
+            Some(refusal) => Self {
+                code,
+                message: refusal.message.clone(),
+                action: refusal.action.clone(),
+                exit,
+            },
+            None => {
+                let (message, action) = text.split_once("; ").unwrap_or((&text, "try again"));
+                Self {
+                    code,
+                    message: message.to_owned(),
+                    action: action.to_owned(),
+                    exit,
+                }
+            }
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            code: "FILE",
+            message: format!("{error:#}"),
+            action: "correct it and try again".into(),
+            exit: 5,
+        }
+    }
+}
+
+fn usage(message: impl Into<String>) -> Failure {
+    Failure {
+        code: "USAGE",
+        message: message.into(),
+        action: "see `keyvault --help`".into(),
+        exit: 2,
+    }
+}
+
+/// What a command prints, and its exit code.
+struct Outcome {
+    fields: Value,
+    prose: String,
+    exit: u8,
+}
+
+impl Outcome {
+    fn done(fields: Value, prose: impl Into<String>) -> Self {
+        Self {
+            fields,
+            prose: prose.into(),
+            exit: 0,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked = matches!(
+                error.kind(),
+                clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
+            );
+            if !asked && std::env::args().any(|argument| argument == "--json") {
+                return show_failure("keyvault", &usage(first_line(&error.to_string())), true);
+            }
+            let _ = error.print();
+            return ExitCode::from(if asked { 0 } else { 2 });
+        }
+    };
+    let name = arguments.command.name();
+    let json = arguments.json;
+    match run(arguments) {
+        Ok(outcome) => {
+            if json {
+                println!("{}", with_head(name, true, outcome.fields));
+            } else if !outcome.prose.is_empty() {
+                println!("{}", outcome.prose);
+            }
+            ExitCode::from(outcome.exit)
+        }
+        Err(failure) => show_failure(name, &failure, json),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
+}
+
+fn with_head(name: &str, ok: bool, fields: Value) -> Value {
+    let mut object = serde_json::Map::new();
+    object.insert("schema".into(), format!("yzt.{name}/1").into());
+    object.insert("ok".into(), ok.into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    Value::Object(object)
+}
+
+fn show_failure(name: &str, failure: &Failure, json: bool) -> ExitCode {
+    let Failure {
+        code,
+        message,
+        action,
+        exit,
+    } = failure;
+    if json {
+        let error = json!({ "error": { "code": code, "message": message, "action": action } });
+        println!("{}", with_head(name, false, error));
+    }
+    eprintln!("keyvault: {message} [{code}]\n  {action}");
+    ExitCode::from(*exit)
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Init { .. } => "keyvault_init",
+            Self::Serve { .. } => "keyvault_serve",
+            Self::Unseal { .. } => "keyvault_unseal",
+            Self::Seal { .. } => "keyvault_seal",
+            Self::Status => "keyvault_status",
+            Self::EnrolIssuer { .. } => "keyvault_enrol_issuer",
+            Self::ExportBundle { .. } => "keyvault_export_bundle",
+            Self::ExportLot { .. } => "keyvault_export_lot",
+            Self::Anchors => "keyvault_anchors",
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<Outcome, Failure> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| "warn".into()),
+        )
+        .init();
+    let Arguments {
+        dir,
+        socket,
+        json,
+        at,
+        command,
+    } = arguments;
+    let place = Place { dir, socket };
+    match command {
+        Command::Init {
+            threshold,
+            shares,
+            custodian,
+            out,
+        } => init(&place, at, threshold, shares, &custodian, out),
+        Command::Serve { end_with_parent } => run_serve(&place, at, end_with_parent, json),
+        command => runtime()?.block_on(ask(&place, command)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime does not start")?)
+}
+
+fn random() -> Random {
+    Box::new(UnwrapErr(getrandom::SysRng))
+}
+
+/// The machine's clock, or one that starts at noon of a given day and runs on.
+struct RunningClock {
+    start: Timestamp,
+    since: Instant,
+    given: bool,
+}
+
+impl RunningClock {
+    fn new(at: Option<Date>) -> Result<Self, Failure> {
+        let start = match at {
+            Some(day) => Offset::constant(8)
+                .to_timestamp(day.at(12, 0, 0, 0))
+                .map_err(|_| usage("--at is out of range"))?,
+            None => machine_time(),
+        };
+        Ok(Self {
+            start,
+            since: Instant::now(),
+            given: at.is_some(),
+        })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the program takes the machine's time"
+)]
+fn machine_time() -> Timestamp {
+    Timestamp::now()
+}
+
+impl Clock for RunningClock {
+    fn now(&self) -> Timestamp {
+        if self.given {
+            self.start
+                .saturating_add(self.since.elapsed())
+                .unwrap_or(self.start)
+        } else {
+            machine_time()
+        }
+    }
+}
+
+/// Folder and socket of the vault.
+struct Place {
+    dir: Option<PathBuf>,
+    socket: Option<PathBuf>,
+}
+
+impl Place {
+    fn dir(&self) -> Result<&Path, Failure> {
+        self.dir.as_deref().ok_or_else(|| usage("--dir is missing"))
+    }
+
+    /// Where `serve` listens, or where it said that it does.
+    fn socket(&self) -> Result<PathBuf, Failure> {
+        if let Some(socket) = &self.socket {
+            return Ok(socket.clone());
+        }
+        let dir = self.dir()?;
+        match std::fs::read_to_string(dir.join(SOCKET_NOTE)) {
+            Ok(path) => Ok(PathBuf::from(path.trim_end())),
+            Err(_) => Ok(dir.join("keyvault.sock")),
+        }
+    }
+
+    async fn connect(&self) -> Result<Client<UnixStream>, Failure> {
+        Ok(Client::connect_unix(&self.socket()?).await?)
+    }
+}
+
+/// File in the vault's folder that says where the running vault listens.
+const SOCKET_NOTE: &str = "socket";
+
+fn init(
+    place: &Place,
+    at: Option<Date>,
+    threshold: u8,
+    shares: u8,
+    custodians: &[String],
+    out: PathBuf,
+) -> Result<Outcome, Failure> {
+    if usize::from(shares) != custodians.len() {
+        return Err(usage(format!(
+            "--shares is {shares}, but {} custodians are named",
+            custodians.len()
+        )));
+    }
+    let mut named = Vec::new();
+    for custodian in custodians {
+        let (name, file) = custodian
+            .split_once('=')
+            .ok_or_else(|| usage("--custodian has the form NAME=PASSPHRASE_FILE"))?;
+        let passphrase = read_passphrase(Path::new(file))?;
+        named.push(Custodian {
+            name: name.to_owned(),
+            passphrase,
+        });
+    }
+    let plan = Plan {
+        folder: place.dir()?.to_owned(),
+        out,
+        threshold,
+        custodians: named,
+        cost: Cost::STANDARD,
+    };
+    let clock = RunningClock::new(at)?;
+    let founded = runtime()?.block_on(ceremony::init(&plan, clock.now(), random()))?;
+    let packages: Vec<String> = founded
+        .packages
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let prose = format!(
+        "vault {} was founded; {threshold} of {shares} shares open it\n{}",
+        hex::encode(founded.vault),
+        packages.join("\n")
+    );
+    let fields = json!({
+        "vault": hex::encode(founded.vault),
+        "epoch": founded.epoch,
+        "threshold": threshold,
+        "shares": shares,
+        "packages": packages,
+    });
+    Ok(Outcome::done(fields, prose))
+}
+
+fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    if path == Path::new("-") {
+        std::io::stdin()
+            .take(4096)
+            .read_to_end(&mut bytes)
+            .context("the passphrase cannot be read")?;
+    } else {
+        std::fs::File::open(path)
+            .and_then(|file| file.take(4096).read_to_end(&mut bytes))
+            .context("the passphrase file cannot be read")?;
+    }
+    Ok(Zeroizing::new(passphrase_line(&bytes).to_vec()))
+}
+
+fn run_serve(place: &Place, at: Option<Date>, end_with_parent: bool, json: bool) -> Result<Outcome, Failure> {
+    let dir = std::fs::canonicalize(place.dir()?).map_err(|_| Error::NoVault)?;
+    let socket = std::path::absolute(place.socket.clone().unwrap_or_else(|| dir.join("keyvault.sock")))
+        .context("the socket's path cannot be used")?;
+    isolation::forbid_dumps()?;
+    if end_with_parent {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+            .context("the parent cannot be watched")?;
+    }
+    let arena = Arena::new()?;
+    let clock = Arc::new(RunningClock::new(at)?);
+    // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
+    let held = keyvault::FolderLock::take(&dir)?;
+    let listener = bind(&socket)?;
+    let isolated = isolation::confine(&dir, &socket)?;
+    if !isolated.landlock {
+        tracing::warn!("this kernel has no landlock: files are not confined");
+    }
+    let outcome = runtime()?.block_on(async {
+        let vault = Vault::load_locked(held, arena, clock, random()).await?;
+        std::fs::write(dir.join(SOCKET_NOTE), format!("{}\n", socket.display())).map_err(|_| {
+            Error::StoreUnavailable {
+                what: "its folder cannot be written",
+            }
+        })?;
+        let listener = tokio::net::UnixListener::from_std(listener).context("the socket cannot be used")?;
+        let stop = stop_signal()?;
+        let ready = json!({
+            "vault": hex::encode(vault.id()),
+            "socket": socket.display().to_string(),
+            "landlock": isolated.landlock,
+            "state": vault.status().await.state.as_str(),
+        });
+        if json {
+            println!("{}", with_head("keyvault_serve", true, ready));
+        }
+        eprintln!(
+            "keyvault: vault {} listens on {}, sealed",
+            hex::encode(vault.id()),
+            socket.display()
+        );
+        serve::listen(listener, Arc::clone(&vault), stop).await?;
+        // Keys leave memory before the process does; a vault that is sealed already is as it should be.
+        let _ = vault.seal("shutdown").await;
+        Ok::<(), Failure>(())
+    });
+    let _ = std::fs::remove_file(&socket);
+    let _ = std::fs::remove_file(dir.join(SOCKET_NOTE));
+    match outcome {
+        Ok(()) => std::process::exit(0),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be watched")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be watched")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn bind(socket: &Path) -> Result<UnixListener, Failure> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    if std::fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket()) {
+        if std::os::unix::net::UnixStream::connect(socket).is_ok() {
+            return Err(Error::InUse.into());
+        }
+        let _ = std::fs::remove_file(socket);
+    }
+    let listener = UnixListener::bind(socket).context(
+        "the socket cannot be made there (the folder must exist, and a path of at most 107 bytes fits)",
+    )?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))
+        .context("the socket cannot be kept private")?;
+    listener
+        .set_nonblocking(true)
+        .context("the socket cannot be used")?;
+    Ok(listener)
+}
+
+async fn ask(place: &Place, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Init { .. } | Command::Serve { .. } => Err(usage("not a request to a running vault")),
+        Command::Unseal {
+            share,
+            passphrase_file,
+        } => unseal(place, &share, &passphrase_file).await,
+        Command::Seal { by } => {
+            place.connect().await?.seal(&by).await?;
+            Ok(Outcome::done(json!({ "state": "sealed" }), "the vault is sealed"))
+        }
+        Command::Status => Ok(describe(&place.connect().await?.status().await?)),
+        Command::EnrolIssuer { name, public_key } => {
+            let key = read_point(&public_key)?;
+            place.connect().await?.enrol_issuer(&name, &key).await?;
+            Ok(Outcome::done(
+                json!({ "name": name }),
+                format!("{name} is enrolled"),
+            ))
+        }
+        Command::ExportBundle {
+            kind,
+            terminal,
+            sealing_key,
+            authentication_key,
+            region,
+            zones,
+            from,
+            to,
+            out,
+        } => {
+            let sealing_key = read_point(&sealing_key)?;
+            let authentication_key = match authentication_key {
+                Some(path) => read_point(&path)?,
+                None => sealing_key,
+            };
+            let regions = region
+                .iter()
+                .map(|text| text.parse())
+                .collect::<Result<Vec<Region>, _>>()?;
+            let kind = kind.into();
+            let request = BundleRequest {
+                kind,
+                terminal,
+                sealing_key,
+                authentication_key,
+                regions,
+                zones,
+                from,
+                to,
+            };
+            let bytes = place.connect().await?.export_bundle(&request).await?;
+            write_new(&out, &bytes)
+        }
+        Command::ExportLot {
+            issuer,
+            lot,
+            first,
+            count,
+            maker,
+            maker_key,
+            out,
+        } => {
+            let issuer = read_hex(&issuer, "--issuer has 4 hex digits")?;
+            let lot = read_hex(&lot, "--lot has 8 hex digits")?;
+            let maker_key = read_point(&maker_key)?;
+            let request = LotRequest {
+                issuer,
+                lot,
+                first,
+                count,
+                maker,
+                maker_key,
+            };
+            let bytes = place.connect().await?.export_lot(&request).await?;
+            write_new(&out, &bytes)
+        }
+        Command::Anchors => {
+            let anchors = place.connect().await?.anchors().await?;
+            let fields = json!({
+                "vault": hex::encode(anchors.vault),
+                "card_ca": hex::encode(anchors.card_ca),
+                "terminal_ca": hex::encode(anchors.terminal_ca),
+                "document_signer": hex::encode(anchors.document_signer),
+                "entitlement_signer": hex::encode(anchors.entitlement_signer),
+                "deny_list_signer": hex::encode(anchors.deny_list_signer),
+                "audit_signer": hex::encode(anchors.audit_signer),
+            });
+            let mut prose = Vec::new();
+            if let Value::Object(fields) = &fields {
+                for (name, value) in fields {
+                    prose.push(format!("{name} {}", value.as_str().unwrap_or_default()));
+                }
+            }
+            Ok(Outcome::done(fields, prose.join("\n")))
+        }
+    }
+}
+
+async fn unseal(place: &Place, share: &Path, passphrase_file: &Path) -> Result<Outcome, Failure> {
+    let text = std::fs::read(share).context("the share package cannot be read")?;
+    let package = Package::parse(&text)?;
+    let passphrase = read_passphrase(passphrase_file)?;
+    // Asked first: without a vault nobody should have to wait for Argon2id.
+    let mut client = place.connect().await?;
+    let share = package.open(&passphrase)?;
+    let attempt = client.begin_unseal().await?;
+    eprintln!(
+        "keyvault: the vault's key for this attempt is {}",
+        attempt.fingerprint
+    );
+    let UnsealProgress {
+        state,
+        given,
+        needed,
+        epoch,
+        missing,
+    } = client.submit_share(&share).await?;
+    let prose = if state == VaultState::Open {
+        "the vault is open".to_owned()
+    } else {
+        format!(
+            "{given} of {needed} shares given; still to come: any of {}",
+            missing.join(", ")
+        )
+    };
+    let fields = json!({
+        "state": state.as_str(),
+        "given": given,
+        "needed": needed,
+        "epoch": epoch,
+        "missing": missing,
+    });
+    Ok(Outcome::done(fields, prose))
+}
+
+fn describe(status: &Status) -> Outcome {
+    let exit = match status.state {
+        VaultState::Open => 0,
+        VaultState::Sealed | VaultState::Unsealing => 1,
+        VaultState::Damaged => 5,
+    };
+    let attempt = status.attempt.as_ref();
+    let fields = json!({
+        "state": status.state.as_str(),
+        "vault": hex::encode(status.vault),
+        "epoch": status.epoch,
+        "needed": status.threshold,
+        "custodians": status.custodians,
+        "given": attempt.map(|attempt| attempt.given.clone()).unwrap_or_default(),
+        "attempt_ends": attempt.map(|attempt| attempt.ends.to_string()),
+        "fingerprint": attempt.map(|attempt| attempt.fingerprint.clone()),
+        "high_water": status.high_water.to_string(),
+    });
+    Outcome {
+        fields,
+        prose: format!("the vault is {}", status.state.as_str()),
+        exit,
+    }
+}
+
+/// A public key from a file: 65 bytes `04 || X || Y`, or their 130 hex digits.
+fn read_point(path: &Path) -> Result<PointBytes, Failure> {
+    let bytes = std::fs::read(path).context("the public key cannot be read")?;
+    let raw = match std::str::from_utf8(&bytes) {
+        Ok(text) if text.trim().len() == 130 => hex::decode(text.trim()).unwrap_or_default(),
+        _ => bytes,
+    };
+    raw.as_slice()
+        .try_into()
+        .map_err(|_| usage("a public key file has the 65 bytes 04 || X || Y, or their hex digits"))
+}
+
+fn read_hex<const N: usize>(text: &str, message: &str) -> Result<[u8; N], Failure> {
+    let mut out = [0u8; N];
+    hex::decode_to_slice(text, &mut out).map_err(|_| usage(message))?;
+    Ok(out)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<Outcome, Failure> {
+    use std::io::Write as _;
+    std::fs::File::create_new(path)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .context("the output file cannot be written, or exists already")?;
+    let fields = json!({ "path": path.display().to_string(), "bytes": bytes.len() });
+    Ok(Outcome::done(
+        fields,
+        format!("{} ({} bytes)", path.display(), bytes.len()),
+    ))
+}

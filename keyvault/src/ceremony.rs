@@ -1,0 +1,485 @@
+//! The founding ceremony: `init` makes the vault in a staging folder, hands out the packages, proves that every package
+//! opens and that the shares open the vault, and only then renames the folder into its place, which is the moment from
+//! which the vault exists.
+//!
+//! Left for the vault's own issue: the reviewed script file, the signed minute, custodian cards, re-splitting.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::arena::{Arena, OpenKey};
+use crate::journal::Event;
+use crate::keys::{KeyId, KeyRecord, Keys, Signer};
+use crate::package::{Commitment, Cost, Package, SetId};
+use crate::sealing::{self, SUITE, SealedKey};
+use crate::shamir::{self, Point};
+use crate::store::{Batch, Header, Row, Store, Table};
+use crate::vault::{
+    Change, Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, UnsealKeys, header_digest,
+    ring_barrier,
+};
+use crate::{Error, journal};
+
+/// A custodian and the passphrase of the package.
+pub struct Custodian {
+    /// Name, 1 to 64 characters, without `/` and control characters.
+    pub name: String,
+    /// At least 8 bytes.
+    pub passphrase: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Custodian {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Custodian({})", self.name)
+    }
+}
+
+/// What is to be founded.
+#[derive(Debug)]
+pub struct Plan {
+    /// Folder of the vault: absent or empty.
+    pub folder: PathBuf,
+    /// Folder for the packages.
+    pub out: PathBuf,
+    /// Shares needed, at least 2.
+    pub threshold: u8,
+    /// The custodians, one share each.
+    pub custodians: Vec<Custodian>,
+    /// Work per guess at a passphrase.
+    pub cost: Cost,
+}
+
+/// What was founded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founded {
+    /// Number of the vault.
+    pub vault: [u8; 16],
+    /// Epoch of the set of shares.
+    pub epoch: u32,
+    /// The packages, in the order of the custodians.
+    pub packages: Vec<PathBuf>,
+}
+
+/// Holds the ceremony.
+///
+/// # Errors
+/// [`Error::BadCeremony`], [`Error::AlreadyInitialised`], [`Error::FolderOfSomethingElse`], [`Error::PackageExists`],
+/// or a failure of disk or machine. In every case neither a vault nor a package is left behind.
+pub async fn init(plan: &Plan, now: Timestamp, rng: Random) -> Result<Founded, Error> {
+    check(plan)?;
+    let mut leftovers = Leftovers::default();
+    let outcome = hold(plan, now, rng, &mut leftovers).await;
+    if outcome.is_err() {
+        leftovers.remove();
+    }
+    outcome
+}
+
+fn check(plan: &Plan) -> Result<(), Error> {
+    let bad = |what| Err(Error::BadCeremony { what });
+    let Ok(count) = u8::try_from(plan.custodians.len()) else {
+        return bad("there are more than 255 custodians");
+    };
+    if plan.threshold < 2 {
+        return bad("the threshold is below 2, so one person could open the vault alone");
+    }
+    if count < plan.threshold {
+        return bad("there are fewer custodians than the threshold");
+    }
+    for (i, custodian) in plan.custodians.iter().enumerate() {
+        let name = &custodian.name;
+        let length = name.chars().count();
+        if !(1..=64).contains(&length)
+            || name.starts_with('.')
+            || name.chars().any(|c| c.is_control() || c == '/' || c == '=')
+        {
+            return bad("a custodian's name is empty, too long, or has characters that names do not have");
+        }
+        if plan
+            .custodians
+            .iter()
+            .skip(i + 1)
+            .any(|other| other.name == *name)
+        {
+            return bad("two custodians have the same name");
+        }
+        if custodian.passphrase.len() < crate::package::MIN_PASSPHRASE {
+            return bad("a passphrase has fewer than 8 characters");
+        }
+    }
+    for (i, one) in plan.custodians.iter().enumerate() {
+        if plan
+            .custodians
+            .iter()
+            .skip(i + 1)
+            .any(|other| other.passphrase == one.passphrase)
+        {
+            return bad("two custodians have the same passphrase");
+        }
+    }
+    match fs::read_dir(&plan.folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(_) => Err(Error::FolderOfSomethingElse),
+        Ok(_) if plan.folder.join(crate::store::FILE).exists() => Err(Error::AlreadyInitialised),
+        Ok(mut entries) => match entries.next() {
+            Some(_) => Err(Error::FolderOfSomethingElse),
+            None => Ok(()),
+        },
+    }
+}
+
+#[derive(Default)]
+struct Leftovers {
+    staging: Option<PathBuf>,
+    packages: Vec<PathBuf>,
+}
+
+impl Leftovers {
+    fn remove(&self) {
+        if let Some(staging) = &self.staging {
+            let _ = fs::remove_dir_all(staging);
+        }
+        for package in &self.packages {
+            let _ = fs::remove_file(package);
+        }
+    }
+}
+
+async fn hold(
+    plan: &Plan,
+    now: Timestamp,
+    mut rng: Random,
+    leftovers: &mut Leftovers,
+) -> Result<Founded, Error> {
+    let unavailable = |what| move |_| Error::StoreUnavailable { what };
+    let mut vault = [0u8; 16];
+    rng.fill_bytes(&mut vault);
+    let parent = match plan.folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    fs::create_dir_all(&parent).map_err(unavailable("its folder cannot be made"))?;
+    let staging = parent.join(format!(".keyvault-staging-{}", hex::encode(&vault[..8])));
+    private_folder(&staging)?;
+    leftovers.staging = Some(staging.clone());
+    let arena = Arena::new()?;
+    let (set, packages, rng) = found(plan, vault, &staging, &arena, now, rng).await?;
+
+    fs::create_dir_all(&plan.out).map_err(|_| Error::File {
+        what: "the output folder",
+    })?;
+    let mut paths = Vec::new();
+    for package in &packages {
+        let name = format!(
+            "{}-{}-{}.share.json",
+            hex::encode(&vault[..4]),
+            package.index,
+            package.custodian
+        );
+        let path = plan.out.join(name);
+        write_new(&path, &package.to_text()?, &package.custodian)?;
+        leftovers.packages.push(path.clone());
+        paths.push(path);
+    }
+    sync_folder(&plan.out)?;
+
+    prove(plan, &set, &staging, &paths, &arena, rng).await?;
+
+    sync_folder(&staging)?;
+    fs::rename(&staging, &plan.folder).map_err(unavailable("its folder cannot be put in place"))?;
+    leftovers.staging = None;
+    // The vault exists from here on: its packages must never be taken back, whatever the last sync says.
+    leftovers.packages.clear();
+    let _ = sync_folder(&parent);
+    tracing::info!(
+        custodians = plan.custodians.len(),
+        threshold = plan.threshold,
+        "the vault was founded"
+    );
+    Ok(Founded {
+        vault,
+        epoch: set.epoch,
+        packages: paths,
+    })
+}
+
+/// Makes secret, keys and store in the staging folder.
+async fn found(
+    plan: &Plan,
+    vault: [u8; 16],
+    staging: &Path,
+    arena: &Arc<Arena>,
+    now: Timestamp,
+    mut rng: Random,
+) -> Result<(SetId, Vec<Package>, Random), Error> {
+    const EPOCH: u32 = 1;
+    const TERM: i64 = 1;
+    let count = u8::try_from(plan.custodians.len()).map_err(|_| Error::BadCeremony {
+        what: "too many custodians",
+    })?;
+    let set = SetId {
+        vault,
+        epoch: EPOCH,
+        threshold: plan.threshold,
+        shares: count,
+    };
+    let mut instance = [0u8; 16];
+    rng.fill_bytes(&mut instance);
+
+    let mut secret = Zeroizing::new([0u8; shamir::SECRET_LEN]);
+    rng.fill_bytes(&mut *secret);
+    let points = shamir::split(&secret, plan.threshold, count, &mut rng).ok_or(Error::BadCeremony {
+        what: "these numbers of shares are impossible",
+    })?;
+    let mut packages = Vec::new();
+    let mut commitments = Vec::new();
+    for (custodian, Point { x, y }) in plan.custodians.iter().zip(&points) {
+        commitments.push(Commitment::to(&vault, EPOCH, *x, &custodian.name, y, &mut rng));
+        packages.push(Package::make(
+            &set,
+            &custodian.name,
+            *x,
+            y,
+            &custodian.passphrase,
+            plan.cost,
+            &mut rng,
+        )?);
+    }
+
+    let unseal = UnsealKeys::derive(&secret, &vault, EPOCH)?;
+    let root = OpenKey::random(arena, &mut rng)?;
+    let mut header = Header {
+        vault,
+        instance,
+        epoch: EPOCH,
+        threshold: plan.threshold,
+        kek_commitment: unseal.commitment,
+        root: Vec::new(),
+        term: TERM,
+        high_water: now,
+        generation: 0,
+    };
+    let wrapped = sealing::seal(
+        &unseal.kek,
+        &unseal.nonce,
+        &Core::root_place(&header),
+        root.expose(),
+        &mut rng,
+    )?;
+    header.root = SealedKey::new(wrapped).as_bytes().to_vec();
+
+    let ring = Ring {
+        barrier: [(TERM, OpenKey::random(arena, &mut rng)?)].into(),
+        nonce: OpenKey::random(arena, &mut rng)?,
+        state_root: OpenKey::random(arena, &mut rng)?,
+    };
+    let mut store = Store::create(staging).await?;
+    store.found(&header, &commitments).await?;
+    let mut core = Core {
+        store,
+        header,
+        shares: commitments,
+        arena: Arc::clone(arena),
+        rng,
+    };
+    write_ring(&mut core, &root, &ring).await?;
+    drop(root);
+
+    let mut open = Open {
+        keys: Keys::new(Arc::clone(arena)),
+        state: State {
+            header: header_digest(&core.header, &core.shares),
+            high_water: now.as_second(),
+            journal_seq: 0,
+            journal_head: journal::GENESIS,
+            counts: vec![0; Table::COUNTED.len()],
+        },
+        ring,
+        sessions: std::collections::HashMap::new(),
+    };
+    if let Some(ring_count) = open.state.counts.first_mut() {
+        *ring_count = 3;
+    }
+    let mut change = Change::default();
+    change.note(Event::Created {
+        custodians: plan
+            .custodians
+            .iter()
+            .map(|custodian| custodian.name.clone())
+            .collect(),
+        threshold: plan.threshold,
+    });
+    let mut wanted = vec![KeyId::Issuance, KeyId::Tac, KeyId::PhotoKek];
+    wanted.extend(Signer::ALL.map(KeyId::Signer));
+    for id in wanted {
+        let key = open.keys.make(&id, &mut core.rng)?;
+        let record = KeyRecord {
+            suite: SUITE,
+            created: now.as_second(),
+            secret: *key.expose(),
+        };
+        change.put(Table::Key, id.to_string().as_bytes(), &record)?;
+        change.note(Event::KeyMade {
+            id: id.to_string(),
+            check: Keys::check_value(&id, &key)?,
+        });
+    }
+    open.apply(&mut core, now, change).await?;
+    let Core { store, rng, .. } = core;
+    store.close().await?;
+    Ok((set, packages, rng))
+}
+
+/// Writes the ring's rows, sealed under the root key.
+async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    let barrier = ring.barrier.iter().map(|(term, key)| (ring_barrier(*term), key));
+    let fixed = [
+        (RING_NONCE.to_owned(), &ring.nonce),
+        (RING_STATE_ROOT.to_owned(), &ring.state_root),
+    ];
+    for (name, key) in barrier.chain(fixed) {
+        let Header { vault, instance, .. } = &core.header;
+        let place = sealing::Place {
+            vault,
+            instance,
+            table: Table::Ring.name(),
+            id: name.as_bytes(),
+            row_version: 1,
+            term: 0,
+        };
+        let sealed = sealing::seal(
+            root.expose(),
+            ring.nonce.expose(),
+            &place,
+            key.expose(),
+            &mut core.rng,
+        )?;
+        let sealed = SealedKey::new(sealed).as_bytes().to_vec();
+        rows.push((
+            Table::Ring,
+            Row {
+                id: name.into_bytes(),
+                row_version: 1,
+                term: 0,
+                sealed,
+            },
+        ));
+    }
+    let generation = core.header.generation + 1;
+    let batch = Batch {
+        rows,
+        entries: Vec::new(),
+        high_water: core.header.high_water,
+        generation,
+    };
+    core.store.commit(&batch).await?;
+    core.header.generation = generation;
+    Ok(())
+}
+
+/// Opens every package from disk with its passphrase, checks its commitment, and opens the staged vault with a set of
+/// shares for every custodian in turn.
+async fn prove(
+    plan: &Plan,
+    set: &SetId,
+    staging: &Path,
+    packages: &[PathBuf],
+    arena: &Arc<Arena>,
+    rng: Random,
+) -> Result<(), Error> {
+    let failed = Error::SelfTestFailed {
+        what: "a package or the shares do not open the new vault",
+    };
+    let mut core = Core::load(staging, Arc::clone(arena), rng).await?;
+    let mut shares = Vec::new();
+    for (path, custodian) in packages.iter().zip(&plan.custodians) {
+        let text = fs::read(path).map_err(|_| Error::File {
+            what: "a share package just written",
+        })?;
+        let share = Package::parse(&text)?.open(&custodian.passphrase)?;
+        let commitment = core
+            .shares
+            .iter()
+            .find(|commitment| commitment.index == share.index);
+        if !commitment.is_some_and(|commitment| commitment.holds(&set.vault, set.epoch, share.value())) {
+            return Err(failed);
+        }
+        shares.push(share);
+    }
+    let mut proven: Option<Zeroizing<[u8; shamir::SECRET_LEN]>> = None;
+    for start in 0..shares.len() {
+        let points: Vec<Point> = (0..usize::from(set.threshold))
+            .filter_map(|offset| shares.get((start + offset) % shares.len()))
+            .map(|share| Point {
+                x: share.index,
+                y: Zeroizing::new(*share.value()),
+            })
+            .collect();
+        let secret = shamir::combine(&points).ok_or_else(|| failed.clone())?;
+        match &proven {
+            None => {
+                core.unseal(&secret).await?;
+                proven = Some(secret);
+            }
+            Some(proven) if **proven == *secret => {}
+            Some(_) => return Err(failed),
+        }
+    }
+    core.store.close().await
+}
+
+fn private_folder(path: &Path) -> Result<(), Error> {
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(|_| Error::StoreUnavailable {
+            what: "its folder cannot be made",
+        })
+}
+
+fn write_new(path: &Path, text: &[u8], custodian: &str) -> Result<(), Error> {
+    let unusable = |_| Error::File {
+        what: "a share package",
+    };
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    let mut file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::PackageExists {
+                custodian: custodian.to_owned(),
+            });
+        }
+        Err(_) => {
+            return Err(Error::File {
+                what: "a share package",
+            });
+        }
+    };
+    let written = file
+        .write_all(text)
+        .and_then(|()| file.sync_all())
+        .map_err(unusable);
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    fs::File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|_| Error::StoreUnavailable {
+            what: "a folder cannot be made durable",
+        })
+}

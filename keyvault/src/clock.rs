@@ -1,0 +1,89 @@
+//! Time as an argument, and the calendar of the office (UTC+8).
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
+use crate::Error;
+
+/// Where the vault takes the time from.
+pub trait Clock: Send + Sync {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// A clock that stands still, for rehearsals and tests.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedClock(pub Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The day of an instant in the time zone of the issuing province, UTC+8.
+#[must_use]
+pub fn day(at: Timestamp) -> Date {
+    Offset::constant(8).to_datetime(at).date()
+}
+
+/// The instant that the vault works with: the clock's, but never before the high-water mark.
+///
+/// Everything that a card or terminal checks has the grain of a day, so a clock that was stepped back within the day
+/// stands still until it has caught up; one that shows an earlier day is refused.
+///
+/// # Errors
+/// [`Error::ClockBehind`].
+pub(crate) fn present(clock: &dyn Clock, high_water: Timestamp) -> Result<Timestamp, Error> {
+    let now = clock.now();
+    if day(now) < day(high_water) {
+        return Err(Error::ClockBehind {
+            now: day(now),
+            seen: day(high_water),
+        });
+    }
+    Ok(now.max(high_water))
+}
+
+/// A day as the card writes it.
+pub(crate) fn card_day(date: Date) -> Result<card_applet_spec::date::Date, Error> {
+    let bad = |_| Error::BadContent {
+        what: "a date is not in the years 2000 to 2099",
+    };
+    let year = u16::try_from(date.year())
+        .ok()
+        .filter(|year| (2000..=2099).contains(year));
+    let month = u8::try_from(date.month()).map_err(bad)?;
+    let of_month = u8::try_from(date.day()).map_err(bad)?;
+    let year = year.ok_or(Error::BadContent {
+        what: "a date is not in the years 2000 to 2099",
+    })?;
+    card_applet_spec::date::Date::new(year, month, of_month).map_err(|_| Error::BadContent {
+        what: "a date does not exist",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_clock_within_the_day_stands_still_and_an_earlier_day_is_refused() {
+        let seen = at("2026-11-21T04:00:00Z");
+        let present = |text| present(&FixedClock(at(text)), seen);
+        assert_eq!(
+            present("2026-11-21T05:00:00Z").unwrap(),
+            at("2026-11-21T05:00:00Z")
+        );
+        assert_eq!(present("2026-11-21T03:00:00Z").unwrap(), seen);
+        // 16:00 UTC is midnight in UTC+8: one second before it is the day before.
+        assert_eq!(present("2026-11-20T16:00:00Z").unwrap(), seen);
+        let error = present("2026-11-20T15:59:59Z").unwrap_err();
+        assert_eq!((error.code(), error.exit_code()), ("CLOCK_BEHIND", 5));
+    }
+}

@@ -1,0 +1,404 @@
+//! Why the vault did not do what was asked: one closed list, each with a code, what to do, and an exit code.
+
+use keyvault_protocol::{Refusal, RefusalCode};
+
+/// What happened, and whose fault it is. No variant can carry key bytes or personal data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // --- state of the vault
+    /// No key is in memory.
+    #[error("the vault is sealed")]
+    Sealed,
+    /// It is open already.
+    #[error("the vault is open already")]
+    AlreadyOpen,
+    /// The store is damaged or was changed from outside.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// The part, never its content.
+        what: &'static str,
+    },
+    /// The clock is before a day that the vault has seen.
+    #[error("the clock says {now}, but the vault has already seen {seen}")]
+    ClockBehind {
+        /// Day of the clock, UTC+8.
+        now: jiff::civil::Date,
+        /// Day of the high-water mark, UTC+8.
+        seen: jiff::civil::Date,
+    },
+    /// The store cannot be read or written.
+    #[error("the store cannot be used: {what}")]
+    StoreUnavailable {
+        /// What failed.
+        what: &'static str,
+    },
+    /// Another process has the store open.
+    #[error("another keyvault process has this folder open")]
+    InUse,
+    /// The folder holds no vault.
+    #[error("there is no vault in this folder")]
+    NoVault,
+    /// The self-test failed.
+    #[error("the self-test failed: {what}")]
+    SelfTestFailed {
+        /// The test.
+        what: &'static str,
+    },
+    /// Memory cannot be locked.
+    #[error("memory for keys cannot be locked")]
+    MemoryNotLocked,
+    /// The process cannot be isolated.
+    #[error("the process cannot be isolated: {what}")]
+    NotIsolated {
+        /// The mechanism.
+        what: &'static str,
+    },
+    /// The arena is full.
+    #[error("the vault holds as many keys as it has room for")]
+    TooManyKeys,
+
+    // --- ceremony and shares
+    /// `init` on a folder that has a vault.
+    #[error("this folder holds a vault already")]
+    AlreadyInitialised,
+    /// `init` on a folder that has something else.
+    #[error("this folder is not empty and holds no vault")]
+    FolderOfSomethingElse,
+    /// A share package is in the way.
+    #[error("the share package of {custodian} exists already")]
+    PackageExists {
+        /// Name of the custodian.
+        custodian: String,
+    },
+    /// A rule of the ceremony is broken.
+    #[error("the ceremony cannot be held: {what}")]
+    BadCeremony {
+        /// The rule.
+        what: &'static str,
+    },
+    /// A file cannot be read or written.
+    #[error("{what} cannot be used")]
+    File {
+        /// Which file.
+        what: &'static str,
+    },
+    /// A package is not in its form, or its checksum is wrong.
+    #[error("the share package is damaged")]
+    PackageDamaged,
+    /// The passphrase does not open the package.
+    #[error("the passphrase does not open the package of {custodian}")]
+    WrongPassphrase {
+        /// Name of the custodian.
+        custodian: String,
+    },
+    /// The share is another vault's.
+    #[error("the share belongs to another vault")]
+    WrongVault,
+    /// The share is of another set.
+    #[error("the share is of set {share}, the vault's present set is {vault}")]
+    WrongEpoch {
+        /// Epoch of the share.
+        share: u32,
+        /// Epoch of the vault.
+        vault: u32,
+    },
+    /// The share does not match its commitment.
+    #[error("the share of {custodian} is wrong")]
+    WrongShare {
+        /// Name of the custodian.
+        custodian: String,
+    },
+    /// The share was given before.
+    #[error("the share of {custodian} was given already")]
+    SameShareTwice {
+        /// Name of the custodian.
+        custodian: String,
+    },
+    /// No attempt runs.
+    #[error("this unseal attempt is over or never began")]
+    NoAttempt,
+
+    // --- requests
+    /// A sealed value does not open.
+    #[error("a sealed value in the request does not open")]
+    NotOpened,
+    /// The bytes are no request.
+    #[error("the request is not in the form of the protocol")]
+    MalformedRequest,
+    /// A value breaks a rule.
+    #[error("{what}")]
+    BadContent {
+        /// Which rule.
+        what: &'static str,
+    },
+    /// A limit.
+    #[error("{what} goes beyond the limit of {limit}")]
+    LimitExceeded {
+        /// What.
+        what: &'static str,
+        /// The limit.
+        limit: u32,
+    },
+    /// Nothing there.
+    #[error("the vault has no {what}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The name has another key.
+    #[error("this name is enrolled with another key")]
+    NameTaken,
+    /// A wrapped key does not open.
+    #[error("this wrapped key does not belong to this photo, profile and version")]
+    NotWrappedHere,
+
+    // --- orders and cards
+    /// The issuer is not enrolled.
+    #[error("the issuer that the order names is not enrolled")]
+    UnknownIssuer,
+    /// The signature is wrong.
+    #[error("the order is not signed by the issuer that it names")]
+    OrderNotSigned,
+    /// The order's time.
+    #[error("the order is not valid now")]
+    OrderExpired,
+    /// The order forbids the task.
+    #[error("the order does not allow this task")]
+    TaskNotOrdered,
+    /// Beyond the count of cards.
+    #[error("the order is for {cards} cards, and this index is beyond them")]
+    QuotaUsed {
+        /// Cards in the order.
+        cards: u32,
+    },
+    /// Another order has this number.
+    #[error("another order has the same number")]
+    OrderConflict,
+    /// The index or the serial is bound to something else.
+    #[error("{what}")]
+    CardConflict {
+        /// What is bound to what.
+        what: &'static str,
+    },
+    /// No session.
+    #[error("no session runs for this card")]
+    NoCardSession,
+    /// The card is not ours.
+    #[error("the card has not shown that it is genuine")]
+    CardNotGenuine,
+    /// An answer without MAC, or none.
+    #[error("the card did not finish {step}: {answer}")]
+    CardRefused {
+        /// The command in words, with the step number.
+        step: String,
+        /// Its status word in hex, or that there was none.
+        answer: String,
+    },
+    /// Wrong state on the card.
+    #[error("the card is {state}, and this task is not possible then")]
+    CardState {
+        /// State in words.
+        state: &'static str,
+    },
+}
+
+/// Code for scripts, exit code, and what to do.
+struct Facts {
+    code: &'static str,
+    exit: u8,
+    action: &'static str,
+    wire: RefusalCode,
+}
+
+impl Error {
+    #[expect(clippy::too_many_lines, reason = "one line per error, read as a table")]
+    fn facts(&self) -> Facts {
+        use RefusalCode as W;
+        let of = |wire: RefusalCode, action| Facts {
+            code: wire.as_str(),
+            exit: wire.exit_code(),
+            action,
+            wire,
+        };
+        let own = |code, exit, wire, action| Facts {
+            code,
+            exit,
+            action,
+            wire,
+        };
+        match self {
+            Self::Sealed => of(W::Sealed, "let the custodians unseal it, then try again"),
+            Self::AlreadyOpen => of(W::AlreadyOpen, "nothing to do"),
+            Self::Damaged { .. } => of(
+                W::Damaged,
+                "do not write to it; restore the last backup and keep this folder for examination",
+            ),
+            Self::ClockBehind { .. } => of(W::ClockBehind, "set the machine's clock, then try again"),
+            Self::StoreUnavailable { .. } => of(
+                W::StoreUnavailable,
+                "make room and check that the folder can be written; nothing was changed",
+            ),
+            Self::InUse => own(
+                "IN_USE",
+                5,
+                W::StoreUnavailable,
+                "stop the other process, or use another folder",
+            ),
+            Self::NoVault => own(
+                "NO_VAULT",
+                5,
+                W::Damaged,
+                "name the right folder, or hold `keyvault init` first",
+            ),
+            Self::SelfTestFailed { .. } => of(W::SelfTestFailed, "do not use this machine or this build"),
+            Self::MemoryNotLocked => own(
+                "MEMORY_NOT_LOCKED",
+                5,
+                W::StoreUnavailable,
+                "raise RLIMIT_MEMLOCK to at least 1 MiB",
+            ),
+            Self::NotIsolated { .. } => own(
+                "NOT_ISOLATED",
+                5,
+                W::StoreUnavailable,
+                "use a kernel with seccomp, version 5.13 or newer",
+            ),
+            Self::TooManyKeys => own(
+                "TOO_MANY_KEYS",
+                5,
+                W::LimitExceeded,
+                "retire key versions that no card uses",
+            ),
+            Self::AlreadyInitialised => own(
+                "ALREADY_INITIALISED",
+                1,
+                W::NameTaken,
+                "unseal it, or name another folder",
+            ),
+            Self::FolderOfSomethingElse => own(
+                "NOT_A_VAULT_FOLDER",
+                5,
+                W::Damaged,
+                "name a folder that does not exist or is empty",
+            ),
+            Self::PackageExists { .. } => own(
+                "PACKAGE_EXISTS",
+                1,
+                W::NameTaken,
+                "name an output folder without packages; none was overwritten",
+            ),
+            Self::BadCeremony { .. } => own(
+                "BAD_CEREMONY",
+                2,
+                W::BadContent,
+                "correct the command; nothing was written",
+            ),
+            Self::File { .. } => own(
+                "FILE",
+                5,
+                W::StoreUnavailable,
+                "check that the file exists and may be read",
+            ),
+            Self::PackageDamaged => own(
+                "PACKAGE_DAMAGED",
+                1,
+                W::WrongShare,
+                "compare it with the custodian's other copy and type it again",
+            ),
+            Self::WrongPassphrase { .. } => own(
+                "WRONG_PASSPHRASE",
+                1,
+                W::WrongShare,
+                "let the custodian type it again; nothing was sent to the vault",
+            ),
+            Self::WrongVault => of(W::WrongVault, "look for the package of this vault"),
+            Self::WrongEpoch { .. } => of(
+                W::WrongEpoch,
+                "use the package of the present set and destroy the old one",
+            ),
+            Self::WrongShare { .. } => of(
+                W::WrongShare,
+                "ask another custodian, and find out what happened to this package",
+            ),
+            Self::SameShareTwice { .. } => of(W::SameShareTwice, "give another custodian's share"),
+            Self::NoAttempt => of(
+                W::NoAttempt,
+                "begin again; the shares given before have been forgotten",
+            ),
+            Self::NotOpened => of(W::NotOpened, "connect again and repeat the request"),
+            Self::MalformedRequest => of(W::Malformed, "check that client and vault have the same version"),
+            Self::BadContent { .. } => of(W::BadContent, "correct the request; nothing was done"),
+            Self::LimitExceeded { .. } => of(W::LimitExceeded, "ask for less; nothing was done"),
+            Self::NotFound { .. } => of(W::NotFound, "check the number; nothing was done"),
+            Self::NameTaken => of(
+                W::NameTaken,
+                "use another name, or enrol the key that belongs to this one",
+            ),
+            Self::NotWrappedHere => of(
+                W::NotWrappedHere,
+                "check which photo the wrapped key was stored with",
+            ),
+            Self::UnknownIssuer => of(
+                W::UnknownIssuer,
+                "enrol the issuer's key with `keyvault enrol-issuer`",
+            ),
+            Self::OrderNotSigned => of(W::OrderNotSigned, "sign the order with the enrolled key"),
+            Self::OrderExpired => of(W::OrderExpired, "make a new order, and check both clocks"),
+            Self::TaskNotOrdered => of(W::TaskNotOrdered, "make an order that allows it"),
+            Self::QuotaUsed { .. } => of(W::QuotaUsed, "make another order"),
+            Self::OrderConflict => of(W::OrderConflict, "give the new order a new number"),
+            Self::CardConflict { .. } => of(
+                W::CardConflict,
+                "put the right card on the reader, or use another index of the order",
+            ),
+            Self::NoCardSession => of(
+                W::NoCardSession,
+                "reset the card and start it again with the same task",
+            ),
+            Self::CardNotGenuine => of(W::CardNotGenuine, "take the card away and keep it apart"),
+            Self::CardRefused { .. } => of(
+                W::CardRefused,
+                "the outcome is unknown: reset the card and start it again with the same task",
+            ),
+            Self::CardState { .. } => of(W::CardState, "inspect the card and compare it with the ledger"),
+        }
+    }
+
+    /// Upper-case code from the closed list.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.facts().code
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        self.facts().action
+    }
+
+    /// Exit code of the contracts.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.facts().exit
+    }
+}
+
+impl From<&Error> for Refusal {
+    fn from(error: &Error) -> Self {
+        let facts = error.facts();
+        Self {
+            code: facts.wire,
+            message: error.to_string(),
+            action: facts.action.to_owned(),
+        }
+    }
+}
+
+impl From<crate::xaes::Opaque> for Error {
+    fn from(_: crate::xaes::Opaque) -> Self {
+        Self::Damaged {
+            what: "a sealed value does not open",
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Isolation of the serving process: no dumps, no new privileges, no files but its own folder, no system calls but the
+//! ones it needs.
+//!
+//! Mechanisms: `prctl(PR_SET_DUMPABLE)`, `RLIMIT_CORE`, `no_new_privs`, Landlock (kernel 5.13; file system, and TCP from
+//! 6.7), seccomp. Landlock may be missing from a kernel: that is said in the log and the rest still holds. Everything
+//! here is applied before the first thread starts, so every thread inherits it. Left out: namespaces and users, which
+//! the service manager gives.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetStatus,
+};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+use crate::Error;
+
+/// What held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isolated {
+    /// Whether Landlock confines the process to its folder.
+    pub landlock: bool,
+}
+
+/// No core dump, no `ptrace` or `/proc/<pid>/mem` by the same user, no gain of privileges by `execve`.
+///
+/// # Errors
+/// [`Error::NotIsolated`].
+pub fn forbid_dumps() -> Result<(), Error> {
+    let failed = |what| move |_| Error::NotIsolated { what };
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )
+    .map_err(failed("core dumps"))?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("PR_SET_DUMPABLE"))?;
+    rustix::thread::set_no_new_privs(true).map_err(failed("no_new_privs"))
+}
+
+/// Confines the process to the vault's folder (and to removing its socket), then to [`ALLOWED`] system calls. Call it
+/// before the first thread starts, with the listening socket open.
+///
+/// # Errors
+/// [`Error::NotIsolated`].
+pub fn confine(folder: &Path, socket: &Path) -> Result<Isolated, Error> {
+    let landlock = landlock(folder, socket)?;
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(|_| Error::NotIsolated {
+            what: "seccomp on this machine",
+        })?;
+    let rules = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    let refuse = SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap_or(1));
+    let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch)
+        .map_err(|_| Error::NotIsolated { what: "seccomp" })?;
+    let program: BpfProgram = filter
+        .try_into()
+        .map_err(|_| Error::NotIsolated { what: "seccomp" })?;
+    seccompiler::apply_filter_all_threads(&program).map_err(|_| Error::NotIsolated { what: "seccomp" })?;
+    Ok(Isolated { landlock })
+}
+
+fn landlock(folder: &Path, socket: &Path) -> Result<bool, Error> {
+    const FILES: ABI = ABI::V5;
+    let failed = |_| Error::NotIsolated { what: "landlock" };
+    let path = |path: &Path| PathFd::new(path).map_err(|_| Error::NotIsolated { what: "landlock" });
+    let socket_folder = match socket.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(FILES))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V4)))
+        .and_then(Ruleset::create)
+        .map_err(failed)?
+        .add_rule(PathBeneath::new(path(folder)?, AccessFs::from_all(FILES)))
+        .map_err(failed)?
+        .add_rule(PathBeneath::new(path(&socket_folder)?, AccessFs::RemoveFile))
+        .map_err(failed)?
+        .restrict_self()
+        .map_err(failed)?;
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
+}
+
+/// The system calls of the serving process; any other answers EPERM. No `execve`, `ptrace`, `socket`, `connect`, `bind`,
+/// `process_vm_readv`, `mount`, `setuid`, `bpf`, `io_uring_setup`, `open_by_handle_at`, `kexec_load`.
+pub const ALLOWED: &[i64] = &[
+    // files: the store, its write-ahead log and directory (SQLite)
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_openat,
+    libc::SYS_close,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_fstatfs,
+    libc::SYS_statfs,
+    libc::SYS_lseek,
+    libc::SYS_fcntl,
+    libc::SYS_flock,
+    libc::SYS_ftruncate,
+    libc::SYS_fallocate,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_unlinkat,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_readlinkat,
+    libc::SYS_getcwd,
+    libc::SYS_fchmod,
+    libc::SYS_fchown,
+    libc::SYS_getdents64,
+    libc::SYS_utimensat,
+    libc::SYS_dup,
+    libc::SYS_dup3,
+    // memory
+    libc::SYS_brk,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_mlock,
+    libc::SYS_mlock2,
+    libc::SYS_munlock,
+    libc::SYS_membarrier,
+    // threads and time
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_prctl,
+    libc::SYS_prlimit64,
+    libc::SYS_uname,
+    libc::SYS_sysinfo,
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_restart_syscall,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    // signals
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_tgkill,
+    // connections that were accepted; no new sockets but pairs inside the process
+    libc::SYS_accept4,
+    libc::SYS_socketpair,
+    libc::SYS_getsockopt,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_shutdown,
+    libc::SYS_ioctl,
+    // waiting
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_eventfd2,
+    libc::SYS_pipe2,
+    libc::SYS_ppoll,
+    // the older names that this architecture still has
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_stat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lstat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_access,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_unlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_readlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_dup2,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_time,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_getrlimit,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_has_no_call_that_starts_programs_reads_other_processes_or_opens_the_network() {
+        for forbidden in [
+            libc::SYS_execve,
+            libc::SYS_execveat,
+            libc::SYS_ptrace,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_socket,
+            libc::SYS_connect,
+            libc::SYS_bind,
+            libc::SYS_mount,
+            libc::SYS_setuid,
+            libc::SYS_bpf,
+            libc::SYS_io_uring_setup,
+            libc::SYS_open_by_handle_at,
+            libc::SYS_kexec_load,
+        ] {
+            assert!(!ALLOWED.contains(&forbidden), "{forbidden}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The journal: what the vault did and for whom, append-only, each entry chained to the one before by SHA-256.
+//!
+//! Intents are durable before the first secret-bearing byte leaves, outcomes follow. The head stands in the sealed state
+//! row, so entries that were changed, cut off or added from outside are found at unseal. No key bytes and no personal
+//! data: orders, serials and names of terminals only. Left for the vault's own issue: the RFC 6962 tree, signed
+//! checkpoints and witnesses (column `leaf` keeps their place).
+
+use minicbor::{Decode, Encode};
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::store::Entry;
+
+/// Hash before the first entry.
+pub(crate) const GENESIS: [u8; 32] = [0; 32];
+
+/// What is written down. CBOR in this field order; numbers are never used again.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Event {
+    #[n(0)]
+    Created {
+        #[n(0)]
+        custodians: Vec<String>,
+        #[n(1)]
+        threshold: u8,
+    },
+    #[n(1)]
+    Unsealed {
+        #[n(0)]
+        custodians: Vec<String>,
+    },
+    #[n(2)]
+    Sealed {
+        #[n(0)]
+        by: String,
+    },
+    #[n(3)]
+    IssuerEnrolled {
+        #[n(0)]
+        name: String,
+        #[cbor(n(1), with = "minicbor::bytes")]
+        key: Vec<u8>,
+    },
+    #[n(4)]
+    OrderAccepted {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        order: [u8; 16],
+        #[n(1)]
+        issuer: String,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        digest: [u8; 32],
+    },
+    #[n(5)]
+    KeyMade {
+        #[n(0)]
+        id: String,
+        #[cbor(n(1), with = "minicbor::bytes")]
+        check: Vec<u8>,
+    },
+    #[n(6)]
+    CardIntent {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        order: [u8; 16],
+        #[n(1)]
+        index: u32,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        serial: [u8; 10],
+        #[n(3)]
+        task: String,
+    },
+    #[n(7)]
+    CardOutcome {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        order: [u8; 16],
+        #[n(1)]
+        index: u32,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        serial: [u8; 10],
+        #[n(3)]
+        task: String,
+        #[n(4)]
+        state: u8,
+    },
+    #[n(8)]
+    BundleIntent {
+        #[n(0)]
+        terminal: String,
+        #[n(1)]
+        kind: String,
+        #[n(2)]
+        sequence: u32,
+    },
+    #[n(9)]
+    BundleOutcome {
+        #[n(0)]
+        terminal: String,
+        #[n(1)]
+        sequence: u32,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        digest: [u8; 32],
+    },
+    #[n(10)]
+    LotIntent {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        lot: [u8; 6],
+        #[n(1)]
+        first: u32,
+        #[n(2)]
+        count: u32,
+        #[n(3)]
+        maker: String,
+    },
+    #[n(11)]
+    LotOutcome {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        lot: [u8; 6],
+        #[cbor(n(1), with = "minicbor::bytes")]
+        digest: [u8; 32],
+    },
+    #[n(12)]
+    PhotoKeyMade {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        photo: [u8; 16],
+        #[n(1)]
+        profile: String,
+    },
+    #[n(13)]
+    PhotoKeyOpened {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        photo: [u8; 16],
+        #[n(1)]
+        profile: String,
+    },
+    #[n(14)]
+    CardBackSigned {
+        #[n(0)]
+        card_number: String,
+    },
+    #[n(15)]
+    CardDenied {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        serial: [u8; 10],
+    },
+}
+
+impl Event {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "created",
+            Self::Unsealed { .. } => "unsealed",
+            Self::Sealed { .. } => "sealed",
+            Self::IssuerEnrolled { .. } => "issuer-enrolled",
+            Self::OrderAccepted { .. } => "order-accepted",
+            Self::KeyMade { .. } => "key-made",
+            Self::CardIntent { .. } => "card-intent",
+            Self::CardOutcome { .. } => "card-outcome",
+            Self::BundleIntent { .. } => "bundle-intent",
+            Self::BundleOutcome { .. } => "bundle-outcome",
+            Self::LotIntent { .. } => "lot-intent",
+            Self::LotOutcome { .. } => "lot-outcome",
+            Self::PhotoKeyMade { .. } => "photo-key-made",
+            Self::PhotoKeyOpened { .. } => "photo-key-opened",
+            Self::CardBackSigned { .. } => "card-back-signed",
+            Self::CardDenied { .. } => "card-denied",
+        }
+    }
+}
+
+/// The entry for `event` behind the head `(seq, hash)`.
+pub(crate) fn entry(seq: i64, previous: [u8; 32], at: i64, event: &Event) -> Result<Entry, Error> {
+    let body = minicbor::to_vec(event).map_err(|_| Error::BadContent {
+        what: "an event that cannot be written down",
+    })?;
+    let kind = event.kind().to_owned();
+    let seq = seq + 1;
+    let hash = digest(seq, at, &kind, &body, &previous);
+    Ok(Entry {
+        seq,
+        at,
+        kind,
+        body,
+        previous,
+        hash,
+    })
+}
+
+/// Checks that `entry` follows the head `(seq, hash)`.
+pub(crate) fn follows(entry: &Entry, seq: i64, head: &[u8; 32]) -> bool {
+    entry.seq == seq + 1
+        && entry.previous == *head
+        && entry.hash == digest(entry.seq, entry.at, &entry.kind, &entry.body, head)
+}
+
+fn digest(seq: i64, at: i64, kind: &str, body: &[u8], previous: &[u8; 32]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(b"YZT-JOURNAL-1")
+        .chain_update(seq.to_be_bytes())
+        .chain_update(at.to_be_bytes())
+        .chain_update([u8::try_from(kind.len()).unwrap_or(u8::MAX)])
+        .chain_update(kind)
+        .chain_update((body.len() as u64).to_be_bytes())
+        .chain_update(body)
+        .chain_update(previous)
+        .finalize()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_follows_its_head_and_no_other() {
+        let event = Event::Sealed { by: "li".into() };
+        let first = entry(0, GENESIS, 100, &event).unwrap();
+        let second = entry(first.seq, first.hash, 101, &event).unwrap();
+        assert!(follows(&first, 0, &GENESIS));
+        assert!(follows(&second, 1, &first.hash));
+        assert!(!follows(&second, 0, &GENESIS));
+        let mut changed = second.clone();
+        changed.at += 1;
+        assert!(!follows(&changed, 1, &first.hash));
+        let mut changed = second;
+        changed.body[1] ^= 1;
+        assert!(!follows(&changed, 1, &first.hash));
+    }
+}

@@ -1,0 +1,448 @@
+//! The keys of the vault: their names, their stored form, and typed derivation and signing.
+//!
+//! No function here takes bytes from outside and signs, encrypts or runs them through a MAC as they are: every use is a
+//! named derivation of the card specification (chapter 04) or a typed object that the specification's crate builds
+//! (claim K8).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use card_applet_spec::codes::{Region, Role, Serial};
+use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
+use card_applet_spec::kdf::{self, KeySet};
+use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::Error;
+use crate::arena::{Arena, OpenKey};
+use crate::sealing::SUITE;
+
+/// The signers, each for one kind of statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Signer {
+    CardCa,
+    TerminalCaRoot,
+    TerminalCaIntermediate,
+    DocumentSigner,
+    EntitlementSigner,
+    DenyListSigner,
+    AuditSigner,
+}
+
+impl Signer {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::CardCa,
+        Self::TerminalCaRoot,
+        Self::TerminalCaIntermediate,
+        Self::DocumentSigner,
+        Self::EntitlementSigner,
+        Self::DenyListSigner,
+        Self::AuditSigner,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::CardCa => "card-ca",
+            Self::TerminalCaRoot => "terminal-ca-root",
+            Self::TerminalCaIntermediate => "terminal-ca-intermediate",
+            Self::DocumentSigner => "document-signer",
+            Self::EntitlementSigner => "entitlement-signer",
+            Self::DenyListSigner => "deny-list-signer",
+            Self::AuditSigner => "audit-signer",
+        }
+    }
+}
+
+/// Role, region and key version: the narrowest level that a terminal works with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RoleKeyId {
+    pub(crate) role: Role,
+    pub(crate) region: Region,
+    pub(crate) version: u8,
+}
+
+/// The kinds of key, and which of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum KeyId {
+    /// Lot transport master, for issuer and lot (the first six bytes of a serial).
+    LotTransport([u8; 6]),
+    /// Issuance master.
+    Issuance,
+    /// TAC master.
+    Tac,
+    /// Photo key-encryption key.
+    PhotoKek,
+    /// Group master, of 256 cohorts.
+    Group(RoleKeyId),
+    /// Tap master.
+    Tap(RoleKeyId),
+    /// Record data master.
+    Record(RoleKeyId),
+    /// P-256 signer.
+    Signer(Signer),
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_role = |f: &mut fmt::Formatter<'_>, kind: &str, id: &RoleKeyId| {
+            write!(f, "{kind}/{}/{}/{}", id.role.code(), id.region, id.version)
+        };
+        match self {
+            Self::LotTransport(lot) => write!(f, "lot/{}", hex::encode(lot)),
+            Self::Issuance => f.write_str("issuance"),
+            Self::Tac => f.write_str("tac"),
+            Self::PhotoKek => f.write_str("photo"),
+            Self::Group(id) => of_role(f, "group", id),
+            Self::Tap(id) => of_role(f, "tap", id),
+            Self::Record(id) => of_role(f, "record", id),
+            Self::Signer(signer) => write!(f, "signer/{}", signer.name()),
+        }
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let unknown = || Error::Damaged {
+            what: "a key of a kind that this program does not know",
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        let id = match parts.as_slice() {
+            ["issuance"] => Self::Issuance,
+            ["tac"] => Self::Tac,
+            ["photo"] => Self::PhotoKek,
+            ["lot", lot] => {
+                let mut number = [0u8; 6];
+                hex::decode_to_slice(lot, &mut number).map_err(|_| unknown())?;
+                Self::LotTransport(number)
+            }
+            ["signer", name] => Self::Signer(
+                Signer::ALL
+                    .into_iter()
+                    .find(|s| s.name() == *name)
+                    .ok_or_else(unknown)?,
+            ),
+            [kind, role, region, version] => {
+                let id = RoleKeyId {
+                    role: role
+                        .parse::<u8>()
+                        .ok()
+                        .and_then(|r| Role::try_from(r).ok())
+                        .ok_or_else(unknown)?,
+                    region: region.parse().map_err(|_| unknown())?,
+                    version: version.parse().map_err(|_| unknown())?,
+                };
+                match *kind {
+                    "group" => Self::Group(id),
+                    "tap" => Self::Tap(id),
+                    "record" => Self::Record(id),
+                    _ => return Err(unknown()),
+                }
+            }
+            _ => return Err(unknown()),
+        };
+        Ok(id)
+    }
+}
+
+/// The plaintext of a key row. Lives only between a row and the arena.
+#[derive(Encode, Decode, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct KeyRecord {
+    #[n(0)]
+    #[zeroize(skip)]
+    pub(crate) suite: u8,
+    /// Seconds since 1970.
+    #[n(1)]
+    #[zeroize(skip)]
+    pub(crate) created: i64,
+    /// The key, or the scalar of a signer.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) secret: [u8; 32],
+}
+
+/// The open keys.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    arena: Arc<Arena>,
+    open: BTreeMap<KeyId, OpenKey>,
+    public: BTreeMap<Signer, PublicKey>,
+}
+
+impl Keys {
+    pub(crate) fn new(arena: Arc<Arena>) -> Self {
+        Self {
+            arena,
+            open: BTreeMap::new(),
+            public: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn holds(&self, id: &KeyId) -> bool {
+        self.open.contains_key(id)
+    }
+
+    /// Takes a key from its row.
+    pub(crate) fn load(&mut self, id: KeyId, record: &mut KeyRecord) -> Result<(), Error> {
+        if record.suite != SUITE {
+            return Err(Error::Damaged {
+                what: "a key of a suite that this program does not know",
+            });
+        }
+        let key = OpenKey::store(&self.arena, &mut record.secret)?;
+        self.insert(id, key)
+    }
+
+    pub(crate) fn insert(&mut self, id: KeyId, key: OpenKey) -> Result<(), Error> {
+        if let KeyId::Signer(signer) = id {
+            let private = PrivateKey::from_bytes(key.expose()).map_err(|_| Error::Damaged {
+                what: "a signer's key",
+            })?;
+            self.public.insert(signer, private.public());
+        }
+        self.open.insert(id, key);
+        Ok(())
+    }
+
+    /// Makes a fresh key of the kind that `id` names; it is not held until [`Keys::insert`].
+    pub(crate) fn make(&self, id: &KeyId, rng: &mut impl CryptoRng) -> Result<OpenKey, Error> {
+        match id {
+            KeyId::Signer(_) => {
+                let mut scalar = PrivateKey::generate(rng).expose();
+                OpenKey::store(&self.arena, &mut scalar)
+            }
+            _ => OpenKey::random(&self.arena, rng),
+        }
+    }
+
+    /// What may be shown of a key: a key check value, or the hash of a public key.
+    pub(crate) fn check_value(id: &KeyId, key: &OpenKey) -> Result<Vec<u8>, Error> {
+        match id {
+            KeyId::Signer(_) => {
+                let private = PrivateKey::from_bytes(key.expose()).map_err(|_| Error::Damaged {
+                    what: "a signer's key",
+                })?;
+                Ok(card_applet_spec::crypto::sha256(&[&private.public().to_point65()])[..8].to_vec())
+            }
+            _ => Ok(Key32::new(*key.expose()).kcv().to_vec()),
+        }
+    }
+
+    fn master(&self, id: KeyId, what: &'static str) -> Result<Key32, Error> {
+        self.open
+            .get(&id)
+            .map(|key| Key32::new(*key.expose()))
+            .ok_or(Error::NotFound { what })
+    }
+
+    /// Transport keys of a blank.
+    pub(crate) fn transport_keys(&self, serial: &Serial) -> Result<KeySet, Error> {
+        let [a, b, c, d, e, f, ..] = serial.0;
+        let master = self.master(
+            KeyId::LotTransport([a, b, c, d, e, f]),
+            "keys for the lot of this card",
+        )?;
+        kdf::transport_keys(&master, serial).map_err(fault)
+    }
+
+    /// Issuance keys of a card.
+    pub(crate) fn issuance_keys(&self, serial: &Serial) -> Result<KeySet, Error> {
+        kdf::issuance_keys(&self.master(KeyId::Issuance, "issuance master")?, serial).map_err(fault)
+    }
+
+    /// Keys of a card's sealed updates.
+    pub(crate) fn update_keys(&self, serial: &Serial) -> Result<KeySet, Error> {
+        kdf::update_keys(&self.master(KeyId::Issuance, "issuance master")?, serial).map_err(fault)
+    }
+
+    /// Group key of a cohort.
+    pub(crate) fn group_key(&self, id: RoleKeyId, cohort: u8) -> Result<Key16, Error> {
+        let master = self.master(KeyId::Group(id), "group master for this role and region")?;
+        kdf::group_key(&master, id.role, id.region, id.version, cohort).map_err(fault)
+    }
+
+    /// Tap key of a card.
+    pub(crate) fn tap_key(&self, id: RoleKeyId, pid: &[u8; 16]) -> Result<Key16, Error> {
+        let master = self.master(KeyId::Tap(id), "tap master for this role and region")?;
+        kdf::tap_key(&master, id.role, id.region, id.version, pid).map_err(fault)
+    }
+
+    /// Record key of a card.
+    pub(crate) fn record_key(&self, id: RoleKeyId, pid: &[u8; 16]) -> Result<Key32, Error> {
+        let master = self.master(KeyId::Record(id), "record master for this role and region")?;
+        kdf::record_key(&master, id.role, id.region, id.version, pid).map_err(fault)
+    }
+
+    /// Ktac of a card.
+    pub(crate) fn tac_key(&self, id: RoleKeyId, pid: &[u8; 16]) -> Result<Key16, Error> {
+        kdf::tac_key(&self.master(KeyId::Tac, "TAC master")?, id.role, id.version, pid).map_err(fault)
+    }
+
+    /// The masters of a terminal bundle: group and tap master only for roles with door F.
+    pub(crate) fn bundle_masters(&self, id: RoleKeyId) -> Result<(Option<(Key32, Key32)>, Key32), Error> {
+        let record = self.master(KeyId::Record(id), "record master for this role and region")?;
+        let door_f = if id.role.has_door_f() {
+            let group = self.master(KeyId::Group(id), "group master for this role and region")?;
+            let tap = self.master(KeyId::Tap(id), "tap master for this role and region")?;
+            Some((group, tap))
+        } else {
+            None
+        };
+        Ok((door_f, record))
+    }
+
+    /// The photo key-encryption key, for wrapping data keys only.
+    pub(crate) fn photo_kek(&self) -> Result<&OpenKey, Error> {
+        self.open.get(&KeyId::PhotoKek).ok_or(Error::NotFound {
+            what: "photo key-encryption key",
+        })
+    }
+
+    /// A signer's private key, for one typed signature.
+    pub(crate) fn signer(&self, signer: Signer) -> Result<PrivateKey, Error> {
+        let key = self
+            .open
+            .get(&KeyId::Signer(signer))
+            .ok_or(Error::NotFound { what: "signer" })?;
+        PrivateKey::from_bytes(key.expose()).map_err(|_| Error::Damaged {
+            what: "a signer's key",
+        })
+    }
+
+    /// A signer's public key.
+    pub(crate) fn public(&self, signer: Signer) -> Result<PublicKey, Error> {
+        self.public
+            .get(&signer)
+            .copied()
+            .ok_or(Error::NotFound { what: "signer" })
+    }
+
+    /// Tests before service: each primitive does what its standard says, each signer signs for its public key.
+    pub(crate) fn self_test(&self, rng: &mut impl CryptoRng) -> Result<(), Error> {
+        let failed = |what| move |_| Error::SelfTestFailed { what };
+        // RFC 4493 example 1 and the first C2SP XAES-256-GCM vector.
+        let key = Key16::new([
+            0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c,
+        ]);
+        if key.cmac(&[])[..4] != [0xbb, 0x1d, 0x69, 0x29] {
+            return Err(Error::SelfTestFailed { what: "AES-CMAC" });
+        }
+        let sealed = crate::xaes::encrypt(&[1; 32], b"ABCDEFGHIJKLMNOPQRSTUVWX", b"", b"XAES-256-GCM")?;
+        if sealed[..4] != [0xce, 0x54, 0x6e, 0xf6] {
+            return Err(Error::SelfTestFailed { what: "XAES-256-GCM" });
+        }
+        for signer in Signer::ALL {
+            let signature = self
+                .signer(signer)?
+                .sign(&[b"YZT-SELF-TEST-1"], rng)
+                .map_err(failed("a signer does not sign"))?;
+            self.public(signer)?
+                .verify(&[b"YZT-SELF-TEST-1"], &signature)
+                .map_err(failed("a signature does not verify"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A failure of the specification's crate on values of our own making is a fault of this program or machine.
+pub(crate) fn fault(_: card_applet_spec::Error) -> Error {
+    Error::SelfTestFailed {
+        what: "a computation on values of the vault's own making",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn every_key_id_comes_back_from_its_text() {
+        let role = RoleKeyId {
+            role: Role::Clinic,
+            region: "440305".parse().unwrap(),
+            version: 7,
+        };
+        let mut ids = vec![
+            KeyId::LotTransport([1, 2, 3, 4, 5, 6]),
+            KeyId::Issuance,
+            KeyId::Tac,
+            KeyId::PhotoKek,
+            KeyId::Group(role),
+            KeyId::Tap(role),
+            KeyId::Record(role),
+        ];
+        ids.extend(Signer::ALL.map(KeyId::Signer));
+        for id in ids {
+            assert_eq!(id.to_string().parse::<KeyId>().unwrap(), id);
+        }
+        for wrong in [
+            "",
+            "group",
+            "group/9/440305/1",
+            "lot/01",
+            "signer/x",
+            "tap/1/44030/1",
+            "what/1/440305/1",
+        ] {
+            assert!(wrong.parse::<KeyId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn derivations_of_different_kinds_and_contexts_give_different_keys() {
+        let mut rng = StdRng::seed_from_u64(8);
+        let mut keys = Keys::new(Arena::new().unwrap());
+        let one = RoleKeyId {
+            role: Role::Transit,
+            region: "440300".parse().unwrap(),
+            version: 1,
+        };
+        let two = RoleKeyId {
+            region: "440305".parse().unwrap(),
+            ..one
+        };
+        for id in [one, two] {
+            for id in [KeyId::Group(id), KeyId::Tap(id), KeyId::Record(id)] {
+                // The same master everywhere: only label and context may tell the results apart.
+                keys.insert(id, OpenKey::store(&keys.arena, &mut [9; 32]).unwrap())
+                    .unwrap();
+            }
+        }
+        for id in [KeyId::Tac, KeyId::Issuance, KeyId::LotTransport([0; 6])] {
+            keys.insert(id, OpenKey::store(&keys.arena, &mut [9; 32]).unwrap())
+                .unwrap();
+        }
+        let serial = Serial([0; 10]);
+        let mut seen: Vec<[u8; 16]> = vec![
+            *keys.group_key(one, 0).unwrap().expose(),
+            *keys.group_key(one, 1).unwrap().expose(),
+            *keys.group_key(two, 0).unwrap().expose(),
+            *keys.tap_key(one, &[0; 16]).unwrap().expose(),
+            *keys.tap_key(one, &[1; 16]).unwrap().expose(),
+            *keys.tap_key(two, &[0; 16]).unwrap().expose(),
+            *keys.tac_key(one, &[0; 16]).unwrap().expose(),
+            keys.record_key(one, &[0; 16]).unwrap().expose()[..16]
+                .try_into()
+                .unwrap(),
+        ];
+        for set in [
+            keys.transport_keys(&serial),
+            keys.issuance_keys(&serial),
+            keys.update_keys(&serial),
+        ] {
+            let set = set.unwrap();
+            seen.extend([*set.enc.expose(), *set.mac.expose(), *set.dek.expose()]);
+        }
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
+        let _ = &mut rng;
+    }
+}

@@ -1,0 +1,401 @@
+//! Share packages: one custodian's share, encrypted under a passphrase (Argon2id, RFC 9106), and its commitment.
+//!
+//! A package is one JSON object: who and which vault in clear, the share under XAES-256-GCM with every clear field as
+//! associated data, and a checksum that finds a mistyped character before the passphrase is asked for. The value is
+//! never printed in clear. Left out: packages sealed to a custodian's smart card, and the QR form on paper, which come
+//! with the vault's own issue; they will be other values of `protection`.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use keyvault_protocol::Share;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{Error, xaes};
+
+/// Schema of the file.
+const SCHEMA: &str = "yzt.share/1";
+/// Fewest characters of a passphrase. Argon2id makes each guess cost about 0.2 s; shorter ones are guessed all the same.
+pub const MIN_PASSPHRASE: usize = 8;
+
+/// How much work a guess at a passphrase costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+}
+
+impl Cost {
+    /// The second recommended set of RFC 9106, section 4: 64 MiB, 3 passes.
+    pub const STANDARD: Self = Self {
+        memory_kib: 64 * 1024,
+        passes: 3,
+    };
+    /// For rehearsals on scratch vaults only.
+    pub const REHEARSAL: Self = Self {
+        memory_kib: 64,
+        passes: 1,
+    };
+    /// Largest memory that a package may ask for, so that a changed file cannot exhaust the machine: 1 GiB.
+    const MAX_KIB: u32 = 1024 * 1024;
+}
+
+/// A package as it is on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    schema: String,
+    vault: String,
+    epoch: u32,
+    threshold: u8,
+    shares: u8,
+    /// Number of the share.
+    pub index: u8,
+    /// Name of the custodian.
+    pub custodian: String,
+    protection: String,
+    cost: Cost,
+    salt: String,
+    nonce: String,
+    sealed: String,
+    checksum: String,
+}
+
+/// Which set a share belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetId {
+    /// Number of the vault.
+    pub vault: [u8; 16],
+    /// Epoch of the set.
+    pub epoch: u32,
+    /// Shares needed.
+    pub threshold: u8,
+    /// Shares made.
+    pub shares: u8,
+}
+
+impl Package {
+    /// Encrypts one share for its custodian.
+    ///
+    /// # Errors
+    /// [`Error::BadCeremony`] when the passphrase is too short.
+    pub fn make(
+        set: &SetId,
+        custodian: &str,
+        index: u8,
+        value: &[u8; 32],
+        passphrase: &[u8],
+        cost: Cost,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, Error> {
+        if passphrase.len() < MIN_PASSPHRASE {
+            return Err(Error::BadCeremony {
+                what: "a passphrase has fewer than 8 characters",
+            });
+        }
+        let mut salt = [0u8; 16];
+        let mut nonce = [0u8; xaes::NONCE_LEN];
+        rng.fill_bytes(&mut salt);
+        rng.fill_bytes(&mut nonce);
+        let mut package = Self {
+            schema: SCHEMA.to_owned(),
+            vault: hex::encode(set.vault),
+            epoch: set.epoch,
+            threshold: set.threshold,
+            shares: set.shares,
+            index,
+            custodian: custodian.to_owned(),
+            protection: "argon2id".to_owned(),
+            cost,
+            salt: hex::encode(salt),
+            nonce: hex::encode(nonce),
+            sealed: String::new(),
+            checksum: String::new(),
+        };
+        let key = stretch(passphrase, &salt, cost)?;
+        package.sealed = hex::encode(xaes::encrypt(&key, &nonce, &package.clear_fields(), value)?);
+        package.checksum = package.sum();
+        Ok(package)
+    }
+
+    /// Reads a package and checks its form and checksum.
+    ///
+    /// # Errors
+    /// [`Error::PackageDamaged`].
+    pub fn parse(text: &[u8]) -> Result<Self, Error> {
+        let package: Self = serde_json::from_slice(text).map_err(|_| Error::PackageDamaged)?;
+        let good = package.schema == SCHEMA
+            && package.protection == "argon2id"
+            && package.checksum == package.sum()
+            && package.cost.memory_kib <= Cost::MAX_KIB
+            && package.cost.passes <= 16
+            && package.index > 0;
+        if good {
+            Ok(package)
+        } else {
+            Err(Error::PackageDamaged)
+        }
+    }
+
+    /// The file's text.
+    ///
+    /// # Errors
+    /// [`Error::PackageDamaged`] when it cannot be written as JSON, which it can.
+    pub fn to_text(&self) -> Result<Vec<u8>, Error> {
+        let mut text = serde_json::to_vec_pretty(self).map_err(|_| Error::PackageDamaged)?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// The set that the package belongs to.
+    ///
+    /// # Errors
+    /// [`Error::PackageDamaged`] when the vault's number is not in its form.
+    pub fn set(&self) -> Result<SetId, Error> {
+        Ok(SetId {
+            vault: array(&self.vault)?,
+            epoch: self.epoch,
+            threshold: self.threshold,
+            shares: self.shares,
+        })
+    }
+
+    /// Opens the package with its passphrase.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassphrase`] naming the custodian, [`Error::PackageDamaged`].
+    pub fn open(&self, passphrase: &[u8]) -> Result<Share, Error> {
+        let salt: [u8; 16] = array(&self.salt)?;
+        let nonce: [u8; xaes::NONCE_LEN] = array(&self.nonce)?;
+        let sealed = hex::decode(&self.sealed).map_err(|_| Error::PackageDamaged)?;
+        let key = stretch(passphrase, &salt, self.cost)?;
+        let value = xaes::decrypt(&key, &nonce, &self.clear_fields(), &sealed).map_err(|_| {
+            Error::WrongPassphrase {
+                custodian: self.custodian.clone(),
+            }
+        })?;
+        let value: [u8; 32] = value.as_slice().try_into().map_err(|_| Error::PackageDamaged)?;
+        Ok(Share::new(array(&self.vault)?, self.epoch, self.index, value))
+    }
+
+    /// Everything in clear, each with its length: bound to the share by AEAD and to typing by the checksum.
+    fn clear_fields(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let memory = self.cost.memory_kib.to_be_bytes();
+        let passes = self.cost.passes.to_be_bytes();
+        for field in [
+            self.schema.as_bytes(),
+            self.vault.as_bytes(),
+            &self.epoch.to_be_bytes(),
+            &[self.threshold, self.shares, self.index],
+            self.custodian.as_bytes(),
+            self.protection.as_bytes(),
+            &memory,
+            &passes,
+            self.salt.as_bytes(),
+            self.nonce.as_bytes(),
+        ] {
+            out.extend_from_slice(&(field.len() as u64).to_be_bytes());
+            out.extend_from_slice(field);
+        }
+        out
+    }
+
+    fn sum(&self) -> String {
+        let digest = Sha256::new()
+            .chain_update(self.clear_fields())
+            .chain_update(&self.sealed)
+            .finalize();
+        hex::encode(&digest[..4])
+    }
+}
+
+/// Takes a passphrase from a file's bytes: the first line, without its end.
+#[must_use]
+pub fn passphrase_line(bytes: &[u8]) -> &[u8] {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn stretch(passphrase: &[u8], salt: &[u8; 16], cost: Cost) -> Result<Zeroizing<[u8; 32]>, Error> {
+    let params = Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| Error::PackageDamaged)?;
+    let mut key = Zeroizing::new([0u8; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(passphrase, salt, &mut *key)
+        .map_err(|_| Error::PackageDamaged)?;
+    Ok(key)
+}
+
+fn array<const N: usize>(text: &str) -> Result<[u8; N], Error> {
+    let mut out = [0u8; N];
+    hex::decode_to_slice(text, &mut out).map_err(|_| Error::PackageDamaged)?;
+    Ok(out)
+}
+
+/// What the vault keeps of a share: enough to say that it is wrong, nothing that helps to find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commitment {
+    /// Number of the share.
+    pub index: u8,
+    /// Name of the custodian.
+    pub custodian: String,
+    /// Random salt.
+    pub salt: [u8; 16],
+    /// SHA-256 over label, vault, epoch, index, salt and value.
+    pub hash: [u8; 32],
+}
+
+impl Commitment {
+    /// Commits to a share.
+    #[must_use]
+    pub fn to(
+        vault: &[u8; 16],
+        epoch: u32,
+        index: u8,
+        custodian: &str,
+        value: &[u8; 32],
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let mut salt = [0u8; 16];
+        rng.fill_bytes(&mut salt);
+        Self {
+            index,
+            custodian: custodian.to_owned(),
+            salt,
+            hash: commit(vault, epoch, index, &salt, value),
+        }
+    }
+
+    /// Whether `value` is the share that was committed to.
+    #[must_use]
+    pub fn holds(&self, vault: &[u8; 16], epoch: u32, value: &[u8; 32]) -> bool {
+        commit(vault, epoch, self.index, &self.salt, value)
+            .ct_eq(&self.hash)
+            .into()
+    }
+}
+
+fn commit(vault: &[u8; 16], epoch: u32, index: u8, salt: &[u8; 16], value: &[u8; 32]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(b"YZT-SHARE-1")
+        .chain_update(vault)
+        .chain_update(epoch.to_be_bytes())
+        .chain_update([index])
+        .chain_update(salt)
+        .chain_update(value)
+        .finalize()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    const SET: SetId = SetId {
+        vault: [7; 16],
+        epoch: 1,
+        threshold: 2,
+        shares: 3,
+    };
+
+    fn package() -> Package {
+        let mut rng = StdRng::seed_from_u64(5);
+        Package::make(
+            &SET,
+            "li",
+            2,
+            &[0x42; 32],
+            b"correct horse",
+            Cost::REHEARSAL,
+            &mut rng,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_package_opens_with_its_passphrase_only_and_names_the_custodian_otherwise() {
+        let package = Package::parse(&package().to_text().unwrap()).unwrap();
+        let share = package.open(b"correct horse").unwrap();
+        assert_eq!(
+            (share.vault, share.epoch, share.index, share.value()),
+            ([7; 16], 1, 2, &[0x42; 32])
+        );
+        let error = package.open(b"wrong horse").unwrap_err();
+        assert_eq!(
+            error,
+            Error::WrongPassphrase {
+                custodian: "li".into()
+            }
+        );
+        assert_eq!((error.code(), error.exit_code()), ("WRONG_PASSPHRASE", 1));
+    }
+
+    #[test]
+    fn a_mistyped_character_is_found_before_the_passphrase_is_asked_for() {
+        let text = String::from_utf8(package().to_text().unwrap()).unwrap();
+        for (from, to) in [
+            ("\"li\"", "\"le\""),
+            ("\"epoch\": 1", "\"epoch\": 2"),
+            ("\"index\": 2", "\"index\": 1"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            assert_eq!(
+                Package::parse(text.replace(from, to).as_bytes()).unwrap_err(),
+                Error::PackageDamaged
+            );
+        }
+        let mut bytes = text.into_bytes();
+        bytes.truncate(bytes.len() / 2);
+        assert_eq!(Package::parse(&bytes).unwrap_err(), Error::PackageDamaged);
+    }
+
+    #[test]
+    fn a_package_that_was_relabelled_with_a_fresh_checksum_does_not_open() {
+        let mut package = package();
+        package.custodian = "wang".into();
+        package.checksum = package.sum();
+        let package = Package::parse(&package.to_text().unwrap()).unwrap();
+        assert!(matches!(
+            package.open(b"correct horse"),
+            Err(Error::WrongPassphrase { .. })
+        ));
+    }
+
+    #[test]
+    fn a_package_says_nothing_about_its_share() {
+        let text = String::from_utf8(package().to_text().unwrap()).unwrap();
+        assert!(!text.contains(&hex::encode([0x42; 8])));
+    }
+
+    #[test]
+    fn a_commitment_holds_for_its_share_vault_and_epoch_only() {
+        let mut rng = StdRng::seed_from_u64(6);
+        let commitment = Commitment::to(&[7; 16], 1, 2, "li", &[0x42; 32], &mut rng);
+        assert!(commitment.holds(&[7; 16], 1, &[0x42; 32]));
+        assert!(!commitment.holds(&[7; 16], 1, &[0x43; 32]));
+        assert!(!commitment.holds(&[8; 16], 1, &[0x42; 32]));
+        assert!(!commitment.holds(&[7; 16], 2, &[0x42; 32]));
+    }
+
+    #[test]
+    fn a_short_passphrase_is_refused() {
+        let mut rng = StdRng::seed_from_u64(7);
+        let made = Package::make(&SET, "li", 2, &[0; 32], b"1234567", Cost::REHEARSAL, &mut rng);
+        assert!(matches!(made, Err(Error::BadCeremony { .. })));
+    }
+
+    #[test]
+    fn a_passphrase_is_the_first_line() {
+        assert_eq!(passphrase_line(b"abc\r\nrest"), b"abc");
+        assert_eq!(passphrase_line(b"abc"), b"abc");
+        assert_eq!(passphrase_line(b""), b"");
+    }
+}

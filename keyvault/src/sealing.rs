@@ -1,0 +1,208 @@
+//! Sealing of single values: every secret column is encrypted alone, with its place as associated data.
+//!
+//! `version 01 || suite 01 || nonce 24 || XAES-256-GCM ciphertext || tag 16`. The associated data names vault,
+//! instance, table, row id, row version and term, so a value put back into another row, an older version of the row, or
+//! another vault does not open. The nonce is `HMAC-SHA-256(nonce key, fresh random || place || SHA-256(plaintext))`: it
+//! stays distinct when the random source fails, and when a machine is cloned with its random state.
+
+use hmac::{Hmac, KeyInit, Mac};
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{Error, xaes};
+
+/// Version of the format of sealed values.
+const VERSION: u8 = 1;
+/// Suite 1: AES-256, SHA-256, P-256. Suite 2 is kept for SM4, SM3, SM2.
+pub(crate) const SUITE: u8 = 1;
+/// Bytes before the ciphertext.
+const HEAD: usize = 2 + xaes::NONCE_LEN;
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// Number of the vault.
+    pub(crate) vault: &'a [u8; 16],
+    /// Number of the instance: a restored copy gets another.
+    pub(crate) instance: &'a [u8; 16],
+    /// Table.
+    pub(crate) table: &'a str,
+    /// Row.
+    pub(crate) id: &'a [u8],
+    /// Version of the row, from 1.
+    pub(crate) row_version: i64,
+    /// Barrier term of the key; 0 for values under the root key or above it.
+    pub(crate) term: i64,
+}
+
+impl Place<'_> {
+    fn associated_data(&self) -> Vec<u8> {
+        let mut out = b"YZT-ROW-1".to_vec();
+        for field in [
+            &[VERSION, SUITE][..],
+            self.vault,
+            self.instance,
+            self.table.as_bytes(),
+            self.id,
+            &self.row_version.to_be_bytes(),
+            &self.term.to_be_bytes(),
+        ] {
+            out.extend_from_slice(&(field.len() as u64).to_be_bytes());
+            out.extend_from_slice(field);
+        }
+        out
+    }
+}
+
+/// Seals `plaintext` for its place.
+pub(crate) fn seal(
+    key: &[u8; 32],
+    nonce_key: &[u8; 32],
+    place: &Place<'_>,
+    plaintext: &[u8],
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Vec<u8>, Error> {
+    seal_under(key, nonce_key, &place.associated_data(), plaintext, rng)
+}
+
+/// Opens what [`seal`] made for the same place.
+pub(crate) fn open(key: &[u8; 32], place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    open_under(key, &place.associated_data(), sealed)
+}
+
+/// As [`seal`], for a value that has no row (a wrapped key that somebody else stores).
+pub(crate) fn seal_under(
+    key: &[u8; 32],
+    nonce_key: &[u8; 32],
+    associated: &[u8],
+    plaintext: &[u8],
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Vec<u8>, Error> {
+    let nonce = hedged_nonce(nonce_key, associated, plaintext, rng)?;
+    let ciphertext = xaes::encrypt(key, &nonce, associated, plaintext)?;
+    let mut out = Vec::with_capacity(HEAD + ciphertext.len());
+    out.extend_from_slice(&[VERSION, SUITE]);
+    out.extend_from_slice(&nonce);
+    out.extend_from_slice(&ciphertext);
+    Ok(out)
+}
+
+/// Opens what [`seal_under`] made.
+pub(crate) fn open_under(
+    key: &[u8; 32],
+    associated: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let damaged = Error::Damaged {
+        what: "a sealed value does not open",
+    };
+    let Some(([VERSION, SUITE, nonce @ ..], ciphertext)) = sealed.split_first_chunk::<HEAD>() else {
+        return Err(damaged);
+    };
+    let nonce: &[u8; xaes::NONCE_LEN] = nonce.try_into().map_err(|_| damaged.clone())?;
+    xaes::decrypt(key, nonce, associated, ciphertext).map_err(|_| damaged)
+}
+
+fn hedged_nonce(
+    nonce_key: &[u8; 32],
+    associated: &[u8],
+    plaintext: &[u8],
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<[u8; xaes::NONCE_LEN], Error> {
+    let mut fresh = [0u8; 32];
+    rng.fill_bytes(&mut fresh);
+    let mut mac = Hmac::<Sha256>::new_from_slice(nonce_key).map_err(|_| Error::SelfTestFailed {
+        what: "HMAC takes a key of 32 bytes",
+    })?;
+    mac.update(&fresh);
+    mac.update(&Sha256::digest(associated));
+    mac.update(&Sha256::digest(plaintext));
+    let full = mac.finalize().into_bytes();
+    let mut nonce = [0u8; xaes::NONCE_LEN];
+    nonce.copy_from_slice(&full[..xaes::NONCE_LEN]);
+    Ok(nonce)
+}
+
+/// The stored form of a key: sealed, so it may be written anywhere and copied freely.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedKey(Vec<u8>);
+
+impl SealedKey {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    fn place(id: &[u8]) -> Place<'_> {
+        Place {
+            vault: &[1; 16],
+            instance: &[2; 16],
+            table: "key",
+            id,
+            row_version: 3,
+            term: 1,
+        }
+    }
+
+    #[test]
+    fn a_row_opens_in_its_place_only() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let sealed = seal(&[3; 32], &[4; 32], &place(b"a"), b"secret", &mut rng).unwrap();
+        assert_eq!(*open(&[3; 32], &place(b"a"), &sealed).unwrap(), b"secret");
+        for elsewhere in [
+            place(b"b"),
+            Place {
+                vault: &[9; 16],
+                ..place(b"a")
+            },
+            Place {
+                instance: &[9; 16],
+                ..place(b"a")
+            },
+            Place {
+                table: "card",
+                ..place(b"a")
+            },
+            Place {
+                row_version: 2,
+                ..place(b"a")
+            },
+            Place {
+                term: 2,
+                ..place(b"a")
+            },
+        ] {
+            assert!(open(&[3; 32], &elsewhere, &sealed).is_err(), "{elsewhere:?}");
+        }
+        for position in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[position] ^= 1;
+            assert!(open(&[3; 32], &place(b"a"), &changed).is_err(), "byte {position}");
+        }
+    }
+
+    #[test]
+    fn nonces_differ_by_content_even_when_the_random_source_repeats_itself() {
+        let nonce = |id: &[u8], text: &[u8]| {
+            let mut rng = StdRng::seed_from_u64(1);
+            seal(&[3; 32], &[4; 32], &place(id), text, &mut rng).unwrap()[2..26].to_vec()
+        };
+        assert_eq!(nonce(b"a", b"x"), nonce(b"a", b"x"));
+        assert_ne!(nonce(b"a", b"x"), nonce(b"a", b"y"));
+        assert_ne!(nonce(b"a", b"x"), nonce(b"b", b"x"));
+    }
+}

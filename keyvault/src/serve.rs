@@ -1,0 +1,225 @@
+//! Serving: one connection, one request at a time, over any byte stream; and the Unix socket with peer credentials.
+//!
+//! Left out: TLS (the vault is reached on its own machine only) and limits per client.
+
+use std::sync::Arc;
+
+use keyvault_protocol::sealed::{self, Purpose};
+use keyvault_protocol::{
+    Error as WireError, MAX_ANSWERS, PROTOCOL_VERSION, PhotoKeyContext, PointBytes, Refusal, Request,
+    Response, Welcome, WrappedKey, frame,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{UnixListener, UnixStream};
+use zeroize::Zeroizing;
+
+use crate::vault::{Core, Inner, Vault};
+use crate::{Error, card_session, exports, orders, photo};
+
+/// Serves one connection until the other side closes it.
+///
+/// # Errors
+/// The stream's error, or that the bytes were no message of the protocol.
+pub async fn connection<S>(mut stream: S, vault: Arc<Vault>) -> Result<(), WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Some(client_key) = greet(&mut stream, &vault).await? else {
+        return Ok(());
+    };
+    loop {
+        let request: Request = match frame::read(&mut stream).await {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(error @ WireError::Malformed(_)) => {
+                frame::write(
+                    &mut stream,
+                    &Response::Refused(Refusal::from(&Error::MalformedRequest)),
+                )
+                .await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let response = match answer(&vault, &client_key, request).await {
+            Ok(response) => response,
+            Err(error) => {
+                // Code only: texts may name a custodian, and the log is not the place for that.
+                tracing::warn!(code = error.code(), "refused");
+                Response::Refused(Refusal::from(&error))
+            }
+        };
+        frame::write(&mut stream, &response).await?;
+    }
+}
+
+async fn greet<S>(stream: &mut S, vault: &Vault) -> Result<Option<PointBytes>, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    match frame::read(stream).await? {
+        Some(Request::Hello(hello)) => {
+            let welcome = Welcome {
+                version: PROTOCOL_VERSION,
+                vault: vault.id(),
+            };
+            frame::write(stream, &Response::Welcome(welcome)).await?;
+            // Another version was told ours, and hangs up.
+            Ok((hello.version == PROTOCOL_VERSION).then_some(hello.client_key))
+        }
+        Some(_) => {
+            frame::write(
+                stream,
+                &Response::Refused(Refusal::from(&Error::MalformedRequest)),
+            )
+            .await?;
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+async fn answer(vault: &Vault, client_key: &PointBytes, request: Request) -> Result<Response, Error> {
+    match request {
+        Request::Hello(_) => Err(Error::MalformedRequest),
+        Request::Status => Ok(Response::Status(vault.status().await)),
+        Request::BeginUnseal => vault.begin_unseal().await.map(Response::Attempt),
+        Request::GiveShare(envelope) => vault.give_share(&envelope).await.map(Response::Progress),
+        Request::Seal(request) => vault.seal(&request.by).await.map(|()| Response::Done),
+        other => {
+            let mut inner = vault.lock().await;
+            opened(vault, &mut inner, client_key, other).await
+        }
+    }
+}
+
+/// Requests that only an open vault answers.
+async fn opened(
+    vault: &Vault,
+    inner: &mut Inner,
+    client_key: &PointBytes,
+    request: Request,
+) -> Result<Response, Error> {
+    let (core, open) = inner.open()?;
+    let now = vault.now(core)?;
+    match request {
+        Request::EnrolIssuer(request) => orders::enrol(core, open, now, &request)
+            .await
+            .map(|()| Response::Done),
+        Request::PhotoKeyNew(context) => {
+            let (key, wrapped) = photo::new_key(core, open, now, &context).await?;
+            photo_key(core, client_key, &context, &key, wrapped)
+        }
+        Request::PhotoKeyOpen { context, wrapped } => {
+            let key = photo::open_key(core, open, now, &context, &wrapped).await?;
+            photo_key(core, client_key, &context, &key, wrapped)
+        }
+        Request::OpenOrder(order) => orders::accept(core, open, now, &order).await.map(Response::Order),
+        Request::StartCard {
+            order,
+            index,
+            serial,
+            task,
+        } => card_session::start(core, open, now, order, index, serial, task)
+            .await
+            .map(Response::Script),
+        Request::ContinueCard {
+            order,
+            index,
+            answers,
+        } => {
+            if answers.len() > MAX_ANSWERS {
+                return Err(Error::LimitExceeded {
+                    what: "the number of answers",
+                    limit: 512,
+                });
+            }
+            card_session::proceed(core, open, now, order, index, &answers)
+                .await
+                .map(Response::Script)
+        }
+        Request::ExportBundle(request) => {
+            let bytes = exports::export_bundle(core, open, now, &request).await?;
+            Ok(Response::Export { bytes })
+        }
+        Request::ExportLot(request) => {
+            let bytes = exports::export_lot(core, open, now, &request).await?;
+            Ok(Response::Export { bytes })
+        }
+        Request::SignCardBack(back) => {
+            let signature = exports::sign_card_back(core, open, now, &back).await?;
+            Ok(Response::Signature { signature })
+        }
+        Request::Anchors => exports::public_keys(core, open).map(Response::Anchors),
+        Request::DenyCard { serial } => exports::deny(core, open, now, &serial)
+            .await
+            .map(|()| Response::Done),
+        Request::Hello(_)
+        | Request::Status
+        | Request::BeginUnseal
+        | Request::GiveShare(_)
+        | Request::Seal(_) => Err(Error::MalformedRequest),
+    }
+}
+
+fn photo_key(
+    core: &mut Core,
+    client_key: &PointBytes,
+    context: &PhotoKeyContext,
+    key: &Zeroizing<[u8; 32]>,
+    wrapped: WrappedKey,
+) -> Result<Response, Error> {
+    let sealed = sealed::seal(
+        client_key,
+        Purpose::PhotoKey,
+        &context.photo_id,
+        &**key,
+        &mut core.rng,
+    )
+    .map_err(|_| Error::NotOpened)?;
+    Ok(Response::PhotoKey { sealed, wrapped })
+}
+
+/// Accepts connections until `stop` is done. Only the vault's own user and root are served.
+///
+/// # Errors
+/// [`Error::StoreUnavailable`] when the socket fails.
+pub async fn listen(
+    listener: UnixListener,
+    vault: Arc<Vault>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let own = rustix::process::geteuid().as_raw();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, or the caller has gone again: the next one may fare better.
+                tracing::warn!(kind = %error.kind(), "a connection could not be accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if !may_connect(&stream, own) {
+            tracing::warn!("a connection by another user was refused");
+            continue;
+        }
+        let vault = Arc::clone(&vault);
+        tokio::spawn(async move {
+            if let Err(error) = connection(stream, vault).await {
+                tracing::debug!(code = error.code(), "a connection ended");
+            }
+        });
+    }
+}
+
+fn may_connect(stream: &UnixStream, own: u32) -> bool {
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}

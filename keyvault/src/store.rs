@@ -1,0 +1,510 @@
+//! The vault's store: one SQLite file, one writer, write-ahead log, synchronous FULL. All SQL of the vault is here.
+//!
+//! Every row but the header, the share commitments and the journal is a sealed value with the same five columns. Left
+//! for the vault's own issue, with their places kept: `leaf` (hash of the row in the Merkle tree), `header.state_root`
+//! (its root), `header.generation` (the number that the two header copies A and B will carry), `journal.leaf` (RFC 6962
+//! tree) and `share.protection` (custodian cards beside passphrases).
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
+};
+use sqlx::{Connection, Row as _};
+
+use crate::Error;
+use crate::package::Commitment;
+
+/// Name of the file in the vault's folder.
+pub(crate) const FILE: &str = "vault.sqlite";
+/// Version of the layout below; another one is refused.
+const FORMAT: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE header (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    format INTEGER NOT NULL,
+    suite INTEGER NOT NULL,
+    vault BLOB NOT NULL CHECK (length(vault) = 16),
+    instance BLOB NOT NULL CHECK (length(instance) = 16),
+    epoch INTEGER NOT NULL CHECK (epoch > 0),
+    threshold INTEGER NOT NULL CHECK (threshold BETWEEN 1 AND 255),
+    kek_commitment BLOB NOT NULL CHECK (length(kek_commitment) = 32),
+    root BLOB NOT NULL,
+    term INTEGER NOT NULL CHECK (term > 0),
+    high_water INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    state_root BLOB
+) STRICT;
+CREATE TABLE share (
+    epoch INTEGER NOT NULL,
+    number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 255),
+    custodian TEXT NOT NULL,
+    protection TEXT NOT NULL CHECK (protection IN ('argon2id')),
+    salt BLOB NOT NULL CHECK (length(salt) = 16),
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (epoch, number)
+) STRICT;
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY CHECK (seq > 0),
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    previous BLOB NOT NULL CHECK (length(previous) = 32),
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    leaf BLOB
+) STRICT;
+CREATE TABLE sealed_ring (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_state (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_key (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_issuer (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_order (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_job (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_card (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_terminal (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_denied (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+";
+
+/// The tables of sealed rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    /// Keys under the root key.
+    Ring,
+    /// The one row that says what the rest must look like.
+    State,
+    /// Keys under a barrier term.
+    Key,
+    /// Enrolled issuers.
+    Issuer,
+    /// Orders that were accepted.
+    Order,
+    /// Work on one card under an order: (order, index).
+    Job,
+    /// Cards, by serial.
+    Card,
+    /// Terminals, by name.
+    Terminal,
+    /// Cards on the deny lists, by serial.
+    Denied,
+}
+
+macro_rules! per_table {
+    ($table:expr, $before:literal, $after:literal) => {
+        match $table {
+            Table::Ring => concat!($before, "sealed_ring", $after),
+            Table::State => concat!($before, "sealed_state", $after),
+            Table::Key => concat!($before, "sealed_key", $after),
+            Table::Issuer => concat!($before, "sealed_issuer", $after),
+            Table::Order => concat!($before, "sealed_order", $after),
+            Table::Job => concat!($before, "sealed_job", $after),
+            Table::Card => concat!($before, "sealed_card", $after),
+            Table::Terminal => concat!($before, "sealed_terminal", $after),
+            Table::Denied => concat!($before, "sealed_denied", $after),
+        }
+    };
+}
+
+impl Table {
+    /// Tables whose rows the state row counts: all but the state itself.
+    pub(crate) const COUNTED: [Self; 8] = [
+        Self::Ring,
+        Self::Key,
+        Self::Issuer,
+        Self::Order,
+        Self::Job,
+        Self::Card,
+        Self::Terminal,
+        Self::Denied,
+    ];
+
+    /// Name in associated data.
+    pub(crate) fn name(self) -> &'static str {
+        per_table!(self, "", "")
+    }
+}
+
+/// A sealed row.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: Vec<u8>,
+    pub(crate) row_version: i64,
+    pub(crate) term: i64,
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// The clear header. What matters of it stands again in the sealed state row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) vault: [u8; 16],
+    pub(crate) instance: [u8; 16],
+    pub(crate) epoch: u32,
+    pub(crate) threshold: u8,
+    pub(crate) kek_commitment: [u8; 32],
+    pub(crate) root: Vec<u8>,
+    pub(crate) term: i64,
+    pub(crate) high_water: Timestamp,
+    pub(crate) generation: i64,
+}
+
+/// A journal entry as stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) seq: i64,
+    pub(crate) at: i64,
+    pub(crate) kind: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) previous: [u8; 32],
+    pub(crate) hash: [u8; 32],
+}
+
+/// The open store.
+pub(crate) struct Store {
+    connection: SqliteConnection,
+}
+
+impl Store {
+    /// Creates the file and its tables.
+    pub(crate) async fn create(folder: &Path) -> Result<Self, Error> {
+        let mut store = Self {
+            connection: connect(&folder.join(FILE), true).await?,
+        };
+        sqlx::raw_sql(SCHEMA)
+            .execute(&mut store.connection)
+            .await
+            .map_err(failed("its tables cannot be made"))?;
+        Ok(store)
+    }
+
+    /// Opens an existing file and checks its structure.
+    pub(crate) async fn open(folder: &Path) -> Result<Self, Error> {
+        const CHECK: &str = "PRAGMA quick_check(1)";
+        let path = folder.join(FILE);
+        if !path.is_file() {
+            return Err(Error::NoVault);
+        }
+        let mut store = Self {
+            connection: connect(&path, false).await?,
+        };
+        let verdict: String = sqlx::query_scalar(CHECK)
+            .fetch_one(&mut store.connection)
+            .await
+            .map_err(failed("its structure cannot be read"))?;
+        if verdict == "ok" {
+            Ok(store)
+        } else {
+            Err(Error::Damaged {
+                what: "the structure of the file",
+            })
+        }
+    }
+
+    /// Writes everything out and closes the file.
+    pub(crate) async fn close(self) -> Result<(), Error> {
+        self.connection
+            .close()
+            .await
+            .map_err(failed("it cannot be closed"))
+    }
+
+    /// The header and the share commitments of its epoch.
+    pub(crate) async fn header(&mut self) -> Result<(Header, Vec<Commitment>), Error> {
+        const HEADER: &str = "SELECT format, suite, vault, instance, epoch, threshold, kek_commitment, root, term, high_water, generation FROM header WHERE id = 1";
+        const SHARES: &str =
+            "SELECT number, custodian, salt, hash FROM share WHERE epoch = $1 ORDER BY number";
+        let damaged = || Error::Damaged { what: "the header" };
+        let row = sqlx::query(HEADER)
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(failed("the header cannot be read"))?
+            .ok_or_else(damaged)?;
+        if row.try_get::<i64, _>("format").ok() != Some(FORMAT)
+            || row.try_get::<i64, _>("suite").ok() != Some(i64::from(crate::sealing::SUITE))
+        {
+            return Err(Error::Damaged {
+                what: "the store has a format that this program does not know",
+            });
+        }
+        let epoch: i64 = row.try_get("epoch").map_err(|_| damaged())?;
+        let threshold: i64 = row.try_get("threshold").map_err(|_| damaged())?;
+        let high_water: i64 = row.try_get("high_water").map_err(|_| damaged())?;
+        let header = Header {
+            vault: bytes(&row, "vault").ok_or_else(damaged)?,
+            instance: bytes(&row, "instance").ok_or_else(damaged)?,
+            epoch: u32::try_from(epoch).map_err(|_| damaged())?,
+            threshold: u8::try_from(threshold).map_err(|_| damaged())?,
+            kek_commitment: bytes(&row, "kek_commitment").ok_or_else(damaged)?,
+            root: row.try_get("root").map_err(|_| damaged())?,
+            term: row.try_get("term").map_err(|_| damaged())?,
+            high_water: Timestamp::from_second(high_water).map_err(|_| damaged())?,
+            generation: row.try_get("generation").map_err(|_| damaged())?,
+        };
+        let rows = sqlx::query(SHARES)
+            .bind(epoch)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("the shares cannot be read"))?;
+        let shares = rows
+            .iter()
+            .map(|row| {
+                Some(Commitment {
+                    index: u8::try_from(row.try_get::<i64, _>("number").ok()?).ok()?,
+                    custodian: row.try_get("custodian").ok()?,
+                    salt: bytes(row, "salt")?,
+                    hash: bytes(row, "hash")?,
+                })
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(damaged)?;
+        if shares.len() < usize::from(header.threshold) {
+            return Err(damaged());
+        }
+        Ok((header, shares))
+    }
+
+    /// One sealed row.
+    pub(crate) async fn row(&mut self, table: Table, id: &[u8]) -> Result<Option<Row>, Error> {
+        let sql = per_table!(
+            table,
+            "SELECT id, row_version, term, sealed FROM ",
+            " WHERE id = $1"
+        );
+        sqlx::query(sql)
+            .bind(id)
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(failed("a row cannot be read"))?
+            .map(|row| sealed_row(&row))
+            .transpose()
+    }
+
+    /// All sealed rows of a table, in the order of their ids.
+    pub(crate) async fn rows(&mut self, table: Table) -> Result<Vec<Row>, Error> {
+        let sql = per_table!(
+            table,
+            "SELECT id, row_version, term, sealed FROM ",
+            " ORDER BY id"
+        );
+        sqlx::query(sql)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("rows cannot be read"))?
+            .iter()
+            .map(sealed_row)
+            .collect()
+    }
+
+    /// Up to `limit` sealed rows with ids behind `after`, in the order of their ids.
+    pub(crate) async fn rows_after(
+        &mut self,
+        table: Table,
+        after: &[u8],
+        limit: i64,
+    ) -> Result<Vec<Row>, Error> {
+        let sql = per_table!(
+            table,
+            "SELECT id, row_version, term, sealed FROM ",
+            " WHERE id > $1 ORDER BY id LIMIT $2"
+        );
+        sqlx::query(sql)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("rows cannot be read"))?
+            .iter()
+            .map(sealed_row)
+            .collect()
+    }
+
+    /// Up to `limit` journal entries behind `after`.
+    pub(crate) async fn entries_after(&mut self, after: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+        const ENTRIES: &str =
+            "SELECT seq, at, kind, body, previous, hash FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2";
+        sqlx::query(ENTRIES)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("the journal cannot be read"))?
+            .iter()
+            .map(|row| {
+                Some(Entry {
+                    seq: row.try_get("seq").ok()?,
+                    at: row.try_get("at").ok()?,
+                    kind: row.try_get("kind").ok()?,
+                    body: row.try_get("body").ok()?,
+                    previous: bytes(row, "previous")?,
+                    hash: bytes(row, "hash")?,
+                })
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or(Error::Damaged { what: "the journal" })
+    }
+
+    /// Writes one change durably: all of it or nothing.
+    pub(crate) async fn commit(&mut self, change: &Batch) -> Result<(), Error> {
+        const HIGH_WATER: &str =
+            "UPDATE header SET high_water = $1, generation = $2 WHERE id = 1 AND generation = $3";
+        const JOURNAL: &str =
+            "INSERT INTO journal (seq, at, kind, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)";
+        let mut transaction = self
+            .connection
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(failed("it cannot be written"))?;
+        for (table, row) in &change.rows {
+            let sql = per_table!(
+                *table,
+                "INSERT INTO ",
+                " (id, row_version, term, sealed) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET row_version = excluded.row_version, term = excluded.term, sealed = excluded.sealed"
+            );
+            sqlx::query(sql)
+                .bind(&row.id)
+                .bind(row.row_version)
+                .bind(row.term)
+                .bind(&row.sealed)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("a row cannot be written"))?;
+        }
+        for entry in &change.entries {
+            sqlx::query(JOURNAL)
+                .bind(entry.seq)
+                .bind(entry.at)
+                .bind(&entry.kind)
+                .bind(&entry.body)
+                .bind(&entry.previous[..])
+                .bind(&entry.hash[..])
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("the journal cannot be written"))?;
+        }
+        let updated = sqlx::query(HIGH_WATER)
+            .bind(change.high_water.as_second())
+            .bind(change.generation)
+            .bind(change.generation - 1)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed("the header cannot be written"))?;
+        if updated.rows_affected() != 1 {
+            return Err(Error::Damaged {
+                what: "the store was changed by somebody else",
+            });
+        }
+        transaction
+            .commit()
+            .await
+            .map_err(failed("a change cannot be made durable"))
+    }
+
+    /// Writes the header and the commitments of a new vault.
+    pub(crate) async fn found(&mut self, header: &Header, shares: &[Commitment]) -> Result<(), Error> {
+        const HEADER: &str = "INSERT INTO header (id, format, suite, vault, instance, epoch, threshold, kek_commitment, root, term, high_water, generation) VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        const SHARE: &str = "INSERT INTO share (epoch, number, custodian, protection, salt, hash) VALUES ($1, $2, $3, 'argon2id', $4, $5)";
+        let mut transaction = self
+            .connection
+            .begin()
+            .await
+            .map_err(failed("it cannot be written"))?;
+        sqlx::query(HEADER)
+            .bind(FORMAT)
+            .bind(i64::from(crate::sealing::SUITE))
+            .bind(&header.vault[..])
+            .bind(&header.instance[..])
+            .bind(i64::from(header.epoch))
+            .bind(i64::from(header.threshold))
+            .bind(&header.kek_commitment[..])
+            .bind(&header.root)
+            .bind(header.term)
+            .bind(header.high_water.as_second())
+            .bind(header.generation)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed("the header cannot be written"))?;
+        for share in shares {
+            sqlx::query(SHARE)
+                .bind(i64::from(header.epoch))
+                .bind(i64::from(share.index))
+                .bind(&share.custodian)
+                .bind(&share.salt[..])
+                .bind(&share.hash[..])
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("a share cannot be written"))?;
+        }
+        transaction
+            .commit()
+            .await
+            .map_err(failed("a change cannot be made durable"))
+    }
+}
+
+/// What one transaction writes.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) rows: Vec<(Table, Row)>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) high_water: Timestamp,
+    /// The new generation; the store must still be at the one before.
+    pub(crate) generation: i64,
+}
+
+async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(create)
+        .journal_mode(SqliteJournalMode::Wal)
+        .locking_mode(SqliteLockingMode::Exclusive)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("temp_store", "MEMORY")
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .thread_name(|_| "vault-store".to_owned());
+    SqliteConnection::connect_with(&options)
+        .await
+        .map_err(failed("it cannot be opened"))
+}
+
+fn bytes<const N: usize>(row: &sqlx::sqlite::SqliteRow, column: &str) -> Option<[u8; N]> {
+    row.try_get::<&[u8], _>(column).ok()?.try_into().ok()
+}
+
+fn sealed_row(row: &sqlx::sqlite::SqliteRow) -> Result<Row, Error> {
+    let damaged = |_| Error::Damaged { what: "a row" };
+    Ok(Row {
+        id: row.try_get("id").map_err(damaged)?,
+        row_version: row.try_get("row_version").map_err(damaged)?,
+        term: row.try_get("term").map_err(damaged)?,
+        sealed: row.try_get("sealed").map_err(damaged)?,
+    })
+}
+
+/// Tells damage (`SQLITE_CORRUPT` 11, `SQLITE_NOTADB` 26, and a row that is not what the schema says) from a store that
+/// cannot be used just now. Texts of the driver stay here: they may quote values.
+fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
+    move |error| match &error {
+        sqlx::Error::Database(database) => {
+            let code = database
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .unwrap_or(0);
+            match code & 0xFF {
+                1 | 11 | 26 => Error::Damaged { what: "the file" },
+                5 | 6 => Error::InUse,
+                8 => Error::StoreUnavailable {
+                    what: "it cannot be written (read-only)",
+                },
+                13 => Error::StoreUnavailable {
+                    what: "the disk is full",
+                },
+                _ => Error::StoreUnavailable { what },
+            }
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::TypeNotFound { .. } => {
+            Error::Damaged { what: "a row" }
+        }
+        _ => Error::StoreUnavailable { what },
+    }
+}

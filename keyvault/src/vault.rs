@@ -1,0 +1,868 @@
+//! The vault itself: sealed, unsealing, open. One task at a time owns it; everything durable goes through
+//! [`Open::apply`], which writes rows, journal and state in one transaction.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hkdf::Hkdf;
+use jiff::{SignedDuration, Timestamp};
+use keyvault_protocol::sealed::{self, Purpose};
+use keyvault_protocol::{Attempt, ShareEnvelope, Status, UnsealProgress, VaultState};
+use minicbor::{Decode, Encode};
+use p256::SecretKey;
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Mutex;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::Error;
+use crate::arena::{Arena, OpenKey};
+use crate::card_session::Session;
+use crate::clock::{self, Clock};
+use crate::journal::{self, Event};
+use crate::keys::{KeyId, KeyRecord, Keys};
+use crate::package::Commitment;
+use crate::sealing::{self, Place, SUITE};
+use crate::shamir::{self, Point};
+use crate::store::{Batch, Header, Row, Store, Table};
+
+/// The random source of the vault.
+pub type Random = Box<dyn CryptoRng + Send>;
+
+/// How long an unseal attempt lives.
+const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
+/// Rows read at once while everything is checked at unseal.
+const CHUNK: i64 = 1024;
+/// Id of the one row of the state table.
+const STATE_ID: &[u8] = b"state";
+
+/// What both the sealed and the open vault have.
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) header: Header,
+    pub(crate) shares: Vec<Commitment>,
+    pub(crate) arena: Arc<Arena>,
+    pub(crate) rng: Random,
+}
+
+/// The one row that says what the rest must look like.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct State {
+    /// Hash of the clear header and of all share commitments.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) header: [u8; 32],
+    #[n(1)]
+    pub(crate) high_water: i64,
+    #[n(2)]
+    pub(crate) journal_seq: i64,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub(crate) journal_head: [u8; 32],
+    /// Rows per table of [`Table::COUNTED`].
+    #[n(4)]
+    pub(crate) counts: Vec<i64>,
+}
+
+/// Keys under the root key.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    /// Keys of the barrier terms.
+    pub(crate) barrier: BTreeMap<i64, OpenKey>,
+    /// Key of hedged nonces.
+    pub(crate) nonce: OpenKey,
+    /// Kept for the Merkle root over all rows.
+    pub(crate) state_root: OpenKey,
+}
+
+/// Names of the ring's rows.
+pub(crate) const RING_NONCE: &str = "nonce";
+pub(crate) const RING_STATE_ROOT: &str = "state-root";
+
+/// Name of a barrier term's row.
+pub(crate) fn ring_barrier(term: i64) -> String {
+    format!("barrier/{term}")
+}
+
+/// The open vault: keys, state, and the card sessions that run.
+pub(crate) struct Open {
+    pub(crate) ring: Ring,
+    pub(crate) keys: Keys,
+    pub(crate) state: State,
+    pub(crate) sessions: HashMap<([u8; 16], u32), Session>,
+}
+
+/// What one request changes, all or nothing.
+#[derive(Default)]
+pub(crate) struct Change {
+    pub(crate) rows: Vec<(Table, Vec<u8>, Zeroizing<Vec<u8>>)>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Change {
+    /// Puts a row; a second put of the same row replaces the first.
+    pub(crate) fn put<T: Encode<()>>(&mut self, table: Table, id: &[u8], value: &T) -> Result<(), Error> {
+        let mut plain = Zeroizing::new(Vec::with_capacity(1024));
+        minicbor::encode(value, &mut *plain).map_err(|_| Error::BadContent {
+            what: "a row that cannot be encoded",
+        })?;
+        self.rows.retain(|(t, i, _)| *t != table || i != id);
+        self.rows.push((table, id.to_vec(), plain));
+        Ok(())
+    }
+
+    pub(crate) fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
+
+/// An unseal attempt.
+struct Unsealing {
+    id: [u8; 16],
+    key: SecretKey,
+    ends: Timestamp,
+    given: Vec<Point>,
+}
+
+enum Phase {
+    Sealed,
+    Unsealing(Box<Unsealing>),
+    Open(Box<Open>),
+    Damaged(Error),
+}
+
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    phase: Phase,
+    _lock: FolderLock,
+}
+
+impl Inner {
+    /// The open vault and what it works on.
+    pub(crate) fn open(&mut self) -> Result<(&mut Core, &mut Open), Error> {
+        match &mut self.phase {
+            Phase::Open(open) => Ok((&mut self.core, open)),
+            Phase::Damaged(error) => Err(error.clone()),
+            Phase::Sealed | Phase::Unsealing(_) => Err(Error::Sealed),
+        }
+    }
+}
+
+/// A vault in a folder. Shared by all connections; each request has it alone.
+pub struct Vault {
+    id: [u8; 16],
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}
+
+impl Vault {
+    /// Opens the store in `folder`, sealed.
+    ///
+    /// # Errors
+    /// [`Error::NoVault`], [`Error::InUse`], [`Error::Damaged`], [`Error::MemoryNotLocked`].
+    pub async fn load(folder: &Path, clock: Arc<dyn Clock>, rng: Random) -> Result<Arc<Self>, Error> {
+        Self::load_with(folder, Arena::new()?, clock, rng).await
+    }
+
+    /// As [`Vault::load`], with an arena that was made before the process was isolated.
+    ///
+    /// # Errors
+    /// As [`Vault::load`].
+    pub async fn load_with(
+        folder: &Path,
+        arena: Arc<Arena>,
+        clock: Arc<dyn Clock>,
+        rng: Random,
+    ) -> Result<Arc<Self>, Error> {
+        Self::load_locked(FolderLock::take(folder)?, arena, clock, rng).await
+    }
+
+    /// As [`Vault::load_with`], with a lock that was taken before the process was isolated.
+    ///
+    /// # Errors
+    /// As [`Vault::load`].
+    pub async fn load_locked(
+        lock: FolderLock,
+        arena: Arc<Arena>,
+        clock: Arc<dyn Clock>,
+        rng: Random,
+    ) -> Result<Arc<Self>, Error> {
+        let core = Core::load(&lock.folder, arena, rng).await?;
+        let id = core.header.vault;
+        let inner = Mutex::new(Inner {
+            core,
+            phase: Phase::Sealed,
+            _lock: lock,
+        });
+        Ok(Arc::new(Self { id, clock, inner }))
+    }
+
+    /// Number of the vault.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// The instant that the vault works with.
+    pub(crate) fn now(&self, core: &Core) -> Result<Timestamp, Error> {
+        clock::present(&*self.clock, core.header.high_water)
+    }
+
+    pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().await
+    }
+
+    /// State of the vault; answered in every state.
+    pub async fn status(&self) -> Status {
+        let mut inner = self.inner.lock().await;
+        self.forget_old_attempt(&mut inner);
+        let inner = &*inner;
+        let (state, attempt) = match &inner.phase {
+            Phase::Sealed => (VaultState::Sealed, None),
+            Phase::Unsealing(attempt) => (VaultState::Unsealing, Some(attempt.describe(&inner.core))),
+            Phase::Open(_) => (VaultState::Open, None),
+            Phase::Damaged(_) => (VaultState::Damaged, None),
+        };
+        Status {
+            state,
+            vault: self.id,
+            epoch: inner.core.header.epoch,
+            threshold: inner.core.header.threshold,
+            custodians: inner
+                .core
+                .shares
+                .iter()
+                .map(|share| share.custodian.clone())
+                .collect(),
+            attempt,
+            high_water: inner.core.header.high_water,
+        }
+    }
+
+    /// Begins an unseal attempt, or joins the one that runs: there is one at a time, for 15 minutes.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`].
+    pub async fn begin_unseal(&self) -> Result<Attempt, Error> {
+        let mut guard = self.inner.lock().await;
+        self.forget_old_attempt(&mut guard);
+        let inner = &mut *guard;
+        match &inner.phase {
+            Phase::Open(_) => Err(Error::AlreadyOpen),
+            Phase::Damaged(error) => Err(error.clone()),
+            Phase::Unsealing(attempt) => Ok(attempt.describe(&inner.core)),
+            Phase::Sealed => {
+                let now = self.now(&inner.core)?;
+                let mut id = [0u8; 16];
+                inner.core.rng.fill_bytes(&mut id);
+                let key = sealed::fresh_key(&mut inner.core.rng);
+                let ends = now.saturating_add(ATTEMPT).map_err(|_| Error::NoAttempt)?;
+                let attempt = Box::new(Unsealing {
+                    id,
+                    key,
+                    ends,
+                    given: Vec::new(),
+                });
+                let described = attempt.describe(&inner.core);
+                inner.phase = Phase::Unsealing(attempt);
+                Ok(described)
+            }
+        }
+    }
+
+    /// Takes one share. A share that is wrong in any way changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoAttempt`], [`Error::WrongVault`], [`Error::WrongEpoch`], [`Error::WrongShare`],
+    /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::Damaged`].
+    pub async fn give_share(&self, envelope: &ShareEnvelope) -> Result<UnsealProgress, Error> {
+        let mut guard = self.inner.lock().await;
+        self.forget_old_attempt(&mut guard);
+        let inner = &mut *guard;
+        let now = self.now(&inner.core)?;
+        let attempt = match &mut inner.phase {
+            Phase::Unsealing(attempt) if attempt.id == envelope.attempt => attempt,
+            Phase::Open(_) => return Err(Error::AlreadyOpen),
+            Phase::Damaged(error) => return Err(error.clone()),
+            Phase::Sealed | Phase::Unsealing(_) => return Err(Error::NoAttempt),
+        };
+        attempt.take(&inner.core, envelope)?;
+        if attempt.given.len() < usize::from(inner.core.header.threshold) {
+            return Ok(attempt.progress(&inner.core));
+        }
+        let custodians = attempt.names(&inner.core);
+        let mut progress = attempt.progress(&inner.core);
+        let secret = shamir::combine(&attempt.given).ok_or(Error::NoAttempt)?;
+        // From here on the shares are gone, whatever happens.
+        inner.phase = Phase::Sealed;
+        let opened = match inner.core.unseal(&secret).await {
+            Ok(mut open) => {
+                let mut change = Change::default();
+                change.note(Event::Unsealed { custodians });
+                open.apply(&mut inner.core, now, change).await.map(|()| open)
+            }
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(open) => {
+                inner.phase = Phase::Open(Box::new(open));
+                progress.state = VaultState::Open;
+                tracing::info!("the vault is open");
+                Ok(progress)
+            }
+            Err(error) => {
+                tracing::error!(code = error.code(), "the vault does not open");
+                if matches!(error, Error::Damaged { .. }) {
+                    inner.phase = Phase::Damaged(error.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Seals: every key leaves memory, running card sessions end.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it is; [`Error::StoreUnavailable`] when that cannot be written down (it is sealed all the
+    /// same).
+    pub async fn seal(&self, by: &str) -> Result<(), Error> {
+        let mut guard = self.inner.lock().await;
+        let inner = &mut *guard;
+        let noted = match &mut inner.phase {
+            Phase::Open(open) => {
+                // A clock that went back must not keep the vault open.
+                let now = clock::present(&*self.clock, inner.core.header.high_water)
+                    .unwrap_or(inner.core.header.high_water);
+                let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
+                let mut change = Change::default();
+                change.note(Event::Sealed { by });
+                open.apply(&mut inner.core, now, change).await
+            }
+            Phase::Unsealing(_) => Ok(()),
+            Phase::Damaged(error) => return Err(error.clone()),
+            Phase::Sealed => return Err(Error::Sealed),
+        };
+        inner.phase = Phase::Sealed;
+        tracing::info!("the vault is sealed");
+        noted
+    }
+
+    fn forget_old_attempt(&self, inner: &mut Inner) {
+        let over = match &inner.phase {
+            Phase::Unsealing(attempt) => self.now(&inner.core).map_or(true, |now| now >= attempt.ends),
+            _ => false,
+        };
+        if over {
+            inner.phase = Phase::Sealed;
+        }
+    }
+}
+
+impl Unsealing {
+    fn take(&mut self, core: &Core, envelope: &ShareEnvelope) -> Result<(), Error> {
+        let header = &core.header;
+        if envelope.vault != header.vault {
+            return Err(Error::WrongVault);
+        }
+        if envelope.epoch != header.epoch {
+            return Err(Error::WrongEpoch {
+                share: envelope.epoch,
+                vault: header.epoch,
+            });
+        }
+        let commitment = core
+            .shares
+            .iter()
+            .find(|share| share.index == envelope.index)
+            .ok_or(Error::NotFound {
+                what: "share of this number",
+            })?;
+        if self.given.iter().any(|point| point.x == envelope.index) {
+            return Err(Error::SameShareTwice {
+                custodian: commitment.custodian.clone(),
+            });
+        }
+        let context = ShareEnvelope::context(&self.id, &envelope.vault, envelope.epoch, envelope.index);
+        let value = sealed::open(&self.key, Purpose::Share, &context, &envelope.sealed)
+            .map_err(|_| Error::NotOpened)?;
+        let mut y = Zeroizing::new([0u8; shamir::SECRET_LEN]);
+        if value.len() != y.len() {
+            return Err(Error::NotOpened);
+        }
+        y.copy_from_slice(&value);
+        if !commitment.holds(&header.vault, header.epoch, &y) {
+            return Err(Error::WrongShare {
+                custodian: commitment.custodian.clone(),
+            });
+        }
+        self.given.push(Point { x: envelope.index, y });
+        Ok(())
+    }
+
+    fn names(&self, core: &Core) -> Vec<String> {
+        let given = |share: &&Commitment| self.given.iter().any(|point| point.x == share.index);
+        core.shares
+            .iter()
+            .filter(given)
+            .map(|share| share.custodian.clone())
+            .collect()
+    }
+
+    fn progress(&self, core: &Core) -> UnsealProgress {
+        let given = self.names(core);
+        let missing = core
+            .shares
+            .iter()
+            .map(|share| share.custodian.clone())
+            .filter(|name| !given.contains(name))
+            .collect();
+        UnsealProgress {
+            state: VaultState::Unsealing,
+            given: u8::try_from(self.given.len()).unwrap_or(u8::MAX),
+            needed: core.header.threshold,
+            epoch: core.header.epoch,
+            missing,
+        }
+    }
+
+    fn describe(&self, core: &Core) -> Attempt {
+        let key = sealed::point_of(&self.key.public_key());
+        let digest = hex::encode(&Sha256::digest(key)[..8]);
+        let groups: Vec<&str> = (0..4).filter_map(|i| digest.get(i * 4..i * 4 + 4)).collect();
+        Attempt {
+            id: self.id,
+            key,
+            fingerprint: groups.join(" "),
+            given: self.names(core),
+            ends: self.ends,
+        }
+    }
+}
+
+/// KEK, its nonce key and its commitment from the unseal secret (HKDF-SHA-256).
+pub(crate) struct UnsealKeys {
+    pub(crate) kek: Zeroizing<[u8; 32]>,
+    pub(crate) nonce: Zeroizing<[u8; 32]>,
+    pub(crate) commitment: [u8; 32],
+}
+
+impl UnsealKeys {
+    pub(crate) fn derive(secret: &[u8; 32], vault: &[u8; 16], epoch: u32) -> Result<Self, Error> {
+        let hkdf = Hkdf::<Sha256>::new(Some(vault), secret);
+        let expand = |label: &[u8], out: &mut [u8]| {
+            hkdf.expand_multi_info(&[label, &epoch.to_be_bytes()], out)
+                .map_err(|_| Error::SelfTestFailed { what: "HKDF" })
+        };
+        let mut keys = Self {
+            kek: Zeroizing::new([0; 32]),
+            nonce: Zeroizing::new([0; 32]),
+            commitment: [0; 32],
+        };
+        expand(b"YZT-KEK-1", &mut *keys.kek)?;
+        expand(b"YZT-KEK-NONCE-1", &mut *keys.nonce)?;
+        expand(b"YZT-KEK-COMMITMENT-1", &mut keys.commitment)?;
+        Ok(keys)
+    }
+}
+
+impl Core {
+    /// Opens the store; no key is in memory yet.
+    pub(crate) async fn load(folder: &Path, arena: Arc<Arena>, rng: Random) -> Result<Self, Error> {
+        let mut store = Store::open(folder).await?;
+        let (header, shares) = store.header().await?;
+        Ok(Self {
+            store,
+            header,
+            shares,
+            arena,
+            rng,
+        })
+    }
+
+    pub(crate) fn place<'a>(&'a self, table: Table, id: &'a [u8], row_version: i64, term: i64) -> Place<'a> {
+        let Header { vault, instance, .. } = &self.header;
+        Place {
+            vault,
+            instance,
+            table: table.name(),
+            id,
+            row_version,
+            term,
+        }
+    }
+
+    /// Place of the wrapped root key.
+    pub(crate) fn root_place(header: &Header) -> Place<'_> {
+        Place {
+            vault: &header.vault,
+            instance: &header.instance,
+            table: "root",
+            id: b"root",
+            row_version: i64::from(header.epoch),
+            term: 0,
+        }
+    }
+
+    /// From the unseal secret to the open vault: root key, ring, keys, every row, journal, self-test.
+    pub(crate) async fn unseal(&mut self, secret: &[u8; 32]) -> Result<Open, Error> {
+        let keys = UnsealKeys::derive(secret, &self.header.vault, self.header.epoch)?;
+        if !bool::from(keys.commitment.ct_eq(&self.header.kek_commitment)) {
+            // Every share held its commitment, so the shares are right and the header is not.
+            return Err(Error::Damaged {
+                what: "the commitment of the key-encryption key",
+            });
+        }
+        let mut plain = sealing::open(&keys.kek, &Self::root_place(&self.header), &self.header.root)?;
+        let root = self.into_arena(&mut plain)?;
+        let ring = self.open_ring(&root).await?;
+        drop(root);
+        let mut open = Open {
+            keys: Keys::new(Arc::clone(&self.arena)),
+            state: self.open_state(&ring).await?,
+            ring,
+            sessions: HashMap::new(),
+        };
+        open.load_keys(self).await?;
+        open.check_everything(self).await?;
+        open.keys.self_test(&mut self.rng)?;
+        Ok(open)
+    }
+
+    fn into_arena(&self, plain: &mut Zeroizing<Vec<u8>>) -> Result<OpenKey, Error> {
+        let mut key: [u8; 32] = plain.as_slice().try_into().map_err(|_| Error::Damaged {
+            what: "a key of wrong length",
+        })?;
+        plain.zeroize();
+        OpenKey::store(&self.arena, &mut key)
+    }
+
+    async fn open_ring(&mut self, root: &OpenKey) -> Result<Ring, Error> {
+        let damaged = Error::Damaged { what: "the key ring" };
+        let mut barrier = BTreeMap::new();
+        let (mut nonce, mut state_root) = (None, None);
+        for row in self.store.rows(Table::Ring).await? {
+            let place = self.place(Table::Ring, &row.id, row.row_version, 0);
+            let mut plain = sealing::open(root.expose(), &place, &row.sealed)?;
+            let key = self.into_arena(&mut plain)?;
+            match std::str::from_utf8(&row.id).map_err(|_| damaged.clone())? {
+                RING_NONCE => nonce = Some(key),
+                RING_STATE_ROOT => state_root = Some(key),
+                name => {
+                    let term = name.strip_prefix("barrier/").and_then(|term| term.parse().ok());
+                    barrier.insert(term.ok_or_else(|| damaged.clone())?, key);
+                }
+            }
+        }
+        if !barrier.contains_key(&self.header.term) {
+            return Err(damaged);
+        }
+        match (nonce, state_root) {
+            (Some(nonce), Some(state_root)) => Ok(Ring {
+                barrier,
+                nonce,
+                state_root,
+            }),
+            _ => Err(damaged),
+        }
+    }
+
+    async fn open_state(&mut self, ring: &Ring) -> Result<State, Error> {
+        let damaged = Error::Damaged {
+            what: "the state row",
+        };
+        let row = self
+            .store
+            .row(Table::State, STATE_ID)
+            .await?
+            .ok_or_else(|| damaged.clone())?;
+        let plain = self.open_row(ring, Table::State, &row)?;
+        let state: State = minicbor::decode(&plain).map_err(|_| damaged.clone())?;
+        let agrees = state.header == header_digest(&self.header, &self.shares)
+            && state.high_water == self.header.high_water.as_second()
+            && row.row_version == self.header.generation
+            && state.counts.len() == Table::COUNTED.len();
+        if agrees {
+            Ok(state)
+        } else {
+            Err(Error::Damaged {
+                what: "header and state do not agree",
+            })
+        }
+    }
+
+    pub(crate) fn open_row(&self, ring: &Ring, table: Table, row: &Row) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let key = ring.barrier.get(&row.term).ok_or(Error::Damaged {
+            what: "a row of an unknown term",
+        })?;
+        sealing::open(
+            key.expose(),
+            &self.place(table, &row.id, row.row_version, row.term),
+            &row.sealed,
+        )
+    }
+}
+
+impl Open {
+    async fn load_keys(&mut self, core: &mut Core) -> Result<(), Error> {
+        for row in core.store.rows(Table::Key).await? {
+            let plain = core.open_row(&self.ring, Table::Key, &row)?;
+            let id = std::str::from_utf8(&row.id).map_err(|_| Error::Damaged {
+                what: "the name of a key",
+            })?;
+            let mut record: KeyRecord =
+                minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a key row" })?;
+            self.keys.load(id.parse()?, &mut record)?;
+        }
+        Ok(())
+    }
+
+    /// Opens every row of every table and walks the journal: nothing damaged is found later, in the middle of a card.
+    async fn check_everything(&self, core: &mut Core) -> Result<(), Error> {
+        for (table, expected) in Table::COUNTED.into_iter().zip(&self.state.counts) {
+            let mut count = 0i64;
+            let mut after = Vec::new();
+            loop {
+                let rows = core.store.rows_after(table, &after, CHUNK).await?;
+                let Some(last) = rows.last() else { break };
+                after.clone_from(&last.id);
+                for row in &rows {
+                    // The ring is sealed under the root key and was opened whole.
+                    if table != Table::Ring {
+                        core.open_row(&self.ring, table, row)?;
+                    }
+                    count += 1;
+                }
+            }
+            if count != *expected {
+                return Err(Error::Damaged {
+                    what: "rows are missing, or there are too many",
+                });
+            }
+        }
+        let (mut seq, mut head) = (0, journal::GENESIS);
+        loop {
+            let entries = core.store.entries_after(seq, CHUNK).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                if !journal::follows(&entry, seq, &head) {
+                    return Err(Error::Damaged {
+                        what: "the journal's chain",
+                    });
+                }
+                (seq, head) = (entry.seq, entry.hash);
+            }
+        }
+        if (seq, head) != (self.state.journal_seq, self.state.journal_head) {
+            return Err(Error::Damaged {
+                what: "the end of the journal",
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads one row.
+    pub(crate) async fn get<T: for<'b> Decode<'b, ()>>(
+        &self,
+        core: &mut Core,
+        table: Table,
+        id: &[u8],
+    ) -> Result<Option<T>, Error> {
+        let Some(row) = core.store.row(table, id).await? else {
+            return Ok(None);
+        };
+        let plain = core.open_row(&self.ring, table, &row)?;
+        minicbor::decode(&plain)
+            .map(Some)
+            .map_err(|_| Error::Damaged { what: "a row" })
+    }
+
+    /// Makes a change durable: rows, journal, state row and header in one transaction. On an error nothing has changed,
+    /// on disk or in memory.
+    pub(crate) async fn apply(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        change: Change,
+    ) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        let high_water = now.max(core.header.high_water);
+        let generation = core.header.generation + 1;
+        let mut batch = Batch {
+            rows: Vec::new(),
+            entries: Vec::new(),
+            high_water,
+            generation,
+        };
+        for (table, id, plain) in &change.rows {
+            let before = core.store.row(*table, id).await?.map(|row| row.row_version);
+            if before.is_none() {
+                let count = Table::COUNTED
+                    .iter()
+                    .zip(&mut state.counts)
+                    .find(|(counted, _)| *counted == table);
+                if let Some((_, count)) = count {
+                    *count += 1;
+                }
+            }
+            let row = self.seal_row(core, *table, id, before.unwrap_or(0) + 1, plain)?;
+            batch.rows.push((*table, row));
+        }
+        for event in &change.events {
+            let entry = journal::entry(state.journal_seq, state.journal_head, now.as_second(), event)?;
+            (state.journal_seq, state.journal_head) = (entry.seq, entry.hash);
+            batch.entries.push(entry);
+        }
+        state.high_water = high_water.as_second();
+        let plain = minicbor::to_vec(&state).map_err(|_| Error::Damaged {
+            what: "the state row",
+        })?;
+        batch.rows.push((
+            Table::State,
+            self.seal_row(core, Table::State, STATE_ID, generation, &plain)?,
+        ));
+        core.store.commit(&batch).await?;
+        core.header.high_water = high_water;
+        core.header.generation = generation;
+        self.state = state;
+        Ok(())
+    }
+
+    fn seal_row(
+        &self,
+        core: &mut Core,
+        table: Table,
+        id: &[u8],
+        row_version: i64,
+        plain: &[u8],
+    ) -> Result<Row, Error> {
+        let term = core.header.term;
+        let key = self
+            .ring
+            .barrier
+            .get(&term)
+            .ok_or(Error::Damaged { what: "the key ring" })?;
+        let Header { vault, instance, .. } = &core.header;
+        let place = Place {
+            vault,
+            instance,
+            table: table.name(),
+            id,
+            row_version,
+            term,
+        };
+        let sealed = sealing::seal(
+            key.expose(),
+            self.ring.nonce.expose(),
+            &place,
+            plain,
+            &mut core.rng,
+        )?;
+        Ok(Row {
+            id: id.to_vec(),
+            row_version,
+            term,
+            sealed,
+        })
+    }
+
+    /// Makes the keys that do not exist yet, durably, and takes them into use.
+    pub(crate) async fn ensure_keys(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        wanted: &[KeyId],
+    ) -> Result<(), Error> {
+        let mut change = Change::default();
+        let mut made = BTreeMap::new();
+        for id in wanted {
+            if !self.keys.holds(id) && !made.contains_key(id) {
+                let key = self.keys.make(id, &mut core.rng)?;
+                let record = KeyRecord {
+                    suite: SUITE,
+                    created: now.as_second(),
+                    secret: *key.expose(),
+                };
+                change.put(Table::Key, id.to_string().as_bytes(), &record)?;
+                change.note(Event::KeyMade {
+                    id: id.to_string(),
+                    check: Keys::check_value(id, &key)?,
+                });
+                made.insert(*id, key);
+            }
+        }
+        if made.is_empty() {
+            return Ok(());
+        }
+        self.apply(core, now, change).await?;
+        made.into_iter()
+            .try_for_each(|(id, key)| self.keys.insert(id, key))
+    }
+}
+
+/// Hash over the parts of the header that never change while a set of shares lives, and over the commitments.
+pub(crate) fn header_digest(header: &Header, shares: &[Commitment]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"YZT-HEADER-1");
+    hash.update(header.vault);
+    hash.update(header.instance);
+    hash.update(header.epoch.to_be_bytes());
+    hash.update([header.threshold]);
+    hash.update(header.kek_commitment);
+    hash.update((header.root.len() as u64).to_be_bytes());
+    hash.update(&header.root);
+    hash.update(header.term.to_be_bytes());
+    for share in shares {
+        hash.update([share.index]);
+        hash.update((share.custodian.len() as u64).to_be_bytes());
+        hash.update(&share.custodian);
+        hash.update(share.salt);
+        hash.update(share.hash);
+    }
+    hash.finalize().into()
+}
+
+/// A vault's folder, taken for this process until dropped.
+#[derive(Debug)]
+pub struct FolderLock {
+    folder: PathBuf,
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes the folder.
+    ///
+    /// # Errors
+    /// [`Error::NoVault`], [`Error::InUse`], [`Error::StoreUnavailable`] on a read-only file system.
+    pub fn take(folder: &Path) -> Result<Self, Error> {
+        if !folder.join(crate::store::FILE).is_file() {
+            return Err(Error::NoVault);
+        }
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join("lock"))
+            .map_err(|_| Error::StoreUnavailable {
+                what: "its folder cannot be written",
+            })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self {
+                folder: folder.to_owned(),
+                _file: file,
+            }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse),
+            Err(std::fs::TryLockError::Error(_)) => Err(Error::StoreUnavailable {
+                what: "its folder cannot be locked",
+            }),
+        }
+    }
+}
