@@ -1,0 +1,338 @@
+//! The program `card-reader` over a real PC/SC service, with real cards: decisions, reasons, exit codes, and what is never
+//! printed (design, contracts).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may die"
+)]
+
+mod reader_world;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use card_applet_spec::codes::{Rights, Role};
+use card_applet_spec::script::ScriptKind;
+use card_reader::{TerminalKey, hex};
+use reader_world::{Certificates, Issuer, Wanted, day};
+use serde_json::{Value, json};
+use virtual_card::CardMemory;
+use virtual_card::control::Order;
+use virtual_card::pcscd::{Options, PrivatePcscd, READERS};
+use virtual_card::slot::LineFault;
+
+const ROLES: [Role; 3] = [Role::Transit, Role::Clinic, Role::Door];
+const AT: &str = "2026-11-21";
+
+/// The program, beside this test's own folder; built when it is not there yet.
+fn program() -> PathBuf {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let profile = deps.parent().unwrap();
+    let path = profile.join("card-reader");
+    if !path.exists() {
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .args(["build", "--package", "card-reader", "--target-dir"])
+            .arg(profile.parent().unwrap());
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success());
+    }
+    path
+}
+
+/// A private service, an issuer, and a folder for everybody's files.
+struct Town {
+    service: PrivatePcscd,
+    issuer: Issuer,
+    folder: tempfile::TempDir,
+    /// Nothing that was ever printed may contain one of these.
+    secrets: Vec<String>,
+}
+
+impl Town {
+    fn new(seed: u8) -> Self {
+        let options = Options {
+            program: Some(env!("CARGO_BIN_EXE_virtual-card").into()),
+            ..Options::default()
+        };
+        Self {
+            service: PrivatePcscd::start(&options).unwrap(),
+            issuer: Issuer::new(seed),
+            folder: tempfile::tempdir().unwrap(),
+            secrets: vec!["张三".to_owned(), "11010119900307803X".to_owned()],
+        }
+    }
+
+    fn order(&self, order: &Order) {
+        self.service.hand(0).order(order).unwrap();
+    }
+
+    fn lay(&self, memory: &Path) {
+        self.order(&Order::Insert {
+            memory: Some(memory.to_owned()),
+        });
+    }
+
+    /// A card's memory file: personalised, or handed over too.
+    fn card(&mut self, number: u8, active: bool) -> PathBuf {
+        let (mut reader, memory, serial) = self.issuer.blank(number);
+        let content = self.issuer.content(serial, &ROLES);
+        let made = self.issuer.personalise(&mut reader, &content);
+        if active {
+            self.issuer
+                .bare_script(&mut reader, serial, ScriptKind::Activate, day("2026-11-02"));
+        }
+        for (_, pid, _) in &made.records {
+            self.secrets.push(hex::encode(&pid[..8]));
+        }
+        for key in made.keys {
+            self.secrets.push(hex::encode(&key[..8]));
+        }
+        self.secrets.push(serial.to_string());
+        let path = self.path(&format!("{number}.card"));
+        let image = memory.image();
+        let mut file = CardMemory::create(&path, image.len()).unwrap();
+        card_applet::Memory::write(&mut file, 0, &image).unwrap();
+        path
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Enrols a terminal with the program and puts a bundle for it beside its key.
+    fn terminal(&mut self, name: &str, wanted: Wanted) -> String {
+        let anchors = self.issuer.anchors();
+        let point = |key: card_applet_spec::crypto::PublicKey| hex::encode(&key.to_point65());
+        let file = self.path("anchors.json");
+        let object = json!({
+            "schema": "yzt.anchors/1", "vault": "07".repeat(16), "card_ca": point(anchors.card_ca),
+            "terminal_ca": point(anchors.terminal_ca), "document_signer": point(anchors.document_signer),
+            "entitlement_signer": point(anchors.entitlement_signer),
+            "deny_list_signer": point(anchors.deny_list_signer),
+        });
+        std::fs::write(&file, object.to_string()).unwrap();
+        let bundle = self.path(&format!("{name}.yztb"));
+        let key = self.path(&format!("{name}.yztb.key"));
+        if !key.exists() {
+            let (exit, request) = self.run(&[
+                "enrol",
+                "--name",
+                name,
+                "--anchors",
+                file.to_str().unwrap(),
+                "--out",
+                key.to_str().unwrap(),
+            ]);
+            assert_eq!((exit, &request["terminal"]), (0, &json!(name)));
+        }
+        let key = TerminalKey::load(&key).unwrap();
+        let wanted = Wanted {
+            name: name.to_owned(),
+            ..wanted
+        };
+        let plain = self.issuer.plain_bundle(&wanted, &key);
+        std::fs::write(&bundle, self.issuer.seal(plain, &key)).unwrap();
+        bundle.to_str().unwrap().to_owned()
+    }
+
+    /// Runs the program with JSON; gives exit code and object, and checks that nothing secret was printed anywhere.
+    fn run(&self, arguments: &[&str]) -> (i32, Value) {
+        let (name, socket) = self.service.folder().environment();
+        let output = Command::new(program())
+            .args(arguments)
+            .arg("--json")
+            .env(name, socket)
+            .env("RUST_LOG", "trace")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        for secret in &self.secrets {
+            assert!(!text.contains(secret) && !log.contains(secret), "{text}\n{log}");
+        }
+        (
+            output.status.code().unwrap(),
+            serde_json::from_str(&text).unwrap(),
+        )
+    }
+
+    /// Runs a command at the first reader on the day of the tests.
+    fn read(&self, command: &str, more: &[&str]) -> (i32, Value) {
+        let mut arguments = vec![command, "--reader", READERS[0], "--at", AT];
+        arguments.extend_from_slice(more);
+        self.run(&arguments)
+    }
+}
+
+fn failed((exit, object): &(i32, Value)) -> (i32, &str) {
+    assert_eq!(object["ok"], false, "{object}");
+    (*exit, object["error"]["code"].as_str().unwrap())
+}
+
+#[test]
+fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
+    let mut town = Town::new(1);
+    let card = town.card(1, true);
+    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
+    let door = town.terminal("door", Wanted::of(&[Role::Door]));
+    let clinic_right = Certificates::with(Rights::role(Role::Clinic));
+    let clinic = town.terminal("clinic", Wanted::of(&[Role::Clinic]).and(clinic_right));
+    town.lay(&card);
+
+    let (exit, list) = town.run(&["list"]);
+    assert_eq!(exit, 0);
+    assert_eq!(list["readers"][0]["name"], READERS[0]);
+    assert_eq!(list["readers"][0]["card_present"], true);
+    assert_eq!(list["readers"].as_array().unwrap().len(), 2);
+
+    let (exit, info) = town.read("info", &[]);
+    assert_eq!(
+        (exit, &info["decision"], &info["reason"]),
+        (0, &json!("accepted"), &Value::Null)
+    );
+    let stranger = json!({
+        "specification": "1.0", "profile": 1, "serial": null, "tap_bytes": 256, "tap_repeats": false
+    });
+    assert_eq!(info["saw"], stranger);
+
+    for (command, bundle, role, apdus) in [
+        ("bus", &bus, "TRANSIT", 2),
+        ("door", &door, "DOOR", 2),
+        ("clinic", &clinic, "CLINIC", 6),
+    ] {
+        let (exit, object) = town.read(command, &["--bundle", bundle]);
+        assert_eq!(exit, 0, "{object}");
+        assert_eq!(object["command"], command);
+        assert_eq!(object["reader"], READERS[0]);
+        assert_eq!(object["decision"], "accepted");
+        assert_eq!(object["apdus"], apdus);
+        assert_eq!(
+            object["saw"],
+            json!({
+                "role": role, "tier": "EMPLOYMENT", "class": 2, "services": "000000000000000b",
+                "zones": "0000000000000006", "valid_from": "2026-11-01", "valid_to": "2027-10-31",
+                "rule_set": hex::encode(&card_applet_spec::record::rule_set_digest(reader_world::RULES)),
+            })
+        );
+        assert!(object["ms"].as_f64().unwrap() > 0.0);
+        assert!(
+            object["bytes_sent"].as_u64().unwrap() > 30 && object["bytes_received"].as_u64().unwrap() > 250
+        );
+    }
+
+    // Each with the other's bundle.
+    assert_eq!(
+        failed(&town.read("clinic", &["--bundle", &bus])),
+        (1, "WRONG_ROLE")
+    );
+    assert_eq!(
+        failed(&town.read("bus", &["--bundle", &clinic])),
+        (1, "WRONG_ROLE")
+    );
+
+    let (exit, seen) = town.read("inspect", &["--bundle", &clinic]);
+    assert_eq!(exit, 0, "{seen}");
+    assert_eq!(seen["saw"]["slots"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["saw"]["slots"][0]["key_version"], 3);
+    assert_eq!(
+        seen["saw"].get("state"),
+        None,
+        "a clinic does not see the card's state"
+    );
+    assert_eq!(town.read("inspect", &[]).1["saw"], stranger);
+}
+
+#[test]
+fn refusals_and_absences_have_their_reasons_and_exit_codes() {
+    let mut town = Town::new(2);
+    let (early, active) = (town.card(1, false), town.card(2, true));
+    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
+    let bundle = ["--bundle", bus.as_str()];
+    let at_once = ["--bundle", bus.as_str(), "--timeout-ms", "0"];
+
+    assert_eq!(
+        failed(&town.run(&["bus", "--bundle", &bus, "--at", AT])),
+        (3, "SEVERAL_READERS")
+    );
+    let nobody = town.run(&["bus", "--bundle", &bus, "--at", AT, "--reader", "Nobody's"]);
+    assert_eq!(failed(&nobody), (3, "UNKNOWN_READER"));
+    assert_eq!(failed(&town.read("bus", &at_once)), (3, "NO_CARD"));
+
+    town.lay(&early);
+    let tapped = town.read("bus", &bundle);
+    assert_eq!(failed(&tapped), (1, "NOT_ACTIVE"));
+    assert_eq!(
+        (&tapped.1["decision"], &tapped.1["reason"]),
+        (&json!("refused"), &json!("NOT_ACTIVE"))
+    );
+    assert_eq!(tapped.1["saw"], json!({}));
+    town.order(&Order::Eject);
+
+    town.order(&Order::Foreign);
+    assert_eq!(failed(&town.read("bus", &bundle)), (1, "FOREIGN_CARD"));
+    assert_eq!(failed(&town.read("info", &[])), (1, "FOREIGN_CARD"));
+    town.order(&Order::Eject);
+
+    town.lay(&active);
+    assert_eq!(town.read("bus", &bundle).0, 0);
+    let late = town.run(&[
+        "bus",
+        "--reader",
+        READERS[0],
+        "--at",
+        "2027-01-01",
+        "--bundle",
+        &bus,
+    ]);
+    assert_eq!(failed(&late), (1, "BUNDLE_EXPIRED"));
+    assert_eq!(late.1["apdus"], 0, "no card was touched");
+
+    // The card is pulled while it answers TAP.
+    town.order(&Order::Fault {
+        fault: LineFault::PullAfter { apdu: 2 },
+    });
+    let lost = town.read("bus", &bundle);
+    assert_eq!(failed(&lost).0, 4, "{lost:?}");
+    town.order(&Order::Insert { memory: None });
+    assert_eq!(town.read("bus", &bundle).0, 0);
+
+    // A newer bundle, then the older one again.
+    let older = std::fs::read(&bus).unwrap();
+    let mut newer = Wanted::of(&[Role::Transit]);
+    newer.sequence = 6;
+    town.terminal("bus", newer);
+    assert_eq!(town.read("bus", &bundle).0, 0);
+    std::fs::write(&bus, older).unwrap();
+    assert_eq!(failed(&town.read("bus", &bundle)), (5, "BUNDLE_OLDER"));
+    town.order(&Order::Eject);
+
+    town.order(&Order::Mute);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(failed(&town.read("info", &[])), (3, "CARD_UNPOWERED"));
+}
+
+#[test]
+fn to_the_holder_a_refusal_says_one_thing_in_two_languages() {
+    let mut town = Town::new(3);
+    let early = town.card(1, false);
+    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
+    town.lay(&early);
+    let (name, socket) = town.service.folder().environment();
+    let output = Command::new(program())
+        .args(["bus", "--reader", READERS[0], "--at", AT, "--bundle", &bus])
+        .env(name, socket)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        text,
+        "未能受理，请到发证窗口咨询。\nNot accepted. Please ask at the office that issued the card.\n"
+    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("NOT_ACTIVE"));
+}
