@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use tracing_subscriber::EnvFilter;
 
 use issuer::clock::Clock;
 use issuer::command::{self, Arguments};
+use issuer::random::Random;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -19,7 +23,14 @@ fn main() -> ExitCode {
             };
         }
     };
-    command::run(arguments, &machine_clock())
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    // A machine without a random source makes no keys and no cards: it stops.
+    command::run(arguments, &machine_clock(), &Random::new(UnwrapErr(SysRng)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "main is where time comes from")]

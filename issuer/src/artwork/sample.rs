@@ -32,7 +32,7 @@ pub fn sample_front(photo: Option<Vec<u8>>) -> FrontFace {
 pub fn sample_back() -> BackFace {
     BackFace {
         statement: Statement {
-            card_number: "440305260000000".into(),
+            card_number: "4400000000000".into(),
             division: DIVISION.into(),
             issued_on: jiff::civil::date(2026, 11, 21),
             signature: [0; 64],

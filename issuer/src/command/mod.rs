@@ -1,7 +1,10 @@
 //! The commands of program `issuer`, by the contracts: results on standard output, prose on standard error, `--json`
 //! prints exactly one object, exit codes 0 done, 1 refused, 2 usage, 3 absent, 4 outcome unknown, 5 damaged.
 
+mod decide;
 mod faces;
+mod openapi;
+mod service;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,6 +13,10 @@ use serde::Serialize;
 
 use crate::artwork::ArtworkError;
 use crate::clock::Clock;
+use crate::installation::InstallationError;
+use crate::office::{Fault, OfficeError};
+use crate::production::ProductionError;
+use crate::random::Random;
 
 /// The command line.
 #[derive(Debug, clap::Parser)]
@@ -25,6 +32,22 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Serve the HTTP API.
+    Serve(service::Serve),
+    /// Make cards: run the open orders up to the verified card.
+    Worker(service::Worker),
+    /// Hand a verified card over: activate it for its holder.
+    HandOver(service::HandOver),
+    /// Receive a lot of blank cards into the stock.
+    Receive(service::Receive),
+    /// Prepare or update the ledger, publish the rule sets, make the service key.
+    Migrate(service::Migrate),
+    /// Print the OpenAPI document of the API.
+    Openapi,
+    /// Say what a rule set decides about an applicant file.
+    Decide(decide::Decide),
+    /// Look at everything that work needs and say what is wrong.
+    Doctor(service::Doctor),
     /// Draw the sample faces of a card as PNG files.
     Faces(faces::Faces),
 }
@@ -62,6 +85,8 @@ pub struct Failure {
     pub exit: u8,
     /// Fields beside the error, such as an explanation.
     pub fields: serde_json::Map<String, serde_json::Value>,
+    /// Lines for a person that come before the error.
+    pub lines: Vec<String>,
 }
 
 impl Failure {
@@ -72,6 +97,7 @@ impl Failure {
             action: action.into(),
             exit,
             fields: serde_json::Map::new(),
+            lines: Vec::new(),
         }
     }
 
@@ -102,16 +128,73 @@ impl From<ArtworkError> for Failure {
     }
 }
 
+impl From<permit_domain::Error> for Failure {
+    fn from(error: permit_domain::Error) -> Self {
+        let exit = match error {
+            permit_domain::Error::RuleSetUnknown { .. } => 2,
+            permit_domain::Error::RuleSetEdited { .. }
+            | permit_domain::Error::RuleSetInvalid { .. }
+            | permit_domain::Error::RuleSetUnreadable { .. } => 5,
+            _ => 1,
+        };
+        Self::new(error.code(), exit, error.to_string(), error.action())
+    }
+}
+
+impl From<issuer_store::Error> for Failure {
+    fn from(error: issuer_store::Error) -> Self {
+        OfficeError::from(error).into()
+    }
+}
+
+impl From<OfficeError> for Failure {
+    fn from(error: OfficeError) -> Self {
+        let exit = match error.fault() {
+            Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person => 1,
+            Fault::Service | Fault::Machine => 5,
+        };
+        Self::new(error.code(), exit, error.to_string(), error.action())
+    }
+}
+
+impl From<ProductionError> for Failure {
+    fn from(error: ProductionError) -> Self {
+        Self::new(error.code(), error.exit_code(), error.to_string(), error.action())
+    }
+}
+
+impl From<InstallationError> for Failure {
+    fn from(error: InstallationError) -> Self {
+        Self::new(error.code(), error.exit_code(), error.to_string(), error.action())
+    }
+}
+
 /// Runs a command and says how it went.
 #[must_use]
-pub fn run(arguments: Arguments, clock: &Clock) -> ExitCode {
-    let _ = clock;
-    match arguments.command {
-        Command::Faces(faces) => {
-            let json = faces.json;
-            finish("yzt.faces/1", json, faces.run())
+pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "INTERNAL: no runtime: {error}");
+            return ExitCode::from(5);
         }
-    }
+    };
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Serve(it) => finish("yzt.serve/1", it.place.json, it.run(clock, random).await),
+            Command::Worker(it) => finish("yzt.worker/1", it.place.json, it.run(clock, random).await),
+            Command::HandOver(it) => finish("yzt.hand_over/1", it.place.json, it.run(clock, random).await),
+            Command::Receive(it) => finish("yzt.receive/1", it.place.json, it.run(clock, random).await),
+            Command::Migrate(it) => finish("yzt.migrate/1", it.place.json, it.run(clock, random).await),
+            Command::Doctor(it) => finish("yzt.doctor/1", it.place.json, it.run(clock, random).await),
+            Command::Decide(it) => finish("yzt.decision/1", it.json, it.run()),
+            Command::Faces(it) => finish("yzt.faces/1", it.json, it.run()),
+            Command::Openapi => match openapi::run() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => finish("yzt.openapi/1", false, Err(failure)),
+            },
+        }
+    })
 }
 
 fn finish(schema: &'static str, json: bool, outcome: Result<Done, Failure>) -> ExitCode {

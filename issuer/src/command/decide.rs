@@ -1,0 +1,82 @@
+//! `issuer decide --rules ID --case FILE --at DATE`: what a rule set says about one applicant file. Nothing is stored.
+
+use std::path::PathBuf;
+
+use jiff::civil::Date;
+use permit_domain::{ApplicantForm, FormErrors, RuleSets};
+
+use super::{Done, Failure};
+
+const SCHEMA: &str = "yzt.decision/1";
+
+/// Arguments of `decide`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Decide {
+    /// Id of the rule set.
+    #[arg(long, value_name = "ID")]
+    rules: String,
+    /// The applicant file, JSON.
+    #[arg(long = "case", value_name = "FILE")]
+    case: PathBuf,
+    /// The day of the decision, YYYY-MM-DD.
+    #[arg(long, value_name = "DATE")]
+    at: Date,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Decide {
+    pub(super) fn run(&self) -> Result<Done, Failure> {
+        let text = std::fs::read_to_string(&self.case)
+            .map_err(|error| Failure::file("cannot read", &self.case, &error))?;
+        let applicant = ApplicantForm::from_json(&text)
+            .and_then(|form| form.into_applicant(self.at))
+            .map_err(|errors| form(&errors))?;
+        let rules = RuleSets::embedded()?;
+        let decision = rules.get(&self.rules)?.decide(&applicant, self.at, &rules)?;
+        let lines: Vec<String> = decision
+            .explanation
+            .iter()
+            .map(|line| {
+                let mark = if line.met { "met  " } else { "UNMET" };
+                format!(
+                    "{mark} {} {} {}: {}",
+                    line.rule_set, line.article, line.condition, line.because
+                )
+            })
+            .collect();
+        if let Some(tier) = decision.tier {
+            let mut lines = lines;
+            lines.push(format!("{tier} {} ({})", tier.zh(), tier.en()));
+            return Done::new(SCHEMA, &decision.report(), lines);
+        }
+        let unmet: Vec<&str> = decision.unmet().map(|line| line.condition.as_str()).collect();
+        let mut failure = Failure::new(
+            "NOT_ELIGIBLE",
+            1,
+            format!("no tier is granted; unmet: {}", unmet.join(", ")),
+            "Read the explanation; the applicant may apply again when the conditions are met.",
+        );
+        if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(decision.report()) {
+            failure.fields = fields;
+        }
+        failure.lines = lines;
+        Err(failure)
+    }
+}
+
+fn form(errors: &FormErrors) -> Failure {
+    let exit = if errors.is_format() { 2 } else { 1 };
+    let mut failure = Failure::new(
+        "APPLICANT_FORM",
+        exit,
+        errors.to_string(),
+        "Correct every field that is named, then try again.",
+    );
+    failure.fields.insert(
+        "errors".into(),
+        serde_json::to_value(errors.fields()).unwrap_or_default(),
+    );
+    failure
+}

@@ -1,0 +1,338 @@
+//! One installation of the issuer: its folder, its settings file, and the parts wired from both.
+//!
+//! The folder holds `issuer.toml`, `service.key`, `counter.key`, `staff.toml`, the faces, and the SQLite ledger where no
+//! other database is named. Every setting has a default, so an empty folder is a working installation. Left out: secrets
+//! in the settings (a PostgreSQL password belongs into `.pgpass` or a client certificate).
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use card_reader::TerminalKey;
+use issuer_store::Store;
+use permit_domain::RuleSets;
+use serde::Deserialize;
+
+use crate::artwork::{Artist, ArtworkError, CardFonts};
+use crate::clock::Clock;
+use crate::office::{Office, OfficeError};
+use crate::production::{Production, ProductionError, Settings, pinned};
+use crate::random::Random;
+use crate::service_key::{ServiceKey, ServiceKeyError};
+use crate::staff::{Staff, StaffError};
+use crate::stream::Dialer;
+
+/// The settings file, `issuer.toml`. Relative paths start at the installation's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `sqlite:PATH` or `postgres://...`.
+    pub database: String,
+    /// The vault's socket.
+    pub vault: PathBuf,
+    /// The photo store's socket.
+    pub photo_store: PathBuf,
+    /// Address of the HTTP API.
+    pub listen: SocketAddr,
+    /// Name under which the service key is enrolled in the vault.
+    pub issuer: String,
+    /// Card profile.
+    pub profile: String,
+    /// The station that writes cards.
+    pub station: String,
+    /// Name of the counter's terminal.
+    pub terminal: String,
+    /// Font files in the order in which they are asked; empty: the installed ones.
+    pub fonts: Vec<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database: "sqlite:issuer.db".into(),
+            vault: "vault.sock".into(),
+            photo_store: "photos.sock".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
+            issuer: "issuer".into(),
+            profile: "resident-1".into(),
+            station: "counter 1".into(),
+            terminal: "counter 1".into(),
+            fonts: Vec::new(),
+        }
+    }
+}
+
+/// Why an installation cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallationError {
+    /// The settings cannot be read.
+    #[error("the settings {} cannot be read: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file or folder of the installation.
+    #[error("{} cannot be used: {source}", path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The service key.
+    #[error(transparent)]
+    Key(#[from] ServiceKeyError),
+    /// The counter's terminal key.
+    #[error("the counter's key {} cannot be used", .0.display())]
+    CounterKey(PathBuf),
+    /// The staff file.
+    #[error(transparent)]
+    Staff(#[from] StaffError),
+    /// Fonts or templates.
+    #[error(transparent)]
+    Artwork(#[from] ArtworkError),
+    /// The ledger or the rule sets.
+    #[error(transparent)]
+    Office(#[from] OfficeError),
+    /// The vault, when the counter is enrolled.
+    #[error(transparent)]
+    Production(#[from] ProductionError),
+}
+
+impl InstallationError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "SETTINGS",
+            Self::File { .. } => "FILE",
+            Self::Key(error) => error.code(),
+            Self::CounterKey(_) => "COUNTER_KEY",
+            Self::Staff(error) => error.code(),
+            Self::Artwork(error) => error.code(),
+            Self::Office(error) => error.code(),
+            Self::Production(error) => error.code(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "Correct issuer.toml; every key is optional and unknown keys are refused.",
+            Self::File { .. } => "Check the path, its rights and the disk.",
+            Self::Key(error) => error.action(),
+            Self::CounterKey(_) => {
+                "Give it mode 0600 and restore it from where it was made, or remove it: the next start makes a new one."
+            }
+            Self::Staff(error) => error.action(),
+            Self::Artwork(error) => error.action(),
+            Self::Office(error) => error.action(),
+            Self::Production(error) => error.action(),
+        }
+    }
+
+    /// The exit code of the contracts.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Artwork(ArtworkError::NoFont) => 3,
+            Self::Production(error) => error.exit_code(),
+            _ => 5,
+        }
+    }
+}
+
+/// A folder with its settings.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    folder: PathBuf,
+    config: Config,
+}
+
+impl Installation {
+    /// Opens a folder; `config` is another settings file than its own `issuer.toml`.
+    ///
+    /// # Errors
+    /// [`InstallationError::Config`].
+    pub fn open(folder: &Path, config: Option<&Path>) -> Result<Self, InstallationError> {
+        let own = folder.join("issuer.toml");
+        let path = config.unwrap_or(&own);
+        let read = match std::fs::read_to_string(path) {
+            Ok(text) => toml::from_str(&text).map_err(|error| InstallationError::Config {
+                path: path.to_owned(),
+                problem: error.message().to_owned(),
+            })?,
+            // Only its own file may be missing: a file that somebody named must be there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && config.is_none() => Config::default(),
+            Err(error) => {
+                return Err(InstallationError::Config {
+                    path: path.to_owned(),
+                    problem: error.to_string(),
+                });
+            }
+        };
+        Ok(Self::new(folder, read))
+    }
+
+    /// A folder with settings from elsewhere.
+    #[must_use]
+    pub fn new(folder: &Path, config: Config) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            config,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Where the service key is.
+    #[must_use]
+    pub fn service_key_path(&self) -> PathBuf {
+        self.path("service.key")
+    }
+
+    /// Where the staff file is.
+    #[must_use]
+    pub fn staff_path(&self) -> PathBuf {
+        self.path("staff.toml")
+    }
+
+    fn database(&self) -> String {
+        match self.config.database.strip_prefix("sqlite:") {
+            Some(file) if !file.starts_with('/') && !file.starts_with(':') => {
+                format!("sqlite:{}", self.path(file).display())
+            }
+            _ => self.config.database.clone(),
+        }
+    }
+
+    /// Wires the office.
+    ///
+    /// # Errors
+    /// Fonts, rule sets, or a database that does not open.
+    pub async fn office(&self, clock: Clock, random: Random) -> Result<Office, InstallationError> {
+        let fonts = if self.config.fonts.is_empty() {
+            CardFonts::installed()?
+        } else {
+            CardFonts::from_files(&self.config.fonts)?
+        };
+        let artist = Arc::new(Artist::new(fonts)?);
+        let rules = Arc::new(RuleSets::embedded().map_err(OfficeError::from)?);
+        let store = Store::open(&self.database()).await.map_err(OfficeError::from)?;
+        let vault = Dialer::unix(&self.path(&self.config.vault));
+        let photos = Dialer::unix(&self.path(&self.config.photo_store));
+        Ok(Office::new(store, rules, artist, vault, photos, clock, random))
+    }
+
+    /// The staff file.
+    ///
+    /// # Errors
+    /// [`InstallationError::Staff`].
+    pub fn staff(&self) -> Result<Staff, InstallationError> {
+        Ok(Staff::load(&self.staff_path())?)
+    }
+
+    /// The service key, made (mode 0600) if there is none.
+    ///
+    /// # Errors
+    /// [`InstallationError::Key`].
+    pub fn service_key_or_new(&self, random: &Random) -> Result<ServiceKey, InstallationError> {
+        let path = self.service_key_path();
+        match ServiceKey::load(&path) {
+            Err(ServiceKeyError::Absent(_)) => {
+                let key = ServiceKey::generate(random);
+                key.save_new(&path)?;
+                Ok(key)
+            }
+            loaded => Ok(loaded?),
+        }
+    }
+
+    /// Wires production. The counter's terminal key is made at the first call, when the vault is open, and kept.
+    ///
+    /// # Errors
+    /// The service key, the counter's key, or the vault.
+    pub async fn production(&self, office: Office) -> Result<Production, InstallationError> {
+        let key = ServiceKey::load(&self.service_key_path())?;
+        let terminal = self.terminal_key(&office).await?;
+        let settings = Settings {
+            issuer: self.config.issuer.clone(),
+            profile: self.config.profile.clone(),
+            station: self.config.station.clone(),
+            faces: self.path("faces"),
+        };
+        Ok(Production::new(
+            office,
+            Arc::new(key),
+            Arc::new(terminal),
+            settings,
+        ))
+    }
+
+    async fn terminal_key(&self, office: &Office) -> Result<TerminalKey, InstallationError> {
+        let path = self.path("counter.key");
+        if path.exists() {
+            return TerminalKey::load(&path).map_err(|_| InstallationError::CounterKey(path));
+        }
+        let name = self
+            .config
+            .terminal
+            .parse()
+            .map_err(|_| InstallationError::Config {
+                path: self.path("issuer.toml"),
+                problem: "terminal: a terminal name has 1 to 64 bytes of text".into(),
+            })?;
+        let stream = office
+            .vault()
+            .connect()
+            .await
+            .map_err(|_| ProductionError::Vault(keyvault_protocol::Error::NotRunning))?;
+        let mut vault = keyvault_protocol::Client::connect(stream)
+            .await
+            .map_err(ProductionError::Vault)?;
+        let key = TerminalKey::generate(name, pinned(&mut vault).await?, &mut office.random().session());
+        key.save_new(&path)
+            .map_err(|source| InstallationError::File { path, source })?;
+        Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_folder_is_an_installation_with_every_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let installation = Installation::open(folder.path(), None).unwrap();
+        assert_eq!(*installation.config(), Config::default());
+        assert_eq!(
+            installation.database(),
+            format!("sqlite:{}/issuer.db", folder.path().display())
+        );
+    }
+
+    #[test]
+    fn an_unknown_setting_or_a_named_file_that_is_not_there_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("issuer.toml"), "databse = \"sqlite:x\"").unwrap();
+        assert_eq!(
+            Installation::open(folder.path(), None).unwrap_err().code(),
+            "SETTINGS"
+        );
+        assert!(Installation::open(folder.path(), Some(&folder.path().join("none.toml"))).is_err());
+    }
+}

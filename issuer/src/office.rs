@@ -1,0 +1,566 @@
+//! The work of the office that needs no card: take an application, decide it, sign it off, order its card, say where
+//! things stand. The HTTP API, the demo and the tests call it; each call is durable when it returns.
+//!
+//! Decree 663, articles 8 and 9. Left out: drafts and notices of missing papers, endorsement, replacement.
+
+use std::sync::Arc;
+
+use issuer_store::{Store, StoredApplication, Submission};
+use permit_domain::{
+    Applicant, ApplicationId, ApplicationState, Approver, IntakeClerk, Order, OrderId, Permit, PermitId,
+    PersonId, Producer, Reviewer, RuleSets, SeparatedDuties,
+};
+use photo_store_protocol as photo;
+
+use crate::api::Check;
+use crate::artwork::{Artist, ArtworkError};
+use crate::clock::Clock;
+use crate::content::{CardContent, Case, ContentError, FrozenPhoto};
+use crate::random::Random;
+use crate::stream::{Dialer, Stream};
+
+/// What the office works with.
+#[derive(Debug, Clone)]
+pub struct Office {
+    store: Store,
+    rules: Arc<RuleSets>,
+    artist: Arc<Artist>,
+    vault: Dialer,
+    photos: Dialer,
+    clock: Clock,
+    random: Random,
+}
+
+/// Whose fault a refusal is, as HTTP and exit codes need to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// What was asked for is not there.
+    Absent,
+    /// The request's values.
+    Request,
+    /// The state of the case.
+    Conflict,
+    /// The person who asked.
+    Person,
+    /// A service that is away; the same call may succeed later.
+    Service,
+    /// This machine or program.
+    Machine,
+}
+
+/// Why the office did not do it. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfficeError {
+    /// Nothing has this id.
+    #[error("there is no {what} with this id")]
+    NotFound {
+        /// What it is.
+        what: &'static str,
+    },
+    /// The id stands for another piece of work.
+    #[error("this id stands for another piece of work")]
+    IdTaken,
+    /// No rule set is in force.
+    #[error("no rule set is in force for the residence on that day")]
+    NoRuleSet,
+    /// A rule of the law or of the case.
+    #[error(transparent)]
+    Domain(#[from] permit_domain::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Store(issuer_store::Error),
+    /// The photo store refused or is away.
+    #[error("{}", .0.code().texts().message)]
+    Photo(#[from] photo::Error),
+    /// The card's content.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// An item cannot be printed.
+    #[error(transparent)]
+    Artwork(#[from] ArtworkError),
+    /// A thread of this program failed.
+    #[error("a part of the program failed")]
+    Internal,
+}
+
+impl From<issuer_store::Error> for OfficeError {
+    fn from(error: issuer_store::Error) -> Self {
+        match error {
+            issuer_store::Error::Domain(error) => Self::Domain(error),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl OfficeError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::IdTaken => "ID_TAKEN",
+            Self::NoRuleSet => "NO_RULE_SET",
+            Self::Domain(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Photo(error) => error.code().as_str(),
+            Self::Content(error) => error.code(),
+            Self::Artwork(error) => error.code(),
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "Check the id.",
+            Self::IdTaken => "Use a fresh id.",
+            Self::NoRuleSet => {
+                "Publish a rule set for the jurisdiction, or correct the division of the residence."
+            }
+            Self::Domain(error) => error.action(),
+            Self::Store(error) => error.action(),
+            Self::Photo(error) => error.code().texts().action,
+            Self::Content(error) => error.action(),
+            Self::Artwork(error) => error.action(),
+            Self::Internal => "Repeat it, and report this.",
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        use issuer_store::Error as S;
+        use permit_domain::Error as D;
+        match self {
+            Self::NotFound { .. } | Self::Store(S::Missing { .. }) => Fault::Absent,
+            Self::IdTaken
+            | Self::Domain(D::WrongState { .. } | D::NothingGranted)
+            | Self::Content(ContentError::NothingGranted | ContentError::OtherPhoto)
+            | Self::Store(
+                S::AlreadyHasPermit { .. } | S::ApplicationOpen { .. } | S::Exists { .. } | S::Stale { .. },
+            ) => Fault::Conflict,
+            Self::Domain(D::SamePersonTwice { .. }) | Self::Store(S::OtherPeople) => Fault::Person,
+            Self::Domain(D::CardNumbersExhausted) | Self::Internal => Fault::Machine,
+            Self::NoRuleSet | Self::Domain(_) | Self::Content(_) => Fault::Request,
+            Self::Photo(photo::Error::Broken(_)) => Fault::Service,
+            Self::Photo(error) => match error.code() {
+                photo::FailureCode::StoreUnreachable
+                | photo::FailureCode::ObjectsReadOnly
+                | photo::FailureCode::VaultSealed
+                | photo::FailureCode::VaultUnreachable => Fault::Service,
+                _ => Fault::Request,
+            },
+            Self::Artwork(error) => match error {
+                ArtworkError::NoFont
+                | ArtworkError::FontUnreadable { .. }
+                | ArtworkError::Template { .. } => Fault::Machine,
+                _ => Fault::Request,
+            },
+            Self::Store(error) if error.is_outage() => Fault::Service,
+            Self::Store(_) => Fault::Machine,
+        }
+    }
+}
+
+impl Office {
+    /// An office.
+    #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "these are the office's parts, wired once"
+    )]
+    pub const fn new(
+        store: Store,
+        rules: Arc<RuleSets>,
+        artist: Arc<Artist>,
+        vault: Dialer,
+        photos: Dialer,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            store,
+            rules,
+            artist,
+            vault,
+            photos,
+            clock,
+            random,
+        }
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) const fn random(&self) -> &Random {
+        &self.random
+    }
+
+    pub(crate) fn artist(&self) -> Arc<Artist> {
+        Arc::clone(&self.artist)
+    }
+
+    pub(crate) const fn vault(&self) -> &Dialer {
+        &self.vault
+    }
+
+    /// Prepares the ledger: its tables, and the rule sets that decisions will name.
+    ///
+    /// # Errors
+    /// [`OfficeError::Store`]; [`permit_domain::Error::RuleSetEdited`] for a rule set published with another text.
+    pub async fn migrate(&self) -> Result<(), OfficeError> {
+        self.store.migrate().await?;
+        for set in self.rules.iter() {
+            self.store.publish_rule_set(set, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// A new id from the clock and the random source.
+    #[must_use]
+    pub fn new_application_id(&self) -> ApplicationId {
+        ApplicationId::new(self.clock.now(), self.random.bytes())
+    }
+
+    /// As [`Office::new_application_id`], of an order.
+    #[must_use]
+    pub fn new_order_id(&self) -> OrderId {
+        OrderId::new(self.clock.now(), self.random.bytes())
+    }
+
+    /// Takes a complete application and accepts it. Repeating it with the same id and facts answers the same.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::AlreadyHasPermit`], [`issuer_store::Error::ApplicationOpen`], [`OfficeError::IdTaken`].
+    pub async fn apply(
+        &self,
+        id: ApplicationId,
+        intake: IntakeClerk,
+        applicant: Applicant,
+    ) -> Result<StoredApplication, OfficeError> {
+        let (now, today) = (self.clock.now(), self.clock.today());
+        let application = if let Some(known) = self.store.application(id).await? {
+            if known.applicant != applicant || *known.application.intake() != intake {
+                return Err(OfficeError::IdTaken);
+            }
+            known.application
+        } else {
+            let person = PersonId::new(now, self.random.bytes());
+            let new = Submission {
+                id,
+                person,
+                applicant: &applicant,
+                intake,
+                on: today,
+            };
+            self.store.submit(new, now).await?
+        };
+        if matches!(application.state(), ApplicationState::Applied) {
+            self.store
+                .save_application(application.accept(today)?, now)
+                .await?;
+        }
+        self.application(id).await
+    }
+
+    /// An application with its decision.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`].
+    pub async fn application(&self, id: ApplicationId) -> Result<StoredApplication, OfficeError> {
+        self.store
+            .application(id)
+            .await?
+            .ok_or(OfficeError::NotFound { what: "application" })
+    }
+
+    /// The reviewer's decision, by the rule set in force on the day of acceptance. Repeating it answers the same.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::SamePersonTwice`], [`permit_domain::Error::WrongState`], [`OfficeError::NoRuleSet`].
+    pub async fn review(
+        &self,
+        id: ApplicationId,
+        reviewer: Reviewer,
+    ) -> Result<StoredApplication, OfficeError> {
+        let case = self.application(id).await?;
+        let accepted = match case.application.state() {
+            ApplicationState::Accepted { on } => *on,
+            ApplicationState::Refused { reviewer: by } | ApplicationState::Reviewed { reviewer: by }
+                if *by == reviewer =>
+            {
+                return Ok(case);
+            }
+            // The domain says what is wrong with the state; it needs no decision for that.
+            _ => self.clock.today(),
+        };
+        let division = &case.applicant.residence.division;
+        let set = self
+            .rules
+            .in_force(division, accepted)
+            .ok_or(OfficeError::NoRuleSet)?;
+        // A rule set that ended between acceptance and review still decides the case, for its last day.
+        let today = self.clock.today();
+        let at = if set.in_force(today) { today } else { accepted };
+        let decision = set.decide(&case.applicant, at, &self.rules)?;
+        let reviewed = case.application.review(reviewer, &decision)?;
+        self.store
+            .record_review(reviewed, &decision, self.clock.now())
+            .await?;
+        self.application(id).await
+    }
+
+    /// The approver's sign-off: the permit comes into being. Repeating it answers the same.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::SamePersonTwice`], [`permit_domain::Error::WrongState`],
+    /// [`issuer_store::Error::AlreadyHasPermit`].
+    pub async fn approve(
+        &self,
+        id: ApplicationId,
+        approver: Approver,
+    ) -> Result<StoredApplication, OfficeError> {
+        let case = self.application(id).await?;
+        if let ApplicationState::Approved { approver: by, .. } = case.application.state()
+            && *by == approver
+        {
+            return Ok(case);
+        }
+        let now = self.clock.now();
+        let permit_id = PermitId::new(now, self.random.bytes());
+        let person = case.application.person();
+        let approved = case.application.approve(approver, permit_id)?;
+        let decision = case
+            .decision
+            .as_ref()
+            .ok_or(permit_domain::Error::NothingGranted)?;
+        let permit = Permit::granted(permit_id, person, id, decision)?;
+        self.store.record_approval(approved, &permit, now).await?;
+        self.application(id).await
+    }
+
+    /// A permit.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`].
+    pub async fn permit(&self, id: PermitId) -> Result<Permit, OfficeError> {
+        self.store
+            .permit(id)
+            .await?
+            .ok_or(OfficeError::NotFound { what: "permit" })
+    }
+
+    /// Where an order stands.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`].
+    pub async fn order_status(&self, id: OrderId) -> Result<Order, OfficeError> {
+        self.store
+            .order(id)
+            .await?
+            .ok_or(OfficeError::NotFound { what: "order" })
+    }
+
+    /// Orders the card of a permit: takes the photo's receipt, freezes what goes onto the card, and draws the front once
+    /// to see that it can be printed, before a card number is spent. Repeating it with the same id answers the same.
+    ///
+    /// # Errors
+    /// The photo store's refusal, [`ArtworkError::MissingGlyph`], [`ArtworkError::Overflow`], a wrong state of the
+    /// permit, one person in two roles.
+    pub async fn order(
+        &self,
+        id: OrderId,
+        permit: PermitId,
+        producer: Producer,
+        receipt: photo::ReceiptNumber,
+    ) -> Result<Order, OfficeError> {
+        if let Some(known) = self.store.order(id).await? {
+            let same = known.permit() == permit && *known.duties().producer() == producer;
+            return if same {
+                Ok(known)
+            } else {
+                Err(OfficeError::IdTaken)
+            };
+        }
+        let permit = self.permit(permit).await?;
+        // Before the photo's receipt is used up: may this permit be produced at all, and by this person?
+        permit.state().clone().start_production(id)?;
+        let case = self.application(permit.grant().application).await?;
+        let decision = case
+            .decision
+            .as_ref()
+            .ok_or(permit_domain::Error::NothingGranted)?;
+        let (reviewer, approver) = case
+            .application
+            .decided_by()
+            .ok_or(permit_domain::Error::NothingGranted)?;
+        let duties = SeparatedDuties::new(reviewer.clone(), approver.clone(), producer.clone())?;
+        let division = &case.applicant.residence.division;
+        let organ = self
+            .rules
+            .get(&permit.grant().rule_set)?
+            .organ(division)
+            .ok_or_else(|| ContentError::NoOrgan {
+                division: division.clone(),
+            })?;
+
+        let (frozen, print) = self.take_photo(&case, &permit, &producer, receipt).await?;
+        let issued_on = self.clock.today();
+        let facts = Case {
+            permit: &permit,
+            applicant: &case.applicant,
+            decision,
+            organ,
+            issued_on,
+        };
+        let content = CardContent::freeze(&facts, frozen, &self.random)?;
+        self.try_print(&content, print).await?;
+        let order = Order::new(id, permit.id(), duties, content.to_content()?);
+        Ok(self.store.order_production(&order, self.clock.now()).await?)
+    }
+
+    async fn take_photo(
+        &self,
+        case: &StoredApplication,
+        permit: &Permit,
+        producer: &Producer,
+        receipt: photo::ReceiptNumber,
+    ) -> Result<(FrozenPhoto, Vec<u8>), OfficeError> {
+        let mut photos = self.photo_store().await?;
+        let number = case.application.id().to_string();
+        let taken = photos
+            .take_receipt(photo::TakeReceipt {
+                number: receipt,
+                case: case_number(&number)?,
+                person: photo::PersonId::from_bytes(*permit.grant().person.as_bytes()),
+                by: photo_actor(producer)?,
+            })
+            .await?;
+        let mut chip = read_photo(&mut photos, taken.photo, photo::Profile::Chip, &number, producer).await?;
+        let mut print =
+            read_photo(&mut photos, taken.photo, photo::Profile::Print, &number, producer).await?;
+        let frozen = FrozenPhoto::new(taken.photo, &number, &chip.jpeg, &print.jpeg);
+        chip.jpeg.clear();
+        Ok((frozen, std::mem::take(&mut print.jpeg)))
+    }
+
+    async fn try_print(&self, content: &CardContent, print: Vec<u8>) -> Result<(), OfficeError> {
+        let front = content.front(print)?;
+        let (artist, division) = (self.artist(), content.division().as_str().to_owned());
+        tokio::task::spawn_blocking(move || artist.front(&division, &front).map(drop))
+            .await
+            .map_err(|_| OfficeError::Internal)??;
+        Ok(())
+    }
+
+    pub(crate) async fn photo_store(&self) -> Result<photo::Client<Stream>, photo::Error> {
+        let stream = self.photos.connect().await.map_err(photo::Error::Broken)?;
+        photo::Client::connect(stream).await
+    }
+
+    /// What work needs, each checked by doing it: the ledger writes, the vault makes and opens a key, the photo store
+    /// answers, the clock is not behind what the vault has seen.
+    pub async fn checks(&self) -> Vec<Check> {
+        let ledger = match self.store.ready().await {
+            Ok(()) => Check::passed("ledger"),
+            Err(error) => Check::failed("ledger", error.code(), error.action()),
+        };
+        let (vault, clock) = self.check_vault().await;
+        let photos = match async { self.photo_store().await?.status().await }.await {
+            Ok(status) if status.vault == photo::VaultState::Open => Check::passed("photo_store"),
+            Ok(_) => Check::failed(
+                "photo_store",
+                "VAULT_SEALED",
+                "Ask the custodians to open the vault.",
+            ),
+            Err(error) => Check::failed("photo_store", error.code().as_str(), error.code().texts().action),
+        };
+        vec![ledger, vault, photos, clock]
+    }
+
+    async fn check_vault(&self) -> (Check, Check) {
+        use keyvault_protocol::{Client, Error, PhotoKeyContext};
+        let checked = async {
+            let stream = self.vault.connect().await.map_err(|_| Error::NotRunning)?;
+            let mut vault = Client::connect(stream).await?;
+            let status = vault.status().await?;
+            let context = PhotoKeyContext {
+                photo_id: [0; 16],
+                person: [0; 16],
+                // No photo has this profile, so the key opens nothing.
+                profile: "readiness".to_owned(),
+                version: 1,
+            };
+            let (made, wrapped) = vault.photo_key_new(&context).await?;
+            let opened = vault.photo_key_open(&context, &wrapped).await?;
+            if made == opened {
+                Ok(status.high_water)
+            } else {
+                Err(Error::NotOpened)
+            }
+        }
+        .await;
+        match checked {
+            Ok(high_water) if high_water <= self.clock.now() => {
+                (Check::passed("vault"), Check::passed("clock"))
+            }
+            Ok(_) => (
+                Check::passed("vault"),
+                Check::failed(
+                    "clock",
+                    "CLOCK_BEHIND",
+                    "Set the machine's clock: the vault has seen a later time.",
+                ),
+            ),
+            Err(error) => (
+                Check::failed(
+                    "vault",
+                    error.code(),
+                    "Start the vault and have the custodians open it.",
+                ),
+                Check::failed("clock", "NOT_CHECKED", "The vault has to answer first."),
+            ),
+        }
+    }
+}
+
+/// Reads one rendition for a case.
+pub(crate) async fn read_photo(
+    photos: &mut photo::Client<Stream>,
+    id: photo::PhotoId,
+    profile: photo::Profile,
+    case: &str,
+    producer: &Producer,
+) -> Result<photo::Picture, photo::Error> {
+    let reader = photo_actor(producer)?;
+    let case = case_number(case)?;
+    photos
+        .read(photo::Read {
+            photo: id,
+            profile,
+            purpose: photo::Purpose::Production,
+            case,
+            reader,
+        })
+        .await
+}
+
+fn case_number(text: &str) -> Result<photo::CaseNumber, photo::Error> {
+    text.parse().map_err(photo::Error::Failed)
+}
+
+fn photo_actor(producer: &Producer) -> Result<photo::Actor, photo::Error> {
+    use permit_domain::Actor as _;
+    producer.staff().as_str().parse().map_err(photo::Error::Failed)
+}

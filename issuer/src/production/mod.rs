@@ -1,0 +1,297 @@
+//! Production of a card as a resumable sequence: allocate, encode, draw and print, verify, hand over. Each step is
+//! durable in the ledger before the next begins.
+//!
+//! An order found ENCODING or HANDING_OVER is in doubt: its card is presented again and the same step resumes, with the
+//! same number. Whatever stops a step (reader gone, card pulled, vault sealed, process killed), running the order again
+//! finishes it. Before anything is written the card's serial is compared with the order's, so a swapped card is noticed
+//! untouched. Left out: the printer (faces are files), scrapping, and courier lots.
+
+mod allocate;
+mod draw;
+mod encode;
+mod error;
+mod hand_over;
+mod station;
+mod terminal;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::ToSpan as _;
+use keyvault_protocol as vault;
+use permit_domain::{Actor as _, HandOverClerk, Order, OrderId, OrderState, Step};
+use tokio::sync::Mutex;
+
+pub use error::ProductionError;
+pub use hand_over::HolderChecked;
+pub use station::Station;
+pub use terminal::{Counter, pinned};
+
+use crate::clock::Clock;
+use crate::content::CardContent;
+use crate::office::Office;
+use crate::service_key::ServiceKey;
+use crate::stream::Stream;
+use card_reader::TerminalKey;
+
+/// Days that a signed order holds: the vault takes at most 30.
+const ORDER_DAYS: i64 = 29;
+
+/// Name and folders of the issuer.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name under which the service key is enrolled in the vault.
+    pub issuer: String,
+    /// Card profile, such as `resident-1`.
+    pub profile: String,
+    /// The station that writes, such as `counter 1`.
+    pub station: String,
+    /// Where the printed faces go: one folder per order.
+    pub faces: PathBuf,
+}
+
+/// One step that was tried, for whoever watches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// ALLOCATE, ENCODE, DRAW, VERIFY or HAND_OVER.
+    pub name: &'static str,
+    /// Account of the person who did it.
+    pub actor: String,
+    /// Whether it is done.
+    pub ok: bool,
+    /// How long it took, milliseconds.
+    pub ms: f64,
+}
+
+/// Receives a report after each step.
+pub type Observer<'a> = &'a mut (dyn FnMut(&StepReport) + Send);
+
+/// Makes cards.
+#[derive(Debug)]
+pub struct Production {
+    office: Office,
+    key: Arc<ServiceKey>,
+    terminal: Arc<TerminalKey>,
+    settings: Settings,
+    counter: Mutex<Option<Counter>>,
+}
+
+impl Production {
+    /// A production line.
+    #[must_use]
+    pub fn new(office: Office, key: Arc<ServiceKey>, terminal: Arc<TerminalKey>, settings: Settings) -> Self {
+        Self {
+            office,
+            key,
+            terminal,
+            settings,
+            counter: Mutex::new(None),
+        }
+    }
+
+    /// The office whose orders it runs.
+    #[must_use]
+    pub const fn office(&self) -> &Office {
+        &self.office
+    }
+
+    /// The folder with the printed faces of an order: `front.png`, `back.png`.
+    #[must_use]
+    pub fn faces_of(&self, order: OrderId) -> PathBuf {
+        self.settings.faces.join(order.to_string())
+    }
+
+    /// Runs an order up to the verified card, or on from wherever it stands. Nothing is done for an order that is
+    /// verified or further.
+    ///
+    /// # Errors
+    /// Every [`ProductionError`]; the ledger says where the order stands, and calling again goes on.
+    pub async fn run(
+        &self,
+        id: OrderId,
+        station: &mut Station,
+        observe: Observer<'_>,
+    ) -> Result<Order, ProductionError> {
+        loop {
+            let order = self.order(id).await?;
+            match order.state().next_step() {
+                Some(Step::HandOver) | None => return Ok(order),
+                Some(_) => self.step(order, station, observe).await?,
+            };
+        }
+    }
+
+    /// Does (or resumes) the next step of an order that is not yet verified.
+    ///
+    /// # Errors
+    /// As [`Production::run`].
+    pub async fn step(
+        &self,
+        order: Order,
+        station: &mut Station,
+        observe: Observer<'_>,
+    ) -> Result<Order, ProductionError> {
+        let Some(step) = order.state().next_step().filter(|step| *step != Step::HandOver) else {
+            return Ok(order);
+        };
+        let actor = order.duties().producer().staff().to_string();
+        let clock = self.clock().clone();
+        let done = async {
+            match step {
+                Step::Allocate => self.allocate(order, station).await,
+                Step::Encode => self.encode(order, station).await,
+                Step::Draw => self.draw(order).await,
+                Step::Verify | Step::HandOver => self.verify(order, station).await,
+            }
+        };
+        reported(step, actor, &clock, done, observe).await
+    }
+
+    /// Hands the order's card over: the card's serial opens the case, the clerk has checked the person, the card is
+    /// activated. Resumes a hand-over that stopped.
+    ///
+    /// # Errors
+    /// As [`Production::run`]; one person as producer and clerk.
+    pub async fn hand_over(
+        &self,
+        id: OrderId,
+        station: &mut Station,
+        clerk: HandOverClerk,
+        holder: HolderChecked,
+        observe: Observer<'_>,
+    ) -> Result<Order, ProductionError> {
+        let order = self.order(id).await?;
+        if matches!(order.state(), OrderState::HandedOver { .. }) {
+            return Ok(order);
+        }
+        let actor = clerk.staff().to_string();
+        let clock = self.clock().clone();
+        let done = self.activate(order, station, clerk, holder);
+        reported(Step::HandOver, actor, &clock, done, observe).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order, ProductionError> {
+        self.office
+            .store()
+            .order(id)
+            .await?
+            .ok_or(ProductionError::NoOrder)
+    }
+
+    fn clock(&self) -> &Clock {
+        self.office.clock()
+    }
+
+    async fn vault(&self) -> Result<vault::Client<Stream>, ProductionError> {
+        let stream = self
+            .office
+            .vault()
+            .connect()
+            .await
+            .map_err(|_| vault::Error::NotRunning)?;
+        Ok(vault::Client::connect(stream).await?)
+    }
+
+    /// The counter's keys, with a bundle that serves today and the region of this order.
+    async fn counter(&self, content: &CardContent) -> Result<Counter, ProductionError> {
+        let mut kept = self.counter.lock().await;
+        let today = crate::content::card_date(self.clock().today())?;
+        if let Some(counter) = kept.as_ref().filter(|counter| counter.serves(today, content)) {
+            return Ok(counter.clone().on(today));
+        }
+        let regions = vec![content.region()?];
+        let mut vault = self.vault().await?;
+        let counter = Counter::enrol(
+            &mut vault,
+            Arc::clone(&self.terminal),
+            regions,
+            self.clock(),
+            self.office.random(),
+        )
+        .await?;
+        *kept = Some(counter.clone());
+        Ok(counter)
+    }
+
+    /// Opens a session of the vault for one card. The same order gives the same bytes whenever it is signed (RFC 6979,
+    /// and no time but the order's own), so the vault knows it again after a restart.
+    async fn session(
+        &self,
+        number: [u8; 16],
+        tasks: Vec<vault::TaskKind>,
+        from: jiff::civil::Date,
+        days: i64,
+    ) -> Result<(vault::Client<Stream>, vault::OrderSession), ProductionError> {
+        let from = from
+            .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+            .map_err(|_| permit_domain::Error::OutOfCalendar)?
+            .timestamp();
+        let until = from
+            .checked_add((24 * days).hours())
+            .map_err(|_| permit_domain::Error::OutOfCalendar)?;
+        let order = vault::Order {
+            order: number,
+            issuer: self.settings.issuer.clone(),
+            profile: self.settings.profile.clone(),
+            cards: 1,
+            tasks,
+            station: self.settings.station.clone(),
+            from,
+            until,
+        };
+        let signed = order.sign(self.key.signer())?;
+        let mut vault = self.vault().await?;
+        let session = vault.open_order(&signed).await?;
+        Ok((vault, session))
+    }
+}
+
+async fn reported(
+    step: Step,
+    actor: String,
+    clock: &Clock,
+    work: impl Future<Output = Result<Order, ProductionError>>,
+    observe: Observer<'_>,
+) -> Result<Order, ProductionError> {
+    let began = clock.now();
+    let done = work.await;
+    let ms = clock.now().duration_since(began).as_millis_f64();
+    match &done {
+        Ok(order) => tracing::info!(order = %order.id(), step = step.name(), ms, "step done"),
+        Err(error) => tracing::warn!(step = step.name(), code = error.code(), ms, "step stopped"),
+    }
+    observe(&StepReport {
+        name: step.name(),
+        actor,
+        ok: done.is_ok(),
+        ms,
+    });
+    done
+}
+
+/// Sends a task of the vault to the card on the station, and its answers back, until the vault says that it is done.
+async fn pipe(
+    vault: &mut vault::Client<Stream>,
+    session: &vault::OrderSession,
+    serial: permit_domain::CardSerial,
+    task: vault::CardTask,
+    station: &mut Station,
+) -> Result<vault::CardResult, ProductionError> {
+    station.select().await?;
+    let mut script = vault.start_card(session, 0, *serial.as_bytes(), task).await?;
+    loop {
+        match script {
+            vault::Script::Done(result) => return Ok(*result),
+            vault::Script::Send { commands } => {
+                let relayed = station.relay(commands).await?;
+                let told = vault.continue_card(session, 0, relayed.answers).await;
+                if let Some(lost) = relayed.lost {
+                    // The vault was told what came, so that its journal says the same as ours: outcome unknown.
+                    return Err(card_reader::Error::Transport(lost).into());
+                }
+                script = told?;
+            }
+        }
+    }
+}
