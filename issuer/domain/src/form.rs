@@ -205,7 +205,20 @@ impl ApplicantForm {
     /// # Errors
     /// Every unknown key and every value of a wrong shape, by its path; never a value.
     pub fn from_json(text: &str) -> Result<Self, FormErrors> {
-        serde_json::from_str(text).map_err(|error| FormErrors(explain(text, &error)))
+        // The walk first: serde would take a list for an object, stops at the first fault, and repeats values.
+        let found = faults(text);
+        if !found.is_empty() {
+            return Err(FormErrors(found));
+        }
+        // What is left to refuse: a key that stands twice.
+        serde_json::from_str(text).map_err(|error| {
+            FormErrors(vec![FieldError {
+                field: "$".to_owned(),
+                code: "SHAPE",
+                what: format!("a key stands twice, near line {}", error.line()),
+                action: "Keep one of the two.".to_owned(),
+            }])
+        })
     }
 
     /// Parses every field and compares those that repeat each other. `today` bounds the dates that cannot lie in the
@@ -456,81 +469,69 @@ fn agree(
     }
 }
 
-/// Why serde refused the text, by paths and without values. Walks the parsed JSON, because serde stops at the first
-/// fault and repeats values in its message.
-fn explain(text: &str, error: &serde_json::Error) -> Vec<FieldError> {
-    let mut found = Vec::new();
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Object(file)) => {
-            let mut raw = |path: String, value: &serde_json::Value| {
-                if !(value.is_string() || value.is_null() || value.is_i64() || value.is_u64()) {
-                    found.push(shape(path, "text or a whole number"));
-                }
-            };
-            let mut unknown = Vec::new();
-            let mut shapes = Vec::new();
-            for (key, value) in &file {
-                match (key.as_str(), value) {
-                    ("residence", serde_json::Value::Object(residence)) => {
-                        for (key, value) in residence {
-                            if ApplicantForm::RESIDENCE_KEYS.contains(&key.as_str()) {
-                                raw(format!("residence.{key}"), value);
-                            } else {
-                                unknown.push(format!("residence.{key}"));
-                            }
-                        }
-                    }
-                    ("residence", _) => shapes.push(shape("residence".to_owned(), "an object")),
-                    ("evidence", serde_json::Value::Array(papers)) => {
-                        for (i, paper) in papers.iter().enumerate() {
-                            let Some(paper) = paper.as_object() else {
-                                shapes.push(shape(format!("evidence[{i}]"), "an object"));
-                                continue;
-                            };
-                            for (key, value) in paper {
-                                if ApplicantForm::EVIDENCE_KEYS.contains(&key.as_str()) {
-                                    raw(format!("evidence[{i}].{key}"), value);
-                                } else {
-                                    unknown.push(format!("evidence[{i}].{key}"));
-                                }
-                            }
-                        }
-                    }
-                    ("evidence", _) => shapes.push(shape("evidence".to_owned(), "a list")),
-                    (key, value) if ApplicantForm::KEYS.contains(&key) => raw(key.to_owned(), value),
-                    (key, _) => unknown.push(key.to_owned()),
-                }
-            }
-            found.append(&mut shapes);
-            found.extend(unknown.into_iter().map(|path| FieldError {
-                field: path,
-                code: "UNKNOWN_KEY",
-                what: "the applicant file has no such key".to_owned(),
-                action: "Take it out; docs/applicant.schema.json lists the keys.".to_owned(),
-            }));
-            if found.is_empty() {
-                // What is left: a key that stands twice.
-                found.push(FieldError {
-                    field: "$".to_owned(),
-                    code: "SHAPE",
-                    what: format!("a key stands twice, near line {}", error.line()),
-                    action: "Keep one of the two.".to_owned(),
-                });
-            }
+/// What is wrong with the format of the text, by paths and without values.
+fn faults(text: &str) -> Vec<FieldError> {
+    let file = match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(file)) => file,
+        Ok(_) => return vec![shape("$".to_owned(), "an object")],
+        Err(error) => {
+            return vec![FieldError {
+                field: "$".to_owned(),
+                code: "NOT_JSON",
+                what: format!(
+                    "the file is no JSON: line {}, column {}",
+                    error.line(),
+                    error.column()
+                ),
+                action: "Save the file as UTF-8 JSON.".to_owned(),
+            }];
         }
-        Ok(_) => found.push(shape("$".to_owned(), "an object")),
-        Err(error) => found.push(FieldError {
-            field: "$".to_owned(),
-            code: "NOT_JSON",
-            what: format!(
-                "the file is no JSON: line {}, column {}",
-                error.line(),
-                error.column()
-            ),
-            action: "Save the file as UTF-8 JSON.".to_owned(),
-        }),
+    };
+    let mut found = Vec::new();
+    for (key, value) in &file {
+        match key.as_str() {
+            "residence" => object(&mut found, "residence", value, &ApplicantForm::RESIDENCE_KEYS),
+            "evidence" => match value.as_array() {
+                Some(papers) => {
+                    for (i, paper) in papers.iter().enumerate() {
+                        object(
+                            &mut found,
+                            &format!("evidence[{i}]"),
+                            paper,
+                            &ApplicantForm::EVIDENCE_KEYS,
+                        );
+                    }
+                }
+                None => found.push(shape("evidence".to_owned(), "a list")),
+            },
+            key => leaf(&mut found, key.to_owned(), key, value, &ApplicantForm::KEYS),
+        }
     }
     found
+}
+
+fn object(found: &mut Vec<FieldError>, path: &str, value: &serde_json::Value, keys: &[&str]) {
+    match value.as_object() {
+        Some(object) => {
+            for (key, value) in object {
+                leaf(found, format!("{path}.{key}"), key, value, keys);
+            }
+        }
+        None => found.push(shape(path.to_owned(), "an object")),
+    }
+}
+
+fn leaf(found: &mut Vec<FieldError>, path: String, key: &str, value: &serde_json::Value, keys: &[&str]) {
+    if !keys.contains(&key) {
+        found.push(FieldError {
+            field: path,
+            code: "UNKNOWN_KEY",
+            what: "the applicant file has no such key".to_owned(),
+            action: "Take it out; docs/applicant.schema.json lists the keys.".to_owned(),
+        });
+    } else if !(value.is_string() || value.is_null() || value.is_i64() || value.is_u64()) {
+        found.push(shape(path, "text or a whole number"));
+    }
 }
 
 fn shape(field: String, expected: &str) -> FieldError {

@@ -1,0 +1,126 @@
+//! `docs/applicant.schema.json`, the two sample applicants and the form agree.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use jiff::civil::date;
+use permit_domain::{ApplicantForm, Education, EvidenceCode, Nation, Sex, Tier, Title};
+use serde_json::Value;
+
+const SAMPLES: [&str; 2] = [
+    include_str!("../../permit/samples/applicant-li-na.json"),
+    include_str!("../../permit/samples/applicant-refused.json"),
+];
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../docs/applicant.schema.json")).unwrap()
+}
+
+fn keys(properties: &Value) -> BTreeSet<String> {
+    properties.as_object().unwrap().keys().cloned().collect()
+}
+
+fn set(keys: &[&str]) -> BTreeSet<String> {
+    keys.iter().map(|k| (*k).to_owned()).collect()
+}
+
+#[test]
+fn the_schema_lists_the_keys_of_the_form_and_no_others() {
+    let schema = schema();
+    let properties = &schema["properties"];
+    assert_eq!(keys(properties), set(&ApplicantForm::KEYS));
+    assert_eq!(
+        keys(&properties["residence"]["properties"]),
+        set(&ApplicantForm::RESIDENCE_KEYS)
+    );
+    assert_eq!(
+        keys(&properties["evidence"]["items"]["properties"]),
+        set(&ApplicantForm::EVIDENCE_KEYS)
+    );
+    for object in [
+        &schema,
+        &properties["residence"],
+        &properties["evidence"]["items"],
+    ] {
+        assert_eq!(object["additionalProperties"], Value::Bool(false));
+    }
+}
+
+#[test]
+fn the_schema_lists_every_value_of_every_table_and_the_form_reads_each() {
+    fn listed(schema: &Value) -> Vec<String> {
+        let values = schema["enum"].as_array().unwrap();
+        values
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
+    }
+    fn same<T: Copy + std::str::FromStr + PartialEq + std::fmt::Display>(schema: &Value, all: &[T]) {
+        let listed = listed(schema);
+        assert_eq!(listed.len(), 3 * all.len(), "code, Chinese and English of each");
+        for text in &listed {
+            assert!(text.parse::<T>().is_ok(), "{text}");
+        }
+        for value in all {
+            assert!(listed.contains(&value.to_string()));
+        }
+    }
+    let p = &schema()["properties"];
+    same(&p["sex"], Sex::ALL);
+    same(&p["nation"], &Nation::all().collect::<Vec<_>>());
+    same(&p["education"], Education::ALL);
+    same(&p["title"], Title::ALL);
+    same(&p["requested_tier"], Tier::ALL);
+    same(&p["evidence"]["items"]["properties"]["code"], EvidenceCode::ALL);
+}
+
+#[test]
+fn what_the_schema_requires_is_what_the_form_misses() {
+    let required: BTreeSet<String> = schema()["required"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|k| k.as_str().unwrap().to_owned())
+        // These two are required as objects; the form misses what stands in them.
+        .filter(|k| k != "residence" && k != "evidence")
+        .chain(
+            [
+                "residence.address",
+                "residence.division",
+                "residence.registered_on",
+            ]
+            .map(str::to_owned),
+        )
+        .collect();
+    let errors = ApplicantForm::default()
+        .into_applicant(date(2026, 11, 21))
+        .unwrap_err();
+    let missed: BTreeSet<String> = errors.fields().iter().map(|e| e.field.clone()).collect();
+    assert_eq!(missed, required);
+    assert!(errors.fields().iter().all(|e| e.code == "MISSING"));
+}
+
+#[test]
+fn the_two_samples_have_the_keys_of_the_schema_and_read_back() {
+    let schema = schema();
+    let properties = keys(&schema["properties"]);
+    for sample in SAMPLES {
+        let value: Value = serde_json::from_str(sample).unwrap();
+        assert!(keys(&value).is_subset(&properties));
+        for key in schema["required"].as_array().unwrap() {
+            assert!(value.get(key.as_str().unwrap()).is_some());
+        }
+        let applicant = ApplicantForm::from_json(sample)
+            .unwrap()
+            .into_applicant(date(2026, 11, 21))
+            .unwrap();
+        let again = serde_json::to_string(&ApplicantForm::from(&applicant)).unwrap();
+        let again = ApplicantForm::from_json(&again)
+            .unwrap()
+            .into_applicant(date(2026, 11, 21))
+            .unwrap();
+        assert_eq!(again, applicant);
+    }
+}
