@@ -123,7 +123,12 @@ fn select<T: Transport, S>(card: &mut Card<T, S>) -> Result<CardInfo, Error> {
     if !status.is_ok() {
         return Err(Check::Application.into());
     }
-    CardInfo::parse(&body).map_err(|_| Check::Application.into())
+    let info = CardInfo::parse(&body).map_err(|_| Check::Application)?;
+    // Changes within a major version are additive; another one may mean anything.
+    if info.specification[0] != CardInfo::CURRENT.specification[0] {
+        return Err(Check::Application.into());
+    }
+    Ok(info)
 }
 
 impl<T: Transport> Card<T, Selected> {

@@ -55,8 +55,7 @@ pub struct OpenedOnCounter {
 }
 
 /// All that the office sees of one card. The groups are genuine; state, script and serial come through the channel of the
-/// same genuine card.
-#[derive(Debug)]
+/// same genuine card. Debug prints neither the serial nor any group.
 pub struct CardOnCounter {
     /// The card's serial.
     pub serial: Serial,
@@ -70,6 +69,16 @@ pub struct CardOnCounter {
     pub records: Vec<RecordOnCounter>,
     /// Roles of which the card says that it holds nothing. (Absence carries no MAC: it is a hint, not a proof.)
     pub absent: Vec<Role>,
+}
+
+impl std::fmt::Debug for CardOnCounter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CardOnCounter")
+            .field("state", &self.status.state)
+            .field("records", &self.records)
+            .field("absent", &self.absent)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was being read when the office's look at a card failed.
@@ -280,6 +289,7 @@ pub struct SlotSeen {
 
 /// What `inspect` sees: structure and states only.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Structure {
     /// The card, with the days of its certificate.
     pub chip: Genuine<Chip>,

@@ -27,20 +27,35 @@ use crate::genuine::{Admission, Chip, DataGroups, Evidence, Genuine};
 use crate::transport::Transport;
 
 /// The card has accepted both certificates of the terminal.
-#[derive(Debug)]
 pub struct Presented {
     chain: Chain,
     anchors: Anchors,
 }
 
-/// The card has proved its key, and a secure channel stands.
-#[derive(Debug)]
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Presented")
+            .field("rights", &self.chain.rights())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The card has proved its key, and a secure channel stands. Debug does not print the card's key: it names one card.
 pub struct Secure {
     channel: Channel,
     certificate: CardCertificate,
     certificate_bytes: [u8; CARD_CERTIFICATE_LEN],
     rights: Rights,
     anchors: Anchors,
+}
+
+impl std::fmt::Debug for Secure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secure")
+            .field("domain", &self.certificate.domain)
+            .field("rights", &self.rights)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T: Transport> Card<T, Selected> {

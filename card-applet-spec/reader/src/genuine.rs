@@ -8,7 +8,8 @@
 //! - for a record, too: the entitlement signer's signature, and the record's binding to that same key.
 //!
 //! Left out on purpose: the session. A transcript of door S proves nothing to a third party, because the terminal could
-//! have written it alone; so [`Evidence`] holds what issuers signed, and nothing else.
+//! have written it alone; so [`Evidence`] holds what issuers signed, and nothing else. A record's signature is left out of it,
+//! too: it covers the pseudonym, which no service keeps.
 
 use card_applet_spec::certificate::CARD_CERTIFICATE_LEN;
 use card_applet_spec::codes::{Domain, Region, Role, Tier};

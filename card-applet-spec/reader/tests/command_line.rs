@@ -213,3 +213,41 @@ fn a_damaged_key_or_bundle_is_said_so_before_any_card_is_touched() {
         "nothing was loaded"
     );
 }
+
+#[test]
+fn every_code_is_in_the_documented_list() {
+    let readme = include_str!("../README.md");
+    let transport = [
+        "NO_SERVICE",
+        "NO_READER",
+        "UNKNOWN_READER",
+        "SEVERAL_READERS",
+        "READER_BUSY",
+        "NO_CARD",
+        "CARD_UNPOWERED",
+        "READER_LOST",
+        "CARD_RESET",
+        "TIMEOUT",
+    ];
+    let material = [
+        card_reader::MaterialError::KeyFile,
+        card_reader::MaterialError::KeyFileExposed,
+        card_reader::MaterialError::AnchorsFile,
+        card_reader::MaterialError::BundleSeal,
+        card_reader::MaterialError::BundleSignature,
+        card_reader::MaterialError::BundleForm,
+        card_reader::MaterialError::BundleName,
+        card_reader::MaterialError::BundleOlder {
+            offered: 1,
+            loaded: 2,
+        },
+    ];
+    let codes = card_reader::Reason::ALL
+        .iter()
+        .map(|reason| reason.code())
+        .chain(material.iter().map(card_reader::MaterialError::code))
+        .chain(transport);
+    for code in codes {
+        assert!(readme.contains(code), "{code}");
+    }
+}

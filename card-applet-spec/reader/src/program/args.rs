@@ -161,6 +161,23 @@ mod tests {
         assert!(day("21.11.2026").is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_day_parser_panic(text: String, seconds: i64) {
+            let _ = day(&text);
+            if let Ok(instant) = jiff::Timestamp::from_second(seconds) {
+                let _ = day_of(instant);
+            }
+        }
+
+        #[test]
+        fn every_day_is_read_as_it_is_written(year in 1_u16..=9999, month in 1_u8..=12, number in 1_u8..=31) {
+            if let Ok(date) = Date::new(year, month, number) {
+                proptest::prop_assert_eq!(day(&date.to_string()), Ok(date));
+            }
+        }
+    }
+
     #[test]
     fn the_command_line_is_sound() {
         use clap::CommandFactory as _;
