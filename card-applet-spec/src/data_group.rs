@@ -107,7 +107,7 @@ pub struct Dg1<'a> {
     pub nation: u8,
     /// Birth date.
     pub birth_date: Date,
-    /// GB 11643, 18 characters.
+    /// GB 11643, 18 ASCII characters.
     pub citizen_number: &'a str,
     /// SHA-256 of the image in DG2.
     pub photo: [u8; 32],
@@ -139,7 +139,7 @@ impl<'a> Dg1<'a> {
     /// # Errors
     /// [`Error::Malformed`] when an item has a length that chapter 02 does not allow.
     pub fn encode(&self) -> Result<Bytes<MAX_DG1>, Error> {
-        if self.citizen_number.len() != 18 {
+        if self.citizen_number.len() != 18 || !self.citizen_number.is_ascii() {
             return Err(TEXT);
         }
         let (name, hukou) = (text(self.name, 120)?, text(self.hukou_address, 210)?);
@@ -182,6 +182,9 @@ impl<'a> Dg1<'a> {
             salt: fields.array(0x8F)?,
         };
         fields.end()?;
+        if !dg1.citizen_number.is_ascii() {
+            return Err(TEXT);
+        }
         Ok(dg1)
     }
 }
@@ -336,6 +339,9 @@ impl<'a> Dg3<'a> {
             salt: fields.array(0x8F)?,
         };
         fields.end()?;
+        if !dg3.rule_set.is_ascii() {
+            return Err(TEXT);
+        }
         Ok(dg3)
     }
 }

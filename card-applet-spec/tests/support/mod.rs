@@ -1,4 +1,5 @@
 //! What the integration tests share: hex, and a random source that repeats itself.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
