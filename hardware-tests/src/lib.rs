@@ -1,1 +1,19 @@
-//! Issue and read over real PC/SC: virtual or physical reader, printer, HSM.
+//! Issue and read over real PC/SC: a private virtual reader by default, any other reader by name.
+//!
+//! [`rig`] chooses the reader, [`installation`] is an opened vault with its orders and terminals, [`scene`] is what a
+//! stranger, a bus, a clinic and the office do with a card. The tests in `tests/`, the program `hardware-tests` and the
+//! bench run the same scenes. No test names a reader or a port.
+//!
+//! Left out on purpose: the issuer's case work and store (tested in their crates and by `permit demo`), printers and HSMs,
+//! which come with their issues.
+
+pub mod installation;
+pub mod rig;
+pub mod sample;
+pub mod scene;
+
+mod error;
+
+pub use error::Error;
+pub use installation::Installation;
+pub use rig::Rig;

@@ -36,7 +36,7 @@ pub const PROGRAM_VARIABLE: &str = "YZT_VIRTUAL_CARD";
 /// Environment variable of the PC/SC library: path of the service's socket.
 pub const SOCKET_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 
-/// Environment variable of [`as_client`]: the run folder of the service whose client this process is.
+/// Environment variable of [`as_client`] and [`client_program`]: the run folder of the service whose client this process is.
 const FOLDER_VARIABLE: &str = "YZT_PRIVATE_PCSCD";
 
 /// The names of the two readers, as a client sees them. The first usually holds a card, the second is for the other one.
@@ -329,6 +329,38 @@ pub fn as_client(test: &str, options: &Options, body: impl FnOnce(&Folder)) -> R
         test: test.to_owned(),
         log,
     })
+}
+
+/// What [`client_program`] leaves to do.
+#[derive(Debug)]
+pub enum Program {
+    /// This process is a client of a private service: go on.
+    Client(Folder),
+    /// This process started the service and the client, which has ended: end likewise.
+    Ended(ExitStatus),
+}
+
+/// Makes a program a client of a private service of its own: starts the service, runs the program again with the same
+/// arguments and the environment set, and waits for it. For benches and programs without a service to talk to.
+///
+/// # Errors
+///
+/// As [`PrivatePcscd::start`]; [`Error::File`] when the program cannot be started again.
+pub fn client_program(options: &Options) -> Result<Program, Error> {
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
+        return Ok(Program::Client(Folder::at(Path::new(&folder))));
+    }
+    let service = PrivatePcscd::start(options)?;
+    let (variable, socket) = service.folder().environment();
+    let here = Path::new("the running program");
+    let running = std::env::current_exe().map_err(|source| file("find", here, source))?;
+    let status = Command::new(running)
+        .args(std::env::args_os().skip(1))
+        .env(variable, socket)
+        .env(FOLDER_VARIABLE, service.folder().path())
+        .status()
+        .map_err(|source| file("start", here, source))?;
+    Ok(Program::Ended(status))
 }
 
 /// The first process inside the namespaces: sets them up, runs the service and both readers until standard input ends.
