@@ -80,13 +80,17 @@ impl CardMemory {
             .mode(0o600)
             .open(path)
             .map_err(|source| file("create", path, source))?;
-        lock(&opened, path)?;
-        opened
-            .write_all_at(&MAGIC, 0)
-            .map_err(|source| file("write", path, source))?;
-        opened
-            .write_all_at(&content, HEAD)
-            .map_err(|source| file("write", path, source))?;
+        let filled = lock(&opened, path).and_then(|()| {
+            opened
+                .write_all_at(&MAGIC, 0)
+                .and_then(|()| opened.write_all_at(&content, HEAD))
+                .map_err(|source| file("write", path, source))
+        });
+        if let Err(error) = filled {
+            // A full disk: half a card is none, and the name stays free for the next attempt.
+            let _ = std::fs::remove_file(path);
+            return Err(error);
+        }
         Ok(Self::holding(content, Some(opened)))
     }
 
