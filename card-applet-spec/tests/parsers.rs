@@ -1126,6 +1126,11 @@ proptest! {
             parse(&changed);
         }
     }
+}
+
+proptest! {
+    // Ten signatures a case.
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     /// What the signer signs is trusted to be meant, not to be well formed.
     #[test]
