@@ -262,37 +262,34 @@ impl Store {
                 .bind(number)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let person: PersonId = match known {
-                Some(person) => {
-                    let permit: Option<String> = sqlx::query_scalar(permits::LIVE_PERMIT_ID)
-                        .bind(person.as_str())
-                        .fetch_optional(&mut *tx)
-                        .await?;
-                    if let Some(permit) = permit {
-                        return Err(Error::AlreadyHasPermit {
-                            permit: value(&permit, "permits.id")?,
-                        });
-                    }
-                    let open: Option<String> = sqlx::query_scalar(OPEN)
-                        .bind(person.as_str())
-                        .fetch_optional(&mut *tx)
-                        .await?;
-                    if let Some(open) = open {
-                        return Err(Error::ApplicationOpen {
-                            application: value(&open, "applications.id")?,
-                        });
-                    }
-                    value(&person, "persons.id")?
+            let person: PersonId = if let Some(person) = known {
+                let permit: Option<String> = sqlx::query_scalar(permits::LIVE_PERMIT_ID)
+                    .bind(person.as_str())
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                if let Some(permit) = permit {
+                    return Err(Error::AlreadyHasPermit {
+                        permit: value(&permit, "permits.id")?,
+                    });
                 }
-                None => {
-                    sqlx::query(INSERT_PERSON)
-                        .bind(new.person.to_string())
-                        .bind(number)
-                        .bind(millis(at))
-                        .execute(&mut *tx)
-                        .await?;
-                    new.person
+                let open: Option<String> = sqlx::query_scalar(OPEN)
+                    .bind(person.as_str())
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                if let Some(open) = open {
+                    return Err(Error::ApplicationOpen {
+                        application: value(&open, "applications.id")?,
+                    });
                 }
+                value(&person, "persons.id")?
+            } else {
+                sqlx::query(INSERT_PERSON)
+                    .bind(new.person.to_string())
+                    .bind(number)
+                    .bind(millis(at))
+                    .execute(&mut *tx)
+                    .await?;
+                new.person
             };
             sqlx::query(INSERT)
                 .bind(id.as_str())
@@ -368,7 +365,7 @@ impl Store {
         writing!(self, |tx, head| {
             update!(tx, head, &application, at);
         });
-        Ok(newer(application))
+        Ok(newer(&application))
     }
 
     /// Stores a review and its decision together. The rule set must be published.
@@ -416,7 +413,7 @@ impl Store {
             sqlx::query(INSERT)
                 .bind(application.id().to_string())
                 .bind(reviewer.staff().as_str())
-                .bind(decision.tier.map(|t| t.code()))
+                .bind(decision.tier.map(permit_domain::Tier::code))
                 .bind(decision.rule_set.as_str())
                 .bind(decision.rule_digest.as_bytes().to_vec())
                 .bind(body.as_str())
@@ -424,7 +421,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         });
-        Ok(newer(application))
+        Ok(newer(&application))
     }
 
     /// Stores an approval and the permit that it grants together.
@@ -485,7 +482,7 @@ impl Store {
                 }
             );
         });
-        Ok(newer(application))
+        Ok(newer(&application))
     }
 }
 
@@ -499,7 +496,7 @@ fn wrong(application: &Application, wanted: &'static str) -> Error {
 }
 
 /// The application as it now stands in its row.
-fn newer(a: Application) -> Application {
+fn newer(a: &Application) -> Application {
     let version = a.version() + 1;
     Application::from_ledger(a.id(), a.person(), a.intake().clone(), a.state().clone(), version)
 }

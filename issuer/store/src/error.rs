@@ -147,6 +147,15 @@ impl Error {
         }
     }
 
+    /// Whether the engine, not our own check, ended the transaction.
+    pub(crate) const fn is_of_engine(&self) -> bool {
+        self.is_outage()
+            || matches!(
+                self,
+                Self::Refused { .. } | Self::Damaged { .. } | Self::NotMigrated
+            )
+    }
+
     /// Whether the same call may succeed later without anybody having to look first.
     #[must_use]
     pub const fn is_outage(&self) -> bool {

@@ -43,9 +43,19 @@ macro_rules! writing {
     ($store:expr, |$tx:ident, $head:ident| $body:block) => {
         match $store {
             $crate::Store::Sqlite(pool) => {
-                // IMMEDIATE: a deferred transaction that turns into a writer can fail half-way.
-                let mut $tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-                $crate::ledger::writing!(@run $tx, $head, $body)
+                let mut connection = pool.acquire().await?;
+                let result: Result<_, $crate::Error> = async {
+                    // IMMEDIATE: a deferred transaction that turns into a writer can fail half-way.
+                    let mut $tx = sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await?;
+                    Ok($crate::ledger::writing!(@run $tx, $head, $body))
+                }
+                .await;
+                if result.as_ref().is_err_and($crate::Error::is_of_engine) {
+                    // SQLite rolls back by itself where the disk is full; the driver then believes the transaction open
+                    // and refuses the next one on this connection.
+                    let _ = connection.close().await;
+                }
+                result?
             }
             $crate::Store::Postgres(pool) => {
                 let mut $tx = pool.begin().await?;

@@ -72,29 +72,28 @@ impl Store {
                 .bind(set.id())
                 .fetch_optional(&mut *tx)
                 .await?;
-            match row {
-                Some(row) => known(&row)?,
-                None => {
-                    sqlx::query(INSERT)
-                        .bind(set.id())
-                        .bind(set.digest().as_bytes().to_vec())
-                        .bind(set.text())
-                        .bind(millis(at))
-                        .execute(&mut *tx)
-                        .await?;
-                    append!(
-                        tx,
-                        head,
-                        at,
-                        Entry {
-                            role: "programme",
-                            actor: "issuer",
-                            action: "rule set published",
-                            subject: set.id(),
-                            detail: &detail,
-                        }
-                    );
-                }
+            if let Some(row) = row {
+                known(&row)?;
+            } else {
+                sqlx::query(INSERT)
+                    .bind(set.id())
+                    .bind(set.digest().as_bytes().to_vec())
+                    .bind(set.text())
+                    .bind(millis(at))
+                    .execute(&mut *tx)
+                    .await?;
+                append!(
+                    tx,
+                    head,
+                    at,
+                    Entry {
+                        role: "programme",
+                        actor: "issuer",
+                        action: "rule set published",
+                        subject: set.id(),
+                        detail: &detail,
+                    }
+                );
             }
         });
         Ok(())

@@ -109,9 +109,18 @@ impl Store {
             _ => return Err(Error::NotMigrated),
         }
         on_engine!(self, |pool| {
-            let mut tx = pool.begin().await?;
-            sqlx::query(TOUCH).execute(&mut *tx).await?;
-            tx.rollback().await?;
+            let mut connection = pool.acquire().await?;
+            let result: Result<(), sqlx::Error> = async {
+                let mut tx = sqlx::Connection::begin(&mut *connection).await?;
+                sqlx::query(TOUCH).execute(&mut *tx).await?;
+                tx.rollback().await
+            }
+            .await;
+            if result.is_err() {
+                // See `writing!`: the driver may take a transaction for open that the engine has ended.
+                let _ = connection.close().await;
+            }
+            result?;
         });
         Ok(())
     }

@@ -6,7 +6,7 @@ mod office;
 mod postgres;
 
 use issuer_store::{Error, Stock, Store, Submission};
-use office::{Engine, Office, TODAY, at, guangdong, li_na, n, serial, somebody, staff};
+use office::{Engine, Office, TODAY, at, guangdong, li_na, n, new_order, serial, somebody, staff};
 use permit_domain::{
     ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, OrderState, PermitId, PermitState,
     PersonId, RuleSet, RuleSets, SeparatedDuties,
@@ -36,7 +36,7 @@ async fn a_whole_case_goes_from_intake_to_hand_over(#[case] engine: Engine) {
     assert_eq!(store.cards_of_permit(permit.id()).await.unwrap(), [stored]);
     assert_eq!(
         store.orders_of_permit(permit.id()).await.unwrap(),
-        [order.clone()]
+        std::slice::from_ref(&order)
     );
     assert_eq!(store.running_orders().await.unwrap(), []);
 
@@ -90,7 +90,8 @@ async fn an_application_reads_back_with_its_applicant_and_its_decision(#[case] e
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn what_is_not_there_is_none(#[case] engine: Engine) {
-    let store = Office::open(engine).await.store;
+    let office = Office::open(engine).await;
+    let store = &office.store;
     assert_eq!(
         store.application(ApplicationId::new(at(), n(9))).await.unwrap(),
         None
@@ -382,7 +383,7 @@ async fn an_order_by_other_people_than_those_who_decided_is_refused(#[case] engi
         "sun".parse().unwrap(),
     )
     .unwrap();
-    let right = office.order(permit.id(), 1);
+    let right = new_order(permit.id(), 1);
     let order = permit_domain::Order::new(right.id(), permit.id(), duties, right.content().clone());
     assert!(matches!(
         office.store.order_production(&order, at()).await,
@@ -390,7 +391,7 @@ async fn an_order_by_other_people_than_those_who_decided_is_refused(#[case] engi
     ));
 
     office.store.order_production(&right, at()).await.unwrap();
-    let second = office.order(permit.id(), 2);
+    let second = new_order(permit.id(), 2);
     let error = office.store.order_production(&second, at()).await.unwrap_err();
     assert_eq!(error.code(), "WRONG_STATE", "one order at a time");
 }
@@ -423,7 +424,7 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
 
     let (_, permit) = office.approved(&li_na(), 1).await;
     let order = store
-        .order_production(&office.order(permit.id(), 1), at())
+        .order_production(&new_order(permit.id(), 1), at())
         .await
         .unwrap();
     let error = store
@@ -442,7 +443,7 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
 
     let (_, permit) = office.approved(&somebody(2), 2).await;
     let order = store
-        .order_production(&office.order(permit.id(), 2), at())
+        .order_production(&new_order(permit.id(), 2), at())
         .await
         .unwrap();
     let error = store
@@ -491,7 +492,7 @@ async fn two_connections_never_draw_one_card_number_twice(#[case] engine: Engine
         orders.push(
             office
                 .store
-                .order_production(&office.order(permit.id(), i), at())
+                .order_production(&new_order(permit.id(), i), at())
                 .await
                 .unwrap(),
         );
@@ -547,7 +548,7 @@ async fn a_given_up_order_spends_its_number_and_frees_the_permit(#[case] engine:
     );
 
     let next = store
-        .order_production(&office.order(order.permit(), 2), at())
+        .order_production(&new_order(order.permit(), 2), at())
         .await
         .unwrap();
     let error = store
@@ -599,7 +600,7 @@ async fn an_order_found_encoding_after_a_restart_is_in_doubt_and_resumes_on_the_
     let mut running = store.running_orders().await.unwrap();
     let order = running.pop().unwrap();
     assert!(running.is_empty() && order.state().in_doubt());
-    assert_eq!(order.content(), office.order(order.permit(), 1).content());
+    assert_eq!(order.content(), new_order(order.permit(), 1).content());
     let order = store
         .advance_order(order.begin_encoding().unwrap(), "{}", at())
         .await

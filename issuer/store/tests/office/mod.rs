@@ -1,5 +1,7 @@
 //! The two engines and one office, for the tests: a migrated empty store, an applicant, and the way of a case.
 
+#![allow(dead_code, reason = "no test programme uses all of it")]
+
 use issuer_store::{Store, Submission};
 use jiff::{
     Timestamp,
@@ -71,7 +73,20 @@ pub(crate) fn somebody(number: u8) -> Applicant {
     form.into_applicant(TODAY).unwrap()
 }
 
+/// A new order by three people.
+pub(crate) fn new_order(permit: PermitId, number: u8) -> Order {
+    let duties = SeparatedDuties::new(
+        "wang".parse().unwrap(),
+        "zhao".parse().unwrap(),
+        "sun".parse().unwrap(),
+    )
+    .unwrap();
+    let content = Content::freeze(format!("content {number}").into_bytes());
+    Order::new(OrderId::new(at(), n(number)), permit, duties, content)
+}
+
 impl Office {
+    /// An empty, migrated store.
     pub(crate) async fn open(engine: Engine) -> Self {
         let (url, folder) = match engine {
             Engine::Sqlite => {
@@ -83,13 +98,21 @@ impl Office {
             }
             Engine::Postgres => (crate::postgres::database().await, None),
         };
+        Self {
+            _folder: folder,
+            ..Self::at(url).await
+        }
+    }
+
+    /// The store at this URL, migrated.
+    pub(crate) async fn at(url: String) -> Self {
         let store = Store::open(&url).await.unwrap();
         store.migrate().await.unwrap();
         Self {
             store,
             url,
             rules: RuleSets::embedded().unwrap(),
-            _folder: folder,
+            _folder: None,
         }
     }
 
@@ -153,23 +176,12 @@ impl Office {
         (application, permit)
     }
 
-    pub(crate) fn order(&self, permit: PermitId, number: u8) -> Order {
-        let duties = SeparatedDuties::new(
-            "wang".parse().unwrap(),
-            "zhao".parse().unwrap(),
-            "sun".parse().unwrap(),
-        )
-        .unwrap();
-        let content = Content::freeze(format!("content {number}").into_bytes());
-        Order::new(OrderId::new(at(), n(number)), permit, duties, content)
-    }
-
     /// An order with a card, and a blank received for it.
     pub(crate) async fn allocated(&self, applicant: &Applicant, number: u8) -> Order {
         let (_, permit) = self.approved(applicant, number).await;
         let order = self
             .store
-            .order_production(&self.order(permit.id(), number), at())
+            .order_production(&new_order(permit.id(), number), at())
             .await
             .unwrap();
         self.store

@@ -1,0 +1,256 @@
+//! A store that cannot write: on a read-only mount, on a full disk, on a server that takes no writes. Each gives its
+//! typed error and changes nothing; when the fault is gone the same call succeeds.
+//!
+//! The mounts live in a user and mount namespace of their own (`unshare`), where no other process sees them; the part of
+//! a test that runs inside is a test of this file that is ignored by itself. Root ignores file modes, so nothing less
+//! than a mount would do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod office;
+mod postgres;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use issuer_store::{Error, LedgerState, Store, Submission};
+use office::{Engine, Office, TODAY, at, guangdong, li_na, n, new_order, serial, somebody, staff};
+use permit_domain::{Applicant, Application, ApplicationId, PersonId};
+use sqlx::AssertSqlSafe;
+
+/// Where the inner part of a test finds its folder.
+const FOLDER: &str = "YZT_STORE_TEST_FOLDER";
+
+/// Runs an ignored test of this file in namespaces of its own, after `mounts`.
+fn inside(folder: &Path, mounts: &str, step_down: &str, test: &str) {
+    let script = format!(r#"set -e; {mounts}; exec {step_down} "$0" --ignored --exact "$1" --nocapture"#);
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env(FOLDER, folder)
+        .env("TMPDIR", folder)
+        .output()
+        .expect("unshare is part of util-linux");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+fn folder() -> PathBuf {
+    std::env::var_os(FOLDER)
+        .expect("runs inside another test only")
+        .into()
+}
+
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|e| e.unwrap().path())
+        .map(|p| (p.clone(), std::fs::read(p).unwrap()))
+        .collect()
+}
+
+fn sqlite_in(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("issuer.db").display())
+}
+
+async fn submit(store: &Store, applicant: &Applicant, number: u8) -> Result<Application, Error> {
+    let submission = Submission {
+        id: ApplicationId::new(at(), n(number)),
+        person: PersonId::new(at(), n(number)),
+        applicant,
+        intake: "liu".parse().unwrap(),
+        on: TODAY,
+    };
+    store.submit(submission, at()).await
+}
+
+#[tokio::test]
+async fn a_sqlite_store_on_a_read_only_mount_says_so_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = Office::at(sqlite_in(folder.path())).await;
+    let (application, _) = office.approved(&li_na(), 1).await;
+    office.store.close().await;
+    let before = contents(folder.path());
+
+    inside(
+        folder.path(),
+        r#"mount --bind "$YZT_STORE_TEST_FOLDER" "$YZT_STORE_TEST_FOLDER";
+           mount -o remount,bind,ro "$YZT_STORE_TEST_FOLDER""#,
+        "",
+        "on_a_read_only_mount",
+    );
+
+    assert!(contents(folder.path()) == before, "not a byte changed");
+    let store = Store::open(&office.url).await.unwrap();
+    assert_eq!(
+        store
+            .application(application.id())
+            .await
+            .unwrap()
+            .unwrap()
+            .application,
+        application
+    );
+    submit(&store, &somebody(2), 2).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "runs inside another test"]
+async fn on_a_read_only_mount() {
+    let error = Store::open(&sqlite_in(&folder())).await.unwrap_err();
+    assert!(matches!(error, Error::ReadOnly), "{error:?}");
+    assert_eq!(error.code(), "STORE_READ_ONLY");
+    assert!(error.action().contains("Mount"));
+}
+
+#[tokio::test]
+async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
+    let office = Office::open(Engine::Postgres).await;
+    office.approved(&li_na(), 1).await;
+    let before = office.store.verify_ledger().await.unwrap();
+    let Store::Postgres(pool) = &office.store else {
+        panic!("PostgreSQL")
+    };
+    let name: String = sqlx::query_scalar("SELECT current_database()")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    let set = |value: &str| {
+        AssertSqlSafe(format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {value}"
+        ))
+    };
+    sqlx::query(set("on")).execute(pool).await.unwrap();
+
+    let store = office.again().await;
+    for error in [
+        submit(&store, &somebody(2), 2).await.unwrap_err(),
+        store.ready().await.unwrap_err(),
+        store
+            .receive_blanks(&[serial(1)], "lot-1", &staff("gao"), at())
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::ReadOnly), "{error:?}");
+    }
+    assert_eq!(store.verify_ledger().await.unwrap(), before);
+    assert_eq!(
+        store.application(ApplicationId::new(at(), n(2))).await.unwrap(),
+        None
+    );
+    store.close().await;
+
+    // The setting holds for new connections; this one is older.
+    sqlx::query(set("off")).execute(pool).await.unwrap();
+    submit(&office.again().await, &somebody(2), 2).await.unwrap();
+}
+
+/// Writes until nothing fits any more.
+fn fill(path: &Path) {
+    let mut file = File::create(path).unwrap();
+    for size in [65_536, 4096, 512, 1] {
+        let block = vec![0x5A; size];
+        while file.write_all(&block).is_ok() {}
+    }
+}
+
+/// Submits until the disk is full. How many got in, and the error.
+async fn submit_until_full(store: &Store) -> (u8, Error) {
+    for i in 2..=250 {
+        if let Err(error) = submit(store, &somebody(i), i).await {
+            return (i, error);
+        }
+    }
+    panic!("the disk did not fill");
+}
+
+async fn full_disk_changes_nothing_and_room_helps(office: Office, filler: PathBuf) {
+    // A card under way, so that an allocation can fail too.
+    let (_, permit) = office.approved(&li_na(), 1).await;
+    let order = office
+        .store
+        .order_production(&new_order(permit.id(), 1), at())
+        .await
+        .unwrap();
+    office
+        .store
+        .receive_blanks(&[serial(1)], "lot-1", &staff("gao"), at())
+        .await
+        .unwrap();
+    fill(&filler);
+
+    let (i, error) = submit_until_full(&office.store).await;
+    assert!(matches!(error, Error::DiskFull), "{error:?}");
+    assert_eq!(error.code(), "STORE_DISK_FULL");
+    assert!(error.is_outage() && error.action().contains("room"));
+    assert!(
+        matches!(office.store.ready().await, Err(Error::DiskFull) | Ok(())),
+        "a rolled-back touch may fit"
+    );
+    let stored: LedgerState = office.store.verify_ledger().await.unwrap();
+    assert_eq!(
+        office
+            .store
+            .application(ApplicationId::new(at(), n(i)))
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        office.store.person(&somebody(i).citizen_number).await.unwrap(),
+        None
+    );
+
+    std::fs::remove_file(&filler).unwrap();
+    submit(&office.store, &somebody(i), i).await.unwrap();
+    let order = office
+        .store
+        .allocate_card(order, guangdong(), serial(1), at())
+        .await
+        .unwrap();
+    assert_eq!(
+        order.state().card().unwrap().number.as_str().get(..12),
+        Some("440000000001")
+    );
+    assert_eq!(
+        office.store.verify_ledger().await.unwrap().entries,
+        stored.entries + 2
+    );
+}
+
+#[test]
+fn a_sqlite_store_on_a_full_disk_says_so_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounts = r#"mount -t tmpfs -o size=2m none "$YZT_STORE_TEST_FOLDER""#;
+    inside(folder.path(), mounts, "", "sqlite_on_a_full_disk");
+}
+
+#[tokio::test]
+#[ignore = "runs inside another test"]
+async fn sqlite_on_a_full_disk() {
+    let office = Office::at(sqlite_in(&folder())).await;
+    full_disk_changes_nothing_and_room_helps(office, folder().join("filler")).await;
+}
+
+#[test]
+fn a_postgres_store_on_a_full_disk_says_so_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // PostgreSQL does not run as root, so a second namespace maps to somebody else.
+    let mounts = r#"mount -t tmpfs -o size=128m,mode=1777 none "$YZT_STORE_TEST_FOLDER""#;
+    let step_down = "unshare --user --map-user=1000 --map-group=1000";
+    inside(folder.path(), mounts, step_down, "postgres_on_a_full_disk");
+}
+
+#[tokio::test]
+#[ignore = "runs inside another test"]
+async fn postgres_on_a_full_disk() {
+    let office = Office::open(Engine::Postgres).await;
+    full_disk_changes_nothing_and_room_helps(office, folder().join("filler")).await;
+}
