@@ -14,8 +14,8 @@ use keyvault::ceremony::{Custodian, Plan, init};
 use keyvault::package::{Cost, Package};
 use keyvault::{FixedClock, Vault};
 use keyvault_protocol::{
-    Anchors, BundleKind, BundleRequest, CardResult, CardTask, Client, LotRequest, OrderSession, Script,
-    TaskKind,
+    Anchors, BundleKind, BundleRequest, CardResult, CardTask, Client, LotRequest, OrderSession, PointBytes,
+    Script, TaskKind,
 };
 use p256::ecdsa::SigningKey;
 use rand::SeedableRng;
@@ -234,6 +234,12 @@ impl Installation {
         }
     }
 
+    /// The public keys of the vault.
+    #[must_use]
+    pub fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
     /// A new terminal with its bundle, for the sample's region.
     ///
     /// # Errors
@@ -246,18 +252,34 @@ impl Installation {
         };
         let key = TerminalKey::generate(name.parse()?, pinned, &mut self.rng);
         let request = key.request();
-        let sealed = self.runtime.block_on(self.client.export_bundle(&BundleRequest {
+        let sealed = self.bundle_for(kind, name, request.sealing_key, request.authentication_key)?;
+        let bundle = Bundle::open(&sealed, &key, None, sample::today()?)?;
+        Ok(Enrolled { key, bundle })
+    }
+
+    /// The sealed bundle of a terminal with these public keys, for the sample's region.
+    ///
+    /// # Errors
+    ///
+    /// The vault's refusal.
+    pub fn bundle_for(
+        &mut self,
+        kind: BundleKind,
+        name: &str,
+        sealing_key: PointBytes,
+        authentication_key: PointBytes,
+    ) -> Result<Vec<u8>, Error> {
+        let request = BundleRequest {
             kind,
-            terminal: request.terminal.as_str().to_owned(),
-            sealing_key: request.sealing_key,
-            authentication_key: request.authentication_key,
+            terminal: name.to_owned(),
+            sealing_key,
+            authentication_key,
             regions: vec![sample::region()?],
             zones: 0b1,
             from: sample::TODAY,
             to: sample::TODAY.saturating_add(6.days()),
-        }))?;
-        let bundle = Bundle::open(&sealed, &key, None, sample::today()?)?;
-        Ok(Enrolled { key, bundle })
+        };
+        Ok(self.runtime.block_on(self.client.export_bundle(&request))?)
     }
 }
 
