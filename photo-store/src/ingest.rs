@@ -171,7 +171,9 @@ fn read_jpeg(file: &[u8]) -> Result<Decoded, Rejected> {
     let structure = walk_jpeg(file);
     let end = structure.judge()?;
     let damaged = structure.rejected(CheckCode::Damaged);
-    let picture = &file[..end];
+    // Without its end marker: the decoder takes that marker for a reason to fill up missing rows in silence, and takes
+    // the end of the data inside a picture for what it is.
+    let picture = &file[..end - 2];
 
     let raw_cmyk = structure.components == 4 && !structure.adobe;
     let out = if raw_cmyk {

@@ -117,7 +117,8 @@ impl Checks {
         limit: Option<f64>,
         unit: &str,
     ) {
-        let rounded = measured.map(|value| (value * 1000.0).round() / 1000.0);
+        // Adding nothing turns the negative zero of a rounding into zero.
+        let rounded = measured.map(|value| (value * 1000.0).round() / 1000.0 + 0.0);
         self.list.push(Check {
             code,
             level,
@@ -480,26 +481,31 @@ fn statistics(pixels: &[[u8; 3]]) -> Option<([f64; 3], f64)> {
     Some((means, variance.sqrt()))
 }
 
-/// Mean and deviation of the brightness of both upper corners beside the head, in the finished picture.
+/// Mean and deviation of the brightness around the head in the finished picture, where broad hair does not reach: a
+/// strip above the hair, both upper corners, and a narrow strip below each.
 fn background(finished: &Raster) -> (f64, f64) {
-    let mut pixels = finished
-        .part(Frame {
-            x: 4.0,
-            y: 4.0,
-            w: 44.0,
-            h: 180.0,
-        })
-        .1;
-    pixels.extend(
-        finished
-            .part(Frame {
-                x: 310.0,
-                y: 4.0,
-                w: 44.0,
-                h: 180.0,
-            })
-            .1,
-    );
+    let top = Frame {
+        x: 2.0,
+        y: 2.0,
+        w: 354.0,
+        h: 4.0,
+    };
+    let corner = |x| Frame {
+        x,
+        y: 6.0,
+        w: 36.0,
+        h: 40.0,
+    };
+    let strip = |x| Frame {
+        x,
+        y: 46.0,
+        w: 5.0,
+        h: 94.0,
+    };
+    let pixels: Vec<[u8; 3]> = [top, corner(2.0), corner(320.0), strip(2.0), strip(351.0)]
+        .into_iter()
+        .flat_map(|part| finished.part(part).1)
+        .collect();
     statistics(&pixels).map_or((0.0, 255.0), |(means, deviation)| {
         (means[0] * 0.299 + means[1] * 0.587 + means[2] * 0.114, deviation)
     })

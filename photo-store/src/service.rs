@@ -8,6 +8,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::TryStreamExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyvault_protocol::{DataKey, PhotoKeyContext, WrappedKey};
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -168,6 +169,10 @@ impl Service {
         .await;
         match completed {
             Ok(true) => {
+                if photo != new.photo {
+                    // An earlier run broke off after it had announced the photo; its objects have no keys.
+                    self.remove_unnamed(photo).await?;
+                }
                 let photo = self.known(photo).await?.status;
                 Ok(Submission::Held {
                     photo,
@@ -381,6 +386,7 @@ impl Service {
         for (photo, state) in &leftovers {
             if *state == PhotoState::Received {
                 self.store.withdraw(*photo).await?;
+                self.remove_unnamed(*photo).await?;
             } else {
                 let by = "photo-store".parse().map_err(Error::Refused)?;
                 let case = "RETENTION-90-DAYS".parse().map_err(Error::Refused)?;
@@ -522,10 +528,10 @@ impl Service {
             let context = context(photo, person, rendition.profile, rendition.version);
             let (key, wrapped) = session.new_key(&context).await?;
             let sealed = seal::seal(&key, self.random()?, &context, &rendition.jpeg)?;
-            // Opaque, and never the same twice: a broken-off run and its repetition do not share an object.
-            let name: [u8; 16] = self.random()?;
-            let name = PhotoId::from_bytes(name).to_string();
-            let object = format!("{}/{}/{name}", &name[..2], &name[2..4]);
+            // One folder a photo, and never the same name twice: a broken-off run and its repetition do not share an
+            // object, and what the index does not name is found by the photo.
+            let attempt = u64::from_be_bytes(self.random()?);
+            let object = format!("{}/{}.{attempt:016x}", folder(photo), rendition.profile);
             written.push(SealedRendition {
                 profile: rendition.profile,
                 version: rendition.version,
@@ -549,6 +555,17 @@ impl Service {
             .await?;
         let object = self.objects.get(&rendition.object.into()).await?.bytes().await?;
         seal::open(&key, &context, &object)
+    }
+
+    /// Removes a photo's objects that the index does not name.
+    async fn remove_unnamed(&self, photo: PhotoId) -> Result<(), Error> {
+        let named = self.store.objects(photo).await?;
+        let prefix = object_store::path::Path::from(folder(photo));
+        let there: Vec<object_store::ObjectMeta> = self.objects.list(Some(&prefix)).try_collect().await?;
+        let unnamed = there.iter().map(|object| object.location.as_ref());
+        self.remove_objects(unnamed.filter(|name| !named.iter().any(|known| known == name)))
+            .await;
+        Ok(())
     }
 
     /// Removes objects as well as that goes: without their keys they are noise.
@@ -618,6 +635,12 @@ fn context(photo: PhotoId, person: PersonId, profile: Profile, version: u32) -> 
         profile: profile.as_str().to_owned(),
         version,
     }
+}
+
+/// A photo's folder in the object store, in a tree of two levels of 256.
+fn folder(photo: PhotoId) -> String {
+    let name = photo.to_string();
+    format!("{}/{}/{name}", &name[..2], &name[2..4])
 }
 
 fn token_digest(token: &ReleaseToken) -> [u8; 32] {

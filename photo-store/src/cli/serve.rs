@@ -106,7 +106,8 @@ async fn open(options: &Options) -> Result<(Store, Service), Failure> {
     };
     let objects = LocalFileSystem::new_with_prefix(options.dir.join(OBJECTS))
         .map_err(Error::from)?
-        .with_fsync(true);
+        .with_fsync(true)
+        .with_automatic_cleanup(true);
     let clock = options
         .at
         .map_or(WallClock::Machine, |at| WallClock::Started(at, Instant::now()));
@@ -127,7 +128,7 @@ fn prepare(dir: &Path) -> Result<(), Failure> {
     let unusable = |error: std::io::Error| {
         Failure::from(match error.kind() {
             std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-                FailureCode::ObjectsReadOnly
+                FailureCode::IndexReadOnly
             }
             std::io::ErrorKind::StorageFull => FailureCode::StorageFull,
             _ => FailureCode::NotAStore,
@@ -142,6 +143,10 @@ fn prepare(dir: &Path) -> Result<(), Failure> {
     if !ours && std::fs::read_dir(dir).map_err(unusable)?.next().is_some() {
         return Err(FailureCode::NotAStore.into());
     }
+    // A folder that cannot be written is said at the start, in words of its own, and not by the first clerk's photo.
+    let probe = dir.join(format!(".probe.{}", std::process::id()));
+    std::fs::write(&probe, b"probe").map_err(unusable)?;
+    let _ = std::fs::remove_file(&probe);
     let objects = dir.join(OBJECTS);
     if !objects.is_dir() {
         std::fs::DirBuilder::new()

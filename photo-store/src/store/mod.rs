@@ -395,6 +395,14 @@ impl Store {
         .transpose()
     }
 
+    /// Names of a photo's objects.
+    pub async fn objects(&self, photo: PhotoId) -> Result<Vec<String>, Error> {
+        let rows: Vec<(String,)> = on_engine!(self, pool => {
+            sqlx::query_as(SELECT_OBJECTS).bind(photo.as_bytes().as_slice()).fetch_all(pool).await?
+        });
+        Ok(rows.into_iter().map(|(object,)| object).collect())
+    }
+
     /// A receipt; `None` when there is none of this number.
     pub async fn receipt(&self, number: ReceiptNumber) -> Result<Option<ReceiptRow>, Error> {
         const SELECT_RECEIPT: &str = "SELECT photo, expires_at, used_case FROM receipts WHERE number = $1";
@@ -600,7 +608,6 @@ impl Store {
         case: &CaseNumber,
         at: i64,
     ) -> Result<Vec<String>, Error> {
-        const SELECT_OBJECTS: &str = "SELECT object FROM renditions WHERE photo = $1";
         const DELETE_RENDITIONS: &str = "DELETE FROM renditions WHERE photo = $1";
         const DELETE_RELEASES: &str = "DELETE FROM releases WHERE photo = $1";
         const SHRED: &str = "UPDATE photos SET state = 'SHREDDED', judgement = NULL, shredded_by = $2, shredded_at = $3, \
@@ -678,6 +685,7 @@ impl Store {
     }
 }
 
+const SELECT_OBJECTS: &str = "SELECT object FROM renditions WHERE photo = $1";
 const INSERT_RECEIPT: &str = "INSERT INTO receipts (number, photo, expires_at) VALUES ($1, $2, $3)";
 /// A newly sealed photo supersedes the person's earlier one.
 const SUPERSEDE: &str = "UPDATE photos SET state = 'SUPERSEDED' WHERE state = 'SEALED' AND id <> $1 \

@@ -1,0 +1,459 @@
+//! `photo-store serve` as a process: socket, signals, faults of disk and mount, crashes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a test fails by panicking; its pictures are small"
+)]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use photo_store_protocol::{
+    Client, Error, FailureCode, OpenCase, PersonId, PhotoState, Profile, Purpose, Read, ReceiptPeriod,
+    Submission, Submit,
+};
+use serde_json::Value;
+use support::pictures;
+use support::vault::TestVault;
+use tokio::net::UnixStream;
+
+const PERSON: PersonId = PersonId::from_bytes([0x51; 16]);
+
+struct Serving {
+    process: Child,
+    socket: PathBuf,
+}
+
+impl Serving {
+    /// Starts it, inside a mount namespace after `mount` where one is given, and waits until it serves.
+    fn start(folder: &Path, vault: &Path, mount: Option<&str>) -> Self {
+        let mut serving = Self::spawn(folder, vault, mount);
+        let mut line = String::new();
+        BufReader::new(serving.process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let object: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not serving: {line}"));
+        assert_eq!(
+            (object["schema"].as_str(), object["ok"].as_bool()),
+            (Some("yzt.photo-serve/1"), Some(true)),
+            "{line}"
+        );
+        serving
+    }
+
+    fn spawn(folder: &Path, vault: &Path, mount: Option<&str>) -> Self {
+        let socket = folder.join("photos.sock");
+        let program = env!("CARGO_BIN_EXE_photo-store");
+        let mut command = match mount {
+            Some(mount) => {
+                let mut command = Command::new("unshare");
+                command.args([
+                    "-Urm",
+                    "sh",
+                    "-c",
+                    &format!("{mount} && exec \"$0\" \"$@\""),
+                    program,
+                ]);
+                command
+            }
+            None => Command::new(program),
+        };
+        let process = command
+            .args(["serve", "--json", "--at", "2026-11-21", "--socket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(folder.join("store"))
+            .arg("--vault")
+            .arg(vault)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { process, socket }
+    }
+
+    async fn client(&self) -> Client<UnixStream> {
+        Client::connect(UnixStream::connect(&self.socket).await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Ends it in order.
+    fn stop(mut self) {
+        self.signal("-TERM");
+        assert!(self.process.wait().unwrap().success());
+        assert!(!self.socket.exists(), "the socket is taken away");
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn submit(file: Vec<u8>) -> Submit {
+    Submit {
+        person: PERSON,
+        by: "相机 3".parse().unwrap(),
+        period: ReceiptPeriod::Days90,
+        file,
+    }
+}
+
+fn studio() -> Vec<u8> {
+    pictures::jpeg(&pictures::studio())
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> FailureCode {
+    result.unwrap_err().code()
+}
+
+fn already_held(submission: &Submission) -> bool {
+    match submission {
+        Submission::Held { photo, already_held } => {
+            assert_eq!(photo.state, PhotoState::Sealed);
+            *already_held
+        }
+        _ => panic!("{submission:?}"),
+    }
+}
+
+fn objects(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| if path.is_dir() { objects(&path) } else { 1 })
+        .sum()
+}
+
+#[tokio::test]
+async fn a_client_submits_and_reads_over_the_socket_and_the_program_ends_on_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&serving.socket).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let mut client = serving.client().await;
+    let Submission::Held { photo, .. } = client.submit(submit(studio())).await.unwrap() else {
+        panic!("refused")
+    };
+    let case: photo_store_protocol::CaseNumber = "K-1".parse().unwrap();
+    let clerk: photo_store_protocol::Actor = "李强".parse().unwrap();
+    client
+        .open_case(OpenCase {
+            case: case.clone(),
+            person: PERSON,
+            by: clerk.clone(),
+        })
+        .await
+        .unwrap();
+    let read = Read {
+        photo: photo.photo,
+        profile: Profile::Chip,
+        purpose: Purpose::Production,
+        case,
+        reader: clerk,
+    };
+    assert!(client.read(read).await.unwrap().jpeg.len() <= 3_000);
+    let status = client.status().await.unwrap();
+    assert_eq!(status.vault, photo_store_protocol::VaultState::Open);
+    // `--at` sets the clock.
+    assert!(
+        (1_795_233_600..1_795_233_700).contains(&status.now),
+        "{}",
+        status.now
+    );
+    drop(client);
+    serving.stop();
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_protocol_end_the_connection_and_not_the_store() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    let serving = Serving::start(folder.path(), &vault.socket, None);
+    for garbage in [
+        b"GET / HTTP/1.1\r\n\r\n".as_slice(),
+        &[0xff; 64],
+        &[0, 0, 0, 2, 0x82, 0x63],
+    ] {
+        let mut stream = UnixStream::connect(&serving.socket).await.unwrap();
+        stream.write_all(garbage).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok();
+    }
+    serving.client().await.status().await.unwrap();
+    serving.stop();
+}
+
+#[tokio::test]
+async fn a_second_store_on_the_socket_is_refused_and_a_dead_socket_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    let mut serving = Serving::start(folder.path(), &vault.socket, None);
+    let second = Serving::spawn(folder.path(), &vault.socket, None).into_child();
+    let output = wait_with_output(second);
+    assert_eq!(output, (5, "SOCKET_IN_USE".to_owned()));
+    serving.client().await.status().await.unwrap();
+
+    serving.process.kill().unwrap();
+    serving.process.wait().unwrap();
+    assert!(serving.socket.exists(), "a killed program leaves its socket");
+    let again = Serving::start(folder.path(), &vault.socket, None);
+    again.client().await.status().await.unwrap();
+    again.stop();
+}
+
+fn wait_with_output(mut process: Child) -> (i32, String) {
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert!(!object["error"]["message"].as_str().unwrap().is_empty());
+    assert!(!object["error"]["action"].as_str().unwrap().is_empty());
+    (
+        process.wait().unwrap().code().unwrap(),
+        object["error"]["code"].as_str().unwrap().to_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_folder_of_something_else_and_a_damaged_index_exit_5() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    std::fs::write(store.join("thesis.txt"), b"not photos").unwrap();
+    let vault = folder.path().join("no-vault.sock");
+    let start = || wait_with_output(Serving::spawn(folder.path(), &vault, None).into_child());
+    assert_eq!(start(), (5, "NOT_A_STORE".to_owned()));
+    assert_eq!(
+        std::fs::read_dir(&store).unwrap().count(),
+        1,
+        "nothing was made in it"
+    );
+
+    std::fs::remove_file(store.join("thesis.txt")).unwrap();
+    std::fs::write(store.join("photos.sqlite"), vec![0x5a; 8_192]).unwrap();
+    assert_eq!(start(), (5, "INDEX_DAMAGED".to_owned()));
+}
+
+impl Serving {
+    fn into_child(mut self) -> Child {
+        let stand_in = Command::new("true").spawn().unwrap();
+        std::mem::replace(&mut self.process, stand_in)
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    let clerk: photo_store_protocol::Actor = "李强".parse().unwrap();
+    let case: photo_store_protocol::CaseNumber = "K-1".parse().unwrap();
+
+    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let mut client = serving.client().await;
+    let Submission::Held { photo, .. } = client.submit(submit(studio())).await.unwrap() else {
+        panic!("refused")
+    };
+    client
+        .open_case(OpenCase {
+            case: case.clone(),
+            person: PERSON,
+            by: clerk.clone(),
+        })
+        .await
+        .unwrap();
+    drop(client);
+    serving.stop();
+    let at = folder.path().join("store/objects");
+    let before = objects(&at);
+
+    let at_text = at.to_str().unwrap();
+    let mount = format!("mount --bind {at_text} {at_text} && mount -o remount,ro,bind {at_text}");
+    let serving = Serving::start(folder.path(), &vault.socket, Some(&mount));
+    let mut client = serving.client().await;
+    let other = pictures::SAMPLE.to_vec();
+    for _ in 0..2 {
+        assert_eq!(
+            code(client.submit(submit(other.clone())).await),
+            FailureCode::ObjectsReadOnly
+        );
+    }
+    let status = client.status().await.unwrap();
+    assert_eq!((status.sealed, status.waiting), (1, 0));
+    let read = Read {
+        photo: photo.photo,
+        profile: Profile::Chip,
+        purpose: Purpose::Review,
+        case,
+        reader: clerk,
+    };
+    client.read(read).await.unwrap();
+    drop(client);
+    serving.stop();
+    assert_eq!(objects(&at), before);
+
+    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let submitted = serving.client().await.submit(submit(other)).await.unwrap();
+    assert!(
+        matches!(
+            submitted,
+            Submission::Held {
+                already_held: false,
+                ..
+            }
+        ),
+        "nothing of it had been kept"
+    );
+    serving.stop();
+}
+
+#[tokio::test]
+async fn a_read_only_store_folder_is_named_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    Serving::start(folder.path(), &vault.socket, None).stop();
+    let at = folder.path().join("store");
+    let at = at.to_str().unwrap();
+    let mount = format!("mount --bind {at} {at} && mount -o remount,ro,bind {at}");
+    let process = Serving::spawn(folder.path(), &vault.socket, Some(&mount)).into_child();
+    assert_eq!(wait_with_output(process), (5, "INDEX_READ_ONLY".to_owned()));
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_photo_and_the_store_recovers_with_the_space() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    std::fs::create_dir_all(folder.path().join("store")).unwrap();
+    let at = folder.path().join("store");
+    let mount = format!("mount -t tmpfs -o size=2m tmpfs {}", at.display());
+    let serving = Serving::start(folder.path(), &vault.socket, Some(&mount));
+    // The tmpfs is visible through the process's own root only.
+    let inside = PathBuf::from(format!("/proc/{}/root{}", serving.process.id(), at.display()));
+    let mut client = serving.client().await;
+    client.submit(submit(pictures::SAMPLE.to_vec())).await.unwrap();
+    let before = (
+        objects(&inside.join("objects")),
+        client.status().await.unwrap().sealed,
+    );
+
+    let filler = inside.join("filler");
+    // A block is left, so that the objects do not fit, and later nothing does.
+    fill(&filler, 8 * 1024);
+    for _ in 0..2 {
+        assert_eq!(
+            code(client.submit(submit(studio())).await),
+            FailureCode::StorageFull
+        );
+    }
+    fill(&filler, 0);
+    assert_eq!(
+        code(client.submit(submit(studio())).await),
+        FailureCode::StorageFull
+    );
+    std::fs::remove_file(&filler).unwrap();
+    assert_eq!(
+        (
+            objects(&inside.join("objects")),
+            client.status().await.unwrap().sealed
+        ),
+        before
+    );
+    assert!(!already_held(&client.submit(submit(studio())).await.unwrap()));
+    drop(client);
+    serving.stop();
+}
+
+/// Writes until the disk is full but for `spare` bytes.
+fn fill(path: &Path, spare: u64) {
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
+    while file.write(&[0x55; 1024]).is_ok_and(|written| written > 0) {}
+    let length = file.metadata().unwrap().len();
+    file.set_len(length.saturating_sub(spare)).unwrap();
+}
+
+#[tokio::test]
+async fn a_store_killed_at_any_moment_of_a_submission_takes_the_photo_once_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    let store = folder.path().join("store");
+    let mut completed_before = 0;
+    for moment in 0..12u64 {
+        let _ = std::fs::remove_dir_all(&store);
+        let mut serving = Serving::start(folder.path(), &vault.socket, None);
+        let mut client = serving.client().await;
+        // One that is done, so that the digest key exists and only the submission itself is cut.
+        client.submit(submit(pictures::SAMPLE.to_vec())).await.unwrap();
+        let cut = tokio::spawn(async move { client.submit(submit(studio())).await });
+        tokio::time::sleep(Duration::from_millis(moment * 40)).await;
+        serving.process.kill().unwrap();
+        serving.process.wait().unwrap();
+        let _ = cut.await.unwrap();
+
+        let serving = Serving::start(folder.path(), &vault.socket, None);
+        let mut client = serving.client().await;
+        let first = client.submit(submit(studio())).await.unwrap();
+        completed_before += u32::from(already_held(&first));
+        let second = client.submit(submit(studio())).await.unwrap();
+        assert!(already_held(&second));
+        // One photo waits (the sample), one is sealed, two objects each: nothing is left of the cut run.
+        let status = client.status().await.unwrap();
+        assert_eq!((status.sealed, status.waiting), (1, 1), "moment {moment}");
+        assert_eq!(objects(&store.join("objects")), 4, "moment {moment}");
+        drop(client);
+        serving.stop();
+    }
+    eprintln!("of 12 cuts, {completed_before} came after the photo was complete");
+}
+
+#[tokio::test]
+async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = TestVault::open(folder.path()).await;
+    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let mut client = serving.client().await;
+    client.submit(submit(pictures::SAMPLE.to_vec())).await.unwrap();
+    let before = objects(&folder.path().join("store/objects"));
+
+    // The digest key is known, so that the submission reaches its data keys: those fail.
+    let started = Instant::now();
+    let submission = tokio::spawn(async move { (client.submit(submit(studio())).await, client) });
+    vault.stop();
+    let (result, mut client) = submission.await.unwrap();
+    assert_eq!(code(result), FailureCode::VaultUnreachable);
+    assert!(started.elapsed() < Duration::from_secs(30));
+    assert_eq!(objects(&folder.path().join("store/objects")), before);
+    let status = client.status().await.unwrap();
+    assert_eq!((status.sealed, status.waiting), (0, 1));
+    assert_eq!(status.vault, photo_store_protocol::VaultState::Unreachable);
+    drop(client);
+    serving.stop();
+}

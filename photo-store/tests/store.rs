@@ -1,0 +1,659 @@
+//! The store's operations on both engines, with the real key vault.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a test fails by panicking; its pictures are small"
+)]
+
+mod support;
+
+use photo_store::service::Service;
+use photo_store_protocol::{
+    CaseNumber, CheckCode, Confirm, Erase, FailureCode, OpenCase, PersonId, PhotoState, PhotoStatus, Profile,
+    Purpose, Read, ReceiptPeriod, ReceiptState, Release, Submission, Submit, TakeReceipt,
+};
+use support::vault::TestVault;
+use support::{SetClock, engines, pictures};
+
+const PERSON: PersonId = PersonId::from_bytes([0x51; 16]);
+const OTHER: PersonId = PersonId::from_bytes([0x52; 16]);
+const DAY: i64 = 86_400;
+
+/// A store on one engine, its clock and its vault.
+struct Office {
+    engine: engines::Engine,
+    clock: SetClock,
+    service: Service,
+    vault: TestVault,
+    folder: tempfile::TempDir,
+}
+
+async fn offices() -> Vec<Office> {
+    let mut offices = Vec::new();
+    for engine in engines::both().await {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("objects")).unwrap();
+        let vault = TestVault::open(folder.path()).await;
+        let clock = SetClock::new();
+        let service = support::service(
+            &engine.store,
+            &folder.path().join("objects"),
+            &vault.socket,
+            &clock,
+        );
+        offices.push(Office {
+            engine,
+            clock,
+            service,
+            vault,
+            folder,
+        });
+    }
+    offices
+}
+
+impl Office {
+    fn objects(&self) -> usize {
+        count_files(&self.folder.path().join("objects"))
+    }
+
+    async fn sealed(&self, person: PersonId) -> PhotoStatus {
+        self.sealed_from(person, pictures::jpeg(&pictures::studio()))
+            .await
+    }
+
+    async fn sealed_from(&self, person: PersonId, file: Vec<u8>) -> PhotoStatus {
+        let photo = held(self.service.submit(submit(person, file)).await.unwrap());
+        if photo.state == PhotoState::Waiting {
+            let warnings = photo.judgement.as_ref().unwrap().warnings();
+            let confirm = Confirm {
+                photo: photo.photo,
+                by: "王芳".parse().unwrap(),
+                warnings,
+            };
+            return self.service.confirm(&confirm).await.unwrap();
+        }
+        photo
+    }
+
+    async fn open_case(&self, case: &str, person: PersonId) -> CaseNumber {
+        let number: CaseNumber = case.parse().unwrap();
+        let open = OpenCase {
+            case: number.clone(),
+            person,
+            by: "李强".parse().unwrap(),
+        };
+        self.service.open_case(&open).await.unwrap();
+        number
+    }
+}
+
+fn count_files(folder: &std::path::Path) -> usize {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| if path.is_dir() { count_files(&path) } else { 1 })
+        .sum()
+}
+
+fn submit(person: PersonId, file: Vec<u8>) -> Submit {
+    Submit {
+        person,
+        by: "相机 3".parse().unwrap(),
+        period: ReceiptPeriod::Days30,
+        file,
+    }
+}
+
+fn held(submission: Submission) -> PhotoStatus {
+    match submission {
+        Submission::Held { photo, .. } => photo,
+        Submission::Refused(judgement) => panic!("refused: {:?}", judgement.refusals()),
+        _ => panic!("another answer"),
+    }
+}
+
+fn read(photo: &PhotoStatus, profile: Profile, case: &CaseNumber) -> Read {
+    Read {
+        photo: photo.photo,
+        profile,
+        purpose: Purpose::Production,
+        case: case.clone(),
+        reader: "制证员 7".parse().unwrap(),
+    }
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, photo_store::Error>) -> FailureCode {
+    let error = result.unwrap_err();
+    let texts = error.code().texts();
+    assert!(!texts.message.is_empty() && !texts.action.is_empty());
+    error.code()
+}
+
+#[tokio::test]
+async fn a_photo_goes_from_the_camera_to_the_card() {
+    for office in offices().await {
+        let photo = office.sealed(PERSON).await;
+        let receipt = photo.receipt.clone().unwrap();
+        assert_eq!(receipt.expires_at, support::NOW + 30 * DAY);
+        assert_eq!(
+            office.service.receipt(receipt.number).await.unwrap().state,
+            ReceiptState::Valid
+        );
+
+        let case: CaseNumber = "YZT-2026-000017".parse().unwrap();
+        let take = TakeReceipt {
+            number: receipt.number,
+            case: case.clone(),
+            person: PERSON,
+            by: "李强".parse().unwrap(),
+        };
+        assert_eq!(
+            office.service.take_receipt(&take).await.unwrap().photo,
+            photo.photo
+        );
+        for (profile, width, height) in [
+            (Profile::Ga461, 358, 441),
+            (Profile::Print, 358, 441),
+            (Profile::Chip, 120, 160),
+            (Profile::Thumb, 90, 111),
+        ] {
+            let picture = office.service.read(read(&photo, profile, &case)).await.unwrap();
+            let decoded = image::load_from_memory(&picture.jpeg).unwrap();
+            assert_eq!(
+                (decoded.width(), decoded.height()),
+                (width, height),
+                "{}",
+                office.engine.name
+            );
+            assert_eq!((picture.width, picture.height, picture.dpi), (width, height, 350));
+        }
+        let reads = office.service.reads(PERSON).await.unwrap();
+        assert_eq!(reads.len(), 4);
+        assert!(
+            reads
+                .iter()
+                .all(|r| r.refused.is_none() && r.case == case && r.photo == photo.photo)
+        );
+
+        office
+            .service
+            .close_case(&case, &"李强".parse().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            code(office.service.read(read(&photo, Profile::Chip, &case)).await),
+            FailureCode::CaseNotOpen
+        );
+    }
+}
+
+#[tokio::test]
+async fn warnings_wait_for_a_named_person_who_lists_them_all() {
+    for office in offices().await {
+        let photo = held(
+            office
+                .service
+                .submit(submit(PERSON, pictures::SAMPLE.to_vec()))
+                .await
+                .unwrap(),
+        );
+        assert_eq!(photo.state, PhotoState::Waiting);
+        assert_eq!(photo.receipt, None);
+        let case = office.open_case("K-1", PERSON).await;
+        assert_eq!(
+            code(office.service.read(read(&photo, Profile::Chip, &case)).await),
+            FailureCode::NotConfirmed
+        );
+
+        let by: photo_store_protocol::Actor = "王芳".parse().unwrap();
+        let some = Confirm {
+            photo: photo.photo,
+            by: by.clone(),
+            warnings: vec![CheckCode::FaceEnlarged],
+        };
+        assert_eq!(
+            code(office.service.confirm(&some).await),
+            FailureCode::WrongWarnings
+        );
+        assert_eq!(
+            office.service.photo(photo.photo).await.unwrap().state,
+            PhotoState::Waiting
+        );
+
+        let warnings = photo.judgement.as_ref().unwrap().warnings();
+        let all = Confirm {
+            photo: photo.photo,
+            by: by.clone(),
+            warnings,
+        };
+        let confirmed = office.service.confirm(&all).await.unwrap();
+        assert_eq!(
+            (confirmed.state, confirmed.confirmed_by.as_ref()),
+            (PhotoState::Sealed, Some(&by))
+        );
+        assert_eq!(confirmed.confirmed_at, Some(support::NOW));
+        assert!(confirmed.receipt.is_some());
+        // Said twice by the same person it is the same; another person comes too late.
+        assert_eq!(office.service.confirm(&all).await.unwrap(), confirmed);
+        let late = Confirm {
+            by: "张伟".parse().unwrap(),
+            ..all
+        };
+        assert_eq!(
+            code(office.service.confirm(&late).await),
+            FailureCode::NothingToConfirm
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_photo_leaves_nothing() {
+    for office in offices().await {
+        let nobody = pictures::png(&pictures::nobody());
+        let Submission::Refused(judgement) = office.service.submit(submit(PERSON, nobody)).await.unwrap()
+        else {
+            panic!("held")
+        };
+        assert_eq!(judgement.refusals(), [CheckCode::NoFace]);
+        assert_eq!(office.objects(), 0);
+        let status = office.service.status().await.unwrap();
+        assert_eq!((status.sealed, status.waiting), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn the_same_bytes_of_the_same_person_are_one_photo() {
+    for office in offices().await {
+        let first = office.sealed(PERSON).await;
+        let objects = office.objects();
+        let again = office
+            .service
+            .submit(submit(PERSON, pictures::jpeg(&pictures::studio())))
+            .await
+            .unwrap();
+        assert_eq!(
+            again,
+            Submission::Held {
+                photo: first.clone(),
+                already_held: true
+            }
+        );
+        assert_eq!(office.objects(), objects);
+        // For another person they are another photo.
+        assert_ne!(office.sealed(OTHER).await.photo, first.photo);
+    }
+}
+
+#[tokio::test]
+async fn two_submissions_of_the_same_bytes_at_once_are_one_photo() {
+    for office in offices().await {
+        let file = pictures::jpeg(&pictures::studio());
+        let (one, two) = tokio::join!(
+            office.service.submit(submit(PERSON, file.clone())),
+            office.service.submit(submit(PERSON, file.clone())),
+        );
+        let (one, two) = (held(one.unwrap()), held(two.unwrap()));
+        assert_eq!(one, two);
+        assert_eq!(office.objects(), 2, "{}", office.engine.name);
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_is_used_once_by_its_own_person_before_it_expires() {
+    for office in offices().await {
+        let photo = office.sealed(PERSON).await;
+        let number = photo.receipt.unwrap().number;
+        let take = |case: &str, person| TakeReceipt {
+            number,
+            case: case.parse().unwrap(),
+            person,
+            by: "李强".parse().unwrap(),
+        };
+        let service = &office.service;
+        assert_eq!(
+            code(service.take_receipt(&take("K-1", OTHER)).await),
+            FailureCode::WrongPerson
+        );
+        office.clock.forward(30 * DAY);
+        assert_eq!(
+            code(service.take_receipt(&take("K-1", PERSON)).await),
+            FailureCode::ReceiptExpired
+        );
+        assert_eq!(
+            service.receipt(number).await.unwrap().state,
+            ReceiptState::Expired
+        );
+        office.clock.forward(-1);
+        service.take_receipt(&take("K-1", PERSON)).await.unwrap();
+        service.take_receipt(&take("K-1", PERSON)).await.unwrap();
+        assert_eq!(
+            code(service.take_receipt(&take("K-2", PERSON)).await),
+            FailureCode::ReceiptUsed
+        );
+        assert_eq!(service.receipt(number).await.unwrap().state, ReceiptState::Used);
+        let unknown = photo_store_protocol::ReceiptNumber::from_random([9; 15]);
+        assert_eq!(code(service.receipt(unknown).await), FailureCode::UnknownReceipt);
+    }
+}
+
+#[tokio::test]
+async fn nobody_reads_without_an_open_case_of_the_owner_and_every_attempt_is_on_record() {
+    for office in offices().await {
+        let photo = office.sealed(PERSON).await;
+        let none: CaseNumber = "K-0".parse().unwrap();
+        let others = office.open_case("K-2", OTHER).await;
+        for case in [&none, &others] {
+            assert_eq!(
+                code(office.service.read(read(&photo, Profile::Print, case)).await),
+                FailureCode::CaseNotOpen
+            );
+        }
+        let reads = office.service.reads(PERSON).await.unwrap();
+        assert_eq!(reads.len(), 2);
+        assert!(
+            reads
+                .iter()
+                .all(|record| record.refused == Some(FailureCode::CaseNotOpen))
+        );
+        // A case number stays with its person.
+        let steal = OpenCase {
+            case: others,
+            person: PERSON,
+            by: "李强".parse().unwrap(),
+        };
+        assert_eq!(
+            code(office.service.open_case(&steal).await),
+            FailureCode::WrongPerson
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_release_is_redeemed_by_its_reader_within_its_minutes() {
+    for office in offices().await {
+        let photo = office.sealed(PERSON).await;
+        let case = office.open_case("K-1", PERSON).await;
+        let allowed = read(&photo, Profile::Thumb, &case);
+        let reader = allowed.reader.clone();
+        let release = Release {
+            read: allowed,
+            minutes: 5,
+            by: "审核 2".parse().unwrap(),
+        };
+        let service = &office.service;
+        assert_eq!(
+            code(
+                service
+                    .release(&Release {
+                        minutes: 0,
+                        ..release.clone()
+                    })
+                    .await
+            ),
+            FailureCode::BadField
+        );
+        let token = service.release(&release).await.unwrap();
+        assert_eq!(
+            service.redeem(&token, &reader).await.unwrap().profile,
+            Profile::Thumb
+        );
+        let stranger = "路人".parse().unwrap();
+        assert_eq!(
+            code(service.redeem(&token, &stranger).await),
+            FailureCode::TokenInvalid
+        );
+        office.clock.forward(300);
+        assert_eq!(
+            code(service.redeem(&token, &reader).await),
+            FailureCode::TokenExpired
+        );
+        let forged = photo_store_protocol::ReleaseToken::from_bytes([1; 32]);
+        assert_eq!(
+            code(service.redeem(&forged, &reader).await),
+            FailureCode::TokenInvalid
+        );
+        assert_eq!(service.reads(PERSON).await.unwrap().len(), 3);
+        service.close_case(&case, &reader).await.unwrap();
+        assert_eq!(code(service.release(&release).await), FailureCode::CaseNotOpen);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_photo_supersedes_the_older_one_of_the_same_person_only() {
+    for office in offices().await {
+        let others = office.sealed(OTHER).await;
+        let old = office.sealed(PERSON).await;
+        let new = office.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await;
+        assert_eq!(new.state, PhotoState::Sealed);
+        assert_eq!(
+            office.service.photo(old.photo).await.unwrap().state,
+            PhotoState::Superseded
+        );
+        assert_eq!(
+            office.service.photo(others.photo).await.unwrap().state,
+            PhotoState::Sealed
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_erased_photo_is_gone_for_good() {
+    for office in offices().await {
+        let photo = office.sealed(PERSON).await;
+        let case = office.open_case("K-1", PERSON).await;
+        let erase = Erase {
+            photo: photo.photo,
+            by: "隐私官".parse().unwrap(),
+            case: "ORDER-3".parse().unwrap(),
+        };
+        for _ in 0..2 {
+            let erased = office.service.erase(&erase).await.unwrap();
+            assert_eq!((erased.state, erased.judgement), (PhotoState::Shredded, None));
+        }
+        assert_eq!(office.objects(), 0);
+        assert_eq!(
+            office
+                .engine
+                .store
+                .rendition(photo.photo, Profile::Print)
+                .await
+                .unwrap(),
+            None
+        );
+        assert_eq!(
+            code(office.service.read(read(&photo, Profile::Print, &case)).await),
+            FailureCode::Shredded
+        );
+        let number = photo.receipt.unwrap().number;
+        assert_eq!(
+            office.service.receipt(number).await.unwrap().state,
+            ReceiptState::Shredded
+        );
+        // The same file may be submitted again: it becomes a new photo.
+        assert_ne!(office.sealed(PERSON).await.photo, photo.photo);
+    }
+}
+
+#[tokio::test]
+async fn what_lies_on_disk_shows_no_picture() {
+    for office in offices().await {
+        let photo = office.sealed(PERSON).await;
+        let case = office.open_case("K-1", PERSON).await;
+        let picture = office
+            .service
+            .read(read(&photo, Profile::Print, &case))
+            .await
+            .unwrap();
+        let needle = &picture.jpeg[1000..1032];
+        let mut folders = vec![office.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else if entry.file_type().unwrap().is_file() {
+                    let bytes = std::fs::read(entry.path()).unwrap();
+                    assert!(
+                        !bytes.windows(32).any(|window| window == needle),
+                        "{:?}",
+                        entry.path()
+                    );
+                    assert!(!bytes.starts_with(&[0xff, 0xd8, 0xff]), "{:?}", entry.path());
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_exchanged_or_damaged_or_missing_object_is_noticed() {
+    for office in offices().await {
+        let mine = office.sealed(PERSON).await;
+        let others = office.sealed(OTHER).await;
+        let case = office.open_case("K-1", PERSON).await;
+        let path = |object: &str| office.folder.path().join("objects").join(object);
+        let place = |photo: &PhotoStatus| {
+            let photo = photo.photo;
+            let store = office.engine.store.clone();
+            async move {
+                store
+                    .rendition(photo, Profile::Print)
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .object
+            }
+        };
+        let (mine_at, others_at) = (path(&place(&mine).await), path(&place(&others).await));
+        let whole = std::fs::read(&mine_at).unwrap();
+
+        std::fs::copy(&others_at, &mine_at).unwrap();
+        let service = &office.service;
+        assert_eq!(
+            code(service.read(read(&mine, Profile::Print, &case)).await),
+            FailureCode::ObjectDamaged
+        );
+        let mut damaged = whole.clone();
+        damaged[100] ^= 1;
+        std::fs::write(&mine_at, damaged).unwrap();
+        assert_eq!(
+            code(service.read(read(&mine, Profile::Chip, &case)).await),
+            FailureCode::ObjectDamaged
+        );
+        std::fs::remove_file(&mine_at).unwrap();
+        assert_eq!(
+            code(service.read(read(&mine, Profile::Print, &case)).await),
+            FailureCode::ObjectMissing
+        );
+        std::fs::write(&mine_at, whole).unwrap();
+        assert!(service.read(read(&mine, Profile::Print, &case)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_or_absent_vault_stops_everything_and_changes_nothing() {
+    for mut office in offices().await {
+        let photo = office.sealed(PERSON).await;
+        let case = office.open_case("K-1", PERSON).await;
+        let objects = office.objects();
+        let before = office.service.status().await.unwrap();
+
+        office.vault.seal().await;
+        let submitted = office
+            .service
+            .submit(submit(OTHER, pictures::jpeg(&pictures::studio())))
+            .await;
+        assert_eq!(code(submitted), FailureCode::VaultSealed);
+        assert_eq!(
+            code(office.service.read(read(&photo, Profile::Chip, &case)).await),
+            FailureCode::VaultSealed
+        );
+        office.vault.stop();
+        let submitted = office
+            .service
+            .submit(submit(OTHER, pictures::jpeg(&pictures::studio())))
+            .await;
+        assert_eq!(code(submitted), FailureCode::VaultUnreachable);
+        let status = office.service.status().await.unwrap();
+        assert_eq!(status.vault, photo_store_protocol::VaultState::Unreachable);
+        assert_eq!((status.sealed, status.waiting), (before.sealed, before.waiting));
+        assert_eq!(office.objects(), objects);
+
+        // Restarted and opened, the same requests succeed.
+        office.vault.start().await;
+        office.vault.unseal().await;
+        assert!(
+            office
+                .service
+                .read(read(&photo, Profile::Chip, &case))
+                .await
+                .is_ok()
+        );
+        assert_eq!(office.sealed(OTHER).await.state, PhotoState::Sealed);
+    }
+}
+
+#[tokio::test]
+async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo() {
+    for office in offices().await {
+        // As a crash between announcement and completion leaves it.
+        let digest = [7; 32];
+        let announced = photo_store::store::Announcement {
+            photo: photo_store_protocol::PhotoId::from_bytes([3; 16]),
+            person: PERSON,
+            digest,
+            by: "相机 3".parse().unwrap(),
+            at: support::NOW,
+            period: ReceiptPeriod::Days60,
+        };
+        let row = office.engine.store.announce(&announced).await.unwrap();
+        assert_eq!(row.status.state, PhotoState::Received);
+        assert_eq!(
+            code(office.service.photo(announced.photo).await),
+            FailureCode::UnknownPhoto
+        );
+        // Announced again by the repetition, it is the same photo.
+        let again = photo_store::store::Announcement {
+            photo: photo_store_protocol::PhotoId::from_bytes([4; 16]),
+            ..announced.clone()
+        };
+        assert_eq!(
+            office.engine.store.announce(&again).await.unwrap().status.photo,
+            announced.photo
+        );
+
+        assert_eq!(
+            office.service.housekeep().await.unwrap(),
+            0,
+            "it may still be running"
+        );
+        office.clock.forward(3_601);
+        assert_eq!(office.service.housekeep().await.unwrap(), 1);
+        assert_eq!(
+            office.engine.store.same_bytes(PERSON, &digest).await.unwrap(),
+            None
+        );
+
+        // A photo that nobody confirms is shredded after 90 days.
+        let waiting = held(
+            office
+                .service
+                .submit(submit(OTHER, pictures::SAMPLE.to_vec()))
+                .await
+                .unwrap(),
+        );
+        office.clock.forward(90 * DAY + 1);
+        assert_eq!(office.service.housekeep().await.unwrap(), 1);
+        assert_eq!(
+            office.service.photo(waiting.photo).await.unwrap().state,
+            PhotoState::Shredded
+        );
+        assert_eq!(office.objects(), 0);
+    }
+}
