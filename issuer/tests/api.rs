@@ -1,0 +1,694 @@
+//! The HTTP API against the real vault, photo store and ledger: the whole way of a case, every refusal, no personal
+//! data in the log, and the committed OpenAPI document.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod support;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use issuer::api::{Api, openapi_json};
+use issuer::staff::{Member, Staff, StaffRole};
+use serde_json::{Value, json};
+use support::{APPLICANT, REFUSED, World};
+use tower::ServiceExt as _;
+
+fn staff() -> Staff {
+    use StaffRole::{Approver, HandOverClerk, IntakeClerk, Producer, Reviewer};
+    let member = |account: &str, roles: &[StaffRole]| {
+        Member::new(
+            account.parse().unwrap(),
+            roles.to_vec(),
+            &format!("token of {account}"),
+        )
+    };
+    Staff::new(vec![
+        member("liu", &[IntakeClerk]),
+        member("wang", &[Reviewer, Approver]),
+        member("zhao", &[Approver, Producer]),
+        member("sun", &[Producer]),
+        member("chen", &[HandOverClerk]),
+    ])
+    .unwrap()
+}
+
+struct Service {
+    world: World,
+    router: axum::Router,
+}
+
+struct Answer {
+    status: StatusCode,
+    kind: String,
+    json: Value,
+}
+
+impl Service {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let router = Api::new(world.office().clone(), staff()).router();
+        Self { world, router }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let kind = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        Answer {
+            status,
+            kind,
+            json: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    async fn get(&self, account: &str, path: &str) -> Answer {
+        let token = format!("Bearer token of {account}");
+        self.send(
+            Request::get(path)
+                .header(header::AUTHORIZATION, token)
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    async fn post(&self, account: &str, key: &str, path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, format!("Bearer token of {account}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("idempotency-key", key)
+            .body(body.into())
+            .unwrap();
+        self.send(request).await
+    }
+
+    async fn decide(&self, account: &str, application: &str, step: &str) -> Answer {
+        let path = format!("/v1/applications/{application}/decision");
+        self.post(
+            account,
+            "a key to decide",
+            &path,
+            json!({"step": step}).to_string(),
+        )
+        .await
+    }
+
+    async fn approved(&self) -> (String, String) {
+        let filed = self
+            .post("liu", "key of the case", "/v1/applications", APPLICANT)
+            .await;
+        let id = filed.json["application_id"].as_str().unwrap().to_owned();
+        self.decide("wang", &id, "REVIEW").await;
+        let approved = self.decide("zhao", &id, "APPROVE").await;
+        (id, approved.json["permit_id"].as_str().unwrap().to_owned())
+    }
+}
+
+/// What every refusal must be.
+fn refused(answer: &Answer, status: StatusCode, code: &str) {
+    assert_eq!(
+        (answer.status, answer.json["code"].as_str()),
+        (status, Some(code)),
+        "{}",
+        answer.json
+    );
+    assert_eq!(answer.kind, "application/problem+json");
+    assert_eq!(answer.json["status"], status.as_u16());
+    assert!(
+        answer.json["type"]
+            .as_str()
+            .unwrap()
+            .starts_with("urn:yzt:problem:")
+    );
+    assert!(
+        !answer.json["detail"].as_str().unwrap().is_empty()
+            && !answer.json["action"].as_str().unwrap().is_empty()
+    );
+    let text = answer.json.to_string();
+    for secret in ["李娜", "440305198511120028", "科苑路"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_goes_from_application_to_order_over_http() {
+    let service = Service::new().await;
+    let filed = service
+        .post("liu", "key of the case", "/v1/applications", APPLICANT)
+        .await;
+    assert_eq!(filed.status, StatusCode::CREATED, "{}", filed.json);
+    assert_eq!(filed.json["state"], "ACCEPTED");
+    let id = filed.json["application_id"].as_str().unwrap().to_owned();
+
+    let reviewed = service.decide("wang", &id, "REVIEW").await;
+    assert_eq!(
+        (reviewed.status, &reviewed.json["state"]),
+        (StatusCode::OK, &json!("REVIEWED"))
+    );
+    assert_eq!(reviewed.json["decision"]["tier"], "EMPLOYMENT");
+    assert!(
+        reviewed.json["decision"]["explanation"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|line| line["article"].is_string())
+    );
+    let approved = service.decide("zhao", &id, "APPROVE").await;
+    assert_eq!(approved.json["state"], "APPROVED");
+    let permit = approved.json["permit_id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        service.get("chen", &format!("/v1/permits/{permit}")).await.json["state"],
+        "APPROVED"
+    );
+
+    let receipt = service.world.photo(id.parse().unwrap()).await.to_string();
+    let body = json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+    let ordered = service
+        .post("sun", "key of the order", "/v1/orders", body.clone())
+        .await;
+    assert_eq!(ordered.status, StatusCode::CREATED, "{}", ordered.json);
+    assert_eq!(
+        (
+            &ordered.json["state"],
+            &ordered.json["in_doubt"],
+            &ordered.json["next_step"]
+        ),
+        (&json!("ORDERED"), &json!(false), &json!("ALLOCATE"))
+    );
+    let order = ordered.json["order_id"].as_str().unwrap().to_owned();
+    let again = service.post("sun", "key of the order", "/v1/orders", body).await;
+    assert_eq!(again.json, ordered.json, "the same key answers the same order");
+
+    let card = service.world.blank();
+    service
+        .world
+        .run(order.parse().unwrap(), &mut card.station())
+        .await
+        .unwrap();
+    let status = service.get("sun", &format!("/v1/orders/{order}")).await;
+    assert_eq!(
+        (&status.json["state"], &status.json["next_step"]),
+        (&json!("VERIFIED"), &json!("HAND_OVER"))
+    );
+    assert_eq!(status.json["card_number"].as_str().unwrap().len(), 13);
+    assert_eq!(
+        service.get("sun", &format!("/v1/permits/{permit}")).await.json["state"],
+        "PRODUCED"
+    );
+    for answer in [filed, reviewed, approved, ordered, status] {
+        let text = answer.json.to_string();
+        assert!(
+            !text.contains("李娜") && !text.contains("440305198511120028"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_sent_twice_does_its_work_once() {
+    let service = Service::new().await;
+    let (first, second) = tokio::join!(
+        service.post("liu", "the same key", "/v1/applications", APPLICANT),
+        service.post("liu", "the same key", "/v1/applications", APPLICANT)
+    );
+    // One of two at the same moment may be told to look again; a repeat then answers what was made.
+    assert!(
+        [first.status, second.status].contains(&StatusCode::CREATED),
+        "{} {}",
+        first.json,
+        second.json
+    );
+    let third = service
+        .post("liu", "the same key", "/v1/applications", APPLICANT)
+        .await;
+    assert_eq!(third.status, StatusCode::CREATED);
+    assert_eq!(third.json["state"], "ACCEPTED");
+    refused(
+        &service
+            .post("liu", "the same key", "/v1/applications", support::person(1))
+            .await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "IDEMPOTENCY_KEY_REUSED",
+    );
+    refused(
+        &service
+            .post("liu", "another key", "/v1/applications", APPLICANT)
+            .await,
+        StatusCode::CONFLICT,
+        "APPLICATION_OPEN",
+    );
+    let id = third.json["application_id"].as_str().unwrap();
+    let reviewed = service.decide("wang", id, "REVIEW").await;
+    assert_eq!(service.decide("wang", id, "REVIEW").await.json, reviewed.json);
+    let approved = service.decide("zhao", id, "APPROVE").await;
+    assert_eq!(service.decide("zhao", id, "APPROVE").await.json, approved.json);
+    refused(
+        &service
+            .post("liu", "a third key", "/v1/applications", APPLICANT)
+            .await,
+        StatusCode::CONFLICT,
+        "ALREADY_HAS_PERMIT",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_different_people_review_approve_and_produce() {
+    let service = Service::new().await;
+    let filed = service
+        .post("liu", "key of the case", "/v1/applications", APPLICANT)
+        .await;
+    let id = filed.json["application_id"].as_str().unwrap().to_owned();
+    refused(
+        &service.decide("zhao", &id, "REVIEW").await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    refused(
+        &service.decide("wang", &id, "APPROVE").await,
+        StatusCode::CONFLICT,
+        "WRONG_STATE",
+    );
+    service.decide("wang", &id, "REVIEW").await;
+    refused(
+        &service.decide("wang", &id, "APPROVE").await,
+        StatusCode::FORBIDDEN,
+        "SAME_PERSON_TWICE",
+    );
+    let approved = service.decide("zhao", &id, "APPROVE").await;
+    let receipt = service.world.photo(id.parse().unwrap()).await.to_string();
+    let body = json!({"permit_id": approved.json["permit_id"], "photo_receipt": receipt}).to_string();
+    refused(
+        &service
+            .post("zhao", "key of the order", "/v1/orders", body.clone())
+            .await,
+        StatusCode::FORBIDDEN,
+        "SAME_PERSON_TWICE",
+    );
+    refused(
+        &service
+            .post("chen", "key of the order", "/v1/orders", body.clone())
+            .await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    assert_eq!(
+        service
+            .post("sun", "key of the order", "/v1/orders", body)
+            .await
+            .status,
+        StatusCode::CREATED
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_application_names_the_articles_and_grants_nothing() {
+    let service = Service::new().await;
+    let filed = service
+        .post("liu", "key of the case", "/v1/applications", REFUSED)
+        .await;
+    assert_eq!(filed.status, StatusCode::CREATED, "{}", filed.json);
+    let id = filed.json["application_id"].as_str().unwrap().to_owned();
+    let decided = service.decide("wang", &id, "REVIEW").await;
+    assert_eq!(
+        (decided.status, &decided.json["state"]),
+        (StatusCode::OK, &json!("REFUSED"))
+    );
+    assert_eq!(decided.json["decision"]["tier"], Value::Null);
+    assert!(
+        decided.json["decision"]["explanation"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|line| line["met"] == json!(false))
+    );
+    assert_eq!(decided.json["permit_id"], Value::Null);
+    refused(
+        &service.decide("zhao", &id, "APPROVE").await,
+        StatusCode::CONFLICT,
+        "WRONG_STATE",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_of_a_form_is_told_at_once_and_nothing_is_stored() {
+    let service = Service::new().await;
+    let wrong = APPLICANT
+        .replace("440305198511120028", "440305198511120027")
+        .replace("\"2026-02-10\"", "\"2027-02-10\"");
+    let answer = service
+        .post("liu", "key of the case", "/v1/applications", wrong)
+        .await;
+    refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, "APPLICANT_FORM");
+    let fields: Vec<&str> = answer.json["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect();
+    assert!(
+        fields.contains(&"citizen_number") && fields.contains(&"residence.registered_on"),
+        "{fields:?}"
+    );
+    let impossible = APPLICANT.replace("440305198511120028", "440305198513320028");
+    refused(
+        &service
+            .post("liu", "key of the case", "/v1/applications", impossible)
+            .await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "APPLICANT_FORM",
+    );
+    let marriage = APPLICANT.replacen('{', r#"{"marital_status": "single","#, 1);
+    refused(
+        &service
+            .post("liu", "key of the case", "/v1/applications", marriage)
+            .await,
+        StatusCode::BAD_REQUEST,
+        "APPLICANT_FORM",
+    );
+    refused(
+        &service
+            .post("liu", "key of the case", "/v1/applications", "{")
+            .await,
+        StatusCode::BAD_REQUEST,
+        "APPLICANT_FORM",
+    );
+    // Nobody is in the ledger: the right file is taken as new.
+    assert_eq!(
+        service
+            .post("liu", "key of the case", "/v1/applications", APPLICANT)
+            .await
+            .status,
+        StatusCode::CREATED
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_cannot_be_printed_stops_the_order_before_a_number_is_spent() {
+    for (name, code) in [
+        ("李\u{10a0e}", "MISSING_GLYPH"),
+        (
+            "阿卜杜热合曼阿卜杜外力买买提艾力江吐尔逊阿不都热依木肉孜",
+            "TEXT_OVERFLOW",
+        ),
+    ] {
+        let service = Service::new().await;
+        let file = APPLICANT.replace("李娜", name);
+        let filed = service
+            .post("liu", "key of the case", "/v1/applications", file)
+            .await;
+        assert_eq!(filed.status, StatusCode::CREATED, "{}", filed.json);
+        let id = filed.json["application_id"].as_str().unwrap().to_owned();
+        service.decide("wang", &id, "REVIEW").await;
+        let approved = service.decide("zhao", &id, "APPROVE").await;
+        let permit = approved.json["permit_id"].as_str().unwrap().to_owned();
+        let receipt = service.world.photo(id.parse().unwrap()).await.to_string();
+        let body = json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+        let answer = service.post("sun", "key of the order", "/v1/orders", body).await;
+        refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, code);
+        assert!(answer.json["detail"].as_str().unwrap().contains("name"));
+        assert!(!answer.json.to_string().contains(name));
+        assert_eq!(
+            service.get("sun", &format!("/v1/permits/{permit}")).await.json["state"],
+            "APPROVED"
+        );
+        assert_eq!(service.world.office().store().stock().await.unwrap().allocated, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_of_another_person_or_a_mistyped_one_orders_nothing() {
+    let service = Service::new().await;
+    let (_, permit) = service.approved().await;
+    let (other, _) = service.world.approved(&support::person(4)).await;
+    let receipt = service.world.photo(other).await.to_string();
+    let body = |receipt: &str| json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+    refused(
+        &service
+            .post("sun", "key of the order", "/v1/orders", body(&receipt))
+            .await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "WRONG_PERSON",
+    );
+    refused(
+        &service
+            .post(
+                "sun",
+                "key of the order",
+                "/v1/orders",
+                body("0000-0000-0000-0000"),
+            )
+            .await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "RECEIPT_MISTYPED",
+    );
+    refused(
+        &service
+            .post("sun", "key of the order", "/v1/orders", r#"{"permit_id": 1}"#)
+            .await,
+        StatusCode::BAD_REQUEST,
+        "BODY",
+    );
+    assert_eq!(
+        service.get("sun", &format!("/v1/permits/{permit}")).await.json["state"],
+        "APPROVED"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_signed_in_asks_for_nothing_unknown_ids_are_not_found_and_big_bodies_are_refused() {
+    let service = Service::new().await;
+    let bare = Request::get("/v1/permits/x").body(Body::empty()).unwrap();
+    refused(
+        &service.send(bare).await,
+        StatusCode::UNAUTHORIZED,
+        "NOT_SIGNED_IN",
+    );
+    refused(
+        &service.get("mallory", "/v1/permits/x").await,
+        StatusCode::UNAUTHORIZED,
+        "NOT_SIGNED_IN",
+    );
+    for path in [
+        "/v1/permits/x",
+        "/v1/permits/019abcde-0000-7000-8000-000000000000",
+    ] {
+        refused(
+            &service.get("sun", path).await,
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+        );
+    }
+    refused(
+        &service.get("sun", "/v1/applications/x").await,
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+    );
+    refused(
+        &service.get("chen", "/v1/applications/x").await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    refused(
+        &service.get("sun", "/v1/orders/x").await,
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+    );
+    refused(
+        &service.get("sun", "/v1/persons?name=x").await,
+        StatusCode::NOT_FOUND,
+        "NO_SUCH_ROUTE",
+    );
+    refused(
+        &service.get("sun", "/v1/orders").await,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "NO_SUCH_METHOD",
+    );
+    let answer = service
+        .post("liu", "a long enough key", "/v1/applications", "x".repeat(70_000))
+        .await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let keyless = Request::post("/v1/applications")
+        .header(header::AUTHORIZATION, "Bearer token of liu")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(APPLICANT))
+        .unwrap();
+    refused(
+        &service.send(keyless).await,
+        StatusCode::BAD_REQUEST,
+        "IDEMPOTENCY_KEY_MISSING",
+    );
+    let typed = Request::post("/v1/applications")
+        .header(header::AUTHORIZATION, "Bearer token of liu")
+        .header("idempotency-key", "a long enough key")
+        .body(Body::from(APPLICANT))
+        .unwrap();
+    refused(
+        &service.send(typed).await,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "MEDIA_TYPE",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_takes_too_long_is_ended() {
+    let world = World::new().await;
+    let router = Api::with_request_time(world.office().clone(), staff(), std::time::Duration::ZERO).router();
+    let service = Service { world, router };
+    refused(
+        &service
+            .post("liu", "key of the case", "/v1/applications", APPLICANT)
+            .await,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "TIMEOUT",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_follows_the_vault_and_health_does_not() {
+    let service = Service::new().await;
+    let ready = service.get("nobody", "/readyz").await;
+    assert_eq!(ready.status, StatusCode::OK, "{}", ready.json);
+    let names: Vec<&str> = ready.json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["ledger", "vault", "photo_store", "clock"]);
+
+    service.world.vault.seal("li").await.unwrap();
+    let sealed = service.get("nobody", "/readyz").await;
+    assert_eq!(
+        (sealed.status, &sealed.json["ready"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!(false))
+    );
+    let vault = &sealed.json["checks"][1];
+    assert_eq!(
+        (&vault["ok"], &vault["code"]),
+        (&json!(false), &json!("VAULT_SEALED"))
+    );
+    assert!(!vault["action"].as_str().unwrap().is_empty());
+    assert_eq!(service.get("nobody", "/healthz").await.status, StatusCode::OK);
+
+    service.world.unseal().await;
+    service.world.line.cut();
+    assert_eq!(
+        service.get("nobody", "/readyz").await.json["checks"][1]["code"],
+        "VAULT_NOT_RUNNING"
+    );
+    service.world.line.mend();
+    service.world.office().store().close().await;
+    assert_eq!(
+        service.get("nobody", "/readyz").await.json["checks"][0]["code"],
+        "STORE_UNAVAILABLE"
+    );
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_names_no_person() {
+    let log = Log::default();
+    let sink = log.clone();
+    // Everything, dependencies included: what is not written cannot leak.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || sink.clone())
+        .init();
+    let service = Service::new().await;
+    let canary = APPLICANT.replace("李娜", "金丝雀");
+    let filed = service
+        .post("liu", "key of the case", "/v1/applications", canary)
+        .await;
+    let id = filed.json["application_id"].as_str().unwrap().to_owned();
+    service.decide("wang", &id, "REVIEW").await;
+    let approved = service.decide("zhao", &id, "APPROVE").await;
+    let receipt = service.world.photo(id.parse().unwrap()).await.to_string();
+    let body = json!({"permit_id": approved.json["permit_id"], "photo_receipt": receipt}).to_string();
+    let ordered = service.post("sun", "key of the order", "/v1/orders", body).await;
+    let order = ordered.json["order_id"].as_str().unwrap().parse().unwrap();
+    let card = service.world.blank();
+    service.world.run(order, &mut card.station()).await.unwrap();
+    service.world.hand_over(order, &mut card.station()).await.unwrap();
+    service
+        .post(
+            "liu",
+            "another key",
+            "/v1/applications",
+            APPLICANT.replace("李娜", "金丝雀9"),
+        )
+        .await;
+
+    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(
+        text.contains("request") && text.contains("step done"),
+        "the log was listened to"
+    );
+    for canary in [
+        "金丝雀",
+        "440305198511120028",
+        "科苑路",
+        "麓山南路",
+        "token of",
+        receipt.as_str(),
+    ] {
+        assert!(!text.contains(canary), "the log holds {canary}");
+    }
+}
+
+#[test]
+fn the_committed_openapi_document_is_the_one_of_the_handlers() {
+    let committed = include_str!("../openapi.json");
+    assert_eq!(
+        openapi_json(),
+        committed,
+        "run `issuer openapi > issuer/openapi.json` and look at the difference"
+    );
+    let document: Value = serde_json::from_str(committed).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut operations: Vec<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|path| path.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    operations.sort_unstable();
+    assert_eq!(
+        operations,
+        [
+            "create_application",
+            "decide",
+            "health",
+            "order_production",
+            "order_status",
+            "read_application",
+            "read_permit",
+            "readiness"
+        ]
+    );
+}

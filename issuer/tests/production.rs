@@ -1,0 +1,560 @@
+//! Production from order to hand-over with the real vault, photo store and applet in process, and every way to stop it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use card_reader::transport::Transport as _;
+use issuer::production::{ProductionError, Station, StepReport};
+use permit_domain::{Order, OrderState, PermitState};
+use support::{TestCard, World};
+use virtual_card::InProcess;
+use virtual_card::chip::{Foreign, Mute};
+use virtual_card::fault::{Fault, Faulty};
+
+type Cuttable = Faulty<InProcess>;
+
+/// What a test asserts of a refusal: code, a word of the message, a word of the action.
+fn refused(error: &ProductionError, code: &str, message: &str, action: &str) {
+    assert_eq!(error.code(), code, "{error}");
+    assert!(error.to_string().contains(message), "{error}");
+    assert!(error.action().contains(action), "{}", error.action());
+    let shown = format!("{error} {error:?} {}", error.action());
+    for secret in ["李娜", "440305198511120028", "科苑路"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+async fn step(world: &World, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
+    world.production.step(order, station, &mut |_| {}).await
+}
+
+/// Gives an order up, so that its permit can be ordered again.
+async fn give_up(world: &World, order: Order) {
+    world
+        .office()
+        .store()
+        .advance_order(order.give_up().unwrap(), "{}", support::now())
+        .await
+        .unwrap();
+}
+
+/// Whether the card says by itself that nothing was finished on it: only a blank tells its serial.
+fn is_blank(card: &TestCard) -> bool {
+    let reader = card.reader();
+    let (_, serial) = card_reader::Card::new(reader)
+        .reset()
+        .unwrap()
+        .select()
+        .unwrap()
+        .blank_serial()
+        .unwrap();
+    serial.is_some()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    let mut station = card.station();
+    let mut steps: Vec<StepReport> = Vec::new();
+    let done = world
+        .production
+        .run(order.id(), &mut station, &mut |step| steps.push(step.clone()))
+        .await
+        .unwrap();
+    assert_eq!(done.state().name(), "VERIFIED");
+    let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+    assert_eq!(names, ["ALLOCATE", "ENCODE", "DRAW", "VERIFY"]);
+    assert!(steps.iter().all(|step| step.ok && step.actor == "sun"));
+    let number = done.state().card().unwrap().number.clone();
+    for face in ["front.png", "back.png"] {
+        let png = std::fs::read(world.production.faces_of(order.id()).join(face)).unwrap();
+        assert_eq!(image::load_from_memory(&png).unwrap().width(), 1011);
+    }
+    assert!(matches!(
+        world.office().permit(order.permit()).await.unwrap().state(),
+        PermitState::Produced { .. }
+    ));
+
+    let handed = world.hand_over(order.id(), &mut station).await.unwrap();
+    assert_eq!(handed.state().name(), "HANDED_OVER");
+    assert_eq!(handed.state().card().unwrap().number, number);
+    assert!(matches!(
+        world.office().permit(order.permit()).await.unwrap().state(),
+        PermitState::Active { .. }
+    ));
+    // Again changes nothing.
+    assert_eq!(world.hand_over(order.id(), &mut station).await.unwrap(), handed);
+    world.office().store().verify_ledger().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_pulled_at_any_command_of_personalisation_is_finished_by_a_second_run_with_the_same_number() {
+    let world = World::new().await;
+    let (application, permit) = world.approved(support::APPLICANT).await;
+    let receipt = world.photo(application).await;
+
+    // A run without faults tells how many places there are to cut.
+    let order = world.order(permit, receipt).await;
+    let card = world.blank();
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let counted = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let mut station = Station::new(Counted {
+        inner: card.reader(),
+        count: counted.clone(),
+    });
+    let order = step(&world, order, &mut station).await.unwrap();
+    assert_eq!(order.state().name(), "ENCODED");
+    give_up(&world, order).await;
+    let commands = counted.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(commands > 30, "{commands}");
+
+    let mut in_doubt = 0;
+    for place in 1..=commands {
+        for fault in [Fault::CutBefore, Fault::CutAfter] {
+            let order = world.order(permit, receipt).await;
+            let card = world.blank();
+            let order = step(&world, order, &mut card.station()).await.unwrap();
+            let allocated = order.state().card().unwrap().clone();
+            let what = format!("{fault:?} at command {place} of {commands}");
+
+            let mut station = Station::new(Cuttable::new(card.reader()).with(place, fault));
+            let error = step(&world, order.clone(), &mut station).await.expect_err(&what);
+            refused(&error, "READER_LOST", "nobody knows", "same");
+            assert_eq!(error.exit_code(), 4);
+
+            let stopped = world.stored(order.id()).await;
+            assert_eq!(stopped.state().card(), Some(&allocated), "{what}");
+            match stopped.state() {
+                // The ledger says that nothing was begun, and the card agrees.
+                OrderState::Allocated { .. } => assert!(is_blank(&card), "{what}"),
+                OrderState::Encoding { .. } => {
+                    assert!(stopped.state().in_doubt());
+                    in_doubt += 1;
+                }
+                state => panic!("{what}: {}", state.name()),
+            }
+            let finished = step(&world, stopped, &mut card.station())
+                .await
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(
+                finished.state(),
+                &OrderState::Encoded { card: allocated },
+                "{what}"
+            );
+            assert!(!is_blank(&card), "{what}");
+            // Every eighth card goes all the way to show that a resumed card is a good one.
+            if place % 8 == 0 {
+                let verified = world
+                    .run(finished.id(), &mut card.station())
+                    .await
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(verified.state().name(), "VERIFIED");
+                give_up(&world, verified).await;
+            } else {
+                give_up(&world, finished).await;
+            }
+        }
+    }
+    assert!(in_doubt > commands, "most places are in doubt: {in_doubt}");
+}
+
+/// Counts commands, for a run without faults.
+struct Counted {
+    inner: InProcess,
+    count: std::sync::Arc<std::sync::atomic::AtomicU32>,
+}
+
+impl card_reader::transport::Transport for Counted {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, card_reader::transport::TransportError> {
+        self.count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.inner.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), card_reader::transport::TransportError> {
+        self.inner.reset()
+    }
+
+    fn name(&self) -> &str {
+        "counted"
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_pulled_at_any_command_of_the_activation_is_handed_over_by_a_second_run() {
+    let world = World::new().await;
+    let mut commands = 0;
+    for round in 0..=12_u32 {
+        let (application, permit) = world.approved(&support::person(round)).await;
+        let receipt = world.photo(application).await;
+        let order = world.order(permit, receipt).await;
+        let card = world.blank();
+        let verified = world.run(order.id(), &mut card.station()).await.unwrap();
+        let number = verified.state().card().unwrap().clone();
+        if round == 0 {
+            let counted = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+            let mut station = Station::new(Counted {
+                inner: card.reader(),
+                count: counted.clone(),
+            });
+            world.hand_over(order.id(), &mut station).await.unwrap();
+            commands = counted.load(std::sync::atomic::Ordering::SeqCst);
+            continue;
+        }
+        // The last six commands are the activation; before them the card is only looked at.
+        let place = commands - (round - 1) / 2;
+        let fault = if round % 2 == 0 {
+            Fault::CutBefore
+        } else {
+            Fault::CutAfter
+        };
+        let what = format!("{fault:?} at command {place} of {commands}");
+        let mut station = Station::new(Cuttable::new(card.reader()).with(place, fault));
+        let error = world.hand_over(order.id(), &mut station).await.expect_err(&what);
+        assert_eq!(error.exit_code(), 4, "{what}: {error}");
+        let stopped = world.stored(order.id()).await;
+        assert!(stopped.state().in_doubt(), "{what}");
+        assert!(matches!(
+            world.office().permit(permit).await.unwrap().state(),
+            PermitState::Produced { .. }
+        ));
+        let handed = world
+            .hand_over(order.id(), &mut card.station())
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(
+            matches!(handed.state(), OrderState::HandedOver { card, .. } if *card == number),
+            "{what}"
+        );
+        assert!(matches!(
+            world.office().permit(permit).await.unwrap().state(),
+            PermitState::Active { .. }
+        ));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_sealed_in_the_middle_leaves_the_order_in_doubt_and_goes_on_when_it_is_open() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let (vault, runtime) = (world.vault.clone(), tokio::runtime::Handle::current());
+    let seal = Fault::Before(Box::new(move |_: &mut InProcess| {
+        runtime.block_on(vault.seal("li")).unwrap()
+    }));
+    let mut station = Station::new(Cuttable::new(card.reader()).with(20, seal));
+    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    refused(&error, "VAULT_SEALED", "seal", "custodians");
+    let stopped = world.stored(order.id()).await;
+    assert!(stopped.state().in_doubt());
+    // Still sealed: nothing changes, and the card's own keys stay where they are.
+    let image = card.memory.image();
+    assert!(step(&world, stopped.clone(), &mut card.station()).await.is_err());
+    assert_eq!(card.memory.image(), image);
+    assert!(world.stored(order.id()).await.state().in_doubt());
+
+    world.unseal().await;
+    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    assert_eq!(done.state().card(), stopped.state().card());
+    assert_eq!(done.state().name(), "VERIFIED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_dies_in_the_middle_leaves_the_order_in_doubt_and_goes_on_when_it_is_back() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let line = world.line.clone();
+    let cut = Fault::Before(Box::new(move |_: &mut InProcess| line.cut()));
+    let mut station = Station::new(Cuttable::new(card.reader()).with(20, cut));
+    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    refused(&error, "VAULT_GONE", "lost", "same card");
+    assert_eq!(error.exit_code(), 4);
+    let stopped = world.stored(order.id()).await;
+    assert!(stopped.state().in_doubt());
+    let error = step(&world, stopped.clone(), &mut card.station())
+        .await
+        .unwrap_err();
+    refused(&error, "VAULT_NOT_RUNNING", "not running", "keyvault serve");
+    world.line.mend();
+    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    assert_eq!(done.state().card(), stopped.state().card());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_killed_in_the_middle_of_encoding_is_resumed_by_another_with_the_same_number() {
+    let world = std::sync::Arc::new(World::new().await);
+    let order = world.ordered().await;
+    let card = world.blank();
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let number = order.state().card().unwrap().clone();
+    let (reached, reaching) = std::sync::mpsc::channel();
+    let kill = Fault::Before(Box::new(move |_: &mut InProcess| {
+        reached.send(()).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+    }));
+    let mut station = Station::new(Cuttable::new(card.reader()).with(25, kill));
+    let (running, killed) = (world.clone(), order.clone());
+    let task = tokio::spawn(async move { step(&running, killed, &mut station).await });
+    tokio::task::spawn_blocking(move || reaching.recv().unwrap())
+        .await
+        .unwrap();
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let stopped = world.stored(order.id()).await;
+    assert!(stopped.state().in_doubt());
+    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    assert_eq!(done.state().card(), Some(&number));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_takes_no_writes_in_the_middle_says_so_and_the_card_is_not_lost() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let (store, runtime) = (world.office().store().clone(), tokio::runtime::Handle::current());
+    let close = Fault::Before(Box::new(move |_: &mut InProcess| runtime.block_on(store.close())));
+    let mut station = Station::new(Cuttable::new(card.reader()).with(30, close));
+    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    refused(
+        &error,
+        "STORE_UNAVAILABLE",
+        "does not answer",
+        "Start the database",
+    );
+    assert_eq!(error.exit_code(), 5);
+    // The card was written to its end; the ledger did not hear of it.
+    assert!(!is_blank(&card));
+
+    let world = world.with_ledger_opened_again().await;
+    let stopped = world.stored(order.id()).await;
+    assert!(stopped.state().in_doubt());
+    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    assert_eq!(done.state().card(), order.state().card());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_in_any_answer_of_personalisation_never_passes_for_a_good_card() {
+    let world = World::new().await;
+    let (application, permit) = world.approved(support::APPLICANT).await;
+    let receipt = world.photo(application).await;
+    for place in (4..40).step_by(3) {
+        let order = world.order(permit, receipt).await;
+        let card = world.blank();
+        let order = step(&world, order, &mut card.station()).await.unwrap();
+        let mut station = Station::new(Cuttable::new(card.reader()).with(place, Fault::FlipBit(place * 5)));
+        let first = step(&world, order, &mut station).await;
+        let stopped = match first {
+            Ok(order) => order,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                let id = world
+                    .office()
+                    .store()
+                    .running_orders()
+                    .await
+                    .unwrap()
+                    .first()
+                    .unwrap()
+                    .id();
+                world.stored(id).await
+            }
+        };
+        let number = stopped.state().card().cloned();
+        let done = world.run(stopped.id(), &mut card.station()).await.unwrap();
+        assert_eq!(
+            (done.state().name(), done.state().card().cloned()),
+            ("VERIFIED", number)
+        );
+        give_up(&world, done).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_swapped_between_two_steps_is_noticed_before_anything_is_written_to_it() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let (card, other) = (world.blank(), world.blank());
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+
+    // Between allocation and encoding: another blank.
+    let before = other.memory.image();
+    let error = step(&world, order.clone(), &mut other.station())
+        .await
+        .unwrap_err();
+    refused(
+        &error,
+        "CARD_SWAPPED",
+        &card.serial().to_string(),
+        "the order's card",
+    );
+    assert_eq!(other.memory.image(), before, "nothing was written");
+    assert_eq!(world.stored(order.id()).await, order, "the order is where it was");
+
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    assert_eq!(order.state().name(), "DRAWN");
+
+    // Between printing and verification: a blank, then another person's finished card.
+    let error = step(&world, order.clone(), &mut other.station())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "NOT_ACTIVE", "a blank does not open to a terminal");
+    let (application, permit) = world.approved(&support::person(1)).await;
+    let receipt = world.photo(application).await;
+    let second = world.order(permit, receipt).await;
+    world.run(second.id(), &mut other.station()).await.unwrap();
+    let before = other.memory.image();
+    let error = step(&world, order.clone(), &mut other.station())
+        .await
+        .unwrap_err();
+    refused(
+        &error,
+        "CARD_SWAPPED",
+        &card.serial().to_string(),
+        "the order's card",
+    );
+    assert_eq!(other.memory.image(), before);
+
+    // Before hand-over: the other person's card is on the reader.
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let error = world
+        .hand_over(order.id(), &mut other.station())
+        .await
+        .unwrap_err();
+    refused(
+        &error,
+        "CARD_SWAPPED",
+        &card.serial().to_string(),
+        "the order's card",
+    );
+    assert_eq!(other.memory.image(), before);
+    assert_eq!(world.stored(order.id()).await, order);
+    world.hand_over(order.id(), &mut card.station()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_print_that_fails_after_encoding_is_printed_again_on_the_same_card() {
+    let world = World::new().await;
+    // A file stands where the folder of the faces should be.
+    std::fs::write(world.faces(), b"in the way").unwrap();
+    let order = world.ordered().await;
+    let card = world.blank();
+    let error = world.run(order.id(), &mut card.station()).await.unwrap_err();
+    refused(&error, "PRINT_FAILED", "cannot be written", "same card");
+    assert_eq!(error.exit_code(), 5);
+    let stopped = world.stored(order.id()).await;
+    assert_eq!(stopped.state().name(), "ENCODED");
+    std::fs::remove_file(world.faces()).unwrap();
+    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    assert_eq!(done.state().card(), stopped.state().card());
+    assert_eq!(
+        std::fs::read_dir(world.production.faces_of(order.id()))
+            .unwrap()
+            .count(),
+        2,
+        "no left-over beside the faces"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_card_a_foreign_card_and_a_dead_card_are_told_apart_and_change_nothing() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    for (reader, code, exit) in [
+        (InProcess::empty(), "NO_CARD", 3),
+        (InProcess::with(Foreign), "FOREIGN_CARD", 1),
+        (InProcess::with(Mute), "CARD_UNPOWERED", 3),
+    ] {
+        let error = world
+            .run(order.id(), &mut Station::new(reader))
+            .await
+            .unwrap_err();
+        assert_eq!((error.code(), error.exit_code()), (code, exit));
+        assert!(!error.action().is_empty());
+        assert_eq!(world.stored(order.id()).await, order);
+    }
+    let written = world.blank();
+    world.run(order.id(), &mut written.station()).await.unwrap();
+    let (application, permit) = world.approved(&support::person(2)).await;
+    let receipt = world.photo(application).await;
+    let second = world.order(permit, receipt).await;
+    let error = world.run(second.id(), &mut written.station()).await.unwrap_err();
+    refused(&error, "CARD_NOT_BLANK", "not blank", "blank from the stock");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_producer_may_not_hand_over_and_a_blank_that_is_not_in_stock_is_not_used() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    world
+        .office()
+        .store()
+        .recall_lot("lot-1", &"gao".parse().unwrap(), support::now())
+        .await
+        .unwrap();
+    let error = world.run(order.id(), &mut card.station()).await.unwrap_err();
+    refused(&error, "BLANK_NOT_IN_STOCK", "RECALLED", "another blank");
+    assert_eq!(world.stored(order.id()).await, order);
+
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    let verified = world.run(order.id(), &mut card.station()).await.unwrap();
+    let holder = issuer::production::HolderChecked::Holder;
+    let error = world
+        .production
+        .hand_over(
+            order.id(),
+            &mut card.station(),
+            "sun".parse().unwrap(),
+            holder,
+            &mut |_| {},
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "SAME_PERSON_TWICE");
+    assert_eq!(world.stored(order.id()).await, verified);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_does_not_hold_what_was_ordered_is_kept_from_the_holder() {
+    let world = World::new().await;
+    let (application, permit) = world.approved(support::APPLICANT).await;
+    let receipt = world.photo(application).await;
+    let first = world.order(permit, receipt).await;
+    let card = world.blank();
+    let mut order = step(&world, first, &mut card.station()).await.unwrap();
+    // The card is written under another order of the same permit and serial: content with other salts.
+    let image = card.memory.image();
+    for _ in 0..2 {
+        order = step(&world, order, &mut card.station()).await.unwrap();
+    }
+    assert_eq!(order.state().name(), "DRAWN");
+    // A chip whose memory went back to blank after it was drawn.
+    let worn = TestCard {
+        memory: virtual_card::CardMemory::from_image(image),
+        ..card.clone()
+    };
+    let error = step(&world, order.clone(), &mut worn.station())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "NOT_ACTIVE");
+    assert_eq!(world.stored(order.id()).await, order);
+    let mut reader = card.reader();
+    reader.reset().unwrap();
+    world.run(order.id(), &mut Station::new(reader)).await.unwrap();
+}

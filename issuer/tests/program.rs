@@ -1,0 +1,207 @@
+//! The program's own contract: exit codes, one JSON object, nothing on standard output but the result.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use serde_json::Value;
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/permit/samples");
+
+fn issuer(arguments: &[&str]) -> Output {
+    assert_cmd::Command::cargo_bin("issuer")
+        .unwrap()
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn object(output: &Output) -> Value {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    assert_eq!(text.matches('\n').count(), 1, "one object and a newline: {text}");
+    serde_json::from_str(text).unwrap()
+}
+
+fn decide(case: &str, extra: &[&str]) -> Output {
+    let rules = "440300-three-tiers-2026";
+    let arguments = [
+        &["decide", "--rules", rules, "--case", case, "--at", "2026-11-21"],
+        extra,
+    ]
+    .concat();
+    issuer(&arguments)
+}
+
+#[test]
+fn an_eligible_applicant_is_decided_with_an_explanation_and_exit_code_0() {
+    let output = decide(&format!("{SAMPLES}/applicant-li-na.json"), &["--json"]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let object = object(&output);
+    assert_eq!(
+        (&object["schema"], &object["ok"]),
+        (&"yzt.decision/1".into(), &true.into())
+    );
+    assert_eq!(object["tier"], "EMPLOYMENT");
+    assert_eq!(object["valid_from"], "2026-11-21");
+    let line = &object["explanation"][0];
+    for key in ["rule_set", "article", "condition", "met", "because", "evidence"] {
+        assert!(!line[key].is_null(), "{key}");
+    }
+    assert!(object["may_apply_settlement"].is_boolean());
+}
+
+#[test]
+fn a_refused_applicant_gets_exit_code_1_the_explanation_and_no_tier() {
+    let output = decide(&format!("{SAMPLES}/applicant-refused.json"), &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let object = object(&output);
+    assert_eq!(
+        (&object["ok"], &object["error"]["code"], &object["tier"]),
+        (&false.into(), &"NOT_ELIGIBLE".into(), &Value::Null)
+    );
+    assert!(
+        object["explanation"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|line| line["met"] == Value::from(false))
+    );
+}
+
+#[test]
+fn unknown_keys_are_usage_wrong_values_are_refused_and_a_file_that_is_not_there_is_5() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read_to_string(format!("{SAMPLES}/applicant-li-na.json")).unwrap();
+    let write = |name: &str, text: String| -> String {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let unknown = write("unknown.json", good.replacen('{', r#"{"religion": "x","#, 1));
+    let output = decide(&unknown, &["--json"]);
+    assert_eq!(
+        (output.status.code(), object(&output)["error"]["code"].as_str()),
+        (Some(2), Some("APPLICANT_FORM"))
+    );
+    let wrong = write(
+        "wrong.json",
+        good.replace("440305198511120028", "440305198511120027"),
+    );
+    let output = decide(&wrong, &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("440305198511120027"));
+    assert_eq!(object(&output)["errors"][0]["field"], "citizen_number");
+    assert_eq!(
+        decide(&folder.path().join("none").display().to_string(), &["--json"])
+            .status
+            .code(),
+        Some(5)
+    );
+    assert_eq!(
+        issuer(&["decide", "--rules", "none", "--case", &wrong, "--at", "today"])
+            .status
+            .code(),
+        Some(2)
+    );
+    let output = issuer(&[
+        "decide",
+        "--rules",
+        "none",
+        "--case",
+        &write("good.json", good),
+        "--at",
+        "2026-11-21",
+        "--json",
+    ]);
+    assert_eq!(
+        (output.status.code(), object(&output)["error"]["code"].as_str()),
+        (Some(2), Some("RULE_SET_UNKNOWN"))
+    );
+}
+
+#[test]
+fn the_sample_faces_are_drawn_into_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().display().to_string();
+    let output = issuer(&["faces", "--sample", "--out", &out, "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let object = object(&output);
+    for (index, side) in ["front", "back"].iter().enumerate() {
+        let face = &object["faces"][index];
+        assert_eq!(
+            (&face["side"], &face["width"], &face["height"]),
+            (&(*side).into(), &1011.into(), &638.into())
+        );
+        assert!(PathBuf::from(face["path"].as_str().unwrap()).is_file());
+    }
+    let none = folder.path().join("none").display().to_string();
+    let output = issuer(&["faces", "--sample", "--out", &none, "--json"]);
+    assert_eq!(
+        (
+            output.status.code(),
+            self::object(&output)["error"]["code"].as_str()
+        ),
+        (Some(5), Some("FILE"))
+    );
+}
+
+#[test]
+fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("office").display().to_string();
+    let first = issuer(&["migrate", "--dir", &dir, "--json"]);
+    assert_eq!(
+        first.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&first.stderr)
+    );
+    let second = issuer(&["migrate", "--dir", &dir, "--json"]);
+    assert_eq!(
+        object(&first)["public_key"],
+        object(&second)["public_key"],
+        "the key stays"
+    );
+    assert_eq!(object(&first)["public_key"].as_str().unwrap().len(), 130);
+
+    let doctor = issuer(&["doctor", "--dir", &dir, "--json"]);
+    assert_eq!(doctor.status.code(), Some(5));
+    let object = object(&doctor);
+    let check = |name: &str| {
+        object["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        (&check("ledger")["ok"], &check("service_key")["ok"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(check("vault")["code"], "VAULT_NOT_RUNNING");
+    assert_eq!(check("staff")["code"], "STAFF_FILE");
+}
+
+#[test]
+fn the_openapi_document_is_printed_as_it_is_committed() {
+    let output = issuer(&["openapi"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, include_bytes!("../openapi.json"));
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    assert_eq!(issuer(&["unknown"]).status.code(), Some(2));
+    assert_eq!(issuer(&["faces"]).status.code(), Some(2));
+}

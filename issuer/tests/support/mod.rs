@@ -1,0 +1,484 @@
+//! A whole office for tests: real vault, real photo store, real card, one folder, nothing mocked.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use card_applet_spec::codes::Serial;
+use card_applet_spec::crypto::{PrivateKey, PublicKey};
+use card_reader::TerminalKey;
+use issuer::artwork::{Artist, CardFonts};
+use issuer::clock::Clock;
+use issuer::office::Office;
+use issuer::production::{Production, ProductionError, Settings, Station, pinned};
+use issuer::random::Random;
+use issuer::service_key::ServiceKey;
+use issuer::stream::{Dialer, Stream};
+use issuer_store::Store;
+use keyvault::{FixedClock, Vault, rehearsal};
+use keyvault_protocol::{Client, LotRequest};
+use permit_domain::{
+    Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Order, OrderId,
+    PermitId, RuleSets,
+};
+use photo_store_protocol as photo;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::task::JoinHandle;
+use virtual_card::blank::Blank;
+use virtual_card::{Card, CardMemory, CardRandom, InProcess};
+
+pub const APPLICANT: &str = include_str!("../../permit/samples/applicant-li-na.json");
+pub const REFUSED: &str = include_str!("../../permit/samples/applicant-refused.json");
+const FACE: &[u8] = include_bytes!("../../../photo-store/samples/astronaut.png");
+
+pub const NOW: &str = "2026-11-21T02:00:00Z";
+
+/// Blanks in the lot of one office.
+const LOT: u32 = 400;
+
+struct PhotoClock;
+
+impl photo_store::service::Clock for PhotoClock {
+    fn now(&self) -> i64 {
+        now().as_second()
+    }
+}
+
+pub fn now() -> jiff::Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// The sample applicant as another person: another citizen number of the same day.
+pub fn person(number: u32) -> String {
+    let body = format!("44030519851112{:03}", 102 + 2 * number);
+    let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let sum: u32 = body
+        .bytes()
+        .zip(weights)
+        .map(|(digit, weight)| u32::from(digit - b'0') * weight)
+        .sum();
+    let check = char::from(b"10X98765432"[(sum % 11) as usize]);
+    APPLICANT.replace("440305198511120028", &format!("{body}{check}"))
+}
+
+pub fn applicant(json: &str) -> Applicant {
+    ApplicantForm::from_json(json)
+        .unwrap()
+        .into_applicant(jiff::civil::date(2026, 11, 21))
+        .unwrap()
+}
+
+fn seeded(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+/// A generator that no other in this run equals.
+fn fresh() -> StdRng {
+    static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
+    seeded(NEXT.fetch_add(1, Ordering::SeqCst))
+}
+
+/// The way to the vault, which a test can cut.
+#[derive(Clone)]
+pub struct VaultLine {
+    cut: Arc<AtomicBool>,
+    connections: Arc<std::sync::Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl VaultLine {
+    /// The vault's process is gone: nobody answers, and what was connected hears nothing more.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+        for connection in self.connections.lock().unwrap().drain(..) {
+            connection.abort();
+        }
+    }
+
+    pub fn mend(&self) {
+        self.cut.store(false, Ordering::SeqCst);
+    }
+}
+
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub vault: Arc<Vault>,
+    pub packages: Vec<keyvault::package::Package>,
+    pub line: VaultLine,
+    pub production: Production,
+    pub clock: Clock,
+    photos: Dialer,
+    vault_dialer: Dialer,
+    key: Arc<ServiceKey>,
+    terminal: Arc<TerminalKey>,
+    settings: Settings,
+    blanks: Vec<Blank>,
+    next_blank: AtomicU32,
+    next_order: AtomicU32,
+    serving: Vec<JoinHandle<()>>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for task in &self.serving {
+            task.abort();
+        }
+    }
+}
+
+fn duplex_dialer(
+    name: &str,
+    serve: impl Fn(tokio::io::DuplexStream) -> Option<()> + Send + Sync + 'static,
+) -> Dialer {
+    let serve = Arc::new(serve);
+    Dialer::new(name, move || {
+        let serve = Arc::clone(&serve);
+        async move {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            serve(theirs).ok_or(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))?;
+            Ok(Box::new(ours) as Stream)
+        }
+    })
+}
+
+/// A database for a world: SQLite in its folder.
+async fn ledger(folder: &Path) -> Store {
+    Store::open(&format!("sqlite:{}", folder.join("issuer.db").display()))
+        .await
+        .unwrap()
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ledger(folder.path()).await;
+        Self::with(folder, store).await
+    }
+
+    pub async fn with(folder: tempfile::TempDir, store: Store) -> Self {
+        let clock = Clock::fixed(now());
+        let vault_clock = Arc::new(FixedClock(now()));
+        let packages = rehearsal::found(folder.path(), &*vault_clock, Box::new(seeded(1)))
+            .await
+            .unwrap();
+        let vault = rehearsal::reopen(folder.path(), &packages, vault_clock, || Box::new(fresh()))
+            .await
+            .unwrap();
+        let mut serving = Vec::new();
+
+        let line = VaultLine {
+            cut: Arc::default(),
+            connections: Arc::default(),
+        };
+        let (to_vault, at_line) = (Arc::clone(&vault), line.clone());
+        let vault_dialer = duplex_dialer("vault", move |stream| {
+            if at_line.cut.load(Ordering::SeqCst) {
+                return None;
+            }
+            let vault = Arc::clone(&to_vault);
+            let served = tokio::spawn(async move {
+                let _ = keyvault::serve::connection(stream, vault).await;
+            });
+            at_line.connections.lock().unwrap().push(served);
+            Some(())
+        });
+
+        // The photo store reaches the vault by its socket.
+        let socket = folder.path().join("vault.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let listening = Arc::clone(&vault);
+        serving.push(tokio::spawn(async move {
+            let _ = keyvault::serve::listen(listener, listening, std::future::pending()).await;
+        }));
+        let objects = folder.path().join("objects");
+        std::fs::create_dir(&objects).unwrap();
+        let service = photo_store::service::Service::new(
+            photo_store::store::Store::open_file(&folder.path().join("photos.db"))
+                .await
+                .unwrap(),
+            Arc::new(object_store::local::LocalFileSystem::new_with_prefix(&objects).unwrap()),
+            photo_store::vault::Vault::at(socket),
+            Arc::new(PhotoClock),
+            Box::new(seeded(3)),
+        )
+        .unwrap();
+        let service = Arc::new(service);
+        let photos = duplex_dialer("photos", move |stream| {
+            let service = Arc::clone(&service);
+            tokio::spawn(async move { photo_store::serve::connection(stream, &service).await });
+            Some(())
+        });
+
+        let random = Random::new(seeded(4));
+        let artist = Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap());
+        let rules = Arc::new(RuleSets::embedded().unwrap());
+        let office = Office::new(
+            store,
+            rules,
+            artist,
+            vault_dialer.clone(),
+            photos.clone(),
+            clock.clone(),
+            random.clone(),
+        );
+        office.migrate().await.unwrap();
+
+        let mut client = Client::connect(vault_dialer.connect().await.unwrap())
+            .await
+            .unwrap();
+        let key = Arc::new(ServiceKey::generate(&random));
+        client.enrol_issuer("shenzhen", &key.public()).await.unwrap();
+        let pinned = pinned(&mut client).await.unwrap();
+        let terminal = Arc::new(TerminalKey::generate(
+            "counter 1".parse().unwrap(),
+            pinned,
+            &mut seeded(5),
+        ));
+
+        let maker = PrivateKey::generate(&mut seeded(6));
+        let sealed = client
+            .export_lot(&LotRequest {
+                issuer: [0, 44],
+                lot: [0, 0, 0, 1],
+                first: 1,
+                count: LOT,
+                maker: "maker".into(),
+                maker_key: maker.public().to_point65(),
+            })
+            .await
+            .unwrap();
+        let card_ca = PublicKey::from_point65(&client.anchors().await.unwrap().card_ca).unwrap();
+        let blanks: Vec<Blank> = (1..=LOT)
+            .map(|number| {
+                virtual_card::blank::from_lot(Path::new("lot"), &sealed, &maker, &card_ca, number).unwrap()
+            })
+            .collect();
+        let serials: Vec<CardSerial> = blanks
+            .iter()
+            .map(|blank| CardSerial::from_bytes(blank.serial.0))
+            .collect();
+        office
+            .store()
+            .receive_blanks(&serials, "lot-1", &"gao".parse().unwrap(), now())
+            .await
+            .unwrap();
+
+        let settings = Settings {
+            issuer: "shenzhen".into(),
+            profile: "resident-1".into(),
+            station: "counter 1".into(),
+            faces: folder.path().join("faces"),
+        };
+        let production = Production::new(office, key.clone(), terminal.clone(), settings.clone());
+        Self {
+            folder,
+            vault,
+            packages,
+            line,
+            production,
+            clock,
+            photos,
+            vault_dialer,
+            key,
+            terminal,
+            settings,
+            blanks,
+            next_blank: AtomicU32::new(0),
+            next_order: AtomicU32::new(0),
+            serving,
+        }
+    }
+
+    /// The same world after the issuer's process was started again over the same ledger file.
+    pub async fn with_ledger_opened_again(mut self) -> Self {
+        let store = ledger(self.folder.path()).await;
+        let office = Office::new(
+            store,
+            Arc::new(RuleSets::embedded().unwrap()),
+            Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap()),
+            self.vault_dialer.clone(),
+            self.photos.clone(),
+            self.clock.clone(),
+            Random::new(fresh()),
+        );
+        self.production = Production::new(
+            office,
+            self.key.clone(),
+            self.terminal.clone(),
+            self.settings.clone(),
+        );
+        self
+    }
+
+    pub fn office(&self) -> &Office {
+        self.production.office()
+    }
+
+    pub fn faces(&self) -> PathBuf {
+        self.folder.path().join("faces")
+    }
+
+    /// A new blank of the lot.
+    pub fn blank(&self) -> TestCard {
+        let index = self.next_blank.fetch_add(1, Ordering::SeqCst);
+        let blank = self.blanks.get(index as usize).expect("the lot is used up");
+        let memory = CardMemory::ram(card_applet::MEMORY_LEN);
+        virtual_card::blank::manufacture(&memory, blank, &mut seeded(1000 + u64::from(index))).unwrap();
+        TestCard {
+            memory,
+            serial: blank.serial,
+            seed: u64::from(index),
+        }
+    }
+
+    /// Opens the vault again after it was sealed.
+    pub async fn unseal(&self) {
+        let mut rng: keyvault::Random = Box::new(fresh());
+        for package in self.packages.iter().take(2) {
+            let share = package
+                .open(rehearsal::passphrase(&package.custodian).as_bytes())
+                .unwrap();
+            rehearsal::give(&self.vault, &share, &mut rng).await.unwrap();
+        }
+    }
+
+    /// An approved application, and its permit.
+    pub async fn approved(&self, json: &str) -> (ApplicationId, PermitId) {
+        let office = self.office();
+        let id = office.new_application_id();
+        office
+            .apply(id, "liu".parse().unwrap(), applicant(json))
+            .await
+            .unwrap();
+        office.review(id, "wang".parse().unwrap()).await.unwrap();
+        let case = office.approve(id, "zhao".parse().unwrap()).await.unwrap();
+        match case.application.state() {
+            ApplicationState::Approved { permit, .. } => (id, *permit),
+            state => panic!("{}", state.name()),
+        }
+    }
+
+    /// Submits the sample photo for an application's person and confirms its warnings; the receipt.
+    pub async fn photo(&self, application: ApplicationId) -> photo::ReceiptNumber {
+        let person = self
+            .office()
+            .application(application)
+            .await
+            .unwrap()
+            .application
+            .person();
+        let mut photos = photo::Client::connect(self.photos.connect().await.unwrap())
+            .await
+            .unwrap();
+        let submission = photos
+            .submit(photo::Submit {
+                person: photo::PersonId::from_bytes(*person.as_bytes()),
+                by: "camera".parse().unwrap(),
+                period: photo::ReceiptPeriod::Days30,
+                file: FACE.to_vec(),
+            })
+            .await
+            .unwrap();
+        let photo::Submission::Held { photo: held, .. } = submission else {
+            panic!("the sample was refused")
+        };
+        if let Some(receipt) = held.receipt {
+            return receipt.number;
+        }
+        let judged = held.judgement.unwrap();
+        let warnings = judged
+            .checks
+            .iter()
+            .filter(|check| !check.passed)
+            .map(|check| check.code)
+            .collect();
+        let confirmed = photos
+            .confirm(photo::Confirm {
+                photo: held.photo,
+                by: "luo".parse().unwrap(),
+                warnings,
+            })
+            .await
+            .unwrap();
+        confirmed.receipt.unwrap().number
+    }
+
+    /// A new order for a permit.
+    pub async fn order(&self, permit: PermitId, receipt: photo::ReceiptNumber) -> Order {
+        let id = OrderId::from_bytes({
+            let mut id = [7; 16];
+            id[..4].copy_from_slice(&self.next_order.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+            id
+        });
+        self.office()
+            .order(id, permit, "sun".parse().unwrap(), receipt)
+            .await
+            .unwrap()
+    }
+
+    /// An order whose card is not yet made.
+    pub async fn ordered(&self) -> Order {
+        let (application, permit) = self.approved(APPLICANT).await;
+        let receipt = self.photo(application).await;
+        self.order(permit, receipt).await
+    }
+
+    pub async fn run(&self, order: OrderId, station: &mut Station) -> Result<Order, ProductionError> {
+        self.production.run(order, station, &mut |_| {}).await
+    }
+
+    pub async fn hand_over(&self, order: OrderId, station: &mut Station) -> Result<Order, ProductionError> {
+        let clerk = HandOverClerk::new("chen".parse().unwrap());
+        self.production
+            .hand_over(
+                order,
+                station,
+                clerk,
+                issuer::production::HolderChecked::Holder,
+                &mut |_| {},
+            )
+            .await
+    }
+
+    pub async fn stored(&self, order: OrderId) -> Order {
+        self.office().order_status(order).await.unwrap()
+    }
+}
+
+/// A card whose memory outlives every reader that it lies on.
+#[derive(Clone)]
+pub struct TestCard {
+    pub memory: CardMemory,
+    pub serial: Serial,
+    pub seed: u64,
+}
+
+impl TestCard {
+    pub fn reader(&self) -> InProcess {
+        InProcess::with(self.chip())
+    }
+
+    pub fn chip(&self) -> Card {
+        Card::new(
+            self.memory.clone(),
+            CardRandom::from_source(&mut seeded(self.seed)),
+        )
+    }
+
+    pub fn station(&self) -> Station {
+        Station::new(self.reader())
+    }
+
+    pub fn serial(&self) -> CardSerial {
+        CardSerial::from_bytes(self.serial.0)
+    }
+}
