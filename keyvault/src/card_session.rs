@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use card_applet_spec::apdu::{self, Header};
 use card_applet_spec::certificate::CardCertificate;
 use card_applet_spec::codes::{AID, Domain, Region, Role, Serial, State, Tier};
-use card_applet_spec::crypto::{PublicKey, equal, sha256};
+use card_applet_spec::crypto::{Key16, PublicKey, equal, sha256};
 use card_applet_spec::data_group::{CardInfo, Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
@@ -427,7 +427,6 @@ fn read_answers(channel: &mut Channel, sent: &[Sent], answers: &[Vec<u8>]) -> Re
             .map_err(|_| refused("an answer whose MAC does not hold"))?;
         let malformed = |_| refused("an answer in a wrong form");
         match *what {
-            What::Authenticate => {}
             What::Status => told.status = Some(Status::parse(&body).map_err(malformed)?),
             What::PublicKey(domain) => {
                 told.publics
@@ -448,7 +447,7 @@ fn read_answers(channel: &mut Channel, sent: &[Sent], answers: &[Vec<u8>]) -> Re
                 let state = body.first().copied().and_then(|code| State::try_from(code).ok());
                 told.final_state = Some(state.ok_or_else(|| refused("an answer in a wrong form"))?);
             }
-            What::Step { .. } => {}
+            What::Authenticate | What::Step { .. } => {}
         }
     }
     Ok(told)
@@ -504,6 +503,11 @@ impl Work {
         let update =
             InitializeUpdate::parse(body(1, "INITIALIZE UPDATE")?).map_err(|_| Error::CardNotGenuine)?;
 
+        if (update.diversification, update.key_version, update.i) != ([0; 10], 1, 0x60) {
+            // Constants on our cards: another value is another card, or somebody in the middle.
+            return Err(Error::CardNotGenuine);
+        }
+
         let answers_with = |keys: &KeySet| {
             let keys = SessionKeys::derive(keys, host_challenge, &update.card_challenge);
             let expected = keys.card_cryptogram(host_challenge, &update.card_challenge);
@@ -538,13 +542,13 @@ impl Work {
             commands: vec![first.0],
             sent: vec![first.1],
         };
-        if let (Task::Personalise { content, digest }, true) = (&session.task, blank) {
-            if self.job(core, open).await?.is_none() {
-                let job = self.begin(core, open, &session.serial, *digest).await?;
-                let part = first_part(&job.script, content)?;
-                batch.steps(1, part.iter().map(|step| step.as_slice()))?;
-                return Ok(batch.send(session, blank, Next::Draw));
-            }
+        if let (Task::Personalise { content, digest }, true) = (&session.task, blank)
+            && self.job(core, open).await?.is_none()
+        {
+            let job = self.begin(core, open, &session.serial, *digest).await?;
+            let part = first_part(&job.script, content)?;
+            batch.steps(1, part.iter().map(|step| step.as_slice()))?;
+            return Ok(batch.send(session, blank, Next::Draw));
         }
         batch.status()?;
         Ok(batch.send(session, blank, Next::Decide))
@@ -866,13 +870,13 @@ impl Work {
         let state = told.final_state.ok_or(Error::NoCardSession)?;
         match &session.task {
             Task::Personalise { .. } => {
-                if let Some(values) = &told.check_values {
-                    if !equal(values, &check_values(open, &session.serial)?) {
-                        return Err(Error::CardRefused {
-                            step: "KEYS".into(),
-                            answer: "key check values that are not ours".into(),
-                        });
-                    }
+                if let Some(values) = &told.check_values
+                    && !equal(values, &check_values(open, &session.serial)?)
+                {
+                    return Err(Error::CardRefused {
+                        step: "KEYS".into(),
+                        answer: "key check values that are not ours".into(),
+                    });
                 }
                 let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
                 self.conclude(core, open, &session.serial, &mut job, state)
@@ -1130,7 +1134,7 @@ fn check_values(open: &Open, serial: &Serial) -> Result<Vec<u8>, Error> {
         &update.dek,
     ]
     .into_iter()
-    .flat_map(|key| key.kcv())
+    .flat_map(Key16::kcv)
     .collect())
 }
 
@@ -1202,7 +1206,7 @@ impl Drawing<'_> {
     }
 
     fn signature_object(&mut self, steps: &mut Vec<StepBuffer>) -> Result<(), Error> {
-        let signer = self.open.keys.signer(Signer::DocumentSigner)?;
+        let signer = self.open.keys.signer(Signer::Document)?;
         let person = *self.public(Domain::Person)?;
         let groups = [&self.content.dg1[..], &self.content.dg2, &self.content.dg3];
         let object = SignatureObject::sign(DOCUMENT_SIGNER_NUMBER, &signer, &person, groups, self.rng)
@@ -1236,7 +1240,7 @@ impl Drawing<'_> {
             rule_set: rule_set_digest(&entitlement.rule_set),
             binding: binding(self.public(id.role.domain())?, &pid, id.role),
         };
-        let signer = keys.signer(Signer::EntitlementSigner)?;
+        let signer = keys.signer(Signer::Entitlement)?;
         let record = record
             .seal(&signer, &keys.record_key(id, &pid)?, &pid, &nonce, self.rng)
             .map_err(fault)?;
@@ -1249,7 +1253,7 @@ impl Drawing<'_> {
             let half = |skip: usize| {
                 let mut key = [0u8; 16];
                 key.copy_from_slice(&random[skip..skip + 16]);
-                card_applet_spec::crypto::Key16::new(key)
+                Key16::new(key)
             };
             (half(0), half(16))
         };

@@ -274,7 +274,7 @@ async fn found(
     )?;
     header.root = SealedKey::new(wrapped).as_bytes().to_vec();
 
-    let ring = Ring {
+    let key_ring = Ring {
         barrier: [(TERM, OpenKey::random(arena, &mut rng)?)].into(),
         nonce: OpenKey::random(arena, &mut rng)?,
         state_root: OpenKey::random(arena, &mut rng)?,
@@ -288,7 +288,7 @@ async fn found(
         arena: Arc::clone(arena),
         rng,
     };
-    write_ring(&mut core, &root, &ring).await?;
+    write_ring(&mut core, &root, &key_ring).await?;
     drop(root);
 
     let mut open = Open {
@@ -300,12 +300,20 @@ async fn found(
             journal_head: journal::GENESIS,
             counts: vec![0; Table::COUNTED.len()],
         },
-        ring,
+        ring: key_ring,
         sessions: std::collections::HashMap::new(),
     };
     if let Some(ring_count) = open.state.counts.first_mut() {
         *ring_count = 3;
     }
+    first_keys(plan, &mut core, &mut open, now).await?;
+    let Core { store, rng, .. } = core;
+    store.close().await?;
+    Ok((set, packages, rng))
+}
+
+/// Makes the keys that every vault has, with the first entries of its journal.
+async fn first_keys(plan: &Plan, core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
     let mut change = Change::default();
     change.note(Event::Created {
         custodians: plan
@@ -318,7 +326,7 @@ async fn found(
     let mut wanted = vec![KeyId::Issuance, KeyId::Tac, KeyId::PhotoKek];
     wanted.extend(Signer::ALL.map(KeyId::Signer));
     for id in wanted {
-        let key = open.keys.make(&id, &mut core.rng)?;
+        let key = open.keys.make(id, &mut core.rng)?;
         let record = KeyRecord {
             suite: SUITE,
             created: now.as_second(),
@@ -327,13 +335,10 @@ async fn found(
         change.put(Table::Key, id.to_string().as_bytes(), &record)?;
         change.note(Event::KeyMade {
             id: id.to_string(),
-            check: Keys::check_value(&id, &key)?,
+            check: Keys::check_value(id, &key)?,
         });
     }
-    open.apply(&mut core, now, change).await?;
-    let Core { store, rng, .. } = core;
-    store.close().await?;
-    Ok((set, packages, rng))
+    open.apply(core, now, change).await
 }
 
 /// Writes the ring's rows, sealed under the root key.

@@ -167,8 +167,8 @@ pub(crate) async fn export_bundle(
         zones: request.zones,
     };
     let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
-    let room = 2048 + keys.len() * 160 + lists.iter().map(|list| list.len() + 8).sum::<usize>();
-    let mut plain = Zeroizing::new(vec![0u8; room]);
+    let length = 2048 + keys.len() * 160 + lists.iter().map(|list| list.len() + 8).sum::<usize>();
+    let mut plain = Zeroizing::new(vec![0u8; length]);
     let root = open.keys.signer(Signer::TerminalCaRoot)?;
     let used = bundle::encode(&head, &keys, &lists, &root, &mut core.rng, &mut plain).map_err(fault)?;
     let sealed = boxed(sealed_box::BUNDLE, &checked.sealing_key, plain, used, core)?;
@@ -360,7 +360,7 @@ async fn deny_lists(
         what: "the deny list",
         limit: u32::MAX,
     })?;
-    let key = open.keys.signer(Signer::DenyListSigner)?;
+    let key = open.keys.signer(Signer::DenyList)?;
     let mut lists = Vec::new();
     for role in roles {
         let mut prefixes: Vec<[u8; 8]> = denied
@@ -400,11 +400,11 @@ async fn deny_lists(
 fn anchors(open: &Open) -> Result<BundleAnchors, Error> {
     Ok(BundleAnchors {
         card_ca: open.keys.public(Signer::CardCa)?,
-        entitlement_signer: open.keys.public(Signer::EntitlementSigner)?,
-        document_signer: open.keys.public(Signer::DocumentSigner)?,
+        entitlement_signer: open.keys.public(Signer::Entitlement)?,
+        document_signer: open.keys.public(Signer::Document)?,
         terminal_ca_name: root_name(),
         terminal_ca: open.keys.public(Signer::TerminalCaRoot)?,
-        deny_list_signer: open.keys.public(Signer::DenyListSigner)?,
+        deny_list_signer: open.keys.public(Signer::DenyList)?,
     })
 }
 
@@ -499,7 +499,7 @@ pub(crate) async fn sign_card_back(
     });
     open.apply(core, now, change).await?;
     open.keys
-        .signer(Signer::DocumentSigner)?
+        .signer(Signer::Document)?
         .sign(&[&message], &mut core.rng)
         .map_err(fault)
 }
@@ -515,10 +515,10 @@ pub(crate) fn public_keys(core: &Core, open: &Open) -> Result<Anchors, Error> {
         vault: core.header.vault,
         card_ca: point(Signer::CardCa)?,
         terminal_ca: point(Signer::TerminalCaRoot)?,
-        document_signer: point(Signer::DocumentSigner)?,
-        entitlement_signer: point(Signer::EntitlementSigner)?,
-        deny_list_signer: point(Signer::DenyListSigner)?,
-        audit_signer: point(Signer::AuditSigner)?,
+        document_signer: point(Signer::Document)?,
+        entitlement_signer: point(Signer::Entitlement)?,
+        deny_list_signer: point(Signer::DenyList)?,
+        audit_signer: point(Signer::Audit)?,
     })
 }
 

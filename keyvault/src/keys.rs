@@ -26,10 +26,10 @@ pub(crate) enum Signer {
     CardCa,
     TerminalCaRoot,
     TerminalCaIntermediate,
-    DocumentSigner,
-    EntitlementSigner,
-    DenyListSigner,
-    AuditSigner,
+    Document,
+    Entitlement,
+    DenyList,
+    Audit,
 }
 
 impl Signer {
@@ -37,10 +37,10 @@ impl Signer {
         Self::CardCa,
         Self::TerminalCaRoot,
         Self::TerminalCaIntermediate,
-        Self::DocumentSigner,
-        Self::EntitlementSigner,
-        Self::DenyListSigner,
-        Self::AuditSigner,
+        Self::Document,
+        Self::Entitlement,
+        Self::DenyList,
+        Self::Audit,
     ];
 
     fn name(self) -> &'static str {
@@ -48,10 +48,10 @@ impl Signer {
             Self::CardCa => "card-ca",
             Self::TerminalCaRoot => "terminal-ca-root",
             Self::TerminalCaIntermediate => "terminal-ca-intermediate",
-            Self::DocumentSigner => "document-signer",
-            Self::EntitlementSigner => "entitlement-signer",
-            Self::DenyListSigner => "deny-list-signer",
-            Self::AuditSigner => "audit-signer",
+            Self::Document => "document-signer",
+            Self::Entitlement => "entitlement-signer",
+            Self::DenyList => "deny-list-signer",
+            Self::Audit => "audit-signer",
         }
     }
 }
@@ -181,8 +181,8 @@ impl Keys {
         }
     }
 
-    pub(crate) fn holds(&self, id: &KeyId) -> bool {
-        self.open.contains_key(id)
+    pub(crate) fn holds(&self, id: KeyId) -> bool {
+        self.open.contains_key(&id)
     }
 
     /// Takes a key from its row.
@@ -208,7 +208,7 @@ impl Keys {
     }
 
     /// Makes a fresh key of the kind that `id` names; it is not held until [`Keys::insert`].
-    pub(crate) fn make(&self, id: &KeyId, rng: &mut impl CryptoRng) -> Result<OpenKey, Error> {
+    pub(crate) fn make(&self, id: KeyId, rng: &mut impl CryptoRng) -> Result<OpenKey, Error> {
         match id {
             KeyId::Signer(_) => {
                 let mut scalar = PrivateKey::generate(rng).expose();
@@ -219,7 +219,7 @@ impl Keys {
     }
 
     /// What may be shown of a key: a key check value, or the hash of a public key.
-    pub(crate) fn check_value(id: &KeyId, key: &OpenKey) -> Result<Vec<u8>, Error> {
+    pub(crate) fn check_value(id: KeyId, key: &OpenKey) -> Result<Vec<u8>, Error> {
         match id {
             KeyId::Signer(_) => {
                 let private = PrivateKey::from_bytes(key.expose()).map_err(|_| Error::Damaged {
@@ -240,11 +240,9 @@ impl Keys {
 
     /// Transport keys of a blank.
     pub(crate) fn transport_keys(&self, serial: &Serial) -> Result<KeySet, Error> {
-        let [a, b, c, d, e, f, ..] = serial.0;
-        let master = self.master(
-            KeyId::LotTransport([a, b, c, d, e, f]),
-            "keys for the lot of this card",
-        )?;
+        let mut lot = [0u8; 6];
+        lot.copy_from_slice(&serial.0[..6]);
+        let master = self.master(KeyId::LotTransport(lot), "keys for the lot of this card")?;
         kdf::transport_keys(&master, serial).map_err(fault)
     }
 

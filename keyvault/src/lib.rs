@@ -17,6 +17,7 @@ mod keys;
 mod orders;
 pub mod package;
 mod photo;
+pub mod rehearsal;
 pub mod sealing;
 pub mod serve;
 pub mod shamir;

@@ -69,7 +69,7 @@ enum Command {
     },
     /// Serves the vault on a Unix socket, sealed until custodians unseal it.
     Serve {
-        /// Ends with the process that started this one.
+        /// Ends with the thread of the process that started this one (`PR_SET_PDEATHSIG`): start it from one that lasts.
         #[arg(long)]
         end_with_parent: bool,
     },
@@ -104,15 +104,9 @@ enum Command {
         /// Kind of terminal.
         #[arg(long)]
         kind: Kind,
-        /// Name of the terminal.
-        #[arg(long)]
-        terminal: String,
-        /// File with the terminal's public sealing key.
+        /// The terminal's request: the JSON object that `card-reader enrol` prints, with name and public keys.
         #[arg(long, value_name = "FILE")]
-        sealing_key: PathBuf,
-        /// File with the terminal's public authentication key; the sealing key's place for terminals without door S.
-        #[arg(long, value_name = "FILE")]
-        authentication_key: Option<PathBuf>,
+        request: PathBuf,
         /// A region of GB/T 2260; once for each.
         #[arg(long, required = true)]
         region: Vec<String>,
@@ -204,22 +198,21 @@ impl From<keyvault_protocol::Error> for Failure {
     fn from(error: keyvault_protocol::Error) -> Self {
         let (code, exit) = (error.code(), error.exit_code());
         let text = error.to_string();
-        match error.refusal() {
-            Some(refusal) => Self {
+        if let Some(refusal) = error.refusal() {
+            let (message, action) = (refusal.message.clone(), refusal.action.clone());
+            return Self {
                 code,
-                message: refusal.message.clone(),
-                action: refusal.action.clone(),
+                message,
+                action,
                 exit,
-            },
-            None => {
-                let (message, action) = text.split_once("; ").unwrap_or((&text, "try again"));
-                Self {
-                    code,
-                    message: message.to_owned(),
-                    action: action.to_owned(),
-                    exit,
-                }
-            }
+            };
+        }
+        let (message, action) = text.split_once("; ").unwrap_or((&text, "try again"));
+        Self {
+            code,
+            message: message.to_owned(),
+            action: action.to_owned(),
+            exit,
         }
     }
 }
@@ -335,12 +328,14 @@ impl Command {
             Self::EnrolIssuer { .. } => "keyvault_enrol_issuer",
             Self::ExportBundle { .. } => "keyvault_export_bundle",
             Self::ExportLot { .. } => "keyvault_export_lot",
-            Self::Anchors => "keyvault_anchors",
+            Self::Anchors => "anchors",
         }
     }
 }
 
 fn run(arguments: Arguments) -> Result<Outcome, Failure> {
+    // Nothing that this program writes is for other users.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
@@ -628,20 +623,14 @@ async fn ask(place: &Place, command: Command) -> Result<Outcome, Failure> {
         }
         Command::ExportBundle {
             kind,
-            terminal,
-            sealing_key,
-            authentication_key,
+            request,
             region,
             zones,
             from,
             to,
             out,
         } => {
-            let sealing_key = read_point(&sealing_key)?;
-            let authentication_key = match authentication_key {
-                Some(path) => read_point(&path)?,
-                None => sealing_key,
-            };
+            let (terminal, sealing_key, authentication_key) = read_request(&request)?;
             let regions = region
                 .iter()
                 .map(|text| text.parse())
@@ -777,6 +766,30 @@ fn read_point(path: &Path) -> Result<PointBytes, Failure> {
     raw.as_slice()
         .try_into()
         .map_err(|_| usage("a public key file has the 65 bytes 04 || X || Y, or their hex digits"))
+}
+
+/// Name and keys of a terminal, from its request.
+fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure> {
+    let wrong = || {
+        usage(
+            "the request is not a yzt.terminal-request/1 object with terminal, sealing_key, authentication_key",
+        )
+    };
+    let text = std::fs::read(path).context("the terminal's request cannot be read")?;
+    let request: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
+    let field = |name: &str| request.get(name).and_then(Value::as_str).ok_or_else(wrong);
+    if field("schema")? != "yzt.terminal-request/1" {
+        return Err(wrong());
+    }
+    let point = |name: &str| -> Result<PointBytes, Failure> {
+        let bytes = hex::decode(field(name)?).map_err(|_| wrong())?;
+        bytes.as_slice().try_into().map_err(|_| wrong())
+    };
+    Ok((
+        field("terminal")?.to_owned(),
+        point("sealing_key")?,
+        point("authentication_key")?,
+    ))
 }
 
 fn read_hex<const N: usize>(text: &str, message: &str) -> Result<[u8; N], Failure> {

@@ -100,7 +100,6 @@ pub(crate) fn open_under(
     let Some(([VERSION, SUITE, nonce @ ..], ciphertext)) = sealed.split_first_chunk::<HEAD>() else {
         return Err(damaged);
     };
-    let nonce: &[u8; xaes::NONCE_LEN] = nonce.try_into().map_err(|_| damaged.clone())?;
     xaes::decrypt(key, nonce, associated, ciphertext).map_err(|_| damaged)
 }
 

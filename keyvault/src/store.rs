@@ -5,7 +5,8 @@
 //! (its root), `header.generation` (the number that the two header copies A and B will carry), `journal.leaf` (RFC 6962
 //! tree) and `share.protection` (custodian cards beside passphrases).
 
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sqlx::sqlite::{
@@ -126,6 +127,10 @@ impl Table {
 
 /// A sealed row.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`row_version` is the column's name; `version` would be the format's"
+)]
 pub(crate) struct Row {
     pub(crate) id: Vec<u8>,
     pub(crate) row_version: i64,
@@ -160,17 +165,28 @@ pub(crate) struct Entry {
 
 /// The open store.
 pub(crate) struct Store {
-    connection: SqliteConnection,
+    path: PathBuf,
+    /// Absent after a failed change: a connection whose transaction SQLite gave up by itself is not used again.
+    connection: Option<SqliteConnection>,
 }
 
 impl Store {
     /// Creates the file and its tables.
     pub(crate) async fn create(folder: &Path) -> Result<Self, Error> {
-        let mut store = Self {
-            connection: connect(&folder.join(FILE), true).await?,
-        };
+        let path = folder.join(FILE);
+        // Made here for its mode: SQLite would let others read it, and the log takes the mode of the file.
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|_| Error::StoreUnavailable {
+                what: "its file cannot be made",
+            })?;
+        let connection = Some(connect(&path, true).await?);
+        let mut store = Self { path, connection };
         sqlx::raw_sql(SCHEMA)
-            .execute(&mut store.connection)
+            .execute(store.connection().await?)
             .await
             .map_err(failed("its tables cannot be made"))?;
         Ok(store)
@@ -183,11 +199,10 @@ impl Store {
         if !path.is_file() {
             return Err(Error::NoVault);
         }
-        let mut store = Self {
-            connection: connect(&path, false).await?,
-        };
+        let connection = Some(connect(&path, false).await?);
+        let mut store = Self { path, connection };
         let verdict: String = sqlx::query_scalar(CHECK)
-            .fetch_one(&mut store.connection)
+            .fetch_one(store.connection().await?)
             .await
             .map_err(failed("its structure cannot be read"))?;
         if verdict == "ok" {
@@ -201,10 +216,18 @@ impl Store {
 
     /// Writes everything out and closes the file.
     pub(crate) async fn close(self) -> Result<(), Error> {
-        self.connection
-            .close()
-            .await
-            .map_err(failed("it cannot be closed"))
+        match self.connection {
+            Some(connection) => connection.close().await.map_err(failed("it cannot be closed")),
+            None => Ok(()),
+        }
+    }
+
+    async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.path, false).await?,
+        };
+        Ok(self.connection.insert(connection))
     }
 
     /// The header and the share commitments of its epoch.
@@ -214,7 +237,7 @@ impl Store {
             "SELECT number, custodian, salt, hash FROM share WHERE epoch = $1 ORDER BY number";
         let damaged = || Error::Damaged { what: "the header" };
         let row = sqlx::query(HEADER)
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(self.connection().await?)
             .await
             .map_err(failed("the header cannot be read"))?
             .ok_or_else(damaged)?;
@@ -241,7 +264,7 @@ impl Store {
         };
         let rows = sqlx::query(SHARES)
             .bind(epoch)
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.connection().await?)
             .await
             .map_err(failed("the shares cannot be read"))?;
         let shares = rows
@@ -271,7 +294,7 @@ impl Store {
         );
         sqlx::query(sql)
             .bind(id)
-            .fetch_optional(&mut self.connection)
+            .fetch_optional(self.connection().await?)
             .await
             .map_err(failed("a row cannot be read"))?
             .map(|row| sealed_row(&row))
@@ -286,7 +309,7 @@ impl Store {
             " ORDER BY id"
         );
         sqlx::query(sql)
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.connection().await?)
             .await
             .map_err(failed("rows cannot be read"))?
             .iter()
@@ -309,7 +332,7 @@ impl Store {
         sqlx::query(sql)
             .bind(after)
             .bind(limit)
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.connection().await?)
             .await
             .map_err(failed("rows cannot be read"))?
             .iter()
@@ -324,7 +347,7 @@ impl Store {
         sqlx::query(ENTRIES)
             .bind(after)
             .bind(limit)
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.connection().await?)
             .await
             .map_err(failed("the journal cannot be read"))?
             .iter()
@@ -344,12 +367,24 @@ impl Store {
 
     /// Writes one change durably: all of it or nothing.
     pub(crate) async fn commit(&mut self, change: &Batch) -> Result<(), Error> {
+        let outcome = self.try_commit(change).await;
+        if outcome.is_err()
+            && let Some(connection) = self.connection.take()
+        {
+            // Nothing of the change is durable; what closing has to say about it adds nothing.
+            let _ = connection.close().await;
+        }
+        outcome
+    }
+
+    async fn try_commit(&mut self, change: &Batch) -> Result<(), Error> {
         const HIGH_WATER: &str =
             "UPDATE header SET high_water = $1, generation = $2 WHERE id = 1 AND generation = $3";
         const JOURNAL: &str =
             "INSERT INTO journal (seq, at, kind, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)";
         let mut transaction = self
-            .connection
+            .connection()
+            .await?
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(failed("it cannot be written"))?;
@@ -403,7 +438,8 @@ impl Store {
         const HEADER: &str = "INSERT INTO header (id, format, suite, vault, instance, epoch, threshold, kek_commitment, root, term, high_water, generation) VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         const SHARE: &str = "INSERT INTO share (epoch, number, custodian, protection, salt, hash) VALUES ($1, $2, $3, 'argon2id', $4, $5)";
         let mut transaction = self
-            .connection
+            .connection()
+            .await?
             .begin()
             .await
             .map_err(failed("it cannot be written"))?;

@@ -520,7 +520,7 @@ impl Core {
             });
         }
         let mut plain = sealing::open(&keys.kek, &Self::root_place(&self.header), &self.header.root)?;
-        let root = self.into_arena(&mut plain)?;
+        let root = self.to_arena(&mut plain)?;
         let ring = self.open_ring(&root).await?;
         drop(root);
         let mut open = Open {
@@ -535,7 +535,7 @@ impl Core {
         Ok(open)
     }
 
-    fn into_arena(&self, plain: &mut Zeroizing<Vec<u8>>) -> Result<OpenKey, Error> {
+    fn to_arena(&self, plain: &mut Zeroizing<Vec<u8>>) -> Result<OpenKey, Error> {
         let mut key: [u8; 32] = plain.as_slice().try_into().map_err(|_| Error::Damaged {
             what: "a key of wrong length",
         })?;
@@ -550,7 +550,7 @@ impl Core {
         for row in self.store.rows(Table::Ring).await? {
             let place = self.place(Table::Ring, &row.id, row.row_version, 0);
             let mut plain = sealing::open(root.expose(), &place, &row.sealed)?;
-            let key = self.into_arena(&mut plain)?;
+            let key = self.to_arena(&mut plain)?;
             match std::str::from_utf8(&row.id).map_err(|_| damaged.clone())? {
                 RING_NONCE => nonce = Some(key),
                 RING_STATE_ROOT => state_root = Some(key),
@@ -784,8 +784,8 @@ impl Open {
         let mut change = Change::default();
         let mut made = BTreeMap::new();
         for id in wanted {
-            if !self.keys.holds(id) && !made.contains_key(id) {
-                let key = self.keys.make(id, &mut core.rng)?;
+            if !self.keys.holds(*id) && !made.contains_key(id) {
+                let key = self.keys.make(*id, &mut core.rng)?;
                 let record = KeyRecord {
                     suite: SUITE,
                     created: now.as_second(),
@@ -794,7 +794,7 @@ impl Open {
                 change.put(Table::Key, id.to_string().as_bytes(), &record)?;
                 change.note(Event::KeyMade {
                     id: id.to_string(),
-                    check: Keys::check_value(id, &key)?,
+                    check: Keys::check_value(*id, &key)?,
                 });
                 made.insert(*id, key);
             }

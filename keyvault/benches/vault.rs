@@ -1,0 +1,159 @@
+//! Derivations and signatures per second on one thread, beside `openssl speed` in the same run.
+//!
+//! Prints a table and one JSON line; `make bench` keeps them. Durable changes are measured through a client, because the
+//! commit is what an issuer waits for.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench may fail and prints its result"
+)]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use card_applet_spec::codes::Serial;
+use card_applet_spec::crypto::{Key16, Key32, PrivateKey};
+use card_applet_spec::kdf;
+use keyvault::{FixedClock, Random, rehearsal, serve};
+use keyvault_protocol::{Client, PhotoKeyContext};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// Operations per second over at least `span`.
+fn per_second(span: Duration, mut operation: impl FnMut(u32)) -> f64 {
+    operation(0);
+    let start = Instant::now();
+    let mut count = 0u32;
+    while start.elapsed() < span {
+        for _ in 0..16 {
+            count += 1;
+            operation(count);
+        }
+    }
+    f64::from(count) / start.elapsed().as_secs_f64()
+}
+
+fn main() {
+    // `cargo test --benches` only wants to see that it runs.
+    let span = if std::env::args().any(|argument| argument == "--test") {
+        Duration::from_millis(20)
+    } else {
+        Duration::from_secs(1)
+    };
+    let mut rng = StdRng::seed_from_u64(1);
+    let master = Key32::new([7; 32]);
+    let key = Key16::new([9; 16]);
+    let message = [5u8; 48];
+    let cmac = per_second(span, |_| {
+        std::hint::black_box(key.cmac(&[&message]));
+    });
+    let derive = per_second(span, |n| {
+        let mut pid = [0u8; 16];
+        pid[..4].copy_from_slice(&n.to_be_bytes());
+        let role = card_applet_spec::codes::Role::Transit;
+        let region = "440300".parse().unwrap();
+        std::hint::black_box(kdf::tap_key(&master, role, region, 1, &pid).unwrap());
+    });
+    let card_keys = per_second(span, |n| {
+        let mut serial = [0u8; 10];
+        serial[6..].copy_from_slice(&n.to_be_bytes());
+        std::hint::black_box(kdf::issuance_keys(&master, &Serial(serial)).unwrap());
+    });
+    let signer = PrivateKey::generate(&mut rng);
+    let sign = per_second(span, |n| {
+        std::hint::black_box(signer.sign(&[&n.to_be_bytes()], &mut rng).unwrap());
+    });
+    let durable = durable(span);
+
+    let cmac_openssl = openssl(
+        &["-mac", "cmac", "-macopt", "cipher:aes-128-cbc", "-bytes", "48"],
+        "cmac",
+    );
+    let sign_openssl = openssl(&["ecdsap256"], "ecdsa");
+    println!(
+        "{:<52} {:>12} {:>12}",
+        "one thread, operations per second", "ours", "openssl"
+    );
+    row("AES-128-CMAC of 48 bytes", cmac, cmac_openssl);
+    row("derive a tap key (KDF108, AES-256-CMAC)", derive, None);
+    row("derive a card's three issuance keys", card_keys, None);
+    row(
+        "P-256 sign, hedged, and verified before it leaves",
+        sign,
+        sign_openssl,
+    );
+    row("durable photo key through a client", durable, None);
+    println!(
+        "{{\"schema\":\"yzt.bench_vault/1\",\"ok\":true,\"cmac48\":{cmac:.0},\"cmac48_openssl\":{},\"derive_tap\":{derive:.0},\"derive_issuance\":{card_keys:.0},\"sign\":{sign:.0},\"sign_openssl\":{},\"durable\":{durable:.0}}}",
+        number(cmac_openssl),
+        number(sign_openssl)
+    );
+}
+
+fn row(what: &str, ours: f64, openssl: Option<f64>) {
+    let openssl = openssl.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
+    println!("{what:<52} {ours:>12.0} {openssl:>12}");
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "null".to_owned(), |value| format!("{value:.0}"))
+}
+
+/// `openssl speed -seconds 1`: its operations per second for 48-byte CMAC or P-256 signatures.
+fn openssl(arguments: &[&str], what: &str) -> Option<f64> {
+    let output = Command::new("openssl")
+        .args(["speed", "-seconds", "1"])
+        .args(arguments)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let line = text.lines().rev().find(|line| line.contains(what))?;
+    if what == "ecdsa" {
+        // "... 256 bits ecdsa (nistp256)  0.0000s  0.0001s  39011.0  12999.0"
+        let mut numbers = line
+            .split_whitespace()
+            .rev()
+            .filter_map(|word| word.parse::<f64>().ok());
+        let (_verify, sign) = (numbers.next()?, numbers.next()?);
+        return Some(sign);
+    }
+    // "CMAC(AES-128-CBC)  208123.45k": thousands of bytes per second.
+    let thousands: f64 = line.split_whitespace().last()?.strip_suffix('k')?.parse().ok()?;
+    Some(thousands * 1000.0 / 48.0)
+}
+
+/// Requests per second that end in a durable commit, one after the other.
+fn durable(span: Duration) -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FixedClock("2026-11-21T04:00:00Z".parse().unwrap()));
+        let mut seed = 0;
+        let sources = || -> Random {
+            seed += 1;
+            Box::new(StdRng::seed_from_u64(seed))
+        };
+        let vault = rehearsal::open(folder.path(), clock, sources).await.unwrap();
+        let (near, far) = tokio::io::duplex(1 << 16);
+        tokio::spawn(serve::connection(far, vault));
+        let mut client = Client::connect(near).await.unwrap();
+        let start = Instant::now();
+        let mut count = 0u32;
+        while start.elapsed() < span {
+            count += 1;
+            let context = PhotoKeyContext {
+                photo_id: [1; 16],
+                person: [2; 16],
+                profile: "chip".into(),
+                version: count,
+            };
+            client.photo_key_new(&context).await.unwrap();
+        }
+        f64::from(count) / start.elapsed().as_secs_f64()
+    })
+}

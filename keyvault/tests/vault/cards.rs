@@ -1,0 +1,545 @@
+//! Cards through the issuer's hands: a whole life, cuts at every command, flips in every answer, a vault that dies in
+//! the middle, wrong cards, orders that do not allow it.
+
+use card_applet_spec::codes::Serial;
+use jiff::SignedDuration;
+use keyvault_protocol::{CardState, CardTask, KeyDomain, RefusalCode, Role, TaskKind};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use virtual_card::chip::{Chip, Foreign};
+
+use super::support::*;
+
+#[tokio::test]
+async fn a_card_is_written_activated_blocked_unblocked_and_ended() {
+    let installation = Installation::new(1).await;
+    let mut cards = installation.blanks(1).await;
+    let card = &mut cards[0];
+    let mut client = installation.client().await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+
+    let blank = run(&mut client, &session, 0, card, CardTask::Inspect, Mishap::None)
+        .await
+        .0
+        .unwrap();
+    assert_eq!(blank.state, CardState::Blank);
+    let (result, commands) = run(&mut client, &session, 0, card, personalise(1), Mishap::None).await;
+    let result = result.unwrap();
+    assert_eq!(result.state, CardState::Personalised);
+    assert_eq!(result.last_step, result.steps);
+    // SELECT, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE and the steps: nothing is sent that need not be.
+    assert_eq!(commands, usize::from(result.steps) + 3);
+    assert_eq!(
+        result.keys.iter().map(|key| key.domain).collect::<Vec<_>>(),
+        KeyDomain::ALL
+    );
+    assert_eq!(
+        result.slots.iter().map(|slot| slot.role).collect::<Vec<_>>(),
+        Role::ALL
+    );
+
+    // Again: the same card, the same keys, nothing written.
+    card.reset();
+    let again = run(&mut client, &session, 0, card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
+    assert_eq!(again, result);
+
+    let today = jiff::civil::date(2026, 11, 21);
+    let tomorrow = CardTask::Activate {
+        date: jiff::civil::date(2026, 11, 22),
+    };
+    card.reset();
+    let (refused, sent) = run(&mut client, &session, 0, card, tomorrow, Mishap::None).await;
+    assert!(refused.unwrap_err().is(RefusalCode::BadContent) && sent == 0);
+    for (task, state) in [
+        (CardTask::Activate { date: today }, CardState::Active),
+        (CardTask::Activate { date: today }, CardState::Active),
+        (CardTask::Block, CardState::Blocked),
+        (CardTask::Block, CardState::Blocked),
+        (CardTask::Unblock, CardState::Active),
+    ] {
+        card.reset();
+        let result = run(&mut client, &session, 0, card, task.clone(), Mishap::None)
+            .await
+            .0
+            .unwrap();
+        assert_eq!(result.state, state, "{task:?}");
+    }
+    // What is active is not activated from another state, and an ended card answers nothing more.
+    card.reset();
+    let ended = run(&mut client, &session, 0, card, CardTask::Terminate, Mishap::None)
+        .await
+        .0
+        .unwrap();
+    assert_eq!(ended.state, CardState::Terminated);
+    card.reset();
+    let error = run(&mut client, &session, 0, card, CardTask::Block, Mishap::None)
+        .await
+        .0
+        .unwrap_err();
+    assert_eq!(error.exit_code(), 1, "{error}");
+}
+
+#[tokio::test]
+async fn a_blocked_card_cannot_be_activated_by_a_hand_over() {
+    let installation = Installation::new(2).await;
+    let mut cards = installation.blanks(1).await;
+    let card = &mut cards[0];
+    let mut client = installation.client().await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let date = jiff::civil::date(2026, 11, 21);
+    run(&mut client, &session, 0, card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
+    card.reset();
+    run(&mut client, &session, 0, card, CardTask::Block, Mishap::None)
+        .await
+        .0
+        .unwrap();
+    card.reset();
+    let refused = run(
+        &mut client,
+        &session,
+        0,
+        card,
+        CardTask::Activate { date },
+        Mishap::None,
+    )
+    .await
+    .0;
+    let error = refused.unwrap_err();
+    assert!(error.is(RefusalCode::CardState), "{error}");
+    assert!(error.to_string().contains("BLOCKED"));
+    assert_eq!(
+        inspect(&mut client, &session, card).await.state,
+        CardState::Blocked
+    );
+}
+
+#[tokio::test]
+async fn a_card_pulled_at_any_command_is_finished_by_a_second_run() {
+    let installation = Installation::new(3).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(140).await;
+    let session = client.open_order(&installation.signed(1, 140)).await.unwrap();
+    let (first, commands) = run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(0),
+        Mishap::None,
+    )
+    .await;
+    let steps = first.unwrap().steps;
+    assert!(commands * 2 < 140, "{commands}");
+    let mishaps = (0..commands).flat_map(|n| [Mishap::BeforeCommand(n), Mishap::BeforeAnswer(n)]);
+    for (index, mishap) in (1u32..).zip(mishaps) {
+        let card = &mut cards[index as usize];
+        let salt = u8::try_from(index).unwrap();
+        let (outcome, _) = run(&mut client, &session, index, card, personalise(salt), mishap).await;
+        let error = outcome.unwrap_err();
+        assert!(error.is(RefusalCode::CardRefused), "{mishap:?}: {error}");
+        assert_eq!(
+            error.exit_code(),
+            4,
+            "the outcome is unknown, and the code says so"
+        );
+        card.reset();
+        let (outcome, _) = run(
+            &mut client,
+            &session,
+            index,
+            card,
+            personalise(salt),
+            Mishap::None,
+        )
+        .await;
+        let result = outcome.unwrap_or_else(|error| panic!("{mishap:?}: {error}"));
+        assert_eq!(
+            (result.state, result.steps),
+            (CardState::Personalised, steps),
+            "{mishap:?}"
+        );
+        assert_eq!((result.keys.len(), result.slots.len()), (3, 5), "{mishap:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_is_cut_again_and_again_is_finished_in_the_end() {
+    let installation = Installation::new(4).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let mut attempts = 0;
+    let result = loop {
+        attempts += 1;
+        assert!(attempts < 60);
+        cards[0].reset();
+        // Each attempt gets five commands further; every third answer before the cut is lost with the card.
+        let mishap = if attempts % 3 == 0 {
+            Mishap::BeforeAnswer(8)
+        } else {
+            Mishap::BeforeCommand(8)
+        };
+        let (outcome, _) = run(&mut client, &session, 0, &mut cards[0], personalise(1), mishap).await;
+        match outcome {
+            Ok(result) => break result,
+            Err(error) => assert!(error.is(RefusalCode::CardRefused), "{error}"),
+        }
+    };
+    assert!(attempts > 5);
+    assert_eq!(result.state, CardState::Personalised);
+}
+
+#[tokio::test]
+async fn a_vault_that_dies_between_two_batches_goes_on_where_it_was() {
+    let mut installation = Installation::new(5).await;
+    let mut cards = installation.blanks(4).await;
+    for (index, commands) in [(0u32, 2usize), (1, 20), (2, 40), (3, 43)] {
+        let card = &mut cards[index as usize];
+        let salt = u8::try_from(index).unwrap();
+        let mut client = installation.client().await;
+        let session = client.open_order(&installation.signed(1, 4)).await.unwrap();
+        let mishap = Mishap::BeforeCommand(commands);
+        run(&mut client, &session, index, card, personalise(salt), mishap)
+            .await
+            .0
+            .unwrap_err();
+        installation.restart(u64::from(50 + index)).await;
+        card.reset();
+        let mut client = installation.client().await;
+        let session = client.open_order(&installation.signed(1, 4)).await.unwrap();
+        // The session died with the process: the vault says so, and a new start goes on.
+        let stale = client
+            .continue_card(&session, index, Vec::new())
+            .await
+            .unwrap_err();
+        assert!(stale.is(RefusalCode::NoCardSession));
+        let result = run(
+            &mut client,
+            &session,
+            index,
+            card,
+            personalise(salt),
+            Mishap::None,
+        )
+        .await
+        .0
+        .unwrap();
+        assert_eq!(result.state, CardState::Personalised);
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_any_answer_never_passes() {
+    let installation = Installation::new(6).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(70).await;
+    let session = client.open_order(&installation.signed(1, 70)).await.unwrap();
+    let (_, commands) = run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(0),
+        Mishap::None,
+    )
+    .await;
+    for n in 0..commands {
+        let index = u32::try_from(n + 1).unwrap();
+        let card = &mut cards[n + 1];
+        // A bit of each answer, spread over body, MAC and status word. SELECT's answer is the same for everybody and
+        // carries no secret; a flip that leaves it well-formed is no attack.
+        let bit = n * 37 + 5;
+        let (outcome, sent) = run(
+            &mut client,
+            &session,
+            index,
+            card,
+            personalise(1),
+            Mishap::FlipAnswer(n, bit),
+        )
+        .await;
+        if n == 0 && outcome.is_ok() {
+            continue;
+        }
+        // EXTERNAL AUTHENTICATE's answer has no MAC; all that can be flipped is its status, which stops the script.
+        let error = outcome.unwrap_err();
+        assert!(
+            error.is(RefusalCode::CardRefused) || error.is(RefusalCode::CardNotGenuine),
+            "answer {n} of {sent}: {error}"
+        );
+        card.reset();
+        let result = run(&mut client, &session, index, card, personalise(1), Mishap::None)
+            .await
+            .0
+            .unwrap();
+        assert_eq!(result.state, CardState::Personalised, "answer {n}");
+    }
+}
+
+#[tokio::test]
+async fn a_card_swapped_between_two_steps_gets_nothing() {
+    let installation = Installation::new(7).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(2).await;
+    let session = client.open_order(&installation.signed(1, 2)).await.unwrap();
+    let mut other = cards.pop().unwrap();
+    let mut card = cards.pop().unwrap();
+    let before = other.memory.image();
+    let serial = card.serial;
+    run(
+        &mut client,
+        &session,
+        0,
+        &mut card,
+        personalise(1),
+        Mishap::BeforeCommand(20),
+    )
+    .await
+    .0
+    .unwrap_err();
+    // Another blank of the same lot lies on the reader; the issuer still names the first one's serial.
+    other.serial = serial;
+    let error = run(&mut client, &session, 0, &mut other, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap_err();
+    assert!(error.is(RefusalCode::CardNotGenuine), "{error}");
+    assert_eq!(other.memory.image(), before);
+    // Named by its own serial it is not this index's card.
+    other.serial = Serial([0x44, 0x03, 0, 0, 0, 1, 0, 0, 0, 2]);
+    let error = run(&mut client, &session, 0, &mut other, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap_err();
+    assert!(error.is(RefusalCode::CardConflict), "{error}");
+    card.reset();
+    run(&mut client, &session, 0, &mut card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_foreign_card_and_a_card_of_an_unknown_lot_are_not_genuine() {
+    let installation = Installation::new(8).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 2)).await.unwrap();
+    let mut foreign = Foreign;
+    foreign.power_on();
+    let script = client
+        .start_card(&session, 0, cards[0].serial.0, CardTask::Inspect)
+        .await
+        .unwrap();
+    let keyvault_protocol::Script::Send { commands } = script else {
+        panic!("nothing to send")
+    };
+    let answers = vec![foreign.process(&commands[0]).unwrap()];
+    let error = client.continue_card(&session, 0, answers).await.unwrap_err();
+    assert!(error.is(RefusalCode::CardNotGenuine), "{error}");
+    // A lot that the vault never made keys for.
+    cards[0].serial.0[5] = 9;
+    let error = run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(1),
+        Mishap::None,
+    )
+    .await
+    .0
+    .unwrap_err();
+    assert!(error.is(RefusalCode::CardNotGenuine), "{error}");
+}
+
+#[tokio::test]
+async fn an_order_is_kept_to_the_letter() {
+    let installation = Installation::new(9).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(3).await;
+    let refused = |result: Result<_, keyvault_protocol::Error>, code| {
+        let error = Result::<keyvault_protocol::OrderSession, _>::unwrap_err(result);
+        assert!(error.is(code), "{error}");
+    };
+
+    let mut rng = StdRng::seed_from_u64(99);
+    let stranger = p256::ecdsa::SigningKey::from(&keyvault_protocol::sealed::fresh_key(&mut rng));
+    let signed = installation.order(1, 1).sign(&stranger).unwrap();
+    refused(client.open_order(&signed).await, RefusalCode::OrderNotSigned);
+    let mut order = installation.order(1, 1);
+    order.issuer = "nobody".into();
+    refused(
+        client
+            .open_order(&order.sign(&installation.issuer).unwrap())
+            .await,
+        RefusalCode::UnknownIssuer,
+    );
+    let mut order = installation.order(1, 1);
+    order.until = order
+        .from
+        .checked_add(SignedDuration::from_hours(31 * 24))
+        .unwrap();
+    refused(
+        client
+            .open_order(&order.sign(&installation.issuer).unwrap())
+            .await,
+        RefusalCode::BadContent,
+    );
+
+    let mut order = installation.order(1, 1);
+    order.tasks = vec![TaskKind::Personalise];
+    let session = client
+        .open_order(&order.sign(&installation.issuer).unwrap())
+        .await
+        .unwrap();
+    // The same order again is the same session; another one under its number is refused.
+    assert_eq!(
+        client
+            .open_order(&order.sign(&installation.issuer).unwrap())
+            .await
+            .unwrap(),
+        session
+    );
+    order.cards = 2;
+    refused(
+        client
+            .open_order(&order.sign(&installation.issuer).unwrap())
+            .await,
+        RefusalCode::OrderConflict,
+    );
+
+    let today = jiff::civil::date(2026, 11, 21);
+    let mut expect = async |index, card: &mut TestCard, task, code| {
+        let (outcome, sent) = run(&mut client, &session, index, card, task, Mishap::None).await;
+        let error = outcome.unwrap_err();
+        assert!(error.is(code), "{error}");
+        assert_eq!(sent, 0, "the card was touched");
+    };
+    expect(
+        0,
+        &mut cards[0],
+        CardTask::Activate { date: today },
+        RefusalCode::TaskNotOrdered,
+    )
+    .await;
+    expect(1, &mut cards[1], personalise(1), RefusalCode::QuotaUsed).await;
+    let mut bad = content(1);
+    bad.dg1.push(0);
+    expect(
+        0,
+        &mut cards[0],
+        CardTask::Personalise(Box::new(bad)),
+        RefusalCode::BadContent,
+    )
+    .await;
+    let mut bad = content(1);
+    bad.entitlements[1].role = Role::Transit;
+    expect(
+        0,
+        &mut cards[0],
+        CardTask::Personalise(Box::new(bad)),
+        RefusalCode::BadContent,
+    )
+    .await;
+
+    let mut client = installation.client().await;
+    run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(1),
+        Mishap::BeforeCommand(9),
+    )
+    .await
+    .0
+    .unwrap_err();
+    let mut expect = async |card: &mut TestCard, task, code| {
+        let (outcome, sent) = run(&mut client, &session, 0, card, task, Mishap::None).await;
+        let error = outcome.unwrap_err();
+        assert!(error.is(code), "{error}");
+        assert_eq!(sent, 0, "the card was touched");
+    };
+    expect(&mut cards[0], personalise(2), RefusalCode::CardConflict).await;
+    expect(&mut cards[1], personalise(1), RefusalCode::CardConflict).await;
+    installation.clock.advance(SignedDuration::from_hours(25));
+    expect(&mut cards[0], personalise(1), RefusalCode::OrderExpired).await;
+}
+
+#[tokio::test]
+async fn an_abandoned_blank_may_be_taken_over_and_a_finished_card_may_not() {
+    let installation = Installation::new(10).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let card = &mut cards[0];
+    let one = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let two = client.open_order(&installation.signed(2, 1)).await.unwrap();
+    let three = client.open_order(&installation.signed(3, 1)).await.unwrap();
+    run(
+        &mut client,
+        &one,
+        0,
+        card,
+        personalise(1),
+        Mishap::BeforeCommand(30),
+    )
+    .await
+    .0
+    .unwrap_err();
+    card.reset();
+    run(&mut client, &two, 0, card, personalise(2), Mishap::None)
+        .await
+        .0
+        .unwrap();
+    for session in [&one, &three] {
+        card.reset();
+        let error = run(&mut client, session, 0, card, personalise(1), Mishap::None)
+            .await
+            .0
+            .unwrap_err();
+        assert!(error.is(RefusalCode::CardConflict), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_blank_that_came_back_from_before_a_finished_personalisation_is_not_written_again() {
+    let installation = Installation::new(11).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let mut earlier = cards[0].copy();
+    run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(1),
+        Mishap::None,
+    )
+    .await
+    .0
+    .unwrap();
+    let error = run(
+        &mut client,
+        &session,
+        0,
+        &mut earlier,
+        personalise(1),
+        Mishap::None,
+    )
+    .await
+    .0
+    .unwrap_err();
+    assert!(error.is(RefusalCode::CardNotGenuine), "{error}");
+    // Not one step went to it: another order still finds it untouched.
+    let other = client.open_order(&installation.signed(2, 1)).await.unwrap();
+    let seen = inspect(&mut client, &other, &mut earlier).await;
+    assert_eq!((seen.state, seen.last_step), (CardState::Blank, 0));
+}

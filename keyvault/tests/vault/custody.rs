@@ -1,0 +1,721 @@
+//! Custody: shares, commitments, the unseal attempt, damage to the store, the clock, and what a sealed vault answers.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::SignedDuration;
+use keyvault::package::Package;
+use keyvault::{Error, Random, Vault, rehearsal};
+use keyvault_protocol::{
+    BundleKind, BundleRequest, CardTask, LotRequest, PhotoKeyContext, RefusalCode, Share, WrappedKey,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand_core::{Rng, TryCryptoRng, TryRng};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Row};
+
+use super::support::*;
+
+fn open_share(package: &Package) -> Share {
+    package
+        .open(rehearsal::passphrase(&package.custodian).as_bytes())
+        .unwrap()
+}
+
+/// A scratch vault, sealed.
+async fn sealed(seed: u64) -> (tempfile::TempDir, Arc<TestClock>, Vec<Package>, Arc<Vault>) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = TestClock::at(NOON);
+    let mut sources = random(seed);
+    let packages = rehearsal::found(folder.path(), &*clock, sources()).await.unwrap();
+    let vault = Vault::load(&folder.path().join("vault"), clock.clone(), sources())
+        .await
+        .unwrap();
+    (folder, clock, packages, vault)
+}
+
+#[tokio::test]
+async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
+    let (_folder, _, packages, vault) = sealed(20).await;
+    let mut client = connect(&vault).await;
+    let good = open_share(&packages[0]);
+    let mut value = *good.value();
+    value[31] ^= 1;
+    let wrong = Share::new(good.vault, good.epoch, good.index, value);
+    let before = client.begin_unseal().await.unwrap();
+    let error = client.submit_share(&wrong).await.unwrap_err();
+    assert!(error.is(RefusalCode::WrongShare));
+    assert!(error.to_string().contains("li"), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    assert_eq!(client.begin_unseal().await.unwrap(), before);
+    // Another custodian's value under this number is wrong as well.
+    let swapped = Share::new(good.vault, good.epoch, 1, *open_share(&packages[1]).value());
+    assert!(
+        client
+            .submit_share(&swapped)
+            .await
+            .unwrap_err()
+            .is(RefusalCode::WrongShare)
+    );
+    let other_epoch = Share::new(good.vault, 2, good.index, *good.value());
+    assert!(
+        client
+            .submit_share(&other_epoch)
+            .await
+            .unwrap_err()
+            .is(RefusalCode::WrongEpoch)
+    );
+    let nobody = Share::new(good.vault, 1, 9, *good.value());
+    assert!(
+        client
+            .submit_share(&nobody)
+            .await
+            .unwrap_err()
+            .is(RefusalCode::NotFound)
+    );
+}
+
+#[tokio::test]
+async fn shares_open_the_vault_in_any_order_and_not_before_there_are_enough() {
+    let (_folder, _, packages, vault) = sealed(21).await;
+    let mut client = connect(&vault).await;
+    let first = client.submit_share(&open_share(&packages[2])).await.unwrap();
+    assert_eq!(
+        (first.given, first.needed, first.state.as_str()),
+        (1, 2, "unsealing")
+    );
+    assert_eq!(first.missing, ["li", "wang"]);
+    let error = client.submit_share(&open_share(&packages[2])).await.unwrap_err();
+    assert!(
+        error.is(RefusalCode::SameShareTwice) && error.to_string().contains("zhang"),
+        "{error}"
+    );
+    assert!(client.anchors().await.unwrap_err().is(RefusalCode::Sealed));
+    let last = client.submit_share(&open_share(&packages[0])).await.unwrap();
+    assert_eq!((last.given, last.state.as_str()), (2, "open"));
+    client.anchors().await.unwrap();
+    assert!(
+        client
+            .submit_share(&open_share(&packages[1]))
+            .await
+            .unwrap_err()
+            .is(RefusalCode::AlreadyOpen)
+    );
+    client.seal("li").await.unwrap();
+    assert!(client.anchors().await.unwrap_err().is(RefusalCode::Sealed));
+    assert!(client.seal("li").await.unwrap_err().is(RefusalCode::Sealed));
+}
+
+#[tokio::test]
+async fn a_share_of_another_vault_is_named_as_such() {
+    let (_folder, _, _, vault) = sealed(22).await;
+    let (_other, _, packages, _) = sealed(23).await;
+    let error = connect(&vault)
+        .await
+        .submit_share(&open_share(&packages[0]))
+        .await
+        .unwrap_err();
+    assert!(error.is(RefusalCode::WrongVault));
+    assert_eq!((error.code(), error.exit_code()), ("WRONG_VAULT", 1));
+}
+
+#[tokio::test]
+async fn an_attempt_ends_after_fifteen_minutes_and_forgets_its_shares() {
+    let (_folder, clock, packages, vault) = sealed(24).await;
+    let mut client = connect(&vault).await;
+    client.submit_share(&open_share(&packages[0])).await.unwrap();
+    let old = client.begin_unseal().await.unwrap();
+    clock.advance(SignedDuration::from_mins(15));
+    assert_eq!(client.status().await.unwrap().state.as_str(), "sealed");
+    let new = client.begin_unseal().await.unwrap();
+    assert!(new.id != old.id && new.key != old.key && new.given.is_empty());
+    let progress = client.submit_share(&open_share(&packages[1])).await.unwrap();
+    assert_eq!(progress.given, 1);
+}
+
+#[tokio::test]
+async fn a_share_sealed_to_an_older_attempt_is_not_taken() {
+    use keyvault_protocol::ShareEnvelope;
+    use keyvault_protocol::sealed::{Purpose, seal};
+    let (_folder, clock, packages, vault) = sealed(25).await;
+    let old = vault.begin_unseal().await.unwrap();
+    let share = open_share(&packages[0]);
+    let context = ShareEnvelope::context(&old.id, &share.vault, share.epoch, share.index);
+    let mut rng = StdRng::seed_from_u64(1);
+    let sealed = seal(&old.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
+    let mut envelope = ShareEnvelope {
+        attempt: old.id,
+        vault: share.vault,
+        epoch: share.epoch,
+        index: share.index,
+        sealed,
+    };
+    clock.advance(SignedDuration::from_mins(16));
+    assert_eq!(vault.give_share(&envelope).await.unwrap_err(), Error::NoAttempt);
+    envelope.attempt = vault.begin_unseal().await.unwrap().id;
+    assert_eq!(vault.give_share(&envelope).await.unwrap_err(), Error::NotOpened);
+}
+
+#[tokio::test]
+async fn a_clock_before_the_high_water_mark_opens_nothing() {
+    let (_folder, clock, packages, vault) = sealed(26).await;
+    clock.advance(SignedDuration::from_hours(-24));
+    let error = connect(&vault)
+        .await
+        .submit_share(&open_share(&packages[0]))
+        .await
+        .unwrap_err();
+    assert!(error.is(RefusalCode::ClockBehind));
+    assert_eq!(error.exit_code(), 5);
+    assert!(
+        error.to_string().contains("2026-11-20") && error.to_string().contains("2026-11-21"),
+        "{error}"
+    );
+    assert_eq!(vault.status().await.state.as_str(), "sealed");
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_while_the_vault_is_open_stops_it() {
+    let installation = Installation::new(27).await;
+    let mut client = installation.client().await;
+    installation.clock.advance(SignedDuration::from_hours(-24));
+    let error = client.open_order(&installation.signed(1, 1)).await.unwrap_err();
+    assert!(error.is(RefusalCode::ClockBehind), "{error}");
+    client.seal("li").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
+    let (_folder, _, _, vault) = sealed(28).await;
+    let mut client = connect(&vault).await;
+    let point = keyvault_protocol::sealed::point_of(
+        &keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1)).public_key(),
+    );
+    let context = PhotoKeyContext {
+        photo_id: [1; 16],
+        person: [2; 16],
+        profile: "chip".into(),
+        version: 1,
+    };
+    let session = keyvault_protocol::OrderSession {
+        order: [1; 16],
+        cards: 1,
+        until: NOON.parse().unwrap(),
+    };
+    let day = jiff::civil::date(2026, 11, 21);
+    let bundle = BundleRequest {
+        kind: BundleKind::Bus,
+        terminal: "gate 1".into(),
+        sealing_key: point,
+        authentication_key: point,
+        regions: vec!["440300".parse().unwrap()],
+        zones: 0,
+        from: day,
+        to: day,
+    };
+    let lot = LotRequest {
+        issuer: [0; 2],
+        lot: [0; 4],
+        first: 1,
+        count: 1,
+        maker: "maker".into(),
+        maker_key: point,
+    };
+    let order = {
+        let key = p256::ecdsa::SigningKey::from(&keyvault_protocol::sealed::fresh_key(
+            &mut StdRng::seed_from_u64(2),
+        ));
+        keyvault_protocol::Order {
+            order: [1; 16],
+            issuer: "shenzhen".into(),
+            profile: "resident-1".into(),
+            cards: 1,
+            tasks: vec![keyvault_protocol::TaskKind::Block],
+            station: "1".into(),
+            from: NOON.parse().unwrap(),
+            until: NOON.parse().unwrap(),
+        }
+        .sign(&key)
+        .unwrap()
+    };
+    let outcomes = [
+        client.enrol_issuer("shenzhen", &point).await.err(),
+        client.photo_key_new(&context).await.err(),
+        client
+            .photo_key_open(&context, &WrappedKey::from_bytes(vec![1; 90]))
+            .await
+            .err(),
+        client.open_order(&order).await.err(),
+        client
+            .start_card(&session, 0, [0; 10], CardTask::Inspect)
+            .await
+            .err(),
+        client.continue_card(&session, 0, Vec::new()).await.err(),
+        client.export_bundle(&bundle).await.err(),
+        client.export_lot(&lot).await.err(),
+        client
+            .sign_card_back("YZT-1", "440300".parse().unwrap(), day)
+            .await
+            .err(),
+        client.anchors().await.err(),
+        client.deny_card([0; 10]).await.err(),
+        client.seal("li").await.err(),
+    ];
+    for (i, outcome) in outcomes.into_iter().enumerate() {
+        assert!(outcome.unwrap().is(RefusalCode::Sealed), "request {i}");
+    }
+    assert_eq!(client.status().await.unwrap().state.as_str(), "sealed");
+}
+
+#[tokio::test]
+async fn a_photo_key_opens_for_its_photo_profile_and_version_only() {
+    let mut installation = Installation::new(29).await;
+    let mut client = installation.client().await;
+    let context = PhotoKeyContext {
+        photo_id: [1; 16],
+        person: [2; 16],
+        profile: "chip".into(),
+        version: 1,
+    };
+    let (key, wrapped) = client.photo_key_new(&context).await.unwrap();
+    assert_eq!(client.photo_key_open(&context, &wrapped).await.unwrap(), key);
+    for other in [
+        PhotoKeyContext {
+            photo_id: [9; 16],
+            ..context.clone()
+        },
+        PhotoKeyContext {
+            person: [9; 16],
+            ..context.clone()
+        },
+        PhotoKeyContext {
+            profile: "print".into(),
+            ..context.clone()
+        },
+        PhotoKeyContext {
+            version: 2,
+            ..context.clone()
+        },
+    ] {
+        assert!(
+            client
+                .photo_key_open(&other, &wrapped)
+                .await
+                .unwrap_err()
+                .is(RefusalCode::NotWrappedHere)
+        );
+    }
+    for position in 0..wrapped.as_bytes().len() {
+        let mut bytes = wrapped.as_bytes().to_vec();
+        bytes[position] ^= 1;
+        let error = client
+            .photo_key_open(&context, &WrappedKey::from_bytes(bytes))
+            .await
+            .unwrap_err();
+        assert!(error.is(RefusalCode::NotWrappedHere), "byte {position}");
+    }
+    assert_ne!(client.photo_key_new(&context).await.unwrap().0, key);
+    installation.restart(30).await;
+    assert_eq!(
+        installation
+            .client()
+            .await
+            .photo_key_open(&context, &wrapped)
+            .await
+            .unwrap(),
+        key
+    );
+}
+
+async fn sql(folder: &std::path::Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join("vault.sqlite"))
+        .create_if_missing(false);
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+const TABLES: [&str; 9] = [
+    "ring", "state", "key", "issuer", "order", "job", "card", "terminal", "denied",
+];
+
+/// A vault with at least one row in every table, on disk and closed.
+async fn full_store(seed: u64) -> Installation {
+    let installation = Installation::new(seed).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(2).await;
+    let session = client.open_order(&installation.signed(1, 2)).await.unwrap();
+    run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(1),
+        Mishap::None,
+    )
+    .await
+    .0
+    .unwrap();
+    run(
+        &mut client,
+        &session,
+        1,
+        &mut cards[1],
+        personalise(1),
+        Mishap::BeforeCommand(42),
+    )
+    .await
+    .0
+    .unwrap_err();
+    client.deny_card(cards[0].serial.0).await.unwrap();
+    let point = keyvault_protocol::sealed::point_of(
+        &keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1)).public_key(),
+    );
+    let day = jiff::civil::date(2026, 11, 21);
+    let request = BundleRequest {
+        kind: BundleKind::Bus,
+        terminal: "gate 1".into(),
+        sealing_key: point,
+        authentication_key: point,
+        regions: vec!["440300".parse().unwrap()],
+        zones: 0,
+        from: day,
+        to: day,
+    };
+    client.export_bundle(&request).await.unwrap();
+    installation
+}
+
+/// Copies the vault's folder, lets `damage` at the copy, and says how opening it ends.
+async fn opening_after(
+    installation: &Installation,
+    damage: impl AsyncFnOnce(&std::path::Path),
+) -> Result<Arc<Vault>, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = folder.path().join("vault");
+    copy_folder(&installation.folder.path().join("vault"), &vault);
+    damage(&vault).await;
+    rehearsal::reopen(
+        folder.path(),
+        &installation.packages,
+        installation.clock.clone(),
+        random(99),
+    )
+    .await
+}
+
+fn assert_damaged(outcome: Result<Arc<Vault>, Error>, what: &str) {
+    match outcome {
+        Err(error @ Error::Damaged { .. }) => {
+            assert_eq!((error.code(), error.exit_code()), ("DAMAGED_STORE", 5));
+        }
+        Err(error) => panic!("{what}: {error}"),
+        Ok(_) => panic!("{what}: the vault opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_byte_changed_in_any_sealed_row_is_found_at_unseal() {
+    let installation = full_store(31).await;
+    opening_after(&installation, async |_| {}).await.unwrap();
+    for table in TABLES {
+        let select = format!("SELECT id, sealed FROM sealed_{table}");
+        let update = format!("UPDATE sealed_{table} SET sealed = $1 WHERE id = $2");
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(&installation.folder.path().join("vault"), copy.path());
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query(sqlx::AssertSqlSafe(select))
+            .fetch_all(&mut sql(copy.path()).await)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| (row.get("id"), row.get("sealed")))
+            .collect();
+        assert!(!rows.is_empty(), "{table} has no row");
+        for (n, (id, sealed)) in rows.into_iter().enumerate() {
+            let mut changed = sealed.clone();
+            // Another place in each row: version, nonce, ciphertext, tag.
+            let position = (n * 13) % changed.len();
+            changed[position] ^= 0x10;
+            let outcome = opening_after(&installation, async |folder| {
+                let mut connection = sql(folder).await;
+                sqlx::query(sqlx::AssertSqlSafe(update.clone()))
+                    .bind(changed)
+                    .bind(id)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                connection.close().await.unwrap();
+            })
+            .await;
+            assert_damaged(outcome, &format!("{table} row {n} byte {position}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_missing_swapped_added_or_older_are_found_at_unseal() {
+    let installation = full_store(32).await;
+    for change in [
+        "DELETE FROM sealed_key WHERE id = (SELECT min(id) FROM sealed_key WHERE CAST(id AS TEXT) LIKE 'lot/%')",
+        "DELETE FROM sealed_issuer",
+        "DELETE FROM sealed_denied",
+        "DELETE FROM sealed_job WHERE id = (SELECT max(id) FROM sealed_job)",
+        "INSERT INTO sealed_card SELECT CAST(id || x'00' AS BLOB), row_version, term, sealed, leaf FROM sealed_card LIMIT 1",
+        "UPDATE sealed_card SET sealed = (SELECT sealed FROM sealed_card ORDER BY id DESC LIMIT 1)",
+        "UPDATE sealed_order SET row_version = row_version + 1",
+        "UPDATE sealed_issuer SET term = 2",
+        "DELETE FROM journal WHERE seq = (SELECT max(seq) FROM journal)",
+        "DELETE FROM journal WHERE seq = 3",
+        "UPDATE journal SET body = CAST(body || x'00' AS BLOB) WHERE seq = 2",
+        "UPDATE journal SET at = at + 1 WHERE seq = 4",
+        "UPDATE header SET high_water = high_water - 86400",
+        "UPDATE header SET generation = generation + 1",
+        "UPDATE header SET kek_commitment = zeroblob(32)",
+        "UPDATE header SET root = zeroblob(74)",
+        "UPDATE header SET instance = zeroblob(16)",
+        "UPDATE share SET custodian = 'mallory' WHERE number = 3",
+    ] {
+        let outcome = opening_after(&installation, async |folder| {
+            let mut connection = sql(folder).await;
+            let done = sqlx::query(change).execute(&mut connection).await.unwrap();
+            assert!(done.rows_affected() > 0, "{change}");
+            connection.close().await.unwrap();
+        })
+        .await;
+        assert_damaged(outcome, change);
+    }
+    // A threshold written down to one lets no single share in.
+    let outcome = opening_after(&installation, async |folder| {
+        let mut connection = sql(folder).await;
+        sqlx::query("UPDATE header SET threshold = 1")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    })
+    .await;
+    assert_damaged(outcome, "threshold 1");
+}
+
+#[tokio::test]
+async fn a_store_that_was_cut_or_overwritten_never_opens() {
+    let installation = full_store(33).await;
+    // Everything into the main file first, so that its length means something.
+    let whole = tempfile::tempdir().unwrap();
+    copy_folder(&installation.folder.path().join("vault"), whole.path());
+    let mut connection = sql(whole.path()).await;
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let bytes = std::fs::read(whole.path().join("vault.sqlite")).unwrap();
+    let try_bytes = async |bytes: Vec<u8>| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("vault")).unwrap();
+        std::fs::write(folder.path().join("vault/vault.sqlite"), bytes).unwrap();
+        rehearsal::reopen(
+            folder.path(),
+            &installation.packages,
+            installation.clock.clone(),
+            random(98),
+        )
+        .await
+    };
+    try_bytes(bytes.clone()).await.unwrap();
+    for part in 0..16 {
+        let length = bytes.len() * part / 16;
+        assert_damaged(
+            try_bytes(bytes[..length].to_vec()).await,
+            &format!("cut to {length} bytes"),
+        );
+    }
+    for page in 0..bytes.len() / 4096 {
+        let mut changed = bytes.clone();
+        changed[page * 4096..(page + 1) * 4096].fill(0);
+        match try_bytes(changed).await {
+            Err(error) => assert_eq!(error.exit_code(), 5, "page {page}: {error}"),
+            // A page on SQLite's free list holds nothing.
+            Ok(_) => assert!(page > 0),
+        }
+    }
+}
+
+/// Remembers every 32 bytes that it gave away in one piece: that is every secret of the vault and nothing public.
+#[derive(Clone)]
+struct Remembering {
+    source: Arc<Mutex<StdRng>>,
+    given: Arc<Mutex<Vec<[u8; 32]>>>,
+}
+
+impl TryRng for Remembering {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.source.lock().unwrap().next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.source.lock().unwrap().next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        self.source.lock().unwrap().fill_bytes(out);
+        if let Ok(secret) = <[u8; 32]>::try_from(&*out) {
+            self.given.lock().unwrap().push(secret);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Remembering {}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_log_error_package_or_file() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let given = Arc::new(Mutex::new(Vec::new()));
+    let source = Arc::new(Mutex::new(StdRng::seed_from_u64(34)));
+    let sources = || -> Random {
+        Box::new(Remembering {
+            source: source.clone(),
+            given: given.clone(),
+        })
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let clock = TestClock::at(NOON);
+    let packages = rehearsal::found(folder.path(), &*clock, sources()).await.unwrap();
+    let vault = rehearsal::reopen(folder.path(), &packages, clock.clone(), sources)
+        .await
+        .unwrap();
+    let mut client = connect(&vault).await;
+    let mut texts = Vec::new();
+    let context = PhotoKeyContext {
+        photo_id: [1; 16],
+        person: [2; 16],
+        profile: "chip".into(),
+        version: 1,
+    };
+    let (photo_key, wrapped) = client.photo_key_new(&context).await.unwrap();
+    texts.push(format!("{photo_key:?}"));
+    let wrong = PhotoKeyContext {
+        version: 2,
+        ..context
+    };
+    texts.push(format!(
+        "{:?}",
+        client.photo_key_open(&wrong, &wrapped).await.unwrap_err()
+    ));
+    texts.push(format!(
+        "{:?}",
+        client.submit_share(&open_share(&packages[0])).await.unwrap_err()
+    ));
+    let share = open_share(&packages[0]);
+    texts.push(format!("{share:?} {vault:?}"));
+    client.seal("li").await.unwrap();
+
+    let secrets = given.lock().unwrap().clone();
+    assert!(secrets.len() > 10);
+    let mut places: Vec<(String, Vec<u8>)> = vec![("log".into(), log.0.lock().unwrap().clone())];
+    places.extend(
+        texts
+            .into_iter()
+            .map(|text| ("text".to_owned(), text.into_bytes())),
+    );
+    for part in ["vault", "packages"] {
+        for entry in std::fs::read_dir(folder.path().join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            if let Ok(bytes) = std::fs::read(&path) {
+                places.push((path.display().to_string(), bytes));
+            }
+        }
+    }
+    assert!(places.len() > 6);
+    for secret in secrets.iter().chain([share.value()]) {
+        let as_hex = hex::encode(&secret[..8]);
+        let as_list = format!("{}, {}, {}, {}", secret[0], secret[1], secret[2], secret[3]);
+        for (name, bytes) in &places {
+            let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+            assert!(
+                !holds(&secret[..8]) && !holds(as_hex.as_bytes()) && !holds(as_list.as_bytes()),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
+    use keyvault::ceremony::{Custodian, Plan, init};
+    use keyvault::package::Cost;
+    let folder = tempfile::tempdir().unwrap();
+    let custodian = |name: &str, passphrase: &str| Custodian {
+        name: name.into(),
+        passphrase: zeroize::Zeroizing::new(passphrase.as_bytes().to_vec()),
+    };
+    let plan = |threshold, custodians| Plan {
+        folder: folder.path().join("vault"),
+        out: folder.path().join("out"),
+        threshold,
+        custodians,
+        cost: Cost::REHEARSAL,
+    };
+    let pair = || vec![custodian("a", "passphrase a"), custodian("b", "passphrase b")];
+    for bad in [
+        plan(1, pair()),
+        plan(3, pair()),
+        plan(
+            2,
+            vec![custodian("a", "passphrase a"), custodian("a", "passphrase b")],
+        ),
+        plan(
+            2,
+            vec![custodian("a", "passphrase a"), custodian("b", "passphrase a")],
+        ),
+        plan(2, vec![custodian("a", "short"), custodian("b", "passphrase b")]),
+        plan(
+            2,
+            vec![custodian("../a", "passphrase a"), custodian("b", "passphrase b")],
+        ),
+    ] {
+        let error = init(&bad, NOON.parse().unwrap(), random(1)()).await.unwrap_err();
+        assert!(matches!(error, Error::BadCeremony { .. }), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+    init(&plan(2, pair()), NOON.parse().unwrap(), random(2)())
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    let again = init(&plan(2, pair()), NOON.parse().unwrap(), random(3)())
+        .await
+        .unwrap_err();
+    assert_eq!(again, Error::AlreadyInitialised);
+    std::fs::write(folder.path().join("note"), "x").unwrap();
+    let elsewhere = Plan {
+        folder: folder.path().to_owned(),
+        ..plan(2, pair())
+    };
+    let error = init(&elsewhere, NOON.parse().unwrap(), random(4)())
+        .await
+        .unwrap_err();
+    assert_eq!(error, Error::FolderOfSomethingElse);
+}

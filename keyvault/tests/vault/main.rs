@@ -1,0 +1,15 @@
+//! The vault from outside: custody of the shares, cards written through a client, and the program.
+#![allow(clippy::too_many_lines, reason = "a test tells one story from top to bottom")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod cards;
+mod custody;
+mod program;
+mod support;
+mod terminals;

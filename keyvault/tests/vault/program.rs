@@ -1,0 +1,503 @@
+//! The `keyvault` program as scripts see it: JSON, exit codes, files, signals, damage, a full disk, a read-only mount.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_keyvault");
+
+/// A folder with passphrases, and the vault in it.
+struct Site {
+    folder: TempDir,
+}
+
+struct Served {
+    child: Child,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["li", "wang", "zhang"] {
+            std::fs::write(
+                folder.path().join(format!("{name}.pass")),
+                format!("passphrase of {name}\n"),
+            )
+            .unwrap();
+        }
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = Command::new(PROGRAM)
+            .current_dir(self.folder.path())
+            .args(["--json", "--dir", "vault"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            text.lines().count(),
+            1,
+            "{arguments:?}: {text} {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let object: Value = serde_json::from_str(&text).unwrap();
+        assert!(object["schema"].as_str().unwrap().starts_with("yzt."), "{object}");
+        let code = output.status.code().unwrap();
+        assert_eq!(
+            object["ok"].as_bool().unwrap(),
+            code == 0 || object.get("error").is_none()
+        );
+        if let Some(error) = object.get("error") {
+            for key in ["code", "message", "action"] {
+                assert!(!error[key].as_str().unwrap().is_empty(), "{object}");
+            }
+        }
+        (code, object)
+    }
+
+    fn expect_error(&self, arguments: &[&str], exit: i32, code: &str) -> Value {
+        let (got, object) = self.run(arguments);
+        assert_eq!(
+            (got, object["error"]["code"].as_str().unwrap()),
+            (exit, code),
+            "{object}"
+        );
+        object
+    }
+
+    fn init(&self) -> Vec<String> {
+        let (code, object) = self.run(&[
+            "init",
+            "--threshold",
+            "2",
+            "--shares",
+            "3",
+            "--custodian",
+            "li=li.pass",
+            "--custodian",
+            "wang=wang.pass",
+            "--custodian",
+            "zhang=zhang.pass",
+            "--out",
+            "shares",
+        ]);
+        assert_eq!(code, 0, "{object}");
+        object["packages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|path| path.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn serve(&self, arguments: &[&str]) -> Served {
+        let child = Command::new(PROGRAM)
+            .current_dir(self.folder.path())
+            .args(["--dir", "vault", "serve"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let served = Served { child };
+        let until = Instant::now() + Duration::from_secs(20);
+        while self.run(&["status"]).0 == 3 {
+            assert!(Instant::now() < until, "the vault does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        served
+    }
+
+    fn unseal(&self, package: &str, custodian: &str) -> (i32, Value) {
+        let passphrase = format!("{custodian}.pass");
+        self.run(&["unseal", "--share", package, "--passphrase-file", &passphrase])
+    }
+}
+
+#[test]
+fn a_vault_is_founded_served_unsealed_and_sealed() {
+    let site = Site::new();
+    site.expect_error(&["status"], 3, "VAULT_NOT_RUNNING");
+    site.expect_error(&["serve"], 5, "NO_VAULT");
+    let packages = site.init();
+    assert_eq!(packages.len(), 3);
+    for package in &packages {
+        let mode = std::fs::metadata(site.path(package))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    for file in ["vault", "vault/vault.sqlite"] {
+        assert_eq!(
+            std::fs::metadata(site.path(file)).unwrap().permissions().mode() & 0o077,
+            0,
+            "{file}"
+        );
+    }
+    site.expect_error(
+        &[
+            "init",
+            "--threshold",
+            "2",
+            "--shares",
+            "2",
+            "--custodian",
+            "a=li.pass",
+            "--custodian",
+            "b=wang.pass",
+            "--out",
+            "x",
+        ],
+        1,
+        "ALREADY_INITIALISED",
+    );
+    let mut served = site.serve(&[]);
+    site.expect_error(&["serve"], 5, "IN_USE");
+    assert_eq!(site.run(&["status"]).0, 1);
+
+    let wrong = site.run(&[
+        "unseal",
+        "--share",
+        &packages[0],
+        "--passphrase-file",
+        "wang.pass",
+    ]);
+    assert_eq!(
+        (wrong.0, wrong.1["error"]["code"].as_str().unwrap()),
+        (1, "WRONG_PASSPHRASE")
+    );
+    assert!(wrong.1["error"]["message"].as_str().unwrap().contains("li"));
+    let (code, first) = site.unseal(&packages[0], "li");
+    assert_eq!((code, first["state"].as_str().unwrap()), (0, "unsealing"));
+    assert_eq!(
+        (
+            first["given"].as_u64().unwrap(),
+            first["needed"].as_u64().unwrap()
+        ),
+        (1, 2)
+    );
+    assert_eq!(first["missing"], serde_json::json!(["wang", "zhang"]));
+    assert_eq!(site.run(&["status"]).0, 1);
+    let (code, twice) = site.unseal(&packages[0], "li");
+    assert_eq!(
+        (code, twice["error"]["code"].as_str().unwrap()),
+        (1, "SAME_SHARE_TWICE")
+    );
+    site.expect_error(&["anchors"], 1, "VAULT_SEALED");
+    let (code, open) = site.unseal(&packages[2], "zhang");
+    assert_eq!((code, open["state"].as_str().unwrap()), (0, "open"));
+    assert_eq!(site.run(&["status"]).0, 0);
+    let (code, anchors) = site.run(&["anchors"]);
+    assert_eq!((code, anchors["schema"].as_str().unwrap()), (0, "yzt.anchors/1"));
+
+    // An issuer, a lot and a terminal's bundle over the command line.
+    let point = anchors["card_ca"].as_str().unwrap().to_owned();
+    std::fs::write(site.path("point"), &point).unwrap();
+    assert_eq!(
+        site.run(&["enrol-issuer", "--name", "shenzhen", "--public-key", "point"])
+            .0,
+        0
+    );
+    let lot = [
+        "export-lot",
+        "--issuer",
+        "4403",
+        "--lot",
+        "00000001",
+        "--first",
+        "1",
+        "--count",
+        "3",
+        "--maker",
+        "m",
+        "--maker-key",
+        "point",
+        "--out",
+        "lot.bin",
+    ];
+    assert_eq!(site.run(&lot).0, 0);
+    site.expect_error(&lot, 5, "FILE");
+    let request = serde_json::json!({
+        "schema": "yzt.terminal-request/1", "ok": true, "terminal": "gate 1", "sealing_key": point,
+        "authentication_key": point,
+    });
+    std::fs::write(site.path("request.json"), request.to_string()).unwrap();
+    let (code, object) = site.run(&[
+        "export-bundle",
+        "--kind",
+        "bus",
+        "--request",
+        "request.json",
+        "--region",
+        "440300",
+        "--from",
+        "2000-01-01",
+        "--to",
+        "2000-01-02",
+        "--out",
+        "bundle.bin",
+    ]);
+    assert_eq!(
+        (code, object["error"]["code"].as_str().unwrap()),
+        (1, "BAD_CONTENT")
+    );
+    assert!(!site.path("bundle.bin").exists());
+
+    assert_eq!(site.run(&["seal", "--by", "wang"]).0, 0);
+    assert_eq!(site.run(&["status"]).0, 1);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&served.child),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert!(served.child.wait().unwrap().success());
+    assert!(!site.path("vault/keyvault.sock").exists());
+    site.expect_error(&["status"], 3, "VAULT_NOT_RUNNING");
+}
+
+#[test]
+fn a_share_of_another_vault_and_usage_errors_have_their_codes() {
+    let (site, other) = (Site::new(), Site::new());
+    site.init();
+    let foreign = other.init();
+    let _served = site.serve(&[]);
+    let foreign = other.path(&foreign[0]);
+    let (code, object) = site.unseal(foreign.to_str().unwrap(), "li");
+    assert_eq!(
+        (code, object["error"]["code"].as_str().unwrap()),
+        (1, "WRONG_VAULT")
+    );
+    let text = std::fs::read_to_string(&foreign)
+        .unwrap()
+        .replace("\"li\"", "\"lo\"");
+    std::fs::write(site.path("changed.json"), text).unwrap();
+    let (code, object) = site.unseal("changed.json", "li");
+    assert_eq!(
+        (code, object["error"]["code"].as_str().unwrap()),
+        (1, "PACKAGE_DAMAGED")
+    );
+    site.expect_error(&["unseal"], 2, "USAGE");
+    site.expect_error(
+        &[
+            "init",
+            "--threshold",
+            "2",
+            "--shares",
+            "3",
+            "--custodian",
+            "li=li.pass",
+            "--out",
+            "o",
+        ],
+        2,
+        "USAGE",
+    );
+    site.expect_error(
+        &["unseal", "--share", "absent", "--passphrase-file", "li.pass"],
+        5,
+        "FILE",
+    );
+}
+
+#[test]
+fn a_killed_vault_opens_again_with_what_it_had() {
+    let site = Site::new();
+    let packages = site.init();
+    let mut served = site.serve(&[]);
+    site.unseal(&packages[0], "li");
+    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    let anchors = site.run(&["anchors"]).1;
+    std::fs::write(site.path("point"), anchors["card_ca"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        site.run(&["enrol-issuer", "--name", "shenzhen", "--public-key", "point"])
+            .0,
+        0
+    );
+    served.child.kill().unwrap();
+    served.child.wait().unwrap();
+    site.expect_error(&["status"], 3, "VAULT_NOT_RUNNING");
+    let _served = site.serve(&[]);
+    site.unseal(&packages[2], "zhang");
+    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    assert_eq!(site.run(&["anchors"]).1, anchors);
+    std::fs::write(site.path("other"), anchors["audit_signer"].as_str().unwrap()).unwrap();
+    site.expect_error(
+        &["enrol-issuer", "--name", "shenzhen", "--public-key", "other"],
+        1,
+        "NAME_TAKEN",
+    );
+}
+
+#[test]
+fn a_vault_with_a_clock_before_its_high_water_mark_does_not_open() {
+    let site = Site::new();
+    let packages = site.init();
+    let served = site.serve(&["--at", "2020-01-01"]);
+    let (code, object) = site.unseal(&packages[0], "li");
+    assert_eq!(
+        (code, object["error"]["code"].as_str().unwrap()),
+        (5, "CLOCK_BEHIND")
+    );
+    drop(served);
+    let _served = site.serve(&["--at", "2090-01-01"]);
+    site.unseal(&packages[0], "li");
+    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    assert!(
+        site.run(&["status"]).1["high_water"]
+            .as_str()
+            .unwrap()
+            .starts_with("2090-01-01")
+    );
+}
+
+#[test]
+fn a_damaged_store_is_refused_with_five() {
+    let site = Site::new();
+    let packages = site.init();
+    let file = site.path("vault/vault.sqlite");
+    let good = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &good[..good.len() / 2]).unwrap();
+    site.expect_error(&["serve"], 5, "DAMAGED_STORE");
+    std::fs::write(
+        &file,
+        b"not a database at all, but long enough to look like a file of some kind",
+    )
+    .unwrap();
+    site.expect_error(&["serve"], 5, "DAMAGED_STORE");
+    // A byte in a sealed row: the structure holds, so it is the last share that finds it.
+    let mut changed = good.clone();
+    let at = changed
+        .windows(13)
+        .rposition(|window| window == b"signer/card-c")
+        .unwrap();
+    changed[at + 60] ^= 1;
+    std::fs::write(&file, &changed).unwrap();
+    let served = site.serve(&[]);
+    site.unseal(&packages[0], "li");
+    let (code, object) = site.unseal(&packages[1], "wang");
+    assert_eq!(
+        (code, object["error"]["code"].as_str().unwrap()),
+        (5, "DAMAGED_STORE")
+    );
+    assert_eq!(site.run(&["status"]).0, 5);
+    drop(served);
+    std::fs::write(&file, &good).unwrap();
+    let _served = site.serve(&[]);
+    site.unseal(&packages[0], "li");
+    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+}
+
+#[test]
+fn the_serving_process_is_confined() {
+    let site = Site::new();
+    site.init();
+    let served = site.serve(&[]);
+    let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", served.child.id()));
+    let status = proc("status").unwrap();
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    assert!(status.contains("Seccomp:\t2"), "{status}");
+    let limits = proc("limits").unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"));
+    // Not dumpable: its files under /proc belong to root, so no other process of the same user looks inside.
+    assert_eq!(
+        std::fs::metadata(format!("/proc/{}/mem", served.child.id()))
+            .unwrap()
+            .uid(),
+        0
+    );
+}
+
+/// Runs a shell script where file systems may be mounted; `None` where this machine does not allow that.
+fn with_mounts(folder: &Path, script: &str) -> Option<String> {
+    let may = Command::new("unshare")
+        .args(["-Urm", "true"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !may {
+        return None;
+    }
+    let output = Command::new("unshare")
+        .args(["-Urm", "sh", "-eu", "-c", script])
+        .current_dir(folder)
+        .env("PROGRAM", PROGRAM)
+        .output()
+        .unwrap();
+    Some(format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    ))
+}
+
+#[test]
+fn a_read_only_mount_is_named_and_nothing_is_written() {
+    let site = Site::new();
+    site.init();
+    let before = std::fs::read(site.path("vault/vault.sqlite")).unwrap();
+    let script = "mount --bind vault vault; mount -o remount,bind,ro vault; \
+                  $PROGRAM --json --dir vault serve --socket $PWD/s || echo exit $?; \
+                  $PROGRAM --json --dir vault/new init --threshold 2 --shares 2 --custodian li=li.pass \
+                  --custodian wang=wang.pass --out other || echo exit $?";
+    let Some(said) = with_mounts(site.folder.path(), script) else {
+        return;
+    };
+    assert_eq!(said.matches("STORE_UNAVAILABLE").count(), 4, "{said}");
+    assert_eq!(said.matches("exit 5").count(), 2, "{said}");
+    assert!(
+        !site.path("other").exists(),
+        "packages of a vault that does not exist"
+    );
+    assert_eq!(std::fs::read(site.path("vault/vault.sqlite")).unwrap(), before);
+}
+
+#[test]
+fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
+    let site = Site::new();
+    let packages = site.init();
+    let script = format!(
+        "mkdir small; mount -t tmpfs -o size=600k tmpfs small; cp -a vault small/vault; \
+         $PROGRAM --dir small/vault serve --socket $PWD/s & child=$!; \
+         ask() {{ $PROGRAM --json --dir small/vault --socket $PWD/s \"$@\" || echo exit $?; }}; \
+         while ! test -S s; do sleep 0.05; done; sleep 0.2; \
+         ask unseal --share {} --passphrase-file li.pass; ask unseal --share {} --passphrase-file wang.pass; \
+         ask anchors | sed 's/.*\"card_ca\":\"\\([0-9a-f]*\\)\".*/\\1/' > point; \
+         dd if=/dev/zero of=small/fill bs=1k 2>/dev/null || true; \
+         i=0; while test $i -lt 40; do i=$((i+1)); ask enrol-issuer --name name$i --public-key point; done; \
+         rm small/fill; ask enrol-issuer --name last --public-key point; ask status; kill $child; wait",
+        packages[0], packages[1]
+    );
+    let Some(said) = with_mounts(site.folder.path(), &script) else {
+        return;
+    };
+    assert!(said.contains("the disk is full"), "{said}");
+    assert!(
+        said.contains("STORE_UNAVAILABLE") && said.contains("exit 5"),
+        "{said}"
+    );
+    assert!(said.contains("\"name\":\"last\""), "{said}");
+    assert!(said.contains("\"state\":\"open\""), "{said}");
+}

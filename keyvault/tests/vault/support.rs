@@ -1,0 +1,337 @@
+//! A scratch vault, a clock that can be set, a blank card and the issuer's part of the conversation.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use card_applet_spec::codes::{Serial, Tier};
+use card_applet_spec::crypto::PrivateKey;
+use card_applet_spec::data_group::{Dg1, Dg2, Dg3, PortraitFormat};
+use card_applet_spec::{apdu, lot, sealed_box};
+use jiff::civil::date;
+use jiff::{SignedDuration, Timestamp};
+use keyvault::package::Package;
+use keyvault::{Clock, Random, Vault, rehearsal, serve};
+use keyvault_protocol::{
+    CardContent, CardResult, CardTask, Client, Entitlement, Error, LotRequest, Order, OrderSession, Role,
+    Script, SignedOrder, TaskKind,
+};
+use p256::ecdsa::SigningKey;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tempfile::TempDir;
+use tokio::io::DuplexStream;
+use virtual_card::chip::Chip;
+use virtual_card::{Card, CardMemory, CardRandom};
+
+pub(crate) struct TestClock(Mutex<Timestamp>);
+
+impl TestClock {
+    pub(crate) fn at(text: &str) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(text.parse().unwrap())))
+    }
+
+    pub(crate) fn advance(&self, by: SignedDuration) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.checked_add(by).unwrap();
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub(crate) const NOON: &str = "2026-11-21T04:00:00Z";
+
+/// Distinct seeded sources, so that a failure can be repeated.
+pub(crate) fn random(seed: u64) -> impl FnMut() -> Random {
+    let mut next = seed * 1000;
+    move || {
+        next += 1;
+        Box::new(StdRng::seed_from_u64(next))
+    }
+}
+
+pub(crate) struct Installation {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) packages: Vec<Package>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) issuer: SigningKey,
+}
+
+pub(crate) type TestClient = Client<DuplexStream>;
+
+impl Installation {
+    /// An open vault with the issuer `shenzhen` enrolled.
+    pub(crate) async fn new(seed: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = TestClock::at(NOON);
+        let mut sources = random(seed);
+        let packages = rehearsal::found(folder.path(), &*clock, sources()).await.unwrap();
+        let vault = rehearsal::reopen(folder.path(), &packages, clock.clone(), sources)
+            .await
+            .unwrap();
+        let mut rng = StdRng::seed_from_u64(seed);
+        let secret = keyvault_protocol::sealed::fresh_key(&mut rng);
+        let point = keyvault_protocol::sealed::point_of(&secret.public_key());
+        let installation = Self {
+            folder,
+            clock,
+            packages,
+            vault,
+            issuer: SigningKey::from(&secret),
+        };
+        installation
+            .client()
+            .await
+            .enrol_issuer("shenzhen", &point)
+            .await
+            .unwrap();
+        installation
+    }
+
+    pub(crate) async fn client(&self) -> TestClient {
+        connect(&self.vault).await
+    }
+
+    /// As a process that was killed and started again: nothing is said to the old vault.
+    pub(crate) async fn restart(&mut self, seed: u64) {
+        let folder = self.folder.path().to_owned();
+        let moved = folder.join("moved");
+        // The lock and the connection of the old vault are still held: work on a copy of what is on disk.
+        copy_folder(&folder.join("vault"), &moved);
+        std::fs::remove_dir_all(folder.join("vault")).unwrap();
+        std::fs::rename(&moved, folder.join("vault")).unwrap();
+        self.vault = rehearsal::reopen(&folder, &self.packages, self.clock.clone(), random(seed))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) fn order(&self, number: u8, cards: u32) -> Order {
+        let now = self.clock.now();
+        Order {
+            order: [number; 16],
+            issuer: "shenzhen".into(),
+            profile: "resident-1".into(),
+            cards,
+            tasks: vec![
+                TaskKind::Personalise,
+                TaskKind::Activate,
+                TaskKind::Block,
+                TaskKind::Unblock,
+                TaskKind::Terminate,
+            ],
+            station: "counter 1".into(),
+            from: now,
+            until: now.checked_add(SignedDuration::from_hours(24)).unwrap(),
+        }
+    }
+
+    pub(crate) fn signed(&self, number: u8, cards: u32) -> SignedOrder {
+        self.order(number, cards).sign(&self.issuer).unwrap()
+    }
+
+    /// Blanks `first` and following of a lot.
+    pub(crate) async fn blanks(&self, count: u32) -> Vec<TestCard> {
+        let mut rng = StdRng::seed_from_u64(77);
+        let maker = PrivateKey::generate(&mut rng);
+        let mut client = self.client().await;
+        let request = LotRequest {
+            issuer: [0x44, 0x03],
+            lot: [0, 0, 0, 1],
+            first: 1,
+            count,
+            maker: "card maker".into(),
+            maker_key: maker.public().to_point65(),
+        };
+        let mut sealed = client.export_lot(&request).await.unwrap();
+        let plain = sealed_box::open(sealed_box::LOT, &maker, &mut sealed).unwrap();
+        let anchors = client.anchors().await.unwrap();
+        let card_ca = card_applet_spec::crypto::PublicKey::from_point65(&anchors.card_ca).unwrap();
+        let mut lot = lot::Lot::parse_and_verify(plain, &card_ca).unwrap();
+        let mut cards = Vec::new();
+        while let Some((serial, transport)) = lot.next_blank().unwrap() {
+            let mut memory = CardMemory::ram(card_applet::MEMORY_LEN);
+            let blank = card_applet::Blank {
+                serial,
+                transport: &transport,
+            };
+            card_applet::manufacture(&mut memory, &blank, &mut rng).unwrap();
+            cards.push(TestCard::new(serial, memory, &mut rng));
+        }
+        cards
+    }
+}
+
+pub(crate) async fn connect(vault: &Arc<Vault>) -> TestClient {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    tokio::spawn(serve::connection(far, Arc::clone(vault)));
+    Client::connect(near).await.unwrap()
+}
+
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+pub(crate) struct TestCard {
+    pub(crate) serial: Serial,
+    pub(crate) memory: CardMemory,
+    pub(crate) chip: Card,
+}
+
+impl TestCard {
+    pub(crate) fn new(serial: Serial, memory: CardMemory, rng: &mut StdRng) -> Self {
+        let mut chip = Card::new(memory.clone(), CardRandom::from_source(rng));
+        assert!(chip.power_on());
+        Self { serial, memory, chip }
+    }
+
+    /// The same card at this moment, again.
+    pub(crate) fn copy(&self) -> Self {
+        let mut rng = StdRng::seed_from_u64(5);
+        Self::new(self.serial, CardMemory::from_image(self.memory.image()), &mut rng)
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.chip.power_off();
+        assert!(self.chip.power_on());
+    }
+}
+
+/// What happens on the way to the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    None,
+    /// The card is pulled before command `n` (from 0) reaches it.
+    BeforeCommand(usize),
+    /// The card is pulled after it carried out command `n`, before the answer is read.
+    BeforeAnswer(usize),
+    /// One bit of answer `n` is changed.
+    FlipAnswer(usize, usize),
+}
+
+/// The issuer's part: passes commands on and answers back, until the vault is done or refuses. Gives the outcome and how
+/// many commands were sent.
+pub(crate) async fn run(
+    client: &mut TestClient,
+    session: &OrderSession,
+    index: u32,
+    card: &mut TestCard,
+    task: CardTask,
+    mishap: Mishap,
+) -> (Result<CardResult, Error>, usize) {
+    let mut sent = 0;
+    let mut script = client.start_card(session, index, card.serial.0, task).await;
+    loop {
+        let commands = match script {
+            Ok(Script::Send { commands }) => commands,
+            Ok(Script::Done(result)) => return (Ok(*result), sent),
+            Err(error) => return (Err(error), sent),
+        };
+        let mut answers = Vec::new();
+        for command in &commands {
+            let number = sent;
+            sent += 1;
+            if mishap == Mishap::BeforeCommand(number) {
+                card.reset();
+                break;
+            }
+            let mut answer = card.chip.process(command).unwrap();
+            if mishap == Mishap::BeforeAnswer(number) {
+                card.reset();
+                break;
+            }
+            if let Mishap::FlipAnswer(flipped, bit) = mishap
+                && flipped == number
+            {
+                let bit = bit % (answer.len() * 8);
+                answer[bit / 8] ^= 1 << (bit % 8);
+            }
+            let go_on = apdu::split_answer(&answer).is_ok_and(|(_, status)| status.is_ok());
+            answers.push(answer);
+            if !go_on {
+                break;
+            }
+        }
+        script = client.continue_card(session, index, answers).await;
+    }
+}
+
+/// A person's content, salted with `salt`.
+pub(crate) fn content(salt: u8) -> CardContent {
+    let image = vec![salt; 5000];
+    let day = |text: &str| text.parse().unwrap();
+    let dg1 = Dg1 {
+        name: "王小明",
+        sex: 1,
+        nation: 1,
+        birth_date: day("1990-01-01"),
+        citizen_number: "11010519491231002X",
+        photo: [7; 32],
+        hukou_address: "湖南省长沙市岳麓区一号",
+        residence_address: "广东省深圳市南山区二号",
+        issuing_organ: "深圳市公安局南山分局",
+        issue_date: day("2026-11-21"),
+        salt: [salt; 16],
+    };
+    let mut dg2 = card_applet_spec::Bytes::<6200>::new();
+    Dg2 {
+        format: PortraitFormat::Jpeg,
+        image: &image,
+        salt: [salt; 16],
+    }
+    .encode(&mut dg2)
+    .unwrap();
+    let dg3 = Dg3 {
+        permit_id: [salt; 16],
+        tier: Tier::Employment,
+        issued: day("2026-11-21"),
+        endorsed_until: day("2027-11-20"),
+        rule_set: "cn-440300-2026",
+        state_counter: 1,
+        salt: [salt; 16],
+    };
+    let entitlement = |role| Entitlement {
+        role,
+        region: "440300".parse().unwrap(),
+        tier: 2,
+        class: 1,
+        services: 3,
+        zones: 1,
+        valid_from: date(2026, 11, 21),
+        valid_to: date(2027, 11, 20),
+        rule_set: "cn-440300-2026".into(),
+        purse_cap: if role == Role::SmallPayment { 20_000 } else { 0 },
+    };
+    CardContent {
+        dg1: dg1.encode().unwrap().to_vec(),
+        dg2: dg2.to_vec(),
+        dg3: dg3.encode().unwrap().to_vec(),
+        entitlements: Role::ALL.map(entitlement).to_vec(),
+        certificate_from: date(2026, 11, 21),
+        certificate_to: date(2029, 11, 20),
+    }
+}
+
+pub(crate) fn personalise(salt: u8) -> CardTask {
+    CardTask::Personalise(Box::new(content(salt)))
+}
+
+/// What one connection says of a card.
+pub(crate) async fn inspect(
+    client: &mut TestClient,
+    session: &OrderSession,
+    card: &mut TestCard,
+) -> CardResult {
+    card.reset();
+    run(client, session, 0, card, CardTask::Inspect, Mishap::None)
+        .await
+        .0
+        .unwrap()
+}

@@ -1,0 +1,260 @@
+//! Bundles: what a bus, a clinic, a door and the counter can read of a card that the vault wrote, and what they cannot.
+
+use card_applet_spec::codes::{Rights, Role};
+use card_applet_spec::date::Date;
+use card_reader::{Bundle, Card, Pinned, Terminal, TerminalKey};
+use jiff::civil::date;
+use keyvault_protocol::{Anchors, BundleKind, BundleRequest, CardTask, RefusalCode};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use virtual_card::{CardRandom, InProcess};
+
+use super::support::*;
+
+fn today() -> Date {
+    "2026-11-21".parse().unwrap()
+}
+
+fn pinned(anchors: &Anchors) -> Pinned {
+    Pinned {
+        vault: anchors.vault,
+        root: card_applet_spec::crypto::PublicKey::from_point65(&anchors.terminal_ca).unwrap(),
+    }
+}
+
+async fn terminal(client: &mut TestClient, kind: BundleKind, name: &str) -> (TerminalKey, BundleRequest) {
+    let anchors = client.anchors().await.unwrap();
+    let mut rng = StdRng::seed_from_u64(name.len() as u64);
+    let key = TerminalKey::generate(name.parse().unwrap(), pinned(&anchors), &mut rng);
+    let made = key.request();
+    let request = BundleRequest {
+        kind,
+        terminal: name.into(),
+        sealing_key: made.sealing_key,
+        authentication_key: made.authentication_key,
+        regions: vec!["440300".parse().unwrap(), "440305".parse().unwrap()],
+        zones: 0,
+        from: date(2026, 11, 21),
+        to: date(2026, 11, 28),
+    };
+    (key, request)
+}
+
+fn on_reader(card: &TestCard) -> InProcess {
+    let mut rng = StdRng::seed_from_u64(3);
+    InProcess::with(virtual_card::Card::new(
+        card.memory.clone(),
+        CardRandom::from_source(&mut rng),
+    ))
+}
+
+#[tokio::test]
+async fn bus_clinic_door_and_counter_read_their_part_and_a_denied_card_is_refused() {
+    let installation = Installation::new(40).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let card = &mut cards[0];
+    run(&mut client, &session, 0, card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
+    let mut rng = StdRng::seed_from_u64(41);
+
+    let (counter_key, request) = terminal(&mut client, BundleKind::Counter, "counter 1").await;
+    let sealed = client.export_bundle(&request).await.unwrap();
+    let counter = Bundle::open(&sealed, &counter_key, None, today()).unwrap();
+    let secure = Card::new(on_reader(card)).reset().unwrap().select().unwrap();
+    let rights = Rights::IDENTITY
+        .union(Rights::PERMIT)
+        .union(Rights::PORTRAIT)
+        .union(Rights::VERIFY)
+        .union(Rights::ISSUER);
+    let secure = secure
+        .present(&counter, today())
+        .unwrap()
+        .agree(rights, &counter_key, today(), &mut rng)
+        .unwrap();
+    let (secure, groups) = secure
+        .read_groups(Rights::IDENTITY.union(Rights::PERMIT))
+        .unwrap();
+    assert_eq!(groups.content().encoded(1).unwrap(), content(1).dg1);
+    assert_eq!(secure.serial().unwrap().1, card.serial);
+
+    card.reset();
+    let day = CardTask::Activate {
+        date: date(2026, 11, 21),
+    };
+    run(&mut client, &session, 0, card, day, Mishap::None)
+        .await
+        .0
+        .unwrap();
+
+    let mut last = None;
+    for (kind, role) in [
+        (BundleKind::Bus, Role::Transit),
+        (BundleKind::Door, Role::Door),
+        (BundleKind::Shop, Role::SmallPayment),
+    ] {
+        let (key, request) = terminal(&mut client, kind, kind.as_str()).await;
+        let sealed = client.export_bundle(&request).await.unwrap();
+        let mut terminal = Terminal::new(Bundle::open(&sealed, &key, None, today()).unwrap());
+        let selected = Card::new(on_reader(card)).reset().unwrap().select().unwrap();
+        terminal.tap(selected, role, today(), &mut rng).unwrap();
+        // Another role's keys are not in the bundle.
+        for other in Role::ALL {
+            assert_eq!(terminal.bundle().serves(*other), *other == role);
+        }
+        last = Some((key, request, role));
+    }
+    let (clinic_key, request) = terminal(&mut client, BundleKind::Clinic, "clinic").await;
+    let sealed = client.export_bundle(&request).await.unwrap();
+    let clinic = Bundle::open(&sealed, &clinic_key, None, today()).unwrap();
+    let secure = Card::new(on_reader(card))
+        .reset()
+        .unwrap()
+        .select()
+        .unwrap()
+        .present(&clinic, today())
+        .unwrap();
+    let secure = secure
+        .agree(Rights::role(Role::Clinic), &clinic_key, today(), &mut rng)
+        .unwrap();
+    secure.read_entitlement(Role::Clinic, &clinic, today()).unwrap();
+    let presented = Card::new(on_reader(card))
+        .reset()
+        .unwrap()
+        .select()
+        .unwrap()
+        .present(&clinic, today())
+        .unwrap();
+    assert_eq!(
+        presented
+            .agree(Rights::IDENTITY, &clinic_key, today(), &mut rng)
+            .unwrap_err()
+            .code(),
+        "WRONG_ROLE"
+    );
+
+    // A bundle for another key does not open, and an older one is not loaded.
+    let (key, request, role) = last.unwrap();
+    assert!(Bundle::open(&sealed, &key, None, today()).is_err());
+    client.deny_card(card.serial.0).await.unwrap();
+    client.deny_card(card.serial.0).await.unwrap();
+    let newer = client.export_bundle(&request).await.unwrap();
+    let bundle = Bundle::open(&newer, &key, Some(1), today()).unwrap();
+    assert_eq!(bundle.sequence(), 2);
+    let selected = Card::new(on_reader(card)).reset().unwrap().select().unwrap();
+    let denied = Terminal::new(bundle)
+        .tap(selected, role, today(), &mut rng)
+        .unwrap_err();
+    assert_eq!(denied.code(), "DENIED");
+}
+
+#[tokio::test]
+async fn a_bundle_request_that_asks_for_too_much_is_refused() {
+    let installation = Installation::new(42).await;
+    let mut client = installation.client().await;
+    let (_, good) = terminal(&mut client, BundleKind::Clinic, "clinic").await;
+    let cases = [
+        (
+            BundleRequest {
+                to: date(2026, 11, 29),
+                ..good.clone()
+            },
+            RefusalCode::BadContent,
+        ),
+        (
+            BundleRequest {
+                to: date(2026, 11, 20),
+                from: date(2026, 11, 19),
+                ..good.clone()
+            },
+            RefusalCode::BadContent,
+        ),
+        (
+            BundleRequest {
+                terminal: String::new(),
+                ..good.clone()
+            },
+            RefusalCode::BadContent,
+        ),
+        (
+            BundleRequest {
+                terminal: "x\ny".into(),
+                ..good.clone()
+            },
+            RefusalCode::BadContent,
+        ),
+        (
+            BundleRequest {
+                regions: Vec::new(),
+                ..good.clone()
+            },
+            RefusalCode::LimitExceeded,
+        ),
+        (
+            BundleRequest {
+                sealing_key: [4; 65],
+                ..good.clone()
+            },
+            RefusalCode::BadContent,
+        ),
+    ];
+    for (request, code) in cases {
+        let error = client.export_bundle(&request).await.unwrap_err();
+        assert!(error.is(code), "{request:?}: {error}");
+    }
+    client.export_bundle(&good).await.unwrap();
+    // The name of a clinic cannot become a bus.
+    let bus = BundleRequest {
+        kind: BundleKind::Bus,
+        ..good
+    };
+    assert!(
+        client
+            .export_bundle(&bus)
+            .await
+            .unwrap_err()
+            .is(RefusalCode::NameTaken)
+    );
+}
+
+#[tokio::test]
+async fn the_card_back_is_signed_by_the_document_signer_for_what_it_says() {
+    let installation = Installation::new(43).await;
+    let mut client = installation.client().await;
+    let anchors = client.anchors().await.unwrap();
+    let region = "440305".parse().unwrap();
+    let issued_on = date(2026, 11, 21);
+    let signature = client
+        .sign_card_back("4403-000123", region, issued_on)
+        .await
+        .unwrap();
+    let back = keyvault_protocol::CardBack {
+        card_number: "4403-000123".into(),
+        region,
+        issued_on,
+    };
+    assert!(back.is_signed(&signature, &anchors.document_signer));
+    let other = keyvault_protocol::CardBack {
+        card_number: "4403-000124".into(),
+        ..back.clone()
+    };
+    assert!(!other.is_signed(&signature, &anchors.document_signer));
+    assert!(!back.is_signed(&signature, &anchors.card_ca));
+    assert!(
+        client
+            .sign_card_back("", region, issued_on)
+            .await
+            .unwrap_err()
+            .is(RefusalCode::BadContent)
+    );
+    assert!(
+        client
+            .sign_card_back("王小明", region, issued_on)
+            .await
+            .unwrap_err()
+            .is(RefusalCode::BadContent)
+    );
+}
