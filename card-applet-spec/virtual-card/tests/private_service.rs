@@ -5,6 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may die")]
 
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
@@ -148,4 +152,88 @@ fn two_services_run_side_by_side() {
             "foreign"
         );
     }
+}
+
+/// Waits until a condition holds.
+fn soon(holds: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + WAIT;
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
+}
+
+#[test]
+fn a_service_and_its_folder_end_with_their_owner() {
+    let service = PrivatePcscd::start(&options()).unwrap();
+    let folder = service.folder().path().to_owned();
+    let socket = service.socket();
+    UnixStream::connect(&socket).unwrap();
+    drop(service);
+    assert!(UnixStream::connect(&socket).is_err());
+    assert!(soon(|| !folder.exists()), "{} is left", folder.display());
+}
+
+#[test]
+fn a_service_ends_even_when_its_owner_is_killed() {
+    let mut owner = Command::new(env!("CARGO_BIN_EXE_virtual-card"))
+        .args([
+            "reader",
+            "--",
+            "sh",
+            "-c",
+            "echo \"$PCSCLITE_CSOCK_NAME\"; exec sleep 3",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut socket = String::new();
+    BufReader::new(owner.stdout.take().unwrap())
+        .read_line(&mut socket)
+        .unwrap();
+    let socket = Path::new(socket.trim_end());
+    UnixStream::connect(socket).unwrap();
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    assert!(
+        soon(|| UnixStream::connect(socket).is_err() && !socket.exists()),
+        "{} is left",
+        socket.display()
+    );
+}
+
+#[test]
+fn what_is_missing_for_a_service_is_told_with_what_to_do() {
+    let nowhere = Options {
+        program: Some("/nowhere/virtual-card".into()),
+        ..Options::default()
+    };
+    let error = PrivatePcscd::start(&nowhere).unwrap_err();
+    assert_eq!(error.code(), "CARD_PROGRAM_MISSING");
+    assert!(error.to_string().contains("/nowhere/virtual-card") && error.action().contains("cargo build"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let deep = Options {
+        folder: Some(folder.path().join("x".repeat(100))),
+        ..options()
+    };
+    assert_eq!(PrivatePcscd::start(&deep).unwrap_err().code(), "PATH_TOO_LONG");
+
+    let no_card = Options {
+        memory: Some("/nowhere/a.card".into()),
+        ..options()
+    };
+    let error = PrivatePcscd::start(&no_card).unwrap_err();
+    assert_eq!(error.code(), "FILE");
+    assert!(error.to_string().contains("/nowhere/a.card"), "{error}");
+
+    let missing = virtual_card::Error::ProgramMissing {
+        program: "pcscd",
+        package: "pcscd",
+    };
+    assert!(missing.to_string().contains("pcscd") && missing.action().contains("make setup"));
 }
