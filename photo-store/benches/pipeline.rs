@@ -19,7 +19,7 @@ use photo_store_protocol::Profile;
 
 const SAMPLE: &[u8] = include_bytes!("../samples/astronaut.png");
 const RUNS: u32 = 20;
-/// Clock ticks a second in `/proc` (USER_HZ is 100 on every Linux that Debian supports).
+/// Clock ticks a second in `/proc` (`USER_HZ` is 100 on every Linux that Debian supports).
 const TICK_MS: f64 = 10.0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

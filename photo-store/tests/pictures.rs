@@ -121,12 +121,12 @@ fn the_same_file_makes_the_same_bytes() {
 #[test]
 fn a_noisy_picture_gets_a_lower_quality_and_stays_below_the_hard_limit() {
     let mut noise = 1u32;
-    let mut noisy = pictures::studio();
-    for sample in noisy.iter_mut() {
+    let mut grainy = pictures::studio();
+    for sample in grainy.iter_mut() {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         *sample = sample.saturating_add((noise >> 27) as u8);
     }
-    let made = rendition(&pictures::png(&noisy), Profile::Ga461);
+    let made = rendition(&pictures::png(&grainy), Profile::Ga461);
     assert!(made.jpeg.len() <= 30_000 && made.quality < 70, "{made:?}");
 }
 

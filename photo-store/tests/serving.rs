@@ -130,7 +130,7 @@ fn already_held(submission: &Submission) -> bool {
             assert_eq!(photo.state, PhotoState::Sealed);
             *already_held
         }
-        _ => panic!("{submission:?}"),
+        Submission::Refused(_) => panic!("{submission:?}"),
     }
 }
 

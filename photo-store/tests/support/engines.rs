@@ -132,7 +132,7 @@ impl Server {
                 return server;
             }
             assert!(
-                started.elapsed() < Duration::from_secs(60),
+                started.elapsed() < Duration::from_mins(1),
                 "PostgreSQL does not start"
             );
             std::thread::sleep(Duration::from_millis(50));

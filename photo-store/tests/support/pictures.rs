@@ -33,10 +33,9 @@ pub fn studio() -> RgbImage {
     // Room on all sides.
     let mut canvas = RgbImage::from_pixel(340, 400, Rgb([250, 250, 250]));
     imageops::overlay(&mut canvas, &cut, 30, 50);
-    let mut enlarged = imageops::resize(&canvas, 782, 920, FilterType::Lanczos3);
+    let enlarged = imageops::resize(&canvas, 782, 920, FilterType::Lanczos3);
     // What enlarging took from the edges.
-    enlarged = imageops::unsharpen(&enlarged, 2.0, 1);
-    enlarged
+    imageops::unsharpen(&enlarged, 2.0, 1)
 }
 
 pub fn png(image: &RgbImage) -> Vec<u8> {
@@ -189,8 +188,8 @@ pub fn claiming_png(width: u32, height: u32) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
     [
         b"\x89PNG\r\n\x1a\n".as_slice(),
-        &chunk(b"IHDR", &header),
-        &chunk(b"IEND", b""),
+        &chunk(*b"IHDR", &header),
+        &chunk(*b"IEND", b""),
     ]
     .concat()
 }
@@ -204,7 +203,7 @@ pub fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {
     out
 }
 
-fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut check = 0xffff_ffff_u32;
     for byte in kind.iter().chain(body) {
         check ^= u32::from(*byte);
@@ -217,7 +216,7 @@ fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
         }
     }
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
-    [&length[..], kind, body, &(!check).to_be_bytes()].concat()
+    [&length[..], &kind, body, &(!check).to_be_bytes()].concat()
 }
 
 /// Two faces side by side; the second is scaled by `second`.
