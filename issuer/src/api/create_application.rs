@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::extract::rejection::StringRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use permit_domain::{ApplicantForm, ApplicationId, FormErrors, IntakeClerk};
@@ -79,6 +80,8 @@ pub(super) enum Refusal {
     Caller(#[from] Problem),
     #[error("the body is no JSON")]
     MediaType,
+    #[error("the body cannot be read")]
+    Body(#[from] StringRejection),
     #[error(transparent)]
     Form(#[from] FormErrors),
     #[error("the key made another application")]
@@ -105,6 +108,18 @@ impl IntoResponse for Refusal {
                 "MEDIA_TYPE",
                 "the body is not application/json",
                 "Send the applicant file as application/json.",
+            ),
+            Self::Body(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "BODY_TOO_LARGE",
+                "the body is larger than 64 kB",
+                "Send the applicant file alone; scans and the photo go elsewhere.",
+            ),
+            Self::Body(_) => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "BODY",
+                "the body is not text in UTF-8",
+                "Send the applicant file as application/json in UTF-8.",
             ),
             Self::Form(errors) => form_problem(&errors),
             Self::KeyReused => key_reused(),
@@ -153,7 +168,7 @@ fn form_problem(errors: &FormErrors) -> Problem {
         (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The caller takes no applications", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The person has an open application or a permit", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "More than 64 kB"),
+        (status = 413, description = "More than 64 kB", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Faults of the facts, all at once; or the key made another application", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger cannot be written", body = Problem, content_type = "application/problem+json"),
     ),
@@ -164,7 +179,7 @@ pub(super) async fn create_application(
     caller: Caller,
     key: IdempotencyKey,
     headers: HeaderMap,
-    body: String,
+    body: Result<String, StringRejection>,
 ) -> Result<(StatusCode, Json<ApplicationBody>), Refusal> {
     let clerk = IntakeClerk::new(caller.acting_as(StaffRole::IntakeClerk)?);
     let json = headers
@@ -177,7 +192,7 @@ pub(super) async fn create_application(
     }) {
         return Err(Refusal::MediaType);
     }
-    let applicant = ApplicantForm::from_json(&body)?.into_applicant(api.office().clock().today())?;
+    let applicant = ApplicantForm::from_json(&body?)?.into_applicant(api.office().clock().today())?;
     let id = ApplicationId::from_bytes(key.id(&caller, "create_application"));
     let application = api.office().apply(id, clerk, applicant).await?;
     Ok((StatusCode::CREATED, Json(ApplicationBody::from(&application))))
