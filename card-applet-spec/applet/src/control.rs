@@ -10,7 +10,7 @@ use card_applet_spec::script::ScriptKind;
 
 use crate::memory::{CONTROL_LEN, Half, ROLES, SLOTS_PER_ROLE};
 
-const MAGIC: [u8; 4] = *b"YZC1";
+const MAGIC: [u8; 4] = *b"YZC2";
 const CHECK_LEN: usize = 8;
 const BODY_LEN: usize = CONTROL_LEN - CHECK_LEN;
 
@@ -100,10 +100,12 @@ pub(crate) enum SlotState {
     Live {
         kv: u8,
     },
-    /// `drop_others`: flags bit 0 of the SLOT step.
     Staged {
         kv: u8,
+        /// Flags bit 0 of the SLOT step.
         drop_others: bool,
+        /// Its PURSE step has come.
+        purse: bool,
     },
 }
 
@@ -114,12 +116,9 @@ impl SlotState {
             Self::Live { kv } => [1, kv],
             Self::Staged {
                 kv,
-                drop_others: false,
-            } => [2, kv],
-            Self::Staged {
-                kv,
-                drop_others: true,
-            } => [3, kv],
+                drop_others,
+                purse,
+            } => [2 | u8::from(drop_others) | u8::from(purse) << 2, kv],
         }
     }
 
@@ -127,13 +126,10 @@ impl SlotState {
         Ok(match codes {
             [0, 0] => Self::Empty,
             [1, kv] => Self::Live { kv },
-            [2, kv] => Self::Staged {
+            [code @ (2 | 3 | 6 | 7), kv] => Self::Staged {
                 kv,
-                drop_others: false,
-            },
-            [3, kv] => Self::Staged {
-                kv,
-                drop_others: true,
+                drop_others: code & 1 == 1,
+                purse: code & 4 == 4,
             },
             _ => return Err(DAMAGED),
         })
@@ -153,6 +149,20 @@ pub(crate) struct ScriptState {
     pub(crate) before: [u8; 32],
 }
 
+/// What of the one purse changes by a script. What changes by a debit is in the purse's own two copies, so that a
+/// script that is staged for an hour cannot undo the debits of that hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PurseControl {
+    /// True once a slot with a purse was live. It stays so: the purse outlives every slot.
+    pub(crate) live: bool,
+    /// All money ever loaded, in fen.
+    pub(crate) loaded: u32,
+    /// Largest `loaded` of the staged SLOT steps.
+    pub(crate) staged_loaded: u32,
+    /// Start of the counter from the staged PURSE step; it counts only where no purse is live yet.
+    pub(crate) staged_seq: u32,
+}
+
 /// Everything small that changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Control {
@@ -170,7 +180,11 @@ pub(crate) struct Control {
     pub(crate) objects: [ObjectState; 4],
     pub(crate) domains: [DomainState; 3],
     pub(crate) slots: [[SlotState; SLOTS_PER_ROLE]; ROLES],
+    pub(crate) purse: PurseControl,
 }
+
+/// Index of `SMALL_PAYMENT`, the role with the purse.
+pub(crate) const SMALL_PAYMENT: usize = 2;
 
 const DAMAGED: Error = Error::Malformed {
     what: "control block",
@@ -204,6 +218,12 @@ impl Control {
             certified: false,
         }; 3],
         slots: [[SlotState::Empty; SLOTS_PER_ROLE]; ROLES],
+        purse: PurseControl {
+            live: false,
+            loaded: 0,
+            staged_loaded: 0,
+            staged_seq: 0,
+        },
     };
 
     pub(crate) fn encode(&self) -> Result<[u8; CONTROL_LEN], Error> {
@@ -234,6 +254,10 @@ impl Control {
         for slot in self.slots.iter().flatten() {
             out.put(&slot.codes())?;
         }
+        out.put(&[u8::from(self.purse.live)])?;
+        out.put(&self.purse.loaded.to_be_bytes())?;
+        out.put(&self.purse.staged_loaded.to_be_bytes())?;
+        out.put(&self.purse.staged_seq.to_be_bytes())?;
         let check = sha256(&[&body]);
         let mut block = [0; CONTROL_LEN];
         let mut out = SliceWriter::new(&mut block);
@@ -282,6 +306,10 @@ impl Control {
         for slot in control.slots.iter_mut().flatten() {
             *slot = SlotState::from_codes(reader.array()?)?;
         }
+        control.purse.live = reader.u8()? == 1;
+        control.purse.loaded = reader.u32()?;
+        control.purse.staged_loaded = reader.u32()?;
+        control.purse.staged_seq = reader.u32()?;
         Ok(control)
     }
 
@@ -303,6 +331,8 @@ impl Control {
                 *slot = SlotState::Empty;
             }
         }
+        self.purse.staged_loaded = 0;
+        self.purse.staged_seq = 0;
     }
 
     /// True when a personalisation has everything that chapter 05 asks for.
@@ -330,6 +360,23 @@ impl Control {
                 .all(|domain| !domain.pair.staged || domain.certified)
     }
 
+    /// True unless a staged slot of `SMALL_PAYMENT` lacks its PURSE: it would go live with a key of zeros.
+    pub(crate) fn has_its_purses(&self) -> bool {
+        let slots = self.slots.get(SMALL_PAYMENT).into_iter().flatten();
+        !slots
+            .into_iter()
+            .any(|slot| matches!(slot, SlotState::Staged { purse: false, .. }))
+    }
+
+    /// True when FINALISE brings the card its first purse.
+    pub(crate) fn stages_first_purse(&self) -> bool {
+        let slots = self.slots.get(SMALL_PAYMENT).into_iter().flatten();
+        !self.purse.live
+            && slots
+                .into_iter()
+                .any(|slot| matches!(slot, SlotState::Staged { .. }))
+    }
+
     /// Makes everything staged live.
     pub(crate) fn make_live(&mut self) {
         self.keys.flip();
@@ -350,6 +397,11 @@ impl Control {
             domain.pair.flip();
             domain.certified = false;
         }
+        // The purse is one and goes on: what was spent stays spent, and loaded only grows.
+        self.purse.live |= self.stages_first_purse();
+        self.purse.loaded = self.purse.loaded.max(self.purse.staged_loaded);
+        self.purse.staged_loaded = 0;
+        self.purse.staged_seq = 0;
         for slots in &mut self.slots {
             make_slots_live(slots);
         }
@@ -359,7 +411,7 @@ impl Control {
 /// Staged slots become live; of the older ones at most one stays, so that two are live and one is spare.
 fn make_slots_live(slots: &mut [SlotState; SLOTS_PER_ROLE]) {
     let staged = slots.iter().filter_map(|slot| match slot {
-        SlotState::Staged { kv, drop_others } => Some((*kv, *drop_others)),
+        SlotState::Staged { kv, drop_others, .. } => Some((*kv, *drop_others)),
         _ => None,
     });
     let Some((newest, drop_others)) = staged.max() else {
@@ -403,7 +455,9 @@ mod tests {
         control.slots[4][2] = SlotState::Staged {
             kv: 9,
             drop_others: true,
+            purse: true,
         };
+        control.purse.loaded = 7;
         control.objects[2].pair = Pair {
             live: Some(Half::B),
             staged: true,
@@ -421,7 +475,11 @@ mod tests {
     fn two_slots_are_live_and_one_is_spare() {
         use SlotState::{Empty, Live, Staged};
         let live = |kv| Live { kv };
-        let staged = |kv, drop_others| Staged { kv, drop_others };
+        let staged = |kv, drop_others| Staged {
+            kv,
+            drop_others,
+            purse: false,
+        };
         let after = |mut slots: [SlotState; 3]| {
             make_slots_live(&mut slots);
             slots

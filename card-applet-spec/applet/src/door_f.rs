@@ -10,8 +10,9 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::applet::{Applet, Outcome, Session, answer, internal, memory_failure, wrong_data};
+use crate::control::SMALL_PAYMENT;
 use crate::manufacture::layout;
-use crate::memory::{self, FACTORY, Memory};
+use crate::memory::{self, FACTORY, Half, Memory};
 use crate::storage::{SlotContent, slot_layout};
 
 /// What COMMIT refers to: the TAP just before.
@@ -21,16 +22,15 @@ pub(crate) struct Tapped {
     version: u8,
     terminal_challenge: [u8; 16],
     card_challenge: [u8; 16],
-    /// Physical slot of a purse; none after a decoy or another role.
+    /// Physical slot of `SMALL_PAYMENT`; none after a decoy or another role.
     purse: Option<usize>,
 }
 
-/// The purse's changing part, one of two copies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What debits change: one of two copies, the one with the higher `seq` counts. There is one purse, whatever slots
+/// look at it (decision 0002); `loaded` is in the control block, because only scripts change it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PurseState {
-    pub(crate) generation: u32,
     pub(crate) seq: u32,
-    pub(crate) loaded: u32,
     pub(crate) spent: u32,
     pub(crate) last_txno: [u8; 8],
     pub(crate) last_tac: [u8; 8],
@@ -39,14 +39,18 @@ pub(crate) struct PurseState {
     pub(crate) masked: [u8; 16],
 }
 
-const PURSE_LEN: usize = 60;
+impl core::fmt::Debug for PurseState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PurseState(pseudonymous data)")
+    }
+}
+
+const BLOCK_LEN: usize = 52;
 const DAMAGED: SpecError = SpecError::Malformed { what: "purse" };
 
 impl PurseState {
     pub(crate) const NEW: Self = Self {
-        generation: 1,
         seq: 0,
-        loaded: 0,
         spent: 0,
         last_txno: [0; 8],
         last_tac: [0; 8],
@@ -54,12 +58,10 @@ impl PurseState {
         masked: [0; 16],
     };
 
-    pub(crate) fn encode(&self) -> Result<[u8; PURSE_LEN], SpecError> {
-        let mut out = [0; PURSE_LEN];
+    pub(crate) fn encode(&self) -> Result<[u8; BLOCK_LEN], SpecError> {
+        let mut out = [0; BLOCK_LEN];
         let mut writer = SliceWriter::new(&mut out);
-        writer.put(&self.generation.to_be_bytes())?;
         writer.put(&self.seq.to_be_bytes())?;
-        writer.put(&self.loaded.to_be_bytes())?;
         writer.put(&self.spent.to_be_bytes())?;
         writer.put(&self.last_txno)?;
         writer.put(&self.last_tac)?;
@@ -70,16 +72,14 @@ impl PurseState {
         Ok(out)
     }
 
-    pub(crate) fn decode(bytes: &[u8; PURSE_LEN]) -> Result<Self, SpecError> {
+    pub(crate) fn decode(bytes: &[u8; BLOCK_LEN]) -> Result<Self, SpecError> {
         let (body, check) = bytes.split_last_chunk::<8>().ok_or(DAMAGED)?;
         if sha256(&[body]).first_chunk::<8>() != Some(check) {
             return Err(DAMAGED);
         }
         let mut reader = Reader::new(body, "purse");
         Ok(Self {
-            generation: reader.u32()?,
             seq: reader.u32()?,
-            loaded: reader.u32()?,
             spent: reader.u32()?,
             last_txno: reader.array()?,
             last_tac: reader.array()?,
@@ -89,35 +89,56 @@ impl PurseState {
     }
 }
 
-const SMALL_PAYMENT: usize = 2;
-
 impl<M: Memory, R: CryptoRng> Applet<M, R> {
     pub(crate) fn tap(&mut self, command: &ParsedCommand<'_>) -> Outcome {
         let (role, version) = (command.header.p1, command.header.p2);
         let terminal_challenge: [u8; 16] = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
         let mut card_challenge = [0; 16];
         self.rng.fill_bytes(&mut card_challenge);
-        // The decoy is read in any case, so that both ways do the same work.
+        // Everything is read in any case, and looked at only then: an unknown role, another state, a role without a
+        // purse do the same work as a live slot (chapter 03).
         let decoy_keys = self
             .storage
             .read_at::<32>(FACTORY, layout::DECOY_KEYS)
             .map_err(memory_failure)?;
         let decoy_plain = self
             .storage
-            .read_at(FACTORY, layout::DECOY_PLAIN)
+            .read_at::<PLAIN_LEN>(FACTORY, layout::DECOY_PLAIN)
             .map_err(memory_failure)?;
         let slot = self.tappable_slot(role, version);
-        let (g, m, plain) = if let Some((index, slot)) = slot {
-            self.slot_for_tap(index, slot)?
+        let (index, physical) = slot.unwrap_or((0, 0));
+        let content = self.slot_content(index, physical)?;
+        let purse = self.purse()?;
+        let (purse, loaded) = if index == SMALL_PAYMENT {
+            (purse.map(|(purse, _)| purse), self.storage.control().purse.loaded)
         } else {
-            let mut reader = Reader::new(&*decoy_keys, "decoy");
-            let (g, m) = (
-                reader.array().map_err(internal)?,
-                reader.array().map_err(internal)?,
-            );
-            (Key16::new(g), Key16::new(m), decoy_plain)
+            (Some(PurseState::NEW), 0)
         };
-        let made = TapAnswer::make(&g, &m, role, version, &terminal_challenge, card_challenge, &plain);
+        if slot.is_some() && purse.is_none() {
+            return Err(StatusWord::MEMORY_FAILURE);
+        }
+        let purse = purse.unwrap_or(PurseState::NEW);
+        let live = TapPlain {
+            pid: content.pid,
+            seq: purse.seq,
+            loaded,
+            spent: purse.spent,
+            last_txno: purse.last_txno,
+            masked: purse.masked,
+            tac: purse.last_tac,
+            record: content.record,
+        };
+        let live = Zeroizing::new(live.encode().map_err(internal)?);
+        let mut reader = Reader::new(&*decoy_keys, "decoy");
+        let decoy_g = Key16::new(reader.array().map_err(internal)?);
+        let decoy_m = Key16::new(reader.array().map_err(internal)?);
+        let (live_g, live_m) = (Key16::new(*content.g), Key16::new(*content.m));
+        let (g, m, plain) = if slot.is_some() {
+            (&live_g, &live_m, &live)
+        } else {
+            (&decoy_g, &decoy_m, &decoy_plain)
+        };
+        let made = TapAnswer::make(g, m, role, version, &terminal_challenge, card_challenge, plain);
         let body = made.and_then(|made| made.encode()).map_err(internal)?;
         let purse = slot
             .filter(|(index, _)| *index == SMALL_PAYMENT)
@@ -142,50 +163,39 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         self.storage.live_slot(index, version).map(|slot| (index, slot))
     }
 
-    fn slot_for_tap(
-        &self,
-        index: usize,
-        slot: usize,
-    ) -> Result<(Key16, Key16, Zeroizing<[u8; PLAIN_LEN]>), StatusWord> {
-        let area = memory::slot(index, slot);
+    fn slot_content(&self, index: usize, slot: usize) -> Result<SlotContent, StatusWord> {
         let bytes = self
             .storage
-            .read_at(area, slot_layout::KEYS)
+            .read_at(memory::slot(index, slot), slot_layout::KEYS)
             .map_err(memory_failure)?;
-        let content = SlotContent::parse(&bytes).map_err(internal)?;
-        let purse = if index == SMALL_PAYMENT {
-            self.purse(slot)?.0
-        } else {
-            PurseState::NEW
-        };
-        let plain = TapPlain {
-            pid: content.pid,
-            seq: purse.seq,
-            loaded: purse.loaded,
-            spent: purse.spent,
-            last_txno: purse.last_txno,
-            masked: purse.masked,
-            tac: purse.last_tac,
-            record: content.record,
-        };
-        let plain = Zeroizing::new(plain.encode().map_err(internal)?);
-        Ok((Key16::new(*content.g), Key16::new(*content.m), plain))
+        SlotContent::parse(&bytes).map_err(internal)
     }
 
-    /// The purse of a slot, and where its next state goes.
-    fn purse(&self, slot: usize) -> Result<(PurseState, usize), StatusWord> {
-        let area = memory::slot(SMALL_PAYMENT, slot);
-        let copy = |offset| {
-            let block = self.storage.read_at(area, offset).map_err(memory_failure)?;
+    /// The purse, and where its next state goes. None when neither copy is whole, as before the first purse.
+    fn purse(&self) -> Result<Option<(PurseState, Half)>, StatusWord> {
+        let copy = |half| {
+            let block = self.storage.read(memory::purse(half)).map_err(memory_failure)?;
             Ok::<_, StatusWord>(PurseState::decode(&block).ok())
         };
-        let (a, b) = (copy(slot_layout::PURSE_A)?, copy(slot_layout::PURSE_B)?);
-        match (a, b) {
-            (Some(a), Some(b)) if b.generation > a.generation => Ok((b, slot_layout::PURSE_A)),
-            (Some(a), _) => Ok((a, slot_layout::PURSE_B)),
-            (None, Some(b)) => Ok((b, slot_layout::PURSE_A)),
-            (None, None) => Err(StatusWord::MEMORY_FAILURE),
-        }
+        Ok(match (copy(Half::A)?, copy(Half::B)?) {
+            (Some(a), Some(b)) if b.seq > a.seq => Some((b, Half::A)),
+            (Some(a), _) => Some((a, Half::B)),
+            (None, Some(b)) => Some((b, Half::A)),
+            (None, None) => None,
+        })
+    }
+
+    /// The card's first purse, before the control block makes it live. Done again, it writes the same.
+    pub(crate) fn write_first_purse(&mut self, seq: u32) -> Result<(), StatusWord> {
+        let block = PurseState {
+            seq,
+            ..PurseState::NEW
+        };
+        let block = block.encode().map_err(internal)?;
+        self.storage
+            .wipe(memory::purse(Half::B))
+            .and_then(|()| self.storage.write(memory::purse(Half::A), 0, &block))
+            .map_err(memory_failure)
     }
 
     pub(crate) fn commit(&mut self, tapped: &Tapped, command: &ParsedCommand<'_>) -> Outcome {
@@ -200,36 +210,33 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let body: &[u8; 28] = body.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
         let request = CommitBody::parse(body).map_err(wrong_data)?;
         let (rt, rc) = (&tapped.terminal_challenge, &tapped.card_challenge);
-        let Some(slot) = tapped.purse else {
-            // After a decoy the answer is that of a wrong MAC, for the same work: nobody knows the decoy's keys.
-            let keys = self
-                .storage
-                .read_at::<32>(FACTORY, layout::DECOY_KEYS)
-                .map_err(memory_failure)?;
-            let m = Key16::new(Reader::new(&*keys, "decoy").array().map_err(internal)?);
-            let expected = request.mac(&m, role, version, rt, rc, 0).map_err(internal)?;
-            let _ = equal(&expected, mac);
-            return Err(StatusWord::SECURITY);
-        };
-        let area = memory::slot(SMALL_PAYMENT, slot);
-        let bytes = self
+        // After a decoy the answer is that of a wrong MAC, for the same reads and the same MAC: nobody knows its keys.
+        let decoy_keys = self
             .storage
-            .read_at(area, slot_layout::KEYS)
+            .read_at::<32>(FACTORY, layout::DECOY_KEYS)
             .map_err(memory_failure)?;
-        let content = SlotContent::parse(&bytes).map_err(internal)?;
+        let slot = tapped.purse.unwrap_or(0);
+        let content = self.slot_content(SMALL_PAYMENT, slot)?;
         let fixed = self
             .storage
-            .read_at::<20>(area, slot_layout::PURSE_FIXED)
+            .read_at::<20>(memory::slot(SMALL_PAYMENT, slot), slot_layout::PURSE_FIXED)
             .map_err(memory_failure)?;
         let mut reader = Reader::new(&*fixed, "purse");
         let cap = reader.u32().map_err(internal)?;
         let ktac = Key16::new(reader.array().map_err(internal)?);
-        let m = Key16::new(*content.m);
-        let (purse, spare) = self.purse(slot)?;
+        let purse = self.purse()?;
+        if tapped.purse.is_some() && purse.is_none() {
+            return Err(StatusWord::MEMORY_FAILURE);
+        }
+        let (purse, spare) = purse.unwrap_or((PurseState::NEW, Half::A));
+        let loaded = self.storage.control().purse.loaded;
+        let decoy_m = Key16::new(Reader::new(&*decoy_keys, "decoy").array().map_err(internal)?);
+        let live_m = Key16::new(*content.m);
+        let m = if tapped.purse.is_some() { &live_m } else { &decoy_m };
         let expected = request
-            .mac(&m, role, version, rt, rc, purse.seq)
+            .mac(m, role, version, rt, rc, purse.seq)
             .map_err(internal)?;
-        if !equal(&expected, mac) {
+        if !(equal(&expected, mac) & tapped.purse.is_some()) {
             return Err(StatusWord::SECURITY);
         }
         let codes = Codes {
@@ -245,15 +252,17 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             }
             (0x01, purse)
         } else {
-            let next = codes.debit(&purse, cap)?;
+            let next = codes.debit(&purse, loaded, cap)?;
             let block = next.encode().map_err(internal)?;
-            self.storage.write(area, spare, &block).map_err(memory_failure)?;
+            self.storage
+                .write(memory::purse(spare), 0, &block)
+                .map_err(memory_failure)?;
             (0x00, next)
         };
         let purse = next;
         let proof = request
             .proof(
-                &m,
+                m,
                 role,
                 version,
                 rt,
@@ -290,11 +299,8 @@ impl Codes<'_> {
     }
 
     /// The purse after this debit. Limits are compared by subtraction: nothing wraps.
-    fn debit(&self, purse: &PurseState, cap: u32) -> Result<PurseState, StatusWord> {
-        let balance = purse
-            .loaded
-            .checked_sub(purse.spent)
-            .ok_or(StatusWord::CONDITIONS)?;
+    fn debit(&self, purse: &PurseState, loaded: u32, cap: u32) -> Result<PurseState, StatusWord> {
+        let balance = loaded.checked_sub(purse.spent).ok_or(StatusWord::CONDITIONS)?;
         if self.request.amount > cap || self.request.amount > balance {
             return Err(StatusWord::CONDITIONS);
         }
@@ -307,13 +313,11 @@ impl Codes<'_> {
             .request
             .masked(self.ktac, Self::ROLE, self.version, self.pid, seq, spent);
         Ok(PurseState {
-            generation: purse.generation.checked_add(1).ok_or(StatusWord::CONDITIONS)?,
             seq,
-            loaded: purse.loaded,
             spent,
             last_txno: self.request.txno,
-            last_tac: self.tac(seq, purse.loaded, spent)?,
-            last_loaded: purse.loaded,
+            last_tac: self.tac(seq, loaded, spent)?,
+            last_loaded: loaded,
             masked: masked.map_err(internal)?,
         })
     }

@@ -14,8 +14,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure, wrong_data};
-use crate::control::{Control, ScriptState, SlotState};
-use crate::door_f::PurseState;
+use crate::control::{Control, SMALL_PAYMENT, ScriptState, SlotState};
 use crate::manufacture::layout;
 use crate::memory::{self, FACTORY, Half, Memory};
 use crate::storage::slot_layout;
@@ -319,7 +318,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
                 state.certified = true;
             }
             Step::Slot(slot) => self.stage_slot(&mut next, slot)?,
-            Step::Purse { kv, seq, cap, ktac } => self.stage_purse(&next, *kv, *seq, *cap, ktac)?,
+            Step::Purse { kv, seq, cap, ktac } => self.stage_purse(&mut next, *kv, *seq, *cap, ktac)?,
             Step::Keys { wrapped } => {
                 let mut keys = Zeroizing::new(**wrapped);
                 self.static_keys()?
@@ -348,7 +347,11 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
                 next.staged_floor = *floor;
             }
             Step::Finalise { count, digest, today } => {
+                let first_purse = next.stages_first_purse().then_some(next.purse.staged_seq);
                 finalise(&mut next, kind, n, *count, digest, *today)?;
+                if let Some(seq) = first_purse {
+                    self.write_first_purse(seq)?;
+                }
                 body.put(&[next.state.code()]).map_err(internal)?;
             }
         }
@@ -404,7 +407,9 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .iter()
             .position(|slot| *slot == SlotState::Empty)
             .ok_or(StatusWord::CONDITIONS)?;
+        // An attempt that was cut may have left a part of another slot.
         let area = memory::slot(index, spare);
+        self.storage.wipe(area).map_err(memory_failure)?;
         let mut content = Bytes::<{ crate::storage::SlotContent::LEN }>::new();
         let put = |content: &mut Bytes<209>| -> Result<(), SpecError> {
             content.put(&[step.kv])?;
@@ -418,25 +423,21 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .write(area, slot_layout::KEYS, &content)
             .map_err(memory_failure)?;
         zeroize::Zeroize::zeroize(content.as_mut_slice());
-        let purse = PurseState {
-            loaded: step.loaded,
-            ..PurseState::NEW
-        };
-        let block = purse.encode().map_err(internal)?;
-        self.storage
-            .write(area, slot_layout::PURSE_A, &block)
-            .map_err(memory_failure)?;
         let state = slots.get_mut(spare).ok_or(StatusWord::CONDITIONS)?;
         *state = SlotState::Staged {
             kv: step.kv,
             drop_others: step.flags == 1,
+            purse: false,
         };
+        if index == SMALL_PAYMENT {
+            next.purse.staged_loaded = next.purse.staged_loaded.max(step.loaded);
+        }
         Ok(())
     }
 
     fn stage_purse(
         &mut self,
-        next: &Control,
+        next: &mut Control,
         kv: u8,
         seq: u32,
         cap: u32,
@@ -445,26 +446,22 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         if seq > u32::MAX >> 1 {
             return Err(StatusWord::WRONG_DATA);
         }
-        let index = usize::from(Role::SmallPayment.code()).saturating_sub(1);
-        let slots = next.slots.get(index).ok_or(StatusWord::CONDITIONS)?;
-        let staged = |slot: &SlotState| matches!(slot, SlotState::Staged { kv: staged, .. } if *staged == kv);
-        let slot = slots.iter().position(staged).ok_or(StatusWord::CONDITIONS)?;
-        let area = memory::slot(index, slot);
+        let slots = next.slots.get_mut(SMALL_PAYMENT).ok_or(StatusWord::CONDITIONS)?;
+        // Its slot is staged, and has no purse yet.
+        let waiting = |slot: &SlotState| matches!(slot, SlotState::Staged { kv: staged, purse: false, .. } if *staged == kv);
+        let slot = slots.iter().position(waiting).ok_or(StatusWord::CONDITIONS)?;
+        let area = memory::slot(SMALL_PAYMENT, slot);
         self.storage
             .write(area, slot_layout::PURSE_FIXED, &cap.to_be_bytes())
             .map_err(memory_failure)?;
         self.storage
             .write(area, slot_layout::PURSE_FIXED.saturating_add(4), ktac)
             .map_err(memory_failure)?;
-        let block = self
-            .storage
-            .read_at(area, slot_layout::PURSE_A)
-            .map_err(memory_failure)?;
-        let purse = PurseState::decode(&block).map_err(internal)?;
-        let block = PurseState { seq, ..purse }.encode().map_err(internal)?;
-        self.storage
-            .write(area, slot_layout::PURSE_A, &block)
-            .map_err(memory_failure)
+        if let Some(SlotState::Staged { purse, .. }) = slots.get_mut(slot) {
+            *purse = true;
+        }
+        next.purse.staged_seq = seq;
+        Ok(())
     }
 
     fn key_check_values(&self, half: Half) -> Result<Bytes<18>, StatusWord> {
@@ -495,7 +492,7 @@ fn finalise(
     } else {
         next.has_no_half_staged()
     };
-    if !counted || !whole || today.is_none() {
+    if !counted || !whole || !next.has_its_purses() || today.is_none() {
         return Err(StatusWord::CONDITIONS);
     }
     next.make_live();

@@ -52,7 +52,8 @@ const fn nth(first: Area, index: usize) -> Area {
 }
 
 pub(crate) const CONTROL_LEN: usize = 384;
-pub(crate) const SLOT_LEN: usize = 512;
+pub(crate) const SLOT_LEN: usize = 256;
+pub(crate) const PURSE_LEN: usize = 64;
 pub(crate) const SLOTS_PER_ROLE: usize = 3;
 pub(crate) const ROLES: usize = 5;
 pub(crate) const KEYS_LEN: usize = 96;
@@ -73,10 +74,11 @@ const DG2: Area = behind(nth(DG1, 1), card_applet_spec::data_group::MAX_DG2);
 const DG3: Area = behind(nth(DG2, 1), card_applet_spec::data_group::MAX_DG3);
 const SIGNATURE: Area = behind(nth(DG3, 1), card_applet_spec::data_group::MAX_SIGNATURE_OBJECT);
 const SLOTS: Area = behind(nth(SIGNATURE, 1), SLOT_LEN);
-const END: Area = behind(
+const PURSE: Area = behind(
     nth(SLOTS, ROLES.saturating_mul(SLOTS_PER_ROLE).saturating_sub(1)),
-    0,
+    PURSE_LEN,
 );
+const END: Area = behind(nth(PURSE, 1), 0);
 
 /// Bytes of memory that a card needs.
 pub const MEMORY_LEN: usize = END.offset;
@@ -130,6 +132,11 @@ pub(crate) const fn object(object: usize, half: Half) -> Area {
         _ => SIGNATURE,
     };
     nth(first, half.index())
+}
+
+/// A copy of the purse.
+pub(crate) const fn purse(half: Half) -> Area {
+    nth(PURSE, half.index())
 }
 
 /// `role` counts from 0, `slot` from 0 to 2.

@@ -131,11 +131,15 @@ impl<M: Memory> Storage<M> {
                 }
             }
         }
+        if !control.purse.live {
+            self.wipe(memory::purse(Half::A))?;
+            self.wipe(memory::purse(Half::B))?;
+        }
         Ok(())
     }
 
     /// Zeroes an area where it is not zero yet.
-    fn wipe(&mut self, area: Area) -> Result<(), MemoryFault> {
+    pub(crate) fn wipe(&mut self, area: Area) -> Result<(), MemoryFault> {
         let mut offset = 0_usize;
         while offset < area.len {
             let mut chunk = [0; 64];
@@ -184,13 +188,9 @@ pub(crate) mod slot_layout {
     pub(crate) const KEYS: usize = 0;
     /// cap4 Ktac16.
     pub(crate) const PURSE_FIXED: usize = 224;
-    /// Two copies of the purse's state, each with a generation and a check.
-    pub(crate) const PURSE_A: usize = 256;
-    /// The second copy.
-    pub(crate) const PURSE_B: usize = 384;
 }
 
-/// What a slot holds besides the purse.
+/// What a slot of any role holds.
 pub(crate) struct SlotContent {
     pub(crate) kv: u8,
     pub(crate) g: Zeroizing<[u8; 16]>,

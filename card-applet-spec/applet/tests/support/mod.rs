@@ -10,6 +10,9 @@
     reason = "test support: each test file uses its part"
 )]
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use card_applet::{Applet, Blank, MEMORY_LEN, Memory, MemoryFault, manufacture};
 use card_applet_spec::apdu::{Answer, Header, StatusWord, split_answer};
 use card_applet_spec::certificate::{CardCertificate, CertificateName, TerminalCertificate};
@@ -17,7 +20,7 @@ use card_applet_spec::codes::{AID, Domain, Region, Rights, Role, Serial, State, 
 use card_applet_spec::crypto::{Key32, PrivateKey};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, PortraitFormat, SignatureObject};
 use card_applet_spec::date::Date;
-use card_applet_spec::door_f::{TapAnswer, tap_command};
+use card_applet_spec::door_f::{CommitBody, TapAnswer, TapPlain, tap_command};
 use card_applet_spec::door_s::{Agree, AgreeAnswer, Object, read_request};
 use card_applet_spec::kdf::{self, KeySet};
 use card_applet_spec::record::{Entitlement, binding, rule_set_digest};
@@ -40,6 +43,19 @@ pub struct Ram {
     /// Power fails at this write, after this many bytes of it (cut to its length).
     pub tear: Option<(usize, usize)>,
     pub dead: bool,
+    /// True when the write at which power failed had happened whole.
+    pub torn_whole: bool,
+    /// Calls and bytes of reading and writing so far, for tests of what can be seen from outside. Clones count together.
+    pub work: Rc<Cell<Work>>,
+}
+
+/// How much a card did with its memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    pub reads: usize,
+    pub read_bytes: usize,
+    pub writes: usize,
+    pub written_bytes: usize,
 }
 
 impl Ram {
@@ -49,6 +65,8 @@ impl Ram {
             writes: 0,
             tear: None,
             dead: false,
+            torn_whole: false,
+            work: Rc::default(),
         }
     }
 }
@@ -62,6 +80,10 @@ impl Memory for Ram {
         if self.dead {
             return Err(MemoryFault);
         }
+        let mut work = self.work.get();
+        work.reads += 1;
+        work.read_bytes += out.len();
+        self.work.set(work);
         out.copy_from_slice(self.bytes.get(offset..offset + out.len()).ok_or(MemoryFault)?);
         Ok(())
     }
@@ -75,12 +97,17 @@ impl Memory for Ram {
             .get_mut(offset..offset + data.len())
             .ok_or(MemoryFault)?;
         self.writes += 1;
+        let mut work = self.work.get();
+        work.writes += 1;
+        work.written_bytes += data.len();
+        self.work.set(work);
         if let Some((at, kept)) = self.tear
             && at == self.writes
         {
             let kept = kept.min(data.len());
             room[..kept].copy_from_slice(&data[..kept]);
             self.dead = true;
+            self.torn_whole = kept == data.len();
             return Err(MemoryFault);
         }
         room.copy_from_slice(data);
@@ -411,6 +438,9 @@ impl Host {
         );
         while usize::from(last) < plan.steps.len() {
             last += 1;
+            if plan.stop_before_finalise && usize::from(last) == plan.steps.len() {
+                return false;
+            }
             if run_step(&mut channel, card, last, &plan.steps[usize::from(last) - 1]).is_none() {
                 return false;
             }
@@ -424,6 +454,7 @@ impl Host {
             script,
             steps: Vec::new(),
             image: Vec::new(),
+            stop_before_finalise: false,
         };
         plan.steps
             .push(Step::Begin { kind, script }.encode().unwrap().to_vec());
@@ -555,6 +586,8 @@ pub struct Plan {
     pub script: [u8; 16],
     pub steps: Vec<Vec<u8>>,
     pub image: Vec<u8>,
+    /// Ends a run right before FINALISE.
+    pub stop_before_finalise: bool,
 }
 
 impl Plan {
@@ -563,6 +596,7 @@ impl Plan {
             script: [0xAB; 16],
             steps: Vec::new(),
             image,
+            stop_before_finalise: false,
         }
     }
 
@@ -675,4 +709,108 @@ pub fn read_object(channel: &mut Channel, card: &mut Card, object: Object) -> Re
             return Ok(out);
         }
     }
+}
+
+/// BEGIN.
+pub fn begin(kind: ScriptKind, script: [u8; 16]) -> Vec<u8> {
+    Step::Begin { kind, script }.encode().unwrap().to_vec()
+}
+
+/// FINALISE behind `steps` of `script`.
+pub fn finalise(script: [u8; 16], steps: &[Vec<u8>], today: &str) -> Vec<u8> {
+    let mut digest = chain_start(&script);
+    for (n, step) in (1..).zip(steps) {
+        digest = chain_next(&digest, n, step);
+    }
+    let count = u16::try_from(steps.len()).unwrap();
+    let today = date(today);
+    Step::Finalise { count, digest, today }.encode().unwrap().to_vec()
+}
+
+/// A whole rewrite script: BEGIN, `content`, FINALISE.
+pub fn rewrite(script: [u8; 16], content: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut steps = vec![begin(ScriptKind::Rewrite, script)];
+    steps.extend(content);
+    let last = finalise(script, &steps, TODAY);
+    steps.push(last);
+    steps
+}
+
+/// SLOT of `SMALL_PAYMENT`.
+pub fn payment_slot(host: &Host, kv: u8, pid: [u8; 16], loaded: u32) -> Vec<u8> {
+    let role = Role::SmallPayment;
+    let g = kdf::group_key(&host.group, role, host.region, kv, 77).unwrap();
+    let m = kdf::tap_key(&host.tap, role, host.region, kv, &pid).unwrap();
+    let step = SlotStep {
+        role: role.code(),
+        kv,
+        flags: 0,
+        g: g.expose(),
+        m: m.expose(),
+        pid: &pid,
+        record: &[0; 160],
+        loaded,
+    };
+    Step::Slot(step).encode().unwrap().to_vec()
+}
+
+/// PURSE of the same slot.
+pub fn payment_purse(host: &Host, kv: u8, pid: [u8; 16], seq: u32) -> Vec<u8> {
+    let ktac = kdf::tac_key(&host.tac, Role::SmallPayment, kv, &pid).unwrap();
+    let (cap, ktac) = (10_000, ktac.expose());
+    Step::Purse { kv, seq, cap, ktac }.encode().unwrap().to_vec()
+}
+
+/// Runs `steps` behind the first `done`, in one door I; the refused step and its status otherwise (0: no door I).
+pub fn run_steps(
+    host: &mut Host,
+    card: &mut Card,
+    steps: &[Vec<u8>],
+    done: usize,
+) -> Result<(), (u16, StatusWord)> {
+    let mut channel = host.open_door_i(card).ok_or((0, StatusWord::SECURITY))?;
+    for (n, step) in (1_u16..).zip(steps).skip(done) {
+        let command = channel.wrap_command(Header::step(n), step).unwrap();
+        let answer = card.process(&command);
+        let (_, status) = channel.unwrap_answer(&answer).unwrap();
+        if !status.is_ok() {
+            return Err((n, status));
+        }
+    }
+    Ok(())
+}
+
+/// What a shop sees of the purse.
+pub fn purse_seen(host: &mut Host, card: &mut Card, kv: u8) -> ([u8; 16], TapAnswer, TapPlain) {
+    let role = Role::SmallPayment;
+    let (rt, tap) = host.tap(card, role, kv);
+    let g = kdf::group_key(&host.group, role, host.region, kv, 77).unwrap();
+    let plain = tap.open(&g).unwrap();
+    (rt, tap, plain)
+}
+
+/// TAP and COMMIT; the answer's result and TAC.
+pub fn pay(
+    host: &mut Host,
+    card: &mut Card,
+    kv: u8,
+    amount: u32,
+    txno: u8,
+) -> Result<(u8, [u8; 8]), StatusWord> {
+    let role = Role::SmallPayment;
+    let (rt, tap, plain) = purse_seen(host, card, kv);
+    let m = kdf::tap_key(&host.tap, role, host.region, kv, &plain.pid).unwrap();
+    let body = CommitBody {
+        amount,
+        tid: 42,
+        txno: [txno; 8],
+        time: 848_000_000,
+        kind: 1,
+    };
+    let mac = body
+        .mac(&m, role.code(), kv, &rt, &tap.card_challenge, plain.seq)
+        .unwrap();
+    let data = [&body.encode().unwrap()[..], &mac].concat();
+    let answer = check(&card.process(&Header::commit(role.code(), kv).command(&data, Some(25)).unwrap()))?;
+    Ok((answer[0], answer[1..9].try_into().unwrap()))
 }

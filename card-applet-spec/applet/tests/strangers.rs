@@ -1,0 +1,99 @@
+//! What can be seen of a card without a key: answers and work are the same whatever it is and holds (chapters 03, 06).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "a test says what it expects by failing"
+)]
+
+mod support;
+
+use card_applet_spec::apdu::{Header, StatusWord};
+use card_applet_spec::codes::{Role, State};
+use card_applet_spec::door_f::tap_command;
+use card_applet_spec::script::ScriptKind;
+use support::{Card, Host, KV, Work, check, select};
+
+/// A card of each state, in the order of their codes.
+fn cards(host: &mut Host) -> Vec<(State, Card)> {
+    let ram = host.blank();
+    let blank = host.power_on(ram);
+    let personalised = host.personalised_card();
+    let active = host.active_card();
+    let mut blocked = host.active_card();
+    host.short_script(&mut blocked, ScriptKind::Block, [2; 16])
+        .unwrap();
+    let mut ended = host.active_card();
+    host.short_script(&mut ended, ScriptKind::Terminate, [2; 16])
+        .unwrap();
+    vec![
+        (State::Blank, blank),
+        (State::Personalised, personalised),
+        (State::Active, active),
+        (State::Blocked, blocked),
+        (State::Terminated, ended),
+    ]
+}
+
+/// What the memory was asked to do for `command`, and the answer's length and status.
+fn work(
+    host: &mut Host,
+    card: Card,
+    before: &[Vec<u8>],
+    command: &[u8],
+) -> (Card, (Work, usize, StatusWord)) {
+    let (ram, _) = card.power_off();
+    let counter = ram.work.clone();
+    let mut card = host.power_on(ram);
+    select(&mut card).unwrap();
+    for command in before {
+        card.process(command);
+    }
+    counter.set(Work::default());
+    let answer = card.process(command);
+    let status = check(&answer).err().unwrap_or(StatusWord::OK);
+    (card, (counter.get(), answer.len(), status))
+}
+
+#[test]
+fn a_decoy_costs_the_card_what_a_live_slot_costs() {
+    let mut host = Host::new(80);
+    let mut taps = Vec::new();
+    let mut commits = Vec::new();
+    for (state, mut card) in cards(&mut host) {
+        for role in 0..=6_u8 {
+            for version in [KV, KV + 1, 0] {
+                let tap = tap_command(role, version, &[3; 16]).unwrap().to_vec();
+                let (back, (tapped, length, status)) = work(&mut host, card, &[], &tap);
+                assert_eq!(
+                    (length, status),
+                    (258, StatusWord::OK),
+                    "{state} {role} {version}"
+                );
+                assert_eq!(tapped.writes, 0);
+                taps.push(((state, role, version), tapped));
+                card = back;
+                if role == Role::SmallPayment.code() {
+                    let commit = Header::commit(role, version).command(&[0; 44], Some(25)).unwrap();
+                    let (back, (done, length, status)) = work(&mut host, card, &[tap], &commit);
+                    assert_eq!(
+                        (length, status),
+                        (2, StatusWord::SECURITY),
+                        "{state} {role} {version}"
+                    );
+                    commits.push(((state, role, version), done));
+                    card = back;
+                }
+            }
+        }
+    }
+    for all in [taps, commits] {
+        let (_, first) = all[0];
+        assert!(first.reads > 3);
+        for (what, work) in &all {
+            assert_eq!(*work, first, "{what:?}");
+        }
+    }
+}
