@@ -67,16 +67,17 @@ fn main() {
     });
     let durable = durable(span);
 
-    let cmac_openssl = openssl(
-        &["-mac", "cmac", "-macopt", "cipher:aes-128-cbc", "-bytes", "48"],
-        "cmac",
-    );
+    let cmac_openssl = openssl(&["-cmac", "aes-128-cbc", "-bytes", "48"], "cmac");
     let sign_openssl = openssl(&["ecdsap256"], "ecdsa");
     println!(
         "{:<52} {:>12} {:>12}",
         "one thread, operations per second", "ours", "openssl"
     );
-    row("AES-128-CMAC of 48 bytes", cmac, cmac_openssl);
+    row(
+        "AES-128-CMAC of 48 bytes (ours sets its key up)",
+        cmac,
+        cmac_openssl,
+    );
     row("derive a tap key (KDF108, AES-256-CMAC)", derive, None);
     row("derive a card's three issuance keys", card_keys, None);
     row(
@@ -119,7 +120,7 @@ fn openssl(arguments: &[&str], what: &str) -> Option<f64> {
         let (_verify, sign) = (numbers.next()?, numbers.next()?);
         return Some(sign);
     }
-    // "CMAC(AES-128-CBC)  208123.45k": thousands of bytes per second.
+    // "cmac(aes-128-cbc)  208123.45k": thousands of bytes per second.
     let thousands: f64 = line.split_whitespace().last()?.strip_suffix('k')?.parse().ok()?;
     Some(thousands * 1000.0 / 48.0)
 }

@@ -3,7 +3,7 @@
 
 use card_applet_spec::codes::Serial;
 use jiff::SignedDuration;
-use keyvault_protocol::{CardState, CardTask, KeyDomain, RefusalCode, Role, TaskKind};
+use keyvault_protocol::{CardState, CardTask, KeyDomain, RefusalCode, Role, Script, TaskKind};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::chip::{Chip, Foreign};
@@ -337,7 +337,7 @@ async fn a_foreign_card_and_a_card_of_an_unknown_lot_are_not_genuine() {
         .start_card(&session, 0, cards[0].serial.0, CardTask::Inspect)
         .await
         .unwrap();
-    let keyvault_protocol::Script::Send { commands } = script else {
+    let Script::Send { commands } = script else {
         panic!("nothing to send")
     };
     let answers = vec![foreign.process(&commands[0]).unwrap()];
@@ -542,4 +542,96 @@ async fn a_blank_that_came_back_from_before_a_finished_personalisation_is_not_wr
     let other = client.open_order(&installation.signed(2, 1)).await.unwrap();
     let seen = inspect(&mut client, &other, &mut earlier).await;
     assert_eq!((seen.state, seen.last_step), (CardState::Blank, 0));
+}
+
+#[tokio::test]
+async fn a_vault_that_is_sealed_in_the_middle_goes_on_when_it_is_open_again() {
+    let installation = Installation::new(12).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let card = &mut cards[0];
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    run(
+        &mut client,
+        &session,
+        0,
+        card,
+        personalise(1),
+        Mishap::BeforeCommand(25),
+    )
+    .await
+    .0
+    .unwrap_err();
+    card.reset();
+    let Script::Send { commands } = client
+        .start_card(&session, 0, card.serial.0, personalise(1))
+        .await
+        .unwrap()
+    else {
+        panic!("nothing to send");
+    };
+    let answers = commands
+        .iter()
+        .map(|command| card.chip.process(command).unwrap())
+        .collect();
+    client.seal("wang").await.unwrap();
+    let error = client.continue_card(&session, 0, answers).await.unwrap_err();
+    assert!(error.is(RefusalCode::Sealed), "{error}");
+    installation.unseal().await;
+    card.reset();
+    let result = run(&mut client, &session, 0, card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
+    assert_eq!(result.state, CardState::Personalised);
+}
+
+#[tokio::test]
+async fn the_intent_is_durable_before_the_first_step_leaves_and_the_outcome_follows() {
+    let installation = Installation::new(13).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let card = &mut cards[0];
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let started = client
+        .start_card(&session, 0, card.serial.0, personalise(1))
+        .await
+        .unwrap();
+    let Script::Send { commands } = started else {
+        panic!("nothing to send")
+    };
+    assert_eq!(commands.len(), 2, "SELECT and INITIALIZE UPDATE only");
+    assert!(
+        !installation
+            .journal()
+            .await
+            .iter()
+            .any(|kind| kind == "card-intent")
+    );
+    let answers = commands
+        .iter()
+        .map(|command| card.chip.process(command).unwrap())
+        .collect();
+    let steps = client.continue_card(&session, 0, answers).await.unwrap();
+    assert!(matches!(steps, Script::Send { .. }));
+    assert_eq!(installation.journal().await.last().unwrap(), "card-intent");
+    card.reset();
+    run(&mut client, &session, 0, card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
+    assert_eq!(installation.journal().await.last().unwrap(), "card-outcome");
+
+    // A name, an address or a citizen number is neither in the store nor in the journal, sealed or not.
+    for entry in std::fs::read_dir(installation.folder.path().join("vault")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for personal in ["王小明", "11010519491231002X", "岳麓区", "南山区"] {
+            assert!(
+                !bytes
+                    .windows(personal.len())
+                    .any(|window| window == personal.as_bytes()),
+                "{personal}"
+            );
+        }
+    }
 }

@@ -18,6 +18,7 @@ use keyvault_protocol::{
 use p256::ecdsa::SigningKey;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use virtual_card::chip::Chip;
@@ -107,6 +108,29 @@ impl Installation {
         self.vault = rehearsal::reopen(&folder, &self.packages, self.clock.clone(), random(seed))
             .await
             .unwrap();
+    }
+
+    /// Two custodians open it again.
+    pub(crate) async fn unseal(&self) {
+        let mut rng = random(60)();
+        for package in &self.packages[1..] {
+            let share = package
+                .open(rehearsal::passphrase(&package.custodian).as_bytes())
+                .unwrap();
+            rehearsal::give(&self.vault, &share, &mut rng).await.unwrap();
+        }
+    }
+
+    /// Kinds of the journal's entries as they are on disk at this moment.
+    pub(crate) async fn journal(&self) -> Vec<String> {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(&self.folder.path().join("vault"), copy.path());
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(copy.path().join("vault.sqlite"));
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query_scalar("SELECT kind FROM journal ORDER BY seq")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
     }
 
     pub(crate) fn order(&self, number: u8, cards: u32) -> Order {
