@@ -5,8 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use keyvault_protocol::{CardState, Client, Order, Script, TaskKind};
+use p256::ecdsa::SigningKey;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use serde_json::Value;
 use tempfile::TempDir;
+use virtual_card::chip::Chip;
+
+use super::support::{Mishap, blanks, personalise, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_keyvault");
 
@@ -346,6 +353,87 @@ fn a_killed_vault_opens_again_with_what_it_had() {
         1,
         "NAME_TAKEN",
     );
+}
+
+#[test]
+fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
+    let site = Site::new();
+    let packages = site.init();
+    let open = || {
+        site.unseal(&packages[0], "li");
+        assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    };
+    let mut served = site.serve(&["--at", "2090-11-21"]);
+    open();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let socket = site.path("vault/keyvault.sock");
+    let connect = || runtime.block_on(Client::connect_unix(&socket)).unwrap();
+    let mut client = connect();
+    let secret = keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1));
+    let issuer = SigningKey::from(&secret);
+    let point = keyvault_protocol::sealed::point_of(&secret.public_key());
+    runtime.block_on(client.enrol_issuer("shenzhen", &point)).unwrap();
+    let order = Order {
+        order: [1; 16],
+        issuer: "shenzhen".into(),
+        profile: "resident-1".into(),
+        cards: 3,
+        tasks: vec![TaskKind::Personalise],
+        station: "counter 1".into(),
+        from: "2090-11-21T00:00:00Z".parse().unwrap(),
+        until: "2090-11-30T00:00:00Z".parse().unwrap(),
+    };
+    let order = order.sign(&issuer).unwrap();
+    let mut cards = runtime.block_on(blanks(&mut client, 3));
+    // Between INITIALIZE UPDATE and the first step, in the first part, in the second part.
+    for (index, commands) in [(0u32, 2), (1, 20), (2, 38)] {
+        let card = &mut cards[index as usize];
+        let mut client = connect();
+        let session = runtime.block_on(client.open_order(&order)).unwrap();
+        let mishap = Mishap::BeforeCommand(commands);
+        runtime
+            .block_on(run(&mut client, &session, index, card, personalise(1), mishap))
+            .0
+            .unwrap_err();
+        card.reset();
+        let script = runtime
+            .block_on(client.start_card(&session, index, card.serial.0, personalise(1)))
+            .unwrap();
+        served.child.kill().unwrap();
+        served.child.wait().unwrap();
+        let Script::Send { commands } = script else {
+            panic!("nothing to send")
+        };
+        let answers = commands
+            .iter()
+            .map(|command| card.chip.process(command).unwrap())
+            .collect();
+        let gone = runtime
+            .block_on(client.continue_card(&session, index, answers))
+            .unwrap_err();
+        assert_eq!((gone.code(), gone.exit_code()), ("VAULT_GONE", 4));
+
+        served = site.serve(&["--at", "2090-11-21"]);
+        open();
+        card.reset();
+        let mut client = connect();
+        let session = runtime.block_on(client.open_order(&order)).unwrap();
+        let result = runtime
+            .block_on(run(
+                &mut client,
+                &session,
+                index,
+                card,
+                personalise(1),
+                Mishap::None,
+            ))
+            .0
+            .unwrap();
+        assert_eq!(result.state, CardState::Personalised);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sqlx::Connection;
 use tempfile::TempDir;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use virtual_card::chip::Chip;
 use virtual_card::{Card, CardMemory, CardRandom};
 
@@ -157,36 +157,43 @@ impl Installation {
         self.order(number, cards).sign(&self.issuer).unwrap()
     }
 
-    /// Blanks `first` and following of a lot.
+    /// The first blanks of a lot.
     pub(crate) async fn blanks(&self, count: u32) -> Vec<TestCard> {
-        let mut rng = StdRng::seed_from_u64(77);
-        let maker = PrivateKey::generate(&mut rng);
-        let mut client = self.client().await;
-        let request = LotRequest {
-            issuer: [0x44, 0x03],
-            lot: [0, 0, 0, 1],
-            first: 1,
-            count,
-            maker: "card maker".into(),
-            maker_key: maker.public().to_point65(),
-        };
-        let mut sealed = client.export_lot(&request).await.unwrap();
-        let plain = sealed_box::open(sealed_box::LOT, &maker, &mut sealed).unwrap();
-        let anchors = client.anchors().await.unwrap();
-        let card_ca = card_applet_spec::crypto::PublicKey::from_point65(&anchors.card_ca).unwrap();
-        let mut lot = lot::Lot::parse_and_verify(plain, &card_ca).unwrap();
-        let mut cards = Vec::new();
-        while let Some((serial, transport)) = lot.next_blank().unwrap() {
-            let mut memory = CardMemory::ram(card_applet::MEMORY_LEN);
-            let blank = card_applet::Blank {
-                serial,
-                transport: &transport,
-            };
-            card_applet::manufacture(&mut memory, &blank, &mut rng).unwrap();
-            cards.push(TestCard::new(serial, memory, &mut rng));
-        }
-        cards
+        blanks(&mut self.client().await, count).await
     }
+}
+
+/// The card maker's part: a lot of transport keys, and blanks made of it.
+pub(crate) async fn blanks<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    client: &mut Client<S>,
+    count: u32,
+) -> Vec<TestCard> {
+    let mut rng = StdRng::seed_from_u64(77);
+    let maker = PrivateKey::generate(&mut rng);
+    let request = LotRequest {
+        issuer: [0x44, 0x03],
+        lot: [0, 0, 0, 1],
+        first: 1,
+        count,
+        maker: "card maker".into(),
+        maker_key: maker.public().to_point65(),
+    };
+    let mut sealed = client.export_lot(&request).await.unwrap();
+    let plain = sealed_box::open(sealed_box::LOT, &maker, &mut sealed).unwrap();
+    let anchors = client.anchors().await.unwrap();
+    let card_ca = card_applet_spec::crypto::PublicKey::from_point65(&anchors.card_ca).unwrap();
+    let mut lot = lot::Lot::parse_and_verify(plain, &card_ca).unwrap();
+    let mut cards = Vec::new();
+    while let Some((serial, transport)) = lot.next_blank().unwrap() {
+        let mut memory = CardMemory::ram(card_applet::MEMORY_LEN);
+        let blank = card_applet::Blank {
+            serial,
+            transport: &transport,
+        };
+        card_applet::manufacture(&mut memory, &blank, &mut rng).unwrap();
+        cards.push(TestCard::new(serial, memory, &mut rng));
+    }
+    cards
 }
 
 pub(crate) async fn connect(vault: &Arc<Vault>) -> TestClient {
@@ -242,8 +249,8 @@ pub(crate) enum Mishap {
 
 /// The issuer's part: passes commands on and answers back, until the vault is done or refuses. Gives the outcome and how
 /// many commands were sent.
-pub(crate) async fn run(
-    client: &mut TestClient,
+pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    client: &mut Client<S>,
     session: &OrderSession,
     index: u32,
     card: &mut TestCard,
