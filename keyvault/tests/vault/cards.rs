@@ -635,3 +635,52 @@ async fn the_intent_is_durable_before_the_first_step_leaves_and_the_outcome_foll
         }
     }
 }
+
+#[tokio::test]
+async fn bytes_of_the_callers_choice_are_refused_before_anything_is_signed_or_derived() {
+    let installation = Installation::new(14).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let before = installation.journal().await;
+    let free = [
+        vec![],
+        vec![0; 16],
+        vec![0xFF; 300],
+        b"YZT-CC-1".to_vec(),
+        b"YZT-R-1".to_vec(),
+    ];
+    for bytes in free {
+        for group in 0..3 {
+            let mut content = content(1);
+            match group {
+                0 => content.dg1.clone_from(&bytes),
+                1 => content.dg2.clone_from(&bytes),
+                _ => content.dg3.clone_from(&bytes),
+            }
+            let task = CardTask::Personalise(Box::new(content));
+            let (outcome, sent) = run(&mut client, &session, 0, &mut cards[0], task, Mishap::None).await;
+            assert!(outcome.unwrap_err().is(RefusalCode::BadContent) && sent == 0);
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let context = keyvault_protocol::PhotoKeyContext {
+            photo_id: [1; 16],
+            person: [2; 16],
+            profile: text.clone(),
+            version: 1,
+        };
+        assert!(
+            client
+                .photo_key_new(&context)
+                .await
+                .unwrap_err()
+                .is(RefusalCode::BadContent)
+        );
+        if !text.starts_with("YZT") {
+            let day = jiff::civil::date(2026, 11, 21);
+            let signed = client.sign_card_back(&text, "440300".parse().unwrap(), day).await;
+            assert!(signed.unwrap_err().is(RefusalCode::BadContent));
+        }
+    }
+    assert_eq!(installation.journal().await, before);
+}
