@@ -75,6 +75,8 @@ fn measure<T: Transport>(
     let mut last = None;
     for _ in 0..=CARDS {
         *number += 1;
+        // The reader is held by one connection at a time.
+        drop(last.take());
         let blank = office.blank(*number)?;
         let mut card = lay(&blank)?;
         let task = scene::personalise(office.rng())?;
