@@ -520,6 +520,12 @@ fn run_serve(place: &Place, at: Option<Date>, end_with_parent: bool, json: bool)
     let dir = std::fs::canonicalize(place.dir()?).map_err(|_| Error::NoVault)?;
     let socket = std::path::absolute(place.socket.clone().unwrap_or_else(|| dir.join("keyvault.sock")))
         .context("the socket's path cannot be used")?;
+    // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("keyvault: a fault of this program at {place}; it ends, start it again and unseal it");
+        std::process::abort();
+    }));
     isolation::forbid_dumps()?;
     if end_with_parent {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
