@@ -943,7 +943,7 @@ fn terminal_certificate(v: &Vector<'_>) {
     );
 }
 
-/// S1 of chapter 07 for both certificates, with this crate's parts in the order of the chapter.
+/// S1 of chapter 07 for both certificates and the dates of AGREE, with this crate's parts in the order of the chapter.
 fn present(v: &Vector<'_>) -> Result<(PublicKey, Rights, Date, u16), &'static str> {
     let (floor, epoch) = (v.i.date("floor"), v.i.u16("epoch"));
     let (root, name) = (v.i.public("root_public"), v.i.array("root_name"));
@@ -956,14 +956,9 @@ fn present(v: &Vector<'_>) -> Result<(PublicKey, Rights, Date, u16), &'static st
     if !intermediate.has_sound_dates() {
         return Err("6a80");
     }
-    if intermediate.expiry < floor || intermediate.holder.epoch() < epoch {
-        return Err("6984");
-    }
     if intermediate.rights.is_empty() {
         return Err("6a80");
     }
-    let floor = floor.max(intermediate.effective);
-    let epoch = epoch.max(intermediate.holder.epoch());
     let (leaf, body, signature) = TerminalCertificate::parse(&second).map_err(|_| "6a80")?;
     if leaf.issuer != intermediate.holder {
         return Err("6a88");
@@ -975,13 +970,15 @@ fn present(v: &Vector<'_>) -> Result<(PublicKey, Rights, Date, u16), &'static st
     if !leaf.is_short_lived() {
         return Err("6a80");
     }
-    if leaf.expiry < floor {
-        return Err("6984");
-    }
     let rights = leaf.rights.intersection(intermediate.rights);
     if rights.is_empty() {
         return Err("6a80");
     }
+    let floor = floor.max(intermediate.effective);
+    if intermediate.expiry < floor || leaf.expiry < floor || intermediate.holder.epoch() < epoch {
+        return Err("6984");
+    }
+    let epoch = epoch.max(intermediate.holder.epoch());
     Ok((leaf.public, rights, floor, epoch))
 }
 

@@ -675,34 +675,35 @@ def parse_terminal_certificate(encoded: bytes) -> dict:
     }
 
 
-def _check_issued(certificate: dict, issuer_name: bytes, issuer_public: bytes, floor: bytes) -> None:
+def _check_issued(certificate: dict, issuer_name: bytes, issuer_public: bytes) -> None:
     if certificate["car"] != issuer_name:
         raise Refused("issued by an unknown key", "6a88")
     if not verify(issuer_public, certificate["signed"], certificate["signature"]):
         raise Refused("a certificate's signature is wrong", "6982")
     if certificate["effective"] > certificate["expiry"]:
         raise Refused("a certificate ends before it begins", "6a80")
-    if date4(certificate["expiry"]) < floor:
-        raise Refused("a certificate ended before the date floor", "6984")
 
 
 def check_chain(root_name: bytes, root_public: bytes, floor: bytes, epoch: int, intermediate: bytes, leaf: bytes) -> dict:
-    """What a card knows after S1 0 and S1 1: the leaf's key, the rights of the chain, its new date floor and epoch."""
+    """What a card knows after S1 0, S1 1 and the signature of AGREE: the leaf's key, the rights of the chain, its new date floor and epoch."""
     upper = parse_terminal_certificate(intermediate)
-    _check_issued(upper, root_name, root_public, floor)
-    upper_epoch = int.from_bytes(upper["chr"][10:12], "big")
-    if upper_epoch < epoch:
-        raise Refused("an intermediate of an old epoch", "6984")
+    _check_issued(upper, root_name, root_public)
     if not upper["rights"]:
         raise Refused("no rights", "6a80")
-    floor = max(floor, date4(upper["effective"]))
     lower = parse_terminal_certificate(leaf)
-    _check_issued(lower, upper["chr"], upper["public"], floor)
+    _check_issued(lower, upper["chr"], upper["public"])
     if (lower["expiry"] - lower["effective"]).days > 7:
         raise Refused("a leaf that lives too long", "6a80")
     rights = upper["rights"] & lower["rights"]
     if not rights:
         raise Refused("no rights are left over the chain", "6a80")
+    # Here AGREE begins: nothing before it is compared with what the card remembers.
+    upper_epoch = int.from_bytes(upper["chr"][10:12], "big")
+    if upper_epoch < epoch:
+        raise Refused("an intermediate of an old epoch", "6984")
+    floor = max(floor, date4(upper["effective"]))
+    if min(date4(upper["expiry"]), date4(lower["expiry"])) < floor:
+        raise Refused("a certificate ended before the date floor", "6984")
     return {"public": lower["public"], "rights": be(rights, 4), "floor": floor, "epoch": be(upper_epoch, 2)}
 
 

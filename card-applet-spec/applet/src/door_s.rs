@@ -5,14 +5,16 @@ use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, Write};
 use card_applet_spec::certificate::{CARD_CERTIFICATE_LEN, TerminalCertificate};
-use card_applet_spec::codes::{Rights, State};
+use card_applet_spec::codes::{Rights, SUITE, State};
 use card_applet_spec::crypto::{PrivateKey, PublicKey, sha256};
+use card_applet_spec::date::Date;
 use card_applet_spec::door_s::{Agree, AgreeAnswer, Object};
 use card_applet_spec::scp03::{Channel, MAX_PLAIN};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
-use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure, wrong_data};
+use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure};
+use crate::control::Control;
 use crate::memory::{self, Memory};
 use crate::storage::{SlotContent, slot_layout};
 
@@ -32,6 +34,7 @@ struct Leaf {
     digest: [u8; 32],
     /// Rights of the chain.
     rights: Rights,
+    expiry: Date,
 }
 
 /// An open door S.
@@ -44,6 +47,37 @@ pub(crate) struct DoorS {
 /// A certificate that cannot be parsed: a point off the curve is a matter of form here, nothing was signed by it.
 fn unparsable(_: SpecError) -> StatusWord {
     StatusWord::WRONG_DATA
+}
+
+/// S1 with the leaf. Nothing of the card is looked at.
+fn present_leaf(presenting: &mut Presenting, command: &ParsedCommand<'_>) -> Result<(), StatusWord> {
+    if presenting.leaf.is_some() || command.header != Header::present_certificate(1) {
+        return Err(StatusWord::CONDITIONS);
+    }
+    let (certificate, body, signature) = TerminalCertificate::parse(command.data).map_err(unparsable)?;
+    let intermediate = &presenting.intermediate;
+    if certificate.issuer != intermediate.holder {
+        return Err(StatusWord::NOT_FOUND);
+    }
+    intermediate
+        .public
+        .verify(&[body], &signature)
+        .map_err(insecure)?;
+    if !certificate.is_short_lived() {
+        return Err(StatusWord::WRONG_DATA);
+    }
+    let rights = certificate.rights.intersection(intermediate.rights);
+    if rights.is_empty() {
+        return Err(StatusWord::WRONG_DATA);
+    }
+    presenting.certificates.update(command.data);
+    presenting.leaf = Some(Leaf {
+        public: certificate.public,
+        digest: sha256(&[command.data]),
+        rights,
+        expiry: certificate.expiry,
+    });
+    Ok(())
 }
 
 impl<M: Memory, R: CryptoRng> Applet<M, R> {
@@ -73,21 +107,10 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             return Err(StatusWord::NOT_FOUND);
         }
         root.verify(&[body], &signature).map_err(insecure)?;
-        let control = *self.storage.control();
-        if !certificate.has_sound_dates() {
+        // Anybody may hold these bytes: they move nothing on the card, and are not compared with its floor before the
+        // terminal has proved its key (`freshened`).
+        if !certificate.has_sound_dates() || certificate.rights.is_empty() {
             return Err(StatusWord::WRONG_DATA);
-        }
-        if certificate.expiry < control.floor || certificate.holder.epoch() < control.epoch {
-            return Err(StatusWord::ENDED);
-        }
-        if certificate.rights.is_empty() {
-            return Err(StatusWord::WRONG_DATA);
-        }
-        if certificate.effective > control.floor || certificate.holder.epoch() > control.epoch {
-            let mut next = control;
-            next.floor = control.floor.max(certificate.effective);
-            next.epoch = control.epoch.max(certificate.holder.epoch());
-            self.storage.commit(next).map_err(memory_failure)?;
         }
         self.session = Session::Presenting(Presenting {
             certificates: Sha256::new().chain_update(command.data),
@@ -107,7 +130,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let header = command.header;
         match (header.cla, header.ins) {
             (0x80, 0x20) => {
-                self.present_leaf(&mut presenting, command)?;
+                present_leaf(&mut presenting, command)?;
                 self.session = Session::Presenting(presenting);
                 answer(&[])
             }
@@ -132,40 +155,16 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         }
     }
 
-    fn present_leaf(
-        &self,
-        presenting: &mut Presenting,
-        command: &ParsedCommand<'_>,
-    ) -> Result<(), StatusWord> {
-        if presenting.leaf.is_some() || command.header != Header::present_certificate(1) {
-            return Err(StatusWord::CONDITIONS);
-        }
-        let (certificate, body, signature) = TerminalCertificate::parse(command.data).map_err(unparsable)?;
-        let intermediate = &presenting.intermediate;
-        if certificate.issuer != intermediate.holder {
-            return Err(StatusWord::NOT_FOUND);
-        }
-        intermediate
-            .public
-            .verify(&[body], &signature)
-            .map_err(insecure)?;
-        if !certificate.is_short_lived() {
-            return Err(StatusWord::WRONG_DATA);
-        }
-        if certificate.expiry < self.storage.control().floor {
-            return Err(StatusWord::ENDED);
-        }
-        let rights = certificate.rights.intersection(intermediate.rights);
-        if rights.is_empty() {
-            return Err(StatusWord::WRONG_DATA);
-        }
-        presenting.certificates.update(command.data);
-        presenting.leaf = Some(Leaf {
-            public: certificate.public,
-            digest: sha256(&[command.data]),
-            rights,
-        });
-        Ok(())
+    /// The control block with the floor and epoch that a chain brings, once its terminal has proved its key.
+    fn freshened(&self, intermediate: &TerminalCertificate, leaf: &Leaf) -> Result<Control, StatusWord> {
+        let control = *self.storage.control();
+        let mut next = control;
+        next.floor = control.floor.max(intermediate.effective);
+        next.epoch = control.epoch.max(intermediate.holder.epoch());
+        let ended = intermediate.expiry < next.floor
+            || leaf.expiry < next.floor
+            || intermediate.holder.epoch() < control.epoch;
+        if ended { Err(StatusWord::ENDED) } else { Ok(next) }
     }
 
     fn agree(&mut self, presenting: &Presenting, command: &ParsedCommand<'_>) -> Outcome {
@@ -175,10 +174,14 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         if command.data.len() != card_applet_spec::door_s::AGREE_LEN {
             return Err(StatusWord::WRONG_LENGTH);
         }
+        if command.data.first() != Some(&SUITE) {
+            return Err(StatusWord::WRONG_DATA);
+        }
         let (Some(leaf), Some(challenge)) = (&presenting.leaf, &presenting.challenge) else {
             return Err(StatusWord::CONDITIONS);
         };
-        let request = Agree::parse(command.data).map_err(wrong_data)?;
+        // Length and suite are right: what is left to refuse is a right that there is not, in no chain either.
+        let request = Agree::parse(command.data).map_err(insecure)?;
         if request.rights.is_empty() || !leaf.rights.contains(request.rights) {
             return Err(StatusWord::SECURITY);
         }
@@ -186,6 +189,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         request
             .verify(challenge, &leaf.digest, &leaf.public)
             .map_err(insecure)?;
+        let next = self.freshened(&presenting.intermediate, leaf)?;
         let answers = match self.state() {
             State::Active => true,
             State::Personalised | State::Blocked => request.rights.contains(Rights::VERIFY),
@@ -205,6 +209,10 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .read_at::<CARD_CERTIFICATE_LEN>(area, 96)
             .map_err(memory_failure)?;
         let fixed = PrivateKey::from_bytes(&private).map_err(internal)?;
+        let control = self.storage.control();
+        if (next.floor, next.epoch) != (control.floor, control.epoch) {
+            self.storage.commit(next).map_err(memory_failure)?;
+        }
         let ephemeral = PrivateKey::generate(&mut self.rng);
         let point = ephemeral.public().to_point65();
         let (z1, z2) = (ephemeral.agree(&terminal), fixed.agree(&terminal));

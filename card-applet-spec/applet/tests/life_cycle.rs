@@ -11,6 +11,7 @@
 mod support;
 
 use card_applet_spec::apdu::{Header, StatusWord};
+use card_applet_spec::certificate::CertificateName;
 use card_applet_spec::codes::{Domain, Rights, Role, State};
 use card_applet_spec::crypto::{PrivateKey, PublicKey};
 use card_applet_spec::data_group::{CardInfo, Dg1, SignatureObject};
@@ -377,6 +378,115 @@ fn certificates_that_ended_or_give_no_right_are_refused() {
     );
     let before = attempt(&mut host, &good, clinic, "2026-12-01", "2026-12-05", clinic);
     assert_eq!(before, Some(StatusWord::ENDED));
+    // So does an epoch.
+    let first_name = host.intermediate_name;
+    host.intermediate_name = CertificateName::new("YZTCA", 2, 1);
+    let second = host.intermediate(Rights::ALL, "2026-12-10", "2027-11-01");
+    assert_eq!(
+        attempt(&mut host, &second, clinic, "2026-12-12", "2026-12-15", clinic),
+        None
+    );
+    host.intermediate_name = first_name;
+    assert_eq!(
+        attempt(&mut host, &later, clinic, "2026-12-12", "2026-12-15", clinic),
+        Some(StatusWord::ENDED)
+    );
+}
+
+/// Shows certificates at S1; gives each answer.
+fn show(card: &mut support::Card, certificates: &[&[u8]]) -> Vec<Option<StatusWord>> {
+    select(card).unwrap();
+    let show = |(place, certificate): (u8, &&[u8])| {
+        let command = Header::present_certificate(place)
+            .command(certificate, None)
+            .unwrap();
+        check(&card.process(&command)).err()
+    };
+    (0..).zip(certificates).map(show).collect()
+}
+
+#[test]
+fn collected_certificates_neither_move_nor_show_the_floor() {
+    let mut host = Host::new(15);
+    let mut card = host.active_card();
+    let good = host.intermediate(Rights::ALL, "2026-11-01", "2027-11-01");
+    let key = PrivateKey::generate(&mut host.rng);
+    let before = host.status(&mut card);
+    // FINALISE put the floor at 2026-11-21: leaves on both sides of it are answered alike.
+    for end in ["2026-11-19", "2026-11-20", "2026-11-21", "2026-11-22"] {
+        let leaf = host.leaf(&key, Rights::IDENTITY, "2026-11-16", end);
+        assert_eq!(show(&mut card, &[&good, &leaf]), [None, None], "{end}");
+    }
+    let ended = host.intermediate(Rights::ALL, "2025-11-01", "2026-11-20");
+    assert_eq!(show(&mut card, &[&ended]), [None]);
+    // Next year's intermediate, under a later epoch.
+    let name = host.intermediate_name;
+    host.intermediate_name = CertificateName::new("YZTCA", 9, 1);
+    let future = host.intermediate(Rights::ALL, "2027-06-01", "2028-11-01");
+    let leaf = host.leaf(&key, Rights::IDENTITY, "2027-06-01", "2027-06-05");
+    assert_eq!(show(&mut card, &[&future, &leaf]), [None, None]);
+    // With a wrong signature at AGREE nothing moves either.
+    let wrong = PrivateKey::generate(&mut host.rng);
+    let refused = host.open_door_s_with(&mut card, Rights::IDENTITY, &future, &leaf, &wrong);
+    assert_eq!(refused.err(), Some(StatusWord::SECURITY));
+    host.intermediate_name = name;
+    let after = host.status(&mut card);
+    assert_eq!((before.floor, before.epoch), (after.floor, after.epoch));
+    assert!(
+        host.open_door_s(&mut card, Rights::IDENTITY).is_ok(),
+        "door S still opens"
+    );
+}
+
+#[test]
+fn a_refused_agreement_moves_nothing() {
+    let mut host = Host::new(16);
+    let mut card = host.personalised_card();
+    let key = PrivateKey::generate(&mut host.rng);
+    let before = host.status(&mut card);
+    let later = host.intermediate(Rights::ALL, "2026-12-10", "2027-11-01");
+    // A leaf that ended before its intermediate began.
+    let old = host.leaf(&key, Rights::ALL, "2026-12-05", "2026-12-09");
+    let refused = host.open_door_s_with(&mut card, Rights::VERIFY, &later, &old, &key);
+    assert_eq!(refused.err(), Some(StatusWord::ENDED));
+    // A right that the card's state does not serve.
+    let leaf = host.leaf(&key, Rights::ALL, "2026-12-10", "2026-12-15");
+    let refused = host.open_door_s_with(&mut card, Rights::IDENTITY, &later, &leaf, &key);
+    assert_eq!(refused.err(), Some(StatusWord::CONDITIONS));
+    let after = host.status(&mut card);
+    assert_eq!((before.floor, before.epoch), (after.floor, after.epoch));
+}
+
+#[test]
+fn agree_is_judged_in_the_order_of_chapter_07() {
+    let mut host = Host::new(17);
+    let mut card = host.active_card();
+    let intermediate = host.intermediate(Rights::ALL, "2026-11-01", "2027-11-01");
+    let key = PrivateKey::generate(&mut host.rng);
+    let leaf = host.leaf(&key, Rights::ALL, "2026-11-20", "2026-11-25");
+    for (length, suite, challenge, rights, expected) in [
+        (133, 2, false, [0, 0, 0, 0], StatusWord::WRONG_LENGTH),
+        (134, 2, false, [0, 0, 0, 0], StatusWord::WRONG_DATA),
+        (134, 1, false, [0, 0, 0, 0], StatusWord::CONDITIONS),
+        (134, 1, true, [0, 0, 0, 0], StatusWord::SECURITY),
+        (134, 1, true, [0x80, 0, 0, 1], StatusWord::SECURITY),
+        (134, 1, true, [0, 0, 0x0A, 0], StatusWord::WRONG_DATA),
+        (134, 1, true, [0, 0, 0, 1], StatusWord::SECURITY),
+    ] {
+        assert_eq!(show(&mut card, &[&intermediate, &leaf]), [None, None]);
+        if challenge {
+            ok(&card.process(&Header::GET_CHALLENGE.command(&[], Some(16)).unwrap())).unwrap();
+        }
+        let mut data = vec![suite];
+        data.extend(rights);
+        data.resize(length, 4);
+        let answer = card.process(&Header::AGREE.command(&data, Some(0)).unwrap());
+        assert_eq!(
+            check(&answer),
+            Err(expected),
+            "{length} {suite} {challenge} {rights:?}"
+        );
+    }
 }
 
 #[test]

@@ -97,3 +97,18 @@ fn a_decoy_costs_the_card_what_a_live_slot_costs() {
         }
     }
 }
+
+#[test]
+fn junk_at_s1_tells_blank_and_ended_cards_from_the_others_and_nothing_else() {
+    let mut host = Host::new(81);
+    for (state, mut card) in cards(&mut host) {
+        select(&mut card).unwrap();
+        let junk = Header::present_certificate(0).command(&[0x7F], None).unwrap();
+        // The one exception of chapter 07: a blank shows its serial anyway, an ended card holds nothing any more.
+        let expected = match state {
+            State::Blank | State::Terminated => StatusWord::CONDITIONS,
+            State::Personalised | State::Active | State::Blocked => StatusWord::WRONG_DATA,
+        };
+        assert_eq!(check(&card.process(&junk)), Err(expected), "{state}");
+    }
+}

@@ -63,8 +63,7 @@ impl<T: Transport> Card<T, Selected> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`]: `BUNDLE_EXPIRED` behind the last day of the bundle or its leaf, or when the card's date
-    /// floor is; `WRONG_ROLE` without certificates in the bundle or with empty rights; `FOREIGN_CARD` when the card
+    /// [`Error::Refused`]: `BUNDLE_EXPIRED` behind the last day of the bundle or its leaf; `WRONG_ROLE` without certificates in the bundle or with empty rights; `FOREIGN_CARD` when the card
     /// does not know the authority; `NOT_ACTIVE` when the card takes no certificates in its state. Else
     /// [`Error::CardRefused`], [`Error::Transport`].
     pub fn present(mut self, bundle: &Bundle, today: Date) -> Result<Card<T, Presented>, Error> {
@@ -87,7 +86,6 @@ impl<T: Transport> Card<T, Selected> {
 
 fn certificate_refused(status: StatusWord, chain: &Chain) -> Error {
     let reason = match status {
-        StatusWord::ENDED => Reason::BundleExpired,
         StatusWord::NOT_FOUND | StatusWord::SECURITY => Reason::ForeignCard,
         StatusWord::WRONG_DATA if chain.rights().is_empty() => Reason::WrongRole,
         StatusWord::CONDITIONS => return Check::CardState.into(),
@@ -113,7 +111,8 @@ impl<T: Transport> Card<T, Presented> {
     /// # Errors
     ///
     /// [`Error::Refused`]: `WRONG_ROLE` for rights that the certificates do not give or that no single key of the card
-    /// serves; `NOT_ACTIVE`; `EXPIRED` outside the days of the card's certificate; `NOT_GENUINE`. Else
+    /// serves; `BUNDLE_EXPIRED` when the certificates ended before the card's date floor or are of an epoch before its
+    /// own; `NOT_ACTIVE`; `EXPIRED` outside the days of the card's certificate; `NOT_GENUINE`. Else
     /// [`Error::CardRefused`], [`Error::BadAnswer`], [`Error::Transport`].
     pub fn agree(
         mut self,
@@ -158,6 +157,12 @@ impl<T: Transport> Card<T, Presented> {
 
 fn agreement_refused(status: StatusWord, rights: Rights, chain: &Chain) -> Error {
     match status {
+        // Said here and not at S1: the card compares dates only with a terminal that has proved its key.
+        StatusWord::ENDED => Refusal {
+            reason: Reason::BundleExpired,
+            check: Check::TerminalCertificate,
+        }
+        .into(),
         StatusWord::CONDITIONS => Check::CardState.into(),
         StatusWord::SECURITY if rights.is_empty() || !chain.rights().contains(rights) => {
             Check::TerminalRights.into()

@@ -255,9 +255,12 @@ fn certificates_that_ended_are_refused_by_the_terminal_and_by_the_card() {
     let (mut reader, _) = issuer.active_card_with(2, &[Role::Clinic], |content| {
         content.date_floor = today();
     });
+    let yesterday = day("2026-11-20");
     let card = Card::new(&mut reader).select().unwrap();
+    let card = card.present(&desk.bundle, yesterday).unwrap();
+    let late = card.agree(clinic_right(), &desk.key, yesterday, &mut issuer.rng);
     assert_eq!(
-        refused(&card.present(&desk.bundle, day("2026-11-20")).map(|_| ())),
+        refused(&late.map(|_| ())),
         (Reason::BundleExpired, Check::TerminalCertificate)
     );
     // An intermediate of an epoch before the card's.
