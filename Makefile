@@ -2,6 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup demo clean-demo test lint bench
 
 # Where `make demo` keeps what it made: one folder a run.
