@@ -168,6 +168,14 @@ impl fmt::Debug for CardContent {
     }
 }
 
+/// The encoded parts of frozen content.
+struct Parts {
+    dg1: Vec<u8>,
+    dg3: Vec<u8>,
+    /// Of DG2, whose picture the photo store keeps.
+    salt: [u8; 16],
+}
+
 /// What a card is made from.
 #[derive(Debug)]
 pub struct Case<'a> {
@@ -269,7 +277,7 @@ impl CardContent {
         }
     }
 
-    fn parts(&self) -> Result<(Vec<u8>, Vec<u8>, [u8; 16]), ContentError> {
+    fn parts(&self) -> Result<Parts, ContentError> {
         let (dg1, dg3) = (unhex(&self.dg1)?, unhex(&self.dg3)?);
         Dg1::parse(&dg1)
             .and(Dg3::parse(&dg3).map(|_| ()))
@@ -277,7 +285,7 @@ impl CardContent {
         let salt = unhex(&self.portrait_salt)?
             .try_into()
             .map_err(|_| ContentError::Unreadable)?;
-        Ok((dg1, dg3, salt))
+        Ok(Parts { dg1, dg3, salt })
     }
 
     /// The photo.
@@ -309,7 +317,7 @@ impl CardContent {
     /// [`ContentError::OtherPhoto`], [`ContentError::Unreadable`], [`ContentError::Form`].
     pub fn for_vault(&self, chip: &[u8]) -> Result<vault::CardContent, ContentError> {
         self.photo.check_chip(chip)?;
-        let (dg1, dg3, salt) = self.parts()?;
+        let Parts { dg1, dg3, salt } = self.parts()?;
         let dg2 = encode_portrait(chip, salt)?;
         let region = self.region()?;
         let entitlements = self
@@ -358,7 +366,7 @@ impl CardContent {
     /// [`ContentError::OtherPhoto`] when `print` is not the frozen rendition, [`ContentError::Unreadable`].
     pub fn front(&self, print: Vec<u8>) -> Result<FrontFace, ContentError> {
         self.photo.check_print(&print)?;
-        let (dg1, ..) = self.parts()?;
+        let Parts { dg1, .. } = self.parts()?;
         let dg1 = Dg1::parse(&dg1).map_err(|_| ContentError::Unreadable)?;
         let sex: Sex = dg1
             .sex
@@ -390,7 +398,12 @@ impl CardContent {
         dg2: Option<&[u8]>,
         dg3: Option<&[u8]>,
     ) -> Option<&'static str> {
-        let Ok((ordered1, ordered3, salt)) = self.parts() else {
+        let Ok(Parts {
+            dg1: ordered1,
+            dg3: ordered3,
+            salt,
+        }) = self.parts()
+        else {
             return Some("the order");
         };
         let portrait_fits = dg2

@@ -167,10 +167,6 @@ impl OfficeError {
 impl Office {
     /// An office.
     #[must_use]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "these are the office's parts, wired once"
-    )]
     pub const fn new(
         store: Store,
         rules: Arc<RuleSets>,
@@ -314,9 +310,9 @@ impl Office {
         let today = self.clock.today();
         let at = if set.in_force(today) { today } else { accepted };
         let decision = set.decide(&case.applicant, at, &self.rules)?;
-        let reviewed = case.application.review(reviewer, &decision)?;
+        let after = case.application.review(reviewer, &decision)?;
         self.store
-            .record_review(reviewed, &decision, self.clock.now())
+            .record_review(after, &decision, self.clock.now())
             .await?;
         self.application(id).await
     }
@@ -340,13 +336,13 @@ impl Office {
         let now = self.clock.now();
         let permit_id = PermitId::new(now, self.random.bytes());
         let person = case.application.person();
-        let approved = case.application.approve(approver, permit_id)?;
+        let after = case.application.approve(approver, permit_id)?;
         let decision = case
             .decision
             .as_ref()
             .ok_or(permit_domain::Error::NothingGranted)?;
         let permit = Permit::granted(permit_id, person, id, decision)?;
-        self.store.record_approval(approved, &permit, now).await?;
+        self.store.record_approval(after, &permit, now).await?;
         self.application(id).await
     }
 
@@ -467,6 +463,13 @@ impl Office {
     pub(crate) async fn photo_store(&self) -> Result<photo::Client<Stream>, photo::Error> {
         let stream = self.photos.connect().await.map_err(photo::Error::Broken)?;
         photo::Client::connect(stream).await
+    }
+
+    pub(crate) async fn close_photo_case(&self, case: &str, producer: &Producer) -> Result<(), photo::Error> {
+        let mut photos = self.photo_store().await?;
+        photos
+            .close_case(case_number(case)?, photo_actor(producer)?)
+            .await
     }
 
     /// What work needs, each checked by doing it: the ledger writes, the vault makes and opens a key, the photo store

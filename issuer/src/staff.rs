@@ -3,7 +3,7 @@
 //! TOML, one `[[staff]]` table each: `account`, `roles`, `token_sha256` (64 hex digits of a random token of 32 bytes that
 //! the member of staff's program sends as `Authorization: Bearer`). A token is random, so a plain digest is enough.
 //! The actor of a step is the owner of the token and never a field of the request: a person cannot review under
-//! another's name. Left out: passwords, and signing in with WebAuthn, which comes with the counter's pages.
+//! another's name. Left out: passwords, and signing in with `WebAuthn`, which comes with the counter's pages.
 
 use std::fmt;
 use std::path::Path;

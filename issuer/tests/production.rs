@@ -183,7 +183,7 @@ impl card_reader::transport::Transport for Counted {
         self.inner.reset()
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "counted"
     }
 }
@@ -249,7 +249,7 @@ async fn a_vault_sealed_in_the_middle_leaves_the_order_in_doubt_and_goes_on_when
     let order = step(&world, order, &mut card.station()).await.unwrap();
     let (vault, runtime) = (world.vault.clone(), tokio::runtime::Handle::current());
     let seal = Fault::Before(Box::new(move |_: &mut InProcess| {
-        runtime.block_on(vault.seal("li")).unwrap()
+        runtime.block_on(vault.seal("li")).unwrap();
     }));
     let mut station = Station::new(Cuttable::new(card.reader()).with(20, seal));
     let error = step(&world, order.clone(), &mut station).await.unwrap_err();
@@ -557,4 +557,108 @@ async fn a_card_that_does_not_hold_what_was_ordered_is_kept_from_the_holder() {
     let mut reader = card.reader();
     reader.reset().unwrap();
     world.run(order.id(), &mut Station::new(reader)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_on_the_reader_opens_its_own_order_and_a_fresh_blank_the_oldest_one() {
+    let world = World::new().await;
+    let first = world.ordered().await;
+    let (application, permit) = world.approved(&support::person(3)).await;
+    let receipt = world.photo(application).await;
+    let second = world.order(permit, receipt).await;
+    let (one, two, three) = (world.blank(), world.blank(), world.blank());
+    let found = |card: &TestCard| {
+        let (mut station, world) = (card.station(), &world);
+        async move {
+            world
+                .production
+                .order_for(&mut station)
+                .await
+                .unwrap()
+                .map(|order| order.id())
+        }
+    };
+    assert_eq!(
+        found(&two).await,
+        Some(first.id()),
+        "the oldest order without a card"
+    );
+    // The first order is cut in the middle of its card.
+    let order = step(&world, first.clone(), &mut one.station()).await.unwrap();
+    let mut station = Station::new(Cuttable::new(one.reader()).with(30, Fault::CutAfter));
+    step(&world, order, &mut station).await.unwrap_err();
+    assert_eq!(found(&one).await, Some(first.id()), "its own card");
+    assert_eq!(
+        found(&two).await,
+        Some(second.id()),
+        "a fresh blank does not go to the order in doubt"
+    );
+    world.run(second.id(), &mut two.station()).await.unwrap();
+    assert_eq!(
+        found(&two).await,
+        Some(second.id()),
+        "a written card tells its serial through door S"
+    );
+    assert_eq!(found(&three).await, None, "nobody wants a third card");
+    world.run(first.id(), &mut one.station()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_photo_is_read_by_nobody_once_the_card_is_handed_over() {
+    let world = World::new().await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    world.run(order.id(), &mut card.station()).await.unwrap();
+    let permit = world.office().permit(order.permit()).await.unwrap();
+    assert!(world.may_read_photo(permit.grant().application).await);
+    world.hand_over(order.id(), &mut card.station()).await.unwrap();
+    assert!(!world.may_read_photo(permit.grant().application).await);
+}
+
+/// Where the inner part of the next test finds its small disk.
+const DISK: &str = "YZT_ISSUER_TEST_DISK";
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_is_told_and_the_order_goes_on_when_there_is_room() {
+    // The disk is a mount of its own in a namespace that no other process sees; the work is the ignored test below.
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"set -e; mount -t tmpfs -o size=3m tmpfs "$YZT_ISSUER_TEST_DISK"; exec "$0" --ignored --exact "$1""#;
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .arg("inside_a_small_disk")
+        .env(DISK, folder.path())
+        .output()
+        .expect("unshare is part of util-linux");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs inside the test above only"]
+async fn inside_a_small_disk() {
+    let disk = std::path::PathBuf::from(std::env::var_os(DISK).unwrap());
+    let url = format!("sqlite:{}", disk.join("issuer.db").display());
+    let store = issuer_store::Store::open(&url).await.unwrap();
+    let world = World::with(tempfile::tempdir().unwrap(), store).await;
+    let order = world.ordered().await;
+    let card = world.blank();
+    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let filler = disk.join("filler");
+    let fill = filler.clone();
+    let full = Fault::Before(Box::new(move |_: &mut InProcess| {
+        let mut file = std::fs::File::create(fill).unwrap();
+        while std::io::Write::write(&mut file, &[0; 512]).is_ok_and(|written| written > 0) {}
+    }));
+    let mut station = Station::new(Cuttable::new(card.reader()).with(30, full));
+    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    refused(&error, "STORE_DISK_FULL", "full", "Make room");
+    assert_eq!(error.exit_code(), 5);
+    let stopped = world.stored(order.id()).await;
+    assert!(stopped.state().in_doubt());
+    std::fs::remove_file(filler).unwrap();
+    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    assert_eq!(done.state().card(), order.state().card());
+    world.office().store().verify_ledger().await.unwrap();
 }

@@ -73,7 +73,7 @@ fn a_refused_applicant_gets_exit_code_1_the_explanation_and_no_tier() {
             .as_array()
             .unwrap()
             .iter()
-            .any(|line| line["met"] == Value::from(false))
+            .any(|line| line["met"] == false)
     );
 }
 

@@ -63,7 +63,7 @@ struct ResidenceFile {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it documents the body")]
 struct EvidenceFile {
-    /// Kind of paper, such as ADDR_LEASE or JOB_CONTRACT.
+    /// Kind of paper, such as `ADDR_LEASE` or `JOB_CONTRACT`.
     code: String,
     /// First day, YYYY-MM-DD, or null.
     #[schema(format = Date)]

@@ -184,7 +184,6 @@ async fn within_time_and_logged(State(api): State<Api>, request: Request, next: 
     response
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands over the box")]
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     // The panic's text may hold a value; it went to the panic hook and goes nowhere else.
     Problem::new(

@@ -20,11 +20,11 @@ pub(super) struct OrderBody {
     order_id: String,
     /// UUID.
     permit_id: String,
-    /// ORDERED, ALLOCATED, ENCODING, ENCODED, DRAWN, VERIFIED, HANDING_OVER, HANDED_OVER or GIVEN_UP.
+    /// `ORDERED`, `ALLOCATED`, `ENCODING`, `ENCODED`, `DRAWN`, `VERIFIED`, `HANDING_OVER`, `HANDED_OVER` or `GIVEN_UP`.
     state: String,
     /// Nobody knows how far the chip was written: present this very card and run the step again.
     in_doubt: bool,
-    /// The step to do or resume next: ALLOCATE, ENCODE, DRAW, VERIFY, HAND_OVER, or null.
+    /// The step to do or resume next: `ALLOCATE`, `ENCODE`, `DRAW`, `VERIFY`, `HAND_OVER`, or null.
     next_step: Option<String>,
     /// The card's number, once allocated. It never changes, whatever happens to the run.
     card_number: Option<String>,

@@ -11,21 +11,22 @@ use utoipa::ToSchema;
 pub struct Problem {
     /// `urn:yzt:problem:` and the code in lower case with hyphens.
     #[serde(rename = "type")]
-    #[schema(example = "urn:yzt:problem:wrong-state")]
-    pub kind: String,
+    #[schema(value_type = String, example = "urn:yzt:problem:wrong-state")]
+    pub kind: Box<str>,
     /// The HTTP status in words.
     #[schema(example = "Conflict")]
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     #[schema(example = 409)]
     pub status: u16,
     /// What happened.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
     /// What to do about it.
-    pub action: String,
+    pub action: &'static str,
     /// The code for programs, from a closed list.
     #[schema(example = "WRONG_STATE")]
-    pub code: String,
+    pub code: &'static str,
     /// What is wrong with each field of the request, if that is the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
@@ -47,14 +48,19 @@ pub struct FieldProblem {
 impl Problem {
     /// A problem without fields.
     #[must_use]
-    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>, action: impl Into<String>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl Into<String>,
+        action: &'static str,
+    ) -> Self {
         Self {
-            kind: format!("urn:yzt:problem:{}", code.to_ascii_lowercase().replace('_', "-")),
-            title: status.canonical_reason().unwrap_or("Problem").to_owned(),
+            kind: format!("urn:yzt:problem:{}", code.to_ascii_lowercase().replace('_', "-")).into(),
+            title: status.canonical_reason().unwrap_or("Problem"),
             status: status.as_u16(),
-            detail: detail.into(),
-            action: action.into(),
-            code: code.to_owned(),
+            detail: detail.into().into_boxed_str(),
+            action,
+            code,
             errors: Vec::new(),
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct ApplicationBody {
     pub(super) application_id: String,
     /// The applicant's pseudonym, UUID: the photo store knows the person by it.
     pub(super) person_id: String,
-    /// APPLIED, NEEDS_MORE, ACCEPTED, REFUSED, REVIEWED, APPROVED or WITHDRAWN.
+    /// `APPLIED`, `NEEDS_MORE`, `ACCEPTED`, `REFUSED`, `REVIEWED`, `APPROVED` or `WITHDRAWN`.
     pub(super) state: String,
     /// Day of acceptance, YYYY-MM-DD, while it waits for its review.
     #[schema(format = Date)]

@@ -29,7 +29,7 @@ pub(super) struct PermitBody {
     /// Last day, included: the day by which it must be endorsed.
     #[schema(format = Date)]
     valid_to: String,
-    /// APPROVED, IN_PRODUCTION, PRODUCED, ACTIVE, SUSPENDED or ENDED.
+    /// `APPROVED`, `IN_PRODUCTION`, `PRODUCED`, `ACTIVE`, `SUSPENDED` or `ENDED`.
     state: String,
     /// UUID of the order that makes or made its card, while it is not in the holder's hand.
     order_id: Option<String>,

@@ -182,8 +182,16 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
     runtime.block_on(async {
         match arguments.command {
             Command::Serve(it) => finish("yzt.serve/1", it.place.json, it.run(clock, random).await),
-            Command::Worker(it) => finish("yzt.worker/1", it.place.json, it.run(clock, random).await),
-            Command::HandOver(it) => finish("yzt.hand_over/1", it.place.json, it.run(clock, random).await),
+            Command::Worker(it) => finish(
+                "yzt.worker/1",
+                it.place.json,
+                Box::pin(it.run(clock, random)).await,
+            ),
+            Command::HandOver(it) => finish(
+                "yzt.hand_over/1",
+                it.place.json,
+                Box::pin(it.run(clock, random)).await,
+            ),
             Command::Receive(it) => finish("yzt.receive/1", it.place.json, it.run(clock, random).await),
             Command::Migrate(it) => finish("yzt.migrate/1", it.place.json, it.run(clock, random).await),
             Command::Doctor(it) => finish("yzt.doctor/1", it.place.json, it.run(clock, random).await),

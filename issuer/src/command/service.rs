@@ -12,7 +12,7 @@ use super::{Done, Failure};
 use crate::api::{Api, Check};
 use crate::clock::Clock;
 use crate::installation::Installation;
-use crate::production::{HolderChecked, Station, StepReport};
+use crate::production::{HolderChecked, Production, Station, StepReport};
 use crate::random::Random;
 
 /// Pause of the worker when there is nothing to do, or no reader.
@@ -210,7 +210,7 @@ impl From<&StepReport> for WorkedStep {
 }
 
 impl Worker {
-    /// Runs orders, oldest first, up to the verified card.
+    /// Runs orders up to the verified card: each with the card that lies on the reader.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
         let installation = self.place.open()?;
         let office = installation
@@ -219,57 +219,25 @@ impl Worker {
         office.store().ready().await?;
         let production = installation.production(office).await?;
         let mut report = Worked { orders: Vec::new() };
+        let one_run = self.once || self.order.is_some();
         loop {
-            let running = production.office().store().running_orders().await?;
-            let next = running
-                .into_iter()
-                .filter(|order| self.order.is_none_or(|wanted| order.id() == wanted))
-                .find(|order| !matches!(order.state().next_step(), Some(Step::HandOver) | None));
-            let Some(order) = next else {
-                if self.once || self.order.is_some() {
-                    break;
-                }
-                tokio::time::sleep(WORKER_PAUSE).await;
-                continue;
-            };
-            let mut station = match station(self.reader.clone()).await {
-                Ok(station) => station,
-                Err(error) if self.once || self.order.is_some() => return Err(error),
-                Err(error) => {
-                    tracing::warn!(code = error.code, "no card");
-                    tokio::time::sleep(WORKER_PAUSE).await;
-                    continue;
-                }
-            };
-            let mut steps = Vec::new();
-            let done = production
-                .run(order.id(), &mut station, &mut |step| {
-                    steps.push(WorkedStep::from(step))
-                })
-                .await;
-            match done {
-                Ok(order) => report.orders.push(WorkedOrder {
-                    order_id: order.id().to_string(),
-                    state: order.state().name().to_owned(),
-                    in_doubt: order.state().in_doubt(),
-                    card_number: order.state().card().map(|card| card.number.to_string()),
-                    steps,
-                }),
-                Err(error) if self.once || self.order.is_some() => {
-                    let mut failure = Failure::from(error);
-                    if let Ok(order) = production.office().order_status(order.id()).await {
-                        failure
-                            .fields
-                            .insert("order_id".into(), order.id().to_string().into());
-                        failure.fields.insert("state".into(), order.state().name().into());
-                        failure
-                            .fields
-                            .insert("in_doubt".into(), order.state().in_doubt().into());
+            match self.next(&production).await {
+                Ok(Some(worked)) if one_run => {
+                    report.orders.push(worked);
+                    if self.order.is_some() {
+                        break;
                     }
-                    return Err(failure);
                 }
-                // It was logged with its code; the same order comes again, with whatever card is presented then.
-                Err(_) => tokio::time::sleep(WORKER_PAUSE).await,
+                Ok(Some(_)) => {}
+                Ok(None) if one_run => break,
+                Err(failure) if one_run => return Err(failure),
+                // A step that stopped was logged with its code; the order comes again with its card.
+                Ok(None) | Err(_) => {
+                    let stopped = tokio::time::timeout(WORKER_PAUSE, signalled()).await;
+                    if stopped.is_ok() {
+                        break;
+                    }
+                }
             }
         }
         let lines = report
@@ -278,6 +246,48 @@ impl Worker {
             .map(|order| format!("{} {}", order.order_id, order.state))
             .collect();
         Done::new("yzt.worker/1", &report, lines)
+    }
+
+    /// Runs the order that the card on the reader belongs to; `None` when there is nothing to do with it.
+    async fn next(&self, production: &Production) -> Result<Option<WorkedOrder>, Failure> {
+        let mut station = station(self.reader.clone()).await?;
+        let order = match self.order {
+            Some(id) => Some(production.office().order_status(id).await?),
+            None => production.order_for(&mut station).await?,
+        };
+        let Some(order) =
+            order.filter(|order| !matches!(order.state().next_step(), Some(Step::HandOver) | None))
+        else {
+            return Ok(None);
+        };
+        let mut steps = Vec::new();
+        let done = production
+            .run(order.id(), &mut station, &mut |step| {
+                steps.push(WorkedStep::from(step));
+            })
+            .await;
+        match done {
+            Ok(order) => Ok(Some(WorkedOrder {
+                order_id: order.id().to_string(),
+                state: order.state().name().to_owned(),
+                in_doubt: order.state().in_doubt(),
+                card_number: order.state().card().map(|card| card.number.to_string()),
+                steps,
+            })),
+            Err(error) => {
+                let mut failure = Failure::from(error);
+                if let Ok(order) = production.office().order_status(order.id()).await {
+                    failure
+                        .fields
+                        .insert("order_id".into(), order.id().to_string().into());
+                    failure.fields.insert("state".into(), order.state().name().into());
+                    failure
+                        .fields
+                        .insert("in_doubt".into(), order.state().in_doubt().into());
+                }
+                Err(failure)
+            }
+        }
     }
 }
 

@@ -150,15 +150,27 @@ impl ProductionError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Card(error) if error.outcome_unknown() => 4,
-            Self::Card(CardError::Transport(_)) => 3,
+            Self::Card(CardError::Transport(_)) | Self::Photo(photo_store_protocol::Error::Broken(_)) => 3,
             Self::Vault(error) => error.exit_code(),
-            Self::Photo(photo_store_protocol::Error::Broken(_)) => 3,
-            Self::Store(error) if error.is_outage() => 5,
-            Self::Store(issuer_store::Error::Damaged { .. } | issuer_store::Error::BrokenLedger { .. })
-            | Self::Content(ContentError::Unreadable) => 5,
-            Self::Print { .. } | Self::Internal => 5,
+            Self::Content(ContentError::Unreadable) | Self::Print { .. } | Self::Internal => 5,
+            Self::Store(error) => store_exit(error),
             _ => 1,
         }
+    }
+}
+
+/// A ledger that is away or damaged is no refusal.
+const fn store_exit(error: &issuer_store::Error) -> u8 {
+    use issuer_store::Error as E;
+    if error.is_outage()
+        || matches!(
+            error,
+            E::Damaged { .. } | E::BrokenLedger { .. } | E::NotMigrated | E::OtherVersion
+        )
+    {
+        5
+    } else {
+        1
     }
 }
 

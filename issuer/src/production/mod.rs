@@ -1,7 +1,7 @@
 //! Production of a card as a resumable sequence: allocate, encode, draw and print, verify, hand over. Each step is
 //! durable in the ledger before the next begins.
 //!
-//! An order found ENCODING or HANDING_OVER is in doubt: its card is presented again and the same step resumes, with the
+//! An order found `ENCODING` or `HANDING_OVER` is in doubt: its card is presented again and the same step resumes, with the
 //! same number. Whatever stops a step (reader gone, card pulled, vault sealed, process killed), running the order again
 //! finishes it. Before anything is written the card's serial is compared with the order's, so a swapped card is noticed
 //! untouched. Left out: the printer (faces are files), scrapping, and courier lots.
@@ -54,7 +54,7 @@ pub struct Settings {
 /// One step that was tried, for whoever watches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// ALLOCATE, ENCODE, DRAW, VERIFY or HAND_OVER.
+    /// `ALLOCATE`, `ENCODE`, `DRAW`, `VERIFY` or `HAND_OVER`.
     pub name: &'static str,
     /// Account of the person who did it.
     pub actor: String,
@@ -162,13 +162,59 @@ impl Production {
         observe: Observer<'_>,
     ) -> Result<Order, ProductionError> {
         let order = self.order(id).await?;
-        if matches!(order.state(), OrderState::HandedOver { .. }) {
-            return Ok(order);
+        let order = if matches!(order.state(), OrderState::HandedOver { .. }) {
+            order
+        } else {
+            let actor = clerk.staff().to_string();
+            let clock = self.clock().clone();
+            let done = self.activate(order, station, clerk, holder);
+            reported(Step::HandOver, actor, &clock, done, observe).await?
+        };
+        self.close_case(&order).await;
+        Ok(order)
+    }
+
+    /// Nobody reads the photo for this case any more. The card is in its holder's hand whatever becomes of this: handing
+    /// over again tries again.
+    async fn close_case(&self, order: &Order) {
+        let closed = async {
+            let content = CardContent::from_content(order.content())?;
+            self.office
+                .close_photo_case(content.photo().case(), order.duties().producer())
+                .await
+                .map_err(ProductionError::Photo)
+        };
+        if let Err(error) = closed.await {
+            tracing::warn!(order = %order.id(), code = error.code(), "the photo's case stays open");
         }
-        let actor = clerk.staff().to_string();
-        let clock = self.clock().clone();
-        let done = self.activate(order, station, clerk, holder);
-        reported(Step::HandOver, actor, &clock, done, observe).await
+    }
+
+    /// The running order that the card on the reader belongs to: the one that it was allocated to, or for a fresh blank
+    /// the oldest order without a card. `None`: no running order wants this card.
+    ///
+    /// # Errors
+    /// The reader's, the vault's or the ledger's.
+    pub async fn order_for(&self, station: &mut Station) -> Result<Option<Order>, ProductionError> {
+        let running = self.office.store().running_orders().await?;
+        let Some(any) = running.first() else {
+            return Ok(None);
+        };
+        let blank = station.blank().await?;
+        let serial = if let Some(serial) = blank {
+            serial
+        } else {
+            let content = CardContent::from_content(any.content())?;
+            station.look(&self.counter(&content).await?).await?.serial()
+        };
+        let its_own = running
+            .iter()
+            .find(|order| order.state().card().is_some_and(|card| card.serial == serial));
+        Ok(match its_own {
+            Some(order) => Some(order.clone()),
+            None => running
+                .into_iter()
+                .find(|order| blank.is_some() && matches!(order.state(), OrderState::Ordered)),
+        })
     }
 
     async fn order(&self, id: OrderId) -> Result<Order, ProductionError> {

@@ -164,6 +164,7 @@ impl World {
         Self::with(folder, store).await
     }
 
+    #[allow(clippy::too_many_lines, reason = "it wires everything, once")]
     pub async fn with(folder: tempfile::TempDir, store: Store) -> Self {
         let clock = Clock::fixed(now());
         let vault_clock = Arc::new(FixedClock(now()));
@@ -410,6 +411,32 @@ impl World {
             .await
             .unwrap();
         confirmed.receipt.unwrap().number
+    }
+
+    /// Whether the photo store gives the person's photo out for the case of this application.
+    pub async fn may_read_photo(&self, application: ApplicationId) -> bool {
+        let mut photos = photo::Client::connect(self.photos.connect().await.unwrap())
+            .await
+            .unwrap();
+        let person = self
+            .office()
+            .application(application)
+            .await
+            .unwrap()
+            .application
+            .person();
+        let reads = photos
+            .reads(photo::PersonId::from_bytes(*person.as_bytes()))
+            .await
+            .unwrap();
+        let read = photo::Read {
+            photo: reads.first().unwrap().photo,
+            profile: photo::Profile::Thumb,
+            purpose: photo::Purpose::HandOver,
+            case: application.to_string().parse().unwrap(),
+            reader: "chen".parse().unwrap(),
+        };
+        photos.read(read).await.is_ok()
     }
 
     /// A new order for a permit.
