@@ -194,6 +194,78 @@ fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
 }
 
 #[test]
+fn the_server_answers_until_it_is_told_to_stop() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    assert_eq!(
+        issuer(&["serve", "--dir", &dir, "--json"]).status.code(),
+        Some(5),
+        "not migrated"
+    );
+    assert_eq!(issuer(&["migrate", "--dir", &dir]).status.code(), Some(0));
+    std::fs::write(folder.path().join("staff.toml"), "").unwrap();
+    std::fs::write(folder.path().join("issuer.toml"), "listen = \"127.0.0.1:0\"").unwrap();
+    let mut server = std::process::Command::new(assert_cmd::cargo::cargo_bin("issuer"))
+        .args(["serve", "--dir", &dir, "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("http://") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the server ended");
+    }
+    let address = line
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    let get = |path: &str| {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: office\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(get("/healthz").starts_with("HTTP/1.1 200"));
+    let ready = get("/readyz");
+    assert!(
+        ready.starts_with("HTTP/1.1 503") && ready.contains("VAULT_NOT_RUNNING"),
+        "{ready}"
+    );
+
+    let stopped = std::process::Command::new("kill")
+        .args(["-TERM", &server.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(stopped.success());
+    let mut printed = String::new();
+    server
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut printed)
+        .unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    let object: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(
+        (&object["schema"], &object["ok"]),
+        (&"yzt.serve/1".into(), &true.into())
+    );
+}
+
+#[test]
 fn the_openapi_document_is_printed_as_it_is_committed() {
     let output = issuer(&["openapi"]);
     assert_eq!(output.status.code(), Some(0));
