@@ -103,6 +103,10 @@ impl Folder {
         self.0.join("pcscd.log")
     }
 
+    fn start_log(&self) -> PathBuf {
+        self.0.join("start.log")
+    }
+
     fn hand_socket(&self, reader: usize) -> PathBuf {
         self.0.join(format!("card{reader}.sock"))
     }
@@ -165,75 +169,64 @@ impl PrivatePcscd {
         let program = card_program(options.program.as_deref())?;
         let (folder, temporary) = run_folder(options.folder.as_deref())?;
         prepare(&folder)?;
-
-        let mut command = Command::new("unshare");
-        command
-            .args([
-                "--user",
-                "--map-root-user",
-                "--mount",
-                "--net",
-                "--pid",
-                "--fork",
-                "--kill-child=KILL",
-                "--",
-            ])
-            .arg(&program)
-            .arg("inside")
-            .arg("--dir")
-            .arg(folder.path());
+        let mut arguments: Vec<OsString> = vec![
+            program.into(),
+            "inside".into(),
+            "--dir".into(),
+            folder.path().into(),
+        ];
         if let Some(memory) = &options.memory {
-            command.arg("--memory").arg(absolute(memory)?);
+            arguments.extend(["--memory".into(), absolute(memory)?.into()]);
         }
         if let Some(seed) = options.seed {
-            command.arg("--seed").arg(hex::encode(&seed));
+            arguments.extend(["--seed".into(), hex::encode(&seed).into()]);
         }
         if temporary.is_some() {
-            command.arg("--temporary");
+            arguments.push("--temporary".into());
         }
-        let start_log = folder.path().join("start.log");
-        let errors = fs::File::create(&start_log).map_err(|source| file("create", &start_log, source))?;
-        let mut child = command
-            .env("PATH", search_path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            // An interrupt at the terminal is the owner's to handle; it then ends this in its own order.
-            .process_group(0)
-            .spawn()
-            .map_err(|_| Error::ProgramMissing {
-                program: "unshare",
-                package: "util-linux",
-            })?;
-        let lifeline = child.stdin.take();
-        let report = child.stdout.take();
-        let mut service = Self {
-            folder,
-            child,
-            lifeline,
-            temporary,
+        let mut temporary = temporary;
+        // A user namespace lets an ordinary user make the others. Where it is forbidden, root may still make them.
+        for user in [&["--user", "--map-root-user"][..], &[]] {
+            let (child, report) = spawn(user, &arguments, &folder)?;
+            let mut service = Self {
+                folder: folder.clone(),
+                lifeline: None,
+                child,
+                temporary: temporary.take(),
+            };
+            service.lifeline = service.child.stdin.take();
+            match service.judge(report.as_deref()) {
+                Ok(()) => return Ok(service),
+                Err(Error::NamespacesRefused) => temporary = service.temporary.take(),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::NamespacesRefused)
+    }
+
+    /// What the first process inside says of the start.
+    fn judge(&mut self, report: Option<&str>) -> Result<(), Error> {
+        let log = self.folder.start_log();
+        let failed = |step| Error::ServiceFailed {
+            step,
+            log: log.clone(),
         };
-        let Some(line) = report.and_then(|report| first_line(report, START_LIMIT)) else {
-            let said = fs::read_to_string(&start_log).unwrap_or_default();
-            return Err(if said.contains("unshare:") {
-                Error::NamespacesRefused
-            } else {
-                Error::ServiceFailed {
-                    step: "virtual-card",
-                    log: service.keep(&start_log),
-                }
-            });
-        };
-        match serde_json::from_str::<Reply>(&line) {
-            Ok(Reply { error: None, .. }) => Ok(service),
-            Ok(Reply {
+        let error = match report.map(serde_json::from_str::<Reply>) {
+            Some(Ok(Reply { error: None, .. })) => return Ok(()),
+            Some(Ok(Reply {
                 error: Some(failure), ..
-            }) => Err(failure.into()),
-            Err(_) => Err(Error::ServiceFailed {
-                step: "the report of virtual-card",
-                log: service.keep(&start_log),
-            }),
+            })) => failure.into(),
+            Some(Err(_)) => failed("the report of virtual-card"),
+            None if fs::read_to_string(&log).is_ok_and(|said| said.contains("unshare:")) => {
+                return Err(Error::NamespacesRefused);
+            }
+            None => failed("virtual-card"),
+        };
+        if let (true, Some(temporary)) = (error.code() == "SERVICE_FAILED", &mut self.temporary) {
+            // The message names the log, which must outlive this.
+            temporary.disable_cleanup(true);
         }
+        Err(error)
     }
 
     /// The run folder with all sockets.
@@ -264,14 +257,6 @@ impl PrivatePcscd {
             step: "waiting",
             log: self.folder.log(),
         })
-    }
-
-    /// A failed start in a temporary folder: the log must outlive the folder.
-    fn keep(&mut self, log: &Path) -> PathBuf {
-        if let Some(temporary) = &mut self.temporary {
-            temporary.disable_cleanup(true);
-        }
-        log.to_owned()
     }
 }
 
@@ -540,6 +525,32 @@ impl Service {
             ),
         }
     }
+}
+
+/// Starts `virtual-card inside` in namespaces of its own, and waits for its report.
+fn spawn(user: &[&str], arguments: &[OsString], folder: &Folder) -> Result<(Child, Option<String>), Error> {
+    let log = folder.start_log();
+    let errors = fs::File::create(&log).map_err(|source| file("create", &log, source))?;
+    let mut child = Command::new("unshare")
+        .args(user)
+        .args(["--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--"])
+        .args(arguments)
+        .env("PATH", search_path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        // An interrupt at the terminal is the owner's to handle; it then ends this in its own order.
+        .process_group(0)
+        .spawn()
+        .map_err(|_| Error::ProgramMissing {
+            program: "unshare",
+            package: "util-linux",
+        })?;
+    let report = child
+        .stdout
+        .take()
+        .and_then(|report| first_line(report, START_LIMIT));
+    Ok((child, report))
 }
 
 fn append(path: &Path) -> Result<fs::File, Error> {

@@ -237,3 +237,32 @@ fn what_is_missing_for_a_service_is_told_with_what_to_do() {
     };
     assert!(missing.to_string().contains("pcscd") && missing.action().contains("make setup"));
 }
+
+/// Runs the program as root of a user namespace in which these limits (of `/proc/sys/user`) are zero.
+fn under_limits(limits: &[&str]) -> std::process::Output {
+    let zero: String = limits
+        .iter()
+        .map(|limit| format!("echo 0 > /proc/sys/user/{limit} && "))
+        .collect();
+    let program = env!("CARGO_BIN_EXE_virtual-card");
+    Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "sh",
+            "-c",
+            &format!("{zero} exec {program} reader --json -- true"),
+        ])
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn root_needs_no_user_namespace_and_without_any_namespace_it_is_told() {
+    let output = under_limits(&["max_user_namespaces"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let output = under_limits(&["max_user_namespaces", "max_net_namespaces"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"NAMESPACES_REFUSED\""));
+}
