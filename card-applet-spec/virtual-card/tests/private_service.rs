@@ -240,10 +240,10 @@ fn what_is_missing_for_a_service_is_told_with_what_to_do() {
 
 /// Runs the program as root of a user namespace in which these limits (of `/proc/sys/user`) are zero.
 fn under_limits(limits: &[&str]) -> std::process::Output {
-    let zero: String = limits
-        .iter()
-        .map(|limit| format!("echo 0 > /proc/sys/user/{limit} && "))
-        .collect();
+    let zero = format!(
+        "for limit in {}; do echo 0 > /proc/sys/user/$limit || exit 9; done",
+        limits.join(" ")
+    );
     let program = env!("CARGO_BIN_EXE_virtual-card");
     Command::new("unshare")
         .args([
@@ -251,7 +251,7 @@ fn under_limits(limits: &[&str]) -> std::process::Output {
             "--map-root-user",
             "sh",
             "-c",
-            &format!("{zero} exec {program} reader --json -- true"),
+            &format!("{zero}; exec {program} reader --json -- true"),
         ])
         .output()
         .unwrap()
