@@ -27,7 +27,7 @@ pub enum ScriptKind {
     Activate = 0x03,
     /// To BLOCKED.
     Block = 0x04,
-    /// BLOCKED to ACTIVE.
+    /// BLOCKED back to the state before the block.
     Unblock = 0x05,
     /// To TERMINATED.
     Terminate = 0x06,
@@ -52,7 +52,8 @@ impl ScriptKind {
         }
     }
 
-    /// State of the card after FINALISE, from `state`.
+    /// State of the card after FINALISE, from `state`. A card that was blocked before its hand-over goes back to
+    /// PERSONALISED when it is unblocked, not to ACTIVE as this says: the card knows, `state` does not.
     #[must_use]
     pub const fn ends_in(self, state: State) -> State {
         match self {

@@ -46,6 +46,9 @@ pub struct Applet<M, R> {
     pub(crate) storage: Storage<M>,
     pub(crate) rng: R,
     pub(crate) session: Session,
+    /// The memory failed: what this card believes may differ from what the memory holds. It says so to every command
+    /// until it is reset, which reads everything again.
+    faulted: bool,
 }
 
 impl<M: Memory, R: CryptoRng> Applet<M, R> {
@@ -58,12 +61,17 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             storage: Storage::open(memory)?,
             rng,
             session: Session::Reset,
+            faulted: false,
         })
     }
 
-    /// Reset: every session is gone.
+    /// Reset: every session is gone. After a fault of the memory the last committed state is read again; while that
+    /// fails too, every command is answered 6581.
     pub fn reset(&mut self) {
         self.session = Session::Reset;
+        if self.faulted {
+            self.faulted = self.storage.reopen().is_err();
+        }
     }
 
     /// Power off: gives memory and random source back.
@@ -73,8 +81,12 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
 
     /// Runs one command APDU; gives body and status word. Never fails: what goes wrong is a status word.
     pub fn process(&mut self, command: &[u8]) -> Answer {
+        if self.faulted {
+            return bare(StatusWord::MEMORY_FAILURE);
+        }
         let outcome = ParsedCommand::parse(command).and_then(|command| self.run(&command));
         outcome.unwrap_or_else(|status| {
+            self.faulted = status == StatusWord::MEMORY_FAILURE;
             if !matches!(self.session, Session::Reset) {
                 self.session = Session::Selected;
             }

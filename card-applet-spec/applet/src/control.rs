@@ -3,7 +3,7 @@
 
 use card_applet_spec::Error;
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
-use card_applet_spec::codes::State;
+use card_applet_spec::codes::{Role, State};
 use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::ScriptKind;
@@ -168,7 +168,8 @@ pub(crate) struct PurseControl {
 pub(crate) struct Control {
     pub(crate) generation: u32,
     pub(crate) state: State,
-    pub(crate) failures: u8,
+    /// Where Unblock goes back to.
+    pub(crate) before_block: State,
     pub(crate) floor: Date,
     pub(crate) epoch: u16,
     /// Epoch and floor of a staged TRUST.
@@ -195,7 +196,7 @@ impl Control {
     pub(crate) const BLANK: Self = Self {
         generation: 1,
         state: State::Blank,
-        failures: 0,
+        before_block: State::Blank,
         floor: Date::NONE,
         epoch: 0,
         staged_epoch: 0,
@@ -231,7 +232,7 @@ impl Control {
         let mut out = SliceWriter::new(&mut body);
         out.put(&MAGIC)?;
         out.put(&self.generation.to_be_bytes())?;
-        out.put(&[self.state.code(), self.failures])?;
+        out.put(&[self.state.code(), self.before_block.code()])?;
         out.put(&self.floor.to_bytes())?;
         out.put(&self.epoch.to_be_bytes())?;
         out.put(&self.staged_epoch.to_be_bytes())?;
@@ -278,7 +279,7 @@ impl Control {
         let mut control = Self::BLANK;
         control.generation = reader.u32()?;
         control.state = State::try_from(reader.u8()?)?;
-        control.failures = reader.u8()?;
+        control.before_block = State::try_from(reader.u8()?)?;
         control.floor = Date::from_bytes(reader.array()?)?;
         control.epoch = reader.u16()?;
         control.staged_epoch = reader.u16()?;
@@ -381,8 +382,9 @@ impl Control {
     pub(crate) fn make_live(&mut self) {
         self.keys.flip();
         if self.trust.staged {
-            self.epoch = self.epoch.max(self.staged_epoch);
-            self.floor = self.floor.max(self.staged_floor);
+            // Set, not raised: only the issuer gets here, and this is how a floor that a wrong clock moved comes back.
+            self.epoch = self.staged_epoch;
+            self.floor = self.staged_floor;
         }
         self.trust.flip();
         for object in &mut self.objects {
@@ -393,6 +395,7 @@ impl Control {
                 object.pair.flip();
             }
         }
+        let renewed = self.domains.map(|domain| domain.pair.staged);
         for domain in &mut self.domains {
             domain.pair.flip();
             domain.certified = false;
@@ -402,8 +405,21 @@ impl Control {
         self.purse.loaded = self.purse.loaded.max(self.purse.staged_loaded);
         self.purse.staged_loaded = 0;
         self.purse.staged_seq = 0;
-        for slots in &mut self.slots {
+        for (slots, role) in self.slots.iter_mut().zip(Role::ALL) {
+            let domain = usize::from(role.domain().code()).saturating_sub(1);
+            if renewed.get(domain) == Some(&true) {
+                // Their records are bound to the key that is gone.
+                drop_live(slots);
+            }
             make_slots_live(slots);
+        }
+    }
+}
+
+fn drop_live(slots: &mut [SlotState; SLOTS_PER_ROLE]) {
+    for slot in slots {
+        if matches!(slot, SlotState::Live { .. }) {
+            *slot = SlotState::Empty;
         }
     }
 }

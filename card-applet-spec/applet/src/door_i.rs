@@ -21,6 +21,8 @@ use crate::storage::slot_layout;
 
 /// Attempts at EXTERNAL AUTHENTICATE without a success before door I is locked.
 const MAX_FAILURES: u8 = 16;
+/// Days by which `today` of a FINALISE may be ahead of the date floor.
+const MAX_LEAP_DAYS: u32 = 400;
 
 /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE.
 #[derive(Debug)]
@@ -87,11 +89,12 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             return Err(StatusWord::WRONG_LENGTH);
         };
         // Counted before it is compared: pulling the card gives no free try.
-        let before = self.storage.control().failures;
-        let locked = before >= MAX_FAILURES;
-        let mut counted = *self.storage.control();
-        counted.failures = if locked { before } else { before.saturating_add(1) };
-        self.storage.commit(counted).map_err(memory_failure)?;
+        let before = self.storage.failures();
+        let spent = before >= MAX_FAILURES;
+        // A blank has no door S that could open door I again.
+        let locked = spent && self.state() != State::Blank;
+        let counted = if spent { before } else { before.saturating_add(1) };
+        self.storage.set_failures(counted).map_err(memory_failure)?;
         let expected = opening
             .channel
             .keys()
@@ -109,9 +112,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         if !right {
             return Err(StatusWord::SECURITY);
         }
-        let mut reset = *self.storage.control();
-        reset.failures = 0;
-        self.storage.commit(reset).map_err(memory_failure)?;
+        self.storage.set_failures(0).map_err(memory_failure)?;
         self.session = Session::DoorI(DoorI {
             channel: opening.channel,
         });
@@ -155,7 +156,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             script: control.script.script,
             last: control.script.last,
             digest: control.script.digest,
-            failures: control.failures,
+            failures: self.storage.failures(),
             floor: control.floor,
             epoch: control.epoch,
             open: control.script.open.is_some(),
@@ -289,6 +290,9 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             Step::Generate { domain } => {
                 let index = usize::from(domain.code()).saturating_sub(1);
                 let state = next.domains.get_mut(index).ok_or(StatusWord::WRONG_DATA)?;
+                if state.pair.staged {
+                    return Err(StatusWord::CONDITIONS);
+                }
                 let area = memory::domain(index, state.pair.spare());
                 let key = PrivateKey::generate(&mut self.rng);
                 let public = key.public().to_public64();
@@ -303,7 +307,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             Step::Certificate { domain, certificate } => {
                 let index = usize::from(domain.code()).saturating_sub(1);
                 let state = next.domains.get_mut(index).ok_or(StatusWord::WRONG_DATA)?;
-                if !state.pair.staged {
+                if !state.pair.staged || state.certified {
                     return Err(StatusWord::CONDITIONS);
                 }
                 let area = memory::domain(index, state.pair.spare());
@@ -319,6 +323,9 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             }
             Step::Slot(slot) => self.stage_slot(&mut next, slot)?,
             Step::Purse { kv, seq, cap, ktac } => self.stage_purse(&mut next, *kv, *seq, *cap, ktac)?,
+            // What is staged is never written over: a cut in the middle would leave neither the one nor the other.
+            Step::Keys { .. } if next.keys.staged => return Err(StatusWord::CONDITIONS),
+            Step::Trust { .. } if next.trust.staged => return Err(StatusWord::CONDITIONS),
             Step::Keys { wrapped } => {
                 let mut keys = Zeroizing::new(**wrapped);
                 self.static_keys()?
@@ -478,6 +485,11 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
     }
 }
 
+/// True when `today` is further ahead of the floor than any visit to the office explains.
+fn is_leap(floor: Date, today: Date) -> bool {
+    !floor.is_none() && today.day_number().saturating_sub(floor.day_number()) > MAX_LEAP_DAYS
+}
+
 fn finalise(
     next: &mut Control,
     kind: ScriptKind,
@@ -495,9 +507,24 @@ fn finalise(
     if !counted || !whole || !next.has_its_purses() || today.is_none() {
         return Err(StatusWord::CONDITIONS);
     }
+    // A clock that is years ahead would shut door S to every terminal. Without TRUST, which sets the floor, a script
+    // with content is refused then; one that only changes the state is done, and leaves the floor where it is.
+    let leap = !next.trust.staged && is_leap(next.floor, today);
+    if leap && kind.has_content() {
+        return Err(StatusWord::CONDITIONS);
+    }
     next.make_live();
-    next.floor = next.floor.max(today);
-    next.state = kind.ends_in(next.state);
+    if !leap {
+        next.floor = next.floor.max(today);
+    }
+    let before = next.state;
+    next.state = match kind {
+        ScriptKind::Unblock => next.before_block,
+        _ => kind.ends_in(before),
+    };
+    if kind == ScriptKind::Block {
+        next.before_block = before;
+    }
     next.script.open = None;
     if next.state == State::Terminated {
         // Nothing stays but the state and the name of the script that ended it.

@@ -255,9 +255,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             if !door.rights.contains(Rights::ISSUER) {
                 return Err(StatusWord::SECURITY);
             }
-            let mut next = *self.storage.control();
-            next.failures = 0;
-            self.storage.commit(next).map_err(memory_failure)?;
+            self.storage.set_failures(0).map_err(memory_failure)?;
             Bytes::new()
         };
         let answer = door

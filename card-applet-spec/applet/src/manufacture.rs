@@ -8,6 +8,7 @@ use zeroize::Zeroize;
 
 use crate::control::Control;
 use crate::memory::{self, FACTORY, Half, MEMORY_LEN, Memory};
+use crate::storage::fresh_counter;
 
 /// What the controlled room puts onto a blank.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ pub fn manufacture(
         .map_err(|_| crate::Error::Memory)?;
     memory.write(memory::keys(Half::A).offset, &keys)?;
     keys.zeroize();
+    let counter = fresh_counter().map_err(|_| crate::Error::Memory)?;
+    memory.write(memory::counter(Half::A).offset, &counter)?;
     let block = Control::BLANK.encode().map_err(|_| crate::Error::Memory)?;
     memory.write(memory::control(Half::A).offset, &block)?;
     Ok(())

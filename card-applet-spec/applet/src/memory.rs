@@ -54,6 +54,7 @@ const fn nth(first: Area, index: usize) -> Area {
 pub(crate) const CONTROL_LEN: usize = 384;
 pub(crate) const SLOT_LEN: usize = 256;
 pub(crate) const PURSE_LEN: usize = 64;
+pub(crate) const COUNTER_LEN: usize = 16;
 pub(crate) const SLOTS_PER_ROLE: usize = 3;
 pub(crate) const ROLES: usize = 5;
 pub(crate) const KEYS_LEN: usize = 96;
@@ -78,7 +79,8 @@ const PURSE: Area = behind(
     nth(SLOTS, ROLES.saturating_mul(SLOTS_PER_ROLE).saturating_sub(1)),
     PURSE_LEN,
 );
-const END: Area = behind(nth(PURSE, 1), 0);
+const COUNTER: Area = behind(nth(PURSE, 1), COUNTER_LEN);
+const END: Area = behind(nth(COUNTER, 1), 0);
 
 /// Bytes of memory that a card needs.
 pub const MEMORY_LEN: usize = END.offset;
@@ -132,6 +134,11 @@ pub(crate) const fn object(object: usize, half: Half) -> Area {
         _ => SIGNATURE,
     };
     nth(first, half.index())
+}
+
+/// A copy of door I's failure counter: a cell of its own, because every attempt writes it.
+pub(crate) const fn counter(half: Half) -> Area {
+    nth(COUNTER, half.index())
 }
 
 /// A copy of the purse.

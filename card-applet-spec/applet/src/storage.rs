@@ -1,11 +1,15 @@
 //! Memory with its control block: what is read is the last committed state, what is written becomes it only by
 //! [`Storage::commit`] (chapter 10).
 
-use card_applet_spec::bytes::Reader;
+use card_applet_spec::Error as SpecError;
+use card_applet_spec::bytes::{Reader, SliceWriter, Write};
+use card_applet_spec::crypto::{equal, sha256};
 use zeroize::Zeroizing;
 
 use crate::control::{Control, SlotState};
-use crate::memory::{self, Area, CONTROL_LEN, Half, MEMORY_LEN, Memory, MemoryFault, ROLES, SLOTS_PER_ROLE};
+use crate::memory::{
+    self, Area, CONTROL_LEN, COUNTER_LEN, Half, MEMORY_LEN, Memory, MemoryFault, ROLES, SLOTS_PER_ROLE,
+};
 
 /// Memory, and the control block that counts.
 #[derive(Debug)]
@@ -13,11 +17,78 @@ pub(crate) struct Storage<M> {
     memory: M,
     control: Control,
     half: Half,
+    failures: Counter,
+    failures_half: Half,
+}
+
+/// Door I's failure counter, one of two copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counter {
+    generation: u32,
+    failures: u8,
+}
+
+impl Counter {
+    /// When no copy is whole, which no cut does: locked, until the office opens door I again.
+    const DAMAGED: Self = Self {
+        generation: 0,
+        failures: u8::MAX,
+    };
+
+    fn encode(self) -> Result<[u8; COUNTER_LEN], SpecError> {
+        let mut out = [0; COUNTER_LEN];
+        let mut writer = SliceWriter::new(&mut out);
+        writer.put(&self.generation.to_be_bytes())?;
+        writer.put(&[self.failures, 0, 0, 0])?;
+        let check = sha256(&[&self.generation.to_be_bytes(), &[self.failures]]);
+        writer.put(check.first_chunk::<8>().ok_or(COUNTER_DAMAGED)?)?;
+        Ok(out)
+    }
+
+    fn decode(block: &[u8; COUNTER_LEN]) -> Result<Self, SpecError> {
+        let mut reader = Reader::new(block, "failure counter");
+        let counter = Self {
+            generation: reader.u32()?,
+            failures: reader.u8()?,
+        };
+        if equal(&counter.encode()?, block) {
+            Ok(counter)
+        } else {
+            Err(COUNTER_DAMAGED)
+        }
+    }
+}
+
+const COUNTER_DAMAGED: SpecError = SpecError::Malformed {
+    what: "failure counter",
+};
+
+/// The failure counter of a card that was never tried, as it is made.
+pub(crate) fn fresh_counter() -> Result<[u8; COUNTER_LEN], SpecError> {
+    let counter = Counter {
+        generation: 1,
+        failures: 0,
+    };
+    counter.encode()
 }
 
 impl<M: Memory> Storage<M> {
     /// Finds the newest whole control block, and finishes what a cut left to erase.
     pub(crate) fn open(memory: M) -> Result<Self, crate::Error> {
+        let mut storage = Self {
+            memory,
+            control: Control::BLANK,
+            half: Half::A,
+            failures: Counter::DAMAGED,
+            failures_half: Half::A,
+        };
+        storage.reopen()?;
+        Ok(storage)
+    }
+
+    /// The same with the memory at hand, as after power came back: what this card believed is forgotten.
+    pub(crate) fn reopen(&mut self) -> Result<(), crate::Error> {
+        let memory = &self.memory;
         if memory.len() < MEMORY_LEN {
             return Err(crate::Error::Memory);
         }
@@ -34,13 +105,37 @@ impl<M: Memory> Storage<M> {
             }
         }
         let (control, half) = best.ok_or(crate::Error::NotACard)?;
-        let mut storage = Self {
-            memory,
-            control,
-            half,
-        };
-        storage.sweep()?;
-        Ok(storage)
+        let mut failures = (Counter::DAMAGED, Half::B);
+        for half in [Half::A, Half::B] {
+            let mut block = [0; COUNTER_LEN];
+            memory.read(memory::counter(half).offset, &mut block)?;
+            if let Ok(counter) = Counter::decode(&block)
+                && counter.generation > failures.0.generation
+            {
+                failures = (counter, half);
+            }
+        }
+        (self.control, self.half) = (control, half);
+        (self.failures, self.failures_half) = failures;
+        self.sweep()?;
+        Ok(())
+    }
+
+    /// Failures of door I since the last success.
+    pub(crate) const fn failures(&self) -> u8 {
+        self.failures.failures
+    }
+
+    /// Writes the failure counter whole to the older copy; only then it counts. The control block is not touched.
+    pub(crate) fn set_failures(&mut self, failures: u8) -> Result<(), MemoryFault> {
+        let generation = self.failures.generation.checked_add(1).ok_or(MemoryFault)?;
+        let next = Counter { generation, failures };
+        let block = next.encode().map_err(|_| MemoryFault)?;
+        let half = self.failures_half.other();
+        self.memory.write(memory::counter(half).offset, &block)?;
+        self.failures = next;
+        self.failures_half = half;
+        Ok(())
     }
 
     pub(crate) const fn control(&self) -> &Control {

@@ -43,6 +43,8 @@ pub struct Ram {
     /// Power fails at this write, after this many bytes of it (cut to its length).
     pub tear: Option<(usize, usize)>,
     pub dead: bool,
+    /// The write fails, but power stays: the memory goes on to work.
+    pub stays_lit: bool,
     /// True when the write at which power failed had happened whole.
     pub torn_whole: bool,
     /// Calls and bytes of reading and writing so far, for tests of what can be seen from outside. Clones count together.
@@ -65,6 +67,7 @@ impl Ram {
             writes: 0,
             tear: None,
             dead: false,
+            stays_lit: false,
             torn_whole: false,
             work: Rc::default(),
         }
@@ -106,7 +109,7 @@ impl Memory for Ram {
         {
             let kept = kept.min(data.len());
             room[..kept].copy_from_slice(&data[..kept]);
-            self.dead = true;
+            self.dead = !self.stays_lit;
             self.torn_whole = kept == data.len();
             return Err(MemoryFault);
         }
@@ -738,7 +741,11 @@ pub fn rewrite(script: [u8; 16], content: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 /// SLOT of `SMALL_PAYMENT`.
 pub fn payment_slot(host: &Host, kv: u8, pid: [u8; 16], loaded: u32) -> Vec<u8> {
-    let role = Role::SmallPayment;
+    slot(host, Role::SmallPayment, kv, pid, loaded)
+}
+
+/// SLOT of a role, with a record that says nothing.
+pub fn slot(host: &Host, role: Role, kv: u8, pid: [u8; 16], loaded: u32) -> Vec<u8> {
     let g = kdf::group_key(&host.group, role, host.region, kv, 77).unwrap();
     let m = kdf::tap_key(&host.tap, role, host.region, kv, &pid).unwrap();
     let step = SlotStep {
@@ -752,6 +759,31 @@ pub fn payment_slot(host: &Host, kv: u8, pid: [u8; 16], loaded: u32) -> Vec<u8> 
         loaded,
     };
     Step::Slot(step).encode().unwrap().to_vec()
+}
+
+/// TRUST with the root of the host.
+pub fn trust(host: &Host, epoch: u16, floor: &str) -> Vec<u8> {
+    let step = Step::Trust {
+        name: &host.root_name.0,
+        public64: &host.root.public().to_public64(),
+        epoch,
+        floor: date(floor),
+    };
+    step.encode().unwrap().to_vec()
+}
+
+/// EXTERNAL AUTHENTICATE by somebody who does not know the keys.
+pub fn wrong_try(card: &mut Card) -> Result<Vec<u8>, StatusWord> {
+    select(card).unwrap();
+    let command = Header::INITIALIZE_UPDATE.command(&[0; 8], Some(0)).unwrap();
+    assert_eq!(ok(&card.process(&command)).unwrap().len(), 29);
+    check(&card.process(&Header::EXTERNAL_AUTHENTICATE.command(&[0; 16], None).unwrap()))
+}
+
+/// GET STATUS through door S, which counts nothing.
+pub fn status_at_door_s(host: &mut Host, card: &mut Card) -> Status {
+    let (mut channel, _) = host.open_door_s(card, Rights::VERIFY).unwrap();
+    Status::parse(&read_object(&mut channel, card, Object::Status).unwrap()).unwrap()
 }
 
 /// PURSE of the same slot.
