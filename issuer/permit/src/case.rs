@@ -1,0 +1,63 @@
+//! Which application, order and staff belong to an applicant file, so that an interrupted run goes on and a finished one
+//! is not repeated. Written before anything is done under these ids.
+
+use permit_domain::{ApplicationId, OrderId};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::folder::{Folder, replace};
+
+/// The ids of one case.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    schema: String,
+    pub(crate) application: String,
+    pub(crate) order: String,
+}
+
+const SCHEMA: &str = "yzt.case/1";
+
+impl Case {
+    /// The case of these bytes of an applicant file, or a new one with fresh ids.
+    pub(crate) fn of(
+        folder: &Folder,
+        applicant: &[u8],
+        fresh: impl FnOnce() -> (ApplicationId, OrderId),
+    ) -> Result<Self, Failure> {
+        // Named by a digest: a folder listing shows nobody's number.
+        let digest = card_applet_spec::crypto::sha256(&[applicant]);
+        let name = card_reader::hex::encode(digest.get(..16).unwrap_or(&digest));
+        let path = folder.at("cases").join(format!("{name}.json"));
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Failure::file(
+                    "read",
+                    &path,
+                    &std::io::Error::new(std::io::ErrorKind::InvalidData, error),
+                )
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (application, order) = fresh();
+                let case = Self {
+                    schema: SCHEMA.to_owned(),
+                    application: application.to_string(),
+                    order: order.to_string(),
+                };
+                let text = serde_json::to_vec_pretty(&case)
+                    .map_err(|error| Failure::machine("a case cannot be written", &error))?;
+                replace(&path, &text)?;
+                Ok(case)
+            }
+            Err(error) => Err(Failure::file("read", &path, &error)),
+        }
+    }
+
+    pub(crate) fn application(&self) -> Result<ApplicationId, Failure> {
+        Ok(self.application.parse::<ApplicationId>()?)
+    }
+
+    pub(crate) fn order(&self) -> Result<OrderId, Failure> {
+        Ok(self.order.parse::<OrderId>()?)
+    }
+}

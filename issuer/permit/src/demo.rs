@@ -1,0 +1,454 @@
+//! `permit demo`: one permit from application to the bus, each step with its actor and time, and what everybody saw.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use issuer::office::Office;
+use issuer::production::{HolderChecked, Station, StepReport};
+use issuer::staff::StaffRole;
+use issuer_store::StoredApplication;
+use permit_domain::{
+    ApplicantForm, ApplicationId, ApplicationState, CardSerial, Decision, FormErrors, HandOverClerk,
+    IntakeClerk, Order, OrderState, PermitId, Producer, Tier,
+};
+use photo_store_protocol as photo;
+use serde_json::{Map, Value, json};
+
+use crate::case::Case;
+use crate::failure::{Exit, Failure};
+use crate::installation::{Installation, account};
+use crate::reads::Read;
+use crate::report::{self, Step, Steps};
+use crate::seen::{self, Seen};
+use crate::{DemoArguments, inside};
+
+const SCHEMA: &str = "yzt.demo/1";
+const APPLICANT: &[u8] = include_bytes!("../samples/applicant-li-na.json");
+const PHOTO: &[u8] = include_bytes!("../../../photo-store/samples/astronaut.png");
+
+/// What the installation ships to try.
+pub(crate) const SAMPLES: [(&str, &[u8]); 3] = [
+    ("applicant-li-na.json", APPLICANT),
+    (
+        "applicant-refused.json",
+        include_bytes!("../samples/applicant-refused.json"),
+    ),
+    ("photo.png", PHOTO),
+];
+
+/// Runs the demo, or ends it in order when somebody interrupts it.
+pub(crate) async fn run(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
+    tokio::select! {
+        outcome = demo(arguments) => outcome.map(|()| ExitCode::SUCCESS),
+        signal = inside::interrupted() => signal.and(Err(Failure::interrupted())),
+    }
+}
+
+/// What the demo has to show.
+struct Shown {
+    case: StoredApplication,
+    permit: PermitId,
+    order: Order,
+    faces: [PathBuf; 2],
+    seen: Seen,
+}
+
+async fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
+    let applicant = read_input(arguments.applicant.as_deref(), APPLICANT)?;
+    let picture = read_input(arguments.photo.as_deref(), PHOTO)?;
+    eprintln!("一证通 Yizhengtong: permit demo\n");
+    let mut steps = Steps::for_standard_error();
+    let mut installation = Installation::start(&arguments.common, &mut steps).await?;
+    eprintln!("  · {}", installation.folder.path().display());
+    let shown = Box::pin(issue(&mut installation, &mut steps, &applicant, &picture)).await?;
+    if arguments.common.json {
+        report::object(SCHEMA, true, as_object(&installation, &steps, &shown));
+    } else {
+        println!("{}", as_text(&installation, &shown));
+    }
+    Ok(())
+}
+
+fn read_input(path: Option<&std::path::Path>, sample: &[u8]) -> Result<Vec<u8>, Failure> {
+    path.map_or_else(
+        || Ok(sample.to_vec()),
+        |path| std::fs::read(path).map_err(|error| Failure::file("read", path, &error)),
+    )
+}
+
+async fn issue(
+    installation: &mut Installation,
+    steps: &mut Steps,
+    applicant: &[u8],
+    picture: &[u8],
+) -> Result<Shown, Failure> {
+    let form = std::str::from_utf8(applicant).unwrap_or_default();
+    let parsed = ApplicantForm::from_json(form).and_then(|form| form.into_applicant(installation.today()));
+    let parsed = parsed.map_err(|errors| form_failure(&errors))?;
+    let office = installation.office().clone();
+    let ids = Case::of(&installation.folder, applicant, || {
+        (office.new_application_id(), office.new_order_id())
+    })?;
+    let (application, order) = (ids.application()?, ids.order()?);
+    if let Some(known) = office.store().order(order).await?
+        && matches!(known.state(), OrderState::HandedOver { .. })
+    {
+        return Err(Failure::new(
+            Exit::Refused,
+            "ALREADY_HAS_PERMIT",
+            "this applicant has a permit of this installation already",
+            "Give another applicant with --applicant, or another folder with --dir.",
+        ));
+    }
+
+    let applying = steps.begin("take the application", account(StaffRole::IntakeClerk));
+    let intake: IntakeClerk = account(StaffRole::IntakeClerk).parse()?;
+    let applied = office
+        .apply(application, intake, parsed)
+        .await
+        .map_err(Failure::from);
+    steps.end(applying, applied)?;
+    let case = decide(&office, application, steps).await?;
+    let ApplicationState::Approved { permit, .. } = *case.application.state() else {
+        return Err(permit_domain::Error::NothingGranted.into());
+    };
+
+    let receipt = take_photo(installation, steps, &case, picture).await?;
+    let ordering = steps.begin("order the card, content frozen", account(StaffRole::Producer));
+    let producer: Producer = account(StaffRole::Producer).parse()?;
+    let ordered = office.order(order, permit, producer, receipt).await;
+    let ordered = steps.end(ordering, ordered.map_err(Failure::from))?;
+
+    let (handed, serial) = produce(installation, steps, &ordered).await?;
+    let seen = seen::by_everybody(installation, steps, &handed, serial).await?;
+    let printed = installation.production.faces_of(order);
+    let faces = ["front", "back"].map(|side| printed.join(format!("{side}.png")));
+    Ok(Shown {
+        case,
+        permit,
+        order: handed,
+        faces,
+        seen,
+    })
+}
+
+/// Makes the card and hands it over, or goes on where an earlier run stopped.
+async fn produce(
+    installation: &Installation,
+    steps: &mut Steps,
+    ordered: &Order,
+) -> Result<(Order, CardSerial), Failure> {
+    let serial = match ordered.state().card() {
+        Some(card) => card.serial,
+        None => installation.free_blank().await?,
+    };
+    installation.insert(serial)?;
+    let mut station = Station::new(installation.connect(serial)?);
+    let mut observe = |step: &StepReport| steps.push(production_step(step));
+    installation
+        .production
+        .run(ordered.id(), &mut station, &mut observe)
+        .await?;
+    let clerk: HandOverClerk = account(StaffRole::HandOverClerk).parse()?;
+    let handed = installation
+        .production
+        .hand_over(
+            ordered.id(),
+            &mut station,
+            clerk,
+            HolderChecked::Holder,
+            &mut observe,
+        )
+        .await?;
+    Ok((handed, serial))
+}
+
+/// Review and sign-off, or what an earlier run decided.
+async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result<StoredApplication, Failure> {
+    let known = office.application(id).await?;
+    if matches!(known.application.state(), ApplicationState::Approved { .. }) {
+        return Ok(known);
+    }
+    let deciding = steps.begin("decide by the rule set", account(StaffRole::Reviewer));
+    let reviewed = office
+        .review(id, account(StaffRole::Reviewer).parse()?)
+        .await
+        .map_err(Failure::from);
+    let reviewed = steps.end(deciding, reviewed)?;
+    let decision = reviewed
+        .decision
+        .as_ref()
+        .ok_or(permit_domain::Error::NothingGranted)?;
+    show_explanation(decision);
+    if decision.tier.is_none() {
+        return Err(not_eligible(decision));
+    }
+    let approving = steps.begin("sign off", account(StaffRole::Approver));
+    let approved = office
+        .approve(id, account(StaffRole::Approver).parse()?)
+        .await
+        .map_err(Failure::from);
+    steps.end(approving, approved)
+}
+
+fn show_explanation(decision: &Decision) {
+    for line in &decision.explanation {
+        let mark = if line.met { "+" } else { "-" };
+        eprintln!(
+            "      {mark} {} · {} · {}",
+            line.article, line.condition, line.because
+        );
+    }
+}
+
+fn not_eligible(decision: &Decision) -> Failure {
+    let reasons: Vec<&str> = decision.unmet().map(|line| line.because.as_str()).collect();
+    let mut failure = Failure::new(
+        Exit::Refused,
+        "NOT_ELIGIBLE",
+        format!("no tier is granted: {}", reasons.join("; ")),
+        "Read the explanation; apply again when the conditions are met.",
+    );
+    failure.fields.insert("tier".into(), Value::Null);
+    failure
+        .fields
+        .insert("explanation".into(), json!(decision.explanation));
+    failure
+}
+
+/// A form of another format is a fault of usage; wrong values are refused, all of them told at once.
+fn form_failure(errors: &FormErrors) -> Failure {
+    let (exit, code) = if errors.is_format() {
+        (Exit::Usage, "APPLICANT_FORMAT")
+    } else {
+        (Exit::Refused, "APPLICANT")
+    };
+    let mut failure = Failure::new(
+        exit,
+        code,
+        format!("the applicant file has faults: {errors}"),
+        "Correct the fields; the form is docs/applicant.schema.json.",
+    );
+    failure.fields.insert("fields".into(), json!(errors.fields()));
+    failure
+}
+
+/// Photo: submitted, judged, warnings confirmed by a named person; gives the receipt that the applicant carries.
+async fn take_photo(
+    installation: &Installation,
+    steps: &mut Steps,
+    case: &StoredApplication,
+    picture: &[u8],
+) -> Result<photo::ReceiptNumber, Failure> {
+    let operator: photo::Actor = account(StaffRole::IntakeClerk)
+        .parse()
+        .map_err(photo::Error::Failed)?;
+    let judging = steps.begin("judge, normalise and seal the photo", operator.to_string());
+    let submit = photo::Submit {
+        person: photo::PersonId::from_bytes(*case.application.person().as_bytes()),
+        by: operator.clone(),
+        period: photo::ReceiptPeriod::Days30,
+        file: picture.to_vec(),
+    };
+    let submission = async { Ok(installation.photos().await?.submit(submit).await?) }.await;
+    let held = match steps.end(judging, submission)? {
+        photo::Submission::Held { photo, .. } => photo,
+        photo::Submission::Refused(judgement) => return Err(photo_refused(&judgement)),
+    };
+    let held = if held.receipt.is_some() {
+        held
+    } else {
+        let warnings = held
+            .judgement
+            .as_ref()
+            .map(photo::Judgement::warnings)
+            .unwrap_or_default();
+        let confirming = steps.begin("confirm the photo's warnings by name", operator.to_string());
+        for code in &warnings {
+            eprintln!("      ! {} · {}", code.as_str(), code.texts().message);
+        }
+        let confirm = photo::Confirm {
+            photo: held.photo,
+            by: operator,
+            warnings,
+        };
+        let confirmed = async { Ok(installation.photos().await?.confirm(confirm).await?) }.await;
+        steps.end(confirming, confirmed)?
+    };
+    held.receipt.map(|receipt| receipt.number).ok_or_else(|| {
+        Failure::new(
+            Exit::Refused,
+            "PHOTO_PENDING",
+            "the photo has no receipt",
+            "Confirm its warnings, or take another photo.",
+        )
+    })
+}
+
+fn photo_refused(judgement: &photo::Judgement) -> Failure {
+    let refusals = judgement.refusals();
+    let texts: Vec<&str> = refusals.iter().map(|code| code.texts().message).collect();
+    let action = refusals
+        .first()
+        .map_or("Take another photo.", |code| code.texts().action);
+    let code = refusals.first().map_or("PHOTO_REFUSED", |code| code.as_str());
+    let mut failure = Failure::new(
+        Exit::Refused,
+        code,
+        format!("the photo is refused: {}", texts.join("; ")),
+        action,
+    );
+    failure.fields.insert(
+        "photo_checks".into(),
+        json!(refusals.iter().map(|code| code.as_str()).collect::<Vec<_>>()),
+    );
+    failure
+}
+
+/// The names of production's steps as the demo tells them.
+fn production_step(step: &StepReport) -> Step {
+    let name = match step.name {
+        "ALLOCATE" => "allocate a card number and a blank",
+        "ENCODE" => "write the card (door I, keys stay in the vault)",
+        "DRAW" => "draw both faces and print them to files",
+        "VERIFY" => "read back and compare with the frozen order",
+        "HAND_OVER" => "hand over: check the holder, activate the card",
+        other => other,
+    };
+    Step {
+        name: name.to_owned(),
+        actor: step.actor.clone(),
+        ok: step.ok,
+        ms: step.ms,
+    }
+}
+
+fn as_object(installation: &Installation, steps: &Steps, shown: &Shown) -> Map<String, Value> {
+    let card = shown.order.state().card();
+    let decision = shown.case.decision.as_ref();
+    let faces: Vec<Value> = ["front", "back"]
+        .iter()
+        .zip(&shown.faces)
+        .map(|(side, path)| json!({ "side": side, "path": path, "format": "png", "width": 1011, "height": 638 }))
+        .collect();
+    let value = json!({
+        "dir": installation.folder.path(),
+        "permit_id": shown.permit.to_string(),
+        "card_number": card.map(|card| card.number.to_string()),
+        "card_serial": card.map(|card| card.serial.to_string()),
+        "tier": decision.and_then(|decision| decision.tier),
+        "explanation": decision.map(|decision| &decision.explanation),
+        "transport": installation.place.transport(),
+        "reader": installation.place.reader(),
+        "faces": faces,
+        "office": { "saw": shown.seen.office.saw },
+        "bus": shown.seen.bus,
+        "clinic": shown.seen.clinic,
+        "stranger": shown.seen.stranger,
+        "steps": steps.all(),
+    });
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn as_text(installation: &Installation, shown: &Shown) -> String {
+    use std::fmt::Write as _;
+    let tier = shown.case.decision.as_ref().and_then(|decision| decision.tier);
+    let card = shown.order.state().card();
+    let line = |who: &str, read: &Read, saw: String| {
+        vec![
+            who.to_owned(),
+            read.reason.map_or_else(
+                || read.decision.to_owned(),
+                |reason| format!("{} ({reason})", read.decision),
+            ),
+            saw,
+            read.apdus.to_string(),
+            format!("{} / {}", read.bytes_sent, read.bytes_received),
+            format!("{:.1}", read.ms),
+        ]
+    };
+    let text = |value: &Value, key: &str| {
+        value
+            .get(key)
+            .map(|value| value.to_string().replace('"', ""))
+            .unwrap_or_default()
+    };
+    let record = |saw: &Value| {
+        format!(
+            "{} {}, class {}, {} to {}",
+            text(saw, "role"),
+            text(saw, "tier"),
+            text(saw, "class"),
+            text(saw, "valid_from"),
+            text(saw, "valid_to")
+        )
+    };
+    let records = shown
+        .seen
+        .office
+        .saw
+        .get("records")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
+    let portrait = text(&shown.seen.office.saw, "portrait_bytes");
+    let mut head: Vec<String> = [
+        "谁 who",
+        "结果 decision",
+        "看到 saw",
+        "APDU",
+        "字节 bytes out / in",
+        "ms",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    head.shrink_to_fit();
+    let rows = vec![
+        head,
+        line(
+            "办证大厅 office",
+            &shown.seen.office,
+            format!("ten face items, portrait of {portrait} bytes, permit block, {records} records"),
+        ),
+        line("公交 bus", &shown.seen.bus, record(&shown.seen.bus.saw)),
+        line("诊所 clinic", &shown.seen.clinic, record(&shown.seen.clinic.saw)),
+        line(
+            "陌生人 stranger",
+            &shown.seen.stranger,
+            "nothing: applet version, random bytes".to_owned(),
+        ),
+    ];
+    let folder = installation.folder.path();
+    let mut out = format!(
+        "\n  居住证 residence permit {}  {}\n  卡号 card number {}   芯片 chip {}   读卡器 reader {}\n\n{}",
+        tier.map_or("", Tier::code),
+        shown.permit,
+        card.map(|card| card.number.to_string()).unwrap_or_default(),
+        card.map(|card| card.serial.to_string()).unwrap_or_default(),
+        installation.place.reader().unwrap_or("in-process"),
+        report::table(&rows),
+    );
+    let [front, back] = &shown.faces;
+    let samples = folder.join("samples");
+    for (label, value) in [
+        (
+            "卡面 faces",
+            format!("{}\n{}{}", front.display(), " ".repeat(16), back.display()),
+        ),
+        ("日志 logs", folder.join("log").display().to_string()),
+        (
+            "下一步 next",
+            format!(
+                "permit demo --dir {} --applicant {}",
+                folder.display(),
+                samples.join("applicant-refused.json").display()
+            ),
+        ),
+        ("", format!("permit up --dir {}", folder.display())),
+    ] {
+        let _ = write!(out, "\n  {}{value}", report::pad(label, 14));
+    }
+    out
+}

@@ -1,0 +1,98 @@
+//! The outer process: starts a private PC/SC service, runs this program again as its client, passes signals on, and ends
+//! the service when the client has ended.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use virtual_card::pcscd::{Folder, Options, PrivatePcscd};
+
+use crate::failure::Failure;
+use crate::process;
+
+/// Set for the client: the run folder of its service.
+const VARIABLE: &str = "YZT_PERMIT_SERVICE";
+/// Set for the client: milliseconds that the service took to start.
+const STARTED_IN: &str = "YZT_PERMIT_SERVICE_MS";
+
+/// True in the client of a private service.
+pub(crate) fn is_client() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
+/// The private service of this client, and how many milliseconds its start took.
+pub(crate) fn service() -> Option<(Folder, f64)> {
+    let folder = std::env::var_os(VARIABLE)?;
+    let ms = std::env::var(STARTED_IN)
+        .ok()
+        .and_then(|ms| ms.parse().ok())
+        .unwrap_or_default();
+    Some((Folder::at(std::path::Path::new(&folder)), ms))
+}
+
+/// Starts the service, runs the client, and gives its exit code.
+pub(crate) fn run_as_client() -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::machine("the runtime does not start", &error))?;
+    runtime.block_on(async {
+        let failed = |error: std::io::Error| Failure::machine("signals cannot be received", &error);
+        // Before anything is started: an interrupt from now on ends it in order.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        let began = std::time::Instant::now();
+        let service = PrivatePcscd::start(&Options::default())?;
+        let ms = began.elapsed().as_secs_f64() * 1000.0;
+        let (variable, socket) = service.folder().environment();
+        let own = std::env::current_exe()
+            .map_err(|error| Failure::machine("this program does not find itself", &error))?;
+        let mut client = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "--"])
+            .arg(own)
+            .args(std::env::args_os().skip(1))
+            .env(variable, socket)
+            .env(VARIABLE, service.folder().path())
+            .env(STARTED_IN, format!("{ms:.1}"))
+            .process_group(0)
+            .spawn()
+            .map_err(|error| {
+                Failure::machine("setpriv (Debian package util-linux) does not start", &error)
+            })?;
+        let status = loop {
+            tokio::select! {
+                _ = interrupt.recv() => process::signal(&client, Signal::INT),
+                _ = terminate.recv() => process::signal(&client, Signal::TERM),
+                _ = hang_up.recv() => process::signal(&client, Signal::TERM),
+                () = tokio::time::sleep(std::time::Duration::from_millis(10)) => {}
+            }
+            match client.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) => {}
+                Err(error) => return Err(Failure::machine("the client is lost", &error)),
+            }
+        };
+        drop(service);
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        match code {
+            Some(code) => Ok(ExitCode::from(code)),
+            None => Err(Failure::interrupted()),
+        }
+    })
+}
+
+/// Completes when somebody asks this program to end.
+pub(crate) async fn interrupted() -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::machine("signals cannot be received", &error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,460 @@
+//! The running installation: vault opened by its custodians, photo store, terminals, blanks, office, production, reader.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use card_applet_spec::crypto::PublicKey;
+use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
+use issuer::clock::Clock;
+use issuer::installation::{Config, Installation as IssuerInstallation, InstallationError};
+use issuer::office::Office;
+use issuer::production::Production;
+use issuer::random::Random;
+use issuer::staff::{Member, Staff, StaffRole};
+use jiff::civil::Date;
+use keyvault_protocol::{Client, LotRequest};
+use permit_domain::{CardSerial, StaffId};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::net::UnixStream;
+use virtual_card::pcscd::READERS;
+use virtual_card::{Card, CardMemory, CardRandom, InProcess, blank, control};
+
+use crate::failure::{Exit, Failure};
+use crate::folder::{Folder, replace, write_new};
+use crate::process::{self, Service};
+use crate::report::Steps;
+use crate::{Common, inside, vault};
+
+/// Blanks in the demo's lot.
+const LOT_CARDS: u32 = 16;
+const ISSUER: [u8; 2] = [0x44, 0x03];
+const LOT: [u8; 4] = [0, 0, 0, 1];
+const LOT_NAME: &str = "4403-00000001";
+
+/// Who works here. Five people, because one person may not review, approve and produce the same case.
+pub(crate) const STAFF: [(&str, StaffRole); 5] = [
+    ("clerk.lin", StaffRole::IntakeClerk),
+    ("reviewer.chen", StaffRole::Reviewer),
+    ("approver.huang", StaffRole::Approver),
+    ("producer.wu", StaffRole::Producer),
+    ("counter.guo", StaffRole::HandOverClerk),
+];
+
+/// The account of a role.
+pub(crate) fn account(role: StaffRole) -> &'static str {
+    STAFF
+        .iter()
+        .find(|(_, has)| *has == role)
+        .map_or("", |(account, _)| account)
+}
+
+/// Where the card answers.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// A reader of a PC/SC service; with a hand where the service is ours.
+    Pcsc {
+        reader: String,
+        hand: Option<control::Control>,
+    },
+    /// In this process.
+    InProcess,
+}
+
+impl Place {
+    pub(crate) const fn transport(&self) -> &'static str {
+        match self {
+            Self::Pcsc { .. } => "pcsc",
+            Self::InProcess => "in-process",
+        }
+    }
+
+    pub(crate) fn reader(&self) -> Option<&str> {
+        match self {
+            Self::Pcsc { reader, .. } => Some(reader),
+            Self::InProcess => None,
+        }
+    }
+}
+
+/// Everything that runs. Services end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    pub(crate) folder: Folder,
+    pub(crate) production: Production,
+    pub(crate) staff: Staff,
+    pub(crate) clock: Clock,
+    pub(crate) place: Place,
+    pub(crate) random: StdRng,
+    vault_socket: PathBuf,
+    photo_socket: PathBuf,
+    pub(crate) services: Vec<Service>,
+    /// Sockets: a path of a socket has at most 107 bytes, and an installation's folder may be deep.
+    _sockets: tempfile::TempDir,
+}
+
+impl Installation {
+    /// Starts everything, or goes on with what an earlier run left.
+    pub(crate) async fn start(common: &Common, steps: &mut Steps) -> Result<Self, Failure> {
+        let folder = Folder::open(common.dir.as_deref())?;
+        let mut random = StdRng::try_from_rng(&mut getrandom::SysRng)
+            .map_err(|error| Failure::machine("the system has no random numbers", &error))?;
+        let clock = clock(common.at);
+        let at = common.at.map(|day| day.to_string());
+        let sockets = tempfile::Builder::new()
+            .prefix("yzt-")
+            .tempdir()
+            .map_err(|error| Failure::file("make a folder in", &std::env::temp_dir(), &error))?;
+
+        let vault_socket = sockets.path().join("vault.sock");
+        if !vault::is_founded(&folder) {
+            let founding = steps.begin("found the vault", "custodians zhao, qian, sun, li, zhou");
+            steps.end(founding, vault::found(&folder, at.as_deref(), &mut random))?;
+        }
+        let starting = steps.begin("start the vault, sealed", "permit");
+        let service = steps.end(
+            starting,
+            vault::serve(&folder, &vault_socket, at.as_deref()).await,
+        )?;
+        let mut services = vec![service];
+        for custodian in 0..vault::THRESHOLD {
+            let name = vault::CUSTODIANS.get(custodian).copied().unwrap_or_default();
+            let giving = steps.begin("give a share", format!("custodian {name}"));
+            let left = vault::give_share(&folder, &vault_socket, custodian);
+            if steps.end(giving, left)? == 0 {
+                break;
+            }
+        }
+
+        let photo_socket = sockets.path().join("photos.sock");
+        let starting = steps.begin("start the photo store", "permit");
+        let photos = start_photo_store(&folder, &photo_socket, &vault_socket, at.as_deref()).await;
+        services.push(steps.end(starting, photos)?);
+
+        let place = reader(common, steps)?;
+        let opening = steps.begin("open the office: ledger, rules, staff, keys", "permit");
+        let opened = open_office(&folder, &vault_socket, &photo_socket, &clock, &mut random).await;
+        let (production, staff) = steps.end(opening, opened)?;
+
+        let mut installation = Self {
+            folder,
+            production,
+            staff,
+            clock,
+            place,
+            random,
+            vault_socket,
+            photo_socket,
+            services,
+            _sockets: sockets,
+        };
+        installation.receive_blanks(steps).await?;
+        installation.write_samples()?;
+        Ok(installation)
+    }
+
+    pub(crate) fn office(&self) -> &Office {
+        self.production.office()
+    }
+
+    pub(crate) fn today(&self) -> Date {
+        self.clock.today()
+    }
+
+    /// A connection to the vault.
+    pub(crate) async fn vault(&self) -> Result<Client<UnixStream>, Failure> {
+        Ok(Client::connect_unix(&self.vault_socket).await?)
+    }
+
+    /// A connection to the photo store.
+    pub(crate) async fn photos(&self) -> Result<photo_store_protocol::Client<UnixStream>, Failure> {
+        let stream = UnixStream::connect(&self.photo_socket)
+            .await
+            .map_err(|_| Failure::absent("the photo store", &self.folder.log("photo-store")))?;
+        Ok(photo_store_protocol::Client::connect(stream).await?)
+    }
+
+    /// A lot of blanks: the vault seals its transport keys to the card maker, the card maker makes the cards, the office
+    /// takes them into stock. Done once.
+    async fn receive_blanks(&mut self, steps: &mut Steps) -> Result<(), Failure> {
+        let cards = self.folder.at("cards");
+        let received = cards.join("received");
+        if received.exists() {
+            return Ok(());
+        }
+        let making = steps.begin("make a lot of blanks", "card maker");
+        let made = self.make_blanks(&cards).await;
+        let serials = steps.end(making, made)?;
+        let taking = steps.begin("take the blanks into stock", "stock keeper");
+        let keeper: StaffId = "stock.tang".parse()?;
+        let taken = self
+            .office()
+            .store()
+            .receive_blanks(&serials, LOT_NAME, &keeper, self.clock.now())
+            .await;
+        let taken = match taken {
+            // A run that was cut right behind this step.
+            Err(issuer_store::Error::Exists { .. }) => Ok(()),
+            taken => taken.map_err(Failure::from),
+        };
+        steps.end(taking, taken)?;
+        replace(&received, b"")
+    }
+
+    async fn make_blanks(&mut self, cards: &Path) -> Result<Vec<CardSerial>, Failure> {
+        let key_file = cards.join("maker.key");
+        let maker_key = if key_file.exists() {
+            let key = blank::read_private_key(&key_file)?;
+            key.public()
+        } else {
+            blank::make_maker_key(&key_file, &mut self.random)?
+        };
+        let maker = blank::read_private_key(&key_file)?;
+        let mut vault = self.vault().await?;
+        let lot_file = cards.join(format!("{LOT_NAME}.lot"));
+        if !lot_file.exists() {
+            let sealed = vault
+                .export_lot(&LotRequest {
+                    issuer: ISSUER,
+                    lot: LOT,
+                    first: 1,
+                    count: LOT_CARDS,
+                    maker: "demo card maker".to_owned(),
+                    maker_key: maker_key.to_point65(),
+                })
+                .await?;
+            write_new(&lot_file, &sealed)?;
+        }
+        let anchors = vault.anchors().await?;
+        let card_ca = PublicKey::from_point65(&anchors.card_ca)
+            .map_err(|error| Failure::machine("the vault's card CA is no key", &error))?;
+        let mut serials = Vec::new();
+        for number in 1..=LOT_CARDS {
+            let sealed =
+                std::fs::read(&lot_file).map_err(|error| Failure::file("read", &lot_file, &error))?;
+            let serial = blank::from_lot(&lot_file, &sealed, &maker, &card_ca, number)?.serial;
+            let file = card_file(cards, &serial.to_string());
+            if !file.exists() {
+                let making = cards.join("making");
+                let _ = std::fs::remove_file(&making);
+                blank::make_file(&lot_file, &maker, &card_ca, number, &making, &mut self.random)?;
+                std::fs::rename(&making, &file).map_err(|error| Failure::file("write", &file, &error))?;
+            }
+            serials.push(CardSerial::from_bytes(serial.0));
+        }
+        Ok(serials)
+    }
+
+    /// The memory file of a card.
+    pub(crate) fn card_file(&self, serial: CardSerial) -> PathBuf {
+        card_file(&self.folder.at("cards"), &serial.to_string())
+    }
+
+    /// A blank that no order has yet.
+    pub(crate) async fn free_blank(&self) -> Result<CardSerial, Failure> {
+        for number in 1..=LOT_CARDS {
+            let mut serial = [0; 10];
+            let bytes = ISSUER.iter().chain(&LOT).copied().chain(number.to_be_bytes());
+            serial.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+            let serial = CardSerial::from_bytes(serial);
+            if self.office().store().card_by_serial(serial).await?.is_none() {
+                return Ok(serial);
+            }
+        }
+        Err(Failure::new(
+            Exit::Refused,
+            "NO_BLANK",
+            format!("all {LOT_CARDS} blanks of this installation are used"),
+            "Name a new folder with --dir.",
+        ))
+    }
+
+    /// Lays a card on the reader, where there is a hand to do it.
+    pub(crate) fn insert(&self, serial: CardSerial) -> Result<(), Failure> {
+        if let Place::Pcsc { hand: Some(hand), .. } = &self.place {
+            hand.order(&control::Order::Insert {
+                memory: Some(self.card_file(serial)),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A new connection to the card that lies on the reader; in process, to the card with this serial.
+    pub(crate) fn connect(&self, serial: CardSerial) -> Result<Box<dyn Transport + Send>, Failure> {
+        match &self.place {
+            Place::Pcsc { reader, .. } => {
+                let wanted = Connect {
+                    reader: Some(reader.clone()),
+                    ..Connect::default()
+                };
+                Ok(Box::new(PcscTransport::connect(&wanted)?))
+            }
+            Place::InProcess => {
+                let memory = CardMemory::open(&self.card_file(serial))?;
+                let mut source = StdRng::try_from_rng(&mut getrandom::SysRng)
+                    .map_err(|error| Failure::machine("the system has no random numbers", &error))?;
+                Ok(Box::new(InProcess::with(Card::new(
+                    memory,
+                    CardRandom::from_source(&mut source),
+                ))))
+            }
+        }
+    }
+
+    /// Applicants and a photo to try, as files.
+    fn write_samples(&self) -> Result<(), Failure> {
+        for (name, bytes) in crate::demo::SAMPLES {
+            replace(&self.folder.at("samples").join(name), bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn card_file(cards: &Path, serial: &str) -> PathBuf {
+    cards.join(format!("{serial}.card"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the program takes the machine's time"
+)]
+fn machine_time() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// The clock of this process: the machine's, or one that starts at noon of a given day as the vault's and the photo
+/// store's do, and runs on.
+fn clock(at: Option<Date>) -> Clock {
+    let Some(day) = at else {
+        return Clock::new(machine_time);
+    };
+    let noon = day
+        .at(12, 0, 0, 0)
+        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+        .map_or_else(|_| machine_time(), |noon| noon.timestamp());
+    let began = std::time::Instant::now();
+    Clock::new(move || noon.saturating_add(began.elapsed()).unwrap_or(noon))
+}
+
+async fn start_photo_store(
+    folder: &Folder,
+    socket: &Path,
+    vault: &Path,
+    at: Option<&str>,
+) -> Result<Service, Failure> {
+    let store = folder.at("photo-store");
+    let mut arguments: Vec<&OsStr> = vec![
+        "serve".as_ref(),
+        "--socket".as_ref(),
+        socket.as_ref(),
+        "--dir".as_ref(),
+        store.as_ref(),
+        "--vault".as_ref(),
+        vault.as_ref(),
+    ];
+    if let Some(at) = at {
+        arguments.extend(["--at".as_ref(), at.as_ref()] as [&OsStr; 2]);
+    }
+    let log = folder.log("photo-store");
+    let mut service = Service::start("photo store", &process::program("photo-store")?, &arguments, &log)?;
+    service.ready(socket).await?;
+    Ok(service)
+}
+
+fn reader(common: &Common, steps: &mut Steps) -> Result<Place, Failure> {
+    if common.no_pcsc {
+        return Ok(Place::InProcess);
+    }
+    if let Some(reader) = &common.reader {
+        let looking = steps.begin("find the reader", "permit");
+        let seen = PcscTransport::list().map_err(Failure::from).and_then(|readers| {
+            let found = readers.iter().any(|seen| seen.name == *reader);
+            if found {
+                Ok(())
+            } else {
+                let present = readers.into_iter().map(|seen| seen.name).collect();
+                Err(TransportError::UnknownReader {
+                    wanted: reader.clone(),
+                    present,
+                }
+                .into())
+            }
+        });
+        steps.end(looking, seen)?;
+        return Ok(Place::Pcsc {
+            reader: reader.clone(),
+            hand: None,
+        });
+    }
+    let Some((service, ms)) = inside::service() else {
+        return Err(Failure::new(
+            Exit::Absent,
+            "NO_SERVICE",
+            "there is no PC/SC service",
+            "Run permit without YZT_ variables.",
+        ));
+    };
+    steps.done(
+        "start a private PC/SC service with a virtual reader",
+        "permit",
+        ms,
+    );
+    Ok(Place::Pcsc {
+        reader: READERS[0].to_owned(),
+        hand: Some(service.hand(0)),
+    })
+}
+
+impl From<InstallationError> for Failure {
+    fn from(error: InstallationError) -> Self {
+        let exit = Exit::from_code(i32::from(error.exit_code()));
+        Self::new(exit, error.code(), error.to_string(), error.action())
+    }
+}
+
+async fn open_office(
+    folder: &Folder,
+    vault_socket: &Path,
+    photo_socket: &Path,
+    clock: &Clock,
+    random: &mut StdRng,
+) -> Result<(Production, Staff), Failure> {
+    let shared = Random::new(StdRng::from_rng(random));
+    let config = Config {
+        vault: vault_socket.to_owned(),
+        photo_store: photo_socket.to_owned(),
+        ..Config::default()
+    };
+    let name = config.issuer.clone();
+    let issuer = IssuerInstallation::new(&folder.at("issuer"), config);
+    let key = issuer.service_key_or_new(&shared)?;
+    let mut vault = Client::connect_unix(vault_socket).await?;
+    vault.enrol_issuer(&name, &key.public()).await?;
+    let staff = staff(folder, &issuer, &shared)?;
+    let office = issuer.office(clock.clone(), shared).await?;
+    office.migrate().await?;
+    let production = issuer.production(office).await?;
+    Ok((production, staff))
+}
+
+/// The staff file and, for `permit up`, each member's token in a file of its own.
+fn staff(folder: &Folder, issuer: &IssuerInstallation, random: &Random) -> Result<Staff, Failure> {
+    let failed = |error: issuer::staff::StaffError| {
+        Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
+    };
+    if issuer.staff_path().exists() {
+        return Ok(issuer.staff()?);
+    }
+    let mut members = Vec::new();
+    for (account, role) in STAFF {
+        let token = card_reader::hex::encode(&random.bytes::<24>());
+        replace(
+            &folder.at("issuer").join(format!("{account}.token")),
+            format!("{token}\n").as_bytes(),
+        )?;
+        members.push(Member::new(account.parse()?, vec![role], &token));
+    }
+    let staff = Staff::new(members).map_err(failed)?;
+    replace(&issuer.staff_path(), staff.to_toml().map_err(failed)?.as_bytes())?;
+    Ok(staff)
+}

@@ -1,0 +1,140 @@
+//! Who sees what of the finished card: the terminals are enrolled, then the office, a bus, a clinic and a stranger read
+//! it, each over a connection of its own.
+
+use card_applet_spec::codes::{Region as CardRegion, Role};
+use card_reader::Terminal as DoorF;
+use issuer::content::CardContent;
+use issuer::office::OfficeError;
+use keyvault_protocol::{BundleKind, Region};
+use permit_domain::{CardSerial, Order};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::failure::{Exit, Failure};
+use crate::installation::Installation;
+use crate::reads::{self, Read};
+use crate::report::Steps;
+use crate::stranger;
+use crate::terminals::{Terminal, card_date, enrol};
+
+/// The reads.
+pub(crate) struct Seen {
+    pub(crate) office: Read,
+    pub(crate) bus: Read,
+    pub(crate) clinic: Read,
+    pub(crate) stranger: Read,
+}
+
+/// The terminals that read.
+struct Terminals {
+    bus: Terminal,
+    clinic: Terminal,
+    counter: Terminal,
+}
+
+/// Enrols the terminals and lets everybody read. A decision that is not the expected one is a failure of the system.
+pub(crate) async fn by_everybody(
+    installation: &mut Installation,
+    steps: &mut Steps,
+    order: &Order,
+    serial: CardSerial,
+) -> Result<Seen, Failure> {
+    let region = CardContent::from_content(order.content()).and_then(|content| content.region());
+    let region = region.map_err(OfficeError::from)?;
+    let enrolling = steps.begin(
+        "enrol bus, clinic, door and counter; seal their bundles",
+        "key officer",
+    );
+    let enrolled = terminals(installation, region).await;
+    let Terminals { bus, clinic, counter } = steps.end(enrolling, enrolled)?;
+
+    let day = card_date(installation.today())?;
+    let mut random = StdRng::from_rng(&mut installation.random);
+    let reading = steps.begin(
+        "read the card at the office (door S, all rights)",
+        "terminal counter-2",
+    );
+    let office = reads::office(installation.connect(serial)?, &counter, day, &mut random);
+    let office = steps.end(reading, office)?;
+
+    let reading = steps.begin("tap at a bus (door F)", "terminal bus-m204");
+    let mut gate = DoorF::new(bus.bundle);
+    let bus = reads::tap(
+        installation.connect(serial)?,
+        &mut gate,
+        Role::Transit,
+        day,
+        &mut random,
+    );
+    let bus = steps.end(reading, bus)?;
+
+    let reading = steps.begin(
+        "read at a clinic (door S, CLINIC alone)",
+        "terminal clinic-nanshan",
+    );
+    let clinic = reads::strong(
+        installation.connect(serial)?,
+        &clinic,
+        Role::Clinic,
+        day,
+        &mut random,
+    );
+    let clinic = steps.end(reading, clinic)?;
+
+    let reading = steps.begin("try with a reader and keys of one's own", "a stranger");
+    let card_region: CardRegion = region
+        .to_string()
+        .parse()
+        .map_err(|error| Failure::machine("the region is none", &error))?;
+    let stranger = stranger::read(|| installation.connect(serial), card_region, day, &mut random);
+    let stranger = steps.end(reading, stranger)?;
+
+    let seen = Seen {
+        office,
+        bus,
+        clinic,
+        stranger,
+    };
+    seen.must_be_as_expected()?;
+    Ok(seen)
+}
+
+impl Seen {
+    fn must_be_as_expected(&self) -> Result<(), Failure> {
+        let expected = [
+            ("the office", &self.office, "accepted"),
+            ("the bus", &self.bus, "accepted"),
+            ("the clinic", &self.clinic, "accepted"),
+            ("the stranger", &self.stranger, "refused"),
+        ];
+        match expected
+            .into_iter()
+            .find(|(_, read, expected)| read.decision != *expected)
+        {
+            None => Ok(()),
+            Some((who, read, _)) => Err(Failure::new(
+                Exit::Damaged,
+                "UNEXPECTED_DECISION",
+                format!(
+                    "the new card was {} by {who} ({})",
+                    read.decision,
+                    read.reason.unwrap_or("no reason")
+                ),
+                "Keep the folder with its logs, and report this.",
+            )),
+        }
+    }
+}
+
+async fn terminals(installation: &mut Installation, region: Region) -> Result<Terminals, Failure> {
+    let today = installation.today();
+    let mut vault = installation.vault().await?;
+    let (folder, random) = (&installation.folder, &mut installation.random);
+    let mut enrolled =
+        async |name: &str, kind| enrol(folder, &mut vault, name, kind, &[region], today, &mut *random).await;
+    let bus = enrolled("bus-m204", BundleKind::Bus).await?;
+    let clinic = enrolled("clinic-nanshan", BundleKind::Clinic).await?;
+    enrolled("door-keyuan", BundleKind::Door).await?;
+    let counter = enrolled("counter-2", BundleKind::Counter).await?;
+    Ok(Terminals { bus, clinic, counter })
+}
