@@ -201,14 +201,15 @@ fn a_service_killed_in_the_middle_is_lost_and_the_step_goes_on_with_the_next_one
 }
 
 #[test]
-fn a_vault_sealed_or_gone_in_the_middle_leaves_a_card_that_is_finished_later() {
-    let test = "a_vault_sealed_or_gone_in_the_middle_leaves_a_card_that_is_finished_later";
+fn a_sealed_vault_refuses_the_next_step_and_leaves_the_card_as_it_was() {
+    let test = "a_sealed_vault_refuses_the_next_step_and_leaves_the_card_as_it_was";
     with_hand(test, |rig, _| {
         let (_folder, mut office) = office();
         let blank = office.blank(1).unwrap();
         rig.lay_blank(&blank, &mut rng()).unwrap();
         let mut card = rig.connect().unwrap();
         let task = scene::personalise(office.rng()).unwrap();
+        // As after a restart of the issuer: another connection, the same order.
         office.reconnect().unwrap();
         office.write(&mut card, 1, blank.serial.0, task).unwrap();
         office.seal().unwrap();
