@@ -519,3 +519,134 @@ fn unhex(text: &str) -> Result<Vec<u8>, ContentError> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use permit_domain::{ApplicantForm, ApplicationId, PermitId, PersonId, RuleSets};
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    const CHIP: &[u8] = b"the rendition for the chip";
+    const PRINT: &[u8] = b"the rendition for the face";
+
+    fn frozen() -> CardContent {
+        let today = jiff::civil::date(2026, 11, 21);
+        let text = include_str!("../permit/samples/applicant-li-na.json");
+        let applicant = ApplicantForm::from_json(text)
+            .unwrap()
+            .into_applicant(today)
+            .unwrap();
+        let rules = RuleSets::embedded().unwrap();
+        let set = rules.get(RuleSets::DEFAULT).unwrap();
+        let decision = set.decide(&applicant, today, &rules).unwrap();
+        let permit = Permit::granted(
+            PermitId::from_bytes([1; 16]),
+            PersonId::from_bytes([2; 16]),
+            ApplicationId::from_bytes([3; 16]),
+            &decision,
+        )
+        .unwrap();
+        let case = Case {
+            permit: &permit,
+            applicant: &applicant,
+            decision: &decision,
+            organ: set.organ(&applicant.residence.division).unwrap(),
+            issued_on: today,
+        };
+        let photo = FrozenPhoto::new(PhotoId::from_bytes([4; 16]), "case-1", CHIP, PRINT);
+        let random = Random::new(rand::rngs::StdRng::seed_from_u64(9));
+        CardContent::freeze(&case, photo, &random).unwrap()
+    }
+
+    #[test]
+    fn frozen_content_reads_back_from_the_ledger_and_a_damaged_one_stops() {
+        let content = frozen();
+        let kept = content.to_content().unwrap();
+        assert_eq!(CardContent::from_content(&kept).unwrap(), content);
+        let damaged = String::from_utf8(kept.bytes().to_vec())
+            .unwrap()
+            .replace("\"dg1\":\"61", "\"dg1\":\"60");
+        let damaged = Content::freeze(damaged.into_bytes());
+        assert_eq!(CardContent::from_content(&damaged), Err(ContentError::Unreadable));
+        assert_eq!(format!("{content:?}"), "CardContent(personal data)");
+    }
+
+    #[test]
+    fn the_front_is_printed_from_the_bytes_that_the_chip_gets() {
+        let front = frozen().front(PRINT.to_vec()).unwrap();
+        assert_eq!(
+            (front.name.as_str(), front.sex.as_str(), front.nation.as_str()),
+            ("李娜", "女", "汉")
+        );
+        assert_eq!(front.citizen_number, "440305198511120028");
+        assert_eq!(front.issue_date.to_string(), "2026-11-21");
+        assert_eq!(
+            frozen().front(CHIP.to_vec()).unwrap_err(),
+            ContentError::OtherPhoto
+        );
+        assert_eq!(frozen().for_vault(PRINT).unwrap_err(), ContentError::OtherPhoto);
+    }
+
+    #[test]
+    fn any_bit_that_differs_on_the_card_is_noticed() {
+        let content = frozen();
+        let vault = content.for_vault(CHIP).unwrap();
+        let differs = |dg1: &[u8], dg2: &[u8], dg3: &[u8]| content.differs(Some(dg1), Some(dg2), Some(dg3));
+        assert_eq!(differs(&vault.dg1, &vault.dg2, &vault.dg3), None);
+        assert_eq!(
+            content.differs(None, Some(&vault.dg2), Some(&vault.dg3)),
+            Some("DG1")
+        );
+        assert_eq!(
+            content.differs(Some(&vault.dg1), None, Some(&vault.dg3)),
+            Some("DG2")
+        );
+        assert_eq!(
+            content.differs(Some(&vault.dg1), Some(&vault.dg2), None),
+            Some("DG3")
+        );
+        let flipped = |bytes: &[u8], bit: usize| {
+            let mut bytes = bytes.to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        };
+        for bit in 0..vault.dg1.len() * 8 {
+            assert_eq!(
+                differs(&flipped(&vault.dg1, bit), &vault.dg2, &vault.dg3),
+                Some("DG1")
+            );
+        }
+        for bit in 0..vault.dg2.len() * 8 {
+            assert_eq!(
+                differs(&vault.dg1, &flipped(&vault.dg2, bit), &vault.dg3),
+                Some("DG2")
+            );
+        }
+        for bit in 0..vault.dg3.len() * 8 {
+            assert_eq!(
+                differs(&vault.dg1, &vault.dg2, &flipped(&vault.dg3, bit)),
+                Some("DG3")
+            );
+        }
+    }
+
+    #[test]
+    fn the_card_gets_the_roles_of_the_decision_for_the_city_of_the_residence() {
+        let card = frozen().for_vault(CHIP).unwrap();
+        assert!(
+            card.entitlements
+                .iter()
+                .all(|entitlement| entitlement.region.to_string() == "440300")
+        );
+        assert!(
+            card.entitlements
+                .iter()
+                .any(|entitlement| entitlement.role == vault::Role::Transit)
+        );
+        assert!(card.entitlements.iter().all(|entitlement| {
+            (entitlement.purse_cap > 0) == (entitlement.role == vault::Role::SmallPayment)
+        }));
+        assert_eq!(card.certificate_to.to_string(), "2036-11-21");
+    }
+}

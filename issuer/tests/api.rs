@@ -544,15 +544,17 @@ async fn who_is_not_signed_in_asks_for_nothing_unknown_ids_are_not_found_and_big
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_takes_too_long_is_ended() {
     let world = World::new().await;
-    let router = Api::with_request_time(world.office().clone(), staff(), std::time::Duration::ZERO).router();
+    // A vault that takes the connection and never answers.
+    let silent = issuer::stream::Dialer::new("silent", std::future::pending);
+    let office = world.office_over(world.office().store().clone(), silent);
+    let router = Api::with_request_time(office, staff(), std::time::Duration::from_millis(200)).router();
     let service = Service { world, router };
     refused(
-        &service
-            .post("liu", "key of the case", "/v1/applications", APPLICANT)
-            .await,
+        &service.get("nobody", "/readyz").await,
         StatusCode::SERVICE_UNAVAILABLE,
         "TIMEOUT",
     );
+    assert_eq!(service.get("nobody", "/healthz").await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use card_reader::transport::Transport as _;
@@ -29,6 +30,18 @@ fn refused(error: &ProductionError, code: &str, message: &str, action: &str) {
     for secret in ["李娜", "440305198511120028", "科苑路"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+/// The text of the QR code in a drawn face.
+fn read_qr(png: &[u8]) -> String {
+    let picture = image::load_from_memory(png).unwrap().to_luma8();
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
+        picture
+            .get_pixel(u32::try_from(x).unwrap(), u32::try_from(y).unwrap())
+            .0[0]
+    });
+    prepared.detect_grids()[0].decode().unwrap().1
 }
 
 async fn step(world: &World, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
@@ -78,7 +91,22 @@ async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
     for face in ["front.png", "back.png"] {
         let png = std::fs::read(world.production.faces_of(order.id()).join(face)).unwrap();
         assert_eq!(image::load_from_memory(&png).unwrap().width(), 1011);
+        let mode = std::fs::metadata(world.production.faces_of(order.id()).join(face))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "the office's account alone sees a face");
     }
+    // The QR code that was printed holds the card's number, and the vault's document signer signed it.
+    let back = std::fs::read(world.production.faces_of(order.id()).join("back.png")).unwrap();
+    let statement = issuer::artwork::qr::parse(&read_qr(&back)).unwrap();
+    assert_eq!(statement.card_number, number.to_string());
+    let printed = keyvault_protocol::CardBack {
+        card_number: statement.card_number,
+        region: statement.division.parse().unwrap(),
+        issued_on: statement.issued_on,
+    };
+    assert!(printed.is_signed(&statement.signature, &world.anchors().await.document_signer));
     assert!(matches!(
         world.office().permit(order.permit()).await.unwrap().state(),
         PermitState::Produced { .. }
@@ -646,9 +674,9 @@ async fn inside_a_small_disk() {
     let card = world.blank();
     let order = step(&world, order, &mut card.station()).await.unwrap();
     let filler = disk.join("filler");
-    let fill = filler.clone();
+    let path = filler.clone();
     let full = Fault::Before(Box::new(move |_: &mut InProcess| {
-        let mut file = std::fs::File::create(fill).unwrap();
+        let mut file = std::fs::File::create(path).unwrap();
         while std::io::Write::write(&mut file, &[0; 512]).is_ok_and(|written| written > 0) {}
     }));
     let mut station = Station::new(Cuttable::new(card.reader()).with(30, full));

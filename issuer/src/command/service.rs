@@ -7,6 +7,7 @@ use card_reader::transport::{Connect, PcscTransport, Transport as _};
 use jiff::civil::Date;
 use permit_domain::{CardSerial, HandOverClerk, OrderId, StaffId, Step};
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Done, Failure};
 use crate::api::{Api, Check};
@@ -123,6 +124,8 @@ impl Serve {
         };
         let listener = tokio::net::TcpListener::bind(wanted).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
+        // Before the address is told: who reads it may stop us at once.
+        let mut asked = Stop::listen()?;
         eprintln!("issuer: the API is at http://{address} (stop with Ctrl-C)");
         let (stop, stopping) = tokio::sync::watch::channel(false);
         let mut stopped = stopping.clone();
@@ -130,7 +133,7 @@ impl Serve {
             let _ = stopped.wait_for(|stop| *stop).await;
         });
         let server = tokio::spawn(server.into_future());
-        signalled().await;
+        asked.asked().await;
         let _ = stop.send(true);
         // A client that keeps its connection open does not keep the server.
         let _ = tokio::time::timeout(GRACE, server).await;
@@ -145,17 +148,32 @@ impl Serve {
     }
 }
 
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+/// The signals that end a service, listened to from the moment that this is made.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::new(
+                "SIGNALS",
+                5,
+                format!("signals cannot be received: {error}"),
+                "Report this.",
+            )
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
@@ -220,25 +238,15 @@ impl Worker {
         let production = installation.production(office).await?;
         let mut report = Worked { orders: Vec::new() };
         let one_run = self.once || self.order.is_some();
-        loop {
-            match self.next(&production).await {
-                Ok(Some(worked)) if one_run => {
-                    report.orders.push(worked);
-                    if self.order.is_some() {
-                        break;
-                    }
-                }
-                Ok(Some(_)) => {}
-                Ok(None) if one_run => break,
-                Err(failure) if one_run => return Err(failure),
-                // A step that stopped was logged with its code; the order comes again with its card.
-                Ok(None) | Err(_) => {
-                    let stopped = tokio::time::timeout(WORKER_PAUSE, signalled()).await;
-                    if stopped.is_ok() {
-                        break;
-                    }
+        if one_run {
+            while let Some(worked) = self.next(&production).await? {
+                report.orders.push(worked);
+                if self.order.is_some() {
+                    break;
                 }
             }
+        } else {
+            Box::pin(self.watch(&production)).await?;
         }
         let lines = report
             .orders
@@ -246,6 +254,28 @@ impl Worker {
             .map(|order| format!("{} {}", order.order_id, order.state))
             .collect();
         Done::new("yzt.worker/1", &report, lines)
+    }
+
+    /// Runs orders as their cards come, until a signal.
+    async fn watch(&self, production: &Production) -> Result<(), Failure> {
+        let mut stop = Stop::listen()?;
+        loop {
+            let mut work = std::pin::pin!(self.next(production));
+            let worked = tokio::select! {
+                worked = &mut work => worked,
+                () = stop.asked() => {
+                    // The card under way is finished, or left to be resumed if that takes too long.
+                    let _ = tokio::time::timeout(GRACE, work).await;
+                    return Ok(());
+                }
+            };
+            // A step that stopped was logged with its code; the order comes again with its card.
+            if !matches!(worked, Ok(Some(_)))
+                && tokio::time::timeout(WORKER_PAUSE, stop.asked()).await.is_ok()
+            {
+                return Ok(());
+            }
+        }
     }
 
     /// Runs the order that the card on the reader belongs to; `None` when there is nothing to do with it.

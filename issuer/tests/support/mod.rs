@@ -302,15 +302,7 @@ impl World {
     /// The same world after the issuer's process was started again over the same ledger file.
     pub async fn with_ledger_opened_again(mut self) -> Self {
         let store = ledger(self.folder.path()).await;
-        let office = Office::new(
-            store,
-            Arc::new(RuleSets::embedded().unwrap()),
-            Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap()),
-            self.vault_dialer.clone(),
-            self.photos.clone(),
-            self.clock.clone(),
-            Random::new(fresh()),
-        );
+        let office = self.office_over(store, self.vault_dialer.clone());
         self.production = Production::new(
             office,
             self.key.clone(),
@@ -320,12 +312,31 @@ impl World {
         self
     }
 
+    /// An office with another ledger or another way to the vault.
+    pub fn office_over(&self, store: Store, vault: Dialer) -> Office {
+        Office::new(
+            store,
+            Arc::new(RuleSets::embedded().unwrap()),
+            Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap()),
+            vault,
+            self.photos.clone(),
+            self.clock.clone(),
+            Random::new(fresh()),
+        )
+    }
+
     pub fn office(&self) -> &Office {
         self.production.office()
     }
 
     pub fn faces(&self) -> PathBuf {
         self.folder.path().join("faces")
+    }
+
+    /// The vault's public keys.
+    pub async fn anchors(&self) -> keyvault_protocol::Anchors {
+        let stream = self.vault_dialer.connect().await.unwrap();
+        Client::connect(stream).await.unwrap().anchors().await.unwrap()
     }
 
     /// A new blank of the lot.
