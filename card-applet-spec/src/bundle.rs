@@ -77,7 +77,7 @@ pub struct BundleHead<'a> {
 ///
 /// # Errors
 /// [`Error::TooLong`] when `out` is too small or the name is empty or longer than 64 bytes; [`Error::Malformed`] for a
-/// Draining version without its last day; [`Error::Crypto`] for a fault of the machine.
+/// version 0, one that is neither Active nor Draining, or a Draining one without its last day; [`Error::Crypto`] for a fault of the machine.
 pub fn encode(
     head: &BundleHead<'_>,
     keys: &[RoleKey],
@@ -122,7 +122,15 @@ pub fn encode(
     Ok(used.saturating_add(writer.len()))
 }
 
+/// A bundle carries only what a terminal may use.
+const fn is_usable(kv: u8, state: KeyState) -> bool {
+    kv != 0 && matches!(state, KeyState::Active | KeyState::Draining)
+}
+
 fn put_role_key(out: &mut dyn Write, key: &RoleKey) -> Result<(), Error> {
+    if !is_usable(key.kv, key.state) {
+        return Err(MALFORMED);
+    }
     tlv::put(out, 0x80, &[key.role.code()])?;
     tlv::put(out, 0x81, &key.region.to_bytes())?;
     tlv::put(out, 0x82, &[key.kv])?;
@@ -152,11 +160,19 @@ fn put_anchors(out: &mut dyn Write, anchors: &Anchors) -> Result<(), Error> {
 }
 
 /// A bundle that was opened and whose signature holds.
-#[derive(Debug)]
 pub struct Bundle<'a> {
     /// Head.
     pub head: BundleHead<'a>,
     body: &'a [u8],
+}
+
+impl core::fmt::Debug for Bundle<'_> {
+    /// The head; the body holds keys.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Bundle")
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Bundle<'a> {
@@ -242,6 +258,9 @@ fn parse_role_key(bytes: &[u8]) -> Result<RoleKey, Error> {
     let region = Region::from_bytes(fields.array(0x81)?)?;
     let kv = u8::from_be_bytes(fields.array(0x82)?);
     let state = KeyState::try_from(u8::from_be_bytes(fields.array(0x83)?))?;
+    if !is_usable(kv, state) {
+        return Err(MALFORMED);
+    }
     // In another state a date stands where none is expected, and is refused.
     let until = if state == KeyState::Draining {
         Date::from_bytes(fields.array(0x84)?)?

@@ -3,10 +3,17 @@
 use crate::{Bytes, Error};
 
 /// A cursor that takes fields from the front of a slice.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
     what: &'static str,
+}
+
+impl core::fmt::Debug for Reader<'_> {
+    /// What is read, not its bytes: they may be keys.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Reader({}, {} bytes left)", self.what, self.rest.len())
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -103,10 +110,15 @@ impl Write for Count {
 }
 
 /// Writes into a slice of the caller.
-#[derive(Debug)]
 pub struct SliceWriter<'a> {
     room: &'a mut [u8],
     used: usize,
+}
+
+impl core::fmt::Debug for SliceWriter<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "SliceWriter({} of {} bytes)", self.used, self.room.len())
+    }
 }
 
 impl<'a> SliceWriter<'a> {

@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::Error;
+use crate::bytes::Reader;
 
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident, $len:literal, $aes:ty) => {
@@ -29,6 +30,16 @@ macro_rules! secret {
             #[must_use]
             pub const fn new(bytes: [u8; $len]) -> Self {
                 Self(bytes)
+            }
+
+            /// The next bytes of `reader`, without a copy elsewhere.
+            ///
+            /// # Errors
+            /// [`Error::Malformed`] when there are too few.
+            pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+                let mut key = Self([0; $len]);
+                key.0.copy_from_slice(reader.slice($len)?);
+                Ok(key)
             }
 
             /// The bytes, for the one place that stores or wraps them.

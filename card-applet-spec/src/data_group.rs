@@ -137,11 +137,9 @@ impl<'a> Dg1<'a> {
     /// Encodes DG1.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when an item has a length that chapter 02 does not allow.
+    /// [`Error::Malformed`] when an item has a length or a value that chapter 02 does not allow.
     pub fn encode(&self) -> Result<Bytes<MAX_DG1>, Error> {
-        if self.citizen_number.len() != 18 || !self.citizen_number.is_ascii() {
-            return Err(TEXT);
-        }
+        self.check()?;
         let (name, hukou) = (text(self.name, 120)?, text(self.hukou_address, 210)?);
         let (residence, organ) = (text(self.residence_address, 210)?, text(self.issuing_organ, 120)?);
         let mut out = Bytes::new();
@@ -182,10 +180,21 @@ impl<'a> Dg1<'a> {
             salt: fields.array(0x8F)?,
         };
         fields.end()?;
-        if !dg1.citizen_number.is_ascii() {
-            return Err(TEXT);
-        }
+        dg1.check()?;
         Ok(dg1)
+    }
+
+    /// The closed value sets of chapter 02.
+    fn check(&self) -> Result<(), Error> {
+        let number = matches!(self.citizen_number.as_bytes(), [digits @ .., last]
+            if digits.len() == 17 && digits.iter().all(u8::is_ascii_digit) && matches!(last, b'0'..=b'9' | b'X'));
+        let sex = matches!(self.sex, 0 | 1 | 2 | 9);
+        let nation = matches!(self.nation, 1..=56 | 97 | 98);
+        if number && sex && nation && !self.birth_date.is_none() && !self.issue_date.is_none() {
+            Ok(())
+        } else {
+            Err(Error::Malformed { what: "DG1" })
+        }
     }
 }
 
@@ -276,7 +285,7 @@ impl<'a> Dg2<'a> {
 }
 
 /// DG3: the permit block, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Dg3<'a> {
     /// Permit id.
     pub permit_id: [u8; 16],
@@ -292,6 +301,12 @@ pub struct Dg3<'a> {
     pub state_counter: u32,
     /// Salt.
     pub salt: [u8; 16],
+}
+
+impl core::fmt::Debug for Dg3<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Dg3(personal data)")
+    }
 }
 
 impl<'a> Dg3<'a> {

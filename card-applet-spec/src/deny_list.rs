@@ -120,10 +120,12 @@ impl<'a> DenyList<'a> {
         entries.binary_search(prefix).is_ok()
     }
 
-    /// True when the list may still be used on `day`.
+    /// True when the list may be used on `day`: made on that day or before, and not older than its largest age.
     #[must_use]
     pub fn is_fresh_on(&self, day: Date) -> bool {
-        day.day_number().saturating_sub(self.issued.day_number()) <= u32::from(self.max_age)
+        day.day_number()
+            .checked_sub(self.issued.day_number())
+            .is_some_and(|age| age <= u32::from(self.max_age))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Door F: TAP and COMMIT (chapter 06), the bytes that both sides compute. What a terminal decides is in `card-reader`.
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::Error;
 use crate::apdu::{Command, Header};
@@ -132,11 +132,11 @@ impl TapAnswer {
         card_challenge: [u8; 16],
         plain: &[u8; PLAIN_LEN],
     ) -> Result<Self, Error> {
-        let mut buffer = [0; PLAIN_LEN + 16];
-        let mut writer = SliceWriter::new(&mut buffer);
+        let mut buffer = Zeroizing::new([0; PLAIN_LEN + 16]);
+        let mut writer = SliceWriter::new(&mut *buffer);
         writer.put(&card_challenge)?;
         writer.put(plain)?;
-        g.cbc_encrypt(&[0; 16], &mut buffer)?;
+        g.cbc_encrypt(&[0; 16], &mut *buffer)?;
         let cipher = Reader::new(buffer.split_at(16).1, "TAP answer").array()?;
         let mac = tap_mac(m, role, version, terminal_challenge, &card_challenge, &cipher);
         Ok(Self {
@@ -202,11 +202,9 @@ impl TapAnswer {
     /// [`Error::Malformed`] when it is not a live slot under this key.
     pub fn open(&self, g: &Key16) -> Result<TapPlain, Error> {
         let iv = g.encrypt_block(self.card_challenge);
-        let mut plain = self.cipher;
-        g.cbc_decrypt(&iv, &mut plain)?;
-        let parsed = TapPlain::parse(&plain);
-        plain.zeroize();
-        parsed
+        let mut plain = Zeroizing::new(self.cipher);
+        g.cbc_decrypt(&iv, &mut *plain)?;
+        TapPlain::parse(&plain)
     }
 
     /// Terminal: checks T with the card's M.

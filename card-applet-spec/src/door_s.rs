@@ -1,7 +1,7 @@
 //! Door S: the key agreement and the objects behind it (chapter 07), the bytes that both sides compute.
 
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::certificate::CARD_CERTIFICATE_LEN;
@@ -279,13 +279,12 @@ impl Transcript {
         certificate: &[u8; CARD_CERTIFICATE_LEN],
     ) -> Agreed {
         let th2 = sha256(&[&self.th1, sealed, &sha256(&[certificate])]);
-        let mut bytes = [0; 64];
-        kdf56c(&[z1, z2], "keys", &th2, &mut bytes);
-        let mut reader = Reader::new(&bytes, "keys");
+        let mut bytes = Zeroizing::new([0; 64]);
+        kdf56c(&[z1, z2], "keys", &th2, &mut *bytes);
+        let mut reader = Reader::new(&*bytes, "keys");
         // 64 bytes hold four keys.
-        let mut next = || Key16::new(reader.array().unwrap_or_default());
+        let mut next = || Key16::read(&mut reader).unwrap_or(Key16::new([0; 16]));
         let (enc, mac, rmac, conf) = (next(), next(), next(), next());
-        bytes.zeroize();
         Agreed {
             keys: SessionKeys::from_parts(enc, mac, rmac),
             mac: conf.cmac(&[&[0x01], &th2]),

@@ -2,7 +2,7 @@
 //! SHA-256, and the named derivations. SCP03's own derivation is in [`crate::scp03`].
 
 use sha2::{Digest, Sha256};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::bytes::Write;
 use crate::codes::{Region, Role, Serial};
@@ -72,11 +72,11 @@ impl KeySet {
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 48]) -> Self {
         let part = |skip: usize| {
-            let mut key = [0; 16];
+            let mut key = Zeroizing::new([0; 16]);
             for (to, from) in key.iter_mut().zip(bytes.iter().skip(skip)) {
                 *to = *from;
             }
-            Key16::new(key)
+            Key16::new(*key)
         };
         Self {
             enc: part(0),

@@ -2,6 +2,8 @@
 
 use rand_core::CryptoRng;
 
+use zeroize::Zeroizing;
+
 use crate::Error;
 use crate::bytes::SliceWriter;
 use crate::codes::Serial;
@@ -57,11 +59,20 @@ pub fn encode(
 }
 
 /// A lot file that was opened and whose signature holds.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Lot<'a> {
     /// Lot number.
     pub lot: [u8; 4],
     fields: Fields<'a>,
+}
+
+impl core::fmt::Debug for Lot<'_> {
+    /// The number; what follows are keys.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Lot")
+            .field("lot", &self.lot)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Lot<'a> {
@@ -93,7 +104,7 @@ impl<'a> Lot<'a> {
         };
         let mut fields = Fields::new(value, &[0x80, 0x81], WHAT);
         let serial = Serial(fields.array(0x80)?);
-        let keys = KeySet::from_bytes(&fields.array(0x81)?);
+        let keys = KeySet::from_bytes(&Zeroizing::new(fields.array(0x81)?));
         fields.end()?;
         Ok(Some((serial, keys)))
     }

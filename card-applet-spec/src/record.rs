@@ -4,7 +4,7 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
 use cipher::Array;
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::bytes::{Reader, SliceWriter, Write};
@@ -17,7 +17,7 @@ pub const RECORD_LEN: usize = 160;
 const LABEL: &[u8] = b"YZT-R-1";
 
 /// What a record says. All of it is for the terminals of its role; none of it names a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Entitlement {
     /// Role.
     pub role: Role,
@@ -41,6 +41,14 @@ pub struct Entitlement {
     pub rule_set: [u8; 8],
     /// Ties the record to the card's key.
     pub binding: [u8; 16],
+}
+
+impl core::fmt::Debug for Entitlement {
+    /// Role and version only: the rest is what the holder is entitled to.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { role, kv, .. } = self;
+        write!(f, "Entitlement({role}, kv {kv}, personal data)")
+    }
 }
 
 /// First 8 bytes of SHA-256 of a rule set's id, as records carry it.
@@ -159,8 +167,8 @@ impl Entitlement {
         nonce: &[u8; 12],
     ) -> Result<[u8; RECORD_LEN], Error> {
         let header = self.header();
-        let mut plain = [0; 120];
-        let mut writer = SliceWriter::new(&mut plain);
+        let mut plain = Zeroizing::new([0; 120]);
+        let mut writer = SliceWriter::new(&mut *plain);
         writer.put(&self.content()?)?;
         writer.put(signature)?;
         let mut aad = [0; 28];
@@ -174,9 +182,8 @@ impl Entitlement {
         let mut writer = SliceWriter::new(&mut out);
         writer.put(&header)?;
         writer.put(nonce)?;
-        writer.put(&plain)?;
+        writer.put(&*plain)?;
         writer.put(&tag)?;
-        plain.zeroize();
         Ok(out)
     }
 
@@ -195,7 +202,7 @@ impl Entitlement {
         let mut reader = Reader::new(record, "record");
         let header: [u8; 12] = reader.array()?;
         let nonce: [u8; 12] = reader.array()?;
-        let mut plain: [u8; 120] = reader.array()?;
+        let mut plain: Zeroizing<[u8; 120]> = Zeroizing::new(reader.array()?);
         let tag: [u8; 16] = reader.array()?;
         let mut aad = [0; 28];
         let mut writer = SliceWriter::new(&mut aad);
@@ -204,7 +211,7 @@ impl Entitlement {
         Aes256Gcm::new(&Array(*key.expose()))
             .decrypt_inout_detached(&Array(nonce), &aad, plain.as_mut_slice().into(), &Array(tag))
             .map_err(|_| Error::Crypto)?;
-        let mut reader = Reader::new(&plain, "record content");
+        let mut reader = Reader::new(&*plain, "record content");
         let content: [u8; 56] = reader.array()?;
         let signature: [u8; 64] = reader.array()?;
         signer.verify(&[LABEL, &header, pid, &content], &signature)?;

@@ -2,7 +2,7 @@
 //! level 33 (C-DEC, C-MAC, R-ENC, R-MAC) for both sides. The host speaks i = 60 and 70, the card i = 60 (chapter 05).
 //! Door S uses the record layer with keys of its own (chapter 07). Left out: S16 mode, AES-192/256, other levels.
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::apdu::{Answer, Command, Header, ParsedCommand, StatusWord};
 use crate::bytes::{Reader, Write};
@@ -13,8 +13,45 @@ use crate::{Bytes, Error};
 /// Most plain bytes in one command or answer: 240 with padding, plus a MAC of 8, fit a short APDU.
 pub const MAX_PLAIN: usize = 239;
 
-/// Plain data of a command or answer.
-pub type Plain = Bytes<256>;
+/// Plain data of a command or answer; erased when dropped, shown by no Debug.
+#[derive(Default, PartialEq, Eq)]
+pub struct Plain(Bytes<256>);
+
+impl Plain {
+    /// Empty.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Bytes::new())
+    }
+}
+
+impl core::ops::Deref for Plain {
+    type Target = Bytes<256>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl core::ops::DerefMut for Plain {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl core::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Plain({} bytes)", self.len())
+    }
+}
+
+impl ZeroizeOnDrop for Plain {}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
 
 const CARD_CRYPTOGRAM: u8 = 0x00;
 const HOST_CRYPTOGRAM: u8 = 0x01;
@@ -387,9 +424,23 @@ fn unpad(data: &mut Plain) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn plain_data_is_erased_when_it_is_dropped_and_not_shown() {
+        fn erased<T: ZeroizeOnDrop>(_: &T) {}
+        let (mut host, mut card) = (channel(), channel());
+        let command = host.wrap_command(Header::step(1), b"Ktac").unwrap();
+        let command = ParsedCommand::parse(&command).unwrap();
+        let plain = card.unwrap_command(&command).unwrap();
+        erased(&plain);
+        assert_eq!(&plain[..], b"Ktac");
+        assert_eq!(std::format!("{plain:?}"), "Plain(4 bytes)");
+    }
 
     fn channel() -> Channel {
         Channel::new(SessionKeys::from_parts(

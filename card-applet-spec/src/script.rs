@@ -1,5 +1,7 @@
 //! Door I's numbered steps (chapter 05): operations, the hash chain, and the status of a card.
 
+use core::fmt;
+
 use crate::bytes::{Reader, Write};
 use crate::certificate::CARD_CERTIFICATE_LEN;
 use crate::codes::{Domain, State};
@@ -130,7 +132,7 @@ impl TryFrom<u8> for WritableObject {
 }
 
 /// The SLOT step, and the plain text of a sealed update: op 05 and 223 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SlotStep<'a> {
     /// Role code.
     pub role: u8,
@@ -150,8 +152,16 @@ pub struct SlotStep<'a> {
     pub loaded: u32,
 }
 
+impl fmt::Debug for SlotStep<'_> {
+    /// Neither keys nor pseudonym nor record.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, kv, flags, .. } = self;
+        write!(f, "SlotStep(role {role}, kv {kv}, flags {flags}, secret)")
+    }
+}
+
 /// One step, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
     /// Opens a script.
     Begin {
@@ -221,6 +231,32 @@ pub enum Step<'a> {
         /// Today.
         today: Date,
     },
+}
+
+impl fmt::Debug for Step<'_> {
+    /// What a log may hold: which step, and no key, no content.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begin { kind, .. } => write!(f, "BEGIN({kind:?})"),
+            Self::Write {
+                object,
+                total,
+                offset,
+                data,
+            } => write!(
+                f,
+                "WRITE({object:?}, {} bytes at {offset} of {total})",
+                data.len()
+            ),
+            Self::Generate { domain } => write!(f, "GENERATE({domain})"),
+            Self::Certificate { domain, .. } => write!(f, "CERTIFICATE({domain})"),
+            Self::Slot(slot) => slot.fmt(f),
+            Self::Purse { kv, cap, .. } => write!(f, "PURSE(kv {kv}, cap {cap}, secret)"),
+            Self::Keys { .. } => f.write_str("KEYS(secret)"),
+            Self::Trust { epoch, floor, .. } => write!(f, "TRUST(epoch {epoch}, floor {floor})"),
+            Self::Finalise { count, today, .. } => write!(f, "FINALISE({count} steps, {today})"),
+        }
+    }
 }
 
 impl<'a> Step<'a> {

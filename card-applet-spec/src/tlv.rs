@@ -6,7 +6,7 @@ use crate::bytes::{Count, Write};
 const MALFORMED: Error = Error::Malformed { what: "TLV" };
 
 /// One object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tlv<'a> {
     /// Tag, one or two bytes as a number: `0x81`, `0x5F37`.
     pub tag: u16,
@@ -14,6 +14,13 @@ pub struct Tlv<'a> {
     pub value: &'a [u8],
     /// Tag, length and value as they stood.
     pub raw: &'a [u8],
+}
+
+impl core::fmt::Debug for Tlv<'_> {
+    /// Tag and length: a value may be a key or a name.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Tlv({:02X}, {} bytes)", self.tag, self.value.len())
+    }
 }
 
 /// Takes the first object of `bytes`; gives it and the rest.
@@ -60,11 +67,17 @@ pub fn parse_only(bytes: &[u8]) -> Result<Tlv<'_>, Error> {
 }
 
 /// The fields of a template, taken in order. Unknown tags are skipped; a known tag out of order or twice is refused.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fields<'a> {
     rest: &'a [u8],
     known: &'static [u16],
     what: &'static str,
+}
+
+impl core::fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Fields({}, {} bytes left)", self.what, self.rest.len())
+    }
 }
 
 impl<'a> Fields<'a> {

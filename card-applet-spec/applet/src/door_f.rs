@@ -130,11 +130,10 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         };
         let live = Zeroizing::new(live.encode().map_err(internal)?);
         let mut reader = Reader::new(&*decoy_keys, "decoy");
-        let decoy_g = Key16::new(reader.array().map_err(internal)?);
-        let decoy_m = Key16::new(reader.array().map_err(internal)?);
-        let (live_g, live_m) = (Key16::new(*content.g), Key16::new(*content.m));
+        let decoy_g = Key16::read(&mut reader).map_err(internal)?;
+        let decoy_m = Key16::read(&mut reader).map_err(internal)?;
         let (g, m, plain) = if slot.is_some() {
-            (&live_g, &live_m, &live)
+            (&content.g, &content.m, &live)
         } else {
             (&decoy_g, &decoy_m, &decoy_plain)
         };
@@ -223,16 +222,19 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .map_err(memory_failure)?;
         let mut reader = Reader::new(&*fixed, "purse");
         let cap = reader.u32().map_err(internal)?;
-        let ktac = Key16::new(reader.array().map_err(internal)?);
+        let ktac = Key16::read(&mut reader).map_err(internal)?;
         let purse = self.purse()?;
         if tapped.purse.is_some() && purse.is_none() {
             return Err(StatusWord::MEMORY_FAILURE);
         }
         let (purse, spare) = purse.unwrap_or((PurseState::NEW, Half::A));
         let loaded = self.storage.control().purse.loaded;
-        let decoy_m = Key16::new(Reader::new(&*decoy_keys, "decoy").array().map_err(internal)?);
-        let live_m = Key16::new(*content.m);
-        let m = if tapped.purse.is_some() { &live_m } else { &decoy_m };
+        let decoy_m = Key16::read(&mut Reader::new(&*decoy_keys, "decoy")).map_err(internal)?;
+        let m = if tapped.purse.is_some() {
+            &content.m
+        } else {
+            &decoy_m
+        };
         let expected = request
             .mac(m, role, version, rt, rc, purse.seq)
             .map_err(internal)?;

@@ -1,7 +1,8 @@
 //! Door I on the card: SCP03 with i = 60, numbered steps, FINALISE (chapter 05).
 
+use card_applet_spec::Bytes;
 use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
-use card_applet_spec::bytes::{Reader, Write};
+use card_applet_spec::bytes::{Reader, SliceWriter, Write};
 use card_applet_spec::certificate::CardCertificate;
 use card_applet_spec::codes::{Role, State};
 use card_applet_spec::crypto::{PrivateKey, PublicKey, equal};
@@ -9,7 +10,6 @@ use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{ScriptKind, SlotStep, Status, Step, WritableObject, chain_next, chain_start};
-use card_applet_spec::{Bytes, Error as SpecError};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory
 use crate::control::{Control, SMALL_PAYMENT, ScriptState, SlotState};
 use crate::manufacture::layout;
 use crate::memory::{self, FACTORY, Half, Memory};
-use crate::storage::slot_layout;
+use crate::storage::{SlotContent, slot_layout};
 
 /// Attempts at EXTERNAL AUTHENTICATE without a success before door I is locked.
 const MAX_FAILURES: u8 = 16;
@@ -417,19 +417,18 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         // An attempt that was cut may have left a part of another slot.
         let area = memory::slot(index, spare);
         self.storage.wipe(area).map_err(memory_failure)?;
-        let mut content = Bytes::<{ crate::storage::SlotContent::LEN }>::new();
-        let put = |content: &mut Bytes<209>| -> Result<(), SpecError> {
-            content.put(&[step.kv])?;
-            content.put(step.g)?;
-            content.put(step.m)?;
-            content.put(step.pid)?;
-            content.put(step.record)
-        };
-        put(&mut content).map_err(internal)?;
+        let mut content = Zeroizing::new([0; SlotContent::LEN]);
+        let mut writer = SliceWriter::new(&mut *content);
+        writer
+            .put(&[step.kv])
+            .and_then(|()| writer.put(step.g))
+            .and_then(|()| writer.put(step.m))
+            .and_then(|()| writer.put(step.pid))
+            .and_then(|()| writer.put(step.record))
+            .map_err(internal)?;
         self.storage
-            .write(area, slot_layout::KEYS, &content)
+            .write(area, slot_layout::KEYS, &*content)
             .map_err(memory_failure)?;
-        zeroize::Zeroize::zeroize(content.as_mut_slice());
         let state = slots.get_mut(spare).ok_or(StatusWord::CONDITIONS)?;
         *state = SlotState::Staged {
             kv: step.kv,

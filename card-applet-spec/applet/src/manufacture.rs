@@ -4,7 +4,7 @@ use card_applet_spec::bytes::{SliceWriter, Write};
 use card_applet_spec::codes::Serial;
 use card_applet_spec::kdf::KeySet;
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::control::Control;
 use crate::memory::{self, FACTORY, Half, MEMORY_LEN, Memory};
@@ -55,22 +55,20 @@ pub fn manufacture(
         memory.write(offset, zeros.get(..count).unwrap_or_default())?;
         offset = offset.saturating_add(count);
     }
-    let mut factory = [0; layout::END];
-    rng.fill_bytes(&mut factory);
-    let mut out = SliceWriter::new(&mut factory);
+    let mut factory = Zeroizing::new([0; layout::END]);
+    rng.fill_bytes(&mut *factory);
+    let mut out = SliceWriter::new(&mut *factory);
     out.put(&MAGIC)
         .and_then(|()| out.put(&blank.serial.0))
         .map_err(|_| crate::Error::Memory)?;
-    memory.write(FACTORY.offset, &factory)?;
-    factory.zeroize();
-    let mut keys = [0; 48];
-    let mut out = SliceWriter::new(&mut keys);
+    memory.write(FACTORY.offset, &*factory)?;
+    let mut keys = Zeroizing::new([0; 48]);
+    let mut out = SliceWriter::new(&mut *keys);
     [&blank.transport.enc, &blank.transport.mac, &blank.transport.dek]
         .into_iter()
         .try_for_each(|key| out.put(key.expose()))
         .map_err(|_| crate::Error::Memory)?;
-    memory.write(memory::keys(Half::A).offset, &keys)?;
-    keys.zeroize();
+    memory.write(memory::keys(Half::A).offset, &*keys)?;
     let counter = fresh_counter().map_err(|_| crate::Error::Memory)?;
     memory.write(memory::counter(Half::A).offset, &counter)?;
     let block = Control::BLANK.encode().map_err(|_| crate::Error::Memory)?;

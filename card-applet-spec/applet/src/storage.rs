@@ -3,7 +3,7 @@
 
 use card_applet_spec::Error as SpecError;
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
-use card_applet_spec::crypto::{equal, sha256};
+use card_applet_spec::crypto::{Key16, equal, sha256};
 use zeroize::Zeroizing;
 
 use crate::control::{Control, SlotState};
@@ -288,8 +288,8 @@ pub(crate) mod slot_layout {
 /// What a slot of any role holds.
 pub(crate) struct SlotContent {
     pub(crate) kv: u8,
-    pub(crate) g: Zeroizing<[u8; 16]>,
-    pub(crate) m: Zeroizing<[u8; 16]>,
+    pub(crate) g: Key16,
+    pub(crate) m: Key16,
     pub(crate) pid: [u8; 16],
     pub(crate) record: [u8; 160],
 }
@@ -301,8 +301,8 @@ impl SlotContent {
         let mut reader = Reader::new(bytes, "slot");
         Ok(Self {
             kv: reader.u8()?,
-            g: Zeroizing::new(reader.array()?),
-            m: Zeroizing::new(reader.array()?),
+            g: Key16::read(&mut reader)?,
+            m: Key16::read(&mut reader)?,
             pid: reader.array()?,
             record: reader.array()?,
         })

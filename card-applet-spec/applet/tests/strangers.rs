@@ -112,3 +112,27 @@ fn junk_at_s1_tells_blank_and_ended_cards_from_the_others_and_nothing_else() {
         assert_eq!(check(&card.process(&junk)), Err(expected), "{state}");
     }
 }
+
+#[test]
+fn trying_the_issuers_door_costs_every_card_the_same() {
+    let mut host = Host::new(82);
+    let open = Header::INITIALIZE_UPDATE
+        .command(&[3; 8], Some(0))
+        .unwrap()
+        .to_vec();
+    let wrong = Header::EXTERNAL_AUTHENTICATE.command(&[0; 16], None).unwrap();
+    let mut seen = Vec::new();
+    for (state, mut card) in cards(&mut host) {
+        // The last tries are those of a locked card.
+        for attempt in 0..20 {
+            let (back, opened) = work(&mut host, card, &[], &open);
+            let (back, tried) = work(&mut host, back, std::slice::from_ref(&open), &wrong);
+            seen.push(((state, attempt), opened, tried));
+            card = back;
+        }
+    }
+    for (what, opened, tried) in &seen {
+        assert_eq!((opened, tried), (&seen[0].1, &seen[0].2), "{what:?}");
+        assert_eq!((opened.1, tried.1, tried.2), (31, 2, StatusWord::SECURITY));
+    }
+}

@@ -460,11 +460,11 @@ fn the_rules_of_records_hold_behind_door_s_too() {
         refused(&with(&|wanted| wanted.without_lists = true, &mut reader)),
         (Reason::ListTooOld, Check::DenyListAge)
     );
-    let compromised = |wanted: &mut Wanted| {
-        wanted.roles = vec![(Role::Clinic, REGION, KV, KeyState::Compromised, day("2026-12-31"))];
+    let drained = |wanted: &mut Wanted| {
+        wanted.roles = vec![(Role::Clinic, REGION, KV, KeyState::Draining, day("2026-11-20"))];
     };
     assert_eq!(
-        refused(&with(&compromised, &mut reader)),
+        refused(&with(&drained, &mut reader)),
         (Reason::NotActive, Check::Keys)
     );
 
