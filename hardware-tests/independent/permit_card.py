@@ -850,8 +850,8 @@ def open_bundle(root_name: bytes, root_public: bytes, plain: bytes) -> dict:
     for value in found[0xA6]:
         item = template(value, ROLE_KEY_LAYOUT)
         role, state = item[0x80][0], item[0x83][0]
-        if role not in ROLES or state not in (1, 2) or (state == 2) != (item[0x84] is not None):
-            raise Refused("a role key has a wrong role, state or date")
+        if role not in ROLES or item[0x82] == b"\0" or state not in (1, 2) or (state == 2) != (item[0x84] is not None):
+            raise Refused("a role key has a wrong role, version, state or date")
         if any((item[tag] is not None) != (role in DOOR_F_ROLES) for tag in (0x85, 0x86)):
             raise Refused("a role key has masters that do not fit its role")
         if state == 2:
@@ -984,7 +984,7 @@ def check_bundle_use(bundle: dict, role: int, today: bytes) -> None:
     if not any(key["role"] == role for key in bundle["keys"]) or role not in DOOR_F_ROLES:
         raise NotAccepted("WRONG_ROLE")
     denied = bundle["deny_lists"].get(role)
-    if denied is None or (day_of(today) - day_of(denied["issued"])).days > denied["days"]:
+    if denied is None or not 0 <= (day_of(today) - day_of(denied["issued"])).days <= denied["days"]:
         raise NotAccepted("LIST_TOO_OLD")
 
 
