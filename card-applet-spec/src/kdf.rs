@@ -96,20 +96,16 @@ impl KeySet {
     }
 
     fn derive(master: &Key32, label: &str, serial: &Serial) -> Result<Self, Error> {
-        let mut bytes = [0; 48];
-        kdf108(master, label, &[&serial.0], &mut bytes)?;
-        let keys = Self::from_bytes(&bytes);
-        bytes.zeroize();
-        Ok(keys)
+        let mut bytes = Zeroizing::new([0; 48]);
+        kdf108(master, label, &[&serial.0], &mut *bytes)?;
+        Ok(Self::from_bytes(&bytes))
     }
 }
 
 fn key16(master: &Key32, label: &str, context: &[&[u8]]) -> Result<Key16, Error> {
-    let mut bytes = [0; 16];
-    kdf108(master, label, context, &mut bytes)?;
-    let key = Key16::new(bytes);
-    bytes.zeroize();
-    Ok(key)
+    let mut bytes = Zeroizing::new([0; 16]);
+    kdf108(master, label, context, &mut *bytes)?;
+    Ok(Key16::new(*bytes))
 }
 
 /// Transport keys of a blank, from the lot transport master.

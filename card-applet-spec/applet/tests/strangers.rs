@@ -136,3 +136,16 @@ fn trying_the_issuers_door_costs_every_card_the_same() {
         assert_eq!((opened.1, tried.1, tried.2), (31, 2, StatusWord::SECURITY));
     }
 }
+
+#[test]
+fn a_card_shown_for_a_log_shows_its_state_and_nothing_else_of_its_memory() {
+    let mut host = Host::new(83);
+    let mut card = host.active_card();
+    support::pay(&mut host, &mut card, KV, 777, 1).unwrap();
+    select(&mut card).unwrap();
+    let shown = format!("{card:?}");
+    assert!(shown.contains("Storage(ACTIVE)"), "{shown}");
+    for mark in ["777", "20000", "165, 165", "loaded"] {
+        assert!(!shown.contains(mark), "{mark} in {shown}");
+    }
+}

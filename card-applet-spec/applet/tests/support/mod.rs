@@ -35,7 +35,7 @@ use rand_core::Rng;
 pub type Card = Applet<Ram, StdRng>;
 
 /// Memory whose power can fail in the middle of a write.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Ram {
     pub bytes: Vec<u8>,
     /// Writes so far.
