@@ -14,13 +14,14 @@ use permit_domain::{
 use photo_store_protocol as photo;
 use serde_json::{Map, Value, json};
 
+use crate::DemoArguments;
 use crate::case::Case;
 use crate::failure::{Exit, Failure};
+use crate::inside::Interrupts;
 use crate::installation::{Installation, account};
 use crate::reads::Read;
 use crate::report::{self, Step, Steps};
 use crate::seen::{self, Seen};
-use crate::{DemoArguments, inside};
 
 const SCHEMA: &str = "yzt.demo/1";
 const APPLICANT: &[u8] = include_bytes!("../samples/applicant-li-na.json");
@@ -38,9 +39,10 @@ pub(crate) const SAMPLES: [(&str, &[u8]); 3] = [
 
 /// Runs the demo, or ends it in order when somebody interrupts it.
 pub(crate) async fn run(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
+    let mut interrupts = Interrupts::receive()?;
     tokio::select! {
         outcome = demo(arguments) => outcome.map(|()| ExitCode::SUCCESS),
-        signal = inside::interrupted() => signal.and(Err(Failure::interrupted())),
+        _ = interrupts.come() => Err(Failure::interrupted()),
     }
 }
 
@@ -367,7 +369,7 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
             saw,
             read.apdus.to_string(),
             format!("{} / {}", read.bytes_sent, read.bytes_received),
-            format!("{:.1}", read.ms),
+            format!("{:.2}", read.ms),
         ]
     };
     let text = |value: &Value, key: &str| {

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use rustix::process::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use virtual_card::pcscd::{Folder, Options, PrivatePcscd};
 
 use crate::failure::Failure;
@@ -38,11 +38,7 @@ pub(crate) fn run_as_client() -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::machine("the runtime does not start", &error))?;
     runtime.block_on(async {
-        let failed = |error: std::io::Error| Failure::machine("signals cannot be received", &error);
-        // Before anything is started: an interrupt from now on ends it in order.
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        let mut interrupts = Interrupts::receive()?;
         let began = std::time::Instant::now();
         let service = PrivatePcscd::start(&Options::default())?;
         let ms = began.elapsed().as_secs_f64() * 1000.0;
@@ -63,9 +59,7 @@ pub(crate) fn run_as_client() -> Result<ExitCode, Failure> {
             })?;
         let status = loop {
             tokio::select! {
-                _ = interrupt.recv() => process::signal(&client, Signal::INT),
-                _ = terminate.recv() => process::signal(&client, Signal::TERM),
-                _ = hang_up.recv() => process::signal(&client, Signal::TERM),
+                asked = interrupts.come() => process::signal(&client, asked),
                 () = tokio::time::sleep(std::time::Duration::from_millis(10)) => {}
             }
             match client.try_wait() {
@@ -83,16 +77,32 @@ pub(crate) fn run_as_client() -> Result<ExitCode, Failure> {
     })
 }
 
-/// Completes when somebody asks this program to end.
-pub(crate) async fn interrupted() -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::machine("signals cannot be received", &error);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
+/// The signals that ask this program to end.
+#[derive(Debug)]
+pub(crate) struct Interrupts {
+    interrupt: Signals,
+    terminate: Signals,
+    hang_up: Signals,
+}
+
+impl Interrupts {
+    /// Receives them from now on. Before this the system ends the program without asking it, so it comes first: before
+    /// any child is started.
+    pub(crate) fn receive() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::machine("signals cannot be received", &error);
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            hang_up: signal(SignalKind::hangup()).map_err(failed)?,
+        })
     }
-    Ok(())
+
+    /// Completes with the signal to pass on when somebody asks.
+    pub(crate) async fn come(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::INT,
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.hang_up.recv() => Signal::TERM,
+        }
+    }
 }

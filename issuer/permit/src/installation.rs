@@ -28,6 +28,8 @@ use crate::{Common, inside, vault};
 
 /// Blanks in the demo's lot.
 const LOT_CARDS: u32 = 16;
+/// How long a card may take until the service has seen it: 0.4 s on a machine at rest.
+const CARD_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 const ISSUER: [u8; 2] = [0x44, 0x03];
 const LOT: [u8; 4] = [0, 0, 0, 1];
 const LOT_NAME: &str = "4403-00000001";
@@ -285,7 +287,7 @@ impl Installation {
             Place::Pcsc { reader, .. } => {
                 let wanted = Connect {
                     reader: Some(reader.clone()),
-                    ..Connect::default()
+                    wait: CARD_WAIT,
                 };
                 Ok(Box::new(PcscTransport::connect(&wanted)?))
             }
@@ -447,7 +449,7 @@ fn staff(folder: &Folder, issuer: &IssuerInstallation, random: &Random) -> Resul
     }
     let mut members = Vec::new();
     for (account, role) in STAFF {
-        let token = card_reader::hex::encode(&random.bytes::<24>());
+        let token = card_reader::hex::encode(&random.bytes::<32>());
         replace(
             &folder.at("issuer").join(format!("{account}.token")),
             format!("{token}\n").as_bytes(),

@@ -11,10 +11,11 @@ use permit_domain::{Order, Step};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::UpArguments;
 use crate::failure::{Exit, Failure};
+use crate::inside::Interrupts;
 use crate::installation::{Installation, account};
 use crate::report::{self, Steps};
-use crate::{UpArguments, inside};
 
 const SCHEMA: &str = "yzt.up/1";
 /// How often the worker looks for an order that waits.
@@ -22,12 +23,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs until somebody interrupts it: that is its ordinary end.
 pub(crate) async fn run(arguments: &UpArguments) -> Result<ExitCode, Failure> {
+    let mut interrupts = Interrupts::receive()?;
     tokio::select! {
         outcome = up(arguments) => outcome.map(|()| ExitCode::SUCCESS),
-        signal = inside::interrupted() => signal.map(|()| {
+        _ = interrupts.come() => {
             eprintln!("\n  · ended; the folder is kept");
-            ExitCode::SUCCESS
-        }),
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -65,7 +67,7 @@ fn tell(installation: &Installation, address: std::net::SocketAddr, as_json: boo
     let commands = [
         format!("curl {url}/readyz"),
         format!(
-            "curl -X POST {url}/applications -H \"Authorization: Bearer $(cat {})\" -H \"Idempotency-Key: $(uuidgen)\" -H 'Content-Type: application/json' -d @{}",
+            "curl -X POST {url}/v1/applications -H \"Authorization: Bearer $(cat {})\" -H \"Idempotency-Key: $(uuidgen)\" -H 'Content-Type: application/json' -d @{}",
             token(StaffRole::IntakeClerk).display(),
             application.display()
         ),
