@@ -1,5 +1,10 @@
 //! `permit demo` from outside, by the contracts: its object, exit codes, repetition, interruption, and that nothing is
 //! left running.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects by failing"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
