@@ -377,6 +377,11 @@ fn after_a_failed_write_the_card_is_mute_until_a_reset_reads_what_is_committed()
             card.reset();
             let mut channel = host.open_door_i(&mut card).unwrap();
             let status = read_status(&mut channel, &mut card).unwrap();
+            // What the card believes after a reset is what it finds after power was off.
+            let mut twin = failing(&mut host, &ram, at, kept);
+            let _ = run_steps(&mut host, &mut twin, &steps, 0);
+            let mut twin = host.power_on(twin.power_off().0);
+            assert_eq!(status, host.status(&mut twin), "{at} {kept}");
             let done = if status.script == script {
                 usize::from(status.last)
             } else {
