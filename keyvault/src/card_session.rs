@@ -35,6 +35,12 @@ use crate::store::Table;
 use crate::vault::{Change, Core, Open, Random};
 use crate::{Error, clock, orders};
 
+/// Longest life of a card's certificates: ten years.
+const MAX_CARD_DAYS: u32 = 3653;
+/// How far from today a card's dates may begin.
+const MAX_DAYS_AHEAD: u32 = 31;
+const MAX_DAYS_BACK: u32 = 366;
+
 /// The version of role keys in use. Rotation comes with the vault's own issue; every row and derivation has the number.
 pub(crate) const ACTIVE_VERSION: u8 = 1;
 /// Most card sessions at a time.
@@ -131,6 +137,13 @@ pub(crate) struct Session {
     touched: Timestamp,
 }
 
+impl Session {
+    /// Whether somebody went on with it a short while ago.
+    pub(crate) fn lives(&self, now: Timestamp) -> bool {
+        now.duration_since(self.touched) < SESSION_LIFE
+    }
+}
+
 enum Task {
     Personalise {
         content: Box<CardContent>,
@@ -219,8 +232,7 @@ pub(crate) async fn start(
     }
     let task = typed(task, now)?;
     bound(core, open, order, index, serial, &task).await?;
-    open.sessions
-        .retain(|_, session| now.duration_since(session.touched) < SESSION_LIFE);
+    open.sessions.retain(|_, session| session.lives(now));
     if open.sessions.len() >= MAX_SESSIONS && !open.sessions.contains_key(&(order, index)) {
         return Err(Error::LimitExceeded {
             what: "the number of cards in work",
@@ -261,6 +273,7 @@ pub(crate) async fn proceed(
     let mut session = open
         .sessions
         .remove(&(order, index))
+        .filter(|session| session.lives(now))
         .ok_or(Error::NoCardSession)?;
     let work = Work { order, index, now };
     let script = match std::mem::replace(
@@ -297,7 +310,7 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
     let change = |kind, today| Ok(Task::Change { kind, today });
     match task {
         CardTask::Personalise(content) => {
-            check_content(&content)?;
+            check_content(&content, today)?;
             let encoded = Zeroizing::new(minicbor::to_vec(&content).map_err(|_| Error::BadContent {
                 what: "content that cannot be encoded",
             })?);
@@ -321,7 +334,14 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
     }
 }
 
-fn check_content(content: &CardContent) -> Result<(), Error> {
+/// Whether a day on which something begins is one that an order of today can name: a card that waited for its second
+/// run, and one made ahead.
+fn begins_near(day: Date, today: Date) -> bool {
+    let (day, today) = (day.day_number(), today.day_number());
+    day <= today + MAX_DAYS_AHEAD && day + MAX_DAYS_BACK >= today
+}
+
+fn check_content(content: &CardContent, today: Date) -> Result<(), Error> {
     let bad = |what| Err(Error::BadContent { what });
     if Dg1::parse(&content.dg1).is_err() {
         return bad("DG1 is not in the form of the card specification");
@@ -329,11 +349,24 @@ fn check_content(content: &CardContent) -> Result<(), Error> {
     if Dg2::parse(&content.dg2).is_err() {
         return bad("DG2 is not in the form of the card specification");
     }
-    if Dg3::parse(&content.dg3).is_err() {
+    let Ok(dg3) = Dg3::parse(&content.dg3) else {
         return bad("DG3 is not in the form of the card specification");
-    }
-    if clock::card_day(content.certificate_from)? > clock::card_day(content.certificate_to)? {
+    };
+    let (from, to) = (
+        clock::card_day(content.certificate_from)?,
+        clock::card_day(content.certificate_to)?,
+    );
+    if from > to {
         return bad("the card's certificates end before they begin");
+    }
+    if to < today || to.day_number() - from.day_number() > MAX_CARD_DAYS {
+        return bad("a card's certificates live at most ten years and are not over yet");
+    }
+    if !begins_near(from, today) || !begins_near(dg3.issued, today) {
+        return bad("a card is issued, and its certificates begin, at most 366 days ago and 31 days ahead");
+    }
+    if dg3.issued > dg3.endorsed_until {
+        return bad("the permit in DG3 ends before it was issued");
     }
     for (i, entitlement) in content.entitlements.iter().enumerate() {
         if content
@@ -344,11 +377,21 @@ fn check_content(content: &CardContent) -> Result<(), Error> {
         {
             return bad("two entitlements are for the same role");
         }
-        if Tier::try_from(entitlement.tier).is_err() {
-            return bad("an entitlement names an unknown tier");
+        if Tier::try_from(entitlement.tier) != Ok(dg3.tier) {
+            return bad("an entitlement's tier is not the tier in DG3");
         }
-        if clock::card_day(entitlement.valid_from)? > clock::card_day(entitlement.valid_to)? {
+        let (from, to) = (
+            clock::card_day(entitlement.valid_from)?,
+            clock::card_day(entitlement.valid_to)?,
+        );
+        if from > to {
             return bad("an entitlement ends before it begins");
+        }
+        if to > dg3.endorsed_until {
+            return bad("an entitlement outlives the permit in DG3");
+        }
+        if to < today || !begins_near(from, today) {
+            return bad("an entitlement begins at most 366 days ago and 31 days ahead, and is not over yet");
         }
         let purse = entitlement.role == keyvault_protocol::Role::SmallPayment;
         if purse != (entitlement.purse_cap > 0) {
@@ -356,6 +399,9 @@ fn check_content(content: &CardContent) -> Result<(), Error> {
         }
         if !(1..=48).contains(&entitlement.rule_set.len()) || !entitlement.rule_set.is_ascii() {
             return bad("a rule set's id has 1 to 48 ASCII characters");
+        }
+        if entitlement.rule_set != dg3.rule_set {
+            return bad("an entitlement's rule set is not the rule set in DG3");
         }
     }
     Ok(())

@@ -38,6 +38,8 @@ pub(crate) const TERMINAL_CA_EPOCH: u16 = 1;
 const AUTHORITY: &str = "YZT-TERM";
 /// Days that a terminal without door S may use its bundle.
 const MAX_BUNDLE_DAYS: u32 = 366;
+/// Days that a bundle may be made ahead.
+const MAX_DAYS_AHEAD: u32 = 7;
 /// Days that a terminal may use a deny list.
 const DENY_LIST_DAYS: u16 = 30;
 /// Days that an intermediate certificate lives, from the day of the bundle that carries it.
@@ -239,6 +241,10 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
             "a bundle ends after it begins, not before today, and within 7 days (366 without door S)",
         ));
     }
+    if from.day_number() > today.day_number() + MAX_DAYS_AHEAD {
+        // Else a leaf of 7 days could be laid in store for any week of the century, beyond recall.
+        return Err(bad("a bundle begins at most 7 days ahead"));
+    }
     let point = |key| PublicKey::from_point65(key).map_err(|_| bad("a terminal's keys are points of P-256"));
     Ok(CheckedBundle {
         regions,
@@ -322,7 +328,8 @@ fn chain(
         holder: intermediate_name(),
         rights: Rights::ALL,
         effective,
-        expiry: clock::card_day(last)?.max(checked.to),
+        // Later than any leaf under it: those begin at most 7 days ahead and live 7.
+        expiry: clock::card_day(last)?,
     };
     let leaf = TerminalCertificate {
         issuer: intermediate_name(),

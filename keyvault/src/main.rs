@@ -350,6 +350,8 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         command,
     } = arguments;
     let place = Place { dir, socket };
+    // Before the first passphrase, share or key: `init` and `unseal` hold those too.
+    isolation::forbid_dumps()?;
     match command {
         Command::Init {
             threshold,
@@ -526,7 +528,6 @@ fn run_serve(place: &Place, at: Option<Date>, end_with_parent: bool, json: bool)
         eprintln!("keyvault: a fault of this program at {place}; it ends, start it again and unseal it");
         std::process::abort();
     }));
-    isolation::forbid_dumps()?;
     if end_with_parent {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
             .context("the parent cannot be watched")?;
@@ -569,7 +570,11 @@ fn run_serve(place: &Place, at: Option<Date>, end_with_parent: bool, json: bool)
         Ok::<(), Failure>(())
     });
     let _ = std::fs::remove_file(&socket);
-    let _ = std::fs::remove_file(dir.join(SOCKET_NOTE));
+    let note = dir.join(SOCKET_NOTE);
+    // Only our own: where the store was in use, the note is the other process's.
+    if std::fs::read_to_string(&note).is_ok_and(|text| text.trim_end() == socket.display().to_string()) {
+        let _ = std::fs::remove_file(note);
+    }
     match outcome {
         Ok(()) => std::process::exit(0),
         Err(failure) => Err(failure),
@@ -599,6 +604,7 @@ fn bind(socket: &Path) -> Result<UnixListener, Failure> {
     let listener = UnixListener::bind(socket).context(
         "the socket cannot be made there (the folder must exist, and a path of at most 107 bytes fits)",
     )?;
+    // The mask of `run` made it private from its first moment; said again for file systems that know no mask.
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))
         .context("the socket cannot be kept private")?;
     listener

@@ -3,6 +3,7 @@
 //! Left out: TLS (the vault is reached on its own machine only) and limits per client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
@@ -15,6 +16,9 @@ use zeroize::Zeroizing;
 
 use crate::vault::{Core, Inner, Vault};
 use crate::{Error, card_session, exports, orders, photo};
+
+/// How often old attempts and sessions are looked for.
+const TIDY: Duration = Duration::from_secs(15);
 
 /// Serves one connection until the other side closes it.
 ///
@@ -88,7 +92,11 @@ async fn answer(vault: &Vault, client_key: &PointBytes, request: Request) -> Res
         Request::Seal(request) => vault.seal(&request.by).await.map(|()| Response::Done),
         other => {
             let mut inner = vault.lock().await;
-            opened(vault, &mut inner, client_key, other).await
+            let outcome = opened(vault, &mut inner, client_key, other).await;
+            if let Err(error @ Error::Damaged { .. }) = &outcome {
+                inner.give_up(error);
+            }
+            outcome
         }
     }
 }
@@ -191,9 +199,15 @@ pub async fn listen(
 ) -> Result<(), Error> {
     let own = rustix::process::geteuid().as_raw();
     let mut stop = std::pin::pin!(stop);
+    let mut tidy = tokio::time::interval(TIDY);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => return Ok(()),
+            _ = tidy.tick() => {
+                let vault = Arc::clone(&vault);
+                tokio::spawn(async move { vault.tidy().await });
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -201,7 +215,7 @@ pub async fn listen(
             Err(error) => {
                 // Out of descriptors, or the caller has gone again: the next one may fare better.
                 tracing::warn!(kind = %error.kind(), "a connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -139,6 +140,14 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// The store was found damaged while it served: nothing goes on with it, and the keys leave memory.
+    pub(crate) fn give_up(&mut self, error: &Error) {
+        if matches!(self.phase, Phase::Open(_)) {
+            tracing::error!(code = error.code(), "the vault has closed itself");
+            self.phase = Phase::Damaged(error.clone());
+        }
+    }
+
     /// The open vault and what it works on.
     pub(crate) fn open(&mut self) -> Result<(&mut Core, &mut Open), Error> {
         match &mut self.phase {
@@ -352,6 +361,18 @@ impl Vault {
         inner.phase = Phase::Sealed;
         tracing::info!("the vault is sealed");
         noted
+    }
+
+    /// Forgets what nobody went on with: an unseal attempt and its shares after 15 minutes, card sessions, which hold a
+    /// person's content, after 10. Called from time to time, so that nothing waits in memory for the next request.
+    pub(crate) async fn tidy(&self) {
+        let mut guard = self.inner.lock().await;
+        self.forget_old_attempt(&mut guard);
+        if let Ok(now) = self.now(&guard.core)
+            && let Phase::Open(open) = &mut guard.phase
+        {
+            open.sessions.retain(|_, session| session.lives(now));
+        }
     }
 
     fn forget_old_attempt(&self, inner: &mut Inner) {
@@ -830,6 +851,25 @@ pub(crate) fn header_digest(header: &Header, shares: &[Commitment]) -> [u8; 32] 
     hash.finalize().into()
 }
 
+/// Takes away what others may do with the folder and the files in it; a restored copy may have come with more. Where
+/// that is not possible (a read-only mount) the sealed rows protect themselves.
+fn keep_private(folder: &Path) {
+    let mut paths = vec![folder.to_owned()];
+    if let Ok(entries) = std::fs::read_dir(folder) {
+        paths.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    for path in paths {
+        let Ok(meta) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let mode = meta.permissions().mode();
+        if (meta.is_dir() || meta.is_file()) && mode & 0o077 != 0 {
+            tracing::warn!("the vault's folder was open to others; it is closed now");
+            let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode & 0o700));
+        }
+    }
+}
+
 /// A vault's folder, taken for this process until dropped.
 #[derive(Debug)]
 pub struct FolderLock {
@@ -846,10 +886,12 @@ impl FolderLock {
         if !folder.join(crate::store::FILE).is_file() {
             return Err(Error::NoVault);
         }
+        keep_private(folder);
         let file = File::options()
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(folder.join("lock"))
             .map_err(|_| Error::StoreUnavailable {
                 what: "its folder cannot be written",
@@ -864,5 +906,92 @@ impl FolderLock {
                 what: "its folder cannot be locked",
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use keyvault_protocol::{Client, PhotoKeyContext, RefusalCode};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::{rehearsal, serve};
+
+    struct Hands(StdMutex<Timestamp>);
+
+    impl Clock for Hands {
+        fn now(&self) -> Timestamp {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    fn noon() -> Arc<Hands> {
+        Arc::new(Hands(StdMutex::new("2026-11-21T04:00:00Z".parse().unwrap())))
+    }
+
+    fn random() -> Random {
+        Box::new(StdRng::seed_from_u64(1))
+    }
+
+    #[tokio::test]
+    async fn a_store_changed_under_the_open_vault_ends_its_service() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = rehearsal::open(folder.path(), noon(), random).await.unwrap();
+        let (near, far) = tokio::io::duplex(1 << 16);
+        tokio::spawn(serve::connection(far, Arc::clone(&vault)));
+        let mut client = Client::connect(near).await.unwrap();
+        let context = PhotoKeyContext {
+            photo_id: [1; 16],
+            person: [2; 16],
+            profile: "print".into(),
+            version: 1,
+        };
+        client.photo_key_new(&context).await.unwrap();
+        {
+            let mut inner = vault.lock().await;
+            let core = &mut inner.core;
+            let elsewhere = Batch {
+                rows: Vec::new(),
+                entries: Vec::new(),
+                high_water: core.header.high_water,
+                generation: core.header.generation + 1,
+            };
+            core.store.commit(&elsewhere).await.unwrap();
+        }
+        let error = client.photo_key_new(&context).await.unwrap_err();
+        assert!(error.is(RefusalCode::Damaged), "{error}");
+        assert!(
+            matches!(vault.lock().await.phase, Phase::Damaged(_)),
+            "no key is left"
+        );
+        assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
+        // What needs no change of the store is refused as well, and so is another unseal.
+        assert!(client.anchors().await.unwrap_err().is(RefusalCode::Damaged));
+        assert!(client.begin_unseal().await.unwrap_err().is(RefusalCode::Damaged));
+    }
+
+    #[tokio::test]
+    async fn shares_that_nobody_came_to_complete_leave_memory_without_a_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = noon();
+        let packages = rehearsal::found(folder.path(), &*clock, random()).await.unwrap();
+        let vault = Vault::load(&folder.path().join("vault"), Arc::clone(&clock) as _, random())
+            .await
+            .unwrap();
+        let share = packages[0].open(rehearsal::passphrase("li").as_bytes()).unwrap();
+        rehearsal::give(&vault, &share, &mut random()).await.unwrap();
+        let after = |minutes: i64| {
+            let mut now = clock.0.lock().unwrap();
+            *now = now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
+        };
+        after(14);
+        vault.tidy().await;
+        assert!(matches!(vault.lock().await.phase, Phase::Unsealing(_)));
+        after(1);
+        vault.tidy().await;
+        assert!(matches!(vault.lock().await.phase, Phase::Sealed));
     }
 }

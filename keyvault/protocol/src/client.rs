@@ -10,8 +10,8 @@ use crate::message::{EnrolIssuer, Hello, PROTOCOL_VERSION, Request, Response, Se
 use crate::sealed::{self, Purpose};
 use crate::{
     Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, DataKey, Error, LotRequest,
-    OrderSession, PhotoKeyContext, PointBytes, Region, Script, Share, SignatureBytes, SignedOrder, Status,
-    UnsealProgress, WrappedKey, frame,
+    OrderSession, PhotoKeyContext, PointBytes, Refusal, RefusalCode, Region, Script, Share, SignatureBytes,
+    SignedOrder, Status, UnsealProgress, WrappedKey, frame,
 };
 
 /// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
@@ -31,16 +31,39 @@ impl Client<tokio::net::UnixStream> {
     /// Connects to the vault's Unix socket.
     ///
     /// # Errors
-    /// [`Error::NotRunning`] when nobody listens there, else as [`Client::connect`].
+    /// [`Error::NotRunning`] when nobody listens there, [`Error::OtherUser`] when it is not the vault's user who does,
+    /// else as [`Client::connect`].
     pub async fn connect_unix(path: &std::path::Path) -> Result<Self, Error> {
         let stream = tokio::net::UnixStream::connect(path)
             .await
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::NotRunning,
+                std::io::ErrorKind::PermissionDenied => Error::OtherUser,
                 _ => Error::ConnectionLost(error),
             })?;
-        Self::connect(stream).await
+        let own = rustix::process::geteuid().as_raw();
+        let listener = stream.peer_cred().map_err(Error::ConnectionLost)?.uid();
+        if is_trusted(listener, own, owner_of_folder(path)) {
+            Self::connect(stream).await
+        } else {
+            Err(Error::OtherUser)
+        }
     }
+}
+
+/// Whether a process of user `listener` may be told shares and people's data: our own user, root, and for root also the
+/// user whose folder the socket stands in. Anybody else put a socket into a folder that all may write.
+fn is_trusted(listener: u32, own: u32, folder: Option<u32>) -> bool {
+    listener == own || listener == 0 || (own == 0 && folder == Some(listener))
+}
+
+fn owner_of_folder(socket: &std::path::Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = match socket.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => std::path::Path::new("."),
+    };
+    std::fs::metadata(folder).ok().map(|meta| meta.uid())
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
@@ -117,6 +140,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`, `NoAttempt`,
     /// `Damaged` or `ClockBehind`.
     pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
+        if share.vault != self.vault {
+            // Asked before anything is sealed: another vault learns no share of ours.
+            return Err(Error::Refused(Refusal {
+                code: RefusalCode::WrongVault,
+                message: "the share belongs to another vault".to_owned(),
+                action: "look for the package of this vault; nothing was sent to it".to_owned(),
+            }));
+        }
         let attempt = self.begin_unseal().await?;
         let context = ShareEnvelope::context(&attempt.id, &share.vault, share.epoch, share.index);
         let mut rng = UnwrapErr(SysRng);
@@ -331,3 +362,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 }
 
 const UNEXPECTED: Error = Error::Malformed("an answer to another question");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_of_another_user_is_not_told_a_share() {
+        let (us, root, vault, stranger) = (1000, 0, 998, 1001);
+        assert!(is_trusted(us, us, Some(us)));
+        assert!(is_trusted(root, us, Some(us)));
+        assert!(!is_trusted(stranger, us, Some(stranger)));
+        // Root operates a vault that runs as a user of its own, in that user's folder.
+        assert!(is_trusted(vault, root, Some(vault)));
+        // A folder that all may write is root's, and a stranger listens in it.
+        assert!(!is_trusted(stranger, root, Some(root)));
+        assert!(!is_trusted(stranger, root, None));
+    }
+
+    #[tokio::test]
+    async fn a_share_is_not_sealed_for_another_vault() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let other = tokio::spawn(async move {
+            let hello: Option<Request> = frame::read(&mut far).await.unwrap();
+            assert!(matches!(hello, Some(Request::Hello(_))));
+            let welcome = crate::Welcome {
+                version: PROTOCOL_VERSION,
+                vault: [2; 16],
+            };
+            frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
+            // Nothing more is asked of it.
+            frame::read::<_, Request>(&mut far).await.unwrap().is_none()
+        });
+        let mut client = Client::connect(near).await.unwrap();
+        let share = Share::new([1; 16], 1, 1, [7; 32]);
+        let error = client.submit_share(&share).await.unwrap_err();
+        assert!(error.is(RefusalCode::WrongVault));
+        drop(client);
+        assert!(other.await.unwrap());
+    }
+}

@@ -14,6 +14,11 @@ pub enum Error {
     /// Nobody listens on the vault's socket.
     #[error("the vault is not running; start it with `keyvault serve` and try again")]
     NotRunning,
+    /// The socket is another user's: we may not connect, or it is not the vault that listens there.
+    #[error(
+        "the vault's socket belongs to another user; use the account that runs the vault, and check who made that socket"
+    )]
+    OtherUser,
     /// The other side speaks another version of this protocol.
     #[error("the vault speaks protocol version {theirs}, this program {ours}; update the older one")]
     VersionMismatch {
@@ -68,6 +73,7 @@ impl Error {
         match self {
             Self::ConnectionLost(_) => "VAULT_GONE",
             Self::NotRunning => "VAULT_NOT_RUNNING",
+            Self::OtherUser => "VAULT_OTHER_USER",
             Self::VersionMismatch { .. } => "VAULT_VERSION",
             Self::Malformed(_) => "VAULT_MALFORMED",
             Self::NotOpened => "VAULT_NOT_OPENED",
@@ -84,7 +90,7 @@ impl Error {
             Self::ConnectionLost(_) => 4,
             Self::NotRunning => 3,
             Self::VersionMismatch { .. } | Self::Malformed(_) => 5,
-            Self::NotOpened => 1,
+            Self::NotOpened | Self::OtherUser => 1,
             Self::NotARegion | Self::OutOfRange { .. } => 2,
             Self::Refused(refusal) => refusal.code.exit_code(),
         }

@@ -3,7 +3,8 @@
 
 use card_applet_spec::codes::Serial;
 use jiff::SignedDuration;
-use keyvault_protocol::{CardState, CardTask, KeyDomain, RefusalCode, Role, Script, TaskKind};
+use jiff::civil::date;
+use keyvault_protocol::{CardContent, CardState, CardTask, KeyDomain, RefusalCode, Role, Script, TaskKind};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::chip::{Chip, Foreign};
@@ -683,4 +684,103 @@ async fn bytes_of_the_callers_choice_are_refused_before_anything_is_signed_or_de
         }
     }
     assert_eq!(installation.journal().await, before);
+}
+
+type Change = fn(&mut CardContent);
+
+#[tokio::test]
+async fn a_card_whose_records_or_dates_do_not_fit_its_permit_is_refused_before_it_is_touched() {
+    let installation = Installation::new(15).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let before = installation.journal().await;
+    let cases: [(&str, Change); 12] = [
+        ("tier", |content| content.entitlements[0].tier = 3),
+        ("tier", |content| content.entitlements[2].tier = 1),
+        ("rule set", |content| {
+            content.entitlements[1].rule_set = "cn-440300-2025".into();
+        }),
+        ("outlives", |content| {
+            content.entitlements[0].valid_to = date(2027, 11, 21);
+        }),
+        ("ends before", |content| {
+            content.entitlements[0].valid_to = date(2026, 11, 20);
+        }),
+        ("31 days ahead", |content| {
+            content.entitlements[0].valid_from = date(2026, 12, 23);
+        }),
+        ("366 days ago", |content| {
+            content.entitlements[0].valid_from = date(2025, 11, 19);
+        }),
+        ("not over yet", |content| {
+            content.entitlements[0].valid_from = date(2026, 11, 1);
+            content.entitlements[0].valid_to = date(2026, 11, 20);
+        }),
+        ("ten years", |content| {
+            content.certificate_to = date(2036, 11, 22);
+        }),
+        ("ten years", |content| {
+            content.certificate_from = date(2026, 1, 1);
+            content.certificate_to = date(2026, 11, 20);
+        }),
+        ("certificates begin", |content| {
+            content.certificate_from = date(2026, 12, 23);
+        }),
+        ("certificates begin", |content| {
+            content.certificate_from = date(2025, 11, 19);
+            content.certificate_to = date(2027, 11, 20);
+        }),
+    ];
+    let mut wrong: Vec<(&str, CardContent)> = Vec::new();
+    for (says, change) in cases {
+        let mut content = content(1);
+        change(&mut content);
+        wrong.push((says, content));
+    }
+    for issued in [date(2025, 11, 19), date(2026, 12, 23), date(2089, 11, 21)] {
+        wrong.push(("", content_of(1, issued)));
+    }
+    for (says, content) in wrong {
+        let task = CardTask::Personalise(Box::new(content));
+        let (outcome, sent) = run(&mut client, &session, 0, &mut cards[0], task, Mishap::None).await;
+        let error = outcome.unwrap_err();
+        assert!(error.is(RefusalCode::BadContent) && sent == 0, "{says}: {error}");
+        assert!(error.refusal().unwrap().message.contains(says), "{says}: {error}");
+    }
+    assert_eq!(installation.journal().await, before, "nothing was done");
+    // The bounds themselves are within.
+    let task = CardTask::Personalise(Box::new(content_of(1, date(2026, 12, 22))));
+    run(&mut client, &session, 0, &mut cards[0], task, Mishap::None)
+        .await
+        .0
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_continued_for_ten_minutes_is_not_continued_later() {
+    let installation = Installation::new(16).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let card = &mut cards[0];
+    let Script::Send { commands } = client
+        .start_card(&session, 0, card.serial.0, personalise(1))
+        .await
+        .unwrap()
+    else {
+        panic!("nothing to send")
+    };
+    let answers = commands
+        .iter()
+        .map(|command| card.chip.process(command).unwrap())
+        .collect();
+    installation.clock.advance(SignedDuration::from_mins(10));
+    let error = client.continue_card(&session, 0, answers).await.unwrap_err();
+    assert!(error.is(RefusalCode::NoCardSession), "{error}");
+    card.reset();
+    run(&mut client, &session, 0, card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
 }

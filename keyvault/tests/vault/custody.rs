@@ -719,3 +719,38 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
         .unwrap_err();
     assert_eq!(error, Error::FolderOfSomethingElse);
 }
+
+#[tokio::test]
+async fn the_store_of_another_vault_in_this_folder_takes_no_share_of_this_one() {
+    let (ours, other) = (Installation::new(35).await, Installation::new(36).await);
+    let outcome = opening_after(&ours, async |folder| {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        copy_folder(&other.folder.path().join("vault"), folder);
+    })
+    .await;
+    assert_eq!(outcome.map(|_| ()).unwrap_err(), Error::WrongVault);
+    // Its header alone, before the rows of ours.
+    let outcome = opening_after(&ours, async |folder| {
+        let mut connection = sql(folder).await;
+        let path = other.folder.path().join("copy");
+        copy_folder(&other.folder.path().join("vault"), &path);
+        sqlx::query("ATTACH $1 AS other")
+            .bind(path.join("vault.sqlite").to_str().unwrap())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        for change in [
+            "DELETE FROM main.header",
+            "DELETE FROM main.share",
+            "INSERT INTO main.header SELECT * FROM other.header",
+            "INSERT INTO main.share SELECT * FROM other.share",
+        ] {
+            sqlx::query(change).execute(&mut connection).await.unwrap();
+        }
+        connection.close().await.unwrap();
+    })
+    .await;
+    assert_eq!(outcome.map(|_| ()).unwrap_err(), Error::WrongVault);
+}

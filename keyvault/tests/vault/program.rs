@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use keyvault_protocol::{CardState, Client, Order, Script, TaskKind};
+use keyvault_protocol::{CardState, CardTask, Client, Order, Script, TaskKind};
 use p256::ecdsa::SigningKey;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use virtual_card::chip::Chip;
 
-use super::support::{Mishap, blanks, personalise, run};
+use super::support::{Mishap, blanks, content_of, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_keyvault");
 
@@ -363,7 +363,7 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
         site.unseal(&packages[0], "li");
         assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
     };
-    let mut served = site.serve(&["--at", "2090-11-21"]);
+    let mut served = site.serve(&["--at", "2080-11-21"]);
     open();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -383,11 +383,12 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
         cards: 3,
         tasks: vec![TaskKind::Personalise],
         station: "counter 1".into(),
-        from: "2090-11-21T00:00:00Z".parse().unwrap(),
-        until: "2090-11-30T00:00:00Z".parse().unwrap(),
+        from: "2080-11-21T00:00:00Z".parse().unwrap(),
+        until: "2080-11-30T00:00:00Z".parse().unwrap(),
     };
     let order = order.sign(&issuer).unwrap();
     let mut cards = runtime.block_on(blanks(&mut client, 3));
+    let task = || CardTask::Personalise(Box::new(content_of(1, jiff::civil::date(2080, 11, 21))));
     // Between INITIALIZE UPDATE and the first step, in the first part, in the second part.
     for (index, commands) in [(0u32, 2), (1, 20), (2, 38)] {
         let card = &mut cards[index as usize];
@@ -395,12 +396,12 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
         let session = runtime.block_on(client.open_order(&order)).unwrap();
         let mishap = Mishap::BeforeCommand(commands);
         runtime
-            .block_on(run(&mut client, &session, index, card, personalise(1), mishap))
+            .block_on(run(&mut client, &session, index, card, task(), mishap))
             .0
             .unwrap_err();
         card.reset();
         let script = runtime
-            .block_on(client.start_card(&session, index, card.serial.0, personalise(1)))
+            .block_on(client.start_card(&session, index, card.serial.0, task()))
             .unwrap();
         served.child.kill().unwrap();
         served.child.wait().unwrap();
@@ -416,20 +417,13 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
             .unwrap_err();
         assert_eq!((gone.code(), gone.exit_code()), ("VAULT_GONE", 4));
 
-        served = site.serve(&["--at", "2090-11-21"]);
+        served = site.serve(&["--at", "2080-11-21"]);
         open();
         card.reset();
         let mut client = connect();
         let session = runtime.block_on(client.open_order(&order)).unwrap();
         let result = runtime
-            .block_on(run(
-                &mut client,
-                &session,
-                index,
-                card,
-                personalise(1),
-                Mishap::None,
-            ))
+            .block_on(run(&mut client, &session, index, card, task(), Mishap::None))
             .0
             .unwrap();
         assert_eq!(result.state, CardState::Personalised);
@@ -588,4 +582,284 @@ fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
     );
     assert!(said.contains("\"name\":\"last\""), "{said}");
     assert!(said.contains("\"state\":\"open\""), "{said}");
+}
+
+/// Everything in a folder, itself included, that others may read, write or enter.
+fn open_to_others(folder: &Path) -> Vec<PathBuf> {
+    let mut paths = vec![folder.to_owned()];
+    paths.extend(
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path()),
+    );
+    paths.retain(|path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o077 != 0);
+    paths
+}
+
+#[test]
+fn nothing_of_the_vault_is_for_other_users() {
+    let site = Site::new();
+    let packages = site.init();
+    let vault = site.path("vault");
+    assert_eq!(open_to_others(&vault), Vec::<PathBuf>::new());
+    // As a careless restore leaves it.
+    std::fs::set_permissions(&vault, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(vault.join("vault.sqlite"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let _served = site.serve(&[]);
+    assert_eq!(site.unseal(&packages[0], "li").0, 0);
+    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    let names: Vec<String> = std::fs::read_dir(&vault)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for name in [
+        "vault.sqlite",
+        "vault.sqlite-wal",
+        "lock",
+        "socket",
+        "keyvault.sock",
+    ] {
+        assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+    }
+    assert_eq!(open_to_others(&vault), Vec::<PathBuf>::new());
+    let socket = std::fs::metadata(vault.join("keyvault.sock")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    let anchors = site.run(&["anchors"]).1;
+    std::fs::write(site.path("point"), anchors["card_ca"].as_str().unwrap()).unwrap();
+    let lot = "export-lot --issuer 4403 --lot 00000001 --first 1 --count 3 --maker m --maker-key point --out lot.bin";
+    assert_eq!(site.run(&lot.split(' ').collect::<Vec<_>>()).0, 0);
+    let mode = std::fs::metadata(site.path("lot.bin"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o077, 0);
+    assert_eq!(open_to_others(&site.path("shares")), Vec::<PathBuf>::new());
+}
+
+/// Number of a user who is nobody here.
+const STRANGER: u32 = 65_534;
+
+/// Says hello to a socket as another user; what came back, in bytes, or why not.
+fn hello_as(user: u32, socket: &Path, hello: &[u8]) -> String {
+    const SCRIPT: &str = r#"use Socket; $SIG{PIPE} = 'IGNORE';
+        socket(S, AF_UNIX, SOCK_STREAM, 0) or die;
+        connect(S, pack_sockaddr_un($ARGV[0])) or do { print "not connected"; exit };
+        syswrite(S, pack("H*", $ARGV[1]));
+        print sysread(S, $answer, 4096) ? "answered" : "nothing";"#;
+    let user = user.to_string();
+    let output = Command::new("setpriv")
+        .args([
+            "--reuid",
+            &user,
+            "--regid",
+            &user,
+            "--clear-groups",
+            "perl",
+            "-e",
+            SCRIPT,
+        ])
+        .arg(socket)
+        .arg(hex::encode(hello))
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
+    use std::sync::Arc;
+
+    use keyvault::{rehearsal, serve};
+    use keyvault_protocol::{Hello, PROTOCOL_VERSION, Request, frame};
+
+    use super::support::{NOON, TestClock, random};
+
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can act as two users");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // Everybody may enter, and the socket is everybody's: only the look at the peer is left.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = folder.path().join("open.sock");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let hello = runtime.block_on(async {
+        let hello = Request::Hello(Hello {
+            version: PROTOCOL_VERSION,
+            client_key: [4; 65],
+        });
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, &hello).await.unwrap();
+        bytes
+    });
+    runtime.block_on(async {
+        let clock = TestClock::at(NOON);
+        let vault = rehearsal::open(folder.path(), clock, random(70)).await.unwrap();
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
+        tokio::spawn(serve::listen(
+            listener,
+            Arc::clone(&vault),
+            std::future::pending(),
+        ));
+    });
+    assert_eq!(hello_as(0, &socket, &hello), "answered");
+    assert_eq!(hello_as(STRANGER, &socket, &hello), "nothing");
+    assert_eq!(hello_as(0, &socket, &hello), "answered");
+    // And with the mode that the program gives its socket, he does not get that far.
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(hello_as(STRANGER, &socket, &hello), "not connected");
+
+    // The other way round: a client tells its shares to no stranger who listens.
+    let trap = folder.path().join("trap.sock");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let mut stranger = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "perl", "-e"])
+        .arg(
+            "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0) or die; bind(S, pack_sockaddr_un($ARGV[0])) or die;
+             listen(S, 5) or die; sleep 60;",
+        )
+        .arg(&trap)
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    let outcome = loop {
+        let outcome = runtime.block_on(Client::connect_unix(&trap));
+        match &outcome {
+            Err(error) if error.code() == "VAULT_NOT_RUNNING" && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            _ => break outcome,
+        }
+    };
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    let error = outcome.unwrap_err();
+    assert_eq!((error.code(), error.exit_code()), ("VAULT_OTHER_USER", 1));
+}
+
+#[test]
+fn two_servers_never_have_one_folder_by_whatever_name() {
+    let site = Site::new();
+    site.init();
+    let _served = site.serve(&[]);
+    std::os::unix::fs::symlink("vault", site.path("alias")).unwrap();
+    let by_alias = Command::new(PROGRAM)
+        .current_dir(site.folder.path())
+        .args(["--json", "--dir", "alias", "--socket", "other.sock", "serve"])
+        .output()
+        .unwrap();
+    assert_eq!(by_alias.status.code(), Some(5));
+    assert!(String::from_utf8_lossy(&by_alias.stdout).contains("\"IN_USE\""));
+    // Without the lock file there is still the lock of the store.
+    std::fs::remove_file(site.path("vault/lock")).unwrap();
+    site.expect_error(&["--socket", "other.sock", "serve"], 5, "IN_USE");
+    // The one that runs is still found, and is as it was.
+    assert_eq!(site.run(&["status"]).1["state"], "sealed");
+}
+
+#[test]
+fn a_copied_folder_is_served_by_itself_and_leaves_the_first_one_alone() {
+    let site = Site::new();
+    let packages = site.init();
+    let _served = site.serve(&[]);
+    site.unseal(&packages[0], "li");
+    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    std::fs::create_dir(site.path("copy")).unwrap();
+    for name in ["vault.sqlite", "vault.sqlite-wal", "lock"] {
+        std::fs::copy(site.path("vault").join(name), site.path("copy").join(name)).unwrap();
+    }
+    let copy = ["--dir", "copy"];
+    let at = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(site.folder.path()).args(copy).args(arguments);
+        command
+    };
+    let child = at(&["serve"]).stderr(Stdio::null()).spawn().unwrap();
+    let _second = Served { child };
+    let until = Instant::now() + Duration::from_secs(20);
+    while at(&["status"]).output().unwrap().status.code() == Some(3) {
+        assert!(Instant::now() < until, "the copy does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Sealed as any vault that was just started, whatever the first one is.
+    assert_eq!(at(&["status"]).output().unwrap().status.code(), Some(1));
+    for (package, name) in [(&packages[0], "li.pass"), (&packages[2], "zhang.pass")] {
+        let unsealed = at(&["unseal", "--share", package, "--passphrase-file", name])
+            .output()
+            .unwrap();
+        assert!(unsealed.status.success());
+    }
+    assert_eq!(at(&["status"]).output().unwrap().status.code(), Some(0));
+    assert_eq!(site.run(&["seal"]).0, 0);
+    assert_eq!(at(&["status"]).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
+    let site = Site::new();
+    let packages = site.init();
+    let open = || {
+        site.unseal(&packages[0], "li");
+        assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    };
+    let mut served = site.serve(&[]);
+    open();
+    let socket = site.path("vault/keyvault.sock");
+    let stations: Vec<_> = (0..3u8)
+        .map(|station| {
+            let socket = socket.clone();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                let mut client = runtime.block_on(Client::connect_unix(&socket)).unwrap();
+                let mut answered = Vec::new();
+                for version in 0..100_000 {
+                    let context = keyvault_protocol::PhotoKeyContext {
+                        photo_id: [station; 16],
+                        person: [2; 16],
+                        profile: "print".into(),
+                        version,
+                    };
+                    match runtime.block_on(client.photo_key_new(&context)) {
+                        Ok((key, wrapped)) => answered.push((context, key, wrapped)),
+                        Err(error) => return (answered, error.code()),
+                    }
+                }
+                panic!("the vault did not stop")
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&served.child),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert!(served.child.wait().unwrap().success());
+    assert!(!socket.exists() && !site.path("vault/socket").exists());
+    let outcomes: Vec<_> = stations
+        .into_iter()
+        .map(|station| station.join().unwrap())
+        .collect();
+
+    let _served = site.serve(&[]);
+    open();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut client = runtime.block_on(Client::connect_unix(&socket)).unwrap();
+    for (answered, code) in outcomes {
+        assert!(["VAULT_GONE", "VAULT_SEALED"].contains(&code), "{code}");
+        assert!(!answered.is_empty());
+        for (context, key, wrapped) in answered {
+            let again = runtime
+                .block_on(client.photo_key_open(&context, &wrapped))
+                .unwrap();
+            assert_eq!(again, key);
+        }
+    }
 }

@@ -7,8 +7,8 @@ use card_applet_spec::codes::{Serial, Tier};
 use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, PortraitFormat};
 use card_applet_spec::{apdu, lot, sealed_box};
-use jiff::civil::date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::{Date, date};
+use jiff::{SignedDuration, Span, Timestamp};
 use keyvault::package::Package;
 use keyvault::{Clock, Random, Vault, rehearsal, serve};
 use keyvault_protocol::{
@@ -294,10 +294,18 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     }
 }
 
-/// A person's content, salted with `salt`.
+/// A person's content of the day that the tests' clock shows, salted with `salt`.
 pub(crate) fn content(salt: u8) -> CardContent {
+    content_of(salt, date(2026, 11, 21))
+}
+
+/// A person's content, issued on `issued` for a year.
+pub(crate) fn content_of(salt: u8, issued: Date) -> CardContent {
     let image = vec![salt; 5000];
     let day = |text: &str| text.parse().unwrap();
+    let last = issued
+        .saturating_add(Span::new().years(1))
+        .saturating_sub(Span::new().days(1));
     let dg1 = Dg1 {
         name: "王小明",
         sex: 1,
@@ -308,7 +316,7 @@ pub(crate) fn content(salt: u8) -> CardContent {
         hukou_address: "湖南省长沙市岳麓区一号",
         residence_address: "广东省深圳市南山区二号",
         issuing_organ: "深圳市公安局南山分局",
-        issue_date: day("2026-11-21"),
+        issue_date: day(&issued.to_string()),
         salt: [salt; 16],
     };
     let mut dg2 = card_applet_spec::Bytes::<6200>::new();
@@ -322,8 +330,8 @@ pub(crate) fn content(salt: u8) -> CardContent {
     let dg3 = Dg3 {
         permit_id: [salt; 16],
         tier: Tier::Employment,
-        issued: day("2026-11-21"),
-        endorsed_until: day("2027-11-20"),
+        issued: day(&issued.to_string()),
+        endorsed_until: day(&last.to_string()),
         rule_set: "cn-440300-2026",
         state_counter: 1,
         salt: [salt; 16],
@@ -335,8 +343,8 @@ pub(crate) fn content(salt: u8) -> CardContent {
         class: 1,
         services: 3,
         zones: 1,
-        valid_from: date(2026, 11, 21),
-        valid_to: date(2027, 11, 20),
+        valid_from: issued,
+        valid_to: last,
         rule_set: "cn-440300-2026".into(),
         purse_cap: if role == Role::SmallPayment { 20_000 } else { 0 },
     };
@@ -345,8 +353,8 @@ pub(crate) fn content(salt: u8) -> CardContent {
         dg2: dg2.to_vec(),
         dg3: dg3.encode().unwrap().to_vec(),
         entitlements: Role::ALL.map(entitlement).to_vec(),
-        certificate_from: date(2026, 11, 21),
-        certificate_to: date(2029, 11, 20),
+        certificate_from: issued,
+        certificate_to: issued.saturating_add(Span::new().years(10)),
     }
 }
 

@@ -258,3 +258,97 @@ async fn the_card_back_is_signed_by_the_document_signer_for_what_it_says() {
             .is(RefusalCode::BadContent)
     );
 }
+
+#[tokio::test]
+async fn no_bundle_has_a_certificate_before_its_day_a_long_leaf_a_missing_deny_list_or_a_retired_key() {
+    use card_applet_spec::certificate::TerminalCertificate;
+    use card_applet_spec::codes::KeyState;
+    use card_applet_spec::crypto::{PrivateKey, PublicKey};
+    use card_applet_spec::deny_list::DenyList;
+    use card_applet_spec::sealed_box;
+
+    let installation = Installation::new(44).await;
+    let mut client = installation.client().await;
+    let anchors = client.anchors().await.unwrap();
+    let root = PublicKey::from_point65(&anchors.terminal_ca).unwrap();
+    let deny_signer = PublicKey::from_point65(&anchors.deny_list_signer).unwrap();
+    let mut rng = StdRng::seed_from_u64(45);
+    let (sealing, authentication) = (PrivateKey::generate(&mut rng), PrivateKey::generate(&mut rng));
+    let kinds: [(BundleKind, &[Role], bool); 6] = [
+        (BundleKind::Bus, &[Role::Transit], false),
+        (BundleKind::Door, &[Role::Door], false),
+        (BundleKind::Shop, &[Role::SmallPayment], false),
+        (BundleKind::Clinic, &[Role::Clinic], true),
+        (BundleKind::SocialInsurance, &[Role::SocialInsurance], true),
+        (BundleKind::Counter, Role::ALL, true),
+    ];
+    for (kind, roles, door_s) in kinds {
+        // Begun some days ago, today, and made as far ahead as it may be.
+        for from in [date(2026, 11, 16), date(2026, 11, 21), date(2026, 11, 28)] {
+            let request = BundleRequest {
+                kind,
+                terminal: kind.as_str().into(),
+                sealing_key: sealing.public().to_point65(),
+                authentication_key: authentication.public().to_point65(),
+                regions: vec!["440300".parse().unwrap(), "440305".parse().unwrap()],
+                zones: 0,
+                from,
+                to: from.saturating_add(jiff::Span::new().days(7)),
+            };
+            let mut sealed = client.export_bundle(&request).await.unwrap();
+            let plain = sealed_box::open(sealed_box::BUNDLE, &sealing, &mut sealed).unwrap();
+            let bundle = card_applet_spec::bundle::Bundle::parse_and_verify(plain, &root).unwrap();
+            assert_eq!(bundle.head.issued, today());
+
+            let mut keys = 0;
+            for key in bundle.role_keys() {
+                let key = key.unwrap();
+                assert_eq!((key.state, key.until), (KeyState::Active, Date::NONE));
+                assert!(key.kv > 0 && roles.contains(&key.role));
+                keys += 1;
+            }
+            assert_eq!(keys, roles.len() * 2);
+
+            let lists: Vec<DenyList<'_>> = bundle
+                .deny_lists()
+                .map(|list| DenyList::parse_and_verify(list, &deny_signer).unwrap())
+                .collect();
+            let listed: Vec<Role> = lists.iter().map(|list| list.role).collect();
+            assert_eq!(listed, roles, "one list per role, empty ones too");
+            assert!(
+                lists
+                    .iter()
+                    .all(|list| list.entries.is_empty() && list.is_fresh_on(today()))
+            );
+
+            assert_eq!(bundle.head.chain.is_some(), door_s);
+            let Some((intermediate, leaf)) = bundle.head.chain else {
+                continue;
+            };
+            let intermediate = TerminalCertificate::parse_and_verify(intermediate, &root).unwrap();
+            let leaf = TerminalCertificate::parse_and_verify(leaf, &intermediate.public).unwrap();
+            assert!(intermediate.effective <= today(), "{kind:?} {from}");
+            assert!(intermediate.effective <= leaf.effective && leaf.expiry <= intermediate.expiry);
+            assert!(intermediate.expiry.day_number() - today().day_number() <= 90);
+            assert!(leaf.expiry.day_number() - leaf.effective.day_number() <= 7);
+            assert!(leaf.is_short_lived() && leaf.has_sound_dates());
+        }
+    }
+    let (_, good) = terminal(&mut client, BundleKind::Clinic, "clinic").await;
+    for (from, to) in [
+        (date(2026, 11, 29), date(2026, 12, 6)),
+        (date(2036, 11, 21), date(2036, 11, 28)),
+    ] {
+        for kind in [BundleKind::Clinic, BundleKind::Bus] {
+            let request = BundleRequest {
+                kind,
+                terminal: "ahead".into(),
+                from,
+                to,
+                ..good.clone()
+            };
+            let error = client.export_bundle(&request).await.unwrap_err();
+            assert!(error.is(RefusalCode::BadContent), "{error}");
+        }
+    }
+}
