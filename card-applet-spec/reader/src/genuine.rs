@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 ///
 /// ```compile_fail
 /// // Nobody but door S can say so.
-/// let forged = card_reader::Genuine { content: (), evidence: todo!() };
+/// let forged = card_reader::Genuine { content: (), evidence: unreachable!() };
 /// ```
 pub struct Genuine<C> {
     content: C,
