@@ -144,6 +144,16 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Task::Personalise { content, .. } = &mut self.task {
+            for group in [&mut content.dg1, &mut content.dg2, &mut content.dg3] {
+                group.zeroize();
+            }
+        }
+    }
+}
+
 enum Task {
     Personalise {
         content: Box<CardContent>,

@@ -73,7 +73,7 @@ impl CardTask {
 
 /// What goes onto one card. The data groups are encoded and salted by the issuer as the card specification says;
 /// records, slots, keys, certificates and the signature object are the vault's.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct CardContent {
     /// DG1: the ten face items.
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -93,6 +93,13 @@ pub struct CardContent {
     /// Last day of the card's certificates.
     #[cbor(n(5), with = "crate::wire::date")]
     pub certificate_to: Date,
+}
+
+impl std::fmt::Debug for CardContent {
+    /// Says that it is there: what is in it is a person's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CardContent(personal data)")
+    }
 }
 
 /// One entitlement: the content of a role's record (card specification, chapter 03) but for what the vault adds: key
@@ -263,4 +270,23 @@ pub struct CardResult {
     /// The slots written; empty for tasks that do not personalise.
     #[n(5)]
     pub slots: Vec<SlotVersion>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_in_a_log_shows_no_person() {
+        let content = CardContent {
+            dg1: "王小明".as_bytes().to_vec(),
+            dg2: vec![1],
+            dg3: vec![2],
+            entitlements: Vec::new(),
+            certificate_from: jiff::civil::date(2026, 11, 21),
+            certificate_to: jiff::civil::date(2027, 11, 21),
+        };
+        let shown = format!("{:?}", CardTask::Personalise(Box::new(content)));
+        assert_eq!(shown, "Personalise(CardContent(personal data))");
+    }
 }
