@@ -838,12 +838,13 @@ ROLE_KEY_LAYOUT = [(0x80, "one", 1), (0x81, "one", 3), (0x82, "one", 1), (0x83, 
 ANCHOR_LAYOUT = [(0x80, "one", 64), (0x81, "one", 64), (0x82, "one", 64), (0x83, "one", 80), (0x84, "one", 64)]
 
 
-def open_bundle(root_name: bytes, root_public: bytes, plain: bytes) -> dict:
+def open_bundle(root_name: bytes | None, root_public: bytes, plain: bytes) -> dict:
+    """`root_name` None: only the key of the root is pinned, as in a terminal key file."""
     found = template(open_signed_object(b"YZT-BUNDLE-1", root_public, 0x7F50, plain), BUNDLE_LAYOUT)
     if found[0x80] != b"\x01":
         raise Refused("a bundle of an unknown version")
     anchors = template(found[0xA7], ANCHOR_LAYOUT)
-    if anchors[0x83] != root_name + root_public:
+    if anchors[0x83][16:] != root_public or root_name not in (None, anchors[0x83][:16]):
         raise Refused("the bundle names another terminal CA than the pinned one")
     day_of(found[0x83]), day_of(found[0x84])
     keys = []

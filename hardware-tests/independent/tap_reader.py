@@ -61,45 +61,23 @@ REFUSALS = {
 # --- Files ------------------------------------------------------------------------------------------------------------
 
 
-def exact_fields(value: object, fields: set[str], what: str) -> dict:
-    if not isinstance(value, dict) or set(value) != fields:
-        raise unusable(f"{what} does not have exactly the fields {', '.join(sorted(fields))}.", "Export the terminal key again.")
-    return value
-
-
-def hex_field(value: dict, name: str, size: int) -> bytes:
-    try:
-        found = bytes.fromhex(value[name])
-    except (TypeError, ValueError):
-        found = b""
-    if len(found) != size:
-        raise unusable(f"{name} is not {size} bytes in hex.", "Export the terminal key again.")
-    return found
-
-
 def read_key(path: pathlib.Path) -> dict:
-    """The terminal's private sealing key and the terminal CA that was pinned at enrolment."""
+    """The terminal's private sealing key and the terminal CA that was pinned at enrolment (chapter 08, "Terminal key")."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError):
-        raise unusable("The terminal key file cannot be read as JSON.", "Check the path given with --key.") from None
-    exact_fields(content, {"schema", "name", "sealing_private", "authentication_private", "anchors"}, "The terminal key file")
-    if content["schema"] != "yzt.terminal-key/1":
-        raise unusable("The terminal key file has another schema.", "Give a file of schema yzt.terminal-key/1.")
-    anchors = exact_fields(content["anchors"], {"card_ca", "entitlement_signer", "document_signer", "terminal_ca_name", "terminal_ca"}, "anchors")
-    for name in ("card_ca", "entitlement_signer", "document_signer"):
-        hex_field(anchors, name, 64)
-    hex_field(content, "authentication_private", 32)
-    return {
-        "sealing": hex_field(content, "sealing_private", 32),
-        "root_name": hex_field(anchors, "terminal_ca_name", 16),
-        "root": hex_field(anchors, "terminal_ca", 64),
-    }
+        content = path.read_bytes()
+    except OSError:
+        raise unusable("The terminal key file cannot be read.", "Check the path given with --key.") from None
+    body, check = content[:-8], content[-8:]
+    name_at = 4 + 2 + 16 + 64 + 32 + 32
+    whole = len(body) > name_at and len(body) == name_at + 1 + body[name_at]
+    if not whole or body[:6] != b"YZTK\x01\x01" or pc.sha256(b"YZT-TERMINAL-KEY-1" + body)[:8] != check:
+        raise unusable("The terminal key file is damaged or of another form.", "Restore it, or enrol the terminal again.")
+    return {"root": body[22:86], "sealing": body[86:118]}
 
 
 def load_bundle(box: bytes, key: dict) -> dict:
     try:
-        return pc.open_bundle(key["root_name"], key["root"], pc.open_box(b"YZTB", key["sealing"], box))
+        return pc.open_bundle(None, key["root"], pc.open_box(b"YZTB", key["sealing"], box))
     except (pc.Refused, ValueError) as problem:
         raise unusable(f"The bundle is refused: {problem}.", "Fetch the bundle again; it opens only with this terminal's key.") from None
 
@@ -305,7 +283,9 @@ def selftest() -> tuple[int, dict]:
     expect("keys of other groups", "NOT_ACTIVE", keys=without)
     expect("another entitlement signer", "NOT_GENUINE", entitlement_signer=bundle["card_ca"])
     expect("a record key of another region", "NOT_GENUINE", keys=[item | {"record": pc.sha256(item["record"])} for item in bundle["keys"]])
-    expect("a day before the first", "NOT_ACTIVE", day=bytes.fromhex("20261120"))
+    yesterday = bytes.fromhex("20261120")
+    expect("a day before the first", "NOT_ACTIVE", day=yesterday, deny_lists={1: listed | {"issued": yesterday}})
+    expect("a list of tomorrow", "LIST_TOO_OLD", day=yesterday)
     long_use = {"last_day": bytes.fromhex("20301231"), "deny_lists": {1: listed | {"days": 0xFFFF}}}
     expect("the last day", None, day=bytes.fromhex("20271120"), **long_use)
     expect("the day behind the last", "EXPIRED", day=bytes.fromhex("20271121"), **long_use)
@@ -332,7 +312,7 @@ class Arguments(argparse.ArgumentParser):
 def run() -> tuple[int, dict]:
     arguments = Arguments(description="Tap a permit card with a terminal bundle.")
     arguments.add_argument("--bundle", type=pathlib.Path, help="sealed terminal bundle")
-    arguments.add_argument("--key", type=pathlib.Path, help="terminal key file, JSON yzt.terminal-key/1")
+    arguments.add_argument("--key", type=pathlib.Path, help="terminal key file (chapter 08)")
     arguments.add_argument("--role", choices=sorted(ROLE_NAMES), default="transit")
     arguments.add_argument("--reader", help="PC/SC reader name; default: the only one with a card")
     arguments.add_argument("--at", help="day to judge by, YYYY-MM-DD; default: today in UTC+8")

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use card_applet_spec::codes::Role;
-use card_applet_spec::crypto::{PrivateKey, PublicKey};
-use card_reader::{Admission, Terminal};
+use card_applet_spec::crypto::PublicKey;
+use card_reader::{Admission, Pinned, Terminal, TerminalKey};
 use hardware_tests::installation::{Installation, REHEARSAL};
 use hardware_tests::rig::{Needs, with_reader};
 use hardware_tests::{Rig, sample, scene};
-use keyvault_protocol::{BundleKind, PointBytes};
+use keyvault_protocol::BundleKind;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -20,39 +20,25 @@ use virtual_card::hex;
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/independent/tap_reader.py");
 
-/// A point without its first byte, as the other reader wants it.
-fn public64(point: &PointBytes) -> String {
-    hex::encode(&PublicKey::from_point65(point).unwrap().to_public64())
-}
-
-/// Makes bundle and key file of the other reader.
+/// Makes bundle and key file of the other reader, as any terminal gets them.
 fn equip(office: &mut Installation, folder: &Path, rng: &mut StdRng) {
-    // Its root's name is not in the vault's anchors; our own terminal pins it by key and learns it from its bundle.
-    let ours = office.enrol(BundleKind::Bus, "bus of ours").unwrap().bundle;
-    let (sealing, authentication) = (PrivateKey::generate(rng), PrivateKey::generate(rng));
-    let points = (
-        sealing.public().to_point65(),
-        authentication.public().to_point65(),
-    );
-    let bundle = office
-        .bundle_for(BundleKind::Bus, "bus of others", points.0, points.1)
-        .unwrap();
     let anchors = office.anchors();
-    let key = json!({
-        "schema": "yzt.terminal-key/1",
-        "name": "bus of others",
-        "sealing_private": hex::encode(sealing.expose().as_slice()),
-        "authentication_private": hex::encode(authentication.expose().as_slice()),
-        "anchors": {
-            "card_ca": public64(&anchors.card_ca),
-            "entitlement_signer": public64(&anchors.entitlement_signer),
-            "document_signer": public64(&anchors.document_signer),
-            "terminal_ca": public64(&anchors.terminal_ca),
-            "terminal_ca_name": hex::encode(&ours.anchors().terminal_ca_name.0),
-        },
-    });
+    let pinned = Pinned {
+        vault: anchors.vault,
+        root: PublicKey::from_point65(&anchors.terminal_ca).unwrap(),
+    };
+    let key = TerminalKey::generate("bus of others".parse().unwrap(), pinned, rng);
+    key.save_new(&folder.join("bus.bundle.key")).unwrap();
+    let public = key.request();
+    let bundle = office
+        .bundle_for(
+            BundleKind::Bus,
+            "bus of others",
+            public.sealing_key,
+            public.authentication_key,
+        )
+        .unwrap();
     std::fs::write(folder.join("bus.bundle"), bundle).unwrap();
-    std::fs::write(folder.join("bus.json"), key.to_string()).unwrap();
 }
 
 /// Lets the other reader tap: its exit code and its object.
@@ -63,7 +49,7 @@ fn tapped(folder: &Path, rig: &Rig) -> (Option<i32>, Value) {
         .arg("--bundle")
         .arg(folder.join("bus.bundle"))
         .arg("--key")
-        .arg(folder.join("bus.json"))
+        .arg(folder.join("bus.bundle.key"))
         .args([
             "--role",
             "transit",

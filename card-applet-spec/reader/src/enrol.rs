@@ -1,8 +1,6 @@
 //! A terminal's own keys (chapter 08): two P-256 key pairs that never leave it, the authority that it trusts, its name.
 //!
-//! The key file is ours alone and no exchange format: `"YZTK" || ver1 01 || suite1 01 || vault16 || root public64 ||
-//! sealing32 || authentication32 || name length1 || name || check8`, where check is the start of SHA-256 over all
-//! before it: a damaged disk, not an enemy, is what it finds. Left out: a pass phrase (a gate starts by itself), and
+//! The key file is that of chapter 08, "Terminal key"; its check finds a damaged disk, not an enemy. Left out: a pass phrase (a gate starts by itself), and
 //! keys in a SAM or TPM (an operator who has one keeps the two keys there and needs only `Bundle`).
 
 use std::fs::{File, OpenOptions};

@@ -141,6 +141,7 @@ fn a_permit_is_issued_over_pcsc_and_read_by_each_with_its_own_keys() {
         assert!(step["ms"].is_number() && step["actor"].is_string() && step["name"].is_string());
     }
     nothing_is_left(folder.path());
+    the_independent_reader_agrees(folder.path(), &shown);
 
     let again = failure(&demo(folder.path(), &[]), 1, "ALREADY_HAS_PERMIT");
     assert!(again["permit_id"].is_null());
@@ -151,6 +152,54 @@ fn a_permit_is_issued_over_pcsc_and_read_by_each_with_its_own_keys() {
         .unwrap();
     failure(&earlier, 5, "CLOCK_BEHIND");
     nothing_is_left(folder.path());
+}
+
+/// The tapping reader that was written from the specification alone taps the demo's card, with the demo's bus bundle.
+fn the_independent_reader_agrees(folder: &Path, shown: &Value) {
+    let beside = Path::new(env!("CARGO_BIN_EXE_permit")).with_file_name("virtual-card");
+    let reader = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../hardware-tests/independent/tap_reader.py"
+    );
+    let card = folder
+        .join("cards")
+        .join(format!("{}.card", shown["card_serial"].as_str().unwrap()));
+    let bundle = folder.join("terminals/bus-m204.bundle");
+    let output = Command::new(beside)
+        .arg("reader")
+        .arg("--memory")
+        .arg(card)
+        // The system's own interpreter: `make setup` installs its packages, not those of another one on the path.
+        .args([
+            "--",
+            "/usr/bin/python3",
+            reader,
+            "--at",
+            DAY,
+            "--reader",
+            shown["reader"].as_str().unwrap(),
+        ])
+        .arg("--bundle")
+        .arg(&bundle)
+        .arg("--key")
+        .arg(folder.join("terminals/bus-m204.bundle.key"))
+        .output()
+        .unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(said["decision"], "accepted");
+    for key in [
+        "role",
+        "tier",
+        "class",
+        "services",
+        "zones",
+        "valid_from",
+        "valid_to",
+        "rule_set",
+    ] {
+        assert_eq!(said["saw"][key], shown["bus"]["saw"][key], "{key}");
+    }
 }
 
 #[test]
