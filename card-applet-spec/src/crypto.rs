@@ -222,8 +222,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A P-256 private key. Erased on drop; never printed.
-pub struct PrivateKey(p256::SecretKey);
+/// A P-256 private key, with its public half, which every use but bare ECDH needs. Erased on drop; never printed.
+pub struct PrivateKey(SigningKey);
 
 impl PrivateKey {
     /// A fresh key.
@@ -235,7 +235,7 @@ impl PrivateKey {
             let key = p256::SecretKey::from_slice(&bytes);
             bytes.zeroize();
             if let Ok(key) = key {
-                return Self(key);
+                return Self(SigningKey::from(&key));
             }
         }
     }
@@ -246,7 +246,7 @@ impl PrivateKey {
     /// [`Error::Crypto`] when the scalar is zero or not below the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
         p256::SecretKey::from_slice(bytes)
-            .map(Self)
+            .map(|key| Self(SigningKey::from(&key)))
             .map_err(|_| Error::Crypto)
     }
 
@@ -259,13 +259,13 @@ impl PrivateKey {
     /// The public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.public_key())
+        PublicKey(p256::PublicKey::from(self.0.verifying_key()))
     }
 
     /// ECDH: the X coordinate, 32 bytes.
     #[must_use]
     pub fn agree(&self, other: &PublicKey) -> zeroize::Zeroizing<[u8; 32]> {
-        let shared = self.0.diffie_hellman(&other.0);
+        let shared = p256::ecdh::diffie_hellman(self.0.as_nonzero_scalar(), other.0.as_affine());
         zeroize::Zeroizing::new((*shared.raw_secret_bytes()).into())
     }
 
@@ -275,11 +275,12 @@ impl PrivateKey {
     /// [`Error::Crypto`] when the signature does not verify (a fault of the machine).
     pub fn sign(&self, parts: &[&[u8]], rng: &mut impl CryptoRng) -> Result<[u8; 64], Error> {
         let digest = sha256(parts);
-        let key = SigningKey::from(&self.0);
-        let signature: Signature = key
+        let signature: Signature = self
+            .0
             .sign_prehash_with_rng(rng, &digest)
             .map_err(|_| Error::Crypto)?;
-        key.verifying_key()
+        self.0
+            .verifying_key()
             .verify_prehash(&digest, &signature)
             .map_err(|_| Error::Crypto)?;
         Ok(signature.to_bytes().into())
