@@ -115,7 +115,7 @@ async fn issue(
         return Err(permit_domain::Error::NothingGranted.into());
     };
 
-    let receipt = take_photo(installation, steps, &case, picture).await?;
+    let receipt = take_photo(installation, steps, &case, picture, true).await?;
     let ordering = steps.begin("order the card, content frozen", account(StaffRole::Producer));
     let producer: Producer = account(StaffRole::Producer).parse()?;
     let ordered = office.order(order, permit, producer, receipt).await;
@@ -235,12 +235,14 @@ fn form_failure(errors: &FormErrors) -> Failure {
     failure
 }
 
-/// Photo: submitted, judged, warnings confirmed by a named person; gives the receipt that the applicant carries.
-async fn take_photo(
+/// Photo: submitted, judged, warnings confirmed by a named person if that person said so; gives the receipt that the
+/// applicant carries.
+pub(crate) async fn take_photo(
     installation: &Installation,
     steps: &mut Steps,
     case: &StoredApplication,
     picture: &[u8],
+    confirm: bool,
 ) -> Result<photo::ReceiptNumber, Failure> {
     let operator: photo::Actor = account(StaffRole::IntakeClerk)
         .parse()
@@ -265,6 +267,9 @@ async fn take_photo(
             .as_ref()
             .map(photo::Judgement::warnings)
             .unwrap_or_default();
+        if !confirm {
+            return Err(photo_warned(&warnings));
+        }
         let confirming = steps.begin("confirm the photo's warnings by name", operator.to_string());
         for code in &warnings {
             eprintln!("      ! {} · {}", code.as_str(), code.texts().message);
@@ -285,6 +290,22 @@ async fn take_photo(
             "Confirm its warnings, or take another photo.",
         )
     })
+}
+
+/// A person has to look before the photo is taken.
+fn photo_warned(warnings: &[photo::CheckCode]) -> Failure {
+    let texts: Vec<&str> = warnings.iter().map(|code| code.texts().message).collect();
+    let mut failure = Failure::new(
+        Exit::Refused,
+        "PHOTO_PENDING",
+        format!("the photo has warnings: {}", texts.join("; ")),
+        "Look at the photo. Take another, or run the same command with --confirm.",
+    );
+    failure.fields.insert(
+        "photo_checks".into(),
+        json!(warnings.iter().map(|code| code.as_str()).collect::<Vec<_>>()),
+    );
+    failure
 }
 
 fn photo_refused(judgement: &photo::Judgement) -> Failure {

@@ -8,6 +8,7 @@
 //! | `cards/` | the card maker's key, the lot, one memory file a card |
 //! | `terminals/` | key and bundle of each terminal |
 //! | `cases/` | which application and order belong to which applicant file |
+//! | `running.json` | while `permit up` runs: the socket for `permit photo` and `permit hand-over` |
 //! | `log/`, `samples/` | logs; applicants and a photo to try |
 
 use std::fs;

@@ -20,6 +20,7 @@ use tokio::net::UnixStream;
 use virtual_card::pcscd::READERS;
 use virtual_card::{Card, CardMemory, CardRandom, InProcess, blank, control};
 
+use crate::desk::Desk;
 use crate::failure::{Exit, Failure};
 use crate::folder::{Folder, replace, write_new};
 use crate::process::{self, Service};
@@ -92,7 +93,7 @@ pub(crate) struct Installation {
     photo_socket: PathBuf,
     pub(crate) services: Vec<Service>,
     /// Sockets: a path of a socket has at most 107 bytes, and an installation's folder may be deep.
-    _sockets: tempfile::TempDir,
+    sockets: tempfile::TempDir,
 }
 
 impl Installation {
@@ -148,7 +149,7 @@ impl Installation {
             vault_socket,
             photo_socket,
             services,
-            _sockets: sockets,
+            sockets,
         };
         installation.receive_blanks(steps).await?;
         installation.write_samples()?;
@@ -157,6 +158,11 @@ impl Installation {
 
     pub(crate) fn office(&self) -> &Office {
         self.production.office()
+    }
+
+    /// Opens the desk for the commands of a person at this machine.
+    pub(crate) fn desk(&self) -> Result<Desk, Failure> {
+        Desk::open(&self.folder, &self.sockets.path().join("desk.sock"))
     }
 
     pub(crate) fn today(&self) -> Date {

@@ -1,4 +1,5 @@
-//! `permit demo` and `permit up`: the whole installation on one machine, no hardware needed.
+//! `permit demo` and `permit up`: the whole installation on one machine, no hardware needed. `permit photo` and
+//! `permit hand-over` ask the one that `permit up` runs.
 //!
 //! Results on standard output, prose on standard error; `--json` prints exactly one object; exit codes as the contracts
 //! say. The vault and the photo store run as child processes, and the card lies behind a private PC/SC service; all of
@@ -6,6 +7,7 @@
 
 mod case;
 mod demo;
+mod desk;
 mod failure;
 mod folder;
 mod inside;
@@ -24,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
+use permit_domain::{ApplicationId, OrderId};
 
 use crate::failure::{Exit, Failure};
 
@@ -44,6 +47,10 @@ enum Command {
     Demo(DemoArguments),
     /// 运行 / Keep the installation running: HTTP API, vault, photo store, reader with a card
     Up(UpArguments),
+    /// 照片 / Give an applicant's photo to the installation that `permit up` runs, and get the receipt for the order
+    Photo(PhotoArguments),
+    /// 交付 / Hand the card of a verified order to its holder, at the installation that `permit up` runs
+    HandOver(HandOverArguments),
 }
 
 /// What both commands take.
@@ -87,6 +94,41 @@ struct UpArguments {
     listen: std::net::SocketAddr,
 }
 
+#[derive(Debug, Clone, Args)]
+struct PhotoArguments {
+    /// Folder of the installation
+    #[arg(long, value_name = "D")]
+    dir: PathBuf,
+    /// The application
+    #[arg(long, value_name = "ID")]
+    application: ApplicationId,
+    /// The clerk has looked at the photo and takes it with its warnings
+    #[arg(long)]
+    confirm: bool,
+    /// Print one JSON object, also on failure
+    #[arg(long)]
+    json: bool,
+    /// Photo, JPEG or PNG
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+struct HandOverArguments {
+    /// Folder of the installation
+    #[arg(long, value_name = "D")]
+    dir: PathBuf,
+    /// The order
+    #[arg(long, value_name = "ID")]
+    order: OrderId,
+    /// Whom the clerk checked
+    #[arg(long, value_enum)]
+    checked: desk::Checked,
+    /// Print one JSON object, also on failure
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     let json_asked = std::env::args().any(|argument| argument == "--json");
     let arguments = match Arguments::try_parse() {
@@ -119,23 +161,30 @@ fn usage(message: &str) -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> ExitCode {
-    let (common, schema) = match &arguments.command {
-        Command::Demo(demo) => (&demo.common, "yzt.demo/1"),
-        Command::Up(up) => (&up.common, "yzt.up/1"),
-    };
-    // A PC/SC client is pointed at its service when it is spawned: the outer process starts the service and runs this
-    // program again as its client.
-    let outcome = if common.no_pcsc || common.reader.is_some() || inside::is_client() {
-        client(&arguments.command)
-    } else {
-        inside::run_as_client()
+    let command = &arguments.command;
+    let (schema, json, outcome) = match command {
+        Command::Demo(demo) => ("yzt.demo/1", demo.common.json, installed(command, &demo.common)),
+        Command::Up(up) => ("yzt.up/1", up.common.json, installed(command, &up.common)),
+        Command::Photo(photo) => (desk::PHOTO, photo.json, desk::photo(photo)),
+        Command::HandOver(over) => (desk::HAND_OVER, over.json, desk::hand_over(over)),
     };
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
-            report::failure(schema, &failure, common.json);
+            report::failure(schema, &failure, json);
             ExitCode::from(failure.exit.code())
         }
+    }
+}
+
+/// Runs a command that starts an installation.
+fn installed(command: &Command, common: &Common) -> Result<ExitCode, Failure> {
+    // A PC/SC client is pointed at its service when it is spawned: the outer process starts the service and runs this
+    // program again as its client.
+    if common.no_pcsc || common.reader.is_some() || inside::is_client() {
+        client(command)
+    } else {
+        inside::run_as_client()
     }
 }
 
@@ -149,6 +198,8 @@ fn client(command: &Command) -> Result<ExitCode, Failure> {
         match command {
             Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
             Command::Up(arguments) => Box::pin(up::run(arguments)).await,
+            // They ask an installation that runs, and start none.
+            Command::Photo(_) | Command::HandOver(_) => Ok(ExitCode::SUCCESS),
         }
     })
 }

@@ -26,7 +26,7 @@ pub(crate) struct Seen {
 }
 
 /// The terminals that read.
-struct Terminals {
+pub(crate) struct Terminals {
     bus: Terminal,
     clinic: Terminal,
     counter: Terminal,
@@ -126,7 +126,8 @@ impl Seen {
     }
 }
 
-async fn terminals(installation: &mut Installation, region: Region) -> Result<Terminals, Failure> {
+/// Enrols every terminal for a region, or gives the enrolled ones new bundles.
+pub(crate) async fn terminals(installation: &mut Installation, region: Region) -> Result<Terminals, Failure> {
     let today = installation.today();
     let mut vault = installation.vault().await?;
     let (folder, random) = (&installation.folder, &mut installation.random);

@@ -1,21 +1,32 @@
 //! `permit up`: the installation of the demo, kept running: HTTP API of the office, production of ordered cards, the
-//! vault, the photo store, and a reader with a card.
+//! vault, the photo store, a reader with a card, and the desk for what a person does at this machine.
+//!
+//! The commands that it prints lead from an application to a card that a bus has read. They are for a shell: what an
+//! answer gives under a key, such as `application_id`, the later commands take from the variable `$APPLICATION_ID`.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use issuer::api::Api;
-use issuer::production::Station;
+use issuer::content::CardContent;
+use issuer::office::OfficeError;
+use issuer::production::{HolderChecked, Station};
 use issuer::staff::StaffRole;
-use permit_domain::{Order, Step};
+use jiff::civil::Date;
+use permit_domain::{HandOverClerk, Order, Step};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::UpArguments;
+use crate::demo::take_photo;
+use crate::desk::{Asked, Checked, Desk, Done, Question};
 use crate::failure::{Exit, Failure};
-use crate::inside::Interrupts;
-use crate::installation::{Installation, account};
+use crate::inside::{self, Interrupts};
+use crate::installation::{Installation, Place, account};
+use crate::process;
 use crate::report::{self, Steps};
+use crate::seen;
 
 const SCHEMA: &str = "yzt.up/1";
 /// How often the worker looks for an order that waits.
@@ -50,29 +61,25 @@ async fn up(arguments: &UpArguments) -> Result<(), Failure> {
     let address = listener
         .local_addr()
         .map_err(|error| Failure::machine("the listener has no address", &error))?;
+    let desk = installation.desk()?;
     let api = Api::new(installation.office().clone(), installation.staff.clone()).router();
-    tell(&installation, address, arguments.common.json);
+    tell(&installation, address, arguments)?;
     let server = tokio::spawn(async move { axum::serve(listener, api).await });
-    let worked = Box::pin(work(installation)).await;
+    let worked = Box::pin(work(installation, desk, arguments.common.at)).await;
     server.abort();
     worked
 }
 
-/// Where everything is, and what to try.
-fn tell(installation: &Installation, address: std::net::SocketAddr, as_json: bool) {
+/// Where everything is, and what to do next.
+fn tell(
+    installation: &Installation,
+    address: std::net::SocketAddr,
+    arguments: &UpArguments,
+) -> Result<(), Failure> {
     let folder = installation.folder.path();
     let url = format!("http://{address}");
-    let token = |role| folder.join("issuer").join(format!("{}.token", account(role)));
-    let application = folder.join("samples").join("applicant-li-na.json");
-    let commands = [
-        format!("curl {url}/readyz"),
-        format!(
-            "curl -X POST {url}/v1/applications -H \"Authorization: Bearer $(cat {})\" -H \"Idempotency-Key: $(uuidgen)\" -H 'Content-Type: application/json' -d @{}",
-            token(StaffRole::IntakeClerk).display(),
-            application.display()
-        ),
-    ];
-    if as_json {
+    let commands = commands(installation, &url, arguments.common.at)?;
+    if arguments.common.json {
         let value = json!({
             "dir": folder,
             "url": url,
@@ -83,7 +90,7 @@ fn tell(installation: &Installation, address: std::net::SocketAddr, as_json: boo
         if let serde_json::Value::Object(fields) = value {
             report::object(SCHEMA, true, fields);
         }
-        return;
+        return Ok(());
     }
     println!("\n  网址 URL     {url}   (OpenAPI: issuer/openapi.json)");
     println!("  目录 folder  {}", folder.display());
@@ -91,12 +98,106 @@ fn tell(installation: &Installation, address: std::net::SocketAddr, as_json: boo
         "  口令 tokens  {}/issuer/*.token, one for each member of staff",
         folder.display()
     );
-    println!("  下一步 next  {}", commands.join("\n               "));
     println!("  结束 end     Ctrl-C");
+    println!(
+        "  下一步 next  in another shell; after each command set the variables that the next one names, such as\n\
+         \x20              APPLICATION_ID=..., from the keys of its answer\n"
+    );
+    for command in commands {
+        println!("{command}\n");
+    }
+    Ok(())
 }
 
-/// Produces what is ordered, one card at a time, until a service of ours ends.
-async fn work(mut installation: Installation) -> Result<(), Failure> {
+/// From an application to a bus, command by command.
+fn commands(installation: &Installation, url: &str, at: Option<Date>) -> Result<Vec<String>, Failure> {
+    let folder = installation.folder.path();
+    let samples = folder.join("samples");
+    let own = std::env::current_exe()
+        .map_err(|error| Failure::machine("this program does not find itself", &error))?;
+    let (own, dir) = (quoted(&own), quoted(folder));
+    let token = |role| {
+        let file = folder.join("issuer").join(format!("{}.token", account(role)));
+        format!("-H \"Authorization: Bearer $(cat {})\"", quoted(&file))
+    };
+    let post = |path: &str, role, body: &str| {
+        format!(
+            "curl -sS -X POST {url}{path} {} -H \"Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)\" \
+             -H 'Content-Type: application/json' -d {body}",
+            token(role)
+        )
+    };
+    let decision = "/v1/applications/$APPLICATION_ID/decision";
+    Ok(vec![
+        format!("curl -sS {url}/readyz"),
+        post(
+            "/v1/applications",
+            StaffRole::IntakeClerk,
+            &format!("@{}", quoted(&samples.join("applicant-li-na.json"))),
+        ),
+        post(decision, StaffRole::Reviewer, "'{\"step\":\"REVIEW\"}'"),
+        post(decision, StaffRole::Approver, "'{\"step\":\"APPROVE\"}'"),
+        format!(
+            "{own} photo --dir {dir} --application $APPLICATION_ID --confirm --json {}",
+            quoted(&samples.join("photo.png"))
+        ),
+        post(
+            "/v1/orders",
+            StaffRole::Producer,
+            r#""{\"permit_id\":\"$PERMIT_ID\",\"photo_receipt\":\"$PHOTO_RECEIPT\"}""#,
+        ),
+        // Until its state is VERIFIED.
+        format!(
+            "curl -sS {url}/v1/orders/$ORDER_ID {}",
+            token(StaffRole::Producer)
+        ),
+        format!("{own} hand-over --dir {dir} --order $ORDER_ID --checked holder --json"),
+        bus(installation, "$CARD_SERIAL", at)?,
+    ])
+}
+
+/// A bus reads the card that was handed over.
+fn bus(installation: &Installation, serial: &str, at: Option<Date>) -> Result<String, Failure> {
+    let reader = process::program("card-reader")?;
+    let bundle = installation.folder.at("terminals").join("bus-m204.bundle");
+    let name = installation
+        .place
+        .reader()
+        .unwrap_or(virtual_card::pcscd::READERS[0]);
+    let day = at.map(|day| format!(" --at {day}")).unwrap_or_default();
+    let read = format!(
+        "{} bus --reader '{name}' --bundle {} --json{day}",
+        quoted(&reader),
+        quoted(&bundle)
+    );
+    Ok(match (&installation.place, inside::service()) {
+        (Place::InProcess, _) => format!(
+            "{} reader --memory {}/{serial}.card -- {read}",
+            quoted(&process::program("virtual-card")?),
+            quoted(&installation.folder.at("cards"))
+        ),
+        (Place::Pcsc { hand: Some(_), .. }, Some((service, _))) => {
+            let (variable, socket) = service.environment();
+            format!("{variable}={} {read}", quoted(&socket))
+        }
+        _ => read,
+    })
+}
+
+/// A path as one word for a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c))
+    {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Produces what is ordered, one card at a time, and answers at the desk between the cards, until a service of ours ends.
+async fn work(mut installation: Installation, mut desk: Desk, at: Option<Date>) -> Result<(), Failure> {
     let installation_office = installation.office().clone();
     loop {
         for service in &mut installation.services {
@@ -111,20 +212,131 @@ async fn work(mut installation: Installation) -> Result<(), Failure> {
                 .next_step()
                 .is_some_and(|step| step != Step::HandOver)
         });
-        match waiting {
+        let pause = match waiting {
             Some(order) => {
                 // One failed order must not stop the others: the ledger says where it stands, and it is tried again.
                 if let Err(failure) = produce(&installation, order).await {
-                    eprintln!(
-                        "  ✗ {} [{}]\n    → {}",
-                        failure.message, failure.code, failure.action
-                    );
-                    tokio::time::sleep(10 * LOOK_EVERY).await;
+                    complain(&failure);
+                    10 * LOOK_EVERY
+                } else {
+                    Duration::ZERO
                 }
             }
-            None => tokio::time::sleep(LOOK_EVERY).await,
+            None => LOOK_EVERY,
+        };
+        tokio::select! {
+            biased;
+            asked = desk.next() => serve(&mut installation, asked, at).await,
+            () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+fn complain(failure: &Failure) {
+    eprintln!(
+        "  ✗ {} [{}]\n    → {}",
+        failure.message, failure.code, failure.action
+    );
+}
+
+/// Does what somebody asks at the desk, and answers.
+async fn serve(installation: &mut Installation, asked: Asked, at: Option<Date>) {
+    let outcome = match &asked.question {
+        Question::Photo { application, confirm } => {
+            photo(installation, application, &asked.picture, *confirm).await
+        }
+        Question::HandOver { order, checked } => hand_over(installation, order, *checked, at).await,
+    };
+    if let Err(failure) = &outcome {
+        complain(failure);
+    }
+    asked.answer(outcome).await;
+}
+
+async fn photo(
+    installation: &Installation,
+    application: &str,
+    picture: &[u8],
+    confirm: bool,
+) -> Result<Done, Failure> {
+    let case = installation.office().application(application.parse()?).await?;
+    let mut steps = Steps::for_standard_error();
+    let receipt = take_photo(installation, &mut steps, &case, picture, confirm).await?;
+    let mut done = Done::default();
+    done.fields
+        .insert("photo_receipt".into(), receipt.to_string().into());
+    done.lines.push(receipt.to_string());
+    Ok(done)
+}
+
+/// Activates the card for its holder, and gives the terminals of its region what they need to read it.
+async fn hand_over(
+    installation: &mut Installation,
+    order: &str,
+    checked: Checked,
+    at: Option<Date>,
+) -> Result<Done, Failure> {
+    let order = installation.office().order_status(order.parse()?).await?;
+    if !matches!(order.state().next_step(), Some(Step::HandOver) | None) {
+        return Err(Failure::new(
+            Exit::Refused,
+            "NOT_VERIFIED",
+            format!("the card of this order is not verified: {}", order.state().name()),
+            "Wait until the order's state is VERIFIED, and run the same command again.",
+        ));
+    }
+    let Some(card) = order.state().card() else {
+        return Err(Failure::new(
+            Exit::Refused,
+            "NO_CARD_TO_HAND_OVER",
+            format!("this order has no card: {}", order.state().name()),
+            "Order the card again.",
+        ));
+    };
+    installation.insert(card.serial)?;
+    let mut station = Station::new(installation.connect(card.serial)?);
+    let clerk: HandOverClerk = account(StaffRole::HandOverClerk).parse()?;
+    let holder = match checked {
+        Checked::Holder => HolderChecked::Holder,
+        Checked::Agent => HolderChecked::Agent,
+    };
+    let mut steps = Steps::for_standard_error();
+    let mut observe = |step: &issuer::production::StepReport| {
+        steps.done(step.name, step.actor.clone(), step.ms);
+    };
+    let handed = installation
+        .production
+        .hand_over(order.id(), &mut station, clerk, holder, &mut observe)
+        .await?;
+    // The terminals read it over connections of their own.
+    drop(station);
+    let region = CardContent::from_content(handed.content()).and_then(|content| content.region());
+    let region = region.map_err(OfficeError::from)?;
+    let sealing = steps.begin(
+        "enrol the terminals of the region; seal their bundles",
+        "key officer",
+    );
+    let sealed = seen::terminals(installation, region).await;
+    steps.end(sealing, sealed)?;
+    let commands = [bus(installation, &card.serial.to_string(), at)?];
+    let mut done = Done::default();
+    if let serde_json::Value::Object(fields) = json!({
+        "order_id": handed.id().to_string(),
+        "state": handed.state().name(),
+        "card_number": card.number.to_string(),
+        "card_serial": card.serial.to_string(),
+        "commands": commands,
+    }) {
+        done.fields = fields;
+    }
+    done.lines.push(format!(
+        "{} {} {}",
+        handed.state().name(),
+        card.number,
+        card.serial
+    ));
+    done.lines.extend(commands);
+    Ok(done)
 }
 
 async fn produce(installation: &Installation, order: Order) -> Result<(), Failure> {

@@ -1,0 +1,290 @@
+//! The desk of a running installation: what `permit up` does for a person at a terminal of the same machine beside the
+//! HTTP API, and the commands that ask it: `permit photo` and `permit hand-over`.
+//!
+//! `permit up` listens on a Unix socket in a folder that only its user can open, and names it in `running.json` of the
+//! installation. A question is one line of JSON, a picture's bytes follow it; the answer is one line of JSON. Questions
+//! wait while a card is under way, so the reader has one card at a time. Left out on purpose: tokens, because whoever can
+//! open the folder holds the staff's tokens anyway.
+
+use std::io::{BufRead as _, BufReader as BlockingReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::failure::{Exit, Failure};
+use crate::folder::{Folder, replace};
+use crate::{HandOverArguments, PhotoArguments, report};
+
+/// Schema of `permit photo`.
+pub(crate) const PHOTO: &str = "yzt.permit_photo/1";
+/// Schema of `permit hand-over`.
+pub(crate) const HAND_OVER: &str = "yzt.permit_hand_over/1";
+
+const RUNNING: &str = "running.json";
+const SCHEMA: &str = "yzt.running/1";
+/// Longest line of a question, bytes.
+const LINE_LIMIT: u64 = 4096;
+/// Largest picture that is carried, bytes; the photo store refuses smaller ones already and says why.
+const PICTURE_LIMIT: u64 = 16_000_000;
+/// How long a question may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// Whom the clerk checked at the counter.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Checked {
+    /// The holder
+    Holder,
+    /// An agent with a power of attorney
+    Agent,
+}
+
+/// What a person asks.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Question {
+    /// A photo of the applicant; the picture's bytes follow.
+    Photo { application: String, confirm: bool },
+    /// The card of a verified order goes to its holder.
+    HandOver { order: String, checked: Checked },
+}
+
+/// What was done: the keys of the object, and lines for a person.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Done {
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) lines: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+enum Answer {
+    Done(Done),
+    Failed {
+        exit: u8,
+        code: String,
+        message: String,
+        action: String,
+        fields: Map<String, Value>,
+    },
+}
+
+/// A question with its picture, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) question: Question,
+    pub(crate) picture: Vec<u8>,
+    stream: UnixStream,
+}
+
+impl Asked {
+    /// Answers. A person who has gone away gets nothing; what was done is done, and asking again says so.
+    pub(crate) async fn answer(mut self, outcome: Result<Done, Failure>) {
+        let answer = match outcome {
+            Ok(done) => Answer::Done(done),
+            Err(failure) => Answer::Failed {
+                exit: failure.exit.code(),
+                code: failure.code.into_owned(),
+                message: failure.message,
+                action: failure.action.into_owned(),
+                fields: failure.fields,
+            },
+        };
+        if let Ok(mut line) = serde_json::to_vec(&answer) {
+            line.push(b'\n');
+            let _ = self.stream.write_all(&line).await;
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Running {
+    schema: String,
+    socket: PathBuf,
+}
+
+/// The desk, open while it lives.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    questions: mpsc::Receiver<Asked>,
+    listening: JoinHandle<()>,
+    mark: PathBuf,
+}
+
+impl Desk {
+    /// Opens the desk at a socket and says in the folder where it is.
+    pub(crate) fn open(folder: &Folder, socket: &Path) -> Result<Self, Failure> {
+        let listener =
+            UnixListener::bind(socket).map_err(|error| Failure::file("listen on", socket, &error))?;
+        let mark = folder.at(RUNNING);
+        let running = Running {
+            schema: SCHEMA.to_owned(),
+            socket: socket.to_owned(),
+        };
+        let text = serde_json::to_vec(&running)
+            .map_err(|error| Failure::machine("the socket's path cannot be written", &error))?;
+        replace(&mark, &text)?;
+        let (sender, questions) = mpsc::channel(4);
+        let listening = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let sender = sender.clone();
+                tokio::spawn(async move {
+                    // What is no question gets no answer: only our own commands speak here.
+                    if let Ok(Some(asked)) = tokio::time::timeout(ARRIVAL, read(stream)).await {
+                        let _ = sender.send(asked).await;
+                    }
+                });
+            }
+        });
+        Ok(Self {
+            questions,
+            listening,
+            mark,
+        })
+    }
+
+    /// The next question; never, when the socket is broken.
+    pub(crate) async fn next(&mut self) -> Asked {
+        match self.questions.recv().await {
+            Some(asked) => asked,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.listening.abort();
+        // If it stays, the commands find nobody at the socket and say so.
+        let _ = std::fs::remove_file(&self.mark);
+    }
+}
+
+async fn read(stream: UnixStream) -> Option<Asked> {
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    (&mut reader)
+        .take(LINE_LIMIT)
+        .read_until(b'\n', &mut line)
+        .await
+        .ok()?;
+    let question = serde_json::from_slice(&line).ok()?;
+    let mut picture = Vec::new();
+    (&mut reader)
+        .take(PICTURE_LIMIT + 1)
+        .read_to_end(&mut picture)
+        .await
+        .ok()?;
+    Some(Asked {
+        question,
+        picture,
+        stream: reader.into_inner(),
+    })
+}
+
+/// `permit photo`.
+pub(crate) fn photo(arguments: &PhotoArguments) -> Result<ExitCode, Failure> {
+    let failed = |error: std::io::Error| Failure::file("read", &arguments.file, &error);
+    let file = std::fs::File::open(&arguments.file).map_err(failed)?;
+    let mut picture = Vec::new();
+    file.take(PICTURE_LIMIT)
+        .read_to_end(&mut picture)
+        .map_err(failed)?;
+    let question = Question::Photo {
+        application: arguments.application.to_string(),
+        confirm: arguments.confirm,
+    };
+    let done = ask(&arguments.dir, &question, &picture)?;
+    tell(PHOTO, done, arguments.json);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `permit hand-over`.
+pub(crate) fn hand_over(arguments: &HandOverArguments) -> Result<ExitCode, Failure> {
+    let question = Question::HandOver {
+        order: arguments.order.to_string(),
+        checked: arguments.checked,
+    };
+    let done = ask(&arguments.dir, &question, &[])?;
+    tell(HAND_OVER, done, arguments.json);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(schema: &str, done: Done, as_json: bool) {
+    if as_json {
+        report::object(schema, true, done.fields);
+    } else {
+        for line in done.lines {
+            println!("{line}");
+        }
+    }
+}
+
+fn ask(dir: &Path, question: &Question, picture: &[u8]) -> Result<Done, Failure> {
+    let nobody = || {
+        Failure::new(
+            Exit::Absent,
+            "NOT_RUNNING",
+            format!("no `permit up` runs in {}", dir.display()),
+            "Start `permit up` with the same --dir, and run this command again.",
+        )
+    };
+    let mark = dir.join(RUNNING);
+    let running = match std::fs::read(&mark) {
+        Ok(bytes) => serde_json::from_slice::<Running>(&bytes)
+            .ok()
+            .filter(|running| running.schema == SCHEMA)
+            .ok_or_else(|| {
+                Failure::new(
+                    Exit::Damaged,
+                    "FOLDER_FOREIGN",
+                    format!("{} is not of this version", mark.display()),
+                    "End `permit up`, and start the one of this version.",
+                )
+            })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nobody()),
+        Err(error) => return Err(Failure::file("read", &mark, &error)),
+    };
+    let mut stream = BlockingStream::connect(&running.socket).map_err(|_| nobody())?;
+    let mut line = serde_json::to_vec(question)
+        .map_err(|error| Failure::machine("the question cannot be written", &error))?;
+    line.push(b'\n');
+    // Until the whole question is there nothing is done; from then on only the answer says what was.
+    let sent = stream
+        .write_all(&line)
+        .and_then(|()| stream.write_all(picture))
+        .and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+    sent.map_err(|_| nobody())?;
+    let mut answer = String::new();
+    let answered = BlockingReader::new(stream).read_line(&mut answer);
+    let answer = answered.ok().and_then(|_| serde_json::from_str(&answer).ok());
+    match answer {
+        Some(Answer::Done(done)) => Ok(done),
+        Some(Answer::Failed {
+            exit,
+            code,
+            message,
+            action,
+            fields,
+        }) => {
+            let mut failure = Failure::new(Exit::from_code(i32::from(exit)), code, message, action);
+            failure.fields = fields;
+            Err(failure)
+        }
+        None => Err(Failure::new(
+            Exit::Unknown,
+            "NO_ANSWER",
+            "`permit up` ended before it answered",
+            "Start `permit up` with the same --dir, and run the same command again: it goes on where it stopped.",
+        )),
+    }
+}

@@ -1,0 +1,372 @@
+//! `permit up` as a person meets it: the commands that it prints, from an application to a card that a bus has read.
+//!
+//! In process the HTTP operations are spoken by hand over TCP; over PC/SC the printed commands run as they are printed,
+//! in a shell (Debian packages curl and coreutils).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects by failing"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+const DAY: &str = "2026-11-21";
+const APPLICANT: &str = include_str!("../samples/applicant-li-na.json");
+
+/// A running `permit up`, ended by a signal at the end of its test.
+struct Up {
+    child: Child,
+    folder: tempfile::TempDir,
+    told: Value,
+}
+
+impl Up {
+    fn start(more: &[&str]) -> Self {
+        // A name that a shell would take apart, were it not quoted.
+        let folder = tempfile::Builder::new().prefix("it's here ").tempdir().unwrap();
+        Self::start_in(folder, more)
+    }
+
+    fn start_in(folder: tempfile::TempDir, more: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_permit"))
+            .args(["up", "--json", "--at", DAY, "--dir"])
+            .arg(folder.path())
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let told: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&told["schema"], &told["ok"]),
+            (&json!("yzt.up/1"), &json!(true)),
+            "{told}"
+        );
+        Self { child, folder, told }
+    }
+
+    fn url(&self) -> &str {
+        self.told["url"].as_str().unwrap()
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let commands = self.told["commands"].as_array().unwrap();
+        commands
+            .iter()
+            .map(|command| command.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn token(&self, account: &str) -> String {
+        let file = self.folder.path().join("issuer").join(format!("{account}.token"));
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// One request of HTTP/1.1 and its answer: status and object.
+    fn http(&self, method: &str, path: &str, account: Option<&str>, body: Option<&str>) -> (u16, Value) {
+        let address = self.url().strip_prefix("http://").unwrap();
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        if let Some(account) = account {
+            request += &format!("Authorization: Bearer {}\r\n", self.token(account));
+        }
+        if let Some(body) = body {
+            // The key follows from what is sent: the same request again is the same piece of work.
+            let key = format!("{:08}-{}", body.len(), path.len());
+            request += &format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\nIdempotency-Key: {key}\r\n",
+                body.len()
+            );
+        }
+        request += "\r\n";
+        request += body.unwrap_or_default();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let object = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+        (status, object)
+    }
+
+    fn permit(&self, arguments: &[&str]) -> (i32, Value) {
+        let (command, more) = arguments.split_first().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_permit"))
+            .args([command, "--json", "--dir"])
+            .arg(self.folder.path())
+            .args(more)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), object(&output))
+    }
+
+    /// The order, once it is verified.
+    fn verified(&self, order: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let (status, body) = self.http("GET", &format!("/v1/orders/{order}"), Some("producer.wu"), None);
+            assert_eq!(status, 200, "{body}");
+            if body["state"] == "VERIFIED" {
+                return body;
+            }
+            assert!(began.elapsed() < Duration::from_secs(120), "{body}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Ends it as Ctrl-C does; gives its folder.
+    fn end(mut self) -> PathBuf {
+        signal(&self.child, "INT");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        nothing_is_left(self.folder.path());
+        assert!(!self.folder.path().join("running.json").exists());
+        self.folder.path().to_owned()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(&self.child, "TERM");
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+fn object(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn nothing_is_left(folder: &Path) {
+    let folder = folder.to_str().unwrap();
+    let left = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .filter_map(|process| std::fs::read(process.path().join("cmdline")).ok())
+            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+            .find(|line| line.contains(folder))
+    };
+    for _ in 0..100 {
+        if left().is_none() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("left running: {:?}", left());
+}
+
+fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object[key].as_str().unwrap_or_else(|| panic!("{key}: {object}"))
+}
+
+fn shell(command: &str, variables: &BTreeMap<String, String>) -> Output {
+    Command::new("sh")
+        .args(["-c", command])
+        .envs(variables)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
+    let up = Up::start(&["--no-pcsc"]);
+    assert_eq!(up.told["transport"], "in-process");
+    let (status, ready) = up.http("GET", "/readyz", None, None);
+    assert_eq!(status, 200, "{ready}");
+
+    // Nobody without a token, nobody in another's role.
+    let applications = "/v1/applications";
+    assert_eq!(up.http("POST", applications, None, Some(APPLICANT)).0, 401);
+    assert_eq!(
+        up.http("POST", applications, Some("producer.wu"), Some(APPLICANT))
+            .0,
+        403
+    );
+    let (status, application) = up.http("POST", applications, Some("clerk.lin"), Some(APPLICANT));
+    assert_eq!((status, text(&application, "state")), (201, "ACCEPTED"));
+    let id = text(&application, "application_id").to_owned();
+    let again = up
+        .http("POST", applications, Some("clerk.lin"), Some(APPLICANT))
+        .1;
+    assert_eq!(
+        text(&again, "application_id"),
+        id,
+        "the same request is the same work"
+    );
+
+    let decision = format!("/v1/applications/{id}/decision");
+    let (review, approve) = (r#"{"step":"REVIEW"}"#, r#"{"step":"APPROVE"}"#);
+    let (status, early) = up.http("POST", &decision, Some("approver.huang"), Some(approve));
+    assert_eq!(status, 409, "{early}");
+    let (status, reviewed) = up.http("POST", &decision, Some("reviewer.chen"), Some(review));
+    assert_eq!((status, text(&reviewed, "state")), (200, "REVIEWED"));
+    assert!(!reviewed["decision"]["explanation"].as_array().unwrap().is_empty());
+    let (status, approved) = up.http("POST", &decision, Some("approver.huang"), Some(approve));
+    assert_eq!((status, text(&approved, "state")), (200, "APPROVED"));
+    let permit = text(&approved, "permit_id").to_owned();
+
+    // A photo that is none, one of a case that is none, and the one of the samples: looked at first, then taken.
+    let samples = up.folder.path().join("samples");
+    let (photo, no_photo) = (samples.join("photo.png"), samples.join("applicant-li-na.json"));
+    let (exit, refused) = up.permit(&["photo", "--application", &id, no_photo.to_str().unwrap()]);
+    assert_eq!(exit, 1, "{refused}");
+    assert!(!text(&refused["error"], "action").is_empty());
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let (exit, unknown) = up.permit(&["photo", "--application", nobody, photo.to_str().unwrap()]);
+    assert_eq!(exit, 1, "{unknown}");
+    let (exit, absent) = up.permit(&["photo", "--application", &id, "/no/such/file"]);
+    assert_eq!((exit, text(&absent["error"], "code")), (5, "FILE"));
+    let (exit, looked) = up.permit(&["photo", "--application", &id, photo.to_str().unwrap()]);
+    assert_eq!(
+        (exit, text(&looked["error"], "code")),
+        (1, "PHOTO_PENDING"),
+        "{looked}"
+    );
+    assert!(!looked["photo_checks"].as_array().unwrap().is_empty());
+    let (exit, taken) = up.permit(&[
+        "photo",
+        "--application",
+        &id,
+        "--confirm",
+        photo.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        (exit, text(&taken, "schema")),
+        (0, "yzt.permit_photo/1"),
+        "{taken}"
+    );
+
+    let order = json!({"permit_id": permit, "photo_receipt": taken["photo_receipt"]}).to_string();
+    let (status, ordered) = up.http("POST", "/v1/orders", Some("producer.wu"), Some(&order));
+    assert_eq!(status, 201, "{ordered}");
+    let order = text(&ordered, "order_id").to_owned();
+    let made = up.verified(&order);
+    assert_eq!(made["in_doubt"], false);
+
+    // Handed over; said twice it is done once.
+    let (exit, handed) = up.permit(&["hand-over", "--order", &order, "--checked", "holder"]);
+    assert_eq!((exit, text(&handed, "state")), (0, "HANDED_OVER"), "{handed}");
+    assert_eq!(
+        (text(&handed, "card_number"), text(&handed, "card_serial")),
+        (text(&made, "card_number"), text(&made, "card_serial"))
+    );
+    let (exit, again) = up.permit(&["hand-over", "--order", &order, "--checked", "holder"]);
+    assert_eq!(
+        (exit, &again["card_number"]),
+        (0, &handed["card_number"]),
+        "{again}"
+    );
+    let (status, shown) = up.http("GET", &format!("/v1/permits/{permit}"), Some("counter.guo"), None);
+    assert_eq!(status, 200, "{shown}");
+
+    let command = handed["commands"][0].as_str().unwrap();
+    let read = object(&shell(command, &BTreeMap::new()));
+    assert_eq!(
+        (&read["decision"], &read["saw"]["role"]),
+        (&json!("accepted"), &json!("TRANSIT")),
+        "{read}"
+    );
+    assert!(!read.to_string().contains("李娜"));
+    up.end();
+}
+
+#[test]
+fn over_pcsc_the_printed_commands_run_as_they_are_printed() {
+    let up = Up::start(&[]);
+    assert_eq!(up.told["transport"], "pcsc");
+    let mut variables = BTreeMap::new();
+    let mut answers = Vec::new();
+    for command in up.commands() {
+        let began = Instant::now();
+        let answer = loop {
+            let output = shell(&command, &variables);
+            let answer = object(&output);
+            assert!(
+                output.status.success(),
+                "{command}\n{answer}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            // The status of the order is asked until the card is verified.
+            if !command.contains("/v1/orders/") || answer["state"] == "VERIFIED" {
+                break answer;
+            }
+            assert!(began.elapsed() < Duration::from_secs(120), "{answer}");
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        for (key, value) in answer.as_object().unwrap() {
+            if let Some(value) = value.as_str() {
+                variables.insert(key.to_uppercase(), value.to_owned());
+            }
+        }
+        answers.push(answer);
+    }
+    let [.., order, handed, read] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert_eq!(order["state"], "VERIFIED", "{order}");
+    assert_eq!(handed["state"], "HANDED_OVER", "{handed}");
+    assert_eq!(
+        (&read["decision"], &read["reader"]),
+        (&json!("accepted"), &up.told["reader"]),
+        "{read}"
+    );
+    up.end();
+}
+
+#[test]
+fn a_card_is_not_handed_over_before_it_is_made_and_nobody_answers_when_nothing_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |folder: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_permit"))
+            .args(["hand-over", "--json", "--checked", "holder", "--order"])
+            .args(["00000000-0000-4000-8000-000000000000", "--dir"])
+            .arg(folder)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), object(&output))
+    };
+    let (exit, nobody) = ask(folder.path());
+    assert_eq!((exit, text(&nobody["error"], "code")), (3, "NOT_RUNNING"));
+    assert_eq!(nobody["schema"], "yzt.permit_hand_over/1");
+
+    let up = Up::start_in(folder, &["--no-pcsc"]);
+    let (exit, unknown) = ask(up.folder.path());
+    assert_eq!(exit, 1, "{unknown}");
+    // What is no question is not answered, and hurts nobody.
+    let mark = std::fs::read_to_string(up.folder.path().join("running.json")).unwrap();
+    let mark: Value = serde_json::from_str(&mark).unwrap();
+    let mut stream = std::os::unix::net::UnixStream::connect(text(&mark, "socket")).unwrap();
+    stream.write_all(b"{\"ask\":\"anything\"}\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty());
+    assert_eq!(ask(up.folder.path()).0, 1);
+    // Killed, it leaves the mark behind; the commands find nobody all the same.
+    let path = up.folder.path().to_owned();
+    signal(&up.child, "KILL");
+    nothing_is_left(&path);
+    assert_eq!(ask(&path).0, 3);
+}
