@@ -236,6 +236,7 @@ fn under_private_service(
         folder,
         memory,
         seed: seed.seed,
+        ..Options::default()
     })?;
     let (variable, socket) = service.folder().environment();
     eprintln!(

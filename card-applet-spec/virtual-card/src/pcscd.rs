@@ -135,6 +135,8 @@ pub struct Options {
     pub memory: Option<PathBuf>,
     /// Random seed of all its cards: two runs answer alike. Only for comparing tapes.
     pub seed: Option<[u8; 32]>,
+    /// A service without any reader: `memory` then lies nowhere. To try what programs say of a machine without one.
+    pub no_readers: bool,
 }
 
 /// A private service that runs. It ends when this is dropped.
@@ -168,14 +170,14 @@ impl PrivatePcscd {
         }
         let program = card_program(options.program.as_deref())?;
         let (folder, temporary) = run_folder(options.folder.as_deref())?;
-        prepare(&folder)?;
+        prepare(&folder, options.no_readers)?;
         let mut arguments: Vec<OsString> = vec![
             program.into(),
             "inside".into(),
             "--dir".into(),
             folder.path().into(),
         ];
-        if let Some(memory) = &options.memory {
+        if let (Some(memory), false) = (&options.memory, options.no_readers) {
             arguments.extend(["--memory".into(), absolute(memory)?.into()]);
         }
         if let Some(seed) = options.seed {
@@ -605,7 +607,7 @@ fn run_folder(named: Option<&Path>) -> Result<(Folder, Option<tempfile::TempDir>
     Ok((Folder::at(&absolute(path)?), None))
 }
 
-fn prepare(folder: &Folder) -> Result<(), Error> {
+fn prepare(folder: &Folder, no_readers: bool) -> Result<(), Error> {
     check_socket_path(&folder.socket())?;
     for path in [
         folder.path().join("run/pcscd"),
@@ -615,6 +617,15 @@ fn prepare(folder: &Folder) -> Result<(), Error> {
         fs::create_dir_all(&path).map_err(|source| file("create", &path, source))?;
     }
     let path = folder.configuration().join("virtual-reader");
+    if no_readers {
+        // A folder that is kept may have it from a service with readers.
+        return match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(file("remove", &path, source))
+            }
+            _ => Ok(()),
+        };
+    }
     let name = READERS[0].trim_end_matches(" 00 00");
     let text = format!(
         "FRIENDLYNAME \"{name}\"\nDEVICENAME /dev/null:{FIRST_PORT:#06X}\nLIBPATH {DRIVER}\nCHANNELID {FIRST_PORT:#06X}\n"

@@ -336,3 +336,39 @@ fn to_the_holder_a_refusal_says_one_thing_in_two_languages() {
     );
     assert!(String::from_utf8(output.stderr).unwrap().contains("NOT_ACTIVE"));
 }
+
+/// Runs the program at a service without any reader; gives exit code and object.
+fn without_readers(arguments: &[&str]) -> (i32, Value) {
+    let service = PrivatePcscd::start(&Options {
+        program: Some(env!("CARGO_BIN_EXE_virtual-card").into()),
+        no_readers: true,
+        ..Options::default()
+    })
+    .unwrap();
+    let (name, socket) = service.folder().environment();
+    let output = Command::new(program())
+        .args(arguments)
+        .arg("--json")
+        .env(name, socket)
+        .output()
+        .unwrap();
+    let object = serde_json::from_slice(&output.stdout).unwrap();
+    (output.status.code().unwrap(), object)
+}
+
+#[test]
+fn a_service_without_a_reader_is_told_as_such_by_every_command() {
+    let listed = without_readers(&["list"]);
+    assert_eq!(failed(&listed), (3, "NO_READER"), "{listed:?}");
+    assert_eq!(listed.1["readers"], json!([]), "{listed:?}");
+    let asked = without_readers(&["info", "--timeout-ms", "0"]);
+    assert_eq!(failed(&asked), (3, "NO_READER"), "{asked:?}");
+    let named = without_readers(&["info", "--timeout-ms", "0", "--reader", READERS[0]]);
+    assert_eq!(failed(&named), (3, "NO_READER"), "{named:?}");
+    for (_, object) in [listed, asked, named] {
+        assert_eq!(object["schema"], "yzt.card-reader/1");
+        for key in ["message", "action"] {
+            assert!(!object["error"][key].as_str().unwrap().is_empty(), "{object}");
+        }
+    }
+}
