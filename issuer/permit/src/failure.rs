@@ -130,22 +130,47 @@ impl From<photo_store_protocol::Error> for Failure {
     fn from(error: photo_store_protocol::Error) -> Self {
         let code = error.code();
         let texts = code.texts();
-        let exit = if matches!(error, photo_store_protocol::Error::Broken(_)) {
-            Exit::Absent
-        } else {
-            Exit::Refused
-        };
-        Self::new(exit, code.as_str(), texts.message, texts.action)
+        Self::new(photo_exit(&error), code.as_str(), texts.message, texts.action)
+    }
+}
+
+/// The exit codes of the photo store's own program.
+const fn photo_exit(error: &photo_store_protocol::Error) -> Exit {
+    use photo_store_protocol::FailureCode as Code;
+    match error.code() {
+        Code::Usage | Code::UnknownProfile | Code::BadField => Exit::Usage,
+        Code::VaultSealed
+        | Code::VaultUnreachable
+        | Code::StoreUnreachable
+        | Code::ObjectsUnavailable
+        | Code::IndexUnavailable => Exit::Absent,
+        Code::FileUnreadable
+        | Code::OutputUnwritable
+        | Code::ObjectsReadOnly
+        | Code::IndexReadOnly
+        | Code::StorageFull
+        | Code::ObjectMissing
+        | Code::ObjectDamaged
+        | Code::IndexDamaged
+        | Code::DecoderFault
+        | Code::NotAStore
+        | Code::SocketInUse
+        | Code::SocketUnusable
+        | Code::Version
+        | Code::Protocol => Exit::Damaged,
+        _ => Exit::Refused,
     }
 }
 
 impl From<issuer::office::OfficeError> for Failure {
     fn from(error: issuer::office::OfficeError) -> Self {
-        use issuer::office::Fault;
-        let exit = match error.fault() {
-            Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person => Exit::Refused,
-            Fault::Service => Exit::Absent,
-            Fault::Machine => Exit::Damaged,
+        use issuer::office::{Fault, OfficeError};
+        let exit = match (&error, error.fault()) {
+            (OfficeError::Photo(error), _) => photo_exit(error),
+            (_, Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person) => Exit::Refused,
+            // The ledger is a file or a database of ours: a full disk is no absent service.
+            (OfficeError::Store(_), Fault::Service) | (_, Fault::Machine) => Exit::Damaged,
+            (_, Fault::Service) => Exit::Absent,
         };
         Self::new(exit, error.code(), error.to_string(), error.action())
     }
@@ -153,12 +178,7 @@ impl From<issuer::office::OfficeError> for Failure {
 
 impl From<issuer_store::Error> for Failure {
     fn from(error: issuer_store::Error) -> Self {
-        let exit = if error.is_outage() {
-            Exit::Damaged
-        } else {
-            Exit::Refused
-        };
-        Self::new(exit, error.code(), error.to_string(), error.action())
+        issuer::office::OfficeError::from(error).into()
     }
 }
 
@@ -177,8 +197,14 @@ impl From<issuer::production::ProductionError> for Failure {
 
 impl From<virtual_card::Error> for Failure {
     fn from(error: virtual_card::Error) -> Self {
+        use virtual_card::Error as E;
+        let exit = match error {
+            E::LotRefused { .. } | E::NoSuchBlank { .. } | E::Refused { .. } => Exit::Refused,
+            E::File { .. } | E::NotACard { .. } | E::KeyForm { .. } | E::BlankFailed => Exit::Damaged,
+            _ => Exit::Absent,
+        };
         Self::new(
-            Exit::Absent,
+            exit,
             error.code().to_owned(),
             error.to_string(),
             error.action().to_owned(),

@@ -127,7 +127,7 @@ impl Service {
                         last_line(&self.log)
                     ),
                     format!(
-                        "Read its log, {}, and run the same command again.",
+                        "Read its log, {}, look whether the disk is full, and run the same command again.",
                         self.log.display()
                     ),
                 ));
