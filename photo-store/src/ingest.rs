@@ -118,6 +118,8 @@ struct Structure {
     /// One past the picture's last byte; `None` when the file ends before it.
     end: Option<usize>,
     animated: bool,
+    /// The size is stated twice, or not where it must stand: the walk and a decoder could each believe another one.
+    contradictory: bool,
     /// A multi-picture index (CIPA DC-007) declares what stands behind the picture.
     declares_more: bool,
     /// JPEG: number of components, and whether Adobe's marker is there.
@@ -132,6 +134,9 @@ impl Structure {
             width: self.width,
             height: self.height,
         };
+        if self.contradictory && !self.animated {
+            return Err(rejected(CheckCode::Damaged));
+        }
         if u64::from(self.width) * u64::from(self.height) > MAX_PIXELS {
             return Err(rejected(CheckCode::Pixels));
         }
@@ -183,10 +188,15 @@ fn read_jpeg(file: &[u8]) -> Result<Decoded, Rejected> {
     };
     let options = DecoderOptions::default()
         .set_strict_mode(true)
-        .set_max_width(65_535)
-        .set_max_height(65_535)
+        .set_max_width(structure.width as usize)
+        .set_max_height(structure.height as usize)
         .jpeg_set_out_colorspace(out);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(picture), options);
+    // What was judged is what is decoded: the decoder reads the same size from the file, or allocates nothing for it.
+    decoder.decode_headers().map_err(|_| damaged)?;
+    if decoder.dimensions() != Some((structure.width as usize, structure.height as usize)) {
+        return Err(damaged);
+    }
     let samples = Zeroizing::new(decoder.decode().map_err(|_| damaged)?);
     let rgb = if raw_cmyk {
         plain_cmyk_to_rgb(&samples)
@@ -219,6 +229,7 @@ fn plain_cmyk_to_rgb(samples: &[u8]) -> Vec<u8> {
 /// Walks the markers (T.81 annex B) without decoding anything.
 fn walk_jpeg(file: &[u8]) -> Structure {
     let mut found = Structure::default();
+    let (mut framed, mut scanned) = (false, false);
     let mut at = 2;
     while let Some(marker) = next_marker(file, &mut at) {
         match marker {
@@ -241,13 +252,21 @@ fn walk_jpeg(file: &[u8]) -> Structure {
             return found;
         };
         match marker {
-            // Start of frame; C4, C8 and CC are tables and extensions.
+            // Start of frame; C4, C8 and CC are tables and extensions. Once, before the first scan: the hierarchical
+            // mode has several, and no camera writes it.
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                if let [_, h1, h0, w1, w0, components, ..] = body {
+                if framed || scanned {
+                    found.contradictory = true;
+                } else if let [_, h1, h0, w1, w0, components, ..] = body {
                     found.height = u32::from(u16::from_be_bytes([*h1, *h0]));
                     found.width = u32::from(u16::from_be_bytes([*w1, *w0]));
                     found.components = *components;
                 }
+                framed = true;
+            }
+            0xda => {
+                found.contradictory |= !framed;
+                scanned = true;
             }
             0xe2 => found.declares_more |= body.starts_with(b"MPF\0"),
             0xee => found.adobe |= body.starts_with(b"Adobe"),
@@ -301,6 +320,10 @@ fn read_png(file: &[u8]) -> Result<Decoded, Rejected> {
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
     let mut reader = decoder.read_info().map_err(|_| damaged)?;
+    // What was judged is what is decoded.
+    if reader.info().size() != (structure.width, structure.height) {
+        return Err(damaged);
+    }
     let size = reader.output_buffer_size().ok_or(damaged)?;
     let mut samples = Zeroizing::new(vec![0u8; size]);
     let info = reader.next_frame(&mut samples).map_err(|_| damaged)?;
@@ -352,7 +375,11 @@ fn walk_png(file: &[u8]) -> Structure {
         let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
         let kind = &head[4..8];
         let body = file.get(at + 8..).unwrap_or_default();
-        if kind == b"IHDR"
+        // The header is the first chunk and the only one of its kind.
+        let first = at == PNG_SIGNATURE.len();
+        found.contradictory |= first != (kind == b"IHDR");
+        if first
+            && kind == b"IHDR"
             && let [w3, w2, w1, w0, h3, h2, h1, h0, ..] = body
         {
             found.width = u32::from_be_bytes([*w3, *w2, *w1, *w0]);
@@ -373,4 +400,92 @@ fn walk_png(file: &[u8]) -> Structure {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+        let mut check = 0xffff_ffff_u32;
+        for byte in kind.iter().chain(body) {
+            check ^= u32::from(*byte);
+            for _ in 0..8 {
+                check = (check >> 1) ^ (0xedb8_8320 * (check & 1));
+            }
+        }
+        [&length[..], &kind, body, &(!check).to_be_bytes()].concat()
+    }
+
+    fn header(side: u32) -> Vec<u8> {
+        let body = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+        chunk(*b"IHDR", &body)
+    }
+
+    /// The walk alone refuses the file, so that nothing of it reaches a decoder.
+    fn refused_by_the_walk(file: &[u8], structure: Structure, side: u32) {
+        let damaged = Rejected {
+            code: CheckCode::Damaged,
+            width: side,
+            height: side,
+        };
+        assert_eq!(structure.judge().unwrap_err(), damaged);
+        assert_eq!(read(file).unwrap_err(), damaged);
+    }
+
+    #[test]
+    fn a_png_with_a_second_header_is_refused_without_decoding() {
+        let data = chunk(*b"IDAT", &[]);
+        let end = chunk(*b"IEND", &[]);
+        let bomb = [PNG_SIGNATURE, &header(64_250), &data, &header(100), &end].concat();
+        refused_by_the_walk(&bomb, walk_png(&bomb), 64_250);
+        let twice = [PNG_SIGNATURE, &header(100), &header(100), &data, &end].concat();
+        refused_by_the_walk(&twice, walk_png(&twice), 100);
+    }
+
+    #[test]
+    fn a_png_whose_header_is_not_its_first_chunk_is_refused_without_decoding() {
+        let gamma = chunk(*b"gAMA", &[0, 0, 0xb1, 0x8f]);
+        let late = [PNG_SIGNATURE, &gamma, &header(100), &chunk(*b"IEND", &[])].concat();
+        refused_by_the_walk(&late, walk_png(&late), 0);
+    }
+
+    fn grey_jpeg(side: u16, progressive: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut encoder = jpeg_encoder::Encoder::new(&mut out, 50);
+        encoder.set_progressive(progressive);
+        let samples = vec![0x80; usize::from(side) * usize::from(side)];
+        encoder
+            .encode(&samples, side, side, jpeg_encoder::ColorType::Luma)
+            .unwrap();
+        out
+    }
+
+    fn with_frame_before_its_end(jpeg: &[u8], side: u16) -> Vec<u8> {
+        let (picture, end) = jpeg.split_at(jpeg.len() - 2);
+        let sides = [side.to_be_bytes(), side.to_be_bytes()].concat();
+        [picture, &[0xff, 0xc0, 0, 11, 8], &sides, &[1, 1, 0x11, 0], end].concat()
+    }
+
+    #[test]
+    fn a_jpeg_with_a_second_frame_is_refused_without_decoding() {
+        for progressive in [false, true] {
+            let honest = grey_jpeg(2_000, progressive);
+            assert_eq!(walk_jpeg(&honest).judge(), Ok(honest.len()));
+            for claimed in [64, 2_000] {
+                let forged = with_frame_before_its_end(&honest, claimed);
+                refused_by_the_walk(&forged, walk_jpeg(&forged), 2_000);
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_whose_frame_comes_after_its_scan_is_refused_without_decoding() {
+        let mut jpeg = grey_jpeg(64, false);
+        let at = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        jpeg.drain(at..at + 13);
+        let late = with_frame_before_its_end(&jpeg, 64);
+        refused_by_the_walk(&late, walk_jpeg(&late), 0);
+    }
 }
