@@ -112,6 +112,10 @@ pub fn read(file: &[u8]) -> Result<Decoded, Rejected> {
 
 /// What the walk over a file's structure found.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent findings of one walk, none a state of the other"
+)]
 struct Structure {
     width: u32,
     height: u32,

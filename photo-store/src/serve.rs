@@ -21,6 +21,8 @@ use crate::service::Service;
 const HELLO_BYTES: usize = 64;
 /// How long a connection may take to introduce itself.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a peer may take to accept an answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may be silent between two requests.
 const IDLE: Duration = Duration::from_mins(10);
 /// Connections at one time; more wait in the socket's queue.
@@ -64,6 +66,9 @@ fn is_socket(path: &Path) -> bool {
 /// Serves until `stop` resolves; running requests get five seconds to end.
 pub async fn run(listener: UnixListener, service: Arc<Service>, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    // A place is taken before a connection is accepted, and waited for beside everything else: a full house is no
+    // reason to miss the end.
+    let mut free = None;
     let mut connections = JoinSet::new();
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
     tokio::pin!(stop);
@@ -77,13 +82,14 @@ pub async fn run(listener: UnixListener, service: Arc<Service>, stop: impl Futur
                     Err(error) => tracing::warn!(%error, "housekeeping failed"),
                 }
             }
-            accepted = listener.accept() => {
+            Ok(place) = Arc::clone(&places).acquire_owned(), if free.is_none() => free = Some(place),
+            accepted = listener.accept(), if free.is_some() => {
                 let Ok((stream, _)) = accepted else {
                     // Out of file descriptors: wait for connections to end instead of spinning.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 };
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+                let place = free.take();
                 let service = Arc::clone(&service);
                 connections.spawn(async move {
                     connection(stream, &service).await;
@@ -105,24 +111,19 @@ pub async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(mut stream: S,
         Ok(Ok(Some(Request::Hello {
             version: PROTOCOL_VERSION,
         }))) => {
-            if frame::write(
-                &mut stream,
-                &Response::Welcome {
-                    version: PROTOCOL_VERSION,
-                },
-            )
-            .await
-            .is_err()
-            {
+            let welcome = Response::Welcome {
+                version: PROTOCOL_VERSION,
+            };
+            if !sent(&mut stream, &welcome).await {
                 return;
             }
         }
         Ok(Ok(Some(Request::Hello { .. }))) => {
-            let _ = frame::write(&mut stream, &Response::Failed(FailureCode::Version)).await;
+            sent(&mut stream, &Response::Failed(FailureCode::Version)).await;
             return;
         }
         Ok(Ok(Some(_)) | Err(_)) => {
-            let _ = frame::write(&mut stream, &Response::Failed(FailureCode::Protocol)).await;
+            sent(&mut stream, &Response::Failed(FailureCode::Protocol)).await;
             return;
         }
         Ok(Ok(None)) | Err(_) => return,
@@ -135,10 +136,16 @@ pub async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(mut stream: S,
             Ok(Err(error @ photo_store_protocol::Error::Failed(_))) => (Response::Failed(error.code()), true),
             _ => return,
         };
-        if frame::write(&mut stream, &response).await.is_err() || last {
+        if !sent(&mut stream, &response).await || last {
             return;
         }
     }
+}
+
+/// Sends an answer; `false` when the peer is gone or does not accept it in time.
+async fn sent<S: AsyncWrite + Unpin>(stream: &mut S, response: &Response) -> bool {
+    let written = tokio::time::timeout(ANSWER_PATIENCE, frame::write(stream, response)).await;
+    matches!(written, Ok(Ok(())))
 }
 
 async fn answer(request: Request, service: &Service) -> Response {

@@ -129,13 +129,17 @@ impl Service {
     pub async fn submit(&self, mut submit: Submit) -> Result<Submission, Error> {
         let file = Zeroizing::new(std::mem::take(&mut submit.file));
         let digest = self.digest(submit.person, &file).await?;
+        let mut spent = None;
         if let Some(row) = self.store.same_bytes(submit.person, &digest).await?
             && row.status.state != PhotoState::Received
         {
-            return Ok(Submission::Held {
-                photo: row.status,
-                already_held: true,
-            });
+            if !self.is_spent(&row).await? {
+                return Ok(Submission::Held {
+                    photo: row.status,
+                    already_held: true,
+                });
+            }
+            spent = Some(row.status.photo);
         }
 
         let (judged, renditions) = self.judge(file).await?;
@@ -153,6 +157,10 @@ impl Service {
             at: now,
             period: submit.period,
         };
+        // Only after the judgement: a photo that today's rules refuse leaves the old one as it is.
+        if let Some(old) = spent {
+            self.store.supersede(old).await?;
+        }
         let row = self.store.announce(&new).await?;
         let photo = row.status.photo;
         let mut written = Vec::new();
@@ -395,6 +403,22 @@ impl Service {
             }
         }
         Ok(leftovers.len())
+    }
+
+    /// Whether a photo's receipt opens nothing any more: expired unused, or used for a case that is closed.
+    async fn is_spent(&self, row: &PhotoRow) -> Result<bool, Error> {
+        let Some(receipt) = &row.status.receipt else {
+            return Ok(false);
+        };
+        let receipt = self
+            .store
+            .receipt(receipt.number)
+            .await?
+            .ok_or(Error::IndexDamaged("receipts"))?;
+        match &receipt.used_case {
+            None => Ok(self.clock.now() >= receipt.expires_at),
+            Some(case) => Ok(!matches!(self.store.case(case).await?, Some((_, true)))),
+        }
     }
 
     async fn read_for(&self, read: Read, released_by: Option<Actor>) -> Result<Picture, Error> {

@@ -145,6 +145,8 @@ fn normalise_writes_a_photo_of_350_dpi_and_says_what_it_wrote() {
     ]);
     assert_eq!(exit, 0);
     assert_eq!(object["schema"], "yzt.photo-normalise/1");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&out).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "a face is for its owner only");
     let written = std::fs::read(&out).unwrap();
     assert_eq!(object["bytes"].as_u64().unwrap(), written.len() as u64);
     assert_eq!(

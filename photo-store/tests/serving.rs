@@ -457,3 +457,73 @@ async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
     drop(client);
     serving.stop();
 }
+
+#[tokio::test]
+async fn a_signal_ends_the_program_while_every_place_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    let mut serving = Serving::start(folder.path(), &vault.socket, None);
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        held.push(serving.client().await);
+    }
+    let _waiting = UnixStream::connect(&serving.socket).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    serving.signal("-TERM");
+    let signalled = Instant::now();
+    while serving.process.try_wait().unwrap().is_none() {
+        assert!(signalled.elapsed() < Duration::from_secs(30), "it does not end");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_accepts_no_answer_is_dropped() {
+    use tokio::io::AsyncWriteExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("objects")).unwrap();
+    let engine = support::engines::sqlite().await;
+    let service = support::service(
+        &engine.store,
+        &folder.path().join("objects"),
+        &folder.path().join("no-vault.sock"),
+        &support::SetClock::new(),
+    );
+    let hello = photo_store_protocol::Request::Hello {
+        version: photo_store_protocol::PROTOCOL_VERSION,
+    };
+    let mut bytes = Vec::new();
+    photo_store_protocol::frame::write(&mut bytes, &hello)
+        .await
+        .unwrap();
+    // Room for less than an answer in either direction.
+    let (mut peer, ours) = tokio::io::duplex(4);
+    let (ended, ()) = tokio::join!(
+        tokio::time::timeout(
+            Duration::from_secs(30),
+            photo_store::serve::connection(ours, &service)
+        ),
+        async { peer.write_all(&bytes).await.unwrap() },
+    );
+    assert!(ended.is_ok(), "the connection is still held");
+}
+
+#[tokio::test]
+async fn the_index_and_its_log_are_readable_by_the_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("photos.sqlite");
+    for opening in 0..2 {
+        let store = photo_store::store::Store::open_file(&path).await.unwrap();
+        for name in ["photos.sqlite", "photos.sqlite-wal", "photos.sqlite-shm"] {
+            let mode = std::fs::metadata(folder.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}, opening {opening}");
+        }
+        store.close().await;
+        // As an earlier version left it.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+}

@@ -656,3 +656,95 @@ async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo()
         assert_eq!(office.objects(), 0);
     }
 }
+
+#[tokio::test]
+async fn the_same_photo_gets_a_new_receipt_once_the_old_one_is_spent() {
+    for office in offices().await {
+        let service = &office.service;
+        let first = office.sealed(PERSON).await;
+        office.clock.forward(30 * DAY - 1);
+        assert_eq!(office.sealed(PERSON).await, first, "still valid");
+        office.clock.forward(1);
+        let second = office.sealed(PERSON).await;
+        let receipt = second.receipt.clone().unwrap();
+        assert_ne!(second.photo, first.photo);
+        assert_eq!(receipt.expires_at, support::NOW + 60 * DAY);
+        assert_eq!(
+            service.photo(first.photo).await.unwrap().state,
+            PhotoState::Superseded
+        );
+
+        // Used, it stays the answer while its case is open, and no longer.
+        let case: CaseNumber = "K-1".parse().unwrap();
+        let take = TakeReceipt {
+            number: receipt.number,
+            case: case.clone(),
+            person: PERSON,
+            by: "李强".parse().unwrap(),
+        };
+        service.take_receipt(&take).await.unwrap();
+        assert_eq!(office.sealed(PERSON).await.photo, second.photo);
+        service.close_case(&case, &"李强".parse().unwrap()).await.unwrap();
+        let third = office.sealed(PERSON).await;
+        assert_ne!(third.photo, second.photo);
+        let number = third.receipt.unwrap().number;
+        assert_eq!(service.receipt(number).await.unwrap().state, ReceiptState::Valid);
+        assert_eq!(
+            service.status().await.unwrap().sealed,
+            1,
+            "{}",
+            office.engine.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_superseded_photo_submitted_again_is_a_new_photo() {
+    for office in offices().await {
+        let old = office.sealed(PERSON).await;
+        office.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await;
+        let again = office.sealed(PERSON).await;
+        assert_eq!(again.state, PhotoState::Sealed);
+        assert_ne!(again.photo, old.photo);
+    }
+}
+
+#[tokio::test]
+async fn a_server_set_up_for_speed_still_makes_our_commits_durable() {
+    let engine = engines::postgres().await;
+    let photo_store::store::Store::Postgres(pool) = &engine.store else {
+        panic!("not a server")
+    };
+    let (setting,): (String,) = sqlx::query_as("SHOW synchronous_commit")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_eq!(setting, "on");
+}
+
+#[tokio::test]
+async fn a_photo_is_shredded_also_when_the_cleaning_afterwards_fails() {
+    use photo_store::store::Store;
+    let engine = engines::postgres().await;
+    let Store::Postgres(blocking) = &engine.store else {
+        panic!("not a server")
+    };
+    let impatient = (*blocking.connect_options())
+        .clone()
+        .options([("lock_timeout", "200ms")]);
+    let store = Store::Postgres(sqlx::PgPool::connect_with(impatient).await.unwrap());
+    // A lock that lets rows be deleted and no table be vacuumed.
+    let mut lock = blocking.begin().await.unwrap();
+    sqlx::query("LOCK TABLE renditions IN SHARE UPDATE EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let photo = photo_store_protocol::PhotoId::from_bytes([3; 16]);
+    let by = "隐私官".parse().unwrap();
+    let case = "ORDER-3".parse().unwrap();
+    assert_eq!(
+        store.shred(photo, &by, &case, support::NOW).await.unwrap(),
+        [""; 0]
+    );
+    store.close().await;
+}

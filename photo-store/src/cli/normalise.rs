@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use photo_store::judge::judge;
@@ -78,9 +79,11 @@ fn write(temporary: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {
         std::io::ErrorKind::StorageFull => Failure::from(FailureCode::StorageFull),
         _ => Failure::from(FailureCode::OutputUnwritable),
     };
+    // A face is for its owner's eyes, whatever the umask.
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
+        .mode(0o600)
         .open(temporary)
         .map_err(unwritable)?;
     file.write_all(bytes)

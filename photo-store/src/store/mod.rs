@@ -12,7 +12,7 @@ use photo_store_protocol::{
     Actor, CaseNumber, FailureCode, Judgement, PersonId, PhotoId, PhotoState, PhotoStatus, Profile, Purpose,
     ReadRecord, Receipt, ReceiptNumber, ReceiptPeriod,
 };
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::error::Error;
@@ -121,6 +121,7 @@ impl Store {
     /// # Errors
     /// `INDEX_DAMAGED` for a file that is no database, `INDEX_READ_ONLY`, `STORAGE_FULL` or `INDEX_UNAVAILABLE`.
     pub async fn open_file(path: &Path) -> Result<Self, Error> {
+        only_ours(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -150,7 +151,8 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect(url)
+            // What was answered is durable, whatever the server's default.
+            .connect_with(PgConnectOptions::from_str(url)?.options([("synchronous_commit", "on")]))
             .await?;
         sqlx::migrate!("./migrations/postgres")
             .run(&pool)
@@ -164,10 +166,10 @@ impl Store {
         on_engine!(self, pool => pool.close().await);
     }
 
-    /// The live photo of a person with these bytes.
+    /// The person's photo with these bytes, neither shredded nor superseded.
     pub async fn same_bytes(&self, person: PersonId, digest: &[u8; 32]) -> Result<Option<PhotoRow>, Error> {
-        const SELECT_SAME: &str =
-            "SELECT id FROM photos WHERE person = $1 AND digest = $2 AND state <> 'SHREDDED'";
+        const SELECT_SAME: &str = "SELECT id FROM photos WHERE person = $1 AND digest = $2 \
+             AND state NOT IN ('SHREDDED', 'SUPERSEDED')";
         let found: Option<(Vec<u8>,)> = on_engine!(self, pool => {
             sqlx::query_as(SELECT_SAME)
                 .bind(person.as_bytes().as_slice())
@@ -200,6 +202,15 @@ impl Store {
         self.same_bytes(new.person, &new.digest)
             .await?
             .ok_or(Error::IndexDamaged("photos"))
+    }
+
+    /// Supersedes a sealed photo, so that the same bytes can become a new one.
+    pub async fn supersede(&self, photo: PhotoId) -> Result<(), Error> {
+        const RETIRE: &str = "UPDATE photos SET state = 'SUPERSEDED' WHERE id = $1 AND state = 'SEALED'";
+        on_engine!(self, pool => {
+            sqlx::query(RETIRE).bind(photo.as_bytes().as_slice()).execute(pool).await?;
+        });
+        Ok(())
     }
 
     /// Takes back an announcement whose objects could not be written. A photo that was sealed meanwhile stays.
@@ -629,12 +640,16 @@ impl Store {
             transaction.commit().await?;
             objects
         });
-        match self {
+        let cleaned = match self {
             Self::Sqlite(pool) => sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
                 .execute(pool)
                 .await
-                .map(|_| ())?,
-            Self::Postgres(pool) => sqlx::query("VACUUM renditions").execute(pool).await.map(|_| ())?,
+                .map(|_| ()),
+            Self::Postgres(pool) => sqlx::query("VACUUM renditions").execute(pool).await.map(|_| ()),
+        };
+        // The shredding itself is committed: an error here would say that it is not, and keep the objects.
+        if let Err(error) = cleaned {
+            tracing::warn!(%error, %photo, "shredded; the index will overwrite the deleted rows later than usual");
         }
         Ok(objects.into_iter().map(|(object,)| object).collect())
     }
@@ -692,6 +707,29 @@ const SUPERSEDE: &str = "UPDATE photos SET state = 'SUPERSEDED' WHERE state = 'S
      AND person = (SELECT person FROM photos WHERE id = $1)";
 const INSERT_CASE: &str =
     "INSERT INTO cases (number, person, opened_by, opened_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+
+/// Makes the file readable by its owner only before SQLite opens it, which gives its log and its shared memory the same
+/// mode; files that an earlier version left open to others are closed.
+fn only_ours(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    // Where it cannot be made, SQLite says why.
+    let _ = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let open_to_others =
+            std::fs::metadata(&name).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+        if open_to_others {
+            std::fs::set_permissions(&name, std::fs::Permissions::from_mode(0o600))
+                .map_err(|_| Error::Refused(FailureCode::IndexReadOnly))?;
+        }
+    }
+    Ok(())
+}
 
 fn photo_id(bytes: &[u8]) -> Result<PhotoId, Error> {
     bytes

@@ -112,6 +112,9 @@ impl Server {
                 "listen_addresses=",
                 "-c",
                 "fsync=off",
+                // A server set up for speed: the store must not take its default.
+                "-c",
+                "synchronous_commit=off",
                 "-c",
                 "shared_buffers=16MB",
                 "-k",
