@@ -13,9 +13,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyvault_protocol::{DataKey, PhotoKeyContext, WrappedKey};
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use photo_store_protocol::{
-    Actor, CaseNumber, Confirm, Erase, FailureCode, OpenCase, PersonId, PhotoId, PhotoState, PhotoStatus,
-    Picture, Profile, Read, ReadRecord, Receipt, ReceiptInfo, ReceiptNumber, ReceiptPeriod, ReceiptState,
-    Release, ReleaseToken, ServiceStatus, Submission, Submit, TakeReceipt, Verdict,
+    Actor, CaseNumber, Confirm, Erase, FailureCode, Judgement, OpenCase, PersonId, PhotoId, PhotoState,
+    PhotoStatus, Picture, Profile, Read, ReadRecord, Receipt, ReceiptInfo, ReceiptNumber, ReceiptPeriod,
+    ReceiptState, Release, ReleaseToken, ServiceStatus, Submission, Submit, TakeReceipt, Verdict,
 };
 use rand_core::TryCryptoRng;
 use sha2::{Digest as _, Sha256};
@@ -41,6 +41,8 @@ const RELEASE_MINUTES_MAX: u32 = 60;
 const BROKEN_OFF_AFTER: i64 = 3_600;
 /// A photo that waits for its confirmation is shredded after this many seconds (90 days, the longest receipt).
 const WAITS_AT_MOST: i64 = 90 * 86_400;
+/// How often a submission announces its photo, when others take the announcement back.
+const ANNOUNCEMENTS: usize = 3;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// The most lines of the record of reads in one answer.
 const READS_MAX: i64 = 1_000;
@@ -161,17 +163,32 @@ impl Service {
         if let Some(old) = spent {
             self.store.supersede(old).await?;
         }
-        let row = self.store.announce(&new).await?;
+        for _ in 0..ANNOUNCEMENTS {
+            if let Some(submission) = self.announce_and_seal(&new, &judgement, &renditions).await? {
+                return Ok(submission);
+            }
+        }
+        Err(Error::Index(Box::new(sqlx::Error::RowNotFound)))
+    }
+
+    /// Announces, seals and completes a photo. `None` when it had adopted the announcement of another run, which broke
+    /// off and took it back meanwhile: nothing is kept then, and the next attempt announces anew.
+    async fn announce_and_seal(
+        &self,
+        new: &Announcement,
+        judgement: &Judgement,
+        renditions: &[Rendition],
+    ) -> Result<Option<Submission>, Error> {
+        let row = self.store.announce(new).await?;
         let photo = row.status.photo;
         let mut written = Vec::new();
         let completed = async {
-            self.seal_all(photo, submit.person, &renditions, &mut written)
-                .await?;
+            self.seal_all(photo, new.person, renditions, &mut written).await?;
             let receipt = (judgement.verdict == Verdict::Accept)
                 .then(|| self.receipt_for(row.period))
                 .transpose()?;
             self.store
-                .complete(photo, &judgement, &written, receipt.as_ref())
+                .complete(photo, judgement, &written, receipt.as_ref())
                 .await
         }
         .await;
@@ -182,20 +199,19 @@ impl Service {
                     self.remove_unnamed(photo).await?;
                 }
                 let photo = self.known(photo).await?.status;
-                Ok(Submission::Held {
+                Ok(Some(Submission::Held {
                     photo,
                     already_held: false,
-                })
+                }))
             }
             Ok(false) => {
                 // Another run completed the same bytes first; its objects count, ours were never named.
                 self.remove_objects(written.iter().map(|rendition| rendition.object.as_str()))
                     .await;
-                let photo = self.known(photo).await?.status;
-                Ok(Submission::Held {
-                    photo,
+                Ok(self.store.photo(photo).await?.map(|row| Submission::Held {
+                    photo: row.status,
                     already_held: true,
-                })
+                }))
             }
             Err(error) => {
                 self.remove_objects(written.iter().map(|rendition| rendition.object.as_str()))

@@ -748,3 +748,51 @@ async fn a_photo_is_shredded_also_when_the_cleaning_afterwards_fails() {
     );
     store.close().await;
 }
+
+/// A clock that takes back every announcement once, between the announcement and the completion of a photo.
+struct Withdrawing {
+    store: photo_store::store::Store,
+    calls: std::sync::atomic::AtomicUsize,
+}
+
+impl photo_store::service::Clock for Withdrawing {
+    fn now(&self) -> i64 {
+        // The first look is for the announcement, the second for the receipt.
+        if self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+            let photo_store::store::Store::Sqlite(pool) = &self.store else {
+                panic!("not a file")
+            };
+            let withdrawn = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current()
+                    .block_on(sqlx::query("DELETE FROM photos WHERE state = 'RECEIVED'").execute(pool))
+            });
+            assert_eq!(withdrawn.unwrap().rows_affected(), 1);
+        }
+        support::NOW
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_whose_adopted_announcement_is_taken_back_announces_anew() {
+    let engine = engines::sqlite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let vault = TestVault::open(folder.path()).await;
+    let objects = folder.path().join("objects");
+    std::fs::create_dir(&objects).unwrap();
+    let service = Service::new(
+        engine.store.clone(),
+        std::sync::Arc::new(object_store::local::LocalFileSystem::new_with_prefix(&objects).unwrap()),
+        photo_store::vault::Vault::at(vault.socket.clone()),
+        std::sync::Arc::new(Withdrawing {
+            store: engine.store.clone(),
+            calls: std::sync::atomic::AtomicUsize::new(0),
+        }),
+        Box::new(getrandom::SysRng),
+    )
+    .unwrap();
+    let file = pictures::jpeg(&pictures::studio());
+    let photo = held(service.submit(submit(PERSON, file)).await.unwrap());
+    assert_eq!(photo.state, PhotoState::Sealed);
+    assert!(photo.receipt.is_some());
+    assert_eq!(count_files(&objects), 2);
+}
