@@ -13,7 +13,7 @@ use keyvault_protocol as vault;
 use permit_domain::{
     Applicant, Content, Decision, Digest, Division, Entitlement, Nation, Permit, Role, Sex, Tier,
 };
-use photo_store_protocol::PhotoId;
+use photo_store_protocol::{PhotoId, ReceiptNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::artwork::FrontFace;
@@ -98,6 +98,9 @@ pub struct FrozenPhoto {
     chip: Digest,
     /// SHA-256 of the rendition `print`.
     print: Digest,
+    /// SHA-256 of the receipt's number: by it an order that is repeated with another receipt is told from the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipt: Option<Digest>,
 }
 
 impl FrozenPhoto {
@@ -109,7 +112,22 @@ impl FrozenPhoto {
             case: case.to_owned(),
             chip: Digest::of(chip),
             print: Digest::of(print),
+            receipt: None,
         }
+    }
+
+    /// The same photo, bound to the receipt that it was taken by.
+    #[must_use]
+    pub fn by(mut self, receipt: ReceiptNumber) -> Self {
+        self.receipt = Some(Digest::of(receipt.compact().as_bytes()));
+        self
+    }
+
+    /// Whether the order was made with this receipt. An order that kept none tells nothing apart.
+    #[must_use]
+    pub fn came_by(&self, receipt: ReceiptNumber) -> bool {
+        self.receipt
+            .is_none_or(|kept| kept == Digest::of(receipt.compact().as_bytes()))
     }
 
     /// The photo.

@@ -20,7 +20,7 @@ use crate::office::{Office, OfficeError};
 use crate::production::{Production, ProductionError, Settings, pinned};
 use crate::random::Random;
 use crate::service_key::{ServiceKey, ServiceKeyError};
-use crate::staff::{Staff, StaffError};
+use crate::staff::{Staff, StaffError, StaffRole};
 use crate::stream::Dialer;
 
 /// The settings file, `issuer.toml`. Relative paths start at the installation's folder.
@@ -142,6 +142,7 @@ impl InstallationError {
         match self {
             Self::Artwork(ArtworkError::NoFont) => 3,
             Self::Production(error) => error.exit_code(),
+            Self::Staff(StaffError::Unknown(_) | StaffError::RoleMissing { .. }) => 1,
             _ => 5,
         }
     }
@@ -243,6 +244,19 @@ impl Installation {
     /// [`InstallationError::Staff`].
     pub fn staff(&self) -> Result<Staff, InstallationError> {
         Ok(Staff::load(&self.staff_path())?)
+    }
+
+    /// The account, if the staff file gives it this role: who names an account on the command line is taken at the word
+    /// of the machine's login, but only for accounts that exist and may do it.
+    ///
+    /// # Errors
+    /// [`InstallationError::Staff`].
+    pub fn acting_as(
+        &self,
+        account: &permit_domain::StaffId,
+        role: StaffRole,
+    ) -> Result<permit_domain::StaffId, InstallationError> {
+        Ok(self.staff()?.acting_as(account, role)?)
     }
 
     /// The service key, made (mode 0600) if there is none.

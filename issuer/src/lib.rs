@@ -12,6 +12,7 @@ pub mod command;
 pub mod content;
 pub mod installation;
 pub mod office;
+mod photo_fault;
 pub mod production;
 pub mod random;
 pub mod service_key;

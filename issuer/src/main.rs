@@ -12,11 +12,13 @@ use issuer::command::{self, Arguments};
 use issuer::random::Random;
 
 fn main() -> ExitCode {
+    // Usage that is not understood has to be told as one object too, so this is looked for before it is parsed.
+    let json_asked = std::env::args_os().any(|argument| argument == "--json");
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => return command::usage(&error, json_asked),
         Err(help) => {
-            let shown = help.print();
-            return if help.use_stderr() || shown.is_err() {
+            return if help.print().is_err() {
                 ExitCode::from(2)
             } else {
                 ExitCode::SUCCESS

@@ -145,19 +145,16 @@ impl OfficeError {
             | Self::Domain(D::WrongState { .. } | D::NothingGranted)
             | Self::Content(ContentError::NothingGranted | ContentError::OtherPhoto)
             | Self::Store(
-                S::AlreadyHasPermit { .. } | S::ApplicationOpen { .. } | S::Exists { .. } | S::Stale { .. },
+                S::AlreadyHasPermit { .. }
+                | S::ApplicationOpen { .. }
+                | S::Exists { .. }
+                | S::Stale { .. }
+                | S::BlankNotInStock { .. },
             ) => Fault::Conflict,
             Self::Domain(D::SamePersonTwice { .. }) | Self::Store(S::OtherPeople) => Fault::Person,
             Self::Domain(D::CardNumbersExhausted) | Self::Internal => Fault::Machine,
             Self::NoRuleSet | Self::Domain(_) | Self::Content(_) => Fault::Request,
-            Self::Photo(photo::Error::Broken(_)) => Fault::Service,
-            Self::Photo(error) => match error.code() {
-                photo::FailureCode::StoreUnreachable
-                | photo::FailureCode::ObjectsReadOnly
-                | photo::FailureCode::VaultSealed
-                | photo::FailureCode::VaultUnreachable => Fault::Service,
-                _ => Fault::Request,
-            },
+            Self::Photo(error) => crate::photo_fault::fault(error.code()),
             Self::Artwork(error) => match error {
                 ArtworkError::NoFont
                 | ArtworkError::FontUnreadable { .. }
@@ -246,35 +243,77 @@ impl Office {
     ///
     /// # Errors
     /// [`issuer_store::Error::AlreadyHasPermit`], [`issuer_store::Error::ApplicationOpen`], [`OfficeError::IdTaken`].
+    /// [`OfficeError::NoRuleSet`], [`permit_domain::Error::TierNotOffered`], [`ContentError::NoOrgan`] and
+    /// [`ArtworkError::NoTemplate`] when the office could never decide it or print its card; then nothing is stored.
     pub async fn apply(
         &self,
         id: ApplicationId,
         intake: IntakeClerk,
         applicant: Applicant,
     ) -> Result<StoredApplication, OfficeError> {
-        let (now, today) = (self.clock.now(), self.clock.today());
-        let application = if let Some(known) = self.store.application(id).await? {
-            if known.applicant != applicant || *known.application.intake() != intake {
-                return Err(OfficeError::IdTaken);
-            }
-            known.application
-        } else {
-            let person = PersonId::new(now, self.random.bytes());
+        if !self.is_filed(id, &intake, &applicant).await? {
+            let (now, today) = (self.clock.now(), self.clock.today());
+            self.can_be_decided(&applicant, today)?;
             let new = Submission {
                 id,
-                person,
+                person: PersonId::new(now, self.random.bytes()),
                 applicant: &applicant,
-                intake,
+                intake: intake.clone(),
                 on: today,
             };
-            self.store.submit(new, now).await?
-        };
-        if matches!(application.state(), ApplicationState::Applied) {
-            self.store
-                .save_application(application.accept(today)?, now)
-                .await?;
+            if let Err(error) = self.store.submit(new, now).await.map_err(OfficeError::from) {
+                // The same request may have come a moment before: then its outcome is the answer to this one too.
+                if error.fault() != Fault::Conflict || !self.is_filed(id, &intake, &applicant).await? {
+                    return Err(error);
+                }
+            }
         }
-        self.application(id).await
+        let filed = self.application(id).await?;
+        if !matches!(filed.application.state(), ApplicationState::Applied) {
+            return Ok(filed);
+        }
+        let accepted = filed.application.accept(self.clock.today())?;
+        let saved = self.store.save_application(accepted, self.clock.now()).await;
+        let after = self.application(id).await?;
+        match saved {
+            Err(error) if matches!(after.application.state(), ApplicationState::Applied) => Err(error.into()),
+            _ => Ok(after),
+        }
+    }
+
+    /// Whether the id stands for this very application.
+    async fn is_filed(
+        &self,
+        id: ApplicationId,
+        intake: &IntakeClerk,
+        applicant: &Applicant,
+    ) -> Result<bool, OfficeError> {
+        match self.store.application(id).await? {
+            None => Ok(false),
+            Some(known) if known.applicant == *applicant && known.application.intake() == intake => Ok(true),
+            Some(_) => Err(OfficeError::IdTaken),
+        }
+    }
+
+    /// An application that could never be decided or printed here would stand open and keep its person from applying
+    /// anywhere: it is refused before anything is stored.
+    fn can_be_decided(&self, applicant: &Applicant, today: jiff::civil::Date) -> Result<(), OfficeError> {
+        let division = &applicant.residence.division;
+        let set = self
+            .rules
+            .in_force(division, today)
+            .ok_or(OfficeError::NoRuleSet)?;
+        if let Some(tier) = applicant.requested_tier
+            && !set.tiers().iter().any(|rule| rule.tier == tier)
+        {
+            let id = set.id().to_owned();
+            return Err(permit_domain::Error::TierNotOffered { id, tier }.into());
+        }
+        if set.organ(division).is_none() {
+            let division = division.clone();
+            return Err(ContentError::NoOrgan { division }.into());
+        }
+        Ok(self.artist.prints_for(division.as_str())?)
     }
 
     /// An application with its decision.
@@ -300,11 +339,7 @@ impl Office {
         let case = self.application(id).await?;
         let accepted = match case.application.state() {
             ApplicationState::Accepted { on } => *on,
-            ApplicationState::Refused { reviewer: by } | ApplicationState::Reviewed { reviewer: by }
-                if *by == reviewer =>
-            {
-                return Ok(case);
-            }
+            _ if reviewed_by(&case, &reviewer) => return Ok(case),
             // The domain says what is wrong with the state; it needs no decision for that.
             _ => self.clock.today(),
         };
@@ -316,12 +351,29 @@ impl Office {
         // A rule set that ended between acceptance and review still decides the case, for its last day.
         let today = self.clock.today();
         let at = if set.in_force(today) { today } else { accepted };
-        let decision = set.decide(&case.applicant, at, &self.rules)?;
-        let after = case.application.review(reviewer, &decision)?;
-        self.store
-            .record_review(after, &decision, self.clock.now())
-            .await?;
-        self.application(id).await
+        let decision = set.decide_accepted(&case.applicant, accepted, at, &self.rules)?;
+        let after = case.application.review(reviewer.clone(), &decision)?;
+        let recorded = self.store.record_review(after, &decision, self.clock.now()).await;
+        self.outcome(id, recorded, |case| reviewed_by(case, &reviewer))
+            .await
+    }
+
+    /// What a step left behind. If it met another's change, that may have been the same request, sent at the same moment:
+    /// when the case says that the step is done, that is the answer.
+    async fn outcome<T>(
+        &self,
+        id: ApplicationId,
+        recorded: Result<T, issuer_store::Error>,
+        is_done: impl Fn(&StoredApplication) -> bool,
+    ) -> Result<StoredApplication, OfficeError> {
+        match recorded.map_err(OfficeError::from) {
+            Ok(_) => self.application(id).await,
+            Err(error) if error.fault() == Fault::Conflict => {
+                let case = self.application(id).await?;
+                if is_done(&case) { Ok(case) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The approver's sign-off: the permit comes into being. Repeating it answers the same.
@@ -335,22 +387,21 @@ impl Office {
         approver: Approver,
     ) -> Result<StoredApplication, OfficeError> {
         let case = self.application(id).await?;
-        if let ApplicationState::Approved { approver: by, .. } = case.application.state()
-            && *by == approver
-        {
+        if approved_by(&case, &approver) {
             return Ok(case);
         }
         let now = self.clock.now();
         let permit_id = PermitId::new(now, self.random.bytes());
         let person = case.application.person();
-        let after = case.application.approve(approver, permit_id)?;
+        let after = case.application.approve(approver.clone(), permit_id)?;
         let decision = case
             .decision
             .as_ref()
             .ok_or(permit_domain::Error::NothingGranted)?;
         let permit = Permit::granted(permit_id, person, id, decision)?;
-        self.store.record_approval(after, &permit, now).await?;
-        self.application(id).await
+        let recorded = self.store.record_approval(after, &permit, now).await;
+        self.outcome(id, recorded, |case| approved_by(case, &approver))
+            .await
     }
 
     /// A permit.
@@ -375,6 +426,20 @@ impl Office {
             .ok_or(OfficeError::NotFound { what: "order" })
     }
 
+    /// Gives an order up: its card is to be destroyed and its number is spent, and the permit may be ordered again.
+    /// Repeating it answers the same.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`]; [`permit_domain::Error::WrongState`] once hand-over began.
+    pub async fn give_up(&self, id: OrderId, by: &Producer) -> Result<Order, OfficeError> {
+        let order = self.order_status(id).await?;
+        if matches!(order.state(), permit_domain::OrderState::GivenUp { .. }) {
+            return Ok(order);
+        }
+        let now = self.clock.now();
+        Ok(self.store.give_up_order(order.give_up()?, by, "{}", now).await?)
+    }
+
     /// Orders the card of a permit: takes the photo's receipt, freezes what goes onto the card, and draws the front once
     /// to see that it can be printed, before a card number is spent. Repeating it with the same id answers the same.
     ///
@@ -388,14 +453,49 @@ impl Office {
         producer: Producer,
         receipt: photo::ReceiptNumber,
     ) -> Result<Order, OfficeError> {
-        if let Some(known) = self.store.order(id).await? {
-            let same = known.permit() == permit && *known.duties().producer() == producer;
-            return if same {
-                Ok(known)
-            } else {
-                Err(OfficeError::IdTaken)
-            };
+        if let Some(known) = self.ordered(id, permit, &producer, receipt).await? {
+            return Ok(known);
         }
+        match self.order_new(id, permit, &producer, receipt).await {
+            // The same request may have come a moment before: then its outcome is the answer to this one too.
+            Err(error) if error.fault() == Fault::Conflict => {
+                self.ordered(id, permit, &producer, receipt).await?.ok_or(error)
+            }
+            done => done,
+        }
+    }
+
+    /// The order that the id stands for, if it is this very one: an id that was used with another permit, producer or
+    /// photo receipt is refused.
+    async fn ordered(
+        &self,
+        id: OrderId,
+        permit: PermitId,
+        producer: &Producer,
+        receipt: photo::ReceiptNumber,
+    ) -> Result<Option<Order>, OfficeError> {
+        let Some(known) = self.store.order(id).await? else {
+            return Ok(None);
+        };
+        let same = known.permit() == permit
+            && known.duties().producer() == producer
+            && CardContent::from_content(known.content())?
+                .photo()
+                .came_by(receipt);
+        if same {
+            Ok(Some(known))
+        } else {
+            Err(OfficeError::IdTaken)
+        }
+    }
+
+    async fn order_new(
+        &self,
+        id: OrderId,
+        permit: PermitId,
+        producer: &Producer,
+        receipt: photo::ReceiptNumber,
+    ) -> Result<Order, OfficeError> {
         let permit = self.permit(permit).await?;
         // Before the photo's receipt is used up: may this permit be produced at all, and by this person?
         permit.state().clone().start_production(id)?;
@@ -418,7 +518,7 @@ impl Office {
                 division: division.clone(),
             })?;
 
-        let (frozen, print) = self.take_photo(&case, &permit, &producer, receipt).await?;
+        let (frozen, print) = self.take_photo(&case, &permit, producer, receipt).await?;
         let issued_on = self.clock.today();
         let facts = Case {
             permit: &permit,
@@ -442,18 +542,26 @@ impl Office {
     ) -> Result<(FrozenPhoto, Vec<u8>), OfficeError> {
         let mut photos = self.photo_store().await?;
         let number = case.application.id().to_string();
-        let taken = photos
-            .take_receipt(photo::TakeReceipt {
+        let take = || -> Result<photo::TakeReceipt, photo::Error> {
+            Ok(photo::TakeReceipt {
                 number: receipt,
                 case: case_number(&number)?,
                 person: photo::PersonId::from_bytes(*permit.grant().person.as_bytes()),
                 by: photo_actor(producer)?,
             })
-            .await?;
+        };
+        let taken = match photos.take_receipt(take()?).await {
+            // Two of the same request at one moment: the one that came second asks again, and the receipt that this very
+            // case has used is given to it like the first time.
+            Err(photo::Error::Failed(photo::FailureCode::ReceiptUsed)) => {
+                photos.take_receipt(take()?).await?
+            }
+            taken => taken?,
+        };
         let mut chip = read_photo(&mut photos, taken.photo, photo::Profile::Chip, &number, producer).await?;
         let mut print =
             read_photo(&mut photos, taken.photo, photo::Profile::Print, &number, producer).await?;
-        let frozen = FrozenPhoto::new(taken.photo, &number, &chip.jpeg, &print.jpeg);
+        let frozen = FrozenPhoto::new(taken.photo, &number, &chip.jpeg, &print.jpeg).by(receipt);
         chip.jpeg.clear();
         Ok((frozen, std::mem::take(&mut print.jpeg)))
     }
@@ -548,6 +656,19 @@ impl Office {
             ),
         }
     }
+}
+
+fn reviewed_by(case: &StoredApplication, reviewer: &Reviewer) -> bool {
+    matches!(
+        case.application.state(),
+        ApplicationState::Refused { reviewer: by }
+            | ApplicationState::Reviewed { reviewer: by }
+            | ApplicationState::Approved { reviewer: by, .. } if by == reviewer
+    )
+}
+
+fn approved_by(case: &StoredApplication, approver: &Approver) -> bool {
+    matches!(case.application.state(), ApplicationState::Approved { approver: by, .. } if by == approver)
 }
 
 /// Reads one rendition for a case.

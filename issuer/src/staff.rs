@@ -55,6 +55,17 @@ pub enum StaffError {
     /// Two entries share an account or a token.
     #[error("the staff file names {0} twice, or gives two accounts one token")]
     Twice(StaffId),
+    /// Nobody has this account.
+    #[error("the staff file has no account {0}")]
+    Unknown(StaffId),
+    /// The account may not do this.
+    #[error("the account {account} does not have the role {}", role.name())]
+    RoleMissing {
+        /// The account.
+        account: StaffId,
+        /// What it would have to have.
+        role: StaffRole,
+    },
 }
 
 impl StaffError {
@@ -65,6 +76,8 @@ impl StaffError {
             Self::File(_) => "STAFF_FILE",
             Self::Form(_) => "STAFF_FORM",
             Self::Twice(_) => "STAFF_TWICE",
+            Self::Unknown(_) => "STAFF_UNKNOWN",
+            Self::RoleMissing { .. } => "ROLE_MISSING",
         }
     }
 
@@ -75,6 +88,8 @@ impl StaffError {
             Self::File(_) => "Check the path and its rights.",
             Self::Form(_) => "Write [[staff]] tables with account, roles and token_sha256, and nothing else.",
             Self::Twice(_) => "Give every account one entry and a token of its own.",
+            Self::Unknown(_) => "Name an account of staff.toml.",
+            Self::RoleMissing { .. } => "Ask somebody who has the role.",
         }
     }
 }
@@ -175,6 +190,21 @@ impl Staff {
         toml::to_string(self).map_err(|error| StaffError::Form(error.to_string()))
     }
 
+    /// The account, if it may act in this role.
+    ///
+    /// # Errors
+    /// [`StaffError::Unknown`] for an account that is not in the file, [`StaffError::RoleMissing`].
+    pub fn acting_as(&self, account: &StaffId, role: StaffRole) -> Result<StaffId, StaffError> {
+        let member = self.staff.iter().find(|member| member.account == *account);
+        let member = member.ok_or_else(|| StaffError::Unknown(account.clone()))?;
+        if member.roles.contains(&role) {
+            Ok(member.account.clone())
+        } else {
+            let account = account.clone();
+            Err(StaffError::RoleMissing { account, role })
+        }
+    }
+
     /// The owner of a token.
     #[must_use]
     pub fn owner(&self, token: &str) -> Option<&Member> {
@@ -207,6 +237,19 @@ mod tests {
         let staff = Staff::new(vec![member("wang", "token one"), member("zhao", "token two")]).unwrap();
         assert_eq!(staff.owner("token two").unwrap().account.as_str(), "zhao");
         assert_eq!(staff.owner("token three"), None);
+    }
+
+    #[test]
+    fn an_account_acts_in_its_own_roles_and_nobody_acts_under_a_name_that_is_not_there() {
+        let staff = Staff::new(vec![member("wang", "token one")]).unwrap();
+        let wang: StaffId = "wang".parse().unwrap();
+        assert_eq!(staff.acting_as(&wang, StaffRole::Reviewer).unwrap(), wang);
+        let refused = |account: &str, role| {
+            let account = account.parse().unwrap();
+            staff.acting_as(&account, role).unwrap_err().code()
+        };
+        assert_eq!(refused("wang", StaffRole::HandOverClerk), "ROLE_MISSING");
+        assert_eq!(refused("nobody", StaffRole::Reviewer), "STAFF_UNKNOWN");
     }
 
     #[test]

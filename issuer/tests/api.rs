@@ -558,6 +558,159 @@ async fn a_request_that_takes_too_long_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_the_bearer_scheme_has_no_case() {
+    let service = Service::new().await;
+    for scheme in ["bearer", "BEARER", "Bearer"] {
+        let request = Request::get("/v1/permits/x")
+            .header(header::AUTHORIZATION, format!("{scheme} token of sun"))
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(
+            service.send(request).await.status,
+            StatusCode::NOT_FOUND,
+            "{scheme}"
+        );
+    }
+    let basic = Request::get("/v1/permits/x")
+        .header(header::AUTHORIZATION, "Basic token of sun")
+        .body(Body::empty())
+        .unwrap();
+    refused(
+        &service.send(basic).await,
+        StatusCode::UNAUTHORIZED,
+        "NOT_SIGNED_IN",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_could_never_move_is_refused_before_it_stands_in_its_persons_way() {
+    let service = Service::new().await;
+    for (number, file, code) in [
+        // The decree holds everywhere; no organ of ours issues there.
+        (
+            1,
+            APPLICANT.replace("\"440305\"", "\"510107\""),
+            "NO_ISSUING_ORGAN",
+        ),
+        (
+            2,
+            APPLICANT.replace("\"440305\"", "\"510107\"").replacen(
+                '{',
+                "{\"requested_tier\": \"TALENT\",",
+                1,
+            ),
+            "TIER_NOT_OFFERED",
+        ),
+    ] {
+        let key = format!("key number {number}");
+        let answer = service.post("liu", &key, "/v1/applications", file).await;
+        refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, code);
+    }
+    let filed = service
+        .post("liu", "key of the case", "/v1/applications", APPLICANT)
+        .await;
+    assert_eq!(filed.status, StatusCode::CREATED, "{}", filed.json);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_with_one_key_at_the_same_moment_are_all_answered_with_what_was_made() {
+    let service = Arc::new(Service::new().await);
+    let all = async |account: &'static str, key: &'static str, path: String, body: String| {
+        let sent: Vec<_> = (0..8)
+            .map(|_| {
+                let (service, path, body) = (Arc::clone(&service), path.clone(), body.clone());
+                tokio::spawn(async move { service.post(account, key, &path, body).await })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for answer in sent {
+            let answer = answer.await.unwrap();
+            assert!(answer.status.is_success(), "{path}: {}", answer.json);
+            answers.push(answer.json);
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        answers.remove(0)
+    };
+    let filed = all(
+        "liu",
+        "key-of-the-case",
+        "/v1/applications".into(),
+        APPLICANT.into(),
+    )
+    .await;
+    assert_eq!(filed["state"], "ACCEPTED");
+    let id = filed["application_id"].as_str().unwrap().to_owned();
+    let decision = format!("/v1/applications/{id}/decision");
+    let step = |step: &str| json!({"step": step}).to_string();
+    let reviewed = all("wang", "key-of-review", decision.clone(), step("REVIEW")).await;
+    assert_eq!(reviewed["state"], "REVIEWED");
+    let approved = all("zhao", "key-of-approval", decision, step("APPROVE")).await;
+    assert_eq!(approved["state"], "APPROVED");
+    let receipt = service.world.photo(id.parse().unwrap()).await.to_string();
+    let body = json!({"permit_id": approved["permit_id"], "photo_receipt": receipt}).to_string();
+    let ordered = all("sun", "key-of-the-order", "/v1/orders".into(), body).await;
+    assert_eq!(ordered["state"], "ORDERED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_an_order_with_another_receipt_is_refused() {
+    let service = Service::new().await;
+    let (id, permit) = service.approved().await;
+    let receipt = service.world.photo(id.parse().unwrap()).await.to_string();
+    let body = |receipt: &str| json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+    let ordered = service
+        .post("sun", "key of the order", "/v1/orders", body(&receipt))
+        .await;
+    assert_eq!(ordered.status, StatusCode::CREATED, "{}", ordered.json);
+    let other = photo_store_protocol::ReceiptNumber::from_random([9; 15]).to_string();
+    refused(
+        &service
+            .post("sun", "key of the order", "/v1/orders", body(&other))
+            .await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "IDEMPOTENCY_KEY_REUSED",
+    );
+    let again = service
+        .post("sun", "key of the order", "/v1/orders", body(&receipt))
+        .await;
+    assert_eq!(again.json, ordered.json);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_to_issue_runs_from_acceptance_and_the_day_stays_known() {
+    let service = Service::new().await;
+    let filed = service
+        .post("liu", "key of the case", "/v1/applications", APPLICANT)
+        .await;
+    let id = filed.json["application_id"].as_str().unwrap().to_owned();
+    // The reviewer comes to it ten days later.
+    let later = service.world.clock.on_day(jiff::civil::date(2026, 12, 1));
+    let office = service.world.office_at(later);
+    let reviewed = office
+        .review(id.parse().unwrap(), "wang".parse().unwrap())
+        .await
+        .unwrap();
+    let decision = reviewed.decision.unwrap();
+    assert_eq!(decision.at, jiff::civil::date(2026, 12, 1));
+    let read = service.get("liu", &format!("/v1/applications/{id}")).await;
+    assert_eq!(read.json["state"], "REVIEWED");
+    assert_eq!(read.json["accepted_on"], "2026-11-21");
+    // What a review on the day of acceptance says.
+    let applicant = support::applicant(APPLICANT);
+    let rules = permit_domain::RuleSets::embedded().unwrap();
+    let at_once = rules
+        .get(permit_domain::RuleSets::DEFAULT)
+        .unwrap()
+        .decide(&applicant, jiff::civil::date(2026, 11, 21), &rules)
+        .unwrap();
+    assert_eq!(decision.issue_by, at_once.issue_by);
+    assert_eq!(
+        read.json["decision"]["issue_by"],
+        at_once.issue_by.unwrap().to_string()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn readiness_follows_the_vault_and_health_does_not() {
     let service = Service::new().await;
     let ready = service.get("nobody", "/readyz").await;

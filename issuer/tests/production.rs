@@ -58,6 +58,33 @@ async fn give_up(world: &World, order: Order) {
         .unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_given_up_by_a_named_producer_and_its_permit_is_ordered_again() {
+    let world = World::new().await;
+    let (application, permit) = world.approved(support::APPLICANT).await;
+    let receipt = world.photo(application).await;
+    let order = world.order(permit, receipt).await;
+    let by = "qian".parse().unwrap();
+    let given_up = world.office().give_up(order.id(), &by).await.unwrap();
+    assert_eq!(given_up.state().name(), "GIVEN_UP");
+    assert_eq!(
+        world.office().give_up(order.id(), &by).await.unwrap(),
+        world.stored(order.id()).await
+    );
+    let steps = world.office().store().order_steps(order.id()).await.unwrap();
+    let last = steps.last().unwrap();
+    assert_eq!((last.step.as_str(), last.actor.as_str()), ("GIVEN_UP", "qian"));
+    assert_eq!(steps.len(), 1, "the second call did nothing");
+
+    let receipt = world.photo(application).await;
+    let again = world.order(permit, receipt).await;
+    let card = world.blank();
+    world.run(again.id(), &mut card.station()).await.unwrap();
+    world.hand_over(again.id(), &mut card.station()).await.unwrap();
+    let late = world.office().give_up(again.id(), &by).await.unwrap_err();
+    assert_eq!(late.code(), "WRONG_STATE");
+}
+
 /// Whether the card says by itself that nothing was finished on it: only a blank tells its serial.
 fn is_blank(card: &TestCard) -> bool {
     let reader = card.reader();

@@ -280,3 +280,126 @@ fn wrong_usage_is_2() {
     assert_eq!(issuer(&["unknown"]).status.code(), Some(2));
     assert_eq!(issuer(&["faces"]).status.code(), Some(2));
 }
+
+#[test]
+fn usage_that_is_not_understood_is_one_object_too_when_json_is_asked_for() {
+    for arguments in [
+        &["unknown", "--json"][..],
+        &["faces", "--json"],
+        &["doctor", "--json"],
+        &["worker", "--dir", "x", "--order", "no id", "--json"],
+    ] {
+        let output = issuer(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let object = object(&output);
+        assert_eq!(
+            (&object["schema"], &object["ok"], &object["error"]["code"]),
+            (&"yzt.issuer/1".into(), &false.into(), &"USAGE".into())
+        );
+        assert!(!object["error"]["message"].as_str().unwrap().is_empty());
+        assert!(!object["error"]["action"].as_str().unwrap().is_empty());
+    }
+    let missing = object(&issuer(&["doctor", "--json"]));
+    assert!(
+        missing["error"]["message"].as_str().unwrap().contains("--dir"),
+        "{missing}"
+    );
+    assert_eq!(issuer(&["openapi", "--json"]).stdout, issuer(&["openapi"]).stdout);
+}
+
+#[test]
+fn a_person_who_is_refused_reads_the_explanation_without_json_too() {
+    let output = decide(&format!("{SAMPLES}/applicant-refused.json"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.lines().any(|line| line.starts_with("UNMET")), "{printed}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("NOT_ELIGIBLE"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    issuer(&["migrate", "--dir", &dir]);
+    let output = issuer(&["doctor", "--dir", &dir]);
+    assert_eq!(output.status.code(), Some(5));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("VAULT_NOT_RUNNING") && printed.contains("STAFF_FILE"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn an_applicant_file_comes_on_standard_input_too() {
+    let file = std::fs::read(format!("{SAMPLES}/applicant-li-na.json")).unwrap();
+    let output = assert_cmd::Command::cargo_bin("issuer")
+        .unwrap()
+        .args(["decide", "--rules", "440300-three-tiers-2026", "--case", "-"])
+        .args(["--at", "2026-11-21", "--json"])
+        .write_stdin(file)
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), &object(&output)["tier"]),
+        (Some(0), &"EMPLOYMENT".into())
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said_to_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("none").display().to_string();
+    for command in ["serve", "worker", "doctor"] {
+        let output = issuer(&[command, "--dir", &none, "--json"]);
+        assert_eq!(
+            (output.status.code(), &object(&output)["error"]["code"]),
+            (Some(5), &"NO_INSTALLATION".into()),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn only_accounts_of_the_staff_file_with_the_role_act_at_the_counter() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    assert_eq!(issuer(&["migrate", "--dir", &dir]).status.code(), Some(0));
+    let digest = "0".repeat(64);
+    let staff =
+        format!("[[staff]]\naccount = \"sun\"\nroles = [\"PRODUCER\"]\ntoken_sha256 = \"{digest}\"\n");
+    std::fs::write(folder.path().join("staff.toml"), staff).unwrap();
+    let serials = folder.path().join("serials").display().to_string();
+    std::fs::write(&serials, "00010000000100000001\n").unwrap();
+    let order = "019abcde-0000-7000-8000-000000000000";
+
+    let code = |arguments: &[&str]| {
+        let output = issuer(&[&[arguments[0], "--dir", &dir, "--json"], &arguments[1..]].concat());
+        let object = object(&output);
+        (
+            output.status.code(),
+            object["error"]["code"].as_str().map(str::to_owned),
+        )
+    };
+    let refused = |code: &str| (Some(1), Some(code.to_owned()));
+    let hand_over = ["hand-over", "--order", order, "--checked", "holder", "--clerk"];
+    assert_eq!(
+        code(&[&hand_over[..], &["sun"]].concat()),
+        refused("ROLE_MISSING")
+    );
+    assert_eq!(
+        code(&[&hand_over[..], &["nobody"]].concat()),
+        refused("STAFF_UNKNOWN")
+    );
+    let receive = ["receive", "--lot", "lot-1", "--serials", &serials, "--by"];
+    assert_eq!(
+        code(&[&receive[..], &["nobody"]].concat()),
+        refused("STAFF_UNKNOWN")
+    );
+    assert_eq!(code(&[&receive[..], &["sun"]].concat()), (Some(0), None));
+    assert_eq!(
+        code(&["give-up", "--order", order, "--by", "nobody"]),
+        refused("STAFF_UNKNOWN")
+    );
+    assert_eq!(
+        code(&["give-up", "--order", order, "--by", "sun"]),
+        refused("NOT_FOUND")
+    );
+}

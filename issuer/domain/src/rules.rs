@@ -139,14 +139,29 @@ impl RuleSet {
             .map(|o| o.zh.as_str())
     }
 
-    /// Decides one applicant on one day.
+    /// Decides one applicant on the day of acceptance. See [`RuleSet::decide_accepted`].
+    ///
+    /// # Errors
+    /// Those of [`RuleSet::decide_accepted`].
+    pub fn decide(&self, applicant: &Applicant, at: Date, rules: &RuleSets) -> Result<Decision, Error> {
+        self.decide_accepted(applicant, at, at, rules)
+    }
+
+    /// Decides one applicant on day `at`, for an application that was accepted on day `accepted`: the organ's time to
+    /// issue runs from acceptance (Decree 663 article 9), however late the review is.
     ///
     /// A tier that was asked for is granted or refused as asked: nobody gets what they did not ask for. Without a wish
     /// the highest tier whose conditions are met is granted. [`Decision::eligible`] lists all of them either way.
     ///
     /// # Errors
     /// [`Error::RuleSetNotInForce`], [`Error::TierNotOffered`], [`Error::OutOfCalendar`]. Not being eligible is no error.
-    pub fn decide(&self, applicant: &Applicant, at: Date, rules: &RuleSets) -> Result<Decision, Error> {
+    pub fn decide_accepted(
+        &self,
+        applicant: &Applicant,
+        accepted: Date,
+        at: Date,
+        rules: &RuleSets,
+    ) -> Result<Decision, Error> {
         if !self.in_force(at) {
             return Err(Error::RuleSetNotInForce {
                 id: self.file.id.clone(),
@@ -221,6 +236,7 @@ impl RuleSet {
         };
         if let Some(rule) = granted {
             self.grant(rule, at, rules.calendar(), &mut decision)?;
+            decision.issue_by = Some(rules.calendar().end_of(self.file.issue_within, accepted)?);
         }
         Ok(decision)
     }
@@ -241,7 +257,6 @@ impl RuleSet {
         };
         decision.valid_from = Some(at);
         decision.valid_to = Some(valid_to);
-        decision.issue_by = Some(calendar.end_of(self.file.issue_within, at)?);
         decision.explanation.push(ExplanationLine {
             rule_set: self.file.id.clone(),
             article: self.file.article(&rule.instrument, &rule.validity_article),

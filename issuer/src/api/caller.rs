@@ -55,7 +55,10 @@ impl FromRequestParts<Api> for Caller {
             .headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
+            .and_then(|value| value.split_once(' '))
+            // The name of a scheme has no case: RFC 9110, section 11.1.
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+            .map(|(_, token)| token);
         match token.and_then(|token| api.staff().owner(token.trim())) {
             Some(member) => Ok(Self(member.clone())),
             None => Err(Problem::new(

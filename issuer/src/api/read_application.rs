@@ -24,7 +24,7 @@ pub(super) struct ApplicationBody {
     pub(super) person_id: String,
     /// `APPLIED`, `NEEDS_MORE`, `ACCEPTED`, `REFUSED`, `REVIEWED`, `APPROVED` or `WITHDRAWN`.
     pub(super) state: String,
-    /// Day of acceptance, YYYY-MM-DD, while it waits for its review.
+    /// Day of acceptance, YYYY-MM-DD: the organ's time to issue runs from it.
     #[schema(format = Date)]
     pub(super) accepted_on: Option<String>,
     /// The decision, once there is one.
@@ -54,6 +54,9 @@ pub(super) struct DecisionBody {
     /// Last day, included, if granted.
     #[schema(format = Date)]
     pub(super) valid_to: Option<String>,
+    /// Last day on which the organ may issue the card, counted from acceptance, if granted.
+    #[schema(format = Date)]
+    pub(super) issue_by: Option<String>,
     /// Whether the holder may apply for settlement with it.
     pub(super) may_apply_settlement: bool,
 }
@@ -96,10 +99,7 @@ impl From<&StoredApplication> for ApplicationBody {
             application_id: application.id().to_string(),
             person_id: application.person().to_string(),
             state: application.state().name().to_owned(),
-            accepted_on: match application.state() {
-                ApplicationState::Accepted { on } => Some(on.to_string()),
-                _ => None,
-            },
+            accepted_on: view.accepted_on.map(|day| day.to_string()),
             decision: view.decision.as_ref().map(|decision| DecisionBody {
                 tier: decision.tier.map(|tier| tier.to_string()),
                 rule_set: decision.rule_set.clone(),
@@ -107,6 +107,7 @@ impl From<&StoredApplication> for ApplicationBody {
                 explanation: decision.explanation.iter().map(LineBody::from).collect(),
                 valid_from: decision.valid_from.map(|day| day.to_string()),
                 valid_to: decision.valid_to.map(|day| day.to_string()),
+                issue_by: decision.issue_by.map(|day| day.to_string()),
                 may_apply_settlement: decision.may_apply_settlement,
             }),
             permit_id: match application.state() {

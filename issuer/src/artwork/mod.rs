@@ -259,6 +259,14 @@ impl Artist {
         )
     }
 
+    /// Whether there is a template for cards of this division (6 digits).
+    ///
+    /// # Errors
+    /// [`ArtworkError::NoTemplate`].
+    pub fn prints_for(&self, division: &str) -> Result<(), ArtworkError> {
+        self.of(division).map(drop)
+    }
+
     fn of(&self, division: &str) -> Result<&Faces, ArtworkError> {
         self.faces
             .iter()

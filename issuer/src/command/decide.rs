@@ -15,7 +15,7 @@ pub(super) struct Decide {
     /// Id of the rule set.
     #[arg(long, value_name = "ID")]
     rules: String,
-    /// The applicant file, JSON.
+    /// The applicant file, JSON; `-` is standard input.
     #[arg(long = "case", value_name = "FILE")]
     case: PathBuf,
     /// The day of the decision, YYYY-MM-DD.
@@ -28,8 +28,12 @@ pub(super) struct Decide {
 
 impl Decide {
     pub(super) fn run(&self) -> Result<Done, Failure> {
-        let text = std::fs::read_to_string(&self.case)
-            .map_err(|error| Failure::file("cannot read", &self.case, &error))?;
+        let text = if self.case.as_os_str() == "-" {
+            std::io::read_to_string(std::io::stdin())
+        } else {
+            std::fs::read_to_string(&self.case)
+        }
+        .map_err(|error| Failure::file("cannot read", &self.case, &error))?;
         let applicant = ApplicantForm::from_json(&text)
             .and_then(|form| form.into_applicant(self.at))
             .map_err(|errors| form(&errors))?;

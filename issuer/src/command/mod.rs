@@ -15,7 +15,7 @@ use crate::artwork::ArtworkError;
 use crate::clock::Clock;
 use crate::installation::InstallationError;
 use crate::office::{Fault, OfficeError};
-use crate::production::ProductionError;
+use crate::production::{ProductionError, artwork_exit};
 use crate::random::Random;
 
 /// The command line.
@@ -38,12 +38,14 @@ enum Command {
     Worker(service::Worker),
     /// Hand a verified card over: activate it for its holder.
     HandOver(service::HandOver),
+    /// Give an order up whose card is damaged or lost, so that its permit can be ordered again.
+    GiveUp(service::GiveUp),
     /// Receive a lot of blank cards into the stock.
     Receive(service::Receive),
     /// Prepare or update the ledger, publish the rule sets, make the service key.
     Migrate(service::Migrate),
     /// Print the OpenAPI document of the API.
-    Openapi,
+    Openapi(openapi::Openapi),
     /// Say what a rule set decides about an applicant file.
     Decide(decide::Decide),
     /// Look at everything that work needs and say what is wrong.
@@ -117,14 +119,12 @@ impl Failure {
 
 impl From<ArtworkError> for Failure {
     fn from(error: ArtworkError) -> Self {
-        let exit = match error {
-            ArtworkError::NoFont => 3,
-            ArtworkError::FontUnreadable { .. }
-            | ArtworkError::Template { .. }
-            | ArtworkError::NoTemplate { .. } => 5,
-            _ => 1,
-        };
-        Self::new(error.code(), exit, error.to_string(), error.action())
+        Self::new(
+            error.code(),
+            artwork_exit(&error),
+            error.to_string(),
+            error.action(),
+        )
     }
 }
 
@@ -149,9 +149,11 @@ impl From<issuer_store::Error> for Failure {
 
 impl From<OfficeError> for Failure {
     fn from(error: OfficeError) -> Self {
-        let exit = match error.fault() {
-            Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person => 1,
-            Fault::Service | Fault::Machine => 5,
+        let exit = match (&error, error.fault()) {
+            (OfficeError::Photo(photo), _) => crate::photo_fault::exit_code(photo.code()),
+            (OfficeError::Artwork(artwork), _) => artwork_exit(artwork),
+            (_, Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person) => 1,
+            (_, Fault::Service | Fault::Machine) => 5,
         };
         Self::new(error.code(), exit, error.to_string(), error.action())
     }
@@ -192,17 +194,38 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
                 it.place.json,
                 Box::pin(it.run(clock, random)).await,
             ),
+            Command::GiveUp(it) => finish("yzt.give_up/1", it.place.json, it.run(clock, random).await),
             Command::Receive(it) => finish("yzt.receive/1", it.place.json, it.run(clock, random).await),
             Command::Migrate(it) => finish("yzt.migrate/1", it.place.json, it.run(clock, random).await),
             Command::Doctor(it) => finish("yzt.doctor/1", it.place.json, it.run(clock, random).await),
             Command::Decide(it) => finish("yzt.decision/1", it.json, it.run()),
             Command::Faces(it) => finish("yzt.faces/1", it.json, it.run()),
-            Command::Openapi => match openapi::run() {
+            Command::Openapi(it) => match it.run() {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => finish("yzt.openapi/1", false, Err(failure)),
+                Err(failure) => finish("yzt.openapi/1", it.json, Err(failure)),
             },
         }
     })
+}
+
+/// Says that a command line was not understood: exit code 2, with `json` as one object of schema `yzt.issuer/1`.
+#[must_use]
+pub fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    if !json {
+        let _ = error.print();
+        return ExitCode::from(2);
+    }
+    let text = error.to_string();
+    // The lines up to the first empty one say what is wrong; usage and hints follow.
+    let message = text
+        .trim_start_matches("error: ")
+        .lines()
+        .take_while(|line| !line.trim().is_empty())
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let failure = Failure::new("USAGE", 2, message, "See `issuer --help`.");
+    finish("yzt.issuer/1", true, Err(failure))
 }
 
 fn finish(schema: &'static str, json: bool, outcome: Result<Done, Failure>) -> ExitCode {
@@ -213,13 +236,7 @@ fn finish(schema: &'static str, json: bool, outcome: Result<Done, Failure>) -> E
             object.insert("ok".into(), true.into());
             object.extend(done.fields);
             if !json {
-                let mut out = std::io::stdout().lock();
-                for line in done.lines {
-                    // A reader that closed the pipe wants no more lines.
-                    if writeln!(out, "{line}").is_err() {
-                        break;
-                    }
-                }
+                print_lines(done.lines);
             }
             0
         }
@@ -232,6 +249,7 @@ fn finish(schema: &'static str, json: bool, outcome: Result<Done, Failure>) -> E
                 serde_json::json!({"code": failure.code, "message": failure.message, "action": failure.action}),
             );
             if !json {
+                print_lines(failure.lines);
                 let _ = writeln!(
                     std::io::stderr().lock(),
                     "{}: {}\n{}",
@@ -247,4 +265,15 @@ fn finish(schema: &'static str, json: bool, outcome: Result<Done, Failure>) -> E
         let _ = writeln!(std::io::stdout().lock(), "{}", serde_json::Value::Object(object));
     }
     ExitCode::from(exit)
+}
+
+/// Results for a person, on standard output.
+fn print_lines(lines: Vec<String>) {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        // A reader that closed the pipe wants no more lines.
+        if writeln!(out, "{line}").is_err() {
+            break;
+        }
+    }
 }

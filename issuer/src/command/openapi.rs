@@ -4,16 +4,27 @@ use std::io::Write as _;
 
 use super::Failure;
 
-pub(super) fn run() -> Result<(), Failure> {
-    std::io::stdout()
-        .lock()
-        .write_all(crate::api::openapi_json().as_bytes())
-        .map_err(|error| {
-            Failure::new(
-                "OUTPUT",
-                5,
-                format!("the document cannot be written: {error}"),
-                "Check where the output goes.",
-            )
-        })
+/// Arguments of `openapi`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Openapi {
+    /// Taken as by every command: the document is one JSON object either way, and a failure is one too.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Openapi {
+    #[expect(clippy::unused_self, reason = "every command runs alike")]
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        std::io::stdout()
+            .lock()
+            .write_all(crate::api::openapi_json().as_bytes())
+            .map_err(|error| {
+                Failure::new(
+                    "OUTPUT",
+                    5,
+                    format!("the document cannot be written: {error}"),
+                    "Check where the output goes.",
+                )
+            })
+    }
 }

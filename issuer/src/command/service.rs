@@ -1,11 +1,11 @@
-//! The commands that need the installation: `migrate`, `serve`, `worker`, `hand-over`, `receive`, `doctor`.
+//! The commands that need the installation: `migrate`, `serve`, `worker`, `hand-over`, `give-up`, `receive`, `doctor`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use card_reader::transport::{Connect, PcscTransport, Transport as _};
 use jiff::civil::Date;
-use permit_domain::{CardSerial, HandOverClerk, OrderId, StaffId, Step};
+use permit_domain::{CardSerial, HandOverClerk, OrderId, Producer, StaffId, Step};
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::installation::Installation;
 use crate::production::{HolderChecked, Production, Station, StepReport};
 use crate::random::Random;
+use crate::staff::StaffRole;
 
 /// Pause of the worker when there is nothing to do, or no reader.
 const WORKER_PAUSE: Duration = Duration::from_secs(2);
@@ -41,6 +42,15 @@ pub(super) struct Place {
 
 impl Place {
     fn open(&self) -> Result<Installation, Failure> {
+        // Else the database would be the first to miss it, and the advice would be to start one.
+        if !self.dir.is_dir() {
+            return Err(Failure::new(
+                "NO_INSTALLATION",
+                5,
+                format!("there is no folder {}", self.dir.display()),
+                "Correct --dir, or make the installation with `issuer migrate`.",
+            ));
+        }
         Ok(Installation::open(&self.dir, self.config.as_deref())?)
     }
 
@@ -347,7 +357,7 @@ pub(super) struct HandOver {
     /// The order.
     #[arg(long, value_name = "ID")]
     order: OrderId,
-    /// Account of the clerk who hands the card over.
+    /// Account of the clerk who hands the card over: of staff.toml, with the role `HAND_OVER_CLERK`.
     #[arg(long, value_name = "ACCOUNT")]
     clerk: StaffId,
     /// Whom the clerk checked.
@@ -364,8 +374,9 @@ enum Checked {
     Agent,
 }
 
+/// The order after a hand-over or after it was given up.
 #[derive(Serialize)]
-struct HandedOver {
+struct OrderNow {
     order_id: String,
     state: String,
     card_number: Option<String>,
@@ -375,6 +386,7 @@ impl HandOver {
     /// Activates the order's card on the reader.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
         let installation = self.place.open()?;
+        let clerk = HandOverClerk::new(installation.acting_as(&self.clerk, StaffRole::HandOverClerk)?);
         let office = installation
             .office(self.place.clock(clock), random.clone())
             .await?;
@@ -385,17 +397,51 @@ impl HandOver {
             Checked::Holder => HolderChecked::Holder,
             Checked::Agent => HolderChecked::Agent,
         };
-        let clerk = HandOverClerk::new(self.clerk.clone());
         let order = production
             .hand_over(self.order, &mut station, clerk, holder, &mut |_| {})
             .await?;
-        let report = HandedOver {
+        let report = OrderNow {
             order_id: order.id().to_string(),
             state: order.state().name().to_owned(),
             card_number: order.state().card().map(|card| card.number.to_string()),
         };
         let lines = vec![format!("{} {}", report.order_id, report.state)];
         Done::new("yzt.hand_over/1", &report, lines)
+    }
+}
+
+/// Arguments of `give-up`.
+#[derive(Debug, clap::Args)]
+pub(super) struct GiveUp {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The order.
+    #[arg(long, value_name = "ID")]
+    order: OrderId,
+    /// Account of who gives it up: of staff.toml, with the role `PRODUCER`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+impl GiveUp {
+    /// Gives an order up, so that its permit can be ordered again.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+        let installation = self.place.open()?;
+        let by = Producer::new(installation.acting_as(&self.by, StaffRole::Producer)?);
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        let order = office.give_up(self.order, &by).await?;
+        let report = OrderNow {
+            order_id: order.id().to_string(),
+            state: order.state().name().to_owned(),
+            card_number: order.state().card().map(|card| card.number.to_string()),
+        };
+        let mut lines = vec![format!("{} {}", report.order_id, report.state)];
+        if let Some(number) = &report.card_number {
+            lines.push(format!("Destroy the card {number}."));
+        }
+        Done::new("yzt.give_up/1", &report, lines)
     }
 }
 
@@ -410,7 +456,7 @@ pub(super) struct Receive {
     /// A file with one card serial (20 hex digits) a line.
     #[arg(long, value_name = "FILE")]
     serials: PathBuf,
-    /// Account of the stock keeper.
+    /// Account of the stock keeper: of staff.toml, with the role `PRODUCER`.
     #[arg(long, value_name = "ACCOUNT")]
     by: StaffId,
 }
@@ -425,13 +471,14 @@ struct Received {
 impl Receive {
     /// Puts a lot of blanks into the stock.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
-        let serials = read_serials(&self.serials)?;
         let installation = self.place.open()?;
+        let by = installation.acting_as(&self.by, StaffRole::Producer)?;
+        let serials = read_serials(&self.serials)?;
         let clock = self.place.clock(clock);
         let office = installation.office(clock.clone(), random.clone()).await?;
         office
             .store()
-            .receive_blanks(&serials, &self.lot, &self.by, clock.now())
+            .receive_blanks(&serials, &self.lot, &by, clock.now())
             .await?;
         let stock = office.store().stock().await?;
         let report = Received {

@@ -123,7 +123,9 @@ impl ProductionError {
             Self::NoOrder => "Check the id.",
             Self::Domain(error) => error.action(),
             Self::Store(error) => error.action(),
-            Self::Card(error) if error.outcome_unknown() => {
+            Self::Card(error) | Self::ReadBack(CounterError { source: error, .. })
+                if error.outcome_unknown() =>
+            {
                 "Put the same card back on the reader and run the order again: it goes on where it stopped, with the same number."
             }
             Self::Card(error) => error.action(),
@@ -139,7 +141,7 @@ impl ProductionError {
             Self::CardSwapped { .. } => "Take this card off and put the order's card on the reader.",
             Self::OtherResult => "Keep the card aside and call the key officer; do not hand it over.",
             Self::WrongContent { .. } => {
-                "Keep the card aside, give the order up, and order again. Look for a second card that was swapped."
+                "Keep the card aside, give the order up with `issuer give-up`, and order again. Look for a second card that was swapped."
             }
             Self::Internal => "Run the order again, and report this.",
         }
@@ -149,13 +151,35 @@ impl ProductionError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Card(error) if error.outcome_unknown() => 4,
-            Self::Card(CardError::Transport(_)) | Self::Photo(photo_store_protocol::Error::Broken(_)) => 3,
+            Self::Card(error) => card_exit(error),
+            Self::ReadBack(error) => card_exit(&error.source),
+            Self::Photo(error) => crate::photo_fault::exit_code(error.code()),
+            Self::Artwork(error) => artwork_exit(error),
             Self::Vault(error) => error.exit_code(),
             Self::Content(ContentError::Unreadable) | Self::Print { .. } | Self::Internal => 5,
             Self::Store(error) => store_exit(error),
             _ => 1,
         }
+    }
+}
+
+/// A card whose last command may have been done is neither refused nor absent.
+fn card_exit(error: &CardError) -> u8 {
+    match error {
+        error if error.outcome_unknown() => 4,
+        CardError::Transport(_) => 3,
+        _ => 1,
+    }
+}
+
+/// Fonts and templates are part of the installation.
+pub(crate) const fn artwork_exit(error: &ArtworkError) -> u8 {
+    match error {
+        ArtworkError::NoFont => 3,
+        ArtworkError::FontUnreadable { .. }
+        | ArtworkError::Template { .. }
+        | ArtworkError::NoTemplate { .. } => 5,
+        _ => 1,
     }
 }
 
@@ -190,5 +214,46 @@ fn vault_action(error: &VaultError) -> &'static str {
             "Keep the card aside and do not hand it over; call the key officer."
         }
         _ => "Read the vault's message; when it is corrected, run the order again with the same card.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use card_reader::transport::TransportError;
+
+    #[test]
+    fn a_card_that_goes_while_it_is_read_back_is_absent_or_unknown_and_never_refused() {
+        let exit = |source: TransportError| {
+            let source = CardError::Transport(source);
+            let alone = ProductionError::Card(source.clone()).exit_code();
+            let read_back = ProductionError::ReadBack(CounterError {
+                what: "serial",
+                source,
+            })
+            .exit_code();
+            assert_eq!(alone, read_back);
+            read_back
+        };
+        assert_eq!(exit(TransportError::NoCard), 3);
+        assert_eq!(exit(TransportError::ReaderLost), 4);
+    }
+
+    #[test]
+    fn a_photo_store_that_cannot_is_told_from_one_that_refuses() {
+        use photo_store_protocol::{Error, FailureCode as Code};
+        for (code, exit) in [
+            (Code::VaultUnreachable, 3),
+            (Code::StorageFull, 5),
+            (Code::ObjectDamaged, 5),
+            (Code::ReceiptUsed, 1),
+        ] {
+            assert_eq!(
+                ProductionError::Photo(Error::Failed(code)).exit_code(),
+                exit,
+                "{}",
+                code.as_str()
+            );
+        }
     }
 }

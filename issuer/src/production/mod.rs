@@ -24,6 +24,7 @@ use permit_domain::{Actor as _, HandOverClerk, Order, OrderId, OrderState, Step}
 use tokio::sync::Mutex;
 
 pub use error::ProductionError;
+pub(crate) use error::artwork_exit;
 pub use hand_over::HolderChecked;
 pub use station::Station;
 pub use terminal::{Counter, pinned};

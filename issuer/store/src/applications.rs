@@ -40,6 +40,8 @@ pub struct StoredApplication {
     pub applicant: Applicant,
     /// The day of submission.
     pub submitted_on: Date,
+    /// The day of acceptance, once accepted, whatever came after.
+    pub accepted_on: Option<Date>,
     /// The decision, once reviewed.
     pub decision: Option<Decision>,
     /// When the row was made.
@@ -105,6 +107,11 @@ impl TryFrom<Row> for StoredApplication {
                 });
             }
         };
+        let accepted_on = row
+            .accepted_on
+            .as_deref()
+            .map(|day| value(day, "applications.accepted_on"))
+            .transpose()?;
         let submitted_on: Date = value(&row.submitted_on, "applications.submitted_on")?;
         let damaged = |what: &str| Error::Damaged {
             what: what.to_owned(),
@@ -126,6 +133,7 @@ impl TryFrom<Row> for StoredApplication {
             ),
             applicant,
             submitted_on,
+            accepted_on,
             decision,
             created_at: instant(row.created_at, "applications.created_at")?,
             changed_at: instant(row.changed_at, "applications.changed_at")?,

@@ -162,7 +162,7 @@ const INSERT_STEP: &str = "
 
 /// Stores an order after a transition, with its step record and its entry of the ledger, in the transaction.
 macro_rules! update {
-    ($tx:ident, $head:ident, $order:expr, $result:expr, $at:expr) => {{
+    ($tx:ident, $head:ident, $order:expr, $actor:expr, $result:expr, $at:expr) => {{
         let order: &Order = $order;
         let id = order.id().to_string();
         let found: Option<(String, i64)> = sqlx::query_as(FOUND)
@@ -187,7 +187,7 @@ macro_rules! update {
             .bind(order.version())
             .execute(&mut *$tx)
             .await?;
-        let (role, actor) = order.last_actor();
+        let (role, actor): (&str, &str) = $actor;
         sqlx::query(INSERT_STEP)
             .bind(id.as_str())
             .bind(order.version() + 1)
@@ -500,7 +500,7 @@ impl Store {
                 .bind(chip.as_str())
                 .execute(&mut *tx)
                 .await?;
-            update!(tx, head, &order, "{}", at);
+            update!(tx, head, &order, order.last_actor(), "{}", at);
             sqlx::query(INSERT)
                 .bind(printed.as_str())
                 .bind(chip.as_str())
@@ -531,11 +531,46 @@ impl Store {
             }
             .into());
         }
+        let (role, actor) = order.last_actor();
+        self.advance_as(&order, (role, actor), result, at).await
+    }
+
+    /// Stores an order that was given up, by the producer who did it: not always the one who ordered it. `result` as in
+    /// [`Store::advance_order`].
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::WrongState`] for an order in another state; else as [`Store::advance_order`].
+    pub async fn give_up_order(
+        &self,
+        order: Order,
+        by: &Producer,
+        result: &str,
+        at: Timestamp,
+    ) -> Result<Order, Error> {
+        if !matches!(order.state(), OrderState::GivenUp { .. }) {
+            let (state, wanted) = (order.state().name(), "storing it as given up");
+            return Err(permit_domain::Error::WrongState {
+                thing: "production order",
+                state,
+                wanted,
+            }
+            .into());
+        }
+        self.advance_as(&order, (Producer::ROLE, by.staff().as_str()), result, at)
+            .await
+    }
+
+    async fn advance_as(
+        &self,
+        order: &Order,
+        (role, actor): (&str, &str),
+        result: &str,
+        at: Timestamp,
+    ) -> Result<Order, Error> {
         let permit_id = order.permit().to_string();
         let id = order.id();
-        let (role, actor) = order.last_actor();
         writing!(self, |tx, head| {
-            update!(tx, head, &order, result, at);
+            update!(tx, head, order, (role, actor), result, at);
             if let (Some(card), Some(state)) = (order.state().card(), order.state().card_state()) {
                 sqlx::query(UPDATE_CARD)
                     .bind(state.name())
@@ -577,7 +612,7 @@ impl Store {
                 );
             }
         });
-        Ok(newer(&order))
+        Ok(newer(order))
     }
 
     /// What each step of an order left behind, oldest first. A resumed step has several records of its intent.

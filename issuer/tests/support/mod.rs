@@ -325,6 +325,19 @@ impl World {
         )
     }
 
+    /// The office as it is on another day.
+    pub fn office_at(&self, clock: Clock) -> Office {
+        Office::new(
+            self.office().store().clone(),
+            Arc::new(RuleSets::embedded().unwrap()),
+            Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap()),
+            self.vault_dialer.clone(),
+            self.photos.clone(),
+            clock,
+            Random::new(fresh()),
+        )
+    }
+
     pub fn office(&self) -> &Office {
         self.production.office()
     }
