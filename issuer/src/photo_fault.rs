@@ -35,9 +35,9 @@ pub(crate) const fn fault(code: Code) -> Fault {
 /// The exit code of the contracts.
 pub(crate) const fn exit_code(code: Code) -> u8 {
     match (fault(code), code) {
-        (Fault::Service, Code::ObjectsReadOnly | Code::IndexReadOnly | Code::StorageFull) => 5,
+        (Fault::Machine, _)
+        | (Fault::Service, Code::ObjectsReadOnly | Code::IndexReadOnly | Code::StorageFull) => 5,
         (Fault::Service, _) => 3,
-        (Fault::Machine, _) => 5,
         (_, Code::Usage | Code::UnknownProfile | Code::BadField) => 2,
         _ => 1,
     }

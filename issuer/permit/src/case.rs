@@ -1,6 +1,8 @@
 //! Which application, order and staff belong to an applicant file, so that an interrupted run goes on and a finished one
 //! is not repeated. Written before anything is done under these ids.
 
+use std::path::PathBuf;
+
 use permit_domain::{ApplicationId, OrderId};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,9 @@ pub(crate) struct Case {
     schema: String,
     pub(crate) application: String,
     pub(crate) order: String,
+    /// Where the case is written; beside it stands a mark once its card was shown to everybody.
+    #[serde(skip)]
+    path: PathBuf,
 }
 
 const SCHEMA: &str = "yzt.case/1";
@@ -30,27 +35,38 @@ impl Case {
         let name = card_reader::hex::encode(digest.get(..16).unwrap_or(&digest));
         let path = folder.at("cases").join(format!("{name}.json"));
         match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Failure::file(
-                    "read",
-                    &path,
-                    &std::io::Error::new(std::io::ErrorKind::InvalidData, error),
-                )
-            }),
+            Ok(bytes) => match serde_json::from_slice::<Self>(&bytes) {
+                Ok(case) => Ok(Self { path, ..case }),
+                Err(error) => {
+                    let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+                    Err(Failure::file("read", &path, &error))
+                }
+            },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let (application, order) = fresh();
                 let case = Self {
                     schema: SCHEMA.to_owned(),
                     application: application.to_string(),
                     order: order.to_string(),
+                    path,
                 };
                 let text = serde_json::to_vec_pretty(&case)
                     .map_err(|error| Failure::machine("a case cannot be written", &error))?;
-                replace(&path, &text)?;
+                replace(&case.path, &text)?;
                 Ok(case)
             }
             Err(error) => Err(Failure::file("read", &path, &error)),
         }
+    }
+
+    /// True when the demo has shown what everybody saw of this case's card.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.path.with_extension("shown").exists()
+    }
+
+    /// Remembers that it was shown.
+    pub(crate) fn shown(&self) -> Result<(), Failure> {
+        replace(&self.path.with_extension("shown"), b"")
     }
 
     pub(crate) fn application(&self) -> Result<ApplicationId, Failure> {

@@ -92,9 +92,11 @@ async fn issue(
         (office.new_application_id(), office.new_order_id())
     })?;
     let (application, order) = (ids.application()?, ids.order()?);
-    if let Some(known) = office.store().order(order).await?
-        && matches!(known.state(), OrderState::HandedOver { .. })
-    {
+    let known = office.store().order(order).await?;
+    let handed_over = known
+        .as_ref()
+        .is_some_and(|known| matches!(known.state(), OrderState::HandedOver { .. }));
+    if handed_over && ids.is_shown() {
         return Err(Failure::new(
             Exit::Refused,
             "ALREADY_HAS_PERMIT",
@@ -115,14 +117,19 @@ async fn issue(
         return Err(permit_domain::Error::NothingGranted.into());
     };
 
-    let receipt = take_photo(installation, steps, &case, picture, true).await?;
-    let ordering = steps.begin("order the card, content frozen", account(StaffRole::Producer));
-    let producer: Producer = account(StaffRole::Producer).parse()?;
-    let ordered = office.order(order, permit, producer, receipt).await;
-    let ordered = steps.end(ordering, ordered.map_err(Failure::from))?;
+    let ordered = if let Some(known) = known {
+        known
+    } else {
+        let receipt = take_photo(installation, steps, &case, picture, true).await?;
+        let ordering = steps.begin("order the card, content frozen", account(StaffRole::Producer));
+        let producer: Producer = account(StaffRole::Producer).parse()?;
+        let ordered = office.order(order, permit, producer, receipt).await;
+        steps.end(ordering, ordered.map_err(Failure::from))?
+    };
 
     let (handed, serial) = produce(installation, steps, &ordered).await?;
     let seen = seen::by_everybody(installation, steps, &handed, serial).await?;
+    ids.shown()?;
     let printed = installation.production.faces_of(order);
     let faces = ["front", "back"].map(|side| printed.join(format!("{side}.png")));
     Ok(Shown {

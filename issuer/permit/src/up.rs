@@ -215,7 +215,7 @@ async fn work(mut installation: Installation, mut desk: Desk, at: Option<Date>) 
         let pause = match waiting {
             Some(order) => {
                 // One failed order must not stop the others: the ledger says where it stands, and it is tried again.
-                if let Err(failure) = produce(&installation, order).await {
+                if let Err(failure) = Box::pin(produce(&installation, order)).await {
                     complain(&failure);
                     10 * LOOK_EVERY
                 } else {

@@ -249,7 +249,7 @@ impl Worker {
         let mut report = Worked { orders: Vec::new() };
         let one_run = self.once || self.order.is_some();
         if one_run {
-            while let Some(worked) = self.next(&production).await? {
+            while let Some(worked) = Box::pin(self.next(&production)).await? {
                 report.orders.push(worked);
                 if self.order.is_some() {
                     break;
