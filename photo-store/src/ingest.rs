@@ -129,6 +129,8 @@ struct Structure {
     /// JPEG: number of components, and whether Adobe's marker is there.
     components: u8,
     adobe: bool,
+    /// JPEG: several scans refine one picture (T.81, SOF2, SOF6, SOF10, SOF14).
+    progressive: bool,
 }
 
 impl Structure {
@@ -181,8 +183,9 @@ fn read_jpeg(file: &[u8]) -> Result<Decoded, Rejected> {
     let end = structure.judge()?;
     let damaged = structure.rejected(CheckCode::Damaged);
     // Without its end marker: the decoder takes that marker for a reason to fill up missing rows in silence, and takes
-    // the end of the data inside a picture for what it is.
-    let picture = &file[..end - 2];
+    // the end of the data inside a picture for what it is. The scans of a progressive picture end only there, and a
+    // missing one shows as blur, not as missing rows.
+    let picture = &file[..if structure.progressive { end } else { end - 2 }];
 
     let raw_cmyk = structure.components == 4 && !structure.adobe;
     let out = if raw_cmyk {
@@ -265,6 +268,7 @@ fn walk_jpeg(file: &[u8]) -> Structure {
                     found.height = u32::from(u16::from_be_bytes([*h1, *h0]));
                     found.width = u32::from(u16::from_be_bytes([*w1, *w0]));
                     found.components = *components;
+                    found.progressive = matches!(marker, 0xc2 | 0xc6 | 0xca | 0xce);
                 }
                 framed = true;
             }

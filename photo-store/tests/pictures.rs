@@ -152,6 +152,27 @@ fn a_cut_file_is_refused_wherever_it_is_cut() {
 }
 
 #[test]
+fn a_progressive_picture_is_read_like_a_plain_one() {
+    let picture = pictures::sample();
+    let (width, height) = picture.dimensions();
+    let mut file = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut file, 92);
+    encoder.set_progressive(true);
+    let size = (u16::try_from(width).unwrap(), u16::try_from(height).unwrap());
+    encoder
+        .encode(picture.as_raw(), size.0, size.1, jpeg_encoder::ColorType::Rgb)
+        .unwrap();
+    assert_eq!(judged(&file).judgement.refusals(), []);
+    for tenths in 1..10 {
+        assert_eq!(
+            refusal(&file[..file.len() * tenths / 10]),
+            CheckCode::Truncated,
+            "{tenths} tenths"
+        );
+    }
+}
+
+#[test]
 fn a_cut_file_that_pretends_to_be_whole_is_refused() {
     let jpeg = pictures::jpeg(&pictures::sample());
     let pretending = [&jpeg[..jpeg.len() / 2], &[0xff, 0xd9]].concat();
