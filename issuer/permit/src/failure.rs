@@ -152,6 +152,8 @@ const fn photo_exit(error: &photo_store_protocol::Error) -> Exit {
         | Code::ObjectMissing
         | Code::ObjectDamaged
         | Code::IndexDamaged
+        // The vault refuses no photo by a rule: its disk is full, or it is damaged.
+        | Code::VaultRefused
         | Code::DecoderFault
         | Code::NotAStore
         | Code::SocketInUse

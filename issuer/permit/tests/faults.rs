@@ -82,7 +82,11 @@ fn a_disk_that_fills_up_at_any_point_ends_the_demo_with_a_typed_failure() {
         }
         let error = &shown["error"];
         println!("{kilobytes} kB: {:?} {error}", output.status.code());
-        assert_eq!(output.status.code(), Some(5), "{kilobytes} kB: {shown}");
+        // 5, or 3 where the full disk ended a service of ours first.
+        assert!(
+            matches!(output.status.code(), Some(5 | 3)),
+            "{kilobytes} kB: {shown}"
+        );
         for key in ["code", "message", "action"] {
             assert!(
                 !error[key].as_str().unwrap().is_empty(),
