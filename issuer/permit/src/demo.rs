@@ -462,6 +462,8 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
     );
     let [front, back] = &shown.faces;
     let samples = folder.join("samples");
+    // The path that was run: nobody has installed the program.
+    let program = std::env::args().next().unwrap_or_else(|| "permit".to_owned());
     for (label, value) in [
         (
             "卡面 faces",
@@ -471,12 +473,12 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
         (
             "下一步 next",
             format!(
-                "permit demo --dir {} --applicant {}",
+                "{program} demo --dir {} --applicant {}",
                 folder.display(),
                 samples.join("applicant-refused.json").display()
             ),
         ),
-        ("", format!("permit up --dir {}", folder.display())),
+        ("", format!("{program} up --dir {}", folder.display())),
     ] {
         let _ = write!(out, "\n  {}{value}", report::pad(label, 14));
     }
