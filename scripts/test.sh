@@ -14,6 +14,7 @@ cargo build --workspace --bins
 say "test vectors, recomputed by a second implementation in another language"
 # The system's own interpreter: `make setup` installs its packages, not those of another one on the search path.
 /usr/bin/python3 card-applet-spec/spec/vectors/recompute.py --check
+/usr/bin/python3 card-applet-spec/spec/vectors/worked_example.py --check
 /usr/bin/python3 hardware-tests/independent/tap_reader.py --selftest
 say "tests"
 status=0
