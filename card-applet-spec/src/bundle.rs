@@ -14,7 +14,9 @@ use crate::tlv::{self, Fields};
 const LABEL: &[u8] = b"YZT-BUNDLE-1";
 const WHAT: &str = "terminal bundle";
 const MALFORMED: Error = Error::Malformed { what: WHAT };
-const TAGS: &[u16] = &[0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0xA6, 0xA7, 0xA8, 0xA9, 0x8A];
+const TAGS: &[u16] = &[
+    0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0xA6, 0xA7, 0xA8, 0xA9, 0x8A, 0x8B,
+];
 
 /// Keys of one role, region and version.
 #[derive(Debug)]
@@ -71,6 +73,8 @@ pub struct BundleHead<'a> {
     pub chain: Option<(&'a [u8], &'a [u8])>,
     /// Zones that the terminal stands in; 0 for no check.
     pub zones: u64,
+    /// Registration number, for terminals that take payments.
+    pub tid: Option<u32>,
 }
 
 /// Writes and signs a bundle into `out`; gives its length. `deny_lists` are insides of A9 templates.
@@ -112,7 +116,9 @@ pub fn encode(
         for list in deny_lists {
             tlv::put(out, 0xA9, list)?;
         }
-        tlv::put(out, 0x8A, &head.zones.to_be_bytes())
+        tlv::put(out, 0x8A, &head.zones.to_be_bytes())?;
+        head.tid
+            .map_or(Ok(()), |tid| tlv::put(out, 0x8B, &tid.to_be_bytes()))
     })?;
     let used = writer.len();
     let signature = root.sign(&[LABEL, out.get(..used).ok_or(MALFORMED)?], rng)?;
@@ -210,6 +216,15 @@ impl<'a> Bundle<'a> {
             .transpose()?;
         while fields.optional(0xA9)?.is_some() {}
         let zones = u64::from_be_bytes(fields.array(0x8A)?);
+        let tid = fields
+            .optional(0x8B)?
+            .map(|tid| {
+                tid.value
+                    .try_into()
+                    .map(u32::from_be_bytes)
+                    .map_err(|_| MALFORMED)
+            })
+            .transpose()?;
         fields.end()?;
         let head = BundleHead {
             id,
@@ -220,6 +235,7 @@ impl<'a> Bundle<'a> {
             anchors,
             chain,
             zones,
+            tid,
         };
         Ok(Self {
             head,

@@ -52,6 +52,8 @@ macro_rules! code {
     };
 }
 
+pub(crate) use code;
+
 code!(
     /// State of the application on the chip.
     State, "state", {

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod bytes;
 pub mod certificate;
 pub mod codes;
+pub mod counters;
 pub mod crypto;
 pub mod data_group;
 pub mod date;
@@ -21,6 +22,7 @@ pub mod record;
 pub mod scp03;
 pub mod script;
 pub mod sealed_box;
+pub mod settlement;
 pub mod tlv;
 pub mod update;
 

@@ -1103,6 +1103,7 @@ fn deny_list(v: &Vector<'_>) {
         issued: v.i.date("issued"),
         max_age: v.i.u16("largest_age"),
         entries: &entries,
+        grace: None,
     };
     let signer = v.i.private("signer");
     v.o.is("signer_public", &signer.public().to_public64());
@@ -1185,6 +1186,7 @@ fn terminal_bundle(v: &Vector<'_>) {
         },
         chain,
         zones: v.i.u64("zones"),
+        tid: None,
     };
     let keys: Vec<RoleKey> = v.i.objects("keys").iter().map(role_key).collect();
     let list_slices: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();

@@ -224,6 +224,7 @@ fn sample_deny_list() -> Vec<u8> {
         issued: day("2026-11-21"),
         max_age: 7,
         entries: &entries,
+        grace: None,
     };
     let signature = list.sign(&signer(), &mut [0; 128], &mut rng(5)).unwrap();
     let mut out = Bytes::<256>::new();
@@ -271,6 +272,7 @@ fn sample_bundle() -> Vec<u8> {
         anchors: sample_anchors(),
         chain: Some((&certificate, &certificate)),
         zones: 4,
+        tid: None,
     };
     let region = "440300".parse().unwrap();
     let keys = [
@@ -732,10 +734,10 @@ proptest! {
     #[test]
     fn a_deny_list_holds_its_entries_and_no_others(
         role in role(), version in any::<u32>(), issued in date(), max_age in any::<u16>(),
-        entries in proptest::collection::btree_set(uniform8(any::<u8>()), 0..40), stranger in uniform16(any::<u8>()), today in date(),
+        entries in proptest::collection::btree_set(uniform8(any::<u8>()), 0..40), stranger in uniform16(any::<u8>()), today in date(), grace in any::<Option<u16>>(),
     ) {
         let flat: Vec<u8> = entries.iter().flatten().copied().collect();
-        let list = DenyList { role, version, issued, max_age, entries: &flat };
+        let list = DenyList { role, version, issued, max_age, entries: &flat, grace };
         let signature = list.sign(&signer(), &mut [0; 400], &mut rng(1)).unwrap();
         let mut encoded = Bytes::<512>::new();
         list.encode(&signature, &mut encoded).unwrap();
@@ -763,13 +765,14 @@ proptest! {
     #[test]
     fn a_bundle_is_read_as_it_was_written(
         id in uniform16(any::<u8>()), name in "\\PC{1,16}", issued in date(), not_after in date(), sequence in any::<u32>(),
-        zones in any::<u64>(), with_chain in any::<bool>(), lists in 0_usize..3,
+        zones in any::<u64>(), tid in any::<Option<u32>>(), with_chain in any::<bool>(), lists in 0_usize..3,
         keys in vec((role(), region(), 1_u8.., select(&[KeyState::Active, KeyState::Draining][..]), date()), 0..5),
     ) {
         let (certificate, list) = (sample_terminal_certificate(), sample_deny_list());
         let head = BundleHead {
             id, name: &name, issued, not_after, sequence, anchors: sample_anchors(),
             chain: with_chain.then_some((&certificate[..], &certificate[..])), zones,
+            tid,
         };
         let made: Vec<RoleKey> = keys.iter().map(|(role, region, kv, state, until)| role_key(*role, *region, *kv, *state, *until)).collect();
         let lists = vec![list.as_slice(); lists];
@@ -937,6 +940,7 @@ fn a_bundle_carries_only_versions_that_a_terminal_may_use() {
             anchors: sample_anchors(),
             chain: None,
             zones: 0,
+            tid: None,
         };
         let mut out = vec![0; 4096];
         let made = bundle::encode(&head, &keys, &[], &signer(), &mut rng(1), &mut out);
@@ -1025,6 +1029,7 @@ fn a_draining_version_without_a_last_day_is_not_written() {
         anchors: sample_anchors(),
         chain: None,
         zones: 0,
+        tid: None,
     };
     let result = bundle::encode(&head, &keys, &[], &signer(), &mut rng(1), &mut [0; 1024]);
     assert!(matches!(result, Err(Error::Malformed { .. })), "{result:?}");

@@ -167,6 +167,7 @@ pub(crate) async fn export_bundle(
             .as_ref()
             .map(|(intermediate, leaf)| (intermediate.as_slice(), leaf.as_slice())),
         zones: request.zones,
+        tid: None,
     };
     let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
     let length = 2048 + keys.len() * 160 + lists.iter().map(|list| list.len() + 8).sum::<usize>();
@@ -391,6 +392,7 @@ async fn deny_lists(
             issued: today,
             max_age: DENY_LIST_DAYS,
             entries: &entries,
+            grace: None,
         };
         let mut scratch = vec![0u8; entries.len() + 64];
         let signature = list.sign(&key, &mut scratch, &mut core.rng).map_err(fault)?;

@@ -134,6 +134,7 @@ struct OwnedDenyList {
     issued: Date,
     max_age: u16,
     entries: Vec<u8>,
+    grace: Option<u16>,
 }
 
 impl OwnedDenyList {
@@ -144,6 +145,7 @@ impl OwnedDenyList {
             issued: self.issued,
             max_age: self.max_age,
             entries: &self.entries,
+            grace: self.grace,
         }
     }
 }
@@ -243,6 +245,7 @@ impl Bundle {
                 issued: list.issued,
                 max_age: list.max_age,
                 entries: list.entries.to_vec(),
+                grace: list.grace,
             });
         }
         Ok(Self {

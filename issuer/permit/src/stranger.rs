@@ -80,6 +80,7 @@ fn own_bundle(region: Region, today: Date, random: &mut impl CryptoRng) -> Resul
         },
         chain: None,
         zones: 0,
+        tid: None,
     };
     let list = DenyList {
         role: Role::Transit,
@@ -87,6 +88,7 @@ fn own_bundle(region: Region, today: Date, random: &mut impl CryptoRng) -> Resul
         issued: today,
         max_age: 1,
         entries: &[],
+        grace: None,
     };
     let form =
         |error: card_applet_spec::Error| Failure::machine("the stranger's bundle cannot be made", &error);

@@ -624,6 +624,7 @@ impl Issuer {
                     issued: wanted.list_issued,
                     max_age: 7,
                     entries: &entries.concat(),
+                    grace: None,
                 };
                 let signature = list.sign(&self.deny, &mut [0; 512], &mut self.rng).unwrap();
                 let mut out = Bytes::<512>::new();
@@ -642,6 +643,7 @@ impl Issuer {
                 .as_ref()
                 .map(|(above, below)| (above.as_slice(), below.as_slice())),
             zones: wanted.zones,
+            tid: None,
         };
         let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
         let mut out = vec![0; 16384];
