@@ -19,6 +19,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::Error;
 use crate::bytes::Reader;
 
+/// Tells the meter of an operation; without the feature there is nothing.
+macro_rules! meter {
+    ($($operation:tt)+) => {
+        #[cfg(feature = "meter")]
+        crate::meter::report(crate::meter::Operation::$($operation)+);
+    };
+}
+
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident, $len:literal, $aes:ty) => {
         $(#[$doc])*
@@ -54,9 +62,19 @@ macro_rules! secret {
                 Self(self.0)
             }
 
+            /// Tells the meter that this key is about to be used.
+            #[cfg(feature = "meter")]
+            fn metered(&self, usage: crate::meter::KeyUsage) {
+                let key = crate::meter::KeyTag::of(&self.0);
+                meter!(KeySetup { key, usage });
+            }
+
             /// AES-CMAC over the concatenation of `parts`, 16 bytes.
             #[must_use]
             pub fn cmac(&self, parts: &[&[u8]]) -> [u8; 16] {
+                #[cfg(feature = "meter")]
+                self.metered(crate::meter::KeyUsage::Mac);
+                meter!(Cmac { bytes: total(parts) });
                 let mut mac = <Cmac<$aes> as KeyInit>::new(&Array(self.0));
                 for part in parts {
                     mac.update(part);
@@ -67,6 +85,9 @@ macro_rules! secret {
             /// One block through AES.
             #[must_use]
             pub fn encrypt_block(&self, block: [u8; 16]) -> [u8; 16] {
+                #[cfg(feature = "meter")]
+                self.metered(crate::meter::KeyUsage::Encrypt);
+                meter!(AesBlock);
                 let mut block = Array(block);
                 <$aes>::new(&Array(self.0)).encrypt_block(&mut block);
                 block.into()
@@ -75,6 +96,9 @@ macro_rules! secret {
             /// One block back through AES.
             #[must_use]
             pub fn decrypt_block(&self, block: [u8; 16]) -> [u8; 16] {
+                #[cfg(feature = "meter")]
+                self.metered(crate::meter::KeyUsage::Decrypt);
+                meter!(AesBlock);
                 let mut block = Array(block);
                 <$aes>::new(&Array(self.0)).decrypt_block(&mut block);
                 block.into()
@@ -89,6 +113,9 @@ macro_rules! secret {
                 if !rest.is_empty() {
                     return Err(Error::Malformed { what: "cipher text" });
                 }
+                #[cfg(feature = "meter")]
+                self.metered(crate::meter::KeyUsage::Encrypt);
+                meter!(AesCbc { bytes: blocks.len().saturating_mul(16) });
                 cbc::Encryptor::<$aes>::new(&Array(self.0), &Array(*iv)).encrypt_blocks(blocks);
                 Ok(())
             }
@@ -102,6 +129,9 @@ macro_rules! secret {
                 if !rest.is_empty() {
                     return Err(Error::Malformed { what: "cipher text" });
                 }
+                #[cfg(feature = "meter")]
+                self.metered(crate::meter::KeyUsage::Decrypt);
+                meter!(AesCbc { bytes: blocks.len().saturating_mul(16) });
                 cbc::Decryptor::<$aes>::new(&Array(self.0), &Array(*iv)).decrypt_blocks(blocks);
                 Ok(())
             }
@@ -134,11 +164,54 @@ secret!(
 /// SHA-256 over the concatenation of `parts`.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    meter!(Sha256 { bytes: total(parts) });
+    digest(parts)
+}
+
+/// SHA-256 as a part of another operation, which reports itself.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part);
     }
     hash.finalize().into()
+}
+
+#[cfg(feature = "meter")]
+fn total(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
+}
+
+/// SHA-256 over bytes that come in parts, over several commands.
+#[derive(Clone, Debug, Default)]
+pub struct Hash {
+    state: Sha256,
+    #[cfg(feature = "meter")]
+    bytes: usize,
+}
+
+impl Hash {
+    /// Over nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes in.
+    pub fn update(&mut self, part: &[u8]) {
+        self.state.update(part);
+        #[cfg(feature = "meter")]
+        {
+            self.bytes = self.bytes.saturating_add(part.len());
+        }
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        meter!(Sha256 { bytes: self.bytes });
+        self.state.finalize().into()
+    }
 }
 
 /// True when both are equal, in time that depends on their lengths only.
@@ -171,6 +244,7 @@ impl PublicKey {
         if bytes.first() != Some(&0x04) {
             return Err(Error::Crypto);
         }
+        meter!(SetPublicKey);
         p256::PublicKey::from_sec1_bytes(bytes)
             .map(Self)
             .map_err(|_| Error::Crypto)
@@ -205,8 +279,9 @@ impl PublicKey {
     /// [`Error::Crypto`] when it does not hold.
     pub fn verify(&self, parts: &[&[u8]], signature: &[u8; 64]) -> Result<(), Error> {
         let signature = Signature::from_slice(signature).map_err(|_| Error::Crypto)?;
+        meter!(EcdsaVerify { bytes: total(parts) });
         VerifyingKey::from(&self.0)
-            .verify_prehash(&sha256(parts), &signature)
+            .verify_prehash(&digest(parts), &signature)
             .map_err(|_| Error::Crypto)
     }
 }
@@ -235,6 +310,7 @@ impl PrivateKey {
             let key = p256::SecretKey::from_slice(&bytes);
             bytes.zeroize();
             if let Ok(key) = key {
+                meter!(EcKeyGeneration);
                 return Self(SigningKey::from(&key));
             }
         }
@@ -265,6 +341,7 @@ impl PrivateKey {
     /// ECDH: the X coordinate, 32 bytes.
     #[must_use]
     pub fn agree(&self, other: &PublicKey) -> zeroize::Zeroizing<[u8; 32]> {
+        meter!(Ecdh);
         let shared = p256::ecdh::diffie_hellman(self.0.as_nonzero_scalar(), other.0.as_affine());
         zeroize::Zeroizing::new((*shared.raw_secret_bytes()).into())
     }
@@ -274,7 +351,8 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Crypto`] when the signature does not verify (a fault of the machine).
     pub fn sign(&self, parts: &[&[u8]], rng: &mut impl CryptoRng) -> Result<[u8; 64], Error> {
-        let digest = sha256(parts);
+        meter!(EcdsaSign { bytes: total(parts) });
+        let digest = digest(parts);
         let signature: Signature = self
             .0
             .sign_prehash_with_rng(rng, &digest)
@@ -327,6 +405,19 @@ mod tests {
         key.cbc_decrypt(&iv, &mut data).unwrap();
         assert_eq!(data[..16], hex!("6bc1bee22e409f96e93d7e117393172a"));
         assert!(key.cbc_encrypt(&iv, &mut [0; 17]).is_err());
+    }
+
+    #[test]
+    fn a_hash_in_parts_is_the_hash_of_the_whole() {
+        let mut hash = Hash::new();
+        hash.update(b"ab");
+        hash.update(b"c");
+        assert_eq!(
+            hash.clone().finish(),
+            hex!("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        );
+        hash.update(b"d");
+        assert_eq!(hash.finish(), sha256(&[b"abcd"]));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Key derivation (chapter 04): SP 800-108r1 counter mode with AES-CMAC and key control, SP 800-56C r2 one-step with
 //! SHA-256, and the named derivations. SCP03's own derivation is in [`crate::scp03`].
 
-use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::bytes::Write;
 use crate::codes::{Region, Role, Serial};
-use crate::crypto::{Key16, Key32};
+use crate::crypto::{Hash, Key16, Key32};
 use crate::{Bytes, Error};
 
 /// KDF108: fills `out` from `master` for `label` and the `context` fields (each at most 255 bytes).
@@ -41,14 +40,14 @@ pub fn kdf108(master: &Key32, label: &str, context: &[&[u8]], out: &mut [u8]) ->
 /// KDF56C: fills `out` from the shared secrets `z` for `label` and the transcript hash.
 pub fn kdf56c(z: &[&[u8]], label: &str, transcript: &[u8; 32], out: &mut [u8]) {
     for (i, chunk) in (1_u32..).zip(out.chunks_mut(32)) {
-        let mut hash = Sha256::new();
-        hash.update(i.to_be_bytes());
+        let mut hash = Hash::new();
+        hash.update(&i.to_be_bytes());
         for part in z {
             hash.update(part);
         }
         hash.update(label.as_bytes());
         hash.update(transcript);
-        let mut block: [u8; 32] = hash.finalize().into();
+        let mut block = hash.finish();
         for (to, from) in chunk.iter_mut().zip(block) {
             *to = from;
         }

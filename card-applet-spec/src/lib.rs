@@ -18,6 +18,8 @@ pub mod door_f;
 pub mod door_s;
 pub mod kdf;
 pub mod lot;
+#[cfg(feature = "meter")]
+pub mod meter;
 pub mod record;
 pub mod scp03;
 pub mod script;

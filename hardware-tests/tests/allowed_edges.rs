@@ -195,6 +195,74 @@ fn no_production_program_contains_a_card() {
     }
 }
 
+/// Every program that is installed somewhere, and the virtual card that `make demo` builds with them: cargo unites the
+/// features of what is built together.
+const PROGRAMS: [&str; 6] = [
+    "permit",
+    "keyvault",
+    "photo-store",
+    "issuer",
+    "card-reader",
+    "virtual-card",
+];
+
+/// Features of `card-applet-spec` in a build of these packages, as cargo resolves them without tests.
+fn features_of_the_specification(arguments: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}|{f}",
+        ])
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = tree
+        .lines()
+        .filter(|line| line.starts_with("card-applet-spec v"))
+        .collect();
+    assert!(!lines.is_empty(), "{arguments:?} do not use the specification");
+    lines
+        .iter()
+        .filter_map(|line| line.split_once('|'))
+        .flat_map(|(_, features)| features.trim_end_matches(" (*)").split(','))
+        .filter(|feature| !feature.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn no_production_program_counts_its_operations() {
+    let together: Vec<&str> = PROGRAMS
+        .iter()
+        .flat_map(|program| ["--package", *program])
+        .collect();
+    assert!(!features_of_the_specification(&together).contains("meter"));
+    for program in PROGRAMS {
+        // The photo store has no cards.
+        if program != "photo-store" || Workspace::read().tree(program).contains("card-applet-spec") {
+            let features = features_of_the_specification(&["--package", program]);
+            assert!(!features.contains("meter"), "{program} counts operations");
+        }
+    }
+    // What this test looks at is there when it is asked for.
+    let asked = features_of_the_specification(&["--package", "virtual-card", "--features", "taptime"]);
+    assert!(asked.contains("meter"));
+}
+
 #[test]
 fn the_card_crates_carry_no_std_only_crate() {
     let workspace = Workspace::read();

@@ -6,12 +6,11 @@ use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, Write};
 use card_applet_spec::certificate::{CARD_CERTIFICATE_LEN, TerminalCertificate};
 use card_applet_spec::codes::{Rights, SUITE, State};
-use card_applet_spec::crypto::{PrivateKey, PublicKey, sha256};
+use card_applet_spec::crypto::{Hash, PrivateKey, PublicKey, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::door_s::{Agree, AgreeAnswer, Object};
 use card_applet_spec::scp03::{Channel, MAX_PLAIN};
 use rand_core::CryptoRng;
-use sha2::{Digest, Sha256};
 
 use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure};
 use crate::control::Control;
@@ -22,7 +21,7 @@ use crate::storage::{SlotContent, slot_layout};
 #[derive(Debug)]
 pub(crate) struct Presenting {
     /// Over the certificates as they came.
-    certificates: Sha256,
+    certificates: Hash,
     intermediate: TerminalCertificate,
     leaf: Option<Leaf>,
     challenge: Option<[u8; 16]>,
@@ -112,8 +111,10 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         if !certificate.has_sound_dates() || certificate.rights.is_empty() {
             return Err(StatusWord::WRONG_DATA);
         }
+        let mut certificates = Hash::new();
+        certificates.update(command.data);
         self.session = Session::Presenting(Presenting {
-            certificates: Sha256::new().chain_update(command.data),
+            certificates,
             intermediate: certificate,
             leaf: None,
             challenge: None,
@@ -216,7 +217,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let ephemeral = PrivateKey::generate(&mut self.rng);
         let point = ephemeral.public().to_point65();
         let (z1, z2) = (ephemeral.agree(&terminal), fixed.agree(&terminal));
-        let certificates: [u8; 32] = presenting.certificates.clone().finalize().into();
+        let certificates = presenting.certificates.clone().finish();
         let transcript = request.transcript(&certificates, challenge, &point);
         let sealed = transcript.seal_certificate(&z1, &certificate).map_err(internal)?;
         let agreed = transcript.agree(&z1, &z2, &sealed, &certificate);
