@@ -341,6 +341,7 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
         CardTask::Unblock => change(ScriptKind::Unblock, today),
         CardTask::Terminate => change(ScriptKind::Terminate, today),
         CardTask::Inspect => Ok(Task::Inspect),
+        CardTask::Rewrite(_) => Err(Error::TaskNotOrdered),
     }
 }
 
@@ -998,6 +999,9 @@ impl Work {
                 role: slot.role,
                 region: slot.region,
                 key_version: slot.key_version,
+                state: keyvault_protocol::RoleKeyState::Active,
+                issue_counter: slot.issue_counter,
+                brought_by: keyvault_protocol::BroughtBy::Script,
             })
             .collect();
         Ok(done(

@@ -162,7 +162,23 @@ async fn opened(
         Request::DenyCard { serial } => exports::deny(core, open, now, &serial)
             .await
             .map(|()| Response::Done),
-        Request::Hello(_)
+        // The rest of version 2 of the protocol follows step by step.
+        Request::AllowCard { .. }
+        | Request::DenyChain { .. }
+        | Request::ExportDenyList(_)
+        | Request::RotateRole { .. }
+        | Request::CompromiseRole { .. }
+        | Request::RetireRole { .. }
+        | Request::RoleKeys
+        | Request::CardVersions { .. }
+        | Request::SealUpdate { .. }
+        | Request::ExportUpdates(_)
+        | Request::AcceptReceipts { .. }
+        | Request::PendingUpdates { .. }
+        | Request::RevokeTerminal { .. }
+        | Request::Terminals
+        | Request::CheckLines { .. }
+        | Request::Hello(_)
         | Request::Status
         | Request::BeginUnseal
         | Request::GiveShare(_)

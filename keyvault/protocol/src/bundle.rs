@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 
-use crate::{PointBytes, Region};
+use crate::{PointBytes, Region, Role};
 
 /// Most regions in one bundle: a terminal tries all of them at each tap.
 pub const MAX_BUNDLE_REGIONS: usize = 64;
@@ -86,6 +86,60 @@ pub struct BundleRequest {
     /// Last day of use, included. With door S at most 7 days after `from`, else at most 366.
     #[cbor(n(7), with = "crate::wire::date")]
     pub to: Date,
+}
+
+/// A terminal that has or had a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TerminalInfo {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// Its kind, and with it its roles and rights.
+    #[n(1)]
+    pub kind: BundleKind,
+    /// Registration number, given by the vault with the first bundle and never to another name: the tid of a terminal
+    /// that takes payments.
+    #[n(2)]
+    pub tid: u32,
+    /// Regions of its last bundle.
+    #[n(3)]
+    pub regions: Vec<Region>,
+    /// Sequence of its last bundle.
+    #[n(4)]
+    pub sequence: u32,
+    /// Day on which it was revoked.
+    #[cbor(n(5), with = "crate::wire::optional_date")]
+    pub revoked: Option<Date>,
+    /// Last day, included, of the bundle that ends last: until then it can read cards over door F. None for a bundle
+    /// that was made before the vault kept the day.
+    #[cbor(n(6), with = "crate::wire::optional_date")]
+    pub bundle_until: Option<Date>,
+    /// Last day, included, of the leaf certificate that ends last: until then cards open door S for it. None without
+    /// door S.
+    #[cbor(n(7), with = "crate::wire::optional_date")]
+    pub leaf_until: Option<Date>,
+    /// Last day, included, of the update batch that ends last: until then it can deliver what it carries, and read none
+    /// of it.
+    #[cbor(n(8), with = "crate::wire::optional_date")]
+    pub updates_until: Option<Date>,
+}
+
+/// Request for a signed deny list (card specification, chapter 08).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DenyListRequest {
+    /// The role.
+    #[n(0)]
+    pub role: Role,
+    /// Day of issue, not in the future.
+    #[cbor(n(1), with = "crate::wire::date")]
+    pub issued: Date,
+    /// Days for which a terminal may use it, 1 to 90.
+    #[n(2)]
+    pub max_age_days: u16,
+    /// Days behind these for which a terminal of TRANSIT or CLINIC may still accept if its operator asks for it; at most
+    /// 30, 0 for none.
+    #[n(3)]
+    pub grace_days: u16,
 }
 
 /// Request for the transport keys of a lot of blanks. A lot file: card specification, chapter 08.

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 
-use crate::{CardSerial, PointBytes, Region, Role};
+use crate::{CardSerial, PointBytes, Region, Role, RoleKeyState};
 
 /// The kinds of task that an order can allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
@@ -21,12 +21,18 @@ pub enum TaskKind {
     /// Read state and step number over door I, change nothing.
     #[n(3)]
     Inspect,
-    /// Make a blocked card active again.
+    /// Take the block from a card: it is again what it was before.
     #[n(4)]
     Unblock,
     /// End a card: every key and data group on it is erased.
     #[n(5)]
     Terminate,
+    /// Write to a card that was personalised before.
+    #[n(6)]
+    Rewrite,
+    /// Seal updates for terminals to deliver.
+    #[n(7)]
+    Update,
 }
 
 /// A task for one card.
@@ -48,12 +54,16 @@ pub enum CardTask {
     /// Read state and step number.
     #[n(3)]
     Inspect,
-    /// Make a blocked card active again.
+    /// Take the block from a card: it is again what it was before, PERSONALISED or ACTIVE.
     #[n(4)]
     Unblock,
     /// End the card.
     #[n(5)]
     Terminate,
+    /// Write to a card that was personalised before, in one script; the second call for the same (order, index) and
+    /// serial finishes what is left.
+    #[n(6)]
+    Rewrite(#[n(0)] Box<RewriteContent>),
 }
 
 impl CardTask {
@@ -67,6 +77,7 @@ impl CardTask {
             Self::Inspect => TaskKind::Inspect,
             Self::Unblock => TaskKind::Unblock,
             Self::Terminate => TaskKind::Terminate,
+            Self::Rewrite(_) => TaskKind::Rewrite,
         }
     }
 }
@@ -99,6 +110,36 @@ impl std::fmt::Debug for CardContent {
     /// Says that it is there: what is in it is a person's.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CardContent(personal data)")
+    }
+}
+
+/// What a rewrite changes: data groups as given, entitlements at the Active version of their role and region. What is not
+/// named stays as it is. The vault knows from its own rows what the card has.
+#[derive(Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct RewriteContent {
+    /// DG1, when it changes.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub dg1: Option<Vec<u8>>,
+    /// DG2, when it changes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub dg2: Option<Vec<u8>>,
+    /// DG3, when it changes. When any group changes the signature object is signed again.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub dg3: Option<Vec<u8>>,
+    /// The entitlements that change, at most one per role; versions older than the one before the Active one leave the
+    /// card.
+    #[n(3)]
+    pub entitlements: Vec<Entitlement>,
+    /// All money ever loaded, in fen: a load, for which the `SmallPayment` entitlement is among the entitlements. None
+    /// keeps the largest value that the vault gave this card.
+    #[n(4)]
+    pub loaded: Option<u32>,
+}
+
+impl std::fmt::Debug for RewriteContent {
+    /// Says that it is there: what is in it is a person's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RewriteContent(personal data)")
     }
 }
 
@@ -218,7 +259,19 @@ pub struct CardKey {
     pub certificate: Vec<u8>,
 }
 
-/// A role slot that was written.
+/// How a slot came onto its card; the key of its purse's TACs depends on it (card specification, chapter 09).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BroughtBy {
+    /// By a script of door I.
+    #[n(0)]
+    Script,
+    /// By a sealed update.
+    #[n(1)]
+    Update,
+}
+
+/// A live slot of a card, as far as scripts and receipts have told.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SlotVersion {
     /// The role.
@@ -230,6 +283,15 @@ pub struct SlotVersion {
     /// The key version.
     #[n(2)]
     pub key_version: u8,
+    /// State of that version.
+    #[n(3)]
+    pub state: RoleKeyState,
+    /// Issue counter of the record in it.
+    #[n(4)]
+    pub issue_counter: u32,
+    /// How it came onto the card.
+    #[n(5)]
+    pub brought_by: BroughtBy,
 }
 
 /// What to do next.
@@ -267,7 +329,7 @@ pub struct CardResult {
     /// The certified keys; empty for tasks that do not personalise.
     #[n(4)]
     pub keys: Vec<CardKey>,
-    /// The slots written; empty for tasks that do not personalise.
+    /// The live slots of the card; empty for tasks that do not write slots.
     #[n(5)]
     pub slots: Vec<SlotVersion>,
 }

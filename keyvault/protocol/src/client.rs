@@ -9,9 +9,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::message::{EnrolIssuer, Hello, PROTOCOL_VERSION, Request, Response, SealRequest, ShareEnvelope};
 use crate::sealed::{self, Purpose};
 use crate::{
-    Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, DataKey, Error, LotRequest,
-    OrderSession, PhotoKeyContext, PointBytes, Refusal, RefusalCode, Region, Script, Share, SignatureBytes,
-    SignedOrder, Status, UnsealProgress, WrappedKey, frame,
+    Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, DataKey, DenyListRequest, Error,
+    LineCheck, LotRequest, OrderSession, PendingUpdates, PhotoKeyContext, PointBytes, QueuedUpdate, Receipt,
+    ReceiptOutcome, Refusal, RefusalCode, Region, Role, RoleKeyInfo, Script, SettlementLine, Share,
+    SignatureBytes, SignedOrder, SlotVersion, Status, TerminalInfo, UnsealProgress, UpdateTask,
+    UpdatesRequest, WrappedKey, frame,
 };
 
 /// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
@@ -317,6 +319,213 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.done(&Request::DenyCard { serial }).await
     }
 
+    /// Takes a card that was found from the deny lists; lists exported later do not have it. A card that is on none
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` when the vault never wrote that card.
+    pub async fn allow_card(&mut self, serial: CardSerial) -> Result<(), Error> {
+        self.done(&Request::AllowCard { serial }).await
+    }
+
+    /// Denies the card behind a chain of [`Client::check_lines`]: two debits of one seq mean that it was copied.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` when the chain is none of this vault's cards.
+    pub async fn deny_chain(&mut self, chain: [u8; 16]) -> Result<(), Error> {
+        self.done(&Request::DenyChain { chain }).await
+    }
+
+    /// The signed deny list of a role: the inside of an `A9` template (card specification, chapter 08). The version
+    /// grows whenever anything of the list differs from the last one.
+    ///
+    /// # Errors
+    /// Refused with `BadContent` or `LimitExceeded`.
+    pub async fn export_deny_list(
+        &mut self,
+        role: Role,
+        issued: Date,
+        max_age_days: u16,
+        grace_days: u16,
+    ) -> Result<Vec<u8>, Error> {
+        self.export(&Request::ExportDenyList(DenyListRequest {
+            role,
+            issued,
+            max_age_days,
+            grace_days,
+        }))
+        .await
+    }
+
+    /// Makes a new Active version of a role key; the one that was Active drains until the day given, included.
+    ///
+    /// # Errors
+    /// Refused with `BadContent` (a day before today), or `LimitExceeded` when the 255 numbers are used up.
+    pub async fn rotate_role(
+        &mut self,
+        role: Role,
+        region: Region,
+        drain_until: Date,
+    ) -> Result<RoleKeyInfo, Error> {
+        self.role_key(&Request::RotateRole {
+            role,
+            region,
+            drain_until,
+        })
+        .await
+    }
+
+    /// Says that a version is compromised: from now on no bundle carries it and nothing is delivered through it. It
+    /// stays so; if it was Active, [`Client::rotate_role`] makes the next one. The same again changes nothing.
+    ///
+    /// # Errors
+    /// Refused with `NotFound`, or `RoleKeyState` for a destroyed version.
+    pub async fn compromise_role(
+        &mut self,
+        role: Role,
+        region: Region,
+        version: u8,
+    ) -> Result<RoleKeyInfo, Error> {
+        self.role_key(&Request::CompromiseRole {
+            role,
+            region,
+            version,
+        })
+        .await
+    }
+
+    /// Destroys the keys of a version. The same again changes nothing.
+    ///
+    /// # Errors
+    /// Refused with `StillHeld` while live cards have it alone, `RoleKeyState` for the Active one, `NotFound`.
+    pub async fn retire_role(
+        &mut self,
+        role: Role,
+        region: Region,
+        version: u8,
+    ) -> Result<RoleKeyInfo, Error> {
+        self.role_key(&Request::RetireRole {
+            role,
+            region,
+            version,
+        })
+        .await
+    }
+
+    /// All versions of all role keys, by role, region and version.
+    ///
+    /// # Errors
+    /// Refused with `Sealed`.
+    pub async fn role_keys(&mut self) -> Result<Vec<RoleKeyInfo>, Error> {
+        match self.ask(&Request::RoleKeys).await? {
+            Response::RoleKeys(keys) => Ok(keys),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// The live slots of a card, as far as scripts and receipts have told.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` when the vault never wrote that card.
+    pub async fn card_versions(&mut self, serial: CardSerial) -> Result<Vec<SlotVersion>, Error> {
+        match self.ask(&Request::CardVersions { serial }).await? {
+            Response::CardVersions(slots) => Ok(slots),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Seals a change of the card `index` of an order that allows [`TaskKind::Update`](crate::TaskKind::Update). The
+    /// same again gives the same envelopes.
+    ///
+    /// # Errors
+    /// Refused with `TaskNotOrdered`, `QuotaUsed`, `OrderExpired`, `CardConflict`, `CardState`, `CardDenied`,
+    /// `NoActiveVersion`, `NoDelivery`, `NotFound` or `BadContent`.
+    pub async fn seal_update(
+        &mut self,
+        session: &OrderSession,
+        index: u32,
+        serial: CardSerial,
+        task: UpdateTask,
+    ) -> Result<QueuedUpdate, Error> {
+        let request = Request::SealUpdate {
+            order: session.order,
+            index,
+            serial,
+            task,
+        };
+        match self.ask(&request).await? {
+            Response::Queued(queued) => Ok(queued),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// What waits for the roles and regions of a terminal: an update batch (card specification, chapter 09), sealed to
+    /// the key of its last bundle. With more than [`MAX_BATCH_UPDATES`](crate::MAX_BATCH_UPDATES) waiting, each batch
+    /// has another part of them.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` (no bundle yet), `TerminalRevoked` or `BadContent`.
+    pub async fn export_updates(&mut self, request: &UpdatesRequest) -> Result<Vec<u8>, Error> {
+        self.export(&Request::ExportUpdates(request.clone())).await
+    }
+
+    /// Takes receipts; one outcome for each, in their order. A wrong one changes nothing and does not stop the others.
+    ///
+    /// # Errors
+    /// Refused with `LimitExceeded` for more than [`MAX_RECEIPTS`](crate::MAX_RECEIPTS).
+    pub async fn accept_receipts(&mut self, receipts: Vec<Receipt>) -> Result<Vec<ReceiptOutcome>, Error> {
+        match self.ask(&Request::AcceptReceipts { receipts }).await? {
+            Response::Receipts(outcomes) => Ok(outcomes),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Counts of what waits for a card.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` when the vault never wrote that card.
+    pub async fn pending_updates(&mut self, serial: CardSerial) -> Result<PendingUpdates, Error> {
+        match self.ask(&Request::PendingUpdates { serial }).await? {
+            Response::Pending(pending) => Ok(pending),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Revokes a terminal: no bundle and no updates for it any more. The same again changes nothing; the terminal must
+    /// come back under another name.
+    ///
+    /// # Errors
+    /// Refused with `NotFound`.
+    pub async fn revoke_terminal(&mut self, name: &str) -> Result<(), Error> {
+        self.done(&Request::RevokeTerminal {
+            name: name.to_owned(),
+        })
+        .await
+    }
+
+    /// All terminals, by name: what each of them can still do, and until when.
+    ///
+    /// # Errors
+    /// Refused with `Sealed`.
+    pub async fn terminals(&mut self) -> Result<Vec<TerminalInfo>, Error> {
+        match self.ask(&Request::Terminals).await? {
+            Response::Terminals(terminals) => Ok(terminals),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Checks settlement lines; one verdict for each, in their order. The vault keeps nothing of them.
+    ///
+    /// # Errors
+    /// Refused with `LimitExceeded` for more than [`MAX_LINES`](crate::MAX_LINES).
+    pub async fn check_lines(&mut self, lines: &[SettlementLine]) -> Result<Vec<LineCheck>, Error> {
+        let lines = lines.to_vec();
+        match self.ask(&Request::CheckLines { lines }).await? {
+            Response::Lines(verdicts) => Ok(verdicts),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
     async fn ask(&mut self, request: &Request) -> Result<Response, Error> {
         frame::write(&mut self.stream, request).await?;
         match frame::read(&mut self.stream).await? {
@@ -329,6 +538,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     async fn done(&mut self, request: &Request) -> Result<(), Error> {
         match self.ask(request).await? {
             Response::Done => Ok(()),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    async fn role_key(&mut self, request: &Request) -> Result<RoleKeyInfo, Error> {
+        match self.ask(request).await? {
+            Response::RoleKey(key) => Ok(key),
             _ => Err(UNEXPECTED),
         }
     }

@@ -205,6 +205,18 @@ refusal_codes! {
     NotOpened = 28, "NOT_OPENED", 1;
     /// The bytes are no request of this protocol.
     Malformed = 29, "MALFORMED_REQUEST", 2;
+    /// Live cards have this version alone; the message says how many.
+    StillHeld = 30, "STILL_HELD", 1;
+    /// The role and region have no Active version.
+    NoActiveVersion = 31, "NO_ACTIVE_VERSION", 1;
+    /// The version is in a state in which this is not possible.
+    RoleKeyState = 32, "ROLE_KEY_STATE", 1;
+    /// The terminal is revoked.
+    TerminalRevoked = 33, "TERMINAL_REVOKED", 1;
+    /// The card is on the deny lists.
+    CardDenied = 34, "CARD_DENIED", 1;
+    /// No terminal could deliver an update to this card.
+    NoDelivery = 35, "NO_DELIVERY", 1;
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
 
-/// Largest frame in bytes: a lot of 50,000 blanks fits, a length made of random bytes does not.
-pub const MAX_FRAME: usize = 4 * 1024 * 1024;
+/// Largest frame in bytes: a lot of 50,000 blanks, a deny list of 400,000 entries and a batch of updates fit, a length
+/// made of random bytes hardly ever does.
+pub const MAX_FRAME: usize = 8 * 1024 * 1024;
 
 /// Writes one message and flushes.
 ///

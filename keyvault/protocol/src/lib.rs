@@ -3,8 +3,7 @@
 //! Frames are a `u32` length, big endian, and one CBOR item (RFC 8949). Every request is typed: no message carries
 //! bytes that the vault would sign, encrypt or run through a MAC as they come. Secrets travel sealed to a P-256 key
 //! that the receiving side made for the occasion ([`sealed`]). Left out: transport security between machines (the
-//! vault listens on a Unix socket), and the ceremonies of rotation and dual control, which come with the vault's
-//! own issue.
+//! vault listens on a Unix socket), and dual control, which comes with the vault's own issue.
 
 mod bundle;
 mod card;
@@ -14,15 +13,20 @@ pub mod frame;
 mod message;
 mod order;
 mod photo;
+mod role_key;
 pub mod sealed;
+mod settlement;
 mod signing;
 mod status;
+mod update;
 mod wire;
 
-pub use bundle::{BundleKind, BundleRequest, LotRequest, MAX_BUNDLE_REGIONS, MAX_LOT_CARDS};
+pub use bundle::{
+    BundleKind, BundleRequest, DenyListRequest, LotRequest, MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, TerminalInfo,
+};
 pub use card::{
-    CardContent, CardKey, CardResult, CardState, CardTask, Entitlement, KeyDomain, Script, SlotVersion,
-    TaskKind,
+    BroughtBy, CardContent, CardKey, CardResult, CardState, CardTask, Entitlement, KeyDomain, RewriteContent,
+    Script, SlotVersion, TaskKind,
 };
 pub use client::Client;
 pub use error::{Error, Refusal, RefusalCode};
@@ -31,6 +35,12 @@ pub use message::{
 };
 pub use order::{Order, OrderSession, SignedOrder};
 pub use photo::{DataKey, PhotoKeyContext, WrappedKey};
+pub use role_key::{RoleKeyInfo, RoleKeyState};
+pub use settlement::{BEFORE_LEN, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 pub use signing::{Anchors, CardBack};
 pub use status::{Attempt, Share, Status, UnsealProgress, VaultState};
+pub use update::{
+    MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates, QueuedEnvelope, QueuedUpdate, Receipt,
+    ReceiptOutcome, UpdateTask, UpdatesRequest,
+};
 pub use wire::{CardSerial, PointBytes, Region, Role, SignatureBytes};

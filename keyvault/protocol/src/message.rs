@@ -1,15 +1,17 @@
 //! Requests and responses. Numbers are the wire's: a new message takes a new number, none is used again.
 
+use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 
 use crate::{
-    Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, LotRequest, OrderSession,
-    PhotoKeyContext, PointBytes, Refusal, Script, SignatureBytes, SignedOrder, Status, UnsealProgress,
-    WrappedKey,
+    Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, DenyListRequest, LineCheck, LotRequest,
+    OrderSession, PendingUpdates, PhotoKeyContext, PointBytes, QueuedUpdate, Receipt, ReceiptOutcome,
+    Refusal, Region, Role, RoleKeyInfo, Script, SettlementLine, SignatureBytes, SignedOrder, SlotVersion,
+    Status, TerminalInfo, UnsealProgress, UpdateTask, UpdatesRequest, WrappedKey,
 };
 
 /// Version of this protocol; both sides must speak the same.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// Most answers in one [`Request::ContinueCard`].
 pub const MAX_ANSWERS: usize = 512;
 
@@ -172,6 +174,122 @@ pub enum Request {
         #[cbor(n(0), with = "minicbor::bytes")]
         serial: CardSerial,
     },
+    /// Take a card from the deny lists. SEALED.
+    #[n(16)]
+    AllowCard {
+        /// Serial of the card.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        serial: CardSerial,
+    },
+    /// Deny the card behind a chain of settlement lines. SEALED.
+    #[n(17)]
+    DenyChain {
+        /// The chain.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        chain: [u8; 16],
+    },
+    /// A signed deny list. SEALED.
+    #[n(18)]
+    ExportDenyList(#[n(0)] DenyListRequest),
+    /// A new Active version of a role key. SEALED.
+    #[n(19)]
+    RotateRole {
+        /// The role.
+        #[n(0)]
+        role: Role,
+        /// The region.
+        #[n(1)]
+        region: Region,
+        /// Last day of the version that was Active.
+        #[cbor(n(2), with = "crate::wire::date")]
+        drain_until: Date,
+    },
+    /// A version is compromised. SEALED.
+    #[n(20)]
+    CompromiseRole {
+        /// The role.
+        #[n(0)]
+        role: Role,
+        /// The region.
+        #[n(1)]
+        region: Region,
+        /// The version.
+        #[n(2)]
+        version: u8,
+    },
+    /// Destroy the keys of a version. SEALED.
+    #[n(21)]
+    RetireRole {
+        /// The role.
+        #[n(0)]
+        role: Role,
+        /// The region.
+        #[n(1)]
+        region: Region,
+        /// The version.
+        #[n(2)]
+        version: u8,
+    },
+    /// All versions of all role keys. SEALED.
+    #[n(22)]
+    RoleKeys,
+    /// The live slots of a card. SEALED.
+    #[n(23)]
+    CardVersions {
+        /// Serial of the card.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        serial: CardSerial,
+    },
+    /// Seal an update. SEALED.
+    #[n(24)]
+    SealUpdate {
+        /// The order.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        order: [u8; 16],
+        /// Index of the card in the order.
+        #[n(1)]
+        index: u32,
+        /// Serial of the card.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        serial: CardSerial,
+        /// The change.
+        #[n(3)]
+        task: UpdateTask,
+    },
+    /// A terminal's batch of updates. SEALED.
+    #[n(25)]
+    ExportUpdates(#[n(0)] UpdatesRequest),
+    /// Receipts of terminals. SEALED.
+    #[n(26)]
+    AcceptReceipts {
+        /// At most [`MAX_RECEIPTS`](crate::MAX_RECEIPTS), of any terminals in any order.
+        #[n(0)]
+        receipts: Vec<Receipt>,
+    },
+    /// What waits for a card. SEALED.
+    #[n(27)]
+    PendingUpdates {
+        /// Serial of the card.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        serial: CardSerial,
+    },
+    /// Revoke a terminal. SEALED.
+    #[n(28)]
+    RevokeTerminal {
+        /// Its name.
+        #[n(0)]
+        name: String,
+    },
+    /// All terminals. SEALED.
+    #[n(29)]
+    Terminals,
+    /// Check settlement lines. SEALED.
+    #[n(30)]
+    CheckLines {
+        /// At most [`MAX_LINES`](crate::MAX_LINES).
+        #[n(0)]
+        lines: Vec<SettlementLine>,
+    },
 }
 
 /// What the vault answers.
@@ -228,6 +346,30 @@ pub enum Response {
     /// To `Anchors`.
     #[n(11)]
     Anchors(#[n(0)] Anchors),
+    /// To `RotateRole`, `CompromiseRole`, `RetireRole`: the version spoken of, as it is now.
+    #[n(12)]
+    RoleKey(#[n(0)] RoleKeyInfo),
+    /// To `RoleKeys`.
+    #[n(13)]
+    RoleKeys(#[n(0)] Vec<RoleKeyInfo>),
+    /// To `CardVersions`.
+    #[n(14)]
+    CardVersions(#[n(0)] Vec<SlotVersion>),
+    /// To `SealUpdate`.
+    #[n(15)]
+    Queued(#[n(0)] QueuedUpdate),
+    /// To `AcceptReceipts`, in the order of the receipts.
+    #[n(16)]
+    Receipts(#[n(0)] Vec<ReceiptOutcome>),
+    /// To `PendingUpdates`.
+    #[n(17)]
+    Pending(#[n(0)] PendingUpdates),
+    /// To `Terminals`.
+    #[n(18)]
+    Terminals(#[n(0)] Vec<TerminalInfo>),
+    /// To `CheckLines`, in the order of the lines.
+    #[n(19)]
+    Lines(#[n(0)] Vec<LineCheck>),
 }
 
 #[cfg(test)]

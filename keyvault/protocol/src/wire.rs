@@ -165,6 +165,36 @@ pub(crate) mod date {
     }
 }
 
+/// Dates that may be absent.
+pub(crate) mod optional_date {
+    use super::{DecodeError, Decoder, Encoder};
+    use jiff::civil::Date;
+
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the derive macro calls it with a reference"
+    )]
+    pub(crate) fn encode<C, W: minicbor::encode::Write>(
+        date: &Option<Date>,
+        e: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match date {
+            Some(date) => super::date::encode(date, e, context),
+            None => e.null()?.ok(),
+        }
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, context: &mut C) -> Result<Option<Date>, DecodeError> {
+        if d.datatype()? == minicbor::data::Type::Null {
+            d.null()?;
+            return Ok(None);
+        }
+        super::date::decode(d, context).map(Some)
+    }
+}
+
 /// Instants as seconds since 1970, UTC.
 pub(crate) mod instant {
     use super::{DecodeError, Decoder, Encoder};

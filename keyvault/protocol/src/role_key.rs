@@ -1,0 +1,67 @@
+//! Versions of role keys: one Active per role and region, the one before it Draining until a day.
+//!
+//! Card specification, chapter 04 (key versions) and chapter 08 (what a bundle carries). A number is never used again.
+//! Left out, with its number kept: Suspended, and transitions by quorum, which come with the vault's dual control.
+
+use jiff::civil::Date;
+use minicbor::{Decode, Encode};
+
+use crate::{Region, Role};
+
+/// State of a version of a role key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+#[non_exhaustive]
+pub enum RoleKeyState {
+    /// New cards and new slots get it; terminals accept it.
+    #[n(1)]
+    Active,
+    /// Terminals accept it until its last day; nothing new is written with it.
+    #[n(2)]
+    Draining,
+    /// No bundle carries it any more: terminals with a new bundle refuse its cards at once.
+    #[n(4)]
+    Compromised,
+    /// Its keys are gone; the number stays so that it is never used again.
+    #[n(5)]
+    Destroyed,
+}
+
+impl RoleKeyState {
+    /// The name as scripts see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Compromised => "compromised",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+/// A version of a role key, and how many cards have it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RoleKeyInfo {
+    /// The role.
+    #[n(0)]
+    pub role: Role,
+    /// The region.
+    #[n(1)]
+    pub region: Region,
+    /// The version, 1 to 255.
+    #[n(2)]
+    pub version: u8,
+    /// Its state.
+    #[n(3)]
+    pub state: RoleKeyState,
+    /// Last day of a Draining version, included; none in the other states.
+    #[cbor(n(4), with = "crate::wire::optional_date")]
+    pub until: Option<Date>,
+    /// Cards that are not ended and have a live slot of this version, as far as scripts and receipts have told.
+    #[n(5)]
+    pub cards: u64,
+    /// Those of them that have no other live slot of the role: they would lose the role with this version.
+    #[n(6)]
+    pub cards_alone: u64,
+}
