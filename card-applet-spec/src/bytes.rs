@@ -30,6 +30,13 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
+    /// The next `N` bytes, where they lie.
+    pub fn borrowed<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(self.malformed())?;
+        self.rest = rest;
+        Ok(head)
+    }
+
     /// The next `count` bytes.
     pub fn slice(&mut self, count: usize) -> Result<&'a [u8], Error> {
         let (head, rest) = self.rest.split_at_checked(count).ok_or(self.malformed())?;

@@ -32,14 +32,26 @@ pub struct CardInfo {
     pub specification: [u8; 2],
     /// Profile.
     pub profile: u16,
+    /// Form of the sealed updates that the card takes (chapter 09); none on a card that takes none.
+    pub updates: Option<u8>,
 }
+
+/// The form of sealed updates of this specification.
+pub const UPDATE_FORM: u8 = 0x01;
 
 impl CardInfo {
     /// The card of this specification.
     pub const CURRENT: Self = Self {
         specification: [1, 0],
         profile: 1,
+        updates: Some(UPDATE_FORM),
     };
+
+    /// True when the card takes sealed updates of the form of this specification. Another one answers 6D00 to UPDATE.
+    #[must_use]
+    pub const fn takes_updates(&self) -> bool {
+        matches!(self.updates, Some(UPDATE_FORM))
+    }
 
     /// Encodes the answer to SELECT.
     ///
@@ -52,7 +64,8 @@ impl CardInfo {
             tlv::put_template(out, 0xA5, &|out| {
                 tlv::put(out, 0x80, &self.specification)?;
                 tlv::put(out, 0x81, &self.profile.to_be_bytes())?;
-                tlv::put(out, 0x82, &[SUITE])
+                tlv::put(out, 0x82, &[SUITE])?;
+                self.updates.map_or(Ok(()), |form| tlv::put(out, 0x83, &[form]))
             })
         })?;
         Ok(out)
@@ -74,16 +87,22 @@ impl CardInfo {
         }
         let inside = fields.required(0xA5)?.value;
         fields.end()?;
-        let mut fields = Fields::new(inside, &[0x80, 0x81, 0x82], "card info");
+        let mut fields = Fields::new(inside, &[0x80, 0x81, 0x82, 0x83], "card info");
         let specification = fields.array(0x80)?;
         let profile = u16::from_be_bytes(fields.array(0x81)?);
         if !fields.required(0x82)?.value.contains(&SUITE) {
             return Err(WHAT);
         }
+        let updates = match fields.optional(0x83)?.map(|form| form.value) {
+            None => None,
+            Some([form]) => Some(*form),
+            Some(_) => return Err(WHAT),
+        };
         fields.end()?;
         Ok(Self {
             specification,
             profile,
+            updates,
         })
     }
 }
@@ -433,6 +452,19 @@ impl SignatureObject {
         let index = usize::from(number).checked_sub(1);
         let digest = index.and_then(|index| self.groups.get(index));
         digest.is_some_and(|digest| equal(digest, &sha256(&[bytes])))
+    }
+
+    /// The object of the same card with another DG3: what a sealed update makes of it (chapter 09). Nothing is checked:
+    /// the signature is the document signer's, and readers verify it.
+    #[must_use]
+    pub fn with_dg3(&self, signer: u8, dg3: &[u8], signature: &[u8; 64]) -> Self {
+        let [dg1, dg2, _] = self.groups;
+        Self {
+            signer,
+            card_key: self.card_key,
+            groups: [dg1, dg2, sha256(&[dg3])],
+            signature: *signature,
+        }
     }
 
     /// Encodes the object.

@@ -27,6 +27,7 @@ pub mod sealed_box;
 pub mod settlement;
 pub mod tlv;
 pub mod update;
+pub mod update_files;
 
 /// What can be wrong with bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::bytes::{Reader, Write};
+use crate::bytes::{Reader, SliceWriter, Write};
 use crate::certificate::CARD_CERTIFICATE_LEN;
 use crate::codes::{Domain, State};
 use crate::crypto::sha256;
@@ -16,6 +16,8 @@ pub type StepBytes = Bytes<MAX_PLAIN>;
 /// Most data bytes of one WRITE.
 pub const MAX_CHUNK: usize = 233;
 const LABEL: &[u8] = b"YZT-SCRIPT-1";
+/// Length of a SLOT step, op included.
+const SLOT_STEP_LEN: usize = 224;
 
 /// What a script is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +133,7 @@ impl TryFrom<u8> for WritableObject {
     }
 }
 
-/// The SLOT step, and the plain text of a sealed update: op 05 and 223 bytes.
+/// The SLOT step: op 05 and 223 bytes. A sealed update carries the same slot (chapter 09).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SlotStep<'a> {
     /// Role code.
@@ -157,6 +159,39 @@ impl fmt::Debug for SlotStep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { role, kv, flags, .. } = self;
         write!(f, "SlotStep(role {role}, kv {kv}, flags {flags}, secret)")
+    }
+}
+
+impl<'a> SlotStep<'a> {
+    /// Op 05, the slot, and eight zeros: 224 bytes.
+    pub(crate) fn encode(&self) -> Result<[u8; SLOT_STEP_LEN], Error> {
+        let mut out = [0; SLOT_STEP_LEN];
+        let mut writer = SliceWriter::new(&mut out);
+        writer.put(&[0x05, self.role, self.kv, self.flags])?;
+        writer.put(self.g)?;
+        writer.put(self.m)?;
+        writer.put(self.pid)?;
+        writer.put(self.record)?;
+        writer.put(&self.loaded.to_be_bytes())?;
+        Ok(out)
+    }
+
+    /// What stands behind op, up to `loaded`.
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let slot = Self {
+            role: reader.u8()?,
+            kv: reader.u8()?,
+            flags: reader.u8()?,
+            g: reader.borrowed()?,
+            m: reader.borrowed()?,
+            pid: reader.borrowed()?,
+            record: reader.borrowed()?,
+            loaded: reader.u32()?,
+        };
+        if slot.flags > 1 || slot.kv == 0 {
+            return Err(reader.malformed());
+        }
+        Ok(slot)
     }
 }
 
@@ -290,15 +325,7 @@ impl<'a> Step<'a> {
                 out.put(&[0x04, domain.code()])?;
                 out.put(*certificate)?;
             }
-            Self::Slot(slot) => {
-                out.put(&[0x05, slot.role, slot.kv, slot.flags])?;
-                out.put(slot.g)?;
-                out.put(slot.m)?;
-                out.put(slot.pid)?;
-                out.put(slot.record)?;
-                out.put(&slot.loaded.to_be_bytes())?;
-                out.put(&[0; 8])?;
-            }
+            Self::Slot(slot) => out.put(&slot.encode()?)?,
             Self::Purse { kv, seq, cap, ktac } => {
                 out.put(&[0x06, *kv])?;
                 out.put(&seq.to_be_bytes())?;
@@ -364,20 +391,11 @@ impl<'a> Step<'a> {
             },
             0x04 => Self::Certificate {
                 domain: Domain::try_from(reader.u8()?)?,
-                certificate: borrowed(&mut reader)?,
+                certificate: reader.borrowed()?,
             },
             0x05 => {
-                let slot = SlotStep {
-                    role: reader.u8()?,
-                    kv: reader.u8()?,
-                    flags: reader.u8()?,
-                    g: borrowed(&mut reader)?,
-                    m: borrowed(&mut reader)?,
-                    pid: borrowed(&mut reader)?,
-                    record: borrowed(&mut reader)?,
-                    loaded: reader.u32()?,
-                };
-                if reader.array()? != [0_u8; 8] || slot.flags > 1 || slot.kv == 0 {
+                let slot = SlotStep::read(&mut reader)?;
+                if reader.array()? != [0_u8; 8] {
                     return Err(reader.malformed());
                 }
                 Self::Slot(slot)
@@ -386,14 +404,14 @@ impl<'a> Step<'a> {
                 kv: reader.u8()?,
                 seq: reader.u32()?,
                 cap: reader.u32()?,
-                ktac: borrowed(&mut reader)?,
+                ktac: reader.borrowed()?,
             },
             0x07 => Self::Keys {
-                wrapped: borrowed(&mut reader)?,
+                wrapped: reader.borrowed()?,
             },
             0x08 => Self::Trust {
-                name: borrowed(&mut reader)?,
-                public64: borrowed(&mut reader)?,
+                name: reader.borrowed()?,
+                public64: reader.borrowed()?,
                 epoch: reader.u16()?,
                 floor: Date::from_bytes(reader.array()?)?,
             },
@@ -407,10 +425,6 @@ impl<'a> Step<'a> {
         reader.end()?;
         Ok(step)
     }
-}
-
-fn borrowed<'a, const N: usize>(reader: &mut Reader<'a>) -> Result<&'a [u8; N], Error> {
-    reader.slice(N)?.try_into().map_err(|_| reader.malformed())
 }
 
 /// h(0) of a script.

@@ -16,6 +16,8 @@ use crate::kdf::kdf56c;
 pub const BUNDLE: [u8; 4] = *b"YZTB";
 /// Magic of a lot file.
 pub const LOT: [u8; 4] = *b"YZTL";
+/// Magic of an update batch.
+pub const UPDATES: [u8; 4] = *b"YZTU";
 
 /// Length of what stands before the cipher text.
 pub const HEAD_LEN: usize = 4 + 2 + 65 + 12;

@@ -36,7 +36,8 @@ use card_applet_spec::lot::{self, Lot};
 use card_applet_spec::record::{Entitlement, RecordHeader, binding, rule_set_digest};
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys, pseudo_random_challenge};
 use card_applet_spec::script::{SlotStep, Step, chain_next, chain_start};
-use card_applet_spec::update::SealedUpdate;
+use card_applet_spec::update::{Operation, SealedUpdate, tac_key};
+use card_applet_spec::update_files::{self, BatchEntry, BatchHead, Receipt, Receipts, UpdateBatch};
 use card_applet_spec::{Bytes, Error, sealed_box, tlv};
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::ecdsa::{Signature, SigningKey};
@@ -236,7 +237,42 @@ fn run(construction: &str, v: &Vector<'_>) {
         "sealed-box" => seal_box(v),
         "sealed-box-open" => open_box(v),
         "lot-file" => lot_file(v),
+        "update-slot" => update_slot(v),
+        "update-dg3" => update_dg3(v),
+        "update-floor" => is_operation(v, &Operation::Floor(v.i.date("floor"))),
+        "update-block" => is_operation(v, &Operation::Block),
+        "update-erase" => {
+            let role = Role::try_from(v.i.u8("role")).unwrap();
+            is_operation(
+                v,
+                &Operation::Erase {
+                    role,
+                    kv: v.i.u8("kv"),
+                },
+            );
+        }
+        "update-load" => {
+            let loaded = v.i.u32("loaded");
+            is_operation(v, &Operation::Load { loaded });
+        }
+        "update-parse" => update_parse(v),
         "update" => update(v),
+        "update-batch" => update_batch(v),
+        "update-batch-open" => {
+            let plain = v.i.bytes("plain");
+            if let Some(batch) = v.refuses(UpdateBatch::parse_and_verify(&plain, &v.i.public("root_public")))
+            {
+                v.o.is("id", &batch.head.id);
+            }
+        }
+        "receipts" => receipts(v),
+        "receipts-open" => {
+            let plain = v.i.bytes("plain");
+            if let Some(found) = v.refuses(Receipts::parse(&plain)) {
+                let updates: Vec<_> = found.iter().map(|receipt| receipt.update.to_vec()).collect();
+                assert_eq!(updates, v.o.list("updates"), "{}", v.i.name);
+            }
+        }
         unknown => panic!("{}: unknown construction {unknown}", v.i.name),
     }
 }
@@ -1291,6 +1327,80 @@ fn lot_file(v: &Vector<'_>) {
 
 // 09 Updates
 
+/// P224 of the vector is that of this operation, both ways.
+fn is_operation(v: &Vector<'_>, operation: &Operation<'_>) {
+    v.o.is("plain", &*operation.encode().unwrap());
+    assert_eq!(
+        &Operation::parse(&v.o.array("plain")).unwrap(),
+        operation,
+        "{}",
+        v.i.name
+    );
+}
+
+fn update_slot(v: &Vector<'_>) {
+    let (g, m, pid, record) = (
+        v.i.array("g"),
+        v.i.array("m"),
+        v.i.array("pid"),
+        v.i.array("record"),
+    );
+    let slot = SlotStep {
+        role: v.i.u8("role"),
+        kv: v.i.u8("kv"),
+        flags: v.i.u8("flags"),
+        g: &g,
+        m: &m,
+        pid: &pid,
+        record: &record,
+        loaded: v.i.u32("loaded"),
+    };
+    let cap = v.i.u32("cap");
+    is_operation(v, &Operation::Slot { slot, cap });
+    let keys = KeySet {
+        enc: Key16::new([0; 16]),
+        mac: Key16::new([0; 16]),
+        dek: v.i.key16("u_rcpt"),
+    };
+    let ktac = tac_key(&keys, Role::try_from(slot.role).unwrap(), slot.kv, &pid);
+    v.o.is("ktac", ktac.expose());
+}
+
+fn update_dg3(v: &Vector<'_>) {
+    let (signer, dg3, signature) = (v.i.u8("number"), v.i.bytes("dg3"), v.i.array("signature"));
+    let operation = Operation::Dg3 {
+        signer,
+        dg3: &dg3,
+        signature: &signature,
+    };
+    is_operation(v, &operation);
+    let before = SignatureObject::parse(&v.i.bytes("before")).unwrap();
+    let after = before.with_dg3(signer, &dg3, &signature);
+    v.o.is("after", &after.encode().unwrap());
+    after
+        .verify(&v.i.public("document_signer"), &v.i.array("person_public"))
+        .unwrap();
+    for (number, group) in [(1, v.i.bytes("dg1")), (2, v.i.bytes("dg2")), (3, dg3)] {
+        assert!(after.covers(number, &group), "{}: DG{number}", v.i.name);
+    }
+}
+
+fn update_parse(v: &Vector<'_>) {
+    let plain = v.i.array("plain");
+    if let Some(operation) = v.refuses(Operation::parse(&plain)) {
+        let op = match operation {
+            Operation::Slot { .. } => "SLOT",
+            Operation::Dg3 { .. } => "DG3",
+            Operation::Floor(_) => "FLOOR",
+            Operation::Block => "BLOCK",
+            Operation::Erase { .. } => "ERASE",
+            Operation::Load { .. } => "LOAD",
+        };
+        v.o.is("op", op.as_bytes());
+        assert_eq!(*operation.encode().unwrap(), plain, "{}", v.i.name);
+    }
+}
+
 fn update(v: &Vector<'_>) {
     let keys = KeySet {
         enc: v.i.key16("u_enc"),
@@ -1298,7 +1408,7 @@ fn update(v: &Vector<'_>) {
         dek: v.i.key16("u_rcpt"),
     };
     let (plain, role, version) = (v.i.array("plain"), v.i.u8("role"), v.i.u8("version"));
-    assert!(matches!(Step::parse(&plain), Ok(Step::Slot(_))), "{}", v.i.name);
+    assert!(Operation::parse(&plain).is_ok(), "{}", v.i.name);
     let sealed = SealedUpdate::seal(&keys, v.i.u32("ctr"), &plain).unwrap();
     v.o.is("e", &sealed.cipher);
     v.o.is("umac", &sealed.mac);
@@ -1307,10 +1417,74 @@ fn update(v: &Vector<'_>) {
         .unwrap();
     v.o.is("tmac", &tmac);
     let data = sealed.command_data(&tmac).unwrap();
+    assert_eq!(SealedUpdate::parse_command(&data).unwrap(), (sealed, tmac));
     v.o.is(
         "command",
         &Header::update(role, version).command(&data, Some(0x10)).unwrap(),
     );
     v.o.is("receipt", &sealed.receipt(&keys));
-    assert_eq!(sealed.open(&keys).unwrap(), plain);
+    assert_eq!(*sealed.open(&keys).unwrap(), plain);
+}
+
+fn update_batch(v: &Vector<'_>) {
+    let (root, name) = (v.i.private("root"), v.i.text("name"));
+    let head = BatchHead {
+        id: v.i.array("id"),
+        name: &name,
+        issued: v.i.date("issued"),
+        not_after: v.i.date("last_day"),
+        sequence: v.i.u32("sequence"),
+    };
+    let updates: Vec<BatchEntry> =
+        v.i.objects("updates")
+            .iter()
+            .map(|item| {
+                let entry = BatchEntry {
+                    id: item.array("id"),
+                    role: Role::try_from(item.u8("role")).unwrap(),
+                    pid: item.array("pid"),
+                    update: SealedUpdate {
+                        counter: item.u32("ctr"),
+                        cipher: item.array("e"),
+                        mac: item.array("umac"),
+                    },
+                };
+                item.all_seen();
+                entry
+            })
+            .collect();
+    let mut out = vec![0; update_files::batch_len(updates.len())];
+    let length = update_files::encode_batch(&head, &updates, &root, &mut rng(9), &mut out).unwrap();
+    let plain = v.o.bytes("plain");
+    assert_eq!(hex(&out[..length - 64]), hex(&plain[..plain.len() - 64]));
+    assert_eq!(
+        plain[plain.len() - 64..],
+        deterministic(
+            &v.i.array("root"),
+            &[b"YZT-UPDATES-1", &plain[..plain.len() - 67]]
+        )
+    );
+    let parsed = UpdateBatch::parse_and_verify(&plain, &v.o.public("root_public")).unwrap();
+    assert_eq!(parsed.head, head);
+    assert_eq!(parsed.updates().collect::<Vec<_>>(), updates);
+}
+
+fn receipts(v: &Vector<'_>) {
+    let items: Vec<Receipt> =
+        v.i.objects("items")
+            .iter()
+            .map(|item| {
+                let receipt = Receipt {
+                    update: item.array("update"),
+                    receipt: item.array("receipt"),
+                };
+                item.all_seen();
+                receipt
+            })
+            .collect();
+    let mut out = vec![0; update_files::receipts_len(items.len())];
+    let length = update_files::encode_receipts(&items, &mut out).unwrap();
+    v.o.is("plain", &out[..length]);
+    let parsed = Receipts::parse(&out[..length]).unwrap();
+    assert_eq!(parsed.iter().collect::<Vec<_>>(), items);
 }

@@ -519,8 +519,8 @@ proptest! {
     }
 
     #[test]
-    fn card_info_is_read_as_it_was_written(specification in any::<[u8; 2]>(), profile in any::<u16>()) {
-        let info = CardInfo { specification, profile };
+    fn card_info_is_read_as_it_was_written(specification in any::<[u8; 2]>(), profile in any::<u16>(), updates in any::<Option<u8>>()) {
+        let info = CardInfo { specification, profile, updates };
         prop_assert_eq!(CardInfo::parse(&info.encode().unwrap()).unwrap(), info);
     }
 

@@ -474,15 +474,17 @@ def script_next(before: bytes, n: int, op_and_payload: bytes) -> bytes:
 
 
 def card_info() -> bytes:
-    inner = tlv(0x80, b"\x01\x00") + tlv(0x81, b"\x00\x01") + tlv(0x82, b"\x01")
+    inner = tlv(0x80, b"\x01\x00") + tlv(0x81, b"\x00\x01") + tlv(0x82, b"\x01") + tlv(0x83, b"\x01")
     return tlv(0x6F, tlv(0x84, AID), tlv(0xA5, inner))
 
 
-def check_card_info(answer: bytes) -> None:
+def check_card_info(answer: bytes) -> bool:
+    """True when the card takes sealed updates of form 01."""
     outer = template(tlv_only(answer, 0x6F), [(0x84, "one", 7), (0xA5, "one", None)])
-    inner = template(outer[0xA5], [(0x80, "one", 2), (0x81, "one", 2), (0x82, "one", (1, 16))])
+    inner = template(outer[0xA5], [(0x80, "one", 2), (0x81, "one", 2), (0x82, "one", (1, 16)), (0x83, "optional", 1)])
     if outer[0x84] != AID or inner[0x80][0] != 1 or 1 not in inner[0x82]:
         raise Refused("this card speaks another specification or suite")
+    return inner[0x83] == b"\x01"
 
 
 DG1_TAGS = ["name", "sex", "nation", "birth_date", "citizen_number", "photo", "hukou_address", "residence_address", "issuing_organ", "issue_date"]
@@ -895,8 +897,73 @@ def open_lot_file(signer_public: bytes, plain: bytes) -> tuple[bytes, list[tuple
 
 
 def slot_bytes(role: int, kv: int, flags: int, group: bytes, m: bytes, pid: bytes, record: bytes, loaded: bytes) -> bytes:
-    """Op and payload of the SLOT step, also the plain text of an update: 224 bytes."""
+    """Op and payload of the SLOT step: 224 bytes."""
     return bytes([5, role, kv, flags]) + group + m + pid + record + loaded + bytes(8)
+
+
+def update_slot(role: int, kv: int, flags: int, group: bytes, m: bytes, pid: bytes, record: bytes, loaded: bytes, cap: bytes) -> bytes:
+    return slot_bytes(role, kv, flags, group, m, pid, record, loaded)[:-8] + cap + bytes(4)
+
+
+def update_dg3(number: int, group: bytes, signature: bytes) -> bytes:
+    return bytes([0x10, number, len(group)]) + group.ljust(157, b"\0") + signature
+
+
+def update_small(op: int, rest: bytes = b"") -> bytes:
+    """FLOOR, BLOCK, ERASE, LOAD: op, a few bytes, zeros."""
+    return (bytes([op]) + rest).ljust(224, b"\0")
+
+
+def parse_update(plain: bytes) -> dict:
+    """What P224 asks for; whatever has a wrong form is 6A80."""
+
+    def form(right: bool) -> None:
+        if not right:
+            raise Refused("this is no update of chapter 09", "6a80")
+
+    form(len(plain) == 224)
+    op, at = plain[0], 1
+    sizes = {5: (1, 1, 1, 16, 16, 16, 160, 4, 4), 0x10: (1, 1, 157, 64), 0x11: (4,), 0x12: (), 0x13: (1, 1), 0x14: (4,)}
+    form(op in sizes)
+    fields = []
+    for size in sizes[op]:
+        fields.append(plain[at : at + size])
+        at += size
+    form(plain[at:] == bytes(224 - at))
+    if op == 5:
+        role, kv, flags, loaded, cap = fields[0][0], fields[1][0], fields[2][0], fields[7], fields[8]
+        form(role in ROLES and kv != 0 and flags in (0, 1))
+        form(role == 3 or loaded + cap == bytes(8))
+        return {"op": "SLOT", "role": fields[0], "kv": fields[1], "flags": fields[2], "g": fields[3], "m": fields[4], "pid": fields[5], "record": fields[6], "loaded": loaded, "cap": cap}
+    if op == 0x10:
+        length = fields[1][0]
+        form(1 <= length <= 157 and fields[2][length:] == bytes(157 - length))
+        group = fields[2][:length]
+        try:
+            tlv_only(group, 0x6D)
+        except Refused:
+            form(False)
+        return {"op": "DG3", "number": fields[0], "dg3": group, "signature": fields[3]}
+    if op == 0x11:
+        if fields[0] != bytes(4):
+            day_of(fields[0])
+        return {"op": "FLOOR", "floor": fields[0]}
+    if op == 0x13:
+        form(fields[0][0] in ROLES and fields[1] != b"\0")
+        return {"op": "ERASE", "role": fields[0], "kv": fields[1]}
+    return {"op": "LOAD", "loaded": fields[0]} if op == 0x14 else {"op": "BLOCK"}
+
+
+def update_tac_key(u_rcpt: bytes, role: int, kv: int, pid: bytes) -> bytes:
+    """Ktac of a slot that an update brought."""
+    return cmac(u_rcpt, bytes([0x0A, role, kv]) + pid)
+
+
+def apply_dg3(signature_object: bytes, number: int, group: bytes, signature: bytes) -> bytes:
+    """The signature object after the operation DG3."""
+    found = template(tlv_only(signature_object, 0x77), [(tag, "one", None) for tag in (0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x9E)], closed=True)
+    found[0x82], found[0x86], found[0x9E] = be(number, 1), sha256(group), signature
+    return tlv(0x77, *(tlv(tag, value) for tag, value in found.items()))
 
 
 def update_cipher(u_enc: bytes, ctr: bytes, plain: bytes) -> bytes:
@@ -913,6 +980,47 @@ def update_receipt(u_rcpt: bytes, ctr: bytes, umac: bytes) -> bytes:
 
 def update_tap_mac(m: bytes, role: int, version: int, rt: bytes, rc: bytes, ctr: bytes, cipher: bytes, umac: bytes) -> bytes:
     return cmac(m, bytes([7, role, version]) + rt + rc + ctr + cipher + umac)[:8]
+
+
+def update_batch(root: bytes, id: bytes, name: bytes, issued: bytes, last_day: bytes, sequence: bytes, updates: list[dict]) -> bytes:
+    """The plain text of an update batch."""
+    body = [tlv(0x80, b"\x01"), tlv(0x81, id), tlv(0x82, name), tlv(0x83, issued), tlv(0x84, last_day), tlv(0x85, sequence)]
+    for item in updates:
+        body.append(tlv(0xA6, *(tlv(0x80 + i, item[part]) for i, part in enumerate(("id", "role", "pid", "ctr", "e", "umac")))))
+    return signed_object(b"YZT-UPDATES-1", root, tlv(0x7F52, *body))
+
+
+def open_update_batch(root_public: bytes, plain: bytes) -> dict:
+    value = open_signed_object(b"YZT-UPDATES-1", root_public, 0x7F52, plain)
+    found = template(value, [(0x80, "one", 1), (0x81, "one", 16), (0x82, "one", (1, 64)), (0x83, "one", 4), (0x84, "one", 4), (0x85, "one", 4), (0xA6, "repeats", None)])
+    if found[0x80] != b"\x01":
+        raise Refused("an update batch of an unknown version")
+    day_of(found[0x83]), day_of(found[0x84])
+    updates = []
+    for item in found[0xA6]:
+        parts = template(item, [(0x80, "one", 16), (0x81, "one", 1), (0x82, "one", 16), (0x83, "one", 4), (0x84, "one", 224), (0x85, "one", 16)])
+        if parts[0x81][0] not in DOOR_F_ROLES:
+            raise Refused("an update is delivered through a role without door F")
+        updates.append({"id": parts[0x80], "role": parts[0x81], "pid": parts[0x82], "ctr": parts[0x83], "e": parts[0x84], "umac": parts[0x85]})
+    return {"id": found[0x81], "name": found[0x82], "issued": found[0x83], "last_day": found[0x84], "sequence": found[0x85], "updates": updates}
+
+
+def receipts(items: list[tuple[bytes, bytes]]) -> bytes:
+    """The receipts file: (update id, receipt) each."""
+    return tlv(0x7F53, tlv(0x80, b"\x01"), *(tlv(0xA4, tlv(0x80, update), tlv(0x81, receipt)) for update, receipt in items))
+
+
+def open_receipts(plain: bytes) -> list[tuple[bytes, bytes]]:
+    found = template(tlv_only(plain, 0x7F53), [(0x80, "one", 1), (0xA4, "repeats", None)])
+    if found[0x80] != b"\x01":
+        raise Refused("receipts of an unknown version")
+    items = []
+    for item in found[0xA4]:
+        parts = template(item, [(0x80, "one", 16), (0x81, "one", 16)])
+        items.append((parts[0x80], parts[0x81]))
+    if any(a >= b for (a, _), (b, _) in zip(items, items[1:])):
+        raise Refused("receipts are not ascending by update id")
+    return items
 
 
 # --- What a terminal does with one TAP (chapter 06) -------------------------------------------------------------------

@@ -172,7 +172,7 @@ fn the_card_needs_neither_std_nor_an_allocator() {
         .arg(sources.join("host.c"))
         .args([&library, &object]));
     let select = "00a4040007f0595a5452500100";
-    let card_info = "6f168407f0595a54525001a50b80020100810200018201019000";
+    let card_info = "6f198407f0595a54525001a50e80020100810200018201018301019000";
     assert_eq!(run(Command::new(&program).arg(select)).trim(), card_info);
     let serial = run(Command::new(&program).args([select, "80ca004500"]));
     assert_eq!(serial.trim(), "00010000002a000000079000");

@@ -372,7 +372,8 @@ def lot_file(ca, lot, cards):
 
 @construction
 def update(u_enc, u_mac, u_rcpt, m, role, version, rt, rc, ctr, plain):
-    """`plain` is the 224 bytes of a SLOT step."""
+    """`plain` is P224."""
+    pc.parse_update(plain)
     cipher = pc.update_cipher(u_enc, ctr, plain)
     umac = pc.update_mac(u_mac, ctr, cipher)
     tmac = pc.update_tap_mac(m, number(role), number(version), rt, rc, ctr, cipher, umac)
@@ -385,6 +386,74 @@ def update(u_enc, u_mac, u_rcpt, m, role, version, rt, rc, ctr, plain):
         "command": bytes([0x80, 0x14]) + role + version + be(len(data), 1) + data + b"\x10",
         "receipt": pc.update_receipt(u_rcpt, ctr, umac),
     }
+
+
+@construction
+def update_slot(u_rcpt, role, kv, flags, g, m, pid, record, loaded, cap):
+    """`ktac` is the one that the card derives; it means something for SMALL_PAYMENT only."""
+    plain = pc.update_slot(number(role), number(kv), number(flags), g, m, pid, record, loaded, cap)
+    must(pc.parse_update(plain)["cap"] == cap, "P224 parses")
+    return {"plain": plain, "ktac": pc.update_tac_key(u_rcpt, number(role), number(kv), pid)}
+
+
+@construction
+def update_dg3(number, dg3, signature, before, document_signer, person_public, dg1, dg2):
+    """`before` and `after` are the signature object that the card shows; `after` holds for the new DG3."""
+    plain = pc.update_dg3(int.from_bytes(number, "big"), dg3, signature)
+    must(pc.parse_update(plain)["dg3"] == dg3, "P224 parses")
+    after = pc.apply_dg3(before, int.from_bytes(number, "big"), dg3, signature)
+    pc.check_signature_object(after, document_signer, person_public, [dg1, dg2, dg3])
+    return {"plain": plain, "after": after}
+
+
+@construction
+def update_floor(floor):
+    return {"plain": pc.update_small(0x11, floor)}
+
+
+@construction
+def update_block():
+    return {"plain": pc.update_small(0x12)}
+
+
+@construction
+def update_erase(role, kv):
+    return {"plain": pc.update_small(0x13, role + kv)}
+
+
+@construction
+def update_load(loaded):
+    return {"plain": pc.update_small(0x14, loaded)}
+
+
+@construction
+def update_parse(plain):
+    return {"op": pc.parse_update(plain)["op"].encode()}
+
+
+@construction
+def update_batch(root, id, name, issued, last_day, sequence, updates):
+    root_public = pc.public_key(root)
+    plain = pc.update_batch(root, id, name, issued, last_day, sequence, updates)
+    must(pc.open_update_batch(root_public, plain)["updates"] == updates, "the batch opens")
+    return {"root_public": root_public, "plain": plain}
+
+
+@construction
+def update_batch_open(root_public, plain):
+    return {"id": pc.open_update_batch(root_public, plain)["id"]}
+
+
+@construction
+def receipts(items):
+    plain = pc.receipts([(item["update"], item["receipt"]) for item in items])
+    must(len(pc.open_receipts(plain)) == len(items), "the receipts are read again")
+    return {"plain": plain}
+
+
+@construction
+def receipts_open(plain):
+    return {"updates": [update for update, _ in pc.open_receipts(plain)]}
 
 
 # --- Cases ------------------------------------------------------------------------------------------------------------
@@ -681,8 +750,74 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     must(box[:4] == b"YZTB", "magic")
 
     # 09
-    update_keys = key["U-ENC, U-MAC, U-RCPT"]
-    add("09-updates", "update: TRANSIT", "update", u_enc=update_keys[:16], u_mac=update_keys[16:32], u_rcpt=update_keys[32:], m=key["M"], role=be(role, 1), version=be(kv, 1), rt=fixed("rT update", 16), rc=fixed("rC update", 16), ctr=be(9, 4), plain=slot)
+    chapter = "09-updates"
+    u_enc, u_mac, u_rcpt = (key["U-ENC, U-MAC, U-RCPT"][i : i + 16] for i in (0, 16, 32))
+    update_keys = {"u_enc": u_enc, "u_mac": u_mac, "u_rcpt": u_rcpt}
+    transit_slot = {"u_rcpt": u_rcpt, "role": be(role, 1), "kv": be(kv, 1), "flags": b"\x00", "g": key["G"], "m": key["M"], "pid": pid, "record": transit, "loaded": bytes(4), "cap": bytes(4)}
+    plain = {"SLOT of TRANSIT": add(chapter, "P224: SLOT of TRANSIT", "update-slot", **transit_slot)["plain"]}
+    must(plain["SLOT of TRANSIT"] == slot, "without a purse P224 is the SLOT step")
+    pay_slot = {"u_rcpt": u_rcpt, "role": b"\x03", "kv": b"\x02", "flags": b"\x01", "g": key["G of SMALL_PAYMENT"], "m": key["M of SMALL_PAYMENT"], "pid": pay_pid, "record": payment, "loaded": be(25000, 4), "cap": be(10000, 4)}
+    plain["SLOT of SMALL_PAYMENT"] = add(chapter, "P224: SLOT of SMALL_PAYMENT", "update-slot", **pay_slot)["plain"]
+    endorsed = run("dg3", permit_id=fixed("permit", 16), tier=b"\x02", issued=first, endorsed_until=x("20281120"), rule_set=b"cn-residence-2016", state_counter=be(2, 4), salt=fixed("salt 3 again", 16))["dg3"]
+    signed_again = pc.tlv_list(pc.tlv_only(run("signature-object", signer=secret["document signer"], signer_number=b"\x02", person_public=public["person"], dg1=group1["dg1"], dg2=group2["dg2"], dg3=endorsed)["encoded"], 0x77))
+    dg3_inputs = {"number": b"\x02", "dg3": endorsed, "signature": signed_again[-1][1], "before": signed_object["encoded"], "document_signer": public["document signer"], "person_public": public["person"], "dg1": group1["dg1"], "dg2": group2["dg2"]}
+    plain["DG3"] = add(chapter, "P224: DG3, and the signature object after it", "update-dg3", **dg3_inputs)["plain"]
+    plain["FLOOR"] = add(chapter, "P224: FLOOR", "update-floor", floor=today)["plain"]
+    plain["BLOCK"] = add(chapter, "P224: BLOCK", "update-block")["plain"]
+    plain["ERASE"] = add(chapter, "P224: ERASE", "update-erase", role=b"\x01", kv=be(kv - 1, 1))["plain"]
+    plain["LOAD"] = add(chapter, "P224: LOAD", "update-load", loaded=be(30000, 4))["plain"]
+    for name, found_plain in plain.items():
+        add(chapter, f"P224 is read: {name}", "update-parse", plain=found_plain)
+    no_group = bytearray(plain["DG3"])
+    no_group[3] = 0x6C
+    refused_plains = {
+        "an unknown op": pc.update_small(0x06),
+        "op 00": bytes(224),
+        "a byte behind BLOCK": flipped(plain["BLOCK"], 1),
+        "a byte at the end of FLOOR": flipped(plain["FLOOR"], 223),
+        "a byte behind ERASE": flipped(plain["ERASE"], 3),
+        "a byte behind LOAD": flipped(plain["LOAD"], 5),
+        "a byte behind SLOT": flipped(plain["SLOT of SMALL_PAYMENT"], 220),
+        "SLOT of an unknown role": plain["SLOT of SMALL_PAYMENT"][:1] + b"\x06" + plain["SLOT of SMALL_PAYMENT"][2:],
+        "SLOT with kv 0": plain["SLOT of SMALL_PAYMENT"][:2] + b"\x00" + plain["SLOT of SMALL_PAYMENT"][3:],
+        "SLOT with an unknown flag": plain["SLOT of SMALL_PAYMENT"][:3] + b"\x02" + plain["SLOT of SMALL_PAYMENT"][4:],
+        "SLOT of TRANSIT with loaded": flipped(plain["SLOT of TRANSIT"], 215),
+        "SLOT of TRANSIT with cap": flipped(plain["SLOT of TRANSIT"], 219),
+        "DG3 of length 0": pc.update_dg3(2, b"", signed_again[-1][1]),
+        "DG3 shorter than its length": plain["DG3"][:2] + be(len(endorsed) + 1, 1) + plain["DG3"][3:],
+        "DG3 longer than its length": plain["DG3"][:2] + be(len(endorsed) - 1, 1) + plain["DG3"][3:],
+        "DG3 of length 158": plain["DG3"][:2] + be(158, 1) + plain["DG3"][3:],
+        "DG3 of another tag": bytes(no_group),
+        "DG3 with a byte behind it": flipped(plain["DG3"], 159),
+        "FLOOR of no day": pc.update_small(0x11, x("20261301")),
+        "ERASE of an unknown role": pc.update_small(0x13, b"\x00\x01"),
+        "ERASE with kv 0": pc.update_small(0x13, b"\x01\x00"),
+    }
+    for name, found_plain in refused_plains.items():
+        add(chapter, f"P224 refused: {name}", "update-parse", plain=found_plain)
+    sealed_updates = []
+    for ctr, (name, found_plain) in enumerate(plain.items(), 9):
+        made_update = add(chapter, f"update: {name}", "update", **update_keys, m=key["M"], role=be(role, 1), version=be(kv, 1), rt=fixed("rT update", 16), rc=fixed("rC update", 16), ctr=be(ctr, 4), plain=found_plain)
+        sealed_updates.append({"id": fixed(f"update id {ctr}", 16), "role": be(role, 1), "pid": pid, "ctr": be(ctr, 4), "e": made_update["e"], "umac": made_update["umac"], "receipt": made_update["receipt"]})
+    batch = {"root": secret["terminal ca"], "id": fixed("batch", 16), "name": "公交 42".encode(), "issued": first, "last_day": x("20261128"), "sequence": be(4, 4)}
+    carried = [{name: value for name, value in item.items() if name != "receipt"} for item in sealed_updates]
+    whole = add(chapter, "update batch: a bus", "update-batch", **batch, updates=carried[:3])["plain"]
+    add(chapter, "update batch: nothing waits", "update-batch", **batch | {"id": fixed("batch 2", 16), "sequence": be(5, 4)}, updates=[])
+    opening = {"root_public": public["terminal ca"], "plain": whole}
+    add(chapter, "update batch opens", "update-batch-open", **opening)
+    add(chapter, "update batch refused: a flipped bit", "update-batch-open", **opening | {"plain": flipped(whole, 12)})
+    add(chapter, "update batch refused: another root", "update-batch-open", **opening | {"root_public": public["card ca"]})
+    add(chapter, "update batch refused: signed as a bundle", "update-batch-open", **opening | {"plain": pc.signed_object(b"YZT-BUNDLE-1", secret["terminal ca"], whole[:-67])})
+    add(chapter, "update batch refused: delivered through CLINIC", "update-batch-open", **opening | {"plain": pc.update_batch(updates=[carried[0] | {"role": b"\x04"}], **batch)})
+    add(chapter, "sealed box: the update batch", "sealed-box", magic=b"YZTU", ephemeral=secret["box ephemeral"], receiver=secret["sealing"], nonce=fixed("box nonce 4", 12), plain=whole)
+    proofs = sorted(({"update": item["id"], "receipt": item["receipt"]} for item in sealed_updates), key=lambda item: item["update"])
+    add(chapter, "receipts", "receipts", items=proofs)
+    add(chapter, "receipts: none", "receipts", items=[])
+    pairs = [(item["update"], item["receipt"]) for item in proofs]
+    add(chapter, "receipts are read", "receipts-open", plain=pc.receipts(pairs))
+    add(chapter, "receipts refused: not ascending", "receipts-open", plain=pc.receipts(pairs[::-1]))
+    add(chapter, "receipts refused: an update twice", "receipts-open", plain=pc.receipts(pairs[:1] * 2))
+    add(chapter, "receipts refused: bytes behind them", "receipts-open", plain=pc.receipts(pairs) + b"\x00")
     return {chapter: found[chapter] for chapter in sorted(found)}
 
 
