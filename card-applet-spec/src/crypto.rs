@@ -168,6 +168,14 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     digest(parts)
 }
 
+/// First 8 bytes of SHA-256 over the concatenation of `parts`: tells memory that was written whole from a torn write. It
+/// keeps nobody out; a card whose platform has transactions needs none.
+#[must_use]
+pub fn memory_check(parts: &[&[u8]]) -> [u8; 8] {
+    meter!(MemoryCheck { bytes: total(parts) });
+    digest(parts).first_chunk().copied().unwrap_or_default()
+}
+
 /// SHA-256 as a part of another operation, which reports itself.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();

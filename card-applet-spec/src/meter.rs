@@ -57,6 +57,11 @@ pub enum Operation {
         /// Of the message.
         bytes: usize,
     },
+    /// A check value in the card's own memory.
+    MemoryCheck {
+        /// Of what is checked.
+        bytes: usize,
+    },
     /// The card's random source gave bytes. Reported by whoever wraps the source; none of our primitives does.
     Random {
         /// Given.

@@ -4,7 +4,7 @@
 use card_applet_spec::Error;
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
 use card_applet_spec::codes::{Role, State};
-use card_applet_spec::crypto::{equal, sha256};
+use card_applet_spec::crypto::{equal, memory_check};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::ScriptKind;
 
@@ -259,17 +259,17 @@ impl Control {
         out.put(&self.purse.loaded.to_be_bytes())?;
         out.put(&self.purse.staged_loaded.to_be_bytes())?;
         out.put(&self.purse.staged_seq.to_be_bytes())?;
-        let check = sha256(&[&body]);
+        let check = memory_check(&[&body]);
         let mut block = [0; CONTROL_LEN];
         let mut out = SliceWriter::new(&mut block);
         out.put(&body)?;
-        out.put(check.first_chunk::<CHECK_LEN>().ok_or(DAMAGED)?)?;
+        out.put(&check)?;
         Ok(block)
     }
 
     pub(crate) fn decode(block: &[u8; CONTROL_LEN]) -> Result<Self, Error> {
         let (body, check) = block.split_last_chunk::<CHECK_LEN>().ok_or(DAMAGED)?;
-        if !equal(sha256(&[body]).first_chunk::<CHECK_LEN>().ok_or(DAMAGED)?, check) {
+        if !equal(&memory_check(&[body]), check) {
             return Err(DAMAGED);
         }
         let mut reader = Reader::new(body, "control block");

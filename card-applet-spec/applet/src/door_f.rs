@@ -4,7 +4,7 @@ use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
 use card_applet_spec::codes::{Role, State};
-use card_applet_spec::crypto::{Key16, equal, sha256};
+use card_applet_spec::crypto::{Key16, equal, memory_check};
 use card_applet_spec::door_f::{CommitBody, PLAIN_LEN, TapAnswer, TapPlain};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -68,13 +68,13 @@ impl PurseState {
         writer.put(&self.last_loaded.to_be_bytes())?;
         writer.put(&self.masked)?;
         let (body, check) = out.split_last_chunk_mut::<8>().ok_or(DAMAGED)?;
-        check.copy_from_slice(sha256(&[body]).first_chunk::<8>().ok_or(DAMAGED)?);
+        check.copy_from_slice(&memory_check(&[body]));
         Ok(out)
     }
 
     pub(crate) fn decode(bytes: &[u8; BLOCK_LEN]) -> Result<Self, SpecError> {
         let (body, check) = bytes.split_last_chunk::<8>().ok_or(DAMAGED)?;
-        if sha256(&[body]).first_chunk::<8>() != Some(check) {
+        if memory_check(&[body]) != *check {
             return Err(DAMAGED);
         }
         let mut reader = Reader::new(body, "purse");

@@ -3,7 +3,7 @@
 
 use card_applet_spec::Error as SpecError;
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
-use card_applet_spec::crypto::{Key16, equal, sha256};
+use card_applet_spec::crypto::{Key16, equal, memory_check};
 use zeroize::Zeroizing;
 
 use crate::control::{Control, SlotState};
@@ -46,8 +46,8 @@ impl Counter {
         let mut writer = SliceWriter::new(&mut out);
         writer.put(&self.generation.to_be_bytes())?;
         writer.put(&[self.failures, 0, 0, 0])?;
-        let check = sha256(&[&self.generation.to_be_bytes(), &[self.failures]]);
-        writer.put(check.first_chunk::<8>().ok_or(COUNTER_DAMAGED)?)?;
+        let check = memory_check(&[&self.generation.to_be_bytes(), &[self.failures]]);
+        writer.put(&check)?;
         Ok(out)
     }
 
