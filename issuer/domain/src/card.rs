@@ -2,7 +2,9 @@
 //! `ALLOCATED -> ENCODED -> PRINTED -> VERIFIED -> HANDED_OVER -> LOST | DAMAGED | RETURNED | CONFISCATED | REPLACED
 //! -> DESTROYED`; a card spoilt in production goes to DAMAGED from any step.
 //!
-//! Left out: BLANK: a blank has no number and stands in the stock.
+//! A card in use has a [`Standing`]: besides that state, whether it is on the deny lists and whether its chip is blocked.
+//! A card that was lost and found comes to nothing by itself: it is RETURNED, and two people allow it again or it is
+//! destroyed. Left out: BLANK: a blank has no number and stands in the stock.
 
 use std::{fmt, str::FromStr};
 
@@ -101,10 +103,13 @@ impl CardState {
     /// It goes out of use.
     ///
     /// # Errors
-    /// [`Error::WrongState`]: before hand-over a card can only be damaged; an ended one has ended.
+    /// [`Error::WrongState`]: before hand-over a card can only be damaged; an ended one has ended, but a lost one may be
+    /// brought back or confiscated.
     pub fn end(self, how: EndOfCard) -> Result<Self, Error> {
         match (self, how) {
             (Self::HandedOver, _)
+            // Found by the holder or somebody else, or taken from whoever had it.
+            | (Self::Ended(EndOfCard::Lost), EndOfCard::Returned | EndOfCard::Confiscated)
             | (Self::Allocated | Self::Encoded | Self::Printed | Self::Verified, EndOfCard::Damaged) => {
                 Ok(Self::Ended(how))
             }
@@ -123,6 +128,244 @@ impl CardState {
             ) => Ok(Self::Destroyed),
             _ => self.refused("destruction"),
         }
+    }
+}
+
+/// Whether a card's pseudonyms are on the deny lists. The vault keeps the lists: between the wish and its answer stands a
+/// state of its own, from which the same call goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// Not on a list.
+    No,
+    /// Is to go onto the lists; the vault has not confirmed it.
+    Wanted,
+    /// On the lists.
+    Yes,
+    /// Is to leave the lists; the vault has not confirmed it.
+    Lifting,
+}
+
+impl Denial {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::No, Self::Wanted, Self::Yes, Self::Lifting];
+
+    /// The name in the ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::No => "NO",
+            Self::Wanted => "WANTED",
+            Self::Yes => "YES",
+            Self::Lifting => "LIFTING",
+        }
+    }
+}
+
+impl FromStr for Denial {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.name() == text)
+            .ok_or(Error::UnknownCode {
+                table: "states of a denial",
+            })
+    }
+}
+
+/// What the office knows of the chip of a card that was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chip {
+    /// It answers terminals.
+    Open,
+    /// Blocked: only door I answers.
+    Blocked,
+    /// Every key on it is erased.
+    Terminated,
+}
+
+impl Chip {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Open, Self::Blocked, Self::Terminated];
+
+    /// The name in the ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Blocked => "BLOCKED",
+            Self::Terminated => "TERMINATED",
+        }
+    }
+}
+
+impl FromStr for Chip {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.name() == text)
+            .ok_or(Error::UnknownCode {
+                table: "states of a chip",
+            })
+    }
+}
+
+/// Where a card of a holder stands: in the ledger, on the deny lists, and on its chip. Each transition consumes it.
+///
+/// ```
+/// use permit_domain::{CardState, Chip, Denial, EndOfCard, Standing};
+/// let lost = Standing::new(CardState::HandedOver, Denial::No, Chip::Open).end(EndOfCard::Lost)?;
+/// assert_eq!(lost.denial(), Denial::Wanted);
+/// let found = lost.denial_confirmed()?.end(EndOfCard::Returned)?;
+/// assert_eq!(found.denial(), Denial::Yes, "a card that is found is still denied");
+/// let again = found.allow_again()?.denial_confirmed()?;
+/// assert_eq!((again.state(), again.denial()), (CardState::HandedOver, Denial::No));
+/// # Ok::<(), permit_domain::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    state: CardState,
+    denial: Denial,
+    chip: Chip,
+}
+
+impl Standing {
+    /// As a row of the ledger says.
+    #[must_use]
+    pub const fn new(state: CardState, denial: Denial, chip: Chip) -> Self {
+        Self { state, denial, chip }
+    }
+
+    /// In the ledger.
+    #[must_use]
+    pub const fn state(self) -> CardState {
+        self.state
+    }
+
+    /// On the deny lists.
+    #[must_use]
+    pub const fn denial(self) -> Denial {
+        self.denial
+    }
+
+    /// Of the chip.
+    #[must_use]
+    pub const fn chip(self) -> Chip {
+        self.chip
+    }
+
+    fn refused<T>(self, wanted: &'static str) -> Result<T, Error> {
+        Err(Error::WrongState {
+            thing: "card",
+            state: self.state.name(),
+            wanted,
+        })
+    }
+
+    /// It goes out of use: onto the deny lists, whatever the chip says.
+    ///
+    /// # Errors
+    /// Those of [`CardState::end`]; a card that was never handed over ends with its order.
+    pub fn end(self, how: EndOfCard) -> Result<Self, Error> {
+        if !matches!(self.state, CardState::HandedOver | CardState::Ended(_)) {
+            return self.refused("taking it out of use without its order");
+        }
+        Ok(Self {
+            state: self.state.end(how)?,
+            denial: match self.denial {
+                Denial::Yes => Denial::Yes,
+                _ => Denial::Wanted,
+            },
+            chip: self.chip,
+        })
+    }
+
+    /// A card that was brought back is the holder's again. It leaves the deny lists; a blocked chip stays blocked until a
+    /// counter unblocks it.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless it was brought back and its chip lives.
+    pub fn allow_again(self) -> Result<Self, Error> {
+        match (self.state, self.chip) {
+            (CardState::Ended(EndOfCard::Returned), Chip::Open | Chip::Blocked) => Ok(Self {
+                state: CardState::HandedOver,
+                denial: match self.denial {
+                    Denial::No => Denial::No,
+                    _ => Denial::Lifting,
+                },
+                chip: self.chip,
+            }),
+            _ => self.refused("allowing it again"),
+        }
+    }
+
+    /// The vault did what was wanted of the deny lists.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], if nothing was.
+    pub fn denial_confirmed(self) -> Result<Self, Error> {
+        let denial = match self.denial {
+            Denial::Wanted => Denial::Yes,
+            Denial::Lifting => Denial::No,
+            _ => return self.refused("a confirmation of its denial"),
+        };
+        Ok(Self { denial, ..self })
+    }
+
+    /// The chip is blocked.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] for a chip that has ended.
+    pub fn blocked(self) -> Result<Self, Error> {
+        match self.chip {
+            Chip::Open | Chip::Blocked => Ok(Self {
+                chip: Chip::Blocked,
+                ..self
+            }),
+            Chip::Terminated => self.refused("blocking"),
+        }
+    }
+
+    /// The chip answers terminals again.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless the holder has the card and it is off the deny lists or leaving them.
+    pub fn unblocked(self) -> Result<Self, Error> {
+        match (self.state, self.denial, self.chip) {
+            (CardState::HandedOver, Denial::No | Denial::Lifting, Chip::Open | Chip::Blocked) => Ok(Self {
+                chip: Chip::Open,
+                ..self
+            }),
+            _ => self.refused("unblocking"),
+        }
+    }
+
+    /// The chip has ended.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] while the holder has it.
+    pub fn terminated(self) -> Result<Self, Error> {
+        match self.state {
+            CardState::Ended(_) => Ok(Self {
+                chip: Chip::Terminated,
+                ..self
+            }),
+            _ => self.refused("ending the chip"),
+        }
+    }
+
+    /// It was cut up.
+    ///
+    /// # Errors
+    /// Those of [`CardState::destroy`].
+    pub fn destroyed(self) -> Result<Self, Error> {
+        Ok(Self {
+            state: self.state.destroy()?,
+            ..self
+        })
     }
 }
 

@@ -129,6 +129,25 @@ pub enum Error {
         /// The tier asked for.
         tier: Tier,
     },
+    /// A card shows money that the ledger never gave it.
+    #[error("the card shows more money than it was ever given")]
+    PurseFigures,
+    /// A change of this kind does not fit what was decided.
+    #[error("the decision is no {kind}: {why}")]
+    NotThisChange {
+        /// The kind asked for.
+        kind: &'static str,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// An endorsement outside its window.
+    #[error("a permit that holds until {valid_to} is endorsed from {from} on")]
+    TooEarly {
+        /// The present last day.
+        valid_to: jiff::civil::Date,
+        /// First day of the window.
+        from: jiff::civil::Date,
+    },
     /// A date computation left the calendar of the programme (years -9999 to 9999).
     #[error("the date lies outside the calendar")]
     OutOfCalendar,
@@ -164,6 +183,9 @@ impl Error {
             Self::RuleSetEdited { .. } => "RULE_SET_EDITED",
             Self::RuleSetNotInForce { .. } => "RULE_SET_NOT_IN_FORCE",
             Self::TierNotOffered { .. } => "TIER_NOT_OFFERED",
+            Self::PurseFigures => "PURSE_FIGURES",
+            Self::NotThisChange { .. } => "NOT_THIS_CHANGE",
+            Self::TooEarly { .. } => "TOO_EARLY",
             Self::OutOfCalendar => "OUT_OF_CALENDAR",
         }
     }
@@ -206,6 +228,11 @@ impl Error {
                 "Choose the rule set that was in force on the day of acceptance."
             }
             Self::TierNotOffered { .. } => "Ask for a tier that this jurisdiction has, or for none.",
+            Self::PurseFigures => {
+                "Keep the card, block it, and call the key officer: no card of ours shows such figures."
+            }
+            Self::NotThisChange { .. } => "Choose the kind of change that fits, or leave the card as it is.",
+            Self::TooEarly { .. } => "Come back in the month before the permit's last day (article 10).",
             Self::OutOfCalendar => "Correct the date.",
         }
     }

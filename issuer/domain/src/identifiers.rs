@@ -75,6 +75,10 @@ opaque_id! {
     OrderId, "production order id"
 }
 opaque_id! {
+    /// An order to change a card that its holder has.
+    ChangeId, "change id"
+}
+opaque_id! {
     /// A person, as the ledger and the photo store call them.
     PersonId, "person id"
 }

@@ -32,6 +32,7 @@ mod applicant;
 mod application;
 mod calendar;
 mod card;
+mod change;
 mod citizen;
 mod codes;
 mod credit;
@@ -41,14 +42,17 @@ mod form;
 mod hex;
 mod identifiers;
 mod order;
+pub mod payment;
 mod people;
 mod permit;
+mod purse;
 mod rules;
 
 pub use applicant::{Address, Applicant, Evidence, PersonName, Registration, Validity};
 pub use application::{Application, ApplicationState};
 pub use calendar::{Calendar, Period, endorsement_window};
-pub use card::{CardState, EndOfCard};
+pub use card::{CardState, Chip, Denial, EndOfCard, Standing};
+pub use change::{Change, ChangeKind, ChangeState, Way};
 pub use citizen::CitizenNumber;
 pub use codes::{Division, Education, EvidenceCode, EvidenceKind, Nation, Role, Sex, Tier, Title};
 pub use credit::CreditCode;
@@ -56,10 +60,15 @@ pub use decision::{Decision, DecisionReport, Entitlement, ExplanationLine};
 pub use error::Error;
 pub use form::{ApplicantForm, EvidenceForm, FieldError, FormErrors, Raw, ResidenceForm};
 pub use hex::Digest;
-pub use identifiers::{ApplicationId, CardNumber, CardSerial, OrderId, PermitId, PersonId, Province};
+pub use identifiers::{
+    ApplicationId, CardNumber, CardSerial, ChangeId, OrderId, PermitId, PersonId, Province,
+};
 pub use order::{AllocatedCard, Content, Order, OrderState, Step};
-pub use people::{Actor, Approver, HandOverClerk, IntakeClerk, Producer, Reviewer, SeparatedDuties, StaffId};
+pub use people::{
+    Actor, Approver, ChangeClerk, HandOverClerk, IntakeClerk, Producer, Reviewer, SeparatedDuties, StaffId,
+};
 pub use permit::{EndReason, Grant, Permit, PermitState};
+pub use purse::{LoadDecision, Purse, PurseLimits, PurseRules};
 pub use rules::{
     CitySize, Condition, Grade, Instrument, Requirement, RuleSet, RuleSets, Service, Settlement, Test,
     TierRule,

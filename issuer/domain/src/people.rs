@@ -108,6 +108,11 @@ actor! {
     HandOverClerk, "hand-over clerk"
 }
 
+actor! {
+    /// Proposes a change of a card that its holder has, takes money for a load, reports a loss.
+    ChangeClerk, "change clerk"
+}
+
 /// Refuses one person in two roles.
 pub(crate) fn apart<A: Actor, B: Actor>(first: &A, second: &B) -> Result<(), Error> {
     if first.staff() == second.staff() {

@@ -192,6 +192,17 @@ impl PermitState {
         }
     }
 
+    /// Its card is out of use: another may be ordered.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless active: a suspended permit is endorsed first.
+    pub fn replace_card(self) -> Result<Self, Error> {
+        match self {
+            Self::Active { .. } => Ok(Self::Approved),
+            _ => self.refused("replacing its card"),
+        }
+    }
+
     /// It ends.
     ///
     /// # Errors
@@ -294,6 +305,33 @@ impl Permit {
             state: transition(self.state)?,
             ..self
         })
+    }
+
+    /// What a new decision grants: a later last day at an endorsement (a suspended permit is active again, article 10),
+    /// another tier at an upgrade. Person and first application stay, and the first day too: years count on.
+    ///
+    /// # Errors
+    /// [`Error::NothingGranted`]; [`Error::WrongState`], unless its holder has a card; [`Error::Reversed`] for a last day
+    /// that is earlier than the present one.
+    pub fn regranted(self, decision: &Decision, on: Date) -> Result<Self, Error> {
+        let (Some(tier), Some(valid_to)) = (decision.tier, decision.valid_to) else {
+            return Err(Error::NothingGranted);
+        };
+        if valid_to < self.grant.valid_to {
+            return Err(Error::Reversed);
+        }
+        let state = match self.state {
+            PermitState::Active { since } => PermitState::Active { since },
+            PermitState::Suspended { .. } => PermitState::Active { since: on },
+            other => return other.refused("a new grant"),
+        };
+        let grant = Grant {
+            tier,
+            rule_set: decision.rule_set.clone(),
+            valid_to,
+            ..self.grant
+        };
+        Ok(Self { grant, state, ..self })
     }
 
     /// Its id.

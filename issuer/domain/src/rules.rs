@@ -16,7 +16,9 @@ pub use self::{
     file::{CitySize, Condition, Instrument, Requirement, Service, Settlement, TierRule},
     test::Test,
 };
-use crate::{Applicant, Calendar, Decision, Digest, Division, Entitlement, Error, ExplanationLine, Tier};
+use crate::{
+    Applicant, Calendar, Decision, Digest, Division, Entitlement, Error, ExplanationLine, PurseRules, Tier,
+};
 
 /// How well a rule was confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -284,6 +286,7 @@ impl RuleSet {
 #[derive(Debug, Clone, Default)]
 pub struct RuleSets {
     sets: BTreeMap<String, RuleSet>,
+    purses: BTreeMap<String, PurseRules>,
     calendar: Calendar,
 }
 
@@ -313,6 +316,10 @@ impl RuleSets {
         ] {
             rules.add(RuleSet::parse(name, text)?)?;
         }
+        rules.add_purse(PurseRules::parse(
+            "440300/440300-purse-2026.toml",
+            include_str!("../../rules/440300/440300-purse-2026.toml"),
+        )?)?;
         rules.calendar.add_year(
             "calendar/2026.toml",
             include_str!("../../rules/calendar/2026.toml"),
@@ -336,6 +343,54 @@ impl RuleSets {
         }
         self.sets.insert(set.file.id.clone(), set);
         Ok(())
+    }
+
+    /// Adds purse rules. The same text again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::RuleSetEdited`] if another text has their id.
+    pub fn add_purse(&mut self, rules: PurseRules) -> Result<(), Error> {
+        if let Some(other) = self.purses.get(rules.id())
+            && other.digest() != rules.digest()
+        {
+            return Err(Error::RuleSetEdited {
+                id: rules.id().to_owned(),
+                published: other.digest(),
+                now: rules.digest(),
+            });
+        }
+        self.purses.insert(rules.id().to_owned(), rules);
+        Ok(())
+    }
+
+    /// The purse rules with this id.
+    ///
+    /// # Errors
+    /// [`Error::RuleSetUnknown`].
+    pub fn purse_rules(&self, id: &str) -> Result<&PurseRules, Error> {
+        self.purses
+            .get(id)
+            .ok_or_else(|| Error::RuleSetUnknown { id: id.to_owned() })
+    }
+
+    /// All purse rules, by id.
+    pub fn purses(&self) -> impl Iterator<Item = &PurseRules> {
+        self.purses.values()
+    }
+
+    /// The purse rules in force for a residence on a day, chosen as [`RuleSets::in_force`] chooses.
+    #[must_use]
+    pub fn purse_in_force(&self, division: &Division, at: Date) -> Option<&PurseRules> {
+        self.purses
+            .values()
+            .filter(|s| s.in_force(at) && division.lies_in(s.jurisdiction()))
+            .max_by_key(|s| {
+                (
+                    s.jurisdiction().as_str() != "100000",
+                    s.jurisdiction().as_str().trim_end_matches('0').len(),
+                    s.effective_from(),
+                )
+            })
     }
 
     /// Adds the rest days of one year; see [`Calendar::add_year`].

@@ -463,16 +463,19 @@ fn the_folder_of_rules_ships_whole() {
         for file in std::fs::read_dir(jurisdiction.path()).unwrap() {
             let path = file.unwrap().path();
             let id = path.file_stem().unwrap().to_str().unwrap();
-            let set = rules.get(id).unwrap();
-            assert_eq!(set.text(), std::fs::read_to_string(&path).unwrap());
-            assert_eq!(
-                set.jurisdiction().as_str(),
-                jurisdiction.file_name().to_str().unwrap()
-            );
+            let (text, place) = if id.contains("-purse-") {
+                let set = rules.purse_rules(id).unwrap();
+                (set.text(), set.jurisdiction())
+            } else {
+                let set = rules.get(id).unwrap();
+                (set.text(), set.jurisdiction())
+            };
+            assert_eq!(text, std::fs::read_to_string(&path).unwrap());
+            assert_eq!(place.as_str(), jurisdiction.file_name().to_str().unwrap());
             files += 1;
         }
     }
-    assert_eq!(files, rules.iter().count());
+    assert_eq!(files, rules.iter().count() + rules.purses().count());
 }
 
 #[test]
@@ -574,4 +577,34 @@ fn a_file_of_another_format_is_told_apart_from_wrong_values(
 fn a_period_is_written_as_the_law_does() {
     assert_eq!(Period::Months(1).words(), "1 month");
     assert_eq!(Period::Days(183).words(), "183 days");
+}
+
+#[test]
+fn every_tier_that_grants_small_payment_has_purse_limits_where_it_is_in_force() {
+    let rules = RuleSets::embedded().unwrap();
+    for set in rules.iter() {
+        for tier in set.tiers() {
+            if tier
+                .entitlements
+                .iter()
+                .all(|e| e.role != permit_domain::Role::SmallPayment)
+            {
+                continue;
+            }
+            let purse = rules
+                .purse_in_force(set.jurisdiction(), TODAY)
+                .unwrap_or_else(|| panic!("{} has no purse rules", set.id()));
+            assert!(purse.limits(tier.tier).is_some(), "{} {}", set.id(), tier.tier);
+        }
+    }
+}
+
+#[test]
+fn two_texts_of_purse_rules_under_one_id_are_refused() {
+    let mut rules = RuleSets::embedded().unwrap();
+    let text = rules.purse_rules("440300-purse-2026").unwrap().text().to_owned();
+    let same = permit_domain::PurseRules::parse("again", &text).unwrap();
+    rules.add_purse(same).unwrap();
+    let edited = permit_domain::PurseRules::parse("edited", &format!("{text}\n# a word\n")).unwrap();
+    assert_eq!(rules.add_purse(edited).unwrap_err().code(), "RULE_SET_EDITED");
 }

@@ -194,7 +194,12 @@ fn a_card_moves_forward_only() {
         "scrap of a handed-over card is blocked"
     );
     let lost = state.end(EndOfCard::Lost).unwrap();
-    assert!(is_wrong_state(&lost.destroy()) && is_wrong_state(&lost.end(EndOfCard::Returned)));
+    assert!(is_wrong_state(&lost.destroy()) && is_wrong_state(&lost.end(EndOfCard::Replaced)));
+    assert_eq!(
+        lost.end(EndOfCard::Returned),
+        state.end(EndOfCard::Returned),
+        "it was found"
+    );
     let returned = state.end(EndOfCard::Returned).unwrap();
     assert!(is_wrong_state(&returned.destroy().unwrap().destroy()));
     for state in S::ALL {

@@ -1,0 +1,481 @@
+//! The order to change a card that its holder has: endorse, another tier, new entitlements, another address, key rotation,
+//! load, block, unblock, end. Card specification, chapters 05 and 09; Decree 663 articles 10 and 11.
+//!
+//! A change is written at the counter (door I) or delivered by terminals (a sealed update), whichever comes first. What
+//! takes something from the holder's counter clerk alone is done by one person; what grants rights, or gives a blocked
+//! card back, needs a second one. A change found `WRITING` is in doubt: its card is presented and the same step resumes.
+//! Left out: how a step is done (crate `issuer`).
+
+use std::{fmt, str::FromStr};
+
+use jiff::{ToSpan as _, civil::Date};
+
+use crate::{
+    Actor as _, AllocatedCard, Approver, ChangeClerk, ChangeId, Content, Decision, Error, Grant, PermitId,
+    people::apart,
+};
+
+/// What is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// Article 10: a later last day.
+    Endorse,
+    /// Another tier.
+    Tier,
+    /// Other services, zones or roles under the same tier.
+    Entitlement,
+    /// Another residence address: DG1, the portrait's salt and a new face.
+    Address,
+    /// Every record anew under the present key versions.
+    Rotate,
+    /// Money onto the purse.
+    Load,
+    /// The chip is blocked.
+    Block,
+    /// A blocked chip answers again.
+    Unblock,
+    /// Every key on the chip is erased.
+    End,
+}
+
+impl ChangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Endorse,
+        Self::Tier,
+        Self::Entitlement,
+        Self::Address,
+        Self::Rotate,
+        Self::Load,
+        Self::Block,
+        Self::Unblock,
+        Self::End,
+    ];
+
+    /// The name in the ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Endorse => "ENDORSE",
+            Self::Tier => "TIER",
+            Self::Entitlement => "ENTITLEMENT",
+            Self::Address => "ADDRESS",
+            Self::Rotate => "ROTATE",
+            Self::Load => "LOAD",
+            Self::Block => "BLOCK",
+            Self::Unblock => "UNBLOCK",
+            Self::End => "END",
+        }
+    }
+
+    /// Whether a second person signs it off.
+    #[must_use]
+    pub const fn needs_approval(self) -> bool {
+        match self {
+            Self::Endorse | Self::Tier | Self::Entitlement | Self::Address | Self::Unblock | Self::End => {
+                true
+            }
+            // Rotation changes no right; a load follows the money; a block is urgent and takes nothing away for good.
+            Self::Rotate | Self::Load | Self::Block => false,
+        }
+    }
+
+    /// Whether terminals can deliver it. DG1 and the portrait are too long for an update, and only door I gives a blocked
+    /// card back or ends one.
+    #[must_use]
+    pub const fn by_update(self) -> bool {
+        match self {
+            Self::Endorse | Self::Tier | Self::Entitlement | Self::Rotate | Self::Load | Self::Block => true,
+            Self::Address | Self::Unblock | Self::End => false,
+        }
+    }
+
+    /// Whether a new decision of the rule set stands behind it.
+    #[must_use]
+    pub const fn is_granted(self) -> bool {
+        matches!(self, Self::Endorse | Self::Tier | Self::Entitlement)
+    }
+
+    /// Whether the decision is one of this kind for a permit that was granted like that.
+    ///
+    /// # Errors
+    /// [`Error::NothingGranted`], [`Error::NotThisChange`]; [`Error::TooEarly`] for an endorsement before the month ahead
+    /// of the last day (article 10). A late one restores a suspended permit, so there is no upper end.
+    pub fn check(self, grant: &Grant, decision: &Decision, today: Date) -> Result<(), Error> {
+        let (Some(tier), Some(valid_to)) = (decision.tier, decision.valid_to) else {
+            return Err(Error::NothingGranted);
+        };
+        let refused = |why| {
+            Err(Error::NotThisChange {
+                kind: self.name(),
+                why,
+            })
+        };
+        match self {
+            Self::Endorse => {
+                let from = endorsement_opens(grant.valid_to)?;
+                if tier != grant.tier {
+                    refused("it grants another tier")
+                } else if valid_to <= grant.valid_to {
+                    refused("it grants no later day")
+                } else if today < from {
+                    Err(Error::TooEarly {
+                        valid_to: grant.valid_to,
+                        from,
+                    })
+                } else {
+                    Ok(())
+                }
+            }
+            Self::Tier if tier == grant.tier => refused("it grants the tier that the card has"),
+            Self::Entitlement if tier != grant.tier => refused("it grants another tier"),
+            Self::Tier | Self::Entitlement if valid_to < grant.valid_to => {
+                refused("it grants an earlier day")
+            }
+            Self::Tier | Self::Entitlement => Ok(()),
+            _ => refused("no decision stands behind a change of this kind"),
+        }
+    }
+}
+
+impl FromStr for ChangeKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == text)
+            .ok_or(Error::UnknownCode {
+                table: "kinds of change",
+            })
+    }
+}
+
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Most rest days by which a last day was moved (Civil Code article 203): the window counts from the day before that.
+const MOST_REST_DAYS: i64 = 10;
+
+/// First day on which a permit with this last day may be endorsed: one month ahead (article 10), never later than that
+/// because its last day was moved over a holiday.
+fn endorsement_opens(valid_to: Date) -> Result<Date, Error> {
+    valid_to
+        .checked_sub(1.month())
+        .and_then(|day| day.checked_sub(MOST_REST_DAYS.days()))
+        .map_err(|_| Error::OutOfCalendar)
+}
+
+/// How a change came onto the card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Written at a counter.
+    Counter,
+    /// A receipt of the card came back.
+    Update,
+}
+
+impl Way {
+    /// The name in the ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "COUNTER",
+            Self::Update => "UPDATE",
+        }
+    }
+}
+
+impl FromStr for Way {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "COUNTER" => Ok(Self::Counter),
+            "UPDATE" => Ok(Self::Update),
+            _ => Err(Error::UnknownCode {
+                table: "ways of a change",
+            }),
+        }
+    }
+}
+
+/// Where a change stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeState {
+    /// Waits for a second person.
+    Proposed,
+    /// To be written or queued.
+    Ordered,
+    /// The vault sealed its updates: terminals deliver them. A counter may still write it.
+    Queued,
+    /// In doubt: the chip may hold it or not.
+    Writing,
+    /// On the card.
+    Done {
+        /// How.
+        way: Way,
+        /// The day on which the office learnt it; not the day of a tap.
+        on: Date,
+    },
+    /// Nothing of it was done.
+    GivenUp,
+}
+
+impl ChangeState {
+    /// The name in the ledger.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Proposed => "PROPOSED",
+            Self::Ordered => "ORDERED",
+            Self::Queued => "QUEUED",
+            Self::Writing => "WRITING",
+            Self::Done { .. } => "DONE",
+            Self::GivenUp => "GIVEN_UP",
+        }
+    }
+
+    /// Whether the change is over.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::GivenUp)
+    }
+}
+
+/// An order to change a card. Every transition consumes it and returns the next; the store makes each durable.
+///
+/// ```
+/// # use jiff::{civil::date, Timestamp};
+/// # use permit_domain::*;
+/// # let at = Timestamp::from_second(1_790_000_000).unwrap();
+/// # let card = AllocatedCard { number: CardNumber::new("44".parse()?, 1)?, serial: CardSerial::from_bytes([3; 10]) };
+/// let content = Content::freeze(b"what is written".to_vec());
+/// let (id, permit) = (ChangeId::new(at, [1; 10]), PermitId::new(at, [2; 10]));
+/// let change = Change::new(id, permit, card, ChangeKind::Endorse, "liu".parse()?, content);
+/// assert_eq!(change.clone().begin_writing().unwrap_err().code(), "WRONG_STATE");
+/// assert_eq!(change.clone().approve("liu".parse()?).unwrap_err().code(), "SAME_PERSON_TWICE");
+/// let change = change.approve("zhao".parse()?)?.queued()?;
+/// let change = change.begin_writing()?.done(Way::Counter, date(2027, 11, 1))?;
+/// assert!(change.state().is_over());
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    id: ChangeId,
+    permit: PermitId,
+    card: AllocatedCard,
+    kind: ChangeKind,
+    clerk: ChangeClerk,
+    approver: Option<Approver>,
+    content: Content,
+    state: ChangeState,
+    version: i64,
+}
+
+impl Change {
+    /// A new one, proposed or ordered as its kind asks.
+    #[must_use]
+    pub const fn new(
+        id: ChangeId,
+        permit: PermitId,
+        card: AllocatedCard,
+        kind: ChangeKind,
+        clerk: ChangeClerk,
+        content: Content,
+    ) -> Self {
+        Self {
+            id,
+            permit,
+            card,
+            kind,
+            clerk,
+            approver: None,
+            content,
+            state: if kind.needs_approval() {
+                ChangeState::Proposed
+            } else {
+                ChangeState::Ordered
+            },
+            version: 1,
+        }
+    }
+
+    /// As a row of the ledger says; for the store.
+    ///
+    /// # Errors
+    /// [`Error::SamePersonTwice`] for a row that no transition makes.
+    pub fn from_ledger(
+        new: Self,
+        approver: Option<Approver>,
+        state: ChangeState,
+        version: i64,
+    ) -> Result<Self, Error> {
+        if let Some(approver) = &approver {
+            apart(&new.clerk, approver)?;
+        }
+        Ok(Self {
+            approver,
+            state,
+            version,
+            ..new
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> ChangeId {
+        self.id
+    }
+
+    /// The permit.
+    #[must_use]
+    pub const fn permit(&self) -> PermitId {
+        self.permit
+    }
+
+    /// The card.
+    #[must_use]
+    pub const fn card(&self) -> &AllocatedCard {
+        &self.card
+    }
+
+    /// What is changed.
+    #[must_use]
+    pub const fn kind(&self) -> ChangeKind {
+        self.kind
+    }
+
+    /// Who proposed it.
+    #[must_use]
+    pub const fn clerk(&self) -> &ChangeClerk {
+        &self.clerk
+    }
+
+    /// Who signed it off.
+    #[must_use]
+    pub const fn approver(&self) -> Option<&Approver> {
+        self.approver.as_ref()
+    }
+
+    /// Frozen.
+    #[must_use]
+    pub const fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> &ChangeState {
+        &self.state
+    }
+
+    /// Of the row that it was read from; grows with every stored change.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The same, as its row now stands; for the store.
+    #[must_use]
+    pub fn newer(self) -> Self {
+        let version = self.version + 1;
+        Self { version, ..self }
+    }
+
+    fn refused<T>(&self, wanted: &'static str) -> Result<T, Error> {
+        Err(Error::WrongState {
+            thing: "change",
+            state: self.state.name(),
+            wanted,
+        })
+    }
+
+    fn with(self, state: ChangeState) -> Self {
+        Self { state, ..self }
+    }
+
+    /// The second person signs it off.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless proposed; [`Error::SamePersonTwice`].
+    pub fn approve(self, approver: Approver) -> Result<Self, Error> {
+        match self.state {
+            ChangeState::Proposed => {
+                apart(&self.clerk, &approver)?;
+                Ok(Self {
+                    approver: Some(approver),
+                    ..self.with(ChangeState::Ordered)
+                })
+            }
+            _ => self.refused("approval"),
+        }
+    }
+
+    /// The vault sealed its updates.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless ordered (or queued before) and of a kind that terminals deliver.
+    pub fn queued(self) -> Result<Self, Error> {
+        match self.state {
+            ChangeState::Ordered | ChangeState::Queued if self.kind.by_update() => {
+                Ok(self.with(ChangeState::Queued))
+            }
+            _ => self.refused("delivery by terminals"),
+        }
+    }
+
+    /// Before the first byte goes to the chip at a counter; also to resume.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless ordered, queued or writing.
+    pub fn begin_writing(self) -> Result<Self, Error> {
+        match self.state {
+            ChangeState::Ordered | ChangeState::Queued | ChangeState::Writing => {
+                Ok(self.with(ChangeState::Writing))
+            }
+            _ => self.refused("writing"),
+        }
+    }
+
+    /// It is on the card: the counter wrote it, or the card's receipt came.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`]: a counter finishes what it began; a receipt finishes what was queued, and what a counter
+    /// began and lost.
+    pub fn done(self, way: Way, on: Date) -> Result<Self, Error> {
+        match (&self.state, way) {
+            (ChangeState::Writing, Way::Counter)
+            | (ChangeState::Ordered | ChangeState::Queued | ChangeState::Writing, Way::Update) => {
+                Ok(self.with(ChangeState::Done { way, on }))
+            }
+            _ => self.refused("its end"),
+        }
+    }
+
+    /// Nothing of it will be done.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] once an update was sealed or a chip was touched: nobody can take that back. A load is never
+    /// given up: the money was taken.
+    pub fn give_up(self) -> Result<Self, Error> {
+        match self.state {
+            ChangeState::Proposed | ChangeState::Ordered if self.kind != ChangeKind::Load => {
+                Ok(self.with(ChangeState::GivenUp))
+            }
+            _ => self.refused("giving up"),
+        }
+    }
+
+    /// Who acted last, and in which role, for the ledger.
+    #[must_use]
+    pub fn last_actor(&self) -> (&'static str, &str) {
+        match (&self.state, &self.approver) {
+            (ChangeState::Ordered, Some(approver)) => (Approver::ROLE, approver.staff().as_str()),
+            _ => (ChangeClerk::ROLE, self.clerk.staff().as_str()),
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! What the office owes payment terminals: the decision on checked settlement lines. Card specification, chapter 11.
+//!
+//! Pure: [`settle`] gets what the vault said of each line and what the ledger knows, and says what is paid, doubled,
+//! copied, recovered and missing. A card is a *chain* here, 16 bytes that stand for it in settlement and for nothing else;
+//! results that name a chain hold no terminal, amount or day, and results of a terminal hold no chain. Left out: the
+//! checks of signature and TAC (the terminal's file and the vault), paying out, and who holds a card (nobody here knows).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::civil::Date;
+
+use crate::Digest;
+
+/// The pseudonym of a card in settlement. `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Chain([u8; 16]);
+
+impl Chain {
+    /// As the vault gave it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes, for the ledger and the vault.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chain(..)")
+    }
+}
+
+/// A payment terminal's registration: its days are paid, no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// Registration number, given once.
+    pub tid: u32,
+    /// The name in its bundle.
+    pub name: String,
+    /// The public key that signs its files, `04 || X || Y`.
+    pub authentication_key: [u8; 65],
+    /// First day.
+    pub from: Date,
+    /// Last day, included.
+    pub to: Date,
+    /// Last day of one that was withdrawn.
+    pub withdrawn_after: Option<Date>,
+}
+
+impl Registration {
+    /// Whether debits of this day are paid.
+    #[must_use]
+    pub fn serves(&self, day: Date) -> bool {
+        self.from <= day && day <= self.to && self.withdrawn_after.is_none_or(|last| day <= last)
+    }
+}
+
+/// A count with its sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sum {
+    /// How many.
+    pub count: u64,
+    /// Fen in all.
+    pub fen: u64,
+}
+
+impl Sum {
+    /// One more.
+    pub const fn add(&mut self, fen: u32) {
+        self.count = self.count.saturating_add(1);
+        self.fen = self.fen.saturating_add(fen as u64);
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count.saturating_add(other.count),
+            fen: self.fen.saturating_add(other.fen),
+        }
+    }
+}
+
+/// A debit as a line claims it, and what the vault said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedLine {
+    /// Registration number in the debit's body.
+    pub tid: u32,
+    /// Its day.
+    pub day: Date,
+    /// Fen.
+    pub amount: u32,
+    /// Digest of the whole debit (seq and body): what an unknown line is found again by.
+    pub key: Digest,
+    /// What the vault said.
+    pub check: Check,
+}
+
+/// What the vault said of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// The TAC does not fit.
+    Forged,
+    /// No card of ours has that pid.
+    UnknownCard,
+    /// The TAC fits.
+    Genuine(Box<GenuineLine>),
+}
+
+/// A debit that a card made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenuineLine {
+    /// The card.
+    pub chain: Chain,
+    /// Number of the debit.
+    pub seq: u32,
+    /// Its TAC.
+    pub tac: [u8; 8],
+    /// All that the card had spent behind it.
+    pub spent: u32,
+    /// Whether the card was ever given as much as it says it was loaded with.
+    pub loaded_known: bool,
+    /// The debit before, proved by its own TAC.
+    pub before: Option<DebitBefore>,
+}
+
+/// A debit that the next terminal saw on the card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebitBefore {
+    /// Number of the debit.
+    pub seq: u32,
+    /// Its TAC.
+    pub tac: [u8; 8],
+    /// The terminal that made it.
+    pub tid: u32,
+    /// Its day.
+    pub day: Date,
+    /// Fen.
+    pub amount: u32,
+    /// All that the card had spent behind it.
+    pub spent: u32,
+    /// Digest of the whole debit.
+    pub key: Digest,
+}
+
+/// A debit of which the terminal does not know whether the card did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownLine {
+    /// Registration number in the debit's body.
+    pub tid: u32,
+    /// Its day.
+    pub day: Date,
+    /// Fen.
+    pub amount: u32,
+    /// Digest of the debit as it would be if the card did it.
+    pub key: Digest,
+}
+
+/// A settlement file whose signature is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedFile {
+    /// The terminal.
+    pub tid: u32,
+    /// Number of the file, from 1.
+    pub number: u32,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// Debits with a proof.
+    pub lines: Vec<CheckedLine>,
+    /// Debits without.
+    pub unknown: Vec<UnknownLine>,
+}
+
+/// What the ledger knows of the cards, terminals and unknown debits of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// TAC of every debit that was ever taken, of the batch's cards.
+    pub debits: BTreeMap<(Chain, u32), [u8; 8]>,
+    /// Cards that were copied or broken.
+    pub copied: BTreeSet<Chain>,
+    /// Registrations.
+    pub terminals: BTreeMap<u32, Registration>,
+    /// Unknown debits that wait for evidence.
+    pub waiting: BTreeSet<Digest>,
+    /// Debits that were recovered from evidence: an unknown line that comes later is no news.
+    pub recovered: BTreeSet<Digest>,
+}
+
+/// What one file brought, without any card.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct FileSums {
+    /// Paid to the terminal.
+    pub paid: Sum,
+    /// Taken before, by a line or from evidence.
+    pub doubled: Sum,
+    /// The TAC does not fit.
+    pub forged: Sum,
+    /// No card of ours.
+    pub unknown_card: Sum,
+    /// Made by another terminal than the one that hands it in.
+    pub other_terminal: Sum,
+    /// The terminal was not registered on that day.
+    pub not_registered: Sum,
+    /// The card claims money that it was never given.
+    pub overdrawn: Sum,
+    /// A card that was copied or broken.
+    pub copied: Sum,
+    /// Outcome unknown, waits for evidence.
+    pub waiting: Sum,
+    /// Outcome unknown, and evidence is there: paid as recovered or by a line.
+    pub resolved: Sum,
+}
+
+/// A debit that is taken from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Taken {
+    /// The card.
+    pub chain: Chain,
+    /// Number of the debit.
+    pub seq: u32,
+    /// Its TAC.
+    pub tac: [u8; 8],
+}
+
+/// An unknown debit that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it is found again by.
+    pub key: Digest,
+    /// Whose it is.
+    pub tid: u32,
+    /// Fen.
+    pub amount: u32,
+}
+
+/// What a batch of files comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// For each file, in the order given.
+    pub files: Vec<FileSums>,
+    /// Recovered from what other terminals saw, by terminal.
+    pub recovered: BTreeMap<u32, Sum>,
+    /// Evidence of debits whose terminal was not registered on their day.
+    pub recovered_unregistered: Sum,
+    /// New debits.
+    pub taken: BTreeSet<Taken>,
+    /// Cards found copied or broken by this batch: onto the deny list.
+    pub copied: BTreeSet<Chain>,
+    /// New unknown debits.
+    pub waiting: Vec<Waiting>,
+    /// Unknown debits of before or of this batch that evidence covers.
+    pub resolved: BTreeSet<Digest>,
+    /// Digests of recovered debits.
+    pub recovered_keys: BTreeSet<Digest>,
+    /// Debits that are missing between two of this batch, with their sum, where the cards' figures show it.
+    pub gaps: Sum,
+}
+
+/// Decides a batch.
+///
+/// Lines go before evidence, so the terminal that hands a debit in is paid by its own file. Nothing is paid of a card from
+/// the moment that two TACs of one number, or money that nobody gave it, show that it was copied or broken.
+#[must_use]
+pub fn settle(known: &Known, files: &[CheckedFile]) -> Settled {
+    let mut run = Run {
+        known,
+        bad: known.copied.clone(),
+        out: Settled::default(),
+        taken: BTreeMap::new(),
+        paid_keys: BTreeSet::new(),
+    };
+    run.find_copies(files);
+    run.out.files = files.iter().map(|file| run.lines(file)).collect();
+    for line in genuine(files) {
+        run.evidence(line);
+    }
+    for (file, index) in files.iter().zip(0_usize..) {
+        let (waiting, resolved, other, unregistered) = run.unknown(file);
+        if let Some(sums) = run.out.files.get_mut(index) {
+            sums.waiting = waiting;
+            sums.resolved = resolved;
+            sums.other_terminal = sums.other_terminal.and(other);
+            sums.not_registered = sums.not_registered.and(unregistered);
+        }
+    }
+    run.gaps(files);
+    run.out.taken = run
+        .taken
+        .iter()
+        .map(|(&(chain, seq), &tac)| Taken { chain, seq, tac })
+        .collect();
+    run.out
+}
+
+struct Run<'a> {
+    known: &'a Known,
+    bad: BTreeSet<Chain>,
+    out: Settled,
+    taken: BTreeMap<(Chain, u32), [u8; 8]>,
+    paid_keys: BTreeSet<Digest>,
+}
+
+/// The genuine lines that a terminal hands in for itself.
+fn genuine(files: &[CheckedFile]) -> impl Iterator<Item = &GenuineLine> {
+    files.iter().flat_map(|file| {
+        file.lines.iter().filter_map(|line| match &line.check {
+            Check::Genuine(genuine) if line.tid == file.tid => Some(genuine.as_ref()),
+            _ => None,
+        })
+    })
+}
+
+impl Run<'_> {
+    fn find_copies(&mut self, files: &[CheckedFile]) {
+        let mut seen: BTreeMap<(Chain, u32), [u8; 8]> = BTreeMap::new();
+        for line in genuine(files) {
+            let before = line.before.iter().map(|b| (b.seq, b.tac));
+            for (seq, tac) in std::iter::once((line.seq, line.tac)).chain(before) {
+                let at = (line.chain, seq);
+                let first = *self
+                    .known
+                    .debits
+                    .get(&at)
+                    .unwrap_or(seen.entry(at).or_insert(tac));
+                if first != tac {
+                    self.copied(line.chain);
+                }
+            }
+            if !line.loaded_known {
+                self.copied(line.chain);
+            }
+        }
+    }
+
+    fn copied(&mut self, chain: Chain) {
+        if self.bad.insert(chain) {
+            self.out.copied.insert(chain);
+        }
+    }
+
+    fn serves(&self, tid: u32, day: Date) -> bool {
+        self.known.terminals.get(&tid).is_some_and(|t| t.serves(day))
+    }
+
+    /// Takes a debit; `false`: it was taken before.
+    fn take(&mut self, chain: Chain, seq: u32, tac: [u8; 8]) -> bool {
+        let at = (chain, seq);
+        if self.known.debits.contains_key(&at) || self.taken.contains_key(&at) {
+            return false;
+        }
+        self.taken.insert(at, tac);
+        true
+    }
+
+    fn cover(&mut self, key: Digest) {
+        if self.known.waiting.contains(&key) {
+            self.out.resolved.insert(key);
+        }
+    }
+
+    fn lines(&mut self, file: &CheckedFile) -> FileSums {
+        let mut sums = FileSums::default();
+        for line in &file.lines {
+            let sum = match &line.check {
+                Check::Forged => &mut sums.forged,
+                Check::UnknownCard => &mut sums.unknown_card,
+                Check::Genuine(_) if line.tid != file.tid => &mut sums.other_terminal,
+                Check::Genuine(it) if !it.loaded_known => &mut sums.overdrawn,
+                Check::Genuine(it) if self.bad.contains(&it.chain) => &mut sums.copied,
+                Check::Genuine(it) => {
+                    let is_new = self.take(it.chain, it.seq, it.tac);
+                    if !is_new {
+                        self.cover(line.key);
+                        &mut sums.doubled
+                    } else if self.serves(line.tid, line.day) {
+                        self.cover(line.key);
+                        self.paid_keys.insert(line.key);
+                        &mut sums.paid
+                    } else {
+                        &mut sums.not_registered
+                    }
+                }
+            };
+            sum.add(line.amount);
+        }
+        sums
+    }
+
+    fn evidence(&mut self, line: &GenuineLine) {
+        let Some(before) = &line.before else { return };
+        if self.bad.contains(&line.chain) {
+            return;
+        }
+        if !self.take(line.chain, before.seq, before.tac) {
+            self.cover(before.key);
+            return;
+        }
+        if self.serves(before.tid, before.day) {
+            self.out
+                .recovered
+                .entry(before.tid)
+                .or_default()
+                .add(before.amount);
+        } else {
+            self.out.recovered_unregistered.add(before.amount);
+        }
+        self.out.recovered_keys.insert(before.key);
+        self.cover(before.key);
+    }
+
+    /// Waiting, resolved, another terminal's, not registered.
+    fn unknown(&mut self, file: &CheckedFile) -> (Sum, Sum, Sum, Sum) {
+        let (mut waiting, mut resolved) = (Sum::default(), Sum::default());
+        let (mut other, mut unregistered) = (Sum::default(), Sum::default());
+        for line in &file.unknown {
+            let is_covered = self.known.recovered.contains(&line.key)
+                || self.out.recovered_keys.contains(&line.key)
+                || self.paid_keys.contains(&line.key);
+            if line.tid != file.tid {
+                other.add(line.amount);
+            } else if !self.serves(line.tid, line.day) {
+                unregistered.add(line.amount);
+            } else if is_covered {
+                resolved.add(line.amount);
+            } else if !self.known.waiting.contains(&line.key)
+                && !self.out.waiting.iter().any(|known| known.key == line.key)
+            {
+                waiting.add(line.amount);
+                self.out.waiting.push(Waiting {
+                    key: line.key,
+                    tid: line.tid,
+                    amount: line.amount,
+                });
+            }
+        }
+        (waiting, resolved, other, unregistered)
+    }
+
+    /// Between two neighbours of this batch on one card, the card's own figures say what is missing.
+    fn gaps(&mut self, files: &[CheckedFile]) {
+        // (chain, seq) -> (spent before, spent behind)
+        let mut figures: BTreeMap<(Chain, u32), (u32, u32)> = BTreeMap::new();
+        for file in files {
+            for line in &file.lines {
+                let Check::Genuine(it) = &line.check else { continue };
+                if line.tid != file.tid || self.bad.contains(&it.chain) {
+                    continue;
+                }
+                let mut add = |seq, spent: u32, amount: u32| {
+                    figures.insert((it.chain, seq), (spent.saturating_sub(amount), spent));
+                };
+                add(it.seq, it.spent, line.amount);
+                if let Some(before) = &it.before {
+                    add(before.seq, before.spent, before.amount);
+                }
+            }
+        }
+        let mut last: Option<((Chain, u32), u32)> = None;
+        for (&at, &(before, behind)) in &figures {
+            if let Some(((chain, seq), spent)) = last
+                && chain == at.0
+            {
+                let missing = u64::from(at.1 - seq - 1);
+                let between = (chain, seq + 1)..at;
+                if missing > 0 && self.known.debits.range(between).next().is_none() {
+                    self.out.gaps = self.out.gaps.and(Sum {
+                        count: missing,
+                        fen: u64::from(before.saturating_sub(spent)),
+                    });
+                }
+            }
+            last = Some((at, behind));
+        }
+    }
+}
+
+/// The numbers that are missing below the largest: files that a terminal made and nobody handed in.
+#[must_use]
+pub fn missing_numbers(numbers: &BTreeSet<u32>) -> Vec<u32> {
+    let last = numbers.last().copied().unwrap_or(0);
+    (1..=last).filter(|n| !numbers.contains(n)).collect()
+}

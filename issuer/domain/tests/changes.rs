@@ -1,0 +1,278 @@
+//! A card that its holder has: its standing when it is lost, found, blocked; the order to change it; the permit behind it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use jiff::Timestamp;
+use jiff::civil::{Date, date};
+use permit_domain::{
+    AllocatedCard, ApplicantForm, ApplicationId, CardNumber, CardSerial, CardState, Change, ChangeId,
+    ChangeKind, ChangeState, Chip, Content, Decision, Denial, EndOfCard, Error, OrderId, Permit, PermitId,
+    PermitState, PersonId, RuleSets, Standing, Tier, Way,
+};
+use rstest::rstest;
+
+const TODAY: Date = date(2026, 11, 21);
+
+fn at() -> Timestamp {
+    "2026-11-21T02:00:00Z".parse().unwrap()
+}
+
+fn decision(on: Date) -> Decision {
+    let rules = RuleSets::embedded().unwrap();
+    let applicant = ApplicantForm::from_json(include_str!("../../permit/samples/applicant-li-na.json"))
+        .unwrap()
+        .into_applicant(TODAY)
+        .unwrap();
+    rules
+        .get(RuleSets::DEFAULT)
+        .unwrap()
+        .decide(&applicant, on, &rules)
+        .unwrap()
+}
+
+fn active() -> Permit {
+    let order = OrderId::new(at(), [4; 10]);
+    Permit::granted(
+        PermitId::new(at(), [1; 10]),
+        PersonId::new(at(), [2; 10]),
+        ApplicationId::new(at(), [3; 10]),
+        &decision(TODAY),
+    )
+    .unwrap()
+    .change(|s| {
+        s.start_production(order)?
+            .produced(order)?
+            .hand_over(order, TODAY)
+    })
+    .unwrap()
+}
+
+fn change(kind: ChangeKind) -> Change {
+    let card = AllocatedCard {
+        number: CardNumber::new("44".parse().unwrap(), 1).unwrap(),
+        serial: CardSerial::from_bytes([3; 10]),
+    };
+    let (id, permit) = (ChangeId::new(at(), [5; 10]), PermitId::new(at(), [1; 10]));
+    Change::new(
+        id,
+        permit,
+        card,
+        kind,
+        "liu".parse().unwrap(),
+        Content::freeze(b"x".to_vec()),
+    )
+}
+
+fn ordered(kind: ChangeKind) -> Change {
+    match change(kind) {
+        c if kind.needs_approval() => c.approve("zhao".parse().unwrap()).unwrap(),
+        c => c,
+    }
+}
+
+fn is_wrong_state<T: std::fmt::Debug>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(Error::WrongState { .. }))
+}
+
+fn in_use() -> Standing {
+    Standing::new(CardState::HandedOver, Denial::No, Chip::Open)
+}
+
+#[test]
+fn a_lost_card_that_is_found_never_comes_back_by_itself() {
+    let lost = in_use().end(EndOfCard::Lost).unwrap();
+    assert_eq!(
+        (lost.state(), lost.denial()),
+        (CardState::Ended(EndOfCard::Lost), Denial::Wanted)
+    );
+    assert!(is_wrong_state(&lost.allow_again()), "nobody has it");
+    assert!(is_wrong_state(&lost.unblocked()));
+    assert!(
+        is_wrong_state(&lost.destroyed()),
+        "a lost card cannot be destroyed"
+    );
+    let found = lost.end(EndOfCard::Returned).unwrap();
+    assert_eq!(found.denial(), Denial::Wanted, "still to be denied");
+    assert!(is_wrong_state(&found.unblocked()));
+    let again = found.allow_again().unwrap();
+    assert_eq!(again.denial(), Denial::Lifting);
+    assert_eq!(again.denial_confirmed().unwrap(), in_use());
+    assert!(is_wrong_state(&in_use().denial_confirmed()));
+}
+
+#[test]
+fn a_confiscated_destroyed_or_ended_card_is_never_allowed_again() {
+    let confiscated = in_use()
+        .end(EndOfCard::Lost)
+        .unwrap()
+        .end(EndOfCard::Confiscated)
+        .unwrap();
+    assert!(is_wrong_state(&confiscated.allow_again()));
+    let found = in_use().end(EndOfCard::Returned).unwrap();
+    assert!(is_wrong_state(&found.terminated().unwrap().allow_again()));
+    assert!(is_wrong_state(&found.destroyed().unwrap().allow_again()));
+    assert!(is_wrong_state(&found.terminated().unwrap().blocked()));
+    assert!(
+        is_wrong_state(&in_use().terminated()),
+        "a card in its holder's hand is not ended"
+    );
+}
+
+#[test]
+fn a_card_that_was_never_handed_over_is_not_lost_but_spoilt_with_its_order() {
+    for state in [
+        CardState::Allocated,
+        CardState::Encoded,
+        CardState::Printed,
+        CardState::Verified,
+    ] {
+        let standing = Standing::new(state, Denial::No, Chip::Open);
+        for how in [EndOfCard::Lost, EndOfCard::Damaged] {
+            assert!(is_wrong_state(&standing.end(how)));
+        }
+    }
+}
+
+#[test]
+fn a_blocked_chip_is_unblocked_only_for_a_holder_whose_card_is_allowed() {
+    let blocked = in_use().blocked().unwrap();
+    assert_eq!(blocked.blocked().unwrap(), blocked, "again changes nothing");
+    assert_eq!(blocked.unblocked().unwrap(), in_use());
+    let lost = blocked.end(EndOfCard::Lost).unwrap();
+    assert!(is_wrong_state(&lost.unblocked()));
+    let back = lost.end(EndOfCard::Returned).unwrap().allow_again().unwrap();
+    assert_eq!(back.chip(), Chip::Blocked, "a counter has to unblock it");
+    assert_eq!(back.unblocked().unwrap().chip(), Chip::Open);
+}
+
+#[rstest]
+#[case(ChangeKind::Endorse)]
+#[case(ChangeKind::Tier)]
+#[case(ChangeKind::Entitlement)]
+#[case(ChangeKind::Address)]
+#[case(ChangeKind::Unblock)]
+#[case(ChangeKind::End)]
+fn what_grants_something_needs_a_second_person(#[case] kind: ChangeKind) {
+    let proposed = change(kind);
+    assert_eq!(proposed.state(), &ChangeState::Proposed);
+    assert!(is_wrong_state(&proposed.clone().begin_writing()));
+    assert!(is_wrong_state(&proposed.clone().queued()));
+    assert_eq!(
+        proposed
+            .clone()
+            .approve("liu".parse().unwrap())
+            .unwrap_err()
+            .code(),
+        "SAME_PERSON_TWICE"
+    );
+    let approved = proposed.approve("zhao".parse().unwrap()).unwrap();
+    assert_eq!(approved.last_actor(), ("approver", "zhao"));
+    assert!(is_wrong_state(&approved.approve("sun".parse().unwrap())));
+}
+
+#[test]
+fn only_what_an_update_can_carry_is_queued() {
+    for kind in ChangeKind::ALL {
+        assert_eq!(ordered(kind).queued().is_ok(), kind.by_update(), "{kind}");
+        assert_eq!(kind.name().parse::<ChangeKind>().unwrap(), kind);
+    }
+}
+
+#[test]
+fn a_change_ends_once_by_the_counter_or_by_a_receipt() {
+    let queued = ordered(ChangeKind::Endorse).queued().unwrap();
+    assert!(
+        is_wrong_state(&queued.clone().done(Way::Counter, TODAY)),
+        "a counter says first what it does"
+    );
+    let done = queued.clone().done(Way::Update, TODAY).unwrap();
+    for again in [Way::Update, Way::Counter] {
+        assert!(is_wrong_state(&done.clone().done(again, TODAY)));
+    }
+    assert!(is_wrong_state(&done.begin_writing()));
+    let writing = queued.begin_writing().unwrap();
+    assert_eq!(writing.clone().begin_writing().unwrap(), writing, "resumed");
+    assert!(
+        writing.clone().done(Way::Update, TODAY).is_ok(),
+        "a terminal was faster"
+    );
+    assert!(writing.done(Way::Counter, TODAY).is_ok());
+}
+
+#[test]
+fn nothing_that_may_be_on_a_card_and_no_money_is_given_up() {
+    assert!(ordered(ChangeKind::Endorse).give_up().is_ok());
+    assert!(change(ChangeKind::Endorse).give_up().is_ok());
+    assert!(
+        is_wrong_state(&ordered(ChangeKind::Load).give_up()),
+        "the money was taken"
+    );
+    assert!(is_wrong_state(
+        &ordered(ChangeKind::Endorse).queued().unwrap().give_up()
+    ));
+    assert!(is_wrong_state(
+        &ordered(ChangeKind::Endorse).begin_writing().unwrap().give_up()
+    ));
+}
+
+#[test]
+fn an_endorsement_is_the_same_tier_later_and_not_too_early() {
+    let permit = active();
+    let (grant, last) = (permit.grant().clone(), permit.grant().valid_to);
+    let next = decision(last);
+    assert_eq!(ChangeKind::Endorse.check(&grant, &next, last), Ok(()));
+    assert_eq!(
+        ChangeKind::Endorse.check(&grant, &next, date(2027, 11, 1)),
+        Ok(())
+    );
+    assert_eq!(
+        ChangeKind::Endorse.check(&grant, &next, date(2028, 3, 1)),
+        Ok(()),
+        "late restores"
+    );
+    let early = ChangeKind::Endorse
+        .check(&grant, &next, date(2027, 5, 1))
+        .unwrap_err();
+    assert_eq!(early.code(), "TOO_EARLY");
+    let same = ChangeKind::Endorse
+        .check(&grant, &decision(TODAY), last)
+        .unwrap_err();
+    assert_eq!(same.code(), "NOT_THIS_CHANGE");
+    let mut other = next.clone();
+    other.tier = Some(Tier::Talent);
+    assert!(ChangeKind::Endorse.check(&grant, &other, last).is_err());
+    assert_eq!(ChangeKind::Tier.check(&grant, &other, last), Ok(()));
+    assert!(ChangeKind::Tier.check(&grant, &next, last).is_err());
+    assert!(ChangeKind::Entitlement.check(&grant, &other, last).is_err());
+    assert_eq!(ChangeKind::Entitlement.check(&grant, &next, last), Ok(()));
+    other.tier = None;
+    for kind in [ChangeKind::Endorse, ChangeKind::Tier, ChangeKind::Entitlement] {
+        assert_eq!(kind.check(&grant, &other, last), Err(Error::NothingGranted));
+    }
+    assert!(ChangeKind::Load.check(&grant, &next, last).is_err());
+}
+
+#[test]
+fn a_new_grant_keeps_person_and_first_day_and_restores_a_suspended_permit() {
+    let later = date(2027, 11, 22);
+    let next = decision(later);
+    let permit = active().change(|s| s.suspend(later)).unwrap();
+    let before = permit.grant().clone();
+    let after = permit.regranted(&next, later).unwrap();
+    assert_eq!(after.state(), &PermitState::Active { since: later });
+    let grant = after.grant();
+    assert_eq!(
+        (grant.person, grant.valid_from),
+        (before.person, before.valid_from)
+    );
+    assert!(grant.valid_to > before.valid_to);
+    assert_eq!(after.regranted(&decision(TODAY), later), Err(Error::Reversed));
+}
+
+#[test]
+fn another_card_is_ordered_only_for_a_permit_in_force() {
+    let permit = active().change(PermitState::replace_card).unwrap();
+    assert_eq!(permit.state(), &PermitState::Approved);
+    assert!(is_wrong_state(&permit.change(PermitState::replace_card)));
+    let suspended = active().change(|s| s.suspend(TODAY)).unwrap();
+    assert!(is_wrong_state(&suspended.change(PermitState::replace_card)));
+}
