@@ -418,8 +418,26 @@ impl SignatureObject {
         groups: [&[u8]; 3],
         rng: &mut impl CryptoRng,
     ) -> Result<Self, Error> {
-        let card_key = sha256(&[public64]);
-        let groups = groups.map(|group| sha256(&[group]));
+        Self::sign_digests(
+            signer,
+            key,
+            sha256(&[public64]),
+            groups.map(|group| sha256(&[group])),
+            rng,
+        )
+    }
+
+    /// The same from digests: for a signer that keeps those of a card, and not its groups.
+    ///
+    /// # Errors
+    /// As [`SignatureObject::sign`].
+    pub fn sign_digests(
+        signer: u8,
+        key: &PrivateKey,
+        card_key: [u8; 32],
+        groups: [[u8; 32]; 3],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, Error> {
         let signature = key.sign(
             &[SIGNATURE_LABEL, &Self::signed_part(signer, &card_key, &groups)?],
             rng,

@@ -28,7 +28,7 @@ pub(crate) enum Session {
     Reset,
     /// Selected, nothing open.
     Selected,
-    /// After a TAP: what COMMIT refers to.
+    /// After a TAP: what COMMIT and UPDATE refer to.
     Tapped(Tapped),
     /// After INITIALIZE UPDATE.
     OpeningI(Opening),
@@ -127,6 +127,10 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             (0x80, 0x12) => match session {
                 Session::Tapped(tapped) => self.commit(&tapped, command),
                 _ => Err(StatusWord::CONDITIONS),
+            },
+            (0x80, 0x14) => match session {
+                Session::Tapped(tapped) => self.update(Some(&tapped), command),
+                _ => self.update(None, command),
             },
             (0x80, 0x20) => self.present_intermediate(command),
             // Known, but out of order here.

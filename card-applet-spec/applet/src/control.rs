@@ -10,7 +10,7 @@ use card_applet_spec::script::ScriptKind;
 
 use crate::memory::{CONTROL_LEN, Half, ROLES, SLOTS_PER_ROLE};
 
-const MAGIC: [u8; 4] = *b"YZC2";
+const MAGIC: [u8; 4] = *b"YZC3";
 const CHECK_LEN: usize = 8;
 const BODY_LEN: usize = CONTROL_LEN - CHECK_LEN;
 
@@ -163,6 +163,13 @@ pub(crate) struct PurseControl {
     pub(crate) staged_seq: u32,
 }
 
+/// The last sealed update that the card did; zeros before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UpdateControl {
+    pub(crate) counter: u32,
+    pub(crate) mac: [u8; 16],
+}
+
 /// Everything small that changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Control {
@@ -182,6 +189,7 @@ pub(crate) struct Control {
     pub(crate) domains: [DomainState; 3],
     pub(crate) slots: [[SlotState; SLOTS_PER_ROLE]; ROLES],
     pub(crate) purse: PurseControl,
+    pub(crate) update: UpdateControl,
 }
 
 /// Index of `SMALL_PAYMENT`, the role with the purse.
@@ -225,6 +233,10 @@ impl Control {
             staged_loaded: 0,
             staged_seq: 0,
         },
+        update: UpdateControl {
+            counter: 0,
+            mac: [0; 16],
+        },
     };
 
     pub(crate) fn encode(&self) -> Result<[u8; CONTROL_LEN], Error> {
@@ -259,6 +271,8 @@ impl Control {
         out.put(&self.purse.loaded.to_be_bytes())?;
         out.put(&self.purse.staged_loaded.to_be_bytes())?;
         out.put(&self.purse.staged_seq.to_be_bytes())?;
+        out.put(&self.update.counter.to_be_bytes())?;
+        out.put(&self.update.mac)?;
         let check = memory_check(&[&body]);
         let mut block = [0; CONTROL_LEN];
         let mut out = SliceWriter::new(&mut block);
@@ -311,6 +325,8 @@ impl Control {
         control.purse.loaded = reader.u32()?;
         control.purse.staged_loaded = reader.u32()?;
         control.purse.staged_seq = reader.u32()?;
+        control.update.counter = reader.u32()?;
+        control.update.mac = reader.array()?;
         Ok(control)
     }
 
@@ -474,6 +490,10 @@ mod tests {
             purse: true,
         };
         control.purse.loaded = 7;
+        control.update = UpdateControl {
+            counter: 9,
+            mac: [3; 16],
+        };
         control.objects[2].pair = Pair {
             live: Some(Half::B),
             staged: true,

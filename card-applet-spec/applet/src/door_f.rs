@@ -1,4 +1,4 @@
-//! Door F on the card: TAP and COMMIT (chapter 06).
+//! Door F on the card: TAP and COMMIT (chapter 06). UPDATE is in `update.rs`.
 
 use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{ParsedCommand, StatusWord};
@@ -15,15 +15,24 @@ use crate::manufacture::layout;
 use crate::memory::{self, FACTORY, Half, Memory};
 use crate::storage::{SlotContent, slot_layout};
 
-/// What COMMIT refers to: the TAP just before.
+/// What COMMIT and UPDATE refer to: the TAP just before.
 #[derive(Debug)]
 pub(crate) struct Tapped {
-    role: u8,
-    version: u8,
-    terminal_challenge: [u8; 16],
-    card_challenge: [u8; 16],
+    pub(crate) role: u8,
+    pub(crate) version: u8,
+    pub(crate) terminal_challenge: [u8; 16],
+    pub(crate) card_challenge: [u8; 16],
+    /// Role (from 0) and physical slot; none after a decoy.
+    pub(crate) slot: Option<(usize, usize)>,
+}
+
+impl Tapped {
     /// Physical slot of `SMALL_PAYMENT`; none after a decoy or another role.
-    purse: Option<usize>,
+    fn purse(&self) -> Option<usize> {
+        self.slot
+            .filter(|(index, _)| *index == SMALL_PAYMENT)
+            .map(|(_, slot)| slot)
+    }
 }
 
 /// What debits change: one of two copies, the one with the higher `seq` counts. There is one purse, whatever slots
@@ -97,10 +106,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         self.rng.fill_bytes(&mut card_challenge);
         // Everything is read in any case, and looked at only then: an unknown role, another state, a role without a
         // purse do the same work as a live slot (chapter 03).
-        let decoy_keys = self
-            .storage
-            .read_at::<32>(FACTORY, layout::DECOY_KEYS)
-            .map_err(memory_failure)?;
+        let (decoy_g, decoy_m) = self.decoy_keys()?;
         let decoy_plain = self
             .storage
             .read_at::<PLAIN_LEN>(FACTORY, layout::DECOY_PLAIN)
@@ -129,9 +135,6 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             record: content.record,
         };
         let live = Zeroizing::new(live.encode().map_err(internal)?);
-        let mut reader = Reader::new(&*decoy_keys, "decoy");
-        let decoy_g = Key16::read(&mut reader).map_err(internal)?;
-        let decoy_m = Key16::read(&mut reader).map_err(internal)?;
         let (g, m, plain) = if slot.is_some() {
             (&content.g, &content.m, &live)
         } else {
@@ -139,15 +142,12 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         };
         let made = TapAnswer::make(g, m, role, version, &terminal_challenge, card_challenge, plain);
         let body = made.and_then(|made| made.encode()).map_err(internal)?;
-        let purse = slot
-            .filter(|(index, _)| *index == SMALL_PAYMENT)
-            .map(|(_, slot)| slot);
         self.session = Session::Tapped(Tapped {
             role,
             version,
             terminal_challenge,
             card_challenge,
-            purse,
+            slot,
         });
         answer(&body)
     }
@@ -162,7 +162,19 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         self.storage.live_slot(index, version).map(|slot| (index, slot))
     }
 
-    fn slot_content(&self, index: usize, slot: usize) -> Result<SlotContent, StatusWord> {
+    /// G and M of the decoy, which nobody knows.
+    pub(crate) fn decoy_keys(&self) -> Result<(Key16, Key16), StatusWord> {
+        let bytes = self
+            .storage
+            .read_at::<32>(FACTORY, layout::DECOY_KEYS)
+            .map_err(memory_failure)?;
+        let mut reader = Reader::new(&*bytes, "decoy");
+        let g = Key16::read(&mut reader).map_err(internal)?;
+        let m = Key16::read(&mut reader).map_err(internal)?;
+        Ok((g, m))
+    }
+
+    pub(crate) fn slot_content(&self, index: usize, slot: usize) -> Result<SlotContent, StatusWord> {
         let bytes = self
             .storage
             .read_at(memory::slot(index, slot), slot_layout::KEYS)
@@ -210,11 +222,9 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let request = CommitBody::parse(body).map_err(wrong_data)?;
         let (rt, rc) = (&tapped.terminal_challenge, &tapped.card_challenge);
         // After a decoy the answer is that of a wrong MAC, for the same reads and the same MAC: nobody knows its keys.
-        let decoy_keys = self
-            .storage
-            .read_at::<32>(FACTORY, layout::DECOY_KEYS)
-            .map_err(memory_failure)?;
-        let slot = tapped.purse.unwrap_or(0);
+        let (_, decoy_m) = self.decoy_keys()?;
+        let tapped_purse = tapped.purse();
+        let slot = tapped_purse.unwrap_or(0);
         let content = self.slot_content(SMALL_PAYMENT, slot)?;
         let fixed = self
             .storage
@@ -224,13 +234,12 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let cap = reader.u32().map_err(internal)?;
         let ktac = Key16::read(&mut reader).map_err(internal)?;
         let purse = self.purse()?;
-        if tapped.purse.is_some() && purse.is_none() {
+        if tapped_purse.is_some() && purse.is_none() {
             return Err(StatusWord::MEMORY_FAILURE);
         }
         let (purse, spare) = purse.unwrap_or((PurseState::NEW, Half::A));
         let loaded = self.storage.control().purse.loaded;
-        let decoy_m = Key16::read(&mut Reader::new(&*decoy_keys, "decoy")).map_err(internal)?;
-        let m = if tapped.purse.is_some() {
+        let m = if tapped_purse.is_some() {
             &content.m
         } else {
             &decoy_m
@@ -238,7 +247,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let expected = request
             .mac(m, role, version, rt, rc, purse.seq)
             .map_err(internal)?;
-        if !(equal(&expected, mac) & tapped.purse.is_some()) {
+        if !(equal(&expected, mac) & tapped_purse.is_some()) {
             return Err(StatusWord::SECURITY);
         }
         let codes = Codes {

@@ -21,7 +21,7 @@ use crate::storage::{SlotContent, slot_layout};
 
 /// Attempts at EXTERNAL AUTHENTICATE without a success before door I is locked.
 const MAX_FAILURES: u8 = 16;
-/// Days by which `today` of a FINALISE may be ahead of the date floor.
+/// Days by which `today` of a FINALISE, or the floor of an update, may be ahead of the date floor.
 const MAX_LEAP_DAYS: u32 = 400;
 
 /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE.
@@ -402,7 +402,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         Ok(())
     }
 
-    fn stage_slot(&mut self, next: &mut Control, step: &SlotStep<'_>) -> Result<(), StatusWord> {
+    pub(crate) fn stage_slot(&mut self, next: &mut Control, step: &SlotStep<'_>) -> Result<(), StatusWord> {
         let role = Role::try_from(step.role).map_err(wrong_data)?;
         let index = usize::from(role.code()).saturating_sub(1);
         let slots = next.slots.get_mut(index).ok_or(StatusWord::WRONG_DATA)?;
@@ -441,7 +441,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         Ok(())
     }
 
-    fn stage_purse(
+    pub(crate) fn stage_purse(
         &mut self,
         next: &mut Control,
         kv: u8,
@@ -484,9 +484,9 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
     }
 }
 
-/// True when `today` is further ahead of the floor than any visit to the office explains.
-fn is_leap(floor: Date, today: Date) -> bool {
-    !floor.is_none() && today.day_number().saturating_sub(floor.day_number()) > MAX_LEAP_DAYS
+/// True when `day` is further ahead of the floor than any visit to the office explains.
+pub(crate) fn is_leap(floor: Date, day: Date) -> bool {
+    !floor.is_none() && day.day_number().saturating_sub(floor.day_number()) > MAX_LEAP_DAYS
 }
 
 fn finalise(

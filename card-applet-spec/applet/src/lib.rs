@@ -13,6 +13,7 @@ mod door_s;
 mod manufacture;
 mod memory;
 mod storage;
+mod update;
 
 pub use applet::Applet;
 pub use manufacture::{Blank, manufacture};

@@ -225,16 +225,22 @@ impl<M: Memory> Storage<M> {
             }
         }
         for role in 0..ROLES {
-            for slot in 0..SLOTS_PER_ROLE {
-                let state = control.slots.get(role).and_then(|slots| slots.get(slot));
-                if state == Some(&SlotState::Empty) {
-                    self.wipe(memory::slot(role, slot))?;
-                }
-            }
+            self.sweep_slots(role)?;
         }
         if !control.purse.live {
             self.wipe(memory::purse(Half::A))?;
             self.wipe(memory::purse(Half::B))?;
+        }
+        Ok(())
+    }
+
+    /// Erases the slots of one role (from 0) that are neither live nor staged.
+    pub(crate) fn sweep_slots(&mut self, role: usize) -> Result<(), MemoryFault> {
+        for slot in 0..SLOTS_PER_ROLE {
+            let state = self.control.slots.get(role).and_then(|slots| slots.get(slot));
+            if state == Some(&SlotState::Empty) {
+                self.wipe(memory::slot(role, slot))?;
+            }
         }
         Ok(())
     }
