@@ -44,7 +44,7 @@ fn line(tid: u32, chain: u8, seq: u32, amount: u32, spent: u32) -> CheckedLine {
         check: Check::Genuine(Box::new(GenuineLine {
             chain: Chain::from_bytes([chain; 16]),
             seq,
-            tac: [chain; 8],
+            tac: [chain + 100; 8],
             spent,
             loaded_known: true,
             before: None,
