@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo clean-demo test lint bench
+.PHONY: help setup demo clean-demo test lint bench soak
 
 # Where `make demo` keeps what it made: one folder a run.
 DEMO := demo
@@ -37,3 +37,6 @@ lint: ## formatting, clippy, each crate alone, licences and sources
 bench: ## the figures of docs/performance.md
 	cargo build --release --bins $(PROGRAMS)
 	cargo bench --workspace --bench '*'
+
+soak: ## hours of fuzzing, with figures as in docs/soak.md (needs nightly and cargo-fuzz)
+	@scripts/soak.sh

@@ -46,7 +46,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
 ];
 
 /// May use everything: they start or test everything.
-const FREE: [&str; 2] = ["permit", "hardware-tests"];
+const FREE: [&str; 3] = ["permit", "hardware-tests", "card-fuzz"];
 
 /// The workspace as cargo resolves it.
 struct Workspace {
