@@ -10,7 +10,7 @@
     reason = "test support: each test file uses its part"
 )]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use card_applet::{Applet, Blank, MEMORY_LEN, Memory, MemoryFault, manufacture};
@@ -28,6 +28,7 @@ use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{
     MAX_CHUNK, ScriptKind, SlotStep, Status, Step, WritableObject, chain_next, chain_start,
 };
+use card_applet_spec::update::{Operation, SealedUpdate};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::Rng;
@@ -49,7 +50,12 @@ pub struct Ram {
     pub torn_whole: bool,
     /// Calls and bytes of reading and writing so far, for tests of what can be seen from outside. Clones count together.
     pub work: Rc<Cell<Work>>,
+    /// Every write, in order: where, and what. Kept while somebody asks for it.
+    pub journal: Option<Rc<RefCell<Vec<Written>>>>,
 }
+
+/// One write: where, and what.
+pub type Written = (usize, Vec<u8>);
 
 /// How much a card did with its memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +76,7 @@ impl Ram {
             stays_lit: false,
             torn_whole: false,
             work: Rc::default(),
+            journal: None,
         }
     }
 }
@@ -104,6 +111,9 @@ impl Memory for Ram {
         work.writes += 1;
         work.written_bytes += data.len();
         self.work.set(work);
+        if let Some(journal) = &self.journal {
+            journal.borrow_mut().push((offset, data.to_vec()));
+        }
         if let Some((at, kept)) = self.tear
             && at == self.writes
         {
@@ -144,6 +154,8 @@ pub struct Host {
     pub intermediate_name: CertificateName,
     pub rng: StdRng,
     pub pids: Vec<(Role, [u8; 16])>,
+    /// Roles whose slots a personalisation brings.
+    pub roles: Vec<Role>,
 }
 
 impl Host {
@@ -182,6 +194,7 @@ impl Host {
             intermediate_name: CertificateName::new("YZTCA", 1, 1),
             rng,
             pids,
+            roles: Role::ALL.to_vec(),
         }
     }
 
@@ -331,21 +344,12 @@ impl Host {
                 .to_vec(),
             );
         }
-        for role in Role::ALL {
-            steps.push(self.slot_step(*role, publics));
+        for role in self.roles.clone() {
+            steps.push(self.slot_step(role, publics));
         }
-        let ktac = kdf::tac_key(&self.tac, Role::SmallPayment, KV, &self.pid(Role::SmallPayment)).unwrap();
-        steps.push(
-            Step::Purse {
-                kv: KV,
-                seq: 1000,
-                cap: 10_000,
-                ktac: ktac.expose(),
-            }
-            .encode()
-            .unwrap()
-            .to_vec(),
-        );
+        if self.roles.contains(&Role::SmallPayment) {
+            steps.push(payment_purse(self, KV, self.pid(Role::SmallPayment), 1000));
+        }
         steps
     }
 
@@ -585,6 +589,7 @@ impl Host {
 }
 
 /// The steps of a script, kept between attempts.
+#[derive(Clone)]
 pub struct Plan {
     pub script: [u8; 16],
     pub steps: Vec<Vec<u8>>,
@@ -744,21 +749,240 @@ pub fn payment_slot(host: &Host, kv: u8, pid: [u8; 16], loaded: u32) -> Vec<u8> 
     slot(host, Role::SmallPayment, kv, pid, loaded)
 }
 
-/// SLOT of a role, with a record that says nothing.
-pub fn slot(host: &Host, role: Role, kv: u8, pid: [u8; 16], loaded: u32) -> Vec<u8> {
+/// Calls `with` with a slot of a role, whose record says nothing.
+fn with_slot<T>(
+    host: &Host,
+    (role, kv, flags): (Role, u8, u8),
+    pid: [u8; 16],
+    loaded: u32,
+    with: impl FnOnce(SlotStep<'_>) -> T,
+) -> T {
     let g = kdf::group_key(&host.group, role, host.region, kv, 77).unwrap();
     let m = kdf::tap_key(&host.tap, role, host.region, kv, &pid).unwrap();
-    let step = SlotStep {
+    with(SlotStep {
         role: role.code(),
         kv,
-        flags: 0,
+        flags,
         g: g.expose(),
         m: m.expose(),
         pid: &pid,
-        record: &[0; 160],
+        record: &[pid[0]; 160],
         loaded,
+    })
+}
+
+/// SLOT of a role, with a record that says nothing.
+pub fn slot(host: &Host, role: Role, kv: u8, pid: [u8; 16], loaded: u32) -> Vec<u8> {
+    with_slot(host, (role, kv, 0), pid, loaded, |slot| {
+        Step::Slot(slot).encode().unwrap().to_vec()
+    })
+}
+
+/// Plain text of an update.
+pub type Plain = [u8; 224];
+
+/// P224 of an operation.
+pub fn plain(operation: &Operation<'_>) -> Plain {
+    *operation.encode().unwrap()
+}
+
+/// P224 of SLOT, with a record that says nothing.
+pub fn slot_update(host: &Host, which: (Role, u8, u8), pid: [u8; 16], loaded: u32, cap: u32) -> Plain {
+    with_slot(host, which, pid, loaded, |slot| {
+        plain(&Operation::Slot { slot, cap })
+    })
+}
+
+/// P224 of DG3: the permit block of this card, endorsed anew and signed over what else the card holds.
+pub fn dg3_update(host: &mut Host, before: &SignatureObject, endorsed_until: &str) -> (Plain, Vec<u8>) {
+    let dg3 = Dg3 {
+        permit_id: [7; 16],
+        tier: Tier::Talent,
+        issued: date(TODAY),
+        endorsed_until: date(endorsed_until),
+        rule_set: "cn-440300/1",
+        state_counter: 2,
+        salt: [4; 16],
     };
-    Step::Slot(step).encode().unwrap().to_vec()
+    let dg3 = dg3.encode().unwrap().to_vec();
+    let [dg1, dg2, _] = before.groups;
+    let signed = SignatureObject::sign_digests(
+        2,
+        &host.document_signer,
+        before.card_key,
+        [dg1, dg2, card_applet_spec::crypto::sha256(&[&dg3])],
+        &mut host.rng,
+    )
+    .unwrap();
+    let operation = Operation::Dg3 {
+        signer: 2,
+        dg3: &dg3,
+        signature: &signed.signature,
+    };
+    (plain(&operation), dg3)
+}
+
+/// An update for this card.
+pub fn seal(host: &Host, counter: u32, plain: &Plain) -> SealedUpdate {
+    let keys = kdf::update_keys(&host.issuance, &host.serial).unwrap();
+    SealedUpdate::seal(&keys, counter, plain).unwrap()
+}
+
+/// TAP and UPDATE, as a terminal does it; the receipt. After a decoy the terminal has no M: any will do.
+pub fn deliver(
+    host: &mut Host,
+    card: &mut Card,
+    role: Role,
+    kv: u8,
+    update: &SealedUpdate,
+) -> Result<[u8; 16], StatusWord> {
+    let (rt, tap, plain) = tap_seen(host, card, role, kv);
+    let pid = plain.map_or([0; 16], |plain| plain.pid);
+    let m = kdf::tap_key(&host.tap, role, host.region, kv, &pid).unwrap();
+    let tap_mac = update
+        .tap_mac(&m, role.code(), kv, &rt, &tap.card_challenge)
+        .unwrap();
+    let data = update.command_data(&tap_mac).unwrap();
+    let command = Header::update(role.code(), kv).command(&data, Some(16)).unwrap();
+    check(&card.process(&command)).map(|receipt| receipt.try_into().unwrap())
+}
+
+/// The receipt that the vault expects.
+pub fn expected_receipt(host: &Host, update: &SealedUpdate) -> [u8; 16] {
+    update.receipt(&kdf::update_keys(&host.issuance, &host.serial).unwrap())
+}
+
+/// Everything that an office can see of a card without changing it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub state: State,
+    pub floor: Date,
+    /// Script, its last step, its digest, whether it is open.
+    pub script: ([u8; 16], u16, [u8; 32], bool),
+    /// What TAP shows, for each role with door F and the first key versions.
+    pub taps: Vec<(Role, u8, Option<TapPlain>)>,
+    /// What door S shows: object and content, or the refusal.
+    pub objects: Vec<(Object, Result<Vec<u8>, StatusWord>)>,
+}
+
+impl Observed {
+    pub fn purse(&self) -> Option<(u32, u32, u32)> {
+        let seen = self
+            .taps
+            .iter()
+            .find_map(|(role, _, plain)| plain.as_ref().filter(|_| *role == Role::SmallPayment))?;
+        Some((seen.seq, seen.loaded, seen.spent))
+    }
+}
+
+/// Every object of chapter 07 but serial and status.
+pub fn every_object() -> Vec<Object> {
+    let slots = Role::ALL
+        .iter()
+        .flat_map(|role| [Object::Newest(*role), Object::Older(*role)]);
+    [Object::Dg1, Object::Dg2, Object::Dg3, Object::Signature]
+        .into_iter()
+        .chain(slots)
+        .collect()
+}
+
+/// Looks at a card through door I and door F, and at `objects` through door S.
+pub fn observe(host: &mut Host, card: &mut Card, objects: &[Object]) -> Observed {
+    let status = host.status(card);
+    let mut taps = Vec::new();
+    for role in Role::ALL.iter().filter(|role| role.has_door_f()) {
+        for kv in 1..=3 {
+            taps.push((*role, kv, tap_seen(host, card, *role, kv).2));
+        }
+    }
+    let mut channel = None;
+    let objects = objects
+        .iter()
+        .map(|object| {
+            let mut open = channel
+                .take()
+                .unwrap_or_else(|| host.open_door_s(card, Rights::ALL).unwrap().0);
+            let read = read_object(&mut open, card, *object);
+            // A refusal ends the session.
+            channel = read.is_ok().then_some(open);
+            (*object, read)
+        })
+        .collect();
+    Observed {
+        state: status.state,
+        floor: status.floor,
+        script: (status.script, status.last, status.digest, status.open),
+        taps,
+        objects,
+    }
+}
+
+/// Where power failed: the number of the write, and how many bytes of it happened.
+pub type Cut = (usize, usize);
+
+/// How much was cut.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cuts {
+    /// Writes of one whole run.
+    pub writes: usize,
+    /// Different contents of the memory that a cut can leave.
+    pub images: usize,
+}
+
+/// Lets power fail at every write of `action` and at every byte of it, and calls `after` for what came back.
+///
+/// A cut leaves the memory as it was, with all writes before and a part of one: these contents are made from a journal of
+/// one whole run, and those that a byte does not change are the same and looked at once. That a card really stops at a
+/// failed write is seen by cutting a run of its own in the middle of each write.
+pub fn at_every_byte<T>(
+    host: &mut Host,
+    ram: &Ram,
+    action: &mut dyn FnMut(&mut Host, &mut Card) -> T,
+    after: &mut dyn FnMut(&mut Host, &mut Card, &T, Cut),
+) -> Cuts {
+    let start = |host: &mut Host, tear, journal| {
+        let (mut ram, rng) = host.power_on(ram.clone()).power_off();
+        ram.writes = 0;
+        ram.tear = tear;
+        ram.journal = journal;
+        Applet::power_on(ram, rng).unwrap()
+    };
+    let journal = Rc::new(RefCell::new(Vec::new()));
+    let mut card = start(host, None, Some(Rc::clone(&journal)));
+    let done = action(host, &mut card);
+    let (end, _) = card.power_off();
+    let journal = journal.take();
+    let mut cuts = Cuts {
+        writes: journal.len(),
+        images: 0,
+    };
+    let mut image = ram.clone();
+    let mut look = |host: &mut Host, image: &Ram, cut| {
+        cuts.images += 1;
+        let mut card = host.power_on(image.clone());
+        after(host, &mut card, &done, cut);
+    };
+    look(host, &image, (1, 0));
+    for (at, (offset, data)) in (1..).zip(&journal) {
+        for (kept, byte) in (1..).zip(data) {
+            let place = &mut image.bytes[offset + kept - 1];
+            if *place != *byte {
+                *place = *byte;
+                look(host, &image, (at, kept));
+            }
+        }
+    }
+    assert_eq!(image.bytes, end.bytes, "the journal is the whole run");
+    for (at, (_, data)) in (1..).zip(&journal) {
+        let kept = data.len() / 2;
+        let mut card = start(host, Some((at, kept)), None);
+        let done = action(host, &mut card);
+        let (torn, _) = card.power_off();
+        assert!(torn.dead, "write {at} of a run like the first");
+        let mut card = host.power_on(torn);
+        after(host, &mut card, &done, (at, kept));
+    }
+    cuts
 }
 
 /// TRUST with the root of the host.
@@ -812,13 +1036,26 @@ pub fn run_steps(
     Ok(())
 }
 
-/// What a shop sees of the purse.
-pub fn purse_seen(host: &mut Host, card: &mut Card, kv: u8) -> ([u8; 16], TapAnswer, TapPlain) {
-    let role = Role::SmallPayment;
+/// TAP, and what it says when it is this card's: it opens under G, and T holds.
+pub fn tap_seen(
+    host: &mut Host,
+    card: &mut Card,
+    role: Role,
+    kv: u8,
+) -> ([u8; 16], TapAnswer, Option<TapPlain>) {
     let (rt, tap) = host.tap(card, role, kv);
     let g = kdf::group_key(&host.group, role, host.region, kv, 77).unwrap();
-    let plain = tap.open(&g).unwrap();
+    let plain = tap.open(&g).ok().filter(|plain| {
+        let m = kdf::tap_key(&host.tap, role, host.region, kv, &plain.pid).unwrap();
+        tap.verify(&m, role.code(), kv, &rt).is_ok()
+    });
     (rt, tap, plain)
+}
+
+/// What a shop sees of the purse.
+pub fn purse_seen(host: &mut Host, card: &mut Card, kv: u8) -> ([u8; 16], TapAnswer, TapPlain) {
+    let (rt, tap, plain) = tap_seen(host, card, Role::SmallPayment, kv);
+    (rt, tap, plain.expect("the card has this slot"))
 }
 
 /// TAP and COMMIT; the answer's result and TAC.
