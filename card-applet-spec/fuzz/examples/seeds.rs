@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use card_fuzz::with_world;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use serde_json::Value;
 
 /// Longest seed, bytes: a fuzzer changes short inputs best. (A portrait has 6 kB; its parser is reached with less.)
@@ -104,6 +106,7 @@ fn main() {
     }
     from_world(&mut seeds);
     from_fields(&mut seeds);
+    handed_in(&mut seeds);
     conversations(&mut seeds);
     println!("{} seeds", seeds.seen.len());
 }
@@ -157,14 +160,33 @@ fn from_vector(seeds: &mut Seeds, vector: &Value) {
                     seeds.chosen("files", &name, 6, body);
                 }
             }
-            "update" if bytes.len() == 224 => {
-                seeds.chosen("updates", &name, 1, &[&[0, 0, 0, 9][..], &bytes].concat());
-                seeds.chosen(
-                    "updates",
-                    &name,
-                    0,
-                    &[&[0, 0, 0, 9][..], &bytes, &[1; 16]].concat(),
-                );
+            _ if bytes.len() == 224 && construction.starts_with("update") => {
+                seeds.chosen("updates", &name, 2, &bytes);
+                if construction == "update" {
+                    seeds.chosen("updates", &name, 1, &[&[0, 0, 0, 9][..], &bytes].concat());
+                    seeds.chosen(
+                        "updates",
+                        &name,
+                        0,
+                        &[&[0, 0, 0, 9][..], &bytes, &[1; 16]].concat(),
+                    );
+                }
+            }
+            "update-batch" | "update-batch-open" => {
+                if let Some(body) = inside(&bytes, 0x7F52) {
+                    seeds.chosen("updates", &name, 3, body);
+                }
+            }
+            "receipts" | "receipts-open" => seeds.chosen("updates", &name, 5, &bytes),
+            "settlement" | "settlement-open" => {
+                if let Some(body) = inside(&bytes, 0x7F55) {
+                    seeds.chosen("files", &name, 11, body);
+                }
+            }
+            "counters" | "counters-open" => {
+                if let Some(body) = inside(&bytes, 0x7F54) {
+                    seeds.chosen("files", &name, 12, body);
+                }
             }
             _ => {}
         }
@@ -220,7 +242,7 @@ fn from_world(seeds: &mut Seeds) {
 
 /// What a harness builds from fields of the input.
 fn from_fields(seeds: &mut Seeds) {
-    let made = [1, 0x20, 0x26, 0x11, 0x20, 0, 0, 0, 7, 0, 3];
+    let made = [1, 0x20, 0x26, 0x11, 0x20, 0, 0, 0, 7, 0, 3, 0];
     seeds.chosen(
         "files",
         "list made",
@@ -290,6 +312,85 @@ fn from_fields(seeds: &mut Seeds) {
     seeds.chosen("objects", "purse plain", 6, &plain);
 }
 
+/// Settlement and counters, as a terminal hands them in.
+fn handed_in(seeds: &mut Seeds) {
+    use card_applet_spec::codes::Role;
+    use card_applet_spec::counters::{self, Count, Counted, CountersHead};
+    use card_applet_spec::door_f::CommitBody;
+    use card_applet_spec::settlement::{self, Before, Line, SettlementHead, Unknown};
+
+    let key = card_applet_spec::crypto::PrivateKey::from_bytes(&[1; 32]).unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let body = CommitBody {
+        amount: 350,
+        tid: 42,
+        txno: [8; 8],
+        time: 848_000_000,
+        kind: 1,
+    };
+    let before = Before {
+        seq: 1000,
+        loaded: 20_000,
+        spent: 700,
+        last_txno: [7; 8],
+        masked: [6; 16],
+        tac: [5; 8],
+    };
+    let line = Line {
+        kv: 1,
+        pid: [4; 16],
+        body,
+        seq: 1001,
+        loaded: 20_000,
+        spent: 1050,
+        tac: [3; 8],
+        before: Some(before),
+    };
+    let first = Line { before: None, ..line };
+    let unknown = Unknown {
+        kv: 1,
+        pid: [4; 16],
+        body,
+        seq: 1001,
+    };
+    let head = SettlementHead {
+        terminal: "shop 1",
+        tid: 42,
+        number: 1,
+    };
+    for (name, lines, unknown) in [
+        ("settlement", &[line, first][..], &[unknown][..]),
+        ("settlement of nothing", &[], &[]),
+    ] {
+        let mut out = vec![0; settlement::encoded_len(lines.len(), unknown.len())];
+        let length = settlement::encode(&head, lines, unknown, &key, &mut rng, &mut out).unwrap();
+        seeds.chosen("files", name, 11, inside(&out[..length], 0x7F55).unwrap());
+    }
+    let day = "2026-11-21".parse().unwrap();
+    let head = CountersHead {
+        terminal: "gate 1",
+        first: day,
+        last: day,
+    };
+    let counts = [(Counted::Accepted, 900), (Counted::Denied, 2)].map(|(counted, number)| Count {
+        role: Role::Transit,
+        counted,
+        number,
+    });
+    let mut out = vec![0; counters::encoded_len(counts.len())];
+    let length = counters::encode(&head, &counts, &key, &mut rng, &mut out).unwrap();
+    seeds.chosen("files", "counters", 12, inside(&out[..length], 0x7F54).unwrap());
+    seeds.chosen("files", "list file", 10, &[0, 0, 2, 5, 1, 1, 4, 1, 2, 3, 4]);
+    seeds.chosen("files", "list file cut", 10, &[0, 3, 2, 0xA9, 0x82]);
+    seeds.chosen("updates", "batch made", 4, &[&[1; 20][..], &[2, 9]].concat());
+    seeds.chosen(
+        "updates",
+        "receipts made",
+        6,
+        &[&[2][..], &[1; 32], &[2; 32]].concat(),
+    );
+}
+
 /// Conversations, in the words of the targets `stranger`, `insider` and `reader`.
 fn conversations(seeds: &mut Seeds) {
     for state in 0..5_u8 {
@@ -340,8 +441,23 @@ fn conversations(seeds: &mut Seeds) {
             "insider",
             "updates",
             &[
-                state, 14, 0, 0, 5, 0, 0, 0x70, 0, 0, 0, 0, 14, 0, 0, 3, 0, 0, 0, 14, 1, 0, 0, 1, 0, 0, 0, 0,
-                0, 0, 0, 0, 14, 0, 0, 2, 0x20, 0x26, 0x12, 0x01, 0, 0, 0,
+                // FLOOR, SLOT of TRANSIT in version 2, LOAD, a purchase, SLOT of the purse in version 2, DG3, ERASE, BLOCK.
+                state, 14, 1, 0, 2, 0x20, 0x26, 0x12, 0x01, 0, 0, 0, 14, 1, 0, 0, 1, 0, 0, 0, 0, 14, 0, 0, 5,
+                0, 0, 0x70, 0, 0, 0, 0, 8, 0, 0, 40, 3, 14, 0, 0, 0, 1, 2, 0, 0, 0x71, 0, 0, 0, 0x10, 0, 0,
+                0, 0, 8, 1, 0, 41, 4,
+            ],
+        );
+        seeds.add(
+            "insider",
+            "updates that take away",
+            &[state, 14, 1, 0, 4, 1, 1, 0, 0, 0, 14, 0, 0, 3, 0, 0, 0, 15, 2, 5],
+        );
+        seeds.add(
+            "insider",
+            "updates torn",
+            &[
+                state, 13, 0, 0, 50, 0, 14, 0, 0, 5, 0, 0, 0x70, 0, 0, 0, 0, 13, 1, 1, 255, 0, 14, 0, 0, 0,
+                1, 2, 0, 0, 0x71, 0, 0, 0, 0x10, 0, 0, 0, 0,
             ],
         );
         seeds.add(

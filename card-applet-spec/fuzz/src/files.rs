@@ -1,12 +1,15 @@
-//! Target `files`: what a terminal or a card maker loads (chapter 08): boxes, bundles, deny lists, lot files, the key file,
-//! the vault's anchors. Without the authority's key there is none; with it the form alone decides, and never a panic.
+//! Target `files`: what a terminal or a card maker loads, and what a terminal hands in (chapters 08, 11): boxes, bundles,
+//! deny lists and list files, lot files, the key file, the vault's anchors, settlement and counters. Without the authority's key there is none; with it the form alone decides, and never a panic.
 
 use card_applet_spec::bundle;
+use card_applet_spec::bytes::SliceWriter;
 use card_applet_spec::codes::{Role, Serial};
+use card_applet_spec::counters::{self, Count, UnverifiedCounters};
 use card_applet_spec::date::Date;
-use card_applet_spec::deny_list::DenyList;
+use card_applet_spec::deny_list::{Age, DenyList, lists_of_file};
 use card_applet_spec::kdf::KeySet;
 use card_applet_spec::lot::{self, Lot};
+use card_applet_spec::settlement::{self, Line, Unknown, UnverifiedSettlement};
 use card_applet_spec::{crypto, sealed_box, tlv};
 use card_reader::{Bundle, Pinned, TerminalKey};
 
@@ -16,7 +19,7 @@ use crate::world::{World, seal, today, with_world};
 /// The first byte chooses.
 pub fn files(input: &[u8]) {
     let mut tape = Tape::new(input);
-    with_world(|world| match tape.byte() % 10 {
+    with_world(|world| match tape.byte() % 13 {
         0 => foreign_box(world, tape.all()),
         1 => changed_box(world, &mut tape),
         2 => signed_bundle(world, tape.all()),
@@ -26,7 +29,10 @@ pub fn files(input: &[u8]) {
         6 => signed_lot(world, tape.all()),
         7 => made_lot(world, &mut tape),
         8 => key_file(tape.all()),
-        _ => anchors_file(tape.all()),
+        9 => anchors_file(tape.all()),
+        10 => list_file(world, &mut tape),
+        11 => settlement_file(world, tape.all()),
+        _ => counters_file(world, tape.all()),
     });
 }
 
@@ -110,7 +116,7 @@ fn signed_list(world: &mut World, body: &[u8]) {
         assert_eq!(list.entries.len() % 8, 0);
         // Closed: what was understood is all that there was.
         let mut again = vec![0; bytes.len()];
-        let mut out = card_applet_spec::bytes::SliceWriter::new(&mut again);
+        let mut out = SliceWriter::new(&mut again);
         list.encode(&signature, &mut out)
             .expect("it came from so many bytes");
         assert_eq!(again, bytes, "a list has one form");
@@ -132,10 +138,15 @@ fn judge(list: &DenyList<'_>) {
         );
     }
     let age = today().day_number().checked_sub(list.issued.day_number());
-    assert_eq!(
-        list.is_fresh_on(today()),
-        age.is_some_and(|age| age <= u32::from(list.max_age))
-    );
+    let most = u32::from(list.max_age);
+    let grace = u32::from(list.grace.unwrap_or(0));
+    let expected = match age {
+        Some(age) if age <= most => Age::Fresh,
+        Some(age) if age - most <= grace => Age::InGrace,
+        _ => Age::TooOld,
+    };
+    assert_eq!(list.age_on(today()), expected);
+    assert_eq!(list.is_fresh_on(today()), expected == Age::Fresh);
 }
 
 fn made_list(world: &mut World, tape: &mut Tape<'_>) {
@@ -143,6 +154,7 @@ fn made_list(world: &mut World, tape: &mut Tape<'_>) {
         return;
     };
     let (version, max_age) = (tape.u32(), tape.u16());
+    let grace = (tape.byte() & 1 == 1).then(|| tape.u16());
     let entries = tape.all();
     let list = DenyList {
         role,
@@ -150,6 +162,7 @@ fn made_list(world: &mut World, tape: &mut Tape<'_>) {
         issued,
         max_age,
         entries,
+        grace,
     };
     let mut scratch = vec![0; entries.len() + 64];
     let signature = list.sign(&world.deny_signer, &mut scratch, &mut world.host.rng);
@@ -161,7 +174,7 @@ fn made_list(world: &mut World, tape: &mut Tape<'_>) {
     assert_eq!(signature.is_ok(), ascending, "only ascending entries are signed");
     if let Ok(signature) = signature {
         let mut bytes = vec![0; entries.len() + 160];
-        let mut out = card_applet_spec::bytes::SliceWriter::new(&mut bytes);
+        let mut out = SliceWriter::new(&mut bytes);
         list.encode(&signature, &mut out).expect("there is room");
         let length = out.len();
         bytes.truncate(length);
@@ -236,11 +249,105 @@ fn anchors_file(bytes: &[u8]) {
     }
 }
 
+/// Lists, genuine and not, one behind the other.
+fn list_file(world: &World, tape: &mut Tape<'_>) {
+    let mut file = Vec::new();
+    let mut genuine = 0_usize;
+    while !tape.is_empty() {
+        match tape.byte() % 4 {
+            0 => {
+                object(&mut file, 0xA9, &world.deny_list);
+                genuine += 1;
+            }
+            1 => object(&mut file, 0xA9, tape.short()),
+            2 => {
+                let mut list = world.deny_list.clone();
+                let at = usize::from(tape.byte()) % list.len();
+                list[at] ^= tape.byte() | 1;
+                object(&mut file, 0xA9, &list);
+            }
+            _ => file.extend_from_slice(tape.short()),
+        }
+    }
+    let signer = world.deny_signer.public();
+    let mut length = 0_usize;
+    let mut lists = 0_usize;
+    for list in lists_of_file(&file) {
+        let Ok(list) = list else { continue };
+        length += list.len();
+        if DenyList::parse_and_verify(list, &signer).is_ok() {
+            assert_eq!(list, world.deny_list, "the signer signed one list");
+            lists += 1;
+        }
+    }
+    assert!(length <= file.len() && lists <= genuine + file.len() / world.deny_list.len());
+}
+
+/// Signed by a terminal's key as it stands.
+fn signed_file(world: &mut World, tag: u16, label: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    object(&mut file, tag, body);
+    let signature = world
+        .host
+        .intermediate_key
+        .sign(&[label, &file], &mut world.host.rng)
+        .expect("it signs");
+    object(&mut file, 0x5F37, &signature);
+    file
+}
+
+fn settlement_file(world: &mut World, body: &[u8]) {
+    let file = signed_file(world, 0x7F55, b"YZT-SETTLEMENT-1", body);
+    let Ok(read) = UnverifiedSettlement::parse(&file) else {
+        return;
+    };
+    assert!(
+        read.clone().verify(&world.host.root.public()).is_err(),
+        "another terminal's key"
+    );
+    let read = read
+        .verify(&world.host.intermediate_key.public())
+        .expect("signed");
+    let lines: Vec<Line> = read.lines().collect();
+    let unknown: Vec<Unknown> = read.unknown().collect();
+    let mut out = vec![0; settlement::encoded_len(lines.len(), unknown.len())];
+    let (key, rng) = (&world.host.intermediate_key, &mut world.host.rng);
+    let length = settlement::encode(&read.head, &lines, &unknown, key, rng, &mut out)
+        .expect("what was read can be written, and encoded_len is enough");
+    let again = UnverifiedSettlement::parse(&out[..length]).expect("ours");
+    let again = again.verify(&key.public()).expect("signed");
+    assert_eq!(again.head, read.head);
+    assert!(again.lines().eq(lines) && again.unknown().eq(unknown));
+}
+
+fn counters_file(world: &mut World, body: &[u8]) {
+    let file = signed_file(world, 0x7F54, b"YZT-COUNTERS-1", body);
+    let Ok(read) = UnverifiedCounters::parse(&file) else {
+        return;
+    };
+    assert!(
+        read.clone().verify(&world.host.root.public()).is_err(),
+        "another terminal's key"
+    );
+    let read = read
+        .verify(&world.host.intermediate_key.public())
+        .expect("signed");
+    let counts: Vec<Count> = read.counts().collect();
+    let mut out = vec![0; counters::encoded_len(counts.len())];
+    let (key, rng) = (&world.host.intermediate_key, &mut world.host.rng);
+    let length = counters::encode(&read.head, &counts, key, rng, &mut out)
+        .expect("what was read can be written, and encoded_len is enough");
+    let again = UnverifiedCounters::parse(&out[..length]).expect("ours");
+    let again = again.verify(&key.public()).expect("signed");
+    assert_eq!(again.head, read.head);
+    assert!(again.counts().eq(counts));
+}
+
 /// Appends one object.
 fn object(out: &mut Vec<u8>, tag: u16, value: &[u8]) {
     let start = out.len();
     out.resize(start + value.len() + 8, 0);
-    let mut writer = card_applet_spec::bytes::SliceWriter::new(&mut out[start..]);
+    let mut writer = SliceWriter::new(&mut out[start..]);
     tlv::put(&mut writer, tag, value).expect("there is room");
     let length = writer.len();
     out.truncate(start + length);

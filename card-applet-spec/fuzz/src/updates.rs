@@ -1,17 +1,29 @@
-//! Target `updates`: sealed updates as vault and card compute them (chapter 09).
+//! Target `updates`: sealed updates, the batch that carries them and the receipts (chapter 09).
 
+use card_applet_spec::bytes::SliceWriter;
 use card_applet_spec::crypto::Key16;
 use card_applet_spec::kdf::KeySet;
-use card_applet_spec::update::{SealedUpdate, UPDATE_LEN};
+use card_applet_spec::tlv;
+use card_applet_spec::update::{Operation, SealedUpdate, UPDATE_LEN};
+use card_applet_spec::update_files::{
+    BatchEntry, BatchHead, Receipt, Receipts, UpdateBatch, batch_len, encode_batch, encode_receipts,
+    receipts_len,
+};
 
 use crate::tape::Tape;
+use crate::world::{World, today, with_world};
 
 /// The first byte chooses.
 pub fn updates(input: &[u8]) {
     let mut tape = Tape::new(input);
-    match tape.byte() % 2 {
+    match tape.byte() % 7 {
         0 => foreign(&mut tape),
-        _ => sealed(&mut tape),
+        1 => sealed(&mut tape),
+        2 => operation(&tape.array()),
+        3 => with_world(|world| signed_batch(world, tape.all())),
+        4 => with_world(|world| made_batch(world, &mut tape)),
+        5 => receipts(tape.all()),
+        _ => made_receipts(&mut tape),
     }
 }
 
@@ -34,10 +46,11 @@ fn sealed(tape: &mut Tape<'_>) {
     let counter = tape.u32();
     let plain: [u8; UPDATE_LEN] = tape.array();
     let update = SealedUpdate::seal(&keys(), counter, &plain).expect("it seals");
-    assert_eq!(update.open(&keys()), Ok(plain));
+    assert_eq!(update.open(&keys()).expect("ours")[..], plain);
     let m = Key16::new([4; 16]);
     let tap_mac = update.tap_mac(&m, 1, 1, &[5; 16], &[6; 16]).expect("8 bytes");
-    assert_eq!(update.command_data(&tap_mac).expect("252 bytes").len(), 252);
+    let data = update.command_data(&tap_mac).expect("252 bytes");
+    assert_eq!(SealedUpdate::parse_command(&data), Ok((update, tap_mac)));
     let (at, flip) = (usize::from(tape.byte()) % (UPDATE_LEN + 20), tape.byte());
     let mut changed = update;
     match at {
@@ -50,4 +63,95 @@ fn sealed(tape: &mut Tape<'_>) {
         flip == 0,
         "byte {at} of an update counts"
     );
+}
+
+/// P224 has one form: what a card understands is what a vault would have written.
+fn operation(plain: &[u8; UPDATE_LEN]) {
+    if let Ok(operation) = Operation::parse(plain) {
+        assert_eq!(operation.encode().expect("it was one")[..], plain[..]);
+        let shown = format!("{operation:?}");
+        assert!(shown.len() < 80, "a log line holds no content: {shown}");
+    }
+}
+
+/// The inside of a batch by the fuzzer's hand, signed by the root.
+fn signed_batch(world: &mut World, body: &[u8]) {
+    let mut plain = vec![0; body.len() + 80];
+    let mut out = SliceWriter::new(&mut plain);
+    tlv::put(&mut out, 0x7F52, body).expect("there is room");
+    let length = out.len();
+    plain.truncate(length);
+    let host = &mut world.host;
+    let signature = host
+        .root
+        .sign(&[b"YZT-UPDATES-1", &plain], &mut host.rng)
+        .expect("it signs");
+    plain.extend_from_slice(&[0x5F, 0x37, 0x40]);
+    plain.extend_from_slice(&signature);
+    assert!(UpdateBatch::parse_and_verify(&plain, &host.card_ca.public()).is_err());
+    if let Ok(batch) = UpdateBatch::parse_and_verify(&plain, &host.root.public()) {
+        let entries: Vec<BatchEntry> = batch.updates().collect();
+        again(world, &batch.head, &entries);
+    }
+}
+
+fn again(world: &mut World, head: &BatchHead<'_>, entries: &[BatchEntry]) {
+    let mut out = vec![0; batch_len(entries.len())];
+    let length = encode_batch(head, entries, &world.host.root, &mut world.host.rng, &mut out)
+        .expect("what was read can be written, and batch_len is enough");
+    let root = world.host.root.public();
+    let batch = UpdateBatch::parse_and_verify(&out[..length], &root).expect("ours");
+    assert_eq!(batch.head, *head);
+    assert!(batch.updates().eq(entries.iter().copied()));
+}
+
+fn made_batch(world: &mut World, tape: &mut Tape<'_>) {
+    use card_applet_spec::codes::Role;
+
+    let head = BatchHead {
+        id: tape.array(),
+        name: "gate 1",
+        issued: today(),
+        not_after: today(),
+        sequence: tape.u32(),
+    };
+    let entries: Vec<BatchEntry> = (0..tape.byte() % 4)
+        .map(|_| BatchEntry {
+            id: tape.array(),
+            role: tape.choose(&[Role::Transit, Role::SmallPayment, Role::Door]),
+            pid: tape.array(),
+            update: SealedUpdate {
+                counter: tape.u32(),
+                cipher: [tape.byte(); UPDATE_LEN],
+                mac: tape.array(),
+            },
+        })
+        .collect();
+    again(world, &head, &entries);
+}
+
+fn receipts(bytes: &[u8]) {
+    if let Ok(file) = Receipts::parse(bytes) {
+        let found: Vec<Receipt> = file.iter().collect();
+        assert!(found.is_sorted_by(|a, b| a.update < b.update));
+        let mut out = vec![0; receipts_len(found.len())];
+        let length = encode_receipts(&found, &mut out).expect("receipts_len is enough");
+        let file = Receipts::parse(&out[..length]).expect("ours");
+        assert!(file.iter().eq(found));
+    }
+}
+
+fn made_receipts(tape: &mut Tape<'_>) {
+    let made: Vec<Receipt> = (0..tape.byte() % 8)
+        .map(|_| Receipt {
+            update: tape.array(),
+            receipt: tape.array(),
+        })
+        .collect();
+    let mut out = vec![0; receipts_len(made.len())];
+    let written = encode_receipts(&made, &mut out);
+    assert_eq!(written.is_ok(), made.is_sorted_by(|a, b| a.update < b.update));
+    if let Ok(length) = written {
+        assert!(Receipts::parse(&out[..length]).expect("ours").iter().eq(made));
+    }
 }

@@ -232,6 +232,7 @@ fn deny_list(host: &mut Host, signer: &PrivateKey, role: Role, pid: &[u8; 16]) -
         issued: today(),
         max_age: 3,
         entries: pid.get(..8).expect("a pseudonym has 16 bytes"),
+        grace: None,
     };
     let signature = list.sign(signer, &mut [0; 128], &mut host.rng).expect("it signs");
     let mut out = card_applet_spec::Bytes::<256>::new();
@@ -273,6 +274,7 @@ fn plain_bundle(
         anchors: *anchors,
         chain: Some((intermediate, leaf)),
         zones: 0,
+        tid: Some(42),
     };
     let mut out = vec![0; 4096];
     let length = bundle::encode(&head, &keys, &lists, &host.root, &mut host.rng, &mut out).expect("it fits");

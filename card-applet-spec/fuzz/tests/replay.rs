@@ -93,6 +93,7 @@ fn the_corpus_of_the_insider_reaches_what_it_is_for() {
         all.finished += done.finished;
         all.read += done.read;
         all.torn += done.torn;
+        all.updates += done.updates;
         all.lost_and_done += done.lost_and_done;
     }
     let reached = [
@@ -103,6 +104,7 @@ fn the_corpus_of_the_insider_reaches_what_it_is_for() {
         all.finished,
         all.read,
         all.torn,
+        all.updates,
         all.lost_and_done,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{all:?}");
