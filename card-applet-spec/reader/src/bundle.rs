@@ -10,10 +10,10 @@ use aes::cipher::{Array, BlockCipherDecrypt as _, KeyInit as _};
 use card_applet_spec::bundle as wire;
 use card_applet_spec::certificate::TerminalCertificate;
 use card_applet_spec::codes::{KeyState, Region, Rights, Role};
-use card_applet_spec::crypto::Key32;
+use card_applet_spec::crypto::{Key16, Key32};
 use card_applet_spec::date::Date;
-use card_applet_spec::deny_list::DenyList;
-use card_applet_spec::door_f::TapAnswer;
+use card_applet_spec::deny_list::{Age, DenyList, has_grace};
+use card_applet_spec::door_f::{TapAnswer, TapPlain};
 use card_applet_spec::kdf;
 use card_applet_spec::record::{Entitlement, RECORD_LEN, RecordHeader};
 use card_applet_spec::sealed_box;
@@ -39,6 +39,12 @@ impl Chain {
     #[must_use]
     pub fn rights(&self) -> Rights {
         self.rights
+    }
+
+    /// First and last day on which both certificates are valid.
+    #[must_use]
+    pub fn days(&self) -> (Date, Date) {
+        (self.from, self.to)
     }
 
     /// Whether both certificates are valid on a day.
@@ -138,6 +144,17 @@ struct OwnedDenyList {
 }
 
 impl OwnedDenyList {
+    fn owned(list: &DenyList<'_>) -> Self {
+        Self {
+            role: list.role,
+            version: list.version,
+            issued: list.issued,
+            max_age: list.max_age,
+            entries: list.entries.to_vec(),
+            grace: list.grace,
+        }
+    }
+
     fn borrowed(&self) -> DenyList<'_> {
         DenyList {
             role: self.role,
@@ -162,6 +179,64 @@ pub struct Bundle {
     anchors: Anchors,
     chain: Option<Chain>,
     deny_lists: Vec<OwnedDenyList>,
+    tid: Option<u32>,
+    stale_list: StaleList,
+}
+
+/// What the operator wants when a deny list is behind its largest age and its signer allows days of grace (chapter 08).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StaleList {
+    /// Nobody is accepted.
+    #[default]
+    Refuse,
+    /// `TRANSIT` and `CLINIC` are still served in the days of grace. A door and a payment never are.
+    Grace,
+}
+
+/// A key of door F or of records, without the key: what a bundle lets its holder do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldKey {
+    /// Role.
+    pub role: Role,
+    /// Region.
+    pub region: Region,
+    /// Key version.
+    pub kv: u8,
+    /// Active or Draining.
+    pub state: KeyState,
+    /// Last day of a Draining version; none otherwise.
+    pub until: Date,
+    /// Whether it opens and makes taps (door F), or records only.
+    pub taps: bool,
+}
+
+/// A deny list, without its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListSeen {
+    /// Role.
+    pub role: Role,
+    /// Version.
+    pub version: u32,
+    /// Day it was made.
+    pub issued: Date,
+    /// Largest age in days.
+    pub max_age: u16,
+    /// Days of grace that the signer allows.
+    pub grace: Option<u16>,
+    /// Cards on it.
+    pub cards: usize,
+}
+
+/// What became of a list that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOffered {
+    /// Newer than what the terminal had: taken.
+    Taken,
+    /// The same or an older version: left.
+    NotNewer,
+    /// Of a role that this terminal does not serve: left.
+    NotServed,
 }
 
 impl std::fmt::Debug for Bundle {
@@ -183,8 +258,9 @@ pub(crate) struct OpenedRecord {
 
 /// A TAP answer whose MAC holds.
 pub(crate) struct OpenedTap {
-    pub(crate) pid: [u8; 16],
-    pub(crate) record: [u8; RECORD_LEN],
+    pub(crate) plain: TapPlain,
+    /// The card's key M of this role and version.
+    pub(crate) m: Key16,
 }
 
 impl Bundle {
@@ -239,14 +315,7 @@ impl Bundle {
             if deny_lists.iter().any(|known| known.role == list.role) {
                 return Err(MaterialError::BundleForm);
             }
-            deny_lists.push(OwnedDenyList {
-                role: list.role,
-                version: list.version,
-                issued: list.issued,
-                max_age: list.max_age,
-                entries: list.entries.to_vec(),
-                grace: list.grace,
-            });
+            deny_lists.push(OwnedDenyList::owned(&list));
         }
         Ok(Self {
             id: head.id,
@@ -259,6 +328,8 @@ impl Bundle {
             anchors: head.anchors,
             chain,
             deny_lists,
+            tid: head.tid,
+            stale_list: StaleList::Refuse,
         })
     }
 
@@ -310,6 +381,76 @@ impl Bundle {
         self.chain.as_ref()
     }
 
+    /// The registration number for payments, if this terminal takes any.
+    #[must_use]
+    pub fn tid(&self) -> Option<u32> {
+        self.tid
+    }
+
+    /// Sets what the operator wants when a list is too old. Until it is set, nobody is accepted then.
+    pub fn set_stale_list(&mut self, wanted: StaleList) {
+        self.stale_list = wanted;
+    }
+
+    /// Everything that this bundle's keys open, in its order.
+    #[must_use]
+    pub fn held_keys(&self) -> Vec<HeldKey> {
+        self.keys
+            .iter()
+            .map(|key| HeldKey {
+                role: key.role,
+                region: key.region,
+                kv: key.kv,
+                state: key.state,
+                until: key.until,
+                taps: key.tap.is_some(),
+            })
+            .collect()
+    }
+
+    /// The deny lists in use, one a role.
+    #[must_use]
+    pub fn lists(&self) -> Vec<ListSeen> {
+        self.deny_lists
+            .iter()
+            .map(|list| ListSeen {
+                role: list.role,
+                version: list.version,
+                issued: list.issued,
+                max_age: list.max_age,
+                grace: list.grace,
+                cards: list.entries.len().div_euclid(8),
+            })
+            .collect()
+    }
+
+    /// How old the list of a role is on a day; too old where there is none.
+    #[must_use]
+    pub fn list_age(&self, role: Role, today: Date) -> Age {
+        self.deny_list(role)
+            .map_or(Age::TooOld, |list| list.age_on(today))
+    }
+
+    /// Offers a list from a list file: the inside of its A9 template.
+    ///
+    /// # Errors
+    ///
+    /// [`MaterialError::ListDamaged`]: its form, or its signature under the signer that this bundle names.
+    pub fn offer_list(&mut self, inside: &[u8]) -> Result<(Role, ListOffered), MaterialError> {
+        let list = DenyList::parse_and_verify(inside, &self.anchors.deny_list_signer)
+            .map_err(|_| MaterialError::ListDamaged)?;
+        let role = list.role;
+        if !self.serves(role) {
+            return Ok((role, ListOffered::NotServed));
+        }
+        match self.deny_lists.iter_mut().find(|known| known.role == role) {
+            Some(known) if list.version <= known.version => return Ok((role, ListOffered::NotNewer)),
+            Some(known) => *known = OwnedDenyList::owned(&list),
+            None => self.deny_lists.push(OwnedDenyList::owned(&list)),
+        }
+        Ok((role, ListOffered::Taken))
+    }
+
     /// Whether the bundle holds any key of a role.
     #[must_use]
     pub fn serves(&self, role: Role) -> bool {
@@ -325,11 +466,13 @@ impl Bundle {
         }
     }
 
-    /// Refuses where the deny list of a role is missing or too old: without it nobody can be accepted.
+    /// Refuses where the deny list of a role is missing or too old: without it nobody can be accepted. In the days of
+    /// grace, only where signer and operator both allow it, and only for the roles that chapter 08 names.
     pub(crate) fn check_deny_list_age(&self, role: Role, today: Date) -> Result<(), Check> {
-        match self.deny_list(role) {
-            Some(list) if list.is_fresh_on(today) => Ok(()),
-            _ => Err(Check::DenyListAge),
+        match self.list_age(role, today) {
+            Age::Fresh => Ok(()),
+            Age::InGrace if self.stale_list == StaleList::Grace && has_grace(role) => Ok(()),
+            Age::InGrace | Age::TooOld => Err(Check::DenyListAge),
         }
     }
 
@@ -394,10 +537,7 @@ impl Bundle {
                     continue;
                 };
                 if answer.verify(&m, role.code(), version, challenge).is_ok() {
-                    return Ok(OpenedTap {
-                        pid: plain.pid,
-                        record: plain.record,
-                    });
+                    return Ok(OpenedTap { plain, m });
                 }
                 // One in 2^24 answers of a stranger looks like this for some cohort: go on, and remember it.
                 found = Check::TapMac;

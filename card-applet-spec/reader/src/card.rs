@@ -18,7 +18,7 @@ pub struct Connected(());
 /// Our application answered SELECT with this card info.
 #[derive(Debug)]
 pub struct Selected {
-    info: CardInfo,
+    pub(crate) info: CardInfo,
 }
 
 /// The card carries what the vault sends, and nothing else.

@@ -30,11 +30,15 @@ pub enum Reason {
     ListTooOld,
     /// The terminal's bundle or certificate has ended.
     BundleExpired,
+    /// The amount is above what the card holds.
+    BalanceTooLow,
+    /// Nobody knows whether the card was debited: present the same card again.
+    OutcomeUnknown,
 }
 
 impl Reason {
     /// Every reason, in the order of the contracts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::NotActive,
         Self::Expired,
         Self::Denied,
@@ -44,6 +48,8 @@ impl Reason {
         Self::Replay,
         Self::ListTooOld,
         Self::BundleExpired,
+        Self::BalanceTooLow,
+        Self::OutcomeUnknown,
     ];
 
     /// The code of the contracts, for programs.
@@ -59,6 +65,8 @@ impl Reason {
             Self::Replay => "REPLAY",
             Self::ListTooOld => "LIST_TOO_OLD",
             Self::BundleExpired => "BUNDLE_EXPIRED",
+            Self::BalanceTooLow => "BALANCE_TOO_LOW",
+            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
         }
     }
 
@@ -75,6 +83,8 @@ impl Reason {
             Self::Replay => "this answer has been given before",
             Self::ListTooOld => "the deny list is missing or too old",
             Self::BundleExpired => "the terminal's bundle or certificate has ended",
+            Self::BalanceTooLow => "the amount is above what the card holds",
+            Self::OutcomeUnknown => "nobody knows yet whether the card was debited",
         }
     }
 
@@ -92,6 +102,10 @@ impl Reason {
             Self::ForeignCard => "Ask for the permit card, and present only one card at a time.",
             Self::ListTooOld => "Connect the terminal and load a new bundle; until then it accepts nobody.",
             Self::BundleExpired => "Load a new bundle for this terminal.",
+            Self::BalanceTooLow => "Take a smaller amount, or have money loaded onto the card at the office.",
+            Self::OutcomeUnknown => {
+                "Present the same card again. Hand out nothing before that; if the card is gone, give the purchase up."
+            }
         }
     }
 }
@@ -187,6 +201,24 @@ pub enum Check {
     /// A data group's digest is not the one in the signature object.
     #[error("the digest of a data group")]
     GroupDigest,
+    /// The tap took longer than this terminal's bound: the card may be somewhere else, behind a relay.
+    #[error("the time of the tap")]
+    TapTime,
+    /// The amount is above loaded - spent.
+    #[error("the balance of the card")]
+    Balance,
+    /// The card refused the debit and a fresh tap shows that nothing was debited: its limit for one payment.
+    #[error("the card's limit for one payment")]
+    CardLimit,
+    /// The terminal has no registration number for payments.
+    #[error("the registration of the terminal for payments")]
+    Registration,
+    /// The card gave no proof of a debit.
+    #[error("the proof of the debit")]
+    Proof,
+    /// Another card than that of the open purchase.
+    #[error("the card of the open purchase")]
+    OtherCard,
 }
 
 impl Check {
@@ -198,9 +230,13 @@ impl Check {
             Self::Application | Self::TerminalCertificate => Reason::ForeignCard,
             Self::Keys | Self::CardState | Self::RecordNotYet | Self::CertificateNotYet => Reason::NotActive,
             Self::Repeated => Reason::Replay,
-            Self::RecordRole | Self::BundleRole | Self::TerminalRights => Reason::WrongRole,
+            Self::RecordRole | Self::BundleRole | Self::TerminalRights | Self::Registration => {
+                Reason::WrongRole
+            }
             Self::RecordDays | Self::CertificateDays => Reason::Expired,
-            Self::Zones | Self::DenyList => Reason::Denied,
+            Self::Zones | Self::DenyList | Self::CardLimit => Reason::Denied,
+            Self::Balance => Reason::BalanceTooLow,
+            Self::Proof | Self::OtherCard => Reason::OutcomeUnknown,
             Self::DenyListAge => Reason::ListTooOld,
             Self::BundleDays => Reason::BundleExpired,
             Self::TapMac
@@ -215,7 +251,8 @@ impl Check {
             | Self::ObjectForm
             | Self::SignatureObject
             | Self::SignatureObjectBinding
-            | Self::GroupDigest => Reason::NotGenuine,
+            | Self::GroupDigest
+            | Self::TapTime => Reason::NotGenuine,
         }
     }
 }
@@ -231,13 +268,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The one sentence for the holder, the same for every refusal: zh-CN, then English.
+    /// The one sentence for the holder, the same for every refusal: zh-CN, then English. It says where to go and not why.
     #[must_use]
     pub fn for_holder() -> (&'static str, &'static str) {
-        (
-            "未能受理，请到发证窗口咨询。",
-            "Not accepted. Please ask at the office that issued the card.",
-        )
+        ("请持卡到派出所办理。", "Please take this card to a station.")
     }
 }
 
@@ -270,6 +304,10 @@ pub enum Step {
     ReadObject,
     /// RESET COUNTER.
     ResetCounter,
+    /// COMMIT.
+    Commit,
+    /// UPDATE.
+    Update,
 }
 
 impl std::fmt::Display for Step {
@@ -283,6 +321,8 @@ impl std::fmt::Display for Step {
             Self::Agree => "AGREE",
             Self::ReadObject => "READ OBJECT",
             Self::ResetCounter => "RESET COUNTER",
+            Self::Commit => "COMMIT",
+            Self::Update => "UPDATE",
         })
     }
 }
@@ -405,6 +445,29 @@ pub enum MaterialError {
         /// Highest sequence loaded so far.
         loaded: u32,
     },
+    /// A deny list is not signed by the signer that the bundle names, or is malformed.
+    #[error("a deny list is damaged or is not signed by this terminal's authority")]
+    ListDamaged,
+    /// The batch of updates does not open with this terminal's key, or was changed.
+    #[error("the update batch does not open with this terminal's key")]
+    UpdatesSeal,
+    /// The batch of updates is not signed by the authority of this terminal, or is malformed.
+    #[error("the update batch is not signed by the authority of this terminal, or is damaged")]
+    UpdatesDamaged,
+    /// The batch of updates is for another terminal.
+    #[error("the update batch is for another terminal")]
+    UpdatesName,
+    /// The batch of updates is older than one that this terminal has loaded.
+    #[error("the update batch is older than the one loaded before (sequence {offered}, loaded {loaded})")]
+    UpdatesOlder {
+        /// Sequence of the batch that was offered.
+        offered: u32,
+        /// Highest sequence loaded so far.
+        loaded: u32,
+    },
+    /// The batch of updates is behind its last day.
+    #[error("the update batch has ended")]
+    UpdatesEnded,
 }
 
 impl MaterialError {
@@ -421,6 +484,12 @@ impl MaterialError {
             Self::BundleForm => "BUNDLE_DAMAGED",
             Self::BundleName => "BUNDLE_OTHER_TERMINAL",
             Self::BundleOlder { .. } => "BUNDLE_OLDER",
+            Self::ListDamaged => "LIST_DAMAGED",
+            Self::UpdatesSeal => "UPDATES_NOT_OURS",
+            Self::UpdatesDamaged => "UPDATES_DAMAGED",
+            Self::UpdatesName => "UPDATES_OTHER_TERMINAL",
+            Self::UpdatesOlder { .. } => "UPDATES_OLDER",
+            Self::UpdatesEnded => "UPDATES_ENDED",
         }
     }
 
@@ -438,6 +507,13 @@ impl MaterialError {
                 "Fetch the bundle for this terminal from the vault again; if it is refused again, enrol the terminal again."
             }
             Self::BundleOlder { .. } => "Load the newest bundle for this terminal.",
+            Self::ListDamaged => {
+                "Fetch the list file again; if it is refused again, fetch a new bundle first."
+            }
+            Self::UpdatesSeal | Self::UpdatesDamaged | Self::UpdatesName | Self::UpdatesEnded => {
+                "Fetch the update batch for this terminal from the vault again."
+            }
+            Self::UpdatesOlder { .. } => "Load the newest update batch for this terminal.",
         }
     }
 }
@@ -460,7 +536,9 @@ mod tests {
                 "FOREIGN_CARD",
                 "REPLAY",
                 "LIST_TOO_OLD",
-                "BUNDLE_EXPIRED"
+                "BUNDLE_EXPIRED",
+                "BALANCE_TOO_LOW",
+                "OUTCOME_UNKNOWN"
             ]
         );
         for reason in Reason::ALL {

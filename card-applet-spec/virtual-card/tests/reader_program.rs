@@ -332,7 +332,7 @@ fn to_the_holder_a_refusal_says_one_thing_in_two_languages() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
         text,
-        "未能受理，请到发证窗口咨询。\nNot accepted. Please ask at the office that issued the card.\n"
+        "请持卡到派出所办理。\nPlease take this card to a station.\n"
     );
     assert!(String::from_utf8(output.stderr).unwrap().contains("NOT_ACTIVE"));
 }

@@ -14,7 +14,7 @@ use card_applet_spec::apdu::{Header, split_answer};
 use card_applet_spec::bundle::{self as wire, Anchors, BundleHead};
 use card_applet_spec::certificate::{CardCertificate, CertificateName, TerminalCertificate};
 use card_applet_spec::codes::{Domain, KeyState, Region, Rights, Role, Serial, Tier};
-use card_applet_spec::crypto::{Key32, PrivateKey, sha256};
+use card_applet_spec::crypto::{Key16, Key32, PrivateKey, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::DenyList;
@@ -22,6 +22,8 @@ use card_applet_spec::kdf::{self, KeySet};
 use card_applet_spec::record::{Entitlement, binding, rule_set_digest};
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{ScriptKind, SlotStep, Step, WritableObject, chain_next, chain_start};
+use card_applet_spec::update::{Operation, SealedUpdate};
+use card_applet_spec::update_files::{self, BatchEntry, BatchHead};
 use card_applet_spec::{Bytes, sealed_box};
 use card_reader::transport::{Transport, TransportError};
 use card_reader::{Bundle, Error, Pinned, TerminalKey};
@@ -34,6 +36,10 @@ pub(crate) const REGION: &str = "440300";
 pub(crate) const OTHER_REGION: &str = "440100";
 pub(crate) const RULES: &str = "cn-440300/2026-1";
 pub(crate) const KV: u8 = 3;
+pub(crate) const TID: u32 = 4711;
+/// What a card of `SMALL_PAYMENT` holds, and its limit for one payment, in fen.
+pub(crate) const LOADED: u32 = 20_000;
+pub(crate) const CAP: u32 = 8_000;
 pub(crate) const SERVICES: u64 = 0b1011;
 pub(crate) const ZONES: u64 = 0b0110;
 
@@ -147,6 +153,12 @@ pub(crate) struct Made {
     pub(crate) records: Vec<(Role, [u8; 16], [u8; 160])>,
 }
 
+impl Made {
+    pub(crate) fn pid(&self, role: Role) -> [u8; 16] {
+        self.records.iter().find(|record| record.0 == role).unwrap().1
+    }
+}
+
 /// The certificates of a terminal, as the tests vary them.
 #[derive(Clone, Copy)]
 pub(crate) struct Certificates {
@@ -185,6 +197,10 @@ pub(crate) struct Wanted {
     pub(crate) certificates: Option<Certificates>,
     pub(crate) zones: u64,
     pub(crate) denied: Vec<[u8; 16]>,
+    pub(crate) list_version: u32,
+    pub(crate) grace: Option<u16>,
+    pub(crate) tid: Option<u32>,
+    pub(crate) issued: Date,
     pub(crate) list_issued: Date,
     pub(crate) without_lists: bool,
     pub(crate) last_day: Date,
@@ -203,6 +219,10 @@ impl Wanted {
             certificates: None,
             zones: 0,
             denied: Vec::new(),
+            list_version: 1,
+            grace: None,
+            tid: roles.contains(&Role::SmallPayment).then_some(TID),
+            issued: day("2026-11-20"),
             list_issued: day("2026-11-20"),
             without_lists: false,
             last_day: day("2026-12-31"),
@@ -456,8 +476,17 @@ impl Issuer {
                 m: &m,
                 pid: &entitled.pid,
                 record: &record,
-                loaded: 0,
+                loaded: if role == Role::SmallPayment { LOADED } else { 0 },
             }));
+            if role == Role::SmallPayment {
+                let ktac = self.tac_key(kv, &entitled.pid);
+                door.step(&Step::Purse {
+                    kv,
+                    seq: u32::from_be_bytes(self.random()) >> 1,
+                    cap: CAP,
+                    ktac: ktac.expose(),
+                });
+            }
             records.push((role, entitled.pid, record));
         }
         let issuance = kdf::issuance_keys(&self.issuance_master(), &content.serial).unwrap();
@@ -581,6 +610,74 @@ impl Issuer {
         )
     }
 
+    /// Inside of the A9 template of a deny list.
+    pub(crate) fn list(&mut self, role: Role, wanted: &Wanted) -> Vec<u8> {
+        let mut entries: Vec<[u8; 8]> = wanted
+            .denied
+            .iter()
+            .map(|pid| pid[..8].try_into().unwrap())
+            .collect();
+        entries.sort_unstable();
+        let list = DenyList {
+            role,
+            version: wanted.list_version,
+            issued: wanted.list_issued,
+            max_age: 7,
+            entries: &entries.concat(),
+            grace: wanted.grace,
+        };
+        let signature = list.sign(&self.deny, &mut [0; 512], &mut self.rng).unwrap();
+        let mut out = Bytes::<512>::new();
+        list.encode(&signature, &mut out).unwrap();
+        out.to_vec()
+    }
+
+    /// A list file with one list.
+    pub(crate) fn list_file(&mut self, role: Role, wanted: &Wanted) -> Vec<u8> {
+        let inside = self.list(role, wanted);
+        let mut out = Bytes::<520>::new();
+        card_applet_spec::tlv::put(&mut out, card_applet_spec::deny_list::TEMPLATE, &inside).unwrap();
+        out.to_vec()
+    }
+
+    /// Ktac of a card's slot of `SMALL_PAYMENT`.
+    pub(crate) fn tac_key(&self, kv: u8, pid: &[u8; 16]) -> Key16 {
+        let master = Key32::new(sha256(&[&[self.seed], b"tac"]));
+        kdf::tac_key(&master, Role::SmallPayment, kv, pid).unwrap()
+    }
+
+    /// A sealed update for a card.
+    pub(crate) fn update(&self, serial: &Serial, counter: u32, operation: &Operation<'_>) -> SealedUpdate {
+        let keys = kdf::update_keys(&self.issuance_master(), serial).unwrap();
+        SealedUpdate::seal(&keys, counter, &operation.encode().unwrap()).unwrap()
+    }
+
+    /// The receipt that a card gives for an update.
+    pub(crate) fn receipt(&self, serial: &Serial, update: &SealedUpdate) -> [u8; 16] {
+        update.receipt(&kdf::update_keys(&self.issuance_master(), serial).unwrap())
+    }
+
+    /// A sealed batch of updates for a terminal.
+    pub(crate) fn batch(
+        &mut self,
+        key: &TerminalKey,
+        sequence: u32,
+        last_day: Date,
+        entries: &[BatchEntry],
+    ) -> Vec<u8> {
+        let head = BatchHead {
+            id: self.random(),
+            name: key.name().as_str(),
+            issued: day("2026-11-20"),
+            not_after: last_day,
+            sequence,
+        };
+        let mut plain = vec![0; update_files::batch_len(entries.len())];
+        let used = update_files::encode_batch(&head, entries, &self.root, &mut self.rng, &mut plain).unwrap();
+        plain.truncate(used);
+        self.seal_as(sealed_box::UPDATES, plain, key)
+    }
+
     /// Plain text of a bundle, signed.
     pub(crate) fn plain_bundle(&mut self, wanted: &Wanted, key: &TerminalKey) -> Vec<u8> {
         let chain = wanted
@@ -609,33 +706,16 @@ impl Issuer {
             .collect();
         let mut roles: Vec<Role> = wanted.roles.iter().map(|(role, ..)| *role).collect();
         roles.dedup();
-        let mut entries: Vec<[u8; 8]> = wanted
-            .denied
-            .iter()
-            .map(|pid| pid[..8].try_into().unwrap())
-            .collect();
-        entries.sort_unstable();
         let mut lists = Vec::new();
         if !wanted.without_lists {
             for role in roles {
-                let list = DenyList {
-                    role,
-                    version: 1,
-                    issued: wanted.list_issued,
-                    max_age: 7,
-                    entries: &entries.concat(),
-                    grace: None,
-                };
-                let signature = list.sign(&self.deny, &mut [0; 512], &mut self.rng).unwrap();
-                let mut out = Bytes::<512>::new();
-                list.encode(&signature, &mut out).unwrap();
-                lists.push(out.to_vec());
+                lists.push(self.list(role, wanted));
             }
         }
         let head = BundleHead {
             id: self.random(),
             name: &wanted.name,
-            issued: day("2026-11-20"),
+            issued: wanted.issued,
             not_after: wanted.last_day,
             sequence: wanted.sequence,
             anchors: self.anchors(),
@@ -643,7 +723,7 @@ impl Issuer {
                 .as_ref()
                 .map(|(above, below)| (above.as_slice(), below.as_slice())),
             zones: wanted.zones,
-            tid: None,
+            tid: wanted.tid,
         };
         let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
         let mut out = vec![0; 16384];
@@ -653,10 +733,14 @@ impl Issuer {
     }
 
     /// Seals a bundle's plain text to a terminal.
-    pub(crate) fn seal(&mut self, mut plain: Vec<u8>, key: &TerminalKey) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, plain: Vec<u8>, key: &TerminalKey) -> Vec<u8> {
+        self.seal_as(sealed_box::BUNDLE, plain, key)
+    }
+
+    fn seal_as(&mut self, magic: [u8; 4], mut plain: Vec<u8>, key: &TerminalKey) -> Vec<u8> {
         let point = key.request().sealing_key;
         let receiver = card_applet_spec::crypto::PublicKey::from_point65(&point).unwrap();
-        let (head, tag) = sealed_box::seal(sealed_box::BUNDLE, &receiver, &mut plain, &mut self.rng).unwrap();
+        let (head, tag) = sealed_box::seal(magic, &receiver, &mut plain, &mut self.rng).unwrap();
         [&head[..], &plain, &tag].concat()
     }
 
