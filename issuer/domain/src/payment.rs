@@ -62,7 +62,7 @@ impl Registration {
 }
 
 /// A count with its sum.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sum {
     /// How many.
     pub count: u64,
@@ -193,7 +193,7 @@ pub struct Known {
 }
 
 /// What one file brought, without any card.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FileSums {
     /// Paid to the terminal.
     pub paid: Sum,

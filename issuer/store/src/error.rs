@@ -1,7 +1,7 @@
 //! The errors of the store: what happened, whose fault it is, what to do. No message holds a person's data: messages of
 //! the engines, which may, are dropped and only their codes kept.
 
-use permit_domain::{ApplicationId, CardSerial, PermitId};
+use permit_domain::{ApplicationId, CardSerial, ChangeId, PermitId};
 use sqlx::error::{DatabaseError, ErrorKind};
 
 /// Everything that can go wrong between the issuer and its database. Nothing was changed when one is returned, except
@@ -46,6 +46,18 @@ pub enum Error {
         serial: CardSerial,
         /// `UNKNOWN`, `ALLOCATED` or `RECALLED`.
         state: &'static str,
+    },
+    /// A change of this kind is open for the card.
+    #[error("the card has the open change {change} of this kind")]
+    ChangeOpen {
+        /// Which one.
+        change: ChangeId,
+    },
+    /// The terminal has no registration.
+    #[error("no payment terminal has the registration number {tid}")]
+    TerminalUnknown {
+        /// The number.
+        tid: u32,
     },
     /// The order's people are not those who decided the application.
     #[error("the production order names other people than those who reviewed and approved the application")]
@@ -105,6 +117,8 @@ impl Error {
             Self::Missing { .. } => "MISSING",
             Self::Stale { .. } => "STALE",
             Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
+            Self::ChangeOpen { .. } => "CHANGE_OPEN",
+            Self::TerminalUnknown { .. } => "TERMINAL_UNKNOWN",
             Self::OtherPeople => "OTHER_PEOPLE",
             Self::Domain(e) => e.code(),
             Self::Url => "STORE_URL",
@@ -131,6 +145,8 @@ impl Error {
             Self::Missing { .. } => "Check the id.",
             Self::Stale { .. } => "Read it again and decide on what it says now.",
             Self::BlankNotInStock { .. } => "Take another blank from the stock.",
+            Self::ChangeOpen { .. } => "Finish that change first: it may be the outcome of an earlier try.",
+            Self::TerminalUnknown { .. } => "Register the terminal with `issuer terminal register` first.",
             Self::OtherPeople => "Order production with the reviewer and approver of the case.",
             Self::Domain(e) => e.action(),
             Self::Url => "Give a URL such as sqlite:/var/lib/issuer/issuer.db or postgres://host/issuer.",

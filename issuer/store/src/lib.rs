@@ -63,17 +63,21 @@
 //! ```
 
 mod applications;
+mod changes;
 mod error;
 mod ledger;
 mod orders;
+mod payments;
 mod permits;
 mod rows;
 mod rule_sets;
 mod store;
 
 pub use applications::{StoredApplication, Submission};
+pub use changes::{Booked, LoadOutcome, StoredChange};
 pub use error::Error;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use orders::{Card, StepRecord, Stock};
+pub use payments::{FileOutcome, Imported, ImportedFile, TerminalReport};
 pub use rule_sets::PublishedRuleSet;
 pub use store::Store;

@@ -6,9 +6,9 @@
 
 use jiff::Timestamp;
 use permit_domain::{
-    Actor as _, AllocatedCard, Approver, CardNumber, CardSerial, CardState, Content, EndOfCard, Order,
-    OrderId, OrderState, Permit, PermitId, PermitState, Producer, Province, Reviewer, SeparatedDuties,
-    StaffId,
+    Actor as _, AllocatedCard, Approver, CardNumber, CardSerial, CardState, Chip, Content, Denial, EndOfCard,
+    Order, OrderId, OrderState, Permit, PermitId, PermitState, Producer, Province, Reviewer, SeparatedDuties,
+    StaffId, Standing,
 };
 
 use crate::{
@@ -33,8 +33,26 @@ pub struct Card {
     pub order: OrderId,
     /// Where it stands.
     pub state: CardState,
+    /// On the deny lists.
+    pub denial: Denial,
+    /// What the office knows of its chip.
+    pub chip: Chip,
     /// Grows with every stored change.
     pub version: i64,
+}
+
+impl Card {
+    /// Where it stands in all three.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        Standing::new(self.state, self.denial, self.chip)
+    }
+
+    /// The standing of a card that its holder uses.
+    #[must_use]
+    pub const fn standing_in_use(&self) -> Standing {
+        Standing::new(CardState::HandedOver, Denial::No, Chip::Open)
+    }
 }
 
 /// What a finished step left behind.
@@ -156,6 +174,8 @@ const UPDATE: &str = "
     WHERE id = $7 AND version = $8";
 const UPDATE_CARD: &str =
     "UPDATE cards SET state = $1, version = version + 1, changed_at = $2 WHERE number = $3 AND state <> $4";
+pub(crate) const CARD_BY_NUMBER: &str =
+    "SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE number = $1";
 const INSERT_STEP: &str = "
     INSERT INTO order_steps (order_id, position, step, role, actor, result, finished_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -645,10 +665,8 @@ impl Store {
     /// # Errors
     /// Outages, [`Error::Damaged`].
     pub async fn card(&self, number: &CardNumber) -> Result<Option<Card>, Error> {
-        const BY_NUMBER: &str =
-            "SELECT number, serial, permit, order_id, state, version FROM cards WHERE number = $1";
         let row: Option<CardRow> = on_engine!(self, |pool| {
-            sqlx::query_as(BY_NUMBER)
+            sqlx::query_as(CARD_BY_NUMBER)
                 .bind(number.as_str())
                 .fetch_optional(pool)
                 .await?
@@ -661,8 +679,7 @@ impl Store {
     /// # Errors
     /// Outages, [`Error::Damaged`].
     pub async fn card_by_serial(&self, serial: CardSerial) -> Result<Option<Card>, Error> {
-        const BY_SERIAL: &str =
-            "SELECT number, serial, permit, order_id, state, version FROM cards WHERE serial = $1";
+        const BY_SERIAL: &str = "SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE serial = $1";
         let row: Option<CardRow> = on_engine!(self, |pool| {
             sqlx::query_as(BY_SERIAL)
                 .bind(serial.to_string())
@@ -678,7 +695,7 @@ impl Store {
     /// Outages, [`Error::Damaged`].
     pub async fn cards_of_permit(&self, permit: PermitId) -> Result<Vec<Card>, Error> {
         const OF: &str = "
-            SELECT number, serial, permit, order_id, state, version FROM cards WHERE permit = $1
+            SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE permit = $1
             ORDER BY created_at, number";
         let rows: Vec<CardRow> = on_engine!(self, |pool| sqlx::query_as(OF)
             .bind(permit.to_string())
@@ -687,7 +704,7 @@ impl Store {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Takes a handed-over card out of use.
+    /// Takes a handed-over card out of use: it is to go onto the deny lists.
     ///
     /// # Errors
     /// [`permit_domain::Error::WrongState`], [`Error::Stale`], [`Error::Missing`]; outages.
@@ -698,17 +715,9 @@ impl Store {
         by: &StaffId,
         at: Timestamp,
     ) -> Result<Card, Error> {
-        if card.state != CardState::HandedOver {
-            let (state, wanted) = (card.state.name(), "taking it out of use without its order");
-            return Err(permit_domain::Error::WrongState {
-                thing: "card",
-                state,
-                wanted,
-            }
-            .into());
-        }
-        let state = card.state.end(how)?;
-        self.save_card(card, state, by, at).await
+        let standing = card.standing().end(how)?;
+        self.save_standing(card, standing, ("officer", by.as_str()), at)
+            .await
     }
 
     /// Records that a card was cut up.
@@ -716,60 +725,21 @@ impl Store {
     /// # Errors
     /// [`permit_domain::Error::WrongState`], [`Error::Stale`], [`Error::Missing`]; outages.
     pub async fn destroy_card(&self, card: Card, by: &StaffId, at: Timestamp) -> Result<Card, Error> {
-        let state = card.state.destroy()?;
-        self.save_card(card, state, by, at).await
-    }
-
-    async fn save_card(
-        &self,
-        card: Card,
-        state: CardState,
-        by: &StaffId,
-        at: Timestamp,
-    ) -> Result<Card, Error> {
-        const FOUND: &str = "SELECT state, version FROM cards WHERE number = $1";
-        let action = format!("card {}", state.name());
-        writing!(self, |tx, head| {
-            let found: Option<(String, i64)> = sqlx::query_as(FOUND)
-                .bind(card.number.as_str())
-                .fetch_optional(&mut *tx)
-                .await?;
-            follows("card", found, card.version, &[card.state.name()])?;
-            sqlx::query(UPDATE_CARD)
-                .bind(state.name())
-                .bind(millis(at))
-                .bind(card.number.as_str())
-                .bind(state.name())
-                .execute(&mut *tx)
-                .await?;
-            append!(
-                tx,
-                head,
-                at,
-                Entry {
-                    role: "officer",
-                    actor: by.as_str(),
-                    action: &action,
-                    subject: card.number.as_str(),
-                    detail: "{}",
-                }
-            );
-        });
-        Ok(Card {
-            state,
-            version: card.version + 1,
-            ..card
-        })
+        let standing = card.standing().destroyed()?;
+        self.save_standing(card, standing, ("officer", by.as_str()), at)
+            .await
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct CardRow {
+pub(crate) struct CardRow {
     number: String,
     serial: String,
     permit: String,
     order_id: String,
     state: String,
+    denial: String,
+    chip: String,
     version: i64,
 }
 
@@ -783,6 +753,8 @@ impl TryFrom<CardRow> for Card {
             permit: value(&row.permit, "cards.permit")?,
             order: value(&row.order_id, "cards.order_id")?,
             state: value(&row.state, "cards.state")?,
+            denial: value(&row.denial, "cards.denial")?,
+            chip: value(&row.chip, "cards.chip")?,
             version: row.version,
         })
     }
