@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo clean-demo test lint bench soak
+.PHONY: help setup demo clean-demo test lint bench taptime soak
 
 # Where `make demo` keeps what it made: one folder a run.
 DEMO := demo
@@ -40,3 +40,6 @@ bench: ## the figures of docs/performance.md
 
 soak: ## hours of fuzzing, with figures as in docs/soak.md (needs nightly and cargo-fuzz)
 	@scripts/soak.sh
+
+taptime: ## write docs/taptime.md and its drawings again from the tap-time model
+	@scripts/taptime.sh

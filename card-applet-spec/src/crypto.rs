@@ -252,7 +252,9 @@ impl PublicKey {
         if bytes.first() != Some(&0x04) {
             return Err(Error::Crypto);
         }
-        meter!(SetPublicKey);
+        #[cfg(feature = "meter")]
+        let key = crate::meter::KeyTag::of(bytes);
+        meter!(SetPublicKey { key });
         p256::PublicKey::from_sec1_bytes(bytes)
             .map(Self)
             .map_err(|_| Error::Crypto)

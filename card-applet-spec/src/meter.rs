@@ -68,7 +68,10 @@ pub enum Operation {
         bytes: usize,
     },
     /// A public key is taken in, with the check that it is on the curve.
-    SetPublicKey,
+    SetPublicKey {
+        /// Which key.
+        key: KeyTag,
+    },
     /// A P-256 key pair is made. Its draws of the random source come before it.
     EcKeyGeneration,
     /// P-256 ECDH, X coordinate.

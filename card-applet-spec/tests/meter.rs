@@ -80,6 +80,7 @@ fn hashes_count_when_they_are_finished_and_not_inside_signatures() {
         [Operation::EcKeyGeneration]
     );
     let key = key.unwrap();
+    let point = key.public().to_point65();
     let operations = seen(|| {
         let _ = sha256(&[b"abc", b"d"]);
         let mut hash = Hash::new();
@@ -99,11 +100,15 @@ fn hashes_count_when_they_are_finished_and_not_inside_signatures() {
             Operation::Sha256 { bytes: 4 },
             Operation::Sha256 { bytes: 100 },
             Operation::Sha256 { bytes: 150 },
-            Operation::SetPublicKey,
+            Operation::SetPublicKey {
+                key: KeyTag::of(&point)
+            },
             Operation::Ecdh,
             Operation::EcdsaSign { bytes: 6 },
             Operation::EcdsaVerify { bytes: 6 },
-            Operation::SetPublicKey,
+            Operation::SetPublicKey {
+                key: KeyTag::of(&[4; 65])
+            },
         ]
     );
 }

@@ -113,6 +113,17 @@ pub enum Error {
         /// Its control socket.
         socket: PathBuf,
     },
+    /// This program was built without the counting of operations.
+    #[error("this virtual-card was built without the tap-time model")]
+    CountsNothing,
+    /// The card did not answer as the specification says while its work was counted.
+    #[error("the tap-time model stopped at {step}: {reason}")]
+    ModelStopped {
+        /// The command.
+        step: &'static str,
+        /// The status word, or what is wrong with the answer.
+        reason: String,
+    },
     /// The virtual card refused an order.
     #[error("{message}")]
     Refused {
@@ -146,6 +157,8 @@ impl Error {
             Self::PathTooLong { .. } => "PATH_TOO_LONG",
             Self::ReaderSilent { .. } => "READER_SILENT",
             Self::CardGone { .. } => "CARD_GONE",
+            Self::CountsNothing => "COUNTS_NOTHING",
+            Self::ModelStopped { .. } => "MODEL_STOPPED",
             Self::Refused { code, .. } => code,
         }
     }
@@ -184,6 +197,12 @@ impl Error {
                 "Check that pcscd runs with the vpcd driver and that no other card is connected to it."
             }
             Self::CardGone { .. } => "Start `virtual-card serve` or the private service again.",
+            Self::CountsNothing => {
+                "Build it with the feature: `cargo run --release -p virtual-card --features taptime -- taptime`."
+            }
+            Self::ModelStopped { .. } => {
+                "This card and the specification disagree: run the tests of card-applet, and report what they say."
+            }
             Self::Refused { action, .. } => action,
         }
     }

@@ -13,6 +13,7 @@
 //! | [`in_process`] | the card behind the transport trait, without a service |
 //! | [`fault`], [`tape`] | cuts and flipped bits around any transport; what went over it |
 //! | [`slot`], [`hand`], [`control`] | one virtual reader: insert, pull, swap; by a Unix socket too |
+//! | `meter`, `taptime` | counting what the card computes, and what that takes on real cards (feature `taptime`) |
 //! | [`pcscd`] | a private PC/SC service per run: namespaces, service and card, gone when its owner is gone |
 //!
 //! Left out on purpose: this crate never goes into a production program (only `permit` and `hardware-tests` may name it),
@@ -28,10 +29,14 @@ pub mod hand;
 pub mod hex;
 pub mod in_process;
 pub mod memory;
+#[cfg(feature = "taptime")]
+pub mod meter;
 pub mod pcscd;
 pub mod random;
 pub mod slot;
 pub mod tape;
+#[cfg(feature = "taptime")]
+pub mod taptime;
 
 pub use card::Card;
 pub use error::Error;

@@ -12,6 +12,13 @@ use virtual_card::control::{self, Control, Order, Reply, SCHEMA};
 use virtual_card::hand::Hand;
 use virtual_card::pcscd::{self, Options, PrivatePcscd, READERS};
 use virtual_card::slot::{FIRST_PORT, Slot};
+#[cfg(feature = "taptime")]
+use virtual_card::taptime::{
+    Report, TARGET_BIT_RATE,
+    cards::{CARDS, Card},
+    chart,
+    time::{Assumptions, BIT_RATES},
+};
 use virtual_card::{CardRandom, Error, blank, hex};
 
 /// Exit code: device or service absent (contracts of the command line).
@@ -103,6 +110,8 @@ enum Command {
         #[arg(value_name = "JSON")]
         order: String,
     },
+    /// Model how long each use of a card takes on cards that were measured (docs/taptime.md)
+    Taptime(Box<Taptime>),
     /// The first process of a private service. Started by the harness, never by hand
     #[command(hide = true)]
     Inside {
@@ -124,12 +133,51 @@ struct Seed {
     seed: Option<[u8; 32]>,
 }
 
+/// Arguments of the tap-time model.
+#[cfg(feature = "taptime")]
+#[derive(Debug, clap::Args)]
+struct Taptime {
+    /// Only this card: j3r180, p71d321, j3h145, secora-id-x
+    #[arg(long, value_name = "NAME", value_parser = parse_card)]
+    card: Option<&'static Card>,
+    /// Bit rate of the link, kbit/s: 106, 212, 424, 848; with --json all of them unless one is named
+    #[arg(long, value_name = "KBIT/S", value_parser = parse_bit_rate)]
+    bit_rate: Option<u32>,
+    /// Draw the uses of a card as a chart into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Draw TAP at each bit rate as a chart into this file
+    #[arg(long, value_name = "FILE")]
+    svg_rates: Option<PathBuf>,
+    #[command(flatten)]
+    assumptions: Assumptions,
+}
+
+/// This build counts nothing: whatever is asked for, the answer is how to build it.
+#[cfg(not(feature = "taptime"))]
+#[derive(Debug, clap::Args)]
+struct Taptime {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    ignored: Vec<OsString>,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
         Ok(code) => code,
-        Err(error) => complain(&error, arguments.json),
+        Err(error) => complain(&error, arguments.json || swallowed_json(&arguments.command)),
     }
+}
+
+/// True when `--json` stands among arguments that this build takes without looking at them.
+#[cfg(not(feature = "taptime"))]
+fn swallowed_json(command: &Command) -> bool {
+    matches!(command, Command::Taptime(asked) if asked.ignored.iter().any(|argument| argument == "--json"))
+}
+
+#[cfg(feature = "taptime")]
+const fn swallowed_json(_: &Command) -> bool {
+    false
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -203,6 +251,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             let order = serde_json::from_str(order).context("this is no order")?;
             print_reply(Control::at(control).order(&order)?)?;
         }
+        Command::Taptime(asked) => taptime(asked, arguments.json)?,
         Command::Inside {
             dir,
             temporary,
@@ -222,6 +271,54 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "taptime")]
+fn taptime(asked: &Taptime, json: bool) -> Result<()> {
+    let report = Report::make(asked.assumptions, asked.card)?;
+    let charts = [
+        (&asked.svg, chart::uses as fn(&Report) -> String),
+        (&asked.svg_rates, chart::rates),
+    ];
+    for (path, draw) in charts {
+        if let Some(path) = path {
+            std::fs::write(path, draw(&report)).map_err(|source| Error::File {
+                what: "write",
+                path: path.clone(),
+                source,
+            })?;
+        }
+    }
+    if json {
+        let rates = asked
+            .bit_rate
+            .map_or_else(|| BIT_RATES.to_vec(), |bit_rate| vec![bit_rate]);
+        println!("{}", report.to_json(&rates));
+    } else {
+        print!("{}", report.to_text(asked.bit_rate.unwrap_or(TARGET_BIT_RATE)));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "taptime"))]
+fn taptime(_: &Taptime, _: bool) -> Result<()> {
+    Err(Error::CountsNothing.into())
+}
+
+#[cfg(feature = "taptime")]
+fn parse_card(name: &str) -> Result<&'static Card, String> {
+    Card::named(name).ok_or_else(|| {
+        let names: Vec<_> = CARDS.iter().map(|card| card.id).collect();
+        format!("the cards are {}", names.join(", "))
+    })
+}
+
+#[cfg(feature = "taptime")]
+fn parse_bit_rate(text: &str) -> Result<u32, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|bit_rate| BIT_RATES.contains(bit_rate))
+        .ok_or("the bit rates are 106, 212, 424, 848")
 }
 
 fn under_private_service(
@@ -311,7 +408,11 @@ fn complain(error: &anyhow::Error, json: bool) -> ExitCode {
 fn exit_of(error: &Error) -> u8 {
     match error {
         Error::LotRefused { .. } | Error::NoSuchBlank { .. } | Error::Refused { .. } => REFUSED,
-        Error::File { .. } | Error::NotACard { .. } | Error::KeyForm { .. } | Error::BlankFailed => DAMAGED,
+        Error::File { .. }
+        | Error::NotACard { .. }
+        | Error::KeyForm { .. }
+        | Error::BlankFailed
+        | Error::ModelStopped { .. } => DAMAGED,
         _ => ABSENT,
     }
 }
