@@ -131,6 +131,21 @@ pub fn update_keys(issuance_master: &Key32, serial: &Serial) -> Result<KeySet, E
     KeySet::derive(issuance_master, "YZT update", serial)
 }
 
+/// U-ENC, U-MAC, U-RCPT of a generation: 0 since the personalisation ([`update_keys`]), one more with every rewrite that
+/// made the updates before it void.
+///
+/// # Errors
+/// As [`transport_keys`].
+pub fn update_keys_of(issuance_master: &Key32, serial: &Serial, generation: u32) -> Result<KeySet, Error> {
+    if generation == 0 {
+        return update_keys(issuance_master, serial);
+    }
+    let mut bytes = Zeroizing::new([0; 48]);
+    let context: [&[u8]; 2] = [&serial.0, &generation.to_be_bytes()];
+    kdf108(issuance_master, "YZT update", &context, &mut *bytes)?;
+    Ok(KeySet::from_bytes(&bytes))
+}
+
 /// Group key G of one of the 256 cohorts.
 ///
 /// # Errors

@@ -3,37 +3,38 @@
 //! The issuer is a pipe. The vault checks the card cryptogram, wraps every step, checks every R-MAC. A personalisation
 //! has two parts: what needs nothing from the card (BEGIN, GENERATE, the data groups), and what does (certificates,
 //! signature object, slots, keys, FINALISE). The second part is drawn once, stored sealed in the job's row, and replayed
-//! byte for byte on every attempt. The intent is durable before the first secret-bearing byte leaves. Data groups are
+//! byte for byte on every attempt. A rewrite is in `rewrite`. The intent is durable before the first secret-bearing byte leaves. Data groups are
 //! not stored: the job holds a hash, and a resume must bring the same content.
 
 use std::collections::BTreeMap;
 
 use card_applet_spec::apdu::{self, Header};
 use card_applet_spec::certificate::CardCertificate;
-use card_applet_spec::codes::{AID, Domain, Region, Role, Serial, State, Tier};
+use card_applet_spec::codes::{AID, Domain, Role, Serial, State, Tier};
 use card_applet_spec::crypto::{Key16, PublicKey, equal, sha256};
 use card_applet_spec::data_group::{CardInfo, Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
-use card_applet_spec::record::{Entitlement as Record, binding, rule_set_digest};
 use card_applet_spec::scp03::{Channel, InitializeUpdate, Mark, SessionKeys};
 use card_applet_spec::script::{
-    MAX_CHUNK, ScriptKind, SlotStep, Status, Step, WritableObject, chain_next, chain_start,
+    MAX_CHUNK, ScriptKind, Status, Step, WritableObject, chain_next, chain_start,
 };
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::{
-    CardContent, CardKey, CardResult, CardSerial, CardState, CardTask, Entitlement, KeyDomain, Script,
-    SlotVersion, TaskKind,
+    BroughtBy, CardContent, CardKey, CardResult, CardSerial, CardState, CardTask, Entitlement, KeyDomain,
+    QueuedUpdate, RewriteContent, Script, SlotVersion, TaskKind,
 };
 use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::card::{Brought, Card, CardSlot, Stamp, Writing};
 use crate::exports::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, TERMINAL_CA_EPOCH, root_name};
 use crate::journal::Event;
-use crate::keys::{KeyId, RoleKeyId, Signer, fault};
+use crate::keys::{Keys, RoleKeyId, Signer, fault};
+use crate::rewrite::{self, RewritePart};
 use crate::store::Table;
 use crate::vault::{Change, Core, Open, Random};
-use crate::{Error, clock, orders};
+use crate::{Error, clock, deny, entitlement, orders, updates};
 
 /// Longest life of a card's certificates: ten years.
 const MAX_CARD_DAYS: u32 = 3653;
@@ -41,8 +42,6 @@ const MAX_CARD_DAYS: u32 = 3653;
 const MAX_DAYS_AHEAD: u32 = 31;
 const MAX_DAYS_BACK: u32 = 366;
 
-/// The version of role keys in use. Rotation comes with the vault's own issue; every row and derivation has the number.
-pub(crate) const ACTIVE_VERSION: u8 = 1;
 /// Most card sessions at a time.
 const MAX_SESSIONS: usize = 256;
 /// A session that nobody continued for so long is forgotten; the card is started again.
@@ -52,17 +51,51 @@ const SESSION_LIFE: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Encode, Decode)]
 pub(crate) struct Job {
     #[cbor(n(0), with = "minicbor::bytes")]
-    serial: CardSerial,
-    /// SHA-256 of the content; zero for a job that does not personalise.
+    pub(crate) serial: CardSerial,
+    /// SHA-256 of the content; zero for a job that has none.
     #[cbor(n(1), with = "minicbor::bytes")]
-    content: [u8; 32],
+    pub(crate) content: [u8; 32],
     #[cbor(n(2), with = "minicbor::bytes")]
-    script: [u8; 16],
+    pub(crate) script: [u8; 16],
     /// The steps behind the data groups, once they are drawn; gone again when the job is finished.
     #[n(3)]
     second_part: Option<SecondPart>,
     #[n(4)]
-    finished: Option<Finished>,
+    pub(crate) finished: Option<Finished>,
+    /// The same of a rewrite.
+    #[n(5)]
+    pub(crate) rewrite: Option<RewritePart>,
+    /// What was queued for a job that sealed an update.
+    #[n(6)]
+    pub(crate) queued: Option<QueuedUpdate>,
+}
+
+impl Job {
+    /// A job whose script is not drawn yet.
+    pub(crate) fn new(serial: CardSerial, content: [u8; 32], script: [u8; 16]) -> Self {
+        Self {
+            serial,
+            content,
+            script,
+            second_part: None,
+            finished: None,
+            rewrite: None,
+            queued: None,
+        }
+    }
+
+    /// A job that sealed an update.
+    pub(crate) fn of_update(serial: CardSerial, content: [u8; 32], queued: QueuedUpdate) -> Self {
+        Self {
+            queued: Some(queued),
+            ..Self::new(serial, content, [0; 16])
+        }
+    }
+
+    /// Whether nothing was ever bound to it but the serial: a change of state.
+    pub(crate) fn is_without_content(&self) -> bool {
+        self.content == [0; 32] && self.queued.is_none()
+    }
 }
 
 /// The drawn part of a script.
@@ -78,9 +111,9 @@ struct SecondPart {
 
 /// Op and payload of one step. Holds card keys.
 #[derive(Encode, Decode, Zeroize, ZeroizeOnDrop)]
-struct StoredStep {
+pub(crate) struct StoredStep {
     #[cbor(n(0), with = "minicbor::bytes")]
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl std::fmt::Debug for StoredStep {
@@ -89,50 +122,20 @@ impl std::fmt::Debug for StoredStep {
     }
 }
 
-/// What stays of a finished personalisation.
+/// What stays of a finished script with content.
 #[derive(Debug, Encode, Decode)]
-struct Finished {
+pub(crate) struct Finished {
     #[n(0)]
-    steps: u16,
+    pub(crate) steps: u16,
+    /// Of a personalisation.
     #[n(1)]
-    keys: Vec<CardKey>,
-}
-
-/// A card that the vault writes or wrote; the row's id is the serial.
-#[derive(Debug, Encode, Decode)]
-pub(crate) struct Card {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    order: [u8; 16],
-    #[n(1)]
-    index: u32,
-    /// Code of the card's state; 1 (BLANK) until it is finished.
-    #[n(2)]
-    state: u8,
-    #[n(3)]
-    pub(crate) slots: Vec<CardSlot>,
-}
-
-/// A slot of a card: the versions that live on it.
-#[derive(Debug, Clone, Encode, Decode)]
-pub(crate) struct CardSlot {
-    #[n(0)]
-    pub(crate) role: keyvault_protocol::Role,
-    #[n(1)]
-    region: keyvault_protocol::Region,
-    #[n(2)]
-    key_version: u8,
-    #[n(3)]
-    cohort: u8,
-    #[cbor(n(4), with = "minicbor::bytes")]
-    pub(crate) pid: [u8; 16],
-    #[n(5)]
-    issue_counter: u32,
+    pub(crate) keys: Vec<CardKey>,
 }
 
 /// A session with one card.
 pub(crate) struct Session {
-    serial: Serial,
-    task: Task,
+    pub(crate) serial: Serial,
+    pub(crate) task: Task,
     stage: Stage,
     touched: Timestamp,
 }
@@ -146,17 +149,29 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Task::Personalise { content, .. } = &mut self.task {
-            for group in [&mut content.dg1, &mut content.dg2, &mut content.dg3] {
-                group.zeroize();
+        match &mut self.task {
+            Task::Personalise { content, .. } => {
+                for group in [&mut content.dg1, &mut content.dg2, &mut content.dg3] {
+                    group.zeroize();
+                }
             }
+            Task::Rewrite { content, .. } => {
+                for group in [&mut content.dg1, &mut content.dg2, &mut content.dg3] {
+                    group.zeroize();
+                }
+            }
+            Task::Change { .. } | Task::Inspect => {}
         }
     }
 }
 
-enum Task {
+pub(crate) enum Task {
     Personalise {
         content: Box<CardContent>,
+        digest: [u8; 32],
+    },
+    Rewrite {
+        content: Box<RewriteContent>,
         digest: [u8; 32],
     },
     /// A script without content: BEGIN and FINALISE.
@@ -180,13 +195,15 @@ enum Stage {
 }
 
 /// What the answers that are awaited lead to.
-enum Next {
+pub(crate) enum Next {
     /// GET STATUS decides.
     Decide,
     /// The first part is complete: the second is drawn.
     Draw,
     /// The script ends with these answers.
     Finish,
+    /// The rewrite ends with these answers.
+    FinishRewrite(Writing),
 }
 
 struct Sent {
@@ -215,11 +232,26 @@ impl What {
 
 /// What verified answers have told.
 #[derive(Default)]
-struct Told {
+pub(crate) struct Told {
     status: Option<Status>,
     publics: BTreeMap<Domain, [u8; 64]>,
     final_state: Option<State>,
     check_values: Option<Vec<u8>>,
+}
+
+impl Told {
+    /// The answer to KEYS, if there was one, must be the check values of the keys that were sent.
+    fn check_keys(&self, open: &Open, serial: &Serial, generation: u32) -> Result<(), Error> {
+        if let Some(values) = &self.check_values
+            && !equal(values, &check_values(open, serial, generation)?)
+        {
+            return Err(Error::CardRefused {
+                step: "KEYS".into(),
+                answer: "key check values that are not ours".into(),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Begins a task for a card.
@@ -341,7 +373,14 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
         CardTask::Unblock => change(ScriptKind::Unblock, today),
         CardTask::Terminate => change(ScriptKind::Terminate, today),
         CardTask::Inspect => Ok(Task::Inspect),
-        CardTask::Rewrite(_) => Err(Error::TaskNotOrdered),
+        CardTask::Rewrite(content) => {
+            rewrite::check_content(&content, today)?;
+            let encoded = Zeroizing::new(minicbor::to_vec(&content).map_err(|_| Error::BadContent {
+                what: "content that cannot be encoded",
+            })?);
+            let digest = sha256(&[b"YZT-REWRITE-1", &encoded]);
+            Ok(Task::Rewrite { content, digest })
+        }
     }
 }
 
@@ -350,6 +389,32 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
 fn begins_near(day: Date, today: Date) -> bool {
     let (day, today) = (day.day_number(), today.day_number());
     day <= today + MAX_DAYS_AHEAD && day + MAX_DAYS_BACK >= today
+}
+
+/// What holds of every entitlement, whatever permit it belongs to.
+pub(crate) fn check_entitlement(entitlement: &Entitlement, today: Date) -> Result<(), Error> {
+    let bad = |what| Err(Error::BadContent { what });
+    let (from, to) = (
+        clock::card_day(entitlement.valid_from)?,
+        clock::card_day(entitlement.valid_to)?,
+    );
+    if Tier::try_from(entitlement.tier).is_err() {
+        return bad("a tier is 1, 2 or 3");
+    }
+    if from > to {
+        return bad("an entitlement ends before it begins");
+    }
+    if to < today || !begins_near(from, today) {
+        return bad("an entitlement begins at most 366 days ago and 31 days ahead, and is not over yet");
+    }
+    let purse = entitlement.role == keyvault_protocol::Role::SmallPayment;
+    if purse != (entitlement.purse_cap > 0) {
+        return bad("a purse has a largest amount above zero, and no other role has one");
+    }
+    if !(1..=48).contains(&entitlement.rule_set.len()) || !entitlement.rule_set.is_ascii() {
+        return bad("a rule set's id has 1 to 48 ASCII characters");
+    }
+    Ok(())
 }
 
 fn check_content(content: &CardContent, today: Date) -> Result<(), Error> {
@@ -391,25 +456,9 @@ fn check_content(content: &CardContent, today: Date) -> Result<(), Error> {
         if Tier::try_from(entitlement.tier) != Ok(dg3.tier) {
             return bad("an entitlement's tier is not the tier in DG3");
         }
-        let (from, to) = (
-            clock::card_day(entitlement.valid_from)?,
-            clock::card_day(entitlement.valid_to)?,
-        );
-        if from > to {
-            return bad("an entitlement ends before it begins");
-        }
-        if to > dg3.endorsed_until {
+        check_entitlement(entitlement, today)?;
+        if clock::card_day(entitlement.valid_to)? > dg3.endorsed_until {
             return bad("an entitlement outlives the permit in DG3");
-        }
-        if to < today || !begins_near(from, today) {
-            return bad("an entitlement begins at most 366 days ago and 31 days ahead, and is not over yet");
-        }
-        let purse = entitlement.role == keyvault_protocol::Role::SmallPayment;
-        if purse != (entitlement.purse_cap > 0) {
-            return bad("a purse has a largest amount above zero, and no other role has one");
-        }
-        if !(1..=48).contains(&entitlement.rule_set.len()) || !entitlement.rule_set.is_ascii() {
-            return bad("a rule set's id has 1 to 48 ASCII characters");
         }
         if entitlement.rule_set != dg3.rule_set {
             return bad("an entitlement's rule set is not the rule set in DG3");
@@ -448,17 +497,25 @@ async fn bound(
             }
             Ok(())
         }
-        Task::Change { .. } => match card {
-            Some(card) if card.state != State::Blank.code() => Ok(()),
-            _ => Err(Error::NotFound {
+        Task::Change { .. } | Task::Rewrite { .. }
+            if card.as_ref().is_none_or(|card| card.state == State::Blank.code()) =>
+        {
+            Err(Error::NotFound {
                 what: "finished card of this serial",
-            }),
+            })
+        }
+        Task::Rewrite { digest, .. } => match job {
+            Some(job) if !job.is_without_content() && job.content != *digest => {
+                conflict("this index of the order was begun with other content")
+            }
+            _ if deny::is_denied(core, open, &serial).await? => Err(Error::CardDenied),
+            _ => Ok(()),
         },
-        Task::Inspect => Ok(()),
+        Task::Change { .. } | Task::Inspect => Ok(()),
     }
 }
 
-fn job_id(order: &[u8; 16], index: u32) -> Vec<u8> {
+pub(crate) fn job_id(order: &[u8; 16], index: u32) -> Vec<u8> {
     [&order[..], &index.to_be_bytes()].concat()
 }
 
@@ -516,14 +573,14 @@ fn public64(body: &[u8]) -> Option<[u8; 64]> {
 }
 
 /// One call's work on one card.
-struct Work {
-    order: [u8; 16],
-    index: u32,
-    now: Timestamp,
+pub(crate) struct Work {
+    pub(crate) order: [u8; 16],
+    pub(crate) index: u32,
+    pub(crate) now: Timestamp,
 }
 
 impl Work {
-    async fn job(&self, core: &mut Core, open: &Open) -> Result<Option<Job>, Error> {
+    pub(crate) async fn job(&self, core: &mut Core, open: &Open) -> Result<Option<Job>, Error> {
         open.get(core, Table::Job, &job_id(&self.order, self.index)).await
     }
 
@@ -621,19 +678,8 @@ impl Work {
     ) -> Result<Job, Error> {
         let mut script = [0u8; 16];
         core.rng.fill_bytes(&mut script);
-        let job = Job {
-            serial: serial.0,
-            content,
-            script,
-            second_part: None,
-            finished: None,
-        };
-        let card = Card {
-            order: self.order,
-            index: self.index,
-            state: State::Blank.code(),
-            slots: Vec::new(),
-        };
+        let job = Job::new(serial.0, content, script);
+        let card = Card::begun(self.order, self.index);
         let mut change = Change::default();
         change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
         change.put(Table::Card, &serial.0, &card)?;
@@ -642,7 +688,7 @@ impl Work {
         Ok(job)
     }
 
-    fn intent(&self, serial: &Serial, task: &str) -> Event {
+    pub(crate) fn intent(&self, serial: &Serial, task: &str) -> Event {
         Event::CardIntent {
             order: self.order,
             index: self.index,
@@ -651,7 +697,7 @@ impl Work {
         }
     }
 
-    fn outcome(&self, serial: &Serial, task: &str, state: State) -> Event {
+    pub(crate) fn outcome(&self, serial: &Serial, task: &str, state: State) -> Event {
         let task = task.to_owned();
         Event::CardOutcome {
             order: self.order,
@@ -686,7 +732,10 @@ impl Work {
             (Next::Decide, Some(status)) => self.decide(core, open, session, batch, blank, status).await,
             (Next::Decide, None) => Err(Error::NoCardSession),
             (Next::Draw, _) => self.draw(core, open, session, batch, &told.publics).await,
-            (Next::Finish, _) => self.finish(core, open, session, &told).await,
+            (Next::Finish, _) => self.finish(core, open, session, batch, &told).await,
+            (Next::FinishRewrite(writing), _) => {
+                self.finish_rewrite(core, open, session, writing, &told).await
+            }
         }
     }
 
@@ -700,6 +749,9 @@ impl Work {
         blank: bool,
         status: Status,
     ) -> Result<Script, Error> {
+        if !blank {
+            self.settle(core, open, &session.serial, &status).await?;
+        }
         let (kind, today) = match &session.task {
             Task::Inspect => {
                 let steps = self
@@ -720,22 +772,14 @@ impl Work {
                 return self.found_finished(core, open, session, &status).await;
             }
             Task::Personalise { .. } => return self.resume(core, open, session, batch, &status).await,
+            Task::Rewrite { .. } => return self.rewrite(core, open, session, batch, &status).await,
             Task::Change { kind, today } => (*kind, *today),
         };
-        if status.state == kind.ends_in(status.state) {
+        if is_done(kind, status.state) {
             // The change is on the card already: its answer was lost, or it was asked for twice.
-            let change = self
-                .changed(core, open, &session.serial, kind, status.state)
-                .await?;
-            open.apply(core, self.now, change).await?;
-            return Ok(done(
-                &session.serial,
-                status.state,
-                status.last,
-                2,
-                Vec::new(),
-                Vec::new(),
-            ));
+            return self
+                .changed(core, open, session, batch, kind, status.state, status.last)
+                .await;
         }
         if !kind.starts_in(status.state) {
             return Err(Error::CardState {
@@ -747,14 +791,7 @@ impl Work {
         let mut change = Change::default();
         let id = job_id(&self.order, self.index);
         if self.job(core, open).await?.is_none() {
-            let job = Job {
-                serial: session.serial.0,
-                content: [0; 32],
-                script,
-                second_part: None,
-                finished: None,
-            };
-            change.put(Table::Job, &id, &job)?;
+            change.put(Table::Job, &id, &Job::new(session.serial.0, [0; 32], script))?;
         }
         change.note(self.intent(&session.serial, words(kind)));
         open.apply(core, self.now, change).await?;
@@ -771,22 +808,41 @@ impl Work {
         Ok(batch.send(session, blank, Next::Finish))
     }
 
-    /// Rows and journal for a change that the card has confirmed.
+    /// A change of state that the card has confirmed: rows and journal, and behind an unblock whatever keeps an old block
+    /// from coming back.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a session, taken apart by its two callers"
+    )]
     async fn changed(
         &self,
         core: &mut Core,
-        open: &Open,
-        serial: &Serial,
+        open: &mut Open,
+        session: &mut Session,
+        batch: Outgoing,
         kind: ScriptKind,
         state: State,
-    ) -> Result<Change, Error> {
+        last: u16,
+    ) -> Result<Script, Error> {
+        let serial = session.serial;
+        let before = open.card(core, &serial.0).await?;
+        let mut card = before.clone();
+        let stamp = card.next_stamp()?;
         let mut change = Change::default();
-        if let Some(mut card) = open.get::<Card>(core, Table::Card, &serial.0).await? {
-            card.state = state.code();
-            change.put(Table::Card, &serial.0, &card)?;
+        if kind == ScriptKind::Terminate {
+            updates::withdraw(core, open, &mut change, &card, |_| true).await?;
         }
-        change.note(self.outcome(serial, words(kind), state));
-        Ok(change)
+        card.entered(state, stamp);
+        open.put_card(core, &mut change, &serial.0, Some(&before), &card)
+            .await?;
+        change.note(self.outcome(&serial, words(kind), state));
+        open.apply(core, self.now, change).await?;
+        if kind == ScriptKind::Unblock
+            && let Some(script) = self.renew_update_keys(core, open, session, batch).await?
+        {
+            return Ok(script);
+        }
+        Ok(done(&serial, state, last, 2, Vec::new(), Vec::new()))
     }
 
     /// A personalisation met a card with issuance keys: it is ours and finished, or something is wrong.
@@ -809,8 +865,7 @@ impl Work {
                     state: status.state.as_str(),
                 });
             }
-            self.conclude(core, open, &session.serial, &mut job, status.state)
-                .await?;
+            self.conclude(core, open, session, &mut job, status.state).await?;
         }
         self.report(core, open, &session.serial, job, status.state).await
     }
@@ -845,7 +900,9 @@ impl Work {
             && status.script == job.script
             && chain_at(&job.script, &all, last).is_some_and(|digest| equal(&digest, &status.digest))
             // Once the second part is drawn it speaks of key pairs that exist: a card behind that point has lost them.
-            && (job.second_part.is_none() || last >= first_len);
+            && (job.second_part.is_none() || last >= first_len)
+            // And of key versions that may still be written.
+            && job.second_part.as_ref().is_none_or(|part| all_usable(open, &part.slots, self.now));
         if !ours {
             if job.second_part.is_some() {
                 core.rng.fill_bytes(&mut job.script);
@@ -887,15 +944,7 @@ impl Work {
             return Err(Error::NoCardSession);
         };
         let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
-        let wanted: Vec<KeyId> = content
-            .entitlements
-            .iter()
-            .map(role_key)
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter()
-            .flat_map(|id| [KeyId::Group(id), KeyId::Tap(id), KeyId::Record(id)])
-            .collect();
-        open.ensure_keys(core, self.now, &wanted).await?;
+        let versions = active_versions(core, open, self.now, &content.entitlements).await?;
         let first = first_part(&job.script, content)?;
         let today = clock::card_day(clock::day(self.now))?;
         let drawing = Drawing {
@@ -904,6 +953,7 @@ impl Work {
             serial: &session.serial,
             content,
             publics,
+            versions,
             today,
         };
         let part = drawing.draw(&job.script, &first)?;
@@ -921,32 +971,49 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &Session,
+        session: &mut Session,
+        batch: Outgoing,
         told: &Told,
     ) -> Result<Script, Error> {
         let state = told.final_state.ok_or(Error::NoCardSession)?;
+        let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
         match &session.task {
             Task::Personalise { .. } => {
-                if let Some(values) = &told.check_values
-                    && !equal(values, &check_values(open, &session.serial)?)
-                {
-                    return Err(Error::CardRefused {
-                        step: "KEYS".into(),
-                        answer: "key check values that are not ours".into(),
-                    });
-                }
-                let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
-                self.conclude(core, open, &session.serial, &mut job, state)
-                    .await?;
+                told.check_keys(open, &session.serial, 0)?;
+                self.conclude(core, open, session, &mut job, state).await?;
                 self.report(core, open, &session.serial, job, state).await
             }
             Task::Change { kind, .. } => {
-                let change = self.changed(core, open, &session.serial, *kind, state).await?;
-                open.apply(core, self.now, change).await?;
-                Ok(done(&session.serial, state, 2, 2, Vec::new(), Vec::new()))
+                let kind = *kind;
+                self.changed(core, open, session, batch, kind, state, 2).await
             }
-            Task::Inspect => Err(Error::NoCardSession),
+            Task::Rewrite { .. } | Task::Inspect => Err(Error::NoCardSession),
         }
+    }
+
+    /// The card has confirmed FINALISE of a rewrite.
+    async fn finish_rewrite(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        session: &Session,
+        writing: Writing,
+        told: &Told,
+    ) -> Result<Script, Error> {
+        let state = told.final_state.ok_or(Error::NoCardSession)?;
+        let serial = &session.serial;
+        let job = open
+            .get::<Job>(core, Table::Job, &writing.job_id())
+            .await?
+            .ok_or(Error::NoCardSession)?;
+        let generation = job.rewrite.as_ref().map_or(0, RewritePart::generation);
+        told.check_keys(open, serial, generation)?;
+        let job = self.rewritten(core, open, serial, writing, job, state).await?;
+        if let Task::Rewrite { .. } = &session.task {
+            return self.report(core, open, serial, job, state).await;
+        }
+        let steps = job.finished.map_or(0, |finished| finished.steps);
+        Ok(done(serial, state, steps, steps, Vec::new(), Vec::new()))
     }
 
     /// Makes a finished personalisation durable; the drawn steps, which hold card keys, leave the store.
@@ -954,10 +1021,14 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        serial: &Serial,
+        session: &Session,
         job: &mut Job,
         state: State,
     ) -> Result<(), Error> {
+        let serial = &session.serial;
+        let Task::Personalise { content, .. } = &session.task else {
+            return Err(Error::NoCardSession);
+        };
         let damaged = Error::Damaged {
             what: "a job without its second part",
         };
@@ -966,21 +1037,25 @@ impl Work {
             .last()
             .and_then(|step| finalise_count(&step.bytes))
             .map_or(0, |count| count + 1);
+        let mut card = Card::begun(self.order, self.index);
+        card.publics = publics_of(&keys);
+        card.groups_written(
+            [&content.dg1, &content.dg2, &content.dg3].map(|group| sha256(&[group])),
+            Stamp::default(),
+        );
+        for slot in slots {
+            card.slot_written(slot, Stamp::default());
+        }
+        card.entered(state, Stamp::default());
         job.finished = Some(Finished { steps: total, keys });
-        let card = Card {
-            order: self.order,
-            index: self.index,
-            state: state.code(),
-            slots,
-        };
         let mut change = Change::default();
         change.put(Table::Job, &job_id(&self.order, self.index), job)?;
-        change.put(Table::Card, &serial.0, &card)?;
+        open.put_card(core, &mut change, &serial.0, None, &card).await?;
         change.note(self.outcome(serial, "personalise", state));
         open.apply(core, self.now, change).await
     }
 
-    async fn report(
+    pub(crate) async fn report(
         &self,
         core: &mut Core,
         open: &Open,
@@ -989,21 +1064,7 @@ impl Work {
         state: State,
     ) -> Result<Script, Error> {
         let finished = job.finished.ok_or(Error::NoCardSession)?;
-        let slots = open
-            .get::<Card>(core, Table::Card, &serial.0)
-            .await?
-            .map_or_else(Vec::new, |card| card.slots);
-        let slots = slots
-            .into_iter()
-            .map(|slot| SlotVersion {
-                role: slot.role,
-                region: slot.region,
-                key_version: slot.key_version,
-                state: keyvault_protocol::RoleKeyState::Active,
-                issue_counter: slot.issue_counter,
-                brought_by: keyvault_protocol::BroughtBy::Script,
-            })
-            .collect();
+        let slots = versions(core, open, &serial.0).await?;
         Ok(done(
             serial,
             state,
@@ -1015,15 +1076,103 @@ impl Work {
     }
 }
 
+/// The live slots of a card.
+pub(crate) async fn versions(
+    core: &mut Core,
+    open: &Open,
+    serial: &CardSerial,
+) -> Result<Vec<SlotVersion>, Error> {
+    let card = open.card(core, serial).await?;
+    let mut slots = card
+        .live()
+        .map(|slot| {
+            let row = open.roles.get(&slot.key()?).ok_or(Error::Damaged {
+                what: "a card has a key version that the vault does not know",
+            })?;
+            Ok(SlotVersion {
+                role: slot.role,
+                region: slot.region,
+                key_version: slot.key_version,
+                state: row.state,
+                issue_counter: slot.issue_counter,
+                brought_by: match slot.brought {
+                    Brought::Script => BroughtBy::Script,
+                    Brought::Update => BroughtBy::Update,
+                },
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    slots.sort_by_key(|slot| (slot.role, std::cmp::Reverse(slot.key_version)));
+    Ok(slots)
+}
+
+/// Whether a card in `state` is where the script would bring it. A card that was blocked before its hand-over is
+/// PERSONALISED again when it is unblocked.
+fn is_done(kind: ScriptKind, state: State) -> bool {
+    match kind {
+        ScriptKind::Unblock => matches!(state, State::Personalised | State::Active),
+        _ => state == kind.ends_in(state),
+    }
+}
+
+/// Whether every slot is of a version that may still be written.
+pub(crate) fn all_usable(open: &Open, slots: &[CardSlot], now: Timestamp) -> bool {
+    let Ok(today) = clock::card_day(clock::day(now)) else {
+        return false;
+    };
+    slots
+        .iter()
+        .all(|slot| slot.key().is_ok_and(|id| open.usable(id, today).is_some()))
+}
+
+/// The Active versions of entitlements, in their order.
+pub(crate) async fn active_versions(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+    entitlements: &[Entitlement],
+) -> Result<Vec<RoleKeyId>, Error> {
+    let mut versions = Vec::new();
+    for wanted in entitlements {
+        let (role, region) = entitlement::place(wanted)?;
+        versions.push(open.active(core, now, role, region).await?);
+    }
+    Ok(versions)
+}
+
+/// public64 of the certified keys, by domain.
+fn publics_of(keys: &[CardKey]) -> Option<[u8; 192]> {
+    let mut publics = [0; 192];
+    for (part, domain) in publics.chunks_exact_mut(64).zip(KeyDomain::ALL) {
+        let key = keys.iter().find(|key| key.domain == domain)?;
+        part.copy_from_slice(&key.public_key[1..]);
+    }
+    Some(publics)
+}
+
+/// public64 of a card's keys, from its personalisation.
+pub(crate) async fn personalised_keys(
+    core: &mut Core,
+    open: &Open,
+    card: &Card,
+) -> Result<Option<[u8; 192]>, Error> {
+    let job: Option<Job> = open
+        .get(core, Table::Job, &job_id(&card.order, card.index))
+        .await?;
+    Ok(job
+        .and_then(|job| job.finished)
+        .and_then(|finished| publics_of(&finished.keys)))
+}
+
 /// Count in a FINALISE step: the number of steps before it.
-fn finalise_count(step: &[u8]) -> Option<u16> {
+pub(crate) fn finalise_count(step: &[u8]) -> Option<u16> {
     match Step::parse(step) {
         Ok(Step::Finalise { count, .. }) => Some(count),
         _ => None,
     }
 }
 
-fn words(kind: ScriptKind) -> &'static str {
+pub(crate) fn words(kind: ScriptKind) -> &'static str {
     match kind {
         ScriptKind::Personalise => "personalise",
         ScriptKind::Rewrite => "rewrite",
@@ -1034,7 +1183,7 @@ fn words(kind: ScriptKind) -> &'static str {
     }
 }
 
-fn done(
+pub(crate) fn done(
     serial: &Serial,
     state: State,
     last_step: u16,
@@ -1060,7 +1209,7 @@ fn done(
 }
 
 /// Commands that are being wrapped.
-struct Outgoing {
+pub(crate) struct Outgoing {
     channel: Box<Channel>,
     commands: Vec<Vec<u8>>,
     sent: Vec<Sent>,
@@ -1089,7 +1238,11 @@ impl Outgoing {
         )
     }
 
-    fn steps<'s>(&mut self, first: u16, steps: impl Iterator<Item = &'s [u8]>) -> Result<(), Error> {
+    pub(crate) fn steps<'s>(
+        &mut self,
+        first: u16,
+        steps: impl Iterator<Item = &'s [u8]>,
+    ) -> Result<(), Error> {
         for (n, step) in (first..).zip(steps) {
             let op = step.first().copied().unwrap_or_default();
             self.wrap(Header::step(n), step, What::Step { n, op })?;
@@ -1097,7 +1250,7 @@ impl Outgoing {
         Ok(())
     }
 
-    fn send(self, session: &mut Session, blank: bool, plan: Next) -> Script {
+    pub(crate) fn send(self, session: &mut Session, blank: bool, plan: Next) -> Script {
         session.stage = Stage::Running {
             channel: self.channel,
             sent: self.sent,
@@ -1110,14 +1263,14 @@ impl Outgoing {
     }
 }
 
-fn step_number(count: usize) -> Result<u16, Error> {
+pub(crate) fn step_number(count: usize) -> Result<u16, Error> {
     u16::try_from(count).map_err(|_| Error::BadContent {
         what: "the content needs too many steps",
     })
 }
 
 /// h(n) of a script whose steps are known up to n.
-fn chain_at(script: &[u8; 16], steps: &[&[u8]], n: u16) -> Option<[u8; 32]> {
+pub(crate) fn chain_at(script: &[u8; 16], steps: &[&[u8]], n: u16) -> Option<[u8; 32]> {
     let known = steps.get(..usize::from(n))?;
     Some(
         (1..)
@@ -1126,7 +1279,7 @@ fn chain_at(script: &[u8; 16], steps: &[&[u8]], n: u16) -> Option<[u8; 32]> {
     )
 }
 
-type StepBuffer = Zeroizing<Vec<u8>>;
+pub(crate) type StepBuffer = Zeroizing<Vec<u8>>;
 
 /// BEGIN, GENERATE for each domain, the data groups: follows from script id and content alone.
 fn first_part(script: &[u8; 16], content: &CardContent) -> Result<Vec<StepBuffer>, Error> {
@@ -1147,7 +1300,7 @@ fn first_part(script: &[u8; 16], content: &CardContent) -> Result<Vec<StepBuffer
     Ok(steps)
 }
 
-fn encode(step: &Step<'_>) -> Result<StepBuffer, Error> {
+pub(crate) fn encode(step: &Step<'_>) -> Result<StepBuffer, Error> {
     step.encode()
         .map(|mut bytes| {
             let copy = Zeroizing::new(bytes.to_vec());
@@ -1157,7 +1310,11 @@ fn encode(step: &Step<'_>) -> Result<StepBuffer, Error> {
         .map_err(fault)
 }
 
-fn write_steps(object: WritableObject, bytes: &[u8], steps: &mut Vec<StepBuffer>) -> Result<(), Error> {
+pub(crate) fn write_steps(
+    object: WritableObject,
+    bytes: &[u8],
+    steps: &mut Vec<StepBuffer>,
+) -> Result<(), Error> {
     let total = step_number(bytes.len())?;
     let mut offset = 0u16;
     for data in bytes.chunks(MAX_CHUNK) {
@@ -1172,19 +1329,10 @@ fn write_steps(object: WritableObject, bytes: &[u8], steps: &mut Vec<StepBuffer>
     Ok(())
 }
 
-fn role_key(entitlement: &Entitlement) -> Result<RoleKeyId, Error> {
-    let role = Role::try_from(entitlement.role.number()).map_err(fault)?;
-    let region: Region = entitlement.region.to_string().parse().map_err(fault)?;
-    Ok(RoleKeyId {
-        role,
-        region,
-        version: ACTIVE_VERSION,
-    })
-}
-
 /// The six key check values that the card must answer to KEYS.
-fn check_values(open: &Open, serial: &Serial) -> Result<Vec<u8>, Error> {
-    let (issuance, update) = (open.keys.issuance_keys(serial)?, open.keys.update_keys(serial)?);
+fn check_values(open: &Open, serial: &Serial, generation: u32) -> Result<Vec<u8>, Error> {
+    let issuance = open.keys.issuance_keys(serial)?;
+    let update = open.keys.update_keys(serial, generation)?;
     Ok([
         &issuance.enc,
         &issuance.mac,
@@ -1205,6 +1353,8 @@ struct Drawing<'a> {
     serial: &'a Serial,
     content: &'a CardContent,
     publics: &'a BTreeMap<Domain, [u8; 64]>,
+    /// Versions of the entitlements, in their order.
+    versions: Vec<RoleKeyId>,
     today: Date,
 }
 
@@ -1214,8 +1364,8 @@ impl Drawing<'_> {
         let keys = self.certificates(&mut steps)?;
         self.signature_object(&mut steps)?;
         let mut slots = Vec::new();
-        for entitlement in &self.content.entitlements {
-            slots.push(self.slot(entitlement, &mut steps)?);
+        for (entitlement, id) in self.content.entitlements.iter().zip(self.versions.clone()) {
+            slots.push(self.slot(entitlement, id, &mut steps)?);
         }
         self.keys_and_trust(&mut steps)?;
         let all: Vec<&[u8]> = first.iter().chain(&steps).map(|step| step.as_slice()).collect();
@@ -1275,109 +1425,93 @@ impl Drawing<'_> {
         write_steps(WritableObject::Signature, &object, steps)
     }
 
-    fn slot(&mut self, entitlement: &Entitlement, steps: &mut Vec<StepBuffer>) -> Result<CardSlot, Error> {
-        let keys = &self.open.keys;
-        let id = role_key(entitlement)?;
-        let (mut pid, mut cohort, mut nonce) = ([0u8; 16], [0u8; 1], [0u8; 12]);
-        self.rng.fill_bytes(&mut pid);
-        self.rng.fill_bytes(&mut cohort);
-        self.rng.fill_bytes(&mut nonce);
-        let [cohort] = cohort;
-        // Hedged: a random source that repeats itself must not repeat a nonce under another content.
-        let hedge = sha256(&[&nonce, &pid, &self.serial.0, entitlement.rule_set.as_bytes()]);
-        nonce.copy_from_slice(&hedge[..12]);
-        let issue_counter = 1;
-        let record = Record {
-            role: id.role,
-            kv: id.version,
-            issue_counter,
-            tier: Tier::try_from(entitlement.tier).map_err(fault)?,
-            class: entitlement.class,
-            services: entitlement.services,
-            zones: entitlement.zones,
-            from: clock::card_day(entitlement.valid_from)?,
-            to: clock::card_day(entitlement.valid_to)?,
-            rule_set: rule_set_digest(&entitlement.rule_set),
-            binding: binding(self.public(id.role.domain())?, &pid, id.role),
-        };
-        let signer = keys.signer(Signer::Entitlement)?;
-        let record = record
-            .seal(&signer, &keys.record_key(id, &pid)?, &pid, &nonce, self.rng)
-            .map_err(fault)?;
-        // Roles without door F have no use for G and M; the slot has the same length with random ones.
-        let (g, m) = if id.role.has_door_f() {
-            (keys.group_key(id, cohort)?, keys.tap_key(id, &pid)?)
-        } else {
-            let mut random = Zeroizing::new([0u8; 32]);
-            self.rng.fill_bytes(&mut *random);
-            let half = |skip: usize| {
-                let mut key = [0u8; 16];
-                key.copy_from_slice(&random[skip..skip + 16]);
-                Key16::new(key)
-            };
-            (half(0), half(16))
-        };
-        steps.push(encode(&Step::Slot(SlotStep {
-            role: id.role.code(),
-            kv: id.version,
-            flags: 0,
-            g: g.expose(),
-            m: m.expose(),
-            pid: &pid,
-            record: &record,
-            loaded: 0,
-        }))?);
+    fn slot(
+        &mut self,
+        entitlement: &Entitlement,
+        id: RoleKeyId,
+        steps: &mut Vec<StepBuffer>,
+    ) -> Result<CardSlot, Error> {
+        let public = *self.public(id.role.domain())?;
+        let made = entitlement::make(
+            &self.open.keys,
+            self.rng,
+            self.serial,
+            id,
+            entitlement,
+            &public,
+            1,
+            (Brought::Script, Stamp::default()),
+        )?;
+        steps.push(encode(&Step::Slot(made.step(false, 0)))?);
         if id.role == Role::SmallPayment {
-            let mut seq = [0u8; 4];
-            self.rng.fill_bytes(&mut seq);
-            let seq = u32::from_be_bytes(seq) >> 1;
-            let ktac = keys.tac_key(id, &pid)?;
-            let purse = Step::Purse {
-                kv: id.version,
-                seq,
-                cap: entitlement.purse_cap,
-                ktac: ktac.expose(),
-            };
-            steps.push(encode(&purse)?);
+            steps.push(purse_step(
+                &self.open.keys,
+                self.rng,
+                &made.slot,
+                entitlement.purse_cap,
+            )?);
         }
-        Ok(CardSlot {
-            role: entitlement.role,
-            region: entitlement.region,
-            key_version: id.version,
-            cohort,
-            pid,
-            issue_counter,
-        })
+        Ok(made.slot)
     }
 
     fn keys_and_trust(&mut self, steps: &mut Vec<StepBuffer>) -> Result<(), Error> {
         let keys = &self.open.keys;
-        let (issuance, update) = (keys.issuance_keys(self.serial)?, keys.update_keys(self.serial)?);
-        let mut wrapped = Zeroizing::new([0u8; 96]);
-        let fresh = [
-            &issuance.enc,
-            &issuance.mac,
-            &issuance.dek,
-            &update.enc,
-            &update.mac,
-            &update.dek,
-        ];
-        for (to, key) in wrapped.chunks_exact_mut(16).zip(fresh) {
-            to.copy_from_slice(key.expose());
-        }
         let transport = keys.transport_keys(self.serial)?;
-        transport
-            .dek
-            .cbc_encrypt(&[0; 16], &mut *wrapped)
-            .map_err(fault)?;
-        steps.push(encode(&Step::Keys { wrapped: &wrapped })?);
-        let root = keys.public(Signer::TerminalCaRoot)?.to_public64();
-        steps.push(encode(&Step::Trust {
-            name: &root_name().0,
-            public64: &root,
-            epoch: TERMINAL_CA_EPOCH,
-            floor: self.today,
-        })?);
+        steps.push(keys_step(keys, self.serial, 0, &transport.dek)?);
+        steps.push(trust_step(keys, self.today)?);
         Ok(())
     }
+}
+
+/// PURSE: seq counts only on a card that has no purse yet.
+pub(crate) fn purse_step(
+    keys: &Keys,
+    rng: &mut Random,
+    slot: &CardSlot,
+    cap: u32,
+) -> Result<StepBuffer, Error> {
+    let mut seq = [0u8; 4];
+    rng.fill_bytes(&mut seq);
+    let ktac = keys.tac_key(Role::SmallPayment, slot.key_version, &slot.pid)?;
+    encode(&Step::Purse {
+        kv: slot.key_version,
+        seq: u32::from_be_bytes(seq) >> 1,
+        cap,
+        ktac: ktac.expose(),
+    })
+}
+
+/// KEYS: issuance keys, and update keys of a generation, under the card's present DEK.
+pub(crate) fn keys_step(
+    keys: &Keys,
+    serial: &Serial,
+    generation: u32,
+    dek: &Key16,
+) -> Result<StepBuffer, Error> {
+    let (issuance, update) = (keys.issuance_keys(serial)?, keys.update_keys(serial, generation)?);
+    let mut wrapped = Zeroizing::new([0u8; 96]);
+    let fresh = [
+        &issuance.enc,
+        &issuance.mac,
+        &issuance.dek,
+        &update.enc,
+        &update.mac,
+        &update.dek,
+    ];
+    for (to, key) in wrapped.chunks_exact_mut(16).zip(fresh) {
+        to.copy_from_slice(key.expose());
+    }
+    dek.cbc_encrypt(&[0; 16], &mut *wrapped).map_err(fault)?;
+    encode(&Step::Keys { wrapped: &wrapped })
+}
+
+/// TRUST: the terminal CA's root and epoch, and the date floor.
+pub(crate) fn trust_step(keys: &Keys, floor: Date) -> Result<StepBuffer, Error> {
+    let root = keys.public(Signer::TerminalCaRoot)?.to_public64();
+    encode(&Step::Trust {
+        name: &root_name().0,
+        public64: &root,
+        epoch: TERMINAL_CA_EPOCH,
+        floor,
+    })
 }

@@ -14,12 +14,14 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::arena::{Arena, OpenKey};
+use crate::card::INDEX_KEYS;
 use crate::journal::Event;
 use crate::keys::{KeyId, KeyRecord, Keys, Signer};
 use crate::package::{Commitment, Cost, Package, SetId};
+use crate::role_keys::Roles;
 use crate::sealing::{self, SUITE, SealedKey};
 use crate::shamir::{self, Point};
-use crate::store::{Batch, Header, Row, Store, Table};
+use crate::store::{self, Batch, Header, Row, Store, Table};
 use crate::vault::{
     Change, Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, UnsealKeys, header_digest,
     ring_barrier,
@@ -255,6 +257,7 @@ async fn found(
     let unseal = UnsealKeys::derive(&secret, &vault, EPOCH)?;
     let root = OpenKey::random(arena, &mut rng)?;
     let mut header = Header {
+        format: store::FORMAT,
         vault,
         instance,
         epoch: EPOCH,
@@ -293,6 +296,7 @@ async fn found(
 
     let mut open = Open {
         keys: Keys::new(Arc::clone(arena)),
+        roles: Roles::new(),
         state: State {
             header: header_digest(&core.header, &core.shares),
             high_water: now.as_second(),
@@ -324,6 +328,7 @@ async fn first_keys(plan: &Plan, core: &mut Core, open: &mut Open, now: Timestam
         threshold: plan.threshold,
     });
     let mut wanted = vec![KeyId::Issuance, KeyId::Tac, KeyId::PhotoKek];
+    wanted.extend(INDEX_KEYS);
     wanted.extend(Signer::ALL.map(KeyId::Signer));
     for id in wanted {
         let key = open.keys.make(id, &mut core.rng)?;
@@ -379,7 +384,9 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), 
     }
     let generation = core.header.generation + 1;
     let batch = Batch {
+        from_former: false,
         rows,
+        deleted: Vec::new(),
         entries: Vec::new(),
         high_water: core.header.high_water,
         generation,
@@ -430,7 +437,8 @@ async fn prove(
         let secret = shamir::combine(&points).ok_or_else(|| failed.clone())?;
         match &proven {
             None => {
-                core.unseal(&secret).await?;
+                let now = core.header.high_water;
+                core.unseal(&secret, now).await?;
                 proven = Some(secret);
             }
             Some(proven) if **proven == *secret => {}

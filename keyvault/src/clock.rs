@@ -64,6 +64,19 @@ pub(crate) fn card_day(date: Date) -> Result<card_applet_spec::date::Date, Error
     })
 }
 
+/// A date4 of the card as a civil day.
+pub(crate) fn civil_day(bytes: [u8; 4]) -> Result<Date, Error> {
+    let damaged = || Error::Damaged {
+        what: "a day in a row",
+    };
+    let (year, month, day) = card_applet_spec::date::Date::from_bytes(bytes)
+        .map_err(|_| damaged())?
+        .parts();
+    let part = |value: u8| i8::try_from(value).map_err(|_| damaged());
+    let year = i16::try_from(year).map_err(|_| damaged())?;
+    Date::new(year, part(month)?, part(day)?).map_err(|_| damaged())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -201,6 +201,39 @@ pub enum Error {
         /// State in words.
         state: &'static str,
     },
+    /// The card is denied.
+    #[error("the card is on the deny lists")]
+    CardDenied,
+    /// No slot over which a terminal could deliver.
+    #[error("the card has no live slot at whose terminals an update could be delivered")]
+    NoDelivery,
+
+    // --- key versions and terminals
+    /// Nothing new can be written with this role and region.
+    #[error("{role} in {region} has no Active key version")]
+    NoActiveVersion {
+        /// The role.
+        role: &'static str,
+        /// The region.
+        region: String,
+    },
+    /// A transition that does not exist.
+    #[error("the key version {version} is {state}, and this is not possible then")]
+    RoleKeyState {
+        /// Role, region and number.
+        version: String,
+        /// Its state.
+        state: &'static str,
+    },
+    /// Cards would lose the role.
+    #[error("{cards} live cards have this key version alone")]
+    StillHeld {
+        /// How many.
+        cards: u64,
+    },
+    /// The terminal is revoked.
+    #[error("this terminal is revoked")]
+    TerminalRevoked,
 }
 
 /// Code for scripts, exit code, and what to do.
@@ -362,6 +395,27 @@ impl Error {
                 "the outcome is unknown: reset the card and start it again with the same task",
             ),
             Self::CardState { .. } => of(W::CardState, "inspect the card and compare it with the ledger"),
+            Self::CardDenied => of(
+                W::CardDenied,
+                "give it nothing; if it was found, take it from the deny lists first",
+            ),
+            Self::NoDelivery => of(
+                W::NoDelivery,
+                "ask the holder to the counter and rewrite the card there",
+            ),
+            Self::NoActiveVersion { .. } => of(W::NoActiveVersion, "make one with `keyvault rotate`"),
+            Self::RoleKeyState { .. } => of(
+                W::RoleKeyState,
+                "look at `keyvault role-keys`; the Active version is rotated first, and a destroyed one stays so",
+            ),
+            Self::StillHeld { .. } => of(
+                W::StillHeld,
+                "bring these cards to the Active version by updates or at the counter; to retire it before that is for a quorum of officers, which this vault does not take yet",
+            ),
+            Self::TerminalRevoked => of(
+                W::TerminalRevoked,
+                "enrol the terminal anew, with new keys and under another name",
+            ),
         }
     }
 

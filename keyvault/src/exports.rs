@@ -1,15 +1,15 @@
 //! What leaves the vault: terminal bundles and lot files in sealed boxes (card specification, chapter 08), signatures of
-//! typed statements, public keys, deny lists.
+//! typed statements, public keys.
 //!
-//! Terminals get the narrowest level that works: masters of (role, region, version), never more. The intent is durable
+//! Terminals get the narrowest level that works: masters of (role, region, version), never more, and of versions that
+//! are Active or drain still. The intent is durable
 //! before the bytes exist, the outcome has their hash.
 
 use card_applet_spec::bundle::{self, Anchors as BundleAnchors, BundleHead, RoleKey};
 use card_applet_spec::certificate::{CertificateName, MAX_LEAF_DAYS, TerminalCertificate};
-use card_applet_spec::codes::{KeyState, Region, Rights, Role, Serial};
+use card_applet_spec::codes::{Region, Rights, Role, Serial};
 use card_applet_spec::crypto::{PublicKey, sha256};
 use card_applet_spec::date::Date;
-use card_applet_spec::deny_list::DenyList;
 use card_applet_spec::kdf::KeySet;
 use card_applet_spec::{lot, sealed_box};
 use jiff::Timestamp;
@@ -17,14 +17,14 @@ use jiff::civil;
 use keyvault_protocol::{
     Anchors, BundleKind, BundleRequest, CardBack, LotRequest, MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, PointBytes,
 };
-use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
-use crate::card_session::{ACTIVE_VERSION, Card};
+use crate::deny::{self, Terms};
 use crate::journal::Event;
-use crate::keys::{KeyId, RoleKeyId, Signer, fault};
+use crate::keys::{KeyId, Signer, fault};
 use crate::orders::is_name;
 use crate::store::Table;
+use crate::terminals::{Terminal, later};
 use crate::vault::{Change, Core, Open};
 use crate::{Error, clock};
 
@@ -40,12 +40,12 @@ const AUTHORITY: &str = "YZT-TERM";
 const MAX_BUNDLE_DAYS: u32 = 366;
 /// Days that a bundle may be made ahead.
 const MAX_DAYS_AHEAD: u32 = 7;
+/// Most bytes of a bundle: what one answer of the vault holds.
+const MAX_BUNDLE: usize = 7 * 1024 * 1024;
 /// Days that a terminal may use a deny list.
 const DENY_LIST_DAYS: u16 = 30;
 /// Days that an intermediate certificate lives, from the day of the bundle that carries it.
 const INTERMEDIATE_DAYS: i32 = 90;
-/// Most entries of one deny list; a larger one needs the delta lists of the terminal issue.
-const MAX_DENIED: usize = 50_000;
 
 /// Name of the terminal CA's root, which every card trusts.
 pub(crate) fn root_name() -> CertificateName {
@@ -58,37 +58,6 @@ fn intermediate_name() -> CertificateName {
 
 /// First number of terminals; the ones below are the authority's own.
 const FIRST_TERMINAL: u32 = 0x0001_0000;
-
-/// Row of a terminal; its id is the name.
-#[derive(Debug, Encode, Decode)]
-struct Terminal {
-    /// Number in its certificates.
-    #[n(0)]
-    number: u32,
-    /// Sequence of its newest bundle.
-    #[n(1)]
-    sequence: u32,
-    #[n(2)]
-    kind: String,
-}
-
-/// Row of a card on the deny lists; its id is the serial.
-#[derive(Debug, Encode, Decode)]
-struct Denied {
-    #[n(0)]
-    since: i64,
-    #[n(1)]
-    entries: Vec<DeniedEntry>,
-}
-
-/// One pseudonym on a deny list.
-#[derive(Debug, Encode, Decode)]
-struct DeniedEntry {
-    #[n(0)]
-    role: keyvault_protocol::Role,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    prefix: [u8; 8],
-}
 
 /// What a kind of terminal gets.
 fn needs(kind: BundleKind) -> (&'static [Role], Option<Rights>) {
@@ -114,29 +83,31 @@ pub(crate) async fn export_bundle(
 ) -> Result<Vec<u8>, Error> {
     let checked = check_bundle(request, now)?;
     let (roles, rights) = needs(request.kind);
-    let ids: Vec<RoleKeyId> = roles
-        .iter()
-        .flat_map(|role| checked.regions.iter().map(move |region| (*role, *region)))
-        .map(|(role, region)| RoleKeyId {
-            role,
-            region,
-            version: ACTIVE_VERSION,
-        })
-        .collect();
-    let wanted: Vec<KeyId> = ids
-        .iter()
-        .flat_map(|id| [KeyId::Group(*id), KeyId::Tap(*id), KeyId::Record(*id)])
-        .collect();
-    open.ensure_keys(core, now, &wanted).await?;
+    let mut ids = Vec::new();
+    for role in roles {
+        for region in &checked.regions {
+            match open.active(core, now, *role, *region).await {
+                // Until the next rotation this role has none, and the terminal accepts nobody for it.
+                Ok(_) | Err(Error::NoActiveVersion { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            ids.extend(open.usable_versions(*role, *region, checked.today));
+        }
+    }
 
-    let terminal = enter_terminal(core, open, now, request).await?;
-    let lists = deny_lists(core, open, roles, checked.today).await?;
+    let terminal = enter_terminal(core, open, now, request, &checked).await?;
+    let terms = Terms {
+        issued: checked.today,
+        max_age: DENY_LIST_DAYS,
+        grace: None,
+    };
+    let lists = deny::lists(core, open, now, roles, terms).await?;
     let chain = match rights {
         Some(rights) => Some(chain(core, open, request, &checked, rights, terminal.number)?),
         None => None,
     };
     let mut keys = Vec::new();
-    for id in ids {
+    for (id, state, until) in ids {
         let (door_f, record_master) = open.keys.bundle_masters(id)?;
         // The counter verifies records over door S and never taps.
         let door_f = if request.kind == BundleKind::Counter {
@@ -148,8 +119,8 @@ pub(crate) async fn export_bundle(
             role: id.role,
             region: id.region,
             kv: id.version,
-            state: KeyState::Active,
-            until: Date::NONE,
+            state,
+            until,
             door_f,
             record_master,
         });
@@ -167,10 +138,16 @@ pub(crate) async fn export_bundle(
             .as_ref()
             .map(|(intermediate, leaf)| (intermediate.as_slice(), leaf.as_slice())),
         zones: request.zones,
-        tid: None,
+        tid: (request.kind == BundleKind::Shop).then_some(terminal.number),
     };
     let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
     let length = 2048 + keys.len() * 160 + lists.iter().map(|list| list.len() + 8).sum::<usize>();
+    if length > MAX_BUNDLE {
+        return Err(Error::LimitExceeded {
+            what: "the bundle with its deny lists",
+            limit: 7 * 1024 * 1024,
+        });
+    }
     let mut plain = Zeroizing::new(vec![0u8; length]);
     let root = open.keys.signer(Signer::TerminalCaRoot)?;
     let used = bundle::encode(&head, &keys, &lists, &root, &mut core.rng, &mut plain).map_err(fault)?;
@@ -264,18 +241,16 @@ async fn enter_terminal(
     open: &mut Open,
     now: Timestamp,
     request: &BundleRequest,
+    checked: &CheckedBundle,
 ) -> Result<Terminal, Error> {
     let id = request.terminal.as_bytes();
     let kind = request.kind.as_str();
-    let terminal = match open.get::<Terminal>(core, Table::Terminal, id).await? {
+    let mut terminal = match open.get::<Terminal>(core, Table::Terminal, id).await? {
         Some(known) if known.kind != kind => return Err(Error::NameTaken),
-        Some(known) => Terminal {
-            sequence: known.sequence.checked_add(1).ok_or(Error::LimitExceeded {
-                what: "the number of bundles",
-                limit: u32::MAX,
-            })?,
-            ..known
-        },
+        Some(known) => {
+            known.in_service()?;
+            known
+        }
         None => {
             let count = core.store.rows(Table::Terminal).await?.len();
             let count = u32::try_from(count)
@@ -285,13 +260,20 @@ async fn enter_terminal(
                 what: "the number of terminals",
                 limit: u32::MAX,
             })?;
-            Terminal {
-                number,
-                sequence: 1,
-                kind: kind.to_owned(),
-            }
+            Terminal::new(number, kind)
         }
     };
+    terminal.sequence = terminal.sequence.checked_add(1).ok_or(Error::LimitExceeded {
+        what: "the number of bundles",
+        limit: u32::MAX,
+    })?;
+    terminal.regions.clone_from(&request.regions);
+    terminal.sealing_key = Some(request.sealing_key);
+    terminal.authentication_key = Some(request.authentication_key);
+    terminal.bundle_until = later(terminal.bundle_until, checked.to);
+    if needs(request.kind).1.is_some() {
+        terminal.leaf_until = later(terminal.leaf_until, checked.to);
+    }
     let mut change = Change::default();
     change.put(Table::Terminal, id, &terminal)?;
     change.note(Event::BundleIntent {
@@ -347,65 +329,6 @@ fn chain(
     Ok((intermediate.to_vec(), leaf.to_vec()))
 }
 
-/// A signed deny list for each role, empty ones too: a terminal can tell "nobody" from "no list".
-async fn deny_lists(
-    core: &mut Core,
-    open: &Open,
-    roles: &[Role],
-    today: Date,
-) -> Result<Vec<Vec<u8>>, Error> {
-    let mut denied = Vec::new();
-    for row in core.store.rows(Table::Denied).await? {
-        let plain = core.open_row(&open.ring, Table::Denied, &row)?;
-        let row: Denied = minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a row" })?;
-        denied.push(row);
-    }
-    // Rows are never taken away, so their number grows with every change: it is the version.
-    let version = u32::try_from(denied.len())
-        .ok()
-        .and_then(|count| count.checked_add(1));
-    let version = version.ok_or(Error::LimitExceeded {
-        what: "the deny list",
-        limit: u32::MAX,
-    })?;
-    let key = open.keys.signer(Signer::DenyList)?;
-    let mut lists = Vec::new();
-    for role in roles {
-        let mut prefixes: Vec<[u8; 8]> = denied
-            .iter()
-            .flat_map(|row| &row.entries)
-            .filter(|entry| entry.role.number() == role.code())
-            .map(|entry| entry.prefix)
-            .collect();
-        prefixes.sort_unstable();
-        prefixes.dedup();
-        if prefixes.len() > MAX_DENIED {
-            return Err(Error::LimitExceeded {
-                what: "the deny list",
-                limit: 50_000,
-            });
-        }
-        let entries = prefixes.concat();
-        let list = DenyList {
-            role: *role,
-            version,
-            issued: today,
-            max_age: DENY_LIST_DAYS,
-            entries: &entries,
-            grace: None,
-        };
-        let mut scratch = vec![0u8; entries.len() + 64];
-        let signature = list.sign(&key, &mut scratch, &mut core.rng).map_err(fault)?;
-        let mut room = vec![0u8; entries.len() + 160];
-        let mut writer = card_applet_spec::bytes::SliceWriter::new(&mut room);
-        list.encode(&signature, &mut writer).map_err(fault)?;
-        let used = writer.len();
-        room.truncate(used);
-        lists.push(room);
-    }
-    Ok(lists)
-}
-
 fn anchors(open: &Open) -> Result<BundleAnchors, Error> {
     Ok(BundleAnchors {
         card_ca: open.keys.public(Signer::CardCa)?,
@@ -418,7 +341,7 @@ fn anchors(open: &Open) -> Result<BundleAnchors, Error> {
 }
 
 /// Seals the first `used` bytes to the receiver.
-fn boxed(
+pub(crate) fn boxed(
     magic: [u8; 4],
     receiver: &PublicKey,
     mut plain: Zeroizing<Vec<u8>>,
@@ -529,50 +452,4 @@ pub(crate) fn public_keys(core: &Core, open: &Open) -> Result<Anchors, Error> {
         deny_list_signer: point(Signer::DenyList)?,
         audit_signer: point(Signer::Audit)?,
     })
-}
-
-/// Puts a card's pseudonyms onto the deny lists. The same again changes nothing.
-pub(crate) async fn deny(
-    core: &mut Core,
-    open: &mut Open,
-    now: Timestamp,
-    serial: &[u8; 10],
-) -> Result<(), Error> {
-    let card: Card = open
-        .get(core, Table::Card, serial)
-        .await?
-        .ok_or(Error::NotFound {
-            what: "card of this serial",
-        })?;
-    if card.slots.is_empty() {
-        return Err(Error::NotFound {
-            what: "finished card of this serial",
-        });
-    }
-    if open.get::<Denied>(core, Table::Denied, serial).await?.is_some() {
-        return Ok(());
-    }
-    let entries = card
-        .slots
-        .iter()
-        .map(|slot| {
-            let mut prefix = [0u8; 8];
-            prefix.copy_from_slice(&slot.pid[..8]);
-            DeniedEntry {
-                role: slot.role,
-                prefix,
-            }
-        })
-        .collect();
-    let mut change = Change::default();
-    change.put(
-        Table::Denied,
-        serial,
-        &Denied {
-            since: now.as_second(),
-            entries,
-        },
-    )?;
-    change.note(Event::CardDenied { serial: *serial });
-    open.apply(core, now, change).await
 }

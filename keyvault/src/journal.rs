@@ -141,6 +141,61 @@ pub(crate) enum Event {
         #[cbor(n(0), with = "minicbor::bytes")]
         serial: [u8; 10],
     },
+    #[n(16)]
+    CardAllowed {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        serial: [u8; 10],
+    },
+    #[n(17)]
+    RoleRotated {
+        /// Role, region and the new version.
+        #[n(0)]
+        version: String,
+        /// Last day of the one before.
+        #[n(1)]
+        until: String,
+    },
+    #[n(18)]
+    RoleCompromised {
+        #[n(0)]
+        version: String,
+    },
+    #[n(19)]
+    RoleDestroyed {
+        #[n(0)]
+        version: String,
+    },
+    #[n(20)]
+    UpdateSealed {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        order: [u8; 16],
+        #[n(1)]
+        index: u32,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        serial: [u8; 10],
+        #[n(3)]
+        task: String,
+    },
+    #[n(21)]
+    UpdatesExported {
+        #[n(0)]
+        terminal: String,
+        #[n(1)]
+        sequence: u32,
+        #[n(2)]
+        count: u32,
+    },
+    /// How many receipts proved something; not whose they were.
+    #[n(22)]
+    ReceiptsAccepted {
+        #[n(0)]
+        count: u32,
+    },
+    #[n(23)]
+    TerminalRevoked {
+        #[n(0)]
+        terminal: String,
+    },
 }
 
 impl Event {
@@ -162,6 +217,14 @@ impl Event {
             Self::PhotoKeyOpened { .. } => "photo-key-opened",
             Self::CardBackSigned { .. } => "card-back-signed",
             Self::CardDenied { .. } => "card-denied",
+            Self::CardAllowed { .. } => "card-allowed",
+            Self::RoleRotated { .. } => "role-rotated",
+            Self::RoleCompromised { .. } => "role-compromised",
+            Self::RoleDestroyed { .. } => "role-destroyed",
+            Self::UpdateSealed { .. } => "update-sealed",
+            Self::UpdatesExported { .. } => "updates-exported",
+            Self::ReceiptsAccepted { .. } => "receipts-accepted",
+            Self::TerminalRevoked { .. } => "terminal-revoked",
         }
     }
 }

@@ -10,8 +10,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use card_applet_spec::codes::{Region, Role, Serial};
-use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
+use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey, equal};
 use card_applet_spec::kdf::{self, KeySet};
+use card_applet_spec::update;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -75,6 +76,10 @@ pub(crate) enum KeyId {
     Tac,
     /// Photo key-encryption key.
     PhotoKek,
+    /// Key of the index of pseudonyms and of the queue of updates.
+    PidIndex,
+    /// Settlement key: stands a chain for a card.
+    Settlement,
     /// Group master, of 256 cohorts.
     Group(RoleKeyId),
     /// Tap master.
@@ -95,6 +100,8 @@ impl fmt::Display for KeyId {
             Self::Issuance => f.write_str("issuance"),
             Self::Tac => f.write_str("tac"),
             Self::PhotoKek => f.write_str("photo"),
+            Self::PidIndex => f.write_str("pid-index"),
+            Self::Settlement => f.write_str("settlement"),
             Self::Group(id) => of_role(f, "group", id),
             Self::Tap(id) => of_role(f, "tap", id),
             Self::Record(id) => of_role(f, "record", id),
@@ -115,6 +122,8 @@ impl FromStr for KeyId {
             ["issuance"] => Self::Issuance,
             ["tac"] => Self::Tac,
             ["photo"] => Self::PhotoKek,
+            ["pid-index"] => Self::PidIndex,
+            ["settlement"] => Self::Settlement,
             ["lot", lot] => {
                 let mut number = [0u8; 6];
                 hex::decode_to_slice(lot, &mut number).map_err(|_| unknown())?;
@@ -185,6 +194,11 @@ impl Keys {
         self.open.contains_key(&id)
     }
 
+    /// The names of all open keys.
+    pub(crate) fn ids(&self) -> Vec<KeyId> {
+        self.open.keys().copied().collect()
+    }
+
     /// Takes a key from its row.
     pub(crate) fn load(&mut self, id: KeyId, record: &mut KeyRecord) -> Result<(), Error> {
         if record.suite != SUITE {
@@ -216,6 +230,11 @@ impl Keys {
             }
             _ => OpenKey::random(&self.arena, rng),
         }
+    }
+
+    /// Wipes a key whose row is gone.
+    pub(crate) fn forget(&mut self, id: KeyId) {
+        self.open.remove(&id);
     }
 
     /// What may be shown of a key: a key check value, or the hash of a public key.
@@ -251,9 +270,10 @@ impl Keys {
         kdf::issuance_keys(&self.master(KeyId::Issuance, "issuance master")?, serial).map_err(fault)
     }
 
-    /// Keys of a card's sealed updates.
-    pub(crate) fn update_keys(&self, serial: &Serial) -> Result<KeySet, Error> {
-        kdf::update_keys(&self.master(KeyId::Issuance, "issuance master")?, serial).map_err(fault)
+    /// Keys of a card's sealed updates, of a generation.
+    pub(crate) fn update_keys(&self, serial: &Serial, generation: u32) -> Result<KeySet, Error> {
+        let master = self.master(KeyId::Issuance, "issuance master")?;
+        kdf::update_keys_of(&master, serial, generation).map_err(fault)
     }
 
     /// Group key of a cohort.
@@ -274,9 +294,64 @@ impl Keys {
         kdf::record_key(&master, id.role, id.region, id.version, pid).map_err(fault)
     }
 
-    /// Ktac of a card.
-    pub(crate) fn tac_key(&self, id: RoleKeyId, pid: &[u8; 16]) -> Result<Key16, Error> {
-        kdf::tac_key(&self.master(KeyId::Tac, "TAC master")?, id.role, id.version, pid).map_err(fault)
+    /// Ktac of a slot that a script brought.
+    pub(crate) fn tac_key(&self, role: Role, version: u8, pid: &[u8; 16]) -> Result<Key16, Error> {
+        kdf::tac_key(&self.master(KeyId::Tac, "TAC master")?, role, version, pid).map_err(fault)
+    }
+
+    /// Ktac of a slot that an update of this generation brought.
+    pub(crate) fn update_tac_key(
+        &self,
+        serial: &Serial,
+        generation: u32,
+        role: Role,
+        version: u8,
+        pid: &[u8; 16],
+    ) -> Result<Key16, Error> {
+        let keys = self.update_keys(serial, generation)?;
+        Ok(update::tac_key(&keys, role, version, pid))
+    }
+
+    /// Id of a pseudonym's row in the index.
+    pub(crate) fn pid_index(&self, pid: &[u8; 16]) -> Result<[u8; 16], Error> {
+        Ok(self
+            .master(KeyId::PidIndex, "key of the index")?
+            .cmac(&[b"YZT-PID-1", pid]))
+    }
+
+    /// Where the updates for a pseudonym stand in the queue of its role and region.
+    pub(crate) fn queue_place(&self, pid: &[u8; 16]) -> Result<[u8; 16], Error> {
+        Ok(self
+            .master(KeyId::PidIndex, "key of the index")?
+            .cmac(&[b"YZT-QUEUE-1", pid]))
+    }
+
+    /// The chain of a card: CMAC under the settlement key over its serial (chapter 11).
+    pub(crate) fn chain(&self, serial: &Serial) -> Result<[u8; 16], Error> {
+        Ok(self
+            .master(KeyId::Settlement, "settlement key")?
+            .cmac(&[&serial.0]))
+    }
+
+    /// The card of a chain. A serial is shorter than a block, so its CMAC (RFC 4493) is one block under AES and can be
+    /// taken back by the holder of the key: no index ties chains to cards on disk.
+    pub(crate) fn serial_of(&self, chain: &[u8; 16]) -> Result<Serial, Error> {
+        let unknown = Error::NotFound {
+            what: "card behind this chain",
+        };
+        let key = self.master(KeyId::Settlement, "settlement key")?;
+        let k2 = doubled(doubled(key.encrypt_block([0; 16])));
+        let mut block = key.decrypt_block(*chain);
+        for (byte, mask) in block.iter_mut().zip(k2) {
+            *byte ^= mask;
+        }
+        let (number, padding) = block.split_first_chunk::<10>().ok_or(unknown.clone())?;
+        let serial = Serial(*number);
+        if padding == [0x80, 0, 0, 0, 0, 0] && equal(&key.cmac(&[&serial.0]), chain) {
+            Ok(serial)
+        } else {
+            Err(unknown)
+        }
     }
 
     /// The masters of a terminal bundle: group and tap master only for roles with door F.
@@ -345,6 +420,13 @@ impl Keys {
     }
 }
 
+/// Doubling in GF(2^128), as RFC 4493 makes its sub-keys.
+fn doubled(block: [u8; 16]) -> [u8; 16] {
+    let value = u128::from_be_bytes(block);
+    let carry = (value >> 127) * 0x87;
+    ((value << 1) ^ carry).to_be_bytes()
+}
+
 /// A failure of the specification's crate on values of our own making is a fault of this program or machine.
 pub(crate) fn fault(_: card_applet_spec::Error) -> Error {
     Error::SelfTestFailed {
@@ -354,9 +436,6 @@ pub(crate) fn fault(_: card_applet_spec::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
-
     use super::*;
 
     #[test]
@@ -371,6 +450,8 @@ mod tests {
             KeyId::Issuance,
             KeyId::Tac,
             KeyId::PhotoKek,
+            KeyId::PidIndex,
+            KeyId::Settlement,
             KeyId::Group(role),
             KeyId::Tap(role),
             KeyId::Record(role),
@@ -394,7 +475,6 @@ mod tests {
 
     #[test]
     fn derivations_of_different_kinds_and_contexts_give_different_keys() {
-        let mut rng = StdRng::seed_from_u64(8);
         let mut keys = Keys::new(Arena::new().unwrap());
         let one = RoleKeyId {
             role: Role::Transit,
@@ -412,7 +492,13 @@ mod tests {
                     .unwrap();
             }
         }
-        for id in [KeyId::Tac, KeyId::Issuance, KeyId::LotTransport([0; 6])] {
+        for id in [
+            KeyId::Tac,
+            KeyId::Issuance,
+            KeyId::LotTransport([0; 6]),
+            KeyId::PidIndex,
+            KeyId::Settlement,
+        ] {
             keys.insert(id, OpenKey::store(&keys.arena, &mut [9; 32]).unwrap())
                 .unwrap();
         }
@@ -424,7 +510,18 @@ mod tests {
             *keys.tap_key(one, &[0; 16]).unwrap().expose(),
             *keys.tap_key(one, &[1; 16]).unwrap().expose(),
             *keys.tap_key(two, &[0; 16]).unwrap().expose(),
-            *keys.tac_key(one, &[0; 16]).unwrap().expose(),
+            *keys.tac_key(Role::Transit, 1, &[0; 16]).unwrap().expose(),
+            *keys
+                .update_tac_key(&serial, 0, Role::Transit, 1, &[0; 16])
+                .unwrap()
+                .expose(),
+            *keys
+                .update_tac_key(&serial, 1, Role::Transit, 1, &[0; 16])
+                .unwrap()
+                .expose(),
+            keys.pid_index(&[0; 16]).unwrap(),
+            keys.queue_place(&[0; 16]).unwrap(),
+            keys.chain(&serial).unwrap(),
             keys.record_key(one, &[0; 16]).unwrap().expose()[..16]
                 .try_into()
                 .unwrap(),
@@ -432,7 +529,8 @@ mod tests {
         for set in [
             keys.transport_keys(&serial),
             keys.issuance_keys(&serial),
-            keys.update_keys(&serial),
+            keys.update_keys(&serial, 0),
+            keys.update_keys(&serial, 1),
         ] {
             let set = set.unwrap();
             seen.extend([*set.enc.expose(), *set.mac.expose(), *set.dek.expose()]);
@@ -441,6 +539,25 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), count);
-        let _ = &mut rng;
+    }
+
+    #[test]
+    fn a_chain_leads_back_to_its_card_and_no_other_sixteen_bytes_do() {
+        let mut keys = Keys::new(Arena::new().unwrap());
+        keys.insert(
+            KeyId::Settlement,
+            OpenKey::store(&keys.arena, &mut [3; 32]).unwrap(),
+        )
+        .unwrap();
+        for n in 0..64u8 {
+            let serial = Serial([n, 3, 0, 0, 0, 1, 0, 0, n, 255 - n]);
+            let chain = keys.chain(&serial).unwrap();
+            assert_eq!(keys.serial_of(&chain).unwrap(), serial);
+            for bit in 0..128 {
+                let mut other = chain;
+                other[bit / 8] ^= 1 << (bit % 8);
+                assert!(keys.serial_of(&other).is_err());
+            }
+        }
     }
 }

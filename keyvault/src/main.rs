@@ -20,7 +20,8 @@ use keyvault::ceremony::{self, Custodian, Plan};
 use keyvault::package::{Cost, Package, passphrase_line};
 use keyvault::{Clock, Error, Random, Vault, isolation, serve};
 use keyvault_protocol::{
-    BundleKind, BundleRequest, Client, LotRequest, PointBytes, Region, Status, UnsealProgress, VaultState,
+    BundleKind, BundleRequest, Client, LotRequest, PointBytes, Region, Role, RoleKeyInfo, Status,
+    TerminalInfo, UnsealProgress, VaultState,
 };
 use rand_core::UnwrapErr;
 use serde_json::{Value, json};
@@ -149,6 +150,103 @@ enum Command {
     },
     /// Prints the public keys.
     Anchors,
+    /// Lists all versions of all role keys, with their states and how many cards have them.
+    RoleKeys,
+    /// Makes a new Active version of a role key; the one before it drains until a day.
+    Rotate {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// Last day, included, on which terminals accept the version that was Active.
+        #[arg(long, value_name = "DATE")]
+        drain_until: Date,
+    },
+    /// Says that a version is compromised: no bundle carries it any more. It stays so.
+    Compromise {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// The version.
+        #[arg(long)]
+        version: u8,
+    },
+    /// Destroys the keys of a version that no live card has alone.
+    Retire {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// The version.
+        #[arg(long)]
+        version: u8,
+    },
+    /// Puts a card onto the deny lists of its roles.
+    Deny {
+        /// Serial of the card, 20 hex digits.
+        #[arg(long, value_name = "HEX20")]
+        serial: String,
+    },
+    /// Takes a card that was found from the deny lists.
+    Allow {
+        /// Serial of the card, 20 hex digits.
+        #[arg(long, value_name = "HEX20")]
+        serial: String,
+    },
+    /// Writes the signed deny lists of one or more roles as a list file.
+    DenyList {
+        /// A role; once for each.
+        #[arg(long, required = true)]
+        role: Vec<RoleName>,
+        /// Day of issue.
+        #[arg(long, value_name = "DATE")]
+        issued: Date,
+        /// Days for which terminals may use it.
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        max_age_days: u16,
+        /// Days behind these for which a terminal of TRANSIT or CLINIC may still accept if its operator asks for it.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        grace_days: u16,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Revokes a terminal: no bundle and no updates for it any more.
+    RevokeTerminal {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+    },
+    /// Lists all terminals, and until when each can do what.
+    Terminals,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleName {
+    Transit,
+    SocialInsurance,
+    SmallPayment,
+    Clinic,
+    Door,
+}
+
+impl From<RoleName> for Role {
+    fn from(role: RoleName) -> Self {
+        match role {
+            RoleName::Transit => Self::Transit,
+            RoleName::SocialInsurance => Self::SocialInsurance,
+            RoleName::SmallPayment => Self::SmallPayment,
+            RoleName::Clinic => Self::Clinic,
+            RoleName::Door => Self::Door,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -329,6 +427,15 @@ impl Command {
             Self::ExportBundle { .. } => "keyvault_export_bundle",
             Self::ExportLot { .. } => "keyvault_export_lot",
             Self::Anchors => "anchors",
+            Self::RoleKeys => "role_keys",
+            Self::Rotate { .. } => "keyvault_rotate",
+            Self::Compromise { .. } => "keyvault_compromise",
+            Self::Retire { .. } => "keyvault_retire",
+            Self::Deny { .. } => "keyvault_deny",
+            Self::Allow { .. } => "keyvault_allow",
+            Self::DenyList { .. } => "keyvault_deny_list",
+            Self::RevokeTerminal { .. } => "keyvault_revoke_terminal",
+            Self::Terminals => "terminals",
         }
     }
 }
@@ -703,7 +810,151 @@ async fn ask(place: &Place, command: Command) -> Result<Outcome, Failure> {
             }
             Ok(Outcome::done(fields, prose.join("\n")))
         }
+        Command::Deny { serial } => {
+            let number = read_serial(&serial)?;
+            place.connect().await?.deny_card(number).await?;
+            Ok(Outcome::done(
+                json!({ "serial": serial }),
+                format!("{serial} is denied"),
+            ))
+        }
+        Command::Allow { serial } => {
+            let number = read_serial(&serial)?;
+            place.connect().await?.allow_card(number).await?;
+            Ok(Outcome::done(
+                json!({ "serial": serial }),
+                format!("{serial} is on no deny list; terminals know with their next list"),
+            ))
+        }
+        Command::DenyList {
+            role,
+            issued,
+            max_age_days,
+            grace_days,
+            out,
+        } => {
+            let mut client = place.connect().await?;
+            let mut file = Vec::new();
+            for role in role {
+                let list = client
+                    .export_deny_list(role.into(), issued, max_age_days, grace_days)
+                    .await?;
+                file.extend(list);
+            }
+            write_new(&out, &file)
+        }
+        Command::RevokeTerminal { name } => {
+            let mut client = place.connect().await?;
+            client.revoke_terminal(&name).await?;
+            let terminals = client.terminals().await?;
+            let terminal = terminals.iter().find(|terminal| terminal.name == name);
+            let terminal = terminal.context("the vault lists no such terminal")?;
+            let (fields, prose) = show_terminal(terminal);
+            Ok(Outcome::done(json!({ "terminal": fields }), prose))
+        }
+        Command::Terminals => {
+            let terminals = place.connect().await?.terminals().await?;
+            let (fields, prose): (Vec<Value>, Vec<String>) = terminals.iter().map(show_terminal).unzip();
+            Ok(Outcome::done(json!({ "terminals": fields }), prose.join("\n")))
+        }
+        command => ask_of_versions(place, command).await,
     }
+}
+
+/// Commands that speak of versions of role keys.
+async fn ask_of_versions(place: &Place, command: Command) -> Result<Outcome, Failure> {
+    let mut client = place.connect().await?;
+    let key = match command {
+        Command::RoleKeys => {
+            let keys = client.role_keys().await?;
+            let (fields, prose): (Vec<Value>, Vec<String>) = keys.iter().map(show_role_key).unzip();
+            return Ok(Outcome::done(json!({ "role_keys": fields }), prose.join("\n")));
+        }
+        Command::Rotate {
+            role,
+            region,
+            drain_until,
+        } => {
+            client
+                .rotate_role(role.into(), region.parse()?, drain_until)
+                .await?
+        }
+        Command::Compromise {
+            role,
+            region,
+            version,
+        } => {
+            client
+                .compromise_role(role.into(), region.parse()?, version)
+                .await?
+        }
+        Command::Retire {
+            role,
+            region,
+            version,
+        } => client.retire_role(role.into(), region.parse()?, version).await?,
+        _ => return Err(usage("not a request to a running vault")),
+    };
+    let (fields, prose) = show_role_key(&key);
+    Ok(Outcome::done(json!({ "role_key": fields }), prose))
+}
+
+fn show_role_key(key: &RoleKeyInfo) -> (Value, String) {
+    let RoleKeyInfo {
+        role,
+        region,
+        version,
+        state,
+        until,
+        cards,
+        cards_alone,
+    } = key;
+    let fields = json!({
+        "role": role.to_string(),
+        "region": region.to_string(),
+        "version": version,
+        "state": state.as_str(),
+        "until": until.map(|day| day.to_string()),
+        "cards": cards,
+        "cards_alone": cards_alone,
+    });
+    let until = until.map_or_else(String::new, |day| format!(" until {day}"));
+    let prose = format!(
+        "{role} {region} version {version}: {}{until}, on {cards} cards, alone on {cards_alone}",
+        state.as_str()
+    );
+    (fields, prose)
+}
+
+fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
+    let day = |day: Option<Date>| day.map(|day| day.to_string());
+    let fields = json!({
+        "name": terminal.name,
+        "kind": terminal.kind.as_str(),
+        "tid": terminal.tid,
+        "regions": terminal.regions.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "sequence": terminal.sequence,
+        "revoked": day(terminal.revoked),
+        "bundle_until": day(terminal.bundle_until),
+        "leaf_until": day(terminal.leaf_until),
+        "updates_until": day(terminal.updates_until),
+    });
+    let mut prose = format!("{} ({})", terminal.name, terminal.kind.as_str());
+    for (what, day) in [
+        ("revoked on", terminal.revoked),
+        ("its bundle serves until", terminal.bundle_until),
+        ("its certificate until", terminal.leaf_until),
+        ("its updates until", terminal.updates_until),
+    ] {
+        if let Some(day) = day {
+            prose.push_str(&format!(", {what} {day}"));
+        }
+    }
+    (fields, prose)
+}
+
+fn read_serial(text: &str) -> Result<[u8; 10], Failure> {
+    read_hex(text, "--serial has 20 hex digits")
 }
 
 async fn unseal(place: &Place, share: &Path, passphrase_file: &Path) -> Result<Outcome, Failure> {

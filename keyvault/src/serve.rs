@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
     Error as WireError, MAX_ANSWERS, PROTOCOL_VERSION, PhotoKeyContext, PointBytes, Refusal, Request,
@@ -14,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
-use crate::vault::{Core, Inner, Vault};
-use crate::{Error, card_session, exports, orders, photo};
+use crate::vault::{Core, Inner, Open, Vault};
+use crate::{Error, card_session, deny, exports, orders, photo, role_keys, settlement, terminals, updates};
 
 /// How often old attempts and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(15);
@@ -159,31 +160,78 @@ async fn opened(
             Ok(Response::Signature { signature })
         }
         Request::Anchors => exports::public_keys(core, open).map(Response::Anchors),
-        Request::DenyCard { serial } => exports::deny(core, open, now, &serial)
-            .await
-            .map(|()| Response::Done),
-        // The rest of version 2 of the protocol follows step by step.
-        Request::AllowCard { .. }
-        | Request::DenyChain { .. }
-        | Request::ExportDenyList(_)
-        | Request::RotateRole { .. }
-        | Request::CompromiseRole { .. }
-        | Request::RetireRole { .. }
-        | Request::RoleKeys
-        | Request::CardVersions { .. }
-        | Request::SealUpdate { .. }
-        | Request::ExportUpdates(_)
-        | Request::AcceptReceipts { .. }
-        | Request::PendingUpdates { .. }
-        | Request::RevokeTerminal { .. }
-        | Request::Terminals
-        | Request::CheckLines { .. }
-        | Request::Hello(_)
-        | Request::Status
-        | Request::BeginUnseal
-        | Request::GiveShare(_)
-        | Request::Seal(_) => Err(Error::MalformedRequest),
+        Request::DenyCard { serial } => done(deny::deny(core, open, now, &serial).await),
+        Request::AllowCard { serial } => done(deny::allow(core, open, now, &serial).await),
+        Request::DenyChain { chain } => done(deny::deny_chain(core, open, now, &chain).await),
+        Request::ExportDenyList(request) => {
+            let bytes = deny::export(core, open, now, &request).await?;
+            Ok(Response::Export { bytes })
+        }
+        Request::RevokeTerminal { name } => done(terminals::revoke(core, open, now, &name).await),
+        Request::Terminals => terminals::list(core, open).await.map(Response::Terminals),
+        Request::CheckLines { lines } => settlement::check(core, open, &lines).await.map(Response::Lines),
+        request => of_versions(core, open, now, request).await,
     }
+}
+
+/// Requests that speak of key versions and sealed updates.
+async fn of_versions(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+    request: Request,
+) -> Result<Response, Error> {
+    match request {
+        Request::RotateRole {
+            role,
+            region,
+            drain_until,
+        } => role_keys::rotate(core, open, now, role, region, drain_until)
+            .await
+            .map(Response::RoleKey),
+        Request::CompromiseRole {
+            role,
+            region,
+            version,
+        } => role_keys::compromise(core, open, now, role, region, version)
+            .await
+            .map(Response::RoleKey),
+        Request::RetireRole {
+            role,
+            region,
+            version,
+        } => role_keys::retire(core, open, now, role, region, version)
+            .await
+            .map(Response::RoleKey),
+        Request::RoleKeys => role_keys::list(open).map(Response::RoleKeys),
+        Request::CardVersions { serial } => card_session::versions(core, open, &serial)
+            .await
+            .map(Response::CardVersions),
+        Request::SealUpdate {
+            order,
+            index,
+            serial,
+            task,
+        } => updates::seal(core, open, now, (order, index), serial, &task)
+            .await
+            .map(Response::Queued),
+        Request::ExportUpdates(request) => {
+            let bytes = updates::export(core, open, now, &request).await?;
+            Ok(Response::Export { bytes })
+        }
+        Request::AcceptReceipts { receipts } => updates::accept(core, open, now, &receipts)
+            .await
+            .map(Response::Receipts),
+        Request::PendingUpdates { serial } => {
+            updates::pending(core, open, &serial).await.map(Response::Pending)
+        }
+        // The others were answered before.
+        _ => Err(Error::MalformedRequest),
+    }
+}
+
+fn done(outcome: Result<(), Error>) -> Result<Response, Error> {
+    outcome.map(|()| Response::Done)
 }
 
 fn photo_key(

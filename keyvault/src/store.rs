@@ -19,8 +19,10 @@ use crate::package::Commitment;
 
 /// Name of the file in the vault's folder.
 pub(crate) const FILE: &str = "vault.sqlite";
-/// Version of the layout below; another one is refused.
-const FORMAT: i64 = 1;
+/// Version of the layout below.
+pub(crate) const FORMAT: i64 = 2;
+/// The layout before key versions and updates: [`SCHEMA`] alone. It is brought up to date at the first unseal.
+pub(crate) const FORMER: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE header (
@@ -67,6 +69,16 @@ CREATE TABLE sealed_terminal (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL,
 CREATE TABLE sealed_denied (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 ";
 
+/// What format 2 has beside [`SCHEMA`].
+const SCHEMA_2: &str = "
+CREATE TABLE sealed_role_key (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_pid (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_change (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_update (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_waiting (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_list (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+";
+
 /// The tables of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
@@ -88,6 +100,18 @@ pub(crate) enum Table {
     Terminal,
     /// Cards on the deny lists, by serial.
     Denied,
+    /// States of role key versions, by role, region and version.
+    RoleKey,
+    /// Serials by the keyed hash of a purse's pseudonym.
+    Pid,
+    /// Changes that were sealed as updates, by their number.
+    Change,
+    /// Envelopes of changes, by update id: what a receipt must be.
+    Update,
+    /// Envelopes that batches carry, by delivering role, region and update id.
+    Waiting,
+    /// The last deny list of each role: version and digest.
+    List,
 }
 
 macro_rules! per_table {
@@ -102,13 +126,19 @@ macro_rules! per_table {
             Table::Card => concat!($before, "sealed_card", $after),
             Table::Terminal => concat!($before, "sealed_terminal", $after),
             Table::Denied => concat!($before, "sealed_denied", $after),
+            Table::RoleKey => concat!($before, "sealed_role_key", $after),
+            Table::Pid => concat!($before, "sealed_pid", $after),
+            Table::Change => concat!($before, "sealed_change", $after),
+            Table::Update => concat!($before, "sealed_update", $after),
+            Table::Waiting => concat!($before, "sealed_waiting", $after),
+            Table::List => concat!($before, "sealed_list", $after),
         }
     };
 }
 
 impl Table {
     /// Tables whose rows the state row counts: all but the state itself.
-    pub(crate) const COUNTED: [Self; 8] = [
+    pub(crate) const COUNTED: [Self; 14] = [
         Self::Ring,
         Self::Key,
         Self::Issuer,
@@ -117,7 +147,20 @@ impl Table {
         Self::Card,
         Self::Terminal,
         Self::Denied,
+        Self::RoleKey,
+        Self::Pid,
+        Self::Change,
+        Self::Update,
+        Self::Waiting,
+        Self::List,
     ];
+    /// How many of them, from the first, the former layout has.
+    pub(crate) const FORMER_COUNTED: usize = 8;
+
+    /// Whether the former layout has the table.
+    pub(crate) fn is_of_the_former(self) -> bool {
+        self == Self::State || Self::COUNTED[..Self::FORMER_COUNTED].contains(&self)
+    }
 
     /// Name in associated data.
     pub(crate) fn name(self) -> &'static str {
@@ -141,6 +184,8 @@ pub(crate) struct Row {
 /// The clear header. What matters of it stands again in the sealed state row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    /// [`FORMAT`] or [`FORMER`].
+    pub(crate) format: i64,
     pub(crate) vault: [u8; 16],
     pub(crate) instance: [u8; 16],
     pub(crate) epoch: u32,
@@ -185,10 +230,12 @@ impl Store {
             })?;
         let connection = Some(connect(&path, true).await?);
         let mut store = Self { path, connection };
-        sqlx::raw_sql(SCHEMA)
-            .execute(store.connection().await?)
-            .await
-            .map_err(failed("its tables cannot be made"))?;
+        for schema in [SCHEMA, SCHEMA_2] {
+            sqlx::raw_sql(schema)
+                .execute(store.connection().await?)
+                .await
+                .map_err(failed("its tables cannot be made"))?;
+        }
         Ok(store)
     }
 
@@ -241,7 +288,8 @@ impl Store {
             .await
             .map_err(failed("the header cannot be read"))?
             .ok_or_else(damaged)?;
-        if row.try_get::<i64, _>("format").ok() != Some(FORMAT)
+        let format: i64 = row.try_get("format").map_err(|_| damaged())?;
+        if ![FORMAT, FORMER].contains(&format)
             || row.try_get::<i64, _>("suite").ok() != Some(i64::from(crate::sealing::SUITE))
         {
             return Err(Error::Damaged {
@@ -252,6 +300,7 @@ impl Store {
         let threshold: i64 = row.try_get("threshold").map_err(|_| damaged())?;
         let high_water: i64 = row.try_get("high_water").map_err(|_| damaged())?;
         let header = Header {
+            format,
             vault: bytes(&row, "vault").ok_or_else(damaged)?,
             instance: bytes(&row, "instance").ok_or_else(damaged)?,
             epoch: u32::try_from(epoch).map_err(|_| damaged())?,
@@ -388,6 +437,27 @@ impl Store {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(failed("it cannot be written"))?;
+        if change.from_former {
+            const FORMATS: &str = "UPDATE header SET format = $1 WHERE id = 1 AND format = $2";
+            sqlx::raw_sql(SCHEMA_2)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("its tables cannot be made"))?;
+            sqlx::query(FORMATS)
+                .bind(FORMAT)
+                .bind(FORMER)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("the header cannot be written"))?;
+        }
+        for (table, id) in &change.deleted {
+            let sql = per_table!(*table, "DELETE FROM ", " WHERE id = $1");
+            sqlx::query(sql)
+                .bind(id)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("a row cannot be taken away"))?;
+        }
         for (table, row) in &change.rows {
             let sql = per_table!(
                 *table,
@@ -479,7 +549,11 @@ impl Store {
 /// What one transaction writes.
 #[derive(Debug)]
 pub(crate) struct Batch {
+    /// Whether this transaction turns the former layout into the present one.
+    pub(crate) from_former: bool,
     pub(crate) rows: Vec<(Table, Row)>,
+    /// Rows that go.
+    pub(crate) deleted: Vec<(Table, Vec<u8>)>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) high_water: Timestamp,
     /// The new generation; the store must still be at the one before.
@@ -497,6 +571,8 @@ async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, Error> {
         .pragma("temp_store", "MEMORY")
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
+        // Keys of a retired version, sealed as they are, do not stay on free pages.
+        .pragma("secure_delete", "ON")
         .thread_name(|_| "vault-store".to_owned());
     SqliteConnection::connect_with(&options)
         .await

@@ -19,16 +19,17 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::Error;
 use crate::arena::{Arena, OpenKey};
 use crate::card_session::Session;
 use crate::clock::{self, Clock};
 use crate::journal::{self, Event};
 use crate::keys::{KeyId, KeyRecord, Keys};
 use crate::package::Commitment;
+use crate::role_keys::Roles;
 use crate::sealing::{self, Place, SUITE};
 use crate::shamir::{self, Point};
 use crate::store::{Batch, Header, Row, Store, Table};
+use crate::{Error, former, store};
 
 /// The random source of the vault.
 pub type Random = Box<dyn CryptoRng + Send>;
@@ -90,6 +91,8 @@ pub(crate) fn ring_barrier(term: i64) -> String {
 pub(crate) struct Open {
     pub(crate) ring: Ring,
     pub(crate) keys: Keys,
+    /// States of the role keys' versions, as they are on disk.
+    pub(crate) roles: Roles,
     pub(crate) state: State,
     pub(crate) sessions: HashMap<([u8; 16], u32), Session>,
 }
@@ -98,7 +101,11 @@ pub(crate) struct Open {
 #[derive(Default)]
 pub(crate) struct Change {
     pub(crate) rows: Vec<(Table, Vec<u8>, Zeroizing<Vec<u8>>)>,
+    deleted: Vec<(Table, Vec<u8>)>,
+    /// Key versions whose rows change.
+    pub(crate) roles: Roles,
     pub(crate) events: Vec<Event>,
+    from_former: bool,
 }
 
 impl Change {
@@ -109,8 +116,27 @@ impl Change {
             what: "a row that cannot be encoded",
         })?;
         self.rows.retain(|(t, i, _)| *t != table || i != id);
+        self.deleted.retain(|(t, i)| *t != table || i != id);
         self.rows.push((table, id.to_vec(), plain));
         Ok(())
+    }
+
+    /// Takes a row away; none there is no error.
+    pub(crate) fn delete(&mut self, table: Table, id: &[u8]) {
+        self.rows.retain(|(t, i, _)| *t != table || i != id);
+        self.deleted.push((table, id.to_vec()));
+    }
+
+    /// A row that this change puts already: what reads before it writes must look here first.
+    pub(crate) fn pending<T: for<'b> Decode<'b, ()>>(
+        &self,
+        table: Table,
+        id: &[u8],
+    ) -> Option<Result<T, Error>> {
+        self.rows
+            .iter()
+            .find(|(t, i, _)| *t == table && i == id)
+            .map(|(_, _, plain)| minicbor::decode(plain).map_err(|_| Error::Damaged { what: "a row" }))
     }
 
     pub(crate) fn note(&mut self, event: Event) {
@@ -311,7 +337,7 @@ impl Vault {
         let secret = shamir::combine(&attempt.given).ok_or(Error::NoAttempt)?;
         // From here on the shares are gone, whatever happens.
         inner.phase = Phase::Sealed;
-        let opened = match inner.core.unseal(&secret).await {
+        let opened = match inner.core.unseal(&secret, now).await {
             Ok(mut open) => {
                 let mut change = Change::default();
                 change.note(Event::Unsealed { custodians });
@@ -532,7 +558,7 @@ impl Core {
     }
 
     /// From the unseal secret to the open vault: root key, ring, keys, every row, journal, self-test.
-    pub(crate) async fn unseal(&mut self, secret: &[u8; 32]) -> Result<Open, Error> {
+    pub(crate) async fn unseal(&mut self, secret: &[u8; 32], now: Timestamp) -> Result<Open, Error> {
         let keys = UnsealKeys::derive(secret, &self.header.vault, self.header.epoch)?;
         if !bool::from(keys.commitment.ct_eq(&self.header.kek_commitment)) {
             // Every share held its commitment, so the shares are right and the header is not.
@@ -546,6 +572,7 @@ impl Core {
         drop(root);
         let mut open = Open {
             keys: Keys::new(Arc::clone(&self.arena)),
+            roles: Roles::new(),
             state: self.open_state(&ring).await?,
             ring,
             sessions: HashMap::new(),
@@ -553,6 +580,11 @@ impl Core {
         open.load_keys(self).await?;
         open.check_everything(self).await?;
         open.keys.self_test(&mut self.rng)?;
+        if self.header.format == store::FORMER {
+            former::bring_up_to_date(self, &mut open, now).await?;
+        } else {
+            open.load_roles(self).await?;
+        }
         Ok(open)
     }
 
@@ -608,7 +640,13 @@ impl Core {
         let agrees = state.header == header_digest(&self.header, &self.shares)
             && state.high_water == self.header.high_water.as_second()
             && row.row_version == self.header.generation
-            && state.counts.len() == Table::COUNTED.len();
+            // The format is in clear; what the state counts is not.
+            && state.counts.len()
+                == if self.header.format == store::FORMER {
+                    Table::FORMER_COUNTED
+                } else {
+                    Table::COUNTED.len()
+                };
         if agrees {
             Ok(state)
         } else {
@@ -715,29 +753,48 @@ impl Open {
         change: Change,
     ) -> Result<(), Error> {
         let mut state = self.state.clone();
+        state.counts.resize(Table::COUNTED.len(), 0);
         let high_water = now.max(core.header.high_water);
         let generation = core.header.generation + 1;
+        let Change {
+            mut rows,
+            deleted,
+            roles,
+            events,
+            from_former,
+        } = change;
+        for (id, row) in &roles {
+            let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
+                what: "a key version's row",
+            })?;
+            rows.push((Table::RoleKey, id.row_id().to_vec(), Zeroizing::new(plain)));
+        }
         let mut batch = Batch {
+            from_former,
             rows: Vec::new(),
+            deleted: Vec::new(),
             entries: Vec::new(),
             high_water,
             generation,
         };
-        for (table, id, plain) in &change.rows {
-            let before = core.store.row(*table, id).await?.map(|row| row.row_version);
+        for (table, id) in deleted {
+            if core.store.row(table, &id).await?.is_some() {
+                state.count(table, -1);
+                batch.deleted.push((table, id));
+            }
+        }
+        for (table, id, plain) in &rows {
+            let before = match from_former && !table.is_of_the_former() {
+                true => None,
+                false => core.store.row(*table, id).await?.map(|row| row.row_version),
+            };
             if before.is_none() {
-                let count = Table::COUNTED
-                    .iter()
-                    .zip(&mut state.counts)
-                    .find(|(counted, _)| *counted == table);
-                if let Some((_, count)) = count {
-                    *count += 1;
-                }
+                state.count(*table, 1);
             }
             let row = self.seal_row(core, *table, id, before.unwrap_or(0) + 1, plain)?;
             batch.rows.push((*table, row));
         }
-        for event in &change.events {
+        for event in &events {
             let entry = journal::entry(state.journal_seq, state.journal_head, now.as_second(), event)?;
             (state.journal_seq, state.journal_head) = (entry.seq, entry.hash);
             batch.entries.push(entry);
@@ -753,7 +810,9 @@ impl Open {
         core.store.commit(&batch).await?;
         core.header.high_water = high_water;
         core.header.generation = generation;
+        core.header.format = store::FORMAT;
         self.state = state;
+        self.roles.extend(roles);
         Ok(())
     }
 
@@ -802,30 +861,69 @@ impl Open {
         now: Timestamp,
         wanted: &[KeyId],
     ) -> Result<(), Error> {
-        let mut change = Change::default();
-        let mut made = BTreeMap::new();
-        for id in wanted {
-            if !self.keys.holds(*id) && !made.contains_key(id) {
-                let key = self.keys.make(*id, &mut core.rng)?;
-                let record = KeyRecord {
-                    suite: SUITE,
-                    created: now.as_second(),
-                    secret: *key.expose(),
-                };
-                change.put(Table::Key, id.to_string().as_bytes(), &record)?;
-                change.note(Event::KeyMade {
-                    id: id.to_string(),
-                    check: Keys::check_value(*id, &key)?,
-                });
-                made.insert(*id, key);
-            }
-        }
-        if made.is_empty() {
+        let missing: Vec<KeyId> = wanted
+            .iter()
+            .copied()
+            .filter(|id| !self.keys.holds(*id))
+            .collect();
+        if missing.is_empty() {
             return Ok(());
+        }
+        self.make_keys(core, now, &missing, Change::default()).await
+    }
+
+    /// Makes fresh keys, durably and in one transaction with `change`, and takes them into use.
+    pub(crate) async fn make_keys(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        ids: &[KeyId],
+        mut change: Change,
+    ) -> Result<(), Error> {
+        let mut made = BTreeMap::new();
+        for id in ids {
+            if made.contains_key(id) {
+                continue;
+            }
+            let key = self.keys.make(*id, &mut core.rng)?;
+            let record = KeyRecord {
+                suite: SUITE,
+                created: now.as_second(),
+                secret: *key.expose(),
+            };
+            change.put(Table::Key, id.to_string().as_bytes(), &record)?;
+            change.note(Event::KeyMade {
+                id: id.to_string(),
+                check: Keys::check_value(*id, &key)?,
+            });
+            made.insert(*id, key);
         }
         self.apply(core, now, change).await?;
         made.into_iter()
             .try_for_each(|(id, key)| self.keys.insert(id, key))
+    }
+}
+
+impl Change {
+    /// The change that turns the former layout into the present one.
+    pub(crate) fn from_former() -> Self {
+        Self {
+            from_former: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl State {
+    /// A row more or less in a table.
+    fn count(&mut self, table: Table, by: i64) {
+        let count = Table::COUNTED
+            .iter()
+            .zip(&mut self.counts)
+            .find(|(counted, _)| **counted == table);
+        if let Some((_, count)) = count {
+            *count += by;
+        }
     }
 }
 
@@ -954,7 +1052,9 @@ mod tests {
             let mut inner = vault.lock().await;
             let core = &mut inner.core;
             let elsewhere = Batch {
+                from_former: false,
                 rows: Vec::new(),
+                deleted: Vec::new(),
                 entries: Vec::new(),
                 high_water: core.header.high_water,
                 generation: core.header.generation + 1,

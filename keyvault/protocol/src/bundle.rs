@@ -122,6 +122,9 @@ pub struct TerminalInfo {
     /// of it.
     #[cbor(n(8), with = "crate::wire::optional_date")]
     pub updates_until: Option<Date>,
+    /// Its authentication key, of its last bundle: what it hands in is signed with it.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub authentication_key: Option<PointBytes>,
 }
 
 /// Request for a signed deny list (card specification, chapter 08).

@@ -336,7 +336,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.done(&Request::DenyChain { chain }).await
     }
 
-    /// The signed deny list of a role: the inside of an `A9` template (card specification, chapter 08). The version
+    /// The signed deny list of a role: a whole `A9` template (card specification, chapter 08); templates one behind the
+    /// other are a list file. The version
     /// grows whenever anything of the list differs from the last one.
     ///
     /// # Errors

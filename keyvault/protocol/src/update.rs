@@ -126,11 +126,15 @@ pub enum ReceiptOutcome {
         #[cbor(n(1), with = "minicbor::bytes")]
         change: [u8; 16],
     },
-    /// It proves a change that was known to be done: the same receipt again, or a sibling's.
+    /// It proves a change that was known to be done: the same receipt again, or a sibling's. After a connection that was
+    /// lost it may be the first answer that the caller sees.
     #[n(1)]
     AlreadyKnown {
-        /// The change.
+        /// Serial of the card.
         #[cbor(n(0), with = "minicbor::bytes")]
+        serial: CardSerial,
+        /// The change.
+        #[cbor(n(1), with = "minicbor::bytes")]
         change: [u8; 16],
     },
     /// The vault never gave out an update of this id.

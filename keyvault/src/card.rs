@@ -1,0 +1,720 @@
+//! What the vault knows of a card: its state, the versions in its slots, what its purse was given, what waits for it.
+//!
+//! A card is met through scripts (the vault sees the outcome at once) and through sealed updates (receipts come days
+//! later, in any order). Every write carries a [`Stamp`] that tells in which order the card did it, so the row says the
+//! same whatever order the vault heard it in. No personal data: public keys, pseudonyms, and salted digests of the data
+//! groups.
+
+use card_applet_spec::codes::{Domain, Role, Serial, State};
+use minicbor::{Decode, Encode};
+
+use crate::Error;
+use crate::keys::{KeyId, Keys, RoleKeyId, fault};
+use crate::store::Table;
+use crate::vault::{Change, Core, Open};
+
+/// Values of `loaded` that a row remembers: one a week for nearly twenty years.
+const MAX_LOADED: usize = 1024;
+
+/// When the card did something, in the order of the card: the generation of its update keys, then the counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub(crate) struct Stamp {
+    #[n(0)]
+    pub(crate) generation: u32,
+    #[n(1)]
+    pub(crate) counter: u32,
+}
+
+/// How a slot came onto the card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Brought {
+    #[default]
+    #[n(0)]
+    Script,
+    #[n(1)]
+    Update,
+}
+
+/// What is known of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Standing {
+    /// It is on the card.
+    #[default]
+    #[n(0)]
+    Live,
+    /// It was sealed or sent; whether it arrived is not known.
+    #[n(1)]
+    Possible,
+    /// It was on the card, and is there no longer.
+    #[n(2)]
+    Gone,
+}
+
+/// A slot of a card.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct CardSlot {
+    #[n(0)]
+    pub(crate) role: keyvault_protocol::Role,
+    #[n(1)]
+    pub(crate) region: keyvault_protocol::Region,
+    #[n(2)]
+    pub(crate) key_version: u8,
+    #[n(3)]
+    pub(crate) cohort: u8,
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub(crate) pid: [u8; 16],
+    #[n(5)]
+    pub(crate) issue_counter: u32,
+    #[cbor(n(6), default)]
+    pub(crate) brought: Brought,
+    /// Last day of the record, date4; none in rows of the former layout.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub(crate) expires: Option<[u8; 4]>,
+    #[cbor(n(8), default)]
+    pub(crate) stamp: Stamp,
+    #[cbor(n(9), default)]
+    pub(crate) standing: Standing,
+}
+
+impl CardSlot {
+    /// The key version that it is under.
+    pub(crate) fn key(&self) -> Result<RoleKeyId, Error> {
+        Ok(RoleKeyId {
+            role: spec_role(self.role)?,
+            region: self.region.to_string().parse().map_err(fault)?,
+            version: self.key_version,
+        })
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.standing == Standing::Live
+    }
+}
+
+/// The role of the card specification.
+pub(crate) fn spec_role(role: keyvault_protocol::Role) -> Result<Role, Error> {
+    Role::try_from(role.number()).map_err(fault)
+}
+
+/// A slot that a sealed update took away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+struct Erased {
+    #[n(0)]
+    role: keyvault_protocol::Role,
+    #[n(1)]
+    key_version: u8,
+    #[n(2)]
+    stamp: Stamp,
+}
+
+/// A key under which the card may have made a TAC. Kept for as long as the card: debits are settled after a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct PurseKey {
+    #[n(0)]
+    pub(crate) key_version: u8,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) pid: [u8; 16],
+    #[n(2)]
+    pub(crate) brought: Brought,
+    /// Generation of the update keys, from which the Ktac of an update comes.
+    #[n(3)]
+    pub(crate) generation: u32,
+}
+
+impl PurseKey {
+    /// The Ktac: from the TAC master for a slot of a script, from U-RCPT for one of an update (chapters 04 and 09).
+    pub(crate) fn tac_key(
+        &self,
+        keys: &Keys,
+        serial: &Serial,
+    ) -> Result<card_applet_spec::crypto::Key16, Error> {
+        match self.brought {
+            Brought::Script => keys.tac_key(Role::SmallPayment, self.key_version, &self.pid),
+            Brought::Update => keys.update_tac_key(
+                serial,
+                self.generation,
+                Role::SmallPayment,
+                self.key_version,
+                &self.pid,
+            ),
+        }
+    }
+}
+
+/// What the vault knows of the purse.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Purse {
+    /// Values of `loaded` that the vault ever gave, ascending; 0, which every purse has first, is not among them.
+    #[n(0)]
+    pub(crate) loaded: Vec<u32>,
+    #[n(1)]
+    pub(crate) keys: Vec<PurseKey>,
+}
+
+impl Purse {
+    /// The largest value given.
+    pub(crate) fn most(&self) -> u32 {
+        self.loaded.last().copied().unwrap_or(0)
+    }
+
+    /// Whether the vault gave this value.
+    pub(crate) fn gave(&self, loaded: u32) -> bool {
+        loaded == 0
+            || self.loaded.binary_search(&loaded).is_ok()
+            // Behind the horizon: older than all that is remembered.
+            || (self.loaded.len() == MAX_LOADED && self.loaded.first().is_some_and(|first| loaded < *first))
+    }
+
+    pub(crate) fn give(&mut self, loaded: u32) {
+        if let Err(place) = self.loaded.binary_search(&loaded)
+            && loaded > 0
+        {
+            self.loaded.insert(place, loaded);
+            if self.loaded.len() > MAX_LOADED {
+                self.loaded.remove(0);
+            }
+        }
+    }
+
+    fn remember(&mut self, key: PurseKey) {
+        if !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
+    }
+}
+
+/// The rewrite whose outcome on the card is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Writing {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) order: [u8; 16],
+    #[n(1)]
+    pub(crate) index: u32,
+    #[n(2)]
+    pub(crate) purpose: Purpose,
+}
+
+/// Why a rewrite is done; each has a job of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Purpose {
+    /// The order asks for it.
+    #[n(0)]
+    Content,
+    /// New update keys behind an unblock.
+    #[n(1)]
+    Renewal,
+}
+
+impl Writing {
+    /// Id of the job's row.
+    pub(crate) fn job_id(&self) -> Vec<u8> {
+        let mut id = crate::card_session::job_id(&self.order, self.index);
+        if self.purpose == Purpose::Renewal {
+            id.push(1);
+        }
+        id
+    }
+}
+
+/// A card that the vault writes or wrote; the row's id is the serial.
+#[derive(Clone, Debug, Encode, Decode)]
+pub(crate) struct Card {
+    /// The order that personalised it.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) order: [u8; 16],
+    #[n(1)]
+    pub(crate) index: u32,
+    /// Code of the card's state; 1 (BLANK) until it is finished.
+    #[n(2)]
+    pub(crate) state: u8,
+    #[n(3)]
+    pub(crate) slots: Vec<CardSlot>,
+    /// Generation of the update keys; 0 since the personalisation.
+    #[cbor(n(4), default)]
+    pub(crate) generation: u32,
+    /// Counter given out last, to an update or to a script.
+    #[cbor(n(5), default)]
+    pub(crate) counter: u32,
+    /// Largest counter that a receipt of the present generation proved: everything up to it is over.
+    #[cbor(n(6), default)]
+    pub(crate) applied: u32,
+    /// public64 of the key pairs, by domain.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub(crate) publics: Option<[u8; 192]>,
+    /// SHA-256 of DG1, DG2, DG3; none for a card of the former layout until all three are written again.
+    #[cbor(n(8), with = "minicbor::bytes")]
+    pub(crate) groups: Option<[u8; 96]>,
+    #[cbor(n(9), default)]
+    groups_stamp: Stamp,
+    #[cbor(n(10), default)]
+    state_stamp: Stamp,
+    #[cbor(n(11), default)]
+    pub(crate) purse: Purse,
+    /// Last issue counter of each role, by role number less one.
+    #[cbor(n(12), default)]
+    issue_counters: Vec<u32>,
+    #[cbor(n(13), default)]
+    erased: Vec<Erased>,
+    /// Changes that were sealed and can still reach the card.
+    #[cbor(n(14), default)]
+    pub(crate) changes: Vec<SealedChange>,
+    #[n(15)]
+    pub(crate) writing: Option<Writing>,
+}
+
+/// A change of the card that was sealed as updates, by its number in [`Table::Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SealedChange {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) change: [u8; 16],
+    /// Largest counter of its envelopes.
+    #[n(1)]
+    pub(crate) last: Stamp,
+}
+
+impl Card {
+    /// A card on which a personalisation begins.
+    pub(crate) fn begun(order: [u8; 16], index: u32) -> Self {
+        Self {
+            order,
+            index,
+            state: State::Blank.code(),
+            slots: Vec::new(),
+            generation: 0,
+            counter: 0,
+            applied: 0,
+            publics: None,
+            groups: None,
+            groups_stamp: Stamp::default(),
+            state_stamp: Stamp::default(),
+            purse: Purse::default(),
+            issue_counters: Vec::new(),
+            erased: Vec::new(),
+            changes: Vec::new(),
+            writing: None,
+        }
+    }
+
+    /// Its state, as far as the vault has heard.
+    pub(crate) fn state(&self) -> Result<State, Error> {
+        State::try_from(self.state).map_err(|_| Error::Damaged { what: "a card's row" })
+    }
+
+    /// Whether it was personalised and is not ended.
+    pub(crate) fn is_in_life(&self) -> bool {
+        ![State::Blank.code(), State::Terminated.code()].contains(&self.state)
+    }
+
+    /// The slots that are on the card.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &CardSlot> {
+        self.slots.iter().filter(|slot| slot.is_live())
+    }
+
+    /// The next stamp, taken.
+    pub(crate) fn next_stamp(&mut self) -> Result<Stamp, Error> {
+        self.counter = self.counter.checked_add(1).ok_or(Error::LimitExceeded {
+            what: "the number of updates of a card",
+            limit: u32::MAX,
+        })?;
+        Ok(Stamp {
+            generation: self.generation,
+            counter: self.counter,
+        })
+    }
+
+    /// The next issue counter of a role, taken.
+    pub(crate) fn next_issue_counter(&mut self, role: keyvault_protocol::Role) -> u32 {
+        self.issue_counters.resize(keyvault_protocol::Role::ALL.len(), 0);
+        let known = self
+            .slots
+            .iter()
+            .filter(|slot| slot.role == role)
+            .map(|slot| slot.issue_counter)
+            .max();
+        let index = usize::from(role.number()).saturating_sub(1);
+        let Some(counter) = self.issue_counters.get_mut(index) else {
+            return 1;
+        };
+        *counter = (*counter).max(known.unwrap_or(0)).saturating_add(1);
+        *counter
+    }
+
+    /// public64 of a key pair.
+    pub(crate) fn public(&self, domain: Domain) -> Result<[u8; 64], Error> {
+        let start = usize::from(domain.code()).saturating_sub(1) * 64;
+        self.publics
+            .as_ref()
+            .and_then(|publics| publics.get(start..start + 64)?.try_into().ok())
+            .ok_or(Error::NotFound {
+                what: "public keys of this card",
+            })
+    }
+
+    /// Digests of the data groups.
+    pub(crate) fn group_digests(&self) -> Option<[[u8; 32]; 3]> {
+        let groups = self.groups.as_ref()?;
+        let part = |n: usize| groups.get(n * 32..n * 32 + 32)?.try_into().ok();
+        Some([part(0)?, part(1)?, part(2)?])
+    }
+
+    /// Digests as the card has them behind `stamp`.
+    pub(crate) fn groups_written(&mut self, digests: [[u8; 32]; 3], stamp: Stamp) {
+        if stamp >= self.groups_stamp {
+            let mut groups = [0; 96];
+            groups.copy_from_slice(&digests.concat());
+            self.groups = Some(groups);
+            self.groups_stamp = stamp;
+        }
+    }
+
+    /// The digest of DG3 alone.
+    pub(crate) fn permit_written(&mut self, digest: [u8; 32], stamp: Stamp) {
+        if let Some([dg1, dg2, _]) = self.group_digests() {
+            self.groups_written([dg1, dg2, digest], stamp);
+        }
+    }
+
+    /// The card is in `state` since `stamp`.
+    pub(crate) fn entered(&mut self, state: State, stamp: Stamp) {
+        if stamp >= self.state_stamp && self.state != State::Terminated.code() {
+            self.state = state.code();
+            self.state_stamp = stamp;
+        }
+        if state == State::Terminated {
+            self.state = state.code();
+            // Its pseudonyms stay: a copy that somebody made of it can still be denied.
+            for slot in &mut self.slots {
+                slot.standing = Standing::Gone;
+            }
+            self.changes.clear();
+            self.writing = None;
+        }
+    }
+
+    /// A slot was sealed or sent: from now on it may be on the card.
+    pub(crate) fn slot_sent(&mut self, slot: CardSlot) {
+        if slot.role == keyvault_protocol::Role::SmallPayment {
+            self.purse.remember(PurseKey {
+                key_version: slot.key_version,
+                pid: slot.pid,
+                brought: slot.brought,
+                generation: slot.stamp.generation,
+            });
+        }
+        if !self.slots.iter().any(|known| known.pid == slot.pid) {
+            self.slots.push(slot);
+        }
+    }
+
+    /// A slot that never came onto the card, for sure.
+    pub(crate) fn slot_never_arrived(&mut self, pid: &[u8; 16]) {
+        self.slots
+            .retain(|slot| slot.pid != *pid || slot.standing != Standing::Possible);
+    }
+
+    /// The card did it at `stamp`: older versions than the one before it have left the card (flags bit 0).
+    pub(crate) fn slot_written(&mut self, slot: CardSlot, stamp: Stamp) {
+        let role = slot.role;
+        let pid = slot.pid;
+        self.slot_sent(slot);
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.pid == pid) {
+            slot.stamp = stamp;
+            slot.standing = Standing::Live;
+        }
+        self.replay(role);
+    }
+
+    /// The card took the slot (role, version) away at `stamp`.
+    pub(crate) fn slot_erased(&mut self, role: keyvault_protocol::Role, key_version: u8, stamp: Stamp) {
+        self.erased.push(Erased {
+            role,
+            key_version,
+            stamp,
+        });
+        self.replay(role);
+    }
+
+    /// Does everything that is known of a role again in the order of the card.
+    fn replay(&mut self, role: keyvault_protocol::Role) {
+        enum Done {
+            Slot([u8; 16], u8),
+            Erase(u8),
+        }
+        let known = |slot: &&CardSlot| slot.role == role && slot.standing != Standing::Possible;
+        let slots = self.slots.iter().filter(known).map(|slot| {
+            let done = Done::Slot(slot.pid, slot.key_version);
+            (slot.stamp, done)
+        });
+        let erased = self.erased.iter().filter(|erased| erased.role == role);
+        let mut done: Vec<(Stamp, Done)> = slots
+            .chain(erased.map(|erased| (erased.stamp, Done::Erase(erased.key_version))))
+            .collect();
+        done.sort_by_key(|(stamp, _)| *stamp);
+        let mut live: Vec<([u8; 16], u8)> = Vec::new();
+        for (_, done) in done {
+            match done {
+                Done::Slot(pid, version) => {
+                    live.retain(|(_, other)| other.checked_add(1) == Some(version));
+                    live.push((pid, version));
+                }
+                Done::Erase(version) => live.retain(|(_, other)| *other != version),
+            }
+        }
+        for slot in self
+            .slots
+            .iter_mut()
+            .filter(|slot| slot.role == role && slot.standing != Standing::Possible)
+        {
+            slot.standing = if live.iter().any(|(pid, _)| *pid == slot.pid) {
+                Standing::Live
+            } else {
+                Standing::Gone
+            };
+        }
+        // Once nothing can be heard of late, what is gone need not be remembered.
+        let late = self
+            .slots
+            .iter()
+            .any(|slot| slot.role == role && slot.standing == Standing::Possible);
+        if !late && self.changes.is_empty() {
+            self.slots
+                .retain(|slot| slot.role != role || slot.standing != Standing::Gone);
+            self.erased.retain(|erased| erased.role != role);
+        }
+    }
+
+    /// Changes that no longer can reach the card leave the row; gives their numbers.
+    pub(crate) fn forget_what_is_over(&mut self) -> Vec<[u8; 16]> {
+        let (generation, applied) = (self.generation, self.applied);
+        let over =
+            |change: &SealedChange| change.last.generation == generation && change.last.counter <= applied;
+        let gone = self
+            .changes
+            .iter()
+            .filter(|change| over(change))
+            .map(|change| change.change)
+            .collect();
+        self.changes.retain(|change| !over(change));
+        gone
+    }
+
+    /// The pseudonyms that the card shows or may show; all of an ended one, which may have been copied.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &CardSlot> {
+        let ended = self.state == State::Terminated.code();
+        self.slots
+            .iter()
+            .filter(move |slot| ended || slot.standing != Standing::Gone)
+    }
+}
+
+/// Row of a purse's pseudonym: whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Owner {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) serial: [u8; 10],
+}
+
+impl Open {
+    /// A finished card's row.
+    pub(crate) async fn card(&self, core: &mut Core, serial: &[u8; 10]) -> Result<Card, Error> {
+        match self.get::<Card>(core, Table::Card, serial).await? {
+            Some(card) if card.state != State::Blank.code() => Ok(card),
+            _ => Err(Error::NotFound {
+                what: "finished card of this serial",
+            }),
+        }
+    }
+
+    /// Puts a card's row and all that hangs on it: the counts of its key versions, the index of its purse's pseudonyms,
+    /// its entries on the deny lists.
+    pub(crate) async fn put_card(
+        &self,
+        core: &mut Core,
+        change: &mut Change,
+        serial: &[u8; 10],
+        before: Option<&Card>,
+        after: &Card,
+    ) -> Result<(), Error> {
+        if let Some(before) = before.filter(|card| card.is_in_life()) {
+            change.count(self, before, false)?;
+        }
+        if after.is_in_life() {
+            change.count(self, after, true)?;
+        }
+        let known = before.map_or(&[][..], |card| &card.purse.keys);
+        for key in &after.purse.keys {
+            if !known.iter().any(|known| known.pid == key.pid) {
+                let id = self.keys.pid_index(&key.pid)?;
+                change.put(Table::Pid, &id, &Owner { serial: *serial })?;
+            }
+        }
+        crate::deny::card_changed(core, self, change, serial, after).await?;
+        change.put(Table::Card, serial, after)
+    }
+}
+
+impl Change {
+    /// Counts a card in (or out of) the versions of its live slots.
+    fn count(&mut self, open: &Open, card: &Card, up: bool) -> Result<(), Error> {
+        for slot in card.live() {
+            let alone = card.live().filter(|other| other.role == slot.role).count() == 1;
+            let row = self.role(open, slot.key()?)?;
+            let step = |count: &mut u64, by: u64| {
+                *count = if up {
+                    count.saturating_add(by)
+                } else {
+                    count.saturating_sub(by)
+                };
+            };
+            step(&mut row.cards, 1);
+            step(&mut row.alone, u64::from(alone));
+        }
+        Ok(())
+    }
+}
+
+/// Keys that every vault has for its cards, beside issuance and TAC master.
+pub(crate) const INDEX_KEYS: [KeyId; 2] = [KeyId::PidIndex, KeyId::Settlement];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slot(version: u8, pid: u8) -> CardSlot {
+        CardSlot {
+            role: keyvault_protocol::Role::Transit,
+            region: "440300".parse().unwrap(),
+            key_version: version,
+            cohort: 0,
+            pid: [pid; 16],
+            issue_counter: 1,
+            brought: Brought::Update,
+            expires: None,
+            stamp: Stamp::default(),
+            standing: Standing::Possible,
+        }
+    }
+
+    fn stamp(counter: u32) -> Stamp {
+        Stamp {
+            generation: 0,
+            counter,
+        }
+    }
+
+    fn versions(card: &Card) -> Vec<u8> {
+        let mut live: Vec<u8> = card.live().map(|slot| slot.key_version).collect();
+        live.sort_unstable();
+        live
+    }
+
+    /// The card: what a slot and an erasure do, in the order in which they come.
+    fn model(done: &[(bool, u8)]) -> Vec<u8> {
+        let mut live: Vec<u8> = Vec::new();
+        for (erase, version) in done {
+            if *erase {
+                live.retain(|other| other != version);
+            } else {
+                live.retain(|other| other.checked_add(1) == Some(*version));
+                live.push(*version);
+            }
+        }
+        live.sort_unstable();
+        live
+    }
+
+    proptest! {
+        #[test]
+        fn receipts_in_any_order_give_what_the_card_has(
+            done in proptest::collection::vec((any::<bool>(), 1u8..6), 1..9),
+            order in proptest::collection::vec(any::<u32>(), 9),
+        ) {
+            let mut card = Card::begun([1; 16], 0);
+            for (n, (erase, version)) in (1u8..).zip(&done) {
+                card.changes.push(SealedChange { change: [n; 16], last: stamp(u32::from(n)) });
+                if !erase {
+                    card.slot_sent(slot(*version, n));
+                }
+            }
+            let mut heard: Vec<usize> = (0..done.len()).collect();
+            heard.sort_by_key(|n| order[*n]);
+            for n in heard {
+                let (erase, version) = done[n];
+                let number = u8::try_from(n + 1).unwrap();
+                if erase {
+                    card.slot_erased(keyvault_protocol::Role::Transit, version, stamp(u32::from(number)));
+                } else {
+                    card.slot_written(slot(version, number), stamp(u32::from(number)));
+                }
+            }
+            prop_assert_eq!(versions(&card), model(&done));
+        }
+    }
+
+    #[test]
+    fn a_value_of_loaded_that_was_never_given_is_not_known() {
+        let mut purse = Purse::default();
+        for loaded in [5_000, 1_000, 5_000] {
+            purse.give(loaded);
+        }
+        assert!(purse.gave(0) && purse.gave(1_000) && purse.gave(5_000));
+        assert!(!purse.gave(999) && !purse.gave(5_001) && !purse.gave(6_000));
+        assert_eq!(purse.most(), 5_000);
+    }
+
+    #[test]
+    fn a_row_of_the_former_layout_is_read_as_a_card_without_updates() {
+        #[derive(Encode)]
+        struct FormerSlot {
+            #[n(0)]
+            role: keyvault_protocol::Role,
+            #[n(1)]
+            region: keyvault_protocol::Region,
+            #[n(2)]
+            key_version: u8,
+            #[n(3)]
+            cohort: u8,
+            #[cbor(n(4), with = "minicbor::bytes")]
+            pid: [u8; 16],
+            #[n(5)]
+            issue_counter: u32,
+        }
+        #[derive(Encode)]
+        struct Former {
+            #[cbor(n(0), with = "minicbor::bytes")]
+            order: [u8; 16],
+            #[n(1)]
+            index: u32,
+            #[n(2)]
+            state: u8,
+            #[n(3)]
+            slots: Vec<FormerSlot>,
+        }
+        let former = Former {
+            order: [1; 16],
+            index: 2,
+            state: 3,
+            slots: vec![FormerSlot {
+                role: keyvault_protocol::Role::Transit,
+                region: "440300".parse().unwrap(),
+                key_version: 1,
+                cohort: 7,
+                pid: [9; 16],
+                issue_counter: 1,
+            }],
+        };
+        let bytes = minicbor::to_vec(&former).unwrap();
+        let card: Card = minicbor::decode(&bytes).unwrap();
+        assert!(card.is_in_life() && card.groups.is_none() && card.changes.is_empty());
+        let slot = card.live().next().unwrap();
+        assert_eq!(
+            (slot.brought, slot.stamp, slot.expires),
+            (Brought::Script, Stamp::default(), None)
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! The layout before key versions and sealed updates (format 1) becomes the present one, at the first unseal with this
+//! program: in one transaction, so that a vault is in the one or the other.
+//!
+//! Every key version of the former layout is number 1, made on first use: it is Active. Cards keep what they had; public
+//! keys come from their personalisation, and the digests of their data groups, which were not kept, are known again when
+//! all three groups are written.
+
+use card_applet_spec::codes::{Role, State};
+use jiff::Timestamp;
+
+use crate::Error;
+use crate::card::{Card, INDEX_KEYS, PurseKey};
+use crate::card_session::personalised_keys;
+use crate::deny::LastList;
+use crate::journal::Event;
+use crate::keys::{KeyId, KeyRecord, Keys};
+use crate::role_keys::RoleKeyRow;
+use crate::sealing::SUITE;
+use crate::store::Table;
+use crate::vault::{Change, Core, Open};
+
+/// Brings the store and `open` to the present layout.
+pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
+    let mut change = Change::from_former();
+    for id in INDEX_KEYS {
+        let key = open.keys.make(id, &mut core.rng)?;
+        let record = KeyRecord {
+            suite: SUITE,
+            created: now.as_second(),
+            secret: *key.expose(),
+        };
+        change.put(Table::Key, id.to_string().as_bytes(), &record)?;
+        change.note(Event::KeyMade {
+            id: id.to_string(),
+            check: Keys::check_value(id, &key)?,
+        });
+        // If the transaction fails the vault does not open, and this key was never in use.
+        open.keys.insert(id, key)?;
+    }
+    for id in open.keys.ids() {
+        if let KeyId::Record(id) = id {
+            change.roles.insert(id, RoleKeyRow::active(now));
+        }
+    }
+    for row in core.store.rows(Table::Card).await? {
+        let damaged = |_| Error::Damaged { what: "a card's row" };
+        let serial: [u8; 10] = row.id.as_slice().try_into().map_err(damaged)?;
+        let plain = core.open_row(&open.ring, Table::Card, &row)?;
+        let mut card: Card = minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a card's row" })?;
+        if card.state == State::Blank.code() {
+            continue;
+        }
+        card.publics = personalised_keys(core, open, &card).await?;
+        for slot in card.slots.clone() {
+            if slot.role.number() == Role::SmallPayment.code() {
+                card.purse.keys.push(PurseKey {
+                    key_version: slot.key_version,
+                    pid: slot.pid,
+                    brought: slot.brought,
+                    generation: 0,
+                });
+            }
+        }
+        open.put_card(core, &mut change, &serial, None, &card).await?;
+    }
+    let denied = core.store.rows(Table::Denied).await?.len();
+    let version = u32::try_from(denied).unwrap_or(u32::MAX).saturating_add(1);
+    for role in Role::ALL {
+        let last = LastList {
+            version,
+            digest: [0; 32],
+        };
+        change.put(Table::List, &[role.code()], &last)?;
+    }
+    open.apply(core, now, change).await
+}

@@ -1,0 +1,219 @@
+//! Settlement: whether cards made the TACs of a terminal's lines, and what the masked debit before each was (card
+//! specification, chapter 11).
+//!
+//! Nothing is written, counted or logged here: the vault learns lines to answer, and keeps none. The office gets a chain
+//! for each card, which stands for it in settlement and for nothing else. A compromised or destroyed key version changes
+//! nothing: Ktac comes from masters that no terminal ever had.
+
+use std::collections::BTreeMap;
+
+use card_applet_spec::codes::{Role, Serial};
+use card_applet_spec::crypto::{Key16, equal};
+use card_applet_spec::door_f::CommitBody;
+use card_applet_spec::settlement::Before;
+use keyvault_protocol::{CardSerial, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
+
+use crate::Error;
+use crate::card::{Card, Owner, PurseKey};
+use crate::keys::fault;
+use crate::store::Table;
+use crate::vault::{Core, Open};
+
+/// Types that a debit can have; the terminal that saw `before` did not see the type.
+const KINDS: [u8; 2] = [0x00, 0x01];
+
+/// Checks lines; one verdict for each.
+pub(crate) async fn check(
+    core: &mut Core,
+    open: &Open,
+    lines: &[SettlementLine],
+) -> Result<Vec<LineCheck>, Error> {
+    if lines.len() > MAX_LINES {
+        return Err(Error::LimitExceeded {
+            what: "the number of lines",
+            limit: 10_000,
+        });
+    }
+    // A card comes more than once in most files.
+    let mut cards: BTreeMap<CardSerial, Known> = BTreeMap::new();
+    let mut owners: BTreeMap<[u8; 16], Option<CardSerial>> = BTreeMap::new();
+    let mut verdicts = Vec::with_capacity(lines.len());
+    for line in lines {
+        let owner = match owners.get(&line.pid) {
+            Some(owner) => *owner,
+            None => {
+                let id = open.keys.pid_index(&line.pid)?;
+                let owner = open.get::<Owner>(core, Table::Pid, &id).await?;
+                let owner = owner.map(|owner| owner.serial);
+                owners.insert(line.pid, owner);
+                owner
+            }
+        };
+        let Some(serial) = owner else {
+            verdicts.push(LineCheck::UnknownCard);
+            continue;
+        };
+        if !cards.contains_key(&serial) {
+            cards.insert(serial, Known::of(core, open, serial).await?);
+        }
+        let known = cards
+            .get(&serial)
+            .ok_or(Error::Damaged { what: "a card's row" })?;
+        verdicts.push(known.check(line)?);
+    }
+    Ok(verdicts)
+}
+
+/// A card whose lines are checked.
+struct Known {
+    card: Card,
+    chain: [u8; 16],
+    keys: Vec<(PurseKey, Key16)>,
+}
+
+impl Known {
+    async fn of(core: &mut Core, open: &Open, serial: CardSerial) -> Result<Self, Error> {
+        let card = open.get::<Card>(core, Table::Card, &serial).await?;
+        let card = card.ok_or(Error::Damaged {
+            what: "the index of pseudonyms",
+        })?;
+        let serial = Serial(serial);
+        let keys = card
+            .purse
+            .keys
+            .iter()
+            .map(|key| Ok((*key, key.tac_key(&open.keys, &serial)?)))
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            card,
+            chain: open.keys.chain(&serial)?,
+            keys,
+        })
+    }
+
+    fn check(&self, line: &SettlementLine) -> Result<LineCheck, Error> {
+        let Ok(body) = CommitBody::parse(&line.body) else {
+            // No card takes such a body.
+            return Ok(LineCheck::Forged);
+        };
+        let debit = Debit {
+            body,
+            seq: line.seq,
+            spent: line.spent,
+            tac: line.tac,
+        };
+        let mine = |(key, _): &&(PurseKey, Key16)| key.key_version == line.key_version && key.pid == line.pid;
+        for (key, ktac) in self.keys.iter().filter(mine) {
+            if debit.was_made(key, ktac, line.loaded)? {
+                let before = match &line.before {
+                    Some(before) => self.open_before(before)?,
+                    None => None,
+                };
+                return Ok(LineCheck::Genuine {
+                    chain: self.chain,
+                    loaded_known: self.card.purse.gave(line.loaded),
+                    before,
+                });
+            }
+        }
+        Ok(LineCheck::Forged)
+    }
+
+    /// Opens what the TAP before showed: SB under each Ktac that the card had, until a TAC proves a whole body.
+    fn open_before(&self, bytes: &[u8]) -> Result<Option<OpenedDebit>, Error> {
+        let Ok(before) = Before::parse(bytes) else {
+            return Ok(None);
+        };
+        for (key, ktac) in &self.keys {
+            let debit = Debit::unmask(&before, key, ktac)?;
+            // The card shows the spent of its last debit: with another key it would be noise.
+            if debit.spent != before.spent {
+                continue;
+            }
+            for kind in KINDS {
+                let mut debit = debit;
+                debit.body.kind = kind;
+                let given = self.card.purse.loaded.iter().rev().copied();
+                for loaded in [before.loaded, 0].into_iter().chain(given) {
+                    if debit.was_made(key, ktac, loaded)? {
+                        return Ok(Some(OpenedDebit {
+                            seq: debit.seq,
+                            tid: debit.body.tid,
+                            amount: debit.body.amount,
+                            spent: debit.spent,
+                            time: debit.body.time,
+                            txno: debit.body.txno,
+                            kind,
+                            tac: debit.tac,
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A debit that is to be proved.
+#[derive(Clone, Copy)]
+struct Debit {
+    body: CommitBody,
+    seq: u32,
+    spent: u32,
+    tac: [u8; 8],
+}
+
+impl Debit {
+    /// SB: tid, amount, spent and time under the mask of (Ktac, version, pid, seq).
+    fn unmask(before: &Before, key: &PurseKey, ktac: &Key16) -> Result<Self, Error> {
+        let zero = CommitBody {
+            amount: 0,
+            tid: 0,
+            txno: before.last_txno,
+            time: 0,
+            kind: 0,
+        };
+        // The mask is what SB of a body of zeros is.
+        let role = Role::SmallPayment.code();
+        let mask = zero
+            .masked(ktac, role, key.key_version, &key.pid, before.seq, 0)
+            .map_err(fault)?;
+        let mut plain = before.masked;
+        for (byte, mask) in plain.iter_mut().zip(mask) {
+            *byte ^= mask;
+        }
+        let field = |n: usize| {
+            let mut word = [0u8; 4];
+            word.copy_from_slice(&plain[n * 4..n * 4 + 4]);
+            u32::from_be_bytes(word)
+        };
+        Ok(Self {
+            body: CommitBody {
+                tid: field(0),
+                amount: field(1),
+                time: field(3),
+                ..zero
+            },
+            seq: before.seq,
+            spent: field(2),
+            tac: before.tac,
+        })
+    }
+
+    fn was_made(&self, key: &PurseKey, ktac: &Key16, loaded: u32) -> Result<bool, Error> {
+        let role = Role::SmallPayment.code();
+        let tac = self
+            .body
+            .tac(
+                ktac,
+                role,
+                key.key_version,
+                &key.pid,
+                self.seq,
+                loaded,
+                self.spent,
+            )
+            .map_err(fault)?;
+        Ok(equal(&tac, &self.tac))
+    }
+}
