@@ -58,7 +58,7 @@ run_one() {
     after=$(find "$found" -type f | wc -l)
     local stat last
     stat() { sed -n "s/^stat::$1: *//p" "$log" | tail -1; }
-    last=$(grep -E ' cov: [0-9]+ ft: ' "$log" | tail -1)
+    last=$(grep -E ' cov: [0-9]+ ft: ' "$log" | tail -1 || true)
     printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$target" "$(date -u +%Y-%m-%dT%H:%MZ)" "$((SECONDS - start))" \
         "$(awk '/^cpu /{print int($2 + $3)}' "$log.time")" "$(stat number_of_executed_units)" "$(stat average_exec_per_sec)" \
         "$(sed -E 's/.* cov: ([0-9]+).*/\1/' <<<"$last")" "$(sed -E 's/.* ft: ([0-9]+).*/\1/' <<<"$last")" \
