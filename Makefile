@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo clean-demo test lint bench taptime soak
+.PHONY: help setup demo clean-demo test lint bench models taptime soak
 
 # Where `make demo` keeps what it made: one folder a run.
 DEMO := demo
@@ -38,8 +38,12 @@ bench: ## the figures of docs/performance.md
 	cargo build --release --bins $(PROGRAMS)
 	cargo bench --workspace --bench '*'
 
-soak: ## hours of fuzzing, with figures as in docs/soak.md (needs nightly and cargo-fuzz)
+models: ## install the pinned verifpal when it is missing (says so), run the symbolic models, compare every verdict
+	@scripts/models.sh --install
+
+soak: ## hours of fuzzing, with figures as in docs/soak.md (needs nightly and cargo-fuzz), and the models with three sessions
 	@scripts/soak.sh
+	@scripts/models.sh --if-present --soak
 
 taptime: ## write docs/taptime.md and its drawings again from the tap-time model
 	@scripts/taptime.sh

@@ -16,6 +16,8 @@ say "test vectors, recomputed by a second implementation in another language"
 /usr/bin/python3 card-applet-spec/spec/vectors/recompute.py --check
 /usr/bin/python3 card-applet-spec/spec/vectors/worked_example.py --check
 /usr/bin/python3 hardware-tests/independent/tap_reader.py --selftest
+say "symbolic models"
+scripts/models.sh --if-present
 say "tests"
 status=0
 cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
