@@ -251,9 +251,9 @@ pub const TARGETS: [Target; 6] = [
     target("tap", "j3r180", 45.0, DESIGN),
     target("tap", "j3h145", 80.0, DESIGN),
     target("tap_commit", "j3r180", 75.0, DESIGN),
-    target("tap_commit", "j3h145", 130.0, CARD_MAKERS),
+    target("tap_commit", "j3h145", 145.0, CARD_MAKERS),
     target("door_s_clinic", "j3r180", 360.0, DESIGN),
-    target("door_s_clinic", "j3h145", 700.0, CARD_MAKERS),
+    target("door_s_clinic", "j3h145", 800.0, CARD_MAKERS),
 ];
 
 const fn target(scenario: &'static str, card: &'static str, limit_ms: f64, source: &'static str) -> Target {
