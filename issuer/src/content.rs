@@ -11,7 +11,7 @@ use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat};
 use jiff::civil::Date;
 use keyvault_protocol as vault;
 use permit_domain::{
-    Applicant, Content, Decision, Digest, Division, Entitlement, Nation, Permit, Role, Sex, Tier,
+    Applicant, Content, Decision, Digest, Division, Entitlement, Grant, Nation, Permit, Role, Sex, Tier,
 };
 use photo_store_protocol::{PhotoId, ReceiptNumber};
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,8 @@ const VERSION: u8 = 1;
 /// before, and the records, not the certificates, carry its dates.
 const CARD_YEARS: i16 = 10;
 
-/// Largest single amount of the purse, fen: 300 yuan. Ours, until a jurisdiction publishes one.
-const PURSE_CAP_FEN: u32 = 30_000;
+/// Largest single amount of the purse of a card that was frozen before purse rules were published, fen.
+const OLD_PURSE_CAP_FEN: u32 = 30_000;
 
 /// Why content cannot be frozen, or frozen content cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,15 @@ pub enum ContentError {
         /// The division of residence.
         division: Division,
     },
+    /// The decision grants small payment and no purse rules are in force for the division and tier.
+    #[error("no purse rules are in force for the division {division}")]
+    NoPurseRules {
+        /// The division of residence.
+        division: Division,
+    },
+    /// A new decision takes a role away that the card has: no record takes it off.
+    #[error("the decision takes a role away that the card has")]
+    RoleTaken,
     /// The decision grants nothing, so there is nothing to put on a card.
     #[error("the decision grants no tier")]
     NothingGranted,
@@ -62,6 +71,8 @@ impl ContentError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoOrgan { .. } => "NO_ISSUING_ORGAN",
+            Self::NoPurseRules { .. } => "NO_PURSE_RULES",
+            Self::RoleTaken => "ROLE_TAKEN",
             Self::NothingGranted => "NOTHING_GRANTED",
             Self::Form { .. } => "CONTENT_FORM",
             Self::Unreadable => "CONTENT_UNREADABLE",
@@ -74,6 +85,8 @@ impl ContentError {
     pub const fn action(&self) -> &'static str {
         match self {
             Self::NoOrgan { .. } => "Name the organ in the jurisdiction's rule set.",
+            Self::NoPurseRules { .. } => "Publish purse rules for the jurisdiction and tier.",
+            Self::RoleTaken => "Replace the card with `issuer card replace`: the new one has the new roles.",
             Self::NothingGranted => "Order cards only for approved applications.",
             Self::Form { .. } => {
                 "Correct the case; a card holds 120 bytes of name and organ and 210 of an address."
@@ -178,6 +191,9 @@ pub struct CardContent {
     valid_to: Date,
     certificate_from: Date,
     certificate_to: Date,
+    /// Largest single amount of the purse, fen; absent in orders of before purse rules were published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purse_cap: Option<u32>,
 }
 
 impl fmt::Debug for CardContent {
@@ -207,6 +223,43 @@ pub struct Case<'a> {
     pub organ: &'a str,
     /// Day of issue.
     pub issued_on: Date,
+    /// Largest single amount of the purse by the purse rules in force, fen; `None`: the card has no purse.
+    pub purse_cap: Option<u32>,
+    /// Tag 86 of DG3: grows with every rewrite of a card of this permit.
+    pub state_counter: u32,
+}
+
+/// What of a card is written, and compared after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewritten {
+    /// All of it: a new card.
+    Whole,
+    /// DG1 and DG2.
+    Person,
+    /// DG3 and every record.
+    Grant,
+    /// Every record.
+    Records,
+    /// The record of small payment.
+    Purse,
+}
+
+impl Rewritten {
+    const fn has_person(self) -> bool {
+        matches!(self, Self::Whole | Self::Person)
+    }
+
+    const fn has_permit(self) -> bool {
+        matches!(self, Self::Whole | Self::Grant)
+    }
+
+    pub(crate) fn has_record(self, role: Role) -> bool {
+        match self {
+            Self::Whole | Self::Grant | Self::Records => true,
+            Self::Purse => role == Role::SmallPayment,
+            Self::Person => false,
+        }
+    }
 }
 
 impl CardContent {
@@ -219,6 +272,8 @@ impl CardContent {
         if decision.tier != Some(grant.tier) {
             return Err(ContentError::NothingGranted);
         }
+        let division = &applicant.residence.division;
+        check_purse(&decision.entitlements, case.purse_cap, division)?;
         let issue_date = card_date(case.issued_on)?;
         let dg1 = Dg1 {
             name: applicant.name.as_str(),
@@ -241,7 +296,7 @@ impl CardContent {
             issued: issue_date,
             endorsed_until: card_date(grant.valid_to)?,
             rule_set: &grant.rule_set,
-            state_counter: 1,
+            state_counter: case.state_counter,
             salt: random.bytes(),
         }
         .encode()
@@ -268,7 +323,165 @@ impl CardContent {
             valid_to: grant.valid_to,
             certificate_from: case.issued_on,
             certificate_to,
+            purse_cap: case.purse_cap,
         })
+    }
+
+    /// The same card after a new decision: another permit block and other records.
+    ///
+    /// # Errors
+    /// [`ContentError::NothingGranted`], [`ContentError::RoleTaken`], [`ContentError::NoPurseRules`],
+    /// [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub fn regranted(
+        &self,
+        grant: &Grant,
+        decision: &Decision,
+        purse_cap: Option<u32>,
+        random: &Random,
+    ) -> Result<Self, ContentError> {
+        if decision.tier != Some(grant.tier) {
+            return Err(ContentError::NothingGranted);
+        }
+        check_purse(&decision.entitlements, purse_cap, &self.division)?;
+        let granted = |role| decision.entitlements.iter().any(|e| e.role == role);
+        if !self.roles().all(granted) {
+            return Err(ContentError::RoleTaken);
+        }
+        let before = self.parts()?.dg3;
+        let before = Dg3::parse(&before).map_err(|_| ContentError::Unreadable)?;
+        let state_counter = before.state_counter.checked_add(1).ok_or(ContentError::Form {
+            what: "the state counter",
+        })?;
+        let dg3 = Dg3 {
+            permit_id: before.permit_id,
+            tier: card_tier(grant.tier),
+            issued: before.issued,
+            endorsed_until: card_date(grant.valid_to)?,
+            rule_set: &grant.rule_set,
+            state_counter,
+            salt: random.bytes(),
+        }
+        .encode()
+        .map_err(|_| ContentError::Form {
+            what: "the permit block",
+        })?;
+        Ok(Self {
+            dg3: hex(&dg3),
+            entitlements: decision.entitlements.clone(),
+            tier: grant.tier,
+            rule_set: grant.rule_set.clone(),
+            valid_to: grant.valid_to,
+            purse_cap,
+            ..self.clone()
+        })
+    }
+
+    /// The same card after its holder moved: DG1 with the new address and organ, and the photo that the new face shows.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub fn moved(
+        &self,
+        applicant: &Applicant,
+        organ: &str,
+        photo: FrozenPhoto,
+        random: &Random,
+    ) -> Result<Self, ContentError> {
+        let before = self.parts()?.dg1;
+        let before = Dg1::parse(&before).map_err(|_| ContentError::Unreadable)?;
+        let dg1 = Dg1 {
+            photo: *photo.chip.as_bytes(),
+            residence_address: applicant.residence.address.as_str(),
+            issuing_organ: organ,
+            salt: random.bytes(),
+            ..before
+        }
+        .encode()
+        .map_err(|_| ContentError::Form { what: "a face item" })?;
+        Ok(Self {
+            division: applicant.residence.division.clone(),
+            dg1: hex(&dg1),
+            portrait_salt: hex(&random.bytes::<16>()),
+            photo,
+            ..self.clone()
+        })
+    }
+
+    /// Tag 86 of DG3.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`].
+    pub fn state_counter(&self) -> Result<u32, ContentError> {
+        let dg3 = self.parts()?.dg3;
+        Dg3::parse(&dg3)
+            .map(|dg3| dg3.state_counter)
+            .map_err(|_| ContentError::Unreadable)
+    }
+
+    /// What the vault writes to a card in use. `chip` is the photo's rendition, for a rewrite of the person's groups.
+    ///
+    /// # Errors
+    /// [`ContentError::OtherPhoto`], [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub fn rewrite(
+        &self,
+        what: Rewritten,
+        chip: Option<&[u8]>,
+        loaded: Option<u32>,
+    ) -> Result<vault::RewriteContent, ContentError> {
+        let Parts { dg1, dg3, salt } = self.parts()?;
+        let dg2 = match chip.filter(|_| what.has_person()) {
+            Some(chip) => {
+                self.photo.check_chip(chip)?;
+                Some(encode_portrait(chip, salt)?)
+            }
+            None if what.has_person() => return Err(ContentError::OtherPhoto),
+            None => None,
+        };
+        let entitlements = self
+            .entitlements
+            .iter()
+            .zip(self.vault_entitlements()?)
+            .filter(|(ordered, _)| what.has_record(ordered.role))
+            .map(|(_, written)| written)
+            .collect();
+        Ok(vault::RewriteContent {
+            dg1: what.has_person().then_some(dg1),
+            dg2,
+            dg3: what.has_permit().then_some(dg3),
+            entitlements,
+            loaded,
+        })
+    }
+
+    fn vault_entitlements(&self) -> Result<Vec<vault::Entitlement>, ContentError> {
+        let region = self.region()?;
+        let cap = self.purse_cap.unwrap_or(OLD_PURSE_CAP_FEN);
+        Ok(self
+            .entitlements
+            .iter()
+            .map(|entitlement| vault::Entitlement {
+                role: vault_role(entitlement.role),
+                region,
+                tier: card_tier(self.tier).code(),
+                class: entitlement.class,
+                services: entitlement.services,
+                zones: entitlement.zones,
+                valid_from: self.valid_from,
+                valid_to: self.valid_to,
+                rule_set: self.rule_set.clone(),
+                purse_cap: if entitlement.role == Role::SmallPayment {
+                    cap
+                } else {
+                    0
+                },
+            })
+            .collect())
+    }
+
+    /// Its tier.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// The bytes that the ledger keeps.
@@ -337,27 +550,7 @@ impl CardContent {
         self.photo.check_chip(chip)?;
         let Parts { dg1, dg3, salt } = self.parts()?;
         let dg2 = encode_portrait(chip, salt)?;
-        let region = self.region()?;
-        let entitlements = self
-            .entitlements
-            .iter()
-            .map(|entitlement| vault::Entitlement {
-                role: vault_role(entitlement.role),
-                region,
-                tier: card_tier(self.tier).code(),
-                class: entitlement.class,
-                services: entitlement.services,
-                zones: entitlement.zones,
-                valid_from: self.valid_from,
-                valid_to: self.valid_to,
-                rule_set: self.rule_set.clone(),
-                purse_cap: if entitlement.role == Role::SmallPayment {
-                    PURSE_CAP_FEN
-                } else {
-                    0
-                },
-            })
-            .collect();
+        let entitlements = self.vault_entitlements()?;
         Ok(vault::CardContent {
             dg1,
             dg2,
@@ -442,6 +635,22 @@ impl CardContent {
         }
     }
 
+    /// As [`CardContent::differs`], for the groups that were written.
+    pub(crate) fn differs_in(
+        &self,
+        what: Rewritten,
+        dg1: Option<&[u8]>,
+        dg2: Option<&[u8]>,
+        dg3: Option<&[u8]>,
+    ) -> Option<&'static str> {
+        let Ok(own) = self.parts() else {
+            return Some("the order");
+        };
+        let person = what.has_person().then(|| self.differs(dg1, dg2, Some(&own.dg3)));
+        let permit = what.has_permit() && dg3 != Some(own.dg3.as_slice());
+        person.flatten().or(permit.then_some("DG3"))
+    }
+
     /// What was ordered for a role, with the days of its record.
     pub(crate) fn entitlement(&self, role: Role) -> Option<(&Entitlement, Date, Date)> {
         self.entitlements
@@ -457,6 +666,16 @@ impl CardContent {
     pub(crate) fn rule_set(&self) -> &str {
         &self.rule_set
     }
+}
+
+/// Small payment without a cap would be a purse without an end.
+fn check_purse(granted: &[Entitlement], cap: Option<u32>, division: &Division) -> Result<(), ContentError> {
+    if cap.is_none() && granted.iter().any(|e| e.role == Role::SmallPayment) {
+        return Err(ContentError::NoPurseRules {
+            division: division.clone(),
+        });
+    }
+    Ok(())
 }
 
 fn encode_portrait(image: &[u8], salt: [u8; 16]) -> Result<Vec<u8>, ContentError> {
@@ -571,6 +790,8 @@ mod tests {
             decision: &decision,
             organ: set.organ(&applicant.residence.division).unwrap(),
             issued_on: today,
+            purse_cap: Some(30_000),
+            state_counter: 1,
         };
         let photo = FrozenPhoto::new(PhotoId::from_bytes([4; 16]), "case-1", CHIP, PRINT);
         let random = Random::new(rand::rngs::StdRng::seed_from_u64(9));

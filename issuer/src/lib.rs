@@ -7,6 +7,7 @@
 pub mod api;
 pub mod artwork;
 mod atomic;
+pub mod cards;
 pub mod clock;
 pub mod command;
 pub mod content;
@@ -16,5 +17,6 @@ mod photo_fault;
 pub mod production;
 pub mod random;
 pub mod service_key;
+pub mod settlement;
 pub mod staff;
 pub mod stream;

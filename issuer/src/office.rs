@@ -85,6 +85,40 @@ pub enum OfficeError {
     /// An item cannot be printed.
     #[error(transparent)]
     Artwork(#[from] ArtworkError),
+    /// The vault refused or is away.
+    #[error(transparent)]
+    Vault(#[from] keyvault_protocol::Error),
+    /// The ledger has what was wanted of the deny lists, and the vault did not confirm it.
+    #[error("it is in the ledger, and the deny lists do not have it yet ({0})")]
+    Denial(#[source] keyvault_protocol::Error),
+    /// The permit has no card that its holder uses.
+    #[error("the permit has no card in use")]
+    NoCard,
+    /// The rule set in force does not grant it.
+    #[error("the rule set in force does not grant it")]
+    NotEligible(Box<permit_domain::Decision>),
+    /// The facts are another person's.
+    #[error("the applicant file is not the holder's, or changes what only a new application can change")]
+    OtherPerson,
+    /// The holder lives elsewhere than the file on record says.
+    #[error("the applicant file names another residence than the card")]
+    Moved,
+    /// The new residence belongs to another office.
+    #[error("the new residence lies in another prefecture, whose office issues there")]
+    OtherOffice,
+    /// The bytes are no receipts file.
+    #[error("this is no file of receipts")]
+    ReceiptsForm,
+    /// Nobody knows what a card spent that does not lie on a counter.
+    #[error(
+        "the balance of a card that was replaced is not known: the office does not learn what a card spent, and debits may come in for {days} days, until {from}"
+    )]
+    BalanceUnknown {
+        /// How long debits may still come in.
+        days: u16,
+        /// The day on which that is over.
+        from: jiff::civil::Date,
+    },
     /// A thread of this program failed.
     #[error("a part of the program failed")]
     Internal,
@@ -102,7 +136,7 @@ impl From<issuer_store::Error> for OfficeError {
 impl OfficeError {
     /// The code for programs, from a closed list.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::IdTaken => "ID_TAKEN",
@@ -112,7 +146,32 @@ impl OfficeError {
             Self::Photo(error) => error.code().as_str(),
             Self::Content(error) => error.code(),
             Self::Artwork(error) => error.code(),
+            Self::Vault(error) => error.code(),
+            Self::Denial(_) => "DENIAL_WANTED",
+            Self::NoCard => "NO_CARD",
+            Self::NotEligible(_) => "NOT_ELIGIBLE",
+            Self::OtherPerson => "OTHER_PERSON",
+            Self::Moved => "MOVED",
+            Self::OtherOffice => "OTHER_OFFICE",
+            Self::ReceiptsForm => "RECEIPTS_FORM",
+            Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
             Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// The exit code of the contracts.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Photo(photo) => crate::photo_fault::exit_code(photo.code()),
+            Self::Artwork(artwork) => crate::production::artwork_exit(artwork),
+            Self::Vault(error) => error.exit_code(),
+            // Done by half: running it again goes on.
+            Self::Denial(_) => 4,
+            error => match error.fault() {
+                Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person => 1,
+                Fault::Service | Fault::Machine => 5,
+            },
         }
     }
 
@@ -130,6 +189,21 @@ impl OfficeError {
             Self::Photo(error) => error.code().texts().action,
             Self::Content(error) => error.action(),
             Self::Artwork(error) => error.action(),
+            Self::Vault(_) => "Look at what the vault says; when it is open, run the same command again.",
+            Self::Denial(_) => {
+                "Have the vault opened, then run the same command again, or `issuer card confirm`."
+            }
+            Self::NoCard => "Look at the permit: its card may be lost, replaced, or not handed over yet.",
+            Self::NotEligible(_) => "Read the explanation; hand in an applicant file with newer papers.",
+            Self::OtherPerson => {
+                "Take the holder's own file; a changed name, sex, nation, birth date or hukou needs a new application."
+            }
+            Self::Moved => "Change the address first, with `issuer change propose --kind address`.",
+            Self::OtherOffice => "Send the holder to the office of the new residence.",
+            Self::ReceiptsForm => "Take the file as the terminal wrote it.",
+            Self::BalanceUnknown { .. } => {
+                "Do not credit it. Who brings the old card back whole has it allowed again, and its purse with it."
+            }
             Self::Internal => "Repeat it, and report this.",
         }
     }
@@ -138,10 +212,17 @@ impl OfficeError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         use issuer_store::Error as S;
+        use keyvault_protocol::Error as E;
         use permit_domain::Error as D;
         match self {
-            Self::NotFound { .. } | Self::Store(S::Missing { .. }) => Fault::Absent,
+            Self::NotFound { .. } | Self::Store(S::Missing { .. } | S::TerminalUnknown { .. }) => {
+                Fault::Absent
+            }
+            Self::Vault(E::NotRunning | E::ConnectionLost(_)) | Self::Denial(_) => Fault::Service,
             Self::IdTaken
+            | Self::Vault(E::Refused(_))
+            | Self::NoCard
+            | Self::BalanceUnknown { .. }
             | Self::Domain(D::WrongState { .. } | D::NothingGranted)
             | Self::Content(ContentError::NothingGranted | ContentError::OtherPhoto)
             | Self::Store(
@@ -149,11 +230,19 @@ impl OfficeError {
                 | S::ApplicationOpen { .. }
                 | S::Exists { .. }
                 | S::Stale { .. }
-                | S::BlankNotInStock { .. },
+                | S::BlankNotInStock { .. }
+                | S::ChangeOpen { .. },
             ) => Fault::Conflict,
             Self::Domain(D::SamePersonTwice { .. }) | Self::Store(S::OtherPeople) => Fault::Person,
-            Self::Domain(D::CardNumbersExhausted) | Self::Internal => Fault::Machine,
-            Self::NoRuleSet | Self::Domain(_) | Self::Content(_) => Fault::Request,
+            Self::Domain(D::CardNumbersExhausted) | Self::Vault(_) | Self::Internal => Fault::Machine,
+            Self::NoRuleSet
+            | Self::Domain(_)
+            | Self::Content(_)
+            | Self::NotEligible(_)
+            | Self::OtherPerson
+            | Self::Moved
+            | Self::OtherOffice
+            | Self::ReceiptsForm => Fault::Request,
             Self::Photo(error) => crate::photo_fault::fault(error.code()),
             Self::Artwork(error) => match error {
                 ArtworkError::NoFont
@@ -211,6 +300,12 @@ impl Office {
         Arc::clone(&self.artist)
     }
 
+    /// The rule sets.
+    #[must_use]
+    pub fn rules(&self) -> &RuleSets {
+        &self.rules
+    }
+
     pub(crate) const fn vault(&self) -> &Dialer {
         &self.vault
     }
@@ -223,6 +318,9 @@ impl Office {
         self.store.migrate().await?;
         for set in self.rules.iter() {
             self.store.publish_rule_set(set, self.clock.now()).await?;
+        }
+        for rules in self.rules.purses() {
+            self.store.publish_purse_rules(rules, self.clock.now()).await?;
         }
         Ok(())
     }
@@ -237,6 +335,12 @@ impl Office {
     #[must_use]
     pub fn new_order_id(&self) -> OrderId {
         OrderId::new(self.clock.now(), self.random.bytes())
+    }
+
+    /// As [`Office::new_application_id`], of a change.
+    #[must_use]
+    pub fn new_change_id(&self) -> permit_domain::ChangeId {
+        permit_domain::ChangeId::new(self.clock.now(), self.random.bytes())
     }
 
     /// Takes a complete application and accepts it. Repeating it with the same id and facts answers the same.
@@ -500,16 +604,14 @@ impl Office {
         // Before the photo's receipt is used up: may this permit be produced at all, and by this person?
         permit.state().clone().start_production(id)?;
         let case = self.application(permit.grant().application).await?;
-        let decision = case
-            .decision
-            .as_ref()
-            .ok_or(permit_domain::Error::NothingGranted)?;
+        // A card that replaces another one holds what was signed off since.
+        let (applicant, decision) = self.facts_of(&permit).await?;
         let (reviewer, approver) = case
             .application
             .decided_by()
             .ok_or(permit_domain::Error::NothingGranted)?;
         let duties = SeparatedDuties::new(reviewer.clone(), approver.clone(), producer.clone())?;
-        let division = &case.applicant.residence.division;
+        let division = &applicant.residence.division;
         let organ = self
             .rules
             .get(&permit.grant().rule_set)?
@@ -522,15 +624,26 @@ impl Office {
         let issued_on = self.clock.today();
         let facts = Case {
             permit: &permit,
-            applicant: &case.applicant,
-            decision,
+            applicant: &applicant,
+            decision: &decision,
             organ,
             issued_on,
+            purse_cap: self.purse_cap(&applicant, permit.grant().tier, issued_on),
+            state_counter: self.next_state_counter(permit.id()).await?,
         };
         let content = CardContent::freeze(&facts, frozen, &self.random)?;
         self.try_print(&content, print).await?;
         let order = Order::new(id, permit.id(), duties, content.to_content()?);
         Ok(self.store.order_production(&order, self.clock.now()).await?)
+    }
+
+    /// The state counter of the permit's next card: above every one that a card of it ever had.
+    async fn next_state_counter(&self, permit: PermitId) -> Result<u32, OfficeError> {
+        let mut highest = 0;
+        for card in self.store.cards_of_permit(permit).await? {
+            highest = highest.max(self.content_of(&card).await?.state_counter()?);
+        }
+        Ok(highest.saturating_add(1))
     }
 
     async fn take_photo(
@@ -540,12 +653,23 @@ impl Office {
         producer: &Producer,
         receipt: photo::ReceiptNumber,
     ) -> Result<(FrozenPhoto, Vec<u8>), OfficeError> {
-        let mut photos = self.photo_store().await?;
         let number = case.application.id().to_string();
+        self.take_photo_for(&number, permit, producer, receipt).await
+    }
+
+    /// Takes a photo for the case of this number and freezes it; with its rendition for the face.
+    pub(crate) async fn take_photo_for(
+        &self,
+        number: &str,
+        permit: &Permit,
+        producer: &Producer,
+        receipt: photo::ReceiptNumber,
+    ) -> Result<(FrozenPhoto, Vec<u8>), OfficeError> {
+        let mut photos = self.photo_store().await?;
         let take = || -> Result<photo::TakeReceipt, photo::Error> {
             Ok(photo::TakeReceipt {
                 number: receipt,
-                case: case_number(&number)?,
+                case: case_number(number)?,
                 person: photo::PersonId::from_bytes(*permit.grant().person.as_bytes()),
                 by: photo_actor(producer)?,
             })
@@ -558,15 +682,14 @@ impl Office {
             }
             taken => taken?,
         };
-        let mut chip = read_photo(&mut photos, taken.photo, photo::Profile::Chip, &number, producer).await?;
-        let mut print =
-            read_photo(&mut photos, taken.photo, photo::Profile::Print, &number, producer).await?;
-        let frozen = FrozenPhoto::new(taken.photo, &number, &chip.jpeg, &print.jpeg).by(receipt);
+        let mut chip = read_photo(&mut photos, taken.photo, photo::Profile::Chip, number, producer).await?;
+        let mut print = read_photo(&mut photos, taken.photo, photo::Profile::Print, number, producer).await?;
+        let frozen = FrozenPhoto::new(taken.photo, number, &chip.jpeg, &print.jpeg).by(receipt);
         chip.jpeg.clear();
         Ok((frozen, std::mem::take(&mut print.jpeg)))
     }
 
-    async fn try_print(&self, content: &CardContent, print: Vec<u8>) -> Result<(), OfficeError> {
+    pub(crate) async fn try_print(&self, content: &CardContent, print: Vec<u8>) -> Result<(), OfficeError> {
         let front = content.front(print)?;
         let (artist, division) = (self.artist(), content.division().as_str().to_owned());
         tokio::task::spawn_blocking(move || artist.front(&division, &front).map(drop))

@@ -26,6 +26,10 @@ pub enum StaffRole {
     Producer,
     /// Hands cards over.
     HandOverClerk,
+    /// Proposes changes of cards in use, takes money for loads, reports losses.
+    ChangeClerk,
+    /// Registers payment terminals, imports their files and the cards' receipts.
+    SettlementOfficer,
 }
 
 impl StaffRole {
@@ -38,6 +42,8 @@ impl StaffRole {
             Self::Approver => "APPROVER",
             Self::Producer => "PRODUCER",
             Self::HandOverClerk => "HAND_OVER_CLERK",
+            Self::ChangeClerk => "CHANGE_CLERK",
+            Self::SettlementOfficer => "SETTLEMENT_OFFICER",
         }
     }
 }

@@ -12,7 +12,7 @@ use jiff::{ToSpan as _, civil::Date};
 
 use crate::{
     Actor as _, AllocatedCard, Approver, ChangeClerk, ChangeId, Content, Decision, Error, Grant, PermitId,
-    people::apart,
+    Producer, people::apart,
 };
 
 /// What is changed.
@@ -438,6 +438,17 @@ impl Change {
                 Ok(self.with(ChangeState::Writing))
             }
             _ => self.refused("writing"),
+        }
+    }
+
+    /// Whether this producer may write it: not the one who signed it off.
+    ///
+    /// # Errors
+    /// [`Error::SamePersonTwice`].
+    pub fn may_write(&self, producer: &Producer) -> Result<(), Error> {
+        match &self.approver {
+            Some(approver) => apart(approver, producer),
+            None => Ok(()),
         }
     }
 

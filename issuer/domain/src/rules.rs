@@ -243,6 +243,34 @@ impl RuleSet {
         Ok(decision)
     }
 
+    /// Decides the endorsement of a permit of `tier` that holds until `until`: its conditions are looked at on day `at`, and
+    /// its new time begins where the old one ends (Decree 663 article 10), or on `at` for one that is late.
+    ///
+    /// # Errors
+    /// Those of [`RuleSet::decide_accepted`].
+    pub fn decide_endorsement(
+        &self,
+        applicant: &Applicant,
+        tier: Tier,
+        until: Date,
+        at: Date,
+        rules: &RuleSets,
+    ) -> Result<Decision, Error> {
+        let asked = Applicant {
+            requested_tier: Some(tier),
+            ..applicant.clone()
+        };
+        let mut decision = self.decide(&asked, at, rules)?;
+        let rule = self.file.tiers.iter().find(|t| t.tier == tier);
+        if let (Some(rule), Some(_), true) = (rule, decision.tier, at <= until) {
+            decision.explanation.retain(|line| line.condition != "VALIDITY");
+            decision.entitlements.clear();
+            self.grant(rule, until, rules.calendar(), &mut decision)?;
+            decision.valid_from = Some(at);
+        }
+        Ok(decision)
+    }
+
     fn grant(
         &self,
         rule: &TierRule,

@@ -1,10 +1,12 @@
 //! The commands of program `issuer`, by the contracts: results on standard output, prose on standard error, `--json`
 //! prints exactly one object, exit codes 0 done, 1 refused, 2 usage, 3 absent, 4 outcome unknown, 5 damaged.
 
+mod cards;
 mod decide;
 mod faces;
 mod openapi;
 mod service;
+mod settlement;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -14,7 +16,7 @@ use serde::Serialize;
 use crate::artwork::ArtworkError;
 use crate::clock::Clock;
 use crate::installation::InstallationError;
-use crate::office::{Fault, OfficeError};
+use crate::office::OfficeError;
 use crate::production::{ProductionError, artwork_exit};
 use crate::random::Random;
 
@@ -40,6 +42,20 @@ enum Command {
     HandOver(service::HandOver),
     /// Give an order up whose card is damaged or lost, so that its permit can be ordered again.
     GiveUp(service::GiveUp),
+    /// Load money onto a permit's card: decided by the purse rules, booked once for each key.
+    Load(cards::Load),
+    /// Change a card in use: endorse, tier, entitlement, address, rotate, block, unblock, end.
+    Change(cards::ChangeCard),
+    /// A card is lost, found, confiscated, allowed again, blocked, replaced or destroyed.
+    Card(cards::CardCommand),
+    /// Take the receipts that cards gave to terminals.
+    Receipts(cards::TakeReceipts),
+    /// Register payment terminals.
+    Terminal(settlement::Terminal),
+    /// Import settlement files of payment terminals.
+    Settle(settlement::Settle),
+    /// What a payment terminal is owed.
+    Settlement(settlement::SettlementCommand),
     /// Receive a lot of blank cards into the stock.
     Receive(service::Receive),
     /// Prepare or update the ledger, publish the rule sets, make the service key.
@@ -149,13 +165,12 @@ impl From<issuer_store::Error> for Failure {
 
 impl From<OfficeError> for Failure {
     fn from(error: OfficeError) -> Self {
-        let exit = match (&error, error.fault()) {
-            (OfficeError::Photo(photo), _) => crate::photo_fault::exit_code(photo.code()),
-            (OfficeError::Artwork(artwork), _) => artwork_exit(artwork),
-            (_, Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person) => 1,
-            (_, Fault::Service | Fault::Machine) => 5,
-        };
-        Self::new(error.code(), exit, error.to_string(), error.action())
+        let mut failure = Self::new(error.code(), error.exit_code(), error.to_string(), error.action());
+        if let OfficeError::NotEligible(decision) = &error {
+            let explanation = serde_json::to_value(&decision.explanation).unwrap_or_default();
+            failure.fields.insert("explanation".into(), explanation);
+        }
+        failure
     }
 }
 
@@ -195,6 +210,19 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
                 Box::pin(it.run(clock, random)).await,
             ),
             Command::GiveUp(it) => finish("yzt.give_up/1", it.place.json, it.run(clock, random).await),
+            Command::Load(it) => finish("yzt.load/1", it.place.json, Box::pin(it.run(clock, random)).await),
+            Command::Change(it) => finish("yzt.change/1", it.json(), Box::pin(it.run(clock, random)).await),
+            Command::Card(it) => finish("yzt.card/1", it.json(), Box::pin(it.run(clock, random)).await),
+            Command::Receipts(it) => finish("yzt.receipts/1", it.place.json, it.run(clock, random).await),
+            Command::Terminal(it) => finish("yzt.terminal/1", it.json(), it.run(clock, random).await),
+            Command::Settle(it) => finish(
+                "yzt.settle/1",
+                it.place.json,
+                Box::pin(it.run(clock, random)).await,
+            ),
+            Command::Settlement(it) => {
+                finish("yzt.settlement_report/1", it.json(), it.run(clock, random).await)
+            }
             Command::Receive(it) => finish("yzt.receive/1", it.place.json, it.run(clock, random).await),
             Command::Migrate(it) => finish("yzt.migrate/1", it.place.json, it.run(clock, random).await),
             Command::Doctor(it) => finish("yzt.doctor/1", it.place.json, it.run(clock, random).await),

@@ -41,7 +41,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn open(&self) -> Result<Installation, Failure> {
+    pub(super) fn open(&self) -> Result<Installation, Failure> {
         // Else the database would be the first to miss it, and the advice would be to start one.
         if !self.dir.is_dir() {
             return Err(Failure::new(
@@ -54,7 +54,7 @@ impl Place {
         Ok(Installation::open(&self.dir, self.config.as_deref())?)
     }
 
-    fn clock(&self, clock: &Clock) -> Clock {
+    pub(super) fn clock(&self, clock: &Clock) -> Clock {
         self.at.map_or_else(|| clock.clone(), |day| clock.on_day(day))
     }
 }
@@ -331,7 +331,7 @@ impl Worker {
     }
 }
 
-async fn station(reader: Option<String>) -> Result<Station, Failure> {
+pub(super) async fn station(reader: Option<String>) -> Result<Station, Failure> {
     let connected = tokio::task::spawn_blocking(move || {
         PcscTransport::connect(&Connect {
             reader,

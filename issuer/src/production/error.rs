@@ -8,6 +8,7 @@ use permit_domain::CardSerial;
 
 use crate::artwork::ArtworkError;
 use crate::content::ContentError;
+use crate::office::OfficeError;
 
 /// Everything that can stop a step. The order in the ledger says where it stands; the same step is run again with the
 /// same card. No message holds personal data or key bytes.
@@ -67,9 +68,24 @@ pub enum ProductionError {
         /// The part that differs; never its value.
         what: &'static str,
     },
+    /// The office's part of a change.
+    #[error(transparent)]
+    Office(Box<OfficeError>),
     /// A thread of this program failed.
     #[error("a part of the program failed")]
     Internal,
+}
+
+impl From<OfficeError> for ProductionError {
+    fn from(error: OfficeError) -> Self {
+        match error {
+            OfficeError::Domain(error) => Self::Domain(error),
+            OfficeError::Store(error) => Self::Store(error),
+            OfficeError::Content(error) => Self::Content(error),
+            OfficeError::Vault(error) => Self::Vault(error),
+            error => Self::Office(Box::new(error)),
+        }
+    }
 }
 
 impl From<issuer_store::Error> for ProductionError {
@@ -112,6 +128,7 @@ impl ProductionError {
             Self::CardSwapped { .. } => "CARD_SWAPPED",
             Self::OtherResult => "OTHER_RESULT",
             Self::WrongContent { .. } => "WRONG_CONTENT",
+            Self::Office(error) => error.code(),
             Self::Internal => "INTERNAL",
         }
     }
@@ -143,6 +160,7 @@ impl ProductionError {
             Self::WrongContent { .. } => {
                 "Keep the card aside, give the order up with `issuer give-up`, and order again. Look for a second card that was swapped."
             }
+            Self::Office(error) => error.action(),
             Self::Internal => "Run the order again, and report this.",
         }
     }
@@ -156,6 +174,7 @@ impl ProductionError {
             Self::Photo(error) => crate::photo_fault::exit_code(error.code()),
             Self::Artwork(error) => artwork_exit(error),
             Self::Vault(error) => error.exit_code(),
+            Self::Office(error) => error.exit_code(),
             Self::Content(ContentError::Unreadable) | Self::Print { .. } | Self::Internal => 5,
             Self::Store(error) => store_exit(error),
             _ => 1,

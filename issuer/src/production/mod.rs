@@ -7,6 +7,7 @@
 //! untouched. Left out: the printer (faces are files), scrapping, and courier lots.
 
 mod allocate;
+mod change;
 mod draw;
 mod encode;
 mod error;
@@ -270,6 +271,17 @@ impl Production {
         from: jiff::civil::Date,
         days: i64,
     ) -> Result<(vault::Client<Stream>, vault::OrderSession), ProductionError> {
+        self.session_for(number, tasks, from, days, 1).await
+    }
+
+    async fn session_for(
+        &self,
+        number: [u8; 16],
+        tasks: Vec<vault::TaskKind>,
+        from: jiff::civil::Date,
+        days: i64,
+        cards: u32,
+    ) -> Result<(vault::Client<Stream>, vault::OrderSession), ProductionError> {
         let from = from
             .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
             .map_err(|_| permit_domain::Error::OutOfCalendar)?
@@ -281,7 +293,7 @@ impl Production {
             order: number,
             issuer: self.settings.issuer.clone(),
             profile: self.settings.profile.clone(),
-            cards: 1,
+            cards,
             tasks,
             station: self.settings.station.clone(),
             from,

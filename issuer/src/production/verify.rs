@@ -9,7 +9,7 @@ use permit_domain::Order;
 
 use super::encode::Encoded;
 use super::{Production, ProductionError, Station};
-use crate::content::{CardContent, card_date, card_role};
+use crate::content::{CardContent, Rewritten, card_date, card_role};
 
 impl Production {
     /// Reads the card back; the permit is produced when everything is as ordered.
@@ -40,7 +40,10 @@ impl Production {
     }
 
     /// The public keys that the vault certified when it wrote the card.
-    async fn certified_keys(&self, order: &Order) -> Result<Vec<(Domain, [u8; 64])>, ProductionError> {
+    pub(super) async fn certified_keys(
+        &self,
+        order: &Order,
+    ) -> Result<Vec<(Domain, [u8; 64])>, ProductionError> {
         let steps = self.office.store().order_steps(order.id()).await?;
         let kept = steps.iter().rev().find(|step| step.step == "ENCODED");
         let kept: Encoded = kept
@@ -60,35 +63,51 @@ impl Production {
 
 /// The first part of the card that is not as ordered; `None` when all of it is.
 fn difference(card: &CardOnCounter, content: &CardContent) -> Option<&'static str> {
-    if card.status.state != State::Personalised || card.status.open {
+    differs_in(card, content, State::Personalised, Rewritten::Whole).or_else(|| {
+        let roles = content.roles().count();
+        (card.records.len() != roles).then_some("roles")
+    })
+}
+
+/// The first of these parts of the card that is not as ordered.
+pub(super) fn differs_in(
+    card: &CardOnCounter,
+    content: &CardContent,
+    state: State,
+    what: Rewritten,
+) -> Option<&'static str> {
+    if card.status.state != state || card.status.open {
         return Some("state");
     }
     let groups = card.groups.content();
-    if let Some(what) = content.differs(groups.encoded(1), groups.encoded(2), groups.encoded(3)) {
-        return Some(what);
+    let (dg1, dg2, dg3) = (groups.encoded(1), groups.encoded(2), groups.encoded(3));
+    if let Some(part) = content.differs_in(what, dg1, dg2, dg3) {
+        return Some(part);
     }
-    let roles: Vec<_> = content.roles().collect();
-    if card.records.len() != roles.len() {
-        return Some("roles");
-    }
-    roles.into_iter().find_map(|role| {
-        let on_card = card_role(role);
-        let fits = || -> Option<()> {
-            let (ordered, from, to) = content.entitlement(role)?;
-            let record = card.records.iter().find(|record| record.role == on_card)?;
-            let opened = record.opened.as_ref()?;
-            let seen = &opened.admission;
-            let as_ordered = seen.role == on_card
-                && seen.tier == content.tier_on_card()
-                && seen.class == ordered.class
-                && seen.services == ordered.services
-                && seen.zones == ordered.zones
-                && seen.valid_from == card_date(from).ok()?
-                && seen.valid_to == card_date(to).ok()?
-                && seen.rule_set == rule_set_digest(content.rule_set())
-                && opened.binding == Binding::ThisCard;
-            as_ordered.then_some(())
-        };
-        fits().is_none().then_some(on_card.as_str())
-    })
+    content
+        .roles()
+        .filter(|role| what.has_record(*role))
+        .find_map(|role| {
+            record_as_ordered(card, content, role)
+                .is_none()
+                .then_some(card_role(role).as_str())
+        })
+}
+
+fn record_as_ordered(card: &CardOnCounter, content: &CardContent, role: permit_domain::Role) -> Option<()> {
+    let on_card = card_role(role);
+    let (ordered, from, to) = content.entitlement(role)?;
+    let record = card.records.iter().find(|record| record.role == on_card)?;
+    let opened = record.opened.as_ref()?;
+    let seen = &opened.admission;
+    let as_ordered = seen.role == on_card
+        && seen.tier == content.tier_on_card()
+        && seen.class == ordered.class
+        && seen.services == ordered.services
+        && seen.zones == ordered.zones
+        && seen.valid_from == card_date(from).ok()?
+        && seen.valid_to == card_date(to).ok()?
+        && seen.rule_set == rule_set_digest(content.rule_set())
+        && opened.binding == Binding::ThisCard;
+    as_ordered.then_some(())
 }

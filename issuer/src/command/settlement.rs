@@ -1,0 +1,439 @@
+//! The commands of settlement: `terminal`, `settle`, `settlement`.
+
+use std::path::PathBuf;
+
+use card_applet_spec::crypto::PublicKey;
+use issuer_store::FileOutcome;
+use jiff::civil::Date;
+use permit_domain::StaffId;
+use permit_domain::payment::{FileSums, Registration, Sum};
+use serde::Serialize;
+
+use super::service::Place;
+use super::{Done, Failure};
+use crate::clock::Clock;
+use crate::random::Random;
+use crate::settlement::SettledFile;
+use crate::staff::StaffRole;
+
+/// Arguments of `terminal`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Terminal {
+    #[command(subcommand)]
+    step: TerminalStep,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum TerminalStep {
+    /// Register a payment terminal: its days are paid.
+    Register(Register),
+    /// Withdraw one: days behind the last one are never paid.
+    Withdraw(Withdraw),
+    /// All registered terminals.
+    List(List),
+}
+
+#[derive(Debug, clap::Args)]
+struct Register {
+    #[command(flatten)]
+    place: Place,
+    /// The name in its bundle.
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Its registration number, given once: the tid of its bundle.
+    #[arg(long, value_name = "NUMBER")]
+    tid: u32,
+    /// The key that signs its files: `04 || X || Y` as 130 hex digits.
+    #[arg(long, value_name = "HEX")]
+    authentication_key: String,
+    /// First day.
+    #[arg(long, value_name = "DATE")]
+    from: Date,
+    /// Last day, included.
+    #[arg(long, value_name = "DATE")]
+    to: Date,
+    /// Account of the officer: of staff.toml, with the role `SETTLEMENT_OFFICER`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+#[derive(Debug, clap::Args)]
+struct Withdraw {
+    #[command(flatten)]
+    place: Place,
+    /// Its registration number.
+    #[arg(long, value_name = "NUMBER")]
+    tid: u32,
+    /// The last day that is paid.
+    #[arg(long, value_name = "DATE")]
+    after: Date,
+    /// Account of the officer: of staff.toml, with the role `SETTLEMENT_OFFICER`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Serialize)]
+struct TerminalNow {
+    tid: u32,
+    name: String,
+    authentication_key: String,
+    from: Date,
+    to: Date,
+    withdrawn_after: Option<Date>,
+}
+
+impl From<&Registration> for TerminalNow {
+    fn from(terminal: &Registration) -> Self {
+        Self {
+            tid: terminal.tid,
+            name: terminal.name.clone(),
+            authentication_key: card_reader::hex::encode(&terminal.authentication_key),
+            from: terminal.from,
+            to: terminal.to,
+            withdrawn_after: terminal.withdrawn_after,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Terminals {
+    terminals: Vec<TerminalNow>,
+}
+
+const TERMINAL: &str = "yzt.terminal/1";
+
+impl Terminal {
+    /// Whether the result is wanted as JSON.
+    pub(super) const fn json(&self) -> bool {
+        match &self.step {
+            TerminalStep::Register(it) => it.place.json,
+            TerminalStep::Withdraw(it) => it.place.json,
+            TerminalStep::List(it) => it.place.json,
+        }
+    }
+
+    /// Registers, withdraws, lists.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+        match &self.step {
+            TerminalStep::Register(it) => it.run(clock, random).await,
+            TerminalStep::Withdraw(it) => {
+                let installation = it.place.open()?;
+                let by = installation.acting_as(&it.by, StaffRole::SettlementOfficer)?;
+                let clock = it.place.clock(clock);
+                let office = installation.office(clock.clone(), random.clone()).await?;
+                let terminal = office
+                    .store()
+                    .withdraw_terminal(it.tid, it.after, &by, clock.now())
+                    .await?;
+                let lines = vec![format!("terminal {} withdrawn after {}", it.tid, it.after)];
+                Done::new(TERMINAL, &TerminalNow::from(&terminal), lines)
+            }
+            TerminalStep::List(it) => {
+                let office = it
+                    .place
+                    .open()?
+                    .office(it.place.clock(clock), random.clone())
+                    .await?;
+                let known = office.store().payment_terminals().await?;
+                let terminals: Vec<TerminalNow> = known.iter().map(TerminalNow::from).collect();
+                let lines = terminals
+                    .iter()
+                    .map(|t| format!("{} {}", t.tid, t.name))
+                    .collect();
+                Done::new(TERMINAL, &Terminals { terminals }, lines)
+            }
+        }
+    }
+}
+
+impl Register {
+    async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+        let installation = self.place.open()?;
+        let by = installation.acting_as(&self.by, StaffRole::SettlementOfficer)?;
+        let key: Option<[u8; 65]> =
+            card_reader::hex::decode(&self.authentication_key).and_then(|bytes| bytes.try_into().ok());
+        let authentication_key = key
+            .filter(|key| PublicKey::from_point65(key).is_ok())
+            .ok_or_else(|| {
+                Failure::new(
+                    "TERMINAL_KEY",
+                    2,
+                    "the authentication key is no point of P-256",
+                    "Take the 130 hex digits of `authentication_key` from the terminal's enrolment request.",
+                )
+            })?;
+        if self.name.is_empty() || self.name.len() > 64 {
+            return Err(Failure::new(
+                "TERMINAL_NAME",
+                2,
+                "a terminal's name has 1 to 64 bytes",
+                "Take the name from the terminal's enrolment request.",
+            ));
+        }
+        let terminal = Registration {
+            tid: self.tid,
+            name: self.name.clone(),
+            authentication_key,
+            from: self.from,
+            to: self.to,
+            withdrawn_after: None,
+        };
+        let clock = self.place.clock(clock);
+        let office = installation.office(clock.clone(), random.clone()).await?;
+        office
+            .store()
+            .register_terminal(&terminal, &by, clock.now())
+            .await?;
+        let lines = vec![format!("terminal {} {} registered", self.tid, self.name)];
+        Done::new(TERMINAL, &TerminalNow::from(&terminal), lines)
+    }
+}
+
+/// Arguments of `settle`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Settle {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Settlement files; hand in those of many terminals together.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Account of the officer: of staff.toml, with the role `SETTLEMENT_OFFICER`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+#[derive(Serialize)]
+struct OneFile {
+    file: String,
+    outcome: &'static str,
+    code: Option<&'static str>,
+    action: Option<&'static str>,
+    tid: Option<u32>,
+    number: Option<u32>,
+    sums: Option<FileSums>,
+}
+
+#[derive(Serialize)]
+struct Recovered {
+    tid: u32,
+    #[serde(flatten)]
+    sum: Sum,
+}
+
+#[derive(Serialize)]
+struct Settled {
+    files: Vec<OneFile>,
+    recovered: Vec<Recovered>,
+    recovered_unregistered: Sum,
+    resolved: u64,
+    copied_cards: u64,
+    denied_cards: u64,
+    gaps: Sum,
+    missing_debits: u64,
+}
+
+impl Settle {
+    /// Imports settlement files. Exit code 1 when one of them was refused; the others are taken.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+        let installation = self.place.open()?;
+        let by = installation.acting_as(&self.by, StaffRole::SettlementOfficer)?;
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        office.store().ready().await?;
+        let mut files = Vec::new();
+        for path in &self.files {
+            files.push(std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?);
+        }
+        let done = Box::pin(office.settle(&files, &by)).await?;
+        let mut lines = Vec::new();
+        let mut refused = 0_usize;
+        let report = Settled {
+            files: self
+                .files
+                .iter()
+                .zip(&done.files)
+                .map(|(path, file)| {
+                    let one = one_file(path.display().to_string(), file);
+                    refused += usize::from(one.code.is_some());
+                    lines.push(line(&one));
+                    one
+                })
+                .collect(),
+            recovered: done
+                .batch
+                .recovered
+                .iter()
+                .map(|(tid, sum)| Recovered { tid: *tid, sum: *sum })
+                .collect(),
+            recovered_unregistered: done.batch.recovered_unregistered,
+            resolved: done.batch.resolved,
+            copied_cards: done.batch.copied,
+            denied_cards: done.denied,
+            gaps: done.batch.gaps,
+            missing_debits: done.batch.missing,
+        };
+        if refused == 0 {
+            return Done::new("yzt.settle/1", &report, lines);
+        }
+        let mut failure = Failure::new(
+            "FILES_REFUSED",
+            1,
+            format!(
+                "{refused} of {} files were refused; the others are taken",
+                files.len()
+            ),
+            "Do what each file's code asks for, then import it again: what is taken is not taken twice.",
+        );
+        failure.lines = lines;
+        if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(&report) {
+            failure.fields = fields;
+        }
+        Err(failure)
+    }
+}
+
+fn one_file(file: String, settled: &SettledFile) -> OneFile {
+    let mut one = OneFile {
+        file,
+        outcome: "REFUSED",
+        code: None,
+        action: None,
+        tid: None,
+        number: None,
+        sums: None,
+    };
+    match settled {
+        SettledFile::Refused(refusal) => {
+            one.code = Some(refusal.code());
+            one.action = Some(refusal.action());
+        }
+        SettledFile::Taken { tid, number, outcome } => {
+            (one.tid, one.number) = (Some(*tid), Some(*number));
+            one.outcome = "KNOWN";
+            if let FileOutcome::Imported(sums) = outcome {
+                one.outcome = "IMPORTED";
+                one.sums = Some(*sums);
+            }
+        }
+    }
+    one
+}
+
+fn line(one: &OneFile) -> String {
+    match (&one.sums, one.code, one.action) {
+        (Some(sums), ..) => format!(
+            "{}: paid {} fen for {} debits; {} doubled, {} forged, {} copied, {} not registered, {} wait",
+            one.file,
+            sums.paid.fen,
+            sums.paid.count,
+            sums.doubled.count,
+            sums.forged.count,
+            sums.copied.count,
+            sums.not_registered.count,
+            sums.waiting.count
+        ),
+        (None, Some(code), Some(action)) => format!("{}: {code}: {action}", one.file),
+        _ => format!("{}: taken before", one.file),
+    }
+}
+
+/// Arguments of `settlement`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SettlementCommand {
+    #[command(subcommand)]
+    step: SettlementStep,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum SettlementStep {
+    /// What a terminal is owed, without any card.
+    Report(Report),
+}
+
+#[derive(Debug, clap::Args)]
+struct Report {
+    #[command(flatten)]
+    place: Place,
+    /// Its registration number.
+    #[arg(long, value_name = "NUMBER")]
+    tid: u32,
+}
+
+#[derive(Serialize)]
+struct OwedFile {
+    number: u32,
+    imported_at: String,
+    #[serde(flatten)]
+    sums: FileSums,
+}
+
+#[derive(Serialize)]
+struct TerminalOwed {
+    #[serde(flatten)]
+    terminal: TerminalNow,
+    files: Vec<OwedFile>,
+    missing_files: Vec<u32>,
+    recovered: Sum,
+    waiting: Sum,
+    owed: Sum,
+}
+
+impl SettlementCommand {
+    /// Whether the result is wanted as JSON.
+    pub(super) const fn json(&self) -> bool {
+        let SettlementStep::Report(it) = &self.step;
+        it.place.json
+    }
+
+    /// The report.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+        let SettlementStep::Report(it) = &self.step;
+        let office = it
+            .place
+            .open()?
+            .office(it.place.clock(clock), random.clone())
+            .await?;
+        let found = office.store().terminal_report(it.tid).await?;
+        let owed = found.owed();
+        let mut lines = vec![
+            format!("terminal {} {}", it.tid, found.registration.name),
+            format!("owed {} fen for {} debits", owed.fen, owed.count),
+            format!(
+                "of these {} fen recovered from what other terminals saw",
+                found.recovered.fen
+            ),
+            format!(
+                "{} debits of {} fen wait for evidence",
+                found.waiting.count, found.waiting.fen
+            ),
+        ];
+        if !found.missing.is_empty() {
+            let missing: Vec<String> = found.missing.iter().map(ToString::to_string).collect();
+            lines.push(format!("files that nobody handed in: {}", missing.join(", ")));
+        }
+        let report = TerminalOwed {
+            terminal: TerminalNow::from(&found.registration),
+            files: found
+                .files
+                .iter()
+                .map(|file| OwedFile {
+                    number: file.number,
+                    imported_at: file.imported_at.to_string(),
+                    sums: file.sums,
+                })
+                .collect(),
+            missing_files: found.missing.clone(),
+            recovered: found.recovered,
+            waiting: found.waiting,
+            owed,
+        };
+        Done::new("yzt.settlement_report/1", &report, lines)
+    }
+}
