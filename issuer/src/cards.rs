@@ -519,7 +519,7 @@ impl Office {
                         done.push(change);
                     }
                     // The vault may have known it before the ledger did.
-                    vault::ReceiptOutcome::AlreadyKnown { change } => {
+                    vault::ReceiptOutcome::AlreadyKnown { change, .. } => {
                         report.known += 1;
                         done.push(change);
                     }
