@@ -39,9 +39,10 @@ THREE_VARIANTS = [
     "UPDATE: delivery",
     "UPDATE: finding a person",
     "Door I: session",
+    "Terminal bundle",
 ]
 # In the order of the page.
-FOLDERS = ["door-f", "commit", "door-s", "update", "door-i", "broken"]
+FOLDERS = ["door-f", "commit", "door-s", "update", "door-i", "bundle", "broken"]
 VARIANTS = ["honest", "extracted", "stolen"]
 KINDS = {
     "confidentiality": {"attack"},
