@@ -26,7 +26,7 @@ pub fn kdf108(master: &Key32, label: &str, context: &[&[u8]], out: &mut [u8]) ->
         .and_then(|bytes| bytes.checked_mul(8));
     fixed.put(&bits.ok_or(Error::TooLong { what: "KDF output" })?.to_be_bytes())?;
     let mut k0 = master.cmac(&[&fixed]);
-    for (i, chunk) in (1_u32..).zip(out.chunks_mut(16)) {
+    for (i, chunk) in (1_u32..=u32::MAX).zip(out.chunks_mut(16)) {
         let mut block = master.cmac(&[&i.to_be_bytes(), &fixed, &k0]);
         for (to, from) in chunk.iter_mut().zip(block) {
             *to = from;
@@ -39,7 +39,7 @@ pub fn kdf108(master: &Key32, label: &str, context: &[&[u8]], out: &mut [u8]) ->
 
 /// KDF56C: fills `out` from the shared secrets `z` for `label` and the transcript hash.
 pub fn kdf56c(z: &[&[u8]], label: &str, transcript: &[u8; 32], out: &mut [u8]) {
-    for (i, chunk) in (1_u32..).zip(out.chunks_mut(32)) {
+    for (i, chunk) in (1_u32..=u32::MAX).zip(out.chunks_mut(32)) {
         let mut hash = Hash::new();
         hash.update(&i.to_be_bytes());
         for part in z {

@@ -465,11 +465,11 @@ fn make_slots_live(slots: &mut [SlotState; SLOTS_PER_ROLE]) {
         })
         .filter(|kv| !drop_others || kv.checked_add(1) == Some(newest))
         .max();
-    let staged_count = staged_versions.iter().flatten().count();
+    let two_staged = staged_versions.iter().flatten().nth(1).is_some();
     for slot in slots.iter_mut() {
         *slot = match *slot {
             SlotState::Staged { kv, .. } => SlotState::Live { kv },
-            SlotState::Live { kv } if Some(kv) == keep && staged_count < 2 => SlotState::Live { kv },
+            SlotState::Live { kv } if Some(kv) == keep && !two_staged => SlotState::Live { kv },
             SlotState::Live { .. } | SlotState::Empty => SlotState::Empty,
         };
     }

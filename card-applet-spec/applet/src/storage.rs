@@ -200,36 +200,26 @@ impl<M: Memory> Storage<M> {
             .write(area.offset.checked_add(offset).ok_or(MemoryFault)?, data)
     }
 
-    /// Erases every area that holds nothing live or staged: old keys, old data, whatever an unfinished write left.
+    /// Erases every area that holds nothing live or staged: old keys, old data, whatever an unfinished write left. Every
+    /// area is read, so that the time of a power-on does not tell how much a card holds.
     pub(crate) fn sweep(&mut self) -> Result<(), MemoryFault> {
         let control = self.control;
         for half in [Half::A, Half::B] {
             let dead = |pair: crate::control::Pair| {
                 pair.live != Some(half) && !(pair.staged && pair.spare() == half)
             };
-            if dead(control.keys) {
-                self.wipe(memory::keys(half))?;
-            }
-            if dead(control.trust) {
-                self.wipe(memory::trust(half))?;
-            }
+            self.wipe_if(memory::keys(half), dead(control.keys))?;
+            self.wipe_if(memory::trust(half), dead(control.trust))?;
             for (index, domain) in control.domains.iter().enumerate() {
-                if dead(domain.pair) {
-                    self.wipe(memory::domain(index, half))?;
-                }
+                self.wipe_if(memory::domain(index, half), dead(domain.pair))?;
             }
             for (index, object) in control.objects.iter().enumerate() {
-                if dead(object.pair) {
-                    self.wipe(memory::object(index, half))?;
-                }
+                self.wipe_if(memory::object(index, half), dead(object.pair))?;
             }
+            self.wipe_if(memory::purse(half), !control.purse.live)?;
         }
         for role in 0..ROLES {
             self.sweep_slots(role)?;
-        }
-        if !control.purse.live {
-            self.wipe(memory::purse(Half::A))?;
-            self.wipe(memory::purse(Half::B))?;
         }
         Ok(())
     }
@@ -238,23 +228,27 @@ impl<M: Memory> Storage<M> {
     pub(crate) fn sweep_slots(&mut self, role: usize) -> Result<(), MemoryFault> {
         for slot in 0..SLOTS_PER_ROLE {
             let state = self.control.slots.get(role).and_then(|slots| slots.get(slot));
-            if state == Some(&SlotState::Empty) {
-                self.wipe(memory::slot(role, slot))?;
-            }
+            let empty = state == Some(&SlotState::Empty);
+            self.wipe_if(memory::slot(role, slot), empty)?;
         }
         Ok(())
     }
 
     /// Zeroes an area where it is not zero yet.
     pub(crate) fn wipe(&mut self, area: Area) -> Result<(), MemoryFault> {
+        self.wipe_if(area, true)
+    }
+
+    /// Reads an area, and zeroes what of it is not zero yet when it is `dead`.
+    fn wipe_if(&mut self, area: Area, dead: bool) -> Result<(), MemoryFault> {
         let mut offset = 0_usize;
         while offset < area.len {
-            let mut chunk = [0; 64];
+            let mut chunk = Zeroizing::new([0; 64]);
             let count = area.len.saturating_sub(offset).min(chunk.len());
             let at = area.offset.checked_add(offset).ok_or(MemoryFault)?;
             let part = chunk.get_mut(..count).ok_or(MemoryFault)?;
             self.memory.read(at, part)?;
-            if part.iter().any(|byte| *byte != 0) {
+            if dead && part.iter().any(|byte| *byte != 0) {
                 part.fill(0);
                 self.memory.write(at, part)?;
             }

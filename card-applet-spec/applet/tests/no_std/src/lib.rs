@@ -17,6 +17,13 @@ fn stopped(_: &PanicInfo<'_>) -> ! {
     loop {}
 }
 
+/// Without the comparison of lengths that `copy_from_slice` panics on: both are as long.
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
 struct Ram([u8; MEMORY_LEN]);
 
 impl Memory for Ram {
@@ -26,16 +33,13 @@ impl Memory for Ram {
 
     fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), MemoryFault> {
         let end = offset.checked_add(out.len()).ok_or(MemoryFault)?;
-        out.copy_from_slice(self.0.get(offset..end).ok_or(MemoryFault)?);
+        copy(out, self.0.get(offset..end).ok_or(MemoryFault)?);
         Ok(())
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), MemoryFault> {
         let end = offset.checked_add(data.len()).ok_or(MemoryFault)?;
-        self.0
-            .get_mut(offset..end)
-            .ok_or(MemoryFault)?
-            .copy_from_slice(data);
+        copy(self.0.get_mut(offset..end).ok_or(MemoryFault)?, data);
         Ok(())
     }
 }
@@ -108,7 +112,7 @@ pub unsafe extern "C" fn card_answers(
         let Some(out) = answer.get_mut(..bytes.len()) else {
             return 0;
         };
-        out.copy_from_slice(&bytes);
+        copy(out, &bytes);
         written = bytes.len();
         commands = rest;
     }
