@@ -13,15 +13,14 @@ mod support;
 use card_applet_spec::apdu::{Header, StatusWord};
 use card_applet_spec::certificate::CertificateName;
 use card_applet_spec::codes::{Domain, Rights, Role, State};
-use card_applet_spec::crypto::{PrivateKey, PublicKey};
+use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::data_group::{CardInfo, Dg1, SignatureObject};
 use card_applet_spec::door_f::CommitBody;
 use card_applet_spec::door_s::{Object, SlotObject};
 use card_applet_spec::kdf;
 use card_applet_spec::record::Entitlement;
 use card_applet_spec::script::{ScriptKind, Step};
-use rand_core::Rng;
-use support::{Host, Plan, check, date, ok, read_object, read_status, run_step, select, unwrap};
+use support::{Host, Plan, check, date, ok, read_object, run_step, select, unwrap};
 
 #[test]
 fn a_card_is_written_checked_handed_over_blocked_and_ended() {
@@ -546,50 +545,6 @@ fn a_challenge_serves_one_agreement() {
 }
 
 #[test]
-fn a_terminal_point_off_the_curve_is_refused_after_its_signature() {
-    let mut host = Host::new(10);
-    let mut card = host.active_card();
-    let intermediate = host.intermediate(Rights::ALL, "2026-11-01", "2027-11-01");
-    let key = PrivateKey::generate(&mut host.rng);
-    let leaf = host.leaf(&key, Rights::ALL, "2026-11-20", "2026-11-25");
-    select(&mut card).unwrap();
-    for (place, certificate) in [(0, &intermediate), (1, &leaf)] {
-        ok(&card.process(
-            &Header::present_certificate(place)
-                .command(certificate, None)
-                .unwrap(),
-        ))
-        .unwrap();
-    }
-    let challenge = ok(&card.process(&Header::GET_CHALLENGE.command(&[], Some(16)).unwrap())).unwrap();
-    let mut point = PrivateKey::generate(&mut host.rng).public().to_point65();
-    point[64] ^= 1;
-    assert!(PublicKey::from_point65(&point).is_err());
-    let rights = Rights::role(Role::Clinic);
-    let digest = card_applet_spec::crypto::sha256(&[&leaf]);
-    let signature = key
-        .sign(
-            &[
-                b"YZT-S-TA-1",
-                &[1],
-                &rights.to_bytes(),
-                &challenge,
-                &point,
-                &digest,
-            ],
-            &mut host.rng,
-        )
-        .unwrap();
-    let agree = card_applet_spec::door_s::Agree {
-        rights,
-        point,
-        signature,
-    };
-    let command = Header::AGREE.command(&agree.encode().unwrap(), Some(0)).unwrap();
-    assert_eq!(check(&card.process(&command)), Err(StatusWord::SECURITY));
-}
-
-#[test]
 fn one_door_inside_another_is_refused_and_ends_the_session() {
     let mut host = Host::new(11);
     let mut card = host.active_card();
@@ -608,60 +563,6 @@ fn one_door_inside_another_is_refused_and_ends_the_session() {
         Err(StatusWord::CONDITIONS),
         "nothing is selected after a reset"
     );
-}
-
-#[test]
-fn strangers_see_the_same_shape_of_answer_in_every_state() {
-    let mut shapes = Vec::new();
-    for state in 0..4_u8 {
-        let mut host = Host::new(12);
-        let mut card = match state {
-            0 => host.personalised_card(),
-            _ => host.active_card(),
-        };
-        if state == 2 {
-            host.short_script(&mut card, ScriptKind::Block, [2; 16]).unwrap();
-        }
-        if state == 3 {
-            host.short_script(&mut card, ScriptKind::Terminate, [2; 16])
-                .unwrap();
-        }
-        let mut shape = Vec::new();
-        let mut see = |card: &mut support::Card, command: &[u8]| {
-            select(card).unwrap();
-            let answer = card.process(command);
-            let sw = [answer[answer.len() - 2], answer[answer.len() - 1]];
-            shape.push((answer.len(), sw));
-        };
-        for role in 0..=6 {
-            for version in 0..=3 {
-                see(
-                    &mut card,
-                    &card_applet_spec::door_f::tap_command(role, version, &[3; 16]).unwrap(),
-                );
-            }
-        }
-        see(
-            &mut card,
-            &Header::INITIALIZE_UPDATE.command(&[3; 8], Some(0)).unwrap(),
-        );
-        see(&mut card, &Header::GET_SERIAL.command(&[], Some(0)).unwrap());
-        select(&mut card).unwrap();
-        card.process(&Header::INITIALIZE_UPDATE.command(&[3; 8], Some(0)).unwrap());
-        let wrong = card.process(&Header::EXTERNAL_AUTHENTICATE.command(&[0; 16], None).unwrap());
-        shape.push((wrong.len(), [wrong[0], wrong[1]]));
-        // COMMIT with a wrong MAC behind a TAP of SMALL_PAYMENT.
-        select(&mut card).unwrap();
-        card.process(&card_applet_spec::door_f::tap_command(3, support::KV, &[3; 16]).unwrap());
-        let commit = card.process(
-            &Header::commit(3, support::KV)
-                .command(&[0; 44], Some(25))
-                .unwrap(),
-        );
-        shape.push((commit.len(), [commit[0], commit[1]]));
-        shapes.push(shape);
-    }
-    assert!(shapes.windows(2).all(|pair| pair[0] == pair[1]), "{shapes:?}");
 }
 
 #[test]
@@ -736,30 +637,4 @@ fn a_purse_pays_once_and_never_more_than_it_holds() {
     );
     assert_eq!(pay(&mut host, 2_000, [5; 8]), Ok(0));
     assert_eq!(pay(&mut host, 1, [6; 8]), Err(StatusWord::CONDITIONS), "empty");
-}
-
-#[test]
-fn random_commands_never_do_harm() {
-    let mut host = Host::new(14);
-    let mut card = host.active_card();
-    let before = host.status(&mut card);
-    for _ in 0..20_000 {
-        let mut command = vec![0; 1 + usize::try_from(host.rng.next_u32() % 40).unwrap()];
-        host.rng.fill_bytes(&mut command);
-        if host.rng.next_u32().is_multiple_of(2) {
-            command[0] = [0x00, 0x80, 0x84][usize::try_from(host.rng.next_u32() % 3).unwrap()];
-        }
-        if host.rng.next_u32().is_multiple_of(4) {
-            select(&mut card).unwrap();
-        }
-        let answer = card.process(&command);
-        assert!(answer.len() >= 2);
-    }
-    let after = host.status(&mut card);
-    assert_eq!(
-        (before.state, before.digest, before.floor),
-        (after.state, after.digest, after.floor)
-    );
-    let mut channel = host.open_door_i(&mut card).unwrap();
-    assert!(read_status(&mut channel, &mut card).is_some());
 }

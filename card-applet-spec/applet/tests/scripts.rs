@@ -16,9 +16,9 @@ use card_applet_spec::codes::{Domain, Rights, Role, State};
 use card_applet_spec::door_s::Object;
 use card_applet_spec::script::{ScriptKind, Step};
 use support::{
-    Card, Host, KV, Plan, Ram, TODAY, Work, begin, check, date, finalise, pay, payment_purse, payment_slot,
-    purse_seen, read_object, read_status, rewrite, run_step, run_steps, select, slot, status_at_door_s,
-    trust, unwrap, wrong_try,
+    Card, Event, Host, KV, Plan, Ram, TODAY, begin, check, date, events, finalise, pay, payment_purse,
+    payment_slot, purse_seen, read_object, read_status, rewrite, run_step, run_steps, select, slot,
+    status_at_door_s, trust, unwrap, wrong_try,
 };
 
 const NEXT: u8 = KV + 1;
@@ -118,21 +118,19 @@ fn attempts_at_door_i_wear_only_their_own_cell() {
     let mut host = Host::new(103);
     let mut card = host.active_card();
     let (ram, _) = card.power_off();
-    let (before, counter) = (ram.bytes.clone(), ram.work.clone());
+    let before = ram.bytes.clone();
     card = host.power_on(ram);
     select(&mut card).unwrap();
-    counter.set(Work::default());
-    assert_eq!(wrong_try(&mut card), Err(StatusWord::SECURITY));
-    let work = counter.get();
-    assert_eq!((work.writes, work.written_bytes), (1, 16), "one failure");
-    counter.set(Work::default());
-    host.open_door_i(&mut card).unwrap();
-    let work = counter.get();
-    assert_eq!(
-        (work.writes, work.written_bytes),
-        (2, 32),
-        "one attempt, one success"
-    );
+    let writes = |events: Vec<Event>| -> Vec<Event> {
+        let is_write = |event: &Event| matches!(event, Event::Write(_));
+        events.into_iter().filter(is_write).collect()
+    };
+    let (tried, done) = events(|| wrong_try(&mut card));
+    assert_eq!(tried, Err(StatusWord::SECURITY));
+    assert_eq!(writes(done), [Event::Write(16)], "one failure");
+    let (opened, done) = events(|| host.open_door_i(&mut card));
+    assert!(opened.is_some());
+    assert_eq!(writes(done), [Event::Write(16); 2], "one attempt, one success");
     for _ in 0..20 {
         assert_eq!(wrong_try(&mut card), Err(StatusWord::SECURITY));
     }

@@ -10,7 +10,8 @@
     reason = "test support: each test file uses its part"
 )]
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 
 use card_applet::{Applet, Blank, MEMORY_LEN, Memory, MemoryFault, manufacture};
@@ -23,6 +24,7 @@ use card_applet_spec::date::Date;
 use card_applet_spec::door_f::{CommitBody, TapAnswer, TapPlain, tap_command};
 use card_applet_spec::door_s::{Agree, AgreeAnswer, Object, read_request};
 use card_applet_spec::kdf::{self, KeySet};
+use card_applet_spec::meter::{self, KeyTag, KeyUsage, Observer, Operation as Primitive};
 use card_applet_spec::record::{Entitlement, binding, rule_set_digest};
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{
@@ -31,9 +33,86 @@ use card_applet_spec::script::{
 use card_applet_spec::update::{Operation, SealedUpdate};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand_core::Rng;
+use rand_core::{Rng, TryCryptoRng, TryRng};
 
-pub type Card = Applet<Ram, StdRng>;
+pub type Card = Applet<Ram, Dice>;
+
+/// The card's random source: repeats itself, and tells the meter how much is drawn.
+#[derive(Debug)]
+pub struct Dice(StdRng);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed))
+    }
+}
+
+impl TryRng for Dice {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        meter::report(Primitive::Random { bytes: 4 });
+        Ok(self.0.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        meter::report(Primitive::Random { bytes: 8 });
+        Ok(self.0.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        meter::report(Primitive::Random { bytes: out.len() });
+        self.0.fill_bytes(out);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Dice {}
+
+/// Something that a card did and that time or power may show. Lengths are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    Read(usize),
+    Write(usize),
+    /// A key is used: which one of those of this recording, in the order of their first use.
+    Key(usize, KeyUsage),
+    Primitive(Primitive),
+}
+
+/// What is recorded, and the keys that came up.
+type Recording = (Vec<Event>, Vec<KeyTag>);
+
+thread_local!(static EVENTS: RefCell<Option<Recording>> = const { RefCell::new(None) });
+
+static OBSERVER: Observer = |primitive| match primitive {
+    Primitive::KeySetup { key, usage } => record(|keys| {
+        let known = keys.iter().position(|known| *known == key);
+        let number = known.unwrap_or_else(|| {
+            keys.push(key);
+            keys.len() - 1
+        });
+        Event::Key(number, usage)
+    }),
+    other => record(|_| Event::Primitive(other)),
+};
+
+fn record(event: impl FnOnce(&mut Vec<KeyTag>) -> Event) {
+    EVENTS.with_borrow_mut(|recording| {
+        if let Some((events, keys)) = recording {
+            events.push(event(keys));
+        }
+    });
+}
+
+/// Everything that `action` does with memory, random source and cryptography, in order. Of the card alone: a host that
+/// computes meanwhile is recorded too.
+pub fn events<T>(action: impl FnOnce() -> T) -> (T, Vec<Event>) {
+    assert!(meter::install(&OBSERVER));
+    EVENTS.set(Some(Recording::default()));
+    let done = action();
+    let (events, _) = EVENTS.take().unwrap();
+    (done, events)
+}
 
 /// Memory whose power can fail in the middle of a write.
 #[derive(Clone, Debug)]
@@ -46,25 +125,14 @@ pub struct Ram {
     pub dead: bool,
     /// The write fails, but power stays: the memory goes on to work.
     pub stays_lit: bool,
-    /// True when the write at which power failed had happened whole.
-    pub torn_whole: bool,
-    /// Calls and bytes of reading and writing so far, for tests of what can be seen from outside. Clones count together.
-    pub work: Rc<Cell<Work>>,
+    /// From here on no write works: a part of the memory that is worn out.
+    pub dead_from: Option<usize>,
     /// Every write, in order: where, and what. Kept while somebody asks for it.
     pub journal: Option<Rc<RefCell<Vec<Written>>>>,
 }
 
 /// One write: where, and what.
 pub type Written = (usize, Vec<u8>);
-
-/// How much a card did with its memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    pub reads: usize,
-    pub read_bytes: usize,
-    pub writes: usize,
-    pub written_bytes: usize,
-}
 
 impl Ram {
     pub fn new() -> Self {
@@ -74,8 +142,7 @@ impl Ram {
             tear: None,
             dead: false,
             stays_lit: false,
-            torn_whole: false,
-            work: Rc::default(),
+            dead_from: None,
             journal: None,
         }
     }
@@ -90,16 +157,13 @@ impl Memory for Ram {
         if self.dead {
             return Err(MemoryFault);
         }
-        let mut work = self.work.get();
-        work.reads += 1;
-        work.read_bytes += out.len();
-        self.work.set(work);
+        record(|_| Event::Read(out.len()));
         out.copy_from_slice(self.bytes.get(offset..offset + out.len()).ok_or(MemoryFault)?);
         Ok(())
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), MemoryFault> {
-        if self.dead {
+        if self.dead || self.dead_from.is_some_and(|from| offset >= from) {
             return Err(MemoryFault);
         }
         let room = self
@@ -107,10 +171,7 @@ impl Memory for Ram {
             .get_mut(offset..offset + data.len())
             .ok_or(MemoryFault)?;
         self.writes += 1;
-        let mut work = self.work.get();
-        work.writes += 1;
-        work.written_bytes += data.len();
-        self.work.set(work);
+        record(|_| Event::Write(data.len()));
         if let Some(journal) = &self.journal {
             journal.borrow_mut().push((offset, data.to_vec()));
         }
@@ -120,7 +181,6 @@ impl Memory for Ram {
             let kept = kept.min(data.len());
             room[..kept].copy_from_slice(&data[..kept]);
             self.dead = !self.stays_lit;
-            self.torn_whole = kept == data.len();
             return Err(MemoryFault);
         }
         room.copy_from_slice(data);
@@ -198,6 +258,16 @@ impl Host {
         }
     }
 
+    /// Another card of the same terminal CA: other serial, keys, pseudonyms.
+    pub fn sibling(&self, seed: u64) -> Self {
+        let copy = |key: &PrivateKey| PrivateKey::from_bytes(&key.expose()).unwrap();
+        Self {
+            root: copy(&self.root),
+            intermediate_key: copy(&self.intermediate_key),
+            ..Self::new(seed)
+        }
+    }
+
     pub fn pid(&self, role: Role) -> [u8; 16] {
         self.pids.iter().find(|(r, _)| *r == role).unwrap().1
     }
@@ -221,7 +291,7 @@ impl Host {
         let mut ram = ram;
         ram.dead = false;
         ram.tear = None;
-        Applet::power_on(ram, StdRng::seed_from_u64(self.rng.next_u64())).unwrap()
+        Applet::power_on(ram, Dice::new(self.rng.next_u64())).unwrap()
     }
 
     /// Opens door I with the keys of the card's state. `None` when the card went away on the way, or has keys that nobody knows (TERMINATED).
@@ -915,6 +985,18 @@ pub fn observe(host: &mut Host, card: &mut Card, objects: &[Object]) -> Observed
         taps,
         objects,
     }
+}
+
+/// Cases of a property: `default` for `make test`, more where somebody asks for them (`PROPTEST_CASES`).
+pub fn cases(default: u32) -> proptest::test_runner::Config {
+    let mut config = proptest::test_runner::Config {
+        failure_persistence: None,
+        ..proptest::test_runner::Config::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = default;
+    }
+    config
 }
 
 /// Where power failed: the number of the write, and how many bytes of it happened.
