@@ -10,7 +10,7 @@
     reason = "test support: each test file uses its part"
 )]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -125,6 +125,8 @@ pub struct Ram {
     pub dead: bool,
     /// The write fails, but power stays: the memory goes on to work.
     pub stays_lit: bool,
+    /// Set from outside while a card runs: power fails at its next write, after so many bytes.
+    pub fuse: Rc<Cell<Option<usize>>>,
     /// From here on no write works: a part of the memory that is worn out.
     pub dead_from: Option<usize>,
     /// Every write, in order: where, and what. Kept while somebody asks for it.
@@ -142,6 +144,7 @@ impl Ram {
             tear: None,
             dead: false,
             stays_lit: false,
+            fuse: Rc::default(),
             dead_from: None,
             journal: None,
         }
@@ -175,7 +178,8 @@ impl Memory for Ram {
         if let Some(journal) = &self.journal {
             journal.borrow_mut().push((offset, data.to_vec()));
         }
-        if let Some((at, kept)) = self.tear
+        let armed = self.fuse.take().map(|kept| (self.writes, kept));
+        if let Some((at, kept)) = armed.or(self.tear)
             && at == self.writes
         {
             let kept = kept.min(data.len());
