@@ -18,6 +18,7 @@ import difflib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -274,6 +275,17 @@ def page_differs(models, write):
     return None if new == text else f"the tables of docs/{PAGE.name} are not those of the expectations; run scripts/models.sh --write-page"
 
 
+def missing_tests():
+    """Tests that the page names and that are not in the code."""
+    named = set(re.findall(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+){3,})`", PAGE.read_text("utf-8")))
+    root = PAGE.parent.parent
+    for folder in ("card-applet-spec", "hardware-tests", "issuer", "keyvault", "photo-store"):
+        for file in (root / folder).rglob("*.rs"):
+            if named:
+                named -= set(re.findall(r"fn ([a-z0-9_]+)\(", file.read_text("utf-8")))
+    return [f"docs/{PAGE.name} names a test that is not there: {name}" for name in sorted(named)]
+
+
 def coverage(models):
     """Families that lack a variant, expectations without a model."""
     found = []
@@ -324,9 +336,10 @@ def main():
         say(f"{wants.tool} is {' '.join(version) or 'something else'}; the expectations are those of verifpal {VERSION}")
         return 3
 
-    bad = [] if wants.only else coverage(models)
-    problem = None if wants.only else page_differs(models, False)
-    bad += [problem] if problem else []
+    bad = []
+    if not wants.only:
+        problem = page_differs(models, False)
+        bad = coverage(models) + ([problem] if problem else missing_tests())
     for text in bad:
         say(text)
     results, holds, attacks = [], 0, 0
