@@ -225,9 +225,12 @@ pub enum Offered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Kept {
     sent: bool,
-    /// A receipt of zeros stands for an update that the card had overtaken.
+    /// [`OVERTAKEN`] in place of a receipt where the card had done a later update.
     receipt: Receipt,
 }
+
+/// Stands for no receipt.
+const OVERTAKEN: [u8; 16] = [0; 16];
 
 const KEPT_LEN: usize = 40;
 
@@ -473,6 +476,10 @@ impl Folder {
         // What was handed out and waits no more is with the office.
         self.kept
             .retain(|kept| !kept.sent || updates.holds(&kept.receipt.update));
+        // What was handed out and still waits never arrived: it is handed out again.
+        for kept in &mut self.kept {
+            kept.sent &= kept.receipt.receipt == OVERTAKEN;
+        }
         self.save_receipts()?;
         let done = self.done();
         let waiting = Updates::open(bytes, key, None, &done, today).map_or(0, |updates| updates.len());
@@ -533,7 +540,7 @@ impl Folder {
             sent: true,
             receipt: Receipt {
                 update,
-                receipt: [0; 16],
+                receipt: OVERTAKEN,
             },
         })
     }
@@ -569,17 +576,22 @@ impl Folder {
         self.kept
             .iter()
             .map(|kept| kept.receipt)
-            .filter(|receipt| receipt.receipt != [0; 16])
+            .filter(|receipt| receipt.receipt != OVERTAKEN)
     }
 
-    /// The receipts file for the office (it names no terminal and no day); `None` where there is none to send. They are
-    /// kept until a newer batch without them comes.
+    /// The receipts file for the office (it names no terminal and no day) with what was not handed out yet; `None` where
+    /// there is none. Receipts are kept until a newer batch comes without their updates: then the office has them.
     ///
     /// # Errors
     ///
     /// [`FolderError`].
-    pub fn receipts_out(&mut self) -> Result<Option<Vec<u8>>, FolderError> {
-        let receipts: Vec<Receipt> = self.real_receipts().collect();
+    pub fn receipts_out(&self) -> Result<Option<Vec<u8>>, FolderError> {
+        let receipts: Vec<Receipt> = self
+            .kept
+            .iter()
+            .filter(|kept| !kept.sent)
+            .map(|kept| kept.receipt)
+            .collect();
         if receipts.is_empty() {
             return Ok(None);
         }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use card_applet_spec::date::Date;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// 读卡终端 · Reads a permit card as a bus, a clinic, a door or a stranger would.
+use super::money::Fen;
+
+/// 读卡终端 · Reads a permit card as a bus, a clinic, a shop, a door or a stranger would.
 #[derive(Debug, Parser)]
 #[command(name = "card-reader", version, about, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -26,10 +28,24 @@ pub(crate) enum Command {
     Door(Serving),
     /// 诊所 · A clinic: CLINIC, strong door.
     Clinic(Serving),
+    /// 社会保障窗口 · A social-insurance desk: `SOCIAL_INSURANCE`, strong door.
+    Insurance(Serving),
+    /// 查验身份 · Identity and portrait, only where the terminal's certificate has these rights.
+    Identity(Identifying),
+    /// 商店 · One payment: `SMALL_PAYMENT`.
+    Shop(Shopping),
+    /// 连续运行 · Runs continuously, full screen or as JSON lines.
+    Run(Running),
     /// 查看结构与状态 · Structure and states of a card, no content.
     Inspect(Inspecting),
     /// 终端登记 · Makes this terminal's keys and prints the public request for the vault.
     Enrol(Enrolling),
+    /// 交换文件 · Takes bundles, lists and updates from a folder and puts receipts, counts and settlements into one.
+    Sync(Syncing),
+    /// 自检 · Checks keys, bundle, lists, clock, reader, cryptography and disk.
+    SelfTest(Testing),
+    /// 若终端失窃 · What whoever holds this terminal can do with it, and until when.
+    WhatCanItDo(Holding),
 }
 
 /// Form of the result.
@@ -43,7 +59,7 @@ pub(crate) struct Output {
 /// Which reader, when, and how long to wait.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reading {
-    /// Full name of the reader; without it, the only one there is.
+    /// Full name of the reader; without it, that of the configuration, or the only one there is.
     #[arg(long, value_name = "NAME")]
     pub(crate) reader: Option<String>,
     /// The day on every clock: YYYY-MM-DD, or an RFC 3339 instant (its day in UTC+8). Default: today.
@@ -56,17 +72,134 @@ pub(crate) struct Reading {
     pub(crate) output: Output,
 }
 
+/// Where a terminal's keys and bundle are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Material {
+    /// The terminal's configuration file; its folder holds bundle, lists, updates and counts.
+    #[arg(long, value_name = "FILE", required_unless_present = "bundle")]
+    pub(crate) config: Option<PathBuf>,
+    /// The sealed bundle that the vault exported for this terminal, without a configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// This terminal's key file [default: the bundle's name with `.key` behind it].
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    pub(crate) terminal_key: Option<PathBuf>,
+}
+
+/// Tapes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Taping {
+    /// Write every command and answer to a new file (cipher text only; see the README before keeping one).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+}
+
 /// A terminal with keys.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Serving {
-    /// The sealed bundle that the vault exported for this terminal.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bundle: PathBuf,
-    /// This terminal's key file [default: the bundle's name with `.key` behind it].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) terminal_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) material: Material,
+    /// Refuse a card whose answer to TAP takes longer, milliseconds: a hint of a relay.
+    #[arg(long, value_name = "N")]
+    pub(crate) tap_limit_ms: Option<u64>,
+    #[command(flatten)]
+    pub(crate) taping: Taping,
+    /// Judge a recorded tap again instead of a card (fast door only). Never open a door with it.
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    pub(crate) replay: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// How a portrait is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Picture {
+    /// Kitty or sixel graphics where the environment says that the terminal has them, else not.
+    Auto,
+    /// Kitty graphics protocol.
+    Kitty,
+    /// Sixel graphics.
+    Sixel,
+    /// Not on the screen.
+    None,
+}
+
+/// Identity.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Identifying {
+    #[command(flatten)]
+    pub(crate) material: Material,
+    /// Write the portrait to a new file (mode 0600); never replaced.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) portrait: Option<PathBuf>,
+    /// Show the portrait in the terminal window.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) show: Picture,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// One payment.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["amount", "again", "give_up"]))]
+pub(crate) struct Shopping {
+    /// The terminal's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Amount in yuan, for example 12.50.
+    #[arg(long, value_name = "YUAN")]
+    pub(crate) amount: Option<Fen>,
+    /// Go on with the purchase whose outcome is unknown: the same card lies there again.
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Give the open purchase up: no goods; the settlement decides about the money.
+    #[arg(long)]
+    pub(crate) give_up: bool,
+    #[command(flatten)]
+    pub(crate) taping: Taping,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// What a running terminal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// 公交闸机 · A bus gate.
+    Bus,
+    /// 门禁 · A door.
+    Door,
+    /// 诊所 · A clinic.
+    Clinic,
+    /// 社会保障窗口 · A social-insurance desk.
+    Insurance,
+    /// 商店 · A shop.
+    Shop,
+}
+
+/// A terminal that runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Running {
+    /// What this terminal is.
+    #[arg(value_enum)]
+    pub(crate) service: Service,
+    /// The terminal's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// One JSON object for each card on standard output, and no screen. A shop reads amounts in yuan from standard input, one
+    /// a line; `give-up` gives an open purchase up.
+    #[arg(long)]
+    pub(crate) json_lines: bool,
+    /// Name of the reader; without it, that of the configuration, or the only one there is.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reader: Option<String>,
+    /// The day on every clock: YYYY-MM-DD, or an RFC 3339 instant (its day in UTC+8). Default: today.
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(crate) at: Option<Date>,
+    /// End after so many cards.
+    #[arg(long, value_name = "N")]
+    pub(crate) cards: Option<u32>,
+    #[command(flatten)]
+    pub(crate) taping: Taping,
 }
 
 /// A terminal with or without keys.
@@ -98,6 +231,51 @@ pub(crate) struct Enrolling {
     pub(crate) output: Output,
 }
 
+/// Files in and out.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("way").required(true).multiple(true).args(["from", "to"]))]
+pub(crate) struct Syncing {
+    /// The terminal's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Folder with bundles (YZTB), list files and update batches (YZTU) from the office; others are left alone.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+    /// Folder for receipts, counts and settlement files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// The day on every clock.
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(crate) at: Option<Date>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Self-test.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Testing {
+    /// The terminal's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The day on every clock.
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(crate) at: Option<Date>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A terminal in somebody's hands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Holding {
+    #[command(flatten)]
+    pub(crate) material: Material,
+    /// The day on every clock.
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(crate) at: Option<Date>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 impl Command {
     /// The word of the contracts.
     pub(crate) fn name(&self) -> &'static str {
@@ -107,8 +285,15 @@ impl Command {
             Self::Bus(_) => "bus",
             Self::Door(_) => "door",
             Self::Clinic(_) => "clinic",
+            Self::Insurance(_) => "insurance",
+            Self::Identity(_) => "identity",
+            Self::Shop(_) => "shop",
+            Self::Run(_) => "run",
             Self::Inspect(_) => "inspect",
             Self::Enrol(_) => "enrol",
+            Self::Sync(_) => "sync",
+            Self::SelfTest(_) => "self-test",
+            Self::WhatCanItDo(_) => "what-can-it-do",
         }
     }
 
@@ -117,9 +302,30 @@ impl Command {
         match self {
             Self::List(output) => output.json,
             Self::Info(reading) => reading.output.json,
-            Self::Bus(serving) | Self::Door(serving) | Self::Clinic(serving) => serving.reading.output.json,
+            Self::Bus(serving) | Self::Door(serving) | Self::Clinic(serving) | Self::Insurance(serving) => {
+                serving.reading.output.json
+            }
+            Self::Identity(identifying) => identifying.reading.output.json,
+            Self::Shop(shopping) => shopping.reading.output.json,
+            Self::Run(running) => running.json_lines,
             Self::Inspect(inspecting) => inspecting.reading.output.json,
             Self::Enrol(enrolling) => enrolling.output.json,
+            Self::Sync(syncing) => syncing.output.json,
+            Self::SelfTest(testing) => testing.output.json,
+            Self::WhatCanItDo(holding) => holding.output.json,
+        }
+    }
+}
+
+impl Service {
+    /// The word of the contracts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bus => "bus",
+            Self::Door => "door",
+            Self::Clinic => "clinic",
+            Self::Insurance => "insurance",
+            Self::Shop => "shop",
         }
     }
 }

@@ -1,5 +1,16 @@
-//! The `card-reader` program: command line, the terminal's files, and what is printed.
+//! The `card-reader` program: command line, configuration, the terminal's files, its work, and what is printed.
 
 pub(crate) mod args;
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod desk;
+pub(crate) mod holding;
+pub(crate) mod identity;
+pub(crate) mod money;
+pub(crate) mod portrait;
 pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod self_test;
+pub(crate) mod sync;
 pub(crate) mod terminal;
+pub(crate) mod wire;

@@ -5,11 +5,15 @@
 
 use card_applet_spec::codes::{Role, Tier};
 use card_reader::counter::Structure;
+use card_reader::purchase::Sale;
 use card_reader::transport::ReaderSeen;
-use card_reader::{Admission, Counts, Error, Refusal, hex};
+use card_reader::{Admission, Counts, Error, Reason, Refusal, hex};
 use serde_json::{Map, Value, json};
 
-const SCHEMA: &str = "yzt.card-reader/1";
+use super::clock::civil;
+use super::money::Fen;
+
+pub(crate) const SCHEMA: &str = "yzt.card-reader/1";
 
 /// Exit codes of the contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +46,22 @@ pub(crate) struct Report {
 }
 
 /// What a command saw, in both forms.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Saw {
     pub(crate) json: Map<String, Value>,
     pub(crate) lines: Vec<String>,
+    /// The first line, where it is not "accepted".
+    pub(crate) title: Option<&'static str>,
 }
 
 impl Saw {
-    fn put(&mut self, key: &str, zh: &str, en: &str, value: Value) {
+    /// A line of its own and a value for programs.
+    pub(crate) fn say(&mut self, key: &str, value: Value, line: String) {
+        self.json.insert(key.to_owned(), value);
+        self.lines.push(line);
+    }
+
+    pub(crate) fn put(&mut self, key: &str, zh: &str, en: &str, value: Value) {
         let shown = match &value {
             Value::Null => "无 none".to_owned(),
             Value::String(text) => text.clone(),
@@ -96,6 +108,55 @@ impl Failure {
     }
 }
 
+/// What the holder is told. A payment says two things more than the one sentence: they are about money, not about a person.
+pub(crate) fn for_holder(reason: Reason) -> (&'static str, &'static str) {
+    match reason {
+        Reason::OutcomeUnknown => ("请再次出示同一张卡。", "Please present the same card again."),
+        Reason::BalanceTooLow => ("余额不足。", "The balance is too low."),
+        _ => Refusal::for_holder(),
+    }
+}
+
+/// A sale for the clerk and the holder: amounts, balance, and the line for the paper in two languages.
+pub(crate) fn sale(sale: &Sale) -> Saw {
+    let mut saw = Saw {
+        title: Some("已付款 paid"),
+        ..Saw::default()
+    };
+    let (amount, before, after) = (Fen(sale.amount), Fen(sale.before), Fen(sale.after));
+    let (tid, txno, at) = (
+        format!("{:08}", sale.tid),
+        hex::encode(&sale.txno),
+        civil(sale.seconds),
+    );
+    saw.say(
+        "amount_fen",
+        json!(sale.amount),
+        format!("  金额 amount: {amount}"),
+    );
+    saw.say(
+        "balance_before_fen",
+        json!(sale.before),
+        format!("  原余额 balance before: {before}"),
+    );
+    saw.say(
+        "balance_after_fen",
+        json!(sale.after),
+        format!("  余额 balance after: {after}"),
+    );
+    saw.json.insert("tid".to_owned(), json!(sale.tid));
+    saw.json.insert("txno".to_owned(), json!(txno));
+    saw.json.insert("time".to_owned(), json!(at));
+    saw.json.insert("earlier".to_owned(), json!(sale.earlier));
+    let zh = format!("{at} 终端 {tid} 付款 {amount} 元，余额 {after} 元，交易号 {txno}");
+    let en = format!("{at} terminal {tid}: paid CNY {amount}, balance CNY {after}, transaction {txno}");
+    saw.json
+        .insert("receipt".to_owned(), json!({ "zh": zh, "en": en }));
+    saw.lines.push(format!("  {zh}"));
+    saw.lines.push(format!("  {en}"));
+    saw
+}
+
 fn milliseconds(nanoseconds: u64) -> Value {
     // Whole microseconds, so that the number has three decimals and no noise.
     let microseconds = u32::try_from(nanoseconds.div_euclid(1000)).unwrap_or(u32::MAX);
@@ -110,6 +171,10 @@ pub(crate) struct Decision {
     pub(crate) counts: Counts,
     /// Wall time from the first command to the decision.
     pub(crate) nanoseconds: u64,
+    /// A tape was judged and not a card.
+    pub(crate) replayed: bool,
+    /// Accepted in the days of grace of an old list.
+    pub(crate) grace: bool,
 }
 
 impl Decision {
@@ -127,6 +192,14 @@ impl Decision {
             "bytes_received": self.counts.bytes_received,
             "ms": milliseconds(self.nanoseconds),
         });
+        if let Some(object) = object.as_object_mut() {
+            // Only where it is so: the object of the contracts stays what it was.
+            for (name, said) in [("replayed", self.replayed), ("grace", self.grace)] {
+                if said {
+                    object.insert(name.to_owned(), json!(true));
+                }
+            }
+        }
         if let (Some(refusal), Some(object)) = (refusal, object.as_object_mut()) {
             let reason = refusal.reason;
             object.insert(
@@ -148,7 +221,13 @@ impl Decision {
     }
 
     pub(crate) fn accepted(&self, saw: Saw) -> Report {
-        let mut lines = vec!["通过 accepted".to_owned()];
+        let mut lines = vec![saw.title.unwrap_or("通过 accepted").to_owned()];
+        if self.replayed {
+            lines.push("  回放，不是卡 replayed from a tape: no card is here".to_owned());
+        }
+        if self.grace {
+            lines.push("  名单已过期，宽限期内 the list is old: accepted in its days of grace".to_owned());
+        }
         lines.extend(saw.lines);
         lines.push(self.wire());
         Report {
@@ -160,10 +239,14 @@ impl Decision {
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) -> Report {
-        let (zh, en) = Refusal::for_holder();
         let reason = refusal.reason;
+        let (zh, en) = for_holder(reason);
         Report {
-            exit: Exit::Refused,
+            exit: if reason == Reason::OutcomeUnknown {
+                Exit::Unknown
+            } else {
+                Exit::Refused
+            },
             json: self.object(Some(refusal), &Map::new()),
             text: format!("{zh}\n{en}"),
             note: Some(format!(
@@ -201,7 +284,7 @@ pub(crate) fn exit_of(error: &Error, under_way: bool) -> Exit {
     }
 }
 
-fn role_zh(role: Role) -> &'static str {
+pub(crate) fn role_zh(role: Role) -> &'static str {
     match role {
         Role::Transit => "公交",
         Role::SocialInsurance => "社会保障",
@@ -211,7 +294,7 @@ fn role_zh(role: Role) -> &'static str {
     }
 }
 
-fn tier_zh(tier: Tier) -> &'static str {
+pub(crate) fn tier_zh(tier: Tier) -> &'static str {
     match tier {
         Tier::Temp => "临时居住",
         Tier::Employment => "就业居住",
@@ -444,6 +527,8 @@ mod tests {
                 nanoseconds: 900_000,
             },
             nanoseconds: 1_234_567,
+            replayed: false,
+            grace: false,
         }
     }
 

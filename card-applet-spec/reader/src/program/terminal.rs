@@ -1,4 +1,5 @@
-//! A terminal's files: key, bundle, and the highest sequence number that it has loaded.
+//! A terminal's files: key, bundle, and the highest sequence number that it has loaded; from a configuration, or from a
+//! bundle and a key alone.
 //!
 //! The number stands beside the key file (`KEYFILE.sequence`, decimal), because it belongs to the terminal and not to any
 //! one bundle. It is written to a temporary name and renamed, so that a cut leaves the old one.
@@ -9,8 +10,11 @@ use std::path::{Path, PathBuf};
 
 use card_applet_spec::date::Date;
 use card_reader::enrol::LoadError;
-use card_reader::{Bundle, Error, TerminalKey};
+use card_reader::folder::{FolderError, Offered};
+use card_reader::{Bundle, Error, Folder, TerminalKey};
 
+use super::args::Material;
+use super::config::Config;
 use super::report::{Exit, Failure};
 
 /// Longest bundle file, bytes: 64 regions in two versions of five roles, and a deny list of a million cards.
@@ -21,6 +25,8 @@ const BUNDLE_MAX: u64 = 16 << 20;
 pub(crate) struct Loaded {
     pub(crate) key: TerminalKey,
     pub(crate) bundle: Bundle,
+    /// Its configuration and folder, where it has them.
+    pub(crate) settled: Option<(Config, Folder)>,
 }
 
 /// Why a terminal is not ready: its files, or the bundle's last day.
@@ -34,6 +40,100 @@ impl From<Failure> for NotReady {
     fn from(failure: Failure) -> Self {
         Self::Files(failure)
     }
+}
+
+impl From<FolderError> for NotReady {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Card(error) => Self::Bundle(error),
+            other => Self::Files(folder_failure(&other)),
+        }
+    }
+}
+
+/// A folder's error in the form of the contracts.
+pub(crate) fn folder_failure(error: &FolderError) -> Failure {
+    let exit = match error {
+        FolderError::Journal(
+            card_reader::journal::JournalError::StillOpen | card_reader::journal::JournalError::NoneOpen,
+        ) => Exit::Refused,
+        FolderError::Card(error) => super::report::exit_of(error, false),
+        _ => Exit::Damaged,
+    };
+    Failure::new(exit, error.code(), error.to_string(), error.action())
+}
+
+/// Loads a terminal, by its configuration or by bundle and key.
+pub(crate) fn ready(material: &Material, today: Date) -> Result<Loaded, NotReady> {
+    match (&material.config, &material.bundle) {
+        (Some(config), _) => configured(&Config::read(config)?, today),
+        (None, Some(bundle)) => load(bundle, material.terminal_key.as_deref(), today),
+        (None, None) => Err(Failure::new(
+            Exit::Usage,
+            "USAGE",
+            "no terminal was named".to_owned(),
+            "Give --config or --bundle.",
+        )
+        .into()),
+    }
+}
+
+/// Loads a terminal by its configuration.
+pub(crate) fn configured(config: &Config, today: Date) -> Result<Loaded, NotReady> {
+    let key = key(&config.key)?;
+    let mut folder = Folder::open(&config.state)?;
+    let sequence_path = behind(&config.key, ".sequence");
+    let known = sequence(&sequence_path)?;
+    let mut bundle = folder.bundle(&key, known, today)?;
+    if known != Some(bundle.sequence()) {
+        remember(&sequence_path, bundle.sequence())?;
+    }
+    bundle.set_stale_list(config.stale_list);
+    folder.saw_day(today, &bundle)?;
+    Ok(Loaded {
+        key,
+        bundle,
+        settled: Some((config.clone(), folder)),
+    })
+}
+
+/// The highest sequence number of a bundle that this key has loaded.
+pub(crate) fn sequence_of_key(key: &Path) -> Result<Option<u32>, Failure> {
+    sequence(&behind(key, ".sequence"))
+}
+
+/// Offers one file of the office to a terminal, and remembers the sequence number of a bundle.
+pub(crate) fn offer(
+    folder: &mut Folder,
+    bytes: &[u8],
+    key: &TerminalKey,
+    key_path: &Path,
+    today: Date,
+) -> Result<Offered, Failure> {
+    let known = sequence_of_key(key_path)?;
+    let offered = folder
+        .offer(bytes, key, known, today)
+        .map_err(|error| folder_failure(&error))?;
+    if let Offered::Bundle(number) = offered {
+        remember(&behind(key_path, ".sequence"), number)?;
+    }
+    Ok(offered)
+}
+
+/// Reads a key file.
+pub(crate) fn key(path: &Path) -> Result<TerminalKey, Failure> {
+    TerminalKey::load(path).map_err(|error| match error {
+        LoadError::Material(error) => {
+            Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
+        }
+        LoadError::Io(error) => unreadable(path, &error),
+        other => Failure::new(
+            Exit::Damaged,
+            "FILE_UNREADABLE",
+            other.to_string(),
+            "Check the key file.",
+        ),
+    })
 }
 
 /// A path with something behind its last name.
@@ -53,20 +153,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// Loads key and bundle, and remembers the bundle's sequence number.
-pub(crate) fn load(bundle: &Path, key: Option<&Path>, today: Date) -> Result<Loaded, NotReady> {
-    let key_path = key.map_or_else(|| behind(bundle, ".key"), Path::to_path_buf);
-    let key = TerminalKey::load(&key_path).map_err(|error| match error {
-        LoadError::Material(error) => {
-            Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
-        }
-        LoadError::Io(error) => unreadable(&key_path, &error),
-        other => Failure::new(
-            Exit::Damaged,
-            "FILE_UNREADABLE",
-            other.to_string(),
-            "Check the key file.",
-        ),
-    })?;
+pub(crate) fn load(bundle: &Path, key_file: Option<&Path>, today: Date) -> Result<Loaded, NotReady> {
+    let key_path = key_file.map_or_else(|| behind(bundle, ".key"), Path::to_path_buf);
+    let key = key(&key_path)?;
     let sealed = read(bundle, BUNDLE_MAX)?;
     let sequence_path = behind(&key_path, ".sequence");
     let known = sequence(&sequence_path)?;
@@ -74,7 +163,11 @@ pub(crate) fn load(bundle: &Path, key: Option<&Path>, today: Date) -> Result<Loa
     if known != Some(bundle.sequence()) {
         remember(&sequence_path, bundle.sequence())?;
     }
-    Ok(Loaded { key, bundle })
+    Ok(Loaded {
+        key,
+        bundle,
+        settled: None,
+    })
 }
 
 /// Reads a file of a bounded length.
@@ -111,19 +204,15 @@ fn sequence(path: &Path) -> Result<Option<u32>, Failure> {
 }
 
 fn remember(path: &Path, number: u32) -> Result<(), Failure> {
-    let temporary = behind(path, &format!(".{}", std::process::id()));
-    std::fs::write(&temporary, format!("{number}\n"))
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|error| {
-            // Nothing was loaded: a terminal that cannot remember would take an older bundle tomorrow.
-            let _ = std::fs::remove_file(&temporary);
-            Failure::new(
-                Exit::Damaged,
-                "SEQUENCE_UNWRITABLE",
-                format!("cannot write {}: {}", path.display(), error.kind()),
-                "Give this terminal's folder write rights.",
-            )
-        })
+    // Where it cannot be written nothing is loaded: a terminal that cannot remember would take an older bundle tomorrow.
+    card_reader::durable::replace(path, format!("{number}\n").as_bytes()).map_err(|error| {
+        Failure::new(
+            Exit::Damaged,
+            "SEQUENCE_UNWRITABLE",
+            format!("cannot write {}: {}", path.display(), error.kind()),
+            "Give this terminal's folder write rights.",
+        )
+    })
 }
 
 #[cfg(test)]

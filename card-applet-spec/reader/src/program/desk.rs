@@ -1,0 +1,436 @@
+//! A terminal at work: one card after the other, what is decided, counted, sold and delivered. The programs that serve
+//! one card and the program that runs all day do the same here.
+
+use std::time::Duration;
+
+use card_applet_spec::codes::{Rights, Role};
+use card_applet_spec::counters::Counted;
+use card_applet_spec::deny_list::Age;
+use card_reader::folder::{ClockDoubt, Counters};
+use card_reader::journal::JournalError;
+use card_reader::purchase::{PurchaseError, Sale};
+use card_reader::transport::Transport;
+use card_reader::updates::{Delivered, Waiting};
+use card_reader::{
+    Admission, Card, Check, Error, Folder, Journal, Moment, Outcome, Reason, Refusal, Stopwatch, Terminal,
+    TerminalKey, Till, Updates,
+};
+use rand_core::CryptoRng;
+
+use super::args::Service;
+use super::config::Config;
+use super::money::Fen;
+use super::report::{self, Failure, Saw};
+use super::terminal::{Loaded, folder_failure};
+
+impl Service {
+    /// The role that this service asks for.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Bus => Role::Transit,
+            Self::Door => Role::Door,
+            Self::Clinic => Role::Clinic,
+            Self::Insurance => Role::SocialInsurance,
+            Self::Shop => Role::SmallPayment,
+        }
+    }
+}
+
+/// What a desk does with the next card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Look at its entitlement.
+    Admit,
+    /// Sell.
+    Sell(Fen),
+    /// Go on with the open purchase.
+    Again,
+}
+
+/// One card, served.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// What was seen, or why not.
+    pub(crate) result: Result<Saw, Error>,
+    pub(crate) sale: Option<Sale>,
+    /// Accepted in the days of grace of an old list.
+    pub(crate) grace: bool,
+    /// How long the card took to answer TAP.
+    pub(crate) tap: Option<Duration>,
+    /// The open purchase was given up, because another debit came after it.
+    pub(crate) given_up: bool,
+    /// An update that waits for this card.
+    waiting: Option<Waiting>,
+    /// The terminal's own trouble beside the card's business.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Served {
+    fn of(result: Result<Saw, Error>) -> Self {
+        Self {
+            result,
+            sale: None,
+            grace: false,
+            tap: None,
+            given_up: false,
+            waiting: None,
+            failure: None,
+        }
+    }
+}
+
+/// A terminal at work.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) service: Service,
+    pub(crate) key: TerminalKey,
+    pub(crate) terminal: Terminal,
+    pub(crate) config: Option<Config>,
+    pub(crate) folder: Option<Folder>,
+    updates: Option<Updates>,
+    pub(crate) counters: Counters,
+    journal: Option<Journal>,
+}
+
+impl Desk {
+    /// Sets a loaded terminal to work.
+    pub(crate) fn new(loaded: Loaded, service: Service, moment: Moment) -> Result<Self, Failure> {
+        let Loaded { key, bundle, settled } = loaded;
+        let failure = |error| folder_failure(&error);
+        let mut desk = Self {
+            service,
+            key,
+            terminal: Terminal::new(bundle),
+            config: None,
+            folder: None,
+            updates: None,
+            counters: Counters::default(),
+            journal: None,
+        };
+        if let Some((config, folder)) = settled {
+            desk.terminal.set_tap_limit(config.tap_limit());
+            desk.updates = folder.updates(&desk.key, moment.today).map_err(failure)?;
+            desk.counters = folder.counters().map_err(failure)?;
+            if service == Service::Shop
+                && let Some(tid) = desk.terminal.bundle().tid()
+            {
+                desk.journal = Some(folder.journal(tid).map_err(failure)?);
+            }
+            desk.config = Some(config);
+            desk.folder = Some(folder);
+        }
+        Ok(desk)
+    }
+
+    /// Whether a purchase waits for its card.
+    pub(crate) fn purchase_open(&self) -> Option<Fen> {
+        let open = self.journal.as_ref()?.open()?;
+        Some(Fen(open.purchase().amount()))
+    }
+
+    /// Why this terminal serves nobody today, if it does not: what is wrong, and what to do.
+    pub(crate) fn out_of_service(&self, moment: Moment) -> Option<(String, String)> {
+        if let Some(refusal) = self.stopped(moment) {
+            let reason = refusal.reason;
+            return Some((reason.message().to_owned(), reason.action().to_owned()));
+        }
+        // A wrong clock would put a wrong time under a card's code.
+        (self.service == Service::Shop && self.clock_doubt(moment).is_some()).then(|| {
+            let failure = wrong_clock();
+            (failure.message, failure.action)
+        })
+    }
+
+    fn stopped(&self, moment: Moment) -> Option<Refusal> {
+        let bundle = self.terminal.bundle();
+        let role = self.service.role();
+        let check = if moment.today > bundle.last_day() {
+            Some(Check::BundleDays)
+        } else if !bundle.serves(role) {
+            Some(Check::BundleRole)
+        } else if self.list_age(moment) == Age::TooOld || (self.in_grace(moment) && !self.takes_grace()) {
+            Some(Check::DenyListAge)
+        } else if !role.has_door_f()
+            && !bundle
+                .chain()
+                .is_some_and(|chain| chain.is_valid_on(moment.today))
+        {
+            Some(Check::BundleDays)
+        } else if self.service == Service::Shop && self.journal.is_none() {
+            Some(Check::Registration)
+        } else {
+            None
+        };
+        check.map(Refusal::from)
+    }
+
+    /// Why the clock may be wrong.
+    pub(crate) fn clock_doubt(&self, moment: Moment) -> Option<ClockDoubt> {
+        let bundle = self.terminal.bundle();
+        match &self.folder {
+            Some(folder) => folder.clock_doubt(moment.today, bundle),
+            None if moment.today < bundle.issued() => Some(ClockDoubt::BeforeBundle(bundle.issued())),
+            None => None,
+        }
+    }
+
+    fn list_age(&self, moment: Moment) -> Age {
+        self.terminal.bundle().list_age(self.service.role(), moment.today)
+    }
+
+    pub(crate) fn in_grace(&self, moment: Moment) -> bool {
+        self.list_age(moment) == Age::InGrace
+    }
+
+    fn takes_grace(&self) -> bool {
+        card_applet_spec::deny_list::has_grace(self.service.role())
+            && self
+                .config
+                .as_ref()
+                .is_some_and(|config| config.stale_list == card_reader::StaleList::Grace)
+    }
+
+    /// Serves one card. [`Desk::finish`] comes behind it, once the holder has seen the result.
+    pub(crate) fn serve(
+        &mut self,
+        wire: &mut dyn Transport,
+        task: Task,
+        moment: Moment,
+        watch: &impl Stopwatch,
+        rng: &mut impl CryptoRng,
+    ) -> Served {
+        let mut served = match (self.service.role().has_door_f(), task) {
+            (_, Task::Sell(amount)) => self.sell(wire, Some(amount), moment, watch, rng),
+            (_, Task::Again) => self.sell(wire, None, moment, watch, rng),
+            (true, Task::Admit) => self.tap(wire, moment, watch, rng),
+            (false, Task::Admit) => Served::of(
+                self.agree(wire, moment, rng)
+                    .map(|admission| report::admission(&admission)),
+            ),
+        };
+        served.grace = served.result.is_ok() && self.in_grace(moment);
+        if let Some(counted) = counted(&served) {
+            self.counters.count(self.service.role(), counted, moment.today);
+        }
+        served
+    }
+
+    fn tap(
+        &mut self,
+        wire: &mut dyn Transport,
+        moment: Moment,
+        watch: &impl Stopwatch,
+        rng: &mut impl CryptoRng,
+    ) -> Served {
+        let role = self.service.role();
+        let opened = self
+            .terminal
+            .may_accept(role, moment.today)
+            .map_err(Error::from)
+            .and_then(|()| Card::new(wire).select())
+            .and_then(|card| self.terminal.open(card, role, moment.today, watch, rng));
+        match opened {
+            Ok(card) => Served {
+                tap: Some(card.tap_time()),
+                waiting: self.updates.as_ref().and_then(|updates| updates.waits_for(&card)),
+                ..Served::of(
+                    card.admission()
+                        .map(|admission| report::admission(&admission))
+                        .map_err(Error::from),
+                )
+            },
+            Err(error) => Served::of(Err(error)),
+        }
+    }
+
+    fn agree(
+        &mut self,
+        wire: &mut dyn Transport,
+        moment: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Admission, Error> {
+        let role = self.service.role();
+        let bundle = self.terminal.bundle();
+        let card = Card::new(wire).select()?;
+        let card =
+            card.present(bundle, moment.today)?
+                .agree(Rights::role(role), &self.key, moment.today, rng)?;
+        let (_, admission) = card.read_entitlement(role, bundle, moment.today)?;
+        Ok(*admission.content())
+    }
+
+    /// `None` goes on with the open purchase.
+    fn sell(
+        &mut self,
+        wire: &mut dyn Transport,
+        amount: Option<Fen>,
+        moment: Moment,
+        watch: &impl Stopwatch,
+        rng: &mut impl CryptoRng,
+    ) -> Served {
+        // A wrong clock would put a wrong time under a card's code, and accept what has ended.
+        if self.clock_doubt(moment).is_some() {
+            return Served {
+                failure: Some(wrong_clock()),
+                ..Served::of(Err(Check::Registration.into()))
+            };
+        }
+        let largest = self.config.as_ref().and_then(|config| config.largest_amount);
+        if amount
+            .zip(largest)
+            .is_some_and(|(amount, largest)| amount > largest)
+        {
+            return Served::of(Err(Check::CardLimit.into()));
+        }
+        let Some(journal) = &mut self.journal else {
+            return Served::of(Err(Check::Registration.into()));
+        };
+        let mut till = Till::new(&mut self.terminal, journal);
+        let outcome = match amount {
+            Some(Fen(amount)) => till.sell(wire, amount, moment, watch, rng),
+            None => till.again(wire, moment, watch, rng),
+        };
+        match outcome {
+            Ok(Outcome::Sold(sale)) => Served {
+                sale: Some(sale),
+                ..Served::of(Ok(report::sale(&sale)))
+            },
+            Ok(Outcome::PresentAgain(trouble)) => {
+                tracing::info!(%trouble, "no proof: the outcome is unknown");
+                Served::of(Err(Check::Proof.into()))
+            }
+            Ok(Outcome::OtherCard) => Served::of(Err(Check::OtherCard.into())),
+            Ok(Outcome::Refused(refusal)) => Served::of(Err(refusal.into())),
+            Ok(Outcome::GivenUp) => Served {
+                given_up: true,
+                failure: Some(Failure::new(
+                    super::report::Exit::Unknown,
+                    Reason::OutcomeUnknown.code(),
+                    "the card was debited by somebody else since: this purchase was given up".to_owned(),
+                    "Hand out nothing: the settlement decides about the money. Begin a new purchase.",
+                )),
+                ..Served::of(Err(Check::Proof.into()))
+            },
+            Err(PurchaseError::Card(error)) => Served::of(Err(error)),
+            Err(PurchaseError::Journal(error)) => Served {
+                failure: Some(folder_failure(&error.into())),
+                ..Served::of(Err(Check::Proof.into()))
+            },
+            Err(_) => Served::of(Err(Check::Proof.into())),
+        }
+    }
+
+    /// Gives the open purchase up.
+    pub(crate) fn give_up(&mut self) -> Result<(), Failure> {
+        let failure = |error: JournalError| folder_failure(&error.into());
+        let journal = self
+            .journal
+            .as_mut()
+            .ok_or_else(|| failure(JournalError::NoneOpen))?;
+        Till::new(&mut self.terminal, journal)
+            .give_up()
+            .map_err(failure)?;
+        Ok(())
+    }
+
+    /// What comes after the holder has seen the result: an update for this card. Gives how many were delivered.
+    pub(crate) fn finish(
+        &mut self,
+        served: &mut Served,
+        wire: &mut dyn Transport,
+        moment: Moment,
+        watch: &impl Stopwatch,
+        rng: &mut impl CryptoRng,
+    ) -> bool {
+        let Some(updates) = &mut self.updates else {
+            return false;
+        };
+        // A till has used its tap up: it looks again, and only where anything waits at all.
+        if served.sale.is_some() && !updates.is_empty() {
+            let role = self.service.role();
+            served.waiting = Card::new(&mut *wire)
+                .select()
+                .and_then(|card| self.terminal.open(card, role, moment.today, watch, rng))
+                .ok()
+                .and_then(|card| updates.waits_for(&card));
+        }
+        let Some(waiting) = served.waiting.take() else {
+            return false;
+        };
+        let delivered = updates.deliver(&mut self.terminal, wire, &waiting, moment.today, watch, rng);
+        let kept = match (&mut self.folder, delivered) {
+            (Some(folder), Delivered::Receipt(receipt)) => folder.keep_receipt(receipt),
+            (Some(folder), Delivered::Dropped(update)) => folder.drop_update(update),
+            _ => Ok(()),
+        };
+        if let Err(error) = kept {
+            served.failure = Some(folder_failure(&error));
+        }
+        matches!(delivered, Delivered::Receipt(_))
+    }
+
+    /// Loads again what the folder holds: a newer bundle, list or batch came.
+    pub(crate) fn reload(&mut self, config: &Config, moment: Moment) -> Result<(), Failure> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        let failure = |error| folder_failure(&error);
+        let known = super::terminal::sequence_of_key(&config.key)?;
+        let mut bundle = folder.bundle(&self.key, known, moment.today).map_err(failure)?;
+        bundle.set_stale_list(config.stale_list);
+        self.updates = folder.updates(&self.key, moment.today).map_err(failure)?;
+        // Another registration number has a journal of its own; an open purchase stays in the old one until it is settled.
+        if self.service == Service::Shop && self.journal.as_ref().map(Journal::tid) != bundle.tid() {
+            self.journal = match bundle.tid() {
+                Some(tid) => Some(folder.journal(tid).map_err(failure)?),
+                None => None,
+            };
+        }
+        self.terminal.replace_bundle(bundle);
+        Ok(())
+    }
+
+    /// Writes the counts down.
+    pub(crate) fn save(&self) -> Result<(), Failure> {
+        match &self.folder {
+            Some(folder) => folder
+                .save_counters(&self.counters)
+                .map_err(|error| folder_failure(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The failure of a wrong clock.
+pub(crate) fn wrong_clock() -> Failure {
+    Failure::new(
+        super::report::Exit::Damaged,
+        "CLOCK_WRONG",
+        "the clock is behind a day that this terminal has seen".to_owned(),
+        "Set the clock of this machine.",
+    )
+}
+
+/// What a served card counts as; trouble on the wire counts as nothing.
+fn counted(served: &Served) -> Option<Counted> {
+    let reason = match &served.result {
+        Ok(_) if served.grace => return Some(Counted::AcceptedInGrace),
+        Ok(_) => return Some(Counted::Accepted),
+        Err(_) if served.given_up => return Some(Counted::OutcomeUnknown),
+        Err(_) if served.failure.is_some() => return None,
+        Err(error) => error.refusal()?.reason,
+    };
+    Some(match reason {
+        Reason::NotActive => Counted::NotActive,
+        Reason::Expired => Counted::Expired,
+        Reason::Denied => Counted::Denied,
+        Reason::NotGenuine => Counted::NotGenuine,
+        Reason::WrongRole => Counted::WrongRole,
+        Reason::ForeignCard => Counted::ForeignCard,
+        Reason::Replay => Counted::Replay,
+        Reason::ListTooOld => Counted::ListTooOld,
+        Reason::BundleExpired => Counted::BundleExpired,
+        Reason::BalanceTooLow => Counted::BalanceTooLow,
+        Reason::OutcomeUnknown => Counted::OutcomeUnknown,
+    })
+}

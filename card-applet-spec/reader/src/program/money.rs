@@ -1,0 +1,74 @@
+//! Money on a screen: whole fen, written in yuan. No floating point.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An amount in fen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Fen(pub(crate) u32);
+
+impl fmt::Display for Fen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0.div_euclid(100), self.0.rem_euclid(100))
+    }
+}
+
+impl FromStr for Fen {
+    type Err = String;
+
+    /// Yuan with at most two decimals, more than zero: `12`, `12.5`, `12.50`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "an amount is yuan with at most two decimals, more than zero".to_owned();
+        let (yuan, fen) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(yuan) || !digits(fen) || fen.len() > 2 || (fen == "0" && text.ends_with('.')) {
+            return Err(wrong());
+        }
+        let fen = format!("{fen:0<2}");
+        let amount = yuan
+            .parse::<u32>()
+            .ok()
+            .and_then(|yuan| yuan.checked_mul(100)?.checked_add(fen.parse().ok()?))
+            .filter(|amount| *amount > 0)
+            .ok_or_else(wrong)?;
+        Ok(Self(amount))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yuan_are_read_as_a_clerk_writes_them_and_nothing_else_is() {
+        for (text, fen) in [
+            ("12.50", 1250),
+            ("12.5", 1250),
+            ("12", 1200),
+            ("0.01", 1),
+            ("0.10", 10),
+            ("007", 700),
+        ] {
+            assert_eq!(text.parse(), Ok(Fen(fen)), "{text}");
+        }
+        for text in [
+            "", "0", "0.00", "-1", "+1", "1.", ".5", "1.234", "1,50", "1e3", " 1", "42949673", "一",
+        ] {
+            assert!(text.parse::<Fen>().is_err(), "{text}");
+        }
+        assert_eq!(Fen(1250).to_string(), "12.50");
+        assert_eq!(Fen(7).to_string(), "0.07");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_is_read_again(fen in 1_u32..) {
+            proptest::prop_assert_eq!(Fen(fen).to_string().parse(), Ok(Fen(fen)));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            let _ = text.parse::<Fen>();
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! `run`: a terminal that serves one card after the other, all day, as a full screen or as JSON lines.
+//!
+//! The reader works in a thread of its own ([`worker`]); this side draws, rings and reads keys.
+
+mod glyphs;
+mod screen;
+mod worker;
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, Write as _};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event::{self, Event as Typed, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use self::screen::{Last, Show, View};
+use self::worker::{Event, Order, Seen, Worker};
+use super::args::{Running, Service};
+use super::clock::Clock;
+use super::config::Config;
+use super::desk::Desk;
+use super::money::Fen;
+use super::report::{Exit, Failure, Report};
+use super::terminal::{self, NotReady};
+use super::wire::Tape;
+
+/// How many of the last cards count for the percentiles.
+const TIMES: usize = 1000;
+/// How many of the last results are kept on the screen.
+const LAST: usize = 16;
+/// How often the screen is drawn when nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The q-th percentile by nearest rank; the times need not be sorted.
+fn percentile(times: &VecDeque<u64>, q: usize) -> Option<u64> {
+    let mut sorted: Vec<u64> = times.iter().copied().collect();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * q).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
+/// Runs until it is told to end. What comes back is printed where there was no screen.
+pub(crate) fn run(running: &Running) -> Result<Report, Failure> {
+    let config = Config::read(&running.config)?;
+    let clock = Clock::at(running.at);
+    let moment = clock.moment();
+    let loaded = terminal::configured(&config, moment.today).map_err(|error| match error {
+        NotReady::Files(failure) => failure,
+        NotReady::Bundle(error) => Failure::new(
+            super::report::exit_of(&error, false),
+            error.code(),
+            error.to_string(),
+            error.action(),
+        ),
+    })?;
+    let tape = Tape::create(running.taping.record.as_deref())?;
+    let desk = Desk::new(loaded, running.service, moment)?;
+    let (orders, received) = channel();
+    let (told, events) = channel();
+    let reader = running.reader.clone().or_else(|| config.reader.clone());
+    let head = Head {
+        service: running.service,
+        terminal: desk.key.name().to_string(),
+        config: config.clone(),
+    };
+    let worker = Worker::new(desk, config, clock, reader, tape, running.cards, received, told);
+    let working = thread::spawn(move || worker.work());
+    let outcome = if running.json_lines {
+        lines(&events, &orders, running.service);
+        Ok(())
+    } else {
+        full_screen(&head, &events, &orders)
+    };
+    // Whoever does not listen any more has ended.
+    let _ = orders.send(Order::End);
+    drop(events);
+    let ended = working.join().unwrap_or_else(|_| {
+        Err(Failure::new(
+            Exit::Damaged,
+            "FAULT",
+            "the reader's thread stopped".to_owned(),
+            "This is a fault of the program: report it with its log.",
+        ))
+    });
+    outcome.and(ended)?;
+    Ok(Report {
+        exit: Exit::Done,
+        json: serde_json::Value::Null,
+        text: String::new(),
+        note: None,
+    })
+}
+
+/// One JSON object for each card.
+fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service) {
+    if service == Service::Shop {
+        let orders = orders.clone();
+        // Ends with the process: a read of standard input cannot be stopped.
+        thread::spawn(move || {
+            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+                let order = match line.trim() {
+                    "give-up" => Order::GiveUp,
+                    text => match text.parse() {
+                        Ok(amount) => Order::Sell(amount),
+                        Err(wrong) => {
+                            eprintln!("{wrong}");
+                            continue;
+                        }
+                    },
+                };
+                if orders.send(order).is_err() {
+                    return;
+                }
+            }
+            let _ = orders.send(Order::NoMore);
+        });
+    }
+    let mut out = std::io::stdout().lock();
+    for event in events {
+        match event {
+            Event::Seen(seen) => {
+                // Whoever integrates us and went away ends us.
+                if writeln!(out, "{}", seen.json).and_then(|()| out.flush()).is_err() {
+                    return;
+                }
+            }
+            Event::Trouble(text) => eprintln!("{text}"),
+            Event::State(_) => {}
+            Event::Ended => return,
+        }
+    }
+}
+
+/// What the screen says all the time.
+struct Head {
+    service: Service,
+    terminal: String,
+    config: Config,
+}
+
+/// The full screen, and the terminal window put back whatever happens.
+fn full_screen(head: &Head, events: &Receiver<Event>, orders: &Sender<Order>) -> Result<(), Failure> {
+    let unusable = |error: std::io::Error| {
+        Failure::new(
+            Exit::Damaged,
+            "NO_SCREEN",
+            format!("the full screen cannot be used: {}", error.kind()),
+            "Run it in a terminal window, or with --json-lines.",
+        )
+    };
+    let mut window = ratatui::try_init().map_err(unusable)?;
+    let result = turn(head, events, orders, &mut window).map_err(unusable);
+    ratatui::restore();
+    result
+}
+
+fn turn(
+    head: &Head,
+    events: &Receiver<Event>,
+    orders: &Sender<Order>,
+    window: &mut ratatui::DefaultTerminal,
+) -> std::io::Result<()> {
+    let mut display = Display::new(head);
+    loop {
+        while let Ok(event) = events.try_recv() {
+            if display.take(event) == Flow::End {
+                return Ok(());
+            }
+        }
+        display.fade();
+        window.draw(|frame| screen::draw(frame, &display.view))?;
+        display.ring()?;
+        if event::poll(TICK)?
+            && let Typed::Key(key) = event::read()?
+            && display.key(key, orders) == Flow::End
+        {
+            return Ok(());
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    On,
+    End,
+}
+
+/// What is shown, and what is being typed.
+struct Display {
+    view: View,
+    bell: bool,
+    rings: usize,
+    show_for: Duration,
+    since: Option<Instant>,
+    times: VecDeque<u64>,
+    /// What the screen goes back to.
+    resting: Show,
+}
+
+impl Display {
+    fn new(head: &Head) -> Self {
+        Self {
+            view: View {
+                service: head.service,
+                terminal: head.terminal.clone(),
+                show: Show::Ready,
+                lines: Vec::new(),
+                amount: None,
+                typed: (head.service == Service::Shop).then(String::new),
+                accepted: 0,
+                refused: 0,
+                grace: 0,
+                updates: 0,
+                last: VecDeque::new(),
+                details: false,
+                times: None,
+                list: None,
+                list_old: false,
+                bundle_left: 0,
+                warnings: Vec::new(),
+                replay: false,
+            },
+            bell: head.config.bell(),
+            rings: 0,
+            show_for: head.config.show(),
+            since: None,
+            times: VecDeque::new(),
+            resting: Show::Ready,
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Flow {
+        match event {
+            Event::Ended => return Flow::End,
+            Event::Trouble(text) => self.view.warnings = vec![text],
+            Event::State(state) => {
+                let view = &mut self.view;
+                view.list = state.list;
+                view.list_old = state.list_old;
+                view.bundle_left = state.bundle_left;
+                view.warnings = state.warnings;
+                view.updates = state.updates;
+                view.accepted = state.accepted;
+                view.refused = state.refused;
+                view.grace = state.grace;
+                view.amount = state.amount;
+                self.resting = match (state.out_of_service, state.open) {
+                    (true, _) => Show::OutOfService,
+                    (false, true) => Show::SameCardAgain,
+                    (false, false) => Show::Ready,
+                };
+                if view.service == Service::Shop {
+                    let typing = state.amount.is_none() && self.resting == Show::Ready;
+                    view.typed = typing.then(|| view.typed.take().unwrap_or_default());
+                }
+                if self.since.is_none() {
+                    view.show = self.resting;
+                }
+            }
+            Event::Seen(seen) => self.seen(*seen),
+        }
+        Flow::On
+    }
+
+    fn seen(&mut self, seen: Seen) {
+        let view = &mut self.view;
+        view.show = seen.show;
+        view.lines = seen.lines;
+        if let Some(ms) = seen.ms {
+            self.times.push_back(ms);
+            if self.times.len() > TIMES {
+                self.times.pop_front();
+            }
+        }
+        view.times = percentile(&self.times, 50)
+            .zip(percentile(&self.times, 95))
+            .zip(percentile(&self.times, 99))
+            .map(|((p50, p95), p99)| (p50, p95, p99));
+        view.last.push_front(Last {
+            accepted: seen.accepted,
+            code: seen.code,
+            ms: seen.ms,
+        });
+        view.last.truncate(LAST);
+        self.rings = seen.show.bells();
+        self.since = Some(Instant::now());
+    }
+
+    /// A result goes away after its time; an open purchase stays until it has an end.
+    fn fade(&mut self) {
+        if self.since.is_some_and(|since| since.elapsed() > self.show_for) {
+            self.since = None;
+            self.view.show = self.resting;
+            self.view.lines.clear();
+        }
+        // While a result is shown the amount that is typed next is not drawn over it.
+        if self.since.is_some() {
+            self.view.typed = None;
+        } else if self.view.service == Service::Shop
+            && self.view.amount.is_none()
+            && self.resting == Show::Ready
+        {
+            self.view.typed.get_or_insert_default();
+        }
+    }
+
+    fn ring(&mut self) -> std::io::Result<()> {
+        let rings = std::mem::take(&mut self.rings);
+        if self.bell && rings > 0 {
+            let mut out = std::io::stdout();
+            out.write_all("\x07".repeat(rings).as_bytes())?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, key: KeyEvent, orders: &Sender<Order>) -> Flow {
+        if key.kind != KeyEventKind::Press {
+            return Flow::On;
+        }
+        let ended = match key.code {
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Flow::End,
+            KeyCode::Char('q') => return Flow::End,
+            KeyCode::Char('d') => {
+                self.view.details = !self.view.details;
+                Ok(())
+            }
+            KeyCode::Char('b') => {
+                self.bell = !self.bell;
+                Ok(())
+            }
+            KeyCode::Char('g') => orders.send(Order::GiveUp),
+            KeyCode::Esc => {
+                self.view.typed = self.view.typed.take().map(|_| String::new());
+                orders.send(Order::Cancel)
+            }
+            KeyCode::Char(digit @ ('0'..='9' | '.')) => {
+                // A new amount may be typed while the last result still stands there.
+                if self.since.is_some() && self.view.service == Service::Shop && self.resting == Show::Ready {
+                    self.since = None;
+                    self.view.show = Show::Ready;
+                    self.view.lines.clear();
+                    self.view.typed = Some(String::new());
+                }
+                if let Some(typed) = &mut self.view.typed
+                    && typed.len() < 9
+                {
+                    typed.push(digit);
+                }
+                Ok(())
+            }
+            KeyCode::Backspace => {
+                if let Some(typed) = &mut self.view.typed {
+                    typed.pop();
+                }
+                Ok(())
+            }
+            KeyCode::Enter => match self.view.typed.as_ref().map(|typed| typed.parse::<Fen>()) {
+                Some(Ok(amount)) => {
+                    self.view.typed = None;
+                    self.view.amount = Some(amount);
+                    orders.send(Order::Sell(amount))
+                }
+                Some(Err(_)) => {
+                    self.view.typed = Some(String::new());
+                    Ok(())
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        };
+        if ended.is_ok() { Flow::On } else { Flow::End }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_nearest_rank() {
+        assert_eq!(percentile(&VecDeque::new(), 50), None);
+        assert_eq!(percentile(&VecDeque::from([7]), 99), Some(7));
+        let times: VecDeque<u64> = (1..=100).rev().collect();
+        assert_eq!(percentile(&times, 50), Some(50));
+        assert_eq!(percentile(&times, 95), Some(95));
+        assert_eq!(percentile(&times, 99), Some(99));
+    }
+
+    fn display(service: Service) -> Display {
+        Display::new(&Head {
+            service,
+            terminal: "t".to_owned(),
+            config: Config::default(),
+        })
+    }
+
+    fn press(display: &mut Display, keys: &str, orders: &Sender<Order>) {
+        for key in keys.chars() {
+            let code = if key == '\n' {
+                KeyCode::Enter
+            } else {
+                KeyCode::Char(key)
+            };
+            assert_eq!(
+                display.key(KeyEvent::new(code, KeyModifiers::NONE), orders),
+                Flow::On
+            );
+        }
+    }
+
+    #[test]
+    fn a_clerk_types_an_amount_and_a_wrong_one_is_not_sold() {
+        let (orders, received) = channel();
+        let mut display = display(Service::Shop);
+        press(&mut display, "1.2.3\n", &orders);
+        assert!(received.try_recv().is_err());
+        assert_eq!(display.view.typed.as_deref(), Some(""));
+        press(&mut display, "12.5\n", &orders);
+        assert_eq!(received.try_recv(), Ok(Order::Sell(Fen(1250))));
+        assert_eq!(display.view.amount, Some(Fen(1250)));
+        press(&mut display, "g", &orders);
+        assert_eq!(received.try_recv(), Ok(Order::GiveUp));
+        // A bus has nothing to type.
+        let mut display = self::display(Service::Bus);
+        press(&mut display, "12\n", &orders);
+        assert!(received.try_recv().is_err() && display.view.typed.is_none());
+    }
+}

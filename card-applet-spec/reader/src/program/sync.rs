@@ -1,0 +1,215 @@
+//! `sync`: files of the office in, signed files out. Nothing older ever replaces what the terminal has, and a cut at any
+//! moment leaves the old file or the new one.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use card_applet_spec::date::Date;
+use card_reader::folder::{FILE_MAX, Offered};
+use card_reader::{Folder, TerminalKey, durable, hex};
+use rand_core::CryptoRng;
+use serde_json::{Value, json};
+
+use super::config::Config;
+use super::report::{Exit, Failure, Report, SCHEMA};
+use super::terminal::{self, folder_failure};
+
+/// What a sync did.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) taken: Vec<(String, &'static str)>,
+    pub(crate) refused: Vec<(String, Failure)>,
+    left: usize,
+    pub(crate) out: Vec<String>,
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Damaged,
+        "FILE_UNREADABLE",
+        format!("cannot use {}: {}", path.display(), error.kind()),
+        "Check the folder and its rights.",
+    )
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The plain files of a folder, by name. Bundles come first: lists and updates are judged under the newest.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| unusable(folder, &error))? {
+        let path = entry.map_err(|error| unusable(folder, &error))?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Takes what the office put into `from`.
+pub(crate) fn take(
+    folder: &mut Folder,
+    key: &TerminalKey,
+    key_path: &Path,
+    from: &Path,
+    today: Date,
+    done: &mut Done,
+) -> Result<(), Failure> {
+    let mut read = Vec::new();
+    for path in files(from)? {
+        if std::fs::metadata(&path).is_ok_and(|file| file.len() <= FILE_MAX) {
+            read.push((name_of(&path), terminal::read(&path, FILE_MAX)?));
+        } else {
+            done.left = done.left.saturating_add(1);
+        }
+    }
+    read.sort_by_key(|(_, bytes)| !bytes.starts_with(b"YZTB"));
+    for (name, bytes) in read {
+        match terminal::offer(folder, &bytes, key, key_path, today) {
+            Ok(Offered::Bundle(_)) => done.taken.push((name, "bundle")),
+            Ok(Offered::Updates(..)) => done.taken.push((name, "updates")),
+            Ok(Offered::Lists(_)) => done.taken.push((name, "lists")),
+            Ok(Offered::NotNewer | Offered::NotOurs) => done.left = done.left.saturating_add(1),
+            Err(failure) => done.refused.push((name, failure)),
+        }
+    }
+    Ok(())
+}
+
+/// Puts what the office is to have into `to`, and what it had long enough away.
+pub(crate) fn give(
+    folder: &mut Folder,
+    key: &TerminalKey,
+    to: &Path,
+    keep: u16,
+    now: SystemTime,
+    rng: &mut impl CryptoRng,
+    done: &mut Done,
+) -> Result<(), Failure> {
+    let failure = |error| folder_failure(&error);
+    let put = |name: &str, bytes: &[u8]| {
+        let path = to.join(name);
+        durable::replace(&path, bytes).map_err(|error| {
+            Failure::new(
+                Exit::Damaged,
+                "FILE_UNWRITABLE",
+                format!("cannot write {}: {}", path.display(), error.kind()),
+                "Check the folder, its rights and the room on the disk.",
+            )
+        })
+    };
+    folder.close(key, rng).map_err(failure)?;
+    let sent = folder.path().join("sent");
+    std::fs::create_dir_all(&sent).map_err(|error| unusable(&sent, &error))?;
+    for path in folder.out().map_err(failure)? {
+        let name = name_of(&path);
+        put(&name, &terminal::read(&path, FILE_MAX)?)?;
+        // It is safe in the office's folder; ours stays for as long as the operator wants.
+        std::fs::rename(&path, sent.join(&name)).map_err(|error| unusable(&path, &error))?;
+        done.out.push(name);
+    }
+    if let Some(receipts) = folder.receipts_out().map_err(failure)? {
+        // A random name: receipts name no terminal, and their file must not either.
+        let mut number = [0; 8];
+        rng.fill_bytes(&mut number);
+        let name = format!("receipts-{}.yztr", hex::encode(&number));
+        put(&name, &receipts)?;
+        folder.receipts_sent().map_err(failure)?;
+        done.out.push(name);
+    }
+    forget(&sent, keep, now)
+}
+
+/// Takes away what was handed out more than `keep` days ago: lines of payments say where a card was.
+fn forget(sent: &Path, keep: u16, now: SystemTime) -> Result<(), Failure> {
+    let limit = Duration::from_secs(u64::from(keep).saturating_mul(86_400));
+    for path in files(sent)? {
+        let old = std::fs::metadata(&path)
+            .and_then(|file| file.modified())
+            .ok()
+            .and_then(|at| now.duration_since(at).ok())
+            .is_some_and(|age| age > limit);
+        if old {
+            durable::remove(&path).map_err(|error| unusable(&path, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// The whole command.
+pub(crate) fn run(
+    config: &Config,
+    from: Option<&Path>,
+    to: Option<&Path>,
+    today: Date,
+    now: SystemTime,
+    rng: &mut impl CryptoRng,
+) -> Result<Report, Failure> {
+    let key = terminal::key(&config.key)?;
+    let mut folder = Folder::open(&config.state).map_err(|error| folder_failure(&error))?;
+    let mut done = Done::default();
+    if let Some(from) = from {
+        take(&mut folder, &key, &config.key, from, today, &mut done)?;
+    }
+    if let Some(to) = to {
+        give(&mut folder, &key, to, config.keep_days(), now, rng, &mut done)?;
+    }
+    Ok(report(&done))
+}
+
+fn report(done: &Done) -> Report {
+    let mut lines = Vec::new();
+    for (name, what) in &done.taken {
+        lines.push(format!("收入 taken: {name} ({what})"));
+    }
+    for name in &done.out {
+        lines.push(format!("交出 handed out: {name}"));
+    }
+    lines.push(format!("未动 left alone: {}", done.left));
+    let mut note = Vec::new();
+    for (name, failure) in &done.refused {
+        note.push(format!(
+            "拒绝 refused: {name} ({}): {}\n{}",
+            failure.code, failure.message, failure.action
+        ));
+    }
+    let refused: Vec<Value> = done
+        .refused
+        .iter()
+        .map(|(name, failure)| {
+            json!({ "file": name, "code": failure.code, "message": failure.message, "action": failure.action })
+        })
+        .collect();
+    let taken: Vec<Value> = done
+        .taken
+        .iter()
+        .map(|(name, what)| json!({ "file": name, "what": what }))
+        .collect();
+    let ok = done.refused.is_empty();
+    let mut object = json!({
+        "schema": SCHEMA,
+        "ok": ok,
+        "command": "sync",
+        "taken": taken,
+        "left": done.left,
+        "refused": refused,
+        "out": done.out,
+    });
+    if let (Some((name, first)), Some(object)) = (done.refused.first(), object.as_object_mut()) {
+        let message = format!("{name}: {}", first.message);
+        object.insert(
+            "error".to_owned(),
+            json!({ "code": first.code, "message": message, "action": first.action }),
+        );
+    }
+    Report {
+        exit: if ok { Exit::Done } else { Exit::Refused },
+        json: object,
+        text: lines.join("\n"),
+        note: (!note.is_empty()).then(|| note.join("\n")),
+    }
+}
