@@ -90,7 +90,7 @@ def commit() -> str:
 
 
 def update() -> str:
-    inputs, outputs = vector("09-updates", "update: TRANSIT")
+    inputs, outputs = vector("09-updates", "update: SLOT of TRANSIT")
     return "".join([
         "### Delivering an update\n\nFrom the batch: ctr, E, umac. From the TAP just before: rT, rC, M. The terminal computes tmac only.\n\n",
         block("rT", inputs["rt"]), block("rC", inputs["rc"]), block("M", inputs["m"]),
