@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
+import re
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,6 +25,7 @@ AID = bytes.fromhex("F0595A54525001")
 SELECT = bytes.fromhex("00A4040007") + AID + b"\x00"
 ROLES = {1: "TRANSIT", 2: "SOCIAL_INSURANCE", 3: "SMALL_PAYMENT", 4: "CLINIC", 5: "DOOR"}
 DOOR_F_ROLES = (1, 3, 5)
+GRACE_ROLES = (1, 4)
 TIERS = {1: "TEMP", 2: "EMPLOYMENT", 3: "TALENT"}
 RIGHTS_OID = bytes.fromhex("69E2AFCCB7ACE8FAC7AFB0ACAACF95BBC1815501")
 TA_ECDSA_SHA256_OID = bytes.fromhex("04007F00070202020203")
@@ -359,8 +361,8 @@ def issuance_keys(master: bytes, serial: bytes) -> bytes:
     return kdf108(master, b"YZT issuance", [serial], 48)
 
 
-def update_keys(master: bytes, serial: bytes) -> bytes:
-    return kdf108(master, b"YZT update", [serial], 48)
+def update_keys(master: bytes, serial: bytes, generation: int = 0) -> bytes:
+    return kdf108(master, b"YZT update", [serial, be(generation, 4)] if generation else [serial], 48)
 
 
 def group_key(master: bytes, role: int, region: bytes, kv: int, cohort: int) -> bytes:
@@ -502,6 +504,35 @@ def dg2(form: int, image: bytes, salt: bytes) -> bytes:
 def dg3(permit_id: bytes, tier: int, issued: bytes, endorsed: bytes, rule_set: bytes, counter: int, salt: bytes) -> bytes:
     objects = [b"\x01", permit_id, be(tier, 1), issued, endorsed, rule_set, be(counter, 4)]
     return tlv(0x6D, *(tlv(0x80 + i, value) for i, value in enumerate(objects)), tlv(0x8F, salt))
+
+
+def parse_dg1(encoded: bytes) -> dict:
+    sizes = [(1, 120), 1, 1, 4, 18, 32, (1, 210), (1, 210), (1, 120), 4]
+    layout = [(0x81 + i, "one", size) for i, size in enumerate(sizes)]
+    found = template(tlv_only(encoded, 0x61), [(0x80, "one", 1), *layout, (0x8F, "one", 16)])
+    if found[0x80] != b"\x01" or len(encoded) > 1024:
+        raise Refused("DG1 has an unknown version or is too long")
+    items = {name: found[0x81 + i] for i, name in enumerate(DG1_TAGS)}
+    day_of(items["birth_date"]), day_of(items["issue_date"])
+    if items["sex"][0] not in (0, 1, 2, 9) or items["nation"][0] not in (*range(1, 57), 97, 98) or not re.fullmatch(rb"\d{17}[\dX]", items["citizen_number"]):
+        raise Refused("DG1 has a value that chapter 02 does not allow")
+    return items
+
+
+def parse_dg2(encoded: bytes) -> dict:
+    found = template(tlv_only(encoded, 0x75), [(0x80, "one", 1), (0x81, "one", 1), (0x82, "one", (1, 6144)), (0x8F, "one", 16)])
+    if found[0x80] != b"\x01" or found[0x81] not in (b"\x01", b"\x02"):
+        raise Refused("DG2 has an unknown version or format")
+    return {"format": found[0x81][0], "image": found[0x82]}
+
+
+def parse_dg3(encoded: bytes) -> dict:
+    sizes = [1, 16, 1, 4, 4, (1, 48), 4]
+    found = template(tlv_only(encoded, 0x6D), [(0x80 + i, "one", size) for i, size in enumerate(sizes)] + [(0x8F, "one", 16)])
+    if found[0x80] != b"\x01" or found[0x82][0] not in TIERS or not found[0x85].isascii() or len(encoded) > 256:
+        raise Refused("DG3 has an unknown version, tier or rule set")
+    day_of(found[0x83]), day_of(found[0x84])
+    return {"permit_id": found[0x81], "tier": found[0x82][0], "issued": found[0x83], "endorsed_until": found[0x84], "rule_set": found[0x85], "counter": int.from_bytes(found[0x86], "big")}
 
 
 def signature_object(signer: bytes, signer_number: int, person_public: bytes, groups: list[bytes]) -> bytes:
@@ -727,32 +758,52 @@ def domain_of(rights: bytes) -> int:
     raise Refused("no key pair serves these rights", "6a80")
 
 
-class DoorS:
-    """Every value of one door S opening, from the private keys of both sides."""
+def door_s_signature(leaf_private: bytes, leaf: bytes, rights: bytes, rc: bytes, qt: bytes) -> bytes:
+    return sign(leaf_private, door_s_signed(leaf, rights, rc, qt))
 
-    def __init__(self, intermediate: bytes, leaf: bytes, leaf_private: bytes, terminal_ephemeral: bytes, rc: bytes, rights: bytes, card_ephemeral: bytes, card_static: bytes, certificate: bytes):
-        suite = b"\x01"
-        self.qt = point65(public_key(terminal_ephemeral))
-        self.qc = point65(public_key(card_ephemeral))
+
+def door_s_signed(leaf: bytes, rights: bytes, rc: bytes, qt: bytes) -> bytes:
+    return b"YZT-S-TA-1\x01" + rights + rc + qt + sha256(leaf)
+
+
+def agree_command(rights: bytes, qt: bytes, signature: bytes) -> bytes:
+    data = b"\x01" + rights + qt + signature
+    return bytes([0x80, 0x22, 0, 0, len(data)]) + data + b"\0"
+
+
+class DoorSKeys:
+    """What both sides compute in AGREE: first `k1`, then, when the certificate is known, everything else."""
+
+    def __init__(self, intermediate: bytes, leaf: bytes, rc: bytes, rights: bytes, qt: bytes, sig: bytes, qc: bytes, z1: bytes):
         self.h = sha256(intermediate + leaf)
-        self.sig = sign(leaf_private, b"YZT-S-TA-1" + suite + rights + rc + self.qt + sha256(leaf))
-        self.th1 = sha256(b"YZT-S-1" + suite + self.h + rc + rights + self.qt + self.sig + self.qc)
-        self.z1 = ecdh(terminal_ephemeral, self.qc[1:])
-        self.z2 = ecdh(terminal_ephemeral, certificate[28:92])
-        if self.z1 != ecdh(card_ephemeral, self.qt[1:]) or self.z2 != ecdh(card_static, self.qt[1:]):
-            raise Refused("both sides disagree about a shared secret")
-        self.k1 = kdf56c(self.z1, b"cert", self.th1, 16)
+        self.th1 = sha256(b"YZT-S-1\x01" + self.h + rc + rights + qt + sig + qc)
+        self.z1 = z1
+        self.k1 = kdf56c(z1, b"cert", self.th1, 16)
+
+    def finish(self, certificate: bytes, z2: bytes) -> None:
+        self.z2 = z2
         self.ecert = cbc_encrypt(self.k1, ZERO16, certificate)
         self.th2 = sha256(self.th1 + self.ecert + sha256(certificate))
-        keys = kdf56c(self.z1 + self.z2, b"keys", self.th2, 64)
+        keys = kdf56c(self.z1 + z2, b"keys", self.th2, 64)
         self.enc, self.mac, self.rmac, self.conf = (keys[i : i + 16] for i in range(0, 64, 16))
         self.confirmation = cmac(self.conf, b"\x01" + self.th2)
-        data = suite + rights + self.qt + self.sig
-        self.agree = bytes([0x80, 0x22, 0, 0, len(data)]) + data + b"\0"
-        self.answer = self.qc + self.ecert + self.confirmation
 
     def channel(self) -> Channel:
         return Channel(self.enc, self.mac, self.rmac)
+
+
+class DoorS(DoorSKeys):
+    """Every value of one door S opening, from the private keys of both sides."""
+
+    def __init__(self, intermediate: bytes, leaf: bytes, leaf_private: bytes, terminal_ephemeral: bytes, rc: bytes, rights: bytes, card_ephemeral: bytes, card_static: bytes, certificate: bytes):
+        self.qt, self.qc = point65(public_key(terminal_ephemeral)), point65(public_key(card_ephemeral))
+        self.sig = door_s_signature(leaf_private, leaf, rights, rc, self.qt)
+        super().__init__(intermediate, leaf, rc, rights, self.qt, self.sig, self.qc, ecdh(terminal_ephemeral, self.qc[1:]))
+        self.finish(certificate, ecdh(terminal_ephemeral, certificate[28:92]))
+        if self.z1 != ecdh(card_ephemeral, self.qt[1:]) or self.z2 != ecdh(card_static, self.qt[1:]):
+            raise Refused("both sides disagree about a shared secret")
+        self.agree = agree_command(rights, self.qt, self.sig)
+        self.answer = self.qc + self.ecert + self.confirmation
 
 
 # --- Terminals (chapter 08) -------------------------------------------------------------------------------------------
@@ -794,15 +845,18 @@ def open_signed_object(label: bytes, signer_public: bytes, tag: int, plain: byte
     return value
 
 
-def deny_list(signer: bytes, role: int, version: int, issued: bytes, days: int, entries: list[bytes]) -> bytes:
+DENY_LAYOUT = [(0x80, "one", 1), (0x81, "one", 4), (0x82, "one", 4), (0x83, "one", 2), (0x84, "one", None), (0x85, "optional", 2), (0x9E, "one", 64)]
+
+
+def deny_list(signer: bytes, role: int, version: int, issued: bytes, days: int, entries: list[bytes], grace: int | None = None) -> bytes:
     """The value of an A9 object."""
-    values = [be(role, 1), be(version, 4), issued, be(days, 2), b"".join(entries)]
+    values = [be(role, 1), be(version, 4), issued, be(days, 2), b"".join(entries)] + ([] if grace is None else [be(grace, 2)])
     signed = b"".join(tlv(0x80 + i, value) for i, value in enumerate(values))
     return signed + tlv(0x9E, sign(signer, b"YZT-DENY-1" + signed))
 
 
 def open_deny_list(signer_public: bytes, value: bytes) -> dict:
-    found = template(value, [(0x80, "one", 1), (0x81, "one", 4), (0x82, "one", 4), (0x83, "one", 2), (0x84, "one", None), (0x9E, "one", 64)], closed=True)
+    found = template(value, DENY_LAYOUT, closed=True)
     if not verify(signer_public, b"YZT-DENY-1" + bytes_before(value, 0x9E), found[0x9E]):
         raise Refused("the deny list's signature is wrong")
     if len(found[0x84]) % 8:
@@ -811,7 +865,41 @@ def open_deny_list(signer_public: bytes, value: bytes) -> dict:
     entries = [found[0x84][i : i + 8] for i in range(0, len(found[0x84]), 8)]
     if any(a >= b for a, b in zip(entries, entries[1:])):
         raise Refused("the deny list is not ascending")
-    return {"role": found[0x80][0], "version": int.from_bytes(found[0x81], "big"), "issued": found[0x82], "days": int.from_bytes(found[0x83], "big"), "entries": entries}
+    return {
+        "role": found[0x80][0],
+        "version": int.from_bytes(found[0x81], "big"),
+        "issued": found[0x82],
+        "days": int.from_bytes(found[0x83], "big"),
+        "entries": entries,
+        "grace": int.from_bytes(found[0x85] or b"", "big"),
+        "value": value,
+    }
+
+
+def list_file(values: list[bytes]) -> bytes:
+    return b"".join(tlv(0xA9, value) for value in values)
+
+
+def list_file_values(content: bytes) -> list[bytes]:
+    """The lists of a list file, none of them looked at."""
+    objects = tlv_list(content)
+    if not objects or any(tag != 0xA9 for tag, _ in objects):
+        raise Refused("a list file holds deny lists and nothing else")
+    return [value for _, value in objects]
+
+
+def newest_lists(bundle: dict, values: list[bytes]) -> tuple[dict, int]:
+    """The terminal's lists by role after it was shown these, and how many of them it took."""
+    lists, taken = dict(bundle["deny_lists"]), 0
+    for value in values:
+        try:
+            found = open_deny_list(bundle["deny_signer"], value)
+        except Refused:
+            continue
+        have = lists.get(found["role"])
+        if any(key["role"] == found["role"] for key in bundle["keys"]) and (have is None or found["version"] > have["version"]):
+            lists[found["role"]], taken = found, taken + 1
+    return lists, taken
 
 
 def role_key(role: int, region: bytes, kv: int, state: int, until: bytes | None, group: bytes | None, tap: bytes | None, record: bytes) -> bytes:
@@ -821,6 +909,17 @@ def role_key(role: int, region: bytes, kv: int, state: int, until: bytes | None,
         if content is not None:
             value += tlv(tag, content)
     return value
+
+
+def bundle(root: bytes, id: bytes, name: bytes, issued: bytes, last_day: bytes, sequence: bytes, keys: list[bytes], anchors: list[bytes], door_s: list[bytes], deny_lists: list[bytes], zones: bytes, tid: bytes | None = None) -> bytes:
+    """The plain text of a bundle. keys and deny_lists: values of A6 and A9; anchors: the five objects of A7; door_s: none or two certificates."""
+    body = [tlv(0x80, b"\x01"), tlv(0x81, id), tlv(0x82, name), tlv(0x83, issued), tlv(0x84, last_day), tlv(0x85, sequence)]
+    body += [tlv(0xA6, value) for value in keys]
+    body += [tlv(0xA7, *(tlv(0x80 + i, value) for i, value in enumerate(anchors)))]
+    body += [tlv(0xA8, tlv(0x80, door_s[0]), tlv(0x81, door_s[1]))] if door_s else []
+    body += [tlv(0xA9, value) for value in deny_lists] + [tlv(0x8A, zones)]
+    body += [tlv(0x8B, tid)] if tid is not None else []
+    return signed_object(b"YZT-BUNDLE-1", root, tlv(0x7F50, *body))
 
 
 BUNDLE_LAYOUT = [
@@ -835,6 +934,7 @@ BUNDLE_LAYOUT = [
     (0xA8, "optional", None),
     (0xA9, "repeats", None),
     (0x8A, "one", 8),
+    (0x8B, "optional", 4),
 ]
 ROLE_KEY_LAYOUT = [(0x80, "one", 1), (0x81, "one", 3), (0x82, "one", 1), (0x83, "one", 1), (0x84, "optional", 4), (0x85, "optional", 32), (0x86, "optional", 32), (0x87, "one", 32)]
 ANCHOR_LAYOUT = [(0x80, "one", 64), (0x81, "one", 64), (0x82, "one", 64), (0x83, "one", 80), (0x84, "one", 64)]
@@ -875,8 +975,12 @@ def open_bundle(root_name: bytes | None, root_public: bytes, plain: bytes) -> di
         "entitlement_signer": anchors[0x81],
         "document_signer": anchors[0x82],
         "door_s": door_s,
+        "root_name": anchors[0x83][:16],
+        "root": root_public,
+        "deny_signer": anchors[0x84],
         "deny_lists": {item["role"]: item for item in lists},
         "zones": found[0x8A],
+        "tid": found[0x8B],
     }
 
 
@@ -891,6 +995,64 @@ def open_lot_file(signer_public: bytes, plain: bytes) -> tuple[bytes, list[tuple
     found = template(value, [(0x80, "one", 4), (0xA1, "repeats", None)])
     items = [template(item, [(0x80, "one", 10), (0x81, "one", 48)]) for item in found[0xA1]]
     return found[0x80], [(item[0x80], item[0x81]) for item in items]
+
+
+REASONS = ["accepted", "NOT_ACTIVE", "EXPIRED", "DENIED", "NOT_GENUINE", "WRONG_ROLE", "FOREIGN_CARD", "REPLAY", "LIST_TOO_OLD", "BUNDLE_EXPIRED", "accepted in grace", "OUTCOME_UNKNOWN", "BALANCE_TOO_LOW"]
+
+
+def counters_file(signer: bytes, name: bytes, first: bytes, last: bytes, counts: dict[tuple[int, int], int]) -> bytes:
+    """Counts by (role, reason)."""
+    items = (tlv(0xA4, tlv(0x80, be(role, 1)), tlv(0x81, be(reason, 1)), tlv(0x82, be(count, 4))) for (role, reason), count in sorted(counts.items()) if count)
+    return signed_object(b"YZT-COUNTERS-1", signer, tlv(0x7F54, tlv(0x80, b"\x01"), tlv(0x81, name), tlv(0x82, first), tlv(0x83, last), *items))
+
+
+def open_counters_file(signer_public: bytes, content: bytes) -> dict:
+    value = open_signed_object(b"YZT-COUNTERS-1", signer_public, 0x7F54, content)
+    found = template(value, [(0x80, "one", 1), (0x81, "one", (1, 64)), (0x82, "one", 4), (0x83, "one", 4), (0xA4, "repeats", None)])
+    parts = [template(item, [(0x80, "one", 1), (0x81, "one", 1), (0x82, "one", 4)]) for item in found[0xA4]]
+    items = [((item[0x80][0], item[0x81][0]), int.from_bytes(item[0x82], "big")) for item in parts]
+    if found[0x80] != b"\x01" or day_of(found[0x82]) > day_of(found[0x83]):
+        raise Refused("counters of an unknown version, or days in a wrong order")
+    if any(not count or role not in ROLES or reason >= len(REASONS) for (role, reason), count in items) or any(a >= b for (a, _), (b, _) in zip(items, items[1:])):
+        raise Refused("counters with a zero, an unknown role or reason, or out of order")
+    return {"name": found[0x81], "first": found[0x82], "last": found[0x83], "counts": dict(items)}
+
+
+# --- Settlement (chapter 11) ------------------------------------------------------------------------------------------
+
+LINE = (("kv", 1), ("pid", 16), ("body", 28), ("seq", 4), ("loaded", 4), ("spent", 4), ("tac", 8), ("before", 44))
+UNKNOWN = (("kv", 1), ("pid", 16), ("body", 28), ("s0", 4))
+
+
+def commit_body(amount: int, tid: bytes, txno: bytes, time: int, kind: int = 0) -> bytes:
+    return be(amount, 4) + tid + txno + be(time, 4) + be(kind, 1) + bytes(7)
+
+
+def settlement_file(signer: bytes, name: bytes, tid: bytes, number: int, lines: list[dict], unknown: list[dict]) -> bytes:
+    def items(tag: int, layout, found: list[dict]) -> list[bytes]:
+        return [tlv(tag, *(tlv(0x80 + i, item[part]) for i, (part, _) in enumerate(layout) if item.get(part) is not None)) for item in found]
+
+    body = [tlv(0x80, b"\x01"), tlv(0x81, name), tlv(0x82, tid), tlv(0x83, be(number, 4))]
+    return signed_object(b"YZT-SETTLEMENT-1", signer, tlv(0x7F55, *body, *items(0xA4, LINE, lines), *items(0xA5, UNKNOWN, unknown)))
+
+
+def open_settlement_file(signer_public: bytes, content: bytes) -> dict:
+    value = open_signed_object(b"YZT-SETTLEMENT-1", signer_public, 0x7F55, content)
+    found = template(value, [(0x80, "one", 1), (0x81, "one", (1, 64)), (0x82, "one", 4), (0x83, "one", 4), (0xA4, "repeats", None), (0xA5, "repeats", None)])
+    number = int.from_bytes(found[0x83], "big")
+    if found[0x80] != b"\x01" or number == 0:
+        raise Refused("a settlement file of an unknown version, or of number 0")
+
+    def items(tag: int, layout) -> list[dict]:
+        result = []
+        for item in found[tag]:
+            parts = template(item, [(0x80 + i, "optional" if name == "before" else "one", size) for i, (name, size) in enumerate(layout)])
+            result.append({name: parts[0x80 + i] for i, (name, _) in enumerate(layout)})
+            if result[-1]["kv"] == b"\0" or result[-1]["body"][4:8] != found[0x82]:
+                raise Refused("a line of kv 0 or of another terminal")
+        return result
+
+    return {"name": found[0x81], "tid": found[0x82], "number": number, "lines": items(0xA4, LINE), "unknown": items(0xA5, UNKNOWN)}
 
 
 # --- Sealed updates (chapter 09) and the SLOT step --------------------------------------------------------------------
@@ -1063,9 +1225,9 @@ def find_holder(bundle: dict, role: int, version: int, today: bytes, rt: bytes, 
     return None
 
 
-def judge_holder(bundle: dict, key: dict, plain: bytes, today: bytes) -> dict:
+def judge_record(bundle: dict, key: dict, pid: bytes, record: bytes, today: bytes) -> dict:
     """The record's fields when the terminal lets the holder pass; `NotAccepted` otherwise."""
-    pid, record, role = plain[:16], plain[64:224], key["role"]
+    role = key["role"]
     if record[2] != role:
         raise NotAccepted("WRONG_ROLE")
     try:
@@ -1086,15 +1248,19 @@ def judge_holder(bundle: dict, key: dict, plain: bytes, today: bytes) -> dict:
     return found
 
 
-def check_bundle_use(bundle: dict, role: int, today: bytes) -> None:
-    """May this terminal accept anybody in this role today?"""
+def check_bundle_use(bundle: dict, role: int, today: bytes, grace: bool = False) -> bool:
+    """May this terminal accept anybody in this role today? True when only the grace of an old list allows it."""
     if today > bundle["last_day"]:
         raise NotAccepted("BUNDLE_EXPIRED")
-    if not any(key["role"] == role for key in bundle["keys"]) or role not in DOOR_F_ROLES:
+    if not any(key["role"] == role for key in bundle["keys"]):
         raise NotAccepted("WRONG_ROLE")
     denied = bundle["deny_lists"].get(role)
-    if denied is None or not 0 <= (day_of(today) - day_of(denied["issued"])).days <= denied["days"]:
-        raise NotAccepted("LIST_TOO_OLD")
+    age = -1 if denied is None else (day_of(today) - day_of(denied["issued"])).days
+    if denied is not None and 0 <= age <= denied["days"]:
+        return False
+    if denied is not None and grace and role in GRACE_ROLES and 0 <= age <= denied["days"] + denied["grace"]:
+        return True
+    raise NotAccepted("LIST_TOO_OLD")
 
 
 # --- Published answers ------------------------------------------------------------------------------------------------
