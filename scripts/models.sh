@@ -6,7 +6,7 @@
 #   --install     builds verifpal when it is missing (it says so first); `make models` does that
 #   --if-present  says so and ends with 0 when verifpal is missing; `make test` does that
 #   --write-page  writes the tables of docs/models.md from the expectations; runs nothing
-#   --soak        the small models once more with three sessions of everybody; some minutes
+#   --soak        those models that end with three sessions of everybody, with three; a quarter of an hour
 #   MODEL         for example door-f or update/delivery
 #
 # verifpal is looked for in $VERIFPAL, where --install puts it, and on the search path, in this order. Only the pinned version is
@@ -84,7 +84,8 @@ say "two models changed on purpose were noticed: the check can fail"
 status=0
 if [[ -n $soak ]]; then
     # Those that end with three sessions, measured; the others need hours or more memory than a developer's machine has.
-    pass+=(--sessions 3 door-f commit/commit commit/mask door-i door-s/departments update/find update/operators)
+    pass+=(--sessions 3 door-f commit/commit commit/mask commit/tac.vp door-i door-s/departments door-s/opening.vp door-s/unlink.vp
+        update/delivery.vp update/find update/operators)
 fi
 "${check[@]}" --tool "$tool" "${pass[@]+"${pass[@]}"}" || status=$?
 exit "$status"
