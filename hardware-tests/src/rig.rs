@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use card_applet_spec::codes::Serial;
 use card_reader::transport::{Connect, PcscTransport, TransportError};
+use rand::SeedableRng;
 use rand_core::CryptoRng;
-use virtual_card::CardMemory;
 use virtual_card::blank::{Blank, manufacture};
 use virtual_card::control::{Control, Order};
 use virtual_card::pcscd::{Folder, Options, READERS, as_client};
+use virtual_card::{Card, CardMemory, CardRandom, InProcess};
 
 use crate::Error;
+use crate::conformance::{Cutter, TestKeys};
 
 /// Environment variable: full name of a physical reader.
 pub const READER_VARIABLE: &str = "YZT_READER";
@@ -184,4 +186,61 @@ pub fn stray_blank() -> Blank {
 #[must_use]
 pub fn lot_path(folder: &Path) -> PathBuf {
     folder.join("lot.yztl")
+}
+
+/// A reference card in this process, made as blank `number` of a test lot, and the hand at its power.
+///
+/// # Errors
+///
+/// [`Error::Form`], [`Error::VirtualCard`]: never for a memory of this size.
+pub fn test_blank(
+    keys: &TestKeys,
+    number: u32,
+    rng: &mut impl CryptoRng,
+) -> Result<(InProcess, MemoryCutter), Error> {
+    let blank = test_lot_blank(keys, number)?;
+    let memory = CardMemory::ram(card_applet::MEMORY_LEN);
+    manufacture(&memory, &blank, rng)?;
+    let cutter = MemoryCutter(memory.clone());
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    // Not repeating: a card's generator does not start anew with its power.
+    let random = CardRandom::from_source(&mut rand::rngs::StdRng::from_seed(seed));
+    Ok((InProcess::with(Card::new(memory, random)), cutter))
+}
+
+/// Serial and transport keys of blank `number` of a test lot.
+///
+/// # Errors
+///
+/// [`Error::Form`]: never for these sizes.
+pub fn test_lot_blank(keys: &TestKeys, number: u32) -> Result<Blank, Error> {
+    let serial = keys.serial(number);
+    Ok(Blank {
+        serial,
+        keys: keys.transport_keys(&serial)?,
+    })
+}
+
+/// Bytes of a torn write that still arrive.
+const TORN_BYTES: u32 = 7;
+
+/// Cuts the power of a card in this process at its writes: moment 0 before the first, moment 1 in the middle of it, and
+/// so on.
+#[derive(Debug)]
+pub struct MemoryCutter(CardMemory);
+
+impl Cutter for MemoryCutter {
+    fn arm(&mut self, step: u32) -> bool {
+        self.0.tear(
+            (step / 2).saturating_add(1),
+            (step % 2).saturating_mul(TORN_BYTES),
+        );
+        true
+    }
+
+    fn restore(&mut self) {
+        // A cut behind the end of the command is taken back.
+        self.0.tear(u32::MAX, 0);
+    }
 }

@@ -119,7 +119,12 @@ pub fn region() -> Result<Region, Error> {
     Ok(Region::try_from(REGION)?)
 }
 
-fn card_date(date: civil::Date) -> Result<Date, Error> {
+/// A day as a card writes it.
+///
+/// # Errors
+///
+/// [`Error::Form`]: a day outside of the years 1 to 9999.
+pub fn card_date(date: civil::Date) -> Result<Date, Error> {
     let year = u16::try_from(date.year()).unwrap_or_default();
     Ok(Date::new(
         year,

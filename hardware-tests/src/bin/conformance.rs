@@ -1,0 +1,404 @@
+//! The program `conformance`: runs the suite of the card specification on the card that lies on a reader and prints a table
+//! by chapter. `conformance make-test-keys` makes the keys that it needs for the larger part.
+//!
+//! Nothing is written to a card without `--destructive` (or `YZT_ALLOW_WRITE=1`), and then only to a blank of the test lot
+//! of the keys. `--in-process` runs it on the reference card, in this process, without a reader.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use card_applet_spec::crypto::PublicKey;
+use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
+use clap::{Args, Parser, Subcommand};
+use hardware_tests::conformance::{Case, Choice, Cutter, KeysError, Setup, TestKeys, cases, report, run};
+use hardware_tests::rig::{self, WRITE_VARIABLE};
+use hardware_tests::{Error, hex};
+use jiff::civil;
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
+use serde_json::{Value, json};
+
+/// Cases failed.
+const FAILED: u8 = 1;
+/// Wrong arguments or a wrong file.
+const USAGE: u8 = 2;
+/// No service, reader or card.
+const ABSENT: u8 = 3;
+/// The card was lost on the way.
+const LOST: u8 = 4;
+/// The machine failed, or a file cannot be written.
+const DAMAGED: u8 = 5;
+
+/// How long a reader may take to see a card.
+const WAIT: Duration = Duration::from_secs(3);
+/// Answers that a statistical case looks at, unless told.
+const SAMPLES: usize = 256;
+
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "Conformance suite of the permit card, for the card on a reader",
+    args_conflicts_with_subcommands = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Task>,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Make the keys of a test lot, and its lot file for the card maker
+    MakeTestKeys(MakeArguments),
+}
+
+#[derive(Debug, Args)]
+struct MakeArguments {
+    /// New file for the test keys (mode 0600)
+    #[arg(long)]
+    out: PathBuf,
+    /// The card maker's public key, 130 hex digits: a lot file is sealed to it
+    #[arg(long, requires = "lot_out")]
+    maker: Option<PathBuf>,
+    /// New file for the lot file
+    #[arg(long, requires = "maker")]
+    lot_out: Option<PathBuf>,
+    /// Blanks in the lot file
+    #[arg(long, default_value_t = 20)]
+    blanks: u32,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Full name of the reader; the only one without
+    #[arg(long, env = "YZT_READER", conflicts_with = "in_process")]
+    reader: Option<String>,
+    /// The reference card in this process, a blank of the test lot
+    #[arg(long)]
+    in_process: bool,
+    /// File of test keys
+    #[arg(long)]
+    test_keys: Option<PathBuf>,
+    /// Cases of this chapter only; may be said again
+    #[arg(long)]
+    chapter: Vec<u8>,
+    /// This case only; may be said again
+    #[arg(long)]
+    case: Vec<String>,
+    /// Allow the blank to be written and used up
+    #[arg(long)]
+    destructive: bool,
+    /// Program that cuts the card's power: called with `arm N` before a command and `restore` behind it
+    #[arg(long)]
+    cutter: Option<PathBuf>,
+    /// Answers that a statistical case looks at
+    #[arg(long, default_value_t = SAMPLES)]
+    samples: usize,
+    /// Writes of the wear case
+    #[arg(long, default_value_t = 0)]
+    wear: u32,
+    /// Day of the run, YYYY-MM-DD; today (UTC+8) without
+    #[arg(long)]
+    at: Option<civil::Date>,
+    /// List the cases and do nothing
+    #[arg(long)]
+    list: bool,
+    /// With --list: the tables of docs/card-acceptance.md
+    #[arg(long, requires = "list")]
+    markdown: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// What stops the program before a case is run, with its exit code.
+struct Refusal {
+    exit: u8,
+    code: &'static str,
+    message: String,
+    action: &'static str,
+}
+
+impl From<TransportError> for Refusal {
+    fn from(error: TransportError) -> Self {
+        Self {
+            exit: ABSENT,
+            code: error.code(),
+            message: error.to_string(),
+            action: error.action(),
+        }
+    }
+}
+
+impl From<KeysError> for Refusal {
+    fn from(error: KeysError) -> Self {
+        let (exit, code, action) = match &error {
+            KeysError::File { .. } => (
+                DAMAGED,
+                "FILE",
+                "Check the path and its rights. A file of keys is never written over: name a new one.",
+            ),
+            KeysError::Form { .. } => (
+                USAGE,
+                "TEST_KEYS",
+                "Make test keys with `conformance make-test-keys`.",
+            ),
+            _ => (USAGE, "USAGE", "See `conformance make-test-keys --help`."),
+        };
+        Self {
+            exit,
+            code,
+            message: error.to_string(),
+            action,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            exit: DAMAGED,
+            code: "MACHINE",
+            message: format!("{error:#}"),
+            action: "This is a fault of the machine or the program: report it.",
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        anyhow!(error).into()
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let (json, schema, result) = match &arguments.command {
+        Some(Task::MakeTestKeys(make)) => (
+            make.json,
+            "yzt.conformance_make_test_keys/1",
+            make_test_keys(make),
+        ),
+        None => (arguments.run.json, report::SCHEMA, conform(&arguments.run)),
+    };
+    match result {
+        Ok(code) => code,
+        Err(refusal) => {
+            eprintln!("conformance: {}\n{}", refusal.message, refusal.action);
+            if json {
+                let mut object = report::refusal(refusal.code, &refusal.message, refusal.action);
+                object["schema"] = schema.into();
+                println!("{object}");
+            }
+            ExitCode::from(refusal.exit)
+        }
+    }
+}
+
+fn system_random() -> Result<StdRng, Refusal> {
+    StdRng::try_from_rng(&mut SysRng)
+        .map_err(|error| anyhow!("the system gives no randomness: {error}").into())
+}
+
+fn make_test_keys(arguments: &MakeArguments) -> Result<ExitCode, Refusal> {
+    let mut rng = system_random()?;
+    let maker = arguments.maker.as_deref().map(read_public_key).transpose()?;
+    let keys = TestKeys::generate(&mut rng);
+    keys.write_new(&arguments.out)?;
+    if let (Some(maker), Some(out)) = (&maker, &arguments.lot_out) {
+        keys.write_lot(arguments.blanks, maker, out, &mut rng)?;
+    }
+    let (first, last) = (keys.serial(1), keys.serial(arguments.blanks));
+    if arguments.json {
+        let object = json!({
+            "schema": "yzt.conformance_make_test_keys/1",
+            "ok": true,
+            "keys": arguments.out.display().to_string(),
+            "lot_file": arguments.lot_out.as_ref().map(|path| path.display().to_string()),
+            "card_ca": keys.card_ca_public(),
+            "first_serial": first.to_string(),
+            "last_serial": last.to_string(),
+        });
+        println!("{object}");
+    } else {
+        println!("test keys     {}", arguments.out.display());
+        println!("card CA       {}", keys.card_ca_public());
+        println!("serials       {first} to {last}");
+        if let Some(lot) = &arguments.lot_out {
+            println!("lot file      {}", lot.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_public_key(path: &Path) -> Result<PublicKey, Refusal> {
+    let text = std::fs::read_to_string(path).map_err(|source| KeysError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    hex::decode::<65>(text.trim())
+        .and_then(|point| PublicKey::from_point65(&point).ok())
+        .ok_or_else(|| Refusal {
+            exit: USAGE,
+            code: "MAKER_KEY",
+            message: format!("{} is no public key of P-256 in 130 hex digits", path.display()),
+            action: "Ask the card maker for the point 04 || X || Y of its key.",
+        })
+}
+
+fn list(arguments: &RunArguments) -> ExitCode {
+    if arguments.json {
+        let all: Vec<Value> = cases()
+            .iter()
+            .map(|case| {
+                json!({
+                    "case": case.number,
+                    "chapter": case.chapter(),
+                    "class": case.class.letter().to_string(),
+                    "reference": case.reference,
+                    "sentence": case.sentence,
+                })
+            })
+            .collect();
+        println!(
+            "{}",
+            json!({"schema": "yzt.conformance_list/1", "ok": true, "cases": all})
+        );
+    } else if arguments.markdown {
+        print!("{}", report::markdown());
+    } else {
+        for case in cases() {
+            println!("{}", report::line(&case));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn conform(arguments: &RunArguments) -> Result<ExitCode, Refusal> {
+    if arguments.list {
+        return Ok(list(arguments));
+    }
+    let choice = Choice {
+        chapters: arguments.chapter.clone(),
+        cases: arguments.case.clone(),
+        destructive: arguments.destructive
+            || arguments.in_process
+            || std::env::var(WRITE_VARIABLE).is_ok_and(|word| word == "1"),
+    };
+    if !cases().iter().any(|case| choice.takes(case)) {
+        return Err(Refusal {
+            exit: USAGE,
+            code: "NO_SUCH_CASE",
+            message: "no case has that chapter and number".to_owned(),
+            action: "See `conformance --list`.",
+        });
+    }
+    let mut rng = system_random()?;
+    let keys = match &arguments.test_keys {
+        Some(path) => Some(TestKeys::read(path)?),
+        None if arguments.in_process => Some(TestKeys::generate(&mut rng)),
+        None => None,
+    };
+    if let (true, Some(keys)) = (arguments.in_process, &keys) {
+        let (mut card, mut cutter) = rig::test_blank(keys, 1, &mut rng)?;
+        return play(arguments, &choice, &mut card, Some(keys), Some(&mut cutter), rng);
+    }
+    let mut card = PcscTransport::connect(&Connect {
+        reader: arguments.reader.clone(),
+        wait: WAIT,
+    })?;
+    if choice.destructive && keys.is_some() {
+        eprintln!(
+            "conformance: the card on {:?} is used up if it is a blank of the test lot: it is personalised, rewritten, debited, \
+             blocked, and TERMINATED at the end. Any other card is not written.",
+            card.name()
+        );
+    }
+    let mut cutter = arguments.cutter.as_deref().map(ProgramCutter);
+    let cutter = cutter.as_mut().map(|cutter| cutter as &mut dyn Cutter);
+    play(arguments, &choice, &mut card, keys.as_ref(), cutter, rng)
+}
+
+fn play(
+    arguments: &RunArguments,
+    choice: &Choice,
+    card: &mut dyn Transport,
+    keys: Option<&TestKeys>,
+    cutter: Option<&mut dyn Cutter>,
+    rng: StdRng,
+) -> Result<ExitCode, Refusal> {
+    let begin = Instant::now();
+    let watch = move || u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let setup = Setup {
+        transport: card,
+        keys,
+        rng,
+        watch: &watch,
+        // Inside an Option a borrow is not shortened by itself.
+        cutter: match cutter {
+            Some(cutter) => Some(cutter),
+            None => None,
+        },
+        today: arguments.at.unwrap_or_else(today),
+        samples: arguments.samples,
+        wear: arguments.wear,
+    };
+    let mut progress = |case: &Case| eprintln!("{} {}", case.number, case.sentence);
+    let report = run(setup, choice, &mut progress)?;
+    if arguments.json {
+        println!("{}", report::object(&report));
+    } else {
+        print!("{}", report::table(&report));
+    }
+    let (_, failed, _) = report.counts();
+    if let Some(lost) = &report.lost {
+        eprintln!("conformance: {lost}\n{}", lost.action());
+        return Ok(ExitCode::from(LOST));
+    }
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
+}
+
+/// Today where permits are issued, UTC+8.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program's own clock; everything below takes the day as an argument"
+)]
+fn today() -> civil::Date {
+    jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+        .date()
+}
+
+/// A rig that another program drives.
+struct ProgramCutter<'a>(&'a Path);
+
+impl ProgramCutter<'_> {
+    fn says_yes(&self, arguments: &[&str]) -> bool {
+        Command::new(self.0)
+            .args(arguments)
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+}
+
+impl Cutter for ProgramCutter<'_> {
+    fn arm(&mut self, step: u32) -> bool {
+        self.says_yes(&["arm", &step.to_string()])
+    }
+
+    fn restore(&mut self) {
+        if !self.says_yes(&["restore"]) {
+            eprintln!("conformance: {} did not bring the power back", self.0.display());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Chapter 02: card info, the serial, the groups as they were written, the card certificate.
+
+use card_applet_spec::certificate::CardCertificate;
+use card_applet_spec::codes::{Domain, Rights};
+use card_applet_spec::crypto::PublicKey;
+use card_applet_spec::data_group::SignatureObject;
+use card_applet_spec::door_s::Object;
+
+use super::super::bench::{Bench, ensure, failed, not_run};
+use super::super::terminal::{DoorS, rights_of, tlv};
+use super::super::{Case, Check, Class, Phase};
+use super::case;
+use crate::hex;
+
+pub(super) const CASES: &[Case] = &[
+    case(
+        "02.01",
+        "02 Card info",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "card info is exactly the bytes of this profile, with or without tag 83",
+        card_info,
+    ),
+    case(
+        "02.02",
+        "02 Card info",
+        Class::Outside,
+        Phase::Blank,
+        "",
+        "a BLANK shows its serial of 10 bytes, the same each time",
+        serial,
+    ),
+    case(
+        "02.03",
+        "02 Card info",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "GET DATA of any other tag is 6A88",
+        other_tags,
+    ),
+    case(
+        "02.04",
+        "02 Card info",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "from the first script on the serial is 6A88 over the air and readable by ISSUER in door S only",
+        serial_is_hidden,
+    ),
+    case(
+        "02.05",
+        "02 DG1, DG2, DG3",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "each group is read back byte by byte as it was written, the longest portrait included",
+        groups,
+    ),
+    case(
+        "02.06",
+        "02 Signature object",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "the signature object holds under the document signer and names the card's PERSON key",
+        signature,
+    ),
+    case(
+        "02.07",
+        "02 Card certificate",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "each domain has a certificate of its own key and a random id of its own",
+        certificates,
+    ),
+];
+
+fn card_info(bench: &mut Bench<'_>) -> Check {
+    let seen = bench.select()?;
+    let aid = tlv(&[0x84], &card_applet_spec::codes::AID);
+    let old = [
+        tlv(&[0x80], &[0x01, 0x00]),
+        tlv(&[0x81], &[0x00, 0x01]),
+        tlv(&[0x82], &[0x01]),
+    ]
+    .concat();
+    let new = [&old[..], &tlv(&[0x83], &[0x01])].concat();
+    let info = |inside: &[u8]| tlv(&[0x6F], &[&aid[..], &tlv(&[0xA5], inside)].concat());
+    ensure(
+        seen == info(&new) || seen == info(&old),
+        format!("card info is {}", hex::encode(&seen)),
+    )
+}
+
+fn serial(bench: &mut Bench<'_>) -> Check {
+    let first = bench
+        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+        .ok("GET DATA of the serial")?;
+    ensure(first.len() == 10, format!("the serial has {} bytes", first.len()))?;
+    bench.select()?;
+    let again = bench
+        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+        .ok("GET DATA of the serial")?;
+    ensure(first == again, "the serial changes")
+}
+
+fn other_tags(bench: &mut Bench<'_>) -> Check {
+    for (high, low) in [
+        (0x00, 0x00),
+        (0x00, 0x42),
+        (0x00, 0x46),
+        (0x00, 0x66),
+        (0x9F, 0x7F),
+        (0xFF, 0xFF),
+    ] {
+        bench.select()?;
+        bench
+            .send(&[0x80, 0xCA, high, low, 0x00])?
+            .is(0x6A88, &format!("GET DATA {high:02X}{low:02X}"))?;
+    }
+    Ok(())
+}
+
+fn serial_is_hidden(bench: &mut Bench<'_>) -> Check {
+    bench
+        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+        .is(0x6A88, "GET DATA of the serial")?;
+    let mut door = DoorS::open(bench, Rights::ISSUER.union(Rights::VERIFY))?;
+    let seen = door.read(bench, Object::Serial)?;
+    ensure(
+        seen == bench.serial()?.0,
+        "door S gives another serial than the blank showed",
+    )
+}
+
+fn groups(bench: &mut Bench<'_>) -> Check {
+    let all = Rights::IDENTITY.union(Rights::PORTRAIT).union(Rights::PERMIT);
+    let mut door = DoorS::open(bench, all)?;
+    for (at, object) in [Object::Dg1, Object::Dg2, Object::Dg3, Object::Signature]
+        .into_iter()
+        .enumerate()
+    {
+        let seen = door.read(bench, object)?;
+        ensure(
+            seen == bench.world.objects[at],
+            format!("object {:02X} is not what was written", object.code()),
+        )?;
+    }
+    Ok(())
+}
+
+fn signature(bench: &mut Bench<'_>) -> Check {
+    let signer = bench.keys()?.document_signer.public();
+    let mut door = DoorS::open(bench, Rights::IDENTITY.union(Rights::PERMIT))?;
+    let person = door.certificate.public64;
+    let bytes = door.read(bench, Object::Signature)?;
+    let Ok(object) = SignatureObject::parse(&bytes) else {
+        return failed("the signature object has another form");
+    };
+    ensure(
+        object.verify(&signer, &person).is_ok(),
+        "the signature object does not hold for this card's key",
+    )?;
+    let dg1 = door.read(bench, Object::Dg1)?;
+    let dg3 = door.read(bench, Object::Dg3)?;
+    ensure(
+        object.covers(1, &dg1) && object.covers(3, &dg3),
+        "a digest is not that of the group",
+    )
+}
+
+fn certificates(bench: &mut Bench<'_>) -> Check {
+    let Some(publics) = bench.world.publics else {
+        return not_run("the card was not written by this run");
+    };
+    let mut ids = Vec::new();
+    for (domain, public) in Domain::ALL.iter().zip(publics) {
+        let door = DoorS::open(bench, rights_of(*domain))?;
+        let CardCertificate { public64, id, .. } = door.certificate;
+        ensure(
+            public64 == public,
+            format!("the certificate of {domain} is over another key than GENERATE gave"),
+        )?;
+        ensure(
+            PublicKey::from_public64(&public64).is_ok(),
+            "a card key is not on the curve",
+        )?;
+        ensure(!ids.contains(&id), "two domains have the same certificate id")?;
+        ids.push(id);
+    }
+    Ok(())
+}

@@ -1,0 +1,990 @@
+//! Chapter 07: certificates, key agreement, objects and rights.
+
+use card_applet_spec::apdu::Header;
+use card_applet_spec::certificate::CertificateName;
+use card_applet_spec::codes::{Domain, Rights, Role, State};
+use card_applet_spec::crypto::{PrivateKey, sha256};
+use card_applet_spec::door_s::{MAX_READ, Object};
+use card_applet_spec::script::Status;
+
+use super::super::bench::{Bench, encode, ensure, failed};
+use super::super::office::{DoorI, EPOCH, rewrite_trust};
+use super::super::terminal::{
+    Chain, DoorS, Draft, Plan, agree, agree_data, certificate, challenge, present, rights_of, try_agree,
+};
+use super::super::{Case, Check, Class, Phase, Stop};
+use super::{WRITES, case};
+
+pub(super) const CASES: &[Case] = &[
+    case(
+        "07.01",
+        "07 Terminal certificates",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "S1 with bytes that are no certificate is 6985 on a BLANK or TERMINATED card and 6A80 on every other",
+        stranger,
+    ),
+    case(
+        "07.02",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "a certificate of another authority is 6A88",
+        other_authority,
+    ),
+    case(
+        "07.03",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "a wrong signature is 6982, of the intermediate and of the leaf",
+        wrong_signatures,
+    ),
+    case(
+        "07.04",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "a wrong profile, algorithm, rights OID, date or unknown right in a certificate is 6A80",
+        wrong_forms,
+    ),
+    case(
+        "07.05",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "effective after expiry, a leaf of more than 7 days, and rights of zero over the chain are 6A80",
+        wrong_content,
+    ),
+    case(
+        "07.06",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "a chain is exactly intermediate and leaf: a third certificate, a leaf first and a leaf of the root are refused",
+        wrong_chain,
+    ),
+    case(
+        "07.07",
+        "07 Opening",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "door S opens for each domain; the card proves its certified key and a fresh point each time",
+        opens,
+    ),
+    case(
+        "07.08",
+        "07 Opening",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "AGREE with a wrong length is 6700, with another suite 6A80, without a challenge 6985",
+        agree_forms,
+    ),
+    case(
+        "07.09",
+        "07 Opening",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "rights of zero, beyond the chain, or with a bit without meaning are 6982; a set that no domain serves is 6A80",
+        rights,
+    ),
+    case(
+        "07.10",
+        "07 Opening",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "a wrong signature, one over another challenge, leaf, point or rights is 6982",
+        wrong_agreement,
+    ),
+    case(
+        "07.11",
+        "07 Opening",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "a challenge serves once, and comes new each time",
+        challenge_once,
+    ),
+    case(
+        "07.12",
+        "07 Opening",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "before the hand-over door S opens with VERIFY only",
+        |bench| only_with_verify(bench, State::Personalised),
+    ),
+    case(
+        "07.13",
+        "07 Opening",
+        Class::Keys,
+        Phase::Blocked,
+        "",
+        "a blocked card opens door S with VERIFY only",
+        |bench| only_with_verify(bench, State::Blocked),
+    ),
+    case(
+        "07.14",
+        "07 Inside",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "every object is read with its right and is 6982 without it",
+        objects,
+    ),
+    case(
+        "07.15",
+        "07 Inside",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "an offset at or behind the end is 6A86, a length of 0 or above 237 is refused, the end gives fewer bytes",
+        offsets,
+    ),
+    case(
+        "07.16",
+        "07 Inside",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "an unknown object and one that is not there are 6A88",
+        nothing_there,
+    ),
+    case(
+        "07.17",
+        "07 Inside",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "RESET COUNTER without ISSUER is 6982",
+        reset_counter,
+    ),
+    case(
+        "07.18",
+        "07 Inside",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "in the channel a wrong MAC, a repeated and a bare command are 6982 and end the session",
+        record_layer,
+    ),
+    case(
+        "07.19",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Active,
+        WRITES,
+        "S1 alone, and an AGREE that is refused, move neither floor nor epoch",
+        nothing_moves,
+    ),
+    case(
+        "07.20",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Active,
+        WRITES,
+        "AGREE moves floor and epoch to those of the intermediate, and a leaf moves nothing",
+        moves,
+    ),
+    case(
+        "07.21",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Active,
+        WRITES,
+        "an intermediate or leaf that ended before the floor, and one of an earlier epoch, are 6984",
+        ended,
+    ),
+    case(
+        "07.22",
+        "07 Inside",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "status behind door S is that of GET STATUS",
+        status,
+    ),
+    case(
+        "07.23",
+        "07 Opening",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "a card certificate never leaves in clear, and is under another key each time",
+        sealed_certificate,
+    ),
+];
+
+fn stranger(bench: &mut Bench<'_>) -> Check {
+    let mut statuses = std::collections::BTreeSet::new();
+    for bytes in [
+        &[0x7F, 0x21][..],
+        &[0x00],
+        &[0x30, 0x03, 0x02, 0x01, 0x01],
+        &[0x7F, 0x21, 0x02, 0x7F, 0x4E],
+    ] {
+        bench.select()?;
+        let answer = present(bench, 0, bytes)?;
+        ensure(answer.body.is_empty(), "bytes stand before the status")?;
+        statuses.insert(answer.sw);
+    }
+    let right = if bench.world.was_blank { 0x6985 } else { 0x6A80 };
+    // A card of which we know nothing may be TERMINATED.
+    let known = statuses.len() == 1
+        && (statuses.contains(&right) || (!bench.world.was_blank && statuses.contains(&0x6985)));
+    ensure(known, format!("S1 is answered {statuses:04X?}"))
+}
+
+/// Intermediate of the test authority, unsigned.
+fn intermediate(bench: &mut Bench<'_>) -> Result<Draft, Stop> {
+    let key = PrivateKey::generate(bench.rng());
+    Ok(Draft::new(
+        bench.keys()?.root_name(),
+        CertificateName::new("YZTTESTIM", EPOCH, 1),
+        &key.public(),
+        Rights::ALL,
+        bench.day(-10)?,
+        bench.day(300)?,
+    ))
+}
+
+fn other_authority(bench: &mut Bench<'_>) -> Check {
+    let root = &bench.keys()?.terminal_root;
+    let mut draft = intermediate(bench)?;
+    for name in [
+        CertificateName::new("YZTTESTCA", 1, 2),
+        CertificateName::new("YZTTESTCA", 2, 1),
+        CertificateName::new("OTHER", 1, 1),
+    ] {
+        draft.issuer = name.0;
+        let bytes = draft.sign(root, bench)?;
+        bench.select()?;
+        present(bench, 0, &bytes)?.is(0x6A88, "an intermediate of another authority")?;
+    }
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let mut leaf = chain.leaf_draft.clone();
+    leaf.issuer = CertificateName::new("YZTTESTIM", EPOCH, 9).0;
+    let leaf = leaf.sign(&chain.intermediate_key, bench)?;
+    bench.select()?;
+    present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+    present(bench, 1, &leaf)?.is(0x6A88, "a leaf of another authority")
+}
+
+fn wrong_signatures(bench: &mut Bench<'_>) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let stranger = PrivateKey::generate(bench.rng());
+    let draft = intermediate(bench)?;
+    let body = draft.body();
+    let forged = stranger.sign(&[&body], bench.rng())?;
+    let mut changed = chain.intermediate.clone();
+    let at = changed.len() - 1;
+    changed[at] ^= 0x01;
+    for (what, bytes) in [
+        (
+            "an intermediate signed by a stranger",
+            certificate(&body, &forged),
+        ),
+        ("an intermediate with a changed signature", changed),
+        (
+            "an intermediate with a signature of zeros",
+            certificate(&body, &[0; 64]),
+        ),
+        (
+            "an intermediate with a signature of ones",
+            certificate(&body, &[0xFF; 64]),
+        ),
+    ] {
+        bench.select()?;
+        present(bench, 0, &bytes)?.is(0x6982, what)?;
+    }
+    let body = chain.leaf_draft.body();
+    let by_root = bench.keys()?.terminal_root.sign(&[&body], bench.rng())?;
+    let forged = stranger.sign(&[&body], bench.rng())?;
+    for (what, signature) in [
+        ("a leaf signed by a stranger", forged),
+        ("a leaf signed by the root", by_root),
+        ("a leaf with a signature of zeros", [0; 64]),
+    ] {
+        bench.select()?;
+        present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+        present(bench, 1, &certificate(&body, &signature))?.is(0x6982, what)?;
+        bench
+            .send(&[0x00, 0x84, 0x00, 0x00, 0x10])?
+            .is(0x6985, &format!("GET CHALLENGE after {what}"))?;
+    }
+    Ok(())
+}
+
+fn wrong_forms(bench: &mut Bench<'_>) -> Check {
+    type Change = fn(&mut Draft);
+    let changes: [(&str, Change); 11] = [
+        ("profile 01", |d| d.profile = vec![0x01]),
+        ("an empty profile", |d| d.profile = Vec::new()),
+        ("another algorithm", |d| d.algorithm[9] = 0x01),
+        ("another rights OID", |d| d.oid[19] = 0x02),
+        ("a right without meaning", |d| d.rights[0] = 0x80),
+        ("a right without meaning", |d| d.rights[2] |= 0x80),
+        ("a day 32", |d| d.expiry = [2, 7, 0, 1, 3, 2]),
+        ("a month 13", |d| d.effective = [2, 6, 1, 3, 0, 1]),
+        ("a digit of ten", |d| d.expiry = [2, 10, 0, 1, 0, 1]),
+        ("a key of 64 bytes", |d| d.point = d.point[1..].to_vec()),
+        ("a compressed key", |d| {
+            d.point.truncate(33);
+            d.point[0] = 0x02;
+        }),
+    ];
+    let root = &bench.keys()?.terminal_root;
+    for (what, change) in changes {
+        let mut draft = intermediate(bench)?;
+        change(&mut draft);
+        let bytes = draft.sign(root, bench)?;
+        bench.select()?;
+        present(bench, 0, &bytes)?.is(0x6A80, &format!("an intermediate with {what}"))?;
+    }
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    for (what, change) in changes {
+        let mut draft = chain.leaf_draft.clone();
+        change(&mut draft);
+        let bytes = draft.sign(&chain.intermediate_key, bench)?;
+        bench.select()?;
+        present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+        present(bench, 1, &bytes)?.is(0x6A80, &format!("a leaf with {what}"))?;
+    }
+    Ok(())
+}
+
+fn wrong_content(bench: &mut Bench<'_>) -> Check {
+    let plan = Plan::with(Rights::ALL);
+    let refused: [(&str, Plan, u8); 6] = [
+        (
+            "an intermediate effective after its expiry",
+            Plan {
+                days: [5, 4, 0, 6],
+                ..plan
+            },
+            0,
+        ),
+        (
+            "an intermediate without rights",
+            Plan {
+                intermediate: Rights::NONE,
+                ..plan
+            },
+            0,
+        ),
+        (
+            "a leaf effective after its expiry",
+            Plan {
+                days: [-10, 300, 3, 2],
+                ..plan
+            },
+            1,
+        ),
+        (
+            "a leaf of 8 days",
+            Plan {
+                days: [-10, 300, 0, 8],
+                ..plan
+            },
+            1,
+        ),
+        (
+            "a leaf without rights",
+            Plan {
+                leaf: Rights::NONE,
+                ..plan
+            },
+            1,
+        ),
+        (
+            "a chain without a common right",
+            Plan {
+                intermediate: Rights::role(Role::Clinic),
+                leaf: Rights::IDENTITY,
+                ..plan
+            },
+            1,
+        ),
+    ];
+    for (what, plan, at) in refused {
+        let chain = Chain::make(bench, plan)?;
+        bench.select()?;
+        let first = present(bench, 0, &chain.intermediate)?;
+        if at == 0 {
+            first.is(0x6A80, what)?;
+        } else {
+            first.ok("S1 with the intermediate")?;
+            present(bench, 1, &chain.leaf)?.is(0x6A80, what)?;
+        }
+    }
+    // Seven days are not too many.
+    let chain = Chain::make(
+        bench,
+        Plan {
+            days: [-10, 300, 0, 7],
+            ..plan
+        },
+    )?;
+    bench.select()?;
+    chain.present(bench)
+}
+
+fn wrong_chain(bench: &mut Bench<'_>) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    bench.select()?;
+    present(bench, 1, &chain.leaf)?.is(0x6985, "a leaf before its intermediate")?;
+    bench.select()?;
+    present(bench, 0, &chain.leaf)?.is(0x6A88, "a leaf in the place of the intermediate")?;
+    bench.select()?;
+    chain.present(bench)?;
+    present(bench, 1, &chain.leaf)?.is(0x6985, "a third certificate")?;
+    bench.select()?;
+    chain.present(bench)?;
+    present(bench, 0, &chain.intermediate)?.is(0x6985, "the intermediate again behind the leaf")?;
+    for (place, second) in [(2, 0), (0, 1), (0xFF, 0)] {
+        bench.select()?;
+        bench
+            .send(&encode([0x80, 0x20, place, second], &chain.intermediate, None))?
+            .is(0x6A86, "PRESENT CERTIFICATE with another place")?;
+    }
+    bench.select()?;
+    present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+    bench
+        .send(&[0x00, 0x84, 0x00, 0x00, 0x10])?
+        .is(0x6985, "GET CHALLENGE before the leaf")?;
+    // A leaf straight under the root.
+    let root = &bench.keys()?.terminal_root;
+    let mut leaf = chain.leaf_draft.clone();
+    leaf.issuer = bench.keys()?.root_name().0;
+    let bytes = leaf.sign(root, bench)?;
+    bench.select()?;
+    present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+    present(bench, 1, &bytes)?.is(0x6A88, "a leaf of the root behind the intermediate")
+}
+
+fn opens(bench: &mut Bench<'_>) -> Check {
+    let mut points = Vec::new();
+    for domain in Domain::ALL {
+        for _ in 0..2 {
+            let door = DoorS::open(bench, rights_of(*domain))?;
+            ensure(
+                !points.contains(&door.point),
+                "the card's ephemeral point comes again",
+            )?;
+            points.push(door.point);
+        }
+    }
+    // With roles beside a right of the office the PERSON key serves.
+    let many = Rights::VERIFY
+        .union(Rights::role(Role::Transit))
+        .union(Rights::role(Role::Clinic));
+    DoorS::open(bench, many).map(drop)
+}
+
+/// Presents a chain with every right and gets a challenge.
+fn challenged(bench: &mut Bench<'_>) -> Result<(Chain, [u8; 16]), Stop> {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    bench.select()?;
+    chain.present(bench)?;
+    let rc = challenge(bench)?;
+    Ok((chain, rc))
+}
+
+fn agree_forms(bench: &mut Bench<'_>) -> Check {
+    let point = PrivateKey::generate(bench.rng()).public().to_point65();
+    let rights = Rights::IDENTITY.to_bytes();
+    for length in [0, 133, 135] {
+        let (chain, rc) = challenged(bench)?;
+        let mut data = agree_data(bench, &chain, &rc, rights, &point)?;
+        data.resize(length, 0);
+        agree(bench, &data)?.is(0x6700, &format!("AGREE with {length} bytes"))?;
+    }
+    for suite in [0x00, 0x02, 0xFF] {
+        let (chain, rc) = challenged(bench)?;
+        let mut data = agree_data(bench, &chain, &rc, rights, &point)?;
+        data[0] = suite;
+        agree(bench, &data)?.is(0x6A80, &format!("AGREE of suite {suite:02X}"))?;
+    }
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    bench.select()?;
+    chain.present(bench)?;
+    let data = agree_data(bench, &chain, &[0; 16], rights, &point)?;
+    agree(bench, &data)?.is(0x6985, "AGREE without a challenge")?;
+    for (p1, p2) in [(1, 0), (0, 1)] {
+        let (chain, rc) = challenged(bench)?;
+        let data = agree_data(bench, &chain, &rc, rights, &point)?;
+        bench
+            .command([0x80, 0x22, p1, p2], &data)?
+            .is(0x6A86, "AGREE with other parameters")?;
+    }
+    for command in [
+        &[0x00, 0x84, 0x00, 0x00, 0x08][..],
+        &[0x00, 0x84, 0x00, 0x00, 0x00],
+    ] {
+        bench.select()?;
+        chain.present(bench)?;
+        bench
+            .send(command)?
+            .is(0x6700, "GET CHALLENGE of another length")?;
+    }
+    Ok(())
+}
+
+fn rights(bench: &mut Bench<'_>) -> Check {
+    let all = Chain::make(bench, Plan::with(Rights::ALL))?;
+    for (what, rights, sw) in [
+        ("no right", [0, 0, 0, 0], 0x6982),
+        ("a bit without meaning", [0x80, 0, 0, 1], 0x6982),
+        ("a bit without meaning", [0, 0, 0x20, 1], 0x6982),
+        ("TRANSIT alone", Rights::role(Role::Transit).to_bytes(), 0x6A80),
+        (
+            "SMALL_PAYMENT alone",
+            Rights::role(Role::SmallPayment).to_bytes(),
+            0x6A80,
+        ),
+        (
+            "CLINIC with SOCIAL_INSURANCE",
+            Rights::role(Role::Clinic)
+                .union(Rights::role(Role::SocialInsurance))
+                .to_bytes(),
+            0x6A80,
+        ),
+    ] {
+        try_agree(bench, &all, rights)?.is(sw, &format!("AGREE for {what}"))?;
+    }
+    // Beyond the leaf, and beyond the intermediate.
+    let plan = Plan::with(Rights::ALL);
+    for plan in [
+        Plan {
+            leaf: Rights::IDENTITY.union(Rights::PORTRAIT),
+            ..plan
+        },
+        Plan {
+            intermediate: Rights::IDENTITY.union(Rights::PORTRAIT),
+            ..plan
+        },
+    ] {
+        let chain = Chain::make(bench, plan)?;
+        for asked in [
+            Rights::PERMIT,
+            Rights::IDENTITY.union(Rights::PERMIT),
+            Rights::ISSUER,
+        ] {
+            try_agree(bench, &chain, asked.to_bytes())?.is(0x6982, "AGREE for a right beyond the chain")?;
+        }
+        DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    }
+    Ok(())
+}
+
+fn wrong_agreement(bench: &mut Bench<'_>) -> Check {
+    let point = PrivateKey::generate(bench.rng()).public().to_point65();
+    let other = PrivateKey::generate(bench.rng()).public().to_point65();
+    let rights = Rights::IDENTITY.to_bytes();
+    for what in [
+        "signature",
+        "challenge",
+        "leaf",
+        "point",
+        "rights",
+        "label",
+        "zeros",
+    ] {
+        let (chain, rc) = challenged(bench)?;
+        let mut data = agree_data(bench, &chain, &rc, rights, &point)?;
+        match what {
+            "signature" => data[133] ^= 0x01,
+            "challenge" => data = agree_data(bench, &chain, &[7; 16], rights, &point)?,
+            "leaf" => {
+                let stranger = Chain {
+                    leaf: chain.intermediate.clone(),
+                    ..chain
+                };
+                data = agree_data(bench, &stranger, &rc, rights, &point)?;
+            }
+            "point" => data[5..70].copy_from_slice(&other),
+            "rights" => data[1..5].copy_from_slice(&Rights::PORTRAIT.to_bytes()),
+            "label" => {
+                let leaf = sha256(&[&chain.leaf]);
+                let signature = chain.leaf_key.sign(
+                    &[b"YZT-S-TA-2", &[0x01], &rights, &rc, &point, &leaf],
+                    bench.rng(),
+                )?;
+                data[70..].copy_from_slice(&signature);
+            }
+            _ => data[70..].fill(0),
+        }
+        agree(bench, &data)?.is(0x6982, &format!("AGREE with a wrong {what}"))?;
+        bench
+            .command(Header::AGREE.to_bytes(), &data)?
+            .is(0x6985, "AGREE after one that was refused")?;
+    }
+    Ok(())
+}
+
+fn challenge_once(bench: &mut Bench<'_>) -> Check {
+    let (chain, first) = challenged(bench)?;
+    let second = challenge(bench)?;
+    ensure(first != second, "GET CHALLENGE gives the same bytes again")?;
+    let point = PrivateKey::generate(bench.rng()).public().to_point65();
+    let rights = Rights::IDENTITY.to_bytes();
+    let data = agree_data(bench, &chain, &first, rights, &point)?;
+    agree(bench, &data)?.is(0x6982, "AGREE over the challenge before the last")?;
+    bench.select()?;
+    chain.present(bench)?;
+    let rc = challenge(bench)?;
+    let data = agree_data(bench, &chain, &rc, rights, &point)?;
+    agree(bench, &data)?.ok("AGREE")?;
+    agree(bench, &data)?.is(0x6985, "the same AGREE again")
+}
+
+fn only_with_verify(bench: &mut Bench<'_>, state: State) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    for rights in [
+        Rights::IDENTITY,
+        Rights::PORTRAIT,
+        Rights::PERMIT,
+        Rights::ISSUER,
+        Rights::role(Role::Clinic),
+        Rights::role(Role::SocialInsurance),
+    ] {
+        try_agree(bench, &chain, rights.to_bytes())?
+            .is(0x6985, &format!("AGREE without VERIFY in {state}"))?;
+    }
+    let mut door = DoorS::open_with(bench, &chain, Rights::VERIFY.union(Rights::ISSUER))?;
+    let status = Status::parse(&door.read(bench, Object::Status)?)?;
+    ensure(status.state == state, format!("status says {}", status.state))
+}
+
+/// The readable objects and which rights let them be read, after chapter 07.
+fn readable(rights: Rights, object: Object) -> bool {
+    let any = |wanted: &[Rights]| wanted.iter().any(|right| rights.contains(*right));
+    match object {
+        Object::Dg1 => any(&[Rights::IDENTITY]),
+        Object::Dg2 => any(&[Rights::PORTRAIT]),
+        Object::Dg3 => any(&[Rights::PERMIT]),
+        Object::Signature => any(&[Rights::IDENTITY, Rights::PORTRAIT, Rights::PERMIT, Rights::VERIFY]),
+        Object::Serial => any(&[Rights::ISSUER]),
+        Object::Status => any(&[Rights::VERIFY, Rights::ISSUER]),
+        Object::Newest(role) | Object::Older(role) => {
+            let street = matches!(role, Role::Transit | Role::SmallPayment | Role::Door);
+            any(&[Rights::role(role)]) && (!street || any(&[Rights::VERIFY]))
+        }
+    }
+}
+
+fn objects(bench: &mut Bench<'_>) -> Check {
+    let mut objects = vec![
+        Object::Dg1,
+        Object::Dg2,
+        Object::Dg3,
+        Object::Signature,
+        Object::Serial,
+        Object::Status,
+    ];
+    objects.extend(Role::ALL.iter().map(|role| Object::Newest(*role)));
+    let roles = Role::ALL
+        .iter()
+        .fold(Rights::NONE, |all, role| all.union(Rights::role(*role)));
+    let sets = [
+        Rights::IDENTITY,
+        Rights::PORTRAIT,
+        Rights::PERMIT,
+        Rights::role(Role::Clinic),
+        Rights::role(Role::SocialInsurance),
+        Rights::VERIFY,
+        Rights::ISSUER,
+        Rights::IDENTITY.union(roles),
+        Rights::VERIFY.union(roles),
+    ];
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    for rights in sets {
+        let mut door = DoorS::open_with(bench, &chain, rights)?;
+        for object in &objects {
+            let answer = door.read_part(bench, object.code(), 0, 16)?;
+            let what = format!("object {:02X} with {rights:?}", object.code());
+            if readable(rights, *object) {
+                answer.ok(&what)?;
+            } else {
+                answer.is(0x6982, &what)?;
+                door = DoorS::open_with(bench, &chain, rights)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn offsets(bench: &mut Bench<'_>) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let rights = Rights::IDENTITY.union(Rights::ISSUER);
+    let total = bench.world.objects[0].len();
+    let end = u16::try_from(total).unwrap_or(u16::MAX);
+    for (object, offset, length, sw) in [
+        (Object::Dg1, end, 1, Some(0x6A86)),
+        (Object::Dg1, end + 1, 1, Some(0x6A86)),
+        (Object::Dg1, 0xFFFF, 1, Some(0x6A86)),
+        (Object::Serial, 10, 1, Some(0x6A86)),
+        (Object::Dg1, 0, 0, None),
+        (Object::Dg1, 0, MAX_READ + 1, None),
+        (Object::Dg1, 0, 0xFF, None),
+    ] {
+        let mut door = DoorS::open_with(bench, &chain, rights)?;
+        let answer = door.read_part(bench, object.code(), offset, length)?;
+        let what = format!("object {:02X} from {offset}, {length} bytes", object.code());
+        match sw {
+            Some(sw) => answer.is(sw, &what)?,
+            None => answer.is_refusal(&what)?,
+        }
+    }
+    let mut door = DoorS::open_with(bench, &chain, rights)?;
+    let part = door
+        .read_part(bench, Object::Dg1.code(), end - 1, MAX_READ)?
+        .ok("the last byte of DG1")?;
+    let expected = [&end.to_be_bytes()[..], &bench.world.objects[0][total - 1..]].concat();
+    ensure(part == expected, "the end of an object is not given as it is")?;
+    for length in [1, MAX_READ] {
+        // DG2: it is longer than any answer.
+        let mut door = DoorS::open_with(bench, &chain, Rights::PORTRAIT)?;
+        let part = door
+            .read_part(bench, Object::Dg2.code(), 3, length)?
+            .ok("a part of DG2")?;
+        let expected = bench.world.objects[1].get(3..3 + usize::from(length));
+        ensure(
+            part.get(2..) == expected,
+            "a part of an object is not given as it is",
+        )?;
+    }
+    for data in [&[][..], &[0, 0], &[0, 0, 1, 1]] {
+        let mut door = DoorS::open_with(bench, &chain, rights)?;
+        door.call(bench, Header::read_object(0x01), data)?
+            .is(0x6700, "READ OBJECT with another length of data")?;
+    }
+    let mut door = DoorS::open_with(bench, &chain, rights)?;
+    let header = Header {
+        p2: 0x01,
+        ..Header::read_object(0x01)
+    };
+    door.call(bench, header, &[0, 0, 1])?
+        .is(0x6A86, "READ OBJECT with P2 01")
+}
+
+fn nothing_there(bench: &mut Bench<'_>) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    for object in [
+        0x00, 0x04, 0x0E, 0x10, 0x16, 0x1F, 0x20, 0x26, 0x30, 0xEF, 0xF2, 0xFF,
+    ] {
+        let mut door = DoorS::open_with(bench, &chain, Rights::ALL)?;
+        door.read_part(bench, object, 0, 1)?
+            .is(0x6A88, &format!("object {object:02X}"))?;
+    }
+    // One version of CLINIC is live, and no other.
+    let mut door = DoorS::open_with(bench, &chain, Rights::ALL)?;
+    door.read_part(bench, Object::Older(Role::Clinic).code(), 0, 1)?
+        .is(0x6A88, "the other slot of CLINIC")
+}
+
+fn reset_counter(bench: &mut Bench<'_>) -> Check {
+    let mut door = DoorS::open(bench, Rights::VERIFY.union(Rights::IDENTITY))?;
+    door.call(bench, Header::RESET_COUNTER, &[])?
+        .is(0x6982, "RESET COUNTER without ISSUER")?;
+    let mut door = DoorS::open(bench, Rights::ISSUER)?;
+    door.call(bench, Header::RESET_COUNTER, &[0x00])?
+        .is(0x6700, "RESET COUNTER with data")?;
+    let mut door = DoorS::open(bench, Rights::ISSUER)?;
+    door.call(bench, Header::RESET_COUNTER, &[])?
+        .ok("RESET COUNTER with ISSUER")?;
+    // The session goes on.
+    door.read(bench, Object::Serial).map(drop)
+}
+
+fn record_layer(bench: &mut Bench<'_>) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let mut door = DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let first = door.wrapped_read(Object::Dg1)?;
+    bench.send(&first)?.ok("READ OBJECT")?;
+    bench.send(&first)?.is(0x6982, "the same wrapped command again")?;
+    let next = door.wrapped_read(Object::Dg1)?;
+    bench
+        .send(&next)?
+        .is(0x6985, "the next command after a refused one")?;
+    let mut door = DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let mut changed = door.wrapped_read(Object::Dg1)?;
+    changed[2] = 0x02;
+    bench
+        .send(&changed)?
+        .is(0x6982, "another object under the same MAC")?;
+    let mut door = DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let mut changed = door.wrapped_read(Object::Dg1)?;
+    let at = changed.len() - 2;
+    changed[at] ^= 0x01;
+    bench.send(&changed)?.is(0x6982, "a changed MAC")?;
+    DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    bench
+        .send(&[0x84, 0xB0, 0x01, 0x00, 0x03, 0x00, 0x00, 0x10, 0x00])?
+        .is(0x6982, "a bare command")
+}
+
+/// Floor and epoch.
+fn freshness(bench: &mut Bench<'_>) -> Result<(card_applet_spec::date::Date, u16), Stop> {
+    let mut door = DoorI::open(bench)?;
+    let status = door.status(bench)?;
+    Ok((status.floor, status.epoch))
+}
+
+/// Floor and epoch as the suite likes them.
+fn settle(bench: &mut Bench<'_>) -> Check {
+    rewrite_trust(bench, EPOCH, bench.day(-20)?)
+}
+
+fn nothing_moves(bench: &mut Bench<'_>) -> Check {
+    settle(bench)?;
+    let before = freshness(bench)?;
+    let plan = Plan {
+        days: [5, 300, 5, 9],
+        epoch: EPOCH + 2,
+        ..Plan::with(Rights::ALL)
+    };
+    let chain = Chain::make(bench, plan)?;
+    bench.select()?;
+    chain.present(bench)?;
+    ensure(freshness(bench)? == before, "S1 moved floor or epoch")?;
+    bench.select()?;
+    chain.present(bench)?;
+    let rc = challenge(bench)?;
+    let point = PrivateKey::generate(bench.rng()).public().to_point65();
+    let mut data = agree_data(bench, &chain, &rc, Rights::IDENTITY.to_bytes(), &point)?;
+    data[133] ^= 0x01;
+    agree(bench, &data)?.is(0x6982, "AGREE with a wrong signature")?;
+    ensure(
+        freshness(bench)? == before,
+        "an AGREE with a wrong signature moved floor or epoch",
+    )?;
+    try_agree(bench, &chain, Rights::role(Role::Door).to_bytes())?
+        .is(0x6A80, "AGREE that no domain serves")?;
+    ensure(
+        freshness(bench)? == before,
+        "a refused AGREE moved floor or epoch",
+    )
+}
+
+fn moves(bench: &mut Bench<'_>) -> Check {
+    settle(bench)?;
+    let plan = Plan {
+        days: [2, 300, 6, 9],
+        epoch: EPOCH + 1,
+        ..Plan::with(Rights::ALL)
+    };
+    let chain = Chain::make(bench, plan)?;
+    DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let moved = freshness(bench)?;
+    ensure(
+        moved == (bench.day(2)?, EPOCH + 1),
+        format!("floor and epoch are {} and {}", moved.0, moved.1),
+    )?;
+    // An older chain of the same epoch, still valid, moves nothing back.
+    let plan = Plan {
+        days: [-10, 300, 0, 6],
+        epoch: EPOCH + 1,
+        ..Plan::with(Rights::ALL)
+    };
+    let chain = Chain::make(bench, plan)?;
+    DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    ensure(
+        freshness(bench)? == moved,
+        "an older intermediate moved the floor back",
+    )?;
+    settle(bench)
+}
+
+fn ended(bench: &mut Bench<'_>) -> Check {
+    settle(bench)?;
+    // The floor is the day of the run.
+    let plan = Plan::with(Rights::ALL);
+    for (what, plan) in [
+        (
+            "an intermediate that ended yesterday",
+            Plan {
+                days: [-30, -1, 0, 6],
+                ..plan
+            },
+        ),
+        (
+            "a leaf that ended yesterday",
+            Plan {
+                days: [-30, 300, -7, -1],
+                ..plan
+            },
+        ),
+        (
+            "an intermediate of an earlier epoch",
+            Plan {
+                epoch: EPOCH - 1,
+                ..plan
+            },
+        ),
+        (
+            "a leaf that ends before its own intermediate begins",
+            Plan {
+                days: [7, 300, 0, 6],
+                ..plan
+            },
+        ),
+    ] {
+        let before = freshness(bench)?;
+        let chain = Chain::make(bench, plan)?;
+        try_agree(bench, &chain, Rights::IDENTITY.to_bytes())?.is(0x6984, what)?;
+        ensure(
+            freshness(bench)? == before,
+            format!("{what} moved floor or epoch"),
+        )?;
+    }
+    // The last day is included.
+    let chain = Chain::make(
+        bench,
+        Plan {
+            days: [-30, 0, -6, 0],
+            ..plan
+        },
+    )?;
+    DoorS::open_with(bench, &chain, Rights::IDENTITY).map(drop)
+}
+
+fn status(bench: &mut Bench<'_>) -> Check {
+    let mut door = DoorI::open(bench)?;
+    let bytes = door.call(bench, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
+    let seen = DoorS::open(bench, Rights::VERIFY)?.read(bench, Object::Status)?;
+    ensure(seen == bytes, "the two statuses differ")
+}
+
+fn sealed_certificate(bench: &mut Bench<'_>) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let public = DoorS::open_with(bench, &chain, Rights::IDENTITY)?
+        .certificate
+        .public64;
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..3 {
+        let body = try_agree(bench, &chain, Rights::IDENTITY.to_bytes())?.ok("AGREE")?;
+        if body.len() != 241 {
+            return failed("AGREE does not answer 241 bytes");
+        }
+        ensure(
+            !body.windows(16).any(|part| part == &public[..16]),
+            "the card's key is in the answer in clear",
+        )?;
+        for block in body[65..225].chunks(16) {
+            ensure(!seen.contains(&block.to_vec()), "a block of Ecert comes again")?;
+            seen.push(block.to_vec());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,522 @@
+//! Chapter 01: the application, commands by session, status words, TLV as far as a stranger can see it.
+
+use card_applet_spec::apdu::Header;
+use card_applet_spec::certificate::CertificateName;
+use card_applet_spec::codes::{AID, Rights};
+use card_applet_spec::crypto::PrivateKey;
+use serde_json::Value;
+
+use super::super::bench::{Bench, encode, ensure, failed, select_command};
+use super::super::office::DoorI;
+use super::super::terminal::{Chain, DoorS, Draft, Plan, certificate, present, tlv};
+use super::super::{Case, Check, Class, Phase, Stop};
+use super::case;
+use crate::hex;
+
+pub(super) const CASES: &[Case] = &[
+    case(
+        "01.01",
+        "01 Application",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "SELECT of the AID is answered with 9000, and again with the same bytes",
+        selects,
+    ),
+    case(
+        "01.02",
+        "01 Status words",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "SELECT of another AID, of a longer and of a shorter one is 6A82",
+        other_names,
+    ),
+    case(
+        "01.03",
+        "01 Commands by session",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "after a failed SELECT no command of the application is answered",
+        nothing_without_select,
+    ),
+    case(
+        "01.04",
+        "01 Commands by session",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "in session selected every command out of order, unknown instruction and class has its status",
+        |bench| sessions(bench, "selected"),
+    ),
+    case(
+        "01.05",
+        "01 Commands by session",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "after a TAP the same holds, and the error ends the session",
+        |bench| sessions(bench, "tapped"),
+    ),
+    case(
+        "01.06",
+        "01 Commands by session",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE every other command is 6985 and ends it",
+        |bench| sessions(bench, "opening"),
+    ),
+    case(
+        "01.07",
+        "01 Commands by session",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "inside door I a command of another door is 6985 and ends the session",
+        |bench| sessions(bench, "door_i"),
+    ),
+    case(
+        "01.08",
+        "01 Commands by session",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "while certificates are presented a command of another door is 6985 and ends it",
+        |bench| sessions(bench, "presenting"),
+    ),
+    case(
+        "01.09",
+        "01 Commands by session",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "inside door S a command of another door is 6985 and ends the session",
+        |bench| sessions(bench, "door_s"),
+    ),
+    case(
+        "01.10",
+        "01 Commands by session",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "a SELECT ends a session that was begun",
+        select_ends,
+    ),
+    case(
+        "01.11",
+        "01 Application",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "only short commands: an extended length and an Lc that does not fit are 6700",
+        only_short,
+    ),
+    case(
+        "01.12",
+        "01 Status words",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "wrong lengths are 6700 and wrong P1 P2 are 6A86",
+        lengths_and_parameters,
+    ),
+    case(
+        "01.13",
+        "01 TLV",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "lengths that are not minimal, indefinite lengths, long tags and bytes behind the object are 6A80",
+        strict_tlv,
+    ),
+    case(
+        "01.14",
+        "01 TLV",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "an unknown tag in a template is skipped",
+        unknown_tag,
+    ),
+    case(
+        "01.15",
+        "01 TLV",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "a known tag that comes twice or out of order is 6A80",
+        known_tag_twice,
+    ),
+    case(
+        "01.16",
+        "01 Commands by life-cycle state",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "a stranger sees of a card in use the same lengths and statuses as of one before its hand-over",
+        |bench| as_a_stranger(bench),
+    ),
+    case(
+        "01.17",
+        "01 Commands by life-cycle state",
+        Class::Keys,
+        Phase::Blocked,
+        "",
+        "a stranger sees of a blocked card the same",
+        |bench| as_a_stranger(bench),
+    ),
+    case(
+        "01.18",
+        "01 Commands by life-cycle state",
+        Class::Keys,
+        Phase::Personalised,
+        "",
+        "before its hand-over a card refuses a stranger as the table says",
+        |bench| as_a_stranger(bench),
+    ),
+];
+
+fn selects(bench: &mut Bench<'_>) -> Check {
+    let first = bench.select()?;
+    let second = bench.select_again()?;
+    ensure(first == second, "the second SELECT answers other bytes")?;
+    let third = bench.select()?;
+    ensure(first == third, "after a reset SELECT answers other bytes")
+}
+
+fn other_names(bench: &mut Bench<'_>) -> Check {
+    let mut other = AID;
+    other[6] ^= 0x01;
+    let longer = [&AID[..], &[0x00]].concat();
+    for name in [&other[..], &longer, &AID[..6], &[0xF0]] {
+        bench.reset()?;
+        let answer = bench.send(&encode(Header::SELECT.to_bytes(), name, Some(0)))?;
+        answer.is(0x6A82, &format!("SELECT of {}", hex::encode(name)))?;
+    }
+    Ok(())
+}
+
+fn nothing_without_select(bench: &mut Bench<'_>) -> Check {
+    let commands = [
+        &[0x80, 0xCA, 0x00, 0x45, 0x00][..],
+        &[0x80, 0x50, 0x00, 0x00, 0x08, 1, 2, 3, 4, 5, 6, 7, 8, 0x00],
+        &[
+            0x80, 0x10, 0x01, 0x01, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0x00,
+        ],
+    ];
+    for command in commands {
+        bench.reset()?;
+        bench
+            .send(command)?
+            .is_refusal(&format!("{} after a reset", hex::encode(&command[..2])))?;
+        bench.select()?;
+        bench
+            .send(&encode(Header::SELECT.to_bytes(), &[0xF0], Some(0)))?
+            .is(0x6A82, "SELECT of another AID")?;
+        bench
+            .send(command)?
+            .is_refusal(&format!("{} after a failed SELECT", hex::encode(&command[..2])))?;
+    }
+    Ok(())
+}
+
+/// Opens a session by its name in the table.
+fn open(bench: &mut Bench<'_>, session: &str) -> Check {
+    bench.select()?;
+    match session {
+        "tapped" => {
+            let rt: [u8; 16] = bench.random();
+            bench.command([0x80, 0x10, 0x01, 0x01], &rt)?.ok("TAP")?;
+        }
+        "opening" => {
+            let host: [u8; 8] = bench.random();
+            bench
+                .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+                .ok("INITIALIZE UPDATE")?;
+        }
+        "door_i" => drop(DoorI::open(bench)?),
+        "presenting" => {
+            let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+            present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+        }
+        "door_s" => drop(DoorS::open(bench, Rights::IDENTITY)?),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// One column of the table.
+fn sessions(bench: &mut Bench<'_>, session: &str) -> Check {
+    let table: Value = serde_json::from_str(include_str!("../sessions.json")).unwrap_or_default();
+    let rows = table
+        .get("rows")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if rows.is_empty() {
+        return failed("the table of sessions cannot be read: a fault of the suite");
+    }
+    for row in rows {
+        let text = |key: &str| row.get(key).and_then(Value::as_str);
+        let Some(sw) = text(session) else { continue };
+        let (Some(name), Some(send), Ok(sw)) = (
+            text("command"),
+            text("send").and_then(hex::bytes),
+            u16::from_str_radix(sw, 16),
+        ) else {
+            return failed("a row of the table of sessions has a wrong form: a fault of the suite");
+        };
+        open(bench, session)?;
+        bench
+            .send(&send)?
+            .is(sw, &format!("{name} in session {session}"))?;
+        // The error ended the session: nothing that needs one is taken up again.
+        if session != "selected" {
+            for next in continuations(session) {
+                bench.send(next)?.is(
+                    0x6985,
+                    &format!("going on in session {session} after a refused {name}"),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A command that only the session itself would look at.
+fn continuations(session: &str) -> &'static [&'static [u8]] {
+    const COMMIT: &[u8] = &[0x80, 0x12, 0x01, 0x01, 0x01, 0x00];
+    const AUTHENTICATE: &[u8] = &[0x84, 0x82, 0x33, 0x00, 0x01, 0x00];
+    const STATUS: &[u8] = &[0x84, 0xF2, 0x00, 0x00, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0x00];
+    const LEAF: &[u8] = &[0x80, 0x20, 0x01, 0x00, 0x02, 0x7F, 0x21];
+    const READ: &[u8] = &[0x84, 0xB0, 0x01, 0x00, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0x00];
+    match session {
+        "tapped" => &[COMMIT],
+        "opening" => &[AUTHENTICATE],
+        "door_i" => &[STATUS],
+        "presenting" => &[LEAF],
+        _ => &[READ],
+    }
+}
+
+fn select_ends(bench: &mut Bench<'_>) -> Check {
+    for (session, next) in [("tapped", 0x12), ("opening", 0x82)] {
+        open(bench, session)?;
+        bench.select_again()?;
+        let class = if next == 0x82 { 0x84 } else { 0x80 };
+        bench
+            .send(&[class, next, 0x33, 0x00, 0x01, 0x00])?
+            .is(0x6985, &format!("going on in session {session} after SELECT"))?;
+    }
+    Ok(())
+}
+
+fn only_short(bench: &mut Bench<'_>) -> Check {
+    let select = select_command();
+    let extended = [&select[..4], &[0x00, 0x00, 0x07], &AID[..]].concat();
+    let long_le = [&select[..4], &[0x00, 0x01, 0x00]].concat();
+    for (what, command) in [
+        ("SELECT with an extended length", &extended[..]),
+        ("SELECT with an extended Le", &long_le),
+        (
+            "an Lc above the data",
+            &[0x80, 0x10, 0x01, 0x01, 0x10, 0x00, 0x00],
+        ),
+        (
+            "an Lc below the data",
+            &[0x80, 0x10, 0x01, 0x01, 0x01, 0x00, 0x00, 0x00],
+        ),
+    ] {
+        bench.select()?;
+        bench.send(command)?.is(0x6700, what)?;
+    }
+    Ok(())
+}
+
+fn lengths_and_parameters(bench: &mut Bench<'_>) -> Check {
+    let rows: [(&str, [u8; 4], usize, u16); 9] = [
+        ("TAP with 15 bytes", [0x80, 0x10, 1, 1], 15, 0x6700),
+        ("TAP with 17 bytes", [0x80, 0x10, 1, 1], 17, 0x6700),
+        ("TAP without data", [0x80, 0x10, 1, 1], 0, 0x6700),
+        ("INITIALIZE UPDATE with 7 bytes", [0x80, 0x50, 0, 0], 7, 0x6700),
+        ("INITIALIZE UPDATE with 9 bytes", [0x80, 0x50, 0, 0], 9, 0x6700),
+        ("INITIALIZE UPDATE with P1 01", [0x80, 0x50, 1, 0], 8, 0x6A86),
+        ("INITIALIZE UPDATE with P2 01", [0x80, 0x50, 0, 1], 8, 0x6A86),
+        ("SELECT with P1 00", [0x00, 0xA4, 0, 0], 7, 0x6A86),
+        ("SELECT of the next occurrence", [0x00, 0xA4, 4, 2], 7, 0x6A86),
+    ];
+    for (what, header, length, sw) in rows {
+        bench.select()?;
+        let data = if header[1] == 0xA4 {
+            AID.to_vec()
+        } else {
+            vec![0x5A; length]
+        };
+        bench.send(&encode(header, &data, Some(0)))?.is(sw, what)?;
+    }
+    for length in [15, 17] {
+        bench.select()?;
+        let host: [u8; 8] = bench.random();
+        bench
+            .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+            .ok("INITIALIZE UPDATE")?;
+        bench
+            .send(&encode([0x84, 0x82, 0x33, 0x00], &vec![0; length], None))?
+            .is(0x6700, &format!("EXTERNAL AUTHENTICATE with {length} bytes"))?;
+    }
+    bench.select()?;
+    let host: [u8; 8] = bench.random();
+    bench
+        .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+        .ok("INITIALIZE UPDATE")?;
+    bench
+        .send(&encode([0x84, 0x82, 0x03, 0x00], &[0; 16], None))?
+        .is(0x6A86, "EXTERNAL AUTHENTICATE with another security level")
+}
+
+/// An intermediate that the card would take.
+fn intermediate(bench: &mut Bench<'_>) -> Result<Draft, Stop> {
+    let key = PrivateKey::generate(bench.rng());
+    Ok(Draft::new(
+        bench.keys()?.root_name(),
+        CertificateName::new("YZTTESTIM", super::super::office::EPOCH, 2),
+        &key.public(),
+        Rights::ALL,
+        bench.day(-10)?,
+        bench.day(300)?,
+    ))
+}
+
+fn strict_tlv(bench: &mut Bench<'_>) -> Check {
+    let root = &bench.keys()?.terminal_root;
+    let draft = intermediate(bench)?;
+    let body = draft.body();
+    let signature = root.sign(&[&body], bench.rng())?;
+    let right = certificate(&body, &signature);
+    bench.select()?;
+    present(bench, 0, &right)?.ok("S1 with a right certificate")?;
+    // 7F21 81 LL .. 5F37 40 ..
+    let inside = &right[4..];
+    let length = u8::try_from(inside.len()).unwrap_or(u8::MAX);
+    let signed = tlv(&[0x5F, 0x37], &signature);
+    let forms: [(&str, Vec<u8>); 9] = [
+        (
+            "a length in a longer form than needed",
+            [&[0x7F, 0x21, 0x82, 0x00, length], inside].concat(),
+        ),
+        (
+            "an indefinite length",
+            [&[0x7F, 0x21, 0x80], inside, &[0x00, 0x00]].concat(),
+        ),
+        ("a byte behind the object", [&right[..], &[0x00]].concat()),
+        (
+            "a length above the bytes",
+            [&[0x7F, 0x21, 0x81, length.saturating_add(1)], inside].concat(),
+        ),
+        (
+            "a length below the bytes",
+            [&[0x7F, 0x21, 0x81, length.saturating_sub(1)], inside].concat(),
+        ),
+        (
+            "a short length in the form 81",
+            [
+                &[0x7F, 0x21, 0x81, length.saturating_add(1)],
+                &body[..],
+                &[0x5F, 0x37, 0x81, 0x40],
+                &signature,
+            ]
+            .concat(),
+        ),
+        (
+            "a tag of three bytes",
+            [&[0x7F, 0x81, 0x21, 0x81, length], inside].concat(),
+        ),
+        (
+            "another outer tag",
+            [&[0x7F, 0x22, 0x81, length], inside].concat(),
+        ),
+        (
+            "the signature before the body",
+            tlv(&[0x7F, 0x21], &[&signed[..], &body].concat()),
+        ),
+    ];
+    for (what, bytes) in forms {
+        bench.select()?;
+        present(bench, 0, &bytes)?.is(0x6A80, what)?;
+    }
+    for cut in [0, 1, 2, 3, 4, 40, right.len() - 1] {
+        bench.select()?;
+        present(bench, 0, &right[..cut])?.is(0x6A80, &format!("a certificate cut to {cut} bytes"))?;
+    }
+    Ok(())
+}
+
+fn unknown_tag(bench: &mut Bench<'_>) -> Check {
+    let root = &bench.keys()?.terminal_root;
+    let mut draft = intermediate(bench)?;
+    // There is room for a small object: the longest certificate has 247 bytes.
+    draft.extra = tlv(&[0x5B], &[0x01, 0x02]);
+    let bytes = draft.sign(root, bench)?;
+    bench.select()?;
+    present(bench, 0, &bytes)?.ok("a certificate with an unknown object in it")?;
+    Ok(())
+}
+
+fn known_tag_twice(bench: &mut Bench<'_>) -> Check {
+    let root = &bench.keys()?.terminal_root;
+    let mut draft = intermediate(bench)?;
+    draft.extra = tlv(&[0x5F, 0x29], &[0x00]);
+    let twice = draft.sign(root, bench)?;
+    // The two dates, each of 9 bytes, are the last objects: they change places.
+    let mut body = intermediate(bench)?.body();
+    let at = body.len() - 18;
+    body[at..].rotate_left(9);
+    let signature = root.sign(&[&body], bench.rng())?;
+    let swapped = certificate(&body, &signature);
+    for (what, bytes) in [
+        ("a profile that comes twice", twice),
+        ("an expiry before the effective date", swapped),
+    ] {
+        bench.select()?;
+        present(bench, 0, &bytes)?.is(0x6A80, what)?;
+    }
+    Ok(())
+}
+
+/// The table of what a stranger sees of a card that is neither BLANK nor TERMINATED.
+fn as_a_stranger(bench: &mut Bench<'_>) -> Check {
+    bench.select()?;
+    bench
+        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+        .is(0x6A88, "GET DATA of the serial")?;
+    for role in 0..=6 {
+        for version in [0, 1, 2, 0xFF] {
+            let rt: [u8; 16] = bench.random();
+            let body = bench.command([0x80, 0x10, role, version], &rt)?.ok("TAP")?;
+            ensure(
+                body.len() == 256,
+                format!("TAP of role {role} answers {} bytes", body.len()),
+            )?;
+        }
+    }
+    let rt: [u8; 16] = bench.random();
+    bench.command([0x80, 0x10, 0x03, 0xFE], &rt)?.ok("TAP")?;
+    bench
+        .send(&encode([0x80, 0x12, 0x03, 0xFE], &[0; 44], Some(0x19)))?
+        .is(0x6982, "COMMIT after a decoy")?;
+    let host: [u8; 8] = bench.random();
+    let body = bench
+        .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+        .ok("INITIALIZE UPDATE")?;
+    ensure(body.len() == 29, "INITIALIZE UPDATE does not answer 29 bytes")?;
+    bench.select()?;
+    present(bench, 0, &[0x7F, 0x21])?.is(0x6A80, "S1 with bytes that are no certificate")?;
+    // A certificate of somebody else's authority.
+    let key = PrivateKey::generate(bench.rng());
+    let name = CertificateName::new("SOMEBODY", 1, 1);
+    let (from, to) = (bench.day(-1)?, bench.day(10)?);
+    let foreign = Draft::new(name, name, &key.public(), Rights::ALL, from, to).sign(&key, bench)?;
+    present(bench, 0, &foreign)?.is(0x6A88, "S1 with a certificate of another authority")
+}

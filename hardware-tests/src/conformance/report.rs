@@ -1,0 +1,189 @@
+//! What a run says: a table by chapter for people, one object for programs, and the list of cases for the page.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::{Case, Report, Verdict, cases};
+
+/// Schema of the object.
+pub const SCHEMA: &str = "yzt.conformance/1";
+
+/// The heading of a chapter.
+#[must_use]
+pub const fn chapter_name(chapter: u8) -> &'static str {
+    match chapter {
+        1 => "Foundations",
+        2 => "Data groups",
+        3 => "Records and slots",
+        4 => "Keys",
+        5 => "Door I",
+        6 => "Door F",
+        7 => "Door S",
+        8 => "Terminals",
+        9 => "Updates",
+        10 => "Storage",
+        11 => "Payment",
+        13 => "For card makers",
+        _ => "",
+    }
+}
+
+/// The table by chapter.
+#[must_use]
+pub fn table(report: &Report) -> String {
+    let mut out = String::new();
+    let mut chapter = 0;
+    for outcome in &report.outcomes {
+        let case = &outcome.case;
+        if case.chapter() != chapter {
+            chapter = case.chapter();
+            let _ = writeln!(out, "\nChapter {chapter:02} {}", chapter_name(chapter));
+        }
+        let (word, detail) = match &outcome.verdict {
+            Verdict::Pass => ("pass", String::new()),
+            Verdict::Fail(what) => ("FAIL", what.clone()),
+            Verdict::NotRun(why) => ("not run", why.clone()),
+        };
+        let _ = writeln!(
+            out,
+            "  {} {}  {word:<7}  {} [{}]",
+            case.number,
+            case.class.letter(),
+            case.sentence,
+            case.reference
+        );
+        if !detail.is_empty() {
+            let _ = writeln!(out, "                    {detail}");
+        }
+    }
+    if !report.figures.is_empty() {
+        let _ = writeln!(out, "\nFigures (information, no verdict; limits of chapter 13)");
+        for figure in &report.figures {
+            let limit = figure
+                .limit
+                .map_or(String::new(), |limit| format!("  (at most {limit})"));
+            let _ = writeln!(
+                out,
+                "  {:<62} {:>10.3} {}{limit}",
+                figure.name, figure.value, figure.unit
+            );
+        }
+    }
+    let (passed, failed, not_run) = report.counts();
+    let _ = writeln!(
+        out,
+        "\n{passed} passed, {failed} failed, {not_run} not run; {} commands, card info {}",
+        report.commands, report.card_info
+    );
+    out
+}
+
+/// The object.
+#[must_use]
+pub fn object(report: &Report) -> Value {
+    let cases: Vec<Value> = report
+        .outcomes
+        .iter()
+        .map(|outcome| {
+            let (verdict, detail) = match &outcome.verdict {
+                Verdict::Pass => ("pass", Value::Null),
+                Verdict::Fail(what) => ("fail", what.as_str().into()),
+                Verdict::NotRun(why) => ("not_run", why.as_str().into()),
+            };
+            let case = &outcome.case;
+            json!({
+                "case": case.number,
+                "chapter": case.chapter(),
+                "class": case.class.letter().to_string(),
+                "reference": case.reference,
+                "sentence": case.sentence,
+                "verdict": verdict,
+                "detail": detail,
+            })
+        })
+        .collect();
+    let figures: Vec<Value> = report
+        .figures
+        .iter()
+        .map(|figure| {
+            json!({
+                "name": figure.name,
+                "value": figure.value,
+                "unit": figure.unit,
+                "limit": figure.limit,
+            })
+        })
+        .collect();
+    let (passed, failed, not_run) = report.counts();
+    let mut object = json!({
+        "schema": SCHEMA,
+        "ok": failed == 0 && report.lost.is_none(),
+        "reader": report.reader,
+        "card_info": report.card_info,
+        "commands": report.commands,
+        "passed": passed,
+        "failed": failed,
+        "not_run": not_run,
+        "cases": cases,
+        "figures": figures,
+    });
+    if let Some(lost) = &report.lost {
+        object["error"] = json!({
+            "code": lost.code(),
+            "message": lost.to_string(),
+            "action": lost.action(),
+        });
+    }
+    object
+}
+
+/// The object of a run that did not begin.
+#[must_use]
+pub fn refusal(code: &str, message: &str, action: &str) -> Value {
+    json!({
+        "schema": SCHEMA,
+        "ok": false,
+        "error": {"code": code, "message": message, "action": action},
+    })
+}
+
+/// The list of cases as the page has it: one table a chapter.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::new();
+    let mut chapter = 0;
+    for case in cases() {
+        if case.chapter() != chapter {
+            chapter = case.chapter();
+            let _ = write!(
+                out,
+                "\n### Chapter {chapter:02}: {}\n\n| case | part | state | writes | sentence | where |\n|---|---|---|---|---|---|\n",
+                chapter_name(chapter)
+            );
+        }
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} |",
+            case.number,
+            case.class.letter(),
+            case.phase.state().map_or("any", |state| state.as_str()),
+            if case.effect.is_empty() { "" } else { "yes" },
+            case.sentence,
+            case.reference
+        );
+    }
+    out
+}
+
+/// One line of `--list`.
+#[must_use]
+pub fn line(case: &Case) -> String {
+    format!(
+        "{} {}  {} [{}]",
+        case.number,
+        case.class.letter(),
+        case.sentence,
+        case.reference
+    )
+}
