@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use card_reader::transport::Transport;
+use card_reader::transport::{Transport, TransportError};
 use hardware_tests::conformance::{
     Case, Choice, Cutter, Report, Setup, TestKeys, Verdict, cases, report, run,
 };
@@ -136,6 +136,77 @@ fn a_card_that_was_used_up_is_told_and_keeps_what_a_stranger_may_see() {
     let (passed, failed, _) = report.counts();
     assert_eq!(failed, 0, "{}", report::table(&report));
     assert!(passed >= 20, "{passed}");
+}
+
+/// A card that says nothing to some commands.
+struct Silent<T> {
+    card: T,
+    /// Commands until it falls silent for the first time.
+    left: u32,
+    /// It never comes back.
+    for_good: bool,
+}
+
+impl<T: Transport> Transport for Silent<T> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        if self.left == 0 && (self.for_good || command[1] == 0x12) {
+            return Err(TransportError::ReaderLost);
+        }
+        self.left = self.left.saturating_sub(1);
+        self.card.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        if self.left == 0 && self.for_good {
+            return Err(TransportError::NoCard);
+        }
+        self.card.reset()
+    }
+
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+}
+
+#[test]
+fn a_card_that_is_lost_ends_the_run_and_one_that_falls_silent_fails_the_case() {
+    let keys = TestKeys::generate(&mut rng(1));
+    let (card, _) = rig::test_blank(&keys, 1, &mut rng(3)).unwrap();
+    let mut lost = Silent {
+        card,
+        left: 200,
+        for_good: true,
+    };
+    let report = conform(&mut lost, Some(&keys), None, &everything());
+    // It went away at a command or at the reset before one.
+    let trouble = report.lost.clone().unwrap();
+    assert!(
+        matches!(trouble, TransportError::ReaderLost | TransportError::NoCard),
+        "{trouble}"
+    );
+    let said = report::object(&report);
+    assert_eq!(
+        (&said["ok"], &said["error"]["code"]),
+        (&false.into(), &trouble.code().into())
+    );
+    assert_eq!(report.outcomes.len(), cases().len(), "every case has a verdict");
+    assert_eq!(report.counts().1, 1, "{}", report::table(&report));
+
+    let (card, _) = rig::test_blank(&keys, 1, &mut rng(3)).unwrap();
+    let mut silent = Silent {
+        card,
+        left: 0,
+        for_good: false,
+    };
+    let report = conform(&mut silent, Some(&keys), None, &everything());
+    assert_eq!(report.lost, None);
+    assert!(matches!(report.verdict("06.07"), Some(Verdict::Fail(what)) if what.contains("no answer")));
+    assert_eq!(report.verdict("07.07"), Some(&Verdict::Pass), "the run goes on");
+    assert_eq!(
+        report.verdict("05.40"),
+        Some(&Verdict::Pass),
+        "to the end of the card's life"
+    );
 }
 
 #[test]

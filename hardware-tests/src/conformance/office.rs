@@ -110,6 +110,17 @@ impl DoorI {
         self.call(bench, Header::step(n), bytes)?.ok(&format!("step {n}"))
     }
 
+    /// A step that must be accepted, and the milliseconds until its answer.
+    pub(crate) fn timed_step(&mut self, bench: &mut Bench<'_>, n: u16, bytes: &[u8]) -> Result<f64, Stop> {
+        let command = self.channel.wrap_command(Header::step(n), bytes)?;
+        let (answer, spent) = bench.timed(&command)?;
+        let whole = [&answer.body[..], &answer.sw.to_be_bytes()].concat();
+        match self.channel.unwrap_answer(&whole) {
+            Ok((_, status)) if status.is_ok() => Ok(spent),
+            _ => failed(format!("step {n}: {:04X}, or a wrong MAC", answer.sw)),
+        }
+    }
+
     /// A step that must be refused, with this status where the specification names one. Then door I is opened again: a
     /// refusal ends the session.
     pub(crate) fn refused(
@@ -311,7 +322,6 @@ pub(crate) fn stage(
     without: Option<Part>,
     portrait: usize,
 ) -> Result<Staged, Stop> {
-    let keys = bench.keys()?;
     let mut publics = [[0; 64]; 3];
     for (domain, public) in Domain::ALL.iter().zip(&mut publics) {
         // Without a pair its certificate cannot come either; what is signed over it names a key of nobody.
@@ -370,13 +380,8 @@ pub(crate) fn stage(
         )?;
     }
     if without != Some(Part::Trust) {
-        let step = Step::Trust {
-            name: &keys.root_name().0,
-            public64: &keys.terminal_root.public().to_public64(),
-            epoch: EPOCH,
-            floor: bench.day(-20)?,
-        };
-        script.next(bench, door, &step.encode()?)?;
+        let step = trust_step(bench, EPOCH, bench.day(-20)?)?;
+        script.next(bench, door, &step)?;
     }
     Ok(staged)
 }
@@ -420,6 +425,22 @@ pub(crate) fn keys_step(bench: &Bench<'_>, transport: bool) -> Result<(Vec<u8>, 
     dek.cbc_encrypt(&[0; 16], &mut wrapped)?;
     let step = Step::Keys { wrapped: &wrapped }.encode()?.to_vec();
     Ok((step, values))
+}
+
+/// The step TRUST with the test terminal CA.
+pub(crate) fn trust_step(
+    bench: &Bench<'_>,
+    epoch: u16,
+    floor: card_applet_spec::date::Date,
+) -> Result<Vec<u8>, Stop> {
+    let keys = bench.keys()?;
+    let step = Step::Trust {
+        name: &keys.root_name().0,
+        public64: &keys.terminal_root.public().to_public64(),
+        epoch,
+        floor,
+    };
+    Ok(step.encode()?.to_vec())
 }
 
 /// DG1, DG2, DG3 and signature object of a person who does not exist.
@@ -506,13 +527,25 @@ pub(crate) fn write_bytes(object: u8, total: usize, offset: usize, data: &[u8]) 
     step
 }
 
-/// A slot with fresh keys, pseudonym and record, bound to the card's keys.
+/// A slot with fresh keys, pseudonym and record, bound to the card's keys and valid for a year.
 pub(crate) fn new_slot(
     bench: &mut Bench<'_>,
     role: Role,
     kv: u8,
     publics: &[[u8; 64]; 3],
     cap: u32,
+) -> Result<Slot, Stop> {
+    slot_valid(bench, role, kv, publics, cap, [0, 365])
+}
+
+/// As [`new_slot`], with the record's first and last day counted from today.
+pub(crate) fn slot_valid(
+    bench: &mut Bench<'_>,
+    role: Role,
+    kv: u8,
+    publics: &[[u8; 64]; 3],
+    cap: u32,
+    days: [i32; 2],
 ) -> Result<Slot, Stop> {
     let keys = bench.keys()?;
     let pid: [u8; 16] = bench.random();
@@ -532,8 +565,8 @@ pub(crate) fn new_slot(
         class: 1,
         services: 0b11,
         zones: 0b1,
-        from: bench.day(0)?,
-        to: bench.day(365)?,
+        from: bench.day(days[0])?,
+        to: bench.day(days[1])?,
         rule_set: rule_set_digest(RULE_SET),
         binding: binding(public, &pid, role),
     }
@@ -638,18 +671,12 @@ pub(crate) fn rewrite_slots(bench: &mut Bench<'_>, slots: &[(Role, u8, u8)], loa
     Ok(())
 }
 
-/// A rewrite of DG1 to DG3 and the signature object, and of TRUST, as an office does it for a new address.
+/// A rewrite of TRUST; FINALISE then moves the floor to today.
 pub(crate) fn rewrite_trust(bench: &mut Bench<'_>, epoch: u16, floor: card_applet_spec::date::Date) -> Check {
-    let keys = bench.keys()?;
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let step = Step::Trust {
-        name: &keys.root_name().0,
-        public64: &keys.terminal_root.public().to_public64(),
-        epoch,
-        floor,
-    };
-    script.next(bench, &mut door, &step.encode()?)?;
+    let step = trust_step(bench, epoch, floor)?;
+    script.next(bench, &mut door, &step)?;
     script.finalise(bench, &mut door)?;
     Ok(())
 }

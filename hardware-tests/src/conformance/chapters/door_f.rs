@@ -4,8 +4,8 @@ use card_applet_spec::apdu::Header;
 use card_applet_spec::codes::{Role, State};
 use card_applet_spec::script::ScriptKind;
 
-use super::super::bench::{Bench, Purse, encode, ensure};
-use super::super::office::{CAP, change_state, rewrite_slots};
+use super::super::bench::{Bench, Purse, encode, ensure, not_run};
+use super::super::office::{CAP, DoorI, Script, change_state, rewrite_slots, slot_bytes, slot_valid};
 use super::super::tap::{Tap, check_commit, commit, debited, pay, purchase, purse, shows, tap};
 use super::super::{Case, Check, Class, Phase, Stop};
 use super::{WRITES, case};
@@ -172,6 +172,15 @@ pub(super) const CASES: &[Case] = &[
         WRITES,
         "a blocked card debits nothing, and the purse is the same after the unblock",
         blocked,
+    ),
+    case(
+        "06.19",
+        "06 What a terminal does",
+        Class::Keys,
+        Phase::Active,
+        WRITES,
+        "validity is the terminal's affair: a slot whose record has ended, or has not begun, is answered like any other",
+        ended_record,
     ),
 ];
 
@@ -523,6 +532,29 @@ fn rfu(bench: &mut Bench<'_>) -> Check {
             .is(0x6A80, "COMMIT with a byte set in its rfu")?;
     }
     is_still(bench, &before)
+}
+
+fn ended_record(bench: &mut Bench<'_>) -> Check {
+    let Some(publics) = bench.world.publics else {
+        return not_run("the card was not written by this run");
+    };
+    let role = Role::Door;
+    for days in [[-30, -1], [30, 60]] {
+        let mut door = DoorI::open(bench)?;
+        let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
+        let kv = bench.newest(role)? + 1;
+        let slot = slot_valid(bench, role, kv, &publics, CAP, days)?;
+        script.next(bench, &mut door, &slot_bytes(&slot, 1, 0)?)?;
+        script.finalise(bench, &mut door)?;
+        bench
+            .world
+            .slots
+            .retain(|old| old.role != role || old.kv.checked_add(1) == Some(kv));
+        bench.world.slots.push(slot);
+        bench.select()?;
+        tap(bench, role)?;
+    }
+    Ok(())
 }
 
 fn zero(bench: &mut Bench<'_>) -> Check {

@@ -4,12 +4,12 @@ use card_applet_spec::apdu::Header;
 use card_applet_spec::codes::{Domain, Rights, Role, State};
 use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::door_s::Object;
-use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
+use card_applet_spec::script::{ScriptKind, Status, WritableObject};
 
 use super::super::bench::{Bench, encode, ensure, failed, not_run};
 use super::super::office::{
     CAP, DoorI, EPOCH, Part, Script, begin_bytes, certificate_step, change_state, dg3, generate, keys_step,
-    new_slot, purse_bytes, rewrite_trust, slot_bytes, stage, write_bytes, wrong_try,
+    new_slot, purse_bytes, rewrite_trust, slot_bytes, stage, trust_step, write_bytes, wrong_try,
 };
 use super::super::tap::{Tap, tap};
 use super::super::terminal::{DoorS, present};
@@ -876,26 +876,14 @@ fn purse_forms(bench: &mut Bench<'_>) -> Check {
     script.refused(bench, &mut door, &again, Some(0x6985), "a second PURSE of a slot")
 }
 
-/// The step TRUST of the suite.
-fn trust_step(bench: &Bench<'_>, epoch: u16, ahead: i32) -> Result<Vec<u8>, Stop> {
-    let keys = bench.keys()?;
-    let step = Step::Trust {
-        name: &keys.root_name().0,
-        public64: &keys.terminal_root.public().to_public64(),
-        epoch,
-        floor: bench.day(ahead)?,
-    };
-    Ok(step.encode()?.to_vec())
-}
-
 fn keys_and_trust_once(bench: &mut Bench<'_>) -> Check {
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
     let (keys, _) = keys_step(bench, door.transport)?;
-    let trust = trust_step(bench, EPOCH, -20)?;
+    let trust = trust_step(bench, EPOCH, bench.day(-20)?)?;
     script.next(bench, &mut door, &keys)?;
     script.next(bench, &mut door, &trust)?;
-    let other = trust_step(bench, EPOCH + 1, -19)?;
+    let other = trust_step(bench, EPOCH + 1, bench.day(-19)?)?;
     script.refused(bench, &mut door, &other, Some(0x6985), "a second TRUST")?;
     script.refused(bench, &mut door, &keys, Some(0x6985), "a second KEYS")
 }
@@ -903,7 +891,7 @@ fn keys_and_trust_once(bench: &mut Bench<'_>) -> Check {
 fn wrong_forms(bench: &mut Bench<'_>) -> Check {
     let mut door = DoorI::open(bench)?;
     let script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let trust = trust_step(bench, EPOCH, 0)?;
+    let trust = trust_step(bench, EPOCH, bench.day(0)?)?;
     for (what, step) in [
         ("op 00", vec![0x00]),
         ("op 09", vec![0x09, 1, 2, 3]),
@@ -1087,7 +1075,7 @@ fn block_and_unblock(bench: &mut Bench<'_>, state: State) -> Check {
 fn no_content(bench: &mut Bench<'_>) -> Check {
     let mut door = DoorI::open(bench)?;
     let script = Script::begin(bench, &mut door, ScriptKind::Block)?;
-    let trust = trust_step(bench, EPOCH, -20)?;
+    let trust = trust_step(bench, EPOCH, bench.day(-20)?)?;
     for step in [
         &generate(Domain::Person)[..],
         &write_bytes(3, 100, 0, &[1; 10]),
@@ -1195,14 +1183,7 @@ fn floor(bench: &mut Bench<'_>) -> Check {
         "an older day moved the floor back",
     )?;
     // TRUST does: it sets.
-    let keys = bench.keys()?;
-    let step = Step::Trust {
-        name: &keys.root_name().0,
-        public64: &keys.terminal_root.public().to_public64(),
-        epoch: EPOCH,
-        floor: bench.day(-40)?,
-    }
-    .encode()?;
+    let step = trust_step(bench, EPOCH, bench.day(-40)?)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
     script.next(bench, &mut door, &step)?;
     let finalise = script.finalise_bytes(bench.day(-35)?)?;
