@@ -199,6 +199,11 @@ fn run(construction: &str, v: &Vector<'_>) {
         "cmac" => cmac(v),
         "ecdsa" => ecdsa(v),
         "ecdsa-verify" => ecdsa_verify(v),
+        "point" => {
+            if let Some(point) = v.refuses(PublicKey::from_point65(&v.i.array("encoded"))) {
+                v.o.is("public", &point.to_public64());
+            }
+        }
         "select" => select(v),
         "dg1" => dg1(v),
         "dg2" => dg2(v),

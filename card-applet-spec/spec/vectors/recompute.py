@@ -84,6 +84,15 @@ def ecdsa_verify(public, message, signature):
 
 
 @construction
+def point(encoded):
+    """A point65 as it comes in. Which status word its refusal gets is the command's affair."""
+    try:
+        return {"public": pc.public64_of(encoded)}
+    except Refused as refusal:
+        raise Refused(str(refusal)) from None
+
+
+@construction
 def select():
     pc.check_card_info(pc.card_info())
     return {"command": pc.SELECT, "card_info": pc.card_info()}
@@ -536,6 +545,27 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     add(chapter, "ecdsa verify refused: another message", "ecdsa-verify", **verification | {"message": b"YZT-TEST-2" + fixed("ecdsa message", 20)})
     add(chapter, "ecdsa verify refused: r = 0", "ecdsa-verify", **verification | {"signature": bytes(32) + signed["signature"][32:]})
     add(chapter, "ecdsa verify refused: a point off the curve", "ecdsa-verify", **verification | {"public": flipped(signed["public"], 63)})
+    good_x, good_y = public["person"][:32], public["person"][32:]
+    prime = x("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff")
+    y_at_zero = x("66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4")
+    add(chapter, "point", "point", encoded=b"\x04" + public["person"])
+    add(chapter, "point: X = 0", "point", encoded=b"\x04" + bytes(32) + y_at_zero)
+    wrong_points = {
+        "off the curve": b"\x04" + flipped(public["person"], 63),
+        "X and Y exchanged": b"\x04" + good_y + good_x,
+        "of order 2 on another curve": b"\x04" + good_x + bytes(32),
+        "of order 3 on another curve": b"\x04" + be(3, 32) + be(4, 32),
+        "zeros": b"\x04" + bytes(64),
+        "infinity": bytes(65),
+        "infinity as two primes": b"\x04" + prime + prime,
+        "X not below the prime": b"\x04" + prime + y_at_zero,
+        "Y not below the prime": b"\x04" + bytes(32) + b"\xff" * 32,
+        "all ones": b"\xff" * 65,
+        "compressed": be(2 | good_y[31] & 1, 1) + good_x + bytes(32),
+        "hybrid": be(6 | good_y[31] & 1, 1) + public["person"],
+    }
+    for name, encoded in wrong_points.items():
+        add(chapter, f"point refused: {name}", "point", encoded=encoded)
 
     # 02
     chapter = "02-data-groups"
