@@ -274,6 +274,14 @@ impl Issuer {
         ]))
     }
 
+    /// Group master and tap master of a role in the usual region: what a bundle holds.
+    pub(crate) fn tap_masters(&self, role: Role, kv: u8) -> (Key32, Key32) {
+        (
+            self.master("group", role, region(), kv),
+            self.master("tap", role, region(), kv),
+        )
+    }
+
     fn lot_master(&self) -> Key32 {
         Key32::new(sha256(&[&[self.seed], b"lot"]))
     }

@@ -355,12 +355,12 @@ mod tests {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         terminal.draw(|frame| draw(frame, view)).unwrap();
         // Without the backend's remarks on cells behind wide characters.
-        terminal
-            .backend()
-            .to_string()
+        let text = terminal.backend().to_string();
+        let lines: Vec<&str> = text
             .lines()
-            .map(|line| format!("{}\n", line.split(" Hidden by").next().unwrap()))
-            .collect()
+            .map(|line| line.split(" Hidden by").next().unwrap())
+            .collect();
+        lines.join("\n")
     }
 
     #[test]
