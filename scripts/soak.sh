@@ -3,7 +3,7 @@
 #
 #   scripts/soak.sh [--seconds N] [--jobs N] [--build-only] [--merge] [TARGET ...]
 #
-#   --seconds  for each target (default 900: nine targets are two hours and a quarter of fuzzing)
+#   --seconds  for each target (default 900: ten targets are two hours and a half of fuzzing)
 #   --jobs     targets at a time (default 2)
 #   --merge    afterwards, copies what is new and small into the committed corpus (minimised: cargo fuzz cmin)
 #
@@ -27,7 +27,7 @@ while (($#)); do
 done
 
 fuzz=card-applet-spec/fuzz
-((${#targets[@]})) || targets=(tlv apdu objects certificates stranger insider reader updates files)
+((${#targets[@]})) || targets=(tlv apdu objects certificates stranger insider reader shop updates files)
 for target in "${targets[@]}"; do
     [[ -f $fuzz/targets/fuzz_targets/$target.rs ]] || die "there is no target $target"
 done

@@ -107,6 +107,7 @@ fn main() {
     from_world(&mut seeds);
     from_fields(&mut seeds);
     handed_in(&mut seeds);
+    till(&mut seeds);
     conversations(&mut seeds);
     println!("{} seeds", seeds.seen.len());
 }
@@ -310,6 +311,50 @@ fn from_fields(seeds: &mut Seeds) {
     plain.extend_from_slice(&[1, 1, 0, 0]);
     plain.resize(28 + 224, 3);
     seeds.chosen("objects", "purse plain", 6, &plain);
+}
+
+/// A till: its steps, and between them what the wire does at each exchange (SELECT, TAP, COMMIT of each attempt).
+fn till(seeds: &mut Seeds) {
+    // Sold twice; another card buys.
+    seeds.add("shop", "sold", &[1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // The answer to COMMIT is lost; the other card, then the same card comes back.
+    seeds.add(
+        "shop",
+        "answer lost",
+        &[1, 0, 0, 0, 0, 5, 6, 0, 0, 4, 0, 0, 0, 8, 0, 0, 0, 0, 0],
+    );
+    seeds.add("shop", "command lost", &[1, 0, 0, 0, 0, 6, 8, 4, 0, 0, 0]);
+    seeds.add(
+        "shop",
+        "answer lost and given up",
+        &[1, 0, 0, 0, 0, 5, 7, 0, 0, 0, 0, 0],
+    );
+    seeds.add(
+        "shop",
+        "another debit came after",
+        &[1, 0, 0, 0, 0, 5, 8, 7, 0, 0, 0, 0, 6, 4, 0, 0, 0],
+    );
+    seeds.add("shop", "command twice", &[1, 0, 0, 0, 0, 7, 0, 0, 0]);
+    seeds.add(
+        "shop",
+        "forged refusal",
+        &[1, 0, 0, 0, 0, 12, 0x69, 0x85, 0, 0, 0, 0],
+    );
+    seeds.add(
+        "shop",
+        "proof changed",
+        &[1, 0, 0, 0, 0, 8, 0, 0, 20, 1, 4, 0, 0, 0],
+    );
+    seeds.add(
+        "shop",
+        "torn",
+        &[1, 9, 0, 1, 0, 20, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 4, 0, 0, 0],
+    );
+    seeds.add(
+        "shop",
+        "torn whole",
+        &[1, 9, 0, 1, 1, 255, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 4, 0, 0, 0],
+    );
 }
 
 /// Settlement and counters, as a terminal hands them in.

@@ -19,12 +19,14 @@ mod encodings;
 mod files;
 mod insider;
 mod reader;
+mod shop;
 mod stranger;
 #[path = "../../applet/tests/support/mod.rs"]
 mod support;
 mod tape;
 mod tlv;
 mod updates;
+mod wire;
 mod world;
 
 pub use certificates::certificates;
@@ -32,6 +34,7 @@ pub use encodings::{apdu, objects};
 pub use files::files;
 pub use insider::{Done, insider, insider_done};
 pub use reader::{reader, reader_took};
+pub use shop::{Sold, shop, shop_sold};
 pub use stranger::stranger;
 pub use tape::Tape;
 pub use tlv::tlv;
@@ -42,7 +45,7 @@ pub use world::{Recorded, World, with_world};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, in the order of the page `docs/soak.md`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("tlv", tlv),
     ("apdu", apdu),
     ("objects", objects),
@@ -50,6 +53,7 @@ pub const TARGETS: [Target; 9] = [
     ("stranger", stranger),
     ("insider", insider),
     ("reader", reader),
+    ("shop", shop),
     ("updates", updates),
     ("files", files),
 ];

@@ -6,15 +6,12 @@
 
 use card_applet_spec::codes::{Rights, Role, State};
 use card_reader::counter::{inspect, look};
-use card_reader::transport::{Transport, TransportError};
 use card_reader::{Bundle, Card as Reader, Secure, Terminal};
 
-use crate::support::{Card, KV};
+use crate::support::KV;
 use crate::tape::Tape;
+use crate::wire::Wire;
 use crate::world::{World, today, with_world};
-
-/// Exchanges that a player changes; behind them the wire is honest (forger: silent).
-const MOST: usize = 600;
 
 /// The first byte chooses player and terminal; the rest is what the player does, one choice for each exchange.
 pub fn reader(input: &[u8]) {
@@ -30,15 +27,8 @@ pub fn reader_took(input: &[u8]) -> bool {
         let seed = u64::from(tape.byte());
         let genuine = (choice & 1 == 1).then(|| world.active(0x7E_0000 + seed));
         let bundle = world.bundle();
-        let mut wire = Wire {
-            genuine,
-            heard: world.recorded.answers.clone(),
-            tape,
-            exchanges: 0,
-            before: vec![0x90, 0x00],
-            changed: false,
-        };
-        let forged = wire.genuine.is_none();
+        let forged = genuine.is_none();
+        let mut wire = Wire::new(tape, genuine, world);
         let took = match (choice >> 1) % 5 {
             0 => tap(world, bundle, &mut wire),
             1 => groups(world, &bundle, &mut wire),
@@ -142,121 +132,4 @@ fn agreed<'w, 'a>(
     let card = card.present(bundle, today()).ok()?;
     card.agree(rights, &world.terminal, today(), &mut world.host.rng)
         .ok()
-}
-
-/// What lies between terminal and card.
-struct Wire<'a> {
-    genuine: Option<Card>,
-    heard: Vec<Vec<u8>>,
-    tape: Tape<'a>,
-    exchanges: usize,
-    /// The answer before.
-    before: Vec<u8>,
-    /// The last answer is not what the card said.
-    changed: bool,
-}
-
-impl Wire<'_> {
-    fn forge(&mut self) -> Vec<u8> {
-        match self.tape.byte() % 6 {
-            0 | 1 => {
-                let mut answer = self.tape.short().to_vec();
-                answer.extend_from_slice(&[0x90, 0x00]);
-                answer
-            }
-            2 => self.tape.short().to_vec(),
-            3 => {
-                let at = usize::from(self.tape.byte()) % self.heard.len();
-                self.heard[at].clone()
-            }
-            4 => {
-                let at = usize::from(self.tape.byte()) % self.heard.len();
-                let mut answer = self.heard[at].clone();
-                self.flip(&mut answer);
-                answer
-            }
-            _ => {
-                // As long as an answer can be, and longer.
-                let length = usize::from(self.tape.u16() % 600);
-                let mut answer = vec![self.tape.byte(); length];
-                answer.extend_from_slice(&[0x90, 0x00]);
-                answer
-            }
-        }
-    }
-
-    fn flip(&mut self, bytes: &mut [u8]) {
-        let count = self.tape.byte() % 4 + 1;
-        for _ in 0..count {
-            let at = usize::from(self.tape.u16());
-            let flip = self.tape.byte();
-            if let Some(length) = bytes.len().checked_sub(1)
-                && let Some(byte) = bytes.get_mut(at % (length + 1))
-            {
-                *byte ^= flip;
-            }
-        }
-    }
-
-    fn between(&mut self, command: &[u8]) -> Vec<u8> {
-        let choice = self.tape.byte() % 16;
-        let mut command = command.to_vec();
-        if choice == 13 {
-            self.flip(&mut command);
-        }
-        let card = self.genuine.as_mut().expect("the man in the middle has one");
-        if choice == 14 {
-            card.reset();
-        }
-        let said = card.process(&command).to_vec();
-        let mut answer = said.clone();
-        match choice {
-            8 => self.flip(&mut answer),
-            9 => answer.truncate(usize::from(self.tape.byte())),
-            10 => {
-                let status = answer.split_off(answer.len() - 2);
-                answer.extend_from_slice(self.tape.short());
-                answer.extend_from_slice(&status);
-            }
-            11 => answer = self.forge(),
-            12 => {
-                let status: [u8; 2] = self.tape.array();
-                let body = answer.len() - 2;
-                answer.truncate(body);
-                answer.extend_from_slice(&status);
-            }
-            15 => answer.clone_from(&self.before),
-            _ => {}
-        }
-        self.changed = answer != said;
-        self.before.clone_from(&answer);
-        answer
-    }
-}
-
-impl Transport for Wire<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        self.exchanges += 1;
-        if self.exchanges > MOST {
-            return Err(TransportError::ReaderLost);
-        }
-        if self.genuine.is_none() {
-            if self.tape.is_empty() {
-                return Err(TransportError::NoCard);
-            }
-            return Ok(self.forge());
-        }
-        Ok(self.between(command))
-    }
-
-    fn reset(&mut self) -> Result<(), TransportError> {
-        if let Some(card) = &mut self.genuine {
-            card.reset();
-        }
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        "the fuzzer"
-    }
 }

@@ -52,6 +52,10 @@ pub struct World {
     pub sealed_bundle: Vec<u8>,
     /// The same without its box: 7F50 and signature.
     pub plain_bundle: Vec<u8>,
+    /// A till's bundle, sealed: `SMALL_PAYMENT`, and the registration number 42.
+    pub(crate) sealed_till: Vec<u8>,
+    /// Memory of another person's active card.
+    pub(crate) other: Vec<u8>,
     /// A deny list of TRANSIT, the inside of its template.
     pub deny_list: Vec<u8>,
     pub(crate) deny_signer: PrivateKey,
@@ -145,8 +149,12 @@ impl World {
         let terminal = TerminalKey::generate("gate 1".parse().expect("a name"), pinned, &mut host.rng);
         let deny_list = deny_list(&mut host, &deny_signer, Role::Transit, &[9; 16]);
         let chain = chain(&mut host, &terminal);
-        let plain_bundle = plain_bundle(&mut host, &deny_signer, &chain, &anchors);
+        let gate = [Role::Transit, Role::Clinic];
+        let plain_bundle = plain_bundle_of(&mut host, &deny_signer, &chain, &anchors, &gate);
         let sealed_bundle = seal(&mut host, &terminal, &plain_bundle);
+        let till = plain_bundle_of(&mut host, &deny_signer, &chain, &anchors, &[Role::SmallPayment]);
+        let sealed_till = seal(&mut host, &terminal, &till);
+        let other = other_card(&mut host);
         let recorded = record(&mut host, &active, &chain);
         Self {
             host,
@@ -158,6 +166,8 @@ impl World {
             terminal,
             sealed_bundle,
             plain_bundle,
+            sealed_till,
+            other,
             deny_list,
             deny_signer,
             groups,
@@ -173,6 +183,11 @@ impl World {
     /// The bundle, opened anew (a terminal remembers what it saw: each input needs its own).
     pub(crate) fn bundle(&self) -> Bundle {
         Bundle::open(&self.sealed_bundle, &self.terminal, None, today()).expect("our own bundle")
+    }
+
+    /// The till's bundle, opened anew.
+    pub(crate) fn till_bundle(&self) -> Bundle {
+        Bundle::open(&self.sealed_till, &self.terminal, None, today()).expect("our own bundle")
     }
 
     /// An entitlement of many kinds.
@@ -240,15 +255,17 @@ fn deny_list(host: &mut Host, signer: &PrivateKey, role: Role, pid: &[u8; 16]) -
     out.to_vec()
 }
 
-fn plain_bundle(
+fn plain_bundle_of(
     host: &mut Host,
     deny_signer: &PrivateKey,
     chain: &[Vec<u8>; 2],
     anchors: &Anchors,
+    roles: &[Role],
 ) -> Vec<u8> {
     let copy = |key: &Key32| Key32::new(*key.expose());
-    let keys: Vec<RoleKey> = [Role::Transit, Role::Clinic]
-        .into_iter()
+    let keys: Vec<RoleKey> = roles
+        .iter()
+        .copied()
         .map(|role| RoleKey {
             role,
             region: host.region,
@@ -259,9 +276,9 @@ fn plain_bundle(
             record_master: copy(&host.record),
         })
         .collect();
-    let lists: Vec<Vec<u8>> = [Role::Transit, Role::Clinic]
-        .into_iter()
-        .map(|role| deny_list(host, deny_signer, role, &[9; 16]))
+    let lists: Vec<Vec<u8>> = roles
+        .iter()
+        .map(|role| deny_list(host, deny_signer, *role, &[9; 16]))
         .collect();
     let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
     let [intermediate, leaf] = chain;
@@ -280,6 +297,19 @@ fn plain_bundle(
     let length = bundle::encode(&head, &keys, &lists, &host.root, &mut host.rng, &mut out).expect("it fits");
     out.truncate(length);
     out
+}
+
+/// An active card of the same office with other pseudonyms.
+fn other_card(host: &mut Host) -> Vec<u8> {
+    let others = host
+        .pids
+        .iter()
+        .map(|(role, pid)| (*role, pid.map(|byte| byte ^ 0x5A)))
+        .collect();
+    let mine = std::mem::replace(&mut host.pids, others);
+    let card = host.active_card();
+    host.pids = mine;
+    image(card).0
 }
 
 /// Seals a plain text to the terminal.

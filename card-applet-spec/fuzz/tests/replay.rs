@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use card_fuzz::{Done, TARGETS, insider_done, reader_took};
+use card_fuzz::{Done, Sold, TARGETS, insider_done, reader_took, shop_sold};
 
 /// Changes of each input that are tried.
 const CHANGES: u64 = 6;
@@ -120,6 +120,21 @@ fn in_the_corpus_of_the_reader_honest_cards_are_taken_at_every_door() {
     assert_eq!(doors.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
+#[test]
+fn the_corpus_of_the_shop_reaches_what_it_is_for() {
+    let mut all = Sold::default();
+    for (_, input) in corpus("shop") {
+        let sold = shop_sold(&input);
+        all.at_once += sold.at_once;
+        all.later += sold.later;
+        all.refused += sold.refused;
+        all.given_up += sold.given_up;
+        all.given_up_but_debited += sold.given_up_but_debited;
+    }
+    let reached = [all.at_once, all.later, all.given_up, all.given_up_but_debited];
+    assert!(reached.iter().all(|count| *count > 0), "{all:?}");
+}
+
 macro_rules! targets {
     ($($test:ident $name:literal)+) => {
         $(#[test] fn $test() { replay($name); })+
@@ -145,6 +160,7 @@ targets! {
     a_stranger_gets_nowhere_with_the_whole_corpus "stranger"
     an_insider_breaks_nothing_with_the_whole_corpus "insider"
     a_reader_takes_nothing_from_the_whole_corpus "reader"
+    a_shop_counts_right_with_the_whole_corpus "shop"
     updates_hold_for_the_whole_corpus "updates"
     files_hold_for_the_whole_corpus "files"
 }
