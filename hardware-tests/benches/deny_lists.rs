@@ -77,15 +77,22 @@ const fn key(prefix: u64, salt: u64) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     List,
-    Bloom { bits: usize },
+    /// The same with fewer bytes of the pseudonym.
+    Short {
+        bytes: usize,
+    },
+    Bloom {
+        bits: usize,
+    },
     Fuse8,
     Fuse16,
     Fuse32,
     TwoLevel,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::List,
+    Kind::Short { bytes: 5 },
     Kind::Bloom { bits: 10 },
     Kind::Bloom { bits: 24 },
     Kind::Fuse8,
@@ -98,6 +105,7 @@ impl Kind {
     fn name(self) -> String {
         match self {
             Self::List => "sorted list, 8 bytes".to_owned(),
+            Self::Short { bytes } => format!("sorted list, {bytes} bytes"),
             Self::Bloom { bits } => format!("Bloom, {bits} bits"),
             Self::Fuse8 => "binary fuse, 8 bits".to_owned(),
             Self::Fuse16 => "binary fuse, 16 bits".to_owned(),
@@ -110,6 +118,7 @@ impl Kind {
 /// One structure, built for one day.
 enum Built {
     List(Vec<u8>),
+    Short { entries: Vec<u8>, bytes: usize },
     Bloom { words: Vec<u64>, hashes: u32 },
     Fuse8(BinaryFuse8),
     Fuse16(BinaryFuse16),
@@ -124,12 +133,11 @@ impl Built {
     fn build(kind: Kind, denied: &[Pid], fleet: &[Pid], salt: u64) -> Result<Self> {
         let keys = || -> Vec<u64> { denied.iter().map(|pid| key(prefix(pid), salt)).collect() };
         Ok(match kind {
-            Kind::List => {
-                let mut entries: Vec<[u8; 8]> = denied.iter().map(|pid| prefix(pid).to_be_bytes()).collect();
-                entries.sort_unstable();
-                entries.dedup();
-                Self::List(entries.concat())
-            }
+            Kind::List => Self::List(sorted(denied, 8)),
+            Kind::Short { bytes } => Self::Short {
+                entries: sorted(denied, bytes),
+                bytes,
+            },
             Kind::Bloom { bits } => bloom(&keys(), bits),
             Kind::Fuse8 => Self::Fuse8(BinaryFuse8::try_from(&keys()).map_err(anyhow::Error::msg)?),
             Kind::Fuse16 => Self::Fuse16(BinaryFuse16::try_from(&keys()).map_err(anyhow::Error::msg)?),
@@ -150,6 +158,19 @@ impl Built {
                 grace: None,
             }
             .contains(pid),
+            Self::Short { entries, bytes } => {
+                let wanted = &pid[..*bytes];
+                let (mut low, mut high) = (0, entries.len() / bytes);
+                while low < high {
+                    let middle = usize::midpoint(low, high);
+                    match entries[middle * bytes..(middle + 1) * bytes].cmp(wanted) {
+                        std::cmp::Ordering::Equal => return true,
+                        std::cmp::Ordering::Less => low = middle + 1,
+                        std::cmp::Ordering::Greater => high = middle,
+                    }
+                }
+                false
+            }
             Self::Bloom { words, hashes } => {
                 places(key, *hashes, words.len()).all(|(word, bit)| words[word] & bit != 0)
             }
@@ -166,7 +187,7 @@ impl Built {
             |words: &[u64]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
         let fuse = |fingerprints: Vec<u8>| [vec![0; FUSE_HEAD], fingerprints].concat();
         match self {
-            Self::List(entries) => entries.clone(),
+            Self::List(entries) | Self::Short { entries, .. } => entries.clone(),
             Self::Bloom { words, .. } => of_words(words),
             Self::Fuse8(filter) => fuse(filter.fingerprints.to_vec()),
             Self::Fuse16(filter) => fuse(filter.fingerprints.iter().flat_map(|f| f.to_le_bytes()).collect()),
@@ -187,6 +208,14 @@ impl Built {
             }
         }
     }
+}
+
+/// The first bytes of the pseudonyms, ascending, without repetition.
+fn sorted(denied: &[Pid], bytes: usize) -> Vec<u8> {
+    let mut entries: Vec<&[u8]> = denied.iter().map(|pid| &pid[..bytes]).collect();
+    entries.sort_unstable();
+    entries.dedup();
+    entries.concat()
 }
 
 fn bloom(keys: &[u64], bits: usize) -> Built {
@@ -314,7 +343,7 @@ fn measure(kind: Kind, share: usize, fleet: &[Pid], unknown: &[Pid], days: u64) 
     let mut first = None;
     let mut fastest = Duration::MAX;
     for day in 0..days {
-        // The list has no hash: its answer is the same every day.
+        // A list has no hash: its answer is the same every day.
         let salt = mix(0x59_5A54 + day);
         let start = Instant::now();
         let built = Built::build(kind, denied, fleet, salt)?;
@@ -371,8 +400,11 @@ fn look_up(built: &Built, salt: u64, pids: &[Pid]) -> Duration {
 fn delta(kind: Kind, built: &Built, fleet: &[Pid], count: usize, salt: u64) -> Result<usize> {
     let moved = count.div_ceil(DAYS_ON_LIST);
     let whole = built.wire();
-    if kind == Kind::List {
-        return Ok((2 * moved * 8).min(whole.len()));
+    // What came and what went, by name.
+    match kind {
+        Kind::List => return Ok((2 * moved * 8).min(whole.len())),
+        Kind::Short { bytes } => return Ok((2 * moved * bytes).min(whole.len())),
+        _ => {}
     }
     // The same order as before: denied first.
     let mut next = fleet.to_vec();
@@ -516,10 +548,18 @@ mod figure {
             for row in of_share {
                 let width = (row.bytes * BAR / (MOST * row.denied.max(1))).min(BAR);
                 let people = mean(&row.innocent);
-                let colour = if people == 0 { "#2b6cb0" } else { "#c05621" };
+                // Blue sends nobody innocent; orange does; grey only people whose card is newer than the list.
+                let (colour, cost) = match (people, row.unknown) {
+                    (0, 0) => ("#2b6cb0", "0 people a day".to_owned()),
+                    (0, unknown) => (
+                        "#718096",
+                        format!("0 people; of a million new cards {}", grouped(unknown)),
+                    ),
+                    _ => ("#c05621", format!("{} people a day", grouped(people))),
+                };
                 let _ = write!(
                     out,
-                    r#"<text x="{}" y="{}" text-anchor="end">{}</text><rect x="{LEFT}" y="{}" width="{width}" height="14" fill="{colour}"/><text x="{}" y="{}">{} bytes, {} in all</text><text x="848" y="{}" text-anchor="end">{} people a day</text>"#,
+                    r#"<text x="{}" y="{}" text-anchor="end">{}</text><rect x="{LEFT}" y="{}" width="{width}" height="14" fill="{colour}"/><text x="{}" y="{}">{} bytes, {} in all</text><text x="848" y="{}" text-anchor="end">{cost}</text>"#,
                     LEFT - 8,
                     y + 12,
                     row.name,
@@ -529,7 +569,6 @@ mod figure {
                     hundredths(row.bytes, row.denied),
                     grouped(row.bytes),
                     y + 12,
-                    grouped(people),
                 );
                 y += ROW;
             }
