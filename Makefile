@@ -9,6 +9,8 @@ SHELL := /bin/bash
 DEMO := demo
 # More for `permit demo`, for example: make demo DEMO_ARGS="--applicant FILE"
 DEMO_ARGS :=
+# Cases of each property of the card in `make soak`.
+SOAK_CASES := 4000
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The programs of an installation, and the virtual card.
 PROGRAMS := --package permit --package keyvault --package photo-store --package issuer --package card-reader --package virtual-card
@@ -42,6 +44,7 @@ models: ## install the pinned verifpal when it is missing (says so), run the sym
 	@scripts/models.sh --install
 
 soak: ## hours of fuzzing, with figures as in docs/soak.md (needs nightly and cargo-fuzz), and the models with three sessions
+	PROPTEST_CASES=$(SOAK_CASES) cargo test --release -p card-applet --test life_model --test purse_model --test strangers
 	@scripts/soak.sh
 	@scripts/models.sh --if-present --soak
 
