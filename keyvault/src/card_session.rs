@@ -28,6 +28,7 @@ use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::card::{Brought, Card, CardSlot, Stamp, Writing};
+use crate::entitlement::Target;
 use crate::exports::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, TERMINAL_CA_EPOCH, root_name};
 use crate::journal::Event;
 use crate::keys::{Keys, RoleKeyId, Signer, fault};
@@ -1431,17 +1432,15 @@ impl Drawing<'_> {
         id: RoleKeyId,
         steps: &mut Vec<StepBuffer>,
     ) -> Result<CardSlot, Error> {
-        let public = *self.public(id.role.domain())?;
-        let made = entitlement::make(
-            &self.open.keys,
-            self.rng,
-            self.serial,
+        let target = Target {
+            serial: self.serial,
             id,
-            entitlement,
-            &public,
-            1,
-            (Brought::Script, Stamp::default()),
-        )?;
+            public64: *self.public(id.role.domain())?,
+            issue_counter: 1,
+            brought: Brought::Script,
+            stamp: Stamp::default(),
+        };
+        let made = entitlement::make(&self.open.keys, self.rng, &target, entitlement)?;
         steps.push(encode(&Step::Slot(made.step(false, 0)))?);
         if id.role == Role::SmallPayment {
             steps.push(purse_step(

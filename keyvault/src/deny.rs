@@ -153,17 +153,14 @@ pub(crate) async fn deny(
     if is_denied(core, open, serial).await? {
         return Ok(());
     }
-    let mut card = before.clone();
     let mut change = Change::default();
-    let entries = entries_of(&card);
+    let entries = entries_of(&before);
     let denied = Denied {
         since: now.as_second(),
         entries,
     };
     change.put(Table::Denied, serial, &denied)?;
-    updates::withdraw_gifts(core, open, &mut change, &mut card).await?;
-    open.put_card(core, &mut change, serial, Some(&before), &card)
-        .await?;
+    updates::withdraw_gifts(core, open, &mut change, &before).await?;
     change.note(Event::CardDenied { serial: *serial });
     open.apply(core, now, change).await
 }
@@ -218,20 +215,20 @@ pub(crate) async fn lists(
     let mut after = Vec::new();
     loop {
         let rows = core.store.rows_after(Table::Denied, &after, CHUNK).await?;
-        let Some(last) = rows.last() else { break };
-        after.clone_from(&last.id);
+        let Some(end) = rows.last() else { break };
+        after.clone_from(&end.id);
         for row in &rows {
             let plain = core.open_row(&open.ring, Table::Denied, row)?;
             let denied: Denied = minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a row" })?;
             for entry in &denied.entries {
-                let list = roles
+                let of_role = roles
                     .iter()
                     .zip(&mut prefixes)
                     .find(|(role, _)| role.code() == entry.role.number());
-                if let Some((_, list)) = list
+                if let Some((_, of_role)) = of_role
                     && entry.stands(open, today)?
                 {
-                    list.push(entry.prefix);
+                    of_role.push(entry.prefix);
                 }
             }
         }
@@ -249,7 +246,7 @@ pub(crate) async fn lists(
         }
         let entries = prefixes.concat();
         let id = [role.code()];
-        let last = open.get::<LastList>(core, Table::List, &id).await?;
+        let before = open.get::<LastList>(core, Table::List, &id).await?;
         let digest = sha256(&[
             b"YZT-LAST-LIST-1",
             &terms.issued.to_bytes(),
@@ -257,10 +254,10 @@ pub(crate) async fn lists(
             &terms.grace.map_or([0xFF; 2], u16::to_be_bytes),
             &entries,
         ]);
-        let version = match last {
-            Some(last) if last.digest == digest => last.version,
-            last => {
-                let version = last.map_or(0, |last| last.version).checked_add(1);
+        let version = match before {
+            Some(before) if before.digest == digest => before.version,
+            before => {
+                let version = before.map_or(0, |before| before.version).checked_add(1);
                 let version = version.ok_or(Error::LimitExceeded {
                     what: "the number of deny lists",
                     limit: u32::MAX,

@@ -44,17 +44,33 @@ impl MadeSlot {
     }
 }
 
-/// Draws a slot of version `id` for a card whose key pair of this role's domain is `public64`.
+/// For what a slot is made.
+pub(crate) struct Target<'a> {
+    pub(crate) serial: &'a Serial,
+    /// Its key version.
+    pub(crate) id: RoleKeyId,
+    /// The card's key of this role's domain.
+    pub(crate) public64: [u8; 64],
+    pub(crate) issue_counter: u32,
+    pub(crate) brought: Brought,
+    pub(crate) stamp: Stamp,
+}
+
+/// Draws a slot.
 pub(crate) fn make(
     keys: &Keys,
     rng: &mut Random,
-    serial: &Serial,
-    id: RoleKeyId,
+    target: &Target<'_>,
     entitlement: &Entitlement,
-    public64: &[u8; 64],
-    issue_counter: u32,
-    (brought, stamp): (Brought, Stamp),
 ) -> Result<MadeSlot, Error> {
+    let Target {
+        serial,
+        id,
+        ref public64,
+        issue_counter,
+        brought,
+        stamp,
+    } = *target;
     let (mut pid, mut cohort, mut nonce) = ([0u8; 16], [0u8; 1], [0u8; 12]);
     rng.fill_bytes(&mut pid);
     rng.fill_bytes(&mut cohort);

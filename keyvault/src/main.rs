@@ -810,6 +810,13 @@ async fn ask(place: &Place, command: Command) -> Result<Outcome, Failure> {
             }
             Ok(Outcome::done(fields, prose.join("\n")))
         }
+        command => ask_of_lists(place, command).await,
+    }
+}
+
+/// Commands that speak of deny lists and terminals.
+async fn ask_of_lists(place: &Place, command: Command) -> Result<Outcome, Failure> {
+    match command {
         Command::Deny { serial } => {
             let number = read_serial(&serial)?;
             place.connect().await?.deny_card(number).await?;
@@ -939,7 +946,7 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
         "leaf_until": day(terminal.leaf_until),
         "updates_until": day(terminal.updates_until),
     });
-    let mut prose = format!("{} ({})", terminal.name, terminal.kind.as_str());
+    let mut prose = vec![format!("{} ({})", terminal.name, terminal.kind.as_str())];
     for (what, day) in [
         ("revoked on", terminal.revoked),
         ("its bundle serves until", terminal.bundle_until),
@@ -947,10 +954,10 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
         ("its updates until", terminal.updates_until),
     ] {
         if let Some(day) = day {
-            prose.push_str(&format!(", {what} {day}"));
+            prose.push(format!("{what} {day}"));
         }
     }
-    (fields, prose)
+    (fields, prose.join(", "))
 }
 
 fn read_serial(text: &str) -> Result<[u8; 10], Failure> {

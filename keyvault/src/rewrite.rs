@@ -18,12 +18,13 @@ use crate::card_session::{
     Finished, Job, Next, Outgoing, Session, StepBuffer, StoredStep, Task, Work, active_versions, all_usable,
     chain_at, check_entitlement, encode, keys_step, purse_step, step_number, trust_step, words, write_steps,
 };
+use crate::entitlement::{self, Target};
 use crate::exports::DOCUMENT_SIGNER_NUMBER;
 use crate::keys::{RoleKeyId, Signer, fault};
 use crate::store::Table;
 use crate::updates::{self, Effect, Progress};
 use crate::vault::{Change, Core, Open};
-use crate::{Error, clock, entitlement};
+use crate::{Error, clock};
 
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
 const LONG_SLEEP_DAYS: u32 = 300;
@@ -549,18 +550,15 @@ impl Drawing<'_> {
     }
 
     fn slot(&mut self, wanted: &keyvault_protocol::Entitlement, id: RoleKeyId) -> Result<CardSlot, Error> {
-        let public = self.card.public(id.role.domain())?;
-        let issue_counter = self.card.next_issue_counter(wanted.role);
-        let made = entitlement::make(
-            &self.open.keys,
-            &mut self.core.rng,
-            self.serial,
+        let target = Target {
+            serial: self.serial,
             id,
-            wanted,
-            &public,
-            issue_counter,
-            (Brought::Script, self.stamp),
-        )?;
+            public64: self.card.public(id.role.domain())?,
+            issue_counter: self.card.next_issue_counter(wanted.role),
+            brought: Brought::Script,
+            stamp: self.stamp,
+        };
+        let made = entitlement::make(&self.open.keys, &mut self.core.rng, &target, wanted)?;
         let mut loaded = 0;
         if id.role == Role::SmallPayment {
             let most = self.card.purse.most();

@@ -6,6 +6,7 @@
 //! nothing: Ktac comes from masters that no terminal ever had.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use card_applet_spec::codes::{Role, Serial};
 use card_applet_spec::crypto::{Key16, equal};
@@ -39,26 +40,23 @@ pub(crate) async fn check(
     let mut owners: BTreeMap<[u8; 16], Option<CardSerial>> = BTreeMap::new();
     let mut verdicts = Vec::with_capacity(lines.len());
     for line in lines {
-        let owner = match owners.get(&line.pid) {
-            Some(owner) => *owner,
-            None => {
-                let id = open.keys.pid_index(&line.pid)?;
-                let owner = open.get::<Owner>(core, Table::Pid, &id).await?;
-                let owner = owner.map(|owner| owner.serial);
-                owners.insert(line.pid, owner);
-                owner
-            }
+        let owner = if let Some(owner) = owners.get(&line.pid) {
+            *owner
+        } else {
+            let id = open.keys.pid_index(&line.pid)?;
+            let owner = open.get::<Owner>(core, Table::Pid, &id).await?;
+            let owner = owner.map(|owner| owner.serial);
+            owners.insert(line.pid, owner);
+            owner
         };
         let Some(serial) = owner else {
             verdicts.push(LineCheck::UnknownCard);
             continue;
         };
-        if !cards.contains_key(&serial) {
-            cards.insert(serial, Known::of(core, open, serial).await?);
-        }
-        let known = cards
-            .get(&serial)
-            .ok_or(Error::Damaged { what: "a card's row" })?;
+        let known = match cards.entry(serial) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(Known::of(core, open, serial).await?),
+        };
         verdicts.push(known.check(line)?);
     }
     Ok(verdicts)
@@ -215,5 +213,67 @@ impl Debit {
             )
             .map_err(fault)?;
         Ok(equal(&tac, &self.tac))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::card::Brought;
+
+    #[test]
+    fn a_copied_key_that_claims_money_never_given_is_genuine_and_told() {
+        let key = PurseKey {
+            key_version: 1,
+            pid: [5; 16],
+            brought: Brought::Script,
+            generation: 0,
+        };
+        let ktac = Key16::new([7; 16]);
+        let mut card = Card::begun([1; 16], 0);
+        for loaded in [1_000, 3_000] {
+            card.purse.give(loaded);
+        }
+        let known = Known {
+            card,
+            chain: [2; 16],
+            keys: vec![(key, ktac.duplicate())],
+        };
+        let body = CommitBody {
+            amount: 10,
+            tid: 4,
+            txno: [6; 8],
+            time: 9,
+            kind: 0,
+        };
+        let line = |loaded: u32| {
+            let tac = body
+                .tac(&ktac, Role::SmallPayment.code(), 1, &key.pid, 3, loaded, 10)
+                .unwrap();
+            SettlementLine {
+                key_version: 1,
+                pid: key.pid,
+                body: body.encode().unwrap(),
+                seq: 3,
+                loaded,
+                spent: 10,
+                tac,
+                before: None,
+            }
+        };
+        for (loaded, given) in [
+            (0, true),
+            (1_000, true),
+            (3_000, true),
+            (2_000, false),
+            (3_001, false),
+            (u32::MAX, false),
+        ] {
+            let verdict = known.check(&line(loaded)).unwrap();
+            assert!(
+                matches!(verdict, LineCheck::Genuine { loaded_known, .. } if loaded_known == given),
+                "{loaded}"
+            );
+        }
     }
 }

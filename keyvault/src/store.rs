@@ -261,6 +261,13 @@ impl Store {
         }
     }
 
+    /// Statements as they are, for tests that need a store of another day.
+    #[cfg(test)]
+    pub(crate) async fn raw(&mut self, sql: &'static str) {
+        let connection = self.connection().await.expect("the store is open");
+        sqlx::raw_sql(sql).execute(connection).await.expect("it runs");
+    }
+
     /// Writes everything out and closes the file.
     pub(crate) async fn close(self) -> Result<(), Error> {
         match self.connection {

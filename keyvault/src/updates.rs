@@ -22,13 +22,14 @@ use zeroize::Zeroizing;
 
 use crate::card::{Brought, Card, CardSlot, SealedChange, Stamp};
 use crate::card_session::{Job, check_entitlement, job_id};
+use crate::entitlement::{self, Target};
 use crate::exports::{DOCUMENT_SIGNER_NUMBER, boxed};
 use crate::journal::Event;
 use crate::keys::{RoleKeyId, Signer, fault};
 use crate::store::Table;
 use crate::terminals::{Terminal, later};
 use crate::vault::{Change, Core, Open};
-use crate::{Error, clock, deny, entitlement, orders};
+use crate::{Error, clock, deny, orders};
 
 /// Days that a batch may be used.
 const MAX_BATCH_DAYS: u32 = 31;
@@ -225,17 +226,30 @@ fn ways(open: &Open, card: &Card, today: Date) -> Result<Vec<(CardSlot, RoleKeyI
     Ok(ways)
 }
 
-/// Seals `plain` for every way, and queues the envelopes.
+/// A change that is to be sealed.
+struct ToSeal<'a> {
+    id: [u8; 16],
+    serial: &'a Serial,
+    plain: &'a [u8; UPDATE_LEN],
+    effect: &'a Effect,
+    ways: &'a [(CardSlot, RoleKeyId)],
+}
+
+/// Seals a change for every way, and queues the envelopes.
 fn seal_envelopes(
     core: &mut Core,
     open: &Open,
     change: &mut Change,
-    (id, serial): ([u8; 16], &Serial),
     card: &mut Card,
-    plain: &[u8; UPDATE_LEN],
-    effect: &Effect,
-    ways: &[(CardSlot, RoleKeyId)],
+    wanted: &ToSeal<'_>,
 ) -> Result<Vec<Envelope>, Error> {
+    let ToSeal {
+        id,
+        serial,
+        plain,
+        effect,
+        ways,
+    } = *wanted;
     let keys = open.keys.update_keys(serial, card.generation)?;
     let brings = match effect {
         Effect::Slot(slot) => Some(Brings {
@@ -360,16 +374,14 @@ pub(crate) async fn seal_again(
         return change.put(Table::Change, id, &row);
     }
     row.generation = card.generation;
-    row.envelopes = seal_envelopes(
-        core,
-        open,
-        change,
-        (*id, &serial),
-        card,
-        &plain,
-        &row.effect,
-        &ways,
-    )?;
+    let wanted = ToSeal {
+        id: *id,
+        serial: &serial,
+        plain: &plain,
+        effect: &row.effect,
+        ways: &ways,
+    };
+    row.envelopes = seal_envelopes(core, open, change, card, &wanted)?;
     if let Effect::Slot(slot) = &mut row.effect {
         // Its Ktac comes from the keys under which it arrives.
         slot.stamp = Stamp {
@@ -388,6 +400,10 @@ struct Built {
 }
 
 /// Checks a task against what the card is and has, and builds its plain text.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each operation, read as a table"
+)]
 async fn build(
     core: &mut Core,
     open: &mut Open,
@@ -408,23 +424,19 @@ async fn build(
             check_entitlement(wanted, today)?;
             let (role, region) = entitlement::place(wanted)?;
             let id = open.active(core, now, role, region).await?;
-            let public = card.public(role.domain())?;
-            let issue_counter = card.next_issue_counter(wanted.role);
-            // Any stamp of this generation: the one under which it arrives is in its receipt.
-            let stamp = Stamp {
-                generation: card.generation,
-                counter: card.counter,
-            };
-            let made = entitlement::make(
-                &open.keys,
-                &mut core.rng,
+            let target = Target {
                 serial,
                 id,
-                wanted,
-                &public,
-                issue_counter,
-                (Brought::Update, stamp),
-            )?;
+                public64: card.public(role.domain())?,
+                issue_counter: card.next_issue_counter(wanted.role),
+                brought: Brought::Update,
+                // Any stamp of this generation: the one under which it arrives is in its receipt.
+                stamp: Stamp {
+                    generation: card.generation,
+                    counter: card.counter,
+                },
+            };
+            let made = entitlement::make(&open.keys, &mut core.rng, &target, wanted)?;
             let purse = role == Role::SmallPayment;
             let loaded = if purse { card.purse.most() } else { 0 };
             let operation = Operation::Slot {
@@ -570,16 +582,14 @@ pub(crate) async fn seal(
     withdraw(core, open, &mut change, &card, |older| effect.replaces(older)).await?;
     let mut id = [0u8; 16];
     core.rng.fill_bytes(&mut id);
-    let envelopes = seal_envelopes(
-        core,
-        open,
-        &mut change,
-        (id, &Serial(serial)),
-        &mut card,
-        &plain,
-        &effect,
-        &ways,
-    )?;
+    let wanted = ToSeal {
+        id,
+        serial: &Serial(serial),
+        plain: &plain,
+        effect: &effect,
+        ways: &ways,
+    };
+    let envelopes = seal_envelopes(core, open, &mut change, &mut card, &wanted)?;
     let queued = QueuedUpdate {
         change: id,
         envelopes: envelopes

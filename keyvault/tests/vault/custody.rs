@@ -334,8 +334,9 @@ async fn sql(folder: &std::path::Path) -> SqliteConnection {
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
-const TABLES: [&str; 9] = [
-    "ring", "state", "key", "issuer", "order", "job", "card", "terminal", "denied",
+const TABLES: [&str; 15] = [
+    "ring", "state", "key", "issuer", "order", "job", "card", "terminal", "denied", "role_key", "pid",
+    "change", "update", "waiting", "list",
 ];
 
 /// A vault with at least one row in every table, on disk and closed.
@@ -343,7 +344,10 @@ async fn full_store(seed: u64) -> Installation {
     let installation = Installation::new(seed).await;
     let mut client = installation.client().await;
     let mut cards = installation.blanks(2).await;
-    let session = client.open_order(&installation.signed(1, 2)).await.unwrap();
+    let mut order = installation.order(1, 3);
+    order.tasks.push(keyvault_protocol::TaskKind::Update);
+    let signed = order.sign(&installation.issuer).unwrap();
+    let session = client.open_order(&signed).await.unwrap();
     run(
         &mut client,
         &session,
@@ -355,6 +359,11 @@ async fn full_store(seed: u64) -> Installation {
     .await
     .0
     .unwrap();
+    let block = keyvault_protocol::UpdateTask::Block;
+    client
+        .seal_update(&session, 2, cards[0].serial.0, block)
+        .await
+        .unwrap();
     run(
         &mut client,
         &session,
@@ -467,6 +476,12 @@ async fn rows_that_are_missing_swapped_added_or_older_are_found_at_unseal() {
         "DELETE FROM journal WHERE seq = 3",
         "UPDATE journal SET body = CAST(body || x'00' AS BLOB) WHERE seq = 2",
         "UPDATE journal SET at = at + 1 WHERE seq = 4",
+        "DELETE FROM sealed_role_key WHERE id = (SELECT min(id) FROM sealed_role_key)",
+        "DELETE FROM sealed_pid",
+        "DELETE FROM sealed_waiting WHERE id = (SELECT max(id) FROM sealed_waiting)",
+        "UPDATE sealed_update SET sealed = (SELECT sealed FROM sealed_update ORDER BY id DESC LIMIT 1)",
+        "UPDATE header SET format = 1",
+        "UPDATE header SET format = 3",
         "UPDATE header SET high_water = high_water - 86400",
         "UPDATE header SET generation = generation + 1",
         "UPDATE header SET kek_commitment = zeroblob(32)",

@@ -9,7 +9,10 @@
 )]
 
 mod cards;
+mod changes;
 mod custody;
+mod gate;
 mod program;
+mod settlement;
 mod support;
 mod terminals;

@@ -863,3 +863,121 @@ fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
         }
     }
 }
+
+#[test]
+fn an_operator_rotates_compromises_retires_denies_and_revokes() {
+    let site = Site::new();
+    let packages = site.init();
+    let _served = site.serve(&["--at", "2030-01-10"]);
+    assert_eq!(site.unseal(&packages[0], "li").0, 0);
+    assert_eq!(site.unseal(&packages[1], "wang").0, 0);
+    let ok = |arguments: &[&str]| {
+        let (code, object) = site.run(arguments);
+        assert_eq!(code, 0, "{object}");
+        object
+    };
+    assert_eq!(ok(&["role-keys"])["role_keys"].as_array().unwrap().len(), 0);
+    let of = ["--role", "transit", "--region", "440300"];
+    let with = |command: &'static str, more: &[&'static str]| -> Vec<&'static str> {
+        [&[command][..], &of, more].concat()
+    };
+    // The first rotation makes version 1; there was none to drain.
+    for version in 1..=2 {
+        let key = ok(&with("rotate", &["--drain-until", "2030-02-10"]));
+        assert_eq!(key["schema"], "yzt.keyvault_rotate/1");
+        assert_eq!(key["role_key"]["version"], version);
+        assert_eq!(key["role_key"]["state"], "active");
+    }
+    let keys = ok(&["role-keys"]);
+    assert_eq!(keys["schema"], "yzt.role_keys/1");
+    let first = &keys["role_keys"][0];
+    assert_eq!(
+        (first["state"].as_str(), first["until"].as_str()),
+        (Some("draining"), Some("2030-02-10"))
+    );
+    assert_eq!(
+        (first["cards"].as_u64(), first["cards_alone"].as_u64()),
+        (Some(0), Some(0))
+    );
+    site.expect_error(
+        &with("rotate", &["--drain-until", "2030-01-09"]),
+        1,
+        "BAD_CONTENT",
+    );
+    site.expect_error(&with("retire", &["--version", "2"]), 1, "ROLE_KEY_STATE");
+    site.expect_error(&with("retire", &["--version", "9"]), 1, "NOT_FOUND");
+    assert_eq!(
+        ok(&with("compromise", &["--version", "1"]))["role_key"]["state"],
+        "compromised"
+    );
+    assert_eq!(
+        ok(&with("retire", &["--version", "1"]))["role_key"]["state"],
+        "destroyed"
+    );
+    site.expect_error(&with("compromise", &["--version", "1"]), 1, "ROLE_KEY_STATE");
+
+    site.expect_error(&["deny", "--serial", "44030000000100000001"], 1, "NOT_FOUND");
+    site.expect_error(&["allow", "--serial", "44030000000100000001"], 1, "NOT_FOUND");
+    site.expect_error(&["deny", "--serial", "4403"], 2, "USAGE");
+    let list = [
+        "deny-list",
+        "--role",
+        "transit",
+        "--role",
+        "clinic",
+        "--issued",
+        "2030-01-10",
+    ];
+    let written = ok(&[&list[..], &["--grace-days", "3", "--out", "lists"]].concat());
+    let bytes = std::fs::read(site.path("lists")).unwrap();
+    assert_eq!(written["bytes"].as_u64().unwrap(), bytes.len() as u64);
+    assert_eq!(bytes[0], 0xA9);
+    site.expect_error(&[&list[..], &["--out", "lists"]].concat(), 5, "FILE");
+    let door = [
+        "deny-list",
+        "--role",
+        "door",
+        "--issued",
+        "2030-01-10",
+        "--grace-days",
+        "1",
+        "--out",
+        "door",
+    ];
+    site.expect_error(&door, 1, "BAD_CONTENT");
+    assert!(!site.path("door").exists());
+
+    assert_eq!(ok(&["terminals"])["terminals"].as_array().unwrap().len(), 0);
+    site.expect_error(&["revoke-terminal", "--name", "bus 1"], 1, "NOT_FOUND");
+    let point = hex_point();
+    let request = serde_json::json!({
+        "schema": "yzt.terminal-request/1", "terminal": "bus 1",
+        "sealing_key": point, "authentication_key": point,
+    });
+    std::fs::write(site.path("request"), request.to_string()).unwrap();
+    let export = [
+        "export-bundle",
+        "--kind",
+        "bus",
+        "--request",
+        "request",
+        "--region",
+        "440300",
+        "--from",
+        "2030-01-10",
+        "--to",
+        "2030-02-10",
+        "--out",
+    ];
+    ok(&[&export[..], &["bundle"]].concat());
+    let revoked = ok(&["revoke-terminal", "--name", "bus 1"]);
+    assert_eq!(revoked["terminal"]["revoked"], "2030-01-10");
+    assert_eq!(revoked["terminal"]["bundle_until"], "2030-02-10");
+    assert_eq!(ok(&["terminals"])["terminals"][0], revoked["terminal"]);
+    site.expect_error(&[&export[..], &["again"]].concat(), 1, "TERMINAL_REVOKED");
+}
+
+fn hex_point() -> String {
+    let key = keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(4));
+    hex::encode(keyvault_protocol::sealed::point_of(&key.public_key()))
+}
