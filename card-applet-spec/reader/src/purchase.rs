@@ -139,6 +139,13 @@ impl<T: Transport> Card<T, Tapped> {
         plain.loaded.saturating_sub(plain.spent)
     }
 
+    /// All money ever loaded and ever spent, in fen, as the card shows them; zeros for roles without a purse.
+    #[must_use]
+    pub fn purse(&self) -> (u32, u32) {
+        let plain = &self.state().plain;
+        (plain.loaded, plain.spent)
+    }
+
     /// What is to be bought: every check of chapter 11, point 1, behind those of the record.
     ///
     /// # Errors
