@@ -486,13 +486,22 @@ impl Office {
         if let Some(load) = &stored.load {
             return Ok(vec![vault::UpdateTask::Load { loaded: load.loaded }]);
         }
-        let content = self.content_of(&card).await?.rewrite(what, None, None)?;
+        let mut content = self.content_of(&card).await?.rewrite(what, None, None)?;
+        // A new record brings a new pseudonym in its role: what still waits under the old one stays behind until the next
+        // batch. So the roles that deliver nothing come first, and small payment, whose terminals are online, last.
+        content
+            .entitlements
+            .sort_by_key(|entitlement| match entitlement.role {
+                vault::Role::Clinic | vault::Role::SocialInsurance => 0,
+                vault::Role::SmallPayment => 2,
+                _ => 1,
+            });
         let permit_block = content.dg3.map(|dg3| vault::UpdateTask::PermitBlock { dg3 });
         let records = content
             .entitlements
             .into_iter()
             .map(vault::UpdateTask::Entitlement);
-        Ok(records.chain(permit_block).collect())
+        Ok(permit_block.into_iter().chain(records).collect())
     }
 
     /// Hands cards' receipts to the vault and finishes the changes that they prove. The same file again changes nothing.

@@ -403,3 +403,157 @@ fn only_accounts_of_the_staff_file_with_the_role_act_at_the_counter() {
         refused("NOT_FOUND")
     );
 }
+
+/// A migrated installation with a clerk, an approver and an officer, and nothing around it.
+fn installation() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    assert_eq!(issuer(&["migrate", "--dir", &dir]).status.code(), Some(0));
+    let staff: String = [
+        ("liu", "CHANGE_CLERK"),
+        ("zhao", "APPROVER"),
+        ("gao", "SETTLEMENT_OFFICER"),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(index, (account, role))| {
+        let digest = format!("{index}").repeat(64);
+        format!("[[staff]]\naccount = \"{account}\"\nroles = [\"{role}\"]\ntoken_sha256 = \"{digest}\"\n")
+    })
+    .collect();
+    std::fs::write(folder.path().join("staff.toml"), staff).unwrap();
+    (folder, dir)
+}
+
+fn code(output: &Output) -> (Option<i32>, String) {
+    let code = object(output)["error"]["code"]
+        .as_str()
+        .unwrap_or("none")
+        .to_owned();
+    (output.status.code(), code)
+}
+
+#[test]
+fn a_payment_terminal_is_registered_withdrawn_and_reported_by_the_officer_alone() {
+    let (_folder, dir) = installation();
+    // The generator of P-256 is a point that anybody can check.
+    let key = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+    let register = |key: &str, by: &str| {
+        issuer(&[
+            "terminal",
+            "register",
+            "--dir",
+            &dir,
+            "--name",
+            "shop 1",
+            "--tid",
+            "7",
+            "--authentication-key",
+            key,
+            "--from",
+            "2026-11-01",
+            "--to",
+            "2027-10-31",
+            "--by",
+            by,
+            "--json",
+        ])
+    };
+    assert_eq!(code(&register(key, "liu")), (Some(1), "ROLE_MISSING".into()));
+    let off_curve = format!("{}4", &key[..129]);
+    assert_eq!(
+        code(&register(&off_curve, "gao")),
+        (Some(2), "TERMINAL_KEY".into())
+    );
+    assert_eq!(code(&register("04", "gao")), (Some(2), "TERMINAL_KEY".into()));
+    for _ in 0..2 {
+        let output = register(key, "gao");
+        assert_eq!(
+            (output.status.code(), &object(&output)["tid"]),
+            (Some(0), &7.into())
+        );
+    }
+    let report = issuer(&["settlement", "report", "--dir", &dir, "--tid", "7", "--json"]);
+    let report_object = object(&report);
+    assert_eq!(report_object["schema"], "yzt.settlement_report/1");
+    assert_eq!(
+        (&report_object["owed"]["fen"], &report_object["missing_files"]),
+        (&0.into(), &Value::Array(vec![]))
+    );
+    let unknown = issuer(&["settlement", "report", "--dir", &dir, "--tid", "8", "--json"]);
+    assert_eq!(code(&unknown), (Some(1), "TERMINAL_UNKNOWN".into()));
+    let withdraw = |day: &str| {
+        issuer(&[
+            "terminal", "withdraw", "--dir", &dir, "--tid", "7", "--after", day, "--by", "gao", "--json",
+        ])
+    };
+    assert_eq!(object(&withdraw("2026-11-20"))["withdrawn_after"], "2026-11-20");
+    assert_eq!(code(&withdraw("2026-12-20")), (Some(1), "WRONG_STATE".into()));
+    let list = issuer(&["terminal", "list", "--dir", &dir, "--json"]);
+    assert_eq!(object(&list)["terminals"][0]["name"], "shop 1");
+}
+
+#[test]
+fn a_file_that_is_no_settlement_file_is_refused_by_itself_with_what_to_do() {
+    let (folder, dir) = installation();
+    let path = folder.path().join("shop.yzts");
+    std::fs::write(&path, b"a shopping list").unwrap();
+    let path = path.display().to_string();
+    let output = issuer(&["settle", "--dir", &dir, &path, "--by", "gao", "--json"]);
+    assert_eq!(code(&output), (Some(1), "FILES_REFUSED".into()));
+    let file = object(&output)["files"][0].clone();
+    assert_eq!(
+        (&file["outcome"], &file["code"]),
+        (&"REFUSED".into(), &"SETTLEMENT_FORM".into())
+    );
+    assert!(file["action"].as_str().unwrap().contains("merchant"));
+    let none = issuer(&["settle", "--dir", &dir, "--by", "gao", "--json"]);
+    assert_eq!(none.status.code(), Some(2));
+    let missing = issuer(&["settle", "--dir", &dir, "/nowhere/file", "--by", "gao", "--json"]);
+    assert_eq!(missing.status.code(), Some(5));
+}
+
+#[test]
+fn commands_on_cards_say_what_is_not_there_and_who_may() {
+    let (_folder, dir) = installation();
+    let lost = |by: &str| {
+        issuer(&[
+            "card",
+            "lost",
+            "--dir",
+            &dir,
+            "--card",
+            "4400000000015",
+            "--by",
+            by,
+            "--json",
+        ])
+    };
+    assert_eq!(code(&lost("liu")), (Some(1), "NOT_FOUND".into()));
+    assert_eq!(code(&lost("zhao")), (Some(1), "ROLE_MISSING".into()));
+    assert_eq!(code(&lost("nobody")), (Some(1), "STAFF_UNKNOWN".into()));
+    let id = "01a1fbd4-f500-701a-8d03-3d345b50f2b2";
+    let show = issuer(&["change", "show", "--dir", &dir, "--id", id, "--json"]);
+    assert_eq!(code(&show), (Some(1), "NOT_FOUND".into()));
+    let propose = |kind: &str| {
+        issuer(&[
+            "change", "propose", "--dir", &dir, "--permit", id, "--kind", kind, "--by", "liu", "--json",
+        ])
+    };
+    assert_eq!(code(&propose("tier")), (Some(2), "USAGE".into()));
+    assert_eq!(code(&propose("address")), (Some(2), "USAGE".into()));
+    assert_eq!(code(&propose("rotate")), (Some(1), "NOT_FOUND".into()));
+    assert_eq!(propose("gild").status.code(), Some(2));
+    let load = |key: &str| {
+        issuer(&[
+            "load", "--dir", &dir, "--permit", id, "--amount", "100", "--key", key, "--by", "liu", "--json",
+        ])
+    };
+    assert_eq!(code(&load("till-1")), (Some(1), "NOT_FOUND".into()));
+    assert_eq!(load("two words").status.code(), Some(2));
+    let confirm = issuer(&["card", "confirm", "--dir", &dir, "--json"]);
+    assert_eq!(
+        (confirm.status.code(), &object(&confirm)["confirmed"]),
+        (Some(0), &0.into())
+    );
+}

@@ -12,6 +12,7 @@ mod draw;
 mod encode;
 mod error;
 mod hand_over;
+mod purse;
 mod station;
 mod terminal;
 mod verify;

@@ -364,6 +364,29 @@ fn may_change(kind: ChangeKind, card: &Card) -> Result<(), permit_domain::Error>
     }
 }
 
+/// Refuses while another card of the permit is in use, or on its way to its holder.
+macro_rules! refuse_second {
+    ($tx:ident, $card:expr) => {{
+        const OTHERS: &str = "
+            SELECT count(*) FROM cards WHERE permit = $1 AND number <> $2
+                AND state IN ('ALLOCATED', 'ENCODED', 'PRINTED', 'VERIFIED', 'HANDED_OVER')";
+        let card: &Card = $card;
+        let others: i64 = sqlx::query_scalar(OTHERS)
+            .bind(card.permit.to_string())
+            .bind(card.number.as_str())
+            .fetch_one(&mut *$tx)
+            .await?;
+        if others > 0 {
+            return Err(permit_domain::Error::WrongState {
+                thing: "permit",
+                state: "WITH_ANOTHER_CARD",
+                wanted: "a second one",
+            }
+            .into());
+        }
+    }};
+}
+
 /// Stores a card's standing in the transaction.
 macro_rules! stand {
     ($tx:ident, $number:expr, $standing:expr, $at:expr) => {{
@@ -864,6 +887,9 @@ impl Store {
             if found != card {
                 return Err(Error::Stale { what: "card" });
             }
+            if standing.state() == CardState::HandedOver && card.state != CardState::HandedOver {
+                refuse_second!(tx, &card);
+            }
             stand!(tx, card.number, standing, at);
             append!(
                 tx,
@@ -900,8 +926,6 @@ impl Store {
         (role, actor): (&str, &str),
         at: Timestamp,
     ) -> Result<Card, Error> {
-        const IN_USE: &str =
-            "SELECT count(*) FROM cards WHERE permit = $1 AND state = 'HANDED_OVER' AND number <> $2";
         let permit_id = card.permit.to_string();
         writing!(self, |tx, head| {
             let row: Option<CardRow> = sqlx::query_as(CARD_BY_NUMBER)
@@ -912,19 +936,7 @@ impl Store {
             if found != card {
                 return Err(Error::Stale { what: "card" });
             }
-            let in_use: i64 = sqlx::query_scalar(IN_USE)
-                .bind(permit_id.as_str())
-                .bind(card.number.as_str())
-                .fetch_one(&mut *tx)
-                .await?;
-            if in_use > 0 {
-                return Err(permit_domain::Error::WrongState {
-                    thing: "permit",
-                    state: "WITH_CARD",
-                    wanted: "replacing its card",
-                }
-                .into());
-            }
+            refuse_second!(tx, &card);
             let row: Option<permits::Row> = sqlx::query_as(permits::SELECT)
                 .bind(permit_id.as_str())
                 .fetch_optional(&mut *tx)

@@ -11,7 +11,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{PrivateKey, PublicKey};
@@ -24,7 +24,7 @@ use issuer::random::Random;
 use issuer::service_key::ServiceKey;
 use issuer::stream::{Dialer, Stream};
 use issuer_store::Store;
-use keyvault::{FixedClock, Vault, rehearsal};
+use keyvault::{Vault, rehearsal};
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{
     Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Order, OrderId,
@@ -46,11 +46,34 @@ pub const NOW: &str = "2026-11-21T02:00:00Z";
 /// Blanks in the lot of one office.
 const LOT: u32 = 400;
 
-struct PhotoClock;
+/// The one clock of a world, seconds since 1970: a test sets it forward.
+#[derive(Clone)]
+pub struct WorldClock(Arc<AtomicI64>);
 
-impl photo_store::service::Clock for PhotoClock {
+impl WorldClock {
+    fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(now().as_second())))
+    }
+
+    pub fn set(&self, at: &str) {
+        let at: jiff::Timestamp = at.parse().unwrap();
+        self.0.store(at.as_second(), Ordering::SeqCst);
+    }
+
+    fn at(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+impl keyvault::Clock for WorldClock {
+    fn now(&self) -> jiff::Timestamp {
+        self.at()
+    }
+}
+
+impl photo_store::service::Clock for WorldClock {
     fn now(&self) -> i64 {
-        now().as_second()
+        self.at().as_second()
     }
 }
 
@@ -116,6 +139,7 @@ pub struct World {
     pub line: VaultLine,
     pub production: Production,
     pub clock: Clock,
+    pub time: WorldClock,
     photos: Dialer,
     vault_dialer: Dialer,
     key: Arc<ServiceKey>,
@@ -166,8 +190,10 @@ impl World {
 
     #[allow(clippy::too_many_lines, reason = "it wires everything, once")]
     pub async fn with(folder: tempfile::TempDir, store: Store) -> Self {
-        let clock = Clock::fixed(now());
-        let vault_clock = Arc::new(FixedClock(now()));
+        let time = WorldClock::new();
+        let reading = time.clone();
+        let clock = Clock::new(move || reading.at());
+        let vault_clock = Arc::new(time.clone());
         let packages = rehearsal::found(folder.path(), &*vault_clock, Box::new(seeded(1)))
             .await
             .unwrap();
@@ -208,7 +234,7 @@ impl World {
                 .unwrap(),
             Arc::new(object_store::local::LocalFileSystem::new_with_prefix(&objects).unwrap()),
             photo_store::vault::Vault::at(socket),
-            Arc::new(PhotoClock),
+            Arc::new(time.clone()),
             Box::new(seeded(3)),
         )
         .unwrap();
@@ -287,6 +313,7 @@ impl World {
             line,
             production,
             clock,
+            time,
             photos,
             vault_dialer,
             key,
@@ -374,6 +401,24 @@ impl World {
                 .unwrap();
             rehearsal::give(&self.vault, &share, &mut rng).await.unwrap();
         }
+    }
+
+    /// A connection to the vault.
+    pub async fn vault_client(&self) -> Client<Stream> {
+        Client::connect(self.vault_dialer.connect().await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// A card in its holder's hand, and its permit.
+    pub async fn in_use(&self, json: &str) -> (PermitId, TestCard) {
+        let (application, permit) = self.approved(json).await;
+        let receipt = self.photo(application).await;
+        let order = self.order(permit, receipt).await;
+        let card = self.blank();
+        self.run(order.id(), &mut card.station()).await.unwrap();
+        self.hand_over(order.id(), &mut card.station()).await.unwrap();
+        (permit, card)
     }
 
     /// An approved application, and its permit.
@@ -519,10 +564,8 @@ impl TestCard {
     }
 
     pub fn chip(&self) -> Card {
-        Card::new(
-            self.memory.clone(),
-            CardRandom::from_source(&mut seeded(self.seed)),
-        )
+        // A terminal refuses a card whose random numbers come again.
+        Card::new(self.memory.clone(), CardRandom::from_source(&mut fresh()))
     }
 
     pub fn station(&self) -> Station {

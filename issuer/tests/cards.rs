@@ -1,0 +1,998 @@
+//! Cards in use with the real vault, photo store, applet and terminals in process: changes, loads, losses, settlement.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod support;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use card_applet_spec::codes::Role;
+use card_applet_spec::date::Date as CardDate;
+use card_reader::transport::Transport as _;
+use card_reader::updates::{Delivered, receipts_file};
+use card_reader::{Bundle, Card, Journal, Moment, Outcome, Stopwatch, Terminal, TerminalKey, Till, Updates};
+use issuer::cards::{Proposal, load_id};
+use issuer::content::CardContent;
+use issuer::office::OfficeError;
+use issuer::production::{ProductionError, Station, pinned};
+use issuer::settlement::{FileRefusal, SettledFile, Settlement};
+use issuer_store::{FileOutcome, LoadOutcome, StoredChange};
+use keyvault_protocol::{BundleKind, BundleRequest, UpdatesRequest};
+use permit_domain::payment::{FileSums, Registration, Sum};
+use permit_domain::{
+    Applicant, ApplicantForm, CardNumber, CardState, ChangeClerk, ChangeId, ChangeState, Chip, Denial,
+    EndOfCard, PermitId, Producer, Raw, StaffId, Tier, Way,
+};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use support::{TestCard, World};
+use virtual_card::fault::{Fault, Faulty};
+use virtual_card::{CardMemory, InProcess};
+
+fn clerk() -> ChangeClerk {
+    "liu".parse().unwrap()
+}
+
+fn officer() -> StaffId {
+    "gao".parse().unwrap()
+}
+
+fn producer() -> Producer {
+    "sun".parse().unwrap()
+}
+
+fn today(world: &World) -> CardDate {
+    let day = world.clock.today();
+    let part = |n: i8| u8::try_from(n).unwrap();
+    CardDate::new(
+        u16::try_from(day.year()).unwrap(),
+        part(day.month()),
+        part(day.day()),
+    )
+    .unwrap()
+}
+
+/// Nobody looks at how long a tap takes here.
+struct NoWatch;
+
+impl Stopwatch for NoWatch {
+    fn nanoseconds(&self) -> u64 {
+        0
+    }
+}
+
+/// A terminal of a shop, with a till.
+struct Shop {
+    key: TerminalKey,
+    tid: u32,
+    terminal: Terminal,
+    journal: Journal,
+    rng: StdRng,
+    _folder: tempfile::TempDir,
+}
+
+impl Shop {
+    /// Enrols a shop and registers it for the year.
+    async fn open(world: &World, name: &str, seed: u64) -> Self {
+        let shop = Self::unregistered(world, name, seed).await;
+        world
+            .office()
+            .store()
+            .register_terminal(&shop.registration(), &officer(), world.clock.now())
+            .await
+            .unwrap();
+        shop
+    }
+
+    async fn unregistered(world: &World, name: &str, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut vault = world.vault_client().await;
+        let pinned = pinned(&mut vault).await.unwrap();
+        let key = TerminalKey::generate(name.parse().unwrap(), pinned, &mut rng);
+        let bundle = bundle(world, &key).await;
+        let tid = bundle.tid().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open_file(&folder.path().join("journal"), tid).unwrap();
+        Self {
+            key,
+            tid,
+            terminal: Terminal::new(bundle),
+            journal,
+            rng,
+            _folder: folder,
+        }
+    }
+
+    fn registration(&self) -> Registration {
+        Registration {
+            tid: self.tid,
+            name: self.key.name().as_str().to_owned(),
+            authentication_key: self.key.request().authentication_key,
+            from: "2026-11-01".parse().unwrap(),
+            to: "2027-10-31".parse().unwrap(),
+            withdrawn_after: None,
+        }
+    }
+
+    async fn sync(&mut self, world: &World) {
+        self.terminal.replace_bundle(bundle(world, &self.key).await);
+    }
+
+    fn moment(world: &World) -> Moment {
+        Moment {
+            today: today(world),
+            seconds: u32::try_from(world.clock.now().as_second() - 946_684_800).unwrap(),
+        }
+    }
+
+    fn sell(&mut self, world: &World, card: &TestCard, amount: u32) -> Result<Outcome, String> {
+        self.sell_through(world, &mut card.reader(), amount)
+    }
+
+    fn sell_through(
+        &mut self,
+        world: &World,
+        wire: &mut dyn card_reader::transport::Transport,
+        amount: u32,
+    ) -> Result<Outcome, String> {
+        wire.reset().unwrap();
+        Till::new(&mut self.terminal, &mut self.journal)
+            .sell(wire, amount, Self::moment(world), &NoWatch, &mut self.rng)
+            .map_err(|error| error.to_string())
+    }
+
+    /// The next settlement file; the journal begins anew.
+    fn file(&mut self) -> Vec<u8> {
+        let file = self
+            .journal
+            .settlement(&self.key, &mut self.rng)
+            .unwrap()
+            .unwrap();
+        self.journal.settled().unwrap();
+        file
+    }
+
+    /// What the card shows of its purse: loaded and spent.
+    fn purse(&mut self, world: &World, card: &TestCard) -> (u32, u32) {
+        let mut reader = card.reader();
+        reader.reset().unwrap();
+        let selected = Card::new(reader).select().unwrap();
+        self.terminal
+            .open(
+                selected,
+                Role::SmallPayment,
+                today(world),
+                &NoWatch,
+                &mut self.rng,
+            )
+            .unwrap()
+            .purse()
+    }
+
+    /// Delivers everything that waits for the card; the receipts file.
+    async fn deliver(&mut self, world: &World, card: &TestCard) -> Vec<u8> {
+        let mut vault = world.vault_client().await;
+        let sealed = vault
+            .export_updates(&UpdatesRequest {
+                terminal: self.key.name().as_str().to_owned(),
+                to: world.clock.today(),
+            })
+            .await
+            .unwrap();
+        let day = today(world);
+        let mut updates = Updates::open(&sealed, &self.key, None, &HashSet::new(), day).unwrap();
+        let mut receipts = Vec::new();
+        loop {
+            let mut reader = card.reader();
+            reader.reset().unwrap();
+            let selected = Card::new(&mut reader).select().unwrap();
+            let watch = NoWatch;
+            let Ok(tapped) = self
+                .terminal
+                .open(selected, Role::SmallPayment, day, &watch, &mut self.rng)
+            else {
+                break;
+            };
+            let Some(waiting) = updates.waits_for(&tapped) else {
+                break;
+            };
+            drop(tapped);
+            match updates.deliver(
+                &mut self.terminal,
+                &mut reader,
+                &waiting,
+                day,
+                &watch,
+                &mut self.rng,
+            ) {
+                Delivered::Receipt(receipt) => receipts.push(receipt),
+                Delivered::Dropped(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        receipts_file(&receipts).unwrap()
+    }
+}
+
+async fn bundle(world: &World, key: &TerminalKey) -> Bundle {
+    let request = key.request();
+    let day = world.clock.today();
+    let sealed = world
+        .vault_client()
+        .await
+        .export_bundle(&BundleRequest {
+            kind: BundleKind::Shop,
+            terminal: request.terminal.as_str().to_owned(),
+            sealing_key: request.sealing_key,
+            authentication_key: request.authentication_key,
+            regions: vec!["440300".parse().unwrap()],
+            zones: 0,
+            from: day,
+            to: day.checked_add(jiff::Span::new().days(60)).unwrap(),
+        })
+        .await
+        .unwrap();
+    Bundle::open(&sealed, key, None, today(world)).unwrap()
+}
+
+fn booked(outcome: LoadOutcome) -> StoredChange {
+    match outcome {
+        LoadOutcome::Booked(stored, _) | LoadOutcome::Known(stored) => *stored,
+        LoadOutcome::Refused(decision) => panic!("{decision:?}"),
+    }
+}
+
+async fn load(world: &World, permit: PermitId, amount: u32, key: &str) -> StoredChange {
+    booked(world.office().load(permit, amount, key, clerk()).await.unwrap())
+}
+
+async fn write(world: &World, id: ChangeId, card: &TestCard) -> Result<StoredChange, ProductionError> {
+    world
+        .production
+        .write_change(id, &mut card.station(), &producer())
+        .await
+}
+
+/// Money on the card, written at the counter.
+async fn load_now(world: &World, permit: PermitId, card: &TestCard, amount: u32, key: &str) {
+    let stored = load(world, permit, amount, key).await;
+    let done = write(world, stored.change.id(), card).await.unwrap();
+    assert!(matches!(
+        done.change.state(),
+        ChangeState::Done {
+            way: Way::Counter,
+            ..
+        }
+    ));
+}
+
+fn is_done(stored: &StoredChange) -> bool {
+    matches!(stored.change.state(), ChangeState::Done { .. })
+}
+
+async fn number(world: &World, permit: PermitId) -> CardNumber {
+    world.office().card_in_use(permit).await.unwrap().number
+}
+
+fn li_na(edit: impl FnOnce(&mut ApplicantForm)) -> Applicant {
+    let mut form = ApplicantForm::from_json(support::APPLICANT).unwrap();
+    edit(&mut form);
+    form.into_applicant("2026-11-21".parse().unwrap()).unwrap()
+}
+
+/// Proposed by one person, signed off by another.
+async fn signed_off(world: &World, permit: PermitId, proposal: Proposal) -> StoredChange {
+    let id = world.office().new_change_id();
+    let stored = world
+        .office()
+        .propose(id, permit, proposal, clerk())
+        .await
+        .unwrap();
+    match stored.change.state() {
+        ChangeState::Proposed => {
+            let approver = "zhao".parse().unwrap();
+            world.office().approve_change(id, approver).await.unwrap()
+        }
+        _ => stored,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_reaches_the_card_through_a_shop_and_its_receipt_ends_it() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let stored = load(&world, permit, 30_000, "till-1").await;
+    assert_eq!(stored.change.id(), load_id(permit, "till-1"));
+    let queued = world.production.queue_change(stored.change.id()).await.unwrap();
+    assert_eq!(queued.change.state(), &ChangeState::Queued);
+    let again = world.production.queue_change(stored.change.id()).await.unwrap();
+    assert_eq!(again, queued, "once");
+
+    let receipts = shop.deliver(&world, &card).await;
+    assert_eq!(shop.purse(&world, &card), (30_000, 0));
+    let taken = world.office().take_receipts(&receipts, &officer()).await.unwrap();
+    assert_eq!(taken.changes_done, [stored.change.id().to_string()]);
+    let taken = world.office().take_receipts(&receipts, &officer()).await.unwrap();
+    assert_eq!(
+        (taken.proved, taken.changes_done.len()),
+        (0, 0),
+        "the same file again"
+    );
+    let done = world.office().change(stored.change.id()).await.unwrap();
+    assert!(matches!(
+        done.change.state(),
+        ChangeState::Done { way: Way::Update, .. }
+    ));
+    let error = world
+        .office()
+        .take_receipts(b"no receipts", &officer())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "RECEIPTS_FORM");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_counter_a_load_is_on_the_card_at_once_and_what_was_spent_makes_room() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    load_now(&world, permit, &card, 100_000, "till-1").await;
+    assert_eq!(shop.purse(&world, &card), (100_000, 0));
+    let full = world.office().load(permit, 1, "till-2", clerk()).await.unwrap();
+    assert!(matches!(full, LoadOutcome::Refused(_)));
+
+    let sold = shop.sell(&world, &card, 30_000).unwrap();
+    assert!(matches!(sold, Outcome::Sold(sale) if sale.after == 70_000));
+    let above_cap = shop.sell(&world, &card, 30_001).unwrap();
+    assert!(matches!(above_cap, Outcome::Refused(_)), "{above_cap:?}");
+    let seen = world
+        .production
+        .see_purse(permit, &mut card.station())
+        .await
+        .unwrap();
+    assert_eq!((seen.loaded, seen.spent), (100_000, 30_000));
+    load_now(&world, permit, &card, 30_000, "till-2").await;
+    assert_eq!(shop.purse(&world, &card), (130_000, 30_000));
+    let same = world
+        .office()
+        .load(permit, 30_001, "till-2", clerk())
+        .await
+        .unwrap_err();
+    assert!(matches!(same, OfficeError::IdTaken), "{same}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_stops_at_any_command_is_finished_with_the_same_card_and_makes_no_money() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let mut expected = 0;
+    let mut in_doubt = 0;
+    for place in (1..=70).step_by(3) {
+        for fault in [Fault::CutBefore, Fault::CutAfter] {
+            let what = format!("{fault:?} at command {place}");
+            let stored = load(&world, permit, 100, &what.replace(' ', "-")).await;
+            let id = stored.change.id();
+            let mut station = Station::new(Faulty::<InProcess>::new(card.reader()).with(place, fault));
+            let stopped = world.production.write_change(id, &mut station, &producer()).await;
+            expected += 100;
+            if let Err(error) = stopped {
+                assert_eq!(error.exit_code(), 4, "{what}: {error}");
+                let now = world.office().change(id).await.unwrap();
+                in_doubt += u32::from(matches!(now.change.state(), ChangeState::Writing));
+                let done = write(&world, id, &card)
+                    .await
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert!(is_done(&done), "{what}");
+            }
+            assert_eq!(shop.purse(&world, &card), (expected, 0), "{what}");
+        }
+    }
+    assert!(in_doubt > 5, "most places are in doubt: {in_doubt}");
+    // And no card but its own takes it.
+    let (_, other) = world.in_use(&support::person(1)).await;
+    let stored = load(&world, permit, 100, "other").await;
+    let error = write(&world, stored.change.id(), &other).await.unwrap_err();
+    assert_eq!(error.code(), "CARD_SWAPPED");
+    assert_eq!(shop.purse(&world, &other), (0, 0));
+    assert!(is_done(&write(&world, stored.change.id(), &card).await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tier_is_decided_signed_off_written_and_read_back() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let office = world.office();
+    let id = office.new_change_id();
+    let asked = Proposal::Tier(Tier::Talent, None);
+    let error = office.propose(id, permit, asked, clerk()).await.unwrap_err();
+    assert!(matches!(error, OfficeError::NotEligible(_)), "{error}");
+
+    let graduate = li_na(|form| form.education = Raw::from("20"));
+    let asked = Proposal::Tier(Tier::Talent, Some(graduate));
+    let stored = office.propose(id, permit, asked.clone(), clerk()).await.unwrap();
+    let again = office.propose(id, permit, asked, clerk()).await.unwrap();
+    assert_eq!(again.change, stored.change, "a proposal whose answer was lost");
+    assert_eq!(write(&world, id, &card).await.unwrap_err().code(), "WRONG_STATE");
+    let own = office
+        .approve_change(id, "liu".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(own.code(), "SAME_PERSON_TWICE");
+    office.approve_change(id, "sun".parse().unwrap()).await.unwrap();
+    assert_eq!(
+        write(&world, id, &card).await.unwrap_err().code(),
+        "SAME_PERSON_TWICE"
+    );
+    assert_eq!(office.permit(permit).await.unwrap().grant().tier, Tier::Talent);
+    let qian = "qian".parse().unwrap();
+    let done = world
+        .production
+        .write_change(id, &mut card.station(), &qian)
+        .await
+        .unwrap();
+    assert!(is_done(&done));
+    assert_eq!(
+        world
+            .production
+            .write_change(id, &mut card.station(), &qian)
+            .await
+            .unwrap(),
+        done
+    );
+    let content = office
+        .content_of(&office.card_in_use(permit).await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        (content.tier(), content.state_counter().unwrap()),
+        (Tier::Talent, 2)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let lease = || {
+        li_na(|form| {
+            for paper in &mut form.evidence {
+                paper.to = Raw::from("2036-01-01");
+            }
+        })
+    };
+    let office = world.office();
+    let early = office
+        .propose(
+            office.new_change_id(),
+            permit,
+            Proposal::Endorse(Some(lease())),
+            clerk(),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(early.code(), "TOO_EARLY");
+    world.time.set("2027-11-10T02:00:00Z");
+    shop.sync(&world).await;
+    let before = office.permit(permit).await.unwrap().grant().valid_to;
+    let stored = signed_off(&world, permit, Proposal::Endorse(Some(lease()))).await;
+    let after = office.permit(permit).await.unwrap().grant().valid_to;
+    assert!(after > before);
+    world.production.queue_change(stored.change.id()).await.unwrap();
+    // The record of small payment comes last: with it the card gets another pseudonym at this shop.
+    let receipts = shop.deliver(&world, &card).await;
+    let taken = office.take_receipts(&receipts, &officer()).await.unwrap();
+    let waits = world
+        .vault_client()
+        .await
+        .pending_updates(card.serial.0)
+        .await
+        .unwrap();
+    assert_eq!(
+        taken.changes_done,
+        [stored.change.id().to_string()],
+        "{taken:?} {waits:?}"
+    );
+    // The card shows it at a shop, behind the old last day.
+    world.time.set("2027-12-20T02:00:00Z");
+    shop.sync(&world).await;
+    let mut reader = card.reader();
+    reader.reset().unwrap();
+    let selected = Card::new(reader).select().unwrap();
+    let day = today(&world);
+    let admission = shop
+        .terminal
+        .tap(selected, Role::SmallPayment, day, &mut shop.rng)
+        .unwrap();
+    assert_eq!(admission.valid_to.to_string(), after.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_rewritten_at_the_counter_with_a_new_face() {
+    let world = World::new().await;
+    let (application, permit) = world.approved(support::APPLICANT).await;
+    let receipt = world.photo(application).await;
+    let order = world.order(permit, receipt).await;
+    let card = world.blank();
+    world.run(order.id(), &mut card.station()).await.unwrap();
+    world.hand_over(order.id(), &mut card.station()).await.unwrap();
+
+    let receipt = world.photo(application).await;
+    let moved = li_na(|form| form.residence.address = Raw::from("广东省深圳市福田区福华路12号5栋301"));
+    let stranger = support::applicant(&support::person(3));
+    let office = world.office();
+    let wrong = Proposal::Address(Box::new(stranger), receipt);
+    let error = office
+        .propose(office.new_change_id(), permit, wrong, clerk())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "OTHER_PERSON");
+    let away = li_na(|form| form.residence.division = Raw::from("440106"));
+    let away = Proposal::Address(Box::new(away), receipt);
+    let error = office
+        .propose(office.new_change_id(), permit, away, clerk())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "OTHER_OFFICE");
+
+    let stored = signed_off(
+        &world,
+        permit,
+        Proposal::Address(Box::new(moved.clone()), receipt),
+    )
+    .await;
+    let id = stored.change.id();
+    assert_eq!(
+        world.production.queue_change(id).await.unwrap_err().code(),
+        "WRONG_STATE"
+    );
+    let mut station = Station::new(Faulty::<InProcess>::new(card.reader()).with(40, Fault::CutAfter));
+    let error = world
+        .production
+        .write_change(id, &mut station, &producer())
+        .await
+        .unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert!(is_done(&write(&world, id, &card).await.unwrap()));
+    let face = world.faces().join(id.to_string()).join("front.png");
+    assert_eq!(
+        image::load_from_memory(&std::fs::read(face).unwrap())
+            .unwrap()
+            .width(),
+        1011
+    );
+    let permit_now = office.permit(permit).await.unwrap();
+    assert_eq!(office.facts_of(&permit_now).await.unwrap().0, moved);
+    // A decision by the old file is refused: first the address, then the rest.
+    let old = Proposal::Entitlement(Some(li_na(|_| ())));
+    let error = office
+        .propose(office.new_change_id(), permit, old, clerk())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "MOVED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_slept_three_versions_is_brought_up_to_date_at_the_counter() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 5_000, "till-1").await;
+    let mut vault = world.vault_client().await;
+    let region = "440300".parse().unwrap();
+    for role in [
+        keyvault_protocol::Role::Transit,
+        keyvault_protocol::Role::SmallPayment,
+    ] {
+        for _ in 0..3 {
+            let until = world.clock.today();
+            vault.rotate_role(role, region, until).await.unwrap();
+        }
+    }
+    world.time.set("2026-11-23T02:00:00Z");
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let slept = shop.sell(&world, &card, 10);
+    assert!(slept.is_err(), "its version is in no bundle: {slept:?}");
+    let stored = signed_off(&world, permit, Proposal::Rotate).await;
+    assert!(is_done(&write(&world, stored.change.id(), &card).await.unwrap()));
+    let sold = shop.sell(&world, &card, 10).unwrap();
+    assert!(
+        matches!(sold, Outcome::Sold(sale) if sale.before == 5_000),
+        "the purse went along"
+    );
+    let versions = vault.card_versions(card.serial.0).await.unwrap();
+    let newest = |role| {
+        versions
+            .iter()
+            .filter(|v| v.role == role)
+            .map(|v| v.key_version)
+            .max()
+    };
+    assert_eq!(newest(keyvault_protocol::Role::SmallPayment), Some(4));
+    assert_eq!(newest(keyvault_protocol::Role::Transit), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 5_000, "till-1").await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    assert!(matches!(shop.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
+    let (office, number) = (world.office(), number(&world, permit).await);
+    let lost = office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
+    assert_eq!(
+        (lost.state, lost.denial),
+        (CardState::Ended(EndOfCard::Lost), Denial::Yes)
+    );
+    shop.sync(&world).await;
+    assert!(shop.sell(&world, &card, 10).is_err(), "denied");
+    assert_eq!(
+        office
+            .load(permit, 100, "till-2", clerk())
+            .await
+            .unwrap_err()
+            .code(),
+        "NO_CARD"
+    );
+
+    let zhao = "zhao".parse().unwrap();
+    let early = office.allow_again(&number, &clerk(), &zhao).await.unwrap_err();
+    assert_eq!(early.code(), "WRONG_STATE", "nobody brought it");
+    let found = office.found(&number, &clerk()).await.unwrap();
+    assert_eq!(
+        (found.state, found.denial),
+        (CardState::Ended(EndOfCard::Returned), Denial::Yes)
+    );
+    shop.sync(&world).await;
+    assert!(
+        shop.sell(&world, &card, 10).is_err(),
+        "a found card does not come back by itself"
+    );
+    let alone = office
+        .allow_again(&number, &clerk(), &"liu".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(alone.code(), "SAME_PERSON_TWICE");
+    let again = office.allow_again(&number, &clerk(), &zhao).await.unwrap();
+    assert_eq!((again.state, again.denial), (CardState::HandedOver, Denial::No));
+    shop.sync(&world).await;
+    assert!(matches!(shop.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_that_the_vault_did_not_hear_of_is_in_the_ledger_and_told_later() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let (office, number) = (world.office(), number(&world, permit).await);
+    world.line.cut();
+    let error = office
+        .end_card(&number, EndOfCard::Lost, &clerk())
+        .await
+        .unwrap_err();
+    assert_eq!((error.code(), error.exit_code()), ("DENIAL_WANTED", 4));
+    let card_now = office.card(&number).await.unwrap();
+    assert_eq!(
+        (card_now.state, card_now.denial),
+        (CardState::Ended(EndOfCard::Lost), Denial::Wanted)
+    );
+    world.line.mend();
+    assert_eq!(office.confirm_denials().await.unwrap(), 1);
+    assert_eq!(office.confirm_denials().await.unwrap(), 0);
+    assert_eq!(office.card(&number).await.unwrap().denial, Denial::Yes);
+    shop.sync(&world).await;
+    assert!(shop.sell(&world, &card, 10).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_by_update_kills_a_lost_card_and_nobody_allows_it_while_the_block_is_on_its_way() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let (office, number) = (world.office(), number(&world, permit).await);
+    let stored = signed_off(&world, permit, Proposal::Block).await;
+    world.production.queue_change(stored.change.id()).await.unwrap();
+    office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
+    office.found(&number, &clerk()).await.unwrap();
+    let zhao = "zhao".parse().unwrap();
+    let error = office.allow_again(&number, &clerk(), &zhao).await.unwrap_err();
+    assert_eq!(error.code(), "WRONG_STATE");
+    assert!(error.to_string().contains("BEING_BLOCKED"));
+    // At the counter the block is done; then it is allowed, and two people unblock it.
+    assert!(is_done(&write(&world, stored.change.id(), &card).await.unwrap()));
+    assert_eq!(office.card(&number).await.unwrap().chip, Chip::Blocked);
+    assert!(shop.sell(&world, &card, 10).is_err());
+    office.allow_again(&number, &clerk(), &zhao).await.unwrap();
+    assert!(shop.sell(&world, &card, 10).is_err(), "still blocked");
+    let unblock = signed_off(&world, permit, Proposal::Unblock).await;
+    assert!(is_done(&write(&world, unblock.change.id(), &card).await.unwrap()));
+    assert_eq!(office.card(&number).await.unwrap().chip, Chip::Open);
+    load_now(&world, permit, &card, 100, "till-1").await;
+    shop.sync(&world).await;
+    assert!(matches!(shop.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_card_is_replaced_and_its_purse_is_not_guessed() {
+    let world = World::new().await;
+    let (application, permit) = world.approved(support::APPLICANT).await;
+    let receipt = world.photo(application).await;
+    let order = world.order(permit, receipt).await;
+    let old = world.blank();
+    world.run(order.id(), &mut old.station()).await.unwrap();
+    world.hand_over(order.id(), &mut old.station()).await.unwrap();
+    load_now(&world, permit, &old, 5_000, "till-1").await;
+    let (office, number_before) = (world.office(), number(&world, permit).await);
+    let graduate = li_na(|form| form.education = Raw::from("20"));
+    signed_off(&world, permit, Proposal::Tier(Tier::Talent, Some(graduate))).await;
+    office
+        .end_card(&number_before, EndOfCard::Lost, &clerk())
+        .await
+        .unwrap();
+    office.replace(&number_before, &clerk()).await.unwrap();
+    office.replace(&number_before, &clerk()).await.unwrap();
+    let refused = office.transfer_balance(&number_before).await.unwrap_err();
+    assert_eq!(refused.code(), "BALANCE_UNKNOWN");
+    assert!(refused.to_string().contains("35 days"), "{refused}");
+
+    let receipt = world.photo(application).await;
+    let order = world.order(permit, receipt).await;
+    let new = world.blank();
+    world.run(order.id(), &mut new.station()).await.unwrap();
+    world.hand_over(order.id(), &mut new.station()).await.unwrap();
+    let content = CardContent::from_content(world.stored(order.id()).await.content()).unwrap();
+    assert_eq!(
+        (content.tier(), content.state_counter().unwrap()),
+        (Tier::Talent, 3),
+        "with what was signed off since"
+    );
+    let number_now = number(&world, permit).await;
+    assert_ne!(number_now, number_before);
+    load_now(&world, permit, &new, 100_000, "till-2").await;
+    // The old card comes back: it is destroyed, it is not allowed beside the new one.
+    office.found(&number_before, &clerk()).await.unwrap();
+    let zhao = "zhao".parse().unwrap();
+    let allowed = office.allow_again(&number_before, &clerk(), &zhao).await;
+    assert_eq!(allowed.unwrap_err().code(), "WRONG_STATE");
+    let destroyed = office.destroy(&number_before, &clerk()).await.unwrap();
+    assert_eq!(destroyed.state, CardState::Destroyed);
+}
+
+fn sums(settled: &Settlement, index: usize) -> FileSums {
+    match settled.files[index] {
+        SettledFile::Taken {
+            outcome: FileOutcome::Imported(sums),
+            ..
+        } => sums,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+async fn settle(world: &World, files: &[Vec<u8>]) -> Settlement {
+    world.office().settle(files, &officer()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shops_are_paid_once_for_what_cards_spent_and_an_edited_file_is_paid_not_at_all() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    for amount in [1_000, 250, 1] {
+        assert!(matches!(shop.sell(&world, &card, amount), Ok(Outcome::Sold(_))));
+    }
+    let file = shop.file();
+    // The merchant tries every byte: nothing that differs is paid.
+    for at in 0..file.len() {
+        let mut edited = file.clone();
+        edited[at] ^= 1;
+        let settled = settle(&world, &[edited]).await;
+        assert!(
+            matches!(settled.files[..], [SettledFile::Refused(_)]),
+            "byte {at}: {:?}",
+            settled.files
+        );
+    }
+    let settled = settle(&world, &[file.clone(), file.clone()]).await;
+    assert_eq!(sums(&settled, 0).paid, Sum { count: 3, fen: 1_251 });
+    assert!(matches!(
+        settled.files[1],
+        SettledFile::Taken {
+            outcome: FileOutcome::Known,
+            ..
+        }
+    ));
+    let report = world.office().store().terminal_report(shop.tid).await.unwrap();
+    assert_eq!(report.owed(), Sum { count: 3, fen: 1_251 });
+    assert!(settle(&world, &[file]).await.batch.missing == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let store = world.office().store();
+    let mut stranger = Shop::unregistered(&world, "shop 9", 69).await;
+    assert!(matches!(stranger.sell(&world, &card, 100), Ok(Outcome::Sold(_))));
+    let strange = stranger.file();
+    let settled = settle(&world, &[strange.clone()]).await;
+    assert_eq!(
+        settled.files,
+        [SettledFile::Refused(FileRefusal::TerminalUnknown)]
+    );
+    // A registration under the stranger's number with another key does not help; nor does another name.
+    let mut wrong = Shop::open(&world, "shop 1", 61).await;
+    let mut registration = stranger.registration();
+    registration.authentication_key = wrong.registration().authentication_key;
+    store
+        .register_terminal(&registration, &officer(), world.clock.now())
+        .await
+        .unwrap();
+    let settled = settle(&world, &[strange]).await;
+    assert_eq!(settled.files, [SettledFile::Refused(FileRefusal::Signature)]);
+
+    assert!(matches!(wrong.sell(&world, &card, 200), Ok(Outcome::Sold(_))));
+    let yesterday = "2026-11-20".parse().unwrap();
+    store
+        .withdraw_terminal(wrong.tid, yesterday, &officer(), world.clock.now())
+        .await
+        .unwrap();
+    let settled = settle(&world, &[wrong.file()]).await;
+    let sums_now = sums(&settled, 0);
+    assert_eq!(
+        (sums_now.paid.count, sums_now.not_registered),
+        (0, Sum { count: 1, fen: 200 })
+    );
+    // Nor through the back door, as evidence of the next shop; but what no registered shop lost stays unpaid.
+    let mut next = Shop::open(&world, "shop 2", 62).await;
+    assert!(matches!(next.sell(&world, &card, 300), Ok(Outcome::Sold(_))));
+    let settled = settle(&world, &[next.file()]).await;
+    assert_eq!(
+        (sums(&settled, 0).paid.fen, settled.batch.recovered.len()),
+        (300, 0)
+    );
+
+    // This machine's clock fell behind: debits of tomorrow wait until it is set right.
+    world.time.set("2026-11-23T02:00:00Z");
+    assert!(matches!(next.sell(&world, &card, 400), Ok(Outcome::Sold(_))));
+    let file = next.file();
+    world.time.set("2026-11-22T02:00:00Z");
+    let settled = settle(&world, &[file.clone()]).await;
+    assert_eq!(settled.files, [SettledFile::Refused(FileRefusal::Future)]);
+    world.time.set("2026-11-23T03:00:00Z");
+    assert_eq!(sums(&settle(&world, &[file]).await, 0).paid.fen, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_debit_of_a_broken_terminal_is_paid_from_what_the_next_shop_saw() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let (mut lost, mut next) = (
+        Shop::open(&world, "shop 1", 61).await,
+        Shop::open(&world, "shop 2", 62).await,
+    );
+    assert!(matches!(lost.sell(&world, &card, 700), Ok(Outcome::Sold(_))));
+    assert!(matches!(next.sell(&world, &card, 30), Ok(Outcome::Sold(_))));
+    let settled = settle(&world, &[next.file()]).await;
+    assert_eq!(settled.batch.recovered[&lost.tid], Sum { count: 1, fen: 700 });
+    let late = settle(&world, &[lost.file()]).await;
+    assert_eq!((sums(&late, 0).paid.fen, sums(&late, 0).doubled.fen), (0, 700));
+    let report = world.office().store().terminal_report(lost.tid).await.unwrap();
+    assert_eq!(report.owed(), Sum { count: 1, fen: 700 }, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_whose_answer_was_lost_is_paid_when_the_card_shows_it_elsewhere() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let (mut lost, mut next) = (
+        Shop::open(&world, "shop 1", 61).await,
+        Shop::open(&world, "shop 2", 62).await,
+    );
+    // SELECT, TAP, then COMMIT: its answer is lost.
+    let mut cut = Faulty::<InProcess>::new(card.reader()).with(3, Fault::CutAfter);
+    let outcome = lost.sell_through(&world, &mut cut, 900).unwrap();
+    assert!(matches!(outcome, Outcome::PresentAgain(_)), "{outcome:?}");
+    lost.journal.give_up().unwrap();
+    let settled = settle(&world, &[lost.file()]).await;
+    assert_eq!(
+        (sums(&settled, 0).waiting, sums(&settled, 0).paid.count),
+        (Sum { count: 1, fen: 900 }, 0)
+    );
+    assert!(matches!(next.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
+    let settled = settle(&world, &[next.file()]).await;
+    assert_eq!(settled.batch.recovered[&lost.tid], Sum { count: 1, fen: 900 });
+    assert_eq!(settled.batch.resolved, 1);
+    let report = world.office().store().terminal_report(lost.tid).await.unwrap();
+    assert_eq!((report.waiting.count, report.owed().fen), (0, 900));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_card_is_not_paid_and_is_denied_by_the_vault_which_alone_knows_it() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let (mut one, mut two) = (
+        Shop::open(&world, "shop 1", 61).await,
+        Shop::open(&world, "shop 2", 62).await,
+    );
+    let copy = TestCard {
+        memory: CardMemory::from_image(card.memory.image()),
+        ..card.clone()
+    };
+    assert!(matches!(one.sell(&world, &card, 500), Ok(Outcome::Sold(_))));
+    assert!(matches!(two.sell(&world, &copy, 600), Ok(Outcome::Sold(_))));
+    let settled = settle(&world, &[one.file(), two.file()]).await;
+    assert_eq!(
+        (sums(&settled, 0).copied.fen, sums(&settled, 1).copied.fen),
+        (500, 600)
+    );
+    assert_eq!((settled.batch.copied, settled.denied), (1, 1));
+    one.sync(&world).await;
+    assert!(one.sell(&world, &card, 1).is_err(), "denied");
+    assert!(one.sell(&world, &copy, 1).is_err(), "denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_byte_of_the_ledger_and_no_log_line_has_a_cards_pseudonym() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    assert!(matches!(shop.sell(&world, &card, 500), Ok(Outcome::Sold(_))));
+    let lines: Vec<_> = shop.journal.lines().to_vec();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let file = shop.file();
+    let settled = {
+        let _guard = tracing::subscriber::set_default(subscriber);
+        tracing::info!("the log is listened to");
+        settle(&world, &[file]).await
+    };
+    assert_eq!(sums(&settled, 0).paid.count, 1);
+    let log = log.0.lock().unwrap().clone();
+    assert!(!log.is_empty());
+    world.office().store().close().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut ledger = Vec::new();
+    for name in ["issuer.db", "issuer.db-wal"] {
+        ledger.extend(std::fs::read(world.folder.path().join(name)).unwrap_or_default());
+    }
+    assert!(!ledger.is_empty());
+    for line in lines {
+        let hex = card_reader::hex::encode(&line.pid);
+        for (what, bytes) in [("the ledger", &ledger), ("the log", &log)] {
+            for part in [line.pid.as_slice(), hex.as_bytes(), line.body.txno.as_slice()] {
+                assert!(!bytes.windows(part.len()).any(|w| w == part), "{what}");
+            }
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
