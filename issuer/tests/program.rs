@@ -409,7 +409,7 @@ fn installation() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
     assert_eq!(issuer(&["migrate", "--dir", &dir]).status.code(), Some(0));
-    let staff: String = [
+    let staff = [
         ("liu", "CHANGE_CLERK"),
         ("zhao", "APPROVER"),
         ("gao", "SETTLEMENT_OFFICER"),
@@ -417,10 +417,11 @@ fn installation() -> (tempfile::TempDir, String) {
     .iter()
     .enumerate()
     .map(|(index, (account, role))| {
-        let digest = format!("{index}").repeat(64);
+        let digest = index.to_string().repeat(64);
         format!("[[staff]]\naccount = \"{account}\"\nroles = [\"{role}\"]\ntoken_sha256 = \"{digest}\"\n")
     })
-    .collect();
+    .collect::<Vec<_>>()
+    .concat();
     std::fs::write(folder.path().join("staff.toml"), staff).unwrap();
     (folder, dir)
 }
