@@ -313,6 +313,28 @@ fn from_fields(seeds: &mut Seeds) {
     seeds.chosen("objects", "purse plain", 6, &plain);
 }
 
+/// Records of a till's journal: a sale, and an open purchase.
+fn journal() -> Vec<u8> {
+    let mut prepared = vec![1];
+    prepared.extend_from_slice(&[4; 16]);
+    prepared.extend_from_slice(&[0, 0, 1, 94, 0, 0, 0, 42]);
+    prepared.extend_from_slice(&[8; 8]);
+    prepared.extend_from_slice(&[0x32, 0x8B, 0x4C, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]);
+    prepared.extend_from_slice(&[0, 0, 3, 0xE9, 0, 0, 2, 0xBC, 0, 0, 0x4E, 0x20]);
+    let mut out = vec![1, 0, 0, 0, 1, 4];
+    for (kind, payload) in [
+        (1_u8, &prepared[..]),
+        (2, &[0, 0, 0x50, 0]),
+        (3, &[3; 8]),
+        (1, &prepared),
+    ] {
+        out.extend_from_slice(&[kind, u8::try_from(payload.len()).unwrap()]);
+        out.extend_from_slice(payload);
+    }
+    out.extend_from_slice(&[0, 0, 2, 0]);
+    out
+}
+
 /// A till: its steps, and between them what the wire does at each exchange (SELECT, TAP, COMMIT of each attempt).
 fn till(seeds: &mut Seeds) {
     // Sold twice; another card buys.
@@ -427,6 +449,9 @@ fn handed_in(seeds: &mut Seeds) {
     seeds.chosen("files", "counters", 12, inside(&out[..length], 0x7F54).unwrap());
     seeds.chosen("files", "list file", 10, &[0, 0, 2, 5, 1, 1, 4, 1, 2, 3, 4]);
     seeds.chosen("files", "list file cut", 10, &[0, 3, 2, 0xA9, 0x82]);
+    let tape = "{\"command\":\"00a4040007f0595a5452500100\",\"answer\":\"6f009000\"}\n{\"reset\":true}\n{\"command\":\"801001011000000000000000000000000000000000\",\"error\":\"READER_LOST\"}\n";
+    seeds.chosen("files", "tape", 13, tape.as_bytes());
+    seeds.chosen("files", "journal", 14, &journal());
     seeds.chosen("updates", "batch made", 4, &[&[1; 20][..], &[2, 9]].concat());
     seeds.chosen(
         "updates",

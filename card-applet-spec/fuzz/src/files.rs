@@ -1,5 +1,6 @@
 //! Target `files`: what a terminal or a card maker loads, and what a terminal hands in (chapters 08, 11): boxes, bundles,
-//! deny lists and list files, lot files, the key file, the vault's anchors, settlement and counters. Without the authority's key there is none; with it the form alone decides, and never a panic.
+//! deny lists and list files, lot files, the key file, the vault's anchors, settlement and counters; tapes and journals as
+//! they lie on a disk. Without the authority's key there is none; with it the form alone decides, and never a panic.
 
 use card_applet_spec::bundle;
 use card_applet_spec::bytes::SliceWriter;
@@ -11,6 +12,9 @@ use card_applet_spec::kdf::KeySet;
 use card_applet_spec::lot::{self, Lot};
 use card_applet_spec::settlement::{self, Line, Unknown, UnverifiedSettlement};
 use card_applet_spec::{crypto, sealed_box, tlv};
+use card_reader::journal::Journal;
+use card_reader::tape::Replay;
+use card_reader::transport::Transport;
 use card_reader::{Bundle, Pinned, TerminalKey};
 
 use crate::tape::Tape;
@@ -19,7 +23,7 @@ use crate::world::{World, seal, today, with_world};
 /// The first byte chooses.
 pub fn files(input: &[u8]) {
     let mut tape = Tape::new(input);
-    with_world(|world| match tape.byte() % 13 {
+    with_world(|world| match tape.byte() % 15 {
         0 => foreign_box(world, tape.all()),
         1 => changed_box(world, &mut tape),
         2 => signed_bundle(world, tape.all()),
@@ -32,7 +36,9 @@ pub fn files(input: &[u8]) {
         9 => anchors_file(tape.all()),
         10 => list_file(world, &mut tape),
         11 => settlement_file(world, tape.all()),
-        _ => counters_file(world, tape.all()),
+        12 => counters_file(world, tape.all()),
+        13 => tape_of_a_card(tape.all()),
+        _ => journal_file(&mut tape),
     });
 }
 
@@ -281,6 +287,71 @@ fn list_file(world: &World, tape: &mut Tape<'_>) {
         }
     }
     assert!(length <= file.len() && lists <= genuine + file.len() / world.deny_list.len());
+}
+
+/// A recorded tape: its commands, played in their order, are answered as it says, and then no more.
+fn tape_of_a_card(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(mut replay) = Replay::parse(text) else {
+        return;
+    };
+    let _ = replay.challenges().len();
+    let most = text.lines().count();
+    let mut played = 0_usize;
+    while !replay.is_at_end() {
+        let _ = replay.transmit(&[0x00, 0xA4, 0x04, 0x00]);
+        played += 1;
+        assert!(played <= most, "a tape has an end");
+    }
+    assert!(replay.transmit(&[0x00, 0xA4, 0x04, 0x00]).is_err());
+}
+
+/// Records of the fuzzer's with checks that hold, and what lies behind the last one.
+fn journal(tape: &mut Tape<'_>) -> Vec<u8> {
+    let mut out = b"YZTP\x01\0\0\0\x2A".to_vec();
+    out.extend_from_slice(&tape.array::<4>());
+    let mut check = crypto::sha256(&[b"YZT-JOURNAL-1", &out])[..8].to_vec();
+    out.extend_from_slice(&check);
+    for _ in 0..tape.byte() % 8 {
+        let (kind, payload) = (tape.byte() % 7, tape.short());
+        let length = u16::try_from(payload.len() + 1).expect("a short one");
+        out.extend_from_slice(&length.to_be_bytes());
+        out.push(kind);
+        out.extend_from_slice(payload);
+        check = crypto::sha256(&[b"YZT-JOURNAL-1", &check, &[kind], payload])[..8].to_vec();
+        out.extend_from_slice(&check);
+    }
+    let cut = out.len() - usize::from(tape.byte() % 16).min(out.len());
+    out.truncate(cut);
+    out.extend_from_slice(tape.short());
+    out.resize(out.len() + usize::from(tape.u16() % 600), 0);
+    out
+}
+
+/// A till's journal as a disk gives it back. What opens once opens again and says the same.
+fn journal_file(tape: &mut Tape<'_>) {
+    let bytes = match tape.byte() & 1 {
+        0 => tape.all().to_vec(),
+        _ => journal(tape),
+    };
+    let path = crate::shop::journal_path();
+    std::fs::write(&path, bytes).expect("a folder to write to");
+    if let Ok(journal) = Journal::open_file(&path, 42) {
+        let (open, lines, unknown) = (
+            journal.open(),
+            journal.lines().to_vec(),
+            journal.unknown().to_vec(),
+        );
+        let number = journal.number();
+        drop(journal);
+        let again = Journal::open_file(&path, 42).expect("it opened before");
+        assert!(again.open() == open && again.lines() == lines && again.unknown() == unknown);
+        assert_eq!(again.number(), number);
+        assert!(Journal::open_file(&path, 43).is_err(), "another till's journal");
+    }
+    let _ = std::fs::remove_file(&path);
 }
 
 /// Signed by a terminal's key as it stands.

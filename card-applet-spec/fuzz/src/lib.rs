@@ -17,12 +17,12 @@
 mod certificates;
 mod encodings;
 mod files;
+mod host;
 mod insider;
 mod reader;
 mod shop;
 mod stranger;
-#[path = "../../applet/tests/support/mod.rs"]
-mod support;
+
 mod tape;
 mod tlv;
 mod updates;

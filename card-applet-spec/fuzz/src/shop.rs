@@ -20,7 +20,7 @@ use card_reader::purchase::{Moment, Outcome, PurchaseError, Till};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::support::{Card, KV, select};
+use crate::host::{Card, KV, select};
 use crate::tape::Tape;
 use crate::wire::Wire;
 use crate::world::{World, memory, opened_tap, today, with_world};
@@ -91,7 +91,7 @@ pub fn shop_sold(input: &[u8]) -> Sold {
 }
 
 /// A file of this thread's own, in memory where there is such a place.
-fn journal_path() -> PathBuf {
+pub(crate) fn journal_path() -> PathBuf {
     let shared = PathBuf::from("/dev/shm");
     let folder = if shared.is_dir() {
         shared

@@ -15,7 +15,7 @@ use card_applet_spec::door_f::tap_command;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::support::{Card, Ram, Work, check, wrong_try};
+use crate::host::{Card, Ram, Work, check, wrong_try};
 use crate::tape::Tape;
 use crate::world::{STATES, World, memory, with_world};
 

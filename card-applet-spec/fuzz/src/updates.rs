@@ -1,8 +1,11 @@
 //! Target `updates`: sealed updates, the batch that carries them and the receipts (chapter 09).
 
+use std::collections::HashSet;
+
 use card_applet_spec::bytes::SliceWriter;
 use card_applet_spec::crypto::Key16;
 use card_applet_spec::kdf::KeySet;
+use card_applet_spec::sealed_box;
 use card_applet_spec::tlv;
 use card_applet_spec::update::{Operation, SealedUpdate, UPDATE_LEN};
 use card_applet_spec::update_files::{
@@ -10,8 +13,10 @@ use card_applet_spec::update_files::{
     receipts_len,
 };
 
+use card_reader::updates::Updates;
+
 use crate::tape::Tape;
-use crate::world::{World, today, with_world};
+use crate::world::{World, seal_as, today, with_world};
 
 /// The first byte chooses.
 pub fn updates(input: &[u8]) {
@@ -91,8 +96,26 @@ fn signed_batch(world: &mut World, body: &[u8]) {
     assert!(UpdateBatch::parse_and_verify(&plain, &host.card_ca.public()).is_err());
     if let Ok(batch) = UpdateBatch::parse_and_verify(&plain, &host.root.public()) {
         let entries: Vec<BatchEntry> = batch.updates().collect();
+        loaded(world, &plain, &batch.head, &entries);
         again(world, &batch.head, &entries);
     }
+}
+
+/// The same as a terminal loads it: its own, in order, not behind its last day.
+fn loaded(world: &mut World, plain: &[u8], head: &BatchHead<'_>, entries: &[BatchEntry]) {
+    let sealed = seal_as(sealed_box::UPDATES, &mut world.host, &world.terminal, plain);
+    let none = HashSet::new();
+    let opened = Updates::open(&sealed, &world.terminal, None, &none, today());
+    let mine = head.name == world.terminal.name().as_str() && today() <= head.not_after;
+    assert_eq!(opened.is_ok(), mine);
+    let Ok(opened) = opened else { return };
+    assert_eq!(opened.len(), entries.len());
+    if let Some(newer) = head.sequence.checked_add(1) {
+        assert!(Updates::open(&sealed, &world.terminal, Some(newer), &none, today()).is_err());
+    }
+    let done: HashSet<[u8; 16]> = entries.iter().map(|entry| entry.id).take(1).collect();
+    let rest = Updates::open(&sealed, &world.terminal, None, &done, today()).expect("as before");
+    assert!(done.iter().all(|id| opened.holds(id) && !rest.holds(id)));
 }
 
 fn again(world: &mut World, head: &BatchHead<'_>, entries: &[BatchEntry]) {
