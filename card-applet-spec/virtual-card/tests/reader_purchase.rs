@@ -325,6 +325,29 @@ impl Transport for Swallow {
     }
 }
 
+/// Takes a copy of the journal at the moment when COMMIT is sent.
+struct Look<'a> {
+    inner: &'a mut Faulty<InProcess>,
+    path: PathBuf,
+    copy: &'a mut Option<Vec<u8>>,
+    sent: usize,
+}
+impl Transport for Look<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, card_reader::transport::TransportError> {
+        self.sent += 1;
+        if self.sent == 3 {
+            *self.copy = Some(std::fs::read(&self.path).unwrap());
+        }
+        self.inner.transmit(command)
+    }
+    fn reset(&mut self) -> Result<(), card_reader::transport::TransportError> {
+        self.inner.reset()
+    }
+    fn name(&self) -> &'static str {
+        "look"
+    }
+}
+
 #[test]
 fn a_loss_of_power_before_commit_or_before_its_end_is_written_is_resumed_from_the_journal() {
     let mut shop = Shop::new(7);
@@ -337,43 +360,18 @@ fn a_loss_of_power_before_commit_or_before_its_end_is_written_is_resumed_from_th
     ));
     wire.reset().unwrap();
     assert_eq!(shop.balance(&mut wire), LOADED);
-    let (_, bundle) = (
-        0,
-        shop.issuer
-            .bundle(&Wanted::of(&[Role::SmallPayment]), &shop.key)
-            .unwrap(),
-    );
+    let bundle = shop
+        .issuer
+        .bundle(&Wanted::of(&[Role::SmallPayment]), &shop.key)
+        .unwrap();
     shop.terminal = Terminal::new(bundle);
     let sale = sold(shop.again(&mut wire));
     assert!(!sale.earlier);
     assert_eq!(shop.balance(&mut wire), LOADED - AMOUNT);
 
     // Power goes after the card's proof and before its end is written: the journal is as it was.
-    let before = std::fs::read(shop.path()).unwrap();
-    drop(before);
     let mut copy = None;
     let path = shop.path();
-    struct Look<'a> {
-        inner: &'a mut Faulty<InProcess>,
-        path: PathBuf,
-        copy: &'a mut Option<Vec<u8>>,
-        sent: usize,
-    }
-    impl Transport for Look<'_> {
-        fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, card_reader::transport::TransportError> {
-            self.sent += 1;
-            if self.sent == 3 {
-                *self.copy = Some(std::fs::read(&self.path).unwrap());
-            }
-            self.inner.transmit(command)
-        }
-        fn reset(&mut self) -> Result<(), card_reader::transport::TransportError> {
-            self.inner.reset()
-        }
-        fn name(&self) -> &'static str {
-            "look"
-        }
-    }
     let mut look = Look {
         inner: &mut wire,
         path: path.clone(),

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::too_many_lines,
     reason = "a test may die"
 )]
 
@@ -529,12 +530,20 @@ impl Window {
 fn the_full_screen_runs_in_a_terminal_window_and_gives_it_back() {
     let mut town = Town::new(47);
     let (card, early) = (town.card(1, true), town.card(2, false));
-    let config = configured(&mut town, "bus", Wanted::of(&[Role::Transit]), "show_ms = 600000\n");
+    let config = configured(
+        &mut town,
+        "bus",
+        Wanted::of(&[Role::Transit]),
+        "show_ms = 600000\n",
+    );
     let mut window = Window::open(&town, &format!("run bus --config {config} --at {AT}"));
     window.shows("PLEASE PRESENT YOUR CARD");
     town.lay(&card);
     let accepted = window.shows("ACCEPTED");
-    assert!(accepted.contains('█') && accepted.contains('\x07'), "a big word and the bell");
+    assert!(
+        accepted.contains('█') && accepted.contains('\x07'),
+        "a big word and the bell"
+    );
     town.order(&Order::Eject);
     std::thread::sleep(std::time::Duration::from_secs(1));
     town.lay(&early);

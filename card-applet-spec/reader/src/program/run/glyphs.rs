@@ -42,13 +42,13 @@ pub(crate) fn big(word: &str, size: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::run::screen::{Show, words};
+    use crate::program::run::screen::{Show, short, words};
 
     #[test]
     fn every_big_word_has_all_its_characters_and_fits_eighty_columns() {
         for show in Show::ALL {
             let (size, lines, _) = words(*show);
-            for line in lines {
+            for line in lines.iter().chain(short(*show)) {
                 for character in line.chars() {
                     assert!(glyph(character, size).is_some(), "{character} {size}");
                 }

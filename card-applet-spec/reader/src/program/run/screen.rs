@@ -87,7 +87,7 @@ impl Show {
 pub(crate) fn words(show: Show) -> (usize, &'static [&'static str], &'static str) {
     match show {
         Show::Ready => (24, &["请刷卡"], "PLEASE PRESENT YOUR CARD"),
-        Show::Accepted => (24, &["通过"], "ACCEPTED"),
+        Show::Accepted => (24, &["✓通过"], "ACCEPTED"),
         Show::Paid => (24, &["已付款"], "PAID"),
         Show::Station => (
             16,
@@ -102,6 +102,15 @@ pub(crate) fn words(show: Show) -> (usize, &'static [&'static str], &'static str
         ),
         Show::TapAgain => (16, &["请再刷一次"], "PLEASE PRESENT THE CARD ONCE MORE"),
         Show::OutOfService => (16, &["暂停服务"], "OUT OF SERVICE"),
+    }
+}
+
+/// The same in one line, for a window whose lower part is taken by the details.
+pub(crate) fn short(show: Show) -> &'static [&'static str] {
+    match show {
+        Show::Station => &["请到派出所"],
+        Show::SameCardAgain => &["同一张卡"],
+        _ => words(show).1,
     }
 }
 
@@ -200,7 +209,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
 }
 
 fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
-    let (size, chinese, english) = words(view.show);
+    let (size, long, english) = words(view.show);
     let bold = style.add_modifier(Modifier::BOLD);
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut put = |text: String, style: Style| lines.push(Line::from(Span::styled(text, style)));
@@ -226,7 +235,13 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
             put("元 CNY · 请刷卡 · PLEASE PRESENT YOUR CARD".to_owned(), bold);
         }
     } else {
-        let big_rows = chinese.len() * size.div_euclid(2);
+        let rows = |lines: &[&str]| lines.len() * size.div_euclid(2);
+        let chinese = if room >= rows(long) + 2 {
+            long
+        } else {
+            short(view.show)
+        };
+        let big_rows = rows(chinese);
         if usize::from(area.width) >= 80 && room >= big_rows + 2 {
             for (place, word) in chinese.iter().enumerate() {
                 if place > 0 && room > big_rows + 3 + view.lines.len() {
@@ -238,7 +253,7 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
             }
         } else {
             // A small window: plain letters are better than half a word.
-            put(chinese.concat(), bold);
+            put(long.concat().replace('✓', ""), bold);
         }
         put(String::new(), style);
         let sign = view.show.sign();
@@ -290,14 +305,14 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, view: &View) {
     }
     lines.push(Line::from(format!("{counts} · {marks}")));
     let list = match view.list {
-        Some((age, most)) => format!("{age}/{most} 天 days"),
+        Some((age, most)) => format!("{age}/{most} 天"),
         None => "无 none".to_owned(),
     };
     let times = view.times.map_or_else(String::new, |(p50, p95, p99)| {
         format!(" · p50 {p50} p95 {p95} p99 {p99} ms")
     });
     let ages = format!(
-        " 名单 list {list} · 凭证包剩 bundle left {} 天 d{times}",
+        " 名单 list {list} · 凭证包 bundle {} 天 days{times}",
         view.bundle_left
     );
     let warn = view.list_old || view.bundle_left < 7;
