@@ -702,6 +702,30 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_journal_parser_panic(
+            bytes: Vec<u8>,
+            at in 0_usize..400,
+            kinds in proptest::collection::vec((1_u8..7, proptest::collection::vec(proptest::num::u8::ANY, 0..150)), 0..5),
+        ) {
+            let _ = Read::all(&bytes, TID);
+            // Records that check, of any kind and content, and bytes over them.
+            let (mut journal, mut last, used) = fresh(TID, 1, None).unwrap();
+            journal.truncate(used);
+            for (kind, payload) in kinds {
+                let (bytes, check) = record(last, kind, &payload);
+                journal.extend_from_slice(&bytes);
+                last = check;
+            }
+            let _ = Read::all(&journal, TID);
+            for (to, from) in journal.iter_mut().skip(at).zip(bytes) {
+                *to = from;
+            }
+            let _ = Read::all(&journal, TID);
+        }
+    }
+
     #[test]
     fn damage_is_said_so_and_never_read_as_an_end() {
         let shop = Shop::new();

@@ -116,6 +116,9 @@ impl Desk {
             {
                 desk.journal = Some(folder.journal(tid).map_err(failure)?);
             }
+            if service == Service::Shop {
+                give_up_others(&folder, desk.terminal.bundle().tid())?;
+            }
             desk.config = Some(config);
             desk.folder = Some(folder);
         }
@@ -379,12 +382,13 @@ impl Desk {
         let mut bundle = folder.bundle(&self.key, known, moment.today).map_err(failure)?;
         bundle.set_stale_list(config.stale_list);
         self.updates = folder.updates(&self.key, moment.today).map_err(failure)?;
-        // Another registration number has a journal of its own; an open purchase stays in the old one until it is settled.
+        // Another registration number has a journal of its own; what is open under the old one is settled as unknown.
         if self.service == Service::Shop && self.journal.as_ref().map(Journal::tid) != bundle.tid() {
             self.journal = match bundle.tid() {
                 Some(tid) => Some(folder.journal(tid).map_err(failure)?),
                 None => None,
             };
+            give_up_others(folder, bundle.tid())?;
         }
         self.terminal.replace_bundle(bundle);
         Ok(())
@@ -399,6 +403,21 @@ impl Desk {
             None => Ok(()),
         }
     }
+}
+
+/// Gives up what is open under an earlier registration number: this terminal debits under that number no more.
+fn give_up_others(folder: &Folder, tid: Option<u32>) -> Result<(), Failure> {
+    let failure = |error| folder_failure(&error);
+    for other in folder.registrations().map_err(failure)? {
+        if Some(other) == tid {
+            continue;
+        }
+        let mut journal = folder.journal(other).map_err(failure)?;
+        if journal.open().is_some() {
+            journal.give_up().map_err(|error| folder_failure(&error.into()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The failure of a wrong clock.

@@ -117,6 +117,7 @@ fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service) {
         });
     }
     let mut out = std::io::stdout().lock();
+    let mut warned: Vec<String> = Vec::new();
     for event in events {
         match event {
             Event::Seen(seen) => {
@@ -126,7 +127,12 @@ fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service) {
                 }
             }
             Event::Trouble(text) => eprintln!("{text}"),
-            Event::State(_) => {}
+            Event::State(state) => {
+                for warning in state.warnings.iter().filter(|warning| !warned.contains(warning)) {
+                    eprintln!("{warning}");
+                }
+                warned = state.warnings;
+            }
             Event::Ended => return,
         }
     }
@@ -219,7 +225,6 @@ impl Display {
                 list_old: false,
                 bundle_left: 0,
                 warnings: Vec::new(),
-                replay: false,
             },
             bell: head.config.bell(),
             rings: 0,

@@ -149,7 +149,6 @@ pub(crate) struct View {
     pub(crate) bundle_left: i64,
     /// Lines in amber: a wrong clock, an old list, the reader.
     pub(crate) warnings: Vec<String>,
-    pub(crate) replay: bool,
 }
 
 fn title(service: Service) -> &'static str {
@@ -198,10 +197,7 @@ fn bar() -> Style {
 }
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let mut left = format!(" {} · {}", title(view.service), view.terminal);
-    if view.replay {
-        left.push_str(" · 回放 REPLAY, no card");
-    }
+    let left = format!(" {} · {}", title(view.service), view.terminal);
     frame.render_widget(
         Paragraph::new(left).style(bar().add_modifier(Modifier::BOLD)),
         area,
@@ -362,7 +358,6 @@ mod tests {
             list_old: false,
             bundle_left: 40,
             warnings: Vec::new(),
-            replay: false,
         }
     }
 
