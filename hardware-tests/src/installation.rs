@@ -109,6 +109,7 @@ impl Installation {
                 TaskKind::Activate,
                 TaskKind::Block,
                 TaskKind::Inspect,
+                TaskKind::Update,
             ],
             station: "bench".to_owned(),
             from: now,
@@ -232,6 +233,21 @@ impl Installation {
                 None => script = next?,
             }
         }
+    }
+
+    /// Asks the vault for something else, under the order.
+    ///
+    /// # Errors
+    ///
+    /// The vault's refusal.
+    pub fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(
+            &mut Client<DuplexStream>,
+            &OrderSession,
+        ) -> Result<T, keyvault_protocol::Error>,
+    ) -> Result<T, Error> {
+        Ok(self.runtime.block_on(question(&mut self.client, &self.order))?)
     }
 
     /// The public keys of the vault.
