@@ -7,6 +7,7 @@
 
 use card_applet_spec::codes::{Domain, Role, Serial, State};
 use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
 
 use crate::Error;
 use crate::keys::{KeyId, Keys, RoleKeyId, fault};
@@ -313,9 +314,12 @@ impl Card {
         self.slots.iter().filter(|slot| slot.is_live())
     }
 
-    /// The next stamp, taken.
-    pub(crate) fn next_stamp(&mut self) -> Result<Stamp, Error> {
-        self.counter = self.counter.checked_add(1).ok_or(Error::LimitExceeded {
+    /// The next stamp, taken: a random step of 1 to 65,535 behind the last one. Counters stand in the clear in batches; if
+    /// they followed each other, two operators who compare theirs would join the pseudonyms of a card, and the number
+    /// would say how often it was changed (chapter 09).
+    pub(crate) fn next_stamp(&mut self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Stamp, Error> {
+        let step = rng.next_u32() % u32::from(u16::MAX) + 1;
+        self.counter = self.counter.checked_add(step).ok_or(Error::LimitExceeded {
             what: "the number of updates of a card",
             limit: u32::MAX,
         })?;
@@ -582,6 +586,7 @@ pub(crate) const INDEX_KEYS: [KeyId; 2] = [KeyId::PidIndex, KeyId::Settlement];
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::SeedableRng as _;
 
     use super::*;
 
@@ -605,6 +610,20 @@ mod tests {
             generation: 0,
             counter,
         }
+    }
+
+    #[test]
+    fn counters_of_updates_grow_by_steps_that_nobody_can_count() {
+        let mut rng = rand::rngs::StdRng::seed_from_u64(9);
+        let mut card = Card::begun([0; 16], 0);
+        let mut steps = std::collections::BTreeSet::new();
+        for _ in 0..64 {
+            let before = card.counter;
+            let step = card.next_stamp(&mut rng).unwrap().counter - before;
+            assert!((1..=65_535).contains(&step));
+            steps.insert(step);
+        }
+        assert!(steps.len() > 60, "{} different steps of 64", steps.len());
     }
 
     fn versions(card: &Card) -> Vec<u8> {

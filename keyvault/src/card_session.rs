@@ -828,7 +828,7 @@ impl Work {
         let serial = session.serial;
         let before = open.card(core, &serial.0).await?;
         let mut card = before.clone();
-        let stamp = card.next_stamp()?;
+        let stamp = card.next_stamp(&mut core.rng)?;
         let mut change = Change::default();
         if kind == ScriptKind::Terminate {
             updates::withdraw(core, open, &mut change, &card, |_| true).await?;

@@ -296,7 +296,7 @@ impl Work {
             let row = updates::change_row(core, open, &change, &known.change).await?;
             renew |= undoes(&row.effect, content, &versions);
         }
-        let mut stamp = card.next_stamp()?;
+        let mut stamp = card.next_stamp(&mut core.rng)?;
         if renew {
             stamp.generation = stamp.generation.checked_add(1).ok_or(Error::LimitExceeded {
                 what: "the number of rewrites of a card",

@@ -264,7 +264,7 @@ fn seal_envelopes(
     for (slot, way) in ways {
         let mut update = [0u8; 16];
         core.rng.fill_bytes(&mut update);
-        let stamp = card.next_stamp()?;
+        let stamp = card.next_stamp(&mut core.rng)?;
         last = stamp;
         let sealed = SealedUpdate::seal(&keys, stamp.counter, plain).map_err(fault)?;
         let place = [
