@@ -885,3 +885,88 @@ pub(crate) async fn pending(
     }
     Ok(counts)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::{FixedClock, Random, rehearsal};
+
+    #[tokio::test]
+    async fn a_long_queue_is_carried_in_parts_that_keep_each_cards_updates_together_and_miss_none() {
+        const ROOM: usize = 8;
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FixedClock("2026-11-21T04:00:00Z".parse().unwrap()));
+        let mut seed = 0;
+        let sources = || -> Random {
+            seed += 1;
+            Box::new(StdRng::seed_from_u64(seed))
+        };
+        let vault = rehearsal::open(folder.path(), clock, sources).await.unwrap();
+        let mut inner = vault.lock().await;
+        let (core, open) = inner.open().unwrap();
+        let now = core.header.high_water;
+        let region = "440300".parse().unwrap();
+        let id = open.active(core, now, Role::Door, region).await.unwrap();
+        let mut change = Change::default();
+        // 13 cards with one to three updates each; another role's beside them.
+        let mut queued = 0;
+        for card in 0..13u8 {
+            for counter in 1..=u32::from(card % 3) + 1 {
+                let pid = [card; 16];
+                let mut update = [card; 16];
+                update[15] = u8::try_from(counter).unwrap();
+                let waiting = WaitingRow {
+                    update,
+                    pid,
+                    key_version: id.version,
+                    counter,
+                    cipher: [0; UPDATE_LEN],
+                    mac: [0; 16],
+                    brings: None,
+                };
+                for role in [Role::Door, Role::Transit] {
+                    let place = [
+                        &queue(role, region)[..],
+                        &open.keys.queue_place(&pid).unwrap(),
+                        &counter.to_be_bytes(),
+                    ]
+                    .concat();
+                    change.put(Table::Waiting, &place, &waiting).unwrap();
+                }
+                queued += 1;
+            }
+        }
+        open.apply(core, now, change).await.unwrap();
+        let today = clock::card_day(clock::day(now)).unwrap();
+        let mut seen = BTreeSet::new();
+        for _ in 0..200 {
+            let mut entries = Vec::new();
+            collect(core, open, Role::Door, region, today, ROOM, &mut entries)
+                .await
+                .unwrap();
+            assert!(entries.len() <= ROOM && entries.len() > ROOM / 2);
+            let mut counters: BTreeMap<[u8; 16], Vec<u32>> = BTreeMap::new();
+            for entry in entries {
+                assert_eq!(entry.role, Role::Door);
+                counters.entry(entry.pid).or_default().push(entry.update.counter);
+                seen.insert(entry.id);
+            }
+            for (pid, counters) in counters {
+                let all: Vec<u32> = (1..=u32::from(pid[0] % 3) + 1).collect();
+                assert_eq!(counters, all, "in their order, and all of them");
+            }
+        }
+        assert_eq!(seen.len(), queued);
+        let mut entries = Vec::new();
+        collect(core, open, Role::Door, region, today, 100, &mut entries)
+            .await
+            .unwrap();
+        assert_eq!(entries.len(), queued);
+    }
+}

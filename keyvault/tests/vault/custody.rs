@@ -238,6 +238,12 @@ async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
         .sign(&key)
         .unwrap()
     };
+    let role = keyvault_protocol::Role::Door;
+    let region = "440300".parse().unwrap();
+    let updates = keyvault_protocol::UpdatesRequest {
+        terminal: "gate 1".into(),
+        to: day,
+    };
     let outcomes = [
         client.enrol_issuer("shenzhen", &point).await.err(),
         client.photo_key_new(&context).await.err(),
@@ -259,6 +265,24 @@ async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
             .err(),
         client.anchors().await.err(),
         client.deny_card([0; 10]).await.err(),
+        client.allow_card([0; 10]).await.err(),
+        client.deny_chain([0; 16]).await.err(),
+        client.export_deny_list(role, day, 30, 0).await.err(),
+        client.rotate_role(role, region, day).await.err(),
+        client.compromise_role(role, region, 1).await.err(),
+        client.retire_role(role, region, 1).await.err(),
+        client.role_keys().await.err(),
+        client.card_versions([0; 10]).await.err(),
+        client
+            .seal_update(&session, 0, [0; 10], keyvault_protocol::UpdateTask::Block)
+            .await
+            .err(),
+        client.export_updates(&updates).await.err(),
+        client.accept_receipts(Vec::new()).await.err(),
+        client.pending_updates([0; 10]).await.err(),
+        client.revoke_terminal("gate 1").await.err(),
+        client.terminals().await.err(),
+        client.check_lines(&[]).await.err(),
         client.seal("li").await.err(),
     ];
     for (i, outcome) in outcomes.into_iter().enumerate() {
