@@ -276,4 +276,88 @@ mod tests {
             );
         }
     }
+
+    /// `cargo test -p keyvault --lib as_many_cards -- --ignored --nocapture`: every line of another card, so that index row,
+    /// card row and key derivation come with each.
+    #[tokio::test]
+    #[ignore = "a measurement"]
+    async fn lines_per_second_of_as_many_cards() {
+        use std::sync::Arc;
+
+        use rand::SeedableRng;
+        use rand::rngs::StdRng;
+
+        use crate::vault::Change;
+        use crate::{FixedClock, Random, rehearsal};
+
+        const CARDS: u32 = 10_000;
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FixedClock("2026-11-21T04:00:00Z".parse().unwrap()));
+        let mut seed = 0;
+        let sources = || -> Random {
+            seed += 1;
+            Box::new(StdRng::seed_from_u64(seed))
+        };
+        let vault = rehearsal::open(folder.path(), clock, sources).await.unwrap();
+        let mut inner = vault.lock().await;
+        let (core, open) = inner.open().unwrap();
+        let now = core.header.high_water;
+        let mut lines = Vec::new();
+        for chunk in 0..CARDS / 1_000 {
+            let mut change = Change::default();
+            for n in chunk * 1_000..(chunk + 1) * 1_000 {
+                let mut serial = [0u8; 10];
+                serial[6..].copy_from_slice(&n.to_be_bytes());
+                let mut pid = [3u8; 16];
+                pid[..4].copy_from_slice(&n.to_be_bytes());
+                let key = PurseKey {
+                    key_version: 1,
+                    pid,
+                    brought: Brought::Script,
+                    generation: 0,
+                };
+                let mut card = Card::begun([1; 16], n);
+                card.state = 3;
+                card.purse.keys.push(key);
+                card.purse.give(5_000);
+                open.put_card(core, &mut change, &serial, None, &card)
+                    .await
+                    .unwrap();
+                let body = CommitBody {
+                    amount: 10,
+                    tid: 4,
+                    txno: [6; 8],
+                    time: 9,
+                    kind: 0,
+                };
+                let ktac = key.tac_key(&open.keys, &Serial(serial)).unwrap();
+                let tac = body
+                    .tac(&ktac, Role::SmallPayment.code(), 1, &pid, 3, 5_000, 10)
+                    .unwrap();
+                lines.push(SettlementLine {
+                    key_version: 1,
+                    pid,
+                    body: body.encode().unwrap(),
+                    seq: 3,
+                    loaded: 5_000,
+                    spent: 10,
+                    tac,
+                    before: None,
+                });
+            }
+            open.apply(core, now, change).await.unwrap();
+        }
+        let start = std::time::Instant::now();
+        let verdicts = check(core, open, &lines).await.unwrap();
+        let spent = start.elapsed().as_secs_f64();
+        assert!(
+            verdicts
+                .iter()
+                .all(|verdict| matches!(verdict, LineCheck::Genuine { .. }))
+        );
+        println!(
+            "every line another card: {:.0} lines a second",
+            f64::from(CARDS) / spent
+        );
+    }
 }

@@ -944,7 +944,7 @@ mod tests {
         }
         open.apply(core, now, change).await.unwrap();
         let today = clock::card_day(clock::day(now)).unwrap();
-        let mut seen = BTreeSet::new();
+        let mut carried = BTreeSet::new();
         for _ in 0..200 {
             let mut entries = Vec::new();
             collect(core, open, Role::Door, region, today, ROOM, &mut entries)
@@ -955,14 +955,14 @@ mod tests {
             for entry in entries {
                 assert_eq!(entry.role, Role::Door);
                 counters.entry(entry.pid).or_default().push(entry.update.counter);
-                seen.insert(entry.id);
+                carried.insert(entry.id);
             }
             for (pid, counters) in counters {
                 let all: Vec<u32> = (1..=u32::from(pid[0] % 3) + 1).collect();
                 assert_eq!(counters, all, "in their order, and all of them");
             }
         }
-        assert_eq!(seen.len(), queued);
+        assert_eq!(carried.len(), queued);
         let mut entries = Vec::new();
         collect(core, open, Role::Door, region, today, 100, &mut entries)
             .await
