@@ -75,6 +75,10 @@ struct MakeArguments {
 }
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line, each read once"
+)]
 struct RunArguments {
     /// Full name of the reader; the only one without
     #[arg(long, env = "YZT_READER", conflicts_with = "in_process")]

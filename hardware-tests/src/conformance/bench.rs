@@ -109,7 +109,7 @@ pub(crate) struct World {
     pub(crate) serial: Option<Serial>,
     pub(crate) was_blank: bool,
     pub(crate) takes_updates: bool,
-    /// Keys of the PERSON, CLINIC and SOCIAL_INSURANCE domains.
+    /// Keys of the three domains, in the order of their codes.
     pub(crate) publics: Option<[[u8; 64]; 3]>,
     /// DG1, DG2, DG3, signature object.
     pub(crate) objects: [Vec<u8>; 4],
@@ -289,6 +289,14 @@ impl<'a> Bench<'a> {
         match self.world.serial {
             Some(serial) => Ok(serial),
             None => not_run("the serial of the card is not known"),
+        }
+    }
+
+    /// The keys that the card made for its three domains.
+    pub(crate) fn publics(&self) -> Result<[[u8; 64]; 3], Stop> {
+        match self.world.publics {
+            Some(publics) => Ok(publics),
+            None => not_run("the card was not written by this run"),
         }
     }
 

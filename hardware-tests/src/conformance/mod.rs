@@ -257,19 +257,18 @@ pub fn run(
     let mut unreachable: Option<String> = None;
     for at in order {
         let case = &listed[at];
-        let verdict = match missing(case, choice, &bench) {
-            Some(reason) => Verdict::NotRun(reason),
-            None => {
-                progress(case);
-                if case.phase > reached {
-                    reached = case.phase;
-                    unreachable = why_not(bench.reach(reached), &mut lost);
-                }
-                match &unreachable {
-                    _ if lost.is_some() => Verdict::NotRun("the card was lost before".to_owned()),
-                    Some(reason) => Verdict::NotRun(reason.clone()),
-                    None => try_case(case, &mut bench, &mut lost, &mut unreachable),
-                }
+        let verdict = if let Some(reason) = missing(case, choice, &bench) {
+            Verdict::NotRun(reason)
+        } else {
+            progress(case);
+            if case.phase > reached {
+                reached = case.phase;
+                unreachable = why_not(bench.reach(reached), &mut lost);
+            }
+            match &unreachable {
+                _ if lost.is_some() => Verdict::NotRun("the card was lost before".to_owned()),
+                Some(reason) => Verdict::NotRun(reason.clone()),
+                None => try_case(case, &mut bench, &mut lost, &mut unreachable),
             }
         };
         verdicts[at] = Some(verdict);

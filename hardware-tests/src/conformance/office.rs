@@ -631,10 +631,7 @@ pub(crate) fn personalise(bench: &mut Bench<'_>) -> Check {
 
 /// A rewrite that brings new slots; each with its flags. The money on the purse becomes `loaded` where that is more.
 pub(crate) fn rewrite_slots(bench: &mut Bench<'_>, slots: &[(Role, u8, u8)], loaded: u32) -> Check {
-    let publics = match bench.world.publics {
-        Some(publics) => publics,
-        None => return not_run("the card was not written by this run"),
-    };
+    let publics = bench.publics()?;
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
     let mut staged = Staged {

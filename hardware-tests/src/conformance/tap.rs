@@ -182,7 +182,7 @@ pub(crate) fn purse(bench: &Bench<'_>) -> Result<Purse, Stop> {
     }
 }
 
-/// What a TAP of SMALL_PAYMENT must show of the purse.
+/// What a TAP with a purse must show of the purse.
 pub(crate) fn shows(plain: &TapPlain, purse: &Purse) -> Check {
     let seen = Purse {
         seq: plain.seq,

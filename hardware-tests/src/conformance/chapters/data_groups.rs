@@ -6,7 +6,7 @@ use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::data_group::SignatureObject;
 use card_applet_spec::door_s::Object;
 
-use super::super::bench::{Bench, ensure, failed, not_run};
+use super::super::bench::{Bench, ensure, failed};
 use super::super::terminal::{DoorS, rights_of, tlv};
 use super::super::{Case, Check, Class, Phase};
 use super::case;
@@ -173,9 +173,7 @@ fn signature(bench: &mut Bench<'_>) -> Check {
 }
 
 fn certificates(bench: &mut Bench<'_>) -> Check {
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let mut ids = Vec::new();
     for (domain, public) in Domain::ALL.iter().zip(publics) {
         let door = DoorS::open(bench, rights_of(*domain))?;

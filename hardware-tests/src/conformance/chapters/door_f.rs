@@ -4,7 +4,7 @@ use card_applet_spec::apdu::Header;
 use card_applet_spec::codes::{Role, State};
 use card_applet_spec::script::ScriptKind;
 
-use super::super::bench::{Bench, Purse, encode, ensure, not_run};
+use super::super::bench::{Bench, Purse, encode, ensure};
 use super::super::office::{CAP, DoorI, Script, change_state, rewrite_slots, slot_bytes, slot_valid};
 use super::super::tap::{Tap, check_commit, commit, debited, pay, purchase, purse, shows, tap};
 use super::super::{Case, Check, Class, Phase, Stop};
@@ -535,9 +535,7 @@ fn rfu(bench: &mut Bench<'_>) -> Check {
 }
 
 fn ended_record(bench: &mut Bench<'_>) -> Check {
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let role = Role::Door;
     for days in [[-30, -1], [30, 60]] {
         let mut door = DoorI::open(bench)?;

@@ -6,13 +6,13 @@ use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::door_s::Object;
 use card_applet_spec::script::{ScriptKind, Status, WritableObject};
 
-use super::super::bench::{Bench, encode, ensure, failed, not_run};
+use super::super::bench::{Bench, encode, ensure, failed};
 use super::super::office::{
     CAP, DoorI, EPOCH, Part, Script, begin_bytes, certificate_step, change_state, dg3, generate, keys_step,
     new_slot, purse_bytes, rewrite_trust, slot_bytes, stage, trust_step, write_bytes, wrong_try,
 };
 use super::super::tap::{Tap, tap};
-use super::super::terminal::{DoorS, present};
+use super::super::terminal::{Chain, DoorS, Plan, present};
 use super::super::{Case, Check, Class, Phase, Stop};
 use super::records::abandon;
 use super::{TRIES, WRITES, case};
@@ -396,15 +396,15 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn initialize(bench: &mut Bench<'_>, host: &[u8; 8]) -> Result<Vec<u8>, Stop> {
+fn initialize(bench: &mut Bench<'_>, host: [u8; 8]) -> Result<Vec<u8>, Stop> {
     bench
-        .command(Header::INITIALIZE_UPDATE.to_bytes(), host)?
+        .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
         .ok("INITIALIZE UPDATE")
 }
 
 fn constants(bench: &mut Bench<'_>) -> Check {
     let host: [u8; 8] = bench.random();
-    let body = initialize(bench, &host)?;
+    let body = initialize(bench, host)?;
     ensure(
         body.len() == 29,
         format!("it answers {} bytes instead of 29", body.len()),
@@ -420,7 +420,7 @@ fn fresh(bench: &mut Bench<'_>) -> Check {
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..bench.samples().clamp(16, 64) {
         bench.select()?;
-        let body = initialize(bench, &host)?;
+        let body = initialize(bench, host)?;
         let Some(parts) = body.get(13..29) else {
             return failed("INITIALIZE UPDATE answers less than 29 bytes");
         };
@@ -1094,9 +1094,7 @@ fn no_content(bench: &mut Bench<'_>) -> Check {
 }
 
 fn nothing_before_finalise(bench: &mut Bench<'_>) -> Check {
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let role = Role::Transit;
     let kv = bench.newest(role)?;
     let new = dg3(bench, 2)?;
@@ -1143,9 +1141,7 @@ fn nothing_before_finalise(bench: &mut Bench<'_>) -> Check {
 }
 
 fn slot_without_purse(bench: &mut Bench<'_>) -> Check {
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let role = Role::SmallPayment;
     let kv = bench.newest(role)?;
     let mut door = DoorI::open(bench)?;
@@ -1286,14 +1282,14 @@ fn success_resets(bench: &mut Bench<'_>) -> Check {
 fn terminated_door_i(bench: &mut Bench<'_>) -> Check {
     let keys = bench.static_keys()?;
     let host: [u8; 8] = bench.random();
-    let body = initialize(bench, &host)?;
+    let body = initialize(bench, host)?;
     ensure(body.len() == 29, "INITIALIZE UPDATE does not answer 29 bytes")?;
     bench.select()?;
     constants(bench)?;
     for keys in &keys {
         bench.select()?;
         let host: [u8; 8] = bench.random();
-        let body = initialize(bench, &host)?;
+        let body = initialize(bench, host)?;
         let card = card_applet_spec::scp03::InitializeUpdate::parse(&body)?;
         let session = card_applet_spec::scp03::SessionKeys::derive(keys, &host, &card.card_challenge);
         ensure(
@@ -1316,6 +1312,9 @@ fn terminated_elsewhere(bench: &mut Bench<'_>) -> Check {
         .is(0x6A88, "GET DATA of the serial")?;
     bench.select()?;
     present(bench, 0, &[0x7F, 0x21])?.is(0x6985, "S1 of a terminated card")?;
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    bench.select()?;
+    present(bench, 0, &chain.intermediate)?.is(0x6985, "S1 of a terminated card with a right chain")?;
     for role in Role::ALL {
         let kv = bench.newest(*role)?;
         bench.select()?;

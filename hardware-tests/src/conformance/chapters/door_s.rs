@@ -223,7 +223,22 @@ pub(super) const CASES: &[Case] = &[
         "a card certificate never leaves in clear, and is under another key each time",
         sealed_certificate,
     ),
+    case(
+        "07.24",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Blank,
+        "",
+        "a BLANK refuses a right chain with 6985 as it refuses any bytes",
+        refused_by_a_blank,
+    ),
 ];
+
+fn refused_by_a_blank(bench: &mut Bench<'_>) -> Check {
+    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    bench.select()?;
+    present(bench, 0, &chain.intermediate)?.is(0x6985, "S1 of a BLANK")
+}
 
 fn stranger(bench: &mut Bench<'_>) -> Check {
     let mut statuses = std::collections::BTreeSet::new();

@@ -6,7 +6,7 @@ use card_applet_spec::codes::{AID, Rights};
 use card_applet_spec::crypto::PrivateKey;
 use serde_json::Value;
 
-use super::super::bench::{Bench, encode, ensure, failed, select_command};
+use super::super::bench::{Bench, encode, ensure, failed, not_run, select_command};
 use super::super::office::DoorI;
 use super::super::terminal::{Chain, DoorS, Draft, Plan, certificate, present, tlv};
 use super::super::{Case, Check, Class, Phase, Stop};
@@ -156,7 +156,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Active,
         "",
         "a stranger sees of a card in use the same lengths and statuses as of one before its hand-over",
-        |bench| as_a_stranger(bench),
+        as_a_stranger,
     ),
     case(
         "01.17",
@@ -165,7 +165,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Blocked,
         "",
         "a stranger sees of a blocked card the same",
-        |bench| as_a_stranger(bench),
+        as_a_stranger,
     ),
     case(
         "01.18",
@@ -174,7 +174,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         "",
         "before its hand-over a card refuses a stranger as the table says",
-        |bench| as_a_stranger(bench),
+        as_a_stranger,
     ),
 ];
 
@@ -317,7 +317,7 @@ fn only_short(bench: &mut Bench<'_>) -> Check {
     let select = select_command();
     let extended = [&select[..4], &[0x00, 0x00, 0x07], &AID[..]].concat();
     let long_le = [&select[..4], &[0x00, 0x01, 0x00]].concat();
-    for (what, command) in [
+    let commands = [
         ("SELECT with an extended length", &extended[..]),
         ("SELECT with an extended Le", &long_le),
         (
@@ -328,9 +328,20 @@ fn only_short(bench: &mut Bench<'_>) -> Check {
             "an Lc below the data",
             &[0x80, 0x10, 0x01, 0x01, 0x01, 0x00, 0x00, 0x00],
         ),
-    ] {
+    ];
+    let mut stopped = 0;
+    for (what, command) in commands {
         bench.select()?;
-        bench.send(command)?.is(0x6700, what)?;
+        match bench.send(command) {
+            Ok(answer) => answer.is(0x6700, what)?,
+            // Some readers look at a command themselves and do not let this one through.
+            Err(Stop::Lost(_)) => stopped += 1,
+            Err(other) => return Err(other),
+        }
+    }
+    if stopped == commands.len() {
+        bench.select()?;
+        return not_run("the reader carries no command of a wrong form");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use card_applet_spec::door_s::{Object, SlotObject};
 use card_applet_spec::record::Entitlement;
 use card_applet_spec::script::ScriptKind;
 
-use super::super::bench::{Bench, ensure, failed, not_run};
+use super::super::bench::{Bench, ensure, failed};
 use super::super::office::{
     CAP, DoorI, LOADED, Script, Staged, certificate_step, generate, new_slot, rewrite_slots, slot_bytes,
 };
@@ -182,9 +182,7 @@ fn one_spare(bench: &mut Bench<'_>) -> Check {
     let role = Role::Door;
     let kv = bench.newest(role)?;
     rewrite_slots(bench, &[(role, kv + 1, 1)], 0)?;
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
     let (first, second) = (
@@ -335,9 +333,7 @@ fn no_live_slot(bench: &mut Bench<'_>) -> Check {
 
 fn new_pair(bench: &mut Bench<'_>) -> Check {
     let domain = Domain::Clinic;
-    let Some(mut publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let mut publics = bench.publics()?;
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
     let public = script.next(bench, &mut door, &generate(domain))?;

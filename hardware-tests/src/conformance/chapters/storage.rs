@@ -171,9 +171,7 @@ fn commits(bench: &mut Bench<'_>) -> Check {
 }
 
 fn rewrites(bench: &mut Bench<'_>) -> Check {
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let roles = [Role::Transit, Role::Door];
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
@@ -285,9 +283,7 @@ fn tries(bench: &mut Bench<'_>) -> Check {
 }
 
 fn steps(bench: &mut Bench<'_>) -> Check {
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let role = Role::Transit;
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;

@@ -154,7 +154,29 @@ pub(super) const CASES: &[Case] = &[
         "BLOCK stops the card: TAP is a decoy, UPDATE 6982, and only door I brings it back",
         block,
     ),
+    case(
+        "09.16",
+        "09 Sealed updates",
+        Class::Keys,
+        Phase::Personalised,
+        WRITES,
+        "before the hand-over an update behind the decoy is 6982 and nothing is done",
+        not_before_the_hand_over,
+    ),
 ];
+
+fn not_before_the_hand_over(bench: &mut Bench<'_>) -> Check {
+    takes_updates(bench)?;
+    let before = DoorI::open(bench)?.status(bench)?;
+    let sealed = seal(bench, &plain(0x12, &[]))?;
+    let kv = bench.newest(Role::Transit)?;
+    bench.select()?;
+    let tapped = Tap::send(bench, Role::Transit.code(), kv)?;
+    let m = bench.slot(Role::Transit, kv)?.m.duplicate();
+    update(bench, &tapped, &m, &sealed)?.is(0x6982, "UPDATE before the hand-over")?;
+    let after = DoorI::open(bench)?.status(bench)?;
+    ensure(before == after, "an update that was refused changed the card")
+}
 
 fn takes_updates(bench: &Bench<'_>) -> Check {
     if bench.world.takes_updates {
@@ -384,9 +406,7 @@ fn once(bench: &mut Bench<'_>) -> Check {
 
 fn wrong_forms(bench: &mut Bench<'_>) -> Check {
     takes_updates(bench)?;
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let slot = new_slot(
         bench,
         Role::Transit,
@@ -463,9 +483,7 @@ fn slot_update(
     kv: u8,
     loaded: u32,
 ) -> Result<([u8; UPDATE_LEN], Slot), Stop> {
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let mut slot = new_slot(bench, role, kv, &publics, CAP)?;
     let mut text: [u8; UPDATE_LEN] = match slot_bytes(&slot, 1, loaded)?.try_into() {
         Ok(text) => text,
@@ -553,9 +571,7 @@ fn payment_slot(bench: &mut Bench<'_>) -> Check {
 
 fn permit_block(bench: &mut Bench<'_>) -> Check {
     takes_updates(bench)?;
-    let Some(publics) = bench.world.publics else {
-        return not_run("the card was not written by this run");
-    };
+    let publics = bench.publics()?;
     let signer = &bench.keys()?.document_signer;
     let new = dg3(bench, 11)?;
     let [dg1, dg2, _, _] = bench.world.objects.clone();
