@@ -19,7 +19,7 @@ use card_reader::door_f::NoWatch;
 use card_reader::journal::{Journal, JournalError};
 use card_reader::purchase::{Moment, Outcome, PurchaseError, Sale, Till};
 use card_reader::transport::Transport;
-use card_reader::{Card, Check, Error, Reason, Terminal, TerminalKey};
+use card_reader::{Card, Check, Error, Folder, Reason, Terminal, TerminalKey};
 use reader_world::{CAP, Issuer, KV, LOADED, TID, Wanted, Wire, day, today};
 use virtual_card::InProcess;
 use virtual_card::fault::{Fault, Faulty};
@@ -513,4 +513,55 @@ fn nothing_shown_of_a_purchase_names_a_card() {
         !text.contains(&pid[..8]) && !text.contains(debug.trim_matches(['[', ']'])),
         "{text}"
     );
+}
+
+#[test]
+fn a_settlement_file_that_a_loss_of_power_cut_off_from_its_journal_is_finished_and_no_line_goes_out_twice() {
+    let mut shop = Shop::new(13);
+    let (mut reader, ..) = shop.issuer.active_card(1, &ROLES);
+    let state = shop.folder.path().join("state");
+    let sell = |shop: &mut Shop, reader: &mut InProcess, amount: u32| {
+        let folder = Folder::open(&state).unwrap();
+        let mut journal = folder.journal(TID).unwrap();
+        let outcome = Till::new(&mut shop.terminal, &mut journal).sell(
+            reader,
+            amount,
+            moment(),
+            &NoWatch,
+            &mut shop.issuer.rng,
+        );
+        sold(outcome);
+        (folder, journal)
+    };
+    let (folder, journal) = sell(&mut shop, &mut reader, 100);
+    // The file is written, and the power goes before the journal is begun anew.
+    let file = journal
+        .settlement(&shop.key, &mut shop.issuer.rng)
+        .unwrap()
+        .unwrap();
+    let path = state
+        .join("out")
+        .join(format!("settlement-{TID:08x}-00000001.yzts"));
+    std::fs::write(&path, &file).unwrap();
+    drop((folder, journal));
+
+    let (folder, journal) = sell(&mut shop, &mut reader, 200);
+    assert_eq!((journal.number(), journal.lines().len()), (2, 1));
+    drop(journal);
+    folder.close(&shop.key, &mut shop.issuer.rng).unwrap();
+    let amounts: Vec<Vec<u32>> = folder
+        .out()
+        .unwrap()
+        .iter()
+        .map(|path| {
+            let bytes = std::fs::read(path).unwrap();
+            let authentication = PublicKey::from_point65(&shop.key.request().authentication_key).unwrap();
+            let file = UnverifiedSettlement::parse(&bytes)
+                .unwrap()
+                .verify(&authentication)
+                .unwrap();
+            file.lines().map(|line| line.body.amount).collect()
+        })
+        .collect();
+    assert_eq!(amounts, [[100], [200]]);
 }

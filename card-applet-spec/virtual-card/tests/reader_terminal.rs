@@ -17,8 +17,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use card_applet_spec::codes::{Rights, Role};
+use card_applet_spec::codes::{Rights, Role, Serial};
 use card_applet_spec::settlement::UnverifiedSettlement;
+use card_applet_spec::update::Operation;
+use card_applet_spec::update_files::{BatchEntry, Receipts};
 use card_reader::TerminalKey;
 use reader_town::{AT, Town, failed, program};
 use reader_world::{Certificates, TID, Wanted, day};
@@ -558,4 +560,107 @@ fn the_full_screen_runs_in_a_terminal_window_and_gives_it_back() {
     assert!(window.child.wait().unwrap().success());
     let text = window.shows("\x1b[?1049l");
     assert!(text.contains("\x1b[?1049h"), "the window was put back");
+}
+
+#[test]
+fn a_running_terminal_takes_files_of_the_office_and_puts_its_own_out_when_it_ends() {
+    let mut town = Town::new(48);
+    let card = town.card(1, true);
+    let mut old = Wanted::of(&[Role::Transit]);
+    old.list_issued = day("2026-11-10");
+    let config = configured(
+        &mut town,
+        "bus",
+        old.clone(),
+        "from = \"bus-from\"\nto = \"bus-to\"\n",
+    );
+    assert_eq!(
+        failed(&town.run(&at("bus", &config, &["--timeout-ms", "0"]))).0,
+        3,
+        "no card yet"
+    );
+    let mut new = old;
+    new.list_version = 2;
+    new.list_issued = day(AT);
+    let list = town.issuer.list_file(Role::Transit, &new);
+    std::fs::write(town.path("bus-from").join("2.list"), list).unwrap();
+    town.lay(&card);
+    running(
+        &town,
+        &[
+            "run",
+            "bus",
+            "--config",
+            &config,
+            "--at",
+            AT,
+            "--json-lines",
+            "--cards",
+            "1",
+        ],
+        |next, _| assert_eq!(next()["decision"], "accepted", "with the list that came in"),
+    );
+    let out: Vec<String> = std::fs::read_dir(town.path("bus-to"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(out, [format!("counters-{AT}-{AT}-0.yztc")]);
+}
+
+#[test]
+fn a_bus_and_a_shop_deliver_updates_behind_their_own_work_and_hand_the_receipts_out() {
+    let mut town = Town::new(49);
+    let card = town.card(1, true);
+    let serial = Serial([0, 1, 0, 0, 0, 2, 0, 0, 0, 1]);
+    town.lay(&card);
+    let mut loaded = reader_world::LOADED;
+    for (counter, name, role, service) in [
+        (1, "bus", Role::Transit, "bus"),
+        (2, "shop", Role::SmallPayment, "shop"),
+    ] {
+        let config = configured(&mut town, name, Wanted::of(&[role]), "");
+        let pid = town.pids.iter().find(|(_, of, _)| *of == role).unwrap().2;
+        loaded += 500;
+        let entry = BatchEntry {
+            id: town.issuer.random(),
+            role,
+            pid,
+            update: town.issuer.update(&serial, counter, &Operation::Load { loaded }),
+        };
+        let key = TerminalKey::load(&town.path(&format!("{name}.yztb.key"))).unwrap();
+        let batch = town.issuer.batch(&key, 1, day("2026-12-31"), &[entry]);
+        let (from, to) = (
+            town.path(&format!("{name}-from")),
+            town.path(&format!("{name}-to")),
+        );
+        std::fs::write(from.join("2.yztu"), batch).unwrap();
+        let (_, synced) = town.run(&at("sync", &config, &["--from", from.to_str().unwrap()]));
+        assert_eq!(synced["taken"][0]["what"], "updates", "{synced}");
+        let (_, power) = town.run(&at("what-can-it-do", &config, &[]));
+        assert_eq!(power["updates"], 1);
+
+        let more: &[&str] = if service == "shop" {
+            &["--amount", "1"]
+        } else {
+            &[]
+        };
+        assert_eq!(town.run(&at(service, &config, more)).0, 0);
+        let (_, synced) = town.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
+        let receipts = synced["out"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|name| name.starts_with("receipts-"))
+            .unwrap_or_else(|| panic!("{synced}"));
+        let bytes = std::fs::read(to.join(receipts)).unwrap();
+        let receipts: Vec<_> = Receipts::parse(&bytes).unwrap().iter().collect();
+        assert_eq!(receipts.len(), 1);
+        assert_eq!(
+            (receipts[0].update, receipts[0].receipt),
+            (entry.id, town.issuer.receipt(&serial, &entry.update))
+        );
+        let (_, power) = town.run(&at("what-can-it-do", &config, &[]));
+        assert_eq!(power["updates"], 0, "done");
+    }
 }

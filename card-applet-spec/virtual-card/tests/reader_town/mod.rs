@@ -55,6 +55,8 @@ pub(crate) struct Town {
     pub(crate) folder: tempfile::TempDir,
     /// Nothing that was ever printed may contain one of these.
     pub(crate) secrets: Vec<String>,
+    /// Number of the card, role, pseudonym.
+    pub(crate) pids: Vec<(u8, Role, [u8; 16])>,
 }
 
 impl Town {
@@ -68,6 +70,7 @@ impl Town {
             issuer: Issuer::new(seed),
             folder: tempfile::tempdir().unwrap(),
             secrets: vec!["张三".to_owned(), "11010119900307803X".to_owned()],
+            pids: Vec::new(),
         }
     }
 
@@ -90,7 +93,8 @@ impl Town {
             self.issuer
                 .bare_script(&mut reader, serial, ScriptKind::Activate, day("2026-11-02"));
         }
-        for (_, pid, _) in &made.records {
+        for (role, pid, _) in &made.records {
+            self.pids.push((number, *role, *pid));
             self.secrets.push(hex::encode(&pid[..8]));
         }
         for key in made.keys {
