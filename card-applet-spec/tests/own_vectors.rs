@@ -25,10 +25,11 @@ use card_applet_spec::bundle::{self, Anchors, Bundle, BundleHead, RoleKey};
 use card_applet_spec::bytes::Write;
 use card_applet_spec::certificate::{CardCertificate, CertificateName, OID_RIGHTS, TerminalCertificate};
 use card_applet_spec::codes::{AID, Domain, KeyState, Region, Rights, Role, Serial, Tier};
+use card_applet_spec::counters::{self, Count, Counted, CountersHead, UnverifiedCounters};
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey, sha256};
 use card_applet_spec::data_group::{CardInfo, Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat, SignatureObject};
 use card_applet_spec::date::Date;
-use card_applet_spec::deny_list::DenyList;
+use card_applet_spec::deny_list::{self, DenyList};
 use card_applet_spec::door_f::{CommitBody, TapAnswer, TapPlain, tap_command};
 use card_applet_spec::door_s::{Agree, AgreeAnswer};
 use card_applet_spec::kdf::{self, KeySet, kdf56c, kdf108};
@@ -36,6 +37,7 @@ use card_applet_spec::lot::{self, Lot};
 use card_applet_spec::record::{Entitlement, RecordHeader, binding, rule_set_digest};
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys, pseudo_random_challenge};
 use card_applet_spec::script::{SlotStep, Step, chain_next, chain_start};
+use card_applet_spec::settlement::{self, Before, Line, SettlementHead, Unknown, UnverifiedSettlement};
 use card_applet_spec::update::{Operation, SealedUpdate, tac_key};
 use card_applet_spec::update_files::{self, BatchEntry, BatchHead, Receipt, Receipts, UpdateBatch};
 use card_applet_spec::{Bytes, Error, sealed_box, tlv};
@@ -237,6 +239,25 @@ fn run(construction: &str, v: &Vector<'_>) {
         "door-s" => door_s(v),
         "deny-list" => deny_list(v),
         "deny-list-open" => deny_list_open(v),
+        "list-file" => list_file(v),
+        "counters" => counters_file(v),
+        "counters-open" => {
+            let content = v.i.bytes("content");
+            let key = v.i.public("public");
+            let result = UnverifiedCounters::parse(&content).and_then(|file| file.verify(&key));
+            if let Some(found) = v.refuses(result) {
+                v.o.is("name", found.head.terminal.as_bytes());
+            }
+        }
+        "settlement" => settlement_file(v),
+        "settlement-open" => {
+            let content = v.i.bytes("content");
+            let key = v.i.public("public");
+            let result = UnverifiedSettlement::parse(&content).and_then(|file| file.verify(&key));
+            if let Some(found) = v.refuses(result) {
+                v.o.is("number", &found.head.number.to_be_bytes());
+            }
+        }
         "bundle" => terminal_bundle(v),
         "bundle-open" => bundle_open(v),
         "sealed-box" => seal_box(v),
@@ -332,6 +353,7 @@ chapters! {
     door_s_is_as_the_vectors_have_it: "07-door-s.json",
     what_terminals_load_is_as_the_vectors_have_it: "08-terminals.json",
     the_updates_are_as_the_vectors_have_them: "09-updates.json",
+    the_settlement_is_as_the_vectors_have_it: "11-settlement.json",
 }
 
 #[test]
@@ -1144,7 +1166,7 @@ fn deny_list(v: &Vector<'_>) {
         issued: v.i.date("issued"),
         max_age: v.i.u16("largest_age"),
         entries: &entries,
-        grace: None,
+        grace: v.i.has("grace").then(|| v.i.u16("grace")),
     };
     let signer = v.i.private("signer");
     v.o.is("signer_public", &signer.public().to_public64());
@@ -1202,6 +1224,112 @@ fn plain_key(key: &RoleKey) -> (String, Vec<[u8; 32]>) {
     (codes, masters)
 }
 
+fn list_file(v: &Vector<'_>) {
+    let lists = v.i.list("lists");
+    let content = v.o.bytes("content");
+    let found: Vec<_> = deny_list::lists_of_file(&content).map(Result::unwrap).collect();
+    assert_eq!(found, lists.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+/// A file that the terminal's authentication key signed: ours differs in the signature alone.
+fn is_signed_file(v: &Vector<'_>, label: &[u8], ours: &[u8]) {
+    let content = v.o.bytes("content");
+    let (body, signature) = content.split_at(content.len() - 64);
+    assert_eq!(hex(&ours[..ours.len() - 64]), hex(body), "{}", v.i.name);
+    let signed = &body[..body.len() - 3];
+    assert_eq!(signature, deterministic(&v.i.array("key"), &[label, signed]));
+    v.o.is("public", &v.i.private("key").public().to_public64());
+}
+
+fn counters_file(v: &Vector<'_>) {
+    let (key, name) = (v.i.private("key"), v.i.text("name"));
+    let head = CountersHead {
+        terminal: &name,
+        first: v.i.date("first"),
+        last: v.i.date("last"),
+    };
+    let counts: Vec<Count> =
+        v.i.objects("counts")
+            .iter()
+            .map(|item| {
+                let count = Count {
+                    role: Role::try_from(item.u8("role")).unwrap(),
+                    counted: Counted::try_from(item.u8("reason")).unwrap(),
+                    number: item.u32("count"),
+                };
+                item.all_seen();
+                count
+            })
+            .collect();
+    let mut out = vec![0; counters::encoded_len(counts.len())];
+    let length = counters::encode(&head, &counts, &key, &mut rng(10), &mut out).unwrap();
+    is_signed_file(v, b"YZT-COUNTERS-1", &out[..length]);
+    let content = v.o.bytes("content");
+    let parsed = UnverifiedCounters::parse(&content)
+        .unwrap()
+        .verify(&v.o.public("public"))
+        .unwrap();
+    assert_eq!(parsed.head, head);
+    assert_eq!(parsed.counts().collect::<Vec<_>>(), counts);
+}
+
+fn settlement_file(v: &Vector<'_>) {
+    let (key, name) = (v.i.private("key"), v.i.text("name"));
+    let head = SettlementHead {
+        terminal: &name,
+        tid: v.i.u32("tid"),
+        number: v.i.u32("file_number"),
+    };
+    let lines: Vec<Line> =
+        v.i.objects("lines")
+            .iter()
+            .map(|item| {
+                let line = Line {
+                    kv: item.u8("kv"),
+                    pid: item.array("pid"),
+                    body: CommitBody::parse(&item.array("body")).unwrap(),
+                    seq: item.u32("seq"),
+                    loaded: item.u32("loaded"),
+                    spent: item.u32("spent"),
+                    tac: item.array("tac"),
+                    before: item
+                        .has("before")
+                        .then(|| Before::parse(&item.bytes("before")).unwrap()),
+                };
+                item.all_seen();
+                line
+            })
+            .collect();
+    let unknown: Vec<Unknown> =
+        v.i.objects("unknown")
+            .iter()
+            .map(|item| {
+                let line = Unknown {
+                    kv: item.u8("kv"),
+                    pid: item.array("pid"),
+                    body: CommitBody::parse(&item.array("body")).unwrap(),
+                    seq: item.u32("s0"),
+                };
+                item.all_seen();
+                line
+            })
+            .collect();
+    let mut out = vec![0; settlement::encoded_len(lines.len(), unknown.len())];
+    let length = settlement::encode(&head, &lines, &unknown, &key, &mut rng(11), &mut out).unwrap();
+    is_signed_file(v, b"YZT-SETTLEMENT-1", &out[..length]);
+    let content = v.o.bytes("content");
+    let parsed = UnverifiedSettlement::parse(&content)
+        .unwrap()
+        .verify(&v.o.public("public"))
+        .unwrap();
+    assert_eq!(
+        (parsed.head.terminal, parsed.head.tid, parsed.head.number),
+        (head.terminal, head.tid, head.number)
+    );
+    assert_eq!(parsed.lines().collect::<Vec<_>>(), lines);
+    assert_eq!(parsed.unknown().collect::<Vec<_>>(), unknown);
+}
+
 fn terminal_bundle(v: &Vector<'_>) {
     let root = v.i.private("root");
     v.o.is("root_public", &root.public().to_public64());
@@ -1227,7 +1355,7 @@ fn terminal_bundle(v: &Vector<'_>) {
         },
         chain,
         zones: v.i.u64("zones"),
-        tid: None,
+        tid: v.i.has("tid").then(|| v.i.u32("tid")),
     };
     let keys: Vec<RoleKey> = v.i.objects("keys").iter().map(role_key).collect();
     let list_slices: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();

@@ -1050,6 +1050,10 @@ def open_settlement_file(signer_public: bytes, content: bytes) -> dict:
             result.append({name: parts[0x80 + i] for i, (name, _) in enumerate(layout)})
             if result[-1]["kv"] == b"\0" or result[-1]["body"][4:8] != found[0x82]:
                 raise Refused("a line of kv 0 or of another terminal")
+            if result[-1].get("before") and not any(result[-1]["before"][12:20]):
+                raise Refused("a debit before, without a transaction number")
+            if any(result[-1]["body"][21:]):
+                raise Refused("a body with bytes that have no meaning")
         return result
 
     return {"name": found[0x81], "tid": found[0x82], "number": number, "lines": items(0xA4, LINE), "unknown": items(0xA5, UNKNOWN)}

@@ -340,8 +340,8 @@ def sealed_box_open(magic, receiver, box):
 
 
 @construction
-def deny_list(signer, role, version, issued, largest_age, entries):
-    value = pc.deny_list(signer, number(role), number(version), issued, number(largest_age), entries)
+def deny_list(signer, role, version, issued, largest_age, entries, grace=None):
+    value = pc.deny_list(signer, number(role), number(version), issued, number(largest_age), entries, None if grace is None else number(grace))
     must(pc.open_deny_list(pc.public_key(signer), value)["entries"] == entries, "the list opens")
     return {"signer_public": pc.public_key(signer), "value": value}
 
@@ -352,12 +352,12 @@ def deny_list_open(signer_public, value):
 
 
 @construction
-def bundle(root, root_name, id, name, issued, last_day, sequence, keys, card_ca, entitlement_signer, document_signer, deny_signer, door_s, deny_lists, zones):
+def bundle(root, root_name, id, name, issued, last_day, sequence, keys, card_ca, entitlement_signer, document_signer, deny_signer, door_s, deny_lists, zones, tid=None):
     """keys: objects with role, region, kv, state and (where they apply) until, group, tap, record; door_s: none or two certificates."""
     root_public = pc.public_key(root)
     role_keys = [pc.role_key(number(k["role"]), k["region"], number(k["kv"]), number(k["state"]), k.get("until"), k.get("group"), k.get("tap"), k["record"]) for k in keys]
     anchors = [card_ca, entitlement_signer, document_signer, root_name + root_public, deny_signer]
-    plain = pc.bundle(root, id, name, issued, last_day, sequence, role_keys, anchors, door_s, deny_lists, zones)
+    plain = pc.bundle(root, id, name, issued, last_day, sequence, role_keys, anchors, door_s, deny_lists, zones, tid)
     must(pc.open_bundle(root_name, root_public, plain)["id"] == id, "the bundle opens")
     return {"root_public": root_public, "plain": plain}
 
@@ -365,6 +365,40 @@ def bundle(root, root_name, id, name, issued, last_day, sequence, keys, card_ca,
 @construction
 def bundle_open(root_name, root_public, plain):
     return {"id": pc.open_bundle(root_name, root_public, plain)["id"]}
+
+
+@construction
+def list_file(lists):
+    content = pc.list_file(lists)
+    must(pc.list_file_values(content) == lists, "the list file is read again")
+    return {"content": content}
+
+
+@construction
+def counters(key, name, first, last, counts):
+    """`key` is the terminal's authentication key; counts: objects with role, reason, count."""
+    content = pc.counters_file(key, name, first, last, {(number(item["role"]), number(item["reason"])): number(item["count"]) for item in counts})
+    must(len(pc.open_counters_file(pc.public_key(key), content)["counts"]) == len(counts), "the counters are read again")
+    return {"public": pc.public_key(key), "content": content}
+
+
+@construction
+def counters_open(public, content):
+    return {"name": pc.open_counters_file(public, content)["name"]}
+
+
+@construction
+def settlement(key, name, tid, file_number, lines, unknown):
+    """`key` is the terminal's authentication key; lines and unknown have the names of chapter 11, `before` where there is one."""
+    content = pc.settlement_file(key, name, tid, number(file_number), lines, unknown)
+    found = pc.open_settlement_file(pc.public_key(key), content)
+    must((len(found["lines"]), len(found["unknown"])) == (len(lines), len(unknown)), "the file is read again")
+    return {"public": pc.public_key(key), "content": content}
+
+
+@construction
+def settlement_open(public, content):
+    return {"number": be(pc.open_settlement_file(public, content)["number"], 4)}
 
 
 @construction
@@ -750,7 +784,7 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     add(chapter, "deny list refused: not ascending", "deny-list-open", signer_public=public["deny signer"], value=pc.deny_list(secret["deny signer"], 1, 12, first, 7, denied[::-1]))
     add(chapter, "deny list refused: a repetition", "deny-list-open", signer_public=public["deny signer"], value=pc.deny_list(secret["deny signer"], 1, 12, first, 7, denied[:1] * 2))
     add(chapter, "deny list refused: a flipped bit", "deny-list-open", signer_public=public["deny signer"], value=flipped(listed, 8))
-    body = pc.bytes_before(listed, 0x9E) + x("850100")
+    body = pc.bytes_before(listed, 0x9E) + x("860100")
     add(chapter, "deny list refused: an unknown object, though signed", "deny-list-open", signer_public=public["deny signer"], value=body + tlv(0x9E, pc.sign(secret["deny signer"], b"YZT-DENY-1" + body)))
     bus_keys = [
         {"role": b"\x01", "region": region, "kv": be(kv, 1), "state": b"\x01", "group": masters["group"], "tap": masters["tap"], "record": masters["record"]},
@@ -758,6 +792,29 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     ]
     common = {"root": secret["terminal ca"], "root_name": trust_name, "issued": first, "last_day": x("20261228"), "sequence": be(3, 4), "card_ca": public["card ca"], "entitlement_signer": public["entitlement signer"], "document_signer": public["document signer"], "deny_signer": public["deny signer"]}
     bus = add(chapter, "bundle: a bus", "bundle", **common, id=fixed("bundle bus", 16), name="公交 42".encode(), keys=bus_keys, door_s=[], deny_lists=[listed], zones=x("0000000000000004"))["plain"]
+    patient = add(chapter, "deny list: with grace", "deny-list", signer=secret["deny signer"], role=b"\x01", version=be(13, 4), issued=first, largest_age=be(7, 2), entries=denied, grace=be(3, 2))["value"]
+    add(chapter, "deny list refused: another grace", "deny-list-open", signer_public=public["deny signer"], value=patient.replace(x("85020003"), x("85020103")))
+    add(chapter, "deny list refused: its grace taken away", "deny-list-open", signer_public=public["deny signer"], value=patient.replace(x("85020003"), b""))
+    add(chapter, "list file", "list-file", lists=[patient, empty])
+    pay_key = [{"role": b"\x03", "region": region, "kv": b"\x02", "state": b"\x01", "group": masters["pay group"], "tap": masters["pay tap"], "record": masters["pay record"]}]
+    shop_list = pc.deny_list(secret["deny signer"], 3, 1, first, 7, [])
+    add(chapter, "bundle: a shop", "bundle", **common, id=fixed("bundle shop", 16), name="小店 3".encode(), keys=pay_key, door_s=[], deny_lists=[shop_list], zones=bytes(8), tid=x("00a10042"))
+    days = {"key": secret["leaf"], "name": "公交 42".encode(), "first": first, "last": x("20261122")}
+    counts = [{"role": be(role, 1), "reason": be(reason, 1), "count": be(count, 4)} for role, reason, count in ((1, 0, 5120), (1, 3, 2), (1, 10, 7), (5, 0, 1))]
+    counted = add(chapter, "counters", "counters", **days, counts=counts)["content"]
+    add(chapter, "counters: nothing happened", "counters", **days, counts=[])
+    opening = {"public": public["leaf"], "content": counted}
+    add(chapter, "counters open", "counters-open", **opening)
+    add(chapter, "counters refused: a flipped bit", "counters-open", **opening | {"content": flipped(counted, 30)})
+    add(chapter, "counters refused: another terminal", "counters-open", **opening | {"public": public["card ca"]})
+
+    def forged_counters(first_day: bytes, last_day: bytes, items: list[tuple[int, int, int]]) -> bytes:
+        body = [tlv(0x80, b"\x01"), tlv(0x81, b"bus"), tlv(0x82, first_day), tlv(0x83, last_day)]
+        body += [tlv(0xA4, tlv(0x80, be(role, 1)), tlv(0x81, be(reason, 1)), tlv(0x82, be(count, 4))) for role, reason, count in items]
+        return pc.signed_object(b"YZT-COUNTERS-1", secret["leaf"], tlv(0x7F54, *body))
+
+    for name, items in {"out of order": [(1, 3, 1), (1, 0, 1)], "twice": [(1, 0, 1), (1, 0, 2)], "zero": [(1, 0, 0)], "unknown reason": [(1, 13, 1)], "unknown role": [(6, 0, 1)]}.items():
+        add(chapter, f"counters refused: {name}", "counters-open", **opening | {"content": forged_counters(first, first, items)})
     clinic_key = [{"role": b"\x04", "region": region, "kv": b"\x01", "state": b"\x01", "record": fixed("clinic master")}]
     add(chapter, "bundle: a clinic", "bundle", **common, id=fixed("bundle clinic", 16), name=b"clinic 7", keys=clinic_key, door_s=[middle, clinic_leaf], deny_lists=[empty], zones=bytes(8))
     add(chapter, "bundle refused: a flipped bit", "bundle-open", root_name=trust_name, root_public=public["terminal ca"], plain=flipped(bus, 12))
@@ -843,6 +900,47 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     add(chapter, "receipts refused: not ascending", "receipts-open", plain=pc.receipts(pairs[::-1]))
     add(chapter, "receipts refused: an update twice", "receipts-open", plain=pc.receipts(pairs[:1] * 2))
     add(chapter, "receipts refused: bytes behind them", "receipts-open", plain=pc.receipts(pairs) + b"\x00")
+
+    # 11
+    chapter = "11-settlement"
+    tid, till = x("00a10042"), {"key": secret["leaf"], "name": "小店 3".encode(), "tid": x("00a10042")}
+    pay = {"kv": b"\x02", "pid": pay_pid}
+
+    def debit(count: int, amount: int, spent: int) -> dict:
+        """Debit number `count` of the card, made by this terminal."""
+        body = pc.commit_body(amount, tid, fixed(f"txno {count}", 8), 0x328B7400 + count)
+        return pay | {"body": body, "seq": be(0x12345678 + count, 4), "loaded": be(20000, 4), "spent": be(spent, 4), "tac": fixed(f"tac {count}", 8)}
+
+    def shown_by(line: dict) -> bytes:
+        """What the TAP behind a debit shows of it."""
+        return line["seq"] + line["loaded"] + line["spent"] + line["body"][8:16] + fixed("sb " + line["seq"].hex(), 16) + line["tac"]
+
+    first_debit, second_debit = debit(1, 200, 4750), debit(2, 300, 5050)
+    second_debit["before"] = shown_by(first_debit)
+    open_purchase = pay | {"body": pc.commit_body(700, tid, fixed("txno 3", 8), 0x328B7500), "s0": be(0x1234567A, 4)}
+    file = add(chapter, "settlement: two lines and an unknown one", "settlement", **till, file_number=be(1, 4), lines=[first_debit, second_debit], unknown=[open_purchase])["content"]
+    add(chapter, "settlement: lines alone", "settlement", **till, file_number=be(2, 4), lines=[second_debit], unknown=[])
+    add(chapter, "settlement: an unknown one alone", "settlement", **till, file_number=be(3, 4), lines=[], unknown=[open_purchase])
+    opening = {"public": public["leaf"], "content": file}
+    add(chapter, "settlement opens", "settlement-open", **opening)
+    add(chapter, "settlement refused: a flipped bit", "settlement-open", **opening | {"content": flipped(file, 40)})
+    add(chapter, "settlement refused: another terminal", "settlement-open", **opening | {"public": public["card ca"]})
+    other_till, rfu = pc.commit_body(200, x("00a10043"), fixed("txno 1", 8), 0x328B7401), first_debit["body"][:-1] + b"\x01"
+    forged = {
+        "file number 0": (0, [first_debit], []),
+        "a line of kv 0": (1, [first_debit | {"kv": b"\0"}], []),
+        "an unknown one of kv 0": (1, [], [open_purchase | {"kv": b"\0"}]),
+        "a line of another tid": (1, [first_debit | {"body": other_till}], []),
+        "an unknown one of another tid": (1, [], [open_purchase | {"body": other_till}]),
+        "a body with an RFU byte": (1, [first_debit | {"body": rfu}], []),
+        "a before without a debit": (1, [second_debit | {"before": second_debit["before"][:12] + bytes(8) + second_debit["before"][20:]}], []),
+        "a short before": (1, [second_debit | {"before": second_debit["before"][:-1]}], []),
+    }
+    for name, (file_number, lines, unknown) in forged.items():
+        made_file = pc.settlement_file(secret["leaf"], till["name"], tid, file_number, lines, unknown)
+        add(chapter, f"settlement refused: {name}", "settlement-open", **opening | {"content": made_file})
+    signed_wrong = pc.signed_object(b"YZT-COUNTERS-1", secret["leaf"], file[:-67])
+    add(chapter, "settlement refused: signed as counters", "settlement-open", **opening | {"content": signed_wrong})
     return {chapter: found[chapter] for chapter in sorted(found)}
 
 
