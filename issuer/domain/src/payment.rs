@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 
 use jiff::civil::Date;
 
@@ -124,7 +125,7 @@ pub struct GenuineLine {
     pub tac: [u8; 8],
     /// All that the card had spent behind it.
     pub spent: u32,
-    /// Whether the card was ever given as much as it says it was loaded with.
+    /// Whether the card was ever given as much as it says it was loaded with, and spent no more than that.
     pub loaded_known: bool,
     /// The debit before, proved by its own TAC.
     pub before: Option<DebitBefore>,
@@ -265,7 +266,8 @@ pub struct Settled {
 /// Decides a batch.
 ///
 /// Lines go before evidence, so the terminal that hands a debit in is paid by its own file. Nothing is paid of a card from
-/// the moment that two TACs of one number, or money that nobody gave it, show that it was copied or broken.
+/// the moment that two TACs of one number, money that nobody gave it, or figures that do not add up, show that it was copied
+/// or broken.
 #[must_use]
 pub fn settle(known: &Known, files: &[CheckedFile]) -> Settled {
     let mut run = Run {
@@ -274,6 +276,7 @@ pub fn settle(known: &Known, files: &[CheckedFile]) -> Settled {
         out: Settled::default(),
         taken: BTreeMap::new(),
         paid_keys: BTreeSet::new(),
+        waiting_keys: BTreeSet::new(),
     };
     run.find_copies(files);
     run.out.files = files.iter().map(|file| run.lines(file)).collect();
@@ -304,6 +307,7 @@ struct Run<'a> {
     out: Settled,
     taken: BTreeMap<(Chain, u32), [u8; 8]>,
     paid_keys: BTreeSet<Digest>,
+    waiting_keys: BTreeSet<Digest>,
 }
 
 /// The genuine lines that a terminal hands in for itself.
@@ -314,6 +318,27 @@ fn genuine(files: &[CheckedFile]) -> impl Iterator<Item = &GenuineLine> {
             _ => None,
         })
     })
+}
+
+/// (chain, seq) -> (spent before, spent behind); spent before is none where the amount is more than was ever spent.
+fn figures(files: &[CheckedFile]) -> BTreeMap<(Chain, u32), (Option<u32>, u32)> {
+    let mut figures = BTreeMap::new();
+    for file in files {
+        for line in &file.lines {
+            let Check::Genuine(it) = &line.check else { continue };
+            if line.tid != file.tid {
+                continue;
+            }
+            let mut add = |seq, spent: u32, amount: u32| {
+                figures.insert((it.chain, seq), (spent.checked_sub(amount), spent));
+            };
+            add(it.seq, it.spent, line.amount);
+            if let Some(before) = &it.before {
+                add(before.seq, before.spent, before.amount);
+            }
+        }
+    }
+    figures
 }
 
 impl Run<'_> {
@@ -334,6 +359,25 @@ impl Run<'_> {
             }
             if !line.loaded_known {
                 self.copied(line.chain);
+            }
+        }
+        self.find_impossible(files);
+    }
+
+    /// A card's `spent` only grows, by the amount of each debit: figures that do not add up were made by whoever has the
+    /// keys of an opened card, under numbers that nobody has seen before.
+    fn find_impossible(&mut self, files: &[CheckedFile]) {
+        let figures = figures(files);
+        for (&(chain, seq), &(before, behind)) in &figures {
+            let behind_it = (Bound::Excluded((chain, seq)), Bound::Included((chain, u32::MAX)));
+            let adds_up = match figures.range(behind_it).next() {
+                _ if before.is_none() => false,
+                Some((&(_, follows), (Some(then), _))) if follows == seq.saturating_add(1) => *then == behind,
+                Some((_, (Some(then), _))) => *then >= behind,
+                Some((_, (None, _))) | None => true,
+            };
+            if !adds_up {
+                self.copied(chain);
             }
         }
     }
@@ -428,9 +472,7 @@ impl Run<'_> {
                 unregistered.add(line.amount);
             } else if is_covered {
                 resolved.add(line.amount);
-            } else if !self.known.waiting.contains(&line.key)
-                && !self.out.waiting.iter().any(|known| known.key == line.key)
-            {
+            } else if !self.known.waiting.contains(&line.key) && self.waiting_keys.insert(line.key) {
                 waiting.add(line.amount);
                 self.out.waiting.push(Waiting {
                     key: line.key,
@@ -444,25 +486,12 @@ impl Run<'_> {
 
     /// Between two neighbours of this batch on one card, the card's own figures say what is missing.
     fn gaps(&mut self, files: &[CheckedFile]) {
-        // (chain, seq) -> (spent before, spent behind)
-        let mut figures: BTreeMap<(Chain, u32), (u32, u32)> = BTreeMap::new();
-        for file in files {
-            for line in &file.lines {
-                let Check::Genuine(it) = &line.check else { continue };
-                if line.tid != file.tid || self.bad.contains(&it.chain) {
-                    continue;
-                }
-                let mut add = |seq, spent: u32, amount: u32| {
-                    figures.insert((it.chain, seq), (spent.saturating_sub(amount), spent));
-                };
-                add(it.seq, it.spent, line.amount);
-                if let Some(before) = &it.before {
-                    add(before.seq, before.spent, before.amount);
-                }
-            }
-        }
+        let figures = figures(files);
         let mut last: Option<((Chain, u32), u32)> = None;
         for (&at, &(before, behind)) in &figures {
+            if self.bad.contains(&at.0) {
+                continue;
+            }
             if let Some(((chain, seq), spent)) = last
                 && chain == at.0
             {
@@ -471,7 +500,7 @@ impl Run<'_> {
                 if missing > 0 && self.known.debits.range(between).next().is_none() {
                     self.out.gaps = self.out.gaps.and(Sum {
                         count: missing,
-                        fen: u64::from(before.saturating_sub(spent)),
+                        fen: u64::from(before.unwrap_or(spent).saturating_sub(spent)),
                     });
                 }
             }

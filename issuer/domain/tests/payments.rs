@@ -205,7 +205,7 @@ fn in_one_batch_the_terminals_own_line_goes_before_the_evidence() {
 fn days_on_which_a_terminal_was_not_registered_are_never_paid() {
     let mut known = known(&[1, 2]);
     known.terminals.get_mut(&1).unwrap().withdrawn_after = Some(date(2026, 11, 20));
-    let late = line(1, 9, 5, 100, 100);
+    let late = line(1, 9, 5, 100, 101);
     let early = CheckedLine {
         day: date(2026, 11, 20),
         ..line(1, 9, 4, 1, 1)
@@ -269,6 +269,24 @@ fn a_card_that_claims_money_that_nobody_gave_it_is_not_paid_and_is_denied() {
         (sum(1, 100), sum(1, 3))
     );
     assert_eq!(settled.copied.len(), 1);
+}
+
+#[test]
+fn new_numbers_whose_figures_do_not_add_up_are_a_broken_card_and_nothing_of_it_is_paid() {
+    // Whoever has the keys of an opened card signs as many numbers as he likes over the same 100 fen.
+    let again = vec![line(1, 9, 5, 100, 100), line(1, 9, 6, 100, 100)];
+    let backwards = vec![line(1, 9, 5, 10, 500), line(1, 9, 8, 10, 400)];
+    let more_than_spent = vec![line(1, 9, 5, 100, 99)];
+    let gap_in_a_row = vec![line(1, 9, 5, 100, 100), line(1, 9, 6, 10, 510)];
+    let evidence = vec![seen_before(line(1, 9, 6, 50, 150), 2, 101)];
+    for lines in [again, backwards, more_than_spent, gap_in_a_row, evidence] {
+        let count = u64::try_from(lines.len()).unwrap();
+        let settled = settle(&known(&[1, 2]), &[file(1, 1, lines)]);
+        assert_eq!(settled.files[0].copied.count, count);
+        assert_eq!((settled.files[0].paid, settled.gaps), (sum(0, 0), sum(0, 0)));
+        assert!(settled.taken.is_empty() && settled.recovered.is_empty());
+        assert_eq!(settled.copied.len(), 1);
+    }
 }
 
 #[test]
