@@ -1,5 +1,6 @@
 //! A whole personalisation (specification, chapters 05 and 10) cut at every command, torn at every write, and compared
-//! between the card in process and the card behind a real `pcscd`.
+//! between the card in process and the card behind a real `pcscd`; and a sample of updates and debits (chapters 06, 09)
+//! torn behind `pcscd`. Every byte of every write of those is torn in process, by `card-applet`.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,9 +13,15 @@ mod office;
 
 use std::time::{Duration, Instant};
 
-use card_applet_spec::codes::State;
+use card_applet_spec::apdu::{Header, split_answer};
+use card_applet_spec::codes::{AID, Role, State};
+use card_applet_spec::crypto::Key16;
+use card_applet_spec::door_f::{CommitBody, TapAnswer, TapPlain, tap_command};
+use card_applet_spec::kdf::KeySet;
+use card_applet_spec::script::SlotStep;
+use card_applet_spec::update::{Operation, SealedUpdate};
 use card_reader::transport::{Connect, PcscTransport, Transport};
-use office::{Office, PID, blank, tap};
+use office::{G, KV, M, NEW_KEYS, Office, PID, blank, tap};
 use virtual_card::control::Order;
 use virtual_card::fault::{Fault, Faulty};
 use virtual_card::pcscd::{Options, READERS, as_client};
@@ -172,6 +179,143 @@ fn a_card_pulled_or_torn_behind_pcscd_is_finished_by_a_second_run() {
                 hand.order(&Order::Insert { memory: None }).unwrap();
             }
             finish(&mut office, &mut card);
+        },
+    )
+    .unwrap();
+}
+
+/// The body of an answer with 9000; nothing when the card went away or refused.
+fn said(card: &mut impl Transport, command: &[u8]) -> Option<Vec<u8>> {
+    let answer = card.transmit(command).ok()?;
+    let (body, status) = split_answer(&answer).unwrap();
+    status.is_ok().then(|| body.to_vec())
+}
+
+const CHALLENGE: [u8; 16] = [0x33; 16];
+
+/// TAP after SELECT: the answer, and what is in it when it is no decoy.
+fn tapped(card: &mut impl Transport, role: Role) -> Option<(TapAnswer, Option<TapPlain>)> {
+    card.reset().ok()?;
+    said(card, &Header::SELECT.command(&AID, Some(0)).unwrap())?;
+    let answer = said(card, &tap_command(role.code(), KV, &CHALLENGE).unwrap())?;
+    let answer = TapAnswer::parse(&answer).unwrap();
+    let plain = answer.open(&Key16::new(G)).ok();
+    Some((answer, plain))
+}
+
+fn update_keys() -> KeySet {
+    KeySet::from_bytes(NEW_KEYS.last_chunk().unwrap())
+}
+
+/// TAP of the bus and UPDATE: the receipt.
+fn deliver(card: &mut impl Transport, update: &SealedUpdate) -> Option<Vec<u8>> {
+    let role = Role::Transit.code();
+    let (answer, _) = tapped(card, Role::Transit)?;
+    let m = Key16::new(M);
+    let tap_mac = update
+        .tap_mac(&m, role, KV, &CHALLENGE, &answer.card_challenge)
+        .unwrap();
+    let data = update.command_data(&tap_mac).unwrap();
+    said(card, &Header::update(role, KV).command(&data, Some(16)).unwrap())
+}
+
+/// TAP of the shop and COMMIT of 700 fen: the result, 0 debited now, 1 debited before.
+fn pay(card: &mut impl Transport, txno: u8) -> Option<u8> {
+    let role = Role::SmallPayment.code();
+    let (answer, plain) = tapped(card, Role::SmallPayment)?;
+    let body = CommitBody {
+        amount: 700,
+        tid: 42,
+        txno: [txno; 8],
+        time: 848_000_000,
+        kind: 1,
+    };
+    let m = Key16::new(M);
+    let mac = body
+        .mac(&m, role, KV, &CHALLENGE, &answer.card_challenge, plain?.seq)
+        .unwrap();
+    let data = [&body.encode().unwrap()[..], &mac].concat();
+    let answer = said(card, &Header::commit(role, KV).command(&data, Some(25)).unwrap())?;
+    answer.first().copied()
+}
+
+#[test]
+fn updates_and_debits_torn_behind_pcscd_are_whole_or_not_done_and_come_to_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = in_file(folder.path());
+    as_client(
+        "updates_and_debits_torn_behind_pcscd_are_whole_or_not_done_and_come_to_their_end",
+        &options,
+        |service| {
+            let hand = service.hand(0);
+            let mut card = PcscTransport::connect(&first_reader()).unwrap();
+            finish(&mut Office::personalise(PORTRAIT), &mut card);
+            let purse = |card: &mut PcscTransport| {
+                let (_, plain) = tapped(card, Role::SmallPayment).unwrap();
+                plain.map(|plain| (plain.loaded, plain.spent))
+            };
+            let slot = |loaded| {
+                let slot = SlotStep {
+                    role: Role::SmallPayment.code(),
+                    kv: KV,
+                    flags: 0,
+                    g: &G,
+                    m: &M,
+                    pid: &PID,
+                    record: &[0x64; 160],
+                    loaded,
+                };
+                Operation::Slot { slot, cap: 1_000 }.encode().unwrap()
+            };
+            // The first purse, torn at its slot, at the purse and at the control block; then the same slot with more
+            // money, torn at the erasing of the old one; then a load.
+            let mut before = None;
+            for (counter, (plain, tears, after)) in (1..).zip([
+                (slot(2_000), &[(1, 100), (4, 30), (5, 200)][..], (2_000, 0)),
+                (slot(3_000), &[(5, 1)], (3_000, 0)),
+                (
+                    Operation::Load { loaded: 9_000 }.encode().unwrap(),
+                    &[(1, 383)],
+                    (9_000, 0),
+                ),
+            ]) {
+                let update = SealedUpdate::seal(&update_keys(), counter, &plain).unwrap();
+                for (write, bytes) in tears {
+                    hand.order(&Order::Tear {
+                        write: *write,
+                        bytes: *bytes,
+                    })
+                    .unwrap();
+                    assert_eq!(
+                        deliver(&mut card, &update),
+                        None,
+                        "update {counter}, write {write}"
+                    );
+                    hand.order(&Order::Insert { memory: None }).unwrap();
+                    let seen = purse(&mut card);
+                    assert!(seen == before || seen == Some(after), "{seen:?}");
+                }
+                for _ in 0..2 {
+                    let receipt = deliver(&mut card, &update).expect("it comes to its end");
+                    assert_eq!(receipt, update.receipt(&update_keys()));
+                    assert_eq!(purse(&mut card), Some(after));
+                }
+                before = Some(after);
+            }
+            for (txno, bytes) in [(1, 0), (2, 20), (3, 51)] {
+                let spent = 700 * (u32::from(txno) - 1);
+                hand.order(&Order::Tear { write: 1, bytes }).unwrap();
+                assert_eq!(pay(&mut card, txno), None);
+                hand.order(&Order::Insert { memory: None }).unwrap();
+                assert_eq!(
+                    purse(&mut card),
+                    Some((9_000, spent)),
+                    "{bytes} bytes are no debit"
+                );
+                assert_eq!(pay(&mut card, txno), Some(0));
+                assert_eq!(pay(&mut card, txno), Some(1), "the same again is the same");
+                assert_eq!(purse(&mut card), Some((9_000, spent + 700)));
+            }
         },
     )
     .unwrap();

@@ -20,9 +20,9 @@ use virtual_card::blank::{Blank, manufacture};
 pub(crate) const SERIAL: Serial = Serial([0, 1, 0, 0, 0, 2, 0, 0, 0, 3]);
 pub(crate) const KV: u8 = 1;
 const TRANSPORT: [u8; 48] = [7; 48];
-const NEW_KEYS: [u8; 96] = [8; 96];
-const G: [u8; 16] = [0x61; 16];
-const M: [u8; 16] = [0x62; 16];
+pub(crate) const NEW_KEYS: [u8; 96] = [8; 96];
+pub(crate) const G: [u8; 16] = [0x61; 16];
+pub(crate) const M: [u8; 16] = [0x62; 16];
 pub(crate) const PID: [u8; 16] = [0x63; 16];
 const DOMAINS: [Domain; 3] = [Domain::Person, Domain::Clinic, Domain::SocialInsurance];
 
