@@ -571,11 +571,12 @@ fn times(bench: &mut Bench<'_>) -> Check {
     let opened = median(&mut openings);
     bench.note("INITIALIZE UPDATE, median", opened, "ms", None);
     // TAP sets up G and M at least; INITIALIZE UPDATE the two static keys and a session key. What is left of a command
-    // after a SELECT of about the same length, divided by that, is more than one set-up takes.
-    let bound = ((tapped - selected) / 2.0)
-        .min((opened - selected) / 3.0)
-        .max(0.0);
-    bench.note("an AES key set-up takes less than", bound, "ms", Some(15.0));
+    // after a SELECT of about the same length, divided by that, is more than one set-up takes. Noise of the reader that
+    // swallows the difference gives no bound.
+    let bound = ((tapped - selected) / 2.0).min((opened - selected) / 3.0);
+    if bound > 0.0 {
+        bench.note("an AES key set-up takes less than", bound, "ms", Some(15.0));
+    }
 
     times_of_keys(bench)?;
     let committed = time_of_commit(bench)?;
