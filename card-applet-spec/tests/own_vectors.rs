@@ -674,6 +674,10 @@ fn kdf108_row(v: &Vector<'_>) {
         ("YZT transport", 1) => key_bytes(&kdf::transport_keys(&master, &serial()).unwrap()),
         ("YZT issuance", 1) => key_bytes(&kdf::issuance_keys(&master, &serial()).unwrap()),
         ("YZT update", 1) => key_bytes(&kdf::update_keys(&master, &serial()).unwrap()),
+        ("YZT update", 2) => {
+            let generation = u32::from_be_bytes(fields[1].try_into().unwrap());
+            key_bytes(&kdf::update_keys_of(&master, &serial(), generation).unwrap())
+        }
         ("YZT group", 4) => kdf::group_key(&master, role(0), region(), one(2), one(3))
             .unwrap()
             .expose()

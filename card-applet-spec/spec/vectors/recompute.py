@@ -642,6 +642,7 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
         ("transport ENC, MAC, DEK", "transport", b"YZT transport", [serial], 48),
         ("issuance ENC, MAC, DEK", "issuance", b"YZT issuance", [serial], 48),
         ("U-ENC, U-MAC, U-RCPT", "issuance", b"YZT update", [serial], 48),
+        ("U-ENC, U-MAC, U-RCPT of generation 1", "issuance", b"YZT update", [serial, be(1, 4)], 48),
         ("G", "group", b"YZT group", [be(role, 1), region, be(kv, 1), be(cohort, 1)], 16),
         ("M", "tap", b"YZT tap", [be(role, 1), region, be(kv, 1), pid], 16),
         ("record key", "record", b"YZT record", [be(role, 1), region, be(kv, 1), pid], 32),
