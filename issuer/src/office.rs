@@ -417,6 +417,19 @@ impl Office {
             let division = division.clone();
             return Err(ContentError::NoOrgan { division }.into());
         }
+        let asked = |tier| applicant.requested_tier.is_none_or(|wanted| wanted == tier);
+        let without_limits = set.tiers().iter().any(|rule| {
+            asked(rule.tier)
+                && rule
+                    .entitlements
+                    .iter()
+                    .any(|entitlement| entitlement.role == permit_domain::Role::SmallPayment)
+                && self.purse_cap(applicant, rule.tier, today).is_none()
+        });
+        if without_limits {
+            let division = division.clone();
+            return Err(ContentError::NoPurseRules { division }.into());
+        }
         Ok(self.artist.prints_for(division.as_str())?)
     }
 
