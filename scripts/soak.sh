@@ -5,7 +5,7 @@
 #
 #   --seconds  for each target (default 900: ten targets are two hours and a half of fuzzing)
 #   --jobs     targets at a time (default 2)
-#   --merge    afterwards, copies what is new and small into the committed corpus (minimised: cargo fuzz cmin)
+#   --merge    afterwards, minimises what was found into the committed files corpus/grown/TARGET.bin
 #
 # Needs the nightly toolchain and cargo-fuzz; says so when they are missing, installs nothing.
 set -euo pipefail
@@ -47,6 +47,14 @@ cargo +nightly fuzz build --fuzz-dir "$fuzz/targets" --sanitizer none --target-d
 programs=$built/$(rustc -vV | sed -n 's/^host: //p')/release
 [[ -z $build_only ]] || exit 0
 
+# A run goes on from what earlier ones kept.
+for target in "${targets[@]}"; do
+    if [[ -f $fuzz/corpus/grown/$target.bin && ! -d $work/corpus/$target ]]; then
+        mkdir -p "$work/corpus/$target"
+        cargo run --quiet --package card-fuzz --example grown -- unpack "$fuzz/corpus/grown/$target.bin" "$work/corpus/$target"
+    fi
+done
+
 run_one() {
     local target=$1 log=$work/$1.log corpus=$work/corpus/$1 found=$work/found/$1 before after
     mkdir -p "$corpus" "$found"
@@ -80,16 +88,15 @@ done
 while (($(jobs -rp | wc -l))); do wait -n || failed=1; done
 
 if [[ -n $merge ]]; then
+    mkdir -p "$fuzz/corpus/grown"
     for target in "${targets[@]}"; do
         say "minimising $target"
         small=$work/small/$target
         rm -rf "$small" && mkdir -p "$small"
-        "$programs/$target" -merge=1 "$small" "$fuzz/corpus/$target" "$work/corpus/$target" >"$work/$target.merge.log" 2>&1
-        # Only small inputs are kept: they say the same in less.
-        find "$small" -type f -size -2k | while read -r input; do
-            name=found-$(sha256sum "$input" | cut -c1-16)
-            cmp -s "$input" "$fuzz/corpus/$target/$name" || cp "$input" "$fuzz/corpus/$target/$name"
-        done
+        # Short inputs only: they say the same in less.
+        "$programs/$target" -merge=1 -max_len=512 "$small" "$work/corpus/$target" >"$work/$target.merge.log" 2>&1
+        find "$small" -type f -size +1 -delete
+        cargo run --quiet --package card-fuzz --example grown -- pack "$small" "$fuzz/corpus/grown/$target.bin"
     done
 fi
 

@@ -17,6 +17,7 @@
 mod certificates;
 mod encodings;
 mod files;
+mod grown;
 mod host;
 mod insider;
 mod reader;
@@ -32,6 +33,7 @@ mod world;
 pub use certificates::certificates;
 pub use encodings::{apdu, objects};
 pub use files::files;
+pub use grown::{pack, unpack};
 pub use insider::{Done, insider, insider_done};
 pub use reader::{reader, reader_took};
 pub use shop::{Sold, shop, shop_sold};

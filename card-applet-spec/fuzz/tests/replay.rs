@@ -1,4 +1,4 @@
-//! Every committed input of every target, and changes of each: what the fuzzer once found stays found, on the stable
+//! Every committed input of every target, and changes of the seeds: what the fuzzer once found stays found, on the stable
 //! toolchain, in `make test`.
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use card_fuzz::{Done, Sold, TARGETS, insider_done, reader_took, shop_sold};
+use card_fuzz::{Done, Sold, TARGETS, insider_done, reader_took, shop_sold, unpack};
 
 /// Changes of each input that are tried.
 const CHANGES: u64 = 6;
@@ -74,6 +74,15 @@ fn replay(name: &str) {
             let tried = std::panic::catch_unwind(|| run(&bytes));
             assert!(tried.is_ok(), "{}, change {number}: {bytes:02x?}", path.display());
         }
+    }
+    // What hours of fuzzing kept, as it is.
+    let grown = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("corpus/grown/{name}.bin"));
+    let grown = std::fs::read(&grown).unwrap_or_else(|error| panic!("{}: {error}", grown.display()));
+    let inputs = unpack(&grown).expect("a whole file");
+    assert!(inputs.len() >= 20, "{name}: {} inputs", inputs.len());
+    for (number, input) in inputs.into_iter().enumerate() {
+        let tried = std::panic::catch_unwind(|| run(input));
+        assert!(tried.is_ok(), "grown input {number} of {name}: {input:02x?}");
     }
     // Ends and beginnings.
     for input in [&[][..], &[0], &[0xFF; 1], &[0xFF; 700], &[0x00; 700]] {
