@@ -103,7 +103,8 @@ def pay(door: DoorF, amount: int) -> dict:
 def pay_again(door: DoorF) -> dict:
     """The retry rule of chapter 11 on a fresh TAP: the same pid and the same body, or nothing.
 
-    Whose record it is was decided when the purchase began; here only T counts, so that an outcome is found out on any day.
+    At s0 the holder is judged again, and a refusal ends the purchase: the TAP showed that nothing was debited. Behind the debit only
+    T counts, so that the outcome is found out on any day.
     """
     purchase = door.terminal.memory.open_purchase
     if not purchase:
@@ -119,6 +120,14 @@ def pay_again(door: DoorF) -> dict:
         raise outcome_unknown("This is another card; the purchase before is open.")
     if shown == "something else":
         raise outcome_unknown("Another debit came after this purchase: only the settlement can tell. Give it up (pay --give-up).")
+    if shown == "not debited":
+        terminal = door.terminal
+        try:
+            pc.check_bundle_use(terminal.bundle, SMALL_PAYMENT, terminal.today)
+            pc.judge_record(terminal.bundle, tapped.key, tapped.pid, tapped.record, terminal.today)
+        except pc.NotAccepted:
+            terminal.memory.end_purchase()
+            raise
     return commit(door, purchase, tapped)
 
 
@@ -166,7 +175,7 @@ def commit(door: DoorF, purchase: dict, tapped: Tapped) -> dict:
             shown = ""
         if shown == "not debited":
             memory.end_purchase()
-            raise pc.NotAccepted("BALANCE_TOO_LOW")
+            raise pc.NotAccepted("DENIED")
     raise outcome_unknown("The card gave no proof of the debit.")
 
 

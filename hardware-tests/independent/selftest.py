@@ -99,7 +99,8 @@ class VectorCard:
 def the_tap_of_the_vectors_is_accepted_and_every_change_of_it_is_noticed():
     tap_vector = vector("06-door-f", "tap: TRANSIT")
     box, bundle_vector = vector("08-terminals", "sealed box: the bus's bundle"), vector("08-terminals", "bundle: a bus")
-    key = {"sealing": bytes.fromhex(box["inputs"]["receiver"]), "root": bytes.fromhex(bundle_vector["outputs"]["root_public"])}
+    key = {"sealing": bytes.fromhex(box["inputs"]["receiver"]), "root": bytes.fromhex(bundle_vector["outputs"]["root_public"]), "name": "公交 42".encode()}
+    refused(lambda: load_bundle(bytes.fromhex(box["outputs"]["box"]), key | {"name": b"another"}), "UNUSABLE_FILE")
     bundle = load_bundle(bytes.fromhex(box["outputs"]["box"]), key)
     today, pid = bytes.fromhex("20261125"), bytes.fromhex(tap_vector["inputs"]["pid"])
 
@@ -308,7 +309,7 @@ def a_refusal_that_the_wire_forges_does_not_end_a_purchase(folder):
 @with_folder
 def an_amount_above_the_cap_is_refused_and_the_purchase_ends(folder):
     scene = Scene("cap", folder)
-    refused(lambda: door_f.pay(scene.door(scene.shop()), 5001), "BALANCE_TOO_LOW")
+    refused(lambda: door_f.pay(scene.door(scene.shop()), 5001), "DENIED")
     must((scene.spent, scene.shop().memory.open_purchase), (0, None))
     refused(lambda: door_f.pay(scene.door(scene.shop()), 20001), "BALANCE_TOO_LOW")
     door_f.pay(scene.door(scene.shop()), 5000)
@@ -332,6 +333,25 @@ def another_debit_in_between_leaves_the_purchase_to_the_settlement(folder):
     must(before[12:20], body[8:16], "txno")
     tac = pc.commit_tac(scene.office.tac_key(1), 3, 1, scene.office.pid(3, 1), before[:4], before[4:8], before[8:12], body)
     must(before[36:], tac, "the TAC of the debit before")
+
+
+@with_folder
+def a_card_that_is_denied_meanwhile_is_not_debited_but_a_debit_is_still_found_out(folder):
+    scene = Scene("denied meanwhile", folder)
+    denied = pc.list_file([scene.office.deny_list(SMALL_PAYMENT, 2, (scene.office.pid(SMALL_PAYMENT, 1),))])
+    scene.card.faults = ["lost after"]
+    refused(lambda: door_f.pay(scene.door(scene.shop()), 200), "OUTCOME_UNKNOWN")
+    must(door_f.pay_again(scene.door(scene.shop()))["result"], 1)
+    scene.card.faults = ["lost after"]
+    refused(lambda: door_f.pay(scene.door(scene.shop()), 100), "OUTCOME_UNKNOWN")
+    scene.shop().take_lists(denied)
+    must(door_f.pay_again(scene.door(scene.shop()))["result"], 1, "the debit before the list")
+    (scene.folder / "lists.yzt").unlink()
+    scene.card.faults = ["lost before"]
+    refused(lambda: door_f.pay(scene.door(scene.shop()), 300), "OUTCOME_UNKNOWN")
+    scene.shop().take_lists(denied)
+    refused(lambda: door_f.pay_again(scene.door(scene.shop())), "DENIED")
+    must((scene.spent, scene.shop().memory.open_purchase), (300, None))
 
 
 @with_folder

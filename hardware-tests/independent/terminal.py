@@ -31,11 +31,11 @@ REFUSALS = {
     "NOT_GENUINE": ("The card's answer, certificate or record is not genuine.", STAFF),
     "WRONG_ROLE": ("This terminal has no key for this role, or the card no record of it.", "Use a terminal of that role."),
     "EXPIRED": ("The permit's last day has passed.", "The holder renews the permit at the counter."),
-    "DENIED": ("The card is on the deny list, or this zone is not in the permit.", STAFF),
+    "DENIED": ("The card is on the deny list, this zone is not in the permit, or the card refuses this amount.", STAFF),
     "REPLAY": ("The card repeated an earlier answer.", "Remove this card from service."),
     "LIST_TOO_OLD": ("The deny list of this role is missing or too old.", "Fetch a new bundle or list file."),
     "BUNDLE_EXPIRED": ("The bundle's last day has passed.", "Fetch a new bundle."),
-    "BALANCE_TOO_LOW": ("The card's balance, or its largest single amount, is below this amount.", "The holder loads the card, or pays in another way."),
+    "BALANCE_TOO_LOW": ("The card's balance is below this amount.", "The holder loads the card, or pays in another way."),
     "OUTCOME_UNKNOWN": ("Nobody knows yet whether the card was debited.", "Present the same card again (pay --again); hand out nothing before."),
 }
 
@@ -108,9 +108,12 @@ def key_file(vault: bytes, root: bytes, sealing: bytes, authentication: bytes, n
 
 def load_bundle(box: bytes, key: dict) -> dict:
     try:
-        return pc.open_bundle(None, key["root"], pc.open_box(b"YZTB", key["sealing"], box))
+        bundle = pc.open_bundle(None, key["root"], pc.open_box(b"YZTB", key["sealing"], box))
     except (pc.Refused, ValueError) as problem:
         raise unusable(f"The bundle is refused: {problem}.", "Fetch the bundle again; it opens only with this terminal's key.") from None
+    if bundle["name"].encode() != key["name"]:
+        raise unusable("The bundle names another terminal.", "Fetch the bundle of this one.")
+    return bundle
 
 
 # --- What a terminal remembers ----------------------------------------------------------------------------------------

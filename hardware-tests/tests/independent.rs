@@ -460,7 +460,7 @@ fn an_independent_shop_repairs_a_lost_answer_and_our_vault_finds_its_lines_genui
         let (code, refused) = shop.with_card("pay", &["--amount", "5001"]);
         assert_eq!(
             (code, &refused["reason"]),
-            (Some(1), &json!("BALANCE_TOO_LOW")),
+            (Some(1), &json!("DENIED")),
             "{refused}"
         );
         // One that stays open is given up.
