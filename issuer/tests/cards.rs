@@ -823,7 +823,7 @@ async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
     let mut stranger = Shop::unregistered(&world, "shop 9", 69).await;
     assert!(matches!(stranger.sell(&world, &card, 100), Ok(Outcome::Sold(_))));
     let strange = stranger.file();
-    let settled = settle(&world, &[strange.clone()]).await;
+    let settled = settle(&world, std::slice::from_ref(&strange)).await;
     assert_eq!(
         settled.files,
         [SettledFile::Refused(FileRefusal::TerminalUnknown)]
@@ -865,7 +865,7 @@ async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
     assert!(matches!(next.sell(&world, &card, 400), Ok(Outcome::Sold(_))));
     let file = next.file();
     world.time.set("2026-11-22T02:00:00Z");
-    let settled = settle(&world, &[file.clone()]).await;
+    let settled = settle(&world, std::slice::from_ref(&file)).await;
     assert_eq!(settled.files, [SettledFile::Refused(FileRefusal::Future)]);
     world.time.set("2026-11-23T03:00:00Z");
     assert_eq!(sums(&settle(&world, &[file]).await, 0).paid.fen, 400);
@@ -995,4 +995,60 @@ impl std::io::Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_came_back_is_ended_by_two_people_and_never_answers_again() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let (office, number) = (world.office(), number(&world, permit).await);
+    let early = office
+        .propose(office.new_change_id(), permit, Proposal::End, clerk())
+        .await
+        .unwrap_err();
+    assert_eq!(early.code(), "WRONG_STATE", "its holder has it");
+    office
+        .end_card(&number, EndOfCard::Returned, &clerk())
+        .await
+        .unwrap();
+    let end = signed_off(&world, permit, Proposal::End).await;
+    let mut station = Station::new(Faulty::<InProcess>::new(card.reader()).with(12, Fault::CutAfter));
+    let cut = world
+        .production
+        .write_change(end.change.id(), &mut station, &producer())
+        .await;
+    if let Err(error) = cut {
+        assert_eq!(error.exit_code(), 4, "{error}");
+    }
+    assert!(is_done(&write(&world, end.change.id(), &card).await.unwrap()));
+    assert_eq!(office.card(&number).await.unwrap().chip, Chip::Terminated);
+    let zhao = "zhao".parse().unwrap();
+    let allowed = office.allow_again(&number, &clerk(), &zhao).await.unwrap_err();
+    assert_eq!(allowed.code(), "WRONG_STATE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_clerks_who_sign_off_and_write_at_once_write_one_change() {
+    let world = World::new().await;
+    let (permit, card) = world.in_use(support::APPLICANT).await;
+    let office = world.office();
+    let id = office.new_change_id();
+    let asked = Proposal::Entitlement(None);
+    office.propose(id, permit, asked, clerk()).await.unwrap();
+    let (a, b) = tokio::join!(
+        office.approve_change(id, "zhao".parse().unwrap()),
+        office.approve_change(id, "zhao".parse().unwrap())
+    );
+    assert_eq!(a.unwrap().change, b.unwrap().change);
+    let (mut one, mut two) = (card.station(), card.station());
+    let sun = producer();
+    let (a, b) = tokio::join!(
+        world.production.write_change(id, &mut one, &sun),
+        world.production.write_change(id, &mut two, &sun)
+    );
+    assert!(a.is_ok() || b.is_ok() || write(&world, id, &card).await.is_ok());
+    let done = write(&world, id, &card).await.unwrap();
+    assert!(is_done(&done));
+    assert_eq!(office.store().changes_of_permit(permit).await.unwrap().len(), 1);
+    office.store().verify_ledger().await.unwrap();
 }
