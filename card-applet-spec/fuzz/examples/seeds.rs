@@ -367,6 +367,12 @@ fn till(seeds: &mut Seeds) {
         "proof changed",
         &[1, 0, 0, 0, 0, 8, 0, 0, 20, 1, 4, 0, 0, 0],
     );
+    // COMMIT never arrives; 25 bytes of nothing and 9000 are the answer.
+    seeds.add(
+        "shop",
+        "proof made up",
+        &[&[1, 0, 0, 0, 0, 11, 1, 0, 25][..], &[0; 25], &[4, 0, 0, 0]].concat(),
+    );
     seeds.add(
         "shop",
         "torn",

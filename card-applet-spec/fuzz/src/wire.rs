@@ -84,6 +84,11 @@ impl<'a> Wire<'a> {
             // The command never arrives.
             return Err(TransportError::ReaderLost);
         }
+        if choice == 11 && self.tape.byte() & 1 == 1 {
+            // The command never arrives, and the answer is made up.
+            self.changed = true;
+            return Ok(self.forge());
+        }
         if choice == 13 {
             self.flip(&mut command);
         }
