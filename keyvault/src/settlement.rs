@@ -109,7 +109,11 @@ impl Known {
                 };
                 return Ok(LineCheck::Genuine {
                     chain: self.chain,
-                    loaded_known: self.card.purse.gave(line.loaded),
+                    // Money that nobody gave is spent beyond `loaded` too: whoever has the Ktac of an opened card can
+                    // write any figure, and a card itself never lets `spent` pass `loaded`.
+                    loaded_known: self.card.purse.gave(line.loaded)
+                        && debit.body.amount <= line.spent
+                        && line.spent <= line.loaded,
                     before,
                 });
             }
@@ -262,7 +266,8 @@ mod tests {
             }
         };
         for (loaded, given) in [
-            (0, true),
+            // 10 fen were spent: of nothing they cannot be.
+            (0, false),
             (1_000, true),
             (3_000, true),
             (2_000, false),
@@ -359,5 +364,61 @@ mod tests {
             "every line another card: {:.0} lines a second",
             f64::from(CARDS) / spent
         );
+    }
+
+    /// A line that whoever has the Ktac can sign.
+    fn signed(key: &PurseKey, ktac: &Key16, amount: u32, loaded: u32, spent: u32) -> SettlementLine {
+        let body = CommitBody {
+            amount,
+            tid: 1,
+            txno: [7; 8],
+            time: 800_000_000,
+            kind: 0,
+        };
+        let role = Role::SmallPayment.code();
+        let tac = body.tac(ktac, role, key.key_version, &key.pid, 5, loaded, spent);
+        SettlementLine {
+            key_version: key.key_version,
+            pid: key.pid,
+            body: body.encode().unwrap(),
+            seq: 5,
+            loaded,
+            spent,
+            tac: tac.unwrap(),
+            before: None,
+        }
+    }
+
+    #[test]
+    fn money_that_was_never_given_is_seen_in_loaded_and_in_spent() {
+        let key = PurseKey {
+            key_version: 1,
+            pid: [9; 16],
+            brought: Brought::Script,
+            generation: 0,
+        };
+        let ktac = Key16::new([3; 16]);
+        let mut card = Card::begun([1; 16], 0);
+        card.purse.give(1_000);
+        let known = Known {
+            card,
+            chain: [4; 16],
+            keys: vec![(key, Key16::new([3; 16]))],
+        };
+        // Amount, loaded, spent: of a card; loaded too high; spent beyond loaded; more than was ever spent.
+        for (amount, loaded, spent, honest) in [
+            (100, 1_000, 1_000, true),
+            (100, 1_001, 1_000, false),
+            (100, 1_000, 1_001, false),
+            (100, 1_000, 99, false),
+            (u32::MAX, 1_000, u32::MAX, false),
+        ] {
+            let line = signed(&key, &ktac, amount, loaded, spent);
+            let checked = known.check(&line).unwrap();
+            let LineCheck::Genuine { loaded_known, .. } = checked else {
+                panic!("a TAC that fits was called forged")
+            };
+            assert_eq!(loaded_known, honest, "{amount} {loaded} {spent}");
+        }
     }
 }

@@ -58,7 +58,8 @@ pub enum LineCheck {
         /// Stands for the card in settlement and for nothing else.
         #[cbor(n(0), with = "minicbor::bytes")]
         chain: [u8; 16],
-        /// Whether `loaded` is a value that the vault gave this card.
+        /// Whether the money is some that the vault gave this card: `loaded` is a value of the vault's, `spent` is not above
+        /// it, and the amount not above `spent`.
         #[n(1)]
         loaded_known: bool,
         /// The debit before, opened and proved; none when there was none or when nothing proves it.
