@@ -198,7 +198,7 @@ impl Shop {
             else {
                 break;
             };
-            let Some(waiting) = updates.waits_for(&tapped) else {
+            let Some(waiting) = updates.waits_for(&tapped, day) else {
                 break;
             };
             drop(tapped);

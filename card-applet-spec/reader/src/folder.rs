@@ -17,8 +17,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::codes::Role;
@@ -347,6 +347,10 @@ impl Folder {
         if let Some(bytes) = read(&folder.file("receipts"))? {
             // One that was cut is delivered again, and gives the same receipt.
             folder.kept = bytes.as_chunks().0.iter().filter_map(Kept::parse).collect();
+            if folder.kept.len().saturating_mul(KEPT_LEN) != bytes.len() {
+                // The rest of it would shift every receipt that comes behind it out of its place.
+                folder.save_receipts()?;
+            }
         }
         Ok(folder)
     }
@@ -446,7 +450,11 @@ impl Folder {
             Err(Error::Material(MaterialError::BundleOlder { .. })) => return Ok(Offered::NotNewer),
             Err(error) => return Err(error.into()),
         };
-        if loaded == Some(bundle.sequence()) && self.file("bundle.yztb").exists() {
+        // A loss of power can have left the newest file here and its number not yet beside the key.
+        let held = read(&self.file("bundle.yztb"))?
+            .and_then(|held| Bundle::open(&held, key, loaded, today).ok())
+            .map(|held| held.sequence());
+        if held.is_some_and(|held| bundle.sequence() <= held) {
             return Ok(Offered::NotNewer);
         }
         self.write("bundle.yztb", bytes)?;
@@ -466,7 +474,17 @@ impl Folder {
             Err(MaterialError::UpdatesOlder { .. }) => return Ok(Offered::NotNewer),
             Err(error) => return Err(error.into()),
         };
-        if loaded == Some(updates.sequence()) && self.file("updates.yztu").exists() {
+        // A loss of power can have left the newest file here and its mark not yet.
+        let held = read(&self.file("updates.yztu"))?
+            .and_then(|held| Updates::open(&held, key, loaded, &HashSet::new(), today).ok())
+            .map(|held| held.sequence());
+        if let Some(held) = held
+            && updates.sequence() <= held
+        {
+            if loaded != Some(held) {
+                self.marks.updates_sequence = Some(held);
+                self.save_marks()?;
+            }
             return Ok(Offered::NotNewer);
         }
         // The file first: a mark above the file would refuse the file for good.
@@ -550,12 +568,25 @@ impl Folder {
             return Ok(());
         }
         let path = self.file("receipts");
+        // At the end of what is known to be whole: half a receipt that a full disk left is overwritten.
+        let end = self.kept.len().saturating_mul(KEPT_LEN) as u64;
         OpenOptions::new()
-            .append(true)
+            .write(true)
             .create(true)
+            .truncate(false)
             .mode(0o600)
             .open(&path)
-            .and_then(|mut file| file.write_all(&kept.encode()).and_then(|()| file.sync_data()))
+            .and_then(|file| {
+                file.write_all_at(&kept.encode(), end)
+                    .and_then(|()| file.sync_data())
+            })
+            .and_then(|()| {
+                if self.kept.is_empty() {
+                    durable::flush_folder_of(&path)
+                } else {
+                    Ok(())
+                }
+            })
             .map_err(io_of(&path))?;
         self.kept.push(kept);
         Ok(())

@@ -32,8 +32,9 @@ pub struct Updates {
     last_day: Date,
     /// By role code and pseudonym, the smallest counter first.
     waiting: BTreeMap<(u8, [u8; 16]), Vec<BatchEntry>>,
-    /// Updates that a card has refused in a way that may be the wire's: not again before the program starts anew.
-    not_today: HashSet<[u8; 16]>,
+    /// Cards that have refused in a way that may be the wire's, with the day: none of their updates goes out that day again.
+    /// Not the later ones either: a card that does one refuses all before it for good.
+    not_today: BTreeMap<(u8, [u8; 16]), Date>,
 }
 
 /// What became of one update.
@@ -98,7 +99,7 @@ impl Updates {
             issued: batch.head.issued,
             last_day: batch.head.not_after,
             waiting,
-            not_today: HashSet::new(),
+            not_today: BTreeMap::new(),
         })
     }
 
@@ -138,12 +139,12 @@ impl Updates {
         self.waiting.values().flatten().any(|entry| entry.id == *update)
     }
 
-    fn next_for(&self, role: Role, pid: &[u8; 16]) -> Option<BatchEntry> {
-        self.waiting
-            .get(&(role.code(), *pid))?
-            .iter()
-            .find(|entry| !self.not_today.contains(&entry.id))
-            .copied()
+    fn next_for(&self, role: Role, pid: &[u8; 16], today: Date) -> Option<BatchEntry> {
+        let place = (role.code(), *pid);
+        if self.not_today.get(&place) == Some(&today) {
+            return None;
+        }
+        self.waiting.get(&place)?.first().copied()
     }
 
     fn drop_update(&mut self, role: Role, pid: &[u8; 16], update: &[u8; 16]) {
@@ -156,10 +157,10 @@ impl Updates {
         }
     }
 
-    /// Whether anything waits for the card of this tap. The answer stays in the terminal.
-    pub fn waits_for<T: Transport>(&self, card: &Card<T, Tapped>) -> Option<Waiting> {
+    /// Whether anything goes today to the card of this tap. The answer stays in the terminal.
+    pub fn waits_for<T: Transport>(&self, card: &Card<T, Tapped>, today: Date) -> Option<Waiting> {
         let tapped = card.state();
-        self.next_for(tapped.role, &tapped.plain.pid)
+        self.next_for(tapped.role, &tapped.plain.pid, today)
             .map(|entry| Waiting {
                 pid: tapped.plain.pid,
                 version: tapped.version,
@@ -209,7 +210,7 @@ impl Updates {
             Err(Error::CardRefused { status, .. })
                 if status == StatusWord::SECURITY.0 || status == StatusWord::NO_INSTRUCTION.0 =>
             {
-                self.not_today.insert(entry.id);
+                self.not_today.insert((entry.role.code(), *pid), today);
                 Delivered::NotToday
             }
             Err(_) => Delivered::Unknown,

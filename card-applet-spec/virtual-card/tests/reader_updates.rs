@@ -81,7 +81,7 @@ impl Stop {
             .terminal
             .open(card, role, today(), &NoWatch, &mut self.issuer.rng)
             .unwrap();
-        let waiting = updates.waits_for(&card)?;
+        let waiting = updates.waits_for(&card, today())?;
         Some(updates.deliver(
             &mut self.terminal,
             wire,
@@ -191,6 +191,35 @@ fn an_update_of_another_card_is_kept_and_this_card_is_not_tried_again_today() {
     );
     assert_eq!(updates.len(), 1, "kept");
     assert_eq!(stop.balance(&mut reader), LOADED);
+}
+
+#[test]
+fn a_refusal_that_the_wire_can_forge_does_not_let_a_later_update_overtake() {
+    let mut stop = Stop::new(14);
+    let mut first = stop.entry(Role::Transit, 1, &load(LOADED + 500));
+    // Whatever the wire does to it: the card says 6982.
+    first.update.mac[0] ^= 1;
+    let second = stop.entry(Role::Transit, 2, &load(LOADED + 900));
+    let mut updates = stop.updates(&[first, second]);
+    let mut reader = std::mem::replace(&mut stop.reader, InProcess::empty());
+    assert_eq!(
+        stop.tap_and_deliver(&mut updates, &mut reader, Role::Transit),
+        Some(Delivered::NotToday)
+    );
+    // The card would refuse the first for good once it has done the second.
+    assert_eq!(
+        stop.tap_and_deliver(&mut updates, &mut reader, Role::Transit),
+        None
+    );
+    assert_eq!((updates.len(), stop.balance(&mut reader)), (2, LOADED));
+    // Tomorrow it is tried again, by a program that was never ended.
+    let card = Card::new(&mut reader).select().unwrap();
+    let card = stop
+        .terminal
+        .open(card, Role::Transit, today(), &NoWatch, &mut stop.issuer.rng)
+        .unwrap();
+    assert!(updates.waits_for(&card, today()).is_none());
+    assert!(updates.waits_for(&card, day("2026-11-29")).is_some());
 }
 
 #[test]
@@ -415,6 +444,58 @@ fn receipts_survive_a_loss_of_power_and_go_when_the_office_has_them() {
     let last = stop.issuer.batch(&stop.key, 5, day("2026-12-31"), &[]);
     home.offer(&last, &stop.key).unwrap();
     assert_eq!(home.folder.receipts(), 0);
+}
+
+#[test]
+fn half_a_receipt_that_a_loss_of_power_left_spoils_none_that_comes_behind_it() {
+    let receipt = |n: u8| card_applet_spec::update_files::Receipt {
+        update: [n; 16],
+        receipt: [n; 16],
+    };
+    let mut home = Home::new();
+    home.folder.keep_receipt(receipt(1)).unwrap();
+    let path = home.folder.path().join("receipts");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(&[0; 17]);
+    std::fs::write(&path, &bytes).unwrap();
+    let mut home = home.again();
+    assert_eq!(home.folder.receipts(), 1);
+    home.folder.keep_receipt(receipt(2)).unwrap();
+    home.folder.keep_receipt(receipt(3)).unwrap();
+    assert_eq!(home.again().folder.receipts(), 3);
+}
+
+#[test]
+fn a_loss_of_power_between_a_file_and_its_number_lets_nothing_older_in() {
+    let mut issuer = Issuer::new(15);
+    let key = issuer.enrol("terminal 1");
+    let mut home = Home::new();
+    let mut wanted = Wanted::of(&[Role::Transit]);
+    let bundle = |issuer: &mut Issuer, wanted: &mut Wanted, sequence| {
+        wanted.sequence = sequence;
+        sealed(issuer, &key, wanted)
+    };
+    let five = bundle(&mut issuer, &mut wanted, 5);
+    let six = bundle(&mut issuer, &mut wanted, 6);
+    let seven = bundle(&mut issuer, &mut wanted, 7);
+    home.offer(&five, &key).unwrap();
+    home.offer(&seven, &key).unwrap();
+    // The number beside the key was not written yet.
+    home.loaded = Some(5);
+    assert_eq!(home.offer(&six, &key).unwrap(), Offered::NotNewer);
+    assert_eq!(home.bundle(&key).sequence(), 7);
+
+    let mut batch = |sequence| issuer.batch(&key, sequence, day("2026-12-31"), &[]);
+    let (three, four, five) = (batch(3), batch(4), batch(5));
+    home.offer(&three, &key).unwrap();
+    let marks = home.folder.path().join("marks.json");
+    let before = std::fs::read(&marks).unwrap();
+    home.offer(&five, &key).unwrap();
+    std::fs::write(&marks, before).unwrap();
+    let mut home = home.again();
+    assert_eq!(home.offer(&four, &key).unwrap(), Offered::NotNewer);
+    let held = home.folder.updates(&key, today()).unwrap().unwrap();
+    assert_eq!(held.sequence(), 5);
 }
 
 #[test]

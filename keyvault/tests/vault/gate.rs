@@ -149,7 +149,7 @@ impl Gate {
                 };
                 self.updates
                     .as_ref()
-                    .and_then(|updates| updates.waits_for(&opened))
+                    .and_then(|updates| updates.waits_for(&opened, card_day(today)))
             };
             let (Some(waiting), Some(updates)) = (waiting, self.updates.as_mut()) else {
                 break;

@@ -235,7 +235,10 @@ impl Desk {
         match opened {
             Ok(card) => Served {
                 tap: Some(card.tap_time()),
-                waiting: self.updates.as_ref().and_then(|updates| updates.waits_for(&card)),
+                waiting: self
+                    .updates
+                    .as_ref()
+                    .and_then(|updates| updates.waits_for(&card, moment.today)),
                 ..Served::of(
                     card.admission()
                         .map(|admission| report::admission(&admission))
@@ -355,7 +358,7 @@ impl Desk {
                 .select()
                 .and_then(|card| self.terminal.open(card, role, moment.today, watch, rng))
                 .ok()
-                .and_then(|card| updates.waits_for(&card));
+                .and_then(|card| updates.waits_for(&card, moment.today));
         }
         let Some(waiting) = served.waiting.take() else {
             return false;
