@@ -22,9 +22,15 @@ use crate::office::{Office, OfficeError};
 /// 2000-01-01T00:00Z, from which the card counts seconds.
 const CARD_EPOCH: i64 = 946_684_800;
 
+/// Longest settlement file that is taken, bytes: some 380 000 debits. Whoever has a terminal's key can sign a longer one,
+/// and an import holds the ledger for as long as it lasts.
+pub const MAX_FILE: u64 = 64 << 20;
+
 /// Why a file was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileRefusal {
+    /// It is longer than [`MAX_FILE`].
+    TooLong,
     /// It is no settlement file.
     Form,
     /// No terminal is registered under its number.
@@ -44,6 +50,7 @@ impl FileRefusal {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::TooLong => "SETTLEMENT_TOO_LONG",
             Self::Form => "SETTLEMENT_FORM",
             Self::TerminalUnknown => "TERMINAL_UNKNOWN",
             Self::OtherName => "OTHER_TERMINAL_NAME",
@@ -57,6 +64,9 @@ impl FileRefusal {
     #[must_use]
     pub const fn action(self) -> &'static str {
         match self {
+            Self::TooLong => {
+                "Ask the merchant why: a terminal that is settled once a month has no such file."
+            }
             Self::Form => "Ask the merchant for the file as the terminal wrote it.",
             Self::TerminalUnknown => {
                 "Register the terminal with `issuer terminal register`, then import the file again."
@@ -163,6 +173,9 @@ impl Office {
     }
 
     async fn verify_file(&self, file: &[u8]) -> Result<Result<Verified, FileRefusal>, OfficeError> {
+        if file.len() as u64 > MAX_FILE {
+            return Ok(Err(FileRefusal::TooLong));
+        }
         let Ok(unverified) = UnverifiedSettlement::parse(file) else {
             return Ok(Err(FileRefusal::Form));
         };

@@ -1,6 +1,8 @@
 //! The commands of settlement: `terminal`, `settle`, `settlement`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use card_applet_spec::crypto::PublicKey;
 use issuer_store::FileOutcome;
@@ -13,7 +15,7 @@ use super::service::Place;
 use super::{Done, Failure};
 use crate::clock::Clock;
 use crate::random::Random;
-use crate::settlement::SettledFile;
+use crate::settlement::{MAX_FILE, SettledFile};
 use crate::staff::StaffRole;
 
 /// Arguments of `terminal`.
@@ -249,7 +251,7 @@ impl Settle {
         office.store().ready().await?;
         let mut files = Vec::new();
         for path in &self.files {
-            files.push(std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?);
+            files.push(read(path).map_err(|error| Failure::file("cannot read", path, &error))?);
         }
         let done = Box::pin(office.settle(&files, &by)).await?;
         let mut lines = Vec::new();
@@ -297,6 +299,13 @@ impl Settle {
         }
         Err(failure)
     }
+}
+
+/// A file, or one byte more than a settlement file may have: enough to refuse it.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn one_file(file: String, settled: &SettledFile) -> OneFile {
@@ -435,5 +444,20 @@ impl SettlementCommand {
             owed,
         };
         Done::new("yzt.settlement_report/1", &report, lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_file_without_end_no_more_is_read_than_is_needed_to_refuse_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settlement.yzts");
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(read(&path).unwrap().len() as u64, MAX_FILE + 1);
+        std::fs::write(&path, b"short").unwrap();
+        assert_eq!(read(&path).unwrap(), b"short");
     }
 }
