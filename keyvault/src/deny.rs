@@ -36,6 +36,9 @@ struct Denied {
     since: i64,
     #[n(1)]
     entries: Vec<Entry>,
+    /// Settlement found the card copied or broken.
+    #[cbor(n(2), default)]
+    copied: bool,
 }
 
 /// One pseudonym of a denied card.
@@ -149,15 +152,32 @@ pub(crate) async fn deny(
     now: Timestamp,
     serial: &[u8; 10],
 ) -> Result<(), Error> {
+    deny_as(core, open, now, serial, false).await
+}
+
+async fn deny_as(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+    serial: &[u8; 10],
+    copied: bool,
+) -> Result<(), Error> {
     let before = open.card(core, serial).await?;
-    if is_denied(core, open, serial).await? {
-        return Ok(());
-    }
     let mut change = Change::default();
+    if let Some(mut known) = open.get::<Denied>(core, Table::Denied, serial).await? {
+        if known.copied || !copied {
+            return Ok(());
+        }
+        known.copied = true;
+        change.put(Table::Denied, serial, &known)?;
+        change.note(Event::CardDenied { serial: *serial });
+        return open.apply(core, now, change).await;
+    }
     let entries = entries_of(&before);
     let denied = Denied {
         since: now.as_second(),
         entries,
+        copied,
     };
     change.put(Table::Denied, serial, &denied)?;
     updates::withdraw_gifts(core, open, &mut change, &before).await?;
@@ -173,10 +193,11 @@ pub(crate) async fn deny_chain(
     chain: &[u8; 16],
 ) -> Result<(), Error> {
     let serial = open.keys.serial_of(chain)?;
-    deny(core, open, now, &serial.0).await
+    deny_as(core, open, now, &serial.0, true).await
 }
 
-/// Takes a card from the deny lists. One that is on none changes nothing.
+/// Takes a card from the deny lists. One that is on none changes nothing. One that settlement found copied stays: its
+/// debits are never paid again, so no terminal may take it, whoever brings it to a counter as lost and found.
 pub(crate) async fn allow(
     core: &mut Core,
     open: &mut Open,
@@ -184,8 +205,11 @@ pub(crate) async fn allow(
     serial: &[u8; 10],
 ) -> Result<(), Error> {
     open.card(core, serial).await?;
-    if !is_denied(core, open, serial).await? {
+    let Some(known) = open.get::<Denied>(core, Table::Denied, serial).await? else {
         return Ok(());
+    };
+    if known.copied {
+        return Err(Error::CardCopied);
     }
     let mut change = Change::default();
     change.delete(Table::Denied, serial);

@@ -204,6 +204,9 @@ pub enum Error {
     /// The card is denied.
     #[error("the card is on the deny lists")]
     CardDenied,
+    /// Settlement found the card copied or broken.
+    #[error("settlement found this card copied; it stays on the deny lists")]
+    CardCopied,
     /// No slot over which a terminal could deliver.
     #[error("the card has no live slot at whose terminals an update could be delivered")]
     NoDelivery,
@@ -398,6 +401,10 @@ impl Error {
             Self::CardDenied => of(
                 W::CardDenied,
                 "give it nothing; if it was found, take it from the deny lists first",
+            ),
+            Self::CardCopied => of(
+                W::CardDenied,
+                "give the holder another card; this one is never allowed again",
             ),
             Self::NoDelivery => of(
                 W::NoDelivery,
