@@ -684,15 +684,20 @@ impl Office {
     /// found copied. How many.
     ///
     /// # Errors
-    /// The vault's; what was confirmed stays so.
+    /// The vault's first; all that it confirmed stays so, and one card that it refuses keeps no other from its list.
     pub async fn confirm_denials(&self) -> Result<u64, OfficeError> {
         let mut done = 0;
+        let mut refused = None;
         for card in self.store().unconfirmed_denials().await? {
-            self.confirm_denial(card).await?;
-            done += 1;
+            match self.confirm_denial(card).await {
+                Ok(_) => done += 1,
+                Err(error) => {
+                    refused.get_or_insert(error);
+                }
+            }
         }
         done += self.deny_copied().await?;
-        Ok(done)
+        refused.map_or(Ok(done), Err)
     }
 
     /// Names copied cards to the vault, which alone knows them.
