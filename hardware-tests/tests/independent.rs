@@ -528,6 +528,7 @@ fn settled(office: &mut Installation, shop: &Theirs) {
             chain,
             loaded_known: true,
             before,
+            ..
         } = verdict
         else {
             unreachable!("{verdict:?} of {line:?}");

@@ -299,12 +299,14 @@ fn word(line: &Line, verdict: vault::LineCheck) -> Check {
             chain,
             loaded_known,
             before,
+            given,
         } => Check::Genuine(Box::new(GenuineLine {
             chain: Chain::from_bytes(chain),
             seq: line.seq,
             tac: line.tac,
             spent: line.spent,
             loaded_known,
+            given,
             before: before.map(|debit| {
                 let body = CommitBody {
                     amount: debit.amount,

@@ -115,6 +115,7 @@ impl Known {
                         && debit.body.amount <= line.spent
                         && line.spent <= line.loaded,
                     before,
+                    given: self.card.purse.most(),
                 });
             }
         }
@@ -276,7 +277,7 @@ mod tests {
         ] {
             let verdict = known.check(&line(loaded)).unwrap();
             assert!(
-                matches!(verdict, LineCheck::Genuine { loaded_known, .. } if loaded_known == given),
+                matches!(verdict, LineCheck::Genuine { loaded_known, given: 3_000, .. } if loaded_known == given),
                 "{loaded}"
             );
         }

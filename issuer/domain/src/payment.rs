@@ -127,6 +127,8 @@ pub struct GenuineLine {
     pub spent: u32,
     /// Whether the card was ever given as much as it says it was loaded with, and spent no more than that.
     pub loaded_known: bool,
+    /// All that the vault ever gave this card, fen.
+    pub given: u32,
     /// The debit before, proved by its own TAC.
     pub before: Option<DebitBefore>,
 }
@@ -185,6 +187,8 @@ pub struct Known {
     pub debits: BTreeMap<(Chain, u32), [u8; 8]>,
     /// Cards that were copied or broken.
     pub copied: BTreeSet<Chain>,
+    /// What was paid for each of the batch's cards so far, by lines and from evidence, fen.
+    pub paid: BTreeMap<Chain, u64>,
     /// Registrations.
     pub terminals: BTreeMap<u32, Registration>,
     /// Unknown debits that wait for evidence.
@@ -253,6 +257,8 @@ pub struct Settled {
     pub taken: BTreeSet<Taken>,
     /// Cards found copied or broken by this batch: onto the deny list.
     pub copied: BTreeSet<Chain>,
+    /// What this batch pays for each card, beside what was paid before, fen.
+    pub paid_more: BTreeMap<Chain, u64>,
     /// New unknown debits.
     pub waiting: Vec<Waiting>,
     /// Unknown debits of before or of this batch that evidence covers.
@@ -266,8 +272,8 @@ pub struct Settled {
 /// Decides a batch.
 ///
 /// Lines go before evidence, so the terminal that hands a debit in is paid by its own file. Nothing is paid of a card from
-/// the moment that two TACs of one number, money that nobody gave it, or figures that do not add up, show that it was copied
-/// or broken.
+/// the moment that two TACs of one number, money that nobody gave it, figures that do not add up, or more claimed over all
+/// imports than it was ever given, show that it was copied or broken.
 #[must_use]
 pub fn settle(known: &Known, files: &[CheckedFile]) -> Settled {
     let mut run = Run {
@@ -362,6 +368,7 @@ impl Run<'_> {
             }
         }
         self.find_impossible(files);
+        self.find_overpaid(files);
     }
 
     /// A card's `spent` only grows, by the amount of each debit: figures that do not add up were made by whoever has the
@@ -380,6 +387,51 @@ impl Run<'_> {
                 self.copied(chain);
             }
         }
+    }
+
+    /// Over all imports no more is paid for a card than it was ever given: whoever has the keys of an opened card and a
+    /// registered terminal could else hand in one debit of a new number with each import, over the same money again and
+    /// again, for the ledger keeps no figures to hold them against. A card itself cannot come here, in whatever order its
+    /// debits come in: what it spent in all is never above what it was given.
+    fn find_overpaid(&mut self, files: &[CheckedFile]) {
+        let mut given: BTreeMap<Chain, u32> = BTreeMap::new();
+        // The most that each debit could be paid with: by its line or from evidence, never by both.
+        let mut claims: BTreeMap<(Chain, u32), u32> = BTreeMap::new();
+        for file in files {
+            for line in &file.lines {
+                let Check::Genuine(it) = &line.check else { continue };
+                if line.tid != file.tid {
+                    continue;
+                }
+                let most = given.entry(it.chain).or_default();
+                *most = it.given.max(*most);
+                let own = (it.seq, line.tid, line.day, line.amount);
+                let before = it.before.iter().map(|b| (b.seq, b.tid, b.day, b.amount));
+                for (seq, tid, day, amount) in std::iter::once(own).chain(before) {
+                    let at = (it.chain, seq);
+                    if self.serves(tid, day) && !self.known.debits.contains_key(&at) {
+                        let claim = claims.entry(at).or_default();
+                        *claim = amount.max(*claim);
+                    }
+                }
+            }
+        }
+        let mut sums: BTreeMap<Chain, u64> = BTreeMap::new();
+        for ((chain, _), amount) in claims {
+            let paid = || self.known.paid.get(&chain).copied().unwrap_or(0);
+            let sum = sums.entry(chain).or_insert_with(paid);
+            *sum = sum.saturating_add(amount.into());
+        }
+        for (chain, sum) in sums {
+            if sum > given.get(&chain).copied().unwrap_or(0).into() {
+                self.copied(chain);
+            }
+        }
+    }
+
+    fn pay(&mut self, chain: Chain, amount: u32) {
+        let sum = self.out.paid_more.entry(chain).or_default();
+        *sum = sum.saturating_add(amount.into());
     }
 
     fn copied(&mut self, chain: Chain) {
@@ -425,6 +477,7 @@ impl Run<'_> {
                     } else if self.serves(line.tid, line.day) {
                         self.cover(line.key);
                         self.paid_keys.insert(line.key);
+                        self.pay(it.chain, line.amount);
                         &mut sums.paid
                     } else {
                         &mut sums.not_registered
@@ -451,6 +504,7 @@ impl Run<'_> {
                 .entry(before.tid)
                 .or_default()
                 .add(before.amount);
+            self.pay(line.chain, before.amount);
         } else {
             self.out.recovered_unregistered.add(before.amount);
         }

@@ -47,6 +47,7 @@ fn line(tid: u32, chain: u8, seq: u32, amount: u32, spent: u32) -> CheckedLine {
             tac: [chain + 100; 8],
             spent,
             loaded_known: true,
+            given: u32::MAX,
             before: None,
         })),
     }
@@ -95,6 +96,9 @@ fn after(mut known: Known, settled: &Settled) -> Known {
         known.debits.insert((taken.chain, taken.seq), taken.tac);
     }
     known.copied.extend(&settled.copied);
+    for (chain, fen) in &settled.paid_more {
+        *known.paid.entry(*chain).or_default() += fen;
+    }
     known.waiting.extend(settled.waiting.iter().map(|w| w.key));
     known.waiting.retain(|w| !settled.resolved.contains(w));
     known.recovered.extend(&settled.recovered_keys);
@@ -287,6 +291,170 @@ fn new_numbers_whose_figures_do_not_add_up_are_a_broken_card_and_nothing_of_it_i
         assert!(settled.taken.is_empty() && settled.recovered.is_empty());
         assert_eq!(settled.copied.len(), 1);
     }
+}
+
+fn given(line: CheckedLine, given: u32) -> CheckedLine {
+    edit(line, |it| it.given = given)
+}
+
+#[test]
+fn forged_new_numbers_over_many_imports_are_paid_up_to_what_the_card_was_given_and_no_further() {
+    // Figures that add up in each import by itself: the same 400 of the card's 1000 fen again and again.
+    let forged = |seq| given(line(1, 9, seq, 400, 400), 1_000);
+    let mut ledger = known(&[1, 2]);
+    for (number, seq) in [(1, 5), (2, 6)] {
+        let settled = settle(&ledger, &[file(1, number, vec![forged(seq)])]);
+        assert_eq!(settled.files[0].paid, sum(1, 400));
+        ledger = after(ledger, &settled);
+    }
+    let third = settle(&ledger, &[file(1, 3, vec![forged(7)])]);
+    assert_eq!(
+        (third.files[0].paid, third.files[0].copied),
+        (sum(0, 0), sum(1, 400))
+    );
+    assert_eq!(third.copied.len(), 1);
+    assert!(third.taken.is_empty() && third.paid_more.is_empty());
+
+    // As evidence of a terminal's lost debit it is the same money.
+    let as_evidence = seen_before(given(line(2, 9, 9, 1, 401), 1_000), 1, 400);
+    let evidence = settle(&ledger, &[file(2, 1, vec![as_evidence])]);
+    assert!(evidence.recovered.is_empty() && evidence.copied.len() == 1);
+
+    // To the last fen it is paid; and once the card was found, a load brings nothing back.
+    let last = settle(
+        &ledger,
+        &[file(1, 3, vec![given(line(1, 9, 7, 200, 1_000), 1_000)])],
+    );
+    assert_eq!((last.files[0].paid, last.copied.len()), (sum(1, 200), 0));
+    let loaded = settle(
+        &after(ledger, &third),
+        &[file(1, 4, vec![given(line(1, 9, 8, 1, 401), 9_000)])],
+    );
+    assert_eq!(loaded.files[0].copied, sum(1, 1));
+}
+
+#[test]
+fn an_import_that_claims_too_much_is_paid_nothing_of_whatever_line_comes_first() {
+    let lines = [
+        given(line(1, 9, 5, 600, 600), 1_000),
+        given(line(1, 9, 7, 600, 1_200), 1_000),
+    ];
+    let turned = lines.iter().rev().cloned().collect();
+    for lines in [lines.to_vec(), turned] {
+        let settled = settle(&known(&[1]), &[file(1, 1, lines)]);
+        assert_eq!(
+            (settled.files[0].paid, settled.files[0].copied),
+            (sum(0, 0), sum(2, 1_200))
+        );
+    }
+}
+
+#[test]
+fn what_is_not_paid_counts_for_nothing_and_a_debit_in_line_and_evidence_counts_once() {
+    // 600 at a terminal that is not registered, and one debit of 600 as a line, as evidence, and once more a month later.
+    let first = given(line(1, 9, 6, 600, 1_200), 1_300);
+    let shown = given(seen_before(line(2, 9, 7, 50, 1_250), 1, 600), 1_300);
+    let stranger = seen_before(first.clone(), 77, 600);
+    let settled = settle(
+        &known(&[1, 2]),
+        &[file(1, 1, vec![stranger]), file(2, 1, vec![shown.clone()])],
+    );
+    assert!(settled.copied.is_empty());
+    assert_eq!(settled.recovered_unregistered, sum(1, 600));
+    let chain = Chain::from_bytes([9; 16]);
+    assert_eq!(settled.paid_more, BTreeMap::from([(chain, 650)]));
+    let again = settle(
+        &after(known(&[1, 2]), &settled),
+        &[file(1, 2, vec![first]), file(2, 2, vec![shown])],
+    );
+    assert!(again.copied.is_empty() && again.paid_more.is_empty());
+    assert_eq!(again.files[0].doubled, sum(1, 600));
+}
+
+/// How a debit of an honest card comes to the office.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Line,
+    LineAndEvidence,
+    EvidenceAlone,
+}
+
+proptest! {
+    #[test]
+    fn a_card_that_spends_what_it_has_is_never_found_copied_in_whatever_order_its_debits_come(
+        debits in prop::collection::vec(
+            (1u32..500, 0u32..3, prop::sample::select(vec![Way::Line, Way::LineAndEvidence, Way::EvidenceAlone])),
+            1..12,
+        ),
+        order in any::<prop::sample::Index>(),
+        cut in 1usize..5,
+    ) {
+        // Each debit: amount, how much is loaded beyond it, and how the debit before it comes.
+        let (mut loaded, mut spent) = (0u32, 0u32);
+        let mut lines: Vec<CheckedLine> = Vec::new();
+        let mut known_amounts: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut before: Option<u32> = None;
+        for (seq, (amount, more, way)) in (5u32..).zip(&debits) {
+            spent += amount;
+            loaded = loaded.max(spent + more);
+            let mut one = given(line(1, 9, seq, *amount, spent), loaded);
+            if let Some(before) = before.filter(|_| *way != Way::Line) {
+                one = seen_before(one, 2, before);
+                if *way == Way::EvidenceAlone {
+                    lines.pop();
+                }
+            }
+            lines.push(one);
+            before = Some(*amount);
+        }
+        for line in &lines {
+            if let Check::Genuine(it) = &line.check {
+                known_amounts.insert(it.seq, line.amount);
+                known_amounts.extend(it.before.iter().map(|before| (before.seq, before.amount)));
+            }
+        }
+        let turn = order.index(lines.len());
+        lines.rotate_left(turn);
+        if turn % 2 == 1 {
+            lines.reverse();
+        }
+        // The vault had given at least what the card was loaded with when it made the debits that came so far.
+        let (mut ledger, mut most) = (known(&[1, 2]), 0);
+        for (number, part) in (1u32..).zip(lines.chunks(cut)) {
+            let mut part = part.to_vec();
+            for line in &part {
+                if let Check::Genuine(it) = &line.check {
+                    most = it.given.max(most);
+                }
+            }
+            part = part.into_iter().map(|line| given(line, most)).collect();
+            let settled = settle(&ledger, &[file(1, number, part)]);
+            prop_assert!(settled.copied.is_empty());
+            ledger = after(ledger, &settled);
+        }
+        let known_amounts: u64 = known_amounts.into_values().map(u64::from).sum();
+        prop_assert_eq!(ledger.paid.values().sum::<u64>(), known_amounts);
+    }
+}
+
+#[test]
+fn an_honest_card_with_loads_between_and_late_lines_is_never_found_copied() {
+    // Loaded 1000, spends 900; loaded 500 more, spends 550; the first shop's file comes last, after everything was spent.
+    let mut ledger = known(&[1, 2, 3]);
+    let batches = [
+        (2, given(line(2, 9, 6, 300, 900), 1_000), 300),
+        (3, given(line(3, 9, 8, 150, 1_450), 1_500), 150),
+        (2, given(line(2, 9, 7, 400, 1_300), 1_500), 400),
+        (1, given(line(1, 9, 5, 600, 600), 1_500), 600),
+        (3, given(line(3, 9, 9, 50, 1_500), 1_500), 50),
+    ];
+    for (number, (tid, line, fen)) in (1u32..).zip(batches) {
+        let settled = settle(&ledger, &[file(tid, number, vec![line])]);
+        assert_eq!(settled.files[0].paid, sum(1, fen));
+        assert!(settled.copied.is_empty());
+        ledger = after(ledger, &settled);
+    }
+    assert_eq!(ledger.paid[&Chain::from_bytes([9; 16])], 1_500);
 }
 
 #[test]

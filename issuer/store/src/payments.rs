@@ -1,7 +1,8 @@
 //! Payment terminals and the import of their settlement files. Card specification, chapter 11.
 //!
 //! A batch of files is one transaction: all of it is taken, or nothing. Rows that name a card's chain hold no terminal,
-//! amount, day or time, and rows of a terminal no chain; no entry of the ledger holds a chain. New rows of a batch are
+//! day or time, and of amounts only the sum of all that was ever paid for the card, for no more is paid than it was given;
+//! rows of a terminal hold no chain, and no entry of the ledger holds one. New rows of a batch are
 //! written in the order of their keys, so that their places do not tell the files they came from; hand in the files of
 //! many terminals together, for rows of one transaction can be told from those of another by whoever owns the server.
 //! Left out: signatures and TACs (checked before), and the payment itself.
@@ -169,6 +170,7 @@ macro_rules! known {
     ($tx:ident, $files:expr) => {{
         const DEBITS: &str = "SELECT seq, tac FROM settlement_debits WHERE chain = $1";
         const COPIED: &str = "SELECT count(*) FROM settlement_copied WHERE chain = $1";
+        const PAID: &str = "SELECT paid FROM settlement_chains WHERE chain = $1";
         const WAITING: &str = "SELECT resolved FROM settlement_waiting WHERE debit = $1";
         const RECOVERED: &str = "SELECT count(*) FROM settlement_recovered_debits WHERE debit = $1";
         let files: &[&CheckedFile] = $files;
@@ -203,6 +205,14 @@ macro_rules! known {
             if copied > 0 {
                 known.copied.insert(card);
             }
+            let paid: Option<i64> = sqlx::query_scalar(PAID)
+                .bind(card.as_bytes().to_vec())
+                .fetch_optional(&mut *$tx)
+                .await?;
+            if let Some(paid) = paid {
+                let paid = u64::try_from(paid).map_err(|_| damaged("settlement_chains.paid"))?;
+                known.paid.insert(card, paid);
+            }
         }
         for key in debit_keys(files) {
             let resolved: Option<i64> = sqlx::query_scalar(WAITING)
@@ -232,6 +242,9 @@ macro_rules! write_batch {
             "INSERT INTO settlement_files (tid, number, digest, sums, imported_at) VALUES ($1, $2, $3, $4, $5)";
         const DEBIT: &str = "INSERT INTO settlement_debits (chain, seq, tac) VALUES ($1, $2, $3)";
         const COPIED: &str = "INSERT INTO settlement_copied (chain, denied) VALUES ($1, 0)";
+        const PAID: &str = "
+            INSERT INTO settlement_chains (chain, paid) VALUES ($1, $2)
+            ON CONFLICT (chain) DO UPDATE SET paid = settlement_chains.paid + excluded.paid";
         const WAIT: &str = "INSERT INTO settlement_waiting (debit, tid, amount) VALUES ($1, $2, $3)";
         const RESOLVE: &str = "UPDATE settlement_waiting SET resolved = 1 WHERE debit = $1";
         const RECOVERED: &str = "INSERT INTO settlement_recovered_debits (debit) VALUES ($1)";
@@ -275,6 +288,13 @@ macro_rules! write_batch {
         for card in &settled.copied {
             sqlx::query(COPIED)
                 .bind(card.as_bytes().to_vec())
+                .execute(&mut *$tx)
+                .await?;
+        }
+        for (card, fen) in &settled.paid_more {
+            sqlx::query(PAID)
+                .bind(card.as_bytes().to_vec())
+                .bind(stored(*fen))
                 .execute(&mut *$tx)
                 .await?;
         }

@@ -465,6 +465,7 @@ fn line(tid: u32, chain: u8, seq: u32, amount: u32, spent: u32) -> CheckedLine {
             tac: [chain; 8],
             spent,
             loaded_known: true,
+            given: u32::MAX,
             before: None,
         })),
     }
@@ -761,6 +762,95 @@ async fn a_registration_number_is_given_once_and_a_withdrawal_is_not_taken_back(
     assert_eq!((sums.paid.count, sums.not_registered.fen), (0, 100));
 }
 
+async fn paid(store: &Store, chain: u8) -> Option<i64> {
+    const PAID: &str = "SELECT paid FROM settlement_chains WHERE chain = $1";
+    match store {
+        Store::Sqlite(pool) => sqlx::query_scalar(PAID)
+            .bind(vec![chain; 16])
+            .fetch_optional(pool)
+            .await
+            .unwrap(),
+        Store::Postgres(pool) => sqlx::query_scalar(PAID)
+            .bind(vec![chain; 16])
+            .fetch_optional(pool)
+            .await
+            .unwrap(),
+    }
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn over_all_imports_no_more_is_paid_for_a_card_than_the_vault_gave_it(#[case] engine: Engine) {
+    let office = shops(engine, &[1, 2]).await;
+    let given = |mut line: CheckedLine| {
+        if let Check::Genuine(it) = &mut line.check {
+            it.given = 1_000;
+        }
+        line
+    };
+    // Each a new number of the same 400 fen, signed with the keys of an opened card: by a line, then as evidence.
+    let done = import(&office.store, &[file(1, 1, vec![given(line(1, 9, 5, 400, 400))])]).await;
+    assert_eq!((done.copied, paid(&office.store, 9).await), (0, Some(400)));
+    let mut seen = given(line(2, 9, 8, 1, 401));
+    if let Check::Genuine(it) = &mut seen.check {
+        it.before = Some(DebitBefore {
+            seq: 7,
+            tac: [9; 8],
+            tid: 1,
+            day: DAY,
+            amount: 400,
+            spent: 400,
+            key: key(9, 7),
+        });
+    }
+    let done = import(&office.store, &[file(2, 1, vec![seen])]).await;
+    assert_eq!((done.copied, paid(&office.store, 9).await), (0, Some(801)));
+
+    // Another clerk, another day: the third time it is one too many, and an honest card of the same file is paid.
+    let mixed = vec![
+        given(line(1, 9, 10, 400, 400)),
+        given(line(1, 8, 3, 1_000, 1_000)),
+    ];
+    let store = office.again().await;
+    let done = import(&store, &[file(1, 2, mixed)]).await;
+    let [FileOutcome::Imported(sums)] = done.files[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (sums.paid, sums.copied, done.copied),
+        (Sum { count: 1, fen: 1_000 }, Sum { count: 1, fen: 400 }, 1)
+    );
+    assert_eq!(
+        (paid(&store, 9).await, paid(&store, 8).await),
+        (Some(801), Some(1_000))
+    );
+    assert_eq!(store.undenied().await.unwrap(), [Chain::from_bytes([9; 16])]);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn what_was_paid_for_a_card_is_never_taken_back(#[case] engine: Engine) {
+    let office = shops(engine, &[1]).await;
+    import(&office.store, &[file(1, 1, vec![line(1, 9, 5, 400, 400)])]).await;
+    for statement in [
+        "UPDATE settlement_chains SET paid = paid - 1",
+        "UPDATE settlement_chains SET paid = -1",
+        "UPDATE settlement_chains SET paid = 4294967296",
+        "DELETE FROM settlement_chains",
+    ] {
+        let refused = match &office.store {
+            Store::Sqlite(pool) => sqlx::query(statement).execute(pool).await.is_err(),
+            Store::Postgres(pool) => sqlx::query(statement).execute(pool).await.is_err(),
+        };
+        assert!(refused, "{statement}");
+    }
+    assert_eq!(paid(&office.store, 9).await, Some(400));
+}
+
 /// Every table with its columns.
 async fn columns(office: &Office) -> Vec<(String, String)> {
     match &office.store {
@@ -814,15 +904,15 @@ async fn rows(office: &Office, table: &str) -> Vec<String> {
 async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[case] engine: Engine) {
     let office = shops(engine, &[1, 2]).await;
     let chain = 0xA7;
-    let mut seen = line(2, chain, 6, 77_777, 177_776);
+    let mut seen = line(2, chain, 6, 77_777, 999_999);
     if let Check::Genuine(it) = &mut seen.check {
         it.before = Some(DebitBefore {
             seq: 5,
             tac: [chain; 8],
             tid: 1,
             day: DAY,
-            amount: 99_999,
-            spent: 99_999,
+            amount: 98_765,
+            spent: 922_222,
             key: key(chain, 5),
         });
     }
@@ -841,10 +931,14 @@ async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[c
         .filter(|c| c.1 == "chain")
         .map(|c| c.0.as_str())
         .collect();
-    assert_eq!(with_chain.len(), 2, "{with_chain:?}");
+    assert_eq!(with_chain.len(), 3, "{with_chain:?}");
     for table in with_chain {
         let names = of(table);
-        let allowed = ["chain", "seq", "tac", "denied"];
+        // The one sum of all that was paid for a card stands alone with it: no number of a debit, no TAC.
+        let allowed: &[&str] = match table {
+            "settlement_chains" => &["chain", "paid"],
+            _ => &["chain", "seq", "tac", "denied"],
+        };
         assert!(
             names.iter().all(|name| allowed.contains(name)),
             "{table}: {names:?}"
@@ -869,7 +963,8 @@ async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[c
         );
     }
 
-    // The same over what is in the rows: wherever the chain is, its row holds no amount and no day, and the ledger has none.
+    // The same over what is in the rows: wherever the chain is, its row holds no amount of a debit and no day, and the ledger
+    // has none. The sum of both debits is the one figure, and no `spent` of the card.
     let hex = "a7".repeat(16);
     let mut tables: Vec<&str> = columns.iter().map(|c| c.0.as_str()).collect();
     tables.sort_unstable();
@@ -879,14 +974,16 @@ async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[c
         for row in rows(&office, table).await {
             if row.to_lowercase().contains(&hex) {
                 found += 1;
-                assert!(table.starts_with("settlement_debits"), "{table}: {row}");
-                for telling in ["77777", "99999", "177776", "2026-11"] {
+                let is_sum = table == "settlement_chains";
+                assert!(is_sum || table == "settlement_debits", "{table}: {row}");
+                assert_eq!(row.contains("176542"), is_sum, "{table}: {row}");
+                for telling in ["77777", "98765", "922222", "999999", "2026-11"] {
                     assert!(!row.contains(telling), "{table}: {row}");
                 }
             }
         }
     }
-    assert_eq!(found, 2, "the test looked at the rows");
+    assert_eq!(found, 3, "the test looked at the rows");
 }
 
 #[tokio::test]
@@ -898,6 +995,7 @@ async fn in_sqlite_a_debit_stands_where_its_key_sorts_and_not_where_its_file_cam
     for table in [
         "settlement_debits",
         "settlement_copied",
+        "settlement_chains",
         "settlement_waiting",
         "change_updates",
     ] {
@@ -938,10 +1036,12 @@ async fn another_permits_card_is_not_changed_in_this_ones_name(#[case] engine: E
 #[case::sqlite(Engine::Sqlite, "settlement_files")]
 #[case::sqlite(Engine::Sqlite, "settlement_debits")]
 #[case::sqlite(Engine::Sqlite, "settlement_recovered")]
+#[case::sqlite(Engine::Sqlite, "settlement_chains")]
 #[case::sqlite(Engine::Sqlite, "events")]
 #[case::postgres(Engine::Postgres, "settlement_files")]
 #[case::postgres(Engine::Postgres, "settlement_debits")]
 #[case::postgres(Engine::Postgres, "settlement_recovered")]
+#[case::postgres(Engine::Postgres, "settlement_chains")]
 #[case::postgres(Engine::Postgres, "events")]
 #[tokio::test]
 async fn an_import_that_breaks_at_any_table_leaves_nothing_and_goes_through_the_next_time(
@@ -988,6 +1088,7 @@ async fn an_import_that_breaks_at_any_table_leaves_nothing_and_goes_through_the_
     for table in [
         "settlement_files",
         "settlement_debits",
+        "settlement_chains",
         "settlement_recovered",
         "settlement_recovered_debits",
     ] {

@@ -65,6 +65,9 @@ pub enum LineCheck {
         /// The debit before, opened and proved; none when there was none or when nothing proves it.
         #[n(2)]
         before: Option<OpenedDebit>,
+        /// All that the vault ever gave this card, fen: the largest `loaded` of it. No more is ever paid for the card.
+        #[n(3)]
+        given: u32,
     },
 }
 

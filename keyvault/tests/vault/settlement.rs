@@ -136,6 +136,7 @@ async fn a_debit_is_genuine_under_its_own_values_only_and_the_one_before_is_open
         chain,
         loaded_known,
         before: opened,
+        given: 20_000,
     } = one(&mut client, &first).await
     else {
         panic!("not genuine")
@@ -265,6 +266,7 @@ async fn debits_are_settled_across_rotation_update_compromise_and_destruction_of
             chain,
             loaded_known: true,
             before,
+            given: 20_000,
         } = verdict
         else {
             panic!("line {n}: {verdict:?}")
