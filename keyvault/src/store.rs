@@ -261,11 +261,15 @@ impl Store {
         }
     }
 
-    /// Statements as they are, for tests that need a store of another day.
+    /// Makes the layout that of format 1, for tests of the migration.
     #[cfg(test)]
-    pub(crate) async fn raw(&mut self, sql: &'static str) {
+    pub(crate) async fn turn_into_the_former(&mut self) {
+        const FORMER: &str = "
+DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
+DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list;
+UPDATE header SET format = 1";
         let connection = self.connection().await.expect("the store is open");
-        sqlx::raw_sql(sql).execute(connection).await.expect("it runs");
+        sqlx::raw_sql(FORMER).execute(connection).await.expect("it runs");
     }
 
     /// Writes everything out and closes the file.

@@ -1121,13 +1121,7 @@ mod tests {
             generation,
         };
         core.store.commit(&batch).await.unwrap();
-        core.store
-            .raw(
-                "DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
-                 DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list;
-                 UPDATE header SET format = 1",
-            )
-            .await;
+        core.store.turn_into_the_former().await;
     }
 
     fn copied(from: &Path) -> tempfile::TempDir {
