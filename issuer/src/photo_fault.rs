@@ -16,7 +16,9 @@ pub(crate) const fn fault(code: Code) -> Fault {
         // Somebody has to make room or give a right back; the request was right and may be repeated.
         | Code::ObjectsReadOnly
         | Code::IndexReadOnly
-        | Code::StorageFull => Fault::Service,
+        | Code::StorageFull
+        // The vault refuses no photo by a rule: its disk is full, or it is damaged.
+        | Code::VaultRefused => Fault::Service,
         Code::ObjectMissing
         | Code::ObjectDamaged
         | Code::IndexDamaged
@@ -36,7 +38,10 @@ pub(crate) const fn fault(code: Code) -> Fault {
 pub(crate) const fn exit_code(code: Code) -> u8 {
     match (fault(code), code) {
         (Fault::Machine, _)
-        | (Fault::Service, Code::ObjectsReadOnly | Code::IndexReadOnly | Code::StorageFull) => 5,
+        | (
+            Fault::Service,
+            Code::ObjectsReadOnly | Code::IndexReadOnly | Code::StorageFull | Code::VaultRefused,
+        ) => 5,
         (Fault::Service, _) => 3,
         (_, Code::Usage | Code::UnknownProfile | Code::BadField) => 2,
         _ => 1,
@@ -56,6 +61,7 @@ mod tests {
             (Code::IndexUnavailable, Fault::Service, 3),
             (Code::StorageFull, Fault::Service, 5),
             (Code::IndexReadOnly, Fault::Service, 5),
+            (Code::VaultRefused, Fault::Service, 5),
             (Code::ObjectDamaged, Fault::Machine, 5),
             (Code::ObjectMissing, Fault::Machine, 5),
             (Code::IndexDamaged, Fault::Machine, 5),
