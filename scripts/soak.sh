@@ -43,6 +43,8 @@ figures=$work/figures.tsv
 
 # No address sanitizer: the crates under test forbid unsafe code, and without it three times as much is tried.
 say "building"
+# The versions of the whole repository: cargo takes what it needs from them and adds libfuzzer-sys.
+cp Cargo.lock "$fuzz/targets/Cargo.lock"
 cargo +nightly fuzz build --fuzz-dir "$fuzz/targets" --sanitizer none --target-dir "$built" >&2
 programs=$built/$(rustc -vV | sed -n 's/^host: //p')/release
 [[ -z $build_only ]] || exit 0

@@ -92,7 +92,7 @@ pub struct Sale {
     pub earlier: bool,
 }
 
-/// What became of a purchase, for now or for good.
+/// What became of a purchase: two of these leave it open (`PresentAgain`, `OtherCard`), the others end it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Debited and proved: hand out the goods.
