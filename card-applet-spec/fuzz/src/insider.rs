@@ -23,7 +23,7 @@ use card_applet_spec::update::{SealedUpdate, UPDATE_LEN};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::host::{Card, Host, Ram, payment_purse, payment_slot, read_status, select, slot};
+use crate::support::{Card, Host, Ram, payment_purse, payment_slot, read_status, select, slot};
 use crate::tape::Tape;
 use crate::world::{STATES, World, commit_data, memory, opened_tap, today, with_world};
 
@@ -248,7 +248,7 @@ impl Office {
             return;
         };
         self.script = [tape.byte(); 16];
-        let step = crate::host::begin(kind, self.script);
+        let step = crate::support::begin(kind, self.script);
         self.steps.clear();
         self.step(1, &step);
     }
@@ -276,7 +276,7 @@ impl Office {
                 return self.step(n, &purse);
             }
             4 => {
-                let wrapped = crate::host::issued_keys(&world.host.issuance, &world.host.serial);
+                let wrapped = crate::support::issued_keys(&world.host.issuance, &world.host.serial);
                 // Under the DEK of the transport keys, as a personalisation sends them; another state's DEK makes other
                 // keys of them.
                 self.keys_unsure = true;

@@ -18,11 +18,11 @@ mod certificates;
 mod encodings;
 mod files;
 mod grown;
-mod host;
 mod insider;
 mod reader;
 mod shop;
 mod stranger;
+mod support;
 
 mod tape;
 mod tlv;

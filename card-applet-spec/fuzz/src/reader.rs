@@ -8,7 +8,7 @@ use card_applet_spec::codes::{Rights, Role, State};
 use card_reader::counter::{inspect, look};
 use card_reader::{Bundle, Card as Reader, Secure, Terminal};
 
-use crate::host::KV;
+use crate::support::KV;
 use crate::tape::Tape;
 use crate::wire::Wire;
 use crate::world::{World, today, with_world};

@@ -20,7 +20,7 @@ use card_reader::purchase::{Moment, Outcome, PurchaseError, Till};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::host::{Card, KV, select};
+use crate::support::{Card, KV, select};
 use crate::tape::Tape;
 use crate::wire::Wire;
 use crate::world::{World, memory, opened_tap, today, with_world};

@@ -15,7 +15,7 @@ use card_applet_spec::door_f::tap_command;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::host::{Card, Ram, Work, check, wrong_try};
+use crate::support::{Card, Ram, check, wrong_try};
 use crate::tape::Tape;
 use crate::world::{STATES, World, memory, with_world};
 
@@ -88,7 +88,7 @@ struct Conversation {
     card: Option<Card>,
     seed: u64,
     /// What its memory was asked to do.
-    work: Rc<Cell<Work>>,
+    written: Rc<Cell<usize>>,
 }
 
 impl Conversation {
@@ -97,7 +97,7 @@ impl Conversation {
         let mut conversation = Self {
             state,
             card: None,
-            work: ram.work.clone(),
+            written: ram.written.clone(),
             // Not the seeds of the recorded sessions: a card never draws the same numbers twice.
             seed: 0x57_0000 + u64::from(seed),
         };
@@ -107,9 +107,9 @@ impl Conversation {
 
     fn power_on(&mut self, ram: Ram) {
         self.seed += 0x100;
-        let before = self.work.get().writes;
+        let before = self.written.get();
         let card = Applet::power_on(ram, StdRng::seed_from_u64(self.seed)).expect("a card stays a card");
-        assert_eq!(self.work.get().writes, before, "there was nothing to finish");
+        assert_eq!(self.written.get(), before, "there was nothing to finish");
         self.card = Some(card);
     }
 
@@ -192,9 +192,9 @@ impl Conversation {
     }
 
     fn say(&mut self, command: &[u8]) {
-        let before = self.work.get().writes;
+        let before = self.written.get();
         let answer = self.card.as_mut().expect("it is on").process(command);
-        let written = self.work.get().writes - before;
+        let written = self.written.get() - before;
         self.judge(command, &answer, written);
     }
 

@@ -3,7 +3,7 @@
 
 use card_reader::transport::{Transport, TransportError};
 
-use crate::host::Card;
+use crate::support::Card;
 use crate::tape::Tape;
 use crate::world::World;
 

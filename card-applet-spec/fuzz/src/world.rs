@@ -22,7 +22,7 @@ use card_reader::{Bundle, Pinned, TerminalKey};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::host::{Card, Host, KV, Ram, TODAY, date, read_object};
+use crate::support::{Card, Host, KV, Ram, TODAY, date, read_object};
 
 /// What a stranger could have written down beside a reader: commands, and the card's answers.
 #[derive(Debug, Clone, Default)]
@@ -466,8 +466,8 @@ fn record_office(host: &mut Host, active: &[u8], recorded: &mut Recorded) {
     let mut channel = Channel::new(session);
     let done = card.say(&channel.external_authenticate(&cryptogram).expect("short"));
     assert_eq!(done, [0x90, 0x00], "door I is open");
-    let begin = crate::host::begin(ScriptKind::Block, [0x42; 16]);
-    let last = crate::host::finalise([0x42; 16], std::slice::from_ref(&begin), TODAY);
+    let begin = crate::support::begin(ScriptKind::Block, [0x42; 16]);
+    let last = crate::support::finalise([0x42; 16], std::slice::from_ref(&begin), TODAY);
     for (n, step) in [(1, begin), (2, last)] {
         let answer = card.say(&channel.wrap_command(Header::step(n), &step).expect("short"));
         assert_eq!(answer[answer.len() - 2..], [0x90, 0x00], "step {n}");

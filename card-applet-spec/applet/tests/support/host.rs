@@ -1,4 +1,7 @@
 //! A host for tests of the card: memory that tears, masters as a vault holds them, scripts as a vault writes them.
+//!
+//! The card's own tests and the fuzz targets both use this file. Whoever does gives it a random source (`Dice`, `dice`) and
+//! is told what the card does with its memory (`has_read`, `has_written`).
 #![allow(
     unreachable_pub,
     clippy::too_many_lines,
@@ -33,7 +36,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::Rng;
 
-pub type Card = Applet<Ram, StdRng>;
+use super::{Dice, dice, has_read, has_written};
+
+pub type Card = Applet<Ram, Dice>;
 
 /// Memory whose power can fail in the middle of a write.
 #[derive(Clone, Debug)]
@@ -46,25 +51,18 @@ pub struct Ram {
     pub dead: bool,
     /// The write fails, but power stays: the memory goes on to work.
     pub stays_lit: bool,
-    /// True when the write at which power failed had happened whole.
-    pub torn_whole: bool,
-    /// Calls and bytes of reading and writing so far, for tests of what can be seen from outside. Clones count together.
-    pub work: Rc<Cell<Work>>,
+    /// Writes so far, of this memory and its clones together.
+    pub written: Rc<Cell<usize>>,
+    /// Set from outside while a card runs: power fails at its next write, after so many bytes.
+    pub fuse: Rc<Cell<Option<usize>>>,
+    /// From here on no write works: a part of the memory that is worn out.
+    pub dead_from: Option<usize>,
     /// Every write, in order: where, and what. Kept while somebody asks for it.
     pub journal: Option<Rc<RefCell<Vec<Written>>>>,
 }
 
 /// One write: where, and what.
 pub type Written = (usize, Vec<u8>);
-
-/// How much a card did with its memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    pub reads: usize,
-    pub read_bytes: usize,
-    pub writes: usize,
-    pub written_bytes: usize,
-}
 
 impl Ram {
     pub fn new() -> Self {
@@ -74,8 +72,9 @@ impl Ram {
             tear: None,
             dead: false,
             stays_lit: false,
-            torn_whole: false,
-            work: Rc::default(),
+            written: Rc::default(),
+            fuse: Rc::default(),
+            dead_from: None,
             journal: None,
         }
     }
@@ -90,16 +89,13 @@ impl Memory for Ram {
         if self.dead {
             return Err(MemoryFault);
         }
-        let mut work = self.work.get();
-        work.reads += 1;
-        work.read_bytes += out.len();
-        self.work.set(work);
+        has_read(out.len());
         out.copy_from_slice(self.bytes.get(offset..offset + out.len()).ok_or(MemoryFault)?);
         Ok(())
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), MemoryFault> {
-        if self.dead {
+        if self.dead || self.dead_from.is_some_and(|from| offset >= from) {
             return Err(MemoryFault);
         }
         let room = self
@@ -107,20 +103,18 @@ impl Memory for Ram {
             .get_mut(offset..offset + data.len())
             .ok_or(MemoryFault)?;
         self.writes += 1;
-        let mut work = self.work.get();
-        work.writes += 1;
-        work.written_bytes += data.len();
-        self.work.set(work);
+        has_written(data.len());
+        self.written.set(self.written.get() + 1);
         if let Some(journal) = &self.journal {
             journal.borrow_mut().push((offset, data.to_vec()));
         }
-        if let Some((at, kept)) = self.tear
+        let armed = self.fuse.take().map(|kept| (self.writes, kept));
+        if let Some((at, kept)) = armed.or(self.tear)
             && at == self.writes
         {
             let kept = kept.min(data.len());
             room[..kept].copy_from_slice(&data[..kept]);
             self.dead = !self.stays_lit;
-            self.torn_whole = kept == data.len();
             return Err(MemoryFault);
         }
         room.copy_from_slice(data);
@@ -198,6 +192,16 @@ impl Host {
         }
     }
 
+    /// Another card of the same terminal CA: other serial, keys, pseudonyms.
+    pub fn sibling(&self, seed: u64) -> Self {
+        let copy = |key: &PrivateKey| PrivateKey::from_bytes(&key.expose()).unwrap();
+        Self {
+            root: copy(&self.root),
+            intermediate_key: copy(&self.intermediate_key),
+            ..Self::new(seed)
+        }
+    }
+
     pub fn pid(&self, role: Role) -> [u8; 16] {
         self.pids.iter().find(|(r, _)| *r == role).unwrap().1
     }
@@ -221,7 +225,7 @@ impl Host {
         let mut ram = ram;
         ram.dead = false;
         ram.tear = None;
-        Applet::power_on(ram, StdRng::seed_from_u64(self.rng.next_u64())).unwrap()
+        Applet::power_on(ram, dice(self.rng.next_u64())).unwrap()
     }
 
     /// Opens door I with the keys of the card's state. `None` when the card went away on the way, or has keys that nobody knows (TERMINATED).
