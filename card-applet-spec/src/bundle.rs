@@ -187,12 +187,7 @@ impl<'a> Bundle<'a> {
     /// # Errors
     /// [`Error::Malformed`], or [`Error::Crypto`] when the signature fails or names another root.
     pub fn parse_and_verify(plain: &'a [u8], pinned_root: &PublicKey) -> Result<Self, Error> {
-        let (body, rest) = tlv::parse(plain)?;
-        let signature = tlv::parse_only(rest)?;
-        if body.tag != 0x7F50 || signature.tag != 0x5F37 {
-            return Err(MALFORMED);
-        }
-        let signature: [u8; 64] = signature.value.try_into().map_err(|_| MALFORMED)?;
+        let (body, signature) = tlv::parse_signed(plain, 0x7F50, WHAT)?;
         pinned_root.verify(&[LABEL, body.raw], &signature)?;
         let mut fields = Fields::new(body.value, TAGS, WHAT);
         if fields.array(0x80)? != [VERSION] {

@@ -170,12 +170,7 @@ impl<'a> UnverifiedCounters<'a> {
     /// # Errors
     /// [`Error::Malformed`].
     pub fn parse(file: &'a [u8]) -> Result<Self, Error> {
-        let (body, rest) = tlv::parse(file)?;
-        let signature = tlv::parse_only(rest)?;
-        if body.tag != TEMPLATE || signature.tag != 0x5F37 {
-            return Err(MALFORMED);
-        }
-        let signature: [u8; 64] = signature.value.try_into().map_err(|_| MALFORMED)?;
+        let (body, signature) = tlv::parse_signed(file, TEMPLATE, WHAT)?;
         let mut fields = Fields::new(body.value, &[0x80, 0x81, 0x82, 0x83, 0xA4], WHAT);
         if fields.array(0x80)? != [VERSION] {
             return Err(MALFORMED);

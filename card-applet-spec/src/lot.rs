@@ -81,12 +81,7 @@ impl<'a> Lot<'a> {
     /// # Errors
     /// [`Error::Malformed`], or [`Error::Crypto`].
     pub fn parse_and_verify(plain: &'a [u8], card_ca: &PublicKey) -> Result<Self, Error> {
-        let (body, rest) = tlv::parse(plain)?;
-        let signature = tlv::parse_only(rest)?;
-        if body.tag != 0x7F51 || signature.tag != 0x5F37 {
-            return Err(MALFORMED);
-        }
-        let signature: [u8; 64] = signature.value.try_into().map_err(|_| MALFORMED)?;
+        let (body, signature) = tlv::parse_signed(plain, 0x7F51, WHAT)?;
         card_ca.verify(&[LABEL, body.raw], &signature)?;
         let mut fields = Fields::new(body.value, &[0x80, 0xA1], WHAT);
         let lot = fields.array(0x80)?;

@@ -66,6 +66,24 @@ pub fn parse_only(bytes: &[u8]) -> Result<Tlv<'_>, Error> {
     }
 }
 
+/// Takes a signed file: the template `tag`, then `5F37` with a signature64, and nothing else. The signature is not checked:
+/// whose it must be may stand in the template.
+///
+/// # Errors
+/// As [`parse_only`]; [`Error::Malformed`] for another tag or length.
+pub fn parse_signed<'a>(file: &'a [u8], tag: u16, what: &'static str) -> Result<(Tlv<'a>, [u8; 64]), Error> {
+    let (body, rest) = parse(file)?;
+    let signature = parse_only(rest)?;
+    if body.tag != tag || signature.tag != 0x5F37 {
+        return Err(Error::Malformed { what });
+    }
+    let signature = signature
+        .value
+        .try_into()
+        .map_err(|_| Error::Malformed { what })?;
+    Ok((body, signature))
+}
+
 /// The fields of a template, taken in order. Unknown tags are skipped; a known tag out of order or twice is refused.
 #[derive(Clone)]
 pub struct Fields<'a> {
