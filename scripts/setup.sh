@@ -12,7 +12,7 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 # package | a file that shows that it is there | what it is for
 demo_packages='
-gcc|/usr/bin/gcc|linking, and the C parts of SQLite and ring
+gcc|/usr/bin/gcc|linking, and the C parts of SQLite and aws-lc
 libc6-dev|/usr/include/stdio.h|linking
 pkg-config|/usr/bin/pkg-config|finding the PC/SC library when building
 libpcsclite-dev|/usr/include/PCSC/winscard.h|PC/SC client

@@ -86,7 +86,7 @@ impl Installation {
             .build()?;
         let now = sample::TODAY
             .at(12, 0, 0, 0)
-            .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+            .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
             .map_or(Timestamp::UNIX_EPOCH, |noon| noon.timestamp());
         let vault = runtime.block_on(open_vault(folder, now, &mut rng))?;
         let mut client = runtime.block_on(connect(&vault, &mut rng))?;

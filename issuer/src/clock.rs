@@ -60,7 +60,7 @@ impl fmt::Debug for Clock {
 /// The office's day of an instant.
 #[must_use]
 pub fn office_day(at: Timestamp) -> Date {
-    at.to_zoned(TimeZone::fixed(Offset::constant(OFFICE_OFFSET_HOURS)))
+    at.to_zoned_datetime(TimeZone::fixed(Offset::constant(OFFICE_OFFSET_HOURS)))
         .date()
 }
 

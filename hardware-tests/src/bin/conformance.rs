@@ -379,7 +379,7 @@ fn play(
 )]
 fn today() -> civil::Date {
     jiff::Timestamp::now()
-        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+        .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
         .date()
 }
 

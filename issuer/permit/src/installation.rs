@@ -338,7 +338,7 @@ fn clock(at: Option<Date>) -> Clock {
     };
     let noon = day
         .at(12, 0, 0, 0)
-        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+        .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
         .map_or_else(|_| machine_time(), |noon| noon.timestamp());
     let began = std::time::Instant::now();
     Clock::new(move || noon.saturating_add(began.elapsed()).unwrap_or(noon))

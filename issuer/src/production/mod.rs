@@ -284,7 +284,7 @@ impl Production {
         cards: u32,
     ) -> Result<(vault::Client<Stream>, vault::OrderSession), ProductionError> {
         let from = from
-            .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+            .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
             .map_err(|_| permit_domain::Error::OutOfCalendar)?
             .timestamp();
         let until = from

@@ -229,7 +229,7 @@ fn instant(text: &str) -> Result<jiff::Timestamp, String> {
     if let Ok(date) = text.parse::<jiff::civil::Date>()
         && text.len() == 10
     {
-        let noon = date.at(4, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC);
+        let noon = date.at(4, 0, 0, 0).to_zoned_datetime(jiff::tz::TimeZone::UTC);
         return noon
             .map(|noon| noon.timestamp())
             .map_err(|_| "out of range".to_owned());

@@ -344,7 +344,7 @@ fn day(text: &str) -> Result<Date, String> {
 /// The day of an instant in UTC+8, in which records and certificates count.
 pub(crate) fn day_of(instant: jiff::Timestamp) -> Option<Date> {
     let civil = instant
-        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+        .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
         .date();
     let part = |number: i8| u8::try_from(number).ok();
     Date::new(

@@ -90,7 +90,7 @@ impl Stopwatch for Watch {
 pub(crate) fn civil(seconds: u32) -> String {
     let instant = jiff::Timestamp::from_second(i64::from(seconds).saturating_add(Y2000)).unwrap_or_default();
     instant
-        .to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+        .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
         .strftime("%Y-%m-%d %H:%M")
         .to_string()
 }

@@ -1,0 +1,180 @@
+//! Files that survive a loss of power and are there whole or not at all: written under another name in the same folder,
+//! flushed, renamed, and the folder flushed too.
+//!
+//! Left out: locking, and folders.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Rights of a file that only its owner reads.
+pub const PRIVATE: u32 = 0o600;
+/// Rights of a file that everybody may read.
+pub const PUBLIC: u32 = 0o644;
+
+/// The name that a file has while it is written. What stands there belongs to nobody.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".unfinished");
+    PathBuf::from(name)
+}
+
+/// Writes a file as a whole with the rights `mode` (as in chmod, not less the mask), in place of what was there.
+///
+/// # Errors
+/// The operating system's. The old file stands then; or the new one, where only the flush of the folder failed.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = write_beside(path, bytes, mode)?;
+    std::fs::rename(&temporary, path).inspect_err(|_| forget(&temporary))?;
+    flush_folder_of(path)
+}
+
+/// Writes a file as a whole where none is yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] when there is one, which stays as it is; else as [`replace`].
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = write_beside(path, bytes, mode)?;
+    // A link, unlike a rename, does not replace what is there.
+    let linked = std::fs::hard_link(&temporary, path);
+    forget(&temporary);
+    match linked {
+        // A file system without links, such as a stick's: claimed by its name first, so still nothing is replaced.
+        Err(error) if is_without_links(&error) => {
+            write_new(path, bytes, mode).inspect_err(|error| {
+                if error.kind() != io::ErrorKind::AlreadyExists {
+                    forget(path);
+                }
+            })?;
+        }
+        linked => linked?,
+    }
+    flush_folder_of(path)
+}
+
+/// Takes a file away for good; one that is not there is no error.
+///
+/// # Errors
+/// The operating system's.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => flush_folder_of(path),
+    }
+}
+
+/// Makes the names in the folder of `path` survive a loss of power.
+///
+/// # Errors
+/// The operating system's.
+pub fn flush_folder_of(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
+    if path.file_name().is_none() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path names no file",
+        ));
+    }
+    let temporary = unfinished(path);
+    // What a loss of power left there is not continued: it may have other rights.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    write_new(&temporary, bytes, mode).inspect_err(|_| forget(&temporary))?;
+    Ok(temporary)
+}
+
+/// Private until it is whole, whatever it will be.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(path)?;
+    file.write_all(bytes)?;
+    if mode != PRIVATE {
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    }
+    file.sync_all()
+}
+
+fn is_without_links(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+    )
+}
+
+/// Ours, and incomplete or linked elsewhere; what went wrong is said by the caller.
+fn forget(temporary: &Path) {
+    let _ = std::fs::remove_file(temporary);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_with_its_rights_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::write(unfinished(&path), "what a loss of power left").unwrap();
+        replace(&path, b"new", PRIVATE).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(mode(&path), 0o600);
+        replace(&path, b"for all", PUBLIC).unwrap();
+        assert_eq!(mode(&path), 0o644);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_not_created_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        create(&path, b"first", PRIVATE).unwrap();
+        let error = create(&path, b"second", PRIVATE).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_and_a_path_without_a_name_are_errors_and_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(replace(&folder.path().join("none/a.png"), b"x", PRIVATE).is_err());
+        assert!(create(&folder.path().join("none/a.png"), b"x", PRIVATE).is_err());
+        assert!(replace(Path::new(".."), b"x", PRIVATE).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_put_in_place_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-folder");
+        std::fs::create_dir(&path).unwrap();
+        assert!(replace(&path, b"x", PRIVATE).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,453 @@
+//! How a program ends: one JSON object or lines for a person, and an exit code (`docs/contracts.md`, "All programs").
+//!
+//! Standard output holds the result only, prose goes to standard error. An outcome that could not be printed did not
+//! happen for whoever reads it: a full or closed standard output is a failure of its own, never a panic.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// Exit codes of every program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or accepted.
+    Done = 0,
+    /// Refused by a rule or a check.
+    Refused = 1,
+    /// Wrong arguments; unknown keys or a wrong form in an input file.
+    Usage = 2,
+    /// A device or a service is absent.
+    Absent = 3,
+    /// Outcome unknown: the same command again resumes.
+    Unknown = 4,
+    /// Damaged or misconfigured; a file that cannot be read or written.
+    Damaged = 5,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// How a program of ours that was started as a process ended; one that a signal ended is damaged.
+    #[must_use]
+    pub const fn of_process(code: Option<i32>) -> Self {
+        match code {
+            Some(0) => Self::Done,
+            Some(1) => Self::Refused,
+            Some(2) => Self::Usage,
+            Some(3) => Self::Absent,
+            Some(4) => Self::Unknown,
+            _ => Self::Damaged,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An error that says itself how a program that meets it ends. It is implemented beside the error, once; what happened
+/// is its `Display`.
+pub trait Failing: std::error::Error {
+    /// Code of a closed list, upper case.
+    fn code(&self) -> Cow<'static, str>;
+    /// The exit code.
+    fn exit(&self) -> Exit;
+    /// What to do: a command or a page that exists.
+    fn action(&self) -> Cow<'static, str>;
+    /// What happened, where `Display` says more than that.
+    fn message(&self) -> String {
+        self.to_string()
+    }
+    /// Message and action in Chinese, where the error has them.
+    fn chinese(&self) -> Option<(String, String)> {
+        None
+    }
+}
+
+/// Why a program did not do it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// The exit code; never [`Exit::Done`].
+    pub exit: Exit,
+    /// Code of a closed list, upper case.
+    pub code: Cow<'static, str>,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub action: String,
+    /// Both in Chinese, where there are such texts.
+    pub chinese: Option<(String, String)>,
+    /// Keys of the object beside the error, such as an explanation.
+    pub fields: Map<String, Value>,
+    /// Lines for a person, on standard output, before the error.
+    pub lines: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of these words.
+    #[must_use]
+    pub fn new(
+        exit: Exit,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+        action: impl Into<String>,
+    ) -> Self {
+        Self {
+            exit,
+            code: code.into(),
+            message: message.into(),
+            action: action.into(),
+            chinese: None,
+            fields: Map::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Arguments that were not understood.
+    #[must_use]
+    pub fn usage(program: Program, message: impl Into<String>) -> Self {
+        Self::new(
+            Exit::Usage,
+            "USAGE",
+            message,
+            format!("See `{} --help`.", program.name),
+        )
+    }
+
+    /// A file that cannot be read or written; `doing` is what was tried, such as "read".
+    #[must_use]
+    pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::new(
+            Exit::Damaged,
+            "FILE",
+            format!("cannot {doing} {}: {error}", path.display()),
+            "Check the path, its rights and the disk, and run the same command again.",
+        )
+    }
+
+    /// A fault of the program itself.
+    #[must_use]
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(
+            Exit::Damaged,
+            "INTERNAL",
+            message,
+            "Report this: it is a fault of the program.",
+        )
+    }
+
+    /// The same failure with one more key of the object.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The `error` of the object.
+    #[must_use]
+    pub fn error(&self) -> Value {
+        json!({ "code": self.code, "message": self.message, "action": self.action })
+    }
+}
+
+impl<E: Failing> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            chinese: error.chinese(),
+            ..Self::new(
+                error.exit(),
+                error.code(),
+                error.message(),
+                error.action().into_owned(),
+            )
+        }
+    }
+}
+
+/// What a program did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The exit code: [`Exit::Done`], but for a question whose answer is an exit code by contract.
+    pub exit: Exit,
+    /// Schema of the object.
+    pub schema: Cow<'static, str>,
+    /// Its keys besides `schema` and `ok`.
+    pub fields: Map<String, Value>,
+    /// Lines for a person, on standard output.
+    pub lines: Vec<String>,
+}
+
+impl Outcome {
+    /// Done, with the fields of `result`, which is an object.
+    ///
+    /// # Errors
+    /// [`Failure::internal`] when it is none.
+    pub fn done(
+        schema: impl Into<Cow<'static, str>>,
+        result: &impl Serialize,
+        lines: Vec<String>,
+    ) -> Result<Self, Failure> {
+        match serde_json::to_value(result) {
+            Ok(Value::Object(fields)) => Ok(Self {
+                exit: Exit::Done,
+                schema: schema.into(),
+                fields,
+                lines,
+            }),
+            _ => Err(Failure::internal("the result is no object")),
+        }
+    }
+
+    /// The same outcome with another exit code.
+    #[must_use]
+    pub fn ending(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+}
+
+/// A program, by the name that it is started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+}
+
+impl Program {
+    /// A program of this name.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name }
+    }
+
+    /// The arguments of the process.
+    ///
+    /// # Errors
+    /// How the program ends without doing anything: help and version were printed, or the arguments were not understood;
+    /// then, where they say `--json`, as one object of `schema`.
+    pub fn arguments<A: clap::Parser>(self, schema: &'static str) -> Result<A, ExitCode> {
+        A::try_parse().map_err(|error| {
+            if !error.use_stderr() {
+                return match error.print() {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => unprinted(self, &error).into(),
+                };
+            }
+            if !std::env::args_os().any(|argument| argument == "--json") {
+                let _ = error.print();
+                return Exit::Usage.into();
+            }
+            self.end(schema, true, Err(Failure::usage(self, first_paragraph(&error))))
+        })
+    }
+
+    /// Prints how a command went; `schema` is the object's when it failed.
+    #[must_use]
+    pub fn end(
+        self,
+        schema: impl Into<Cow<'static, str>>,
+        json: bool,
+        outcome: Result<Outcome, Failure>,
+    ) -> ExitCode {
+        self.end_to(
+            &mut io::stdout().lock(),
+            &mut io::stderr().lock(),
+            schema,
+            json,
+            outcome,
+        )
+        .into()
+    }
+
+    /// As [`Self::end`], to these outputs.
+    pub fn end_to(
+        self,
+        out: &mut impl Write,
+        prose: &mut impl Write,
+        schema: impl Into<Cow<'static, str>>,
+        json: bool,
+        outcome: Result<Outcome, Failure>,
+    ) -> Exit {
+        let (exit, schema, fields, lines, failure) = match outcome {
+            Ok(outcome) => (outcome.exit, outcome.schema, outcome.fields, outcome.lines, None),
+            Err(mut failure) => {
+                let fields = std::mem::take(&mut failure.fields);
+                let lines = std::mem::take(&mut failure.lines);
+                (failure.exit, schema.into(), fields, lines, Some(failure))
+            }
+        };
+        let printed = if json {
+            let mut object = Map::new();
+            object.insert("schema".to_owned(), json!(schema));
+            object.insert("ok".to_owned(), json!(failure.is_none()));
+            object.extend(fields);
+            if let Some(failure) = &failure {
+                object.insert("error".to_owned(), failure.error());
+            }
+            writeln!(out, "{}", Value::Object(object)).and_then(|()| out.flush())
+        } else {
+            lines
+                .iter()
+                .try_for_each(|line| writeln!(out, "{line}"))
+                .and_then(|()| out.flush())
+        };
+        if let Some(failure) = &failure {
+            // Standard error is for a person; nobody may be there.
+            let _ = complain(prose, self, failure);
+        }
+        match printed {
+            Ok(()) => exit,
+            Err(error) => {
+                let _ = complain(prose, self, &no_output(&error));
+                Exit::Damaged
+            }
+        }
+    }
+}
+
+/// The failure as a person reads it: Chinese first where there is Chinese.
+fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::Result<()> {
+    let Failure {
+        code,
+        message,
+        action,
+        chinese,
+        ..
+    } = failure;
+    let name = program.name;
+    if let Some((message, action)) = chinese {
+        writeln!(prose, "{name}：{message} [{code}]\n  {action}")?;
+    }
+    writeln!(prose, "{name}: {message} [{code}]\n  {action}")?;
+    prose.flush()
+}
+
+fn no_output(error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::Damaged,
+        "OUTPUT",
+        format!("the result could not be printed: {error}"),
+        "Make room, or give standard output to a program that reads it, and run the same command again.",
+    )
+}
+
+fn unprinted(program: Program, error: &io::Error) -> Exit {
+    let _ = complain(&mut io::stderr().lock(), program, &no_output(error));
+    Exit::Damaged
+}
+
+/// The lines up to the first empty one say what is wrong; usage and hints follow.
+fn first_paragraph(error: &clap::Error) -> String {
+    error
+        .to_string()
+        .trim_start_matches("error: ")
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAM: Program = Program::new("program");
+
+    fn end(json: bool, outcome: Result<Outcome, Failure>) -> (Exit, String, String) {
+        let (mut out, mut prose) = (Vec::new(), Vec::new());
+        let exit = PROGRAM.end_to(&mut out, &mut prose, "yzt.asked/1", json, outcome);
+        (
+            exit,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(prose).unwrap(),
+        )
+    }
+
+    fn done() -> Outcome {
+        Outcome::done("yzt.did/1", &json!({ "count": 3 }), vec!["three".to_owned()]).unwrap()
+    }
+
+    #[test]
+    fn what_was_done_is_one_object_or_lines() {
+        let (exit, out, prose) = end(true, Ok(done()));
+        assert_eq!((exit, prose.as_str()), (Exit::Done, ""));
+        assert_eq!(out, "{\"count\":3,\"ok\":true,\"schema\":\"yzt.did/1\"}\n");
+        assert_eq!(end(false, Ok(done())).1, "three\n");
+        let asked = end(true, Ok(done().ending(Exit::Refused)));
+        assert_eq!(asked.0, Exit::Refused);
+        assert!(asked.1.contains("\"ok\":true"));
+        assert!(Outcome::done("yzt.did/1", &json!([3]), Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_failure_is_one_object_with_its_error_and_prose_beside_it() {
+        let mut failure =
+            Failure::new(Exit::Absent, "GONE", "it is gone", "Bring it back.").with("where", "there");
+        failure.lines.push("a line".to_owned());
+        failure.chinese = Some(("不在".to_owned(), "请取回。".to_owned()));
+        let (exit, out, prose) = end(true, Err(failure.clone()));
+        assert_eq!(exit, Exit::Absent);
+        let object: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(
+            object,
+            json!({ "schema": "yzt.asked/1", "ok": false, "where": "there",
+                    "error": { "code": "GONE", "message": "it is gone", "action": "Bring it back." } })
+        );
+        assert_eq!(
+            prose,
+            "program：不在 [GONE]\n  请取回。\nprogram: it is gone [GONE]\n  Bring it back.\n"
+        );
+        assert_eq!(end(false, Err(failure)).1, "a line\n");
+    }
+
+    #[test]
+    fn an_outcome_that_nobody_can_read_is_a_failure_and_no_panic() {
+        /// A disk without room.
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for json in [true, false] {
+            let mut prose = Vec::new();
+            let exit = PROGRAM.end_to(&mut Full, &mut prose, "yzt.asked/1", json, Ok(done()));
+            assert_eq!(exit, Exit::Damaged);
+            assert!(String::from_utf8(prose).unwrap().contains("[OUTPUT]"));
+        }
+        // Not even the complaint can be said.
+        let exit = PROGRAM.end_to(&mut Full, &mut Full, "yzt.asked/1", true, Ok(done()));
+        assert_eq!(exit, Exit::Damaged);
+    }
+
+    #[test]
+    fn an_exit_code_of_a_process_comes_back_as_it_was() {
+        for exit in [
+            Exit::Done,
+            Exit::Refused,
+            Exit::Usage,
+            Exit::Absent,
+            Exit::Unknown,
+            Exit::Damaged,
+        ] {
+            assert_eq!(Exit::of_process(Some(exit.code().into())), exit);
+        }
+        assert_eq!(Exit::of_process(None), Exit::Damaged);
+        assert_eq!(Exit::of_process(Some(101)), Exit::Damaged);
+    }
+}
