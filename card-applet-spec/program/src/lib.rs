@@ -11,4 +11,4 @@ pub mod file;
 pub mod outcome;
 
 pub use clock::Clock;
-pub use outcome::{Exit, Failing, Failure, Outcome, Program};
+pub use outcome::{Exit, Failing, Failure, FailureParts, Outcome, Program};

@@ -75,9 +75,27 @@ pub trait Failing: std::error::Error {
     }
 }
 
-/// Why a program did not do it.
+/// Why a program did not do it. Small, because most functions that return one succeed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Failure {
+pub struct Failure(Box<FailureParts>);
+
+impl std::ops::Deref for Failure {
+    type Target = FailureParts;
+
+    fn deref(&self) -> &FailureParts {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut FailureParts {
+        &mut self.0
+    }
+}
+
+/// What a [`Failure`] says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailureParts {
     /// The exit code; never [`Exit::Done`].
     pub exit: Exit,
     /// Code of a closed list, upper case.
@@ -103,7 +121,7 @@ impl Failure {
         message: impl Into<String>,
         action: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(FailureParts {
             exit,
             code: code.into(),
             message: message.into(),
@@ -111,7 +129,7 @@ impl Failure {
             chinese: None,
             fields: Map::new(),
             lines: Vec::new(),
-        }
+        }))
     }
 
     /// Arguments that were not understood.
@@ -163,15 +181,14 @@ impl Failure {
 
 impl<E: Failing> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self {
-            chinese: error.chinese(),
-            ..Self::new(
-                error.exit(),
-                error.code(),
-                error.message(),
-                error.action().into_owned(),
-            )
-        }
+        let mut failure = Self::new(
+            error.exit(),
+            error.code(),
+            error.message(),
+            error.action().into_owned(),
+        );
+        failure.chinese = error.chinese();
+        failure
     }
 }
 
@@ -318,13 +335,13 @@ impl Program {
 
 /// The failure as a person reads it: Chinese first where there is Chinese.
 fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::Result<()> {
-    let Failure {
+    let FailureParts {
         code,
         message,
         action,
         chinese,
         ..
-    } = failure;
+    } = &**failure;
     let name = program.name;
     if let Some((message, action)) = chinese {
         writeln!(prose, "{name}：{message} [{code}]\n  {action}")?;
