@@ -9,12 +9,12 @@ use std::process::Command;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
-use photo_store::faces::Faces;
-use photo_store::ingest;
-use photo_store::judge::judge;
-use photo_store::normalise::Portrait;
-use photo_store::raster::Frame;
-use photo_store::rules::Rules;
+use photo_store::picture::faces::Faces;
+use photo_store::picture::ingest;
+use photo_store::picture::judge::judge;
+use photo_store::picture::normalise::Portrait;
+use photo_store::picture::raster::Frame;
+use photo_store::picture::rules::Rules;
 use photo_store_protocol::Profile;
 
 const SAMPLE: &[u8] = include_bytes!("../samples/astronaut.png");

@@ -13,10 +13,10 @@
 mod support;
 
 use image::imageops;
-use photo_store::faces::Faces;
-use photo_store::judge::{Judged, judge};
-use photo_store::normalise::Rendition;
-use photo_store::rules::Rules;
+use photo_store::picture::faces::Faces;
+use photo_store::picture::judge::{Judged, judge};
+use photo_store::picture::normalise::Rendition;
+use photo_store::picture::rules::Rules;
 use photo_store_protocol::{CheckCode, Profile, Verdict};
 use proptest::prelude::*;
 use support::pictures;
@@ -264,7 +264,7 @@ fn a_face_of_fewer_than_90_pixels_is_refused() {
 
 /// Mean distance of two files' decoded samples, in levels.
 fn decoded_distance(a: &[u8], b: &[u8]) -> f64 {
-    let decode = |file: &[u8]| photo_store::ingest::read(file).unwrap();
+    let decode = |file: &[u8]| photo_store::picture::ingest::read(file).unwrap();
     let (a, b) = (decode(a), decode(b));
     assert_eq!(
         (a.raster.width(), a.raster.height()),
@@ -460,9 +460,9 @@ fn a_flat_picture_has_too_few_shades() {
 fn red_eyes_are_noticed() {
     let mut picture = pictures::studio();
     let (rules, faces) = tools();
-    let decoded = photo_store::ingest::read(&pictures::png(&picture)).unwrap();
+    let decoded = photo_store::picture::ingest::read(&pictures::png(&picture)).unwrap();
     let face = faces.find(&decoded.raster).unwrap().faces[0];
-    let eyes = photo_store::eyes::locate(&decoded.raster, &face)
+    let eyes = photo_store::picture::eyes::locate(&decoded.raster, &face)
         .unwrap()
         .expect("eyes of the sample");
     for (x, y) in [eyes.left, eyes.right] {

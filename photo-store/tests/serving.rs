@@ -501,7 +501,7 @@ async fn a_peer_that_accepts_no_answer_is_dropped() {
     let (ended, ()) = tokio::join!(
         tokio::time::timeout(
             Duration::from_secs(30),
-            photo_store::serve::connection(ours, &service)
+            photo_store::socket::connection(ours, &service)
         ),
         async { peer.write_all(&bytes).await.unwrap() },
     );
@@ -514,7 +514,9 @@ async fn the_index_and_its_log_are_readable_by_the_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("photos.sqlite");
     for opening in 0..2 {
-        let store = photo_store::store::Store::open_file(&path).await.unwrap();
+        let store = photo_store::keeping::store::Store::open_file(&path)
+            .await
+            .unwrap();
         for name in ["photos.sqlite", "photos.sqlite-wal", "photos.sqlite-shm"] {
             let mode = std::fs::metadata(folder.path().join(name))
                 .unwrap()

@@ -603,7 +603,7 @@ async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo()
     for office in offices().await {
         // As a crash between announcement and completion leaves it.
         let digest = [7; 32];
-        let announced = photo_store::store::Announcement {
+        let announced = photo_store::keeping::store::Announcement {
             photo: photo_store_protocol::PhotoId::from_bytes([3; 16]),
             person: PERSON,
             digest,
@@ -618,7 +618,7 @@ async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo()
             FailureCode::UnknownPhoto
         );
         // Announced again by the repetition, it is the same photo.
-        let again = photo_store::store::Announcement {
+        let again = photo_store::keeping::store::Announcement {
             photo: photo_store_protocol::PhotoId::from_bytes([4; 16]),
             ..announced.clone()
         };
@@ -712,7 +712,7 @@ async fn a_superseded_photo_submitted_again_is_a_new_photo() {
 #[tokio::test]
 async fn a_server_set_up_for_speed_still_makes_our_commits_durable() {
     let engine = engines::postgres().await;
-    let photo_store::store::Store::Postgres(pool) = &engine.store else {
+    let photo_store::keeping::store::Store::Postgres(pool) = &engine.store else {
         panic!("not a server")
     };
     let (setting,): (String,) = sqlx::query_as("SHOW synchronous_commit")
@@ -724,7 +724,7 @@ async fn a_server_set_up_for_speed_still_makes_our_commits_durable() {
 
 #[tokio::test]
 async fn a_photo_is_shredded_also_when_the_cleaning_afterwards_fails() {
-    use photo_store::store::Store;
+    use photo_store::keeping::store::Store;
     let engine = engines::postgres().await;
     let Store::Postgres(blocking) = &engine.store else {
         panic!("not a server")
@@ -751,7 +751,7 @@ async fn a_photo_is_shredded_also_when_the_cleaning_afterwards_fails() {
 
 /// A clock that takes back every announcement once, between the announcement and the completion of a photo.
 struct Withdrawing {
-    store: photo_store::store::Store,
+    store: photo_store::keeping::store::Store,
     calls: std::sync::atomic::AtomicUsize,
 }
 
@@ -759,7 +759,7 @@ impl photo_store::service::Clock for Withdrawing {
     fn now(&self) -> i64 {
         // The first look is for the announcement, the second for the receipt.
         if self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
-            let photo_store::store::Store::Sqlite(pool) = &self.store else {
+            let photo_store::keeping::store::Store::Sqlite(pool) = &self.store else {
                 panic!("not a file")
             };
             let withdrawn = tokio::task::block_in_place(|| {
@@ -782,7 +782,7 @@ async fn a_submission_whose_adopted_announcement_is_taken_back_announces_anew() 
     let service = Service::new(
         engine.store.clone(),
         std::sync::Arc::new(object_store::local::LocalFileSystem::new_with_prefix(&objects).unwrap()),
-        photo_store::vault::Vault::at(vault.socket.clone()),
+        photo_store::keeping::vault::Vault::at(vault.socket.clone()),
         std::sync::Arc::new(Withdrawing {
             store: engine.store.clone(),
             calls: std::sync::atomic::AtomicUsize::new(0),

@@ -229,11 +229,11 @@ impl World {
         let objects = folder.path().join("objects");
         std::fs::create_dir(&objects).unwrap();
         let service = photo_store::service::Service::new(
-            photo_store::store::Store::open_file(&folder.path().join("photos.db"))
+            photo_store::keeping::store::Store::open_file(&folder.path().join("photos.db"))
                 .await
                 .unwrap(),
             Arc::new(object_store::local::LocalFileSystem::new_with_prefix(&objects).unwrap()),
-            photo_store::vault::Vault::at(socket),
+            photo_store::keeping::vault::Vault::at(socket),
             Arc::new(time.clone()),
             Box::new(seeded(3)),
         )
@@ -241,7 +241,7 @@ impl World {
         let service = Arc::new(service);
         let photos = duplex_dialer("photos", move |stream| {
             let service = Arc::clone(&service);
-            tokio::spawn(async move { photo_store::serve::connection(stream, &service).await });
+            tokio::spawn(async move { photo_store::socket::connection(stream, &service).await });
             Some(())
         });
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use photo_store::judge::judge;
+use photo_store::picture::judge::judge;
 use photo_store_protocol::{Check, Judgement, Verdict};
 use serde_json::{Map, Value, json};
 

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use photo_store::error::Error;
-use photo_store::faces::Faces;
-use photo_store::rules::Rules;
+use photo_store::picture::faces::Faces;
+use photo_store::picture::rules::Rules;
 use photo_store_protocol::frame::MAX_PHOTO_BYTES;
 use photo_store_protocol::{CheckCode, FailureCode, Profile, Texts};
 use serde_json::{Map, Value, json};

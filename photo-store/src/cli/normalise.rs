@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use photo_store::judge::judge;
+use photo_store::picture::judge::judge;
 use photo_store_protocol::FailureCode;
 use serde_json::{Map, json};
 

@@ -7,10 +7,10 @@ use std::time::Instant;
 use getrandom::SysRng;
 use object_store::local::LocalFileSystem;
 use photo_store::error::Error;
-use photo_store::serve;
+use photo_store::keeping::store::Store;
+use photo_store::keeping::vault::Vault;
 use photo_store::service::{Clock, Service};
-use photo_store::store::Store;
-use photo_store::vault::Vault;
+use photo_store::socket;
 use photo_store_protocol::FailureCode;
 use serde_json::{Map, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -69,7 +69,7 @@ async fn serve(options: Options) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|_| FailureCode::SocketUnusable)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| FailureCode::SocketUnusable)?;
     let (store, service) = open(&options).await?;
-    let listener = serve::listen(&options.socket).await?;
+    let listener = socket::listen(&options.socket).await?;
     let mut fields = Map::new();
     fields.insert("socket".to_owned(), json!(options.socket.to_string_lossy()));
     announce(
@@ -85,7 +85,7 @@ async fn serve(options: Options) -> Result<(), Failure> {
             _ = interrupt.recv() => {}
         }
     };
-    serve::run(listener, Arc::new(service), stop).await;
+    socket::run(listener, Arc::new(service), stop).await;
     let _ = std::fs::remove_file(&options.socket);
     store.close().await;
     Ok(())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use photo_store::store::Store;
+use photo_store::keeping::store::Store;
 
 /// One engine with an empty index.
 pub struct Engine {

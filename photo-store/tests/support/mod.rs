@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use getrandom::SysRng;
 use object_store::local::LocalFileSystem;
+use photo_store::keeping::store::Store;
+use photo_store::keeping::vault::Vault;
 use photo_store::service::{Clock, Service};
-use photo_store::store::Store;
-use photo_store::vault::Vault;
 
 /// A clock that stands until a test moves it.
 #[derive(Debug, Clone)]

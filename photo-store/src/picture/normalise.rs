@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use photo_store_protocol::{FailureCode, Profile};
 
 use crate::error::Error;
-use crate::ingest::Colour;
-use crate::raster::{Frame, Raster};
-use crate::rules::{Chroma, ProfileRule, Rules};
+use crate::picture::ingest::Colour;
+use crate::picture::raster::{Frame, Raster};
+use crate::picture::rules::{Chroma, ProfileRule, Rules};
 
 /// An upright picture with the frame in which it becomes a permit photo.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
-const BUILT_IN: &str = include_str!("../profiles/profiles.toml");
+const BUILT_IN: &str = include_str!("../../profiles/profiles.toml");
 
 /// All rules of one version.
 #[derive(Debug, Clone, Deserialize)]

@@ -23,13 +23,14 @@ use tokio::sync::{OnceCell, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::faces::Faces;
-use crate::judge::{Judged, judge};
-use crate::normalise::{self, Rendition};
-use crate::rules::Rules;
-use crate::store::{Announcement, PhotoRow, ReadEntry, ReleaseRow, SealedRendition, Store};
-use crate::vault::Vault;
-use crate::{ingest, seal};
+use crate::keeping::seal;
+use crate::keeping::store::{Announcement, PhotoRow, ReadEntry, ReleaseRow, SealedRendition, Store};
+use crate::keeping::vault::Vault;
+use crate::picture::faces::Faces;
+use crate::picture::ingest;
+use crate::picture::judge::{Judged, judge};
+use crate::picture::normalise::{self, Rendition};
+use crate::picture::rules::Rules;
 
 /// Renditions that are sealed; the others are made from `print` when they are read.
 const KEPT: [Profile; 2] = [Profile::Ga461, Profile::Print];

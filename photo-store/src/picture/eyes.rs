@@ -8,7 +8,7 @@ use photo_store_protocol::Face;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::raster::{Frame, Raster};
+use crate::picture::raster::{Frame, Raster};
 
 /// Side to which a face box is scaled, in pixels.
 const SIDE: usize = 120;
