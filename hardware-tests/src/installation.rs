@@ -10,8 +10,8 @@ use card_applet_spec::crypto::{PrivateKey, PublicKey};
 use card_reader::transport::Transport;
 use card_reader::{Bundle, Card, Pinned, TerminalKey};
 use jiff::{Timestamp, ToSpan};
-use keyvault::ceremony::{Custodian, Plan, init};
-use keyvault::package::{Cost, Package};
+use keyvault::custody::ceremony::{Custodian, Plan, init};
+use keyvault::custody::share_envelope::{Cost, Package};
 use keyvault::{FixedClock, Vault};
 use keyvault_protocol::{
     Anchors, BundleKind, BundleRequest, CardResult, CardTask, Client, LotRequest, OrderSession, PointBytes,

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey};
 use card_applet_spec::kdf;
-use keyvault::package::{Cost, Package, SetId};
+use keyvault::custody::share_envelope::{Cost, Package, SetId};
 use keyvault::{FixedClock, Random, rehearsal, serve};
 use keyvault_protocol::{Client, PhotoKeyContext};
 use rand::SeedableRng;

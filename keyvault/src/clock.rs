@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Where the vault takes the time from.
 pub trait Clock: Send + Sync {

@@ -456,8 +456,8 @@ impl From<&Error> for Refusal {
     }
 }
 
-impl From<crate::xaes::Opaque> for Error {
-    fn from(_: crate::xaes::Opaque) -> Self {
+impl From<crate::store::xaes::Opaque> for Error {
+    fn from(_: crate::store::xaes::Opaque) -> Self {
         Self::Damaged {
             what: "a sealed value does not open",
         }

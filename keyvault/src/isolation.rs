@@ -15,7 +15,7 @@ use landlock::{
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use crate::Error;
+use crate::error::Error;
 
 /// What held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

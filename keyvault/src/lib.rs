@@ -1,40 +1,25 @@
 //! The sealed key vault: shares, sealed rows, typed derivation, card sessions, sealed updates.
 //!
-//! Read [`ceremony`] (how a vault comes to be), [`Vault`] (how it opens), `keys` (what it holds and may do with it),
-//! `card_session` and `rewrite` (how a card is written through the issuer's hands), `updates` (how terminals bring it
-//! what is new), `card` (what is known of it), [`serve`] (how the vault is reached). Left out, with its place kept in the
-//! formats: rollback protection by a Merkle root, the audit tree and its witnesses, the header pair, custodian cards,
-//! dual control of requests, TR-31 key blocks.
+//! The wings: `custody` (how a vault comes to be and opens), `keys` (what it holds and may do with it), `card` (how a card
+//! is written through the issuer's hands, and what is known of it), `terminal` (what terminals get), `authority` (versions
+//! and certificates), `open` (the open vault), `audit` (the journal), `store` (sealed rows), [`serve`] (how the vault is
+//! reached). Left out, with its place kept in the formats: rollback protection by a Merkle root, the audit tree and its
+//! witnesses, the header pair, custodian cards, dual control of requests, TR-31 key blocks.
 
-pub mod arena;
+mod audit;
+mod authority;
 mod card;
-mod card_session;
-pub mod ceremony;
 pub mod clock;
-mod deny;
-mod entitlement;
+pub mod custody;
 mod error;
-mod exports;
-mod former;
 pub mod isolation;
-mod journal;
-mod keys;
-mod orders;
-pub mod package;
-mod photo;
+pub mod keys;
+mod open;
 pub mod rehearsal;
-mod rewrite;
-mod role_keys;
-pub mod sealing;
 pub mod serve;
-mod settlement;
-pub mod shamir;
-mod store;
-mod terminals;
-mod updates;
-mod vault;
-pub mod xaes;
+pub mod store;
+mod terminal;
 
 pub use clock::{Clock, FixedClock};
 pub use error::Error;
-pub use vault::{FolderLock, Random, Vault};
+pub use open::transaction::{FolderLock, Random, Vault};

@@ -15,9 +15,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
-use keyvault::arena::Arena;
-use keyvault::ceremony::{self, Custodian, Plan};
-use keyvault::package::{Cost, Package, passphrase_line};
+use keyvault::custody::ceremony::{self, Custodian, Plan};
+use keyvault::custody::share_envelope::{Cost, Package, passphrase_line};
+use keyvault::keys::arena::Arena;
 use keyvault::{Clock, Error, Random, Vault, isolation, serve};
 use keyvault_protocol::{
     BundleKind, BundleRequest, Client, LotRequest, PointBytes, Region, Role, RoleKeyInfo, Status,

@@ -8,11 +8,11 @@ use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{Share, ShareEnvelope, UnsealProgress};
 use zeroize::Zeroizing;
 
-use crate::Error;
-use crate::ceremony::{self, Custodian, Plan};
 use crate::clock::Clock;
-use crate::package::{Cost, Package};
-use crate::vault::{Random, Vault};
+use crate::custody::ceremony::{self, Custodian, Plan};
+use crate::custody::share_envelope::{Cost, Package};
+use crate::error::Error;
+use crate::open::transaction::{Random, Vault};
 
 /// The custodians of a scratch vault; any two open it.
 pub const CUSTODIANS: [&str; 3] = ["li", "wang", "zhang"];

@@ -15,8 +15,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
-use crate::vault::{Core, Inner, Open, Vault};
-use crate::{Error, card_session, deny, exports, orders, photo, role_keys, settlement, terminals, updates};
+use crate::authority::role_keys;
+use crate::card::denial;
+use crate::card::order;
+use crate::card::session;
+use crate::card::settlement;
+use crate::card::update;
+use crate::error::Error;
+use crate::keys::photo;
+use crate::open::transaction::{Core, Inner, Open, Vault};
+use crate::terminal::bundle;
+use crate::terminal::registry;
 
 /// How often old attempts and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(15);
@@ -112,7 +121,7 @@ async fn opened(
     let (core, open) = inner.open()?;
     let now = vault.now(core)?;
     match request {
-        Request::EnrolIssuer(request) => orders::enrol(core, open, now, &request)
+        Request::EnrolIssuer(request) => order::enrol(core, open, now, &request)
             .await
             .map(|()| Response::Done),
         Request::PhotoKeyNew(context) => {
@@ -123,13 +132,13 @@ async fn opened(
             let key = photo::open_key(core, open, now, &context, &wrapped).await?;
             photo_key(core, client_key, &context, &key, wrapped)
         }
-        Request::OpenOrder(order) => orders::accept(core, open, now, &order).await.map(Response::Order),
+        Request::OpenOrder(order) => order::accept(core, open, now, &order).await.map(Response::Order),
         Request::StartCard {
             order,
             index,
             serial,
             task,
-        } => card_session::start(core, open, now, order, index, serial, task)
+        } => session::start(core, open, now, order, index, serial, task)
             .await
             .map(Response::Script),
         Request::ContinueCard {
@@ -143,32 +152,32 @@ async fn opened(
                     limit: 512,
                 });
             }
-            card_session::proceed(core, open, now, order, index, &answers)
+            session::proceed(core, open, now, order, index, &answers)
                 .await
                 .map(Response::Script)
         }
         Request::ExportBundle(request) => {
-            let bytes = exports::export_bundle(core, open, now, &request).await?;
+            let bytes = bundle::export_bundle(core, open, now, &request).await?;
             Ok(Response::Export { bytes })
         }
         Request::ExportLot(request) => {
-            let bytes = exports::export_lot(core, open, now, &request).await?;
+            let bytes = bundle::export_lot(core, open, now, &request).await?;
             Ok(Response::Export { bytes })
         }
         Request::SignCardBack(back) => {
-            let signature = exports::sign_card_back(core, open, now, &back).await?;
+            let signature = bundle::sign_card_back(core, open, now, &back).await?;
             Ok(Response::Signature { signature })
         }
-        Request::Anchors => exports::public_keys(core, open).map(Response::Anchors),
-        Request::DenyCard { serial } => done(deny::deny(core, open, now, &serial).await),
-        Request::AllowCard { serial } => done(deny::allow(core, open, now, &serial).await),
-        Request::DenyChain { chain } => done(deny::deny_chain(core, open, now, &chain).await),
+        Request::Anchors => bundle::public_keys(core, open).map(Response::Anchors),
+        Request::DenyCard { serial } => done(denial::deny(core, open, now, &serial).await),
+        Request::AllowCard { serial } => done(denial::allow(core, open, now, &serial).await),
+        Request::DenyChain { chain } => done(denial::deny_chain(core, open, now, &chain).await),
         Request::ExportDenyList(request) => {
-            let bytes = deny::export(core, open, now, &request).await?;
+            let bytes = denial::export(core, open, now, &request).await?;
             Ok(Response::Export { bytes })
         }
-        Request::RevokeTerminal { name } => done(terminals::revoke(core, open, now, &name).await),
-        Request::Terminals => terminals::list(core, open).await.map(Response::Terminals),
+        Request::RevokeTerminal { name } => done(registry::revoke(core, open, now, &name).await),
+        Request::Terminals => registry::list(core, open).await.map(Response::Terminals),
         Request::CheckLines { lines } => settlement::check(core, open, &lines).await.map(Response::Lines),
         request => of_versions(core, open, now, request).await,
     }
@@ -204,7 +213,7 @@ async fn of_versions(
             .await
             .map(Response::RoleKey),
         Request::RoleKeys => role_keys::list(open).map(Response::RoleKeys),
-        Request::CardVersions { serial } => card_session::versions(core, open, &serial)
+        Request::CardVersions { serial } => session::versions(core, open, &serial)
             .await
             .map(Response::CardVersions),
         Request::SealUpdate {
@@ -212,18 +221,18 @@ async fn of_versions(
             index,
             serial,
             task,
-        } => updates::seal(core, open, now, (order, index), serial, &task)
+        } => update::seal(core, open, now, (order, index), serial, &task)
             .await
             .map(Response::Queued),
         Request::ExportUpdates(request) => {
-            let bytes = updates::export(core, open, now, &request).await?;
+            let bytes = update::export(core, open, now, &request).await?;
             Ok(Response::Export { bytes })
         }
-        Request::AcceptReceipts { receipts } => updates::accept(core, open, now, &receipts)
+        Request::AcceptReceipts { receipts } => update::accept(core, open, now, &receipts)
             .await
             .map(Response::Receipts),
         Request::PendingUpdates { serial } => {
-            updates::pending(core, open, &serial).await.map(Response::Pending)
+            update::pending(core, open, &serial).await.map(Response::Pending)
         }
         // The others were answered before.
         _ => Err(Error::MalformedRequest),

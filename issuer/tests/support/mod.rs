@@ -135,7 +135,7 @@ impl VaultLine {
 pub struct World {
     pub folder: tempfile::TempDir,
     pub vault: Arc<Vault>,
-    pub packages: Vec<keyvault::package::Package>,
+    pub packages: Vec<keyvault::custody::share_envelope::Package>,
     pub line: VaultLine,
     pub production: Production,
     pub clock: Clock,

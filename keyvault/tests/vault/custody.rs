@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
-use keyvault::package::Package;
+use keyvault::custody::share_envelope::Package;
 use keyvault::{Error, Random, Vault, rehearsal};
 use keyvault_protocol::{
     BundleKind, BundleRequest, CardTask, LotRequest, PhotoKeyContext, RefusalCode, Share, WrappedKey,
@@ -704,8 +704,8 @@ async fn no_secret_is_in_any_log_error_package_or_file() {
 
 #[tokio::test]
 async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
-    use keyvault::ceremony::{Custodian, Plan, init};
-    use keyvault::package::Cost;
+    use keyvault::custody::ceremony::{Custodian, Plan, init};
+    use keyvault::custody::share_envelope::Cost;
     let folder = tempfile::tempdir().unwrap();
     let custodian = |name: &str, passphrase: &str| Custodian {
         name: name.into(),

@@ -9,7 +9,7 @@ use card_applet_spec::data_group::{Dg1, Dg2, Dg3, PortraitFormat};
 use card_applet_spec::{apdu, lot, sealed_box};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Span, Timestamp};
-use keyvault::package::Package;
+use keyvault::custody::share_envelope::Package;
 use keyvault::{Clock, Random, Vault, rehearsal, serve};
 use keyvault_protocol::{
     CardContent, CardResult, CardTask, Client, Entitlement, Error, LotRequest, Order, OrderSession, Role,

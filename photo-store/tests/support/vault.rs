@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use getrandom::SysRng;
-use keyvault::package::{Cost, Package};
-use keyvault::{FixedClock, ceremony};
+use keyvault::FixedClock;
+use keyvault::custody::ceremony;
+use keyvault::custody::share_envelope::{Cost, Package};
 use keyvault_protocol::Client;
 use rand_core::UnwrapErr;
 use tokio::net::{UnixListener, UnixStream};

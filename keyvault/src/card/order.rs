@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use card_applet_spec::crypto::PublicKey;
 
-use crate::Error;
-use crate::journal::Event;
-use crate::store::Table;
-use crate::vault::{Change, Core, Open};
+use crate::audit::journal::Event;
+use crate::error::Error;
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
 
 /// Longest life of an order.
 const MAX_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);

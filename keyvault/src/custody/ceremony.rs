@@ -13,20 +13,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::arena::{Arena, OpenKey};
-use crate::card::INDEX_KEYS;
-use crate::journal::Event;
-use crate::keys::{KeyId, KeyRecord, Keys, Signer};
-use crate::package::{Commitment, Cost, Package, SetId};
-use crate::role_keys::Roles;
-use crate::sealing::{self, SUITE, SealedKey};
-use crate::shamir::{self, Point};
-use crate::store::{self, Batch, Header, Row, Store, Table};
-use crate::vault::{
+use crate::audit::journal;
+use crate::audit::journal::Event;
+use crate::authority::role_keys::Roles;
+use crate::card::record::INDEX_KEYS;
+use crate::custody::shamir::{self, Point};
+use crate::custody::share_envelope::{Commitment, Cost, Package, SetId};
+use crate::error::Error;
+use crate::keys::arena::{Arena, OpenKey};
+use crate::keys::material::{KeyId, KeyRecord, Keys, Signer};
+use crate::open::transaction::{
     Change, Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, UnsealKeys, header_digest,
     ring_barrier,
 };
-use crate::{Error, journal};
+use crate::store::sealing::{self, SUITE, SealedKey};
+use crate::store::sql::{self, Batch, Header, Row, Store, Table};
 
 /// A custodian and the passphrase of the package.
 pub struct Custodian {
@@ -111,7 +112,7 @@ fn check(plan: &Plan) -> Result<(), Error> {
         {
             return bad("two custodians have the same name");
         }
-        if custodian.passphrase.len() < crate::package::MIN_PASSPHRASE {
+        if custodian.passphrase.len() < crate::custody::share_envelope::MIN_PASSPHRASE {
             return bad("a passphrase has fewer than 8 characters");
         }
     }
@@ -128,7 +129,7 @@ fn check(plan: &Plan) -> Result<(), Error> {
     match fs::read_dir(&plan.folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(_) => Err(Error::FolderOfSomethingElse),
-        Ok(_) if plan.folder.join(crate::store::FILE).exists() => Err(Error::AlreadyInitialised),
+        Ok(_) if plan.folder.join(crate::store::sql::FILE).exists() => Err(Error::AlreadyInitialised),
         Ok(mut entries) => match entries.next() {
             Some(_) => Err(Error::FolderOfSomethingElse),
             None => Ok(()),
@@ -257,7 +258,7 @@ async fn found(
     let unseal = UnsealKeys::derive(&secret, &vault, EPOCH)?;
     let root = OpenKey::random(arena, &mut rng)?;
     let mut header = Header {
-        format: store::FORMAT,
+        format: sql::FORMAT,
         vault,
         instance,
         epoch: EPOCH,

@@ -19,17 +19,19 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::arena::{Arena, OpenKey};
-use crate::card_session::Session;
+use crate::audit::journal::{self, Event};
+use crate::authority::role_keys::Roles;
+use crate::card::session::Session;
 use crate::clock::{self, Clock};
-use crate::journal::{self, Event};
-use crate::keys::{KeyId, KeyRecord, Keys};
-use crate::package::Commitment;
-use crate::role_keys::Roles;
-use crate::sealing::{self, Place, SUITE};
-use crate::shamir::{self, Point};
-use crate::store::{Batch, Header, Row, Store, Table};
-use crate::{Error, former, store};
+use crate::custody::migration;
+use crate::custody::shamir::{self, Point};
+use crate::custody::share_envelope::Commitment;
+use crate::error::Error;
+use crate::keys::arena::{Arena, OpenKey};
+use crate::keys::material::{KeyId, KeyRecord, Keys};
+use crate::store::sealing::{self, Place, SUITE};
+use crate::store::sql;
+use crate::store::sql::{Batch, Header, Row, Store, Table};
 
 /// The random source of the vault.
 pub type Random = Box<dyn CryptoRng + Send>;
@@ -580,8 +582,8 @@ impl Core {
         open.load_keys(self).await?;
         open.check_everything(self).await?;
         open.keys.self_test(&mut self.rng)?;
-        if self.header.format == store::FORMER {
-            former::bring_up_to_date(self, &mut open, now).await?;
+        if self.header.format == sql::FORMER {
+            migration::bring_up_to_date(self, &mut open, now).await?;
         } else {
             open.load_roles(self).await?;
         }
@@ -642,7 +644,7 @@ impl Core {
             && row.row_version == self.header.generation
             // The format is in clear; what the state counts is not.
             && state.counts.len()
-                == if self.header.format == store::FORMER {
+                == if self.header.format == sql::FORMER {
                     Table::FORMER_COUNTED
                 } else {
                     Table::COUNTED.len()
@@ -811,7 +813,7 @@ impl Open {
         core.store.commit(&batch).await?;
         core.header.high_water = high_water;
         core.header.generation = generation;
-        core.header.format = store::FORMAT;
+        core.header.format = sql::FORMAT;
         self.state = state;
         self.roles.extend(roles);
         Ok(())
@@ -982,7 +984,7 @@ impl FolderLock {
     /// # Errors
     /// [`Error::NoVault`], [`Error::InUse`], [`Error::StoreUnavailable`] on a read-only file system.
     pub fn take(folder: &Path) -> Result<Self, Error> {
-        if !folder.join(crate::store::FILE).is_file() {
+        if !folder.join(crate::store::sql::FILE).is_file() {
             return Err(Error::NoVault);
         }
         keep_private(folder);
@@ -1017,7 +1019,8 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::{rehearsal, serve};
+    use crate::rehearsal;
+    use crate::serve;
 
     struct Hands(StdMutex<Timestamp>);
 
@@ -1101,7 +1104,7 @@ mod tests {
         let (core, open) = inner.open().unwrap();
         let now = core.header.high_water;
         let mut change = Change::default();
-        for id in crate::card::INDEX_KEYS {
+        for id in crate::card::record::INDEX_KEYS {
             change.delete(Table::Key, id.to_string().as_bytes());
         }
         open.apply(core, now, change).await.unwrap();
@@ -1181,7 +1184,7 @@ mod tests {
             let (core, open) = inner.open().unwrap();
             let now = core.header.high_water;
             for role in [Role::Transit, Role::SmallPayment] {
-                let role = crate::card::spec_role(role).unwrap();
+                let role = crate::card::record::spec_role(role).unwrap();
                 let region = "440300".parse().unwrap();
                 open.active(core, now, role, region).await.unwrap();
             }
@@ -1237,7 +1240,7 @@ mod tests {
                 client.deny_card(serial).await.unwrap();
                 drop(client);
                 served.await.unwrap().unwrap();
-                assert_eq!(vault.lock().await.core.header.format, store::FORMAT);
+                assert_eq!(vault.lock().await.core.header.format, sql::FORMAT);
             }
         }
     }

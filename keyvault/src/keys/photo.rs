@@ -6,10 +6,10 @@ use keyvault_protocol::{PhotoKeyContext, WrappedKey};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::Error;
-use crate::journal::Event;
-use crate::sealing;
-use crate::vault::{Change, Core, Open};
+use crate::audit::journal::Event;
+use crate::error::Error;
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sealing;
 
 /// Longest name of a profile in bytes.
 const MAX_PROFILE: usize = 32;

@@ -8,16 +8,16 @@
 use card_applet_spec::codes::{Role, State};
 use jiff::Timestamp;
 
-use crate::Error;
-use crate::card::{Card, INDEX_KEYS, PurseKey};
-use crate::card_session::personalised_keys;
-use crate::deny::LastList;
-use crate::journal::Event;
-use crate::keys::{KeyId, KeyRecord, Keys};
-use crate::role_keys::RoleKeyRow;
-use crate::sealing::SUITE;
-use crate::store::Table;
-use crate::vault::{Change, Core, Open};
+use crate::audit::journal::Event;
+use crate::authority::role_keys::RoleKeyRow;
+use crate::card::denial::LastList;
+use crate::card::record::{Card, INDEX_KEYS, PurseKey};
+use crate::card::session::personalised_keys;
+use crate::error::Error;
+use crate::keys::material::{KeyId, KeyRecord, Keys};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sealing::SUITE;
+use crate::store::sql::Table;
 
 /// Brings the store and `open` to the present layout.
 pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {

@@ -19,14 +19,15 @@ use keyvault_protocol::{
 };
 use zeroize::Zeroizing;
 
-use crate::deny::{self, Terms};
-use crate::journal::Event;
-use crate::keys::{KeyId, Signer, fault};
-use crate::orders::is_name;
-use crate::store::Table;
-use crate::terminals::{Terminal, later};
-use crate::vault::{Change, Core, Open};
-use crate::{Error, clock};
+use crate::audit::journal::Event;
+use crate::card::denial::{self, Terms};
+use crate::card::order::is_name;
+use crate::clock;
+use crate::error::Error;
+use crate::keys::material::{KeyId, Signer, fault};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
+use crate::terminal::registry::{Terminal, later};
 
 /// Number of the card CA's key in card certificates.
 pub(crate) const CARD_CA_NUMBER: u8 = 1;
@@ -101,7 +102,7 @@ pub(crate) async fn export_bundle(
         max_age: DENY_LIST_DAYS,
         grace: None,
     };
-    let lists = deny::lists(core, open, now, roles, terms).await?;
+    let lists = denial::lists(core, open, now, roles, terms).await?;
     let chain = match rights {
         Some(rights) => Some(chain(core, open, request, &checked, rights, terminal.number)?),
         None => None,

@@ -8,8 +8,8 @@
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
-use crate::store::Entry;
+use crate::error::Error;
+use crate::store::sql::Entry;
 
 /// Hash before the first entry.
 pub(crate) const GENESIS: [u8; 32] = [0; 32];

@@ -27,15 +27,20 @@ use keyvault_protocol::{
 use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::card::{Brought, Card, CardSlot, Stamp, Writing};
-use crate::entitlement::Target;
-use crate::exports::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, TERMINAL_CA_EPOCH, root_name};
-use crate::journal::Event;
-use crate::keys::{Keys, RoleKeyId, Signer, fault};
-use crate::rewrite::{self, RewritePart};
-use crate::store::Table;
-use crate::vault::{Change, Core, Open, Random};
-use crate::{Error, clock, deny, entitlement, orders, updates};
+use crate::audit::journal::Event;
+use crate::card::denial;
+use crate::card::order;
+use crate::card::record::{Brought, Card, CardSlot, Stamp, Writing};
+use crate::card::rewrite::{self, RewritePart};
+use crate::card::slot;
+use crate::card::slot::Target;
+use crate::card::update;
+use crate::clock;
+use crate::error::Error;
+use crate::keys::material::{Keys, RoleKeyId, Signer, fault};
+use crate::open::transaction::{Change, Core, Open, Random};
+use crate::store::sql::Table;
+use crate::terminal::bundle::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, TERMINAL_CA_EPOCH, root_name};
 
 /// Longest life of a card's certificates: ten years.
 const MAX_CARD_DAYS: u32 = 3653;
@@ -265,7 +270,7 @@ pub(crate) async fn start(
     serial: CardSerial,
     task: CardTask,
 ) -> Result<Script, Error> {
-    let running = orders::running(core, open, now, &order).await?;
+    let running = order::running(core, open, now, &order).await?;
     // Looking changes nothing: it is part of every order.
     if task.kind() != TaskKind::Inspect && !running.tasks.contains(&task.kind()) {
         return Err(Error::TaskNotOrdered);
@@ -509,7 +514,7 @@ async fn bound(
             Some(job) if !job.is_without_content() && job.content != *digest => {
                 conflict("this index of the order was begun with other content")
             }
-            _ if deny::is_denied(core, open, &serial).await? => Err(Error::CardDenied),
+            _ if denial::is_denied(core, open, &serial).await? => Err(Error::CardDenied),
             _ => Ok(()),
         },
         Task::Change { .. } | Task::Inspect => Ok(()),
@@ -831,7 +836,7 @@ impl Work {
         let stamp = card.next_stamp(&mut core.rng)?;
         let mut change = Change::default();
         if kind == ScriptKind::Terminate {
-            updates::withdraw(core, open, &mut change, &card, |_| true).await?;
+            update::withdraw(core, open, &mut change, &card, |_| true).await?;
         }
         card.entered(state, stamp);
         open.put_card(core, &mut change, &serial.0, Some(&before), &card)
@@ -1135,7 +1140,7 @@ pub(crate) async fn active_versions(
 ) -> Result<Vec<RoleKeyId>, Error> {
     let mut versions = Vec::new();
     for wanted in entitlements {
-        let (role, region) = entitlement::place(wanted)?;
+        let (role, region) = slot::place(wanted)?;
         versions.push(open.active(core, now, role, region).await?);
     }
     Ok(versions)
@@ -1440,7 +1445,7 @@ impl Drawing<'_> {
             brought: Brought::Script,
             stamp: Stamp::default(),
         };
-        let made = entitlement::make(&self.open.keys, self.rng, &target, entitlement)?;
+        let made = slot::make(&self.open.keys, self.rng, &target, entitlement)?;
         steps.push(encode(&Step::Slot(made.step(false, 0)))?);
         if id.role == Role::SmallPayment {
             steps.push(purse_step(

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{Error, xaes};
+use crate::error::Error;
+use crate::store::xaes;
 
 /// Schema of the file.
 const SCHEMA: &str = "yzt.share/1";

@@ -20,16 +20,19 @@ use keyvault_protocol::{
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
-use crate::card::{Brought, Card, CardSlot, SealedChange, Stamp};
-use crate::card_session::{Job, check_entitlement, job_id};
-use crate::entitlement::{self, Target};
-use crate::exports::{DOCUMENT_SIGNER_NUMBER, boxed};
-use crate::journal::Event;
-use crate::keys::{RoleKeyId, Signer, fault};
-use crate::store::Table;
-use crate::terminals::{Terminal, later};
-use crate::vault::{Change, Core, Open};
-use crate::{Error, clock, deny, orders};
+use crate::audit::journal::Event;
+use crate::card::denial;
+use crate::card::order;
+use crate::card::record::{Brought, Card, CardSlot, SealedChange, Stamp};
+use crate::card::session::{Job, check_entitlement, job_id};
+use crate::card::slot::{self, Target};
+use crate::clock;
+use crate::error::Error;
+use crate::keys::material::{RoleKeyId, Signer, fault};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
+use crate::terminal::bundle::{DOCUMENT_SIGNER_NUMBER, boxed};
+use crate::terminal::registry::{Terminal, later};
 
 /// Days that a batch may be used.
 const MAX_BATCH_DAYS: u32 = 31;
@@ -422,7 +425,7 @@ async fn build(
     let (effect, plain) = match task {
         UpdateTask::Entitlement(wanted) => {
             check_entitlement(wanted, today)?;
-            let (role, region) = entitlement::place(wanted)?;
+            let (role, region) = slot::place(wanted)?;
             let id = open.active(core, now, role, region).await?;
             let target = Target {
                 serial,
@@ -436,7 +439,7 @@ async fn build(
                     counter: card.counter,
                 },
             };
-            let made = entitlement::make(&open.keys, &mut core.rng, &target, wanted)?;
+            let made = slot::make(&open.keys, &mut core.rng, &target, wanted)?;
             let purse = role == Role::SmallPayment;
             let loaded = if purse { card.purse.most() } else { 0 };
             let operation = Operation::Slot {
@@ -502,7 +505,7 @@ async fn build(
                 key_version: *version,
             };
             let operation = Operation::Erase {
-                role: crate::card::spec_role(*role)?,
+                role: crate::card::record::spec_role(*role)?,
                 kv: *version,
             };
             (effect, encode(&operation)?)
@@ -532,7 +535,7 @@ pub(crate) async fn seal(
     serial: CardSerial,
     task: &UpdateTask,
 ) -> Result<QueuedUpdate, Error> {
-    let running = orders::running(core, open, now, &order).await?;
+    let running = order::running(core, open, now, &order).await?;
     if !running.tasks.contains(&TaskKind::Update) {
         return Err(Error::TaskNotOrdered);
     }
@@ -563,7 +566,7 @@ pub(crate) async fn seal(
         task,
         UpdateTask::Entitlement(_) | UpdateTask::PermitBlock { .. } | UpdateTask::Load { .. }
     );
-    if gift && deny::is_denied(core, open, &serial).await? {
+    if gift && denial::is_denied(core, open, &serial).await? {
         return Err(Error::CardDenied);
     }
     if gift && before.writing.is_some() {
@@ -735,7 +738,7 @@ async fn collect(
         behind.extend(rows.into_iter().filter(|row| row.id <= start));
         rows = behind;
         // The pseudonym that the room cuts through waits for another batch, unless it is the only one.
-        let place = |row: &crate::store::Row| row.id.get(..20).map(<[u8]>::to_vec);
+        let place = |row: &crate::store::sql::Row| row.id.get(..20).map(<[u8]>::to_vec);
         let cut = rows.get(room).and_then(place);
         rows.truncate(room);
         if rows.first().and_then(place) != cut {
@@ -758,7 +761,7 @@ async fn collect(
                 region,
                 key_version,
             }) => Some(RoleKeyId {
-                role: crate::card::spec_role(role)?,
+                role: crate::card::record::spec_role(role)?,
                 region: region.to_string().parse().map_err(fault)?,
                 version: key_version,
             }),
@@ -895,7 +898,9 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::{FixedClock, Random, rehearsal};
+    use crate::clock::FixedClock;
+    use crate::open::transaction::Random;
+    use crate::rehearsal;
 
     #[tokio::test]
     async fn a_long_queue_is_carried_in_parts_that_keep_each_cards_updates_together_and_miss_none() {

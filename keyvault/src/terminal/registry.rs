@@ -7,10 +7,11 @@ use jiff::{Timestamp, civil};
 use keyvault_protocol::{BundleKind, PointBytes, Region, TerminalInfo};
 use minicbor::{Decode, Encode};
 
-use crate::journal::Event;
-use crate::store::Table;
-use crate::vault::{Change, Core, Open};
-use crate::{Error, clock};
+use crate::audit::journal::Event;
+use crate::clock;
+use crate::error::Error;
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
 
 /// Row of a terminal; its id is the name.
 #[derive(Clone, Debug, Encode, Decode)]

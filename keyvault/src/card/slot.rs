@@ -8,10 +8,11 @@ use card_applet_spec::script::SlotStep;
 use keyvault_protocol::Entitlement;
 use zeroize::Zeroizing;
 
-use crate::card::{Brought, CardSlot, Stamp, Standing, spec_role};
-use crate::keys::{Keys, RoleKeyId, Signer, fault};
-use crate::vault::Random;
-use crate::{Error, clock};
+use crate::card::record::{Brought, CardSlot, Stamp, Standing, spec_role};
+use crate::clock;
+use crate::error::Error;
+use crate::keys::material::{Keys, RoleKeyId, Signer, fault};
+use crate::open::transaction::Random;
 
 /// Role and region of an entitlement, as the card specification has them.
 pub(crate) fn place(entitlement: &Entitlement) -> Result<(Role, Region), Error> {

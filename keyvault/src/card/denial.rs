@@ -13,12 +13,14 @@ use jiff::Timestamp;
 use keyvault_protocol::{DenyListRequest, RoleKeyState};
 use minicbor::{Decode, Encode};
 
-use crate::card::{Card, spec_role};
-use crate::journal::Event;
-use crate::keys::{RoleKeyId, Signer, fault};
-use crate::store::Table;
-use crate::vault::{Change, Core, Open};
-use crate::{Error, clock, updates};
+use crate::audit::journal::Event;
+use crate::card::record::{Card, spec_role};
+use crate::card::update;
+use crate::clock;
+use crate::error::Error;
+use crate::keys::material::{RoleKeyId, Signer, fault};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
 
 /// Most entries of one list; a larger one needs delta lists.
 const MAX_DENIED: usize = 400_000;
@@ -180,7 +182,7 @@ async fn deny_as(
         copied,
     };
     change.put(Table::Denied, serial, &denied)?;
-    updates::withdraw_gifts(core, open, &mut change, &before).await?;
+    update::withdraw_gifts(core, open, &mut change, &before).await?;
     change.note(Event::CardDenied { serial: *serial });
     open.apply(core, now, change).await
 }

@@ -9,10 +9,10 @@ use card_applet_spec::codes::{Domain, Role, Serial, State};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use crate::Error;
-use crate::keys::{KeyId, Keys, RoleKeyId, fault};
-use crate::store::Table;
-use crate::vault::{Change, Core, Open};
+use crate::error::Error;
+use crate::keys::material::{KeyId, Keys, RoleKeyId, fault};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
 
 /// Values of `loaded` that a row remembers: one a week for nearly twenty years.
 const MAX_LOADED: usize = 1024;
@@ -212,7 +212,7 @@ pub(crate) enum Purpose {
 impl Writing {
     /// Id of the job's row.
     pub(crate) fn job_id(&self) -> Vec<u8> {
-        let mut id = crate::card_session::job_id(&self.order, self.index);
+        let mut id = crate::card::session::job_id(&self.order, self.index);
         if self.purpose == Purpose::Renewal {
             id.push(1);
         }
@@ -555,7 +555,7 @@ impl Open {
                 change.put(Table::Pid, &id, &Owner { serial: *serial })?;
             }
         }
-        crate::deny::card_changed(core, self, change, serial, after).await?;
+        crate::card::denial::card_changed(core, self, change, serial, after).await?;
         change.put(Table::Card, serial, after)
     }
 }

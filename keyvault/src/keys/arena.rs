@@ -15,7 +15,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymo
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use zeroize::Zeroize;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Bytes of a slot: an AES-256 key, a P-256 scalar.
 pub const SLOT: usize = 32;

@@ -2,7 +2,7 @@
 //!
 //! No tables and no branches on secrets; every coefficient is uniform over the full range, the highest one too (a
 //! non-zero highest coefficient would let fewer than M shares exclude values). Share `x` is the polynomial at `x`,
-//! 1 to 255; the secret is at 0. Left out: verification of shares, which the commitments of [`crate::package`] do.
+//! 1 to 255; the secret is at 0. Left out: verification of shares, which the commitments of [`crate::custody::share_envelope`] do.
 
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};

@@ -14,11 +14,11 @@ use card_applet_spec::door_f::CommitBody;
 use card_applet_spec::settlement::Before;
 use keyvault_protocol::{CardSerial, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 
-use crate::Error;
-use crate::card::{Card, Owner, PurseKey};
-use crate::keys::fault;
-use crate::store::Table;
-use crate::vault::{Core, Open};
+use crate::card::record::{Card, Owner, PurseKey};
+use crate::error::Error;
+use crate::keys::material::fault;
+use crate::open::transaction::{Core, Open};
+use crate::store::sql::Table;
 
 /// Types that a debit can have; the terminal that saw `before` did not see the type.
 const KINDS: [u8; 2] = [0x00, 0x01];
@@ -224,7 +224,7 @@ impl Debit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::card::Brought;
+    use crate::card::record::Brought;
 
     #[test]
     fn a_copied_key_that_claims_money_never_given_is_genuine_and_told() {
@@ -293,8 +293,10 @@ mod tests {
         use rand::SeedableRng;
         use rand::rngs::StdRng;
 
-        use crate::vault::Change;
-        use crate::{FixedClock, Random, rehearsal};
+        use crate::clock::FixedClock;
+        use crate::open::transaction::Change;
+        use crate::open::transaction::Random;
+        use crate::rehearsal;
 
         const CARDS: u32 = 10_000;
         let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,8 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{Error, xaes};
+use crate::error::Error;
+use crate::store::xaes;
 
 /// Version of the format of sealed values.
 const VERSION: u8 = 1;

@@ -14,8 +14,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection, Row as _};
 
-use crate::Error;
-use crate::package::Commitment;
+use crate::custody::share_envelope::Commitment;
+use crate::error::Error;
 
 /// Name of the file in the vault's folder.
 pub(crate) const FILE: &str = "vault.sqlite";
@@ -301,7 +301,7 @@ UPDATE header SET format = 1";
             .ok_or_else(damaged)?;
         let format: i64 = row.try_get("format").map_err(|_| damaged())?;
         if ![FORMAT, FORMER].contains(&format)
-            || row.try_get::<i64, _>("suite").ok() != Some(i64::from(crate::sealing::SUITE))
+            || row.try_get::<i64, _>("suite").ok() != Some(i64::from(crate::store::sealing::SUITE))
         {
             return Err(Error::Damaged {
                 what: "the store has a format that this program does not know",
@@ -526,7 +526,7 @@ UPDATE header SET format = 1";
             .map_err(failed("it cannot be written"))?;
         sqlx::query(HEADER)
             .bind(FORMAT)
-            .bind(i64::from(crate::sealing::SUITE))
+            .bind(i64::from(crate::store::sealing::SUITE))
             .bind(&header.vault[..])
             .bind(&header.instance[..])
             .bind(i64::from(header.epoch))

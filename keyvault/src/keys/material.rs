@@ -17,9 +17,9 @@ use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::Error;
-use crate::arena::{Arena, OpenKey};
-use crate::sealing::SUITE;
+use crate::error::Error;
+use crate::keys::arena::{Arena, OpenKey};
+use crate::store::sealing::SUITE;
 
 /// The signers, each for one kind of statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -403,7 +403,8 @@ impl Keys {
         if key.cmac(&[])[..4] != [0xbb, 0x1d, 0x69, 0x29] {
             return Err(Error::SelfTestFailed { what: "AES-CMAC" });
         }
-        let sealed = crate::xaes::encrypt(&[1; 32], b"ABCDEFGHIJKLMNOPQRSTUVWX", b"", b"XAES-256-GCM")?;
+        let sealed =
+            crate::store::xaes::encrypt(&[1; 32], b"ABCDEFGHIJKLMNOPQRSTUVWX", b"", b"XAES-256-GCM")?;
         if sealed[..4] != [0xce, 0x54, 0x6e, 0xf6] {
             return Err(Error::SelfTestFailed { what: "XAES-256-GCM" });
         }

@@ -13,12 +13,13 @@ use jiff::{Timestamp, civil};
 use keyvault_protocol::{RoleKeyInfo, RoleKeyState};
 use minicbor::{Decode, Encode};
 
-use crate::card::spec_role;
-use crate::journal::Event;
-use crate::keys::{KeyId, RoleKeyId, fault};
-use crate::store::Table;
-use crate::vault::{Change, Core, Open};
-use crate::{Error, clock};
+use crate::audit::journal::Event;
+use crate::card::record::spec_role;
+use crate::clock;
+use crate::error::Error;
+use crate::keys::material::{KeyId, RoleKeyId, fault};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
 
 /// Longest that a version may drain: a card that is never seen for so long comes to the counter.
 const MAX_DRAIN_DAYS: u32 = 3 * 366;

@@ -13,18 +13,19 @@ use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
 use keyvault_protocol::{RewriteContent, Script};
 use minicbor::{Decode, Encode};
 
-use crate::card::{Brought, Card, CardSlot, Purpose, Stamp, Writing};
-use crate::card_session::{
+use crate::card::record::{Brought, Card, CardSlot, Purpose, Stamp, Writing};
+use crate::card::session::{
     Finished, Job, Next, Outgoing, Session, StepBuffer, StoredStep, Task, Work, active_versions, all_usable,
     chain_at, check_entitlement, encode, keys_step, purse_step, step_number, trust_step, words, write_steps,
 };
-use crate::entitlement::{self, Target};
-use crate::exports::DOCUMENT_SIGNER_NUMBER;
-use crate::keys::{RoleKeyId, Signer, fault};
-use crate::store::Table;
-use crate::updates::{self, Effect, Progress};
-use crate::vault::{Change, Core, Open};
-use crate::{Error, clock};
+use crate::card::slot::{self, Target};
+use crate::card::update::{self, Effect, Progress};
+use crate::clock;
+use crate::error::Error;
+use crate::keys::material::{RoleKeyId, Signer, fault};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
+use crate::terminal::bundle::DOCUMENT_SIGNER_NUMBER;
 
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
 const LONG_SLEEP_DAYS: u32 = 300;
@@ -293,7 +294,7 @@ impl Work {
         }
         let mut renew = wanted.writing.purpose == Purpose::Renewal;
         for known in &card.changes {
-            let row = updates::change_row(core, open, &change, &known.change).await?;
+            let row = update::change_row(core, open, &change, &known.change).await?;
             renew |= undoes(&row.effect, content, &versions);
         }
         let mut stamp = card.next_stamp(&mut core.rng)?;
@@ -370,7 +371,7 @@ impl Work {
         let steps = part
             .steps
             .last()
-            .and_then(|step| crate::card_session::finalise_count(&step.bytes))
+            .and_then(|step| crate::card::session::finalise_count(&step.bytes))
             .map_or(0, |count| count + 1);
         job.finished = Some(Finished {
             steps,
@@ -396,7 +397,7 @@ impl Work {
     ) -> Result<(), Error> {
         let old = std::mem::take(&mut card.changes);
         for known in old {
-            let mut row = updates::change_row(core, open, change, &known.change).await?;
+            let mut row = update::change_row(core, open, change, &known.change).await?;
             if row.progress != Progress::Waiting {
                 continue;
             }
@@ -412,10 +413,10 @@ impl Work {
                 Effect::Floor | Effect::Load => false,
             };
             if replaced {
-                updates::drop_from_queue(change, &mut row);
+                update::drop_from_queue(change, &mut row);
                 change.put(Table::Change, &known.change, &row)?;
             } else {
-                updates::seal_again(core, open, change, self.now, card, &known.change, row).await?;
+                update::seal_again(core, open, change, self.now, card, &known.change, row).await?;
             }
         }
         Ok(())
@@ -434,7 +435,7 @@ impl Work {
         let none = Change::default();
         let mut blocks = false;
         for known in &card.changes {
-            let row = updates::change_row(core, open, &none, &known.change).await?;
+            let row = update::change_row(core, open, &none, &known.change).await?;
             blocks |= matches!(row.effect, Effect::Block);
         }
         if !blocks {
@@ -558,7 +559,7 @@ impl Drawing<'_> {
             brought: Brought::Script,
             stamp: self.stamp,
         };
-        let made = entitlement::make(&self.open.keys, &mut self.core.rng, &target, wanted)?;
+        let made = slot::make(&self.open.keys, &mut self.core.rng, &target, wanted)?;
         let mut loaded = 0;
         if id.role == Role::SmallPayment {
             let most = self.card.purse.most();

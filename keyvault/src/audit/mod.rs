@@ -1,0 +1,3 @@
+//! What the vault wrote down of its own doings.
+
+pub(crate) mod journal;

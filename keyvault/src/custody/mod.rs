@@ -1,0 +1,6 @@
+//! Custody: how a vault comes to be, how its shares are kept, and how a store of the previous format is taken over.
+
+pub mod ceremony;
+pub(crate) mod migration;
+pub mod shamir;
+pub mod share_envelope;

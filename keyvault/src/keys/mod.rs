@@ -1,0 +1,5 @@
+//! Keys: what the vault holds, where it lies in memory, what may be derived from it.
+
+pub mod arena;
+pub(crate) mod material;
+pub(crate) mod photo;

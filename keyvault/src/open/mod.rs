@@ -1,0 +1,3 @@
+//! The open vault.
+
+pub(crate) mod transaction;

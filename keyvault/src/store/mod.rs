@@ -1,0 +1,5 @@
+//! Durable rows, each sealed alone.
+
+pub mod sealing;
+pub(crate) mod sql;
+pub mod xaes;

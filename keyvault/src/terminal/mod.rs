@@ -1,0 +1,4 @@
+//! What goes to terminals and lots.
+
+pub(crate) mod bundle;
+pub(crate) mod registry;
