@@ -44,6 +44,15 @@ macro_rules! code {
             }
         }
 
+        impl core::str::FromStr for $name {
+            type Err = Error;
+
+            /// The word of the specification, in upper case.
+            fn from_str(text: &str) -> Result<Self, Error> {
+                match text { $($text => Ok(Self::$variant),)+ _ => Err(Error::Malformed { what: $what }) }
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.as_str())
@@ -54,9 +63,12 @@ macro_rules! code {
 
 pub(crate) use code;
 
+/// The former name of [`CardState`].
+pub type State = CardState;
+
 code!(
-    /// State of the application on the chip.
-    State, "state", {
+    /// State of the application on the chip, as the card itself reports it under MAC.
+    CardState, "state", {
         /// Only a serial and transport keys.
         Blank = 0x01 => "BLANK",
         /// Written, not yet handed over.
@@ -270,6 +282,43 @@ impl Region {
     pub const fn to_bytes(self) -> [u8; 3] {
         self.0
     }
+
+    /// The six digits as a number: 440300 is Shenzhen.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0.iter().fold(0_u32, |number, byte| {
+            let pair = u32::from(byte >> 4)
+                .saturating_mul(10)
+                .saturating_add(u32::from(byte & 15));
+            number.saturating_mul(100).saturating_add(pair)
+        })
+    }
+
+    /// Whether GB/T 2260 can have this division: its first digit is not zero. A card carries any six digits.
+    #[must_use]
+    pub const fn is_division(self) -> bool {
+        self.0[0] >> 4 != 0
+    }
+}
+
+impl TryFrom<u32> for Region {
+    type Error = Error;
+
+    /// The division of six digits as a number, the first of them not zero.
+    fn try_from(number: u32) -> Result<Self, Error> {
+        const MALFORMED: Error = Error::Malformed { what: "region" };
+        if !(100_000..=999_999).contains(&number) {
+            return Err(MALFORMED);
+        }
+        let mut rest = number;
+        let mut out = [0; 3];
+        for byte in out.iter_mut().rev() {
+            let pair = u8::try_from(rest.checked_rem(100).ok_or(MALFORMED)?).map_err(|_| MALFORMED)?;
+            rest = rest.checked_div(100).ok_or(MALFORMED)?;
+            *byte = pair.checked_div(10).ok_or(MALFORMED)? << 4 | pair.checked_rem(10).ok_or(MALFORMED)?;
+        }
+        Ok(Self(out))
+    }
 }
 
 impl core::str::FromStr for Region {
@@ -305,9 +354,66 @@ impl fmt::Debug for Region {
     }
 }
 
-/// Serial of a card: issuer 2, lot 4, number 4.
+/// Serial of a card, 10 bytes: `issuer(2) || lot(4) || number(4)`, big endian; in text 20 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Serial(pub [u8; 10]);
+
+impl Serial {
+    /// From the ten bytes; every ten bytes are a serial.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 10]) -> Self {
+        Self(bytes)
+    }
+
+    /// The ten bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 10] {
+        self.0
+    }
+
+    /// The ten bytes, borrowed.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 10] {
+        &self.0
+    }
+}
+
+impl From<[u8; 10]> for Serial {
+    fn from(bytes: [u8; 10]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl TryFrom<&[u8]> for Serial {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| Error::Malformed { what: "serial" })
+    }
+}
+
+impl core::str::FromStr for Serial {
+    type Err = Error;
+
+    /// 20 lower-case hex digits: one spelling only, serials are compared as text elsewhere.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        const MALFORMED: Error = Error::Malformed { what: "serial" };
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte & 15),
+            b'a'..=b'f' => Ok((byte & 15).saturating_add(9)),
+            _ => Err(MALFORMED),
+        };
+        let digits: [u8; 20] = text.as_bytes().try_into().map_err(|_| MALFORMED)?;
+        let mut out = [0; 10];
+        for (to, [high, low]) in out.iter_mut().zip(digits.as_chunks::<2>().0) {
+            *to = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(out))
+    }
+}
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -67,6 +67,24 @@ impl Date {
         )
     }
 
+    /// `YYYY-MM-DD` in ASCII; zeros for none.
+    #[must_use]
+    pub const fn to_text(self) -> [u8; 10] {
+        let [c, y, m, d] = self.0;
+        [
+            b'0' | c >> 4,
+            b'0' | c & 15,
+            b'0' | y >> 4,
+            b'0' | y & 15,
+            b'-',
+            b'0' | m >> 4,
+            b'0' | m & 15,
+            b'-',
+            b'0' | d >> 4,
+            b'0' | d & 15,
+        ]
+    }
+
     /// Days since 1 March of year 0 (a count for differences, not a date of any era).
     #[must_use]
     pub fn day_number(self) -> u32 {

@@ -16,6 +16,8 @@ pub mod date;
 pub mod deny_list;
 pub mod door_f;
 pub mod door_s;
+#[cfg(any(feature = "cbor", feature = "serde"))]
+mod interchange;
 pub mod kdf;
 pub mod lot;
 #[cfg(feature = "meter")]

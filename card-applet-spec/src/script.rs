@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::certificate::CARD_CERTIFICATE_LEN;
-use crate::codes::{Domain, State};
+use crate::codes::{CardState, Domain};
 use crate::crypto::sha256;
 use crate::date::Date;
 use crate::record::RECORD_LEN;
@@ -46,26 +46,29 @@ impl ScriptKind {
 
     /// True when a card in `state` takes a script of this kind.
     #[must_use]
-    pub const fn starts_in(self, state: State) -> bool {
+    pub const fn starts_in(self, state: CardState) -> bool {
         match self {
-            Self::Personalise => matches!(state, State::Blank),
-            Self::Rewrite | Self::Block => matches!(state, State::Personalised | State::Active),
-            Self::Activate => matches!(state, State::Personalised),
-            Self::Unblock => matches!(state, State::Blocked),
-            Self::Terminate => matches!(state, State::Personalised | State::Active | State::Blocked),
+            Self::Personalise => matches!(state, CardState::Blank),
+            Self::Rewrite | Self::Block => matches!(state, CardState::Personalised | CardState::Active),
+            Self::Activate => matches!(state, CardState::Personalised),
+            Self::Unblock => matches!(state, CardState::Blocked),
+            Self::Terminate => matches!(
+                state,
+                CardState::Personalised | CardState::Active | CardState::Blocked
+            ),
         }
     }
 
     /// State of the card after FINALISE, from `state`. A card that was blocked before its hand-over goes back to
     /// PERSONALISED when it is unblocked, not to ACTIVE as this says: the card knows, `state` does not.
     #[must_use]
-    pub const fn ends_in(self, state: State) -> State {
+    pub const fn ends_in(self, state: CardState) -> CardState {
         match self {
-            Self::Personalise => State::Personalised,
+            Self::Personalise => CardState::Personalised,
             Self::Rewrite => state,
-            Self::Activate | Self::Unblock => State::Active,
-            Self::Block => State::Blocked,
-            Self::Terminate => State::Terminated,
+            Self::Activate | Self::Unblock => CardState::Active,
+            Self::Block => CardState::Blocked,
+            Self::Terminate => CardState::Terminated,
         }
     }
 
@@ -443,7 +446,7 @@ pub fn chain_next(previous: &[u8; 32], n: u16, step: &[u8]) -> [u8; 32] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// State.
-    pub state: State,
+    pub state: CardState,
     /// Script that is open, or was finished last.
     pub script: [u8; 16],
     /// Its last accepted step.
@@ -485,7 +488,7 @@ impl Status {
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes, "status");
         let status = Self {
-            state: State::try_from(reader.u8()?)?,
+            state: CardState::try_from(reader.u8()?)?,
             script: reader.array()?,
             last: reader.u16()?,
             digest: reader.array()?,

@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord, split_answer};
 use card_applet_spec::bundle::{self, Anchors, Bundle, BundleHead, RoleKey};
 use card_applet_spec::certificate::{CardCertificate, CertificateName, TerminalCertificate};
-use card_applet_spec::codes::{Domain, KeyState, Region, Rights, Role, Serial, State, Tier};
+use card_applet_spec::codes::{CardState, Domain, KeyState, Region, Rights, Role, Serial, Tier};
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
 use card_applet_spec::data_group::{CardInfo, Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat, SignatureObject};
 use card_applet_spec::date::Date;
@@ -574,7 +574,7 @@ proptest! {
 
     #[test]
     fn a_status_is_read_as_it_was_written(
-        state in select(State::ALL), script in uniform16(any::<u8>()), last in any::<u16>(),
+        state in select(CardState::ALL), script in uniform16(any::<u8>()), last in any::<u16>(),
         digest in uniform32(any::<u8>()), failures in any::<u8>(), floor in date(), epoch in any::<u16>(),
         open in any::<bool>(),
     ) {

@@ -3,7 +3,7 @@
 use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{Answer, Header, ParsedCommand, StatusWord};
 use card_applet_spec::bytes::Write;
-use card_applet_spec::codes::{AID, State};
+use card_applet_spec::codes::{AID, CardState};
 use card_applet_spec::data_group::CardInfo;
 use rand_core::CryptoRng;
 
@@ -159,14 +159,14 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         if !command.data.is_empty() {
             return Err(StatusWord::WRONG_LENGTH);
         }
-        if command.header != Header::GET_SERIAL || self.state() != State::Blank {
+        if command.header != Header::GET_SERIAL || self.state() != CardState::Blank {
             return Err(StatusWord::NOT_FOUND);
         }
         let serial = self.serial()?;
         answer(&serial)
     }
 
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> CardState {
         self.storage.control().state
     }
 

@@ -3,7 +3,7 @@
 
 use card_applet_spec::Error;
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::crypto::{equal, memory_check};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::ScriptKind;
@@ -174,9 +174,9 @@ pub(crate) struct UpdateControl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Control {
     pub(crate) generation: u32,
-    pub(crate) state: State,
+    pub(crate) state: CardState,
     /// Where Unblock goes back to.
-    pub(crate) before_block: State,
+    pub(crate) before_block: CardState,
     pub(crate) floor: Date,
     pub(crate) epoch: u16,
     /// Epoch and floor of a staged TRUST.
@@ -203,8 +203,8 @@ impl Control {
     /// A card as it leaves the factory: transport keys live in half A, nothing else.
     pub(crate) const BLANK: Self = Self {
         generation: 1,
-        state: State::Blank,
-        before_block: State::Blank,
+        state: CardState::Blank,
+        before_block: CardState::Blank,
         floor: Date::NONE,
         epoch: 0,
         staged_epoch: 0,
@@ -292,8 +292,8 @@ impl Control {
         }
         let mut control = Self::BLANK;
         control.generation = reader.u32()?;
-        control.state = State::try_from(reader.u8()?)?;
-        control.before_block = State::try_from(reader.u8()?)?;
+        control.state = CardState::try_from(reader.u8()?)?;
+        control.before_block = CardState::try_from(reader.u8()?)?;
         control.floor = Date::from_bytes(reader.array()?)?;
         control.epoch = reader.u16()?;
         control.staged_epoch = reader.u16()?;
@@ -482,7 +482,7 @@ mod tests {
     #[test]
     fn a_block_is_read_as_it_was_written_and_not_when_any_byte_differs() {
         let mut control = Control::BLANK;
-        control.state = State::Active;
+        control.state = CardState::Active;
         control.slots[0][1] = SlotState::Live { kv: 3 };
         control.slots[4][2] = SlotState::Staged {
             kv: 9,

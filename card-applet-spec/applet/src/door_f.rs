@@ -3,7 +3,7 @@
 use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::crypto::{Key16, equal, memory_check};
 use card_applet_spec::door_f::{CommitBody, PLAIN_LEN, TapAnswer, TapPlain};
 use rand_core::CryptoRng;
@@ -155,7 +155,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
     /// Role (from 0) and physical slot that may answer this TAP.
     fn tappable_slot(&self, role: u8, version: u8) -> Option<(usize, usize)> {
         let role = Role::try_from(role).ok()?;
-        if self.state() != State::Active || !role.has_door_f() {
+        if self.state() != CardState::Active || !role.has_door_f() {
             return None;
         }
         let index = usize::from(role.code()).checked_sub(1)?;

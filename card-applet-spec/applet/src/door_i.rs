@@ -4,7 +4,7 @@ use card_applet_spec::Bytes;
 use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
 use card_applet_spec::certificate::CardCertificate;
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::crypto::{PrivateKey, PublicKey, equal};
 use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
@@ -92,7 +92,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         let before = self.storage.failures();
         let spent = before >= MAX_FAILURES;
         // A blank has no door S that could open door I again.
-        let locked = spent && self.state() != State::Blank;
+        let locked = spent && self.state() != CardState::Blank;
         let counted = if spent { before } else { before.saturating_add(1) };
         self.storage.set_failures(counted).map_err(memory_failure)?;
         let expected = opening
@@ -106,7 +106,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
                 .check_external_authenticate(header, &cryptogram, &mac),
             equal(&expected, &cryptogram),
             !locked,
-            self.state() != State::Terminated,
+            self.state() != CardState::Terminated,
         ];
         let right = checks.into_iter().fold(true, |all, check| all & check);
         if !right {
@@ -525,13 +525,13 @@ fn finalise(
         next.before_block = before;
     }
     next.script.open = None;
-    if next.state == State::Terminated {
+    if next.state == CardState::Terminated {
         // Nothing stays but the state and the name of the script that ended it.
         let ended = *next;
         *next = Control::BLANK;
         next.keys.live = None;
         next.generation = ended.generation;
-        next.state = State::Terminated;
+        next.state = CardState::Terminated;
         next.script = ended.script;
         next.floor = ended.floor;
     }

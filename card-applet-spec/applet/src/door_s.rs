@@ -5,7 +5,7 @@ use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, Write};
 use card_applet_spec::certificate::{CARD_CERTIFICATE_LEN, TerminalCertificate};
-use card_applet_spec::codes::{Rights, SUITE, State};
+use card_applet_spec::codes::{CardState, Rights, SUITE};
 use card_applet_spec::crypto::{Hash, PrivateKey, PublicKey, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::door_s::{Agree, AgreeAnswer, Object};
@@ -82,7 +82,7 @@ fn present_leaf(presenting: &mut Presenting, command: &ParsedCommand<'_>) -> Res
 impl<M: Memory, R: CryptoRng> Applet<M, R> {
     /// S1 with the intermediate.
     pub(crate) fn present_intermediate(&mut self, command: &ParsedCommand<'_>) -> Outcome {
-        if matches!(self.state(), State::Blank | State::Terminated) {
+        if matches!(self.state(), CardState::Blank | CardState::Terminated) {
             return Err(StatusWord::CONDITIONS);
         }
         if command.header != Header::present_certificate(0) {
@@ -192,9 +192,9 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .map_err(insecure)?;
         let next = self.freshened(&presenting.intermediate, leaf)?;
         let answers = match self.state() {
-            State::Active => true,
-            State::Personalised | State::Blocked => request.rights.contains(Rights::VERIFY),
-            State::Blank | State::Terminated => false,
+            CardState::Active => true,
+            CardState::Personalised | CardState::Blocked => request.rights.contains(Rights::VERIFY),
+            CardState::Blank | CardState::Terminated => false,
         };
         if !answers {
             return Err(StatusWord::CONDITIONS);

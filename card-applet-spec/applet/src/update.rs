@@ -4,7 +4,7 @@
 //! update, by which a repetition is known. Whoever has no genuine umac writes nothing.
 
 use card_applet_spec::apdu::{ParsedCommand, StatusWord};
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::crypto::equal;
 use card_applet_spec::data_group::SignatureObject;
 use card_applet_spec::kdf::KeySet;
@@ -113,7 +113,7 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             }
             Operation::Block => {
                 next.before_block = next.state;
-                next.state = State::Blocked;
+                next.state = CardState::Blocked;
                 Ok(Old::Nothing)
             }
             Operation::Erase { role, kv } => {

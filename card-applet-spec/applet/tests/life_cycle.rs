@@ -12,7 +12,7 @@ mod support;
 
 use card_applet_spec::apdu::{Header, StatusWord};
 use card_applet_spec::certificate::CertificateName;
-use card_applet_spec::codes::{Domain, Rights, Role, State};
+use card_applet_spec::codes::{CardState, Domain, Rights, Role};
 use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::data_group::{CardInfo, Dg1, SignatureObject};
 use card_applet_spec::door_f::CommitBody;
@@ -36,7 +36,7 @@ fn a_card_is_written_checked_handed_over_blocked_and_ended() {
         host.serial.0
     );
     assert!(host.personalise(&mut card, &mut Plan::new(vec![0xAA; 3000])));
-    assert_eq!(host.status(&mut card).state, State::Personalised);
+    assert_eq!(host.status(&mut card).state, CardState::Personalised);
 
     select(&mut card).unwrap();
     let serial = check(&card.process(&Header::GET_SERIAL.command(&[], Some(0)).unwrap()));
@@ -95,7 +95,7 @@ fn a_script_is_refused_where_it_does_not_belong() {
     for kind in [ScriptKind::Personalise, ScriptKind::Unblock] {
         assert!(host.short_script(&mut card, kind, [8; 16]).is_none(), "{kind:?}");
     }
-    assert_eq!(host.status(&mut card).state, State::Personalised);
+    assert_eq!(host.status(&mut card).state, CardState::Personalised);
     // FINALISE counts the steps and knows their digest.
     let mut channel = host.open_door_i(&mut card).unwrap();
     let begin = Step::Begin {
@@ -113,7 +113,7 @@ fn a_script_is_refused_where_it_does_not_belong() {
     .encode()
     .unwrap();
     assert!(run_step(&mut channel, &mut card, 2, &lie).is_none());
-    assert_eq!(host.status(&mut card).state, State::Personalised);
+    assert_eq!(host.status(&mut card).state, CardState::Personalised);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_personalisation_that_lacks_anything_is_not_finished() {
         }
         if refused {
             // A chunk in the middle was left out: its successor is refused already.
-            assert_eq!(host.status(&mut card).state, State::Blank);
+            assert_eq!(host.status(&mut card).state, CardState::Blank);
             continue;
         }
         let mut digest = card_applet_spec::script::chain_start(&plan.script);
@@ -176,7 +176,7 @@ fn a_personalisation_that_lacks_anything_is_not_finished() {
             run_step(&mut channel, &mut card, n + 1, &finalise).is_none(),
             "without step {missing}"
         );
-        assert_eq!(host.status(&mut card).state, State::Blank);
+        assert_eq!(host.status(&mut card).state, CardState::Blank);
     }
 }
 

@@ -15,7 +15,7 @@
 mod support;
 
 use card_applet_spec::apdu::{Header, StatusWord};
-use card_applet_spec::codes::{Rights, Role, State};
+use card_applet_spec::codes::{CardState, Rights, Role};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Step};
 use card_applet_spec::update::Operation;
@@ -112,8 +112,8 @@ type Script = (ScriptKind, Vec<Vec<u8>>, Vec<(Role, u8)>);
 /// What the card ought to be.
 #[derive(Debug, Clone)]
 struct Model {
-    state: State,
-    before_block: State,
+    state: CardState,
+    before_block: CardState,
     floor: Date,
     failures: u8,
     open: Option<Script>,
@@ -169,14 +169,14 @@ impl Model {
             }
         }
         match kind {
-            ScriptKind::Activate => self.state = State::Active,
+            ScriptKind::Activate => self.state = CardState::Active,
             ScriptKind::Block => {
                 self.before_block = self.state;
-                self.state = State::Blocked;
+                self.state = CardState::Blocked;
             }
             ScriptKind::Unblock => self.state = self.before_block,
             ScriptKind::Terminate => {
-                self.state = State::Terminated;
+                self.state = CardState::Terminated;
                 self.slots = [vec![], vec![], vec![]];
             }
             _ => {}
@@ -201,8 +201,8 @@ impl World {
     fn new(mut host: Host, ram: &Ram) -> Self {
         let card = host.power_on(ram.clone());
         let model = Model {
-            state: State::Personalised,
-            before_block: State::Personalised,
+            state: CardState::Personalised,
+            before_block: CardState::Personalised,
             floor: date(TODAY),
             failures: 0,
             open: None,
@@ -222,7 +222,7 @@ impl World {
 
     /// Door I opens unless it is locked; an attempt counts first.
     fn door_i_opens(&mut self) -> bool {
-        let open = self.model.failures < 16 && self.model.state != State::Terminated;
+        let open = self.model.failures < 16 && self.model.state != CardState::Terminated;
         let opened = self.host.open_door_i(&mut self.card).is_some();
         assert_eq!(opened, open);
         if open {
@@ -314,7 +314,7 @@ impl World {
 
     /// A role and version through which the card answers, if there is one.
     fn through(&self) -> Option<(Role, u8)> {
-        if self.model.state != State::Active {
+        if self.model.state != CardState::Active {
             return None;
         }
         ROLES.iter().find_map(|role| {
@@ -367,7 +367,7 @@ impl World {
             Change::Floor(floor) => self.model.floor = self.model.floor.max(date(floor)),
             Change::Block => {
                 self.model.before_block = self.model.state;
-                self.model.state = State::Blocked;
+                self.model.state = CardState::Blocked;
             }
             Change::Erase(role, kv) => self.model.slots[Model::place(*role)].retain(|other| other != kv),
             Change::Load(loaded) => self.model.loaded = self.model.loaded.max(*loaded),
@@ -384,13 +384,13 @@ impl World {
 
     fn door_s(&mut self, rights: Rights) {
         let expected = match self.model.state {
-            State::Active => Ok(()),
-            State::Terminated => Err(StatusWord::CONDITIONS),
+            CardState::Active => Ok(()),
+            CardState::Terminated => Err(StatusWord::CONDITIONS),
             // The chain of this world ends on 2027-11-01 and its leaf on 2026-11-25.
             _ if rights.contains(Rights::VERIFY) => Ok(()),
             _ => Err(StatusWord::CONDITIONS),
         };
-        let ended = self.model.floor > date("2026-11-25") && self.model.state != State::Terminated;
+        let ended = self.model.floor > date("2026-11-25") && self.model.state != CardState::Terminated;
         let expected = if ended { Err(StatusWord::ENDED) } else { expected };
         let opened = self.host.open_door_s(&mut self.card, rights).map(|_| ());
         assert_eq!(opened, expected, "{rights:?}");
@@ -448,8 +448,8 @@ impl World {
         for role in ROLES {
             for kv in 1..=5 {
                 let seen = tap_seen(&mut self.host, &mut self.card, role, kv).2;
-                let live =
-                    self.model.state == State::Active && self.model.slots[Model::place(role)].contains(&kv);
+                let live = self.model.state == CardState::Active
+                    && self.model.slots[Model::place(role)].contains(&kv);
                 assert_eq!(seen.is_some(), live, "{role} {kv} of {:?}", self.model);
                 if let Some(seen) = seen.filter(|_| role == Role::SmallPayment) {
                     assert_eq!((seen.loaded, seen.spent, seen.seq), (self.model.loaded, 0, 1000));
@@ -457,7 +457,7 @@ impl World {
             }
         }
         // Door S counts nothing, where its certificates have not ended; door I otherwise.
-        if self.model.state == State::Terminated {
+        if self.model.state == CardState::Terminated {
             assert!(self.host.open_door_i(&mut self.card).is_none());
             return;
         }
@@ -520,7 +520,7 @@ fn a_blank_becomes_a_card_by_a_personalisation_and_by_nothing_else() {
     let refused = run_steps(&mut host, &mut card, &steps, 2);
     assert_eq!(refused, Err((3, StatusWord::CONDITIONS)));
     assert!(host.personalise(&mut card, &mut Plan::new(vec![1; 9])));
-    assert_eq!(host.status(&mut card).state, State::Personalised);
+    assert_eq!(host.status(&mut card).state, CardState::Personalised);
     // And never again.
     let again = Step::Begin {
         kind: ScriptKind::Personalise,

@@ -12,7 +12,7 @@ mod support;
 
 use card_applet_spec::apdu::{Header, StatusWord};
 use card_applet_spec::certificate::CardCertificate;
-use card_applet_spec::codes::{Domain, Rights, Role, State};
+use card_applet_spec::codes::{CardState, Domain, Rights, Role};
 use card_applet_spec::door_s::Object;
 use card_applet_spec::script::{ScriptKind, Step};
 use support::{
@@ -66,7 +66,7 @@ fn a_wrong_clock_is_refused_and_trust_sets_the_floor_back() {
     assert_eq!((status.floor, status.epoch), (date(TODAY), 1));
     assert!(host.open_door_s(&mut card, Rights::IDENTITY).is_ok());
     // A card that was away for years can be blocked and unblocked, and its floor stays.
-    for (id, kind, state) in [(6, Block, State::Blocked), (7, Unblock, State::Active)] {
+    for (id, kind, state) in [(6, Block, CardState::Blocked), (7, Unblock, CardState::Active)] {
         run_steps(
             &mut host,
             &mut card,
@@ -88,13 +88,13 @@ fn a_card_blocked_before_its_hand_over_is_not_made_active_by_unblocking() {
     let (ram, _) = card.power_off();
     let mut card = host.power_on(ram);
     host.short_script(&mut card, Unblock, [2; 16]).unwrap();
-    assert_eq!(host.status(&mut card).state, State::Personalised);
+    assert_eq!(host.status(&mut card).state, CardState::Personalised);
     let (rt, tap) = host.tap(&mut card, Role::Transit, KV);
     assert!(!host.tap_is_genuine(Role::Transit, KV, &rt, &tap));
     host.short_script(&mut card, Activate, [3; 16]).unwrap();
     host.short_script(&mut card, Block, [4; 16]).unwrap();
     host.short_script(&mut card, Unblock, [5; 16]).unwrap();
-    assert_eq!(host.status(&mut card).state, State::Active);
+    assert_eq!(host.status(&mut card).state, CardState::Active);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use card_applet::Applet;
 use card_applet_spec::apdu::{Header, StatusWord, split_answer};
-use card_applet_spec::codes::{AID, Rights, Role, State};
+use card_applet_spec::codes::{AID, CardState, Rights, Role};
 use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::door_f::tap_command;
 use card_applet_spec::door_s::Agree;
@@ -41,7 +41,7 @@ const CELL: usize = 32;
 /// A card in some state, and what it has been through.
 struct Subject {
     name: String,
-    state: State,
+    state: CardState,
     host: Host,
     ram: Ram,
 }
@@ -58,17 +58,20 @@ enum Life {
 }
 
 /// Brings a card of this life into a state.
-fn subject(mut host: Host, life: Life, state: State) -> Subject {
+fn subject(mut host: Host, life: Life, state: CardState) -> Subject {
     if life == Life::Bare {
         host.roles.clear();
     }
     let ram = host.blank();
     let mut card = host.power_on(ram);
-    if state != State::Blank {
+    if state != CardState::Blank {
         let image = vec![0x55; if life == Life::Bare { 3_000 } else { 700 }];
         assert!(host.personalise(&mut card, &mut Plan::new(image)));
     }
-    if matches!(state, State::Active | State::Blocked | State::Terminated) {
+    if matches!(
+        state,
+        CardState::Active | CardState::Blocked | CardState::Terminated
+    ) {
         host.short_script(&mut card, ScriptKind::Activate, [9; 16])
             .unwrap();
         if life == Life::Worn {
@@ -76,14 +79,14 @@ fn subject(mut host: Host, life: Life, state: State) -> Subject {
         }
     }
     match state {
-        State::Blocked => host.short_script(&mut card, ScriptKind::Block, [2; 16]).unwrap(),
-        State::Terminated => host
+        CardState::Blocked => host.short_script(&mut card, ScriptKind::Block, [2; 16]).unwrap(),
+        CardState::Terminated => host
             .short_script(&mut card, ScriptKind::Terminate, [2; 16])
             .unwrap(),
         _ => {}
     }
     if life == Life::Worn {
-        if matches!(state, State::Personalised | State::Active) {
+        if matches!(state, CardState::Personalised | CardState::Active) {
             let steps = [
                 begin(ScriptKind::Rewrite, [8; 16]),
                 slot(&host, Role::Door, 3, [0x42; 16], 0),
@@ -122,7 +125,7 @@ fn subjects() -> Vec<Subject> {
     let first = Host::new(80);
     let mut all = Vec::new();
     for (seed, life) in (81..).zip([Life::Full, Life::Bare, Life::Worn]) {
-        for state in State::ALL {
+        for state in CardState::ALL {
             all.push(subject(first.sibling(seed), life, *state));
         }
     }
@@ -451,8 +454,8 @@ fn nothing_differs_that_a_stranger_can_see() {
         for subject in &subjects {
             let told_apart = match probe.shows {
                 Shows::Nothing => false,
-                Shows::Blank => subject.state == State::Blank,
-                Shows::Unused => matches!(subject.state, State::Blank | State::Terminated),
+                Shows::Blank => subject.state == CardState::Blank,
+                Shows::Unused => matches!(subject.state, CardState::Blank | CardState::Terminated),
             };
             let (seen, _) = look(subject, &probe.before, &probe.command);
             looked += 1;
@@ -546,7 +549,7 @@ fn answers_to_strangers_are_constants_or_fresh_random_bytes() {
 
 #[test]
 fn two_taps_of_a_card_share_no_block() {
-    let subject = subject(Host::new(80), Life::Full, State::Active);
+    let subject = subject(Host::new(80), Life::Full, CardState::Active);
     let mut card = Applet::power_on(subject.ram.clone(), Dice::new(6)).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..50 {

@@ -14,7 +14,7 @@
 mod support;
 
 use card_applet_spec::apdu::Header;
-use card_applet_spec::codes::{Rights, Role, State};
+use card_applet_spec::codes::{CardState, Rights, Role};
 use card_applet_spec::data_group::SignatureObject;
 use card_applet_spec::door_s::Object;
 use card_applet_spec::script::ScriptKind;
@@ -42,13 +42,13 @@ fn personalisation_survives_a_cut_at_every_byte() {
         },
         &mut |host, card, plan, cut| {
             let status = host.status(card);
-            if status.state == State::Blank {
+            if status.state == CardState::Blank {
                 // Provably not finished: it still shows its serial.
                 select(card).unwrap();
                 let serial = card.process(&Header::GET_SERIAL.command(&[], Some(0)).unwrap());
                 assert!(check(&serial).is_ok(), "{cut:?}");
             } else {
-                assert_eq!(status.state, State::Personalised, "{cut:?}");
+                assert_eq!(status.state, CardState::Personalised, "{cut:?}");
             }
             let (rt, tap) = host.tap(card, BUS, KV);
             assert!(!host.tap_is_genuine(BUS, KV, &rt, &tap), "{cut:?}");
@@ -86,14 +86,19 @@ fn every_short_script_survives_a_cut_at_every_byte() {
     let blocked = run(&mut host, &active, Block, 2);
     let early = run(&mut host, &handed_out, Block, 2);
     for (kind, ram, before, after) in [
-        (Activate, &handed_out, State::Personalised, State::Active),
-        (Block, &active, State::Active, State::Blocked),
-        (Block, &handed_out, State::Personalised, State::Blocked),
-        (Unblock, &blocked, State::Blocked, State::Active),
-        (Unblock, &early, State::Blocked, State::Personalised),
-        (Terminate, &handed_out, State::Personalised, State::Terminated),
-        (Terminate, &active, State::Active, State::Terminated),
-        (Terminate, &blocked, State::Blocked, State::Terminated),
+        (Activate, &handed_out, CardState::Personalised, CardState::Active),
+        (Block, &active, CardState::Active, CardState::Blocked),
+        (Block, &handed_out, CardState::Personalised, CardState::Blocked),
+        (Unblock, &blocked, CardState::Blocked, CardState::Active),
+        (Unblock, &early, CardState::Blocked, CardState::Personalised),
+        (
+            Terminate,
+            &handed_out,
+            CardState::Personalised,
+            CardState::Terminated,
+        ),
+        (Terminate, &active, CardState::Active, CardState::Terminated),
+        (Terminate, &blocked, CardState::Blocked, CardState::Terminated),
     ] {
         let serial = host.serial.0;
         let pid = host.pid(BUS);
@@ -104,7 +109,7 @@ fn every_short_script_survives_a_cut_at_every_byte() {
                 let _ = host.short_script(card, kind, [6; 16]);
             },
             &mut |host, card, (), cut| {
-                if after == State::Terminated && host.open_door_i(card).is_none() {
+                if after == CardState::Terminated && host.open_door_i(card).is_none() {
                     let blank = host.power_on(Ram::clone(ram));
                     let (ram, _) = std::mem::replace(card, blank).power_off();
                     // Of what the card held only what was burnt in when it was made.
@@ -117,7 +122,7 @@ fn every_short_script_survives_a_cut_at_every_byte() {
                 if state == before {
                     host.short_script(card, kind, [6; 16]).unwrap();
                 }
-                if after == State::Terminated {
+                if after == CardState::Terminated {
                     assert!(host.open_door_i(card).is_none(), "{kind:?} {cut:?}");
                 } else {
                     assert_eq!(host.status(card).state, after, "{kind:?} {cut:?}");

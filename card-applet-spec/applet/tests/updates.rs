@@ -12,7 +12,7 @@
 mod support;
 
 use card_applet_spec::apdu::{Header, StatusWord};
-use card_applet_spec::codes::{Rights, Role, State};
+use card_applet_spec::codes::{CardState, Rights, Role};
 use card_applet_spec::data_group::{CardInfo, SignatureObject};
 use card_applet_spec::door_f::CommitBody;
 use card_applet_spec::door_s::Object;
@@ -302,7 +302,7 @@ fn a_block_by_update_ends_all_answers_and_only_door_i_takes_it_back() {
     let update = seal(&host, 1, &plain(&Operation::Block));
     assert!(deliver(&mut host, &mut card, BUS, KV, &update).is_ok());
     let after = observe(&mut host, &mut card, &[]);
-    assert_eq!(after.state, State::Blocked);
+    assert_eq!(after.state, CardState::Blocked);
     assert!(after.taps.iter().all(|(_, _, plain)| plain.is_none()));
     let floor = seal(&host, 2, &plain(&Operation::Floor(date("2026-11-25"))));
     assert_eq!(
@@ -313,10 +313,13 @@ fn a_block_by_update_ends_all_answers_and_only_door_i_takes_it_back() {
     host.short_script(&mut card, ScriptKind::Unblock, [5; 16])
         .unwrap();
     let unblocked = observe(&mut host, &mut card, &every_object());
-    assert_eq!((unblocked.state, &unblocked.taps), (State::Active, &before.taps));
+    assert_eq!(
+        (unblocked.state, &unblocked.taps),
+        (CardState::Active, &before.taps)
+    );
     // The one that blocked it is known as the last: the same receipt, and it blocks nothing again.
     assert!(deliver(&mut host, &mut card, BUS, KV, &update).is_ok());
-    assert_eq!(host.status(&mut card).state, State::Active);
+    assert_eq!(host.status(&mut card).state, CardState::Active);
 }
 
 #[test]
@@ -391,7 +394,7 @@ fn a_repetition_gives_the_same_receipt_and_writes_nothing() {
         deliver(&mut host, &mut card, BUS, KV, &zero),
         Err(StatusWord::CONDITIONS)
     );
-    assert_eq!(host.status(&mut card).state, State::Active);
+    assert_eq!(host.status(&mut card).state, CardState::Active);
 }
 
 #[test]

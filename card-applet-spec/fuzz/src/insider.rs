@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use card_applet::{Applet, Memory, MemoryFault};
 use card_applet_spec::apdu::{Answer, Header, StatusWord, split_answer};
-use card_applet_spec::codes::{Rights, Role, State};
+use card_applet_spec::codes::{CardState, Rights, Role};
 use card_applet_spec::crypto::Key16;
 use card_applet_spec::data_group::CardInfo;
 use card_applet_spec::date::Date;
@@ -109,7 +109,7 @@ struct Office {
     lost: Option<Purse>,
     /// Most money that was ever named to this card.
     named: u32,
-    state: State,
+    state: CardState,
     /// Door I may no longer open with the office's keys: somebody sent other keys, or tried wrong ones.
     keys_unsure: bool,
     /// The counter of the last update that was sent.
@@ -628,8 +628,11 @@ impl Office {
         let state = status(&mut world.host, card);
         if let Some(state) = state {
             let was = self.state;
-            assert!(was != State::Terminated, "an ended card came back");
-            assert!(was == State::Blank || state != State::Blank, "a blank came back");
+            assert!(was != CardState::Terminated, "an ended card came back");
+            assert!(
+                was == CardState::Blank || state != CardState::Blank,
+                "a blank came back"
+            );
             self.state = state;
         }
         for kv in 1..=VERSIONS {
@@ -659,7 +662,7 @@ impl Memory for Shared {
 }
 
 /// The state as door I tells it; `None` where it does not open.
-fn status(host: &mut Host, card: &mut Card) -> Option<State> {
+fn status(host: &mut Host, card: &mut Card) -> Option<CardState> {
     let mut channel = host.open_door_i(card)?;
     read_status(&mut channel, card).map(|status| status.state)
 }

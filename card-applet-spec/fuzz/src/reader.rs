@@ -4,7 +4,7 @@
 //! ever accepts it. The *man in the middle* holds a genuine card and changes what passes: a terminal accepts what that card
 //! really said, or nothing.
 
-use card_applet_spec::codes::{Rights, Role, State};
+use card_applet_spec::codes::{CardState, Rights, Role};
 use card_reader::counter::{inspect, look};
 use card_reader::{Bundle, Card as Reader, Secure, Terminal};
 
@@ -99,7 +99,7 @@ fn groups(world: &mut World, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
     assert_eq!(read.content().encoded(3), Some(&world.groups[1][..]));
     assert_eq!(read.content().encoded(2), None);
     if let Ok((_, status)) = card.status() {
-        assert_eq!(status.state, State::Active);
+        assert_eq!(status.state, CardState::Active);
     }
     true
 }

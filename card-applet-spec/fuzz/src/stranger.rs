@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use card_applet::{Applet, MEMORY_LEN};
 use card_applet_spec::apdu::{Answer, Header, MAX_COMMAND, StatusWord, split_answer};
-use card_applet_spec::codes::{AID, State};
+use card_applet_spec::codes::{AID, CardState};
 use card_applet_spec::data_group::CardInfo;
 use card_applet_spec::door_f::tap_command;
 use rand::SeedableRng;
@@ -83,7 +83,7 @@ pub(crate) fn failure_cells(images: &[Vec<u8>]) -> Vec<Vec<bool>> {
 }
 
 struct Conversation {
-    state: State,
+    state: CardState,
     /// `None` only while the power is off.
     card: Option<Card>,
     seed: u64,
@@ -92,7 +92,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn begin(state: State, image: &[u8], seed: u8) -> Self {
+    fn begin(state: CardState, image: &[u8], seed: u8) -> Self {
         let ram = memory(image);
         let mut conversation = Self {
             state,
@@ -216,7 +216,7 @@ impl Conversation {
                 (0x80, 0x20),
                 (0x00, 0x84),
             ];
-            let blank = self.state == State::Blank && is((0x80, 0xCA));
+            let blank = self.state == CardState::Blank && is((0x80, 0xCA));
             assert!(
                 blank || open.into_iter().any(is),
                 "{class:02X?} {instruction:02X?} was done for a stranger in {}",

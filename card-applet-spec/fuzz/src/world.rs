@@ -7,7 +7,7 @@ use card_applet::Applet;
 use card_applet_spec::apdu::{Header, split_answer};
 use card_applet_spec::bundle::{self, Anchors, BundleHead, RoleKey};
 use card_applet_spec::certificate::{CertificateName, TerminalCertificate};
-use card_applet_spec::codes::{AID, KeyState, Rights, Role, State, Tier};
+use card_applet_spec::codes::{AID, CardState, KeyState, Rights, Role, Tier};
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
 use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::DenyList;
@@ -67,12 +67,12 @@ pub struct World {
 pub(crate) const COHORT: u8 = 77;
 
 /// The states in the order of the cards.
-pub(crate) const STATES: [State; 5] = [
-    State::Blank,
-    State::Personalised,
-    State::Active,
-    State::Blocked,
-    State::Terminated,
+pub(crate) const STATES: [CardState; 5] = [
+    CardState::Blank,
+    CardState::Personalised,
+    CardState::Active,
+    CardState::Blocked,
+    CardState::Terminated,
 ];
 
 /// The day on which everything happens.

@@ -14,7 +14,7 @@ mod office;
 use std::time::{Duration, Instant};
 
 use card_applet_spec::apdu::{Header, split_answer};
-use card_applet_spec::codes::{AID, Role, State};
+use card_applet_spec::codes::{AID, CardState, Role};
 use card_applet_spec::crypto::Key16;
 use card_applet_spec::door_f::{CommitBody, TapAnswer, TapPlain, tap_command};
 use card_applet_spec::kdf::KeySet;
@@ -39,12 +39,12 @@ fn card(memory: CardMemory) -> InProcess {
 
 /// The card was finished by a second run: it can be handed over, and the bus reads its pseudonym.
 fn finish(office: &mut Office, card: &mut impl Transport) {
-    assert_eq!(office.run(card).unwrap(), State::Personalised);
+    assert_eq!(office.run(card).unwrap(), CardState::Personalised);
     assert!(
         tap(card).unwrap().is_none(),
         "a card stolen before hand-over is dead"
     );
-    assert_eq!(Office::activate().run(card).unwrap(), State::Active);
+    assert_eq!(Office::activate().run(card).unwrap(), CardState::Active);
     assert_eq!(tap(card).unwrap().expect("an active card answers").pid, PID);
 }
 
@@ -94,9 +94,9 @@ fn a_card_torn_at_each_write_is_before_or_after_and_is_finished_by_a_second_run(
                 );
             }
             let expected = if status.open || !begun {
-                State::Blank
+                CardState::Blank
             } else {
-                State::Personalised
+                CardState::Personalised
             };
             assert_eq!(status.state, expected, "write {write}, {bytes} bytes");
             finish(&mut office, &mut card);

@@ -10,7 +10,7 @@
 mod reader_world;
 
 use card_applet_spec::certificate::CardCertificate;
-use card_applet_spec::codes::{Domain, KeyState, Rights, Role, State, Tier};
+use card_applet_spec::codes::{CardState, Domain, KeyState, Rights, Role, Tier};
 use card_applet_spec::data_group::SignatureObject;
 use card_applet_spec::script::ScriptKind;
 use card_reader::counter::{self, Binding};
@@ -626,7 +626,7 @@ fn the_office_sees_all_of_a_card_before_and_after_hand_over() {
         (Domain::Clinic, made.keys[1]),
         (Domain::SocialInsurance, made.keys[2]),
     ];
-    for state in [State::Personalised, State::Active] {
+    for state in [CardState::Personalised, CardState::Active] {
         let seen = counter::look(
             &mut reader,
             &desk.bundle,
@@ -655,7 +655,7 @@ fn the_office_sees_all_of_a_card_before_and_after_hand_over() {
             assert_eq!(opened.binding, Binding::ThisCard, "{:?}", record.role);
             assert_eq!((opened.issue_counter, opened.admission.services), (1, SERVICES));
         }
-        if state == State::Personalised {
+        if state == CardState::Personalised {
             issuer.bare_script(&mut reader, serial, ScriptKind::Activate, today());
         }
     }
@@ -711,7 +711,7 @@ fn inspect_shows_structure_and_states_with_the_rights_that_there_are() {
     let mut reader = card(&mut issuer);
     let desk = Desk::counter(&mut issuer);
     let seen = counter::inspect(&mut reader, &desk.bundle, &desk.key, today(), &mut issuer.rng).unwrap();
-    assert_eq!(seen.status.unwrap().state, State::Active);
+    assert_eq!(seen.status.unwrap().state, CardState::Active);
     let present: Vec<Role> = seen
         .slots
         .iter()

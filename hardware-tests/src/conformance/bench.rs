@@ -1,7 +1,7 @@
 //! The bench on which a card lies: the wire, the suite's random numbers and clock, and what the suite knows of the card.
 
 use card_applet_spec::apdu::Header;
-use card_applet_spec::codes::{AID, Role, Serial, State};
+use card_applet_spec::codes::{AID, CardState, Role, Serial};
 use card_applet_spec::crypto::Key16;
 use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
@@ -265,7 +265,7 @@ impl<'a> Bench<'a> {
         let Some(state) = phase.state() else {
             return Ok(());
         };
-        if state == State::Blank {
+        if state == CardState::Blank {
             return Ok(());
         }
         office::bring_to(self, state).map_err(|stop| match stop {
@@ -428,7 +428,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The card's state as door I tells it.
-    pub(crate) fn state(&mut self) -> Result<State, Stop> {
+    pub(crate) fn state(&mut self) -> Result<CardState, Stop> {
         let mut door = DoorI::open(self)?;
         Ok(door.status(self)?.state)
     }

@@ -17,7 +17,7 @@ pub mod report;
 mod tap;
 mod terminal;
 
-use card_applet_spec::codes::State;
+use card_applet_spec::codes::CardState;
 use card_reader::transport::TransportError;
 
 pub use self::bench::{Bench, Cutter, Figure, Setup};
@@ -66,14 +66,14 @@ pub enum Phase {
 impl Phase {
     /// The card's state in this phase; none where it does not matter.
     #[must_use]
-    pub const fn state(self) -> Option<State> {
+    pub const fn state(self) -> Option<CardState> {
         match self {
             Self::AsLaid => None,
-            Self::Blank => Some(State::Blank),
-            Self::Personalised => Some(State::Personalised),
-            Self::Active => Some(State::Active),
-            Self::Blocked => Some(State::Blocked),
-            Self::Terminated => Some(State::Terminated),
+            Self::Blank => Some(CardState::Blank),
+            Self::Personalised => Some(CardState::Personalised),
+            Self::Active => Some(CardState::Active),
+            Self::Blocked => Some(CardState::Blocked),
+            Self::Terminated => Some(CardState::Terminated),
         }
     }
 }

@@ -5,7 +5,7 @@
 use card_applet_spec::apdu::Header;
 use card_applet_spec::bytes::SliceWriter;
 use card_applet_spec::certificate::CardCertificate;
-use card_applet_spec::codes::{Domain, Role, State, Tier};
+use card_applet_spec::codes::{CardState, Domain, Role, Tier};
 use card_applet_spec::crypto::{Key16, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat, SignatureObject};
 use card_applet_spec::record::{Entitlement, binding, rule_set_digest};
@@ -244,11 +244,11 @@ pub(crate) fn generate(domain: Domain) -> [u8; 2] {
 }
 
 /// A script that only changes the state.
-pub(crate) fn change_state(bench: &mut Bench<'_>, kind: ScriptKind) -> Result<State, Stop> {
+pub(crate) fn change_state(bench: &mut Bench<'_>, kind: ScriptKind) -> Result<CardState, Stop> {
     let mut door = DoorI::open(bench)?;
     let mut script = Script::begin(bench, &mut door, kind)?;
     let state = script.finalise(bench, &mut door)?;
-    Ok(State::try_from(state)?)
+    Ok(CardState::try_from(state)?)
 }
 
 /// Something that a personalisation cannot be without.
@@ -622,7 +622,7 @@ pub(crate) fn personalise(bench: &mut Bench<'_>) -> Check {
     let staged = stage(bench, &mut door, &mut script, None, PORTRAIT)?;
     let state = script.finalise(bench, &mut door)?;
     ensure(
-        state == State::Personalised.code(),
+        state == CardState::Personalised.code(),
         "FINALISE of kind 01 does not answer 02",
     )?;
     staged.live(bench);
@@ -679,9 +679,9 @@ pub(crate) fn rewrite_trust(bench: &mut Bench<'_>, epoch: u16, floor: card_apple
 }
 
 /// Brings a card of ours to a state, from whichever it is in.
-pub(crate) fn bring_to(bench: &mut Bench<'_>, wanted: State) -> Check {
+pub(crate) fn bring_to(bench: &mut Bench<'_>, wanted: CardState) -> Check {
     if bench.world.terminated {
-        return if wanted == State::Terminated {
+        return if wanted == CardState::Terminated {
             Ok(())
         } else {
             not_run("it is TERMINATED")
@@ -702,16 +702,16 @@ pub(crate) fn bring_to(bench: &mut Bench<'_>, wanted: State) -> Check {
             return look_at_purse(bench, state);
         }
         match (state, wanted) {
-            (State::Blank, _) => personalise(bench)?,
-            (State::Terminated, _) => return not_run("it is TERMINATED"),
-            (_, State::Blank) => return not_run("it is not BLANK any more"),
-            (_, State::Terminated) => drop(change_state(bench, ScriptKind::Terminate)?),
-            (State::Blocked, _) => drop(change_state(bench, ScriptKind::Unblock)?),
-            (State::Personalised, _) => drop(change_state(bench, ScriptKind::Activate)?),
-            (State::Active, State::Blocked) => drop(change_state(bench, ScriptKind::Block)?),
-            (State::Active, _) => return not_run("it is ACTIVE already"),
+            (CardState::Blank, _) => personalise(bench)?,
+            (CardState::Terminated, _) => return not_run("it is TERMINATED"),
+            (_, CardState::Blank) => return not_run("it is not BLANK any more"),
+            (_, CardState::Terminated) => drop(change_state(bench, ScriptKind::Terminate)?),
+            (CardState::Blocked, _) => drop(change_state(bench, ScriptKind::Unblock)?),
+            (CardState::Personalised, _) => drop(change_state(bench, ScriptKind::Activate)?),
+            (CardState::Active, CardState::Blocked) => drop(change_state(bench, ScriptKind::Block)?),
+            (CardState::Active, _) => return not_run("it is ACTIVE already"),
         }
-        if wanted == State::Terminated {
+        if wanted == CardState::Terminated {
             bench.world.terminated = true;
             return Ok(());
         }
@@ -746,8 +746,8 @@ pub(crate) fn prepare_wrong_try(bench: &mut Bench<'_>) -> Result<Vec<u8>, Stop> 
 }
 
 /// The purse as the card shows it: a case that failed may have left another than the suite thinks.
-fn look_at_purse(bench: &mut Bench<'_>, state: State) -> Check {
-    if state != State::Active || bench.world.purse.is_none() {
+fn look_at_purse(bench: &mut Bench<'_>, state: CardState) -> Check {
+    if state != CardState::Active || bench.world.purse.is_none() {
         return Ok(());
     }
     let kv = bench.newest(Role::SmallPayment)?;

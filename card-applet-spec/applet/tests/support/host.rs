@@ -19,7 +19,7 @@ use std::rc::Rc;
 use card_applet::{Applet, Blank, MEMORY_LEN, Memory, MemoryFault, manufacture};
 use card_applet_spec::apdu::{Answer, Header, StatusWord, split_answer};
 use card_applet_spec::certificate::{CardCertificate, CertificateName, TerminalCertificate};
-use card_applet_spec::codes::{AID, Domain, Region, Rights, Role, Serial, State, Tier};
+use card_applet_spec::codes::{AID, CardState, Domain, Region, Rights, Role, Serial, Tier};
 use card_applet_spec::crypto::{Key32, PrivateKey};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, PortraitFormat, SignatureObject};
 use card_applet_spec::date::Date;
@@ -402,7 +402,7 @@ impl Host {
             return false;
         };
         if status.script == plan.script && !status.open {
-            return status.state == State::Personalised;
+            return status.state == CardState::Personalised;
         }
         let mut last = if status.script == plan.script {
             status.last
@@ -859,7 +859,7 @@ pub fn expected_receipt(host: &Host, update: &SealedUpdate) -> [u8; 16] {
 /// Everything that an office can see of a card without changing it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
-    pub state: State,
+    pub state: CardState,
     pub floor: Date,
     /// Script, its last step, its digest, whether it is open.
     pub script: ([u8; 16], u16, [u8; 32], bool),

@@ -4,7 +4,7 @@
 
 use card_applet_spec::apdu::{Header, StatusWord, split_answer};
 use card_applet_spec::certificate::{CARD_CERTIFICATE_LEN, CardCertificate};
-use card_applet_spec::codes::{AID, Domain, Role, Serial, State};
+use card_applet_spec::codes::{AID, CardState, Domain, Role, Serial};
 use card_applet_spec::crypto::{Key16, PrivateKey};
 use card_applet_spec::date::Date;
 use card_applet_spec::door_f::{TapAnswer, TapPlain, tap_command};
@@ -102,7 +102,7 @@ impl Office {
     }
 
     /// Runs the script from wherever the card stands.
-    pub(crate) fn run(&mut self, card: &mut impl Transport) -> Result<State, Trouble> {
+    pub(crate) fn run(&mut self, card: &mut impl Transport) -> Result<CardState, Trouble> {
         let mut channel = self.open(card)?;
         let status = Self::status(card, &mut channel)?;
         let mut next = 1;

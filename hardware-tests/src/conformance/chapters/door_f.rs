@@ -1,7 +1,7 @@
 //! Chapter 06: TAP and COMMIT.
 
 use card_applet_spec::apdu::Header;
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::script::ScriptKind;
 
 use super::super::bench::{Bench, Purse, encode, ensure};
@@ -574,7 +574,7 @@ fn blocked(bench: &mut Bench<'_>) -> Check {
     commit(bench, &tapped, &body, before.seq)?.is(0x6982, "COMMIT of a blocked card")?;
     let back = change_state(bench, ScriptKind::Unblock)?;
     ensure(
-        back == State::Active,
+        back == CardState::Active,
         format!("the card is {back} after the unblock"),
     )?;
     is_still(bench, &before)?;

@@ -1,7 +1,7 @@
 //! Chapter 05: door I from its opening to the last script.
 
 use card_applet_spec::apdu::Header;
-use card_applet_spec::codes::{Domain, Rights, Role, State};
+use card_applet_spec::codes::{CardState, Domain, Rights, Role};
 use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::door_s::Object;
 use card_applet_spec::script::{ScriptKind, Status, WritableObject};
@@ -271,7 +271,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         WRITES,
         "a card blocked before its hand-over goes back to PERSONALISED",
-        |bench| block_and_unblock(bench, State::Personalised),
+        |bench| block_and_unblock(bench, CardState::Personalised),
     ),
     case(
         "05.29",
@@ -294,7 +294,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Active,
         WRITES,
         "a card blocked in use goes back to ACTIVE, with the same slots",
-        |bench| block_and_unblock(bench, State::Active),
+        |bench| block_and_unblock(bench, CardState::Active),
     ),
     case(
         "05.31",
@@ -447,7 +447,7 @@ fn opens(bench: &mut Bench<'_>) -> Check {
     )?;
     let status = Status::parse(&body)?;
     ensure(
-        status.state == State::Blank,
+        status.state == CardState::Blank,
         format!("the card says {}", status.state),
     )?;
     ensure(status.failures == 0, "failures are not zero after a success")?;
@@ -930,7 +930,7 @@ fn incomplete(bench: &mut Bench<'_>) -> Check {
     let mut door = DoorI::open(bench)?;
     let status = door.status(bench)?;
     ensure(
-        status.state == State::Blank,
+        status.state == CardState::Blank,
         "a refused FINALISE changed the state",
     )
 }
@@ -981,7 +981,7 @@ fn finalised(bench: &mut Bench<'_>) -> Check {
     script.next(bench, &mut door, &keys)?;
     let state = script.finalise(bench, &mut door)?;
     ensure(
-        state == State::Personalised.code(),
+        state == CardState::Personalised.code(),
         "FINALISE of a rewrite answers another state",
     )?;
     // The session goes on with its keys, though the static ones were just replaced.
@@ -1047,13 +1047,13 @@ fn wrong_kinds(bench: &mut Bench<'_>, kinds: &[ScriptKind]) -> Check {
     ensure(after == before, "a refused BEGIN changed something")
 }
 
-fn block_and_unblock(bench: &mut Bench<'_>, state: State) -> Check {
+fn block_and_unblock(bench: &mut Bench<'_>, state: CardState) -> Check {
     let blocked = change_state(bench, ScriptKind::Block)?;
     ensure(
-        blocked == State::Blocked,
+        blocked == CardState::Blocked,
         format!("FINALISE of kind 04 answers {blocked}"),
     )?;
-    ensure(bench.state()? == State::Blocked, "the card is not BLOCKED")?;
+    ensure(bench.state()? == CardState::Blocked, "the card is not BLOCKED")?;
     let kv = bench.newest(Role::Transit)?;
     bench.select()?;
     let tapped = Tap::send(bench, Role::Transit.code(), kv)?;
@@ -1067,7 +1067,7 @@ fn block_and_unblock(bench: &mut Bench<'_>, state: State) -> Check {
     bench.select()?;
     let tapped = Tap::send(bench, Role::Transit.code(), kv)?;
     ensure(
-        tapped.is_live(bench)? == (state == State::Active),
+        tapped.is_live(bench)? == (state == CardState::Active),
         "after the unblock door F does not answer as the state says",
     )
 }
@@ -1090,7 +1090,10 @@ fn no_content(bench: &mut Bench<'_>) -> Check {
         )?;
     }
     abandon(bench, &mut door)?;
-    ensure(bench.state()? == State::Active, "the card is not ACTIVE any more")
+    ensure(
+        bench.state()? == CardState::Active,
+        "the card is not ACTIVE any more",
+    )
 }
 
 fn nothing_before_finalise(bench: &mut Bench<'_>) -> Check {
@@ -1215,7 +1218,7 @@ fn leap(bench: &mut Bench<'_>) -> Check {
     script.next(bench, &mut door, &finalise)?;
     let status = door.status(bench)?;
     ensure(
-        status.state == State::Blocked,
+        status.state == CardState::Blocked,
         "a block with a day far ahead was not done",
     )?;
     ensure(
@@ -1223,7 +1226,7 @@ fn leap(bench: &mut Bench<'_>) -> Check {
         "a block with a day far ahead moved the floor",
     )?;
     let back = change_state(bench, ScriptKind::Unblock)?;
-    ensure(back == State::Active, "the card is not ACTIVE again")
+    ensure(back == CardState::Active, "the card is not ACTIVE again")
 }
 
 fn locks(bench: &mut Bench<'_>) -> Check {

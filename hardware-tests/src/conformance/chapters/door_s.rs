@@ -2,7 +2,7 @@
 
 use card_applet_spec::apdu::Header;
 use card_applet_spec::certificate::CertificateName;
-use card_applet_spec::codes::{Domain, Rights, Role, State};
+use card_applet_spec::codes::{CardState, Domain, Rights, Role};
 use card_applet_spec::crypto::{PrivateKey, sha256};
 use card_applet_spec::door_s::{MAX_READ, Object};
 use card_applet_spec::script::Status;
@@ -122,7 +122,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         "",
         "before the hand-over door S opens with VERIFY only",
-        |bench| only_with_verify(bench, State::Personalised),
+        |bench| only_with_verify(bench, CardState::Personalised),
     ),
     case(
         "07.13",
@@ -131,7 +131,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Blocked,
         "",
         "a blocked card opens door S with VERIFY only",
-        |bench| only_with_verify(bench, State::Blocked),
+        |bench| only_with_verify(bench, CardState::Blocked),
     ),
     case(
         "07.14",
@@ -663,7 +663,7 @@ fn challenge_once(bench: &mut Bench<'_>) -> Check {
     agree(bench, &data)?.is(0x6985, "the same AGREE again")
 }
 
-fn only_with_verify(bench: &mut Bench<'_>, state: State) -> Check {
+fn only_with_verify(bench: &mut Bench<'_>, state: CardState) -> Check {
     let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
     for rights in [
         Rights::IDENTITY,

@@ -2,7 +2,7 @@
 //!
 //! [`Cutter`]: super::super::Cutter
 
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::script::ScriptKind;
 use card_applet_spec::update::SealedUpdate;
 
@@ -107,11 +107,11 @@ fn first_finalise(bench: &mut Bench<'_>) -> Check {
     for moment in 0..MOMENTS {
         let mut door = DoorI::open(bench)?;
         let status = door.status(bench)?;
-        if (status.state, status.open) == (State::Personalised, false) {
+        if (status.state, status.open) == (CardState::Personalised, false) {
             break;
         }
         ensure(
-            (status.state, status.open, status.last) == (State::Blank, true, script.n),
+            (status.state, status.open, status.last) == (CardState::Blank, true, script.n),
             format!(
                 "after a cut at moment {moment} the card is {} at step {}",
                 status.state, status.last
@@ -122,12 +122,12 @@ fn first_finalise(bench: &mut Bench<'_>) -> Check {
     let mut door = DoorI::open(bench)?;
     let again = door.step(bench, n, &finalise)?;
     ensure(
-        again == [State::Personalised.code()],
+        again == [CardState::Personalised.code()],
         "FINALISE repeated does not answer 02",
     )?;
     let status = DoorI::open(bench)?.status(bench)?;
     ensure(
-        (status.state, status.open) == (State::Personalised, false),
+        (status.state, status.open) == (CardState::Personalised, false),
         "the card is not PERSONALISED after the cuts",
     )?;
     staged.live(bench);
@@ -309,7 +309,10 @@ fn steps(bench: &mut Bench<'_>) -> Check {
     script.count(&step);
     ensure(done || door.status(bench)?.last == 2, "the step was never done")?;
     let state = script.finalise(bench, &mut door)?;
-    ensure(state == State::Active.code(), "FINALISE answers another state")?;
+    ensure(
+        state == CardState::Active.code(),
+        "FINALISE answers another state",
+    )?;
     let (role, kv) = (slot.role, slot.kv);
     bench
         .world

@@ -1,7 +1,7 @@
 //! Chapter 09: sealed updates. A card that does not say tag 83 is only asked whether it answers 6D00.
 
 use card_applet_spec::codes::Rights;
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::crypto::Key16;
 use card_applet_spec::data_group::SignatureObject;
 use card_applet_spec::door_s::Object;
@@ -681,15 +681,15 @@ fn block(bench: &mut Bench<'_>) -> Check {
     )?;
     let m = bench.slot(Role::Transit, kv)?.m.duplicate();
     update(bench, &tapped, &m, &sealed)?.is(0x6982, "UPDATE of a blocked card")?;
-    ensure(bench.state()? == State::Blocked, "the card is not BLOCKED")?;
+    ensure(bench.state()? == CardState::Blocked, "the card is not BLOCKED")?;
     let back = change_state(bench, ScriptKind::Unblock)?;
     ensure(
-        back == State::Active,
+        back == CardState::Active,
         format!("the card is {back} after the unblock"),
     )?;
     done(bench, Role::Transit, &sealed)?;
     ensure(
-        bench.state()? == State::Active,
+        bench.state()? == CardState::Active,
         "the BLOCK that was done already is done again by its repetition",
     )
 }
