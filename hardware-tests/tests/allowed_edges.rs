@@ -18,19 +18,62 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crate, and the crates of ours that it may use.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     (
         "issuer",
         &[
+            "issuer-api",
+            "issuer-production",
+            "issuer-office",
+            "issuer-artwork",
+            "issuer-store",
+            "permit-rules",
+            "permit-domain",
+            "keyvault-protocol",
+            "card-reader",
+            "card-applet-spec",
+            "program-contract",
+        ],
+    ),
+    (
+        "issuer-api",
+        &[
+            "issuer-office",
             "issuer-store",
             "permit-domain",
             "photo-store-protocol",
-            "card-reader",
-            "keyvault-protocol",
-            "card-applet-spec",
         ],
     ),
-    ("issuer-store", &["permit-domain"]),
+    (
+        "issuer-production",
+        &[
+            "issuer-office",
+            "issuer-store",
+            "issuer-artwork",
+            "permit-domain",
+            "photo-store-protocol",
+            "keyvault-protocol",
+            "card-reader",
+            "card-applet-spec",
+            "program-contract",
+        ],
+    ),
+    (
+        "issuer-office",
+        &[
+            "issuer-store",
+            "issuer-artwork",
+            "permit-rules",
+            "permit-domain",
+            "photo-store-protocol",
+            "keyvault-protocol",
+            "card-applet-spec",
+            "program-contract",
+        ],
+    ),
+    ("issuer-artwork", &[]),
+    ("issuer-store", &["permit-rules", "permit-domain"]),
+    ("permit-rules", &["permit-domain"]),
     ("permit-domain", &[]),
     ("photo-store", &["photo-store-protocol", "keyvault-protocol"]),
     ("photo-store-protocol", &[]),

@@ -11,17 +11,18 @@ use std::sync::Arc;
 
 use card_reader::TerminalKey;
 use issuer_store::Store;
-use permit_domain::RuleSets;
+use permit_rules::RuleSets;
 use serde::Deserialize;
 
-use crate::artwork::{Artist, ArtworkError, CardFonts};
-use crate::clock::Clock;
-use crate::office::{Office, OfficeError};
-use crate::production::{Production, ProductionError, Settings, pinned};
-use crate::random::Random;
-use crate::service_key::{ServiceKey, ServiceKeyError};
-use crate::staff::{Staff, StaffError, StaffRole};
-use crate::stream::Dialer;
+use issuer_artwork::{Artist, ArtworkError, CardFonts};
+use issuer_office::connection::Dialer;
+use issuer_office::error::OfficeError;
+use issuer_office::office::Office;
+use issuer_office::random::Random;
+use issuer_office::staff::{Staff, StaffError, StaffRole};
+use issuer_production::{Production, ProductionError, Settings, pinned};
+use issuer_production::{ServiceKey, ServiceKeyError};
+use program_contract::Clock;
 
 /// The settings file, `issuer.toml`. Relative paths start at the installation's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

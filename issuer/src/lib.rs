@@ -1,22 +1,7 @@
-//! The issuing office: applications, decisions, production of cards, and its HTTP API.
+//! The program of the issuing office: its commands ([`command`]) and its installation ([`installation`]).
 //!
-//! [`office::Office`] is the work without a card, [`production::Production`] the work with one, [`api::Api`] the HTTP
-//! face of both, [`artwork`] what is printed, [`command`] the program. All of them take their clock, random source and
-//! connections as arguments.
+//! The work is done by the crates below it: `issuer-office` without a card, `issuer-production` with one, `issuer-api` over
+//! HTTP. Clock and random source are arguments.
 
-pub mod api;
-pub mod artwork;
-mod atomic;
-pub mod cards;
-pub mod clock;
 pub mod command;
-pub mod content;
 pub mod installation;
-pub mod office;
-mod photo_fault;
-pub mod production;
-pub mod random;
-pub mod service_key;
-pub mod settlement;
-pub mod staff;
-pub mod stream;

@@ -7,9 +7,9 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tracing_subscriber::EnvFilter;
 
-use issuer::clock::Clock;
 use issuer::command::{self, Arguments};
-use issuer::random::Random;
+use issuer_office::random::Random;
+use program_contract::Clock;
 
 fn main() -> ExitCode {
     // Usage that is not understood has to be told as one object too, so this is looked for before it is parsed.

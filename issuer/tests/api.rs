@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use issuer::api::{Api, openapi_json};
-use issuer::staff::{Member, Staff, StaffRole};
+use issuer_api::{Api, openapi_json};
+use issuer_office::staff::{Member, Staff, StaffRole};
 use serde_json::{Value, json};
 use support::{APPLICANT, REFUSED, World};
 use tower::ServiceExt as _;
@@ -545,7 +545,7 @@ async fn who_is_not_signed_in_asks_for_nothing_unknown_ids_are_not_found_and_big
 async fn a_request_that_takes_too_long_is_ended() {
     let world = World::new().await;
     // A vault that takes the connection and never answers.
-    let silent = issuer::stream::Dialer::new("silent", std::future::pending);
+    let silent = issuer_office::connection::Dialer::new("silent", std::future::pending);
     let office = world.office_over(world.office().store().clone(), silent);
     let router = Api::with_request_time(office, staff(), std::time::Duration::from_millis(200)).router();
     let service = Service { world, router };
@@ -697,11 +697,11 @@ async fn the_time_to_issue_runs_from_acceptance_and_the_day_stays_known() {
     assert_eq!(read.json["accepted_on"], "2026-11-21");
     // What a review on the day of acceptance says.
     let applicant = support::applicant(APPLICANT);
-    let rules = permit_domain::RuleSets::embedded().unwrap();
+    let rules = permit_rules::RuleSets::embedded().unwrap();
     let at_once = rules
-        .get(permit_domain::RuleSets::DEFAULT)
+        .get(permit_rules::RuleSets::DEFAULT)
         .unwrap()
-        .decide(&applicant, jiff::civil::date(2026, 11, 21), &rules)
+        .decide(&applicant, jiff::civil::date(2026, 11, 21), rules.calendar())
         .unwrap();
     assert_eq!(decision.issue_by, at_once.issue_by);
     assert_eq!(

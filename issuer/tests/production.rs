@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use card_reader::transport::Transport as _;
-use issuer::production::{ProductionError, Station, StepReport};
+use issuer_production::{ProductionError, Station, StepReport};
 use permit_domain::{Order, OrderState, PermitState};
 use support::{TestCard, World};
 use virtual_card::InProcess;
@@ -126,7 +126,7 @@ async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
     }
     // The QR code that was printed holds the card's number, and the vault's document signer signed it.
     let back = std::fs::read(world.production.faces_of(order.id()).join("back.png")).unwrap();
-    let statement = issuer::artwork::qr::parse(&read_qr(&back)).unwrap();
+    let statement = issuer_artwork::qr::parse(&read_qr(&back)).unwrap();
     assert_eq!(statement.card_number, number.to_string());
     let printed = keyvault_protocol::CardBack {
         card_number: statement.card_number,
@@ -569,7 +569,7 @@ async fn the_producer_may_not_hand_over_and_a_blank_that_is_not_in_stock_is_not_
     let order = world.ordered().await;
     let card = world.blank();
     let verified = world.run(order.id(), &mut card.station()).await.unwrap();
-    let holder = issuer::production::HolderChecked::Holder;
+    let holder = issuer_production::HolderChecked::Holder;
     let error = world
         .production
         .hand_over(

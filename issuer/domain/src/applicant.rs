@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use jiff::civil::Date;
 
 use crate::{
-    CitizenNumber, Division, Education, Error, EvidenceCode, Nation, Sex, Tier, Title, calendar::full_years,
+    CitizenNumber, Division, Education, Error, EvidenceCode, Nation, Sex, Tier, Title, age::full_years,
     codes::serde_by_text,
 };
 

@@ -1,6 +1,6 @@
 //! A decision and its explanation: one line for every condition, with the article. PIPL article 24.
 //!
-//! Left out: how the decision is reached ([`crate::RuleSet::decide`]).
+//! Left out: how the decision is reached (crate `permit-rules`).
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     Division, Error,
     codes::{is_province, serde_by_text},
-    hex::{read_hex, write_hex},
+    digest::{read_hex, write_hex},
 };
 
 /// An opaque id of 16 bytes; in text a UUID in lower case with hyphens.

@@ -6,8 +6,9 @@ use jiff::civil::{Date, date};
 use permit_domain::{
     AllocatedCard, ApplicantForm, ApplicationId, CardNumber, CardSerial, CardState, Change, ChangeId,
     ChangeKind, ChangeState, Chip, Content, Decision, Denial, EndOfCard, Error, OrderId, Permit, PermitId,
-    PermitState, PersonId, RuleSets, Standing, Tier, Way,
+    PermitState, PersonId, Standing, Tier, Way,
 };
+use permit_rules::RuleSets;
 use rstest::rstest;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -25,7 +26,7 @@ fn decision(on: Date) -> Decision {
     rules
         .get(RuleSets::DEFAULT)
         .unwrap()
-        .decide(&applicant, on, &rules)
+        .decide(&applicant, on, rules.calendar())
         .unwrap()
 }
 

@@ -5,9 +5,10 @@
 use jiff::{Timestamp, civil::date};
 use permit_domain::{
     ApplicantForm, Application, ApplicationId, ApplicationState, CardNumber, CardSerial, CardState, Content,
-    Decision, EndOfCard, EndReason, Error, Order, OrderId, Permit, PermitId, PermitState, PersonId, RuleSets,
+    Decision, EndOfCard, EndReason, Error, Order, OrderId, Permit, PermitId, PermitState, PersonId,
     SeparatedDuties, Step,
 };
+use permit_rules::RuleSets;
 
 const TODAY: jiff::civil::Date = date(2026, 11, 21);
 
@@ -24,7 +25,7 @@ fn decision(sample: &str) -> Decision {
     rules
         .get(RuleSets::DEFAULT)
         .unwrap()
-        .decide(&applicant, TODAY, &rules)
+        .decide(&applicant, TODAY, rules.calendar())
         .unwrap()
 }
 

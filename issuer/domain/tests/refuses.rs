@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use jiff::civil::date;
-use permit_domain::{ApplicantForm, RuleSet, RuleSets};
+use permit_domain::ApplicantForm;
+use permit_rules::{RuleSet, RuleSets};
 use rstest::rstest;
 use serde_json::{Value, json};
 

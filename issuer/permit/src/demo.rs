@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use issuer::office::Office;
-use issuer::production::{HolderChecked, Station, StepReport};
-use issuer::staff::StaffRole;
+use issuer_office::office::Office;
+use issuer_office::staff::StaffRole;
+use issuer_production::{HolderChecked, Station, StepReport};
 use issuer_store::StoredApplication;
 use permit_domain::{
     ApplicantForm, ApplicationId, ApplicationState, CardSerial, Decision, FormErrors, HandOverClerk,

@@ -164,9 +164,9 @@ const fn photo_exit(error: &photo_store_protocol::Error) -> Exit {
     }
 }
 
-impl From<issuer::office::OfficeError> for Failure {
-    fn from(error: issuer::office::OfficeError) -> Self {
-        use issuer::office::{Fault, OfficeError};
+impl From<issuer_office::error::OfficeError> for Failure {
+    fn from(error: issuer_office::error::OfficeError) -> Self {
+        use issuer_office::{error::OfficeError, fault::Fault};
         let exit = match (&error, error.fault()) {
             (OfficeError::Photo(error), _) => photo_exit(error),
             (_, Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person) => Exit::Refused,
@@ -180,7 +180,7 @@ impl From<issuer::office::OfficeError> for Failure {
 
 impl From<issuer_store::Error> for Failure {
     fn from(error: issuer_store::Error) -> Self {
-        issuer::office::OfficeError::from(error).into()
+        issuer_office::error::OfficeError::from(error).into()
     }
 }
 
@@ -190,8 +190,8 @@ impl From<permit_domain::Error> for Failure {
     }
 }
 
-impl From<issuer::production::ProductionError> for Failure {
-    fn from(error: issuer::production::ProductionError) -> Self {
+impl From<issuer_production::ProductionError> for Failure {
+    fn from(error: issuer_production::ProductionError) -> Self {
         let exit = Exit::from_code(i32::from(error.exit_code()));
         Self::new(exit, error.code(), error.to_string(), error.action())
     }

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use card_applet_spec::crypto::PublicKey;
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
-use issuer::clock::Clock;
 use issuer::installation::{Config, Installation as IssuerInstallation, InstallationError};
-use issuer::office::Office;
-use issuer::production::Production;
-use issuer::random::Random;
-use issuer::staff::{Member, Staff, StaffRole};
+use issuer_office::office::Office;
+use issuer_office::random::Random;
+use issuer_office::staff::{Member, Staff, StaffRole};
+use issuer_production::Production;
 use jiff::civil::Date;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{CardSerial, StaffId};
+use program_contract::Clock;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::net::UnixStream;
@@ -447,7 +447,7 @@ async fn open_office(
 
 /// The staff file and, for `permit up`, each member's token in a file of its own.
 fn staff(folder: &Folder, issuer: &IssuerInstallation, random: &Random) -> Result<Staff, Failure> {
-    let failed = |error: issuer::staff::StaffError| {
+    let failed = |error: issuer_office::staff::StaffError| {
         Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
     };
     if issuer.staff_path().exists() {

@@ -3,8 +3,8 @@
 
 use card_applet_spec::codes::{Region as CardRegion, Role};
 use card_reader::Terminal as DoorF;
-use issuer::content::CardContent;
-use issuer::office::OfficeError;
+use issuer_office::card_content::CardContent;
+use issuer_office::error::OfficeError;
 use keyvault_protocol::{BundleKind, Region};
 use permit_domain::{CardSerial, Order};
 use rand::SeedableRng as _;

@@ -45,7 +45,7 @@ pub(crate) async fn enrol(
             )
         })?
     } else {
-        let pinned = issuer::production::pinned(vault).await?;
+        let pinned = issuer_production::pinned(vault).await?;
         let key = TerminalKey::generate(name.parse()?, pinned, random);
         key.save_new(&key_file)
             .map_err(|error| Failure::file("write", &key_file, &error))?;

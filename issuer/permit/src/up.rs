@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use issuer::api::Api;
-use issuer::content::CardContent;
-use issuer::office::OfficeError;
-use issuer::production::{HolderChecked, Station};
-use issuer::staff::StaffRole;
+use issuer_api::Api;
+use issuer_office::card_content::CardContent;
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
+use issuer_production::{HolderChecked, Station};
 use jiff::civil::Date;
 use permit_domain::{HandOverClerk, Order, Step};
 use serde_json::json;
@@ -301,7 +301,7 @@ async fn hand_over(
         Checked::Agent => HolderChecked::Agent,
     };
     let mut steps = Steps::for_standard_error();
-    let mut observe = |step: &issuer::production::StepReport| {
+    let mut observe = |step: &issuer_production::StepReport| {
         steps.done(step.name, step.actor.clone(), step.ms);
     };
     let handed = installation
@@ -347,7 +347,7 @@ async fn produce(installation: &Installation, order: Order) -> Result<(), Failur
     installation.insert(serial)?;
     let mut station = Station::new(installation.connect(serial)?);
     let mut steps = Steps::for_standard_error();
-    let mut observe = |step: &issuer::production::StepReport| {
+    let mut observe = |step: &issuer_production::StepReport| {
         steps.done(step.name, step.actor.clone(), step.ms);
     };
     installation

@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use super::service::{Place, station};
 use super::{Done, Failure};
-use crate::cards::{Proposal, ReceiptsTaken};
-use crate::clock::Clock;
 use crate::installation::Installation;
-use crate::office::Office;
-use crate::production::Production;
-use crate::random::Random;
-use crate::staff::StaffRole;
+use issuer_office::changes::{Proposal, ReceiptsTaken};
+use issuer_office::office::Office;
+use issuer_office::random::Random;
+use issuer_office::staff::StaffRole;
+use issuer_production::Production;
+use program_contract::Clock;
 
 /// What every command here needs.
 struct Desk {
@@ -636,7 +636,7 @@ async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Done, Fai
         .await;
     let id = match proposed {
         Ok(stored) => stored.change.id(),
-        Err(crate::office::OfficeError::Store(issuer_store::Error::ChangeOpen { change })) => change,
+        Err(issuer_office::error::OfficeError::Store(issuer_store::Error::ChangeOpen { change })) => change,
         Err(error) => return Err(error.into()),
     };
     match Box::pin(desk.production().await?.queue_change(id)).await {

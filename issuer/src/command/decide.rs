@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use jiff::civil::Date;
-use permit_domain::{ApplicantForm, FormErrors, RuleSets};
+use permit_domain::{ApplicantForm, FormErrors};
+use permit_rules::RuleSets;
 
 use super::{Done, Failure};
 
@@ -38,7 +39,9 @@ impl Decide {
             .and_then(|form| form.into_applicant(self.at))
             .map_err(|errors| form(&errors))?;
         let rules = RuleSets::embedded()?;
-        let decision = rules.get(&self.rules)?.decide(&applicant, self.at, &rules)?;
+        let decision = rules
+            .get(&self.rules)?
+            .decide(&applicant, self.at, rules.calendar())?;
         let lines: Vec<String> = decision
             .explanation
             .iter()

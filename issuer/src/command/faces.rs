@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Done, Failure};
-use crate::artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
-use crate::atomic;
+use issuer_artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
+use program_contract::file;
 
 /// Arguments of `faces`.
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ impl Faces {
         let mut faces = Vec::new();
         for (side, face) in [("front", front), ("back", back)] {
             let path = self.out.join(format!("card-{side}.png"));
-            atomic::write(&path, &face.png, 0o644)
+            file::replace(&path, &face.png, file::PUBLIC)
                 .map_err(|error| Failure::file("cannot write", &path, &error))?;
             faces.push(ReportFace {
                 side,

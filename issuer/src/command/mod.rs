@@ -13,12 +13,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::artwork::ArtworkError;
-use crate::clock::Clock;
 use crate::installation::InstallationError;
-use crate::office::OfficeError;
-use crate::production::{ProductionError, artwork_exit};
-use crate::random::Random;
+use issuer_artwork::ArtworkError;
+use issuer_office::error::OfficeError;
+use issuer_office::fault::artwork_exit;
+use issuer_office::random::Random;
+use issuer_production::ProductionError;
+use program_contract::Clock;
 
 /// The command line.
 #[derive(Debug, clap::Parser)]

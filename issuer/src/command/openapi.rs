@@ -17,7 +17,7 @@ impl Openapi {
     pub(super) fn run(&self) -> Result<(), Failure> {
         std::io::stdout()
             .lock()
-            .write_all(crate::api::openapi_json().as_bytes())
+            .write_all(issuer_api::openapi_json().as_bytes())
             .map_err(|error| {
                 Failure::new(
                     "OUTPUT",

@@ -10,12 +10,13 @@ use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Done, Failure};
-use crate::api::{Api, Check};
-use crate::clock::Clock;
 use crate::installation::Installation;
-use crate::production::{HolderChecked, Production, Station, StepReport};
-use crate::random::Random;
-use crate::staff::StaffRole;
+use issuer_api::Api;
+use issuer_office::random::Random;
+use issuer_office::readiness::Check;
+use issuer_office::staff::StaffRole;
+use issuer_production::{HolderChecked, Production, Station, StepReport};
+use program_contract::Clock;
 
 /// Pause of the worker when there is nothing to do, or no reader.
 const WORKER_PAUSE: Duration = Duration::from_secs(2);
@@ -533,7 +534,7 @@ impl Doctor {
             .await?;
         let mut checks = vec![Check::passed("fonts")];
         checks.push(
-            match crate::service_key::ServiceKey::load(&installation.service_key_path()) {
+            match issuer_production::ServiceKey::load(&installation.service_key_path()) {
                 Ok(_) => Check::passed("service_key"),
                 Err(error) => Check::failed("service_key", error.code(), error.action()),
             },

@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use super::service::Place;
 use super::{Done, Failure};
-use crate::clock::Clock;
-use crate::random::Random;
-use crate::settlement::{MAX_FILE, SettledFile};
-use crate::staff::StaffRole;
+use issuer_office::random::Random;
+use issuer_office::settlement::{MAX_FILE, SettledFile};
+use issuer_office::staff::StaffRole;
+use program_contract::Clock;
 
 /// Arguments of `terminal`.
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,9 @@ use jiff::{Timestamp, civil::Date};
 use permit_domain::{
     Actor as _, AllocatedCard, Applicant, ApplicantForm, Approver, CardNumber, CardState, Change,
     ChangeClerk, ChangeId, ChangeKind, ChangeState, Content, Decision, LoadDecision, Permit, PermitId,
-    PermitState, Purse, PurseRules, StaffId, Standing, Way,
+    PermitState, Purse, StaffId, Standing, Way,
 };
+use permit_rules::PurseRules;
 
 use crate::{
     Card, Error, Store,

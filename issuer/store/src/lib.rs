@@ -40,7 +40,7 @@
 //! let application = store.save_application(application.accept(today)?, at).await?;
 //!
 //! // review and approval
-//! let decision = set.decide(&applicant, today, &rules)?;
+//! let decision = set.decide(&applicant, today, rules.calendar())?;
 //! let application = store.record_review(application.review("wang".parse()?, &decision)?, &decision, at).await?;
 //! let id = PermitId::new(at, [3; 10]);
 //! let permit = Permit::granted(id, application.person(), application.id(), &decision)?;

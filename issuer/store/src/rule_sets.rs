@@ -1,7 +1,8 @@
 //! Published rule sets: their text as it was when the first decision used it.
 
 use jiff::Timestamp;
-use permit_domain::{Digest, RuleSet};
+use permit_domain::Digest;
+use permit_rules::RuleSet;
 
 use crate::{
     Error, Store,

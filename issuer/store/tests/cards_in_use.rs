@@ -13,8 +13,9 @@ use permit_domain::payment::{
 };
 use permit_domain::{
     AllocatedCard, CardState, Change, ChangeId, ChangeKind, ChangeState, Chip, Content, Denial, Digest,
-    EndOfCard, Permit, PermitState, Purse, PurseRules, Way,
+    EndOfCard, Permit, PermitState, Purse, Way,
 };
+use permit_rules::PurseRules;
 use rstest::rstest;
 
 /// An office with one card in its holder's hand.
@@ -68,7 +69,7 @@ impl Case {
         let decision = kind.is_granted().then(|| {
             let last = permit.grant().valid_to;
             let set = self.office.rules.get(&permit.grant().rule_set).unwrap();
-            set.decide(&li_na(), last, &self.office.rules).unwrap()
+            set.decide(&li_na(), last, self.office.rules.calendar()).unwrap()
         });
         let applicant = (kind == ChangeKind::Address).then(li_na);
         self.store()

@@ -9,8 +9,9 @@ use issuer_store::{Error, Stock, Store, Submission};
 use office::{Engine, Office, TODAY, at, guangdong, li_na, n, new_order, serial, somebody, staff};
 use permit_domain::{
     ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, OrderState, PermitId, PermitState,
-    PersonId, RuleSet, RuleSets, SeparatedDuties,
+    PersonId, SeparatedDuties,
 };
+use permit_rules::{RuleSet, RuleSets};
 use rstest::rstest;
 
 #[rstest]

@@ -16,21 +16,22 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{PrivateKey, PublicKey};
 use card_reader::TerminalKey;
-use issuer::artwork::{Artist, CardFonts};
-use issuer::clock::Clock;
-use issuer::office::Office;
-use issuer::production::{Production, ProductionError, Settings, Station, pinned};
-use issuer::random::Random;
-use issuer::service_key::ServiceKey;
-use issuer::stream::{Dialer, Stream};
+use issuer_artwork::{Artist, CardFonts};
+use issuer_office::connection::{Dialer, Stream};
+use issuer_office::office::Office;
+use issuer_office::random::Random;
+use issuer_production::ServiceKey;
+use issuer_production::{Production, ProductionError, Settings, Station, pinned};
 use issuer_store::Store;
 use keyvault::{Vault, rehearsal};
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{
     Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Order, OrderId,
-    PermitId, RuleSets,
+    PermitId,
 };
+use permit_rules::RuleSets;
 use photo_store_protocol as photo;
+use program_contract::Clock;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::JoinHandle;
@@ -539,7 +540,7 @@ impl World {
                 order,
                 station,
                 clerk,
-                issuer::production::HolderChecked::Holder,
+                issuer_production::HolderChecked::Holder,
                 &mut |_| {},
             )
             .await

@@ -9,8 +9,9 @@ use jiff::{
 };
 use permit_domain::{
     Applicant, ApplicantForm, Application, ApplicationId, CardSerial, Content, Decision, Order, OrderId,
-    Permit, PermitId, PersonId, Province, Raw, RuleSets, SeparatedDuties, StaffId,
+    Permit, PermitId, PersonId, Province, Raw, SeparatedDuties, StaffId,
 };
+use permit_rules::RuleSets;
 use tempfile::TempDir;
 
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +126,7 @@ impl Office {
         self.rules
             .get(RuleSets::DEFAULT)
             .unwrap()
-            .decide(applicant, TODAY, &self.rules)
+            .decide(applicant, TODAY, self.rules.calendar())
             .unwrap()
     }
 

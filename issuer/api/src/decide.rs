@@ -1,0 +1,112 @@
+//! `POST /v1/applications/{id}/decision`: the reviewer decides by the rule set, then the approver signs off. Two steps
+//! of one decision, two different people.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use permit_domain::{ApplicationId, Approver, Reviewer};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::caller::Caller;
+use crate::idempotency::IdempotencyKey;
+use crate::problem::Problem;
+use crate::read_application::ApplicationBody;
+use crate::state::{Api, parse_id};
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
+
+/// Which step of the decision.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionRequest {
+    step: DecisionStep,
+}
+
+/// The steps of a decision.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum DecisionStep {
+    /// The reviewer's: the rule set in force at acceptance decides, and explains.
+    Review,
+    /// The approver's: the permit comes into being.
+    Approve,
+}
+
+/// Why nothing was decided.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Caller(#[from] Problem),
+    #[error("the body has a wrong form")]
+    Body(#[from] JsonRejection),
+    #[error(transparent)]
+    Office(#[from] OfficeError),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Caller(problem) => problem,
+            Self::Body(rejection) => Problem::new(
+                match rejection.status() {
+                    status @ (StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE) => status,
+                    _ => StatusCode::BAD_REQUEST,
+                },
+                "BODY",
+                "the body is not {\"step\": \"REVIEW\"} or {\"step\": \"APPROVE\"}",
+                "Send one of the two as application/json.",
+            ),
+            Self::Office(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Decide an application. Repeating a step that the caller has done answers the same.
+#[utoipa::path(
+    post,
+    path = "/v1/applications/{id}/decision",
+    operation_id = "decide",
+    params(
+        ("id" = String, Path, description = "UUID of the application"),
+        ("Idempotency-Key" = String, Header, description = "8 to 64 visible ASCII characters")
+    ),
+    request_body(content = DecisionRequest),
+    responses(
+        (status = 200, description = "Decided; REFUSED is an answer too, with the articles", body = ApplicationBody),
+        (status = 400, description = "No key, or a wrong body", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller has not the role, or took part in another role", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No application has this id", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The application is not at this step", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No rule set is in force for the residence", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger cannot be written", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("staff" = []))
+)]
+pub(crate) async fn decide(
+    State(api): State<Api>,
+    caller: Caller,
+    _key: IdempotencyKey,
+    Path(id): Path<String>,
+    body: Result<Json<DecisionRequest>, JsonRejection>,
+) -> Result<Json<ApplicationBody>, Refusal> {
+    let id: ApplicationId = parse_id(&id, "application")?;
+    let Json(request) = body?;
+    let view = match request.step {
+        DecisionStep::Review => {
+            api.office()
+                .review(id, Reviewer::new(caller.acting_as(StaffRole::Reviewer)?))
+                .await?
+        }
+        DecisionStep::Approve => {
+            api.office()
+                .approve(id, Approver::new(caller.acting_as(StaffRole::Approver)?))
+                .await?
+        }
+    };
+    Ok(Json(ApplicationBody::from(&view)))
+}

@@ -1,0 +1,104 @@
+//! `GET /v1/permits/{id}`: a permit by its id. No name, no address, no place of use.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use permit_domain::{Permit, PermitId, PermitState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::state::{Api, parse_id};
+use issuer_office::error::OfficeError;
+
+/// A permit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Permit)]
+pub(crate) struct PermitBody {
+    /// UUID.
+    permit_id: String,
+    /// UUID of the application that it rests on.
+    application_id: String,
+    /// TEMP, EMPLOYMENT or TALENT.
+    tier: String,
+    /// Id of the rule set that granted it.
+    rule_set: String,
+    /// First day.
+    #[schema(format = Date)]
+    valid_from: String,
+    /// Last day, included: the day by which it must be endorsed.
+    #[schema(format = Date)]
+    valid_to: String,
+    /// `APPROVED`, `IN_PRODUCTION`, `PRODUCED`, `ACTIVE`, `SUSPENDED` or `ENDED`.
+    state: String,
+    /// UUID of the order that makes or made its card, while it is not in the holder's hand.
+    order_id: Option<String>,
+    /// Grows with every change.
+    version: i64,
+}
+
+impl From<&Permit> for PermitBody {
+    fn from(permit: &Permit) -> Self {
+        let grant = permit.grant();
+        Self {
+            permit_id: permit.id().to_string(),
+            application_id: grant.application.to_string(),
+            tier: grant.tier.to_string(),
+            rule_set: grant.rule_set.clone(),
+            valid_from: grant.valid_from.to_string(),
+            valid_to: grant.valid_to.to_string(),
+            state: permit.state().name().to_owned(),
+            order_id: match permit.state() {
+                PermitState::InProduction { order } | PermitState::Produced { order } => {
+                    Some(order.to_string())
+                }
+                _ => None,
+            },
+            version: permit.version(),
+        }
+    }
+}
+
+/// Why a permit was not shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Caller(#[from] Problem),
+    #[error(transparent)]
+    Office(#[from] OfficeError),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Caller(problem) => problem,
+            Self::Office(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Read a permit.
+#[utoipa::path(
+    get,
+    path = "/v1/permits/{id}",
+    operation_id = "read_permit",
+    params(("id" = String, Path, description = "UUID of the permit")),
+    responses(
+        (status = 200, description = "The permit", body = PermitBody),
+        (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No permit has this id", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger cannot be read", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("staff" = []))
+)]
+pub(crate) async fn read_permit(
+    State(api): State<Api>,
+    _caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<PermitBody>, Refusal> {
+    let id: PermitId = parse_id(&id, "permit")?;
+    let permit = api.office().permit(id).await?;
+    Ok(Json(PermitBody::from(&permit)))
+}

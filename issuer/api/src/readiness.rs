@@ -1,0 +1,73 @@
+//! `GET /readyz`: whether work can be done now: a real operation of the vault, the ledger, the photo store, the clock.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use issuer_office::readiness::Check;
+
+use crate::state::Api;
+
+/// One thing that the office needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Check)]
+pub(crate) struct CheckBody {
+    /// `ledger`, `vault`, `photo_store` or `clock`.
+    #[schema(example = "vault")]
+    pub(crate) name: &'static str,
+    /// Whether it can be used.
+    pub(crate) ok: bool,
+    /// The code of the failure, or null.
+    pub(crate) code: Option<String>,
+    /// What to do, or null.
+    pub(crate) action: Option<String>,
+}
+
+impl From<Check> for CheckBody {
+    fn from(check: Check) -> Self {
+        Self {
+            name: check.name,
+            ok: check.ok,
+            code: check.code,
+            action: check.action,
+        }
+    }
+}
+
+/// Whether work can be done now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// All checks passed.
+    pub(crate) ready: bool,
+    /// Each check.
+    pub(crate) checks: Vec<CheckBody>,
+}
+
+/// Check everything that the office needs.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readiness",
+    responses(
+        (status = 200, description = "Work can be done", body = Readiness),
+        (status = 503, description = "Something is missing; the checks say what", body = Readiness),
+    )
+)]
+pub(crate) async fn readiness(State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
+    let checks: Vec<CheckBody> = api
+        .office()
+        .checks()
+        .await
+        .into_iter()
+        .map(CheckBody::from)
+        .collect();
+    let ready = checks.iter().all(|check| check.ok);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(Readiness { ready, checks }))
+}

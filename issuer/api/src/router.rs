@@ -1,0 +1,136 @@
+//! The routes of the API, its OpenAPI document, and what every request passes through.
+
+use std::any::Any;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::problem::Problem;
+use crate::state::Api;
+use crate::{
+    create_application, decide, health, order_production, order_status, read_application, read_permit,
+    readiness,
+};
+
+/// Largest body of a request, bytes: an applicant file with dozens of papers stays below 16 kB.
+const BODY_LIMIT: usize = 64 * 1024;
+
+impl Api {
+    /// The service.
+    pub fn router(self) -> Router {
+        let (router, _) = routes_and_document();
+        router
+            .fallback(unknown_route)
+            .method_not_allowed_fallback(unknown_method)
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(axum::middleware::from_fn_with_state(
+                self.clone(),
+                within_time_and_logged,
+            ))
+            .layer(CatchPanicLayer::custom(panicked))
+            .with_state(self)
+    }
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Yizhengtong issuer",
+        description = "The issuing office of the residence permit: applications, decisions, production orders and permits.\n\nEvery refusal is an RFC 9457 problem with a stable `code` and an `action`. POST requests carry an `Idempotency-Key`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&BearerToken)
+)]
+struct Document;
+
+struct BearerToken;
+
+impl utoipa::Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("staff", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+fn routes_and_document() -> (Router<Api>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(create_application::create_application))
+        .routes(routes!(read_application::read_application))
+        .routes(routes!(decide::decide))
+        .routes(routes!(order_production::order_production))
+        .routes(routes!(order_status::order_status))
+        .routes(routes!(read_permit::read_permit))
+        .routes(routes!(health::health))
+        .routes(routes!(readiness::readiness))
+        .split_for_parts()
+}
+
+/// The OpenAPI 3.1 document of the API, JSON with two spaces and a final newline: the bytes of `issuer/openapi.json`.
+#[must_use]
+pub fn openapi_json() -> String {
+    let (_, document) = routes_and_document();
+    let mut json = document.to_pretty_json().unwrap_or_default();
+    json.push('\n');
+    json
+}
+
+async fn unknown_route() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "NO_SUCH_ROUTE",
+        "the API has no such path",
+        "See the OpenAPI document.",
+    )
+}
+
+async fn unknown_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "NO_SUCH_METHOD",
+        "the path does not take this method",
+        "See the OpenAPI document.",
+    )
+}
+
+async fn within_time_and_logged(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("(none)", MatchedPath::as_str)
+        .to_owned();
+    let began = api.office().clock().now();
+    let response = tokio::time::timeout(api.request_time(), next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "TIMEOUT",
+                "the request took too long; whether it was done is not known",
+                "Repeat it with the same Idempotency-Key.",
+            )
+            .into_response()
+        });
+    let spent = api.office().clock().now().duration_since(began);
+    tracing::info!(%method, route, status = response.status().as_u16(), ms = spent.as_millis_f64(), "request");
+    response
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    // The panic's text may hold a value; it went to the panic hook and goes nowhere else.
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "INTERNAL",
+        "the program failed; whether the request was done is not known",
+        "Repeat it with the same Idempotency-Key, and report this.",
+    )
+    .into_response()
+}

@@ -1,0 +1,906 @@
+//! What goes onto one card, frozen when the card is ordered: the encoded DG1 and DG3, the salts, the digests of both
+//! renditions of the photo, and the entitlements. Card specification, chapter 02; Decree 663, article 4.
+//!
+//! The face is printed from the same DG1 that the chip gets, and the card is verified against it: chip, print and
+//! order cannot differ. The photo itself stays in the photo store; its digests bind it. Left out: records, keys, pids
+//! and certificates, which are the vault's.
+
+use std::fmt;
+
+use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat};
+use jiff::civil::Date;
+use keyvault_protocol as vault;
+use permit_domain::{
+    Applicant, Content, Decision, Digest, Division, Entitlement, Grant, Nation, Permit, Role, Sex, Tier,
+};
+use photo_store_protocol::{PhotoId, ReceiptNumber};
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+use issuer_artwork::FrontFace;
+
+/// Version of the frozen form.
+const VERSION: u8 = 1;
+
+/// Life of a card's certificates, years. The chip's makers promise data for ten years; a permit ends or is endorsed long
+/// before, and the records, not the certificates, carry its dates.
+const CARD_YEARS: i16 = 10;
+
+/// Largest single amount of the purse of a card that was frozen before purse rules were published, fen.
+const OLD_PURSE_CAP_FEN: u32 = 30_000;
+
+/// Why content cannot be frozen, or frozen content cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContentError {
+    /// The rule set names no issuing organ for the division.
+    #[error("the rule set names no issuing organ for the division {division}")]
+    NoOrgan {
+        /// The division of residence.
+        division: Division,
+    },
+    /// The decision grants small payment and no purse rules are in force for the division and tier.
+    #[error("no purse rules are in force for the division {division}")]
+    NoPurseRules {
+        /// The division of residence.
+        division: Division,
+    },
+    /// A new decision takes a role away that the card has: no record takes it off.
+    #[error("the decision takes a role away that the card has")]
+    RoleTaken,
+    /// The decision grants nothing, so there is nothing to put on a card.
+    #[error("the decision grants no tier")]
+    NothingGranted,
+    /// A value does not have the form of the card specification.
+    #[error("{what} does not fit the card specification")]
+    Form {
+        /// Which object.
+        what: &'static str,
+    },
+    /// The frozen bytes are damaged, or of a version that this program does not know.
+    #[error("the frozen content of the order cannot be read")]
+    Unreadable,
+    /// The photo store gave another picture than the one that was frozen.
+    #[error("the photo store's picture is not the one that was ordered")]
+    OtherPhoto,
+}
+
+impl ContentError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoOrgan { .. } => "NO_ISSUING_ORGAN",
+            Self::NoPurseRules { .. } => "NO_PURSE_RULES",
+            Self::RoleTaken => "ROLE_TAKEN",
+            Self::NothingGranted => "NOTHING_GRANTED",
+            Self::Form { .. } => "CONTENT_FORM",
+            Self::Unreadable => "CONTENT_UNREADABLE",
+            Self::OtherPhoto => "OTHER_PHOTO",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::NoOrgan { .. } => "Name the organ in the jurisdiction's rule set.",
+            Self::NoPurseRules { .. } => "Publish purse rules for the jurisdiction and tier.",
+            Self::RoleTaken => "Replace the card with `issuer card replace`: the new one has the new roles.",
+            Self::NothingGranted => "Order cards only for approved applications.",
+            Self::Form { .. } => {
+                "Correct the case; a card holds 120 bytes of name and organ and 210 of an address."
+            }
+            Self::Unreadable => {
+                "Restore the ledger from its backup, or run the version that froze the order."
+            }
+            Self::OtherPhoto => "Give the order up and order again with the present photo.",
+        }
+    }
+}
+
+/// The photo of an order: where it is, and what both renditions must hash to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrozenPhoto {
+    /// The photo, 32 hex digits.
+    photo: String,
+    /// The case under which the photo store lets it be read.
+    case: String,
+    /// SHA-256 of the rendition `chip`.
+    chip: Digest,
+    /// SHA-256 of the rendition `print`.
+    print: Digest,
+    /// SHA-256 of the receipt's number: by it an order that is repeated with another receipt is told from the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipt: Option<Digest>,
+}
+
+impl FrozenPhoto {
+    /// Binds a photo and its renditions.
+    #[must_use]
+    pub fn new(photo: PhotoId, case: &str, chip: &[u8], print: &[u8]) -> Self {
+        Self {
+            photo: photo.to_string(),
+            case: case.to_owned(),
+            chip: Digest::of(chip),
+            print: Digest::of(print),
+            receipt: None,
+        }
+    }
+
+    /// The same photo, bound to the receipt that it was taken by.
+    #[must_use]
+    pub fn by(mut self, receipt: ReceiptNumber) -> Self {
+        self.receipt = Some(Digest::of(receipt.compact().as_bytes()));
+        self
+    }
+
+    /// Whether the order was made with this receipt. An order that kept none tells nothing apart.
+    #[must_use]
+    pub fn came_by(&self, receipt: ReceiptNumber) -> bool {
+        self.receipt
+            .is_none_or(|kept| kept == Digest::of(receipt.compact().as_bytes()))
+    }
+
+    /// The photo.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`].
+    pub fn id(&self) -> Result<PhotoId, ContentError> {
+        self.photo.parse().map_err(|_| ContentError::Unreadable)
+    }
+
+    /// The case.
+    #[must_use]
+    pub fn case(&self) -> &str {
+        &self.case
+    }
+
+    /// Whether this is the rendition for the face that was frozen.
+    ///
+    /// # Errors
+    /// [`ContentError::OtherPhoto`].
+    pub fn check_print(&self, picture: &[u8]) -> Result<(), ContentError> {
+        if Digest::of(picture) == self.print {
+            Ok(())
+        } else {
+            Err(ContentError::OtherPhoto)
+        }
+    }
+
+    fn check_chip(&self, picture: &[u8]) -> Result<(), ContentError> {
+        if Digest::of(picture) == self.chip {
+            Ok(())
+        } else {
+            Err(ContentError::OtherPhoto)
+        }
+    }
+}
+
+/// The frozen content of an order.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardContent {
+    version: u8,
+    division: Division,
+    dg1: String,
+    dg3: String,
+    portrait_salt: String,
+    photo: FrozenPhoto,
+    entitlements: Vec<Entitlement>,
+    tier: Tier,
+    rule_set: String,
+    valid_from: Date,
+    valid_to: Date,
+    certificate_from: Date,
+    certificate_to: Date,
+    /// Largest single amount of the purse, fen; absent in orders of before purse rules were published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purse_cap: Option<u32>,
+}
+
+impl fmt::Debug for CardContent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CardContent(personal data)")
+    }
+}
+
+/// The encoded parts of frozen content.
+struct Parts {
+    dg1: Vec<u8>,
+    dg3: Vec<u8>,
+    /// Of DG2, whose picture the photo store keeps.
+    salt: [u8; 16],
+}
+
+/// What a card is made from.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The permit.
+    pub permit: &'a Permit,
+    /// Whose it is.
+    pub applicant: &'a Applicant,
+    /// What was decided.
+    pub decision: &'a Decision,
+    /// The issuing organ in Chinese.
+    pub organ: &'a str,
+    /// Day of issue.
+    pub issued_on: Date,
+    /// Largest single amount of the purse by the purse rules in force, fen; `None`: the card has no purse.
+    pub purse_cap: Option<u32>,
+    /// Tag 86 of DG3: grows with every rewrite of a card of this permit.
+    pub state_counter: u32,
+}
+
+/// What of a card is written, and compared after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewritten {
+    /// All of it: a new card.
+    Whole,
+    /// DG1 and DG2.
+    Person,
+    /// DG3 and every record.
+    Grant,
+    /// Every record.
+    Records,
+    /// The record of small payment.
+    Purse,
+}
+
+impl Rewritten {
+    const fn has_person(self) -> bool {
+        matches!(self, Self::Whole | Self::Person)
+    }
+
+    const fn has_permit(self) -> bool {
+        matches!(self, Self::Whole | Self::Grant)
+    }
+
+    /// Whether the record of this role is written.
+    #[must_use]
+    pub fn has_record(self, role: Role) -> bool {
+        match self {
+            Self::Whole | Self::Grant | Self::Records => true,
+            Self::Purse => role == Role::SmallPayment,
+            Self::Person => false,
+        }
+    }
+}
+
+impl CardContent {
+    /// Encodes and salts.
+    ///
+    /// # Errors
+    /// [`ContentError::NothingGranted`], [`ContentError::Form`].
+    pub fn freeze(case: &Case<'_>, photo: FrozenPhoto, random: &Random) -> Result<Self, ContentError> {
+        let (applicant, grant, decision) = (case.applicant, case.permit.grant(), case.decision);
+        if decision.tier != Some(grant.tier) {
+            return Err(ContentError::NothingGranted);
+        }
+        let division = &applicant.residence.division;
+        check_purse(&decision.entitlements, case.purse_cap, division)?;
+        let issue_date = card_date(case.issued_on)?;
+        let dg1 = Dg1 {
+            name: applicant.name.as_str(),
+            sex: applicant.sex.number(),
+            nation: applicant.nation.number(),
+            birth_date: card_date(applicant.birth_date)?,
+            citizen_number: applicant.citizen_number.as_str(),
+            photo: *photo.chip.as_bytes(),
+            hukou_address: applicant.hukou_address.as_str(),
+            residence_address: applicant.residence.address.as_str(),
+            issuing_organ: case.organ,
+            issue_date,
+            salt: random.bytes(),
+        }
+        .encode()
+        .map_err(|_| ContentError::Form { what: "a face item" })?;
+        let dg3 = Dg3 {
+            permit_id: *case.permit.id().as_bytes(),
+            tier: card_tier(grant.tier),
+            issued: issue_date,
+            endorsed_until: card_date(grant.valid_to)?,
+            rule_set: &grant.rule_set,
+            state_counter: case.state_counter,
+            salt: random.bytes(),
+        }
+        .encode()
+        .map_err(|_| ContentError::Form {
+            what: "the permit block",
+        })?;
+        let certificate_to = case
+            .issued_on
+            .checked_add(jiff::Span::new().years(CARD_YEARS))
+            .map_err(|_| ContentError::Form {
+                what: "the certificate's last day",
+            })?;
+        Ok(Self {
+            version: VERSION,
+            division: applicant.residence.division.clone(),
+            dg1: hex(&dg1),
+            dg3: hex(&dg3),
+            portrait_salt: hex(&random.bytes::<16>()),
+            photo,
+            entitlements: decision.entitlements.clone(),
+            tier: grant.tier,
+            rule_set: grant.rule_set.clone(),
+            valid_from: grant.valid_from,
+            valid_to: grant.valid_to,
+            certificate_from: case.issued_on,
+            certificate_to,
+            purse_cap: case.purse_cap,
+        })
+    }
+
+    /// The same card after a new decision: another permit block and other records.
+    ///
+    /// # Errors
+    /// [`ContentError::NothingGranted`], [`ContentError::RoleTaken`], [`ContentError::NoPurseRules`],
+    /// [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub fn regranted(
+        &self,
+        grant: &Grant,
+        decision: &Decision,
+        purse_cap: Option<u32>,
+        random: &Random,
+    ) -> Result<Self, ContentError> {
+        if decision.tier != Some(grant.tier) {
+            return Err(ContentError::NothingGranted);
+        }
+        check_purse(&decision.entitlements, purse_cap, &self.division)?;
+        let granted = |role| decision.entitlements.iter().any(|e| e.role == role);
+        if !self.roles().all(granted) {
+            return Err(ContentError::RoleTaken);
+        }
+        let before = self.parts()?.dg3;
+        let before = Dg3::parse(&before).map_err(|_| ContentError::Unreadable)?;
+        let state_counter = before.state_counter.checked_add(1).ok_or(ContentError::Form {
+            what: "the state counter",
+        })?;
+        let dg3 = Dg3 {
+            permit_id: before.permit_id,
+            tier: card_tier(grant.tier),
+            issued: before.issued,
+            endorsed_until: card_date(grant.valid_to)?,
+            rule_set: &grant.rule_set,
+            state_counter,
+            salt: random.bytes(),
+        }
+        .encode()
+        .map_err(|_| ContentError::Form {
+            what: "the permit block",
+        })?;
+        Ok(Self {
+            dg3: hex(&dg3),
+            entitlements: decision.entitlements.clone(),
+            tier: grant.tier,
+            rule_set: grant.rule_set.clone(),
+            valid_to: grant.valid_to,
+            purse_cap,
+            ..self.clone()
+        })
+    }
+
+    /// The same card after its holder moved: DG1 with the new address and organ, and the photo that the new face shows.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub fn moved(
+        &self,
+        applicant: &Applicant,
+        organ: &str,
+        photo: FrozenPhoto,
+        random: &Random,
+    ) -> Result<Self, ContentError> {
+        let before = self.parts()?.dg1;
+        let before = Dg1::parse(&before).map_err(|_| ContentError::Unreadable)?;
+        let dg1 = Dg1 {
+            photo: *photo.chip.as_bytes(),
+            residence_address: applicant.residence.address.as_str(),
+            issuing_organ: organ,
+            salt: random.bytes(),
+            ..before
+        }
+        .encode()
+        .map_err(|_| ContentError::Form { what: "a face item" })?;
+        Ok(Self {
+            division: applicant.residence.division.clone(),
+            dg1: hex(&dg1),
+            portrait_salt: hex(&random.bytes::<16>()),
+            photo,
+            ..self.clone()
+        })
+    }
+
+    /// Tag 86 of DG3.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`].
+    pub fn state_counter(&self) -> Result<u32, ContentError> {
+        let dg3 = self.parts()?.dg3;
+        Dg3::parse(&dg3)
+            .map(|dg3| dg3.state_counter)
+            .map_err(|_| ContentError::Unreadable)
+    }
+
+    /// What the vault writes to a card in use. `chip` is the photo's rendition, for a rewrite of the person's groups.
+    ///
+    /// # Errors
+    /// [`ContentError::OtherPhoto`], [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub fn rewrite(
+        &self,
+        what: Rewritten,
+        chip: Option<&[u8]>,
+        loaded: Option<u32>,
+    ) -> Result<vault::RewriteContent, ContentError> {
+        let Parts { dg1, dg3, salt } = self.parts()?;
+        let dg2 = match chip.filter(|_| what.has_person()) {
+            Some(chip) => {
+                self.photo.check_chip(chip)?;
+                Some(encode_portrait(chip, salt)?)
+            }
+            None if what.has_person() => return Err(ContentError::OtherPhoto),
+            None => None,
+        };
+        let entitlements = self
+            .entitlements
+            .iter()
+            .zip(self.vault_entitlements()?)
+            .filter(|(ordered, _)| what.has_record(ordered.role))
+            .map(|(_, written)| written)
+            .collect();
+        Ok(vault::RewriteContent {
+            dg1: what.has_person().then_some(dg1),
+            dg2,
+            dg3: what.has_permit().then_some(dg3),
+            entitlements,
+            loaded,
+        })
+    }
+
+    fn vault_entitlements(&self) -> Result<Vec<vault::Entitlement>, ContentError> {
+        let region = self.region()?;
+        let cap = self.purse_cap.unwrap_or(OLD_PURSE_CAP_FEN);
+        Ok(self
+            .entitlements
+            .iter()
+            .map(|entitlement| vault::Entitlement {
+                role: vault_role(entitlement.role),
+                region,
+                tier: card_tier(self.tier).code(),
+                class: entitlement.class,
+                services: entitlement.services,
+                zones: entitlement.zones,
+                valid_from: self.valid_from,
+                valid_to: self.valid_to,
+                rule_set: self.rule_set.clone(),
+                purse_cap: if entitlement.role == Role::SmallPayment {
+                    cap
+                } else {
+                    0
+                },
+            })
+            .collect())
+    }
+
+    /// Its tier.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// The bytes that the ledger keeps.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`] if they cannot be written as JSON.
+    pub fn to_content(&self) -> Result<Content, ContentError> {
+        serde_json::to_vec(self)
+            .map(Content::freeze)
+            .map_err(|_| ContentError::Unreadable)
+    }
+
+    /// Takes the ledger's bytes back.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`].
+    pub fn from_content(content: &Content) -> Result<Self, ContentError> {
+        let read: Self = serde_json::from_slice(content.bytes()).map_err(|_| ContentError::Unreadable)?;
+        // Parsed now, so that a damaged ledger stops an order before a card is touched.
+        if read.version == VERSION && read.parts().is_ok() {
+            Ok(read)
+        } else {
+            Err(ContentError::Unreadable)
+        }
+    }
+
+    fn parts(&self) -> Result<Parts, ContentError> {
+        let (dg1, dg3) = (unhex(&self.dg1)?, unhex(&self.dg3)?);
+        Dg1::parse(&dg1)
+            .and(Dg3::parse(&dg3).map(|_| ()))
+            .map_err(|_| ContentError::Unreadable)?;
+        let salt = unhex(&self.portrait_salt)?
+            .try_into()
+            .map_err(|_| ContentError::Unreadable)?;
+        Ok(Parts { dg1, dg3, salt })
+    }
+
+    /// The photo.
+    #[must_use]
+    pub const fn photo(&self) -> &FrozenPhoto {
+        &self.photo
+    }
+
+    /// Division of residence: its templates are printed, and the back's statement names it.
+    #[must_use]
+    pub const fn division(&self) -> &Division {
+        &self.division
+    }
+
+    /// Day of issue.
+    #[must_use]
+    pub const fn issued_on(&self) -> Date {
+        self.certificate_from
+    }
+
+    /// The roles that the card gets a record for.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        self.entitlements.iter().map(|entitlement| entitlement.role)
+    }
+
+    /// What the vault writes; `chip` is the photo's rendition of that name.
+    ///
+    /// # Errors
+    /// [`ContentError::OtherPhoto`], [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub fn for_vault(&self, chip: &[u8]) -> Result<vault::CardContent, ContentError> {
+        self.photo.check_chip(chip)?;
+        let Parts { dg1, dg3, salt } = self.parts()?;
+        let dg2 = encode_portrait(chip, salt)?;
+        let entitlements = self.vault_entitlements()?;
+        Ok(vault::CardContent {
+            dg1,
+            dg2,
+            dg3,
+            entitlements,
+            certificate_from: self.certificate_from,
+            certificate_to: self.certificate_to,
+        })
+    }
+
+    /// The region of the card's role keys: the prefecture of the residence.
+    ///
+    /// # Errors
+    /// [`ContentError::Form`].
+    pub fn region(&self) -> Result<vault::Region, ContentError> {
+        let form = ContentError::Form { what: "the division" };
+        let prefecture = self.division.as_str().get(..4).ok_or(form.clone())?;
+        format!("{prefecture}00").parse().map_err(|_| form)
+    }
+
+    /// The front to print, from the same bytes that the chip gets.
+    ///
+    /// # Errors
+    /// [`ContentError::OtherPhoto`] when `print` is not the frozen rendition, [`ContentError::Unreadable`].
+    pub fn front(&self, print: Vec<u8>) -> Result<FrontFace, ContentError> {
+        self.photo.check_print(&print)?;
+        let Parts { dg1, .. } = self.parts()?;
+        let dg1 = Dg1::parse(&dg1).map_err(|_| ContentError::Unreadable)?;
+        let sex: Sex = dg1
+            .sex
+            .to_string()
+            .parse()
+            .map_err(|_| ContentError::Unreadable)?;
+        let nation: Nation = format!("{:02}", dg1.nation)
+            .parse()
+            .map_err(|_| ContentError::Unreadable)?;
+        Ok(FrontFace {
+            name: dg1.name.to_owned(),
+            sex: sex.zh().to_owned(),
+            // Identity cards print the nation without its 族.
+            nation: nation.zh().trim_end_matches('族').to_owned(),
+            birth_date: office_date(dg1.birth_date)?,
+            citizen_number: dg1.citizen_number.to_owned(),
+            photo: print,
+            hukou_address: dg1.hukou_address.to_owned(),
+            residence_address: dg1.residence_address.to_owned(),
+            issuing_organ: dg1.issuing_organ.to_owned(),
+            issue_date: office_date(dg1.issue_date)?,
+        })
+    }
+
+    /// Compares groups that were read from a card with what was ordered, byte for byte; names the first that differs.
+    #[must_use]
+    pub fn differs(
+        &self,
+        dg1: Option<&[u8]>,
+        dg2: Option<&[u8]>,
+        dg3: Option<&[u8]>,
+    ) -> Option<&'static str> {
+        let Ok(Parts {
+            dg1: ordered1,
+            dg3: ordered3,
+            salt,
+        }) = self.parts()
+        else {
+            return Some("the order");
+        };
+        let portrait_fits = dg2
+            .and_then(|bytes| Dg2::parse(bytes).ok())
+            .is_some_and(|portrait| {
+                portrait.salt == salt
+                    && portrait.format == PortraitFormat::Jpeg
+                    && Digest::of(portrait.image) == self.photo.chip
+            });
+        if dg1 != Some(ordered1.as_slice()) {
+            Some("DG1")
+        } else if !portrait_fits {
+            Some("DG2")
+        } else if dg3 != Some(ordered3.as_slice()) {
+            Some("DG3")
+        } else {
+            None
+        }
+    }
+
+    /// As [`CardContent::differs`], for the groups that were written.
+    #[must_use]
+    pub fn differs_in(
+        &self,
+        what: Rewritten,
+        dg1: Option<&[u8]>,
+        dg2: Option<&[u8]>,
+        dg3: Option<&[u8]>,
+    ) -> Option<&'static str> {
+        let Ok(own) = self.parts() else {
+            return Some("the order");
+        };
+        let person = what.has_person().then(|| self.differs(dg1, dg2, Some(&own.dg3)));
+        let permit = what.has_permit() && dg3 != Some(own.dg3.as_slice());
+        person.flatten().or(permit.then_some("DG3"))
+    }
+
+    /// What was ordered for a role, with the days of its record.
+    #[must_use]
+    pub fn entitlement(&self, role: Role) -> Option<(&Entitlement, Date, Date)> {
+        self.entitlements
+            .iter()
+            .find(|entitlement| entitlement.role == role)
+            .map(|found| (found, self.valid_from, self.valid_to))
+    }
+
+    /// The tier as the card has it.
+    #[must_use]
+    pub fn tier_on_card(&self) -> card_applet_spec::codes::Tier {
+        card_tier(self.tier)
+    }
+
+    /// Id of the rule set that granted it.
+    #[must_use]
+    pub fn rule_set(&self) -> &str {
+        &self.rule_set
+    }
+}
+
+/// Small payment without a cap would be a purse without an end.
+fn check_purse(granted: &[Entitlement], cap: Option<u32>, division: &Division) -> Result<(), ContentError> {
+    if cap.is_none() && granted.iter().any(|e| e.role == Role::SmallPayment) {
+        return Err(ContentError::NoPurseRules {
+            division: division.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn encode_portrait(image: &[u8], salt: [u8; 16]) -> Result<Vec<u8>, ContentError> {
+    let mut out: card_applet_spec::Bytes<MAX_DG2> = card_applet_spec::Bytes::new();
+    Dg2 {
+        format: PortraitFormat::Jpeg,
+        image,
+        salt,
+    }
+    .encode(&mut out)
+    .map_err(|_| ContentError::Form { what: "the portrait" })?;
+    Ok(out.to_vec())
+}
+
+/// A day in the card's form.
+pub fn card_date(date: Date) -> Result<card_applet_spec::date::Date, ContentError> {
+    let part = |number: i8| u8::try_from(number).unwrap_or_default();
+    card_applet_spec::date::Date::new(
+        u16::try_from(date.year()).unwrap_or_default(),
+        part(date.month()),
+        part(date.day()),
+    )
+    .map_err(|_| ContentError::Form { what: "a date" })
+}
+
+fn office_date(date: card_applet_spec::date::Date) -> Result<Date, ContentError> {
+    date.to_string().parse().map_err(|_| ContentError::Unreadable)
+}
+
+const fn card_tier(tier: Tier) -> card_applet_spec::codes::Tier {
+    match tier {
+        Tier::Temp => card_applet_spec::codes::Tier::Temp,
+        Tier::Employment => card_applet_spec::codes::Tier::Employment,
+        Tier::Talent => card_applet_spec::codes::Tier::Talent,
+    }
+}
+
+const fn vault_role(role: Role) -> vault::Role {
+    match role {
+        Role::Transit => vault::Role::Transit,
+        Role::SocialInsurance => vault::Role::SocialInsurance,
+        Role::SmallPayment => vault::Role::SmallPayment,
+        Role::Clinic => vault::Role::Clinic,
+        Role::Door => vault::Role::Door,
+    }
+}
+
+/// A ledger role as the card names it.
+#[must_use]
+pub const fn card_role(role: Role) -> card_applet_spec::codes::Role {
+    match role {
+        Role::Transit => card_applet_spec::codes::Role::Transit,
+        Role::SocialInsurance => card_applet_spec::codes::Role::SocialInsurance,
+        Role::SmallPayment => card_applet_spec::codes::Role::SmallPayment,
+        Role::Clinic => card_applet_spec::codes::Role::Clinic,
+        Role::Door => card_applet_spec::codes::Role::Door,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, ContentError> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return Err(ContentError::Unreadable);
+    }
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).map_err(|_| ContentError::Unreadable)?;
+            u8::from_str_radix(pair, 16).map_err(|_| ContentError::Unreadable)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use permit_domain::{ApplicantForm, ApplicationId, PermitId, PersonId};
+    use permit_rules::RuleSets;
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    const CHIP: &[u8] = b"the rendition for the chip";
+    const PRINT: &[u8] = b"the rendition for the face";
+
+    fn frozen() -> CardContent {
+        let today = jiff::civil::date(2026, 11, 21);
+        let text = include_str!("../../permit/samples/applicant-li-na.json");
+        let applicant = ApplicantForm::from_json(text)
+            .unwrap()
+            .into_applicant(today)
+            .unwrap();
+        let rules = RuleSets::embedded().unwrap();
+        let set = rules.get(RuleSets::DEFAULT).unwrap();
+        let decision = set.decide(&applicant, today, rules.calendar()).unwrap();
+        let permit = Permit::granted(
+            PermitId::from_bytes([1; 16]),
+            PersonId::from_bytes([2; 16]),
+            ApplicationId::from_bytes([3; 16]),
+            &decision,
+        )
+        .unwrap();
+        let case = Case {
+            permit: &permit,
+            applicant: &applicant,
+            decision: &decision,
+            organ: set.organ(&applicant.residence.division).unwrap(),
+            issued_on: today,
+            purse_cap: Some(30_000),
+            state_counter: 1,
+        };
+        let photo = FrozenPhoto::new(PhotoId::from_bytes([4; 16]), "case-1", CHIP, PRINT);
+        let random = Random::new(rand::rngs::StdRng::seed_from_u64(9));
+        CardContent::freeze(&case, photo, &random).unwrap()
+    }
+
+    #[test]
+    fn frozen_content_reads_back_from_the_ledger_and_a_damaged_one_stops() {
+        let content = frozen();
+        let kept = content.to_content().unwrap();
+        assert_eq!(CardContent::from_content(&kept).unwrap(), content);
+        let damaged = String::from_utf8(kept.bytes().to_vec())
+            .unwrap()
+            .replace("\"dg1\":\"61", "\"dg1\":\"60");
+        let damaged = Content::freeze(damaged.into_bytes());
+        assert_eq!(CardContent::from_content(&damaged), Err(ContentError::Unreadable));
+        assert_eq!(format!("{content:?}"), "CardContent(personal data)");
+    }
+
+    #[test]
+    fn the_front_is_printed_from_the_bytes_that_the_chip_gets() {
+        let front = frozen().front(PRINT.to_vec()).unwrap();
+        assert_eq!(
+            (front.name.as_str(), front.sex.as_str(), front.nation.as_str()),
+            ("李娜", "女", "汉")
+        );
+        assert_eq!(front.citizen_number, "440305198511120028");
+        assert_eq!(front.issue_date.to_string(), "2026-11-21");
+        assert_eq!(
+            frozen().front(CHIP.to_vec()).unwrap_err(),
+            ContentError::OtherPhoto
+        );
+        assert_eq!(frozen().for_vault(PRINT).unwrap_err(), ContentError::OtherPhoto);
+    }
+
+    #[test]
+    fn any_bit_that_differs_on_the_card_is_noticed() {
+        let content = frozen();
+        let vault = content.for_vault(CHIP).unwrap();
+        let differs = |dg1: &[u8], dg2: &[u8], dg3: &[u8]| content.differs(Some(dg1), Some(dg2), Some(dg3));
+        assert_eq!(differs(&vault.dg1, &vault.dg2, &vault.dg3), None);
+        assert_eq!(
+            content.differs(None, Some(&vault.dg2), Some(&vault.dg3)),
+            Some("DG1")
+        );
+        assert_eq!(
+            content.differs(Some(&vault.dg1), None, Some(&vault.dg3)),
+            Some("DG2")
+        );
+        assert_eq!(
+            content.differs(Some(&vault.dg1), Some(&vault.dg2), None),
+            Some("DG3")
+        );
+        let flipped = |bytes: &[u8], bit: usize| {
+            let mut bytes = bytes.to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        };
+        for bit in 0..vault.dg1.len() * 8 {
+            assert_eq!(
+                differs(&flipped(&vault.dg1, bit), &vault.dg2, &vault.dg3),
+                Some("DG1")
+            );
+        }
+        for bit in 0..vault.dg2.len() * 8 {
+            assert_eq!(
+                differs(&vault.dg1, &flipped(&vault.dg2, bit), &vault.dg3),
+                Some("DG2")
+            );
+        }
+        for bit in 0..vault.dg3.len() * 8 {
+            assert_eq!(
+                differs(&vault.dg1, &vault.dg2, &flipped(&vault.dg3, bit)),
+                Some("DG3")
+            );
+        }
+    }
+
+    #[test]
+    fn the_card_gets_the_roles_of_the_decision_for_the_city_of_the_residence() {
+        let card = frozen().for_vault(CHIP).unwrap();
+        assert!(
+            card.entitlements
+                .iter()
+                .all(|entitlement| entitlement.region.to_string() == "440300")
+        );
+        assert!(
+            card.entitlements
+                .iter()
+                .any(|entitlement| entitlement.role == vault::Role::Transit)
+        );
+        assert!(card.entitlements.iter().all(|entitlement| {
+            (entitlement.purse_cap > 0) == (entitlement.role == vault::Role::SmallPayment)
+        }));
+        assert_eq!(card.certificate_to.to_string(), "2036-11-21");
+    }
+}

@@ -1,0 +1,209 @@
+//! Why the office did not do it, what to do about it, and whose fault it is.
+
+use issuer_artwork::ArtworkError;
+use photo_store_protocol as photo;
+
+use crate::card_content::ContentError;
+use crate::fault::{Fault, artwork_exit, photo_exit, photo_fault};
+
+/// Why the office did not do it. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfficeError {
+    /// Nothing has this id.
+    #[error("there is no {what} with this id")]
+    NotFound {
+        /// What it is.
+        what: &'static str,
+    },
+    /// The id stands for another piece of work.
+    #[error("this id stands for another piece of work")]
+    IdTaken,
+    /// No rule set is in force.
+    #[error("no rule set is in force for the residence on that day")]
+    NoRuleSet,
+    /// A rule of the law or of the case.
+    #[error(transparent)]
+    Domain(#[from] permit_domain::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Store(issuer_store::Error),
+    /// The photo store refused or is away.
+    #[error("{}", .0.code().texts().message)]
+    Photo(#[from] photo::Error),
+    /// The card's content.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// An item cannot be printed.
+    #[error(transparent)]
+    Artwork(#[from] ArtworkError),
+    /// The vault refused or is away.
+    #[error(transparent)]
+    Vault(#[from] keyvault_protocol::Error),
+    /// The ledger has what was wanted of the deny lists, and the vault did not confirm it.
+    #[error("it is in the ledger, and the deny lists do not have it yet ({0})")]
+    Denial(#[source] keyvault_protocol::Error),
+    /// The permit has no card that its holder uses.
+    #[error("the permit has no card in use")]
+    NoCard,
+    /// The rule set in force does not grant it.
+    #[error("the rule set in force does not grant it")]
+    NotEligible(Box<permit_domain::Decision>),
+    /// The facts are another person's.
+    #[error("the applicant file is not the holder's, or changes what only a new application can change")]
+    OtherPerson,
+    /// The holder lives elsewhere than the file on record says.
+    #[error("the applicant file names another residence than the card")]
+    Moved,
+    /// The new residence belongs to another office.
+    #[error("the new residence lies in another prefecture, whose office issues there")]
+    OtherOffice,
+    /// The bytes are no receipts file.
+    #[error("this is no file of receipts")]
+    ReceiptsForm,
+    /// Nobody knows what a card spent that does not lie on a counter.
+    #[error(
+        "the balance of a card that was replaced is not known: the office does not learn what a card spent, and debits may come in for {days} days, until {from}"
+    )]
+    BalanceUnknown {
+        /// How long debits may still come in.
+        days: u16,
+        /// The day on which that is over.
+        from: jiff::civil::Date,
+    },
+    /// A thread of this program failed.
+    #[error("a part of the program failed")]
+    Internal,
+}
+
+impl From<issuer_store::Error> for OfficeError {
+    fn from(error: issuer_store::Error) -> Self {
+        match error {
+            issuer_store::Error::Domain(error) => Self::Domain(error),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl OfficeError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::IdTaken => "ID_TAKEN",
+            Self::NoRuleSet => "NO_RULE_SET",
+            Self::Domain(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Photo(error) => error.code().as_str(),
+            Self::Content(error) => error.code(),
+            Self::Artwork(error) => error.code(),
+            Self::Vault(error) => error.code(),
+            Self::Denial(_) => "DENIAL_WANTED",
+            Self::NoCard => "NO_CARD",
+            Self::NotEligible(_) => "NOT_ELIGIBLE",
+            Self::OtherPerson => "OTHER_PERSON",
+            Self::Moved => "MOVED",
+            Self::OtherOffice => "OTHER_OFFICE",
+            Self::ReceiptsForm => "RECEIPTS_FORM",
+            Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// The exit code of the contracts.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Photo(photo) => photo_exit(photo.code()),
+            Self::Artwork(artwork) => artwork_exit(artwork),
+            Self::Vault(error) => error.exit_code(),
+            // Done by half: running it again goes on.
+            Self::Denial(_) => 4,
+            error => match error.fault() {
+                Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person => 1,
+                Fault::Service | Fault::Machine => 5,
+            },
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "Check the id.",
+            Self::IdTaken => "Use a fresh id.",
+            Self::NoRuleSet => {
+                "Publish a rule set for the jurisdiction, or correct the division of the residence."
+            }
+            Self::Domain(error) => error.action(),
+            Self::Store(error) => error.action(),
+            Self::Photo(error) => error.code().texts().action,
+            Self::Content(error) => error.action(),
+            Self::Artwork(error) => error.action(),
+            Self::Vault(_) => "Look at what the vault says; when it is open, run the same command again.",
+            Self::Denial(_) => {
+                "Have the vault opened, then run the same command again, or `issuer card confirm`."
+            }
+            Self::NoCard => "Look at the permit: its card may be lost, replaced, or not handed over yet.",
+            Self::NotEligible(_) => "Read the explanation; hand in an applicant file with newer papers.",
+            Self::OtherPerson => {
+                "Take the holder's own file; a changed name, sex, nation, birth date or hukou needs a new application."
+            }
+            Self::Moved => "Change the address first, with `issuer change propose --kind address`.",
+            Self::OtherOffice => "Send the holder to the office of the new residence.",
+            Self::ReceiptsForm => "Take the file as the terminal wrote it.",
+            Self::BalanceUnknown { .. } => {
+                "Do not credit it. Who brings the old card back whole has it allowed again, and its purse with it."
+            }
+            Self::Internal => "Repeat it, and report this.",
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        use issuer_store::Error as S;
+        use keyvault_protocol::Error as E;
+        use permit_domain::Error as D;
+        match self {
+            Self::NotFound { .. } | Self::Store(S::Missing { .. } | S::TerminalUnknown { .. }) => {
+                Fault::Absent
+            }
+            Self::Vault(E::NotRunning | E::ConnectionLost(_)) | Self::Denial(_) => Fault::Service,
+            Self::IdTaken
+            | Self::Vault(E::Refused(_))
+            | Self::NoCard
+            | Self::BalanceUnknown { .. }
+            | Self::Domain(D::WrongState { .. } | D::NothingGranted)
+            | Self::Content(ContentError::NothingGranted | ContentError::OtherPhoto)
+            | Self::Store(
+                S::AlreadyHasPermit { .. }
+                | S::ApplicationOpen { .. }
+                | S::Exists { .. }
+                | S::Stale { .. }
+                | S::BlankNotInStock { .. }
+                | S::ChangeOpen { .. },
+            ) => Fault::Conflict,
+            Self::Domain(D::SamePersonTwice { .. }) | Self::Store(S::OtherPeople) => Fault::Person,
+            Self::Domain(D::CardNumbersExhausted) | Self::Vault(_) | Self::Internal => Fault::Machine,
+            Self::NoRuleSet
+            | Self::Domain(_)
+            | Self::Content(_)
+            | Self::NotEligible(_)
+            | Self::OtherPerson
+            | Self::Moved
+            | Self::OtherOffice
+            | Self::ReceiptsForm => Fault::Request,
+            Self::Photo(error) => photo_fault(error.code()),
+            Self::Artwork(error) => match error {
+                ArtworkError::NoFont
+                | ArtworkError::FontUnreadable { .. }
+                | ArtworkError::Template { .. } => Fault::Machine,
+                _ => Fault::Request,
+            },
+            Self::Store(error) if error.is_outage() => Fault::Service,
+            Self::Store(_) => Fault::Machine,
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Import of settlement files: signature, registration, the vault's word on each line, the ledger's decision. Card
+//! specification, chapter 11.
+//!
+//! The files of one call are taken together or not at all; a file that cannot be taken is refused by itself, before the
+//! ledger is touched. Nothing that is printed, logged or kept here names a card. Left out: the payment.
+
+use card_applet_spec::crypto::PublicKey;
+use card_applet_spec::door_f::CommitBody;
+use card_applet_spec::settlement::{Line, Unknown, UnverifiedSettlement};
+use issuer_store::{FileOutcome, Imported};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use keyvault_protocol as vault;
+use permit_domain::payment::{
+    Chain, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, UnknownLine,
+};
+use permit_domain::{Digest, StaffId};
+
+use crate::error::OfficeError;
+use crate::office::Office;
+use program_contract::day;
+
+/// 2000-01-01T00:00Z, from which the card counts seconds.
+const CARD_EPOCH: i64 = 946_684_800;
+
+/// Longest settlement file that is taken, bytes: some 380 000 debits. Whoever has a terminal's key can sign a longer one,
+/// and an import holds the ledger for as long as it lasts.
+pub const MAX_FILE: u64 = 64 << 20;
+
+/// Why a file was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileRefusal {
+    /// It is longer than [`MAX_FILE`].
+    TooLong,
+    /// It is no settlement file.
+    Form,
+    /// No terminal is registered under its number.
+    TerminalUnknown,
+    /// The terminal of that number has another name.
+    OtherName,
+    /// The terminal's key did not sign it as it is: it was edited, or another terminal made it.
+    Signature,
+    /// It has debits of days that have not come here yet.
+    Future,
+    /// Another file of this number was taken before.
+    NumberTaken,
+}
+
+impl FileRefusal {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLong => "SETTLEMENT_TOO_LONG",
+            Self::Form => "SETTLEMENT_FORM",
+            Self::TerminalUnknown => "TERMINAL_UNKNOWN",
+            Self::OtherName => "OTHER_TERMINAL_NAME",
+            Self::Signature => "SETTLEMENT_SIGNATURE",
+            Self::Future => "SETTLEMENT_FUTURE",
+            Self::NumberTaken => "NUMBER_TAKEN",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::TooLong => {
+                "Ask the merchant why: a terminal that is settled once a month has no such file."
+            }
+            Self::Form => "Ask the merchant for the file as the terminal wrote it.",
+            Self::TerminalUnknown => {
+                "Register the terminal with `issuer terminal register`, then import the file again."
+            }
+            Self::OtherName => "Compare the registration with the terminal's bundle.",
+            Self::Signature => {
+                "Ask for the file as the terminal wrote it; nothing of an edited file is paid. If the terminal has new keys, it needs a registration of its own."
+            }
+            Self::Future => {
+                "Set the clock that is wrong, the terminal's or this machine's, and import the file again when its days have come."
+            }
+            Self::NumberTaken => {
+                "Ask why the terminal made two files of one number: it was set back, or somebody else has its key."
+            }
+        }
+    }
+}
+
+/// What became of one file of the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettledFile {
+    /// It was taken, now or before.
+    Taken {
+        /// The terminal.
+        tid: u32,
+        /// The file's number.
+        number: u32,
+        /// Now or before.
+        outcome: FileOutcome,
+    },
+    /// Nothing of it was taken.
+    Refused(FileRefusal),
+}
+
+/// A batch after its import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// For each file, in the order given.
+    pub files: Vec<SettledFile>,
+    /// All of them together.
+    pub batch: Imported,
+    /// Copied cards that the vault put onto the deny lists.
+    pub denied: u64,
+}
+
+/// A file whose signature is right.
+struct Verified {
+    tid: u32,
+    number: u32,
+    digest: Digest,
+    lines: Vec<Line>,
+    unknown: Vec<Unknown>,
+}
+
+impl Office {
+    /// Imports settlement files.
+    ///
+    /// # Errors
+    /// The vault's, before anything was taken; the ledger's, then nothing was taken; [`OfficeError::Denial`] when all is
+    /// taken and the vault was not told of a copied card: import any file again, or confirm.
+    pub async fn settle(&self, files: &[Vec<u8>], by: &StaffId) -> Result<Settlement, OfficeError> {
+        let mut results: Vec<Option<SettledFile>> = Vec::with_capacity(files.len());
+        let mut checked = Vec::new();
+        let mut client = None;
+        for file in files {
+            match self.verify_file(file).await? {
+                Err(refusal) => results.push(Some(SettledFile::Refused(refusal))),
+                Ok(verified) => {
+                    if client.is_none() {
+                        client = Some(self.vault_client().await?);
+                    }
+                    if let Some(client) = &mut client {
+                        checked.push(check(client, verified).await?);
+                    }
+                    results.push(None);
+                }
+            }
+        }
+        let batch = if checked.is_empty() {
+            Imported::default()
+        } else {
+            self.store()
+                .import_settlement(&checked, by, self.clock().now())
+                .await?
+        };
+        let mut taken = checked.iter().zip(&batch.files);
+        let files = results
+            .into_iter()
+            .map(|result| {
+                result.unwrap_or_else(|| match taken.next() {
+                    Some((_, FileOutcome::NumberTaken)) | None => {
+                        SettledFile::Refused(FileRefusal::NumberTaken)
+                    }
+                    Some((file, outcome)) => SettledFile::Taken {
+                        tid: file.tid,
+                        number: file.number,
+                        outcome: *outcome,
+                    },
+                })
+            })
+            .collect();
+        let denied = self.deny_copied().await?;
+        Ok(Settlement { files, batch, denied })
+    }
+
+    async fn verify_file(&self, file: &[u8]) -> Result<Result<Verified, FileRefusal>, OfficeError> {
+        if file.len() as u64 > MAX_FILE {
+            return Ok(Err(FileRefusal::TooLong));
+        }
+        let Ok(unverified) = UnverifiedSettlement::parse(file) else {
+            return Ok(Err(FileRefusal::Form));
+        };
+        let Some(terminal) = self.store().payment_terminal(unverified.head().tid).await? else {
+            return Ok(Err(FileRefusal::TerminalUnknown));
+        };
+        Ok(verify(file, unverified, &terminal, self.clock().today()))
+    }
+}
+
+fn verify(
+    file: &[u8],
+    unverified: UnverifiedSettlement<'_>,
+    terminal: &Registration,
+    today: Date,
+) -> Result<Verified, FileRefusal> {
+    if unverified.head().terminal != terminal.name {
+        return Err(FileRefusal::OtherName);
+    }
+    let key = PublicKey::from_point65(&terminal.authentication_key).map_err(|_| FileRefusal::Signature)?;
+    let settlement = unverified.verify(&key).map_err(|_| FileRefusal::Signature)?;
+    let verified = Verified {
+        tid: settlement.head.tid,
+        number: settlement.head.number,
+        digest: Digest::of(file),
+        lines: settlement.lines().collect(),
+        unknown: settlement.unknown().collect(),
+    };
+    let times = verified.lines.iter().map(|line| line.body.time);
+    let mut times = times.chain(verified.unknown.iter().map(|line| line.body.time));
+    if times.any(|time| day_of(time) > today) {
+        return Err(FileRefusal::Future);
+    }
+    Ok(verified)
+}
+
+/// The office's day of a card's time.
+fn day_of(time: u32) -> Date {
+    let at = Timestamp::UNIX_EPOCH
+        .checked_add(SignedDuration::from_secs(CARD_EPOCH + i64::from(time)))
+        .unwrap_or(Timestamp::MAX);
+    day::of(at)
+}
+
+/// What a debit is found again by: only who has the debit itself can compute it.
+fn key_of(seq: u32, body: &CommitBody) -> Digest {
+    let mut bytes = b"YZT-DEBIT-1".to_vec();
+    bytes.extend_from_slice(&seq.to_be_bytes());
+    // Fixed sizes: this cannot fail, and an empty body would be nobody's debit.
+    bytes.extend_from_slice(&body.encode().unwrap_or([0; 28]));
+    Digest::of(&bytes)
+}
+
+/// Has the vault check the lines of a file.
+async fn check<S>(client: &mut vault::Client<S>, file: Verified) -> Result<CheckedFile, OfficeError>
+where
+    S: crate::connection::Duplex,
+{
+    let malformed = || OfficeError::from(vault::Error::Malformed("lines that cannot be written"));
+    let mut verdicts = Vec::with_capacity(file.lines.len());
+    for part in file.lines.chunks(vault::MAX_LINES) {
+        let lines = part
+            .iter()
+            .map(|line| {
+                let before = line.before.map(|before| before.encode()).transpose();
+                Ok(vault::SettlementLine {
+                    key_version: line.kv,
+                    pid: line.pid,
+                    body: line.body.encode().map_err(|_| malformed())?,
+                    seq: line.seq,
+                    loaded: line.loaded,
+                    spent: line.spent,
+                    tac: line.tac,
+                    before: before.map_err(|_| malformed())?,
+                })
+            })
+            .collect::<Result<Vec<_>, OfficeError>>()?;
+        let checked = client.check_lines(&lines).await?;
+        if checked.len() != lines.len() {
+            return Err(vault::Error::Malformed("another number of verdicts than lines").into());
+        }
+        verdicts.extend(checked);
+    }
+    let lines = file
+        .lines
+        .iter()
+        .zip(verdicts)
+        .map(|(line, verdict)| CheckedLine {
+            tid: line.body.tid,
+            day: day_of(line.body.time),
+            amount: line.body.amount,
+            key: key_of(line.seq, &line.body),
+            check: word(line, verdict),
+        })
+        .collect();
+    let unknown = file
+        .unknown
+        .iter()
+        .map(|line| UnknownLine {
+            tid: line.body.tid,
+            day: day_of(line.body.time),
+            amount: line.body.amount,
+            key: key_of(line.seq.wrapping_add(1), &line.body),
+        })
+        .collect();
+    Ok(CheckedFile {
+        tid: file.tid,
+        number: file.number,
+        digest: file.digest,
+        lines,
+        unknown,
+    })
+}
+
+/// The vault's word on a line.
+fn word(line: &Line, verdict: vault::LineCheck) -> Check {
+    match verdict {
+        vault::LineCheck::Forged => Check::Forged,
+        vault::LineCheck::UnknownCard => Check::UnknownCard,
+        vault::LineCheck::Genuine {
+            chain,
+            loaded_known,
+            before,
+            given,
+        } => Check::Genuine(Box::new(GenuineLine {
+            chain: Chain::from_bytes(chain),
+            seq: line.seq,
+            tac: line.tac,
+            spent: line.spent,
+            loaded_known,
+            given,
+            before: before.map(|debit| {
+                let body = CommitBody {
+                    amount: debit.amount,
+                    tid: debit.tid,
+                    txno: debit.txno,
+                    time: debit.time,
+                    kind: debit.kind,
+                };
+                DebitBefore {
+                    seq: debit.seq,
+                    tac: debit.tac,
+                    tid: debit.tid,
+                    day: day_of(debit.time),
+                    amount: debit.amount,
+                    spent: debit.spent,
+                    key: key_of(debit.seq, &body),
+                }
+            }),
+        })),
+    }
+}

@@ -1,0 +1,27 @@
+//! Allocate: the blank on the reader and the next card number of the province belong to the order, for good.
+
+use permit_domain::{Order, Province};
+
+use crate::error::ProductionError;
+use crate::production::Production;
+use crate::station::Station;
+use issuer_office::card_content::CardContent;
+
+impl Production {
+    /// Reads the blank's serial and joins it to the order; the number is drawn in the same transaction.
+    pub(crate) async fn allocate(
+        &self,
+        order: Order,
+        station: &mut Station,
+    ) -> Result<Order, ProductionError> {
+        // A damaged order stops before a number is spent.
+        let content = CardContent::from_content(order.content())?;
+        let serial = station.blank().await?.ok_or(ProductionError::NotBlank)?;
+        let province = Province::try_from(content.division())?;
+        Ok(self
+            .office
+            .store()
+            .allocate_card(order, province, serial, self.clock().now())
+            .await?)
+    }
+}

@@ -1,0 +1,307 @@
+//! Change a card in use at the counter: the vault rewrites, blocks, unblocks or ends it through this program, which carries
+//! cipher text; then the card is read back. And the other way: sealed updates for terminals. Card specification, chapters
+//! 05 and 09.
+//!
+//! What is written is what the card is to hold now, over every change that was signed off, so an older change that is
+//! written late brings nothing old back.
+
+use card_applet_spec::codes::{Role, State};
+use issuer_store::{Card, StoredChange};
+use keyvault_protocol::{CardState, CardTask, TaskKind};
+use permit_domain::{
+    Actor as _, CardSerial, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer, Way,
+};
+
+use crate::error::ProductionError;
+use crate::production::{Production, pipe};
+use crate::station::Seen;
+use crate::station::Station;
+use crate::verify::differs_in;
+use issuer_artwork::FrontFace;
+use issuer_office::card_content::{CardContent, Rewritten};
+use issuer_office::changes::{rewritten, uuid8};
+use issuer_office::office::read_photo;
+use program_contract::file;
+
+/// Days that the signed order of a change holds: the day itself, and a night's clock difference.
+const CHANGE_DAYS: i64 = 2;
+
+impl Production {
+    /// Has the vault seal the updates of a change, for terminals to deliver. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::WrongState`] for a change that terminals cannot deliver or that is not signed off; the vault's
+    /// refusal, for example of a card that no terminal reaches.
+    pub async fn queue_change(&self, id: ChangeId) -> Result<StoredChange, ProductionError> {
+        let stored = self.office.change(id).await?;
+        if matches!(stored.change.state(), ChangeState::Queued) || stored.change.state().is_over() {
+            return Ok(stored);
+        }
+        // The domain's word on the state comes first.
+        stored.change.clone().queued()?;
+        let tasks = self.office.update_tasks(&stored).await?;
+        let today = self.clock().today();
+        let card = self.office.card(&stored.change.card().number).await?;
+        let digest = fingerprint(&stored, &self.office.content_of(&card).await?)?;
+        let number = uuid8(&[
+            b"YZT-QUEUE-1",
+            id.as_bytes(),
+            today.to_string().as_bytes(),
+            &digest,
+        ]);
+        let cards = u32::try_from(tasks.len()).map_err(|_| ProductionError::Internal)?;
+        let (mut vault, session) = self
+            .session_for(number, vec![TaskKind::Update], today, CHANGE_DAYS, cards)
+            .await?;
+        let serial = *stored.change.card().serial.as_bytes();
+        let mut sealed = Vec::new();
+        for (index, task) in (0..cards).zip(tasks) {
+            let queued = vault.seal_update(&session, index, serial, task).await?;
+            sealed.push(queued.change);
+        }
+        let change = self
+            .office
+            .store()
+            .queue_change(stored.change.clone(), &sealed, self.clock().now())
+            .await?;
+        Ok(StoredChange { change, ..stored })
+    }
+
+    /// Writes a change onto its card on the station, or finishes what an earlier call began. A change that is done answers
+    /// the same.
+    ///
+    /// # Errors
+    /// Every [`ProductionError`]; the ledger says where the change stands, and calling again goes on with the same card.
+    pub async fn write_change(
+        &self,
+        id: ChangeId,
+        station: &mut Station,
+        producer: &Producer,
+    ) -> Result<StoredChange, ProductionError> {
+        let stored = self.office.change(id).await?;
+        if matches!(stored.change.state(), ChangeState::Done { .. }) {
+            return Ok(stored);
+        }
+        stored.change.may_write(producer)?;
+        let due = stored.change.clone().begin_writing()?;
+        let was_writing = matches!(stored.change.state(), ChangeState::Writing);
+        let card = self.office.card(&stored.change.card().number).await?;
+        let content = self.office.content_of(&card).await?;
+        let actor = (Producer::ROLE, producer.staff().as_str());
+        let store = self.office.store();
+
+        if self.is_covered(&stored).await? {
+            let change = store.advance_change(due, actor, self.clock().now()).await?;
+            return self.finish(stored, change, actor).await;
+        }
+        // Everything that can fail without the card is fetched before it is touched.
+        let kind = stored.change.kind();
+        let what = rewritten(kind);
+        let (task, front) = match what {
+            Some(what) => self.rewrite_task(&stored, &content, what, producer).await?,
+            None => (plain_task(kind), None),
+        };
+        self.look_first(&card, &content, kind, was_writing, station)
+            .await?;
+        let change = store.advance_change(due, actor, self.clock().now()).await?;
+
+        let today = self.clock().today();
+        let digest = fingerprint(&stored, &content)?;
+        let number = uuid8(&[
+            b"YZT-CHANGE-1",
+            id.as_bytes(),
+            today.to_string().as_bytes(),
+            &digest,
+        ]);
+        let tasks = vec![task.kind(), TaskKind::Inspect];
+        let (mut vault, session) = self.session(number, tasks, today, CHANGE_DAYS).await?;
+        let result = pipe(&mut vault, &session, card.serial, task, station).await?;
+        if result.serial != *card.serial.as_bytes() || result.state != state_after(kind) {
+            return Err(ProductionError::OtherResult);
+        }
+        if let Some(what) = what {
+            self.read_back(&card, &content, what, station).await?;
+        }
+        if let Some(front) = front {
+            self.draw_front(id, &content, front).await?;
+        }
+        self.finish(stored, change, actor).await
+    }
+
+    async fn finish(
+        &self,
+        stored: StoredChange,
+        change: permit_domain::Change,
+        actor: (&str, &str),
+    ) -> Result<StoredChange, ProductionError> {
+        let done = change.done(Way::Counter, self.clock().today())?;
+        let change = self
+            .office
+            .store()
+            .advance_change(done, actor, self.clock().now())
+            .await?;
+        if stored.change.kind() == ChangeKind::Address {
+            let producer = Producer::new(change.clerk().staff().clone());
+            let case = change.id().to_string();
+            if let Err(error) = self.office.close_photo_case(&case, &producer).await {
+                tracing::warn!(change = %change.id(), code = error.code().as_str(), "the photo's case stays open");
+            }
+        }
+        Ok(StoredChange { change, ..stored })
+    }
+
+    /// A load is cumulative: a later one that is on the card brought this one with it.
+    async fn is_covered(&self, stored: &StoredChange) -> Result<bool, ProductionError> {
+        let Some(load) = &stored.load else {
+            return Ok(false);
+        };
+        let changes = self
+            .office
+            .store()
+            .changes_of_card(&stored.change.card().number)
+            .await?;
+        Ok(changes.iter().any(|other| {
+            matches!(other.change.state(), ChangeState::Done { .. })
+                && other
+                    .load
+                    .as_ref()
+                    .is_some_and(|later| later.loaded > load.loaded)
+        }))
+    }
+
+    async fn rewrite_task(
+        &self,
+        stored: &StoredChange,
+        content: &CardContent,
+        what: Rewritten,
+        producer: &Producer,
+    ) -> Result<(CardTask, Option<FrontFace>), ProductionError> {
+        let loaded = stored.load.as_ref().map(|load| load.loaded);
+        if what != Rewritten::Person {
+            let rewrite = content.rewrite(what, None, loaded)?;
+            return Ok((CardTask::Rewrite(Box::new(rewrite)), None));
+        }
+        let mut photos = self.office.photo_store().await?;
+        let photo = content.photo();
+        let mut read = async |profile| {
+            read_photo(&mut photos, photo.id()?, profile, photo.case(), producer)
+                .await
+                .map_err(ProductionError::Photo)
+        };
+        let chip = read(photo_store_protocol::Profile::Chip).await?;
+        let mut print = read(photo_store_protocol::Profile::Print).await?;
+        let front = content.front(std::mem::take(&mut print.jpeg))?;
+        let rewrite = content.rewrite(what, Some(&chip.jpeg), loaded)?;
+        Ok((CardTask::Rewrite(Box::new(rewrite)), Some(front)))
+    }
+
+    /// The change's own card, before anything is written. A blocked chip answers door I alone, whose keys are the card's
+    /// own: there the vault finds a swapped card, and nothing is written to it.
+    async fn look_first(
+        &self,
+        card: &Card,
+        content: &CardContent,
+        kind: ChangeKind,
+        was_writing: bool,
+        station: &mut Station,
+    ) -> Result<(), ProductionError> {
+        let may_be_shut = kind == ChangeKind::Unblock
+            || card.chip != Chip::Open
+            || (was_writing && matches!(kind, ChangeKind::Block | ChangeKind::End));
+        let expected = card.serial;
+        if let Some(blank) = station.blank().await? {
+            return Err(if blank == expected {
+                ProductionError::OtherResult
+            } else {
+                ProductionError::CardSwapped { expected }
+            });
+        }
+        if may_be_shut {
+            return Ok(());
+        }
+        match station.look(&self.counter(content).await?).await? {
+            seen if seen.serial() != expected => Err(ProductionError::CardSwapped { expected }),
+            Seen::Written(_, status) if status.state == State::Active => Ok(()),
+            _ => Err(ProductionError::WrongContent { what: "state" }),
+        }
+    }
+
+    /// Reads what was written from a new connection with a fresh bundle: its keys may be newer than the last one's.
+    async fn read_back(
+        &self,
+        card: &Card,
+        content: &CardContent,
+        what: Rewritten,
+        station: &mut Station,
+    ) -> Result<(), ProductionError> {
+        let expected: Vec<Role> = content
+            .roles()
+            .map(issuer_office::card_content::card_role)
+            .collect();
+        let order = self.order(card.order).await?;
+        let certified = self.certified_keys(&order).await?;
+        *self.counter.lock().await = None;
+        let session = self.counter(content).await?.session();
+        let seen = station
+            .visit(move |mut transport| session.look(&mut transport, &expected, &certified))
+            .await??;
+        if CardSerial::from_bytes(seen.serial.0) != card.serial {
+            return Err(ProductionError::CardSwapped {
+                expected: card.serial,
+            });
+        }
+        match differs_in(&seen, content, State::Active, what) {
+            Some(what) => Err(ProductionError::WrongContent { what }),
+            None => Ok(()),
+        }
+    }
+
+    /// The new face, to be printed over the old one or onto its strip: `front.png` in a folder of the change.
+    async fn draw_front(
+        &self,
+        id: ChangeId,
+        content: &CardContent,
+        front: FrontFace,
+    ) -> Result<(), ProductionError> {
+        let artist = self.office.artist();
+        let division = content.division().as_str().to_owned();
+        let folder = self.settings.faces.join(id.to_string());
+        tokio::task::spawn_blocking(move || {
+            let face = artist.front(&division, &front)?;
+            let failed = |path: &std::path::Path| {
+                let path = path.to_owned();
+                move |source| ProductionError::Print { path, source }
+            };
+            std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
+            let path = folder.join("front.png");
+            // The front shows a person: the office's account alone may read it.
+            file::replace(&path, &face.png, file::PRIVATE).map_err(failed(&path))
+        })
+        .await
+        .map_err(|_| ProductionError::Internal)?
+    }
+}
+
+const fn plain_task(kind: ChangeKind) -> CardTask {
+    match kind {
+        ChangeKind::Unblock => CardTask::Unblock,
+        ChangeKind::End => CardTask::Terminate,
+        _ => CardTask::Block,
+    }
+}
+
+const fn state_after(kind: ChangeKind) -> CardState {
+    match kind {
+        ChangeKind::Block => CardState::Blocked,
+        ChangeKind::End => CardState::Terminated,
+        _ => CardState::Active,
+    }
+}
+
+/// SHA-256 of what is to stand on the card: another content is another order of the vault.
+fn fingerprint(stored: &StoredChange, content: &CardContent) -> Result<[u8; 32], ProductionError> {
+    let loaded = stored.load.as_ref().map_or(0, |load| load.loaded);
+    let mut bytes = content.to_content()?.bytes().to_vec();
+    bytes.extend_from_slice(&loaded.to_be_bytes());
+    Ok(*Content::freeze(bytes).digest().as_bytes())
+}

@@ -1,0 +1,94 @@
+//! Encode: the vault writes the card through this program, which carries cipher text and holds no key. Card
+//! specification, chapter 05.
+
+use card_applet_spec::codes::State;
+use keyvault_protocol::{CardState, CardTask, TaskKind};
+use permit_domain::Order;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ProductionError;
+use crate::production::{ORDER_DAYS, Production, pipe};
+use crate::station::Seen;
+use crate::station::Station;
+use issuer_office::card_content::CardContent;
+use issuer_office::office::read_photo;
+
+/// What the ledger keeps of an encoded card: its certified public keys, so that the records' bindings can be checked.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Encoded {
+    /// Domain number and public key, `04 || X || Y` in hex.
+    pub(crate) keys: Vec<(u8, String)>,
+    /// Steps of the script.
+    pub(crate) steps: u16,
+}
+
+impl Production {
+    /// Writes the order's card up to FINALISE, or finishes what an earlier run began.
+    pub(crate) async fn encode(&self, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
+        let content = CardContent::from_content(order.content())?;
+        let serial = order
+            .state()
+            .card()
+            .map(|card| card.serial)
+            .ok_or(ProductionError::NoOrder)?;
+        // Everything that can fail without the card is fetched before it is touched.
+        let mut photos = self.office.photo_store().await?;
+        let photo = content.photo();
+        let chip = read_photo(
+            &mut photos,
+            photo.id()?,
+            photo_store_protocol::Profile::Chip,
+            photo.case(),
+            order.duties().producer(),
+        )
+        .await?;
+        let task = CardTask::Personalise(Box::new(content.for_vault(&chip.jpeg)?));
+        drop(chip);
+
+        self.check_card(&content, serial, station).await?;
+        let store = self.office.store();
+        let order = store
+            .advance_order(order.begin_encoding()?, "{}", self.clock().now())
+            .await?;
+
+        let number = *order.id().as_bytes();
+        let tasks = vec![TaskKind::Personalise, TaskKind::Inspect];
+        let (mut vault, session) = self
+            .session(number, tasks, content.issued_on(), ORDER_DAYS)
+            .await?;
+        let result = pipe(&mut vault, &session, serial, task, station).await?;
+        if result.serial != *serial.as_bytes() || result.state != CardState::Personalised {
+            return Err(ProductionError::OtherResult);
+        }
+        let kept = Encoded {
+            keys: result
+                .keys
+                .iter()
+                .map(|key| (key.domain.number(), card_reader::hex::encode(&key.public_key)))
+                .collect(),
+            steps: result.steps,
+        };
+        let kept = serde_json::to_string(&kept).map_err(|_| ProductionError::Internal)?;
+        Ok(store
+            .advance_order(order.encoded()?, &kept, self.clock().now())
+            .await?)
+    }
+
+    /// The order's own card, blank or written in an earlier run and not handed over.
+    async fn check_card(
+        &self,
+        content: &CardContent,
+        serial: permit_domain::CardSerial,
+        station: &mut Station,
+    ) -> Result<(), ProductionError> {
+        let seen = match station.blank().await? {
+            Some(blank) => Seen::Blank(blank),
+            None => station.look(&self.counter(content).await?).await?,
+        };
+        match seen {
+            _ if seen.serial() != serial => Err(ProductionError::CardSwapped { expected: serial }),
+            Seen::Written(_, status) if status.state != State::Personalised => Err(ProductionError::NotBlank),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Why a step of production was not done, what that means for the card, and what to do.
+
+use std::path::PathBuf;
+
+use card_reader::{CounterError, Error as CardError, MaterialError};
+use keyvault_protocol::{Error as VaultError, RefusalCode};
+use permit_domain::CardSerial;
+
+use issuer_artwork::ArtworkError;
+use issuer_office::card_content::ContentError;
+use issuer_office::error::OfficeError;
+use issuer_office::fault::{artwork_exit, photo_exit};
+
+/// Everything that can stop a step. The order in the ledger says where it stands; the same step is run again with the
+/// same card. No message holds personal data or key bytes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProductionError {
+    /// No order has this id.
+    #[error("there is no order with this id")]
+    NoOrder,
+    /// The order is not at this step.
+    #[error(transparent)]
+    Domain(permit_domain::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Store(issuer_store::Error),
+    /// The reader or the card.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// Reading the finished card.
+    #[error("the finished card cannot be read ({0})")]
+    ReadBack(#[from] CounterError),
+    /// The vault refused, or is away.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The photo store refused, or is away.
+    #[error("{}", .0.code().texts().message)]
+    Photo(#[from] photo_store_protocol::Error),
+    /// The order's content.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The faces.
+    #[error(transparent)]
+    Artwork(#[from] ArtworkError),
+    /// The printed faces cannot be written.
+    #[error("the face cannot be written to {}: {source}", path.display())]
+    Print {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The card on the reader is not a blank, and a blank is needed.
+    #[error("the card on the reader is not blank")]
+    NotBlank,
+    /// Another card lies on the reader than the order's. Nothing was written to it.
+    #[error("the card on the reader is not the order's card {expected}; nothing was written to it")]
+    CardSwapped {
+        /// Serial of the order's card.
+        expected: CardSerial,
+    },
+    /// The vault's result does not speak of the order's card, or of another state than the step asks for.
+    #[error("the vault reports another card or state than the step asks for")]
+    OtherResult,
+    /// What stands on the card is not what was ordered.
+    #[error("the card does not hold what was ordered: {what}")]
+    WrongContent {
+        /// The part that differs; never its value.
+        what: &'static str,
+    },
+    /// The office's part of a change.
+    #[error(transparent)]
+    Office(Box<OfficeError>),
+    /// A thread of this program failed.
+    #[error("a part of the program failed")]
+    Internal,
+}
+
+impl From<OfficeError> for ProductionError {
+    fn from(error: OfficeError) -> Self {
+        match error {
+            OfficeError::Domain(error) => Self::Domain(error),
+            OfficeError::Store(error) => Self::Store(error),
+            OfficeError::Content(error) => Self::Content(error),
+            OfficeError::Vault(error) => Self::Vault(error),
+            error => Self::Office(Box::new(error)),
+        }
+    }
+}
+
+impl From<issuer_store::Error> for ProductionError {
+    fn from(error: issuer_store::Error) -> Self {
+        match error {
+            issuer_store::Error::Domain(error) => Self::Domain(error),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<permit_domain::Error> for ProductionError {
+    fn from(error: permit_domain::Error) -> Self {
+        Self::Domain(error)
+    }
+}
+
+impl From<MaterialError> for ProductionError {
+    fn from(error: MaterialError) -> Self {
+        Self::Card(error.into())
+    }
+}
+
+impl ProductionError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoOrder => "NOT_FOUND",
+            Self::Domain(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Card(error) => error.code(),
+            Self::ReadBack(error) => error.source.code(),
+            Self::Vault(error) => error.code(),
+            Self::Photo(error) => error.code().as_str(),
+            Self::Content(error) => error.code(),
+            Self::Artwork(error) => error.code(),
+            Self::Print { .. } => "PRINT_FAILED",
+            Self::NotBlank => "CARD_NOT_BLANK",
+            Self::CardSwapped { .. } => "CARD_SWAPPED",
+            Self::OtherResult => "OTHER_RESULT",
+            Self::WrongContent { .. } => "WRONG_CONTENT",
+            Self::Office(error) => error.code(),
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::NoOrder => "Check the id.",
+            Self::Domain(error) => error.action(),
+            Self::Store(error) => error.action(),
+            Self::Card(error) | Self::ReadBack(CounterError { source: error, .. })
+                if error.outcome_unknown() =>
+            {
+                "Put the same card back on the reader and run the order again: it goes on where it stopped, with the same number."
+            }
+            Self::Card(error) => error.action(),
+            Self::ReadBack(error) => error.source.action(),
+            Self::Vault(error) => vault_action(error),
+            Self::Photo(error) => error.code().texts().action,
+            Self::Content(error) => error.action(),
+            Self::Artwork(error) => error.action(),
+            Self::Print { .. } => {
+                "Make room or correct the folder, then run the order again: the same card is printed."
+            }
+            Self::NotBlank => "Put a blank from the stock on the reader.",
+            Self::CardSwapped { .. } => "Take this card off and put the order's card on the reader.",
+            Self::OtherResult => "Keep the card aside and call the key officer; do not hand it over.",
+            Self::WrongContent { .. } => {
+                "Keep the card aside, give the order up with `issuer give-up`, and order again. Look for a second card that was swapped."
+            }
+            Self::Office(error) => error.action(),
+            Self::Internal => "Run the order again, and report this.",
+        }
+    }
+
+    /// The exit code of the contracts.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Card(error) => card_exit(error),
+            Self::ReadBack(error) => card_exit(&error.source),
+            Self::Photo(error) => photo_exit(error.code()),
+            Self::Artwork(error) => artwork_exit(error),
+            Self::Vault(error) => error.exit_code(),
+            Self::Office(error) => error.exit_code(),
+            Self::Content(ContentError::Unreadable) | Self::Print { .. } | Self::Internal => 5,
+            Self::Store(error) => store_exit(error),
+            _ => 1,
+        }
+    }
+}
+
+/// A card whose last command may have been done is neither refused nor absent.
+fn card_exit(error: &CardError) -> u8 {
+    match error {
+        error if error.outcome_unknown() => 4,
+        CardError::Transport(_) => 3,
+        _ => 1,
+    }
+}
+
+/// A ledger that is away or damaged is no refusal.
+const fn store_exit(error: &issuer_store::Error) -> u8 {
+    use issuer_store::Error as E;
+    if error.is_outage()
+        || matches!(
+            error,
+            E::Damaged { .. } | E::BrokenLedger { .. } | E::NotMigrated | E::OtherVersion
+        )
+    {
+        5
+    } else {
+        1
+    }
+}
+
+fn vault_action(error: &VaultError) -> &'static str {
+    match error {
+        VaultError::NotRunning => "Start the vault with `keyvault serve`, then run the order again.",
+        _ if error.is(RefusalCode::Sealed) => {
+            "Ask the custodians to open the vault, then run the order again with the same card."
+        }
+        VaultError::ConnectionLost(_) => {
+            "See that the vault runs, then run the order again with the same card."
+        }
+        _ if error.is(RefusalCode::CardRefused) => {
+            "Put the same card back on the reader and run the order again: it goes on where it stopped."
+        }
+        _ if error.is(RefusalCode::CardNotGenuine) => {
+            "Keep the card aside and do not hand it over; call the key officer."
+        }
+        _ => "Read the vault's message; when it is corrected, run the order again with the same card.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use card_reader::transport::TransportError;
+
+    #[test]
+    fn a_card_that_goes_while_it_is_read_back_is_absent_or_unknown_and_never_refused() {
+        let exit = |source: TransportError| {
+            let source = CardError::Transport(source);
+            let alone = ProductionError::Card(source.clone()).exit_code();
+            let read_back = ProductionError::ReadBack(CounterError {
+                what: "serial",
+                source,
+            })
+            .exit_code();
+            assert_eq!(alone, read_back);
+            read_back
+        };
+        assert_eq!(exit(TransportError::NoCard), 3);
+        assert_eq!(exit(TransportError::ReaderLost), 4);
+    }
+
+    #[test]
+    fn a_photo_store_that_cannot_is_told_from_one_that_refuses() {
+        use photo_store_protocol::{Error, FailureCode as Code};
+        for (code, exit) in [
+            (Code::VaultUnreachable, 3),
+            (Code::StorageFull, 5),
+            (Code::ObjectDamaged, 5),
+            (Code::ReceiptUsed, 1),
+        ] {
+            assert_eq!(
+                ProductionError::Photo(Error::Failed(code)).exit_code(),
+                exit,
+                "{}",
+                code.as_str()
+            );
+        }
+    }
+}

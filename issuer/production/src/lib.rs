@@ -1,0 +1,24 @@
+//! Production of a card, from a blank to the holder's hand, and changes of a card at the counter.
+//!
+//! [`Production`] does it with the card on a [`Station`]. Left out: the printer (faces are files), and every key of a card:
+//! the vault writes, this crate carries cipher text.
+
+mod allocate;
+mod change;
+mod draw;
+mod encode;
+mod error;
+mod hand_over;
+mod production;
+mod purse;
+mod service_key;
+mod station;
+mod terminal;
+mod verify;
+
+pub use error::ProductionError;
+pub use hand_over::HolderChecked;
+pub use production::{Observer, Production, Settings, StepReport};
+pub use service_key::{ServiceKey, ServiceKeyError};
+pub use station::Station;
+pub use terminal::{Counter, pinned};

@@ -1,0 +1,79 @@
+//! See what a card's purse holds, at the counter: a TAP with a shop's keys, for no purchase. Card specification, chapter 06.
+//!
+//! Door S does not show the purse, so the counter has a second name in the vault, that of a shop without a registration
+//! to be paid. Its bundle serves one day and is not kept. Left out: what was bought, which no card tells.
+
+use card_applet_spec::codes::Role;
+use card_reader::{Bundle, Card, Stopwatch, Terminal, TerminalKey};
+use keyvault_protocol::{BundleKind, BundleRequest};
+use permit_domain::{PermitId, Purse};
+
+use crate::error::ProductionError;
+use crate::production::Production;
+use crate::station::Seen;
+use crate::station::Station;
+use issuer_office::card_content::card_date;
+
+/// Nobody measures how long the card takes here: it lies on the clerk's desk.
+struct NoWatch;
+
+impl Stopwatch for NoWatch {
+    fn nanoseconds(&self) -> u64 {
+        0
+    }
+}
+
+impl Production {
+    /// Reads the purse of the permit's card on the station and keeps what it spent in all. Refused for a card that shows
+    /// more than the ledger gave it.
+    ///
+    /// # Errors
+    /// [`ProductionError::CardSwapped`]; [`permit_domain::Error::PurseFigures`]; the reader's, the vault's, the ledger's.
+    pub async fn see_purse(&self, permit: PermitId, station: &mut Station) -> Result<Purse, ProductionError> {
+        let card = self.office.card_in_use(permit).await?;
+        let content = self.office.content_of(&card).await?;
+        match station.look(&self.counter(&content).await?).await? {
+            Seen::Written(serial, _) if serial == card.serial => {}
+            _ => {
+                return Err(ProductionError::CardSwapped {
+                    expected: card.serial,
+                });
+            }
+        }
+        let mut name = self.terminal.name().as_str().to_owned();
+        while name.len() > 58 {
+            name.pop();
+        }
+        let name = format!("{name} purse")
+            .parse()
+            .map_err(|_| ProductionError::Internal)?;
+        let mut rng = self.office.random().session();
+        let key = TerminalKey::generate(name, self.terminal.pinned().clone(), &mut rng);
+        let today = self.clock().today();
+        let request = key.request();
+        let mut vault = self.vault().await?;
+        let sealed = vault
+            .export_bundle(&BundleRequest {
+                kind: BundleKind::Shop,
+                terminal: request.terminal.as_str().to_owned(),
+                sealing_key: request.sealing_key,
+                authentication_key: request.authentication_key,
+                regions: vec![content.region()?],
+                zones: 0,
+                from: today,
+                to: today,
+            })
+            .await?;
+        let day = card_date(today)?;
+        let bundle = Bundle::open(&sealed, &key, None, day)?;
+        let (loaded, spent) = station
+            .visit(move |transport| {
+                let card = Card::new(transport).reset()?.select()?;
+                let card = Terminal::new(bundle).open(card, Role::SmallPayment, day, &NoWatch, &mut rng)?;
+                Ok::<_, card_reader::Error>(card.purse())
+            })
+            .await??;
+        let shown = Purse { loaded, spent };
+        Ok(self.office.store().see_purse(&card.number, shown).await?)
+    }
+}

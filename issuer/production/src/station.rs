@@ -1,0 +1,152 @@
+//! The card on the reader of a station: looked at, and carried commands to. Card specification, chapters 01, 05, 07.
+//!
+//! A reader blocks for milliseconds, so every visit runs on a thread for blocking work. Left out: waiting for a card
+//! (the caller asks again), and any retry (only the vault knows whether a command may be sent twice).
+
+use std::fmt;
+
+use card_applet_spec::codes::{Rights, Serial};
+use card_applet_spec::script::Status;
+use card_reader::transport::{Transport, TransportError};
+use card_reader::{Card, Error as CardError};
+use permit_domain::CardSerial;
+
+use crate::error::ProductionError;
+use crate::terminal::Counter;
+
+/// The reader of a station.
+pub struct Station {
+    transport: Option<Box<dyn Transport + Send>>,
+    name: String,
+}
+
+/// What lies on the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// A blank, which tells its serial to anybody.
+    Blank(CardSerial),
+    /// A card of ours that was written; its serial came through door S.
+    Written(CardSerial, Status),
+}
+
+impl Seen {
+    pub(crate) const fn serial(&self) -> CardSerial {
+        match self {
+            Self::Blank(serial) | Self::Written(serial, _) => *serial,
+        }
+    }
+}
+
+/// What a batch of commands brought.
+pub(crate) struct Relayed {
+    /// The answers that came, in order.
+    pub(crate) answers: Vec<Vec<u8>>,
+    /// Why it stopped before the end, if the card or the reader went away.
+    pub(crate) lost: Option<TransportError>,
+}
+
+impl Station {
+    /// A station with this reader.
+    #[must_use]
+    pub fn new(transport: impl Transport + Send + 'static) -> Self {
+        let name = transport.name().to_owned();
+        Self {
+            transport: Some(Box::new(transport)),
+            name,
+        }
+    }
+
+    /// The reader's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs `work` with the reader on a thread for blocking work.
+    pub(crate) async fn visit<R: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut (dyn Transport + Send)) -> R + Send + 'static,
+    ) -> Result<R, ProductionError> {
+        // The reader is away only while a visit runs; a visit that was cancelled keeps it.
+        let mut transport = self
+            .transport
+            .take()
+            .ok_or(CardError::Transport(TransportError::NoReader))?;
+        let (transport, result) = tokio::task::spawn_blocking(move || {
+            let result = work(transport.as_mut());
+            (transport, result)
+        })
+        .await
+        .map_err(|_| CardError::Transport(TransportError::ReaderLost))?;
+        self.transport = Some(transport);
+        Ok(result)
+    }
+
+    /// The serial of the blank on the reader; `None` when the card is not blank.
+    pub(crate) async fn blank(&mut self) -> Result<Option<CardSerial>, ProductionError> {
+        let seen = self.visit(|transport| blank(transport)).await??;
+        Ok(seen.map(|serial| CardSerial::from_bytes(serial.0)))
+    }
+
+    /// Which card lies there. A written card is asked through door S with the counter's keys: over the air it does not
+    /// tell its serial.
+    pub(crate) async fn look(&mut self, counter: &Counter) -> Result<Seen, ProductionError> {
+        if let Some(serial) = self.blank().await? {
+            return Ok(Seen::Blank(serial));
+        }
+        let session = counter.session();
+        let (serial, status) = self
+            .visit(move |transport| {
+                let card = session.open(transport, Rights::VERIFY.union(Rights::ISSUER))?;
+                let (card, serial) = card.serial()?;
+                let (_, status) = card.status()?;
+                Ok::<_, CardError>((serial, status))
+            })
+            .await??;
+        Ok(Seen::Written(CardSerial::from_bytes(serial.0), status))
+    }
+
+    /// Starts the card anew and selects the application, ready for the vault's commands.
+    pub(crate) async fn select(&mut self) -> Result<(), ProductionError> {
+        Ok(self
+            .visit(|transport| Card::new(transport).reset()?.select().map(|_| ()))
+            .await??)
+    }
+
+    /// Carries commands until one is not answered by 9000.
+    pub(crate) async fn relay(&mut self, commands: Vec<Vec<u8>>) -> Result<Relayed, ProductionError> {
+        self.visit(move |transport| {
+            let mut answers = Vec::with_capacity(commands.len());
+            for command in &commands {
+                match transport.transmit(command) {
+                    Ok(answer) => {
+                        let done = answer.ends_with(&[0x90, 0x00]);
+                        answers.push(answer);
+                        if !done {
+                            break;
+                        }
+                    }
+                    Err(lost) => {
+                        return Relayed {
+                            answers,
+                            lost: Some(lost),
+                        };
+                    }
+                }
+            }
+            Relayed { answers, lost: None }
+        })
+        .await
+    }
+}
+
+fn blank(transport: &mut (dyn Transport + Send)) -> Result<Option<Serial>, CardError> {
+    let (_, serial) = Card::new(transport).reset()?.select()?.blank_serial()?;
+    Ok(serial)
+}
+
+impl fmt::Debug for Station {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Station({})", self.name)
+    }
+}

@@ -1,0 +1,115 @@
+//! Verify: the finished card is read from a new connection with a terminal's keys, as any office would, and compared
+//! with the frozen order byte for byte. Card specification, chapter 07.
+
+use card_applet_spec::codes::{Domain, Role, State};
+use card_applet_spec::record::rule_set_digest;
+use card_reader::CardOnCounter;
+use card_reader::counter::Binding;
+use permit_domain::Order;
+
+use crate::encode::Encoded;
+use crate::error::ProductionError;
+use crate::production::Production;
+use crate::station::Station;
+use issuer_office::card_content::{CardContent, Rewritten, card_date, card_role};
+
+impl Production {
+    /// Reads the card back; the permit is produced when everything is as ordered.
+    pub(crate) async fn verify(&self, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
+        let content = CardContent::from_content(order.content())?;
+        let serial = order
+            .state()
+            .card()
+            .map(|card| card.serial)
+            .ok_or(ProductionError::NoOrder)?;
+        let expected: Vec<Role> = content.roles().map(card_role).collect();
+        let certified = self.certified_keys(&order).await?;
+        let session = self.counter(&content).await?.session();
+        let card = station
+            .visit(move |mut transport| session.look(&mut transport, &expected, &certified))
+            .await??;
+        if card.serial.0 != *serial.as_bytes() {
+            return Err(ProductionError::CardSwapped { expected: serial });
+        }
+        if let Some(what) = difference(&card, &content) {
+            return Err(ProductionError::WrongContent { what });
+        }
+        Ok(self
+            .office
+            .store()
+            .advance_order(order.verified()?, "{}", self.clock().now())
+            .await?)
+    }
+
+    /// The public keys that the vault certified when it wrote the card.
+    pub(crate) async fn certified_keys(
+        &self,
+        order: &Order,
+    ) -> Result<Vec<(Domain, [u8; 64])>, ProductionError> {
+        let steps = self.office.store().order_steps(order.id()).await?;
+        let kept = steps.iter().rev().find(|step| step.step == "ENCODED");
+        let kept: Encoded = kept
+            .and_then(|step| serde_json::from_str(&step.result).ok())
+            .unwrap_or_default();
+        Ok(kept
+            .keys
+            .iter()
+            .filter_map(|(number, key)| {
+                let point = card_reader::hex::decode(key)?;
+                let public64 = point.strip_prefix(&[4])?.try_into().ok()?;
+                Some((Domain::try_from(*number).ok()?, public64))
+            })
+            .collect())
+    }
+}
+
+/// The first part of the card that is not as ordered; `None` when all of it is.
+fn difference(card: &CardOnCounter, content: &CardContent) -> Option<&'static str> {
+    differs_in(card, content, State::Personalised, Rewritten::Whole).or_else(|| {
+        let roles = content.roles().count();
+        (card.records.len() != roles).then_some("roles")
+    })
+}
+
+/// The first of these parts of the card that is not as ordered.
+pub(crate) fn differs_in(
+    card: &CardOnCounter,
+    content: &CardContent,
+    state: State,
+    what: Rewritten,
+) -> Option<&'static str> {
+    if card.status.state != state || card.status.open {
+        return Some("state");
+    }
+    let groups = card.groups.content();
+    let (dg1, dg2, dg3) = (groups.encoded(1), groups.encoded(2), groups.encoded(3));
+    if let Some(part) = content.differs_in(what, dg1, dg2, dg3) {
+        return Some(part);
+    }
+    content
+        .roles()
+        .filter(|role| what.has_record(*role))
+        .find_map(|role| {
+            record_as_ordered(card, content, role)
+                .is_none()
+                .then_some(card_role(role).as_str())
+        })
+}
+
+fn record_as_ordered(card: &CardOnCounter, content: &CardContent, role: permit_domain::Role) -> Option<()> {
+    let on_card = card_role(role);
+    let (ordered, from, to) = content.entitlement(role)?;
+    let record = card.records.iter().find(|record| record.role == on_card)?;
+    let opened = record.opened.as_ref()?;
+    let seen = &opened.admission;
+    let as_ordered = seen.role == on_card
+        && seen.tier == content.tier_on_card()
+        && seen.class == ordered.class
+        && seen.services == ordered.services
+        && seen.zones == ordered.zones
+        && seen.valid_from == card_date(from).ok()?
+        && seen.valid_to == card_date(to).ok()?
+        && seen.rule_set == rule_set_digest(content.rule_set())
+        && opened.binding == Binding::ThisCard;
+    as_ordered.then_some(())
+}

@@ -1,0 +1,289 @@
+//! One rule set: the law of a jurisdiction as versioned data, and the engine that decides by it.
+//!
+//! A rule set is a TOML text ([`crate::format`]). It is published once and superseded, never edited: decisions carry the
+//! SHA-256 of its text. Conditions are typed tests; a tier requires them in `all`, `any`, `at_least` and `not`. Left out:
+//! points, quotas, reading files (callers hand in texts).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use permit_domain::{Applicant, Decision, Digest, Division, Entitlement, Error, ExplanationLine, Tier};
+
+use crate::calendar::Calendar;
+use crate::format::{self, Condition, Service, Settlement, TierRule};
+use crate::grade::Grade;
+
+/// A rule set that was read and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSet {
+    file: format::RuleSetFile,
+    text: String,
+    digest: Digest,
+}
+
+impl RuleSet {
+    /// Reads and checks a rule set. `name` names the text in errors, for example its path.
+    ///
+    /// # Errors
+    /// [`Error::RuleSetUnreadable`] for text that is no rule set (unknown keys too), [`Error::RuleSetInvalid`] for one
+    /// that contradicts itself or the limits of Decree 663.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let file = format::read(name, text)?;
+        Ok(Self {
+            file,
+            text: text.to_owned(),
+            digest: Digest::of(text.as_bytes()),
+        })
+    }
+
+    /// Its id, ASCII, 1 to 48 bytes.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.file.id
+    }
+
+    /// Its published text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of the text.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Where it holds.
+    #[must_use]
+    pub const fn jurisdiction(&self) -> &Division {
+        &self.file.jurisdiction
+    }
+
+    /// Its name in Chinese and English.
+    #[must_use]
+    pub fn name(&self) -> (&str, &str) {
+        (&self.file.zh, &self.file.en)
+    }
+
+    /// How well it was confirmed as a whole.
+    #[must_use]
+    pub const fn grade(&self) -> Grade {
+        self.file.grade
+    }
+
+    /// Whether it is in force on the day.
+    #[must_use]
+    pub fn in_force(&self, at: Date) -> bool {
+        self.file.effective_from <= at && self.file.effective_to.is_none_or(|to| at <= to)
+    }
+
+    /// First and last day in force.
+    #[must_use]
+    pub const fn effective(&self) -> (Date, Option<Date>) {
+        (self.file.effective_from, self.file.effective_to)
+    }
+
+    /// Its conditions, in the order of the file.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        &self.file.conditions
+    }
+
+    /// Its tiers, highest first.
+    #[must_use]
+    pub fn tiers(&self) -> &[TierRule] {
+        &self.file.tiers
+    }
+
+    /// The services whose bits its entitlements use.
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        &self.file.services
+    }
+
+    /// The rule on settlement, if it has one.
+    #[must_use]
+    pub const fn settlement(&self) -> Option<&Settlement> {
+        self.file.settlement.as_ref()
+    }
+
+    /// The organ that issues permits for a residence in this division: the one named for the smallest area around it.
+    #[must_use]
+    pub fn organ(&self, division: &Division) -> Option<&str> {
+        self.file
+            .organs
+            .iter()
+            .filter(|o| division.lies_in(&o.division))
+            // The division with the fewest trailing zeros is the smallest area.
+            .max_by_key(|o| o.division.as_str().trim_end_matches('0').len())
+            .map(|o| o.zh.as_str())
+    }
+
+    /// Decides one applicant on the day of acceptance. See [`RuleSet::decide_accepted`].
+    ///
+    /// # Errors
+    /// Those of [`RuleSet::decide_accepted`].
+    pub fn decide(&self, applicant: &Applicant, at: Date, calendar: &Calendar) -> Result<Decision, Error> {
+        self.decide_accepted(applicant, at, at, calendar)
+    }
+
+    /// Decides one applicant on day `at`, for an application that was accepted on day `accepted`: the organ's time to
+    /// issue runs from acceptance (Decree 663 article 9), however late the review is.
+    ///
+    /// A tier that was asked for is granted or refused as asked: nobody gets what they did not ask for. Without a wish
+    /// the highest tier whose conditions are met is granted. [`Decision::eligible`] lists all of them either way.
+    ///
+    /// # Errors
+    /// [`Error::RuleSetNotInForce`], [`Error::TierNotOffered`], [`Error::OutOfCalendar`]. Not being eligible is no error.
+    pub fn decide_accepted(
+        &self,
+        applicant: &Applicant,
+        accepted: Date,
+        at: Date,
+        calendar: &Calendar,
+    ) -> Result<Decision, Error> {
+        if !self.in_force(at) {
+            return Err(Error::RuleSetNotInForce {
+                id: self.file.id.clone(),
+                at,
+            });
+        }
+        let considered: Vec<&TierRule> = match applicant.requested_tier {
+            None => self.file.tiers.iter().collect(),
+            Some(tier) => {
+                let rule = self.file.tiers.iter().find(|t| t.tier == tier);
+                vec![rule.ok_or_else(|| Error::TierNotOffered {
+                    id: self.file.id.clone(),
+                    tier,
+                })?]
+            }
+        };
+
+        let mut outcomes = BTreeMap::new();
+        for condition in &self.file.conditions {
+            outcomes.insert(condition.id.as_str(), condition.test.apply(applicant, at)?);
+        }
+        let met = |id: &str| outcomes.get(id).is_some_and(|o| o.met);
+        let eligible: Vec<Tier> = self
+            .file
+            .tiers
+            .iter()
+            .filter(|t| t.require.holds(&met))
+            .map(|t| t.tier)
+            .collect();
+
+        let used: BTreeSet<&str> = considered.iter().flat_map(|t| t.require.conditions()).collect();
+        let mut explanation: Vec<ExplanationLine> = self
+            .file
+            .conditions
+            .iter()
+            .filter(|c| used.contains(c.id.as_str()))
+            .filter_map(|c| outcomes.get(c.id.as_str()).map(|o| (c, o)))
+            .map(|(condition, outcome)| ExplanationLine {
+                rule_set: self.file.id.clone(),
+                article: self.file.article(&condition.instrument, &condition.article),
+                condition: condition.id.clone(),
+                met: outcome.met,
+                because: outcome.because.clone(),
+                evidence: outcome.evidence.clone(),
+            })
+            .collect();
+        for rule in &considered {
+            let holds = rule.require.holds(&met);
+            explanation.push(ExplanationLine {
+                rule_set: self.file.id.clone(),
+                article: self.file.article(&rule.instrument, &rule.article),
+                condition: rule.tier.code().to_owned(),
+                met: holds,
+                because: rule.because(holds, &met),
+                evidence: Vec::new(),
+            });
+        }
+
+        let granted = considered.into_iter().find(|t| t.require.holds(&met));
+        let mut decision = Decision {
+            rule_set: self.file.id.clone(),
+            rule_digest: self.digest,
+            at,
+            tier: granted.map(|t| t.tier),
+            eligible,
+            explanation,
+            valid_from: None,
+            valid_to: None,
+            issue_by: None,
+            may_apply_settlement: granted.is_some_and(|t| t.may_apply_settlement),
+            entitlements: Vec::new(),
+        };
+        if let Some(rule) = granted {
+            self.grant(rule, at, calendar, &mut decision)?;
+            decision.issue_by = Some(calendar.end_of(self.file.issue_within, accepted)?);
+        }
+        Ok(decision)
+    }
+
+    /// Decides the endorsement of a permit of `tier` that holds until `until`: its conditions are looked at on day `at`, and
+    /// its new time begins where the old one ends (Decree 663 article 10), or on `at` for one that is late.
+    ///
+    /// # Errors
+    /// Those of [`RuleSet::decide_accepted`].
+    pub fn decide_endorsement(
+        &self,
+        applicant: &Applicant,
+        tier: Tier,
+        until: Date,
+        at: Date,
+        calendar: &Calendar,
+    ) -> Result<Decision, Error> {
+        let mut asked = applicant.clone();
+        asked.requested_tier = Some(tier);
+        let mut decision = self.decide(&asked, at, calendar)?;
+        let rule = self.file.tiers.iter().find(|t| t.tier == tier);
+        if let (Some(rule), Some(_), true) = (rule, decision.tier, at <= until) {
+            decision.explanation.retain(|line| line.condition != "VALIDITY");
+            decision.entitlements.clear();
+            self.grant(rule, until, calendar, &mut decision)?;
+            decision.valid_from = Some(at);
+        }
+        Ok(decision)
+    }
+
+    fn grant(
+        &self,
+        rule: &TierRule,
+        at: Date,
+        calendar: &Calendar,
+        decision: &mut Decision,
+    ) -> Result<(), Error> {
+        let last = rule.validity.last_day(at)?;
+        let valid_to = calendar.not_resting(last)?;
+        let moved = if valid_to == last {
+            String::new()
+        } else {
+            format!("; {last} is a rest day, so the period ends on {valid_to} (Civil Code article 203)")
+        };
+        decision.valid_from = Some(at);
+        decision.valid_to = Some(valid_to);
+        decision.explanation.push(ExplanationLine {
+            rule_set: self.file.id.clone(),
+            article: self.file.article(&rule.instrument, &rule.validity_article),
+            condition: "VALIDITY".to_owned(),
+            met: true,
+            because: format!(
+                "{} from {at}, the first day not counted, end on {last} (Civil Code articles 201 and 202){moved}",
+                rule.validity.words()
+            ),
+            evidence: Vec::new(),
+        });
+        for e in &rule.entitlements {
+            decision.entitlements.push(Entitlement {
+                role: e.role,
+                class: e.class,
+                services: self.file.mask(&e.services),
+                zones: e.zones.iter().fold(0, |mask, bit| mask | 1 << bit),
+            });
+        }
+        Ok(())
+    }
+}
