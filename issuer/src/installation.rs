@@ -10,19 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use card_reader::TerminalKey;
-use issuer_store::Store;
-use permit_rules::RuleSets;
-use serde::Deserialize;
-
 use issuer_artwork::{Artist, ArtworkError, CardFonts};
 use issuer_office::connection::Dialer;
 use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_office::staff::{Staff, StaffError, StaffRole};
-use issuer_production::{Production, ProductionError, Settings, pinned};
-use issuer_production::{ServiceKey, ServiceKeyError};
+use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings, pinned};
+use issuer_store::Store;
+use permit_rules::RuleSets;
 use program_contract::Clock;
+use serde::Deserialize;
 
 /// The settings file, `issuer.toml`. Relative paths start at the installation's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

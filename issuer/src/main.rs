@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use getrandom::SysRng;
-use rand_core::UnwrapErr;
-use tracing_subscriber::EnvFilter;
-
-use issuer::command::{self, Arguments};
+use issuer::command;
+use issuer::command::Arguments;
 use issuer_office::random::Random;
 use program_contract::Clock;
+use rand_core::UnwrapErr;
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // Usage that is not understood has to be told as one object too, so this is looked for before it is parsed.

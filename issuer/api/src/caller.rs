@@ -3,11 +3,11 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use issuer_office::staff::{Member, StaffRole};
 use permit_domain::StaffId;
 
 use crate::problem::Problem;
 use crate::state::Api;
-use issuer_office::staff::{Member, StaffRole};
 
 /// A member of staff who called.
 #[derive(Debug, Clone)]

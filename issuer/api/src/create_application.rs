@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::extract::rejection::StringRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
 use permit_domain::{ApplicantForm, ApplicationId, FormErrors, IntakeClerk};
 use utoipa::ToSchema;
 
@@ -13,8 +15,6 @@ use crate::idempotency::{IdempotencyKey, key_reused};
 use crate::problem::{FieldProblem, Problem};
 use crate::read_application::ApplicationBody;
 use crate::state::Api;
-use issuer_office::error::OfficeError;
-use issuer_office::staff::StaffRole;
 
 /// The applicant file of the contracts. Keys that are not listed are refused.
 #[derive(ToSchema)]

@@ -6,6 +6,8 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
 use permit_domain::{ApplicationId, Approver, Reviewer};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -15,8 +17,6 @@ use crate::idempotency::IdempotencyKey;
 use crate::problem::Problem;
 use crate::read_application::ApplicationBody;
 use crate::state::{Api, parse_id};
-use issuer_office::error::OfficeError;
-use issuer_office::staff::StaffRole;
 
 /// Which step of the decision.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
 use permit_domain::{OrderId, PermitId, Producer};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,8 +16,6 @@ use crate::idempotency::{IdempotencyKey, key_reused};
 use crate::order_status::OrderBody;
 use crate::problem::Problem;
 use crate::state::{Api, parse_id};
-use issuer_office::error::OfficeError;
-use issuer_office::staff::StaffRole;
 
 /// Which permit, and which photo.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
 use permit_domain::{Order, OrderId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,8 +12,6 @@ use utoipa::ToSchema;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::state::{Api, parse_id};
-use issuer_office::error::OfficeError;
-use issuer_office::staff::StaffRole;
 
 /// Where an order stands.
 #[derive(Debug, Serialize, ToSchema)]

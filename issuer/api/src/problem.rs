@@ -2,11 +2,10 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use issuer_office::error::OfficeError;
 use issuer_office::fault::Fault;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The body of a refusal, `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, thiserror::Error)]

@@ -3,6 +3,9 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
+use issuer_store::StoredApplication;
 use permit_domain::{ApplicationId, ApplicationState, ExplanationLine};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,10 +13,6 @@ use utoipa::ToSchema;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::state::{Api, parse_id};
-use issuer_store::StoredApplication;
-
-use issuer_office::error::OfficeError;
-use issuer_office::staff::StaffRole;
 
 /// Where an application stands.
 #[derive(Debug, Serialize, ToSchema)]

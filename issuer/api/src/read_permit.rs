@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use issuer_office::error::OfficeError;
 use permit_domain::{Permit, PermitId, PermitState};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +11,6 @@ use utoipa::ToSchema;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::state::{Api, parse_id};
-use issuer_office::error::OfficeError;
 
 /// A permit.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,10 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use issuer_office::readiness::Check;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use issuer_office::readiness::Check;
 
 use crate::state::Api;
 

@@ -2,14 +2,15 @@
 //!
 //! Left out: the photo (its store holds it), and whether a paper is true (the reviewer's work).
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use crate::{
-    CitizenNumber, Division, Education, Error, EvidenceCode, Nation, Sex, Tier, Title, age::full_years,
-    codes::serde_by_text,
-};
+use crate::age::full_years;
+use crate::citizen::CitizenNumber;
+use crate::codes::{Division, Education, EvidenceCode, Nation, Sex, Tier, Title, serde_by_text};
+use crate::error::Error;
 
 /// A name as on the identity card: letters of any script, middle dots (U+00B7), hyphens, apostrophes, single spaces;
 /// 1 to 120 bytes of UTF-8, which is what the card holds. Look-alikes of the middle dot are turned into it.

@@ -5,10 +5,10 @@
 
 use jiff::civil::Date;
 
-use crate::{
-    Actor as _, ApplicationId, Approver, Decision, Error, IntakeClerk, PermitId, PersonId, Reviewer,
-    people::apart,
-};
+use crate::decision::Decision;
+use crate::error::Error;
+use crate::identifiers::{ApplicationId, PermitId, PersonId};
+use crate::people::{Actor as _, Approver, IntakeClerk, Reviewer, apart};
 
 /// Where an application stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,10 @@
 //! A card that was lost and found comes to nothing by itself: it is RETURNED, and two people allow it again or it is
 //! destroyed. Left out: BLANK: a blank has no number and stands in the stock.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::Error;
+use crate::error::Error;
 
 /// How a card ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,18 @@
 //! card back, needs a second one. A change found `WRITING` is in doubt: its card is presented and the same step resumes.
 //! Left out: how a step is done (crate `issuer`).
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use jiff::{ToSpan as _, civil::Date};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
 
-use crate::{
-    Actor as _, AllocatedCard, Approver, ChangeClerk, ChangeId, Content, Decision, Error, Grant, PermitId,
-    Producer, people::apart,
-};
+use crate::decision::Decision;
+use crate::error::Error;
+use crate::identifiers::{ChangeId, PermitId};
+use crate::order::{AllocatedCard, Content};
+use crate::people::{Actor as _, Approver, ChangeClerk, Producer, apart};
+use crate::permit::Grant;
 
 /// What is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,11 +3,13 @@
 //! Left out: the old number of 15 digits (a desk upgrades it on paper), and the list of divisions: a person born in a
 //! division that was abolished keeps its code, so only the province is checked.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use crate::{Division, Error, Sex, codes::is_province};
+use crate::codes::{Division, Sex, is_province};
+use crate::error::Error;
 
 const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 const CHECKS: [u8; 11] = *b"10X98765432";

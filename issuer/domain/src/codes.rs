@@ -3,9 +3,10 @@
 //! Left out: the names and history of divisions (GB/T 2260 changes every year; a rule set names the divisions it
 //! needs), and everything that the system refuses to know about a person.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Serialize by `Display`, deserialize by `FromStr`.
 macro_rules! serde_by_text {

@@ -2,9 +2,11 @@
 //!
 //! Left out: the meaning of the first two characters (who registered, which class): the registers change them.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::{Error, codes::is_province};
+use crate::codes::is_province;
+use crate::error::Error;
 
 const SYMBOLS: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 /// 3^(i - 1) mod 31.

@@ -5,7 +5,8 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Role, Tier};
+use crate::codes::{Role, Tier};
+use crate::digest::Digest;
 
 /// Why one condition is met or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,11 @@
 //! A SHA-256 digest with a text form: 64 lower-case hex digits. FIPS 180-4.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::Error;
+use crate::error::Error;
 
 /// 32 bytes of SHA-256; in text and JSON 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! The errors of this crate: what happened, and what to do. No message holds a person's data.
 
-use crate::{Digest, Tier};
+use crate::codes::Tier;
+use crate::digest::Digest;
 
 /// Everything that can be wrong with a value, a rule set or a transition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

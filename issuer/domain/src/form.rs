@@ -3,12 +3,15 @@
 //! The format is that of `docs/applicant.schema.json`. A key that the format does not have is refused: what the system
 //! has no field for, it does not take. No error repeats a value.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{Applicant, Division, Error, Evidence, Registration, Sex, Title, Validity};
+use crate::applicant::{Applicant, Evidence, Registration, Validity};
+use crate::codes::{Division, Sex, Title};
+use crate::error::Error;
 
 /// A value as typed: text or a whole number; missing, `null` and blank text are nothing. `Debug` hides it.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -2,16 +2,15 @@
 //!
 //! Left out: the citizen number and the credit code, which others give out.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{
-    Division, Error,
-    codes::{is_province, serde_by_text},
-    digest::{read_hex, write_hex},
-};
+use crate::codes::{Division, is_province, serde_by_text};
+use crate::digest::{read_hex, write_hex};
+use crate::error::Error;
 
 /// An opaque id of 16 bytes; in text a UUID in lower case with hyphens.
 macro_rules! opaque_id {

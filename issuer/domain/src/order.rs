@@ -6,10 +6,11 @@
 
 use jiff::civil::Date;
 
-use crate::{
-    Actor as _, CardNumber, CardSerial, CardState, Digest, EndOfCard, Error, HandOverClerk, OrderId,
-    PermitId, SeparatedDuties, people::apart,
-};
+use crate::card::{CardState, EndOfCard};
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::identifiers::{CardNumber, CardSerial, OrderId, PermitId};
+use crate::people::{Actor as _, HandOverClerk, SeparatedDuties, apart};
 
 /// A step of production.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use std::ops::Bound;
 
 use jiff::civil::Date;
 
-use crate::Digest;
+use crate::digest::Digest;
 
 /// The pseudonym of a card in settlement. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,9 +3,11 @@
 //! Three different people review, approve and produce one case. The type [`SeparatedDuties`] is the only proof of it
 //! and is demanded by a production order. Left out: how a person signs in, and what else a role may do.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::{Error, codes::serde_by_text};
+use crate::codes::serde_by_text;
+use crate::error::Error;
 
 /// A member of staff, by the name of the account: 2 to 32 of `a-z 0-9 . -`, a letter first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

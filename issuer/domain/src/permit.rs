@@ -3,11 +3,15 @@
 //!
 //! Left out: the card's own life ([`crate::CardState`]), and what an endorsement asks for.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use crate::{ApplicationId, Decision, Error, OrderId, PermitId, PersonId, Tier};
+use crate::codes::Tier;
+use crate::decision::Decision;
+use crate::error::Error;
+use crate::identifiers::{ApplicationId, OrderId, PermitId, PersonId};
 
 /// Why a permit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

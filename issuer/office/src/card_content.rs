@@ -8,16 +8,17 @@
 use std::fmt;
 
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat};
+use issuer_artwork::FrontFace;
 use jiff::civil::Date;
 use keyvault_protocol as vault;
 use permit_domain::{
     Applicant, Content, Decision, Digest, Division, Entitlement, Grant, Nation, Permit, Role, Sex, Tier,
 };
-use photo_store_protocol::{PhotoId, ReceiptNumber};
 use serde::{Deserialize, Serialize};
 
+use crate::error::ContentError;
+use crate::frozen_photo::FrozenPhoto;
 use crate::random::Random;
-use issuer_artwork::FrontFace;
 
 /// Version of the frozen form.
 const VERSION: u8 = 1;
@@ -28,155 +29,6 @@ const CARD_YEARS: i16 = 10;
 
 /// Largest single amount of the purse of a card that was frozen before purse rules were published, fen.
 const OLD_PURSE_CAP_FEN: u32 = 30_000;
-
-/// Why content cannot be frozen, or frozen content cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ContentError {
-    /// The rule set names no issuing organ for the division.
-    #[error("the rule set names no issuing organ for the division {division}")]
-    NoOrgan {
-        /// The division of residence.
-        division: Division,
-    },
-    /// The decision grants small payment and no purse rules are in force for the division and tier.
-    #[error("no purse rules are in force for the division {division}")]
-    NoPurseRules {
-        /// The division of residence.
-        division: Division,
-    },
-    /// A new decision takes a role away that the card has: no record takes it off.
-    #[error("the decision takes a role away that the card has")]
-    RoleTaken,
-    /// The decision grants nothing, so there is nothing to put on a card.
-    #[error("the decision grants no tier")]
-    NothingGranted,
-    /// A value does not have the form of the card specification.
-    #[error("{what} does not fit the card specification")]
-    Form {
-        /// Which object.
-        what: &'static str,
-    },
-    /// The frozen bytes are damaged, or of a version that this program does not know.
-    #[error("the frozen content of the order cannot be read")]
-    Unreadable,
-    /// The photo store gave another picture than the one that was frozen.
-    #[error("the photo store's picture is not the one that was ordered")]
-    OtherPhoto,
-}
-
-impl ContentError {
-    /// The code for programs, from a closed list.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NoOrgan { .. } => "NO_ISSUING_ORGAN",
-            Self::NoPurseRules { .. } => "NO_PURSE_RULES",
-            Self::RoleTaken => "ROLE_TAKEN",
-            Self::NothingGranted => "NOTHING_GRANTED",
-            Self::Form { .. } => "CONTENT_FORM",
-            Self::Unreadable => "CONTENT_UNREADABLE",
-            Self::OtherPhoto => "OTHER_PHOTO",
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub const fn action(&self) -> &'static str {
-        match self {
-            Self::NoOrgan { .. } => "Name the organ in the jurisdiction's rule set.",
-            Self::NoPurseRules { .. } => "Publish purse rules for the jurisdiction and tier.",
-            Self::RoleTaken => "Replace the card with `issuer card replace`: the new one has the new roles.",
-            Self::NothingGranted => "Order cards only for approved applications.",
-            Self::Form { .. } => {
-                "Correct the case; a card holds 120 bytes of name and organ and 210 of an address."
-            }
-            Self::Unreadable => {
-                "Restore the ledger from its backup, or run the version that froze the order."
-            }
-            Self::OtherPhoto => "Give the order up and order again with the present photo.",
-        }
-    }
-}
-
-/// The photo of an order: where it is, and what both renditions must hash to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FrozenPhoto {
-    /// The photo, 32 hex digits.
-    photo: String,
-    /// The case under which the photo store lets it be read.
-    case: String,
-    /// SHA-256 of the rendition `chip`.
-    chip: Digest,
-    /// SHA-256 of the rendition `print`.
-    print: Digest,
-    /// SHA-256 of the receipt's number: by it an order that is repeated with another receipt is told from the same one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    receipt: Option<Digest>,
-}
-
-impl FrozenPhoto {
-    /// Binds a photo and its renditions.
-    #[must_use]
-    pub fn new(photo: PhotoId, case: &str, chip: &[u8], print: &[u8]) -> Self {
-        Self {
-            photo: photo.to_string(),
-            case: case.to_owned(),
-            chip: Digest::of(chip),
-            print: Digest::of(print),
-            receipt: None,
-        }
-    }
-
-    /// The same photo, bound to the receipt that it was taken by.
-    #[must_use]
-    pub fn by(mut self, receipt: ReceiptNumber) -> Self {
-        self.receipt = Some(Digest::of(receipt.compact().as_bytes()));
-        self
-    }
-
-    /// Whether the order was made with this receipt. An order that kept none tells nothing apart.
-    #[must_use]
-    pub fn came_by(&self, receipt: ReceiptNumber) -> bool {
-        self.receipt
-            .is_none_or(|kept| kept == Digest::of(receipt.compact().as_bytes()))
-    }
-
-    /// The photo.
-    ///
-    /// # Errors
-    /// [`ContentError::Unreadable`].
-    pub fn id(&self) -> Result<PhotoId, ContentError> {
-        self.photo.parse().map_err(|_| ContentError::Unreadable)
-    }
-
-    /// The case.
-    #[must_use]
-    pub fn case(&self) -> &str {
-        &self.case
-    }
-
-    /// Whether this is the rendition for the face that was frozen.
-    ///
-    /// # Errors
-    /// [`ContentError::OtherPhoto`].
-    pub fn check_print(&self, picture: &[u8]) -> Result<(), ContentError> {
-        if Digest::of(picture) == self.print {
-            Ok(())
-        } else {
-            Err(ContentError::OtherPhoto)
-        }
-    }
-
-    fn check_chip(&self, picture: &[u8]) -> Result<(), ContentError> {
-        if Digest::of(picture) == self.chip {
-            Ok(())
-        } else {
-            Err(ContentError::OtherPhoto)
-        }
-    }
-}
 
 /// The frozen content of an order.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -775,6 +627,7 @@ fn unhex(text: &str) -> Result<Vec<u8>, ContentError> {
 mod tests {
     use permit_domain::{ApplicantForm, ApplicationId, PermitId, PersonId};
     use permit_rules::RuleSets;
+    use photo_store_protocol::PhotoId;
     use rand::SeedableRng as _;
 
     use super::*;

@@ -2,13 +2,12 @@
 //!
 //! Left out: pools. A connection to a Unix socket costs microseconds, and a fresh one has no half-read answer in it.
 
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

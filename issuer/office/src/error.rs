@@ -1,9 +1,9 @@
 //! Why the office did not do it, what to do about it, and whose fault it is.
 
 use issuer_artwork::ArtworkError;
+use permit_domain::Division;
 use photo_store_protocol as photo;
 
-use crate::card_content::ContentError;
 use crate::fault::{Fault, artwork_exit, photo_exit, photo_fault};
 
 /// Why the office did not do it. Nothing was changed.
@@ -204,6 +204,76 @@ impl OfficeError {
             },
             Self::Store(error) if error.is_outage() => Fault::Service,
             Self::Store(_) => Fault::Machine,
+        }
+    }
+}
+
+/// Why content cannot be frozen, or frozen content cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContentError {
+    /// The rule set names no issuing organ for the division.
+    #[error("the rule set names no issuing organ for the division {division}")]
+    NoOrgan {
+        /// The division of residence.
+        division: Division,
+    },
+    /// The decision grants small payment and no purse rules are in force for the division and tier.
+    #[error("no purse rules are in force for the division {division}")]
+    NoPurseRules {
+        /// The division of residence.
+        division: Division,
+    },
+    /// A new decision takes a role away that the card has: no record takes it off.
+    #[error("the decision takes a role away that the card has")]
+    RoleTaken,
+    /// The decision grants nothing, so there is nothing to put on a card.
+    #[error("the decision grants no tier")]
+    NothingGranted,
+    /// A value does not have the form of the card specification.
+    #[error("{what} does not fit the card specification")]
+    Form {
+        /// Which object.
+        what: &'static str,
+    },
+    /// The frozen bytes are damaged, or of a version that this program does not know.
+    #[error("the frozen content of the order cannot be read")]
+    Unreadable,
+    /// The photo store gave another picture than the one that was frozen.
+    #[error("the photo store's picture is not the one that was ordered")]
+    OtherPhoto,
+}
+
+impl ContentError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoOrgan { .. } => "NO_ISSUING_ORGAN",
+            Self::NoPurseRules { .. } => "NO_PURSE_RULES",
+            Self::RoleTaken => "ROLE_TAKEN",
+            Self::NothingGranted => "NOTHING_GRANTED",
+            Self::Form { .. } => "CONTENT_FORM",
+            Self::Unreadable => "CONTENT_UNREADABLE",
+            Self::OtherPhoto => "OTHER_PHOTO",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::NoOrgan { .. } => "Name the organ in the jurisdiction's rule set.",
+            Self::NoPurseRules { .. } => "Publish purse rules for the jurisdiction and tier.",
+            Self::RoleTaken => "Replace the card with `issuer card replace`: the new one has the new roles.",
+            Self::NothingGranted => "Order cards only for approved applications.",
+            Self::Form { .. } => {
+                "Correct the case; a card holds 120 bytes of name and organ and 210 of an address."
+            }
+            Self::Unreadable => {
+                "Restore the ledger from its backup, or run the version that froze the order."
+            }
+            Self::OtherPhoto => "Give the order up and order again with the present photo.",
         }
     }
 }

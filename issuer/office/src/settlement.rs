@@ -15,10 +15,10 @@ use permit_domain::payment::{
     Chain, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, UnknownLine,
 };
 use permit_domain::{Digest, StaffId};
+use program_contract::day;
 
 use crate::error::OfficeError;
 use crate::office::Office;
-use program_contract::day;
 
 /// 2000-01-01T00:00Z, from which the card counts seconds.
 const CARD_EPOCH: i64 = 946_684_800;

@@ -1,11 +1,11 @@
 //! Allocate: the blank on the reader and the next card number of the province belong to the order, for good.
 
+use issuer_office::card_content::CardContent;
 use permit_domain::{Order, Province};
 
 use crate::error::ProductionError;
 use crate::production::Production;
 use crate::station::Station;
-use issuer_office::card_content::CardContent;
 
 impl Production {
     /// Reads the blank's serial and joins it to the order; the number is drawn in the same transaction.

@@ -6,22 +6,23 @@
 //! written late brings nothing old back.
 
 use card_applet_spec::codes::{Role, State};
+use issuer_artwork::FrontFace;
+use issuer_office::card_content::{CardContent, Rewritten};
+use issuer_office::changes::rewritten;
+use issuer_office::hashed_id::uuid8;
+use issuer_office::photo::read_photo;
 use issuer_store::{Card, StoredChange};
 use keyvault_protocol::{CardState, CardTask, TaskKind};
 use permit_domain::{
     Actor as _, CardSerial, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer, Way,
 };
+use program_contract::file;
 
 use crate::error::ProductionError;
-use crate::production::{Production, pipe};
-use crate::station::Seen;
-use crate::station::Station;
+use crate::pipe::pipe;
+use crate::production::Production;
+use crate::station::{Seen, Station};
 use crate::verify::differs_in;
-use issuer_artwork::FrontFace;
-use issuer_office::card_content::{CardContent, Rewritten};
-use issuer_office::changes::{rewritten, uuid8};
-use issuer_office::office::read_photo;
-use program_contract::file;
 
 /// Days that the signed order of a change holds: the day itself, and a night's clock difference.
 const CHANGE_DAYS: i64 = 2;

@@ -1,15 +1,16 @@
 //! Draw and print: both faces as PNG files, written whole. A print that failed leaves the card encoded; the next run
 //! prints the same card.
 
+use issuer_artwork::BackFace;
+use issuer_artwork::qr::Statement;
+use issuer_office::card_content::CardContent;
+use issuer_office::photo::read_photo;
 use keyvault_protocol::Error as VaultError;
 use permit_domain::Order;
+use program_contract::file;
 
 use crate::error::ProductionError;
 use crate::production::Production;
-use issuer_artwork::{BackFace, qr::Statement};
-use issuer_office::card_content::CardContent;
-use issuer_office::office::read_photo;
-use program_contract::file;
 
 impl Production {
     /// Draws the faces from the frozen content and writes them to the order's folder.

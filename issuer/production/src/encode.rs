@@ -2,16 +2,16 @@
 //! specification, chapter 05.
 
 use card_applet_spec::codes::State;
+use issuer_office::card_content::CardContent;
+use issuer_office::photo::read_photo;
 use keyvault_protocol::{CardState, CardTask, TaskKind};
 use permit_domain::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProductionError;
-use crate::production::{ORDER_DAYS, Production, pipe};
-use crate::station::Seen;
-use crate::station::Station;
-use issuer_office::card_content::CardContent;
-use issuer_office::office::read_photo;
+use crate::pipe::pipe;
+use crate::production::{ORDER_DAYS, Production};
+use crate::station::{Seen, Station};
 
 /// What the ledger keeps of an encoded card: its certified public keys, so that the records' bindings can be checked.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 
 use card_reader::{CounterError, Error as CardError, MaterialError};
+use issuer_artwork::ArtworkError;
+use issuer_office::error::{ContentError, OfficeError};
+use issuer_office::fault::{artwork_exit, photo_exit};
 use keyvault_protocol::{Error as VaultError, RefusalCode};
 use permit_domain::CardSerial;
-
-use issuer_artwork::ArtworkError;
-use issuer_office::card_content::ContentError;
-use issuer_office::error::OfficeError;
-use issuer_office::fault::{artwork_exit, photo_exit};
 
 /// Everything that can stop a step. The order in the ledger says where it stands; the same step is run again with the
 /// same card. No message holds personal data or key bytes.

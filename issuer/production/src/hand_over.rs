@@ -2,15 +2,15 @@
 //! leaves production inactive, so a card stolen before this step is dead.
 
 use card_applet_spec::codes::State;
+use issuer_office::card_content::CardContent;
 use keyvault_protocol::{CardState, CardTask, TaskKind};
 use permit_domain::{HandOverClerk, Order, OrderState};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ProductionError;
-use crate::production::{Production, pipe};
-use crate::station::Seen;
-use crate::station::Station;
-use issuer_office::card_content::CardContent;
+use crate::pipe::pipe;
+use crate::production::Production;
+use crate::station::{Seen, Station};
 
 /// Days that the signed order of a hand-over holds: the day itself, and a night's clock difference.
 const HAND_OVER_DAYS: i64 = 2;

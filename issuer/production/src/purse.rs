@@ -5,14 +5,13 @@
 
 use card_applet_spec::codes::Role;
 use card_reader::{Bundle, Card, Stopwatch, Terminal, TerminalKey};
+use issuer_office::card_content::card_date;
 use keyvault_protocol::{BundleKind, BundleRequest};
 use permit_domain::{PermitId, Purse};
 
 use crate::error::ProductionError;
 use crate::production::Production;
-use crate::station::Seen;
-use crate::station::Station;
-use issuer_office::card_content::card_date;
+use crate::station::{Seen, Station};
 
 /// Nobody measures how long the card takes here: it lies on the clerk's desk.
 struct NoWatch;

@@ -5,19 +5,18 @@
 //! before it and finds a damaged disk, not an enemy. Left out: a pass phrase (a service starts by itself); where there is
 //! an HSM the key lives there.
 
-use std::fmt;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
+use issuer_office::random::Random;
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
-
-use issuer_office::random::Random;
 
 const HEAD: [u8; 6] = *b"YZTI\x01\x01";
 /// Head, scalar, check.

@@ -13,15 +13,15 @@ use card_reader::transport::Transport;
 use card_reader::{
     Bundle, Card, CounterError, Error as CardError, MaterialError, Pinned, Secure, TerminalKey,
 };
-use jiff::ToSpan as _;
-use keyvault_protocol::{BundleKind, BundleRequest, Client, Region};
-use rand::rngs::StdRng;
-
-use crate::error::ProductionError;
 use issuer_office::card_content::{CardContent, card_date};
 use issuer_office::connection::Duplex;
 use issuer_office::random::Random;
+use jiff::ToSpan as _;
+use keyvault_protocol::{BundleKind, BundleRequest, Client, Region};
 use program_contract::Clock;
+use rand::rngs::StdRng;
+
+use crate::error::ProductionError;
 
 /// Life of a counter's bundle, days after its first: the longest that door S allows a leaf certificate.
 const BUNDLE_DAYS: i64 = 6;

@@ -5,13 +5,13 @@ use card_applet_spec::codes::{Domain, Role, State};
 use card_applet_spec::record::rule_set_digest;
 use card_reader::CardOnCounter;
 use card_reader::counter::Binding;
+use issuer_office::card_content::{CardContent, Rewritten, card_date, card_role};
 use permit_domain::Order;
 
 use crate::encode::Encoded;
 use crate::error::ProductionError;
 use crate::production::Production;
 use crate::station::Station;
-use issuer_office::card_content::{CardContent, Rewritten, card_date, card_role};
 
 impl Production {
     /// Reads the card back; the permit is produced when everything is as ordered.

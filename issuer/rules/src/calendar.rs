@@ -7,13 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{
-    ToSpan,
-    civil::{Date, Weekday},
-};
-use serde::Deserialize;
-
+use jiff::ToSpan;
+use jiff::civil::{Date, Weekday};
 use permit_domain::Error;
+use serde::Deserialize;
 
 /// A length of time in the words of the law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, Deserialize)]

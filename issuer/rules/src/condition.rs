@@ -3,9 +3,8 @@
 //! Left out: anything about a person that the law does not ask for.
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
-
 use permit_domain::{Applicant, Division, Education, Error, EvidenceCode, Title};
+use serde::{Deserialize, Serialize};
 
 use crate::calendar::Period;
 

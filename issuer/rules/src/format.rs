@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
-
 use permit_domain::{Division, Error, Role, Tier};
+use serde::{Deserialize, Serialize};
 
 use crate::calendar::Period;
 use crate::condition::Test;

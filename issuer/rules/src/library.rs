@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-
 use permit_domain::{Division, Error};
 
 use crate::calendar::Calendar;

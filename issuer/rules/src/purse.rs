@@ -6,9 +6,8 @@
 //! balance is taken to be the largest that the card can have. Left out: what was bought (nobody tells the office), fees.
 
 use jiff::civil::Date;
-use serde::Deserialize;
-
 use permit_domain::{Digest, Division, Error, ExplanationLine, LoadDecision, Purse, Tier};
+use serde::Deserialize;
 
 use crate::format::Instrument;
 use crate::grade::Grade;

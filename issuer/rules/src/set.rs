@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-
 use permit_domain::{Applicant, Decision, Digest, Division, Entitlement, Error, ExplanationLine, Tier};
 
 use crate::calendar::Calendar;
-use crate::format::{self, Condition, Service, Settlement, TierRule};
+use crate::format;
+use crate::format::{Condition, Service, Settlement, TierRule};
 use crate::grade::Grade;
 
 /// A rule set that was read and checked.

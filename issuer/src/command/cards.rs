@@ -2,22 +2,23 @@
 
 use std::path::PathBuf;
 
+use issuer_office::changes::Proposal;
+use issuer_office::office::Office;
+use issuer_office::random::Random;
+use issuer_office::staff::StaffRole;
+use issuer_office::updates::ReceiptsTaken;
+use issuer_production::Production;
 use issuer_store::{Card, LoadOutcome, StoredChange};
 use permit_domain::{
     Applicant, ApplicantForm, Approver, CardNumber, ChangeClerk, ChangeId, ChangeState, EndOfCard,
     ExplanationLine, PermitId, Producer, StaffId, Tier,
 };
+use program_contract::Clock;
 use serde::Serialize;
 
 use super::service::{Place, station};
 use super::{Done, Failure};
 use crate::installation::Installation;
-use issuer_office::changes::{Proposal, ReceiptsTaken};
-use issuer_office::office::Office;
-use issuer_office::random::Random;
-use issuer_office::staff::StaffRole;
-use issuer_production::Production;
-use program_contract::Clock;
 
 /// What every command here needs.
 struct Desk {

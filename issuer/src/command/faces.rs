@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use issuer_artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
+use program_contract::file;
 use serde::Serialize;
 
 use super::{Done, Failure};
-use issuer_artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
-use program_contract::file;
 
 /// Arguments of `faces`.
 #[derive(Debug, clap::Args)]

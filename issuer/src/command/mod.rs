@@ -11,15 +11,15 @@ mod settlement;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use serde::Serialize;
-
-use crate::installation::InstallationError;
 use issuer_artwork::ArtworkError;
 use issuer_office::error::OfficeError;
 use issuer_office::fault::artwork_exit;
 use issuer_office::random::Random;
 use issuer_production::ProductionError;
 use program_contract::Clock;
+use serde::Serialize;
+
+use crate::installation::InstallationError;
 
 /// The command line.
 #[derive(Debug, clap::Parser)]

@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use card_reader::transport::{Connect, PcscTransport, Transport as _};
-use jiff::civil::Date;
-use permit_domain::{CardSerial, HandOverClerk, OrderId, Producer, StaffId, Step};
-use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use super::{Done, Failure};
-use crate::installation::Installation;
 use issuer_api::Api;
 use issuer_office::random::Random;
 use issuer_office::readiness::Check;
 use issuer_office::staff::StaffRole;
 use issuer_production::{HolderChecked, Production, Station, StepReport};
+use jiff::civil::Date;
+use permit_domain::{CardSerial, HandOverClerk, OrderId, Producer, StaffId, Step};
 use program_contract::Clock;
+use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Done, Failure};
+use crate::installation::Installation;
 
 /// Pause of the worker when there is nothing to do, or no reader.
 const WORKER_PAUSE: Duration = Duration::from_secs(2);

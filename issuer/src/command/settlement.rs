@@ -5,18 +5,18 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::crypto::PublicKey;
+use issuer_office::random::Random;
+use issuer_office::settlement::{MAX_FILE, SettledFile};
+use issuer_office::staff::StaffRole;
 use issuer_store::FileOutcome;
 use jiff::civil::Date;
 use permit_domain::StaffId;
 use permit_domain::payment::{FileSums, Registration, Sum};
+use program_contract::Clock;
 use serde::Serialize;
 
 use super::service::Place;
 use super::{Done, Failure};
-use issuer_office::random::Random;
-use issuer_office::settlement::{MAX_FILE, SettledFile};
-use issuer_office::staff::StaffRole;
-use program_contract::Clock;
 
 /// Arguments of `terminal`.
 #[derive(Debug, clap::Args)]
