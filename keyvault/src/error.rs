@@ -463,3 +463,10 @@ impl From<crate::store::xaes::Opaque> for Error {
         }
     }
 }
+
+/// A failure of the specification's crate on values of our own making is a fault of this program or machine.
+pub(crate) fn fault(_: card_applet_spec::Error) -> Error {
+    Error::SelfTestFailed {
+        what: "a computation on values of the vault's own making",
+    }
+}

@@ -21,5 +21,7 @@ pub mod store;
 mod terminal;
 
 pub use clock::{Clock, FixedClock};
+pub use custody::unsealing::Vault;
 pub use error::Error;
-pub use open::transaction::{FolderLock, Random, Vault};
+pub use open::folder::FolderLock;
+pub use open::transaction::Random;

@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::custody::ceremony::{self, Custodian, Plan};
 use crate::custody::share_envelope::{Cost, Package};
+use crate::custody::unsealing::Vault;
 use crate::error::Error;
-use crate::open::transaction::{Random, Vault};
+use crate::open::transaction::Random;
 
 /// The custodians of a scratch vault; any two open it.
 pub const CUSTODIANS: [&str; 3] = ["li", "wang", "zhang"];

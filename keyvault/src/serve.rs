@@ -15,17 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
-use crate::authority::role_keys;
-use crate::card::denial;
-use crate::card::order;
-use crate::card::session;
-use crate::card::settlement;
-use crate::card::update;
+use crate::authority::{certificates, role_keys};
+use crate::card::{denial, order, receipts, scripts, settlement, slot, update};
+use crate::custody::unsealing::{Inner, Vault};
 use crate::error::Error;
 use crate::keys::photo;
-use crate::open::transaction::{Core, Inner, Open, Vault};
-use crate::terminal::bundle;
-use crate::terminal::registry;
+use crate::open::transaction::{Core, Open};
+use crate::terminal::{batch, bundle, deny_list, lot, registry};
 
 /// How often old attempts and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(15);
@@ -118,7 +114,7 @@ async fn opened(
     client_key: &PointBytes,
     request: Request,
 ) -> Result<Response, Error> {
-    let (core, open) = inner.open()?;
+    let (core, open, sessions) = inner.open()?;
     let now = vault.now(core)?;
     match request {
         Request::EnrolIssuer(request) => order::enrol(core, open, now, &request)
@@ -138,7 +134,7 @@ async fn opened(
             index,
             serial,
             task,
-        } => session::start(core, open, now, order, index, serial, task)
+        } => scripts::start(core, open, sessions, now, (order, index), serial, task)
             .await
             .map(Response::Script),
         Request::ContinueCard {
@@ -152,7 +148,7 @@ async fn opened(
                     limit: 512,
                 });
             }
-            session::proceed(core, open, now, order, index, &answers)
+            scripts::proceed(core, open, sessions, now, (order, index), &answers)
                 .await
                 .map(Response::Script)
         }
@@ -161,19 +157,19 @@ async fn opened(
             Ok(Response::Export { bytes })
         }
         Request::ExportLot(request) => {
-            let bytes = bundle::export_lot(core, open, now, &request).await?;
+            let bytes = lot::export_lot(core, open, now, &request).await?;
             Ok(Response::Export { bytes })
         }
         Request::SignCardBack(back) => {
-            let signature = bundle::sign_card_back(core, open, now, &back).await?;
+            let signature = certificates::sign_card_back(core, open, now, &back).await?;
             Ok(Response::Signature { signature })
         }
-        Request::Anchors => bundle::public_keys(core, open).map(Response::Anchors),
+        Request::Anchors => certificates::public_keys(core, open).map(Response::Anchors),
         Request::DenyCard { serial } => done(denial::deny(core, open, now, &serial).await),
         Request::AllowCard { serial } => done(denial::allow(core, open, now, &serial).await),
         Request::DenyChain { chain } => done(denial::deny_chain(core, open, now, &chain).await),
         Request::ExportDenyList(request) => {
-            let bytes = denial::export(core, open, now, &request).await?;
+            let bytes = deny_list::export(core, open, now, &request).await?;
             Ok(Response::Export { bytes })
         }
         Request::RevokeTerminal { name } => done(registry::revoke(core, open, now, &name).await),
@@ -213,7 +209,7 @@ async fn of_versions(
             .await
             .map(Response::RoleKey),
         Request::RoleKeys => role_keys::list(open).map(Response::RoleKeys),
-        Request::CardVersions { serial } => session::versions(core, open, &serial)
+        Request::CardVersions { serial } => slot::versions(core, open, &serial)
             .await
             .map(Response::CardVersions),
         Request::SealUpdate {
@@ -225,15 +221,15 @@ async fn of_versions(
             .await
             .map(Response::Queued),
         Request::ExportUpdates(request) => {
-            let bytes = update::export(core, open, now, &request).await?;
+            let bytes = batch::export(core, open, now, &request).await?;
             Ok(Response::Export { bytes })
         }
-        Request::AcceptReceipts { receipts } => update::accept(core, open, now, &receipts)
+        Request::AcceptReceipts { receipts } => receipts::accept(core, open, now, &receipts)
             .await
             .map(Response::Receipts),
-        Request::PendingUpdates { serial } => {
-            update::pending(core, open, &serial).await.map(Response::Pending)
-        }
+        Request::PendingUpdates { serial } => receipts::pending(core, open, &serial)
+            .await
+            .map(Response::Pending),
         // The others were answered before.
         _ => Err(Error::MalformedRequest),
     }

@@ -1,3 +1,5 @@
-//! What the vault signs and certifies with: versions of role keys, certificates.
+//! The authority: versions of role keys, certificates, and who signs what.
 
+pub(crate) mod certificates;
 pub(crate) mod role_keys;
+pub(crate) mod signers;

@@ -5,246 +5,20 @@
 //! while the vault is open and change with their transaction only, so that no cache outlives a revocation (claim K11).
 //! Left out: Proposed to Distributed, Suspended, and retirement by quorum, which come with the vault's dual control.
 
-use std::collections::BTreeMap;
-
 use card_applet_spec::codes::{KeyState, Region, Role};
 use card_applet_spec::date::Date;
 use jiff::{Timestamp, civil};
 use keyvault_protocol::{RoleKeyInfo, RoleKeyState};
-use minicbor::{Decode, Encode};
 
 use crate::audit::journal::Event;
-use crate::card::record::spec_role;
 use crate::clock;
-use crate::error::Error;
-use crate::keys::material::{KeyId, RoleKeyId, fault};
+use crate::error::{Error, fault};
+use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles, spec_role};
 use crate::open::transaction::{Change, Core, Open};
 use crate::store::sql::Table;
 
 /// Longest that a version may drain: a card that is never seen for so long comes to the counter.
 const MAX_DRAIN_DAYS: u32 = 3 * 366;
-
-/// Row of a version; its id is role, region and version.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct RoleKeyRow {
-    #[n(0)]
-    pub(crate) state: RoleKeyState,
-    /// Last day of a Draining version, date4.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) until: Option<[u8; 4]>,
-    /// Seconds since 1970 of the last transition.
-    #[n(2)]
-    pub(crate) since: i64,
-    /// Cards with a live slot of this version.
-    #[n(3)]
-    pub(crate) cards: u64,
-    /// Cards whose only live slot of the role it is.
-    #[n(4)]
-    pub(crate) alone: u64,
-}
-
-impl RoleKeyRow {
-    pub(crate) fn active(now: Timestamp) -> Self {
-        Self {
-            state: RoleKeyState::Active,
-            until: None,
-            since: now.as_second(),
-            cards: 0,
-            alone: 0,
-        }
-    }
-
-    /// State and last day as terminals see them on `today`; none when no terminal may use it.
-    pub(crate) fn usable(&self, today: Date) -> Option<(KeyState, Date)> {
-        match self.state {
-            RoleKeyState::Active => Some((KeyState::Active, Date::NONE)),
-            RoleKeyState::Draining => {
-                let until = Date::from_bytes(self.until?).ok()?;
-                (until >= today).then_some((KeyState::Draining, until))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// All versions, by role, region and number.
-pub(crate) type Roles = BTreeMap<RoleKeyId, RoleKeyRow>;
-
-impl RoleKeyId {
-    /// Id of its row.
-    pub(crate) fn row_id(self) -> [u8; 5] {
-        let [a, b, c] = self.region.to_bytes();
-        [self.role.code(), a, b, c, self.version]
-    }
-
-    fn from_row_id(id: &[u8]) -> Option<Self> {
-        let [role, a, b, c, version] = *id else {
-            return None;
-        };
-        Some(Self {
-            role: Role::try_from(role).ok()?,
-            region: Region::from_bytes([a, b, c]).ok()?,
-            version,
-        })
-    }
-
-    /// The three masters of a version.
-    pub(crate) fn masters(self) -> [KeyId; 3] {
-        [KeyId::Group(self), KeyId::Tap(self), KeyId::Record(self)]
-    }
-
-    /// Role, region and version for the journal and for messages.
-    pub(crate) fn words(self) -> String {
-        format!("{}/{}/{}", self.role, self.region, self.version)
-    }
-}
-
-/// The versions of one role and region, ascending.
-fn versions(roles: &Roles, role: Role, region: Region) -> impl Iterator<Item = (&RoleKeyId, &RoleKeyRow)> {
-    roles
-        .iter()
-        .filter(move |(id, _)| id.role == role && id.region == region)
-}
-
-impl Change {
-    /// A version's row as it will be.
-    pub(crate) fn role(&mut self, open: &Open, id: RoleKeyId) -> Result<&mut RoleKeyRow, Error> {
-        let known = open.roles.get(&id);
-        match self.roles.entry(id) {
-            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                Ok(entry.insert(known.cloned().ok_or(Error::Damaged {
-                    what: "a card has a key version that the vault does not know",
-                })?))
-            }
-        }
-    }
-}
-
-impl Open {
-    /// Reads all rows; every version that is not destroyed must have its keys.
-    pub(crate) async fn load_roles(&mut self, core: &mut Core) -> Result<(), Error> {
-        let damaged = || Error::Damaged {
-            what: "a key version's row",
-        };
-        for row in core.store.rows(Table::RoleKey).await? {
-            let plain = core.open_row(&self.ring, Table::RoleKey, &row)?;
-            let id = RoleKeyId::from_row_id(&row.id).ok_or_else(damaged)?;
-            let row: RoleKeyRow = minicbor::decode(&plain).map_err(|_| damaged())?;
-            let held = id
-                .masters()
-                .into_iter()
-                .filter(|key| self.keys.holds(*key))
-                .count();
-            if held
-                != if row.state == RoleKeyState::Destroyed {
-                    0
-                } else {
-                    3
-                }
-            {
-                return Err(Error::Damaged {
-                    what: "key versions and keys do not agree",
-                });
-            }
-            self.roles.insert(id, row);
-        }
-        Ok(())
-    }
-
-    /// The Active version of a role and region; the first one is made on first use.
-    pub(crate) async fn active(
-        &mut self,
-        core: &mut Core,
-        now: Timestamp,
-        role: Role,
-        region: Region,
-    ) -> Result<RoleKeyId, Error> {
-        let mut any = false;
-        for (id, row) in versions(&self.roles, role, region) {
-            any = true;
-            if row.state == RoleKeyState::Active {
-                return Ok(*id);
-            }
-        }
-        if any {
-            return Err(Error::NoActiveVersion {
-                role: role.as_str(),
-                region: region.to_string(),
-            });
-        }
-        let id = RoleKeyId {
-            role,
-            region,
-            version: 1,
-        };
-        self.make_active(core, now, id, Change::default()).await?;
-        Ok(id)
-    }
-
-    /// Makes the masters of a version and takes it into use, together with what else `change` holds.
-    async fn make_active(
-        &mut self,
-        core: &mut Core,
-        now: Timestamp,
-        id: RoleKeyId,
-        mut change: Change,
-    ) -> Result<(), Error> {
-        change.roles.insert(id, RoleKeyRow::active(now));
-        self.make_keys(core, now, &id.masters(), change).await
-    }
-
-    /// What may be shown of a version.
-    fn info(&self, id: RoleKeyId) -> Result<RoleKeyInfo, Error> {
-        let row = self.roles.get(&id).ok_or(NO_VERSION)?;
-        let until = match row.until {
-            Some(day) => Some(clock::civil_day(day)?),
-            None => None,
-        };
-        Ok(RoleKeyInfo {
-            role: keyvault_protocol::Role::from_number(id.role.code()).ok_or(NO_VERSION)?,
-            region: id.region.to_string().parse().map_err(|_| NO_VERSION)?,
-            version: id.version,
-            state: row.state,
-            until,
-            cards: row.cards,
-            cards_alone: row.alone,
-        })
-    }
-
-    /// A version as terminals may use it on `today`.
-    pub(crate) fn usable(&self, id: RoleKeyId, today: Date) -> Option<(KeyState, Date)> {
-        self.roles.get(&id)?.usable(today)
-    }
-
-    /// All versions of a role and region that terminals may use on `today`.
-    pub(crate) fn usable_versions(
-        &self,
-        role: Role,
-        region: Region,
-        today: Date,
-    ) -> Vec<(RoleKeyId, KeyState, Date)> {
-        versions(&self.roles, role, region)
-            .filter_map(|(id, row)| row.usable(today).map(|(state, until)| (*id, state, until)))
-            .collect()
-    }
-}
-
-const NO_VERSION: Error = Error::NotFound {
-    what: "key version of this role, region and number",
-};
-
-fn id_of(
-    role: keyvault_protocol::Role,
-    region: keyvault_protocol::Region,
-    version: u8,
-) -> Result<RoleKeyId, Error> {
-    Ok(RoleKeyId {
-        role: spec_role(role)?,
-        region: region.to_string().parse().map_err(fault)?,
-        version,
-    })
-}
 
 /// Makes the next version Active; the one that was drains until `drain_until`.
 ///
@@ -368,4 +142,140 @@ pub(crate) async fn retire(
 /// All versions.
 pub(crate) fn list(open: &Open) -> Result<Vec<RoleKeyInfo>, Error> {
     open.roles.keys().map(|id| open.info(*id)).collect()
+}
+
+const NO_VERSION: Error = Error::NotFound {
+    what: "key version of this role, region and number",
+};
+
+fn id_of(
+    role: keyvault_protocol::Role,
+    region: keyvault_protocol::Region,
+    version: u8,
+) -> Result<RoleKeyId, Error> {
+    Ok(RoleKeyId {
+        role: spec_role(role)?,
+        region: region.to_string().parse().map_err(fault)?,
+        version,
+    })
+}
+
+/// The versions of one role and region, ascending.
+pub(crate) fn versions(
+    roles: &Roles,
+    role: Role,
+    region: Region,
+) -> impl Iterator<Item = (&RoleKeyId, &RoleKeyRow)> {
+    roles
+        .iter()
+        .filter(move |(id, _)| id.role == role && id.region == region)
+}
+
+impl Open {
+    /// Reads all rows; every version that is not destroyed must have its keys.
+    pub(crate) async fn load_roles(&mut self, core: &mut Core) -> Result<(), Error> {
+        let damaged = || Error::Damaged {
+            what: "a key version's row",
+        };
+        for row in core.store.rows(Table::RoleKey).await? {
+            let plain = core.open_row(&self.ring, Table::RoleKey, &row)?;
+            let id = RoleKeyId::from_row_id(&row.id).ok_or_else(damaged)?;
+            let row: RoleKeyRow = minicbor::decode(&plain).map_err(|_| damaged())?;
+            let held = id
+                .masters()
+                .into_iter()
+                .filter(|key| self.keys.holds(*key))
+                .count();
+            if held
+                != if row.state == RoleKeyState::Destroyed {
+                    0
+                } else {
+                    3
+                }
+            {
+                return Err(Error::Damaged {
+                    what: "key versions and keys do not agree",
+                });
+            }
+            self.roles.insert(id, row);
+        }
+        Ok(())
+    }
+
+    /// The Active version of a role and region; the first one is made on first use.
+    pub(crate) async fn active(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        role: Role,
+        region: Region,
+    ) -> Result<RoleKeyId, Error> {
+        let mut any = false;
+        for (id, row) in versions(&self.roles, role, region) {
+            any = true;
+            if row.state == RoleKeyState::Active {
+                return Ok(*id);
+            }
+        }
+        if any {
+            return Err(Error::NoActiveVersion {
+                role: role.as_str(),
+                region: region.to_string(),
+            });
+        }
+        let id = RoleKeyId {
+            role,
+            region,
+            version: 1,
+        };
+        self.make_active(core, now, id, Change::default()).await?;
+        Ok(id)
+    }
+
+    /// Makes the masters of a version and takes it into use, together with what else `change` holds.
+    async fn make_active(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        id: RoleKeyId,
+        mut change: Change,
+    ) -> Result<(), Error> {
+        change.roles.insert(id, RoleKeyRow::active(now));
+        self.make_keys(core, now, &id.masters(), change).await
+    }
+
+    /// What may be shown of a version.
+    fn info(&self, id: RoleKeyId) -> Result<RoleKeyInfo, Error> {
+        let row = self.roles.get(&id).ok_or(NO_VERSION)?;
+        let until = match row.until {
+            Some(day) => Some(clock::civil_day(day)?),
+            None => None,
+        };
+        Ok(RoleKeyInfo {
+            role: keyvault_protocol::Role::from_number(id.role.code()).ok_or(NO_VERSION)?,
+            region: id.region.to_string().parse().map_err(|_| NO_VERSION)?,
+            version: id.version,
+            state: row.state,
+            until,
+            cards: row.cards,
+            cards_alone: row.alone,
+        })
+    }
+
+    /// A version as terminals may use it on `today`.
+    pub(crate) fn usable(&self, id: RoleKeyId, today: Date) -> Option<(KeyState, Date)> {
+        self.roles.get(&id)?.usable(today)
+    }
+
+    /// All versions of a role and region that terminals may use on `today`.
+    pub(crate) fn usable_versions(
+        &self,
+        role: Role,
+        region: Region,
+        today: Date,
+    ) -> Vec<(RoleKeyId, KeyState, Date)> {
+        versions(&self.roles, role, region)
+            .filter_map(|(id, row)| row.usable(today).map(|(state, until)| (*id, state, until)))
+            .collect()
+    }
 }

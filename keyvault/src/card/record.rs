@@ -9,10 +9,9 @@ use card_applet_spec::codes::{Domain, Role, Serial, State};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use crate::error::Error;
-use crate::keys::material::{KeyId, Keys, RoleKeyId, fault};
-use crate::open::transaction::{Change, Core, Open};
-use crate::store::sql::Table;
+use crate::error::{Error, fault};
+use crate::keys::material::Keys;
+use crate::keys::version::{RoleKeyId, spec_role};
 
 /// Values of `loaded` that a row remembers: one a week for nearly twenty years.
 const MAX_LOADED: usize = 1024;
@@ -92,11 +91,6 @@ impl CardSlot {
     pub(crate) fn is_live(&self) -> bool {
         self.standing == Standing::Live
     }
-}
-
-/// The role of the card specification.
-pub(crate) fn spec_role(role: keyvault_protocol::Role) -> Result<Role, Error> {
-    Role::try_from(role.number()).map_err(fault)
 }
 
 /// A slot that a sealed update took away.
@@ -212,12 +206,16 @@ pub(crate) enum Purpose {
 impl Writing {
     /// Id of the job's row.
     pub(crate) fn job_id(&self) -> Vec<u8> {
-        let mut id = crate::card::session::job_id(&self.order, self.index);
+        let mut id = crate::card::record::job_id(&self.order, self.index);
         if self.purpose == Purpose::Renewal {
             id.push(1);
         }
         id
     }
+}
+
+pub(crate) fn job_id(order: &[u8; 16], index: u32) -> Vec<u8> {
+    [&order[..], &index.to_be_bytes()].concat()
 }
 
 /// A card that the vault writes or wrote; the row's id is the serial.
@@ -520,68 +518,6 @@ pub(crate) struct Owner {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) serial: [u8; 10],
 }
-
-impl Open {
-    /// A finished card's row.
-    pub(crate) async fn card(&self, core: &mut Core, serial: &[u8; 10]) -> Result<Card, Error> {
-        match self.get::<Card>(core, Table::Card, serial).await? {
-            Some(card) if card.state != State::Blank.code() => Ok(card),
-            _ => Err(Error::NotFound {
-                what: "finished card of this serial",
-            }),
-        }
-    }
-
-    /// Puts a card's row and all that hangs on it: the counts of its key versions, the index of its purse's pseudonyms,
-    /// its entries on the deny lists.
-    pub(crate) async fn put_card(
-        &self,
-        core: &mut Core,
-        change: &mut Change,
-        serial: &[u8; 10],
-        before: Option<&Card>,
-        after: &Card,
-    ) -> Result<(), Error> {
-        if let Some(before) = before.filter(|card| card.is_in_life()) {
-            change.count(self, before, false)?;
-        }
-        if after.is_in_life() {
-            change.count(self, after, true)?;
-        }
-        let known = before.map_or(&[][..], |card| &card.purse.keys);
-        for key in &after.purse.keys {
-            if !known.iter().any(|known| known.pid == key.pid) {
-                let id = self.keys.pid_index(&key.pid)?;
-                change.put(Table::Pid, &id, &Owner { serial: *serial })?;
-            }
-        }
-        crate::card::denial::card_changed(core, self, change, serial, after).await?;
-        change.put(Table::Card, serial, after)
-    }
-}
-
-impl Change {
-    /// Counts a card in (or out of) the versions of its live slots.
-    fn count(&mut self, open: &Open, card: &Card, up: bool) -> Result<(), Error> {
-        for slot in card.live() {
-            let alone = card.live().filter(|other| other.role == slot.role).count() == 1;
-            let row = self.role(open, slot.key()?)?;
-            let step = |count: &mut u64, by: u64| {
-                *count = if up {
-                    count.saturating_add(by)
-                } else {
-                    count.saturating_sub(by)
-                };
-            };
-            step(&mut row.cards, 1);
-            step(&mut row.alone, u64::from(alone));
-        }
-        Ok(())
-    }
-}
-
-/// Keys that every vault has for its cards, beside issuance and TAC master.
-pub(crate) const INDEX_KEYS: [KeyId; 2] = [KeyId::PidIndex, KeyId::Settlement];
 
 #[cfg(test)]
 mod tests {

@@ -11,46 +11,24 @@ use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
 use keyvault_protocol::{RewriteContent, Script};
-use minicbor::{Decode, Encode};
 
+use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
+use crate::card::job::{Finished, Job, RewritePart, StoredStep};
+use crate::card::queue::{self, Effect, Progress};
 use crate::card::record::{Brought, Card, CardSlot, Purpose, Stamp, Writing};
-use crate::card::session::{
-    Finished, Job, Next, Outgoing, Session, StepBuffer, StoredStep, Task, Work, active_versions, all_usable,
-    chain_at, check_entitlement, encode, keys_step, purse_step, step_number, trust_step, words, write_steps,
+use crate::card::session::{Next, Outgoing, Session, Task, Work, words};
+use crate::card::slot::{self, Target, active_versions, all_usable, check_entitlement};
+use crate::card::steps::{
+    StepBuffer, chain_at, encode, keys_step, purse_step, step_number, trust_step, write_steps,
 };
-use crate::card::slot::{self, Target};
-use crate::card::update::{self, Effect, Progress};
 use crate::clock;
-use crate::error::Error;
-use crate::keys::material::{RoleKeyId, Signer, fault};
+use crate::error::{Error, fault};
+use crate::keys::version::RoleKeyId;
 use crate::open::transaction::{Change, Core, Open};
 use crate::store::sql::Table;
-use crate::terminal::bundle::DOCUMENT_SIGNER_NUMBER;
 
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
 const LONG_SLEEP_DAYS: u32 = 300;
-
-/// The drawn part of a rewrite: everything behind the data groups.
-#[derive(Debug, Encode, Decode)]
-pub(crate) struct RewritePart {
-    #[n(0)]
-    steps: Vec<StoredStep>,
-    #[n(1)]
-    slots: Vec<CardSlot>,
-    /// Digests of DG1, DG2, DG3 behind it, when one of them changes.
-    #[cbor(n(2), with = "minicbor::bytes")]
-    groups: Option<[u8; 96]>,
-    /// When the card does it: a new generation if the script changes the update keys.
-    #[n(3)]
-    stamp: Stamp,
-}
-
-impl RewritePart {
-    /// Generation of the update keys behind it.
-    pub(crate) fn generation(&self) -> u32 {
-        self.stamp.generation
-    }
-}
 
 /// Checks everything that can be known without the card.
 pub(crate) fn check_content(content: &RewriteContent, today: Date) -> Result<(), Error> {
@@ -109,7 +87,7 @@ pub(crate) fn check_content(content: &RewriteContent, today: Date) -> Result<(),
 }
 
 /// BEGIN and the data groups: follows from script id and content alone.
-fn first_part(script: &[u8; 16], content: &RewriteContent) -> Result<Vec<StepBuffer>, Error> {
+pub(crate) fn first_part(script: &[u8; 16], content: &RewriteContent) -> Result<Vec<StepBuffer>, Error> {
     let mut steps = vec![encode(&Step::Begin {
         kind: ScriptKind::Rewrite,
         script: *script,
@@ -181,7 +159,7 @@ impl Work {
         }
     }
 
-    fn writing(&self, purpose: Purpose) -> Writing {
+    pub(crate) fn writing(&self, purpose: Purpose) -> Writing {
         Writing {
             order: self.order,
             index: self.index,
@@ -232,7 +210,7 @@ impl Work {
     }
 
     /// The steps that the card still lacks, if what was drawn still holds.
-    async fn rest(
+    pub(crate) async fn rest(
         &self,
         core: &mut Core,
         open: &Open,
@@ -294,7 +272,7 @@ impl Work {
         }
         let mut renew = wanted.writing.purpose == Purpose::Renewal;
         for known in &card.changes {
-            let row = update::change_row(core, open, &change, &known.change).await?;
+            let row = queue::change_row(core, open, &change, &known.change).await?;
             renew |= undoes(&row.effect, content, &versions);
         }
         let mut stamp = card.next_stamp(&mut core.rng)?;
@@ -371,7 +349,7 @@ impl Work {
         let steps = part
             .steps
             .last()
-            .and_then(|step| crate::card::session::finalise_count(&step.bytes))
+            .and_then(|step| crate::card::steps::finalise_count(&step.bytes))
             .map_or(0, |count| count + 1);
         job.finished = Some(Finished {
             steps,
@@ -387,7 +365,7 @@ impl Work {
 
     /// The update keys have changed: every update under the old ones is void. What the rewrite took the place of is
     /// withdrawn, what else was waiting is sealed again.
-    async fn carry_over(
+    pub(crate) async fn carry_over(
         &self,
         core: &mut Core,
         open: &Open,
@@ -397,7 +375,7 @@ impl Work {
     ) -> Result<(), Error> {
         let old = std::mem::take(&mut card.changes);
         for known in old {
-            let mut row = update::change_row(core, open, change, &known.change).await?;
+            let mut row = queue::change_row(core, open, change, &known.change).await?;
             if row.progress != Progress::Waiting {
                 continue;
             }
@@ -413,10 +391,10 @@ impl Work {
                 Effect::Floor | Effect::Load => false,
             };
             if replaced {
-                update::drop_from_queue(change, &mut row);
+                queue::drop_from_queue(change, &mut row);
                 change.put(Table::Change, &known.change, &row)?;
             } else {
-                update::seal_again(core, open, change, self.now, card, &known.change, row).await?;
+                queue::seal_again(core, open, change, self.now, card, &known.change, row).await?;
             }
         }
         Ok(())
@@ -435,7 +413,7 @@ impl Work {
         let none = Change::default();
         let mut blocks = false;
         for known in &card.changes {
-            let row = update::change_row(core, open, &none, &known.change).await?;
+            let row = queue::change_row(core, open, &none, &known.change).await?;
             blocks |= matches!(row.effect, Effect::Block);
         }
         if !blocks {
@@ -459,7 +437,7 @@ fn sleeps_long(status: &Status, now: jiff::Timestamp) -> Result<bool, Error> {
 }
 
 /// Draws what stands behind the data groups.
-struct Drawing<'a> {
+pub(crate) struct Drawing<'a> {
     core: &'a mut Core,
     open: &'a Open,
     serial: &'a Serial,
@@ -471,7 +449,7 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    fn draw(
+    pub(crate) fn draw(
         &mut self,
         script: &[u8; 16],
         first: &[StepBuffer],
@@ -519,7 +497,7 @@ impl Drawing<'_> {
     }
 
     /// The signature object over what is given and what the card has.
-    fn signature_object(&mut self) -> Result<Option<[u8; 96]>, Error> {
+    pub(crate) fn signature_object(&mut self) -> Result<Option<[u8; 96]>, Error> {
         let given = [&self.content.dg1, &self.content.dg2, &self.content.dg3]
             .map(|group| group.as_ref().map(|group| sha256(&[group])));
         if given.iter().all(Option::is_none) {
@@ -550,7 +528,11 @@ impl Drawing<'_> {
         Ok(Some(groups))
     }
 
-    fn slot(&mut self, wanted: &keyvault_protocol::Entitlement, id: RoleKeyId) -> Result<CardSlot, Error> {
+    pub(crate) fn slot(
+        &mut self,
+        wanted: &keyvault_protocol::Entitlement,
+        id: RoleKeyId,
+    ) -> Result<CardSlot, Error> {
         let target = Target {
             serial: self.serial,
             id,

@@ -15,8 +15,7 @@ use card_applet_spec::settlement::Before;
 use keyvault_protocol::{CardSerial, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 
 use crate::card::record::{Card, Owner, PurseKey};
-use crate::error::Error;
-use crate::keys::material::fault;
+use crate::error::{Error, fault};
 use crate::open::transaction::{Core, Open};
 use crate::store::sql::Table;
 
@@ -308,7 +307,7 @@ mod tests {
         };
         let vault = rehearsal::open(folder.path(), clock, sources).await.unwrap();
         let mut inner = vault.lock().await;
-        let (core, open) = inner.open().unwrap();
+        let (core, open, _) = inner.open().unwrap();
         let now = core.header.high_water;
         let mut lines = Vec::new();
         for chunk in 0..CARDS / 1_000 {

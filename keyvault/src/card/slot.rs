@@ -3,16 +3,20 @@
 
 use card_applet_spec::codes::{Region, Role, Serial, Tier};
 use card_applet_spec::crypto::{Key16, sha256};
+use card_applet_spec::date::Date;
 use card_applet_spec::record::{Entitlement as Record, RECORD_LEN, binding, rule_set_digest};
 use card_applet_spec::script::SlotStep;
-use keyvault_protocol::Entitlement;
+use jiff::Timestamp;
+use keyvault_protocol::{BroughtBy, CardSerial, Entitlement, SlotVersion};
 use zeroize::Zeroizing;
 
-use crate::card::record::{Brought, CardSlot, Stamp, Standing, spec_role};
+use crate::authority::signers::Signer;
+use crate::card::record::{Brought, CardSlot, Stamp, Standing};
 use crate::clock;
-use crate::error::Error;
-use crate::keys::material::{Keys, RoleKeyId, Signer, fault};
-use crate::open::transaction::Random;
+use crate::error::{Error, fault};
+use crate::keys::material::Keys;
+use crate::keys::version::{RoleKeyId, spec_role};
+use crate::open::transaction::{Core, Open, Random};
 
 /// Role and region of an entitlement, as the card specification has them.
 pub(crate) fn place(entitlement: &Entitlement) -> Result<(Role, Region), Error> {
@@ -129,4 +133,97 @@ pub(crate) fn make(
             standing: Standing::Possible,
         },
     })
+}
+
+/// How far from today a card's dates may begin.
+pub(crate) const MAX_DAYS_AHEAD: u32 = 31;
+
+const MAX_DAYS_BACK: u32 = 366;
+
+/// Whether a day on which something begins is one that an order of today can name: a card that waited for its second
+/// run, and one made ahead.
+pub(crate) fn begins_near(day: Date, today: Date) -> bool {
+    let (day, today) = (day.day_number(), today.day_number());
+    day <= today + MAX_DAYS_AHEAD && day + MAX_DAYS_BACK >= today
+}
+
+/// What holds of every entitlement, whatever permit it belongs to.
+pub(crate) fn check_entitlement(entitlement: &Entitlement, today: Date) -> Result<(), Error> {
+    let bad = |what| Err(Error::BadContent { what });
+    let (from, to) = (
+        clock::card_day(entitlement.valid_from)?,
+        clock::card_day(entitlement.valid_to)?,
+    );
+    if Tier::try_from(entitlement.tier).is_err() {
+        return bad("a tier is 1, 2 or 3");
+    }
+    if from > to {
+        return bad("an entitlement ends before it begins");
+    }
+    if to < today || !begins_near(from, today) {
+        return bad("an entitlement begins at most 366 days ago and 31 days ahead, and is not over yet");
+    }
+    let purse = entitlement.role == keyvault_protocol::Role::SmallPayment;
+    if purse != (entitlement.purse_cap > 0) {
+        return bad("a purse has a largest amount above zero, and no other role has one");
+    }
+    if !(1..=48).contains(&entitlement.rule_set.len()) || !entitlement.rule_set.is_ascii() {
+        return bad("a rule set's id has 1 to 48 ASCII characters");
+    }
+    Ok(())
+}
+
+/// The Active versions of entitlements, in their order.
+pub(crate) async fn active_versions(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+    entitlements: &[Entitlement],
+) -> Result<Vec<RoleKeyId>, Error> {
+    let mut versions = Vec::new();
+    for wanted in entitlements {
+        let (role, region) = place(wanted)?;
+        versions.push(open.active(core, now, role, region).await?);
+    }
+    Ok(versions)
+}
+
+/// Whether every slot is of a version that may still be written.
+pub(crate) fn all_usable(open: &Open, slots: &[CardSlot], now: Timestamp) -> bool {
+    let Ok(today) = clock::card_day(clock::day(now)) else {
+        return false;
+    };
+    slots
+        .iter()
+        .all(|slot| slot.key().is_ok_and(|id| open.usable(id, today).is_some()))
+}
+
+/// The live slots of a card.
+pub(crate) async fn versions(
+    core: &mut Core,
+    open: &Open,
+    serial: &CardSerial,
+) -> Result<Vec<SlotVersion>, Error> {
+    let card = open.card(core, serial).await?;
+    let mut slots = card
+        .live()
+        .map(|slot| {
+            let row = open.roles.get(&slot.key()?).ok_or(Error::Damaged {
+                what: "a card has a key version that the vault does not know",
+            })?;
+            Ok(SlotVersion {
+                role: slot.role,
+                region: slot.region,
+                key_version: slot.key_version,
+                state: row.state,
+                issue_counter: slot.issue_counter,
+                brought_by: match slot.brought {
+                    Brought::Script => BroughtBy::Script,
+                    Brought::Update => BroughtBy::Update,
+                },
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    slots.sort_by_key(|slot| (slot.role, std::cmp::Reverse(slot.key_version)));
+    Ok(slots)
 }

@@ -13,19 +13,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::audit::journal;
-use crate::audit::journal::Event;
-use crate::authority::role_keys::Roles;
-use crate::card::record::INDEX_KEYS;
+use crate::audit::journal::{self, Event};
+use crate::authority::signers::Signer;
 use crate::custody::shamir::{self, Point};
-use crate::custody::share_envelope::{Commitment, Cost, Package, SetId};
+use crate::custody::share_envelope::{Cost, Package, SetId};
+use crate::custody::unsealing::unseal;
 use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
-use crate::keys::material::{KeyId, KeyRecord, Keys, Signer};
+use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
+use crate::keys::version::Roles;
+use crate::open::opening::UnsealKeys;
 use crate::open::transaction::{
-    Change, Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, UnsealKeys, header_digest,
-    ring_barrier,
+    Change, Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, header_digest, ring_barrier,
 };
+use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, SUITE, SealedKey};
 use crate::store::sql::{self, Batch, Header, Row, Store, Table};
 
@@ -306,7 +307,6 @@ async fn found(
             counts: vec![0; Table::COUNTED.len()],
         },
         ring: key_ring,
-        sessions: std::collections::HashMap::new(),
     };
     if let Some(ring_count) = open.state.counts.first_mut() {
         *ring_count = 3;
@@ -439,7 +439,7 @@ async fn prove(
         match &proven {
             None => {
                 let now = core.header.high_water;
-                core.unseal(&secret, now).await?;
+                unseal(&mut core, &secret, now).await?;
                 proven = Some(secret);
             }
             Some(proven) if **proven == *secret => {}

@@ -9,15 +9,15 @@ use card_applet_spec::codes::{Role, State};
 use jiff::Timestamp;
 
 use crate::audit::journal::Event;
-use crate::authority::role_keys::RoleKeyRow;
-use crate::card::denial::LastList;
-use crate::card::record::{Card, INDEX_KEYS, PurseKey};
-use crate::card::session::personalised_keys;
+use crate::card::job::personalised_keys;
+use crate::card::record::{Card, PurseKey};
 use crate::error::Error;
-use crate::keys::material::{KeyId, KeyRecord, Keys};
+use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
+use crate::keys::version::RoleKeyRow;
 use crate::open::transaction::{Change, Core, Open};
 use crate::store::sealing::SUITE;
 use crate::store::sql::Table;
+use crate::terminal::deny_list::LastList;
 
 /// Brings the store and `open` to the present layout.
 pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {

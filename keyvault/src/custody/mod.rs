@@ -1,6 +1,8 @@
-//! Custody: how a vault comes to be, how its shares are kept, and how a store of the previous format is taken over.
+//! Custody: how a vault comes to be, how its shares are kept, how it opens, and how a store of the previous format is
+//! taken over.
 
 pub mod ceremony;
 pub(crate) mod migration;
 pub mod shamir;
 pub mod share_envelope;
+pub(crate) mod unsealing;

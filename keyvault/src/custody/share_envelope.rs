@@ -10,14 +10,14 @@ use keyvault_protocol::Share;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::store::xaes;
 
 /// Schema of the file.
-const SCHEMA: &str = "yzt.share/1";
+pub(crate) const SCHEMA: &str = "yzt.share/1";
+
 /// Fewest characters of a passphrase. Argon2id makes each guess cost about 0.2 s; shorter ones are guessed all the same.
 pub const MIN_PASSPHRASE: usize = 8;
 
@@ -238,61 +238,6 @@ fn array<const N: usize>(text: &str) -> Result<[u8; N], Error> {
     Ok(out)
 }
 
-/// What the vault keeps of a share: enough to say that it is wrong, nothing that helps to find it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commitment {
-    /// Number of the share.
-    pub index: u8,
-    /// Name of the custodian.
-    pub custodian: String,
-    /// Random salt.
-    pub salt: [u8; 16],
-    /// SHA-256 over label, vault, epoch, index, salt and value.
-    pub hash: [u8; 32],
-}
-
-impl Commitment {
-    /// Commits to a share.
-    #[must_use]
-    pub fn to(
-        vault: &[u8; 16],
-        epoch: u32,
-        index: u8,
-        custodian: &str,
-        value: &[u8; 32],
-        rng: &mut impl CryptoRng,
-    ) -> Self {
-        let mut salt = [0u8; 16];
-        rng.fill_bytes(&mut salt);
-        Self {
-            index,
-            custodian: custodian.to_owned(),
-            salt,
-            hash: commit(vault, epoch, index, &salt, value),
-        }
-    }
-
-    /// Whether `value` is the share that was committed to.
-    #[must_use]
-    pub fn holds(&self, vault: &[u8; 16], epoch: u32, value: &[u8; 32]) -> bool {
-        commit(vault, epoch, self.index, &self.salt, value)
-            .ct_eq(&self.hash)
-            .into()
-    }
-}
-
-fn commit(vault: &[u8; 16], epoch: u32, index: u8, salt: &[u8; 16], value: &[u8; 32]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(b"YZT-SHARE-1")
-        .chain_update(vault)
-        .chain_update(epoch.to_be_bytes())
-        .chain_update([index])
-        .chain_update(salt)
-        .chain_update(value)
-        .finalize()
-        .into()
-}
-
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;
@@ -374,16 +319,6 @@ mod tests {
     fn a_package_says_nothing_about_its_share() {
         let text = String::from_utf8(package().to_text().unwrap()).unwrap();
         assert!(!text.contains(&hex::encode([0x42; 8])));
-    }
-
-    #[test]
-    fn a_commitment_holds_for_its_share_vault_and_epoch_only() {
-        let mut rng = StdRng::seed_from_u64(6);
-        let commitment = Commitment::to(&[7; 16], 1, 2, "li", &[0x42; 32], &mut rng);
-        assert!(commitment.holds(&[7; 16], 1, &[0x42; 32]));
-        assert!(!commitment.holds(&[7; 16], 1, &[0x43; 32]));
-        assert!(!commitment.holds(&[8; 16], 1, &[0x42; 32]));
-        assert!(!commitment.holds(&[7; 16], 2, &[0x42; 32]));
     }
 
     #[test]

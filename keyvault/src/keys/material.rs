@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use card_applet_spec::codes::{Region, Role, Serial};
+use card_applet_spec::codes::{Role, Serial};
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey, equal};
 use card_applet_spec::kdf::{self, KeySet};
 use card_applet_spec::update;
@@ -17,53 +17,11 @@ use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::error::Error;
+use crate::authority::signers::Signer;
+use crate::error::{Error, fault};
 use crate::keys::arena::{Arena, OpenKey};
+use crate::keys::version::RoleKeyId;
 use crate::store::sealing::SUITE;
-
-/// The signers, each for one kind of statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Signer {
-    CardCa,
-    TerminalCaRoot,
-    TerminalCaIntermediate,
-    Document,
-    Entitlement,
-    DenyList,
-    Audit,
-}
-
-impl Signer {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::CardCa,
-        Self::TerminalCaRoot,
-        Self::TerminalCaIntermediate,
-        Self::Document,
-        Self::Entitlement,
-        Self::DenyList,
-        Self::Audit,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::CardCa => "card-ca",
-            Self::TerminalCaRoot => "terminal-ca-root",
-            Self::TerminalCaIntermediate => "terminal-ca-intermediate",
-            Self::Document => "document-signer",
-            Self::Entitlement => "entitlement-signer",
-            Self::DenyList => "deny-list-signer",
-            Self::Audit => "audit-signer",
-        }
-    }
-}
-
-/// Role, region and key version: the narrowest level that a terminal works with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct RoleKeyId {
-    pub(crate) role: Role,
-    pub(crate) region: Region,
-    pub(crate) version: u8,
-}
 
 /// The kinds of key, and which of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +47,16 @@ pub(crate) enum KeyId {
     /// P-256 signer.
     Signer(Signer),
 }
+
+impl RoleKeyId {
+    /// The three masters of a version.
+    pub(crate) fn masters(self) -> [KeyId; 3] {
+        [KeyId::Group(self), KeyId::Tap(self), KeyId::Record(self)]
+    }
+}
+
+/// Keys that every vault has for its cards, beside issuance and TAC master.
+pub(crate) const INDEX_KEYS: [KeyId; 2] = [KeyId::PidIndex, KeyId::Settlement];
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -422,17 +390,10 @@ impl Keys {
 }
 
 /// Doubling in GF(2^128), as RFC 4493 makes its sub-keys.
-fn doubled(block: [u8; 16]) -> [u8; 16] {
+pub(crate) fn doubled(block: [u8; 16]) -> [u8; 16] {
     let value = u128::from_be_bytes(block);
     let carry = (value >> 127) * 0x87;
     ((value << 1) ^ carry).to_be_bytes()
-}
-
-/// A failure of the specification's crate on values of our own making is a fault of this program or machine.
-pub(crate) fn fault(_: card_applet_spec::Error) -> Error {
-    Error::SelfTestFailed {
-        what: "a computation on values of the vault's own making",
-    }
 }
 
 #[cfg(test)]

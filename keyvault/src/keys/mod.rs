@@ -3,3 +3,5 @@
 pub mod arena;
 pub(crate) mod material;
 pub(crate) mod photo;
+pub(crate) mod sealed_box;
+pub(crate) mod version;

@@ -1,3 +1,5 @@
 //! The open vault.
 
+pub(crate) mod folder;
+pub(crate) mod opening;
 pub(crate) mod transaction;

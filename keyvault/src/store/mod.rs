@@ -1,5 +1,6 @@
 //! Durable rows, each sealed alone.
 
+pub(crate) mod commitment;
 pub mod sealing;
 pub(crate) mod sql;
 pub mod xaes;

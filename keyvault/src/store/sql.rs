@@ -14,8 +14,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection, Row as _};
 
-use crate::custody::share_envelope::Commitment;
 use crate::error::Error;
+use crate::store::commitment::Commitment;
 
 /// Name of the file in the vault's folder.
 pub(crate) const FILE: &str = "vault.sqlite";

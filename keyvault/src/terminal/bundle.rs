@@ -1,79 +1,44 @@
-//! What leaves the vault: terminal bundles and lot files in sealed boxes (card specification, chapter 08), signatures of
-//! typed statements, public keys.
+//! Terminal bundles, in sealed boxes (card specification, chapter 08).
 //!
-//! Terminals get the narrowest level that works: masters of (role, region, version), never more, and of versions that
-//! are Active or drain still. The intent is durable
-//! before the bytes exist, the outcome has their hash.
+//! Terminals get the narrowest level that works: masters of (role, region, version), never more, and of versions that are
+//! Active or drain still. The intent is durable before the bytes exist, the outcome has their hash.
 
-use card_applet_spec::bundle::{self, Anchors as BundleAnchors, BundleHead, RoleKey};
-use card_applet_spec::certificate::{CertificateName, MAX_LEAF_DAYS, TerminalCertificate};
-use card_applet_spec::codes::{Region, Rights, Role, Serial};
+use card_applet_spec::bundle::{self, BundleHead, RoleKey};
+use card_applet_spec::certificate::MAX_LEAF_DAYS;
+use card_applet_spec::codes::{Region, Rights, Role};
 use card_applet_spec::crypto::{PublicKey, sha256};
 use card_applet_spec::date::Date;
-use card_applet_spec::kdf::KeySet;
-use card_applet_spec::{lot, sealed_box};
-use jiff::Timestamp;
-use jiff::civil;
-use keyvault_protocol::{
-    Anchors, BundleKind, BundleRequest, CardBack, LotRequest, MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, PointBytes,
-};
+use card_applet_spec::sealed_box;
+use jiff::{Timestamp, civil};
+use keyvault_protocol::{BundleKind, BundleRequest, MAX_BUNDLE_REGIONS};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
-use crate::card::denial::{self, Terms};
+use crate::authority::certificates::{Leaf, anchors, chain};
+use crate::authority::signers::Signer;
 use crate::card::order::is_name;
 use crate::clock;
-use crate::error::Error;
-use crate::keys::material::{KeyId, Signer, fault};
+use crate::error::{Error, fault};
+use crate::keys::sealed_box::boxed;
 use crate::open::transaction::{Change, Core, Open};
 use crate::store::sql::Table;
+use crate::terminal::deny_list::{self, Terms};
 use crate::terminal::registry::{Terminal, later};
 
-/// Number of the card CA's key in card certificates.
-pub(crate) const CARD_CA_NUMBER: u8 = 1;
-/// Number of the document signer's key in signature objects.
-pub(crate) const DOCUMENT_SIGNER_NUMBER: u8 = 1;
-/// Epoch of the terminal CA; it grows when the terminal CA's keys are replaced.
-pub(crate) const TERMINAL_CA_EPOCH: u16 = 1;
-/// Name of the terminal CA in certificates, 10 ASCII.
-const AUTHORITY: &str = "YZT-TERM";
 /// Days that a terminal without door S may use its bundle.
 const MAX_BUNDLE_DAYS: u32 = 366;
+
 /// Days that a bundle may be made ahead.
-const MAX_DAYS_AHEAD: u32 = 7;
+pub(crate) const MAX_DAYS_AHEAD: u32 = 7;
+
 /// Most bytes of a bundle: what one answer of the vault holds.
 const MAX_BUNDLE: usize = 7 * 1024 * 1024;
+
 /// Days that a terminal may use a deny list.
 const DENY_LIST_DAYS: u16 = 30;
-/// Days that an intermediate certificate lives, from the day of the bundle that carries it.
-const INTERMEDIATE_DAYS: i32 = 90;
-
-/// Name of the terminal CA's root, which every card trusts.
-pub(crate) fn root_name() -> CertificateName {
-    CertificateName::new(AUTHORITY, TERMINAL_CA_EPOCH, 0)
-}
-
-fn intermediate_name() -> CertificateName {
-    CertificateName::new(AUTHORITY, TERMINAL_CA_EPOCH, 1)
-}
 
 /// First number of terminals; the ones below are the authority's own.
 const FIRST_TERMINAL: u32 = 0x0001_0000;
-
-/// What a kind of terminal gets.
-fn needs(kind: BundleKind) -> (&'static [Role], Option<Rights>) {
-    match kind {
-        BundleKind::Bus => (&[Role::Transit], None),
-        BundleKind::Door => (&[Role::Door], None),
-        BundleKind::Shop => (&[Role::SmallPayment], None),
-        BundleKind::Clinic => (&[Role::Clinic], Some(Rights::role(Role::Clinic))),
-        BundleKind::SocialInsurance => (
-            &[Role::SocialInsurance],
-            Some(Rights::role(Role::SocialInsurance)),
-        ),
-        BundleKind::Counter => (Role::ALL, Some(Rights::ALL)),
-    }
-}
 
 /// Makes a terminal's bundle.
 pub(crate) async fn export_bundle(
@@ -102,9 +67,19 @@ pub(crate) async fn export_bundle(
         max_age: DENY_LIST_DAYS,
         grace: None,
     };
-    let lists = denial::lists(core, open, now, roles, terms).await?;
+    let lists = deny_list::lists(core, open, now, roles, terms).await?;
     let chain = match rights {
-        Some(rights) => Some(chain(core, open, request, &checked, rights, terminal.number)?),
+        Some(rights) => {
+            let leaf = Leaf {
+                kind: request.kind.as_str(),
+                number: terminal.number,
+                key: checked.authentication_key,
+                rights,
+                from: checked.from,
+                to: checked.to,
+            };
+            Some(chain(core, open, &leaf, checked.today_civil)?)
+        }
         None => None,
     };
     let mut keys = Vec::new();
@@ -152,7 +127,13 @@ pub(crate) async fn export_bundle(
     let mut plain = Zeroizing::new(vec![0u8; length]);
     let root = open.keys.signer(Signer::TerminalCaRoot)?;
     let used = bundle::encode(&head, &keys, &lists, &root, &mut core.rng, &mut plain).map_err(fault)?;
-    let sealed = boxed(sealed_box::BUNDLE, &checked.sealing_key, plain, used, core)?;
+    let sealed = boxed(
+        sealed_box::BUNDLE,
+        &checked.sealing_key,
+        plain,
+        used,
+        &mut core.rng,
+    )?;
     let mut change = Change::default();
     change.note(Event::BundleOutcome {
         terminal: request.terminal.clone(),
@@ -161,6 +142,21 @@ pub(crate) async fn export_bundle(
     });
     open.apply(core, now, change).await?;
     Ok(sealed)
+}
+
+/// What a kind of terminal gets.
+fn needs(kind: BundleKind) -> (&'static [Role], Option<Rights>) {
+    match kind {
+        BundleKind::Bus => (&[Role::Transit], None),
+        BundleKind::Door => (&[Role::Door], None),
+        BundleKind::Shop => (&[Role::SmallPayment], None),
+        BundleKind::Clinic => (&[Role::Clinic], Some(Rights::role(Role::Clinic))),
+        BundleKind::SocialInsurance => (
+            &[Role::SocialInsurance],
+            Some(Rights::role(Role::SocialInsurance)),
+        ),
+        BundleKind::Counter => (Role::ALL, Some(Rights::ALL)),
+    }
 }
 
 /// The form of a role key wants group and tap master for roles with door F; a terminal that must not have them gets
@@ -179,14 +175,14 @@ fn only_for_form(
     })
 }
 
-struct CheckedBundle {
-    regions: Vec<Region>,
-    sealing_key: PublicKey,
-    authentication_key: PublicKey,
-    from: Date,
-    to: Date,
-    today: Date,
-    today_civil: civil::Date,
+pub(crate) struct CheckedBundle {
+    pub(crate) regions: Vec<Region>,
+    pub(crate) sealing_key: PublicKey,
+    pub(crate) authentication_key: PublicKey,
+    pub(crate) from: Date,
+    pub(crate) to: Date,
+    pub(crate) today: Date,
+    pub(crate) today_civil: civil::Date,
 }
 
 fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle, Error> {
@@ -284,173 +280,4 @@ async fn enter_terminal(
     });
     open.apply(core, now, change).await?;
     Ok(terminal)
-}
-
-type Certificate = Vec<u8>;
-
-/// Intermediate and leaf certificate.
-fn chain(
-    core: &mut Core,
-    open: &Open,
-    request: &BundleRequest,
-    checked: &CheckedBundle,
-    rights: Rights,
-    number: u32,
-) -> Result<(Certificate, Certificate), Error> {
-    // A card takes an intermediate's first day for its date floor: it must not lie before today's leaf, nor ahead of
-    // the other terminals.
-    let effective = checked.today.min(checked.from);
-    let last = checked
-        .today_civil
-        .checked_add(jiff::Span::new().days(INTERMEDIATE_DAYS))
-        .map_err(|_| Error::BadContent {
-            what: "a date is out of range",
-        })?;
-    let intermediate = TerminalCertificate {
-        issuer: root_name(),
-        public: open.keys.public(Signer::TerminalCaIntermediate)?,
-        holder: intermediate_name(),
-        rights: Rights::ALL,
-        effective,
-        // Later than any leaf under it: those begin at most 7 days ahead and live 7.
-        expiry: clock::card_day(last)?,
-    };
-    let leaf = TerminalCertificate {
-        issuer: intermediate_name(),
-        public: checked.authentication_key,
-        holder: CertificateName::new(request.kind.as_str(), TERMINAL_CA_EPOCH, number),
-        rights,
-        effective: checked.from,
-        expiry: checked.to,
-    };
-    let root = open.keys.signer(Signer::TerminalCaRoot)?;
-    let intermediate_key = open.keys.signer(Signer::TerminalCaIntermediate)?;
-    let intermediate = intermediate.sign(&root, &mut core.rng).map_err(fault)?;
-    let leaf = leaf.sign(&intermediate_key, &mut core.rng).map_err(fault)?;
-    Ok((intermediate.to_vec(), leaf.to_vec()))
-}
-
-fn anchors(open: &Open) -> Result<BundleAnchors, Error> {
-    Ok(BundleAnchors {
-        card_ca: open.keys.public(Signer::CardCa)?,
-        entitlement_signer: open.keys.public(Signer::Entitlement)?,
-        document_signer: open.keys.public(Signer::Document)?,
-        terminal_ca_name: root_name(),
-        terminal_ca: open.keys.public(Signer::TerminalCaRoot)?,
-        deny_list_signer: open.keys.public(Signer::DenyList)?,
-    })
-}
-
-/// Seals the first `used` bytes to the receiver.
-pub(crate) fn boxed(
-    magic: [u8; 4],
-    receiver: &PublicKey,
-    mut plain: Zeroizing<Vec<u8>>,
-    used: usize,
-    core: &mut Core,
-) -> Result<Vec<u8>, Error> {
-    let message = plain.get_mut(..used).ok_or(Error::SelfTestFailed {
-        what: "a box of its own length",
-    })?;
-    let (head, tag) = sealed_box::seal(magic, receiver, message, &mut core.rng).map_err(fault)?;
-    Ok([&head[..], message, &tag].concat())
-}
-
-/// Makes the transport keys of a lot of blanks, for the card maker.
-pub(crate) async fn export_lot(
-    core: &mut Core,
-    open: &mut Open,
-    now: Timestamp,
-    request: &LotRequest,
-) -> Result<Vec<u8>, Error> {
-    if request.count == 0 || request.count > MAX_LOT_CARDS {
-        return Err(Error::LimitExceeded {
-            what: "the count of blanks (at least 1)",
-            limit: MAX_LOT_CARDS,
-        });
-    }
-    let last = request.first.checked_add(request.count - 1);
-    let last = last.ok_or(Error::BadContent {
-        what: "the numbers of a lot end at 4294967295",
-    })?;
-    if !is_name(&request.maker, 64) {
-        return Err(Error::BadContent {
-            what: "a card maker's name has 1 to 64 bytes of text",
-        });
-    }
-    let maker = PublicKey::from_point65(&request.maker_key).map_err(|_| Error::BadContent {
-        what: "a card maker's key is a point of P-256",
-    })?;
-    let mut number = [0u8; 6];
-    number[..2].copy_from_slice(&request.issuer);
-    number[2..].copy_from_slice(&request.lot);
-    open.ensure_keys(core, now, &[KeyId::LotTransport(number)])
-        .await?;
-    let mut change = Change::default();
-    change.note(Event::LotIntent {
-        lot: number,
-        first: request.first,
-        count: request.count,
-        maker: request.maker.clone(),
-    });
-    open.apply(core, now, change).await?;
-
-    let mut blanks: Vec<(Serial, KeySet)> = Vec::new();
-    for card in request.first..=last {
-        let mut serial = [0u8; 10];
-        serial[..6].copy_from_slice(&number);
-        serial[6..].copy_from_slice(&card.to_be_bytes());
-        let serial = Serial(serial);
-        blanks.push((serial, open.keys.transport_keys(&serial)?));
-    }
-    let mut plain = Zeroizing::new(vec![0u8; lot::encoded_len(blanks.len()) + 16]);
-    let card_ca = open.keys.signer(Signer::CardCa)?;
-    let used = lot::encode(request.lot, &blanks, &card_ca, &mut core.rng, &mut plain).map_err(fault)?;
-    let sealed = boxed(sealed_box::LOT, &maker, plain, used, core)?;
-    let mut change = Change::default();
-    change.note(Event::LotOutcome {
-        lot: number,
-        digest: sha256(&[&sealed]),
-    });
-    open.apply(core, now, change).await?;
-    Ok(sealed)
-}
-
-/// Signs the statement of a card's back.
-pub(crate) async fn sign_card_back(
-    core: &mut Core,
-    open: &mut Open,
-    now: Timestamp,
-    back: &CardBack,
-) -> Result<[u8; 64], Error> {
-    let message = back.signed_bytes().map_err(|_| Error::BadContent {
-        what: "a card number has 1 to 32 ASCII letters, digits and `-`",
-    })?;
-    let mut change = Change::default();
-    change.note(Event::CardBackSigned {
-        card_number: back.card_number.clone(),
-    });
-    open.apply(core, now, change).await?;
-    open.keys
-        .signer(Signer::Document)?
-        .sign(&[&message], &mut core.rng)
-        .map_err(fault)
-}
-
-/// The public keys.
-pub(crate) fn public_keys(core: &Core, open: &Open) -> Result<Anchors, Error> {
-    let point = |signer| {
-        open.keys
-            .public(signer)
-            .map(|key| -> PointBytes { key.to_point65() })
-    };
-    Ok(Anchors {
-        vault: core.header.vault,
-        card_ca: point(Signer::CardCa)?,
-        terminal_ca: point(Signer::TerminalCaRoot)?,
-        document_signer: point(Signer::Document)?,
-        entitlement_signer: point(Signer::Entitlement)?,
-        deny_list_signer: point(Signer::DenyList)?,
-        audit_signer: point(Signer::Audit)?,
-    })
 }

@@ -1,0 +1,120 @@
+//! Denied cards: each row keeps every pseudonym that the card shows or may show, those of updates under way included (card
+//! specification, chapter 08).
+//!
+//! An entry leaves the lists when its key version is destroyed or its record is over.
+
+use card_applet_spec::codes::Region;
+use card_applet_spec::date::Date;
+use keyvault_protocol::RoleKeyState;
+use minicbor::{Decode, Encode};
+
+use crate::card::record::Card;
+use crate::error::{Error, fault};
+use crate::keys::version::{RoleKeyId, spec_role};
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
+
+/// Row of a denied card; its id is the serial.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Denied {
+    #[n(0)]
+    pub(crate) since: i64,
+    #[n(1)]
+    pub(crate) entries: Vec<Entry>,
+    /// Settlement found the card copied or broken.
+    #[cbor(n(2), default)]
+    pub(crate) copied: bool,
+}
+
+/// One pseudonym of a denied card.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Entry {
+    #[n(0)]
+    pub(crate) role: keyvault_protocol::Role,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) prefix: [u8; 8],
+    /// Region and version; none in rows of the former layout, whose version is 1.
+    #[n(2)]
+    pub(crate) region: Option<keyvault_protocol::Region>,
+    #[n(3)]
+    pub(crate) key_version: Option<u8>,
+    /// Last day of the record, date4.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub(crate) expires: Option<[u8; 4]>,
+}
+
+impl Entry {
+    pub(crate) fn stands(&self, open: &Open, today: Date) -> Result<bool, Error> {
+        if let Some(expires) = self.expires
+            && expires < today.to_bytes()
+        {
+            return Ok(false);
+        }
+        let (Some(region), Some(version)) = (self.region, self.key_version) else {
+            return Ok(true);
+        };
+        let region: Region = region.to_string().parse().map_err(fault)?;
+        let id = RoleKeyId {
+            role: spec_role(self.role)?,
+            region,
+            version,
+        };
+        Ok(open
+            .roles
+            .get(&id)
+            .is_none_or(|row| row.state != RoleKeyState::Destroyed))
+    }
+}
+
+pub(crate) fn entries_of(card: &Card) -> Vec<Entry> {
+    card.shown()
+        .map(|slot| {
+            let mut prefix = [0u8; 8];
+            prefix.copy_from_slice(&slot.pid[..8]);
+            Entry {
+                role: slot.role,
+                prefix,
+                region: Some(slot.region),
+                key_version: Some(slot.key_version),
+                expires: slot.expires,
+            }
+        })
+        .collect()
+}
+
+/// Whether a card is on the lists.
+pub(crate) async fn is_denied(core: &mut Core, open: &Open, serial: &[u8; 10]) -> Result<bool, Error> {
+    let row = open.get::<Denied>(core, Table::Denied, serial).await?;
+    Ok(row.is_some())
+}
+
+/// A card's row changes: a denied card's new pseudonyms go onto the lists with it. None leaves: a copy of the card may
+/// still show it.
+pub(crate) async fn card_changed(
+    core: &mut Core,
+    open: &Open,
+    change: &mut Change,
+    serial: &[u8; 10],
+    card: &Card,
+) -> Result<(), Error> {
+    let known = match change.pending::<Denied>(Table::Denied, serial) {
+        Some(pending) => Some(pending?),
+        None => open.get::<Denied>(core, Table::Denied, serial).await?,
+    };
+    let Some(mut denied) = known else { return Ok(()) };
+    let mut changed = false;
+    for entry in entries_of(card) {
+        let known = denied
+            .entries
+            .iter()
+            .any(|known| known.role == entry.role && known.prefix == entry.prefix);
+        if !known {
+            denied.entries.push(entry);
+            changed = true;
+        }
+    }
+    if changed {
+        change.put(Table::Denied, serial, &denied)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! A card's row and all that hangs on it: the counts of its key versions, the index of its purse's pseudonyms, its entries on
+//! the deny lists. They change together or not at all.
+
+use card_applet_spec::codes::State;
+
+use crate::card::denied;
+use crate::card::record::{Card, Owner};
+use crate::error::Error;
+use crate::open::transaction::{Change, Core, Open};
+use crate::store::sql::Table;
+
+impl Open {
+    /// A finished card's row.
+    pub(crate) async fn card(&self, core: &mut Core, serial: &[u8; 10]) -> Result<Card, Error> {
+        match self.get::<Card>(core, Table::Card, serial).await? {
+            Some(card) if card.state != State::Blank.code() => Ok(card),
+            _ => Err(Error::NotFound {
+                what: "finished card of this serial",
+            }),
+        }
+    }
+
+    /// Puts a card's row and all that hangs on it: the counts of its key versions, the index of its purse's pseudonyms,
+    /// its entries on the deny lists.
+    pub(crate) async fn put_card(
+        &self,
+        core: &mut Core,
+        change: &mut Change,
+        serial: &[u8; 10],
+        before: Option<&Card>,
+        after: &Card,
+    ) -> Result<(), Error> {
+        if let Some(before) = before.filter(|card| card.is_in_life()) {
+            change.count(self, before, false)?;
+        }
+        if after.is_in_life() {
+            change.count(self, after, true)?;
+        }
+        let known = before.map_or(&[][..], |card| &card.purse.keys);
+        for key in &after.purse.keys {
+            if !known.iter().any(|known| known.pid == key.pid) {
+                let id = self.keys.pid_index(&key.pid)?;
+                change.put(Table::Pid, &id, &Owner { serial: *serial })?;
+            }
+        }
+        denied::card_changed(core, self, change, serial, after).await?;
+        change.put(Table::Card, serial, after)
+    }
+}
+
+impl Change {
+    /// Counts a card in (or out of) the versions of its live slots.
+    pub(crate) fn count(&mut self, open: &Open, card: &Card, up: bool) -> Result<(), Error> {
+        for slot in card.live() {
+            let alone = card.live().filter(|other| other.role == slot.role).count() == 1;
+            let row = self.role(open, slot.key()?)?;
+            let step = |count: &mut u64, by: u64| {
+                *count = if up {
+                    count.saturating_add(by)
+                } else {
+                    count.saturating_sub(by)
+                };
+            };
+            step(&mut row.cards, 1);
+            step(&mut row.alone, u64::from(alone));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,398 @@
+//! Personalisation of a blank (card specification, chapter 05, kind 01).
+//!
+//! It has two parts: what needs nothing from the card (BEGIN, GENERATE, the data groups), and what does (certificates,
+//! signature object, slots, keys, FINALISE). The second part is drawn once, stored sealed in the job's row, and replayed byte
+//! for byte on every attempt. The intent is durable before the first secret-bearing byte leaves.
+
+use std::collections::BTreeMap;
+
+use card_applet_spec::certificate::CardCertificate;
+use card_applet_spec::codes::{Domain, Role, Serial, State, Tier};
+use card_applet_spec::crypto::{equal, sha256};
+use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
+use card_applet_spec::date::Date;
+use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
+use keyvault_protocol::{CardContent, CardKey, Entitlement, KeyDomain, Script};
+
+use crate::authority::signers::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, Signer};
+use crate::card::job::{Finished, Job, SecondPart, StoredStep, publics_of};
+use crate::card::record::{Brought, Card, CardSlot, Stamp, job_id};
+use crate::card::session::{Next, Outgoing, Session, Task, Work};
+use crate::card::slot::{self, Target, active_versions, all_usable, begins_near, check_entitlement};
+use crate::card::steps::{
+    StepBuffer, chain_at, encode, finalise_count, keys_step, purse_step, step_number, trust_step, write_steps,
+};
+use crate::clock;
+use crate::error::{Error, fault};
+use crate::keys::version::RoleKeyId;
+use crate::open::transaction::{Change, Core, Open, Random};
+use crate::store::sql::Table;
+
+/// Longest life of a card's certificates: ten years.
+const MAX_CARD_DAYS: u32 = 3653;
+
+pub(crate) fn check_content(content: &CardContent, today: Date) -> Result<(), Error> {
+    let bad = |what| Err(Error::BadContent { what });
+    if Dg1::parse(&content.dg1).is_err() {
+        return bad("DG1 is not in the form of the card specification");
+    }
+    if Dg2::parse(&content.dg2).is_err() {
+        return bad("DG2 is not in the form of the card specification");
+    }
+    let Ok(dg3) = Dg3::parse(&content.dg3) else {
+        return bad("DG3 is not in the form of the card specification");
+    };
+    let (from, to) = (
+        clock::card_day(content.certificate_from)?,
+        clock::card_day(content.certificate_to)?,
+    );
+    if from > to {
+        return bad("the card's certificates end before they begin");
+    }
+    if to < today || to.day_number() - from.day_number() > MAX_CARD_DAYS {
+        return bad("a card's certificates live at most ten years and are not over yet");
+    }
+    if !begins_near(from, today) || !begins_near(dg3.issued, today) {
+        return bad("a card is issued, and its certificates begin, at most 366 days ago and 31 days ahead");
+    }
+    if dg3.issued > dg3.endorsed_until {
+        return bad("the permit in DG3 ends before it was issued");
+    }
+    for (i, entitlement) in content.entitlements.iter().enumerate() {
+        if content
+            .entitlements
+            .iter()
+            .skip(i + 1)
+            .any(|other| other.role == entitlement.role)
+        {
+            return bad("two entitlements are for the same role");
+        }
+        if Tier::try_from(entitlement.tier) != Ok(dg3.tier) {
+            return bad("an entitlement's tier is not the tier in DG3");
+        }
+        check_entitlement(entitlement, today)?;
+        if clock::card_day(entitlement.valid_to)? > dg3.endorsed_until {
+            return bad("an entitlement outlives the permit in DG3");
+        }
+        if entitlement.rule_set != dg3.rule_set {
+            return bad("an entitlement's rule set is not the rule set in DG3");
+        }
+    }
+    Ok(())
+}
+
+impl Work {
+    /// Makes the job and binds the serial: the intent, durable before anything secret leaves.
+    pub(crate) async fn begin(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        serial: &Serial,
+        content: [u8; 32],
+    ) -> Result<Job, Error> {
+        let mut script = [0u8; 16];
+        core.rng.fill_bytes(&mut script);
+        let job = Job::new(serial.0, content, script);
+        let card = Card::begun(self.order, self.index);
+        let mut change = Change::default();
+        change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
+        change.put(Table::Card, &serial.0, &card)?;
+        change.note(self.intent(serial, "personalise"));
+        open.apply(core, self.now, change).await?;
+        Ok(job)
+    }
+
+    /// A personalisation met a card with issuance keys: it is ours and finished, or something is wrong.
+    pub(crate) async fn found_finished(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        session: &Session,
+        status: &Status,
+    ) -> Result<Script, Error> {
+        let Some(mut job) = self.job(core, open).await? else {
+            return Err(Error::CardState {
+                state: status.state.as_str(),
+            });
+        };
+        if job.finished.is_none() {
+            let ours = status.script == job.script && !status.open && status.state == State::Personalised;
+            if !ours {
+                return Err(Error::CardState {
+                    state: status.state.as_str(),
+                });
+            }
+            self.conclude(core, open, session, &mut job, status.state).await?;
+        }
+        self.report(core, open, &session.serial, job, status.state).await
+    }
+
+    /// A personalisation met a blank card on which something had begun.
+    pub(crate) async fn resume(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        session: &mut Session,
+        mut batch: Outgoing,
+        status: &Status,
+    ) -> Result<Script, Error> {
+        let Task::Personalise { content, .. } = &session.task else {
+            return Err(Error::NoCardSession);
+        };
+        let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
+        if job.finished.is_some() {
+            // Finished once, blank now: not the same card.
+            return Err(Error::CardNotGenuine);
+        }
+        let first = first_part(&job.script, content)?;
+        let first_len = step_number(first.len())?;
+        let second = job.second_part.as_ref().map_or(&[][..], |part| &part.steps);
+        let all: Vec<&[u8]> = first
+            .iter()
+            .map(|s| s.as_slice())
+            .chain(second.iter().map(|s| s.bytes.as_slice()))
+            .collect();
+        let last = status.last;
+        let ours = status.open
+            && status.script == job.script
+            && chain_at(&job.script, &all, last).is_some_and(|digest| equal(&digest, &status.digest))
+            // Once the second part is drawn it speaks of key pairs that exist: a card behind that point has lost them.
+            && (job.second_part.is_none() || last >= first_len)
+            // And of key versions that may still be written.
+            && job.second_part.as_ref().is_none_or(|part| all_usable(open, &part.slots, self.now));
+        if !ours {
+            if job.second_part.is_some() {
+                core.rng.fill_bytes(&mut job.script);
+                job.second_part = None;
+                let mut change = Change::default();
+                change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
+                change.note(self.intent(&session.serial, "personalise"));
+                open.apply(core, self.now, change).await?;
+            }
+            let first = first_part(&job.script, content)?;
+            batch.steps(1, first.iter().map(|step| step.as_slice()))?;
+            return Ok(batch.send(session, true, Next::Draw));
+        }
+        let rest = all.get(usize::from(last)..).unwrap_or_default();
+        if job.second_part.is_some() {
+            batch.steps(last + 1, rest.iter().copied())?;
+            return Ok(batch.send(session, true, Next::Finish));
+        }
+        // Steps 2 to 4 make the key pairs: ask for those whose answers were lost.
+        for (domain, n) in Domain::ALL.iter().zip(2..) {
+            if last >= n {
+                batch.public_key(*domain)?;
+            }
+        }
+        batch.steps(last + 1, rest.iter().copied())?;
+        Ok(batch.send(session, true, Next::Draw))
+    }
+
+    /// The first part is on the card and its public keys are known: draws the second, stores it, sends it.
+    pub(crate) async fn draw(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        session: &mut Session,
+        mut batch: Outgoing,
+        publics: &BTreeMap<Domain, [u8; 64]>,
+    ) -> Result<Script, Error> {
+        let Task::Personalise { content, .. } = &session.task else {
+            return Err(Error::NoCardSession);
+        };
+        let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
+        let versions = active_versions(core, open, self.now, &content.entitlements).await?;
+        let first = first_part(&job.script, content)?;
+        let today = clock::card_day(clock::day(self.now))?;
+        let drawing = Drawing {
+            open,
+            rng: &mut core.rng,
+            serial: &session.serial,
+            content,
+            publics,
+            versions,
+            today,
+        };
+        let part = drawing.draw(&job.script, &first)?;
+        let first_len = step_number(first.len())?;
+        batch.steps(first_len + 1, part.steps.iter().map(|step| step.bytes.as_slice()))?;
+        job.second_part = Some(part);
+        let mut change = Change::default();
+        change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
+        open.apply(core, self.now, change).await?;
+        Ok(batch.send(session, true, Next::Finish))
+    }
+
+    /// Makes a finished personalisation durable; the drawn steps, which hold card keys, leave the store.
+    pub(crate) async fn conclude(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        session: &Session,
+        job: &mut Job,
+        state: State,
+    ) -> Result<(), Error> {
+        let serial = &session.serial;
+        let Task::Personalise { content, .. } = &session.task else {
+            return Err(Error::NoCardSession);
+        };
+        let damaged = Error::Damaged {
+            what: "a job without its second part",
+        };
+        let SecondPart { steps, keys, slots } = job.second_part.take().ok_or(damaged)?;
+        let total = steps
+            .last()
+            .and_then(|step| finalise_count(&step.bytes))
+            .map_or(0, |count| count + 1);
+        let mut card = Card::begun(self.order, self.index);
+        card.publics = publics_of(&keys);
+        card.groups_written(
+            [&content.dg1, &content.dg2, &content.dg3].map(|group| sha256(&[group])),
+            Stamp::default(),
+        );
+        for slot in slots {
+            card.slot_written(slot, Stamp::default());
+        }
+        card.entered(state, Stamp::default());
+        job.finished = Some(Finished { steps: total, keys });
+        let mut change = Change::default();
+        change.put(Table::Job, &job_id(&self.order, self.index), job)?;
+        open.put_card(core, &mut change, &serial.0, None, &card).await?;
+        change.note(self.outcome(serial, "personalise", state));
+        open.apply(core, self.now, change).await
+    }
+}
+
+/// BEGIN, GENERATE for each domain, the data groups: follows from script id and content alone.
+pub(crate) fn first_part(script: &[u8; 16], content: &CardContent) -> Result<Vec<StepBuffer>, Error> {
+    let mut steps = vec![encode(&Step::Begin {
+        kind: ScriptKind::Personalise,
+        script: *script,
+    })?];
+    for domain in Domain::ALL {
+        steps.push(encode(&Step::Generate { domain: *domain })?);
+    }
+    for (object, bytes) in [
+        (WritableObject::Dg1, &content.dg1),
+        (WritableObject::Dg2, &content.dg2),
+        (WritableObject::Dg3, &content.dg3),
+    ] {
+        write_steps(object, bytes, &mut steps)?;
+    }
+    Ok(steps)
+}
+
+/// Draws the second part of a script.
+pub(crate) struct Drawing<'a> {
+    open: &'a Open,
+    rng: &'a mut Random,
+    serial: &'a Serial,
+    content: &'a CardContent,
+    publics: &'a BTreeMap<Domain, [u8; 64]>,
+    /// Versions of the entitlements, in their order.
+    versions: Vec<RoleKeyId>,
+    today: Date,
+}
+
+impl Drawing<'_> {
+    pub(crate) fn draw(mut self, script: &[u8; 16], first: &[StepBuffer]) -> Result<SecondPart, Error> {
+        let mut steps = Vec::new();
+        let keys = self.certificates(&mut steps)?;
+        self.signature_object(&mut steps)?;
+        let mut slots = Vec::new();
+        for (entitlement, id) in self.content.entitlements.iter().zip(self.versions.clone()) {
+            slots.push(self.slot(entitlement, id, &mut steps)?);
+        }
+        self.keys_and_trust(&mut steps)?;
+        let all: Vec<&[u8]> = first.iter().chain(&steps).map(|step| step.as_slice()).collect();
+        let count = step_number(all.len())?;
+        let digest = chain_at(script, &all, count).ok_or(Error::NoCardSession)?;
+        steps.push(encode(&Step::Finalise {
+            count,
+            digest,
+            today: self.today,
+        })?);
+        let steps = steps
+            .iter()
+            .map(|step| StoredStep { bytes: step.to_vec() })
+            .collect();
+        Ok(SecondPart { steps, keys, slots })
+    }
+
+    pub(crate) fn public(&self, domain: Domain) -> Result<&[u8; 64], Error> {
+        self.publics.get(&domain).ok_or(Error::NoCardSession)
+    }
+
+    pub(crate) fn certificates(&mut self, steps: &mut Vec<StepBuffer>) -> Result<Vec<CardKey>, Error> {
+        let ca = self.open.keys.signer(Signer::CardCa)?;
+        let from = clock::card_day(self.content.certificate_from)?;
+        let to = clock::card_day(self.content.certificate_to)?;
+        let mut keys = Vec::new();
+        for (domain, named) in Domain::ALL.iter().zip(KeyDomain::ALL) {
+            let public = *self.public(*domain)?;
+            let mut id = [0u8; 16];
+            self.rng.fill_bytes(&mut id);
+            let certificate =
+                CardCertificate::sign(&ca, *domain, CARD_CA_NUMBER, from, to, id, public, self.rng)
+                    .and_then(|certificate| certificate.encode())
+                    .map_err(fault)?;
+            steps.push(encode(&Step::Certificate {
+                domain: *domain,
+                certificate: &certificate,
+            })?);
+            let mut public_key = [4u8; 65];
+            public_key[1..].copy_from_slice(&public);
+            keys.push(CardKey {
+                domain: named,
+                public_key,
+                certificate: certificate.to_vec(),
+            });
+        }
+        Ok(keys)
+    }
+
+    pub(crate) fn signature_object(&mut self, steps: &mut Vec<StepBuffer>) -> Result<(), Error> {
+        let signer = self.open.keys.signer(Signer::Document)?;
+        let person = *self.public(Domain::Person)?;
+        let groups = [&self.content.dg1[..], &self.content.dg2, &self.content.dg3];
+        let object = SignatureObject::sign(DOCUMENT_SIGNER_NUMBER, &signer, &person, groups, self.rng)
+            .and_then(|object| object.encode())
+            .map_err(fault)?;
+        write_steps(WritableObject::Signature, &object, steps)
+    }
+
+    pub(crate) fn slot(
+        &mut self,
+        entitlement: &Entitlement,
+        id: RoleKeyId,
+        steps: &mut Vec<StepBuffer>,
+    ) -> Result<CardSlot, Error> {
+        let target = Target {
+            serial: self.serial,
+            id,
+            public64: *self.public(id.role.domain())?,
+            issue_counter: 1,
+            brought: Brought::Script,
+            stamp: Stamp::default(),
+        };
+        let made = slot::make(&self.open.keys, self.rng, &target, entitlement)?;
+        steps.push(encode(&Step::Slot(made.step(false, 0)))?);
+        if id.role == Role::SmallPayment {
+            steps.push(purse_step(
+                &self.open.keys,
+                self.rng,
+                &made.slot,
+                entitlement.purse_cap,
+            )?);
+        }
+        Ok(made.slot)
+    }
+
+    pub(crate) fn keys_and_trust(&mut self, steps: &mut Vec<StepBuffer>) -> Result<(), Error> {
+        let keys = &self.open.keys;
+        let transport = keys.transport_keys(self.serial)?;
+        steps.push(keys_step(keys, self.serial, 0, &transport.dek)?);
+        steps.push(trust_step(keys, self.today)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,399 @@
+//! The vault as its clients meet it: sealed, unsealing, open, damaged. One task at a time has it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use keyvault_protocol::sealed::{self, Purpose};
+use keyvault_protocol::{Attempt, ShareEnvelope, Status, UnsealProgress, VaultState};
+use p256::SecretKey;
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+use crate::audit::journal::Event;
+use crate::card::session::Sessions;
+use crate::clock::{self, Clock};
+use crate::custody::migration;
+use crate::custody::shamir::{self, Point};
+use crate::error::Error;
+use crate::keys::arena::Arena;
+use crate::open::folder::FolderLock;
+use crate::open::transaction::{Change, Core, Open, Random};
+use crate::store::commitment::Commitment;
+use crate::store::sql;
+
+/// How long an unseal attempt lives.
+const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
+
+/// A vault in a folder. Shared by all connections; each request has it alone.
+pub struct Vault {
+    id: [u8; 16],
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}
+
+impl Vault {
+    /// Opens the store in `folder`, sealed.
+    ///
+    /// # Errors
+    /// [`Error::NoVault`], [`Error::InUse`], [`Error::Damaged`], [`Error::MemoryNotLocked`].
+    pub async fn load(folder: &Path, clock: Arc<dyn Clock>, rng: Random) -> Result<Arc<Self>, Error> {
+        Self::load_with(folder, Arena::new()?, clock, rng).await
+    }
+
+    /// As [`Vault::load`], with an arena that was made before the process was isolated.
+    ///
+    /// # Errors
+    /// As [`Vault::load`].
+    pub async fn load_with(
+        folder: &Path,
+        arena: Arc<Arena>,
+        clock: Arc<dyn Clock>,
+        rng: Random,
+    ) -> Result<Arc<Self>, Error> {
+        Self::load_locked(FolderLock::take(folder)?, arena, clock, rng).await
+    }
+
+    /// As [`Vault::load_with`], with a lock that was taken before the process was isolated.
+    ///
+    /// # Errors
+    /// As [`Vault::load`].
+    pub async fn load_locked(
+        lock: FolderLock,
+        arena: Arc<Arena>,
+        clock: Arc<dyn Clock>,
+        rng: Random,
+    ) -> Result<Arc<Self>, Error> {
+        let core = Core::load(&lock.folder, arena, rng).await?;
+        let id = core.header.vault;
+        let inner = Mutex::new(Inner {
+            core,
+            phase: Phase::Sealed,
+            _lock: lock,
+        });
+        Ok(Arc::new(Self { id, clock, inner }))
+    }
+
+    /// Number of the vault.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// The instant that the vault works with.
+    pub(crate) fn now(&self, core: &Core) -> Result<Timestamp, Error> {
+        clock::present(&*self.clock, core.header.high_water)
+    }
+
+    pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().await
+    }
+
+    /// State of the vault; answered in every state.
+    pub async fn status(&self) -> Status {
+        let mut inner = self.inner.lock().await;
+        self.forget_old_attempt(&mut inner);
+        let inner = &*inner;
+        let (state, attempt) = match &inner.phase {
+            Phase::Sealed => (VaultState::Sealed, None),
+            Phase::Unsealing(attempt) => (VaultState::Unsealing, Some(attempt.describe(&inner.core))),
+            Phase::Open(_) => (VaultState::Open, None),
+            Phase::Damaged(_) => (VaultState::Damaged, None),
+        };
+        Status {
+            state,
+            vault: self.id,
+            epoch: inner.core.header.epoch,
+            threshold: inner.core.header.threshold,
+            custodians: inner
+                .core
+                .shares
+                .iter()
+                .map(|share| share.custodian.clone())
+                .collect(),
+            attempt,
+            high_water: inner.core.header.high_water,
+        }
+    }
+
+    /// Begins an unseal attempt, or joins the one that runs: there is one at a time, for 15 minutes.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`].
+    pub async fn begin_unseal(&self) -> Result<Attempt, Error> {
+        let mut guard = self.inner.lock().await;
+        self.forget_old_attempt(&mut guard);
+        let inner = &mut *guard;
+        match &inner.phase {
+            Phase::Open(_) => Err(Error::AlreadyOpen),
+            Phase::Damaged(error) => Err(error.clone()),
+            Phase::Unsealing(attempt) => Ok(attempt.describe(&inner.core)),
+            Phase::Sealed => {
+                let now = self.now(&inner.core)?;
+                let mut id = [0u8; 16];
+                inner.core.rng.fill_bytes(&mut id);
+                let key = sealed::fresh_key(&mut inner.core.rng);
+                let ends = now.saturating_add(ATTEMPT).map_err(|_| Error::NoAttempt)?;
+                let attempt = Box::new(Unsealing {
+                    id,
+                    key,
+                    ends,
+                    given: Vec::new(),
+                });
+                let described = attempt.describe(&inner.core);
+                inner.phase = Phase::Unsealing(attempt);
+                Ok(described)
+            }
+        }
+    }
+
+    /// Takes one share. A share that is wrong in any way changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoAttempt`], [`Error::WrongVault`], [`Error::WrongEpoch`], [`Error::WrongShare`],
+    /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::Damaged`].
+    pub async fn give_share(&self, envelope: &ShareEnvelope) -> Result<UnsealProgress, Error> {
+        let mut guard = self.inner.lock().await;
+        self.forget_old_attempt(&mut guard);
+        let inner = &mut *guard;
+        let now = self.now(&inner.core)?;
+        let attempt = match &mut inner.phase {
+            Phase::Unsealing(attempt) if attempt.id == envelope.attempt => attempt,
+            Phase::Open(_) => return Err(Error::AlreadyOpen),
+            Phase::Damaged(error) => return Err(error.clone()),
+            Phase::Sealed | Phase::Unsealing(_) => return Err(Error::NoAttempt),
+        };
+        attempt.take(&inner.core, envelope)?;
+        if attempt.given.len() < usize::from(inner.core.header.threshold) {
+            return Ok(attempt.progress(&inner.core));
+        }
+        let custodians = attempt.names(&inner.core);
+        let mut progress = attempt.progress(&inner.core);
+        let secret = shamir::combine(&attempt.given).ok_or(Error::NoAttempt)?;
+        // From here on the shares are gone, whatever happens.
+        inner.phase = Phase::Sealed;
+        let opened = match unseal(&mut inner.core, &secret, now).await {
+            Ok(mut open) => {
+                let mut change = Change::default();
+                change.note(Event::Unsealed { custodians });
+                open.apply(&mut inner.core, now, change).await.map(|()| open)
+            }
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(open) => {
+                inner.phase = Phase::Open(Box::new(Opened {
+                    open,
+                    sessions: Sessions::default(),
+                }));
+                progress.state = VaultState::Open;
+                tracing::info!("the vault is open");
+                Ok(progress)
+            }
+            Err(error) => {
+                tracing::error!(code = error.code(), "the vault does not open");
+                if matches!(error, Error::Damaged { .. }) {
+                    inner.phase = Phase::Damaged(error.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Seals: every key leaves memory, running card sessions end.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it is; [`Error::StoreUnavailable`] when that cannot be written down (it is sealed all the
+    /// same).
+    pub async fn seal(&self, by: &str) -> Result<(), Error> {
+        let mut guard = self.inner.lock().await;
+        let inner = &mut *guard;
+        let noted = match &mut inner.phase {
+            Phase::Open(opened) => {
+                // A clock that went back must not keep the vault open.
+                let now = clock::present(&*self.clock, inner.core.header.high_water)
+                    .unwrap_or(inner.core.header.high_water);
+                let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
+                let mut change = Change::default();
+                change.note(Event::Sealed { by });
+                opened.open.apply(&mut inner.core, now, change).await
+            }
+            Phase::Unsealing(_) => Ok(()),
+            Phase::Damaged(error) => return Err(error.clone()),
+            Phase::Sealed => return Err(Error::Sealed),
+        };
+        inner.phase = Phase::Sealed;
+        tracing::info!("the vault is sealed");
+        noted
+    }
+
+    /// Forgets what nobody went on with: an unseal attempt and its shares after 15 minutes, card sessions, which hold a
+    /// person's content, after 10. Called from time to time, so that nothing waits in memory for the next request.
+    pub(crate) async fn tidy(&self) {
+        let mut guard = self.inner.lock().await;
+        self.forget_old_attempt(&mut guard);
+        if let Ok(now) = self.now(&guard.core)
+            && let Phase::Open(open) = &mut guard.phase
+        {
+            open.sessions.forget_old(now);
+        }
+    }
+
+    fn forget_old_attempt(&self, inner: &mut Inner) {
+        let over = match &inner.phase {
+            Phase::Unsealing(attempt) => self.now(&inner.core).map_or(true, |now| now >= attempt.ends),
+            _ => false,
+        };
+        if over {
+            inner.phase = Phase::Sealed;
+        }
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    phase: Phase,
+    _lock: FolderLock,
+}
+
+/// The open vault, and the card sessions that run beside it.
+struct Opened {
+    open: Open,
+    sessions: Sessions,
+}
+
+enum Phase {
+    Sealed,
+    Unsealing(Box<Unsealing>),
+    Open(Box<Opened>),
+    Damaged(Error),
+}
+
+impl Inner {
+    /// The store was found damaged while it served: nothing goes on with it, and the keys leave memory.
+    pub(crate) fn give_up(&mut self, error: &Error) {
+        if matches!(self.phase, Phase::Open(_)) {
+            tracing::error!(code = error.code(), "the vault has closed itself");
+            self.phase = Phase::Damaged(error.clone());
+        }
+    }
+
+    /// The open vault, what it works on, and the card sessions beside it.
+    pub(crate) fn open(&mut self) -> Result<(&mut Core, &mut Open, &mut Sessions), Error> {
+        match &mut self.phase {
+            Phase::Open(opened) => Ok((&mut self.core, &mut opened.open, &mut opened.sessions)),
+            Phase::Damaged(error) => Err(error.clone()),
+            Phase::Sealed | Phase::Unsealing(_) => Err(Error::Sealed),
+        }
+    }
+}
+
+/// From the unseal secret to the open vault. A store of the previous format becomes one of the present.
+pub(crate) async fn unseal(core: &mut Core, secret: &[u8; 32], now: Timestamp) -> Result<Open, Error> {
+    let mut open = core.unlock(secret).await?;
+    if core.header.format == sql::FORMER {
+        migration::bring_up_to_date(core, &mut open, now).await?;
+    } else {
+        open.load_roles(core).await?;
+    }
+    Ok(open)
+}
+
+/// An unseal attempt.
+struct Unsealing {
+    id: [u8; 16],
+    key: SecretKey,
+    ends: Timestamp,
+    given: Vec<Point>,
+}
+
+impl Unsealing {
+    fn take(&mut self, core: &Core, envelope: &ShareEnvelope) -> Result<(), Error> {
+        let header = &core.header;
+        if envelope.vault != header.vault {
+            return Err(Error::WrongVault);
+        }
+        if envelope.epoch != header.epoch {
+            return Err(Error::WrongEpoch {
+                share: envelope.epoch,
+                vault: header.epoch,
+            });
+        }
+        let commitment = core
+            .shares
+            .iter()
+            .find(|share| share.index == envelope.index)
+            .ok_or(Error::NotFound {
+                what: "share of this number",
+            })?;
+        if self.given.iter().any(|point| point.x == envelope.index) {
+            return Err(Error::SameShareTwice {
+                custodian: commitment.custodian.clone(),
+            });
+        }
+        let context = ShareEnvelope::context(&self.id, &envelope.vault, envelope.epoch, envelope.index);
+        let value = sealed::open(&self.key, Purpose::Share, &context, &envelope.sealed)
+            .map_err(|_| Error::NotOpened)?;
+        let mut y = Zeroizing::new([0u8; shamir::SECRET_LEN]);
+        if value.len() != y.len() {
+            return Err(Error::NotOpened);
+        }
+        y.copy_from_slice(&value);
+        if !commitment.holds(&header.vault, header.epoch, &y) {
+            return Err(Error::WrongShare {
+                custodian: commitment.custodian.clone(),
+            });
+        }
+        self.given.push(Point { x: envelope.index, y });
+        Ok(())
+    }
+
+    fn names(&self, core: &Core) -> Vec<String> {
+        let given = |share: &&Commitment| self.given.iter().any(|point| point.x == share.index);
+        core.shares
+            .iter()
+            .filter(given)
+            .map(|share| share.custodian.clone())
+            .collect()
+    }
+
+    fn progress(&self, core: &Core) -> UnsealProgress {
+        let given = self.names(core);
+        let missing = core
+            .shares
+            .iter()
+            .map(|share| share.custodian.clone())
+            .filter(|name| !given.contains(name))
+            .collect();
+        UnsealProgress {
+            state: VaultState::Unsealing,
+            given: u8::try_from(self.given.len()).unwrap_or(u8::MAX),
+            needed: core.header.threshold,
+            epoch: core.header.epoch,
+            missing,
+        }
+    }
+
+    fn describe(&self, core: &Core) -> Attempt {
+        let key = sealed::point_of(&self.key.public_key());
+        let digest = hex::encode(&Sha256::digest(key)[..8]);
+        let groups: Vec<&str> = (0..4).filter_map(|i| digest.get(i * 4..i * 4 + 4)).collect();
+        Attempt {
+            id: self.id,
+            key,
+            fingerprint: groups.join(" "),
+            given: self.names(core),
+            ends: self.ends,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

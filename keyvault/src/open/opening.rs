@@ -1,0 +1,219 @@
+//! From the unseal secret to the keys: root key, ring, state, every row and the journal.
+//!
+//! Everything is checked before anything is used: nothing damaged is found later, in the middle of a card.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::audit::journal;
+use crate::error::Error;
+use crate::keys::arena::OpenKey;
+use crate::keys::material::{KeyRecord, Keys};
+use crate::keys::version::Roles;
+use crate::open::transaction::{
+    Core, Open, RING_NONCE, RING_STATE_ROOT, Ring, STATE_ID, State, header_digest,
+};
+use crate::store::sealing::{self, Place};
+use crate::store::sql::{self, Header, Table};
+
+/// Rows read at once while everything is checked at unseal.
+pub(crate) const CHUNK: i64 = 1024;
+
+/// KEK, its nonce key and its commitment from the unseal secret (HKDF-SHA-256).
+pub(crate) struct UnsealKeys {
+    pub(crate) kek: Zeroizing<[u8; 32]>,
+    pub(crate) nonce: Zeroizing<[u8; 32]>,
+    pub(crate) commitment: [u8; 32],
+}
+
+impl UnsealKeys {
+    pub(crate) fn derive(secret: &[u8; 32], vault: &[u8; 16], epoch: u32) -> Result<Self, Error> {
+        let hkdf = Hkdf::<Sha256>::new(Some(vault), secret);
+        let expand = |label: &[u8], out: &mut [u8]| {
+            hkdf.expand_multi_info(&[label, &epoch.to_be_bytes()], out)
+                .map_err(|_| Error::SelfTestFailed { what: "HKDF" })
+        };
+        let mut keys = Self {
+            kek: Zeroizing::new([0; 32]),
+            nonce: Zeroizing::new([0; 32]),
+            commitment: [0; 32],
+        };
+        expand(b"YZT-KEK-1", &mut *keys.kek)?;
+        expand(b"YZT-KEK-NONCE-1", &mut *keys.nonce)?;
+        expand(b"YZT-KEK-COMMITMENT-1", &mut keys.commitment)?;
+        Ok(keys)
+    }
+}
+
+impl Core {
+    /// Place of the wrapped root key.
+    pub(crate) fn root_place(header: &Header) -> Place<'_> {
+        Place {
+            vault: &header.vault,
+            instance: &header.instance,
+            table: "root",
+            id: b"root",
+            row_version: i64::from(header.epoch),
+            term: 0,
+        }
+    }
+
+    /// From the unseal secret to ring, keys, every row, journal, self-test; the versions of role keys are not read yet.
+    pub(crate) async fn unlock(&mut self, secret: &[u8; 32]) -> Result<Open, Error> {
+        let keys = UnsealKeys::derive(secret, &self.header.vault, self.header.epoch)?;
+        if !bool::from(keys.commitment.ct_eq(&self.header.kek_commitment)) {
+            // Every share held its commitment, so the shares are right and the header is not.
+            return Err(Error::Damaged {
+                what: "the commitment of the key-encryption key",
+            });
+        }
+        let mut plain = sealing::open(&keys.kek, &Self::root_place(&self.header), &self.header.root)?;
+        let root = self.to_arena(&mut plain)?;
+        let ring = self.open_ring(&root).await?;
+        drop(root);
+        let mut open = Open {
+            keys: Keys::new(Arc::clone(&self.arena)),
+            roles: Roles::new(),
+            state: self.open_state(&ring).await?,
+            ring,
+        };
+        open.load_keys(self).await?;
+        open.check_everything(self).await?;
+        open.keys.self_test(&mut self.rng)?;
+        Ok(open)
+    }
+
+    pub(crate) fn to_arena(&self, plain: &mut Zeroizing<Vec<u8>>) -> Result<OpenKey, Error> {
+        let mut key: [u8; 32] = plain.as_slice().try_into().map_err(|_| Error::Damaged {
+            what: "a key of wrong length",
+        })?;
+        plain.zeroize();
+        OpenKey::store(&self.arena, &mut key)
+    }
+
+    pub(crate) async fn open_ring(&mut self, root: &OpenKey) -> Result<Ring, Error> {
+        let damaged = Error::Damaged { what: "the key ring" };
+        let mut barrier = BTreeMap::new();
+        let (mut nonce, mut state_root) = (None, None);
+        for row in self.store.rows(Table::Ring).await? {
+            let place = self.place(Table::Ring, &row.id, row.row_version, 0);
+            let mut plain = sealing::open(root.expose(), &place, &row.sealed)?;
+            let key = self.to_arena(&mut plain)?;
+            match std::str::from_utf8(&row.id).map_err(|_| damaged.clone())? {
+                RING_NONCE => nonce = Some(key),
+                RING_STATE_ROOT => state_root = Some(key),
+                name => {
+                    let term = name.strip_prefix("barrier/").and_then(|term| term.parse().ok());
+                    barrier.insert(term.ok_or_else(|| damaged.clone())?, key);
+                }
+            }
+        }
+        if !barrier.contains_key(&self.header.term) {
+            return Err(damaged);
+        }
+        match (nonce, state_root) {
+            (Some(nonce), Some(state_root)) => Ok(Ring {
+                barrier,
+                nonce,
+                state_root,
+            }),
+            _ => Err(damaged),
+        }
+    }
+
+    pub(crate) async fn open_state(&mut self, ring: &Ring) -> Result<State, Error> {
+        let damaged = Error::Damaged {
+            what: "the state row",
+        };
+        let row = self
+            .store
+            .row(Table::State, STATE_ID)
+            .await?
+            .ok_or_else(|| damaged.clone())?;
+        let plain = self.open_row(ring, Table::State, &row)?;
+        let state: State = minicbor::decode(&plain).map_err(|_| damaged.clone())?;
+        let agrees = state.header == header_digest(&self.header, &self.shares)
+            && state.high_water == self.header.high_water.as_second()
+            && row.row_version == self.header.generation
+            // The format is in clear; what the state counts is not.
+            && state.counts.len()
+                == if self.header.format == sql::FORMER {
+                    Table::FORMER_COUNTED
+                } else {
+                    Table::COUNTED.len()
+                };
+        if agrees {
+            Ok(state)
+        } else {
+            Err(Error::Damaged {
+                what: "header and state do not agree",
+            })
+        }
+    }
+}
+
+impl Open {
+    pub(crate) async fn load_keys(&mut self, core: &mut Core) -> Result<(), Error> {
+        for row in core.store.rows(Table::Key).await? {
+            let plain = core.open_row(&self.ring, Table::Key, &row)?;
+            let id = std::str::from_utf8(&row.id).map_err(|_| Error::Damaged {
+                what: "the name of a key",
+            })?;
+            let mut record: KeyRecord =
+                minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a key row" })?;
+            self.keys.load(id.parse()?, &mut record)?;
+        }
+        Ok(())
+    }
+
+    /// Opens every row of every table and walks the journal: nothing damaged is found later, in the middle of a card.
+    pub(crate) async fn check_everything(&self, core: &mut Core) -> Result<(), Error> {
+        for (table, expected) in Table::COUNTED.into_iter().zip(&self.state.counts) {
+            let mut count = 0i64;
+            let mut after = Vec::new();
+            loop {
+                let rows = core.store.rows_after(table, &after, CHUNK).await?;
+                let Some(last) = rows.last() else { break };
+                after.clone_from(&last.id);
+                for row in &rows {
+                    // The ring is sealed under the root key and was opened whole.
+                    if table != Table::Ring {
+                        core.open_row(&self.ring, table, row)?;
+                    }
+                    count += 1;
+                }
+            }
+            if count != *expected {
+                return Err(Error::Damaged {
+                    what: "rows are missing, or there are too many",
+                });
+            }
+        }
+        let (mut seq, mut head) = (0, journal::GENESIS);
+        loop {
+            let entries = core.store.entries_after(seq, CHUNK).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                if !journal::follows(&entry, seq, &head) {
+                    return Err(Error::Damaged {
+                        what: "the journal's chain",
+                    });
+                }
+                (seq, head) = (entry.seq, entry.hash);
+            }
+        }
+        if (seq, head) != (self.state.journal_seq, self.state.journal_head) {
+            return Err(Error::Damaged {
+                what: "the end of the journal",
+            });
+        }
+        Ok(())
+    }
+}
