@@ -4,13 +4,14 @@
 //! other database is named. Every setting has a default, so an empty folder is a working installation. Left out: secrets
 //! in the settings (a PostgreSQL password belongs into `.pgpass` or a client certificate).
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use card_reader::TerminalKey;
-use issuer_artwork::{Artist, ArtworkError, CardFonts};
+use issuer_artwork::{Artist, CardFonts};
 use issuer_office::connection::Dialer;
 use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
@@ -19,7 +20,7 @@ use issuer_office::staff::{Staff, StaffError, StaffRole};
 use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings, pinned};
 use issuer_store::Store;
 use permit_rules::RuleSets;
-use program_contract::Clock;
+use program_contract::{Clock, Exit, Failing};
 use serde::Deserialize;
 
 /// The settings file, `issuer.toml`. Relative paths start at the installation's folder.
@@ -91,10 +92,7 @@ pub enum InstallationError {
     /// The staff file.
     #[error(transparent)]
     Staff(#[from] StaffError),
-    /// Fonts or templates.
-    #[error(transparent)]
-    Artwork(#[from] ArtworkError),
-    /// The ledger or the rule sets.
+    /// The ledger, the rule sets, fonts or templates.
     #[error(transparent)]
     Office(#[from] OfficeError),
     /// The vault, when the counter is enrolled.
@@ -102,47 +100,43 @@ pub enum InstallationError {
     Production(#[from] ProductionError),
 }
 
-impl InstallationError {
-    /// The code for programs, from a closed list.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+impl Failing for InstallationError {
+    fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::Config { .. } => "SETTINGS",
-            Self::File { .. } => "FILE",
-            Self::Key(error) => error.code(),
-            Self::CounterKey(_) => "COUNTER_KEY",
-            Self::Staff(error) => error.code(),
-            Self::Artwork(error) => error.code(),
-            Self::Office(error) => error.code(),
-            Self::Production(error) => error.code(),
+            Self::Config { .. } => "SETTINGS".into(),
+            Self::File { .. } => "FILE".into(),
+            Self::CounterKey(_) => "COUNTER_KEY".into(),
+            Self::Key(error) => Failing::code(error),
+            Self::Staff(error) => Failing::code(error),
+            Self::Office(error) => Failing::code(error),
+            Self::Production(error) => Failing::code(error),
         }
     }
 
-    /// What to do about it.
-    #[must_use]
-    pub fn action(&self) -> &'static str {
+    fn exit(&self) -> Exit {
         match self {
-            Self::Config { .. } => "Correct issuer.toml; every key is optional and unknown keys are refused.",
-            Self::File { .. } => "Check the path, its rights and the disk.",
-            Self::Key(error) => error.action(),
+            Self::Config { .. } | Self::File { .. } | Self::CounterKey(_) => Exit::Damaged,
+            Self::Key(error) => error.exit(),
+            Self::Staff(error) => error.exit(),
+            Self::Office(error) => error.exit(),
+            Self::Production(error) => error.exit(),
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        match self {
+            Self::Config { .. } => {
+                "Correct issuer.toml; every key is optional and unknown keys are refused.".into()
+            }
+            Self::File { .. } => "Check the path, its rights and the disk.".into(),
             Self::CounterKey(_) => {
                 "Give it mode 0600 and restore it from where it was made, or remove it: the next start makes a new one."
+                    .into()
             }
-            Self::Staff(error) => error.action(),
-            Self::Artwork(error) => error.action(),
-            Self::Office(error) => error.action(),
-            Self::Production(error) => error.action(),
-        }
-    }
-
-    /// The exit code of the contracts.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Artwork(ArtworkError::NoFont) => 3,
-            Self::Production(error) => error.exit_code(),
-            Self::Staff(StaffError::Unknown(_) | StaffError::RoleMissing { .. }) => 1,
-            _ => 5,
+            Self::Key(error) => Failing::action(error),
+            Self::Staff(error) => Failing::action(error),
+            Self::Office(error) => Failing::action(error),
+            Self::Production(error) => Failing::action(error),
         }
     }
 }
@@ -225,11 +219,11 @@ impl Installation {
     /// Fonts, rule sets, or a database that does not open.
     pub async fn office(&self, clock: Clock, random: Random) -> Result<Office, InstallationError> {
         let fonts = if self.config.fonts.is_empty() {
-            CardFonts::installed()?
+            CardFonts::installed().map_err(OfficeError::from)?
         } else {
-            CardFonts::from_files(&self.config.fonts)?
+            CardFonts::from_files(&self.config.fonts).map_err(OfficeError::from)?
         };
-        let artist = Arc::new(Artist::new(fonts)?);
+        let artist = Arc::new(Artist::new(fonts).map_err(OfficeError::from)?);
         let rules = Arc::new(RuleSets::embedded().map_err(OfficeError::from)?);
         let store = Store::open(&self.database()).await.map_err(OfficeError::from)?;
         let vault = Dialer::unix(&self.path(&self.config.vault));
@@ -308,14 +302,7 @@ impl Installation {
                 path: self.path("issuer.toml"),
                 problem: "terminal: a terminal name has 1 to 64 bytes of text".into(),
             })?;
-        let stream = office
-            .vault()
-            .connect()
-            .await
-            .map_err(|_| ProductionError::Vault(keyvault_protocol::Error::NotRunning))?;
-        let mut vault = keyvault_protocol::Client::connect(stream)
-            .await
-            .map_err(ProductionError::Vault)?;
+        let mut vault = office.vault_client().await.map_err(ProductionError::Vault)?;
         let key = TerminalKey::generate(name, pinned(&mut vault).await?, &mut office.random().session());
         key.save_new(&path)
             .map_err(|source| InstallationError::File { path, source })?;

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use getrandom::SysRng;
 use issuer::command;
 use issuer::command::Arguments;
@@ -12,18 +11,9 @@ use rand_core::UnwrapErr;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    // Usage that is not understood has to be told as one object too, so this is looked for before it is parsed.
-    let json_asked = std::env::args_os().any(|argument| argument == "--json");
-    let arguments = match Arguments::try_parse() {
+    let arguments = match command::PROGRAM.arguments::<Arguments>("yzt.issuer/1") {
         Ok(arguments) => arguments,
-        Err(error) if error.use_stderr() => return command::usage(&error, json_asked),
-        Err(help) => {
-            return if help.print().is_err() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(ended) => return ended,
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -31,11 +21,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    #[expect(clippy::disallowed_methods, reason = "main is where time comes from")]
+    let clock = Clock::machine();
     // A machine without a random source makes no keys and no cards: it stops.
-    command::run(arguments, &machine_clock(), &Random::new(UnwrapErr(SysRng)))
-}
-
-#[expect(clippy::disallowed_methods, reason = "main is where time comes from")]
-fn machine_clock() -> Clock {
-    Clock::new(jiff::Timestamp::now)
+    command::run(arguments, &clock, &Random::new(UnwrapErr(SysRng)))
 }

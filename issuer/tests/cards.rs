@@ -8,6 +8,7 @@
 
 mod support;
 
+use program_contract::Failing as _;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -384,7 +385,7 @@ async fn a_load_that_stops_at_any_command_is_finished_with_the_same_card_and_mak
             let stopped = world.production.write_change(id, &mut station, &producer()).await;
             expected += 100;
             if let Err(error) = stopped {
-                assert_eq!(error.exit_code(), 4, "{what}: {error}");
+                assert_eq!(error.exit().code(), 4, "{what}: {error}");
                 let now = world.office().change(id).await.unwrap();
                 in_doubt += u32::from(matches!(now.change.state(), ChangeState::Writing));
                 let done = write(&world, id, &card)
@@ -560,7 +561,7 @@ async fn an_address_is_rewritten_at_the_counter_with_a_new_face() {
         .write_change(id, &mut station, &producer())
         .await
         .unwrap_err();
-    assert_eq!(error.exit_code(), 4);
+    assert_eq!(error.exit().code(), 4);
     assert!(is_done(&write(&world, id, &card).await.unwrap()));
     let face = world.faces().join(id.to_string()).join("front.png");
     assert_eq!(
@@ -678,7 +679,7 @@ async fn a_loss_that_the_vault_did_not_hear_of_is_in_the_ledger_and_told_later()
         .end_card(&number, EndOfCard::Lost, &clerk())
         .await
         .unwrap_err();
-    assert_eq!((error.code(), error.exit_code()), ("DENIAL_WANTED", 4));
+    assert_eq!((error.code(), error.exit().code()), ("DENIAL_WANTED", 4));
     let card_now = office.card(&number).await.unwrap();
     assert_eq!(
         (card_now.state, card_now.denial),
@@ -1019,7 +1020,7 @@ async fn a_card_that_came_back_is_ended_by_two_people_and_never_answers_again() 
         .write_change(end.change.id(), &mut station, &producer())
         .await;
     if let Err(error) = cut {
-        assert_eq!(error.exit_code(), 4, "{error}");
+        assert_eq!(error.exit().code(), 4, "{error}");
     }
     assert!(is_done(&write(&world, end.change.id(), &card).await.unwrap()));
     assert_eq!(office.card(&number).await.unwrap().chip, Chip::Terminated);

@@ -8,6 +8,7 @@
 
 mod support;
 
+use program_contract::Failing as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
@@ -184,7 +185,7 @@ async fn a_card_pulled_at_any_command_of_personalisation_is_finished_by_a_second
             let mut station = Station::new(Cuttable::new(card.reader()).with(place, fault));
             let error = step(&world, order.clone(), &mut station).await.expect_err(&what);
             refused(&error, "READER_LOST", "nobody knows", "same");
-            assert_eq!(error.exit_code(), 4);
+            assert_eq!(error.exit().code(), 4);
 
             let stopped = world.stored(order.id()).await;
             assert_eq!(stopped.state().card(), Some(&allocated), "{what}");
@@ -274,7 +275,7 @@ async fn a_card_pulled_at_any_command_of_the_activation_is_handed_over_by_a_seco
         let what = format!("{fault:?} at command {place} of {commands}");
         let mut station = Station::new(Cuttable::new(card.reader()).with(place, fault));
         let error = world.hand_over(order.id(), &mut station).await.expect_err(&what);
-        assert_eq!(error.exit_code(), 4, "{what}: {error}");
+        assert_eq!(error.exit().code(), 4, "{what}: {error}");
         let stopped = world.stored(order.id()).await;
         assert!(stopped.state().in_doubt(), "{what}");
         assert!(matches!(
@@ -334,7 +335,7 @@ async fn a_vault_that_dies_in_the_middle_leaves_the_order_in_doubt_and_goes_on_w
     let mut station = Station::new(Cuttable::new(card.reader()).with(20, cut));
     let error = step(&world, order.clone(), &mut station).await.unwrap_err();
     refused(&error, "VAULT_GONE", "lost", "same card");
-    assert_eq!(error.exit_code(), 4);
+    assert_eq!(error.exit().code(), 4);
     let stopped = world.stored(order.id()).await;
     assert!(stopped.state().in_doubt());
     let error = step(&world, stopped.clone(), &mut card.station())
@@ -389,7 +390,7 @@ async fn a_ledger_that_takes_no_writes_in_the_middle_says_so_and_the_card_is_not
         "does not answer",
         "Start the database",
     );
-    assert_eq!(error.exit_code(), 5);
+    assert_eq!(error.exit().code(), 5);
     // The card was written to its end; the ledger did not hear of it.
     assert!(!is_blank(&card));
 
@@ -509,7 +510,7 @@ async fn a_print_that_fails_after_encoding_is_printed_again_on_the_same_card() {
     let card = world.blank();
     let error = world.run(order.id(), &mut card.station()).await.unwrap_err();
     refused(&error, "PRINT_FAILED", "cannot be written", "same card");
-    assert_eq!(error.exit_code(), 5);
+    assert_eq!(error.exit().code(), 5);
     let stopped = world.stored(order.id()).await;
     assert_eq!(stopped.state().name(), "ENCODED");
     std::fs::remove_file(world.faces()).unwrap();
@@ -537,7 +538,7 @@ async fn no_card_a_foreign_card_and_a_dead_card_are_told_apart_and_change_nothin
             .run(order.id(), &mut Station::new(reader))
             .await
             .unwrap_err();
-        assert_eq!((error.code(), error.exit_code()), (code, exit));
+        assert_eq!((error.code(), error.exit().code()), (code, exit));
         assert!(!error.action().is_empty());
         assert_eq!(world.stored(order.id()).await, order);
     }
@@ -709,7 +710,7 @@ async fn inside_a_small_disk() {
     let mut station = Station::new(Cuttable::new(card.reader()).with(30, full));
     let error = step(&world, order.clone(), &mut station).await.unwrap_err();
     refused(&error, "STORE_DISK_FULL", "full", "Make room");
-    assert_eq!(error.exit_code(), 5);
+    assert_eq!(error.exit().code(), 5);
     let stopped = world.stored(order.id()).await;
     assert!(stopped.state().in_doubt());
     std::fs::remove_file(filler).unwrap();

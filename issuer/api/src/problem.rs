@@ -102,10 +102,10 @@ impl From<OfficeError> for Problem {
     fn from(error: OfficeError) -> Self {
         let status = match error.fault() {
             Fault::Absent => StatusCode::NOT_FOUND,
-            Fault::Request => StatusCode::UNPROCESSABLE_ENTITY,
-            Fault::Conflict => StatusCode::CONFLICT,
+            Fault::Caller => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::State => StatusCode::CONFLICT,
             Fault::Person => StatusCode::FORBIDDEN,
-            Fault::Service => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::Service | Fault::Unknown | Fault::Storage => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Machine => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.code(), error.to_string(), error.action())

@@ -50,7 +50,7 @@ impl Office {
     ) -> Result<StoredApplication, OfficeError> {
         match recorded.map_err(OfficeError::from) {
             Ok(_) => self.application(id).await,
-            Err(error) if error.fault() == Fault::Conflict => {
+            Err(error) if error.fault() == Fault::State => {
                 let case = self.application(id).await?;
                 if is_done(&case) { Ok(case) } else { Err(error) }
             }

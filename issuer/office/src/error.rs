@@ -1,10 +1,13 @@
 //! Why the office did not do it, what to do about it, and whose fault it is.
 
+use std::borrow::Cow;
+
 use issuer_artwork::ArtworkError;
 use permit_domain::Division;
 use photo_store_protocol as photo;
+use program_contract::{Exit, Failing};
 
-use crate::fault::{Fault, artwork_exit, photo_exit, photo_fault};
+use crate::fault::Fault;
 
 /// Why the office did not do it. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -111,22 +114,6 @@ impl OfficeError {
         }
     }
 
-    /// The exit code of the contracts.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Photo(photo) => photo_exit(photo.code()),
-            Self::Artwork(artwork) => artwork_exit(artwork),
-            Self::Vault(error) => error.exit_code(),
-            // Done by half: running it again goes on.
-            Self::Denial(_) => 4,
-            error => match error.fault() {
-                Fault::Absent | Fault::Request | Fault::Conflict | Fault::Person => 1,
-                Fault::Service | Fault::Machine => 5,
-            },
-        }
-    }
-
     /// What to do about it.
     #[must_use]
     pub const fn action(&self) -> &'static str {
@@ -162,49 +149,40 @@ impl OfficeError {
 
     /// Whose fault it is.
     #[must_use]
-    pub const fn fault(&self) -> Fault {
-        use issuer_store::Error as S;
-        use keyvault_protocol::Error as E;
-        use permit_domain::Error as D;
+    pub fn fault(&self) -> Fault {
         match self {
-            Self::NotFound { .. } | Self::Store(S::Missing { .. } | S::TerminalUnknown { .. }) => {
-                Fault::Absent
-            }
-            Self::Vault(E::NotRunning | E::ConnectionLost(_)) | Self::Denial(_) => Fault::Service,
-            Self::IdTaken
-            | Self::Vault(E::Refused(_))
-            | Self::NoCard
-            | Self::BalanceUnknown { .. }
-            | Self::Domain(D::WrongState { .. } | D::NothingGranted)
-            | Self::Content(ContentError::NothingGranted | ContentError::OtherPhoto)
-            | Self::Store(
-                S::AlreadyHasPermit { .. }
-                | S::ApplicationOpen { .. }
-                | S::Exists { .. }
-                | S::Stale { .. }
-                | S::BlankNotInStock { .. }
-                | S::ChangeOpen { .. },
-            ) => Fault::Conflict,
-            Self::Domain(D::SamePersonTwice { .. }) | Self::Store(S::OtherPeople) => Fault::Person,
-            Self::Domain(D::CardNumbersExhausted) | Self::Vault(_) | Self::Internal => Fault::Machine,
+            Self::NotFound { .. } => Fault::Absent,
+            Self::IdTaken | Self::NoCard | Self::BalanceUnknown { .. } => Fault::State,
             Self::NoRuleSet
-            | Self::Domain(_)
-            | Self::Content(_)
             | Self::NotEligible(_)
             | Self::OtherPerson
             | Self::Moved
             | Self::OtherOffice
-            | Self::ReceiptsForm => Fault::Request,
-            Self::Photo(error) => photo_fault(error.code()),
-            Self::Artwork(error) => match error {
-                ArtworkError::NoFont
-                | ArtworkError::FontUnreadable { .. }
-                | ArtworkError::Template { .. } => Fault::Machine,
-                _ => Fault::Request,
-            },
-            Self::Store(error) if error.is_outage() => Fault::Service,
-            Self::Store(_) => Fault::Machine,
+            | Self::ReceiptsForm => Fault::Caller,
+            // Done by half: running it again goes on.
+            Self::Denial(_) => Fault::Unknown,
+            Self::Internal => Fault::Machine,
+            Self::Domain(error) => Fault::of_domain(error),
+            Self::Store(error) => Fault::of_store(error),
+            Self::Photo(error) => Fault::of_photo_store(error.code()),
+            Self::Content(error) => error.fault(),
+            Self::Artwork(error) => Fault::of_artwork(error),
+            Self::Vault(error) => Fault::of_vault(error),
         }
+    }
+}
+
+impl Failing for OfficeError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
+        self.fault().exit()
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
     }
 }
 
@@ -245,6 +223,18 @@ pub enum ContentError {
 }
 
 impl ContentError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::NothingGranted | Self::OtherPhoto => Fault::State,
+            Self::Unreadable => Fault::Machine,
+            Self::NoOrgan { .. } | Self::NoPurseRules { .. } | Self::RoleTaken | Self::Form { .. } => {
+                Fault::Caller
+            }
+        }
+    }
+
     /// The code for programs, from a closed list.
     #[must_use]
     pub const fn code(&self) -> &'static str {

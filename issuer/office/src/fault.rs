@@ -1,79 +1,138 @@
-//! Whose fault a failure is: one table for the API, the programs and production. The exit codes of a photo store's failure
-//! are those of its own program.
+//! Whose fault a failure is, and with it who can mend it: HTTP status and exit code of every failure of the office follow from
+//! this one table.
+//!
+//! A failure of a crate below is sorted here; one of the office says it itself. A vault or photo store that is sealed or away
+//! is never a refusal.
 
 use issuer_artwork::ArtworkError;
-use photo_store_protocol::FailureCode as Code;
+use keyvault_protocol as vault;
+use keyvault_protocol::RefusalCode;
+use photo_store_protocol::FailureCode;
+use program_contract::Exit;
 
-/// Whose fault a refusal is, as HTTP and exit codes need to know.
+/// Who can mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// What was asked for is not there.
+    /// The caller: what was asked for is not there.
     Absent,
-    /// The request's values.
-    Request,
-    /// The state of the case.
-    Conflict,
-    /// The person who asked.
+    /// The caller: the request's values.
+    Caller,
+    /// Nobody at once: the state of the case does not allow it.
+    State,
+    /// Another person has to ask.
     Person,
-    /// A service that is away; the same call may succeed later.
+    /// A service that is sealed or away; the same call may succeed later.
     Service,
-    /// This machine or program.
+    /// Nobody knows yet whether a service did it: the same call again goes on.
+    Unknown,
+    /// A disk or database of this installation that takes nothing now; the same call may succeed later.
+    Storage,
+    /// This machine or program: damaged or misconfigured.
     Machine,
 }
 
-/// Whose fault a failure of the photo store is.
-pub(crate) const fn photo_fault(code: Code) -> Fault {
-    match code {
-        Code::StoreUnreachable
-        | Code::VaultSealed
-        | Code::VaultUnreachable
-        | Code::ObjectsUnavailable
-        | Code::IndexUnavailable
-        // Somebody has to make room or give a right back; the request was right and may be repeated.
-        | Code::ObjectsReadOnly
-        | Code::IndexReadOnly
-        | Code::StorageFull
-        // The vault refuses no photo by a rule: its disk is full, or it is damaged.
-        | Code::VaultRefused => Fault::Service,
-        Code::ObjectMissing
-        | Code::ObjectDamaged
-        | Code::IndexDamaged
-        | Code::DecoderFault
-        | Code::FileUnreadable
-        | Code::OutputUnwritable
-        | Code::NotAStore
-        | Code::SocketInUse
-        | Code::SocketUnusable
-        | Code::Version
-        | Code::Protocol => Fault::Machine,
-        _ => Fault::Request,
+impl Fault {
+    /// The exit code of a program that meets it.
+    #[must_use]
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Absent | Self::Caller | Self::State | Self::Person => Exit::Refused,
+            Self::Service => Exit::Absent,
+            Self::Unknown => Exit::Unknown,
+            Self::Storage | Self::Machine => Exit::Damaged,
+        }
     }
-}
 
-/// The exit code of a failure of the photo store.
-#[must_use]
-pub const fn photo_exit(code: Code) -> u8 {
-    match (photo_fault(code), code) {
-        (Fault::Machine, _)
-        | (
-            Fault::Service,
-            Code::ObjectsReadOnly | Code::IndexReadOnly | Code::StorageFull | Code::VaultRefused,
-        ) => 5,
-        (Fault::Service, _) => 3,
-        (_, Code::Usage | Code::UnknownProfile | Code::BadField) => 2,
-        _ => 1,
+    /// Whose fault a failure of the vault is.
+    #[must_use]
+    pub fn of_vault(error: &vault::Error) -> Self {
+        match error {
+            vault::Error::NotRunning => Self::Service,
+            vault::Error::ConnectionLost(_) => Self::Unknown,
+            vault::Error::Refused(refusal) => match refusal.code {
+                RefusalCode::Sealed => Self::Service,
+                RefusalCode::CardRefused => Self::Unknown,
+                RefusalCode::StoreUnavailable | RefusalCode::ClockBehind => Self::Storage,
+                RefusalCode::Damaged | RefusalCode::SelfTestFailed | RefusalCode::Malformed => Self::Machine,
+                _ => Self::State,
+            },
+            _ => Self::Machine,
+        }
     }
-}
 
-/// The exit code of a face that was not drawn: fonts and templates are part of the installation.
-#[must_use]
-pub const fn artwork_exit(error: &ArtworkError) -> u8 {
-    match error {
-        ArtworkError::NoFont => 3,
-        ArtworkError::FontUnreadable { .. }
-        | ArtworkError::Template { .. }
-        | ArtworkError::NoTemplate { .. } => 5,
-        _ => 1,
+    /// Whose fault a failure of the photo store is.
+    #[must_use]
+    pub const fn of_photo_store(code: FailureCode) -> Self {
+        use FailureCode as Code;
+        match code {
+            Code::StoreUnreachable
+            | Code::VaultSealed
+            | Code::VaultUnreachable
+            | Code::ObjectsUnavailable
+            | Code::IndexUnavailable => Self::Service,
+            // Somebody has to make room or give a right back; the request was right and may be repeated.
+            Code::ObjectsReadOnly
+            | Code::IndexReadOnly
+            | Code::StorageFull
+            // The vault refuses no photo by a rule: its disk is full, or it is damaged.
+            | Code::VaultRefused => Self::Storage,
+            Code::ObjectMissing
+            | Code::ObjectDamaged
+            | Code::IndexDamaged
+            | Code::DecoderFault
+            | Code::FileUnreadable
+            | Code::OutputUnwritable
+            | Code::NotAStore
+            | Code::SocketInUse
+            | Code::SocketUnusable
+            | Code::Version
+            | Code::Protocol => Self::Machine,
+            _ => Self::Caller,
+        }
+    }
+
+    /// Whose fault a failure of the ledger is.
+    #[must_use]
+    pub const fn of_store(error: &issuer_store::Error) -> Self {
+        use issuer_store::Error as E;
+        match error {
+            E::Missing { .. } | E::TerminalUnknown { .. } => Self::Absent,
+            E::AlreadyHasPermit { .. }
+            | E::ApplicationOpen { .. }
+            | E::Exists { .. }
+            | E::Stale { .. }
+            | E::BlankNotInStock { .. }
+            | E::ChangeOpen { .. } => Self::State,
+            E::OtherPeople => Self::Person,
+            E::Domain(error) => Self::of_domain(error),
+            error if error.is_outage() => Self::Storage,
+            _ => Self::Machine,
+        }
+    }
+
+    /// Whose fault a breach of a rule of the domain or of a rule set is.
+    #[must_use]
+    pub const fn of_domain(error: &permit_domain::Error) -> Self {
+        use permit_domain::Error as E;
+        match error {
+            E::WrongState { .. } | E::NothingGranted => Self::State,
+            E::SamePersonTwice { .. } => Self::Person,
+            E::CardNumbersExhausted
+            | E::RuleSetEdited { .. }
+            | E::RuleSetInvalid { .. }
+            | E::RuleSetUnreadable { .. } => Self::Machine,
+            _ => Self::Caller,
+        }
+    }
+
+    /// Whose fault a face is that was not drawn: fonts and templates are part of the installation.
+    #[must_use]
+    pub const fn of_artwork(error: &ArtworkError) -> Self {
+        match error {
+            ArtworkError::NoFont => Self::Service,
+            ArtworkError::FontUnreadable { .. } | ArtworkError::Template { .. } => Self::Machine,
+            _ => Self::Caller,
+        }
     }
 }
 
@@ -83,27 +142,41 @@ mod tests {
 
     #[test]
     fn a_store_that_is_away_full_or_damaged_is_never_the_fault_of_the_request() {
+        use FailureCode as Code;
         for (code, whose, exit) in [
+            (Code::VaultSealed, Fault::Service, 3),
             (Code::VaultUnreachable, Fault::Service, 3),
             (Code::StoreUnreachable, Fault::Service, 3),
             (Code::ObjectsUnavailable, Fault::Service, 3),
             (Code::IndexUnavailable, Fault::Service, 3),
-            (Code::StorageFull, Fault::Service, 5),
-            (Code::IndexReadOnly, Fault::Service, 5),
-            (Code::VaultRefused, Fault::Service, 5),
+            (Code::StorageFull, Fault::Storage, 5),
+            (Code::IndexReadOnly, Fault::Storage, 5),
+            (Code::VaultRefused, Fault::Storage, 5),
             (Code::ObjectDamaged, Fault::Machine, 5),
             (Code::ObjectMissing, Fault::Machine, 5),
             (Code::IndexDamaged, Fault::Machine, 5),
             (Code::DecoderFault, Fault::Machine, 5),
-            (Code::ReceiptUsed, Fault::Request, 1),
-            (Code::WrongPerson, Fault::Request, 1),
+            (Code::ReceiptUsed, Fault::Caller, 1),
+            (Code::WrongPerson, Fault::Caller, 1),
         ] {
-            assert_eq!(
-                (photo_fault(code), photo_exit(code)),
-                (whose, exit),
-                "{}",
-                code.as_str()
-            );
+            let fault = Fault::of_photo_store(code);
+            assert_eq!((fault, fault.exit().code()), (whose, exit), "{}", code.as_str());
         }
+    }
+
+    #[test]
+    fn a_vault_that_is_sealed_or_away_never_refuses() {
+        let refused = |code| {
+            Fault::of_vault(&vault::Error::Refused(vault::Refusal {
+                code,
+                message: String::new(),
+                action: String::new(),
+            }))
+        };
+        assert_eq!(refused(RefusalCode::Sealed), Fault::Service);
+        assert_eq!(Fault::of_vault(&vault::Error::NotRunning), Fault::Service);
+        assert_eq!(refused(RefusalCode::StoreUnavailable), Fault::Storage);
+        assert_eq!(refused(RefusalCode::CardDenied), Fault::State);
+        assert_eq!(Fault::Service.exit(), Exit::Absent);
     }
 }

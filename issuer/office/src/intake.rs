@@ -34,7 +34,7 @@ impl Office {
             };
             if let Err(error) = self.store.submit(new, now).await.map_err(OfficeError::from) {
                 // The same request may have come a moment before: then its outcome is the answer to this one too.
-                if error.fault() != Fault::Conflict || !self.is_filed(id, &intake, &applicant).await? {
+                if error.fault() != Fault::State || !self.is_filed(id, &intake, &applicant).await? {
                     return Err(error);
                 }
             }

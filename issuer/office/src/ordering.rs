@@ -28,7 +28,7 @@ impl Office {
         }
         match self.order_new(id, permit, &producer, receipt).await {
             // The same request may have come a moment before: then its outcome is the answer to this one too.
-            Err(error) if error.fault() == Fault::Conflict => {
+            Err(error) if error.fault() == Fault::State => {
                 self.ordered(id, permit, &producer, receipt).await?.ok_or(error)
             }
             done => done,

@@ -3,8 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use photo_store_protocol as photo;
+use program_contract::{Exit, Failing};
 use serde::Serialize;
 
+use crate::error::OfficeError;
+use crate::fault::Fault;
 use crate::office::Office;
 
 /// One thing that the office needs.
@@ -18,6 +21,9 @@ pub struct Check {
     pub code: Option<String>,
     /// What to do, or null.
     pub action: Option<String>,
+    /// How a program ends that needs it.
+    #[serde(skip)]
+    pub exit: Exit,
 }
 
 impl Check {
@@ -29,17 +35,25 @@ impl Check {
             ok: true,
             code: None,
             action: None,
+            exit: Exit::Done,
         }
     }
 
-    /// A check that failed.
+    /// A check that met this failure.
     #[must_use]
-    pub fn failed(name: &'static str, code: &str, action: &str) -> Self {
+    pub fn failed(name: &'static str, failure: &impl Failing) -> Self {
+        Self::failed_with(name, failure.exit(), &failure.code(), &failure.action())
+    }
+
+    /// A check that failed, and how a program ends that needs what was checked.
+    #[must_use]
+    pub fn failed_with(name: &'static str, exit: Exit, code: &str, action: &str) -> Self {
         Self {
             name,
             ok: false,
             code: Some(code.to_owned()),
             action: Some(action.to_owned()),
+            exit,
         }
     }
 }
@@ -53,17 +67,18 @@ impl Office {
     pub async fn checks(&self) -> Vec<Check> {
         let ledger = match self.store.ready().await {
             Ok(()) => Check::passed("ledger"),
-            Err(error) => Check::failed("ledger", error.code(), error.action()),
+            Err(error) => Check::failed("ledger", &OfficeError::from(error)),
         };
         let (vault, clock) = self.check_vault().await;
         let photos = match async { self.photo_store().await?.status().await }.await {
             Ok(status) if status.vault == photo::VaultState::Open => Check::passed("photo_store"),
-            Ok(_) => Check::failed(
+            Ok(_) => Check::failed_with(
                 "photo_store",
+                Exit::Absent,
                 "VAULT_SEALED",
                 "Ask the custodians to open the vault.",
             ),
-            Err(error) => Check::failed("photo_store", error.code().as_str(), error.code().texts().action),
+            Err(error) => Check::failed("photo_store", &OfficeError::from(error)),
         };
         vec![ledger, vault, photos, clock]
     }
@@ -101,19 +116,26 @@ impl Office {
             }
             Ok(_) => (
                 Check::passed("vault"),
-                Check::failed(
+                Check::failed_with(
                     "clock",
+                    Exit::Damaged,
                     "CLOCK_BEHIND",
                     "Set the machine's clock: the vault has seen a later time.",
                 ),
             ),
             Err(error) => (
-                Check::failed(
+                Check::failed_with(
                     "vault",
+                    Fault::of_vault(&error).exit(),
                     error.code(),
                     "Start the vault and have the custodians open it.",
                 ),
-                Check::failed("clock", "NOT_CHECKED", "The vault has to answer first."),
+                Check::failed_with(
+                    "clock",
+                    Exit::Absent,
+                    "NOT_CHECKED",
+                    "The vault has to answer first.",
+                ),
             ),
         }
     }

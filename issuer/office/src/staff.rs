@@ -5,10 +5,12 @@
 //! The actor of a step is the owner of the token and never a field of the request: a person cannot review under
 //! another's name. Left out: passwords, and signing in with `WebAuthn`, which comes with the counter's pages.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
 use permit_domain::StaffId;
+use program_contract::{Exit, Failing};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -97,6 +99,23 @@ impl StaffError {
             Self::Unknown(_) => "Name an account of staff.toml.",
             Self::RoleMissing { .. } => "Ask somebody who has the role.",
         }
+    }
+}
+
+impl Failing for StaffError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Unknown(_) | Self::RoleMissing { .. } => Exit::Refused,
+            Self::File(_) | Self::Form(_) | Self::Twice(_) => Exit::Damaged,
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
     }
 }
 
@@ -221,13 +240,7 @@ impl Staff {
 }
 
 fn digest(token: &str) -> String {
-    Sha256::digest(token.as_bytes())
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            use fmt::Write as _;
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hex::encode(Sha256::digest(token.as_bytes()))
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 
+use issuer_office::error::OfficeError;
 use permit_domain::{ApplicationId, OrderId};
+use program_contract::Failure;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::failure;
 use crate::folder::{Folder, replace};
 
 /// The ids of one case.
@@ -32,7 +34,7 @@ impl Case {
     ) -> Result<Self, Failure> {
         // Named by a digest: a folder listing shows nobody's number.
         let digest = card_applet_spec::crypto::sha256(&[applicant]);
-        let name = card_reader::hex::encode(digest.get(..16).unwrap_or(&digest));
+        let name = hex::encode(digest.get(..16).unwrap_or(&digest));
         let path = folder.at("cases").join(format!("{name}.json"));
         match std::fs::read(&path) {
             Ok(bytes) => match serde_json::from_slice::<Self>(&bytes) {
@@ -51,7 +53,7 @@ impl Case {
                     path,
                 };
                 let text = serde_json::to_vec_pretty(&case)
-                    .map_err(|error| Failure::machine("a case cannot be written", &error))?;
+                    .map_err(|error| failure::machine("a case cannot be written", &error))?;
                 replace(&case.path, &text)?;
                 Ok(case)
             }
@@ -70,10 +72,13 @@ impl Case {
     }
 
     pub(crate) fn application(&self) -> Result<ApplicationId, Failure> {
-        Ok(self.application.parse::<ApplicationId>()?)
+        Ok(self
+            .application
+            .parse::<ApplicationId>()
+            .map_err(OfficeError::from)?)
     }
 
     pub(crate) fn order(&self) -> Result<OrderId, Failure> {
-        Ok(self.order.parse::<OrderId>()?)
+        Ok(self.order.parse::<OrderId>().map_err(OfficeError::from)?)
     }
 }

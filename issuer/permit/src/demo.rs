@@ -1,8 +1,8 @@
 //! `permit demo`: one permit from application to the bus, each step with its actor and time, and what everybody saw.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_office::staff::StaffRole;
 use issuer_production::{HolderChecked, Station, StepReport};
@@ -11,38 +11,27 @@ use permit_domain::{
     ApplicantForm, ApplicationId, ApplicationState, CardSerial, Decision, FormErrors, HandOverClerk,
     IntakeClerk, Order, OrderState, PermitId, Producer, Tier,
 };
-use photo_store_protocol as photo;
+use program_contract::{Clock, Exit, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
-use crate::DemoArguments;
+use crate::arguments::DemoArguments;
 use crate::case::Case;
-use crate::failure::{Exit, Failure};
-use crate::inside::Interrupts;
-use crate::installation::{Installation, account};
+use crate::installation::{Installation, account, actor};
+use crate::photo::take_photo;
+use crate::private_pcscd::Interrupts;
 use crate::reads::Read;
-use crate::report::{self, Step, Steps};
-use crate::seen::{self, Seen};
+use crate::report::{Step, Steps};
+use crate::samples::{APPLICANT, PHOTO};
+use crate::showing::Showing;
+use crate::{failure, report, showing};
 
-const SCHEMA: &str = "yzt.demo/1";
-const APPLICANT: &[u8] = include_bytes!("../samples/applicant-li-na.json");
-const PHOTO: &[u8] = include_bytes!("../../../photo-store/samples/astronaut.png");
-
-/// What the installation ships to try.
-pub(crate) const SAMPLES: [(&str, &[u8]); 3] = [
-    ("applicant-li-na.json", APPLICANT),
-    (
-        "applicant-refused.json",
-        include_bytes!("../samples/applicant-refused.json"),
-    ),
-    ("photo.png", PHOTO),
-];
-
+pub(crate) const SCHEMA: &str = "yzt.demo/1";
 /// Runs the demo, or ends it in order when somebody interrupts it.
-pub(crate) async fn run(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &DemoArguments, clock: &Clock) -> Result<Outcome, Failure> {
     let mut interrupts = Interrupts::receive()?;
     tokio::select! {
-        outcome = demo(arguments) => outcome.map(|()| ExitCode::SUCCESS),
-        _ = interrupts.come() => Err(Failure::interrupted()),
+        outcome = demo(arguments, clock) => outcome,
+        _ = interrupts.come() => Err(failure::interrupted()),
     }
 }
 
@@ -52,23 +41,22 @@ struct Shown {
     permit: PermitId,
     order: Order,
     faces: [PathBuf; 2],
-    seen: Seen,
+    showing: Showing,
 }
 
-async fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
+async fn demo(arguments: &DemoArguments, clock: &Clock) -> Result<Outcome, Failure> {
     let applicant = read_input(arguments.applicant.as_deref(), APPLICANT)?;
     let picture = read_input(arguments.photo.as_deref(), PHOTO)?;
     eprintln!("一证通 Yizhengtong: permit demo\n");
     let mut steps = Steps::for_standard_error();
-    let mut installation = Installation::start(&arguments.common, &mut steps).await?;
+    let mut installation = Installation::start(&arguments.common, clock, &mut steps).await?;
     eprintln!("  · {}", installation.folder.path().display());
     let shown = Box::pin(issue(&mut installation, &mut steps, &applicant, &picture)).await?;
-    if arguments.common.json {
-        report::object(SCHEMA, true, as_object(&installation, &steps, &shown));
-    } else {
-        println!("{}", as_text(&installation, &shown));
-    }
-    Ok(())
+    Outcome::done(
+        SCHEMA,
+        &as_object(&installation, &steps, &shown),
+        vec![as_text(&installation, &shown)],
+    )
 }
 
 fn read_input(path: Option<&std::path::Path>, sample: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -92,7 +80,7 @@ async fn issue(
         (office.new_application_id(), office.new_order_id())
     })?;
     let (application, order) = (ids.application()?, ids.order()?);
-    let known = office.store().order(order).await?;
+    let known = office.store().order(order).await.map_err(OfficeError::from)?;
     let handed_over = known
         .as_ref()
         .is_some_and(|known| matches!(known.state(), OrderState::HandedOver { .. }));
@@ -106,7 +94,7 @@ async fn issue(
     }
 
     let applying = steps.begin("take the application", account(StaffRole::IntakeClerk));
-    let intake: IntakeClerk = account(StaffRole::IntakeClerk).parse()?;
+    let intake: IntakeClerk = actor(StaffRole::IntakeClerk)?;
     let applied = office
         .apply(application, intake, parsed)
         .await
@@ -114,7 +102,7 @@ async fn issue(
     steps.end(applying, applied)?;
     let case = decide(&office, application, steps).await?;
     let ApplicationState::Approved { permit, .. } = *case.application.state() else {
-        return Err(permit_domain::Error::NothingGranted.into());
+        return Err(OfficeError::from(permit_domain::Error::NothingGranted).into());
     };
 
     let ordered = if let Some(known) = known {
@@ -122,13 +110,13 @@ async fn issue(
     } else {
         let receipt = take_photo(installation, steps, &case, picture, true).await?;
         let ordering = steps.begin("order the card, content frozen", account(StaffRole::Producer));
-        let producer: Producer = account(StaffRole::Producer).parse()?;
+        let producer: Producer = actor(StaffRole::Producer)?;
         let ordered = office.order(order, permit, producer, receipt).await;
         steps.end(ordering, ordered.map_err(Failure::from))?
     };
 
     let (handed, serial) = produce(installation, steps, &ordered).await?;
-    let seen = seen::by_everybody(installation, steps, &handed, serial).await?;
+    let showing = showing::to_everybody(installation, steps, &handed, serial).await?;
     ids.shown()?;
     let printed = installation.production.faces_of(order);
     let faces = ["front", "back"].map(|side| printed.join(format!("{side}.png")));
@@ -137,7 +125,7 @@ async fn issue(
         permit,
         order: handed,
         faces,
-        seen,
+        showing,
     })
 }
 
@@ -158,7 +146,7 @@ async fn produce(
         .production
         .run(ordered.id(), &mut station, &mut observe)
         .await?;
-    let clerk: HandOverClerk = account(StaffRole::HandOverClerk).parse()?;
+    let clerk: HandOverClerk = actor(StaffRole::HandOverClerk)?;
     let handed = installation
         .production
         .hand_over(
@@ -180,21 +168,22 @@ async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result
     }
     let deciding = steps.begin("decide by the rule set", account(StaffRole::Reviewer));
     let reviewed = office
-        .review(id, account(StaffRole::Reviewer).parse()?)
+        .review(id, actor(StaffRole::Reviewer)?)
         .await
         .map_err(Failure::from);
     let reviewed = steps.end(deciding, reviewed)?;
     let decision = reviewed
         .decision
         .as_ref()
-        .ok_or(permit_domain::Error::NothingGranted)?;
+        .ok_or(permit_domain::Error::NothingGranted)
+        .map_err(OfficeError::from)?;
     show_explanation(decision);
     if decision.tier.is_none() {
         return Err(not_eligible(decision));
     }
     let approving = steps.begin("sign off", account(StaffRole::Approver));
     let approved = office
-        .approve(id, account(StaffRole::Approver).parse()?)
+        .approve(id, actor(StaffRole::Approver)?)
         .await
         .map_err(Failure::from);
     steps.end(approving, approved)
@@ -242,99 +231,6 @@ fn form_failure(errors: &FormErrors) -> Failure {
     failure
 }
 
-/// Photo: submitted, judged, warnings confirmed by a named person if that person said so; gives the receipt that the
-/// applicant carries.
-pub(crate) async fn take_photo(
-    installation: &Installation,
-    steps: &mut Steps,
-    case: &StoredApplication,
-    picture: &[u8],
-    confirm: bool,
-) -> Result<photo::ReceiptNumber, Failure> {
-    let operator: photo::Actor = account(StaffRole::IntakeClerk)
-        .parse()
-        .map_err(photo::Error::Failed)?;
-    let judging = steps.begin("judge, normalise and seal the photo", operator.to_string());
-    let submit = photo::Submit {
-        person: photo::PersonId::from_bytes(*case.application.person().as_bytes()),
-        by: operator.clone(),
-        period: photo::ReceiptPeriod::Days30,
-        file: picture.to_vec(),
-    };
-    let submission = async { Ok(installation.photos().await?.submit(submit).await?) }.await;
-    let held = match steps.end(judging, submission)? {
-        photo::Submission::Held { photo, .. } => photo,
-        photo::Submission::Refused(judgement) => return Err(photo_refused(&judgement)),
-    };
-    let held = if held.receipt.is_some() {
-        held
-    } else {
-        let warnings = held
-            .judgement
-            .as_ref()
-            .map(photo::Judgement::warnings)
-            .unwrap_or_default();
-        if !confirm {
-            return Err(photo_warned(&warnings));
-        }
-        let confirming = steps.begin("confirm the photo's warnings by name", operator.to_string());
-        for code in &warnings {
-            eprintln!("      ! {} · {}", code.as_str(), code.texts().message);
-        }
-        let confirm = photo::Confirm {
-            photo: held.photo,
-            by: operator,
-            warnings,
-        };
-        let confirmed = async { Ok(installation.photos().await?.confirm(confirm).await?) }.await;
-        steps.end(confirming, confirmed)?
-    };
-    held.receipt.map(|receipt| receipt.number).ok_or_else(|| {
-        Failure::new(
-            Exit::Refused,
-            "PHOTO_PENDING",
-            "the photo has no receipt",
-            "Confirm its warnings, or take another photo.",
-        )
-    })
-}
-
-/// A person has to look before the photo is taken.
-fn photo_warned(warnings: &[photo::CheckCode]) -> Failure {
-    let texts: Vec<&str> = warnings.iter().map(|code| code.texts().message).collect();
-    let mut failure = Failure::new(
-        Exit::Refused,
-        "PHOTO_PENDING",
-        format!("the photo has warnings: {}", texts.join("; ")),
-        "Look at the photo. Take another, or run the same command with --confirm.",
-    );
-    failure.fields.insert(
-        "photo_checks".into(),
-        json!(warnings.iter().map(|code| code.as_str()).collect::<Vec<_>>()),
-    );
-    failure
-}
-
-fn photo_refused(judgement: &photo::Judgement) -> Failure {
-    let refusals = judgement.refusals();
-    let texts: Vec<&str> = refusals.iter().map(|code| code.texts().message).collect();
-    let action = refusals
-        .first()
-        .map_or("Take another photo.", |code| code.texts().action);
-    let code = refusals.first().map_or("PHOTO_REFUSED", |code| code.as_str());
-    let mut failure = Failure::new(
-        Exit::Refused,
-        code,
-        format!("the photo is refused: {}", texts.join("; ")),
-        action,
-    );
-    failure.fields.insert(
-        "photo_checks".into(),
-        json!(refusals.iter().map(|code| code.as_str()).collect::<Vec<_>>()),
-    );
-    failure
-}
-
 /// The names of production's steps as the demo tells them.
 fn production_step(step: &StepReport) -> Step {
     let name = match step.name {
@@ -371,10 +267,10 @@ fn as_object(installation: &Installation, steps: &Steps, shown: &Shown) -> Map<S
         "transport": installation.place.transport(),
         "reader": installation.place.reader(),
         "faces": faces,
-        "office": { "saw": shown.seen.office.saw },
-        "bus": shown.seen.bus,
-        "clinic": shown.seen.clinic,
-        "stranger": shown.seen.stranger,
+        "office": { "saw": shown.showing.office.saw },
+        "bus": shown.showing.bus,
+        "clinic": shown.showing.clinic,
+        "stranger": shown.showing.stranger,
         "steps": steps.all(),
     });
     match value {
@@ -417,36 +313,37 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
         )
     };
     let records = shown
-        .seen
+        .showing
         .office
         .saw
         .get("records")
         .and_then(Value::as_array)
         .map_or(0, Vec::len);
-    let portrait = text(&shown.seen.office.saw, "portrait_bytes");
-    let mut head: Vec<String> = [
+    let portrait = text(&shown.showing.office.saw, "portrait_bytes");
+    let head = [
         "谁 who",
         "结果 decision",
         "看到 saw",
         "APDU",
         "字节 bytes out / in",
         "ms",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    head.shrink_to_fit();
+    ];
     let rows = vec![
-        head,
+        head.map(str::to_owned).to_vec(),
         line(
             "办证大厅 office",
-            &shown.seen.office,
+            &shown.showing.office,
             format!("ten face items, portrait of {portrait} bytes, permit block, {records} records"),
         ),
-        line("公交 bus", &shown.seen.bus, record(&shown.seen.bus.saw)),
-        line("诊所 clinic", &shown.seen.clinic, record(&shown.seen.clinic.saw)),
+        line("公交 bus", &shown.showing.bus, record(&shown.showing.bus.saw)),
+        line(
+            "诊所 clinic",
+            &shown.showing.clinic,
+            record(&shown.showing.clinic.saw),
+        ),
         line(
             "陌生人 stranger",
-            &shown.seen.stranger,
+            &shown.showing.stranger,
             "nothing: applet version, random bytes".to_owned(),
         ),
     ];

@@ -12,11 +12,10 @@
 //! | `log/`, `samples/` | logs; applicants and a photo to try |
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Exit, Failure};
+use program_contract::{Exit, Failure, file};
 
 const MARK: &str = "installation.json";
 const SCHEMA: &str = "yzt.installation/1";
@@ -152,29 +151,10 @@ pub(crate) fn make(path: &Path) -> Result<(), Failure> {
 
 /// Writes a file that must not exist, for its owner only; it is there whole or not at all.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::file("write", path, &error);
-    if path.exists() {
-        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
-    }
-    replace(path, bytes)
+    file::create(path, bytes, file::PRIVATE).map_err(|error| Failure::file("write", path, &error))
 }
 
 /// Writes a file for its owner only, over another if there is one; a cut leaves the old one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::file("write", path, &error);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    let written = fs::OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        failed(error)
-    })
+    file::replace(path, bytes, file::PRIVATE).map_err(|error| Failure::file("write", path, &error))
 }

@@ -2,10 +2,12 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use card_applet_spec::crypto::PublicKey;
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
-use issuer::installation::{Config, Installation as IssuerInstallation, InstallationError};
+use issuer::installation::{Config, Installation as IssuerInstallation};
+use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_office::staff::{Member, Staff, StaffRole};
@@ -13,19 +15,19 @@ use issuer_production::Production;
 use jiff::civil::Date;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{CardSerial, StaffId};
-use program_contract::Clock;
+use program_contract::{Clock, Exit, Failure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::net::UnixStream;
 use virtual_card::pcscd::READERS;
 use virtual_card::{Card, CardMemory, CardRandom, InProcess, blank, control};
 
-use crate::desk::Desk;
-use crate::failure::{Exit, Failure};
+use crate::arguments::Common;
 use crate::folder::{Folder, replace, write_new};
-use crate::process::{self, Service};
+use crate::local_socket::LocalSocket;
+use crate::process::Service;
 use crate::report::Steps;
-use crate::{Common, inside, vault};
+use crate::{failure, private_pcscd, process, samples, vault};
 
 /// Blanks in the demo's lot.
 const LOT_CARDS: u32 = 16;
@@ -52,13 +54,18 @@ pub(crate) fn account(role: StaffRole) -> &'static str {
         .map_or("", |(account, _)| account)
 }
 
+/// Who acts in a role.
+pub(crate) fn actor<A: FromStr<Err = permit_domain::Error>>(role: StaffRole) -> Result<A, Failure> {
+    Ok(account(role).parse().map_err(OfficeError::from)?)
+}
+
 /// Where the card answers.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
-    /// A reader of a PC/SC service; with a hand where the service is ours.
+    /// A reader of a PC/SC service; with a card manipulator where the service is ours.
     Pcsc {
         reader: String,
-        hand: Option<control::Control>,
+        manipulator: Option<control::Control>,
     },
     /// In this process.
     InProcess,
@@ -98,11 +105,11 @@ pub(crate) struct Installation {
 
 impl Installation {
     /// Starts everything, or goes on with what an earlier run left.
-    pub(crate) async fn start(common: &Common, steps: &mut Steps) -> Result<Self, Failure> {
+    pub(crate) async fn start(common: &Common, clock: &Clock, steps: &mut Steps) -> Result<Self, Failure> {
         let folder = Folder::open(common.dir.as_deref())?;
         let mut random = StdRng::try_from_rng(&mut getrandom::SysRng)
-            .map_err(|error| Failure::machine("the system has no random numbers", &error))?;
-        let clock = clock(common.at);
+            .map_err(|error| failure::machine("the system has no random numbers", &error))?;
+        let clock = clock.at(common.at);
         let at = common.at.map(|day| day.to_string());
         let sockets = tempfile::Builder::new()
             .prefix("yzt-")
@@ -112,7 +119,7 @@ impl Installation {
         let vault_socket = sockets.path().join("vault.sock");
         if !vault::is_founded(&folder) {
             let founding = steps.begin("found the vault", "custodians zhao, qian, sun, li, zhou");
-            steps.end(founding, vault::found(&folder, at.as_deref(), &mut random))?;
+            steps.end(founding, vault::create(&folder, at.as_deref(), &mut random))?;
         }
         let starting = steps.begin("start the vault, sealed", "permit");
         let service = steps.end(
@@ -160,9 +167,9 @@ impl Installation {
         self.production.office()
     }
 
-    /// Opens the desk for the commands of a person at this machine.
-    pub(crate) fn desk(&self) -> Result<Desk, Failure> {
-        Desk::open(&self.folder, &self.sockets.path().join("desk.sock"))
+    /// Opens the local socket for the commands of a person at this machine.
+    pub(crate) fn local_socket(&self) -> Result<LocalSocket, Failure> {
+        LocalSocket::open(&self.folder, &self.sockets.path().join("desk.sock"))
     }
 
     pub(crate) fn today(&self) -> Date {
@@ -171,15 +178,19 @@ impl Installation {
 
     /// A connection to the vault.
     pub(crate) async fn vault(&self) -> Result<Client<UnixStream>, Failure> {
-        Ok(Client::connect_unix(&self.vault_socket).await?)
+        Ok(Client::connect_unix(&self.vault_socket)
+            .await
+            .map_err(OfficeError::from)?)
     }
 
     /// A connection to the photo store.
     pub(crate) async fn photos(&self) -> Result<photo_store_protocol::Client<UnixStream>, Failure> {
         let stream = UnixStream::connect(&self.photo_socket)
             .await
-            .map_err(|_| Failure::absent("the photo store", &self.folder.log("photo-store")))?;
-        Ok(photo_store_protocol::Client::connect(stream).await?)
+            .map_err(|_| failure::absent("the photo store", &self.folder.log("photo-store")))?;
+        Ok(photo_store_protocol::Client::connect(stream)
+            .await
+            .map_err(OfficeError::from)?)
     }
 
     /// A lot of blanks: the vault seals its transport keys to the card maker, the card maker makes the cards, the office
@@ -194,7 +205,7 @@ impl Installation {
         let made = self.make_blanks(&cards).await;
         let serials = steps.end(making, made)?;
         let taking = steps.begin("take the blanks into stock", "stock keeper");
-        let keeper: StaffId = "stock.tang".parse()?;
+        let keeper: StaffId = "stock.tang".parse().map_err(OfficeError::from)?;
         let taken = self
             .office()
             .store()
@@ -203,7 +214,7 @@ impl Installation {
         let taken = match taken {
             // A run that was cut right behind this step.
             Err(issuer_store::Error::Exists { .. }) => Ok(()),
-            taken => taken.map_err(Failure::from),
+            taken => taken.map_err(|error| OfficeError::from(error).into()),
         };
         steps.end(taking, taken)?;
         replace(&received, b"")
@@ -212,12 +223,12 @@ impl Installation {
     async fn make_blanks(&mut self, cards: &Path) -> Result<Vec<CardSerial>, Failure> {
         let key_file = cards.join("maker.key");
         let maker_key = if key_file.exists() {
-            let key = blank::read_private_key(&key_file)?;
+            let key = blank::read_private_key(&key_file).map_err(failure::of_virtual_card)?;
             key.public()
         } else {
-            blank::make_maker_key(&key_file, &mut self.random)?
+            blank::make_maker_key(&key_file, &mut self.random).map_err(failure::of_virtual_card)?
         };
-        let maker = blank::read_private_key(&key_file)?;
+        let maker = blank::read_private_key(&key_file).map_err(failure::of_virtual_card)?;
         let mut vault = self.vault().await?;
         let lot_file = cards.join(format!("{LOT_NAME}.lot"));
         if !lot_file.exists() {
@@ -230,22 +241,26 @@ impl Installation {
                     maker: "demo card maker".to_owned(),
                     maker_key: maker_key.to_point65(),
                 })
-                .await?;
+                .await
+                .map_err(OfficeError::from)?;
             write_new(&lot_file, &sealed)?;
         }
-        let anchors = vault.anchors().await?;
+        let anchors = vault.anchors().await.map_err(OfficeError::from)?;
         let card_ca = PublicKey::from_point65(&anchors.card_ca)
-            .map_err(|error| Failure::machine("the vault's card CA is no key", &error))?;
+            .map_err(|error| failure::machine("the vault's card CA is no key", &error))?;
         let mut serials = Vec::new();
         for number in 1..=LOT_CARDS {
             let sealed =
                 std::fs::read(&lot_file).map_err(|error| Failure::file("read", &lot_file, &error))?;
-            let serial = blank::from_lot(&lot_file, &sealed, &maker, &card_ca, number)?.serial;
+            let serial = blank::from_lot(&lot_file, &sealed, &maker, &card_ca, number)
+                .map_err(failure::of_virtual_card)?
+                .serial;
             let file = card_file(cards, &serial.to_string());
             if !file.exists() {
                 let making = cards.join("making");
                 let _ = std::fs::remove_file(&making);
-                blank::make_file(&lot_file, &maker, &card_ca, number, &making, &mut self.random)?;
+                blank::make_file(&lot_file, &maker, &card_ca, number, &making, &mut self.random)
+                    .map_err(failure::of_virtual_card)?;
                 std::fs::rename(&making, &file).map_err(|error| Failure::file("write", &file, &error))?;
             }
             serials.push(CardSerial::from_bytes(serial.0));
@@ -265,7 +280,14 @@ impl Installation {
             let bytes = ISSUER.iter().chain(&LOT).copied().chain(number.to_be_bytes());
             serial.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
             let serial = CardSerial::from_bytes(serial);
-            if self.office().store().card_by_serial(serial).await?.is_none() {
+            if self
+                .office()
+                .store()
+                .card_by_serial(serial)
+                .await
+                .map_err(OfficeError::from)?
+                .is_none()
+            {
                 return Ok(serial);
             }
         }
@@ -277,12 +299,18 @@ impl Installation {
         ))
     }
 
-    /// Lays a card on the reader, where there is a hand to do it.
+    /// Lays a card on the reader, where there is a card manipulator.
     pub(crate) fn insert(&self, serial: CardSerial) -> Result<(), Failure> {
-        if let Place::Pcsc { hand: Some(hand), .. } = &self.place {
-            hand.order(&control::Order::Insert {
-                memory: Some(self.card_file(serial)),
-            })?;
+        if let Place::Pcsc {
+            manipulator: Some(manipulator),
+            ..
+        } = &self.place
+        {
+            manipulator
+                .order(&control::Order::Insert {
+                    memory: Some(self.card_file(serial)),
+                })
+                .map_err(failure::of_virtual_card)?;
         }
         Ok(())
     }
@@ -295,12 +323,14 @@ impl Installation {
                     reader: Some(reader.clone()),
                     wait: CARD_WAIT,
                 };
-                Ok(Box::new(PcscTransport::connect(&wanted)?))
+                Ok(Box::new(
+                    PcscTransport::connect(&wanted).map_err(failure::of_reader)?,
+                ))
             }
             Place::InProcess => {
-                let memory = CardMemory::open(&self.card_file(serial))?;
+                let memory = CardMemory::open(&self.card_file(serial)).map_err(failure::of_virtual_card)?;
                 let mut source = StdRng::try_from_rng(&mut getrandom::SysRng)
-                    .map_err(|error| Failure::machine("the system has no random numbers", &error))?;
+                    .map_err(|error| failure::machine("the system has no random numbers", &error))?;
                 Ok(Box::new(InProcess::with(Card::new(
                     memory,
                     CardRandom::from_source(&mut source),
@@ -311,7 +341,7 @@ impl Installation {
 
     /// Applicants and a photo to try, as files.
     fn write_samples(&self) -> Result<(), Failure> {
-        for (name, bytes) in crate::demo::SAMPLES {
+        for (name, bytes) in samples::SAMPLES {
             replace(&self.folder.at("samples").join(name), bytes)?;
         }
         Ok(())
@@ -320,28 +350,6 @@ impl Installation {
 
 fn card_file(cards: &Path, serial: &str) -> PathBuf {
     cards.join(format!("{serial}.card"))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where the program takes the machine's time"
-)]
-fn machine_time() -> jiff::Timestamp {
-    jiff::Timestamp::now()
-}
-
-/// The clock of this process: the machine's, or one that starts at noon of a given day as the vault's and the photo
-/// store's do, and runs on.
-fn clock(at: Option<Date>) -> Clock {
-    let Some(day) = at else {
-        return Clock::new(machine_time);
-    };
-    let noon = day
-        .at(12, 0, 0, 0)
-        .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
-        .map_or_else(|_| machine_time(), |noon| noon.timestamp());
-    let began = std::time::Instant::now();
-    Clock::new(move || noon.saturating_add(began.elapsed()).unwrap_or(noon))
 }
 
 async fn start_photo_store(
@@ -375,26 +383,27 @@ fn reader(common: &Common, steps: &mut Steps) -> Result<Place, Failure> {
     }
     if let Some(reader) = &common.reader {
         let looking = steps.begin("find the reader", "permit");
-        let seen = PcscTransport::list().map_err(Failure::from).and_then(|readers| {
-            let found = readers.iter().any(|seen| seen.name == *reader);
-            if found {
-                Ok(())
-            } else {
-                let present = readers.into_iter().map(|seen| seen.name).collect();
-                Err(TransportError::UnknownReader {
-                    wanted: reader.clone(),
-                    present,
+        let seen = PcscTransport::list()
+            .map_err(failure::of_reader)
+            .and_then(|readers| {
+                let found = readers.iter().any(|seen| seen.name == *reader);
+                if found {
+                    Ok(())
+                } else {
+                    let present = readers.into_iter().map(|seen| seen.name).collect();
+                    Err(failure::of_reader(TransportError::UnknownReader {
+                        wanted: reader.clone(),
+                        present,
+                    }))
                 }
-                .into())
-            }
-        });
+            });
         steps.end(looking, seen)?;
         return Ok(Place::Pcsc {
             reader: reader.clone(),
-            hand: None,
+            manipulator: None,
         });
     }
-    let Some((service, ms)) = inside::service() else {
+    let Some((service, ms)) = private_pcscd::service() else {
         return Err(Failure::new(
             Exit::Absent,
             "NO_SERVICE",
@@ -409,15 +418,8 @@ fn reader(common: &Common, steps: &mut Steps) -> Result<Place, Failure> {
     );
     Ok(Place::Pcsc {
         reader: READERS[0].to_owned(),
-        hand: Some(service.hand(0)),
+        manipulator: Some(service.hand(0)),
     })
-}
-
-impl From<InstallationError> for Failure {
-    fn from(error: InstallationError) -> Self {
-        let exit = Exit::from_code(i32::from(error.exit_code()));
-        Self::new(exit, error.code(), error.to_string(), error.action())
-    }
 }
 
 async fn open_office(
@@ -436,8 +438,13 @@ async fn open_office(
     let name = config.issuer.clone();
     let issuer = IssuerInstallation::new(&folder.at("issuer"), config);
     let key = issuer.service_key_or_new(&shared)?;
-    let mut vault = Client::connect_unix(vault_socket).await?;
-    vault.enrol_issuer(&name, &key.public()).await?;
+    let mut vault = Client::connect_unix(vault_socket)
+        .await
+        .map_err(OfficeError::from)?;
+    vault
+        .enrol_issuer(&name, &key.public())
+        .await
+        .map_err(OfficeError::from)?;
     let staff = staff(folder, &issuer, &shared)?;
     let office = issuer.office(clock.clone(), shared).await?;
     office.migrate().await?;
@@ -455,12 +462,16 @@ fn staff(folder: &Folder, issuer: &IssuerInstallation, random: &Random) -> Resul
     }
     let mut members = Vec::new();
     for (account, role) in STAFF {
-        let token = card_reader::hex::encode(&random.bytes::<32>());
+        let token = hex::encode(random.bytes::<32>());
         replace(
             &folder.at("issuer").join(format!("{account}.token")),
             format!("{token}\n").as_bytes(),
         )?;
-        members.push(Member::new(account.parse()?, vec![role], &token));
+        members.push(Member::new(
+            account.parse().map_err(OfficeError::from)?,
+            vec![role],
+            &token,
+        ));
     }
     let staff = Staff::new(members).map_err(failed)?;
     replace(&issuer.staff_path(), staff.to_toml().map_err(failed)?.as_bytes())?;

@@ -5,201 +5,73 @@
 //! say. The vault and the photo store run as child processes, and the card lies behind a private PC/SC service; all of
 //! them end with this program, however it ends.
 
+mod arguments;
 mod case;
 mod demo;
-mod desk;
 mod failure;
 mod folder;
-mod inside;
 mod installation;
+mod local_socket;
+mod photo;
+mod private_pcscd;
 mod process;
 mod reads;
 mod report;
-mod seen;
+mod samples;
+mod showing;
 mod stranger;
 mod terminals;
 mod up;
 mod vault;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use jiff::civil::Date;
-use permit_domain::{ApplicationId, OrderId};
+use program_contract::{Clock, Failure, Program};
 
-use crate::failure::{Exit, Failure};
+use crate::arguments::{Arguments, Command, Common};
 
-#[derive(Debug, Parser)]
-#[command(
-    name = "permit",
-    version,
-    about = "一证通：在一台机器上运行整套系统 / The whole residence-permit system on one machine"
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// 演示 / Issue a permit, write its card, read it at a bus and a clinic, and say what each of them saw
-    Demo(DemoArguments),
-    /// 运行 / Keep the installation running: HTTP API, vault, photo store, reader with a card
-    Up(UpArguments),
-    /// 照片 / Give an applicant's photo to the installation that `permit up` runs, and get the receipt for the order
-    Photo(PhotoArguments),
-    /// 交付 / Hand the card of a verified order to its holder, at the installation that `permit up` runs
-    HandOver(HandOverArguments),
-}
-
-/// What both commands take.
-#[derive(Debug, Clone, Args)]
-struct Common {
-    /// Folder of the installation; default: a fresh one, which is kept and printed
-    #[arg(long, value_name = "D")]
-    dir: Option<PathBuf>,
-    /// Sets every clock to this day, certificates included
-    #[arg(long, value_name = "DATE")]
-    at: Option<Date>,
-    /// The card answers in this process, without PC/SC; never a fallback
-    #[arg(long, conflicts_with = "reader")]
-    no_pcsc: bool,
-    /// Use this reader of the machine's own PC/SC service, and the card that lies on it
-    #[arg(long, value_name = "NAME")]
-    reader: Option<String>,
-    /// Print one JSON object to standard output, also on failure
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-struct DemoArguments {
-    #[command(flatten)]
-    common: Common,
-    /// Applicant file; its JSON Schema is docs/applicant.schema.json
-    #[arg(long, value_name = "F")]
-    applicant: Option<PathBuf>,
-    /// Photo, JPEG or PNG
-    #[arg(long, value_name = "F")]
-    photo: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Args)]
-struct UpArguments {
-    #[command(flatten)]
-    common: Common,
-    /// Address and port of the HTTP API; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: std::net::SocketAddr,
-}
-
-#[derive(Debug, Clone, Args)]
-struct PhotoArguments {
-    /// Folder of the installation
-    #[arg(long, value_name = "D")]
-    dir: PathBuf,
-    /// The application
-    #[arg(long, value_name = "ID")]
-    application: ApplicationId,
-    /// The clerk has looked at the photo and takes it with its warnings
-    #[arg(long)]
-    confirm: bool,
-    /// Print one JSON object, also on failure
-    #[arg(long)]
-    json: bool,
-    /// Photo, JPEG or PNG
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-}
-
-#[derive(Debug, Clone, Args)]
-struct HandOverArguments {
-    /// Folder of the installation
-    #[arg(long, value_name = "D")]
-    dir: PathBuf,
-    /// The order
-    #[arg(long, value_name = "ID")]
-    order: OrderId,
-    /// Whom the clerk checked
-    #[arg(long, value_enum)]
-    checked: desk::Checked,
-    /// Print one JSON object, also on failure
-    #[arg(long)]
-    json: bool,
-}
+const PROGRAM: Program = Program::new("permit");
 
 fn main() -> ExitCode {
-    let json_asked = std::env::args().any(|argument| argument == "--json");
-    let arguments = match Arguments::try_parse() {
+    let arguments = match PROGRAM.arguments::<Arguments>("yzt.permit/1") {
         Ok(arguments) => arguments,
-        Err(error) if error.use_stderr() => {
-            if json_asked {
-                let text = error.to_string();
-                let first = text
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ");
-                return usage(first);
-            }
-            let _ = error.print();
-            return ExitCode::from(Exit::Usage.code());
-        }
-        Err(help) => {
-            let _ = help.print();
-            return ExitCode::SUCCESS;
-        }
+        Err(ended) => return ended,
     };
-    run(&arguments)
-}
-
-fn usage(message: &str) -> ExitCode {
-    let failure = Failure::new(Exit::Usage, "USAGE", message.to_owned(), "See `permit --help`.");
-    report::failure("yzt.permit/1", &failure, true);
-    ExitCode::from(failure.exit.code())
-}
-
-fn run(arguments: &Arguments) -> ExitCode {
-    let command = &arguments.command;
-    let (schema, json, outcome) = match command {
-        Command::Demo(demo) => ("yzt.demo/1", demo.common.json, installed(command, &demo.common)),
-        Command::Up(up) => ("yzt.up/1", up.common.json, installed(command, &up.common)),
-        Command::Photo(photo) => (desk::PHOTO, photo.json, desk::photo(photo)),
-        Command::HandOver(over) => (desk::HAND_OVER, over.json, desk::hand_over(over)),
-    };
-    match outcome {
-        Ok(exit) => exit,
-        Err(failure) => {
-            report::failure(schema, &failure, json);
-            ExitCode::from(failure.exit.code())
+    #[expect(clippy::disallowed_methods, reason = "main is where time comes from")]
+    let clock = Clock::machine();
+    match &arguments.command {
+        Command::Demo(demo) => started(demo::SCHEMA, &demo.common, async {
+            let outcome = Box::pin(demo::run(demo, &clock)).await;
+            Ok(PROGRAM.end(demo::SCHEMA, demo.common.json, outcome))
+        }),
+        Command::Up(up) => started(up::SCHEMA, &up.common, async {
+            Box::pin(up::run(up, &clock, PROGRAM)).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
+        Command::Photo(photo) => PROGRAM.end(local_socket::PHOTO, photo.json, local_socket::photo(photo)),
+        Command::HandOver(over) => {
+            PROGRAM.end(local_socket::HAND_OVER, over.json, local_socket::hand_over(over))
         }
     }
 }
 
 /// Runs a command that starts an installation.
-fn installed(command: &Command, common: &Common) -> Result<ExitCode, Failure> {
+fn started(
+    schema: &'static str,
+    common: &Common,
+    command: impl Future<Output = Result<ExitCode, Failure>>,
+) -> ExitCode {
     // A PC/SC client is pointed at its service when it is spawned: the outer process starts the service and runs this
     // program again as its client.
-    if common.no_pcsc || common.reader.is_some() || inside::is_client() {
-        client(command)
+    let ended = if common.no_pcsc || common.reader.is_some() || private_pcscd::is_client() {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| failure::machine("the runtime does not start", &error))
+            .and_then(|runtime| runtime.block_on(command))
     } else {
-        inside::run_as_client()
-    }
-}
-
-fn client(command: &Command) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::machine("the runtime does not start", &error))?;
-    runtime.block_on(async {
-        match command {
-            Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
-            Command::Up(arguments) => Box::pin(up::run(arguments)).await,
-            // They ask an installation that runs, and start none.
-            Command::Photo(_) | Command::HandOver(_) => Ok(ExitCode::SUCCESS),
-        }
-    })
+        private_pcscd::run_as_client()
+    };
+    ended.unwrap_or_else(|failure| PROGRAM.end(schema, common.json, Err(failure)))
 }

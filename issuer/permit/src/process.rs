@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use program_contract::{Exit, Failure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::failure::{Exit, Failure};
+use crate::failure;
 
 /// How long a service may take to answer after its start, in steps of [`POLL`]: 20 s, because the machine may be busy.
 const READY_POLLS: u32 = 2000;
@@ -21,7 +22,7 @@ const POLL: Duration = Duration::from_millis(10);
 /// The path of one of our programs: beside this one.
 pub(crate) fn program(name: &'static str) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()
-        .map_err(|error| Failure::machine("this program does not find itself", &error))?;
+        .map_err(|error| failure::machine("this program does not find itself", &error))?;
     // A test program lies one folder deeper than the programs.
     let beside = own
         .parent()
@@ -70,7 +71,7 @@ pub(crate) fn run(program: &Path, arguments: &[&std::ffi::OsStr]) -> Result<serd
             .unwrap_or_default()
             .to_owned()
     };
-    let exit = Exit::from_code(output.status.code().unwrap_or(5));
+    let exit = Exit::of_process(output.status.code());
     Err(Failure::new(exit, text("code"), text("message"), text("action")))
 }
 
@@ -119,7 +120,7 @@ impl Service {
         for _ in 0..READY_POLLS {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(Failure::new(
-                    Exit::from_code(status.code().unwrap_or(5)),
+                    Exit::of_process(status.code()),
                     "SERVICE_ENDED",
                     format!(
                         "the {} ended when it was started: {}",
@@ -137,7 +138,7 @@ impl Service {
             }
             tokio::time::sleep(POLL).await;
         }
-        Err(Failure::absent(self.name, &self.log))
+        Err(failure::absent(self.name, &self.log))
     }
 
     /// True while it runs.

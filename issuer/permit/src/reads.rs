@@ -3,14 +3,13 @@
 
 use card_applet_spec::codes::{Rights, Role};
 use card_applet_spec::date::Date;
-use card_reader::counter;
 use card_reader::transport::Transport;
-use card_reader::{Admission, Card, Counting, Error as CardError, Terminal as DoorF};
+use card_reader::{Admission, Card, Counting, Error as CardError, Terminal as DoorF, counter};
+use program_contract::{Exit, Failure};
 use rand_core::CryptoRng;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::failure::{Exit, Failure};
 use crate::terminals::Terminal;
 
 /// One read.
@@ -76,11 +75,11 @@ fn admission(admission: &Admission) -> Value {
         "region": admission.region.to_string(),
         "tier": admission.tier.as_str(),
         "class": admission.class,
-        "services": card_reader::hex::encode(&admission.services.to_be_bytes()),
-        "zones": card_reader::hex::encode(&admission.zones.to_be_bytes()),
+        "services": hex::encode(admission.services.to_be_bytes()),
+        "zones": hex::encode(admission.zones.to_be_bytes()),
         "valid_from": admission.valid_from.to_string(),
         "valid_to": admission.valid_to.to_string(),
-        "rule_set": card_reader::hex::encode(&admission.rule_set),
+        "rule_set": hex::encode(admission.rule_set),
     })
 }
 

@@ -3,10 +3,8 @@
 use std::io::IsTerminal as _;
 use std::time::Instant;
 
+use program_contract::Failure;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
-
-use crate::failure::Failure;
 
 /// A step that was done, or failed.
 #[derive(Debug, Clone, Serialize)]
@@ -101,31 +99,6 @@ pub(crate) fn width(text: &str) -> usize {
 pub(crate) fn pad(text: &str, columns: usize) -> String {
     let missing = columns.saturating_sub(width(text));
     format!("{text}{}", " ".repeat(missing))
-}
-
-/// One JSON object on standard output.
-pub(crate) fn object(schema: &str, ok: bool, fields: Map<String, Value>) {
-    let mut object = Map::new();
-    object.insert("schema".into(), schema.into());
-    object.insert("ok".into(), ok.into());
-    object.extend(fields);
-    println!("{}", Value::Object(object));
-}
-
-/// Shows a failure: prose on standard error, and the object if it was asked for.
-pub(crate) fn failure(schema: &str, failure: &Failure, as_json: bool) {
-    eprintln!(
-        "\n✗ {} [{}]\n  → {}",
-        failure.message, failure.code, failure.action
-    );
-    if as_json {
-        let mut fields = failure.fields.clone();
-        fields.insert(
-            "error".into(),
-            json!({ "code": failure.code, "message": failure.message, "action": failure.action }),
-        );
-        object(schema, false, fields);
-    }
 }
 
 /// A table with aligned columns.

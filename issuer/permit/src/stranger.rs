@@ -9,11 +9,12 @@ use card_applet_spec::deny_list::DenyList;
 use card_applet_spec::sealed_box;
 use card_reader::transport::Transport;
 use card_reader::{Bundle, Card, Pinned, Terminal as DoorF, TerminalKey};
+use program_contract::{Exit, Failure};
 use rand_core::CryptoRng;
 use serde_json::json;
 
-use crate::failure::{Exit, Failure};
-use crate::reads::{self, Read};
+use crate::reads::Read;
+use crate::{failure, reads};
 
 /// Room for a bundle of one key.
 const ROOM: usize = 2048;
@@ -49,7 +50,7 @@ fn own_bundle(region: Region, today: Date, random: &mut impl CryptoRng) -> Resul
         vault: [0; 16],
         root: root.public(),
     };
-    let terminal = TerminalKey::generate("stranger".parse()?, pinned, random);
+    let terminal = TerminalKey::generate("stranger".parse().map_err(failure::of_material)?, pinned, random);
     let mut master = || {
         let mut bytes = [0; 32];
         random.fill_bytes(&mut bytes);
@@ -91,7 +92,7 @@ fn own_bundle(region: Region, today: Date, random: &mut impl CryptoRng) -> Resul
         grace: None,
     };
     let form =
-        |error: card_applet_spec::Error| Failure::machine("the stranger's bundle cannot be made", &error);
+        |error: card_applet_spec::Error| failure::machine("the stranger's bundle cannot be made", &error);
     let mut scratch = [0; 256];
     let signature = list.sign(&other, &mut scratch, random).map_err(form)?;
     let mut encoded = card_applet_spec::Bytes::<256>::new();

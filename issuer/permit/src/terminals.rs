@@ -2,13 +2,15 @@
 
 use card_applet_spec::date::Date as CardDate;
 use card_reader::{Bundle, TerminalKey};
+use issuer_office::error::OfficeError;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use keyvault_protocol::{BundleKind, BundleRequest, Client, Region};
+use program_contract::{Exit, Failure};
 use rand_core::CryptoRng;
 use tokio::net::UnixStream;
 
-use crate::failure::{Exit, Failure};
+use crate::failure;
 use crate::folder::{Folder, replace};
 
 /// Life of a bundle, days after its first: the longest that door S allows a leaf certificate.
@@ -46,7 +48,7 @@ pub(crate) async fn enrol(
         })?
     } else {
         let pinned = issuer_production::pinned(vault).await?;
-        let key = TerminalKey::generate(name.parse()?, pinned, random);
+        let key = TerminalKey::generate(name.parse().map_err(failure::of_material)?, pinned, random);
         key.save_new(&key_file)
             .map_err(|error| Failure::file("write", &key_file, &error))?;
         key
@@ -63,7 +65,8 @@ pub(crate) async fn enrol(
             from: today,
             to: today.checked_add(BUNDLE_DAYS.days()).unwrap_or(today),
         })
-        .await?;
+        .await
+        .map_err(OfficeError::from)?;
     replace(&file, &sealed)?;
     let bundle = Bundle::open(&sealed, &key, None, card_date(today)?).map_err(|error| {
         Failure::new(

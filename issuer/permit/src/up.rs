@@ -1,11 +1,10 @@
 //! `permit up`: the installation of the demo, kept running: HTTP API of the office, production of ordered cards, the
-//! vault, the photo store, a reader with a card, and the desk for what a person does at this machine.
+//! vault, the photo store, a reader with a card, and the local socket for what a person does at this machine.
 //!
 //! The commands that it prints lead from an application to a card that a bus has read. They are for a shell: what an
 //! answer gives under a key, such as `application_id`, the later commands take from the variable `$APPLICATION_ID`.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use issuer_api::Api;
@@ -15,39 +14,38 @@ use issuer_office::staff::StaffRole;
 use issuer_production::{HolderChecked, Station};
 use jiff::civil::Date;
 use permit_domain::{HandOverClerk, Order, Step};
+use program_contract::{Clock, Exit, Failure, Outcome, Program};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::UpArguments;
-use crate::demo::take_photo;
-use crate::desk::{Asked, Checked, Desk, Done, Question};
-use crate::failure::{Exit, Failure};
-use crate::inside::{self, Interrupts};
-use crate::installation::{Installation, Place, account};
-use crate::process;
-use crate::report::{self, Steps};
-use crate::seen;
+use crate::arguments::{Checked, UpArguments};
+use crate::installation::{Installation, Place, account, actor};
+use crate::local_socket::{Asked, Done, LocalSocket, Question};
+use crate::photo::take_photo;
+use crate::private_pcscd::Interrupts;
+use crate::report::Steps;
+use crate::{failure, private_pcscd, process, showing};
 
-const SCHEMA: &str = "yzt.up/1";
+pub(crate) const SCHEMA: &str = "yzt.up/1";
 /// How often the worker looks for an order that waits.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs until somebody interrupts it: that is its ordinary end.
-pub(crate) async fn run(arguments: &UpArguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<(), Failure> {
     let mut interrupts = Interrupts::receive()?;
     tokio::select! {
-        outcome = up(arguments) => outcome.map(|()| ExitCode::SUCCESS),
+        outcome = up(arguments, clock, program) => outcome,
         _ = interrupts.come() => {
             eprintln!("\n  · ended; the folder is kept");
-            Ok(ExitCode::SUCCESS)
+            Ok(())
         }
     }
 }
 
-async fn up(arguments: &UpArguments) -> Result<(), Failure> {
+async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<(), Failure> {
     eprintln!("一证通 Yizhengtong: permit up\n");
     let mut steps = Steps::for_standard_error();
-    let installation = Installation::start(&arguments.common, &mut steps).await?;
+    let installation = Installation::start(&arguments.common, clock, &mut steps).await?;
     let listening = steps.begin("listen", "permit");
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
         Failure::new(
@@ -60,12 +58,12 @@ async fn up(arguments: &UpArguments) -> Result<(), Failure> {
     let listener = steps.end(listening, listener)?;
     let address = listener
         .local_addr()
-        .map_err(|error| Failure::machine("the listener has no address", &error))?;
-    let desk = installation.desk()?;
+        .map_err(|error| failure::machine("the listener has no address", &error))?;
+    let socket = installation.local_socket()?;
     let api = Api::new(installation.office().clone(), installation.staff.clone()).router();
-    tell(&installation, address, arguments)?;
+    tell(&installation, address, arguments, program)?;
     let server = tokio::spawn(async move { axum::serve(listener, api).await });
-    let worked = Box::pin(work(installation, desk, arguments.common.at)).await;
+    let worked = Box::pin(work(installation, socket, arguments.common.at)).await;
     server.abort();
     worked
 }
@@ -75,38 +73,50 @@ fn tell(
     installation: &Installation,
     address: std::net::SocketAddr,
     arguments: &UpArguments,
+    program: Program,
 ) -> Result<(), Failure> {
     let folder = installation.folder.path();
     let url = format!("http://{address}");
     let commands = commands(installation, &url, arguments.common.at)?;
-    if arguments.common.json {
-        let value = json!({
-            "dir": folder,
-            "url": url,
-            "transport": installation.place.transport(),
-            "reader": installation.place.reader(),
-            "commands": commands,
-        });
-        if let serde_json::Value::Object(fields) = value {
-            report::object(SCHEMA, true, fields);
-        }
-        return Ok(());
-    }
-    println!("\n  网址 URL     {url}   (OpenAPI: issuer/openapi.json)");
-    println!("  目录 folder  {}", folder.display());
-    println!(
-        "  口令 tokens  {}/issuer/*.token, one for each member of staff",
-        folder.display()
-    );
-    println!("  结束 end     Ctrl-C");
-    println!(
+    let mut lines = vec![
+        format!("\n  网址 URL     {url}   (OpenAPI: issuer/openapi.json)"),
+        format!("  目录 folder  {}", folder.display()),
+        format!(
+            "  口令 tokens  {}/issuer/*.token, one for each member of staff",
+            folder.display()
+        ),
+        "  结束 end     Ctrl-C".to_owned(),
         "  下一步 next  in another shell; after each command set the variables that the next one names, such as\n\
          \x20              APPLICATION_ID=..., from the keys of its answer\n"
+            .to_owned(),
+    ];
+    lines.extend(commands.iter().map(|command| format!("{command}\n")));
+    let value = json!({
+        "dir": folder,
+        "url": url,
+        "transport": installation.place.transport(),
+        "reader": installation.place.reader(),
+        "commands": commands,
+    });
+    let told = Outcome::done(SCHEMA, &value, lines);
+    // It is told once, and the program goes on; who does not hear it does not know where to go.
+    let exit = program.end_to(
+        &mut std::io::stdout().lock(),
+        &mut std::io::sink(),
+        SCHEMA,
+        arguments.common.json,
+        told,
     );
-    for command in commands {
-        println!("{command}\n");
+    if exit == Exit::Done {
+        Ok(())
+    } else {
+        Err(Failure::new(
+            Exit::Damaged,
+            "OUTPUT",
+            "nobody could be told where the installation is",
+            "Give standard output to a program that reads it, and run the same command again.",
+        ))
     }
-    Ok(())
 }
 
 /// From an application to a bus, command by command.
@@ -114,7 +124,7 @@ fn commands(installation: &Installation, url: &str, at: Option<Date>) -> Result<
     let folder = installation.folder.path();
     let samples = folder.join("samples");
     let own = std::env::current_exe()
-        .map_err(|error| Failure::machine("this program does not find itself", &error))?;
+        .map_err(|error| failure::machine("this program does not find itself", &error))?;
     let (own, dir) = (quoted(&own), quoted(folder));
     let token = |role| {
         let file = folder.join("issuer").join(format!("{}.token", account(role)));
@@ -170,13 +180,18 @@ fn bus(installation: &Installation, serial: &str, at: Option<Date>) -> Result<St
         quoted(&reader),
         quoted(&bundle)
     );
-    Ok(match (&installation.place, inside::service()) {
+    Ok(match (&installation.place, private_pcscd::service()) {
         (Place::InProcess, _) => format!(
             "{} reader --memory {}/{serial}.card -- {read}",
             quoted(&process::program("virtual-card")?),
             quoted(&installation.folder.at("cards"))
         ),
-        (Place::Pcsc { hand: Some(_), .. }, Some((service, _))) => {
+        (
+            Place::Pcsc {
+                manipulator: Some(_), ..
+            },
+            Some((service, _)),
+        ) => {
             let (variable, socket) = service.environment();
             format!("{variable}={} {read}", quoted(&socket))
         }
@@ -196,16 +211,24 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Produces what is ordered, one card at a time, and answers at the desk between the cards, until a service of ours ends.
-async fn work(mut installation: Installation, mut desk: Desk, at: Option<Date>) -> Result<(), Failure> {
+/// Produces what is ordered, one card at a time, and answers at the local socket between the cards, until a service of ours ends.
+async fn work(
+    mut installation: Installation,
+    mut socket: LocalSocket,
+    at: Option<Date>,
+) -> Result<(), Failure> {
     let installation_office = installation.office().clone();
     loop {
         for service in &mut installation.services {
             if !service.runs() {
-                return Err(Failure::absent(service.name(), service.log()));
+                return Err(failure::absent(service.name(), service.log()));
             }
         }
-        let waiting = installation_office.store().running_orders().await?;
+        let waiting = installation_office
+            .store()
+            .running_orders()
+            .await
+            .map_err(OfficeError::from)?;
         let waiting = waiting.into_iter().find(|order| {
             order
                 .state()
@@ -226,7 +249,7 @@ async fn work(mut installation: Installation, mut desk: Desk, at: Option<Date>) 
         };
         tokio::select! {
             biased;
-            asked = desk.next() => serve(&mut installation, asked, at).await,
+            asked = socket.next() => serve(&mut installation, asked, at).await,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -239,7 +262,7 @@ fn complain(failure: &Failure) {
     );
 }
 
-/// Does what somebody asks at the desk, and answers.
+/// Does what somebody asks at the local socket, and answers.
 async fn serve(installation: &mut Installation, asked: Asked, at: Option<Date>) {
     let outcome = match &asked.question {
         Question::Photo { application, confirm } => {
@@ -259,7 +282,10 @@ async fn photo(
     picture: &[u8],
     confirm: bool,
 ) -> Result<Done, Failure> {
-    let case = installation.office().application(application.parse()?).await?;
+    let case = installation
+        .office()
+        .application(application.parse().map_err(OfficeError::from)?)
+        .await?;
     let mut steps = Steps::for_standard_error();
     let receipt = take_photo(installation, &mut steps, &case, picture, confirm).await?;
     let mut done = Done::default();
@@ -276,7 +302,10 @@ async fn hand_over(
     checked: Checked,
     at: Option<Date>,
 ) -> Result<Done, Failure> {
-    let order = installation.office().order_status(order.parse()?).await?;
+    let order = installation
+        .office()
+        .order_status(order.parse().map_err(OfficeError::from)?)
+        .await?;
     if !matches!(order.state().next_step(), Some(Step::HandOver) | None) {
         return Err(Failure::new(
             Exit::Refused,
@@ -295,7 +324,7 @@ async fn hand_over(
     };
     installation.insert(card.serial)?;
     let mut station = Station::new(installation.connect(card.serial)?);
-    let clerk: HandOverClerk = account(StaffRole::HandOverClerk).parse()?;
+    let clerk: HandOverClerk = actor(StaffRole::HandOverClerk)?;
     let holder = match checked {
         Checked::Holder => HolderChecked::Holder,
         Checked::Agent => HolderChecked::Agent,
@@ -316,7 +345,7 @@ async fn hand_over(
         "enrol the terminals of the region; seal their bundles",
         "key officer",
     );
-    let sealed = seen::terminals(installation, region).await;
+    let sealed = showing::terminals(installation, region).await;
     steps.end(sealing, sealed)?;
     let commands = [bus(installation, &card.serial.to_string(), at)?];
     let mut done = Done::default();

@@ -5,9 +5,11 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Exit, Failure};
+use program_contract::{Exit, Failure};
+
 use crate::folder::{Folder, write_new};
-use crate::process::{self, Service};
+use crate::process;
+use crate::process::Service;
 
 /// The demo's custodians. Five hold shares, three open the vault.
 pub(crate) const CUSTODIANS: [&str; 5] = ["zhao", "qian", "sun", "li", "zhou"];
@@ -20,7 +22,7 @@ pub(crate) fn is_founded(folder: &Folder) -> bool {
 }
 
 /// Founds the vault: passphrases, shares, packages. `keyvault init` proves that every package opens before it ends.
-pub(crate) fn found(
+pub(crate) fn create(
     folder: &Folder,
     at: Option<&str>,
     random: &mut impl rand_core::CryptoRng,

@@ -1,13 +1,15 @@
 //! Why a step of production was not done, what that means for the card, and what to do.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use card_reader::{CounterError, Error as CardError, MaterialError};
 use issuer_artwork::ArtworkError;
 use issuer_office::error::{ContentError, OfficeError};
-use issuer_office::fault::{artwork_exit, photo_exit};
+use issuer_office::fault::Fault;
 use keyvault_protocol::{Error as VaultError, RefusalCode};
 use permit_domain::CardSerial;
+use program_contract::{Exit, Failing};
 
 /// Everything that can stop a step. The order in the ledger says where it stands; the same step is run again with the
 /// same card. No message holds personal data or key bytes.
@@ -163,45 +165,44 @@ impl ProductionError {
             Self::Internal => "Run the order again, and report this.",
         }
     }
+}
 
-    /// The exit code of the contracts.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
+impl Failing for ProductionError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
         match self {
             Self::Card(error) => card_exit(error),
             Self::ReadBack(error) => card_exit(&error.source),
-            Self::Photo(error) => photo_exit(error.code()),
-            Self::Artwork(error) => artwork_exit(error),
-            Self::Vault(error) => error.exit_code(),
-            Self::Office(error) => error.exit_code(),
-            Self::Content(ContentError::Unreadable) | Self::Print { .. } | Self::Internal => 5,
-            Self::Store(error) => store_exit(error),
-            _ => 1,
+            Self::Photo(error) => Fault::of_photo_store(error.code()).exit(),
+            Self::Artwork(error) => Fault::of_artwork(error).exit(),
+            Self::Vault(error) => Fault::of_vault(error).exit(),
+            Self::Store(error) => Fault::of_store(error).exit(),
+            Self::Domain(error) => Fault::of_domain(error).exit(),
+            Self::Content(error) => error.fault().exit(),
+            Self::Office(error) => error.exit(),
+            Self::Print { .. } | Self::Internal => Exit::Damaged,
+            Self::NoOrder
+            | Self::NotBlank
+            | Self::CardSwapped { .. }
+            | Self::OtherResult
+            | Self::WrongContent { .. } => Exit::Refused,
         }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
     }
 }
 
 /// A card whose last command may have been done is neither refused nor absent.
-fn card_exit(error: &CardError) -> u8 {
+fn card_exit(error: &CardError) -> Exit {
     match error {
-        error if error.outcome_unknown() => 4,
-        CardError::Transport(_) => 3,
-        _ => 1,
-    }
-}
-
-/// A ledger that is away or damaged is no refusal.
-const fn store_exit(error: &issuer_store::Error) -> u8 {
-    use issuer_store::Error as E;
-    if error.is_outage()
-        || matches!(
-            error,
-            E::Damaged { .. } | E::BrokenLedger { .. } | E::NotMigrated | E::OtherVersion
-        )
-    {
-        5
-    } else {
-        1
+        error if error.outcome_unknown() => Exit::Unknown,
+        CardError::Transport(_) => Exit::Absent,
+        _ => Exit::Refused,
     }
 }
 
@@ -233,12 +234,13 @@ mod tests {
     fn a_card_that_goes_while_it_is_read_back_is_absent_or_unknown_and_never_refused() {
         let exit = |source: TransportError| {
             let source = CardError::Transport(source);
-            let alone = ProductionError::Card(source.clone()).exit_code();
+            let alone = ProductionError::Card(source.clone()).exit().code();
             let read_back = ProductionError::ReadBack(CounterError {
                 what: "serial",
                 source,
             })
-            .exit_code();
+            .exit()
+            .code();
             assert_eq!(alone, read_back);
             read_back
         };
@@ -256,7 +258,7 @@ mod tests {
             (Code::ReceiptUsed, 1),
         ] {
             assert_eq!(
-                ProductionError::Photo(Error::Failed(code)).exit_code(),
+                ProductionError::Photo(Error::Failed(code)).exit().code(),
                 exit,
                 "{}",
                 code.as_str()

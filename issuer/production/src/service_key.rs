@@ -5,9 +5,8 @@
 //! before it and finds a damaged disk, not an enemy. Left out: a pass phrase (a service starts by itself); where there is
 //! an HSM the key lives there.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::borrow::Cow;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -15,6 +14,7 @@ use issuer_office::random::Random;
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate as _;
+use program_contract::{Exit, Failing, file};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -73,6 +73,20 @@ impl ServiceKeyError {
     }
 }
 
+impl Failing for ServiceKeyError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Damaged
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
+    }
+}
+
 /// The key. Wiped on drop, never printed.
 pub struct ServiceKey(SigningKey);
 
@@ -111,19 +125,7 @@ impl ServiceKey {
         bytes.extend_from_slice(&Zeroizing::new(self.0.to_bytes()));
         let check = check(&bytes);
         bytes.extend_from_slice(&check);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed)?;
-        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
-        if let Err(error) = written {
-            // Ours, made a moment ago, and incomplete.
-            let _ = std::fs::remove_file(path);
-            return Err(failed(error));
-        }
-        Ok(())
+        file::create(path, &bytes, file::PRIVATE).map_err(failed)
     }
 
     /// Reads a key file.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use issuer_office::error::OfficeError;
 use jiff::civil::Date;
 use permit_domain::{ApplicantForm, FormErrors};
 use permit_rules::RuleSets;
-
-use super::{Done, Failure};
+use program_contract::{Exit, Failure, Outcome};
 
 const SCHEMA: &str = "yzt.decision/1";
 
@@ -28,20 +28,26 @@ pub(super) struct Decide {
 }
 
 impl Decide {
-    pub(super) fn run(&self) -> Result<Done, Failure> {
+    pub(super) fn run(&self) -> Result<Outcome, Failure> {
         let text = if self.case.as_os_str() == "-" {
             std::io::read_to_string(std::io::stdin())
         } else {
             std::fs::read_to_string(&self.case)
         }
-        .map_err(|error| Failure::file("cannot read", &self.case, &error))?;
+        .map_err(|error| Failure::file("read", &self.case, &error))?;
         let applicant = ApplicantForm::from_json(&text)
             .and_then(|form| form.into_applicant(self.at))
             .map_err(|errors| form(&errors))?;
-        let rules = RuleSets::embedded()?;
-        let decision = rules
-            .get(&self.rules)?
-            .decide(&applicant, self.at, rules.calendar())?;
+        let rules = RuleSets::embedded().map_err(OfficeError::from)?;
+        let set = rules.get(&self.rules).map_err(|error| {
+            let mut failure = Failure::from(OfficeError::from(error));
+            // The id is an argument.
+            failure.exit = Exit::Usage;
+            failure
+        })?;
+        let decision = set
+            .decide(&applicant, self.at, rules.calendar())
+            .map_err(OfficeError::from)?;
         let lines: Vec<String> = decision
             .explanation
             .iter()
@@ -56,12 +62,12 @@ impl Decide {
         if let Some(tier) = decision.tier {
             let mut lines = lines;
             lines.push(format!("{tier} {} ({})", tier.zh(), tier.en()));
-            return Done::new(SCHEMA, &decision.report(), lines);
+            return Outcome::done(SCHEMA, &decision.report(), lines);
         }
         let unmet: Vec<&str> = decision.unmet().map(|line| line.condition.as_str()).collect();
         let mut failure = Failure::new(
+            Exit::Refused,
             "NOT_ELIGIBLE",
-            1,
             format!("no tier is granted; unmet: {}", unmet.join(", ")),
             "Read the explanation; the applicant may apply again when the conditions are met.",
         );
@@ -74,10 +80,14 @@ impl Decide {
 }
 
 fn form(errors: &FormErrors) -> Failure {
-    let exit = if errors.is_format() { 2 } else { 1 };
+    let exit = if errors.is_format() {
+        Exit::Usage
+    } else {
+        Exit::Refused
+    };
     let mut failure = Failure::new(
-        "APPLICANT_FORM",
         exit,
+        "APPLICANT_FORM",
         errors.to_string(),
         "Correct every field that is named, then try again.",
     );

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use issuer_artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
-use program_contract::file;
+use issuer_office::error::OfficeError;
+use program_contract::{Failure, Outcome, file};
 use serde::Serialize;
-
-use super::{Done, Failure};
 
 /// Arguments of `faces`.
 #[derive(Debug, clap::Args)]
@@ -43,26 +42,27 @@ struct ReportFace {
 }
 
 impl Faces {
-    pub(super) fn run(&self) -> Result<Done, Failure> {
+    pub(super) fn run(&self) -> Result<Outcome, Failure> {
         let fonts = if self.fonts.is_empty() {
-            CardFonts::installed()?
+            CardFonts::installed()
         } else {
-            CardFonts::from_files(&self.fonts)?
-        };
-        let artist = Artist::new(fonts)?;
+            CardFonts::from_files(&self.fonts)
+        }
+        .map_err(OfficeError::from)?;
+        let artist = Artist::new(fonts).map_err(OfficeError::from)?;
         let photo = match &self.photo {
-            Some(path) => {
-                Some(std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?)
-            }
+            Some(path) => Some(std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?),
             None => None,
         };
-        let front = artist.front(SAMPLE_DIVISION, &sample_front(photo))?;
-        let back = artist.back(&sample_back())?;
+        let front = artist
+            .front(SAMPLE_DIVISION, &sample_front(photo))
+            .map_err(OfficeError::from)?;
+        let back = artist.back(&sample_back()).map_err(OfficeError::from)?;
         let mut faces = Vec::new();
         for (side, face) in [("front", front), ("back", back)] {
             let path = self.out.join(format!("card-{side}.png"));
             file::replace(&path, &face.png, file::PUBLIC)
-                .map_err(|error| Failure::file("cannot write", &path, &error))?;
+                .map_err(|error| Failure::file("write", &path, &error))?;
             faces.push(ReportFace {
                 side,
                 path,
@@ -72,6 +72,6 @@ impl Faces {
             });
         }
         let lines = faces.iter().map(|face| face.path.display().to_string()).collect();
-        Done::new("yzt.faces/1", &Report { faces }, lines)
+        Outcome::done("yzt.faces/1", &Report { faces }, lines)
     }
 }

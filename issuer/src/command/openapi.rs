@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::Failure;
+use program_contract::{Exit, Failure};
 
 /// Arguments of `openapi`.
 #[derive(Debug, clap::Args)]
@@ -20,8 +20,8 @@ impl Openapi {
             .write_all(issuer_api::openapi_json().as_bytes())
             .map_err(|error| {
                 Failure::new(
+                    Exit::Damaged,
                     "OUTPUT",
-                    5,
                     format!("the document cannot be written: {error}"),
                     "Check where the output goes.",
                 )

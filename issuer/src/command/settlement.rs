@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::crypto::PublicKey;
+use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use issuer_office::settlement::{MAX_FILE, SettledFile};
 use issuer_office::staff::StaffRole;
@@ -12,11 +13,10 @@ use issuer_store::FileOutcome;
 use jiff::civil::Date;
 use permit_domain::StaffId;
 use permit_domain::payment::{FileSums, Registration, Sum};
-use program_contract::Clock;
+use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
-use super::service::Place;
-use super::{Done, Failure};
+use crate::command::place::Place;
 
 /// Arguments of `terminal`.
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ impl From<&Registration> for TerminalNow {
         Self {
             tid: terminal.tid,
             name: terminal.name.clone(),
-            authentication_key: card_reader::hex::encode(&terminal.authentication_key),
+            authentication_key: hex::encode(terminal.authentication_key),
             from: terminal.from,
             to: terminal.to,
             withdrawn_after: terminal.withdrawn_after,
@@ -121,7 +121,7 @@ impl Terminal {
     }
 
     /// Registers, withdraws, lists.
-    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         match &self.step {
             TerminalStep::Register(it) => it.run(clock, random).await,
             TerminalStep::Withdraw(it) => {
@@ -132,9 +132,10 @@ impl Terminal {
                 let terminal = office
                     .store()
                     .withdraw_terminal(it.tid, it.after, &by, clock.now())
-                    .await?;
+                    .await
+                    .map_err(OfficeError::from)?;
                 let lines = vec![format!("terminal {} withdrawn after {}", it.tid, it.after)];
-                Done::new(TERMINAL, &TerminalNow::from(&terminal), lines)
+                Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
             }
             TerminalStep::List(it) => {
                 let office = it
@@ -142,38 +143,43 @@ impl Terminal {
                     .open()?
                     .office(it.place.clock(clock), random.clone())
                     .await?;
-                let known = office.store().payment_terminals().await?;
+                let known = office
+                    .store()
+                    .payment_terminals()
+                    .await
+                    .map_err(OfficeError::from)?;
                 let terminals: Vec<TerminalNow> = known.iter().map(TerminalNow::from).collect();
                 let lines = terminals
                     .iter()
                     .map(|t| format!("{} {}", t.tid, t.name))
                     .collect();
-                Done::new(TERMINAL, &Terminals { terminals }, lines)
+                Outcome::done(TERMINAL, &Terminals { terminals }, lines)
             }
         }
     }
 }
 
 impl Register {
-    async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+    async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let installation = self.place.open()?;
         let by = installation.acting_as(&self.by, StaffRole::SettlementOfficer)?;
-        let key: Option<[u8; 65]> =
-            card_reader::hex::decode(&self.authentication_key).and_then(|bytes| bytes.try_into().ok());
+        let key: Option<[u8; 65]> = hex::decode(&self.authentication_key)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok());
         let authentication_key = key
             .filter(|key| PublicKey::from_point65(key).is_ok())
             .ok_or_else(|| {
                 Failure::new(
+                    Exit::Usage,
                     "TERMINAL_KEY",
-                    2,
                     "the authentication key is no point of P-256",
                     "Take the 130 hex digits of `authentication_key` from the terminal's enrolment request.",
                 )
             })?;
         if self.name.is_empty() || self.name.len() > 64 {
             return Err(Failure::new(
+                Exit::Usage,
                 "TERMINAL_NAME",
-                2,
                 "a terminal's name has 1 to 64 bytes",
                 "Take the name from the terminal's enrolment request.",
             ));
@@ -191,9 +197,10 @@ impl Register {
         office
             .store()
             .register_terminal(&terminal, &by, clock.now())
-            .await?;
+            .await
+            .map_err(OfficeError::from)?;
         let lines = vec![format!("terminal {} {} registered", self.tid, self.name)];
-        Done::new(TERMINAL, &TerminalNow::from(&terminal), lines)
+        Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
     }
 }
 
@@ -242,16 +249,16 @@ struct Settled {
 
 impl Settle {
     /// Imports settlement files. Exit code 1 when one of them was refused; the others are taken.
-    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let installation = self.place.open()?;
         let by = installation.acting_as(&self.by, StaffRole::SettlementOfficer)?;
         let office = installation
             .office(self.place.clock(clock), random.clone())
             .await?;
-        office.store().ready().await?;
+        office.store().ready().await.map_err(OfficeError::from)?;
         let mut files = Vec::new();
         for path in &self.files {
-            files.push(read(path).map_err(|error| Failure::file("cannot read", path, &error))?);
+            files.push(read(path).map_err(|error| Failure::file("read", path, &error))?);
         }
         let done = Box::pin(office.settle(&files, &by)).await?;
         let mut lines = Vec::new();
@@ -282,11 +289,11 @@ impl Settle {
             missing_debits: done.batch.missing,
         };
         if refused == 0 {
-            return Done::new("yzt.settle/1", &report, lines);
+            return Outcome::done("yzt.settle/1", &report, lines);
         }
         let mut failure = Failure::new(
+            Exit::Refused,
             "FILES_REFUSED",
-            1,
             format!(
                 "{refused} of {} files were refused; the others are taken",
                 files.len()
@@ -402,14 +409,18 @@ impl SettlementCommand {
     }
 
     /// The report.
-    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Done, Failure> {
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let SettlementStep::Report(it) = &self.step;
         let office = it
             .place
             .open()?
             .office(it.place.clock(clock), random.clone())
             .await?;
-        let found = office.store().terminal_report(it.tid).await?;
+        let found = office
+            .store()
+            .terminal_report(it.tid)
+            .await
+            .map_err(OfficeError::from)?;
         let owed = found.owed();
         let mut lines = vec![
             format!("terminal {} {}", it.tid, found.registration.name),
@@ -443,7 +454,7 @@ impl SettlementCommand {
             waiting: found.waiting,
             owed,
         };
-        Done::new("yzt.settlement_report/1", &report, lines)
+        Outcome::done("yzt.settlement_report/1", &report, lines)
     }
 }
 

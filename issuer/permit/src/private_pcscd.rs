@@ -4,12 +4,12 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
+use program_contract::Failure;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use virtual_card::pcscd::{Folder, Options, PrivatePcscd};
 
-use crate::failure::Failure;
-use crate::process;
+use crate::{failure, process};
 
 /// Set for the client: the run folder of its service.
 const VARIABLE: &str = "YZT_PERMIT_SERVICE";
@@ -36,15 +36,15 @@ pub(crate) fn run_as_client() -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::machine("the runtime does not start", &error))?;
+        .map_err(|error| failure::machine("the runtime does not start", &error))?;
     runtime.block_on(async {
         let mut interrupts = Interrupts::receive()?;
         let began = std::time::Instant::now();
-        let service = PrivatePcscd::start(&Options::default())?;
+        let service = PrivatePcscd::start(&Options::default()).map_err(failure::of_virtual_card)?;
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         let (variable, socket) = service.folder().environment();
         let own = std::env::current_exe()
-            .map_err(|error| Failure::machine("this program does not find itself", &error))?;
+            .map_err(|error| failure::machine("this program does not find itself", &error))?;
         let mut client = Command::new("setpriv")
             .args(["--pdeathsig", "TERM", "--"])
             .arg(own)
@@ -55,7 +55,7 @@ pub(crate) fn run_as_client() -> Result<ExitCode, Failure> {
             .process_group(0)
             .spawn()
             .map_err(|error| {
-                Failure::machine("setpriv (Debian package util-linux) does not start", &error)
+                failure::machine("setpriv (Debian package util-linux) does not start", &error)
             })?;
         let status = loop {
             tokio::select! {
@@ -65,14 +65,14 @@ pub(crate) fn run_as_client() -> Result<ExitCode, Failure> {
             match client.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) => {}
-                Err(error) => return Err(Failure::machine("the client is lost", &error)),
+                Err(error) => return Err(failure::machine("the client is lost", &error)),
             }
         };
         drop(service);
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         match code {
             Some(code) => Ok(ExitCode::from(code)),
-            None => Err(Failure::interrupted()),
+            None => Err(failure::interrupted()),
         }
     })
 }
@@ -89,7 +89,7 @@ impl Interrupts {
     /// Receives them from now on. Before this the system ends the program without asking it, so it comes first: before
     /// any child is started.
     pub(crate) fn receive() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::machine("signals cannot be received", &error);
+        let failed = |error: std::io::Error| failure::machine("signals cannot be received", &error);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,

@@ -7,18 +7,18 @@ use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use keyvault_protocol::{BundleKind, Region};
 use permit_domain::{CardSerial, Order};
+use program_contract::{Exit, Failure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::failure::{Exit, Failure};
 use crate::installation::Installation;
-use crate::reads::{self, Read};
+use crate::reads::Read;
 use crate::report::Steps;
-use crate::stranger;
 use crate::terminals::{Terminal, card_date, enrol};
+use crate::{failure, reads, stranger};
 
 /// The reads.
-pub(crate) struct Seen {
+pub(crate) struct Showing {
     pub(crate) office: Read,
     pub(crate) bus: Read,
     pub(crate) clinic: Read,
@@ -33,12 +33,12 @@ pub(crate) struct Terminals {
 }
 
 /// Enrols the terminals and lets everybody read. A decision that is not the expected one is a failure of the system.
-pub(crate) async fn by_everybody(
+pub(crate) async fn to_everybody(
     installation: &mut Installation,
     steps: &mut Steps,
     order: &Order,
     serial: CardSerial,
-) -> Result<Seen, Failure> {
+) -> Result<Showing, Failure> {
     let region = CardContent::from_content(order.content()).and_then(|content| content.region());
     let region = region.map_err(OfficeError::from)?;
     let enrolling = steps.begin(
@@ -85,21 +85,21 @@ pub(crate) async fn by_everybody(
     let card_region: CardRegion = region
         .to_string()
         .parse()
-        .map_err(|error| Failure::machine("the region is none", &error))?;
+        .map_err(|error| failure::machine("the region is none", &error))?;
     let stranger = stranger::read(|| installation.connect(serial), card_region, day, &mut random);
     let stranger = steps.end(reading, stranger)?;
 
-    let seen = Seen {
+    let showing = Showing {
         office,
         bus,
         clinic,
         stranger,
     };
-    seen.must_be_as_expected()?;
-    Ok(seen)
+    showing.must_be_as_expected()?;
+    Ok(showing)
 }
 
-impl Seen {
+impl Showing {
     fn must_be_as_expected(&self) -> Result<(), Failure> {
         let expected = [
             ("the office", &self.office, "accepted"),

@@ -1,4 +1,4 @@
-//! The desk of a running installation: what `permit up` does for a person at a terminal of the same machine beside the
+//! The local socket of a running installation: what `permit up` does for a person at a terminal of the same machine beside the
 //! HTTP API, and the commands that ask it: `permit photo` and `permit hand-over`.
 //!
 //! `permit up` listens on a Unix socket in a folder that only its user can open, and names it in `running.json` of the
@@ -9,9 +9,9 @@
 use std::io::{BufRead as _, BufReader as BlockingReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
+use program_contract::{Exit, Failure, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -19,9 +19,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::failure::{Exit, Failure};
+use crate::arguments::{Checked, HandOverArguments, PhotoArguments};
+use crate::failure;
 use crate::folder::{Folder, replace};
-use crate::{HandOverArguments, PhotoArguments, report};
 
 /// Schema of `permit photo`.
 pub(crate) const PHOTO: &str = "yzt.permit_photo/1";
@@ -36,16 +36,6 @@ const LINE_LIMIT: u64 = 4096;
 const PICTURE_LIMIT: u64 = 16_000_000;
 /// How long a question may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
-
-/// Whom the clerk checked at the counter.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Checked {
-    /// The holder
-    Holder,
-    /// An agent with a power of attorney
-    Agent,
-}
 
 /// What a person asks.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,10 +82,10 @@ impl Asked {
             Ok(done) => Answer::Done(done),
             Err(failure) => Answer::Failed {
                 exit: failure.exit.code(),
-                code: failure.code.into_owned(),
-                message: failure.message,
-                action: failure.action.into_owned(),
-                fields: failure.fields,
+                code: failure.code.clone().into_owned(),
+                message: failure.message.clone(),
+                action: failure.action.clone(),
+                fields: failure.fields.clone(),
             },
         };
         if let Ok(mut line) = serde_json::to_vec(&answer) {
@@ -112,16 +102,16 @@ struct Running {
     socket: PathBuf,
 }
 
-/// The desk, open while it lives.
+/// The socket, open while it lives.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct LocalSocket {
     questions: mpsc::Receiver<Asked>,
     listening: JoinHandle<()>,
     mark: PathBuf,
 }
 
-impl Desk {
-    /// Opens the desk at a socket and says in the folder where it is.
+impl LocalSocket {
+    /// Opens the socket and says in the folder where it is.
     pub(crate) fn open(folder: &Folder, socket: &Path) -> Result<Self, Failure> {
         let listener =
             UnixListener::bind(socket).map_err(|error| Failure::file("listen on", socket, &error))?;
@@ -131,7 +121,7 @@ impl Desk {
             socket: socket.to_owned(),
         };
         let text = serde_json::to_vec(&running)
-            .map_err(|error| Failure::machine("the socket's path cannot be written", &error))?;
+            .map_err(|error| failure::machine("the socket's path cannot be written", &error))?;
         replace(&mark, &text)?;
         let (sender, questions) = mpsc::channel(4);
         let listening = tokio::spawn(async move {
@@ -161,7 +151,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for LocalSocket {
     fn drop(&mut self) {
         self.listening.abort();
         // If it stays, the commands find nobody at the socket and say so.
@@ -192,7 +182,7 @@ async fn read(stream: UnixStream) -> Option<Asked> {
 }
 
 /// `permit photo`.
-pub(crate) fn photo(arguments: &PhotoArguments) -> Result<ExitCode, Failure> {
+pub(crate) fn photo(arguments: &PhotoArguments) -> Result<Outcome, Failure> {
     let failed = |error: std::io::Error| Failure::file("read", &arguments.file, &error);
     let file = std::fs::File::open(&arguments.file).map_err(failed)?;
     let mut picture = Vec::new();
@@ -204,29 +194,17 @@ pub(crate) fn photo(arguments: &PhotoArguments) -> Result<ExitCode, Failure> {
         confirm: arguments.confirm,
     };
     let done = ask(&arguments.dir, &question, &picture)?;
-    tell(PHOTO, done, arguments.json);
-    Ok(ExitCode::SUCCESS)
+    Outcome::done(PHOTO, &done.fields, done.lines)
 }
 
 /// `permit hand-over`.
-pub(crate) fn hand_over(arguments: &HandOverArguments) -> Result<ExitCode, Failure> {
+pub(crate) fn hand_over(arguments: &HandOverArguments) -> Result<Outcome, Failure> {
     let question = Question::HandOver {
         order: arguments.order.to_string(),
         checked: arguments.checked,
     };
     let done = ask(&arguments.dir, &question, &[])?;
-    tell(HAND_OVER, done, arguments.json);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tell(schema: &str, done: Done, as_json: bool) {
-    if as_json {
-        report::object(schema, true, done.fields);
-    } else {
-        for line in done.lines {
-            println!("{line}");
-        }
-    }
+    Outcome::done(HAND_OVER, &done.fields, done.lines)
 }
 
 fn ask(dir: &Path, question: &Question, picture: &[u8]) -> Result<Done, Failure> {
@@ -256,7 +234,7 @@ fn ask(dir: &Path, question: &Question, picture: &[u8]) -> Result<Done, Failure>
     };
     let mut stream = BlockingStream::connect(&running.socket).map_err(|_| nobody())?;
     let mut line = serde_json::to_vec(question)
-        .map_err(|error| Failure::machine("the question cannot be written", &error))?;
+        .map_err(|error| failure::machine("the question cannot be written", &error))?;
     line.push(b'\n');
     // Until the whole question is there nothing is done; from then on only the answer says what was.
     let sent = stream
@@ -276,7 +254,7 @@ fn ask(dir: &Path, question: &Question, picture: &[u8]) -> Result<Done, Failure>
             action,
             fields,
         }) => {
-            let mut failure = Failure::new(Exit::from_code(i32::from(exit)), code, message, action);
+            let mut failure = Failure::new(Exit::of_process(Some(i32::from(exit))), code, message, action);
             failure.fields = fields;
             Err(failure)
         }

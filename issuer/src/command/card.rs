@@ -1,0 +1,218 @@
+//! `issuer card`: a card that is lost, found, blocked, replaced or destroyed.
+
+use issuer_office::changes::Proposal;
+use issuer_office::random::Random;
+use issuer_store::Card;
+use permit_domain::{CardNumber, EndOfCard, StaffId};
+use program_contract::{Clock, Failure, Outcome};
+use serde::Serialize;
+
+use crate::command::change_now::{about, shown};
+use crate::command::place::{Context, Place};
+
+/// Arguments of `card`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CardCommand {
+    #[command(subcommand)]
+    step: CardStep,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum CardStep {
+    /// The holder lost it: onto the deny lists.
+    Lost(OneCard),
+    /// A lost card was brought in: it stays denied.
+    Found(OneCard),
+    /// It was taken away (article 19).
+    Confiscated(OneCard),
+    /// The holder gave it back.
+    Returned(OneCard),
+    /// It does not work any more.
+    Damaged(OneCard),
+    /// Two people give a card that was brought in to its holder again.
+    Allow(TwoPeople),
+    /// Block its chip: by terminals, or at the reader with `issuer change write`.
+    Block(OneCard),
+    /// Free its permit for another card.
+    Replace(OneCard),
+    /// The balance of a replaced card for the new one: says why not.
+    Balance(OneCard),
+    /// It was cut up.
+    Destroyed(OneCard),
+    /// Where it stands.
+    Show(JustCard),
+    /// Tell the vault what the ledger wants of the deny lists.
+    Confirm(JustPlace),
+}
+
+#[derive(Debug, clap::Args)]
+struct OneCard {
+    #[command(flatten)]
+    place: Place,
+    /// The card's number, as printed.
+    #[arg(long, value_name = "NUMBER")]
+    card: CardNumber,
+    /// Account of the clerk: of staff.toml, with the role `CHANGE_CLERK`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+#[derive(Debug, clap::Args)]
+struct TwoPeople {
+    #[command(flatten)]
+    one: OneCard,
+    /// Account of the second person: of staff.toml, with the role `APPROVER`.
+    #[arg(long, value_name = "ACCOUNT")]
+    approver: StaffId,
+}
+
+#[derive(Debug, clap::Args)]
+struct JustCard {
+    #[command(flatten)]
+    place: Place,
+    /// The card's number, as printed.
+    #[arg(long, value_name = "NUMBER")]
+    card: CardNumber,
+}
+
+#[derive(Debug, clap::Args)]
+struct JustPlace {
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Serialize)]
+struct CardNow {
+    card_number: String,
+    permit_id: String,
+    state: &'static str,
+    denial: &'static str,
+    chip: &'static str,
+}
+
+impl From<&Card> for CardNow {
+    fn from(card: &Card) -> Self {
+        Self {
+            card_number: card.number.to_string(),
+            permit_id: card.permit.to_string(),
+            state: card.state.name(),
+            denial: card.denial.name(),
+            chip: card.chip.name(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Confirmed {
+    confirmed: u64,
+}
+
+const CARD: &str = "yzt.card/1";
+
+fn stands(card: &Card) -> Result<Outcome, Failure> {
+    let now = CardNow::from(card);
+    let lines = vec![format!(
+        "{} {}, deny lists {}, chip {}",
+        now.card_number, now.state, now.denial, now.chip
+    )];
+    Outcome::done(CARD, &now, lines)
+}
+
+impl CardCommand {
+    /// Whether the result is wanted as JSON.
+    pub(super) const fn json(&self) -> bool {
+        match &self.step {
+            CardStep::Lost(it)
+            | CardStep::Found(it)
+            | CardStep::Confiscated(it)
+            | CardStep::Returned(it)
+            | CardStep::Damaged(it)
+            | CardStep::Block(it)
+            | CardStep::Replace(it)
+            | CardStep::Balance(it)
+            | CardStep::Destroyed(it) => it.place.json,
+            CardStep::Allow(it) => it.one.place.json,
+            CardStep::Show(it) => it.place.json,
+            CardStep::Confirm(it) => it.place.json,
+        }
+    }
+
+    /// One step of a card that is lost, found, blocked, replaced or destroyed.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let ended = async |it: &OneCard, how| {
+            let context = Context::open(&it.place, clock, random).await?;
+            let clerk = context.clerk(&it.by)?;
+            stands(&context.office.end_card(&it.card, how, &clerk).await?)
+        };
+        match &self.step {
+            CardStep::Lost(it) => ended(it, EndOfCard::Lost).await,
+            CardStep::Confiscated(it) => ended(it, EndOfCard::Confiscated).await,
+            CardStep::Returned(it) => ended(it, EndOfCard::Returned).await,
+            CardStep::Damaged(it) => ended(it, EndOfCard::Damaged).await,
+            CardStep::Found(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let clerk = context.clerk(&it.by)?;
+                stands(&context.office.found(&it.card, &clerk).await?)
+            }
+            CardStep::Allow(it) => {
+                let context = Context::open(&it.one.place, clock, random).await?;
+                let (clerk, approver) = (context.clerk(&it.one.by)?, context.approver(&it.approver)?);
+                stands(
+                    &context
+                        .office
+                        .allow_again(&it.one.card, &clerk, &approver)
+                        .await?,
+                )
+            }
+            CardStep::Replace(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let clerk = context.clerk(&it.by)?;
+                stands(&context.office.replace(&it.card, &clerk).await?)
+            }
+            CardStep::Balance(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                context.clerk(&it.by)?;
+                context.office.transfer_balance(&it.card).await?;
+                stands(&context.office.card(&it.card).await?)
+            }
+            CardStep::Destroyed(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let clerk = context.clerk(&it.by)?;
+                stands(&context.office.destroy(&it.card, &clerk).await?)
+            }
+            CardStep::Block(it) => block(it, clock, random).await,
+            CardStep::Show(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                stands(&context.office.card(&it.card).await?)
+            }
+            CardStep::Confirm(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let confirmed = context.office.confirm_denials().await?;
+                let lines = vec![format!("{confirmed} confirmed")];
+                Outcome::done(CARD, &Confirmed { confirmed }, lines)
+            }
+        }
+    }
+}
+
+/// Proposes and queues the block of one card; a block that is open already goes on.
+async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+    let context = Context::open(&it.place, clock, random).await?;
+    let clerk = context.clerk(&it.by)?;
+    let card = context.office.card(&it.card).await?;
+    let permit = context.office.permit(card.permit).await?;
+    let id = context.office.new_change_id();
+    let proposed = context
+        .office
+        .propose_for(id, &permit, &card, Proposal::Block, clerk)
+        .await;
+    let id = match proposed {
+        Ok(stored) => stored.change.id(),
+        Err(issuer_office::error::OfficeError::Store(issuer_store::Error::ChangeOpen { change })) => change,
+        Err(error) => return Err(error.into()),
+    };
+    match Box::pin(context.production().await?.queue_change(id)).await {
+        Ok(stored) => shown(CARD, &stored),
+        Err(error) => Err(about(&context.office, id, error.into()).await),
+    }
+}

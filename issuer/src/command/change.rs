@@ -1,0 +1,241 @@
+//! `issuer change`: a change of a card in use, step by step.
+
+use std::path::PathBuf;
+
+use issuer_office::changes::Proposal;
+use issuer_office::error::OfficeError;
+use issuer_office::random::Random;
+use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, StaffId, Tier};
+use program_contract::{Clock, Exit, Failure, Outcome};
+
+use crate::command::change_now::{about, shown};
+use crate::command::place::{Context, Place};
+use crate::command::station::station;
+
+/// Arguments of `change`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ChangeCard {
+    #[command(subcommand)]
+    step: ChangeStep,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ChangeStep {
+    /// Propose a change of a permit's card.
+    Propose(Propose),
+    /// Sign a change off as the second person.
+    Approve(ById),
+    /// Have updates sealed for terminals to deliver.
+    Queue(ById),
+    /// Write the change onto the card that lies on the reader, or finish what was begun.
+    Write(Write),
+    /// Give a change up that was neither sealed nor written.
+    GiveUp(ById),
+    /// Say where a change stands.
+    Show(Show),
+}
+
+/// Kinds that are proposed; loads have a command of their own.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    /// A later last day (article 10).
+    Endorse,
+    /// Another tier.
+    Tier,
+    /// What the rule set in force grants the same tier.
+    Entitlement,
+    /// Another residence, with a new face.
+    Address,
+    /// Every record under the present key versions.
+    Rotate,
+    /// Block the chip.
+    Block,
+    /// Unblock the chip.
+    Unblock,
+    /// Erase every key on the chip.
+    End,
+}
+
+#[derive(Debug, clap::Args)]
+struct Propose {
+    #[command(flatten)]
+    place: Place,
+    /// The permit.
+    #[arg(long, value_name = "ID")]
+    permit: PermitId,
+    /// What is changed.
+    #[arg(long, value_enum)]
+    kind: Kind,
+    /// The holder's newer facts: an applicant file. Needed for an address, optional where a decision is made.
+    #[arg(long, value_name = "FILE")]
+    applicant: Option<PathBuf>,
+    /// The tier asked for, with `--kind tier`.
+    #[arg(long, value_name = "TIER")]
+    tier: Option<Tier>,
+    /// The photo's receipt, with `--kind address`.
+    #[arg(long, value_name = "NUMBER")]
+    photo_receipt: Option<String>,
+    /// The change's id, to repeat a proposal whose answer was lost; a fresh one without it.
+    #[arg(long, value_name = "ID")]
+    id: Option<ChangeId>,
+    /// Account of the clerk: of staff.toml, with the role `CHANGE_CLERK`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+#[derive(Debug, clap::Args)]
+struct ById {
+    #[command(flatten)]
+    place: Place,
+    /// The change.
+    #[arg(long, value_name = "ID")]
+    id: ChangeId,
+    /// Account of who does it: `APPROVER` for approve, `CHANGE_CLERK` for the others.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+#[derive(Debug, clap::Args)]
+struct Write {
+    #[command(flatten)]
+    place: Place,
+    /// The change.
+    #[arg(long, value_name = "ID")]
+    id: ChangeId,
+    /// Account of who writes: of staff.toml, with the role `PRODUCER`; not who signed it off.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+    /// The reader's name; without it the only one there is.
+    #[arg(long, value_name = "NAME", env = "YZT_READER")]
+    reader: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    place: Place,
+    /// The change.
+    #[arg(long, value_name = "ID")]
+    id: ChangeId,
+}
+
+impl ChangeCard {
+    /// Whether the result is wanted as JSON.
+    pub(super) const fn json(&self) -> bool {
+        match &self.step {
+            ChangeStep::Propose(it) => it.place.json,
+            ChangeStep::Approve(it) | ChangeStep::Queue(it) | ChangeStep::GiveUp(it) => it.place.json,
+            ChangeStep::Write(it) => it.place.json,
+            ChangeStep::Show(it) => it.place.json,
+        }
+    }
+
+    /// One step of a change.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        const SCHEMA: &str = "yzt.change/1";
+        match &self.step {
+            ChangeStep::Propose(it) => it.run(clock, random).await,
+            ChangeStep::Approve(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let approver = context.approver(&it.by)?;
+                shown(SCHEMA, &context.office.approve_change(it.id, approver).await?)
+            }
+            ChangeStep::Queue(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                context.clerk(&it.by)?;
+                match Box::pin(context.production().await?.queue_change(it.id)).await {
+                    Ok(stored) => shown(SCHEMA, &stored),
+                    Err(error) => Err(about(&context.office, it.id, error.into()).await),
+                }
+            }
+            ChangeStep::Write(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let producer = context.producer(&it.by)?;
+                let production = context.production().await?;
+                let mut station = station(it.reader.clone()).await?;
+                match Box::pin(production.write_change(it.id, &mut station, &producer)).await {
+                    Ok(stored) => shown(SCHEMA, &stored),
+                    Err(error) => Err(about(&context.office, it.id, error.into()).await),
+                }
+            }
+            ChangeStep::GiveUp(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let clerk = context.clerk(&it.by)?;
+                shown(SCHEMA, &context.office.give_up_change(it.id, &clerk).await?)
+            }
+            ChangeStep::Show(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                shown(SCHEMA, &context.office.change(it.id).await?)
+            }
+        }
+    }
+}
+
+/// A refusal by the rule set is told with its explanation.
+fn refused(error: OfficeError) -> Failure {
+    let explanation = match &error {
+        OfficeError::NotEligible(decision) => serde_json::to_value(&decision.explanation).ok(),
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    match explanation {
+        Some(explanation) => failure.with("explanation", explanation),
+        None => failure,
+    }
+}
+
+impl Propose {
+    async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let usage =
+            |what: &str| Failure::new(Exit::Usage, "USAGE", what, "See `issuer change propose --help`.");
+        let context = Context::open(&self.place, clock, random).await?;
+        let clerk = context.clerk(&self.by)?;
+        let newer = self.applicant(&context)?;
+        let proposal = match self.kind {
+            Kind::Endorse => Proposal::Endorse(newer),
+            Kind::Tier => Proposal::Tier(self.tier.ok_or_else(|| usage("--kind tier needs --tier"))?, newer),
+            Kind::Entitlement => Proposal::Entitlement(newer),
+            Kind::Address => {
+                let moved = newer.ok_or_else(|| usage("--kind address needs --applicant"))?;
+                let receipt = self
+                    .photo_receipt
+                    .as_deref()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| {
+                        usage("--kind address needs --photo-receipt, the number of a photo's receipt")
+                    })?;
+                Proposal::Address(Box::new(moved), receipt)
+            }
+            Kind::Rotate => Proposal::Rotate,
+            Kind::Block => Proposal::Block,
+            Kind::Unblock => Proposal::Unblock,
+            Kind::End => Proposal::End,
+        };
+        let id = self.id.unwrap_or_else(|| context.office.new_change_id());
+        let stored = Box::pin(context.office.propose(id, self.permit, proposal, clerk))
+            .await
+            .map_err(refused)?;
+        shown("yzt.change/1", &stored)
+    }
+
+    fn applicant(&self, context: &Context) -> Result<Option<Applicant>, Failure> {
+        let Some(path) = &self.applicant else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+        let wrong = |errors: permit_domain::FormErrors| {
+            let fields: Vec<&str> = errors.fields().iter().map(|e| e.field.as_str()).collect();
+            Failure::new(
+                Exit::Refused,
+                "APPLICANT",
+                format!("the applicant file is not right: {}", fields.join(", ")),
+                "Correct these fields; `issuer decide` says more of each.",
+            )
+        };
+        let form = ApplicantForm::from_json(&text).map_err(wrong)?;
+        Ok(Some(
+            form.into_applicant(context.office.clock().today())
+                .map_err(wrong)?,
+        ))
+    }
+}

@@ -1,0 +1,70 @@
+//! A change as commands show it.
+
+use issuer_office::office::Office;
+use issuer_store::StoredChange;
+use permit_domain::{Actor as _, ChangeId, ChangeState};
+use program_contract::{Failure, Outcome};
+use serde::Serialize;
+
+/// A change as programs see it. Never a person's data.
+#[derive(Serialize)]
+pub(super) struct ChangeNow {
+    pub(super) change_id: String,
+    pub(super) permit_id: String,
+    pub(super) card_number: String,
+    pub(super) kind: &'static str,
+    pub(super) state: &'static str,
+    pub(super) in_doubt: bool,
+    pub(super) clerk: String,
+    pub(super) approver: Option<String>,
+    pub(super) way: Option<&'static str>,
+    pub(super) amount: Option<u32>,
+    pub(super) loaded: Option<u32>,
+}
+
+impl From<&StoredChange> for ChangeNow {
+    fn from(stored: &StoredChange) -> Self {
+        let change = &stored.change;
+        Self {
+            change_id: change.id().to_string(),
+            permit_id: change.permit().to_string(),
+            card_number: change.card().number.to_string(),
+            kind: change.kind().name(),
+            state: change.state().name(),
+            in_doubt: matches!(change.state(), ChangeState::Writing),
+            clerk: change.clerk().staff().to_string(),
+            approver: change.approver().map(|a| a.staff().to_string()),
+            way: match change.state() {
+                ChangeState::Done { way, .. } => Some(way.name()),
+                _ => None,
+            },
+            amount: stored.load.as_ref().map(|load| load.amount),
+            loaded: stored.load.as_ref().map(|load| load.loaded),
+        }
+    }
+}
+
+pub(super) fn shown(schema: &'static str, stored: &StoredChange) -> Result<Outcome, Failure> {
+    let now = ChangeNow::from(stored);
+    let mut lines = vec![format!("{} {} {}", now.change_id, now.kind, now.state)];
+    if let ChangeState::Proposed = stored.change.state() {
+        lines.push(format!(
+            "A second person signs it off: issuer change approve --id {} --by ACCOUNT",
+            now.change_id
+        ));
+    }
+    Outcome::done(schema, &now, lines)
+}
+
+/// Says with a failure which change it left where.
+pub(super) async fn about(office: &Office, id: ChangeId, mut failure: Failure) -> Failure {
+    if let Ok(stored) = office.change(id).await {
+        failure.fields.insert("change_id".into(), id.to_string().into());
+        failure
+            .fields
+            .insert("state".into(), stored.change.state().name().into());
+        let in_doubt = matches!(stored.change.state(), ChangeState::Writing);
+        failure.fields.insert("in_doubt".into(), in_doubt.into());
+    }
+    failure
+}

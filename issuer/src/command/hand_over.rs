@@ -1,0 +1,111 @@
+//! `issuer hand-over` and `issuer give-up`: how an order ends.
+
+use issuer_office::error::OfficeError;
+use issuer_office::random::Random;
+use issuer_office::staff::StaffRole;
+use issuer_production::HolderChecked;
+use permit_domain::{HandOverClerk, OrderId, Producer, StaffId};
+use program_contract::{Clock, Failure, Outcome};
+use serde::Serialize;
+
+use crate::command::place::Place;
+use crate::command::station::station;
+
+/// Arguments of `hand-over`.
+#[derive(Debug, clap::Args)]
+pub(super) struct HandOver {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The reader's name; without it the only one there is.
+    #[arg(long, value_name = "NAME", env = "YZT_READER")]
+    reader: Option<String>,
+    /// The order.
+    #[arg(long, value_name = "ID")]
+    order: OrderId,
+    /// Account of the clerk who hands the card over: of staff.toml, with the role `HAND_OVER_CLERK`.
+    #[arg(long, value_name = "ACCOUNT")]
+    clerk: StaffId,
+    /// Whom the clerk checked.
+    #[arg(long, value_enum)]
+    checked: Checked,
+}
+
+/// Who stood at the counter.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Checked {
+    /// The holder.
+    Holder,
+    /// An agent with a power of attorney.
+    Agent,
+}
+
+/// The order after a hand-over or after it was given up.
+#[derive(Serialize)]
+struct OrderNow {
+    order_id: String,
+    state: String,
+    card_number: Option<String>,
+}
+
+impl HandOver {
+    /// Activates the order's card on the reader.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let installation = self.place.open()?;
+        let clerk = HandOverClerk::new(installation.acting_as(&self.clerk, StaffRole::HandOverClerk)?);
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        office.store().ready().await.map_err(OfficeError::from)?;
+        let production = installation.production(office).await?;
+        let mut station = station(self.reader.clone()).await?;
+        let holder = match self.checked {
+            Checked::Holder => HolderChecked::Holder,
+            Checked::Agent => HolderChecked::Agent,
+        };
+        let order = production
+            .hand_over(self.order, &mut station, clerk, holder, &mut |_| {})
+            .await?;
+        let report = OrderNow {
+            order_id: order.id().to_string(),
+            state: order.state().name().to_owned(),
+            card_number: order.state().card().map(|card| card.number.to_string()),
+        };
+        let lines = vec![format!("{} {}", report.order_id, report.state)];
+        Outcome::done("yzt.hand_over/1", &report, lines)
+    }
+}
+
+/// Arguments of `give-up`.
+#[derive(Debug, clap::Args)]
+pub(super) struct GiveUp {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The order.
+    #[arg(long, value_name = "ID")]
+    order: OrderId,
+    /// Account of who gives it up: of staff.toml, with the role `PRODUCER`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+impl GiveUp {
+    /// Gives an order up, so that its permit can be ordered again.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let installation = self.place.open()?;
+        let by = Producer::new(installation.acting_as(&self.by, StaffRole::Producer)?);
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        let order = office.give_up(self.order, &by).await?;
+        let report = OrderNow {
+            order_id: order.id().to_string(),
+            state: order.state().name().to_owned(),
+            card_number: order.state().card().map(|card| card.number.to_string()),
+        };
+        let mut lines = vec![format!("{} {}", report.order_id, report.state)];
+        if let Some(number) = &report.card_number {
+            lines.push(format!("Destroy the card {number}."));
+        }
+        Outcome::done("yzt.give_up/1", &report, lines)
+    }
+}

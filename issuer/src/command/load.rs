@@ -1,0 +1,126 @@
+//! `issuer load`: money onto a card, decided by the purse rules and booked once for each key.
+
+use issuer_office::random::Random;
+use issuer_store::LoadOutcome;
+use permit_domain::{ExplanationLine, PermitId, StaffId};
+use program_contract::{Clock, Exit, Failure, Outcome};
+use serde::Serialize;
+
+use crate::command::change_now::{ChangeNow, about};
+use crate::command::place::{Context, Place};
+use crate::command::station::station;
+
+/// Arguments of `load`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Load {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The permit.
+    #[arg(long, value_name = "ID")]
+    permit: PermitId,
+    /// What was paid in, fen.
+    #[arg(long, value_name = "FEN")]
+    amount: u32,
+    /// What tells this load from every other one of the permit, such as the number of the till's receipt. The same key
+    /// again is the same load.
+    #[arg(long, value_name = "TEXT", value_parser = key)]
+    key: String,
+    /// Account of who took the money: of staff.toml, with the role `CHANGE_CLERK`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+    /// Write it onto the card that lies on the reader now; without this, terminals deliver it.
+    #[arg(long, value_name = "ACCOUNT")]
+    write_by: Option<StaffId>,
+    /// The reader's name; without it the only one there is.
+    #[arg(long, value_name = "NAME", env = "YZT_READER")]
+    reader: Option<String>,
+}
+
+fn key(text: &str) -> Result<String, String> {
+    if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a key has 1 to 64 visible ASCII characters and no blanks".into())
+    }
+}
+
+#[derive(Serialize)]
+struct Loaded {
+    #[serde(flatten)]
+    change: ChangeNow,
+    known: bool,
+    explanation: Vec<ExplanationLine>,
+}
+
+impl Load {
+    /// Decides and books a load, then queues it for terminals or writes it.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let context = Context::open(&self.place, clock, random).await?;
+        let clerk = context.clerk(&self.by)?;
+        let producer = self
+            .write_by
+            .as_ref()
+            .map(|by| context.producer(by))
+            .transpose()?;
+        let outcome = context
+            .office
+            .load(self.permit, self.amount, &self.key, clerk)
+            .await?;
+        let (stored, known, explanation) = match outcome {
+            LoadOutcome::Booked(stored, decision) => (*stored, false, decision.explanation),
+            LoadOutcome::Known(stored) => (*stored, true, Vec::new()),
+            LoadOutcome::Refused(decision) => {
+                let unmet: Vec<&str> = decision.unmet().map(|line| line.condition.as_str()).collect();
+                let mut failure = Failure::new(
+                    Exit::Refused,
+                    "LOAD_REFUSED",
+                    format!(
+                        "the purse rules {} do not allow it: {}",
+                        decision.rules,
+                        unmet.join(", ")
+                    ),
+                    "Load less, or let the holder spend first.",
+                );
+                failure.lines = decision
+                    .unmet()
+                    .map(|line| format!("{} {}: {}", line.article, line.condition, line.because))
+                    .collect();
+                failure.fields.insert(
+                    "explanation".into(),
+                    serde_json::to_value(&decision.explanation).unwrap_or_default(),
+                );
+                return Err(failure);
+            }
+        };
+        let id = stored.change.id();
+        let moved = async {
+            let production = context.production().await?;
+            let stored = match &producer {
+                Some(producer) => {
+                    let mut station = station(self.reader.clone()).await?;
+                    Box::pin(production.write_change(id, &mut station, producer)).await?
+                }
+                None => Box::pin(production.queue_change(id)).await?,
+            };
+            Ok::<_, Failure>(stored)
+        };
+        let stored = match moved.await {
+            Ok(stored) => stored,
+            Err(failure) => return Err(about(&context.office, id, failure).await),
+        };
+        let change = ChangeNow::from(&stored);
+        let lines = vec![format!(
+            "{} {} loaded {} fen, {} fen in all",
+            change.change_id,
+            change.state,
+            self.amount,
+            change.loaded.unwrap_or_default()
+        )];
+        let report = Loaded {
+            change,
+            known,
+            explanation,
+        };
+        Outcome::done("yzt.load/1", &report, lines)
+    }
+}

@@ -1,0 +1,51 @@
+//! `issuer migrate`: the ledger, the rule sets, the service key.
+
+use std::path::PathBuf;
+
+use issuer_office::random::Random;
+use program_contract::{Clock, Failure, Outcome};
+use serde::Serialize;
+
+use crate::command::place::Place;
+
+/// Arguments of `migrate`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Serialize)]
+struct Migrated {
+    service_key: PathBuf,
+    public_key: String,
+}
+
+impl Migrate {
+    /// Tables, rule sets, service key.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        std::fs::create_dir_all(&self.place.dir)
+            .map_err(|error| Failure::file("make", &self.place.dir, &error))?;
+        let installation = self.place.open()?;
+        installation
+            .office(self.place.clock(clock), random.clone())
+            .await?
+            .migrate()
+            .await?;
+        let key = installation.service_key_or_new(random)?;
+        let report = Migrated {
+            service_key: installation.service_key_path(),
+            public_key: card_reader::hex::encode(&key.public()),
+        };
+        let lines = vec![
+            "The ledger is up to date.".into(),
+            format!(
+                "Service key {}; enrol this public key in the vault as `{}`:",
+                report.service_key.display(),
+                installation.config().issuer
+            ),
+            report.public_key.clone(),
+        ];
+        Outcome::done("yzt.migrate/1", &report, lines)
+    }
+}

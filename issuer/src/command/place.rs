@@ -1,0 +1,122 @@
+//! Which installation and which day a command works in, who may act, and the signals that end a service.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use issuer_office::error::OfficeError;
+use issuer_office::office::Office;
+use issuer_office::random::Random;
+use issuer_office::staff::StaffRole;
+use issuer_production::Production;
+use jiff::civil::Date;
+use permit_domain::{Approver, ChangeClerk, Producer, StaffId};
+use program_contract::{Clock, Exit, Failure};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::installation::Installation;
+
+/// Time that running requests have when the server is told to stop.
+pub(super) const GRACE: Duration = Duration::from_secs(20);
+
+/// Which installation, which day.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The installation's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: PathBuf,
+    /// A settings file in place of DIR/issuer.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Work as if it were this day, YYYY-MM-DD.
+    #[arg(long, value_name = "DATE")]
+    at: Option<Date>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Place {
+    pub(super) fn open(&self) -> Result<Installation, Failure> {
+        // Else the database would be the first to miss it, and the advice would be to start one.
+        if !self.dir.is_dir() {
+            return Err(Failure::new(
+                Exit::Damaged,
+                "NO_INSTALLATION",
+                format!("there is no folder {}", self.dir.display()),
+                "Correct --dir, or make the installation with `issuer migrate`.",
+            ));
+        }
+        Ok(Installation::open(&self.dir, self.config.as_deref())?)
+    }
+
+    pub(super) fn clock(&self, clock: &Clock) -> Clock {
+        clock.at(self.at)
+    }
+}
+
+/// What every command here needs.
+pub(super) struct Context {
+    pub(super) installation: Installation,
+    pub(super) office: Office,
+}
+
+impl Context {
+    pub(super) async fn open(place: &Place, clock: &Clock, random: &Random) -> Result<Self, Failure> {
+        let installation = place.open()?;
+        let office = installation.office(place.clock(clock), random.clone()).await?;
+        office.store().ready().await.map_err(OfficeError::from)?;
+        Ok(Self { installation, office })
+    }
+
+    pub(super) fn clerk(&self, account: &StaffId) -> Result<ChangeClerk, Failure> {
+        Ok(ChangeClerk::new(
+            self.installation.acting_as(account, StaffRole::ChangeClerk)?,
+        ))
+    }
+
+    pub(super) fn approver(&self, account: &StaffId) -> Result<Approver, Failure> {
+        Ok(Approver::new(
+            self.installation.acting_as(account, StaffRole::Approver)?,
+        ))
+    }
+
+    pub(super) fn producer(&self, account: &StaffId) -> Result<Producer, Failure> {
+        Ok(Producer::new(
+            self.installation.acting_as(account, StaffRole::Producer)?,
+        ))
+    }
+
+    pub(super) async fn production(&self) -> Result<Production, Failure> {
+        Ok(self.installation.production(self.office.clone()).await?)
+    }
+}
+
+/// The signals that end a service, listened to from the moment that this is made.
+pub(super) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::new(
+                Exit::Damaged,
+                "SIGNALS",
+                format!("signals cannot be received: {error}"),
+                "Report this.",
+            )
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    pub(super) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

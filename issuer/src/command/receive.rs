@@ -1,0 +1,80 @@
+//! `issuer receive`: a lot of blanks into the stock.
+
+use std::path::{Path, PathBuf};
+
+use issuer_office::error::OfficeError;
+use issuer_office::random::Random;
+use issuer_office::staff::StaffRole;
+use permit_domain::{CardSerial, StaffId};
+use program_contract::{Clock, Exit, Failure, Outcome};
+use serde::Serialize;
+
+use crate::command::place::Place;
+
+/// Arguments of `receive`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Receive {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The lot's name.
+    #[arg(long, value_name = "LOT")]
+    lot: String,
+    /// A file with one card serial (20 hex digits) a line.
+    #[arg(long, value_name = "FILE")]
+    serials: PathBuf,
+    /// Account of the stock keeper: of staff.toml, with the role `PRODUCER`.
+    #[arg(long, value_name = "ACCOUNT")]
+    by: StaffId,
+}
+
+#[derive(Serialize)]
+struct Received {
+    lot: String,
+    blanks: usize,
+    in_stock: i64,
+}
+
+impl Receive {
+    /// Puts a lot of blanks into the stock.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let installation = self.place.open()?;
+        let by = installation.acting_as(&self.by, StaffRole::Producer)?;
+        let serials = read_serials(&self.serials)?;
+        let clock = self.place.clock(clock);
+        let office = installation.office(clock.clone(), random.clone()).await?;
+        office
+            .store()
+            .receive_blanks(&serials, &self.lot, &by, clock.now())
+            .await
+            .map_err(OfficeError::from)?;
+        let stock = office.store().stock().await.map_err(OfficeError::from)?;
+        let report = Received {
+            lot: self.lot.clone(),
+            blanks: serials.len(),
+            in_stock: stock.in_stock,
+        };
+        let lines = vec![format!(
+            "{} blanks received, {} in stock",
+            report.blanks, report.in_stock
+        )];
+        Outcome::done("yzt.receive/1", &report, lines)
+    }
+}
+
+fn read_serials(path: &Path) -> Result<Vec<CardSerial>, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| {
+            line.trim().parse().map_err(|_| {
+                Failure::new(
+                    Exit::Usage,
+                    "SERIALS",
+                    format!("line {} is no card serial", index + 1),
+                    "Write one serial of 20 lower-case hex digits a line.",
+                )
+            })
+        })
+        .collect()
+}

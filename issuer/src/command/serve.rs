@@ -1,0 +1,66 @@
+//! `issuer serve`: the HTTP API until a signal.
+
+use issuer_api::Api;
+use issuer_office::error::OfficeError;
+use issuer_office::random::Random;
+use program_contract::{Clock, Exit, Failure, Outcome};
+use serde::Serialize;
+
+use crate::command::place::{GRACE, Place, Stop};
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Serialize)]
+struct Served {
+    address: String,
+}
+
+impl Serve {
+    /// The HTTP API until a signal.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let installation = self.place.open()?;
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        office.store().ready().await.map_err(OfficeError::from)?;
+        let store = office.store().clone();
+        let api = Api::new(office, installation.staff()?);
+        let wanted = installation.config().listen;
+        let unusable = |error: std::io::Error| {
+            Failure::new(
+                Exit::Damaged,
+                "LISTEN",
+                format!("cannot listen on {wanted}: {error}"),
+                "Choose a free address with `listen` in issuer.toml.",
+            )
+        };
+        let listener = tokio::net::TcpListener::bind(wanted).await.map_err(unusable)?;
+        let address = listener.local_addr().map_err(unusable)?;
+        // Before the address is told: who reads it may stop us at once.
+        let mut asked = Stop::listen()?;
+        eprintln!("issuer: the API is at http://{address} (stop with Ctrl-C)");
+        let (stop, stopping) = tokio::sync::watch::channel(false);
+        let mut stopped = stopping.clone();
+        let server = axum::serve(listener, api.router()).with_graceful_shutdown(async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        });
+        let server = tokio::spawn(server.into_future());
+        asked.asked().await;
+        let _ = stop.send(true);
+        // A client that keeps its connection open does not keep the server.
+        let _ = tokio::time::timeout(GRACE, server).await;
+        store.close().await;
+        Outcome::done(
+            "yzt.serve/1",
+            &Served {
+                address: address.to_string(),
+            },
+            vec!["issuer: stopped".into()],
+        )
+    }
+}

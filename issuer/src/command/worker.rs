@@ -1,0 +1,159 @@
+//! `issuer worker`: makes cards, each with the one that lies on the reader.
+
+use std::time::Duration;
+
+use issuer_office::error::OfficeError;
+use issuer_office::random::Random;
+use issuer_production::{Production, StepReport};
+use permit_domain::{OrderId, Step};
+use program_contract::{Clock, Failure, Outcome};
+use serde::Serialize;
+
+use crate::command::place::{GRACE, Place, Stop};
+use crate::command::station::station;
+
+/// Pause of the worker when there is nothing to do, or no reader.
+const WORKER_PAUSE: Duration = Duration::from_secs(2);
+
+/// Arguments of `worker`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Worker {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The reader's name; without it the only one there is.
+    #[arg(long, value_name = "NAME", env = "YZT_READER")]
+    reader: Option<String>,
+    /// Run this order only.
+    #[arg(long, value_name = "ID")]
+    order: Option<OrderId>,
+    /// Stop when no order is left to do, instead of waiting for more.
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Serialize)]
+struct Worked {
+    orders: Vec<WorkedOrder>,
+}
+
+#[derive(Serialize)]
+struct WorkedOrder {
+    order_id: String,
+    state: String,
+    in_doubt: bool,
+    card_number: Option<String>,
+    steps: Vec<WorkedStep>,
+}
+
+#[derive(Serialize)]
+struct WorkedStep {
+    name: &'static str,
+    actor: String,
+    ok: bool,
+    ms: f64,
+}
+
+impl From<&StepReport> for WorkedStep {
+    fn from(report: &StepReport) -> Self {
+        Self {
+            name: report.name,
+            actor: report.actor.clone(),
+            ok: report.ok,
+            ms: report.ms,
+        }
+    }
+}
+
+impl Worker {
+    /// Runs orders up to the verified card: each with the card that lies on the reader.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let installation = self.place.open()?;
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        office.store().ready().await.map_err(OfficeError::from)?;
+        let production = installation.production(office).await?;
+        let mut report = Worked { orders: Vec::new() };
+        let one_run = self.once || self.order.is_some();
+        if one_run {
+            while let Some(worked) = Box::pin(self.next(&production)).await? {
+                report.orders.push(worked);
+                if self.order.is_some() {
+                    break;
+                }
+            }
+        } else {
+            Box::pin(self.watch(&production)).await?;
+        }
+        let lines = report
+            .orders
+            .iter()
+            .map(|order| format!("{} {}", order.order_id, order.state))
+            .collect();
+        Outcome::done("yzt.worker/1", &report, lines)
+    }
+
+    /// Runs orders as their cards come, until a signal.
+    async fn watch(&self, production: &Production) -> Result<(), Failure> {
+        let mut stop = Stop::listen()?;
+        loop {
+            let mut work = std::pin::pin!(self.next(production));
+            let worked = tokio::select! {
+                worked = &mut work => worked,
+                () = stop.asked() => {
+                    // The card under way is finished, or left to be resumed if that takes too long.
+                    let _ = tokio::time::timeout(GRACE, work).await;
+                    return Ok(());
+                }
+            };
+            // A step that stopped was logged with its code; the order comes again with its card.
+            if !matches!(worked, Ok(Some(_)))
+                && tokio::time::timeout(WORKER_PAUSE, stop.asked()).await.is_ok()
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs the order that the card on the reader belongs to; `None` when there is nothing to do with it.
+    async fn next(&self, production: &Production) -> Result<Option<WorkedOrder>, Failure> {
+        let mut station = station(self.reader.clone()).await?;
+        let order = match self.order {
+            Some(id) => Some(production.office().order_status(id).await?),
+            None => production.order_for(&mut station).await?,
+        };
+        let Some(order) =
+            order.filter(|order| !matches!(order.state().next_step(), Some(Step::HandOver) | None))
+        else {
+            return Ok(None);
+        };
+        let mut steps = Vec::new();
+        let done = production
+            .run(order.id(), &mut station, &mut |step| {
+                steps.push(WorkedStep::from(step));
+            })
+            .await;
+        match done {
+            Ok(order) => Ok(Some(WorkedOrder {
+                order_id: order.id().to_string(),
+                state: order.state().name().to_owned(),
+                in_doubt: order.state().in_doubt(),
+                card_number: order.state().card().map(|card| card.number.to_string()),
+                steps,
+            })),
+            Err(error) => {
+                let mut failure = Failure::from(error);
+                if let Ok(order) = production.office().order_status(order.id()).await {
+                    failure
+                        .fields
+                        .insert("order_id".into(), order.id().to_string().into());
+                    failure.fields.insert("state".into(), order.state().name().into());
+                    failure
+                        .fields
+                        .insert("in_doubt".into(), order.state().in_doubt().into());
+                }
+                Err(failure)
+            }
+        }
+    }
+}
