@@ -1,21 +1,18 @@
 //! The command loop: parse, gate by session, run, answer. Any error ends every session (chapter 01).
 
-use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{Answer, Header, ParsedCommand, StatusWord};
-use card_applet_spec::bytes::Write;
-use card_applet_spec::codes::{AID, CardState};
+use card_applet_spec::codes::AID;
 use card_applet_spec::data_group::CardInfo;
 use rand_core::CryptoRng;
 
+use crate::answer::{Outcome, answer, bare, internal};
+use crate::card::Card;
+use crate::command::Command;
 use crate::door_f::Tapped;
-use crate::door_i::{DoorI, Opening};
+use crate::door_i::{DoorI, OpeningI};
 use crate::door_s::{DoorS, Presenting};
-use crate::manufacture::layout;
-use crate::memory::{FACTORY, Memory, MemoryFault};
+use crate::memory::Memory;
 use crate::storage::Storage;
-
-/// A command's outcome inside the applet: an answer with its status word, or the status word alone.
-pub(crate) type Outcome = Result<Answer, StatusWord>;
 
 /// What the card remembers between two commands. All of it is gone after SELECT, reset or an error.
 #[derive(Debug)]
@@ -23,7 +20,7 @@ pub(crate) type Outcome = Result<Answer, StatusWord>;
     clippy::large_enum_variant,
     reason = "there is one of it, and no heap to box into"
 )]
-pub(crate) enum Session {
+enum Session {
     /// No application is selected.
     Reset,
     /// Selected, nothing open.
@@ -31,7 +28,7 @@ pub(crate) enum Session {
     /// After a TAP: what COMMIT and UPDATE refer to.
     Tapped(Tapped),
     /// After INITIALIZE UPDATE.
-    OpeningI(Opening),
+    OpeningI(OpeningI),
     /// Door I.
     DoorI(DoorI),
     /// Certificates are being presented.
@@ -43,9 +40,8 @@ pub(crate) enum Session {
 /// The card.
 #[derive(Debug)]
 pub struct Applet<M, R> {
-    pub(crate) storage: Storage<M>,
-    pub(crate) rng: R,
-    pub(crate) session: Session,
+    card: Card<M, R>,
+    session: Session,
     /// The memory failed: what this card believes may differ from what the memory holds. It says so to every command
     /// until it is reset, which reads everything again.
     faulted: bool,
@@ -58,8 +54,10 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
     /// [`crate::Error::NotACard`] when the memory was never manufactured; [`crate::Error::Memory`] when it fails.
     pub fn power_on(memory: M, rng: R) -> Result<Self, crate::Error> {
         Ok(Self {
-            storage: Storage::open(memory)?,
-            rng,
+            card: Card {
+                storage: Storage::open(memory)?,
+                rng,
+            },
             session: Session::Reset,
             faulted: false,
         })
@@ -70,13 +68,13 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
     pub fn reset(&mut self) {
         self.session = Session::Reset;
         if self.faulted {
-            self.faulted = self.storage.reopen().is_err();
+            self.faulted = self.card.storage.reopen().is_err();
         }
     }
 
     /// Power off: gives memory and random source back.
     pub fn power_off(self) -> (M, R) {
-        (self.storage.into_memory(), self.rng)
+        (self.card.storage.into_memory(), self.card.rng)
     }
 
     /// Runs one command APDU; gives body and status word. Never fails: what goes wrong is a status word.
@@ -94,122 +92,177 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         })
     }
 
-    fn run(&mut self, command: &ParsedCommand<'_>) -> Outcome {
-        let header = command.header;
-        if (header.cla, header.ins) == (Header::SELECT.cla, Header::SELECT.ins) {
-            return self.select(command);
+    fn run(&mut self, apdu: &ParsedCommand<'_>) -> Outcome {
+        let command = Command::try_from(apdu.header);
+        if command == Ok(Command::Select) {
+            return self.select(apdu);
         }
         // The session is taken out: only a command that succeeds puts one back.
-        let session = match core::mem::replace(&mut self.session, Session::Selected) {
+        match core::mem::replace(&mut self.session, Session::Selected) {
             Session::Reset => {
                 self.session = Session::Reset;
-                return Err(StatusWord::CONDITIONS);
-            }
-            session => session,
-        };
-        match session {
-            Session::DoorI(door) => self.run_door_i(door, command),
-            Session::DoorS(door) => self.run_door_s(door, command),
-            Session::OpeningI(opening) => self.run_external_authenticate(opening, command),
-            Session::Presenting(presenting) => self.run_presenting(presenting, command),
-            session @ (Session::Selected | Session::Tapped(_) | Session::Reset) => {
-                self.run_open(session, command)
-            }
-        }
-    }
-
-    fn run_open(&mut self, session: Session, command: &ParsedCommand<'_>) -> Outcome {
-        let header = command.header;
-        match (header.cla, header.ins) {
-            (0x80, 0xCA) => self.get_data(command),
-            (0x80, 0x50) => self.initialize_update(command),
-            (0x80, 0x10) => self.tap(command),
-            (0x80, 0x12) => match session {
-                Session::Tapped(tapped) => self.commit(&tapped, command),
-                _ => Err(StatusWord::CONDITIONS),
-            },
-            (0x80, 0x14) => match session {
-                Session::Tapped(tapped) => self.update(Some(&tapped), command),
-                _ => self.update(None, command),
-            },
-            (0x80, 0x20) => self.present_intermediate(command),
-            // Known, but out of order here.
-            (0x84, 0x82 | 0xDA | 0xF2 | 0xB0 | 0x2C) | (0x00, 0x84) | (0x80, 0x22) => {
                 Err(StatusWord::CONDITIONS)
             }
-            (0x00 | 0x80 | 0x84, _) => Err(StatusWord::NO_INSTRUCTION),
-            _ => Err(StatusWord::NO_CLASS),
+            Session::Selected => self.run_open(None, command?, apdu),
+            Session::Tapped(tapped) => self.run_open(Some(&tapped), command?, apdu),
+            Session::OpeningI(opening) => self.run_opening_i(opening, in_order(command)?, apdu),
+            Session::DoorI(door) => self.run_door_i(door, in_order(command)?, apdu),
+            Session::Presenting(presenting) => self.run_presenting(presenting, in_order(command)?, apdu),
+            Session::DoorS(door) => self.run_door_s(door, in_order(command)?, apdu),
         }
     }
 
-    fn select(&mut self, command: &ParsedCommand<'_>) -> Outcome {
+    /// Nothing is open. `tapped` is the TAP just before; it is used up, whatever the answer.
+    fn run_open(&mut self, tapped: Option<&Tapped>, command: Command, apdu: &ParsedCommand<'_>) -> Outcome {
+        match command {
+            Command::GetData => self.card.get_data(apdu),
+            Command::InitializeUpdate => {
+                let (answer, opening) = self.card.initialize_update(apdu)?;
+                self.session = Session::OpeningI(opening);
+                Ok(answer)
+            }
+            Command::Tap { role, version } => {
+                let (answer, tapped) = self.card.tap(role, version, apdu)?;
+                self.session = Session::Tapped(tapped);
+                Ok(answer)
+            }
+            Command::Commit { role, version } => {
+                let tapped = tapped.ok_or(StatusWord::CONDITIONS)?;
+                self.card.commit(tapped, role, version, apdu)
+            }
+            Command::Update { role, version } => self.card.update(tapped, role, version, apdu),
+            Command::PresentCertificate => {
+                let (answer, presenting) = self.card.present_intermediate(apdu)?;
+                self.session = Session::Presenting(presenting);
+                Ok(answer)
+            }
+            // Known, but out of order here.
+            Command::Select
+            | Command::ExternalAuthenticate
+            | Command::Step { .. }
+            | Command::Report { .. }
+            | Command::GetChallenge
+            | Command::Agree
+            | Command::ReadObject { .. }
+            | Command::ResetCounter => Err(StatusWord::CONDITIONS),
+        }
+    }
+
+    fn run_opening_i(&mut self, opening: OpeningI, command: Command, apdu: &ParsedCommand<'_>) -> Outcome {
+        match command {
+            Command::ExternalAuthenticate => {
+                let (answer, door) = self.card.external_authenticate(opening, apdu)?;
+                self.session = Session::DoorI(door);
+                Ok(answer)
+            }
+            Command::Select
+            | Command::GetData
+            | Command::Tap { .. }
+            | Command::Commit { .. }
+            | Command::Update { .. }
+            | Command::InitializeUpdate
+            | Command::Step { .. }
+            | Command::Report { .. }
+            | Command::PresentCertificate
+            | Command::GetChallenge
+            | Command::Agree
+            | Command::ReadObject { .. }
+            | Command::ResetCounter => Err(StatusWord::CONDITIONS),
+        }
+    }
+
+    fn run_door_i(&mut self, door: DoorI, command: Command, apdu: &ParsedCommand<'_>) -> Outcome {
+        let (answer, door) = match command {
+            Command::Step { n } => self.card.script_step(door, n, apdu)?,
+            Command::Report { what, domain } => self.card.report(door, what, domain, apdu)?,
+            Command::Select
+            | Command::GetData
+            | Command::Tap { .. }
+            | Command::Commit { .. }
+            | Command::Update { .. }
+            | Command::InitializeUpdate
+            | Command::ExternalAuthenticate
+            | Command::PresentCertificate
+            | Command::GetChallenge
+            | Command::Agree
+            | Command::ReadObject { .. }
+            | Command::ResetCounter => return Err(StatusWord::CONDITIONS),
+        };
+        self.session = Session::DoorI(door);
+        Ok(answer)
+    }
+
+    fn run_presenting(
+        &mut self,
+        presenting: Presenting,
+        command: Command,
+        apdu: &ParsedCommand<'_>,
+    ) -> Outcome {
+        let (answer, session) = match command {
+            Command::PresentCertificate => {
+                let (answer, presenting) = presenting.leaf(apdu)?;
+                (answer, Session::Presenting(presenting))
+            }
+            Command::GetChallenge => {
+                let (answer, presenting) = self.card.get_challenge(presenting, apdu)?;
+                (answer, Session::Presenting(presenting))
+            }
+            Command::Agree => {
+                let (answer, door) = self.card.agree(&presenting, apdu)?;
+                (answer, Session::DoorS(door))
+            }
+            Command::Select
+            | Command::GetData
+            | Command::Tap { .. }
+            | Command::Commit { .. }
+            | Command::Update { .. }
+            | Command::InitializeUpdate
+            | Command::ExternalAuthenticate
+            | Command::Step { .. }
+            | Command::Report { .. }
+            | Command::ReadObject { .. }
+            | Command::ResetCounter => return Err(StatusWord::CONDITIONS),
+        };
+        self.session = session;
+        Ok(answer)
+    }
+
+    fn run_door_s(&mut self, door: DoorS, command: Command, apdu: &ParsedCommand<'_>) -> Outcome {
+        let (answer, door) = match command {
+            Command::ReadObject { object, p2 } => self.card.read(door, object, p2, apdu)?,
+            Command::ResetCounter => self.card.reset_counter(door, apdu)?,
+            Command::Select
+            | Command::GetData
+            | Command::Tap { .. }
+            | Command::Commit { .. }
+            | Command::Update { .. }
+            | Command::InitializeUpdate
+            | Command::ExternalAuthenticate
+            | Command::Step { .. }
+            | Command::Report { .. }
+            | Command::PresentCertificate
+            | Command::GetChallenge
+            | Command::Agree => return Err(StatusWord::CONDITIONS),
+        };
+        self.session = Session::DoorS(door);
+        Ok(answer)
+    }
+
+    fn select(&mut self, apdu: &ParsedCommand<'_>) -> Outcome {
         self.session = Session::Reset;
-        if command.header != Header::SELECT {
+        if apdu.header != Header::SELECT {
             return Err(StatusWord::WRONG_P1P2);
         }
-        if command.data != AID {
+        if apdu.data != AID {
             return Err(StatusWord::NO_APPLICATION);
         }
         let info = CardInfo::CURRENT.encode().map_err(internal)?;
         self.session = Session::Selected;
         answer(&info)
     }
-
-    fn get_data(&mut self, command: &ParsedCommand<'_>) -> Outcome {
-        if !command.data.is_empty() {
-            return Err(StatusWord::WRONG_LENGTH);
-        }
-        if command.header != Header::GET_SERIAL || self.state() != CardState::Blank {
-            return Err(StatusWord::NOT_FOUND);
-        }
-        let serial = self.serial()?;
-        answer(&serial)
-    }
-
-    pub(crate) fn state(&self) -> CardState {
-        self.storage.control().state
-    }
-
-    pub(crate) fn serial(&self) -> Result<[u8; 10], StatusWord> {
-        Ok(*self
-            .storage
-            .read_at::<10>(FACTORY, layout::SERIAL)
-            .map_err(memory_failure)?)
-    }
 }
 
-/// An answer with 9000.
-pub(crate) fn answer(body: &[u8]) -> Outcome {
-    let mut out = Answer::new();
-    out.put(body)
-        .and_then(|()| out.put(&StatusWord::OK.0.to_be_bytes()))
-        .map_err(internal)?;
-    Ok(out)
-}
-
-fn bare(status: StatusWord) -> Answer {
-    let mut out = Answer::new();
-    // Two bytes always fit.
-    let _ = out.put(&status.0.to_be_bytes());
-    out
-}
-
-/// The memory failed: the write did not happen or is not known.
-pub(crate) fn memory_failure(_: MemoryFault) -> StatusWord {
-    StatusWord::MEMORY_FAILURE
-}
-
-/// Our own encoders do not fail for sizes of the specification; if one did, nothing was written.
-pub(crate) fn internal(_: SpecError) -> StatusWord {
-    StatusWord::MEMORY_FAILURE
-}
-
-/// Data that came in has a wrong form.
-pub(crate) fn wrong_data(_: SpecError) -> StatusWord {
-    StatusWord::WRONG_DATA
-}
-
-/// A MAC, signature or cryptogram is wrong.
-pub(crate) fn insecure(_: SpecError) -> StatusWord {
-    StatusWord::SECURITY
+/// While something is open, a command that does not exist is out of order like any other.
+fn in_order(command: Result<Command, StatusWord>) -> Result<Command, StatusWord> {
+    command.map_err(|_| StatusWord::CONDITIONS)
 }

@@ -3,13 +3,15 @@
 use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, SliceWriter, Write};
-use card_applet_spec::codes::{CardState, Role};
+use card_applet_spec::codes::Role;
 use card_applet_spec::crypto::{Key16, equal, memory_check};
 use card_applet_spec::door_f::{CommitBody, PLAIN_LEN, TapAnswer, TapPlain};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::applet::{Applet, Outcome, Session, answer, internal, memory_failure, wrong_data};
+use crate::answer::{Opening, Outcome, answer, internal, memory_failure, wrong_data};
+use crate::card::Card;
+use crate::command::{Command, Gate};
 use crate::control::SMALL_PAYMENT;
 use crate::manufacture::layout;
 use crate::memory::{self, FACTORY, Half, Memory};
@@ -98,9 +100,8 @@ impl PurseState {
     }
 }
 
-impl<M: Memory, R: CryptoRng> Applet<M, R> {
-    pub(crate) fn tap(&mut self, command: &ParsedCommand<'_>) -> Outcome {
-        let (role, version) = (command.header.p1, command.header.p2);
+impl<M: Memory, R: CryptoRng> Card<M, R> {
+    pub(crate) fn tap(&mut self, role: u8, version: u8, command: &ParsedCommand<'_>) -> Opening<Tapped> {
         let terminal_challenge: [u8; 16] = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
         let mut card_challenge = [0; 16];
         self.rng.fill_bytes(&mut card_challenge);
@@ -142,20 +143,21 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         };
         let made = TapAnswer::make(g, m, role, version, &terminal_challenge, card_challenge, plain);
         let body = made.and_then(|made| made.encode()).map_err(internal)?;
-        self.session = Session::Tapped(Tapped {
+        let tapped = Tapped {
             role,
             version,
             terminal_challenge,
             card_challenge,
             slot,
-        });
-        answer(&body)
+        };
+        Ok((answer(&body)?, tapped))
     }
 
     /// Role (from 0) and physical slot that may answer this TAP.
     fn tappable_slot(&self, role: u8, version: u8) -> Option<(usize, usize)> {
+        let open = self.gate(Command::Tap { role, version }) == Gate::Open;
         let role = Role::try_from(role).ok()?;
-        if self.state() != CardState::Active || !role.has_door_f() {
+        if !open || !role.has_door_f() {
             return None;
         }
         let index = usize::from(role.code()).checked_sub(1)?;
@@ -209,8 +211,14 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .map_err(memory_failure)
     }
 
-    pub(crate) fn commit(&mut self, tapped: &Tapped, command: &ParsedCommand<'_>) -> Outcome {
-        let (role, version) = (command.header.p1, command.header.p2);
+    /// A debit, after the TAP of the same slot.
+    pub(crate) fn commit(
+        &mut self,
+        tapped: &Tapped,
+        role: u8,
+        version: u8,
+        command: &ParsedCommand<'_>,
+    ) -> Outcome {
         if (role, version) != (tapped.role, tapped.version) || role != Role::SmallPayment.code() {
             return Err(StatusWord::CONDITIONS);
         }

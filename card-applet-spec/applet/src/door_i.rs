@@ -9,11 +9,13 @@ use card_applet_spec::crypto::{PrivateKey, PublicKey, equal};
 use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
-use card_applet_spec::script::{ScriptKind, SlotStep, Status, Step, WritableObject, chain_next, chain_start};
+use card_applet_spec::script::{ScriptKind, SlotStep, Step, WritableObject, chain_next, chain_start};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure, wrong_data};
+use crate::answer::{Opening, answer, insecure, internal, memory_failure, wrong_data};
+use crate::card::Card;
+use crate::command::{Command, Gate};
 use crate::control::{Control, SMALL_PAYMENT, ScriptState, SlotState};
 use crate::manufacture::layout;
 use crate::memory::{self, FACTORY, Half, Memory};
@@ -26,7 +28,7 @@ const MAX_LEAP_DAYS: u32 = 400;
 
 /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE.
 #[derive(Debug)]
-pub(crate) struct Opening {
+pub(crate) struct OpeningI {
     channel: Channel,
     host_challenge: [u8; 8],
     card_challenge: [u8; 8],
@@ -38,14 +40,22 @@ pub(crate) struct DoorI {
     channel: Channel,
 }
 
+impl DoorI {
+    /// The door stays open, and says this.
+    fn answering(mut self, body: &[u8]) -> Opening<Self> {
+        let answer = self.channel.wrap_answer(body, StatusWord::OK).map_err(internal)?;
+        Ok((answer, self))
+    }
+}
+
 /// What a step answers, and the control block that makes it so. `None` writes nothing.
 struct Done {
     body: Bytes<64>,
     next: Option<Control>,
 }
 
-impl<M: Memory, R: CryptoRng> Applet<M, R> {
-    pub(crate) fn initialize_update(&mut self, command: &ParsedCommand<'_>) -> Outcome {
+impl<M: Memory, R: CryptoRng> Card<M, R> {
+    pub(crate) fn initialize_update(&mut self, command: &ParsedCommand<'_>) -> Opening<OpeningI> {
         if command.header != Header::INITIALIZE_UPDATE {
             return Err(StatusWord::WRONG_P1P2);
         }
@@ -54,12 +64,13 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         self.rng.fill_bytes(&mut card_challenge);
         let keys = SessionKeys::derive(&self.static_keys()?, &host_challenge, &card_challenge);
         let cryptogram = keys.card_cryptogram(&host_challenge, &card_challenge);
-        self.session = Session::OpeningI(Opening {
+        let opening = OpeningI {
             channel: Channel::new(keys),
             host_challenge,
             card_challenge,
-        });
-        answer(&InitializeUpdate::encode_i60(&card_challenge, &cryptogram))
+        };
+        let body = InitializeUpdate::encode_i60(&card_challenge, &cryptogram);
+        Ok((answer(&body)?, opening))
     }
 
     /// ENC, MAC, DEK in force; keys that nobody knows once TERMINATED.
@@ -71,15 +82,12 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         Ok(KeySet::from_bytes(&*bytes.map_err(memory_failure)?))
     }
 
-    pub(crate) fn run_external_authenticate(
+    pub(crate) fn external_authenticate(
         &mut self,
-        mut opening: Opening,
+        mut opening: OpeningI,
         command: &ParsedCommand<'_>,
-    ) -> Outcome {
+    ) -> Opening<DoorI> {
         let header = command.header;
-        if (header.cla, header.ins) != (0x84, 0x82) {
-            return Err(StatusWord::CONDITIONS);
-        }
         if header != Header::EXTERNAL_AUTHENTICATE {
             return Err(StatusWord::WRONG_P1P2);
         }
@@ -106,61 +114,54 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
                 .check_external_authenticate(header, &cryptogram, &mac),
             equal(&expected, &cryptogram),
             !locked,
-            self.state() != CardState::Terminated,
+            self.gate(Command::ExternalAuthenticate) == Gate::Open,
         ];
         let right = checks.into_iter().fold(true, |all, check| all & check);
         if !right {
             return Err(StatusWord::SECURITY);
         }
         self.storage.set_failures(0).map_err(memory_failure)?;
-        self.session = Session::DoorI(DoorI {
+        let door = DoorI {
             channel: opening.channel,
-        });
-        answer(&[])
-    }
-
-    pub(crate) fn run_door_i(&mut self, mut door: DoorI, command: &ParsedCommand<'_>) -> Outcome {
-        let header = command.header;
-        if !matches!((header.cla, header.ins), (0x84, 0xDA | 0xF2)) {
-            return Err(StatusWord::CONDITIONS);
-        }
-        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
-        let body = if header.ins == 0xDA {
-            self.step(u16::from_be_bytes([header.p1, header.p2]), &plain)?
-        } else if !plain.is_empty() {
-            return Err(StatusWord::WRONG_LENGTH);
-        } else {
-            match (header.p1, header.p2) {
-                (0x00, 0x00) => {
-                    let mut body = Bytes::new();
-                    body.put(&self.status().encode().map_err(internal)?)
-                        .map_err(internal)?;
-                    body
-                }
-                (0x01, domain) => self.staged_public_key(domain)?,
-                _ => return Err(StatusWord::WRONG_P1P2),
-            }
         };
-        let answer = door
-            .channel
-            .wrap_answer(&body, StatusWord::OK)
-            .map_err(internal)?;
-        self.session = Session::DoorI(door);
-        Ok(answer)
+        Ok((answer(&[])?, door))
     }
 
-    pub(crate) fn status(&self) -> Status {
-        let control = self.storage.control();
-        Status {
-            state: control.state,
-            script: control.script.script,
-            last: control.script.last,
-            digest: control.script.digest,
-            failures: self.storage.failures(),
-            floor: control.floor,
-            epoch: control.epoch,
-            open: control.script.open.is_some(),
+    /// STEP.
+    pub(crate) fn script_step(
+        &mut self,
+        mut door: DoorI,
+        n: u16,
+        command: &ParsedCommand<'_>,
+    ) -> Opening<DoorI> {
+        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        let body = self.step(n, &plain)?;
+        door.answering(&body)
+    }
+
+    /// GET STATUS and GET PUBLIC KEY.
+    pub(crate) fn report(
+        &self,
+        mut door: DoorI,
+        what: u8,
+        domain: u8,
+        command: &ParsedCommand<'_>,
+    ) -> Opening<DoorI> {
+        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        if !plain.is_empty() {
+            return Err(StatusWord::WRONG_LENGTH);
         }
+        let body = match (what, domain) {
+            (0x00, 0x00) => {
+                let mut body = Bytes::new();
+                body.put(&self.status().encode().map_err(internal)?)
+                    .map_err(internal)?;
+                body
+            }
+            (0x01, domain) => self.staged_public_key(domain)?,
+            _ => return Err(StatusWord::WRONG_P1P2),
+        };
+        door.answering(&body)
     }
 
     fn staged_public_key(&self, domain: u8) -> Result<Bytes<64>, StatusWord> {

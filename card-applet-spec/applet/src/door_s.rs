@@ -5,14 +5,16 @@ use card_applet_spec::Error as SpecError;
 use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
 use card_applet_spec::bytes::{Reader, Write};
 use card_applet_spec::certificate::{CARD_CERTIFICATE_LEN, TerminalCertificate};
-use card_applet_spec::codes::{CardState, Rights, SUITE};
+use card_applet_spec::codes::{Rights, SUITE};
 use card_applet_spec::crypto::{Hash, PrivateKey, PublicKey, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::door_s::{Agree, AgreeAnswer, Object};
 use card_applet_spec::scp03::{Channel, MAX_PLAIN};
 use rand_core::CryptoRng;
 
-use crate::applet::{Applet, Outcome, Session, answer, insecure, internal, memory_failure};
+use crate::answer::{Opening, answer, insecure, internal, memory_failure};
+use crate::card::Card;
+use crate::command::{Command, Gate};
 use crate::control::Control;
 use crate::memory::{self, Memory};
 use crate::storage::{SlotContent, slot_layout};
@@ -43,46 +45,56 @@ pub(crate) struct DoorS {
     rights: Rights,
 }
 
+impl DoorS {
+    /// The door stays open, and says this.
+    fn answering(mut self, body: &[u8]) -> Opening<Self> {
+        let answer = self.channel.wrap_answer(body, StatusWord::OK).map_err(internal)?;
+        Ok((answer, self))
+    }
+}
+
 /// A certificate that cannot be parsed: a point off the curve is a matter of form here, nothing was signed by it.
 fn unparsable(_: SpecError) -> StatusWord {
     StatusWord::WRONG_DATA
 }
 
-/// S1 with the leaf. Nothing of the card is looked at.
-fn present_leaf(presenting: &mut Presenting, command: &ParsedCommand<'_>) -> Result<(), StatusWord> {
-    if presenting.leaf.is_some() || command.header != Header::present_certificate(1) {
-        return Err(StatusWord::CONDITIONS);
+impl Presenting {
+    /// S1 with the leaf. Nothing of the card is looked at.
+    pub(crate) fn leaf(mut self, command: &ParsedCommand<'_>) -> Opening<Self> {
+        if self.leaf.is_some() || command.header != Header::present_certificate(1) {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let (certificate, body, signature) = TerminalCertificate::parse(command.data).map_err(unparsable)?;
+        let intermediate = &self.intermediate;
+        if certificate.issuer != intermediate.holder {
+            return Err(StatusWord::NOT_FOUND);
+        }
+        intermediate
+            .public
+            .verify(&[body], &signature)
+            .map_err(insecure)?;
+        if !certificate.is_short_lived() {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        let rights = certificate.rights.intersection(intermediate.rights);
+        if rights.is_empty() {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        self.certificates.update(command.data);
+        self.leaf = Some(Leaf {
+            public: certificate.public,
+            digest: sha256(&[command.data]),
+            rights,
+            expiry: certificate.expiry,
+        });
+        Ok((answer(&[])?, self))
     }
-    let (certificate, body, signature) = TerminalCertificate::parse(command.data).map_err(unparsable)?;
-    let intermediate = &presenting.intermediate;
-    if certificate.issuer != intermediate.holder {
-        return Err(StatusWord::NOT_FOUND);
-    }
-    intermediate
-        .public
-        .verify(&[body], &signature)
-        .map_err(insecure)?;
-    if !certificate.is_short_lived() {
-        return Err(StatusWord::WRONG_DATA);
-    }
-    let rights = certificate.rights.intersection(intermediate.rights);
-    if rights.is_empty() {
-        return Err(StatusWord::WRONG_DATA);
-    }
-    presenting.certificates.update(command.data);
-    presenting.leaf = Some(Leaf {
-        public: certificate.public,
-        digest: sha256(&[command.data]),
-        rights,
-        expiry: certificate.expiry,
-    });
-    Ok(())
 }
 
-impl<M: Memory, R: CryptoRng> Applet<M, R> {
+impl<M: Memory, R: CryptoRng> Card<M, R> {
     /// S1 with the intermediate.
-    pub(crate) fn present_intermediate(&mut self, command: &ParsedCommand<'_>) -> Outcome {
-        if matches!(self.state(), CardState::Blank | CardState::Terminated) {
+    pub(crate) fn present_intermediate(&self, command: &ParsedCommand<'_>) -> Opening<Presenting> {
+        if self.gate(Command::PresentCertificate) != Gate::Open {
             return Err(StatusWord::CONDITIONS);
         }
         if command.header != Header::present_certificate(0) {
@@ -113,47 +125,34 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         }
         let mut certificates = Hash::new();
         certificates.update(command.data);
-        self.session = Session::Presenting(Presenting {
+        let presenting = Presenting {
             certificates,
             intermediate: certificate,
             leaf: None,
             challenge: None,
-        });
-        answer(&[])
+        };
+        Ok((answer(&[])?, presenting))
     }
 
-    /// The rest of S1, S2 and S3.
-    pub(crate) fn run_presenting(
+    /// S2.
+    pub(crate) fn get_challenge(
         &mut self,
         mut presenting: Presenting,
         command: &ParsedCommand<'_>,
-    ) -> Outcome {
-        let header = command.header;
-        match (header.cla, header.ins) {
-            (0x80, 0x20) => {
-                present_leaf(&mut presenting, command)?;
-                self.session = Session::Presenting(presenting);
-                answer(&[])
-            }
-            (0x00, 0x84) => {
-                if header != Header::GET_CHALLENGE {
-                    return Err(StatusWord::WRONG_P1P2);
-                }
-                if !command.data.is_empty() || command.le != Some(16) {
-                    return Err(StatusWord::WRONG_LENGTH);
-                }
-                if presenting.leaf.is_none() {
-                    return Err(StatusWord::CONDITIONS);
-                }
-                let mut challenge = [0; 16];
-                self.rng.fill_bytes(&mut challenge);
-                presenting.challenge = Some(challenge);
-                self.session = Session::Presenting(presenting);
-                answer(&challenge)
-            }
-            (0x80, 0x22) => self.agree(&presenting, command),
-            _ => Err(StatusWord::CONDITIONS),
+    ) -> Opening<Presenting> {
+        if command.header != Header::GET_CHALLENGE {
+            return Err(StatusWord::WRONG_P1P2);
         }
+        if !command.data.is_empty() || command.le != Some(16) {
+            return Err(StatusWord::WRONG_LENGTH);
+        }
+        if presenting.leaf.is_none() {
+            return Err(StatusWord::CONDITIONS);
+        }
+        let mut challenge = [0; 16];
+        self.rng.fill_bytes(&mut challenge);
+        presenting.challenge = Some(challenge);
+        Ok((answer(&challenge)?, presenting))
     }
 
     /// The control block with the floor and epoch that a chain brings, once its terminal has proved its key.
@@ -168,7 +167,8 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         if ended { Err(StatusWord::ENDED) } else { Ok(next) }
     }
 
-    fn agree(&mut self, presenting: &Presenting, command: &ParsedCommand<'_>) -> Outcome {
+    /// S3: the terminal proves its key, and keys are agreed.
+    pub(crate) fn agree(&mut self, presenting: &Presenting, command: &ParsedCommand<'_>) -> Opening<DoorS> {
         if command.header != Header::AGREE {
             return Err(StatusWord::WRONG_P1P2);
         }
@@ -191,10 +191,10 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
             .verify(challenge, &leaf.digest, &leaf.public)
             .map_err(insecure)?;
         let next = self.freshened(&presenting.intermediate, leaf)?;
-        let answers = match self.state() {
-            CardState::Active => true,
-            CardState::Personalised | CardState::Blocked => request.rights.contains(Rights::VERIFY),
-            CardState::Blank | CardState::Terminated => false,
+        let answers = match self.gate(Command::Agree) {
+            Gate::Open => true,
+            Gate::ToVerify => request.rights.contains(Rights::VERIFY),
+            Gate::Shut => false,
         };
         if !answers {
             return Err(StatusWord::CONDITIONS);
@@ -228,43 +228,43 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
         }
         .encode()
         .map_err(internal)?;
-        self.session = Session::DoorS(DoorS {
+        let door = DoorS {
             channel: Channel::new(agreed.keys),
             rights: request.rights,
-        });
-        answer(&body)
+        };
+        Ok((answer(&body)?, door))
     }
 
-    pub(crate) fn run_door_s(&mut self, mut door: DoorS, command: &ParsedCommand<'_>) -> Outcome {
-        let header = command.header;
-        if !matches!((header.cla, header.ins), (0x84, 0xB0 | 0x2C)) {
-            return Err(StatusWord::CONDITIONS);
-        }
+    /// READ OBJECT.
+    pub(crate) fn read(
+        &self,
+        mut door: DoorS,
+        object: u8,
+        p2: u8,
+        command: &ParsedCommand<'_>,
+    ) -> Opening<DoorS> {
         let plain = door.channel.unwrap_command(command).map_err(insecure)?;
-        let body = if header.ins == 0xB0 {
-            if header.p2 != 0 {
-                return Err(StatusWord::WRONG_P1P2);
-            }
-            self.read_object(door.rights, header.p1, &plain)?
-        } else {
-            if header != Header::RESET_COUNTER {
-                return Err(StatusWord::WRONG_P1P2);
-            }
-            if !plain.is_empty() {
-                return Err(StatusWord::WRONG_LENGTH);
-            }
-            if !door.rights.contains(Rights::ISSUER) {
-                return Err(StatusWord::SECURITY);
-            }
-            self.storage.set_failures(0).map_err(memory_failure)?;
-            Bytes::new()
-        };
-        let answer = door
-            .channel
-            .wrap_answer(&body, StatusWord::OK)
-            .map_err(internal)?;
-        self.session = Session::DoorS(door);
-        Ok(answer)
+        if p2 != 0 {
+            return Err(StatusWord::WRONG_P1P2);
+        }
+        let body = self.read_object(door.rights, object, &plain)?;
+        door.answering(&body)
+    }
+
+    /// RESET COUNTER.
+    pub(crate) fn reset_counter(&mut self, mut door: DoorS, command: &ParsedCommand<'_>) -> Opening<DoorS> {
+        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        if command.header != Header::RESET_COUNTER {
+            return Err(StatusWord::WRONG_P1P2);
+        }
+        if !plain.is_empty() {
+            return Err(StatusWord::WRONG_LENGTH);
+        }
+        if !door.rights.contains(Rights::ISSUER) {
+            return Err(StatusWord::SECURITY);
+        }
+        self.storage.set_failures(0).map_err(memory_failure)?;
+        door.answering(&[])
     }
 
     fn read_object(&self, rights: Rights, code: u8, request: &[u8]) -> Result<Bytes<MAX_PLAIN>, StatusWord> {

@@ -5,7 +5,10 @@
 //! (its security domain, loading). No std, no allocator.
 #![no_std]
 
+mod answer;
 mod applet;
+mod card;
+mod command;
 mod control;
 mod door_f;
 mod door_i;

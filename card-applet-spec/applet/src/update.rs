@@ -12,7 +12,8 @@ use card_applet_spec::script::SlotStep;
 use card_applet_spec::update::{Operation, SealedUpdate, tac_key};
 use rand_core::CryptoRng;
 
-use crate::applet::{Applet, Outcome, answer, insecure, internal, memory_failure, wrong_data};
+use crate::answer::{Outcome, answer, insecure, internal, memory_failure, wrong_data};
+use crate::card::Card;
 use crate::control::{Control, SlotState, UpdateControl};
 use crate::door_f::Tapped;
 use crate::door_i::is_leap;
@@ -33,12 +34,17 @@ enum Old {
     Permit,
 }
 
-impl<M: Memory, R: CryptoRng> Applet<M, R> {
+impl<M: Memory, R: CryptoRng> Card<M, R> {
     /// `tapped` is the TAP just before; it is used up, whatever the answer.
-    pub(crate) fn update(&mut self, tapped: Option<&Tapped>, command: &ParsedCommand<'_>) -> Outcome {
+    pub(crate) fn update(
+        &mut self,
+        tapped: Option<&Tapped>,
+        role: u8,
+        version: u8,
+        command: &ParsedCommand<'_>,
+    ) -> Outcome {
         let (update, tap_mac) =
             SealedUpdate::parse_command(command.data).map_err(|_| StatusWord::WRONG_LENGTH)?;
-        let (role, version) = (command.header.p1, command.header.p2);
         let tapped = tapped
             .filter(|tapped| (tapped.role, tapped.version) == (role, version))
             .ok_or(StatusWord::CONDITIONS)?;
