@@ -3,8 +3,9 @@
 
 use core::fmt;
 
+use crate::bytes::Bytes;
 use crate::bytes::Write;
-use crate::{Bytes, Error};
+use crate::error::Error;
 
 /// Room for the longest command: header 4, Lc, 255 bytes, Le.
 pub const MAX_COMMAND: usize = 261;

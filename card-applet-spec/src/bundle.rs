@@ -3,12 +3,12 @@
 
 use rand_core::CryptoRng;
 
-use crate::Error;
 use crate::bytes::{SliceWriter, Write};
 use crate::certificate::CertificateName;
 use crate::codes::{KeyState, Region, Role, VERSION};
 use crate::crypto::{Key32, PrivateKey, PublicKey};
 use crate::date::Date;
+use crate::error::Error;
 use crate::tlv::{self, Fields};
 
 const LABEL: &[u8] = b"YZT-BUNDLE-1";

@@ -1,6 +1,9 @@
 //! Reading and writing fixed fields without indexing: a cursor over a slice, and sinks for bytes.
 
-use crate::{Bytes, Error};
+use crate::error::Error;
+
+/// Bytes in a buffer of fixed room.
+pub type Bytes<const N: usize> = heapless::Vec<u8, N>;
 
 /// A cursor that takes fields from the front of a slice.
 #[derive(Clone, Copy)]

@@ -3,12 +3,13 @@
 
 use rand_core::CryptoRng;
 
+use crate::bytes::Bytes;
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::codes::{Domain, Rights, SUITE, VERSION};
 use crate::crypto::{PrivateKey, PublicKey};
 use crate::date::Date;
+use crate::error::Error;
 use crate::tlv::{self, Fields};
-use crate::{Bytes, Error};
 
 /// Length of a card certificate.
 pub const CARD_CERTIFICATE_LEN: usize = 160;

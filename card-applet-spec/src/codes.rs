@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The application's identifier.
 pub const AID: [u8; 7] = [0xF0, 0x59, 0x5A, 0x54, 0x52, 0x50, 0x01];

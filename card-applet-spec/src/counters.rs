@@ -6,11 +6,11 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
-use crate::Error;
 use crate::bytes::SliceWriter;
 use crate::codes::{Role, VERSION, code};
 use crate::crypto::{PrivateKey, PublicKey};
 use crate::date::Date;
+use crate::error::Error;
 use crate::tlv::{self, Fields};
 
 const LABEL: &[u8] = b"YZT-COUNTERS-1";

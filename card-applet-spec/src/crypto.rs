@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::Error;
 use crate::bytes::Reader;
+use crate::error::Error;
 
 /// Tells the meter of an operation; without the feature there is nothing.
 macro_rules! meter {

@@ -2,12 +2,13 @@
 
 use rand_core::CryptoRng;
 
+use crate::bytes::Bytes;
 use crate::bytes::Write;
 use crate::codes::{AID, SUITE, Tier, VERSION};
 use crate::crypto::{PrivateKey, PublicKey, equal, sha256};
 use crate::date::Date;
+use crate::error::Error;
 use crate::tlv::{self, Fields};
-use crate::{Bytes, Error};
 
 /// Most bytes of an encoded DG1.
 pub const MAX_DG1: usize = 1024;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::Error;
+use crate::error::Error;
 
 /// A calendar day, 4 bytes packed BCD `YYYYMMDD`, or none (all zero). Orders as bytes do: none is before every day.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

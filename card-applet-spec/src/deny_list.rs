@@ -2,11 +2,11 @@
 
 use rand_core::CryptoRng;
 
-use crate::Error;
-use crate::bytes::Write;
+use crate::bytes::{Bytes, Write};
 use crate::codes::Role;
 use crate::crypto::{PrivateKey, PublicKey};
 use crate::date::Date;
+use crate::error::Error;
 use crate::tlv::{self, Fields};
 
 const LABEL: &[u8] = b"YZT-DENY-1";
@@ -132,12 +132,12 @@ impl<'a> DenyList<'a> {
             grace,
         };
         // What stands around the entries is written again from what was understood: nothing skipped is trusted.
-        let mut head = crate::Bytes::<32>::new();
+        let mut head = Bytes::<32>::new();
         tlv::put(&mut head, 0x80, &[role.code()])?;
         tlv::put(&mut head, 0x81, &version.to_be_bytes())?;
         tlv::put(&mut head, 0x82, &issued.to_bytes())?;
         tlv::put(&mut head, 0x83, &max_age.to_be_bytes())?;
-        let mut tail = crate::Bytes::<4>::new();
+        let mut tail = Bytes::<4>::new();
         if let Some(days) = grace {
             tlv::put(&mut tail, 0x85, &days.to_be_bytes())?;
         }

@@ -2,11 +2,11 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::Error;
 use crate::apdu::{Command, Header};
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::codes::SUITE;
 use crate::crypto::{Key16, equal};
+use crate::error::Error;
 use crate::record::RECORD_LEN;
 
 /// Length of P, and of C.

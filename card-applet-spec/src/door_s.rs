@@ -3,13 +3,14 @@
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::bytes::Bytes;
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::certificate::CARD_CERTIFICATE_LEN;
 use crate::codes::{Rights, Role, SUITE};
 use crate::crypto::{Key16, PrivateKey, PublicKey, equal, sha256};
+use crate::error::Error;
 use crate::kdf::kdf56c;
 use crate::scp03::SessionKeys;
-use crate::{Bytes, Error};
 
 const TA_LABEL: &[u8] = b"YZT-S-TA-1";
 const LABEL: &[u8] = b"YZT-S-1";

@@ -92,7 +92,7 @@ mod json {
     /// Reads a value from its one spelling.
     struct Text<T>(PhantomData<T>);
 
-    impl<T: FromStr<Err = crate::Error>> Visitor<'_> for Text<T> {
+    impl<T: FromStr<Err = crate::error::Error>> Visitor<'_> for Text<T> {
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,10 +3,11 @@
 
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::bytes::Bytes;
 use crate::bytes::Write;
 use crate::codes::{Region, Role, Serial};
 use crate::crypto::{Hash, Key16, Key32};
-use crate::{Bytes, Error};
+use crate::error::Error;
 
 /// KDF108: fills `out` from `master` for `label` and the `context` fields (each at most 255 bytes).
 ///

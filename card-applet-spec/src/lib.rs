@@ -16,6 +16,7 @@ pub mod date;
 pub mod deny_list;
 pub mod door_f;
 pub mod door_s;
+pub mod error;
 #[cfg(any(feature = "cbor", feature = "serde"))]
 mod interchange;
 pub mod kdf;
@@ -31,26 +32,5 @@ pub mod tlv;
 pub mod update;
 pub mod update_files;
 
-/// What can be wrong with bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The other side sent something that is not in the form of the specification.
-    #[error("{what} has a wrong form")]
-    Malformed {
-        /// The object, in the words of the specification.
-        what: &'static str,
-    },
-    /// Our side wants to write more than the form has room for.
-    #[error("{what} does not fit")]
-    TooLong {
-        /// The object, in the words of the specification.
-        what: &'static str,
-    },
-    /// A MAC, signature, tag, point or key is not right. Deliberately one value: which of them is nobody's business.
-    #[error("the cryptographic check failed")]
-    Crypto,
-}
-
-/// Bytes in a buffer of fixed room.
-pub type Bytes<const N: usize> = heapless::Vec<u8, N>;
+pub use bytes::Bytes;
+pub use error::Error;

@@ -4,10 +4,10 @@ use rand_core::CryptoRng;
 
 use zeroize::Zeroizing;
 
-use crate::Error;
 use crate::bytes::SliceWriter;
 use crate::codes::Serial;
 use crate::crypto::{PrivateKey, PublicKey};
+use crate::error::Error;
 use crate::kdf::KeySet;
 use crate::tlv::{self, Fields, Tlv};
 

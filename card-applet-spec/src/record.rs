@@ -6,11 +6,11 @@ use cipher::Array;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::Error;
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::codes::{Role, SUITE, Tier, VERSION};
 use crate::crypto::{Key32, PrivateKey, PublicKey, equal, sha256};
 use crate::date::Date;
+use crate::error::Error;
 
 /// Length of a record.
 pub const RECORD_LEN: usize = 160;

@@ -5,10 +5,11 @@
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::apdu::{Answer, Command, Header, ParsedCommand, StatusWord};
+use crate::bytes::Bytes;
 use crate::bytes::{Reader, Write};
 use crate::crypto::{Key16, equal};
+use crate::error::Error;
 use crate::kdf::KeySet;
-use crate::{Bytes, Error};
 
 /// Most plain bytes in one command or answer: 240 with padding, plus a MAC of 8, fit a short APDU.
 pub const MAX_PLAIN: usize = 239;

@@ -2,14 +2,15 @@
 
 use core::fmt;
 
+use crate::bytes::Bytes;
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::certificate::CARD_CERTIFICATE_LEN;
 use crate::codes::{CardState, Domain};
 use crate::crypto::sha256;
 use crate::date::Date;
+use crate::error::Error;
 use crate::record::RECORD_LEN;
 use crate::scp03::MAX_PLAIN;
-use crate::{Bytes, Error};
 
 /// Room for op and payload of a step.
 pub type StepBytes = Bytes<MAX_PLAIN>;

@@ -6,10 +6,10 @@ use cipher::Array;
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use crate::Error;
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::codes::{SUITE, VERSION};
 use crate::crypto::{Key32, PrivateKey, PublicKey, sha256};
+use crate::error::Error;
 use crate::kdf::kdf56c;
 
 /// Magic of a terminal bundle.

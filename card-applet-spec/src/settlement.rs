@@ -7,11 +7,11 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
-use crate::Error;
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::codes::VERSION;
 use crate::crypto::{PrivateKey, PublicKey};
 use crate::door_f::{CommitBody, TapPlain};
+use crate::error::Error;
 use crate::tlv::{self, Fields};
 
 const LABEL: &[u8] = b"YZT-SETTLEMENT-1";

@@ -1,7 +1,7 @@
 //! BER-TLV with strict minimal lengths (ISO/IEC 8825-1; chapter 01). Tags of three bytes and indefinite lengths are left out.
 
-use crate::Error;
 use crate::bytes::{Count, Write};
+use crate::error::Error;
 
 const MALFORMED: Error = Error::Malformed { what: "TLV" };
 
@@ -227,7 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Bytes;
+    use crate::bytes::Bytes;
 
     #[test]
     fn lengths_must_be_minimal() {

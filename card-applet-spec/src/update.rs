@@ -6,11 +6,11 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::Error;
 use crate::bytes::{Reader, SliceWriter, Write};
 use crate::codes::Role;
 use crate::crypto::{Key16, equal};
 use crate::date::Date;
+use crate::error::Error;
 use crate::kdf::KeySet;
 use crate::script::SlotStep;
 use crate::tlv;

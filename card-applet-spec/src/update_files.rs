@@ -6,11 +6,11 @@
 
 use rand_core::CryptoRng;
 
-use crate::Error;
 use crate::bytes::SliceWriter;
 use crate::codes::{Role, VERSION};
 use crate::crypto::{PrivateKey, PublicKey};
 use crate::date::Date;
+use crate::error::Error;
 use crate::tlv::{self, Fields};
 use crate::update::SealedUpdate;
 

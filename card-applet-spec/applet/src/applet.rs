@@ -51,8 +51,8 @@ impl<M: Memory, R: CryptoRng> Applet<M, R> {
     /// Power on: finds the last committed state.
     ///
     /// # Errors
-    /// [`crate::Error::NotACard`] when the memory was never manufactured; [`crate::Error::Memory`] when it fails.
-    pub fn power_on(memory: M, rng: R) -> Result<Self, crate::Error> {
+    /// [`crate::error::Error::NotACard`] when the memory was never manufactured; [`crate::error::Error::Memory`] when it fails.
+    pub fn power_on(memory: M, rng: R) -> Result<Self, crate::error::Error> {
         Ok(Self {
             card: Card {
                 storage: Storage::open(memory)?,

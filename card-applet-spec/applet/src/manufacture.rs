@@ -38,14 +38,14 @@ const MAGIC: [u8; 4] = *b"YZF1";
 /// Turns `memory` into a blank card. Whatever it held is gone.
 ///
 /// # Errors
-/// [`crate::Error::Memory`] when it is too small or cannot be written; then it is no card.
+/// [`crate::error::Error::Memory`] when it is too small or cannot be written; then it is no card.
 pub fn manufacture(
     memory: &mut impl Memory,
     blank: &Blank<'_>,
     rng: &mut impl CryptoRng,
-) -> Result<(), crate::Error> {
+) -> Result<(), crate::error::Error> {
     if memory.len() < MEMORY_LEN {
-        return Err(crate::Error::Memory);
+        return Err(crate::error::Error::Memory);
     }
     // Zeroes first: a control block of an earlier life must not win by its generation.
     let zeros = [0; 64];
@@ -60,18 +60,18 @@ pub fn manufacture(
     let mut out = SliceWriter::new(&mut *factory);
     out.put(&MAGIC)
         .and_then(|()| out.put(&blank.serial.0))
-        .map_err(|_| crate::Error::Memory)?;
+        .map_err(|_| crate::error::Error::Memory)?;
     memory.write(FACTORY.offset, &*factory)?;
     let mut keys = Zeroizing::new([0; 48]);
     let mut out = SliceWriter::new(&mut *keys);
     [&blank.transport.enc, &blank.transport.mac, &blank.transport.dek]
         .into_iter()
         .try_for_each(|key| out.put(key.expose()))
-        .map_err(|_| crate::Error::Memory)?;
+        .map_err(|_| crate::error::Error::Memory)?;
     memory.write(memory::keys(Half::A).offset, &*keys)?;
-    let counter = fresh_counter().map_err(|_| crate::Error::Memory)?;
+    let counter = fresh_counter().map_err(|_| crate::error::Error::Memory)?;
     memory.write(memory::counter(Half::A).offset, &counter)?;
-    let block = Control::BLANK.encode().map_err(|_| crate::Error::Memory)?;
+    let block = Control::BLANK.encode().map_err(|_| crate::error::Error::Memory)?;
     memory.write(memory::control(Half::A).offset, &block)?;
     Ok(())
 }

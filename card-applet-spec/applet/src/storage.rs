@@ -80,7 +80,7 @@ pub(crate) fn fresh_counter() -> Result<[u8; COUNTER_LEN], SpecError> {
 
 impl<M: Memory> Storage<M> {
     /// Finds the newest whole control block, and finishes what a cut left to erase.
-    pub(crate) fn open(memory: M) -> Result<Self, crate::Error> {
+    pub(crate) fn open(memory: M) -> Result<Self, crate::error::Error> {
         let mut storage = Self {
             memory,
             control: Control::BLANK,
@@ -93,10 +93,10 @@ impl<M: Memory> Storage<M> {
     }
 
     /// The same with the memory at hand, as after power came back: what this card believed is forgotten.
-    pub(crate) fn reopen(&mut self) -> Result<(), crate::Error> {
+    pub(crate) fn reopen(&mut self) -> Result<(), crate::error::Error> {
         let memory = &self.memory;
         if memory.len() < MEMORY_LEN {
-            return Err(crate::Error::Memory);
+            return Err(crate::error::Error::Memory);
         }
         let mut best: Option<(Control, Half)> = None;
         for half in [Half::A, Half::B] {
@@ -110,7 +110,7 @@ impl<M: Memory> Storage<M> {
                 best = Some((control, half));
             }
         }
-        let (control, half) = best.ok_or(crate::Error::NotACard)?;
+        let (control, half) = best.ok_or(crate::error::Error::NotACard)?;
         let mut failures = (Counter::DAMAGED, Half::B);
         for half in [Half::A, Half::B] {
             let mut block = [0; COUNTER_LEN];

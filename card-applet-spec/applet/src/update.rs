@@ -17,7 +17,7 @@ use crate::card::Card;
 use crate::control::{Control, SlotState, UpdateControl};
 use crate::door_f::Tapped;
 use crate::door_i::is_leap;
-use crate::memory::{self, Half, Memory};
+use crate::memory::{self, Half, Memory, MemoryFault};
 
 /// Places of DG3 and of the signature object among the objects.
 const DG3: usize = 2;
@@ -208,7 +208,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         Ok(())
     }
 
-    fn erase_old(&mut self, old: &Old) -> Result<(), crate::MemoryFault> {
+    fn erase_old(&mut self, old: &Old) -> Result<(), MemoryFault> {
         match old {
             Old::Nothing => Ok(()),
             Old::Slots(role) => self.storage.sweep_slots(*role),

@@ -58,30 +58,6 @@ pub fn stranger(input: &[u8]) {
     });
 }
 
-/// Where the card in each state keeps its failure counter: the bytes that wrong tries at door I change. Learnt from
-/// outside, so that the layout of the memory stays the applet's own affair. Enough tries that every byte of both copies
-/// that can change has changed.
-pub(crate) fn failure_cells(images: &[Vec<u8>]) -> Vec<Vec<bool>> {
-    let cells_of = |image: &Vec<u8>| {
-        let mut cells = vec![false; MEMORY_LEN];
-        let mut ram = memory(image);
-        for _ in 0..16 {
-            let mut card = Applet::power_on(ram, StdRng::seed_from_u64(1)).expect("a card");
-            assert!(wrong_try(&mut card).is_err());
-            (ram, _) = card.power_off();
-            for (cell, (after, before)) in cells.iter_mut().zip(ram.bytes.iter().zip(image)) {
-                *cell |= after != before;
-            }
-        }
-        assert!(
-            cells.iter().filter(|cell| **cell).count() <= 32,
-            "two copies of 16 bytes"
-        );
-        cells
-    };
-    images.iter().map(cells_of).collect()
-}
-
 struct Conversation {
     state: CardState,
     /// `None` only while the power is off.

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use card_applet::Applet;
+use card_applet::{Applet, MEMORY_LEN};
 use card_applet_spec::apdu::{Header, split_answer};
 use card_applet_spec::bundle::{self, Anchors, BundleHead, RoleKey};
 use card_applet_spec::certificate::{CertificateName, TerminalCertificate};
@@ -22,7 +22,7 @@ use card_reader::{Bundle, Pinned, TerminalKey};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::support::{Card, Host, KV, Ram, TODAY, date, read_object};
+use crate::support::{Card, Host, KV, Ram, TODAY, date, read_object, wrong_try};
 
 /// What a stranger could have written down beside a reader: commands, and the card's answers.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +100,30 @@ pub(crate) fn memory(image: &[u8]) -> Ram {
     ram
 }
 
+/// Where the card in each state keeps its failure counter: the bytes that wrong tries at door I change. Learnt from
+/// outside, so that the layout of the memory stays the applet's own affair. Enough tries that every byte of both copies
+/// that can change has changed.
+fn failure_cells(images: &[Vec<u8>]) -> Vec<Vec<bool>> {
+    let cells_of = |image: &Vec<u8>| {
+        let mut cells = vec![false; MEMORY_LEN];
+        let mut ram = memory(image);
+        for _ in 0..16 {
+            let mut card = Applet::power_on(ram, StdRng::seed_from_u64(1)).expect("a card");
+            assert!(wrong_try(&mut card).is_err());
+            (ram, _) = card.power_off();
+            for (cell, (after, before)) in cells.iter_mut().zip(ram.bytes.iter().zip(image)) {
+                *cell |= after != before;
+            }
+        }
+        assert!(
+            cells.iter().filter(|cell| **cell).count() <= 32,
+            "two copies of 16 bytes"
+        );
+        cells
+    };
+    images.iter().map(cells_of).collect()
+}
+
 fn image(card: Card) -> (Vec<u8>, Ram) {
     let (ram, _) = card.power_off();
     (ram.bytes.clone(), ram)
@@ -158,7 +182,7 @@ impl World {
         let recorded = record(&mut host, &active, &chain);
         Self {
             host,
-            failure_cells: crate::stranger::failure_cells(&images),
+            failure_cells: failure_cells(&images),
             images,
             card_certificates,
             recorded,

@@ -644,7 +644,7 @@ mod tests {
         let shop = Shop::new();
         let mut rng = StdRng::seed_from_u64(1);
         let root = card_applet_spec::crypto::PrivateKey::generate(&mut rng).public();
-        let pinned = crate::Pinned { vault: [7; 16], root };
+        let pinned = crate::enrol::Pinned { vault: [7; 16], root };
         let key = TerminalKey::generate("小店 1".parse().unwrap(), pinned, &mut rng);
         let mut journal = shop.journal();
         assert!(journal.settlement(&key, &mut rng).unwrap().is_none());

@@ -17,8 +17,8 @@ use card_applet_spec::sealed_box;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::Error;
 use crate::control::file;
+use crate::error::Error;
 use crate::hex;
 use crate::memory::CardMemory;
 

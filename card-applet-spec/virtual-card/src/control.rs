@@ -18,7 +18,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::error::Error;
 use crate::slot::LineFault;
 pub use crate::slot::SlotStatus;
 

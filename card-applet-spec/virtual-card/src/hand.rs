@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Error;
 use crate::card::Card;
 use crate::chip::{Chip, Foreign, Mute};
 use crate::control::{Order, Reply};
+use crate::error::Error;
 use crate::memory::CardMemory;
 use crate::random::CardRandom;
 use crate::slot::Slot;

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use card_applet::{Memory, MemoryFault};
 
-use crate::Error;
 use crate::control::file;
+use crate::error::Error;
 
 /// What a memory file starts with.
 const MAGIC: [u8; 16] = *b"YZT-CARD-MEMORY1";

@@ -111,7 +111,7 @@ mod tests {
     use rand_core::Rng;
 
     use super::*;
-    use crate::CardMemory;
+    use crate::memory::CardMemory;
 
     #[test]
     fn only_what_runs_inside_is_counted_and_in_order() {

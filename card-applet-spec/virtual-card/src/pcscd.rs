@@ -26,8 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Error;
 use crate::control::{self, Control, Order, Reply, check_socket_path, file};
+use crate::error::Error;
 use crate::hex;
 use crate::slot::{FIRST_PORT, Slot};
 

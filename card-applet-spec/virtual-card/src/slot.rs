@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::chip::Chip;
+use crate::error::Error;
 
 /// The first TCP port of vpcd; a second reader has the next one.
 pub const FIRST_PORT: u16 = 35963;

@@ -16,7 +16,8 @@ use pcsc::{
     ShareMode, State,
 };
 
-use super::{Transport, TransportError, check_command};
+use crate::transport::error::TransportError;
+use crate::transport::way::{Transport, check_command};
 
 /// The shortest thing that is an answer: a status word, bytes. A card pulled during a command makes the service report
 /// success with no byte at all.

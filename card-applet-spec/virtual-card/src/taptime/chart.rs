@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use super::cards::Card;
-use super::time::{BIT_RATES, Time};
-use super::{Report, TARGET_BIT_RATE, TARGETS};
+use crate::taptime::cards::Card;
+use crate::taptime::report::{Report, TARGET_BIT_RATE, TARGETS};
+use crate::taptime::time::{BIT_RATES, Time};
 
 const WIDTH: f64 = 980.0;
 /// Where bars begin and the axis ends, pixels.
@@ -301,6 +301,29 @@ mod tests {
             (7.0, 1.0),
         ] {
             assert!((step(longest) - expected).abs() < 1e-9, "{longest}");
+        }
+    }
+
+    /// The page and its drawings are what this program says. `make taptime` writes them again.
+    #[test]
+    fn the_page_and_its_drawings_are_up_to_date() {
+        let report = Report::make(crate::taptime::time::Assumptions::default(), None).unwrap();
+        let docs = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"));
+        let read = |name: &str| std::fs::read_to_string(docs.join(name)).unwrap();
+        let page = read("taptime.md");
+        assert!(
+            page.contains(&report.to_text(TARGET_BIT_RATE)),
+            "docs/taptime.md is out of date: run `make taptime`"
+        );
+        for (name, drawn) in [
+            ("images/taptime.svg", uses(&report)),
+            ("images/taptime-rates.svg", rates(&report)),
+        ] {
+            assert_eq!(
+                read(name),
+                drawn,
+                "docs/{name} is out of date: run `make taptime`"
+            );
         }
     }
 }

@@ -28,8 +28,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::Rng;
 
+use crate::error::Error;
+use crate::memory::CardMemory;
 use crate::meter::{Event, MeteredMemory, MeteredRandom, record};
-use crate::{CardMemory, Error};
 
 /// Key version of what the card is personalised with.
 pub(super) const KV: u8 = 1;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::cards::Card;
-use super::work::{SetUp, Work};
+use crate::taptime::cards::Card;
+use crate::taptime::work::{SetUp, Work};
 
 /// Bit rates of ISO/IEC 14443, kbit/s.
 pub const BIT_RATES: [u32; 4] = [106, 212, 424, 848];

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use card_applet_spec::meter::{KeyTag, KeyUsage, Operation};
 use serde::Serialize;
 
-use super::office::Exchange;
 use crate::meter::Event;
+use crate::taptime::office::Exchange;
 
 /// When a key is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]

@@ -7,7 +7,7 @@
 const GLYPHS: &str = include_str!("glyphs.txt");
 
 /// The bitmap of one character.
-fn glyph(character: char, size: usize) -> Option<Vec<&'static str>> {
+pub(crate) fn glyph(character: char, size: usize) -> Option<Vec<&'static str>> {
     let mut lines = GLYPHS.lines();
     let head = format!("{character} {size}");
     lines.find(|line| *line == head)?;
@@ -37,28 +37,4 @@ pub(crate) fn big(word: &str, size: usize) -> Vec<String> {
             line
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::program::run::screen::{Show, short, words};
-
-    #[test]
-    fn every_big_word_has_all_its_characters_and_fits_eighty_columns() {
-        for show in Show::ALL {
-            let (size, lines, _) = words(*show);
-            for line in lines.iter().chain(short(*show)) {
-                for character in line.chars() {
-                    assert!(glyph(character, size).is_some(), "{character} {size}");
-                }
-                let rows = big(line, size);
-                assert_eq!(rows.len(), size / 2);
-                assert!(rows.iter().all(|row| row.chars().count() <= 80), "{line}");
-            }
-        }
-        for character in "0123456789.".chars() {
-            assert!(glyph(character, 24).is_some());
-        }
-    }
 }

@@ -13,9 +13,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
-use super::glyphs::big;
 use crate::program::args::Service;
 use crate::program::money::Fen;
+use crate::program::run::glyphs::big;
 
 /// What the big part says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -332,6 +332,7 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
+    use crate::program::run::glyphs::glyph;
 
     fn view(show: Show) -> View {
         View {
@@ -371,6 +372,24 @@ mod tests {
             .map(|line| line.split(" Hidden by").next().unwrap())
             .collect();
         lines.join("\n")
+    }
+
+    #[test]
+    fn every_big_word_has_all_its_characters_and_fits_eighty_columns() {
+        for show in Show::ALL {
+            let (size, lines, _) = words(*show);
+            for line in lines.iter().chain(short(*show)) {
+                for character in line.chars() {
+                    assert!(glyph(character, size).is_some(), "{character} {size}");
+                }
+                let rows = big(line, size);
+                assert_eq!(rows.len(), size / 2);
+                assert!(rows.iter().all(|row| row.chars().count() <= 80), "{line}");
+            }
+        }
+        for character in "0123456789.".chars() {
+            assert!(glyph(character, 24).is_some());
+        }
     }
 
     #[test]
