@@ -110,6 +110,8 @@ pub struct FailureParts {
     pub fields: Map<String, Value>,
     /// Lines for a person, on standard output, before the error.
     pub lines: Vec<String>,
+    /// More for the operator, on standard error, behind the error.
+    pub notes: Vec<String>,
 }
 
 impl Failure {
@@ -129,6 +131,7 @@ impl Failure {
             chinese: None,
             fields: Map::new(),
             lines: Vec::new(),
+            notes: Vec::new(),
         }))
     }
 
@@ -177,6 +180,14 @@ impl Failure {
     pub fn error(&self) -> Value {
         json!({ "code": self.code, "message": self.message, "action": self.action })
     }
+
+    /// The whole object.
+    #[must_use]
+    pub fn object(&self, schema: &str) -> Value {
+        let mut object = object(schema, false, self.fields.clone());
+        object.insert("error".to_owned(), self.error());
+        Value::Object(object)
+    }
 }
 
 impl<E: Failing> From<E> for Failure {
@@ -224,6 +235,12 @@ impl Outcome {
             }),
             _ => Err(Failure::internal("the result is no object")),
         }
+    }
+
+    /// The whole object.
+    #[must_use]
+    pub fn object(&self) -> Value {
+        Value::Object(object(&self.schema, true, self.fields.clone()))
     }
 
     /// The same outcome with another exit code.
@@ -296,23 +313,16 @@ impl Program {
         json: bool,
         outcome: Result<Outcome, Failure>,
     ) -> Exit {
-        let (exit, schema, fields, lines, failure) = match outcome {
-            Ok(outcome) => (outcome.exit, outcome.schema, outcome.fields, outcome.lines, None),
+        let (exit, object, lines, failure) = match outcome {
+            Ok(outcome) => (outcome.exit, outcome.object(), outcome.lines, None),
             Err(mut failure) => {
-                let fields = std::mem::take(&mut failure.fields);
+                let object = failure.object(&schema.into());
                 let lines = std::mem::take(&mut failure.lines);
-                (failure.exit, schema.into(), fields, lines, Some(failure))
+                (failure.exit, object, lines, Some(failure))
             }
         };
         let printed = if json {
-            let mut object = Map::new();
-            object.insert("schema".to_owned(), json!(schema));
-            object.insert("ok".to_owned(), json!(failure.is_none()));
-            object.extend(fields);
-            if let Some(failure) = &failure {
-                object.insert("error".to_owned(), failure.error());
-            }
-            writeln!(out, "{}", Value::Object(object)).and_then(|()| out.flush())
+            writeln!(out, "{object}").and_then(|()| out.flush())
         } else {
             lines
                 .iter()
@@ -333,6 +343,15 @@ impl Program {
     }
 }
 
+/// The keys that every object has, and those of this one.
+fn object(schema: &str, ok: bool, fields: Map<String, Value>) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("schema".to_owned(), json!(schema));
+    object.insert("ok".to_owned(), json!(ok));
+    object.extend(fields);
+    object
+}
+
 /// The failure as a person reads it: Chinese first where there is Chinese.
 fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::Result<()> {
     let FailureParts {
@@ -340,6 +359,7 @@ fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::
         message,
         action,
         chinese,
+        notes,
         ..
     } = &**failure;
     let name = program.name;
@@ -347,6 +367,9 @@ fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::
         writeln!(prose, "{name}：{message} [{code}]\n  {action}")?;
     }
     writeln!(prose, "{name}: {message} [{code}]\n  {action}")?;
+    for note in notes {
+        writeln!(prose, "  {note}")?;
+    }
     prose.flush()
 }
 

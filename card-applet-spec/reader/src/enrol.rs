@@ -3,14 +3,15 @@
 //! The key file is that of chapter 08, "Terminal key"; its check finds a damaged disk, not an enemy. Left out: a pass phrase (a gate starts by itself), and
 //! keys in a SAM or TPM (an operator who has one keeps the two keys there and needs only `Bundle`).
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use card_applet_spec::bytes::Reader;
 use card_applet_spec::codes::{SUITE, VERSION};
 use card_applet_spec::crypto::{PrivateKey, PublicKey, sha256};
+use program_contract::file;
 use rand_core::CryptoRng;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -110,9 +111,9 @@ impl Pinned {
 }
 
 fn unhex<const N: usize>(text: &str) -> Result<[u8; N], MaterialError> {
-    crate::hex::decode(text)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(MaterialError::AnchorsFile)
+    let mut out = [0; N];
+    hex::decode_to_slice(text, &mut out).map_err(|_| MaterialError::AnchorsFile)?;
+    Ok(out)
 }
 
 fn point(text: &str) -> Result<PublicKey, MaterialError> {
@@ -250,17 +251,7 @@ impl TerminalKey {
     ///
     /// The operating system's; nothing is left behind then.
     pub fn save_new(&self, path: &Path) -> std::io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        let written = file.write_all(&self.to_bytes()).and_then(|()| file.sync_all());
-        if written.is_err() {
-            // Ours, made a moment ago, and incomplete.
-            let _ = std::fs::remove_file(path);
-        }
-        written
+        file::create(path, &self.to_bytes(), file::PRIVATE)
     }
 
     /// Reads a key file.
@@ -359,7 +350,7 @@ mod tests {
 
     #[test]
     fn anchors_with_an_unknown_key_or_a_point_off_the_curve_are_refused() {
-        let point = crate::hex::encode(&key(4, "x").pinned.root.to_point65());
+        let point = hex::encode(key(4, "x").pinned.root.to_point65());
         let json = |extra: &str, terminal_ca: &str| {
             format!(
                 r#"{{"schema":"yzt.anchors/1","vault":"{}","card_ca":"{point}","terminal_ca":"{terminal_ca}","document_signer":"{point}","entitlement_signer":"{point}","deny_list_signer":"{point}"{extra}}}"#,

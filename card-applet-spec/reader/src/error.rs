@@ -3,6 +3,9 @@
 //! To the holder there is one outcome for all refusals ([`Refusal::for_holder`]): a gate that explains itself tells a
 //! bystander about the holder. The reason is for the operator's log, and holds no pseudonym, name or number.
 
+use std::borrow::Cow;
+
+use program_contract::{Exit, Failing};
 use thiserror::Error;
 
 use crate::transport::{Outcome, TransportError};
@@ -409,6 +412,26 @@ impl Error {
     }
 }
 
+impl Failing for Error {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    /// Before any command has gone out; once one has, a card that is gone was lost in the middle: [`Exit::Unknown`].
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Refused(_) => Exit::Refused,
+            Self::Material(error) => error.exit(),
+            Self::Transport(error) => error.exit(),
+            Self::CardRefused { .. } | Self::BadAnswer { .. } => Exit::Unknown,
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
+    }
+}
+
 /// Why the terminal's own files cannot be used. Nothing of their content is in the message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -515,6 +538,20 @@ impl MaterialError {
             }
             Self::UpdatesOlder { .. } => "Load the newest update batch for this terminal.",
         }
+    }
+}
+
+impl Failing for MaterialError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Damaged
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
     }
 }
 

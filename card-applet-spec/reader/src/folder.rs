@@ -15,6 +15,7 @@
 //!
 //! Left out: anything about a card beyond what chapter 11 makes a payment terminal keep.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -28,11 +29,11 @@ use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::{TEMPLATE, lists_of_file};
 use card_applet_spec::tlv;
 use card_applet_spec::update_files::Receipt;
+use program_contract::{Exit, Failing, file};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Bundle, ListOffered};
-use crate::durable;
 use crate::enrol::TerminalKey;
 use crate::error::{Error, MaterialError};
 use crate::journal::{Journal, JournalError};
@@ -85,14 +86,12 @@ impl FolderError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Io { .. } | Self::Journal(JournalError::Io(_)) => "STATE_UNUSABLE",
+            Self::Io { .. } => "STATE_UNUSABLE",
             Self::Exposed => "STATE_EXPOSED",
             Self::InUse => "STATE_IN_USE",
             Self::Damaged(_) => "STATE_DAMAGED",
             Self::NoBundle => "NO_BUNDLE",
-            Self::Journal(JournalError::StillOpen) => "PURCHASE_OPEN",
-            Self::Journal(JournalError::NoneOpen) => "NO_PURCHASE",
-            Self::Journal(_) => "JOURNAL_DAMAGED",
+            Self::Journal(error) => error.code(),
             Self::Card(error) => error.code(),
         }
     }
@@ -101,20 +100,34 @@ impl FolderError {
     #[must_use]
     pub fn action(&self) -> &'static str {
         match self {
-            Self::Io { .. } | Self::Journal(JournalError::Io(_)) => {
-                "Check the folder, its rights and the room on the disk."
-            }
+            Self::Io { .. } => "Check the folder, its rights and the room on the disk.",
             Self::Exposed => "Take the rights of others away (`chmod 700`).",
             Self::InUse => "End the other program, or give this terminal a folder of its own.",
             Self::Damaged(_) => "Keep a copy of the folder for the office, then take the damaged file away.",
             Self::NoBundle => "Run card-reader sync with the folder that the office filled.",
-            Self::Journal(JournalError::StillOpen) => {
-                "Present the same card again, or give the open purchase up first."
-            }
-            Self::Journal(JournalError::NoneOpen) => "Nothing is open: begin a new purchase.",
-            Self::Journal(_) => "Stop selling, keep a copy of the folder, and ask the office.",
+            Self::Journal(error) => error.action(),
             Self::Card(error) => error.action(),
         }
+    }
+}
+
+impl Failing for FolderError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Journal(error) => error.exit(),
+            Self::Card(error) => error.exit(),
+            Self::Io { .. } | Self::Exposed | Self::InUse | Self::Damaged(_) | Self::NoBundle => {
+                Exit::Damaged
+            }
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
     }
 }
 
@@ -367,7 +380,7 @@ impl Folder {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         let path = self.file(name);
-        durable::replace(&path, bytes).map_err(io_of(&path))
+        file::replace(&path, bytes, file::PRIVATE).map_err(io_of(&path))
     }
 
     fn save_marks(&self) -> Result<(), FolderError> {
@@ -582,7 +595,7 @@ impl Folder {
             })
             .and_then(|()| {
                 if self.kept.is_empty() {
-                    durable::flush_folder_of(&path)
+                    file::flush_folder_of(&path)
                 } else {
                     Ok(())
                 }
@@ -674,7 +687,7 @@ impl Folder {
     pub fn save_counters(&self, counters: &Counters) -> Result<(), FolderError> {
         if counters.is_empty() {
             let path = self.file("counters.json");
-            return durable::remove(&path).map_err(io_of(&path));
+            return file::remove(&path).map_err(io_of(&path));
         }
         let file = CountsFile {
             schema: COUNTS.to_owned(),
@@ -746,7 +759,7 @@ impl Folder {
             let mut journal = self.journal(tid)?;
             if let Some(file) = journal.settlement(key, rng)? {
                 let path = self.settlement_path(tid, journal.number());
-                durable::replace(&path, &file).map_err(io_of(&path))?;
+                file::replace(&path, &file, file::PRIVATE).map_err(io_of(&path))?;
                 journal.settled()?;
             }
         }
@@ -773,7 +786,7 @@ impl Folder {
             .ok_or_else(|| FolderError::Damaged("out".to_owned()))?;
         // Taken away first: a count that is lost is better than one that is sent twice.
         self.save_counters(&Counters::default())?;
-        durable::replace(&path, &file).map_err(io_of(&path))
+        file::replace(&path, &file, file::PRIVATE).map_err(io_of(&path))
     }
 
     /// The signed files in `out/`, oldest name first.

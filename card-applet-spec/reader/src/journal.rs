@@ -9,6 +9,7 @@
 //! A purchase is a value: [`Prepared`] is what is to be bought; only [`Journal::persist`] makes it an [`Open`] purchase,
 //! and only an open purchase can be committed ([`crate::purchase`]).
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -18,9 +19,9 @@ use card_applet_spec::bytes::Reader;
 use card_applet_spec::crypto::sha256;
 use card_applet_spec::door_f::{CommitBody, TapPlain};
 use card_applet_spec::settlement::{self, BEFORE_LEN, Before, Line, SettlementHead, Unknown};
+use program_contract::{Exit, Failing, file};
 use rand_core::CryptoRng;
 
-use crate::durable;
 use crate::enrol::TerminalKey;
 
 const MAGIC: [u8; 4] = *b"YZTP";
@@ -164,6 +165,47 @@ pub enum JournalError {
     NoneOpen,
 }
 
+impl JournalError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "STATE_UNUSABLE",
+            Self::Damaged => "JOURNAL_DAMAGED",
+            Self::StillOpen => "PURCHASE_OPEN",
+            Self::NoneOpen => "NO_PURCHASE",
+        }
+    }
+
+    /// What the operator can do.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "Check the folder, its rights and the room on the disk.",
+            Self::Damaged => "Stop selling, keep a copy of the folder, and ask the office.",
+            Self::StillOpen => "Present the same card again, or give the open purchase up first.",
+            Self::NoneOpen => "Nothing is open: begin a new purchase.",
+        }
+    }
+}
+
+impl Failing for JournalError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::StillOpen | Self::NoneOpen => Exit::Refused,
+            Self::Io(_) | Self::Damaged => Exit::Damaged,
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
+    }
+}
+
 /// Kinds of records.
 mod kind {
     /// A purchase, before its first COMMIT.
@@ -254,7 +296,7 @@ impl Journal {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 bytes = fresh(tid, 1, None)?.0;
-                durable::replace(path, &bytes)?;
+                file::replace(path, &bytes, file::PRIVATE)?;
             }
             Err(error) => return Err(error.into()),
         }
@@ -435,7 +477,7 @@ impl Journal {
         let number = self.number.checked_add(1).ok_or(JournalError::Damaged)?;
         let open = self.open;
         let (bytes, check, used) = fresh(self.tid, number, open.as_ref().map(Open::purchase))?;
-        durable::replace(&self.path, &bytes)?;
+        file::replace(&self.path, &bytes, file::PRIVATE)?;
         self.file = OpenOptions::new().write(true).open(&self.path)?;
         self.end = used as u64;
         self.check = check;

@@ -13,7 +13,6 @@ pub mod counter;
 pub mod counting;
 pub mod door_f;
 pub mod door_s;
-pub mod durable;
 pub mod enrol;
 pub mod error;
 pub mod folder;

@@ -1,110 +1,78 @@
 //! `card-reader`: reads a permit card as a bus, a clinic, a shop, a door or a stranger would (design, contracts).
 //!
-//! Standard output holds the result and nothing else. The clock and the machine's random source are read in
+//! Standard output holds the result and nothing else. The clock is made here, and the machine's random source is read in
 //! `program::clock` only.
 
 mod program;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use card_applet_spec::apdu::Header;
 use card_applet_spec::codes::Role;
 use card_applet_spec::date::Date;
-use card_reader::transport::{PcscTransport, Transport, TransportError};
+use card_reader::transport::{PcscTransport, Transport};
 use card_reader::{Card, Check, Counting, Counts, Error, Pinned, Stopwatch as _, TerminalKey, counter};
-use clap::Parser as _;
+use program_contract::{Clock, Exit, Failure, Outcome, Program};
 use rand_core::CryptoRng;
 
-use self::program::args::{
+use crate::program::args::{
     Cli, Command, Enrolling, Holding, Identifying, Inspecting, Material, Reading, Service, Serving, Shopping,
-    Syncing, Testing,
+    Syncing,
 };
-use self::program::clock::{self, Clock, Watch};
-use self::program::config::Config;
-use self::program::desk::{Desk, Task};
-use self::program::report::{self, Decision, Exit, Failure, Report, Saw, exit_of};
-use self::program::terminal::{self, Loaded, NotReady};
-use self::program::wire::{self, Source, Tape};
-use self::program::{holding, identity, run, self_test, sync};
+use crate::program::clock::{self, Watch};
+use crate::program::config::Config;
+use crate::program::report::{self, Decision, SCHEMA, Saw};
+use crate::program::serving::{ServingLoop, Task};
+use crate::program::terminal::{self, Loaded, NotReady};
+use crate::program::wire::{self, Source, Tape};
+use crate::program::{files, holding, identity, run, self_test, sync};
+
+const PROGRAM: Program = Program::new("card-reader");
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match PROGRAM.arguments(SCHEMA) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(exit) => return exit,
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "main is where the machine's clock comes from"
+    )]
+    let machine = Clock::machine();
     let json = cli.command.json();
-    let report = perform(cli.command);
-    show(&report, json)
-}
-
-/// A wrong command line: the same object as every failure where JSON was asked for.
-fn usage(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        let message = error.kind().to_string();
-        let action = "Run card-reader --help.";
-        return show(
-            &Failure::new(Exit::Usage, "USAGE", message, action).report(),
-            true,
-        );
+    match perform(cli.command, &machine).transpose() {
+        None => ExitCode::SUCCESS,
+        Some(outcome) => PROGRAM.end(SCHEMA, json, outcome),
     }
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() {
-        Exit::Usage as u8
-    } else {
-        Exit::Done as u8
-    })
 }
 
-fn show(report: &Report, json: bool) -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    // A reader of our output that went away is no failure of the card.
-    let _ = match (json, report.text.as_str()) {
-        // A run has printed its lines itself.
-        (true, _) if report.json.is_null() => Ok(()),
-        (true, _) => writeln!(out, "{}", report.json),
-        (false, "") => Ok(()),
-        (false, text) => writeln!(out, "{text}"),
-    };
-    if let (false, Some(note)) = (json, &report.note) {
-        let _ = writeln!(std::io::stderr().lock(), "{note}");
-    }
-    ExitCode::from(report.exit as u8)
-}
-
-fn perform(command: Command) -> Report {
+/// Nothing comes back from a run, which has printed its lines itself.
+fn perform(command: Command, machine: &Clock) -> Result<Option<Outcome>, Failure> {
     let name = command.name();
+    let clock = machine.at(command.at());
     let mut rng = clock::random();
-    let result = match command {
-        Command::List(_) => match PcscTransport::list() {
-            Ok(readers) => Ok(report::readers(&readers)),
-            Err(error) => Err(absent(&error)),
-        },
-        Command::Info(reading) => Ok(info(name, &reading, &mut rng)),
-        Command::Bus(serving) => serve(Service::Bus, &serving),
-        Command::Door(serving) => serve(Service::Door, &serving),
-        Command::Clinic(serving) => serve(Service::Clinic, &serving),
-        Command::Insurance(serving) => serve(Service::Insurance, &serving),
-        Command::Identity(identifying) => identify(name, &identifying, &mut rng),
-        Command::Shop(shopping) => shop(&shopping),
-        Command::Run(running) => run::run(&running),
-        Command::Inspect(inspecting) => Ok(inspect(name, &inspecting, &mut rng)),
+    match command {
+        Command::List(_) => report::readers(&PcscTransport::list()?),
+        Command::Info(reading) => with_card(name, &reading, None, None, |wire, _| stranger(wire, &mut rng)),
+        Command::Bus(serving) => serve(Service::Bus, &serving, &clock),
+        Command::Door(serving) => serve(Service::Door, &serving, &clock),
+        Command::Clinic(serving) => serve(Service::Clinic, &serving, &clock),
+        Command::Insurance(serving) => serve(Service::Insurance, &serving, &clock),
+        Command::Identity(identifying) => identify(name, &identifying, &clock, &mut rng),
+        Command::Shop(shopping) => shop(&shopping, &clock),
+        Command::Run(running) => return run::run(&running, &clock).map(|()| None),
+        Command::Inspect(inspecting) => inspect(name, &inspecting, &clock, &mut rng),
         Command::Enrol(enrolling) => enrol(&enrolling, &mut rng),
-        Command::Sync(syncing) => synchronise(&syncing, &mut rng),
-        Command::SelfTest(testing) => test(&testing),
-        Command::WhatCanItDo(holding) => hold(name, &holding),
-    };
-    result.unwrap_or_else(|failure| failure.report())
-}
-
-fn absent(error: &TransportError) -> Failure {
-    let exit = exit_of(&Error::Transport(error.clone()), false);
-    Failure::new(exit, error.code(), error.to_string(), error.action())
+        Command::Sync(syncing) => synchronise(&syncing, &clock, machine, &mut rng),
+        Command::SelfTest(testing) => self_test::run(&Config::read(&testing.config)?, clock::today(&clock)),
+        Command::WhatCanItDo(holding) => hold(name, &holding, &clock),
+    }
+    .map(Some)
 }
 
 /// Connects, lets `read` do its work, and puts what it saw or said into the one form of the contracts.
@@ -114,12 +82,10 @@ fn with_card(
     reader: Option<&str>,
     tape: Option<&Tape>,
     read: impl FnOnce(&mut Counting<Box<dyn Transport>, Watch>, Watch) -> Result<Saw, Error>,
-) -> Report {
+) -> Result<Outcome, Failure> {
     let reader = reading.reader.as_deref().or(reader);
-    match wire::connect(reader, Duration::from_millis(reading.timeout_ms), tape) {
-        Ok(wire) => on_wire(command, wire, false, read),
-        Err(error) => absent(&error).report(),
-    }
+    let wire = wire::connect(reader, Duration::from_millis(reading.timeout_ms), tape)?;
+    on_wire(command, wire, false, read)
 }
 
 fn on_wire(
@@ -127,7 +93,7 @@ fn on_wire(
     wire: Box<dyn Transport>,
     replayed: bool,
     read: impl FnOnce(&mut Counting<Box<dyn Transport>, Watch>, Watch) -> Result<Saw, Error>,
-) -> Report {
+) -> Result<Outcome, Failure> {
     let watch = Watch::start();
     let mut counting = Counting::new(wire, watch);
     let outcome = read(&mut counting, watch);
@@ -142,12 +108,12 @@ fn on_wire(
     finished(&decision, outcome)
 }
 
-fn finished(decision: &Decision, outcome: Result<Saw, Error>) -> Report {
+fn finished(decision: &Decision, outcome: Result<Saw, Error>) -> Result<Outcome, Failure> {
     match outcome {
-        Ok(saw) => decision.accepted(saw),
+        Ok(saw) => Ok(decision.accepted(saw)),
         Err(error) => {
             tracing::info!(command = decision.command, %error, "not accepted");
-            decision.failed(&error)
+            Err(decision.failed(&error))
         }
     }
 }
@@ -165,19 +131,11 @@ fn untouched(command: &'static str) -> Decision {
 }
 
 /// Loads the terminal's files, or says in the form of the contracts why not.
-fn ready(command: &'static str, material: &Material, today: Date) -> Result<Loaded, Report> {
-    terminal::ready(material, today).map_err(|error| not_ready(command, &error))
-}
-
-fn not_ready(command: &'static str, error: &NotReady) -> Report {
-    match error {
-        NotReady::Files(failure) => failure.report(),
-        NotReady::Bundle(error) => untouched(command).failed(error),
-    }
-}
-
-fn info(command: &'static str, reading: &Reading, rng: &mut impl CryptoRng) -> Report {
-    with_card(command, reading, None, None, |wire, _| stranger(wire, rng))
+fn ready(command: &'static str, material: &Material, today: Date) -> Result<Loaded, Failure> {
+    terminal::ready(material, today).map_err(|error| match error {
+        NotReady::Files(failure) => failure,
+        NotReady::Bundle(error) => untouched(command).failed(&error),
+    })
 }
 
 /// What a stranger can do: read card info, ask for the serial, and tap without a key.
@@ -194,14 +152,14 @@ fn stranger(transport: &mut impl Transport, rng: &mut impl CryptoRng) -> Result<
             .map_err(|_| Check::Application)?;
         taps.push(transport.transmit(&command)?);
     }
-    let seen = match taps.as_slice() {
+    let answers = match taps.as_slice() {
         // Two status words without a body are a card without the fast door.
         [one, two] if one.len() > 2 && two.len() > 2 => {
             Some((one.len().saturating_sub(2), repeats(one, two)))
         }
         _ => None,
     };
-    Ok(report::stranger(info, serial, seen))
+    Ok(report::stranger(info, serial, answers))
 }
 
 /// Whether any 8 bytes of the bodies of two answers stand at the same place in both.
@@ -215,52 +173,52 @@ fn repeats(one: &[u8], two: &[u8]) -> bool {
     one.windows(8).zip(two.windows(8)).any(|(one, two)| one == two)
 }
 
-/// One card at a bus, a door, a clinic or a social-insurance desk.
-fn serve(service: Service, serving: &Serving) -> Result<Report, Failure> {
-    let moment = Clock::at(serving.reading.at).moment();
-    let loaded = match ready(service.name(), &serving.material, moment.today) {
-        Ok(loaded) => loaded,
-        Err(report) => return Ok(report),
-    };
-    let mut desk = Desk::new(loaded, service, moment)?;
-    if let Some(limit) = serving.tap_limit_ms {
-        desk.terminal.set_tap_limit(Some(Duration::from_millis(limit)));
+/// One card at a bus, a door, a clinic or a social-insurance office.
+fn serve(service: Service, asked: &Serving, clock: &Clock) -> Result<Outcome, Failure> {
+    let moment = clock::moment(clock);
+    let loaded = ready(service.name(), &asked.material, moment.today)?;
+    let mut serving = ServingLoop::new(loaded, service, moment)?;
+    if let Some(limit) = asked.tap_limit_ms {
+        serving.terminal.set_tap_limit(Some(Duration::from_millis(limit)));
     }
-    if let Some(path) = &serving.replay {
+    if let Some(path) = &asked.replay {
         if !service.role().has_door_f() {
             return Err(Failure::new(
                 Exit::Usage,
                 "USAGE",
-                "a session of the strong door cannot be replayed: its keys are on no tape".to_owned(),
+                "a session of the strong door cannot be replayed: its keys are on no tape",
                 "Give --replay to bus or door.",
             ));
         }
         let (wire, challenges) = wire::replay(path)?;
         // Neither counted nor delivered to: no card is here.
-        return Ok(on_wire(service.name(), wire, true, |wire, watch| {
+        return on_wire(service.name(), wire, true, |wire, watch| {
             let mut rng = Source::Tape(challenges);
-            let mut served = desk.serve(wire, Task::Admit, moment, &watch, &mut rng);
+            let mut served = serving.serve(wire, Task::Admit, moment, &watch, &mut rng);
             std::mem::replace(&mut served.result, Ok(Saw::default()))
-        }));
+        });
     }
-    let tape = Tape::create(serving.taping.record.as_deref())?;
-    one_card(&mut desk, &serving.reading, tape.as_ref(), Task::Admit)
+    let tape = Tape::create(asked.taping.record.as_deref())?;
+    one_card(&mut serving, &asked.reading, clock, tape.as_ref(), Task::Admit)
 }
 
-/// Serves one card at a desk, and writes the counts down.
-fn one_card(desk: &mut Desk, reading: &Reading, tape: Option<&Tape>, task: Task) -> Result<Report, Failure> {
-    let moment = Clock::at(reading.at).moment();
-    let command = desk.service.name();
-    let configured = desk.config.as_ref().and_then(|config| config.reader.clone());
+/// Serves one card, and writes the counts down.
+fn one_card(
+    serving: &mut ServingLoop,
+    reading: &Reading,
+    clock: &Clock,
+    tape: Option<&Tape>,
+    task: Task,
+) -> Result<Outcome, Failure> {
+    let moment = clock::moment(clock);
+    let command = serving.service.name();
+    let configured = serving.config.as_ref().and_then(|config| config.reader.clone());
     let reader = reading.reader.clone().or(configured);
-    let wire = match wire::connect(reader.as_deref(), Duration::from_millis(reading.timeout_ms), tape) {
-        Ok(wire) => wire,
-        Err(error) => return Err(absent(&error)),
-    };
+    let wire = wire::connect(reader.as_deref(), Duration::from_millis(reading.timeout_ms), tape)?;
     let watch = Watch::start();
     let mut rng = Source::Machine;
     let mut counting = Counting::new(wire, watch);
-    let mut served = desk.serve(&mut counting, task, moment, &watch, &mut rng);
+    let mut served = serving.serve(&mut counting, task, moment, &watch, &mut rng);
     let decision = Decision {
         command,
         reader: Some(counting.name().to_owned()),
@@ -269,31 +227,29 @@ fn one_card(desk: &mut Desk, reading: &Reading, tape: Option<&Tape>, task: Task)
         replayed: false,
         grace: served.grace,
     };
-    desk.finish(&mut served, &mut counting, moment, &watch, &mut rng);
-    desk.save()?;
+    serving.finish(&mut served, &mut counting, moment, &watch, &mut rng);
+    serving.save()?;
     if let Some(failure) = served.failure.take() {
         return Err(failure);
     }
-    Ok(finished(&decision, served.result))
+    finished(&decision, served.result)
 }
 
 fn identify(
     command: &'static str,
     identifying: &Identifying,
+    clock: &Clock,
     rng: &mut impl CryptoRng,
-) -> Result<Report, Failure> {
+) -> Result<Outcome, Failure> {
     let reading = &identifying.reading;
-    let moment = Clock::at(reading.at).moment();
-    let loaded = match ready(command, &identifying.material, moment.today) {
-        Ok(loaded) => loaded,
-        Err(report) => return Ok(report),
-    };
+    let moment = clock::moment(clock);
+    let loaded = ready(command, &identifying.material, moment.today)?;
     let reader = loaded
         .settled
         .as_ref()
         .and_then(|(config, _)| config.reader.clone());
     let mut failure = None;
-    let report = with_card(command, reading, reader.as_deref(), None, |wire, _| {
+    let outcome = with_card(command, reading, reader.as_deref(), None, |wire, _| {
         let groups = identity::read(wire, &loaded, moment, rng)?;
         let mut saw = identity::saw(groups.content());
         match identity::portrait(
@@ -317,67 +273,66 @@ fn identify(
     });
     match failure {
         Some(failure) => Err(failure),
-        None => Ok(report),
+        None => outcome,
     }
 }
 
-fn shop(shopping: &Shopping) -> Result<Report, Failure> {
+fn shop(shopping: &Shopping, clock: &Clock) -> Result<Outcome, Failure> {
     let reading = &shopping.reading;
-    let moment = Clock::at(reading.at).moment();
+    let moment = clock::moment(clock);
     let material = Material {
         config: Some(shopping.config.clone()),
         bundle: None,
         terminal_key: None,
     };
-    let loaded = match ready(Service::Shop.name(), &material, moment.today) {
-        Ok(loaded) => loaded,
-        Err(report) => return Ok(report),
-    };
-    let mut desk = Desk::new(loaded, Service::Shop, moment)?;
+    let loaded = ready(Service::Shop.name(), &material, moment.today)?;
+    let mut serving = ServingLoop::new(loaded, Service::Shop, moment)?;
     let task = match (shopping.give_up, shopping.amount) {
         (true, _) => {
-            desk.give_up()?;
-            return Ok(Report {
-                exit: Exit::Done,
-                json: serde_json::json!({ "schema": report::SCHEMA, "ok": true, "command": "shop", "given_up": true }),
-                text: "已放弃，由结算决定 given up: the settlement decides. 不得交付商品 hand out no goods."
-                    .to_owned(),
-                note: None,
-            });
+            serving.give_up()?;
+            let line = "已放弃，由结算决定 given up: the settlement decides. 不得交付商品 hand out no goods.";
+            let fields = serde_json::Map::from_iter([("given_up".to_owned(), true.into())]);
+            return Ok(report::done(Service::Shop.name(), fields, vec![line.to_owned()]));
         }
         (false, Some(amount)) => Task::Sell(amount),
         (false, None) => Task::Again,
     };
     let tape = Tape::create(shopping.taping.record.as_deref())?;
-    one_card(&mut desk, reading, tape.as_ref(), task)
+    one_card(&mut serving, reading, clock, tape.as_ref(), task)
 }
 
-fn inspect(command: &'static str, inspecting: &Inspecting, rng: &mut impl CryptoRng) -> Report {
+fn inspect(
+    command: &'static str,
+    inspecting: &Inspecting,
+    clock: &Clock,
+    rng: &mut impl CryptoRng,
+) -> Result<Outcome, Failure> {
     let reading = &inspecting.reading;
     let Some(bundle) = &inspecting.bundle else {
         return with_card(command, reading, None, None, |wire, _| stranger(wire, rng));
     };
-    let today = Clock::at(reading.at).today();
+    let today = clock::today(clock);
     let material = Material {
         config: None,
         bundle: Some(bundle.clone()),
         terminal_key: inspecting.terminal_key.clone(),
     };
-    let Loaded { key, bundle, .. } = match ready(command, &material, today) {
-        Ok(loaded) => loaded,
-        Err(report) => return report,
-    };
+    let Loaded { key, bundle, .. } = ready(command, &material, today)?;
     with_card(command, reading, None, None, |wire, _| {
         let info = *Card::new(&mut *wire).select()?.info();
-        let seen = counter::inspect(wire, &bundle, &key, today, rng)?;
-        Ok(report::structure(info, &seen))
+        let structure = counter::inspect(wire, &bundle, &key, today, rng)?;
+        Ok(report::structure(info, &structure))
     })
 }
 
-fn enrol(enrolling: &Enrolling, rng: &mut impl CryptoRng) -> Result<Report, Failure> {
-    let anchors = terminal::read(&enrolling.anchors, 1 << 16)?;
-    let pinned = Pinned::from_anchors_json(&anchors)
-        .map_err(|error| Failure::new(Exit::Usage, error.code(), error.to_string(), error.action()))?;
+fn enrol(enrolling: &Enrolling, rng: &mut impl CryptoRng) -> Result<Outcome, Failure> {
+    let anchors = files::read(&enrolling.anchors, 1 << 16)?;
+    let pinned = Pinned::from_anchors_json(&anchors).map_err(|error| {
+        // A wrong file was given; nothing of this terminal is damaged.
+        let mut failure = Failure::from(error);
+        failure.exit = Exit::Usage;
+        failure
+    })?;
     let vault = pinned.vault;
     let key = TerminalKey::generate(enrolling.name.clone(), pinned, rng);
     key.save_new(&enrolling.out).map_err(|error| {
@@ -393,40 +348,34 @@ fn enrol(enrolling: &Enrolling, rng: &mut impl CryptoRng) -> Result<Report, Fail
             "Check the folder and its rights.",
         )
     })?;
-    Ok(report::request(&key.request(), &vault))
+    report::request(&key.request(), &vault)
 }
 
-fn synchronise(syncing: &Syncing, rng: &mut impl CryptoRng) -> Result<Report, Failure> {
-    let config = Config::read(&syncing.config)?;
-    let today = Clock::at(syncing.at).today();
-    let now = clock::system_time();
+/// Files that were handed out have the machine's times, whatever day it is said to be.
+fn synchronise(
+    syncing: &Syncing,
+    clock: &Clock,
+    machine: &Clock,
+    rng: &mut impl CryptoRng,
+) -> Result<Outcome, Failure> {
     sync::run(
-        &config,
+        &Config::read(&syncing.config)?,
         syncing.from.as_deref(),
         syncing.to.as_deref(),
-        today,
-        now,
+        clock::today(clock),
+        machine.now().into(),
         rng,
     )
 }
 
-fn test(testing: &Testing) -> Result<Report, Failure> {
-    let config = Config::read(&testing.config)?;
-    Ok(self_test::run(&config, Clock::at(testing.at).today()))
-}
-
-fn hold(command: &'static str, holding: &Holding) -> Result<Report, Failure> {
-    let moment = Clock::at(holding.at).moment();
-    let loaded = match ready(command, &holding.material, moment.today) {
-        Ok(loaded) => loaded,
-        Err(report) => return Ok(report),
-    };
+fn hold(command: &'static str, holding: &Holding, clock: &Clock) -> Result<Outcome, Failure> {
+    let moment = clock::moment(clock);
+    let loaded = ready(command, &holding.material, moment.today)?;
     let updates = match &loaded.settled {
         Some((_, folder)) => folder
-            .updates(&loaded.key, moment.today)
-            .map_err(|error| terminal::folder_failure(&error))?
+            .updates(&loaded.key, moment.today)?
             .map_or(0, |updates| updates.len()),
         None => 0,
     };
-    Ok(holding::report(&loaded, updates, moment.today))
+    holding::report(&loaded, updates, moment.today)
 }

@@ -14,7 +14,6 @@ use std::io::{self, Write};
 use card_applet_spec::apdu::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::hex;
 use crate::transport::{Transport, TransportError};
 
 /// One line of a tape.
@@ -124,9 +123,9 @@ impl Replay {
                 Line::Failed { command, .. } => (command, None),
                 Line::Reset { .. } => continue,
             };
-            let command = hex::decode(&command).ok_or(number)?;
+            let command = hex::decode(&command).map_err(|_| number)?;
             let answer = match answer {
-                Some(answer) => Some(hex::decode(&answer).ok_or(number)?),
+                Some(answer) => Some(hex::decode(&answer).map_err(|_| number)?),
                 None => None,
             };
             if let Some(challenge) = tap_challenge(&command) {
@@ -204,10 +203,7 @@ mod tests {
     #[test]
     fn the_random_numbers_of_taps_are_found() {
         let command = Header::tap(1, 7).command(&[0x5A; 16], Some(0)).unwrap();
-        let tape = format!(
-            "{{\"command\":\"{}\",\"answer\":\"6985\"}}",
-            hex::encode(&command)
-        );
+        let tape = format!("{{\"command\":\"{}\",\"answer\":\"6985\"}}", hex::encode(command));
         assert_eq!(Replay::parse(&tape).unwrap().challenges(), [[0x5A; 16]]);
     }
 

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use card_applet_spec::date::Date;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::civil;
+use program_contract::day;
 
-use super::money::Fen;
+use crate::program::money::Fen;
 
 /// 读卡终端 · Reads a permit card as a bus, a clinic, a shop, a door or a stranger would.
 #[derive(Debug, Parser)]
@@ -64,7 +65,7 @@ pub(crate) struct Reading {
     pub(crate) reader: Option<String>,
     /// The day on every clock: YYYY-MM-DD, or an RFC 3339 instant (its day in UTC+8). Default: today.
     #[arg(long, value_name = "DATE", value_parser = day)]
-    pub(crate) at: Option<Date>,
+    pub(crate) at: Option<civil::Date>,
     /// How long to wait for a card, milliseconds.
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub(crate) timeout_ms: u64,
@@ -194,7 +195,7 @@ pub(crate) struct Running {
     pub(crate) reader: Option<String>,
     /// The day on every clock: YYYY-MM-DD, or an RFC 3339 instant (its day in UTC+8). Default: today.
     #[arg(long, value_name = "DATE", value_parser = day)]
-    pub(crate) at: Option<Date>,
+    pub(crate) at: Option<civil::Date>,
     /// End after so many cards.
     #[arg(long, value_name = "N")]
     pub(crate) cards: Option<u32>,
@@ -227,6 +228,9 @@ pub(crate) struct Enrolling {
     /// The key file to make (mode 0600); never replaced.
     #[arg(long, value_name = "KEYFILE")]
     pub(crate) out: PathBuf,
+    /// The day on every clock, as in every command. No key depends on it.
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(crate) at: Option<civil::Date>,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -246,7 +250,7 @@ pub(crate) struct Syncing {
     pub(crate) to: Option<PathBuf>,
     /// The day on every clock.
     #[arg(long, value_name = "DATE", value_parser = day)]
-    pub(crate) at: Option<Date>,
+    pub(crate) at: Option<civil::Date>,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -259,7 +263,7 @@ pub(crate) struct Testing {
     pub(crate) config: PathBuf,
     /// The day on every clock.
     #[arg(long, value_name = "DATE", value_parser = day)]
-    pub(crate) at: Option<Date>,
+    pub(crate) at: Option<civil::Date>,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -271,7 +275,7 @@ pub(crate) struct Holding {
     pub(crate) material: Material,
     /// The day on every clock.
     #[arg(long, value_name = "DATE", value_parser = day)]
-    pub(crate) at: Option<Date>,
+    pub(crate) at: Option<civil::Date>,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -317,6 +321,27 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The day that was given for every clock.
+    pub(crate) fn at(&self) -> Option<civil::Date> {
+        match self {
+            Self::List(_) => None,
+            Self::Info(reading) => reading.at,
+            Self::Bus(serving) | Self::Door(serving) | Self::Clinic(serving) | Self::Insurance(serving) => {
+                serving.reading.at
+            }
+            Self::Identity(identifying) => identifying.reading.at,
+            Self::Shop(shopping) => shopping.reading.at,
+            Self::Run(running) => running.at,
+            Self::Inspect(inspecting) => inspecting.reading.at,
+            Self::Enrol(enrolling) => enrolling.at,
+            Self::Sync(syncing) => syncing.at,
+            Self::SelfTest(testing) => testing.at,
+            Self::WhatCanItDo(holding) => holding.at,
+        }
+    }
+}
+
 impl Service {
     /// The word of the contracts.
     pub(crate) fn name(self) -> &'static str {
@@ -330,29 +355,15 @@ impl Service {
     }
 }
 
-/// `YYYY-MM-DD`, or an instant whose day in UTC+8 is meant.
-fn day(text: &str) -> Result<Date, String> {
-    if let Ok(date) = text.parse::<Date>() {
-        return Ok(date);
-    }
-    text.parse::<jiff::Timestamp>()
+/// `YYYY-MM-DD`, or an instant whose day in UTC+8 is meant, in which records and certificates count.
+fn day(text: &str) -> Result<civil::Date, String> {
+    let instant = || text.parse::<jiff::Timestamp>().ok().map(day::of);
+    text.parse()
         .ok()
-        .and_then(day_of)
+        .and_then(day::from_card)
+        .or_else(instant)
+        .filter(|date| day::to_card(*date).is_some())
         .ok_or_else(|| "a day is YYYY-MM-DD, an instant is RFC 3339".to_owned())
-}
-
-/// The day of an instant in UTC+8, in which records and certificates count.
-pub(crate) fn day_of(instant: jiff::Timestamp) -> Option<Date> {
-    let civil = instant
-        .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
-        .date();
-    let part = |number: i8| u8::try_from(number).ok();
-    Date::new(
-        u16::try_from(civil.year()).ok()?,
-        part(civil.month())?,
-        part(civil.day())?,
-    )
-    .ok()
 }
 
 #[cfg(test)]
@@ -372,14 +383,14 @@ mod tests {
         fn no_text_makes_the_day_parser_panic(text: String, seconds: i64) {
             let _ = day(&text);
             if let Ok(instant) = jiff::Timestamp::from_second(seconds) {
-                let _ = day_of(instant);
+                let _ = day(&instant.to_string());
             }
         }
 
         #[test]
         fn every_day_is_read_as_it_is_written(year in 1_u16..=9999, month in 1_u8..=12, number in 1_u8..=31) {
-            if let Ok(date) = Date::new(year, month, number) {
-                proptest::prop_assert_eq!(day(&date.to_string()), Ok(date));
+            if let Ok(date) = card_applet_spec::date::Date::new(year, month, number) {
+                proptest::prop_assert_eq!(day(&date.to_string()).ok().and_then(day::to_card), Some(date));
             }
         }
     }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use card_reader::StaleList;
+use program_contract::{Exit, Failure};
 use serde::{Deserialize, Deserializer};
 
-use super::money::Fen;
-use super::report::{Exit, Failure};
-use super::terminal;
+use crate::program::files;
+use crate::program::money::Fen;
 
 /// Longest configuration file, bytes.
 const MOST: u64 = 1 << 16;
@@ -59,7 +59,7 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fen>, D::
 impl Config {
     /// Reads a configuration file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = terminal::read(path, MOST)?;
+        let bytes = files::read(path, MOST)?;
         let wrong = |message: String| {
             Failure::new(
                 Exit::Usage,

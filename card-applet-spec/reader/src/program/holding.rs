@@ -5,10 +5,11 @@
 
 use card_applet_spec::codes::{KeyState, Rights, Role};
 use card_applet_spec::date::Date;
+use program_contract::{Failure, Outcome};
 use serde_json::{Value, json};
 
-use super::report::{Exit, Report, SCHEMA, role_zh};
-use super::terminal::Loaded;
+use crate::program::report::{SCHEMA, role_zh};
+use crate::program::terminal::Loaded;
 
 /// The rights of a certificate, by name.
 fn rights(rights: Rights) -> Vec<&'static str> {
@@ -34,7 +35,7 @@ fn rights(rights: Rights) -> Vec<&'static str> {
 }
 
 /// The report.
-pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Report {
+pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Result<Outcome, Failure> {
     let bundle = &loaded.bundle;
     let mut lines = vec![
         format!("终端 terminal: {}", bundle.terminal()),
@@ -113,11 +114,9 @@ pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Report {
     if bundle.tid().is_some() {
         lines.push("  3. 注销终端号 · withdraw the registration number".to_owned());
     }
-    Report {
-        exit: Exit::Done,
-        json: json!({
-            "schema": SCHEMA,
-            "ok": true,
+    Outcome::done(
+        SCHEMA,
+        &json!({
             "command": "what-can-it-do",
             "terminal": bundle.terminal().as_str(),
             "bundle": { "issued": bundle.issued().to_string(), "last_day": bundle.last_day().to_string(), "sequence": bundle.sequence() },
@@ -126,7 +125,6 @@ pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Report {
             "payments": bundle.tid().map(|tid| json!({ "tid": tid, "ends": "when the registration number is withdrawn" })),
             "updates": updates,
         }),
-        text: lines.join("\n"),
-        note: None,
-    }
+        lines,
+    )
 }

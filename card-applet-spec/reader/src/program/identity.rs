@@ -1,22 +1,21 @@
 //! `identity`: the face items and the portrait, for a terminal whose certificate has these rights (chapter 07). This is the
 //! one command that shows who somebody is; nothing of it is kept, logged or taped.
 
-use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use card_applet_spec::codes::Rights;
 use card_applet_spec::data_group::PortraitFormat;
 use card_reader::transport::Transport;
 use card_reader::{Card, Check, DataGroups, Error, Genuine, Moment};
+use program_contract::{Exit, Failure, file};
 use rand_core::CryptoRng;
 use serde_json::json;
 
-use super::args::Picture;
-use super::portrait;
-use super::report::{Exit, Failure, Saw};
-use super::terminal::Loaded;
+use crate::program::args::Picture;
+use crate::program::portrait;
+use crate::program::report::Saw;
+use crate::program::terminal::Loaded;
 
 /// Reads what the certificate allows.
 pub(crate) fn read(
@@ -97,26 +96,20 @@ pub(crate) fn saw(groups: &DataGroups) -> Saw {
 }
 
 /// Writes and shows the portrait, where there is one. Gives a line that says where it is.
-pub(crate) fn portrait(groups: &DataGroups, file: Option<&Path>, show: Picture) -> Result<String, Failure> {
+pub(crate) fn portrait(groups: &DataGroups, out: Option<&Path>, show: Picture) -> Result<String, Failure> {
     let Some(dg2) = groups.dg2() else {
         return Ok("  照片 portrait: 终端无权读取 this terminal may not read it".to_owned());
     };
     let mut said = Vec::new();
-    if let Some(path) = file {
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .and_then(|mut file| file.write_all(dg2.image))
-            .map_err(|error| {
-                Failure::new(
-                    Exit::Damaged,
-                    "FILE_UNWRITABLE",
-                    format!("cannot make {}: {}", path.display(), error.kind()),
-                    "Give --portrait a new file in a folder that can be written.",
-                )
-            })?;
+    if let Some(path) = out {
+        file::create(path, dg2.image, file::PRIVATE).map_err(|error| {
+            Failure::new(
+                Exit::Damaged,
+                "FILE_UNWRITABLE",
+                format!("cannot make {}: {}", path.display(), error.kind()),
+                "Give --portrait a new file in a folder that can be written.",
+            )
+        })?;
         said.push(path.display().to_string());
     }
     // Drawn on standard error: standard output is the result.

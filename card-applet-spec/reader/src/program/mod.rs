@@ -3,7 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod clock;
 pub(crate) mod config;
-pub(crate) mod desk;
+pub(crate) mod files;
 pub(crate) mod holding;
 pub(crate) mod identity;
 pub(crate) mod money;
@@ -11,6 +11,7 @@ pub(crate) mod portrait;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod self_test;
+pub(crate) mod serving;
 pub(crate) mod sync;
 pub(crate) mod terminal;
 pub(crate) mod wire;

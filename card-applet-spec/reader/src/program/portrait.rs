@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageFormat};
 
-use super::args::Picture;
+use crate::program::args::Picture;
 
 /// Height of a shown portrait, dots.
 const HEIGHT: u32 = 240;

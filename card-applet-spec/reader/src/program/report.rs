@@ -1,4 +1,4 @@
-//! What `card-reader` prints: one JSON object of the contracts, or prose in Chinese and English.
+//! What `card-reader` prints: the fields of its JSON objects, and prose in Chinese and English.
 //!
 //! Never printed: a pseudonym, a name, a number of a person. To the holder every refusal reads the same; the reason is
 //! for the operator, on standard error.
@@ -7,42 +7,24 @@ use card_applet_spec::codes::{Role, Tier};
 use card_reader::counter::Structure;
 use card_reader::purchase::Sale;
 use card_reader::transport::ReaderSeen;
-use card_reader::{Admission, Counts, Error, Reason, Refusal, hex};
+use card_reader::{Admission, Counts, Error, Reason, Refusal};
+use program_contract::{Exit, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
-use super::clock::civil;
-use super::money::Fen;
+use crate::program::clock::civil;
+use crate::program::money::Fen;
 
 pub(crate) const SCHEMA: &str = "yzt.card-reader/1";
 
-/// Exit codes of the contracts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Exit {
-    /// Done or accepted.
-    Done = 0,
-    /// Refused by a rule or a check.
-    Refused = 1,
-    /// Usage, unknown keys in input files too.
-    Usage = 2,
-    /// Device or service absent.
-    Absent = 3,
-    /// Outcome unknown: resume.
-    Unknown = 4,
-    /// Damaged or misconfigured.
-    Damaged = 5,
-}
-
-/// A result, ready to print.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) exit: Exit,
-    /// The one JSON object.
-    pub(crate) json: Value,
-    /// Prose for standard output.
-    pub(crate) text: String,
-    /// Prose for standard error.
-    pub(crate) note: Option<String>,
+/// What a command did: these keys and lines.
+pub(crate) fn done(command: &str, mut fields: Map<String, Value>, lines: Vec<String>) -> Outcome {
+    fields.insert("command".to_owned(), json!(command));
+    Outcome {
+        exit: Exit::Done,
+        schema: SCHEMA.into(),
+        fields,
+        lines,
+    }
 }
 
 /// What a command saw, in both forms.
@@ -72,42 +54,6 @@ impl Saw {
     }
 }
 
-/// A program's own failure: the code, what happened, what to do.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-    pub(crate) action: String,
-}
-
-impl Failure {
-    pub(crate) fn new(exit: Exit, code: &'static str, message: String, action: &str) -> Self {
-        Self {
-            exit,
-            code,
-            message,
-            action: action.to_owned(),
-        }
-    }
-
-    pub(crate) fn report(&self) -> Report {
-        Report {
-            exit: self.exit,
-            json: json!({ "schema": SCHEMA, "ok": false, "error": self.error() }),
-            text: String::new(),
-            note: Some(format!(
-                "失败 failed ({}): {}\n{}",
-                self.code, self.message, self.action
-            )),
-        }
-    }
-
-    fn error(&self) -> Value {
-        json!({ "code": self.code, "message": self.message, "action": self.action })
-    }
-}
-
 /// What the holder is told. A payment says two things more than the one sentence: they are about money, not about a person.
 pub(crate) fn for_holder(reason: Reason) -> (&'static str, &'static str) {
     match reason {
@@ -126,7 +72,7 @@ pub(crate) fn sale(sale: &Sale) -> Saw {
     let (amount, before, after) = (Fen(sale.amount), Fen(sale.before), Fen(sale.after));
     let (tid, txno, at) = (
         format!("{:08}", sale.tid),
-        hex::encode(&sale.txno),
+        hex::encode(sale.txno),
         civil(sale.seconds),
     );
     saw.say(
@@ -178,36 +124,28 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    fn object(&self, refusal: Option<Refusal>, saw: &Map<String, Value>) -> Value {
-        let mut object = json!({
-            "schema": SCHEMA,
-            "ok": refusal.is_none(),
-            "command": self.command,
-            "reader": self.reader,
-            "decision": if refusal.is_none() { "accepted" } else { "refused" },
-            "reason": refusal.map(|refusal| refusal.reason.code()),
-            "saw": saw,
-            "apdus": self.counts.apdus,
-            "bytes_sent": self.counts.bytes_sent,
-            "bytes_received": self.counts.bytes_received,
-            "ms": milliseconds(self.nanoseconds),
-        });
-        if let Some(object) = object.as_object_mut() {
-            // Only where it is so: the object of the contracts stays what it was.
-            for (name, said) in [("replayed", self.replayed), ("grace", self.grace)] {
-                if said {
-                    object.insert(name.to_owned(), json!(true));
-                }
+    fn fields(&self, refusal: Option<Refusal>, saw: Map<String, Value>) -> Map<String, Value> {
+        let mut fields = Map::new();
+        let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        put("command", json!(self.command));
+        put("reader", json!(self.reader));
+        put(
+            "decision",
+            json!(if refusal.is_none() { "accepted" } else { "refused" }),
+        );
+        put("reason", json!(refusal.map(|refusal| refusal.reason.code())));
+        put("saw", Value::Object(saw));
+        put("apdus", json!(self.counts.apdus));
+        put("bytes_sent", json!(self.counts.bytes_sent));
+        put("bytes_received", json!(self.counts.bytes_received));
+        put("ms", milliseconds(self.nanoseconds));
+        // Only where it is so: the object of the contracts stays what it was.
+        for (name, said) in [("replayed", self.replayed), ("grace", self.grace)] {
+            if said {
+                put(name, json!(true));
             }
         }
-        if let (Some(refusal), Some(object)) = (refusal, object.as_object_mut()) {
-            let reason = refusal.reason;
-            object.insert(
-                "error".to_owned(),
-                json!({ "code": reason.code(), "message": reason.message(), "action": reason.action() }),
-            );
-        }
-        object
+        fields
     }
 
     fn wire(&self) -> String {
@@ -220,7 +158,7 @@ impl Decision {
         )
     }
 
-    pub(crate) fn accepted(&self, saw: Saw) -> Report {
+    pub(crate) fn accepted(&self, saw: Saw) -> Outcome {
         let mut lines = vec![saw.title.unwrap_or("通过 accepted").to_owned()];
         if self.replayed {
             lines.push("  回放，不是卡 replayed from a tape: no card is here".to_owned());
@@ -230,57 +168,42 @@ impl Decision {
         }
         lines.extend(saw.lines);
         lines.push(self.wire());
-        Report {
+        Outcome {
             exit: Exit::Done,
-            json: self.object(None, &saw.json),
-            text: lines.join("\n"),
-            note: None,
+            schema: SCHEMA.into(),
+            fields: self.fields(None, saw.json),
+            lines,
         }
     }
 
-    pub(crate) fn refused(&self, refusal: Refusal) -> Report {
+    pub(crate) fn refused(&self, refusal: Refusal) -> Failure {
         let reason = refusal.reason;
+        let exit = if reason == Reason::OutcomeUnknown {
+            Exit::Unknown
+        } else {
+            Exit::Refused
+        };
         let (zh, en) = for_holder(reason);
-        Report {
-            exit: if reason == Reason::OutcomeUnknown {
-                Exit::Unknown
-            } else {
-                Exit::Refused
-            },
-            json: self.object(Some(refusal), &Map::new()),
-            text: format!("{zh}\n{en}"),
-            note: Some(format!(
-                "拒绝 refused ({}): {} [{}]\n{}",
-                reason.code(),
-                reason.message(),
-                refusal.check,
-                reason.action()
-            )),
-        }
+        let mut failure = Failure::new(exit, reason.code(), reason.message(), reason.action());
+        failure.fields = self.fields(Some(refusal), Map::new());
+        failure.lines = vec![zh.to_owned(), en.to_owned()];
+        failure.notes = vec![format!("核查 check: {}", refusal.check)];
+        failure
     }
 
     /// A refusal, or trouble on the way.
-    pub(crate) fn failed(&self, error: &Error) -> Report {
-        if let Some(refusal) = error.refusal() {
-            return self.refused(refusal);
+    pub(crate) fn failed(&self, error: &Error) -> Failure {
+        match error {
+            Error::Refused(refusal) => self.refused(*refusal),
+            error => {
+                let mut failure = Failure::from(error.clone());
+                // Once a command has gone out, a card that is gone was lost in the middle.
+                if self.counts.apdus > 0 && matches!(error, Error::Transport(_)) {
+                    failure.exit = Exit::Unknown;
+                }
+                failure
+            }
         }
-        Failure {
-            exit: exit_of(error, self.counts.apdus > 0),
-            code: error.code(),
-            message: error.to_string(),
-            action: error.action().to_owned(),
-        }
-        .report()
-    }
-}
-
-/// The exit code of an error that is no refusal. Once a command has gone out, a card that is gone was lost in the middle.
-pub(crate) fn exit_of(error: &Error, under_way: bool) -> Exit {
-    match error {
-        Error::Refused(_) => Exit::Refused,
-        Error::Material(_) => Exit::Damaged,
-        Error::Transport(_) if !under_way => Exit::Absent,
-        _ => Exit::Unknown,
     }
 }
 
@@ -312,13 +235,13 @@ pub(crate) fn admission(admission: &Admission) -> Saw {
         "services",
         "服务",
         "services",
-        json!(hex::encode(&admission.services.to_be_bytes())),
+        json!(hex::encode(admission.services.to_be_bytes())),
     );
     saw.put(
         "zones",
         "区域",
         "zones",
-        json!(hex::encode(&admission.zones.to_be_bytes())),
+        json!(hex::encode(admission.zones.to_be_bytes())),
     );
     saw.put(
         "valid_from",
@@ -336,7 +259,7 @@ pub(crate) fn admission(admission: &Admission) -> Saw {
         "rule_set",
         "规则集",
         "rule set",
-        json!(hex::encode(&admission.rule_set)),
+        json!(hex::encode(admission.rule_set)),
     );
     saw.lines.insert(
         0,
@@ -448,8 +371,8 @@ pub(crate) fn structure(info: card_applet_spec::data_group::CardInfo, seen: &Str
 }
 
 /// The readers.
-pub(crate) fn readers(seen: &[ReaderSeen]) -> Report {
-    let list: Vec<Value> = seen
+pub(crate) fn readers(listed: &[ReaderSeen]) -> Result<Outcome, Failure> {
+    let list: Vec<Value> = listed
         .iter()
         .map(|reader| {
             json!({
@@ -460,19 +383,12 @@ pub(crate) fn readers(seen: &[ReaderSeen]) -> Report {
             })
         })
         .collect();
-    let mut object = json!({ "schema": SCHEMA, "ok": !list.is_empty(), "command": "list", "readers": list });
-    if seen.is_empty() {
-        let none = card_reader::transport::TransportError::NoReader;
-        let failure = Failure::new(Exit::Absent, none.code(), none.to_string(), none.action());
-        if let Some(object) = object.as_object_mut() {
-            object.insert("error".to_owned(), failure.error());
-        }
-        return Report {
-            json: object,
-            ..failure.report()
-        };
+    if listed.is_empty() {
+        return Err(Failure::from(card_reader::transport::TransportError::NoReader)
+            .with("command", "list")
+            .with("readers", list));
     }
-    let lines: Vec<String> = seen
+    let lines: Vec<String> = listed
         .iter()
         .map(|reader| {
             let card = match (reader.card_present, reader.card_mute) {
@@ -483,30 +399,27 @@ pub(crate) fn readers(seen: &[ReaderSeen]) -> Report {
             format!("{} · {card}", reader.name)
         })
         .collect();
-    Report {
-        exit: Exit::Done,
-        json: object,
-        text: lines.join("\n"),
-        note: None,
-    }
+    Ok(done(
+        "list",
+        Map::from_iter([("readers".to_owned(), json!(list))]),
+        lines,
+    ))
 }
 
 /// The public request of an enrolment: always JSON, because the vault reads it.
-pub(crate) fn request(request: &card_reader::enrol::EnrolRequest, vault: &[u8; 16]) -> Report {
-    let json = json!({
-        "schema": "yzt.terminal-request/1",
-        "ok": true,
+pub(crate) fn request(
+    request: &card_reader::enrol::EnrolRequest,
+    vault: &[u8; 16],
+) -> Result<Outcome, Failure> {
+    let fields = json!({
         "terminal": request.terminal.as_str(),
         "vault": hex::encode(vault),
-        "sealing_key": hex::encode(&request.sealing_key),
-        "authentication_key": hex::encode(&request.authentication_key),
+        "sealing_key": hex::encode(request.sealing_key),
+        "authentication_key": hex::encode(request.authentication_key),
     });
-    Report {
-        exit: Exit::Done,
-        text: json.to_string(),
-        json,
-        note: None,
-    }
+    let mut outcome = Outcome::done("yzt.terminal-request/1", &fields, Vec::new())?;
+    outcome.lines = vec![outcome.object().to_string()];
+    Ok(outcome)
 }
 
 #[cfg(test)]
@@ -552,7 +465,7 @@ mod tests {
         let report = decision().accepted(admission(&seen));
         assert_eq!(report.exit, Exit::Done);
         assert_eq!(
-            report.json,
+            report.object(),
             json!({
                 "schema": "yzt.card-reader/1", "ok": true, "command": "bus", "reader": "a reader",
                 "decision": "accepted", "reason": null,
@@ -571,12 +484,12 @@ mod tests {
         let texts: std::collections::BTreeSet<String> = [Check::Keys, Check::DenyList, Check::RecordDays]
             .into_iter()
             .map(|check| {
-                let report = decision().refused(check.into());
-                assert_eq!(report.exit, Exit::Refused);
-                assert_eq!(report.json["decision"], "refused");
-                assert_eq!(report.json["saw"], json!({}));
-                assert!(report.note.unwrap().contains(check.reason().code()));
-                report.text
+                let failure = decision().refused(check.into());
+                assert_eq!(failure.exit, Exit::Refused);
+                assert_eq!(failure.fields["decision"], "refused");
+                assert_eq!(failure.fields["saw"], json!({}));
+                assert_eq!(failure.code, check.reason().code());
+                failure.lines.join("\n")
             })
             .collect();
         assert_eq!(texts.len(), 1);
@@ -590,15 +503,22 @@ mod tests {
     #[test]
     fn a_card_gone_before_the_first_command_is_absent_and_after_it_lost() {
         let gone = Error::Transport(card_reader::transport::TransportError::NoCard);
-        assert_eq!(exit_of(&gone, false), Exit::Absent);
-        assert_eq!(exit_of(&gone, true), Exit::Unknown);
+        let under_way = decision();
+        let before = Decision {
+            counts: Counts::default(),
+            ..decision()
+        };
+        assert_eq!(before.failed(&gone).exit, Exit::Absent);
+        assert_eq!(under_way.failed(&gone).exit, Exit::Unknown);
     }
 
     #[test]
     fn no_reader_is_an_empty_list_and_exit_3() {
-        let report = readers(&[]);
-        assert_eq!(report.exit, Exit::Absent);
-        assert_eq!(report.json["readers"], json!([]));
-        assert_eq!(keys(&report.json["error"]), ["action", "code", "message"]);
+        let failure = readers(&[]).unwrap_err();
+        assert_eq!(failure.exit, Exit::Absent);
+        let object = failure.object(SCHEMA);
+        assert_eq!(object["readers"], json!([]));
+        assert_eq!(keys(&object), ["command", "error", "ok", "readers", "schema"]);
+        assert_eq!(keys(&object["error"]), ["action", "code", "message"]);
     }
 }

@@ -8,12 +8,14 @@ use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::Age;
 use card_applet_spec::kdf;
 use card_reader::transport::PcscTransport;
-use card_reader::{Bundle, Folder, Journal, TerminalKey, durable, hex};
-use serde_json::{Value, json};
+use card_reader::{Bundle, Folder, Journal, TerminalKey};
+use program_contract::{Exit, Failure, Outcome, file};
+use serde_json::{Map, Value, json};
 
-use super::config::Config;
-use super::report::{Exit, Failure, Report, SCHEMA};
-use super::terminal::{self, folder_failure};
+use crate::program::config::Config;
+use crate::program::report;
+use crate::program::serving;
+use crate::program::terminal;
 
 /// One look.
 struct Look {
@@ -85,9 +87,9 @@ fn cryptography() -> Result<(), &'static str> {
 fn disk(folder: &Path) -> std::io::Result<()> {
     let path = folder.join("self-test");
     let pattern = [0xA5; 4096];
-    durable::replace(&path, &pattern)?;
+    file::replace(&path, &pattern, file::PRIVATE)?;
     let same = std::fs::read(&path)? == pattern;
-    durable::remove(&path)?;
+    file::remove(&path)?;
     if same {
         Ok(())
     } else {
@@ -96,8 +98,7 @@ fn disk(folder: &Path) -> std::io::Result<()> {
 }
 
 fn readers(wanted: Option<&str>) -> Result<String, Failure> {
-    let readers = PcscTransport::list()
-        .map_err(|error| Failure::new(Exit::Absent, error.code(), error.to_string(), error.action()))?;
+    let readers = PcscTransport::list()?;
     let found = match wanted {
         Some(name) => readers.iter().find(|reader| reader.name == name),
         None => readers.first(),
@@ -136,12 +137,12 @@ impl Looks {
     }
 }
 
-fn damaged(code: &'static str, message: String, action: &str) -> Failure {
+fn damaged(code: &'static str, message: String, action: &'static str) -> Failure {
     Failure::new(Exit::Damaged, code, message, action)
 }
 
 /// Looks at everything.
-pub(crate) fn run(config: &Config, today: Date) -> Report {
+pub(crate) fn run(config: &Config, today: Date) -> Result<Outcome, Failure> {
     let mut looks = Looks {
         looks: Vec::new(),
         worst: Exit::Done,
@@ -160,16 +161,18 @@ pub(crate) fn run(config: &Config, today: Date) -> Report {
     looks.look(
         "KEY",
         "终端密钥",
-        key.as_ref().map(|key| key.name().to_string()).map_err(clone),
+        key.as_ref()
+            .map(|key| key.name().to_string())
+            .map_err(Failure::clone),
     );
-    let folder = Folder::open(&config.state).map_err(|error| folder_failure(&error));
+    let folder = Folder::open(&config.state).map_err(Failure::from);
     looks.look(
         "STATE",
         "终端目录",
         folder
             .as_ref()
             .map(|folder| folder.path().display().to_string())
-            .map_err(clone),
+            .map_err(Failure::clone),
     );
     if let Ok(folder) = &folder {
         let written = disk(folder.path()).map(|()| "4096 B".to_owned());
@@ -191,11 +194,8 @@ pub(crate) fn run(config: &Config, today: Date) -> Report {
 
 /// Bundle, lists, certificate, clock, journal.
 fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Folder, today: Date) {
-    let bundle = terminal::sequence_of_key(&config.key).and_then(|known| {
-        folder
-            .bundle(key, known, today)
-            .map_err(|error| folder_failure(&error))
-    });
+    let bundle = terminal::sequence_of_key(&config.key)
+        .and_then(|known| folder.bundle(key, known, today).map_err(Failure::from));
     let said = |bundle: &Bundle| {
         format!(
             "{} – {}, no. {}",
@@ -204,7 +204,11 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
             bundle.sequence()
         )
     };
-    looks.look("BUNDLE", "凭证包", bundle.as_ref().map(said).map_err(clone));
+    looks.look(
+        "BUNDLE",
+        "凭证包",
+        bundle.as_ref().map(said).map_err(Failure::clone),
+    );
     let Ok(bundle) = bundle else { return };
     for role in Role::ALL.iter().filter(|role| bundle.serves(**role)) {
         let found = bundle.lists().into_iter().find(|list| list.role == *role);
@@ -248,7 +252,7 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
         "时钟",
         match folder.clock_doubt(today, &bundle) {
             None => Ok(today.to_string()),
-            Some(_) => Err(super::desk::wrong_clock()),
+            Some(_) => Err(serving::wrong_clock()),
         },
     );
     if let Some(tid) = bundle.tid() {
@@ -263,22 +267,12 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
         let result = folder
             .journal(tid)
             .map(|journal| said(&journal))
-            .map_err(|error| folder_failure(&error));
+            .map_err(Failure::from);
         looks.look("JOURNAL", "付款日志", result);
     }
 }
 
-fn clone(failure: &Failure) -> Failure {
-    Failure::new(
-        failure.exit,
-        failure.code,
-        failure.message.clone(),
-        &failure.action,
-    )
-}
-
-fn report(looks: &[Look], worst: Exit) -> Report {
-    let ok = worst == Exit::Done;
+fn report(looks: &[Look], worst: Exit) -> Result<Outcome, Failure> {
     let checks: Vec<Value> = looks
         .iter()
         .map(|look| json!({ "code": look.code, "ok": look.ok, "said": look.said }))
@@ -290,26 +284,28 @@ fn report(looks: &[Look], worst: Exit) -> Report {
             format!("{mark} {} {}: {}", look.zh, look.code, look.said)
         })
         .collect();
-    lines.push(if ok {
-        "自检通过 all is well".to_owned()
-    } else {
-        "自检未通过 not ready".to_owned()
+    let failed = looks.iter().find(|look| !look.ok);
+    lines.push(match failed {
+        None => "自检通过 all is well".to_owned(),
+        Some(_) => "自检未通过 not ready".to_owned(),
     });
-    let mut object = json!({
-        "schema": SCHEMA, "ok": ok, "command": "self-test", "checks": checks,
-    });
-    if let (Some(first), Some(object)) = (looks.iter().find(|look| !look.ok), object.as_object_mut()) {
-        object.insert(
-            "error".to_owned(),
-            json!({ "code": "SELF_TEST", "message": format!("{}: {}", first.code, first.said), "action": "Mend what is marked, then run it again." }),
-        );
-    }
-    Report {
-        exit: worst,
-        json: object,
-        text: lines.join("\n"),
-        note: None,
-    }
+    let outcome = report::done(
+        "self-test",
+        Map::from_iter([("checks".to_owned(), json!(checks))]),
+        lines,
+    );
+    let Some(first) = failed else {
+        return Ok(outcome);
+    };
+    let mut failure = Failure::new(
+        worst,
+        "SELF_TEST",
+        format!("{}: {}", first.code, first.said),
+        "Mend what is marked, then run it again.",
+    );
+    failure.fields = outcome.fields;
+    failure.lines = outcome.lines;
+    Err(failure)
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use card_applet_spec::date::Date;
 use card_reader::folder::{FILE_MAX, Offered};
-use card_reader::{Folder, TerminalKey, durable, hex};
+use card_reader::{Folder, TerminalKey};
+use program_contract::{Exit, Failure, Outcome, file};
 use rand_core::CryptoRng;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::config::Config;
-use super::report::{Exit, Failure, Report, SCHEMA};
-use super::terminal::{self, folder_failure};
+use crate::program::config::Config;
+use crate::program::files;
+use crate::program::report;
+use crate::program::terminal;
 
 /// What a sync did.
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ pub(crate) fn take(
     let mut read = Vec::new();
     for path in files(from)? {
         if std::fs::metadata(&path).is_ok_and(|file| file.len() <= FILE_MAX) {
-            read.push((name_of(&path), terminal::read(&path, FILE_MAX)?));
+            read.push((name_of(&path), files::read(&path, FILE_MAX)?));
         } else {
             done.left = done.left.saturating_add(1);
         }
@@ -90,10 +92,9 @@ pub(crate) fn give(
     rng: &mut impl CryptoRng,
     done: &mut Done,
 ) -> Result<(), Failure> {
-    let failure = |error| folder_failure(&error);
     let put = |name: &str, bytes: &[u8]| {
         let path = to.join(name);
-        durable::replace(&path, bytes).map_err(|error| {
+        file::replace(&path, bytes, file::PRIVATE).map_err(|error| {
             Failure::new(
                 Exit::Damaged,
                 "FILE_UNWRITABLE",
@@ -102,23 +103,23 @@ pub(crate) fn give(
             )
         })
     };
-    folder.close(key, rng).map_err(failure)?;
+    folder.close(key, rng)?;
     let sent = folder.path().join("sent");
     std::fs::create_dir_all(&sent).map_err(|error| unusable(&sent, &error))?;
-    for path in folder.out().map_err(failure)? {
+    for path in folder.out()? {
         let name = name_of(&path);
-        put(&name, &terminal::read(&path, FILE_MAX)?)?;
+        put(&name, &files::read(&path, FILE_MAX)?)?;
         // It is safe in the office's folder; ours stays for as long as the operator wants.
         std::fs::rename(&path, sent.join(&name)).map_err(|error| unusable(&path, &error))?;
         done.out.push(name);
     }
-    if let Some(receipts) = folder.receipts_out().map_err(failure)? {
+    if let Some(receipts) = folder.receipts_out()? {
         // A random name: receipts name no terminal, and their file must not either.
         let mut number = [0; 8];
         rng.fill_bytes(&mut number);
-        let name = format!("receipts-{}.yztr", hex::encode(&number));
+        let name = format!("receipts-{}.yztr", hex::encode(number));
         put(&name, &receipts)?;
-        folder.receipts_sent().map_err(failure)?;
+        folder.receipts_sent()?;
         done.out.push(name);
     }
     forget(&sent, keep, now)
@@ -134,7 +135,7 @@ fn forget(sent: &Path, keep: u16, now: SystemTime) -> Result<(), Failure> {
             .and_then(|at| now.duration_since(at).ok())
             .is_some_and(|age| age > limit);
         if old {
-            durable::remove(&path).map_err(|error| unusable(&path, &error))?;
+            file::remove(&path).map_err(|error| unusable(&path, &error))?;
         }
     }
     Ok(())
@@ -148,9 +149,9 @@ pub(crate) fn run(
     today: Date,
     now: SystemTime,
     rng: &mut impl CryptoRng,
-) -> Result<Report, Failure> {
+) -> Result<Outcome, Failure> {
     let key = terminal::key(&config.key)?;
-    let mut folder = Folder::open(&config.state).map_err(|error| folder_failure(&error))?;
+    let mut folder = Folder::open(&config.state)?;
     let mut done = Done::default();
     if let Some(from) = from {
         take(&mut folder, &key, &config.key, from, today, &mut done)?;
@@ -158,10 +159,10 @@ pub(crate) fn run(
     if let Some(to) = to {
         give(&mut folder, &key, to, config.keep_days(), now, rng, &mut done)?;
     }
-    Ok(report(&done))
+    report(&done)
 }
 
-fn report(done: &Done) -> Report {
+fn report(done: &Done) -> Result<Outcome, Failure> {
     let mut lines = Vec::new();
     for (name, what) in &done.taken {
         lines.push(format!("收入 taken: {name} ({what})"));
@@ -170,13 +171,6 @@ fn report(done: &Done) -> Report {
         lines.push(format!("交出 handed out: {name}"));
     }
     lines.push(format!("未动 left alone: {}", done.left));
-    let mut note = Vec::new();
-    for (name, failure) in &done.refused {
-        note.push(format!(
-            "拒绝 refused: {name} ({}): {}\n{}",
-            failure.code, failure.message, failure.action
-        ));
-    }
     let refused: Vec<Value> = done
         .refused
         .iter()
@@ -189,27 +183,25 @@ fn report(done: &Done) -> Report {
         .iter()
         .map(|(name, what)| json!({ "file": name, "what": what }))
         .collect();
-    let ok = done.refused.is_empty();
-    let mut object = json!({
-        "schema": SCHEMA,
-        "ok": ok,
-        "command": "sync",
-        "taken": taken,
-        "left": done.left,
-        "refused": refused,
-        "out": done.out,
-    });
-    if let (Some((name, first)), Some(object)) = (done.refused.first(), object.as_object_mut()) {
-        let message = format!("{name}: {}", first.message);
-        object.insert(
-            "error".to_owned(),
-            json!({ "code": first.code, "message": message, "action": first.action }),
-        );
+    let fields = Map::from_iter([
+        ("taken".to_owned(), json!(taken)),
+        ("left".to_owned(), json!(done.left)),
+        ("refused".to_owned(), json!(refused)),
+        ("out".to_owned(), json!(done.out)),
+    ]);
+    let outcome = report::done("sync", fields, lines);
+    let Some(((name, first), others)) = done.refused.split_first() else {
+        return Ok(outcome);
+    };
+    let message = format!("{name}: {}", first.message);
+    let mut failure = Failure::new(Exit::Refused, first.code.clone(), message, first.action.clone());
+    failure.fields = outcome.fields;
+    failure.lines = outcome.lines;
+    for (name, other) in others {
+        failure.notes.push(format!(
+            "拒绝 refused: {name}: {} [{}] {}",
+            other.message, other.code, other.action
+        ));
     }
-    Report {
-        exit: if ok { Exit::Done } else { Exit::Refused },
-        json: object,
-        text: lines.join("\n"),
-        note: (!note.is_empty()).then(|| note.join("\n")),
-    }
+    Err(failure)
 }

@@ -5,17 +5,17 @@
 //! one bundle. It is written to a temporary name and renamed, so that a cut leaves the old one.
 
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::date::Date;
 use card_reader::enrol::LoadError;
 use card_reader::folder::{FolderError, Offered};
 use card_reader::{Bundle, Error, Folder, TerminalKey};
+use program_contract::{Exit, Failure, file};
 
-use super::args::Material;
-use super::config::Config;
-use super::report::{Exit, Failure};
+use crate::program::args::Material;
+use crate::program::config::Config;
+use crate::program::files;
 
 /// Longest bundle file, bytes: 64 regions in two versions of five roles, and a deny list of a million cards.
 const BUNDLE_MAX: u64 = 16 << 20;
@@ -42,25 +42,22 @@ impl From<Failure> for NotReady {
     }
 }
 
-impl From<FolderError> for NotReady {
-    fn from(error: FolderError) -> Self {
+impl From<NotReady> for Failure {
+    fn from(error: NotReady) -> Self {
         match error {
-            FolderError::Card(error) => Self::Bundle(error),
-            other => Self::Files(folder_failure(&other)),
+            NotReady::Files(failure) => failure,
+            NotReady::Bundle(error) => error.into(),
         }
     }
 }
 
-/// A folder's error in the form of the contracts.
-pub(crate) fn folder_failure(error: &FolderError) -> Failure {
-    let exit = match error {
-        FolderError::Journal(
-            card_reader::journal::JournalError::StillOpen | card_reader::journal::JournalError::NoneOpen,
-        ) => Exit::Refused,
-        FolderError::Card(error) => super::report::exit_of(error, false),
-        _ => Exit::Damaged,
-    };
-    Failure::new(exit, error.code(), error.to_string(), error.action())
+impl From<FolderError> for NotReady {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Card(error) => Self::Bundle(error),
+            other => Self::Files(other.into()),
+        }
+    }
 }
 
 /// Loads a terminal, by its configuration or by bundle and key.
@@ -71,7 +68,7 @@ pub(crate) fn ready(material: &Material, today: Date) -> Result<Loaded, NotReady
         (None, None) => Err(Failure::new(
             Exit::Usage,
             "USAGE",
-            "no terminal was named".to_owned(),
+            "no terminal was named",
             "Give --config or --bundle.",
         )
         .into()),
@@ -111,9 +108,7 @@ pub(crate) fn offer(
     today: Date,
 ) -> Result<Offered, Failure> {
     let known = sequence_of_key(key_path)?;
-    let offered = folder
-        .offer(bytes, key, known, today)
-        .map_err(|error| folder_failure(&error))?;
+    let offered = folder.offer(bytes, key, known, today)?;
     if let Offered::Bundle(number) = offered {
         remember(&behind(key_path, ".sequence"), number)?;
     }
@@ -123,10 +118,8 @@ pub(crate) fn offer(
 /// Reads a key file.
 pub(crate) fn key(path: &Path) -> Result<TerminalKey, Failure> {
     TerminalKey::load(path).map_err(|error| match error {
-        LoadError::Material(error) => {
-            Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
-        }
-        LoadError::Io(error) => unreadable(path, &error),
+        LoadError::Material(error) => error.into(),
+        LoadError::Io(error) => files::unreadable(path, &error),
         other => Failure::new(
             Exit::Damaged,
             "FILE_UNREADABLE",
@@ -143,20 +136,11 @@ fn behind(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Damaged,
-        "FILE_UNREADABLE",
-        format!("cannot read {}: {}", path.display(), error.kind()),
-        "Check the path and its rights.",
-    )
-}
-
 /// Loads key and bundle, and remembers the bundle's sequence number.
 pub(crate) fn load(bundle: &Path, key_file: Option<&Path>, today: Date) -> Result<Loaded, NotReady> {
     let key_path = key_file.map_or_else(|| behind(bundle, ".key"), Path::to_path_buf);
     let key = key(&key_path)?;
-    let sealed = read(bundle, BUNDLE_MAX)?;
+    let sealed = files::read(bundle, BUNDLE_MAX)?;
     let sequence_path = behind(&key_path, ".sequence");
     let known = sequence(&sequence_path)?;
     let bundle = Bundle::open(&sealed, &key, known, today).map_err(NotReady::Bundle)?;
@@ -170,28 +154,11 @@ pub(crate) fn load(bundle: &Path, key_file: Option<&Path>, today: Date) -> Resul
     })
 }
 
-/// Reads a file of a bounded length.
-pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(path, &error))?;
-    if u64::try_from(bytes.len()).map_or(true, |length| length > most) {
-        return Err(Failure::new(
-            Exit::Damaged,
-            "FILE_TOO_LONG",
-            format!("{} is longer than {most} bytes", path.display()),
-            "Give the right file.",
-        ));
-    }
-    Ok(bytes)
-}
-
 fn sequence(path: &Path) -> Result<Option<u32>, Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(path, &error)),
+        Err(error) => return Err(files::unreadable(path, &error)),
     };
     text.trim().parse().map(Some).map_err(|_| {
         Failure::new(
@@ -205,7 +172,7 @@ fn sequence(path: &Path) -> Result<Option<u32>, Failure> {
 
 fn remember(path: &Path, number: u32) -> Result<(), Failure> {
     // Where it cannot be written nothing is loaded: a terminal that cannot remember would take an older bundle tomorrow.
-    card_reader::durable::replace(path, format!("{number}\n").as_bytes()).map_err(|error| {
+    file::replace(path, format!("{number}\n").as_bytes(), file::PRIVATE).map_err(|error| {
         Failure::new(
             Exit::Damaged,
             "SEQUENCE_UNWRITABLE",
@@ -234,11 +201,5 @@ mod tests {
         );
         std::fs::write(&path, "eight").unwrap();
         assert_eq!(sequence(&path).unwrap_err().code, "SEQUENCE_DAMAGED");
-    }
-
-    #[test]
-    fn a_file_without_end_is_not_read() {
-        let error = read(Path::new("/dev/zero"), 1024).unwrap_err();
-        assert_eq!((error.code, error.exit), ("FILE_TOO_LONG", Exit::Damaged));
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use card_reader::tape::{Recorder, Replay};
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
+use program_contract::{Exit, Failure};
 use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 
-use super::report::{Exit, Failure};
-use super::terminal;
+use crate::program::clock;
+use crate::program::files;
 
 /// Longest tape that is replayed, bytes.
 const TAPE_MAX: u64 = 64 << 20;
@@ -72,7 +73,7 @@ pub(crate) fn connect(
 
 /// A tape as a wire, and the terminal's random numbers that were used when it was made.
 pub(crate) fn replay(path: &Path) -> Result<(Box<dyn Transport>, Challenges), Failure> {
-    let bytes = terminal::read(path, TAPE_MAX)?;
+    let bytes = files::read(path, TAPE_MAX)?;
     let damaged = |line: usize| {
         Failure::new(
             Exit::Usage,
@@ -145,7 +146,7 @@ impl TryRng for Source {
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
         match self {
             Self::Machine => {
-                fill(&mut super::clock::random(), out);
+                fill(&mut clock::random(), out);
                 Ok(())
             }
             Self::Tape(challenges) => challenges.try_fill_bytes(out),

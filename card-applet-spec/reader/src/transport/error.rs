@@ -1,5 +1,8 @@
 //! Why a card could not be reached, what the person at the reader can do, and what became of the command.
 
+use std::borrow::Cow;
+
+use program_contract::{Exit, Failing};
 use thiserror::Error;
 
 /// What the caller may assume about the command that failed.
@@ -111,6 +114,21 @@ impl TransportError {
             Self::ReaderLost | Self::Timeout => Outcome::Unknown,
             _ => Outcome::NotSent,
         }
+    }
+}
+
+impl Failing for TransportError {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    /// Before any command has gone out.
+    fn exit(&self) -> Exit {
+        Exit::Absent
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
     }
 }
 

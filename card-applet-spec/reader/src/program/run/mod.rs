@@ -12,18 +12,18 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use program_contract::{Clock, Exit, Failure};
 use ratatui::crossterm::event::{self, Event as Typed, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use self::screen::{Last, Show, View};
-use self::worker::{Event, Order, Seen, Worker};
-use super::args::{Running, Service};
-use super::clock::Clock;
-use super::config::Config;
-use super::desk::Desk;
-use super::money::Fen;
-use super::report::{Exit, Failure, Report};
-use super::terminal::{self, NotReady};
-use super::wire::Tape;
+use crate::program::args::{Running, Service};
+use crate::program::clock;
+use crate::program::config::Config;
+use crate::program::money::Fen;
+use crate::program::run::screen::{Last, Show, View};
+use crate::program::run::worker::{Event, Order, Shown, Worker};
+use crate::program::serving::ServingLoop;
+use crate::program::terminal;
+use crate::program::wire::Tape;
 
 /// How many of the last cards count for the percentiles.
 const TIMES: usize = 1000;
@@ -40,31 +40,31 @@ fn percentile(times: &VecDeque<u64>, q: usize) -> Option<u64> {
     sorted.get(rank - 1).copied()
 }
 
-/// Runs until it is told to end. What comes back is printed where there was no screen.
-pub(crate) fn run(running: &Running) -> Result<Report, Failure> {
+/// Runs until it is told to end. It prints itself what there is to print.
+pub(crate) fn run(running: &Running, clock: &Clock) -> Result<(), Failure> {
     let config = Config::read(&running.config)?;
-    let clock = Clock::at(running.at);
-    let moment = clock.moment();
-    let loaded = terminal::configured(&config, moment.today).map_err(|error| match error {
-        NotReady::Files(failure) => failure,
-        NotReady::Bundle(error) => Failure::new(
-            super::report::exit_of(&error, false),
-            error.code(),
-            error.to_string(),
-            error.action(),
-        ),
-    })?;
+    let moment = clock::moment(clock);
+    let loaded = terminal::configured(&config, moment.today)?;
     let tape = Tape::create(running.taping.record.as_deref())?;
-    let desk = Desk::new(loaded, running.service, moment)?;
+    let serving = ServingLoop::new(loaded, running.service, moment)?;
     let (orders, received) = channel();
     let (told, events) = channel();
     let reader = running.reader.clone().or_else(|| config.reader.clone());
     let head = Head {
         service: running.service,
-        terminal: desk.key.name().to_string(),
+        terminal: serving.key.name().to_string(),
         config: config.clone(),
     };
-    let worker = Worker::new(desk, config, clock, reader, tape, running.cards, received, told);
+    let worker = Worker::new(
+        serving,
+        config,
+        clock.clone(),
+        reader,
+        tape,
+        running.cards,
+        received,
+        told,
+    );
     let working = thread::spawn(move || worker.work());
     let outcome = if running.json_lines {
         lines(&events, &orders, running.service);
@@ -83,13 +83,7 @@ pub(crate) fn run(running: &Running) -> Result<Report, Failure> {
             "This is a fault of the program: report it with its log.",
         ))
     });
-    outcome.and(ended)?;
-    Ok(Report {
-        exit: Exit::Done,
-        json: serde_json::Value::Null,
-        text: String::new(),
-        note: None,
-    })
+    outcome.and(ended)
 }
 
 /// One JSON object for each card.
@@ -120,9 +114,12 @@ fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service) {
     let mut warned: Vec<String> = Vec::new();
     for event in events {
         match event {
-            Event::Seen(seen) => {
+            Event::Shown(shown) => {
                 // Whoever integrates us and went away ends us.
-                if writeln!(out, "{}", seen.json).and_then(|()| out.flush()).is_err() {
+                if writeln!(out, "{}", shown.json)
+                    .and_then(|()| out.flush())
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -263,16 +260,16 @@ impl Display {
                     view.show = self.resting;
                 }
             }
-            Event::Seen(seen) => self.seen(*seen),
+            Event::Shown(shown) => self.show(*shown),
         }
         Flow::On
     }
 
-    fn seen(&mut self, seen: Seen) {
+    fn show(&mut self, shown: Shown) {
         let view = &mut self.view;
-        view.show = seen.show;
-        view.lines = seen.lines;
-        if let Some(ms) = seen.ms {
+        view.show = shown.show;
+        view.lines = shown.lines;
+        if let Some(ms) = shown.ms {
             self.times.push_back(ms);
             if self.times.len() > TIMES {
                 self.times.pop_front();
@@ -283,12 +280,12 @@ impl Display {
             .zip(percentile(&self.times, 99))
             .map(|((p50, p95), p99)| (p50, p95, p99));
         view.last.push_front(Last {
-            accepted: seen.accepted,
-            code: seen.code,
-            ms: seen.ms,
+            accepted: shown.accepted,
+            code: shown.code,
+            ms: shown.ms,
         });
         view.last.truncate(LAST);
-        self.rings = seen.show.bells();
+        self.rings = shown.show.bells();
         self.since = Some(Instant::now());
     }
 

@@ -10,14 +10,16 @@ use card_reader::counting::{Counting, Stopwatch as _};
 use card_reader::folder::ClockDoubt;
 use card_reader::transport::{PcscTransport, Transport as _, TransportError};
 use card_reader::{Error, Moment, Reason};
+use program_contract::{Clock, Failure};
 use serde_json::Value;
 
-use super::screen::Show;
-use crate::program::clock::{self, Clock, Watch};
+use crate::program::clock::{self, Watch};
 use crate::program::config::Config;
-use crate::program::desk::{Desk, Served, Task};
+use crate::program::run::screen::Show;
+
 use crate::program::money::Fen;
-use crate::program::report::{Decision, Failure};
+use crate::program::report::{Decision, SCHEMA};
+use crate::program::serving::{Served, ServingLoop, Task};
 use crate::program::sync;
 use crate::program::wire::{self, Source, Tape};
 
@@ -45,7 +47,7 @@ pub(super) enum Order {
 
 /// One card, for the screen or a line.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct Shown {
     pub(super) show: Show,
     pub(super) accepted: bool,
     pub(super) code: String,
@@ -74,7 +76,7 @@ pub(super) struct State {
 /// What the reader's thread tells.
 #[derive(Debug)]
 pub(super) enum Event {
-    Seen(Box<Seen>),
+    Shown(Box<Shown>),
     State(State),
     Trouble(String),
     Ended,
@@ -84,7 +86,7 @@ pub(super) enum Event {
 struct Gone;
 
 pub(super) struct Worker {
-    desk: Desk,
+    serving: ServingLoop,
     config: Config,
     clock: Clock,
     reader: Option<String>,
@@ -105,7 +107,7 @@ pub(super) struct Worker {
 impl Worker {
     #[expect(clippy::too_many_arguments, reason = "what one terminal consists of")]
     pub(super) fn new(
-        desk: Desk,
+        serving: ServingLoop,
         config: Config,
         clock: Clock,
         reader: Option<String>,
@@ -115,7 +117,7 @@ impl Worker {
         events: Sender<Event>,
     ) -> Self {
         Self {
-            desk,
+            serving,
             config,
             clock,
             reader,
@@ -139,12 +141,12 @@ impl Worker {
         // The screen that went away is no failure.
         let _ = self.serve_all();
         let _ = self.events.send(Event::Ended);
-        self.desk.save()?;
-        if let (Some(to), Some(folder)) = (self.config.to.clone(), &mut self.desk.folder) {
+        self.serving.save()?;
+        if let (Some(to), Some(folder)) = (self.config.to.clone(), &mut self.serving.folder) {
             let mut done = sync::Done::default();
             sync::give(
                 folder,
-                &self.desk.key,
+                &self.serving.key,
                 &to,
                 self.config.keep_days(),
                 clock::system_time(),
@@ -158,7 +160,7 @@ impl Worker {
     fn serve_all(&mut self) -> Result<(), Gone> {
         loop {
             self.take_orders()?;
-            let moment = self.clock.moment();
+            let moment = clock::moment(&self.clock);
             self.housekeeping(moment);
             self.tell_state(moment)?;
             if self.left == Some(0) {
@@ -188,12 +190,12 @@ impl Worker {
 
     /// What the next card is for; nothing where this terminal serves nobody, or no amount was given.
     fn task(&self, moment: Moment) -> Option<Task> {
-        if self.desk.out_of_service(moment).is_some() {
+        if self.serving.out_of_service(moment).is_some() {
             return None;
         }
         match (
-            self.desk.service.role() == card_applet_spec::codes::Role::SmallPayment,
-            self.desk.purchase_open(),
+            self.serving.service.role() == card_applet_spec::codes::Role::SmallPayment,
+            self.serving.purchase_open(),
         ) {
             (false, _) => Some(Task::Admit),
             (true, Some(_)) => Some(Task::Again),
@@ -208,8 +210,8 @@ impl Worker {
                 Ok(Order::Cancel) => self.amount = None,
                 Ok(Order::GiveUp) => {
                     self.amount = None;
-                    if self.desk.purchase_open().is_some()
-                        && let Err(failure) = self.desk.give_up()
+                    if self.serving.purchase_open().is_some()
+                        && let Err(failure) = self.serving.give_up()
                     {
                         self.tell_trouble(&failure)?;
                     }
@@ -241,10 +243,10 @@ impl Worker {
         let watch = Watch::start();
         let mut rng = Source::Machine;
         let mut counting = Counting::new(wire, watch);
-        let mut served = self.desk.serve(&mut counting, task, moment, &watch, &mut rng);
+        let mut served = self.serving.serve(&mut counting, task, moment, &watch, &mut rng);
         let nanoseconds = watch.nanoseconds();
         let decision = Decision {
-            command: self.desk.service.name(),
+            command: self.serving.service.name(),
             reader: Some(counting.name().to_owned()),
             counts: counting.counts(),
             nanoseconds,
@@ -255,16 +257,16 @@ impl Worker {
         if served.result.is_ok() || matches!(&served.result, Err(error) if error.refusal().is_some()) {
             self.amount = None;
         }
-        let seen = seen(&served, &decision);
+        let shown = shown(&served, &decision);
         self.left = self.left.map(|left| left.saturating_sub(1));
         let failure = served.failure.take();
-        self.tell(Event::Seen(Box::new(seen)))?;
+        self.tell(Event::Shown(Box::new(shown)))?;
         if let Some(failure) = failure {
             self.tell_trouble(&failure)?;
         }
         // Behind the result: the holder does not wait for it.
         if self
-            .desk
+            .serving
             .finish(&mut served, &mut counting, moment, &watch, &mut rng)
         {
             self.delivered = self.delivered.saturating_add(1);
@@ -278,7 +280,7 @@ impl Worker {
     fn wait_for_removal(&mut self) -> Result<(), Gone> {
         loop {
             self.take_orders()?;
-            let moment = self.clock.moment();
+            let moment = clock::moment(&self.clock);
             self.tell_state(moment)?;
             if self.left == Some(0) {
                 return Ok(());
@@ -302,7 +304,7 @@ impl Worker {
             return;
         }
         self.saved = Instant::now();
-        if let Err(failure) = self.desk.save() {
+        if let Err(failure) = self.serving.save() {
             self.trouble = Some(format!("{}: {}", failure.code, failure.message));
         }
         let files = self.config.from.as_deref().map(look).unwrap_or_default();
@@ -321,20 +323,20 @@ impl Worker {
     }
 
     fn take_files(&mut self, from: &std::path::Path, moment: Moment) -> Result<(), Failure> {
-        let Some(folder) = &mut self.desk.folder else {
+        let Some(folder) = &mut self.serving.folder else {
             return Ok(());
         };
         let mut done = sync::Done::default();
         sync::take(
             folder,
-            &self.desk.key,
+            &self.serving.key,
             &self.config.key,
             from,
             moment.today,
             &mut done,
         )?;
         if !done.taken.is_empty() {
-            self.desk.reload(&self.config, moment)?;
+            self.serving.reload(&self.config, moment)?;
         }
         match done.refused.into_iter().next() {
             Some((_, failure)) => Err(failure),
@@ -343,20 +345,20 @@ impl Worker {
     }
 
     fn tell_state(&mut self, moment: Moment) -> Result<(), Gone> {
-        let desk = &self.desk;
-        let bundle = desk.terminal.bundle();
-        let role = desk.service.role();
+        let serving = &self.serving;
+        let bundle = serving.terminal.bundle();
+        let role = serving.service.role();
         let days = |from: card_applet_spec::date::Date, to: card_applet_spec::date::Date| {
             i64::from(to.day_number()) - i64::from(from.day_number())
         };
         let list = bundle.lists().into_iter().find(|list| list.role == role);
-        let out_of_service = desk.out_of_service(moment);
-        let in_grace = desk.in_grace(moment);
+        let out_of_service = serving.out_of_service(moment);
+        let in_grace = serving.in_grace(moment);
         let mut warnings = Vec::new();
         if let Some((message, action)) = &out_of_service {
             warnings.push(format!("{message}. {action}"));
         }
-        match desk.clock_doubt(moment) {
+        match serving.clock_doubt(moment) {
             Some(ClockDoubt::BeforeBundle(day) | ClockDoubt::BeforeLastDay(day)) => {
                 warnings.push(format!(
                     "时钟有误 the clock is wrong: {} is before {day}",
@@ -369,7 +371,7 @@ impl Worker {
             warnings.push("名单已过期，宽限期内 the list is old: days of grace".to_owned());
         }
         warnings.extend(self.trouble.clone());
-        let counters = &desk.counters;
+        let counters = &serving.counters;
         let of = |counted| counters.of(role, counted);
         let grace = of(Counted::AcceptedInGrace);
         let refused = Counted::ALL
@@ -383,7 +385,7 @@ impl Worker {
             bundle_left: days(moment.today, bundle.last_day()),
             warnings,
             out_of_service: out_of_service.is_some(),
-            open: desk.purchase_open().is_some(),
+            open: serving.purchase_open().is_some(),
             amount: self.amount,
             accepted: of(Counted::Accepted).saturating_add(grace),
             refused,
@@ -418,7 +420,7 @@ fn look(folder: &std::path::Path) -> Vec<(String, u64, Option<SystemTime>)> {
     files
 }
 
-fn seen(served: &Served, decision: &Decision) -> Seen {
+fn shown(served: &Served, decision: &Decision) -> Shown {
     let milliseconds = decision.nanoseconds.div_euclid(1_000_000);
     let (show, accepted, code, lines) = match &served.result {
         Ok(saw) if served.sale.is_some() => (Show::Paid, true, "PAID".to_owned(), saw.lines.clone()),
@@ -437,15 +439,15 @@ fn seen(served: &Served, decision: &Decision) -> Seen {
         }
     };
     let decided = !matches!(&served.result, Err(error) if !matches!(error, Error::Refused(_)));
-    Seen {
+    Shown {
         show,
         accepted,
         code,
         lines,
         ms: decided.then_some(milliseconds),
         json: match &served.result {
-            Ok(saw) => decision.accepted(saw.clone()).json,
-            Err(error) => decision.failed(error).json,
+            Ok(saw) => decision.accepted(saw.clone()).object(),
+            Err(error) => decision.failed(error).object(SCHEMA),
         },
     }
 }

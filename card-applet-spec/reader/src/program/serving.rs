@@ -1,4 +1,4 @@
-//! A terminal at work: one card after the other, what is decided, counted, sold and delivered. The programs that serve
+//! The serving loop of a terminal: one card after the other, what is decided, counted, sold and delivered. The programs that serve
 //! one card and the program that runs all day do the same here.
 
 use std::time::Duration;
@@ -15,13 +15,14 @@ use card_reader::{
     Admission, Card, Check, Error, Folder, Journal, Moment, Outcome, Reason, Refusal, Stopwatch, Terminal,
     TerminalKey, Till, Updates,
 };
+use program_contract::{Exit, Failure};
 use rand_core::CryptoRng;
 
-use super::args::Service;
-use super::config::Config;
-use super::money::Fen;
-use super::report::{self, Failure, Saw};
-use super::terminal::{Loaded, folder_failure};
+use crate::program::args::Service;
+use crate::program::config::Config;
+use crate::program::money::Fen;
+use crate::program::report::{self, Saw};
+use crate::program::terminal::{self, Loaded};
 
 impl Service {
     /// The role that this service asks for.
@@ -36,7 +37,7 @@ impl Service {
     }
 }
 
-/// What a desk does with the next card.
+/// What is done with the next card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Look at its entitlement.
@@ -81,7 +82,7 @@ impl Served {
 
 /// A terminal at work.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct ServingLoop {
     pub(crate) service: Service,
     pub(crate) key: TerminalKey,
     pub(crate) terminal: Terminal,
@@ -92,12 +93,11 @@ pub(crate) struct Desk {
     journal: Option<Journal>,
 }
 
-impl Desk {
+impl ServingLoop {
     /// Sets a loaded terminal to work.
     pub(crate) fn new(loaded: Loaded, service: Service, moment: Moment) -> Result<Self, Failure> {
         let Loaded { key, bundle, settled } = loaded;
-        let failure = |error| folder_failure(&error);
-        let mut desk = Self {
+        let mut serving = Self {
             service,
             key,
             terminal: Terminal::new(bundle),
@@ -108,21 +108,21 @@ impl Desk {
             journal: None,
         };
         if let Some((config, folder)) = settled {
-            desk.terminal.set_tap_limit(config.tap_limit());
-            desk.updates = folder.updates(&desk.key, moment.today).map_err(failure)?;
-            desk.counters = folder.counters().map_err(failure)?;
+            serving.terminal.set_tap_limit(config.tap_limit());
+            serving.updates = folder.updates(&serving.key, moment.today)?;
+            serving.counters = folder.counters()?;
             if service == Service::Shop
-                && let Some(tid) = desk.terminal.bundle().tid()
+                && let Some(tid) = serving.terminal.bundle().tid()
             {
-                desk.journal = Some(folder.journal(tid).map_err(failure)?);
+                serving.journal = Some(folder.journal(tid)?);
             }
             if service == Service::Shop {
-                give_up_others(&folder, desk.terminal.bundle().tid())?;
+                give_up_others(&folder, serving.terminal.bundle().tid())?;
             }
-            desk.config = Some(config);
-            desk.folder = Some(folder);
+            serving.config = Some(config);
+            serving.folder = Some(folder);
         }
-        Ok(desk)
+        Ok(serving)
     }
 
     /// Whether a purchase waits for its card.
@@ -140,7 +140,7 @@ impl Desk {
         // A wrong clock would put a wrong time under a card's code.
         (self.service == Service::Shop && self.clock_doubt(moment).is_some()).then(|| {
             let failure = wrong_clock();
-            (failure.message, failure.action)
+            (failure.message.clone(), failure.action.clone())
         })
     }
 
@@ -193,7 +193,7 @@ impl Desk {
                 .is_some_and(|config| config.stale_list == card_reader::StaleList::Grace)
     }
 
-    /// Serves one card. [`Desk::finish`] comes behind it, once the holder has seen the result.
+    /// Serves one card. [`ServingLoop::finish`] comes behind it, once the holder has seen the result.
     pub(crate) fn serve(
         &mut self,
         wire: &mut dyn Transport,
@@ -310,7 +310,7 @@ impl Desk {
             Ok(Outcome::GivenUp) => Served {
                 given_up: true,
                 failure: Some(Failure::new(
-                    super::report::Exit::Unknown,
+                    Exit::Unknown,
                     Reason::OutcomeUnknown.code(),
                     "the card was debited by somebody else since: this purchase was given up".to_owned(),
                     "Hand out nothing: the settlement decides about the money. Begin a new purchase.",
@@ -319,7 +319,7 @@ impl Desk {
             },
             Err(PurchaseError::Card(error)) => Served::of(Err(error)),
             Err(PurchaseError::Journal(error)) => Served {
-                failure: Some(folder_failure(&error.into())),
+                failure: Some(error.into()),
                 ..Served::of(Err(Check::Proof.into()))
             },
             Err(_) => Served::of(Err(Check::Proof.into())),
@@ -328,14 +328,8 @@ impl Desk {
 
     /// Gives the open purchase up.
     pub(crate) fn give_up(&mut self) -> Result<(), Failure> {
-        let failure = |error: JournalError| folder_failure(&error.into());
-        let journal = self
-            .journal
-            .as_mut()
-            .ok_or_else(|| failure(JournalError::NoneOpen))?;
-        Till::new(&mut self.terminal, journal)
-            .give_up()
-            .map_err(failure)?;
+        let journal = self.journal.as_mut().ok_or(JournalError::NoneOpen)?;
+        Till::new(&mut self.terminal, journal).give_up()?;
         Ok(())
     }
 
@@ -370,7 +364,7 @@ impl Desk {
             _ => Ok(()),
         };
         if let Err(error) = kept {
-            served.failure = Some(folder_failure(&error));
+            served.failure = Some(error.into());
         }
         matches!(delivered, Delivered::Receipt(_))
     }
@@ -380,15 +374,14 @@ impl Desk {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        let failure = |error| folder_failure(&error);
-        let known = super::terminal::sequence_of_key(&config.key)?;
-        let mut bundle = folder.bundle(&self.key, known, moment.today).map_err(failure)?;
+        let known = terminal::sequence_of_key(&config.key)?;
+        let mut bundle = folder.bundle(&self.key, known, moment.today)?;
         bundle.set_stale_list(config.stale_list);
-        self.updates = folder.updates(&self.key, moment.today).map_err(failure)?;
+        self.updates = folder.updates(&self.key, moment.today)?;
         // Another registration number has a journal of its own; what is open under the old one is settled as unknown.
         if self.service == Service::Shop && self.journal.as_ref().map(Journal::tid) != bundle.tid() {
             self.journal = match bundle.tid() {
-                Some(tid) => Some(folder.journal(tid).map_err(failure)?),
+                Some(tid) => Some(folder.journal(tid)?),
                 None => None,
             };
             give_up_others(folder, bundle.tid())?;
@@ -400,9 +393,7 @@ impl Desk {
     /// Writes the counts down.
     pub(crate) fn save(&self) -> Result<(), Failure> {
         match &self.folder {
-            Some(folder) => folder
-                .save_counters(&self.counters)
-                .map_err(|error| folder_failure(&error)),
+            Some(folder) => folder.save_counters(&self.counters).map_err(Failure::from),
             None => Ok(()),
         }
     }
@@ -410,14 +401,13 @@ impl Desk {
 
 /// Gives up what is open under an earlier registration number: this terminal debits under that number no more.
 fn give_up_others(folder: &Folder, tid: Option<u32>) -> Result<(), Failure> {
-    let failure = |error| folder_failure(&error);
-    for other in folder.registrations().map_err(failure)? {
+    for other in folder.registrations()? {
         if Some(other) == tid {
             continue;
         }
-        let mut journal = folder.journal(other).map_err(failure)?;
+        let mut journal = folder.journal(other)?;
         if journal.open().is_some() {
-            journal.give_up().map_err(|error| folder_failure(&error.into()))?;
+            journal.give_up()?;
         }
     }
     Ok(())
@@ -426,7 +416,7 @@ fn give_up_others(folder: &Folder, tid: Option<u32>) -> Result<(), Failure> {
 /// The failure of a wrong clock.
 pub(crate) fn wrong_clock() -> Failure {
     Failure::new(
-        super::report::Exit::Damaged,
+        Exit::Damaged,
         "CLOCK_WRONG",
         "the clock is behind a day that this terminal has seen".to_owned(),
         "Set the clock of this machine.",
