@@ -65,7 +65,7 @@ fn perform(command: Command, machine: &Clock) -> Result<Option<Outcome>, Failure
         Command::Insurance(serving) => serve(Service::Insurance, &serving, &clock),
         Command::Identity(identifying) => identify(name, &identifying, &clock, &mut rng),
         Command::Shop(shopping) => shop(&shopping, &clock),
-        Command::Run(running) => return run::run(&running, &clock).map(|()| None),
+        Command::Run(running) => return run::run(&running, &clock, machine).map(|()| None),
         Command::Inspect(inspecting) => inspect(name, &inspecting, &clock, &mut rng),
         Command::Enrol(enrolling) => enrol(&enrolling, &mut rng),
         Command::Sync(syncing) => synchronise(&syncing, &clock, machine, &mut rng),

@@ -41,7 +41,7 @@ fn percentile(times: &VecDeque<u64>, q: usize) -> Option<u64> {
 }
 
 /// Runs until it is told to end. It prints itself what there is to print.
-pub(crate) fn run(running: &Running, clock: &Clock) -> Result<(), Failure> {
+pub(crate) fn run(running: &Running, clock: &Clock, machine: &Clock) -> Result<(), Failure> {
     let config = Config::read(&running.config)?;
     let moment = clock::moment(clock);
     let loaded = terminal::configured(&config, moment.today)?;
@@ -59,6 +59,7 @@ pub(crate) fn run(running: &Running, clock: &Clock) -> Result<(), Failure> {
         serving,
         config,
         clock.clone(),
+        machine.clone(),
         reader,
         tape,
         running.cards,

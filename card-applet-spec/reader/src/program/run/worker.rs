@@ -89,6 +89,8 @@ pub(super) struct Worker {
     serving: ServingLoop,
     config: Config,
     clock: Clock,
+    /// As files are stamped, whatever day it is said to be.
+    machine: Clock,
     reader: Option<String>,
     tape: Option<Tape>,
     left: Option<u32>,
@@ -110,6 +112,7 @@ impl Worker {
         serving: ServingLoop,
         config: Config,
         clock: Clock,
+        machine: Clock,
         reader: Option<String>,
         tape: Option<Tape>,
         left: Option<u32>,
@@ -120,6 +123,7 @@ impl Worker {
             serving,
             config,
             clock,
+            machine,
             reader,
             tape,
             left,
@@ -149,7 +153,7 @@ impl Worker {
                 &self.serving.key,
                 &to,
                 self.config.keep_days(),
-                clock::system_time(),
+                self.machine.now().into(),
                 &mut clock::random(),
                 &mut done,
             )?;
