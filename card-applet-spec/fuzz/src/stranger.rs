@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use card_applet::{Applet, MEMORY_LEN};
+use card_applet::Applet;
 use card_applet_spec::apdu::{Answer, Header, MAX_COMMAND, StatusWord, split_answer};
 use card_applet_spec::codes::{AID, CardState};
 use card_applet_spec::data_group::CardInfo;
@@ -15,7 +15,7 @@ use card_applet_spec::door_f::tap_command;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::support::{Card, Ram, check, wrong_try};
+use crate::support::{Card, Ram, check};
 use crate::tape::Tape;
 use crate::world::{STATES, World, memory, with_world};
 

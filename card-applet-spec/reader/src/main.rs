@@ -363,7 +363,7 @@ fn synchronise(
         syncing.from.as_deref(),
         syncing.to.as_deref(),
         clock::today(clock),
-        machine.now().into(),
+        clock::stamp(machine),
         rng,
     )
 }

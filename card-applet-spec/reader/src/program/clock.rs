@@ -1,6 +1,6 @@
 //! The clock in the form that a terminal counts in, and the machine's random source.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use card_applet_spec::date::Date;
 use card_reader::{Moment, Stopwatch};
@@ -23,6 +23,14 @@ pub(crate) fn moment(clock: &Clock) -> Moment {
         today: day::to_card(day::of(now)).unwrap_or(Date::NONE),
         seconds: u32::try_from(now.as_second().saturating_sub(Y2000).max(0)).unwrap_or(u32::MAX),
     }
+}
+
+/// The instant as files are stamped with it, to the second.
+pub(crate) fn stamp(machine: &Clock) -> SystemTime {
+    let seconds = u64::try_from(machine.now().as_second()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// The machine's random source.

@@ -128,7 +128,7 @@ mod tests {
         ] {
             let failure = config(text).unwrap_err();
             assert_eq!(
-                (failure.code, failure.exit),
+                (&*failure.code, failure.exit),
                 ("CONFIG_DAMAGED", Exit::Usage),
                 "{text}"
             );

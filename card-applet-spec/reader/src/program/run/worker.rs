@@ -153,7 +153,7 @@ impl Worker {
                 &self.serving.key,
                 &to,
                 self.config.keep_days(),
-                self.machine.now().into(),
+                clock::stamp(&self.machine),
                 &mut clock::random(),
                 &mut done,
             )?;
