@@ -1,11 +1,6 @@
 //! `permit demo` on a disk that is full, and on one that cannot be written: a typed failure, and nothing left running.
 //!
 //! The disks are small file systems in memory, mounted in a mount namespace of the test's own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says what it expects by failing"
-)]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

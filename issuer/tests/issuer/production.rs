@@ -1,24 +1,18 @@
 //! Production from order to hand-over with the real vault, photo store and applet in process, and every way to stop it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
-mod support;
-
-use program_contract::Failing as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use card_reader::transport::Transport as _;
 use issuer_production::{ProductionError, Station, StepReport};
 use permit_domain::{Order, OrderState, PermitState};
-use support::{TestCard, World};
+use program_contract::Failing as _;
 use virtual_card::InProcess;
 use virtual_card::chip::{Foreign, Mute};
 use virtual_card::fault::{Fault, Faulty};
+
+use crate::fixture;
+use crate::fixture::{Fixture, TestCard};
 
 type Cuttable = Faulty<InProcess>;
 
@@ -45,44 +39,44 @@ fn read_qr(png: &[u8]) -> String {
     prepared.detect_grids()[0].decode().unwrap().1
 }
 
-async fn step(world: &World, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
-    world.production.step(order, station, &mut |_| {}).await
+async fn step(fixture: &Fixture, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
+    fixture.production.step(order, station, &mut |_| {}).await
 }
 
 /// Gives an order up, so that its permit can be ordered again.
-async fn give_up(world: &World, order: Order) {
-    world
+async fn give_up(fixture: &Fixture, order: Order) {
+    fixture
         .office()
         .store()
-        .advance_order(order.give_up().unwrap(), "{}", support::now())
+        .advance_order(order.give_up().unwrap(), "{}", fixture::now())
         .await
         .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_given_up_by_a_named_producer_and_its_permit_is_ordered_again() {
-    let world = World::new().await;
-    let (application, permit) = world.approved(support::APPLICANT).await;
-    let receipt = world.photo(application).await;
-    let order = world.order(permit, receipt).await;
+    let fixture = Fixture::new().await;
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
+    let order = fixture.order(permit, receipt).await;
     let by = "qian".parse().unwrap();
-    let given_up = world.office().give_up(order.id(), &by).await.unwrap();
+    let given_up = fixture.office().give_up(order.id(), &by).await.unwrap();
     assert_eq!(given_up.state().name(), "GIVEN_UP");
     assert_eq!(
-        world.office().give_up(order.id(), &by).await.unwrap(),
-        world.stored(order.id()).await
+        fixture.office().give_up(order.id(), &by).await.unwrap(),
+        fixture.stored(order.id()).await
     );
-    let steps = world.office().store().order_steps(order.id()).await.unwrap();
+    let steps = fixture.office().store().order_steps(order.id()).await.unwrap();
     let last = steps.last().unwrap();
     assert_eq!((last.step.as_str(), last.actor.as_str()), ("GIVEN_UP", "qian"));
     assert_eq!(steps.len(), 1, "the second call did nothing");
 
-    let receipt = world.photo(application).await;
-    let again = world.order(permit, receipt).await;
-    let card = world.blank();
-    world.run(again.id(), &mut card.station()).await.unwrap();
-    world.hand_over(again.id(), &mut card.station()).await.unwrap();
-    let late = world.office().give_up(again.id(), &by).await.unwrap_err();
+    let receipt = fixture.photo(application).await;
+    let again = fixture.order(permit, receipt).await;
+    let card = fixture.blank();
+    fixture.run(again.id(), &mut card.station()).await.unwrap();
+    fixture.hand_over(again.id(), &mut card.station()).await.unwrap();
+    let late = fixture.office().give_up(again.id(), &by).await.unwrap_err();
     assert_eq!(late.code(), "WRONG_STATE");
 }
 
@@ -101,12 +95,12 @@ fn is_blank(card: &TestCard) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let card = world.blank();
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
     let mut station = card.station();
     let mut steps: Vec<StepReport> = Vec::new();
-    let done = world
+    let done = fixture
         .production
         .run(order.id(), &mut station, &mut |step| steps.push(step.clone()))
         .await
@@ -117,16 +111,16 @@ async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
     assert!(steps.iter().all(|step| step.ok && step.actor == "sun"));
     let number = done.state().card().unwrap().number.clone();
     for face in ["front.png", "back.png"] {
-        let png = std::fs::read(world.production.faces_of(order.id()).join(face)).unwrap();
+        let png = std::fs::read(fixture.production.faces_of(order.id()).join(face)).unwrap();
         assert_eq!(image::load_from_memory(&png).unwrap().width(), 1011);
-        let mode = std::fs::metadata(world.production.faces_of(order.id()).join(face))
+        let mode = std::fs::metadata(fixture.production.faces_of(order.id()).join(face))
             .unwrap()
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600, "the office's account alone sees a face");
     }
     // The QR code that was printed holds the card's number, and the vault's document signer signed it.
-    let back = std::fs::read(world.production.faces_of(order.id()).join("back.png")).unwrap();
+    let back = std::fs::read(fixture.production.faces_of(order.id()).join("back.png")).unwrap();
     let statement = issuer_artwork::qr::parse(&read_qr(&back)).unwrap();
     assert_eq!(statement.card_number, number.to_string());
     let printed = keyvault_protocol::CardBack {
@@ -134,60 +128,62 @@ async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
         region: statement.division.parse().unwrap(),
         issued_on: statement.issued_on,
     };
-    assert!(printed.is_signed(&statement.signature, &world.anchors().await.document_signer));
+    assert!(printed.is_signed(&statement.signature, &fixture.anchors().await.document_signer));
     assert!(matches!(
-        world.office().permit(order.permit()).await.unwrap().state(),
+        fixture.office().permit(order.permit()).await.unwrap().state(),
         PermitState::Produced { .. }
     ));
 
-    let handed = world.hand_over(order.id(), &mut station).await.unwrap();
+    let handed = fixture.hand_over(order.id(), &mut station).await.unwrap();
     assert_eq!(handed.state().name(), "HANDED_OVER");
     assert_eq!(handed.state().card().unwrap().number, number);
     assert!(matches!(
-        world.office().permit(order.permit()).await.unwrap().state(),
+        fixture.office().permit(order.permit()).await.unwrap().state(),
         PermitState::Active { .. }
     ));
     // Again changes nothing.
-    assert_eq!(world.hand_over(order.id(), &mut station).await.unwrap(), handed);
-    world.office().store().verify_ledger().await.unwrap();
+    assert_eq!(fixture.hand_over(order.id(), &mut station).await.unwrap(), handed);
+    fixture.office().store().verify_ledger().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_pulled_at_any_command_of_personalisation_is_finished_by_a_second_run_with_the_same_number() {
-    let world = World::new().await;
-    let (application, permit) = world.approved(support::APPLICANT).await;
-    let receipt = world.photo(application).await;
+    let fixture = Fixture::new().await;
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
 
     // A run without faults tells how many places there are to cut.
-    let order = world.order(permit, receipt).await;
-    let card = world.blank();
-    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let order = fixture.order(permit, receipt).await;
+    let card = fixture.blank();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
     let counted = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let mut station = Station::new(Counted {
         inner: card.reader(),
         count: counted.clone(),
     });
-    let order = step(&world, order, &mut station).await.unwrap();
+    let order = step(&fixture, order, &mut station).await.unwrap();
     assert_eq!(order.state().name(), "ENCODED");
-    give_up(&world, order).await;
+    give_up(&fixture, order).await;
     let commands = counted.load(std::sync::atomic::Ordering::SeqCst);
     assert!(commands > 30, "{commands}");
 
     let mut in_doubt = 0;
     for place in 1..=commands {
         for fault in [Fault::CutBefore, Fault::CutAfter] {
-            let order = world.order(permit, receipt).await;
-            let card = world.blank();
-            let order = step(&world, order, &mut card.station()).await.unwrap();
+            let order = fixture.order(permit, receipt).await;
+            let card = fixture.blank();
+            let order = step(&fixture, order, &mut card.station()).await.unwrap();
             let allocated = order.state().card().unwrap().clone();
             let what = format!("{fault:?} at command {place} of {commands}");
 
             let mut station = Station::new(Cuttable::new(card.reader()).with(place, fault));
-            let error = step(&world, order.clone(), &mut station).await.expect_err(&what);
+            let error = step(&fixture, order.clone(), &mut station)
+                .await
+                .expect_err(&what);
             refused(&error, "READER_LOST", "nobody knows", "same");
             assert_eq!(error.exit().code(), 4);
 
-            let stopped = world.stored(order.id()).await;
+            let stopped = fixture.stored(order.id()).await;
             assert_eq!(stopped.state().card(), Some(&allocated), "{what}");
             match stopped.state() {
                 // The ledger says that nothing was begun, and the card agrees.
@@ -198,7 +194,7 @@ async fn a_card_pulled_at_any_command_of_personalisation_is_finished_by_a_second
                 }
                 state => panic!("{what}: {}", state.name()),
             }
-            let finished = step(&world, stopped, &mut card.station())
+            let finished = step(&fixture, stopped, &mut card.station())
                 .await
                 .unwrap_or_else(|error| panic!("{what}: {error}"));
             assert_eq!(
@@ -209,14 +205,14 @@ async fn a_card_pulled_at_any_command_of_personalisation_is_finished_by_a_second
             assert!(!is_blank(&card), "{what}");
             // Every eighth card goes all the way to show that a resumed card is a good one.
             if place % 8 == 0 {
-                let verified = world
+                let verified = fixture
                     .run(finished.id(), &mut card.station())
                     .await
                     .unwrap_or_else(|error| panic!("{what}: {error}"));
                 assert_eq!(verified.state().name(), "VERIFIED");
-                give_up(&world, verified).await;
+                give_up(&fixture, verified).await;
             } else {
-                give_up(&world, finished).await;
+                give_up(&fixture, finished).await;
             }
         }
     }
@@ -246,14 +242,14 @@ impl card_reader::transport::Transport for Counted {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_pulled_at_any_command_of_the_activation_is_handed_over_by_a_second_run() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let mut commands = 0;
     for round in 0..=12_u32 {
-        let (application, permit) = world.approved(&support::person(round)).await;
-        let receipt = world.photo(application).await;
-        let order = world.order(permit, receipt).await;
-        let card = world.blank();
-        let verified = world.run(order.id(), &mut card.station()).await.unwrap();
+        let (application, permit) = fixture.approved(&fixture::person(round)).await;
+        let receipt = fixture.photo(application).await;
+        let order = fixture.order(permit, receipt).await;
+        let card = fixture.blank();
+        let verified = fixture.run(order.id(), &mut card.station()).await.unwrap();
         let number = verified.state().card().unwrap().clone();
         if round == 0 {
             let counted = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
@@ -261,7 +257,7 @@ async fn a_card_pulled_at_any_command_of_the_activation_is_handed_over_by_a_seco
                 inner: card.reader(),
                 count: counted.clone(),
             });
-            world.hand_over(order.id(), &mut station).await.unwrap();
+            fixture.hand_over(order.id(), &mut station).await.unwrap();
             commands = counted.load(std::sync::atomic::Ordering::SeqCst);
             continue;
         }
@@ -274,15 +270,18 @@ async fn a_card_pulled_at_any_command_of_the_activation_is_handed_over_by_a_seco
         };
         let what = format!("{fault:?} at command {place} of {commands}");
         let mut station = Station::new(Cuttable::new(card.reader()).with(place, fault));
-        let error = world.hand_over(order.id(), &mut station).await.expect_err(&what);
+        let error = fixture
+            .hand_over(order.id(), &mut station)
+            .await
+            .expect_err(&what);
         assert_eq!(error.exit().code(), 4, "{what}: {error}");
-        let stopped = world.stored(order.id()).await;
+        let stopped = fixture.stored(order.id()).await;
         assert!(stopped.state().in_doubt(), "{what}");
         assert!(matches!(
-            world.office().permit(permit).await.unwrap().state(),
+            fixture.office().permit(permit).await.unwrap().state(),
             PermitState::Produced { .. }
         ));
-        let handed = world
+        let handed = fixture
             .hand_over(order.id(), &mut card.station())
             .await
             .unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -291,7 +290,7 @@ async fn a_card_pulled_at_any_command_of_the_activation_is_handed_over_by_a_seco
             "{what}"
         );
         assert!(matches!(
-            world.office().permit(permit).await.unwrap().state(),
+            fixture.office().permit(permit).await.unwrap().state(),
             PermitState::Active { .. }
         ));
     }
@@ -299,60 +298,64 @@ async fn a_card_pulled_at_any_command_of_the_activation_is_handed_over_by_a_seco
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_sealed_in_the_middle_leaves_the_order_in_doubt_and_goes_on_when_it_is_open() {
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let card = world.blank();
-    let order = step(&world, order, &mut card.station()).await.unwrap();
-    let (vault, runtime) = (world.vault.clone(), tokio::runtime::Handle::current());
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
+    let (vault, runtime) = (fixture.vault.clone(), tokio::runtime::Handle::current());
     let seal = Fault::Before(Box::new(move |_: &mut InProcess| {
         runtime.block_on(vault.seal("li")).unwrap();
     }));
     let mut station = Station::new(Cuttable::new(card.reader()).with(20, seal));
-    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    let error = step(&fixture, order.clone(), &mut station).await.unwrap_err();
     refused(&error, "VAULT_SEALED", "seal", "custodians");
-    let stopped = world.stored(order.id()).await;
+    let stopped = fixture.stored(order.id()).await;
     assert!(stopped.state().in_doubt());
     // Still sealed: nothing changes, and the card's own keys stay where they are.
     let image = card.memory.image();
-    assert!(step(&world, stopped.clone(), &mut card.station()).await.is_err());
+    assert!(
+        step(&fixture, stopped.clone(), &mut card.station())
+            .await
+            .is_err()
+    );
     assert_eq!(card.memory.image(), image);
-    assert!(world.stored(order.id()).await.state().in_doubt());
+    assert!(fixture.stored(order.id()).await.state().in_doubt());
 
-    world.unseal().await;
-    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    fixture.unseal().await;
+    let done = fixture.run(order.id(), &mut card.station()).await.unwrap();
     assert_eq!(done.state().card(), stopped.state().card());
     assert_eq!(done.state().name(), "VERIFIED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_dies_in_the_middle_leaves_the_order_in_doubt_and_goes_on_when_it_is_back() {
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let card = world.blank();
-    let order = step(&world, order, &mut card.station()).await.unwrap();
-    let line = world.line.clone();
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
+    let line = fixture.line.clone();
     let cut = Fault::Before(Box::new(move |_: &mut InProcess| line.cut()));
     let mut station = Station::new(Cuttable::new(card.reader()).with(20, cut));
-    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    let error = step(&fixture, order.clone(), &mut station).await.unwrap_err();
     refused(&error, "VAULT_GONE", "lost", "same card");
     assert_eq!(error.exit().code(), 4);
-    let stopped = world.stored(order.id()).await;
+    let stopped = fixture.stored(order.id()).await;
     assert!(stopped.state().in_doubt());
-    let error = step(&world, stopped.clone(), &mut card.station())
+    let error = step(&fixture, stopped.clone(), &mut card.station())
         .await
         .unwrap_err();
     refused(&error, "VAULT_NOT_RUNNING", "not running", "keyvault serve");
-    world.line.mend();
-    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    fixture.line.mend();
+    let done = fixture.run(order.id(), &mut card.station()).await.unwrap();
     assert_eq!(done.state().card(), stopped.state().card());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_killed_in_the_middle_of_encoding_is_resumed_by_another_with_the_same_number() {
-    let world = std::sync::Arc::new(World::new().await);
-    let order = world.ordered().await;
-    let card = world.blank();
-    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let fixture = std::sync::Arc::new(Fixture::new().await);
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
     let number = order.state().card().unwrap().clone();
     let (reached, reaching) = std::sync::mpsc::channel();
     let kill = Fault::Before(Box::new(move |_: &mut InProcess| {
@@ -360,7 +363,7 @@ async fn a_process_killed_in_the_middle_of_encoding_is_resumed_by_another_with_t
         std::thread::sleep(Duration::from_millis(200));
     }));
     let mut station = Station::new(Cuttable::new(card.reader()).with(25, kill));
-    let (running, killed) = (world.clone(), order.clone());
+    let (running, killed) = (fixture.clone(), order.clone());
     let task = tokio::spawn(async move { step(&running, killed, &mut station).await });
     tokio::task::spawn_blocking(move || reaching.recv().unwrap())
         .await
@@ -368,22 +371,25 @@ async fn a_process_killed_in_the_middle_of_encoding_is_resumed_by_another_with_t
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let stopped = world.stored(order.id()).await;
+    let stopped = fixture.stored(order.id()).await;
     assert!(stopped.state().in_doubt());
-    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    let done = fixture.run(order.id(), &mut card.station()).await.unwrap();
     assert_eq!(done.state().card(), Some(&number));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_takes_no_writes_in_the_middle_says_so_and_the_card_is_not_lost() {
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let card = world.blank();
-    let order = step(&world, order, &mut card.station()).await.unwrap();
-    let (store, runtime) = (world.office().store().clone(), tokio::runtime::Handle::current());
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
+    let (store, runtime) = (
+        fixture.office().store().clone(),
+        tokio::runtime::Handle::current(),
+    );
     let close = Fault::Before(Box::new(move |_: &mut InProcess| runtime.block_on(store.close())));
     let mut station = Station::new(Cuttable::new(card.reader()).with(30, close));
-    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    let error = step(&fixture, order.clone(), &mut station).await.unwrap_err();
     refused(
         &error,
         "STORE_UNAVAILABLE",
@@ -394,29 +400,29 @@ async fn a_ledger_that_takes_no_writes_in_the_middle_says_so_and_the_card_is_not
     // The card was written to its end; the ledger did not hear of it.
     assert!(!is_blank(&card));
 
-    let world = world.with_ledger_opened_again().await;
-    let stopped = world.stored(order.id()).await;
+    let fixture = fixture.with_ledger_opened_again().await;
+    let stopped = fixture.stored(order.id()).await;
     assert!(stopped.state().in_doubt());
-    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    let done = fixture.run(order.id(), &mut card.station()).await.unwrap();
     assert_eq!(done.state().card(), order.state().card());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_in_any_answer_of_personalisation_never_passes_for_a_good_card() {
-    let world = World::new().await;
-    let (application, permit) = world.approved(support::APPLICANT).await;
-    let receipt = world.photo(application).await;
+    let fixture = Fixture::new().await;
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
     for place in (4..40).step_by(3) {
-        let order = world.order(permit, receipt).await;
-        let card = world.blank();
-        let order = step(&world, order, &mut card.station()).await.unwrap();
+        let order = fixture.order(permit, receipt).await;
+        let card = fixture.blank();
+        let order = step(&fixture, order, &mut card.station()).await.unwrap();
         let mut station = Station::new(Cuttable::new(card.reader()).with(place, Fault::FlipBit(place * 5)));
-        let first = step(&world, order, &mut station).await;
+        let first = step(&fixture, order, &mut station).await;
         let stopped = match first {
             Ok(order) => order,
             Err(error) => {
                 assert!(!error.to_string().is_empty());
-                let id = world
+                let id = fixture
                     .office()
                     .store()
                     .running_orders()
@@ -425,29 +431,29 @@ async fn a_flipped_bit_in_any_answer_of_personalisation_never_passes_for_a_good_
                     .first()
                     .unwrap()
                     .id();
-                world.stored(id).await
+                fixture.stored(id).await
             }
         };
         let number = stopped.state().card().cloned();
-        let done = world.run(stopped.id(), &mut card.station()).await.unwrap();
+        let done = fixture.run(stopped.id(), &mut card.station()).await.unwrap();
         assert_eq!(
             (done.state().name(), done.state().card().cloned()),
             ("VERIFIED", number)
         );
-        give_up(&world, done).await;
+        give_up(&fixture, done).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_swapped_between_two_steps_is_noticed_before_anything_is_written_to_it() {
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let (card, other) = (world.blank(), world.blank());
-    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let (card, other) = (fixture.blank(), fixture.blank());
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
 
     // Between allocation and encoding: another blank.
     let before = other.memory.image();
-    let error = step(&world, order.clone(), &mut other.station())
+    let error = step(&fixture, order.clone(), &mut other.station())
         .await
         .unwrap_err();
     refused(
@@ -457,23 +463,27 @@ async fn a_card_swapped_between_two_steps_is_noticed_before_anything_is_written_
         "the order's card",
     );
     assert_eq!(other.memory.image(), before, "nothing was written");
-    assert_eq!(world.stored(order.id()).await, order, "the order is where it was");
+    assert_eq!(
+        fixture.stored(order.id()).await,
+        order,
+        "the order is where it was"
+    );
 
-    let order = step(&world, order, &mut card.station()).await.unwrap();
-    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
     assert_eq!(order.state().name(), "DRAWN");
 
     // Between printing and verification: a blank, then another person's finished card.
-    let error = step(&world, order.clone(), &mut other.station())
+    let error = step(&fixture, order.clone(), &mut other.station())
         .await
         .unwrap_err();
     assert_eq!(error.code(), "NOT_ACTIVE", "a blank does not open to a terminal");
-    let (application, permit) = world.approved(&support::person(1)).await;
-    let receipt = world.photo(application).await;
-    let second = world.order(permit, receipt).await;
-    world.run(second.id(), &mut other.station()).await.unwrap();
+    let (application, permit) = fixture.approved(&fixture::person(1)).await;
+    let receipt = fixture.photo(application).await;
+    let second = fixture.order(permit, receipt).await;
+    fixture.run(second.id(), &mut other.station()).await.unwrap();
     let before = other.memory.image();
-    let error = step(&world, order.clone(), &mut other.station())
+    let error = step(&fixture, order.clone(), &mut other.station())
         .await
         .unwrap_err();
     refused(
@@ -485,8 +495,8 @@ async fn a_card_swapped_between_two_steps_is_noticed_before_anything_is_written_
     assert_eq!(other.memory.image(), before);
 
     // Before hand-over: the other person's card is on the reader.
-    let order = step(&world, order, &mut card.station()).await.unwrap();
-    let error = world
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
+    let error = fixture
         .hand_over(order.id(), &mut other.station())
         .await
         .unwrap_err();
@@ -497,27 +507,27 @@ async fn a_card_swapped_between_two_steps_is_noticed_before_anything_is_written_
         "the order's card",
     );
     assert_eq!(other.memory.image(), before);
-    assert_eq!(world.stored(order.id()).await, order);
-    world.hand_over(order.id(), &mut card.station()).await.unwrap();
+    assert_eq!(fixture.stored(order.id()).await, order);
+    fixture.hand_over(order.id(), &mut card.station()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_print_that_fails_after_encoding_is_printed_again_on_the_same_card() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     // A file stands where the folder of the faces should be.
-    std::fs::write(world.faces(), b"in the way").unwrap();
-    let order = world.ordered().await;
-    let card = world.blank();
-    let error = world.run(order.id(), &mut card.station()).await.unwrap_err();
+    std::fs::write(fixture.faces(), b"in the way").unwrap();
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    let error = fixture.run(order.id(), &mut card.station()).await.unwrap_err();
     refused(&error, "PRINT_FAILED", "cannot be written", "same card");
     assert_eq!(error.exit().code(), 5);
-    let stopped = world.stored(order.id()).await;
+    let stopped = fixture.stored(order.id()).await;
     assert_eq!(stopped.state().name(), "ENCODED");
-    std::fs::remove_file(world.faces()).unwrap();
-    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    std::fs::remove_file(fixture.faces()).unwrap();
+    let done = fixture.run(order.id(), &mut card.station()).await.unwrap();
     assert_eq!(done.state().card(), stopped.state().card());
     assert_eq!(
-        std::fs::read_dir(world.production.faces_of(order.id()))
+        std::fs::read_dir(fixture.production.faces_of(order.id()))
             .unwrap()
             .count(),
         2,
@@ -527,51 +537,54 @@ async fn a_print_that_fails_after_encoding_is_printed_again_on_the_same_card() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_card_a_foreign_card_and_a_dead_card_are_told_apart_and_change_nothing() {
-    let world = World::new().await;
-    let order = world.ordered().await;
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
     for (reader, code, exit) in [
         (InProcess::empty(), "NO_CARD", 3),
         (InProcess::with(Foreign), "FOREIGN_CARD", 1),
         (InProcess::with(Mute), "CARD_UNPOWERED", 3),
     ] {
-        let error = world
+        let error = fixture
             .run(order.id(), &mut Station::new(reader))
             .await
             .unwrap_err();
         assert_eq!((error.code(), error.exit().code()), (code, exit));
         assert!(!error.action().is_empty());
-        assert_eq!(world.stored(order.id()).await, order);
+        assert_eq!(fixture.stored(order.id()).await, order);
     }
-    let written = world.blank();
-    world.run(order.id(), &mut written.station()).await.unwrap();
-    let (application, permit) = world.approved(&support::person(2)).await;
-    let receipt = world.photo(application).await;
-    let second = world.order(permit, receipt).await;
-    let error = world.run(second.id(), &mut written.station()).await.unwrap_err();
+    let written = fixture.blank();
+    fixture.run(order.id(), &mut written.station()).await.unwrap();
+    let (application, permit) = fixture.approved(&fixture::person(2)).await;
+    let receipt = fixture.photo(application).await;
+    let second = fixture.order(permit, receipt).await;
+    let error = fixture
+        .run(second.id(), &mut written.station())
+        .await
+        .unwrap_err();
     refused(&error, "CARD_NOT_BLANK", "not blank", "blank from the stock");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_producer_may_not_hand_over_and_a_blank_that_is_not_in_stock_is_not_used() {
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let card = world.blank();
-    world
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    fixture
         .office()
         .store()
-        .recall_lot("lot-1", &"gao".parse().unwrap(), support::now())
+        .recall_lot("lot-1", &"gao".parse().unwrap(), fixture::now())
         .await
         .unwrap();
-    let error = world.run(order.id(), &mut card.station()).await.unwrap_err();
+    let error = fixture.run(order.id(), &mut card.station()).await.unwrap_err();
     refused(&error, "BLANK_NOT_IN_STOCK", "RECALLED", "another blank");
-    assert_eq!(world.stored(order.id()).await, order);
+    assert_eq!(fixture.stored(order.id()).await, order);
 
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let card = world.blank();
-    let verified = world.run(order.id(), &mut card.station()).await.unwrap();
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    let verified = fixture.run(order.id(), &mut card.station()).await.unwrap();
     let holder = issuer_production::HolderChecked::Holder;
-    let error = world
+    let error = fixture
         .production
         .hand_over(
             order.id(),
@@ -583,21 +596,21 @@ async fn the_producer_may_not_hand_over_and_a_blank_that_is_not_in_stock_is_not_
         .await
         .unwrap_err();
     assert_eq!(error.code(), "SAME_PERSON_TWICE");
-    assert_eq!(world.stored(order.id()).await, verified);
+    assert_eq!(fixture.stored(order.id()).await, verified);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_does_not_hold_what_was_ordered_is_kept_from_the_holder() {
-    let world = World::new().await;
-    let (application, permit) = world.approved(support::APPLICANT).await;
-    let receipt = world.photo(application).await;
-    let first = world.order(permit, receipt).await;
-    let card = world.blank();
-    let mut order = step(&world, first, &mut card.station()).await.unwrap();
+    let fixture = Fixture::new().await;
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
+    let first = fixture.order(permit, receipt).await;
+    let card = fixture.blank();
+    let mut order = step(&fixture, first, &mut card.station()).await.unwrap();
     // The card is written under another order of the same permit and serial: content with other salts.
     let image = card.memory.image();
     for _ in 0..2 {
-        order = step(&world, order, &mut card.station()).await.unwrap();
+        order = step(&fixture, order, &mut card.station()).await.unwrap();
     }
     assert_eq!(order.state().name(), "DRAWN");
     // A chip whose memory went back to blank after it was drawn.
@@ -605,28 +618,28 @@ async fn a_card_that_does_not_hold_what_was_ordered_is_kept_from_the_holder() {
         memory: virtual_card::CardMemory::from_image(image),
         ..card.clone()
     };
-    let error = step(&world, order.clone(), &mut worn.station())
+    let error = step(&fixture, order.clone(), &mut worn.station())
         .await
         .unwrap_err();
     assert_eq!(error.code(), "NOT_ACTIVE");
-    assert_eq!(world.stored(order.id()).await, order);
+    assert_eq!(fixture.stored(order.id()).await, order);
     let mut reader = card.reader();
     reader.reset().unwrap();
-    world.run(order.id(), &mut Station::new(reader)).await.unwrap();
+    fixture.run(order.id(), &mut Station::new(reader)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_on_the_reader_opens_its_own_order_and_a_fresh_blank_the_oldest_one() {
-    let world = World::new().await;
-    let first = world.ordered().await;
-    let (application, permit) = world.approved(&support::person(3)).await;
-    let receipt = world.photo(application).await;
-    let second = world.order(permit, receipt).await;
-    let (one, two, three) = (world.blank(), world.blank(), world.blank());
+    let fixture = Fixture::new().await;
+    let first = fixture.ordered().await;
+    let (application, permit) = fixture.approved(&fixture::person(3)).await;
+    let receipt = fixture.photo(application).await;
+    let second = fixture.order(permit, receipt).await;
+    let (one, two, three) = (fixture.blank(), fixture.blank(), fixture.blank());
     let found = |card: &TestCard| {
-        let (mut station, world) = (card.station(), &world);
+        let (mut station, fixture) = (card.station(), &fixture);
         async move {
-            world
+            fixture
                 .production
                 .order_for(&mut station)
                 .await
@@ -640,35 +653,35 @@ async fn a_card_on_the_reader_opens_its_own_order_and_a_fresh_blank_the_oldest_o
         "the oldest order without a card"
     );
     // The first order is cut in the middle of its card.
-    let order = step(&world, first.clone(), &mut one.station()).await.unwrap();
+    let order = step(&fixture, first.clone(), &mut one.station()).await.unwrap();
     let mut station = Station::new(Cuttable::new(one.reader()).with(30, Fault::CutAfter));
-    step(&world, order, &mut station).await.unwrap_err();
+    step(&fixture, order, &mut station).await.unwrap_err();
     assert_eq!(found(&one).await, Some(first.id()), "its own card");
     assert_eq!(
         found(&two).await,
         Some(second.id()),
         "a fresh blank does not go to the order in doubt"
     );
-    world.run(second.id(), &mut two.station()).await.unwrap();
+    fixture.run(second.id(), &mut two.station()).await.unwrap();
     assert_eq!(
         found(&two).await,
         Some(second.id()),
         "a written card tells its serial through door S"
     );
     assert_eq!(found(&three).await, None, "nobody wants a third card");
-    world.run(first.id(), &mut one.station()).await.unwrap();
+    fixture.run(first.id(), &mut one.station()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_photo_is_read_by_nobody_once_the_card_is_handed_over() {
-    let world = World::new().await;
-    let order = world.ordered().await;
-    let card = world.blank();
-    world.run(order.id(), &mut card.station()).await.unwrap();
-    let permit = world.office().permit(order.permit()).await.unwrap();
-    assert!(world.may_read_photo(permit.grant().application).await);
-    world.hand_over(order.id(), &mut card.station()).await.unwrap();
-    assert!(!world.may_read_photo(permit.grant().application).await);
+    let fixture = Fixture::new().await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    fixture.run(order.id(), &mut card.station()).await.unwrap();
+    let permit = fixture.office().permit(order.permit()).await.unwrap();
+    assert!(fixture.may_read_photo(permit.grant().application).await);
+    fixture.hand_over(order.id(), &mut card.station()).await.unwrap();
+    assert!(!fixture.may_read_photo(permit.grant().application).await);
 }
 
 /// Where the inner part of the next test finds its small disk.
@@ -697,10 +710,10 @@ async fn inside_a_small_disk() {
     let disk = std::path::PathBuf::from(std::env::var_os(DISK).unwrap());
     let url = format!("sqlite:{}", disk.join("issuer.db").display());
     let store = issuer_store::Store::open(&url).await.unwrap();
-    let world = World::with(tempfile::tempdir().unwrap(), store).await;
-    let order = world.ordered().await;
-    let card = world.blank();
-    let order = step(&world, order, &mut card.station()).await.unwrap();
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), store).await;
+    let order = fixture.ordered().await;
+    let card = fixture.blank();
+    let order = step(&fixture, order, &mut card.station()).await.unwrap();
     let filler = disk.join("filler");
     let path = filler.clone();
     let full = Fault::Before(Box::new(move |_: &mut InProcess| {
@@ -708,13 +721,13 @@ async fn inside_a_small_disk() {
         while std::io::Write::write(&mut file, &[0; 512]).is_ok_and(|written| written > 0) {}
     }));
     let mut station = Station::new(Cuttable::new(card.reader()).with(30, full));
-    let error = step(&world, order.clone(), &mut station).await.unwrap_err();
+    let error = step(&fixture, order.clone(), &mut station).await.unwrap_err();
     refused(&error, "STORE_DISK_FULL", "full", "Make room");
     assert_eq!(error.exit().code(), 5);
-    let stopped = world.stored(order.id()).await;
+    let stopped = fixture.stored(order.id()).await;
     assert!(stopped.state().in_doubt());
     std::fs::remove_file(filler).unwrap();
-    let done = world.run(order.id(), &mut card.station()).await.unwrap();
+    let done = fixture.run(order.id(), &mut card.station()).await.unwrap();
     assert_eq!(done.state().card(), order.state().card());
-    world.office().store().verify_ledger().await.unwrap();
+    fixture.office().store().verify_ledger().await.unwrap();
 }

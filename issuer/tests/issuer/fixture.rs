@@ -1,13 +1,4 @@
 //! A whole office for tests: real vault, real photo store, real card, one folder, nothing mocked.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::missing_panics_doc,
-    missing_docs,
-    reason = "helpers of tests fail by panicking"
-)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +11,7 @@ use issuer_artwork::{Artist, CardFonts};
 use issuer_office::connection::{Dialer, Stream};
 use issuer_office::office::Office;
 use issuer_office::random::Random;
-use issuer_production::ServiceKey;
-use issuer_production::{Production, ProductionError, Settings, Station, pinned};
+use issuer_production::{Production, ProductionError, ServiceKey, Settings, Station, pinned};
 use issuer_store::Store;
 use keyvault::{Vault, rehearsal};
 use keyvault_protocol::{Client, LotRequest};
@@ -38,25 +28,25 @@ use tokio::task::JoinHandle;
 use virtual_card::blank::Blank;
 use virtual_card::{Card, CardMemory, CardRandom, InProcess};
 
-pub const APPLICANT: &str = include_str!("../../permit/samples/applicant-li-na.json");
-pub const REFUSED: &str = include_str!("../../permit/samples/applicant-refused.json");
+pub(crate) const APPLICANT: &str = include_str!("../../permit/samples/applicant-li-na.json");
+pub(crate) const REFUSED: &str = include_str!("../../permit/samples/applicant-refused.json");
 const FACE: &[u8] = include_bytes!("../../../photo-store/samples/astronaut.png");
 
-pub const NOW: &str = "2026-11-21T02:00:00Z";
+pub(crate) const NOW: &str = "2026-11-21T02:00:00Z";
 
 /// Blanks in the lot of one office.
 const LOT: u32 = 400;
 
-/// The one clock of a world, seconds since 1970: a test sets it forward.
+/// The one clock of a fixture, seconds since 1970: a test sets it forward.
 #[derive(Clone)]
-pub struct WorldClock(Arc<AtomicI64>);
+pub(crate) struct FixtureClock(Arc<AtomicI64>);
 
-impl WorldClock {
+impl FixtureClock {
     fn new() -> Self {
         Self(Arc::new(AtomicI64::new(now().as_second())))
     }
 
-    pub fn set(&self, at: &str) {
+    pub(crate) fn set(&self, at: &str) {
         let at: jiff::Timestamp = at.parse().unwrap();
         self.0.store(at.as_second(), Ordering::SeqCst);
     }
@@ -66,24 +56,24 @@ impl WorldClock {
     }
 }
 
-impl keyvault::Clock for WorldClock {
+impl keyvault::Clock for FixtureClock {
     fn now(&self) -> jiff::Timestamp {
         self.at()
     }
 }
 
-impl photo_store::service::Clock for WorldClock {
+impl photo_store::service::Clock for FixtureClock {
     fn now(&self) -> i64 {
         self.at().as_second()
     }
 }
 
-pub fn now() -> jiff::Timestamp {
+pub(crate) fn now() -> jiff::Timestamp {
     NOW.parse().unwrap()
 }
 
 /// The sample applicant as another person: another citizen number of the same day.
-pub fn person(number: u32) -> String {
+pub(crate) fn person(number: u32) -> String {
     let body = format!("44030519851112{:03}", 102 + 2 * number);
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: u32 = body
@@ -95,7 +85,7 @@ pub fn person(number: u32) -> String {
     APPLICANT.replace("440305198511120028", &format!("{body}{check}"))
 }
 
-pub fn applicant(json: &str) -> Applicant {
+pub(crate) fn applicant(json: &str) -> Applicant {
     ApplicantForm::from_json(json)
         .unwrap()
         .into_applicant(jiff::civil::date(2026, 11, 21))
@@ -114,36 +104,36 @@ fn fresh() -> StdRng {
 
 /// The way to the vault, which a test can cut.
 #[derive(Clone)]
-pub struct VaultLine {
+pub(crate) struct VaultLine {
     cut: Arc<AtomicBool>,
     connections: Arc<std::sync::Mutex<Vec<JoinHandle<()>>>>,
 }
 
 impl VaultLine {
     /// The vault's process is gone: nobody answers, and what was connected hears nothing more.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         for connection in self.connections.lock().unwrap().drain(..) {
             connection.abort();
         }
     }
 
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
     }
 }
 
-pub struct World {
-    pub folder: tempfile::TempDir,
-    pub vault: Arc<Vault>,
-    pub packages: Vec<keyvault::custody::share_envelope::Package>,
-    pub line: VaultLine,
-    pub production: Production,
-    pub clock: Clock,
-    pub time: WorldClock,
+pub(crate) struct Fixture {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) packages: Vec<keyvault::custody::share_envelope::Package>,
+    pub(crate) line: VaultLine,
+    pub(crate) production: Production,
+    pub(crate) clock: Clock,
+    pub(crate) time: FixtureClock,
     photos: Dialer,
     vault_dialer: Dialer,
-    key: Arc<ServiceKey>,
+    pub(crate) key: Arc<ServiceKey>,
     terminal: Arc<TerminalKey>,
     settings: Settings,
     blanks: Vec<Blank>,
@@ -152,7 +142,7 @@ pub struct World {
     serving: Vec<JoinHandle<()>>,
 }
 
-impl Drop for World {
+impl Drop for Fixture {
     fn drop(&mut self) {
         for task in &self.serving {
             task.abort();
@@ -175,23 +165,23 @@ fn duplex_dialer(
     })
 }
 
-/// A database for a world: SQLite in its folder.
+/// A database for a fixture: SQLite in its folder.
 async fn ledger(folder: &Path) -> Store {
     Store::open(&format!("sqlite:{}", folder.join("issuer.db").display()))
         .await
         .unwrap()
 }
 
-impl World {
-    pub async fn new() -> Self {
+impl Fixture {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = ledger(folder.path()).await;
         Self::with(folder, store).await
     }
 
     #[allow(clippy::too_many_lines, reason = "it wires everything, once")]
-    pub async fn with(folder: tempfile::TempDir, store: Store) -> Self {
-        let time = WorldClock::new();
+    pub(crate) async fn with(folder: tempfile::TempDir, store: Store) -> Self {
+        let time = FixtureClock::new();
         let reading = time.clone();
         let clock = Clock::new(move || reading.at());
         let vault_clock = Arc::new(time.clone());
@@ -327,8 +317,8 @@ impl World {
         }
     }
 
-    /// The same world after the issuer's process was started again over the same ledger file.
-    pub async fn with_ledger_opened_again(mut self) -> Self {
+    /// The same fixture after the issuer's process was started again over the same ledger file.
+    pub(crate) async fn with_ledger_opened_again(mut self) -> Self {
         let store = ledger(self.folder.path()).await;
         let office = self.office_over(store, self.vault_dialer.clone());
         self.production = Production::new(
@@ -341,7 +331,7 @@ impl World {
     }
 
     /// An office with another ledger or another way to the vault.
-    pub fn office_over(&self, store: Store, vault: Dialer) -> Office {
+    pub(crate) fn office_over(&self, store: Store, vault: Dialer) -> Office {
         Office::new(
             store,
             Arc::new(RuleSets::embedded().unwrap()),
@@ -354,7 +344,7 @@ impl World {
     }
 
     /// The office as it is on another day.
-    pub fn office_at(&self, clock: Clock) -> Office {
+    pub(crate) fn office_at(&self, clock: Clock) -> Office {
         Office::new(
             self.office().store().clone(),
             Arc::new(RuleSets::embedded().unwrap()),
@@ -366,22 +356,22 @@ impl World {
         )
     }
 
-    pub fn office(&self) -> &Office {
+    pub(crate) fn office(&self) -> &Office {
         self.production.office()
     }
 
-    pub fn faces(&self) -> PathBuf {
+    pub(crate) fn faces(&self) -> PathBuf {
         self.folder.path().join("faces")
     }
 
     /// The vault's public keys.
-    pub async fn anchors(&self) -> keyvault_protocol::Anchors {
+    pub(crate) async fn anchors(&self) -> keyvault_protocol::Anchors {
         let stream = self.vault_dialer.connect().await.unwrap();
         Client::connect(stream).await.unwrap().anchors().await.unwrap()
     }
 
     /// A new blank of the lot.
-    pub fn blank(&self) -> TestCard {
+    pub(crate) fn blank(&self) -> TestCard {
         let index = self.next_blank.fetch_add(1, Ordering::SeqCst);
         let blank = self.blanks.get(index as usize).expect("the lot is used up");
         let memory = CardMemory::ram(card_applet::MEMORY_LEN);
@@ -389,12 +379,11 @@ impl World {
         TestCard {
             memory,
             serial: blank.serial,
-            seed: u64::from(index),
         }
     }
 
     /// Opens the vault again after it was sealed.
-    pub async fn unseal(&self) {
+    pub(crate) async fn unseal(&self) {
         let mut rng: keyvault::Random = Box::new(fresh());
         for package in self.packages.iter().take(2) {
             let share = package
@@ -405,14 +394,14 @@ impl World {
     }
 
     /// A connection to the vault.
-    pub async fn vault_client(&self) -> Client<Stream> {
+    pub(crate) async fn vault_client(&self) -> Client<Stream> {
         Client::connect(self.vault_dialer.connect().await.unwrap())
             .await
             .unwrap()
     }
 
     /// A card in its holder's hand, and its permit.
-    pub async fn in_use(&self, json: &str) -> (PermitId, TestCard) {
+    pub(crate) async fn in_use(&self, json: &str) -> (PermitId, TestCard) {
         let (application, permit) = self.approved(json).await;
         let receipt = self.photo(application).await;
         let order = self.order(permit, receipt).await;
@@ -423,7 +412,7 @@ impl World {
     }
 
     /// An approved application, and its permit.
-    pub async fn approved(&self, json: &str) -> (ApplicationId, PermitId) {
+    pub(crate) async fn approved(&self, json: &str) -> (ApplicationId, PermitId) {
         let office = self.office();
         let id = office.new_application_id();
         office
@@ -439,7 +428,7 @@ impl World {
     }
 
     /// Submits the sample photo for an application's person and confirms its warnings; the receipt.
-    pub async fn photo(&self, application: ApplicationId) -> photo::ReceiptNumber {
+    pub(crate) async fn photo(&self, application: ApplicationId) -> photo::ReceiptNumber {
         let person = self
             .office()
             .application(application)
@@ -484,7 +473,7 @@ impl World {
     }
 
     /// Whether the photo store gives the person's photo out for the case of this application.
-    pub async fn may_read_photo(&self, application: ApplicationId) -> bool {
+    pub(crate) async fn may_read_photo(&self, application: ApplicationId) -> bool {
         let mut photos = photo::Client::connect(self.photos.connect().await.unwrap())
             .await
             .unwrap();
@@ -510,7 +499,7 @@ impl World {
     }
 
     /// A new order for a permit.
-    pub async fn order(&self, permit: PermitId, receipt: photo::ReceiptNumber) -> Order {
+    pub(crate) async fn order(&self, permit: PermitId, receipt: photo::ReceiptNumber) -> Order {
         let id = OrderId::from_bytes({
             let mut id = [7; 16];
             id[..4].copy_from_slice(&self.next_order.fetch_add(1, Ordering::SeqCst).to_be_bytes());
@@ -523,17 +512,21 @@ impl World {
     }
 
     /// An order whose card is not yet made.
-    pub async fn ordered(&self) -> Order {
+    pub(crate) async fn ordered(&self) -> Order {
         let (application, permit) = self.approved(APPLICANT).await;
         let receipt = self.photo(application).await;
         self.order(permit, receipt).await
     }
 
-    pub async fn run(&self, order: OrderId, station: &mut Station) -> Result<Order, ProductionError> {
+    pub(crate) async fn run(&self, order: OrderId, station: &mut Station) -> Result<Order, ProductionError> {
         self.production.run(order, station, &mut |_| {}).await
     }
 
-    pub async fn hand_over(&self, order: OrderId, station: &mut Station) -> Result<Order, ProductionError> {
+    pub(crate) async fn hand_over(
+        &self,
+        order: OrderId,
+        station: &mut Station,
+    ) -> Result<Order, ProductionError> {
         let clerk = HandOverClerk::new("chen".parse().unwrap());
         self.production
             .hand_over(
@@ -546,34 +539,33 @@ impl World {
             .await
     }
 
-    pub async fn stored(&self, order: OrderId) -> Order {
+    pub(crate) async fn stored(&self, order: OrderId) -> Order {
         self.office().order_status(order).await.unwrap()
     }
 }
 
 /// A card whose memory outlives every reader that it lies on.
 #[derive(Clone)]
-pub struct TestCard {
-    pub memory: CardMemory,
-    pub serial: Serial,
-    pub seed: u64,
+pub(crate) struct TestCard {
+    pub(crate) memory: CardMemory,
+    pub(crate) serial: Serial,
 }
 
 impl TestCard {
-    pub fn reader(&self) -> InProcess {
+    pub(crate) fn reader(&self) -> InProcess {
         InProcess::with(self.chip())
     }
 
-    pub fn chip(&self) -> Card {
+    pub(crate) fn chip(&self) -> Card {
         // A terminal refuses a card whose random numbers come again.
         Card::new(self.memory.clone(), CardRandom::from_source(&mut fresh()))
     }
 
-    pub fn station(&self) -> Station {
+    pub(crate) fn station(&self) -> Station {
         Station::new(self.reader())
     }
 
-    pub fn serial(&self) -> CardSerial {
+    pub(crate) fn serial(&self) -> CardSerial {
         CardSerial::from_bytes(self.serial.0)
     }
 }

@@ -1,5 +1,4 @@
 //! What is paid to payment terminals: lines, doubles, copies, evidence, gaps. Card specification, chapter 11.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

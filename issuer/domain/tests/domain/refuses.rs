@@ -1,15 +1,13 @@
 //! What the system refuses: no field for marriage, births, religion, politics, conduct or a "risk" of a person; no
 //! personal data in errors and debug output.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
 use jiff::civil::date;
 use permit_domain::ApplicantForm;
 use permit_rules::{RuleSet, RuleSets};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-const SAMPLE: &str = include_str!("../../permit/samples/applicant-li-na.json");
+const SAMPLE: &str = include_str!("../../../permit/samples/applicant-li-na.json");
 
 /// Words of what is not collected, in English and Chinese.
 const REFUSED: [&str; 20] = [
@@ -84,8 +82,8 @@ fn no_key_of_the_form_and_no_word_of_a_rule_set_is_one_of_them() {
 #[test]
 fn no_column_of_the_ledger_is_one_of_them() {
     for migration in [
-        include_str!("../../store/migrations/sqlite/0001_ledger.sql"),
-        include_str!("../../store/migrations/postgres/0001_ledger.sql"),
+        include_str!("../../../store/migrations/sqlite/0001_ledger.sql"),
+        include_str!("../../../store/migrations/postgres/0001_ledger.sql"),
     ] {
         let text = migration.to_lowercase();
         for word in REFUSED

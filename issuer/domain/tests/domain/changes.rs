@@ -1,5 +1,4 @@
 //! A card that its holder has: its standing when it is lost, found, blocked; the order to change it; the permit behind it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
@@ -19,7 +18,7 @@ fn at() -> Timestamp {
 
 fn decision(on: Date) -> Decision {
     let rules = RuleSets::embedded().unwrap();
-    let applicant = ApplicantForm::from_json(include_str!("../../permit/samples/applicant-li-na.json"))
+    let applicant = ApplicantForm::from_json(include_str!("../../../permit/samples/applicant-li-na.json"))
         .unwrap()
         .into_applicant(TODAY)
         .unwrap();

@@ -1,10 +1,5 @@
 //! `permit demo` from outside, by the contracts: its object, exit codes, repetition, interruption, and that nothing is
 //! left running.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says what it expects by failing"
-)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -234,7 +229,7 @@ fn an_applicant_who_is_not_eligible_is_told_why() {
 #[test]
 fn faults_of_the_form_are_told_all_at_once_before_anything_is_issued() {
     let folder = tempfile::tempdir().unwrap();
-    let sample = include_str!("../samples/applicant-li-na.json");
+    let sample = include_str!("../../samples/applicant-li-na.json");
     let case = |name: &str, text: String| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -280,7 +275,7 @@ fn faults_of_the_form_are_told_all_at_once_before_anything_is_issued() {
 #[test]
 fn names_that_cannot_be_printed_stop_before_a_card_is_used() {
     let folder = tempfile::tempdir().unwrap();
-    let sample = include_str!("../samples/applicant-li-na.json");
+    let sample = include_str!("../../samples/applicant-li-na.json");
     let place = folder.path().join("installation");
     for (name, code, number) in [
         // U+2A6D6, which the screen font lacks.

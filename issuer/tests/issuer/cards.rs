@@ -1,14 +1,5 @@
 //! Cards in use with the real vault, photo store, applet and terminals in process: changes, loads, losses, settlement.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
-mod support;
-
-use program_contract::Failing as _;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -30,26 +21,29 @@ use permit_domain::{
     Applicant, ApplicantForm, CardNumber, CardState, ChangeClerk, ChangeId, ChangeState, Chip, Denial,
     EndOfCard, PermitId, Producer, Raw, StaffId, Tier, Way,
 };
+use program_contract::Failing as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use support::{TestCard, World};
 use virtual_card::fault::{Fault, Faulty};
 use virtual_card::{CardMemory, InProcess};
 
-fn clerk() -> ChangeClerk {
+use crate::fixture;
+use crate::fixture::{Fixture, TestCard};
+
+pub(crate) fn clerk() -> ChangeClerk {
     "liu".parse().unwrap()
 }
 
-fn officer() -> StaffId {
+pub(crate) fn officer() -> StaffId {
     "gao".parse().unwrap()
 }
 
-fn producer() -> Producer {
+pub(crate) fn producer() -> Producer {
     "sun".parse().unwrap()
 }
 
-fn today(world: &World) -> CardDate {
-    let day = world.clock.today();
+fn today(fixture: &Fixture) -> CardDate {
+    let day = fixture.clock.today();
     let part = |n: i8| u8::try_from(n).unwrap();
     CardDate::new(
         u16::try_from(day.year()).unwrap(),
@@ -69,7 +63,7 @@ impl Stopwatch for NoWatch {
 }
 
 /// A terminal of a shop, with a till.
-struct Shop {
+pub(crate) struct Shop {
     key: TerminalKey,
     tid: u32,
     terminal: Terminal,
@@ -80,23 +74,23 @@ struct Shop {
 
 impl Shop {
     /// Enrols a shop and registers it for the year.
-    async fn open(world: &World, name: &str, seed: u64) -> Self {
-        let shop = Self::unregistered(world, name, seed).await;
-        world
+    pub(crate) async fn open(fixture: &Fixture, name: &str, seed: u64) -> Self {
+        let shop = Self::unregistered(fixture, name, seed).await;
+        fixture
             .office()
             .store()
-            .register_terminal(&shop.registration(), &officer(), world.clock.now())
+            .register_terminal(&shop.registration(), &officer(), fixture.clock.now())
             .await
             .unwrap();
         shop
     }
 
-    async fn unregistered(world: &World, name: &str, seed: u64) -> Self {
+    async fn unregistered(fixture: &Fixture, name: &str, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut vault = world.vault_client().await;
+        let mut vault = fixture.vault_client().await;
         let pinned = pinned(&mut vault).await.unwrap();
         let key = TerminalKey::generate(name.parse().unwrap(), pinned, &mut rng);
-        let bundle = bundle(world, &key).await;
+        let bundle = bundle(fixture, &key).await;
         let tid = bundle.tid().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open_file(&folder.path().join("journal"), tid).unwrap();
@@ -121,35 +115,40 @@ impl Shop {
         }
     }
 
-    async fn sync(&mut self, world: &World) {
-        self.terminal.replace_bundle(bundle(world, &self.key).await);
+    async fn sync(&mut self, fixture: &Fixture) {
+        self.terminal.replace_bundle(bundle(fixture, &self.key).await);
     }
 
-    fn moment(world: &World) -> Moment {
+    fn moment(fixture: &Fixture) -> Moment {
         Moment {
-            today: today(world),
-            seconds: u32::try_from(world.clock.now().as_second() - 946_684_800).unwrap(),
+            today: today(fixture),
+            seconds: u32::try_from(fixture.clock.now().as_second() - 946_684_800).unwrap(),
         }
     }
 
-    fn sell(&mut self, world: &World, card: &TestCard, amount: u32) -> Result<Outcome, String> {
-        self.sell_through(world, &mut card.reader(), amount)
+    pub(crate) fn sell(
+        &mut self,
+        fixture: &Fixture,
+        card: &TestCard,
+        amount: u32,
+    ) -> Result<Outcome, String> {
+        self.sell_through(fixture, &mut card.reader(), amount)
     }
 
     fn sell_through(
         &mut self,
-        world: &World,
+        fixture: &Fixture,
         wire: &mut dyn card_reader::transport::Transport,
         amount: u32,
     ) -> Result<Outcome, String> {
         wire.reset().unwrap();
         Till::new(&mut self.terminal, &mut self.journal)
-            .sell(wire, amount, Self::moment(world), &NoWatch, &mut self.rng)
+            .sell(wire, amount, Self::moment(fixture), &NoWatch, &mut self.rng)
             .map_err(|error| error.to_string())
     }
 
     /// The next settlement file; the journal begins anew.
-    fn file(&mut self) -> Vec<u8> {
+    pub(crate) fn file(&mut self) -> Vec<u8> {
         let file = self
             .journal
             .settlement(&self.key, &mut self.rng)
@@ -160,7 +159,7 @@ impl Shop {
     }
 
     /// What the card shows of its purse: loaded and spent.
-    fn purse(&mut self, world: &World, card: &TestCard) -> (u32, u32) {
+    fn purse(&mut self, fixture: &Fixture, card: &TestCard) -> (u32, u32) {
         let mut reader = card.reader();
         reader.reset().unwrap();
         let selected = Card::new(reader).select().unwrap();
@@ -168,7 +167,7 @@ impl Shop {
             .open(
                 selected,
                 Role::SmallPayment,
-                today(world),
+                today(fixture),
                 &NoWatch,
                 &mut self.rng,
             )
@@ -177,16 +176,16 @@ impl Shop {
     }
 
     /// Delivers everything that waits for the card; the receipts file.
-    async fn deliver(&mut self, world: &World, card: &TestCard) -> Vec<u8> {
-        let mut vault = world.vault_client().await;
+    pub(crate) async fn deliver(&mut self, fixture: &Fixture, card: &TestCard) -> Vec<u8> {
+        let mut vault = fixture.vault_client().await;
         let sealed = vault
             .export_updates(&UpdatesRequest {
                 terminal: self.key.name().as_str().to_owned(),
-                to: world.clock.today(),
+                to: fixture.clock.today(),
             })
             .await
             .unwrap();
-        let day = today(world);
+        let day = today(fixture);
         let mut updates = Updates::open(&sealed, &self.key, None, &HashSet::new(), day).unwrap();
         let mut receipts = Vec::new();
         loop {
@@ -221,10 +220,10 @@ impl Shop {
     }
 }
 
-async fn bundle(world: &World, key: &TerminalKey) -> Bundle {
+async fn bundle(fixture: &Fixture, key: &TerminalKey) -> Bundle {
     let request = key.request();
-    let day = world.clock.today();
-    let sealed = world
+    let day = fixture.clock.today();
+    let sealed = fixture
         .vault_client()
         .await
         .export_bundle(&BundleRequest {
@@ -239,7 +238,7 @@ async fn bundle(world: &World, key: &TerminalKey) -> Bundle {
         })
         .await
         .unwrap();
-    Bundle::open(&sealed, key, None, today(world)).unwrap()
+    Bundle::open(&sealed, key, None, today(fixture)).unwrap()
 }
 
 fn booked(outcome: LoadOutcome) -> StoredChange {
@@ -249,21 +248,21 @@ fn booked(outcome: LoadOutcome) -> StoredChange {
     }
 }
 
-async fn load(world: &World, permit: PermitId, amount: u32, key: &str) -> StoredChange {
-    booked(world.office().load(permit, amount, key, clerk()).await.unwrap())
+pub(crate) async fn load(fixture: &Fixture, permit: PermitId, amount: u32, key: &str) -> StoredChange {
+    booked(fixture.office().load(permit, amount, key, clerk()).await.unwrap())
 }
 
-async fn write(world: &World, id: ChangeId, card: &TestCard) -> Result<StoredChange, ProductionError> {
-    world
+async fn write(fixture: &Fixture, id: ChangeId, card: &TestCard) -> Result<StoredChange, ProductionError> {
+    fixture
         .production
         .write_change(id, &mut card.station(), &producer())
         .await
 }
 
 /// Money on the card, written at the counter.
-async fn load_now(world: &World, permit: PermitId, card: &TestCard, amount: u32, key: &str) {
-    let stored = load(world, permit, amount, key).await;
-    let done = write(world, stored.change.id(), card).await.unwrap();
+pub(crate) async fn load_now(fixture: &Fixture, permit: PermitId, card: &TestCard, amount: u32, key: &str) {
+    let stored = load(fixture, permit, amount, key).await;
+    let done = write(fixture, stored.change.id(), card).await.unwrap();
     assert!(matches!(
         done.change.state(),
         ChangeState::Done {
@@ -277,20 +276,20 @@ fn is_done(stored: &StoredChange) -> bool {
     matches!(stored.change.state(), ChangeState::Done { .. })
 }
 
-async fn number(world: &World, permit: PermitId) -> CardNumber {
-    world.office().card_in_use(permit).await.unwrap().number
+pub(crate) async fn number(fixture: &Fixture, permit: PermitId) -> CardNumber {
+    fixture.office().card_in_use(permit).await.unwrap().number
 }
 
 fn li_na(edit: impl FnOnce(&mut ApplicantForm)) -> Applicant {
-    let mut form = ApplicantForm::from_json(support::APPLICANT).unwrap();
+    let mut form = ApplicantForm::from_json(fixture::APPLICANT).unwrap();
     edit(&mut form);
     form.into_applicant("2026-11-21".parse().unwrap()).unwrap()
 }
 
 /// Proposed by one person, signed off by another.
-async fn signed_off(world: &World, permit: PermitId, proposal: Proposal) -> StoredChange {
-    let id = world.office().new_change_id();
-    let stored = world
+async fn signed_off(fixture: &Fixture, permit: PermitId, proposal: Proposal) -> StoredChange {
+    let id = fixture.office().new_change_id();
+    let stored = fixture
         .office()
         .propose(id, permit, proposal, clerk())
         .await
@@ -298,7 +297,7 @@ async fn signed_off(world: &World, permit: PermitId, proposal: Proposal) -> Stor
     match stored.change.state() {
         ChangeState::Proposed => {
             let approver = "zhao".parse().unwrap();
-            world.office().approve_change(id, approver).await.unwrap()
+            fixture.office().approve_change(id, approver).await.unwrap()
         }
         _ => stored,
     }
@@ -306,32 +305,40 @@ async fn signed_off(world: &World, permit: PermitId, proposal: Proposal) -> Stor
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_reaches_the_card_through_a_shop_and_its_receipt_ends_it() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
-    let stored = load(&world, permit, 30_000, "till-1").await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    let stored = load(&fixture, permit, 30_000, "till-1").await;
     assert_eq!(stored.change.id(), load_id(permit, "till-1"));
-    let queued = world.production.queue_change(stored.change.id()).await.unwrap();
+    let queued = fixture.production.queue_change(stored.change.id()).await.unwrap();
     assert_eq!(queued.change.state(), &ChangeState::Queued);
-    let again = world.production.queue_change(stored.change.id()).await.unwrap();
+    let again = fixture.production.queue_change(stored.change.id()).await.unwrap();
     assert_eq!(again, queued, "once");
 
-    let receipts = shop.deliver(&world, &card).await;
-    assert_eq!(shop.purse(&world, &card), (30_000, 0));
-    let taken = world.office().take_receipts(&receipts, &officer()).await.unwrap();
+    let receipts = shop.deliver(&fixture, &card).await;
+    assert_eq!(shop.purse(&fixture, &card), (30_000, 0));
+    let taken = fixture
+        .office()
+        .take_receipts(&receipts, &officer())
+        .await
+        .unwrap();
     assert_eq!(taken.changes_done, [stored.change.id().to_string()]);
-    let taken = world.office().take_receipts(&receipts, &officer()).await.unwrap();
+    let taken = fixture
+        .office()
+        .take_receipts(&receipts, &officer())
+        .await
+        .unwrap();
     assert_eq!(
         (taken.proved, taken.changes_done.len()),
         (0, 0),
         "the same file again"
     );
-    let done = world.office().change(stored.change.id()).await.unwrap();
+    let done = fixture.office().change(stored.change.id()).await.unwrap();
     assert!(matches!(
         done.change.state(),
         ChangeState::Done { way: Way::Update, .. }
     ));
-    let error = world
+    let error = fixture
         .office()
         .take_receipts(b"no receipts", &officer())
         .await
@@ -341,27 +348,27 @@ async fn a_load_reaches_the_card_through_a_shop_and_its_receipt_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_the_counter_a_load_is_on_the_card_at_once_and_what_was_spent_makes_room() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
-    load_now(&world, permit, &card, 100_000, "till-1").await;
-    assert_eq!(shop.purse(&world, &card), (100_000, 0));
-    let full = world.office().load(permit, 1, "till-2", clerk()).await.unwrap();
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    load_now(&fixture, permit, &card, 100_000, "till-1").await;
+    assert_eq!(shop.purse(&fixture, &card), (100_000, 0));
+    let full = fixture.office().load(permit, 1, "till-2", clerk()).await.unwrap();
     assert!(matches!(full, LoadOutcome::Refused(_)));
 
-    let sold = shop.sell(&world, &card, 30_000).unwrap();
+    let sold = shop.sell(&fixture, &card, 30_000).unwrap();
     assert!(matches!(sold, Outcome::Sold(sale) if sale.after == 70_000));
-    let above_cap = shop.sell(&world, &card, 30_001).unwrap();
+    let above_cap = shop.sell(&fixture, &card, 30_001).unwrap();
     assert!(matches!(above_cap, Outcome::Refused(_)), "{above_cap:?}");
-    let seen = world
+    let seen = fixture
         .production
         .see_purse(permit, &mut card.station())
         .await
         .unwrap();
     assert_eq!((seen.loaded, seen.spent), (100_000, 30_000));
-    load_now(&world, permit, &card, 30_000, "till-2").await;
-    assert_eq!(shop.purse(&world, &card), (130_000, 30_000));
-    let same = world
+    load_now(&fixture, permit, &card, 30_000, "till-2").await;
+    assert_eq!(shop.purse(&fixture, &card), (130_000, 30_000));
+    let same = fixture
         .office()
         .load(permit, 30_001, "till-2", clerk())
         .await
@@ -371,46 +378,51 @@ async fn at_the_counter_a_load_is_on_the_card_at_once_and_what_was_spent_makes_r
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_that_stops_at_any_command_is_finished_with_the_same_card_and_makes_no_money() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
     let mut expected = 0;
     let mut in_doubt = 0;
     for place in (1..=70).step_by(3) {
         for fault in [Fault::CutBefore, Fault::CutAfter] {
             let what = format!("{fault:?} at command {place}");
-            let stored = load(&world, permit, 100, &what.replace(' ', "-")).await;
+            let stored = load(&fixture, permit, 100, &what.replace(' ', "-")).await;
             let id = stored.change.id();
             let mut station = Station::new(Faulty::<InProcess>::new(card.reader()).with(place, fault));
-            let stopped = world.production.write_change(id, &mut station, &producer()).await;
+            let stopped = fixture
+                .production
+                .write_change(id, &mut station, &producer())
+                .await;
             expected += 100;
             if let Err(error) = stopped {
                 assert_eq!(error.exit().code(), 4, "{what}: {error}");
-                let now = world.office().change(id).await.unwrap();
+                let now = fixture.office().change(id).await.unwrap();
                 in_doubt += u32::from(matches!(now.change.state(), ChangeState::Writing));
-                let done = write(&world, id, &card)
+                let done = write(&fixture, id, &card)
                     .await
                     .unwrap_or_else(|error| panic!("{what}: {error}"));
                 assert!(is_done(&done), "{what}");
             }
-            assert_eq!(shop.purse(&world, &card), (expected, 0), "{what}");
+            assert_eq!(shop.purse(&fixture, &card), (expected, 0), "{what}");
         }
     }
     assert!(in_doubt > 5, "most places are in doubt: {in_doubt}");
     // And no card but its own takes it.
-    let (_, other) = world.in_use(&support::person(1)).await;
-    let stored = load(&world, permit, 100, "other").await;
-    let error = write(&world, stored.change.id(), &other).await.unwrap_err();
+    let (_, other) = fixture.in_use(&fixture::person(1)).await;
+    let stored = load(&fixture, permit, 100, "other").await;
+    let error = write(&fixture, stored.change.id(), &other).await.unwrap_err();
     assert_eq!(error.code(), "CARD_SWAPPED");
-    assert_eq!(shop.purse(&world, &other), (0, 0));
-    assert!(is_done(&write(&world, stored.change.id(), &card).await.unwrap()));
+    assert_eq!(shop.purse(&fixture, &other), (0, 0));
+    assert!(is_done(
+        &write(&fixture, stored.change.id(), &card).await.unwrap()
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_tier_is_decided_signed_off_written_and_read_back() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let office = world.office();
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let office = fixture.office();
     let id = office.new_change_id();
     let asked = Proposal::Tier(Tier::Talent, None);
     let error = office.propose(id, permit, asked, clerk()).await.unwrap_err();
@@ -421,7 +433,10 @@ async fn another_tier_is_decided_signed_off_written_and_read_back() {
     let stored = office.propose(id, permit, asked.clone(), clerk()).await.unwrap();
     let again = office.propose(id, permit, asked, clerk()).await.unwrap();
     assert_eq!(again.change, stored.change, "a proposal whose answer was lost");
-    assert_eq!(write(&world, id, &card).await.unwrap_err().code(), "WRONG_STATE");
+    assert_eq!(
+        write(&fixture, id, &card).await.unwrap_err().code(),
+        "WRONG_STATE"
+    );
     let own = office
         .approve_change(id, "liu".parse().unwrap())
         .await
@@ -429,19 +444,19 @@ async fn another_tier_is_decided_signed_off_written_and_read_back() {
     assert_eq!(own.code(), "SAME_PERSON_TWICE");
     office.approve_change(id, "sun".parse().unwrap()).await.unwrap();
     assert_eq!(
-        write(&world, id, &card).await.unwrap_err().code(),
+        write(&fixture, id, &card).await.unwrap_err().code(),
         "SAME_PERSON_TWICE"
     );
     assert_eq!(office.permit(permit).await.unwrap().grant().tier, Tier::Talent);
     let qian = "qian".parse().unwrap();
-    let done = world
+    let done = fixture
         .production
         .write_change(id, &mut card.station(), &qian)
         .await
         .unwrap();
     assert!(is_done(&done));
     assert_eq!(
-        world
+        fixture
             .production
             .write_change(id, &mut card.station(), &qian)
             .await
@@ -460,9 +475,9 @@ async fn another_tier_is_decided_signed_off_written_and_read_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
     let lease = || {
         li_na(|form| {
             for paper in &mut form.evidence {
@@ -470,7 +485,7 @@ async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it
             }
         })
     };
-    let office = world.office();
+    let office = fixture.office();
     let early = office
         .propose(
             office.new_change_id(),
@@ -481,17 +496,17 @@ async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it
         .await
         .unwrap_err();
     assert_eq!(early.code(), "TOO_EARLY");
-    world.time.set("2027-11-10T02:00:00Z");
-    shop.sync(&world).await;
+    fixture.time.set("2027-11-10T02:00:00Z");
+    shop.sync(&fixture).await;
     let before = office.permit(permit).await.unwrap().grant().valid_to;
-    let stored = signed_off(&world, permit, Proposal::Endorse(Some(lease()))).await;
+    let stored = signed_off(&fixture, permit, Proposal::Endorse(Some(lease()))).await;
     let after = office.permit(permit).await.unwrap().grant().valid_to;
     assert!(after > before);
-    world.production.queue_change(stored.change.id()).await.unwrap();
+    fixture.production.queue_change(stored.change.id()).await.unwrap();
     // The record of small payment comes last: with it the card gets another pseudonym at this shop.
-    let receipts = shop.deliver(&world, &card).await;
+    let receipts = shop.deliver(&fixture, &card).await;
     let taken = office.take_receipts(&receipts, &officer()).await.unwrap();
-    let waits = world
+    let waits = fixture
         .vault_client()
         .await
         .pending_updates(card.serial.0)
@@ -503,12 +518,12 @@ async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it
         "{taken:?} {waits:?}"
     );
     // The card shows it at a shop, behind the old last day.
-    world.time.set("2027-12-20T02:00:00Z");
-    shop.sync(&world).await;
+    fixture.time.set("2027-12-20T02:00:00Z");
+    shop.sync(&fixture).await;
     let mut reader = card.reader();
     reader.reset().unwrap();
     let selected = Card::new(reader).select().unwrap();
-    let day = today(&world);
+    let day = today(&fixture);
     let admission = shop
         .terminal
         .tap(selected, Role::SmallPayment, day, &mut shop.rng)
@@ -518,18 +533,18 @@ async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_rewritten_at_the_counter_with_a_new_face() {
-    let world = World::new().await;
-    let (application, permit) = world.approved(support::APPLICANT).await;
-    let receipt = world.photo(application).await;
-    let order = world.order(permit, receipt).await;
-    let card = world.blank();
-    world.run(order.id(), &mut card.station()).await.unwrap();
-    world.hand_over(order.id(), &mut card.station()).await.unwrap();
+    let fixture = Fixture::new().await;
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
+    let order = fixture.order(permit, receipt).await;
+    let card = fixture.blank();
+    fixture.run(order.id(), &mut card.station()).await.unwrap();
+    fixture.hand_over(order.id(), &mut card.station()).await.unwrap();
 
-    let receipt = world.photo(application).await;
+    let receipt = fixture.photo(application).await;
     let moved = li_na(|form| form.residence.address = Raw::from("广东省深圳市福田区福华路12号5栋301"));
-    let stranger = support::applicant(&support::person(3));
-    let office = world.office();
+    let stranger = fixture::applicant(&fixture::person(3));
+    let office = fixture.office();
     let wrong = Proposal::Address(Box::new(stranger), receipt);
     let error = office
         .propose(office.new_change_id(), permit, wrong, clerk())
@@ -545,25 +560,25 @@ async fn an_address_is_rewritten_at_the_counter_with_a_new_face() {
     assert_eq!(error.code(), "OTHER_OFFICE");
 
     let stored = signed_off(
-        &world,
+        &fixture,
         permit,
         Proposal::Address(Box::new(moved.clone()), receipt),
     )
     .await;
     let id = stored.change.id();
     assert_eq!(
-        world.production.queue_change(id).await.unwrap_err().code(),
+        fixture.production.queue_change(id).await.unwrap_err().code(),
         "WRONG_STATE"
     );
     let mut station = Station::new(Faulty::<InProcess>::new(card.reader()).with(40, Fault::CutAfter));
-    let error = world
+    let error = fixture
         .production
         .write_change(id, &mut station, &producer())
         .await
         .unwrap_err();
     assert_eq!(error.exit().code(), 4);
-    assert!(is_done(&write(&world, id, &card).await.unwrap()));
-    let face = world.faces().join(id.to_string()).join("front.png");
+    assert!(is_done(&write(&fixture, id, &card).await.unwrap()));
+    let face = fixture.faces().join(id.to_string()).join("front.png");
     assert_eq!(
         image::load_from_memory(&std::fs::read(face).unwrap())
             .unwrap()
@@ -583,27 +598,29 @@ async fn an_address_is_rewritten_at_the_counter_with_a_new_face() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_slept_three_versions_is_brought_up_to_date_at_the_counter() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 5_000, "till-1").await;
-    let mut vault = world.vault_client().await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 5_000, "till-1").await;
+    let mut vault = fixture.vault_client().await;
     let region = "440300".parse().unwrap();
     for role in [
         keyvault_protocol::Role::Transit,
         keyvault_protocol::Role::SmallPayment,
     ] {
         for _ in 0..3 {
-            let until = world.clock.today();
+            let until = fixture.clock.today();
             vault.rotate_role(role, region, until).await.unwrap();
         }
     }
-    world.time.set("2026-11-23T02:00:00Z");
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
-    let slept = shop.sell(&world, &card, 10);
+    fixture.time.set("2026-11-23T02:00:00Z");
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    let slept = shop.sell(&fixture, &card, 10);
     assert!(slept.is_err(), "its version is in no bundle: {slept:?}");
-    let stored = signed_off(&world, permit, Proposal::Rotate).await;
-    assert!(is_done(&write(&world, stored.change.id(), &card).await.unwrap()));
-    let sold = shop.sell(&world, &card, 10).unwrap();
+    let stored = signed_off(&fixture, permit, Proposal::Rotate).await;
+    assert!(is_done(
+        &write(&fixture, stored.change.id(), &card).await.unwrap()
+    ));
+    let sold = shop.sell(&fixture, &card, 10).unwrap();
     assert!(
         matches!(sold, Outcome::Sold(sale) if sale.before == 5_000),
         "the purse went along"
@@ -622,19 +639,19 @@ async fn a_card_that_slept_three_versions_is_brought_up_to_date_at_the_counter()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 5_000, "till-1").await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
-    assert!(matches!(shop.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
-    let (office, number) = (world.office(), number(&world, permit).await);
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 5_000, "till-1").await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    assert!(matches!(shop.sell(&fixture, &card, 10), Ok(Outcome::Sold(_))));
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
     let lost = office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
     assert_eq!(
         (lost.state, lost.denial),
         (CardState::Ended(EndOfCard::Lost), Denial::Yes)
     );
-    shop.sync(&world).await;
-    assert!(shop.sell(&world, &card, 10).is_err(), "denied");
+    shop.sync(&fixture).await;
+    assert!(shop.sell(&fixture, &card, 10).is_err(), "denied");
     assert_eq!(
         office
             .load(permit, 100, "till-2", clerk())
@@ -652,9 +669,9 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
         (found.state, found.denial),
         (CardState::Ended(EndOfCard::Returned), Denial::Yes)
     );
-    shop.sync(&world).await;
+    shop.sync(&fixture).await;
     assert!(
-        shop.sell(&world, &card, 10).is_err(),
+        shop.sell(&fixture, &card, 10).is_err(),
         "a found card does not come back by itself"
     );
     let alone = office
@@ -664,17 +681,17 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
     assert_eq!(alone.code(), "SAME_PERSON_TWICE");
     let again = office.allow_again(&number, &clerk(), &zhao).await.unwrap();
     assert_eq!((again.state, again.denial), (CardState::HandedOver, Denial::No));
-    shop.sync(&world).await;
-    assert!(matches!(shop.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
+    shop.sync(&fixture).await;
+    assert!(matches!(shop.sell(&fixture, &card, 10), Ok(Outcome::Sold(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loss_that_the_vault_did_not_hear_of_is_in_the_ledger_and_told_later() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
-    let (office, number) = (world.office(), number(&world, permit).await);
-    world.line.cut();
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
+    fixture.line.cut();
     let error = office
         .end_card(&number, EndOfCard::Lost, &clerk())
         .await
@@ -685,22 +702,22 @@ async fn a_loss_that_the_vault_did_not_hear_of_is_in_the_ledger_and_told_later()
         (card_now.state, card_now.denial),
         (CardState::Ended(EndOfCard::Lost), Denial::Wanted)
     );
-    world.line.mend();
+    fixture.line.mend();
     assert_eq!(office.confirm_denials().await.unwrap(), 1);
     assert_eq!(office.confirm_denials().await.unwrap(), 0);
     assert_eq!(office.card(&number).await.unwrap().denial, Denial::Yes);
-    shop.sync(&world).await;
-    assert!(shop.sell(&world, &card, 10).is_err());
+    shop.sync(&fixture).await;
+    assert!(shop.sell(&fixture, &card, 10).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_by_update_kills_a_lost_card_and_nobody_allows_it_while_the_block_is_on_its_way() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
-    let (office, number) = (world.office(), number(&world, permit).await);
-    let stored = signed_off(&world, permit, Proposal::Block).await;
-    world.production.queue_change(stored.change.id()).await.unwrap();
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
+    let stored = signed_off(&fixture, permit, Proposal::Block).await;
+    fixture.production.queue_change(stored.change.id()).await.unwrap();
     office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
     office.found(&number, &clerk()).await.unwrap();
     let zhao = "zhao".parse().unwrap();
@@ -708,32 +725,36 @@ async fn a_block_by_update_kills_a_lost_card_and_nobody_allows_it_while_the_bloc
     assert_eq!(error.code(), "WRONG_STATE");
     assert!(error.to_string().contains("BEING_BLOCKED"));
     // At the counter the block is done; then it is allowed, and two people unblock it.
-    assert!(is_done(&write(&world, stored.change.id(), &card).await.unwrap()));
+    assert!(is_done(
+        &write(&fixture, stored.change.id(), &card).await.unwrap()
+    ));
     assert_eq!(office.card(&number).await.unwrap().chip, Chip::Blocked);
-    assert!(shop.sell(&world, &card, 10).is_err());
+    assert!(shop.sell(&fixture, &card, 10).is_err());
     office.allow_again(&number, &clerk(), &zhao).await.unwrap();
-    assert!(shop.sell(&world, &card, 10).is_err(), "still blocked");
-    let unblock = signed_off(&world, permit, Proposal::Unblock).await;
-    assert!(is_done(&write(&world, unblock.change.id(), &card).await.unwrap()));
+    assert!(shop.sell(&fixture, &card, 10).is_err(), "still blocked");
+    let unblock = signed_off(&fixture, permit, Proposal::Unblock).await;
+    assert!(is_done(
+        &write(&fixture, unblock.change.id(), &card).await.unwrap()
+    ));
     assert_eq!(office.card(&number).await.unwrap().chip, Chip::Open);
-    load_now(&world, permit, &card, 100, "till-1").await;
-    shop.sync(&world).await;
-    assert!(matches!(shop.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
+    load_now(&fixture, permit, &card, 100, "till-1").await;
+    shop.sync(&fixture).await;
+    assert!(matches!(shop.sell(&fixture, &card, 10), Ok(Outcome::Sold(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_card_is_replaced_and_its_purse_is_not_guessed() {
-    let world = World::new().await;
-    let (application, permit) = world.approved(support::APPLICANT).await;
-    let receipt = world.photo(application).await;
-    let order = world.order(permit, receipt).await;
-    let old = world.blank();
-    world.run(order.id(), &mut old.station()).await.unwrap();
-    world.hand_over(order.id(), &mut old.station()).await.unwrap();
-    load_now(&world, permit, &old, 5_000, "till-1").await;
-    let (office, number_before) = (world.office(), number(&world, permit).await);
+    let fixture = Fixture::new().await;
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
+    let order = fixture.order(permit, receipt).await;
+    let old = fixture.blank();
+    fixture.run(order.id(), &mut old.station()).await.unwrap();
+    fixture.hand_over(order.id(), &mut old.station()).await.unwrap();
+    load_now(&fixture, permit, &old, 5_000, "till-1").await;
+    let (office, number_before) = (fixture.office(), number(&fixture, permit).await);
     let graduate = li_na(|form| form.education = Raw::from("20"));
-    signed_off(&world, permit, Proposal::Tier(Tier::Talent, Some(graduate))).await;
+    signed_off(&fixture, permit, Proposal::Tier(Tier::Talent, Some(graduate))).await;
     office
         .end_card(&number_before, EndOfCard::Lost, &clerk())
         .await
@@ -744,20 +765,20 @@ async fn a_lost_card_is_replaced_and_its_purse_is_not_guessed() {
     assert_eq!(refused.code(), "BALANCE_UNKNOWN");
     assert!(refused.to_string().contains("35 days"), "{refused}");
 
-    let receipt = world.photo(application).await;
-    let order = world.order(permit, receipt).await;
-    let new = world.blank();
-    world.run(order.id(), &mut new.station()).await.unwrap();
-    world.hand_over(order.id(), &mut new.station()).await.unwrap();
-    let content = CardContent::from_content(world.stored(order.id()).await.content()).unwrap();
+    let receipt = fixture.photo(application).await;
+    let order = fixture.order(permit, receipt).await;
+    let new = fixture.blank();
+    fixture.run(order.id(), &mut new.station()).await.unwrap();
+    fixture.hand_over(order.id(), &mut new.station()).await.unwrap();
+    let content = CardContent::from_content(fixture.stored(order.id()).await.content()).unwrap();
     assert_eq!(
         (content.tier(), content.state_counter().unwrap()),
         (Tier::Talent, 3),
         "with what was signed off since"
     );
-    let number_now = number(&world, permit).await;
+    let number_now = number(&fixture, permit).await;
     assert_ne!(number_now, number_before);
-    load_now(&world, permit, &new, 100_000, "till-2").await;
+    load_now(&fixture, permit, &new, 100_000, "till-2").await;
     // The old card comes back: it is destroyed, it is not allowed beside the new one.
     office.found(&number_before, &clerk()).await.unwrap();
     let zhao = "zhao".parse().unwrap();
@@ -777,32 +798,32 @@ fn sums(settled: &Settlement, index: usize) -> FileSums {
     }
 }
 
-async fn settle(world: &World, files: &[Vec<u8>]) -> Settlement {
-    world.office().settle(files, &officer()).await.unwrap()
+async fn settle(fixture: &Fixture, files: &[Vec<u8>]) -> Settlement {
+    fixture.office().settle(files, &officer()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shops_are_paid_once_for_what_cards_spent_and_an_edited_file_is_paid_not_at_all() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 50_000, "till-1").await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 50_000, "till-1").await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
     for amount in [1_000, 250, 1] {
-        assert!(matches!(shop.sell(&world, &card, amount), Ok(Outcome::Sold(_))));
+        assert!(matches!(shop.sell(&fixture, &card, amount), Ok(Outcome::Sold(_))));
     }
     let file = shop.file();
     // The merchant tries every byte: nothing that differs is paid.
     for at in 0..file.len() {
         let mut edited = file.clone();
         edited[at] ^= 1;
-        let settled = settle(&world, &[edited]).await;
+        let settled = settle(&fixture, &[edited]).await;
         assert!(
             matches!(settled.files[..], [SettledFile::Refused(_)]),
             "byte {at}: {:?}",
             settled.files
         );
     }
-    let settled = settle(&world, &[file.clone(), file.clone()]).await;
+    let settled = settle(&fixture, &[file.clone(), file.clone()]).await;
     assert_eq!(sums(&settled, 0).paid, Sum { count: 3, fen: 1_251 });
     assert!(matches!(
         settled.files[1],
@@ -811,147 +832,150 @@ async fn shops_are_paid_once_for_what_cards_spent_and_an_edited_file_is_paid_not
             ..
         }
     ));
-    let report = world.office().store().terminal_report(shop.tid).await.unwrap();
+    let report = fixture.office().store().terminal_report(shop.tid).await.unwrap();
     assert_eq!(report.owed(), Sum { count: 3, fen: 1_251 });
-    assert!(settle(&world, &[file]).await.batch.missing == 0);
+    assert!(settle(&fixture, &[file]).await.batch.missing == 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 50_000, "till-1").await;
-    let store = world.office().store();
-    let mut stranger = Shop::unregistered(&world, "shop 9", 69).await;
-    assert!(matches!(stranger.sell(&world, &card, 100), Ok(Outcome::Sold(_))));
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 50_000, "till-1").await;
+    let store = fixture.office().store();
+    let mut stranger = Shop::unregistered(&fixture, "shop 9", 69).await;
+    assert!(matches!(
+        stranger.sell(&fixture, &card, 100),
+        Ok(Outcome::Sold(_))
+    ));
     let strange = stranger.file();
-    let settled = settle(&world, std::slice::from_ref(&strange)).await;
+    let settled = settle(&fixture, std::slice::from_ref(&strange)).await;
     assert_eq!(
         settled.files,
         [SettledFile::Refused(FileRefusal::TerminalUnknown)]
     );
     // A registration under the stranger's number with another key does not help; nor does another name.
-    let mut wrong = Shop::open(&world, "shop 1", 61).await;
+    let mut wrong = Shop::open(&fixture, "shop 1", 61).await;
     let mut registration = stranger.registration();
     registration.authentication_key = wrong.registration().authentication_key;
     store
-        .register_terminal(&registration, &officer(), world.clock.now())
+        .register_terminal(&registration, &officer(), fixture.clock.now())
         .await
         .unwrap();
-    let settled = settle(&world, &[strange]).await;
+    let settled = settle(&fixture, &[strange]).await;
     assert_eq!(settled.files, [SettledFile::Refused(FileRefusal::Signature)]);
 
-    assert!(matches!(wrong.sell(&world, &card, 200), Ok(Outcome::Sold(_))));
+    assert!(matches!(wrong.sell(&fixture, &card, 200), Ok(Outcome::Sold(_))));
     let yesterday = "2026-11-20".parse().unwrap();
     store
-        .withdraw_terminal(wrong.tid, yesterday, &officer(), world.clock.now())
+        .withdraw_terminal(wrong.tid, yesterday, &officer(), fixture.clock.now())
         .await
         .unwrap();
-    let settled = settle(&world, &[wrong.file()]).await;
+    let settled = settle(&fixture, &[wrong.file()]).await;
     let sums_now = sums(&settled, 0);
     assert_eq!(
         (sums_now.paid.count, sums_now.not_registered),
         (0, Sum { count: 1, fen: 200 })
     );
     // Nor through the back door, as evidence of the next shop; but what no registered shop lost stays unpaid.
-    let mut next = Shop::open(&world, "shop 2", 62).await;
-    assert!(matches!(next.sell(&world, &card, 300), Ok(Outcome::Sold(_))));
-    let settled = settle(&world, &[next.file()]).await;
+    let mut next = Shop::open(&fixture, "shop 2", 62).await;
+    assert!(matches!(next.sell(&fixture, &card, 300), Ok(Outcome::Sold(_))));
+    let settled = settle(&fixture, &[next.file()]).await;
     assert_eq!(
         (sums(&settled, 0).paid.fen, settled.batch.recovered.len()),
         (300, 0)
     );
 
     // This machine's clock fell behind: debits of tomorrow wait until it is set right.
-    world.time.set("2026-11-23T02:00:00Z");
-    assert!(matches!(next.sell(&world, &card, 400), Ok(Outcome::Sold(_))));
+    fixture.time.set("2026-11-23T02:00:00Z");
+    assert!(matches!(next.sell(&fixture, &card, 400), Ok(Outcome::Sold(_))));
     let file = next.file();
-    world.time.set("2026-11-22T02:00:00Z");
-    let settled = settle(&world, std::slice::from_ref(&file)).await;
+    fixture.time.set("2026-11-22T02:00:00Z");
+    let settled = settle(&fixture, std::slice::from_ref(&file)).await;
     assert_eq!(settled.files, [SettledFile::Refused(FileRefusal::Future)]);
-    world.time.set("2026-11-23T03:00:00Z");
-    assert_eq!(sums(&settle(&world, &[file]).await, 0).paid.fen, 400);
+    fixture.time.set("2026-11-23T03:00:00Z");
+    assert_eq!(sums(&settle(&fixture, &[file]).await, 0).paid.fen, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_debit_of_a_broken_terminal_is_paid_from_what_the_next_shop_saw() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 50_000, "till-1").await;
     let (mut lost, mut next) = (
-        Shop::open(&world, "shop 1", 61).await,
-        Shop::open(&world, "shop 2", 62).await,
+        Shop::open(&fixture, "shop 1", 61).await,
+        Shop::open(&fixture, "shop 2", 62).await,
     );
-    assert!(matches!(lost.sell(&world, &card, 700), Ok(Outcome::Sold(_))));
-    assert!(matches!(next.sell(&world, &card, 30), Ok(Outcome::Sold(_))));
-    let settled = settle(&world, &[next.file()]).await;
+    assert!(matches!(lost.sell(&fixture, &card, 700), Ok(Outcome::Sold(_))));
+    assert!(matches!(next.sell(&fixture, &card, 30), Ok(Outcome::Sold(_))));
+    let settled = settle(&fixture, &[next.file()]).await;
     assert_eq!(settled.batch.recovered[&lost.tid], Sum { count: 1, fen: 700 });
-    let late = settle(&world, &[lost.file()]).await;
+    let late = settle(&fixture, &[lost.file()]).await;
     assert_eq!((sums(&late, 0).paid.fen, sums(&late, 0).doubled.fen), (0, 700));
-    let report = world.office().store().terminal_report(lost.tid).await.unwrap();
+    let report = fixture.office().store().terminal_report(lost.tid).await.unwrap();
     assert_eq!(report.owed(), Sum { count: 1, fen: 700 }, "once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_whose_answer_was_lost_is_paid_when_the_card_shows_it_elsewhere() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 50_000, "till-1").await;
     let (mut lost, mut next) = (
-        Shop::open(&world, "shop 1", 61).await,
-        Shop::open(&world, "shop 2", 62).await,
+        Shop::open(&fixture, "shop 1", 61).await,
+        Shop::open(&fixture, "shop 2", 62).await,
     );
     // SELECT, TAP, then COMMIT: its answer is lost.
     let mut cut = Faulty::<InProcess>::new(card.reader()).with(3, Fault::CutAfter);
-    let outcome = lost.sell_through(&world, &mut cut, 900).unwrap();
+    let outcome = lost.sell_through(&fixture, &mut cut, 900).unwrap();
     assert!(matches!(outcome, Outcome::PresentAgain(_)), "{outcome:?}");
     lost.journal.give_up().unwrap();
-    let settled = settle(&world, &[lost.file()]).await;
+    let settled = settle(&fixture, &[lost.file()]).await;
     assert_eq!(
         (sums(&settled, 0).waiting, sums(&settled, 0).paid.count),
         (Sum { count: 1, fen: 900 }, 0)
     );
-    assert!(matches!(next.sell(&world, &card, 10), Ok(Outcome::Sold(_))));
-    let settled = settle(&world, &[next.file()]).await;
+    assert!(matches!(next.sell(&fixture, &card, 10), Ok(Outcome::Sold(_))));
+    let settled = settle(&fixture, &[next.file()]).await;
     assert_eq!(settled.batch.recovered[&lost.tid], Sum { count: 1, fen: 900 });
     assert_eq!(settled.batch.resolved, 1);
-    let report = world.office().store().terminal_report(lost.tid).await.unwrap();
+    let report = fixture.office().store().terminal_report(lost.tid).await.unwrap();
     assert_eq!((report.waiting.count, report.owed().fen), (0, 900));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copied_card_is_not_paid_and_is_denied_by_the_vault_which_alone_knows_it() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 50_000, "till-1").await;
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 50_000, "till-1").await;
     let (mut one, mut two) = (
-        Shop::open(&world, "shop 1", 61).await,
-        Shop::open(&world, "shop 2", 62).await,
+        Shop::open(&fixture, "shop 1", 61).await,
+        Shop::open(&fixture, "shop 2", 62).await,
     );
     let copy = TestCard {
         memory: CardMemory::from_image(card.memory.image()),
         ..card.clone()
     };
-    assert!(matches!(one.sell(&world, &card, 500), Ok(Outcome::Sold(_))));
-    assert!(matches!(two.sell(&world, &copy, 600), Ok(Outcome::Sold(_))));
-    let settled = settle(&world, &[one.file(), two.file()]).await;
+    assert!(matches!(one.sell(&fixture, &card, 500), Ok(Outcome::Sold(_))));
+    assert!(matches!(two.sell(&fixture, &copy, 600), Ok(Outcome::Sold(_))));
+    let settled = settle(&fixture, &[one.file(), two.file()]).await;
     assert_eq!(
         (sums(&settled, 0).copied.fen, sums(&settled, 1).copied.fen),
         (500, 600)
     );
     assert_eq!((settled.batch.copied, settled.denied), (1, 1));
-    one.sync(&world).await;
-    assert!(one.sell(&world, &card, 1).is_err(), "denied");
-    assert!(one.sell(&world, &copy, 1).is_err(), "denied");
+    one.sync(&fixture).await;
+    assert!(one.sell(&fixture, &card, 1).is_err(), "denied");
+    assert!(one.sell(&fixture, &copy, 1).is_err(), "denied");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_byte_of_the_ledger_and_no_log_line_has_a_cards_pseudonym() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    load_now(&world, permit, &card, 50_000, "till-1").await;
-    let mut shop = Shop::open(&world, "shop 1", 61).await;
-    assert!(matches!(shop.sell(&world, &card, 500), Ok(Outcome::Sold(_))));
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 50_000, "till-1").await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    assert!(matches!(shop.sell(&fixture, &card, 500), Ok(Outcome::Sold(_))));
     let lines: Vec<_> = shop.journal.lines().to_vec();
     let log = Log::default();
     let writer = log.clone();
@@ -963,16 +987,16 @@ async fn no_byte_of_the_ledger_and_no_log_line_has_a_cards_pseudonym() {
     let settled = {
         let _guard = tracing::subscriber::set_default(subscriber);
         tracing::info!("the log is listened to");
-        settle(&world, &[file]).await
+        settle(&fixture, &[file]).await
     };
     assert_eq!(sums(&settled, 0).paid.count, 1);
     let log = log.0.lock().unwrap().clone();
     assert!(!log.is_empty());
-    world.office().store().close().await;
+    fixture.office().store().close().await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let mut ledger = Vec::new();
     for name in ["issuer.db", "issuer.db-wal"] {
-        ledger.extend(std::fs::read(world.folder.path().join(name)).unwrap_or_default());
+        ledger.extend(std::fs::read(fixture.folder.path().join(name)).unwrap_or_default());
     }
     assert!(!ledger.is_empty());
     for line in lines {
@@ -1001,9 +1025,9 @@ impl std::io::Write for Log {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_came_back_is_ended_by_two_people_and_never_answers_again() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let (office, number) = (world.office(), number(&world, permit).await);
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
     let early = office
         .propose(office.new_change_id(), permit, Proposal::End, clerk())
         .await
@@ -1013,16 +1037,16 @@ async fn a_card_that_came_back_is_ended_by_two_people_and_never_answers_again() 
         .end_card(&number, EndOfCard::Returned, &clerk())
         .await
         .unwrap();
-    let end = signed_off(&world, permit, Proposal::End).await;
+    let end = signed_off(&fixture, permit, Proposal::End).await;
     let mut station = Station::new(Faulty::<InProcess>::new(card.reader()).with(12, Fault::CutAfter));
-    let cut = world
+    let cut = fixture
         .production
         .write_change(end.change.id(), &mut station, &producer())
         .await;
     if let Err(error) = cut {
         assert_eq!(error.exit().code(), 4, "{error}");
     }
-    assert!(is_done(&write(&world, end.change.id(), &card).await.unwrap()));
+    assert!(is_done(&write(&fixture, end.change.id(), &card).await.unwrap()));
     assert_eq!(office.card(&number).await.unwrap().chip, Chip::Terminated);
     let zhao = "zhao".parse().unwrap();
     let allowed = office.allow_again(&number, &clerk(), &zhao).await.unwrap_err();
@@ -1031,9 +1055,9 @@ async fn a_card_that_came_back_is_ended_by_two_people_and_never_answers_again() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clerks_who_sign_off_and_write_at_once_write_one_change() {
-    let world = World::new().await;
-    let (permit, card) = world.in_use(support::APPLICANT).await;
-    let office = world.office();
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let office = fixture.office();
     let id = office.new_change_id();
     let asked = Proposal::Entitlement(None);
     office.propose(id, permit, asked, clerk()).await.unwrap();
@@ -1045,11 +1069,11 @@ async fn two_clerks_who_sign_off_and_write_at_once_write_one_change() {
     let (mut one, mut two) = (card.station(), card.station());
     let sun = producer();
     let (a, b) = tokio::join!(
-        world.production.write_change(id, &mut one, &sun),
-        world.production.write_change(id, &mut two, &sun)
+        fixture.production.write_change(id, &mut one, &sun),
+        fixture.production.write_change(id, &mut two, &sun)
     );
-    assert!(a.is_ok() || b.is_ok() || write(&world, id, &card).await.is_ok());
-    let done = write(&world, id, &card).await.unwrap();
+    assert!(a.is_ok() || b.is_ok() || write(&fixture, id, &card).await.is_ok());
+    let done = write(&fixture, id, &card).await.unwrap();
     assert!(is_done(&done));
     assert_eq!(office.store().changes_of_permit(permit).await.unwrap().len(), 1);
     office.store().verify_ledger().await.unwrap();

@@ -2,11 +2,6 @@
 //!
 //! In process the HTTP operations are spoken by hand over TCP; over PC/SC the printed commands run as they are printed,
 //! in a shell (Debian packages curl and coreutils).
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says what it expects by failing"
-)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 const DAY: &str = "2026-11-21";
-const APPLICANT: &str = include_str!("../samples/applicant-li-na.json");
+const APPLICANT: &str = include_str!("../../samples/applicant-li-na.json");
 
 /// A running `permit up`, ended by a signal at the end of its test.
 struct Up {

@@ -1,8 +1,7 @@
 //! The states of application, permit, card and order: every transition that the law has, and the refusal of all others.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-use jiff::{Timestamp, civil::date};
+use jiff::Timestamp;
+use jiff::civil::date;
 use permit_domain::{
     ApplicantForm, Application, ApplicationId, ApplicationState, CardNumber, CardSerial, CardState, Content,
     Decision, EndOfCard, EndReason, Error, Order, OrderId, Permit, PermitId, PermitState, PersonId,
@@ -30,11 +29,11 @@ fn decision(sample: &str) -> Decision {
 }
 
 fn granted() -> Decision {
-    decision(include_str!("../../permit/samples/applicant-li-na.json"))
+    decision(include_str!("../../../permit/samples/applicant-li-na.json"))
 }
 
 fn refused() -> Decision {
-    decision(include_str!("../../permit/samples/applicant-refused.json"))
+    decision(include_str!("../../../permit/samples/applicant-refused.json"))
 }
 
 fn application() -> Application {

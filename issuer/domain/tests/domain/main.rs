@@ -1,0 +1,13 @@
+//! The domain from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may die"
+)]
+
+mod changes;
+mod life_cycles;
+mod payments;
+mod refuses;
+mod schema;

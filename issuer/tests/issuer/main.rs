@@ -1,0 +1,14 @@
+//! Office, production, API and program against the real vault, photo store, ledger and card: one fixture for all of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may die"
+)]
+
+mod api;
+mod cards;
+mod fixture;
+mod production;
+mod program;
+mod vault_away;
