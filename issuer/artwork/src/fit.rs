@@ -4,10 +4,10 @@
 //! [`REFERENCE`] px and scaled.
 
 /// Type size at which a text is measured, px.
-pub(super) const REFERENCE: f32 = 100.0;
+pub(crate) const REFERENCE: f32 = 100.0;
 
 /// Distance of two base lines, in type sizes.
-pub(super) const LINE_HEIGHT: f32 = 1.16;
+pub(crate) const LINE_HEIGHT: f32 = 1.16;
 
 /// Characters that do not open a line: closing punctuation, half and full width.
 const NOT_FIRST: &str = ",.;:)-\u{ff0c}\u{3002}\u{3001}\u{ff1b}\u{ff1a}\u{ff09}\u{300b}\u{300d}";
@@ -19,11 +19,11 @@ const NOT_LAST: &str = "(\u{ff08}\u{300a}\u{300c}";
 const STEP: f32 = 0.5;
 
 /// U+00B7, the middle dot of personal names (GB/T 28039 and the passport rules write it so).
-pub(super) const MIDDLE_DOT: char = '\u{b7}';
+pub(crate) const MIDDLE_DOT: char = '\u{b7}';
 
 /// Where a text may be broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Breaks {
+pub(crate) enum Breaks {
     /// Nowhere.
     Never,
     /// After a middle dot, and nowhere else.
@@ -34,35 +34,35 @@ pub(super) enum Breaks {
 
 /// The demands of an area.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Demand {
+pub(crate) struct Demand {
     /// Width and height, px.
-    pub(super) width: f32,
-    pub(super) height: f32,
+    pub(crate) width: f32,
+    pub(crate) height: f32,
     /// Full type size and legal minimum, px.
-    pub(super) full: f32,
-    pub(super) minimum: f32,
+    pub(crate) full: f32,
+    pub(crate) minimum: f32,
     /// The most lines.
-    pub(super) lines: usize,
-    pub(super) breaks: Breaks,
+    pub(crate) lines: usize,
+    pub(crate) breaks: Breaks,
     /// One line is set smaller down to this size before a second one is opened, px.
-    pub(super) comfortable: f32,
+    pub(crate) comfortable: f32,
     /// Extra space after each character, px, whatever the type size.
-    pub(super) spacing: f32,
+    pub(crate) spacing: f32,
 }
 
 /// A fitted text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Fitted {
+pub(crate) struct Fitted {
     /// Type size, px.
-    pub(super) size: f32,
-    pub(super) lines: Vec<String>,
+    pub(crate) size: f32,
+    pub(crate) lines: Vec<String>,
 }
 
 /// Writes the middle dot's look-alikes as U+00B7.
 ///
 /// Input methods and older registers put any of these between the parts of a name; the law writes U+00B7.
 #[must_use]
-pub fn normalise_middle_dots(name: &str) -> String {
+pub(crate) fn normalise_middle_dots(name: &str) -> String {
     name.chars()
         .map(|character| match character {
             '\u{2022}' | '\u{2027}' | '\u{2219}' | '\u{22c5}' | '\u{25cf}' | '\u{2e31}' | '\u{2e33}'
@@ -75,7 +75,7 @@ pub fn normalise_middle_dots(name: &str) -> String {
 }
 
 /// Fits `text`; `advances` are the widths of its characters at [`REFERENCE`] px. `None`: it does not fit.
-pub(super) fn fit(text: &str, advances: &[f32], demand: Demand) -> Option<Fitted> {
+pub(crate) fn fit(text: &str, advances: &[f32], demand: Demand) -> Option<Fitted> {
     let characters: Vec<char> = text.chars().collect();
     debug_assert_eq!(characters.len(), advances.len());
     let one = largest(&characters, advances, demand, 1, Breaks::Never);

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use resvg::usvg::fontdb;
 
-use super::ArtworkError;
+use crate::error::ArtworkError;
 
 /// The font files that are looked for, in the order in which they are asked for a character.
 ///
 /// Zen Hei covers GB 18030's common part; Noto CJK, Hanazono (Extension B to F) and `BabelStone` Han (G) follow where
 /// they are installed.
-pub const INSTALLED: [&str; 5] = [
+pub(crate) const INSTALLED: [&str; 5] = [
     "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "/usr/share/fonts/truetype/hanazono/HanaMinA.ttf",
@@ -32,10 +32,10 @@ pub struct CardFonts {
 
 /// A piece of text that one font draws.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// Place of the font in the chain.
-    pub(super) font: usize,
-    pub(super) text: &'a str,
+    pub(crate) font: usize,
+    pub(crate) text: &'a str,
 }
 
 impl CardFonts {
@@ -76,16 +76,16 @@ impl CardFonts {
         })
     }
 
-    pub(super) fn database(&self) -> Arc<fontdb::Database> {
+    pub(crate) fn database(&self) -> Arc<fontdb::Database> {
         Arc::clone(&self.database)
     }
 
-    pub(super) fn id(&self, place: usize) -> Option<fontdb::ID> {
+    pub(crate) fn id(&self, place: usize) -> Option<fontdb::ID> {
         self.chain.get(place).copied()
     }
 
     /// The widths of the characters of `text` in the font at `place`, for a type of `size` px.
-    pub(super) fn advances(&self, place: usize, text: &str, size: f32) -> Vec<f32> {
+    pub(crate) fn advances(&self, place: usize, text: &str, size: f32) -> Vec<f32> {
         let measured = self.id(place).and_then(|id| {
             self.database.with_face_data(id, |data, index| {
                 let face = ttf_parser::Face::parse(data, index).ok()?;
@@ -124,7 +124,7 @@ impl CardFonts {
     ///
     /// # Errors
     /// The first character that no font draws.
-    pub(super) fn runs<'a>(&self, text: &'a str) -> Result<Vec<Run<'a>>, char> {
+    pub(crate) fn runs<'a>(&self, text: &'a str) -> Result<Vec<Run<'a>>, char> {
         let mut runs: Vec<(usize, usize, usize)> = Vec::new();
         for (start, character) in text.char_indices() {
             let end = start + character.len_utf8();
@@ -139,4 +139,13 @@ impl CardFonts {
             .filter_map(|(font, start, end)| text.get(start..end).map(|text| Run { font, text }))
             .collect())
     }
+}
+
+/// The name under which the font at `place` is asked for inside our SVG.
+pub(crate) fn family(place: usize) -> String {
+    format!("card-font-{place}")
+}
+
+pub(crate) fn place(family: &str) -> Option<usize> {
+    family.strip_prefix("card-font-")?.parse().ok()
 }

@@ -3,10 +3,10 @@
 
 use resvg::tiny_skia::Pixmap;
 
-use super::PIXELS_PER_METRE;
+use crate::face::PIXELS_PER_METRE;
 
 /// Encodes `pixmap`, which is opaque.
-pub(super) fn encode(pixmap: &Pixmap) -> Vec<u8> {
+pub(crate) fn encode(pixmap: &Pixmap) -> Vec<u8> {
     let rgb: Vec<u8> = pixmap
         .pixels()
         .iter()

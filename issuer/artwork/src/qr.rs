@@ -9,7 +9,7 @@
 use fast_qr::{ECL, QRBuilder};
 use jiff::civil::Date;
 
-use super::ArtworkError;
+use crate::error::ArtworkError;
 
 /// Prefix with the format's version.
 pub const PREFIX: &str = "YZT1";
@@ -104,7 +104,7 @@ fn unbase32(text: &str) -> Option<[u8; 64]> {
 /// The dark modules as one SVG path inside the square at (`x`, `y`) of side `side` px, quiet zone included.
 ///
 /// A module is a whole number of px, or a printer blurs its edges; what is left over goes to the quiet zone.
-pub(super) fn path(payload: &str, x: f32, y: f32, side: f32) -> Result<String, ArtworkError> {
+pub(crate) fn path(payload: &str, x: f32, y: f32, side: f32) -> Result<String, ArtworkError> {
     use std::fmt::Write as _;
 
     let code = QRBuilder::new(payload)

@@ -4,8 +4,9 @@
 
 use resvg::{tiny_skia, usvg};
 
-use super::qr::Statement;
-use super::{BackFace, FrontFace};
+use crate::face::{BackFace, FrontFace};
+use crate::png;
+use crate::qr::Statement;
 
 /// Division of the sample: Nanshan, Shenzhen.
 pub const DIVISION: &str = "440305";
@@ -47,7 +48,7 @@ fn portrait() -> Vec<u8> {
         .and_then(|tree| {
             let mut pixmap = tiny_skia::Pixmap::new(358, 441)?;
             resvg::render(&tree, tiny_skia::Transform::identity(), &mut pixmap.as_mut());
-            Some(super::png::encode(&pixmap))
+            Some(png::encode(&pixmap))
         })
         .unwrap_or_default()
 }

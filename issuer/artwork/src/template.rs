@@ -10,47 +10,17 @@ use std::ops::Range;
 
 use resvg::usvg::roxmltree;
 
-use super::fit::{self, Breaks, Demand, LINE_HEIGHT, REFERENCE};
-use super::fonts::CardFonts;
-use super::{ArtworkError, HEIGHT, WIDTH};
+use crate::area::Area;
+use crate::error::ArtworkError;
+use crate::face::{HEIGHT, WIDTH};
+use crate::fit::{Breaks, Demand, LINE_HEIGHT, REFERENCE};
+use crate::fonts::{CardFonts, family};
+use crate::{fit, qr};
 
 const NAME_SPACE: &str = "urn:yzt:card-face:1";
 
 /// Part of the type size that stands above the base line of a Han character.
 const ABOVE: f32 = 0.86;
-
-/// A rectangle in card px.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Area {
-    /// Left edge.
-    pub x: f32,
-    /// Upper edge.
-    pub y: f32,
-    /// Width.
-    pub width: f32,
-    /// Height.
-    pub height: f32,
-}
-
-impl Area {
-    /// Whether the two share a part of the card larger than an edge.
-    #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.x < other.x + other.width
-            && other.x < self.x + self.width
-            && self.y < other.y + other.height
-            && other.y < self.y + self.height
-    }
-
-    /// Whether `inner` lies within this area, `slack` px allowed for anti-aliased edges.
-    #[must_use]
-    pub fn holds(&self, inner: &Self, slack: f32) -> bool {
-        inner.x >= self.x - slack
-            && inner.y >= self.y - slack
-            && inner.x + inner.width <= self.x + self.width + slack
-            && inner.y + inner.height <= self.y + self.height + slack
-    }
-}
 
 /// What stands in an area.
 #[derive(Debug, Clone)]
@@ -78,15 +48,15 @@ struct Place {
 
 /// A parsed template of one card face.
 #[derive(Debug, Clone)]
-pub struct Template {
+pub(crate) struct Template {
     source: String,
     places: Vec<Place>,
 }
 
 /// The SVG of one card and the areas that its texts must stay in.
-pub(super) struct Filled {
-    pub(super) svg: String,
-    pub(super) areas: BTreeMap<String, Area>,
+pub(crate) struct Filled {
+    pub(crate) svg: String,
+    pub(crate) areas: BTreeMap<String, Area>,
 }
 
 impl Template {
@@ -94,7 +64,7 @@ impl Template {
     ///
     /// # Errors
     /// [`ArtworkError::Template`] with what is wrong and where.
-    pub fn parse(source: &str) -> Result<Self, ArtworkError> {
+    pub(crate) fn parse(source: &str) -> Result<Self, ArtworkError> {
         let broken = |what: String| ArtworkError::Template { what };
         let document =
             roxmltree::Document::parse(source).map_err(|error| broken(format!("it is no XML: {error}")))?;
@@ -146,14 +116,6 @@ impl Template {
         Ok(template)
     }
 
-    /// The names of the values that this face prints, in the order of the template.
-    pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.places
-            .iter()
-            .filter(|place| matches!(place.content, Content::Value { .. }))
-            .map(|place| place.id.as_str())
-    }
-
     fn check_areas(&self) -> Result<(), ArtworkError> {
         let areas: Vec<(&str, Area)> = self.areas().collect();
         for (index, (id, area)) in areas.iter().enumerate() {
@@ -181,7 +143,7 @@ impl Template {
     }
 
     /// Writes the SVG of one card. `qr` is the payload of the QR code.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &self,
         values: &BTreeMap<&str, String>,
         qr: Option<&str>,
@@ -210,7 +172,7 @@ impl Template {
                     let payload = qr.ok_or_else(|| ArtworkError::ValueMissing {
                         field: place.id.clone(),
                     })?;
-                    let path = super::qr::path(payload, area.x, area.y, area.width.min(area.height))?;
+                    let path = qr::path(payload, area.x, area.y, area.width.min(area.height))?;
                     let _ = write!(
                         svg,
                         "<path{} shape-rendering=\"crispEdges\" d=\"{path}\"/>",
@@ -283,7 +245,7 @@ fn write_text(
             character,
         })?;
         for (index, run) in runs.iter().enumerate() {
-            let _ = write!(svg, "<tspan font-family=\"{}\"", super::family(run.font));
+            let _ = write!(svg, "<tspan font-family=\"{}\"", family(run.font));
             if let (0, Some((x, y, size))) = (index, position) {
                 let _ = write!(svg, " x=\"{x}\" y=\"{y}\"");
                 let _ = write!(svg, " font-size=\"{size}\"");

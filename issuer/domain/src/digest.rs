@@ -33,28 +33,14 @@ impl Digest {
 
 /// Lower-case hex.
 pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    f.write_str(&hex::encode(bytes))
 }
 
-/// Exactly `N` bytes of lower-case hex, or nothing.
+/// Exactly `N` bytes of lower-case hex, or nothing: one spelling only, because digests are compared as text elsewhere.
 pub(crate) fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut out = [0; N];
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(pairs) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(out)
-}
-
-const fn nibble(c: u8) -> Option<u8> {
-    match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    }
+    let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    (lower && hex::decode_to_slice(text, &mut out).is_ok()).then_some(out)
 }
 
 impl fmt::Display for Digest {

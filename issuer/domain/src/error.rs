@@ -149,7 +149,7 @@ pub enum Error {
         /// First day of the window.
         from: jiff::civil::Date,
     },
-    /// A date computation left the calendar of the programme (years -9999 to 9999).
+    /// A date computation left the calendar of the program (years -9999 to 9999).
     #[error("the date lies outside the calendar")]
     OutOfCalendar,
 }

@@ -449,7 +449,7 @@ fn paper(errors: &mut Vec<FieldError>, i: usize, form: &EvidenceForm) -> Option<
 /// The citizen number repeats birth date and sex.
 fn agree(
     errors: &mut Vec<FieldError>,
-    number: Option<&crate::CitizenNumber>,
+    number: Option<&crate::citizen::CitizenNumber>,
     birth_date: Option<Date>,
     sex: Option<Sex>,
 ) {

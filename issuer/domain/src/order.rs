@@ -441,7 +441,10 @@ impl Order {
             OrderState::HandingOver { clerk, .. } | OrderState::HandedOver { clerk, .. } => {
                 (HandOverClerk::ROLE, clerk.staff().as_str())
             }
-            _ => (crate::Producer::ROLE, self.duties.producer().staff().as_str()),
+            _ => (
+                crate::people::Producer::ROLE,
+                self.duties.producer().staff().as_str(),
+            ),
         }
     }
 }

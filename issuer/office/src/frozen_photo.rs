@@ -46,7 +46,7 @@ impl FrozenPhoto {
 
     /// Whether the order was made with this receipt. An order that kept none tells nothing apart.
     #[must_use]
-    pub fn came_by(&self, receipt: ReceiptNumber) -> bool {
+    pub(crate) fn came_by(&self, receipt: ReceiptNumber) -> bool {
         self.receipt
             .is_none_or(|kept| kept == Digest::of(receipt.compact().as_bytes()))
     }
@@ -69,7 +69,7 @@ impl FrozenPhoto {
     ///
     /// # Errors
     /// [`ContentError::OtherPhoto`].
-    pub fn check_print(&self, picture: &[u8]) -> Result<(), ContentError> {
+    pub(crate) fn check_print(&self, picture: &[u8]) -> Result<(), ContentError> {
         if Digest::of(picture) == self.print {
             Ok(())
         } else {

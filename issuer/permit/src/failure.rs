@@ -3,8 +3,6 @@
 use std::error::Error;
 use std::path::Path;
 
-use card_reader::MaterialError;
-use card_reader::transport::{Outcome, TransportError};
 use program_contract::{Exit, Failure};
 
 /// Something of the machine.
@@ -47,20 +45,4 @@ pub(crate) fn of_virtual_card(error: virtual_card::Error) -> Failure {
         _ => Exit::Absent,
     };
     Failure::new(exit, error.code().to_owned(), error.to_string(), error.action())
-}
-
-/// The reader.
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
-pub(crate) fn of_reader(error: TransportError) -> Failure {
-    let exit = match error.outcome() {
-        Outcome::Unknown => Exit::Unknown,
-        Outcome::NotSent => Exit::Absent,
-    };
-    Failure::new(exit, error.code(), error.to_string(), error.action())
-}
-
-/// A terminal's own files.
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
-pub(crate) fn of_material(error: MaterialError) -> Failure {
-    Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
 }

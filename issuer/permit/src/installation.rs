@@ -323,9 +323,7 @@ impl Installation {
                     reader: Some(reader.clone()),
                     wait: CARD_WAIT,
                 };
-                Ok(Box::new(
-                    PcscTransport::connect(&wanted).map_err(failure::of_reader)?,
-                ))
+                Ok(Box::new(PcscTransport::connect(&wanted)?))
             }
             Place::InProcess => {
                 let memory = CardMemory::open(&self.card_file(serial)).map_err(failure::of_virtual_card)?;
@@ -383,20 +381,18 @@ fn reader(common: &Common, steps: &mut Steps) -> Result<Place, Failure> {
     }
     if let Some(reader) = &common.reader {
         let looking = steps.begin("find the reader", "permit");
-        let seen = PcscTransport::list()
-            .map_err(failure::of_reader)
-            .and_then(|readers| {
-                let found = readers.iter().any(|seen| seen.name == *reader);
-                if found {
-                    Ok(())
-                } else {
-                    let present = readers.into_iter().map(|seen| seen.name).collect();
-                    Err(failure::of_reader(TransportError::UnknownReader {
-                        wanted: reader.clone(),
-                        present,
-                    }))
-                }
-            });
+        let seen = PcscTransport::list().map_err(Failure::from).and_then(|readers| {
+            let found = readers.iter().any(|seen| seen.name == *reader);
+            if found {
+                Ok(())
+            } else {
+                let present = readers.into_iter().map(|seen| seen.name).collect();
+                Err(Failure::from(TransportError::UnknownReader {
+                    wanted: reader.clone(),
+                    present,
+                }))
+            }
+        });
         steps.end(looking, seen)?;
         return Ok(Place::Pcsc {
             reader: reader.clone(),

@@ -50,7 +50,7 @@ fn own_bundle(region: Region, today: Date, random: &mut impl CryptoRng) -> Resul
         vault: [0; 16],
         root: root.public(),
     };
-    let terminal = TerminalKey::generate("stranger".parse().map_err(failure::of_material)?, pinned, random);
+    let terminal = TerminalKey::generate("stranger".parse()?, pinned, random);
     let mut master = || {
         let mut bytes = [0; 32];
         random.fill_bytes(&mut bytes);

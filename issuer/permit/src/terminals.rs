@@ -10,7 +10,6 @@ use program_contract::{Exit, Failure};
 use rand_core::CryptoRng;
 use tokio::net::UnixStream;
 
-use crate::failure;
 use crate::folder::{Folder, replace};
 
 /// Life of a bundle, days after its first: the longest that door S allows a leaf certificate.
@@ -48,7 +47,7 @@ pub(crate) async fn enrol(
         })?
     } else {
         let pinned = issuer_production::pinned(vault).await?;
-        let key = TerminalKey::generate(name.parse().map_err(failure::of_material)?, pinned, random);
+        let key = TerminalKey::generate(name.parse()?, pinned, random);
         key.save_new(&key_file)
             .map_err(|error| Failure::file("write", &key_file, &error))?;
         key

@@ -119,14 +119,6 @@ impl RuleSets {
             })
     }
 
-    /// Adds the rest days of one year; see [`Calendar::add_year`].
-    ///
-    /// # Errors
-    /// Those of [`Calendar::add_year`].
-    pub fn add_calendar(&mut self, name: &str, text: &str) -> Result<(), Error> {
-        self.calendar.add_year(name, text)
-    }
-
     /// The rule set with this id.
     ///
     /// # Errors

@@ -1,0 +1,94 @@
+//! Why a face was not drawn, and what to do about it.
+
+use std::path::PathBuf;
+
+/// Why a face was not drawn. Field names are the template's; no value is repeated but the one character without a glyph.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArtworkError {
+    /// No card font is installed.
+    #[error("no card font is installed")]
+    NoFont,
+    /// A font file cannot be read as a font.
+    #[error("the font file {} cannot be read as a font", file.display())]
+    FontUnreadable {
+        /// The file.
+        file: PathBuf,
+    },
+    /// No font of the card draws a character.
+    #[error("the item {field} holds the character U+{:04X}, which no installed card font draws", u32::from(*character))]
+    MissingGlyph {
+        /// The field of the template.
+        field: String,
+        /// The character.
+        character: char,
+    },
+    /// A text does not fit at the legal minimum size.
+    #[error("the item {field} does not fit on the card at the smallest type that the law allows")]
+    Overflow {
+        /// The field of the template.
+        field: String,
+    },
+    /// A field of the template got no value.
+    #[error("the item {field} has no value")]
+    ValueMissing {
+        /// The field of the template.
+        field: String,
+    },
+    /// The portrait is no JPEG or PNG that can be drawn.
+    #[error("the portrait cannot be decoded")]
+    PhotoUnreadable,
+    /// The QR code would have modules too small to print.
+    #[error("the QR code does not fit its place")]
+    QrTooLong,
+    /// There is no template for a jurisdiction.
+    #[error("there is no card template for the division {division}")]
+    NoTemplate {
+        /// GB/T 2260 division, 6 digits.
+        division: String,
+    },
+    /// A template is wrong.
+    #[error("the card template is wrong: {what}")]
+    Template {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl ArtworkError {
+    /// The code for programs, from a closed list.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoFont => "NO_CARD_FONT",
+            Self::FontUnreadable { .. } => "FONT_UNREADABLE",
+            Self::MissingGlyph { .. } => "MISSING_GLYPH",
+            Self::Overflow { .. } => "TEXT_OVERFLOW",
+            Self::ValueMissing { .. } => "FACE_ITEM_MISSING",
+            Self::PhotoUnreadable => "PORTRAIT_UNREADABLE",
+            Self::QrTooLong => "QR_TOO_LONG",
+            Self::NoTemplate { .. } => "NO_CARD_TEMPLATE",
+            Self::Template { .. } => "CARD_TEMPLATE",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::NoFont => "Install fonts-wqy-zenhei, or name font files with --font.",
+            Self::FontUnreadable { .. } => "Install the font again, or take it out of the list.",
+            Self::MissingGlyph { .. } => {
+                "Install fonts-noto-cjk, fonts-hanazono or fonts-babelstone-han; if none of them has the character, open a rare-character work item. The card is not printed until then."
+            }
+            Self::Overflow { .. } => "Have the office shorten the text by its own rules, then order again.",
+            Self::ValueMissing { .. } => "Complete the case, then order again.",
+            Self::PhotoUnreadable => "Fetch the print rendition from the photo store again.",
+            Self::QrTooLong => "Check the card number: it is longer than the format allows.",
+            Self::NoTemplate { .. } => {
+                "Add the jurisdiction's templates under issuer/artwork and their line in the table."
+            }
+            Self::Template { .. } => "Correct the template; `cargo test -p issuer-artwork` checks it.",
+        }
+    }
+}
