@@ -74,7 +74,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("issuer-artwork", &[]),
     ("issuer-store", &["permit-rules", "permit-domain"]),
     ("permit-rules", &["permit-domain"]),
-    ("permit-domain", &[]),
+    ("permit-domain", &["card-applet-spec"]),
     ("photo-store", &["photo-store-protocol", "keyvault-protocol"]),
     ("photo-store-protocol", &[]),
     ("keyvault", &["keyvault-protocol", "card-applet-spec"]),

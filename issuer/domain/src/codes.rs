@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub use card_applet_spec::codes::{Role, Tier};
+
 use crate::error::Error;
 
 /// Serialize by `Display`, deserialize by `FromStr`.
@@ -221,44 +223,33 @@ table! {
     }
 }
 
-table! {
-    /// The tier of the service layer. The legal permit is one; what a tier is called is said by the rule set.
-    Tier, "tiers" {
-        /// Temporary.
-        Temp = "TEMP", "临时居住证", "temporary";
-        /// Employment; in rule sets with one legal permit, that permit.
-        Employment = "EMPLOYMENT", "就业居住证", "employment";
-        /// Talent.
-        Talent = "TALENT", "人才居住证", "talent";
-    }
+/// Chinese and English words of the tiers, in the order of [`Tier::ALL`]. The legal permit is one; what a tier is called is
+/// said by the rule set.
+const TIER_WORDS: [(Tier, &str, &str); 3] = [
+    (Tier::Temp, "临时居住证", "temporary"),
+    (Tier::Employment, "就业居住证", "employment"),
+    (Tier::Talent, "人才居住证", "talent"),
+];
+
+/// A tier in Chinese and English words.
+#[must_use]
+pub fn tier_words(tier: Tier) -> (&'static str, &'static str) {
+    TIER_WORDS
+        .iter()
+        .find(|(of, ..)| *of == tier)
+        .map_or(("", ""), |(_, zh, en)| (zh, en))
 }
 
-impl Tier {
-    /// The byte on the card: 1 TEMP, 2 EMPLOYMENT, 3 TALENT.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Temp => 1,
-            Self::Employment => 2,
-            Self::Talent => 3,
-        }
-    }
-}
-
-table! {
-    /// A role of a terminal, and of a record on the card.
-    Role, "roles" {
-        /// Bus and metro.
-        Transit = "TRANSIT", "公交", "transit";
-        /// Social insurance.
-        SocialInsurance = "SOCIAL_INSURANCE", "社会保险", "social insurance";
-        /// Capped offline counter of a shop.
-        SmallPayment = "SMALL_PAYMENT", "小额消费", "small payment";
-        /// Clinic.
-        Clinic = "CLINIC", "医疗", "clinic";
-        /// Door of a housing estate.
-        Door = "DOOR", "门禁", "door";
-    }
+/// A tier by its code, or by its Chinese or English word.
+///
+/// # Errors
+/// [`Error::UnknownCode`].
+pub fn read_tier(text: &str) -> Result<Tier, Error> {
+    TIER_WORDS
+        .iter()
+        .find(|(tier, zh, en)| tier.as_str() == text || *zh == text || en.eq_ignore_ascii_case(text))
+        .map(|(tier, ..)| *tier)
+        .ok_or(Error::UnknownCode { table: "tiers" })
 }
 
 /// What a piece of evidence speaks for. Decree 663, article 9.
@@ -509,6 +500,17 @@ mod tests {
         assert!(!d("440300").lies_in(&d("440305")));
         assert!("990000".parse::<Division>().is_err());
         assert!("44030".parse::<Division>().is_err());
+    }
+
+    #[test]
+    fn a_tier_is_read_from_its_code_and_from_both_of_its_words() {
+        for tier in Tier::ALL {
+            let (zh, en) = tier_words(*tier);
+            for text in [tier.as_str(), zh, en, &en.to_uppercase()] {
+                assert_eq!(read_tier(text), Ok(*tier));
+            }
+        }
+        assert!(read_tier("").is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::applicant::{Applicant, Evidence, Registration, Validity};
-use crate::codes::{Division, Sex, Title};
+use crate::codes::{Division, Sex, Title, read_tier};
 use crate::error::Error;
 
 /// A value as typed: text or a whole number; missing, `null` and blank text are nothing. `Debug` hides it.
@@ -263,7 +263,10 @@ impl ApplicantForm {
         };
         let requested_tier = match self.requested_tier.text() {
             None => Some(None),
-            some => parse(e, "requested_tier", some).map(Some),
+            Some(text) => read_tier(text)
+                .map_err(|error| wrong(e, "requested_tier", &error))
+                .ok()
+                .map(Some),
         };
 
         agree(e, citizen_number.as_ref(), birth_date, sex);

@@ -5,11 +5,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub use card_applet_spec::codes::Serial as CardSerial;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::codes::{Division, is_province, serde_by_text};
-use crate::digest::{read_hex, write_hex};
 use crate::error::Error;
 
 /// An opaque id of 16 bytes; in text a UUID in lower case with hyphens.
@@ -192,42 +192,6 @@ impl fmt::Display for CardNumber {
 }
 
 serde_by_text!(CardNumber);
-
-/// The serial of a chip: 10 bytes, `issuer2 || lot4 || number4`; in text 20 lower-case hex digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CardSerial([u8; 10]);
-
-impl CardSerial {
-    /// From the ten bytes that the blank answered.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 10]) -> Self {
-        Self(bytes)
-    }
-
-    /// The ten bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 10] {
-        &self.0
-    }
-}
-
-impl FromStr for CardSerial {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        read_hex(text)
-            .map(Self)
-            .ok_or(Error::Identifier { what: "card serial" })
-    }
-}
-
-impl fmt::Display for CardSerial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
-    }
-}
-
-serde_by_text!(CardSerial);
 
 #[cfg(test)]
 mod tests {

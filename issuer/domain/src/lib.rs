@@ -33,7 +33,9 @@ pub use application::{Application, ApplicationState};
 pub use card::{CardState, Chip, Denial, EndOfCard, Standing};
 pub use change::{Change, ChangeKind, ChangeState, Way};
 pub use citizen::CitizenNumber;
-pub use codes::{Division, Education, EvidenceCode, EvidenceKind, Nation, Role, Sex, Tier, Title};
+pub use codes::{
+    Division, Education, EvidenceCode, EvidenceKind, Nation, Role, Sex, Tier, Title, read_tier, tier_words,
+};
 pub use credit::CreditCode;
 pub use decision::{Decision, DecisionReport, Entitlement, ExplanationLine};
 pub use digest::Digest;

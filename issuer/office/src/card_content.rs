@@ -14,6 +14,7 @@ use keyvault_protocol as vault;
 use permit_domain::{
     Applicant, Content, Decision, Digest, Division, Entitlement, Grant, Nation, Permit, Role, Sex, Tier,
 };
+use program_contract::day;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ContentError;
@@ -150,7 +151,7 @@ impl CardContent {
         .map_err(|_| ContentError::Form { what: "a face item" })?;
         let dg3 = Dg3 {
             permit_id: *case.permit.id().as_bytes(),
-            tier: card_tier(grant.tier),
+            tier: grant.tier,
             issued: issue_date,
             endorsed_until: card_date(grant.valid_to)?,
             rule_set: &grant.rule_set,
@@ -170,9 +171,9 @@ impl CardContent {
         Ok(Self {
             version: VERSION,
             division: applicant.residence.division.clone(),
-            dg1: hex(&dg1),
-            dg3: hex(&dg3),
-            portrait_salt: hex(&random.bytes::<16>()),
+            dg1: hex::encode(&dg1),
+            dg3: hex::encode(&dg3),
+            portrait_salt: hex::encode(random.bytes::<16>()),
             photo,
             entitlements: decision.entitlements.clone(),
             tier: grant.tier,
@@ -212,7 +213,7 @@ impl CardContent {
         })?;
         let dg3 = Dg3 {
             permit_id: before.permit_id,
-            tier: card_tier(grant.tier),
+            tier: grant.tier,
             issued: before.issued,
             endorsed_until: card_date(grant.valid_to)?,
             rule_set: &grant.rule_set,
@@ -224,7 +225,7 @@ impl CardContent {
             what: "the permit block",
         })?;
         Ok(Self {
-            dg3: hex(&dg3),
+            dg3: hex::encode(&dg3),
             entitlements: decision.entitlements.clone(),
             tier: grant.tier,
             rule_set: grant.rule_set.clone(),
@@ -258,8 +259,8 @@ impl CardContent {
         .map_err(|_| ContentError::Form { what: "a face item" })?;
         Ok(Self {
             division: applicant.residence.division.clone(),
-            dg1: hex(&dg1),
-            portrait_salt: hex(&random.bytes::<16>()),
+            dg1: hex::encode(&dg1),
+            portrait_salt: hex::encode(random.bytes::<16>()),
             photo,
             ..self.clone()
         })
@@ -320,7 +321,7 @@ impl CardContent {
             .map(|entitlement| vault::Entitlement {
                 role: vault_role(entitlement.role),
                 region,
-                tier: card_tier(self.tier).code(),
+                tier: self.tier.code(),
                 class: entitlement.class,
                 services: entitlement.services,
                 zones: entitlement.zones,
@@ -367,11 +368,12 @@ impl CardContent {
     }
 
     fn parts(&self) -> Result<Parts, ContentError> {
-        let (dg1, dg3) = (unhex(&self.dg1)?, unhex(&self.dg3)?);
+        let bytes = |text: &str| hex::decode(text).map_err(|_| ContentError::Unreadable);
+        let (dg1, dg3) = (bytes(&self.dg1)?, bytes(&self.dg3)?);
         Dg1::parse(&dg1)
             .and(Dg3::parse(&dg3).map(|_| ()))
             .map_err(|_| ContentError::Unreadable)?;
-        let salt = unhex(&self.portrait_salt)?
+        let salt = bytes(&self.portrait_salt)?
             .try_into()
             .map_err(|_| ContentError::Unreadable)?;
         Ok(Parts { dg1, dg3, salt })
@@ -450,13 +452,13 @@ impl CardContent {
             sex: sex.zh().to_owned(),
             // Identity cards print the nation without its 族.
             nation: nation.zh().trim_end_matches('族').to_owned(),
-            birth_date: office_date(dg1.birth_date)?,
+            birth_date: day::from_card(dg1.birth_date).ok_or(ContentError::Unreadable)?,
             citizen_number: dg1.citizen_number.to_owned(),
             photo: print,
             hukou_address: dg1.hukou_address.to_owned(),
             residence_address: dg1.residence_address.to_owned(),
             issuing_organ: dg1.issuing_organ.to_owned(),
-            issue_date: office_date(dg1.issue_date)?,
+            issue_date: day::from_card(dg1.issue_date).ok_or(ContentError::Unreadable)?,
         })
     }
 
@@ -520,12 +522,6 @@ impl CardContent {
             .map(|found| (found, self.valid_from, self.valid_to))
     }
 
-    /// The tier as the card has it.
-    #[must_use]
-    pub fn tier_on_card(&self) -> card_applet_spec::codes::Tier {
-        card_tier(self.tier)
-    }
-
     /// Id of the rule set that granted it.
     #[must_use]
     pub fn rule_set(&self) -> &str {
@@ -556,26 +552,11 @@ fn encode_portrait(image: &[u8], salt: [u8; 16]) -> Result<Vec<u8>, ContentError
 }
 
 /// A day in the card's form.
+///
+/// # Errors
+/// [`ContentError::Form`] for a year that no card can hold.
 pub fn card_date(date: Date) -> Result<card_applet_spec::date::Date, ContentError> {
-    let part = |number: i8| u8::try_from(number).unwrap_or_default();
-    card_applet_spec::date::Date::new(
-        u16::try_from(date.year()).unwrap_or_default(),
-        part(date.month()),
-        part(date.day()),
-    )
-    .map_err(|_| ContentError::Form { what: "a date" })
-}
-
-fn office_date(date: card_applet_spec::date::Date) -> Result<Date, ContentError> {
-    date.to_string().parse().map_err(|_| ContentError::Unreadable)
-}
-
-const fn card_tier(tier: Tier) -> card_applet_spec::codes::Tier {
-    match tier {
-        Tier::Temp => card_applet_spec::codes::Tier::Temp,
-        Tier::Employment => card_applet_spec::codes::Tier::Employment,
-        Tier::Talent => card_applet_spec::codes::Tier::Talent,
-    }
+    day::to_card(date).ok_or(ContentError::Form { what: "a date" })
 }
 
 const fn vault_role(role: Role) -> vault::Role {
@@ -586,41 +567,6 @@ const fn vault_role(role: Role) -> vault::Role {
         Role::Clinic => vault::Role::Clinic,
         Role::Door => vault::Role::Door,
     }
-}
-
-/// A ledger role as the card names it.
-#[must_use]
-pub const fn card_role(role: Role) -> card_applet_spec::codes::Role {
-    match role {
-        Role::Transit => card_applet_spec::codes::Role::Transit,
-        Role::SocialInsurance => card_applet_spec::codes::Role::SocialInsurance,
-        Role::SmallPayment => card_applet_spec::codes::Role::SmallPayment,
-        Role::Clinic => card_applet_spec::codes::Role::Clinic,
-        Role::Door => card_applet_spec::codes::Role::Door,
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-fn unhex(text: &str) -> Result<Vec<u8>, ContentError> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return Err(ContentError::Unreadable);
-    }
-    text.as_bytes()
-        .chunks_exact(2)
-        .map(|pair| {
-            let pair = std::str::from_utf8(pair).map_err(|_| ContentError::Unreadable)?;
-            u8::from_str_radix(pair, 16).map_err(|_| ContentError::Unreadable)
-        })
-        .collect()
 }
 
 #[cfg(test)]

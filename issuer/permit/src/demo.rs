@@ -350,7 +350,7 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
     let folder = installation.folder.path();
     let mut out = format!(
         "\n  居住证 residence permit {}  {}\n  卡号 card number {}   芯片 chip {}   读卡器 reader {}\n\n{}",
-        tier.map_or("", Tier::code),
+        tier.map_or("", Tier::as_str),
         shown.permit,
         card.map(|card| card.number.to_string()).unwrap_or_default(),
         card.map(|card| card.serial.to_string()).unwrap_or_default(),

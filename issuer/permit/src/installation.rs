@@ -263,7 +263,7 @@ impl Installation {
                     .map_err(failure::of_virtual_card)?;
                 std::fs::rename(&making, &file).map_err(|error| Failure::file("write", &file, &error))?;
             }
-            serials.push(CardSerial::from_bytes(serial.0));
+            serials.push(serial);
         }
         Ok(serials)
     }

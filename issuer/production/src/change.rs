@@ -13,9 +13,7 @@ use issuer_office::hashed_id::uuid8;
 use issuer_office::photo::read_photo;
 use issuer_store::{Card, StoredChange};
 use keyvault_protocol::{CardState, CardTask, TaskKind};
-use permit_domain::{
-    Actor as _, CardSerial, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer, Way,
-};
+use permit_domain::{Actor as _, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer, Way};
 use program_contract::file;
 
 use crate::error::ProductionError;
@@ -235,10 +233,7 @@ impl Production {
         what: Rewritten,
         station: &mut Station,
     ) -> Result<(), ProductionError> {
-        let expected: Vec<Role> = content
-            .roles()
-            .map(issuer_office::card_content::card_role)
-            .collect();
+        let expected: Vec<Role> = content.roles().collect();
         let order = self.order(card.order).await?;
         let certified = self.certified_keys(&order).await?;
         *self.counter.lock().await = None;
@@ -246,7 +241,7 @@ impl Production {
         let seen = station
             .visit(move |mut transport| session.look(&mut transport, &expected, &certified))
             .await??;
-        if CardSerial::from_bytes(seen.serial.0) != card.serial {
+        if seen.serial != card.serial {
             return Err(ProductionError::CardSwapped {
                 expected: card.serial,
             });

@@ -84,8 +84,7 @@ impl Station {
 
     /// The serial of the blank on the reader; `None` when the card is not blank.
     pub(crate) async fn blank(&mut self) -> Result<Option<CardSerial>, ProductionError> {
-        let seen = self.visit(|transport| blank(transport)).await??;
-        Ok(seen.map(|serial| CardSerial::from_bytes(serial.0)))
+        Ok(self.visit(|transport| blank(transport)).await??)
     }
 
     /// Which card lies there. A written card is asked through door S with the counter's keys: over the air it does not
@@ -103,7 +102,7 @@ impl Station {
                 Ok::<_, CardError>((serial, status))
             })
             .await??;
-        Ok(Seen::Written(CardSerial::from_bytes(serial.0), status))
+        Ok(Seen::Written(serial, status))
     }
 
     /// Starts the card anew and selects the application, ready for the vault's commands.

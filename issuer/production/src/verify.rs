@@ -5,7 +5,7 @@ use card_applet_spec::codes::{Domain, Role, State};
 use card_applet_spec::record::rule_set_digest;
 use card_reader::CardOnCounter;
 use card_reader::counter::Binding;
-use issuer_office::card_content::{CardContent, Rewritten, card_date, card_role};
+use issuer_office::card_content::{CardContent, Rewritten, card_date};
 use permit_domain::Order;
 
 use crate::encode::Encoded;
@@ -22,7 +22,7 @@ impl Production {
             .card()
             .map(|card| card.serial)
             .ok_or(ProductionError::NoOrder)?;
-        let expected: Vec<Role> = content.roles().map(card_role).collect();
+        let expected: Vec<Role> = content.roles().collect();
         let certified = self.certified_keys(&order).await?;
         let session = self.counter(&content).await?.session();
         let card = station
@@ -92,18 +92,18 @@ pub(crate) fn differs_in(
         .find_map(|role| {
             record_as_ordered(card, content, role)
                 .is_none()
-                .then_some(card_role(role).as_str())
+                .then_some(role.as_str())
         })
 }
 
-fn record_as_ordered(card: &CardOnCounter, content: &CardContent, role: permit_domain::Role) -> Option<()> {
-    let on_card = card_role(role);
+fn record_as_ordered(card: &CardOnCounter, content: &CardContent, role: Role) -> Option<()> {
+    let on_card = role;
     let (ordered, from, to) = content.entitlement(role)?;
     let record = card.records.iter().find(|record| record.role == on_card)?;
     let opened = record.opened.as_ref()?;
     let seen = &opened.admission;
     let as_ordered = seen.role == on_card
-        && seen.tier == content.tier_on_card()
+        && seen.tier == content.tier()
         && seen.class == ordered.class
         && seen.services == ordered.services
         && seen.zones == ordered.zones

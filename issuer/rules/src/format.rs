@@ -368,7 +368,7 @@ impl RuleSetFile {
         }
         let mut ids = BTreeSet::new();
         for c in &self.conditions {
-            if !is_code(&c.id) || Tier::ALL.iter().any(|t| t.code() == c.id) || c.id == "VALIDITY" {
+            if !is_code(&c.id) || Tier::ALL.iter().any(|t| t.as_str() == c.id) || c.id == "VALIDITY" {
                 return Some(format!(
                     "{} is no condition id: 2 to 32 of A-Z, 0-9, _, and no name of a tier",
                     c.id
@@ -417,7 +417,7 @@ impl RuleSetFile {
         let known: BTreeSet<_> = self.conditions.iter().map(|c| c.id.as_str()).collect();
         let mut used = BTreeSet::new();
         for tier in &self.tiers {
-            let code = tier.tier.code();
+            let code = tier.tier.as_str();
             if let Some(fault) = tier.require.fault() {
                 return Some(format!("tier {code} requires {fault}"));
             }

@@ -252,7 +252,7 @@ impl PurseFile {
             return Some("tiers stand highest first, each once: TALENT, EMPLOYMENT, TEMP".to_owned());
         }
         for l in &self.limits {
-            let tier = l.tier.code();
+            let tier = l.tier.as_str();
             if l.cap == 0 || l.cap > l.balance || l.balance > l.loaded {
                 return Some(format!(
                     "the limits of {tier} are not 0 < cap <= balance <= loaded"

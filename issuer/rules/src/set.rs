@@ -195,7 +195,7 @@ impl RuleSet {
             explanation.push(ExplanationLine {
                 rule_set: self.file.id.clone(),
                 article: self.file.article(&rule.instrument, &rule.article),
-                condition: rule.tier.code().to_owned(),
+                condition: rule.tier.as_str().to_owned(),
                 met: holds,
                 because: rule.because(holds, &met),
                 evidence: Vec::new(),

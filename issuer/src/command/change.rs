@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
-use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, StaffId, Tier};
+use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, StaffId, Tier, read_tier};
 use program_contract::{Clock, Exit, Failure, Outcome};
 
 use crate::command::change_now::{about, shown};
@@ -70,7 +70,7 @@ struct Propose {
     #[arg(long, value_name = "FILE")]
     applicant: Option<PathBuf>,
     /// The tier asked for, with `--kind tier`.
-    #[arg(long, value_name = "TIER")]
+    #[arg(long, value_name = "TIER", value_parser = read_tier)]
     tier: Option<Tier>,
     /// The photo's receipt, with `--kind address`.
     #[arg(long, value_name = "NUMBER")]

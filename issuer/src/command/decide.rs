@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use issuer_office::error::OfficeError;
 use jiff::civil::Date;
-use permit_domain::{ApplicantForm, FormErrors};
+use permit_domain::{ApplicantForm, FormErrors, tier_words};
 use permit_rules::RuleSets;
 use program_contract::{Exit, Failure, Outcome};
 
@@ -61,7 +61,8 @@ impl Decide {
             .collect();
         if let Some(tier) = decision.tier {
             let mut lines = lines;
-            lines.push(format!("{tier} {} ({})", tier.zh(), tier.en()));
+            let (zh, en) = tier_words(tier);
+            lines.push(format!("{tier} {zh} ({en})"));
             return Outcome::done(SCHEMA, &decision.report(), lines);
         }
         let unmet: Vec<&str> = decision.unmet().map(|line| line.condition.as_str()).collect();

@@ -564,7 +564,7 @@ impl Store {
                 };
                 let columns = permits::columns(permit.state());
                 sqlx::query(PERMIT)
-                    .bind(permit.grant().tier.code())
+                    .bind(permit.grant().tier.as_str())
                     .bind(permit.grant().rule_set.as_str())
                     .bind(permit.grant().valid_to.to_string())
                     .bind(permit.state().name())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::date;
-use permit_domain::{ApplicantForm, Education, EvidenceCode, Nation, Sex, Tier, Title};
+use permit_domain::{ApplicantForm, Education, EvidenceCode, Nation, Sex, Tier, Title, read_tier};
 use serde_json::Value;
 
 const SAMPLES: [&str; 2] = [
@@ -70,7 +70,18 @@ fn the_schema_lists_every_value_of_every_table_and_the_form_reads_each() {
     same(&p["nation"], &Nation::all().collect::<Vec<_>>());
     same(&p["education"], Education::ALL);
     same(&p["title"], Title::ALL);
-    same(&p["requested_tier"], Tier::ALL);
+    let tiers = listed(&p["requested_tier"]);
+    assert_eq!(
+        tiers.len(),
+        3 * Tier::ALL.len(),
+        "code, Chinese and English of each"
+    );
+    for text in &tiers {
+        assert!(read_tier(text).is_ok(), "{text}");
+    }
+    for tier in Tier::ALL {
+        assert!(tiers.contains(&tier.to_string()));
+    }
     same(&p["evidence"]["items"]["properties"]["code"], EvidenceCode::ALL);
 }
 
