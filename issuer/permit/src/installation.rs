@@ -169,7 +169,7 @@ impl Installation {
 
     /// Opens the local socket for the commands of a person at this machine.
     pub(crate) fn local_socket(&self) -> Result<LocalSocket, Failure> {
-        LocalSocket::open(&self.folder, &self.sockets.path().join("desk.sock"))
+        LocalSocket::open(&self.folder, &self.sockets.path().join("permit.sock"))
     }
 
     pub(crate) fn today(&self) -> Date {

@@ -19,7 +19,7 @@ use program_contract::file;
 use crate::error::ProductionError;
 use crate::pipe::pipe;
 use crate::production::Production;
-use crate::station::{Seen, Station};
+use crate::station::{Observed, Station};
 use crate::verify::differs_in;
 
 /// Days that the signed order of a change holds: the day itself, and a night's clock difference.
@@ -220,7 +220,7 @@ impl Production {
         }
         match station.look(&self.counter(content).await?).await? {
             seen if seen.serial() != expected => Err(ProductionError::CardSwapped { expected }),
-            Seen::Written(_, status) if status.state == State::Active => Ok(()),
+            Observed::Written(_, status) if status.state == State::Active => Ok(()),
             _ => Err(ProductionError::WrongContent { what: "state" }),
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ProductionError;
 use crate::pipe::pipe;
 use crate::production::{ORDER_DAYS, Production};
-use crate::station::{Seen, Station};
+use crate::station::{Observed, Station};
 
 /// What the ledger keeps of an encoded card: its certified public keys, so that the records' bindings can be checked.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -82,12 +82,14 @@ impl Production {
         station: &mut Station,
     ) -> Result<(), ProductionError> {
         let seen = match station.blank().await? {
-            Some(blank) => Seen::Blank(blank),
+            Some(blank) => Observed::Blank(blank),
             None => station.look(&self.counter(content).await?).await?,
         };
         match seen {
             _ if seen.serial() != serial => Err(ProductionError::CardSwapped { expected: serial }),
-            Seen::Written(_, status) if status.state != State::Personalised => Err(ProductionError::NotBlank),
+            Observed::Written(_, status) if status.state != State::Personalised => {
+                Err(ProductionError::NotBlank)
+            }
             _ => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::ProductionError;
 use crate::pipe::pipe;
 use crate::production::Production;
-use crate::station::{Seen, Station};
+use crate::station::{Observed, Station};
 
 /// Days that the signed order of a hand-over holds: the day itself, and a night's clock difference.
 const HAND_OVER_DAYS: i64 = 2;
@@ -57,7 +57,7 @@ impl Production {
         if seen.serial() != serial {
             return Err(ProductionError::CardSwapped { expected: serial });
         }
-        let Seen::Written(_, status) = seen else {
+        let Observed::Written(_, status) = seen else {
             return Err(ProductionError::WrongContent { what: "state" });
         };
         let active = match status.state {

@@ -11,7 +11,7 @@ use permit_domain::{PermitId, Purse};
 
 use crate::error::ProductionError;
 use crate::production::Production;
-use crate::station::{Seen, Station};
+use crate::station::{Observed, Station};
 
 /// Nobody measures how long the card takes here: it lies on the clerk's desk.
 struct NoWatch;
@@ -32,7 +32,7 @@ impl Production {
         let card = self.office.card_in_use(permit).await?;
         let content = self.office.content_of(&card).await?;
         match station.look(&self.counter(&content).await?).await? {
-            Seen::Written(serial, _) if serial == card.serial => {}
+            Observed::Written(serial, _) if serial == card.serial => {}
             _ => {
                 return Err(ProductionError::CardSwapped {
                     expected: card.serial,

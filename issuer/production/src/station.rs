@@ -22,14 +22,14 @@ pub struct Station {
 
 /// What lies on the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum Observed {
     /// A blank, which tells its serial to anybody.
     Blank(CardSerial),
     /// A card of ours that was written; its serial came through door S.
     Written(CardSerial, Status),
 }
 
-impl Seen {
+impl Observed {
     pub(crate) const fn serial(&self) -> CardSerial {
         match self {
             Self::Blank(serial) | Self::Written(serial, _) => *serial,
@@ -89,9 +89,9 @@ impl Station {
 
     /// Which card lies there. A written card is asked through door S with the counter's keys: over the air it does not
     /// tell its serial.
-    pub(crate) async fn look(&mut self, counter: &Counter) -> Result<Seen, ProductionError> {
+    pub(crate) async fn look(&mut self, counter: &Counter) -> Result<Observed, ProductionError> {
         if let Some(serial) = self.blank().await? {
-            return Ok(Seen::Blank(serial));
+            return Ok(Observed::Blank(serial));
         }
         let session = counter.session();
         let (serial, status) = self
@@ -102,7 +102,7 @@ impl Station {
                 Ok::<_, CardError>((serial, status))
             })
             .await??;
-        Ok(Seen::Written(serial, status))
+        Ok(Observed::Written(serial, status))
     }
 
     /// Starts the card anew and selects the application, ready for the vault's commands.
