@@ -174,8 +174,8 @@ impl Failing for ProductionError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Card(error) => error.exit(),
-            Self::ReadBack(error) => error.source.exit(),
+            Self::Card(error) => card_exit(error),
+            Self::ReadBack(error) => card_exit(&error.source),
             Self::Photo(error) => Fault::of_photo_store(error.code()).exit(),
             Self::Artwork(error) => Fault::of_artwork(error).exit(),
             Self::Vault(error) => Fault::of_vault(error).exit(),
@@ -194,6 +194,15 @@ impl Failing for ProductionError {
 
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
+    }
+}
+
+/// Commands have gone out: a card whose last one may have been done is neither refused nor absent.
+fn card_exit(error: &CardError) -> Exit {
+    if error.outcome_unknown() {
+        Exit::Unknown
+    } else {
+        error.exit()
     }
 }
 

@@ -695,7 +695,7 @@ fn a_disk_that_fills_up_in_the_middle_is_told_and_the_order_goes_on_when_there_i
     let output = std::process::Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
         .arg(std::env::current_exe().unwrap())
-        .arg("inside_a_small_disk")
+        .arg("production::inside_a_small_disk")
         .env(DISK, folder.path())
         .output()
         .expect("unshare is part of util-linux");
