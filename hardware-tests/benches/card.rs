@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use card_applet_spec::codes::Role;
 use card_reader::transport::Transport;
 use card_reader::{Counting, Counts};
-use hardware_tests::installation::REHEARSAL;
-use hardware_tests::{Installation, Rig, scene};
+use hardware_tests::scratch_issuer::REHEARSAL;
+use hardware_tests::{ScratchIssuer, Rig, scenario};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::pcscd::{Options, Program, client_program};
@@ -38,7 +38,7 @@ fn main() -> Result<ExitCode> {
         Program::Client(folder) => {
             let rig = Rig::of_private(&folder);
             let vault = tempfile::tempdir()?;
-            let mut office = Installation::found(&vault.path().join("vault"), REHEARSAL)?;
+            let mut office = ScratchIssuer::found(&vault.path().join("vault"), REHEARSAL)?;
             println!("place       step           APDUs   sent   received  total ms   card ms");
             let mut number = 0;
             measure(&mut office, "PC/SC", &mut number, |blank| {
@@ -66,7 +66,7 @@ struct Figure {
 }
 
 fn measure<T: Transport>(
-    office: &mut Installation,
+    office: &mut ScratchIssuer,
     place: &str,
     number: &mut u32,
     mut lay: impl FnMut(&virtual_card::blank::Blank) -> Result<T>,
@@ -79,22 +79,22 @@ fn measure<T: Transport>(
         drop(last.take());
         let blank = office.blank(*number)?;
         let mut card = lay(&blank)?;
-        let task = scene::personalise(office.rng())?;
+        let task = scenario::personalise(office.rng())?;
         writes.push(timed(&mut card, |card| {
             Ok(office.write(card, *number, blank.serial.0, task).map(|_| ())?)
         })?);
-        office.write(&mut card, *number, blank.serial.0, scene::activate())?;
+        office.write(&mut card, *number, blank.serial.0, scenario::activate())?;
         last = Some(card);
     }
     let mut card = last.context("at least one card was written")?;
-    let (mut bus, clinic) = scene::bus_and_clinic(office)?;
+    let (mut bus, clinic) = scenario::bus_and_clinic(office)?;
     let mut rng = StdRng::from_seed([2; 32]);
     let taps = repeat(&mut card, |card| {
-        Ok(scene::tap(&mut bus, card, Role::Transit, &mut rng).map(|_| ())?)
+        Ok(scenario::tap(&mut bus, card, Role::Transit, &mut rng).map(|_| ())?)
     })?;
     let mut rng = StdRng::from_seed([3; 32]);
     let visits = repeat(&mut card, |card| {
-        Ok(scene::clinic(&clinic, card, &mut rng).map(|_| ())?)
+        Ok(scenario::clinic(&clinic, card, &mut rng).map(|_| ())?)
     })?;
     print(place, "personalise", writes);
     print(place, "TAP", taps);

@@ -1,9 +1,12 @@
-//! What can stop a scene.
+//! What can stop a scenario.
+
+use std::borrow::Cow;
 
 use card_reader::transport::TransportError;
+use program_contract::{Exit, Failing};
 use thiserror::Error;
 
-/// Trouble in a scene; each part speaks for itself.
+/// Trouble in a scenario; each part speaks for itself.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -28,7 +31,7 @@ pub enum Error {
     /// Bytes of the card specification.
     #[error(transparent)]
     Form(#[from] card_applet_spec::Error),
-    /// A file or thread of the scene's own.
+    /// A file or thread of the scenario's own.
     #[error(transparent)]
     System(#[from] std::io::Error),
     /// The card on the reader is not blank.
@@ -49,6 +52,50 @@ impl Error {
         match self {
             Self::Transport(error) | Self::Card(card_reader::Error::Transport(error)) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl Failing for Error {
+    fn code(&self) -> Cow<'static, str> {
+        match self {
+            Self::VirtualCard(error) => Failing::code(error),
+            Self::Transport(error) => Failing::code(error),
+            Self::Card(error) => Failing::code(error),
+            Self::Material(error) => Failing::code(error),
+            Self::Vault(_) | Self::VaultClient(_) => "VAULT".into(),
+            Self::Form(_) => "FORM".into(),
+            Self::System(_) => "FILE".into(),
+            Self::NotABlank => "NOT_A_BLANK".into(),
+            Self::WriteNotAllowed { .. } => "WRITE_NOT_ALLOWED".into(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::WriteNotAllowed { .. } | Self::NotABlank | Self::Card(_) => Exit::Refused,
+            Self::VirtualCard(_)
+            | Self::Transport(_)
+            | Self::Material(_)
+            | Self::Vault(_)
+            | Self::VaultClient(_)
+            | Self::Form(_)
+            | Self::System(_) => Exit::Absent,
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        match self {
+            Self::VirtualCard(error) => Failing::action(error),
+            Self::Transport(error) => Failing::action(error),
+            Self::Card(error) => Failing::action(error),
+            Self::Material(error) => Failing::action(error),
+            Self::Vault(_) | Self::VaultClient(_) | Self::Form(_) => {
+                "Report this: the scratch issuer and the card are our own.".into()
+            }
+            Self::System(_) => "Check the temporary folder, its rights and the room on the disk.".into(),
+            Self::NotABlank => "Lay a blank of the rehearsal lot on the reader.".into(),
+            Self::WriteNotAllowed { .. } => "Say --allow-write if this card may be written.".into(),
         }
     }
 }

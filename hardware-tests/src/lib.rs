@@ -1,6 +1,6 @@
 //! Issue and read over real PC/SC: a private virtual reader by default, any other reader by name.
 //!
-//! [`rig`] chooses the reader, [`installation`] is an opened vault with its orders and terminals, [`scene`] is what a
+//! [`rig`] chooses the reader, [`scratch_issuer`] is an opened vault with its orders and terminals, [`scenario`] is what a
 //! stranger, a bus, a clinic and the office do with a card. The tests in `tests/`, the program `hardware-tests` and the
 //! bench run the same scenes. No test names a reader or a port. [`conformance`] is the suite for card makers.
 //!
@@ -8,14 +8,13 @@
 //! which come with their issues.
 
 pub mod conformance;
-pub mod hex;
-pub mod installation;
 pub mod rig;
 pub mod sample;
-pub mod scene;
+pub mod scenario;
+pub mod scratch_issuer;
 
 mod error;
 
 pub use error::Error;
-pub use installation::Installation;
 pub use rig::Rig;
+pub use scratch_issuer::ScratchIssuer;

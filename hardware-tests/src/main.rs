@@ -6,22 +6,22 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
 use card_applet_spec::codes::Role;
 use card_reader::transport::Transport;
 use card_reader::{Card, Counting};
 use clap::Parser;
-use hardware_tests::installation::REHEARSAL;
-use hardware_tests::{Error, Installation, Rig, scene};
+use hardware_tests::scratch_issuer::REHEARSAL;
+use hardware_tests::{Rig, ScratchIssuer, scenario};
+use program_contract::{Failure, Outcome, Program};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
-use virtual_card::hex;
-use virtual_card::pcscd::{Options, Program, client_program};
+use serde_json::json;
+use tempfile::TempDir;
+use virtual_card::pcscd::{Options, Program as ClientProgram, client_program};
 
-/// Exit code: refused by a check (contracts of the command line).
-const REFUSED: u8 = 1;
-/// Exit code: device or service absent.
-const ABSENT: u8 = 3;
+const PROGRAM: Program = Program::new("hardware-tests");
+/// Schema of the object of a failure.
+const SCHEMA: &str = "yzt.hardware-tests/1";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -44,84 +44,101 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("hardware-tests: {error:#}");
-            let refused = matches!(
-                error.downcast_ref(),
-                Some(Error::WriteNotAllowed { .. } | Error::NotABlank | Error::Card(_))
-            );
-            ExitCode::from(if refused { REFUSED } else { ABSENT })
+    let arguments: Arguments = match PROGRAM.arguments(SCHEMA) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
+    match run(&arguments) {
+        Ok(Ended::With(exit)) => exit,
+        Ok(Ended::Said(lines)) => {
+            let outcome = Outcome::done(SCHEMA, &json!({}), lines);
+            PROGRAM.end(SCHEMA, false, outcome)
         }
+        Err(failure) => PROGRAM.end(SCHEMA, false, Err(failure)),
     }
 }
 
-fn run(arguments: &Arguments) -> Result<ExitCode> {
+/// How it ends that did not fail.
+enum Ended {
+    Said(Vec<String>),
+    /// As the client process that did it.
+    With(ExitCode),
+}
+
+fn folder() -> Result<TempDir, Failure> {
+    tempfile::tempdir().map_err(|error| Failure::file("make", &std::env::temp_dir(), &error))
+}
+
+fn run(arguments: &Arguments) -> Result<Ended, Failure> {
     if arguments.show_blank {
-        let folder = tempfile::tempdir()?;
-        let blank = Installation::found(&folder.path().join("vault"), REHEARSAL)?.blank(arguments.number)?;
-        println!("serial {}", blank.serial);
+        let folder = folder()?;
+        let blank = ScratchIssuer::found(&folder.path().join("vault"), REHEARSAL)?.blank(arguments.number)?;
+        let mut lines = vec![format!("serial {}", blank.serial)];
         for (name, key) in [
             ("ENC", &blank.keys.enc),
             ("MAC", &blank.keys.mac),
             ("DEK", &blank.keys.dek),
         ] {
-            println!("{name}    {}", hex::encode(key.expose()));
+            lines.push(format!("{name}    {}", hex::encode(key.expose())));
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Ended::Said(lines));
     }
     if let Some(reader) = &arguments.reader {
-        return play(&Rig::of_physical(reader, arguments.allow_write), arguments.number);
+        return play(&Rig::of_physical(reader, arguments.allow_write), arguments.number).map(Ended::Said);
     }
     match client_program(&Options::default())? {
-        Program::Client(folder) => play(&Rig::of_private(&folder), arguments.number),
-        Program::Ended(status) => Ok(status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .map_or(ExitCode::FAILURE, ExitCode::from)),
+        ClientProgram::Client(folder) => play(&Rig::of_private(&folder), arguments.number).map(Ended::Said),
+        ClientProgram::Ended(status) => Ok(Ended::With(
+            status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from),
+        )),
     }
 }
 
-fn play(rig: &Rig, number: u32) -> Result<ExitCode> {
-    let folder = tempfile::tempdir()?;
-    let mut office = Installation::found(&folder.path().join("vault"), REHEARSAL)?;
+fn play(rig: &Rig, number: u32) -> Result<Vec<String>, Failure> {
+    let folder = folder()?;
+    let mut issuer = ScratchIssuer::found(&folder.path().join("vault"), REHEARSAL)?;
     // The random source of the terminals; that of the vault is the rehearsal's.
     let mut rng = StdRng::try_from_rng(&mut SysRng)
-        .map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
-    let blank = office.blank(number)?;
+        .map_err(|error| Failure::internal(format!("the system gives no randomness: {error}")))?;
+    let blank = issuer.blank(number)?;
     rig.lay_blank(&blank, &mut rng)?;
     let begin = std::time::Instant::now();
     let watch = move || u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let mut card = Counting::new(rig.connect()?, watch);
-    println!("reader    {}", card.name());
+    let mut lines = vec![format!("reader    {}", card.name())];
     let info = *Card::new(&mut card).reset()?.select()?.info();
-    println!("card info {info:?}");
+    lines.push(format!("card info {info:?}"));
 
-    let issued = scene::issue(&mut office, &mut card, number)?;
-    println!("office    {:?}, {} steps", issued.state, issued.steps);
-    for (at, answer) in scene::stranger(&mut card)?.iter().enumerate() {
-        println!(
+    let issued = scenario::issue(&mut issuer, &mut card, number)?;
+    lines.push(format!("office    {:?}, {} steps", issued.state, issued.steps));
+    for (at, answer) in scenario::stranger(&mut card)?.iter().enumerate() {
+        lines.push(format!(
             "stranger  answer {at}: {} bytes, status {}",
             answer.len(),
             hex::encode(status_of(answer))
-        );
+        ));
     }
-    let (mut bus, clinic) = scene::bus_and_clinic(&mut office)?;
-    println!(
+    let (mut bus, clinic) = scenario::bus_and_clinic(&mut issuer)?;
+    lines.push(format!(
         "bus       {:?}",
-        scene::tap(&mut bus, &mut card, Role::Transit, &mut rng)?
-    );
-    println!("clinic    {:?}", scene::clinic(&clinic, &mut card, &mut rng)?);
+        scenario::tap(&mut bus, &mut card, Role::Transit, &mut rng)?
+    ));
+    lines.push(format!(
+        "clinic    {:?}",
+        scenario::clinic(&clinic, &mut card, &mut rng)?
+    ));
     let counts = card.counts();
-    println!(
+    lines.push(format!(
         "wire      {} commands, {} bytes sent, {} received, {} ms",
         counts.apdus,
         counts.bytes_sent,
         counts.bytes_received,
         counts.nanoseconds / 1_000_000
-    );
-    Ok(ExitCode::SUCCESS)
+    ));
+    Ok(lines)
 }
 
 fn status_of(answer: &[u8]) -> &[u8] {

@@ -408,7 +408,7 @@ fn test_keys_lead_from_the_makers_key_to_a_blank_that_passes() {
     let maker = virtual_card::blank::make_maker_key(&path("maker.key"), &mut rng(5)).unwrap();
     fs::write(
         path("maker.pub"),
-        hardware_tests::hex::encode(&maker.to_point65()),
+        hex::encode(maker.to_point65()),
     )
     .unwrap();
     let output = program(&[

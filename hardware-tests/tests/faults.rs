@@ -13,18 +13,18 @@ use std::time::Duration;
 use card_applet_spec::codes::Role;
 use card_reader::transport::{Connect, Outcome, PcscTransport, Transport, TransportError};
 use card_reader::{Card, Error as CardError, Reason};
-use hardware_tests::installation::REHEARSAL;
+use hardware_tests::scratch_issuer::REHEARSAL;
 use hardware_tests::rig::{Needs, stray_blank, with_reader};
-use hardware_tests::{Error, Installation, Rig, scene};
+use hardware_tests::{Error, ScratchIssuer, Rig, scenario};
 use keyvault_protocol::{CardState, RefusalCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::control::{Control, Order};
 use virtual_card::slot::LineFault;
 
-fn office() -> (tempfile::TempDir, Installation) {
+fn office() -> (tempfile::TempDir, ScratchIssuer) {
     let folder = tempfile::tempdir().unwrap();
-    let office = Installation::found(&folder.path().join("vault"), REHEARSAL).unwrap();
+    let office = ScratchIssuer::found(&folder.path().join("vault"), REHEARSAL).unwrap();
     (folder, office)
 }
 
@@ -89,7 +89,7 @@ fn an_absent_card_an_unknown_reader_a_dead_card_and_a_foreign_one_are_told_apart
         hand.order(&Order::Foreign).unwrap();
         let (_folder, mut office) = office();
         let mut card = rig.connect().unwrap();
-        let error = scene::issue(&mut office, &mut card, 1).unwrap_err();
+        let error = scenario::issue(&mut office, &mut card, 1).unwrap_err();
         let Error::Card(CardError::Refused(refusal)) = &error else {
             panic!("{error}")
         };
@@ -106,7 +106,7 @@ fn a_blank_of_another_maker_is_refused_by_the_vault_and_stays_blank() {
             let stray = stray_blank();
             rig.lay_blank(&stray, &mut rng()).unwrap();
             let mut card = rig.connect().unwrap();
-            let task = scene::personalise(office.rng()).unwrap();
+            let task = scenario::personalise(office.rng()).unwrap();
             let error = office.write(&mut card, 1, stray.serial.0, task).unwrap_err();
             assert!(matches!(error, Error::VaultClient(_)), "{error}");
             assert_eq!(still_blank(&mut card), Some(stray.serial.0));
@@ -122,7 +122,7 @@ fn a_card_pulled_at_some_commands_is_finished_by_the_same_step_without_a_new_num
         let blank = office.blank(1).unwrap();
         rig.lay_blank(&blank, &mut rng()).unwrap();
         let mut card = rig.connect().unwrap();
-        let task = scene::personalise(office.rng()).unwrap();
+        let task = scenario::personalise(office.rng()).unwrap();
         // A sample: the opening, the data groups, the keys, the end. Every command is cut in process elsewhere.
         for fault in [
             LineFault::PullBefore { apdu: 2 },
@@ -144,10 +144,10 @@ fn a_card_pulled_at_some_commands_is_finished_by_the_same_step_without_a_new_num
             (blank.serial.0, CardState::Personalised)
         );
         office
-            .write(&mut card, 1, blank.serial.0, scene::activate())
+            .write(&mut card, 1, blank.serial.0, scenario::activate())
             .unwrap();
-        let (mut bus, _) = scene::bus_and_clinic(&mut office).unwrap();
-        scene::tap(&mut bus, &mut card, Role::Transit, &mut rng()).unwrap();
+        let (mut bus, _) = scenario::bus_and_clinic(&mut office).unwrap();
+        scenario::tap(&mut bus, &mut card, Role::Transit, &mut rng()).unwrap();
     });
 }
 
@@ -161,11 +161,11 @@ fn a_card_swapped_between_two_steps_is_not_handed_over() {
             let other = rig.make_blank(&second, &mut rng()).unwrap();
             rig.lay_blank(&first, &mut rng()).unwrap();
             let mut card = rig.connect().unwrap();
-            let task = scene::personalise(office.rng()).unwrap();
+            let task = scenario::personalise(office.rng()).unwrap();
             office.write(&mut card, 1, first.serial.0, task).unwrap();
             // So fast that the reader reports nothing: the old handle reaches the new card.
             hand.order(&Order::Swap { memory: other }).unwrap();
-            let error = office.write(&mut card, 1, first.serial.0, scene::activate());
+            let error = office.write(&mut card, 1, first.serial.0, scenario::activate());
             assert!(error.is_err(), "the wrong card was handed over");
             assert_eq!(still_blank(&mut card), Some(second.serial.0));
         },
@@ -184,7 +184,7 @@ fn a_service_killed_in_the_middle_is_lost_and_the_step_goes_on_with_the_next_one
             service: rig.service().unwrap(),
             at: 12,
         };
-        let task = scene::personalise(office.rng()).unwrap();
+        let task = scenario::personalise(office.rng()).unwrap();
         let error = office
             .write(&mut card, 1, blank.serial.0, task.clone())
             .unwrap_err();
@@ -208,13 +208,13 @@ fn a_sealed_vault_refuses_the_next_step_and_leaves_the_card_as_it_was() {
         let blank = office.blank(1).unwrap();
         rig.lay_blank(&blank, &mut rng()).unwrap();
         let mut card = rig.connect().unwrap();
-        let task = scene::personalise(office.rng()).unwrap();
+        let task = scenario::personalise(office.rng()).unwrap();
         // As after a restart of the issuer: another connection, the same order.
         office.reconnect().unwrap();
         office.write(&mut card, 1, blank.serial.0, task).unwrap();
         office.seal().unwrap();
         let error = office
-            .write(&mut card, 1, blank.serial.0, scene::activate())
+            .write(&mut card, 1, blank.serial.0, scenario::activate())
             .unwrap_err();
         let Error::VaultClient(refused) = &error else {
             panic!("{error}")

@@ -14,9 +14,9 @@ use card_applet_spec::data_group::Dg3;
 use card_applet_spec::settlement::UnverifiedSettlement;
 use card_applet_spec::update_files::Receipts;
 use card_reader::{Admission, Pinned, Terminal, TerminalKey};
-use hardware_tests::installation::{Installation, REHEARSAL};
+use hardware_tests::scratch_issuer::{ScratchIssuer, REHEARSAL};
 use hardware_tests::rig::{Needs, with_reader};
-use hardware_tests::{Rig, sample, scene};
+use hardware_tests::{Rig, sample, scenario};
 use jiff::ToSpan as _;
 use keyvault_protocol::{
     BundleKind, CardTask, Entitlement, LineCheck, Receipt, ReceiptOutcome, SettlementLine, UpdateTask,
@@ -26,7 +26,6 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use virtual_card::control::{Control, Order};
-use virtual_card::hex;
 use virtual_card::slot::LineFault;
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/independent/permit_reader.py");
@@ -51,7 +50,7 @@ struct Theirs {
 
 impl Theirs {
     fn equip(
-        office: &mut Installation,
+        office: &mut ScratchIssuer,
         folder: &Path,
         rig: &Rig,
         (kind, name): (BundleKind, &str),
@@ -119,7 +118,7 @@ impl Theirs {
     }
 
     /// Fetches what waits for this terminal, lets it deliver to the card, and gives the vault's word on the receipts.
-    fn delivers(&self, office: &mut Installation, role: &str) -> (Value, Vec<ReceiptOutcome>) {
+    fn delivers(&self, office: &mut ScratchIssuer, role: &str) -> (Value, Vec<ReceiptOutcome>) {
         let request = UpdatesRequest {
             terminal: self.name.clone(),
             to: sample::TODAY,
@@ -133,7 +132,7 @@ impl Theirs {
         (delivered["updates"].clone(), self.hands_in_receipts(office))
     }
 
-    fn hands_in_receipts(&self, office: &mut Installation) -> Vec<ReceiptOutcome> {
+    fn hands_in_receipts(&self, office: &mut ScratchIssuer) -> Vec<ReceiptOutcome> {
         let file = self.path("receipts");
         let (code, written) = self.run("receipts", [OsStr::new("--out"), file.as_os_str()]);
         assert_eq!(code, Some(0), "{written}");
@@ -183,16 +182,16 @@ fn in_its_words(seen: &Admission) -> Value {
         "role": seen.role.as_str(),
         "tier": seen.tier.as_str(),
         "class": seen.class,
-        "services": hex::encode(&seen.services.to_be_bytes()),
-        "zones": hex::encode(&seen.zones.to_be_bytes()),
+        "services": hex::encode(seen.services.to_be_bytes()),
+        "zones": hex::encode(seen.zones.to_be_bytes()),
         "valid_from": seen.valid_from.to_string(),
         "valid_to": seen.valid_to.to_string(),
-        "rule_set": hex::encode(&seen.rule_set),
+        "rule_set": hex::encode(seen.rule_set),
     })
 }
 
 /// Issues the sample with a purse as well: the card of blank `number`, which lies on the reader.
-fn issue_with_purse(office: &mut Installation, rig: &Rig, number: u32) -> [u8; 10] {
+fn issue_with_purse(office: &mut ScratchIssuer, rig: &Rig, number: u32) -> [u8; 10] {
     let serial = office.blank(number).unwrap().serial.0;
     let mut content = sample::content(office.rng()).unwrap();
     content.entitlements.push(Entitlement {
@@ -204,13 +203,13 @@ fn issue_with_purse(office: &mut Installation, rig: &Rig, number: u32) -> [u8; 1
     let task = CardTask::Personalise(Box::new(content));
     office.write(&mut card, number, serial, task).unwrap();
     office
-        .write(&mut card, number, serial, scene::activate())
+        .write(&mut card, number, serial, scenario::activate())
         .unwrap();
     serial
 }
 
-fn founded(folder: &Path) -> (Installation, StdRng) {
-    let office = Installation::found(&folder.join("vault"), REHEARSAL).unwrap();
+fn founded(folder: &Path) -> (ScratchIssuer, StdRng) {
+    let office = ScratchIssuer::found(&folder.join("vault"), REHEARSAL).unwrap();
     (office, StdRng::from_seed([4; 32]))
 }
 
@@ -241,11 +240,11 @@ fn an_independent_reader_agrees_with_ours() {
         );
 
         let mut card = rig.connect().unwrap();
-        scene::issue(&mut office, &mut card, 1).unwrap();
+        scenario::issue(&mut office, &mut card, 1).unwrap();
         let mut our_bus = Terminal::new(office.enrol(BundleKind::Bus, "bus of ours").unwrap().bundle);
-        let at_bus = scene::tap(&mut our_bus, &mut card, Role::Transit, &mut rng).unwrap();
+        let at_bus = scenario::tap(&mut our_bus, &mut card, Role::Transit, &mut rng).unwrap();
         let our_clinic = office.enrol(BundleKind::Clinic, "clinic of ours").unwrap();
-        let at_clinic = scene::clinic(&our_clinic, &mut card, &mut rng).unwrap();
+        let at_clinic = scenario::clinic(&our_clinic, &mut card, &mut rng).unwrap();
         drop(card);
 
         let seen = bus.accepts("tap", &["--role", "transit"]);
@@ -261,7 +260,7 @@ fn an_independent_reader_agrees_with_ours() {
         let seen = counter.accepts("identity", &["--portrait", picture.to_str().unwrap()]);
         assert_eq!(seen["saw"]["identity"]["name"], "测试一号");
         assert_eq!(seen["saw"]["identity"]["citizen_number"], "440305199003070029");
-        assert_eq!(seen["saw"]["permit"]["permit_id"], hex::encode(&sample::PERMIT));
+        assert_eq!(seen["saw"]["permit"]["permit_id"], hex::encode(sample::PERMIT));
         assert_eq!(
             seen["saw"]["portrait"]["bytes"],
             std::fs::read(&picture).unwrap().len()
@@ -479,7 +478,7 @@ fn an_independent_shop_repairs_a_lost_answer_and_our_vault_finds_its_lines_genui
 }
 
 /// The shop's settlement file: our parser reads it, and the vault finds every line genuine.
-fn settled(office: &mut Installation, shop: &Theirs) {
+fn settled(office: &mut ScratchIssuer, shop: &Theirs) {
     let file = shop.path("settlement");
     let (code, written) = shop.run("settle", [OsStr::new("--out"), file.as_os_str()]);
     assert_eq!(code, Some(0), "{written}");

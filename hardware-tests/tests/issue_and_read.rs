@@ -10,17 +10,17 @@
 use card_applet_spec::codes::Role;
 use card_reader::transport::Transport;
 use card_reader::{Error as CardError, Reason, Terminal};
-use hardware_tests::installation::REHEARSAL;
+use hardware_tests::scratch_issuer::REHEARSAL;
 use hardware_tests::rig::{Needs, with_reader};
-use hardware_tests::{Error, Installation, Rig, sample, scene};
+use hardware_tests::{Error, ScratchIssuer, Rig, sample, scenario};
 use keyvault_protocol::{BundleKind, CardState};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::tape::{Recorder, Tape};
 use virtual_card::{Card, CardMemory, CardRandom, InProcess};
 
-fn office(folder: &tempfile::TempDir) -> Installation {
-    Installation::found(&folder.path().join("vault"), REHEARSAL).unwrap()
+fn office(folder: &tempfile::TempDir) -> ScratchIssuer {
+    ScratchIssuer::found(&folder.path().join("vault"), REHEARSAL).unwrap()
 }
 
 fn rng() -> StdRng {
@@ -35,11 +35,11 @@ fn reason(error: &Error) -> Option<Reason> {
 }
 
 /// Lays blank 1 on the reader and writes it, without handing it over.
-fn written(office: &mut Installation, rig: &Rig) -> card_reader::transport::PcscTransport {
+fn written(office: &mut ScratchIssuer, rig: &Rig) -> card_reader::transport::PcscTransport {
     let blank = office.blank(1).unwrap();
     rig.lay_blank(&blank, &mut rng()).unwrap();
     let mut card = rig.connect().unwrap();
-    let task = scene::personalise(office.rng()).unwrap();
+    let task = scenario::personalise(office.rng()).unwrap();
     let result = office.write(&mut card, 1, blank.serial.0, task).unwrap();
     assert_eq!(result.state, CardState::Personalised);
     card
@@ -53,39 +53,39 @@ fn each_reader_sees_its_own_part_and_a_stranger_nothing() {
         |rig| {
             let folder = tempfile::tempdir().unwrap();
             let mut office = office(&folder);
-            let (mut bus, clinic) = scene::bus_and_clinic(&mut office).unwrap();
+            let (mut bus, clinic) = scenario::bus_and_clinic(&mut office).unwrap();
             let mut door = Terminal::new(office.enrol(BundleKind::Door, "door 1").unwrap().bundle);
             let counter = office.enrol(BundleKind::Counter, "counter 1").unwrap();
             let mut card = written(&mut office, rig);
 
-            let dead = scene::tap(&mut bus, &mut card, Role::Transit, &mut rng()).unwrap_err();
+            let dead = scenario::tap(&mut bus, &mut card, Role::Transit, &mut rng()).unwrap_err();
             assert!(
                 reason(&dead).is_some(),
                 "a card stolen before hand-over is dead: {dead}"
             );
             assert_eq!(
-                reason(&scene::clinic(&clinic, &mut card, &mut rng()).unwrap_err()),
+                reason(&scenario::clinic(&clinic, &mut card, &mut rng()).unwrap_err()),
                 Some(Reason::NotActive)
             );
-            let before = scene::stranger(&mut card).unwrap();
+            let before = scenario::stranger(&mut card).unwrap();
 
             let serial = office.blank(1).unwrap().serial.0;
-            let result = office.write(&mut card, 1, serial, scene::activate()).unwrap();
+            let result = office.write(&mut card, 1, serial, scenario::activate()).unwrap();
             assert_eq!(result.state, CardState::Active);
 
             let mut other = StdRng::from_seed([7; 32]);
-            let seen = scene::tap(&mut bus, &mut card, Role::Transit, &mut other).unwrap();
+            let seen = scenario::tap(&mut bus, &mut card, Role::Transit, &mut other).unwrap();
             assert_eq!((seen.role, seen.class, seen.zones), (Role::Transit, 1, 1));
-            let seen = scene::tap(&mut door, &mut card, Role::Door, &mut other).unwrap();
+            let seen = scenario::tap(&mut door, &mut card, Role::Door, &mut other).unwrap();
             assert_eq!(seen.role, Role::Door);
-            let seen = scene::clinic(&clinic, &mut card, &mut other).unwrap();
+            let seen = scenario::clinic(&clinic, &mut card, &mut other).unwrap();
             assert_eq!((seen.role, seen.services), (Role::Clinic, 0b11));
             assert_eq!(
-                scene::counter(&counter, &mut card, &mut other).unwrap(),
+                scenario::counter(&counter, &mut card, &mut other).unwrap(),
                 Some(sample::PERMIT)
             );
 
-            let wrong = scene::tap(&mut bus, &mut card, Role::Door, &mut other).unwrap_err();
+            let wrong = scenario::tap(&mut bus, &mut card, Role::Door, &mut other).unwrap_err();
             assert_eq!(
                 reason(&wrong),
                 Some(Reason::WrongRole),
@@ -93,7 +93,7 @@ fn each_reader_sees_its_own_part_and_a_stranger_nothing() {
             );
 
             // A card that lives and one that is dead look alike: the same lengths and the same status words.
-            let after = scene::stranger(&mut card).unwrap();
+            let after = scenario::stranger(&mut card).unwrap();
             let shape = |seen: &[Vec<u8>]| {
                 seen.iter()
                     .map(|answer| (answer.len(), answer[answer.len() - 2..].to_vec()))
@@ -128,12 +128,12 @@ fn the_tape_of_an_issue_over_pcsc_is_that_of_one_in_process() {
         return;
     }
     virtual_card::pcscd::as_client(test, &options, |service| {
-        let tape = |office: &mut Installation, card: &mut dyn Transport| -> Tape {
+        let tape = |office: &mut ScratchIssuer, card: &mut dyn Transport| -> Tape {
             let mut card = Recorder::new(card);
-            scene::issue(office, &mut card, 1).unwrap();
-            let (mut bus, clinic) = scene::bus_and_clinic(office).unwrap();
-            scene::tap(&mut bus, &mut card, Role::Transit, &mut rng()).unwrap();
-            scene::clinic(&clinic, &mut card, &mut rng()).unwrap();
+            scenario::issue(office, &mut card, 1).unwrap();
+            let (mut bus, clinic) = scenario::bus_and_clinic(office).unwrap();
+            scenario::tap(&mut bus, &mut card, Role::Transit, &mut rng()).unwrap();
+            scenario::clinic(&clinic, &mut card, &mut rng()).unwrap();
             card.into_parts().1
         };
         let mut behind = Rig::of_private(service).connect().unwrap();

@@ -6,6 +6,7 @@
 
 use card_applet_spec::codes::{CardState, Rights, Role};
 use card_reader::counter::{inspect, look};
+use card_reader::relay::relay;
 use card_reader::{Bundle, Card as Reader, Secure, Terminal};
 
 use crate::support::KV;
@@ -73,11 +74,9 @@ fn tap(world: &mut World, bundle: Bundle, wire: &mut Wire<'_>) -> bool {
         let _ = card.info();
         let _ = card.blank_serial();
     }
-    // A pipe carries whatever comes.
-    if let Ok(card) = Reader::new(&mut *wire).select() {
-        let _ = card
-            .into_pipe()
-            .relay(&[vec![0x80, 0x10, 0x01, KV], vec![0; 300], vec![]]);
+    // Whatever comes is carried.
+    if Reader::new(&mut *wire).select().is_ok() {
+        let _ = relay(&mut *wire, &[vec![0x80, 0x10, 0x01, KV], vec![0; 300], vec![]]);
     }
     admission.is_ok()
 }

@@ -2,7 +2,7 @@
 //! one of the doors. Every method that can fail takes the card and gives it back only when nothing went wrong: after
 //! an error there is no session left to go on with.
 //!
-//! Door I needs no knowledge here: the vault speaks through [`Card<T, Pipe>`], and this side only carries.
+//! Door I needs no knowledge here: the vault speaks, and [`crate::relay`] only carries.
 
 use card_applet_spec::apdu::{Header, StatusWord, split_answer};
 use card_applet_spec::codes::Serial;
@@ -20,10 +20,6 @@ pub struct Connected(());
 pub struct Selected {
     pub(crate) info: CardInfo,
 }
-
-/// The card carries what the vault sends, and nothing else.
-#[derive(Debug)]
-pub struct Pipe(());
 
 /// A card on transport `T`, in state `S`.
 #[derive(Debug)]
@@ -158,33 +154,5 @@ impl<T: Transport> Card<T, Selected> {
         }
         let serial = <[u8; 10]>::try_from(body.as_slice()).map_err(|_| Error::BadAnswer { step })?;
         Ok((self, Some(Serial(serial))))
-    }
-
-    /// Makes the card a pipe for the vault's commands.
-    pub fn into_pipe(self) -> Card<T, Pipe> {
-        self.with_state(Pipe(()))
-    }
-}
-
-impl<T: Transport> Card<T, Pipe> {
-    /// Sends a batch of the vault's commands in order, and returns the answers, body and status word each. It stops
-    /// behind the first answer whose status carries no MAC (anything but 9000, 62xx, 63xx): the session is over then,
-    /// and what follows would only be refused. So there may be fewer answers than commands; the vault reads the state.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Transport`]: the outcome of the last command is unknown if [`Error::outcome_unknown`] says so. Reset,
-    /// select, and let the vault resume.
-    pub fn relay(mut self, commands: &[Vec<u8>]) -> Result<(Self, Vec<Vec<u8>>), Error> {
-        let mut answers = Vec::with_capacity(commands.len());
-        for command in commands {
-            let answer = self.exchange(command)?;
-            let stop = !split_answer(&answer).is_ok_and(|(_, status)| status.carries_mac());
-            answers.push(answer);
-            if stop {
-                break;
-            }
-        }
-        Ok((self, answers))
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A card is a [`Card`] typed by what has been done to it. Door F is [`Terminal::tap`]; door S is
 //! [`Card::present`], [`Card::agree`] and the reads behind it, which alone make [`Genuine`] values; a payment is a
-//! [`Till`]; door I is a pipe for
-//! the vault ([`Card::into_pipe`]). The normative text is `../spec/`; every byte comes from `card-applet-spec`.
+//! [`Till`]; door I is the vault's,
+//! whose commands [`relay`] carries. The normative text is `../spec/`; every byte comes from `card-applet-spec`.
 //!
 //! Left out: keys of the issuer (they never leave the vault), and any record of who was where.
 
@@ -20,12 +20,13 @@ pub mod genuine;
 pub mod hex;
 pub mod journal;
 pub mod purchase;
+pub mod relay;
 pub mod tape;
 pub mod transport;
 pub mod updates;
 
 pub use bundle::{Bundle, StaleList};
-pub use card::{Card, Connected, Pipe, Selected};
+pub use card::{Card, Connected, Selected};
 pub use counter::{CardOnCounter, CounterError};
 pub use counting::{Counting, Counts, Stopwatch};
 pub use door_f::{Tapped, Terminal};

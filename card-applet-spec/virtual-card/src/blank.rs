@@ -4,9 +4,7 @@
 //! Key files are text: a private key 64 hex digits, a public key the 130 hex digits of its point (`04`, X, Y); a newline
 //! may follow. Left out on purpose: any way to make a blank with keys that no vault knows.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::Path;
 
 use card_applet_spec::codes::Serial;
@@ -14,12 +12,12 @@ use card_applet_spec::crypto::{PrivateKey, PublicKey};
 use card_applet_spec::kdf::KeySet;
 use card_applet_spec::lot::Lot;
 use card_applet_spec::sealed_box;
+use program_contract::file as whole;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::control::file;
 use crate::error::Error;
-use crate::hex;
 use crate::memory::CardMemory;
 
 /// The form of a private key file, for messages.
@@ -35,13 +33,7 @@ const PUBLIC_FORM: &str = "130 hex digits, starting with 04";
 pub fn make_maker_key(path: &Path, rng: &mut impl CryptoRng) -> Result<PublicKey, Error> {
     let key = PrivateKey::generate(rng);
     let text = Zeroizing::new(hex::encode(key.expose().as_slice()));
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut opened| opened.write_all(text.as_bytes()))
-        .map_err(|source| file("create", path, source))?;
+    whole::create(path, text.as_bytes(), whole::PRIVATE).map_err(|source| file("create", path, source))?;
     Ok(key.public())
 }
 
@@ -150,10 +142,12 @@ pub fn make_file(
 
 fn read_hex<const N: usize>(path: &Path, form: &'static str) -> Result<[u8; N], Error> {
     let text = Zeroizing::new(fs::read_to_string(path).map_err(|source| file("read", path, source))?);
-    hex::decode(text.trim_end()).ok_or_else(|| Error::KeyForm {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text.trim_end(), &mut bytes).map_err(|_| Error::KeyForm {
         path: path.to_owned(),
         form,
-    })
+    })?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The hand as a Unix socket: one JSON object a line, an order in, a reply out; for tests, the demo and people with `nc -U`.
+//! The card manipulator as a Unix socket: one JSON object a line, an order in, a reply out; for tests, the demo and people with `nc -U`.
 //!
 //! Orders of a reader: `{"order":"status"}`, `{"order":"insert","memory":"FILE"}` (without `memory`: the card that was
 //! taken away last), `{"order":"eject"}`, `{"order":"swap","memory":"FILE"}` (at once, so fast that the reader may report
@@ -28,7 +28,7 @@ pub const SCHEMA: &str = "yzt.virtual-card/1";
 /// Longest path of a Unix socket, bytes (Linux `sun_path` without the closing zero).
 const SOCKET_PATH_MAX: usize = 107;
 
-/// What the hand may be told.
+/// What the manipulator may be ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {

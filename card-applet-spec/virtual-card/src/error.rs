@@ -1,8 +1,10 @@
 //! What can go wrong around a virtual card, and what to do about it.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
+use program_contract::{Exit, Failing};
 use thiserror::Error;
 
 /// Trouble with the virtual card or the private PC/SC service. Messages hold paths and program names, never card content.
@@ -205,5 +207,37 @@ impl Error {
             }
             Self::Refused { action, .. } => action,
         }
+    }
+}
+
+impl Failing for Error {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().to_owned().into()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::LotRefused { .. } | Self::NoSuchBlank { .. } | Self::Refused { .. } => Exit::Refused,
+            Self::File { .. }
+            | Self::NotACard { .. }
+            | Self::KeyForm { .. }
+            | Self::BlankFailed
+            | Self::ModelStopped { .. } => Exit::Damaged,
+            Self::CardInUse { .. }
+            | Self::ProgramMissing { .. }
+            | Self::DriverMissing { .. }
+            | Self::CardProgramMissing { .. }
+            | Self::NamespacesRefused
+            | Self::ServiceFailed { .. }
+            | Self::ClientFailed { .. }
+            | Self::PathTooLong { .. }
+            | Self::ReaderSilent { .. }
+            | Self::CardGone { .. }
+            | Self::CountsNothing => Exit::Absent,
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().to_owned().into()
     }
 }

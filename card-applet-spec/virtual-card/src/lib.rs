@@ -12,7 +12,7 @@
 //! | [`chip`] | what else can lie on a reader: a foreign card, a dead one |
 //! | [`in_process`] | the card behind the transport trait, without a service |
 //! | [`fault`], [`tape`] | cuts and flipped bits around any transport; what went over it |
-//! | [`slot`], [`hand`], [`control`] | one virtual reader: insert, pull, swap; by a Unix socket too |
+//! | [`slot`], [`manipulator`], [`control`] | one virtual reader: insert, pull, swap; by a Unix socket too |
 //! | `meter`, `taptime` | counting what the card computes, and what that takes on real cards (feature `taptime`) |
 //! | [`pcscd`] | a private PC/SC service per run: namespaces, service and card, gone when its owner is gone |
 //!
@@ -25,9 +25,8 @@ pub mod chip;
 pub mod control;
 mod error;
 pub mod fault;
-pub mod hand;
-pub mod hex;
 pub mod in_process;
+pub mod manipulator;
 pub mod memory;
 #[cfg(feature = "taptime")]
 pub mod meter;

@@ -4,29 +4,41 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+#[cfg(feature = "taptime")]
+use program_contract::file;
+use program_contract::{Exit, Failure, Outcome, Program};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
-use virtual_card::control::{self, Control, Order, Reply, SCHEMA};
-use virtual_card::hand::Hand;
+use serde_json::json;
+use virtual_card::control::{self, Control, Order, Reply, SCHEMA, SlotStatus};
+use virtual_card::manipulator::CardManipulator;
 use virtual_card::pcscd::{self, Options, PrivatePcscd, READERS};
 use virtual_card::slot::{FIRST_PORT, Slot};
 #[cfg(feature = "taptime")]
 use virtual_card::taptime::{
-    Report, TARGET_BIT_RATE,
+    Report, SCHEMA as TAPTIME_SCHEMA, TARGET_BIT_RATE,
     cards::{CARDS, Card},
     chart,
     time::{Assumptions, BIT_RATES},
 };
-use virtual_card::{CardRandom, Error, blank, hex};
+use virtual_card::{CardRandom, Error, blank};
 
-/// Exit code: device or service absent (contracts of the command line).
-const ABSENT: u8 = 3;
-/// Exit code: damaged or misconfigured.
-const DAMAGED: u8 = 5;
-/// Exit code: refused by a check.
-const REFUSED: u8 = 1;
+const PROGRAM: Program = Program::new("virtual-card");
+
+/// How a command ends that did not fail.
+enum Ended {
+    /// With something to say.
+    Said(Outcome),
+    /// With the exit code of what ran.
+    With(ExitCode),
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self::Said(outcome)
+    }
+}
 
 #[derive(Debug, Parser)]
 #[command(
@@ -162,10 +174,15 @@ struct Taptime {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = match PROGRAM.arguments(SCHEMA) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
+    let json = arguments.json || swallowed_json(&arguments.command);
     match run(&arguments) {
-        Ok(code) => code,
-        Err(error) => complain(&error, arguments.json || swallowed_json(&arguments.command)),
+        Ok(Ended::With(exit)) => exit,
+        Ok(Ended::Said(outcome)) => PROGRAM.end(SCHEMA, json, Ok(outcome)),
+        Err(failure) => PROGRAM.end(SCHEMA, json, Err(failure)),
     }
 }
 
@@ -180,19 +197,17 @@ const fn swallowed_json(_: &Command) -> bool {
     false
 }
 
-fn run(arguments: &Arguments) -> Result<ExitCode> {
-    match &arguments.command {
+fn run(arguments: &Arguments) -> Result<Ended, Failure> {
+    Ok(match &arguments.command {
         Command::MakerKey { out } => {
             let public = blank::make_maker_key(out, &mut system_random()?)?;
-            let point = hex::encode(&public.to_point65());
-            if arguments.json {
-                println!(
-                    "{}",
-                    serde_json::json!({"schema": "yzt.maker-key/1", "ok": true, "public": point})
-                );
-            } else {
-                println!("{point}");
-            }
+            let point = hex::encode(public.to_point65());
+            Outcome::done(
+                "yzt.maker-key/1",
+                &json!({ "public": point }),
+                vec![point.clone()],
+            )?
+            .into()
         }
         Command::Blank {
             out,
@@ -204,14 +219,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             let maker = blank::read_private_key(maker_key)?;
             let card_ca = blank::read_public_key(card_ca)?;
             let serial = blank::make_file(lot_file, &maker, &card_ca, *number, out, &mut system_random()?)?;
-            if arguments.json {
-                println!(
-                    "{}",
-                    serde_json::json!({"schema": "yzt.blank/1", "ok": true, "card_serial": serial.to_string()})
-                );
-            } else {
-                println!("{serial}");
-            }
+            let serial = serial.to_string();
+            Outcome::done(
+                "yzt.blank/1",
+                &json!({ "card_serial": serial }),
+                vec![serial.clone()],
+            )?
+            .into()
         }
         Command::Serve {
             memory,
@@ -219,9 +233,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             port,
             seed,
         } => {
-            let (hand, slot) = (hand(seed)?, Slot::new(*port));
+            let (manipulator, slot) = (manipulator(seed)?, Slot::new(*port));
             if let Some(memory) = memory {
-                accepted(hand.carry_out(
+                accepted(manipulator.carry_out(
                     &slot,
                     &Order::Insert {
                         memory: Some(memory.clone()),
@@ -229,7 +243,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
                 ))?;
             }
             let ordered = slot.clone();
-            control::listen(control, move |order| hand.carry_out(&ordered, order))?;
+            control::listen(control, move |order| manipulator.carry_out(&ordered, order))?;
             eprintln!(
                 "virtual-card: on the reader; orders at {}; end with an interrupt",
                 control.display()
@@ -243,38 +257,37 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             memory,
             seed,
             command,
-        } => {
-            return under_private_service(dir.clone(), memory.clone(), seed, command);
-        }
-        Command::Status { control } => print_reply(Control::at(control).order(&Order::Status)?)?,
+        } => under_private_service(dir.clone(), memory.clone(), seed, command)?,
+        Command::Status { control } => reply(Control::at(control).order(&Order::Status)?)?.into(),
         Command::Order { control, order } => {
-            let order = serde_json::from_str(order).context("this is no order")?;
-            print_reply(Control::at(control).order(&order)?)?;
+            let order = serde_json::from_str(order)
+                .map_err(|error| Failure::usage(PROGRAM, format!("this is no order: {error}")))?;
+            reply(Control::at(control).order(&order)?)?.into()
         }
-        Command::Taptime(asked) => taptime(asked, arguments.json)?,
+        Command::Taptime(asked) => taptime(asked)?.into(),
         Command::Inside {
             dir,
             temporary,
             memory,
             seed,
         } => {
-            let hand = hand(seed)?;
+            let manipulator = manipulator(seed)?;
             let first = memory
                 .clone()
                 .map(|memory| Order::Insert { memory: Some(memory) });
             pcscd::inside(
                 dir,
                 *temporary,
-                move |slot, order| hand.carry_out(slot, order),
+                move |slot, order| manipulator.carry_out(slot, order),
                 first,
             )?;
+            Ended::With(ExitCode::SUCCESS)
         }
-    }
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 #[cfg(feature = "taptime")]
-fn taptime(asked: &Taptime, json: bool) -> Result<()> {
+fn taptime(asked: &Taptime) -> Result<Outcome, Failure> {
     let report = Report::make(asked.assumptions, asked.card)?;
     let charts = [
         (&asked.svg, chart::uses as fn(&Report) -> String),
@@ -282,26 +295,26 @@ fn taptime(asked: &Taptime, json: bool) -> Result<()> {
     ];
     for (path, draw) in charts {
         if let Some(path) = path {
-            std::fs::write(path, draw(&report)).map_err(|source| Error::File {
+            file::replace(path, draw(&report).as_bytes(), file::PUBLIC).map_err(|source| Error::File {
                 what: "write",
                 path: path.clone(),
                 source,
             })?;
         }
     }
-    if json {
-        let rates = asked
-            .bit_rate
-            .map_or_else(|| BIT_RATES.to_vec(), |bit_rate| vec![bit_rate]);
-        println!("{}", report.to_json(&rates));
-    } else {
-        print!("{}", report.to_text(asked.bit_rate.unwrap_or(TARGET_BIT_RATE)));
-    }
-    Ok(())
+    let rates = asked
+        .bit_rate
+        .map_or_else(|| BIT_RATES.to_vec(), |bit_rate| vec![bit_rate]);
+    let text = report.to_text(asked.bit_rate.unwrap_or(TARGET_BIT_RATE));
+    Outcome::done(
+        TAPTIME_SCHEMA,
+        &report.to_json(&rates),
+        text.lines().map(str::to_owned).collect(),
+    )
 }
 
 #[cfg(not(feature = "taptime"))]
-fn taptime(_: &Taptime, _: bool) -> Result<()> {
+fn taptime(_: &Taptime) -> Result<Outcome, Failure> {
     Err(Error::CountsNothing.into())
 }
 
@@ -326,8 +339,9 @@ fn under_private_service(
     memory: Option<PathBuf>,
     seed: &Seed,
     command: &[OsString],
-) -> Result<ExitCode> {
-    let program = std::env::current_exe().context("the running program has no path")?;
+) -> Result<Ended, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::internal(format!("the running program has no path: {error}")))?;
     let service = PrivatePcscd::start(&Options {
         program: Some(program),
         folder,
@@ -341,32 +355,50 @@ fn under_private_service(
         READERS[0],
         socket.display()
     );
-    let (program, rest) = command.split_first().context("no command")?;
+    let (program, rest) = command
+        .split_first()
+        .ok_or_else(|| Failure::usage(PROGRAM, "no command"))?;
     let status = std::process::Command::new(program)
         .args(rest)
         .env(variable, socket)
         .status()
-        .with_context(|| format!("{} cannot be started", program.to_string_lossy()))?;
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from))
+        .map_err(|error| {
+            Failure::usage(
+                PROGRAM,
+                format!("{} cannot be started: {error}", program.to_string_lossy()),
+            )
+        })?;
+    Ok(Ended::With(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .map_or(ExitCode::FAILURE, ExitCode::from),
+    ))
 }
 
-fn hand(seed: &Seed) -> Result<Hand> {
+fn manipulator(seed: &Seed) -> Result<CardManipulator, Failure> {
     Ok(match seed.seed {
-        Some(seed) => Hand::repeating(seed),
-        None => Hand::new(CardRandom::from_source(&mut system_random()?)),
+        Some(seed) => CardManipulator::repeating(seed),
+        None => CardManipulator::new(CardRandom::from_source(&mut system_random()?)),
     })
 }
 
 /// `main` is where randomness comes from the machine.
-fn system_random() -> Result<StdRng> {
-    StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")
+fn system_random() -> Result<StdRng, Failure> {
+    StdRng::try_from_rng(&mut SysRng).map_err(|error| {
+        Failure::new(
+            Exit::Damaged,
+            "RANDOM",
+            format!("the system gives no randomness: {error}"),
+            "Do not use this machine.",
+        )
+    })
 }
 
 fn parse_seed(text: &str) -> Result<[u8; 32], &'static str> {
-    hex::decode(text).ok_or("a seed is 64 hex digits")
+    let mut seed = [0; 32];
+    hex::decode_to_slice(text, &mut seed).map_err(|_| "a seed is 64 hex digits")?;
+    Ok(seed)
 }
 
 fn accepted(reply: Reply) -> Result<(), Error> {
@@ -376,43 +408,12 @@ fn accepted(reply: Reply) -> Result<(), Error> {
     }
 }
 
-fn print_reply(status: Option<control::SlotStatus>) -> Result<()> {
-    println!("{}", serde_json::to_string(&Reply::done(status))?);
-    Ok(())
-}
-
-/// The failure to standard error, or as one object to standard output, and the exit code of its kind.
-fn complain(error: &anyhow::Error, json: bool) -> ExitCode {
-    let (code, action, exit) = match error.downcast_ref::<Error>() {
-        Some(known) => (known.code(), known.action(), exit_of(known)),
-        None => ("USAGE", "See `virtual-card --help`.", 2),
-    };
-    // Our own messages name their cause themselves.
-    let message = if code == "USAGE" {
-        format!("{error:#}")
-    } else {
-        error.to_string()
-    };
-    if json {
-        let object = serde_json::json!({
-            "schema": SCHEMA, "ok": false,
-            "error": {"code": code, "message": message, "action": action},
-        });
-        println!("{object}");
-    } else {
-        eprintln!("virtual-card: {message}\n{action}");
+/// What the other side said, as it said it.
+fn reply(status: Option<SlotStatus>) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::done(SCHEMA, &json!({}), Vec::new())?;
+    if let Some(status) = status {
+        outcome.fields.insert("status".to_owned(), json!(status));
     }
-    ExitCode::from(exit)
-}
-
-fn exit_of(error: &Error) -> u8 {
-    match error {
-        Error::LotRefused { .. } | Error::NoSuchBlank { .. } | Error::Refused { .. } => REFUSED,
-        Error::File { .. }
-        | Error::NotACard { .. }
-        | Error::KeyForm { .. }
-        | Error::BlankFailed
-        | Error::ModelStopped { .. } => DAMAGED,
-        _ => ABSENT,
-    }
+    outcome.lines = vec![outcome.object().to_string()];
+    Ok(outcome)
 }

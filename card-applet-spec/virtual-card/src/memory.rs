@@ -9,11 +9,12 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use card_applet::{Memory, MemoryFault};
+use program_contract::file as whole;
 
 use crate::control::file;
 use crate::error::Error;
@@ -72,26 +73,11 @@ impl CardMemory {
     ///
     /// [`Error::File`].
     pub fn create(path: &Path, bytes: usize) -> Result<Self, Error> {
-        let content = vec![0xFF; bytes];
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|source| file("create", path, source))?;
-        let filled = lock(&opened, path).and_then(|()| {
-            opened
-                .write_all_at(&MAGIC, 0)
-                .and_then(|()| opened.write_all_at(&content, HEAD))
-                .map_err(|source| file("write", path, source))
-        });
-        if let Err(error) = filled {
-            // A full disk: half a card is none, and the name stays free for the next attempt.
-            let _ = std::fs::remove_file(path);
-            return Err(error);
-        }
-        Ok(Self::holding(content, Some(opened)))
+        let mut content = MAGIC.to_vec();
+        content.resize(MAGIC.len().saturating_add(bytes), 0xFF);
+        // A full disk: half a card is none, and the name stays free for the next attempt.
+        whole::create(path, &content, whole::PRIVATE).map_err(|source| file("create", path, source))?;
+        Self::open(path)
     }
 
     /// Opens a card's memory file, for this process alone: one card cannot lie on two readers.

@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 
 use crate::control::{self, Control, Order, Reply, check_socket_path, file};
 use crate::error::Error;
-use crate::hex;
 use crate::slot::{FIRST_PORT, Slot};
 
 /// Environment variable with the path of the program `virtual-card`.
@@ -181,7 +180,7 @@ impl PrivatePcscd {
             arguments.extend(["--memory".into(), absolute(memory)?.into()]);
         }
         if let Some(seed) = options.seed {
-            arguments.extend(["--seed".into(), hex::encode(&seed).into()]);
+            arguments.extend(["--seed".into(), hex::encode(seed).into()]);
         }
         if temporary.is_some() {
             arguments.push("--temporary".into());

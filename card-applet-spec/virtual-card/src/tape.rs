@@ -6,8 +6,6 @@
 use card_reader::transport::{Transport, TransportError};
 use serde::{Deserialize, Serialize};
 
-use crate::hex;
-
 /// One line of a tape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

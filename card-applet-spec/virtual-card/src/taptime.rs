@@ -20,4 +20,6 @@ pub mod report;
 pub mod time;
 pub mod work;
 
-pub use report::{Command, Outcome, Report, Row, Scenario, TARGET_BIT_RATE, TARGETS, Target, scenarios};
+pub use report::{
+    Command, Outcome, Report, Row, SCHEMA, Scenario, TARGET_BIT_RATE, TARGETS, Target, scenarios,
+};

@@ -13,7 +13,6 @@ use card_applet_spec::{lot, sealed_box};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
-use virtual_card::hex;
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_virtual-card"))
@@ -36,7 +35,7 @@ fn lot_in(folder: &Path) {
         .unwrap();
     assert!(output.status.success());
     let point = object(&output.stdout)["public"].as_str().unwrap().to_owned();
-    let maker = PublicKey::from_point65(&hex::decode(&point).unwrap()).unwrap();
+    let maker = PublicKey::from_point65(&hex::decode(&point).unwrap().try_into().unwrap()).unwrap();
     let mut rng = StdRng::from_seed([3; 32]);
     let card_ca = PrivateKey::generate(&mut rng);
     fs::write(

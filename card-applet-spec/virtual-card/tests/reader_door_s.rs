@@ -742,18 +742,13 @@ fn the_counter_resets_the_failures_of_door_i() {
         card.status().unwrap().1.failures
     };
     for _ in 0..3 {
-        let pipe = Card::new(&mut reader)
-            .reset()
-            .unwrap()
-            .select()
-            .unwrap()
-            .into_pipe();
+        Card::new(&mut reader).reset().unwrap().select().unwrap();
         let guess = [
             vec![0x80, 0x50, 0x00, 0x00, 0x08, 1, 2, 3, 4, 5, 6, 7, 8, 0x00],
             [&[0x84, 0x82, 0x33, 0x00, 0x10][..], &[0xEE; 16]].concat(),
             vec![0x84, 0xF2, 0x00, 0x00, 0x00],
         ];
-        let (_, answers) = pipe.relay(&guess).unwrap();
+        let answers = card_reader::relay::relay(&mut reader, &guess).answers;
         assert_eq!(answers.len(), 2, "what follows a refusal is not sent");
         assert_eq!(answers[1], [0x69, 0x82]);
     }

@@ -14,7 +14,6 @@ mod reader_world;
 use std::process::Command;
 
 use card_applet_spec::codes::{Rights, Role};
-use card_reader::hex;
 use reader_town::{AT, Town, failed, program};
 use reader_world::{Certificates, Wanted};
 use serde_json::{Value, json};
@@ -64,7 +63,7 @@ fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
             json!({
                 "role": role, "tier": "EMPLOYMENT", "class": 2, "services": "000000000000000b",
                 "zones": "0000000000000006", "valid_from": "2026-11-01", "valid_to": "2027-10-31",
-                "rule_set": hex::encode(&card_applet_spec::record::rule_set_digest(reader_world::RULES)),
+                "rule_set": hex::encode(card_applet_spec::record::rule_set_digest(reader_world::RULES)),
             })
         );
         assert!(object["ms"].as_f64().unwrap() > 0.0);

@@ -507,7 +507,7 @@ fn nothing_shown_of_a_purchase_names_a_card() {
     let outcome = shop.sell(&mut wire, AMOUNT);
     let journal = shop.journal();
     let text = format!("{outcome:?} {journal:?} {:?}", journal.open());
-    let pid = card_reader::hex::encode(&made.pid(Role::SmallPayment));
+    let pid = hex::encode(made.pid(Role::SmallPayment));
     let debug = format!("{:?}", made.pid(Role::SmallPayment));
     assert!(
         !text.contains(&pid[..8]) && !text.contains(debug.trim_matches(['[', ']'])),

@@ -325,7 +325,7 @@ fn a_tape_is_judged_again_marked_and_holds_no_key() {
     }
     let (group, tap) = town.issuer.tap_masters(Role::Transit, reader_world::KV);
     for key in [group.expose(), tap.expose()] {
-        assert!(!text.contains(&card_reader::hex::encode(&key[..8])));
+        assert!(!text.contains(&hex::encode(&key[..8])));
     }
     assert_eq!(
         failed(&town.read("bus", &with)),

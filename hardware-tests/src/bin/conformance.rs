@@ -8,28 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
 use card_applet_spec::crypto::PublicKey;
-use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
+use card_reader::transport::{Connect, PcscTransport, Transport};
 use clap::{Args, Parser, Subcommand};
 use hardware_tests::conformance::{Case, Choice, Cutter, KeysError, Setup, TestKeys, cases, report, run};
 use hardware_tests::rig::{self, WRITE_VARIABLE};
-use hardware_tests::{Error, hex};
 use jiff::civil;
+use program_contract::{Clock, Exit, Failure, Outcome, Program};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::{Value, json};
 
-/// Cases failed.
-const FAILED: u8 = 1;
-/// Wrong arguments or a wrong file.
-const USAGE: u8 = 2;
-/// No service, reader or card.
-const ABSENT: u8 = 3;
-/// The card was lost on the way.
-const LOST: u8 = 4;
-/// The machine failed, or a file cannot be written.
-const DAMAGED: u8 = 5;
+const PROGRAM: Program = Program::new("conformance");
 
 /// How long a reader may take to see a card.
 const WAIT: Duration = Duration::from_secs(3);
@@ -121,96 +111,45 @@ struct RunArguments {
     json: bool,
 }
 
-/// What stops the program before a case is run, with its exit code.
-struct Refusal {
-    exit: u8,
-    code: &'static str,
-    message: String,
-    action: &'static str,
-}
-
-impl From<TransportError> for Refusal {
-    fn from(error: TransportError) -> Self {
-        Self {
-            exit: ABSENT,
-            code: error.code(),
-            message: error.to_string(),
-            action: error.action(),
-        }
-    }
-}
-
-impl From<KeysError> for Refusal {
-    fn from(error: KeysError) -> Self {
-        let (exit, code, action) = match &error {
-            KeysError::File { .. } => (
-                DAMAGED,
-                "FILE",
-                "Check the path and its rights. A file of keys is never written over: name a new one.",
-            ),
-            KeysError::Form { .. } => (
-                USAGE,
-                "TEST_KEYS",
-                "Make test keys with `conformance make-test-keys`.",
-            ),
-            _ => (USAGE, "USAGE", "See `conformance make-test-keys --help`."),
-        };
-        Self {
-            exit,
-            code,
-            message: error.to_string(),
-            action,
-        }
-    }
-}
-
-impl From<anyhow::Error> for Refusal {
-    fn from(error: anyhow::Error) -> Self {
-        Self {
-            exit: DAMAGED,
-            code: "MACHINE",
-            message: format!("{error:#}"),
-            action: "This is a fault of the machine or the program: report it.",
-        }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        anyhow!(error).into()
-    }
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let (json, schema, result) = match &arguments.command {
-        Some(Task::MakeTestKeys(make)) => (
-            make.json,
+    let arguments: Arguments = match PROGRAM.arguments(report::SCHEMA) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "main is where the machine's clock comes from"
+    )]
+    let clock = Clock::machine();
+    match &arguments.command {
+        Some(Task::MakeTestKeys(make)) => PROGRAM.end(
             "yzt.conformance_make_test_keys/1",
+            make.json,
             make_test_keys(make),
         ),
-        None => (arguments.run.json, report::SCHEMA, conform(&arguments.run)),
-    };
-    match result {
-        Ok(code) => code,
-        Err(refusal) => {
-            eprintln!("conformance: {}\n{}", refusal.message, refusal.action);
-            if json {
-                let mut object = report::refusal(refusal.code, &refusal.message, refusal.action);
-                object["schema"] = schema.into();
-                println!("{object}");
-            }
-            ExitCode::from(refusal.exit)
+        None => {
+            let run = &arguments.run;
+            PROGRAM.end(report::SCHEMA, run.json, conform(run, &clock.at(run.at)))
         }
     }
 }
 
-fn system_random() -> Result<StdRng, Refusal> {
+fn system_random() -> Result<StdRng, Failure> {
     StdRng::try_from_rng(&mut SysRng)
-        .map_err(|error| anyhow!("the system gives no randomness: {error}").into())
+        .map_err(|error| machine(&format!("the system gives no randomness: {error}")))
 }
 
-fn make_test_keys(arguments: &MakeArguments) -> Result<ExitCode, Refusal> {
+/// A fault of the machine.
+fn machine(message: &str) -> Failure {
+    Failure::new(
+        Exit::Damaged,
+        "MACHINE",
+        message,
+        "This is a fault of the machine or the program: report it.",
+    )
+}
+
+fn make_test_keys(arguments: &MakeArguments) -> Result<Outcome, Failure> {
     let mut rng = system_random()?;
     let maker = arguments.maker.as_deref().map(read_public_key).transpose()?;
     let keys = TestKeys::generate(&mut rng);
@@ -219,74 +158,66 @@ fn make_test_keys(arguments: &MakeArguments) -> Result<ExitCode, Refusal> {
         keys.write_lot(arguments.blanks, maker, out, &mut rng)?;
     }
     let (first, last) = (keys.serial(1), keys.serial(arguments.blanks));
-    if arguments.json {
-        let object = json!({
-            "schema": "yzt.conformance_make_test_keys/1",
-            "ok": true,
-            "keys": arguments.out.display().to_string(),
-            "lot_file": arguments.lot_out.as_ref().map(|path| path.display().to_string()),
-            "card_ca": keys.card_ca_public(),
-            "first_serial": first.to_string(),
-            "last_serial": last.to_string(),
-        });
-        println!("{object}");
-    } else {
-        println!("test keys     {}", arguments.out.display());
-        println!("card CA       {}", keys.card_ca_public());
-        println!("serials       {first} to {last}");
-        if let Some(lot) = &arguments.lot_out {
-            println!("lot file      {}", lot.display());
-        }
+    let fields = json!({
+        "keys": arguments.out.display().to_string(),
+        "lot_file": arguments.lot_out.as_ref().map(|path| path.display().to_string()),
+        "card_ca": keys.card_ca_public(),
+        "first_serial": first.to_string(),
+        "last_serial": last.to_string(),
+    });
+    let mut lines = vec![
+        format!("test keys     {}", arguments.out.display()),
+        format!("card CA       {}", keys.card_ca_public()),
+        format!("serials       {first} to {last}"),
+    ];
+    if let Some(lot) = &arguments.lot_out {
+        lines.push(format!("lot file      {}", lot.display()));
     }
-    Ok(ExitCode::SUCCESS)
+    Outcome::done("yzt.conformance_make_test_keys/1", &fields, lines)
 }
 
-fn read_public_key(path: &Path) -> Result<PublicKey, Refusal> {
+fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
     let text = std::fs::read_to_string(path).map_err(|source| KeysError::File {
         path: path.to_owned(),
         source,
     })?;
-    hex::decode::<65>(text.trim())
-        .and_then(|point| PublicKey::from_point65(&point).ok())
-        .ok_or_else(|| Refusal {
-            exit: USAGE,
-            code: "MAKER_KEY",
-            message: format!("{} is no public key of P-256 in 130 hex digits", path.display()),
-            action: "Ask the card maker for the point 04 || X || Y of its key.",
+    hex::decode(text.trim())
+        .ok()
+        .and_then(|point| PublicKey::from_point65(&point.try_into().ok()?).ok())
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "MAKER_KEY",
+                format!("{} is no public key of P-256 in 130 hex digits", path.display()),
+                "Ask the card maker for the point 04 || X || Y of its key.",
+            )
         })
 }
 
-fn list(arguments: &RunArguments) -> ExitCode {
-    if arguments.json {
-        let all: Vec<Value> = cases()
-            .iter()
-            .map(|case| {
-                json!({
-                    "case": case.number,
-                    "chapter": case.chapter(),
-                    "class": case.class.letter().to_string(),
-                    "reference": case.reference,
-                    "sentence": case.sentence,
-                })
+fn list(arguments: &RunArguments) -> Result<Outcome, Failure> {
+    let all: Vec<Value> = cases()
+        .iter()
+        .map(|case| {
+            json!({
+                "case": case.number,
+                "chapter": case.chapter(),
+                "class": case.class.letter().to_string(),
+                "reference": case.reference,
+                "sentence": case.sentence,
             })
-            .collect();
-        println!(
-            "{}",
-            json!({"schema": "yzt.conformance_list/1", "ok": true, "cases": all})
-        );
-    } else if arguments.markdown {
-        print!("{}", report::markdown());
+        })
+        .collect();
+    let lines = if arguments.markdown {
+        report::markdown().lines().map(str::to_owned).collect()
     } else {
-        for case in cases() {
-            println!("{}", report::line(&case));
-        }
-    }
-    ExitCode::SUCCESS
+        cases().iter().map(report::line).collect()
+    };
+    Outcome::done("yzt.conformance_list/1", &json!({ "cases": all }), lines)
 }
 
-fn conform(arguments: &RunArguments) -> Result<ExitCode, Refusal> {
+fn conform(arguments: &RunArguments, clock: &Clock) -> Result<Outcome, Failure> {
     if arguments.list {
-        return Ok(list(arguments));
+        return list(arguments);
     }
     let choice = Choice {
         chapters: arguments.chapter.clone(),
@@ -296,12 +227,12 @@ fn conform(arguments: &RunArguments) -> Result<ExitCode, Refusal> {
             || std::env::var(WRITE_VARIABLE).is_ok_and(|word| word == "1"),
     };
     if !cases().iter().any(|case| choice.takes(case)) {
-        return Err(Refusal {
-            exit: USAGE,
-            code: "NO_SUCH_CASE",
-            message: "no case has that chapter and number".to_owned(),
-            action: "See `conformance --list`.",
-        });
+        return Err(Failure::new(
+            Exit::Usage,
+            "NO_SUCH_CASE",
+            "no case has that chapter and number",
+            "See `conformance --list`.",
+        ));
     }
     let mut rng = system_random()?;
     let keys = match &arguments.test_keys {
@@ -310,8 +241,17 @@ fn conform(arguments: &RunArguments) -> Result<ExitCode, Refusal> {
         None => None,
     };
     if let (true, Some(keys)) = (arguments.in_process, &keys) {
-        let (mut card, mut cutter) = rig::test_blank(keys, 1, &mut rng)?;
-        return play(arguments, &choice, &mut card, Some(keys), Some(&mut cutter), rng);
+        let (mut card, mut cutter) =
+            rig::test_blank(keys, 1, &mut rng).map_err(|error| machine(&error.to_string()))?;
+        return play(
+            arguments,
+            clock,
+            &choice,
+            &mut card,
+            Some(keys),
+            Some(&mut cutter),
+            rng,
+        );
     }
     let mut card = PcscTransport::connect(&Connect {
         reader: arguments.reader.clone(),
@@ -326,17 +266,18 @@ fn conform(arguments: &RunArguments) -> Result<ExitCode, Refusal> {
     }
     let mut cutter = arguments.cutter.as_deref().map(ProgramCutter);
     let cutter = cutter.as_mut().map(|cutter| cutter as &mut dyn Cutter);
-    play(arguments, &choice, &mut card, keys.as_ref(), cutter, rng)
+    play(arguments, clock, &choice, &mut card, keys.as_ref(), cutter, rng)
 }
 
 fn play(
     arguments: &RunArguments,
+    clock: &Clock,
     choice: &Choice,
     card: &mut dyn Transport,
     keys: Option<&TestKeys>,
     cutter: Option<&mut dyn Cutter>,
     rng: StdRng,
-) -> Result<ExitCode, Refusal> {
+) -> Result<Outcome, Failure> {
     let begin = Instant::now();
     let watch = move || u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let setup = Setup {
@@ -349,38 +290,13 @@ fn play(
             Some(cutter) => Some(cutter),
             None => None,
         },
-        today: arguments.at.unwrap_or_else(today),
+        today: clock.today(),
         samples: arguments.samples,
         wear: arguments.wear,
     };
     let mut progress = |case: &Case| eprintln!("{} {}", case.number, case.sentence);
     let report = run(setup, choice, &mut progress)?;
-    if arguments.json {
-        println!("{}", report::object(&report));
-    } else {
-        print!("{}", report::table(&report));
-    }
-    let (_, failed, _) = report.counts();
-    if let Some(lost) = &report.lost {
-        eprintln!("conformance: {lost}\n{}", lost.action());
-        return Ok(ExitCode::from(LOST));
-    }
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(FAILED)
-    })
-}
-
-/// Today where permits are issued, UTC+8.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the program's own clock; everything below takes the day as an argument"
-)]
-fn today() -> civil::Date {
-    jiff::Timestamp::now()
-        .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
-        .date()
+    report::outcome(&report)
 }
 
 /// A rig that another program drives.

@@ -13,7 +13,7 @@ use rand_core::Rng;
 use super::keys::TestKeys;
 use super::office::{self, DoorI};
 use super::{Check, Outcome, Phase, Report, Stop, terminal};
-use crate::{hex, sample};
+use crate::sample;
 
 /// GET DATA, serial.
 const GET_SERIAL: [u8; 5] = [0x80, 0xCA, 0x00, 0x45, 0x00];

@@ -6,9 +6,8 @@
 //!
 //! Left out on purpose: any way to import keys of a vault. A vault does not give them out.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::borrow::Cow;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::certificate::CertificateName;
@@ -16,12 +15,11 @@ use card_applet_spec::codes::{Region, Role, Serial};
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
 use card_applet_spec::kdf::{self, KeySet};
 use card_applet_spec::{Error as FormError, lot, sealed_box};
+use program_contract::{Exit, Failing, file};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
-
-use crate::hex;
 
 /// Schema of the file.
 const SCHEMA: &str = "yzt.conformance_keys/1";
@@ -61,6 +59,35 @@ pub enum KeysError {
     /// A fault of the machine.
     #[error(transparent)]
     Machine(#[from] FormError),
+}
+
+impl Failing for KeysError {
+    fn code(&self) -> Cow<'static, str> {
+        match self {
+            Self::File { .. } => "FILE",
+            Self::Form { .. } => "TEST_KEYS",
+            Self::Count | Self::Machine(_) => "USAGE",
+        }
+        .into()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::File { .. } => Exit::Damaged,
+            Self::Form { .. } | Self::Count | Self::Machine(_) => Exit::Usage,
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        match self {
+            Self::File { .. } => {
+                "Check the path and its rights. A file of keys is never written over: name a new one."
+            }
+            Self::Form { .. } => "Make test keys with `conformance make-test-keys`.",
+            Self::Count | Self::Machine(_) => "See `conformance make-test-keys --help`.",
+        }
+        .into()
+    }
 }
 
 /// The file as text: secrets as hex. It is erased when dropped.
@@ -151,15 +178,15 @@ impl TestKeys {
             return Err(wrong("it has another schema"));
         }
         let master = |text: &str| {
-            let bytes = Zeroizing::new(hex::decode::<32>(text).ok_or(wrong("a key is not 64 hex digits"))?);
+            let bytes = Zeroizing::new(bytes_of::<32>(text).ok_or(wrong("a key is not 64 hex digits"))?);
             Ok::<_, KeysError>(Key32::new(*bytes))
         };
         let private = |text: &str| {
-            let bytes = Zeroizing::new(hex::decode::<32>(text).ok_or(wrong("a key is not 64 hex digits"))?);
+            let bytes = Zeroizing::new(bytes_of::<32>(text).ok_or(wrong("a key is not 64 hex digits"))?);
             PrivateKey::from_bytes(&bytes).map_err(|_| wrong("a private key is no scalar of P-256"))
         };
         Ok(Self {
-            lot: hex::decode(&form.lot).ok_or(wrong("the lot is not 8 hex digits"))?,
+            lot: bytes_of(&form.lot).ok_or(wrong("the lot is not 8 hex digits"))?,
             transport: master(&form.transport_master)?,
             issuance: master(&form.issuance_master)?,
             group: master(&form.group_master)?,
@@ -184,7 +211,7 @@ impl TestKeys {
         let form = Form {
             schema: SCHEMA.to_owned(),
             notice: NOTICE.to_owned(),
-            lot: hex::encode(&self.lot),
+            lot: hex::encode(self.lot),
             transport_master: master(&self.transport),
             issuance_master: master(&self.issuance),
             group_master: master(&self.group),
@@ -204,7 +231,7 @@ impl TestKeys {
     /// The public key of the test card CA, 130 hex digits: whoever opens the lot file needs it.
     #[must_use]
     pub fn card_ca_public(&self) -> String {
-        hex::encode(&self.card_ca.public().to_point65())
+        hex::encode(self.card_ca.public().to_point65())
     }
 
     /// Serial of blank `number` of the test lot.
@@ -327,16 +354,17 @@ fn region() -> Result<Region, FormError> {
 }
 
 fn new_file(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(|source| KeysError::File {
-            path: path.to_owned(),
-            source,
-        })
+    file::create(path, bytes, file::PRIVATE).map_err(|source| KeysError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Exactly `N` bytes in hex.
+fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut out = [0; N];
+    hex::decode_to_slice(text, &mut out).ok()?;
+    Some(out)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use serde_json::{Value, json};
+use program_contract::{Exit, Failure, Outcome};
+use serde_json::{Map, Value, json};
 
 use super::{Case, Report, Verdict, cases};
 
@@ -79,9 +80,42 @@ pub fn table(report: &Report) -> String {
     out
 }
 
-/// The object.
-#[must_use]
-pub fn object(report: &Report) -> Value {
+/// How the run ended: the object and the table.
+///
+/// # Errors
+///
+/// Cases failed, or the card was lost; the object and the table say the same, with the error.
+pub fn outcome(report: &Report) -> Result<Outcome, Failure> {
+    let lines: Vec<String> = table(report).lines().map(str::to_owned).collect();
+    let fields = fields(report);
+    let (_, failed, _) = report.counts();
+    let mut failure = match &report.lost {
+        Some(lost) => {
+            let mut failure = Failure::from(lost.clone());
+            failure.exit = Exit::Unknown;
+            failure
+        }
+        None if failed > 0 => Failure::new(
+            Exit::Refused,
+            "CASES_FAILED",
+            format!("{failed} cases failed"),
+            "Read the table: each failed case says what the card did and where the specification says otherwise.",
+        ),
+        None => {
+            return Ok(Outcome {
+                exit: Exit::Done,
+                schema: SCHEMA.into(),
+                fields,
+                lines,
+            });
+        }
+    };
+    failure.fields = fields;
+    failure.lines = lines;
+    Err(failure)
+}
+
+fn fields(report: &Report) -> Map<String, Value> {
     let cases: Vec<Value> = report
         .outcomes
         .iter()
@@ -116,36 +150,19 @@ pub fn object(report: &Report) -> Value {
         })
         .collect();
     let (passed, failed, not_run) = report.counts();
-    let mut object = json!({
-        "schema": SCHEMA,
-        "ok": failed == 0 && report.lost.is_none(),
-        "reader": report.reader,
-        "card_info": report.card_info,
-        "commands": report.commands,
-        "passed": passed,
-        "failed": failed,
-        "not_run": not_run,
-        "cases": cases,
-        "figures": figures,
-    });
-    if let Some(lost) = &report.lost {
-        object["error"] = json!({
-            "code": lost.code(),
-            "message": lost.to_string(),
-            "action": lost.action(),
-        });
-    }
-    object
-}
-
-/// The object of a run that did not begin.
-#[must_use]
-pub fn refusal(code: &str, message: &str, action: &str) -> Value {
-    json!({
-        "schema": SCHEMA,
-        "ok": false,
-        "error": {"code": code, "message": message, "action": action},
-    })
+    Map::from_iter(
+        [
+            ("reader", json!(report.reader)),
+            ("card_info", json!(report.card_info)),
+            ("commands", json!(report.commands)),
+            ("passed", json!(passed)),
+            ("failed", json!(failed)),
+            ("not_run", json!(not_run)),
+            ("cases", json!(cases)),
+            ("figures", json!(figures)),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    )
 }
 
 /// The list of cases as the page has it: one table a chapter.

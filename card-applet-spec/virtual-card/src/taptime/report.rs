@@ -11,6 +11,9 @@ use crate::taptime::office::{Exchange, KV, Office, Reader};
 use crate::taptime::time::{Assumptions, Time};
 use crate::taptime::work::{KeyObjects, SetUp, Work};
 
+/// Schema of the object.
+pub const SCHEMA: &str = "yzt.taptime/1";
+
 /// A command of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Command {
@@ -346,7 +349,7 @@ impl Report {
             .collect()
     }
 
-    /// `yzt.taptime/1`: milliseconds with two decimals.
+    /// The keys of [`SCHEMA`]: milliseconds with two decimals.
     #[must_use]
     pub fn to_json(&self, bit_rates: &[u32]) -> serde_json::Value {
         let rows: Vec<_> = self
@@ -390,7 +393,6 @@ impl Report {
             })
             .collect();
         serde_json::json!({
-            "schema": "yzt.taptime/1", "ok": true,
             "assumptions": self.assumptions,
             "cards": cards,
             "scenarios": self.scenarios,

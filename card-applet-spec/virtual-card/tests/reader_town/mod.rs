@@ -13,7 +13,7 @@ use std::process::Command;
 
 use card_applet_spec::codes::Role;
 use card_applet_spec::script::ScriptKind;
-use card_reader::{TerminalKey, hex};
+use card_reader::TerminalKey;
 use serde_json::{Value, json};
 use virtual_card::CardMemory;
 use virtual_card::control::Order;
@@ -115,7 +115,7 @@ impl Town {
     /// Enrols a terminal with the program and puts a bundle for it beside its key.
     pub(crate) fn terminal(&mut self, name: &str, wanted: Wanted) -> String {
         let anchors = self.issuer.anchors();
-        let point = |key: card_applet_spec::crypto::PublicKey| hex::encode(&key.to_point65());
+        let point = |key: card_applet_spec::crypto::PublicKey| hex::encode(key.to_point65());
         let file = self.path("anchors.json");
         let object = json!({
             "schema": "yzt.anchors/1", "vault": "07".repeat(16), "card_ca": point(anchors.card_ca),

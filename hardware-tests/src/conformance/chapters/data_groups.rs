@@ -10,7 +10,6 @@ use super::super::bench::{Bench, ensure, failed};
 use super::super::terminal::{DoorS, rights_of, tlv};
 use super::super::{Case, Check, Class, Phase};
 use super::case;
-use crate::hex;
 
 pub(super) const CASES: &[Case] = &[
     case(

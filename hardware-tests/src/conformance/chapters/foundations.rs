@@ -11,7 +11,6 @@ use super::super::office::DoorI;
 use super::super::terminal::{Chain, DoorS, Draft, Plan, certificate, present, tlv};
 use super::super::{Case, Check, Class, Phase, Stop};
 use super::case;
-use crate::hex;
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -263,7 +262,7 @@ fn sessions(bench: &mut Bench<'_>, session: &str) -> Check {
         let Some(sw) = text(session) else { continue };
         let (Some(name), Some(send), Ok(sw)) = (
             text("command"),
-            text("send").and_then(hex::bytes),
+            text("send").and_then(|send| hex::decode(send.replace(' ', "")).ok()),
             u16::from_str_radix(sw, 16),
         ) else {
             return failed("a row of the table of sessions has a wrong form: a fault of the suite");

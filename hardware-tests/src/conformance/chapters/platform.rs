@@ -15,7 +15,6 @@ use super::super::terminal::{Chain, DoorS, Plan, agree, agree_data, challenge, p
 use super::super::{Case, Check, Class, Phase, Stop};
 use super::records::abandon;
 use super::{TRIES, WRITES, case};
-use crate::hex;
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -150,7 +149,7 @@ const SECURITY_DOMAINS: [&str; 7] = [
 
 fn no_security_domain(bench: &mut Bench<'_>) -> Check {
     for name in SECURITY_DOMAINS {
-        let aid = hex::bytes(name).unwrap_or_default();
+        let aid = hex::decode(name).unwrap_or_default();
         bench.reset()?;
         let answer = bench.send(&encode(Header::SELECT.to_bytes(), &aid, Some(0)))?;
         answer.is_refusal(&format!(
@@ -333,7 +332,7 @@ fn bad_points(bench: &mut Bench<'_>) -> Vec<(&'static str, [u8; 65])> {
     let right = PrivateKey::generate(bench.rng()).public().to_point65();
     let of = |x: &str, y: &str| {
         let mut point = [0x04; 65];
-        let bytes = hex::bytes(&format!("{x}{y}")).unwrap_or_default();
+        let bytes = hex::decode(format!("{x}{y}")).unwrap_or_default();
         if bytes.len() == 64 {
             point[1..].copy_from_slice(&bytes);
         }

@@ -6,8 +6,8 @@ use card_reader::{Admission, Card, Terminal};
 use keyvault_protocol::{BundleKind, CardResult, CardTask};
 use rand_core::CryptoRng;
 
-use crate::installation::Enrolled;
-use crate::{Error, Installation, sample};
+use crate::scratch_issuer::Enrolled;
+use crate::{Error, ScratchIssuer, sample};
 
 /// The task that writes the sample.
 ///
@@ -28,9 +28,9 @@ pub fn activate() -> CardTask {
 ///
 /// # Errors
 ///
-/// As [`Installation::write`].
+/// As [`ScratchIssuer::write`].
 pub fn issue(
-    office: &mut Installation,
+    office: &mut ScratchIssuer,
     transport: &mut (impl Transport + ?Sized),
     number: u32,
 ) -> Result<CardResult, Error> {
@@ -134,7 +134,7 @@ pub fn stranger(transport: &mut (impl Transport + ?Sized)) -> Result<Vec<Vec<u8>
 /// # Errors
 ///
 /// The vault's refusal.
-pub fn bus_and_clinic(office: &mut Installation) -> Result<(Terminal, Enrolled), Error> {
+pub fn bus_and_clinic(office: &mut ScratchIssuer) -> Result<(Terminal, Enrolled), Error> {
     let bus = Terminal::new(office.enrol(BundleKind::Bus, "bus 1")?.bundle);
     let clinic = office.enrol(BundleKind::Clinic, "clinic 1")?;
     Ok((bus, clinic))

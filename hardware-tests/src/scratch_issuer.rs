@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use card_applet_spec::crypto::{PrivateKey, PublicKey};
+use card_reader::relay::{Relayed, relay};
 use card_reader::transport::Transport;
 use card_reader::{Bundle, Card, Pinned, TerminalKey};
 use jiff::{Timestamp, ToSpan};
@@ -45,7 +46,7 @@ const ISSUER_NAME: &str = "hardware-tests";
 const PROFILE: &str = "resident-1";
 
 /// A vault that stands open, with what is around it.
-pub struct Installation {
+pub struct ScratchIssuer {
     runtime: Runtime,
     vault: Arc<Vault>,
     client: Client<DuplexStream>,
@@ -57,9 +58,9 @@ pub struct Installation {
     rng: StdRng,
 }
 
-impl std::fmt::Debug for Installation {
+impl std::fmt::Debug for ScratchIssuer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Installation(..)")
+        f.write_str("ScratchIssuer(..)")
     }
 }
 
@@ -72,7 +73,7 @@ pub struct Enrolled {
     pub bundle: Bundle,
 }
 
-impl Installation {
+impl ScratchIssuer {
     /// Founds a vault in a folder that is absent or empty, two shares of three, and opens it. Everything random comes
     /// from `seed`, so that two installations of one seed are the same.
     ///
@@ -207,23 +208,7 @@ impl Installation {
                 Script::Done(result) => return Ok(*result),
                 Script::Send { commands } => commands,
             };
-            let mut answers = Vec::with_capacity(commands.len());
-            let mut lost = None;
-            for command in &commands {
-                match transport.transmit(command) {
-                    Ok(answer) => {
-                        let well = answer.ends_with(&[0x90, 0x00]);
-                        answers.push(answer);
-                        if !well {
-                            break;
-                        }
-                    }
-                    Err(error) => {
-                        lost = Some(error);
-                        break;
-                    }
-                }
-            }
+            let Relayed { answers, lost } = relay(&mut *transport, &commands);
             let next = self
                 .runtime
                 .block_on(self.client.continue_card(&self.order, index, answers));

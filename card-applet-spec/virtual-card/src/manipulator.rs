@@ -10,9 +10,9 @@ use crate::memory::CardMemory;
 use crate::random::CardRandom;
 use crate::slot::Slot;
 
-/// A hand: it takes cards out of their files and lays them on readers.
+/// A card manipulator: it takes cards out of their files and lays them on readers.
 #[derive(Debug, Clone)]
-pub struct Hand {
+pub struct CardManipulator {
     /// Where cards get their randomness from: each gets a source of its own, or all the same one that repeats itself.
     random: RandomPlan,
 }
@@ -23,8 +23,8 @@ enum RandomPlan {
     Repeating([u8; 32]),
 }
 
-impl Hand {
-    /// A hand whose cards draw from this source.
+impl CardManipulator {
+    /// A manipulator whose cards draw from this source.
     #[must_use]
     pub fn new(source: CardRandom) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Hand {
         }
     }
 
-    /// A hand whose cards repeat themselves from each power-on, for comparing tapes.
+    /// A manipulator whose cards repeat themselves from each power-on, for comparing tapes.
     #[must_use]
     pub fn repeating(seed: [u8; 32]) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Hand {
     }
 
     fn insert(&self, slot: &Slot, memory: &Path) -> Result<(), Error> {
-        // The card in hand may be the very one that is asked for: let go of its file first.
+        // The card on the reader may be the very one that is asked for: let go of its file first.
         slot.pull();
         slot.forget();
         slot.insert(self.card(memory)?)
