@@ -15,8 +15,9 @@ use virtual_card::control::{Control, Order};
 use virtual_card::pcscd::{Folder, Options, READERS, as_client};
 use virtual_card::{Card, CardMemory, CardRandom, InProcess};
 
-use crate::Error;
-use crate::conformance::{Cutter, TestKeys};
+use crate::conformance::keys::TestKeys;
+use crate::conformance::test_rig::Cutter;
+use crate::error::Error;
 
 /// Environment variable: full name of a physical reader.
 pub const READER_VARIABLE: &str = "YZT_READER";

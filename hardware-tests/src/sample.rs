@@ -10,7 +10,7 @@ use jiff::civil;
 use keyvault_protocol::{CardContent, Entitlement, Region, Role};
 use rand_core::CryptoRng;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The day on which every scene plays.
 pub const TODAY: civil::Date = civil::date(2026, 11, 21);

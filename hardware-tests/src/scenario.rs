@@ -6,8 +6,9 @@ use card_reader::{Admission, Card, Terminal};
 use keyvault_protocol::{BundleKind, CardResult, CardTask};
 use rand_core::CryptoRng;
 
-use crate::scratch_issuer::Enrolled;
-use crate::{Error, ScratchIssuer, sample};
+use crate::error::Error;
+use crate::sample;
+use crate::scratch_issuer::{Enrolled, ScratchIssuer};
 
 /// The task that writes the sample.
 ///

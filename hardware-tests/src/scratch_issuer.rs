@@ -27,7 +27,8 @@ use tokio::runtime::Runtime;
 use virtual_card::blank::{Blank, from_lot};
 use zeroize::Zeroizing;
 
-use crate::{Error, sample};
+use crate::error::Error;
+use crate::sample;
 
 /// Seed of the rehearsal installation: known to everybody, so that a blank for tests can be loaded with its keys.
 pub const REHEARSAL: [u8; 32] = *b"yizhengtong rehearsal, no secret";

@@ -33,6 +33,9 @@ const ROOT_NAME: &str = "YZTTESTCA";
 /// Region of every record of the suite, GB/T 2260.
 const REGION: &str = "440300";
 
+/// Epoch that TRUST sets.
+pub(crate) const EPOCH: u16 = 3;
+
 /// What can be wrong with a file of test keys.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use program_contract::{Exit, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
-use super::{Case, Report, Verdict, cases};
+use crate::conformance::case::Case;
+use crate::conformance::chapters::cases;
+use crate::conformance::verdict::{Report, Verdict};
 
 /// Schema of the object.
 pub const SCHEMA: &str = "yzt.conformance/1";

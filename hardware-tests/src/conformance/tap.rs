@@ -6,8 +6,8 @@ use card_applet_spec::crypto::Key16;
 use card_applet_spec::door_f::{CommitBody, TapAnswer, TapPlain, tap_command};
 use card_applet_spec::update::SealedUpdate;
 
-use super::bench::{Answer, Bench, Purse, ensure, failed, not_run};
-use super::{Check, Stop};
+use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
+use crate::conformance::test_rig::{Answer, Purse, TestRig};
 
 /// Number of the suite's payment terminal.
 pub(crate) const TID: u32 = 0x00C0_FFEE;
@@ -23,9 +23,9 @@ pub(crate) struct Tap {
 
 impl Tap {
     /// TAP of any role and version: it must be answered with 256 bytes and 9000, always.
-    pub(crate) fn send(bench: &mut Bench<'_>, role: u8, version: u8) -> Result<Self, Stop> {
-        let rt = bench.random();
-        let body = bench
+    pub(crate) fn send(rig: &mut TestRig<'_>, role: u8, version: u8) -> Result<Self, Stop> {
+        let rt = rig.random();
+        let body = rig
             .send(&tap_command(role, version, &rt)?)?
             .ok(&format!("TAP of role {role:02X}, version {version:02X}"))?;
         if body.len() != 256 {
@@ -40,8 +40,8 @@ impl Tap {
     }
 
     /// Opens the answer with the keys of a slot that the suite wrote: everything in it must be right.
-    pub(crate) fn open(&self, bench: &Bench<'_>) -> Result<TapPlain, Stop> {
-        let slot = bench.slot(Role::try_from(self.role)?, self.version)?;
+    pub(crate) fn open(&self, rig: &TestRig<'_>) -> Result<TapPlain, Stop> {
+        let slot = rig.slot(Role::try_from(self.role)?, self.version)?;
         let Ok(plain) = self.answer.open(&slot.g) else {
             return failed(
                 "the answer does not open under G: version, state or rfu are not those of a live slot",
@@ -60,8 +60,8 @@ impl Tap {
     }
 
     /// True when the answer is that of the slot that the suite wrote, and not the decoy's.
-    pub(crate) fn is_live(&self, bench: &Bench<'_>) -> Result<bool, Stop> {
-        let slot = bench.slot(Role::try_from(self.role)?, self.version)?;
+    pub(crate) fn is_live(&self, rig: &TestRig<'_>) -> Result<bool, Stop> {
+        let slot = rig.slot(Role::try_from(self.role)?, self.version)?;
         let opens = self.answer.open(&slot.g).is_ok();
         let proves = self
             .answer
@@ -72,28 +72,28 @@ impl Tap {
 }
 
 /// TAP of the newest slot of a role, opened.
-pub(crate) fn tap(bench: &mut Bench<'_>, role: Role) -> Result<(Tap, TapPlain), Stop> {
-    let kv = bench.newest(role)?;
-    let tap = Tap::send(bench, role.code(), kv)?;
-    let plain = tap.open(bench)?;
+pub(crate) fn tap(rig: &mut TestRig<'_>, role: Role) -> Result<(Tap, TapPlain), Stop> {
+    let kv = rig.newest(role)?;
+    let tap = Tap::send(rig, role.code(), kv)?;
+    let plain = tap.open(rig)?;
     Ok((tap, plain))
 }
 
 /// A purchase.
-pub(crate) fn purchase(bench: &mut Bench<'_>, amount: u32) -> CommitBody {
+pub(crate) fn purchase(rig: &mut TestRig<'_>, amount: u32) -> CommitBody {
     CommitBody {
         amount,
         tid: TID,
-        txno: bench.random(),
-        time: u32::from_be_bytes(bench.random()) >> 1,
+        txno: rig.random(),
+        time: u32::from_be_bytes(rig.random()) >> 1,
         kind: 0,
     }
 }
 
 /// COMMIT with a right MAC for this seq.
-pub(crate) fn commit(bench: &mut Bench<'_>, tap: &Tap, body: &CommitBody, seq: u32) -> Result<Answer, Stop> {
+pub(crate) fn commit(rig: &mut TestRig<'_>, tap: &Tap, body: &CommitBody, seq: u32) -> Result<Answer, Stop> {
     let mac = {
-        let slot = bench.slot(Role::SmallPayment, tap.version)?;
+        let slot = rig.slot(Role::SmallPayment, tap.version)?;
         body.mac(
             &slot.m,
             tap.role,
@@ -104,12 +104,12 @@ pub(crate) fn commit(bench: &mut Bench<'_>, tap: &Tap, body: &CommitBody, seq: u
         )?
     };
     let data = [&body.encode()?[..], &mac].concat();
-    bench.command(Header::commit(tap.role, tap.version).to_bytes(), &data)
+    rig.command(Header::commit(tap.role, tap.version).to_bytes(), &data)
 }
 
 /// The purse after a debit, as chapter 06 computes it.
-pub(crate) fn debited(bench: &Bench<'_>, tap: &Tap, body: &CommitBody, purse: &Purse) -> Result<Purse, Stop> {
-    let slot = bench.slot(Role::SmallPayment, tap.version)?;
+pub(crate) fn debited(rig: &TestRig<'_>, tap: &Tap, body: &CommitBody, purse: &Purse) -> Result<Purse, Stop> {
+    let slot = rig.slot(Role::SmallPayment, tap.version)?;
     let (seq, spent) = (purse.seq.wrapping_add(1), purse.spent.wrapping_add(body.amount));
     Ok(Purse {
         seq,
@@ -131,7 +131,7 @@ pub(crate) fn debited(bench: &Bench<'_>, tap: &Tap, body: &CommitBody, purse: &P
 
 /// Checks the answer of a COMMIT that was accepted: result, TAC and proof over the purse after it.
 pub(crate) fn check_commit(
-    bench: &Bench<'_>,
+    rig: &TestRig<'_>,
     tap: &Tap,
     body: &CommitBody,
     answer: &[u8],
@@ -147,7 +147,7 @@ pub(crate) fn check_commit(
         format!("the result is {said:02X} instead of {result:02X}"),
     )?;
     ensure(tac == after.tac, "the TAC is wrong")?;
-    let slot = bench.slot(Role::SmallPayment, tap.version)?;
+    let slot = rig.slot(Role::SmallPayment, tap.version)?;
     let right = body.proof(
         &slot.m,
         tap.role,
@@ -163,20 +163,20 @@ pub(crate) fn check_commit(
 }
 
 /// A debit that must be done, checked; the suite's purse follows.
-pub(crate) fn pay(bench: &mut Bench<'_>, amount: u32) -> Result<CommitBody, Stop> {
-    let (tap, _) = tap(bench, Role::SmallPayment)?;
-    let before = purse(bench)?;
-    let body = purchase(bench, amount);
-    let answer = commit(bench, &tap, &body, before.seq)?.ok("COMMIT")?;
-    let after = debited(bench, &tap, &body, &before)?;
-    check_commit(bench, &tap, &body, &answer, 0x00, &after)?;
-    bench.world.purse = Some(after);
+pub(crate) fn pay(rig: &mut TestRig<'_>, amount: u32) -> Result<CommitBody, Stop> {
+    let (tap, _) = tap(rig, Role::SmallPayment)?;
+    let before = purse(rig)?;
+    let body = purchase(rig, amount);
+    let answer = commit(rig, &tap, &body, before.seq)?.ok("COMMIT")?;
+    let after = debited(rig, &tap, &body, &before)?;
+    check_commit(rig, &tap, &body, &answer, 0x00, &after)?;
+    rig.fixture.purse = Some(after);
     Ok(body)
 }
 
 /// The purse as the suite knows it.
-pub(crate) fn purse(bench: &Bench<'_>) -> Result<Purse, Stop> {
-    match bench.world.purse {
+pub(crate) fn purse(rig: &TestRig<'_>) -> Result<Purse, Stop> {
+    match rig.fixture.purse {
         Some(purse) => Ok(purse),
         None => not_run("the card has no purse"),
     }
@@ -206,7 +206,7 @@ pub(crate) fn shows(plain: &TapPlain, purse: &Purse) -> Check {
 
 /// UPDATE behind a TAP, with a right tmac under this M.
 pub(crate) fn update(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     tap: &Tap,
     m: &Key16,
     sealed: &SealedUpdate,
@@ -214,5 +214,5 @@ pub(crate) fn update(
     let tmac = sealed.tap_mac(m, tap.role, tap.version, &tap.rt, &tap.answer.card_challenge)?;
     let data = sealed.command_data(&tmac)?;
     let command = Header::update(tap.role, tap.version).command(&data, Some(0x10))?;
-    bench.send(&command)
+    rig.send(&command)
 }

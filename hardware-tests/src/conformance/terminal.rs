@@ -8,9 +8,9 @@ use card_applet_spec::date::Date;
 use card_applet_spec::door_s::{Agree, AgreeAnswer, MAX_READ, Object, read_request};
 use card_applet_spec::scp03::Channel;
 
-use super::bench::{Answer, Bench, encode, ensure, failed};
-use super::office::EPOCH;
-use super::{Check, Stop};
+use crate::conformance::check::{Check, Stop, ensure, failed};
+use crate::conformance::keys::EPOCH;
+use crate::conformance::test_rig::{Answer, TestRig, encode};
 
 /// One TLV object with a tag of one or two bytes and a minimal length.
 pub(crate) fn tlv(tag: &[u8], value: &[u8]) -> Vec<u8> {
@@ -87,9 +87,9 @@ impl Draft {
     }
 
     /// The 7F21 object, signed.
-    pub(crate) fn sign(&self, key: &PrivateKey, bench: &mut Bench<'_>) -> Result<Vec<u8>, Stop> {
+    pub(crate) fn sign(&self, key: &PrivateKey, rig: &mut TestRig<'_>) -> Result<Vec<u8>, Stop> {
         let body = self.body();
-        let signature = key.sign(&[&body], bench.rng())?;
+        let signature = key.sign(&[&body], rig.rng())?;
         Ok(certificate(&body, &signature))
     }
 }
@@ -133,10 +133,10 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// Signs a chain under the test terminal CA.
-    pub(crate) fn make(bench: &mut Bench<'_>, plan: Plan) -> Result<Self, Stop> {
-        let keys = bench.keys()?;
-        let intermediate_key = PrivateKey::generate(bench.rng());
-        let leaf_key = PrivateKey::generate(bench.rng());
+    pub(crate) fn make(rig: &mut TestRig<'_>, plan: Plan) -> Result<Self, Stop> {
+        let keys = rig.keys()?;
+        let intermediate_key = PrivateKey::generate(rig.rng());
+        let leaf_key = PrivateKey::generate(rig.rng());
         let (middle, end) = (
             CertificateName::new("YZTTESTIM", plan.epoch, 1),
             CertificateName::new("YZTTESTTM", 0, 1),
@@ -147,19 +147,19 @@ impl Chain {
             middle,
             &intermediate_key.public(),
             plan.intermediate,
-            bench.day(first)?,
-            bench.day(last)?,
+            rig.day(first)?,
+            rig.day(last)?,
         )
-        .sign(&keys.terminal_root, bench)?;
+        .sign(&keys.terminal_root, rig)?;
         let leaf_draft = Draft::new(
             middle,
             end,
             &leaf_key.public(),
             plan.leaf,
-            bench.day(leaf_first)?,
-            bench.day(leaf_last)?,
+            rig.day(leaf_first)?,
+            rig.day(leaf_last)?,
         );
-        let leaf = leaf_draft.sign(&intermediate_key, bench)?;
+        let leaf = leaf_draft.sign(&intermediate_key, rig)?;
         Ok(Self {
             intermediate,
             leaf,
@@ -170,21 +170,21 @@ impl Chain {
     }
 
     /// S1 twice, both accepted.
-    pub(crate) fn present(&self, bench: &mut Bench<'_>) -> Check {
-        present(bench, 0, &self.intermediate)?.ok("S1 with the intermediate")?;
-        present(bench, 1, &self.leaf)?.ok("S1 with the leaf")?;
+    pub(crate) fn present(&self, rig: &mut TestRig<'_>) -> Check {
+        present(rig, 0, &self.intermediate)?.ok("S1 with the intermediate")?;
+        present(rig, 1, &self.leaf)?.ok("S1 with the leaf")?;
         Ok(())
     }
 }
 
 /// PRESENT CERTIFICATE.
-pub(crate) fn present(bench: &mut Bench<'_>, place: u8, certificate: &[u8]) -> Result<Answer, Stop> {
-    bench.send(&encode([0x80, 0x20, place, 0x00], certificate, None))
+pub(crate) fn present(rig: &mut TestRig<'_>, place: u8, certificate: &[u8]) -> Result<Answer, Stop> {
+    rig.send(&encode([0x80, 0x20, place, 0x00], certificate, None))
 }
 
 /// GET CHALLENGE, accepted.
-pub(crate) fn challenge(bench: &mut Bench<'_>) -> Result<[u8; 16], Stop> {
-    let body = bench.send(&[0x00, 0x84, 0x00, 0x00, 0x10])?.ok("GET CHALLENGE")?;
+pub(crate) fn challenge(rig: &mut TestRig<'_>) -> Result<[u8; 16], Stop> {
+    let body = rig.send(&[0x00, 0x84, 0x00, 0x00, 0x10])?.ok("GET CHALLENGE")?;
     match body.try_into() {
         Ok(challenge) => Ok(challenge),
         Err(_) => failed("GET CHALLENGE does not answer 16 bytes"),
@@ -193,7 +193,7 @@ pub(crate) fn challenge(bench: &mut Bench<'_>) -> Result<[u8; 16], Stop> {
 
 /// The data of AGREE with any bytes in it, signed by the leaf key over what is sent.
 pub(crate) fn agree_data(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     chain: &Chain,
     challenge: &[u8; 16],
     rights: [u8; 4],
@@ -202,24 +202,24 @@ pub(crate) fn agree_data(
     let leaf = sha256(&[&chain.leaf]);
     let signature = chain.leaf_key.sign(
         &[b"YZT-S-TA-1", &[0x01], &rights, challenge, point, &leaf],
-        bench.rng(),
+        rig.rng(),
     )?;
     Ok([&[0x01][..], &rights, point, &signature].concat())
 }
 
 /// AGREE.
-pub(crate) fn agree(bench: &mut Bench<'_>, data: &[u8]) -> Result<Answer, Stop> {
-    bench.command(Header::AGREE.to_bytes(), data)
+pub(crate) fn agree(rig: &mut TestRig<'_>, data: &[u8]) -> Result<Answer, Stop> {
+    rig.command(Header::AGREE.to_bytes(), data)
 }
 
 /// Runs S1 to S3 with a fresh point and gives the answer of AGREE, whatever it is.
-pub(crate) fn try_agree(bench: &mut Bench<'_>, chain: &Chain, rights: [u8; 4]) -> Result<Answer, Stop> {
-    bench.select()?;
-    chain.present(bench)?;
-    let rc = challenge(bench)?;
-    let point = PrivateKey::generate(bench.rng()).public().to_point65();
-    let data = agree_data(bench, chain, &rc, rights, &point)?;
-    agree(bench, &data)
+pub(crate) fn try_agree(rig: &mut TestRig<'_>, chain: &Chain, rights: [u8; 4]) -> Result<Answer, Stop> {
+    rig.select()?;
+    chain.present(rig)?;
+    let rc = challenge(rig)?;
+    let point = PrivateKey::generate(rig.rng()).public().to_point65();
+    let data = agree_data(rig, chain, &rc, rights, &point)?;
+    agree(rig, &data)
 }
 
 /// An open door S.
@@ -233,27 +233,27 @@ pub(crate) struct DoorS {
 
 impl DoorS {
     /// Resets, selects, and opens door S for these rights with a chain that has every right.
-    pub(crate) fn open(bench: &mut Bench<'_>, rights: Rights) -> Result<Self, Stop> {
-        let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-        Self::open_with(bench, &chain, rights)
+    pub(crate) fn open(rig: &mut TestRig<'_>, rights: Rights) -> Result<Self, Stop> {
+        let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+        Self::open_with(rig, &chain, rights)
     }
 
     /// As [`DoorS::open`], with a given chain. The card's certificate, its domain and its MAC are checked.
-    pub(crate) fn open_with(bench: &mut Bench<'_>, chain: &Chain, rights: Rights) -> Result<Self, Stop> {
-        let keys = bench.keys()?;
-        bench.select()?;
-        chain.present(bench)?;
-        let rc = challenge(bench)?;
-        let ephemeral = PrivateKey::generate(bench.rng());
+    pub(crate) fn open_with(rig: &mut TestRig<'_>, chain: &Chain, rights: Rights) -> Result<Self, Stop> {
+        let keys = rig.keys()?;
+        rig.select()?;
+        chain.present(rig)?;
+        let rc = challenge(rig)?;
+        let ephemeral = PrivateKey::generate(rig.rng());
         let request = Agree::sign(
             rights,
             &ephemeral.public(),
             &rc,
             &chain.leaf,
             &chain.leaf_key,
-            bench.rng(),
+            rig.rng(),
         )?;
-        let body = agree(bench, &request.encode()?)?.ok("AGREE")?;
+        let body = agree(rig, &request.encode()?)?.ok("AGREE")?;
         if body.len() != 241 {
             return failed(format!("AGREE answers {} bytes instead of 241", body.len()));
         }
@@ -290,12 +290,12 @@ impl DoorS {
     /// A wrapped command.
     pub(crate) fn call(
         &mut self,
-        bench: &mut Bench<'_>,
+        rig: &mut TestRig<'_>,
         header: Header,
         data: &[u8],
     ) -> Result<Answer, Stop> {
         let command = self.channel.wrap_command(header, data)?;
-        let answer = bench.send(&command)?;
+        let answer = rig.send(&command)?;
         let whole = [&answer.body[..], &answer.sw.to_be_bytes()].concat();
         let Ok((body, status)) = self.channel.unwrap_answer(&whole) else {
             return failed("the MAC or the padding of an answer in door S is wrong");
@@ -321,22 +321,22 @@ impl DoorS {
     /// One READ OBJECT.
     pub(crate) fn read_part(
         &mut self,
-        bench: &mut Bench<'_>,
+        rig: &mut TestRig<'_>,
         object: u8,
         offset: u16,
         length: u8,
     ) -> Result<Answer, Stop> {
-        self.call(bench, Header::read_object(object), &read_request(offset, length))
+        self.call(rig, Header::read_object(object), &read_request(offset, length))
     }
 
     /// A whole object, part by part; the total must be the same in each.
-    pub(crate) fn read(&mut self, bench: &mut Bench<'_>, object: Object) -> Result<Vec<u8>, Stop> {
+    pub(crate) fn read(&mut self, rig: &mut TestRig<'_>, object: Object) -> Result<Vec<u8>, Stop> {
         let mut bytes = Vec::new();
         let mut said = None;
         while said.is_none_or(|total| bytes.len() < usize::from(total)) {
             let offset = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
             let part = self
-                .read_part(bench, object.code(), offset, MAX_READ)?
+                .read_part(rig, object.code(), offset, MAX_READ)?
                 .ok(&format!("READ OBJECT {:02X}", object.code()))?;
             let Some((&[high, low], data)) = part.split_first_chunk::<2>() else {
                 return failed("READ OBJECT answers less than the total");
@@ -359,10 +359,9 @@ impl DoorS {
 }
 
 /// Opens door S with ISSUER and VERIFY and resets door I's failure counter.
-pub(crate) fn reset_counter(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorS::open(bench, Rights::ISSUER.union(Rights::VERIFY))?;
-    door.call(bench, Header::RESET_COUNTER, &[])?
-        .ok("RESET COUNTER")?;
+pub(crate) fn reset_counter(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorS::open(rig, Rights::ISSUER.union(Rights::VERIFY))?;
+    door.call(rig, Header::RESET_COUNTER, &[])?.ok("RESET COUNTER")?;
     Ok(())
 }
 

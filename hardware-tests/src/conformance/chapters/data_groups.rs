@@ -6,10 +6,11 @@ use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::data_group::SignatureObject;
 use card_applet_spec::door_s::Object;
 
-use super::super::bench::{Bench, ensure, failed};
-use super::super::terminal::{DoorS, rights_of, tlv};
-use super::super::{Case, Check, Class, Phase};
-use super::case;
+use crate::conformance::case::{Case, Class, case};
+use crate::conformance::check::{Check, ensure, failed};
+use crate::conformance::phase::Phase;
+use crate::conformance::terminal::{DoorS, rights_of, tlv};
+use crate::conformance::test_rig::TestRig;
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -77,8 +78,8 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn card_info(bench: &mut Bench<'_>) -> Check {
-    let seen = bench.select()?;
+fn card_info(rig: &mut TestRig<'_>) -> Check {
+    let seen = rig.select()?;
     let aid = tlv(&[0x84], &card_applet_spec::codes::AID);
     let old = [
         tlv(&[0x80], &[0x01, 0x00]),
@@ -94,19 +95,19 @@ fn card_info(bench: &mut Bench<'_>) -> Check {
     )
 }
 
-fn serial(bench: &mut Bench<'_>) -> Check {
-    let first = bench
+fn serial(rig: &mut TestRig<'_>) -> Check {
+    let first = rig
         .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
         .ok("GET DATA of the serial")?;
     ensure(first.len() == 10, format!("the serial has {} bytes", first.len()))?;
-    bench.select()?;
-    let again = bench
+    rig.select()?;
+    let again = rig
         .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
         .ok("GET DATA of the serial")?;
     ensure(first == again, "the serial changes")
 }
 
-fn other_tags(bench: &mut Bench<'_>) -> Check {
+fn other_tags(rig: &mut TestRig<'_>) -> Check {
     for (high, low) in [
         (0x00, 0x00),
         (0x00, 0x42),
@@ -115,47 +116,45 @@ fn other_tags(bench: &mut Bench<'_>) -> Check {
         (0x9F, 0x7F),
         (0xFF, 0xFF),
     ] {
-        bench.select()?;
-        bench
-            .send(&[0x80, 0xCA, high, low, 0x00])?
+        rig.select()?;
+        rig.send(&[0x80, 0xCA, high, low, 0x00])?
             .is(0x6A88, &format!("GET DATA {high:02X}{low:02X}"))?;
     }
     Ok(())
 }
 
-fn serial_is_hidden(bench: &mut Bench<'_>) -> Check {
-    bench
-        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+fn serial_is_hidden(rig: &mut TestRig<'_>) -> Check {
+    rig.send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
         .is(0x6A88, "GET DATA of the serial")?;
-    let mut door = DoorS::open(bench, Rights::ISSUER.union(Rights::VERIFY))?;
-    let seen = door.read(bench, Object::Serial)?;
+    let mut door = DoorS::open(rig, Rights::ISSUER.union(Rights::VERIFY))?;
+    let seen = door.read(rig, Object::Serial)?;
     ensure(
-        seen == bench.serial()?.0,
+        seen == rig.serial()?.0,
         "door S gives another serial than the blank showed",
     )
 }
 
-fn groups(bench: &mut Bench<'_>) -> Check {
+fn groups(rig: &mut TestRig<'_>) -> Check {
     let all = Rights::IDENTITY.union(Rights::PORTRAIT).union(Rights::PERMIT);
-    let mut door = DoorS::open(bench, all)?;
+    let mut door = DoorS::open(rig, all)?;
     for (at, object) in [Object::Dg1, Object::Dg2, Object::Dg3, Object::Signature]
         .into_iter()
         .enumerate()
     {
-        let seen = door.read(bench, object)?;
+        let seen = door.read(rig, object)?;
         ensure(
-            seen == bench.world.objects[at],
+            seen == rig.fixture.objects[at],
             format!("object {:02X} is not what was written", object.code()),
         )?;
     }
     Ok(())
 }
 
-fn signature(bench: &mut Bench<'_>) -> Check {
-    let signer = bench.keys()?.document_signer.public();
-    let mut door = DoorS::open(bench, Rights::IDENTITY.union(Rights::PERMIT))?;
+fn signature(rig: &mut TestRig<'_>) -> Check {
+    let signer = rig.keys()?.document_signer.public();
+    let mut door = DoorS::open(rig, Rights::IDENTITY.union(Rights::PERMIT))?;
     let person = door.certificate.public64;
-    let bytes = door.read(bench, Object::Signature)?;
+    let bytes = door.read(rig, Object::Signature)?;
     let Ok(object) = SignatureObject::parse(&bytes) else {
         return failed("the signature object has another form");
     };
@@ -163,19 +162,19 @@ fn signature(bench: &mut Bench<'_>) -> Check {
         object.verify(&signer, &person).is_ok(),
         "the signature object does not hold for this card's key",
     )?;
-    let dg1 = door.read(bench, Object::Dg1)?;
-    let dg3 = door.read(bench, Object::Dg3)?;
+    let dg1 = door.read(rig, Object::Dg1)?;
+    let dg3 = door.read(rig, Object::Dg3)?;
     ensure(
         object.covers(1, &dg1) && object.covers(3, &dg3),
         "a digest is not that of the group",
     )
 }
 
-fn certificates(bench: &mut Bench<'_>) -> Check {
-    let publics = bench.publics()?;
+fn certificates(rig: &mut TestRig<'_>) -> Check {
+    let publics = rig.publics()?;
     let mut ids = Vec::new();
     for (domain, public) in Domain::ALL.iter().zip(publics) {
-        let door = DoorS::open(bench, rights_of(*domain))?;
+        let door = DoorS::open(rig, rights_of(*domain))?;
         let CardCertificate { public64, id, .. } = door.certificate;
         ensure(
             public64 == public,

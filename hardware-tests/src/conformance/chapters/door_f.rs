@@ -4,11 +4,12 @@ use card_applet_spec::apdu::Header;
 use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::script::ScriptKind;
 
-use super::super::bench::{Bench, Purse, encode, ensure};
-use super::super::office::{CAP, DoorI, Script, change_state, rewrite_slots, slot_bytes, slot_valid};
-use super::super::tap::{Tap, check_commit, commit, debited, pay, purchase, purse, shows, tap};
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::{WRITES, case};
+use crate::conformance::case::{Case, Class, WRITES, case};
+use crate::conformance::check::{Check, Stop, ensure};
+use crate::conformance::issuer::{CAP, DoorI, Script, change_state, rewrite_slots, slot_bytes, slot_valid};
+use crate::conformance::phase::Phase;
+use crate::conformance::tap::{Tap, check_commit, commit, debited, pay, purchase, purse, shows, tap};
+use crate::conformance::test_rig::{Purse, TestRig, encode};
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -184,23 +185,23 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn always_256(bench: &mut Bench<'_>) -> Check {
+fn always_256(rig: &mut TestRig<'_>) -> Check {
     for role in [0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x7F, 0xFF] {
         for version in [0x00, 0x01, 0x02, 0x7F, 0xFF] {
-            Tap::send(bench, role, version)?;
+            Tap::send(rig, role, version)?;
         }
     }
     Ok(())
 }
 
-fn fresh(bench: &mut Bench<'_>) -> Check {
+fn fresh(rig: &mut TestRig<'_>) -> Check {
     let rt = [0x22; 16];
     let mut seen = std::collections::BTreeSet::new();
-    for round in 0..bench.samples().clamp(16, 64) {
+    for round in 0..rig.samples().clamp(16, 64) {
         if round % 8 == 0 {
-            bench.select()?;
+            rig.select()?;
         }
-        let body = bench.command([0x80, 0x10, 0x01, 0x01], &rt)?.ok("TAP")?;
+        let body = rig.command([0x80, 0x10, 0x01, 0x01], &rt)?.ok("TAP")?;
         ensure(body.len() == 256, "TAP does not answer 256 bytes")?;
         for (what, part) in [
             ("rC", &body[..16]),
@@ -219,125 +220,120 @@ fn fresh(bench: &mut Bench<'_>) -> Check {
 }
 
 /// COMMIT with a MAC of nobody.
-fn stranger_commit(
-    bench: &mut Bench<'_>,
-    role: u8,
-    version: u8,
-) -> Result<super::super::bench::Answer, Stop> {
+fn stranger_commit(rig: &mut TestRig<'_>, role: u8, version: u8) -> Result<super::super::rig::Answer, Stop> {
     let mut data = vec![0; 44];
     data[3] = 1;
-    let mac: [u8; 16] = bench.random();
+    let mac: [u8; 16] = rig.random();
     data[28..].copy_from_slice(&mac);
-    bench.send(&encode([0x80, 0x12, role, version], &data, Some(0x19)))
+    rig.send(&encode([0x80, 0x12, role, version], &data, Some(0x19)))
 }
 
-fn commit_of_a_stranger(bench: &mut Bench<'_>) -> Check {
-    Tap::send(bench, 0x03, 0xFE)?;
-    stranger_commit(bench, 0x03, 0xFE)?.is(0x6982, "COMMIT after a decoy")?;
+fn commit_of_a_stranger(rig: &mut TestRig<'_>) -> Check {
+    Tap::send(rig, 0x03, 0xFE)?;
+    stranger_commit(rig, 0x03, 0xFE)?.is(0x6982, "COMMIT after a decoy")?;
     for (role, version) in [(0x03, 0xFD), (0x01, 0xFE)] {
-        bench.select()?;
-        Tap::send(bench, 0x03, 0xFE)?;
-        stranger_commit(bench, role, version)?
+        rig.select()?;
+        Tap::send(rig, 0x03, 0xFE)?;
+        stranger_commit(rig, role, version)?
             .is(0x6985, "COMMIT of another role or version than the TAP's")?;
     }
-    bench.select()?;
-    Tap::send(bench, 0x01, 0xFE)?;
-    stranger_commit(bench, 0x01, 0xFE)?.is(0x6985, "COMMIT of a role without a purse")?;
-    bench.select()?;
-    stranger_commit(bench, 0x03, 0xFE)?.is(0x6985, "COMMIT without a TAP")
+    rig.select()?;
+    Tap::send(rig, 0x01, 0xFE)?;
+    stranger_commit(rig, 0x01, 0xFE)?.is(0x6985, "COMMIT of a role without a purse")?;
+    rig.select()?;
+    stranger_commit(rig, 0x03, 0xFE)?.is(0x6985, "COMMIT without a TAP")
 }
 
-fn commit_lengths(bench: &mut Bench<'_>) -> Check {
+fn commit_lengths(rig: &mut TestRig<'_>) -> Check {
     for length in [0, 16, 43, 45] {
-        bench.select()?;
-        Tap::send(bench, 0x03, 0xFE)?;
-        bench
-            .send(&encode([0x80, 0x12, 0x03, 0xFE], &vec![0; length], Some(0x19)))?
+        rig.select()?;
+        Tap::send(rig, 0x03, 0xFE)?;
+        rig.send(&encode([0x80, 0x12, 0x03, 0xFE], &vec![0; length], Some(0x19)))?
             .is(0x6700, &format!("COMMIT with {length} bytes"))?;
-        stranger_commit(bench, 0x03, 0xFE)?.is(0x6985, "COMMIT after one that was refused")?;
+        stranger_commit(rig, 0x03, 0xFE)?.is(0x6985, "COMMIT after one that was refused")?;
     }
     Ok(())
 }
 
-fn live(bench: &mut Bench<'_>) -> Check {
+fn live(rig: &mut TestRig<'_>) -> Check {
     for role in [Role::Transit, Role::SmallPayment, Role::Door] {
         for _ in 0..3 {
-            bench.select()?;
-            tap(bench, role)?;
+            rig.select()?;
+            tap(rig, role)?;
         }
         // A second TAP in the same session too.
-        tap(bench, role)?;
+        tap(rig, role)?;
     }
     Ok(())
 }
 
-fn writes_nothing(bench: &mut Bench<'_>) -> Check {
-    let before = purse(bench)?;
+fn writes_nothing(rig: &mut TestRig<'_>) -> Check {
+    let before = purse(rig)?;
     for _ in 0..200 {
-        let (_, plain) = tap(bench, Role::SmallPayment)?;
+        let (_, plain) = tap(rig, Role::SmallPayment)?;
         shows(&plain, &before)?;
     }
     Ok(())
 }
 
 /// The purse as the card shows it must be this one.
-fn is_still(bench: &mut Bench<'_>, expected: &Purse) -> Check {
-    bench.select()?;
-    let (_, plain) = tap(bench, Role::SmallPayment)?;
+fn is_still(rig: &mut TestRig<'_>, expected: &Purse) -> Check {
+    rig.select()?;
+    let (_, plain) = tap(rig, Role::SmallPayment)?;
     shows(&plain, expected)
 }
 
-fn debit(bench: &mut Bench<'_>) -> Check {
+fn debit(rig: &mut TestRig<'_>) -> Check {
     for amount in [1, 250, 33] {
-        bench.select()?;
-        pay(bench, amount)?;
-        let after = purse(bench)?;
-        is_still(bench, &after)?;
+        rig.select()?;
+        pay(rig, amount)?;
+        let after = purse(rig)?;
+        is_still(rig, &after)?;
     }
     Ok(())
 }
 
-fn again(bench: &mut Bench<'_>) -> Check {
-    let body = pay(bench, 100)?;
-    let after = purse(bench)?;
+fn again(rig: &mut TestRig<'_>) -> Check {
+    let body = pay(rig, 100)?;
+    let after = purse(rig)?;
     let mut proofs = Vec::new();
     for _ in 0..3 {
-        bench.select()?;
-        let (tapped, plain) = tap(bench, Role::SmallPayment)?;
+        rig.select()?;
+        let (tapped, plain) = tap(rig, Role::SmallPayment)?;
         shows(&plain, &after)?;
-        let answer = commit(bench, &tapped, &body, after.seq)?.ok("the same COMMIT again")?;
-        check_commit(bench, &tapped, &body, &answer, 0x01, &after)?;
+        let answer = commit(rig, &tapped, &body, after.seq)?.ok("the same COMMIT again")?;
+        check_commit(rig, &tapped, &body, &answer, 0x01, &after)?;
         let proof = answer[9..].to_vec();
         ensure(!proofs.contains(&proof), "the proof is not fresh")?;
         proofs.push(proof);
     }
-    is_still(bench, &after)
+    is_still(rig, &after)
 }
 
-fn same_number(bench: &mut Bench<'_>) -> Check {
-    let body = pay(bench, 100)?;
-    let after = purse(bench)?;
+fn same_number(rig: &mut TestRig<'_>) -> Check {
+    let body = pay(rig, 100)?;
+    let after = purse(rig)?;
     let mut others = [body; 4];
     others[0].amount += 1;
     others[1].time ^= 1;
     others[2].tid ^= 1;
     others[3].kind ^= 1;
     for other in others {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::SmallPayment)?;
-        commit(bench, &tapped, &other, after.seq)?.is(0x6985, "the same txno with another body")?;
-        is_still(bench, &after)?;
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::SmallPayment)?;
+        commit(rig, &tapped, &other, after.seq)?.is(0x6985, "the same txno with another body")?;
+        is_still(rig, &after)?;
     }
     Ok(())
 }
 
-fn wrong_mac(bench: &mut Bench<'_>) -> Check {
-    let before = purse(bench)?;
-    let body = purchase(bench, 10);
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
+fn wrong_mac(rig: &mut TestRig<'_>) -> Check {
+    let before = purse(rig)?;
+    let body = purchase(rig, 10);
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
     let stale = tapped.clone();
-    let mac_for = |bench: &Bench<'_>, tapped: &Tap, role: u8, version: u8, seq: u32| {
-        let slot = bench.slot(Role::SmallPayment, tapped.version)?;
+    let mac_for = |rig: &TestRig<'_>, tapped: &Tap, role: u8, version: u8, seq: u32| {
+        let slot = rig.slot(Role::SmallPayment, tapped.version)?;
         Ok::<_, Stop>(body.mac(
             &slot.m,
             role,
@@ -348,7 +344,7 @@ fn wrong_mac(bench: &mut Bench<'_>) -> Check {
         )?)
     };
     let (role, version) = (tapped.role, tapped.version);
-    let mut flipped = mac_for(bench, &tapped, role, version, before.seq)?;
+    let mut flipped = mac_for(rig, &tapped, role, version, before.seq)?;
     flipped[15] ^= 0x01;
     for what in [
         "a changed MAC",
@@ -359,132 +355,130 @@ fn wrong_mac(bench: &mut Bench<'_>) -> Check {
         "another role",
         "another version",
     ] {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::SmallPayment)?;
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::SmallPayment)?;
         let mut mixed = tapped.clone();
         let mac = match what {
             "a changed MAC" => flipped,
             "an earlier rC" => {
                 mixed.answer.card_challenge = stale.answer.card_challenge;
-                mac_for(bench, &mixed, role, version, before.seq)?
+                mac_for(rig, &mixed, role, version, before.seq)?
             }
             "an earlier rT" => {
                 mixed.rt = stale.rt;
-                mac_for(bench, &mixed, role, version, before.seq)?
+                mac_for(rig, &mixed, role, version, before.seq)?
             }
-            "seq + 1" => mac_for(bench, &tapped, role, version, before.seq + 1)?,
-            "seq - 1" => mac_for(bench, &tapped, role, version, before.seq.wrapping_sub(1))?,
-            "another role" => mac_for(bench, &tapped, 0x01, version, before.seq)?,
-            _ => mac_for(bench, &tapped, role, version ^ 0x40, before.seq)?,
+            "seq + 1" => mac_for(rig, &tapped, role, version, before.seq + 1)?,
+            "seq - 1" => mac_for(rig, &tapped, role, version, before.seq.wrapping_sub(1))?,
+            "another role" => mac_for(rig, &tapped, 0x01, version, before.seq)?,
+            _ => mac_for(rig, &tapped, role, version ^ 0x40, before.seq)?,
         };
         let data = [&body.encode()?[..], &mac].concat();
-        bench
-            .send(&encode(
-                Header::commit(role, version).to_bytes(),
-                &data,
-                Some(0x19),
-            ))?
-            .is(0x6982, &format!("COMMIT with {what} under the MAC"))?;
+        rig.send(&encode(
+            Header::commit(role, version).to_bytes(),
+            &data,
+            Some(0x19),
+        ))?
+        .is(0x6982, &format!("COMMIT with {what} under the MAC"))?;
     }
-    is_still(bench, &before)
+    is_still(rig, &before)
 }
 
-fn once(bench: &mut Bench<'_>) -> Check {
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    let before = purse(bench)?;
-    let body = purchase(bench, 5);
-    let answer = commit(bench, &tapped, &body, before.seq)?.ok("COMMIT")?;
-    let after = debited(bench, &tapped, &body, &before)?;
-    check_commit(bench, &tapped, &body, &answer, 0x00, &after)?;
-    bench.world.purse = Some(after);
-    commit(bench, &tapped, &body, after.seq)?.is(0x6985, "a second COMMIT behind one TAP")?;
-    bench.select()?;
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    let body = purchase(bench, 5);
-    bench
-        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+fn once(rig: &mut TestRig<'_>) -> Check {
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    let before = purse(rig)?;
+    let body = purchase(rig, 5);
+    let answer = commit(rig, &tapped, &body, before.seq)?.ok("COMMIT")?;
+    let after = debited(rig, &tapped, &body, &before)?;
+    check_commit(rig, &tapped, &body, &answer, 0x00, &after)?;
+    rig.fixture.purse = Some(after);
+    commit(rig, &tapped, &body, after.seq)?.is(0x6985, "a second COMMIT behind one TAP")?;
+    rig.select()?;
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    let body = purchase(rig, 5);
+    rig.send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
         .is(0x6A88, "GET DATA between TAP and COMMIT")?;
-    commit(bench, &tapped, &body, after.seq)?.is(0x6985, "COMMIT behind another command")?;
-    bench.select()?;
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    bench.select_again()?;
-    commit(bench, &tapped, &body, after.seq)?.is(0x6985, "COMMIT behind a SELECT")?;
-    is_still(bench, &after)
+    commit(rig, &tapped, &body, after.seq)?.is(0x6985, "COMMIT behind another command")?;
+    rig.select()?;
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    rig.select_again()?;
+    commit(rig, &tapped, &body, after.seq)?.is(0x6985, "COMMIT behind a SELECT")?;
+    is_still(rig, &after)
 }
 
 /// Puts money on the purse, so that the next cases do not run dry.
-pub(super) fn fill(bench: &mut Bench<'_>, balance: u32) -> Check {
-    let now = purse(bench)?;
-    let kv = bench.newest(Role::SmallPayment)?;
-    rewrite_slots(bench, &[(Role::SmallPayment, kv + 1, 1)], now.spent + balance)?;
-    bench.select().map(drop)
+pub(super) fn fill(rig: &mut TestRig<'_>, balance: u32) -> Check {
+    let now = purse(rig)?;
+    let kv = rig.newest(Role::SmallPayment)?;
+    rewrite_slots(rig, &[(Role::SmallPayment, kv + 1, 1)], now.spent + balance)?;
+    rig.select().map(drop)
 }
 
-fn cap(bench: &mut Bench<'_>) -> Check {
-    fill(bench, 4 * CAP)?;
-    let before = purse(bench)?;
+fn cap(rig: &mut TestRig<'_>) -> Check {
+    fill(rig, 4 * CAP)?;
+    let before = purse(rig)?;
     for amount in [CAP + 1, 2 * CAP] {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::SmallPayment)?;
-        let body = purchase(bench, amount);
-        commit(bench, &tapped, &body, before.seq)?
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::SmallPayment)?;
+        let body = purchase(rig, amount);
+        commit(rig, &tapped, &body, before.seq)?
             .is(0x6985, &format!("an amount of {amount} with a cap of {CAP}"))?;
     }
-    is_still(bench, &before)?;
-    bench.select()?;
-    pay(bench, CAP).map(drop)
+    is_still(rig, &before)?;
+    rig.select()?;
+    pay(rig, CAP).map(drop)
 }
 
-fn balance(bench: &mut Bench<'_>) -> Check {
+fn balance(rig: &mut TestRig<'_>) -> Check {
     // Down to less than the cap, so that it is the balance that refuses.
-    fill(bench, CAP)?;
+    fill(rig, CAP)?;
     loop {
-        let now = purse(bench)?;
+        let now = purse(rig)?;
         let above = (now.loaded - now.spent).saturating_sub(CAP / 2);
         if above == 0 {
             break;
         }
-        bench.select()?;
-        pay(bench, above.min(CAP))?;
+        rig.select()?;
+        pay(rig, above.min(CAP))?;
     }
-    let before = purse(bench)?;
+    let before = purse(rig)?;
     let rest = before.loaded - before.spent;
     for amount in [rest + 1, CAP, u32::MAX, u32::MAX - rest, 1 << 31] {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::SmallPayment)?;
-        let body = purchase(bench, amount);
-        commit(bench, &tapped, &body, before.seq)?
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::SmallPayment)?;
+        let body = purchase(rig, amount);
+        commit(rig, &tapped, &body, before.seq)?
             .is(0x6985, &format!("an amount of {amount} with a balance of {rest}"))?;
     }
-    is_still(bench, &before)?;
-    bench.select()?;
-    pay(bench, rest)?;
-    bench.select()?;
-    let empty = purse(bench)?;
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    let body = purchase(bench, 1);
-    commit(bench, &tapped, &body, empty.seq)?.is(0x6985, "one fen from an empty purse")?;
-    is_still(bench, &empty)
+    is_still(rig, &before)?;
+    rig.select()?;
+    pay(rig, rest)?;
+    rig.select()?;
+    let empty = purse(rig)?;
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    let body = purchase(rig, 1);
+    commit(rig, &tapped, &body, empty.seq)?.is(0x6985, "one fen from an empty purse")?;
+    is_still(rig, &empty)
 }
 
-fn other_version(bench: &mut Bench<'_>) -> Check {
-    fill(bench, CAP)?;
-    let kv = bench.newest(Role::SmallPayment)?;
-    let body = pay(bench, 10)?;
-    let after = purse(bench)?;
-    bench.select()?;
-    let tapped = Tap::send(bench, Role::SmallPayment.code(), kv - 1)?;
-    shows(&tapped.open(bench)?, &after)?;
-    commit(bench, &tapped, &body, after.seq)?.is(0x6985, "the same body under the other version")?;
-    is_still(bench, &after)
+fn other_version(rig: &mut TestRig<'_>) -> Check {
+    fill(rig, CAP)?;
+    let kv = rig.newest(Role::SmallPayment)?;
+    let body = pay(rig, 10)?;
+    let after = purse(rig)?;
+    rig.select()?;
+    let tapped = Tap::send(rig, Role::SmallPayment.code(), kv - 1)?;
+    shows(&tapped.open(rig)?, &after)?;
+    commit(rig, &tapped, &body, after.seq)?.is(0x6985, "the same body under the other version")?;
+    is_still(rig, &after)
 }
 
-fn no_purse(bench: &mut Bench<'_>) -> Check {
+fn no_purse(rig: &mut TestRig<'_>) -> Check {
     for role in [Role::Transit, Role::Door] {
-        bench.select()?;
-        let (tapped, _) = tap(bench, role)?;
-        let body = purchase(bench, 1);
-        let slot = bench.slot(role, tapped.version)?;
+        rig.select()?;
+        let (tapped, _) = tap(rig, role)?;
+        let body = purchase(rig, 1);
+        let slot = rig.slot(role, tapped.version)?;
         let mac = body.mac(
             &slot.m,
             tapped.role,
@@ -494,27 +488,26 @@ fn no_purse(bench: &mut Bench<'_>) -> Check {
             0,
         )?;
         let data = [&body.encode()?[..], &mac].concat();
-        bench
-            .send(&encode(
-                Header::commit(tapped.role, tapped.version).to_bytes(),
-                &data,
-                Some(0x19),
-            ))?
-            .is(0x6985, &format!("COMMIT of {role}"))?;
+        rig.send(&encode(
+            Header::commit(tapped.role, tapped.version).to_bytes(),
+            &data,
+            Some(0x19),
+        ))?
+        .is(0x6985, &format!("COMMIT of {role}"))?;
     }
     Ok(())
 }
 
-fn rfu(bench: &mut Bench<'_>) -> Check {
-    fill(bench, CAP)?;
-    let before = purse(bench)?;
-    let body = purchase(bench, 1).encode()?;
+fn rfu(rig: &mut TestRig<'_>) -> Check {
+    fill(rig, CAP)?;
+    let before = purse(rig)?;
+    let body = purchase(rig, 1).encode()?;
     for at in [21, 27] {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::SmallPayment)?;
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::SmallPayment)?;
         let mut body = body;
         body[at] = 1;
-        let slot = bench.slot(Role::SmallPayment, tapped.version)?;
+        let slot = rig.slot(Role::SmallPayment, tapped.version)?;
         let mac = slot.m.cmac(&[
             &[0x02, tapped.role, tapped.version],
             &tapped.rt,
@@ -523,60 +516,58 @@ fn rfu(bench: &mut Bench<'_>) -> Check {
             &body,
         ]);
         let data = [&body[..], &mac].concat();
-        bench
-            .send(&encode(
-                Header::commit(tapped.role, tapped.version).to_bytes(),
-                &data,
-                Some(0x19),
-            ))?
-            .is(0x6A80, "COMMIT with a byte set in its rfu")?;
+        rig.send(&encode(
+            Header::commit(tapped.role, tapped.version).to_bytes(),
+            &data,
+            Some(0x19),
+        ))?
+        .is(0x6A80, "COMMIT with a byte set in its rfu")?;
     }
-    is_still(bench, &before)
+    is_still(rig, &before)
 }
 
-fn ended_record(bench: &mut Bench<'_>) -> Check {
-    let publics = bench.publics()?;
+fn ended_record(rig: &mut TestRig<'_>) -> Check {
+    let publics = rig.publics()?;
     let role = Role::Door;
     for days in [[-30, -1], [30, 60]] {
-        let mut door = DoorI::open(bench)?;
-        let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-        let kv = bench.newest(role)? + 1;
-        let slot = slot_valid(bench, role, kv, &publics, CAP, days)?;
-        script.next(bench, &mut door, &slot_bytes(&slot, 1, 0)?)?;
-        script.finalise(bench, &mut door)?;
-        bench
-            .world
+        let mut door = DoorI::open(rig)?;
+        let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+        let kv = rig.newest(role)? + 1;
+        let slot = slot_valid(rig, role, kv, &publics, CAP, days)?;
+        script.next(rig, &mut door, &slot_bytes(&slot, 1, 0)?)?;
+        script.finalise(rig, &mut door)?;
+        rig.fixture
             .slots
             .retain(|old| old.role != role || old.kv.checked_add(1) == Some(kv));
-        bench.world.slots.push(slot);
-        bench.select()?;
-        tap(bench, role)?;
+        rig.fixture.slots.push(slot);
+        rig.select()?;
+        tap(rig, role)?;
     }
     Ok(())
 }
 
-fn zero(bench: &mut Bench<'_>) -> Check {
-    let before = purse(bench)?;
-    pay(bench, 0)?;
-    let after = purse(bench)?;
+fn zero(rig: &mut TestRig<'_>) -> Check {
+    let before = purse(rig)?;
+    pay(rig, 0)?;
+    let after = purse(rig)?;
     ensure(
         (after.seq, after.spent) == (before.seq + 1, before.spent),
         "the suite's purse did not follow: a fault of the suite",
     )?;
-    is_still(bench, &after)
+    is_still(rig, &after)
 }
 
-fn blocked(bench: &mut Bench<'_>) -> Check {
-    let before = purse(bench)?;
-    let kv = bench.newest(Role::SmallPayment)?;
-    let tapped = Tap::send(bench, Role::SmallPayment.code(), kv)?;
-    let body = purchase(bench, 1);
-    commit(bench, &tapped, &body, before.seq)?.is(0x6982, "COMMIT of a blocked card")?;
-    let back = change_state(bench, ScriptKind::Unblock)?;
+fn blocked(rig: &mut TestRig<'_>) -> Check {
+    let before = purse(rig)?;
+    let kv = rig.newest(Role::SmallPayment)?;
+    let tapped = Tap::send(rig, Role::SmallPayment.code(), kv)?;
+    let body = purchase(rig, 1);
+    commit(rig, &tapped, &body, before.seq)?.is(0x6982, "COMMIT of a blocked card")?;
+    let back = change_state(rig, ScriptKind::Unblock)?;
     ensure(
         back == CardState::Active,
         format!("the card is {back} after the unblock"),
     )?;
-    is_still(bench, &before)?;
-    change_state(bench, ScriptKind::Block).map(drop)
+    is_still(rig, &before)?;
+    change_state(rig, ScriptKind::Block).map(drop)
 }

@@ -6,16 +6,18 @@ use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::door_s::Object;
 use card_applet_spec::script::{ScriptKind, Status, WritableObject};
 
-use super::super::bench::{Bench, encode, ensure, failed};
-use super::super::office::{
-    CAP, DoorI, EPOCH, Part, Script, begin_bytes, certificate_step, change_state, dg3, generate, keys_step,
+use crate::conformance::case::{Case, Class, TRIES, WRITES, case};
+use crate::conformance::chapters::records::abandon;
+use crate::conformance::check::{Check, Stop, ensure, failed};
+use crate::conformance::issuer::{
+    CAP, DoorI, Part, Script, begin_bytes, certificate_step, change_state, dg3, generate, keys_step,
     new_slot, purse_bytes, rewrite_trust, slot_bytes, stage, trust_step, write_bytes, wrong_try,
 };
-use super::super::tap::{Tap, tap};
-use super::super::terminal::{Chain, DoorS, Plan, present};
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::records::abandon;
-use super::{TRIES, WRITES, case};
+use crate::conformance::keys::EPOCH;
+use crate::conformance::phase::Phase;
+use crate::conformance::tap::{Tap, tap};
+use crate::conformance::terminal::{Chain, DoorS, Plan, present};
+use crate::conformance::test_rig::{TestRig, encode};
 
 /// Wrong tries after which door I is locked.
 const LIMIT: u8 = 16;
@@ -262,7 +264,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         WRITES,
         "a script of a kind that does not fit PERSONALISED is 6985",
-        |bench| wrong_kinds(bench, &[ScriptKind::Personalise, ScriptKind::Unblock]),
+        |rig| wrong_kinds(rig, &[ScriptKind::Personalise, ScriptKind::Unblock]),
     ),
     case(
         "05.28",
@@ -271,7 +273,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         WRITES,
         "a card blocked before its hand-over goes back to PERSONALISED",
-        |bench| block_and_unblock(bench, CardState::Personalised),
+        |rig| block_and_unblock(rig, CardState::Personalised),
     ),
     case(
         "05.29",
@@ -280,9 +282,9 @@ pub(super) const CASES: &[Case] = &[
         Phase::Active,
         WRITES,
         "a script of a kind that does not fit ACTIVE is 6985",
-        |bench| {
+        |rig| {
             wrong_kinds(
-                bench,
+                rig,
                 &[ScriptKind::Personalise, ScriptKind::Activate, ScriptKind::Unblock],
             )
         },
@@ -294,7 +296,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Active,
         WRITES,
         "a card blocked in use goes back to ACTIVE, with the same slots",
-        |bench| block_and_unblock(bench, CardState::Active),
+        |rig| block_and_unblock(rig, CardState::Active),
     ),
     case(
         "05.31",
@@ -366,14 +368,14 @@ pub(super) const CASES: &[Case] = &[
         Phase::Blocked,
         WRITES,
         "a blocked card takes neither a rewrite nor an activation nor a second block",
-        |bench| {
+        |rig| {
             let kinds = [
                 ScriptKind::Personalise,
                 ScriptKind::Rewrite,
                 ScriptKind::Activate,
                 ScriptKind::Block,
             ];
-            wrong_kinds(bench, &kinds)
+            wrong_kinds(rig, &kinds)
         },
     ),
     case(
@@ -396,15 +398,14 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn initialize(bench: &mut Bench<'_>, host: [u8; 8]) -> Result<Vec<u8>, Stop> {
-    bench
-        .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+fn initialize(rig: &mut TestRig<'_>, host: [u8; 8]) -> Result<Vec<u8>, Stop> {
+    rig.command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
         .ok("INITIALIZE UPDATE")
 }
 
-fn constants(bench: &mut Bench<'_>) -> Check {
-    let host: [u8; 8] = bench.random();
-    let body = initialize(bench, host)?;
+fn constants(rig: &mut TestRig<'_>) -> Check {
+    let host: [u8; 8] = rig.random();
+    let body = initialize(rig, host)?;
     ensure(
         body.len() == 29,
         format!("it answers {} bytes instead of 29", body.len()),
@@ -415,12 +416,12 @@ fn constants(bench: &mut Bench<'_>) -> Check {
     )
 }
 
-fn fresh(bench: &mut Bench<'_>) -> Check {
+fn fresh(rig: &mut TestRig<'_>) -> Check {
     let host = [0x11; 8];
     let mut seen = std::collections::BTreeSet::new();
-    for _ in 0..bench.samples().clamp(16, 64) {
-        bench.select()?;
-        let body = initialize(bench, host)?;
+    for _ in 0..rig.samples().clamp(16, 64) {
+        rig.select()?;
+        let body = initialize(rig, host)?;
         let Some(parts) = body.get(13..29) else {
             return failed("INITIALIZE UPDATE answers less than 29 bytes");
         };
@@ -431,16 +432,15 @@ fn fresh(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
-fn wrong_cryptogram(bench: &mut Bench<'_>) -> Check {
-    wrong_try(bench)?;
-    bench
-        .send(&encode(Header::EXTERNAL_AUTHENTICATE.to_bytes(), &[0; 16], None))?
+fn wrong_cryptogram(rig: &mut TestRig<'_>) -> Check {
+    wrong_try(rig)?;
+    rig.send(&encode(Header::EXTERNAL_AUTHENTICATE.to_bytes(), &[0; 16], None))?
         .is(0x6985, "a second EXTERNAL AUTHENTICATE after a wrong one")
 }
 
-fn opens(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let body = door.call(bench, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
+fn opens(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let body = door.call(rig, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
     ensure(
         body.len() == 59,
         format!("GET STATUS answers {} bytes instead of 59", body.len()),
@@ -458,35 +458,33 @@ fn opens(bench: &mut Bench<'_>) -> Check {
     )
 }
 
-fn half_right(bench: &mut Bench<'_>) -> Check {
+fn half_right(rig: &mut TestRig<'_>) -> Check {
     for at in [5, 12, 13, 20] {
-        bench.select()?;
-        let (mut channel, cryptogram, _) = DoorI::propose(bench)?;
+        rig.select()?;
+        let (mut channel, cryptogram, _) = DoorI::propose(rig)?;
         let mut command = channel.external_authenticate(&cryptogram)?.to_vec();
         command[at] ^= 0x01;
-        bench
-            .send(&command)?
+        rig.send(&command)?
             .is(0x6982, &format!("EXTERNAL AUTHENTICATE with byte {at} changed"))?;
     }
     // A wrong cryptogram under the C-MAC that fits it.
-    bench.select()?;
-    let (mut channel, mut cryptogram, _) = DoorI::propose(bench)?;
+    rig.select()?;
+    let (mut channel, mut cryptogram, _) = DoorI::propose(rig)?;
     cryptogram[0] ^= 0x01;
     let command = channel.external_authenticate(&cryptogram)?;
-    bench
-        .send(&command)?
+    rig.send(&command)?
         .is(0x6982, "a wrong cryptogram under a right C-MAC")?;
-    DoorI::open(bench).map(drop)
+    DoorI::open(rig).map(drop)
 }
 
-fn blank_is_not_locked(bench: &mut Bench<'_>) -> Check {
+fn blank_is_not_locked(rig: &mut TestRig<'_>) -> Check {
     for _ in 0..LIMIT + 2 {
-        wrong_try(bench)?;
+        wrong_try(rig)?;
     }
-    DoorI::open(bench).map(drop)
+    DoorI::open(rig).map(drop)
 }
 
-fn record_layer(bench: &mut Bench<'_>) -> Check {
+fn record_layer(rig: &mut TestRig<'_>) -> Check {
     type Break = fn(&mut Vec<u8>);
     let breaks: [(&str, Break); 5] = [
         ("a changed MAC", |command| {
@@ -510,33 +508,30 @@ fn record_layer(bench: &mut Bench<'_>) -> Check {
         }),
     ];
     for (what, change) in breaks {
-        let mut door = DoorI::open(bench)?;
+        let mut door = DoorI::open(rig)?;
         let mut command = door.channel().wrap_command(Header::GET_STATUS, &[])?.to_vec();
         change(&mut command);
-        bench.send(&command)?.is(0x6982, what)?;
+        rig.send(&command)?.is(0x6982, what)?;
         let next = door.channel().wrap_command(Header::GET_STATUS, &[])?;
-        bench
-            .send(&next)?
+        rig.send(&next)?
             .is(0x6985, &format!("the next command of the session after {what}"))?;
     }
-    let mut door = DoorI::open(bench)?;
+    let mut door = DoorI::open(rig)?;
     let command = door.channel().wrap_command(Header::GET_STATUS, &[])?;
-    bench.send(&command)?.ok("GET STATUS")?;
-    bench
-        .send(&command)?
-        .is(0x6982, "the same wrapped command again")?;
+    rig.send(&command)?.ok("GET STATUS")?;
+    rig.send(&command)?.is(0x6982, "the same wrapped command again")?;
     // Changed cipher text under a MAC that does not fit it.
-    let mut door = DoorI::open(bench)?;
-    let id = bench.random();
+    let mut door = DoorI::open(rig)?;
+    let id = rig.random();
     let mut command = door
         .channel()
         .wrap_command(Header::step(1), &begin_bytes(ScriptKind::Personalise, id)?)?
         .to_vec();
     command[6] ^= 0x01;
-    bench.send(&command)?.is(0x6982, "changed cipher text")
+    rig.send(&command)?.is(0x6982, "changed cipher text")
 }
 
-fn reading(bench: &mut Bench<'_>) -> Check {
+fn reading(rig: &mut TestRig<'_>) -> Check {
     for (header, sw, what) in [
         (Header::get_public_key(0), 0x6A88, "GET PUBLIC KEY of domain 00"),
         (Header::get_public_key(4), 0x6A88, "GET PUBLIC KEY of domain 04"),
@@ -561,157 +556,136 @@ fn reading(bench: &mut Bench<'_>) -> Check {
             "GET STATUS with P2 01",
         ),
     ] {
-        let mut door = DoorI::open(bench)?;
-        door.call(bench, header, &[])?.is(sw, what)?;
+        let mut door = DoorI::open(rig)?;
+        door.call(rig, header, &[])?.is(sw, what)?;
     }
-    let mut door = DoorI::open(bench)?;
-    door.call(bench, Header::GET_STATUS, &[0x00])?
+    let mut door = DoorI::open(rig)?;
+    door.call(rig, Header::GET_STATUS, &[0x00])?
         .is(0x6700, "GET STATUS with data")
 }
 
-fn kinds_of_a_blank(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
+fn kinds_of_a_blank(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
     for kind in 2..=6 {
-        let id: [u8; 16] = bench.random();
+        let id: [u8; 16] = rig.random();
         let begin = [&[0x01, kind], &id[..]].concat();
-        door.refused(
-            bench,
-            1,
-            &begin,
-            Some(0x6985),
-            &format!("BEGIN of kind {kind:02X}"),
-        )?;
+        door.refused(rig, 1, &begin, Some(0x6985), &format!("BEGIN of kind {kind:02X}"))?;
     }
     for kind in [0x00, 0x07, 0xFF] {
-        let id: [u8; 16] = bench.random();
+        let id: [u8; 16] = rig.random();
         let begin = [&[0x01, kind], &id[..]].concat();
-        door.refused(
-            bench,
-            1,
-            &begin,
-            Some(0x6A80),
-            &format!("BEGIN of kind {kind:02X}"),
-        )?;
+        door.refused(rig, 1, &begin, Some(0x6A80), &format!("BEGIN of kind {kind:02X}"))?;
     }
     Ok(())
 }
 
-fn begin(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let id = bench.random();
+fn begin(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let id = rig.random();
     let bytes = begin_bytes(ScriptKind::Personalise, id)?;
     for n in [0, 2, 0xFFFF] {
-        door.refused(bench, n, &bytes, Some(0x6985), &format!("BEGIN as step {n}"))?;
+        door.refused(rig, n, &bytes, Some(0x6985), &format!("BEGIN as step {n}"))?;
     }
-    let script = Script::begin_as(bench, &mut door, ScriptKind::Personalise, id)?;
-    let before = door.status(bench)?;
+    let script = Script::begin_as(rig, &mut door, ScriptKind::Personalise, id)?;
+    let before = door.status(rig)?;
     ensure(
         (before.script, before.last, before.digest, before.open) == (id, 1, script.h, true),
         "GET STATUS does not tell the script that was begun",
     )?;
-    let body = door.step(bench, 1, &bytes)?;
+    let body = door.step(rig, 1, &bytes)?;
     ensure(body.is_empty(), "BEGIN answers bytes")?;
-    ensure(
-        door.status(bench)? == before,
-        "a repeated BEGIN changed something",
-    )
+    ensure(door.status(rig)? == before, "a repeated BEGIN changed something")
 }
 
-fn numbers(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
+fn numbers(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
     let first = write_bytes(1, 300, 0, &[0x5A; 100]);
     for n in [0, 3, 4, 0x0100, 0xFFFF] {
-        door.refused(bench, n, &first, Some(0x6985), &format!("step {n} after step 1"))?;
+        door.refused(rig, n, &first, Some(0x6985), &format!("step {n} after step 1"))?;
     }
-    script.next(bench, &mut door, &first)?;
+    script.next(rig, &mut door, &first)?;
     let second = write_bytes(1, 300, 100, &[0x5A; 100]);
-    script.next(bench, &mut door, &second)?;
-    door.refused(bench, 2, &first, Some(0x6985), "step 2 again after step 3")?;
-    let status = door.status(bench)?;
+    script.next(rig, &mut door, &second)?;
+    door.refused(rig, 2, &first, Some(0x6985), "step 2 again after step 3")?;
+    let status = door.status(rig)?;
     ensure(
         (status.last, status.digest) == (3, script.h),
         "a refused step changed last or h",
     )
 }
 
-fn repeated(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
+fn repeated(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
     let first = write_bytes(1, 300, 0, &[0x5A; 100]);
-    script.next(bench, &mut door, &first)?;
-    let before = door.status(bench)?;
+    script.next(rig, &mut door, &first)?;
+    let before = door.status(rig)?;
     for _ in 0..2 {
-        let body = door.step(bench, script.n, &first)?;
+        let body = door.step(rig, script.n, &first)?;
         ensure(body.is_empty(), "a repeated WRITE answers bytes")?;
     }
-    ensure(door.status(bench)? == before, "a repeated step changed last or h")?;
+    ensure(door.status(rig)? == before, "a repeated step changed last or h")?;
     let mut other = first.clone();
     other[50] ^= 0x01;
     door.refused(
-        bench,
+        rig,
         script.n,
         &other,
         Some(0x6985),
         "another step under the last number",
     )?;
     // Had the repetition been written twice, the object would be further than the office thinks.
-    script.next(bench, &mut door, &write_bytes(1, 300, 100, &[0x5A; 200]))?;
-    let (step, values) = keys_step(bench, door.transport)?;
-    script.next(bench, &mut door, &step)?;
-    let again = door.step(bench, script.n, &step)?;
+    script.next(rig, &mut door, &write_bytes(1, 300, 100, &[0x5A; 200]))?;
+    let (step, values) = keys_step(rig, door.transport)?;
+    script.next(rig, &mut door, &step)?;
+    let again = door.step(rig, script.n, &step)?;
     ensure(again == values, "a repeated KEYS answers something else")
 }
 
-fn resumes(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    script.next(bench, &mut door, &write_bytes(1, 300, 0, &[0x5A; 100]))?;
-    let mut door = DoorI::open(bench)?;
-    let status = door.status(bench)?;
+fn resumes(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    script.next(rig, &mut door, &write_bytes(1, 300, 0, &[0x5A; 100]))?;
+    let mut door = DoorI::open(rig)?;
+    let status = door.status(rig)?;
     ensure(
         (status.script, status.last, status.digest, status.open) == (script.id, script.n, script.h, true),
         "after a reset GET STATUS does not tell where the script stands",
     )?;
     // The step whose answer was lost, then the next.
     let last = script.last.clone();
-    door.step(bench, script.n, &last)?;
-    script.next(bench, &mut door, &write_bytes(1, 300, 100, &[0x5A; 100]))?;
+    door.step(rig, script.n, &last)?;
+    script.next(rig, &mut door, &write_bytes(1, 300, 100, &[0x5A; 100]))?;
     Ok(())
 }
 
-fn another_begin(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let public = script.next(bench, &mut door, &generate(Domain::Clinic))?;
+fn another_begin(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let public = script.next(rig, &mut door, &generate(Domain::Clinic))?;
     let seen = door
-        .call(bench, Header::get_public_key(Domain::Clinic.code()), &[])?
+        .call(rig, Header::get_public_key(Domain::Clinic.code()), &[])?
         .ok("GET PUBLIC KEY")?;
     ensure(seen == public, "GET PUBLIC KEY gives another key than GENERATE")?;
     let again = begin_bytes(ScriptKind::Personalise, script.id)?;
-    door.refused(
-        bench,
-        1,
-        &again,
-        Some(0x6985),
-        "BEGIN of a script that has gone on",
-    )?;
+    door.refused(rig, 1, &again, Some(0x6985), "BEGIN of a script that has gone on")?;
     let seen = door
-        .call(bench, Header::get_public_key(Domain::Clinic.code()), &[])?
+        .call(rig, Header::get_public_key(Domain::Clinic.code()), &[])?
         .ok("GET PUBLIC KEY after a refused BEGIN")?;
     ensure(seen == public, "a refused BEGIN dropped what was staged")?;
-    Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    door.call(bench, Header::get_public_key(Domain::Clinic.code()), &[])?
+    Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    door.call(rig, Header::get_public_key(Domain::Clinic.code()), &[])?
         .is(0x6A88, "GET PUBLIC KEY after another script has begun")
 }
 
-fn generates(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
+fn generates(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
     let mut seen: Vec<Vec<u8>> = Vec::new();
     for domain in Domain::ALL {
-        let public = script.next(bench, &mut door, &generate(*domain))?;
-        let again = door.step(bench, script.n, &generate(*domain))?;
+        let public = script.next(rig, &mut door, &generate(*domain))?;
+        let again = door.step(rig, script.n, &generate(*domain))?;
         ensure(again == public, "a repeated GENERATE gives another key")?;
         let point: Result<[u8; 64], _> = public[..].try_into();
         let on_curve =
@@ -720,7 +694,7 @@ fn generates(bench: &mut Bench<'_>) -> Check {
         ensure(!seen.contains(&public), "two domains have the same key")?;
         seen.push(public);
         script.refused(
-            bench,
+            rig,
             &mut door,
             &generate(*domain),
             Some(0x6985),
@@ -729,7 +703,7 @@ fn generates(bench: &mut Bench<'_>) -> Check {
     }
     for domain in [0x00, 0x04] {
         script.refused(
-            bench,
+            rig,
             &mut door,
             &[0x03, domain],
             Some(0x6A80),
@@ -737,44 +711,38 @@ fn generates(bench: &mut Bench<'_>) -> Check {
         )?;
     }
     // Another script makes other keys.
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let public = script.next(bench, &mut door, &generate(Domain::Person))?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let public = script.next(rig, &mut door, &generate(Domain::Person))?;
     ensure(
         !seen.contains(&public),
         "a later GENERATE gives a key that came before",
     )
 }
 
-fn certificate(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let public = script.next(bench, &mut door, &generate(Domain::Person))?;
+fn certificate(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let public = script.next(rig, &mut door, &generate(Domain::Person))?;
     let Ok(public) = <[u8; 64]>::try_from(&public[..]) else {
         return failed("the answer of GENERATE is not 64 bytes");
     };
-    let other = PrivateKey::generate(bench.rng()).public().to_public64();
-    let step = certificate_step(bench, Domain::Person, &other)?;
-    script.refused(
-        bench,
-        &mut door,
-        &step,
-        Some(0x6A80),
-        "CERTIFICATE of another key",
-    )?;
-    let mut step = certificate_step(bench, Domain::Clinic, &public)?;
+    let other = PrivateKey::generate(rig.rng()).public().to_public64();
+    let step = certificate_step(rig, Domain::Person, &other)?;
+    script.refused(rig, &mut door, &step, Some(0x6A80), "CERTIFICATE of another key")?;
+    let mut step = certificate_step(rig, Domain::Clinic, &public)?;
     step[1] = Domain::Person.code();
     script.refused(
-        bench,
+        rig,
         &mut door,
         &step,
         Some(0x6A80),
         "CERTIFICATE of another domain",
     )?;
-    let step = certificate_step(bench, Domain::Person, &public)?;
-    script.next(bench, &mut door, &step)?;
-    let again = certificate_step(bench, Domain::Person, &public)?;
+    let step = certificate_step(rig, Domain::Person, &public)?;
+    script.next(rig, &mut door, &step)?;
+    let again = certificate_step(rig, Domain::Person, &public)?;
     script.refused(
-        bench,
+        rig,
         &mut door,
         &again,
         Some(0x6985),
@@ -782,9 +750,9 @@ fn certificate(bench: &mut Bench<'_>) -> Check {
     )
 }
 
-fn write(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
+fn write(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
     let data = [0x5A; 50];
     for (what, step, sw) in [
         (
@@ -810,26 +778,26 @@ fn write(bench: &mut Bench<'_>) -> Check {
             None,
         ),
     ] {
-        script.refused(bench, &mut door, &step, sw, what)?;
+        script.refused(rig, &mut door, &step, sw, what)?;
     }
-    script.next(bench, &mut door, &write_bytes(1, 200, 0, &data))?;
+    script.next(rig, &mut door, &write_bytes(1, 200, 0, &data))?;
     for (what, step) in [
         ("WRITE that leaves a gap", write_bytes(1, 200, 60, &data)),
         ("WRITE that goes back", write_bytes(1, 200, 40, &data)),
         ("WRITE with another total", write_bytes(1, 201, 50, &data)),
         ("WRITE above the total", write_bytes(1, 200, 50, &[0x5A; 151])),
     ] {
-        script.refused(bench, &mut door, &step, None, what)?;
+        script.refused(rig, &mut door, &step, None, what)?;
     }
-    script.next(bench, &mut door, &write_bytes(1, 200, 50, &[0x5A; 150]))?;
+    script.next(rig, &mut door, &write_bytes(1, 200, 50, &[0x5A; 150]))?;
     Ok(())
 }
 
-fn slot_forms(bench: &mut Bench<'_>) -> Check {
-    let publics = [PrivateKey::generate(bench.rng()).public().to_public64(); 3];
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let slot = new_slot(bench, Role::Transit, 1, &publics, CAP)?;
+fn slot_forms(rig: &mut TestRig<'_>) -> Check {
+    let publics = [PrivateKey::generate(rig.rng()).public().to_public64(); 3];
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let slot = new_slot(rig, Role::Transit, 1, &publics, CAP)?;
     let right = slot_bytes(&slot, 0, 0)?;
     let with = |at: usize, value: u8| {
         let mut step = right.clone();
@@ -845,12 +813,12 @@ fn slot_forms(bench: &mut Bench<'_>) -> Check {
         ("a SLOT that is cut", right[..223].to_vec()),
         ("a SLOT that is too long", [&right[..], &[0]].concat()),
     ] {
-        script.refused(bench, &mut door, &step, Some(0x6A80), what)?;
+        script.refused(rig, &mut door, &step, Some(0x6A80), what)?;
     }
-    script.next(bench, &mut door, &right)?;
-    let again = new_slot(bench, Role::Transit, 1, &publics, CAP)?;
+    script.next(rig, &mut door, &right)?;
+    let again = new_slot(rig, Role::Transit, 1, &publics, CAP)?;
     script.refused(
-        bench,
+        rig,
         &mut door,
         &slot_bytes(&again, 0, 0)?,
         Some(0x6A80),
@@ -858,40 +826,40 @@ fn slot_forms(bench: &mut Bench<'_>) -> Check {
     )
 }
 
-fn purse_forms(bench: &mut Bench<'_>) -> Check {
-    let publics = [PrivateKey::generate(bench.rng()).public().to_public64(); 3];
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let slot = new_slot(bench, Role::SmallPayment, 1, &publics, CAP)?;
+fn purse_forms(rig: &mut TestRig<'_>) -> Check {
+    let publics = [PrivateKey::generate(rig.rng()).public().to_public64(); 3];
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let slot = new_slot(rig, Role::SmallPayment, 1, &publics, CAP)?;
     let right = purse_bytes(&slot, 7)?;
-    script.refused(bench, &mut door, &right, Some(0x6985), "PURSE without a slot")?;
-    script.next(bench, &mut door, &slot_bytes(&slot, 0, 100)?)?;
+    script.refused(rig, &mut door, &right, Some(0x6985), "PURSE without a slot")?;
+    script.next(rig, &mut door, &slot_bytes(&slot, 0, 100)?)?;
     let high = purse_bytes(&slot, 1 << 31)?;
-    script.refused(bench, &mut door, &high, Some(0x6A80), "PURSE with a seq of 2^31")?;
+    script.refused(rig, &mut door, &high, Some(0x6A80), "PURSE with a seq of 2^31")?;
     let mut other = right.clone();
     other[1] = 2;
-    script.refused(bench, &mut door, &other, Some(0x6985), "PURSE of another version")?;
-    script.next(bench, &mut door, &right)?;
+    script.refused(rig, &mut door, &other, Some(0x6985), "PURSE of another version")?;
+    script.next(rig, &mut door, &right)?;
     let again = purse_bytes(&slot, 8)?;
-    script.refused(bench, &mut door, &again, Some(0x6985), "a second PURSE of a slot")
+    script.refused(rig, &mut door, &again, Some(0x6985), "a second PURSE of a slot")
 }
 
-fn keys_and_trust_once(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let (keys, _) = keys_step(bench, door.transport)?;
-    let trust = trust_step(bench, EPOCH, bench.day(-20)?)?;
-    script.next(bench, &mut door, &keys)?;
-    script.next(bench, &mut door, &trust)?;
-    let other = trust_step(bench, EPOCH + 1, bench.day(-19)?)?;
-    script.refused(bench, &mut door, &other, Some(0x6985), "a second TRUST")?;
-    script.refused(bench, &mut door, &keys, Some(0x6985), "a second KEYS")
+fn keys_and_trust_once(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let (keys, _) = keys_step(rig, door.transport)?;
+    let trust = trust_step(rig, EPOCH, rig.day(-20)?)?;
+    script.next(rig, &mut door, &keys)?;
+    script.next(rig, &mut door, &trust)?;
+    let other = trust_step(rig, EPOCH + 1, rig.day(-19)?)?;
+    script.refused(rig, &mut door, &other, Some(0x6985), "a second TRUST")?;
+    script.refused(rig, &mut door, &keys, Some(0x6985), "a second KEYS")
 }
 
-fn wrong_forms(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let trust = trust_step(bench, EPOCH, bench.day(0)?)?;
+fn wrong_forms(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let trust = trust_step(rig, EPOCH, rig.day(0)?)?;
     for (what, step) in [
         ("op 00", vec![0x00]),
         ("op 09", vec![0x09, 1, 2, 3]),
@@ -907,39 +875,39 @@ fn wrong_forms(bench: &mut Bench<'_>) -> Check {
         }),
         ("KEYS of 95 bytes", vec![0x07; 96]),
     ] {
-        script.refused(bench, &mut door, &step, Some(0x6A80), what)?;
+        script.refused(rig, &mut door, &step, Some(0x6A80), what)?;
     }
     Ok(())
 }
 
-fn incomplete(bench: &mut Bench<'_>) -> Check {
+fn incomplete(rig: &mut TestRig<'_>) -> Check {
     for part in Part::all() {
-        let mut door = DoorI::open(bench)?;
-        let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
+        let mut door = DoorI::open(rig)?;
+        let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
         // A small portrait: what is missing is the point.
-        stage(bench, &mut door, &mut script, Some(part), 64)?;
-        let finalise = script.finalise_bytes(bench.day(0)?)?;
+        stage(rig, &mut door, &mut script, Some(part), 64)?;
+        let finalise = script.finalise_bytes(rig.day(0)?)?;
         script.refused(
-            bench,
+            rig,
             &mut door,
             &finalise,
             Some(0x6985),
             &format!("FINALISE without {part:?}"),
         )?;
     }
-    let mut door = DoorI::open(bench)?;
-    let status = door.status(bench)?;
+    let mut door = DoorI::open(rig)?;
+    let status = door.status(rig)?;
     ensure(
         status.state == CardState::Blank,
         "a refused FINALISE changed the state",
     )
 }
 
-fn finalise_counts(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let staged = stage(bench, &mut door, &mut script, None, 64)?;
-    let right = script.finalise_bytes(bench.day(0)?)?;
+fn finalise_counts(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let staged = stage(rig, &mut door, &mut script, None, 64)?;
+    let right = script.finalise_bytes(rig.day(0)?)?;
     for (what, at) in [
         ("FINALISE with a wrong count", 2),
         ("FINALISE with a wrong h", 3),
@@ -947,81 +915,81 @@ fn finalise_counts(bench: &mut Bench<'_>) -> Check {
     ] {
         let mut wrong = right.clone();
         wrong[at] ^= 0x01;
-        script.refused(bench, &mut door, &wrong, Some(0x6985), what)?;
+        script.refused(rig, &mut door, &wrong, Some(0x6985), what)?;
     }
     // Everything is there but FINALISE: to everybody else it is a blank.
-    bench.select()?;
-    let serial = bench
+    rig.select()?;
+    let serial = rig
         .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
         .ok("GET DATA of the serial")?;
-    ensure(serial == bench.serial()?.0, "the serial is another")?;
-    present(bench, 0, &[0x7F, 0x21])?.is(0x6985, "S1 before FINALISE")?;
+    ensure(serial == rig.serial()?.0, "the serial is another")?;
+    present(rig, 0, &[0x7F, 0x21])?.is(0x6985, "S1 before FINALISE")?;
     for slot in &staged.slots {
-        bench.select()?;
-        let tap = Tap::send(bench, slot.role.code(), slot.kv)?;
+        rig.select()?;
+        let tap = Tap::send(rig, slot.role.code(), slot.kv)?;
         ensure(
             tap.answer.open(&slot.g).is_err(),
             "a staged slot answers before FINALISE",
         )?;
     }
-    let mut door = DoorI::open(bench)?;
+    let mut door = DoorI::open(rig)?;
     ensure(door.transport, "the issuance keys are in force before FINALISE")?;
     ensure(
-        door.status(bench)?.open,
+        door.status(rig)?.open,
         "GET STATUS does not say that the script is open",
     )?;
-    Script::begin(bench, &mut door, ScriptKind::Personalise)?;
+    Script::begin(rig, &mut door, ScriptKind::Personalise)?;
     Ok(())
 }
 
-fn finalised(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let (keys, _) = keys_step(bench, door.transport)?;
-    script.next(bench, &mut door, &keys)?;
-    let state = script.finalise(bench, &mut door)?;
+fn finalised(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let (keys, _) = keys_step(rig, door.transport)?;
+    script.next(rig, &mut door, &keys)?;
+    let state = script.finalise(rig, &mut door)?;
     ensure(
         state == CardState::Personalised.code(),
         "FINALISE of a rewrite answers another state",
     )?;
     // The session goes on with its keys, though the static ones were just replaced.
-    let status = door.status(bench)?;
+    let status = door.status(rig)?;
     ensure(
         (status.script, status.last, status.digest, status.open) == (script.id, script.n, script.h, false),
         "GET STATUS does not keep the finished script",
     )?;
     let last = script.last.clone();
-    let again = door.step(bench, script.n, &last)?;
+    let again = door.step(rig, script.n, &last)?;
     ensure(
         again == [state],
         "the repetition of FINALISE answers something else",
     )?;
-    let mut door = DoorI::open(bench)?;
-    let again = door.step(bench, script.n, &last)?;
+    let mut door = DoorI::open(rig)?;
+    let again = door.step(rig, script.n, &last)?;
     ensure(
         again == [state],
         "the repetition of FINALISE after a reset answers something else",
     )
 }
 
-fn nothing_open(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let status = door.status(bench)?;
+fn nothing_open(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let status = door.status(rig)?;
     ensure(!status.open, "a script is open")?;
     let next = status.last.saturating_add(1);
     for step in [&generate(Domain::Person)[..], &write_bytes(1, 100, 0, &[1; 10])] {
-        door.refused(bench, next, step, Some(0x6985), "a step without an open script")?;
+        door.refused(rig, next, step, Some(0x6985), "a step without an open script")?;
     }
     Ok(())
 }
 
-fn id_of_the_finished(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    script.finalise(bench, &mut door)?;
+fn id_of_the_finished(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    script.finalise(rig, &mut door)?;
     let again = begin_bytes(ScriptKind::Rewrite, script.id)?;
     door.refused(
-        bench,
+        rig,
         1,
         &again,
         Some(0x6985),
@@ -1029,194 +997,188 @@ fn id_of_the_finished(bench: &mut Bench<'_>) -> Check {
     )
 }
 
-fn wrong_kinds(bench: &mut Bench<'_>, kinds: &[ScriptKind]) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let before = door.status(bench)?;
+fn wrong_kinds(rig: &mut TestRig<'_>, kinds: &[ScriptKind]) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let before = door.status(rig)?;
     for kind in kinds {
-        let id = bench.random();
+        let id = rig.random();
         let begin = begin_bytes(*kind, id)?;
         door.refused(
-            bench,
+            rig,
             1,
             &begin,
             Some(0x6985),
             &format!("BEGIN of {kind:?} in {}", before.state),
         )?;
     }
-    let after = door.status(bench)?;
+    let after = door.status(rig)?;
     ensure(after == before, "a refused BEGIN changed something")
 }
 
-fn block_and_unblock(bench: &mut Bench<'_>, state: CardState) -> Check {
-    let blocked = change_state(bench, ScriptKind::Block)?;
+fn block_and_unblock(rig: &mut TestRig<'_>, state: CardState) -> Check {
+    let blocked = change_state(rig, ScriptKind::Block)?;
     ensure(
         blocked == CardState::Blocked,
         format!("FINALISE of kind 04 answers {blocked}"),
     )?;
-    ensure(bench.state()? == CardState::Blocked, "the card is not BLOCKED")?;
-    let kv = bench.newest(Role::Transit)?;
-    bench.select()?;
-    let tapped = Tap::send(bench, Role::Transit.code(), kv)?;
-    ensure(!tapped.is_live(bench)?, "a blocked card answers a TAP")?;
-    let back = change_state(bench, ScriptKind::Unblock)?;
+    ensure(rig.state()? == CardState::Blocked, "the card is not BLOCKED")?;
+    let kv = rig.newest(Role::Transit)?;
+    rig.select()?;
+    let tapped = Tap::send(rig, Role::Transit.code(), kv)?;
+    ensure(!tapped.is_live(rig)?, "a blocked card answers a TAP")?;
+    let back = change_state(rig, ScriptKind::Unblock)?;
     ensure(
         back == state,
         format!("FINALISE of kind 05 answers {back} instead of {state}"),
     )?;
-    ensure(bench.state()? == state, format!("the card is not {state} again"))?;
-    bench.select()?;
-    let tapped = Tap::send(bench, Role::Transit.code(), kv)?;
+    ensure(rig.state()? == state, format!("the card is not {state} again"))?;
+    rig.select()?;
+    let tapped = Tap::send(rig, Role::Transit.code(), kv)?;
     ensure(
-        tapped.is_live(bench)? == (state == CardState::Active),
+        tapped.is_live(rig)? == (state == CardState::Active),
         "after the unblock door F does not answer as the state says",
     )
 }
 
-fn no_content(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let script = Script::begin(bench, &mut door, ScriptKind::Block)?;
-    let trust = trust_step(bench, EPOCH, bench.day(-20)?)?;
+fn no_content(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let script = Script::begin(rig, &mut door, ScriptKind::Block)?;
+    let trust = trust_step(rig, EPOCH, rig.day(-20)?)?;
     for step in [
         &generate(Domain::Person)[..],
         &write_bytes(3, 100, 0, &[1; 10]),
         &trust,
     ] {
         script.refused(
-            bench,
+            rig,
             &mut door,
             step,
             Some(0x6985),
             "a step with content in a block",
         )?;
     }
-    abandon(bench, &mut door)?;
+    abandon(rig, &mut door)?;
     ensure(
-        bench.state()? == CardState::Active,
+        rig.state()? == CardState::Active,
         "the card is not ACTIVE any more",
     )
 }
 
-fn nothing_before_finalise(bench: &mut Bench<'_>) -> Check {
-    let publics = bench.publics()?;
+fn nothing_before_finalise(rig: &mut TestRig<'_>) -> Check {
+    let publics = rig.publics()?;
     let role = Role::Transit;
-    let kv = bench.newest(role)?;
-    let new = dg3(bench, 2)?;
-    let keys = bench.keys()?;
-    let [dg1, dg2, old, _] = bench.world.objects.clone();
+    let kv = rig.newest(role)?;
+    let new = dg3(rig, 2)?;
+    let keys = rig.keys()?;
+    let [dg1, dg2, old, _] = rig.fixture.objects.clone();
     let signature = card_applet_spec::data_group::SignatureObject::sign(
         1,
         &keys.document_signer,
         &publics[0],
         [&dg1, &dg2, &new],
-        bench.rng(),
+        rig.rng(),
     )?
     .encode()?
     .to_vec();
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    super::super::office::write_object(bench, &mut door, &mut script, WritableObject::Dg3, &new)?;
-    super::super::office::write_object(
-        bench,
-        &mut door,
-        &mut script,
-        WritableObject::Signature,
-        &signature,
-    )?;
-    let slot = new_slot(bench, role, kv + 1, &publics, CAP)?;
-    script.next(bench, &mut door, &slot_bytes(&slot, 1, 0)?)?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    super::super::issuer::write_object(rig, &mut door, &mut script, WritableObject::Dg3, &new)?;
+    super::super::issuer::write_object(rig, &mut door, &mut script, WritableObject::Signature, &signature)?;
+    let slot = new_slot(rig, role, kv + 1, &publics, CAP)?;
+    script.next(rig, &mut door, &slot_bytes(&slot, 1, 0)?)?;
     // Staged, not live.
-    bench.select()?;
-    let staged = Tap::send(bench, role.code(), slot.kv)?;
+    rig.select()?;
+    let staged = Tap::send(rig, role.code(), slot.kv)?;
     ensure(staged.answer.open(&slot.g).is_err(), "a staged slot answers")?;
-    bench.select()?;
-    tap(bench, role)?;
-    let seen = DoorS::open(bench, Rights::PERMIT)?.read(bench, Object::Dg3)?;
+    rig.select()?;
+    tap(rig, role)?;
+    let seen = DoorS::open(rig, Rights::PERMIT)?.read(rig, Object::Dg3)?;
     ensure(seen == old, "a staged DG3 is read")?;
-    let mut door = DoorI::open(bench)?;
-    script.finalise(bench, &mut door)?;
-    bench.world.objects = [dg1, dg2, new.clone(), signature];
-    bench.world.slots.retain(|old| old.role != role || old.kv == kv);
-    bench.world.slots.push(slot);
-    bench.select()?;
-    tap(bench, role)?;
-    let seen = DoorS::open(bench, Rights::PERMIT)?.read(bench, Object::Dg3)?;
+    let mut door = DoorI::open(rig)?;
+    script.finalise(rig, &mut door)?;
+    rig.fixture.objects = [dg1, dg2, new.clone(), signature];
+    rig.fixture.slots.retain(|old| old.role != role || old.kv == kv);
+    rig.fixture.slots.push(slot);
+    rig.select()?;
+    tap(rig, role)?;
+    let seen = DoorS::open(rig, Rights::PERMIT)?.read(rig, Object::Dg3)?;
     ensure(seen == new, "after FINALISE the old DG3 is read")
 }
 
-fn slot_without_purse(bench: &mut Bench<'_>) -> Check {
-    let publics = bench.publics()?;
+fn slot_without_purse(rig: &mut TestRig<'_>) -> Check {
+    let publics = rig.publics()?;
     let role = Role::SmallPayment;
-    let kv = bench.newest(role)?;
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let slot = new_slot(bench, role, kv + 1, &publics, CAP)?;
-    script.next(bench, &mut door, &slot_bytes(&slot, 1, 0)?)?;
-    let finalise = script.finalise_bytes(bench.day(0)?)?;
+    let kv = rig.newest(role)?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let slot = new_slot(rig, role, kv + 1, &publics, CAP)?;
+    script.next(rig, &mut door, &slot_bytes(&slot, 1, 0)?)?;
+    let finalise = script.finalise_bytes(rig.day(0)?)?;
     script.refused(
-        bench,
+        rig,
         &mut door,
         &finalise,
         Some(0x6985),
         "FINALISE with a slot that has no PURSE",
     )?;
-    abandon(bench, &mut door)?;
-    bench.select()?;
-    tap(bench, role).map(drop)
+    abandon(rig, &mut door)?;
+    rig.select()?;
+    tap(rig, role).map(drop)
 }
 
-fn floor(bench: &mut Bench<'_>) -> Check {
-    rewrite_trust(bench, EPOCH + 4, bench.day(-30)?)?;
-    let mut door = DoorI::open(bench)?;
-    let status = door.status(bench)?;
+fn floor(rig: &mut TestRig<'_>) -> Check {
+    rewrite_trust(rig, EPOCH + 4, rig.day(-30)?)?;
+    let mut door = DoorI::open(rig)?;
+    let status = door.status(rig)?;
     ensure(status.epoch == EPOCH + 4, "TRUST did not set the epoch")?;
     ensure(
-        status.floor == bench.day(0)?,
+        status.floor == rig.day(0)?,
         "FINALISE did not move the floor to its day",
     )?;
     // An older day does not move it back.
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let older = script.finalise_bytes(bench.day(-5)?)?;
-    script.next(bench, &mut door, &older)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let older = script.finalise_bytes(rig.day(-5)?)?;
+    script.next(rig, &mut door, &older)?;
     ensure(
-        door.status(bench)?.floor == bench.day(0)?,
+        door.status(rig)?.floor == rig.day(0)?,
         "an older day moved the floor back",
     )?;
     // TRUST does: it sets.
-    let step = trust_step(bench, EPOCH, bench.day(-40)?)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    script.next(bench, &mut door, &step)?;
-    let finalise = script.finalise_bytes(bench.day(-35)?)?;
-    script.next(bench, &mut door, &finalise)?;
-    let status = door.status(bench)?;
+    let step = trust_step(rig, EPOCH, rig.day(-40)?)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    script.next(rig, &mut door, &step)?;
+    let finalise = script.finalise_bytes(rig.day(-35)?)?;
+    script.next(rig, &mut door, &finalise)?;
+    let status = door.status(rig)?;
     ensure(
-        status.floor == bench.day(-35)? && status.epoch == EPOCH,
+        status.floor == rig.day(-35)? && status.epoch == EPOCH,
         "TRUST did not set epoch and floor down",
     )?;
-    abandon(bench, &mut door)
+    abandon(rig, &mut door)
 }
 
-fn leap(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    abandon(bench, &mut door)?;
-    let before = door.status(bench)?.floor;
-    let script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let finalise = script.finalise_bytes(bench.day(401)?)?;
+fn leap(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    abandon(rig, &mut door)?;
+    let before = door.status(rig)?.floor;
+    let script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let finalise = script.finalise_bytes(rig.day(401)?)?;
     script.refused(
-        bench,
+        rig,
         &mut door,
         &finalise,
         Some(0x6985),
         "FINALISE 401 days ahead of the floor",
     )?;
     ensure(
-        door.status(bench)?.floor == before,
+        door.status(rig)?.floor == before,
         "a refused FINALISE moved the floor",
     )?;
-    abandon(bench, &mut door)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Block)?;
-    let finalise = script.finalise_bytes(bench.day(401)?)?;
-    script.next(bench, &mut door, &finalise)?;
-    let status = door.status(bench)?;
+    abandon(rig, &mut door)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Block)?;
+    let finalise = script.finalise_bytes(rig.day(401)?)?;
+    script.next(rig, &mut door, &finalise)?;
+    let status = door.status(rig)?;
     ensure(
         status.state == CardState::Blocked,
         "a block with a day far ahead was not done",
@@ -1225,74 +1187,74 @@ fn leap(bench: &mut Bench<'_>) -> Check {
         status.floor == before,
         "a block with a day far ahead moved the floor",
     )?;
-    let back = change_state(bench, ScriptKind::Unblock)?;
+    let back = change_state(rig, ScriptKind::Unblock)?;
     ensure(back == CardState::Active, "the card is not ACTIVE again")
 }
 
-fn locks(bench: &mut Bench<'_>) -> Check {
-    DoorI::open(bench)?;
+fn locks(rig: &mut TestRig<'_>) -> Check {
+    DoorI::open(rig)?;
     for _ in 0..LIMIT {
-        wrong_try(bench)?;
+        wrong_try(rig)?;
     }
-    bench.select()?;
-    let (mut channel, cryptogram, _) = DoorI::propose(bench)?;
+    rig.select()?;
+    let (mut channel, cryptogram, _) = DoorI::propose(rig)?;
     let command = channel.external_authenticate(&cryptogram)?;
-    let locked = bench.send(&command)?;
+    let locked = rig.send(&command)?;
     // Whatever this case finds, the next one needs door I.
     let other = (|| {
-        bench.select()?;
-        tap(bench, Role::Transit)?;
-        let mut door = DoorS::open(bench, Rights::VERIFY)?;
-        let status = Status::parse(&door.read(bench, Object::Status)?)?;
+        rig.select()?;
+        tap(rig, Role::Transit)?;
+        let mut door = DoorS::open(rig, Rights::VERIFY)?;
+        let status = Status::parse(&door.read(rig, Object::Status)?)?;
         ensure(
             status.failures == LIMIT,
             format!("status says {} failures instead of 16", status.failures),
         )
     })();
-    bench.unlock()?;
+    rig.unlock()?;
     locked.is(0x6982, "right keys after 16 wrong tries")?;
     other?;
-    let mut door = DoorI::open(bench)?;
+    let mut door = DoorI::open(rig)?;
     ensure(
-        door.status(bench)?.failures == 0,
+        door.status(rig)?.failures == 0,
         "the counter is not zero after a success",
     )
 }
 
-fn success_resets(bench: &mut Bench<'_>) -> Check {
+fn success_resets(rig: &mut TestRig<'_>) -> Check {
     for _ in 0..LIMIT - 1 {
-        wrong_try(bench)?;
+        wrong_try(rig)?;
     }
-    DoorI::open(bench)?;
-    let mut door = DoorS::open(bench, Rights::VERIFY)?;
-    let status = Status::parse(&door.read(bench, Object::Status)?)?;
+    DoorI::open(rig)?;
+    let mut door = DoorS::open(rig, Rights::VERIFY)?;
+    let status = Status::parse(&door.read(rig, Object::Status)?)?;
     ensure(
         status.failures == 0,
         format!("status says {} failures after a success", status.failures),
     )?;
     for _ in 0..3 {
-        wrong_try(bench)?;
+        wrong_try(rig)?;
     }
-    let mut door = DoorS::open(bench, Rights::VERIFY)?;
-    let status = Status::parse(&door.read(bench, Object::Status)?)?;
+    let mut door = DoorS::open(rig, Rights::VERIFY)?;
+    let status = Status::parse(&door.read(rig, Object::Status)?)?;
     ensure(
         status.failures == 3,
         format!("status says {} failures instead of 3", status.failures),
     )?;
-    DoorI::open(bench).map(drop)
+    DoorI::open(rig).map(drop)
 }
 
-fn terminated_door_i(bench: &mut Bench<'_>) -> Check {
-    let keys = bench.static_keys()?;
-    let host: [u8; 8] = bench.random();
-    let body = initialize(bench, host)?;
+fn terminated_door_i(rig: &mut TestRig<'_>) -> Check {
+    let keys = rig.static_keys()?;
+    let host: [u8; 8] = rig.random();
+    let body = initialize(rig, host)?;
     ensure(body.len() == 29, "INITIALIZE UPDATE does not answer 29 bytes")?;
-    bench.select()?;
-    constants(bench)?;
+    rig.select()?;
+    constants(rig)?;
     for keys in &keys {
-        bench.select()?;
-        let host: [u8; 8] = bench.random();
-        let body = initialize(bench, host)?;
+        rig.select()?;
+        let host: [u8; 8] = rig.random();
+        let body = initialize(rig, host)?;
         let card = card_applet_spec::scp03::InitializeUpdate::parse(&body)?;
         let session = card_applet_spec::scp03::SessionKeys::derive(keys, &host, &card.card_challenge);
         ensure(
@@ -1302,27 +1264,25 @@ fn terminated_door_i(bench: &mut Bench<'_>) -> Check {
         let cryptogram = session.host_cryptogram(&host, &card.card_challenge);
         let mut channel = card_applet_spec::scp03::Channel::new(session);
         let command = channel.external_authenticate(&cryptogram)?;
-        bench
-            .send(&command)?
+        rig.send(&command)?
             .is(0x6982, "EXTERNAL AUTHENTICATE of a terminated card")?;
     }
     Ok(())
 }
 
-fn terminated_elsewhere(bench: &mut Bench<'_>) -> Check {
-    bench
-        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+fn terminated_elsewhere(rig: &mut TestRig<'_>) -> Check {
+    rig.send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
         .is(0x6A88, "GET DATA of the serial")?;
-    bench.select()?;
-    present(bench, 0, &[0x7F, 0x21])?.is(0x6985, "S1 of a terminated card")?;
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    bench.select()?;
-    present(bench, 0, &chain.intermediate)?.is(0x6985, "S1 of a terminated card with a right chain")?;
+    rig.select()?;
+    present(rig, 0, &[0x7F, 0x21])?.is(0x6985, "S1 of a terminated card")?;
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    rig.select()?;
+    present(rig, 0, &chain.intermediate)?.is(0x6985, "S1 of a terminated card with a right chain")?;
     for role in Role::ALL {
-        let kv = bench.newest(*role)?;
-        bench.select()?;
-        let tap = Tap::send(bench, role.code(), kv)?;
-        ensure(!tap.is_live(bench)?, format!("{role} still answers"))?;
+        let kv = rig.newest(*role)?;
+        rig.select()?;
+        let tap = Tap::send(rig, role.code(), kv)?;
+        ensure(!tap.is_live(rig)?, format!("{role} still answers"))?;
     }
     Ok(())
 }

@@ -7,13 +7,15 @@ use card_applet_spec::crypto::{PrivateKey, sha256};
 use card_applet_spec::door_s::{MAX_READ, Object};
 use card_applet_spec::script::Status;
 
-use super::super::bench::{Bench, encode, ensure, failed};
-use super::super::office::{DoorI, EPOCH, rewrite_trust};
-use super::super::terminal::{
+use crate::conformance::case::{Case, Class, WRITES, case};
+use crate::conformance::check::{Check, Stop, ensure, failed};
+use crate::conformance::issuer::{DoorI, rewrite_trust};
+use crate::conformance::keys::EPOCH;
+use crate::conformance::phase::Phase;
+use crate::conformance::terminal::{
     Chain, DoorS, Draft, Plan, agree, agree_data, certificate, challenge, present, rights_of, try_agree,
 };
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::{WRITES, case};
+use crate::conformance::test_rig::{TestRig, encode};
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -122,7 +124,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         "",
         "before the hand-over door S opens with VERIFY only",
-        |bench| only_with_verify(bench, CardState::Personalised),
+        |rig| only_with_verify(rig, CardState::Personalised),
     ),
     case(
         "07.13",
@@ -131,7 +133,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Blocked,
         "",
         "a blocked card opens door S with VERIFY only",
-        |bench| only_with_verify(bench, CardState::Blocked),
+        |rig| only_with_verify(rig, CardState::Blocked),
     ),
     case(
         "07.14",
@@ -234,13 +236,13 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn refused_by_a_blank(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    bench.select()?;
-    present(bench, 0, &chain.intermediate)?.is(0x6985, "S1 of a BLANK")
+fn refused_by_a_blank(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    rig.select()?;
+    present(rig, 0, &chain.intermediate)?.is(0x6985, "S1 of a BLANK")
 }
 
-fn stranger(bench: &mut Bench<'_>) -> Check {
+fn stranger(rig: &mut TestRig<'_>) -> Check {
     let mut statuses = std::collections::BTreeSet::new();
     for bytes in [
         &[0x7F, 0x21][..],
@@ -248,59 +250,59 @@ fn stranger(bench: &mut Bench<'_>) -> Check {
         &[0x30, 0x03, 0x02, 0x01, 0x01],
         &[0x7F, 0x21, 0x02, 0x7F, 0x4E],
     ] {
-        bench.select()?;
-        let answer = present(bench, 0, bytes)?;
+        rig.select()?;
+        let answer = present(rig, 0, bytes)?;
         ensure(answer.body.is_empty(), "bytes stand before the status")?;
         statuses.insert(answer.sw);
     }
-    let right = if bench.world.was_blank { 0x6985 } else { 0x6A80 };
+    let right = if rig.fixture.was_blank { 0x6985 } else { 0x6A80 };
     // A card of which we know nothing may be TERMINATED.
     let known = statuses.len() == 1
-        && (statuses.contains(&right) || (!bench.world.was_blank && statuses.contains(&0x6985)));
+        && (statuses.contains(&right) || (!rig.fixture.was_blank && statuses.contains(&0x6985)));
     ensure(known, format!("S1 is answered {statuses:04X?}"))
 }
 
 /// Intermediate of the test authority, unsigned.
-fn intermediate(bench: &mut Bench<'_>) -> Result<Draft, Stop> {
-    let key = PrivateKey::generate(bench.rng());
+fn intermediate(rig: &mut TestRig<'_>) -> Result<Draft, Stop> {
+    let key = PrivateKey::generate(rig.rng());
     Ok(Draft::new(
-        bench.keys()?.root_name(),
+        rig.keys()?.root_name(),
         CertificateName::new("YZTTESTIM", EPOCH, 1),
         &key.public(),
         Rights::ALL,
-        bench.day(-10)?,
-        bench.day(300)?,
+        rig.day(-10)?,
+        rig.day(300)?,
     ))
 }
 
-fn other_authority(bench: &mut Bench<'_>) -> Check {
-    let root = &bench.keys()?.terminal_root;
-    let mut draft = intermediate(bench)?;
+fn other_authority(rig: &mut TestRig<'_>) -> Check {
+    let root = &rig.keys()?.terminal_root;
+    let mut draft = intermediate(rig)?;
     for name in [
         CertificateName::new("YZTTESTCA", 1, 2),
         CertificateName::new("YZTTESTCA", 2, 1),
         CertificateName::new("OTHER", 1, 1),
     ] {
         draft.issuer = name.0;
-        let bytes = draft.sign(root, bench)?;
-        bench.select()?;
-        present(bench, 0, &bytes)?.is(0x6A88, "an intermediate of another authority")?;
+        let bytes = draft.sign(root, rig)?;
+        rig.select()?;
+        present(rig, 0, &bytes)?.is(0x6A88, "an intermediate of another authority")?;
     }
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     let mut leaf = chain.leaf_draft.clone();
     leaf.issuer = CertificateName::new("YZTTESTIM", EPOCH, 9).0;
-    let leaf = leaf.sign(&chain.intermediate_key, bench)?;
-    bench.select()?;
-    present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
-    present(bench, 1, &leaf)?.is(0x6A88, "a leaf of another authority")
+    let leaf = leaf.sign(&chain.intermediate_key, rig)?;
+    rig.select()?;
+    present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+    present(rig, 1, &leaf)?.is(0x6A88, "a leaf of another authority")
 }
 
-fn wrong_signatures(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    let stranger = PrivateKey::generate(bench.rng());
-    let draft = intermediate(bench)?;
+fn wrong_signatures(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    let stranger = PrivateKey::generate(rig.rng());
+    let draft = intermediate(rig)?;
     let body = draft.body();
-    let forged = stranger.sign(&[&body], bench.rng())?;
+    let forged = stranger.sign(&[&body], rig.rng())?;
     let mut changed = chain.intermediate.clone();
     let at = changed.len() - 1;
     changed[at] ^= 0x01;
@@ -319,28 +321,27 @@ fn wrong_signatures(bench: &mut Bench<'_>) -> Check {
             certificate(&body, &[0xFF; 64]),
         ),
     ] {
-        bench.select()?;
-        present(bench, 0, &bytes)?.is(0x6982, what)?;
+        rig.select()?;
+        present(rig, 0, &bytes)?.is(0x6982, what)?;
     }
     let body = chain.leaf_draft.body();
-    let by_root = bench.keys()?.terminal_root.sign(&[&body], bench.rng())?;
-    let forged = stranger.sign(&[&body], bench.rng())?;
+    let by_root = rig.keys()?.terminal_root.sign(&[&body], rig.rng())?;
+    let forged = stranger.sign(&[&body], rig.rng())?;
     for (what, signature) in [
         ("a leaf signed by a stranger", forged),
         ("a leaf signed by the root", by_root),
         ("a leaf with a signature of zeros", [0; 64]),
     ] {
-        bench.select()?;
-        present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
-        present(bench, 1, &certificate(&body, &signature))?.is(0x6982, what)?;
-        bench
-            .send(&[0x00, 0x84, 0x00, 0x00, 0x10])?
+        rig.select()?;
+        present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+        present(rig, 1, &certificate(&body, &signature))?.is(0x6982, what)?;
+        rig.send(&[0x00, 0x84, 0x00, 0x00, 0x10])?
             .is(0x6985, &format!("GET CHALLENGE after {what}"))?;
     }
     Ok(())
 }
 
-fn wrong_forms(bench: &mut Bench<'_>) -> Check {
+fn wrong_forms(rig: &mut TestRig<'_>) -> Check {
     type Change = fn(&mut Draft);
     let changes: [(&str, Change); 11] = [
         ("profile 01", |d| d.profile = vec![0x01]),
@@ -358,27 +359,27 @@ fn wrong_forms(bench: &mut Bench<'_>) -> Check {
             d.point[0] = 0x02;
         }),
     ];
-    let root = &bench.keys()?.terminal_root;
+    let root = &rig.keys()?.terminal_root;
     for (what, change) in changes {
-        let mut draft = intermediate(bench)?;
+        let mut draft = intermediate(rig)?;
         change(&mut draft);
-        let bytes = draft.sign(root, bench)?;
-        bench.select()?;
-        present(bench, 0, &bytes)?.is(0x6A80, &format!("an intermediate with {what}"))?;
+        let bytes = draft.sign(root, rig)?;
+        rig.select()?;
+        present(rig, 0, &bytes)?.is(0x6A80, &format!("an intermediate with {what}"))?;
     }
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     for (what, change) in changes {
         let mut draft = chain.leaf_draft.clone();
         change(&mut draft);
-        let bytes = draft.sign(&chain.intermediate_key, bench)?;
-        bench.select()?;
-        present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
-        present(bench, 1, &bytes)?.is(0x6A80, &format!("a leaf with {what}"))?;
+        let bytes = draft.sign(&chain.intermediate_key, rig)?;
+        rig.select()?;
+        present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+        present(rig, 1, &bytes)?.is(0x6A80, &format!("a leaf with {what}"))?;
     }
     Ok(())
 }
 
-fn wrong_content(bench: &mut Bench<'_>) -> Check {
+fn wrong_content(rig: &mut TestRig<'_>) -> Check {
     let plan = Plan::with(Rights::ALL);
     let refused: [(&str, Plan, u8); 6] = [
         (
@@ -432,66 +433,64 @@ fn wrong_content(bench: &mut Bench<'_>) -> Check {
         ),
     ];
     for (what, plan, at) in refused {
-        let chain = Chain::make(bench, plan)?;
-        bench.select()?;
-        let first = present(bench, 0, &chain.intermediate)?;
+        let chain = Chain::make(rig, plan)?;
+        rig.select()?;
+        let first = present(rig, 0, &chain.intermediate)?;
         if at == 0 {
             first.is(0x6A80, what)?;
         } else {
             first.ok("S1 with the intermediate")?;
-            present(bench, 1, &chain.leaf)?.is(0x6A80, what)?;
+            present(rig, 1, &chain.leaf)?.is(0x6A80, what)?;
         }
     }
     // Seven days are not too many.
     let chain = Chain::make(
-        bench,
+        rig,
         Plan {
             days: [-10, 300, 0, 7],
             ..plan
         },
     )?;
-    bench.select()?;
-    chain.present(bench)
+    rig.select()?;
+    chain.present(rig)
 }
 
-fn wrong_chain(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    bench.select()?;
-    present(bench, 1, &chain.leaf)?.is(0x6985, "a leaf before its intermediate")?;
-    bench.select()?;
-    present(bench, 0, &chain.leaf)?.is(0x6A88, "a leaf in the place of the intermediate")?;
-    bench.select()?;
-    chain.present(bench)?;
-    present(bench, 1, &chain.leaf)?.is(0x6985, "a third certificate")?;
-    bench.select()?;
-    chain.present(bench)?;
-    present(bench, 0, &chain.intermediate)?.is(0x6985, "the intermediate again behind the leaf")?;
+fn wrong_chain(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    rig.select()?;
+    present(rig, 1, &chain.leaf)?.is(0x6985, "a leaf before its intermediate")?;
+    rig.select()?;
+    present(rig, 0, &chain.leaf)?.is(0x6A88, "a leaf in the place of the intermediate")?;
+    rig.select()?;
+    chain.present(rig)?;
+    present(rig, 1, &chain.leaf)?.is(0x6985, "a third certificate")?;
+    rig.select()?;
+    chain.present(rig)?;
+    present(rig, 0, &chain.intermediate)?.is(0x6985, "the intermediate again behind the leaf")?;
     for (place, second) in [(2, 0), (0, 1), (0xFF, 0)] {
-        bench.select()?;
-        bench
-            .send(&encode([0x80, 0x20, place, second], &chain.intermediate, None))?
+        rig.select()?;
+        rig.send(&encode([0x80, 0x20, place, second], &chain.intermediate, None))?
             .is(0x6A86, "PRESENT CERTIFICATE with another place")?;
     }
-    bench.select()?;
-    present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
-    bench
-        .send(&[0x00, 0x84, 0x00, 0x00, 0x10])?
+    rig.select()?;
+    present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+    rig.send(&[0x00, 0x84, 0x00, 0x00, 0x10])?
         .is(0x6985, "GET CHALLENGE before the leaf")?;
     // A leaf straight under the root.
-    let root = &bench.keys()?.terminal_root;
+    let root = &rig.keys()?.terminal_root;
     let mut leaf = chain.leaf_draft.clone();
-    leaf.issuer = bench.keys()?.root_name().0;
-    let bytes = leaf.sign(root, bench)?;
-    bench.select()?;
-    present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
-    present(bench, 1, &bytes)?.is(0x6A88, "a leaf of the root behind the intermediate")
+    leaf.issuer = rig.keys()?.root_name().0;
+    let bytes = leaf.sign(root, rig)?;
+    rig.select()?;
+    present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+    present(rig, 1, &bytes)?.is(0x6A88, "a leaf of the root behind the intermediate")
 }
 
-fn opens(bench: &mut Bench<'_>) -> Check {
+fn opens(rig: &mut TestRig<'_>) -> Check {
     let mut points = Vec::new();
     for domain in Domain::ALL {
         for _ in 0..2 {
-            let door = DoorS::open(bench, rights_of(*domain))?;
+            let door = DoorS::open(rig, rights_of(*domain))?;
             ensure(
                 !points.contains(&door.point),
                 "the card's ephemeral point comes again",
@@ -503,60 +502,57 @@ fn opens(bench: &mut Bench<'_>) -> Check {
     let many = Rights::VERIFY
         .union(Rights::role(Role::Transit))
         .union(Rights::role(Role::Clinic));
-    DoorS::open(bench, many).map(drop)
+    DoorS::open(rig, many).map(drop)
 }
 
 /// Presents a chain with every right and gets a challenge.
-fn challenged(bench: &mut Bench<'_>) -> Result<(Chain, [u8; 16]), Stop> {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    bench.select()?;
-    chain.present(bench)?;
-    let rc = challenge(bench)?;
+fn challenged(rig: &mut TestRig<'_>) -> Result<(Chain, [u8; 16]), Stop> {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    rig.select()?;
+    chain.present(rig)?;
+    let rc = challenge(rig)?;
     Ok((chain, rc))
 }
 
-fn agree_forms(bench: &mut Bench<'_>) -> Check {
-    let point = PrivateKey::generate(bench.rng()).public().to_point65();
+fn agree_forms(rig: &mut TestRig<'_>) -> Check {
+    let point = PrivateKey::generate(rig.rng()).public().to_point65();
     let rights = Rights::IDENTITY.to_bytes();
     for length in [0, 133, 135] {
-        let (chain, rc) = challenged(bench)?;
-        let mut data = agree_data(bench, &chain, &rc, rights, &point)?;
+        let (chain, rc) = challenged(rig)?;
+        let mut data = agree_data(rig, &chain, &rc, rights, &point)?;
         data.resize(length, 0);
-        agree(bench, &data)?.is(0x6700, &format!("AGREE with {length} bytes"))?;
+        agree(rig, &data)?.is(0x6700, &format!("AGREE with {length} bytes"))?;
     }
     for suite in [0x00, 0x02, 0xFF] {
-        let (chain, rc) = challenged(bench)?;
-        let mut data = agree_data(bench, &chain, &rc, rights, &point)?;
+        let (chain, rc) = challenged(rig)?;
+        let mut data = agree_data(rig, &chain, &rc, rights, &point)?;
         data[0] = suite;
-        agree(bench, &data)?.is(0x6A80, &format!("AGREE of suite {suite:02X}"))?;
+        agree(rig, &data)?.is(0x6A80, &format!("AGREE of suite {suite:02X}"))?;
     }
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    bench.select()?;
-    chain.present(bench)?;
-    let data = agree_data(bench, &chain, &[0; 16], rights, &point)?;
-    agree(bench, &data)?.is(0x6985, "AGREE without a challenge")?;
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    rig.select()?;
+    chain.present(rig)?;
+    let data = agree_data(rig, &chain, &[0; 16], rights, &point)?;
+    agree(rig, &data)?.is(0x6985, "AGREE without a challenge")?;
     for (p1, p2) in [(1, 0), (0, 1)] {
-        let (chain, rc) = challenged(bench)?;
-        let data = agree_data(bench, &chain, &rc, rights, &point)?;
-        bench
-            .command([0x80, 0x22, p1, p2], &data)?
+        let (chain, rc) = challenged(rig)?;
+        let data = agree_data(rig, &chain, &rc, rights, &point)?;
+        rig.command([0x80, 0x22, p1, p2], &data)?
             .is(0x6A86, "AGREE with other parameters")?;
     }
     for command in [
         &[0x00, 0x84, 0x00, 0x00, 0x08][..],
         &[0x00, 0x84, 0x00, 0x00, 0x00],
     ] {
-        bench.select()?;
-        chain.present(bench)?;
-        bench
-            .send(command)?
-            .is(0x6700, "GET CHALLENGE of another length")?;
+        rig.select()?;
+        chain.present(rig)?;
+        rig.send(command)?.is(0x6700, "GET CHALLENGE of another length")?;
     }
     Ok(())
 }
 
-fn rights(bench: &mut Bench<'_>) -> Check {
-    let all = Chain::make(bench, Plan::with(Rights::ALL))?;
+fn rights(rig: &mut TestRig<'_>) -> Check {
+    let all = Chain::make(rig, Plan::with(Rights::ALL))?;
     for (what, rights, sw) in [
         ("no right", [0, 0, 0, 0], 0x6982),
         ("a bit without meaning", [0x80, 0, 0, 1], 0x6982),
@@ -575,7 +571,7 @@ fn rights(bench: &mut Bench<'_>) -> Check {
             0x6A80,
         ),
     ] {
-        try_agree(bench, &all, rights)?.is(sw, &format!("AGREE for {what}"))?;
+        try_agree(rig, &all, rights)?.is(sw, &format!("AGREE for {what}"))?;
     }
     // Beyond the leaf, and beyond the intermediate.
     let plan = Plan::with(Rights::ALL);
@@ -589,22 +585,22 @@ fn rights(bench: &mut Bench<'_>) -> Check {
             ..plan
         },
     ] {
-        let chain = Chain::make(bench, plan)?;
+        let chain = Chain::make(rig, plan)?;
         for asked in [
             Rights::PERMIT,
             Rights::IDENTITY.union(Rights::PERMIT),
             Rights::ISSUER,
         ] {
-            try_agree(bench, &chain, asked.to_bytes())?.is(0x6982, "AGREE for a right beyond the chain")?;
+            try_agree(rig, &chain, asked.to_bytes())?.is(0x6982, "AGREE for a right beyond the chain")?;
         }
-        DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+        DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
     }
     Ok(())
 }
 
-fn wrong_agreement(bench: &mut Bench<'_>) -> Check {
-    let point = PrivateKey::generate(bench.rng()).public().to_point65();
-    let other = PrivateKey::generate(bench.rng()).public().to_point65();
+fn wrong_agreement(rig: &mut TestRig<'_>) -> Check {
+    let point = PrivateKey::generate(rig.rng()).public().to_point65();
+    let other = PrivateKey::generate(rig.rng()).public().to_point65();
     let rights = Rights::IDENTITY.to_bytes();
     for what in [
         "signature",
@@ -615,56 +611,54 @@ fn wrong_agreement(bench: &mut Bench<'_>) -> Check {
         "label",
         "zeros",
     ] {
-        let (chain, rc) = challenged(bench)?;
-        let mut data = agree_data(bench, &chain, &rc, rights, &point)?;
+        let (chain, rc) = challenged(rig)?;
+        let mut data = agree_data(rig, &chain, &rc, rights, &point)?;
         match what {
             "signature" => data[133] ^= 0x01,
-            "challenge" => data = agree_data(bench, &chain, &[7; 16], rights, &point)?,
+            "challenge" => data = agree_data(rig, &chain, &[7; 16], rights, &point)?,
             "leaf" => {
                 let stranger = Chain {
                     leaf: chain.intermediate.clone(),
                     ..chain
                 };
-                data = agree_data(bench, &stranger, &rc, rights, &point)?;
+                data = agree_data(rig, &stranger, &rc, rights, &point)?;
             }
             "point" => data[5..70].copy_from_slice(&other),
             "rights" => data[1..5].copy_from_slice(&Rights::PORTRAIT.to_bytes()),
             "label" => {
                 let leaf = sha256(&[&chain.leaf]);
-                let signature = chain.leaf_key.sign(
-                    &[b"YZT-S-TA-2", &[0x01], &rights, &rc, &point, &leaf],
-                    bench.rng(),
-                )?;
+                let signature = chain
+                    .leaf_key
+                    .sign(&[b"YZT-S-TA-2", &[0x01], &rights, &rc, &point, &leaf], rig.rng())?;
                 data[70..].copy_from_slice(&signature);
             }
             _ => data[70..].fill(0),
         }
-        agree(bench, &data)?.is(0x6982, &format!("AGREE with a wrong {what}"))?;
-        bench
-            .command(Header::AGREE.to_bytes(), &data)?
+        agree(rig, &data)?.is(0x6982, &format!("AGREE with a wrong {what}"))?;
+        rig.command(Header::AGREE.to_bytes(), &data)?
             .is(0x6985, "AGREE after one that was refused")?;
     }
     Ok(())
 }
 
-fn challenge_once(bench: &mut Bench<'_>) -> Check {
-    let (chain, first) = challenged(bench)?;
-    let second = challenge(bench)?;
+fn challenge_once(rig: &mut TestRig<'_>) -> Check {
+    let (chain, first) = challenged(rig)?;
+    let second = challenge(rig)?;
     ensure(first != second, "GET CHALLENGE gives the same bytes again")?;
-    let point = PrivateKey::generate(bench.rng()).public().to_point65();
+    let point = PrivateKey::generate(rig.rng()).public().to_point65();
     let rights = Rights::IDENTITY.to_bytes();
-    let data = agree_data(bench, &chain, &first, rights, &point)?;
-    agree(bench, &data)?.is(0x6982, "AGREE over the challenge before the last")?;
-    bench.select()?;
-    chain.present(bench)?;
-    let rc = challenge(bench)?;
-    let data = agree_data(bench, &chain, &rc, rights, &point)?;
-    agree(bench, &data)?.ok("AGREE")?;
-    agree(bench, &data)?.is(0x6985, "the same AGREE again")
+    let data = agree_data(rig, &chain, &first, rights, &point)?;
+    agree(rig, &data)?.is(0x6982, "AGREE over the challenge before the last")?;
+    rig.select()?;
+    chain.present(rig)?;
+    let rc = challenge(rig)?;
+    let data = agree_data(rig, &chain, &rc, rights, &point)?;
+    agree(rig, &data)?.ok("AGREE")?;
+    agree(rig, &data)?.is(0x6985, "the same AGREE again")
 }
 
-fn only_with_verify(bench: &mut Bench<'_>, state: CardState) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+fn only_with_verify(rig: &mut TestRig<'_>, state: CardState) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     for rights in [
         Rights::IDENTITY,
         Rights::PORTRAIT,
@@ -673,11 +667,10 @@ fn only_with_verify(bench: &mut Bench<'_>, state: CardState) -> Check {
         Rights::role(Role::Clinic),
         Rights::role(Role::SocialInsurance),
     ] {
-        try_agree(bench, &chain, rights.to_bytes())?
-            .is(0x6985, &format!("AGREE without VERIFY in {state}"))?;
+        try_agree(rig, &chain, rights.to_bytes())?.is(0x6985, &format!("AGREE without VERIFY in {state}"))?;
     }
-    let mut door = DoorS::open_with(bench, &chain, Rights::VERIFY.union(Rights::ISSUER))?;
-    let status = Status::parse(&door.read(bench, Object::Status)?)?;
+    let mut door = DoorS::open_with(rig, &chain, Rights::VERIFY.union(Rights::ISSUER))?;
+    let status = Status::parse(&door.read(rig, Object::Status)?)?;
     ensure(status.state == state, format!("status says {}", status.state))
 }
 
@@ -698,7 +691,7 @@ fn readable(rights: Rights, object: Object) -> bool {
     }
 }
 
-fn objects(bench: &mut Bench<'_>) -> Check {
+fn objects(rig: &mut TestRig<'_>) -> Check {
     let mut objects = vec![
         Object::Dg1,
         Object::Dg2,
@@ -722,27 +715,27 @@ fn objects(bench: &mut Bench<'_>) -> Check {
         Rights::IDENTITY.union(roles),
         Rights::VERIFY.union(roles),
     ];
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     for rights in sets {
-        let mut door = DoorS::open_with(bench, &chain, rights)?;
+        let mut door = DoorS::open_with(rig, &chain, rights)?;
         for object in &objects {
-            let answer = door.read_part(bench, object.code(), 0, 16)?;
+            let answer = door.read_part(rig, object.code(), 0, 16)?;
             let what = format!("object {:02X} with {rights:?}", object.code());
             if readable(rights, *object) {
                 answer.ok(&what)?;
             } else {
                 answer.is(0x6982, &what)?;
-                door = DoorS::open_with(bench, &chain, rights)?;
+                door = DoorS::open_with(rig, &chain, rights)?;
             }
         }
     }
     Ok(())
 }
 
-fn offsets(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+fn offsets(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     let rights = Rights::IDENTITY.union(Rights::ISSUER);
-    let total = bench.world.objects[0].len();
+    let total = rig.fixture.objects[0].len();
     let end = u16::try_from(total).unwrap_or(u16::MAX);
     for (object, offset, length, sw) in [
         (Object::Dg1, end, 1, Some(0x6A86)),
@@ -753,157 +746,150 @@ fn offsets(bench: &mut Bench<'_>) -> Check {
         (Object::Dg1, 0, MAX_READ + 1, None),
         (Object::Dg1, 0, 0xFF, None),
     ] {
-        let mut door = DoorS::open_with(bench, &chain, rights)?;
-        let answer = door.read_part(bench, object.code(), offset, length)?;
+        let mut door = DoorS::open_with(rig, &chain, rights)?;
+        let answer = door.read_part(rig, object.code(), offset, length)?;
         let what = format!("object {:02X} from {offset}, {length} bytes", object.code());
         match sw {
             Some(sw) => answer.is(sw, &what)?,
             None => answer.is_refusal(&what)?,
         }
     }
-    let mut door = DoorS::open_with(bench, &chain, rights)?;
+    let mut door = DoorS::open_with(rig, &chain, rights)?;
     let part = door
-        .read_part(bench, Object::Dg1.code(), end - 1, MAX_READ)?
+        .read_part(rig, Object::Dg1.code(), end - 1, MAX_READ)?
         .ok("the last byte of DG1")?;
-    let expected = [&end.to_be_bytes()[..], &bench.world.objects[0][total - 1..]].concat();
+    let expected = [&end.to_be_bytes()[..], &rig.fixture.objects[0][total - 1..]].concat();
     ensure(part == expected, "the end of an object is not given as it is")?;
     for length in [1, MAX_READ] {
         // DG2: it is longer than any answer.
-        let mut door = DoorS::open_with(bench, &chain, Rights::PORTRAIT)?;
+        let mut door = DoorS::open_with(rig, &chain, Rights::PORTRAIT)?;
         let part = door
-            .read_part(bench, Object::Dg2.code(), 3, length)?
+            .read_part(rig, Object::Dg2.code(), 3, length)?
             .ok("a part of DG2")?;
-        let expected = bench.world.objects[1].get(3..3 + usize::from(length));
+        let expected = rig.fixture.objects[1].get(3..3 + usize::from(length));
         ensure(
             part.get(2..) == expected,
             "a part of an object is not given as it is",
         )?;
     }
     for data in [&[][..], &[0, 0], &[0, 0, 1, 1]] {
-        let mut door = DoorS::open_with(bench, &chain, rights)?;
-        door.call(bench, Header::read_object(0x01), data)?
+        let mut door = DoorS::open_with(rig, &chain, rights)?;
+        door.call(rig, Header::read_object(0x01), data)?
             .is(0x6700, "READ OBJECT with another length of data")?;
     }
-    let mut door = DoorS::open_with(bench, &chain, rights)?;
+    let mut door = DoorS::open_with(rig, &chain, rights)?;
     let header = Header {
         p2: 0x01,
         ..Header::read_object(0x01)
     };
-    door.call(bench, header, &[0, 0, 1])?
+    door.call(rig, header, &[0, 0, 1])?
         .is(0x6A86, "READ OBJECT with P2 01")
 }
 
-fn nothing_there(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+fn nothing_there(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     for object in [
         0x00, 0x04, 0x0E, 0x10, 0x16, 0x1F, 0x20, 0x26, 0x30, 0xEF, 0xF2, 0xFF,
     ] {
-        let mut door = DoorS::open_with(bench, &chain, Rights::ALL)?;
-        door.read_part(bench, object, 0, 1)?
+        let mut door = DoorS::open_with(rig, &chain, Rights::ALL)?;
+        door.read_part(rig, object, 0, 1)?
             .is(0x6A88, &format!("object {object:02X}"))?;
     }
     // One version of CLINIC is live, and no other.
-    let mut door = DoorS::open_with(bench, &chain, Rights::ALL)?;
-    door.read_part(bench, Object::Older(Role::Clinic).code(), 0, 1)?
+    let mut door = DoorS::open_with(rig, &chain, Rights::ALL)?;
+    door.read_part(rig, Object::Older(Role::Clinic).code(), 0, 1)?
         .is(0x6A88, "the other slot of CLINIC")
 }
 
-fn reset_counter(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorS::open(bench, Rights::VERIFY.union(Rights::IDENTITY))?;
-    door.call(bench, Header::RESET_COUNTER, &[])?
+fn reset_counter(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorS::open(rig, Rights::VERIFY.union(Rights::IDENTITY))?;
+    door.call(rig, Header::RESET_COUNTER, &[])?
         .is(0x6982, "RESET COUNTER without ISSUER")?;
-    let mut door = DoorS::open(bench, Rights::ISSUER)?;
-    door.call(bench, Header::RESET_COUNTER, &[0x00])?
+    let mut door = DoorS::open(rig, Rights::ISSUER)?;
+    door.call(rig, Header::RESET_COUNTER, &[0x00])?
         .is(0x6700, "RESET COUNTER with data")?;
-    let mut door = DoorS::open(bench, Rights::ISSUER)?;
-    door.call(bench, Header::RESET_COUNTER, &[])?
+    let mut door = DoorS::open(rig, Rights::ISSUER)?;
+    door.call(rig, Header::RESET_COUNTER, &[])?
         .ok("RESET COUNTER with ISSUER")?;
     // The session goes on.
-    door.read(bench, Object::Serial).map(drop)
+    door.read(rig, Object::Serial).map(drop)
 }
 
-fn record_layer(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    let mut door = DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+fn record_layer(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    let mut door = DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
     let first = door.wrapped_read(Object::Dg1)?;
-    bench.send(&first)?.ok("READ OBJECT")?;
-    bench.send(&first)?.is(0x6982, "the same wrapped command again")?;
+    rig.send(&first)?.ok("READ OBJECT")?;
+    rig.send(&first)?.is(0x6982, "the same wrapped command again")?;
     let next = door.wrapped_read(Object::Dg1)?;
-    bench
-        .send(&next)?
+    rig.send(&next)?
         .is(0x6985, "the next command after a refused one")?;
-    let mut door = DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let mut door = DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
     let mut changed = door.wrapped_read(Object::Dg1)?;
     changed[2] = 0x02;
-    bench
-        .send(&changed)?
+    rig.send(&changed)?
         .is(0x6982, "another object under the same MAC")?;
-    let mut door = DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let mut door = DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
     let mut changed = door.wrapped_read(Object::Dg1)?;
     let at = changed.len() - 2;
     changed[at] ^= 0x01;
-    bench.send(&changed)?.is(0x6982, "a changed MAC")?;
-    DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
-    bench
-        .send(&[0x84, 0xB0, 0x01, 0x00, 0x03, 0x00, 0x00, 0x10, 0x00])?
+    rig.send(&changed)?.is(0x6982, "a changed MAC")?;
+    DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
+    rig.send(&[0x84, 0xB0, 0x01, 0x00, 0x03, 0x00, 0x00, 0x10, 0x00])?
         .is(0x6982, "a bare command")
 }
 
 /// Floor and epoch.
-fn freshness(bench: &mut Bench<'_>) -> Result<(card_applet_spec::date::Date, u16), Stop> {
-    let mut door = DoorI::open(bench)?;
-    let status = door.status(bench)?;
+fn freshness(rig: &mut TestRig<'_>) -> Result<(card_applet_spec::date::Date, u16), Stop> {
+    let mut door = DoorI::open(rig)?;
+    let status = door.status(rig)?;
     Ok((status.floor, status.epoch))
 }
 
 /// Floor and epoch as the suite likes them.
-fn settle(bench: &mut Bench<'_>) -> Check {
-    rewrite_trust(bench, EPOCH, bench.day(-20)?)
+fn settle(rig: &mut TestRig<'_>) -> Check {
+    rewrite_trust(rig, EPOCH, rig.day(-20)?)
 }
 
-fn nothing_moves(bench: &mut Bench<'_>) -> Check {
-    settle(bench)?;
-    let before = freshness(bench)?;
+fn nothing_moves(rig: &mut TestRig<'_>) -> Check {
+    settle(rig)?;
+    let before = freshness(rig)?;
     let plan = Plan {
         days: [5, 300, 5, 9],
         epoch: EPOCH + 2,
         ..Plan::with(Rights::ALL)
     };
-    let chain = Chain::make(bench, plan)?;
-    bench.select()?;
-    chain.present(bench)?;
-    ensure(freshness(bench)? == before, "S1 moved floor or epoch")?;
-    bench.select()?;
-    chain.present(bench)?;
-    let rc = challenge(bench)?;
-    let point = PrivateKey::generate(bench.rng()).public().to_point65();
-    let mut data = agree_data(bench, &chain, &rc, Rights::IDENTITY.to_bytes(), &point)?;
+    let chain = Chain::make(rig, plan)?;
+    rig.select()?;
+    chain.present(rig)?;
+    ensure(freshness(rig)? == before, "S1 moved floor or epoch")?;
+    rig.select()?;
+    chain.present(rig)?;
+    let rc = challenge(rig)?;
+    let point = PrivateKey::generate(rig.rng()).public().to_point65();
+    let mut data = agree_data(rig, &chain, &rc, Rights::IDENTITY.to_bytes(), &point)?;
     data[133] ^= 0x01;
-    agree(bench, &data)?.is(0x6982, "AGREE with a wrong signature")?;
+    agree(rig, &data)?.is(0x6982, "AGREE with a wrong signature")?;
     ensure(
-        freshness(bench)? == before,
+        freshness(rig)? == before,
         "an AGREE with a wrong signature moved floor or epoch",
     )?;
-    try_agree(bench, &chain, Rights::role(Role::Door).to_bytes())?
-        .is(0x6A80, "AGREE that no domain serves")?;
-    ensure(
-        freshness(bench)? == before,
-        "a refused AGREE moved floor or epoch",
-    )
+    try_agree(rig, &chain, Rights::role(Role::Door).to_bytes())?.is(0x6A80, "AGREE that no domain serves")?;
+    ensure(freshness(rig)? == before, "a refused AGREE moved floor or epoch")
 }
 
-fn moves(bench: &mut Bench<'_>) -> Check {
-    settle(bench)?;
+fn moves(rig: &mut TestRig<'_>) -> Check {
+    settle(rig)?;
     let plan = Plan {
         days: [2, 300, 6, 9],
         epoch: EPOCH + 1,
         ..Plan::with(Rights::ALL)
     };
-    let chain = Chain::make(bench, plan)?;
-    DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
-    let moved = freshness(bench)?;
+    let chain = Chain::make(rig, plan)?;
+    DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
+    let moved = freshness(rig)?;
     ensure(
-        moved == (bench.day(2)?, EPOCH + 1),
+        moved == (rig.day(2)?, EPOCH + 1),
         format!("floor and epoch are {} and {}", moved.0, moved.1),
     )?;
     // An older chain of the same epoch, still valid, moves nothing back.
@@ -912,17 +898,17 @@ fn moves(bench: &mut Bench<'_>) -> Check {
         epoch: EPOCH + 1,
         ..Plan::with(Rights::ALL)
     };
-    let chain = Chain::make(bench, plan)?;
-    DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let chain = Chain::make(rig, plan)?;
+    DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
     ensure(
-        freshness(bench)? == moved,
+        freshness(rig)? == moved,
         "an older intermediate moved the floor back",
     )?;
-    settle(bench)
+    settle(rig)
 }
 
-fn ended(bench: &mut Bench<'_>) -> Check {
-    settle(bench)?;
+fn ended(rig: &mut TestRig<'_>) -> Check {
+    settle(rig)?;
     // The floor is the day of the run.
     let plan = Plan::with(Rights::ALL);
     for (what, plan) in [
@@ -955,40 +941,37 @@ fn ended(bench: &mut Bench<'_>) -> Check {
             },
         ),
     ] {
-        let before = freshness(bench)?;
-        let chain = Chain::make(bench, plan)?;
-        try_agree(bench, &chain, Rights::IDENTITY.to_bytes())?.is(0x6984, what)?;
-        ensure(
-            freshness(bench)? == before,
-            format!("{what} moved floor or epoch"),
-        )?;
+        let before = freshness(rig)?;
+        let chain = Chain::make(rig, plan)?;
+        try_agree(rig, &chain, Rights::IDENTITY.to_bytes())?.is(0x6984, what)?;
+        ensure(freshness(rig)? == before, format!("{what} moved floor or epoch"))?;
     }
     // The last day is included.
     let chain = Chain::make(
-        bench,
+        rig,
         Plan {
             days: [-30, 0, -6, 0],
             ..plan
         },
     )?;
-    DoorS::open_with(bench, &chain, Rights::IDENTITY).map(drop)
+    DoorS::open_with(rig, &chain, Rights::IDENTITY).map(drop)
 }
 
-fn status(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let bytes = door.call(bench, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
-    let seen = DoorS::open(bench, Rights::VERIFY)?.read(bench, Object::Status)?;
+fn status(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let bytes = door.call(rig, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
+    let seen = DoorS::open(rig, Rights::VERIFY)?.read(rig, Object::Status)?;
     ensure(seen == bytes, "the two statuses differ")
 }
 
-fn sealed_certificate(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    let public = DoorS::open_with(bench, &chain, Rights::IDENTITY)?
+fn sealed_certificate(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    let public = DoorS::open_with(rig, &chain, Rights::IDENTITY)?
         .certificate
         .public64;
     let mut seen: Vec<Vec<u8>> = Vec::new();
     for _ in 0..3 {
-        let body = try_agree(bench, &chain, Rights::IDENTITY.to_bytes())?.ok("AGREE")?;
+        let body = try_agree(rig, &chain, Rights::IDENTITY.to_bytes())?.ok("AGREE")?;
         if body.len() != 241 {
             return failed("AGREE does not answer 241 bytes");
         }

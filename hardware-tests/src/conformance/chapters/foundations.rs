@@ -6,11 +6,12 @@ use card_applet_spec::codes::{AID, Rights};
 use card_applet_spec::crypto::PrivateKey;
 use serde_json::Value;
 
-use super::super::bench::{Bench, encode, ensure, failed, not_run, select_command};
-use super::super::office::DoorI;
-use super::super::terminal::{Chain, DoorS, Draft, Plan, certificate, present, tlv};
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::case;
+use crate::conformance::case::{Case, Class, case};
+use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
+use crate::conformance::issuer::DoorI;
+use crate::conformance::phase::Phase;
+use crate::conformance::terminal::{Chain, DoorS, Draft, Plan, certificate, present, tlv};
+use crate::conformance::test_rig::{TestRig, encode, select_command};
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -47,7 +48,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::AsLaid,
         "",
         "in session selected every command out of order, unknown instruction and class has its status",
-        |bench| sessions(bench, "selected"),
+        |rig| sessions(rig, "selected"),
     ),
     case(
         "01.05",
@@ -56,7 +57,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::AsLaid,
         "",
         "after a TAP the same holds, and the error ends the session",
-        |bench| sessions(bench, "tapped"),
+        |rig| sessions(rig, "tapped"),
     ),
     case(
         "01.06",
@@ -65,7 +66,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::AsLaid,
         "",
         "between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE every other command is 6985 and ends it",
-        |bench| sessions(bench, "opening"),
+        |rig| sessions(rig, "opening"),
     ),
     case(
         "01.07",
@@ -74,7 +75,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         "",
         "inside door I a command of another door is 6985 and ends the session",
-        |bench| sessions(bench, "door_i"),
+        |rig| sessions(rig, "door_i"),
     ),
     case(
         "01.08",
@@ -83,7 +84,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Active,
         "",
         "while certificates are presented a command of another door is 6985 and ends it",
-        |bench| sessions(bench, "presenting"),
+        |rig| sessions(rig, "presenting"),
     ),
     case(
         "01.09",
@@ -92,7 +93,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Active,
         "",
         "inside door S a command of another door is 6985 and ends the session",
-        |bench| sessions(bench, "door_s"),
+        |rig| sessions(rig, "door_s"),
     ),
     case(
         "01.10",
@@ -177,27 +178,27 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn selects(bench: &mut Bench<'_>) -> Check {
-    let first = bench.select()?;
-    let second = bench.select_again()?;
+fn selects(rig: &mut TestRig<'_>) -> Check {
+    let first = rig.select()?;
+    let second = rig.select_again()?;
     ensure(first == second, "the second SELECT answers other bytes")?;
-    let third = bench.select()?;
+    let third = rig.select()?;
     ensure(first == third, "after a reset SELECT answers other bytes")
 }
 
-fn other_names(bench: &mut Bench<'_>) -> Check {
+fn other_names(rig: &mut TestRig<'_>) -> Check {
     let mut other = AID;
     other[6] ^= 0x01;
     let longer = [&AID[..], &[0x00]].concat();
     for name in [&other[..], &longer, &AID[..6], &[0xF0]] {
-        bench.reset()?;
-        let answer = bench.send(&encode(Header::SELECT.to_bytes(), name, Some(0)))?;
+        rig.reset()?;
+        let answer = rig.send(&encode(Header::SELECT.to_bytes(), name, Some(0)))?;
         answer.is(0x6A82, &format!("SELECT of {}", hex::encode(name)))?;
     }
     Ok(())
 }
 
-fn nothing_without_select(bench: &mut Bench<'_>) -> Check {
+fn nothing_without_select(rig: &mut TestRig<'_>) -> Check {
     let commands = [
         &[0x80, 0xCA, 0x00, 0x45, 0x00][..],
         &[0x80, 0x50, 0x00, 0x00, 0x08, 1, 2, 3, 4, 5, 6, 7, 8, 0x00],
@@ -206,48 +207,44 @@ fn nothing_without_select(bench: &mut Bench<'_>) -> Check {
         ],
     ];
     for command in commands {
-        bench.reset()?;
-        bench
-            .send(command)?
+        rig.reset()?;
+        rig.send(command)?
             .is_refusal(&format!("{} after a reset", hex::encode(&command[..2])))?;
-        bench.select()?;
-        bench
-            .send(&encode(Header::SELECT.to_bytes(), &[0xF0], Some(0)))?
+        rig.select()?;
+        rig.send(&encode(Header::SELECT.to_bytes(), &[0xF0], Some(0)))?
             .is(0x6A82, "SELECT of another AID")?;
-        bench
-            .send(command)?
+        rig.send(command)?
             .is_refusal(&format!("{} after a failed SELECT", hex::encode(&command[..2])))?;
     }
     Ok(())
 }
 
 /// Opens a session by its name in the table.
-fn open(bench: &mut Bench<'_>, session: &str) -> Check {
-    bench.select()?;
+fn open(rig: &mut TestRig<'_>, session: &str) -> Check {
+    rig.select()?;
     match session {
         "tapped" => {
-            let rt: [u8; 16] = bench.random();
-            bench.command([0x80, 0x10, 0x01, 0x01], &rt)?.ok("TAP")?;
+            let rt: [u8; 16] = rig.random();
+            rig.command([0x80, 0x10, 0x01, 0x01], &rt)?.ok("TAP")?;
         }
         "opening" => {
-            let host: [u8; 8] = bench.random();
-            bench
-                .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+            let host: [u8; 8] = rig.random();
+            rig.command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
                 .ok("INITIALIZE UPDATE")?;
         }
-        "door_i" => drop(DoorI::open(bench)?),
+        "door_i" => drop(DoorI::open(rig)?),
         "presenting" => {
-            let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-            present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+            let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+            present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
         }
-        "door_s" => drop(DoorS::open(bench, Rights::IDENTITY)?),
+        "door_s" => drop(DoorS::open(rig, Rights::IDENTITY)?),
         _ => {}
     }
     Ok(())
 }
 
 /// One column of the table.
-fn sessions(bench: &mut Bench<'_>, session: &str) -> Check {
+fn sessions(rig: &mut TestRig<'_>, session: &str) -> Check {
     let table: Value = serde_json::from_str(include_str!("../sessions.json")).unwrap_or_default();
     let rows = table
         .get("rows")
@@ -267,14 +264,12 @@ fn sessions(bench: &mut Bench<'_>, session: &str) -> Check {
         ) else {
             return failed("a row of the table of sessions has a wrong form: a fault of the suite");
         };
-        open(bench, session)?;
-        bench
-            .send(&send)?
-            .is(sw, &format!("{name} in session {session}"))?;
+        open(rig, session)?;
+        rig.send(&send)?.is(sw, &format!("{name} in session {session}"))?;
         // The error ended the session: nothing that needs one is taken up again.
         if session != "selected" {
             for next in continuations(session) {
-                bench.send(next)?.is(
+                rig.send(next)?.is(
                     0x6985,
                     &format!("going on in session {session} after a refused {name}"),
                 )?;
@@ -300,19 +295,18 @@ fn continuations(session: &str) -> &'static [&'static [u8]] {
     }
 }
 
-fn select_ends(bench: &mut Bench<'_>) -> Check {
+fn select_ends(rig: &mut TestRig<'_>) -> Check {
     for (session, next) in [("tapped", 0x12), ("opening", 0x82)] {
-        open(bench, session)?;
-        bench.select_again()?;
+        open(rig, session)?;
+        rig.select_again()?;
         let class = if next == 0x82 { 0x84 } else { 0x80 };
-        bench
-            .send(&[class, next, 0x33, 0x00, 0x01, 0x00])?
+        rig.send(&[class, next, 0x33, 0x00, 0x01, 0x00])?
             .is(0x6985, &format!("going on in session {session} after SELECT"))?;
     }
     Ok(())
 }
 
-fn only_short(bench: &mut Bench<'_>) -> Check {
+fn only_short(rig: &mut TestRig<'_>) -> Check {
     let select = select_command();
     let extended = [&select[..4], &[0x00, 0x00, 0x07], &AID[..]].concat();
     let long_le = [&select[..4], &[0x00, 0x01, 0x00]].concat();
@@ -330,8 +324,8 @@ fn only_short(bench: &mut Bench<'_>) -> Check {
     ];
     let mut stopped = 0;
     for (what, command) in commands {
-        bench.select()?;
-        match bench.send(command) {
+        rig.select()?;
+        match rig.send(command) {
             Ok(answer) => answer.is(0x6700, what)?,
             // Some readers look at a command themselves and do not let this one through.
             Err(Stop::Lost(_)) => stopped += 1,
@@ -339,13 +333,13 @@ fn only_short(bench: &mut Bench<'_>) -> Check {
         }
     }
     if stopped == commands.len() {
-        bench.select()?;
+        rig.select()?;
         return not_run("the reader carries no command of a wrong form");
     }
     Ok(())
 }
 
-fn lengths_and_parameters(bench: &mut Bench<'_>) -> Check {
+fn lengths_and_parameters(rig: &mut TestRig<'_>) -> Check {
     let rows: [(&str, [u8; 4], usize, u16); 9] = [
         ("TAP with 15 bytes", [0x80, 0x10, 1, 1], 15, 0x6700),
         ("TAP with 17 bytes", [0x80, 0x10, 1, 1], 17, 0x6700),
@@ -358,55 +352,51 @@ fn lengths_and_parameters(bench: &mut Bench<'_>) -> Check {
         ("SELECT of the next occurrence", [0x00, 0xA4, 4, 2], 7, 0x6A86),
     ];
     for (what, header, length, sw) in rows {
-        bench.select()?;
+        rig.select()?;
         let data = if header[1] == 0xA4 {
             AID.to_vec()
         } else {
             vec![0x5A; length]
         };
-        bench.send(&encode(header, &data, Some(0)))?.is(sw, what)?;
+        rig.send(&encode(header, &data, Some(0)))?.is(sw, what)?;
     }
     for length in [15, 17] {
-        bench.select()?;
-        let host: [u8; 8] = bench.random();
-        bench
-            .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+        rig.select()?;
+        let host: [u8; 8] = rig.random();
+        rig.command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
             .ok("INITIALIZE UPDATE")?;
-        bench
-            .send(&encode([0x84, 0x82, 0x33, 0x00], &vec![0; length], None))?
+        rig.send(&encode([0x84, 0x82, 0x33, 0x00], &vec![0; length], None))?
             .is(0x6700, &format!("EXTERNAL AUTHENTICATE with {length} bytes"))?;
     }
-    bench.select()?;
-    let host: [u8; 8] = bench.random();
-    bench
-        .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+    rig.select()?;
+    let host: [u8; 8] = rig.random();
+    rig.command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
         .ok("INITIALIZE UPDATE")?;
-    bench
-        .send(&encode([0x84, 0x82, 0x03, 0x00], &[0; 16], None))?
+    rig.send(&encode([0x84, 0x82, 0x03, 0x00], &[0; 16], None))?
         .is(0x6A86, "EXTERNAL AUTHENTICATE with another security level")
 }
 
 /// An intermediate that the card would take.
-fn intermediate(bench: &mut Bench<'_>) -> Result<Draft, Stop> {
-    let key = PrivateKey::generate(bench.rng());
+fn intermediate(rig: &mut TestRig<'_>) -> Result<Draft, Stop> {
+    let key = PrivateKey::generate(rig.rng());
     Ok(Draft::new(
-        bench.keys()?.root_name(),
-        CertificateName::new("YZTTESTIM", super::super::office::EPOCH, 2),
+        rig.keys()?.root_name(),
+        CertificateName::new("YZTTESTIM", super::super::issuer::EPOCH, 2),
         &key.public(),
         Rights::ALL,
-        bench.day(-10)?,
-        bench.day(300)?,
+        rig.day(-10)?,
+        rig.day(300)?,
     ))
 }
 
-fn strict_tlv(bench: &mut Bench<'_>) -> Check {
-    let root = &bench.keys()?.terminal_root;
-    let draft = intermediate(bench)?;
+fn strict_tlv(rig: &mut TestRig<'_>) -> Check {
+    let root = &rig.keys()?.terminal_root;
+    let draft = intermediate(rig)?;
     let body = draft.body();
-    let signature = root.sign(&[&body], bench.rng())?;
+    let signature = root.sign(&[&body], rig.rng())?;
     let right = certificate(&body, &signature);
-    bench.select()?;
-    present(bench, 0, &right)?.ok("S1 with a right certificate")?;
+    rig.select()?;
+    present(rig, 0, &right)?.ok("S1 with a right certificate")?;
     // 7F21 81 LL .. 5F37 40 ..
     let inside = &right[4..];
     let length = u8::try_from(inside.len()).unwrap_or(u8::MAX);
@@ -453,80 +443,78 @@ fn strict_tlv(bench: &mut Bench<'_>) -> Check {
         ),
     ];
     for (what, bytes) in forms {
-        bench.select()?;
-        present(bench, 0, &bytes)?.is(0x6A80, what)?;
+        rig.select()?;
+        present(rig, 0, &bytes)?.is(0x6A80, what)?;
     }
     for cut in [0, 1, 2, 3, 4, 40, right.len() - 1] {
-        bench.select()?;
-        present(bench, 0, &right[..cut])?.is(0x6A80, &format!("a certificate cut to {cut} bytes"))?;
+        rig.select()?;
+        present(rig, 0, &right[..cut])?.is(0x6A80, &format!("a certificate cut to {cut} bytes"))?;
     }
     Ok(())
 }
 
-fn unknown_tag(bench: &mut Bench<'_>) -> Check {
-    let root = &bench.keys()?.terminal_root;
-    let mut draft = intermediate(bench)?;
+fn unknown_tag(rig: &mut TestRig<'_>) -> Check {
+    let root = &rig.keys()?.terminal_root;
+    let mut draft = intermediate(rig)?;
     // There is room for a small object: the longest certificate has 247 bytes.
     draft.extra = tlv(&[0x5B], &[0x01, 0x02]);
-    let bytes = draft.sign(root, bench)?;
-    bench.select()?;
-    present(bench, 0, &bytes)?.ok("a certificate with an unknown object in it")?;
+    let bytes = draft.sign(root, rig)?;
+    rig.select()?;
+    present(rig, 0, &bytes)?.ok("a certificate with an unknown object in it")?;
     Ok(())
 }
 
-fn known_tag_twice(bench: &mut Bench<'_>) -> Check {
-    let root = &bench.keys()?.terminal_root;
-    let mut draft = intermediate(bench)?;
+fn known_tag_twice(rig: &mut TestRig<'_>) -> Check {
+    let root = &rig.keys()?.terminal_root;
+    let mut draft = intermediate(rig)?;
     draft.extra = tlv(&[0x5F, 0x29], &[0x00]);
-    let twice = draft.sign(root, bench)?;
+    let twice = draft.sign(root, rig)?;
     // The two dates, each of 9 bytes, are the last objects: they change places.
-    let mut body = intermediate(bench)?.body();
+    let mut body = intermediate(rig)?.body();
     let at = body.len() - 18;
     body[at..].rotate_left(9);
-    let signature = root.sign(&[&body], bench.rng())?;
+    let signature = root.sign(&[&body], rig.rng())?;
     let swapped = certificate(&body, &signature);
     for (what, bytes) in [
         ("a profile that comes twice", twice),
         ("an expiry before the effective date", swapped),
     ] {
-        bench.select()?;
-        present(bench, 0, &bytes)?.is(0x6A80, what)?;
+        rig.select()?;
+        present(rig, 0, &bytes)?.is(0x6A80, what)?;
     }
     Ok(())
 }
 
 /// The table of what a stranger sees of a card that is neither BLANK nor TERMINATED.
-fn as_a_stranger(bench: &mut Bench<'_>) -> Check {
-    bench.select()?;
-    bench
-        .send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
+fn as_a_stranger(rig: &mut TestRig<'_>) -> Check {
+    rig.select()?;
+    rig.send(&[0x80, 0xCA, 0x00, 0x45, 0x00])?
         .is(0x6A88, "GET DATA of the serial")?;
     for role in 0..=6 {
         for version in [0, 1, 2, 0xFF] {
-            let rt: [u8; 16] = bench.random();
-            let body = bench.command([0x80, 0x10, role, version], &rt)?.ok("TAP")?;
+            let rt: [u8; 16] = rig.random();
+            let body = rig.command([0x80, 0x10, role, version], &rt)?.ok("TAP")?;
             ensure(
                 body.len() == 256,
                 format!("TAP of role {role} answers {} bytes", body.len()),
             )?;
         }
     }
-    let rt: [u8; 16] = bench.random();
-    bench.command([0x80, 0x10, 0x03, 0xFE], &rt)?.ok("TAP")?;
-    bench
-        .send(&encode([0x80, 0x12, 0x03, 0xFE], &[0; 44], Some(0x19)))?
+    let rt: [u8; 16] = rig.random();
+    rig.command([0x80, 0x10, 0x03, 0xFE], &rt)?.ok("TAP")?;
+    rig.send(&encode([0x80, 0x12, 0x03, 0xFE], &[0; 44], Some(0x19)))?
         .is(0x6982, "COMMIT after a decoy")?;
-    let host: [u8; 8] = bench.random();
-    let body = bench
+    let host: [u8; 8] = rig.random();
+    let body = rig
         .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
         .ok("INITIALIZE UPDATE")?;
     ensure(body.len() == 29, "INITIALIZE UPDATE does not answer 29 bytes")?;
-    bench.select()?;
-    present(bench, 0, &[0x7F, 0x21])?.is(0x6A80, "S1 with bytes that are no certificate")?;
+    rig.select()?;
+    present(rig, 0, &[0x7F, 0x21])?.is(0x6A80, "S1 with bytes that are no certificate")?;
     // A certificate of somebody else's authority.
-    let key = PrivateKey::generate(bench.rng());
+    let key = PrivateKey::generate(rig.rng());
     let name = CertificateName::new("SOMEBODY", 1, 1);
-    let (from, to) = (bench.day(-1)?, bench.day(10)?);
-    let foreign = Draft::new(name, name, &key.public(), Rights::ALL, from, to).sign(&key, bench)?;
-    present(bench, 0, &foreign)?.is(0x6A88, "S1 with a certificate of another authority")
+    let (from, to) = (rig.day(-1)?, rig.day(10)?);
+    let foreign = Draft::new(name, name, &key.public(), Rights::ALL, from, to).sign(&key, rig)?;
+    present(rig, 0, &foreign)?.is(0x6A88, "S1 with a certificate of another authority")
 }

@@ -4,10 +4,11 @@ use card_applet_spec::apdu::Header;
 use card_applet_spec::scp03::{InitializeUpdate, SessionKeys};
 use card_applet_spec::script::ScriptKind;
 
-use super::super::bench::{Bench, ensure};
-use super::super::office::{DoorI, Script, keys_step};
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::{WRITES, case};
+use crate::conformance::case::{Case, Class, WRITES, case};
+use crate::conformance::check::{Check, Stop, ensure};
+use crate::conformance::issuer::{DoorI, Script, keys_step};
+use crate::conformance::phase::Phase;
+use crate::conformance::test_rig::TestRig;
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -17,7 +18,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Blank,
         "",
         "a BLANK proves the transport keys of its serial in the lot",
-        |bench| proves(bench, 0),
+        |rig| proves(rig, 0),
     ),
     case(
         "04.02",
@@ -26,7 +27,7 @@ pub(super) const CASES: &[Case] = &[
         Phase::Personalised,
         "",
         "after its first script a card proves the issuance keys and not the transport keys any more",
-        |bench| proves(bench, 1),
+        |rig| proves(rig, 1),
     ),
     case(
         "04.03",
@@ -40,12 +41,12 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// Which of transport and issuance keys the card proves: exactly the given one.
-fn proves(bench: &mut Bench<'_>, right: usize) -> Check {
-    let keys = bench.static_keys()?;
+fn proves(rig: &mut TestRig<'_>, right: usize) -> Check {
+    let keys = rig.static_keys()?;
     for _ in 0..4 {
-        bench.select()?;
-        let host: [u8; 8] = bench.random();
-        let body = bench
+        rig.select()?;
+        let host: [u8; 8] = rig.random();
+        let body = rig
             .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
             .ok("INITIALIZE UPDATE")?;
         let card = InitializeUpdate::parse(&body)?;
@@ -65,16 +66,16 @@ fn proves(bench: &mut Bench<'_>, right: usize) -> Check {
     Ok(())
 }
 
-fn key_check_values(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let (step, values) = keys_step(bench, door.transport)?;
-    let body = script.next(bench, &mut door, &step)?;
+fn key_check_values(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let (step, values) = keys_step(rig, door.transport)?;
+    let body = script.next(rig, &mut door, &step)?;
     ensure(body == values, "KEYS does not answer the check values")?;
-    let again = door.step(bench, script.n, &step)?;
+    let again = door.step(rig, script.n, &step)?;
     ensure(again == values, "the repetition of KEYS answers something else")?;
-    script.finalise(bench, &mut door)?;
-    DoorI::open(bench).map(drop).map_err(|stop| match stop {
+    script.finalise(rig, &mut door)?;
+    DoorI::open(rig).map(drop).map_err(|stop| match stop {
         Stop::Failed(_) => Stop::Failed("the keys that KEYS brought do not open door I".to_owned()),
         other => other,
     })

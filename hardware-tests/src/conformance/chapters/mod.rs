@@ -12,11 +12,10 @@ mod records;
 mod storage;
 mod updates;
 
-use super::bench::Bench;
-use super::{Case, Check, Class, Phase};
+use crate::conformance::case::Case;
 
 /// Every chapter's cases.
-pub(super) const ALL: [&[Case]; 11] = [
+const ALL: [&[Case]; 11] = [
     foundations::CASES,
     data_groups::CASES,
     records::CASES,
@@ -30,27 +29,10 @@ pub(super) const ALL: [&[Case]; 11] = [
     platform::CASES,
 ];
 
-/// What stays of a case that writes and puts back: nothing that another case sees, but it writes.
-const WRITES: &str = "it writes the card";
-/// A wrong try at door I.
-const TRIES: &str = "it uses up tries of door I";
-
-const fn case(
-    number: &'static str,
-    reference: &'static str,
-    class: Class,
-    phase: Phase,
-    effect: &'static str,
-    sentence: &'static str,
-    run: fn(&mut Bench<'_>) -> Check,
-) -> Case {
-    Case {
-        number,
-        reference,
-        sentence,
-        class,
-        phase,
-        effect,
-        run,
-    }
+/// Every case, in the order of their numbers.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let mut all: Vec<Case> = ALL.iter().flat_map(|chapter| chapter.iter().copied()).collect();
+    all.sort_by_key(|case| case.number);
+    all
 }

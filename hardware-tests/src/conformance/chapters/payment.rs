@@ -2,10 +2,11 @@
 
 use card_applet_spec::codes::Role;
 
-use super::super::bench::{Bench, ensure};
-use super::super::tap::{check_commit, commit, debited, purchase, purse, shows, tap};
-use super::super::{Case, Check, Class, Phase};
-use super::{WRITES, case};
+use crate::conformance::case::{Case, Class, WRITES, case};
+use crate::conformance::check::{Check, ensure};
+use crate::conformance::phase::Phase;
+use crate::conformance::tap::{check_commit, commit, debited, purchase, purse, shows, tap};
+use crate::conformance::test_rig::TestRig;
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -37,49 +38,49 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn lost_answer(bench: &mut Bench<'_>) -> Check {
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    let before = purse(bench)?;
-    let body = purchase(bench, 0);
-    commit(bench, &tapped, &body, before.seq)?.ok("COMMIT")?;
-    let after = debited(bench, &tapped, &body, &before)?;
-    bench.world.purse = Some(after);
+fn lost_answer(rig: &mut TestRig<'_>) -> Check {
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    let before = purse(rig)?;
+    let body = purchase(rig, 0);
+    commit(rig, &tapped, &body, before.seq)?.ok("COMMIT")?;
+    let after = debited(rig, &tapped, &body, &before)?;
+    rig.fixture.purse = Some(after);
     // Nobody has read that answer.
-    bench.select()?;
-    let (tapped, plain) = tap(bench, Role::SmallPayment)?;
+    rig.select()?;
+    let (tapped, plain) = tap(rig, Role::SmallPayment)?;
     ensure(
         plain.seq == before.seq + 1 && plain.last_txno == body.txno,
         "the TAP does not show that our debit came last",
     )?;
-    let answer = commit(bench, &tapped, &body, after.seq)?.ok("the same COMMIT")?;
-    check_commit(bench, &tapped, &body, &answer, 0x01, &after)
+    let answer = commit(rig, &tapped, &body, after.seq)?.ok("the same COMMIT")?;
+    check_commit(rig, &tapped, &body, &answer, 0x01, &after)
 }
 
-fn lost_command(bench: &mut Bench<'_>) -> Check {
-    let (_, plain) = tap(bench, Role::SmallPayment)?;
-    let before = purse(bench)?;
+fn lost_command(rig: &mut TestRig<'_>) -> Check {
+    let (_, plain) = tap(rig, Role::SmallPayment)?;
+    let before = purse(rig)?;
     shows(&plain, &before)?;
-    let body = purchase(bench, 0);
-    bench.select()?;
-    let (tapped, plain) = tap(bench, Role::SmallPayment)?;
+    let body = purchase(rig, 0);
+    rig.select()?;
+    let (tapped, plain) = tap(rig, Role::SmallPayment)?;
     shows(&plain, &before)?;
-    let answer = commit(bench, &tapped, &body, before.seq)?.ok("COMMIT")?;
-    let after = debited(bench, &tapped, &body, &before)?;
-    bench.world.purse = Some(after);
-    check_commit(bench, &tapped, &body, &answer, 0x00, &after)
+    let answer = commit(rig, &tapped, &body, before.seq)?.ok("COMMIT")?;
+    let after = debited(rig, &tapped, &body, &before)?;
+    rig.fixture.purse = Some(after);
+    check_commit(rig, &tapped, &body, &answer, 0x00, &after)
 }
 
-fn another_debit(bench: &mut Bench<'_>) -> Check {
+fn another_debit(rig: &mut TestRig<'_>) -> Check {
     let mut bodies = Vec::new();
     for _ in 0..2 {
-        bench.select()?;
-        bodies.push(super::super::tap::pay(bench, 0)?);
+        rig.select()?;
+        bodies.push(super::super::tap::pay(rig, 0)?);
     }
-    bench.select()?;
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    let before = purse(bench)?;
-    let answer = commit(bench, &tapped, &bodies[0], before.seq)?.ok("COMMIT of an earlier body")?;
-    let after = debited(bench, &tapped, &bodies[0], &before)?;
-    bench.world.purse = Some(after);
-    check_commit(bench, &tapped, &bodies[0], &answer, 0x00, &after)
+    rig.select()?;
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    let before = purse(rig)?;
+    let answer = commit(rig, &tapped, &bodies[0], before.seq)?.ok("COMMIT of an earlier body")?;
+    let after = debited(rig, &tapped, &bodies[0], &before)?;
+    rig.fixture.purse = Some(after);
+    check_commit(rig, &tapped, &bodies[0], &answer, 0x00, &after)
 }

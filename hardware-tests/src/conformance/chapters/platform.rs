@@ -6,15 +6,17 @@ use card_applet_spec::crypto::PrivateKey;
 use card_applet_spec::door_s::Object;
 use card_applet_spec::script::{ScriptKind, Step, WritableObject};
 
-use super::super::bench::{Bench, encode, ensure, failed, not_run};
-use super::super::office::{
-    DoorI, EPOCH, PORTRAIT, Script, keys_step, objects, trust_step, write_object, wrong_try,
+use crate::conformance::case::{Case, Class, TRIES, WRITES, case};
+use crate::conformance::chapters::records::abandon;
+use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
+use crate::conformance::issuer::{
+    DoorI, PORTRAIT, Script, keys_step, objects, trust_step, write_object, wrong_try,
 };
-use super::super::tap::{Tap, commit, debited, purchase, purse, tap};
-use super::super::terminal::{Chain, DoorS, Plan, agree, agree_data, challenge, present};
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::records::abandon;
-use super::{TRIES, WRITES, case};
+use crate::conformance::keys::EPOCH;
+use crate::conformance::phase::Phase;
+use crate::conformance::tap::{Tap, commit, debited, purchase, purse, tap};
+use crate::conformance::terminal::{Chain, DoorS, Plan, agree, agree_data, challenge, present};
+use crate::conformance::test_rig::{TestRig, encode};
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -147,24 +149,24 @@ const SECURITY_DOMAINS: [&str; 7] = [
     "A000000167413000FF",
 ];
 
-fn no_security_domain(bench: &mut Bench<'_>) -> Check {
+fn no_security_domain(rig: &mut TestRig<'_>) -> Check {
     for name in SECURITY_DOMAINS {
         let aid = hex::decode(name).unwrap_or_default();
-        bench.reset()?;
-        let answer = bench.send(&encode(Header::SELECT.to_bytes(), &aid, Some(0)))?;
+        rig.reset()?;
+        let answer = rig.send(&encode(Header::SELECT.to_bytes(), &aid, Some(0)))?;
         answer.is_refusal(&format!(
             "SELECT of {}",
             if name.is_empty() { "nothing" } else { name }
         ))?;
-        bench.select()?;
-        let answer = bench.send(&encode(Header::SELECT.to_bytes(), &aid, Some(0)))?;
+        rig.select()?;
+        let answer = rig.send(&encode(Header::SELECT.to_bytes(), &aid, Some(0)))?;
         answer.is_refusal(&format!("SELECT of {name:?} after the application"))?;
     }
     Ok(())
 }
 
-fn no_default_application(bench: &mut Bench<'_>) -> Check {
-    let host: [u8; 8] = bench.random();
+fn no_default_application(rig: &mut TestRig<'_>) -> Check {
+    let host: [u8; 8] = rig.random();
     for (what, command) in [
         (
             "INITIALIZE UPDATE",
@@ -193,20 +195,18 @@ fn no_default_application(bench: &mut Bench<'_>) -> Check {
             vec![0x80, 0xCA, 0x00, 0xC1, 0x00],
         ),
     ] {
-        bench.reset()?;
-        bench
-            .send(&command)?
-            .is_refusal(&format!("{what} before SELECT"))?;
+        rig.reset()?;
+        rig.send(&command)?.is_refusal(&format!("{what} before SELECT"))?;
     }
     Ok(())
 }
 
-fn random_identifier(bench: &mut Bench<'_>) -> Check {
+fn random_identifier(rig: &mut TestRig<'_>) -> Check {
     let mut seen = Vec::new();
     for _ in 0..2 {
-        bench.reset()?;
+        rig.reset()?;
         // PC/SC part 3, 3.2.2.1.3: answered by a contactless reader, not by the card.
-        let answer = bench.send(&[0xFF, 0xCA, 0x00, 0x00, 0x00])?;
+        let answer = rig.send(&[0xFF, 0xCA, 0x00, 0x00, 0x00])?;
         if answer.sw != 0x9000 || answer.body.is_empty() {
             return not_run(
                 "the reader does not tell the identifier (a reader with contacts, or a virtual one)",
@@ -251,7 +251,7 @@ const SIGMAS: f64 = 6.0;
 const CHI: (f64, f64) = (120.0, 392.0);
 
 /// Gross faults in a heap of random values of one length.
-fn is_random(bench: &mut Bench<'_>, name: &str, values: &[Vec<u8>]) -> Check {
+fn is_random(rig: &mut TestRig<'_>, name: &str, values: &[Vec<u8>]) -> Check {
     let all: Vec<u8> = values.concat();
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
@@ -269,13 +269,13 @@ fn is_random(bench: &mut Bench<'_>, name: &str, values: &[Vec<u8>]) -> Check {
         )?;
     }
     let (chi, bias) = (chi_square(&all), bias(&all));
-    bench.note(
+    rig.note(
         format!("{name}: chi-square of {} bytes, 255 degrees", all.len()),
         chi,
         "",
         None,
     );
-    bench.note(format!("{name}: bias"), bias, "sigma", Some(SIGMAS));
+    rig.note(format!("{name}: bias"), bias, "sigma", Some(SIGMAS));
     ensure(
         bias < SIGMAS,
         format!("{name}: set bits are {bias:.1} standard deviations off"),
@@ -290,46 +290,46 @@ fn is_random(bench: &mut Bench<'_>, name: &str, values: &[Vec<u8>]) -> Check {
     Ok(())
 }
 
-fn random_challenges(bench: &mut Bench<'_>) -> Check {
+fn random_challenges(rig: &mut TestRig<'_>) -> Check {
     let (mut taps, mut openings) = (Vec::new(), Vec::new());
-    for round in 0..bench.samples().max(16) {
+    for round in 0..rig.samples().max(16) {
         // Some of them right after a power-on: a generator that starts at the same place shows it then.
         if round % 4 == 0 {
-            bench.select()?;
+            rig.select()?;
         }
-        let body = bench.command([0x80, 0x10, 0x01, 0x01], &[0; 16])?.ok("TAP")?;
+        let body = rig.command([0x80, 0x10, 0x01, 0x01], &[0; 16])?.ok("TAP")?;
         let Some(rc) = body.get(..16) else {
             return failed("TAP answers less than rC");
         };
         taps.push(rc.to_vec());
-        let body = bench
+        let body = rig
             .command([0x80, 0x50, 0x00, 0x00], &[0; 8])?
             .ok("INITIALIZE UPDATE")?;
         let Some(card) = body.get(13..21) else {
             return failed("INITIALIZE UPDATE answers less than the challenge");
         };
         openings.push(card.to_vec());
-        bench.select_again()?;
+        rig.select_again()?;
     }
-    is_random(bench, "rC of TAP", &taps)?;
-    is_random(bench, "card challenge of door I", &openings)
+    is_random(rig, "rC of TAP", &taps)?;
+    is_random(rig, "card challenge of door I", &openings)
 }
 
-fn random_taps(bench: &mut Bench<'_>) -> Check {
+fn random_taps(rig: &mut TestRig<'_>) -> Check {
     let mut taps = Vec::new();
-    for _ in 0..bench.samples().clamp(16, 128) {
-        taps.push(bench.command([0x80, 0x10, 0x01, 0xFE], &[0; 16])?.ok("TAP")?);
+    for _ in 0..rig.samples().clamp(16, 128) {
+        taps.push(rig.command([0x80, 0x10, 0x01, 0xFE], &[0; 16])?.ok("TAP")?);
     }
     ensure(
         taps.iter().all(|tap| tap.len() == 256),
         "a TAP does not answer 256 bytes",
     )?;
-    is_random(bench, "whole TAP answers", &taps)
+    is_random(rig, "whole TAP answers", &taps)
 }
 
 /// What is no point of P-256, each with its name.
-fn bad_points(bench: &mut Bench<'_>) -> Vec<(&'static str, [u8; 65])> {
-    let right = PrivateKey::generate(bench.rng()).public().to_point65();
+fn bad_points(rig: &mut TestRig<'_>) -> Vec<(&'static str, [u8; 65])> {
+    let right = PrivateKey::generate(rig.rng()).public().to_point65();
     let of = |x: &str, y: &str| {
         let mut point = [0x04; 65];
         let bytes = hex::decode(format!("{x}{y}")).unwrap_or_default();
@@ -386,44 +386,44 @@ fn bad_points(bench: &mut Bench<'_>) -> Vec<(&'static str, [u8; 65])> {
     ]
 }
 
-fn points_in_certificates(bench: &mut Bench<'_>) -> Check {
-    let root = &bench.keys()?.terminal_root;
-    for (what, point) in bad_points(bench) {
-        let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+fn points_in_certificates(rig: &mut TestRig<'_>) -> Check {
+    let root = &rig.keys()?.terminal_root;
+    for (what, point) in bad_points(rig) {
+        let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
         let mut leaf = chain.leaf_draft.clone();
         leaf.point = point.to_vec();
-        let leaf_bytes = leaf.sign(&chain.intermediate_key, bench)?;
-        leaf.issuer = bench.keys()?.root_name().0;
-        let middle = leaf.sign(root, bench)?;
-        bench.select()?;
-        present(bench, 0, &middle)?.is(0x6A80, &format!("an intermediate with {what}"))?;
-        bench.select()?;
-        present(bench, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
-        present(bench, 1, &leaf_bytes)?.is(0x6A80, &format!("a leaf with {what}"))?;
+        let leaf_bytes = leaf.sign(&chain.intermediate_key, rig)?;
+        leaf.issuer = rig.keys()?.root_name().0;
+        let middle = leaf.sign(root, rig)?;
+        rig.select()?;
+        present(rig, 0, &middle)?.is(0x6A80, &format!("an intermediate with {what}"))?;
+        rig.select()?;
+        present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+        present(rig, 1, &leaf_bytes)?.is(0x6A80, &format!("a leaf with {what}"))?;
     }
     Ok(())
 }
 
-fn points_in_agree(bench: &mut Bench<'_>) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+fn points_in_agree(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     for rights in [Rights::IDENTITY, Rights::role(Role::Clinic)] {
-        for (what, point) in bad_points(bench) {
-            bench.select()?;
-            chain.present(bench)?;
-            let rc = challenge(bench)?;
+        for (what, point) in bad_points(rig) {
+            rig.select()?;
+            chain.present(rig)?;
+            let rc = challenge(rig)?;
             // The signature over the point holds: only the point itself is wrong.
-            let data = agree_data(bench, &chain, &rc, rights.to_bytes(), &point)?;
-            agree(bench, &data)?.is(0x6982, &format!("AGREE with {what}"))?;
+            let data = agree_data(rig, &chain, &rc, rights.to_bytes(), &point)?;
+            agree(rig, &data)?.is(0x6982, &format!("AGREE with {what}"))?;
         }
     }
-    DoorS::open_with(bench, &chain, Rights::IDENTITY).map(drop)
+    DoorS::open_with(rig, &chain, Rights::IDENTITY).map(drop)
 }
 
-fn points_in_trust(bench: &mut Bench<'_>) -> Check {
-    let name = bench.keys()?.root_name();
-    let mut door = DoorI::open(bench)?;
-    let script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    for (what, point) in bad_points(bench) {
+fn points_in_trust(rig: &mut TestRig<'_>) -> Check {
+    let name = rig.keys()?.root_name();
+    let mut door = DoorI::open(rig)?;
+    let script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    for (what, point) in bad_points(rig) {
         // TRUST has public64: what is wrong in the first byte only cannot be said there.
         if point[0] != 0x04 {
             continue;
@@ -434,77 +434,74 @@ fn points_in_trust(bench: &mut Bench<'_>) -> Check {
             name: &name.0,
             public64: &public64,
             epoch: EPOCH,
-            floor: bench.day(-20)?,
+            floor: rig.day(-20)?,
         };
         script.refused(
-            bench,
+            rig,
             &mut door,
             &step.encode()?,
             Some(0x6A80),
             &format!("TRUST with {what}"),
         )?;
     }
-    abandon(bench, &mut door)
+    abandon(rig, &mut door)
 }
 
-fn sizes(bench: &mut Bench<'_>) -> Check {
-    let publics = bench.publics()?;
-    present(bench, 0, &[0x5A; 255])?.is(0x6A80, "S1 with 255 bytes")?;
-    bench.select()?;
-    Tap::send(bench, 0x01, 0x01)?;
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let new = objects(bench, &publics[0], PORTRAIT, 3)?;
+fn sizes(rig: &mut TestRig<'_>) -> Check {
+    let publics = rig.publics()?;
+    present(rig, 0, &[0x5A; 255])?.is(0x6A80, "S1 with 255 bytes")?;
+    rig.select()?;
+    Tap::send(rig, 0x01, 0x01)?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let new = objects(rig, &publics[0], PORTRAIT, 3)?;
     for (object, bytes) in WritableObject::ALL.into_iter().zip(&new) {
-        write_object(bench, &mut door, &mut script, object, bytes)?;
+        write_object(rig, &mut door, &mut script, object, bytes)?;
     }
-    script.finalise(bench, &mut door)?;
-    bench.world.objects = new;
-    let seen = DoorS::open(bench, Rights::PORTRAIT)?.read(bench, Object::Dg2)?;
+    script.finalise(rig, &mut door)?;
+    rig.fixture.objects = new;
+    let seen = DoorS::open(rig, Rights::PORTRAIT)?.read(rig, Object::Dg2)?;
     ensure(
-        seen == bench.world.objects[1],
+        seen == rig.fixture.objects[1],
         "the second portrait is not read as it was written",
     )
 }
 
-fn resets(bench: &mut Bench<'_>) -> Check {
-    let before = DoorI::open(bench)?.status(bench)?;
+fn resets(rig: &mut TestRig<'_>) -> Check {
+    let before = DoorI::open(rig)?.status(rig)?;
     // Door I, open.
-    let mut door = DoorI::open(bench)?;
+    let mut door = DoorI::open(rig)?;
     let next = door.channel().wrap_command(Header::GET_STATUS, &[])?;
-    bench.select()?;
-    bench
-        .send(&next)?
-        .is(0x6985, "a command of door I after a reset")?;
+    rig.select()?;
+    rig.send(&next)?.is(0x6985, "a command of door I after a reset")?;
     // Opening.
-    bench.select()?;
-    let (mut channel, cryptogram, _) = DoorI::propose(bench)?;
+    rig.select()?;
+    let (mut channel, cryptogram, _) = DoorI::propose(rig)?;
     let command = channel.external_authenticate(&cryptogram)?;
-    bench.select()?;
-    bench
-        .send(&command)?
+    rig.select()?;
+    rig.send(&command)?
         .is(0x6985, "EXTERNAL AUTHENTICATE after a reset")?;
     // A TAP.
-    bench.select()?;
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    let body = purchase(bench, 0);
-    let seq = purse(bench)?.seq;
-    bench.select()?;
-    commit(bench, &tapped, &body, seq)?.is(0x6985, "COMMIT after a reset")?;
+    rig.select()?;
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    let body = purchase(rig, 0);
+    let seq = purse(rig)?.seq;
+    rig.select()?;
+    commit(rig, &tapped, &body, seq)?.is(0x6985, "COMMIT after a reset")?;
     // Door S: presenting, challenged, open.
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
-    bench.select()?;
-    chain.present(bench)?;
-    let rc = challenge(bench)?;
-    let point = PrivateKey::generate(bench.rng()).public().to_point65();
-    let data = agree_data(bench, &chain, &rc, Rights::IDENTITY.to_bytes(), &point)?;
-    bench.select()?;
-    agree(bench, &data)?.is(0x6985, "AGREE after a reset")?;
-    let mut door = DoorS::open_with(bench, &chain, Rights::IDENTITY)?;
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    rig.select()?;
+    chain.present(rig)?;
+    let rc = challenge(rig)?;
+    let point = PrivateKey::generate(rig.rng()).public().to_point65();
+    let data = agree_data(rig, &chain, &rc, Rights::IDENTITY.to_bytes(), &point)?;
+    rig.select()?;
+    agree(rig, &data)?.is(0x6985, "AGREE after a reset")?;
+    let mut door = DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
     let read = door.wrapped_read(Object::Dg1)?;
-    bench.select()?;
-    bench.send(&read)?.is(0x6985, "READ OBJECT after a reset")?;
-    let after = DoorI::open(bench)?.status(bench)?;
+    rig.select()?;
+    rig.send(&read)?.is(0x6985, "READ OBJECT after a reset")?;
+    let after = DoorI::open(rig)?.status(rig)?;
     ensure(before == after, "the resets changed something on the card")
 }
 
@@ -515,10 +512,10 @@ fn median(times: &mut [f64]) -> f64 {
 }
 
 /// Median time of a command that is answered with 9000.
-fn time(bench: &mut Bench<'_>, rounds: usize, command: &[u8]) -> Result<f64, Stop> {
+fn time(rig: &mut TestRig<'_>, rounds: usize, command: &[u8]) -> Result<f64, Stop> {
     let mut times = Vec::new();
     for _ in 0..rounds {
-        let (answer, spent) = bench.timed(command)?;
+        let (answer, spent) = rig.timed(command)?;
         answer.ok("a command that is timed")?;
         times.push(spent);
     }
@@ -528,76 +525,76 @@ fn time(bench: &mut Bench<'_>, rounds: usize, command: &[u8]) -> Result<f64, Sto
 /// Rounds of a timing.
 const ROUNDS: usize = 31;
 
-fn live_and_decoy(bench: &mut Bench<'_>) -> Check {
-    let kv = bench.newest(Role::Transit)?;
-    let rt: [u8; 16] = bench.random();
+fn live_and_decoy(rig: &mut TestRig<'_>) -> Check {
+    let kv = rig.newest(Role::Transit)?;
+    let rt: [u8; 16] = rig.random();
     let (mut live, mut decoy) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         for (version, times) in [(kv, &mut live), (0xFE, &mut decoy)] {
             let command = encode([0x80, 0x10, Role::Transit.code(), version], &rt, Some(0));
-            let (answer, spent) = bench.timed(&command)?;
+            let (answer, spent) = rig.timed(&command)?;
             let body = answer.ok("TAP")?;
             ensure(body.len() == 256, "TAP does not answer 256 bytes")?;
             times.push(spent);
         }
     }
     let (live, decoy) = (median(&mut live), median(&mut decoy));
-    bench.note("TAP of a live slot, median", live, "ms", Some(80.0));
-    bench.note("TAP of a decoy, median", decoy, "ms", Some(80.0));
-    bench.note("TAP: live less decoy", live - decoy, "ms", None);
+    rig.note("TAP of a live slot, median", live, "ms", Some(80.0));
+    rig.note("TAP of a decoy, median", decoy, "ms", Some(80.0));
+    rig.note("TAP: live less decoy", live - decoy, "ms", None);
     Ok(())
 }
 
-fn times(bench: &mut Bench<'_>) -> Check {
-    let select = super::super::bench::select_command();
-    let selected = time(bench, ROUNDS, &select)?;
-    bench.note("SELECT, median", selected, "ms", None);
-    let kv = bench.newest(Role::Transit)?;
-    let rt: [u8; 16] = bench.random();
+fn times(rig: &mut TestRig<'_>) -> Check {
+    let select = super::super::rig::select_command();
+    let selected = time(rig, ROUNDS, &select)?;
+    rig.note("SELECT, median", selected, "ms", None);
+    let kv = rig.newest(Role::Transit)?;
+    let rt: [u8; 16] = rig.random();
     let tapped = time(
-        bench,
+        rig,
         ROUNDS,
         &encode([0x80, 0x10, Role::Transit.code(), kv], &rt, Some(0)),
     )?;
     let mut openings = Vec::new();
     for _ in 0..ROUNDS {
-        bench.select_again()?;
-        let host: [u8; 8] = bench.random();
-        let (answer, spent) = bench.timed(&encode(Header::INITIALIZE_UPDATE.to_bytes(), &host, Some(0)))?;
+        rig.select_again()?;
+        let host: [u8; 8] = rig.random();
+        let (answer, spent) = rig.timed(&encode(Header::INITIALIZE_UPDATE.to_bytes(), &host, Some(0)))?;
         answer.ok("INITIALIZE UPDATE")?;
         openings.push(spent);
     }
     let opened = median(&mut openings);
-    bench.note("INITIALIZE UPDATE, median", opened, "ms", None);
+    rig.note("INITIALIZE UPDATE, median", opened, "ms", None);
     // TAP sets up G and M at least; INITIALIZE UPDATE the two static keys and a session key. What is left of a command
     // after a SELECT of about the same length, divided by that, is more than one set-up takes. Noise of the reader that
     // swallows the difference gives no bound.
     let bound = ((tapped - selected) / 2.0).min((opened - selected) / 3.0);
     if bound > 0.0 {
-        bench.note("an AES key set-up takes less than", bound, "ms", Some(15.0));
+        rig.note("an AES key set-up takes less than", bound, "ms", Some(15.0));
     }
 
-    times_of_keys(bench)?;
-    let committed = time_of_commit(bench)?;
-    bench.note("COMMIT, median", committed, "ms", None);
-    bench.note("TAP and COMMIT", tapped + committed, "ms", Some(145.0));
-    times_of_door_s(bench, selected)
+    times_of_keys(rig)?;
+    let committed = time_of_commit(rig)?;
+    rig.note("COMMIT, median", committed, "ms", None);
+    rig.note("TAP and COMMIT", tapped + committed, "ms", Some(145.0));
+    times_of_door_s(rig, selected)
 }
 
 /// Steps of a script that load keys.
-fn times_of_keys(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let trust = trust_step(bench, EPOCH, bench.day(-20)?)?;
-    let anchored = door.timed_step(bench, script.n + 1, &trust)?;
+fn times_of_keys(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let trust = trust_step(rig, EPOCH, rig.day(-20)?)?;
+    let anchored = door.timed_step(rig, script.n + 1, &trust)?;
     script.count(&trust);
-    let (keys, _) = keys_step(bench, door.transport)?;
-    let loaded = door.timed_step(bench, script.n + 1, &keys)?;
+    let (keys, _) = keys_step(rig, door.transport)?;
+    let loaded = door.timed_step(rig, script.n + 1, &keys)?;
     script.count(&keys);
-    script.finalise(bench, &mut door)?;
-    bench.note("TRUST, a step that writes 80 bytes", anchored, "ms", None);
-    bench.note("KEYS, a step that loads six keys", loaded, "ms", None);
-    bench.note(
+    script.finalise(rig, &mut door)?;
+    rig.note("TRUST, a step that writes 80 bytes", anchored, "ms", None);
+    rig.note("KEYS, a step that loads six keys", loaded, "ms", None);
+    rig.note(
         "one AES key: opened, written, checked",
         (loaded - anchored) / 6.0,
         "ms",
@@ -607,14 +604,14 @@ fn times_of_keys(bench: &mut Bench<'_>) -> Check {
 }
 
 /// Median time of a debit.
-fn time_of_commit(bench: &mut Bench<'_>) -> Result<f64, Stop> {
+fn time_of_commit(rig: &mut TestRig<'_>) -> Result<f64, Stop> {
     let mut commits = Vec::new();
     for _ in 0..5 {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::SmallPayment)?;
-        let before = purse(bench)?;
-        let body = purchase(bench, 0);
-        let slot = bench.slot(Role::SmallPayment, tapped.version)?;
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::SmallPayment)?;
+        let before = purse(rig)?;
+        let body = purchase(rig, 0);
+        let slot = rig.slot(Role::SmallPayment, tapped.version)?;
         let mac = body.mac(
             &slot.m,
             tapped.role,
@@ -624,50 +621,50 @@ fn time_of_commit(bench: &mut Bench<'_>) -> Result<f64, Stop> {
             before.seq,
         )?;
         let data = [&body.encode()?[..], &mac].concat();
-        let after = debited(bench, &tapped, &body, &before)?;
+        let after = debited(rig, &tapped, &body, &before)?;
         let command = encode(
             Header::commit(tapped.role, tapped.version).to_bytes(),
             &data,
             Some(0x19),
         );
-        let (answer, spent) = bench.timed(&command)?;
+        let (answer, spent) = rig.timed(&command)?;
         answer.ok("COMMIT")?;
-        bench.world.purse = Some(after);
+        rig.fixture.purse = Some(after);
         commits.push(spent);
     }
     Ok(median(&mut commits))
 }
 
 /// The commands of door S.
-fn times_of_door_s(bench: &mut Bench<'_>, selected: f64) -> Check {
-    let chain = Chain::make(bench, Plan::with(Rights::ALL))?;
+fn times_of_door_s(rig: &mut TestRig<'_>, selected: f64) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
     let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
-        bench.select()?;
+        rig.select()?;
         for (place, bytes, times) in [
             (0, &chain.intermediate, &mut first),
             (1, &chain.leaf, &mut second),
         ] {
-            let (answer, spent) = bench.timed(&encode([0x80, 0x20, place, 0x00], bytes, None))?;
+            let (answer, spent) = rig.timed(&encode([0x80, 0x20, place, 0x00], bytes, None))?;
             answer.ok("S1")?;
             times.push(spent);
         }
-        let rc = challenge(bench)?;
-        let point = PrivateKey::generate(bench.rng()).public().to_point65();
-        let data = agree_data(bench, &chain, &rc, Rights::role(Role::Clinic).to_bytes(), &point)?;
-        let (answer, spent) = bench.timed(&encode(Header::AGREE.to_bytes(), &data, Some(0)))?;
+        let rc = challenge(rig)?;
+        let point = PrivateKey::generate(rig.rng()).public().to_point65();
+        let data = agree_data(rig, &chain, &rc, Rights::role(Role::Clinic).to_bytes(), &point)?;
+        let (answer, spent) = rig.timed(&encode(Header::AGREE.to_bytes(), &data, Some(0)))?;
         answer.ok("AGREE")?;
         third.push(spent);
     }
     let (first, second, third) = (median(&mut first), median(&mut second), median(&mut third));
-    bench.note(
+    rig.note(
         "PRESENT CERTIFICATE, median (one ECDSA verify and the link)",
         first.min(second),
         "ms",
         None,
     );
-    bench.note("AGREE, median", third, "ms", None);
-    bench.note(
+    rig.note("AGREE, median", third, "ms", None);
+    rig.note(
         "door S, without reading",
         selected + first + second + third,
         "ms",
@@ -676,21 +673,21 @@ fn times_of_door_s(bench: &mut Bench<'_>, selected: f64) -> Check {
     Ok(())
 }
 
-fn wear(bench: &mut Bench<'_>) -> Check {
-    let rounds = bench.wear();
+fn wear(rig: &mut TestRig<'_>) -> Check {
+    let rounds = rig.wear();
     if rounds == 0 {
         return not_run("it writes one page again and again: say how often (--wear N)");
     }
     for round in 0..rounds {
         // Fewer than the limit in a row: door I stays open.
         if round % 10 == 9 {
-            DoorI::open(bench)?;
+            DoorI::open(rig)?;
         } else {
-            wrong_try(bench)?;
+            wrong_try(rig)?;
         }
     }
-    DoorI::open(bench)?;
-    bench.note(
+    DoorI::open(rig)?;
+    rig.note(
         "writes of the failure counter",
         f64::from(rounds),
         "",

@@ -5,14 +5,15 @@ use card_applet_spec::door_s::{Object, SlotObject};
 use card_applet_spec::record::Entitlement;
 use card_applet_spec::script::ScriptKind;
 
-use super::super::bench::{Bench, ensure, failed};
-use super::super::office::{
+use crate::conformance::case::{Case, Class, WRITES, case};
+use crate::conformance::check::{Check, Stop, ensure, failed};
+use crate::conformance::issuer::{
     CAP, DoorI, LOADED, Script, Staged, certificate_step, generate, new_slot, rewrite_slots, slot_bytes,
 };
-use super::super::tap::{Tap, pay, purse, shows, tap};
-use super::super::terminal::{DoorS, rights_of};
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::{WRITES, case};
+use crate::conformance::phase::Phase;
+use crate::conformance::tap::{Tap, pay, purse, shows, tap};
+use crate::conformance::terminal::{DoorS, rights_of};
+use crate::conformance::test_rig::TestRig;
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -117,14 +118,14 @@ fn rights_for(role: Role) -> Rights {
 }
 
 /// The slot object of a role: the newest or the other.
-fn read_slot(bench: &mut Bench<'_>, role: Role, older: bool) -> Result<(SlotObject, [u8; 64]), Stop> {
-    let mut door = DoorS::open(bench, rights_for(role))?;
+fn read_slot(rig: &mut TestRig<'_>, role: Role, older: bool) -> Result<(SlotObject, [u8; 64]), Stop> {
+    let mut door = DoorS::open(rig, rights_for(role))?;
     let object = if older {
         Object::Older(role)
     } else {
         Object::Newest(role)
     };
-    let bytes = door.read(bench, object)?;
+    let bytes = door.read(rig, object)?;
     match SlotObject::parse(&bytes) {
         Ok(slot) => Ok((slot, door.certificate.public64)),
         Err(_) => failed(format!("the slot object of {role} has another form")),
@@ -132,19 +133,19 @@ fn read_slot(bench: &mut Bench<'_>, role: Role, older: bool) -> Result<(SlotObje
 }
 
 /// The slot must be the one that the suite wrote.
-fn is_ours(bench: &Bench<'_>, role: Role, seen: &SlotObject) -> Check {
-    let ours = bench.slot(role, seen.kv)?;
+fn is_ours(rig: &TestRig<'_>, role: Role, seen: &SlotObject) -> Check {
+    let ours = rig.slot(role, seen.kv)?;
     ensure(
         seen.pid == ours.pid && seen.record == ours.record,
         format!("the slot of {role} holds another pid or record"),
     )
 }
 
-fn slots(bench: &mut Bench<'_>) -> Check {
-    let keys = bench.keys()?;
+fn slots(rig: &mut TestRig<'_>) -> Check {
+    let keys = rig.keys()?;
     for role in Role::ALL {
-        let (seen, public) = read_slot(bench, *role, false)?;
-        is_ours(bench, *role, &seen)?;
+        let (seen, public) = read_slot(rig, *role, false)?;
+        is_ours(rig, *role, &seen)?;
         let key = keys.record_key(*role, seen.kv, &seen.pid)?;
         let Ok(content) = Entitlement::open(&seen.record, &key, &seen.pid, &keys.entitlement_signer.public())
         else {
@@ -159,106 +160,106 @@ fn slots(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
-fn two_versions(bench: &mut Bench<'_>) -> Check {
+fn two_versions(rig: &mut TestRig<'_>) -> Check {
     let role = Role::Transit;
-    let kv = bench.newest(role)?;
-    rewrite_slots(bench, &[(role, kv + 1, 1)], 0)?;
-    let (newest, _) = read_slot(bench, role, false)?;
-    let (older, _) = read_slot(bench, role, true)?;
+    let kv = rig.newest(role)?;
+    rewrite_slots(rig, &[(role, kv + 1, 1)], 0)?;
+    let (newest, _) = read_slot(rig, role, false)?;
+    let (older, _) = read_slot(rig, role, true)?;
     ensure(
         (newest.kv, older.kv) == (kv + 1, kv),
         "the live versions are not the new one and the one before",
     )?;
-    is_ours(bench, role, &newest)?;
-    is_ours(bench, role, &older)?;
+    is_ours(rig, role, &newest)?;
+    is_ours(rig, role, &older)?;
     for version in [kv, kv + 1] {
-        bench.select()?;
-        Tap::send(bench, role.code(), version)?.open(bench)?;
+        rig.select()?;
+        Tap::send(rig, role.code(), version)?.open(rig)?;
     }
     Ok(())
 }
 
-fn one_spare(bench: &mut Bench<'_>) -> Check {
+fn one_spare(rig: &mut TestRig<'_>) -> Check {
     let role = Role::Door;
-    let kv = bench.newest(role)?;
-    rewrite_slots(bench, &[(role, kv + 1, 1)], 0)?;
-    let publics = bench.publics()?;
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
+    let kv = rig.newest(role)?;
+    rewrite_slots(rig, &[(role, kv + 1, 1)], 0)?;
+    let publics = rig.publics()?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
     let (first, second) = (
-        new_slot(bench, role, kv + 2, &publics, CAP)?,
-        new_slot(bench, role, kv + 3, &publics, CAP)?,
+        new_slot(rig, role, kv + 2, &publics, CAP)?,
+        new_slot(rig, role, kv + 3, &publics, CAP)?,
     );
-    script.next(bench, &mut door, &slot_bytes(&first, 1, 0)?)?;
+    script.next(rig, &mut door, &slot_bytes(&first, 1, 0)?)?;
     script.refused(
-        bench,
+        rig,
         &mut door,
         &slot_bytes(&second, 1, 0)?,
         Some(0x6985),
         "a second SLOT of a role with two live ones",
     )?;
-    abandon(bench, &mut door)?;
+    abandon(rig, &mut door)?;
     for version in [kv, kv + 1] {
-        bench.select()?;
-        Tap::send(bench, role.code(), version)?.open(bench)?;
+        rig.select()?;
+        Tap::send(rig, role.code(), version)?.open(rig)?;
     }
     Ok(())
 }
 
 /// An empty rewrite: what an unfinished script staged is dropped.
-pub(super) fn abandon(bench: &mut Bench<'_>, door: &mut DoorI) -> Check {
-    let mut script = Script::begin(bench, door, ScriptKind::Rewrite)?;
-    script.finalise(bench, door)?;
+pub(super) fn abandon(rig: &mut TestRig<'_>, door: &mut DoorI) -> Check {
+    let mut script = Script::begin(rig, door, ScriptKind::Rewrite)?;
+    script.finalise(rig, door)?;
     Ok(())
 }
 
-fn drop_others(bench: &mut Bench<'_>) -> Check {
+fn drop_others(rig: &mut TestRig<'_>) -> Check {
     let role = Role::Transit;
-    let kv = bench.newest(role)?;
+    let kv = rig.newest(role)?;
     // Two live ones first, whatever an earlier case left; then a version that leaves both behind.
-    rewrite_slots(bench, &[(role, kv + 1, 1)], 0)?;
-    let old = [bench.slot(role, kv)?, bench.slot(role, kv + 1)?]
-        .map(|slot| (slot.g.duplicate(), slot.m.duplicate()));
-    rewrite_slots(bench, &[(role, kv + 3, 1)], 0)?;
+    rewrite_slots(rig, &[(role, kv + 1, 1)], 0)?;
+    let old =
+        [rig.slot(role, kv)?, rig.slot(role, kv + 1)?].map(|slot| (slot.g.duplicate(), slot.m.duplicate()));
+    rewrite_slots(rig, &[(role, kv + 3, 1)], 0)?;
     for (version, (g, m)) in [kv, kv + 1].into_iter().zip(old) {
-        bench.select()?;
-        let tap = Tap::send(bench, role.code(), version)?;
+        rig.select()?;
+        let tap = Tap::send(rig, role.code(), version)?;
         ensure(
             tap.answer.open(&g).is_err() && tap.answer.verify(&m, tap.role, version, &tap.rt).is_err(),
             format!("version {version} still answers"),
         )?;
     }
-    bench.select()?;
-    Tap::send(bench, role.code(), kv + 3)?.open(bench)?;
-    let mut door = DoorS::open(bench, rights_for(role))?;
-    door.read_part(bench, Object::Older(role).code(), 0, 177)?
+    rig.select()?;
+    Tap::send(rig, role.code(), kv + 3)?.open(rig)?;
+    let mut door = DoorS::open(rig, rights_for(role))?;
+    door.read_part(rig, Object::Older(role).code(), 0, 177)?
         .is(0x6A88, "the other live slot, where only one is left")
 }
 
-fn one_purse(bench: &mut Bench<'_>) -> Check {
+fn one_purse(rig: &mut TestRig<'_>) -> Check {
     let role = Role::SmallPayment;
-    let kv = bench.newest(role)?;
-    pay(bench, 1)?;
-    let before = purse(bench)?;
+    let kv = rig.newest(role)?;
+    pay(rig, 1)?;
+    let before = purse(rig)?;
     // A script whose loaded is lower and whose seq is another.
-    rewrite_slots(bench, &[(role, kv + 1, 1)], LOADED / 2)?;
+    rewrite_slots(rig, &[(role, kv + 1, 1)], LOADED / 2)?;
     for version in [kv, kv + 1] {
-        bench.select()?;
-        let plain = Tap::send(bench, role.code(), version)?.open(bench)?;
+        rig.select()?;
+        let plain = Tap::send(rig, role.code(), version)?.open(rig)?;
         shows(&plain, &before)?;
     }
-    bench.select()?;
-    pay(bench, 2)?;
-    let after = purse(bench)?;
-    bench.select()?;
-    let plain = Tap::send(bench, role.code(), kv)?.open(bench)?;
+    rig.select()?;
+    pay(rig, 2)?;
+    let after = purse(rig)?;
+    rig.select()?;
+    let plain = Tap::send(rig, role.code(), kv)?.open(rig)?;
     shows(&plain, &after)?;
     // Now money comes with a script.
     let more = after.loaded + 500;
-    rewrite_slots(bench, &[(role, kv + 2, 1)], more)?;
-    bench.select()?;
-    let (_, plain) = tap(bench, role)?;
-    let purse = purse(bench)?;
+    rewrite_slots(rig, &[(role, kv + 2, 1)], more)?;
+    rig.select()?;
+    let (_, plain) = tap(rig, role)?;
+    let purse = purse(rig)?;
     ensure(
         purse.loaded == more,
         "the suite's purse did not follow: a fault of the suite",
@@ -266,10 +267,10 @@ fn one_purse(bench: &mut Bench<'_>) -> Check {
     shows(&plain, &purse)
 }
 
-fn no_purse_elsewhere(bench: &mut Bench<'_>) -> Check {
+fn no_purse_elsewhere(rig: &mut TestRig<'_>) -> Check {
     for role in [Role::Transit, Role::Door] {
-        bench.select()?;
-        let (_, plain) = tap(bench, role)?;
+        rig.select()?;
+        let (_, plain) = tap(rig, role)?;
         ensure(
             (plain.seq, plain.loaded, plain.spent) == (0, 0, 0)
                 && plain.last_txno == [0; 8]
@@ -281,9 +282,9 @@ fn no_purse_elsewhere(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
-fn decoy(bench: &mut Bench<'_>) -> Check {
+fn decoy(rig: &mut TestRig<'_>) -> Check {
     let mut seen: Vec<[u8; 16]> = Vec::new();
-    let newest = bench.newest(Role::Transit)?;
+    let newest = rig.newest(Role::Transit)?;
     let mut asked = vec![
         (0x00, 1),
         (0x06, 1),
@@ -293,12 +294,12 @@ fn decoy(bench: &mut Bench<'_>) -> Check {
     ];
     asked.extend([Role::Clinic, Role::SocialInsurance].map(|role| (role.code(), 1)));
     let transit = {
-        let slot = bench.slot(Role::Transit, newest)?;
+        let slot = rig.slot(Role::Transit, newest)?;
         (slot.g.duplicate(), slot.m.duplicate())
     };
     for (role, version) in asked {
-        bench.select()?;
-        let tap = Tap::send(bench, role, version)?;
+        rig.select()?;
+        let tap = Tap::send(rig, role, version)?;
         ensure(
             tap.answer.open(&transit.0).is_err()
                 && tap.answer.verify(&transit.1, role, version, &tap.rt).is_err(),
@@ -306,7 +307,7 @@ fn decoy(bench: &mut Bench<'_>) -> Check {
         )?;
         for role in [Role::Clinic, Role::SocialInsurance] {
             if tap.role == role.code() {
-                ensure(!tap.is_live(bench)?, format!("{role} answers at door F"))?;
+                ensure(!tap.is_live(rig)?, format!("{role} answers at door F"))?;
             }
         }
         ensure(
@@ -318,52 +319,52 @@ fn decoy(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
-fn no_live_slot(bench: &mut Bench<'_>) -> Check {
+fn no_live_slot(rig: &mut TestRig<'_>) -> Check {
     for role in Role::ALL {
-        let kv = bench.newest(*role)?;
-        bench.select()?;
-        let tap = Tap::send(bench, role.code(), kv)?;
+        let kv = rig.newest(*role)?;
+        rig.select()?;
+        let tap = Tap::send(rig, role.code(), kv)?;
         ensure(
-            !tap.is_live(bench)?,
+            !tap.is_live(rig)?,
             format!("{role} answers at door F in this state"),
         )?;
     }
     Ok(())
 }
 
-fn new_pair(bench: &mut Bench<'_>) -> Check {
+fn new_pair(rig: &mut TestRig<'_>) -> Check {
     let domain = Domain::Clinic;
-    let mut publics = bench.publics()?;
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let public = script.next(bench, &mut door, &generate(domain))?;
+    let mut publics = rig.publics()?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let public = script.next(rig, &mut door, &generate(domain))?;
     let Ok(public) = <[u8; 64]>::try_from(&public[..]) else {
         return failed("the answer of GENERATE is not 64 bytes");
     };
     ensure(public != publics[1], "GENERATE gives the old key")?;
-    let step = certificate_step(bench, domain, &public)?;
-    script.next(bench, &mut door, &step)?;
-    script.finalise(bench, &mut door)?;
+    let step = certificate_step(rig, domain, &public)?;
+    script.next(rig, &mut door, &step)?;
+    script.finalise(rig, &mut door)?;
     publics[1] = public;
-    bench.world.publics = Some(publics);
-    bench.world.slots.retain(|slot| slot.role != Role::Clinic);
-    let mut door = DoorS::open(bench, rights_of(domain))?;
+    rig.fixture.publics = Some(publics);
+    rig.fixture.slots.retain(|slot| slot.role != Role::Clinic);
+    let mut door = DoorS::open(rig, rights_of(domain))?;
     ensure(
         door.certificate.public64 == public,
         "door S still uses the old key",
     )?;
-    door.read_part(bench, Object::Newest(Role::Clinic).code(), 0, 177)?
+    door.read_part(rig, Object::Newest(Role::Clinic).code(), 0, 177)?
         .is(0x6A88, "the slot of CLINIC after a new CLINIC key")?;
-    bench.select()?;
-    tap(bench, Role::Transit)?;
+    rig.select()?;
+    tap(rig, Role::Transit)?;
     // As it was for the cases that follow.
     let mut staged = Staged::default();
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let slot = new_slot(bench, Role::Clinic, 1, &publics, CAP)?;
-    script.next(bench, &mut door, &slot_bytes(&slot, 0, 0)?)?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let slot = new_slot(rig, Role::Clinic, 1, &publics, CAP)?;
+    script.next(rig, &mut door, &slot_bytes(&slot, 0, 0)?)?;
     staged.slots.push(slot);
-    script.finalise(bench, &mut door)?;
-    staged.live(bench);
+    script.finalise(rig, &mut door)?;
+    staged.live(rig);
     Ok(())
 }

@@ -6,11 +6,14 @@ use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::script::ScriptKind;
 use card_applet_spec::update::SealedUpdate;
 
-use super::super::bench::{Bench, Purse, ensure, failed, not_run};
-use super::super::office::{CAP, DoorI, PORTRAIT, Script, new_slot, prepare_wrong_try, slot_bytes, stage};
-use super::super::tap::{Tap, commit, debited, purchase, purse, tap, update};
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::{WRITES, case};
+use crate::conformance::case::{Case, Class, WRITES, case};
+use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
+use crate::conformance::issuer::{
+    CAP, DoorI, PORTRAIT, Script, new_slot, prepare_wrong_try, slot_bytes, stage,
+};
+use crate::conformance::phase::Phase;
+use crate::conformance::tap::{Tap, commit, debited, purchase, purse, tap, update};
+use crate::conformance::test_rig::{Purse, TestRig};
 
 /// Moments that are tried at most; a command that has more is cut at the first ones only.
 const MOMENTS: u32 = 400;
@@ -74,16 +77,16 @@ pub(super) const CASES: &[Case] = &[
 
 /// Sends a command with power cut at `step`. `None`: the rig has no such moment any more, the command ran whole.
 fn cut(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     step: u32,
-    command: impl FnOnce(&mut Bench<'_>) -> Result<(), Stop>,
+    command: impl FnOnce(&mut TestRig<'_>) -> Result<(), Stop>,
 ) -> Result<bool, Stop> {
-    match bench.arm(step) {
+    match rig.arm(step) {
         None => not_run("no rig that cuts the power (--cutter PROGRAM)"),
         Some(false) => Ok(false),
         Some(true) => {
-            let outcome = command(bench);
-            bench.restore()?;
+            let outcome = command(rig);
+            rig.restore()?;
             match outcome {
                 // Cut, or the cut came behind the end: both are what the rig can do.
                 Ok(()) => Ok(false),
@@ -94,19 +97,19 @@ fn cut(
     }
 }
 
-fn first_finalise(bench: &mut Bench<'_>) -> Check {
-    if bench.arm(u32::MAX).is_none() {
+fn first_finalise(rig: &mut TestRig<'_>) -> Check {
+    if rig.arm(u32::MAX).is_none() {
         return not_run("no rig that cuts the power (--cutter PROGRAM)");
     }
-    bench.restore()?;
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let staged = stage(bench, &mut door, &mut script, None, PORTRAIT)?;
-    let finalise = script.finalise_bytes(bench.day(0)?)?;
+    rig.restore()?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let staged = stage(rig, &mut door, &mut script, None, PORTRAIT)?;
+    let finalise = script.finalise_bytes(rig.day(0)?)?;
     let n = script.n + 1;
     for moment in 0..MOMENTS {
-        let mut door = DoorI::open(bench)?;
-        let status = door.status(bench)?;
+        let mut door = DoorI::open(rig)?;
+        let status = door.status(rig)?;
         if (status.state, status.open) == (CardState::Personalised, false) {
             break;
         }
@@ -117,36 +120,36 @@ fn first_finalise(bench: &mut Bench<'_>) -> Check {
                 status.state, status.last
             ),
         )?;
-        cut(bench, moment, |bench| door.step(bench, n, &finalise).map(drop))?;
+        cut(rig, moment, |rig| door.step(rig, n, &finalise).map(drop))?;
     }
-    let mut door = DoorI::open(bench)?;
-    let again = door.step(bench, n, &finalise)?;
+    let mut door = DoorI::open(rig)?;
+    let again = door.step(rig, n, &finalise)?;
     ensure(
         again == [CardState::Personalised.code()],
         "FINALISE repeated does not answer 02",
     )?;
-    let status = DoorI::open(bench)?.status(bench)?;
+    let status = DoorI::open(rig)?.status(rig)?;
     ensure(
         (status.state, status.open) == (CardState::Personalised, false),
         "the card is not PERSONALISED after the cuts",
     )?;
-    staged.live(bench);
+    staged.live(rig);
     Ok(())
 }
 
-fn commits(bench: &mut Bench<'_>) -> Check {
-    super::door_f::fill(bench, CAP)?;
+fn commits(rig: &mut TestRig<'_>) -> Check {
+    super::door_f::fill(rig, CAP)?;
     for moment in 0..MOMENTS {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::SmallPayment)?;
-        let before = purse(bench)?;
-        let body = purchase(bench, 1);
-        let after = debited(bench, &tapped, &body, &before)?;
-        let was_cut = cut(bench, moment, |bench| {
-            commit(bench, &tapped, &body, before.seq)?.ok("COMMIT").map(drop)
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::SmallPayment)?;
+        let before = purse(rig)?;
+        let body = purchase(rig, 1);
+        let after = debited(rig, &tapped, &body, &before)?;
+        let was_cut = cut(rig, moment, |rig| {
+            commit(rig, &tapped, &body, before.seq)?.ok("COMMIT").map(drop)
         })?;
-        bench.select()?;
-        let (tapped, plain) = tap(bench, Role::SmallPayment)?;
+        rig.select()?;
+        let (tapped, plain) = tap(rig, Role::SmallPayment)?;
         let seen = Purse {
             seq: plain.seq,
             loaded: plain.loaded,
@@ -160,9 +163,9 @@ fn commits(bench: &mut Bench<'_>) -> Check {
             done || (was_cut && seen == before),
             format!("after a cut at moment {moment} the purse is neither before nor after"),
         )?;
-        let answer = commit(bench, &tapped, &body, seen.seq)?.ok("the same COMMIT after a cut")?;
-        bench.world.purse = Some(after);
-        super::super::tap::check_commit(bench, &tapped, &body, &answer, u8::from(done), &after)?;
+        let answer = commit(rig, &tapped, &body, seen.seq)?.ok("the same COMMIT after a cut")?;
+        rig.fixture.purse = Some(after);
+        super::super::tap::check_commit(rig, &tapped, &body, &answer, u8::from(done), &after)?;
         if !was_cut {
             return Ok(());
         }
@@ -170,26 +173,26 @@ fn commits(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
-fn rewrites(bench: &mut Bench<'_>) -> Check {
-    let publics = bench.publics()?;
+fn rewrites(rig: &mut TestRig<'_>) -> Check {
+    let publics = rig.publics()?;
     let roles = [Role::Transit, Role::Door];
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
     let mut new = Vec::new();
     for role in roles {
-        let slot = new_slot(bench, role, bench.newest(role)? + 1, &publics, CAP)?;
-        script.next(bench, &mut door, &slot_bytes(&slot, 1, 0)?)?;
+        let slot = new_slot(rig, role, rig.newest(role)? + 1, &publics, CAP)?;
+        script.next(rig, &mut door, &slot_bytes(&slot, 1, 0)?)?;
         new.push(slot);
     }
-    let finalise = script.finalise_bytes(bench.day(0)?)?;
+    let finalise = script.finalise_bytes(rig.day(0)?)?;
     let n = script.n + 1;
     for moment in 0..MOMENTS {
-        let mut door = DoorI::open(bench)?;
-        let open = door.status(bench)?.open;
+        let mut door = DoorI::open(rig)?;
+        let open = door.status(rig)?.open;
         let mut live = 0;
         for slot in &new {
-            bench.select()?;
-            let tapped = Tap::send(bench, slot.role.code(), slot.kv)?;
+            rig.select()?;
+            let tapped = Tap::send(rig, slot.role.code(), slot.kv)?;
             live += usize::from(tapped.answer.open(&slot.g).is_ok());
         }
         ensure(
@@ -202,61 +205,60 @@ fn rewrites(bench: &mut Bench<'_>) -> Check {
         if !open {
             break;
         }
-        let mut door = DoorI::open(bench)?;
-        cut(bench, moment, |bench| door.step(bench, n, &finalise).map(drop))?;
+        let mut door = DoorI::open(rig)?;
+        cut(rig, moment, |rig| door.step(rig, n, &finalise).map(drop))?;
     }
-    let mut door = DoorI::open(bench)?;
-    door.step(bench, n, &finalise)?;
+    let mut door = DoorI::open(rig)?;
+    door.step(rig, n, &finalise)?;
     for slot in new {
         let (role, kv) = (slot.role, slot.kv);
-        bench
-            .world
+        rig.fixture
             .slots
             .retain(|old| old.role != role || old.kv.checked_add(1) == Some(kv));
-        bench.world.slots.push(slot);
-        bench.select()?;
-        tap(bench, role)?;
+        rig.fixture.slots.push(slot);
+        rig.select()?;
+        tap(rig, role)?;
     }
     Ok(())
 }
 
-fn updates(bench: &mut Bench<'_>) -> Check {
-    if !bench.world.takes_updates {
+fn updates(rig: &mut TestRig<'_>) -> Check {
+    if !rig.fixture.takes_updates {
         return not_run("card info has no tag 83: the card takes no updates");
     }
-    let keys = bench.keys()?.update_keys(&bench.serial()?)?;
+    let keys = rig.keys()?.update_keys(&rig.serial()?)?;
     for moment in 0..MOMENTS {
-        let before = purse(bench)?.loaded;
+        let before = purse(rig)?.loaded;
         let after = before + 1;
-        bench.world.update += 1;
+        rig.fixture.update += 1;
         let mut text = [0; 224];
         text[0] = 0x14;
         text[1..5].copy_from_slice(&after.to_be_bytes());
-        let sealed = SealedUpdate::seal(&keys, bench.world.update, &text)?;
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::Transit)?;
-        let m = bench.slot(Role::Transit, tapped.version)?.m.duplicate();
-        let was_cut = cut(bench, moment, |bench| {
-            update(bench, &tapped, &m, &sealed)?.ok("UPDATE").map(drop)
+        let sealed = SealedUpdate::seal(&keys, rig.fixture.update, &text)?;
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::Transit)?;
+        let m = rig.slot(Role::Transit, tapped.version)?.m.duplicate();
+        let was_cut = cut(rig, moment, |rig| {
+            update(rig, &tapped, &m, &sealed)?.ok("UPDATE").map(drop)
         })?;
-        bench.select()?;
-        let (_, plain) = tap(bench, Role::SmallPayment)?;
+        rig.select()?;
+        let (_, plain) = tap(rig, Role::SmallPayment)?;
         ensure(
             plain.loaded == after || (was_cut && plain.loaded == before),
             format!("after a cut at moment {moment} loaded is {}", plain.loaded),
         )?;
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::Transit)?;
-        let receipt = update(bench, &tapped, &m, &sealed)?.ok("the same UPDATE after a cut")?;
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::Transit)?;
+        let receipt = update(rig, &tapped, &m, &sealed)?.ok("the same UPDATE after a cut")?;
         ensure(
             receipt == sealed.receipt(&keys),
             "the receipt after a cut is wrong",
         )?;
-        if let Some(purse) = &mut bench.world.purse {
+        if let Some(purse) = &mut rig.fixture.purse {
             purse.loaded = after;
         }
-        bench.select()?;
-        let (_, plain) = tap(bench, Role::SmallPayment)?;
+        rig.select()?;
+        let (_, plain) = tap(rig, Role::SmallPayment)?;
         ensure(
             plain.loaded == after,
             "the update was not done after its repetition",
@@ -268,13 +270,13 @@ fn updates(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
-fn tries(bench: &mut Bench<'_>) -> Check {
+fn tries(rig: &mut TestRig<'_>) -> Check {
     for moment in 0..MOMENTS {
-        let command = prepare_wrong_try(bench)?;
-        let was_cut = cut(bench, moment, |bench| {
-            bench.send(&command)?.is(0x6982, "a wrong try that was not cut")
+        let command = prepare_wrong_try(rig)?;
+        let was_cut = cut(rig, moment, |rig| {
+            rig.send(&command)?.is(0x6982, "a wrong try that was not cut")
         })?;
-        DoorI::open(bench)?;
+        DoorI::open(rig)?;
         if !was_cut {
             return Ok(());
         }
@@ -282,18 +284,18 @@ fn tries(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
-fn steps(bench: &mut Bench<'_>) -> Check {
-    let publics = bench.publics()?;
+fn steps(rig: &mut TestRig<'_>) -> Check {
+    let publics = rig.publics()?;
     let role = Role::Transit;
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let slot = new_slot(bench, role, bench.newest(role)? + 1, &publics, CAP)?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let slot = new_slot(rig, role, rig.newest(role)? + 1, &publics, CAP)?;
     let step = slot_bytes(&slot, 1, 0)?;
     let mut done = false;
     for moment in 0..MOMENTS {
-        let mut door = DoorI::open(bench)?;
-        cut(bench, moment, |bench| door.step(bench, 2, &step).map(drop))?;
-        let status = DoorI::open(bench)?.status(bench)?;
+        let mut door = DoorI::open(rig)?;
+        cut(rig, moment, |rig| door.step(rig, 2, &step).map(drop))?;
+        let status = DoorI::open(rig)?.status(rig)?;
         match status.last {
             1 => {}
             2 => {
@@ -303,22 +305,21 @@ fn steps(bench: &mut Bench<'_>) -> Check {
             other => return failed(format!("after a cut in step 2 the card stands at {other}")),
         }
     }
-    let mut door = DoorI::open(bench)?;
+    let mut door = DoorI::open(rig)?;
     // Once more, whether its answer came or not; then the end.
-    door.step(bench, 2, &step)?;
+    door.step(rig, 2, &step)?;
     script.count(&step);
-    ensure(done || door.status(bench)?.last == 2, "the step was never done")?;
-    let state = script.finalise(bench, &mut door)?;
+    ensure(done || door.status(rig)?.last == 2, "the step was never done")?;
+    let state = script.finalise(rig, &mut door)?;
     ensure(
         state == CardState::Active.code(),
         "FINALISE answers another state",
     )?;
     let (role, kv) = (slot.role, slot.kv);
-    bench
-        .world
+    rig.fixture
         .slots
         .retain(|old| old.role != role || old.kv.checked_add(1) == Some(kv));
-    bench.world.slots.push(slot);
-    bench.select()?;
-    tap(bench, role).map(drop)
+    rig.fixture.slots.push(slot);
+    rig.select()?;
+    tap(rig, role).map(drop)
 }

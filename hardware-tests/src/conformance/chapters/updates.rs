@@ -8,15 +8,17 @@ use card_applet_spec::door_s::Object;
 use card_applet_spec::script::ScriptKind;
 use card_applet_spec::update::{SealedUpdate, UPDATE_LEN, tac_key};
 
-use super::super::bench::{Answer, Bench, Slot, encode, ensure, failed, not_run};
-use super::super::office::{
-    CAP, DoorI, EPOCH, Script, change_state, dg3, new_slot, rewrite_trust, slot_bytes,
+use crate::conformance::case::{Case, Class, WRITES, case};
+use crate::conformance::chapters::records::abandon;
+use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
+use crate::conformance::issuer::{
+    CAP, DoorI, Script, change_state, dg3, new_slot, rewrite_trust, slot_bytes,
 };
-use super::super::tap::{Tap, commit, pay, purchase, purse, shows, tap, update};
-use super::super::terminal::DoorS;
-use super::super::{Case, Check, Class, Phase, Stop};
-use super::records::abandon;
-use super::{WRITES, case};
+use crate::conformance::keys::EPOCH;
+use crate::conformance::phase::Phase;
+use crate::conformance::tap::{Tap, commit, pay, purchase, purse, shows, tap, update};
+use crate::conformance::terminal::DoorS;
+use crate::conformance::test_rig::{Answer, Slot, TestRig, encode};
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -165,64 +167,58 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-fn not_before_the_hand_over(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let before = DoorI::open(bench)?.status(bench)?;
-    let sealed = seal(bench, &plain(0x12, &[]))?;
-    let kv = bench.newest(Role::Transit)?;
-    bench.select()?;
-    let tapped = Tap::send(bench, Role::Transit.code(), kv)?;
-    let m = bench.slot(Role::Transit, kv)?.m.duplicate();
-    update(bench, &tapped, &m, &sealed)?.is(0x6982, "UPDATE before the hand-over")?;
-    let after = DoorI::open(bench)?.status(bench)?;
+fn not_before_the_hand_over(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let before = DoorI::open(rig)?.status(rig)?;
+    let sealed = seal(rig, &plain(0x12, &[]))?;
+    let kv = rig.newest(Role::Transit)?;
+    rig.select()?;
+    let tapped = Tap::send(rig, Role::Transit.code(), kv)?;
+    let m = rig.slot(Role::Transit, kv)?.m.duplicate();
+    update(rig, &tapped, &m, &sealed)?.is(0x6982, "UPDATE before the hand-over")?;
+    let after = DoorI::open(rig)?.status(rig)?;
     ensure(before == after, "an update that was refused changed the card")
 }
 
-fn takes_updates(bench: &Bench<'_>) -> Check {
-    if bench.world.takes_updates {
+fn takes_updates(rig: &TestRig<'_>) -> Check {
+    if rig.fixture.takes_updates {
         Ok(())
     } else {
         not_run("card info has no tag 83: the card takes no updates and is rewritten through door I")
     }
 }
 
-fn without_tap(bench: &mut Bench<'_>) -> Check {
-    let sw = if bench.world.takes_updates { 0x6985 } else { 0x6D00 };
+fn without_tap(rig: &mut TestRig<'_>) -> Check {
+    let sw = if rig.fixture.takes_updates { 0x6985 } else { 0x6D00 };
     for role in [0x01, 0x03, 0xFF] {
-        bench.select()?;
-        bench
-            .send(&encode([0x80, 0x14, role, 0x01], &[0; 252], Some(0x10)))?
+        rig.select()?;
+        rig.send(&encode([0x80, 0x14, role, 0x01], &[0; 252], Some(0x10)))?
             .is(sw, "UPDATE without a TAP")?;
     }
     Ok(())
 }
 
-fn of_a_stranger(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
+fn of_a_stranger(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
     let mut data = vec![0; 252];
-    let tmac: [u8; 8] = bench.random();
+    let tmac: [u8; 8] = rig.random();
     data[244..].copy_from_slice(&tmac);
-    Tap::send(bench, 0x01, 0xFE)?;
-    bench
-        .send(&encode([0x80, 0x14, 0x01, 0xFE], &data, Some(0x10)))?
+    Tap::send(rig, 0x01, 0xFE)?;
+    rig.send(&encode([0x80, 0x14, 0x01, 0xFE], &data, Some(0x10)))?
         .is(0x6982, "UPDATE after a decoy")?;
-    bench
-        .send(&encode([0x80, 0x14, 0x01, 0xFE], &data, Some(0x10)))?
+    rig.send(&encode([0x80, 0x14, 0x01, 0xFE], &data, Some(0x10)))?
         .is(0x6985, "a second UPDATE after one TAP")?;
     for length in [0, 16, 251, 253] {
-        bench.select()?;
-        Tap::send(bench, 0x01, 0xFE)?;
-        bench
-            .send(&encode([0x80, 0x14, 0x01, 0xFE], &vec![0; length], Some(0x10)))?
+        rig.select()?;
+        Tap::send(rig, 0x01, 0xFE)?;
+        rig.send(&encode([0x80, 0x14, 0x01, 0xFE], &vec![0; length], Some(0x10)))?
             .is(0x6700, &format!("UPDATE with {length} bytes"))?;
-        bench
-            .send(&encode([0x80, 0x14, 0x01, 0xFE], &data, Some(0x10)))?
+        rig.send(&encode([0x80, 0x14, 0x01, 0xFE], &data, Some(0x10)))?
             .is(0x6985, "UPDATE after one of a wrong length")?;
     }
-    bench.select()?;
-    Tap::send(bench, 0x01, 0xFE)?;
-    bench
-        .send(&encode([0x80, 0x14, 0x01, 0xFD], &data, Some(0x10)))?
+    rig.select()?;
+    Tap::send(rig, 0x01, 0xFE)?;
+    rig.send(&encode([0x80, 0x14, 0x01, 0xFD], &data, Some(0x10)))?
         .is(0x6985, "UPDATE of another version than the TAP's")
 }
 
@@ -235,107 +231,107 @@ fn plain(op: u8, rest: &[u8]) -> [u8; UPDATE_LEN] {
 }
 
 /// Seals an update with the next counter.
-fn seal(bench: &mut Bench<'_>, plain: &[u8; UPDATE_LEN]) -> Result<SealedUpdate, Stop> {
-    bench.world.update += 1;
-    seal_as(bench, bench.world.update, plain)
+fn seal(rig: &mut TestRig<'_>, plain: &[u8; UPDATE_LEN]) -> Result<SealedUpdate, Stop> {
+    rig.fixture.update += 1;
+    seal_as(rig, rig.fixture.update, plain)
 }
 
 /// Seals an update with a given counter.
-fn seal_as(bench: &Bench<'_>, counter: u32, plain: &[u8; UPDATE_LEN]) -> Result<SealedUpdate, Stop> {
-    let keys = bench.keys()?.update_keys(&bench.serial()?)?;
+fn seal_as(rig: &TestRig<'_>, counter: u32, plain: &[u8; UPDATE_LEN]) -> Result<SealedUpdate, Stop> {
+    let keys = rig.keys()?.update_keys(&rig.serial()?)?;
     Ok(SealedUpdate::seal(&keys, counter, plain)?)
 }
 
 /// Delivers behind a fresh TAP of a role.
-fn deliver(bench: &mut Bench<'_>, role: Role, sealed: &SealedUpdate) -> Result<Answer, Stop> {
-    bench.select()?;
-    let (tapped, _) = tap(bench, role)?;
-    let m = bench.slot(role, tapped.version)?.m.duplicate();
-    update(bench, &tapped, &m, sealed)
+fn deliver(rig: &mut TestRig<'_>, role: Role, sealed: &SealedUpdate) -> Result<Answer, Stop> {
+    rig.select()?;
+    let (tapped, _) = tap(rig, role)?;
+    let m = rig.slot(role, tapped.version)?.m.duplicate();
+    update(rig, &tapped, &m, sealed)
 }
 
 /// Delivers an update that must be done; the receipt is checked.
-fn done(bench: &mut Bench<'_>, role: Role, sealed: &SealedUpdate) -> Check {
-    let receipt = deliver(bench, role, sealed)?.ok("UPDATE")?;
-    is_receipt(bench, sealed, &receipt)
+fn done(rig: &mut TestRig<'_>, role: Role, sealed: &SealedUpdate) -> Check {
+    let receipt = deliver(rig, role, sealed)?.ok("UPDATE")?;
+    is_receipt(rig, sealed, &receipt)
 }
 
-fn is_receipt(bench: &Bench<'_>, sealed: &SealedUpdate, receipt: &[u8]) -> Check {
-    let keys = bench.keys()?.update_keys(&bench.serial()?)?;
+fn is_receipt(rig: &TestRig<'_>, sealed: &SealedUpdate, receipt: &[u8]) -> Check {
+    let keys = rig.keys()?.update_keys(&rig.serial()?)?;
     ensure(receipt == sealed.receipt(&keys), "the receipt is wrong")
 }
 
-fn is_still(bench: &mut Bench<'_>) -> Check {
-    let expected = purse(bench)?;
-    bench.select()?;
-    let (_, plain) = tap(bench, Role::SmallPayment)?;
+fn is_still(rig: &mut TestRig<'_>) -> Check {
+    let expected = purse(rig)?;
+    rig.select()?;
+    let (_, plain) = tap(rig, Role::SmallPayment)?;
     shows(&plain, &expected)
 }
 
 /// LOAD of an amount above what the purse has.
-fn load_more(bench: &mut Bench<'_>, more: u32) -> Result<(u32, [u8; UPDATE_LEN]), Stop> {
-    let loaded = purse(bench)?.loaded + more;
+fn load_more(rig: &mut TestRig<'_>, more: u32) -> Result<(u32, [u8; UPDATE_LEN]), Stop> {
+    let loaded = purse(rig)?.loaded + more;
     Ok((loaded, plain(0x14, &loaded.to_be_bytes())))
 }
 
 /// The suite's purse follows a LOAD.
-fn loaded(bench: &mut Bench<'_>, loaded: u32) {
-    if let Some(purse) = &mut bench.world.purse {
+fn loaded(rig: &mut TestRig<'_>, loaded: u32) {
+    if let Some(purse) = &mut rig.fixture.purse {
         purse.loaded = purse.loaded.max(loaded);
     }
 }
 
-fn load(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let (amount, text) = load_more(bench, 700)?;
-    let sealed = seal(bench, &text)?;
-    done(bench, Role::Transit, &sealed)?;
-    loaded(bench, amount);
-    is_still(bench)?;
+fn load(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let (amount, text) = load_more(rig, 700)?;
+    let sealed = seal(rig, &text)?;
+    done(rig, Role::Transit, &sealed)?;
+    loaded(rig, amount);
+    is_still(rig)?;
     let less = plain(0x14, &(amount - 1).to_be_bytes());
-    let sealed = seal(bench, &less)?;
-    done(bench, Role::Door, &sealed)?;
-    is_still(bench)
+    let sealed = seal(rig, &less)?;
+    done(rig, Role::Door, &sealed)?;
+    is_still(rig)
 }
 
-fn again(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let (amount, text) = load_more(bench, 100)?;
-    let sealed = seal(bench, &text)?;
-    done(bench, Role::Transit, &sealed)?;
-    loaded(bench, amount);
+fn again(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let (amount, text) = load_more(rig, 100)?;
+    let sealed = seal(rig, &text)?;
+    done(rig, Role::Transit, &sealed)?;
+    loaded(rig, amount);
     for role in [Role::Transit, Role::Door, Role::SmallPayment] {
-        done(bench, role, &sealed)?;
-        is_still(bench)?;
+        done(rig, role, &sealed)?;
+        is_still(rig)?;
     }
-    bench.reset()?;
-    done(bench, Role::Transit, &sealed)
+    rig.reset()?;
+    done(rig, Role::Transit, &sealed)
 }
 
-fn counter(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let (amount, text) = load_more(bench, 100)?;
-    bench.world.update += 5;
-    let sealed = seal(bench, &text)?;
-    done(bench, Role::Transit, &sealed)?;
-    loaded(bench, amount);
-    let (_, text) = load_more(bench, 5000)?;
-    let last = bench.world.update;
+fn counter(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let (amount, text) = load_more(rig, 100)?;
+    rig.fixture.update += 5;
+    let sealed = seal(rig, &text)?;
+    done(rig, Role::Transit, &sealed)?;
+    loaded(rig, amount);
+    let (_, text) = load_more(rig, 5000)?;
+    let last = rig.fixture.update;
     for counter in [last, last - 1, last - 5, 0] {
-        let stale = seal_as(bench, counter, &text)?;
-        deliver(bench, Role::Transit, &stale)?.is(0x6985, &format!("counter {counter} after {last}"))?;
+        let stale = seal_as(rig, counter, &text)?;
+        deliver(rig, Role::Transit, &stale)?.is(0x6985, &format!("counter {counter} after {last}"))?;
     }
-    is_still(bench)?;
+    is_still(rig)?;
     // The last one is still the last one.
-    done(bench, Role::Transit, &sealed)
+    done(rig, Role::Transit, &sealed)
 }
 
-fn wrong_macs(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let (amount, text) = load_more(bench, 100)?;
-    let sealed = seal(bench, &text)?;
-    let (stale, _) = tap(bench, Role::Transit)?;
-    let keys = bench.keys()?.update_keys(&bench.serial()?)?;
+fn wrong_macs(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let (amount, text) = load_more(rig, 100)?;
+    let sealed = seal(rig, &text)?;
+    let (stale, _) = tap(rig, Role::Transit)?;
+    let keys = rig.keys()?.update_keys(&rig.serial()?)?;
     for what in [
         "a changed tmac",
         "a tmac of an earlier TAP",
@@ -344,9 +340,9 @@ fn wrong_macs(bench: &mut Bench<'_>) -> Check {
         "a changed counter",
         "a changed umac",
     ] {
-        bench.select()?;
-        let (tapped, _) = tap(bench, Role::Transit)?;
-        let m = bench.slot(Role::Transit, tapped.version)?.m.duplicate();
+        rig.select()?;
+        let (tapped, _) = tap(rig, Role::Transit)?;
+        let m = rig.slot(Role::Transit, tapped.version)?.m.duplicate();
         let mut changed = sealed;
         match what {
             "a changed E" => changed.cipher[100] ^= 0x01,
@@ -370,62 +366,55 @@ fn wrong_macs(bench: &mut Bench<'_>) -> Check {
             tmac[7] ^= 0x01;
         }
         let data = changed.command_data(&tmac)?;
-        bench
-            .send(&encode(
-                [0x80, 0x14, tapped.role, tapped.version],
-                &data,
-                Some(0x10),
-            ))?
-            .is(0x6982, what)?;
+        rig.send(&encode(
+            [0x80, 0x14, tapped.role, tapped.version],
+            &data,
+            Some(0x10),
+        ))?
+        .is(0x6982, what)?;
     }
-    is_still(bench)?;
-    done(bench, Role::Transit, &sealed)?;
-    loaded(bench, amount);
-    is_still(bench)
+    is_still(rig)?;
+    done(rig, Role::Transit, &sealed)?;
+    loaded(rig, amount);
+    is_still(rig)
 }
 
-fn once(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let (amount, text) = load_more(bench, 100)?;
-    let sealed = seal(bench, &text)?;
-    bench.select()?;
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    let m = bench.slot(Role::SmallPayment, tapped.version)?.m.duplicate();
-    let receipt = update(bench, &tapped, &m, &sealed)?.ok("UPDATE")?;
-    is_receipt(bench, &sealed, &receipt)?;
-    loaded(bench, amount);
-    update(bench, &tapped, &m, &sealed)?.is(0x6985, "a second UPDATE behind one TAP")?;
-    bench.select()?;
-    let (tapped, _) = tap(bench, Role::SmallPayment)?;
-    update(bench, &tapped, &m, &sealed)?.ok("UPDATE")?;
-    let body = purchase(bench, 0);
-    let seq = purse(bench)?.seq;
-    commit(bench, &tapped, &body, seq)?.is(0x6985, "COMMIT behind an UPDATE")?;
-    is_still(bench)
+fn once(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let (amount, text) = load_more(rig, 100)?;
+    let sealed = seal(rig, &text)?;
+    rig.select()?;
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    let m = rig.slot(Role::SmallPayment, tapped.version)?.m.duplicate();
+    let receipt = update(rig, &tapped, &m, &sealed)?.ok("UPDATE")?;
+    is_receipt(rig, &sealed, &receipt)?;
+    loaded(rig, amount);
+    update(rig, &tapped, &m, &sealed)?.is(0x6985, "a second UPDATE behind one TAP")?;
+    rig.select()?;
+    let (tapped, _) = tap(rig, Role::SmallPayment)?;
+    update(rig, &tapped, &m, &sealed)?.ok("UPDATE")?;
+    let body = purchase(rig, 0);
+    let seq = purse(rig)?.seq;
+    commit(rig, &tapped, &body, seq)?.is(0x6985, "COMMIT behind an UPDATE")?;
+    is_still(rig)
 }
 
-fn wrong_forms(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let publics = bench.publics()?;
-    let slot = new_slot(
-        bench,
-        Role::Transit,
-        bench.newest(Role::Transit)? + 1,
-        &publics,
-        CAP,
-    )?;
+fn wrong_forms(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let publics = rig.publics()?;
+    let slot = new_slot(rig, Role::Transit, rig.newest(Role::Transit)? + 1, &publics, CAP)?;
     let slot: [u8; UPDATE_LEN] = match slot_bytes(&slot, 0, 0)?.try_into() {
         Ok(slot) => slot,
         Err(_) => return failed("a SLOT step is not 224 bytes: a fault of the suite"),
     };
-    let block = dg3(bench, 9)?;
+    let block = dg3(rig, 9)?;
     let length = u8::try_from(block.len()).unwrap_or(u8::MAX);
     let permit = plain(0x10, &[&[0x01, length], &block[..]].concat());
     let with = |mut text: [u8; UPDATE_LEN], at: usize, value: u8| {
         text[at] = value;
         text
     };
-    let floor = plain(0x11, &bench.day(0)?.to_bytes());
+    let floor = plain(0x11, &rig.day(0)?.to_bytes());
     let forms = [
         ("op 00", plain(0x00, &[])),
         ("op 01 of a script", plain(0x01, &[1; 17])),
@@ -463,71 +452,70 @@ fn wrong_forms(bench: &mut Bench<'_>) -> Check {
         ),
     ];
     // None of them is done, so each may use the same counter, and so may the right one behind them.
-    bench.world.update += 1;
-    let next = bench.world.update;
+    rig.fixture.update += 1;
+    let next = rig.fixture.update;
     for (what, text) in forms {
-        let sealed = seal_as(bench, next, &text)?;
-        deliver(bench, Role::Transit, &sealed)?.is(0x6A80, what)?;
+        let sealed = seal_as(rig, next, &text)?;
+        deliver(rig, Role::Transit, &sealed)?.is(0x6A80, what)?;
     }
-    let (amount, text) = load_more(bench, 1)?;
-    let sealed = seal_as(bench, next, &text)?;
-    done(bench, Role::Transit, &sealed)?;
-    loaded(bench, amount);
-    is_still(bench)
+    let (amount, text) = load_more(rig, 1)?;
+    let sealed = seal_as(rig, next, &text)?;
+    done(rig, Role::Transit, &sealed)?;
+    loaded(rig, amount);
+    is_still(rig)
 }
 
 /// P224 of SLOT, and the slot as the suite will know it.
 fn slot_update(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     role: Role,
     kv: u8,
     loaded: u32,
 ) -> Result<([u8; UPDATE_LEN], Slot), Stop> {
-    let publics = bench.publics()?;
-    let mut slot = new_slot(bench, role, kv, &publics, CAP)?;
+    let publics = rig.publics()?;
+    let mut slot = new_slot(rig, role, kv, &publics, CAP)?;
     let mut text: [u8; UPDATE_LEN] = match slot_bytes(&slot, 1, loaded)?.try_into() {
         Ok(text) => text,
         Err(_) => return failed("a SLOT step is not 224 bytes: a fault of the suite"),
     };
     if role == Role::SmallPayment {
         text[216..220].copy_from_slice(&slot.cap.to_be_bytes());
-        let keys = bench.keys()?.update_keys(&bench.serial()?)?;
+        let keys = rig.keys()?.update_keys(&rig.serial()?)?;
         slot.ktac = tac_key(&keys, role, kv, &slot.pid);
     }
     Ok((text, slot))
 }
 
 /// The suite's slots follow a SLOT with flags 01.
-fn brought(bench: &mut Bench<'_>, slot: Slot) {
+fn brought(rig: &mut TestRig<'_>, slot: Slot) {
     let (role, kv) = (slot.role, slot.kv);
-    bench
-        .world
+    rig.fixture
         .slots
         .retain(|old| old.role != role || old.kv.checked_add(1) == Some(kv));
-    bench.world.slots.push(slot);
+    rig.fixture.slots.push(slot);
 }
 
-fn slot(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
+fn slot(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
     for (role, by) in [
         (Role::Transit, Role::Door),
         (Role::Clinic, Role::Transit),
         (Role::Door, Role::Door),
     ] {
-        let kv = bench.newest(role)? + 1;
-        let (text, slot) = slot_update(bench, role, kv, 0)?;
-        let sealed = seal(bench, &text)?;
-        done(bench, by, &sealed)?;
-        brought(bench, slot);
+        let kv = rig.newest(role)? + 1;
+        let (text, slot) = slot_update(rig, role, kv, 0)?;
+        let sealed = seal(rig, &text)?;
+        done(rig, by, &sealed)?;
+        brought(rig, slot);
         if role.has_door_f() {
             for version in [kv, kv - 1] {
-                bench.select()?;
-                Tap::send(bench, role.code(), version)?.open(bench)?;
+                rig.select()?;
+                Tap::send(rig, role.code(), version)?.open(rig)?;
             }
         } else {
-            let mut door = DoorS::open(bench, Rights::role(role))?;
-            let seen = door.read(bench, Object::Newest(role))?;
-            let ours = bench.slot(role, kv)?;
+            let mut door = DoorS::open(rig, Rights::role(role))?;
+            let seen = door.read(rig, Object::Newest(role))?;
+            let ours = rig.slot(role, kv)?;
             let right = [&[kv][..], &ours.pid, &ours.record].concat();
             ensure(
                 seen == right,
@@ -536,160 +524,158 @@ fn slot(bench: &mut Bench<'_>) -> Check {
         }
     }
     // CLINIC as the other cases expect it: one version.
-    let kv = bench.newest(Role::Clinic)?;
+    let kv = rig.newest(Role::Clinic)?;
     let text = plain(0x13, &[Role::Clinic.code(), kv - 1]);
-    let sealed = seal(bench, &text)?;
-    done(bench, Role::Transit, &sealed)?;
-    bench
-        .world
+    let sealed = seal(rig, &text)?;
+    done(rig, Role::Transit, &sealed)?;
+    rig.fixture
         .slots
         .retain(|slot| (slot.role, slot.kv) != (Role::Clinic, kv - 1));
     Ok(())
 }
 
-fn payment_slot(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
+fn payment_slot(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
     let role = Role::SmallPayment;
-    let kv = bench.newest(role)? + 1;
-    let more = purse(bench)?.loaded + 900;
-    let (text, slot) = slot_update(bench, role, kv, more)?;
-    let sealed = seal(bench, &text)?;
-    done(bench, Role::Transit, &sealed)?;
-    brought(bench, slot);
-    loaded(bench, more);
-    is_still(bench)?;
-    bench.select()?;
-    pay(bench, 3)?;
-    is_still(bench)?;
+    let kv = rig.newest(role)? + 1;
+    let more = purse(rig)?.loaded + 900;
+    let (text, slot) = slot_update(rig, role, kv, more)?;
+    let sealed = seal(rig, &text)?;
+    done(rig, Role::Transit, &sealed)?;
+    brought(rig, slot);
+    loaded(rig, more);
+    is_still(rig)?;
+    rig.select()?;
+    pay(rig, 3)?;
+    is_still(rig)?;
     // Its cap is that of the slot.
-    bench.select()?;
-    let (tapped, _) = tap(bench, role)?;
-    let seq = purse(bench)?.seq;
-    let body = purchase(bench, CAP + 1);
-    commit(bench, &tapped, &body, seq)?.is(0x6985, "an amount above the cap of an updated slot")
+    rig.select()?;
+    let (tapped, _) = tap(rig, role)?;
+    let seq = purse(rig)?.seq;
+    let body = purchase(rig, CAP + 1);
+    commit(rig, &tapped, &body, seq)?.is(0x6985, "an amount above the cap of an updated slot")
 }
 
-fn permit_block(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let publics = bench.publics()?;
-    let signer = &bench.keys()?.document_signer;
-    let new = dg3(bench, 11)?;
-    let [dg1, dg2, _, _] = bench.world.objects.clone();
-    let object = SignatureObject::sign(7, signer, &publics[0], [&dg1, &dg2, &new], bench.rng())?;
+fn permit_block(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let publics = rig.publics()?;
+    let signer = &rig.keys()?.document_signer;
+    let new = dg3(rig, 11)?;
+    let [dg1, dg2, _, _] = rig.fixture.objects.clone();
+    let object = SignatureObject::sign(7, signer, &publics[0], [&dg1, &dg2, &new], rig.rng())?;
     let length = u8::try_from(new.len()).unwrap_or(u8::MAX);
     let mut text = plain(0x10, &[&[7, length], &new[..]].concat());
     text[160..].copy_from_slice(&object.signature);
-    let sealed = seal(bench, &text)?;
-    done(bench, Role::Transit, &sealed)?;
+    let sealed = seal(rig, &text)?;
+    done(rig, Role::Transit, &sealed)?;
     let signature = object.encode()?.to_vec();
-    let mut door = DoorS::open(bench, Rights::PERMIT)?;
-    let seen = door.read(bench, Object::Dg3)?;
+    let mut door = DoorS::open(rig, Rights::PERMIT)?;
+    let seen = door.read(rig, Object::Dg3)?;
     ensure(seen == new, "DG3 is not what the update brought")?;
-    let seen = door.read(bench, Object::Signature)?;
+    let seen = door.read(rig, Object::Signature)?;
     ensure(
         seen == signature,
         "the signature object was not changed as it must be",
     )?;
-    bench.world.objects = [dg1, dg2, new, signature];
+    rig.fixture.objects = [dg1, dg2, new, signature];
     // What it does not replace is as it was.
-    let seen = DoorS::open(bench, Rights::IDENTITY)?.read(bench, Object::Dg1)?;
-    ensure(seen == bench.world.objects[0], "DG1 changed")
+    let seen = DoorS::open(rig, Rights::IDENTITY)?.read(rig, Object::Dg1)?;
+    ensure(seen == rig.fixture.objects[0], "DG1 changed")
 }
 
-fn floor(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    rewrite_trust(bench, EPOCH, bench.day(-20)?)?;
-    let floor_of = |bench: &mut Bench<'_>| -> Result<card_applet_spec::date::Date, Stop> {
-        let mut door = DoorI::open(bench)?;
-        Ok(door.status(bench)?.floor)
+fn floor(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    rewrite_trust(rig, EPOCH, rig.day(-20)?)?;
+    let floor_of = |rig: &mut TestRig<'_>| -> Result<card_applet_spec::date::Date, Stop> {
+        let mut door = DoorI::open(rig)?;
+        Ok(door.status(rig)?.floor)
     };
     for (ahead, expected) in [(3, 3), (1, 3), (-100, 3)] {
-        let text = plain(0x11, &bench.day(ahead)?.to_bytes());
-        let sealed = seal(bench, &text)?;
-        done(bench, Role::Transit, &sealed)?;
-        let seen = floor_of(bench)?;
+        let text = plain(0x11, &rig.day(ahead)?.to_bytes());
+        let sealed = seal(rig, &text)?;
+        done(rig, Role::Transit, &sealed)?;
+        let seen = floor_of(rig)?;
         ensure(
-            seen == bench.day(expected)?,
+            seen == rig.day(expected)?,
             format!("after FLOOR the floor is {seen}"),
         )?;
     }
-    let far = plain(0x11, &bench.day(3 + 401)?.to_bytes());
-    bench.world.update += 1;
-    let sealed = seal_as(bench, bench.world.update, &far)?;
-    deliver(bench, Role::Transit, &sealed)?.is(0x6985, "FLOOR 401 days ahead")?;
-    let seen = floor_of(bench)?;
-    ensure(seen == bench.day(3)?, "a refused FLOOR moved the floor")?;
-    rewrite_trust(bench, EPOCH, bench.day(-20)?)
+    let far = plain(0x11, &rig.day(3 + 401)?.to_bytes());
+    rig.fixture.update += 1;
+    let sealed = seal_as(rig, rig.fixture.update, &far)?;
+    deliver(rig, Role::Transit, &sealed)?.is(0x6985, "FLOOR 401 days ahead")?;
+    let seen = floor_of(rig)?;
+    ensure(seen == rig.day(3)?, "a refused FLOOR moved the floor")?;
+    rewrite_trust(rig, EPOCH, rig.day(-20)?)
 }
 
-fn erase(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
+fn erase(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
     let role = Role::Door;
-    let kv = bench.newest(role)? + 1;
-    let (text, slot) = slot_update(bench, role, kv, 0)?;
-    let sealed = seal(bench, &text)?;
-    done(bench, Role::Transit, &sealed)?;
-    brought(bench, slot);
-    let old = bench.slot(role, kv - 1)?;
+    let kv = rig.newest(role)? + 1;
+    let (text, slot) = slot_update(rig, role, kv, 0)?;
+    let sealed = seal(rig, &text)?;
+    done(rig, Role::Transit, &sealed)?;
+    brought(rig, slot);
+    let old = rig.slot(role, kv - 1)?;
     let (g, m) = (old.g.duplicate(), old.m.duplicate());
     for round in 0..2 {
         let text = plain(0x13, &[role.code(), kv - 1]);
-        let sealed = seal(bench, &text)?;
-        done(bench, Role::Transit, &sealed)?;
-        bench.select()?;
-        let gone = Tap::send(bench, role.code(), kv - 1)?;
+        let sealed = seal(rig, &text)?;
+        done(rig, Role::Transit, &sealed)?;
+        rig.select()?;
+        let gone = Tap::send(rig, role.code(), kv - 1)?;
         ensure(
             gone.answer.open(&g).is_err() && gone.answer.verify(&m, role.code(), kv - 1, &gone.rt).is_err(),
             format!("an erased version answers (round {round})"),
         )?;
     }
-    bench
-        .world
+    rig.fixture
         .slots
         .retain(|slot| (slot.role, slot.kv) != (role, kv - 1));
-    bench.select()?;
-    tap(bench, role)?;
-    bench.select()?;
-    tap(bench, Role::Transit).map(drop)
+    rig.select()?;
+    tap(rig, role)?;
+    rig.select()?;
+    tap(rig, Role::Transit).map(drop)
 }
 
-fn open_script(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let (amount, text) = load_more(bench, 10)?;
-    let sealed = seal(bench, &text)?;
-    let mut door = DoorI::open(bench)?;
-    Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    deliver(bench, Role::Transit, &sealed)?.is(0x6985, "UPDATE while a script is open")?;
-    is_still(bench)?;
-    let mut door = DoorI::open(bench)?;
-    abandon(bench, &mut door)?;
-    done(bench, Role::Transit, &sealed)?;
-    loaded(bench, amount);
-    is_still(bench)
+fn open_script(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let (amount, text) = load_more(rig, 10)?;
+    let sealed = seal(rig, &text)?;
+    let mut door = DoorI::open(rig)?;
+    Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    deliver(rig, Role::Transit, &sealed)?.is(0x6985, "UPDATE while a script is open")?;
+    is_still(rig)?;
+    let mut door = DoorI::open(rig)?;
+    abandon(rig, &mut door)?;
+    done(rig, Role::Transit, &sealed)?;
+    loaded(rig, amount);
+    is_still(rig)
 }
 
-fn block(bench: &mut Bench<'_>) -> Check {
-    takes_updates(bench)?;
-    let sealed = seal(bench, &plain(0x12, &[]))?;
-    done(bench, Role::Transit, &sealed)?;
-    let kv = bench.newest(Role::Transit)?;
-    bench.select()?;
-    let tapped = Tap::send(bench, Role::Transit.code(), kv)?;
+fn block(rig: &mut TestRig<'_>) -> Check {
+    takes_updates(rig)?;
+    let sealed = seal(rig, &plain(0x12, &[]))?;
+    done(rig, Role::Transit, &sealed)?;
+    let kv = rig.newest(Role::Transit)?;
+    rig.select()?;
+    let tapped = Tap::send(rig, Role::Transit.code(), kv)?;
     ensure(
-        !tapped.is_live(bench)?,
+        !tapped.is_live(rig)?,
         "a card that was blocked by an update still taps",
     )?;
-    let m = bench.slot(Role::Transit, kv)?.m.duplicate();
-    update(bench, &tapped, &m, &sealed)?.is(0x6982, "UPDATE of a blocked card")?;
-    ensure(bench.state()? == CardState::Blocked, "the card is not BLOCKED")?;
-    let back = change_state(bench, ScriptKind::Unblock)?;
+    let m = rig.slot(Role::Transit, kv)?.m.duplicate();
+    update(rig, &tapped, &m, &sealed)?.is(0x6982, "UPDATE of a blocked card")?;
+    ensure(rig.state()? == CardState::Blocked, "the card is not BLOCKED")?;
+    let back = change_state(rig, ScriptKind::Unblock)?;
     ensure(
         back == CardState::Active,
         format!("the card is {back} after the unblock"),
     )?;
-    done(bench, Role::Transit, &sealed)?;
+    done(rig, Role::Transit, &sealed)?;
     ensure(
-        bench.state()? == CardState::Active,
+        rig.state()? == CardState::Active,
         "the BLOCK that was done already is done again by its repetition",
     )
 }

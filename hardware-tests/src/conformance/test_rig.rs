@@ -1,7 +1,7 @@
-//! The bench on which a card lies: the wire, the suite's random numbers and clock, and what the suite knows of the card.
+//! The test rig on which a card lies: the wire, the suite's random numbers and clock, and what the suite knows of the card.
 
 use card_applet_spec::apdu::Header;
-use card_applet_spec::codes::{AID, CardState, Role, Serial};
+use card_applet_spec::codes::{AID, Role, Serial};
 use card_applet_spec::crypto::Key16;
 use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
@@ -10,9 +10,8 @@ use jiff::civil;
 use rand::rngs::StdRng;
 use rand_core::Rng;
 
-use super::keys::TestKeys;
-use super::office::{self, DoorI};
-use super::{Check, Outcome, Phase, Report, Stop, terminal};
+use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
+use crate::conformance::keys::TestKeys;
 use crate::sample;
 
 /// GET DATA, serial.
@@ -105,7 +104,7 @@ pub(crate) struct Purse {
 
 /// What the suite knows of the card, because it wrote it.
 #[derive(Debug, Default)]
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) serial: Option<Serial>,
     pub(crate) was_blank: bool,
     pub(crate) takes_updates: bool,
@@ -123,37 +122,22 @@ pub(crate) struct World {
     pub(crate) issued: u32,
 }
 
-/// The bench.
-pub struct Bench<'a> {
+/// The rig.
+pub struct TestRig<'a> {
     setup: Setup<'a>,
     info: Vec<u8>,
     figures: Vec<Figure>,
     commands: u64,
-    pub(crate) world: World,
+    pub(crate) fixture: Fixture,
 }
 
-impl std::fmt::Debug for Bench<'_> {
+impl std::fmt::Debug for TestRig<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bench")
+        f.debug_struct("TestRig")
             .field("setup", &self.setup)
             .field("commands", &self.commands)
             .finish_non_exhaustive()
     }
-}
-
-/// Stops a case with what was seen.
-pub(crate) fn failed<T>(what: impl Into<String>) -> Result<T, Stop> {
-    Err(Stop::Failed(what.into()))
-}
-
-/// Stops a case that cannot be tried.
-pub(crate) fn not_run<T>(why: impl Into<String>) -> Result<T, Stop> {
-    Err(Stop::NotRun(why.into()))
-}
-
-/// Fails a case unless `holds`.
-pub(crate) fn ensure(holds: bool, what: impl Into<String>) -> Check {
-    if holds { Ok(()) } else { failed(what) }
 }
 
 impl Answer {
@@ -199,14 +183,14 @@ impl Answer {
     }
 }
 
-impl<'a> Bench<'a> {
+impl<'a> TestRig<'a> {
     pub(super) fn new(setup: Setup<'a>) -> Self {
         Self {
             setup,
             info: Vec::new(),
             figures: Vec::new(),
             commands: 0,
-            world: World::default(),
+            fixture: Fixture::default(),
         }
     }
 
@@ -217,28 +201,27 @@ impl<'a> Bench<'a> {
         let info = self.setup.transport.transmit(&select)?;
         if let Some((body, [0x90, 0x00])) = info.split_last_chunk::<2>() {
             self.info = body.to_vec();
-            self.world.takes_updates = body.windows(3).any(|tag| tag == [0x83, 0x01, 0x01]);
+            self.fixture.takes_updates = body.windows(3).any(|tag| tag == [0x83, 0x01, 0x01]);
             let serial = self.setup.transport.transmit(&GET_SERIAL)?;
             if let [serial @ .., 0x90, 0x00] = &serial[..]
                 && let Ok(serial) = serial.try_into()
             {
-                self.world.serial = Some(Serial(serial));
-                self.world.was_blank = true;
+                self.fixture.serial = Some(Serial(serial));
+                self.fixture.was_blank = true;
             }
         }
         self.commands = self.commands.saturating_add(2);
         self.setup.transport.reset()
     }
 
-    pub(super) fn into_report(self, outcomes: Vec<Outcome>, lost: Option<TransportError>) -> Report {
-        Report {
-            reader: self.setup.transport.name().to_owned(),
-            card_info: hex::encode(&self.info),
-            outcomes,
-            figures: self.figures,
-            commands: self.commands,
-            lost,
-        }
+    /// The reader, card info in hex, what was measured, and how many commands the card got.
+    pub(super) fn into_findings(self) -> (String, String, Vec<Figure>, u64) {
+        (
+            self.setup.transport.name().to_owned(),
+            hex::encode(&self.info),
+            self.figures,
+            self.commands,
+        )
     }
 
     pub(super) fn has_keys(&self) -> bool {
@@ -247,33 +230,17 @@ impl<'a> Bench<'a> {
 
     /// True for a card of the test lot of these keys that was BLANK when the run began.
     pub(super) fn is_ours(&self) -> bool {
-        matches!((self.setup.keys, self.world.serial), (Some(keys), Some(serial)) if keys.is_of_test_lot(&serial))
+        matches!((self.setup.keys, self.fixture.serial), (Some(keys), Some(serial)) if keys.is_of_test_lot(&serial))
     }
 
     pub(super) fn is_blank(&self) -> bool {
-        self.world.was_blank
+        self.fixture.was_blank
     }
 
     /// Every case begins with a reset and SELECT.
     pub(super) fn begin_case(&mut self) -> Check {
         self.select()?;
         Ok(())
-    }
-
-    /// Brings the card to the state of a phase, whatever an earlier case left.
-    pub(super) fn reach(&mut self, phase: Phase) -> Check {
-        let Some(state) = phase.state() else {
-            return Ok(());
-        };
-        if state == CardState::Blank {
-            return Ok(());
-        }
-        office::bring_to(self, state).map_err(|stop| match stop {
-            Stop::Failed(what) | Stop::NotRun(what) => {
-                Stop::NotRun(format!("the card could not be brought to {state}: {what}"))
-            }
-            lost @ Stop::Lost(_) => lost,
-        })
     }
 
     /// Test keys; a case that has none is not run before it asks.
@@ -286,7 +253,7 @@ impl<'a> Bench<'a> {
 
     /// The serial that the blank showed.
     pub(crate) fn serial(&self) -> Result<Serial, Stop> {
-        match self.world.serial {
+        match self.fixture.serial {
             Some(serial) => Ok(serial),
             None => not_run("the serial of the card is not known"),
         }
@@ -294,7 +261,7 @@ impl<'a> Bench<'a> {
 
     /// The keys that the card made for its three domains.
     pub(crate) fn publics(&self) -> Result<[[u8; 64]; 3], Stop> {
-        match self.world.publics {
+        match self.fixture.publics {
             Some(publics) => Ok(publics),
             None => not_run("the card was not written by this run"),
         }
@@ -403,7 +370,7 @@ impl<'a> Bench<'a> {
     /// A live slot that the suite wrote.
     pub(crate) fn slot(&self, role: Role, kv: u8) -> Result<&Slot, Stop> {
         let found = self
-            .world
+            .fixture
             .slots
             .iter()
             .find(|slot| slot.role == role && slot.kv == kv);
@@ -416,7 +383,7 @@ impl<'a> Bench<'a> {
     /// The newest live slot of a role.
     pub(crate) fn newest(&self, role: Role) -> Result<u8, Stop> {
         let found = self
-            .world
+            .fixture
             .slots
             .iter()
             .filter(|slot| slot.role == role)
@@ -425,17 +392,6 @@ impl<'a> Bench<'a> {
             Some(kv) => Ok(kv),
             None => not_run(format!("the card holds no slot of {role}")),
         }
-    }
-
-    /// The card's state as door I tells it.
-    pub(crate) fn state(&mut self) -> Result<CardState, Stop> {
-        let mut door = DoorI::open(self)?;
-        Ok(door.status(self)?.state)
-    }
-
-    /// Opens door I again when wrong tries have locked it: door S with ISSUER resets the counter.
-    pub(crate) fn unlock(&mut self) -> Check {
-        terminal::reset_counter(self)
     }
 }
 

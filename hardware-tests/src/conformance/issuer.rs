@@ -1,4 +1,4 @@
-//! The suite's own issuing office (chapter 05): it opens door I, runs scripts step by step, and remembers what it wrote.
+//! The suite's own issuer (chapter 05): it opens door I, runs scripts step by step, and remembers what it wrote.
 //!
 //! Left out on purpose: doing it in one go as a vault does. A conformance case wants to stop between any two steps.
 
@@ -14,9 +14,9 @@ use card_applet_spec::script::{
     MAX_CHUNK, ScriptKind, SlotStep, Status, Step, WritableObject, chain_next, chain_start,
 };
 
-use super::bench::{Answer, Bench, Purse, Slot, encode, ensure, failed, not_run};
-use super::tap::Tap;
-use super::{Check, Stop};
+use crate::conformance::check::{Check, Stop, ensure, failed};
+use crate::conformance::keys::EPOCH;
+use crate::conformance::test_rig::{Answer, Purse, Slot, TestRig, encode};
 
 /// Key version of the first personalisation.
 pub(crate) const KV: u8 = 1;
@@ -28,9 +28,6 @@ pub(crate) const PORTRAIT: usize = 6144;
 pub(crate) const LOADED: u32 = 10_000;
 /// Largest single amount, in fen.
 pub(crate) const CAP: u32 = 3_000;
-/// Epoch that TRUST sets.
-pub(crate) const EPOCH: u16 = 3;
-
 /// An open door I.
 #[derive(Debug)]
 pub(crate) struct DoorI {
@@ -41,13 +38,11 @@ pub(crate) struct DoorI {
 
 impl DoorI {
     /// Resets, selects and opens door I with whichever keys the card proves.
-    pub(crate) fn open(bench: &mut Bench<'_>) -> Result<Self, Stop> {
-        bench.select()?;
-        let mut door = Self::propose(bench)?;
+    pub(crate) fn open(rig: &mut TestRig<'_>) -> Result<Self, Stop> {
+        rig.select()?;
+        let mut door = Self::propose(rig)?;
         let command = door.0.external_authenticate(&door.1)?;
-        bench
-            .send(&command)?
-            .ok("EXTERNAL AUTHENTICATE with right keys")?;
+        rig.send(&command)?.ok("EXTERNAL AUTHENTICATE with right keys")?;
         Ok(Self {
             channel: door.0,
             transport: door.2,
@@ -55,10 +50,10 @@ impl DoorI {
     }
 
     /// INITIALIZE UPDATE: the channel, the host cryptogram, and whether the keys are the transport keys.
-    pub(crate) fn propose(bench: &mut Bench<'_>) -> Result<(Channel, [u8; 8], bool), Stop> {
-        let keys = bench.static_keys()?;
-        let host: [u8; 8] = bench.random();
-        let body = bench
+    pub(crate) fn propose(rig: &mut TestRig<'_>) -> Result<(Channel, [u8; 8], bool), Stop> {
+        let keys = rig.static_keys()?;
+        let host: [u8; 8] = rig.random();
+        let body = rig
             .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
             .ok("INITIALIZE UPDATE")?;
         let card = InitializeUpdate::parse(&body)?;
@@ -80,12 +75,12 @@ impl DoorI {
     /// A wrapped command; the MAC of an answer with 9000, 62xx, 63xx is checked.
     pub(crate) fn call(
         &mut self,
-        bench: &mut Bench<'_>,
+        rig: &mut TestRig<'_>,
         header: Header,
         data: &[u8],
     ) -> Result<Answer, Stop> {
         let command = self.channel.wrap_command(header, data)?;
-        let answer = bench.send(&command)?;
+        let answer = rig.send(&command)?;
         let whole = [&answer.body[..], &answer.sw.to_be_bytes()].concat();
         let Ok((body, status)) = self.channel.unwrap_answer(&whole) else {
             return failed("the MAC or the padding of an answer in door I is wrong");
@@ -100,20 +95,20 @@ impl DoorI {
     }
 
     /// GET STATUS.
-    pub(crate) fn status(&mut self, bench: &mut Bench<'_>) -> Result<Status, Stop> {
-        let body = self.call(bench, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
+    pub(crate) fn status(&mut self, rig: &mut TestRig<'_>) -> Result<Status, Stop> {
+        let body = self.call(rig, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
         Ok(Status::parse(&body)?)
     }
 
     /// A step that must be accepted.
-    pub(crate) fn step(&mut self, bench: &mut Bench<'_>, n: u16, bytes: &[u8]) -> Result<Vec<u8>, Stop> {
-        self.call(bench, Header::step(n), bytes)?.ok(&format!("step {n}"))
+    pub(crate) fn step(&mut self, rig: &mut TestRig<'_>, n: u16, bytes: &[u8]) -> Result<Vec<u8>, Stop> {
+        self.call(rig, Header::step(n), bytes)?.ok(&format!("step {n}"))
     }
 
     /// A step that must be accepted, and the milliseconds until its answer.
-    pub(crate) fn timed_step(&mut self, bench: &mut Bench<'_>, n: u16, bytes: &[u8]) -> Result<f64, Stop> {
+    pub(crate) fn timed_step(&mut self, rig: &mut TestRig<'_>, n: u16, bytes: &[u8]) -> Result<f64, Stop> {
         let command = self.channel.wrap_command(Header::step(n), bytes)?;
-        let (answer, spent) = bench.timed(&command)?;
+        let (answer, spent) = rig.timed(&command)?;
         let whole = [&answer.body[..], &answer.sw.to_be_bytes()].concat();
         match self.channel.unwrap_answer(&whole) {
             Ok((_, status)) if status.is_ok() => Ok(spent),
@@ -125,18 +120,18 @@ impl DoorI {
     /// refusal ends the session.
     pub(crate) fn refused(
         &mut self,
-        bench: &mut Bench<'_>,
+        rig: &mut TestRig<'_>,
         n: u16,
         bytes: &[u8],
         sw: Option<u16>,
         what: &str,
     ) -> Check {
-        let answer = self.call(bench, Header::step(n), bytes)?;
+        let answer = self.call(rig, Header::step(n), bytes)?;
         match sw {
             Some(sw) => answer.is(sw, what)?,
             None => answer.is_refusal(what)?,
         }
-        *self = Self::open(bench)?;
+        *self = Self::open(rig)?;
         Ok(())
     }
 }
@@ -156,14 +151,14 @@ pub(crate) struct Script {
 
 impl Script {
     /// BEGIN of a fresh script.
-    pub(crate) fn begin(bench: &mut Bench<'_>, door: &mut DoorI, kind: ScriptKind) -> Result<Self, Stop> {
-        let id = bench.random();
-        Self::begin_as(bench, door, kind, id)
+    pub(crate) fn begin(rig: &mut TestRig<'_>, door: &mut DoorI, kind: ScriptKind) -> Result<Self, Stop> {
+        let id = rig.random();
+        Self::begin_as(rig, door, kind, id)
     }
 
     /// BEGIN with a given id.
     pub(crate) fn begin_as(
-        bench: &mut Bench<'_>,
+        rig: &mut TestRig<'_>,
         door: &mut DoorI,
         kind: ScriptKind,
         id: [u8; 16],
@@ -175,19 +170,19 @@ impl Script {
             before: [0; 32],
             last: Vec::new(),
         };
-        script.next(bench, door, &begin_bytes(kind, id)?)?;
+        script.next(rig, door, &begin_bytes(kind, id)?)?;
         Ok(script)
     }
 
     /// The next step, which must be accepted.
     pub(crate) fn next(
         &mut self,
-        bench: &mut Bench<'_>,
+        rig: &mut TestRig<'_>,
         door: &mut DoorI,
         bytes: &[u8],
     ) -> Result<Vec<u8>, Stop> {
         let n = self.n.saturating_add(1);
-        let body = door.step(bench, n, bytes)?;
+        let body = door.step(rig, n, bytes)?;
         self.count(bytes);
         Ok(body)
     }
@@ -203,13 +198,13 @@ impl Script {
     /// The next step, which must be refused.
     pub(crate) fn refused(
         &self,
-        bench: &mut Bench<'_>,
+        rig: &mut TestRig<'_>,
         door: &mut DoorI,
         bytes: &[u8],
         sw: Option<u16>,
         what: &str,
     ) -> Check {
-        door.refused(bench, self.n.saturating_add(1), bytes, sw, what)
+        door.refused(rig, self.n.saturating_add(1), bytes, sw, what)
     }
 
     /// The bytes of FINALISE after the steps so far.
@@ -223,9 +218,9 @@ impl Script {
     }
 
     /// FINALISE, which must be accepted; the state that the card says.
-    pub(crate) fn finalise(&mut self, bench: &mut Bench<'_>, door: &mut DoorI) -> Result<u8, Stop> {
-        let bytes = self.finalise_bytes(bench.day(0)?)?;
-        let body = self.next(bench, door, &bytes)?;
+    pub(crate) fn finalise(&mut self, rig: &mut TestRig<'_>, door: &mut DoorI) -> Result<u8, Stop> {
+        let bytes = self.finalise_bytes(rig.day(0)?)?;
+        let body = self.next(rig, door, &bytes)?;
         match body[..] {
             [state] => Ok(state),
             _ => failed("the answer of FINALISE is not one byte"),
@@ -244,10 +239,10 @@ pub(crate) fn generate(domain: Domain) -> [u8; 2] {
 }
 
 /// A script that only changes the state.
-pub(crate) fn change_state(bench: &mut Bench<'_>, kind: ScriptKind) -> Result<CardState, Stop> {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, kind)?;
-    let state = script.finalise(bench, &mut door)?;
+pub(crate) fn change_state(rig: &mut TestRig<'_>, kind: ScriptKind) -> Result<CardState, Stop> {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, kind)?;
+    let state = script.finalise(rig, &mut door)?;
     Ok(CardState::try_from(state)?)
 }
 
@@ -286,28 +281,28 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// The script was finished: all of it counts.
-    pub(crate) fn live(self, bench: &mut Bench<'_>) {
-        let world = &mut bench.world;
+    pub(crate) fn live(self, rig: &mut TestRig<'_>) {
+        let fixture = &mut rig.fixture;
         if let Some(publics) = self.publics {
-            world.publics = Some(publics);
+            fixture.publics = Some(publics);
             // New keys: records bound to the old ones are gone.
-            world.slots.clear();
+            fixture.slots.clear();
         }
         if let Some(objects) = self.objects {
-            world.objects = objects;
+            fixture.objects = objects;
         }
         for (role, kv) in self.drop_others {
-            world
+            fixture
                 .slots
                 .retain(|slot| slot.role != role || slot.kv == kv || slot.kv.checked_add(1) == Some(kv));
         }
         for new in self.slots {
-            world
+            fixture
                 .slots
                 .retain(|slot| (slot.role, slot.kv) != (new.role, new.kv));
-            world.slots.push(new);
+            fixture.slots.push(new);
         }
-        match &mut world.purse {
+        match &mut fixture.purse {
             Some(purse) => purse.loaded = purse.loaded.max(self.loaded),
             none => *none = self.purse,
         }
@@ -316,7 +311,7 @@ impl Staged {
 
 /// Stages a personalisation behind BEGIN, all of it or all but one part.
 pub(crate) fn stage(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     door: &mut DoorI,
     script: &mut Script,
     without: Option<Part>,
@@ -326,25 +321,25 @@ pub(crate) fn stage(
     for (domain, public) in Domain::ALL.iter().zip(&mut publics) {
         // Without a pair its certificate cannot come either; what is signed over it names a key of nobody.
         if without == Some(Part::Pair(*domain)) {
-            *public = card_applet_spec::crypto::PrivateKey::generate(bench.rng())
+            *public = card_applet_spec::crypto::PrivateKey::generate(rig.rng())
                 .public()
                 .to_public64();
             continue;
         }
-        let body = script.next(bench, door, &generate(*domain))?;
+        let body = script.next(rig, door, &generate(*domain))?;
         *public = match <[u8; 64]>::try_from(&body[..]) {
             Ok(public) => public,
             Err(_) => return failed("the answer of GENERATE is not 64 bytes"),
         };
         if without != Some(Part::Certificate(*domain)) {
-            let step = certificate_step(bench, *domain, public)?;
-            script.next(bench, door, &step)?;
+            let step = certificate_step(rig, *domain, public)?;
+            script.next(rig, door, &step)?;
         }
     }
-    let objects = objects(bench, &publics[0], portrait, 1)?;
+    let objects = objects(rig, &publics[0], portrait, 1)?;
     for (object, bytes) in WritableObject::ALL.into_iter().zip(&objects) {
         if without != Some(Part::Object(object)) {
-            write_object(bench, door, script, object, bytes)?;
+            write_object(rig, door, script, object, bytes)?;
         }
     }
     let mut staged = Staged {
@@ -354,12 +349,12 @@ pub(crate) fn stage(
         ..Staged::default()
     };
     for role in Role::ALL {
-        let slot = new_slot(bench, *role, KV, &publics, CAP)?;
+        let slot = new_slot(rig, *role, KV, &publics, CAP)?;
         let loaded = if *role == Role::SmallPayment { LOADED } else { 0 };
-        script.next(bench, door, &slot_bytes(&slot, 0, loaded)?)?;
+        script.next(rig, door, &slot_bytes(&slot, 0, loaded)?)?;
         if *role == Role::SmallPayment {
-            let seq = u32::from_be_bytes(bench.random()) >> 1;
-            script.next(bench, door, &purse_bytes(&slot, seq)?)?;
+            let seq = u32::from_be_bytes(rig.random()) >> 1;
+            script.next(rig, door, &purse_bytes(&slot, seq)?)?;
             staged.purse = Some(Purse {
                 seq,
                 loaded: LOADED,
@@ -372,29 +367,29 @@ pub(crate) fn stage(
         staged.slots.push(slot);
     }
     if without != Some(Part::Keys) {
-        let (step, values) = keys_step(bench, door.transport)?;
-        let body = script.next(bench, door, &step)?;
+        let (step, values) = keys_step(rig, door.transport)?;
+        let body = script.next(rig, door, &step)?;
         ensure(
             body == values,
             "KEYS does not answer the check values of the six keys",
         )?;
     }
     if without != Some(Part::Trust) {
-        let step = trust_step(bench, EPOCH, bench.day(-20)?)?;
-        script.next(bench, door, &step)?;
+        let step = trust_step(rig, EPOCH, rig.day(-20)?)?;
+        script.next(rig, door, &step)?;
     }
     Ok(staged)
 }
 
 /// The step CERTIFICATE for a key that the card made.
 pub(crate) fn certificate_step(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     domain: Domain,
     public: &[u8; 64],
 ) -> Result<Vec<u8>, Stop> {
-    let keys = bench.keys()?;
-    let (from, to, id) = (bench.day(0)?, bench.day(3650)?, bench.random());
-    let certificate = CardCertificate::sign(&keys.card_ca, domain, 1, from, to, id, *public, bench.rng())?;
+    let keys = rig.keys()?;
+    let (from, to, id) = (rig.day(0)?, rig.day(3650)?, rig.random());
+    let certificate = CardCertificate::sign(&keys.card_ca, domain, 1, from, to, id, *public, rig.rng())?;
     let step = Step::Certificate {
         domain,
         certificate: &certificate.encode()?,
@@ -403,10 +398,10 @@ pub(crate) fn certificate_step(
 }
 
 /// The step KEYS under the DEK in force, and the check values that it must answer.
-pub(crate) fn keys_step(bench: &Bench<'_>, transport: bool) -> Result<(Vec<u8>, Vec<u8>), Stop> {
-    let serial = bench.serial()?;
-    let [blank, issued] = bench.static_keys()?;
-    let updates = bench.keys()?.update_keys(&serial)?;
+pub(crate) fn keys_step(rig: &TestRig<'_>, transport: bool) -> Result<(Vec<u8>, Vec<u8>), Stop> {
+    let serial = rig.serial()?;
+    let [blank, issued] = rig.static_keys()?;
+    let updates = rig.keys()?.update_keys(&serial)?;
     let mut wrapped = [0; 96];
     let mut values = Vec::new();
     let six: [&Key16; 6] = [
@@ -429,11 +424,11 @@ pub(crate) fn keys_step(bench: &Bench<'_>, transport: bool) -> Result<(Vec<u8>, 
 
 /// The step TRUST with the test terminal CA.
 pub(crate) fn trust_step(
-    bench: &Bench<'_>,
+    rig: &TestRig<'_>,
     epoch: u16,
     floor: card_applet_spec::date::Date,
 ) -> Result<Vec<u8>, Stop> {
-    let keys = bench.keys()?;
+    let keys = rig.keys()?;
     let step = Step::Trust {
         name: &keys.root_name().0,
         public64: &keys.terminal_root.public().to_public64(),
@@ -445,14 +440,14 @@ pub(crate) fn trust_step(
 
 /// DG1, DG2, DG3 and signature object of a person who does not exist.
 pub(crate) fn objects(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     person: &[u8; 64],
     portrait: usize,
     counter: u32,
 ) -> Result<[Vec<u8>; 4], Stop> {
-    let keys = bench.keys()?;
+    let keys = rig.keys()?;
     let mut image = vec![0; portrait];
-    rand_core::Rng::fill_bytes(bench.rng(), &mut image);
+    rand_core::Rng::fill_bytes(rig.rng(), &mut image);
     let dg1 = Dg1 {
         name: "测试卡",
         sex: 2,
@@ -463,8 +458,8 @@ pub(crate) fn objects(
         hukou_address: "湖南省长沙市岳麓区示例路1号",
         residence_address: "广东省深圳市南山区示例街2号",
         issuing_organ: "测试卡不得用于人员",
-        issue_date: bench.day(0)?,
-        salt: bench.random(),
+        issue_date: rig.day(0)?,
+        salt: rig.random(),
     }
     .encode()?
     .to_vec();
@@ -473,26 +468,26 @@ pub(crate) fn objects(
     Dg2 {
         format: PortraitFormat::Jpeg,
         image: &image,
-        salt: bench.random(),
+        salt: rig.random(),
     }
     .encode(&mut writer)?;
     let used = writer.len();
     let dg2 = room[..used].to_vec();
-    let dg3 = dg3(bench, counter)?;
-    let signature = SignatureObject::sign(1, &keys.document_signer, person, [&dg1, &dg2, &dg3], bench.rng())?;
+    let dg3 = dg3(rig, counter)?;
+    let signature = SignatureObject::sign(1, &keys.document_signer, person, [&dg1, &dg2, &dg3], rig.rng())?;
     Ok([dg1, dg2, dg3, signature.encode()?.to_vec()])
 }
 
 /// A permit block.
-pub(crate) fn dg3(bench: &mut Bench<'_>, counter: u32) -> Result<Vec<u8>, Stop> {
+pub(crate) fn dg3(rig: &mut TestRig<'_>, counter: u32) -> Result<Vec<u8>, Stop> {
     Ok(Dg3 {
-        permit_id: bench.random(),
+        permit_id: rig.random(),
         tier: Tier::Employment,
-        issued: bench.day(0)?,
-        endorsed_until: bench.day(365)?,
+        issued: rig.day(0)?,
+        endorsed_until: rig.day(365)?,
         rule_set: RULE_SET,
         state_counter: counter,
-        salt: bench.random(),
+        salt: rig.random(),
     }
     .encode()?
     .to_vec())
@@ -500,7 +495,7 @@ pub(crate) fn dg3(bench: &mut Bench<'_>, counter: u32) -> Result<Vec<u8>, Stop> 
 
 /// WRITE steps of an object, accepted.
 pub(crate) fn write_object(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     door: &mut DoorI,
     script: &mut Script,
     object: WritableObject,
@@ -508,7 +503,7 @@ pub(crate) fn write_object(
 ) -> Check {
     let mut offset = 0;
     for data in bytes.chunks(MAX_CHUNK) {
-        script.next(bench, door, &write_bytes(object as u8, bytes.len(), offset, data))?;
+        script.next(rig, door, &write_bytes(object as u8, bytes.len(), offset, data))?;
         offset += data.len();
     }
     Ok(())
@@ -529,29 +524,29 @@ pub(crate) fn write_bytes(object: u8, total: usize, offset: usize, data: &[u8]) 
 
 /// A slot with fresh keys, pseudonym and record, bound to the card's keys and valid for a year.
 pub(crate) fn new_slot(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     role: Role,
     kv: u8,
     publics: &[[u8; 64]; 3],
     cap: u32,
 ) -> Result<Slot, Stop> {
-    slot_valid(bench, role, kv, publics, cap, [0, 365])
+    slot_valid(rig, role, kv, publics, cap, [0, 365])
 }
 
 /// As [`new_slot`], with the record's first and last day counted from today.
 pub(crate) fn slot_valid(
-    bench: &mut Bench<'_>,
+    rig: &mut TestRig<'_>,
     role: Role,
     kv: u8,
     publics: &[[u8; 64]; 3],
     cap: u32,
     days: [i32; 2],
 ) -> Result<Slot, Stop> {
-    let keys = bench.keys()?;
-    let pid: [u8; 16] = bench.random();
-    let [cohort] = bench.random();
-    let nonce: [u8; 12] = bench.random();
-    bench.world.issued += 1;
+    let keys = rig.keys()?;
+    let pid: [u8; 16] = rig.random();
+    let [cohort] = rig.random();
+    let nonce: [u8; 12] = rig.random();
+    rig.fixture.issued += 1;
     let public = match role.domain() {
         Domain::Person => &publics[0],
         Domain::Clinic => &publics[1],
@@ -560,13 +555,13 @@ pub(crate) fn slot_valid(
     let record = Entitlement {
         role,
         kv,
-        issue_counter: bench.world.issued,
+        issue_counter: rig.fixture.issued,
         tier: Tier::Employment,
         class: 1,
         services: 0b11,
         zones: 0b1,
-        from: bench.day(days[0])?,
-        to: bench.day(days[1])?,
+        from: rig.day(days[0])?,
+        to: rig.day(days[1])?,
         rule_set: rule_set_digest(RULE_SET),
         binding: binding(public, &pid, role),
     }
@@ -575,7 +570,7 @@ pub(crate) fn slot_valid(
         &keys.record_key(role, kv, &pid)?,
         &pid,
         &nonce,
-        bench.rng(),
+        rig.rng(),
     )?;
     Ok(Slot {
         role,
@@ -616,39 +611,39 @@ pub(crate) fn purse_bytes(slot: &Slot, seq: u32) -> Result<Vec<u8>, Stop> {
 }
 
 /// The whole first script.
-pub(crate) fn personalise(bench: &mut Bench<'_>) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Personalise)?;
-    let staged = stage(bench, &mut door, &mut script, None, PORTRAIT)?;
-    let state = script.finalise(bench, &mut door)?;
+pub(crate) fn personalise(rig: &mut TestRig<'_>) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Personalise)?;
+    let staged = stage(rig, &mut door, &mut script, None, PORTRAIT)?;
+    let state = script.finalise(rig, &mut door)?;
     ensure(
         state == CardState::Personalised.code(),
         "FINALISE of kind 01 does not answer 02",
     )?;
-    staged.live(bench);
+    staged.live(rig);
     Ok(())
 }
 
 /// A rewrite that brings new slots; each with its flags. The money on the purse becomes `loaded` where that is more.
-pub(crate) fn rewrite_slots(bench: &mut Bench<'_>, slots: &[(Role, u8, u8)], loaded: u32) -> Check {
-    let publics = bench.publics()?;
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
+pub(crate) fn rewrite_slots(rig: &mut TestRig<'_>, slots: &[(Role, u8, u8)], loaded: u32) -> Check {
+    let publics = rig.publics()?;
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
     let mut staged = Staged {
         loaded,
         ..Staged::default()
     };
     for (role, kv, flags) in slots {
-        let slot = new_slot(bench, *role, *kv, &publics, CAP)?;
+        let slot = new_slot(rig, *role, *kv, &publics, CAP)?;
         let payment = *role == Role::SmallPayment;
         script.next(
-            bench,
+            rig,
             &mut door,
             &slot_bytes(&slot, *flags, if payment { loaded } else { 0 })?,
         )?;
         if payment {
-            let seq = u32::from_be_bytes(bench.random()) >> 1;
-            script.next(bench, &mut door, &purse_bytes(&slot, seq)?)?;
+            let seq = u32::from_be_bytes(rig.random()) >> 1;
+            script.next(rig, &mut door, &purse_bytes(&slot, seq)?)?;
             staged.purse = Some(Purse {
                 seq,
                 loaded,
@@ -663,105 +658,39 @@ pub(crate) fn rewrite_slots(bench: &mut Bench<'_>, slots: &[(Role, u8, u8)], loa
         }
         staged.slots.push(slot);
     }
-    script.finalise(bench, &mut door)?;
-    staged.live(bench);
+    script.finalise(rig, &mut door)?;
+    staged.live(rig);
     Ok(())
 }
 
 /// A rewrite of TRUST; FINALISE then moves the floor to today.
-pub(crate) fn rewrite_trust(bench: &mut Bench<'_>, epoch: u16, floor: card_applet_spec::date::Date) -> Check {
-    let mut door = DoorI::open(bench)?;
-    let mut script = Script::begin(bench, &mut door, ScriptKind::Rewrite)?;
-    let step = trust_step(bench, epoch, floor)?;
-    script.next(bench, &mut door, &step)?;
-    script.finalise(bench, &mut door)?;
+pub(crate) fn rewrite_trust(rig: &mut TestRig<'_>, epoch: u16, floor: card_applet_spec::date::Date) -> Check {
+    let mut door = DoorI::open(rig)?;
+    let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
+    let step = trust_step(rig, epoch, floor)?;
+    script.next(rig, &mut door, &step)?;
+    script.finalise(rig, &mut door)?;
     Ok(())
 }
 
-/// Brings a card of ours to a state, from whichever it is in.
-pub(crate) fn bring_to(bench: &mut Bench<'_>, wanted: CardState) -> Check {
-    if bench.world.terminated {
-        return if wanted == CardState::Terminated {
-            Ok(())
-        } else {
-            not_run("it is TERMINATED")
-        };
-    }
-    // Wrong tries of an earlier case may have locked door I; then door S opens it.
-    let mut door = match DoorI::open(bench) {
-        Err(Stop::Failed(_)) if bench.world.publics.is_some() => {
-            bench.unlock()?;
-            DoorI::open(bench)?
-        }
-        other => other?,
-    };
-    // Two changes at most lead from any state to any other that can be reached.
-    for _ in 0..4 {
-        let state = door.status(bench)?.state;
-        if state == wanted {
-            return look_at_purse(bench, state);
-        }
-        match (state, wanted) {
-            (CardState::Blank, _) => personalise(bench)?,
-            (CardState::Terminated, _) => return not_run("it is TERMINATED"),
-            (_, CardState::Blank) => return not_run("it is not BLANK any more"),
-            (_, CardState::Terminated) => drop(change_state(bench, ScriptKind::Terminate)?),
-            (CardState::Blocked, _) => drop(change_state(bench, ScriptKind::Unblock)?),
-            (CardState::Personalised, _) => drop(change_state(bench, ScriptKind::Activate)?),
-            (CardState::Active, CardState::Blocked) => drop(change_state(bench, ScriptKind::Block)?),
-            (CardState::Active, _) => return not_run("it is ACTIVE already"),
-        }
-        if wanted == CardState::Terminated {
-            bench.world.terminated = true;
-            return Ok(());
-        }
-        door = DoorI::open(bench)?;
-    }
-    not_run("it does not change its state")
-}
-
 /// EXTERNAL AUTHENTICATE with a wrong cryptogram: one wrong try. The status must be 6982.
-pub(crate) fn wrong_try(bench: &mut Bench<'_>) -> Check {
-    bench.select()?;
-    let host: [u8; 8] = bench.random();
-    bench
-        .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+pub(crate) fn wrong_try(rig: &mut TestRig<'_>) -> Check {
+    rig.select()?;
+    let host: [u8; 8] = rig.random();
+    rig.command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
         .ok("INITIALIZE UPDATE")?;
-    let guess: [u8; 16] = bench.random();
+    let guess: [u8; 16] = rig.random();
     let command = encode(Header::EXTERNAL_AUTHENTICATE.to_bytes(), &guess, None);
-    bench
-        .send(&command)?
+    rig.send(&command)?
         .is(0x6982, "EXTERNAL AUTHENTICATE with a wrong cryptogram")
 }
 
 /// Everything before the wrong try itself.
-pub(crate) fn prepare_wrong_try(bench: &mut Bench<'_>) -> Result<Vec<u8>, Stop> {
-    bench.select()?;
-    let host: [u8; 8] = bench.random();
-    bench
-        .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+pub(crate) fn prepare_wrong_try(rig: &mut TestRig<'_>) -> Result<Vec<u8>, Stop> {
+    rig.select()?;
+    let host: [u8; 8] = rig.random();
+    rig.command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
         .ok("INITIALIZE UPDATE")?;
-    let guess: [u8; 16] = bench.random();
+    let guess: [u8; 16] = rig.random();
     Ok(encode(Header::EXTERNAL_AUTHENTICATE.to_bytes(), &guess, None))
-}
-
-/// The purse as the card shows it: a case that failed may have left another than the suite thinks.
-fn look_at_purse(bench: &mut Bench<'_>, state: CardState) -> Check {
-    if state != CardState::Active || bench.world.purse.is_none() {
-        return Ok(());
-    }
-    let kv = bench.newest(Role::SmallPayment)?;
-    bench.select()?;
-    // A card that shows nothing keeps the suite's figures, and its cases fail by them.
-    if let Ok(plain) = Tap::send(bench, Role::SmallPayment.code(), kv)?.open(bench) {
-        bench.world.purse = Some(Purse {
-            seq: plain.seq,
-            loaded: plain.loaded,
-            spent: plain.spent,
-            txno: plain.last_txno,
-            tac: plain.tac,
-            masked: plain.masked,
-        });
-    }
-    Ok(())
 }
