@@ -1,4 +1,4 @@
-//! The reader of a test: a private virtual one with a hand to insert and pull cards, or a physical one that was named.
+//! The reader of a test: a private virtual one with a manipulator to insert and pull cards, or a physical one that was named.
 //!
 //! `YZT_READER` names a reader of the PC/SC service that already runs; then `YZT_ALLOW_WRITE=1` is needed before the card
 //! on it is written. Without `YZT_READER` nothing of the machine's own readers is touched.
@@ -35,7 +35,7 @@ pub enum Needs {
     /// It writes the card.
     Writing,
     /// It inserts, pulls and breaks cards.
-    Hand,
+    Manipulator,
 }
 
 /// A reader.
@@ -97,13 +97,13 @@ impl Rig {
         })
     }
 
-    /// The hand at the reader, where there is one.
+    /// The manipulator at the reader, where there is one.
     #[must_use]
-    pub fn hand(&self) -> Option<Control> {
-        self.folder.as_ref().map(|folder| folder.hand(0))
+    pub fn manipulator(&self) -> Option<Control> {
+        self.folder.as_ref().map(|folder| folder.manipulator(0))
     }
 
-    /// The hand at the service, where it is ours.
+    /// The manipulator at the service, where it is ours.
     #[must_use]
     pub fn service(&self) -> Option<Control> {
         self.folder.as_ref().map(Folder::service)
@@ -116,9 +116,9 @@ impl Rig {
     ///
     /// [`Error::WriteNotAllowed`], [`Error::NotABlank`], trouble with the reader.
     pub fn lay_blank(&self, blank: &Blank, rng: &mut impl CryptoRng) -> Result<(), Error> {
-        if let Some(hand) = self.hand() {
+        if let Some(manipulator) = self.manipulator() {
             let memory = self.make_blank(blank, rng)?;
-            hand.order(&Order::Insert { memory: Some(memory) })?;
+            manipulator.order(&Order::Insert { memory: Some(memory) })?;
             return Ok(());
         }
         if !self.may_write {
@@ -161,7 +161,9 @@ pub fn with_reader(test: &str, needs: Needs, body: impl FnOnce(&Rig)) -> Result<
     if let Ok(reader) = std::env::var(READER_VARIABLE) {
         let may_write = std::env::var(WRITE_VARIABLE).is_ok_and(|word| word == "1");
         match needs {
-            Needs::Hand => println!("{test}: left out, it needs the hand of the virtual reader"),
+            Needs::Manipulator => {
+                println!("{test}: left out, it needs the manipulator of the virtual reader")
+            }
             Needs::Writing if !may_write => {
                 println!("{test}: left out, {WRITE_VARIABLE}=1 allows writing the card");
             }
@@ -189,7 +191,7 @@ pub fn lot_path(folder: &Path) -> PathBuf {
     folder.join("lot.yztl")
 }
 
-/// A reference card in this process, made as blank `number` of a test lot, and the hand at its power.
+/// A reference card in this process, made as blank `number` of a test lot, and the manipulator at its power.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Writes the seed inputs of every target into `corpus/` from the vectors of the specification and from the world that the
+//! Writes the seed inputs of every target into `corpus/` from the vectors of the specification and from the fixture that the
 //! targets share: `cargo run -p card-fuzz --example seeds`. What is there already stays; a name says where a seed is from.
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use card_fuzz::with_world;
+use card_fuzz::with_fixture;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -208,8 +208,8 @@ fn inside(bytes: &[u8], tag: u16) -> Option<&[u8]> {
 }
 
 fn from_world(seeds: &mut Seeds) {
-    with_world(|world| {
-        for certificate in &world.chain {
+    with_fixture(|fixture| {
+        for certificate in &fixture.chain {
             seeds.chosen("certificates", "chain", 0, certificate);
             seeds.chosen(
                 "certificates",
@@ -219,23 +219,23 @@ fn from_world(seeds: &mut Seeds) {
             );
             seeds.add("tlv", "certificate", certificate);
         }
-        seeds.chosen("files", "bundle", 3, &world.plain_bundle);
+        seeds.chosen("files", "bundle", 3, &fixture.plain_bundle);
         seeds.chosen(
             "files",
             "bundle body",
             2,
-            inside(&world.plain_bundle, 0x7F50).unwrap(),
+            inside(&fixture.plain_bundle, 0x7F50).unwrap(),
         );
-        seeds.chosen("files", "box", 0, &world.sealed_bundle);
+        seeds.chosen("files", "box", 0, &fixture.sealed_bundle);
         seeds.chosen("files", "box changed", 1, &[0, 200, 1]);
         seeds.chosen("files", "box as it is", 1, &[]);
-        let list = &world.deny_list;
+        let list = &fixture.deny_list;
         seeds.chosen("files", "list", 4, &list[..list.len() - 66]);
-        seeds.add("tlv", "bundle", &world.plain_bundle);
-        for command in &world.recorded.commands {
+        seeds.add("tlv", "bundle", &fixture.plain_bundle);
+        for command in &fixture.recorded.commands {
             seeds.add("apdu", "heard command", command);
         }
-        for answer in &world.recorded.answers {
+        for answer in &fixture.recorded.answers {
             seeds.add("apdu", "heard answer", answer);
         }
     });

@@ -14,8 +14,8 @@ use card_applet_spec::record::{Entitlement, RecordHeader};
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{Status, Step};
 
+use crate::fixture::{Fixture, with_fixture};
 use crate::tape::Tape;
-use crate::world::{World, with_world};
 
 /// Commands and answers, bare and inside the secure channel.
 pub fn apdu(input: &[u8]) {
@@ -161,8 +161,8 @@ fn signature_object(bytes: &[u8]) {
         for number in 0..=4 {
             let _ = object.covers(number, bytes);
         }
-        with_world(|world| {
-            let key = world.host.root.public();
+        with_fixture(|fixture| {
+            let key = fixture.host.root.public();
             assert!(
                 object.verify(&key, &key.to_public64()).is_err(),
                 "nobody signed it with this key"
@@ -176,8 +176,8 @@ fn record(tape: &mut Tape<'_>) {
     let key = Key32::new([3; 32]);
     let pid = [4; 16];
     let mut record: [u8; 160] = tape.array();
-    with_world(|world| {
-        let signer = world.host.entitlement_signer.public();
+    with_fixture(|fixture| {
+        let signer = fixture.host.entitlement_signer.public();
         assert!(
             Entitlement::open(&record, &key, &pid, &signer).is_err(),
             "no key, no record"
@@ -187,14 +187,14 @@ fn record(tape: &mut Tape<'_>) {
             assert_eq!(header, again);
         }
         // A real one, and one of its bytes changed.
-        let entitlement = World::entitlement(tape.byte(), tape.u32());
+        let entitlement = Fixture::entitlement(tape.byte(), tape.u32());
         record = entitlement
             .seal(
-                &world.host.entitlement_signer,
+                &fixture.host.entitlement_signer,
                 &key,
                 &pid,
                 &[5; 12],
-                &mut world.host.rng,
+                &mut fixture.host.rng,
             )
             .expect("it seals");
         let opened = Entitlement::open(&record, &key, &pid, &signer).expect("ours");

@@ -17,61 +17,61 @@ use card_reader::tape::Replay;
 use card_reader::transport::Transport;
 use card_reader::{Bundle, Pinned, TerminalKey};
 
+use crate::fixture::{Fixture, seal, today, with_fixture};
 use crate::tape::Tape;
-use crate::world::{World, seal, today, with_world};
 
 /// The first byte chooses.
 pub fn files(input: &[u8]) {
     let mut tape = Tape::new(input);
-    with_world(|world| match tape.byte() % 15 {
-        0 => foreign_box(world, tape.all()),
-        1 => changed_box(world, &mut tape),
-        2 => signed_bundle(world, tape.all()),
-        3 => foreign_bundle(world, tape.all()),
-        4 => signed_list(world, tape.all()),
-        5 => made_list(world, &mut tape),
-        6 => signed_lot(world, tape.all()),
-        7 => made_lot(world, &mut tape),
+    with_fixture(|fixture| match tape.byte() % 15 {
+        0 => foreign_box(fixture, tape.all()),
+        1 => changed_box(fixture, &mut tape),
+        2 => signed_bundle(fixture, tape.all()),
+        3 => foreign_bundle(fixture, tape.all()),
+        4 => signed_list(fixture, tape.all()),
+        5 => made_list(fixture, &mut tape),
+        6 => signed_lot(fixture, tape.all()),
+        7 => made_lot(fixture, &mut tape),
         8 => key_file(tape.all()),
         9 => anchors_file(tape.all()),
-        10 => list_file(world, &mut tape),
-        11 => settlement_file(world, tape.all()),
-        12 => counters_file(world, tape.all()),
+        10 => list_file(fixture, &mut tape),
+        11 => settlement_file(fixture, tape.all()),
+        12 => counters_file(fixture, tape.all()),
         13 => tape_of_a_card(tape.all()),
         _ => journal_file(&mut tape),
     });
 }
 
-fn foreign_box(world: &World, bytes: &[u8]) {
-    let opened = Bundle::open(bytes, &world.terminal, None, today());
+fn foreign_box(fixture: &Fixture, bytes: &[u8]) {
+    let opened = Bundle::open(bytes, &fixture.terminal, None, today());
     assert!(
-        opened.is_err() || bytes == world.sealed_bundle,
+        opened.is_err() || bytes == fixture.sealed_bundle,
         "nobody but the vault seals bundles"
     );
 }
 
-fn changed_box(world: &World, tape: &mut Tape<'_>) {
-    let mut bytes = world.sealed_bundle.clone();
+fn changed_box(fixture: &Fixture, tape: &mut Tape<'_>) {
+    let mut bytes = fixture.sealed_bundle.clone();
     while !tape.is_empty() {
         let at = usize::from(tape.u16()) % bytes.len();
         bytes[at] ^= tape.byte();
     }
-    let changed = bytes != world.sealed_bundle;
-    let opened = Bundle::open(&bytes, &world.terminal, None, today());
+    let changed = bytes != fixture.sealed_bundle;
+    let opened = Bundle::open(&bytes, &fixture.terminal, None, today());
     assert_eq!(opened.is_err(), changed, "every byte of a box counts");
 }
 
 /// The inside of a bundle by the fuzzer's hand, signed by the root and sealed to the terminal.
-fn signed_bundle(world: &mut World, body: &[u8]) {
+fn signed_bundle(fixture: &mut Fixture, body: &[u8]) {
     let mut plain = Vec::new();
     object(&mut plain, 0x7F50, body);
-    let signature = world
+    let signature = fixture
         .host
         .root
-        .sign(&[b"YZT-BUNDLE-1", &plain], &mut world.host.rng)
+        .sign(&[b"YZT-BUNDLE-1", &plain], &mut fixture.host.rng)
         .expect("it signs");
     object(&mut plain, 0x5F37, &signature);
-    let root = world.host.root.public();
+    let root = fixture.host.root.public();
     if let Ok(parsed) = bundle::Bundle::parse_and_verify(&plain, &root) {
         let _ = format!("{parsed:?}");
         let _ = parsed.role_keys().flatten().count();
@@ -79,17 +79,17 @@ fn signed_bundle(world: &mut World, body: &[u8]) {
             let _ = DenyList::parse_and_verify(list, &parsed.head.anchors.deny_list_signer);
         }
     }
-    let sealed = seal(&mut world.host, &world.terminal, &plain);
-    if let Ok(bundle) = Bundle::open(&sealed, &world.terminal, None, today()) {
+    let sealed = seal(&mut fixture.host, &fixture.terminal, &plain);
+    if let Ok(bundle) = Bundle::open(&sealed, &fixture.terminal, None, today()) {
         assert_eq!(
             bundle.terminal(),
-            world.terminal.name(),
+            fixture.terminal.name(),
             "another terminal's bundle"
         );
         assert!(today() <= bundle.last_day(), "a bundle behind its last day");
         let newer = bundle.sequence().checked_add(1);
         if let Some(newer) = newer {
-            assert!(Bundle::open(&sealed, &world.terminal, Some(newer), today()).is_err());
+            assert!(Bundle::open(&sealed, &fixture.terminal, Some(newer), today()).is_err());
         }
         for role in Role::ALL {
             let _ = bundle.serves(*role);
@@ -97,27 +97,27 @@ fn signed_bundle(world: &mut World, body: &[u8]) {
     }
 }
 
-fn foreign_bundle(world: &World, bytes: &[u8]) {
-    let root = world.host.root.public();
+fn foreign_bundle(fixture: &Fixture, bytes: &[u8]) {
+    let root = fixture.host.root.public();
     let parsed = bundle::Bundle::parse_and_verify(bytes, &root);
     assert!(
-        parsed.is_err() || bytes == world.plain_bundle,
+        parsed.is_err() || bytes == fixture.plain_bundle,
         "the root did not sign this"
     );
     let mut bytes_again = bytes.to_vec();
-    let opened = sealed_box::open(sealed_box::LOT, &world.host.root, &mut bytes_again);
+    let opened = sealed_box::open(sealed_box::LOT, &fixture.host.root, &mut bytes_again);
     assert!(opened.is_err(), "nothing was sealed to the root");
 }
 
 /// Objects of a deny list by the fuzzer's hand, signed as they stand.
-fn signed_list(world: &mut World, body: &[u8]) {
-    let signature = world
+fn signed_list(fixture: &mut Fixture, body: &[u8]) {
+    let signature = fixture
         .deny_signer
-        .sign(&[b"YZT-DENY-1", body], &mut world.host.rng)
+        .sign(&[b"YZT-DENY-1", body], &mut fixture.host.rng)
         .expect("it signs");
     let mut bytes = body.to_vec();
     object(&mut bytes, 0x9E, &signature);
-    let signer = world.deny_signer.public();
+    let signer = fixture.deny_signer.public();
     if let Ok(list) = DenyList::parse_and_verify(&bytes, &signer) {
         assert_eq!(list.entries.len() % 8, 0);
         // Closed: what was understood is all that there was.
@@ -155,7 +155,7 @@ fn judge(list: &DenyList<'_>) {
     assert_eq!(list.is_fresh_on(today()), expected == Age::Fresh);
 }
 
-fn made_list(world: &mut World, tape: &mut Tape<'_>) {
+fn made_list(fixture: &mut Fixture, tape: &mut Tape<'_>) {
     let (Ok(role), Ok(issued)) = (Role::try_from(tape.byte()), Date::from_bytes(tape.array())) else {
         return;
     };
@@ -171,7 +171,7 @@ fn made_list(world: &mut World, tape: &mut Tape<'_>) {
         grace,
     };
     let mut scratch = vec![0; entries.len() + 64];
-    let signature = list.sign(&world.deny_signer, &mut scratch, &mut world.host.rng);
+    let signature = list.sign(&fixture.deny_signer, &mut scratch, &mut fixture.host.rng);
     let ascending = entries.len().is_multiple_of(8)
         && entries
             .chunks(8)
@@ -185,24 +185,24 @@ fn made_list(world: &mut World, tape: &mut Tape<'_>) {
         let length = out.len();
         bytes.truncate(length);
         assert_eq!(
-            DenyList::parse_and_verify(&bytes, &world.deny_signer.public()),
+            DenyList::parse_and_verify(&bytes, &fixture.deny_signer.public()),
             Ok(list)
         );
-        assert!(DenyList::parse_and_verify(&bytes, &world.host.root.public()).is_err());
+        assert!(DenyList::parse_and_verify(&bytes, &fixture.host.root.public()).is_err());
         judge(&list);
     }
 }
 
-fn signed_lot(world: &mut World, body: &[u8]) {
+fn signed_lot(fixture: &mut Fixture, body: &[u8]) {
     let mut plain = Vec::new();
     object(&mut plain, 0x7F51, body);
-    let signature = world
+    let signature = fixture
         .host
         .card_ca
-        .sign(&[b"YZT-LOT-1", &plain], &mut world.host.rng)
+        .sign(&[b"YZT-LOT-1", &plain], &mut fixture.host.rng)
         .expect("it signs");
     object(&mut plain, 0x5F37, &signature);
-    if let Ok(mut lot) = Lot::parse_and_verify(&plain, &world.host.card_ca.public()) {
+    if let Ok(mut lot) = Lot::parse_and_verify(&plain, &fixture.host.card_ca.public()) {
         let mut blanks = 0_usize;
         while let Ok(Some(_)) = lot.next_blank() {
             blanks += 1;
@@ -211,7 +211,7 @@ fn signed_lot(world: &mut World, body: &[u8]) {
     }
 }
 
-fn made_lot(world: &mut World, tape: &mut Tape<'_>) {
+fn made_lot(fixture: &mut Fixture, tape: &mut Tape<'_>) {
     let number = tape.array();
     let count = usize::from(tape.byte() % 8);
     let blanks: Vec<(Serial, KeySet)> = (0..count)
@@ -221,12 +221,12 @@ fn made_lot(world: &mut World, tape: &mut Tape<'_>) {
     let length = lot::encode(
         number,
         &blanks,
-        &world.host.card_ca,
-        &mut world.host.rng,
+        &fixture.host.card_ca,
+        &mut fixture.host.rng,
         &mut out,
     )
     .expect("encoded_len is enough");
-    let mut lot = Lot::parse_and_verify(&out[..length], &world.host.card_ca.public()).expect("ours");
+    let mut lot = Lot::parse_and_verify(&out[..length], &fixture.host.card_ca.public()).expect("ours");
     assert_eq!(lot.lot, number);
     for (serial, _) in &blanks {
         let (found, _) = lot.next_blank().expect("ours").expect("as many");
@@ -256,18 +256,18 @@ fn anchors_file(bytes: &[u8]) {
 }
 
 /// Lists, genuine and not, one behind the other.
-fn list_file(world: &World, tape: &mut Tape<'_>) {
+fn list_file(fixture: &Fixture, tape: &mut Tape<'_>) {
     let mut file = Vec::new();
     let mut genuine = 0_usize;
     while !tape.is_empty() {
         match tape.byte() % 4 {
             0 => {
-                object(&mut file, 0xA9, &world.deny_list);
+                object(&mut file, 0xA9, &fixture.deny_list);
                 genuine += 1;
             }
             1 => object(&mut file, 0xA9, tape.short()),
             2 => {
-                let mut list = world.deny_list.clone();
+                let mut list = fixture.deny_list.clone();
                 let at = usize::from(tape.byte()) % list.len();
                 list[at] ^= tape.byte() | 1;
                 object(&mut file, 0xA9, &list);
@@ -275,18 +275,18 @@ fn list_file(world: &World, tape: &mut Tape<'_>) {
             _ => file.extend_from_slice(tape.short()),
         }
     }
-    let signer = world.deny_signer.public();
+    let signer = fixture.deny_signer.public();
     let mut length = 0_usize;
     let mut lists = 0_usize;
     for list in lists_of_file(&file) {
         let Ok(list) = list else { continue };
         length += list.len();
         if DenyList::parse_and_verify(list, &signer).is_ok() {
-            assert_eq!(list, world.deny_list, "the signer signed one list");
+            assert_eq!(list, fixture.deny_list, "the signer signed one list");
             lists += 1;
         }
     }
-    assert!(length <= file.len() && lists <= genuine + file.len() / world.deny_list.len());
+    assert!(length <= file.len() && lists <= genuine + file.len() / fixture.deny_list.len());
 }
 
 /// A recorded tape: its commands, played in their order, are answered as it says, and then no more.
@@ -355,34 +355,34 @@ fn journal_file(tape: &mut Tape<'_>) {
 }
 
 /// Signed by a terminal's key as it stands.
-fn signed_file(world: &mut World, tag: u16, label: &[u8], body: &[u8]) -> Vec<u8> {
+fn signed_file(fixture: &mut Fixture, tag: u16, label: &[u8], body: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     object(&mut file, tag, body);
-    let signature = world
+    let signature = fixture
         .host
         .intermediate_key
-        .sign(&[label, &file], &mut world.host.rng)
+        .sign(&[label, &file], &mut fixture.host.rng)
         .expect("it signs");
     object(&mut file, 0x5F37, &signature);
     file
 }
 
-fn settlement_file(world: &mut World, body: &[u8]) {
-    let file = signed_file(world, 0x7F55, b"YZT-SETTLEMENT-1", body);
+fn settlement_file(fixture: &mut Fixture, body: &[u8]) {
+    let file = signed_file(fixture, 0x7F55, b"YZT-SETTLEMENT-1", body);
     let Ok(read) = UnverifiedSettlement::parse(&file) else {
         return;
     };
     assert!(
-        read.clone().verify(&world.host.root.public()).is_err(),
+        read.clone().verify(&fixture.host.root.public()).is_err(),
         "another terminal's key"
     );
     let read = read
-        .verify(&world.host.intermediate_key.public())
+        .verify(&fixture.host.intermediate_key.public())
         .expect("signed");
     let lines: Vec<Line> = read.lines().collect();
     let unknown: Vec<Unknown> = read.unknown().collect();
     let mut out = vec![0; settlement::encoded_len(lines.len(), unknown.len())];
-    let (key, rng) = (&world.host.intermediate_key, &mut world.host.rng);
+    let (key, rng) = (&fixture.host.intermediate_key, &mut fixture.host.rng);
     let length = settlement::encode(&read.head, &lines, &unknown, key, rng, &mut out)
         .expect("what was read can be written, and encoded_len is enough");
     let again = UnverifiedSettlement::parse(&out[..length]).expect("ours");
@@ -391,21 +391,21 @@ fn settlement_file(world: &mut World, body: &[u8]) {
     assert!(again.lines().eq(lines) && again.unknown().eq(unknown));
 }
 
-fn counters_file(world: &mut World, body: &[u8]) {
-    let file = signed_file(world, 0x7F54, b"YZT-COUNTERS-1", body);
+fn counters_file(fixture: &mut Fixture, body: &[u8]) {
+    let file = signed_file(fixture, 0x7F54, b"YZT-COUNTERS-1", body);
     let Ok(read) = UnverifiedCounters::parse(&file) else {
         return;
     };
     assert!(
-        read.clone().verify(&world.host.root.public()).is_err(),
+        read.clone().verify(&fixture.host.root.public()).is_err(),
         "another terminal's key"
     );
     let read = read
-        .verify(&world.host.intermediate_key.public())
+        .verify(&fixture.host.intermediate_key.public())
         .expect("signed");
     let counts: Vec<Count> = read.counts().collect();
     let mut out = vec![0; counters::encoded_len(counts.len())];
-    let (key, rng) = (&world.host.intermediate_key, &mut world.host.rng);
+    let (key, rng) = (&fixture.host.intermediate_key, &mut fixture.host.rng);
     let length = counters::encode(&read.head, &counts, key, rng, &mut out)
         .expect("what was read can be written, and encoded_len is enough");
     let again = UnverifiedCounters::parse(&out[..length]).expect("ours");

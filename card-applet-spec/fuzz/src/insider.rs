@@ -20,12 +20,10 @@ use card_applet_spec::kdf;
 use card_applet_spec::scp03::Channel;
 use card_applet_spec::script::{ScriptKind, Step, StepBytes, chain_next, chain_start};
 use card_applet_spec::update::{SealedUpdate, UPDATE_LEN};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use card_host::{Card, Dice, Host, Ram, payment_purse, payment_slot, read_status, select, slot};
 
-use crate::support::{Card, Host, Ram, payment_purse, payment_slot, read_status, select, slot};
+use crate::fixture::{Fixture, STATES, commit_data, memory, opened_tap, today, with_fixture};
 use crate::tape::Tape;
-use crate::world::{STATES, World, commit_data, memory, opened_tap, today, with_world};
 
 /// Commands in one conversation.
 const MOST: usize = 40;
@@ -67,23 +65,23 @@ pub fn insider(input: &[u8]) {
 #[must_use]
 pub fn insider_done(input: &[u8]) -> Done {
     let mut tape = Tape::new(input);
-    with_world(|world| {
+    with_fixture(|fixture| {
         let which = usize::from(tape.byte()) % STATES.len();
-        let mut office = Office::begin(world, which);
-        office.observe(world);
+        let mut office = Office::begin(fixture, which);
+        office.observe(fixture);
         for _ in 0..MOST {
             if tape.is_empty() {
                 break;
             }
-            office.next(world, &mut tape);
+            office.next(fixture, &mut tape);
             if office.dead() {
                 office.done.torn += 1;
                 office.power_cycle(None);
-                office.observe(world);
+                office.observe(fixture);
             }
         }
         office.power_cycle(None);
-        office.observe(world);
+        office.observe(fixture);
         office.done
     })
 }
@@ -120,7 +118,7 @@ struct Office {
 }
 
 impl Office {
-    fn begin(world: &World, which: usize) -> Self {
+    fn begin(fixture: &Fixture, which: usize) -> Self {
         let mut office = Self {
             card: None,
             seed: 0x1_0000,
@@ -137,13 +135,13 @@ impl Office {
             debit: None,
             done: Done::default(),
         };
-        office.power_on(memory(&world.images[which]));
+        office.power_on(memory(&fixture.images[which]));
         office
     }
 
     fn power_on(&mut self, ram: Ram) {
         self.seed += 1;
-        let rng = StdRng::seed_from_u64(self.seed);
+        let rng = Dice::new(self.seed);
         self.card = Some(Applet::power_on(ram, rng).expect("a card stays a card, wherever it was torn"));
         self.channel = None;
     }
@@ -154,7 +152,7 @@ impl Office {
         ram.dead = false;
         ram.tear = tear.map(|(at, kept)| (ram.writes + at, kept));
         let shared = Shared(Rc::new(RefCell::new(ram)));
-        let coming_up = Applet::power_on(shared.clone(), StdRng::seed_from_u64(self.seed));
+        let coming_up = Applet::power_on(shared.clone(), Dice::new(self.seed));
         self.done.torn_at_power_on += u32::from(coming_up.is_err());
         drop(coming_up);
         let mut ram = shared.0.replace(Ram::new());
@@ -172,11 +170,11 @@ impl Office {
         self.channel.is_none() && check_form(&self.card().process(&[])) == StatusWord::MEMORY_FAILURE
     }
 
-    fn next(&mut self, world: &mut World, tape: &mut Tape<'_>) {
+    fn next(&mut self, fixture: &mut Fixture, tape: &mut Tape<'_>) {
         match tape.byte() % 18 {
-            0 => self.channel = world.host.open_door_i(self.card.as_mut().expect("a card")),
+            0 => self.channel = fixture.host.open_door_i(self.card.as_mut().expect("a card")),
             1 => self.begin_script(tape),
-            2 => self.content(world, tape),
+            2 => self.content(fixture, tape),
             3 => {
                 let n = self.number(tape);
                 let step = tape.short().to_vec();
@@ -191,8 +189,8 @@ impl Office {
             }
             6 => self.inside(Header::GET_STATUS, &[]),
             7 => self.inside(Header::get_public_key(tape.byte() % 5), &[]),
-            8 => self.pay(world, tape),
-            9 => self.pay_again(world, tape),
+            8 => self.pay(fixture, tape),
+            9 => self.pay_again(fixture, tape),
             10 => {
                 let mut bits: [u8; 4] = tape.array();
                 for (bits, all) in bits.iter_mut().zip(Rights::ALL.to_bytes()) {
@@ -201,7 +199,7 @@ impl Office {
                 let rights = Rights::from_bytes(bits).expect("masked");
                 let card = self.card.as_mut().expect("a card");
                 self.channel = select(card)
-                    .and_then(|_| world.host.open_door_s(card, rights).ok())
+                    .and_then(|_| fixture.host.open_door_s(card, rights).ok())
                     .map(|(channel, _)| channel);
             }
             11 => {
@@ -211,8 +209,8 @@ impl Office {
             }
             12 => self.inside(Header::RESET_COUNTER, &[]),
             13 => self.tear(tape),
-            14 => self.update(world, tape),
-            15 => self.short_script(world, tape),
+            14 => self.update(fixture, tape),
+            15 => self.short_script(fixture, tape),
             16 => {
                 let header: [u8; 4] = tape.array();
                 let [cla, ins, p1, p2] = header;
@@ -248,13 +246,13 @@ impl Office {
             return;
         };
         self.script = [tape.byte(); 16];
-        let step = crate::support::begin(kind, self.script);
+        let step = card_host::begin(kind, self.script);
         self.steps.clear();
         self.step(1, &step);
     }
 
     /// A step that a vault could write.
-    fn content(&mut self, world: &World, tape: &mut Tape<'_>) {
+    fn content(&mut self, fixture: &Fixture, tape: &mut Tape<'_>) {
         let n = self.number(tape);
         let step = match tape.byte() % 6 {
             0 => {
@@ -269,14 +267,14 @@ impl Office {
                     .map_err(|_| card_applet_spec::Error::Crypto)
                     .map(|()| bytes)
             }
-            2 => return self.slot_step(world, tape, n),
+            2 => return self.slot_step(fixture, tape, n),
             3 => {
                 let kv = tape.byte() % VERSIONS + 1;
-                let purse = payment_purse(&world.host, kv, pid(kv), tape.u32());
+                let purse = payment_purse(&fixture.host, kv, pid(kv), tape.u32());
                 return self.step(n, &purse);
             }
             4 => {
-                let wrapped = crate::support::issued_keys(&world.host.issuance, &world.host.serial);
+                let wrapped = card_host::issued_keys(&fixture.host.issuance, &fixture.host.serial);
                 // Under the DEK of the transport keys, as a personalisation sends them; another state's DEK makes other
                 // keys of them.
                 self.keys_unsure = true;
@@ -284,8 +282,8 @@ impl Office {
             }
             _ => {
                 let floor = Date::from_bytes(tape.array()).unwrap_or(Date::NONE);
-                let name = world.host.root_name.0;
-                let public64 = world.host.root.public().to_public64();
+                let name = fixture.host.root_name.0;
+                let public64 = fixture.host.root.public().to_public64();
                 let epoch = tape.u16();
                 Step::Trust {
                     name: &name,
@@ -301,14 +299,14 @@ impl Office {
         }
     }
 
-    fn slot_step(&mut self, world: &World, tape: &mut Tape<'_>, n: u16) {
+    fn slot_step(&mut self, fixture: &Fixture, tape: &mut Tape<'_>, n: u16) {
         let kv = tape.byte() % VERSIONS + 1;
         let role = tape.choose(Role::ALL);
         let loaded = tape.u32();
         let mut bytes = if role == PAYMENT {
-            payment_slot(&world.host, kv, pid(kv), loaded)
+            payment_slot(&fixture.host, kv, pid(kv), loaded)
         } else {
-            slot(&world.host, role, kv, pid(kv), 0)
+            slot(&fixture.host, role, kv, pid(kv), 0)
         };
         // Flags are the fourth byte of the step.
         if let Some(flags) = bytes.get_mut(3) {
@@ -384,7 +382,7 @@ impl Office {
         Some(status)
     }
 
-    fn tap(&mut self, world: &World, role: Role, kv: u8) -> Option<([u8; 16], TapAnswer, TapPlain)> {
+    fn tap(&mut self, fixture: &Fixture, role: Role, kv: u8) -> Option<([u8; 16], TapAnswer, TapPlain)> {
         self.channel = None;
         let rt = [0x3C; 16];
         let card = self.card();
@@ -393,11 +391,11 @@ impl Office {
         let (body, status) = split_answer(&answer).expect("an answer");
         assert!(status.is_ok() || status == StatusWord::MEMORY_FAILURE);
         let answer = TapAnswer::parse(body).ok()?;
-        let (plain, _) = opened_tap(&world.host, role, kv, &rt, &answer)?;
+        let (plain, _) = opened_tap(&fixture.host, role, kv, &rt, &answer)?;
         Some((rt, answer, plain))
     }
 
-    fn pay(&mut self, world: &World, tape: &mut Tape<'_>) {
+    fn pay(&mut self, fixture: &Fixture, tape: &mut Tape<'_>) {
         let kv = tape.byte() % VERSIONS + 1;
         let amount = match tape.byte() % 4 {
             0 => u32::from(tape.byte()),
@@ -413,23 +411,23 @@ impl Office {
             kind: 1,
         };
         self.debit = Some((kv, debit));
-        self.commit(world, kv, &debit);
+        self.commit(fixture, kv, &debit);
     }
 
-    fn pay_again(&mut self, world: &World, tape: &mut Tape<'_>) {
+    fn pay_again(&mut self, fixture: &Fixture, tape: &mut Tape<'_>) {
         if let Some((kv, mut debit)) = self.debit {
             debit.amount ^= u32::from(tape.byte() & 1);
-            self.commit(world, kv, &debit);
+            self.commit(fixture, kv, &debit);
         }
     }
 
     /// TAP and COMMIT, against the model of the purse.
-    fn commit(&mut self, world: &World, kv: u8, debit: &CommitBody) {
-        let Some((rt, answer, before)) = self.tap(world, PAYMENT, kv) else {
+    fn commit(&mut self, fixture: &Fixture, kv: u8, debit: &CommitBody) {
+        let Some((rt, answer, before)) = self.tap(fixture, PAYMENT, kv) else {
             return;
         };
         self.look(&before);
-        let data = commit_data(&world.host, kv, &rt, &answer, debit).expect("its slot opened");
+        let data = commit_data(&fixture.host, kv, &rt, &answer, debit).expect("its slot opened");
         let command = Header::commit(PAYMENT.code(), kv)
             .command(&data, Some(25))
             .expect("short");
@@ -446,7 +444,7 @@ impl Office {
             StatusWord::OK => {
                 let (result, rest) = answer.split_first().expect("25 bytes");
                 let tac: [u8; 8] = rest.first_chunk().copied().expect("25 bytes");
-                let m = key(world, PAYMENT, kv, &before.pid);
+                let m = key(fixture, PAYMENT, kv, &before.pid);
                 let purse = match result {
                     0 => {
                         assert!(
@@ -531,10 +529,10 @@ impl Office {
     }
 
     /// A sealed update with genuine MACs, whatever is in it.
-    fn update(&mut self, world: &World, tape: &mut Tape<'_>) {
+    fn update(&mut self, fixture: &Fixture, tape: &mut Tape<'_>) {
         let role = tape.choose(&[PAYMENT, Role::Transit, Role::Door]);
         let kv = tape.byte() % VERSIONS + 1;
-        let mut plain = Self::update_plain(world, tape);
+        let mut plain = Self::update_plain(fixture, tape);
         let (at, flip) = (usize::from(tape.byte()) % UPDATE_LEN, tape.byte());
         plain[at] ^= flip;
         self.name_money(&plain);
@@ -543,12 +541,12 @@ impl Office {
             200..=227 => self.counter,
             _ => tape.u32(),
         };
-        let keys = kdf::update_keys(&world.host.issuance, &world.host.serial).expect("a key set");
+        let keys = kdf::update_keys(&fixture.host.issuance, &fixture.host.serial).expect("a key set");
         let sealed = SealedUpdate::seal(&keys, self.counter, &plain).expect("it seals");
-        let Some((rt, answer, plain)) = self.tap(world, role, kv) else {
+        let Some((rt, answer, plain)) = self.tap(fixture, role, kv) else {
             return;
         };
-        let m = key(world, role, kv, &plain.pid);
+        let m = key(fixture, role, kv, &plain.pid);
         let tap_mac = sealed
             .tap_mac(&m, role.code(), kv, &rt, &answer.card_challenge)
             .expect("8 bytes");
@@ -567,7 +565,7 @@ impl Office {
         }
     }
 
-    fn update_plain(world: &World, tape: &mut Tape<'_>) -> [u8; UPDATE_LEN] {
+    fn update_plain(fixture: &Fixture, tape: &mut Tape<'_>) -> [u8; UPDATE_LEN] {
         let mut plain = [0; UPDATE_LEN];
         let mut put = |at: usize, bytes: &[u8]| {
             for (to, from) in plain.iter_mut().skip(at).zip(bytes) {
@@ -579,14 +577,14 @@ impl Office {
                 let kv = tape.byte() % VERSIONS + 1;
                 let role = tape.choose(Role::ALL);
                 let loaded = if role == PAYMENT { tape.u32() } else { 0 };
-                put(0, &slot(&world.host, role, kv, pid(kv), loaded));
+                put(0, &slot(&fixture.host, role, kv, pid(kv), loaded));
                 if role == PAYMENT {
                     put(216, &tape.array::<4>());
                 }
             }
             1 => {
                 put(0, &[0x10, 2]);
-                let group = &world.groups[1];
+                let group = &fixture.groups[1];
                 put(2, &[u8::try_from(group.len()).unwrap_or(u8::MAX)]);
                 put(3, group);
                 put(160, &tape.array::<64>());
@@ -606,7 +604,7 @@ impl Office {
         plain
     }
 
-    fn short_script(&mut self, world: &mut World, tape: &mut Tape<'_>) {
+    fn short_script(&mut self, fixture: &mut Fixture, tape: &mut Tape<'_>) {
         let kind = tape.choose(&[
             ScriptKind::Activate,
             ScriptKind::Block,
@@ -616,16 +614,16 @@ impl Office {
         self.channel = None;
         let id = [tape.byte(); 16];
         let card = self.card.as_mut().expect("a card");
-        let finished = world.host.short_script(card, kind, id).is_some();
+        let finished = fixture.host.short_script(card, kind, id).is_some();
         self.done.finished += u32::from(finished);
     }
 
     /// SELECT, the state through door I, the purse through door F.
-    fn observe(&mut self, world: &mut World) {
+    fn observe(&mut self, fixture: &mut Fixture) {
         let card = self.card();
         let info = select(card).expect("it can be selected");
         assert_eq!(CardInfo::parse(&info), Ok(CardInfo::CURRENT));
-        let state = status(&mut world.host, card);
+        let state = status(&mut fixture.host, card);
         if let Some(state) = state {
             let was = self.state;
             assert!(was != CardState::Terminated, "an ended card came back");
@@ -636,7 +634,7 @@ impl Office {
             self.state = state;
         }
         for kv in 1..=VERSIONS {
-            if let Some((_, _, plain)) = self.tap(world, PAYMENT, kv) {
+            if let Some((_, _, plain)) = self.tap(fixture, PAYMENT, kv) {
                 self.look(&plain);
             }
         }
@@ -668,8 +666,8 @@ fn status(host: &mut Host, card: &mut Card) -> Option<CardState> {
 }
 
 /// M of a slot.
-fn key(world: &World, role: Role, kv: u8, pid: &[u8; 16]) -> Key16 {
-    kdf::tap_key(&world.host.tap, role, world.host.region, kv, pid).expect("a key")
+fn key(fixture: &Fixture, role: Role, kv: u8, pid: &[u8; 16]) -> Key16 {
+    kdf::tap_key(&fixture.host.tap, role, fixture.host.region, kv, pid).expect("a key")
 }
 
 /// The pseudonym that the office gives in a key version.

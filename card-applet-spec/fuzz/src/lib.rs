@@ -17,22 +17,21 @@
 mod certificates;
 mod encodings;
 mod files;
+mod fixture;
 mod grown;
 mod insider;
 mod reader;
 mod shop;
 mod stranger;
-mod support;
-
 mod tape;
 mod tlv;
 mod updates;
 mod wire;
-mod world;
 
 pub use certificates::certificates;
 pub use encodings::{apdu, objects};
 pub use files::files;
+pub use fixture::{Fixture, Recorded, with_fixture};
 pub use grown::{pack, unpack};
 pub use insider::{Done, insider, insider_done};
 pub use reader::{reader, reader_took};
@@ -41,7 +40,6 @@ pub use stranger::stranger;
 pub use tape::Tape;
 pub use tlv::tlv;
 pub use updates::updates;
-pub use world::{Recorded, World, with_world};
 
 /// Name of a target, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));

@@ -5,14 +5,14 @@
 //! really said, or nothing.
 
 use card_applet_spec::codes::{CardState, Rights, Role};
+use card_host::KV;
 use card_reader::counter::{inspect, look};
 use card_reader::relay::relay;
 use card_reader::{Bundle, Card as Reader, Secure, Terminal};
 
-use crate::support::KV;
+use crate::fixture::{Fixture, today, with_fixture};
 use crate::tape::Tape;
 use crate::wire::Wire;
-use crate::world::{World, today, with_world};
 
 /// The first byte chooses player and terminal; the rest is what the player does, one choice for each exchange.
 pub fn reader(input: &[u8]) {
@@ -23,19 +23,26 @@ pub fn reader(input: &[u8]) {
 #[must_use]
 pub fn reader_took(input: &[u8]) -> bool {
     let mut tape = Tape::new(input);
-    with_world(|world| {
+    with_fixture(|fixture| {
         let choice = tape.byte();
         let seed = u64::from(tape.byte());
-        let genuine = (choice & 1 == 1).then(|| world.active(0x7E_0000 + seed));
-        let bundle = world.bundle();
+        let genuine = (choice & 1 == 1).then(|| fixture.active(0x7E_0000 + seed));
+        let bundle = fixture.bundle();
         let forged = genuine.is_none();
-        let mut wire = Wire::new(tape, genuine, world);
+        let mut wire = Wire::new(tape, genuine, fixture);
         let took = match (choice >> 1) % 5 {
-            0 => tap(world, bundle, &mut wire),
-            1 => groups(world, &bundle, &mut wire),
-            2 => record(world, &bundle, &mut wire),
-            3 => office(world, &bundle, &mut wire),
-            _ => inspect(&mut wire, &bundle, &world.terminal, today(), &mut world.host.rng).is_ok(),
+            0 => tap(fixture, bundle, &mut wire),
+            1 => groups(fixture, &bundle, &mut wire),
+            2 => record(fixture, &bundle, &mut wire),
+            3 => office(fixture, &bundle, &mut wire),
+            _ => inspect(
+                &mut wire,
+                &bundle,
+                &fixture.terminal,
+                today(),
+                &mut fixture.host.rng,
+            )
+            .is_ok(),
         };
         assert!(!(forged && took), "a forgery was taken for a card");
         took
@@ -43,29 +50,29 @@ pub fn reader_took(input: &[u8]) -> bool {
 }
 
 /// The office: everything.
-fn office(world: &mut World, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
-    let rng = &mut world.host.rng;
-    let Ok(seen) = look(wire, bundle, &world.terminal, Role::ALL, &[], today(), rng) else {
+fn office(fixture: &mut Fixture, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
+    let rng = &mut fixture.host.rng;
+    let Ok(seen) = look(wire, bundle, &fixture.terminal, Role::ALL, &[], today(), rng) else {
         return false;
     };
-    assert_eq!(seen.serial, world.host.serial);
-    assert_eq!(seen.groups.content().encoded(1), Some(&world.groups[0][..]));
+    assert_eq!(seen.serial, fixture.host.serial);
+    assert_eq!(seen.groups.content().encoded(1), Some(&fixture.groups[0][..]));
     let _ = format!("{seen:?}");
     true
 }
 
 /// A bus: SELECT and TAP.
-fn tap(world: &mut World, bundle: Bundle, wire: &mut Wire<'_>) -> bool {
+fn tap(fixture: &mut Fixture, bundle: Bundle, wire: &mut Wire<'_>) -> bool {
     let mut terminal = Terminal::new(bundle);
     let Ok(card) = Reader::new(&mut *wire).select() else {
         return false;
     };
-    let admission = terminal.tap(card, Role::Transit, today(), &mut world.host.rng);
+    let admission = terminal.tap(card, Role::Transit, today(), &mut fixture.host.rng);
     if let Ok(admission) = &admission {
         assert!(!wire.changed, "the bus took a changed answer");
         assert_eq!(
             (admission.role, admission.region),
-            (Role::Transit, world.host.region)
+            (Role::Transit, fixture.host.region)
         );
         assert_eq!(admission.valid_from, today());
     }
@@ -82,20 +89,20 @@ fn tap(world: &mut World, bundle: Bundle, wire: &mut Wire<'_>) -> bool {
 }
 
 /// The police: the data groups.
-fn groups(world: &mut World, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
+fn groups(fixture: &mut Fixture, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
     let rights = Rights::IDENTITY.union(Rights::PERMIT).union(Rights::VERIFY);
-    let Some(card) = agreed(world, bundle, wire, rights) else {
+    let Some(card) = agreed(fixture, bundle, wire, rights) else {
         return false;
     };
     assert_eq!(
         card.chip().evidence().card_certificate,
-        world.card_certificates[0]
+        fixture.card_certificates[0]
     );
     let Ok((card, read)) = card.read_groups(rights) else {
         return true;
     };
-    assert_eq!(read.content().encoded(1), Some(&world.groups[0][..]));
-    assert_eq!(read.content().encoded(3), Some(&world.groups[1][..]));
+    assert_eq!(read.content().encoded(1), Some(&fixture.groups[0][..]));
+    assert_eq!(read.content().encoded(3), Some(&fixture.groups[1][..]));
     assert_eq!(read.content().encoded(2), None);
     if let Ok((_, status)) = card.status() {
         assert_eq!(status.state, CardState::Active);
@@ -104,14 +111,14 @@ fn groups(world: &mut World, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
 }
 
 /// A clinic: the record.
-fn record(world: &mut World, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
+fn record(fixture: &mut Fixture, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
     let role = Role::Clinic;
-    let Some(card) = agreed(world, bundle, wire, Rights::role(role)) else {
+    let Some(card) = agreed(fixture, bundle, wire, Rights::role(role)) else {
         return false;
     };
     assert_eq!(
         card.chip().evidence().card_certificate,
-        world.card_certificates[1]
+        fixture.card_certificates[1]
     );
     if let Ok((_, admission)) = card.read_entitlement(role, bundle, today()) {
         assert_eq!(admission.content().role, role);
@@ -122,13 +129,13 @@ fn record(world: &mut World, bundle: &Bundle, wire: &mut Wire<'_>) -> bool {
 
 /// SELECT to AGREE: a card that proved its key.
 fn agreed<'w, 'a>(
-    world: &mut World,
+    fixture: &mut Fixture,
     bundle: &Bundle,
     wire: &'w mut Wire<'a>,
     rights: Rights,
 ) -> Option<Reader<&'w mut Wire<'a>, Secure>> {
     let card = Reader::new(wire).select().ok()?;
     let card = card.present(bundle, today()).ok()?;
-    card.agree(rights, &world.terminal, today(), &mut world.host.rng)
+    card.agree(rights, &fixture.terminal, today(), &mut fixture.host.rng)
         .ok()
 }

@@ -13,17 +13,16 @@ use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::door_f::{TapAnswer, TapPlain, tap_command};
 use card_applet_spec::kdf;
 use card_applet_spec::settlement::{Line, UnverifiedSettlement};
+use card_host::{Card, Dice, KV, select};
 use card_reader::Terminal;
 use card_reader::door_f::NoWatch;
 use card_reader::journal::{Journal, JournalError};
 use card_reader::purchase::{Moment, Outcome, PurchaseError, Till};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::support::{Card, KV, select};
+use crate::fixture::{Fixture, memory, opened_tap, today, with_fixture};
 use crate::tape::Tape;
 use crate::wire::Wire;
-use crate::world::{World, memory, opened_tap, today, with_world};
 
 /// Steps of one day at the till.
 const MOST: usize = 24;
@@ -64,17 +63,17 @@ pub fn shop(input: &[u8]) {
 #[must_use]
 pub fn shop_sold(input: &[u8]) -> Sold {
     let mut tape = Tape::new(input);
-    with_world(|world| {
+    with_fixture(|fixture| {
         let seed = 0x5A_0000 + u64::from(tape.byte());
         let path = journal_path();
         let _ = std::fs::remove_file(&path);
-        let cards = [world.active(seed), other(world, seed)];
-        let before = cards_spent(world, cards);
+        let cards = [fixture.active(seed), other(fixture, seed)];
+        let before = cards_spent(fixture, cards);
         let mut day = Day {
-            terminal: Terminal::new(world.till_bundle()),
+            terminal: Terminal::new(fixture.till_bundle()),
             journal: Some(Journal::open_file(&path, TID).expect("a new journal")),
             path,
-            wire: Wire::new(tape, None, world),
+            wire: Wire::new(tape, None, fixture),
             cards: before.1.map(Some),
             sales: Vec::new(),
             sold: Sold::default(),
@@ -84,9 +83,9 @@ pub fn shop_sold(input: &[u8]) -> Sold {
             if day.wire.tape.is_empty() {
                 break;
             }
-            day.next(world);
+            day.next(fixture);
         }
-        day.close(world, before.0)
+        day.close(fixture, before.0)
     })
 }
 
@@ -103,25 +102,25 @@ pub(crate) fn journal_path() -> PathBuf {
     folder.join(format!("yzt-fuzz-journal-{}-{thread}", std::process::id()))
 }
 
-fn other(world: &World, seed: u64) -> Card {
-    Applet::power_on(memory(&world.other), StdRng::seed_from_u64(seed + 0x100)).expect("a card")
+fn other(fixture: &Fixture, seed: u64) -> Card {
+    Applet::power_on(memory(&fixture.other), Dice::new(seed + 0x100)).expect("a card")
 }
 
 /// An honest look at a card's purse.
-fn purse(world: &World, card: &mut Card) -> TapPlain {
+fn purse(fixture: &Fixture, card: &mut Card) -> TapPlain {
     let rt = [0x77; 16];
     select(card).expect("it can be selected");
     let role = Role::SmallPayment;
     let answer = card.process(&tap_command(role.code(), KV, &rt).expect("short"));
     let (body, _) = split_answer(&answer).expect("an answer");
     let answer = TapAnswer::parse(body).expect("a TAP answer");
-    opened_tap(&world.host, role, KV, &rt, &answer)
+    opened_tap(&fixture.host, role, KV, &rt, &answer)
         .expect("one of ours")
         .0
 }
 
-fn cards_spent(world: &World, mut cards: [Card; 2]) -> ([u32; 2], [Card; 2]) {
-    let spent = [0, 1].map(|which: usize| purse(world, &mut cards[which]).spent);
+fn cards_spent(fixture: &Fixture, mut cards: [Card; 2]) -> ([u32; 2], [Card; 2]) {
+    let spent = [0, 1].map(|which: usize| purse(fixture, &mut cards[which]).spent);
     (spent, cards)
 }
 
@@ -138,14 +137,14 @@ struct Day<'a> {
 }
 
 impl Day<'_> {
-    fn next(&mut self, world: &mut World) {
+    fn next(&mut self, fixture: &mut Fixture) {
         match self.wire.tape.byte() % 10 {
             0..=3 => {
                 let which = usize::from(self.wire.tape.byte() & 1);
-                self.sell(world, which);
+                self.sell(fixture, which);
             }
-            4 | 5 => self.again(world, 0),
-            6 => self.again(world, 1),
+            4 | 5 => self.again(fixture, 0),
+            6 => self.again(fixture, 1),
             7 => self.give_up(),
             8 => self.till_restarts(),
             _ => self.power(),
@@ -162,14 +161,14 @@ impl Day<'_> {
     /// The card `which` lies on the reader while `run` does something at the till.
     fn with_card<T>(
         &mut self,
-        world: &mut World,
+        fixture: &mut Fixture,
         which: usize,
         run: impl FnOnce(&mut Till<'_>, &mut Wire<'_>, Moment, &mut StdRng) -> T,
     ) -> T {
         let moment = self.moment();
         self.wire.genuine = self.cards[which].take();
         let mut till = Till::new(&mut self.terminal, self.journal.as_mut().expect("open"));
-        let result = run(&mut till, &mut self.wire, moment, &mut world.host.rng);
+        let result = run(&mut till, &mut self.wire, moment, &mut fixture.host.rng);
         self.cards[which] = self.wire.genuine.take();
         result
     }
@@ -178,13 +177,13 @@ impl Day<'_> {
         self.sales.last_mut().filter(|(_, known)| *known == Known::Open)
     }
 
-    fn sell(&mut self, world: &mut World, which: usize) {
+    fn sell(&mut self, fixture: &mut Fixture, which: usize) {
         if self.sales.len() >= SALES {
             return;
         }
         let was_open = self.open_sale().is_some();
         let amount = 3_u32.pow(u32::try_from(self.sales.len()).expect("a few"));
-        let outcome = self.with_card(world, which, |till, wire, moment, rng| {
+        let outcome = self.with_card(fixture, which, |till, wire, moment, rng| {
             till.sell(wire, amount, moment, &NoWatch, rng)
         });
         let outcome = match outcome {
@@ -208,7 +207,7 @@ impl Day<'_> {
         self.told(&outcome, which, amount);
     }
 
-    fn again(&mut self, world: &mut World, which: usize) {
+    fn again(&mut self, fixture: &mut Fixture, which: usize) {
         let Some((of, _)) = self.open_sale().copied() else {
             return;
         };
@@ -220,7 +219,7 @@ impl Day<'_> {
             .expect("one is open")
             .purchase()
             .amount();
-        let outcome = self.with_card(world, which, |till, wire, moment, rng| {
+        let outcome = self.with_card(fixture, which, |till, wire, moment, rng| {
             till.again(wire, moment, &NoWatch, rng)
         });
         match outcome {
@@ -299,18 +298,18 @@ impl Day<'_> {
         let (mut ram, _) = self.cards[which].take().expect("a card").power_off();
         ram.dead = false;
         ram.tear = (at > 0).then(|| (ram.writes + at, kept));
-        let card = Applet::power_on(ram, StdRng::seed_from_u64(self.seed)).expect("a card");
+        let card = Applet::power_on(ram, Dice::new(self.seed)).expect("a card");
         self.cards[which] = Some(card);
     }
 
     /// Both cards are looked at, and the settlement file is what the vault wants to see.
-    fn close(mut self, world: &mut World, before: [u32; 2]) -> Sold {
+    fn close(mut self, fixture: &mut Fixture, before: [u32; 2]) -> Sold {
         let mut owed = [0_u32; 2];
         for (which, spent_before) in before.into_iter().enumerate() {
             let (mut ram, _) = self.cards[which].take().expect("a card").power_off();
             (ram.dead, ram.tear) = (false, None);
-            let mut card = Applet::power_on(ram, StdRng::seed_from_u64(self.seed)).expect("a card");
-            let mut spent = purse(world, &mut card).spent - spent_before;
+            let mut card = Applet::power_on(ram, Dice::new(self.seed)).expect("a card");
+            let mut spent = purse(fixture, &mut card).spent - spent_before;
             // Base 3: digit n is how often purchase n was debited on this card.
             for (sale, (of, known)) in self.sales.iter().enumerate() {
                 let times = spent % 3;
@@ -330,21 +329,21 @@ impl Day<'_> {
             }
             assert_eq!(spent, 0, "nothing else was debited");
         }
-        self.settle(world, owed);
+        self.settle(fixture, owed);
         let _ = std::fs::remove_file(&self.path);
         self.sold
     }
 
-    fn settle(&mut self, world: &mut World, owed: [u32; 2]) {
+    fn settle(&mut self, fixture: &mut Fixture, owed: [u32; 2]) {
         let journal = self.journal.as_mut().expect("open");
         let file = journal
-            .settlement(&world.terminal, &mut world.host.rng)
+            .settlement(&fixture.terminal, &mut fixture.host.rng)
             .expect("it signs");
         let Some(file) = file else {
             assert_eq!(owed, [0, 0], "what was sold is handed in");
             return;
         };
-        let key = PublicKey::from_point65(&world.terminal.request().authentication_key).expect("its own");
+        let key = PublicKey::from_point65(&fixture.terminal.request().authentication_key).expect("its own");
         let file = UnverifiedSettlement::parse(&file)
             .expect("ours")
             .verify(&key)
@@ -352,7 +351,8 @@ impl Day<'_> {
         let lines: Vec<Line> = file.lines().collect();
         assert_eq!(lines.len(), usize::try_from(owed[0] + owed[1]).expect("a few"));
         for line in &lines {
-            let ktac = kdf::tac_key(&world.host.tac, Role::SmallPayment, line.kv, &line.pid).expect("a key");
+            let ktac =
+                kdf::tac_key(&fixture.host.tac, Role::SmallPayment, line.kv, &line.pid).expect("a key");
             let tac = line.body.tac(
                 &ktac,
                 Role::SmallPayment.code(),

@@ -12,12 +12,10 @@ use card_applet_spec::apdu::{Answer, Header, MAX_COMMAND, StatusWord, split_answ
 use card_applet_spec::codes::{AID, CardState};
 use card_applet_spec::data_group::CardInfo;
 use card_applet_spec::door_f::tap_command;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use card_host::{Card, Dice, Ram, check};
 
-use crate::support::{Card, Ram, check};
+use crate::fixture::{Fixture, STATES, memory, with_fixture};
 use crate::tape::Tape;
-use crate::world::{STATES, World, memory, with_world};
 
 /// Commands in one conversation; what a longer one could find, several short ones find too.
 const MOST: usize = 48;
@@ -43,16 +41,16 @@ const INSTRUCTIONS: [u8; 18] = [
 /// The first byte chooses the card, the second one its random numbers; then commands.
 pub fn stranger(input: &[u8]) {
     let mut tape = Tape::new(input);
-    with_world(|world| {
+    with_fixture(|fixture| {
         let which = usize::from(tape.byte()) % STATES.len();
-        let image = world.images[which].clone();
-        let cells = world.failure_cells[which].clone();
+        let image = fixture.images[which].clone();
+        let cells = fixture.failure_cells[which].clone();
         let mut conversation = Conversation::begin(STATES[which], &image, tape.byte());
         for _ in 0..MOST {
             if tape.is_empty() {
                 break;
             }
-            conversation.next(world, &mut tape);
+            conversation.next(fixture, &mut tape);
         }
         conversation.end(&image, &cells);
     });
@@ -84,7 +82,7 @@ impl Conversation {
     fn power_on(&mut self, ram: Ram) {
         self.seed += 0x100;
         let before = self.written.get();
-        let card = Applet::power_on(ram, StdRng::seed_from_u64(self.seed)).expect("a card stays a card");
+        let card = Applet::power_on(ram, Dice::new(self.seed)).expect("a card stays a card");
         assert_eq!(self.written.get(), before, "there was nothing to finish");
         self.card = Some(card);
     }
@@ -96,8 +94,8 @@ impl Conversation {
         }
     }
 
-    fn next(&mut self, world: &World, tape: &mut Tape<'_>) {
-        let recorded = &world.recorded.commands;
+    fn next(&mut self, fixture: &Fixture, tape: &mut Tape<'_>) {
+        let recorded = &fixture.recorded.commands;
         match tape.byte() % 16 {
             0 => {
                 let length = usize::from(tape.byte()) + 8;
@@ -120,10 +118,10 @@ impl Conversation {
                 let data: [u8; 16] = tape.array();
                 self.say_header(Header::EXTERNAL_AUTHENTICATE, &data, None);
             }
-            8 => self.say_header(Header::present_certificate(0), &world.chain[0], None),
-            9 => self.say_header(Header::present_certificate(1), &world.chain[1], None),
+            8 => self.say_header(Header::present_certificate(0), &fixture.chain[0], None),
+            9 => self.say_header(Header::present_certificate(1), &fixture.chain[1], None),
             10 => self.say_header(Header::GET_CHALLENGE, &[], Some(16)),
-            11 => self.agree(world, tape),
+            11 => self.agree(fixture, tape),
             12 | 13 => {
                 let (class, instruction) = (tape.choose(&CLASSES), tape.choose(&INSTRUCTIONS));
                 let (p1, p2) = (tape.byte(), tape.byte());
@@ -153,11 +151,11 @@ impl Conversation {
     }
 
     /// AGREE as the terminal would send it, but for the signature.
-    fn agree(&mut self, world: &World, tape: &mut Tape<'_>) {
+    fn agree(&mut self, fixture: &Fixture, tape: &mut Tape<'_>) {
         let mut data = vec![1];
         let rights: [u8; 4] = tape.array();
         data.extend_from_slice(&rights);
-        data.extend_from_slice(&world.terminal.request().sealing_key);
+        data.extend_from_slice(&fixture.terminal.request().sealing_key);
         let signature: [u8; 64] = tape.array();
         data.extend_from_slice(&signature);
         self.say_header(Header::AGREE, &data, Some(0));

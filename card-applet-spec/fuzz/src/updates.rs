@@ -15,8 +15,8 @@ use card_applet_spec::update_files::{
 
 use card_reader::updates::Updates;
 
+use crate::fixture::{Fixture, seal_as, today, with_fixture};
 use crate::tape::Tape;
-use crate::world::{World, seal_as, today, with_world};
 
 /// The first byte chooses.
 pub fn updates(input: &[u8]) {
@@ -25,8 +25,8 @@ pub fn updates(input: &[u8]) {
         0 => foreign(&mut tape),
         1 => sealed(&mut tape),
         2 => operation(&tape.array()),
-        3 => with_world(|world| signed_batch(world, tape.all())),
-        4 => with_world(|world| made_batch(world, &mut tape)),
+        3 => with_fixture(|fixture| signed_batch(fixture, tape.all())),
+        4 => with_fixture(|fixture| made_batch(fixture, &mut tape)),
         5 => receipts(tape.all()),
         _ => made_receipts(&mut tape),
     }
@@ -80,13 +80,13 @@ fn operation(plain: &[u8; UPDATE_LEN]) {
 }
 
 /// The inside of a batch by the fuzzer's hand, signed by the root.
-fn signed_batch(world: &mut World, body: &[u8]) {
+fn signed_batch(fixture: &mut Fixture, body: &[u8]) {
     let mut plain = vec![0; body.len() + 80];
     let mut out = SliceWriter::new(&mut plain);
     tlv::put(&mut out, 0x7F52, body).expect("there is room");
     let length = out.len();
     plain.truncate(length);
-    let host = &mut world.host;
+    let host = &mut fixture.host;
     let signature = host
         .root
         .sign(&[b"YZT-UPDATES-1", &plain], &mut host.rng)
@@ -96,39 +96,39 @@ fn signed_batch(world: &mut World, body: &[u8]) {
     assert!(UpdateBatch::parse_and_verify(&plain, &host.card_ca.public()).is_err());
     if let Ok(batch) = UpdateBatch::parse_and_verify(&plain, &host.root.public()) {
         let entries: Vec<BatchEntry> = batch.updates().collect();
-        loaded(world, &plain, &batch.head, &entries);
-        again(world, &batch.head, &entries);
+        loaded(fixture, &plain, &batch.head, &entries);
+        again(fixture, &batch.head, &entries);
     }
 }
 
 /// The same as a terminal loads it: its own, in order, not behind its last day.
-fn loaded(world: &mut World, plain: &[u8], head: &BatchHead<'_>, entries: &[BatchEntry]) {
-    let sealed = seal_as(sealed_box::UPDATES, &mut world.host, &world.terminal, plain);
+fn loaded(fixture: &mut Fixture, plain: &[u8], head: &BatchHead<'_>, entries: &[BatchEntry]) {
+    let sealed = seal_as(sealed_box::UPDATES, &mut fixture.host, &fixture.terminal, plain);
     let none = HashSet::new();
-    let opened = Updates::open(&sealed, &world.terminal, None, &none, today());
-    let mine = head.name == world.terminal.name().as_str() && today() <= head.not_after;
+    let opened = Updates::open(&sealed, &fixture.terminal, None, &none, today());
+    let mine = head.name == fixture.terminal.name().as_str() && today() <= head.not_after;
     assert_eq!(opened.is_ok(), mine);
     let Ok(opened) = opened else { return };
     assert_eq!(opened.len(), entries.len());
     if let Some(newer) = head.sequence.checked_add(1) {
-        assert!(Updates::open(&sealed, &world.terminal, Some(newer), &none, today()).is_err());
+        assert!(Updates::open(&sealed, &fixture.terminal, Some(newer), &none, today()).is_err());
     }
     let done: HashSet<[u8; 16]> = entries.iter().map(|entry| entry.id).take(1).collect();
-    let rest = Updates::open(&sealed, &world.terminal, None, &done, today()).expect("as before");
+    let rest = Updates::open(&sealed, &fixture.terminal, None, &done, today()).expect("as before");
     assert!(done.iter().all(|id| opened.holds(id) && !rest.holds(id)));
 }
 
-fn again(world: &mut World, head: &BatchHead<'_>, entries: &[BatchEntry]) {
+fn again(fixture: &mut Fixture, head: &BatchHead<'_>, entries: &[BatchEntry]) {
     let mut out = vec![0; batch_len(entries.len())];
-    let length = encode_batch(head, entries, &world.host.root, &mut world.host.rng, &mut out)
+    let length = encode_batch(head, entries, &fixture.host.root, &mut fixture.host.rng, &mut out)
         .expect("what was read can be written, and batch_len is enough");
-    let root = world.host.root.public();
+    let root = fixture.host.root.public();
     let batch = UpdateBatch::parse_and_verify(&out[..length], &root).expect("ours");
     assert_eq!(batch.head, *head);
     assert!(batch.updates().eq(entries.iter().copied()));
 }
 
-fn made_batch(world: &mut World, tape: &mut Tape<'_>) {
+fn made_batch(fixture: &mut Fixture, tape: &mut Tape<'_>) {
     use card_applet_spec::codes::Role;
 
     let head = BatchHead {
@@ -150,7 +150,7 @@ fn made_batch(world: &mut World, tape: &mut Tape<'_>) {
             },
         })
         .collect();
-    again(world, &head, &entries);
+    again(fixture, &head, &entries);
 }
 
 fn receipts(bytes: &[u8]) {

@@ -1,11 +1,11 @@
 //! What lies between a terminal and a card: nothing but bytes of the fuzzer's, or a genuine card and whatever it changes on
 //! the way.
 
+use card_host::Card;
 use card_reader::transport::{Transport, TransportError};
 
-use crate::support::Card;
+use crate::fixture::Fixture;
 use crate::tape::Tape;
-use crate::world::World;
 
 /// Exchanges of one input; behind them the reader is gone.
 const MOST: usize = 600;
@@ -25,10 +25,10 @@ pub(crate) struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    pub(crate) fn new(tape: Tape<'a>, genuine: Option<Card>, world: &World) -> Self {
+    pub(crate) fn new(tape: Tape<'a>, genuine: Option<Card>, fixture: &Fixture) -> Self {
         Self {
             genuine,
-            heard: world.recorded.answers.clone(),
+            heard: fixture.recorded.answers.clone(),
             tape,
             exchanges: 0,
             before: vec![0x90, 0x00],

@@ -41,6 +41,24 @@ pub enum Line {
     },
 }
 
+impl Line {
+    /// The line of a command and what came of it.
+    #[must_use]
+    pub fn of(command: &[u8], result: &Result<Vec<u8>, TransportError>) -> Self {
+        let command = hex::encode(command);
+        match result {
+            Ok(answer) => Self::Answered {
+                command,
+                answer: hex::encode(answer),
+            },
+            Err(error) => Self::Failed {
+                command,
+                error: error.code().to_owned(),
+            },
+        }
+    }
+}
+
 /// A transport that writes a tape while it works.
 #[derive(Debug)]
 pub struct Recorder<T, W> {
@@ -76,17 +94,7 @@ impl<T: Transport, W: Write> Recorder<T, W> {
 impl<T: Transport, W: Write> Transport for Recorder<T, W> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let result = self.inner.transmit(command);
-        let command = hex::encode(command);
-        self.write(&match &result {
-            Ok(answer) => Line::Answered {
-                command,
-                answer: hex::encode(answer),
-            },
-            Err(error) => Line::Failed {
-                command,
-                error: error.code().to_owned(),
-            },
-        });
+        self.write(&Line::of(command, &result));
         result
     }
 

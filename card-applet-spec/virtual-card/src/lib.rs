@@ -2,7 +2,7 @@
 //! reader in a namespace of its own; with a memory that survives a restart, and with every fault that a real card meets.
 //!
 //! Nothing here is a mock: the card is crate `card-applet`, byte for byte the one that the specification describes, and
-//! the reader is Debian's `vsmartcard-vpcd` under a real `pcscd`. What is imitated is the hand that inserts, pulls and
+//! the reader is Debian's `vsmartcard-vpcd` under a real `pcscd`. What is imitated is the manipulator that inserts, pulls and
 //! swaps the card, and the power that fails.
 //!
 //! | module | content |

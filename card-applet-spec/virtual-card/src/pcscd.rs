@@ -84,13 +84,13 @@ impl Folder {
         (SOCKET_VARIABLE, self.socket())
     }
 
-    /// The hand at one reader; `reader` is its place in [`READERS`].
+    /// The manipulator at one reader; `reader` is its place in [`READERS`].
     #[must_use]
-    pub fn hand(&self, reader: usize) -> Control {
-        Control::at(&self.hand_socket(reader))
+    pub fn manipulator(&self, reader: usize) -> Control {
+        Control::at(&self.manipulator_socket(reader))
     }
 
-    /// The hand at the service itself: [`Order::Stop`], [`Order::Start`].
+    /// The manipulator at the service itself: [`Order::Stop`], [`Order::Start`].
     #[must_use]
     pub fn service(&self) -> Control {
         Control::at(&self.service_socket())
@@ -106,7 +106,7 @@ impl Folder {
         self.0.join("start.log")
     }
 
-    fn hand_socket(&self, reader: usize) -> PathBuf {
+    fn manipulator_socket(&self, reader: usize) -> PathBuf {
         self.0.join(format!("card{reader}.sock"))
     }
 
@@ -242,10 +242,10 @@ impl PrivatePcscd {
         self.folder.socket()
     }
 
-    /// The hand at one reader; `reader` is its place in [`READERS`].
+    /// The manipulator at one reader; `reader` is its place in [`READERS`].
     #[must_use]
-    pub fn hand(&self, reader: usize) -> Control {
-        self.folder.hand(reader)
+    pub fn manipulator(&self, reader: usize) -> Control {
+        self.folder.manipulator(reader)
     }
 
     /// Waits until the service ends by itself.
@@ -352,7 +352,7 @@ pub fn client_program(options: &Options) -> Result<Program, Error> {
 /// The first process inside the namespaces: sets them up, runs the service and both readers until standard input ends.
 /// Reports once on standard output. Only for `virtual-card inside`.
 ///
-/// `hand` carries out an order at one reader, `first` is the order for the first reader at the start. A `temporary` folder
+/// `manipulator` carries out an order at one reader, `first` is the order for the first reader at the start. A `temporary` folder
 /// is removed at the end: an owner that was killed cannot do it.
 ///
 /// # Errors
@@ -361,11 +361,11 @@ pub fn client_program(options: &Options) -> Result<Program, Error> {
 pub fn inside(
     folder: &Path,
     temporary: bool,
-    hand: impl Fn(&Slot, &Order) -> Reply + Clone + Send + Sync + 'static,
+    manipulator: impl Fn(&Slot, &Order) -> Reply + Clone + Send + Sync + 'static,
     first: Option<Order>,
 ) -> Result<(), Error> {
     let folder = Folder::at(folder);
-    let up = set_up(&folder, hand, first);
+    let up = set_up(&folder, manipulator, first);
     let reply = match &up {
         Ok(_) => Reply::done(None),
         Err(error) => Reply::failed(error),
@@ -393,7 +393,7 @@ fn report(reply: &Reply) -> std::io::Result<()> {
 
 fn set_up(
     folder: &Folder,
-    hand: impl Fn(&Slot, &Order) -> Reply + Clone + Send + Sync + 'static,
+    manipulator: impl Fn(&Slot, &Order) -> Reply + Clone + Send + Sync + 'static,
     first: Option<Order>,
 ) -> Result<Arc<Service>, Error> {
     let log = folder.log();
@@ -423,13 +423,15 @@ fn set_up(
     service.start()?;
     let slots = [Slot::new(FIRST_PORT), Slot::new(FIRST_PORT + 1)];
     for (number, slot) in slots.iter().enumerate() {
-        let (slot, hand) = (slot.clone(), hand.clone());
-        control::listen(&folder.hand_socket(number), move |order| hand(&slot, order))?;
+        let (slot, manipulator) = (slot.clone(), manipulator.clone());
+        control::listen(&folder.manipulator_socket(number), move |order| {
+            manipulator(&slot, order)
+        })?;
     }
     let controlled = Arc::clone(&service);
     control::listen(&folder.service_socket(), move |order| controlled.carry_out(order))?;
     if let (Some(order), [slot, _]) = (first, &slots) {
-        let reply = hand(slot, &order);
+        let reply = manipulator(slot, &order);
         if let Some(failure) = reply.error {
             return Err(failure.into());
         }

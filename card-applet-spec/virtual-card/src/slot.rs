@@ -1,4 +1,4 @@
-//! One virtual reader: the TCP client of `vsmartcard-vpcd` with the hand that inserts, pulls and swaps cards.
+//! One virtual reader: the TCP client of `vsmartcard-vpcd` with the manipulator that inserts, pulls and swaps cards.
 //!
 //! Protocol (vpcd 3.3): each frame is a length (2 bytes, big endian) and that many bytes, both ways. From the reader a
 //! frame of one byte is an order (00 power off, 01 power on, 02 reset, 04 give the answer to reset), anything longer a

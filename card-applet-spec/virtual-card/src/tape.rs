@@ -3,33 +3,8 @@
 //!
 //! A tape of door I holds wrapped commands only; a tape of doors F and S holds what anybody near the reader could record.
 
+pub use card_reader::tape::Line;
 use card_reader::transport::{Transport, TransportError};
-use serde::{Deserialize, Serialize};
-
-/// One line of a tape.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Line {
-    /// A command and its answer, body and status word; hex, lower case.
-    Answered {
-        /// Command APDU.
-        command: String,
-        /// Answer APDU.
-        answer: String,
-    },
-    /// A command without answer.
-    Failed {
-        /// Command APDU.
-        command: String,
-        /// Code of the error ([`TransportError::code`]).
-        error: String,
-    },
-    /// The card was reset.
-    Reset {
-        /// Always true.
-        reset: bool,
-    },
-}
 
 /// Everything that went over a transport, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,17 +86,7 @@ impl<T: Transport> Recorder<T> {
 impl<T: Transport> Transport for Recorder<T> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let result = self.inner.transmit(command);
-        let command = hex::encode(command);
-        self.tape.0.push(match &result {
-            Ok(answer) => Line::Answered {
-                command,
-                answer: hex::encode(answer),
-            },
-            Err(error) => Line::Failed {
-                command,
-                error: error.code().to_owned(),
-            },
-        });
+        self.tape.0.push(Line::of(command, &result));
         result
     }
 

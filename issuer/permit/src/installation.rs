@@ -414,7 +414,7 @@ fn reader(common: &Common, steps: &mut Steps) -> Result<Place, Failure> {
     );
     Ok(Place::Pcsc {
         reader: READERS[0].to_owned(),
-        manipulator: Some(service.hand(0)),
+        manipulator: Some(service.manipulator(0)),
     })
 }
 

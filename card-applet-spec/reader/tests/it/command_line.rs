@@ -1,0 +1,246 @@
+//! The `card-reader` program as scripts see it (design, contracts), as far as it needs no card: usage, enrolment, absent
+//! service, damaged files. What it does with a card is tested over PC/SC in `hardware-tests`.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn program() -> Command {
+    let mut command = Command::cargo_bin("card-reader").unwrap();
+    // A socket that nobody listens on: these tests never touch a service of the machine.
+    command.env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm");
+    command
+}
+
+/// Runs, checks the exit code and that standard output is one object and a newline.
+fn object(arguments: &[&str], exit: i32) -> Value {
+    let output = program().args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.ends_with('\n') && text.trim_end().lines().count() == 1,
+        "{text}"
+    );
+    let object: Value = serde_json::from_str(&text).unwrap();
+    assert!(object["schema"].as_str().unwrap().starts_with("yzt."));
+    object
+}
+
+fn failure(arguments: &[&str], exit: i32, code: &str) -> Value {
+    let object = object(arguments, exit);
+    assert_eq!(object["ok"], false);
+    assert_eq!(object["error"]["code"], code);
+    assert!(!object["error"]["message"].as_str().unwrap().is_empty());
+    assert!(!object["error"]["action"].as_str().unwrap().is_empty());
+    object
+}
+
+fn anchors(folder: &Path) -> String {
+    // The generator of P-256 is a point on the curve, and nobody's key here.
+    let point = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+    let path = folder.join("anchors.json");
+    let json = serde_json::json!({
+        "schema": "yzt.anchors/1", "ok": true, "vault": "11".repeat(16), "card_ca": point, "terminal_ca": point,
+        "document_signer": point, "entitlement_signer": point, "deny_list_signer": point, "audit_signer": point,
+    });
+    std::fs::write(&path, json.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn no_service_is_absent_and_says_what_to_do() {
+    failure(&["list", "--json"], 3, "NO_SERVICE");
+    failure(&["info", "--json"], 3, "NO_SERVICE");
+    failure(&["inspect", "--json"], 3, "NO_SERVICE");
+}
+
+#[test]
+fn without_json_the_failure_is_on_standard_error_only() {
+    let output = program().arg("list").output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(output.stdout.is_empty());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("NO_SERVICE"));
+}
+
+#[test]
+fn a_bus_without_a_bundle_is_a_usage_error() {
+    for command in ["bus", "door", "clinic"] {
+        failure(&[command, "--json"], 2, "USAGE");
+    }
+    failure(&["info", "--at", "yesterday", "--json"], 2, "USAGE");
+    failure(&["--json"], 2, "USAGE");
+    assert_eq!(program().arg("bus").output().unwrap().status.code(), Some(2));
+    assert_eq!(program().arg("--help").output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn enrolment_makes_a_private_key_file_and_prints_the_public_request_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let anchors = anchors(folder.path());
+    let key = folder.path().join("gate.key");
+    let key = key.to_str().unwrap();
+    let made = object(
+        &["enrol", "--name", "gate 1", "--anchors", &anchors, "--out", key],
+        0,
+    );
+    assert_eq!(made["schema"], "yzt.terminal-request/1");
+    assert_eq!(made["ok"], true);
+    assert_eq!(made["terminal"], "gate 1");
+    assert_eq!(made["vault"], "11".repeat(16));
+    for name in ["sealing_key", "authentication_key"] {
+        let point = made[name].as_str().unwrap();
+        assert!(point.len() == 130 && point.starts_with("04"), "{point}");
+    }
+    assert_eq!(made.as_object().unwrap().len(), 6);
+    assert_eq!(
+        std::fs::metadata(key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let before = std::fs::read(key).unwrap();
+    failure(
+        &[
+            "enrol",
+            "--name",
+            "gate 1",
+            "--anchors",
+            &anchors,
+            "--out",
+            key,
+            "--json",
+        ],
+        5,
+        "KEY_FILE_EXISTS",
+    );
+    assert_eq!(
+        std::fs::read(key).unwrap(),
+        before,
+        "the only copy of a key is never replaced"
+    );
+}
+
+#[test]
+fn enrolment_with_bad_input_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let anchors = anchors(folder.path());
+    let key = folder.path().join("gate.key");
+    let out = key.to_str().unwrap();
+    failure(
+        &[
+            "enrol",
+            "--name",
+            "",
+            "--anchors",
+            &anchors,
+            "--out",
+            out,
+            "--json",
+        ],
+        2,
+        "USAGE",
+    );
+    let text = std::fs::read_to_string(&anchors).unwrap();
+    std::fs::write(&anchors, text.replacen('{', r#"{"unknown":1,"#, 1)).unwrap();
+    failure(
+        &[
+            "enrol",
+            "--name",
+            "g",
+            "--anchors",
+            &anchors,
+            "--out",
+            out,
+            "--json",
+        ],
+        2,
+        "ANCHORS_DAMAGED",
+    );
+    failure(
+        &[
+            "enrol",
+            "--name",
+            "g",
+            "--anchors",
+            "/nonexistent",
+            "--out",
+            out,
+            "--json",
+        ],
+        5,
+        "FILE_UNREADABLE",
+    );
+    assert!(!key.exists());
+}
+
+#[test]
+fn a_damaged_key_or_bundle_is_said_so_before_any_card_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let anchors = anchors(folder.path());
+    let bundle = folder.path().join("gate.yztb");
+    let bundle = bundle.to_str().unwrap();
+    let key = format!("{bundle}.key");
+
+    failure(&["bus", "--bundle", bundle, "--json"], 5, "FILE_UNREADABLE");
+    object(
+        &["enrol", "--name", "gate", "--anchors", &anchors, "--out", &key],
+        0,
+    );
+    failure(&["bus", "--bundle", bundle, "--json"], 5, "FILE_UNREADABLE");
+    std::fs::write(bundle, b"YZTB and then nothing of use").unwrap();
+    failure(&["bus", "--bundle", bundle, "--json"], 5, "BUNDLE_NOT_OURS");
+
+    let mut bytes = std::fs::read(&key).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&key, &bytes).unwrap();
+    failure(
+        &["clinic", "--bundle", bundle, "--json"],
+        5,
+        "TERMINAL_KEY_DAMAGED",
+    );
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    failure(&["door", "--bundle", bundle, "--json"], 5, "TERMINAL_KEY_EXPOSED");
+    assert!(
+        !Path::new(&format!("{key}.sequence")).exists(),
+        "nothing was loaded"
+    );
+}
+
+#[test]
+fn every_code_is_in_the_documented_list() {
+    let readme = include_str!("../../README.md");
+    let transport = [
+        "NO_SERVICE",
+        "NO_READER",
+        "UNKNOWN_READER",
+        "SEVERAL_READERS",
+        "READER_BUSY",
+        "NO_CARD",
+        "CARD_UNPOWERED",
+        "READER_LOST",
+        "CARD_RESET",
+        "TIMEOUT",
+    ];
+    let material = [
+        card_reader::MaterialError::KeyFile,
+        card_reader::MaterialError::KeyFileExposed,
+        card_reader::MaterialError::AnchorsFile,
+        card_reader::MaterialError::BundleSeal,
+        card_reader::MaterialError::BundleSignature,
+        card_reader::MaterialError::BundleForm,
+        card_reader::MaterialError::BundleName,
+        card_reader::MaterialError::BundleOlder {
+            offered: 1,
+            loaded: 2,
+        },
+    ];
+    let codes = card_reader::Reason::ALL
+        .iter()
+        .map(|reason| reason.code())
+        .chain(material.iter().map(card_reader::MaterialError::code))
+        .chain(transport);
+    for code in codes {
+        assert!(readme.contains(code), "{code}");
+    }
+}

@@ -1,0 +1,211 @@
+//! The program `card-reader` over a real PC/SC service, with real cards: decisions, reasons, exit codes, and what is never
+//! printed (design, contracts).
+
+use std::process::Command;
+
+use crate::reader_town::{AT, Town, failed, program};
+use crate::reader_world::{Certificates, Wanted};
+use card_applet_spec::codes::{Rights, Role};
+use serde_json::{Value, json};
+use virtual_card::control::Order;
+use virtual_card::pcscd::{Options, PrivatePcscd, READERS};
+use virtual_card::slot::LineFault;
+
+#[test]
+fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
+    let mut town = Town::new(1);
+    let card = town.card(1, true);
+    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
+    let door = town.terminal("door", Wanted::of(&[Role::Door]));
+    let clinic_right = Certificates::with(Rights::role(Role::Clinic));
+    let clinic = town.terminal("clinic", Wanted::of(&[Role::Clinic]).and(clinic_right));
+    town.lay(&card);
+
+    let (exit, list) = town.run(&["list"]);
+    assert_eq!(exit, 0);
+    assert_eq!(list["readers"][0]["name"], READERS[0]);
+    assert_eq!(list["readers"][0]["card_present"], true);
+    assert_eq!(list["readers"].as_array().unwrap().len(), 2);
+
+    let (exit, info) = town.read("info", &[]);
+    assert_eq!(
+        (exit, &info["decision"], &info["reason"]),
+        (0, &json!("accepted"), &Value::Null)
+    );
+    let stranger = json!({
+        "specification": "1.0", "profile": 1, "serial": null, "tap_bytes": 256, "tap_repeats": false
+    });
+    assert_eq!(info["saw"], stranger);
+
+    for (command, bundle, role, apdus) in [
+        ("bus", &bus, "TRANSIT", 2),
+        ("door", &door, "DOOR", 2),
+        ("clinic", &clinic, "CLINIC", 6),
+    ] {
+        let (exit, object) = town.read(command, &["--bundle", bundle]);
+        assert_eq!(exit, 0, "{object}");
+        assert_eq!(object["command"], command);
+        assert_eq!(object["reader"], READERS[0]);
+        assert_eq!(object["decision"], "accepted");
+        assert_eq!(object["apdus"], apdus);
+        assert_eq!(
+            object["saw"],
+            json!({
+                "role": role, "tier": "EMPLOYMENT", "class": 2, "services": "000000000000000b",
+                "zones": "0000000000000006", "valid_from": "2026-11-01", "valid_to": "2027-10-31",
+                "rule_set": hex::encode(card_applet_spec::record::rule_set_digest(crate::reader_world::RULES)),
+            })
+        );
+        assert!(object["ms"].as_f64().unwrap() > 0.0);
+        assert!(
+            object["bytes_sent"].as_u64().unwrap() > 30 && object["bytes_received"].as_u64().unwrap() > 250
+        );
+    }
+
+    // Each with the other's bundle.
+    assert_eq!(
+        failed(&town.read("clinic", &["--bundle", &bus])),
+        (1, "WRONG_ROLE")
+    );
+    assert_eq!(
+        failed(&town.read("bus", &["--bundle", &clinic])),
+        (1, "WRONG_ROLE")
+    );
+
+    let (exit, seen) = town.read("inspect", &["--bundle", &clinic]);
+    assert_eq!(exit, 0, "{seen}");
+    assert_eq!(seen["saw"]["slots"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["saw"]["slots"][0]["key_version"], 3);
+    assert_eq!(
+        seen["saw"].get("state"),
+        None,
+        "a clinic does not see the card's state"
+    );
+    assert_eq!(town.read("inspect", &[]).1["saw"], stranger);
+}
+
+#[test]
+fn refusals_and_absences_have_their_reasons_and_exit_codes() {
+    let mut town = Town::new(2);
+    let (early, active) = (town.card(1, false), town.card(2, true));
+    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
+    let bundle = ["--bundle", bus.as_str()];
+    let at_once = ["--bundle", bus.as_str(), "--timeout-ms", "0"];
+
+    assert_eq!(
+        failed(&town.run(&["bus", "--bundle", &bus, "--at", AT])),
+        (3, "SEVERAL_READERS")
+    );
+    let nobody = town.run(&["bus", "--bundle", &bus, "--at", AT, "--reader", "Nobody's"]);
+    assert_eq!(failed(&nobody), (3, "UNKNOWN_READER"));
+    assert_eq!(failed(&town.read("bus", &at_once)), (3, "NO_CARD"));
+
+    town.lay(&early);
+    let tapped = town.read("bus", &bundle);
+    assert_eq!(failed(&tapped), (1, "NOT_ACTIVE"));
+    assert_eq!(
+        (&tapped.1["decision"], &tapped.1["reason"]),
+        (&json!("refused"), &json!("NOT_ACTIVE"))
+    );
+    assert_eq!(tapped.1["saw"], json!({}));
+    town.order(&Order::Eject);
+
+    town.order(&Order::Foreign);
+    assert_eq!(failed(&town.read("bus", &bundle)), (1, "FOREIGN_CARD"));
+    assert_eq!(failed(&town.read("info", &[])), (1, "FOREIGN_CARD"));
+    town.order(&Order::Eject);
+
+    town.lay(&active);
+    assert_eq!(town.read("bus", &bundle).0, 0);
+    let late = town.run(&[
+        "bus",
+        "--reader",
+        READERS[0],
+        "--at",
+        "2027-01-01",
+        "--bundle",
+        &bus,
+    ]);
+    assert_eq!(failed(&late), (1, "BUNDLE_EXPIRED"));
+    assert_eq!(late.1["apdus"], 0, "no card was touched");
+
+    // The card is pulled while it answers TAP.
+    town.order(&Order::Fault {
+        fault: LineFault::PullAfter { apdu: 2 },
+    });
+    let lost = town.read("bus", &bundle);
+    assert_eq!(failed(&lost).0, 4, "{lost:?}");
+    town.order(&Order::Insert { memory: None });
+    assert_eq!(town.read("bus", &bundle).0, 0);
+
+    // A newer bundle, then the older one again.
+    let older = std::fs::read(&bus).unwrap();
+    let mut newer = Wanted::of(&[Role::Transit]);
+    newer.sequence = 6;
+    town.terminal("bus", newer);
+    assert_eq!(town.read("bus", &bundle).0, 0);
+    std::fs::write(&bus, older).unwrap();
+    assert_eq!(failed(&town.read("bus", &bundle)), (5, "BUNDLE_OLDER"));
+    town.order(&Order::Eject);
+
+    town.order(&Order::Mute);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(failed(&town.read("info", &[])), (3, "CARD_UNPOWERED"));
+}
+
+#[test]
+fn to_the_holder_a_refusal_says_one_thing_in_two_languages() {
+    let mut town = Town::new(3);
+    let early = town.card(1, false);
+    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
+    town.lay(&early);
+    let (name, socket) = town.service.folder().environment();
+    let output = Command::new(program())
+        .args(["bus", "--reader", READERS[0], "--at", AT, "--bundle", &bus])
+        .env(name, socket)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        text,
+        "请持卡到派出所办理。\nPlease take this card to a station.\n"
+    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("NOT_ACTIVE"));
+}
+
+/// Runs the program at a service without any reader; gives exit code and object.
+fn without_readers(arguments: &[&str]) -> (i32, Value) {
+    let service = PrivatePcscd::start(&Options {
+        program: Some(env!("CARGO_BIN_EXE_virtual-card").into()),
+        no_readers: true,
+        ..Options::default()
+    })
+    .unwrap();
+    let (name, socket) = service.folder().environment();
+    let output = Command::new(program())
+        .args(arguments)
+        .arg("--json")
+        .env(name, socket)
+        .output()
+        .unwrap();
+    let object = serde_json::from_slice(&output.stdout).unwrap();
+    (output.status.code().unwrap(), object)
+}
+
+#[test]
+fn a_service_without_a_reader_is_told_as_such_by_every_command() {
+    let listed = without_readers(&["list"]);
+    assert_eq!(failed(&listed), (3, "NO_READER"), "{listed:?}");
+    assert_eq!(listed.1["readers"], json!([]), "{listed:?}");
+    let asked = without_readers(&["info", "--timeout-ms", "0"]);
+    assert_eq!(failed(&asked), (3, "NO_READER"), "{asked:?}");
+    let named = without_readers(&["info", "--timeout-ms", "0", "--reader", READERS[0]]);
+    assert_eq!(failed(&named), (3, "NO_READER"), "{named:?}");
+    for (_, object) in [listed, asked, named] {
+        assert_eq!(object["schema"], "yzt.card-reader/1");
+        for key in ["message", "action"] {
+            assert!(!object["error"][key].as_str().unwrap().is_empty(), "{object}");
+        }
+    }
+}

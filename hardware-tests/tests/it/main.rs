@@ -1,0 +1,17 @@
+//! Issue and read over PC/SC, faults, the conformance suite and its mutants, an independent reader, and the edges among
+//! our crates.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test may die"
+)]
+
+mod allowed_edges;
+mod conformance;
+mod conformance_mutants;
+mod faults;
+mod independent;
+mod issue_and_read;
