@@ -2,7 +2,7 @@
 //!
 //! [`rig`] chooses the reader, [`scratch_issuer`] is an opened vault with its orders and terminals, [`scenario`] is what a
 //! stranger, a bus, a clinic and the office do with a card. The tests in `tests/`, the program `hardware-tests` and the
-//! bench run the same scenes. No test names a reader or a port. [`conformance`] is the suite for card makers.
+//! bench run the same scenarios. No test names a reader or a port. [`conformance`] is the suite for card makers.
 //!
 //! Left out on purpose: the issuer's case work and store (tested in their crates and by `permit demo`), printers and HSMs,
 //! which come with their issues.

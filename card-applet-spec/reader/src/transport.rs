@@ -12,5 +12,5 @@ mod pcsc;
 mod way;
 
 pub use self::error::{Outcome, TransportError};
-pub use self::pcsc::{Connect, PcscTransport, ReaderSeen};
+pub use self::pcsc::{Connect, ListedReader, PcscTransport};
 pub use self::way::{COMMAND_MAX, COMMAND_MIN, Transport, check_command};

@@ -3,7 +3,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `office` | the people around the card: personalisation, terminals |
+//! | `issuer` | the people around the card: personalisation, terminals |
 //! | [`work`] | what a Java Card would do where the reference card did that |
 //! | [`cards`] | measured cards and their sources |
 //! | [`time`] | assumptions, link, milliseconds |
@@ -15,7 +15,7 @@
 
 pub mod cards;
 pub mod chart;
-mod office;
+mod issuer;
 pub mod report;
 pub mod time;
 pub mod work;

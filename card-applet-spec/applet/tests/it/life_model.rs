@@ -179,14 +179,14 @@ fn pid_of(role: Role, kv: u8) -> [u8; 16] {
     [0x80 | role.code() << 4 | kv; 16]
 }
 
-struct World {
+struct Fixture {
     host: Host,
     card: Card,
     model: Model,
     scripts: u8,
 }
 
-impl World {
+impl Fixture {
     fn new(mut host: Host, ram: &Ram) -> Self {
         let card = host.power_on(ram.clone());
         let model = Model {
@@ -375,7 +375,7 @@ impl World {
         let expected = match self.model.state {
             CardState::Active => Ok(()),
             CardState::Terminated => Err(StatusWord::CONDITIONS),
-            // The chain of this world ends on 2027-11-01 and its leaf on 2026-11-25.
+            // The chain of this fixture ends on 2027-11-01 and its leaf on 2026-11-25.
             _ if rights.contains(Rights::VERIFY) => Ok(()),
             _ => Err(StatusWord::CONDITIONS),
         };
@@ -479,14 +479,14 @@ fn any_sequence_of_commands_leaves_the_card_where_the_model_is() {
     let (ram, _) = host.personalised_card().power_off();
     proptest!(crate::cases::cases(32), |(actions in proptest::collection::vec(action(), 1..40))| {
         // The same seed gives the same masters.
-        let mut world = World::new(Host::new(400), &ram);
+        let mut fixture = Fixture::new(Host::new(400), &ram);
         // Half of the time a card is used that was handed over.
         if actions.len().is_multiple_of(2) {
-            world.act(&Action::Script(ScriptKind::Activate));
+            fixture.act(&Action::Script(ScriptKind::Activate));
         }
         for action in &actions {
-            world.act(action);
-            world.compare();
+            fixture.act(action);
+            fixture.compare();
         }
     });
 }

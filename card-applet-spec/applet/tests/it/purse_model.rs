@@ -273,13 +273,13 @@ impl Purse {
     }
 }
 
-struct World {
+struct Fixture {
     purses: Vec<Purse>,
     shops: Vec<Shop>,
     purchases: u64,
 }
 
-impl World {
+impl Fixture {
     fn new(cards: &[(u64, Ram)]) -> Self {
         Self {
             purses: cards
@@ -472,11 +472,11 @@ fn money_is_conserved_and_nobody_pays_twice() {
         .map(|seed| (seed, Host::new(seed).active_card().power_off().0))
         .collect();
     proptest!(crate::cases::cases(96), |(actions in proptest::collection::vec(action(), 1..50))| {
-        let mut world = World::new(&cards);
+        let mut fixture = Fixture::new(&cards);
         for action in &actions {
-            world.act(action);
+            fixture.act(action);
         }
-        world.settle();
+        fixture.settle();
     });
 }
 
@@ -495,22 +495,22 @@ fn the_model_meets_what_it_is_made_for() {
         (Loss::Power(20), 0),
         (Loss::Power(52), 1),
     ] {
-        let mut world = World::new(&cards);
-        world.act(&Action::Buy(0, 0, 700, loss));
-        assert_eq!(world.purses[0].debits.len(), debits_before, "{loss:?}");
-        assert!(world.shops[0].pending.is_some());
+        let mut fixture = Fixture::new(&cards);
+        fixture.act(&Action::Buy(0, 0, 700, loss));
+        assert_eq!(fixture.purses[0].debits.len(), debits_before, "{loss:?}");
+        assert!(fixture.shops[0].pending.is_some());
         // Another card is sent away, a load in between does not matter, and neither does a rotation.
-        world.act(&Action::Present(1, 0, Loss::None));
-        world.act(&Action::Load(0, 500, true));
-        world.act(&Action::Rotate(0, true));
-        world.act(&Action::Present(0, 0, Loss::None));
-        assert_eq!(world.shops[0].lines.len(), 1, "{loss:?}");
-        assert_eq!(world.purses[0].spent, 700);
+        fixture.act(&Action::Present(1, 0, Loss::None));
+        fixture.act(&Action::Load(0, 500, true));
+        fixture.act(&Action::Rotate(0, true));
+        fixture.act(&Action::Present(0, 0, Loss::None));
+        assert_eq!(fixture.shops[0].lines.len(), 1, "{loss:?}");
+        assert_eq!(fixture.purses[0].spent, 700);
         // Another debit in between: never again.
-        world.act(&Action::Buy(0, 0, 300, loss));
-        world.act(&Action::Buy(0, 1, 100, Loss::None));
-        world.act(&Action::Present(0, 0, Loss::None));
-        assert_eq!(world.shops[0].unknown.len(), 1, "{loss:?}");
-        world.settle();
+        fixture.act(&Action::Buy(0, 0, 300, loss));
+        fixture.act(&Action::Buy(0, 1, 100, Loss::None));
+        fixture.act(&Action::Present(0, 0, Loss::None));
+        assert_eq!(fixture.shops[0].unknown.len(), 1, "{loss:?}");
+        fixture.settle();
     }
 }

@@ -418,10 +418,10 @@ fn probes(host: &mut Host) -> Vec<Probe> {
 }
 
 /// What can be seen of a command: length and status of the answer, and what the card did.
-type Seen = (usize, StatusWord, Vec<Event>);
+type Showing = (usize, StatusWord, Vec<Event>);
 
 /// Power on, SELECT, the commands before, and the command itself, watched.
-fn look(subject: &Subject, before: &[Vec<u8>], command: &[u8]) -> (Seen, Vec<u8>) {
+fn look(subject: &Subject, before: &[Vec<u8>], command: &[u8]) -> (Showing, Vec<u8>) {
     let mut card = Applet::power_on(subject.ram.clone(), Dice::new(5)).unwrap();
     select(&mut card).unwrap();
     for command in before {
@@ -438,7 +438,7 @@ fn nothing_differs_that_a_stranger_can_see() {
     let mut host = Host::new(80);
     let mut looked = 0;
     // By name of the probe and class of the card.
-    let mut first: BTreeMap<(String, bool), (String, Seen)> = BTreeMap::new();
+    let mut first: BTreeMap<(String, bool), (String, Showing)> = BTreeMap::new();
     for probe in probes(&mut host) {
         for subject in &subjects {
             let told_apart = match probe.shows {
@@ -559,7 +559,7 @@ fn two_taps_of_a_card_share_no_block() {
 fn trying_the_issuers_door_costs_every_card_the_same() {
     let open = command(Header::INITIALIZE_UPDATE, &[3; 8], Some(0));
     let wrong = command(Header::EXTERNAL_AUTHENTICATE, &[0; 16], None);
-    let mut first: Option<(Seen, Seen)> = None;
+    let mut first: Option<(Showing, Showing)> = None;
     for mut subject in subjects() {
         // The last tries are those of a locked card.
         for attempt in 0..20 {

@@ -6,7 +6,7 @@
 use card_applet_spec::codes::{Role, Tier};
 use card_reader::counter::Structure;
 use card_reader::purchase::Sale;
-use card_reader::transport::ReaderSeen;
+use card_reader::transport::ListedReader;
 use card_reader::{Admission, Counts, Error, Reason, Refusal};
 use program_contract::{Exit, Failure, Outcome};
 use serde_json::{Map, Value, json};
@@ -371,7 +371,7 @@ pub(crate) fn structure(info: card_applet_spec::data_group::CardInfo, seen: &Str
 }
 
 /// The readers.
-pub(crate) fn readers(listed: &[ReaderSeen]) -> Result<Outcome, Failure> {
+pub(crate) fn readers(listed: &[ListedReader]) -> Result<Outcome, Failure> {
     let list: Vec<Value> = listed
         .iter()
         .map(|reader| {

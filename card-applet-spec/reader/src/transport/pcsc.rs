@@ -38,7 +38,7 @@ pub struct Connect {
 
 /// One reader in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReaderSeen {
+pub struct ListedReader {
     /// The full name, as [`Connect::reader`] takes it.
     pub name: String,
     /// Whether something lies on the reader.
@@ -74,7 +74,7 @@ impl PcscTransport {
     /// # Errors
     ///
     /// [`TransportError::NoService`].
-    pub fn list() -> Result<Vec<ReaderSeen>, TransportError> {
+    pub fn list() -> Result<Vec<ListedReader>, TransportError> {
         let context = establish()?;
         let names = reader_names(&context)?;
         let mut states: Vec<ReaderState> = names
@@ -88,7 +88,7 @@ impl PcscTransport {
         }
         Ok(states
             .iter()
-            .map(|state| ReaderSeen {
+            .map(|state| ListedReader {
                 name: text(state.name()),
                 card_present: state.event_state().contains(State::PRESENT),
                 card_mute: state.event_state().contains(State::MUTE),

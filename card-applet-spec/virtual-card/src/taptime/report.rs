@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::taptime::cards::{CARDS, Card};
-use crate::taptime::office::{Exchange, KV, Office, Reader};
+use crate::taptime::issuer::{Exchange, Issuer, KV, Reader};
 use crate::taptime::time::{Assumptions, Time};
 use crate::taptime::work::{KeyObjects, SetUp, Work};
 
@@ -104,11 +104,11 @@ impl Scenario {
 ///
 /// [`Error::ModelStopped`] when the card answers otherwise than the specification says.
 pub fn scenarios(rule: SetUp) -> Result<Vec<Scenario>, Error> {
-    let mut office = Office::new()?;
+    let mut issuer = Issuer::new()?;
     let mut done: Vec<(Name, Vec<Exchange>)> = Vec::new();
 
     // A card's life in door I; each session starts with power on.
-    let mut image = office.blank()?;
+    let mut image = issuer.blank()?;
     let mut live = |name: Name, step: &mut Session<'_>| -> Result<Vec<u8>, Error> {
         let mut reader = Reader::power_on(&image, 1)?;
         step(&mut reader)?;
@@ -116,19 +116,19 @@ pub fn scenarios(rule: SetUp) -> Result<Vec<Scenario>, Error> {
         image = reader.image();
         Ok(image.clone())
     };
-    live(PERSONALISE, &mut |reader| office.personalise(reader))?;
+    live(PERSONALISE, &mut |reader| issuer.personalise(reader))?;
     let active = live(ACTIVATE, &mut |reader| {
-        office.change_state(reader, ScriptKind::Activate)
+        issuer.change_state(reader, ScriptKind::Activate)
     })?;
-    live(REWRITE, &mut |reader| office.change_address(reader))?;
+    live(REWRITE, &mut |reader| issuer.change_address(reader))?;
     live(BLOCK, &mut |reader| {
-        office.change_state(reader, ScriptKind::Block)
+        issuer.change_state(reader, ScriptKind::Block)
     })?;
     live(UNBLOCK, &mut |reader| {
-        office.change_state(reader, ScriptKind::Unblock)
+        issuer.change_state(reader, ScriptKind::Unblock)
     })?;
     live(TERMINATE, &mut |reader| {
-        office.change_state(reader, ScriptKind::Terminate)
+        issuer.change_state(reader, ScriptKind::Terminate)
     })?;
 
     // Everybody else meets the card as it was handed over. A use that this card does not offer is left out.
@@ -142,24 +142,24 @@ pub fn scenarios(rule: SetUp) -> Result<Vec<Scenario>, Error> {
     meet(SELECT, &mut |reader| reader.select().map(|()| true))?;
     meet(TAP, &mut |reader| {
         reader.select()?;
-        office.tap(reader, Role::Transit, KV).map(|_| true)
+        issuer.tap(reader, Role::Transit, KV).map(|_| true)
     })?;
     meet(TAP_COMMIT, &mut |reader| {
         reader.select()?;
-        let tapped = office.tap(reader, Role::SmallPayment, KV)?;
-        office.commit(reader, &tapped, 1).map(|()| true)
+        let tapped = issuer.tap(reader, Role::SmallPayment, KV)?;
+        issuer.commit(reader, &tapped, 1).map(|()| true)
     })?;
     meet(TAP_UPDATE, &mut |reader| {
         reader.select()?;
-        let tapped = office.tap(reader, Role::Transit, KV)?;
-        office.update(reader, &tapped)
+        let tapped = issuer.tap(reader, Role::Transit, KV)?;
+        issuer.update(reader, &tapped)
     })?;
     for (name, role) in [
         (DOOR_S_CLINIC, Role::Clinic),
         (DOOR_S_SOCIAL_INSURANCE, Role::SocialInsurance),
     ] {
         meet(name, &mut |reader| {
-            let mut channel = office.open_door_s(reader, Rights::role(role))?;
+            let mut channel = issuer.open_door_s(reader, Rights::role(role))?;
             reader
                 .read_object(&mut channel, Object::Newest(role))
                 .map(|_| true)
@@ -167,14 +167,14 @@ pub fn scenarios(rule: SetUp) -> Result<Vec<Scenario>, Error> {
     }
     meet(DOOR_S_PERSON, &mut |reader| {
         let rights = Rights::IDENTITY.union(Rights::PORTRAIT).union(Rights::PERMIT);
-        let mut channel = office.open_door_s(reader, rights)?;
+        let mut channel = issuer.open_door_s(reader, rights)?;
         for object in [Object::Dg1, Object::Dg2, Object::Dg3, Object::Signature] {
             reader.read_object(&mut channel, object)?;
         }
         Ok(true)
     })?;
     meet(DOOR_S_OFFICE, &mut |reader| {
-        let mut channel = office.open_door_s(reader, Rights::VERIFY.union(Rights::ISSUER))?;
+        let mut channel = issuer.open_door_s(reader, Rights::VERIFY.union(Rights::ISSUER))?;
         for object in [Object::Serial, Object::Status] {
             reader.read_object(&mut channel, object)?;
         }
@@ -185,7 +185,7 @@ pub fn scenarios(rule: SetUp) -> Result<Vec<Scenario>, Error> {
     done.sort_by_key(|((id, ..), _)| id.starts_with("door_i"));
     Ok(done
         .into_iter()
-        .map(|(name, exchanges)| Scenario::of(name, &exchanges, KeyObjects::new(&office.stored, rule)))
+        .map(|(name, exchanges)| Scenario::of(name, &exchanges, KeyObjects::new(&issuer.stored, rule)))
         .collect())
 }
 
@@ -556,16 +556,16 @@ mod tests {
 
     #[test]
     fn a_card_that_shows_nothing_does_the_work_of_one_that_does() {
-        let mut office = Office::new().unwrap();
-        let blank = office.blank().unwrap();
+        let mut issuer = Issuer::new().unwrap();
+        let blank = issuer.blank().unwrap();
         let mut reader = Reader::power_on(&blank, 1).unwrap();
-        office.personalise(&mut reader).unwrap();
+        issuer.personalise(&mut reader).unwrap();
         let personalised = reader.image();
         let mut reader = Reader::power_on(&personalised, 1).unwrap();
-        office.change_state(&mut reader, ScriptKind::Activate).unwrap();
+        issuer.change_state(&mut reader, ScriptKind::Activate).unwrap();
         let active = reader.image();
         let mut reader = Reader::power_on(&active, 1).unwrap();
-        office.change_state(&mut reader, ScriptKind::Block).unwrap();
+        issuer.change_state(&mut reader, ScriptKind::Block).unwrap();
         let blocked = reader.image();
         let mut seen = Vec::new();
         for (image, role, kv, live) in [
@@ -580,9 +580,9 @@ mod tests {
         ] {
             let mut reader = Reader::power_on(image, 1).unwrap();
             reader.select().unwrap();
-            assert_eq!(office.tap(&mut reader, role, kv).unwrap().is_live(), live);
+            assert_eq!(issuer.tap(&mut reader, role, kv).unwrap().is_live(), live);
             // The decoy's keys stay on the card too; what they are nobody knows.
-            let mut work = KeyObjects::new(&office.stored, SetUp::Once).work(&reader.exchanges[1]);
+            let mut work = KeyObjects::new(&issuer.stored, SetUp::Once).work(&reader.exchanges[1]);
             work.stored_key_set_ups += std::mem::take(&mut work.session_key_set_ups);
             work.aes.truncate(1);
             let exchange = &reader.exchanges[1];

@@ -14,7 +14,7 @@ use card_applet_spec::meter::{KeyTag, KeyUsage, Operation};
 use serde::Serialize;
 
 use crate::meter::Event;
-use crate::taptime::office::Exchange;
+use crate::taptime::issuer::Exchange;
 
 /// When a key is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]

@@ -10,17 +10,17 @@
 
 mod card;
 mod command_line;
-mod office;
+mod pcsc_fixture;
 mod personalisation;
 mod private_service;
 mod reader_bundle;
 mod reader_door_f;
 mod reader_door_s;
+mod reader_fixture;
 mod reader_program;
 mod reader_purchase;
 mod reader_stolen;
 mod reader_terminal;
-mod reader_town;
 mod reader_updates;
-mod reader_world;
+mod resuming_issuer;
 mod taptime;

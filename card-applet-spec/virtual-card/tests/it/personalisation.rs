@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::office::{G, KV, M, NEW_KEYS, Office, PID, blank, tap};
+use crate::resuming_issuer::{G, KV, M, NEW_KEYS, PID, ResumingIssuer, blank, tap};
 use card_applet_spec::apdu::{Header, split_answer};
 use card_applet_spec::codes::{AID, CardState, Role};
 use card_applet_spec::crypto::Key16;
@@ -29,32 +29,32 @@ fn card(memory: CardMemory) -> InProcess {
 }
 
 /// The card was finished by a second run: it can be handed over, and the bus reads its pseudonym.
-fn finish(office: &mut Office, card: &mut impl Transport) {
-    assert_eq!(office.run(card).unwrap(), CardState::Personalised);
+fn finish(issuer: &mut ResumingIssuer, card: &mut impl Transport) {
+    assert_eq!(issuer.run(card).unwrap(), CardState::Personalised);
     assert!(
         tap(card).unwrap().is_none(),
         "a card stolen before hand-over is dead"
     );
-    assert_eq!(Office::activate().run(card).unwrap(), CardState::Active);
+    assert_eq!(ResumingIssuer::activate().run(card).unwrap(), CardState::Active);
     assert_eq!(tap(card).unwrap().expect("an active card answers").pid, PID);
 }
 
 #[test]
 fn a_card_is_personalised_activated_and_tapped() {
-    finish(&mut Office::personalise(5000), &mut card(blank()));
+    finish(&mut ResumingIssuer::personalise(5000), &mut card(blank()));
 }
 
 #[test]
 fn a_card_cut_at_each_command_is_finished_by_a_second_run() {
     let mut whole = Faulty::new(card(blank()));
-    Office::personalise(PORTRAIT).run(&mut whole).unwrap();
+    ResumingIssuer::personalise(PORTRAIT).run(&mut whole).unwrap();
     assert!(whole.sent() > 18, "{}", whole.sent());
     for command in 1..=whole.sent() {
         for fault in [Fault::CutBefore, Fault::CutAfter] {
-            let mut office = Office::personalise(PORTRAIT);
+            let mut issuer = ResumingIssuer::personalise(PORTRAIT);
             let mut card = Faulty::new(card(blank())).with(command, fault);
-            office.run(&mut card).unwrap_err();
-            finish(&mut office, &mut card);
+            issuer.run(&mut card).unwrap_err();
+            finish(&mut issuer, &mut card);
         }
     }
 }
@@ -63,7 +63,7 @@ fn a_card_cut_at_each_command_is_finished_by_a_second_run() {
 fn a_card_torn_at_each_write_is_before_or_after_and_is_finished_by_a_second_run() {
     let memory = blank();
     let made = memory.writes();
-    Office::personalise(PORTRAIT)
+    ResumingIssuer::personalise(PORTRAIT)
         .run(&mut card(memory.clone()))
         .unwrap();
     let writes = u32::try_from(memory.writes() - made).unwrap();
@@ -72,15 +72,15 @@ fn a_card_torn_at_each_write_is_before_or_after_and_is_finished_by_a_second_run(
         for bytes in [0, 1, 40, 383, u32::MAX] {
             let memory = blank();
             memory.tear(write, bytes);
-            let mut office = Office::personalise(PORTRAIT);
+            let mut issuer = ResumingIssuer::personalise(PORTRAIT);
             let mut card = card(memory);
-            office.run(&mut card).unwrap_err();
-            let status = office.ask(&mut card).unwrap();
+            issuer.run(&mut card).unwrap_err();
+            let status = issuer.ask(&mut card).unwrap();
             let begun = status.last > 0;
             if begun {
                 assert_eq!(
                     status.digest,
-                    office.digest(status.last),
+                    issuer.digest(status.last),
                     "write {write}, {bytes} bytes: another step"
                 );
             }
@@ -90,7 +90,7 @@ fn a_card_torn_at_each_write_is_before_or_after_and_is_finished_by_a_second_run(
                 CardState::Personalised
             };
             assert_eq!(status.state, expected, "write {write}, {bytes} bytes");
-            finish(&mut office, &mut card);
+            finish(&mut issuer, &mut card);
         }
     }
 }
@@ -98,18 +98,18 @@ fn a_card_torn_at_each_write_is_before_or_after_and_is_finished_by_a_second_run(
 #[test]
 fn any_bit_flipped_in_an_answer_stops_the_script_and_a_second_run_finishes_it() {
     let mut whole = Faulty::new(card(blank()));
-    Office::personalise(PORTRAIT).run(&mut whole).unwrap();
+    ResumingIssuer::personalise(PORTRAIT).run(&mut whole).unwrap();
     let mut unnoticed = Vec::new();
     // SELECT and INITIALIZE UPDATE first: their answers are not under a MAC yet, the cryptograms catch what matters.
     for command in 3..=whole.sent() {
         // A stride that is prime to 8 meets every bit of a byte and every part of an answer.
         for bit in (0..2064).step_by(101) {
-            let mut office = Office::personalise(PORTRAIT);
+            let mut issuer = ResumingIssuer::personalise(PORTRAIT);
             let mut card = Faulty::new(card(blank())).with(command, Fault::FlipBit(bit));
-            if office.run(&mut card).is_ok() {
+            if issuer.run(&mut card).is_ok() {
                 unnoticed.push((command, bit));
             }
-            finish(&mut office, &mut card);
+            finish(&mut issuer, &mut card);
         }
     }
     assert_eq!(unnoticed, [], "flipped bits that the office did not notice");
@@ -125,20 +125,20 @@ fn a_personalisation_behind_pcscd_is_that_in_process_byte_for_byte_and_fast() {
         |_| {
             let behind = PcscTransport::connect(&first_reader()).unwrap();
             let mut behind = Recorder::new(behind);
-            let mut office = Office::personalise(5000);
+            let mut issuer = ResumingIssuer::personalise(5000);
             let begin = Instant::now();
-            office.run(&mut behind).unwrap();
+            issuer.run(&mut behind).unwrap();
             let took = begin.elapsed();
             println!(
                 "{took:?} for a personalisation of {} commands through pcscd",
                 behind.tape().commands()
             );
-            finish(&mut office, &mut behind);
+            finish(&mut issuer, &mut behind);
 
             let mut here = Recorder::new(card(blank()));
-            let mut office = Office::personalise(5000);
-            office.run(&mut here).unwrap();
-            finish(&mut office, &mut here);
+            let mut issuer = ResumingIssuer::personalise(5000);
+            issuer.run(&mut here).unwrap();
+            finish(&mut issuer, &mut here);
             assert_eq!(behind.tape().to_json_lines(), here.tape().to_json_lines());
         },
     )
@@ -155,7 +155,7 @@ fn a_card_pulled_or_torn_behind_pcscd_is_finished_by_a_second_run() {
         |service| {
             let manipulator = service.manipulator(0);
             let mut card = PcscTransport::connect(&first_reader()).unwrap();
-            let mut office = Office::personalise(PORTRAIT);
+            let mut issuer = ResumingIssuer::personalise(PORTRAIT);
             for order in [
                 Order::Fault {
                     fault: LineFault::PullBefore { apdu: 6 },
@@ -166,10 +166,10 @@ fn a_card_pulled_or_torn_behind_pcscd_is_finished_by_a_second_run() {
                 Order::Tear { write: 14, bytes: 20 },
             ] {
                 manipulator.order(&order).unwrap();
-                office.run(&mut card).unwrap_err();
+                issuer.run(&mut card).unwrap_err();
                 manipulator.order(&Order::Insert { memory: None }).unwrap();
             }
-            finish(&mut office, &mut card);
+            finish(&mut issuer, &mut card);
         },
     )
     .unwrap();
@@ -240,7 +240,7 @@ fn updates_and_debits_torn_behind_pcscd_are_whole_or_not_done_and_come_to_their_
         |service| {
             let manipulator = service.manipulator(0);
             let mut card = PcscTransport::connect(&first_reader()).unwrap();
-            finish(&mut Office::personalise(PORTRAIT), &mut card);
+            finish(&mut ResumingIssuer::personalise(PORTRAIT), &mut card);
             let purse = |card: &mut PcscTransport| {
                 let (_, plain) = tapped(card, Role::SmallPayment).unwrap();
                 plain.map(|plain| (plain.loaded, plain.spent))

@@ -1,6 +1,6 @@
 //! What a terminal loads and what it refuses to load (chapter 08), with real seals and signatures.
 
-use crate::reader_world::{Certificates, Issuer, Wanted, day, today};
+use crate::reader_fixture::{Certificates, Issuer, Wanted, day, today};
 use card_applet_spec::codes::{Rights, Role};
 use card_reader::{Bundle, Check, Error, MaterialError, Pinned, TerminalKey};
 

@@ -1,6 +1,6 @@
 //! Door F from a terminal's side, against the real applet in process (chapter 06).
 
-use crate::reader_world::{
+use crate::reader_fixture::{
     Issuer, KV, OTHER_REGION, REGION, RULES, SERVICES, Wanted, Wire, ZONES, day, region, today,
 };
 use card_applet_spec::codes::{KeyState, Role, Tier};

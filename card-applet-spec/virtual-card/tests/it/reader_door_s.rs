@@ -1,6 +1,6 @@
 //! Door S from a terminal's side, against the real applet in process (chapter 07): what is genuine, and what is not.
 
-use crate::reader_world::{Certificates, Issuer, KV, REGION, SERVICES, Wanted, Wire, day, today};
+use crate::reader_fixture::{Certificates, Issuer, KV, REGION, SERVICES, Wanted, Wire, day, today};
 use card_applet_spec::certificate::CardCertificate;
 use card_applet_spec::codes::{CardState, Domain, KeyState, Rights, Role, Tier};
 use card_applet_spec::data_group::SignatureObject;
@@ -21,12 +21,12 @@ fn clinic_right() -> Rights {
 }
 
 /// A terminal: its key and its bundle.
-struct Desk {
+struct StrongTerminal {
     key: TerminalKey,
     bundle: Bundle,
 }
 
-impl Desk {
+impl StrongTerminal {
     fn new(issuer: &mut Issuer, roles: &[Role], certificates: Certificates) -> Self {
         let (key, bundle) = issuer.terminal(&Wanted::of(roles).and(certificates));
         Self { key, bundle }
@@ -89,8 +89,8 @@ fn card(issuer: &mut Issuer) -> InProcess {
 fn a_clinic_reads_its_entitlement_of_a_genuine_card() {
     let mut issuer = Issuer::new(1);
     let mut reader = card(&mut issuer);
-    let desk = Desk::clinic(&mut issuer);
-    let admission = desk.entitlement(&mut reader, &mut issuer).unwrap();
+    let strong = StrongTerminal::clinic(&mut issuer);
+    let admission = strong.entitlement(&mut reader, &mut issuer).unwrap();
     let content = admission.content();
     assert_eq!(
         (content.role, content.tier, content.class),
@@ -110,8 +110,8 @@ fn a_clinic_reads_its_entitlement_of_a_genuine_card() {
 fn data_groups_are_read_with_the_object_that_signs_them() {
     let mut issuer = Issuer::new(2);
     let (mut reader, _, made) = issuer.active_card(1, &ALL_ROLES);
-    let desk = Desk::police(&mut issuer);
-    let read = desk.groups(&mut reader, &mut issuer).unwrap();
+    let strong = StrongTerminal::police(&mut issuer);
+    let read = strong.groups(&mut reader, &mut issuer).unwrap();
     let groups = read.content();
     assert_eq!(groups.encoded(1).unwrap(), made.groups.dg1);
     assert_eq!(groups.encoded(2).unwrap(), made.groups.dg2);
@@ -122,7 +122,7 @@ fn data_groups_are_read_with_the_object_that_signs_them() {
     object.verify(&issuer.document.public(), &made.keys[0]).unwrap();
 
     // One right, one group; the others stay digests.
-    let card = desk.open(&mut reader, Rights::PERMIT, &mut issuer).unwrap();
+    let card = strong.open(&mut reader, Rights::PERMIT, &mut issuer).unwrap();
     let (card, read) = card.read_groups(Rights::PERMIT).unwrap();
     assert!(read.content().dg1().is_none() && read.content().dg2().is_none());
     assert!(read.content().dg3().is_some());
@@ -137,13 +137,13 @@ fn data_groups_are_read_with_the_object_that_signs_them() {
 fn debug_output_shows_no_content() {
     let mut issuer = Issuer::new(3);
     let mut reader = card(&mut issuer);
-    let desk = Desk::police(&mut issuer);
-    let read = desk.groups(&mut reader, &mut issuer).unwrap();
+    let strong = StrongTerminal::police(&mut issuer);
+    let read = strong.groups(&mut reader, &mut issuer).unwrap();
     let shown = format!(
         "{read:?} {:?} {:?} {:?}",
         read.content(),
         read.evidence(),
-        desk.key
+        strong.key
     );
     for secret in ["张三", "11010119900307803X", "signature: ["] {
         assert!(!shown.contains(secret), "{shown}");
@@ -155,17 +155,17 @@ fn a_bus_asking_for_clinic_is_refused_by_the_card() {
     let mut issuer = Issuer::new(4);
     let mut reader = card(&mut issuer);
     // A terminal of social insurance whose certificate does not give CLINIC, though it has the keys.
-    let desk = Desk::new(
+    let strong = StrongTerminal::new(
         &mut issuer,
         &[Role::Clinic],
         Certificates::with(Rights::role(Role::SocialInsurance)),
     );
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::WrongRole, Check::TerminalRights)
     );
     // A bus: its certificate gives TRANSIT only.
-    let bus = Desk::new(
+    let bus = StrongTerminal::new(
         &mut issuer,
         &[Role::Transit],
         Certificates::with(Rights::role(Role::Transit)),
@@ -176,16 +176,16 @@ fn a_bus_asking_for_clinic_is_refused_by_the_card() {
     );
     // A bus without door S: refused before the card is asked.
     let (key, bundle) = issuer.terminal(&Wanted::of(&[Role::Transit]));
-    let bus = Desk { key, bundle };
+    let bus = StrongTerminal { key, bundle };
     assert_eq!(
         refused(&bus.entitlement(&mut reader, &mut issuer)),
         (Reason::WrongRole, Check::BundleRole)
     );
     // CLINIC together with SOCIAL_INSURANCE has no key that serves both.
     let both = clinic_right().union(Rights::role(Role::SocialInsurance));
-    let desk = Desk::new(&mut issuer, &[Role::Clinic], Certificates::with(both));
+    let strong = StrongTerminal::new(&mut issuer, &[Role::Clinic], Certificates::with(both));
     assert_eq!(
-        refused(&desk.open(&mut reader, both, &mut issuer).map(|_| ())),
+        refused(&strong.open(&mut reader, both, &mut issuer).map(|_| ())),
         (Reason::WrongRole, Check::TerminalRights)
     );
 }
@@ -194,19 +194,19 @@ fn a_bus_asking_for_clinic_is_refused_by_the_card() {
 fn a_clinic_cannot_read_another_role() {
     let mut issuer = Issuer::new(5);
     let mut reader = card(&mut issuer);
-    let desk = Desk::new(
+    let strong = StrongTerminal::new(
         &mut issuer,
         &[Role::Clinic, Role::SocialInsurance, Role::Transit],
         Certificates::with(clinic_right()),
     );
     for role in [Role::SocialInsurance, Role::Transit] {
-        let card = desk.open(&mut reader, clinic_right(), &mut issuer).unwrap();
+        let card = strong.open(&mut reader, clinic_right(), &mut issuer).unwrap();
         assert_eq!(
-            refused(&card.read_entitlement(role, &desk.bundle, today()).map(|_| ())),
+            refused(&card.read_entitlement(role, &strong.bundle, today()).map(|_| ())),
             (Reason::WrongRole, Check::TerminalRights)
         );
     }
-    let card = desk.open(&mut reader, clinic_right(), &mut issuer).unwrap();
+    let card = strong.open(&mut reader, clinic_right(), &mut issuer).unwrap();
     assert_eq!(
         refused(&card.read_groups(GROUPS).map(|_| ())),
         (Reason::WrongRole, Check::TerminalRights),
@@ -219,14 +219,14 @@ fn rights_of_nothing_are_refused() {
     let mut reader = card(&mut issuer);
     let mut certificates = Certificates::with(clinic_right());
     certificates.intermediate_rights = Rights::IDENTITY;
-    let desk = Desk::new(&mut issuer, &[Role::Clinic], certificates);
+    let strong = StrongTerminal::new(&mut issuer, &[Role::Clinic], certificates);
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::WrongRole, Check::TerminalCertificate)
     );
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     assert_eq!(
-        refused(&desk.open(&mut reader, Rights::NONE, &mut issuer).map(|_| ())),
+        refused(&strong.open(&mut reader, Rights::NONE, &mut issuer).map(|_| ())),
         (Reason::WrongRole, Check::TerminalRights)
     );
 }
@@ -236,10 +236,10 @@ fn certificates_that_ended_are_refused_by_the_terminal_and_by_the_card() {
     let mut issuer = Issuer::new(7);
     let mut certificates = Certificates::with(clinic_right());
     (certificates.from, certificates.to) = (day("2026-11-13"), day("2026-11-20"));
-    let desk = Desk::new(&mut issuer, &[Role::Clinic], certificates);
+    let strong = StrongTerminal::new(&mut issuer, &[Role::Clinic], certificates);
     let mut reader = card(&mut issuer);
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::BundleExpired, Check::BundleDays)
     );
     // A terminal whose clock is behind: the card has a floor, and knows better.
@@ -248,8 +248,8 @@ fn certificates_that_ended_are_refused_by_the_terminal_and_by_the_card() {
     });
     let yesterday = day("2026-11-20");
     let card = Card::new(&mut reader).select().unwrap();
-    let card = card.present(&desk.bundle, yesterday).unwrap();
-    let late = card.agree(clinic_right(), &desk.key, yesterday, &mut issuer.rng);
+    let card = card.present(&strong.bundle, yesterday).unwrap();
+    let late = card.agree(clinic_right(), &strong.key, yesterday, &mut issuer.rng);
     assert_eq!(
         refused(&late.map(|_| ())),
         (Reason::BundleExpired, Check::TerminalCertificate)
@@ -257,9 +257,9 @@ fn certificates_that_ended_are_refused_by_the_terminal_and_by_the_card() {
     // An intermediate of an epoch before the card's.
     let mut old = Certificates::with(clinic_right());
     old.epoch = 0;
-    let desk = Desk::new(&mut issuer, &[Role::Clinic], old);
+    let strong = StrongTerminal::new(&mut issuer, &[Role::Clinic], old);
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::BundleExpired, Check::TerminalCertificate)
     );
 }
@@ -272,9 +272,9 @@ fn a_card_that_does_not_know_the_authority_is_foreign() {
         let mut certificates = Certificates::with(clinic_right());
         certificates.unknown_authority = unknown;
         certificates.wrong_root = !unknown;
-        let desk = Desk::new(&mut issuer, &[Role::Clinic], certificates);
+        let strong = StrongTerminal::new(&mut issuer, &[Role::Clinic], certificates);
         assert_eq!(
-            refused(&desk.entitlement(&mut reader, &mut issuer)),
+            refused(&strong.entitlement(&mut reader, &mut issuer)),
             (Reason::ForeignCard, Check::TerminalCertificate)
         );
     }
@@ -283,32 +283,32 @@ fn a_card_that_does_not_know_the_authority_is_foreign() {
 #[test]
 fn a_card_answers_a_clinic_only_while_active() {
     let mut issuer = Issuer::new(9);
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     let (mut reader, _, serial) = issuer.blank(1);
     let closed = (Reason::NotActive, Check::CardState);
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         closed,
         "blank"
     );
     let content = issuer.content(serial, &ALL_ROLES);
     issuer.personalise(&mut reader, &content);
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         closed,
         "personalised"
     );
     issuer.bare_script(&mut reader, serial, ScriptKind::Activate, today());
-    desk.entitlement(&mut reader, &mut issuer).unwrap();
+    strong.entitlement(&mut reader, &mut issuer).unwrap();
     issuer.bare_script(&mut reader, serial, ScriptKind::Block, today());
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         closed,
         "blocked"
     );
     issuer.bare_script(&mut reader, serial, ScriptKind::Terminate, today());
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         closed,
         "terminated"
     );
@@ -318,17 +318,17 @@ fn a_card_answers_a_clinic_only_while_active() {
 fn a_persons_groups_on_another_genuine_card_are_not_genuine() {
     let mut issuer = Issuer::new(10);
     let (_, _, victim) = issuer.active_card(1, &ALL_ROLES);
-    let desk = Desk::police(&mut issuer);
+    let strong = StrongTerminal::police(&mut issuer);
     // Groups and signature object together: signed, and bound to another card's key.
     let groups = victim.groups.clone();
     let (mut reader, _) =
         issuer.active_card_with(2, &ALL_ROLES, |content| content.transplanted = Some(groups));
     assert_eq!(
-        refused(&desk.groups(&mut reader, &mut issuer)),
+        refused(&strong.groups(&mut reader, &mut issuer)),
         (Reason::NotGenuine, Check::SignatureObjectBinding)
     );
     // The office's look finds it too.
-    let counter = Desk::counter(&mut issuer);
+    let counter = StrongTerminal::counter(&mut issuer);
     let error = counter::look(
         &mut reader,
         &counter.bundle,
@@ -358,10 +358,10 @@ fn a_group_that_the_signature_object_does_not_cover_is_not_genuine() {
         .expect("the group stands in the memory as it was written");
     image[at..at + victim.groups.dg1.len()].copy_from_slice(&victim.groups.dg1);
     let mut forged = issuer.on_reader(&CardMemory::from_image(image));
-    let desk = Desk::police(&mut issuer);
-    desk.groups(&mut reader, &mut issuer).unwrap();
+    let strong = StrongTerminal::police(&mut issuer);
+    strong.groups(&mut reader, &mut issuer).unwrap();
     assert_eq!(
-        refused(&desk.groups(&mut forged, &mut issuer)),
+        refused(&strong.groups(&mut forged, &mut issuer)),
         (Reason::NotGenuine, Check::GroupDigest)
     );
 }
@@ -371,7 +371,7 @@ fn a_record_moved_to_another_card_is_not_genuine() {
     let mut issuer = Issuer::new(12);
     let (_, _, made) = issuer.active_card(1, &[Role::Clinic]);
     let (_, pid, record) = made.records[0];
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     // The record with its pseudonym, as somebody who opened the first card would move them: it opens, it is signed, and
     // it is bound to the first card's key.
     let (mut reader, _) = issuer.active_card_with(2, &[Role::Clinic], |content| {
@@ -379,7 +379,7 @@ fn a_record_moved_to_another_card_is_not_genuine() {
         content.entitled[0].pid = pid;
     });
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::NotGenuine, Check::RecordBinding)
     );
     // The record without its pseudonym does not open.
@@ -387,7 +387,7 @@ fn a_record_moved_to_another_card_is_not_genuine() {
         content.entitled[0].record = Some(record);
     });
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::NotGenuine, Check::RecordSeal)
     );
 }
@@ -395,13 +395,13 @@ fn a_record_moved_to_another_card_is_not_genuine() {
 #[test]
 fn a_card_of_another_issuer_is_not_genuine_even_when_it_trusts_our_terminals() {
     let mut issuer = Issuer::new(13);
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     let mut forger = Issuer::new(14);
     // It takes our terminal's certificates and our pseudonyms; what it lacks is a certificate of our card CA.
     forger.root = card_applet_spec::crypto::PrivateKey::from_bytes(&issuer.root.expose()).unwrap();
     let mut reader = card(&mut forger);
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::NotGenuine, Check::CertificateSignature)
     );
 }
@@ -409,12 +409,12 @@ fn a_card_of_another_issuer_is_not_genuine_even_when_it_trusts_our_terminals() {
 #[test]
 fn the_days_of_the_cards_certificate_are_checked() {
     let mut issuer = Issuer::new(15);
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     let mut with = |from: &str, to: &str| {
         let (mut reader, _) = issuer.active_card_with(1, &[Role::Clinic], |content| {
             (content.certificate_from, content.certificate_to) = (day(from), day(to));
         });
-        desk.entitlement(&mut reader, &mut issuer)
+        strong.entitlement(&mut reader, &mut issuer)
     };
     with("2026-11-21", "2026-11-21").unwrap();
     assert_eq!(
@@ -436,7 +436,7 @@ fn the_rules_of_records_hold_behind_door_s_too() {
         let mut wanted = Wanted::of(&[Role::Clinic]).and(Certificates::with(clinic_right()));
         change(&mut wanted);
         let (key, bundle) = issuer.terminal(&wanted);
-        Desk { key, bundle }.entitlement(reader, &mut issuer)
+        StrongTerminal { key, bundle }.entitlement(reader, &mut issuer)
     };
     with(&|_| {}, &mut reader).unwrap();
     assert_eq!(
@@ -459,17 +459,17 @@ fn the_rules_of_records_hold_behind_door_s_too() {
         (Reason::NotActive, Check::Keys)
     );
 
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     let (mut reader, _) = issuer.active_card_with(2, &[Role::Clinic], |content| {
         content.entitled[0].to = day("2026-11-20");
     });
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::Expired, Check::RecordDays)
     );
     let (mut reader, _, _) = issuer.active_card(3, &[Role::Transit]);
     assert_eq!(
-        refused(&desk.entitlement(&mut reader, &mut issuer)),
+        refused(&strong.entitlement(&mut reader, &mut issuer)),
         (Reason::NotActive, Check::Keys),
         "no such record"
     );
@@ -545,13 +545,13 @@ fn flip_every_bit<A: std::fmt::Debug>(
 fn any_single_bit_flipped_while_a_clinic_reads_is_refused() {
     let mut issuer = Issuer::new(17);
     let mut reader = card(&mut issuer);
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     flip_every_bit(&mut reader, |transport, rng| {
         let card = Card::new(transport)
             .select()?
-            .present(&desk.bundle, today())?
-            .agree(clinic_right(), &desk.key, today(), rng)?;
-        card.read_entitlement(Role::Clinic, &desk.bundle, today())
+            .present(&strong.bundle, today())?
+            .agree(clinic_right(), &strong.key, today(), rng)?;
+        card.read_entitlement(Role::Clinic, &strong.bundle, today())
             .map(|(_, admission)| admission)
     });
 }
@@ -560,13 +560,13 @@ fn any_single_bit_flipped_while_a_clinic_reads_is_refused() {
 fn any_single_bit_flipped_while_groups_are_read_is_refused() {
     let mut issuer = Issuer::new(18);
     let mut reader = card(&mut issuer);
-    let desk = Desk::police(&mut issuer);
+    let strong = StrongTerminal::police(&mut issuer);
     let rights = Rights::PERMIT;
     flip_every_bit(&mut reader, |transport, rng| {
         let card = Card::new(transport)
             .select()?
-            .present(&desk.bundle, today())?
-            .agree(rights, &desk.key, today(), rng)?;
+            .present(&strong.bundle, today())?
+            .agree(rights, &strong.key, today(), rng)?;
         card.read_groups(rights).map(|(_, groups)| groups)
     });
 }
@@ -575,8 +575,8 @@ fn any_single_bit_flipped_while_groups_are_read_is_refused() {
 fn any_single_bit_flipped_in_the_cards_memory_is_never_accepted() {
     let mut issuer = Issuer::new(19);
     let (mut reader, memory, made) = issuer.active_card(1, &[Role::Clinic]);
-    let desk = Desk::clinic(&mut issuer);
-    desk.entitlement(&mut reader, &mut issuer).unwrap();
+    let strong = StrongTerminal::clinic(&mut issuer);
+    strong.entitlement(&mut reader, &mut issuer).unwrap();
     let (_, _, record) = made.records[0];
     let image = memory.image();
     let at = image.windows(160).position(|window| window == record).unwrap();
@@ -584,7 +584,7 @@ fn any_single_bit_flipped_in_the_cards_memory_is_never_accepted() {
         let mut damaged = image.clone();
         damaged[at + bit / 8] ^= 0x80 >> (bit % 8);
         let mut reader = issuer.on_reader(&CardMemory::from_image(damaged));
-        let reason = refused(&desk.entitlement(&mut reader, &mut issuer)).0;
+        let reason = refused(&strong.entitlement(&mut reader, &mut issuer)).0;
         assert!(
             matches!(reason, Reason::NotGenuine | Reason::WrongRole),
             "bit {bit} of the record: {reason:?}"
@@ -596,13 +596,13 @@ fn any_single_bit_flipped_in_the_cards_memory_is_never_accepted() {
 fn a_replayed_session_is_refused() {
     let mut issuer = Issuer::new(20);
     let mut reader = card(&mut issuer);
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     let mut wire = Wire::new(&mut reader);
-    desk.entitlement(&mut wire, &mut issuer).unwrap();
+    strong.entitlement(&mut wire, &mut issuer).unwrap();
     let agreement = wire.tape[4].1.clone();
     let mut wire = Wire::new(&mut reader);
     wire.play = Some((5, agreement));
-    let (reason, _) = refused(&desk.entitlement(&mut wire, &mut issuer));
+    let (reason, _) = refused(&strong.entitlement(&mut wire, &mut issuer));
     assert_eq!(reason, Reason::NotGenuine);
 }
 
@@ -612,7 +612,7 @@ fn the_office_sees_all_of_a_card_before_and_after_hand_over() {
     let (mut reader, _, serial) = issuer.blank(1);
     let content = issuer.content(serial, &ALL_ROLES);
     let made = issuer.personalise(&mut reader, &content);
-    let desk = Desk::counter(&mut issuer);
+    let strong = StrongTerminal::counter(&mut issuer);
     let certified = [
         (Domain::Clinic, made.keys[1]),
         (Domain::SocialInsurance, made.keys[2]),
@@ -620,8 +620,8 @@ fn the_office_sees_all_of_a_card_before_and_after_hand_over() {
     for state in [CardState::Personalised, CardState::Active] {
         let seen = counter::look(
             &mut reader,
-            &desk.bundle,
-            &desk.key,
+            &strong.bundle,
+            &strong.key,
             &ALL_ROLES,
             &certified,
             today(),
@@ -658,8 +658,8 @@ fn the_office_sees_all_of_a_card_before_and_after_hand_over() {
     ] {
         let seen = counter::look(
             &mut reader,
-            &desk.bundle,
-            &desk.key,
+            &strong.bundle,
+            &strong.key,
             &[],
             &certified,
             today(),
@@ -679,11 +679,11 @@ fn the_office_sees_all_of_a_card_before_and_after_hand_over() {
 fn the_offices_look_wants_the_right_to_look() {
     let mut issuer = Issuer::new(22);
     let mut reader = card(&mut issuer);
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     let error = counter::look(
         &mut reader,
-        &desk.bundle,
-        &desk.key,
+        &strong.bundle,
+        &strong.key,
         &[],
         &[],
         today(),
@@ -700,8 +700,8 @@ fn the_offices_look_wants_the_right_to_look() {
 fn inspect_shows_structure_and_states_with_the_rights_that_there_are() {
     let mut issuer = Issuer::new(23);
     let mut reader = card(&mut issuer);
-    let desk = Desk::counter(&mut issuer);
-    let seen = counter::inspect(&mut reader, &desk.bundle, &desk.key, today(), &mut issuer.rng).unwrap();
+    let strong = StrongTerminal::counter(&mut issuer);
+    let seen = counter::inspect(&mut reader, &strong.bundle, &strong.key, today(), &mut issuer.rng).unwrap();
     assert_eq!(seen.status.unwrap().state, CardState::Active);
     let present: Vec<Role> = seen
         .slots
@@ -712,8 +712,8 @@ fn inspect_shows_structure_and_states_with_the_rights_that_there_are() {
     assert_eq!(present, ALL_ROLES);
     assert_eq!(seen.slots.len(), 5);
 
-    let desk = Desk::clinic(&mut issuer);
-    let seen = counter::inspect(&mut reader, &desk.bundle, &desk.key, today(), &mut issuer.rng).unwrap();
+    let strong = StrongTerminal::clinic(&mut issuer);
+    let seen = counter::inspect(&mut reader, &strong.bundle, &strong.key, today(), &mut issuer.rng).unwrap();
     assert!(seen.status.is_none());
     assert_eq!(seen.slots.len(), 1);
     assert_eq!(seen.slots[0].header.unwrap().kv, KV);
@@ -727,9 +727,9 @@ fn inspect_shows_structure_and_states_with_the_rights_that_there_are() {
 fn the_counter_resets_the_failures_of_door_i() {
     let mut issuer = Issuer::new(24);
     let mut reader = card(&mut issuer);
-    let desk = Desk::counter(&mut issuer);
+    let strong = StrongTerminal::counter(&mut issuer);
     let failures = |reader: &mut InProcess, issuer: &mut Issuer| {
-        let card = desk.open(reader, counter::counter_rights(), issuer).unwrap();
+        let card = strong.open(reader, counter::counter_rights(), issuer).unwrap();
         card.status().unwrap().1.failures
     };
     for _ in 0..3 {
@@ -768,17 +768,17 @@ fn the_serial_is_read_from_a_blank_and_from_no_other_card() {
 fn a_card_gone_in_the_middle_is_lost_and_nothing_is_accepted() {
     let mut issuer = Issuer::new(26);
     let mut reader = card(&mut issuer);
-    let desk = Desk::clinic(&mut issuer);
+    let strong = StrongTerminal::clinic(&mut issuer);
     let mut complete = Wire::new(&mut reader);
-    desk.entitlement(&mut complete, &mut issuer).unwrap();
+    strong.entitlement(&mut complete, &mut issuer).unwrap();
     let commands = u32::try_from(complete.tape.len()).unwrap();
     for cut in 1..=commands {
         for before in [true, false] {
             let fault = if before { Fault::CutBefore } else { Fault::CutAfter };
             let mut faulty = Faulty::new(&mut reader).with(cut, fault);
-            let error = desk.entitlement(&mut faulty, &mut issuer).unwrap_err();
+            let error = strong.entitlement(&mut faulty, &mut issuer).unwrap_err();
             assert!(error.outcome_unknown(), "cut {cut}: {error}");
         }
     }
-    desk.entitlement(&mut reader, &mut issuer).unwrap();
+    strong.entitlement(&mut reader, &mut issuer).unwrap();
 }

@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use crate::reader_town::{AT, Town, failed, program};
-use crate::reader_world::{Certificates, Wanted};
+use crate::pcsc_fixture::{AT, PcscFixture, failed, program};
+use crate::reader_fixture::{Certificates, Wanted};
 use card_applet_spec::codes::{Rights, Role};
 use serde_json::{Value, json};
 use virtual_card::control::Order;
@@ -13,21 +13,21 @@ use virtual_card::slot::LineFault;
 
 #[test]
 fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
-    let mut town = Town::new(1);
-    let card = town.card(1, true);
-    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
-    let door = town.terminal("door", Wanted::of(&[Role::Door]));
+    let mut fixture = PcscFixture::new(1);
+    let card = fixture.card(1, true);
+    let bus = fixture.terminal("bus", Wanted::of(&[Role::Transit]));
+    let door = fixture.terminal("door", Wanted::of(&[Role::Door]));
     let clinic_right = Certificates::with(Rights::role(Role::Clinic));
-    let clinic = town.terminal("clinic", Wanted::of(&[Role::Clinic]).and(clinic_right));
-    town.lay(&card);
+    let clinic = fixture.terminal("clinic", Wanted::of(&[Role::Clinic]).and(clinic_right));
+    fixture.lay(&card);
 
-    let (exit, list) = town.run(&["list"]);
+    let (exit, list) = fixture.run(&["list"]);
     assert_eq!(exit, 0);
     assert_eq!(list["readers"][0]["name"], READERS[0]);
     assert_eq!(list["readers"][0]["card_present"], true);
     assert_eq!(list["readers"].as_array().unwrap().len(), 2);
 
-    let (exit, info) = town.read("info", &[]);
+    let (exit, info) = fixture.read("info", &[]);
     assert_eq!(
         (exit, &info["decision"], &info["reason"]),
         (0, &json!("accepted"), &Value::Null)
@@ -42,7 +42,7 @@ fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
         ("door", &door, "DOOR", 2),
         ("clinic", &clinic, "CLINIC", 6),
     ] {
-        let (exit, object) = town.read(command, &["--bundle", bundle]);
+        let (exit, object) = fixture.read(command, &["--bundle", bundle]);
         assert_eq!(exit, 0, "{object}");
         assert_eq!(object["command"], command);
         assert_eq!(object["reader"], READERS[0]);
@@ -53,7 +53,7 @@ fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
             json!({
                 "role": role, "tier": "EMPLOYMENT", "class": 2, "services": "000000000000000b",
                 "zones": "0000000000000006", "valid_from": "2026-11-01", "valid_to": "2027-10-31",
-                "rule_set": hex::encode(card_applet_spec::record::rule_set_digest(crate::reader_world::RULES)),
+                "rule_set": hex::encode(card_applet_spec::record::rule_set_digest(crate::reader_fixture::RULES)),
             })
         );
         assert!(object["ms"].as_f64().unwrap() > 0.0);
@@ -64,15 +64,15 @@ fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
 
     // Each with the other's bundle.
     assert_eq!(
-        failed(&town.read("clinic", &["--bundle", &bus])),
+        failed(&fixture.read("clinic", &["--bundle", &bus])),
         (1, "WRONG_ROLE")
     );
     assert_eq!(
-        failed(&town.read("bus", &["--bundle", &clinic])),
+        failed(&fixture.read("bus", &["--bundle", &clinic])),
         (1, "WRONG_ROLE")
     );
 
-    let (exit, seen) = town.read("inspect", &["--bundle", &clinic]);
+    let (exit, seen) = fixture.read("inspect", &["--bundle", &clinic]);
     assert_eq!(exit, 0, "{seen}");
     assert_eq!(seen["saw"]["slots"].as_array().unwrap().len(), 1);
     assert_eq!(seen["saw"]["slots"][0]["key_version"], 3);
@@ -81,43 +81,43 @@ fn each_terminal_sees_its_part_and_a_stranger_sees_nothing() {
         None,
         "a clinic does not see the card's state"
     );
-    assert_eq!(town.read("inspect", &[]).1["saw"], stranger);
+    assert_eq!(fixture.read("inspect", &[]).1["saw"], stranger);
 }
 
 #[test]
 fn refusals_and_absences_have_their_reasons_and_exit_codes() {
-    let mut town = Town::new(2);
-    let (early, active) = (town.card(1, false), town.card(2, true));
-    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
+    let mut fixture = PcscFixture::new(2);
+    let (early, active) = (fixture.card(1, false), fixture.card(2, true));
+    let bus = fixture.terminal("bus", Wanted::of(&[Role::Transit]));
     let bundle = ["--bundle", bus.as_str()];
     let at_once = ["--bundle", bus.as_str(), "--timeout-ms", "0"];
 
     assert_eq!(
-        failed(&town.run(&["bus", "--bundle", &bus, "--at", AT])),
+        failed(&fixture.run(&["bus", "--bundle", &bus, "--at", AT])),
         (3, "SEVERAL_READERS")
     );
-    let nobody = town.run(&["bus", "--bundle", &bus, "--at", AT, "--reader", "Nobody's"]);
+    let nobody = fixture.run(&["bus", "--bundle", &bus, "--at", AT, "--reader", "Nobody's"]);
     assert_eq!(failed(&nobody), (3, "UNKNOWN_READER"));
-    assert_eq!(failed(&town.read("bus", &at_once)), (3, "NO_CARD"));
+    assert_eq!(failed(&fixture.read("bus", &at_once)), (3, "NO_CARD"));
 
-    town.lay(&early);
-    let tapped = town.read("bus", &bundle);
+    fixture.lay(&early);
+    let tapped = fixture.read("bus", &bundle);
     assert_eq!(failed(&tapped), (1, "NOT_ACTIVE"));
     assert_eq!(
         (&tapped.1["decision"], &tapped.1["reason"]),
         (&json!("refused"), &json!("NOT_ACTIVE"))
     );
     assert_eq!(tapped.1["saw"], json!({}));
-    town.order(&Order::Eject);
+    fixture.order(&Order::Eject);
 
-    town.order(&Order::Foreign);
-    assert_eq!(failed(&town.read("bus", &bundle)), (1, "FOREIGN_CARD"));
-    assert_eq!(failed(&town.read("info", &[])), (1, "FOREIGN_CARD"));
-    town.order(&Order::Eject);
+    fixture.order(&Order::Foreign);
+    assert_eq!(failed(&fixture.read("bus", &bundle)), (1, "FOREIGN_CARD"));
+    assert_eq!(failed(&fixture.read("info", &[])), (1, "FOREIGN_CARD"));
+    fixture.order(&Order::Eject);
 
-    town.lay(&active);
-    assert_eq!(town.read("bus", &bundle).0, 0);
-    let late = town.run(&[
+    fixture.lay(&active);
+    assert_eq!(fixture.read("bus", &bundle).0, 0);
+    let late = fixture.run(&[
         "bus",
         "--reader",
         READERS[0],
@@ -130,36 +130,36 @@ fn refusals_and_absences_have_their_reasons_and_exit_codes() {
     assert_eq!(late.1["apdus"], 0, "no card was touched");
 
     // The card is pulled while it answers TAP.
-    town.order(&Order::Fault {
+    fixture.order(&Order::Fault {
         fault: LineFault::PullAfter { apdu: 2 },
     });
-    let lost = town.read("bus", &bundle);
+    let lost = fixture.read("bus", &bundle);
     assert_eq!(failed(&lost).0, 4, "{lost:?}");
-    town.order(&Order::Insert { memory: None });
-    assert_eq!(town.read("bus", &bundle).0, 0);
+    fixture.order(&Order::Insert { memory: None });
+    assert_eq!(fixture.read("bus", &bundle).0, 0);
 
     // A newer bundle, then the older one again.
     let older = std::fs::read(&bus).unwrap();
     let mut newer = Wanted::of(&[Role::Transit]);
     newer.sequence = 6;
-    town.terminal("bus", newer);
-    assert_eq!(town.read("bus", &bundle).0, 0);
+    fixture.terminal("bus", newer);
+    assert_eq!(fixture.read("bus", &bundle).0, 0);
     std::fs::write(&bus, older).unwrap();
-    assert_eq!(failed(&town.read("bus", &bundle)), (5, "BUNDLE_OLDER"));
-    town.order(&Order::Eject);
+    assert_eq!(failed(&fixture.read("bus", &bundle)), (5, "BUNDLE_OLDER"));
+    fixture.order(&Order::Eject);
 
-    town.order(&Order::Mute);
+    fixture.order(&Order::Mute);
     std::thread::sleep(std::time::Duration::from_secs(1));
-    assert_eq!(failed(&town.read("info", &[])), (3, "CARD_UNPOWERED"));
+    assert_eq!(failed(&fixture.read("info", &[])), (3, "CARD_UNPOWERED"));
 }
 
 #[test]
 fn to_the_holder_a_refusal_says_one_thing_in_two_languages() {
-    let mut town = Town::new(3);
-    let early = town.card(1, false);
-    let bus = town.terminal("bus", Wanted::of(&[Role::Transit]));
-    town.lay(&early);
-    let (name, socket) = town.service.folder().environment();
+    let mut fixture = PcscFixture::new(3);
+    let early = fixture.card(1, false);
+    let bus = fixture.terminal("bus", Wanted::of(&[Role::Transit]));
+    fixture.lay(&early);
+    let (name, socket) = fixture.service.folder().environment();
     let output = Command::new(program())
         .args(["bus", "--reader", READERS[0], "--at", AT, "--bundle", &bus])
         .env(name, socket)

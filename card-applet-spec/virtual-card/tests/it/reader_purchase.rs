@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::reader_world::{CAP, Issuer, KV, LOADED, TID, Wanted, Wire, day, today};
+use crate::reader_fixture::{CAP, Issuer, KV, LOADED, TID, Wanted, Wire, day, today};
 use card_applet_spec::codes::Role;
 use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::settlement::UnverifiedSettlement;

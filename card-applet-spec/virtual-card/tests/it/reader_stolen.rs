@@ -1,7 +1,7 @@
 //! A stolen terminal: what its key and its bundle still do, and what ends each of it. Terminals at work are the real
 //! library, the cards are the real applet in process.
 
-use crate::reader_world::{Certificates, Issuer, KV, REGION, TID, Wanted, Wire, day, today};
+use crate::reader_fixture::{Certificates, Issuer, KV, REGION, TID, Wanted, Wire, day, today};
 use card_applet_spec::codes::{KeyState, Rights, Role};
 use card_applet_spec::date::Date;
 use card_applet_spec::settlement::UnverifiedSettlement;

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::reader_town::{AT, Town, failed, program};
-use crate::reader_world::{Certificates, TID, Wanted, day};
+use crate::pcsc_fixture::{AT, PcscFixture, failed, program};
+use crate::reader_fixture::{Certificates, TID, Wanted, day};
 use card_applet_spec::codes::{Rights, Role, Serial};
 use card_applet_spec::settlement::UnverifiedSettlement;
 use card_applet_spec::update::Operation;
@@ -19,20 +19,20 @@ use virtual_card::pcscd::READERS;
 use virtual_card::slot::LineFault;
 
 /// A terminal with a configuration, its first bundle taken.
-fn configured(town: &mut Town, name: &str, wanted: Wanted, more: &str) -> String {
-    let bundle = town.terminal(name, wanted);
-    let from = town.path(&format!("{name}-from"));
+fn configured(fixture: &mut PcscFixture, name: &str, wanted: Wanted, more: &str) -> String {
+    let bundle = fixture.terminal(name, wanted);
+    let from = fixture.path(&format!("{name}-from"));
     std::fs::create_dir_all(&from).unwrap();
-    std::fs::create_dir_all(town.path(&format!("{name}-to"))).unwrap();
+    std::fs::create_dir_all(fixture.path(&format!("{name}-to"))).unwrap();
     std::fs::copy(&bundle, from.join("1.yztb")).unwrap();
-    let config = town.path(&format!("{name}.toml"));
+    let config = fixture.path(&format!("{name}.toml"));
     let text = format!(
         "key = \"{name}.yztb.key\"\nstate = \"{name}-state\"\nreader = \"{}\"\n{more}",
         READERS[0]
     );
     std::fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap().to_owned();
-    let (exit, synced) = town.run(&[
+    let (exit, synced) = fixture.run(&[
         "sync",
         "--config",
         &config,
@@ -57,19 +57,19 @@ fn at<'a>(command: &'a str, config: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_day_in_a_shop() {
-    let mut town = Town::new(41);
-    let (card, other) = (town.card(1, true), town.card(2, true));
+    let mut fixture = PcscFixture::new(41);
+    let (card, other) = (fixture.card(1, true), fixture.card(2, true));
     let config = configured(
-        &mut town,
+        &mut fixture,
         "shop",
         Wanted::of(&[Role::SmallPayment]),
         "largest_amount = \"60.00\"\n",
     );
-    let (exit, test) = town.run(&at("self-test", &config, &[]));
+    let (exit, test) = fixture.run(&at("self-test", &config, &[]));
     assert_eq!((exit, &test["ok"]), (0, &json!(true)), "{test}");
 
-    town.lay(&card);
-    let (exit, sold) = town.run(&at("shop", &config, &["--amount", "12.50"]));
+    fixture.lay(&card);
+    let (exit, sold) = fixture.run(&at("shop", &config, &["--amount", "12.50"]));
     assert_eq!(exit, 0, "{sold}");
     let saw = &sold["saw"];
     assert_eq!(
@@ -91,91 +91,91 @@ fn a_day_in_a_shop() {
     assert_eq!(sold["apdus"], 3, "SELECT, TAP, COMMIT");
 
     for (amount, code) in [("200.00", "DENIED"), ("60.01", "DENIED")] {
-        let refused = town.run(&at("shop", &config, &["--amount", amount]));
+        let refused = fixture.run(&at("shop", &config, &["--amount", amount]));
         assert_eq!(failed(&refused), (1, code), "{amount}");
         assert_eq!(refused.1["apdus"], 0, "the shop's own limit asks no card");
     }
     for amount in ["0", "-1", "1.234"] {
         assert_eq!(
-            failed(&town.run(&at("shop", &config, &["--amount", amount]))),
+            failed(&fixture.run(&at("shop", &config, &["--amount", amount]))),
             (2, "USAGE")
         );
     }
 
     // The card is pulled while it answers COMMIT: debited, and nobody knows.
-    town.order(&Order::Eject);
-    town.order(&Order::Insert { memory: None });
-    town.order(&Order::Fault {
+    fixture.order(&Order::Eject);
+    fixture.order(&Order::Insert { memory: None });
+    fixture.order(&Order::Fault {
         fault: LineFault::PullAfter { apdu: 3 },
     });
-    let lost = town.run(&at("shop", &config, &["--amount", "30"]));
+    let lost = fixture.run(&at("shop", &config, &["--amount", "30"]));
     assert_eq!(failed(&lost), (4, "OUTCOME_UNKNOWN"), "{lost:?}");
-    let next = town.run(&at("shop", &config, &["--amount", "1", "--timeout-ms", "0"]));
+    let next = fixture.run(&at("shop", &config, &["--amount", "1", "--timeout-ms", "0"]));
     assert!(
         matches!(failed(&next), (3, "NO_CARD") | (1, "PURCHASE_OPEN")),
         "{next:?}"
     );
-    town.lay(&other);
-    let blocked = town.run(&at("shop", &config, &["--amount", "1"]));
+    fixture.lay(&other);
+    let blocked = fixture.run(&at("shop", &config, &["--amount", "1"]));
     assert_eq!(failed(&blocked), (1, "PURCHASE_OPEN"));
-    let wrong = town.run(&at("shop", &config, &["--again"]));
+    let wrong = fixture.run(&at("shop", &config, &["--again"]));
     assert_eq!(
         failed(&wrong),
         (4, "OUTCOME_UNKNOWN"),
         "another card is not touched"
     );
-    town.order(&Order::Eject);
-    town.lay(&card);
-    let (exit, fetched) = town.run(&at("shop", &config, &["--again"]));
+    fixture.order(&Order::Eject);
+    fixture.lay(&card);
+    let (exit, fetched) = fixture.run(&at("shop", &config, &["--again"]));
     assert_eq!((exit, &fetched["saw"]["earlier"]), (0, &json!(true)), "{fetched}");
     assert_eq!(fetched["saw"]["balance_after_fen"], 15_750);
     assert_eq!(
-        failed(&town.run(&at("shop", &config, &["--again"]))),
+        failed(&fixture.run(&at("shop", &config, &["--again"]))),
         (1, "NO_PURCHASE")
     );
     assert_eq!(
-        failed(&town.run(&at("shop", &config, &["--give-up"]))),
+        failed(&fixture.run(&at("shop", &config, &["--give-up"]))),
         (1, "NO_PURCHASE")
     );
 
     // A clock that went back sells nothing.
     let early = ["shop", "--config", &config, "--at", "2026-11-19", "--amount", "1"];
-    let (exit, early) = town.run(&early);
+    let (exit, early) = fixture.run(&early);
     assert!(exit != 0, "{early}");
-    town.run(&["shop", "--config", &config, "--at", "2026-11-22", "--amount", "1"]);
+    fixture.run(&["shop", "--config", &config, "--at", "2026-11-22", "--amount", "1"]);
     assert_eq!(
-        failed(&town.run(&at("shop", &config, &["--amount", "1"]))),
+        failed(&fixture.run(&at("shop", &config, &["--amount", "1"]))),
         (5, "CLOCK_WRONG")
     );
 
     // The evening: signed files for the office, once.
-    let to = town.path("shop-to");
-    let (exit, synced) = town.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
+    let to = fixture.path("shop-to");
+    let (exit, synced) = fixture.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
     assert_eq!(exit, 0);
     assert_eq!(synced["out"].as_array().unwrap().len(), 2, "{synced}");
     let name = format!("settlement-{TID:08x}-00000001.yzts");
     let file = std::fs::read(to.join(&name)).unwrap();
-    let key = TerminalKey::load(&town.path("shop.yztb.key")).unwrap();
+    let key = TerminalKey::load(&fixture.path("shop.yztb.key")).unwrap();
     let point = key.request().authentication_key;
     let key = card_applet_spec::crypto::PublicKey::from_point65(&point).unwrap();
     let settlement = UnverifiedSettlement::parse(&file).unwrap().verify(&key).unwrap();
     let amounts: Vec<u32> = settlement.lines().map(|line| line.body.amount).collect();
     assert_eq!(amounts, [1250, 3000, 100]);
-    let (_, synced) = town.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
+    let (_, synced) = fixture.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
     assert_eq!(synced["out"], json!([]));
 
-    let (exit, power) = town.run(&at("what-can-it-do", &config, &[]));
+    let (exit, power) = fixture.run(&at("what-can-it-do", &config, &[]));
     assert_eq!((exit, &power["payments"]["tid"]), (0, &json!(TID)));
     assert_eq!(power["keys"][0]["taps"], true);
 }
 
-/// Runs `run`, with the reader of the town, and does things to it while it runs.
+/// Runs `run`, with the reader of the fixture, and does things to it while it runs.
 fn running(
-    town: &Town,
+    fixture: &PcscFixture,
     arguments: &[&str],
     act: impl FnOnce(&mut dyn FnMut() -> Value, &mut dyn std::io::Write),
 ) {
-    let (name, socket) = town.service.folder().environment();
+    let (name, socket) = fixture.service.folder().environment();
     let mut child = Command::new(program())
         .args(arguments)
         .env(name, socket)
@@ -188,7 +188,7 @@ fn running(
     act(
         &mut || {
             let line = lines.next().unwrap().unwrap();
-            for secret in &town.secrets {
+            for secret in &fixture.secrets {
                 assert!(!line.contains(secret), "{line}");
             }
             serde_json::from_str(&line).unwrap()
@@ -201,11 +201,11 @@ fn running(
 
 #[test]
 fn a_bus_runs_and_says_one_line_a_card() {
-    let mut town = Town::new(42);
-    let (card, early) = (town.card(1, true), town.card(2, false));
-    let config = configured(&mut town, "bus", Wanted::of(&[Role::Transit]), "");
+    let mut fixture = PcscFixture::new(42);
+    let (card, early) = (fixture.card(1, true), fixture.card(2, false));
+    let config = configured(&mut fixture, "bus", Wanted::of(&[Role::Transit]), "");
     running(
-        &town,
+        &fixture,
         &[
             "run",
             "bus",
@@ -218,28 +218,28 @@ fn a_bus_runs_and_says_one_line_a_card() {
             "3",
         ],
         |next, _| {
-            town.lay(&card);
+            fixture.lay(&card);
             let first = next();
             assert_eq!(
                 (&first["command"], &first["decision"], &first["saw"]["role"]),
                 (&json!("bus"), &json!("accepted"), &json!("TRANSIT"))
             );
             // It stays there: it is served once. Then it goes, and another one comes.
-            town.order(&Order::Eject);
+            fixture.order(&Order::Eject);
             std::thread::sleep(std::time::Duration::from_secs(1));
-            town.lay(&early);
+            fixture.lay(&early);
             let second = next();
             assert_eq!(
                 (&second["decision"], &second["reason"]),
                 (&json!("refused"), &json!("NOT_ACTIVE"))
             );
-            town.order(&Order::Eject);
+            fixture.order(&Order::Eject);
             std::thread::sleep(std::time::Duration::from_secs(1));
-            town.order(&Order::Foreign);
+            fixture.order(&Order::Foreign);
             assert_eq!(next()["reason"], "FOREIGN_CARD");
         },
     );
-    let counts = std::fs::read_to_string(town.path("bus-state").join("counters.json")).unwrap();
+    let counts = std::fs::read_to_string(fixture.path("bus-state").join("counters.json")).unwrap();
     let counts: Value = serde_json::from_str(&counts).unwrap();
     assert_eq!(counts["counts"].as_array().unwrap().len(), 3, "{counts}");
     assert_eq!(
@@ -251,11 +251,11 @@ fn a_bus_runs_and_says_one_line_a_card() {
 
 #[test]
 fn a_shop_that_runs_takes_amounts_and_waits_for_the_same_card() {
-    let mut town = Town::new(43);
-    let card = town.card(1, true);
-    let config = configured(&mut town, "shop", Wanted::of(&[Role::SmallPayment]), "");
+    let mut fixture = PcscFixture::new(43);
+    let card = fixture.card(1, true);
+    let config = configured(&mut fixture, "shop", Wanted::of(&[Role::SmallPayment]), "");
     running(
-        &town,
+        &fixture,
         &[
             "run",
             "shop",
@@ -268,14 +268,14 @@ fn a_shop_that_runs_takes_amounts_and_waits_for_the_same_card() {
             "2",
         ],
         |next, input| {
-            town.lay(&card);
-            town.order(&Order::Fault {
+            fixture.lay(&card);
+            fixture.order(&Order::Fault {
                 fault: LineFault::PullAfter { apdu: 3 },
             });
             writeln!(input, "5.00").unwrap();
             let lost = next();
             assert_eq!(lost["reason"], "OUTCOME_UNKNOWN", "{lost}");
-            town.order(&Order::Insert { memory: None });
+            fixture.order(&Order::Insert { memory: None });
             let sold = next();
             assert_eq!(
                 (&sold["decision"], &sold["saw"]["earlier"]),
@@ -289,14 +289,14 @@ fn a_shop_that_runs_takes_amounts_and_waits_for_the_same_card() {
 
 #[test]
 fn a_tape_is_judged_again_marked_and_holds_no_key() {
-    let mut town = Town::new(44);
-    let card = town.card(1, true);
-    let bundle = town.terminal("bus", Wanted::of(&[Role::Transit]));
-    town.lay(&card);
-    let tape = town.path("tap.tape");
+    let mut fixture = PcscFixture::new(44);
+    let card = fixture.card(1, true);
+    let bundle = fixture.terminal("bus", Wanted::of(&[Role::Transit]));
+    fixture.lay(&card);
+    let tape = fixture.path("tap.tape");
     let tape = tape.to_str().unwrap();
     let with = ["--bundle", bundle.as_str(), "--record", tape];
-    assert_eq!(town.read("bus", &with).0, 0);
+    assert_eq!(fixture.read("bus", &with).0, 0);
     assert_eq!(
         std::fs::metadata(tape).unwrap().permissions().mode() & 0o777,
         0o600
@@ -309,22 +309,24 @@ fn a_tape_is_judged_again_marked_and_holds_no_key() {
         2,
         "the lines of virtual-card"
     );
-    for secret in &town.secrets {
+    for secret in &fixture.secrets {
         assert!(!text.contains(secret));
     }
-    let (group, tap) = town.issuer.tap_masters(Role::Transit, crate::reader_world::KV);
+    let (group, tap) = fixture
+        .issuer
+        .tap_masters(Role::Transit, crate::reader_fixture::KV);
     for key in [group.expose(), tap.expose()] {
         assert!(!text.contains(&hex::encode(&key[..8])));
     }
     assert_eq!(
-        failed(&town.read("bus", &with)),
+        failed(&fixture.read("bus", &with)),
         (5, "FILE_UNWRITABLE"),
         "a tape is never replaced"
     );
 
-    town.order(&Order::Eject);
+    fixture.order(&Order::Eject);
     let replay = ["--bundle", bundle.as_str(), "--replay", tape];
-    let (exit, again) = town.read("bus", &replay);
+    let (exit, again) = fixture.read("bus", &replay);
     assert_eq!(
         (exit, &again["decision"], &again["replayed"]),
         (0, &json!("accepted"), &json!(true))
@@ -344,36 +346,36 @@ fn a_tape_is_judged_again_marked_and_holds_no_key() {
         })
         .collect();
     std::fs::write(tape, changed.join("\n")).unwrap();
-    assert_eq!(failed(&town.read("bus", &replay)), (1, "NOT_GENUINE"));
+    assert_eq!(failed(&fixture.read("bus", &replay)), (1, "NOT_GENUINE"));
     std::fs::write(tape, "what is this").unwrap();
-    assert_eq!(failed(&town.read("bus", &replay)), (2, "TAPE_DAMAGED"));
-    let clinic = town.terminal("clinic", Wanted::of(&[Role::Clinic]));
+    assert_eq!(failed(&fixture.read("bus", &replay)), (2, "TAPE_DAMAGED"));
+    let clinic = fixture.terminal("clinic", Wanted::of(&[Role::Clinic]));
     let strong = ["--bundle", clinic.as_str(), "--replay", tape];
-    assert_eq!(failed(&town.read("clinic", &strong)), (2, "USAGE"));
+    assert_eq!(failed(&fixture.read("clinic", &strong)), (2, "USAGE"));
 }
 
 #[test]
 fn identity_is_shown_only_where_the_certificate_allows_it() {
-    let mut town = Town::new(45);
-    let card = town.card(1, true);
+    let mut fixture = PcscFixture::new(45);
+    let card = fixture.card(1, true);
     let clinic = Certificates::with(Rights::role(Role::Clinic));
-    let clinic = town.terminal("clinic", Wanted::of(&[Role::Clinic]).and(clinic));
-    town.lay(&card);
-    let refused = town.read("identity", &["--bundle", &clinic]);
+    let clinic = fixture.terminal("clinic", Wanted::of(&[Role::Clinic]).and(clinic));
+    fixture.lay(&card);
+    let refused = fixture.read("identity", &["--bundle", &clinic]);
     assert_eq!(failed(&refused), (1, "WRONG_ROLE"));
     assert_eq!(refused.1["apdus"], 0, "no card was asked");
     let insurance = Certificates::with(Rights::role(Role::SocialInsurance));
-    let insurance = town.terminal("insurance", Wanted::of(&[Role::SocialInsurance]).and(insurance));
-    let (exit, seen) = town.read("insurance", &["--bundle", &insurance]);
+    let insurance = fixture.terminal("insurance", Wanted::of(&[Role::SocialInsurance]).and(insurance));
+    let (exit, seen) = fixture.read("insurance", &["--bundle", &insurance]);
     assert_eq!((exit, &seen["saw"]["role"]), (0, &json!("SOCIAL_INSURANCE")));
 
     let police = Certificates::with(Rights::IDENTITY.union(Rights::PORTRAIT));
-    let police = town.terminal("police", Wanted::of(&[]).and(police));
-    let portrait = town.path("portrait.jpg");
+    let police = fixture.terminal("police", Wanted::of(&[]).and(police));
+    let portrait = fixture.path("portrait.jpg");
     // Here the name is what was asked for.
-    town.secrets.clear();
+    fixture.secrets.clear();
     let with = ["--bundle", &police, "--portrait", portrait.to_str().unwrap()];
-    let (exit, seen) = town.read("identity", &with);
+    let (exit, seen) = fixture.read("identity", &with);
     assert_eq!(exit, 0, "{seen}");
     assert_eq!(
         (&seen["saw"]["name"], &seen["saw"]["citizen_number"]),
@@ -385,15 +387,15 @@ fn identity_is_shown_only_where_the_certificate_allows_it() {
         0o600
     );
     assert_eq!(
-        failed(&town.read("identity", &with)),
+        failed(&fixture.read("identity", &with)),
         (5, "FILE_UNWRITABLE"),
         "never replaced"
     );
     // Without PORTRAIT there is none.
     let desk = Certificates::with(Rights::IDENTITY);
-    let desk = town.terminal("desk", Wanted::of(&[]).and(desk));
-    let none = town.path("none.jpg");
-    let (exit, _) = town.read(
+    let desk = fixture.terminal("desk", Wanted::of(&[]).and(desk));
+    let none = fixture.path("none.jpg");
+    let (exit, _) = fixture.read(
         "identity",
         &["--bundle", &desk, "--portrait", none.to_str().unwrap()],
     );
@@ -402,68 +404,77 @@ fn identity_is_shown_only_where_the_certificate_allows_it() {
 
 #[test]
 fn old_lists_wrong_files_and_wrong_configurations_are_refused_and_say_so() {
-    let mut town = Town::new(46);
-    let card = town.card(1, true);
+    let mut fixture = PcscFixture::new(46);
+    let card = fixture.card(1, true);
     let mut old = Wanted::of(&[Role::Transit, Role::Door]);
     old.list_issued = day("2026-11-12");
     old.grace = Some(5);
-    let refuse = configured(&mut town, "bus", old.clone(), "");
-    let grace = configured(&mut town, "old", old.clone(), "stale_list = \"grace\"\n");
-    town.lay(&card);
-    let refused = town.run(&at("bus", &refuse, &[]));
+    let refuse = configured(&mut fixture, "bus", old.clone(), "");
+    let grace = configured(&mut fixture, "old", old.clone(), "stale_list = \"grace\"\n");
+    fixture.lay(&card);
+    let refused = fixture.run(&at("bus", &refuse, &[]));
     assert_eq!(failed(&refused), (1, "LIST_TOO_OLD"));
-    let (exit, accepted) = town.run(&at("bus", &grace, &[]));
+    let (exit, accepted) = fixture.run(&at("bus", &grace, &[]));
     assert_eq!((exit, &accepted["grace"]), (0, &json!(true)), "{accepted}");
     assert_eq!(
-        failed(&town.run(&at("door", &grace, &[]))),
+        failed(&fixture.run(&at("door", &grace, &[]))),
         (1, "LIST_TOO_OLD"),
         "never a door"
     );
-    assert_eq!(failed(&town.run(&at("self-test", &grace, &[]))), (5, "SELF_TEST"));
+    assert_eq!(
+        failed(&fixture.run(&at("self-test", &grace, &[]))),
+        (5, "SELF_TEST")
+    );
 
     // A new list file, an older one, and one of nobody.
-    let from = town.path("bus-from");
+    let from = fixture.path("bus-from");
     let mut new = old.clone();
     new.list_version = 2;
     new.list_issued = day(AT);
-    let list = town.issuer.list_file(Role::Transit, &new);
+    let list = fixture.issuer.list_file(Role::Transit, &new);
     std::fs::write(from.join("2.list"), &list).unwrap();
     let sync = ["--from", from.to_str().unwrap()];
-    let (exit, synced) = town.run(&at("sync", &refuse, &sync));
+    let (exit, synced) = fixture.run(&at("sync", &refuse, &sync));
     assert_eq!(
         (exit, &synced["taken"][0]["what"], &synced["left"]),
         (0, &json!("lists"), &json!(1))
     );
-    assert_eq!(town.run(&at("bus", &refuse, &[])).0, 0);
+    assert_eq!(fixture.run(&at("bus", &refuse, &[])).0, 0);
     let mut forged = list.clone();
     forged[30] ^= 1;
     std::fs::write(from.join("3.list"), &forged).unwrap();
     assert_eq!(
-        failed(&town.run(&at("sync", &refuse, &sync))),
+        failed(&fixture.run(&at("sync", &refuse, &sync))),
         (1, "LIST_DAMAGED")
     );
     // An old list with an old bundle does not bring the old list back.
-    let stale = town.issuer.list_file(Role::Transit, &old);
+    let stale = fixture.issuer.list_file(Role::Transit, &old);
     std::fs::write(from.join("2.list"), &stale).unwrap();
     std::fs::remove_file(from.join("3.list")).unwrap();
-    let (exit, synced) = town.run(&at("sync", &refuse, &sync));
+    let (exit, synced) = fixture.run(&at("sync", &refuse, &sync));
     assert_eq!((exit, &synced["taken"]), (0, &json!([])));
-    assert_eq!(town.run(&at("bus", &refuse, &[])).0, 0);
+    assert_eq!(fixture.run(&at("bus", &refuse, &[])).0, 0);
 
     let path = PathBuf::from(&refuse);
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{text}tap_limit = 3\n")).unwrap();
-    assert_eq!(failed(&town.run(&at("bus", &refuse, &[]))), (2, "CONFIG_DAMAGED"));
+    assert_eq!(
+        failed(&fixture.run(&at("bus", &refuse, &[]))),
+        (2, "CONFIG_DAMAGED")
+    );
     std::fs::write(&path, &text).unwrap();
-    let key = town.path("bus.yztb.key");
+    let key = fixture.path("bus.yztb.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(
-        failed(&town.run(&at("bus", &refuse, &[]))),
+        failed(&fixture.run(&at("bus", &refuse, &[]))),
         (5, "TERMINAL_KEY_EXPOSED")
     );
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    std::fs::set_permissions(town.path("bus-state"), std::fs::Permissions::from_mode(0o750)).unwrap();
-    assert_eq!(failed(&town.run(&at("bus", &refuse, &[]))), (5, "STATE_EXPOSED"));
+    std::fs::set_permissions(fixture.path("bus-state"), std::fs::Permissions::from_mode(0o750)).unwrap();
+    assert_eq!(
+        failed(&fixture.run(&at("bus", &refuse, &[]))),
+        (5, "STATE_EXPOSED")
+    );
 }
 
 /// What a terminal window got so far, and a way to type into it.
@@ -475,10 +486,10 @@ struct Window {
 
 impl Window {
     /// A window of 80 by 24, by util-linux `script`.
-    fn open(town: &Town, arguments: &str) -> Self {
+    fn open(fixture: &PcscFixture, arguments: &str) -> Self {
         use std::io::Read as _;
 
-        let (name, socket) = town.service.folder().environment();
+        let (name, socket) = fixture.service.folder().environment();
         let command = format!("stty cols 80 rows 24; exec {} {arguments}", program().display());
         let mut child = Command::new("script")
             .args(["-qefc", &command, "/dev/null"])
@@ -519,30 +530,30 @@ impl Window {
 
 #[test]
 fn the_full_screen_runs_in_a_terminal_window_and_gives_it_back() {
-    let mut town = Town::new(47);
-    let (card, early) = (town.card(1, true), town.card(2, false));
+    let mut fixture = PcscFixture::new(47);
+    let (card, early) = (fixture.card(1, true), fixture.card(2, false));
     let config = configured(
-        &mut town,
+        &mut fixture,
         "bus",
         Wanted::of(&[Role::Transit]),
         "show_ms = 600000\n",
     );
-    let mut window = Window::open(&town, &format!("run bus --config {config} --at {AT}"));
+    let mut window = Window::open(&fixture, &format!("run bus --config {config} --at {AT}"));
     window.shows("PLEASE PRESENT YOUR CARD");
-    town.lay(&card);
+    fixture.lay(&card);
     let accepted = window.shows("ACCEPTED");
     assert!(
         accepted.contains('█') && accepted.contains('\x07'),
         "a big word and the bell"
     );
-    town.order(&Order::Eject);
+    fixture.order(&Order::Eject);
     std::thread::sleep(std::time::Duration::from_secs(1));
-    town.lay(&early);
+    fixture.lay(&early);
     let refused = window.shows("A STATION");
     assert!(!refused.contains("NOT_ACTIVE"), "no reason for whoever stands by");
     write!(window.keys, "d").unwrap();
     window.shows("NOT_ACTIVE");
-    for secret in &town.secrets {
+    for secret in &fixture.secrets {
         assert!(!window.text().contains(secret));
     }
     write!(window.keys, "q").unwrap();
@@ -553,29 +564,29 @@ fn the_full_screen_runs_in_a_terminal_window_and_gives_it_back() {
 
 #[test]
 fn a_running_terminal_takes_files_of_the_office_and_puts_its_own_out_when_it_ends() {
-    let mut town = Town::new(48);
-    let card = town.card(1, true);
+    let mut fixture = PcscFixture::new(48);
+    let card = fixture.card(1, true);
     let mut old = Wanted::of(&[Role::Transit]);
     old.list_issued = day("2026-11-10");
     let config = configured(
-        &mut town,
+        &mut fixture,
         "bus",
         old.clone(),
         "from = \"bus-from\"\nto = \"bus-to\"\n",
     );
     assert_eq!(
-        failed(&town.run(&at("bus", &config, &["--timeout-ms", "0"]))).0,
+        failed(&fixture.run(&at("bus", &config, &["--timeout-ms", "0"]))).0,
         3,
         "no card yet"
     );
     let mut new = old;
     new.list_version = 2;
     new.list_issued = day(AT);
-    let list = town.issuer.list_file(Role::Transit, &new);
-    std::fs::write(town.path("bus-from").join("2.list"), list).unwrap();
-    town.lay(&card);
+    let list = fixture.issuer.list_file(Role::Transit, &new);
+    std::fs::write(fixture.path("bus-from").join("2.list"), list).unwrap();
+    fixture.lay(&card);
     running(
-        &town,
+        &fixture,
         &[
             "run",
             "bus",
@@ -589,7 +600,7 @@ fn a_running_terminal_takes_files_of_the_office_and_puts_its_own_out_when_it_end
         ],
         |next, _| assert_eq!(next()["decision"], "accepted", "with the list that came in"),
     );
-    let out: Vec<String> = std::fs::read_dir(town.path("bus-to"))
+    let out: Vec<String> = std::fs::read_dir(fixture.path("bus-to"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -598,34 +609,36 @@ fn a_running_terminal_takes_files_of_the_office_and_puts_its_own_out_when_it_end
 
 #[test]
 fn a_bus_and_a_shop_deliver_updates_behind_their_own_work_and_hand_the_receipts_out() {
-    let mut town = Town::new(49);
-    let card = town.card(1, true);
+    let mut fixture = PcscFixture::new(49);
+    let card = fixture.card(1, true);
     let serial = Serial([0, 1, 0, 0, 0, 2, 0, 0, 0, 1]);
-    town.lay(&card);
-    let mut loaded = crate::reader_world::LOADED;
+    fixture.lay(&card);
+    let mut loaded = crate::reader_fixture::LOADED;
     for (counter, name, role, service) in [
         (1, "bus", Role::Transit, "bus"),
         (2, "shop", Role::SmallPayment, "shop"),
     ] {
-        let config = configured(&mut town, name, Wanted::of(&[role]), "");
-        let pid = town.pids.iter().find(|(_, of, _)| *of == role).unwrap().2;
+        let config = configured(&mut fixture, name, Wanted::of(&[role]), "");
+        let pid = fixture.pids.iter().find(|(_, of, _)| *of == role).unwrap().2;
         loaded += 500;
         let entry = BatchEntry {
-            id: town.issuer.random(),
+            id: fixture.issuer.random(),
             role,
             pid,
-            update: town.issuer.update(&serial, counter, &Operation::Load { loaded }),
+            update: fixture
+                .issuer
+                .update(&serial, counter, &Operation::Load { loaded }),
         };
-        let key = TerminalKey::load(&town.path(&format!("{name}.yztb.key"))).unwrap();
-        let batch = town.issuer.batch(&key, 1, day("2026-12-31"), &[entry]);
+        let key = TerminalKey::load(&fixture.path(&format!("{name}.yztb.key"))).unwrap();
+        let batch = fixture.issuer.batch(&key, 1, day("2026-12-31"), &[entry]);
         let (from, to) = (
-            town.path(&format!("{name}-from")),
-            town.path(&format!("{name}-to")),
+            fixture.path(&format!("{name}-from")),
+            fixture.path(&format!("{name}-to")),
         );
         std::fs::write(from.join("2.yztu"), batch).unwrap();
-        let (_, synced) = town.run(&at("sync", &config, &["--from", from.to_str().unwrap()]));
+        let (_, synced) = fixture.run(&at("sync", &config, &["--from", from.to_str().unwrap()]));
         assert_eq!(synced["taken"][0]["what"], "updates", "{synced}");
-        let (_, power) = town.run(&at("what-can-it-do", &config, &[]));
+        let (_, power) = fixture.run(&at("what-can-it-do", &config, &[]));
         assert_eq!(power["updates"], 1);
 
         let more: &[&str] = if service == "shop" {
@@ -633,8 +646,8 @@ fn a_bus_and_a_shop_deliver_updates_behind_their_own_work_and_hand_the_receipts_
         } else {
             &[]
         };
-        assert_eq!(town.run(&at(service, &config, more)).0, 0);
-        let (_, synced) = town.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
+        assert_eq!(fixture.run(&at(service, &config, more)).0, 0);
+        let (_, synced) = fixture.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
         let receipts = synced["out"]
             .as_array()
             .unwrap()
@@ -647,9 +660,9 @@ fn a_bus_and_a_shop_deliver_updates_behind_their_own_work_and_hand_the_receipts_
         assert_eq!(receipts.len(), 1);
         assert_eq!(
             (receipts[0].update, receipts[0].receipt),
-            (entry.id, town.issuer.receipt(&serial, &entry.update))
+            (entry.id, fixture.issuer.receipt(&serial, &entry.update))
         );
-        let (_, power) = town.run(&at("what-can-it-do", &config, &[]));
+        let (_, power) = fixture.run(&at("what-can-it-do", &config, &[]));
         assert_eq!(power["updates"], 0, "done");
     }
 }

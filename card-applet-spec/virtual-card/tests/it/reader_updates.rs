@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::reader_world::{Issuer, LOADED, Wanted, Wire, day, today};
+use crate::reader_fixture::{Issuer, LOADED, Wanted, Wire, day, today};
 use card_applet_spec::codes::{Role, Serial};
 use card_applet_spec::counters::{Counted, UnverifiedCounters};
 use card_applet_spec::crypto::PublicKey;

@@ -128,7 +128,7 @@ pub(crate) struct View {
     pub(crate) service: Service,
     pub(crate) terminal: String,
     pub(crate) show: Show,
-    /// Lines for this card: what the desk reads of a record, or a receipt.
+    /// Lines for this card: what the staff read of a record, or a receipt.
     pub(crate) lines: Vec<String>,
     /// An amount, big.
     pub(crate) amount: Option<Fen>,

@@ -100,7 +100,7 @@ pub(super) struct Worker {
     no_more: bool,
     delivered: u32,
     trouble: Option<String>,
-    told: Option<State>,
+    last_told: Option<State>,
     saved: Instant,
     /// Names, lengths and times of the files that were looked at last.
     looked: Vec<(String, u64, Option<SystemTime>)>,
@@ -133,7 +133,7 @@ impl Worker {
             no_more: false,
             delivered: 0,
             trouble: None,
-            told: None,
+            last_told: None,
             saved: Instant::now(),
             looked: Vec::new(),
         }
@@ -396,8 +396,8 @@ impl Worker {
             grace,
             updates: self.delivered,
         };
-        if self.told.as_ref() != Some(&state) {
-            self.told = Some(state.clone());
+        if self.last_told.as_ref() != Some(&state) {
+            self.last_told = Some(state.clone());
             self.tell(Event::State(state))?;
         }
         Ok(())
@@ -430,7 +430,7 @@ fn shown(served: &Served, decision: &Decision) -> Shown {
         Ok(saw) if served.sale.is_some() => (Show::Paid, true, "PAID".to_owned(), saw.lines.clone()),
         // Nobody beside a gate needs to know whose permit is of which tier.
         Ok(_) if served.tap.is_some() => (Show::Accepted, true, "ACCEPTED".to_owned(), Vec::new()),
-        // The strong doors serve a desk: its staff read the fields.
+        // The strong doors serve an office: its staff read the fields.
         Ok(saw) => (Show::Accepted, true, "ACCEPTED".to_owned(), saw.lines.clone()),
         Err(error) => {
             let show = match error.refusal().map(|refusal| refusal.reason) {

@@ -183,7 +183,7 @@ impl Tapped {
 }
 
 /// Masters, signers and the random source of the host side.
-pub(super) struct Office {
+pub(super) struct Issuer {
     serial: Serial,
     region: Region,
     lot: Key32,
@@ -210,7 +210,7 @@ const CA_NAME: &str = "YZTCA";
 const RULE_SET: &str = "cn-440300/1";
 const COHORT: u8 = 77;
 
-impl Office {
+impl Issuer {
     pub(super) fn new() -> Result<Self, Error> {
         let mut rng = StdRng::from_seed([0x59; 32]);
         let mut master = || {
@@ -223,7 +223,7 @@ impl Office {
         let [card_ca, document_signer, entitlement_signer, root, intermediate] =
             std::array::from_fn(|_| signer());
         let region = Region::from_bytes([0x44, 0x03, 0x00]).map_err(form("region"))?;
-        let mut office = Self {
+        let mut issuer = Self {
             serial: Serial([0, 1, 0, 0, 0, 1, 0, 0, 0, 1]),
             region,
             lot,
@@ -242,8 +242,8 @@ impl Office {
             publics: [[0; 64]; 3],
             stored: BTreeSet::new(),
         };
-        office.stored.extend(office.keys_that_stay()?);
-        Ok(office)
+        issuer.stored.extend(issuer.keys_that_stay()?);
+        Ok(issuer)
     }
 
     /// Transport, issuance and update keys, G and M of every slot, Ktac, and the trust anchor.

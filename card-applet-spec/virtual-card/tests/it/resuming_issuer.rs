@@ -60,7 +60,7 @@ pub(crate) fn blank() -> CardMemory {
 }
 
 /// One script for one card, and how far it has come.
-pub(crate) struct Office {
+pub(crate) struct ResumingIssuer {
     kind: ScriptKind,
     script: [u8; 16],
     portrait: Vec<u8>,
@@ -77,7 +77,7 @@ pub(crate) fn today() -> Date {
     Date::new(2026, 11, 21).unwrap()
 }
 
-impl Office {
+impl ResumingIssuer {
     pub(crate) fn personalise(portrait: usize) -> Self {
         Self::new(ScriptKind::Personalise, 0x50, portrait)
     }

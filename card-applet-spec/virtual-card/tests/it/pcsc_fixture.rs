@@ -11,7 +11,7 @@ use virtual_card::CardMemory;
 use virtual_card::control::Order;
 use virtual_card::pcscd::{Options, PrivatePcscd, READERS};
 
-use crate::reader_world::{Issuer, Wanted, day};
+use crate::reader_fixture::{Issuer, Wanted, day};
 
 pub(crate) const ROLES: [Role; 5] = [
     Role::Transit,
@@ -41,7 +41,7 @@ pub(crate) fn program() -> PathBuf {
 }
 
 /// A private service, an issuer, and a folder for everybody's files.
-pub(crate) struct Town {
+pub(crate) struct PcscFixture {
     pub(crate) service: PrivatePcscd,
     pub(crate) issuer: Issuer,
     pub(crate) folder: tempfile::TempDir,
@@ -51,7 +51,7 @@ pub(crate) struct Town {
     pub(crate) pids: Vec<(u8, Role, [u8; 16])>,
 }
 
-impl Town {
+impl PcscFixture {
     pub(crate) fn new(seed: u8) -> Self {
         let options = Options {
             program: Some(env!("CARGO_BIN_EXE_virtual-card").into()),
