@@ -1,6 +1,6 @@
 //! What must hold whatever bytes come: one function for each fuzz target, over nothing but bytes.
 //!
-//! The libFuzzer programs in `targets/` (nightly) call these functions, and so does `tests/replay.rs` (stable), with the
+//! The libFuzzer programs in `targets/` (nightly) call these functions, and so does `tests/it/replay.rs` (stable), with the
 //! committed corpora and with changes of them: what the fuzzer once found stays found. A function panics when something
 //! does not hold; that is all its answer.
 //!
