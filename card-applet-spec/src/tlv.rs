@@ -71,7 +71,7 @@ pub fn parse_only(bytes: &[u8]) -> Result<Tlv<'_>, Error> {
 ///
 /// # Errors
 /// As [`parse_only`]; [`Error::Malformed`] for another tag or length.
-pub fn parse_signed<'a>(file: &'a [u8], tag: u16, what: &'static str) -> Result<(Tlv<'a>, [u8; 64]), Error> {
+pub(crate) fn parse_signed<'a>(file: &'a [u8], tag: u16, what: &'static str) -> Result<(Tlv<'a>, [u8; 64]), Error> {
     let (body, rest) = parse(file)?;
     let signature = parse_only(rest)?;
     if body.tag != tag || signature.tag != 0x5F37 {
@@ -196,7 +196,7 @@ pub fn put(out: &mut dyn Write, tag: u16, value: &[u8]) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::TooLong`] when there is no room.
-pub fn put_template(
+pub(crate) fn put_template(
     out: &mut dyn Write,
     tag: u16,
     inside: &dyn Fn(&mut dyn Write) -> Result<(), Error>,

@@ -3,7 +3,7 @@
 //! `YZT_READER` names a reader of the PC/SC service that already runs; then `YZT_ALLOW_WRITE=1` is needed before the card
 //! on it is written. Without `YZT_READER` nothing of the machine's own readers is touched.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use card_applet_spec::codes::Serial;
@@ -183,12 +183,6 @@ pub fn stray_blank() -> Blank {
         serial: Serial([0xFF; 10]),
         keys: card_applet_spec::kdf::KeySet::from_bytes(&[0xFF; 48]),
     }
-}
-
-/// The path of a lot's file in an installation's folder.
-#[must_use]
-pub fn lot_path(folder: &Path) -> PathBuf {
-    folder.join("lot.yztl")
 }
 
 /// A reference card in this process, made as blank `number` of a test lot, and the manipulator at its power.

@@ -213,7 +213,7 @@ pub struct HeldKey {
 
 /// A deny list, without its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListSeen {
+pub struct HeldList {
     /// Role.
     pub role: Role,
     /// Version.
@@ -230,7 +230,7 @@ pub struct ListSeen {
 
 /// What became of a list that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListOffered {
+pub(crate) enum ListOffered {
     /// Newer than what the terminal had: taken.
     Taken,
     /// The same or an older version: left.
@@ -410,10 +410,10 @@ impl Bundle {
 
     /// The deny lists in use, one a role.
     #[must_use]
-    pub fn lists(&self) -> Vec<ListSeen> {
+    pub fn lists(&self) -> Vec<HeldList> {
         self.deny_lists
             .iter()
-            .map(|list| ListSeen {
+            .map(|list| HeldList {
                 role: list.role,
                 version: list.version,
                 issued: list.issued,
@@ -436,7 +436,7 @@ impl Bundle {
     /// # Errors
     ///
     /// [`MaterialError::ListDamaged`]: its form, or its signature under the signer that this bundle names.
-    pub fn offer_list(&mut self, inside: &[u8]) -> Result<(Role, ListOffered), MaterialError> {
+    pub(crate) fn offer_list(&mut self, inside: &[u8]) -> Result<(Role, ListOffered), MaterialError> {
         let list = DenyList::parse_and_verify(inside, &self.anchors.deny_list_signer)
             .map_err(|_| MaterialError::ListDamaged)?;
         let role = list.role;

@@ -280,7 +280,7 @@ fn opened_on_counter(
 
 /// One slot of a card as `inspect` shows it: structure and state, no content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotSeen {
+pub struct ObservedSlot {
     /// The role.
     pub role: Role,
     /// Header of its newest record, `None` when the card says that there is none.
@@ -296,7 +296,7 @@ pub struct Structure {
     /// Status, with the right VERIFY or ISSUER.
     pub status: Option<Status>,
     /// The slots of the roles that the terminal may read, in the order of the roles.
-    pub slots: Vec<SlotSeen>,
+    pub slots: Vec<ObservedSlot>,
 }
 
 /// The part of a certificate's rights with which structure and state can be read, and no data group: everything of the
@@ -357,7 +357,7 @@ pub fn inspect<T: Transport>(
                 what: role.as_str(),
                 source: Check::RecordHeader.into(),
             })?;
-        slots.push(SlotSeen { role, header });
+        slots.push(ObservedSlot { role, header });
         Ok(())
     };
     let mut pending = roles.into_iter().peekable();

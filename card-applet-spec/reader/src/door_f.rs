@@ -140,11 +140,6 @@ impl Terminal {
         &self.bundle
     }
 
-    /// The bundle, to offer it lists.
-    pub fn bundle_mut(&mut self) -> &mut Bundle {
-        &mut self.bundle
-    }
-
     /// Takes a new bundle and keeps what came before.
     pub fn replace_bundle(&mut self, bundle: Bundle) {
         self.bundle = bundle;

@@ -380,7 +380,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`JournalError::StillOpen`]; [`JournalError::Io`] (a full disk): nothing may be sent to the card then.
-    pub fn persist(&mut self, prepared: Prepared) -> Result<Open, JournalError> {
+    pub(crate) fn persist(&mut self, prepared: Prepared) -> Result<Open, JournalError> {
         if self.open.is_some() {
             return Err(JournalError::StillOpen);
         }

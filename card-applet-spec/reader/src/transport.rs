@@ -13,4 +13,4 @@ mod way;
 
 pub use self::error::{Outcome, TransportError};
 pub use self::pcsc::{Connect, ListedReader, PcscTransport};
-pub use self::way::{COMMAND_MAX, COMMAND_MIN, Transport, check_command};
+pub use self::way::{Transport, check_command};

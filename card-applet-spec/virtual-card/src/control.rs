@@ -218,7 +218,7 @@ impl Control {
 /// # Errors
 ///
 /// [`Error::PathTooLong`].
-pub fn check_socket_path(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_socket_path(path: &Path) -> Result<(), Error> {
     if path.as_os_str().len() > SOCKET_PATH_MAX {
         Err(Error::PathTooLong {
             path: path.to_owned(),

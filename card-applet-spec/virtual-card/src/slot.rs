@@ -142,7 +142,7 @@ impl Slot {
     /// # Errors
     ///
     /// [`Error::ReaderSilent`]: nobody listens at the port.
-    pub fn insert_unseen(&self, chip: Box<dyn Chip>) -> Result<(), Error> {
+    pub(crate) fn insert_unseen(&self, chip: Box<dyn Chip>) -> Result<(), Error> {
         self.shared.lock().pull();
         self.lay(chip)
     }
@@ -152,7 +152,7 @@ impl Slot {
     /// # Errors
     ///
     /// As [`Slot::insert`].
-    pub fn insert_again(&self) -> Result<bool, Error> {
+    pub(crate) fn insert_again(&self) -> Result<bool, Error> {
         let Some(chip) = self.shared.lock().pocket.take() else {
             return Ok(false);
         };

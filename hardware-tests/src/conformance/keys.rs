@@ -249,7 +249,7 @@ impl TestKeys {
 
     /// True when the serial belongs to the test lot of these keys.
     #[must_use]
-    pub fn is_of_test_lot(&self, serial: &Serial) -> bool {
+    pub(crate) fn is_of_test_lot(&self, serial: &Serial) -> bool {
         serial.0[..2] == TEST_ISSUER && serial.0[2..6] == self.lot
     }
 

@@ -53,9 +53,9 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 }
 
 /// Shortest command APDU: header only, bytes (ISO/IEC 7816-4, 5.2).
-pub const COMMAND_MIN: usize = 4;
+pub(crate) const COMMAND_MIN: usize = 4;
 /// Longest command APDU in short form: header, Lc, 255 data bytes, Le, in bytes (ISO/IEC 7816-4, 5.2).
-pub const COMMAND_MAX: usize = 261;
+pub(crate) const COMMAND_MAX: usize = 261;
 
 /// Refuses what is no short command before it reaches a reader, on every transport alike.
 ///

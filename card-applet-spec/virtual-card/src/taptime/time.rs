@@ -49,7 +49,7 @@ impl Assumptions {
     /// 128 / 13.56 MHz at 106 kbit/s. A message that is longer than a frame is chained: the receiver acknowledges each
     /// frame but the last with an empty one.
     #[must_use]
-    pub fn link_ms(&self, sent: usize, answered: usize, bit_rate: u32) -> f64 {
+    pub(crate) fn link_ms(&self, sent: usize, answered: usize, bit_rate: u32) -> f64 {
         let content = (self.frame - self.frame_overhead) as usize;
         let frames: usize = [sent, answered]
             .iter()

@@ -67,7 +67,7 @@ pub struct Work {
 impl Work {
     /// Set-ups of symmetric keys, of either kind.
     #[must_use]
-    pub const fn key_set_ups(&self) -> u32 {
+    pub(crate) const fn key_set_ups(&self) -> u32 {
         self.stored_key_set_ups + self.session_key_set_ups + self.further_inits
     }
 
