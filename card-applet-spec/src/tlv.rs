@@ -71,7 +71,11 @@ pub fn parse_only(bytes: &[u8]) -> Result<Tlv<'_>, Error> {
 ///
 /// # Errors
 /// As [`parse_only`]; [`Error::Malformed`] for another tag or length.
-pub(crate) fn parse_signed<'a>(file: &'a [u8], tag: u16, what: &'static str) -> Result<(Tlv<'a>, [u8; 64]), Error> {
+pub(crate) fn parse_signed<'a>(
+    file: &'a [u8],
+    tag: u16,
+    what: &'static str,
+) -> Result<(Tlv<'a>, [u8; 64]), Error> {
     let (body, rest) = parse(file)?;
     let signature = parse_only(rest)?;
     if body.tag != tag || signature.tag != 0x5F37 {

@@ -11,7 +11,7 @@ use card_applet_spec::codes::Role;
 use card_reader::transport::Transport;
 use card_reader::{Counting, Counts};
 use hardware_tests::scratch_issuer::REHEARSAL;
-use hardware_tests::{ScratchIssuer, Rig, scenario};
+use hardware_tests::{Rig, ScratchIssuer, scenario};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::pcscd::{Options, Program, client_program};

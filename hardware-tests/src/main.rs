@@ -112,8 +112,8 @@ fn play(rig: &Rig, number: u32) -> Result<Vec<String>, Failure> {
     let info = *Card::new(&mut card).reset()?.select()?.info();
     lines.push(format!("card info {info:?}"));
 
-    let issued = scenario::issue(&mut issuer, &mut card, number)?;
-    lines.push(format!("office    {:?}, {} steps", issued.state, issued.steps));
+    let written = scenario::issue(&mut issuer, &mut card, number)?;
+    lines.push(format!("office    {:?}, {} steps", written.state, written.steps));
     for (at, answer) in scenario::stranger(&mut card)?.iter().enumerate() {
         lines.push(format!(
             "stranger  answer {at}: {} bytes, status {}",

@@ -162,7 +162,7 @@ pub fn with_reader(test: &str, needs: Needs, body: impl FnOnce(&Rig)) -> Result<
         let may_write = std::env::var(WRITE_VARIABLE).is_ok_and(|word| word == "1");
         match needs {
             Needs::Manipulator => {
-                println!("{test}: left out, it needs the manipulator of the virtual reader")
+                println!("{test}: left out, it needs the manipulator of the virtual reader");
             }
             Needs::Writing if !may_write => {
                 println!("{test}: left out, {WRITE_VARIABLE}=1 allows writing the card");

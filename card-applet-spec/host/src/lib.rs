@@ -7,9 +7,11 @@
     missing_docs,
     missing_debug_implementations,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
     clippy::new_without_default,
     clippy::too_many_lines,
     reason = "test support: it may die, and its names say what they are"

@@ -176,7 +176,7 @@ fn a_card_that_is_lost_ends_the_run_and_one_that_falls_silent_fails_the_case() {
         matches!(trouble, TransportError::ReaderLost | TransportError::NoCard),
         "{trouble}"
     );
-    let said = report::object(&report);
+    let said = report::outcome(&report).unwrap_err().object(report::SCHEMA);
     assert_eq!(
         (&said["ok"], &said["error"]["code"]),
         (&false.into(), &trouble.code().into())
@@ -288,7 +288,7 @@ fn the_suite_uses_nothing_of_the_reference_card() {
                 "virtual_card",
                 "keyvault",
                 "crate::rig",
-                "crate::installation",
+                "crate::scratch_issuer",
             ] {
                 assert!(!text.contains(inside), "{} uses {inside}", path.display());
             }

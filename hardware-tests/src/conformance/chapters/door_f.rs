@@ -220,7 +220,11 @@ fn fresh(rig: &mut TestRig<'_>) -> Check {
 }
 
 /// COMMIT with a MAC of nobody.
-fn stranger_commit(rig: &mut TestRig<'_>, role: u8, version: u8) -> Result<super::super::rig::Answer, Stop> {
+fn stranger_commit(
+    rig: &mut TestRig<'_>,
+    role: u8,
+    version: u8,
+) -> Result<crate::conformance::test_rig::Answer, Stop> {
     let mut data = vec![0; 44];
     data[3] = 1;
     let mac: [u8; 16] = rig.random();

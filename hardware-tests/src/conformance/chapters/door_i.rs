@@ -1082,8 +1082,14 @@ fn nothing_before_finalise(rig: &mut TestRig<'_>) -> Check {
     .to_vec();
     let mut door = DoorI::open(rig)?;
     let mut script = Script::begin(rig, &mut door, ScriptKind::Rewrite)?;
-    super::super::issuer::write_object(rig, &mut door, &mut script, WritableObject::Dg3, &new)?;
-    super::super::issuer::write_object(rig, &mut door, &mut script, WritableObject::Signature, &signature)?;
+    crate::conformance::issuer::write_object(rig, &mut door, &mut script, WritableObject::Dg3, &new)?;
+    crate::conformance::issuer::write_object(
+        rig,
+        &mut door,
+        &mut script,
+        WritableObject::Signature,
+        &signature,
+    )?;
     let slot = new_slot(rig, role, kv + 1, &publics, CAP)?;
     script.next(rig, &mut door, &slot_bytes(&slot, 1, 0)?)?;
     // Staged, not live.

@@ -381,7 +381,7 @@ fn intermediate(rig: &mut TestRig<'_>) -> Result<Draft, Stop> {
     let key = PrivateKey::generate(rig.rng());
     Ok(Draft::new(
         rig.keys()?.root_name(),
-        CertificateName::new("YZTTESTIM", super::super::issuer::EPOCH, 2),
+        CertificateName::new("YZTTESTIM", crate::conformance::keys::EPOCH, 2),
         &key.public(),
         Rights::ALL,
         rig.day(-10)?,

@@ -74,7 +74,7 @@ fn another_debit(rig: &mut TestRig<'_>) -> Check {
     let mut bodies = Vec::new();
     for _ in 0..2 {
         rig.select()?;
-        bodies.push(super::super::tap::pay(rig, 0)?);
+        bodies.push(crate::conformance::tap::pay(rig, 0)?);
     }
     rig.select()?;
     let (tapped, _) = tap(rig, Role::SmallPayment)?;

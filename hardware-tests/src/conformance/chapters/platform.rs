@@ -546,7 +546,7 @@ fn live_and_decoy(rig: &mut TestRig<'_>) -> Check {
 }
 
 fn times(rig: &mut TestRig<'_>) -> Check {
-    let select = super::super::rig::select_command();
+    let select = crate::conformance::test_rig::select_command();
     let selected = time(rig, ROUNDS, &select)?;
     rig.note("SELECT, median", selected, "ms", None);
     let kv = rig.newest(Role::Transit)?;

@@ -1,6 +1,6 @@
 //! Chapter 10: power that fails at any moment of a command that writes. It needs a rig that cuts ([`Cutter`]).
 //!
-//! [`Cutter`]: super::super::Cutter
+//! [`Cutter`]: crate::conformance::test_rig::Cutter
 
 use card_applet_spec::codes::{CardState, Role};
 use card_applet_spec::script::ScriptKind;
@@ -165,7 +165,7 @@ fn commits(rig: &mut TestRig<'_>) -> Check {
         )?;
         let answer = commit(rig, &tapped, &body, seen.seq)?.ok("the same COMMIT after a cut")?;
         rig.fixture.purse = Some(after);
-        super::super::tap::check_commit(rig, &tapped, &body, &answer, u8::from(done), &after)?;
+        crate::conformance::tap::check_commit(rig, &tapped, &body, &answer, u8::from(done), &after)?;
         if !was_cut {
             return Ok(());
         }
