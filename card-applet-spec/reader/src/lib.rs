@@ -17,7 +17,6 @@ pub mod enrol;
 pub mod error;
 pub mod folder;
 pub mod genuine;
-pub mod hex;
 pub mod journal;
 pub mod purchase;
 pub mod relay;

@@ -64,7 +64,7 @@ impl Production {
             keys: result
                 .keys
                 .iter()
-                .map(|key| (key.domain.number(), card_reader::hex::encode(&key.public_key)))
+                .map(|key| (key.domain.number(), hex::encode(key.public_key)))
                 .collect(),
             steps: result.steps,
         };

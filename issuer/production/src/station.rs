@@ -7,6 +7,7 @@ use std::fmt;
 
 use card_applet_spec::codes::{Rights, Serial};
 use card_applet_spec::script::Status;
+use card_reader::relay::{Relayed, relay};
 use card_reader::transport::{Transport, TransportError};
 use card_reader::{Card, Error as CardError};
 use permit_domain::CardSerial;
@@ -35,14 +36,6 @@ impl Observed {
             Self::Blank(serial) | Self::Written(serial, _) => *serial,
         }
     }
-}
-
-/// What a batch of commands brought.
-pub(crate) struct Relayed {
-    /// The answers that came, in order.
-    pub(crate) answers: Vec<Vec<u8>>,
-    /// Why it stopped before the end, if the card or the reader went away.
-    pub(crate) lost: Option<TransportError>,
 }
 
 impl Station {
@@ -114,27 +107,7 @@ impl Station {
 
     /// Carries commands until one is not answered by 9000.
     pub(crate) async fn relay(&mut self, commands: Vec<Vec<u8>>) -> Result<Relayed, ProductionError> {
-        self.visit(move |transport| {
-            let mut answers = Vec::with_capacity(commands.len());
-            for command in &commands {
-                match transport.transmit(command) {
-                    Ok(answer) => {
-                        let done = answer.ends_with(&[0x90, 0x00]);
-                        answers.push(answer);
-                        if !done {
-                            break;
-                        }
-                    }
-                    Err(lost) => {
-                        return Relayed {
-                            answers,
-                            lost: Some(lost),
-                        };
-                    }
-                }
-            }
-            Relayed { answers, lost: None }
-        })
+        self.visit(move |transport| relay(transport, &commands))
         .await
     }
 }

@@ -55,7 +55,7 @@ impl Production {
             .keys
             .iter()
             .filter_map(|(number, key)| {
-                let point = card_reader::hex::decode(key)?;
+                let point = hex::decode(key).ok()?;
                 let public64 = point.strip_prefix(&[4])?.try_into().ok()?;
                 Some((Domain::try_from(*number).ok()?, public64))
             })

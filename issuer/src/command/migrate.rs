@@ -35,7 +35,7 @@ impl Migrate {
         let key = installation.service_key_or_new(random)?;
         let report = Migrated {
             service_key: installation.service_key_path(),
-            public_key: card_reader::hex::encode(&key.public()),
+            public_key: hex::encode(key.public()),
         };
         let lines = vec![
             "The ledger is up to date.".into(),

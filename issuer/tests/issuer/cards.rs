@@ -1000,7 +1000,7 @@ async fn no_byte_of_the_ledger_and_no_log_line_has_a_cards_pseudonym() {
     }
     assert!(!ledger.is_empty());
     for line in lines {
-        let hex = card_reader::hex::encode(&line.pid);
+        let hex = hex::encode(line.pid);
         for (what, bytes) in [("the ledger", &ledger), ("the log", &log)] {
             for part in [line.pid.as_slice(), hex.as_bytes(), line.body.txno.as_slice()] {
                 assert!(!bytes.windows(part.len()).any(|w| w == part), "{what}");
