@@ -107,8 +107,7 @@ impl Station {
 
     /// Carries commands until one is not answered by 9000.
     pub(crate) async fn relay(&mut self, commands: Vec<Vec<u8>>) -> Result<Relayed, ProductionError> {
-        self.visit(move |transport| relay(transport, &commands))
-        .await
+        self.visit(move |transport| relay(transport, &commands)).await
     }
 }
 
