@@ -57,19 +57,7 @@ impl Seeds {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.is_empty() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    hex::decode(text).ok().filter(|bytes| !bytes.is_empty())
 }
 
 /// Every hex string of a vector, with its name.
@@ -273,7 +261,7 @@ fn from_fields(seeds: &mut Seeds) {
     ]
     .concat();
     seeds.chosen("files", "key file", 8, &key);
-    let point = hex(&[&[4][..], &root].concat());
+    let point = hex::encode(&[&[4][..], &root].concat());
     let anchors = format!(
         r#"{{"schema":"yzt.anchors/1","ok":true,"vault":"{}","card_ca":"{point}","terminal_ca":"{point}","document_signer":"{point}","entitlement_signer":"{point}","deny_list_signer":"{point}"}}"#,
         "07".repeat(16)

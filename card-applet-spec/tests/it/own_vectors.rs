@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::support::{hex, rng, unhex};
+use crate::support::{rng, unhex};
 use card_applet_spec::apdu::{Header, ParsedCommand, StatusWord};
 use card_applet_spec::bundle::{self, Anchors, Bundle, BundleHead, RoleKey};
 use card_applet_spec::bytes::Write;
@@ -128,7 +128,7 @@ impl<'a> Fields<'a> {
     /// Compares what this crate made with the vector.
     fn is(&self, key: &str, made: &[u8]) {
         assert_eq!(
-            hex(made),
+            hex::encode(made),
             self.value(key).as_str().expect("hex"),
             "{}: {key}",
             self.name
@@ -741,7 +741,7 @@ fn script_chain(v: &Vector<'_>) {
     let expected = v.o.list("h");
     assert_eq!(hashes.len(), expected.len(), "{}", v.i.name);
     for (n, (made, expected)) in hashes.iter().zip(&expected).enumerate() {
-        assert_eq!(hex(made), hex(expected), "{}: h({n})", v.i.name);
+        assert_eq!(hex::encode(made), hex::encode(expected), "{}: h({n})", v.i.name);
     }
 }
 
@@ -992,7 +992,12 @@ fn terminal_certificate(v: &Vector<'_>) {
     // Ours differs in the signature alone, and that is the last 64 bytes.
     let hedged = made.sign(&issuer, &mut rng(4)).unwrap();
     let before = vector.len() - 64;
-    assert_eq!(hex(&hedged[..before]), hex(&vector[..before]), "{}", v.i.name);
+    assert_eq!(
+        hex::encode(&hedged[..before]),
+        hex::encode(&vector[..before]),
+        "{}",
+        v.i.name
+    );
     assert_eq!(
         TerminalCertificate::parse_and_verify(&hedged, &public).unwrap(),
         made
@@ -1228,7 +1233,12 @@ fn list_file(v: &Vector<'_>) {
 fn is_signed_file(v: &Vector<'_>, label: &[u8], ours: &[u8]) {
     let content = v.o.bytes("content");
     let (body, signature) = content.split_at(content.len() - 64);
-    assert_eq!(hex(&ours[..ours.len() - 64]), hex(body), "{}", v.i.name);
+    assert_eq!(
+        hex::encode(&ours[..ours.len() - 64]),
+        hex::encode(body),
+        "{}",
+        v.i.name
+    );
     let signed = &body[..body.len() - 3];
     assert_eq!(signature, deterministic(&v.i.array("key"), &[label, signed]));
     v.o.is("public", &v.i.private("key").public().to_public64());
@@ -1357,7 +1367,10 @@ fn terminal_bundle(v: &Vector<'_>) {
     let plain = v.o.bytes("plain");
     // Ours differs in the signature alone: 5F37 40 and 64 bytes at the end.
     let body = &plain[..plain.len() - 67];
-    assert_eq!(hex(&out[..length - 64]), hex(&plain[..plain.len() - 64]));
+    assert_eq!(
+        hex::encode(&out[..length - 64]),
+        hex::encode(&plain[..plain.len() - 64])
+    );
     assert_eq!(
         plain[plain.len() - 64..],
         deterministic(&v.i.array("root"), &[b"YZT-BUNDLE-1", body])
@@ -1436,7 +1449,10 @@ fn lot_file(v: &Vector<'_>) {
     let mut out = vec![0; lot::encoded_len(cards.len())];
     let length = lot::encode(v.i.array("lot"), &cards, &ca, &mut rng(8), &mut out).unwrap();
     let plain = v.o.bytes("plain");
-    assert_eq!(hex(&out[..length - 64]), hex(&plain[..plain.len() - 64]));
+    assert_eq!(
+        hex::encode(&out[..length - 64]),
+        hex::encode(&plain[..plain.len() - 64])
+    );
     assert_eq!(
         plain[plain.len() - 64..],
         deterministic(&v.i.array("ca"), &[b"YZT-LOT-1", &plain[..plain.len() - 67]])
@@ -1582,7 +1598,10 @@ fn update_batch(v: &Vector<'_>) {
     let mut out = vec![0; update_files::batch_len(updates.len())];
     let length = update_files::encode_batch(&head, &updates, &root, &mut rng(9), &mut out).unwrap();
     let plain = v.o.bytes("plain");
-    assert_eq!(hex(&out[..length - 64]), hex(&plain[..plain.len() - 64]));
+    assert_eq!(
+        hex::encode(&out[..length - 64]),
+        hex::encode(&plain[..plain.len() - 64])
+    );
     assert_eq!(
         plain[plain.len() - 64..],
         deterministic(

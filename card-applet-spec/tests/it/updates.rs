@@ -277,7 +277,7 @@ proptest! {
         prop_assert!(encode_batch(&head, &updates, &signer(), &mut rng(1), &mut small).is_err());
         let shown = format!("{parsed:?} {updates:?}");
         for update in &updates {
-            let hidden = !shown.contains(&crate::support::hex(&update.pid)) && !shown.contains(&format!("{:?}", update.pid));
+            let hidden = !shown.contains(&hex::encode(update.pid)) && !shown.contains(&format!("{:?}", update.pid));
             prop_assert!(hidden);
         }
     }
@@ -379,7 +379,7 @@ fn a_card_that_takes_no_updates_says_nothing_of_them() {
     };
     let encoded = old.encode().unwrap();
     assert_eq!(
-        crate::support::hex(&encoded),
+        hex::encode(&encoded),
         "6f168407f0595a54525001a50b8002010081020001820101"
     );
     assert!(!CardInfo::parse(&encoded).unwrap().takes_updates());
