@@ -744,7 +744,7 @@ fn the_counter_resets_the_failures_of_door_i() {
         assert_eq!(answers[1], [0x69, 0x82]);
     }
     assert_eq!(failures(&mut reader, &mut issuer), 3);
-    let card = desk
+    let card = strong
         .open(&mut reader, counter::counter_rights(), &mut issuer)
         .unwrap();
     card.reset_counter().unwrap();
