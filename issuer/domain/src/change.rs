@@ -4,7 +4,7 @@
 //! A change is written at the counter (door I) or delivered by terminals (a sealed update), whichever comes first. What
 //! takes something from the holder's counter clerk alone is done by one person; what grants rights, or gives a blocked
 //! card back, needs a second one. A change found `WRITING` is in doubt: its card is presented and the same step resumes.
-//! Left out: how a step is done (crate `issuer`).
+//! Left out: how a step is done (crate `issuer-production`).
 
 use std::fmt;
 use std::str::FromStr;

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::Error;
-
 /// 32 bytes of SHA-256; in text and JSON 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
@@ -31,13 +29,13 @@ impl Digest {
     }
 }
 
-/// Lower-case hex.
-pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    f.write_str(&hex::encode(bytes))
-}
+/// A text that is not 64 lower-case hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no SHA-256 digest")]
+pub struct NotADigest;
 
 /// Exactly `N` bytes of lower-case hex, or nothing: one spelling only, because digests are compared as text elsewhere.
-pub(crate) fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut out = [0; N];
     let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
     (lower && hex::decode_to_slice(text, &mut out).is_ok()).then_some(out)
@@ -45,7 +43,7 @@ pub(crate) fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -56,12 +54,10 @@ impl fmt::Debug for Digest {
 }
 
 impl FromStr for Digest {
-    type Err = Error;
+    type Err = NotADigest;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        read_hex(text).map(Self).ok_or(Error::Identifier {
-            what: "SHA-256 digest",
-        })
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        read_hex(text).map(Self).ok_or(NotADigest)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The errors of this crate: what happened, and what to do. No message holds a person's data.
 
-use crate::codes::Tier;
+use card_applet_spec::codes::Tier;
+
 use crate::digest::Digest;
 
 /// Everything that can be wrong with a value, a rule set or a transition.

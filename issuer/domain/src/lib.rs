@@ -7,7 +7,7 @@
 //! # What the system refuses
 //!
 //! There is no field for marriage, births, religion, politics, conduct or a "risk" of a person, in no form, record or
-//! state here, and an applicant file that carries one is refused (tests in `tests/refuses.rs`).
+//! state here, and an applicant file that carries one is refused (tests in `tests/domain/refuses.rs`).
 
 mod age;
 mod applicant;
@@ -38,7 +38,7 @@ pub use codes::{
 };
 pub use credit::CreditCode;
 pub use decision::{Decision, DecisionReport, Entitlement, ExplanationLine};
-pub use digest::Digest;
+pub use digest::{Digest, NotADigest};
 pub use error::Error;
 pub use form::{ApplicantForm, EvidenceForm, FieldError, FormErrors, Raw, ResidenceForm};
 pub use identifiers::{

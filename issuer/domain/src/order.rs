@@ -2,7 +2,7 @@
 //!
 //! The two steps that touch the chip have a state of their own between intent and outcome: an order found `ENCODING` or
 //! `HANDING_OVER` after a restart is *in doubt*, its card must be presented, and the same step is resumed on the same
-//! card and number. Left out: how a step is done (crate `issuer`), and the queue.
+//! card and number. Left out: how a step is done (crate `issuer-production`), and the queue.
 
 use jiff::civil::Date;
 
