@@ -1,12 +1,14 @@
 //! The routes of the API, its OpenAPI document, and what every request passes through.
 
 use std::any::Any;
+use std::io;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -23,6 +25,20 @@ use crate::{
 const BODY_LIMIT: usize = 64 * 1024;
 
 impl Api {
+    /// Serves at `listener` until `stopped` is done; requests that run then are finished.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stopped: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        axum::serve(listener, self.router())
+            .with_graceful_shutdown(stopped)
+            .await
+    }
+
     /// The service.
     pub fn router(self) -> Router {
         let (router, _) = routes_and_document();

@@ -60,9 +60,9 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
         .local_addr()
         .map_err(|error| failure::machine("the listener has no address", &error))?;
     let socket = installation.local_socket()?;
-    let api = Api::new(installation.office().clone(), installation.staff.clone()).router();
+    let api = Api::new(installation.office().clone(), installation.staff.clone());
     tell(&installation, address, arguments, program)?;
-    let server = tokio::spawn(async move { axum::serve(listener, api).await });
+    let server = tokio::spawn(api.serve(listener, std::future::pending()));
     let worked = Box::pin(work(installation, socket, arguments.common.at)).await;
     server.abort();
     worked

@@ -46,10 +46,9 @@ impl Serve {
         eprintln!("issuer: the API is at http://{address} (stop with Ctrl-C)");
         let (stop, stopping) = tokio::sync::watch::channel(false);
         let mut stopped = stopping.clone();
-        let server = axum::serve(listener, api.router()).with_graceful_shutdown(async move {
+        let server = tokio::spawn(api.serve(listener, async move {
             let _ = stopped.wait_for(|stop| *stop).await;
-        });
-        let server = tokio::spawn(server.into_future());
+        }));
         asked.asked().await;
         let _ = stop.send(true);
         // A client that keeps its connection open does not keep the server.
