@@ -72,7 +72,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
         ],
     ),
     ("issuer-artwork", &[]),
-    ("issuer-store", &["permit-rules", "permit-domain"]),
+    ("issuer-store", &["permit-domain"]),
     ("permit-rules", &["permit-domain"]),
     ("permit-domain", &["card-applet-spec"]),
     ("photo-store", &["photo-store-protocol", "keyvault-protocol"]),

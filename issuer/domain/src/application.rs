@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::identifiers::{ApplicationId, PermitId, PersonId};
-use crate::people::{Actor as _, Approver, IntakeClerk, Reviewer, apart};
+use crate::people::{Actor as _, Approver, IntakeClerk, Reviewer, SeparatedDuties, apart};
 
 /// Where an application stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +141,13 @@ impl Application {
         self.version
     }
 
+    /// The same, as its row stands once it is stored; for the store.
+    #[must_use]
+    pub fn newer(self) -> Self {
+        let version = self.version + 1;
+        Self { version, ..self }
+    }
+
     fn refused<T>(&self, wanted: &'static str) -> Result<T, Error> {
         Err(Error::WrongState {
             thing: "application",
@@ -236,6 +243,18 @@ impl Application {
                 reviewer, approver, ..
             } => Some((reviewer, approver)),
             _ => None,
+        }
+    }
+
+    /// Whether these duties name the two who decided it.
+    ///
+    /// # Errors
+    /// [`Error::OtherPeople`], also for an application that is not approved.
+    pub fn decided_by_those_of(&self, duties: &SeparatedDuties) -> Result<(), Error> {
+        if self.decided_by() == Some((duties.reviewer(), duties.approver())) {
+            Ok(())
+        } else {
+            Err(Error::OtherPeople)
         }
     }
 

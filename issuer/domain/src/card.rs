@@ -234,6 +234,9 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Of a card that its holder uses.
+    pub const IN_USE: Self = Self::new(CardState::HandedOver, Denial::No, Chip::Open);
+
     /// As a row of the ledger says.
     #[must_use]
     pub const fn new(state: CardState, denial: Denial, chip: Chip) -> Self {

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 
+use crate::card::{CardState, Standing};
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::identifiers::{ChangeId, PermitId};
@@ -81,6 +82,29 @@ impl ChangeKind {
             }
             // Rotation changes no right; a load follows the money; a block is urgent and takes nothing away for good.
             Self::Rotate | Self::Load | Self::Block => false,
+        }
+    }
+
+    /// Whether a card in this standing may be changed like that.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`]: what writes records needs a card in its holder's hand, a load one that is neither denied nor
+    /// blocked; the others need what their transition of the standing needs.
+    pub fn may_change(self, standing: Standing) -> Result<(), Error> {
+        let refused = |state, wanted| {
+            Err(Error::WrongState {
+                thing: "card",
+                state,
+                wanted,
+            })
+        };
+        match self {
+            Self::Block => standing.blocked().map(drop),
+            Self::Unblock => standing.unblocked().map(drop),
+            Self::End => standing.terminated().map(drop),
+            _ if standing.state() != CardState::HandedOver => refused(standing.state().name(), "a change"),
+            Self::Load if standing != Standing::IN_USE => refused("DENIED_OR_BLOCKED", "a load"),
+            _ => Ok(()),
         }
     }
 
@@ -482,6 +506,22 @@ impl Change {
                 Ok(self.with(ChangeState::GivenUp))
             }
             _ => self.refused("giving up"),
+        }
+    }
+
+    /// Where the card stands behind this change; `None`: where it stood, for the change is not on it, or not of that kind.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] for a card that went on to a standing that the change does not fit.
+    pub fn moves(&self, standing: Standing) -> Result<Option<Standing>, Error> {
+        if !matches!(self.state, ChangeState::Done { .. }) {
+            return Ok(None);
+        }
+        match self.kind {
+            ChangeKind::Block => standing.blocked().map(Some),
+            ChangeKind::Unblock => standing.unblocked().map(Some),
+            ChangeKind::End => standing.terminated().map(Some),
+            _ => Ok(None),
         }
     }
 

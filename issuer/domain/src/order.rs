@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::identifiers::{CardNumber, CardSerial, OrderId, PermitId};
 use crate::people::{Actor as _, HandOverClerk, SeparatedDuties, apart};
+use crate::permit::Permit;
 
 /// A step of production.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -305,6 +306,28 @@ impl Order {
     #[must_use]
     pub const fn version(&self) -> i64 {
         self.version
+    }
+
+    /// The same, as its row stands once it is stored; for the store.
+    #[must_use]
+    pub fn newer(self) -> Self {
+        let version = self.version + 1;
+        Self { version, ..self }
+    }
+
+    /// The permit as this order moves it along: produced once the card is verified, active at hand-over, free for another
+    /// order when this one is given up. `None`: the order's state says nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] for a permit that this order does not hold.
+    pub fn moves(&self, permit: Permit) -> Result<Option<Permit>, Error> {
+        let id = self.id;
+        match self.state {
+            OrderState::Verified { .. } => permit.change(|state| state.produced(id)).map(Some),
+            OrderState::HandedOver { on, .. } => permit.change(|state| state.hand_over(id, on)).map(Some),
+            OrderState::GivenUp { .. } => permit.change(|state| state.production_given_up(id)).map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn refused<T>(&self, wanted: &'static str) -> Result<T, Error> {

@@ -12,6 +12,7 @@ use std::ops::Bound;
 use jiff::civil::Date;
 
 use crate::digest::Digest;
+use crate::error::Error;
 
 /// The pseudonym of a card in settlement. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +56,26 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Withdrawn: debits after the day are never paid. `None`: it was withdrawn by that very day before. An earlier day may
+    /// follow a later one, not the other way.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] for a terminal that was withdrawn earlier.
+    pub fn withdrawn(self, after: Date) -> Result<Option<Self>, Error> {
+        match self.withdrawn_after {
+            Some(day) if day == after => Ok(None),
+            Some(day) if day < after => Err(Error::WrongState {
+                thing: "terminal",
+                state: "WITHDRAWN",
+                wanted: "a later last day",
+            }),
+            _ => Ok(Some(Self {
+                withdrawn_after: Some(after),
+                ..self
+            })),
+        }
+    }
+
     /// Whether debits of this day are paid.
     #[must_use]
     pub fn serves(&self, day: Date) -> bool {

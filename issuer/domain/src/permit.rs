@@ -338,6 +338,13 @@ impl Permit {
         Ok(Self { grant, state, ..self })
     }
 
+    /// The same, as its row stands once it is stored; for the store.
+    #[must_use]
+    pub fn newer(self) -> Self {
+        let version = self.version + 1;
+        Self { version, ..self }
+    }
+
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> PermitId {

@@ -4,7 +4,8 @@
 //! Each call is durable when it returns, and repeating it goes on where it stopped. Left out: writing a card that lies on a
 //! reader (crate `issuer-production`), fees.
 
-use issuer_store::{Card, StoredChange};
+use issuer_store::{Appended, Card, Snapshot, StoredChange, Transaction};
+use jiff::civil::Date;
 use permit_domain::{
     Actor as _, AllocatedCard, Applicant, Approver, Change, ChangeClerk, ChangeId, ChangeKind, ChangeState,
     Permit, PermitId, Producer, Tier,
@@ -15,6 +16,7 @@ use crate::card_content::{CardContent, Rewritten};
 use crate::error::{ContentError, OfficeError};
 use crate::frozen_change::FrozenChange;
 use crate::office::Office;
+use crate::on_file;
 
 /// What a change is made up from.
 #[derive(Debug, Clone)]
@@ -73,7 +75,7 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotEligible`] with the explanation; [`permit_domain::Error::NotThisChange`],
     /// [`permit_domain::Error::TooEarly`], [`OfficeError::OtherPerson`], [`OfficeError::OtherOffice`],
-    /// [`issuer_store::Error::ChangeOpen`].
+    /// [`permit_domain::Error::ChangeOpen`].
     pub async fn propose(
         &self,
         id: ChangeId,
@@ -82,22 +84,19 @@ impl Office {
         clerk: ChangeClerk,
     ) -> Result<StoredChange, OfficeError> {
         let kind = proposal.kind();
-        if let Some(known) = self.store().change(id).await? {
-            let same = known.change.permit() == permit
-                && known.change.kind() == kind
-                && *known.change.clerk() == clerk;
-            return if same {
-                Ok(known)
-            } else {
-                Err(OfficeError::IdTaken)
-            };
+        let mut ledger = self.read().await?;
+        if let Some(known) = same_change(&mut ledger, id, permit, kind, &clerk).await? {
+            return Ok(known);
         }
-        let permit = self.permit(permit).await?;
+        let permit = on_file::permit(&mut ledger, permit).await?;
         let card = match kind {
             // What is blocked, unblocked or ended may be a card that its holder has not.
-            ChangeKind::Block | ChangeKind::Unblock | ChangeKind::End => self.last_card(permit.id()).await?,
-            _ => self.card_in_use(permit.id()).await?,
+            ChangeKind::Block | ChangeKind::Unblock | ChangeKind::End => {
+                on_file::last_card(&mut ledger, permit.id()).await?
+            }
+            _ => on_file::card_in_use(&mut ledger, permit.id()).await?,
         };
+        drop(ledger);
         self.propose_for(id, &permit, &card, proposal, clerk).await
     }
 
@@ -182,16 +181,23 @@ impl Office {
         };
         let content = FrozenChange::to_content(after.as_ref())?;
         let change = Change::new(id, permit.id(), allocated, kind, clerk, content);
-        Ok(self
-            .store()
-            .propose_change(
-                &change,
-                permit,
-                applicant.as_ref(),
-                decision.as_ref(),
-                self.clock().now(),
-            )
-            .await?)
+        let new = StoredChange {
+            change,
+            applicant,
+            decision,
+            load: None,
+            permit_version: permit.version(),
+            granted: None,
+        };
+        let mut tx = self.begin().await?;
+        // The same request may have come a moment before: then its outcome is the answer to this one too.
+        let (permit, clerk) = (new.change.permit(), new.change.clerk());
+        if let Some(known) = same_change(&mut tx, id, permit, kind, clerk).await? {
+            return Ok(known);
+        }
+        let appended = enter(&mut tx, &new).await?;
+        tx.commit(appended).await?;
+        Ok(new)
     }
 
     async fn moved(
@@ -231,26 +237,14 @@ impl Office {
         id: ChangeId,
         approver: Approver,
     ) -> Result<StoredChange, OfficeError> {
-        let stored = self.change(id).await?;
+        let mut tx = self.begin().await?;
+        let stored = on_file::change(&mut tx, id).await?;
         if stored.change.approver() == Some(&approver) {
             return Ok(stored);
         }
-        let outcome = self
-            .store()
-            .approve_change(stored, approver.clone(), self.clock().today(), self.clock().now())
-            .await;
-        match outcome {
-            // The same request may have come a moment before.
-            Err(issuer_store::Error::Stale { .. }) => {
-                let now = self.change(id).await?;
-                if now.change.approver() == Some(&approver) {
-                    Ok(now)
-                } else {
-                    Err(issuer_store::Error::Stale { what: "change" }.into())
-                }
-            }
-            outcome => Ok(outcome?),
-        }
+        let (stored, appended) = sign_off(&mut tx, stored, approver, self.clock().today()).await?;
+        tx.commit(appended).await?;
+        Ok(stored)
     }
 
     /// Gives a change up that was neither sealed nor written.
@@ -258,19 +252,120 @@ impl Office {
     /// # Errors
     /// [`permit_domain::Error::WrongState`].
     pub async fn give_up_change(&self, id: ChangeId, by: &ChangeClerk) -> Result<StoredChange, OfficeError> {
-        let stored = self.change(id).await?;
+        let mut tx = self.begin().await?;
+        let stored = on_file::change(&mut tx, id).await?;
         if matches!(stored.change.state(), ChangeState::GivenUp) {
             return Ok(stored);
         }
         // The grant stands once it was signed off: the next change writes it with its own.
         let change = stored.change.clone().give_up()?;
-        let actor = (ChangeClerk::ROLE, by.staff().as_str());
-        let change = self
-            .store()
-            .advance_change(change, actor, self.clock().now())
-            .await?;
+        let by = (ChangeClerk::ROLE, by.staff().as_str());
+        let (change, appended) = advance(&mut tx, change, by).await?;
+        tx.commit(appended).await?;
         Ok(StoredChange { change, ..stored })
     }
+
+    /// Stores a change after [`Change::begin_writing`] or [`Change::done`] at a counter. A block, an unblocking or an end
+    /// that is done moves the card along.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::Stale`] if the row changed since it was read; outages.
+    pub async fn advance_change(&self, change: Change, by: &Producer) -> Result<Change, OfficeError> {
+        let mut tx = self.begin().await?;
+        let by = (Producer::ROLE, by.staff().as_str());
+        let (change, appended) = advance(&mut tx, change, by).await?;
+        tx.commit(appended).await?;
+        Ok(change)
+    }
+}
+
+/// The change that the id stands for, if it is this very one: an id that was used with another permit, kind or clerk is
+/// refused.
+async fn same_change(
+    ledger: &mut Snapshot,
+    id: ChangeId,
+    permit: PermitId,
+    kind: ChangeKind,
+    clerk: &ChangeClerk,
+) -> Result<Option<StoredChange>, OfficeError> {
+    let known = ledger.change(id).await?;
+    let same = known.as_ref().is_none_or(|known| {
+        known.change.permit() == permit && known.change.kind() == kind && known.change.clerk() == clerk
+    });
+    if same {
+        Ok(known)
+    } else {
+        Err(OfficeError::IdTaken)
+    }
+}
+
+/// Refuses a second change of a kind while the first one is not on its way.
+pub(crate) async fn only_one_open(tx: &mut Transaction, change: &Change) -> Result<(), OfficeError> {
+    match tx.open_change(&change.card().number, change.kind()).await? {
+        Some(change) => Err(permit_domain::Error::ChangeOpen { change }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Enters a new change that is no load, if the permit still stands as the change was made up on.
+pub(crate) async fn enter(tx: &mut Transaction, new: &StoredChange) -> Result<Appended, OfficeError> {
+    let change = &new.change;
+    let permit = on_file::permit(tx, change.permit()).await?;
+    if permit.version() != new.permit_version {
+        return Err(issuer_store::Error::Stale { what: "permit" }.into());
+    }
+    let card = on_file::card_of(tx, change).await?;
+    change.kind().may_change(card.standing())?;
+    only_one_open(tx, change).await?;
+    Ok(tx.insert_change(new).await?)
+}
+
+/// Enters the second person's word. What grants something moves the permit along: tier, rule set, last day and state of the
+/// decision.
+pub(crate) async fn sign_off(
+    tx: &mut Transaction,
+    stored: StoredChange,
+    approver: Approver,
+    on: Date,
+) -> Result<(StoredChange, Appended), OfficeError> {
+    let by = approver.staff().clone();
+    let change = stored.change.approve(approver)?;
+    let card = on_file::card_of(tx, &change).await?;
+    change.kind().may_change(card.standing())?;
+    let mut granted = None;
+    if change.kind().is_granted() || change.kind() == ChangeKind::Address {
+        let permit = on_file::permit(tx, change.permit()).await?;
+        if permit.version() != stored.permit_version {
+            return Err(issuer_store::Error::Stale { what: "permit" }.into());
+        }
+        let permit = match &stored.decision {
+            Some(decision) => permit.regranted(decision, on)?,
+            None => permit,
+        };
+        granted = Some(tx.update_permit(permit).await?.version());
+    }
+    let by = (Approver::ROLE, by.as_str());
+    let (change, appended) = tx.update_change(change, granted, by).await?;
+    let stored = StoredChange {
+        change,
+        granted,
+        ..stored
+    };
+    Ok((stored, appended))
+}
+
+/// Stores a change after a transition, with its card.
+pub(crate) async fn advance(
+    tx: &mut Transaction,
+    change: Change,
+    by: (&str, &str),
+) -> Result<(Change, Appended), OfficeError> {
+    let card = on_file::card_of(tx, &change).await?;
+    let (change, appended) = tx.update_change(change, None, by).await?;
+    if let Some(standing) = change.moves(card.standing())? {
+        tx.update_card(card, standing).await?;
+    }
+    Ok((change, appended))
 }
 
 /// Whether two applicant files speak of one person, by every fact that stands on the face but the residence.

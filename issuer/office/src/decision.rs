@@ -1,12 +1,14 @@
 //! The decision on an application: the reviewer's by the rule set, then the approver's sign-off, by which the permit comes
 //! into being. Decree 663, article 9.
 
-use issuer_store::StoredApplication;
-use permit_domain::{ApplicationId, ApplicationState, Approver, Permit, PermitId, Reviewer};
+use issuer_store::{Appended, StoredApplication, Transaction};
+use permit_domain::{
+    Application, ApplicationId, ApplicationState, Approver, Decision, Permit, PermitId, Reviewer,
+};
 
 use crate::error::OfficeError;
-use crate::fault::Fault;
-use crate::office::Office;
+use crate::office::{Office, published_as};
+use crate::on_file;
 
 impl Office {
     /// The reviewer's decision, by the rule set in force on the day of acceptance. Repeating it answers the same.
@@ -18,7 +20,8 @@ impl Office {
         id: ApplicationId,
         reviewer: Reviewer,
     ) -> Result<StoredApplication, OfficeError> {
-        let case = self.application(id).await?;
+        let mut tx = self.begin().await?;
+        let case = on_file::application(&mut tx, id).await?;
         let accepted = match case.application.state() {
             ApplicationState::Accepted { on } => *on,
             _ if reviewed_by(&case, &reviewer) => return Ok(case),
@@ -34,57 +37,63 @@ impl Office {
         let today = self.clock.today();
         let at = if set.in_force(today) { today } else { accepted };
         let decision = set.decide_accepted(&case.applicant, accepted, at, self.rules.calendar())?;
-        let after = case.application.review(reviewer.clone(), &decision)?;
-        let recorded = self.store.record_review(after, &decision, self.clock.now()).await;
-        self.outcome(id, recorded, |case| reviewed_by(case, &reviewer))
-            .await
-    }
-
-    /// What a step left behind. If it met another's change, that may have been the same request, sent at the same moment:
-    /// when the case says that the step is done, that is the answer.
-    async fn outcome<T>(
-        &self,
-        id: ApplicationId,
-        recorded: Result<T, issuer_store::Error>,
-        is_done: impl Fn(&StoredApplication) -> bool,
-    ) -> Result<StoredApplication, OfficeError> {
-        match recorded.map_err(OfficeError::from) {
-            Ok(_) => self.application(id).await,
-            Err(error) if error.fault() == Fault::State => {
-                let case = self.application(id).await?;
-                if is_done(&case) { Ok(case) } else { Err(error) }
-            }
-            Err(error) => Err(error),
-        }
+        let after = case.application.review(reviewer, &decision)?;
+        let (_, appended) = review(&mut tx, after, &decision).await?;
+        let case = on_file::application(&mut tx, id).await?;
+        tx.commit(appended).await?;
+        Ok(case)
     }
 
     /// The approver's sign-off: the permit comes into being. Repeating it answers the same.
     ///
     /// # Errors
     /// [`permit_domain::Error::SamePersonTwice`], [`permit_domain::Error::WrongState`],
-    /// [`issuer_store::Error::AlreadyHasPermit`].
+    /// [`permit_domain::Error::AlreadyHasPermit`].
     pub async fn approve(
         &self,
         id: ApplicationId,
         approver: Approver,
     ) -> Result<StoredApplication, OfficeError> {
-        let case = self.application(id).await?;
+        let mut tx = self.begin().await?;
+        let case = on_file::application(&mut tx, id).await?;
         if approved_by(&case, &approver) {
             return Ok(case);
         }
-        let now = self.clock.now();
-        let permit_id = PermitId::new(now, self.random.bytes());
+        let permit_id = PermitId::new(self.clock.now(), self.random.bytes());
         let person = case.application.person();
-        let after = case.application.approve(approver.clone(), permit_id)?;
+        let after = case.application.approve(approver, permit_id)?;
         let decision = case
             .decision
             .as_ref()
             .ok_or(permit_domain::Error::NothingGranted)?;
         let permit = Permit::granted(permit_id, person, id, decision)?;
-        let recorded = self.store.record_approval(after, &permit, now).await;
-        self.outcome(id, recorded, |case| approved_by(case, &approver))
-            .await
+        let (_, appended) = approve(&mut tx, after, &permit).await?;
+        let case = on_file::application(&mut tx, id).await?;
+        tx.commit(appended).await?;
+        Ok(case)
     }
+}
+
+/// Enters a review, whose decision rests on a published rule set.
+pub(crate) async fn review(
+    tx: &mut Transaction,
+    application: Application,
+    decision: &Decision,
+) -> Result<(Application, Appended), OfficeError> {
+    published_as(tx, &decision.rule_set, decision.rule_digest).await?;
+    Ok(tx.insert_review(application, decision).await?)
+}
+
+/// Enters an approval and its permit, unless the person has another one by now.
+pub(crate) async fn approve(
+    tx: &mut Transaction,
+    application: Application,
+    permit: &Permit,
+) -> Result<(Application, Appended), OfficeError> {
+    if let Some(live) = tx.live_permit(application.person()).await? {
+        return Err(permit_domain::Error::AlreadyHasPermit { permit: live.id() }.into());
+    }
+    Ok(tx.insert_approval(application, permit).await?)
 }
 
 fn reviewed_by(case: &StoredApplication, reviewer: &Reviewer) -> bool {

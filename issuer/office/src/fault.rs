@@ -96,14 +96,8 @@ impl Fault {
     pub const fn of_store(error: &issuer_store::Error) -> Self {
         use issuer_store::Error as E;
         match error {
-            E::Missing { .. } | E::TerminalUnknown { .. } => Self::Absent,
-            E::AlreadyHasPermit { .. }
-            | E::ApplicationOpen { .. }
-            | E::Exists { .. }
-            | E::Stale { .. }
-            | E::BlankNotInStock { .. }
-            | E::ChangeOpen { .. } => Self::State,
-            E::OtherPeople => Self::Person,
+            E::Missing { .. } => Self::Absent,
+            E::Exists { .. } | E::Stale { .. } => Self::State,
             E::Domain(error) => Self::of_domain(error),
             error if error.is_outage() => Self::Storage,
             _ => Self::Machine,
@@ -115,8 +109,14 @@ impl Fault {
     pub const fn of_domain(error: &permit_domain::Error) -> Self {
         use permit_domain::Error as E;
         match error {
-            E::WrongState { .. } | E::NothingGranted => Self::State,
-            E::SamePersonTwice { .. } => Self::Person,
+            E::TerminalUnknown { .. } => Self::Absent,
+            E::WrongState { .. }
+            | E::NothingGranted
+            | E::AlreadyHasPermit { .. }
+            | E::ApplicationOpen { .. }
+            | E::BlankNotInStock { .. }
+            | E::ChangeOpen { .. } => Self::State,
+            E::SamePersonTwice { .. } | E::OtherPeople => Self::Person,
             E::CardNumbersExhausted
             | E::RuleSetEdited { .. }
             | E::RuleSetInvalid { .. }

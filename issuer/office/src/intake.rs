@@ -2,68 +2,54 @@
 //!
 //! Left out: drafts and notices of missing papers.
 
-use issuer_store::{StoredApplication, Submission};
-use permit_domain::{Applicant, ApplicationId, ApplicationState, IntakeClerk, PersonId};
+use issuer_store::{Appended, StoredApplication, Submission, Transaction};
+use permit_domain::{Applicant, Application, ApplicationId, ApplicationState, IntakeClerk, PersonId};
 
 use crate::error::{ContentError, OfficeError};
-use crate::fault::Fault;
 use crate::office::Office;
+use crate::on_file;
 
 impl Office {
-    /// Takes a complete application and accepts it. Repeating it with the same id and facts answers the same.
+    /// Takes a complete application and accepts it, in one transaction. Repeating it with the same id and facts answers the
+    /// same; of two counters that take one applicant at once, one does and the other is told.
     ///
     /// # Errors
-    /// [`issuer_store::Error::AlreadyHasPermit`], [`issuer_store::Error::ApplicationOpen`], [`OfficeError::IdTaken`].
+    /// [`permit_domain::Error::AlreadyHasPermit`], [`permit_domain::Error::ApplicationOpen`], [`OfficeError::IdTaken`].
     /// [`OfficeError::NoRuleSet`], [`permit_domain::Error::TierNotOffered`], [`ContentError::NoOrgan`] and
-    /// [`issuer_artwork::ArtworkError::NoTemplate`] when the office could never decide it or print its card; then nothing is stored.
+    /// [`issuer_artwork::ArtworkError::NoTemplate`] when the office could never decide it or print its card; then nothing
+    /// is stored.
     pub async fn apply(
         &self,
         id: ApplicationId,
         intake: IntakeClerk,
         applicant: Applicant,
     ) -> Result<StoredApplication, OfficeError> {
-        if !self.is_filed(id, &intake, &applicant).await? {
-            let (now, today) = (self.clock.now(), self.clock.today());
-            self.can_be_decided(&applicant, today)?;
-            let new = Submission {
-                id,
-                person: PersonId::new(now, self.random.bytes()),
-                applicant: &applicant,
-                intake: intake.clone(),
-                on: today,
-            };
-            if let Err(error) = self.store.submit(new, now).await.map_err(OfficeError::from) {
-                // The same request may have come a moment before: then its outcome is the answer to this one too.
-                if error.fault() != Fault::State || !self.is_filed(id, &intake, &applicant).await? {
-                    return Err(error);
-                }
+        let (now, today) = (self.clock.now(), self.clock.today());
+        let mut tx = self.begin().await?;
+        let filed = match tx.application(id).await? {
+            Some(known) if known.applicant != applicant || *known.application.intake() != intake => {
+                return Err(OfficeError::IdTaken);
             }
-        }
-        let filed = self.application(id).await?;
-        if !matches!(filed.application.state(), ApplicationState::Applied) {
-            return Ok(filed);
-        }
-        let accepted = filed.application.accept(self.clock.today())?;
-        let saved = self.store.save_application(accepted, self.clock.now()).await;
-        let after = self.application(id).await?;
-        match saved {
-            Err(error) if matches!(after.application.state(), ApplicationState::Applied) => Err(error.into()),
-            _ => Ok(after),
-        }
-    }
-
-    /// Whether the id stands for this very application.
-    async fn is_filed(
-        &self,
-        id: ApplicationId,
-        intake: &IntakeClerk,
-        applicant: &Applicant,
-    ) -> Result<bool, OfficeError> {
-        match self.store.application(id).await? {
-            None => Ok(false),
-            Some(known) if known.applicant == *applicant && known.application.intake() == intake => Ok(true),
-            Some(_) => Err(OfficeError::IdTaken),
-        }
+            Some(known) if !matches!(known.application.state(), ApplicationState::Applied) => {
+                return Ok(known);
+            }
+            Some(known) => known.application,
+            None => {
+                self.can_be_decided(&applicant, today)?;
+                let new = Submission {
+                    id,
+                    person: PersonId::new(now, self.random.bytes()),
+                    applicant: &applicant,
+                    intake,
+                    on: today,
+                };
+                file(&mut tx, new).await?.0
+            }
+        };
+        let (_, appended) = tx.update_application(filed.accept(today)?).await?;
+        let case = on_file::application(&mut tx, id).await?;
+        tx.commit(appended).await?;
+        Ok(case)
     }
 
     /// An application that could never be decided or printed here would stand open and keep its person from applying
@@ -99,4 +85,26 @@ impl Office {
         }
         Ok(self.artist.prints_for(division.as_str())?)
     }
+}
+
+/// Files an application, unless its person has a permit that has not ended, or an application that is still open. The id of
+/// the person is taken for one whose citizen number the ledger does not know.
+pub(crate) async fn file(
+    tx: &mut Transaction,
+    new: Submission<'_>,
+) -> Result<(Application, Appended), OfficeError> {
+    let number = &new.applicant.citizen_number;
+    let person = if let Some(person) = tx.person(number).await? {
+        if let Some(permit) = tx.live_permit(person).await? {
+            return Err(permit_domain::Error::AlreadyHasPermit { permit: permit.id() }.into());
+        }
+        if let Some(application) = tx.open_application(person).await? {
+            return Err(permit_domain::Error::ApplicationOpen { application }.into());
+        }
+        person
+    } else {
+        tx.insert_person(new.person, number).await?;
+        new.person
+    };
+    Ok(tx.insert_application(&Submission { person, ..new }).await?)
 }

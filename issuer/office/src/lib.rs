@@ -23,4 +23,8 @@ pub mod random;
 pub mod readiness;
 pub mod settlement;
 pub mod staff;
+mod stock;
 pub mod updates;
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,29 @@
 //! Loads of a card's purse: decided by the purse rules in force, booked once for each key. Card specification, chapter 11.
 
-use issuer_store::LoadOutcome;
-use permit_domain::{AllocatedCard, Change, ChangeClerk, ChangeId, ChangeKind, PermitId};
+use issuer_store::{Appended, Booked, StoredChange, Transaction};
+use permit_domain::{
+    AllocatedCard, CardNumber, Change, ChangeClerk, ChangeId, ChangeKind, LoadDecision, PermitId,
+    PermitState, Purse,
+};
+use permit_rules::PurseRules;
 
+use crate::changes::only_one_open;
 use crate::error::{ContentError, OfficeError};
 use crate::frozen_change::FrozenChange;
 use crate::hashed_id::uuid8;
 use crate::office::Office;
+use crate::on_file;
+
+/// What became of a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadOutcome {
+    /// Booked now.
+    Booked(Box<StoredChange>, LoadDecision),
+    /// The same load was booked before.
+    Known(Box<StoredChange>),
+    /// The purse rules do not allow it. Nothing was booked.
+    Refused(LoadDecision),
+}
 
 /// The id of a load by the key that its clerk names, such as the number of the till's receipt: the same key for the same
 /// permit is the same load. UUID version 8 (RFC 9562, section 5.8).
@@ -19,7 +36,7 @@ impl Office {
     /// Decides a load onto a permit's card by the purse rules in force and books it. The same key is the same load.
     ///
     /// # Errors
-    /// [`OfficeError::NoCard`], [`ContentError::NoPurseRules`], [`issuer_store::Error::ChangeOpen`] while an earlier load is
+    /// [`OfficeError::NoCard`], [`ContentError::NoPurseRules`], [`permit_domain::Error::ChangeOpen`] while an earlier load is
     /// not on its way, [`OfficeError::IdTaken`] for the key of another load.
     pub async fn load(
         &self,
@@ -29,13 +46,14 @@ impl Office {
         clerk: ChangeClerk,
     ) -> Result<LoadOutcome, OfficeError> {
         let id = load_id(permit, key);
-        let permit = self.permit(permit).await?;
+        let mut tx = self.begin().await?;
+        let permit = on_file::permit(&mut tx, permit).await?;
         // A load that is repeated belongs to the card that it was booked for.
-        let card = match self.store().change(id).await? {
-            Some(known) => self.card(&known.change.card().number).await?,
-            None => self.card_in_use(permit.id()).await?,
+        let card = match tx.change(id).await? {
+            Some(known) => on_file::card(&mut tx, &known.change.card().number).await?,
+            None => on_file::card_in_use(&mut tx, permit.id()).await?,
         };
-        let (facts, _) = self.facts_of(&permit).await?;
+        let (facts, _) = on_file::facts_of(&mut tx, &permit).await?;
         let division = &facts.residence.division;
         let rules = self
             .rules()
@@ -49,13 +67,81 @@ impl Office {
         };
         let content = FrozenChange::to_content(None)?;
         let change = Change::new(id, permit.id(), allocated, ChangeKind::Load, clerk, content);
-        let booked = self
-            .store()
-            .book_load(&change, amount, rules, self.clock().now())
-            .await;
-        match booked {
-            Err(issuer_store::Error::Exists { .. }) => Err(OfficeError::IdTaken),
-            booked => Ok(booked?),
+        let (outcome, appended) = book(&mut tx, &change, amount, rules).await?;
+        if let Some(appended) = appended {
+            tx.commit(appended).await?;
         }
+        Ok(outcome)
     }
+
+    /// Takes over what a card on the counter shows of its purse.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::PurseFigures`] for a card with more money than the ledger gave it; outages.
+    pub async fn take_over_purse(&self, card: &CardNumber, shown: Purse) -> Result<Purse, OfficeError> {
+        let mut tx = self.begin().await?;
+        let seen = see(&mut tx, card, shown).await?;
+        // What a person spent in all is kept, when it was seen is not.
+        tx.commit_without_entry().await?;
+        Ok(seen)
+    }
+}
+
+/// Decides a load by the rules and books it: whoever comes second sees the first. No entry for one that is refused, or that
+/// was booked before.
+pub(crate) async fn book(
+    tx: &mut Transaction,
+    change: &Change,
+    amount: u32,
+    rules: &PurseRules,
+) -> Result<(LoadOutcome, Option<Appended>), OfficeError> {
+    if let Some(known) = tx.change(change.id()).await? {
+        let same = known.change.permit() == change.permit()
+            && known.change.card() == change.card()
+            && known.load.as_ref().is_some_and(|load| load.amount == amount);
+        return if same {
+            Ok((LoadOutcome::Known(Box::new(known)), None))
+        } else {
+            Err(OfficeError::IdTaken)
+        };
+    }
+    let permit = on_file::permit(tx, change.permit()).await?;
+    if !matches!(permit.state(), PermitState::Active { .. }) {
+        return Err(permit_domain::Error::WrongState {
+            thing: "permit",
+            state: permit.state().name(),
+            wanted: "a load",
+        }
+        .into());
+    }
+    let card = on_file::card_of(tx, change).await?;
+    ChangeKind::Load.may_change(card.standing())?;
+    only_one_open(tx, change).await?;
+    let purse = tx.purse(&card.number).await?;
+    let decision = rules.decide_load(permit.grant().tier, purse, amount);
+    let Some(loaded) = decision.loaded else {
+        return Ok((LoadOutcome::Refused(decision), None));
+    };
+    tx.set_loaded(&card.number, loaded).await?;
+    let booked = StoredChange {
+        change: change.clone(),
+        applicant: None,
+        decision: None,
+        load: Some(Booked {
+            amount,
+            loaded,
+            rules: rules.id().to_owned(),
+        }),
+        permit_version: permit.version(),
+        granted: None,
+    };
+    let appended = tx.insert_change(&booked).await?;
+    Ok((LoadOutcome::Booked(Box::new(booked), decision), Some(appended)))
+}
+
+/// Takes over what a card shows of its purse.
+pub(crate) async fn see(tx: &mut Transaction, card: &CardNumber, shown: Purse) -> Result<Purse, OfficeError> {
+    let seen = tx.purse(card).await?.seen(shown)?;
+    tx.set_spent(card, seen.spent).await?;
+    Ok(seen)
 }

@@ -3,15 +3,16 @@
 //! What the vault has to do with the deny lists is wanted in the ledger first and confirmed after it; in between the ledger
 //! says so.
 
-use issuer_store::Card;
+use issuer_store::{Appended, Card, Entry, Transaction};
 use jiff::ToSpan as _;
 use permit_domain::{
-    Actor as _, Approver, CardNumber, CardState, ChangeClerk, ChangeKind, Denial, EndOfCard, StaffId,
-    Standing,
+    Actor as _, Approver, CardNumber, CardState, ChangeClerk, ChangeKind, Denial, EndOfCard, Permit,
+    PermitState, Standing,
 };
 
 use crate::error::OfficeError;
 use crate::office::Office;
+use crate::on_file;
 
 impl Office {
     /// A card goes out of use: the ledger first, then the deny lists. Called again it finishes what the vault did not.
@@ -24,13 +25,14 @@ impl Office {
         how: EndOfCard,
         by: &ChangeClerk,
     ) -> Result<Card, OfficeError> {
-        let card = self.card(number).await?;
+        let mut tx = self.begin().await?;
+        let card = on_file::card(&mut tx, number).await?;
         let card = if card.state == CardState::Ended(how) {
+            drop(tx);
             card
         } else {
             let standing = card.standing().end(how)?;
-            self.stand(card, standing, (ChangeClerk::ROLE, by.staff()))
-                .await?
+            enter_and_commit(tx, card, standing, (ChangeClerk::ROLE, by.staff().as_str())).await?
         };
         self.confirm_denial(card).await
     }
@@ -68,15 +70,17 @@ impl Office {
             }
             .into());
         }
-        let card = self.card(number).await?;
+        let mut tx = self.begin().await?;
+        let card = on_file::card(&mut tx, number).await?;
         if card.state == CardState::HandedOver && card.denial == Denial::Lifting {
+            drop(tx);
             return self.confirm_denial(card).await;
         }
-        let permit = self.permit(card.permit).await?;
-        if !matches!(permit.state(), permit_domain::PermitState::Active { .. }) {
+        let permit = on_file::permit(&mut tx, card.permit).await?;
+        if !matches!(permit.state(), PermitState::Active { .. }) {
             return Err(wrong(permit.state().name(), "allowing an old card again"));
         }
-        let changes = self.store().changes_of_card(number).await?;
+        let changes = tx.changes_of_card(number).await?;
         if changes
             .iter()
             .any(|stored| stored.change.kind() == ChangeKind::Block && !stored.change.state().is_over())
@@ -84,9 +88,8 @@ impl Office {
             return Err(wrong("BEING_BLOCKED", "allowing it again"));
         }
         let standing = card.standing().allow_again()?;
-        let card = self
-            .stand(card, standing, (Approver::ROLE, approver.staff()))
-            .await?;
+        let by = (Approver::ROLE, approver.staff().as_str());
+        let card = enter_and_commit(tx, card, standing, by).await?;
         self.confirm_denial(card).await
     }
 
@@ -95,12 +98,13 @@ impl Office {
     /// # Errors
     /// [`permit_domain::Error::WrongState`] for a card that is not at hand.
     pub async fn destroy(&self, number: &CardNumber, by: &ChangeClerk) -> Result<Card, OfficeError> {
-        let card = self.card(number).await?;
+        let mut tx = self.begin().await?;
+        let card = on_file::card(&mut tx, number).await?;
         if card.state == CardState::Destroyed {
             return Ok(card);
         }
         let standing = card.standing().destroyed()?;
-        self.stand(card, standing, (ChangeClerk::ROLE, by.staff())).await
+        enter_and_commit(tx, card, standing, (ChangeClerk::ROLE, by.staff().as_str())).await
     }
 
     /// Frees the permit for another card: one that is in use is REPLACED, one that is out of use stays as it ended.
@@ -108,10 +112,12 @@ impl Office {
     /// # Errors
     /// [`permit_domain::Error::WrongState`]; [`OfficeError::Denial`].
     pub async fn replace(&self, number: &CardNumber, by: &ChangeClerk) -> Result<Card, OfficeError> {
-        let card = self.card(number).await?;
-        let permit = self.permit(card.permit).await?;
-        let waits = matches!(permit.state(), permit_domain::PermitState::Approved);
+        let mut tx = self.begin().await?;
+        let card = on_file::card(&mut tx, number).await?;
+        let permit = on_file::permit(&mut tx, card.permit).await?;
+        let waits = matches!(permit.state(), PermitState::Approved);
         let card = if waits && matches!(card.state, CardState::Ended(_)) {
+            drop(tx);
             card
         } else {
             let standing = match card.state {
@@ -119,10 +125,10 @@ impl Office {
                 CardState::Ended(_) => card.standing(),
                 state => return Err(wrong(state.name(), "replacing it")),
             };
-            let actor = (ChangeClerk::ROLE, by.staff().as_str());
-            self.store()
-                .replace_card(card, standing, actor, self.clock().now())
-                .await?
+            let by = (ChangeClerk::ROLE, by.staff().as_str());
+            let (card, appended) = replace(&mut tx, card, permit, standing, by).await?;
+            tx.commit(appended).await?;
+            card
         };
         self.confirm_denial(card).await
     }
@@ -134,9 +140,10 @@ impl Office {
     /// # Errors
     /// Always: [`OfficeError::BalanceUnknown`], with the day from which no debits of registered terminals are due any more.
     pub async fn transfer_balance(&self, number: &CardNumber) -> Result<(), OfficeError> {
-        let card = self.card(number).await?;
-        let permit = self.permit(card.permit).await?;
-        let (facts, _) = self.facts_of(&permit).await?;
+        let mut ledger = self.read().await?;
+        let card = on_file::card(&mut ledger, number).await?;
+        let permit = on_file::permit(&mut ledger, card.permit).await?;
+        let (facts, _) = on_file::facts_of(&mut ledger, &permit).await?;
         let today = self.clock().today();
         let days = self
             .rules()
@@ -154,7 +161,8 @@ impl Office {
     pub async fn confirm_denials(&self) -> Result<u64, OfficeError> {
         let mut done = 0;
         let mut refused = None;
-        for card in self.store().unconfirmed_denials().await? {
+        let unconfirmed = self.read().await?.unconfirmed_denials().await?;
+        for card in unconfirmed {
             match self.confirm_denial(card).await {
                 Ok(_) => done += 1,
                 Err(error) => {
@@ -168,7 +176,7 @@ impl Office {
 
     /// Names copied cards to the vault, which alone knows them.
     pub(crate) async fn deny_copied(&self) -> Result<u64, OfficeError> {
-        let chains = self.store().undenied().await?;
+        let chains = self.read().await?.undenied().await?;
         if chains.is_empty() {
             return Ok(0);
         }
@@ -179,23 +187,12 @@ impl Office {
                 .deny_chain(*chain.as_bytes())
                 .await
                 .map_err(OfficeError::Denial)?;
-            self.store().denied(chain).await?;
+            let mut tx = self.begin().await?;
+            tx.set_denied(chain).await?;
+            tx.commit_without_entry().await?;
             done += 1;
         }
         Ok(done)
-    }
-
-    pub(crate) async fn stand(
-        &self,
-        card: Card,
-        standing: Standing,
-        by: (&str, &StaffId),
-    ) -> Result<Card, OfficeError> {
-        let actor = (by.0, by.1.as_str());
-        Ok(self
-            .store()
-            .save_standing(card, standing, actor, self.clock().now())
-            .await?)
     }
 
     pub(crate) async fn confirm_denial(&self, card: Card) -> Result<Card, OfficeError> {
@@ -215,12 +212,92 @@ impl Office {
         };
         confirmed.await.map_err(OfficeError::Denial)?;
         let standing = card.standing().denial_confirmed()?;
-        let actor = ("programme", "issuer");
-        Ok(self
-            .store()
-            .save_standing(card, standing, actor, self.clock().now())
-            .await?)
+        // The card may have gone on while the vault was asked: then its row is another one, and this is stale.
+        enter_and_commit(self.begin().await?, card, standing, ("programme", "issuer")).await
     }
+}
+
+/// Enters a card's standing after a transition that no change made, and commits.
+async fn enter_and_commit(
+    mut tx: Transaction,
+    card: Card,
+    standing: Standing,
+    by: (&str, &str),
+) -> Result<Card, OfficeError> {
+    let (card, appended) = enter(&mut tx, card, standing, by).await?;
+    tx.commit(appended).await?;
+    Ok(card)
+}
+
+/// Enters a card's standing after a transition that no change made: lost, found, allowed again, confirmed by the vault,
+/// destroyed.
+pub(crate) async fn enter(
+    tx: &mut Transaction,
+    card: Card,
+    standing: Standing,
+    by: (&str, &str),
+) -> Result<(Card, Appended), OfficeError> {
+    let action = if standing.state() == card.state {
+        format!("card denial {}", standing.denial().name())
+    } else {
+        format!("card {}", standing.state().name())
+    };
+    if standing.state() == CardState::HandedOver && card.state != CardState::HandedOver {
+        no_other_card(tx, &card).await?;
+    }
+    let card = tx.update_card(card, standing).await?;
+    let appended = append(tx, &card, &action, by).await?;
+    Ok((card, appended))
+}
+
+/// Ends a card for another one: the old card is REPLACED (or stays as it ended), the permit waits for a production order.
+pub(crate) async fn replace(
+    tx: &mut Transaction,
+    card: Card,
+    permit: Permit,
+    standing: Standing,
+    by: (&str, &str),
+) -> Result<(Card, Appended), OfficeError> {
+    no_other_card(tx, &card).await?;
+    tx.update_permit(permit.change(PermitState::replace_card)?)
+        .await?;
+    let card = tx.update_card(card, standing).await?;
+    let action = format!("card {} to be replaced", standing.state().name());
+    let appended = append(tx, &card, &action, by).await?;
+    Ok((card, appended))
+}
+
+/// Refuses while another card of the permit is in use, or on its way to its holder.
+async fn no_other_card(tx: &mut Transaction, card: &Card) -> Result<(), OfficeError> {
+    let cards = tx.cards_of_permit(card.permit).await?;
+    let other = cards.iter().any(|other| {
+        other.number != card.number && !matches!(other.state, CardState::Ended(_) | CardState::Destroyed)
+    });
+    if other {
+        return Err(permit_domain::Error::WrongState {
+            thing: "permit",
+            state: "WITH_ANOTHER_CARD",
+            wanted: "a second one",
+        }
+        .into());
+    }
+    Ok(())
+}
+
+async fn append(
+    tx: &mut Transaction,
+    card: &Card,
+    action: &str,
+    (role, actor): (&str, &str),
+) -> Result<Appended, OfficeError> {
+    let entry = Entry {
+        role,
+        actor,
+        action,
+        subject: card.number.as_str(),
+        detail: "{}",
+    };
+    Ok(tx.append(entry).await?)
 }
 
 fn wrong(state: &'static str, wanted: &'static str) -> OfficeError {

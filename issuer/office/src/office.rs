@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use issuer_artwork::Artist;
-use issuer_store::Store;
+use issuer_store::{LedgerState, Snapshot, Store, Transaction};
 use jiff::civil::Date;
 use keyvault_protocol as vault;
-use permit_domain::{Applicant, ApplicationId, OrderId, Tier};
-use permit_rules::{RuleSet, RuleSets};
+use permit_domain::{Applicant, ApplicationId, Digest, OrderId, Tier};
+use permit_rules::{PurseRules, RuleSet, RuleSets};
 use program_contract::Clock;
 
 use crate::connection::{Dialer, Stream};
@@ -21,7 +21,7 @@ use crate::random::Random;
 /// What the office works with.
 #[derive(Debug, Clone)]
 pub struct Office {
-    pub(crate) store: Store,
+    store: Store,
     pub(crate) rules: Arc<RuleSets>,
     pub(crate) artist: Arc<Artist>,
     vault: Dialer,
@@ -56,12 +56,6 @@ impl Office {
         }
     }
 
-    /// The ledger.
-    #[must_use]
-    pub const fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// The clock.
     #[must_use]
     pub const fn clock(&self) -> &Clock {
@@ -92,19 +86,83 @@ impl Office {
         &self.vault
     }
 
+    /// One state of the ledger to read from.
+    pub(crate) async fn read(&self) -> Result<Snapshot, OfficeError> {
+        Ok(self.store.read().await?)
+    }
+
+    /// A transaction that writes to the ledger, now. Nobody else writes while it is open.
+    pub(crate) async fn begin(&self) -> Result<Transaction, OfficeError> {
+        Ok(self.store.begin(self.clock.now()).await?)
+    }
+
     /// Prepares the ledger: its tables, and the rule sets that decisions will name.
     ///
     /// # Errors
     /// [`OfficeError::Store`]; [`permit_domain::Error::RuleSetEdited`] for a rule set published with another text.
     pub async fn migrate(&self) -> Result<(), OfficeError> {
         self.store.migrate().await?;
-        for set in self.rules.iter() {
-            self.store.publish_rule_set(set, self.clock.now()).await?;
+        // The usual case needs no writer.
+        let (sets, purses) = self.unpublished(&mut self.read().await?).await?;
+        if sets.is_empty() && purses.is_empty() {
+            return Ok(());
         }
-        for rules in self.rules.purses() {
-            self.store.publish_purse_rules(rules, self.clock.now()).await?;
+        let mut tx = self.begin().await?;
+        let (sets, purses) = self.unpublished(&mut tx).await?;
+        let mut last = None;
+        for set in sets {
+            last = Some(tx.publish_rule_set(set.id(), set.digest(), set.text()).await?);
+        }
+        for rules in purses {
+            let (id, digest, text) = (rules.id(), rules.digest(), rules.text());
+            last = Some(tx.publish_purse_rules(id, digest, text).await?);
+        }
+        if let Some(appended) = last {
+            tx.commit(appended).await?;
         }
         Ok(())
+    }
+
+    /// The rule sets and purse rules that the ledger does not have yet; refused if it has one with another text.
+    async fn unpublished(
+        &self,
+        ledger: &mut Snapshot,
+    ) -> Result<(Vec<&RuleSet>, Vec<&PurseRules>), OfficeError> {
+        let (mut sets, mut purses) = (Vec::new(), Vec::new());
+        for set in self.rules.iter() {
+            match ledger.published_rule_set(set.id()).await? {
+                Some(published) => same_text(set.id(), published.digest, set.digest())?,
+                None => sets.push(set),
+            }
+        }
+        for rules in self.rules.purses() {
+            match ledger.published_purse_rules(rules.id()).await? {
+                Some(published) => same_text(rules.id(), published.digest, rules.digest())?,
+                None => purses.push(rules),
+            }
+        }
+        Ok((sets, purses))
+    }
+
+    /// Whether the ledger answers, is of this version and takes writes.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn ready(&self) -> Result<(), OfficeError> {
+        Ok(self.store.ready().await?)
+    }
+
+    /// Reads the whole ledger and checks every link.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::BrokenLedger`]; outages.
+    pub async fn verify_ledger(&self) -> Result<LedgerState, OfficeError> {
+        Ok(self.read().await?.verify_ledger().await?)
+    }
+
+    /// Ends every connection to the ledger; waits for the ones in use.
+    pub async fn close(&self) {
+        self.store.close().await;
     }
 
     /// A new id from the clock and the random source.
@@ -150,4 +208,22 @@ impl Office {
             .map_err(|_| vault::Error::NotRunning)?;
         vault::Client::connect(stream).await
     }
+}
+
+/// Refuses a rule set that is not published, or was published with another text.
+pub(crate) async fn published_as(ledger: &mut Snapshot, id: &str, now: Digest) -> Result<(), OfficeError> {
+    let published = ledger.published_rule_set(id).await?;
+    let published = published.ok_or(issuer_store::Error::Missing { what: "rule set" })?;
+    Ok(same_text(id, published.digest, now)?)
+}
+
+fn same_text(id: &str, published: Digest, now: Digest) -> Result<(), permit_domain::Error> {
+    if published == now {
+        return Ok(());
+    }
+    Err(permit_domain::Error::RuleSetEdited {
+        id: id.to_owned(),
+        published,
+        now,
+    })
 }

@@ -1,9 +1,10 @@
 //! What is on file: applications, permits, orders, cards and changes by their ids, what a card is to hold now, and which facts
 //! and decision hold now, over every change that was signed off.
 
-use issuer_store::{Card, StoredApplication, StoredChange};
+use issuer_store::{Card, Snapshot, StepRecord, StoredApplication, StoredChange};
 use permit_domain::{
-    Applicant, ApplicationId, CardNumber, CardState, ChangeId, Decision, Order, OrderId, Permit, PermitId,
+    Applicant, ApplicationId, CardNumber, CardSerial, CardState, Change, ChangeId, Decision, Order, OrderId,
+    Permit, PermitId,
 };
 
 use crate::card_content::CardContent;
@@ -17,10 +18,7 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotFound`].
     pub async fn application(&self, id: ApplicationId) -> Result<StoredApplication, OfficeError> {
-        self.store
-            .application(id)
-            .await?
-            .ok_or(OfficeError::NotFound { what: "application" })
+        application(&mut self.read().await?, id).await
     }
 
     /// A permit.
@@ -28,10 +26,7 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotFound`].
     pub async fn permit(&self, id: PermitId) -> Result<Permit, OfficeError> {
-        self.store
-            .permit(id)
-            .await?
-            .ok_or(OfficeError::NotFound { what: "permit" })
+        permit(&mut self.read().await?, id).await
     }
 
     /// Where an order stands.
@@ -39,10 +34,24 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotFound`].
     pub async fn order_status(&self, id: OrderId) -> Result<Order, OfficeError> {
-        self.store
-            .order(id)
-            .await?
-            .ok_or(OfficeError::NotFound { what: "order" })
+        order(&mut self.read().await?, id).await
+    }
+
+    /// The orders that are neither handed over nor given up, oldest first. Those whose state is
+    /// [`permit_domain::OrderState::in_doubt`] need their card presented before anything else.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn running_orders(&self) -> Result<Vec<Order>, OfficeError> {
+        Ok(self.read().await?.running_orders().await?)
+    }
+
+    /// What each step of an order left behind, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn order_steps(&self, id: OrderId) -> Result<Vec<StepRecord>, OfficeError> {
+        Ok(self.read().await?.order_steps(id).await?)
     }
 
     /// A card by its number.
@@ -50,10 +59,15 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotFound`].
     pub async fn card(&self, number: &CardNumber) -> Result<Card, OfficeError> {
-        self.store()
-            .card(number)
-            .await?
-            .ok_or(OfficeError::NotFound { what: "card" })
+        card(&mut self.read().await?, number).await
+    }
+
+    /// Whether a chip became a card of the office.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn card_of_chip(&self, serial: CardSerial) -> Result<Option<Card>, OfficeError> {
+        Ok(self.read().await?.card_by_serial(serial).await?)
     }
 
     /// The card of a permit that its holder has.
@@ -61,25 +75,7 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NoCard`].
     pub async fn card_in_use(&self, permit: PermitId) -> Result<Card, OfficeError> {
-        let cards = self.store().cards_of_permit(permit).await?;
-        cards
-            .into_iter()
-            .find(|card| card.state == CardState::HandedOver)
-            .ok_or(OfficeError::NoCard)
-    }
-
-    pub(crate) async fn last_card(&self, permit: PermitId) -> Result<Card, OfficeError> {
-        let cards = self.store().cards_of_permit(permit).await?;
-        cards
-            .iter()
-            .find(|card| card.state == CardState::HandedOver)
-            .or_else(|| {
-                cards
-                    .iter()
-                    .rfind(|card| matches!(card.state, CardState::Ended(_)))
-            })
-            .cloned()
-            .ok_or(OfficeError::NoCard)
+        card_in_use(&mut self.read().await?, permit).await
     }
 
     /// A change.
@@ -87,10 +83,15 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotFound`].
     pub async fn change(&self, id: ChangeId) -> Result<StoredChange, OfficeError> {
-        self.store()
-            .change(id)
-            .await?
-            .ok_or(OfficeError::NotFound { what: "change" })
+        change(&mut self.read().await?, id).await
+    }
+
+    /// The changes of a card, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn changes_of(&self, card: &CardNumber) -> Result<Vec<StoredChange>, OfficeError> {
+        Ok(self.read().await?.changes_of_card(card).await?)
     }
 
     /// What the card is to hold after every change that was signed off.
@@ -98,21 +99,7 @@ impl Office {
     /// # Errors
     /// [`ContentError::Unreadable`], the ledger's.
     pub async fn content_of(&self, card: &Card) -> Result<CardContent, OfficeError> {
-        let changes = self.store().changes_of_card(&card.number).await?;
-        let newest = changes
-            .iter()
-            .filter(|stored| stored.granted.is_some())
-            .max_by_key(|stored| stored.granted);
-        if let Some(stored) = newest {
-            let after = FrozenChange::from_content(stored.change.content())?;
-            return Ok(after.ok_or(ContentError::Unreadable)?);
-        }
-        let order = self
-            .store()
-            .order(card.order)
-            .await?
-            .ok_or(OfficeError::NotFound { what: "order" })?;
-        Ok(CardContent::from_content(order.content())?)
+        content_of(&mut self.read().await?, card).await
     }
 
     /// The holder's facts and the decision that hold now, over every change that was signed off.
@@ -120,16 +107,95 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotFound`], the ledger's.
     pub async fn facts_of(&self, permit: &Permit) -> Result<(Applicant, Decision), OfficeError> {
-        let case = self.application(permit.grant().application).await?;
-        let mut changes = self.store().changes_of_permit(permit.id()).await?;
-        changes.retain(|stored| stored.granted.is_some());
-        changes.sort_by_key(|stored| stored.granted);
-        let mut applicant = case.applicant;
-        let mut decision = case.decision.ok_or(permit_domain::Error::NothingGranted)?;
-        for stored in changes {
-            applicant = stored.applicant.unwrap_or(applicant);
-            decision = stored.decision.unwrap_or(decision);
-        }
-        Ok((applicant, decision))
+        facts_of(&mut self.read().await?, permit).await
     }
+}
+
+pub(crate) async fn application(
+    ledger: &mut Snapshot,
+    id: ApplicationId,
+) -> Result<StoredApplication, OfficeError> {
+    let found = ledger.application(id).await?;
+    found.ok_or(OfficeError::NotFound { what: "application" })
+}
+
+pub(crate) async fn permit(ledger: &mut Snapshot, id: PermitId) -> Result<Permit, OfficeError> {
+    let found = ledger.permit(id).await?;
+    found.ok_or(OfficeError::NotFound { what: "permit" })
+}
+
+pub(crate) async fn order(ledger: &mut Snapshot, id: OrderId) -> Result<Order, OfficeError> {
+    let found = ledger.order(id).await?;
+    found.ok_or(OfficeError::NotFound { what: "order" })
+}
+
+pub(crate) async fn card(ledger: &mut Snapshot, number: &CardNumber) -> Result<Card, OfficeError> {
+    let found = ledger.card(number).await?;
+    found.ok_or(OfficeError::NotFound { what: "card" })
+}
+
+pub(crate) async fn change(ledger: &mut Snapshot, id: ChangeId) -> Result<StoredChange, OfficeError> {
+    let found = ledger.change(id).await?;
+    found.ok_or(OfficeError::NotFound { what: "change" })
+}
+
+pub(crate) async fn card_in_use(ledger: &mut Snapshot, permit: PermitId) -> Result<Card, OfficeError> {
+    let cards = ledger.cards_of_permit(permit).await?;
+    cards
+        .into_iter()
+        .find(|card| card.state == CardState::HandedOver)
+        .ok_or(OfficeError::NoCard)
+}
+
+/// The card that the holder has, or else the last one that ended.
+pub(crate) async fn last_card(ledger: &mut Snapshot, permit: PermitId) -> Result<Card, OfficeError> {
+    let cards = ledger.cards_of_permit(permit).await?;
+    cards
+        .iter()
+        .find(|card| card.state == CardState::HandedOver)
+        .or_else(|| {
+            cards
+                .iter()
+                .rfind(|card| matches!(card.state, CardState::Ended(_)))
+        })
+        .cloned()
+        .ok_or(OfficeError::NoCard)
+}
+
+/// The card of a change, which must be this very chip of this permit.
+pub(crate) async fn card_of(ledger: &mut Snapshot, change: &Change) -> Result<Card, OfficeError> {
+    let card = ledger.card(&change.card().number).await?;
+    card.filter(|card| card.serial == change.card().serial && card.permit == change.permit())
+        .ok_or_else(|| issuer_store::Error::Missing { what: "card" }.into())
+}
+
+pub(crate) async fn content_of(ledger: &mut Snapshot, card: &Card) -> Result<CardContent, OfficeError> {
+    let changes = ledger.changes_of_card(&card.number).await?;
+    let newest = changes
+        .iter()
+        .filter(|stored| stored.granted.is_some())
+        .max_by_key(|stored| stored.granted);
+    if let Some(stored) = newest {
+        let after = FrozenChange::from_content(stored.change.content())?;
+        return Ok(after.ok_or(ContentError::Unreadable)?);
+    }
+    let order = order(ledger, card.order).await?;
+    Ok(CardContent::from_content(order.content())?)
+}
+
+pub(crate) async fn facts_of(
+    ledger: &mut Snapshot,
+    permit: &Permit,
+) -> Result<(Applicant, Decision), OfficeError> {
+    let case = application(ledger, permit.grant().application).await?;
+    let mut changes = ledger.changes_of_permit(permit.id()).await?;
+    changes.retain(|stored| stored.granted.is_some());
+    changes.sort_by_key(|stored| stored.granted);
+    let mut applicant = case.applicant;
+    let mut decision = case.decision.ok_or(permit_domain::Error::NothingGranted)?;
+    for stored in changes {
+        applicant = stored.applicant.unwrap_or(applicant);
+        decision = stored.decision.unwrap_or(decision);
+    }
+    Ok((applicant, decision))
 }

@@ -1,13 +1,18 @@
-//! Orders the card of a permit, and gives an order up: content frozen, and its front drawn once, before a card number is
-//! spent.
+//! Orders the card of a permit, and stores each step of its order: content frozen, and its front drawn once, before a card
+//! number is spent; then order, card and permit move together. How a step is done: crate `issuer-production`.
 
-use permit_domain::{Order, OrderId, PermitId, Producer, SeparatedDuties};
+use issuer_store::{Appended, BlankState, Entry, Snapshot, Transaction};
+use permit_domain::{
+    Actor as _, AllocatedCard, CardNumber, CardSerial, Order, OrderId, OrderState, PermitId, Producer,
+    Province, SeparatedDuties, Standing,
+};
 use photo_store_protocol as photo;
 
 use crate::card_content::{CardContent, Case};
 use crate::error::{ContentError, OfficeError};
 use crate::fault::Fault;
 use crate::office::Office;
+use crate::on_file;
 
 impl Office {
     /// Orders the card of a permit: takes the photo's receipt, freezes what goes onto the card, and draws the front once
@@ -44,19 +49,7 @@ impl Office {
         producer: &Producer,
         receipt: photo::ReceiptNumber,
     ) -> Result<Option<Order>, OfficeError> {
-        let Some(known) = self.store.order(id).await? else {
-            return Ok(None);
-        };
-        let same = known.permit() == permit
-            && known.duties().producer() == producer
-            && CardContent::from_content(known.content())?
-                .photo()
-                .came_by(receipt);
-        if same {
-            Ok(Some(known))
-        } else {
-            Err(OfficeError::IdTaken)
-        }
+        same_order(&mut self.read().await?, id, permit, producer, receipt).await
     }
 
     pub(crate) async fn order_new(
@@ -66,12 +59,16 @@ impl Office {
         producer: &Producer,
         receipt: photo::ReceiptNumber,
     ) -> Result<Order, OfficeError> {
-        let permit = self.permit(permit).await?;
+        let mut ledger = self.read().await?;
+        let permit = on_file::permit(&mut ledger, permit).await?;
         // Before the photo's receipt is used up: may this permit be produced at all, and by this person?
         permit.state().clone().start_production(id)?;
-        let case = self.application(permit.grant().application).await?;
+        let case = on_file::application(&mut ledger, permit.grant().application).await?;
         // A card that replaces another one holds what was signed off since.
-        let (applicant, decision) = self.facts_of(&permit).await?;
+        let (applicant, decision) = on_file::facts_of(&mut ledger, &permit).await?;
+        let state_counter = next_state_counter(&mut ledger, permit.id()).await?;
+        // Nothing of the ledger is held while the photo store is asked.
+        drop(ledger);
         let (reviewer, approver) = case
             .application
             .decided_by()
@@ -95,21 +92,19 @@ impl Office {
             organ,
             issued_on,
             purse_cap: self.purse_cap(&applicant, permit.grant().tier, issued_on),
-            state_counter: self.next_state_counter(permit.id()).await?,
+            state_counter,
         };
         let content = CardContent::freeze(&facts, frozen, &self.random)?;
         self.try_print(&content, print).await?;
         let order = Order::new(id, permit.id(), duties, content.to_content()?);
-        Ok(self.store.order_production(&order, self.clock.now()).await?)
-    }
-
-    /// The state counter of the permit's next card: above every one that a card of it ever had.
-    pub(crate) async fn next_state_counter(&self, permit: PermitId) -> Result<u32, OfficeError> {
-        let mut highest = 0;
-        for card in self.store.cards_of_permit(permit).await? {
-            highest = highest.max(self.content_of(&card).await?.state_counter()?);
+        let mut tx = self.begin().await?;
+        // The same request may have come a moment before: then its outcome is the answer to this one too.
+        if let Some(known) = same_order(&mut tx, id, permit.id(), producer, receipt).await? {
+            return Ok(known);
         }
-        Ok(highest.saturating_add(1))
+        let appended = enter(&mut tx, &order).await?;
+        tx.commit(appended).await?;
+        Ok(order)
     }
 
     pub(crate) async fn try_print(&self, content: &CardContent, print: Vec<u8>) -> Result<(), OfficeError> {
@@ -127,11 +122,160 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotFound`]; [`permit_domain::Error::WrongState`] once hand-over began.
     pub async fn give_up(&self, id: OrderId, by: &Producer) -> Result<Order, OfficeError> {
-        let order = self.order_status(id).await?;
-        if matches!(order.state(), permit_domain::OrderState::GivenUp { .. }) {
+        let mut tx = self.begin().await?;
+        let order = on_file::order(&mut tx, id).await?;
+        if matches!(order.state(), OrderState::GivenUp { .. }) {
             return Ok(order);
         }
-        let now = self.clock.now();
-        Ok(self.store.give_up_order(order.give_up()?, by, "{}", now).await?)
+        // Not always the one who ordered it.
+        let by = (Producer::ROLE, by.staff().as_str());
+        let (order, appended) = advance(&mut tx, order.give_up()?, by, "{}").await?;
+        tx.commit(appended).await?;
+        Ok(order)
     }
+
+    /// Joins the blank to the order: draws the next card number of the province, takes the blank from the stock.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::BlankNotInStock`], [`permit_domain::Error::CardNumbersExhausted`],
+    /// [`permit_domain::Error::WrongState`] unless ordered, [`issuer_store::Error::Stale`]; outages. None of them spends a
+    /// number.
+    pub async fn allocate(
+        &self,
+        order: Order,
+        province: Province,
+        serial: CardSerial,
+    ) -> Result<Order, OfficeError> {
+        let mut tx = self.begin().await?;
+        let (order, appended) = allocate(&mut tx, order, province, serial).await?;
+        tx.commit(appended).await?;
+        Ok(order)
+    }
+
+    /// Stores an order after any transition but the allocation, by whom the order names. `result` is JSON of the issuer,
+    /// without personal data. The card goes along; at `verified` the permit is produced, at `handed_over` it becomes
+    /// active, at `give_up` it is free for another order and the card is damaged.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::Stale`] if the row changed since it was read; [`permit_domain::Error::WrongState`] for an
+    /// order that is new or allocated; outages.
+    pub async fn advance(&self, order: Order, result: &str) -> Result<Order, OfficeError> {
+        let (role, actor) = order.last_actor();
+        let actor = actor.to_owned();
+        let mut tx = self.begin().await?;
+        let (order, appended) = advance(&mut tx, order, (role, &actor), result).await?;
+        tx.commit(appended).await?;
+        Ok(order)
+    }
+}
+
+/// The order that the id stands for, if it is this very one: an id that was used with another permit, producer or photo
+/// receipt is refused.
+async fn same_order(
+    ledger: &mut Snapshot,
+    id: OrderId,
+    permit: PermitId,
+    producer: &Producer,
+    receipt: photo::ReceiptNumber,
+) -> Result<Option<Order>, OfficeError> {
+    let Some(known) = ledger.order(id).await? else {
+        return Ok(None);
+    };
+    let same = known.permit() == permit
+        && known.duties().producer() == producer
+        && CardContent::from_content(known.content())?
+            .photo()
+            .came_by(receipt);
+    if same {
+        Ok(Some(known))
+    } else {
+        Err(OfficeError::IdTaken)
+    }
+}
+
+/// The state counter of the permit's next card: above every one that a card of it ever had.
+async fn next_state_counter(ledger: &mut Snapshot, permit: PermitId) -> Result<u32, OfficeError> {
+    let mut highest = 0;
+    for card in ledger.cards_of_permit(permit).await? {
+        highest = highest.max(on_file::content_of(ledger, &card).await?.state_counter()?);
+    }
+    Ok(highest.saturating_add(1))
+}
+
+/// Enters an order, by the people who decided the case; its permit goes into production.
+pub(crate) async fn enter(tx: &mut Transaction, order: &Order) -> Result<Appended, OfficeError> {
+    let permit = on_file::permit(tx, order.permit()).await?;
+    let case = on_file::application(tx, permit.grant().application).await?;
+    case.application.decided_by_those_of(order.duties())?;
+    let permit = permit.change(|state| state.start_production(order.id()))?;
+    tx.update_permit(permit).await?;
+    Ok(tx.insert_order(order).await?)
+}
+
+/// Draws the next number of the province and takes the blank, for the card that both become.
+pub(crate) async fn allocate(
+    tx: &mut Transaction,
+    order: Order,
+    province: Province,
+    serial: CardSerial,
+) -> Result<(Order, Appended), OfficeError> {
+    let state = match tx.blank(serial).await? {
+        Some(BlankState::InStock) => None,
+        Some(BlankState::Allocated) => Some("ALLOCATED"),
+        Some(BlankState::Recalled) => Some("RECALLED"),
+        None => Some("UNKNOWN"),
+    };
+    if let Some(state) = state {
+        return Err(permit_domain::Error::BlankNotInStock { serial, state }.into());
+    }
+    let next = tx.last_card_number(province).await?.saturating_add(1);
+    let number = CardNumber::new(province, next)?;
+    let order = order.allocate(number.clone(), serial)?;
+    tx.set_last_card_number(province, next).await?;
+    tx.take_blank(serial).await?;
+    let by = order.duties().producer().staff().clone();
+    let (order, appended) = tx
+        .update_order(order, (Producer::ROLE, by.as_str()), "{}")
+        .await?;
+    tx.insert_card(&AllocatedCard { number, serial }, &order).await?;
+    Ok((order, appended))
+}
+
+/// Stores an order after a transition, with its card and its permit.
+pub(crate) async fn advance(
+    tx: &mut Transaction,
+    order: Order,
+    by: (&str, &str),
+    result: &str,
+) -> Result<(Order, Appended), OfficeError> {
+    if matches!(order.state(), OrderState::Ordered | OrderState::Allocated { .. }) {
+        return Err(permit_domain::Error::WrongState {
+            thing: "production order",
+            state: order.state().name(),
+            wanted: "storing it as advanced",
+        }
+        .into());
+    }
+    let (order, mut appended) = tx.update_order(order, by, result).await?;
+    if let (Some(allocated), Some(state)) = (order.state().card(), order.state().card_state()) {
+        let card = on_file::card(tx, &allocated.number).await?;
+        if card.state != state {
+            let standing = Standing::new(state, card.denial, card.chip);
+            tx.update_card(card, standing).await?;
+        }
+    }
+    if let Some(permit) = order.moves(on_file::permit(tx, order.permit()).await?)? {
+        let permit = tx.update_permit(permit).await?;
+        let (role, actor) = by;
+        appended = tx
+            .append(Entry {
+                role,
+                actor,
+                action: &format!("permit {}", permit.state().name()),
+                subject: &permit.id().to_string(),
+                detail: "{}",
+            })
+            .await?;
+    }
+    Ok((order, appended))
 }

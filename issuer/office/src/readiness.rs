@@ -65,9 +65,9 @@ impl Office {
     /// What work needs, each checked by doing it: the ledger writes, the vault answers and at most once a minute makes and opens a key, the photo store
     /// answers, the clock is not behind what the vault has seen.
     pub async fn checks(&self) -> Vec<Check> {
-        let ledger = match self.store.ready().await {
+        let ledger = match self.ready().await {
             Ok(()) => Check::passed("ledger"),
-            Err(error) => Check::failed("ledger", &OfficeError::from(error)),
+            Err(error) => Check::failed("ledger", &error),
         };
         let (vault, clock) = self.check_vault().await;
         let photos = match async { self.photo_store().await?.status().await }.await {

@@ -4,15 +4,18 @@
 //! The files of one call are taken together or not at all; a file that cannot be taken is refused by itself, before the
 //! ledger is touched. Nothing that is printed, logged or kept here names a card. Left out: the payment.
 
+use std::collections::BTreeMap;
+
 use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::door_f::CommitBody;
 use card_applet_spec::settlement::{Line, Unknown, UnverifiedSettlement};
-use issuer_store::{FileOutcome, Imported};
+use issuer_store::{Appended, TerminalReport, Transaction};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol as vault;
 use permit_domain::payment::{
-    Chain, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, UnknownLine,
+    Chain, Check, CheckedFile, CheckedLine, DebitBefore, FileSums, GenuineLine, Registration, Sum,
+    UnknownLine, settle,
 };
 use permit_domain::{Digest, StaffId};
 use program_contract::day;
@@ -86,6 +89,36 @@ impl FileRefusal {
     }
 }
 
+/// What became of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOutcome {
+    /// Taken now.
+    Imported(FileSums),
+    /// The very same file was taken before: done already.
+    Known,
+    /// Another file of this number was taken before. Nothing of this one was.
+    NumberTaken,
+}
+
+/// A batch after its import, without any card.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// For each file, in the order given.
+    pub files: Vec<FileOutcome>,
+    /// What other terminals' evidence brought, by terminal.
+    pub recovered: BTreeMap<u32, Sum>,
+    /// Evidence of debits whose terminal was not registered on their day.
+    pub recovered_unregistered: Sum,
+    /// Unknown debits that evidence of this batch covers.
+    pub resolved: u64,
+    /// Cards found copied or broken: [`Office::confirm_denials`] names them to the vault.
+    pub copied: u64,
+    /// Debits missing between two of this batch, with their sum where the cards' figures show it.
+    pub gaps: Sum,
+    /// Debits missing in all.
+    pub missing: u64,
+}
+
 /// What became of one file of the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettledFile {
@@ -149,9 +182,12 @@ impl Office {
         let batch = if checked.is_empty() {
             Imported::default()
         } else {
-            self.store()
-                .import_settlement(&checked, by, self.clock().now())
-                .await?
+            let mut tx = self.begin().await?;
+            let (batch, appended) = import(&mut tx, &checked, by).await?;
+            if let Some(appended) = appended {
+                tx.commit(appended).await?;
+            }
+            batch
         };
         let mut taken = checked.iter().zip(&batch.files);
         let files = results
@@ -180,11 +216,149 @@ impl Office {
         let Ok(unverified) = UnverifiedSettlement::parse(file) else {
             return Ok(Err(FileRefusal::Form));
         };
-        let Some(terminal) = self.store().payment_terminal(unverified.head().tid).await? else {
+        let Some(terminal) = self.read().await?.payment_terminal(unverified.head().tid).await? else {
             return Ok(Err(FileRefusal::TerminalUnknown));
         };
         Ok(verify(file, unverified, &terminal, self.clock().today()))
     }
+
+    /// Registers a payment terminal. The same registration again changes nothing.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::Exists`] for a number that was ever given to another terminal, or a name that another one
+    /// has; [`permit_domain::Error::Reversed`]; outages.
+    pub async fn register_terminal(&self, terminal: &Registration, by: &StaffId) -> Result<(), OfficeError> {
+        let mut tx = self.begin().await?;
+        if let Some(appended) = register(&mut tx, terminal, by).await? {
+            tx.commit(appended).await?;
+        }
+        Ok(())
+    }
+
+    /// Withdraws a terminal: debits after the day are never paid.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::TerminalUnknown`]; [`permit_domain::Error::WrongState`] for a terminal that was withdrawn
+    /// earlier; outages.
+    pub async fn withdraw_terminal(
+        &self,
+        tid: u32,
+        after: Date,
+        by: &StaffId,
+    ) -> Result<Registration, OfficeError> {
+        let mut tx = self.begin().await?;
+        let (terminal, appended) = withdraw(&mut tx, tid, after, by).await?;
+        if let Some(appended) = appended {
+            tx.commit(appended).await?;
+        }
+        Ok(terminal)
+    }
+
+    /// All registered terminals, by number.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn payment_terminals(&self) -> Result<Vec<Registration>, OfficeError> {
+        Ok(self.read().await?.payment_terminals().await?)
+    }
+
+    /// What a terminal is owed.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::TerminalUnknown`]; outages.
+    pub async fn terminal_report(&self, tid: u32) -> Result<TerminalReport, OfficeError> {
+        let report = self.read().await?.terminal_report(tid).await?;
+        report.ok_or_else(|| permit_domain::Error::TerminalUnknown { tid }.into())
+    }
+}
+
+/// Enters a registration; nothing for one that is known.
+pub(crate) async fn register(
+    tx: &mut Transaction,
+    terminal: &Registration,
+    by: &StaffId,
+) -> Result<Option<Appended>, OfficeError> {
+    let exists = |what| Err(issuer_store::Error::Exists { what }.into());
+    if terminal.to < terminal.from {
+        return Err(permit_domain::Error::Reversed.into());
+    }
+    match tx.payment_terminal(terminal.tid).await? {
+        Some(known) if known == *terminal => return Ok(None),
+        Some(_) => return exists("registration number"),
+        None => {}
+    }
+    if tx.terminal_named(&terminal.name).await?.is_some() {
+        return exists("terminal name");
+    }
+    Ok(Some(tx.insert_terminal(terminal, by).await?))
+}
+
+/// Enters a terminal's last day; nothing if it was that before.
+pub(crate) async fn withdraw(
+    tx: &mut Transaction,
+    tid: u32,
+    after: Date,
+    by: &StaffId,
+) -> Result<(Registration, Option<Appended>), OfficeError> {
+    let known = tx.payment_terminal(tid).await?;
+    let known = known.ok_or(permit_domain::Error::TerminalUnknown { tid })?;
+    let Some(withdrawn) = known.clone().withdrawn(after)? else {
+        return Ok((known, None));
+    };
+    let appended = tx.withdraw_terminal(tid, after, by).await?;
+    Ok((withdrawn, Some(appended)))
+}
+
+/// Enters a batch of checked files: those that were taken before are left out, the others are settled together. Nothing is
+/// taken with a file of an unknown terminal.
+pub(crate) async fn import(
+    tx: &mut Transaction,
+    files: &[CheckedFile],
+    by: &StaffId,
+) -> Result<(Imported, Option<Appended>), OfficeError> {
+    let mut outcomes: Vec<Option<FileOutcome>> = Vec::with_capacity(files.len());
+    let mut new: Vec<CheckedFile> = Vec::new();
+    for file in files {
+        let twin = new
+            .iter()
+            .find(|other| (other.tid, other.number) == (file.tid, file.number));
+        let before = match twin {
+            Some(twin) => Some(twin.digest),
+            None => tx.settlement_file(file.tid, file.number).await?,
+        };
+        outcomes.push(match before {
+            Some(known) if known == file.digest => Some(FileOutcome::Known),
+            Some(_) => Some(FileOutcome::NumberTaken),
+            None => {
+                new.push(file.clone());
+                None
+            }
+        });
+    }
+    let known = tx.known_of(&new).await?;
+    if let Some(file) = new.iter().find(|file| !known.terminals.contains_key(&file.tid)) {
+        return Err(permit_domain::Error::TerminalUnknown { tid: file.tid }.into());
+    }
+    let settled = settle(&known, &new);
+    let appended = tx.insert_settlement(&new, &settled, by).await?;
+    let missing = tx.missing_debits().await?;
+    let mut sums = settled.files.iter();
+    let files = outcomes
+        .into_iter()
+        .map(|outcome| {
+            outcome.unwrap_or_else(|| FileOutcome::Imported(sums.next().copied().unwrap_or_default()))
+        })
+        .collect();
+    let imported = Imported {
+        files,
+        recovered: settled.recovered,
+        recovered_unregistered: settled.recovered_unregistered,
+        resolved: u64::try_from(settled.resolved.len()).unwrap_or(u64::MAX),
+        copied: u64::try_from(settled.copied.len()).unwrap_or(u64::MAX),
+        gaps: settled.gaps,
+        missing,
+    };
+    Ok((imported, appended))
 }
 
 fn verify(

@@ -2,14 +2,16 @@
 //! specification, chapter 09.
 
 use card_applet_spec::update_files::Receipts;
-use issuer_store::StoredChange;
+use issuer_store::{Appended, StoredChange, Transaction};
+use jiff::civil::Date;
 use keyvault_protocol as vault;
-use permit_domain::StaffId;
+use permit_domain::{Actor as _, Change, ChangeClerk, ChangeId, StaffId, Way};
 use serde::Serialize;
 
 use crate::changes::rewritten;
 use crate::error::OfficeError;
 use crate::office::Office;
+use crate::on_file;
 
 /// What became of the receipts of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -29,14 +31,16 @@ pub struct ReceiptsTaken {
 impl Office {
     /// The tasks that deliver a change by terminals.
     pub async fn update_tasks(&self, stored: &StoredChange) -> Result<Vec<vault::UpdateTask>, OfficeError> {
-        let card = self.card(&stored.change.card().number).await?;
         let Some(what) = rewritten(stored.change.kind()) else {
             return Ok(vec![vault::UpdateTask::Block]);
         };
         if let Some(load) = &stored.load {
             return Ok(vec![vault::UpdateTask::Load { loaded: load.loaded }]);
         }
-        let mut content = self.content_of(&card).await?.rewrite(what, None, None)?;
+        let mut ledger = self.read().await?;
+        let card = on_file::card(&mut ledger, &stored.change.card().number).await?;
+        let content = on_file::content_of(&mut ledger, &card).await?;
+        let mut content = content.rewrite(what, None, None)?;
         // A new record brings a new pseudonym in its role: what still waits under the old one stays behind until the next
         // batch. So the roles that deliver nothing come first, and small payment, whose terminals are online, last.
         content
@@ -90,11 +94,80 @@ impl Office {
         // In the order of their numbers: the ledger does not keep in which order receipts lay in a file.
         done.sort_unstable();
         done.dedup();
-        let finished = self
-            .store()
-            .updates_done(&done, by, self.clock().today(), self.clock().now())
-            .await?;
+        let mut tx = self.begin().await?;
+        let (finished, appended) = finish(&mut tx, &done, by, self.clock().today()).await?;
+        match appended {
+            Some(appended) => tx.commit(appended).await?,
+            None => tx.commit_without_entry().await?,
+        }
         report.changes_done = finished.iter().map(ToString::to_string).collect();
         Ok(report)
     }
+
+    /// Stores that the vault sealed the updates of a change, with the vault's number of each. The same again changes
+    /// nothing but the row's version.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::Stale`], [`issuer_store::Error::Exists`] if a number belongs to another change; outages.
+    pub async fn queue_change(&self, change: Change, sealed: &[[u8; 16]]) -> Result<Change, OfficeError> {
+        let mut tx = self.begin().await?;
+        let (change, appended) = queue(&mut tx, change, sealed).await?;
+        tx.commit(appended).await?;
+        Ok(change)
+    }
+}
+
+/// Enters the sealed updates of a change.
+pub(crate) async fn queue(
+    tx: &mut Transaction,
+    change: Change,
+    sealed: &[[u8; 16]],
+) -> Result<(Change, Appended), OfficeError> {
+    let change = change.queued()?;
+    let by = change.clerk().staff().clone();
+    let (change, appended) = tx
+        .update_change(change, None, (ChangeClerk::ROLE, by.as_str()))
+        .await?;
+    for update in sealed {
+        match tx.change_of_update(update).await? {
+            Some(owner) if owner == change.id() => {}
+            Some(_) => return Err(issuer_store::Error::Exists { what: "update" }.into()),
+            None => tx.insert_update(update, change.id()).await?,
+        }
+    }
+    Ok((change, appended))
+}
+
+/// Takes the vault's word that these updates are on their cards. A change whose updates are all there is done; which ones
+/// are.
+pub(crate) async fn finish(
+    tx: &mut Transaction,
+    sealed: &[[u8; 16]],
+    by: &StaffId,
+    on: Date,
+) -> Result<(Vec<ChangeId>, Option<Appended>), OfficeError> {
+    let (mut done, mut last) = (Vec::new(), None);
+    for update in sealed {
+        // An update of a change that was made elsewhere (a key officer's) is none of the ledger's.
+        let Some(owner) = tx.change_of_update(update).await? else {
+            continue;
+        };
+        tx.set_update_done(update).await?;
+        let stored = on_file::change(tx, owner).await?;
+        if tx.updates_left(owner).await? > 0 || stored.change.state().is_over() {
+            continue;
+        }
+        let change = stored.change.done(Way::Update, on)?;
+        let card = on_file::card_of(tx, &change).await?;
+        let (change, appended) = tx
+            .update_change(change, None, ("receipts clerk", by.as_str()))
+            .await?;
+        // A receipt that comes late does not move a card that has gone on: it was ended or is being unblocked.
+        if let Ok(Some(standing)) = change.moves(card.standing()) {
+            tx.update_card(card, standing).await?;
+        }
+        done.push(change.id());
+        last = Some(appended);
+    }
+    Ok((done, last))
 }

@@ -80,7 +80,11 @@ async fn issue(
         (office.new_application_id(), office.new_order_id())
     })?;
     let (application, order) = (ids.application()?, ids.order()?);
-    let known = office.store().order(order).await.map_err(OfficeError::from)?;
+    let known = match office.order_status(order).await {
+        Ok(known) => Some(known),
+        Err(OfficeError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
     let handed_over = known
         .as_ref()
         .is_some_and(|known| matches!(known.state(), OrderState::HandedOver { .. }));

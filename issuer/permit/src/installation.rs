@@ -206,15 +206,11 @@ impl Installation {
         let serials = steps.end(making, made)?;
         let taking = steps.begin("take the blanks into stock", "stock keeper");
         let keeper: StaffId = "stock.tang".parse().map_err(OfficeError::from)?;
-        let taken = self
-            .office()
-            .store()
-            .receive_blanks(&serials, LOT_NAME, &keeper, self.clock.now())
-            .await;
+        let taken = self.office().receive_blanks(&serials, LOT_NAME, &keeper).await;
         let taken = match taken {
             // A run that was cut right behind this step.
-            Err(issuer_store::Error::Exists { .. }) => Ok(()),
-            taken => taken.map_err(|error| OfficeError::from(error).into()),
+            Err(OfficeError::Store(issuer_store::Error::Exists { .. })) => Ok(()),
+            taken => taken.map_err(Failure::from),
         };
         steps.end(taking, taken)?;
         replace(&received, b"")
@@ -280,14 +276,7 @@ impl Installation {
             let bytes = ISSUER.iter().chain(&LOT).copied().chain(number.to_be_bytes());
             serial.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
             let serial = CardSerial::from_bytes(serial);
-            if self
-                .office()
-                .store()
-                .card_by_serial(serial)
-                .await
-                .map_err(OfficeError::from)?
-                .is_none()
-            {
+            if self.office().card_of_chip(serial).await?.is_none() {
                 return Ok(serial);
             }
         }

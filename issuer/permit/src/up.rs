@@ -224,11 +224,7 @@ async fn work(
                 return Err(failure::absent(service.name(), service.log()));
             }
         }
-        let waiting = installation_office
-            .store()
-            .running_orders()
-            .await
-            .map_err(OfficeError::from)?;
+        let waiting = installation_office.running_orders().await?;
         let waiting = waiting.into_iter().find(|order| {
             order
                 .state()

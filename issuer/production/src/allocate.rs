@@ -18,10 +18,6 @@ impl Production {
         let content = CardContent::from_content(order.content())?;
         let serial = station.blank().await?.ok_or(ProductionError::NotBlank)?;
         let province = Province::try_from(content.division())?;
-        Ok(self
-            .office
-            .store()
-            .allocate_card(order, province, serial, self.clock().now())
-            .await?)
+        Ok(self.office.allocate(order, province, serial).await?)
     }
 }

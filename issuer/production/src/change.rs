@@ -58,11 +58,7 @@ impl Production {
             let queued = vault.seal_update(&session, index, serial, task).await?;
             sealed.push(queued.change);
         }
-        let change = self
-            .office
-            .store()
-            .queue_change(stored.change.clone(), &sealed, self.clock().now())
-            .await?;
+        let change = self.office.queue_change(stored.change.clone(), &sealed).await?;
         Ok(StoredChange { change, ..stored })
     }
 
@@ -86,12 +82,10 @@ impl Production {
         let was_writing = matches!(stored.change.state(), ChangeState::Writing);
         let card = self.office.card(&stored.change.card().number).await?;
         let content = self.office.content_of(&card).await?;
-        let actor = (Producer::ROLE, producer.staff().as_str());
-        let store = self.office.store();
 
         if self.is_covered(&stored).await? {
-            let change = store.advance_change(due, actor, self.clock().now()).await?;
-            return self.finish(stored, change, actor).await;
+            let change = self.office.advance_change(due, producer).await?;
+            return self.finish(stored, change, producer).await;
         }
         // Everything that can fail without the card is fetched before it is touched.
         let kind = stored.change.kind();
@@ -102,7 +96,7 @@ impl Production {
         };
         self.look_first(&card, &content, kind, was_writing, station)
             .await?;
-        let change = store.advance_change(due, actor, self.clock().now()).await?;
+        let change = self.office.advance_change(due, producer).await?;
 
         let today = self.clock().today();
         let digest = fingerprint(&stored, &content)?;
@@ -124,21 +118,17 @@ impl Production {
         if let Some(front) = front {
             self.draw_front(id, &content, front).await?;
         }
-        self.finish(stored, change, actor).await
+        self.finish(stored, change, producer).await
     }
 
     async fn finish(
         &self,
         stored: StoredChange,
         change: permit_domain::Change,
-        actor: (&str, &str),
+        producer: &Producer,
     ) -> Result<StoredChange, ProductionError> {
         let done = change.done(Way::Counter, self.clock().today())?;
-        let change = self
-            .office
-            .store()
-            .advance_change(done, actor, self.clock().now())
-            .await?;
+        let change = self.office.advance_change(done, producer).await?;
         if stored.change.kind() == ChangeKind::Address {
             let producer = Producer::new(change.clerk().staff().clone());
             let case = change.id().to_string();
@@ -154,11 +144,7 @@ impl Production {
         let Some(load) = &stored.load else {
             return Ok(false);
         };
-        let changes = self
-            .office
-            .store()
-            .changes_of_card(&stored.change.card().number)
-            .await?;
+        let changes = self.office.changes_of(&stored.change.card().number).await?;
         Ok(changes.iter().any(|other| {
             matches!(other.change.state(), ChangeState::Done { .. })
                 && other

@@ -69,10 +69,6 @@ impl Production {
         })
         .await
         .map_err(|_| ProductionError::Internal)??;
-        Ok(self
-            .office
-            .store()
-            .advance_order(order.drawn()?, "{}", self.clock().now())
-            .await?)
+        Ok(self.office.advance(order.drawn()?, "{}").await?)
     }
 }

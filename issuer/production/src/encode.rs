@@ -46,10 +46,7 @@ impl Production {
         drop(chip);
 
         self.check_card(&content, serial, station).await?;
-        let store = self.office.store();
-        let order = store
-            .advance_order(order.begin_encoding()?, "{}", self.clock().now())
-            .await?;
+        let order = self.office.advance(order.begin_encoding()?, "{}").await?;
 
         let number = *order.id().as_bytes();
         let tasks = vec![TaskKind::Personalise, TaskKind::Inspect];
@@ -69,9 +66,7 @@ impl Production {
             steps: result.steps,
         };
         let kept = serde_json::to_string(&kept).map_err(|_| ProductionError::Internal)?;
-        Ok(store
-            .advance_order(order.encoded()?, &kept, self.clock().now())
-            .await?)
+        Ok(self.office.advance(order.encoded()?, &kept).await?)
     }
 
     /// The order's own card, blank or written in an earlier run and not handed over.

@@ -89,15 +89,6 @@ impl From<OfficeError> for ProductionError {
     }
 }
 
-impl From<issuer_store::Error> for ProductionError {
-    fn from(error: issuer_store::Error) -> Self {
-        match error {
-            issuer_store::Error::Domain(error) => Self::Domain(error),
-            error => Self::Store(error),
-        }
-    }
-}
-
 impl From<permit_domain::Error> for ProductionError {
     fn from(error: permit_domain::Error) -> Self {
         Self::Domain(error)

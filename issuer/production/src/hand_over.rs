@@ -67,9 +67,8 @@ impl Production {
             _ => return Err(ProductionError::WrongContent { what: "state" }),
         };
 
-        let store = self.office.store();
         let kept = format!(r#"{{"checked":"{}"}}"#, holder.name());
-        let order = store.advance_order(due, &kept, self.clock().now()).await?;
+        let order = self.office.advance(due, &kept).await?;
         let today = self.clock().today();
         if !active {
             // An order of its own: weeks may have passed since the card was written.
@@ -88,9 +87,7 @@ impl Production {
                 return Err(ProductionError::OtherResult);
             }
         }
-        Ok(store
-            .advance_order(order.handed_over(today)?, &kept, self.clock().now())
-            .await?)
+        Ok(self.office.advance(order.handed_over(today)?, &kept).await?)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use card_reader::TerminalKey;
 use issuer_office::card_content::CardContent;
 use issuer_office::connection::Stream;
+use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use jiff::ToSpan as _;
 use keyvault_protocol as vault;
@@ -71,11 +72,10 @@ impl Production {
     }
 
     pub(crate) async fn order(&self, id: OrderId) -> Result<Order, ProductionError> {
-        self.office
-            .store()
-            .order(id)
-            .await?
-            .ok_or(ProductionError::NoOrder)
+        match self.office.order_status(id).await {
+            Err(OfficeError::NotFound { .. }) => Err(ProductionError::NoOrder),
+            found => Ok(found?),
+        }
     }
 
     pub(crate) fn clock(&self) -> &Clock {

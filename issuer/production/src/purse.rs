@@ -73,6 +73,6 @@ impl Production {
             })
             .await??;
         let shown = Purse { loaded, spent };
-        Ok(self.office.store().see_purse(&card.number, shown).await?)
+        Ok(self.office.take_over_purse(&card.number, shown).await?)
     }
 }

@@ -125,7 +125,7 @@ impl Production {
     /// # Errors
     /// The reader's, the vault's or the ledger's.
     pub async fn order_for(&self, station: &mut Station) -> Result<Option<Order>, ProductionError> {
-        let running = self.office.store().running_orders().await?;
+        let running = self.office.running_orders().await?;
         let Some(any) = running.first() else {
             return Ok(None);
         };

@@ -34,11 +34,7 @@ impl Production {
         if let Some(what) = difference(&card, &content) {
             return Err(ProductionError::WrongContent { what });
         }
-        Ok(self
-            .office
-            .store()
-            .advance_order(order.verified()?, "{}", self.clock().now())
-            .await?)
+        Ok(self.office.advance(order.verified()?, "{}").await?)
     }
 
     /// The public keys that the vault certified when it wrote the card.
@@ -46,7 +42,7 @@ impl Production {
         &self,
         order: &Order,
     ) -> Result<Vec<(Domain, [u8; 64])>, ProductionError> {
-        let steps = self.office.store().order_steps(order.id()).await?;
+        let steps = self.office.order_steps(order.id()).await?;
         let kept = steps.iter().rev().find(|step| step.step == "ENCODED");
         let kept: Encoded = kept
             .and_then(|step| serde_json::from_str(&step.result).ok())

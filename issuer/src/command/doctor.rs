@@ -1,7 +1,6 @@
 //! `issuer doctor`: looks at everything that work needs and says what is wrong.
 
 use card_reader::transport::PcscTransport;
-use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use issuer_office::readiness::Check;
 use program_contract::{Clock, Exit, Failure, Outcome};
@@ -39,9 +38,9 @@ impl Doctor {
             Ok(_) => Check::passed("staff"),
             Err(error) => Check::failed("staff", &error),
         });
-        checks.push(match office.store().verify_ledger().await {
+        checks.push(match office.verify_ledger().await {
             Ok(_) => Check::passed("ledger_chain"),
-            Err(error) => Check::failed("ledger_chain", &OfficeError::from(error)),
+            Err(error) => Check::failed("ledger_chain", &error),
         });
         checks.extend(office.checks().await);
         let readers = tokio::task::spawn_blocking(PcscTransport::list)

@@ -1,6 +1,5 @@
 //! `issuer hand-over` and `issuer give-up`: how an order ends.
 
-use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
 use issuer_production::HolderChecked;
@@ -55,7 +54,7 @@ impl HandOver {
         let office = installation
             .office(self.place.clock(clock), random.clone())
             .await?;
-        office.store().ready().await.map_err(OfficeError::from)?;
+        office.ready().await?;
         let production = installation.production(office).await?;
         let mut station = station(self.reader.clone()).await?;
         let holder = match self.checked {

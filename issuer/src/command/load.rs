@@ -1,7 +1,7 @@
 //! `issuer load`: money onto a card, decided by the purse rules and booked once for each key.
 
+use issuer_office::loads::LoadOutcome;
 use issuer_office::random::Random;
-use issuer_store::LoadOutcome;
 use permit_domain::{ExplanationLine, PermitId, StaffId};
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;

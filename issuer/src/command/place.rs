@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
@@ -64,7 +63,7 @@ impl Context {
     pub(super) async fn open(place: &Place, clock: &Clock, random: &Random) -> Result<Self, Failure> {
         let installation = place.open()?;
         let office = installation.office(place.clock(clock), random.clone()).await?;
-        office.store().ready().await.map_err(OfficeError::from)?;
+        office.ready().await?;
         Ok(Self { installation, office })
     }
 

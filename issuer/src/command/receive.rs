@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
 use permit_domain::{CardSerial, StaffId};
@@ -40,14 +39,11 @@ impl Receive {
         let installation = self.place.open()?;
         let by = installation.acting_as(&self.by, StaffRole::Producer)?;
         let serials = read_serials(&self.serials)?;
-        let clock = self.place.clock(clock);
-        let office = installation.office(clock.clone(), random.clone()).await?;
-        office
-            .store()
-            .receive_blanks(&serials, &self.lot, &by, clock.now())
-            .await
-            .map_err(OfficeError::from)?;
-        let stock = office.store().stock().await.map_err(OfficeError::from)?;
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        office.receive_blanks(&serials, &self.lot, &by).await?;
+        let stock = office.stock().await?;
         let report = Received {
             lot: self.lot.clone(),
             blanks: serials.len(),

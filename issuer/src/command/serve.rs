@@ -1,7 +1,6 @@
 //! `issuer serve`: the HTTP API until a signal.
 
 use issuer_api::Api;
-use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
@@ -27,9 +26,8 @@ impl Serve {
         let office = installation
             .office(self.place.clock(clock), random.clone())
             .await?;
-        office.store().ready().await.map_err(OfficeError::from)?;
-        let store = office.store().clone();
-        let api = Api::new(office, installation.staff()?);
+        office.ready().await?;
+        let api = Api::new(office.clone(), installation.staff()?);
         let wanted = installation.config().listen;
         let unusable = |error: std::io::Error| {
             Failure::new(
@@ -53,7 +51,7 @@ impl Serve {
         let _ = stop.send(true);
         // A client that keeps its connection open does not keep the server.
         let _ = tokio::time::timeout(GRACE, server).await;
-        store.close().await;
+        office.close().await;
         Outcome::done(
             "yzt.serve/1",
             &Served {

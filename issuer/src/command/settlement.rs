@@ -5,11 +5,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::crypto::PublicKey;
-use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
-use issuer_office::settlement::{MAX_FILE, SettledFile};
+use issuer_office::settlement::{FileOutcome, MAX_FILE, SettledFile};
 use issuer_office::staff::StaffRole;
-use issuer_store::FileOutcome;
 use jiff::civil::Date;
 use permit_domain::StaffId;
 use permit_domain::payment::{FileSums, Registration, Sum};
@@ -127,13 +125,8 @@ impl Terminal {
             TerminalStep::Withdraw(it) => {
                 let installation = it.place.open()?;
                 let by = installation.acting_as(&it.by, StaffRole::SettlementOfficer)?;
-                let clock = it.place.clock(clock);
-                let office = installation.office(clock.clone(), random.clone()).await?;
-                let terminal = office
-                    .store()
-                    .withdraw_terminal(it.tid, it.after, &by, clock.now())
-                    .await
-                    .map_err(OfficeError::from)?;
+                let office = installation.office(it.place.clock(clock), random.clone()).await?;
+                let terminal = office.withdraw_terminal(it.tid, it.after, &by).await?;
                 let lines = vec![format!("terminal {} withdrawn after {}", it.tid, it.after)];
                 Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
             }
@@ -143,11 +136,7 @@ impl Terminal {
                     .open()?
                     .office(it.place.clock(clock), random.clone())
                     .await?;
-                let known = office
-                    .store()
-                    .payment_terminals()
-                    .await
-                    .map_err(OfficeError::from)?;
+                let known = office.payment_terminals().await?;
                 let terminals: Vec<TerminalNow> = known.iter().map(TerminalNow::from).collect();
                 let lines = terminals
                     .iter()
@@ -192,13 +181,10 @@ impl Register {
             to: self.to,
             withdrawn_after: None,
         };
-        let clock = self.place.clock(clock);
-        let office = installation.office(clock.clone(), random.clone()).await?;
-        office
-            .store()
-            .register_terminal(&terminal, &by, clock.now())
-            .await
-            .map_err(OfficeError::from)?;
+        let office = installation
+            .office(self.place.clock(clock), random.clone())
+            .await?;
+        office.register_terminal(&terminal, &by).await?;
         let lines = vec![format!("terminal {} {} registered", self.tid, self.name)];
         Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
     }
@@ -255,7 +241,7 @@ impl Settle {
         let office = installation
             .office(self.place.clock(clock), random.clone())
             .await?;
-        office.store().ready().await.map_err(OfficeError::from)?;
+        office.ready().await?;
         let mut files = Vec::new();
         for path in &self.files {
             files.push(read(path).map_err(|error| Failure::file("read", path, &error))?);
@@ -416,11 +402,7 @@ impl SettlementCommand {
             .open()?
             .office(it.place.clock(clock), random.clone())
             .await?;
-        let found = office
-            .store()
-            .terminal_report(it.tid)
-            .await
-            .map_err(OfficeError::from)?;
+        let found = office.terminal_report(it.tid).await?;
         let owed = found.owed();
         let mut lines = vec![
             format!("terminal {} {}", it.tid, found.registration.name),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use issuer_production::{Production, StepReport};
 use permit_domain::{OrderId, Step};
@@ -71,7 +70,7 @@ impl Worker {
         let office = installation
             .office(self.place.clock(clock), random.clone())
             .await?;
-        office.store().ready().await.map_err(OfficeError::from)?;
+        office.ready().await?;
         let production = installation.production(office).await?;
         let mut report = Worked { orders: Vec::new() };
         let one_run = self.once || self.order.is_some();

@@ -1,4 +1,4 @@
-//! Applications and the decisions on them.
+//! Persons, their applications and the decisions on them.
 //!
 //! The applicant is frozen at submission, the decision at review. Left out: drafts, scans, notices.
 
@@ -9,11 +9,10 @@ use permit_domain::{
 };
 
 use crate::{
-    Error, Store,
-    ledger::{Entry, append, writing},
-    permits,
-    rows::{instant, millis, present_date, present_value, value},
-    store::on_engine,
+    error::Error,
+    ledger::Entry,
+    rows::{damaged, instant, json, present_date, present_value, value},
+    transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
 };
 
 /// A new application.
@@ -21,7 +20,7 @@ use crate::{
 pub struct Submission<'a> {
     /// Its new id.
     pub id: ApplicationId,
-    /// The id that the person gets if the ledger does not know the citizen number yet.
+    /// Whose it is.
     pub person: PersonId,
     /// The facts.
     pub applicant: &'a Applicant,
@@ -55,11 +54,6 @@ const SELECT: &str = "
            a.permit, a.version, a.created_at, a.changed_at, d.body AS decision
     FROM applications a LEFT JOIN decisions d ON d.application = a.id
     WHERE a.id = $1";
-const UPDATE: &str = "
-    UPDATE applications SET state = $1, accepted_on = COALESCE($2, accepted_on), reviewer = COALESCE($3, reviewer),
-        approver = COALESCE($4, approver), permit = COALESCE($5, permit), version = version + 1, changed_at = $6
-    WHERE id = $7 AND version = $8";
-
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,
@@ -102,9 +96,7 @@ impl TryFrom<Row> for StoredApplication {
             },
             "WITHDRAWN" => ApplicationState::Withdrawn,
             _ => {
-                return Err(Error::Damaged {
-                    what: "applications.state".to_owned(),
-                });
+                return Err(damaged("applications.state"));
             }
         };
         let accepted_on = row
@@ -113,9 +105,6 @@ impl TryFrom<Row> for StoredApplication {
             .map(|day| value(day, "applications.accepted_on"))
             .transpose()?;
         let submitted_on: Date = value(&row.submitted_on, "applications.submitted_on")?;
-        let damaged = |what: &str| Error::Damaged {
-            what: what.to_owned(),
-        };
         let applicant = ApplicantForm::from_json(&row.applicant)
             .and_then(|form| form.into_applicant(submitted_on))
             .map_err(|_| damaged("applications.applicant"))?;
@@ -171,173 +160,16 @@ fn columns(state: &ApplicationState) -> Columns {
     c
 }
 
-/// The states that may stand before this one: the transitions of the domain, checked once more against the row.
-fn before(state: &ApplicationState) -> &'static [&'static str] {
-    match state {
-        ApplicationState::Applied => &[],
-        ApplicationState::NeedsMore | ApplicationState::Accepted { .. } => &["APPLIED", "NEEDS_MORE"],
-        ApplicationState::Refused { .. } | ApplicationState::Reviewed { .. } => &["ACCEPTED"],
-        ApplicationState::Approved { .. } => &["REVIEWED"],
-        ApplicationState::Withdrawn => &["APPLIED", "NEEDS_MORE", "ACCEPTED", "REVIEWED"],
-    }
-}
-
-/// Refuses a row that is another one by now, or a state that does not follow.
-pub(crate) fn follows(
-    what: &'static str,
-    found: Option<(String, i64)>,
-    version: i64,
-    before: &[&str],
-) -> Result<(), Error> {
-    match found {
-        None => Err(Error::Missing { what }),
-        Some((state, found)) if found == version && before.contains(&state.as_str()) => Ok(()),
-        Some(_) => Err(Error::Stale { what }),
-    }
-}
-
-const STATE: &str = "SELECT state, version FROM applications WHERE id = $1";
-
-/// Stores a changed application in the transaction.
-macro_rules! update {
-    ($tx:ident, $head:ident, $application:expr, $at:expr) => {{
-        let application: &Application = $application;
-        let id = application.id().to_string();
-        let found: Option<(String, i64)> = sqlx::query_as(STATE)
-            .bind(id.as_str())
-            .fetch_optional(&mut *$tx)
-            .await?;
-        follows(
-            "application",
-            found,
-            application.version(),
-            before(application.state()),
-        )?;
-        let c = columns(application.state());
-        sqlx::query(UPDATE)
-            .bind(application.state().name())
-            .bind(c.accepted_on)
-            .bind(c.reviewer)
-            .bind(c.approver)
-            .bind(c.permit)
-            .bind(millis($at))
-            .bind(id.as_str())
-            .bind(application.version())
-            .execute(&mut *$tx)
-            .await?;
-        let (role, actor) = application.last_actor();
-        let action = format!("application {}", application.state().name());
-        append!(
-            $tx,
-            $head,
-            $at,
-            Entry {
-                role,
-                actor,
-                action: &action,
-                subject: &id,
-                detail: "{}"
-            }
-        );
-    }};
-}
-
-impl Store {
-    /// Takes an application. A person who has a permit that has not ended, or an open application, gets none.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyHasPermit`], [`Error::ApplicationOpen`], [`Error::Exists`] for a used id; outages.
-    pub async fn submit(&self, new: Submission<'_>, at: Timestamp) -> Result<Application, Error> {
-        const PERSON: &str = "SELECT id FROM persons WHERE citizen_number = $1";
-        const INSERT_PERSON: &str =
-            "INSERT INTO persons (id, citizen_number, created_at) VALUES ($1, $2, $3)";
-        const OPEN: &str = "
-            SELECT id FROM applications
-            WHERE person = $1 AND state IN ('APPLIED', 'NEEDS_MORE', 'ACCEPTED', 'REVIEWED')";
-        const INSERT: &str = "
-            INSERT INTO applications (id, person, applicant, submitted_on, state, intake, version, created_at,
-                                      changed_at)
-            VALUES ($1, $2, $3, $4, 'APPLIED', $5, 1, $6, $7)";
-
-        let number = new.applicant.citizen_number.as_str();
-        let frozen =
-            serde_json::to_string(&ApplicantForm::from(new.applicant)).map_err(|_| Error::Refused {
-                code: "JSON".to_owned(),
-            })?;
-        let id = new.id.to_string();
-        let person: PersonId = writing!(self, |tx, head| {
-            let known: Option<String> = sqlx::query_scalar(PERSON)
-                .bind(number)
-                .fetch_optional(&mut *tx)
-                .await?;
-            let person: PersonId = if let Some(person) = known {
-                let permit: Option<String> = sqlx::query_scalar(permits::LIVE_PERMIT_ID)
-                    .bind(person.as_str())
-                    .fetch_optional(&mut *tx)
-                    .await?;
-                if let Some(permit) = permit {
-                    return Err(Error::AlreadyHasPermit {
-                        permit: value(&permit, "permits.id")?,
-                    });
-                }
-                let open: Option<String> = sqlx::query_scalar(OPEN)
-                    .bind(person.as_str())
-                    .fetch_optional(&mut *tx)
-                    .await?;
-                if let Some(open) = open {
-                    return Err(Error::ApplicationOpen {
-                        application: value(&open, "applications.id")?,
-                    });
-                }
-                value(&person, "persons.id")?
-            } else {
-                sqlx::query(INSERT_PERSON)
-                    .bind(new.person.to_string())
-                    .bind(number)
-                    .bind(millis(at))
-                    .execute(&mut *tx)
-                    .await?;
-                new.person
-            };
-            sqlx::query(INSERT)
-                .bind(id.as_str())
-                .bind(person.to_string())
-                .bind(frozen.as_str())
-                .bind(new.on.to_string())
-                .bind(new.intake.staff().as_str())
-                .bind(millis(at))
-                .bind(millis(at))
-                .execute(&mut *tx)
-                .await?;
-            append!(
-                tx,
-                head,
-                at,
-                Entry {
-                    role: IntakeClerk::ROLE,
-                    actor: new.intake.staff().as_str(),
-                    action: "application APPLIED",
-                    subject: &id,
-                    detail: "{}",
-                }
-            );
-            person
-        });
-        Ok(Application::new(new.id, person, new.intake))
-    }
-
+impl Snapshot {
     /// The id under which the ledger knows a citizen number.
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn person(&self, number: &CitizenNumber) -> Result<Option<PersonId>, Error> {
+    pub async fn person(&mut self, number: &CitizenNumber) -> Result<Option<PersonId>, Error> {
         const PERSON: &str = "SELECT id FROM persons WHERE citizen_number = $1";
-        let id: Option<String> = on_engine!(self, |pool| {
-            sqlx::query_scalar(PERSON)
-                .bind(number.as_str())
-                .fetch_optional(pool)
-                .await?
-        });
+        let id: Option<String> = on_engine!(self, |c| sqlx::query_scalar(PERSON)
+            .bind(number.as_str())
+            .fetch_optional(c))?;
         id.map(|id| value(&id, "persons.id")).transpose()
     }
 
@@ -345,152 +177,212 @@ impl Store {
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn application(&self, id: ApplicationId) -> Result<Option<StoredApplication>, Error> {
-        let row: Option<Row> = on_engine!(self, |pool| sqlx::query_as(SELECT)
+    pub async fn application(&mut self, id: ApplicationId) -> Result<Option<StoredApplication>, Error> {
+        let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(SELECT)
             .bind(id.to_string())
-            .fetch_optional(pool)
-            .await?);
+            .fetch_optional(c))?;
         row.map(TryInto::try_into).transpose()
     }
 
-    /// Stores an application after `accept`, `need_more` or `withdraw`. Reviews and approvals have functions of their
-    /// own, because they come with a decision or a permit.
+    /// The application of a person that is still open: a unique index keeps it the only one.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn open_application(&mut self, person: PersonId) -> Result<Option<ApplicationId>, Error> {
+        const OPEN: &str = "
+            SELECT id FROM applications
+            WHERE person = $1 AND state IN ('APPLIED', 'NEEDS_MORE', 'ACCEPTED', 'REVIEWED')";
+        let id: Option<String> = on_engine!(self, |c| sqlx::query_scalar(OPEN)
+            .bind(person.to_string())
+            .fetch_optional(c))?;
+        id.map(|id| value(&id, "applications.id")).transpose()
+    }
+}
+
+impl Transaction {
+    /// Stores a person of a citizen number that the ledger does not know.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] for an id or number that it knows; outages.
+    pub async fn insert_person(&mut self, id: PersonId, number: &CitizenNumber) -> Result<(), Error> {
+        const INSERT: &str = "INSERT INTO persons (id, citizen_number, created_at) VALUES ($1, $2, $3)";
+        let at = self.millis();
+        write_on_engine!(self, |c| sqlx::query(INSERT)
+            .bind(id.to_string())
+            .bind(number.as_str())
+            .bind(at)
+            .execute(c))
+        .map_err(|e| e.of("person"))?;
+        Ok(())
+    }
+
+    /// Stores a new application.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] for a used id, or a person who has an open one; outages.
+    pub async fn insert_application(
+        &mut self,
+        new: &Submission<'_>,
+    ) -> Result<(Application, Appended), Error> {
+        const INSERT: &str = "
+            INSERT INTO applications (id, person, applicant, submitted_on, state, intake, version, created_at,
+                                      changed_at)
+            VALUES ($1, $2, $3, $4, 'APPLIED', $5, 1, $6, $7)";
+        let (at, id) = (self.millis(), new.id.to_string());
+        let frozen = json(&ApplicantForm::from(new.applicant))?;
+        write_on_engine!(self, |c| sqlx::query(INSERT)
+            .bind(id.as_str())
+            .bind(new.person.to_string())
+            .bind(frozen)
+            .bind(new.on.to_string())
+            .bind(new.intake.staff().as_str())
+            .bind(at)
+            .bind(at)
+            .execute(c))
+        .map_err(|e| e.of("application"))?;
+        let application = Application::new(new.id, new.person, new.intake.clone());
+        let appended = self.append_of(&application).await?;
+        Ok((application, appended))
+    }
+
+    /// Stores an application after a transition: acceptance, a notice of missing papers, withdrawal. A review and an
+    /// approval have functions of their own, for they come with a decision or a permit.
     ///
     /// # Errors
     /// [`Error::Stale`] if the row changed since it was read, [`Error::Missing`]; [`permit_domain::Error::WrongState`]
     /// for a state that comes with more; outages.
-    pub async fn save_application(
-        &self,
+    pub async fn update_application(
+        &mut self,
         application: Application,
-        at: Timestamp,
-    ) -> Result<Application, Error> {
+    ) -> Result<(Application, Appended), Error> {
         if !matches!(
             application.state(),
             ApplicationState::NeedsMore | ApplicationState::Accepted { .. } | ApplicationState::Withdrawn
         ) {
             return Err(wrong(&application, "storing it alone"));
         }
-        writing!(self, |tx, head| {
-            update!(tx, head, &application, at);
-        });
-        Ok(newer(&application))
+        let appended = self.update(&application).await?;
+        Ok((application.newer(), appended))
     }
 
-    /// Stores a review and its decision together. The rule set must be published.
+    /// Stores a review and its decision together.
     ///
     /// # Errors
-    /// [`Error::Stale`], [`Error::Missing`] (of the application or of the rule set);
-    /// [`permit_domain::Error::RuleSetEdited`] if the decision rests on another text than the published one; outages.
-    pub async fn record_review(
-        &self,
+    /// [`Error::Stale`], [`Error::Missing`] (also of a rule set that is not published);
+    /// [`permit_domain::Error::WrongState`] for values that do not belong together; outages.
+    pub async fn insert_review(
+        &mut self,
         application: Application,
         decision: &Decision,
-        at: Timestamp,
-    ) -> Result<Application, Error> {
-        const PUBLISHED: &str = "SELECT digest FROM rule_sets WHERE id = $1";
+    ) -> Result<(Application, Appended), Error> {
         const INSERT: &str = "
             INSERT INTO decisions (application, reviewer, tier, rule_set, rule_digest, body, made_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7)";
-
-        let (ApplicationState::Refused { reviewer } | ApplicationState::Reviewed { reviewer }) =
-            application.state()
-        else {
-            return Err(wrong(&application, "storing its review"));
+        let reviewer = match application.state() {
+            ApplicationState::Refused { reviewer } if decision.tier.is_none() => reviewer,
+            ApplicationState::Reviewed { reviewer } if decision.tier.is_some() => reviewer,
+            _ => return Err(wrong(&application, "storing this decision with it")),
         };
-        let granted = matches!(application.state(), ApplicationState::Reviewed { .. });
-        if granted != decision.tier.is_some() {
-            return Err(wrong(&application, "storing a decision that says otherwise"));
-        }
-        let body = serde_json::to_string(decision).map_err(|_| Error::Refused {
-            code: "JSON".to_owned(),
-        })?;
-        writing!(self, |tx, head| {
-            let published: Option<Vec<u8>> = sqlx::query_scalar(PUBLISHED)
-                .bind(decision.rule_set.as_str())
-                .fetch_optional(&mut *tx)
-                .await?;
-            let Some(published) = published else {
-                return Err(Error::Missing { what: "rule set" });
-            };
-            let published = crate::rule_sets::digest(published, "rule_sets.digest")?;
-            if published != decision.rule_digest {
-                let (id, now) = (decision.rule_set.clone(), decision.rule_digest);
-                return Err(permit_domain::Error::RuleSetEdited { id, published, now }.into());
-            }
-            update!(tx, head, &application, at);
-            sqlx::query(INSERT)
-                .bind(application.id().to_string())
-                .bind(reviewer.staff().as_str())
-                .bind(decision.tier.map(permit_domain::Tier::as_str))
-                .bind(decision.rule_set.as_str())
-                .bind(decision.rule_digest.as_bytes().to_vec())
-                .bind(body.as_str())
-                .bind(millis(at))
-                .execute(&mut *tx)
-                .await?;
-        });
-        Ok(newer(&application))
+        let appended = self.update(&application).await?;
+        let (at, body) = (self.millis(), json(decision)?);
+        write_on_engine!(self, |c| sqlx::query(INSERT)
+            .bind(application.id().to_string())
+            .bind(reviewer.staff().as_str())
+            .bind(decision.tier.map(permit_domain::Tier::as_str))
+            .bind(decision.rule_set.as_str())
+            .bind(decision.rule_digest.as_bytes().to_vec())
+            .bind(body)
+            .bind(at)
+            .execute(c))
+        .map_err(|e| e.of("rule set"))?;
+        Ok((application.newer(), appended))
     }
 
     /// Stores an approval and the permit that it grants together.
     ///
     /// # Errors
-    /// [`Error::AlreadyHasPermit`], [`Error::Stale`], [`Error::Missing`]; outages.
-    pub async fn record_approval(
-        &self,
+    /// [`Error::Stale`], [`Error::Missing`], [`Error::Exists`] for a person who has a permit;
+    /// [`permit_domain::Error::WrongState`] for values that do not belong together; outages.
+    pub async fn insert_approval(
+        &mut self,
         application: Application,
         permit: &Permit,
-        at: Timestamp,
-    ) -> Result<Application, Error> {
-        let ApplicationState::Approved {
-            permit: id, approver, ..
-        } = application.state()
-        else {
-            return Err(wrong(&application, "storing its approval"));
-        };
+    ) -> Result<(Application, Appended), Error> {
+        const INSERT: &str = "
+            INSERT INTO permits (id, person, application, tier, rule_set, valid_from, valid_to, state, version,
+                                 created_at, changed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, 'APPROVED', 1, $8, $9)";
         let grant = permit.grant();
-        if *id != permit.id() || grant.application != application.id() || grant.person != application.person()
-        {
-            return Err(wrong(&application, "storing the permit of another application"));
-        }
-        writing!(self, |tx, head| {
-            let live: Option<String> = sqlx::query_scalar(permits::LIVE_PERMIT_ID)
-                .bind(application.person().to_string())
-                .fetch_optional(&mut *tx)
-                .await?;
-            if let Some(live) = live {
-                return Err(Error::AlreadyHasPermit {
-                    permit: value(&live, "permits.id")?,
-                });
+        let approver = match application.state() {
+            ApplicationState::Approved {
+                permit: id, approver, ..
+            } if *id == permit.id()
+                && grant.application == application.id()
+                && grant.person == application.person() =>
+            {
+                approver
             }
-            update!(tx, head, &application, at);
-            let id = permit.id().to_string();
-            sqlx::query(permits::INSERT)
-                .bind(id.as_str())
-                .bind(grant.person.to_string())
-                .bind(grant.application.to_string())
-                .bind(grant.tier.as_str())
-                .bind(grant.rule_set.as_str())
-                .bind(grant.valid_from.to_string())
-                .bind(grant.valid_to.to_string())
-                .bind(millis(at))
-                .bind(millis(at))
-                .execute(&mut *tx)
-                .await?;
-            append!(
-                tx,
-                head,
-                at,
-                Entry {
-                    role: Approver::ROLE,
-                    actor: approver.staff().as_str(),
-                    action: "permit APPROVED",
-                    subject: &id,
-                    detail: "{}",
-                }
-            );
-        });
-        Ok(newer(&application))
+            _ => return Err(wrong(&application, "storing this permit with it")),
+        };
+        let _first = self.update(&application).await?;
+        let (at, id) = (self.millis(), permit.id().to_string());
+        write_on_engine!(self, |c| sqlx::query(INSERT)
+            .bind(id.as_str())
+            .bind(grant.person.to_string())
+            .bind(grant.application.to_string())
+            .bind(grant.tier.as_str())
+            .bind(grant.rule_set.as_str())
+            .bind(grant.valid_from.to_string())
+            .bind(grant.valid_to.to_string())
+            .bind(at)
+            .bind(at)
+            .execute(c))
+        .map_err(|e| e.of("permit"))?;
+        let appended = self
+            .append(Entry {
+                role: Approver::ROLE,
+                actor: approver.staff().as_str(),
+                action: "permit APPROVED",
+                subject: &id,
+                detail: "{}",
+            })
+            .await?;
+        Ok((application.newer(), appended))
+    }
+
+    async fn update(&mut self, application: &Application) -> Result<Appended, Error> {
+        const UPDATE: &str = "
+            UPDATE applications SET state = $1, accepted_on = COALESCE($2, accepted_on),
+                reviewer = COALESCE($3, reviewer), approver = COALESCE($4, approver), permit = COALESCE($5, permit),
+                version = version + 1, changed_at = $6
+            WHERE id = $7 AND version = $8";
+        const KNOWN: &str = "SELECT count(*) FROM applications WHERE id = $1";
+        let (at, id) = (self.millis(), application.id().to_string());
+        let columns = columns(application.state());
+        let rows = write_on_engine!(self, |c| sqlx::query(UPDATE)
+            .bind(application.state().name())
+            .bind(columns.accepted_on)
+            .bind(columns.reviewer)
+            .bind(columns.approver)
+            .bind(columns.permit)
+            .bind(at)
+            .bind(id.as_str())
+            .bind(application.version())
+            .execute(c))?;
+        self.written(rows, "application", KNOWN, &id).await?;
+        self.append_of(application).await
+    }
+
+    async fn append_of(&mut self, application: &Application) -> Result<Appended, Error> {
+        let (role, actor) = application.last_actor();
+        self.append(Entry {
+            role,
+            actor,
+            action: &format!("application {}", application.state().name()),
+            subject: &application.id().to_string(),
+            detail: "{}",
+        })
+        .await
     }
 }
 
@@ -501,10 +393,4 @@ fn wrong(application: &Application, wanted: &'static str) -> Error {
         wanted,
     }
     .into()
-}
-
-/// The application as it now stands in its row.
-fn newer(a: &Application) -> Application {
-    let version = a.version() + 1;
-    Application::from_ledger(a.id(), a.person(), a.intake().clone(), a.state().clone(), version)
 }

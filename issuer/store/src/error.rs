@@ -1,7 +1,6 @@
 //! The errors of the store: what happened, whose fault it is, what to do. No message holds a person's data: messages of
 //! the engines, which may, are dropped and only their codes kept.
 
-use permit_domain::{ApplicationId, CardSerial, ChangeId, PermitId};
 use sqlx::error::{DatabaseError, ErrorKind};
 
 /// Everything that can go wrong between the issuer and its database. Nothing was changed when one is returned, except
@@ -9,18 +8,6 @@ use sqlx::error::{DatabaseError, ErrorKind};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The person has a permit that has not ended.
-    #[error("the person already has the permit {permit}")]
-    AlreadyHasPermit {
-        /// Which one.
-        permit: PermitId,
-    },
-    /// The person has an application that is still open.
-    #[error("the person already has the open application {application}")]
-    ApplicationOpen {
-        /// Which one.
-        application: ApplicationId,
-    },
     /// The id stands for something else already.
     #[error("this {what} exists already")]
     Exists {
@@ -39,40 +26,17 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
-    /// The chip is not in stock: unknown, used before, or recalled.
-    #[error("the blank {serial} is not in stock: {state}")]
-    BlankNotInStock {
-        /// Which chip.
-        serial: CardSerial,
-        /// `UNKNOWN`, `ALLOCATED` or `RECALLED`.
-        state: &'static str,
-    },
-    /// A change of this kind is open for the card.
-    #[error("the card has the open change {change} of this kind")]
-    ChangeOpen {
-        /// Which one.
-        change: ChangeId,
-    },
-    /// The terminal has no registration.
-    #[error("no payment terminal has the registration number {tid}")]
-    TerminalUnknown {
-        /// The number.
-        tid: u32,
-    },
-    /// The order's people are not those who decided the application.
-    #[error("the production order names other people than those who reviewed and approved the application")]
-    OtherPeople,
     /// A rule of the domain was broken.
     #[error(transparent)]
     Domain(#[from] permit_domain::Error),
     /// The URL is none of an engine that we have.
     #[error("the database URL is not understood: it begins with sqlite: or postgres:")]
     Url,
-    /// The database was not prepared, or by an older version of the programme.
+    /// The database was not prepared, or by an older version of the program.
     #[error("the database is not migrated")]
     NotMigrated,
-    /// The database was prepared by a newer version of the programme, or its migrations were edited.
-    #[error("the database was migrated by another version of this programme")]
+    /// The database was prepared by a newer version of the program, or its migrations were edited.
+    #[error("the database was migrated by another version of this program")]
     OtherVersion,
     /// The file system or the server takes no writes.
     #[error("the database is read-only")]
@@ -86,7 +50,7 @@ pub enum Error {
         /// The engine's code, or the kind of failure.
         code: String,
     },
-    /// A row or file that this programme did not write like that.
+    /// A row or file that this program did not write like that.
     #[error("the database is damaged: {what}")]
     Damaged {
         /// Where.
@@ -98,7 +62,7 @@ pub enum Error {
         /// The first entry that does not fit.
         seq: i64,
     },
-    /// The engine refused a statement of ours: a fault of this programme.
+    /// The engine refused a statement of ours: a fault of this program.
     #[error("the database refused a statement ({code})")]
     Refused {
         /// The engine's code.
@@ -111,15 +75,9 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::AlreadyHasPermit { .. } => "ALREADY_HAS_PERMIT",
-            Self::ApplicationOpen { .. } => "APPLICATION_OPEN",
             Self::Exists { .. } => "EXISTS",
             Self::Missing { .. } => "MISSING",
             Self::Stale { .. } => "STALE",
-            Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
-            Self::ChangeOpen { .. } => "CHANGE_OPEN",
-            Self::TerminalUnknown { .. } => "TERMINAL_UNKNOWN",
-            Self::OtherPeople => "OTHER_PEOPLE",
             Self::Domain(e) => e.code(),
             Self::Url => "STORE_URL",
             Self::NotMigrated => "STORE_NOT_MIGRATED",
@@ -137,21 +95,13 @@ impl Error {
     #[must_use]
     pub const fn action(&self) -> &'static str {
         match self {
-            Self::AlreadyHasPermit { .. } => {
-                "Endorse, replace or end that permit; a person has one permit in the province."
-            }
-            Self::ApplicationOpen { .. } => "Go on with that application, or let the applicant withdraw it.",
             Self::Exists { .. } => "Read it: it may be the outcome of an earlier try.",
             Self::Missing { .. } => "Check the id.",
             Self::Stale { .. } => "Read it again and decide on what it says now.",
-            Self::BlankNotInStock { .. } => "Take another blank from the stock.",
-            Self::ChangeOpen { .. } => "Finish that change first: it may be the outcome of an earlier try.",
-            Self::TerminalUnknown { .. } => "Register the terminal with `issuer terminal register` first.",
-            Self::OtherPeople => "Order production with the reviewer and approver of the case.",
             Self::Domain(e) => e.action(),
             Self::Url => "Give a URL such as sqlite:/var/lib/issuer/issuer.db or postgres://host/issuer.",
             Self::NotMigrated => "Run `issuer migrate`.",
-            Self::OtherVersion => "Run the version of the programme that belongs to this database.",
+            Self::OtherVersion => "Run the version of the program that belongs to this database.",
             Self::ReadOnly => {
                 "Mount the file system for writing, or point to the primary server; then try again."
             }
@@ -159,17 +109,17 @@ impl Error {
             Self::Unavailable { .. } => "Start the database, then read the state again before the next try.",
             Self::Damaged { .. } => "Stop, keep the files, and restore the last backup.",
             Self::BrokenLedger { .. } => "Stop, keep the database as it is, and call the auditor.",
-            Self::Refused { .. } => "Report this: it is a fault of the programme.",
+            Self::Refused { .. } => "Report this: it is a fault of the program.",
         }
     }
 
-    /// Whether the engine, not our own check, ended the transaction.
-    pub(crate) const fn is_of_engine(&self) -> bool {
-        self.is_outage()
-            || matches!(
-                self,
-                Self::Refused { .. } | Self::Damaged { .. } | Self::NotMigrated
-            )
+    /// The same of a thing with a name: an engine says only that a row exists or is missing.
+    pub(crate) fn of(self, what: &'static str) -> Self {
+        match self {
+            Self::Exists { .. } => Self::Exists { what },
+            Self::Missing { .. } => Self::Missing { what },
+            other => other,
+        }
     }
 
     /// Whether the same call may succeed later without anybody having to look first.

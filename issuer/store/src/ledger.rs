@@ -1,5 +1,4 @@
-//! The ledger: append-only entries, each with the SHA-256 of itself and the one before; and the frame of every writing
-//! transaction, which takes the end of the chain first.
+//! The ledger: append-only entries, each with the SHA-256 of itself and the one before.
 //!
 //! Entry hash: SHA-256 over `yzt.ledger/1`, seq (8 bytes, big endian), at (8 bytes, big endian, milliseconds), role,
 //! actor, action, subject, detail (each with its length, 4 bytes, big endian, before it), and the previous hash (32
@@ -9,9 +8,9 @@ use jiff::Timestamp;
 use permit_domain::Digest;
 
 use crate::{
-    Error, Store,
+    error::Error,
     rows::{instant, millis},
-    store::on_engine,
+    transaction::{Snapshot, on_engine},
 };
 
 /// Takes the end of the chain: an update, so that PostgreSQL locks the row.
@@ -29,76 +28,19 @@ pub(crate) struct Head {
 }
 
 /// What is to be appended. Role and actor are those of the person who acted.
-pub(crate) struct Entry<'a> {
-    pub(crate) role: &'a str,
-    pub(crate) actor: &'a str,
-    pub(crate) action: &'a str,
-    pub(crate) subject: &'a str,
-    pub(crate) detail: &'a str,
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The role in which somebody acted, for example `reviewer`.
+    pub role: &'a str,
+    /// The account.
+    pub actor: &'a str,
+    /// What was done, for example `application REVIEWED`.
+    pub action: &'a str,
+    /// The id of what it was done to.
+    pub subject: &'a str,
+    /// JSON without personal data.
+    pub detail: &'a str,
 }
-
-/// Runs the body in a transaction that holds the end of the chain, commits, and gives the body's value. Leaving the
-/// body by `?` rolls back.
-macro_rules! writing {
-    ($store:expr, |$tx:ident, $head:ident| $body:block) => {
-        match $store {
-            $crate::Store::Sqlite(pool) => {
-                let mut connection = pool.acquire().await?;
-                let result: Result<_, $crate::Error> = async {
-                    // IMMEDIATE: a deferred transaction that turns into a writer can fail half-way.
-                    let mut $tx = sqlx::Connection::begin_with(&mut *connection, "BEGIN IMMEDIATE").await?;
-                    Ok($crate::ledger::writing!(@run $tx, $head, $body))
-                }
-                .await;
-                if result.as_ref().is_err_and($crate::Error::is_of_engine) {
-                    // SQLite rolls back by itself where the disk is full; the driver then believes the transaction open
-                    // and refuses the next one on this connection.
-                    let _ = connection.close().await;
-                }
-                result?
-            }
-            $crate::Store::Postgres(pool) => {
-                let mut $tx = pool.begin().await?;
-                $crate::ledger::writing!(@run $tx, $head, $body)
-            }
-        }
-    };
-    (@run $tx:ident, $head:ident, $body:block) => {{
-        let mut $head: $crate::ledger::Head =
-            sqlx::query_as($crate::ledger::TAKE_HEAD).fetch_one(&mut *$tx).await?;
-        let value = $body;
-        sqlx::query($crate::ledger::MOVE_HEAD)
-            .bind($head.seq)
-            .bind($head.hash)
-            .execute(&mut *$tx)
-            .await?;
-        $tx.commit().await?;
-        value
-    }};
-}
-pub(crate) use writing;
-
-/// Appends an entry in the transaction.
-macro_rules! append {
-    ($tx:ident, $head:ident, $at:expr, $entry:expr) => {{
-        let entry = $entry;
-        let (next, at) = ($head.next($at, &entry), $crate::rows::millis($at));
-        sqlx::query($crate::ledger::INSERT_EVENT)
-            .bind(next.seq)
-            .bind(at)
-            .bind(entry.role)
-            .bind(entry.actor)
-            .bind(entry.action)
-            .bind(entry.subject)
-            .bind(entry.detail)
-            .bind($head.hash.clone())
-            .bind(next.hash.clone())
-            .execute(&mut *$tx)
-            .await?;
-        $head = next;
-    }};
-}
-pub(crate) use append;
 
 impl Head {
     /// The end of the chain after this entry.
@@ -192,12 +134,12 @@ impl TryFrom<Row> for LedgerEntry {
 /// Entries per read of a verification.
 const PAGE: i64 = 1000;
 
-impl Store {
+impl Snapshot {
     /// The entries after `seq`, oldest first, at most `limit`.
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn ledger_after(&self, seq: i64, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
+    pub async fn ledger_after(&mut self, seq: i64, limit: u32) -> Result<Vec<LedgerEntry>, Error> {
         self.page(seq, i64::from(limit))
             .await?
             .into_iter()
@@ -209,14 +151,11 @@ impl Store {
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn ledger_of(&self, subject: &str) -> Result<Vec<LedgerEntry>, Error> {
+    pub async fn ledger_of(&mut self, subject: &str) -> Result<Vec<LedgerEntry>, Error> {
         const OF: &str = "
             SELECT seq, at, role, actor, action, subject, detail, prev, hash FROM events
             WHERE subject = $1 ORDER BY seq";
-        let rows: Vec<Row> = on_engine!(self, |pool| sqlx::query_as(OF)
-            .bind(subject)
-            .fetch_all(pool)
-            .await?);
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF).bind(subject).fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
@@ -224,10 +163,9 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::BrokenLedger`] with the first entry that does not fit; outages.
-    pub async fn verify_ledger(&self) -> Result<LedgerState, Error> {
+    pub async fn verify_ledger(&mut self) -> Result<LedgerState, Error> {
         const HEAD: &str = "SELECT seq, hash FROM ledger_head WHERE id = 1";
-        // The head first: entries that come while we read lie behind it.
-        let end: Head = on_engine!(self, |pool| sqlx::query_as(HEAD).fetch_one(pool).await?);
+        let end: Head = on_engine!(self, |c| sqlx::query_as(HEAD).fetch_one(c))?;
         let mut head = Head {
             seq: 0,
             hash: vec![0; 32],
@@ -260,14 +198,13 @@ impl Store {
         })
     }
 
-    async fn page(&self, after: i64, limit: i64) -> Result<Vec<Row>, Error> {
+    async fn page(&mut self, after: i64, limit: i64) -> Result<Vec<Row>, Error> {
         const AFTER: &str = "
             SELECT seq, at, role, actor, action, subject, detail, prev, hash FROM events
             WHERE seq > $1 ORDER BY seq LIMIT $2";
-        Ok(on_engine!(self, |pool| sqlx::query_as(AFTER)
+        on_engine!(self, |c| sqlx::query_as(AFTER)
             .bind(after)
             .bind(limit)
-            .fetch_all(pool)
-            .await?))
+            .fetch_all(c))
     }
 }

@@ -1,9 +1,9 @@
 //! All SQL of the issuer, for SQLite and PostgreSQL.
 //!
-//! One text serves both engines; only the migrations differ. Each writing function is one transaction that takes the
-//! head of the ledger first (so writers come one after the other on both engines), checks, writes, appends to the
-//! ledger, and is durable when it returns. Instants and ids are arguments. Left out: queues, search, retention, and the
-//! photo, which has a store of its own.
+//! One text serves both engines; only the migrations differ. The caller opens a [`Snapshot`] to read or a [`Transaction`]
+//! to write, and decides in between; the functions here read rows and write rows as they are told, each under the version
+//! that was read, and durably once the transaction is committed. Instants and ids are arguments. Left out: every decision
+//! (the domain's and the service's), queues, search, retention, and the photo, which has a store of its own.
 //!
 //! # A case
 //!
@@ -19,65 +19,47 @@
 //! # let today = date(2026, 11, 21);
 //! let store = Store::open(&url).await?;
 //! store.migrate().await?;
-//! let rules = RuleSets::embedded()?;
-//! let set = rules.get(RuleSets::DEFAULT)?;
-//! store.publish_rule_set(set, at).await?;
-//!
-//! // intake
 //! let applicant = ApplicantForm::from_json(text)?.into_applicant(today)?;
-//! let application = store
-//!     .submit(
-//!         Submission {
-//!             id: ApplicationId::new(at, [1; 10]),
-//!             person: PersonId::new(at, [2; 10]),
-//!             applicant: &applicant,
-//!             intake: "liu".parse()?,
-//!             on: today,
-//!         },
-//!         at,
-//!     )
-//!     .await?;
-//! let application = store.save_application(application.accept(today)?, at).await?;
 //!
-//! // review and approval
-//! let decision = set.decide(&applicant, today, rules.calendar())?;
-//! let application = store.record_review(application.review("wang".parse()?, &decision)?, &decision, at).await?;
-//! let id = PermitId::new(at, [3; 10]);
-//! let permit = Permit::granted(id, application.person(), application.id(), &decision)?;
-//! let application = store.record_approval(application.approve("zhao".parse()?, id)?, &permit, at).await?;
+//! // The service opens the transaction, reads, decides, writes.
+//! let mut tx = store.begin(at).await?;
+//! assert_eq!(tx.person(&applicant.citizen_number).await?, None);
+//! let person = PersonId::new(at, [2; 10]);
+//! tx.insert_person(person, &applicant.citizen_number).await?;
+//! let (id, intake) = (ApplicationId::new(at, [1; 10]), "liu".parse()?);
+//! let new = Submission { id, person, applicant: &applicant, intake, on: today };
+//! let (application, _) = tx.insert_application(&new).await?;
+//! let (application, appended) = tx.update_application(application.accept(today)?).await?;
+//! tx.commit(appended).await?;
 //!
-//! // production
-//! let (reviewer, approver) = application.decided_by().ok_or("not approved")?;
-//! let duties = SeparatedDuties::new(reviewer.clone(), approver.clone(), "sun".parse()?)?;
-//! let content = Content::freeze(b"what goes onto the card".to_vec());
-//! let order = store.order_production(&Order::new(OrderId::new(at, [4; 10]), id, duties, content), at).await?;
-//! let serial = CardSerial::from_bytes([5; 10]);
-//! store.receive_blanks(&[serial], "lot-1", &"gao".parse()?, at).await?;
-//! let order = store.allocate_card(order, "44".parse()?, serial, at).await?;
-//! let order = store.advance_order(order.begin_encoding()?, "{}", at).await?;
-//! // ... the chip is written ...
-//! let order = store.advance_order(order.encoded()?, r#"{"apdus":41}"#, at).await?;
-//! assert_eq!(order.state().next_step(), Some(Step::Draw));
-//! store.verify_ledger().await?;
+//! let mut ledger = store.read().await?;
+//! let stored = ledger.application(id).await?.ok_or("not there")?;
+//! assert_eq!(stored.application, application);
+//! assert_eq!(ledger.verify_ledger().await?.entries, 2);
 //! # Ok(()) }
 //! ```
 
 mod applications;
+mod cards;
 mod changes;
 mod error;
 mod ledger;
 mod orders;
-mod payments;
 mod permits;
+mod purses;
 mod rows;
 mod rule_sets;
+mod settlement;
 mod store;
+mod transaction;
 
 pub use applications::{StoredApplication, Submission};
-pub use changes::{Booked, LoadOutcome, StoredChange};
+pub use cards::{BlankState, Card, Stock};
+pub use changes::{Booked, StoredChange};
 pub use error::Error;
-pub use ledger::{LedgerEntry, LedgerState};
-pub use orders::{Card, StepRecord, Stock};
-pub use payments::{FileOutcome, Imported, ImportedFile, TerminalReport};
-pub use rule_sets::PublishedRuleSet;
+pub use ledger::{Entry, LedgerEntry, LedgerState};
+pub use orders::StepRecord;
+pub use rule_sets::PublishedRules;
+pub use settlement::{ImportedFile, TerminalReport};
 pub use store::Store;
+pub use transaction::{Appended, Snapshot, Transaction};

@@ -1,10 +1,11 @@
-//! From rows to values: what does not parse was not written by this programme.
+//! From rows to values: what does not parse was not written by this program.
 
 use std::str::FromStr;
 
 use jiff::{Timestamp, civil::Date};
+use permit_domain::Digest;
 
-use crate::Error;
+use crate::error::Error;
 
 /// An instant as stored: milliseconds.
 pub(crate) fn millis(at: Timestamp) -> i64 {
@@ -40,4 +41,31 @@ pub(crate) fn present_value<T: FromStr>(text: Option<&str>, what: &str) -> Resul
 /// A date that must be there in this state.
 pub(crate) fn present_date(text: Option<&str>, what: &str) -> Result<Date, Error> {
     present_value(text, what)
+}
+
+/// A row that does not parse, or does not fit together.
+pub(crate) fn damaged(what: &str) -> Error {
+    Error::Damaged {
+        what: what.to_owned(),
+    }
+}
+
+/// 32 bytes.
+pub(crate) fn digest(bytes: Vec<u8>, what: &str) -> Result<Digest, Error> {
+    bytes
+        .try_into()
+        .map(Digest::from_bytes)
+        .map_err(|_| damaged(what))
+}
+
+/// A figure of 32 bits.
+pub(crate) fn number(value: i64, what: &str) -> Result<u32, Error> {
+    u32::try_from(value).map_err(|_| damaged(what))
+}
+
+/// A value as JSON.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|_| Error::Refused {
+        code: "JSON".to_owned(),
+    })
 }

@@ -7,14 +7,15 @@ use std::{
     fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr as _, time::Duration,
 };
 
+use jiff::Timestamp;
 use sqlx::{
-    PgPool, SqlitePool,
+    Connection as _, PgPool, SqlitePool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Error, error::from_io};
+use crate::error::{Error, from_io};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -33,17 +34,6 @@ pub enum Store {
     Postgres(PgPool),
 }
 
-/// Runs the body with the pool of whichever engine it is.
-macro_rules! on_engine {
-    ($store:expr, |$pool:ident| $body:expr) => {
-        match $store {
-            $crate::Store::Sqlite($pool) => $body,
-            $crate::Store::Postgres($pool) => $body,
-        }
-    };
-}
-pub(crate) use on_engine;
-
 impl Store {
     /// Opens `sqlite:PATH` (the file is made, for its owner only, if it is missing) or `postgres://...`. Creates no
     /// tables: see [`Self::migrate`].
@@ -61,7 +51,10 @@ impl Store {
                 .busy_timeout(PATIENCE);
             let pool = SqlitePoolOptions::new()
                 .max_connections(MAX_CONNECTIONS)
-                .acquire_timeout(PATIENCE);
+                .acquire_timeout(PATIENCE)
+                // SQLite rolls back by itself where the disk is full; the driver then believes the transaction open and
+                // would refuse the next one on this connection.
+                .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
             Ok(Self::Sqlite(pool.connect_with(options).await?))
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url).map_err(|_| Error::Url)?;
@@ -79,7 +72,7 @@ impl Store {
     /// Brings the tables to this version. Does nothing when they are.
     ///
     /// # Errors
-    /// [`Error::OtherVersion`] for a database of a newer programme; outages.
+    /// [`Error::OtherVersion`] for a database of a newer program; outages.
     pub async fn migrate(&self) -> Result<(), Error> {
         match self {
             Self::Sqlite(pool) => SQLITE.run(pool).await?,
@@ -88,46 +81,37 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the database answers, is migrated to this version, and takes writes: writes the head of the ledger as it
-    /// is and rolls back.
+    /// Whether the database answers, is migrated to this version, and takes writes: takes the end of the ledger as a
+    /// writer does, and rolls back.
     ///
     /// # Errors
     /// [`Error::NotMigrated`], [`Error::OtherVersion`], outages.
     pub async fn ready(&self) -> Result<(), Error> {
         const VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
-        const TOUCH: &str = "UPDATE ledger_head SET seq = seq WHERE id = 1";
 
         let expected = match self {
             Self::Sqlite(_) => &SQLITE,
             Self::Postgres(_) => &POSTGRES,
         };
         let newest = expected.iter().map(|m| m.version).max();
-        let found: Option<i64> = on_engine!(self, |pool| sqlx::query_scalar(VERSION).fetch_one(pool).await?);
+        let found: Option<i64> = match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(VERSION).fetch_one(pool).await?,
+            Self::Postgres(pool) => sqlx::query_scalar(VERSION).fetch_one(pool).await?,
+        };
         match (found, newest) {
             (Some(found), Some(newest)) if found == newest => {}
             (Some(found), Some(newest)) if found > newest => return Err(Error::OtherVersion),
             _ => return Err(Error::NotMigrated),
         }
-        on_engine!(self, |pool| {
-            let mut connection = pool.acquire().await?;
-            let result: Result<(), sqlx::Error> = async {
-                let mut tx = sqlx::Connection::begin(&mut *connection).await?;
-                sqlx::query(TOUCH).execute(&mut *tx).await?;
-                tx.rollback().await
-            }
-            .await;
-            if result.is_err() {
-                // See `writing!`: the driver may take a transaction for open that the engine has ended.
-                let _ = connection.close().await;
-            }
-            result?;
-        });
-        Ok(())
+        self.begin(Timestamp::UNIX_EPOCH).await.map(drop)
     }
 
     /// Ends every connection; waits for the ones in use.
     pub async fn close(&self) {
-        on_engine!(self, |pool| pool.close().await);
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
     }
 }
 

@@ -417,10 +417,7 @@ async fn an_item_that_cannot_be_printed_stops_the_order_before_a_number_is_spent
             service.get("sun", &format!("/v1/permits/{permit}")).await.json["state"],
             "APPROVED"
         );
-        assert_eq!(
-            service.fixture.office().store().stock().await.unwrap().allocated,
-            0
-        );
+        assert_eq!(service.fixture.office().stock().await.unwrap().allocated, 0);
     }
 }
 
@@ -543,7 +540,7 @@ async fn a_request_that_takes_too_long_is_ended() {
     let fixture = Fixture::new().await;
     // A vault that takes the connection and never answers.
     let silent = issuer_office::connection::Dialer::new("silent", std::future::pending);
-    let office = fixture.office_over(fixture.office().store().clone(), silent);
+    let office = fixture.office_over(fixture.store.clone(), silent);
     let router = Api::with_request_time(office, staff(), std::time::Duration::from_millis(200)).router();
     let service = Service { fixture, router };
     refused(
@@ -741,7 +738,7 @@ async fn readiness_follows_the_vault_and_health_does_not() {
         "VAULT_NOT_RUNNING"
     );
     service.fixture.line.mend();
-    service.fixture.office().store().close().await;
+    service.fixture.office().close().await;
     assert_eq!(
         service.get("nobody", "/readyz").await.json["checks"][0]["code"],
         "STORE_UNAVAILABLE"

@@ -11,10 +11,10 @@ use card_reader::{Bundle, Card, Journal, Moment, Outcome, Stopwatch, Terminal, T
 use issuer_office::card_content::CardContent;
 use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
-use issuer_office::loads::load_id;
-use issuer_office::settlement::{FileRefusal, SettledFile, Settlement};
+use issuer_office::loads::{LoadOutcome, load_id};
+use issuer_office::settlement::{FileOutcome, FileRefusal, SettledFile, Settlement};
 use issuer_production::{ProductionError, Station, pinned};
-use issuer_store::{FileOutcome, LoadOutcome, StoredChange};
+use issuer_store::StoredChange;
 use keyvault_protocol::{BundleKind, BundleRequest, UpdatesRequest};
 use permit_domain::payment::{FileSums, Registration, Sum};
 use permit_domain::{
@@ -78,8 +78,7 @@ impl Shop {
         let shop = Self::unregistered(fixture, name, seed).await;
         fixture
             .office()
-            .store()
-            .register_terminal(&shop.registration(), &officer(), fixture.clock.now())
+            .register_terminal(&shop.registration(), &officer())
             .await
             .unwrap();
         shop
@@ -832,7 +831,7 @@ async fn shops_are_paid_once_for_what_cards_spent_and_an_edited_file_is_paid_not
             ..
         }
     ));
-    let report = fixture.office().store().terminal_report(shop.tid).await.unwrap();
+    let report = fixture.office().terminal_report(shop.tid).await.unwrap();
     assert_eq!(report.owed(), Sum { count: 3, fen: 1_251 });
     assert!(settle(&fixture, &[file]).await.batch.missing == 0);
 }
@@ -842,7 +841,7 @@ async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
     let fixture = Fixture::new().await;
     let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
     load_now(&fixture, permit, &card, 50_000, "till-1").await;
-    let store = fixture.office().store();
+    let office = fixture.office();
     let mut stranger = Shop::unregistered(&fixture, "shop 9", 69).await;
     assert!(matches!(
         stranger.sell(&fixture, &card, 100),
@@ -858,17 +857,14 @@ async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
     let mut wrong = Shop::open(&fixture, "shop 1", 61).await;
     let mut registration = stranger.registration();
     registration.authentication_key = wrong.registration().authentication_key;
-    store
-        .register_terminal(&registration, &officer(), fixture.clock.now())
-        .await
-        .unwrap();
+    office.register_terminal(&registration, &officer()).await.unwrap();
     let settled = settle(&fixture, &[strange]).await;
     assert_eq!(settled.files, [SettledFile::Refused(FileRefusal::Signature)]);
 
     assert!(matches!(wrong.sell(&fixture, &card, 200), Ok(Outcome::Sold(_))));
     let yesterday = "2026-11-20".parse().unwrap();
-    store
-        .withdraw_terminal(wrong.tid, yesterday, &officer(), fixture.clock.now())
+    office
+        .withdraw_terminal(wrong.tid, yesterday, &officer())
         .await
         .unwrap();
     let settled = settle(&fixture, &[wrong.file()]).await;
@@ -912,7 +908,7 @@ async fn the_debit_of_a_broken_terminal_is_paid_from_what_the_next_shop_saw() {
     assert_eq!(settled.batch.recovered[&lost.tid], Sum { count: 1, fen: 700 });
     let late = settle(&fixture, &[lost.file()]).await;
     assert_eq!((sums(&late, 0).paid.fen, sums(&late, 0).doubled.fen), (0, 700));
-    let report = fixture.office().store().terminal_report(lost.tid).await.unwrap();
+    let report = fixture.office().terminal_report(lost.tid).await.unwrap();
     assert_eq!(report.owed(), Sum { count: 1, fen: 700 }, "once");
 }
 
@@ -939,7 +935,7 @@ async fn a_purchase_whose_answer_was_lost_is_paid_when_the_card_shows_it_elsewhe
     let settled = settle(&fixture, &[next.file()]).await;
     assert_eq!(settled.batch.recovered[&lost.tid], Sum { count: 1, fen: 900 });
     assert_eq!(settled.batch.resolved, 1);
-    let report = fixture.office().store().terminal_report(lost.tid).await.unwrap();
+    let report = fixture.office().terminal_report(lost.tid).await.unwrap();
     assert_eq!((report.waiting.count, report.owed().fen), (0, 900));
 }
 
@@ -992,7 +988,7 @@ async fn no_byte_of_the_ledger_and_no_log_line_has_a_cards_pseudonym() {
     assert_eq!(sums(&settled, 0).paid.count, 1);
     let log = log.0.lock().unwrap().clone();
     assert!(!log.is_empty());
-    fixture.office().store().close().await;
+    fixture.office().close().await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let mut ledger = Vec::new();
     for name in ["issuer.db", "issuer.db-wal"] {
@@ -1075,6 +1071,7 @@ async fn two_clerks_who_sign_off_and_write_at_once_write_one_change() {
     assert!(a.is_ok() || b.is_ok() || write(&fixture, id, &card).await.is_ok());
     let done = write(&fixture, id, &card).await.unwrap();
     assert!(is_done(&done));
-    assert_eq!(office.store().changes_of_permit(permit).await.unwrap().len(), 1);
-    office.store().verify_ledger().await.unwrap();
+    let mut ledger = fixture.store.read().await.unwrap();
+    assert_eq!(ledger.changes_of_permit(permit).await.unwrap().len(), 1);
+    office.verify_ledger().await.unwrap();
 }

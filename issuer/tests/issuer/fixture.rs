@@ -128,6 +128,8 @@ pub(crate) struct Fixture {
     pub(crate) vault: Arc<Vault>,
     pub(crate) packages: Vec<keyvault::custody::share_envelope::Package>,
     pub(crate) line: VaultLine,
+    /// The ledger behind the office.
+    pub(crate) store: Store,
     pub(crate) production: Production,
     pub(crate) clock: Clock,
     pub(crate) time: FixtureClock,
@@ -240,7 +242,7 @@ impl Fixture {
         let artist = Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap());
         let rules = Arc::new(RuleSets::embedded().unwrap());
         let office = Office::new(
-            store,
+            store.clone(),
             rules,
             artist,
             vault_dialer.clone(),
@@ -285,8 +287,7 @@ impl Fixture {
             .map(|blank| CardSerial::from_bytes(blank.serial.0))
             .collect();
         office
-            .store()
-            .receive_blanks(&serials, "lot-1", &"gao".parse().unwrap(), now())
+            .receive_blanks(&serials, "lot-1", &"gao".parse().unwrap())
             .await
             .unwrap();
 
@@ -302,6 +303,7 @@ impl Fixture {
             vault,
             packages,
             line,
+            store,
             production,
             clock,
             time,
@@ -320,7 +322,8 @@ impl Fixture {
     /// The same fixture after the issuer's process was started again over the same ledger file.
     pub(crate) async fn with_ledger_opened_again(mut self) -> Self {
         let store = ledger(self.folder.path()).await;
-        let office = self.office_over(store, self.vault_dialer.clone());
+        let office = self.office_over(store.clone(), self.vault_dialer.clone());
+        self.store = store;
         self.production = Production::new(
             office,
             self.key.clone(),
@@ -346,7 +349,7 @@ impl Fixture {
     /// The office as it is on another day.
     pub(crate) fn office_at(&self, clock: Clock) -> Office {
         Office::new(
-            self.office().store().clone(),
+            self.store.clone(),
             Arc::new(RuleSets::embedded().unwrap()),
             Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap()),
             self.vault_dialer.clone(),

@@ -47,8 +47,7 @@ async fn step(fixture: &Fixture, order: Order, station: &mut Station) -> Result<
 async fn give_up(fixture: &Fixture, order: Order) {
     fixture
         .office()
-        .store()
-        .advance_order(order.give_up().unwrap(), "{}", fixture::now())
+        .advance(order.give_up().unwrap(), "{}")
         .await
         .unwrap();
 }
@@ -66,7 +65,7 @@ async fn an_order_is_given_up_by_a_named_producer_and_its_permit_is_ordered_agai
         fixture.office().give_up(order.id(), &by).await.unwrap(),
         fixture.stored(order.id()).await
     );
-    let steps = fixture.office().store().order_steps(order.id()).await.unwrap();
+    let steps = fixture.office().order_steps(order.id()).await.unwrap();
     let last = steps.last().unwrap();
     assert_eq!((last.step.as_str(), last.actor.as_str()), ("GIVEN_UP", "qian"));
     assert_eq!(steps.len(), 1, "the second call did nothing");
@@ -143,7 +142,7 @@ async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
     ));
     // Again changes nothing.
     assert_eq!(fixture.hand_over(order.id(), &mut station).await.unwrap(), handed);
-    fixture.office().store().verify_ledger().await.unwrap();
+    fixture.office().verify_ledger().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -383,11 +382,10 @@ async fn a_ledger_that_takes_no_writes_in_the_middle_says_so_and_the_card_is_not
     let order = fixture.ordered().await;
     let card = fixture.blank();
     let order = step(&fixture, order, &mut card.station()).await.unwrap();
-    let (store, runtime) = (
-        fixture.office().store().clone(),
-        tokio::runtime::Handle::current(),
-    );
-    let close = Fault::Before(Box::new(move |_: &mut InProcess| runtime.block_on(store.close())));
+    let (office, runtime) = (fixture.office().clone(), tokio::runtime::Handle::current());
+    let close = Fault::Before(Box::new(move |_: &mut InProcess| {
+        runtime.block_on(office.close());
+    }));
     let mut station = Station::new(Cuttable::new(card.reader()).with(30, close));
     let error = step(&fixture, order.clone(), &mut station).await.unwrap_err();
     refused(
@@ -424,7 +422,6 @@ async fn a_flipped_bit_in_any_answer_of_personalisation_never_passes_for_a_good_
                 assert!(!error.to_string().is_empty());
                 let id = fixture
                     .office()
-                    .store()
                     .running_orders()
                     .await
                     .unwrap()
@@ -571,8 +568,7 @@ async fn the_producer_may_not_hand_over_and_a_blank_that_is_not_in_stock_is_not_
     let card = fixture.blank();
     fixture
         .office()
-        .store()
-        .recall_lot("lot-1", &"gao".parse().unwrap(), fixture::now())
+        .recall_lot("lot-1", &"gao".parse().unwrap())
         .await
         .unwrap();
     let error = fixture.run(order.id(), &mut card.station()).await.unwrap_err();
@@ -729,5 +725,5 @@ async fn inside_a_small_disk() {
     std::fs::remove_file(filler).unwrap();
     let done = fixture.run(order.id(), &mut card.station()).await.unwrap();
     assert_eq!(done.state().card(), order.state().card());
-    fixture.office().store().verify_ledger().await.unwrap();
+    fixture.office().verify_ledger().await.unwrap();
 }

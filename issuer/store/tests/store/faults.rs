@@ -5,11 +5,6 @@
 //! a test that runs inside is a test of this file that is ignored by itself. Root ignores file modes, so nothing less
 //! than a mount would do.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod office;
-mod postgres;
-
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -18,10 +13,13 @@ use std::{
     process::Command,
 };
 
-use issuer_store::{Error, LedgerState, Store, Submission};
-use office::{Engine, Office, TODAY, at, guangdong, li_na, n, new_order, serial, somebody, staff};
-use permit_domain::{Applicant, Application, ApplicationId, PersonId};
+use issuer_store::{Error, LedgerState, Store};
+use permit_domain::ApplicationId;
 use sqlx::AssertSqlSafe;
+
+use crate::office::{Office, Rows as _};
+use crate::people::{Engine, at, li_na, n, new_order, serial, somebody, staff};
+use crate::reads::Reads as _;
 
 /// Where the inner part of a test finds its folder.
 const FOLDER: &str = "YZT_STORE_TEST_FOLDER";
@@ -60,17 +58,6 @@ fn sqlite_in(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("issuer.db").display())
 }
 
-async fn submit(store: &Store, applicant: &Applicant, number: u8) -> Result<Application, Error> {
-    let submission = Submission {
-        id: ApplicationId::new(at(), n(number)),
-        person: PersonId::new(at(), n(number)),
-        applicant,
-        intake: "liu".parse().unwrap(),
-        on: TODAY,
-    };
-    store.submit(submission, at()).await
-}
-
 #[tokio::test]
 async fn a_sqlite_store_on_a_read_only_mount_says_so_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -84,7 +71,7 @@ async fn a_sqlite_store_on_a_read_only_mount_says_so_and_changes_nothing() {
         r#"mount --bind "$YZT_STORE_TEST_FOLDER" "$YZT_STORE_TEST_FOLDER";
            mount -o remount,bind,ro "$YZT_STORE_TEST_FOLDER""#,
         "",
-        "on_a_read_only_mount",
+        "faults::on_a_read_only_mount",
     );
 
     assert!(contents(folder.path()) == before, "not a byte changed");
@@ -98,7 +85,7 @@ async fn a_sqlite_store_on_a_read_only_mount_says_so_and_changes_nothing() {
             .application,
         application
     );
-    submit(&store, &somebody(2), 2).await.unwrap();
+    store.submit(&somebody(2), 2).await.unwrap();
 }
 
 #[tokio::test]
@@ -131,7 +118,7 @@ async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
 
     let store = office.again().await;
     for error in [
-        submit(&store, &somebody(2), 2).await.unwrap_err(),
+        store.submit(&somebody(2), 2).await.unwrap_err(),
         store.ready().await.unwrap_err(),
         store
             .receive_blanks(&[serial(1)], "lot-1", &staff("gao"), at())
@@ -149,7 +136,7 @@ async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
 
     // The setting holds for new connections; this one is older.
     sqlx::query(set("off")).execute(pool).await.unwrap();
-    submit(&office.again().await, &somebody(2), 2).await.unwrap();
+    office.again().await.submit(&somebody(2), 2).await.unwrap();
 }
 
 /// Writes until nothing fits any more.
@@ -164,7 +151,7 @@ fn fill(path: &Path) {
 /// Submits until the disk is full. How many got in, and the error.
 async fn submit_until_full(store: &Store) -> (u8, Error) {
     for i in 2..=250 {
-        if let Err(error) = submit(store, &somebody(i), i).await {
+        if let Err(error) = store.submit(&somebody(i), i).await {
             return (i, error);
         }
     }
@@ -209,12 +196,8 @@ async fn full_disk_changes_nothing_and_room_helps(office: Office, filler: PathBu
     );
 
     std::fs::remove_file(&filler).unwrap();
-    submit(&office.store, &somebody(i), i).await.unwrap();
-    let order = office
-        .store
-        .allocate_card(order, guangdong(), serial(1), at())
-        .await
-        .unwrap();
+    office.store.submit(&somebody(i), i).await.unwrap();
+    let order = office.store.allocate_card(order, serial(1), at()).await.unwrap();
     assert_eq!(
         order.state().card().unwrap().number.as_str().get(..12),
         Some("440000000001")
@@ -229,7 +212,7 @@ async fn full_disk_changes_nothing_and_room_helps(office: Office, filler: PathBu
 fn a_sqlite_store_on_a_full_disk_says_so_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mounts = r#"mount -t tmpfs -o size=2m none "$YZT_STORE_TEST_FOLDER""#;
-    inside(folder.path(), mounts, "", "sqlite_on_a_full_disk");
+    inside(folder.path(), mounts, "", "faults::sqlite_on_a_full_disk");
 }
 
 #[tokio::test]
@@ -245,7 +228,12 @@ fn a_postgres_store_on_a_full_disk_says_so_and_changes_nothing() {
     // PostgreSQL does not run as root, so a second namespace maps to somebody else.
     let mounts = r#"mount -t tmpfs -o size=128m,mode=1777 none "$YZT_STORE_TEST_FOLDER""#;
     let step_down = "unshare --user --map-user=1000 --map-group=1000";
-    inside(folder.path(), mounts, step_down, "postgres_on_a_full_disk");
+    inside(
+        folder.path(),
+        mounts,
+        step_down,
+        "faults::postgres_on_a_full_disk",
+    );
 }
 
 #[tokio::test]

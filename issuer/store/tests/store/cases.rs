@@ -1,18 +1,16 @@
-//! Every function of the store, on both engines.
+//! Cases from intake to hand-over, the stock and the ledger.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod office;
-mod postgres;
-
-use issuer_store::{Error, Stock, Store, Submission};
-use office::{Engine, Office, TODAY, at, guangdong, li_na, n, new_order, serial, somebody, staff};
+use issuer_store::{Error, Store};
 use permit_domain::{
     ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, OrderState, PermitId, PermitState,
-    PersonId, SeparatedDuties,
+    PersonId,
 };
-use permit_rules::{RuleSet, RuleSets};
+use permit_rules::RuleSets;
 use rstest::rstest;
+
+use crate::office::{Office, Rows as _};
+use crate::people::{Engine, TODAY, at, li_na, n, new_order, serial, staff};
+use crate::reads::Reads as _;
 
 #[rstest]
 #[case::sqlite(Engine::Sqlite)]
@@ -110,96 +108,9 @@ async fn what_is_not_there_is_none(#[case] engine: Engine) {
 #[case::sqlite(Engine::Sqlite)]
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
-async fn the_same_applicant_twice_is_told_of_the_permit_and_nothing_changes(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let (_, permit) = office.approved(&li_na(), 1).await;
-    let before = office.store.verify_ledger().await.unwrap();
-
-    let again = Submission {
-        id: ApplicationId::new(at(), n(2)),
-        person: PersonId::new(at(), n(2)),
-        applicant: &li_na(),
-        intake: "liu".parse().unwrap(),
-        on: TODAY,
-    };
-    let error = office.store.submit(again, at()).await.unwrap_err();
-
-    assert!(matches!(error, Error::AlreadyHasPermit { permit: p } if p == permit.id()));
-    assert_eq!(error.code(), "ALREADY_HAS_PERMIT");
-    assert!(error.action().contains("one permit"));
-    assert_eq!(office.store.verify_ledger().await.unwrap(), before);
-    assert_eq!(
-        office
-            .store
-            .application(ApplicationId::new(at(), n(2)))
-            .await
-            .unwrap(),
-        None
-    );
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
-async fn an_open_application_bars_a_second_one_until_it_is_withdrawn(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let first = office.submit(&li_na(), 1).await;
-    let second = || Submission {
-        id: ApplicationId::new(at(), n(2)),
-        person: PersonId::new(at(), n(2)),
-        applicant: Box::leak(Box::new(li_na())),
-        intake: "liu".parse().unwrap(),
-        on: TODAY,
-    };
-    let error = office.store.submit(second(), at()).await.unwrap_err();
-    assert!(matches!(error, Error::ApplicationOpen { application } if application == first.id()));
-
-    let person = first.person();
-    office
-        .store
-        .save_application(first.withdraw().unwrap(), at())
-        .await
-        .unwrap();
-    let second = office.store.submit(second(), at()).await.unwrap();
-    assert_eq!(second.person(), person, "the person keeps the id");
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
-async fn two_counters_that_take_one_applicant_at_once_make_one_application(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let (a, b) = (office.again().await, office.again().await);
-    let take = |store: Store, number: u8| async move {
-        let applicant = li_na();
-        let submission = Submission {
-            id: ApplicationId::new(at(), n(number)),
-            person: PersonId::new(at(), n(number)),
-            applicant: &applicant,
-            intake: "liu".parse().unwrap(),
-            on: TODAY,
-        };
-        store.submit(submission, at()).await
-    };
-    let (x, y) = tokio::join!(tokio::spawn(take(a, 1)), tokio::spawn(take(b, 2)));
-    let results = [x.unwrap(), y.unwrap()];
-    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
-    assert!(
-        results
-            .iter()
-            .any(|r| matches!(r, Err(Error::ApplicationOpen { .. })))
-    );
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
 async fn a_refusal_is_stored_with_its_reasons(#[case] engine: Engine) {
     let office = Office::open(engine).await;
-    let text = include_str!("../../permit/samples/applicant-refused.json");
+    let text = include_str!("../../../permit/samples/applicant-refused.json");
     let applicant = permit_domain::ApplicantForm::from_json(text)
         .unwrap()
         .into_applicant(TODAY)
@@ -304,27 +215,6 @@ async fn a_review_and_an_approval_cannot_be_stored_without_what_belongs_to_them(
 #[case::sqlite(Engine::Sqlite)]
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
-async fn a_published_rule_set_is_never_edited(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let set = office.rules.get(RuleSets::DEFAULT).unwrap();
-    office.store.publish_rule_set(set, at()).await.unwrap();
-    office.store.publish_rule_set(set, at()).await.unwrap();
-    let published = office.store.published_rule_set(set.id()).await.unwrap().unwrap();
-    assert_eq!(
-        (published.digest, published.text.as_str()),
-        (set.digest(), set.text())
-    );
-    assert_eq!(office.store.ledger_of(set.id()).await.unwrap().len(), 1);
-
-    let edited = RuleSet::parse("edited", &format!("{}# softer\n", set.text())).unwrap();
-    let error = office.store.publish_rule_set(&edited, at()).await.unwrap_err();
-    assert_eq!(error.code(), "RULE_SET_EDITED");
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
 async fn a_permit_is_suspended_restored_and_ended(#[case] engine: Engine) {
     let office = Office::open(engine).await;
     let order = office.handed_over(&li_na(), 1).await;
@@ -352,232 +242,6 @@ async fn a_permit_is_suspended_restored_and_ended(#[case] engine: Engine) {
     // Now the person may have another one.
     assert_eq!(store.live_permit(permit.grant().person).await.unwrap(), None);
     office.submit(&li_na(), 2).await;
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
-async fn a_permit_in_production_changes_by_its_order_only(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.allocated(&li_na(), 1).await;
-    let permit = office.store.permit(order.permit()).await.unwrap().unwrap();
-    assert_eq!(permit.state(), &PermitState::InProduction { order: order.id() });
-    let error = office
-        .store
-        .save_permit(permit, &staff("he"), at())
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), "WRONG_STATE");
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
-async fn an_order_by_other_people_than_those_who_decided_is_refused(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let (_, permit) = office.approved(&li_na(), 1).await;
-    let duties = SeparatedDuties::new(
-        "wang".parse().unwrap(),
-        "deng".parse().unwrap(),
-        "sun".parse().unwrap(),
-    )
-    .unwrap();
-    let right = new_order(permit.id(), 1);
-    let order = permit_domain::Order::new(right.id(), permit.id(), duties, right.content().clone());
-    assert!(matches!(
-        office.store.order_production(&order, at()).await,
-        Err(Error::OtherPeople)
-    ));
-
-    office.store.order_production(&right, at()).await.unwrap();
-    let second = new_order(permit.id(), 2);
-    let error = office.store.order_production(&second, at()).await.unwrap_err();
-    assert_eq!(error.code(), "WRONG_STATE", "one order at a time");
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
-async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let store = &office.store;
-    let gao = staff("gao");
-    store
-        .receive_blanks(&[serial(1), serial(2), serial(3)], "lot-1", &gao, at())
-        .await
-        .unwrap();
-    let error = store
-        .receive_blanks(&[serial(4), serial(1)], "lot-2", &gao, at())
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::Exists { what: "blank" }));
-    assert_eq!(
-        store.stock().await.unwrap(),
-        Stock {
-            in_stock: 3,
-            allocated: 0,
-            recalled: 0
-        }
-    );
-
-    let (_, permit) = office.approved(&li_na(), 1).await;
-    let order = store
-        .order_production(&new_order(permit.id(), 1), at())
-        .await
-        .unwrap();
-    let error = store
-        .allocate_card(order.clone(), guangdong(), serial(9), at())
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::BlankNotInStock { state: "UNKNOWN", .. }));
-    let order = store
-        .allocate_card(order, guangdong(), serial(1), at())
-        .await
-        .unwrap();
-    assert_eq!(
-        order.state().card().unwrap().number.as_str().get(..12),
-        Some("440000000001")
-    );
-
-    let (_, permit) = office.approved(&somebody(2), 2).await;
-    let order = store
-        .order_production(&new_order(permit.id(), 2), at())
-        .await
-        .unwrap();
-    let error = store
-        .allocate_card(order.clone(), guangdong(), serial(1), at())
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        Error::BlankNotInStock {
-            state: "ALLOCATED",
-            ..
-        }
-    ));
-    assert_eq!(store.recall_lot("lot-1", &gao, at()).await.unwrap(), 2);
-    let error = store
-        .allocate_card(order, guangdong(), serial(2), at())
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        Error::BlankNotInStock {
-            state: "RECALLED",
-            ..
-        }
-    ));
-    assert_eq!(
-        store.stock().await.unwrap(),
-        Stock {
-            in_stock: 0,
-            allocated: 1,
-            recalled: 2
-        }
-    );
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_connections_never_draw_one_card_number_twice(#[case] engine: Engine) {
-    const EACH: u8 = 8;
-    let office = Office::open(engine).await;
-    let mut orders = Vec::new();
-    for i in 1..=2 * EACH {
-        let (_, permit) = office.approved(&somebody(i), i).await;
-        orders.push(
-            office
-                .store
-                .order_production(&new_order(permit.id(), i), at())
-                .await
-                .unwrap(),
-        );
-    }
-    let serials: Vec<_> = (1..=2 * EACH).map(serial).collect();
-    office
-        .store
-        .receive_blanks(&serials, "lot-1", &staff("gao"), at())
-        .await
-        .unwrap();
-
-    let draw = |store: Store, work: Vec<_>| async move {
-        let mut numbers = Vec::new();
-        for (order, serial) in work {
-            let order = store
-                .allocate_card(order, guangdong(), serial, at())
-                .await
-                .unwrap();
-            numbers.push(order.state().card().unwrap().number.clone());
-        }
-        numbers
-    };
-    let mut work: Vec<_> = orders.into_iter().zip(serials).collect();
-    let other = work.split_off(usize::from(EACH));
-    let (a, b) = (office.again().await, office.again().await);
-    let (x, y) = tokio::join!(tokio::spawn(draw(a, work)), tokio::spawn(draw(b, other)));
-    let mut numbers = [x.unwrap(), y.unwrap()].concat();
-    numbers.sort();
-    numbers.dedup();
-    assert_eq!(numbers.len(), usize::from(2 * EACH));
-    office.store.verify_ledger().await.unwrap();
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
-async fn a_given_up_order_spends_its_number_and_frees_the_permit(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let store = &office.store;
-    let order = office.allocated(&li_na(), 1).await;
-    let first = order.state().card().unwrap().clone();
-    let order = store
-        .advance_order(order.give_up().unwrap(), r#"{"why":"torn"}"#, at())
-        .await
-        .unwrap();
-    assert_eq!(store.order(order.id()).await.unwrap().as_ref(), Some(&order));
-    let card = store.card(&first.number).await.unwrap().unwrap();
-    assert_eq!(card.state, CardState::Ended(EndOfCard::Damaged));
-    assert_eq!(
-        store.permit(order.permit()).await.unwrap().unwrap().state(),
-        &PermitState::Approved
-    );
-
-    let next = store
-        .order_production(&new_order(order.permit(), 2), at())
-        .await
-        .unwrap();
-    let error = store
-        .allocate_card(next.clone(), guangdong(), first.serial, at())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::BlankNotInStock {
-                state: "ALLOCATED",
-                ..
-            }
-        ),
-        "the chip is spent too"
-    );
-    store
-        .receive_blanks(&[serial(2)], "lot-2", &staff("gao"), at())
-        .await
-        .unwrap();
-    let next = store
-        .allocate_card(next, guangdong(), serial(2), at())
-        .await
-        .unwrap();
-    assert_ne!(next.state().card().unwrap().number, first.number);
-
-    let card = store.destroy_card(card, &staff("gao"), at()).await.unwrap();
-    assert_eq!(store.card(&first.number).await.unwrap().as_ref(), Some(&card));
 }
 
 #[rstest]
@@ -640,45 +304,6 @@ async fn two_workers_on_one_order_cannot_both_go_on(#[case] engine: Engine) {
 #[case::sqlite(Engine::Sqlite)]
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
-async fn an_order_cannot_be_advanced_into_a_beginning(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.allocated(&li_na(), 1).await;
-    assert_eq!(
-        office
-            .store
-            .advance_order(order.clone(), "{}", at())
-            .await
-            .unwrap_err()
-            .code(),
-        "WRONG_STATE"
-    );
-    assert_eq!(
-        office
-            .store
-            .order_production(&order, at())
-            .await
-            .unwrap_err()
-            .code(),
-        "WRONG_STATE"
-    );
-    let error = office
-        .store
-        .allocate_card(order, guangdong(), serial(1), at())
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        Error::BlankNotInStock {
-            state: "ALLOCATED",
-            ..
-        }
-    ));
-}
-
-#[rstest]
-#[case::sqlite(Engine::Sqlite)]
-#[case::postgres(Engine::Postgres)]
-#[tokio::test]
 async fn a_handed_over_card_is_lost_and_a_lost_card_is_not_destroyed(#[case] engine: Engine) {
     let office = Office::open(engine).await;
     let order = office.handed_over(&li_na(), 1).await;
@@ -687,17 +312,13 @@ async fn a_handed_over_card_is_lost_and_a_lost_card_is_not_destroyed(#[case] eng
     let card = store.card(number).await.unwrap().unwrap();
     let stale = card.clone();
     let by = staff("he");
-    let card = store.end_card(card, EndOfCard::Lost, &by, at()).await.unwrap();
+    let returned = card.standing().end(EndOfCard::Returned).unwrap();
+    let lost = card.standing().end(EndOfCard::Lost).unwrap();
+    let card = store.save_standing(card, lost, &by, at()).await.unwrap();
     assert_eq!(store.card(number).await.unwrap().as_ref(), Some(&card));
-    let error = store
-        .end_card(stale, EndOfCard::Returned, &by, at())
-        .await
-        .unwrap_err();
+    let error = store.save_standing(stale, returned, &by, at()).await.unwrap_err();
     assert!(matches!(error, Error::Stale { what: "card" }));
-    assert_eq!(
-        store.destroy_card(card, &by, at()).await.unwrap_err().code(),
-        "WRONG_STATE"
-    );
+    assert_eq!(card.standing().destroyed().unwrap_err().code(), "WRONG_STATE");
 }
 
 #[rstest]
@@ -885,4 +506,141 @@ async fn a_file_that_is_no_database_is_damaged() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn the_engine_keeps_one_open_application_one_permit_and_one_running_order(#[case] engine: Engine) {
+    let office = Office::open(engine).await;
+    let order = office.allocated(&li_na(), 1).await;
+    office.store.submit(&li_na(), 2).await.unwrap();
+    let before = office.store.verify_ledger().await.unwrap();
+    let second = office.store.submit(&li_na(), 3).await.unwrap_err();
+    assert!(
+        matches!(second, Error::Exists { what: "application" }),
+        "{second:?}"
+    );
+
+    let mut tx = office.store.begin(at()).await.unwrap();
+    let second = tx.insert_order(&new_order(order.permit(), 2)).await.unwrap_err();
+    assert!(
+        matches!(
+            second,
+            Error::Exists {
+                what: "production order"
+            }
+        ),
+        "{second:?}"
+    );
+    drop(tx);
+
+    let again = office
+        .store
+        .receive_blanks(&[serial(5), serial(1)], "lot-2", &staff("gao"), at())
+        .await
+        .unwrap_err();
+    assert!(matches!(again, Error::Exists { what: "blank" }), "{again:?}");
+    assert_eq!(
+        office.store.stock().await.unwrap().in_stock,
+        0,
+        "then none is taken"
+    );
+    assert_eq!(office.store.verify_ledger().await.unwrap(), before);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_blank_that_is_not_in_stock_and_a_published_text_are_not_taken_twice(#[case] engine: Engine) {
+    let office = Office::open(engine).await;
+    let order = office.allocated(&li_na(), 1).await;
+    let mut tx = office.store.begin(at()).await.unwrap();
+    assert!(matches!(
+        tx.take_blank(serial(1)).await,
+        Err(Error::Stale { what: "blank" })
+    ));
+    assert!(matches!(
+        tx.take_blank(serial(9)).await,
+        Err(Error::Missing { what: "blank" })
+    ));
+    let card = order.state().card().unwrap();
+    assert!(matches!(
+        tx.insert_card(card, &order).await,
+        Err(Error::Exists { what: "card" })
+    ));
+    drop(tx);
+    let set = office.rules.get(RuleSets::DEFAULT).unwrap();
+    let mut tx = office.store.begin(at()).await.unwrap();
+    let twice = tx.publish_rule_set(set.id(), set.digest(), set.text()).await;
+    assert!(matches!(twice, Err(Error::Exists { what: "rule set" })));
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn whoever_lets_go_of_a_transaction_has_changed_nothing_and_the_next_one_writes(
+    #[case] engine: Engine,
+) {
+    let office = Office::open(engine).await;
+    let application = office.submit(&li_na(), 1).await;
+    let before = office.store.verify_ledger().await.unwrap();
+    for _ in 0..20 {
+        let mut tx = office.store.begin(at()).await.unwrap();
+        let (changed, _appended) = tx
+            .update_application(application.clone().accept(TODAY).unwrap())
+            .await
+            .unwrap();
+        let seen = tx.application(changed.id()).await.unwrap().unwrap();
+        assert_eq!(seen.application, changed, "a transaction reads what it wrote");
+        let apart = office.store.application(changed.id()).await.unwrap().unwrap();
+        assert_eq!(apart.application, application, "nobody else does");
+    }
+    assert_eq!(office.store.verify_ledger().await.unwrap(), before);
+    let accepted = application.accept(TODAY).unwrap();
+    office.store.save_application(accepted, at()).await.unwrap();
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_come_one_after_the_other_and_what_one_has_read_stays_so(#[case] engine: Engine) {
+    const EACH: i64 = 12;
+    let office = Office::open(engine).await;
+    let count = |store: Store| async move {
+        for _ in 0..EACH {
+            let mut tx = store.begin(at()).await.unwrap();
+            let last = tx.last_card_number(crate::people::guangdong()).await.unwrap();
+            tokio::task::yield_now().await;
+            tx.set_last_card_number(crate::people::guangdong(), last + 1)
+                .await
+                .unwrap();
+            let entry = issuer_store::Entry {
+                role: "tester",
+                actor: "liu",
+                action: "counted",
+                subject: "44",
+                detail: "{}",
+            };
+            let appended = tx.append(entry).await.unwrap();
+            tx.commit(appended).await.unwrap();
+        }
+    };
+    let (a, b, c) = (office.again().await, office.again().await, office.again().await);
+    let (x, y, z) = tokio::join!(
+        tokio::spawn(count(a)),
+        tokio::spawn(count(b)),
+        tokio::spawn(count(c))
+    );
+    (x.unwrap(), y.unwrap(), z.unwrap());
+    let mut ledger = office.store.read().await.unwrap();
+    assert_eq!(
+        ledger.last_card_number(crate::people::guangdong()).await.unwrap(),
+        36
+    );
+    assert_eq!(ledger.verify_ledger().await.unwrap().entries, 3 * EACH);
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL for tests: a private server in a temporary folder, on a Unix socket, one for each test programme, with
+//! A PostgreSQL for tests: a private server in a temporary folder, on a Unix socket, one for each test program, with
 //! a migrated template database that is copied for each test.
 //!
 //! `initdb` and `postgres` refuse to run as root, so root steps down to the `postgres` user. The server is watched by a
@@ -18,7 +18,7 @@ use issuer_store::Store;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tokio::sync::{Mutex, OnceCell};
 
-/// The server of this test programme.
+/// The server of this test program.
 pub(crate) struct Server {
     folder: PathBuf,
     /// Copies of the template are made one at a time: PostgreSQL refuses to copy a database in use.

@@ -1,13 +1,7 @@
-//! Changes of cards in use, loads, standing, payment terminals and settlement, on both engines.
+//! Changes of cards in use, loads, standing, payment terminals and settlement.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod office;
-mod postgres;
-
-use issuer_store::{Card, Error, FileOutcome, LoadOutcome, Store, StoredChange};
+use issuer_store::{Card, Store, StoredChange};
 use jiff::civil::{Date, date};
-use office::{Engine, Office, TODAY, at, li_na, n, somebody, staff};
 use permit_domain::payment::{
     Chain, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, Sum, UnknownLine,
 };
@@ -18,23 +12,27 @@ use permit_domain::{
 use permit_rules::PurseRules;
 use rstest::rstest;
 
+use super::ledger::{Book as _, Ledger};
+use super::people::{Engine, TODAY, at, li_na, n, new_order, somebody, staff};
+use super::reads::Reads as _;
+use crate::error::OfficeError;
+use crate::loads::LoadOutcome;
+use crate::settlement::{FileOutcome, Imported};
+
 /// An office with one card in its holder's hand.
 struct Case {
-    office: Office,
+    office: Ledger,
     permit: Permit,
     card: Card,
 }
 
 impl Case {
     async fn new(engine: Engine) -> Self {
-        let office = Office::open(engine).await;
+        let office = Ledger::open(engine).await;
         let order = office.handed_over(&li_na(), 1).await;
         let permit = office.store.permit(order.permit()).await.unwrap().unwrap();
         let number = &order.state().card().unwrap().number;
         let card = office.store.card(number).await.unwrap().unwrap();
-        for rules in office.rules.purses() {
-            office.store.publish_purse_rules(rules, at()).await.unwrap();
-        }
         Self { office, permit, card }
     }
 
@@ -64,7 +62,7 @@ impl Case {
         )
     }
 
-    async fn propose(&self, kind: ChangeKind, number: u8) -> Result<StoredChange, Error> {
+    async fn propose(&self, kind: ChangeKind, number: u8) -> Result<StoredChange, OfficeError> {
         let (permit, _) = self.now().await;
         let decision = kind.is_granted().then(|| {
             let last = permit.grant().valid_to;
@@ -83,7 +81,7 @@ impl Case {
             .await
     }
 
-    async fn load(&self, number: u8, amount: u32) -> Result<LoadOutcome, Error> {
+    async fn load(&self, number: u8, amount: u32) -> Result<LoadOutcome, OfficeError> {
         let change = self.change(ChangeKind::Load, number);
         self.store()
             .book_load(&change, amount, self.purse_rules(), at())
@@ -119,10 +117,12 @@ async fn a_load_is_booked_once_as_a_figure_that_only_grows(#[case] engine: Engin
     let first = booked(case.load(1, 30_000).await.unwrap());
     assert_eq!(first.load.as_ref().unwrap().loaded, 30_000);
     assert!(matches!(case.load(1, 30_000).await.unwrap(), LoadOutcome::Known(known) if *known == first));
-    assert_eq!(case.load(1, 30_001).await.unwrap_err().code(), "EXISTS");
+    assert_eq!(case.load(1, 30_001).await.unwrap_err().code(), "ID_TAKEN");
     // While the first is neither on the card nor on its way a second one may be the same money.
     let open = case.load(2, 10_000).await.unwrap_err();
-    assert!(matches!(open, Error::ChangeOpen { change } if change == first.change.id()));
+    assert!(
+        matches!(open, OfficeError::Domain(permit_domain::Error::ChangeOpen { change }) if change == first.change.id())
+    );
     case.written(first.change).await;
     let second = booked(case.load(2, 10_000).await.unwrap());
     assert_eq!(second.load.as_ref().unwrap().loaded, 40_000);
@@ -159,7 +159,10 @@ async fn a_load_above_a_limit_is_refused_with_its_reason_and_books_nothing(#[cas
         spent: 60_000,
     };
     assert_eq!(
-        case.store().see_purse(&case.card.number, shown).await.unwrap(),
+        case.store()
+            .see_purse(&case.card.number, shown, at())
+            .await
+            .unwrap(),
         shown
     );
     assert_eq!(
@@ -170,7 +173,11 @@ async fn a_load_above_a_limit_is_refused_with_its_reason_and_books_nothing(#[cas
         loaded: 160_001,
         spent: 60_000,
     };
-    let error = case.store().see_purse(&case.card.number, rich).await.unwrap_err();
+    let error = case
+        .store()
+        .see_purse(&case.card.number, rich, at())
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "PURSE_FIGURES");
 }
 
@@ -432,7 +439,7 @@ async fn a_replaced_card_is_denied_and_its_permit_is_ordered_again(#[case] engin
     let order = case
         .office
         .store
-        .order_production(&office::new_order(case.permit.id(), 9), at())
+        .order_production(&new_order(case.permit.id(), 9), at())
         .await;
     assert!(order.is_ok());
 }
@@ -483,8 +490,8 @@ fn file(tid: u32, number: u32, lines: Vec<CheckedLine>) -> CheckedFile {
     }
 }
 
-async fn shops(engine: Engine, tids: &[u32]) -> Office {
-    let office = Office::open(engine).await;
+async fn shops(engine: Engine, tids: &[u32]) -> Ledger {
+    let office = Ledger::open(engine).await;
     for tid in tids {
         office
             .store
@@ -495,7 +502,7 @@ async fn shops(engine: Engine, tids: &[u32]) -> Office {
     office
 }
 
-async fn import(store: &Store, files: &[CheckedFile]) -> issuer_store::Imported {
+async fn import(store: &Store, files: &[CheckedFile]) -> Imported {
     store.import_settlement(files, &staff("gao"), at()).await.unwrap()
 }
 
@@ -522,15 +529,13 @@ async fn a_file_is_imported_once_and_missing_numbers_are_named(#[case] engine: E
     let again = import(&office.store, &[first, other]).await;
     assert_eq!(again.files, [FileOutcome::Known, FileOutcome::NumberTaken]);
     assert_eq!(office.store.verify_ledger().await.unwrap(), before);
-    let report = office.store.terminal_report(1).await.unwrap();
+    let report = office.store.terminal_report(1).await.unwrap().unwrap();
     assert_eq!(
         (report.missing.clone(), report.owed()),
         (vec![2], Sum { count: 2, fen: 150 })
     );
-    assert_eq!(
-        office.store.terminal_report(7).await.unwrap_err().code(),
-        "TERMINAL_UNKNOWN"
-    );
+    let unknown = office.service().terminal_report(7).await.unwrap_err();
+    assert_eq!(unknown.code(), "TERMINAL_UNKNOWN");
 }
 
 #[rstest]
@@ -549,7 +554,7 @@ async fn doubles_copies_evidence_and_unknown_lines_hold_over_many_imports(#[case
     });
     import(store, &[gave_up.clone()]).await;
     assert_eq!(
-        store.terminal_report(1).await.unwrap().waiting,
+        store.terminal_report(1).await.unwrap().unwrap().waiting,
         Sum { count: 1, fen: 100 }
     );
 
@@ -570,7 +575,7 @@ async fn doubles_copies_evidence_and_unknown_lines_hold_over_many_imports(#[case
         (done.recovered[&1], done.resolved),
         (Sum { count: 1, fen: 100 }, 1)
     );
-    let report = store.terminal_report(1).await.unwrap();
+    let report = store.terminal_report(1).await.unwrap().unwrap();
     assert_eq!(
         (report.waiting, report.recovered),
         (Sum::default(), Sum { count: 1, fen: 100 })
@@ -588,7 +593,7 @@ async fn doubles_copies_evidence_and_unknown_lines_hold_over_many_imports(#[case
         (1, 1, 0)
     );
     assert_eq!(
-        store.terminal_report(1).await.unwrap().owed(),
+        store.terminal_report(1).await.unwrap().unwrap().owed(),
         Sum { count: 1, fen: 100 }
     );
 
@@ -608,7 +613,7 @@ async fn doubles_copies_evidence_and_unknown_lines_hold_over_many_imports(#[case
     assert_eq!((done.gaps, done.missing), (Sum { count: 2, fen: 15 }, 2));
     let denied = store.undenied().await.unwrap();
     assert_eq!(denied, [Chain::from_bytes([9; 16])]);
-    store.denied(denied[0]).await.unwrap();
+    store.denied(denied[0], at()).await.unwrap();
     assert!(store.undenied().await.unwrap().is_empty());
     store.verify_ledger().await.unwrap();
 }
@@ -640,7 +645,7 @@ async fn an_unknown_line_that_its_own_terminal_settled_is_not_news_when_it_comes
         next.unknown.push(unknown.clone());
         import(&office.store, &[next]).await;
     }
-    let report = office.store.terminal_report(1).await.unwrap();
+    let report = office.store.terminal_report(1).await.unwrap().unwrap();
     assert_eq!(
         (report.owed(), report.waiting),
         (Sum { count: 1, fen: 100 }, Sum::default())
@@ -663,9 +668,21 @@ async fn a_batch_with_an_unregistered_terminal_leaves_nothing(#[case] engine: En
         .import_settlement(&files, &staff("gao"), at())
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::TerminalUnknown { tid: 2 }));
+    assert!(matches!(
+        error,
+        OfficeError::Domain(permit_domain::Error::TerminalUnknown { tid: 2 })
+    ));
     assert_eq!(office.store.verify_ledger().await.unwrap(), before);
-    assert!(office.store.terminal_report(1).await.unwrap().files.is_empty());
+    assert!(
+        office
+            .store
+            .terminal_report(1)
+            .await
+            .unwrap()
+            .unwrap()
+            .files
+            .is_empty()
+    );
     assert_eq!(import(&office.store, &files[..1]).await.files.len(), 1);
 }
 
@@ -682,7 +699,7 @@ async fn two_clerks_who_import_one_file_at_once_pay_it_once(#[case] engine: Engi
     let outcomes = [x.unwrap().files[0], y.unwrap().files[0]];
     assert!(outcomes.contains(&FileOutcome::Known), "{outcomes:?}");
     assert_eq!(
-        office.store.terminal_report(1).await.unwrap().owed(),
+        office.store.terminal_report(1).await.unwrap().unwrap().owed(),
         Sum { count: 1, fen: 100 }
     );
 }
@@ -853,7 +870,7 @@ async fn what_was_paid_for_a_card_is_never_taken_back(#[case] engine: Engine) {
 }
 
 /// Every table with its columns.
-async fn columns(office: &Office) -> Vec<(String, String)> {
+async fn columns(office: &Ledger) -> Vec<(String, String)> {
     match &office.store {
         Store::Sqlite(pool) => sqlx::query_as(
             "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'",
@@ -871,7 +888,7 @@ async fn columns(office: &Office) -> Vec<(String, String)> {
 }
 
 /// Every row of a table as text.
-async fn rows(office: &Office, table: &str) -> Vec<String> {
+async fn rows(office: &Ledger, table: &str) -> Vec<String> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     match &office.store {
         Store::Sqlite(pool) => {
@@ -989,7 +1006,7 @@ async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[c
 
 #[tokio::test]
 async fn in_sqlite_a_debit_stands_where_its_key_sorts_and_not_where_its_file_came() {
-    let office = Office::open(Engine::Sqlite).await;
+    let office = Ledger::open(Engine::Sqlite).await;
     let Store::Sqlite(pool) = &office.store else {
         panic!()
     };

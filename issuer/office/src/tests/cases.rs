@@ -1,0 +1,517 @@
+//! Cases from intake to production: who may, how often, and what two at once come to.
+
+use issuer_store::{Stock, Store, Submission};
+use permit_domain::{
+    ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, Error as Refused, PermitState,
+    PersonId, SeparatedDuties,
+};
+use permit_rules::RuleSets;
+use rstest::rstest;
+
+use super::ledger::{Book as _, Ledger};
+use super::people::{Engine, TODAY, at, guangdong, li_na, n, new_order, serial, somebody, staff};
+use super::reads::Reads as _;
+use crate::error::OfficeError;
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn the_same_applicant_twice_is_told_of_the_permit_and_nothing_changes(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let (_, permit) = office.approved(&li_na(), 1).await;
+    let before = office.store.verify_ledger().await.unwrap();
+
+    let again = Submission {
+        id: ApplicationId::new(at(), n(2)),
+        person: PersonId::new(at(), n(2)),
+        applicant: &li_na(),
+        intake: "liu".parse().unwrap(),
+        on: TODAY,
+    };
+    let error = office.store.submit(again, at()).await.unwrap_err();
+
+    assert!(
+        matches!(error, OfficeError::Domain(Refused::AlreadyHasPermit { permit: p }) if p == permit.id())
+    );
+    assert_eq!(error.code(), "ALREADY_HAS_PERMIT");
+    assert!(error.action().contains("one permit"));
+    assert_eq!(office.store.verify_ledger().await.unwrap(), before);
+    assert_eq!(
+        office
+            .store
+            .application(ApplicationId::new(at(), n(2)))
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn an_open_application_bars_a_second_one_until_it_is_withdrawn(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let first = office.submit(&li_na(), 1).await;
+    let second = || Submission {
+        id: ApplicationId::new(at(), n(2)),
+        person: PersonId::new(at(), n(2)),
+        applicant: Box::leak(Box::new(li_na())),
+        intake: "liu".parse().unwrap(),
+        on: TODAY,
+    };
+    let error = office.store.submit(second(), at()).await.unwrap_err();
+    assert!(
+        matches!(error, OfficeError::Domain(Refused::ApplicationOpen { application }) if application == first.id())
+    );
+
+    let person = first.person();
+    office
+        .store
+        .save_application(first.withdraw().unwrap(), at())
+        .await
+        .unwrap();
+    let second = office.store.submit(second(), at()).await.unwrap();
+    assert_eq!(second.person(), person, "the person keeps the id");
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn two_counters_that_take_one_applicant_at_once_make_one_application(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let (a, b) = (office.again().await, office.again().await);
+    let take = |store: Store, number: u8| async move {
+        let applicant = li_na();
+        let submission = Submission {
+            id: ApplicationId::new(at(), n(number)),
+            person: PersonId::new(at(), n(number)),
+            applicant: &applicant,
+            intake: "liu".parse().unwrap(),
+            on: TODAY,
+        };
+        store.submit(submission, at()).await
+    };
+    let (x, y) = tokio::join!(tokio::spawn(take(a, 1)), tokio::spawn(take(b, 2)));
+    let results = [x.unwrap(), y.unwrap()];
+    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
+    assert!(
+        results
+            .iter()
+            .any(|r| matches!(r, Err(OfficeError::Domain(Refused::ApplicationOpen { .. }))))
+    );
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_published_rule_set_is_never_edited(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let set = office.rules.get(RuleSets::DEFAULT).unwrap();
+    office.service().migrate().await.unwrap();
+    office.service().migrate().await.unwrap();
+    let published = office.store.published_rule_set(set.id()).await.unwrap().unwrap();
+    assert_eq!(
+        (published.digest, published.text.as_str()),
+        (set.digest(), set.text())
+    );
+    assert_eq!(office.store.ledger_of(set.id()).await.unwrap().len(), 1);
+
+    let office = Ledger::unpublished(engine).await;
+    let softer = format!("{}# softer\n", set.text());
+    let digest = permit_domain::Digest::of(softer.as_bytes());
+    let mut tx = office.store.begin(at()).await.unwrap();
+    let appended = tx.publish_rule_set(set.id(), digest, &softer).await.unwrap();
+    tx.commit(appended).await.unwrap();
+    let error = office.service().migrate().await.unwrap_err();
+    assert_eq!(error.code(), "RULE_SET_EDITED");
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_permit_in_production_changes_by_its_order_only(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let order = office.allocated(&li_na(), 1).await;
+    let permit = office.store.permit(order.permit()).await.unwrap().unwrap();
+    assert_eq!(permit.state(), &PermitState::InProduction { order: order.id() });
+    for refused in [
+        permit.clone().change(|state| state.suspend(TODAY)),
+        permit.clone().change(|state| state.restore(TODAY)),
+        permit.change(|state| state.end(TODAY, EndReason::Withdrawn)),
+    ] {
+        assert_eq!(refused.unwrap_err().code(), "WRONG_STATE");
+    }
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn an_order_by_other_people_than_those_who_decided_is_refused(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let (_, permit) = office.approved(&li_na(), 1).await;
+    let duties = SeparatedDuties::new(
+        "wang".parse().unwrap(),
+        "deng".parse().unwrap(),
+        "sun".parse().unwrap(),
+    )
+    .unwrap();
+    let right = new_order(permit.id(), 1);
+    let order = permit_domain::Order::new(right.id(), permit.id(), duties, right.content().clone());
+    assert!(matches!(
+        office.store.order_production(&order, at()).await,
+        Err(OfficeError::Domain(Refused::OtherPeople))
+    ));
+
+    office.store.order_production(&right, at()).await.unwrap();
+    let second = new_order(permit.id(), 2);
+    let error = office.store.order_production(&second, at()).await.unwrap_err();
+    assert_eq!(error.code(), "WRONG_STATE", "one order at a time");
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let store = &office.store;
+    let gao = staff("gao");
+    store
+        .receive_blanks(&[serial(1), serial(2), serial(3)], "lot-1", &gao, at())
+        .await
+        .unwrap();
+    let error = store
+        .receive_blanks(&[serial(4), serial(1)], "lot-2", &gao, at())
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        OfficeError::Store(issuer_store::Error::Exists { what: "blank" })
+    ));
+    assert_eq!(
+        store.stock().await.unwrap(),
+        Stock {
+            in_stock: 3,
+            allocated: 0,
+            recalled: 0
+        }
+    );
+
+    let (_, permit) = office.approved(&li_na(), 1).await;
+    let order = store
+        .order_production(&new_order(permit.id(), 1), at())
+        .await
+        .unwrap();
+    let error = store
+        .allocate_card(order.clone(), guangdong(), serial(9), at())
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        OfficeError::Domain(Refused::BlankNotInStock { state: "UNKNOWN", .. })
+    ));
+    let order = store
+        .allocate_card(order, guangdong(), serial(1), at())
+        .await
+        .unwrap();
+    assert_eq!(
+        order.state().card().unwrap().number.as_str().get(..12),
+        Some("440000000001")
+    );
+
+    let (_, permit) = office.approved(&somebody(2), 2).await;
+    let order = store
+        .order_production(&new_order(permit.id(), 2), at())
+        .await
+        .unwrap();
+    let error = store
+        .allocate_card(order.clone(), guangdong(), serial(1), at())
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        OfficeError::Domain(Refused::BlankNotInStock {
+            state: "ALLOCATED",
+            ..
+        })
+    ));
+    assert_eq!(store.recall_lot("lot-1", &gao, at()).await.unwrap(), 2);
+    let error = store
+        .allocate_card(order, guangdong(), serial(2), at())
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        OfficeError::Domain(Refused::BlankNotInStock {
+            state: "RECALLED",
+            ..
+        })
+    ));
+    assert_eq!(
+        store.stock().await.unwrap(),
+        Stock {
+            in_stock: 0,
+            allocated: 1,
+            recalled: 2
+        }
+    );
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_connections_never_draw_one_card_number_twice(#[case] engine: Engine) {
+    const EACH: u8 = 8;
+    let office = Ledger::open(engine).await;
+    let mut orders = Vec::new();
+    for i in 1..=2 * EACH {
+        let (_, permit) = office.approved(&somebody(i), i).await;
+        orders.push(
+            office
+                .store
+                .order_production(&new_order(permit.id(), i), at())
+                .await
+                .unwrap(),
+        );
+    }
+    let serials: Vec<_> = (1..=2 * EACH).map(serial).collect();
+    office
+        .store
+        .receive_blanks(&serials, "lot-1", &staff("gao"), at())
+        .await
+        .unwrap();
+
+    let draw = |store: Store, work: Vec<_>| async move {
+        let mut numbers = Vec::new();
+        for (order, serial) in work {
+            let order = store
+                .allocate_card(order, guangdong(), serial, at())
+                .await
+                .unwrap();
+            numbers.push(order.state().card().unwrap().number.clone());
+        }
+        numbers
+    };
+    let mut work: Vec<_> = orders.into_iter().zip(serials).collect();
+    let other = work.split_off(usize::from(EACH));
+    let (a, b) = (office.again().await, office.again().await);
+    let (x, y) = tokio::join!(tokio::spawn(draw(a, work)), tokio::spawn(draw(b, other)));
+    let mut numbers = [x.unwrap(), y.unwrap()].concat();
+    numbers.sort();
+    numbers.dedup();
+    assert_eq!(numbers.len(), usize::from(2 * EACH));
+    office.store.verify_ledger().await.unwrap();
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_given_up_order_spends_its_number_and_frees_the_permit(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let store = &office.store;
+    let order = office.allocated(&li_na(), 1).await;
+    let first = order.state().card().unwrap().clone();
+    let order = store
+        .advance_order(order.give_up().unwrap(), r#"{"why":"torn"}"#, at())
+        .await
+        .unwrap();
+    assert_eq!(store.order(order.id()).await.unwrap().as_ref(), Some(&order));
+    let card = store.card(&first.number).await.unwrap().unwrap();
+    assert_eq!(card.state, CardState::Ended(EndOfCard::Damaged));
+    assert_eq!(
+        store.permit(order.permit()).await.unwrap().unwrap().state(),
+        &PermitState::Approved
+    );
+
+    let next = store
+        .order_production(&new_order(order.permit(), 2), at())
+        .await
+        .unwrap();
+    let error = store
+        .allocate_card(next.clone(), guangdong(), first.serial, at())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OfficeError::Domain(Refused::BlankNotInStock {
+                state: "ALLOCATED",
+                ..
+            })
+        ),
+        "the chip is spent too"
+    );
+    store
+        .receive_blanks(&[serial(2)], "lot-2", &staff("gao"), at())
+        .await
+        .unwrap();
+    let next = store
+        .allocate_card(next, guangdong(), serial(2), at())
+        .await
+        .unwrap();
+    assert_ne!(next.state().card().unwrap().number, first.number);
+
+    let destroyed = card.standing().destroyed().unwrap();
+    let card = store
+        .save_standing(card, destroyed, ("officer", "gao"), at())
+        .await
+        .unwrap();
+    assert_eq!(store.card(&first.number).await.unwrap().as_ref(), Some(&card));
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn an_order_cannot_be_advanced_into_a_beginning(#[case] engine: Engine) {
+    let office = Ledger::open(engine).await;
+    let order = office.allocated(&li_na(), 1).await;
+    assert_eq!(
+        office
+            .store
+            .advance_order(order.clone(), "{}", at())
+            .await
+            .unwrap_err()
+            .code(),
+        "WRONG_STATE"
+    );
+    assert_eq!(
+        office
+            .store
+            .order_production(&order, at())
+            .await
+            .unwrap_err()
+            .code(),
+        "WRONG_STATE"
+    );
+    let error = office
+        .store
+        .allocate_card(order, guangdong(), serial(1), at())
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        OfficeError::Domain(Refused::BlankNotInStock {
+            state: "ALLOCATED",
+            ..
+        })
+    ));
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn filing_is_one_transaction_and_the_same_request_again_answers_the_same(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let before = ledger.store.verify_ledger().await.unwrap().entries;
+    let id = ApplicationId::new(at(), n(1));
+    let apply = |id, clerk: &str, applicant| office.apply(id, clerk.parse().unwrap(), applicant);
+    let filed = apply(id, "liu", li_na()).await.unwrap();
+    assert_eq!(
+        filed.application.state(),
+        &ApplicationState::Accepted { on: TODAY }
+    );
+    assert_eq!(apply(id, "liu", li_na()).await.unwrap(), filed);
+    let entries = ledger.store.ledger_of(&id.to_string()).await.unwrap();
+    let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["application APPLIED", "application ACCEPTED"]);
+
+    for (clerk, applicant) in [("chen", li_na()), ("liu", somebody(2))] {
+        let other = apply(id, clerk, applicant).await.unwrap_err();
+        assert_eq!(other.code(), "ID_TAKEN");
+    }
+    let second = apply(ApplicationId::new(at(), n(2)), "liu", li_na())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(second, OfficeError::Domain(Refused::ApplicationOpen { application }) if application == id)
+    );
+    assert_eq!(ledger.store.verify_ledger().await.unwrap().entries, before + 2);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_counters_that_file_one_applicant_at_once_are_one_that_does_and_one_that_is_told(
+    #[case] engine: Engine,
+) {
+    let ledger = Ledger::open(engine).await;
+    let (a, b) = (
+        ledger.service_over(ledger.again().await),
+        ledger.service_over(ledger.again().await),
+    );
+    let (x, y) = tokio::join!(
+        a.apply(ApplicationId::new(at(), n(1)), "liu".parse().unwrap(), li_na()),
+        b.apply(ApplicationId::new(at(), n(2)), "chen".parse().unwrap(), li_na())
+    );
+    let (Ok(filed), Err(OfficeError::Domain(Refused::ApplicationOpen { application }))) =
+        (if x.is_ok() { (x, y) } else { (y, x) })
+    else {
+        panic!("one does, the other is told");
+    };
+    assert_eq!(application, filed.application.id());
+
+    // The same request twice at one moment: one application, one answer.
+    let (x, y) = tokio::join!(
+        a.apply(
+            ApplicationId::new(at(), n(3)),
+            "liu".parse().unwrap(),
+            somebody(3)
+        ),
+        b.apply(
+            ApplicationId::new(at(), n(3)),
+            "liu".parse().unwrap(),
+            somebody(3)
+        )
+    );
+    assert_eq!(x.unwrap(), y.unwrap());
+    ledger.store.verify_ledger().await.unwrap();
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_decide_one_case_at_once_are_one_that_does_and_one_that_is_told(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let (a, b) = (
+        ledger.service_over(ledger.again().await),
+        ledger.service_over(ledger.again().await),
+    );
+    let id = ApplicationId::new(at(), n(1));
+    a.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();
+    let (x, y) = tokio::join!(
+        a.review(id, "wang".parse().unwrap()),
+        b.review(id, "deng".parse().unwrap())
+    );
+    let (done, told) = if x.is_ok() { (x, y) } else { (y, x) };
+    assert!(matches!(
+        done.unwrap().application.state(),
+        ApplicationState::Reviewed { .. }
+    ));
+    assert_eq!(told.unwrap_err().fault(), crate::fault::Fault::State);
+    // The same sign-off twice: one permit, one answer.
+    let (x, y) = tokio::join!(
+        a.approve(id, "zhao".parse().unwrap()),
+        b.approve(id, "zhao".parse().unwrap())
+    );
+    let (x, y) = (x.unwrap(), y.unwrap());
+    assert_eq!(x, y);
+    let permits = ledger.store.ledger_after(0, 1000).await.unwrap();
+    let granted = permits
+        .iter()
+        .filter(|entry| entry.action == "permit APPROVED")
+        .count();
+    assert_eq!(granted, 1);
+}

@@ -1,0 +1,473 @@
+//! A ledger for one test, and each decision of the office in a transaction of its own.
+
+use std::sync::{Arc, OnceLock};
+
+use issuer_artwork::{Artist, CardFonts};
+use issuer_store::{Appended, Card, Store, StoredChange, Submission};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use permit_domain::payment::{Chain, CheckedFile, Registration};
+use permit_domain::{
+    Applicant, Application, ApplicationId, Approver, CardNumber, CardSerial, Change, ChangeId, Decision,
+    Order, Permit, PermitId, PersonId, Province, Purse, StaffId, Standing,
+};
+use permit_rules::{PurseRules, RuleSets};
+use program_contract::Clock;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tempfile::TempDir;
+
+use super::people::{Engine, TODAY, at, guangdong, n, new_order, serial, staff};
+use super::postgres;
+use crate::connection::Dialer;
+use crate::error::OfficeError;
+use crate::loads::LoadOutcome;
+use crate::office::Office;
+use crate::random::Random;
+use crate::settlement::Imported;
+use crate::{changes, decision, intake, loads, loss, ordering, settlement, updates};
+
+/// Fonts are read once.
+static ARTIST: OnceLock<Arc<Artist>> = OnceLock::new();
+
+/// A store of its own for one test.
+pub(crate) struct Ledger {
+    pub(crate) store: Store,
+    pub(crate) url: String,
+    pub(crate) rules: RuleSets,
+    _folder: Option<TempDir>,
+}
+
+async fn committed<T>(
+    tx: issuer_store::Transaction,
+    (value, appended): (T, Appended),
+) -> Result<T, OfficeError> {
+    tx.commit(appended).await?;
+    Ok(value)
+}
+
+/// Each decision in a transaction of its own.
+pub(crate) trait Book {
+    fn ledger(&self) -> &Store;
+
+    async fn submit(&self, new: Submission<'_>, at: Timestamp) -> Result<Application, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = intake::file(&mut tx, new).await?;
+        committed(tx, done).await
+    }
+
+    async fn save_application(&self, it: Application, at: Timestamp) -> Result<Application, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = tx.update_application(it).await?;
+        committed(tx, done).await
+    }
+
+    async fn record_review(
+        &self,
+        application: Application,
+        decision: &Decision,
+        at: Timestamp,
+    ) -> Result<Application, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = decision::review(&mut tx, application, decision).await?;
+        committed(tx, done).await
+    }
+
+    async fn record_approval(
+        &self,
+        application: Application,
+        permit: &Permit,
+        at: Timestamp,
+    ) -> Result<Application, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = decision::approve(&mut tx, application, permit).await?;
+        committed(tx, done).await
+    }
+
+    async fn receive_blanks(
+        &self,
+        serials: &[CardSerial],
+        lot: &str,
+        by: &StaffId,
+        at: Timestamp,
+    ) -> Result<(), OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let appended = tx.receive_blanks(serials, lot, by).await?;
+        committed(tx, ((), appended)).await
+    }
+
+    async fn recall_lot(&self, lot: &str, by: &StaffId, at: Timestamp) -> Result<u64, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = tx.recall_lot(lot, by).await?;
+        committed(tx, done).await
+    }
+
+    async fn order_production(&self, order: &Order, at: Timestamp) -> Result<Order, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let appended = ordering::enter(&mut tx, order).await?;
+        committed(tx, (order.clone(), appended)).await
+    }
+
+    async fn allocate_card(
+        &self,
+        order: Order,
+        province: Province,
+        serial: CardSerial,
+        at: Timestamp,
+    ) -> Result<Order, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = ordering::allocate(&mut tx, order, province, serial).await?;
+        committed(tx, done).await
+    }
+
+    async fn advance_order(&self, order: Order, result: &str, at: Timestamp) -> Result<Order, OfficeError> {
+        let (role, actor) = order.last_actor();
+        let actor = actor.to_owned();
+        let mut tx = self.ledger().begin(at).await?;
+        let done = ordering::advance(&mut tx, order, (role, &actor), result).await?;
+        committed(tx, done).await
+    }
+
+    async fn propose_change(
+        &self,
+        change: &Change,
+        permit: &Permit,
+        applicant: Option<&Applicant>,
+        decision: Option<&Decision>,
+        at: Timestamp,
+    ) -> Result<StoredChange, OfficeError> {
+        let new = StoredChange {
+            change: change.clone(),
+            applicant: applicant.cloned(),
+            decision: decision.cloned(),
+            load: None,
+            permit_version: permit.version(),
+            granted: None,
+        };
+        let mut tx = self.ledger().begin(at).await?;
+        let appended = changes::enter(&mut tx, &new).await?;
+        committed(tx, (new, appended)).await
+    }
+
+    async fn approve_change(
+        &self,
+        stored: StoredChange,
+        approver: Approver,
+        on: Date,
+        at: Timestamp,
+    ) -> Result<StoredChange, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = changes::sign_off(&mut tx, stored, approver, on).await?;
+        committed(tx, done).await
+    }
+
+    async fn book_load(
+        &self,
+        change: &Change,
+        amount: u32,
+        rules: &PurseRules,
+        at: Timestamp,
+    ) -> Result<LoadOutcome, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let (outcome, appended) = loads::book(&mut tx, change, amount, rules).await?;
+        if let Some(appended) = appended {
+            tx.commit(appended).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn see_purse(&self, card: &CardNumber, shown: Purse, at: Timestamp) -> Result<Purse, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let seen = loads::see(&mut tx, card, shown).await?;
+        tx.commit_without_entry().await?;
+        Ok(seen)
+    }
+
+    async fn advance_change(
+        &self,
+        change: Change,
+        by: (&str, &str),
+        at: Timestamp,
+    ) -> Result<Change, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = changes::advance(&mut tx, change, by).await?;
+        committed(tx, done).await
+    }
+
+    async fn queue_change(
+        &self,
+        change: Change,
+        sealed: &[[u8; 16]],
+        at: Timestamp,
+    ) -> Result<Change, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = updates::queue(&mut tx, change, sealed).await?;
+        committed(tx, done).await
+    }
+
+    async fn updates_done(
+        &self,
+        sealed: &[[u8; 16]],
+        by: &StaffId,
+        on: Date,
+        at: Timestamp,
+    ) -> Result<Vec<ChangeId>, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let (done, appended) = updates::finish(&mut tx, sealed, by, on).await?;
+        match appended {
+            Some(appended) => tx.commit(appended).await?,
+            None => tx.commit_without_entry().await?,
+        }
+        Ok(done)
+    }
+
+    async fn save_standing(
+        &self,
+        card: Card,
+        standing: Standing,
+        by: (&str, &str),
+        at: Timestamp,
+    ) -> Result<Card, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let done = loss::enter(&mut tx, card, standing, by).await?;
+        committed(tx, done).await
+    }
+
+    async fn replace_card(
+        &self,
+        card: Card,
+        standing: Standing,
+        by: (&str, &str),
+        at: Timestamp,
+    ) -> Result<Card, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let permit = tx.permit(card.permit).await?.unwrap();
+        let done = loss::replace(&mut tx, card, permit, standing, by).await?;
+        committed(tx, done).await
+    }
+
+    async fn register_terminal(
+        &self,
+        terminal: &Registration,
+        by: &StaffId,
+        at: Timestamp,
+    ) -> Result<(), OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        if let Some(appended) = settlement::register(&mut tx, terminal, by).await? {
+            tx.commit(appended).await?;
+        }
+        Ok(())
+    }
+
+    async fn withdraw_terminal(
+        &self,
+        tid: u32,
+        after: Date,
+        by: &StaffId,
+        at: Timestamp,
+    ) -> Result<Registration, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let (terminal, appended) = settlement::withdraw(&mut tx, tid, after, by).await?;
+        if let Some(appended) = appended {
+            tx.commit(appended).await?;
+        }
+        Ok(terminal)
+    }
+
+    async fn import_settlement(
+        &self,
+        files: &[CheckedFile],
+        by: &StaffId,
+        at: Timestamp,
+    ) -> Result<Imported, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let (imported, appended) = settlement::import(&mut tx, files, by).await?;
+        if let Some(appended) = appended {
+            tx.commit(appended).await?;
+        }
+        Ok(imported)
+    }
+
+    async fn denied(&self, card: Chain, at: Timestamp) -> Result<(), OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        tx.set_denied(card).await?;
+        Ok(tx.commit_without_entry().await?)
+    }
+}
+
+impl Book for Store {
+    fn ledger(&self) -> &Store {
+        self
+    }
+}
+
+impl Ledger {
+    /// An empty, migrated store with the rules published.
+    pub(crate) async fn open(engine: Engine) -> Self {
+        let ledger = Self::unpublished(engine).await;
+        let set = ledger.rules.get(RuleSets::DEFAULT).unwrap();
+        let mut tx = ledger.store.begin(at()).await.unwrap();
+        let mut appended = tx
+            .publish_rule_set(set.id(), set.digest(), set.text())
+            .await
+            .unwrap();
+        for rules in ledger.rules.purses() {
+            appended = tx
+                .publish_purse_rules(rules.id(), rules.digest(), rules.text())
+                .await
+                .unwrap();
+        }
+        tx.commit(appended).await.unwrap();
+        ledger
+    }
+
+    /// An empty, migrated store.
+    pub(crate) async fn unpublished(engine: Engine) -> Self {
+        let (url, folder) = match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                (
+                    format!("sqlite:{}", folder.path().join("issuer.db").display()),
+                    Some(folder),
+                )
+            }
+            Engine::Postgres => (postgres::database().await, None),
+        };
+        let store = Store::open(&url).await.unwrap();
+        store.migrate().await.unwrap();
+        Self {
+            store,
+            url,
+            rules: RuleSets::embedded().unwrap(),
+            _folder: folder,
+        }
+    }
+
+    /// A second set of connections to the same database.
+    pub(crate) async fn again(&self) -> Store {
+        Store::open(&self.url).await.unwrap()
+    }
+
+    pub(crate) fn decision(&self, applicant: &Applicant) -> Decision {
+        self.rules
+            .get(RuleSets::DEFAULT)
+            .unwrap()
+            .decide(applicant, TODAY, self.rules.calendar())
+            .unwrap()
+    }
+
+    pub(crate) async fn submit(&self, applicant: &Applicant, number: u8) -> Application {
+        let submission = Submission {
+            id: ApplicationId::new(at(), n(number)),
+            person: PersonId::new(at(), n(number)),
+            applicant,
+            intake: "liu".parse().unwrap(),
+            on: TODAY,
+        };
+        self.store.submit(submission, at()).await.unwrap()
+    }
+
+    pub(crate) async fn accepted(&self, applicant: &Applicant, number: u8) -> Application {
+        let application = self.submit(applicant, number).await;
+        self.store
+            .save_application(application.accept(TODAY).unwrap(), at())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn reviewed(&self, applicant: &Applicant, number: u8) -> (Application, Decision) {
+        let application = self.accepted(applicant, number).await;
+        let decision = self.decision(applicant);
+        let application = application.review("wang".parse().unwrap(), &decision).unwrap();
+        (
+            self.store
+                .record_review(application, &decision, at())
+                .await
+                .unwrap(),
+            decision,
+        )
+    }
+
+    pub(crate) async fn approved(&self, applicant: &Applicant, number: u8) -> (Application, Permit) {
+        let (application, decision) = self.reviewed(applicant, number).await;
+        let id = PermitId::new(at(), n(number));
+        let permit = Permit::granted(id, application.person(), application.id(), &decision).unwrap();
+        let application = application.approve("zhao".parse().unwrap(), id).unwrap();
+        let application = self
+            .store
+            .record_approval(application, &permit, at())
+            .await
+            .unwrap();
+        (application, permit)
+    }
+
+    /// An order with a card, and a blank received for it.
+    pub(crate) async fn allocated(&self, applicant: &Applicant, number: u8) -> Order {
+        let (_, permit) = self.approved(applicant, number).await;
+        let order = self
+            .store
+            .order_production(&new_order(permit.id(), number), at())
+            .await
+            .unwrap();
+        self.store
+            .receive_blanks(&[serial(number)], "lot-1", &staff("gao"), at())
+            .await
+            .unwrap();
+        self.store
+            .allocate_card(order, guangdong(), serial(number), at())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn verified(&self, applicant: &Applicant, number: u8) -> Order {
+        let order = self.allocated(applicant, number).await;
+        let s = &self.store;
+        let order = s
+            .advance_order(order.begin_encoding().unwrap(), "{}", at())
+            .await
+            .unwrap();
+        let order = s
+            .advance_order(order.encoded().unwrap(), r#"{"apdus":41}"#, at())
+            .await
+            .unwrap();
+        let order = s.advance_order(order.drawn().unwrap(), "{}", at()).await.unwrap();
+        s.advance_order(order.verified().unwrap(), "{}", at())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn handed_over(&self, applicant: &Applicant, number: u8) -> Order {
+        let order = self.verified(applicant, number).await;
+        let s = &self.store;
+        let order = order.begin_hand_over("chen".parse().unwrap()).unwrap();
+        let order = s.advance_order(order, "{}", at()).await.unwrap();
+        s.advance_order(order.handed_over(TODAY).unwrap(), "{}", at())
+            .await
+            .unwrap()
+    }
+
+    /// The whole office over this ledger, on the day of the test, without a vault or a photo store.
+    pub(crate) fn service(&self) -> Office {
+        self.service_over(self.store.clone())
+    }
+
+    /// As [`Ledger::service`], over other connections.
+    pub(crate) fn service_over(&self, store: Store) -> Office {
+        let nobody = || {
+            Dialer::new("nobody", || async {
+                Err(std::io::ErrorKind::ConnectionRefused.into())
+            })
+        };
+        Office::new(
+            store,
+            Arc::new(RuleSets::embedded().unwrap()),
+            Arc::clone(
+                ARTIST.get_or_init(|| Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap())),
+            ),
+            nobody(),
+            nobody(),
+            Clock::fixed(at()),
+            Random::new(StdRng::seed_from_u64(1)),
+        )
+    }
+}

@@ -1,0 +1,14 @@
+//! What the office decides in its transactions, on both engines: SQLite in a folder of the test, and one PostgreSQL for the
+//! program. Work with the vault, the photo store and cards is tested in the program's own tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod cards_in_use;
+mod cases;
+mod ledger;
+#[path = "../../../store/tests/store/people.rs"]
+mod people;
+#[path = "../../../store/tests/store/postgres.rs"]
+mod postgres;
+#[path = "../../../store/tests/store/reads.rs"]
+mod reads;

@@ -1,0 +1,327 @@
+//! Cards, card numbers and the stock of blanks. A number is never drawn twice, and a blank leaves the stock once. Left
+//! out: counting of the stock.
+
+use permit_domain::{
+    AllocatedCard, CardNumber, CardSerial, CardState, Chip, Denial, Order, OrderId, PermitId, Province,
+    StaffId, Standing,
+};
+
+use crate::{
+    error::Error,
+    ledger::Entry,
+    rows::{damaged, value},
+    transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
+};
+
+/// A card of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// Printed on it.
+    pub number: CardNumber,
+    /// Of its chip.
+    pub serial: CardSerial,
+    /// The permit that it was made for.
+    pub permit: PermitId,
+    /// The order that made it.
+    pub order: OrderId,
+    /// Where it stands.
+    pub state: CardState,
+    /// On the deny lists.
+    pub denial: Denial,
+    /// What the office knows of its chip.
+    pub chip: Chip,
+    /// Grows with every stored change.
+    pub version: i64,
+}
+
+impl Card {
+    /// Where it stands in all three.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        Standing::new(self.state, self.denial, self.chip)
+    }
+}
+
+/// Where a blank stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlankState {
+    /// Ready to be used.
+    InStock,
+    /// Used, well or badly.
+    Allocated,
+    /// Called back by the maker or us.
+    Recalled,
+}
+
+/// The stock of blanks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stock {
+    /// Ready to be used.
+    pub in_stock: i64,
+    /// Used, well or badly.
+    pub allocated: i64,
+    /// Called back by the maker or us.
+    pub recalled: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    number: String,
+    serial: String,
+    permit: String,
+    order_id: String,
+    state: String,
+    denial: String,
+    chip: String,
+    version: i64,
+}
+
+impl TryFrom<Row> for Card {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            number: value(&row.number, "cards.number")?,
+            serial: value(&row.serial, "cards.serial")?,
+            permit: value(&row.permit, "cards.permit")?,
+            order: value(&row.order_id, "cards.order_id")?,
+            state: value(&row.state, "cards.state")?,
+            denial: value(&row.denial, "cards.denial")?,
+            chip: value(&row.chip, "cards.chip")?,
+            version: row.version,
+        })
+    }
+}
+
+impl Snapshot {
+    /// A card by its number.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn card(&mut self, number: &CardNumber) -> Result<Option<Card>, Error> {
+        const BY_NUMBER: &str = "SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE number = $1";
+        let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(BY_NUMBER)
+            .bind(number.as_str())
+            .fetch_optional(c))?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// A card by the serial of its chip: how hand-over opens the case.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn card_by_serial(&mut self, serial: CardSerial) -> Result<Option<Card>, Error> {
+        const BY_SERIAL: &str = "SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE serial = $1";
+        let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(BY_SERIAL)
+            .bind(serial.to_string())
+            .fetch_optional(c))?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// The cards of a permit, oldest first.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn cards_of_permit(&mut self, permit: PermitId) -> Result<Vec<Card>, Error> {
+        const OF: &str = "
+            SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE permit = $1
+            ORDER BY created_at, number";
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF).bind(permit.to_string()).fetch_all(c))?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Cards whose deny-list entry the vault has not confirmed: WANTED or LIFTING.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn unconfirmed_denials(&mut self) -> Result<Vec<Card>, Error> {
+        const UNCONFIRMED: &str = "
+            SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards
+            WHERE denial IN ('WANTED', 'LIFTING') ORDER BY number";
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(UNCONFIRMED).fetch_all(c))?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The last running number that was drawn in a province; 0 before the first.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn last_card_number(&mut self, province: Province) -> Result<u64, Error> {
+        const LAST: &str = "SELECT last FROM card_counters WHERE province = $1";
+        let last: Option<i64> = on_engine!(self, |c| sqlx::query_scalar(LAST)
+            .bind(province.as_str())
+            .fetch_optional(c))?;
+        u64::try_from(last.unwrap_or(0)).map_err(|_| damaged("card_counters.last"))
+    }
+
+    /// Where a blank stands; `None` for a chip that was never in stock.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn blank(&mut self, serial: CardSerial) -> Result<Option<BlankState>, Error> {
+        const BLANK: &str = "SELECT state FROM blanks WHERE serial = $1";
+        let state: Option<String> = on_engine!(self, |c| sqlx::query_scalar(BLANK)
+            .bind(serial.to_string())
+            .fetch_optional(c))?;
+        state
+            .map(|state| match state.as_str() {
+                "IN_STOCK" => Ok(BlankState::InStock),
+                "ALLOCATED" => Ok(BlankState::Allocated),
+                "RECALLED" => Ok(BlankState::Recalled),
+                _ => Err(damaged("blanks.state")),
+            })
+            .transpose()
+    }
+
+    /// How many blanks there are.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn stock(&mut self) -> Result<Stock, Error> {
+        const COUNT: &str = "SELECT state, count(*) FROM blanks GROUP BY state";
+        let rows: Vec<(String, i64)> = on_engine!(self, |c| sqlx::query_as(COUNT).fetch_all(c))?;
+        let of = |state: &str| rows.iter().find(|r| r.0 == state).map_or(0, |r| r.1);
+        Ok(Stock {
+            in_stock: of("IN_STOCK"),
+            allocated: of("ALLOCATED"),
+            recalled: of("RECALLED"),
+        })
+    }
+}
+
+impl Transaction {
+    /// Puts blanks into the stock.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if one of the serials was ever in stock; outages.
+    pub async fn receive_blanks(
+        &mut self,
+        serials: &[CardSerial],
+        lot: &str,
+        by: &StaffId,
+    ) -> Result<Appended, Error> {
+        const INSERT: &str = "
+            INSERT INTO blanks (serial, lot, state, received_at, changed_at) VALUES ($1, $2, 'IN_STOCK', $3, $4)";
+        let at = self.millis();
+        for serial in serials {
+            write_on_engine!(self, |c| sqlx::query(INSERT)
+                .bind(serial.to_string())
+                .bind(lot)
+                .bind(at)
+                .bind(at)
+                .execute(c))
+            .map_err(|e| e.of("blank"))?;
+        }
+        self.append(Entry {
+            role: "stock keeper",
+            actor: by.as_str(),
+            action: "blanks RECEIVED",
+            subject: lot,
+            detail: &format!(r#"{{"blanks":{}}}"#, serials.len()),
+        })
+        .await
+    }
+
+    /// Calls back every blank of a lot that is still in stock. How many there were.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn recall_lot(&mut self, lot: &str, by: &StaffId) -> Result<(u64, Appended), Error> {
+        const RECALL: &str =
+            "UPDATE blanks SET state = 'RECALLED', changed_at = $1 WHERE lot = $2 AND state = 'IN_STOCK'";
+        let at = self.millis();
+        let count = write_on_engine!(self, |c| sqlx::query(RECALL).bind(at).bind(lot).execute(c))?;
+        let appended = self
+            .append(Entry {
+                role: "stock keeper",
+                actor: by.as_str(),
+                action: "blanks RECALLED",
+                subject: lot,
+                detail: &format!(r#"{{"blanks":{count}}}"#),
+            })
+            .await?;
+        Ok((count, appended))
+    }
+
+    /// Takes a blank from the stock.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] unless it is in stock; outages.
+    pub async fn take_blank(&mut self, serial: CardSerial) -> Result<(), Error> {
+        const TAKE: &str = "
+            UPDATE blanks SET state = 'ALLOCATED', changed_at = $1 WHERE serial = $2 AND state = 'IN_STOCK'";
+        const KNOWN: &str = "SELECT count(*) FROM blanks WHERE serial = $1";
+        let (at, serial) = (self.millis(), serial.to_string());
+        let rows = write_on_engine!(self, |c| sqlx::query(TAKE)
+            .bind(at)
+            .bind(serial.as_str())
+            .execute(c))?;
+        self.written(rows, "blank", KNOWN, &serial).await
+    }
+
+    /// Stores which running number of a province was drawn last: it only grows.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn set_last_card_number(&mut self, province: Province, last: u64) -> Result<(), Error> {
+        const SET: &str = "
+            INSERT INTO card_counters (province, last) VALUES ($1, $2)
+            ON CONFLICT (province) DO UPDATE SET last = excluded.last";
+        let last = i64::try_from(last).map_err(|_| damaged("card_counters.last"))?;
+        write_on_engine!(self, |c| sqlx::query(SET)
+            .bind(province.as_str())
+            .bind(last)
+            .execute(c))?;
+        Ok(())
+    }
+
+    /// Stores the card that a number and a chip became. The entry of the ledger is its order's.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] for a number or chip that was used before; outages.
+    pub async fn insert_card(&mut self, card: &AllocatedCard, order: &Order) -> Result<(), Error> {
+        const INSERT: &str = "
+            INSERT INTO cards (number, serial, permit, order_id, state, version, created_at, changed_at)
+            VALUES ($1, $2, $3, $4, 'ALLOCATED', 1, $5, $6)";
+        let at = self.millis();
+        write_on_engine!(self, |c| sqlx::query(INSERT)
+            .bind(card.number.as_str())
+            .bind(card.serial.to_string())
+            .bind(order.permit().to_string())
+            .bind(order.id().to_string())
+            .bind(at)
+            .bind(at)
+            .execute(c))
+        .map_err(|e| e.of("card"))?;
+        Ok(())
+    }
+
+    /// Stores where a card stands now. The entry of the ledger is that of the order or change that moved it, or the
+    /// caller's.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if the row changed since it was read, [`Error::Missing`]; outages.
+    pub async fn update_card(&mut self, card: Card, standing: Standing) -> Result<Card, Error> {
+        const UPDATE: &str = "
+            UPDATE cards SET state = $1, denial = $2, chip = $3, version = version + 1, changed_at = $4
+            WHERE number = $5 AND version = $6";
+        const KNOWN: &str = "SELECT count(*) FROM cards WHERE number = $1";
+        let at = self.millis();
+        let rows = write_on_engine!(self, |c| sqlx::query(UPDATE)
+            .bind(standing.state().name())
+            .bind(standing.denial().name())
+            .bind(standing.chip().name())
+            .bind(at)
+            .bind(card.number.as_str())
+            .bind(card.version)
+            .execute(c))?;
+        self.written(rows, "card", KNOWN, card.number.as_str()).await?;
+        Ok(Card {
+            state: standing.state(),
+            denial: standing.denial(),
+            chip: standing.chip(),
+            version: card.version + 1,
+            ..card
+        })
+    }
+}

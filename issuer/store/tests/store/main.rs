@@ -1,0 +1,10 @@
+//! Every function of the store, on both engines: SQLite in a folder of the test, and one PostgreSQL for the program.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod cases;
+mod faults;
+mod office;
+mod people;
+mod postgres;
+mod reads;
