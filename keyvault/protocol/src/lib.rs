@@ -8,6 +8,8 @@
 mod bundle;
 mod card;
 mod client;
+#[cfg(test)]
+mod encoding;
 mod error;
 pub mod frame;
 mod message;

@@ -1,0 +1,558 @@
+//! The bytes of every request and response, held against a list: the wire stays as it is when the types change.
+
+use jiff::civil::date;
+use jiff::{Timestamp, civil::Date};
+
+use crate::*;
+
+const SERIAL: CardSerial = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+const POINT: PointBytes = [4; 65];
+
+fn day(number: i8) -> Date {
+    date(2026, 11, number)
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + second).unwrap()
+}
+
+fn region() -> Region {
+    "440300".parse().unwrap()
+}
+
+fn entitlement() -> Entitlement {
+    Entitlement {
+        role: Role::SmallPayment,
+        region: region(),
+        tier: 2,
+        class: 3,
+        services: 0x0102_0304,
+        zones: u64::MAX,
+        valid_from: day(21),
+        valid_to: day(30),
+        rule_set: "shenzhen-2026".into(),
+        purse_cap: 30_000,
+    }
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        id: [9; 16],
+        key: POINT,
+        fingerprint: "0011 2233".into(),
+        given: vec!["one".into()],
+        ends: at(900),
+    }
+}
+
+fn order() -> SignedOrder {
+    SignedOrder::from_bytes(&[[0x82, 0x43, 1, 2, 3, 0x58, 0x40].as_slice(), &[7; 64]].concat()).unwrap()
+}
+
+fn start(task: CardTask) -> Request {
+    Request::StartCard {
+        order: [3; 16],
+        index: 4,
+        serial: SERIAL,
+        task,
+    }
+}
+
+fn update(task: UpdateTask) -> Request {
+    Request::SealUpdate {
+        order: [3; 16],
+        index: 4,
+        serial: SERIAL,
+        task,
+    }
+}
+
+fn photo() -> PhotoKeyContext {
+    PhotoKeyContext {
+        photo_id: [1; 16],
+        person: [2; 16],
+        profile: "chip".into(),
+        version: 3,
+    }
+}
+
+fn requests() -> Vec<(&'static str, Request)> {
+    vec![
+        (
+            "Hello",
+            Request::Hello(Hello {
+                version: 2,
+                client_key: POINT,
+            }),
+        ),
+        ("Status", Request::Status),
+        ("BeginUnseal", Request::BeginUnseal),
+        (
+            "GiveShare",
+            Request::GiveShare(ShareEnvelope {
+                attempt: [9; 16],
+                vault: [8; 16],
+                epoch: 1,
+                index: 2,
+                sealed: vec![7; 5],
+            }),
+        ),
+        (
+            "Seal",
+            Request::Seal(SealRequest {
+                by: "operator".into(),
+            }),
+        ),
+        (
+            "EnrolIssuer",
+            Request::EnrolIssuer(EnrolIssuer {
+                name: "shenzhen".into(),
+                key: POINT,
+            }),
+        ),
+        ("PhotoKeyNew", Request::PhotoKeyNew(photo())),
+        (
+            "PhotoKeyOpen",
+            Request::PhotoKeyOpen {
+                context: photo(),
+                wrapped: WrappedKey::from_bytes(vec![1; 9]),
+            },
+        ),
+        ("OpenOrder", Request::OpenOrder(order())),
+        (
+            "StartCard personalise",
+            start(CardTask::Personalise(Box::new(CardContent {
+                dg1: vec![1; 3],
+                dg2: vec![2; 4],
+                dg3: vec![3; 5],
+                entitlements: vec![entitlement()],
+                certificate_from: day(1),
+                certificate_to: day(2),
+            }))),
+        ),
+        ("StartCard activate", start(CardTask::Activate { date: day(21) })),
+        ("StartCard block", start(CardTask::Block)),
+        ("StartCard inspect", start(CardTask::Inspect)),
+        ("StartCard unblock", start(CardTask::Unblock)),
+        ("StartCard terminate", start(CardTask::Terminate)),
+        (
+            "StartCard rewrite",
+            start(CardTask::Rewrite(Box::new(RewriteContent {
+                dg1: None,
+                dg2: Some(vec![2; 3]),
+                dg3: None,
+                entitlements: vec![entitlement()],
+                loaded: Some(70_000),
+            }))),
+        ),
+        (
+            "StartCard rewrite of nothing",
+            start(CardTask::Rewrite(Box::default())),
+        ),
+        (
+            "ContinueCard",
+            Request::ContinueCard {
+                order: [3; 16],
+                index: 4,
+                answers: vec![vec![0x90, 0], vec![]],
+            },
+        ),
+        (
+            "ExportBundle",
+            Request::ExportBundle(BundleRequest {
+                kind: BundleKind::Clinic,
+                terminal: "clinic 1".into(),
+                sealing_key: POINT,
+                authentication_key: [5; 65],
+                regions: vec![region(), "110000".parse().unwrap()],
+                zones: 6,
+                from: day(21),
+                to: day(28),
+            }),
+        ),
+        (
+            "ExportLot",
+            Request::ExportLot(LotRequest {
+                issuer: [0, 1],
+                lot: [0, 0, 0, 2],
+                first: 3,
+                count: 40_000,
+                maker: "maker".into(),
+                maker_key: POINT,
+            }),
+        ),
+        (
+            "SignCardBack",
+            Request::SignCardBack(CardBack {
+                card_number: "SZ123".into(),
+                region: region(),
+                issued_on: day(21),
+            }),
+        ),
+        ("Anchors", Request::Anchors),
+        ("DenyCard", Request::DenyCard { serial: SERIAL }),
+        ("AllowCard", Request::AllowCard { serial: SERIAL }),
+        ("DenyChain", Request::DenyChain { chain: [6; 16] }),
+        (
+            "ExportDenyList",
+            Request::ExportDenyList(DenyListRequest {
+                role: Role::Transit,
+                issued: day(21),
+                max_age_days: 30,
+                grace_days: 0,
+            }),
+        ),
+        (
+            "RotateRole",
+            Request::RotateRole {
+                role: Role::SocialInsurance,
+                region: region(),
+                drain_until: day(30),
+            },
+        ),
+        (
+            "CompromiseRole",
+            Request::CompromiseRole {
+                role: Role::Clinic,
+                region: region(),
+                version: 2,
+            },
+        ),
+        (
+            "RetireRole",
+            Request::RetireRole {
+                role: Role::Door,
+                region: region(),
+                version: 255,
+            },
+        ),
+        ("RoleKeys", Request::RoleKeys),
+        ("CardVersions", Request::CardVersions { serial: SERIAL }),
+        (
+            "SealUpdate entitlement",
+            update(UpdateTask::Entitlement(entitlement())),
+        ),
+        (
+            "SealUpdate permit block",
+            update(UpdateTask::PermitBlock { dg3: vec![3; 4] }),
+        ),
+        ("SealUpdate date floor", update(UpdateTask::DateFloor(day(21)))),
+        ("SealUpdate block", update(UpdateTask::Block)),
+        (
+            "SealUpdate erase version",
+            update(UpdateTask::EraseVersion {
+                role: Role::Door,
+                version: 3,
+            }),
+        ),
+        ("SealUpdate load", update(UpdateTask::Load { loaded: 50_000 })),
+        (
+            "ExportUpdates",
+            Request::ExportUpdates(UpdatesRequest {
+                terminal: "gate 1".into(),
+                to: day(30),
+            }),
+        ),
+        (
+            "AcceptReceipts",
+            Request::AcceptReceipts {
+                receipts: vec![Receipt {
+                    update: [1; 16],
+                    receipt: [2; 16],
+                }],
+            },
+        ),
+        ("PendingUpdates", Request::PendingUpdates { serial: SERIAL }),
+        (
+            "RevokeTerminal",
+            Request::RevokeTerminal {
+                name: "gate 1".into(),
+            },
+        ),
+        ("Terminals", Request::Terminals),
+        (
+            "CheckLines",
+            Request::CheckLines {
+                lines: vec![
+                    SettlementLine {
+                        key_version: 1,
+                        pid: [1; 16],
+                        body: [2; 28],
+                        seq: 3,
+                        loaded: 4,
+                        spent: 5,
+                        tac: [6; 8],
+                        before: Some([7; 44]),
+                    },
+                    SettlementLine {
+                        key_version: 1,
+                        pid: [1; 16],
+                        body: [2; 28],
+                        seq: 3,
+                        loaded: 4,
+                        spent: 5,
+                        tac: [6; 8],
+                        before: None,
+                    },
+                ],
+            },
+        ),
+    ]
+}
+
+fn slot(brought_by: BroughtBy) -> SlotVersion {
+    SlotVersion {
+        role: Role::Transit,
+        region: region(),
+        key_version: 2,
+        state: RoleKeyState::Draining,
+        issue_counter: 7,
+        brought_by,
+    }
+}
+
+fn role_key(state: RoleKeyState, until: Option<Date>) -> RoleKeyInfo {
+    RoleKeyInfo {
+        role: Role::Transit,
+        region: region(),
+        version: 1,
+        state,
+        until,
+        cards: 70_000,
+        cards_alone: 1,
+    }
+}
+
+fn result(state: CardState, domain: KeyDomain) -> Response {
+    Response::Script(Script::Done(Box::new(CardResult {
+        serial: SERIAL,
+        state,
+        last_step: 9,
+        steps: 10,
+        keys: vec![CardKey {
+            domain,
+            public_key: POINT,
+            certificate: vec![1; 3],
+        }],
+        slots: vec![slot(BroughtBy::Script), slot(BroughtBy::Update)],
+    })))
+}
+
+fn terminal(kind: BundleKind, day: Option<Date>, authentication_key: Option<PointBytes>) -> TerminalInfo {
+    TerminalInfo {
+        name: "gate 1".into(),
+        kind,
+        tid: 5,
+        regions: vec![region()],
+        sequence: 6,
+        revoked: day,
+        bundle_until: day,
+        leaf_until: None,
+        updates_until: day,
+        authentication_key,
+    }
+}
+
+fn status(state: VaultState, attempt: Option<Attempt>) -> Response {
+    Response::Status(Status {
+        state,
+        vault: [8; 16],
+        epoch: 1,
+        threshold: 3,
+        custodians: vec!["one".into(), "two".into()],
+        attempt,
+        high_water: at(0),
+    })
+}
+
+fn responses() -> Vec<(&'static str, Response)> {
+    vec![
+        (
+            "Refused",
+            Response::Refused(Refusal {
+                code: RefusalCode::StillHeld,
+                message: "m".into(),
+                action: "a".into(),
+            }),
+        ),
+        (
+            "Welcome",
+            Response::Welcome(Welcome {
+                version: 2,
+                vault: [8; 16],
+            }),
+        ),
+        ("Status", status(VaultState::Unsealing, Some(attempt()))),
+        ("Status open", status(VaultState::Open, None)),
+        ("Status sealed", status(VaultState::Sealed, None)),
+        ("Status damaged", status(VaultState::Damaged, None)),
+        ("Attempt", Response::Attempt(attempt())),
+        (
+            "Progress",
+            Response::Progress(UnsealProgress {
+                state: VaultState::Unsealing,
+                given: 1,
+                needed: 2,
+                epoch: 3,
+                missing: vec!["two".into()],
+            }),
+        ),
+        ("Done", Response::Done),
+        (
+            "PhotoKey",
+            Response::PhotoKey {
+                sealed: vec![1; 5],
+                wrapped: WrappedKey::from_bytes(vec![2; 6]),
+            },
+        ),
+        (
+            "Order",
+            Response::Order(OrderSession {
+                order: [3; 16],
+                cards: 4,
+                until: at(60),
+            }),
+        ),
+        (
+            "Script send",
+            Response::Script(Script::Send {
+                commands: vec![vec![0x80, 0x50], vec![1]],
+            }),
+        ),
+        ("Script done blank", result(CardState::Blank, KeyDomain::Person)),
+        (
+            "Script done personalised",
+            result(CardState::Personalised, KeyDomain::Clinic),
+        ),
+        (
+            "Script done active",
+            result(CardState::Active, KeyDomain::SocialInsurance),
+        ),
+        (
+            "Script done blocked",
+            result(CardState::Blocked, KeyDomain::Person),
+        ),
+        (
+            "Script done terminated",
+            result(CardState::Terminated, KeyDomain::Person),
+        ),
+        ("Export", Response::Export { bytes: vec![1; 300] }),
+        ("Signature", Response::Signature { signature: [5; 64] }),
+        (
+            "Anchors",
+            Response::Anchors(Anchors {
+                vault: [8; 16],
+                card_ca: [1; 65],
+                terminal_ca: [2; 65],
+                document_signer: [3; 65],
+                entitlement_signer: [4; 65],
+                deny_list_signer: [5; 65],
+                audit_signer: [6; 65],
+            }),
+        ),
+        ("RoleKey", Response::RoleKey(role_key(RoleKeyState::Active, None))),
+        (
+            "RoleKeys",
+            Response::RoleKeys(vec![
+                role_key(RoleKeyState::Draining, Some(day(30))),
+                role_key(RoleKeyState::Compromised, None),
+                role_key(RoleKeyState::Destroyed, None),
+            ]),
+        ),
+        (
+            "CardVersions",
+            Response::CardVersions(vec![slot(BroughtBy::Script)]),
+        ),
+        (
+            "Queued",
+            Response::Queued(QueuedUpdate {
+                change: [1; 16],
+                envelopes: vec![QueuedEnvelope {
+                    update: [2; 16],
+                    role: Role::Door,
+                    region: region(),
+                }],
+            }),
+        ),
+        (
+            "Receipts",
+            Response::Receipts(vec![
+                ReceiptOutcome::Done {
+                    serial: SERIAL,
+                    change: [1; 16],
+                },
+                ReceiptOutcome::AlreadyKnown {
+                    serial: SERIAL,
+                    change: [1; 16],
+                },
+                ReceiptOutcome::UnknownUpdate,
+                ReceiptOutcome::Forged,
+            ]),
+        ),
+        (
+            "Pending",
+            Response::Pending(PendingUpdates {
+                waiting: 1,
+                withdrawn: 2,
+            }),
+        ),
+        (
+            "Terminals",
+            Response::Terminals(vec![
+                terminal(BundleKind::Bus, Some(day(21)), Some(POINT)),
+                terminal(BundleKind::Counter, None, None),
+                terminal(BundleKind::Door, None, None),
+                terminal(BundleKind::SocialInsurance, None, None),
+                terminal(BundleKind::Shop, None, None),
+            ]),
+        ),
+        (
+            "Lines",
+            Response::Lines(vec![
+                LineCheck::Forged,
+                LineCheck::UnknownCard,
+                LineCheck::Genuine {
+                    chain: [1; 16],
+                    loaded_known: true,
+                    before: None,
+                    given: 70_000,
+                },
+                LineCheck::Genuine {
+                    chain: [1; 16],
+                    loaded_known: false,
+                    before: Some(OpenedDebit {
+                        seq: 1,
+                        tid: 2,
+                        amount: 3,
+                        spent: 4,
+                        time: 5,
+                        txno: [6; 8],
+                        kind: 1,
+                        tac: [7; 8],
+                    }),
+                    given: 0,
+                },
+            ]),
+        ),
+    ]
+}
+
+/// The list: a line for each, with its name and its bytes in hexadecimal digits.
+const LIST: &str = include_str!("encoding.txt");
+
+#[test]
+fn every_request_and_response_has_the_bytes_of_the_list() {
+    let mut lines = Vec::new();
+    for (name, request) in requests() {
+        let bytes = minicbor::to_vec(&request).unwrap();
+        assert_eq!(minicbor::decode::<Request>(&bytes).unwrap(), request, "{name}");
+        lines.push(format!("request {name}: {}", hex::encode(&bytes)));
+    }
+    for (name, response) in responses() {
+        let bytes = minicbor::to_vec(&response).unwrap();
+        assert_eq!(minicbor::decode::<Response>(&bytes).unwrap(), response, "{name}");
+        lines.push(format!("response {name}: {}", hex::encode(&bytes)));
+    }
+    let listed: Vec<&str> = LIST.lines().collect();
+    assert_eq!(lines, listed);
+}
