@@ -87,7 +87,7 @@ pub fn content(rng: &mut impl CryptoRng) -> Result<CardContent, Error> {
             Ok::<_, Error>(Entitlement {
                 role,
                 region: region()?,
-                tier: Tier::Employment.code(),
+                tier: Tier::Employment,
                 class: 1,
                 services: 0b11,
                 zones: 0b1,

@@ -20,8 +20,8 @@ use keyvault::custody::share_envelope::{Cost, Package, passphrase_line};
 use keyvault::keys::arena::Arena;
 use keyvault::{Clock, Error, Random, Vault, isolation, serve};
 use keyvault_protocol::{
-    BundleKind, BundleRequest, Client, LotRequest, PointBytes, Region, Role, RoleKeyInfo, Status,
-    TerminalInfo, UnsealProgress, VaultState,
+    BundleKind, BundleRequest, Client, LotRequest, PointBytes, Region, Role, RoleKeyInfo, Serial, Status,
+    TerminalInfo, UnsealProgress, VaultState, division,
 };
 use rand_core::UnwrapErr;
 use serde_json::{Value, json};
@@ -752,7 +752,7 @@ async fn ask(place: &Place, command: Command) -> Result<Outcome, Failure> {
             let (terminal, sealing_key, authentication_key) = read_request(&request)?;
             let regions = region
                 .iter()
-                .map(|text| text.parse())
+                .map(|text| division(text))
                 .collect::<Result<Vec<Region>, _>>()?;
             let kind = kind.into();
             let request = BundleRequest {
@@ -883,7 +883,7 @@ async fn ask_of_versions(place: &Place, command: Command) -> Result<Outcome, Fai
             drain_until,
         } => {
             client
-                .rotate_role(role.into(), region.parse()?, drain_until)
+                .rotate_role(role.into(), division(&region)?, drain_until)
                 .await?
         }
         Command::Compromise {
@@ -892,14 +892,18 @@ async fn ask_of_versions(place: &Place, command: Command) -> Result<Outcome, Fai
             version,
         } => {
             client
-                .compromise_role(role.into(), region.parse()?, version)
+                .compromise_role(role.into(), division(&region)?, version)
                 .await?
         }
         Command::Retire {
             role,
             region,
             version,
-        } => client.retire_role(role.into(), region.parse()?, version).await?,
+        } => {
+            client
+                .retire_role(role.into(), division(&region)?, version)
+                .await?
+        }
         _ => return Err(usage("not a request to a running vault")),
     };
     let (fields, prose) = show_role_key(&key);
@@ -960,8 +964,8 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
     (fields, prose.join(", "))
 }
 
-fn read_serial(text: &str) -> Result<[u8; 10], Failure> {
-    read_hex(text, "--serial has 20 hex digits")
+fn read_serial(text: &str) -> Result<Serial, Failure> {
+    read_hex(text, "--serial has 20 hex digits").map(Serial)
 }
 
 async fn unseal(place: &Place, share: &Path, passphrase_file: &Path) -> Result<Outcome, Failure> {

@@ -141,7 +141,7 @@ fn a_card_pulled_at_some_commands_is_finished_by_the_same_step_without_a_new_num
         let result = office.write(&mut card, 1, blank.serial.0, task).unwrap();
         assert_eq!(
             (result.serial, result.state),
-            (blank.serial.0, CardState::Personalised)
+            (blank.serial, CardState::Personalised)
         );
         office
             .write(&mut card, 1, blank.serial.0, scenario::activate())

@@ -360,7 +360,7 @@ fn an_independent_reader_delivers_our_updates_and_our_vault_takes_its_receipts()
         assert_eq!(
             outcomes,
             [ReceiptOutcome::Done {
-                serial,
+                serial: serial.into(),
                 change: queued.change
             }]
         );

@@ -319,9 +319,9 @@ impl CardContent {
             .entitlements
             .iter()
             .map(|entitlement| vault::Entitlement {
-                role: vault_role(entitlement.role),
+                role: entitlement.role,
                 region,
-                tier: self.tier.code(),
+                tier: self.tier,
                 class: entitlement.class,
                 services: entitlement.services,
                 zones: entitlement.zones,
@@ -557,16 +557,6 @@ fn encode_portrait(image: &[u8], salt: [u8; 16]) -> Result<Vec<u8>, ContentError
 /// [`ContentError::Form`] for a year that no card can hold.
 pub fn card_date(date: Date) -> Result<card_applet_spec::date::Date, ContentError> {
     day::to_card(date).ok_or(ContentError::Form { what: "a date" })
-}
-
-const fn vault_role(role: Role) -> vault::Role {
-    match role {
-        Role::Transit => vault::Role::Transit,
-        Role::SocialInsurance => vault::Role::SocialInsurance,
-        Role::SmallPayment => vault::Role::SmallPayment,
-        Role::Clinic => vault::Role::Clinic,
-        Role::Door => vault::Role::Door,
-    }
 }
 
 #[cfg(test)]

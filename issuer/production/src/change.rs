@@ -109,7 +109,7 @@ impl Production {
         let tasks = vec![task.kind(), TaskKind::Inspect];
         let (mut vault, session) = self.session(number, tasks, today, CHANGE_DAYS).await?;
         let result = pipe(&mut vault, &session, card.serial, task, station).await?;
-        if result.serial != *card.serial.as_bytes() || result.state != state_after(kind) {
+        if result.serial.as_bytes() != card.serial.as_bytes() || result.state != state_after(kind) {
             return Err(ProductionError::OtherResult);
         }
         if let Some(what) = what {

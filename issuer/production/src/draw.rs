@@ -5,7 +5,6 @@ use issuer_artwork::BackFace;
 use issuer_artwork::qr::Statement;
 use issuer_office::card_content::CardContent;
 use issuer_office::photo::read_photo;
-use keyvault_protocol::Error as VaultError;
 use permit_domain::Order;
 use program_contract::file;
 
@@ -32,7 +31,7 @@ impl Production {
         let division = content.division().as_str().to_owned();
         let region = division
             .parse::<keyvault_protocol::Region>()
-            .map_err(|_: VaultError| ProductionError::Internal)?;
+            .map_err(|_| ProductionError::Internal)?;
         let signature = self
             .vault()
             .await?

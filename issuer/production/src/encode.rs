@@ -54,14 +54,14 @@ impl Production {
             .session(number, tasks, content.issued_on(), ORDER_DAYS)
             .await?;
         let result = pipe(&mut vault, &session, serial, task, station).await?;
-        if result.serial != *serial.as_bytes() || result.state != CardState::Personalised {
+        if result.serial.as_bytes() != serial.as_bytes() || result.state != CardState::Personalised {
             return Err(ProductionError::OtherResult);
         }
         let kept = Encoded {
             keys: result
                 .keys
                 .iter()
-                .map(|key| (key.domain.number(), hex::encode(key.public_key)))
+                .map(|key| (key.domain.code(), hex::encode(key.public_key)))
                 .collect(),
             steps: result.steps,
         };

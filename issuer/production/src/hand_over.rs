@@ -83,7 +83,7 @@ impl Production {
                 station,
             )
             .await?;
-            if result.serial != *serial.as_bytes() || result.state != CardState::Active {
+            if result.serial.as_bytes() != serial.as_bytes() || result.state != CardState::Active {
                 return Err(ProductionError::OtherResult);
             }
         }

@@ -1,9 +1,11 @@
 //! What the vault does to a card, what it needs for that, and what it reports.
 
+use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial, Tier};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 
-use crate::{CardSerial, PointBytes, Region, Role, RoleKeyState};
+use crate::role_key::RoleKeyState;
+use crate::wire::PointBytes;
 
 /// The kinds of task that an order can allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
@@ -153,9 +155,9 @@ pub struct Entitlement {
     /// The region whose terminals read it.
     #[n(1)]
     pub region: Region,
-    /// Tier: 1 TEMP, 2 EMPLOYMENT, 3 TALENT.
+    /// Tier of the permit.
     #[n(2)]
-    pub tier: u8,
+    pub tier: Tier,
     /// Fare or service class, 0 none.
     #[n(3)]
     pub class: u8,
@@ -179,78 +181,12 @@ pub struct Entitlement {
     pub purse_cap: u32,
 }
 
-/// State of a card, as the card itself reported under MAC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum CardState {
-    /// Transport keys only.
-    #[n(1)]
-    Blank,
-    /// Written, not handed over.
-    #[n(2)]
-    Personalised,
-    /// In use.
-    #[n(3)]
-    Active,
-    /// Blocked.
-    #[n(4)]
-    Blocked,
-    /// Ended.
-    #[n(5)]
-    Terminated,
-}
-
-impl CardState {
-    /// The state of a code, if there is one.
-    #[must_use]
-    pub const fn from_code(code: u8) -> Option<Self> {
-        match code {
-            1 => Some(Self::Blank),
-            2 => Some(Self::Personalised),
-            3 => Some(Self::Active),
-            4 => Some(Self::Blocked),
-            5 => Some(Self::Terminated),
-            _ => None,
-        }
-    }
-}
-
-/// The key pairs of a card, one per domain that must not be joined with another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
-#[cbor(index_only)]
-pub enum KeyDomain {
-    /// `PERSON`: IDENTITY, PORTRAIT, PERMIT, VERIFY, ISSUER.
-    #[n(1)]
-    Person,
-    /// `CLINIC` alone.
-    #[n(2)]
-    Clinic,
-    /// `SOCIAL_INSURANCE` alone.
-    #[n(3)]
-    SocialInsurance,
-}
-
-impl KeyDomain {
-    /// All domains in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Person, Self::Clinic, Self::SocialInsurance];
-
-    /// The domain's number on the card, 1 to 3.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Person => 1,
-            Self::Clinic => 2,
-            Self::SocialInsurance => 3,
-        }
-    }
-}
-
 /// A certified key of the card.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CardKey {
     /// Its domain.
     #[n(0)]
-    pub domain: KeyDomain,
+    pub domain: Domain,
     /// The public key, made on the card.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub public_key: PointBytes,
@@ -315,9 +251,9 @@ pub enum Script {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CardResult {
     /// Serial of the card.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub serial: CardSerial,
-    /// State of the card afterwards.
+    #[n(0)]
+    pub serial: Serial,
+    /// State of the card afterwards, as the card itself reported it.
     #[n(1)]
     pub state: CardState,
     /// Last script step that the card has accepted.

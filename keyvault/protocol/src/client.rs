@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::message::{EnrolIssuer, Hello, PROTOCOL_VERSION, Request, Response, SealRequest, ShareEnvelope};
 use crate::sealed::{self, Purpose};
 use crate::{
-    Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, DataKey, DenyListRequest, Error,
-    LineCheck, LotRequest, OrderSession, PendingUpdates, PhotoKeyContext, PointBytes, QueuedUpdate, Receipt,
-    ReceiptOutcome, Refusal, RefusalCode, Region, Role, RoleKeyInfo, Script, SettlementLine, Share,
+    Anchors, Attempt, BundleRequest, CardBack, CardTask, DataKey, DenyListRequest, Error, LineCheck,
+    LotRequest, OrderSession, PendingUpdates, PhotoKeyContext, PointBytes, QueuedUpdate, Receipt,
+    ReceiptOutcome, Refusal, RefusalCode, Region, Role, RoleKeyInfo, Script, Serial, SettlementLine, Share,
     SignatureBytes, SignedOrder, SlotVersion, Status, TerminalInfo, UnsealProgress, UpdateTask,
     UpdatesRequest, WrappedKey, frame,
 };
@@ -232,13 +232,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         &mut self,
         session: &OrderSession,
         index: u32,
-        serial: CardSerial,
+        serial: impl Into<Serial>,
         task: CardTask,
     ) -> Result<Script, Error> {
         self.script(&Request::StartCard {
             order: session.order,
             index,
-            serial,
+            serial: serial.into(),
             task,
         })
         .await
@@ -315,8 +315,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     ///
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
-    pub async fn deny_card(&mut self, serial: CardSerial) -> Result<(), Error> {
-        self.done(&Request::DenyCard { serial }).await
+    pub async fn deny_card(&mut self, serial: impl Into<Serial>) -> Result<(), Error> {
+        self.done(&Request::DenyCard {
+            serial: serial.into(),
+        })
+        .await
     }
 
     /// Takes a card that was found from the deny lists; lists exported later do not have it. A card that is on none
@@ -324,8 +327,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     ///
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
-    pub async fn allow_card(&mut self, serial: CardSerial) -> Result<(), Error> {
-        self.done(&Request::AllowCard { serial }).await
+    pub async fn allow_card(&mut self, serial: impl Into<Serial>) -> Result<(), Error> {
+        self.done(&Request::AllowCard {
+            serial: serial.into(),
+        })
+        .await
     }
 
     /// Denies the card behind a chain of [`Client::check_lines`]: two debits of one seq mean that it was copied.
@@ -428,8 +434,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     ///
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
-    pub async fn card_versions(&mut self, serial: CardSerial) -> Result<Vec<SlotVersion>, Error> {
-        match self.ask(&Request::CardVersions { serial }).await? {
+    pub async fn card_versions(&mut self, serial: impl Into<Serial>) -> Result<Vec<SlotVersion>, Error> {
+        match self
+            .ask(&Request::CardVersions {
+                serial: serial.into(),
+            })
+            .await?
+        {
             Response::CardVersions(slots) => Ok(slots),
             _ => Err(UNEXPECTED),
         }
@@ -445,13 +456,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         &mut self,
         session: &OrderSession,
         index: u32,
-        serial: CardSerial,
+        serial: impl Into<Serial>,
         task: UpdateTask,
     ) -> Result<QueuedUpdate, Error> {
         let request = Request::SealUpdate {
             order: session.order,
             index,
-            serial,
+            serial: serial.into(),
             task,
         };
         match self.ask(&request).await? {
@@ -485,8 +496,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     ///
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
-    pub async fn pending_updates(&mut self, serial: CardSerial) -> Result<PendingUpdates, Error> {
-        match self.ask(&Request::PendingUpdates { serial }).await? {
+    pub async fn pending_updates(&mut self, serial: impl Into<Serial>) -> Result<PendingUpdates, Error> {
+        match self
+            .ask(&Request::PendingUpdates {
+                serial: serial.into(),
+            })
+            .await?
+        {
             Response::Pending(pending) => Ok(pending),
             _ => Err(UNEXPECTED),
         }

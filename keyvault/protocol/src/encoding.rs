@@ -5,7 +5,7 @@ use jiff::{Timestamp, civil::Date};
 
 use crate::*;
 
-const SERIAL: CardSerial = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+const SERIAL: Serial = Serial([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 const POINT: PointBytes = [4; 65];
 
 fn day(number: i8) -> Date {
@@ -24,7 +24,7 @@ fn entitlement() -> Entitlement {
     Entitlement {
         role: Role::SmallPayment,
         region: region(),
-        tier: 2,
+        tier: Tier::Employment,
         class: 3,
         services: 0x0102_0304,
         zones: u64::MAX,
@@ -323,7 +323,7 @@ fn role_key(state: RoleKeyState, until: Option<Date>) -> RoleKeyInfo {
     }
 }
 
-fn result(state: CardState, domain: KeyDomain) -> Response {
+fn result(state: CardState, domain: Domain) -> Response {
     Response::Script(Script::Done(Box::new(CardResult {
         serial: SERIAL,
         state,
@@ -419,22 +419,19 @@ fn responses() -> Vec<(&'static str, Response)> {
                 commands: vec![vec![0x80, 0x50], vec![1]],
             }),
         ),
-        ("Script done blank", result(CardState::Blank, KeyDomain::Person)),
+        ("Script done blank", result(CardState::Blank, Domain::Person)),
         (
             "Script done personalised",
-            result(CardState::Personalised, KeyDomain::Clinic),
+            result(CardState::Personalised, Domain::Clinic),
         ),
         (
             "Script done active",
-            result(CardState::Active, KeyDomain::SocialInsurance),
+            result(CardState::Active, Domain::SocialInsurance),
         ),
-        (
-            "Script done blocked",
-            result(CardState::Blocked, KeyDomain::Person),
-        ),
+        ("Script done blocked", result(CardState::Blocked, Domain::Person)),
         (
             "Script done terminated",
-            result(CardState::Terminated, KeyDomain::Person),
+            result(CardState::Terminated, Domain::Person),
         ),
         ("Export", Response::Export { bytes: vec![1; 300] }),
         ("Signature", Response::Signature { signature: [5; 64] }),

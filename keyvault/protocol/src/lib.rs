@@ -23,12 +23,15 @@ mod status;
 mod update;
 mod wire;
 
+// The words of the card are the specification's; whoever speaks to the vault needs no other.
+pub use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial, Tier};
+
 pub use bundle::{
     BundleKind, BundleRequest, DenyListRequest, LotRequest, MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, TerminalInfo,
 };
 pub use card::{
-    BroughtBy, CardContent, CardKey, CardResult, CardState, CardTask, Entitlement, KeyDomain, RewriteContent,
-    Script, SlotVersion, TaskKind,
+    BroughtBy, CardContent, CardKey, CardResult, CardTask, Entitlement, RewriteContent, Script, SlotVersion,
+    TaskKind,
 };
 pub use client::Client;
 pub use error::{Error, Refusal, RefusalCode};
@@ -45,4 +48,4 @@ pub use update::{
     MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates, QueuedEnvelope, QueuedUpdate, Receipt,
     ReceiptOutcome, UpdateTask, UpdatesRequest,
 };
-pub use wire::{CardSerial, PointBytes, Region, Role, SignatureBytes};
+pub use wire::{PointBytes, SignatureBytes, division};

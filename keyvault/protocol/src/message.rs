@@ -4,10 +4,10 @@ use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 
 use crate::{
-    Anchors, Attempt, BundleRequest, CardBack, CardSerial, CardTask, DenyListRequest, LineCheck, LotRequest,
+    Anchors, Attempt, BundleRequest, CardBack, CardTask, DenyListRequest, LineCheck, LotRequest,
     OrderSession, PendingUpdates, PhotoKeyContext, PointBytes, QueuedUpdate, Receipt, ReceiptOutcome,
-    Refusal, Region, Role, RoleKeyInfo, Script, SettlementLine, SignatureBytes, SignedOrder, SlotVersion,
-    Status, TerminalInfo, UnsealProgress, UpdateTask, UpdatesRequest, WrappedKey,
+    Refusal, Region, Role, RoleKeyInfo, Script, Serial, SettlementLine, SignatureBytes, SignedOrder,
+    SlotVersion, Status, TerminalInfo, UnsealProgress, UpdateTask, UpdatesRequest, WrappedKey,
 };
 
 /// Version of this protocol; both sides must speak the same.
@@ -136,8 +136,8 @@ pub enum Request {
         #[n(1)]
         index: u32,
         /// Serial of the card.
-        #[cbor(n(2), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(2)]
+        serial: Serial,
         /// What to do.
         #[n(3)]
         task: CardTask,
@@ -171,15 +171,15 @@ pub enum Request {
     #[n(15)]
     DenyCard {
         /// Serial of the card.
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(0)]
+        serial: Serial,
     },
     /// Take a card from the deny lists. SEALED.
     #[n(16)]
     AllowCard {
         /// Serial of the card.
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(0)]
+        serial: Serial,
     },
     /// Deny the card behind a chain of settlement lines. SEALED.
     #[n(17)]
@@ -237,8 +237,8 @@ pub enum Request {
     #[n(23)]
     CardVersions {
         /// Serial of the card.
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(0)]
+        serial: Serial,
     },
     /// Seal an update. SEALED.
     #[n(24)]
@@ -250,8 +250,8 @@ pub enum Request {
         #[n(1)]
         index: u32,
         /// Serial of the card.
-        #[cbor(n(2), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(2)]
+        serial: Serial,
         /// The change.
         #[n(3)]
         task: UpdateTask,
@@ -270,8 +270,8 @@ pub enum Request {
     #[n(27)]
     PendingUpdates {
         /// Serial of the card.
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(0)]
+        serial: Serial,
     },
     /// Revoke a terminal. SEALED.
     #[n(28)]

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 
-use crate::{CardSerial, Entitlement, Region, Role};
+use crate::{Entitlement, Region, Role, Serial};
 
 /// Most updates in one batch for a terminal.
 pub const MAX_BATCH_UPDATES: usize = 10_000;
@@ -120,8 +120,8 @@ pub enum ReceiptOutcome {
     #[n(0)]
     Done {
         /// Serial of the card.
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(0)]
+        serial: Serial,
         /// The change.
         #[cbor(n(1), with = "minicbor::bytes")]
         change: [u8; 16],
@@ -131,8 +131,8 @@ pub enum ReceiptOutcome {
     #[n(1)]
     AlreadyKnown {
         /// Serial of the card.
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: CardSerial,
+        #[n(0)]
+        serial: Serial,
         /// The change.
         #[cbor(n(1), with = "minicbor::bytes")]
         change: [u8; 16],

@@ -5,6 +5,7 @@
 //! data: orders, serials and names of terminals only. Left for the vault's own issue: the RFC 6962 tree, signed
 //! checkpoints and witnesses (column `leaf` keeps their place).
 
+use card_applet_spec::codes::Serial;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
@@ -63,8 +64,8 @@ pub(crate) enum Event {
         order: [u8; 16],
         #[n(1)]
         index: u32,
-        #[cbor(n(2), with = "minicbor::bytes")]
-        serial: [u8; 10],
+        #[n(2)]
+        serial: Serial,
         #[n(3)]
         task: String,
     },
@@ -74,8 +75,8 @@ pub(crate) enum Event {
         order: [u8; 16],
         #[n(1)]
         index: u32,
-        #[cbor(n(2), with = "minicbor::bytes")]
-        serial: [u8; 10],
+        #[n(2)]
+        serial: Serial,
         #[n(3)]
         task: String,
         #[n(4)]
@@ -138,13 +139,13 @@ pub(crate) enum Event {
     },
     #[n(15)]
     CardDenied {
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: [u8; 10],
+        #[n(0)]
+        serial: Serial,
     },
     #[n(16)]
     CardAllowed {
-        #[cbor(n(0), with = "minicbor::bytes")]
-        serial: [u8; 10],
+        #[n(0)]
+        serial: Serial,
     },
     #[n(17)]
     RoleRotated {
@@ -171,8 +172,8 @@ pub(crate) enum Event {
         order: [u8; 16],
         #[n(1)]
         index: u32,
-        #[cbor(n(2), with = "minicbor::bytes")]
-        serial: [u8; 10],
+        #[n(2)]
+        serial: Serial,
         #[n(3)]
         task: String,
     },

@@ -12,8 +12,8 @@ use keyvault_protocol::{RoleKeyInfo, RoleKeyState};
 
 use crate::audit::journal::Event;
 use crate::clock;
-use crate::error::{Error, fault};
-use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles, spec_role};
+use crate::error::Error;
+use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles};
 use crate::open::transaction::{Change, Core, Open};
 use crate::store::sql::Table;
 
@@ -28,8 +28,8 @@ pub(crate) async fn rotate(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    role: keyvault_protocol::Role,
-    region: keyvault_protocol::Region,
+    role: Role,
+    region: Region,
     drain_until: civil::Date,
 ) -> Result<RoleKeyInfo, Error> {
     let until = clock::card_day(drain_until)?;
@@ -74,8 +74,8 @@ pub(crate) async fn compromise(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    role: keyvault_protocol::Role,
-    region: keyvault_protocol::Region,
+    role: Role,
+    region: Region,
     version: u8,
 ) -> Result<RoleKeyInfo, Error> {
     let id = id_of(role, region, version)?;
@@ -104,8 +104,8 @@ pub(crate) async fn retire(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    role: keyvault_protocol::Role,
-    region: keyvault_protocol::Region,
+    role: Role,
+    region: Region,
     version: u8,
 ) -> Result<RoleKeyInfo, Error> {
     let id = id_of(role, region, version)?;
@@ -148,14 +148,10 @@ const NO_VERSION: Error = Error::NotFound {
     what: "key version of this role, region and number",
 };
 
-fn id_of(
-    role: keyvault_protocol::Role,
-    region: keyvault_protocol::Region,
-    version: u8,
-) -> Result<RoleKeyId, Error> {
+fn id_of(role: Role, region: Region, version: u8) -> Result<RoleKeyId, Error> {
     Ok(RoleKeyId {
-        role: spec_role(role)?,
-        region: region.to_string().parse().map_err(fault)?,
+        role,
+        region,
         version,
     })
 }
@@ -252,8 +248,8 @@ impl Open {
             None => None,
         };
         Ok(RoleKeyInfo {
-            role: keyvault_protocol::Role::from_number(id.role.code()).ok_or(NO_VERSION)?,
-            region: id.region.to_string().parse().map_err(|_| NO_VERSION)?,
+            role: id.role,
+            region: id.region,
             version: id.version,
             state: row.state,
             until,

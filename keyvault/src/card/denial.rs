@@ -2,6 +2,7 @@
 //!
 //! A denied card gets nothing any more: what would give it something leaves the batches in the same transaction.
 
+use card_applet_spec::codes::Serial;
 use jiff::Timestamp;
 
 use crate::audit::journal::Event;
@@ -17,7 +18,7 @@ pub(crate) async fn deny(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    serial: &[u8; 10],
+    serial: &Serial,
 ) -> Result<(), Error> {
     deny_as(core, open, now, serial, false).await
 }
@@ -26,17 +27,17 @@ async fn deny_as(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    serial: &[u8; 10],
+    serial: &Serial,
     copied: bool,
 ) -> Result<(), Error> {
     let before = open.card(core, serial).await?;
     let mut change = Change::default();
-    if let Some(mut known) = open.get::<Denied>(core, Table::Denied, serial).await? {
+    if let Some(mut known) = open.get::<Denied>(core, Table::Denied, serial.as_bytes()).await? {
         if known.copied || !copied {
             return Ok(());
         }
         known.copied = true;
-        change.put(Table::Denied, serial, &known)?;
+        change.put(Table::Denied, serial.as_bytes(), &known)?;
         change.note(Event::CardDenied { serial: *serial });
         return open.apply(core, now, change).await;
     }
@@ -46,7 +47,7 @@ async fn deny_as(
         entries,
         copied,
     };
-    change.put(Table::Denied, serial, &denied)?;
+    change.put(Table::Denied, serial.as_bytes(), &denied)?;
     queue::withdraw_gifts(core, open, &mut change, &before).await?;
     change.note(Event::CardDenied { serial: *serial });
     open.apply(core, now, change).await
@@ -60,7 +61,7 @@ pub(crate) async fn deny_chain(
     chain: &[u8; 16],
 ) -> Result<(), Error> {
     let serial = open.keys.serial_of(chain)?;
-    deny_as(core, open, now, &serial.0, true).await
+    deny_as(core, open, now, &serial, true).await
 }
 
 /// Takes a card from the deny lists. One that is on none changes nothing. One that settlement found copied stays: its
@@ -69,17 +70,17 @@ pub(crate) async fn allow(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    serial: &[u8; 10],
+    serial: &Serial,
 ) -> Result<(), Error> {
     open.card(core, serial).await?;
-    let Some(known) = open.get::<Denied>(core, Table::Denied, serial).await? else {
+    let Some(known) = open.get::<Denied>(core, Table::Denied, serial.as_bytes()).await? else {
         return Ok(());
     };
     if known.copied {
         return Err(Error::CardCopied);
     }
     let mut change = Change::default();
-    change.delete(Table::Denied, serial);
+    change.delete(Table::Denied, serial.as_bytes());
     change.note(Event::CardAllowed { serial: *serial });
     open.apply(core, now, change).await
 }

@@ -3,14 +3,14 @@
 //!
 //! An entry leaves the lists when its key version is destroyed or its record is over.
 
-use card_applet_spec::codes::Region;
+use card_applet_spec::codes::{Region, Role, Serial};
 use card_applet_spec::date::Date;
 use keyvault_protocol::RoleKeyState;
 use minicbor::{Decode, Encode};
 
 use crate::card::record::Card;
-use crate::error::{Error, fault};
-use crate::keys::version::{RoleKeyId, spec_role};
+use crate::error::Error;
+use crate::keys::version::RoleKeyId;
 use crate::open::transaction::{Change, Core, Open};
 use crate::store::sql::Table;
 
@@ -30,12 +30,12 @@ pub(crate) struct Denied {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Entry {
     #[n(0)]
-    pub(crate) role: keyvault_protocol::Role,
+    pub(crate) role: Role,
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) prefix: [u8; 8],
     /// Region and version; none in rows of the former layout, whose version is 1.
     #[n(2)]
-    pub(crate) region: Option<keyvault_protocol::Region>,
+    pub(crate) region: Option<Region>,
     #[n(3)]
     pub(crate) key_version: Option<u8>,
     /// Last day of the record, date4.
@@ -53,9 +53,8 @@ impl Entry {
         let (Some(region), Some(version)) = (self.region, self.key_version) else {
             return Ok(true);
         };
-        let region: Region = region.to_string().parse().map_err(fault)?;
         let id = RoleKeyId {
-            role: spec_role(self.role)?,
+            role: self.role,
             region,
             version,
         };
@@ -83,8 +82,8 @@ pub(crate) fn entries_of(card: &Card) -> Vec<Entry> {
 }
 
 /// Whether a card is on the lists.
-pub(crate) async fn is_denied(core: &mut Core, open: &Open, serial: &[u8; 10]) -> Result<bool, Error> {
-    let row = open.get::<Denied>(core, Table::Denied, serial).await?;
+pub(crate) async fn is_denied(core: &mut Core, open: &Open, serial: &Serial) -> Result<bool, Error> {
+    let row = open.get::<Denied>(core, Table::Denied, serial.as_bytes()).await?;
     Ok(row.is_some())
 }
 
@@ -94,12 +93,12 @@ pub(crate) async fn card_changed(
     core: &mut Core,
     open: &Open,
     change: &mut Change,
-    serial: &[u8; 10],
+    serial: &Serial,
     card: &Card,
 ) -> Result<(), Error> {
-    let known = match change.pending::<Denied>(Table::Denied, serial) {
+    let known = match change.pending::<Denied>(Table::Denied, serial.as_bytes()) {
         Some(pending) => Some(pending?),
-        None => open.get::<Denied>(core, Table::Denied, serial).await?,
+        None => open.get::<Denied>(core, Table::Denied, serial.as_bytes()).await?,
     };
     let Some(mut denied) = known else { return Ok(()) };
     let mut changed = false;
@@ -114,7 +113,7 @@ pub(crate) async fn card_changed(
         }
     }
     if changed {
-        change.put(Table::Denied, serial, &denied)?;
+        change.put(Table::Denied, serial.as_bytes(), &denied)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A card's row and all that hangs on it: the counts of its key versions, the index of its purse's pseudonyms, its entries on
 //! the deny lists. They change together or not at all.
 
-use card_applet_spec::codes::State;
+use card_applet_spec::codes::{Serial, State};
 
 use crate::card::denied;
 use crate::card::record::{Card, Owner};
@@ -11,8 +11,8 @@ use crate::store::sql::Table;
 
 impl Open {
     /// A finished card's row.
-    pub(crate) async fn card(&self, core: &mut Core, serial: &[u8; 10]) -> Result<Card, Error> {
-        match self.get::<Card>(core, Table::Card, serial).await? {
+    pub(crate) async fn card(&self, core: &mut Core, serial: &Serial) -> Result<Card, Error> {
+        match self.get::<Card>(core, Table::Card, serial.as_bytes()).await? {
             Some(card) if card.state != State::Blank.code() => Ok(card),
             _ => Err(Error::NotFound {
                 what: "finished card of this serial",
@@ -26,7 +26,7 @@ impl Open {
         &self,
         core: &mut Core,
         change: &mut Change,
-        serial: &[u8; 10],
+        serial: &Serial,
         before: Option<&Card>,
         after: &Card,
     ) -> Result<(), Error> {
@@ -44,7 +44,7 @@ impl Open {
             }
         }
         denied::card_changed(core, self, change, serial, after).await?;
-        change.put(Table::Card, serial, after)
+        change.put(Table::Card, serial.as_bytes(), after)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Data groups are not stored: the job holds a digest of the content, and whoever resumes it must bring the same.
 
-use keyvault_protocol::{CardKey, CardSerial, KeyDomain, QueuedUpdate};
+use card_applet_spec::codes::{Domain, Serial};
+use keyvault_protocol::{CardKey, QueuedUpdate};
 use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -14,8 +15,8 @@ use crate::store::sql::Table;
 /// Work on one card under an order; the row's id is `order || index`.
 #[derive(Debug, Encode, Decode)]
 pub(crate) struct Job {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub(crate) serial: CardSerial,
+    #[n(0)]
+    pub(crate) serial: Serial,
     /// SHA-256 of the content; zero for a job that has none.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) content: [u8; 32],
@@ -36,7 +37,7 @@ pub(crate) struct Job {
 
 impl Job {
     /// A job whose script is not drawn yet.
-    pub(crate) fn new(serial: CardSerial, content: [u8; 32], script: [u8; 16]) -> Self {
+    pub(crate) fn new(serial: Serial, content: [u8; 32], script: [u8; 16]) -> Self {
         Self {
             serial,
             content,
@@ -49,7 +50,7 @@ impl Job {
     }
 
     /// A job that sealed an update.
-    pub(crate) fn of_update(serial: CardSerial, content: [u8; 32], queued: QueuedUpdate) -> Self {
+    pub(crate) fn of_update(serial: Serial, content: [u8; 32], queued: QueuedUpdate) -> Self {
         Self {
             queued: Some(queued),
             ..Self::new(serial, content, [0; 16])
@@ -135,8 +136,8 @@ pub(crate) async fn personalised_keys(
 /// public64 of the certified keys, by domain.
 pub(crate) fn publics_of(keys: &[CardKey]) -> Option<[u8; 192]> {
     let mut publics = [0; 192];
-    for (part, domain) in publics.chunks_exact_mut(64).zip(KeyDomain::ALL) {
-        let key = keys.iter().find(|key| key.domain == domain)?;
+    for (part, domain) in publics.chunks_exact_mut(64).zip(Domain::ALL) {
+        let key = keys.iter().find(|key| key.domain == *domain)?;
         part.copy_from_slice(&key.public_key[1..]);
     }
     Some(publics)

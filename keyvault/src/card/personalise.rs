@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use card_applet_spec::certificate::CardCertificate;
-use card_applet_spec::codes::{Domain, Role, Serial, State, Tier};
+use card_applet_spec::codes::{Domain, Role, Serial, State};
 use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
-use keyvault_protocol::{CardContent, CardKey, Entitlement, KeyDomain, Script};
+use keyvault_protocol::{CardContent, CardKey, Entitlement, Script};
 
 use crate::authority::signers::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Finished, Job, SecondPart, StoredStep, publics_of};
@@ -67,7 +67,7 @@ pub(crate) fn check_content(content: &CardContent, today: Date) -> Result<(), Er
         {
             return bad("two entitlements are for the same role");
         }
-        if Tier::try_from(entitlement.tier) != Ok(dg3.tier) {
+        if entitlement.tier != dg3.tier {
             return bad("an entitlement's tier is not the tier in DG3");
         }
         check_entitlement(entitlement, today)?;
@@ -92,11 +92,11 @@ impl Work {
     ) -> Result<Job, Error> {
         let mut script = [0u8; 16];
         core.rng.fill_bytes(&mut script);
-        let job = Job::new(serial.0, content, script);
+        let job = Job::new(*serial, content, script);
         let card = Card::begun(self.order, self.index);
         let mut change = Change::default();
         change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
-        change.put(Table::Card, &serial.0, &card)?;
+        change.put(Table::Card, serial.as_bytes(), &card)?;
         change.note(self.intent(serial, "personalise"));
         open.apply(core, self.now, change).await?;
         Ok(job)
@@ -257,7 +257,7 @@ impl Work {
         job.finished = Some(Finished { steps: total, keys });
         let mut change = Change::default();
         change.put(Table::Job, &job_id(&self.order, self.index), job)?;
-        open.put_card(core, &mut change, &serial.0, None, &card).await?;
+        open.put_card(core, &mut change, serial, None, &card).await?;
         change.note(self.outcome(serial, "personalise", state));
         open.apply(core, self.now, change).await
     }
@@ -328,7 +328,7 @@ impl Drawing<'_> {
         let from = clock::card_day(self.content.certificate_from)?;
         let to = clock::card_day(self.content.certificate_to)?;
         let mut keys = Vec::new();
-        for (domain, named) in Domain::ALL.iter().zip(KeyDomain::ALL) {
+        for domain in Domain::ALL {
             let public = *self.public(*domain)?;
             let mut id = [0u8; 16];
             self.rng.fill_bytes(&mut id);
@@ -343,7 +343,7 @@ impl Drawing<'_> {
             let mut public_key = [4u8; 65];
             public_key[1..].copy_from_slice(&public);
             keys.push(CardKey {
-                domain: named,
+                domain: *domain,
                 public_key,
                 certificate: certificate.to_vec(),
             });

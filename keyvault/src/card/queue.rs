@@ -4,11 +4,10 @@
 //! A change stays sealed in the queue until it is done, withdrawn, or sealed again under newer counters because a card that
 //! did a later update would refuse it. Nothing here stores where, when or through which role a card was met.
 
-use card_applet_spec::codes::{Role, Serial};
+use card_applet_spec::codes::{Region, Role, Serial};
 use card_applet_spec::date::Date;
 use card_applet_spec::update::{SealedUpdate, UPDATE_LEN};
 use jiff::Timestamp;
-use keyvault_protocol::CardSerial;
 use minicbor::{Decode, Encode};
 
 use crate::card::record::{Card, CardSlot, SealedChange, Stamp};
@@ -33,7 +32,7 @@ pub(crate) enum Effect {
     #[n(4)]
     Erase {
         #[n(0)]
-        role: keyvault_protocol::Role,
+        role: Role,
         #[n(1)]
         key_version: u8,
     },
@@ -89,8 +88,8 @@ pub(crate) enum Progress {
 /// Row of a change; its id is random.
 #[derive(Clone, Debug, Encode, Decode)]
 pub(crate) struct ChangeRow {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub(crate) serial: CardSerial,
+    #[n(0)]
+    pub(crate) serial: Serial,
     /// Generation of the update keys under which its envelopes are sealed.
     #[n(1)]
     pub(crate) generation: u32,
@@ -109,9 +108,9 @@ pub(crate) struct Envelope {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) update: [u8; 16],
     #[n(1)]
-    pub(crate) role: keyvault_protocol::Role,
+    pub(crate) role: Role,
     #[n(2)]
-    pub(crate) region: keyvault_protocol::Region,
+    pub(crate) region: Region,
     #[cbor(n(3), with = "minicbor::bytes")]
     pub(crate) place: Vec<u8>,
 }
@@ -162,9 +161,9 @@ impl WaitingRow {
 #[derive(Clone, Copy, Debug, Encode, Decode)]
 pub(crate) struct Brings {
     #[n(0)]
-    pub(crate) role: keyvault_protocol::Role,
+    pub(crate) role: Role,
     #[n(1)]
-    pub(crate) region: keyvault_protocol::Region,
+    pub(crate) region: Region,
     #[n(2)]
     pub(crate) key_version: u8,
 }
@@ -339,7 +338,7 @@ pub(crate) async fn seal_again(
     let damaged = Error::Damaged {
         what: "a change without its envelopes",
     };
-    let serial = Serial(row.serial);
+    let serial = row.serial;
     let first = row.envelopes.first().ok_or(damaged.clone())?;
     let waiting = match change.pending::<WaitingRow>(Table::Waiting, &first.place) {
         Some(pending) => Some(pending?),

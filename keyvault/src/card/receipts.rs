@@ -4,10 +4,10 @@
 //! Nothing here stores where, when or through which role a card was met: a receipt marks its change as done, and the journal
 //! counts receipts.
 
-use card_applet_spec::codes::State;
+use card_applet_spec::codes::{Serial, State};
 use card_applet_spec::crypto::equal;
 use jiff::Timestamp;
-use keyvault_protocol::{CardSerial, MAX_RECEIPTS, PendingUpdates, Receipt, ReceiptOutcome};
+use keyvault_protocol::{MAX_RECEIPTS, PendingUpdates, Receipt, ReceiptOutcome};
 
 use crate::audit::journal::Event;
 use crate::card::queue::{Effect, Progress, UpdateRow, change_row, seal_again, unqueue};
@@ -73,7 +73,7 @@ pub(crate) async fn take(
             change: update.change,
         });
     }
-    let before = match change.pending::<Card>(Table::Card, &serial) {
+    let before = match change.pending::<Card>(Table::Card, serial.as_bytes()) {
         Some(pending) => pending?,
         None => open.card(core, &serial).await?,
     };
@@ -109,11 +109,7 @@ pub(crate) async fn take(
 }
 
 /// Counts of what waits for a card.
-pub(crate) async fn pending(
-    core: &mut Core,
-    open: &Open,
-    serial: &CardSerial,
-) -> Result<PendingUpdates, Error> {
+pub(crate) async fn pending(core: &mut Core, open: &Open, serial: &Serial) -> Result<PendingUpdates, Error> {
     let card = open.card(core, serial).await?;
     let mut counts = PendingUpdates::default();
     let none = Change::default();

@@ -5,13 +5,13 @@
 //! same whatever order the vault heard it in. No personal data: public keys, pseudonyms, and salted digests of the data
 //! groups.
 
-use card_applet_spec::codes::{Domain, Role, Serial, State};
+use card_applet_spec::codes::{Domain, Region, Role, Serial, State};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use crate::error::{Error, fault};
+use crate::error::Error;
 use crate::keys::material::Keys;
-use crate::keys::version::{RoleKeyId, spec_role};
+use crate::keys::version::RoleKeyId;
 
 /// Values of `loaded` that a row remembers: one a week for nearly twenty years.
 const MAX_LOADED: usize = 1024;
@@ -56,9 +56,9 @@ pub(crate) enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct CardSlot {
     #[n(0)]
-    pub(crate) role: keyvault_protocol::Role,
+    pub(crate) role: Role,
     #[n(1)]
-    pub(crate) region: keyvault_protocol::Region,
+    pub(crate) region: Region,
     #[n(2)]
     pub(crate) key_version: u8,
     #[n(3)]
@@ -82,8 +82,8 @@ impl CardSlot {
     /// The key version that it is under.
     pub(crate) fn key(&self) -> Result<RoleKeyId, Error> {
         Ok(RoleKeyId {
-            role: spec_role(self.role)?,
-            region: self.region.to_string().parse().map_err(fault)?,
+            role: self.role,
+            region: self.region,
             version: self.key_version,
         })
     }
@@ -97,7 +97,7 @@ impl CardSlot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 struct Erased {
     #[n(0)]
-    role: keyvault_protocol::Role,
+    role: Role,
     #[n(1)]
     key_version: u8,
     #[n(2)]
@@ -328,15 +328,15 @@ impl Card {
     }
 
     /// The next issue counter of a role, taken.
-    pub(crate) fn next_issue_counter(&mut self, role: keyvault_protocol::Role) -> u32 {
-        self.issue_counters.resize(keyvault_protocol::Role::ALL.len(), 0);
+    pub(crate) fn next_issue_counter(&mut self, role: Role) -> u32 {
+        self.issue_counters.resize(Role::ALL.len(), 0);
         let known = self
             .slots
             .iter()
             .filter(|slot| slot.role == role)
             .map(|slot| slot.issue_counter)
             .max();
-        let index = usize::from(role.number()).saturating_sub(1);
+        let index = usize::from(role.code()).saturating_sub(1);
         let Some(counter) = self.issue_counters.get_mut(index) else {
             return 1;
         };
@@ -398,7 +398,7 @@ impl Card {
 
     /// A slot was sealed or sent: from now on it may be on the card.
     pub(crate) fn slot_sent(&mut self, slot: CardSlot) {
-        if slot.role == keyvault_protocol::Role::SmallPayment {
+        if slot.role == Role::SmallPayment {
             self.purse.remember(PurseKey {
                 key_version: slot.key_version,
                 pid: slot.pid,
@@ -430,7 +430,7 @@ impl Card {
     }
 
     /// The card took the slot (role, version) away at `stamp`.
-    pub(crate) fn slot_erased(&mut self, role: keyvault_protocol::Role, key_version: u8, stamp: Stamp) {
+    pub(crate) fn slot_erased(&mut self, role: Role, key_version: u8, stamp: Stamp) {
         self.erased.push(Erased {
             role,
             key_version,
@@ -440,7 +440,7 @@ impl Card {
     }
 
     /// Does everything that is known of a role again in the order of the card.
-    fn replay(&mut self, role: keyvault_protocol::Role) {
+    fn replay(&mut self, role: Role) {
         enum Done {
             Slot([u8; 16], u8),
             Erase(u8),
@@ -515,8 +515,8 @@ impl Card {
 /// Row of a purse's pseudonym: whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Owner {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub(crate) serial: [u8; 10],
+    #[n(0)]
+    pub(crate) serial: Serial,
 }
 
 #[cfg(test)]
@@ -528,7 +528,7 @@ mod tests {
 
     fn slot(version: u8, pid: u8) -> CardSlot {
         CardSlot {
-            role: keyvault_protocol::Role::Transit,
+            role: Role::Transit,
             region: "440300".parse().unwrap(),
             key_version: version,
             cohort: 0,
@@ -602,7 +602,7 @@ mod tests {
                 let (erase, version) = done[n];
                 let number = u8::try_from(n + 1).unwrap();
                 if erase {
-                    card.slot_erased(keyvault_protocol::Role::Transit, version, stamp(u32::from(number)));
+                    card.slot_erased(Role::Transit, version, stamp(u32::from(number)));
                 } else {
                     card.slot_written(slot(version, number), stamp(u32::from(number)));
                 }
@@ -627,9 +627,9 @@ mod tests {
         #[derive(Encode)]
         struct FormerSlot {
             #[n(0)]
-            role: keyvault_protocol::Role,
+            role: Role,
             #[n(1)]
-            region: keyvault_protocol::Region,
+            region: Region,
             #[n(2)]
             key_version: u8,
             #[n(3)]
@@ -655,7 +655,7 @@ mod tests {
             index: 2,
             state: 3,
             slots: vec![FormerSlot {
-                role: keyvault_protocol::Role::Transit,
+                role: Role::Transit,
                 region: "440300".parse().unwrap(),
                 key_version: 1,
                 cohort: 7,

@@ -65,7 +65,7 @@ pub(crate) fn check_content(content: &RewriteContent, today: Date) -> Result<(),
             }
         }
         if let Some(dg3) = &dg3 {
-            if wanted.tier != dg3.tier.code() {
+            if wanted.tier != dg3.tier {
                 return bad("an entitlement's tier is not the tier in DG3");
             }
             if clock::card_day(wanted.valid_to)? > dg3.endorsed_until {
@@ -79,7 +79,7 @@ pub(crate) fn check_content(content: &RewriteContent, today: Date) -> Result<(),
     let purse = content
         .entitlements
         .iter()
-        .any(|wanted| wanted.role == keyvault_protocol::Role::SmallPayment);
+        .any(|wanted| wanted.role == Role::SmallPayment);
     if content.loaded.is_some() && !purse {
         return bad("a load comes with the SMALL_PAYMENT entitlement, in whose slot it travels");
     }
@@ -106,13 +106,12 @@ pub(crate) fn first_part(script: &[u8; 16], content: &RewriteContent) -> Result<
 
 /// Whether an update of `effect` would undo what a rewrite of `content` writes.
 fn undoes(effect: &Effect, content: &RewriteContent, versions: &[RoleKeyId]) -> bool {
-    let writes =
-        |role: keyvault_protocol::Role| content.entitlements.iter().any(|wanted| wanted.role == role);
+    let writes = |role: Role| content.entitlements.iter().any(|wanted| wanted.role == role);
     match effect {
         Effect::Slot(slot) => writes(slot.role),
         Effect::Erase { role, key_version } => versions
             .iter()
-            .any(|id| (id.role.code(), id.version) == (role.number(), *key_version)),
+            .any(|id| (id.role, id.version) == (*role, *key_version)),
         Effect::Permit(_) => content.dg1.is_some() || content.dg2.is_some() || content.dg3.is_some(),
         Effect::Floor | Effect::Block | Effect::Load => false,
     }
@@ -138,7 +137,7 @@ impl Work {
         serial: &Serial,
         status: &Status,
     ) -> Result<(), Error> {
-        let Some(card) = open.get::<Card>(core, Table::Card, &serial.0).await? else {
+        let Some(card) = open.get::<Card>(core, Table::Card, serial.as_bytes()).await? else {
             return Ok(());
         };
         let Some(writing) = card.writing else {
@@ -220,7 +219,7 @@ impl Work {
         status: &Status,
     ) -> Result<Option<(u16, Vec<StepBuffer>)>, Error> {
         let Some(part) = &job.rewrite else { return Ok(None) };
-        let card = open.card(core, &serial.0).await?;
+        let card = open.card(core, serial).await?;
         let mine = self.writing(Purpose::Content);
         // Another script or update came after it was drawn, or a version that it brings is over.
         if card.writing != Some(mine)
@@ -258,7 +257,7 @@ impl Work {
         let serial = session.serial;
         let content = wanted.content;
         let versions = active_versions(core, open, self.now, &content.entitlements).await?;
-        let before = open.card(core, &serial.0).await?;
+        let before = open.card(core, &serial).await?;
         let mut card = before.clone();
         let mut change = Change::default();
         // What an earlier attempt drew, this job's or another's, never arrived: the card has just said so.
@@ -302,10 +301,10 @@ impl Work {
             step_number(first.len())? + 1,
             part.steps.iter().map(|step| step.bytes.as_slice()),
         )?;
-        let mut job = Job::new(serial.0, wanted.digest, script);
+        let mut job = Job::new(serial, wanted.digest, script);
         job.rewrite = Some(part);
         change.put(Table::Job, &wanted.writing.job_id(), &job)?;
-        open.put_card(core, &mut change, &serial.0, Some(&before), &card)
+        open.put_card(core, &mut change, &serial, Some(&before), &card)
             .await?;
         change.note(self.intent(&serial, words(ScriptKind::Rewrite)));
         open.apply(core, self.now, change).await?;
@@ -325,7 +324,7 @@ impl Work {
         let part = job.rewrite.take().ok_or(Error::Damaged {
             what: "a rewrite without its steps",
         })?;
-        let before = open.card(core, &serial.0).await?;
+        let before = open.card(core, serial).await?;
         let mut card = before.clone();
         let mut change = Change::default();
         let stamp = part.stamp;
@@ -356,7 +355,7 @@ impl Work {
             keys: Vec::new(),
         });
         change.put(Table::Job, &writing.job_id(), &job)?;
-        open.put_card(core, &mut change, &serial.0, Some(&before), &card)
+        open.put_card(core, &mut change, serial, Some(&before), &card)
             .await?;
         change.note(self.outcome(serial, words(ScriptKind::Rewrite), state));
         open.apply(core, self.now, change).await?;
@@ -409,7 +408,7 @@ impl Work {
         session: &mut Session,
         batch: Outgoing,
     ) -> Result<Option<Script>, Error> {
-        let card = open.card(core, &session.serial.0).await?;
+        let card = open.card(core, &session.serial).await?;
         let none = Change::default();
         let mut blocks = false;
         for known in &card.changes {

@@ -11,7 +11,7 @@ use card_applet_spec::kdf::KeySet;
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{ScriptKind, Status, Step, chain_next, chain_start};
 use jiff::Timestamp;
-use keyvault_protocol::{CardSerial, CardTask, Script, TaskKind};
+use keyvault_protocol::{CardTask, Script, TaskKind};
 use zeroize::Zeroizing;
 
 use crate::card::job::{Job, RewritePart};
@@ -33,7 +33,7 @@ pub(crate) async fn start(
     sessions: &mut Sessions,
     now: Timestamp,
     (order, index): ([u8; 16], u32),
-    serial: CardSerial,
+    serial: Serial,
     task: CardTask,
 ) -> Result<Script, Error> {
     let running = order::running(core, open, now, &order).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn start(
         order,
         index,
         Session {
-            serial: Serial(serial),
+            serial,
             task,
             stage,
             touched: now,
@@ -154,12 +154,12 @@ async fn bound(
     open: &Open,
     order: [u8; 16],
     index: u32,
-    serial: CardSerial,
+    serial: Serial,
     task: &Task,
 ) -> Result<(), Error> {
     let conflict = |what| Err(Error::CardConflict { what });
     let job: Option<Job> = open.get(core, Table::Job, &job_id(&order, index)).await?;
-    let card: Option<Card> = open.get(core, Table::Card, &serial).await?;
+    let card: Option<Card> = open.get(core, Table::Card, serial.as_bytes()).await?;
     if job.as_ref().is_some_and(|job| job.serial != serial) {
         return conflict("this index of the order belongs to another card");
     }
@@ -364,7 +364,7 @@ impl Work {
         let mut change = Change::default();
         let id = job_id(&self.order, self.index);
         if self.job(core, open).await?.is_none() {
-            change.put(Table::Job, &id, &Job::new(session.serial.0, [0; 32], script))?;
+            change.put(Table::Job, &id, &Job::new(session.serial, [0; 32], script))?;
         }
         change.note(self.intent(&session.serial, words(kind)));
         open.apply(core, self.now, change).await?;
@@ -398,7 +398,7 @@ impl Work {
         last: u16,
     ) -> Result<Script, Error> {
         let serial = session.serial;
-        let before = open.card(core, &serial.0).await?;
+        let before = open.card(core, &serial).await?;
         let mut card = before.clone();
         let stamp = card.next_stamp(&mut core.rng)?;
         let mut change = Change::default();
@@ -406,7 +406,7 @@ impl Work {
             queue::withdraw(core, open, &mut change, &card, |_| true).await?;
         }
         card.entered(state, stamp);
-        open.put_card(core, &mut change, &serial.0, Some(&before), &card)
+        open.put_card(core, &mut change, &serial, Some(&before), &card)
             .await?;
         change.note(self.outcome(&serial, words(kind), state));
         open.apply(core, self.now, change).await?;

@@ -12,7 +12,7 @@ use card_applet_spec::date::Date;
 use card_applet_spec::scp03::{Channel, Mark};
 use card_applet_spec::script::{ScriptKind, Status};
 use jiff::{SignedDuration, Timestamp};
-use keyvault_protocol::{CardContent, CardKey, CardResult, CardState, RewriteContent, Script, SlotVersion};
+use keyvault_protocol::{CardContent, CardKey, CardResult, RewriteContent, Script, SlotVersion};
 use zeroize::Zeroize;
 
 use crate::audit::journal::Event;
@@ -310,7 +310,7 @@ impl Work {
         Event::CardIntent {
             order: self.order,
             index: self.index,
-            serial: serial.0,
+            serial: *serial,
             task: task.to_owned(),
         }
     }
@@ -320,7 +320,7 @@ impl Work {
         Event::CardOutcome {
             order: self.order,
             index: self.index,
-            serial: serial.0,
+            serial: *serial,
             task,
             state: state.code(),
         }
@@ -335,7 +335,7 @@ impl Work {
         state: State,
     ) -> Result<Script, Error> {
         let finished = job.finished.ok_or(Error::NoCardSession)?;
-        let slots = versions(core, open, &serial.0).await?;
+        let slots = versions(core, open, serial).await?;
         Ok(done(
             serial,
             state,
@@ -355,15 +355,8 @@ pub(crate) fn done(
     keys: Vec<CardKey>,
     slots: Vec<SlotVersion>,
 ) -> Script {
-    let state = match state {
-        State::Blank => CardState::Blank,
-        State::Personalised => CardState::Personalised,
-        State::Active => CardState::Active,
-        State::Blocked => CardState::Blocked,
-        State::Terminated => CardState::Terminated,
-    };
     Script::Done(Box::new(CardResult {
-        serial: serial.0,
+        serial: *serial,
         state,
         last_step,
         steps,

@@ -12,7 +12,7 @@ use card_applet_spec::codes::{Role, Serial};
 use card_applet_spec::crypto::{Key16, equal};
 use card_applet_spec::door_f::CommitBody;
 use card_applet_spec::settlement::Before;
-use keyvault_protocol::{CardSerial, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
+use keyvault_protocol::{LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 
 use crate::card::record::{Card, Owner, PurseKey};
 use crate::error::{Error, fault};
@@ -35,8 +35,8 @@ pub(crate) async fn check(
         });
     }
     // A card comes more than once in most files.
-    let mut cards: BTreeMap<CardSerial, Known> = BTreeMap::new();
-    let mut owners: BTreeMap<[u8; 16], Option<CardSerial>> = BTreeMap::new();
+    let mut cards: BTreeMap<Serial, Known> = BTreeMap::new();
+    let mut owners: BTreeMap<[u8; 16], Option<Serial>> = BTreeMap::new();
     let mut verdicts = Vec::with_capacity(lines.len());
     for line in lines {
         let owner = if let Some(owner) = owners.get(&line.pid) {
@@ -69,12 +69,11 @@ struct Known {
 }
 
 impl Known {
-    async fn of(core: &mut Core, open: &Open, serial: CardSerial) -> Result<Self, Error> {
-        let card = open.get::<Card>(core, Table::Card, &serial).await?;
+    async fn of(core: &mut Core, open: &Open, serial: Serial) -> Result<Self, Error> {
+        let card = open.get::<Card>(core, Table::Card, serial.as_bytes()).await?;
         let card = card.ok_or(Error::Damaged {
             what: "the index of pseudonyms",
         })?;
-        let serial = Serial(serial);
         let keys = card
             .purse
             .keys
@@ -313,8 +312,8 @@ mod tests {
         for chunk in 0..CARDS / 1_000 {
             let mut change = Change::default();
             for n in chunk * 1_000..(chunk + 1) * 1_000 {
-                let mut serial = [0u8; 10];
-                serial[6..].copy_from_slice(&n.to_be_bytes());
+                let mut serial = Serial([0; 10]);
+                serial.0[6..].copy_from_slice(&n.to_be_bytes());
                 let mut pid = [3u8; 16];
                 pid[..4].copy_from_slice(&n.to_be_bytes());
                 let key = PurseKey {
@@ -337,7 +336,7 @@ mod tests {
                     time: 9,
                     kind: 0,
                 };
-                let ktac = key.tac_key(&open.keys, &Serial(serial)).unwrap();
+                let ktac = key.tac_key(&open.keys, &serial).unwrap();
                 let tac = body
                     .tac(&ktac, Role::SmallPayment.code(), 1, &pid, 3, 5_000, 10)
                     .unwrap();

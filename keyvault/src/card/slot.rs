@@ -1,13 +1,13 @@
 //! Slots: an entitlement as record, keys and pseudonym of a card in one role and key version (card specification,
 //! chapter 03). Shared by personalisation, rewrite and sealed update, which differ in how the slot travels only.
 
-use card_applet_spec::codes::{Region, Role, Serial, Tier};
+use card_applet_spec::codes::{Role, Serial};
 use card_applet_spec::crypto::{Key16, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::record::{Entitlement as Record, RECORD_LEN, binding, rule_set_digest};
 use card_applet_spec::script::SlotStep;
 use jiff::Timestamp;
-use keyvault_protocol::{BroughtBy, CardSerial, Entitlement, SlotVersion};
+use keyvault_protocol::{BroughtBy, Entitlement, SlotVersion};
 use zeroize::Zeroizing;
 
 use crate::authority::signers::Signer;
@@ -15,14 +15,8 @@ use crate::card::record::{Brought, CardSlot, Stamp, Standing};
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::material::Keys;
-use crate::keys::version::{RoleKeyId, spec_role};
+use crate::keys::version::RoleKeyId;
 use crate::open::transaction::{Core, Open, Random};
-
-/// Role and region of an entitlement, as the card specification has them.
-pub(crate) fn place(entitlement: &Entitlement) -> Result<(Role, Region), Error> {
-    let region = entitlement.region.to_string().parse().map_err(fault)?;
-    Ok((spec_role(entitlement.role)?, region))
-}
 
 /// A slot with its keys, to be sent.
 pub(crate) struct MadeSlot {
@@ -82,14 +76,14 @@ pub(crate) fn make(
     rng.fill_bytes(&mut nonce);
     let [cohort] = cohort;
     // Hedged: a random source that repeats itself must not repeat a nonce under another content.
-    let hedge = sha256(&[&nonce, &pid, &serial.0, entitlement.rule_set.as_bytes()]);
+    let hedge = sha256(&[&nonce, &pid, serial.as_bytes(), entitlement.rule_set.as_bytes()]);
     nonce.copy_from_slice(&hedge[..12]);
     let to = clock::card_day(entitlement.valid_to)?;
     let record = Record {
         role: id.role,
         kv: id.version,
         issue_counter,
-        tier: Tier::try_from(entitlement.tier).map_err(fault)?,
+        tier: entitlement.tier,
         class: entitlement.class,
         services: entitlement.services,
         zones: entitlement.zones,
@@ -154,16 +148,13 @@ pub(crate) fn check_entitlement(entitlement: &Entitlement, today: Date) -> Resul
         clock::card_day(entitlement.valid_from)?,
         clock::card_day(entitlement.valid_to)?,
     );
-    if Tier::try_from(entitlement.tier).is_err() {
-        return bad("a tier is 1, 2 or 3");
-    }
     if from > to {
         return bad("an entitlement ends before it begins");
     }
     if to < today || !begins_near(from, today) {
         return bad("an entitlement begins at most 366 days ago and 31 days ahead, and is not over yet");
     }
-    let purse = entitlement.role == keyvault_protocol::Role::SmallPayment;
+    let purse = entitlement.role == Role::SmallPayment;
     if purse != (entitlement.purse_cap > 0) {
         return bad("a purse has a largest amount above zero, and no other role has one");
     }
@@ -182,7 +173,7 @@ pub(crate) async fn active_versions(
 ) -> Result<Vec<RoleKeyId>, Error> {
     let mut versions = Vec::new();
     for wanted in entitlements {
-        let (role, region) = place(wanted)?;
+        let (role, region) = (wanted.role, wanted.region);
         versions.push(open.active(core, now, role, region).await?);
     }
     Ok(versions)
@@ -202,7 +193,7 @@ pub(crate) fn all_usable(open: &Open, slots: &[CardSlot], now: Timestamp) -> boo
 pub(crate) async fn versions(
     core: &mut Core,
     open: &Open,
-    serial: &CardSerial,
+    serial: &Serial,
 ) -> Result<Vec<SlotVersion>, Error> {
     let card = open.card(core, serial).await?;
     let mut slots = card

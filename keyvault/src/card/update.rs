@@ -5,7 +5,7 @@ use card_applet_spec::crypto::sha256;
 use card_applet_spec::data_group::{Dg3, SignatureObject};
 use card_applet_spec::update::{Operation, UPDATE_LEN};
 use jiff::Timestamp;
-use keyvault_protocol::{CardSerial, MAX_UPDATE_DG3, QueuedEnvelope, QueuedUpdate, TaskKind, UpdateTask};
+use keyvault_protocol::{MAX_UPDATE_DG3, QueuedEnvelope, QueuedUpdate, TaskKind, UpdateTask};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -26,7 +26,7 @@ pub(crate) async fn seal(
     open: &mut Open,
     now: Timestamp,
     (order, index): ([u8; 16], u32),
-    serial: CardSerial,
+    serial: Serial,
     task: &UpdateTask,
 ) -> Result<QueuedUpdate, Error> {
     let running = order::running(core, open, now, &order).await?;
@@ -69,7 +69,7 @@ pub(crate) async fn seal(
         });
     }
     let mut card = before.clone();
-    let Built { effect, plain } = build(core, open, now, &Serial(serial), &mut card, task).await?;
+    let Built { effect, plain } = build(core, open, now, &serial, &mut card, task).await?;
     let today = clock::card_day(clock::day(now))?;
     let ways = ways(open, &card, today)?;
     if ways.is_empty() {
@@ -81,7 +81,7 @@ pub(crate) async fn seal(
     core.rng.fill_bytes(&mut id);
     let wanted = ToSeal {
         id,
-        serial: &Serial(serial),
+        serial: &serial,
         plain: &plain,
         effect: &effect,
         ways: &ways,
@@ -148,7 +148,7 @@ async fn build(
     let (effect, plain) = match task {
         UpdateTask::Entitlement(wanted) => {
             check_entitlement(wanted, today)?;
-            let (role, region) = slot::place(wanted)?;
+            let (role, region) = (wanted.role, wanted.region);
             let id = open.active(core, now, role, region).await?;
             let target = Target {
                 serial,
@@ -228,7 +228,7 @@ async fn build(
                 key_version: *version,
             };
             let operation = Operation::Erase {
-                role: crate::keys::version::spec_role(*role)?,
+                role: *role,
                 kv: *version,
             };
             (effect, encode(&operation)?)

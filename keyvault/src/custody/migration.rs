@@ -5,7 +5,7 @@
 //! keys come from their personalisation, and the digests of their data groups, which were not kept, are known again when
 //! all three groups are written.
 
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{Role, Serial, State};
 use jiff::Timestamp;
 
 use crate::audit::journal::Event;
@@ -44,7 +44,7 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
     }
     for row in core.store.rows(Table::Card).await? {
         let damaged = |_| Error::Damaged { what: "a card's row" };
-        let serial: [u8; 10] = row.id.as_slice().try_into().map_err(damaged)?;
+        let serial = Serial::try_from(row.id.as_slice()).map_err(damaged)?;
         let plain = core.open_row(&open.ring, Table::Card, &row)?;
         let mut card: Card = minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a card's row" })?;
         if card.state == State::Blank.code() {
@@ -52,7 +52,7 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
         }
         card.publics = personalised_keys(core, open, &card).await?;
         for slot in card.slots.clone() {
-            if slot.role.number() == Role::SmallPayment.code() {
+            if slot.role == Role::SmallPayment {
                 card.purse.keys.push(PurseKey {
                     key_version: slot.key_version,
                     pid: slot.pid,

@@ -11,8 +11,6 @@ use jiff::Timestamp;
 use keyvault_protocol::RoleKeyState;
 use minicbor::{Decode, Encode};
 
-use crate::error::{Error, fault};
-
 /// Role, region and key version: the narrowest level that a terminal works with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RoleKeyId {
@@ -90,8 +88,3 @@ impl RoleKeyRow {
 
 /// All versions, by role, region and number.
 pub(crate) type Roles = BTreeMap<RoleKeyId, RoleKeyRow>;
-
-/// The role of the card specification.
-pub(crate) fn spec_role(role: keyvault_protocol::Role) -> Result<Role, Error> {
-    Role::try_from(role.number()).map_err(fault)
-}

@@ -55,8 +55,7 @@ pub(crate) async fn export(
     for (n, region) in regions.iter().enumerate() {
         // What one region leaves is the next one's.
         let room = (MAX_BATCH_UPDATES - entries.len()) / (regions.len() - n);
-        let region = region.to_string().parse().map_err(fault)?;
-        collect(core, open, role, region, today, room, &mut entries).await?;
+        collect(core, open, role, *region, today, room, &mut entries).await?;
     }
     let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
     let sequence = terminal.batch.checked_add(1).ok_or(Error::LimitExceeded {
@@ -148,8 +147,8 @@ pub(crate) async fn collect(
                 region,
                 key_version,
             }) => Some(RoleKeyId {
-                role: crate::keys::version::spec_role(role)?,
-                region: region.to_string().parse().map_err(fault)?,
+                role,
+                region,
                 version: key_version,
             }),
             None => None,

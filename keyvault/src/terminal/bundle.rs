@@ -197,8 +197,7 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
         });
     }
     let mut regions = Vec::new();
-    for region in &request.regions {
-        let region: Region = region.to_string().parse().map_err(fault)?;
+    for &region in &request.regions {
         if !regions.contains(&region) {
             regions.push(region);
         }

@@ -16,7 +16,6 @@ use crate::authority::signers::Signer;
 use crate::card::denied::Denied;
 use crate::clock;
 use crate::error::{Error, fault};
-use crate::keys::version::spec_role;
 use crate::open::transaction::{Change, Core, Open};
 use crate::store::sql::Table;
 
@@ -73,7 +72,7 @@ pub(crate) async fn lists(
                 let of_role = roles
                     .iter()
                     .zip(&mut prefixes)
-                    .find(|(role, _)| role.code() == entry.role.number());
+                    .find(|(role, _)| **role == entry.role);
                 if let Some((_, of_role)) = of_role
                     && entry.stands(open, today)?
                 {
@@ -155,7 +154,7 @@ pub(crate) async fn export(
     if !(1..=MAX_AGE_DAYS).contains(&request.max_age_days) || request.grace_days > MAX_GRACE_DAYS {
         return bad("a deny list is used for 1 to 90 days, and its grace has at most 30");
     }
-    let role = spec_role(request.role)?;
+    let role = request.role;
     if request.grace_days > 0 && !has_grace(role) {
         return bad("grace is for TRANSIT and CLINIC: a door and a payment never accept with an old list");
     }

@@ -3,8 +3,9 @@
 //! A revoked terminal gets nothing new. What it has, it has: the rows say until which day its bundle, its leaf
 //! certificate and its update batch serve.
 
+use card_applet_spec::codes::Region;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{BundleKind, PointBytes, Region, TerminalInfo};
+use keyvault_protocol::{BundleKind, PointBytes, TerminalInfo};
 use minicbor::{Decode, Encode};
 
 use crate::audit::journal::Event;

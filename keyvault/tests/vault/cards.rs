@@ -4,7 +4,9 @@
 use card_applet_spec::codes::Serial;
 use jiff::SignedDuration;
 use jiff::civil::date;
-use keyvault_protocol::{CardContent, CardState, CardTask, KeyDomain, RefusalCode, Role, Script, TaskKind};
+use keyvault_protocol::{
+    CardContent, CardState, CardTask, Domain, RefusalCode, Role, Script, TaskKind, Tier,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::chip::{Chip, Foreign};
@@ -32,7 +34,7 @@ async fn a_card_is_written_activated_blocked_unblocked_and_ended() {
     assert_eq!(commands, usize::from(result.steps) + 3);
     assert_eq!(
         result.keys.iter().map(|key| key.domain).collect::<Vec<_>>(),
-        KeyDomain::ALL
+        Domain::ALL
     );
     assert_eq!(
         result.slots.iter().map(|slot| slot.role).collect::<Vec<_>>(),
@@ -335,7 +337,7 @@ async fn a_foreign_card_and_a_card_of_an_unknown_lot_are_not_genuine() {
     let mut foreign = Foreign;
     foreign.power_on();
     let script = client
-        .start_card(&session, 0, cards[0].serial.0, CardTask::Inspect)
+        .start_card(&session, 0, cards[0].serial, CardTask::Inspect)
         .await
         .unwrap();
     let Script::Send { commands } = script else {
@@ -565,7 +567,7 @@ async fn a_vault_that_is_sealed_in_the_middle_goes_on_when_it_is_open_again() {
     .unwrap_err();
     card.reset();
     let Script::Send { commands } = client
-        .start_card(&session, 0, card.serial.0, personalise(1))
+        .start_card(&session, 0, card.serial, personalise(1))
         .await
         .unwrap()
     else {
@@ -595,7 +597,7 @@ async fn the_intent_is_durable_before_the_first_step_leaves_and_the_outcome_foll
     let card = &mut cards[0];
     let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
     let started = client
-        .start_card(&session, 0, card.serial.0, personalise(1))
+        .start_card(&session, 0, card.serial, personalise(1))
         .await
         .unwrap();
     let Script::Send { commands } = started else {
@@ -696,8 +698,8 @@ async fn a_card_whose_records_or_dates_do_not_fit_its_permit_is_refused_before_i
     let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
     let before = installation.journal().await;
     let cases: [(&str, Change); 12] = [
-        ("tier", |content| content.entitlements[0].tier = 3),
-        ("tier", |content| content.entitlements[2].tier = 1),
+        ("tier", |content| content.entitlements[0].tier = Tier::Talent),
+        ("tier", |content| content.entitlements[2].tier = Tier::Temp),
         ("rule set", |content| {
             content.entitlements[1].rule_set = "cn-440300-2025".into();
         }),
@@ -765,7 +767,7 @@ async fn a_session_that_nobody_continued_for_ten_minutes_is_not_continued_later(
     let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
     let card = &mut cards[0];
     let Script::Send { commands } = client
-        .start_card(&session, 0, card.serial.0, personalise(1))
+        .start_card(&session, 0, card.serial, personalise(1))
         .await
         .unwrap()
     else {

@@ -100,7 +100,7 @@ fn moved(salt: u8) -> Vec<u8> {
 }
 
 async fn versions(client: &mut TestClient, card: &TestCard, role: Role) -> Vec<u8> {
-    let slots = client.card_versions(card.serial.0).await.unwrap();
+    let slots = client.card_versions(card.serial).await.unwrap();
     slots
         .iter()
         .filter(|slot| slot.role == role)
@@ -149,16 +149,16 @@ async fn a_card_that_slept_three_versions_is_brought_to_the_active_one_in_one_sc
     let card = &mut cards[0];
     let session = order(&installation, &mut client, 1, 2).await;
     active(&mut client, &session, card).await;
-    for role in Role::ALL {
+    for &role in Role::ALL {
         assert_eq!(versions(&mut client, card, role).await, [1]);
     }
     let region = REGION.parse().unwrap();
     for expected in 2..=4 {
-        for role in Role::ALL {
+        for &role in Role::ALL {
             assert_eq!(rotate(&mut client, role, TODAY).await, expected);
         }
         let keys = client.role_keys().await.unwrap();
-        for role in Role::ALL {
+        for &role in Role::ALL {
             let active = keys
                 .iter()
                 .filter(|key| key.role == role && key.state == RoleKeyState::Active);
@@ -343,7 +343,7 @@ async fn the_outcome_of_a_rewrite_whose_last_answer_was_lost_is_learnt_by_whatev
     assert_eq!(versions(&mut client, card, Role::Transit).await, [1]);
     // An update that would give something must wait; a block does not.
     let error = client
-        .seal_update(&session, 3, card.serial.0, UpdateTask::Load { loaded: 100 })
+        .seal_update(&session, 3, card.serial, UpdateTask::Load { loaded: 100 })
         .await
         .unwrap_err();
     assert!(error.is(RefusalCode::CardConflict), "{error}");
@@ -364,7 +364,7 @@ async fn an_update_travels_over_any_role_and_its_receipt_is_taken_once() {
     rotate(&mut client, Role::Door, days(30)).await;
     let task = UpdateTask::Entitlement(entitlement(Role::Door));
     let queued = client
-        .seal_update(&session, 1, card.serial.0, task.clone())
+        .seal_update(&session, 1, card.serial, task.clone())
         .await
         .unwrap();
     assert_eq!(
@@ -379,17 +379,14 @@ async fn an_update_travels_over_any_role_and_its_receipt_is_taken_once() {
     // The same again, also after a kill, gives the same envelopes; something else under the index does not.
     installation.restart(61).await;
     let mut client = installation.client().await;
-    let again = client
-        .seal_update(&session, 1, card.serial.0, task)
-        .await
-        .unwrap();
+    let again = client.seal_update(&session, 1, card.serial, task).await.unwrap();
     assert_eq!(again, queued);
     let other = client
-        .seal_update(&session, 1, card.serial.0, UpdateTask::Block)
+        .seal_update(&session, 1, card.serial, UpdateTask::Block)
         .await;
     assert!(other.unwrap_err().is(RefusalCode::CardConflict));
     let beyond = client
-        .seal_update(&session, 20, card.serial.0, UpdateTask::Block)
+        .seal_update(&session, 20, card.serial, UpdateTask::Block)
         .await;
     assert!(beyond.unwrap_err().is(RefusalCode::QuotaUsed));
 
@@ -401,7 +398,7 @@ async fn an_update_travels_over_any_role_and_its_receipt_is_taken_once() {
     }
     let receipts = bus.receipts(card, TODAY);
     assert_eq!(receipts.len(), 1);
-    assert_eq!(client.pending_updates(card.serial.0).await.unwrap().waiting, 1);
+    assert_eq!(client.pending_updates(card.serial).await.unwrap().waiting, 1);
     assert_eq!(versions(&mut client, card, Role::Door).await, [1]);
 
     // Wrong ones change nothing: another id, another card's answer, flipped bits.
@@ -432,12 +429,12 @@ async fn an_update_travels_over_any_role_and_its_receipt_is_taken_once() {
             .all(|outcome| *outcome == ReceiptOutcome::Forged)
     );
     assert_eq!(installation.journal().await, before);
-    assert_eq!(client.pending_updates(card.serial.0).await.unwrap().waiting, 1);
+    assert_eq!(client.pending_updates(card.serial).await.unwrap().waiting, 1);
 
     // Twice in one call, and again after a kill.
     let twice = vec![receipts[0], receipts[0]];
     let outcomes = client.accept_receipts(twice).await.unwrap();
-    let (serial, change) = (card.serial.0, queued.change);
+    let (serial, change) = (card.serial, queued.change);
     let known = ReceiptOutcome::AlreadyKnown { serial, change };
     assert_eq!(outcomes, [ReceiptOutcome::Done { serial, change }, known.clone()]);
     installation.restart(62).await;
@@ -477,7 +474,7 @@ async fn every_kind_of_change_reaches_the_card_and_the_vaults_rows() {
     let card = &mut cards[0];
     let session = order(&installation, &mut client, 1, 20).await;
     active(&mut client, &session, card).await;
-    let serial = card.serial.0;
+    let serial = card.serial;
     rotate(&mut client, Role::Transit, days(30)).await;
     let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", TODAY).await;
     let tasks = [
@@ -559,7 +556,7 @@ async fn an_old_block_in_a_terminal_does_not_come_back_behind_an_unblock() {
     let card = &mut cards[0];
     let session = order(&installation, &mut client, 1, 20).await;
     active(&mut client, &session, card).await;
-    let serial = card.serial.0;
+    let serial = card.serial;
     client
         .seal_update(&session, 1, serial, UpdateTask::Load { loaded: 700 })
         .await
@@ -612,7 +609,7 @@ async fn an_old_slot_or_permit_block_in_a_terminal_does_not_undo_a_rewrite() {
     let card = &mut cards[0];
     let session = order(&installation, &mut client, 1, 20).await;
     active(&mut client, &session, card).await;
-    let serial = card.serial.0;
+    let serial = card.serial;
     rotate(&mut client, Role::Transit, days(30)).await;
     let old = [
         UpdateTask::Entitlement(entitlement(Role::Transit)),
@@ -665,7 +662,7 @@ async fn a_change_that_a_later_one_overtook_is_sealed_again_and_arrives() {
     let card = &mut cards[0];
     let session = order(&installation, &mut client, 1, 20).await;
     active(&mut client, &session, card).await;
-    let serial = card.serial.0;
+    let serial = card.serial;
     let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", TODAY).await;
     let mut door = Gate::new(&mut client, BundleKind::Door, "door 1", TODAY).await;
     let load = client
@@ -719,7 +716,7 @@ async fn a_compromised_version_is_in_no_bundle_no_batch_and_on_no_new_card() {
     let (mut card, mut half) = (cards.remove(0), cards.remove(0));
     let session = order(&installation, &mut client, 1, 20).await;
     active(&mut client, &session, &mut card).await;
-    let serial = card.serial.0;
+    let serial = card.serial;
     let region = REGION.parse().unwrap();
     // A card whose slots are drawn and not finished.
     let cut = Mishap::BeforeCommand(43);
@@ -804,7 +801,7 @@ async fn a_denied_card_gets_nothing_and_its_new_pseudonyms_are_denied_with_it() 
     let card = &mut cards[0];
     let session = order(&installation, &mut client, 1, 20).await;
     active(&mut client, &session, card).await;
-    let serial = card.serial.0;
+    let serial = card.serial;
     rotate(&mut client, Role::Transit, days(30)).await;
     let first = list(&mut client, 0).await;
     assert_eq!((first.1, first.2), (0, None));
@@ -905,7 +902,7 @@ async fn a_denied_version_leaves_the_lists_when_its_keys_are_destroyed() {
     active(&mut client, &session, card).await;
     rotate(&mut client, Role::Transit, days(1)).await;
     done(&mut client, &session, 1, card, rewrite(&[Role::Transit])).await;
-    client.deny_card(card.serial.0).await.unwrap();
+    client.deny_card(card.serial).await.unwrap();
     let length = async |client: &mut TestClient| {
         client
             .export_deny_list(Role::Transit, TODAY, 30, 0)
@@ -928,7 +925,7 @@ async fn a_denied_version_leaves_the_lists_when_its_keys_are_destroyed() {
         "an ended card holds no version"
     );
     let error = client
-        .seal_update(&session, 3, card.serial.0, UpdateTask::Block)
+        .seal_update(&session, 3, card.serial, UpdateTask::Block)
         .await
         .unwrap_err();
     assert!(error.is(RefusalCode::CardState), "{error}");
@@ -1028,7 +1025,7 @@ async fn a_rewrite_or_an_update_that_does_not_fit_is_refused_before_the_card_is_
     wrong.push((RewriteContent::default(), "changes something"));
     wrong.push((good(&[Role::Door, Role::Door]), "same role"));
     let mut content = good(&[Role::Door, Role::Transit]);
-    content.entitlements[1].tier = 3;
+    content.entitlements[1].tier = Tier::Talent;
     wrong.push((content, "one tier"));
     let mut content = good(&[Role::Door]);
     content.dg3 = Some(dg3(1, Tier::Talent));
@@ -1061,12 +1058,12 @@ async fn a_rewrite_or_an_update_that_does_not_fit_is_refused_before_the_card_is_
     .await;
     assert!(outcome.unwrap_err().is(RefusalCode::NotFound) && sent == 0);
     let blank = client
-        .seal_update(&session, 2, cards[1].serial.0, UpdateTask::Block)
+        .seal_update(&session, 2, cards[1].serial, UpdateTask::Block)
         .await;
     assert!(blank.unwrap_err().is(RefusalCode::NotFound));
     let narrow = client.open_order(&installation.signed(9, 3)).await.unwrap();
     let refused = client
-        .seal_update(&narrow, 0, cards[0].serial.0, UpdateTask::Block)
+        .seal_update(&narrow, 0, cards[0].serial, UpdateTask::Block)
         .await;
     assert!(refused.unwrap_err().is(RefusalCode::TaskNotOrdered));
     let (outcome, _) = run(

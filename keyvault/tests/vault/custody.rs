@@ -385,7 +385,7 @@ async fn full_store(seed: u64) -> Installation {
     .unwrap();
     let block = keyvault_protocol::UpdateTask::Block;
     client
-        .seal_update(&session, 2, cards[0].serial.0, block)
+        .seal_update(&session, 2, cards[0].serial, block)
         .await
         .unwrap();
     run(
@@ -399,7 +399,7 @@ async fn full_store(seed: u64) -> Installation {
     .await
     .0
     .unwrap_err();
-    client.deny_card(cards[0].serial.0).await.unwrap();
+    client.deny_card(cards[0].serial).await.unwrap();
     let point = keyvault_protocol::sealed::point_of(
         &keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1)).public_key(),
     );

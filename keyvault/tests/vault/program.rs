@@ -401,7 +401,7 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
             .unwrap_err();
         card.reset();
         let script = runtime
-            .block_on(client.start_card(&session, index, card.serial.0, task()))
+            .block_on(client.start_card(&session, index, card.serial, task()))
             .unwrap();
         served.child.kill().unwrap();
         served.child.wait().unwrap();

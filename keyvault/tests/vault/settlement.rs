@@ -235,10 +235,7 @@ async fn debits_are_settled_across_rotation_update_compromise_and_destruction_of
         .await
         .unwrap();
     let task = UpdateTask::Entitlement(content(1).entitlements[2].clone());
-    client
-        .seal_update(&session, 5, card.serial.0, task)
-        .await
-        .unwrap();
+    client.seal_update(&session, 5, card.serial, task).await.unwrap();
     shop.gate.renew(&mut client, TODAY).await;
     assert_eq!(shop.gate.fetch(&mut client, TODAY).await, 1);
     let receipts = shop.gate.receipts(&mut card, TODAY);
@@ -280,10 +277,10 @@ async fn debits_are_settled_across_rotation_update_compromise_and_destruction_of
     assert!(chains.iter().all(|chain| *chain == chains[0]));
     // Two debits of one seq: the card behind the chain is denied, and the office never learns which it is.
     // Its holder had reported it as lost before: it is copied all the same, and nobody allows it again.
-    client.deny_card(card.serial.0).await.unwrap();
+    client.deny_card(card.serial).await.unwrap();
     client.deny_chain(chains[0]).await.unwrap();
     client.deny_chain(chains[0]).await.unwrap();
-    let refused = client.allow_card(card.serial.0).await.unwrap_err();
+    let refused = client.allow_card(card.serial).await.unwrap_err();
     assert!(refused.is(RefusalCode::CardDenied));
     shop.gate.renew(&mut client, TODAY).await;
     assert_eq!(shop.gate.tap(&card, TODAY), Err("DENIED".into()));

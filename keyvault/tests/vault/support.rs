@@ -258,7 +258,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     mishap: Mishap,
 ) -> (Result<CardResult, Error>, usize) {
     let mut sent = 0;
-    let mut script = client.start_card(session, index, card.serial.0, task).await;
+    let mut script = client.start_card(session, index, card.serial, task).await;
     loop {
         let commands = match script {
             Ok(Script::Send { commands }) => commands,
@@ -339,7 +339,7 @@ pub(crate) fn content_of(salt: u8, issued: Date) -> CardContent {
     let entitlement = |role| Entitlement {
         role,
         region: "440300".parse().unwrap(),
-        tier: 2,
+        tier: Tier::Employment,
         class: 1,
         services: 3,
         zones: 1,
@@ -352,7 +352,7 @@ pub(crate) fn content_of(salt: u8, issued: Date) -> CardContent {
         dg1: dg1.encode().unwrap().to_vec(),
         dg2: dg2.to_vec(),
         dg3: dg3.encode().unwrap().to_vec(),
-        entitlements: Role::ALL.map(entitlement).to_vec(),
+        entitlements: Role::ALL.iter().copied().map(entitlement).collect(),
         certificate_from: issued,
         certificate_to: issued.saturating_add(Span::new().years(10)),
     }

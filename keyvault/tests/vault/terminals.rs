@@ -139,8 +139,8 @@ async fn bus_clinic_door_and_counter_read_their_part_and_a_denied_card_is_refuse
     // A bundle for another key does not open, and an older one is not loaded.
     let (key, request, role) = last.unwrap();
     assert!(Bundle::open(&sealed, &key, None, today()).is_err());
-    client.deny_card(card.serial.0).await.unwrap();
-    client.deny_card(card.serial.0).await.unwrap();
+    client.deny_card(card.serial).await.unwrap();
+    client.deny_card(card.serial).await.unwrap();
     let newer = client.export_bundle(&request).await.unwrap();
     let bundle = Bundle::open(&newer, &key, Some(1), today()).unwrap();
     assert_eq!(bundle.sequence(), 2);

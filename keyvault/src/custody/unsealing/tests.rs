@@ -2,6 +2,7 @@
 
 use std::sync::Mutex as StdMutex;
 
+use card_applet_spec::codes::{Region, Role, Serial};
 use keyvault_protocol::{Client, PhotoKeyContext, RefusalCode};
 use minicbor::Encode;
 use rand::SeedableRng;
@@ -144,9 +145,9 @@ struct FormerCard {
 #[derive(Encode)]
 struct FormerSlot {
     #[n(0)]
-    role: keyvault_protocol::Role,
+    role: Role,
     #[n(1)]
-    region: keyvault_protocol::Region,
+    region: Region,
     #[n(2)]
     key_version: u8,
     #[n(3)]
@@ -159,7 +160,7 @@ struct FormerSlot {
 
 #[tokio::test]
 async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_cards_counted() {
-    use keyvault_protocol::{LineCheck, Role, RoleKeyState, SettlementLine};
+    use keyvault_protocol::{LineCheck, RoleKeyState, SettlementLine};
 
     let folder = tempfile::tempdir().unwrap();
     let clock = noon();
@@ -167,14 +168,14 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
     let vault = rehearsal::reopen(folder.path(), &packages, Arc::clone(&clock) as _, random)
         .await
         .unwrap();
-    let region: keyvault_protocol::Region = "440300".parse().unwrap();
-    let serial = [4, 4, 0, 3, 0, 0, 0, 0, 0, 1];
+    let region: Region = "440300".parse().unwrap();
+    let serial = Serial([4, 4, 0, 3, 0, 0, 0, 0, 0, 1]);
     {
         let mut inner = vault.lock().await;
         let (core, open, _) = inner.open().unwrap();
         let now = core.header.high_water;
         for role in [Role::Transit, Role::SmallPayment] {
-            let role = crate::keys::version::spec_role(role).unwrap();
+            let role = role;
             let region = "440300".parse().unwrap();
             open.active(core, now, role, region).await.unwrap();
         }
@@ -193,7 +194,7 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
             slots: vec![slot(Role::Transit, 7), slot(Role::SmallPayment, 8)],
         };
         let mut change = Change::default();
-        change.put(Table::Card, &serial, &card).unwrap();
+        change.put(Table::Card, serial.as_bytes(), &card).unwrap();
         open.apply(core, now, change).await.unwrap();
         turn_into_the_former(&mut inner).await;
     }
