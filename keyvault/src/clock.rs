@@ -1,8 +1,9 @@
 //! Time as an argument, and the calendar of the office (UTC+8).
 
+use card_applet_spec::date::Date as CardDate;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::Offset;
+use program_contract::day;
 
 use crate::error::Error;
 
@@ -10,6 +11,12 @@ use crate::error::Error;
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
+}
+
+impl Clock for program_contract::Clock {
+    fn now(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// A clock that stands still, for rehearsals and tests.
@@ -25,7 +32,7 @@ impl Clock for FixedClock {
 /// The day of an instant in the time zone of the issuing province, UTC+8.
 #[must_use]
 pub fn day(at: Timestamp) -> Date {
-    Offset::constant(8).to_datetime(at).date()
+    day::of(at)
 }
 
 /// The instant that the vault works with: the clock's, but never before the high-water mark.
@@ -47,34 +54,23 @@ pub(crate) fn present(clock: &dyn Clock, high_water: Timestamp) -> Result<Timest
 }
 
 /// A day as the card writes it.
-pub(crate) fn card_day(date: Date) -> Result<card_applet_spec::date::Date, Error> {
-    let bad = |_| Error::BadContent {
-        what: "a date is not in the years 2000 to 2099",
-    };
-    let year = u16::try_from(date.year())
-        .ok()
-        .filter(|year| (2000..=2099).contains(year));
-    let month = u8::try_from(date.month()).map_err(bad)?;
-    let of_month = u8::try_from(date.day()).map_err(bad)?;
-    let year = year.ok_or(Error::BadContent {
-        what: "a date is not in the years 2000 to 2099",
-    })?;
-    card_applet_spec::date::Date::new(year, month, of_month).map_err(|_| Error::BadContent {
-        what: "a date does not exist",
-    })
+pub(crate) fn card_day(date: Date) -> Result<CardDate, Error> {
+    Some(date)
+        .filter(|date| (2000..=2099).contains(&date.year()))
+        .and_then(day::to_card)
+        .ok_or(Error::BadContent {
+            what: "a date is not in the years 2000 to 2099",
+        })
 }
 
 /// A date4 of the card as a civil day.
 pub(crate) fn civil_day(bytes: [u8; 4]) -> Result<Date, Error> {
-    let damaged = || Error::Damaged {
-        what: "a day in a row",
-    };
-    let (year, month, day) = card_applet_spec::date::Date::from_bytes(bytes)
-        .map_err(|_| damaged())?
-        .parts();
-    let part = |value: u8| i8::try_from(value).map_err(|_| damaged());
-    let year = i16::try_from(year).map_err(|_| damaged())?;
-    Date::new(year, part(month)?, part(day)?).map_err(|_| damaged())
+    CardDate::from_bytes(bytes)
+        .ok()
+        .and_then(day::from_card)
+        .ok_or(Error::Damaged {
+            what: "a day in a row",
+        })
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Why the vault did not do what was asked: one closed list, each with a code, what to do, and an exit code.
 
+use std::borrow::Cow;
+
 use keyvault_protocol::{Refusal, RefusalCode};
+use program_contract::{Exit, Failing};
 
 /// What happened, and whose fault it is. No variant can carry key bytes or personal data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -242,7 +245,7 @@ pub enum Error {
 /// Code for scripts, exit code, and what to do.
 struct Facts {
     code: &'static str,
-    exit: u8,
+    exit: Exit,
     action: &'static str,
     wire: RefusalCode,
 }
@@ -253,7 +256,7 @@ impl Error {
         use RefusalCode as W;
         let of = |wire: RefusalCode, action| Facts {
             code: wire.as_str(),
-            exit: wire.exit_code(),
+            exit: wire.exit(),
             action,
             wire,
         };
@@ -277,74 +280,74 @@ impl Error {
             ),
             Self::InUse => own(
                 "IN_USE",
-                5,
+                Exit::Damaged,
                 W::StoreUnavailable,
                 "stop the other process, or use another folder",
             ),
             Self::NoVault => own(
                 "NO_VAULT",
-                5,
+                Exit::Damaged,
                 W::Damaged,
                 "name the right folder, or hold `keyvault init` first",
             ),
             Self::SelfTestFailed { .. } => of(W::SelfTestFailed, "do not use this machine or this build"),
             Self::MemoryNotLocked => own(
                 "MEMORY_NOT_LOCKED",
-                5,
+                Exit::Damaged,
                 W::StoreUnavailable,
                 "raise RLIMIT_MEMLOCK to at least 1 MiB",
             ),
             Self::NotIsolated { .. } => own(
                 "NOT_ISOLATED",
-                5,
+                Exit::Damaged,
                 W::StoreUnavailable,
                 "use a kernel with seccomp, version 5.13 or newer",
             ),
             Self::TooManyKeys => own(
                 "TOO_MANY_KEYS",
-                5,
+                Exit::Damaged,
                 W::LimitExceeded,
                 "retire key versions that no card uses",
             ),
             Self::AlreadyInitialised => own(
                 "ALREADY_INITIALISED",
-                1,
+                Exit::Refused,
                 W::NameTaken,
                 "unseal it, or name another folder",
             ),
             Self::FolderOfSomethingElse => own(
                 "NOT_A_VAULT_FOLDER",
-                5,
+                Exit::Damaged,
                 W::Damaged,
                 "name a folder that does not exist or is empty",
             ),
             Self::PackageExists { .. } => own(
                 "PACKAGE_EXISTS",
-                1,
+                Exit::Refused,
                 W::NameTaken,
                 "name an output folder without packages; none was overwritten",
             ),
             Self::BadCeremony { .. } => own(
                 "BAD_CEREMONY",
-                2,
+                Exit::Usage,
                 W::BadContent,
                 "correct the command; nothing was written",
             ),
             Self::File { .. } => own(
                 "FILE",
-                5,
+                Exit::Damaged,
                 W::StoreUnavailable,
                 "check that the file exists and may be read",
             ),
             Self::PackageDamaged => own(
                 "PACKAGE_DAMAGED",
-                1,
+                Exit::Refused,
                 W::WrongShare,
                 "compare it with the custodian's other copy and type it again",
             ),
             Self::WrongPassphrase { .. } => own(
                 "WRONG_PASSPHRASE",
-                1,
+                Exit::Refused,
                 W::WrongShare,
                 "let the custodian type it again; nothing was sent to the vault",
             ),
@@ -438,10 +441,24 @@ impl Error {
         self.facts().action
     }
 
-    /// Exit code of the contracts.
+    /// The exit code as a number, see [`Failing::exit`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
+        self.facts().exit.code()
+    }
+}
+
+impl Failing for Error {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
         self.facts().exit
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
     }
 }
 

@@ -12,7 +12,6 @@ mod card;
 pub mod clock;
 pub mod custody;
 mod error;
-pub mod isolation;
 pub mod keys;
 mod open;
 pub mod rehearsal;

@@ -9,7 +9,7 @@ pub mod operation;
 pub mod table;
 
 pub use frame::FrameError;
-pub use operation::{Answer, Caller, Ceiling, Hands, Journal, Kind, Listed, Operation, Policy};
+pub use operation::{Answer, Caller, Ceiling, Hands, Journal, Kind, Listed, Operation, Policy, answered};
 
 // The macros of `operation` name it, so that a protocol needs no dependency for them.
 #[doc(hidden)]

@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use minicbor::{Decode, Encode};
-//! use service_contract::{Answer, FrameError, Journal, Operation, Policy, frame};
+//! use service_contract::{Answer, Journal, Operation, Policy, answered, frame};
 //!
 //! // --- in the file of the subject
 //!
@@ -21,8 +21,6 @@
 //! }
 //!
 //! impl Operation for DenyCard {
-//!     type Request = Request;
-//!     type Response = Response;
 //!     type Answer = ();
 //!     const POLICY: Policy = Policy::of_today(Journal::Before).idempotent();
 //!     const DOORS: &'static [&'static str] = &["vault deny"];
@@ -33,14 +31,13 @@
 //! pub struct CountDenied;
 //!
 //! impl Operation for CountDenied {
-//!     type Request = Request;
-//!     type Response = Response;
 //!     type Answer = u32;
 //!     const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
 //!     const DOORS: &'static [&'static str] = &["vault denied"];
 //! }
 //!
-//! // --- once for the protocol; the numbers are the wire's
+//! // --- once for the protocol, in a file that imports the subjects and is imported by none of them; the numbers are the
+//! // wire's
 //!
 //! service_contract::operations! {
 //!     /// What is asked.
@@ -68,8 +65,8 @@
 //!
 //! fn answer(request: Request) -> Response {
 //!     match request {
-//!         Request::DenyCard(DenyCard { number: _ }) => DenyCard::answer(()),
-//!         Request::CountDenied(CountDenied) => CountDenied::answer(7),
+//!         Request::DenyCard(DenyCard { number: _ }) => answered::<DenyCard, _>(()),
+//!         Request::CountDenied(CountDenied) => answered::<CountDenied, _>(7),
 //!     }
 //! }
 //!
@@ -77,9 +74,10 @@
 //!
 //! async fn ask<O>(stream: &mut tokio::io::DuplexStream, operation: O) -> Result<O::Answer, String>
 //! where
-//!     O: Operation<Request = Request, Response = Response>,
+//!     O: Operation + Into<Request>,
+//!     O::Answer: Answer<Response>,
 //! {
-//!     frame::write(stream, &operation.into_request(), 100).await.map_err(|error| error.to_string())?;
+//!     frame::write(stream, &operation.into(), 100).await.map_err(|error| error.to_string())?;
 //!     match frame::read(stream, 100).await.map_err(|error| error.to_string())? {
 //!         Some(Response::Refused(why)) => Err(why),
 //!         Some(response) => O::Answer::from_response(response).ok_or("an answer to another question".into()),
@@ -88,9 +86,8 @@
 //! }
 //!
 //! assert_eq!(OPERATIONS.iter().map(|listed| listed.name).collect::<Vec<_>>(), ["DenyCard", "CountDenied"]);
-//! let counted = answer(CountDenied.into_request());
-//! assert_eq!(<u32 as Answer<Response>>::from_response(counted), Some(7));
-//! assert_eq!(<() as Answer<Response>>::from_response(answer(CountDenied.into_request())), None);
+//! assert_eq!(u32::from_response(answer(CountDenied.into())), Some(7));
+//! assert_eq!(<()>::from_response(answer(CountDenied.into())), None);
 //! # fn compiles(stream: &mut tokio::io::DuplexStream) { drop(ask(stream, CountDenied)) }
 //! ```
 //!
@@ -99,27 +96,23 @@
 //! that gives callers keys fills the other words in.
 
 /// Something that can be asked of a service.
-pub trait Operation: Sized {
-    /// The enum of the protocol that carries it.
-    type Request: From<Self>;
-    /// The enum of the protocol that carries its answer.
-    type Response;
+pub trait Operation {
     /// What a service that did it answers.
-    type Answer: Answer<Self::Response>;
+    type Answer;
     /// Who may ask for it, and how it is treated.
     const POLICY: Policy;
-    /// The commands by which it is reached, such as `keyvault deny`; a page by its path. At least one.
+    /// The commands by which it is reached, such as `keyvault deny`; a page by its path; or in words, without a program's
+    /// name before them, what makes every program ask for it. At least one.
     const DOORS: &'static [&'static str];
+}
 
-    /// The request on the wire.
-    fn into_request(self) -> Self::Request {
-        self.into()
-    }
-
-    /// The response on the wire to this operation.
-    fn answer(answer: Self::Answer) -> Self::Response {
-        answer.into_response()
-    }
+/// The response to an operation that was done.
+pub fn answered<O, R>(answer: O::Answer) -> R
+where
+    O: Operation,
+    O::Answer: Answer<R>,
+{
+    answer.into_response()
 }
 
 /// A value that one kind of response of a protocol carries.
@@ -380,7 +373,7 @@ macro_rules! operations {
                 match self {
                     $(Self::$operation(operation) => {
                         encoder.u32($number)?;
-                        operation.encode(encoder, context)
+                        $crate::minicbor::Encode::encode(operation, encoder, context)
                     })+
                 }
             }
@@ -456,16 +449,12 @@ mod tests {
     }
 
     impl Operation for Count {
-        type Request = Request;
-        type Response = Response;
         type Answer = u32;
         const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
         const DOORS: &'static [&'static str] = &["counter count"];
     }
 
     impl Operation for Add {
-        type Request = Request;
-        type Response = Response;
         type Answer = ();
         const POLICY: Policy = Policy::of_today(Journal::Before)
             .who(&[Caller::Issuer, Caller::KeyOfficer])
@@ -514,10 +503,10 @@ mod tests {
             let what = "a line".to_owned();
             (Add { what, times }, "a line".to_owned(), times)
         };
-        let mut pairs = vec![(Count.into_request(), minicbor::to_vec(Derived::Count).unwrap())];
+        let mut pairs = vec![(Request::from(Count), minicbor::to_vec(Derived::Count).unwrap())];
         for (operation, what, times) in [add(None), add(Some(3))] {
             let derived = minicbor::to_vec(Derived::Add { what, times }).unwrap();
-            pairs.push((operation.into_request(), derived));
+            pairs.push((operation.into(), derived));
         }
         for (request, derived) in pairs {
             assert_eq!(minicbor::to_vec(&request).unwrap(), derived);
@@ -530,7 +519,7 @@ mod tests {
 
     #[test]
     fn a_response_of_another_kind_is_no_answer() {
-        assert_eq!(Count::answer(3), Response::Count(3));
+        assert_eq!(answered::<Count, Response>(3), Response::Count(3));
         assert_eq!(
             <u32 as Answer<Response>>::from_response(Response::Count(3)),
             Some(3)
@@ -538,12 +527,12 @@ mod tests {
         for other in [Response::Refused, Response::Done] {
             assert_eq!(<u32 as Answer<Response>>::from_response(other), None);
         }
-        assert_eq!(<() as Answer<Response>>::from_response(Add::answer(())), Some(()));
+        assert_eq!(<()>::from_response(answered::<Add, Response>(())), Some(()));
     }
 
     #[test]
     fn a_request_knows_its_line_in_the_list() {
-        assert_eq!(OPERATIONS, [Count.into_request().listed(), OPERATIONS[1]]);
+        assert_eq!(OPERATIONS, [Request::from(Count).listed(), OPERATIONS[1]]);
         let add = OPERATIONS[1];
         assert_eq!((add.number, add.name, add.policy), (7, "Add", Add::POLICY));
         assert!(add.policy.irreversible && !add.policy.idempotent);

@@ -77,8 +77,19 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("permit-domain", &["card-applet-spec"]),
     ("photo-store", &["photo-store-protocol", "keyvault-protocol"]),
     ("photo-store-protocol", &[]),
-    ("keyvault", &["keyvault-protocol", "card-applet-spec"]),
-    ("keyvault-protocol", &["card-applet-spec"]),
+    (
+        "keyvault",
+        &[
+            "keyvault-protocol",
+            "card-applet-spec",
+            "program-contract",
+            "service-contract",
+        ],
+    ),
+    (
+        "keyvault-protocol",
+        &["card-applet-spec", "program-contract", "service-contract"],
+    ),
     (
         "virtual-card",
         &["card-applet", "card-reader", "card-applet-spec"],

@@ -1,9 +1,11 @@
 //! What leaves the vault for terminals and for the card maker, sealed to their keys.
 
+use card_applet_spec::codes::{Region, Role};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
 
-use crate::{PointBytes, Region, Role};
+use crate::wire::PointBytes;
 
 /// Most regions in one bundle: a terminal tries all of them at each tap.
 pub const MAX_BUNDLE_REGIONS: usize = 64;
@@ -166,4 +168,60 @@ pub struct LotRequest {
     /// The card maker's P-256 key.
     #[cbor(n(5), with = "minicbor::bytes")]
     pub maker_key: PointBytes,
+}
+
+/// Makes a terminal's bundle, sealed to the terminal's key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ExportBundle(#[n(0)] pub BundleRequest);
+
+impl Operation for ExportBundle {
+    type Answer = Vec<u8>;
+    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("bundles", None);
+    const DOORS: &'static [&'static str] = &["keyvault export-bundle"];
+}
+
+/// Makes the transport keys of blanks, sealed to the card maker's key: a lot file (card specification, chapter 08).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ExportLot(#[n(0)] pub LotRequest);
+
+impl Operation for ExportLot {
+    type Answer = Vec<u8>;
+    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("lots", None);
+    const DOORS: &'static [&'static str] = &["keyvault export-lot"];
+}
+
+/// Makes the signed deny list of a role: a whole `A9` template (card specification, chapter 08); templates one behind
+/// the other are a list file. The version grows whenever anything of the list differs from the last one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ExportDenyList(#[n(0)] pub DenyListRequest);
+
+impl Operation for ExportDenyList {
+    type Answer = Vec<u8>;
+    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault deny-list"];
+}
+
+/// Revokes a terminal: no bundle and no updates for it any more. The same again changes nothing; the terminal must come
+/// back under another name.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RevokeTerminal {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+}
+
+impl Operation for RevokeTerminal {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible().idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault revoke-terminal"];
+}
+
+/// Lists all terminals, by name: what each of them can still do, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Terminals;
+
+impl Operation for Terminals {
+    type Answer = Vec<TerminalInfo>;
+    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault terminals"];
 }

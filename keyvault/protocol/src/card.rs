@@ -3,6 +3,7 @@
 use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial, Tier};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
 
 use crate::role_key::RoleKeyState;
 use crate::wire::PointBytes;
@@ -268,6 +269,68 @@ pub struct CardResult {
     /// The live slots of the card; empty for tasks that do not write slots.
     #[n(5)]
     pub slots: Vec<SlotVersion>,
+}
+
+/// Begins a task for the card `index` of an order. Always answers commands that open a secure channel.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct StartCard {
+    /// The order.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub order: [u8; 16],
+    /// Index of the card in the order.
+    #[n(1)]
+    pub index: u32,
+    /// Serial of the card.
+    #[n(2)]
+    pub serial: Serial,
+    /// What to do.
+    #[n(3)]
+    pub task: CardTask,
+}
+
+impl Operation for StartCard {
+    type Answer = Script;
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("cards", None)
+        .irreversible();
+    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change"];
+}
+
+/// Most answers in one [`ContinueCard`].
+pub const MAX_ANSWERS: usize = 512;
+
+/// Goes on with the answers of a card, until [`Script::Done`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ContinueCard {
+    /// The order.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub order: [u8; 16],
+    /// Index of the card.
+    #[n(1)]
+    pub index: u32,
+    /// Answers of the card, body and status word each, at most [`MAX_ANSWERS`].
+    #[cbor(n(2), with = "crate::wire::byte_strings")]
+    pub answers: Vec<Vec<u8>>,
+}
+
+impl Operation for ContinueCard {
+    type Answer = Script;
+    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible();
+    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change"];
+}
+
+/// Reads the live slots of a card, as far as scripts and receipts have told.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CardVersions {
+    /// Serial of the card.
+    #[n(0)]
+    pub serial: Serial,
+}
+
+impl Operation for CardVersions {
+    type Answer = Vec<SlotVersion>;
+    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault card-versions"];
 }
 
 #[cfg(test)]

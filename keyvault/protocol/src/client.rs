@@ -1,20 +1,37 @@
-//! The client: one method per request, over any byte stream.
+//! The client over any byte stream: one function for every operation, and methods that spare their callers its words.
 
+use card_applet_spec::codes::{Region, Role, Serial};
 use getrandom::SysRng;
 use jiff::civil::Date;
 use p256::SecretKey;
 use rand_core::{CryptoRng, UnwrapErr};
+use service_contract::{Answer, Operation};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::message::{EnrolIssuer, Hello, PROTOCOL_VERSION, Request, Response, SealRequest, ShareEnvelope};
-use crate::sealed::{self, Purpose};
-use crate::{
-    Anchors, Attempt, BundleRequest, CardBack, CardTask, DataKey, DenyListRequest, Error, LineCheck,
-    LotRequest, OrderSession, PendingUpdates, PhotoKeyContext, PointBytes, QueuedUpdate, Receipt,
-    ReceiptOutcome, Refusal, RefusalCode, Region, Role, RoleKeyInfo, Script, Serial, SettlementLine, Share,
-    SignatureBytes, SignedOrder, SlotVersion, Status, TerminalInfo, UnsealProgress, UpdateTask,
-    UpdatesRequest, WrappedKey, frame,
+use crate::bundle::{
+    BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, ExportLot, LotRequest, RevokeTerminal,
+    TerminalInfo, Terminals,
 };
+use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
+use crate::denial::{AllowCard, DenyCard, DenyChain};
+use crate::error::{Error, Refusal, RefusalCode};
+use crate::frame;
+use crate::message::{Request, Response};
+use crate::order::{EnrolIssuer, IssuerKey, OpenOrder, OrderSession, SignedOrder};
+use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
+use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateRole};
+use crate::sealed::{self, Purpose};
+use crate::settlement::{CheckLines, LineCheck, SettlementLine};
+use crate::signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
+use crate::status::{
+    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest, Share,
+    ShareEnvelope, Status, UnsealProgress,
+};
+use crate::update::{
+    AcceptReceipts, ExportUpdates, PendingUpdates, QueuedUpdate, ReadPending, Receipt, ReceiptOutcome,
+    SealUpdate, UpdateTask, UpdatesRequest,
+};
+use crate::wire::{PointBytes, SignatureBytes};
 
 /// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
 pub struct Client<S> {
@@ -89,23 +106,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             vault: [0; 16],
             key,
         };
-        match client
-            .ask(&Request::Hello(Hello {
-                version: PROTOCOL_VERSION,
-                client_key,
-            }))
-            .await?
-        {
-            Response::Welcome(welcome) if welcome.version == PROTOCOL_VERSION => {
-                client.vault = welcome.vault;
-                Ok(client)
-            }
-            Response::Welcome(welcome) => Err(Error::VersionMismatch {
+        let greeting = Greeting {
+            version: PROTOCOL_VERSION,
+            client_key,
+        };
+        let welcome = client.ask(Hello(greeting)).await?;
+        if welcome.version != PROTOCOL_VERSION {
+            return Err(Error::VersionMismatch {
                 ours: PROTOCOL_VERSION,
                 theirs: welcome.version,
-            }),
-            _ => Err(UNEXPECTED),
+            });
         }
+        client.vault = welcome.vault;
+        Ok(client)
     }
 
     /// Number of the vault at the other end.
@@ -119,10 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// An error of the stream.
     pub async fn status(&mut self) -> Result<Status, Error> {
-        match self.ask(&Request::Status).await? {
-            Response::Status(status) => Ok(status),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(ReadStatus).await
     }
 
     /// Begins an unseal attempt, or joins the one that runs.
@@ -130,10 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `AlreadyOpen`, `Damaged` or `ClockBehind`.
     pub async fn begin_unseal(&mut self) -> Result<Attempt, Error> {
-        match self.ask(&Request::BeginUnseal).await? {
-            Response::Attempt(attempt) => Ok(attempt),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(BeginUnseal).await
     }
 
     /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key.
@@ -161,10 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             index: share.index,
             sealed,
         };
-        match self.ask(&Request::GiveShare(envelope)).await? {
-            Response::Progress(progress) => Ok(progress),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(GiveShare(envelope)).await
     }
 
     /// Seals the vault: all keys leave memory. `by` is written into the journal.
@@ -172,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `Sealed` when it is already.
     pub async fn seal(&mut self, by: &str) -> Result<(), Error> {
-        self.done(&Request::Seal(SealRequest { by: by.to_owned() })).await
+        self.ask(Seal(SealRequest { by: by.to_owned() })).await
     }
 
     /// Enrols an issuer's service key; the same name with the same key again changes nothing.
@@ -180,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NameTaken` when the name has another key.
     pub async fn enrol_issuer(&mut self, name: &str, key: &PointBytes) -> Result<(), Error> {
-        self.done(&Request::EnrolIssuer(EnrolIssuer {
+        self.ask(EnrolIssuer(IssuerKey {
             name: name.to_owned(),
             key: *key,
         }))
@@ -192,8 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `Sealed` or `BadContent`.
     pub async fn photo_key_new(&mut self, context: &PhotoKeyContext) -> Result<(DataKey, WrappedKey), Error> {
-        let response = self.ask(&Request::PhotoKeyNew(context.clone())).await?;
-        self.photo_key(context, response)
+        let answer = self.ask(PhotoKeyNew(context.clone())).await?;
+        self.photo_key(context, answer)
     }
 
     /// Opens a wrapped data key under the context that it was made for.
@@ -205,12 +209,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         context: &PhotoKeyContext,
         wrapped: &WrappedKey,
     ) -> Result<DataKey, Error> {
-        let request = Request::PhotoKeyOpen {
+        let operation = PhotoKeyOpen {
             context: context.clone(),
             wrapped: wrapped.clone(),
         };
-        let response = self.ask(&request).await?;
-        Ok(self.photo_key(context, response)?.0)
+        let answer = self.ask(operation).await?;
+        Ok(self.photo_key(context, answer)?.0)
     }
 
     /// Presents a signed order; an order may be presented again, with the same bytes.
@@ -218,10 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `UnknownIssuer`, `OrderNotSigned`, `OrderExpired`, `OrderConflict` or `BadContent`.
     pub async fn open_order(&mut self, order: &SignedOrder) -> Result<OrderSession, Error> {
-        match self.ask(&Request::OpenOrder(order.clone())).await? {
-            Response::Order(session) => Ok(session),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(OpenOrder(order.clone())).await
     }
 
     /// Begins a task for the card `index` of the order. Always returns commands that open a secure channel.
@@ -235,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         serial: impl Into<Serial>,
         task: CardTask,
     ) -> Result<Script, Error> {
-        self.script(&Request::StartCard {
+        self.ask(StartCard {
             order: session.order,
             index,
             serial: serial.into(),
@@ -255,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         index: u32,
         answers: Vec<Vec<u8>>,
     ) -> Result<Script, Error> {
-        self.script(&Request::ContinueCard {
+        self.ask(ContinueCard {
             order: session.order,
             index,
             answers,
@@ -268,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `BadContent` or `LimitExceeded`.
     pub async fn export_bundle(&mut self, request: &BundleRequest) -> Result<Vec<u8>, Error> {
-        self.export(&Request::ExportBundle(request.clone())).await
+        self.ask(ExportBundle(request.clone())).await
     }
 
     /// The transport keys of blanks, sealed to the card maker's key: a lot file of the card specification.
@@ -276,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `BadContent` or `LimitExceeded`.
     pub async fn export_lot(&mut self, request: &LotRequest) -> Result<Vec<u8>, Error> {
-        self.export(&Request::ExportLot(request.clone())).await
+        self.ask(ExportLot(request.clone())).await
     }
 
     /// The document signer's signature for the QR on a card's back.
@@ -294,10 +295,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             region,
             issued_on,
         };
-        match self.ask(&Request::SignCardBack(back)).await? {
-            Response::Signature { signature } => Ok(signature),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(SignCardBack(back)).await
     }
 
     /// The public keys.
@@ -305,10 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `Sealed`.
     pub async fn anchors(&mut self) -> Result<Anchors, Error> {
-        match self.ask(&Request::Anchors).await? {
-            Response::Anchors(anchors) => Ok(anchors),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(ReadAnchors).await
     }
 
     /// Puts the card's pseudonyms onto the deny lists of its roles; bundles exported later carry them.
@@ -316,7 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
     pub async fn deny_card(&mut self, serial: impl Into<Serial>) -> Result<(), Error> {
-        self.done(&Request::DenyCard {
+        self.ask(DenyCard {
             serial: serial.into(),
         })
         .await
@@ -328,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
     pub async fn allow_card(&mut self, serial: impl Into<Serial>) -> Result<(), Error> {
-        self.done(&Request::AllowCard {
+        self.ask(AllowCard {
             serial: serial.into(),
         })
         .await
@@ -339,7 +334,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NotFound` when the chain is none of this vault's cards.
     pub async fn deny_chain(&mut self, chain: [u8; 16]) -> Result<(), Error> {
-        self.done(&Request::DenyChain { chain }).await
+        self.ask(DenyChain { chain }).await
     }
 
     /// The signed deny list of a role: a whole `A9` template (card specification, chapter 08); templates one behind the
@@ -355,7 +350,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         max_age_days: u16,
         grace_days: u16,
     ) -> Result<Vec<u8>, Error> {
-        self.export(&Request::ExportDenyList(DenyListRequest {
+        self.ask(ExportDenyList(DenyListRequest {
             role,
             issued,
             max_age_days,
@@ -374,7 +369,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         region: Region,
         drain_until: Date,
     ) -> Result<RoleKeyInfo, Error> {
-        self.role_key(&Request::RotateRole {
+        self.ask(RotateRole {
             role,
             region,
             drain_until,
@@ -393,7 +388,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         region: Region,
         version: u8,
     ) -> Result<RoleKeyInfo, Error> {
-        self.role_key(&Request::CompromiseRole {
+        self.ask(CompromiseRole {
             role,
             region,
             version,
@@ -411,7 +406,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         region: Region,
         version: u8,
     ) -> Result<RoleKeyInfo, Error> {
-        self.role_key(&Request::RetireRole {
+        self.ask(RetireRole {
             role,
             region,
             version,
@@ -424,10 +419,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `Sealed`.
     pub async fn role_keys(&mut self) -> Result<Vec<RoleKeyInfo>, Error> {
-        match self.ask(&Request::RoleKeys).await? {
-            Response::RoleKeys(keys) => Ok(keys),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(RoleKeys).await
     }
 
     /// The live slots of a card, as far as scripts and receipts have told.
@@ -435,15 +427,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
     pub async fn card_versions(&mut self, serial: impl Into<Serial>) -> Result<Vec<SlotVersion>, Error> {
-        match self
-            .ask(&Request::CardVersions {
-                serial: serial.into(),
-            })
-            .await?
-        {
-            Response::CardVersions(slots) => Ok(slots),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(CardVersions {
+            serial: serial.into(),
+        })
+        .await
     }
 
     /// Seals a change of the card `index` of an order that allows [`TaskKind::Update`](crate::TaskKind::Update). The
@@ -459,16 +446,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         serial: impl Into<Serial>,
         task: UpdateTask,
     ) -> Result<QueuedUpdate, Error> {
-        let request = Request::SealUpdate {
+        self.ask(SealUpdate {
             order: session.order,
             index,
             serial: serial.into(),
             task,
-        };
-        match self.ask(&request).await? {
-            Response::Queued(queued) => Ok(queued),
-            _ => Err(UNEXPECTED),
-        }
+        })
+        .await
     }
 
     /// What waits for the roles and regions of a terminal: an update batch (card specification, chapter 09), sealed to
@@ -478,7 +462,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NotFound` (no bundle yet), `TerminalRevoked` or `BadContent`.
     pub async fn export_updates(&mut self, request: &UpdatesRequest) -> Result<Vec<u8>, Error> {
-        self.export(&Request::ExportUpdates(request.clone())).await
+        self.ask(ExportUpdates(request.clone())).await
     }
 
     /// Takes receipts; one outcome for each, in their order. A wrong one changes nothing and does not stop the others.
@@ -486,10 +470,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `LimitExceeded` for more than [`MAX_RECEIPTS`](crate::MAX_RECEIPTS).
     pub async fn accept_receipts(&mut self, receipts: Vec<Receipt>) -> Result<Vec<ReceiptOutcome>, Error> {
-        match self.ask(&Request::AcceptReceipts { receipts }).await? {
-            Response::Receipts(outcomes) => Ok(outcomes),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(AcceptReceipts { receipts }).await
     }
 
     /// Counts of what waits for a card.
@@ -497,15 +478,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NotFound` when the vault never wrote that card.
     pub async fn pending_updates(&mut self, serial: impl Into<Serial>) -> Result<PendingUpdates, Error> {
-        match self
-            .ask(&Request::PendingUpdates {
-                serial: serial.into(),
-            })
-            .await?
-        {
-            Response::Pending(pending) => Ok(pending),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(ReadPending {
+            serial: serial.into(),
+        })
+        .await
     }
 
     /// Revokes a terminal: no bundle and no updates for it any more. The same again changes nothing; the terminal must
@@ -514,7 +490,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `NotFound`.
     pub async fn revoke_terminal(&mut self, name: &str) -> Result<(), Error> {
-        self.done(&Request::RevokeTerminal {
+        self.ask(RevokeTerminal {
             name: name.to_owned(),
         })
         .await
@@ -525,10 +501,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// Refused with `Sealed`.
     pub async fn terminals(&mut self) -> Result<Vec<TerminalInfo>, Error> {
-        match self.ask(&Request::Terminals).await? {
-            Response::Terminals(terminals) => Ok(terminals),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(Terminals).await
     }
 
     /// Checks settlement lines; one verdict for each, in their order. The vault keeps nothing of them.
@@ -537,64 +510,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Refused with `LimitExceeded` for more than [`MAX_LINES`](crate::MAX_LINES).
     pub async fn check_lines(&mut self, lines: &[SettlementLine]) -> Result<Vec<LineCheck>, Error> {
         let lines = lines.to_vec();
-        match self.ask(&Request::CheckLines { lines }).await? {
-            Response::Lines(verdicts) => Ok(verdicts),
-            _ => Err(UNEXPECTED),
-        }
+        self.ask(CheckLines { lines }).await
     }
 
-    async fn ask(&mut self, request: &Request) -> Result<Response, Error> {
-        frame::write(&mut self.stream, request).await?;
+    /// Asks for an operation.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the vault's reason, [`Error::ConnectionLost`], [`Error::Malformed`].
+    pub async fn ask<O>(&mut self, operation: O) -> Result<O::Answer, Error>
+    where
+        O: Operation + Into<Request>,
+        O::Answer: Answer<Response>,
+    {
+        frame::write(&mut self.stream, &operation.into()).await?;
         match frame::read(&mut self.stream).await? {
             Some(Response::Refused(refusal)) => Err(Error::Refused(refusal)),
-            Some(response) => Ok(response),
+            Some(response) => {
+                O::Answer::from_response(response).ok_or(Error::Malformed("an answer to another question"))
+            }
             None => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
-        }
-    }
-
-    async fn done(&mut self, request: &Request) -> Result<(), Error> {
-        match self.ask(request).await? {
-            Response::Done => Ok(()),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    async fn role_key(&mut self, request: &Request) -> Result<RoleKeyInfo, Error> {
-        match self.ask(request).await? {
-            Response::RoleKey(key) => Ok(key),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    async fn script(&mut self, request: &Request) -> Result<Script, Error> {
-        match self.ask(request).await? {
-            Response::Script(script) => Ok(script),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    async fn export(&mut self, request: &Request) -> Result<Vec<u8>, Error> {
-        match self.ask(request).await? {
-            Response::Export { bytes } => Ok(bytes),
-            _ => Err(UNEXPECTED),
         }
     }
 
     fn photo_key(
         &self,
         context: &PhotoKeyContext,
-        response: Response,
+        answer: SealedPhotoKey,
     ) -> Result<(DataKey, WrappedKey), Error> {
-        let Response::PhotoKey { sealed, wrapped } = response else {
-            return Err(UNEXPECTED);
-        };
-        let plain = sealed::open(&self.key, Purpose::PhotoKey, &context.photo_id, &sealed)?;
+        let plain = sealed::open(&self.key, Purpose::PhotoKey, &context.photo_id, &answer.sealed)?;
         let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| Error::NotOpened)?;
-        Ok((DataKey::new(key), wrapped))
+        Ok((DataKey::new(key), answer.wrapped))
     }
 }
-
-const UNEXPECTED: Error = Error::Malformed("an answer to another question");
 
 #[cfg(test)]
 mod tests {
@@ -619,7 +566,7 @@ mod tests {
         let other = tokio::spawn(async move {
             let hello: Option<Request> = frame::read(&mut far).await.unwrap();
             assert!(matches!(hello, Some(Request::Hello(_))));
-            let welcome = crate::Welcome {
+            let welcome = crate::status::Welcome {
                 version: PROTOCOL_VERSION,
                 vault: [2; 16],
             };

@@ -1,8 +1,11 @@
 //! Why a call to the vault failed: our side, the stream, or a refusal by the vault.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use minicbor::{Decode, Encode};
+use program_contract::{Exit, Failing};
+use service_contract::FrameError;
 
 /// What went wrong on the client's side of the stream, or what the vault refused.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +70,9 @@ impl Error {
         self.refusal().is_some_and(|refusal| refusal.code == code)
     }
 
-    /// A stable upper-case code for `--json` output.
+    /// Upper-case code for scripts.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::ConnectionLost(_) => "VAULT_GONE",
             Self::NotRunning => "VAULT_NOT_RUNNING",
@@ -83,16 +86,54 @@ impl Error {
         }
     }
 
-    /// The exit code of the contracts: 1 refused, 2 usage, 3 absent, 4 outcome unknown, 5 damaged.
+    /// The exit code as a number, see [`Failing::exit`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
+        self.exit().code()
+    }
+
+    /// What happened and what to do: `Display` has both, with a semicolon between them.
+    fn parts(&self) -> (String, String) {
+        if let Self::Refused(refusal) = self {
+            return (refusal.message.clone(), refusal.action.clone());
+        }
+        let text = self.to_string();
+        let (message, action) = text.split_once("; ").unwrap_or((&text, "try again"));
+        (message.to_owned(), action.to_owned())
+    }
+}
+
+impl Failing for Error {
+    fn code(&self) -> Cow<'static, str> {
+        self.code().into()
+    }
+
+    fn exit(&self) -> Exit {
         match self {
-            Self::ConnectionLost(_) => 4,
-            Self::NotRunning => 3,
-            Self::VersionMismatch { .. } | Self::Malformed(_) => 5,
-            Self::NotOpened | Self::OtherUser => 1,
-            Self::NotARegion | Self::OutOfRange { .. } => 2,
-            Self::Refused(refusal) => refusal.code.exit_code(),
+            Self::ConnectionLost(_) => Exit::Unknown,
+            Self::NotRunning => Exit::Absent,
+            Self::VersionMismatch { .. } | Self::Malformed(_) => Exit::Damaged,
+            Self::NotOpened | Self::OtherUser => Exit::Refused,
+            Self::NotARegion | Self::OutOfRange { .. } => Exit::Usage,
+            Self::Refused(refusal) => refusal.code.exit(),
+        }
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.parts().1.into()
+    }
+
+    fn message(&self) -> String {
+        self.parts().0
+    }
+}
+
+impl From<FrameError> for Error {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Broken(error) => Self::ConnectionLost(error),
+            FrameError::Malformed(what) => Self::Malformed(what),
+            _ => Self::Malformed("a frame that is too long"),
         }
     }
 }
@@ -118,7 +159,7 @@ impl fmt::Display for Refusal {
 }
 
 macro_rules! refusal_codes {
-    ($($(#[$doc:meta])* $variant:ident = $number:literal, $text:literal, $exit:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $text:literal, $exit:ident;)*) => {
         /// Why the vault refused. The numbers are the wire's and are never used again for another reason.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
         #[cbor(index_only)]
@@ -137,10 +178,10 @@ macro_rules! refusal_codes {
                 match self { $(Self::$variant => $text,)* }
             }
 
-            /// The exit code of the contracts.
+            /// How a program ends that meets it.
             #[must_use]
-            pub const fn exit_code(self) -> u8 {
-                match self { $(Self::$variant => $exit,)* }
+            pub const fn exit(self) -> Exit {
+                match self { $(Self::$variant => Exit::$exit,)* }
             }
         }
     };
@@ -148,75 +189,75 @@ macro_rules! refusal_codes {
 
 refusal_codes! {
     /// The vault is sealed: custodians must unseal it first.
-    Sealed = 1, "VAULT_SEALED", 1;
+    Sealed = 1, "VAULT_SEALED", Absent;
     /// The vault is open already, and the request is for a sealed one.
-    AlreadyOpen = 2, "VAULT_ALREADY_OPEN", 1;
+    AlreadyOpen = 2, "VAULT_ALREADY_OPEN", Refused;
     /// The share belongs to another vault.
-    WrongVault = 3, "WRONG_VAULT", 1;
+    WrongVault = 3, "WRONG_VAULT", Refused;
     /// The share is of an older or newer set of this vault.
-    WrongEpoch = 4, "WRONG_EPOCH", 1;
+    WrongEpoch = 4, "WRONG_EPOCH", Refused;
     /// The share's value does not match its commitment.
-    WrongShare = 5, "WRONG_SHARE", 1;
+    WrongShare = 5, "WRONG_SHARE", Refused;
     /// The same share was given twice.
-    SameShareTwice = 6, "SAME_SHARE_TWICE", 1;
+    SameShareTwice = 6, "SAME_SHARE_TWICE", Refused;
     /// The unseal attempt is over (15 minutes) or was never begun.
-    NoAttempt = 7, "NO_UNSEAL_ATTEMPT", 1;
+    NoAttempt = 7, "NO_UNSEAL_ATTEMPT", Refused;
     /// The store is damaged or was changed from outside.
-    Damaged = 8, "DAMAGED_STORE", 5;
+    Damaged = 8, "DAMAGED_STORE", Damaged;
     /// The machine's clock is before the vault's high-water mark.
-    ClockBehind = 9, "CLOCK_BEHIND", 5;
+    ClockBehind = 9, "CLOCK_BEHIND", Damaged;
     /// The store cannot be written: disk full, read-only mount.
-    StoreUnavailable = 10, "STORE_UNAVAILABLE", 5;
+    StoreUnavailable = 10, "STORE_UNAVAILABLE", Damaged;
     /// The issuer's key is not enrolled.
-    UnknownIssuer = 11, "UNKNOWN_ISSUER", 1;
+    UnknownIssuer = 11, "UNKNOWN_ISSUER", Refused;
     /// The order's signature is not by the issuer that it names.
-    OrderNotSigned = 12, "ORDER_NOT_SIGNED", 1;
+    OrderNotSigned = 12, "ORDER_NOT_SIGNED", Refused;
     /// The order's time is over, or has not come.
-    OrderExpired = 13, "ORDER_EXPIRED", 1;
+    OrderExpired = 13, "ORDER_EXPIRED", Refused;
     /// The order does not allow this task.
-    TaskNotOrdered = 14, "TASK_NOT_ORDERED", 1;
+    TaskNotOrdered = 14, "TASK_NOT_ORDERED", Refused;
     /// The index is at or beyond the count of cards in the order.
-    QuotaUsed = 15, "ORDER_QUOTA", 1;
+    QuotaUsed = 15, "ORDER_QUOTA", Refused;
     /// Another order with the same number exists.
-    OrderConflict = 16, "ORDER_CONFLICT", 1;
+    OrderConflict = 16, "ORDER_CONFLICT", Refused;
     /// The (order, index) belongs to another card or to other content.
-    CardConflict = 17, "CARD_CONFLICT", 1;
+    CardConflict = 17, "CARD_CONFLICT", Refused;
     /// No session runs for this card: start it again.
-    NoCardSession = 18, "NO_CARD_SESSION", 1;
+    NoCardSession = 18, "NO_CARD_SESSION", Refused;
     /// The card's cryptogram or MAC is wrong: no card of ours, or somebody in the middle.
-    CardNotGenuine = 19, "CARD_NOT_GENUINE", 1;
+    CardNotGenuine = 19, "CARD_NOT_GENUINE", Refused;
     /// The card answered an error that only a resume can clear up.
-    CardRefused = 20, "CARD_REFUSED", 4;
+    CardRefused = 20, "CARD_REFUSED", Unknown;
     /// The card is in a state in which the task is not possible.
-    CardState = 21, "CARD_STATE", 1;
+    CardState = 21, "CARD_STATE", Refused;
     /// A value in the request breaks a rule of the card specification.
-    BadContent = 22, "BAD_CONTENT", 1;
+    BadContent = 22, "BAD_CONTENT", Refused;
     /// A wrapped key does not open under this context.
-    NotWrappedHere = 23, "NOT_WRAPPED_HERE", 1;
+    NotWrappedHere = 23, "NOT_WRAPPED_HERE", Refused;
     /// The request asks for more than a limit allows.
-    LimitExceeded = 24, "LIMIT_EXCEEDED", 1;
+    LimitExceeded = 24, "LIMIT_EXCEEDED", Refused;
     /// The request asks for something that does not exist.
-    NotFound = 25, "NOT_FOUND", 1;
+    NotFound = 25, "NOT_FOUND", Refused;
     /// A name is taken by another key.
-    NameTaken = 26, "NAME_TAKEN", 1;
+    NameTaken = 26, "NAME_TAKEN", Refused;
     /// The self-test of the vault failed; it sealed itself.
-    SelfTestFailed = 27, "SELF_TEST_FAILED", 5;
+    SelfTestFailed = 27, "SELF_TEST_FAILED", Damaged;
     /// A sealed value in the request does not open.
-    NotOpened = 28, "NOT_OPENED", 1;
+    NotOpened = 28, "NOT_OPENED", Refused;
     /// The bytes are no request of this protocol.
-    Malformed = 29, "MALFORMED_REQUEST", 2;
+    Malformed = 29, "MALFORMED_REQUEST", Usage;
     /// Live cards have this version alone; the message says how many.
-    StillHeld = 30, "STILL_HELD", 1;
+    StillHeld = 30, "STILL_HELD", Refused;
     /// The role and region have no Active version.
-    NoActiveVersion = 31, "NO_ACTIVE_VERSION", 1;
+    NoActiveVersion = 31, "NO_ACTIVE_VERSION", Refused;
     /// The version is in a state in which this is not possible.
-    RoleKeyState = 32, "ROLE_KEY_STATE", 1;
+    RoleKeyState = 32, "ROLE_KEY_STATE", Refused;
     /// The terminal is revoked.
-    TerminalRevoked = 33, "TERMINAL_REVOKED", 1;
+    TerminalRevoked = 33, "TERMINAL_REVOKED", Refused;
     /// The card is on the deny lists.
-    CardDenied = 34, "CARD_DENIED", 1;
+    CardDenied = 34, "CARD_DENIED", Refused;
     /// No terminal could deliver an update to this card.
-    NoDelivery = 35, "NO_DELIVERY", 1;
+    NoDelivery = 35, "NO_DELIVERY", Refused;
 }
 
 #[cfg(test)]
@@ -230,7 +271,7 @@ mod tests {
         let mut seen = HashSet::new();
         for code in RefusalCode::ALL {
             assert!(seen.insert(code.as_str()), "{} twice", code.as_str());
-            assert!((1..=5).contains(&code.exit_code()));
+            assert_ne!(code.exit(), Exit::Done);
         }
     }
 }

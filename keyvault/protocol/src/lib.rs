@@ -1,6 +1,7 @@
 //! Messages of the key vault, and a client over any byte stream.
 //!
-//! Frames are a `u32` length, big endian, and one CBOR item (RFC 8949). Every request is typed: no message carries
+//! An operation is a struct in the file of its subject, with its answer, policy and doors beside it; the list in `message`
+//! makes the wire of them. Frames are a `u32` length, big endian, and one CBOR item (RFC 8949). Every request is typed: no message carries
 //! bytes that the vault would sign, encrypt or run through a MAC as they come. Secrets travel sealed to a P-256 key
 //! that the receiving side made for the occasion ([`sealed`]). Left out: transport security between machines (the
 //! vault listens on a Unix socket), and dual control, which comes with the vault's own issue.
@@ -8,6 +9,7 @@
 mod bundle;
 mod card;
 mod client;
+mod denial;
 #[cfg(test)]
 mod encoding;
 mod error;
@@ -27,25 +29,29 @@ mod wire;
 pub use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial, Tier};
 
 pub use bundle::{
-    BundleKind, BundleRequest, DenyListRequest, LotRequest, MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, TerminalInfo,
+    BundleKind, BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, ExportLot, LotRequest,
+    MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, RevokeTerminal, TerminalInfo, Terminals,
 };
 pub use card::{
-    BroughtBy, CardContent, CardKey, CardResult, CardTask, Entitlement, RewriteContent, Script, SlotVersion,
-    TaskKind,
+    BroughtBy, CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, Entitlement,
+    MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,
 };
 pub use client::Client;
+pub use denial::{AllowCard, DenyCard, DenyChain};
 pub use error::{Error, Refusal, RefusalCode};
-pub use message::{
-    EnrolIssuer, Hello, MAX_ANSWERS, PROTOCOL_VERSION, Request, Response, SealRequest, ShareEnvelope, Welcome,
+pub use message::{OPERATIONS, Request, Response};
+pub use order::{EnrolIssuer, IssuerKey, OpenOrder, Order, OrderSession, SignedOrder};
+pub use photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
+pub use role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeyState, RoleKeys, RotateRole};
+pub use settlement::{BEFORE_LEN, CheckLines, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
+pub use signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
+pub use status::{
+    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest, Share,
+    ShareEnvelope, Status, UnsealProgress, VaultState, Welcome,
 };
-pub use order::{Order, OrderSession, SignedOrder};
-pub use photo::{DataKey, PhotoKeyContext, WrappedKey};
-pub use role_key::{RoleKeyInfo, RoleKeyState};
-pub use settlement::{BEFORE_LEN, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
-pub use signing::{Anchors, CardBack};
-pub use status::{Attempt, Share, Status, UnsealProgress, VaultState};
 pub use update::{
-    MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates, QueuedEnvelope, QueuedUpdate, Receipt,
-    ReceiptOutcome, UpdateTask, UpdatesRequest,
+    AcceptReceipts, ExportUpdates, MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates,
+    QueuedEnvelope, QueuedUpdate, ReadPending, Receipt, ReceiptOutcome, SealUpdate, UpdateTask,
+    UpdatesRequest,
 };
 pub use wire::{PointBytes, SignatureBytes, division};

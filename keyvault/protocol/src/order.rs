@@ -4,8 +4,12 @@ use jiff::Timestamp;
 use minicbor::{Decode, Encode};
 use p256::ecdsa::signature::{Signer, Verifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use service_contract::{Journal, Operation, Policy};
 
-use crate::{Error, PointBytes, SignatureBytes, TaskKind, frame};
+use crate::card::TaskKind;
+use crate::error::Error;
+use crate::frame;
+use crate::wire::{PointBytes, SignatureBytes};
 
 /// First bytes of what is signed, so that an order's signature serves for nothing else.
 const DOMAIN: &[u8] = b"YZT-ORDER-1";
@@ -132,6 +136,40 @@ pub struct OrderSession {
     /// When the order ends.
     #[cbor(n(2), with = "crate::wire::instant")]
     pub until: Timestamp,
+}
+
+/// Enrols the key of an issuer, under the name that its orders carry; the same name with the same key again changes
+/// nothing. Refused with `NameTaken` when the name has another key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EnrolIssuer(#[n(0)] pub IssuerKey);
+
+impl Operation for EnrolIssuer {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before).idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault enrol-issuer"];
+}
+
+/// An issuer's service key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct IssuerKey {
+    /// Name that its orders carry, 1 to 64 bytes.
+    #[n(0)]
+    pub name: String,
+    /// Its public key.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub key: PointBytes,
+}
+
+/// Presents a signed order; it may be presented again, with the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct OpenOrder(#[n(0)] pub SignedOrder);
+
+impl Operation for OpenOrder {
+    type Answer = OrderSession;
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("orders", None)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change"];
 }
 
 #[cfg(test)]

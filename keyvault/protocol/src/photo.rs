@@ -3,6 +3,7 @@
 use std::fmt;
 
 use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -74,4 +75,42 @@ impl WrappedKey {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// Makes a data key for one photo: the key to use now, and its wrapping to store.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PhotoKeyNew(#[n(0)] pub PhotoKeyContext);
+
+impl Operation for PhotoKeyNew {
+    type Answer = SealedPhotoKey;
+    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("photo keys", None);
+    const DOORS: &'static [&'static str] = &["photo-store serve"];
+}
+
+/// Opens a wrapped data key under the context that it was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PhotoKeyOpen {
+    /// What the key is for.
+    #[n(0)]
+    pub context: PhotoKeyContext,
+    /// The wrapped key.
+    #[n(1)]
+    pub wrapped: WrappedKey,
+}
+
+impl Operation for PhotoKeyOpen {
+    type Answer = SealedPhotoKey;
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("photo keys", None)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["photo-store serve"];
+}
+
+/// A data key on its way: sealed to the client's key, with its wrapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedPhotoKey {
+    /// The key, sealed.
+    pub sealed: Vec<u8>,
+    /// The wrapping to store.
+    pub wrapped: WrappedKey,
 }

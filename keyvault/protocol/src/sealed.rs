@@ -16,7 +16,8 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{Error, PointBytes};
+use crate::error::Error;
+use crate::wire::PointBytes;
 
 /// Version byte of the format.
 const VERSION: u8 = 1;

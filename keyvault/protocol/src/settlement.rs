@@ -1,6 +1,7 @@
 //! Lines of settlement files (card specification, chapter 11) as the vault checks them. Nothing of them is kept.
 
 use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
 
 /// Most lines in one request.
 pub const MAX_LINES: usize = 10_000;
@@ -114,6 +115,22 @@ impl std::fmt::Debug for OpenedDebit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OpenedDebit(pseudonymous data)")
     }
+}
+
+/// Checks settlement lines; one verdict for each, in their order. The vault keeps nothing of them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CheckLines {
+    /// At most [`MAX_LINES`].
+    #[n(0)]
+    pub lines: Vec<SettlementLine>,
+}
+
+impl Operation for CheckLines {
+    type Answer = Vec<LineCheck>;
+    const POLICY: Policy = Policy::of_today(Journal::None)
+        .ceiling("lines", None)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["issuer settle"];
 }
 
 #[cfg(test)]

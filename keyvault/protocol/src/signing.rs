@@ -1,11 +1,14 @@
 //! Statements that the vault signs, each with a type of its own, and the public keys to check them with.
 
+use card_applet_spec::codes::Region;
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
+use service_contract::{Journal, Operation, Policy};
 
-use crate::{Error, PointBytes, Region, SignatureBytes};
+use crate::error::Error;
+use crate::wire::{PointBytes, SignatureBytes};
 
 /// Public keys of the vault's signers.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -81,4 +84,24 @@ impl CardBack {
         };
         check().is_some()
     }
+}
+
+/// Signs the statement of a card's back with the document signer's key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SignCardBack(#[n(0)] pub CardBack);
+
+impl Operation for SignCardBack {
+    type Answer = SignatureBytes;
+    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("cards", None);
+    const DOORS: &'static [&'static str] = &["issuer worker"];
+}
+
+/// Reads the public keys.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ReadAnchors;
+
+impl Operation for ReadAnchors {
+    type Answer = Anchors;
+    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault anchors"];
 }

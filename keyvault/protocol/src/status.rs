@@ -4,9 +4,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::PointBytes;
+use crate::wire::PointBytes;
 
 /// State of the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -143,4 +144,120 @@ impl fmt::Debug for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Share({} of epoch {}, ..)", self.index, self.epoch)
     }
+}
+
+/// Version of this protocol; both sides must speak the same.
+pub const PROTOCOL_VERSION: u16 = 2;
+
+/// The first message of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Hello(#[n(0)] pub Greeting);
+
+impl Operation for Hello {
+    type Answer = Welcome;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["every connection"];
+}
+
+/// What a client says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Greeting {
+    /// [`PROTOCOL_VERSION`] of the client.
+    #[n(0)]
+    pub version: u16,
+    /// The client's ephemeral key; secrets for this client travel sealed to it.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub client_key: PointBytes,
+}
+
+/// The vault's answer to [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Welcome {
+    /// [`PROTOCOL_VERSION`] of the vault.
+    #[n(0)]
+    pub version: u16,
+    /// Number of the vault.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub vault: [u8; 16],
+}
+
+/// Reads the state of the vault.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ReadStatus;
+
+impl Operation for ReadStatus {
+    type Answer = Status;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault status"];
+}
+
+/// Begins an unseal attempt, or joins the one that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BeginUnseal;
+
+impl Operation for BeginUnseal {
+    type Answer = Attempt;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault unseal"];
+}
+
+/// Gives a share to the attempt that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct GiveShare(#[n(0)] pub ShareEnvelope);
+
+impl Operation for GiveShare {
+    type Answer = UnsealProgress;
+    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed();
+    const DOORS: &'static [&'static str] = &["keyvault unseal"];
+}
+
+/// A share on its way: sealed to the key of the attempt, with vault, epoch, index and attempt as context.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ShareEnvelope {
+    /// The attempt.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub attempt: [u8; 16],
+    /// The vault that the share names.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub vault: [u8; 16],
+    /// The epoch that it names.
+    #[n(2)]
+    pub epoch: u32,
+    /// Number of the share.
+    #[n(3)]
+    pub index: u8,
+    /// The 32 secret bytes, sealed.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub sealed: Vec<u8>,
+}
+
+impl ShareEnvelope {
+    /// The context under which the share is sealed.
+    #[must_use]
+    pub fn context(attempt: &[u8; 16], vault: &[u8; 16], epoch: u32, index: u8) -> Vec<u8> {
+        let mut out = Vec::with_capacity(37);
+        out.extend_from_slice(attempt);
+        out.extend_from_slice(vault);
+        out.extend_from_slice(&epoch.to_be_bytes());
+        out.push(index);
+        out
+    }
+}
+
+/// Seals the vault: all keys leave memory.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Seal(#[n(0)] pub SealRequest);
+
+impl Operation for Seal {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed();
+    const DOORS: &'static [&'static str] = &["keyvault seal"];
+}
+
+/// A request to seal.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SealRequest {
+    /// Who seals, for the journal; any one custodian can.
+    #[n(0)]
+    pub by: String,
 }

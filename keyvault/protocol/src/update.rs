@@ -1,9 +1,11 @@
 //! Sealed updates (card specification, chapter 09): what is sealed for a card, what terminals carry, what comes back.
 
+use card_applet_spec::codes::{Region, Role, Serial};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
 
-use crate::{Entitlement, Region, Role, Serial};
+use crate::card::Entitlement;
 
 /// Most updates in one batch for a terminal.
 pub const MAX_BATCH_UPDATES: usize = 10_000;
@@ -155,4 +157,69 @@ pub struct PendingUpdates {
     /// rewrite, took their place.
     #[n(1)]
     pub withdrawn: u32,
+}
+
+/// Seals a change of the card `index` of an order that allows [`TaskKind::Update`](crate::TaskKind::Update). The same
+/// again gives the same envelopes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SealUpdate {
+    /// The order.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub order: [u8; 16],
+    /// Index of the card in the order.
+    #[n(1)]
+    pub index: u32,
+    /// Serial of the card.
+    #[n(2)]
+    pub serial: Serial,
+    /// The change.
+    #[n(3)]
+    pub task: UpdateTask,
+}
+
+impl Operation for SealUpdate {
+    type Answer = QueuedUpdate;
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("updates", None)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["issuer change"];
+}
+
+/// Makes what waits for the roles and regions of a terminal: an update batch (card specification, chapter 09), sealed to
+/// the key of its last bundle. With more than [`MAX_BATCH_UPDATES`] waiting, each batch has another part of them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ExportUpdates(#[n(0)] pub UpdatesRequest);
+
+impl Operation for ExportUpdates {
+    type Answer = Vec<u8>;
+    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("batches", None);
+    const DOORS: &'static [&'static str] = &["keyvault export-updates"];
+}
+
+/// Takes receipts; one outcome for each, in their order. A wrong one changes nothing and does not stop the others.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AcceptReceipts {
+    /// At most [`MAX_RECEIPTS`], of any terminals in any order.
+    #[n(0)]
+    pub receipts: Vec<Receipt>,
+}
+
+impl Operation for AcceptReceipts {
+    type Answer = Vec<ReceiptOutcome>;
+    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible().idempotent();
+    const DOORS: &'static [&'static str] = &["issuer receipts"];
+}
+
+/// Counts what waits for a card.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ReadPending {
+    /// Serial of the card.
+    #[n(0)]
+    pub serial: Serial,
+}
+
+impl Operation for ReadPending {
+    type Answer = PendingUpdates;
+    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault pending-updates"];
 }

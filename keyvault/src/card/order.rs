@@ -1,7 +1,7 @@
 //! Issuers and their orders: who may have what done to how many cards until when.
 
 use jiff::{SignedDuration, Timestamp};
-use keyvault_protocol::{EnrolIssuer, Order, OrderSession, PointBytes, SignedOrder};
+use keyvault_protocol::{IssuerKey, Order, OrderSession, PointBytes, SignedOrder};
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
@@ -47,7 +47,7 @@ pub(crate) async fn enrol(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    request: &EnrolIssuer,
+    request: &IssuerKey,
 ) -> Result<(), Error> {
     if !is_name(&request.name, 64) {
         return Err(Error::BadContent {

@@ -23,7 +23,7 @@ fn open_share(package: &Package) -> Share {
 }
 
 /// A scratch vault, sealed.
-async fn sealed(seed: u64) -> (tempfile::TempDir, Arc<TestClock>, Vec<Package>, Arc<Vault>) {
+pub(crate) async fn sealed(seed: u64) -> (tempfile::TempDir, Arc<TestClock>, Vec<Package>, Arc<Vault>) {
     let folder = tempfile::tempdir().unwrap();
     let clock = TestClock::at(NOON);
     let mut sources = random(seed);

@@ -12,6 +12,7 @@ mod cards;
 mod changes;
 mod custody;
 mod gate;
+mod operations;
 mod program;
 mod settlement;
 mod support;

@@ -210,7 +210,7 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
         (code, twice["error"]["code"].as_str().unwrap()),
         (1, "SAME_SHARE_TWICE")
     );
-    site.expect_error(&["anchors"], 1, "VAULT_SEALED");
+    site.expect_error(&["anchors"], 3, "VAULT_SEALED");
     let (code, open) = site.unseal(&packages[2], "zhang");
     assert_eq!((code, open["state"].as_str().unwrap()), (0, "open"));
     assert_eq!(site.run(&["status"]).0, 0);
@@ -383,7 +383,8 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
         cards: 3,
         tasks: vec![TaskKind::Personalise],
         station: "counter 1".into(),
-        from: "2080-11-21T00:00:00Z".parse().unwrap(),
+        // The day begins at 16:00 UTC; the vault has the time of day of the machine.
+        from: "2080-11-20T16:00:00Z".parse().unwrap(),
         until: "2080-11-30T00:00:00Z".parse().unwrap(),
     };
     let order = order.sign(&issuer).unwrap();
@@ -428,6 +429,30 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
             .unwrap();
         assert_eq!(result.state, CardState::Personalised);
     }
+    // What an administrator sees of it.
+    let serial = cards[0].serial.to_string();
+    let (code, versions) = site.run(&["card-versions", "--serial", &serial]);
+    assert_eq!(
+        (code, versions["schema"].as_str()),
+        (0, Some("yzt.keyvault_card_versions/1"))
+    );
+    let slots = versions["slots"].as_array().unwrap();
+    assert_eq!(slots.len(), 5);
+    assert!(
+        slots
+            .iter()
+            .all(|slot| slot["key_version"] == 1 && slot["state"] == "active")
+    );
+    assert!(slots.iter().all(|slot| slot["brought_by"] == "script"));
+    let (code, pending) = site.run(&["pending-updates", "--serial", &serial]);
+    assert_eq!(
+        (code, pending["schema"].as_str()),
+        (0, Some("yzt.keyvault_pending_updates/1"))
+    );
+    assert_eq!(
+        (pending["waiting"].as_u64(), pending["withdrawn"].as_u64()),
+        (Some(0), Some(0))
+    );
 }
 
 #[test]
@@ -670,7 +695,7 @@ fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
     use std::sync::Arc;
 
     use keyvault::{rehearsal, serve};
-    use keyvault_protocol::{Hello, PROTOCOL_VERSION, Request, frame};
+    use keyvault_protocol::{Greeting, Hello, PROTOCOL_VERSION, Request, frame};
 
     use super::support::{NOON, TestClock, random};
 
@@ -684,10 +709,10 @@ fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
     let socket = folder.path().join("open.sock");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let hello = runtime.block_on(async {
-        let hello = Request::Hello(Hello {
+        let hello = Request::from(Hello(Greeting {
             version: PROTOCOL_VERSION,
             client_key: [4; 65],
-        });
+        }));
         let mut bytes = Vec::new();
         frame::write(&mut bytes, &hello).await.unwrap();
         bytes
@@ -969,7 +994,31 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
         "2030-02-10",
         "--out",
     ];
+    let unknown = [
+        "export-updates",
+        "--terminal",
+        "bus 1",
+        "--to",
+        "2030-01-20",
+        "--out",
+        "updates",
+    ];
+    site.expect_error(&unknown, 1, "NOT_FOUND");
     ok(&[&export[..], &["bundle"]].concat());
+    let batch = ok(&unknown);
+    assert_eq!(batch["schema"], "yzt.keyvault_export_updates/1");
+    let bytes = std::fs::read(site.path("updates")).unwrap();
+    assert_eq!(batch["bytes"].as_u64().unwrap(), bytes.len() as u64);
+    site.expect_error(
+        &["card-versions", "--serial", "44030000000100000001"],
+        1,
+        "NOT_FOUND",
+    );
+    site.expect_error(
+        &["pending-updates", "--serial", "44030000000100000001"],
+        1,
+        "NOT_FOUND",
+    );
     let revoked = ok(&["revoke-terminal", "--name", "bus 1"]);
     assert_eq!(revoked["terminal"]["revoked"], "2030-01-10");
     assert_eq!(revoked["terminal"]["bundle_until"], "2030-02-10");

@@ -1,0 +1,55 @@
+//! Deny lists: which cards terminals refuse.
+
+use card_applet_spec::codes::Serial;
+use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
+
+/// Puts a card's pseudonyms onto the deny lists of its roles; bundles exported later carry them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DenyCard {
+    /// Serial of the card.
+    #[n(0)]
+    pub serial: Serial,
+}
+
+impl Operation for DenyCard {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("denials", None)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault deny", "issuer card"];
+}
+
+/// Takes a card that was found from the deny lists; lists exported later do not have it. A card that is on none changes
+/// nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AllowCard {
+    /// Serial of the card.
+    #[n(0)]
+    pub serial: Serial,
+}
+
+impl Operation for AllowCard {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("allows", None)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault allow", "issuer card"];
+}
+
+/// Denies the card behind a chain of settlement lines: two debits of one seq mean that it was copied.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DenyChain {
+    /// The chain.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub chain: [u8; 16],
+}
+
+impl Operation for DenyChain {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("denials", None)
+        .irreversible()
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["issuer settle"];
+}

@@ -1,0 +1,353 @@
+//! The arguments of the program.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use keyvault_protocol::{BundleKind, Role};
+
+#[derive(Parser)]
+#[command(
+    name = "keyvault",
+    version,
+    about = "The sealed key vault of the residence-permit card system"
+)]
+pub(crate) struct Arguments {
+    /// Folder of the vault.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Socket of the running vault; by default the one that `serve` noted in the folder.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The day to work on instead of today: the machine's clock with its day moved to that one, UTC+8.
+    #[arg(long, global = true, value_name = "DATE")]
+    pub(crate) at: Option<Date>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Founds a vault and writes one share package per custodian.
+    Init(Init),
+    /// Serves the vault on a Unix socket, sealed until custodians unseal it.
+    Serve {
+        /// Ends with the thread of the process that started this one (`PR_SET_PDEATHSIG`): start it from one that lasts.
+        #[arg(long)]
+        end_with_parent: bool,
+    },
+    #[command(flatten)]
+    Ask(Ask),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Init {
+    /// Shares needed to open, at least 2.
+    #[arg(long, value_name = "M")]
+    pub(crate) threshold: u8,
+    /// Shares made; one per custodian.
+    #[arg(long, value_name = "N")]
+    pub(crate) shares: u8,
+    /// A custodian and the file whose first line is the passphrase; once for each.
+    #[arg(long, value_name = "NAME=PASSPHRASE_FILE", required = true)]
+    pub(crate) custodian: Vec<String>,
+    /// Folder for the packages.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// What is asked of a running vault.
+#[derive(Subcommand)]
+pub(crate) enum Ask {
+    /// Gives one share to the running vault.
+    Unseal {
+        /// The share package.
+        #[arg(long, value_name = "FILE")]
+        share: PathBuf,
+        /// The file whose first line is the passphrase; `-` for standard input.
+        #[arg(long, value_name = "FILE|-")]
+        passphrase_file: PathBuf,
+    },
+    /// Seals the running vault.
+    Seal {
+        /// Who seals, for the journal.
+        #[arg(long, default_value = "operator")]
+        by: String,
+    },
+    /// Says how the vault stands: exit 0 open, 1 sealed, 3 not running, 5 damaged.
+    Status,
+    /// Enrols an issuer's service key.
+    EnrolIssuer {
+        /// Name that its orders carry.
+        #[arg(long)]
+        name: String,
+        /// File with the public key.
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+    },
+    /// Exports a terminal's bundle, sealed to the terminal's key.
+    ExportBundle {
+        /// Kind of terminal.
+        #[arg(long)]
+        kind: Kind,
+        /// The terminal's request: the JSON object that `card-reader enrol` prints, with name and public keys.
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+        /// A region of GB/T 2260; once for each.
+        #[arg(long, required = true)]
+        region: Vec<String>,
+        /// Zones that the terminal stands in, a bit mask; 0 for no check.
+        #[arg(long, default_value_t = 0)]
+        zones: u64,
+        /// First day.
+        #[arg(long)]
+        from: Date,
+        /// Last day.
+        #[arg(long)]
+        to: Date,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Exports the transport keys of blanks, sealed to the card maker's key.
+    ExportLot {
+        /// Number of the issuer, 4 hex digits.
+        #[arg(long)]
+        issuer: String,
+        /// Number of the lot, 8 hex digits.
+        #[arg(long)]
+        lot: String,
+        /// Number of the first card.
+        #[arg(long)]
+        first: u32,
+        /// Count of cards.
+        #[arg(long)]
+        count: u32,
+        /// Name of the card maker.
+        #[arg(long)]
+        maker: String,
+        /// File with the card maker's public key.
+        #[arg(long, value_name = "FILE")]
+        maker_key: PathBuf,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Prints the public keys.
+    Anchors,
+    /// Lists all versions of all role keys, with their states and how many cards have them.
+    RoleKeys,
+    /// Makes a new Active version of a role key; the one before it drains until a day.
+    Rotate {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// Last day, included, on which terminals accept the version that was Active.
+        #[arg(long, value_name = "DATE")]
+        drain_until: Date,
+    },
+    /// Says that a version is compromised: no bundle carries it any more. It stays so.
+    Compromise {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// The version.
+        #[arg(long)]
+        version: u8,
+    },
+    /// Destroys the keys of a version that no live card has alone.
+    Retire {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// The version.
+        #[arg(long)]
+        version: u8,
+    },
+    /// Puts a card onto the deny lists of its roles.
+    Deny {
+        /// Serial of the card, 20 hex digits.
+        #[arg(long, value_name = "HEX20")]
+        serial: String,
+    },
+    /// Takes a card that was found from the deny lists.
+    Allow {
+        /// Serial of the card, 20 hex digits.
+        #[arg(long, value_name = "HEX20")]
+        serial: String,
+    },
+    /// Writes the signed deny lists of one or more roles as a list file.
+    DenyList {
+        /// A role; once for each.
+        #[arg(long, required = true)]
+        role: Vec<RoleName>,
+        /// Day of issue.
+        #[arg(long, value_name = "DATE")]
+        issued: Date,
+        /// Days for which terminals may use it.
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        max_age_days: u16,
+        /// Days behind these for which a terminal of TRANSIT or CLINIC may still accept if its operator asks for it.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        grace_days: u16,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Revokes a terminal: no bundle and no updates for it any more.
+    RevokeTerminal {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+    },
+    /// Lists all terminals, and until when each can do what.
+    Terminals,
+    /// Seals what waits for a terminal as an update batch.
+    ExportUpdates {
+        /// Name of the terminal, as in its bundle.
+        #[arg(long)]
+        terminal: String,
+        /// Last day of use, included.
+        #[arg(long, value_name = "DATE")]
+        to: Date,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Lists the live slots of a card and their key versions.
+    CardVersions {
+        /// Serial of the card, 20 hex digits.
+        #[arg(long, value_name = "HEX20")]
+        serial: String,
+    },
+    /// Counts the changes that wait for a card.
+    PendingUpdates {
+        /// Serial of the card, 20 hex digits.
+        #[arg(long, value_name = "HEX20")]
+        serial: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum RoleName {
+    Transit,
+    SocialInsurance,
+    SmallPayment,
+    Clinic,
+    Door,
+}
+
+impl From<RoleName> for Role {
+    fn from(role: RoleName) -> Self {
+        match role {
+            RoleName::Transit => Self::Transit,
+            RoleName::SocialInsurance => Self::SocialInsurance,
+            RoleName::SmallPayment => Self::SmallPayment,
+            RoleName::Clinic => Self::Clinic,
+            RoleName::Door => Self::Door,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    Bus,
+    Clinic,
+    Door,
+    Counter,
+    SocialInsurance,
+    Shop,
+}
+
+impl From<Kind> for BundleKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Bus => Self::Bus,
+            Kind::Clinic => Self::Clinic,
+            Kind::Door => Self::Door,
+            Kind::Counter => Self::Counter,
+            Kind::SocialInsurance => Self::SocialInsurance,
+            Kind::Shop => Self::Shop,
+        }
+    }
+}
+
+impl Command {
+    /// Schema of the JSON object.
+    pub(crate) const fn schema(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "yzt.keyvault_init/1",
+            Self::Serve { .. } => "yzt.keyvault_serve/1",
+            Self::Ask(ask) => ask.schema(),
+        }
+    }
+}
+
+impl Ask {
+    /// Schema of the JSON object.
+    pub(crate) const fn schema(&self) -> &'static str {
+        match self {
+            Self::Unseal { .. } => "yzt.keyvault_unseal/1",
+            Self::Seal { .. } => "yzt.keyvault_seal/1",
+            Self::Status => "yzt.keyvault_status/1",
+            Self::EnrolIssuer { .. } => "yzt.keyvault_enrol_issuer/1",
+            Self::ExportBundle { .. } => "yzt.keyvault_export_bundle/1",
+            Self::ExportLot { .. } => "yzt.keyvault_export_lot/1",
+            Self::Anchors => "yzt.anchors/1",
+            Self::RoleKeys => "yzt.role_keys/1",
+            Self::Rotate { .. } => "yzt.keyvault_rotate/1",
+            Self::Compromise { .. } => "yzt.keyvault_compromise/1",
+            Self::Retire { .. } => "yzt.keyvault_retire/1",
+            Self::Deny { .. } => "yzt.keyvault_deny/1",
+            Self::Allow { .. } => "yzt.keyvault_allow/1",
+            Self::DenyList { .. } => "yzt.keyvault_deny_list/1",
+            Self::RevokeTerminal { .. } => "yzt.keyvault_revoke_terminal/1",
+            Self::Terminals => "yzt.terminals/1",
+            Self::ExportUpdates { .. } => "yzt.keyvault_export_updates/1",
+            Self::CardVersions { .. } => "yzt.keyvault_card_versions/1",
+            Self::PendingUpdates { .. } => "yzt.keyvault_pending_updates/1",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory as _;
+    use keyvault_protocol::OPERATIONS;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_door_and_every_door_of_this_program_is_there() {
+        let program = Arguments::command();
+        for operation in OPERATIONS {
+            assert!(!operation.doors.is_empty(), "{}", operation.name);
+            for door in operation.doors {
+                if let Some(command) = door.strip_prefix("keyvault ") {
+                    assert!(program.find_subcommand(command).is_some(), "{door}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_has_the_table_of_the_operations() {
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let command = "cargo test -p keyvault --bin keyvault the_readme";
+        service_contract::table::hold(&readme, OPERATIONS, command).unwrap();
+    }
+}

@@ -1,0 +1,370 @@
+//! What is asked of a running vault: an arm for each command, without a wildcard.
+
+use std::path::Path;
+
+use jiff::civil::Date;
+use keyvault_protocol::{
+    BroughtBy, BundleRequest, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo, Serial,
+    SlotVersion, TerminalInfo, UpdatesRequest, division,
+};
+use program_contract::{Failure, Outcome, file};
+use serde_json::{Value, json};
+
+use crate::command::arguments::Ask;
+use crate::command::custody;
+use crate::command::place::{Place, usage};
+
+/// Asks, and shows the answer as an object of `schema`.
+#[expect(clippy::too_many_lines, reason = "an arm for each command, read as a table")]
+pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Result<Outcome, Failure> {
+    match command {
+        Ask::Unseal {
+            share,
+            passphrase_file,
+        } => custody::unseal(place, &share, &passphrase_file, schema).await,
+        Ask::Seal { by } => {
+            place.connect().await?.seal(&by).await?;
+            Outcome::done(
+                schema,
+                &json!({ "state": "sealed" }),
+                vec!["the vault is sealed".to_owned()],
+            )
+        }
+        Ask::Status => custody::describe(&place.connect().await?.status().await?, schema),
+        Ask::EnrolIssuer { name, public_key } => {
+            let key = read_point(&public_key)?;
+            place.connect().await?.enrol_issuer(&name, &key).await?;
+            Outcome::done(
+                schema,
+                &json!({ "name": name }),
+                vec![format!("{name} is enrolled")],
+            )
+        }
+        Ask::ExportBundle {
+            kind,
+            request,
+            region,
+            zones,
+            from,
+            to,
+            out,
+        } => {
+            let (terminal, sealing_key, authentication_key) = read_request(&request)?;
+            let regions = region
+                .iter()
+                .map(|text| division(text))
+                .collect::<Result<Vec<Region>, _>>()?;
+            let kind = kind.into();
+            let request = BundleRequest {
+                kind,
+                terminal,
+                sealing_key,
+                authentication_key,
+                regions,
+                zones,
+                from,
+                to,
+            };
+            let bytes = place.connect().await?.export_bundle(&request).await?;
+            write_new(schema, &out, &bytes)
+        }
+        Ask::ExportLot {
+            issuer,
+            lot,
+            first,
+            count,
+            maker,
+            maker_key,
+            out,
+        } => {
+            let issuer = read_hex(&issuer, "--issuer has 4 hex digits")?;
+            let lot = read_hex(&lot, "--lot has 8 hex digits")?;
+            let maker_key = read_point(&maker_key)?;
+            let request = LotRequest {
+                issuer,
+                lot,
+                first,
+                count,
+                maker,
+                maker_key,
+            };
+            let bytes = place.connect().await?.export_lot(&request).await?;
+            write_new(schema, &out, &bytes)
+        }
+        Ask::Anchors => {
+            let anchors = place.connect().await?.anchors().await?;
+            let fields = json!({
+                "vault": hex::encode(anchors.vault),
+                "card_ca": hex::encode(anchors.card_ca),
+                "terminal_ca": hex::encode(anchors.terminal_ca),
+                "document_signer": hex::encode(anchors.document_signer),
+                "entitlement_signer": hex::encode(anchors.entitlement_signer),
+                "deny_list_signer": hex::encode(anchors.deny_list_signer),
+                "audit_signer": hex::encode(anchors.audit_signer),
+            });
+            let mut prose = Vec::new();
+            if let Value::Object(fields) = &fields {
+                for (name, value) in fields {
+                    prose.push(format!("{name} {}", value.as_str().unwrap_or_default()));
+                }
+            }
+            Outcome::done(schema, &fields, prose)
+        }
+        Ask::Deny { serial } => {
+            let number = read_serial(&serial)?;
+            place.connect().await?.deny_card(number).await?;
+            Outcome::done(
+                schema,
+                &json!({ "serial": serial }),
+                vec![format!("{serial} is denied")],
+            )
+        }
+        Ask::Allow { serial } => {
+            let number = read_serial(&serial)?;
+            place.connect().await?.allow_card(number).await?;
+            Outcome::done(
+                schema,
+                &json!({ "serial": serial }),
+                vec![format!(
+                    "{serial} is on no deny list; terminals know with their next list"
+                )],
+            )
+        }
+        Ask::DenyList {
+            role,
+            issued,
+            max_age_days,
+            grace_days,
+            out,
+        } => {
+            let mut client = place.connect().await?;
+            let mut file = Vec::new();
+            for role in role {
+                let list = client
+                    .export_deny_list(role.into(), issued, max_age_days, grace_days)
+                    .await?;
+                file.extend(list);
+            }
+            write_new(schema, &out, &file)
+        }
+        Ask::RevokeTerminal { name } => {
+            let mut client = place.connect().await?;
+            client.revoke_terminal(&name).await?;
+            let terminals = client.terminals().await?;
+            let terminal = terminals.iter().find(|terminal| terminal.name == name);
+            let terminal = terminal.ok_or_else(|| Failure::internal("the vault lists no such terminal"))?;
+            let (fields, prose) = show_terminal(terminal);
+            Outcome::done(schema, &json!({ "terminal": fields }), vec![prose])
+        }
+        Ask::Terminals => {
+            let terminals = place.connect().await?.terminals().await?;
+            let (fields, prose): (Vec<Value>, Vec<String>) = terminals.iter().map(show_terminal).unzip();
+            Outcome::done(schema, &json!({ "terminals": fields }), prose)
+        }
+        Ask::RoleKeys => {
+            let keys = place.connect().await?.role_keys().await?;
+            let (fields, prose): (Vec<Value>, Vec<String>) = keys.iter().map(show_role_key).unzip();
+            Outcome::done(schema, &json!({ "role_keys": fields }), prose)
+        }
+        Ask::Rotate {
+            role,
+            region,
+            drain_until,
+        } => {
+            let mut client = place.connect().await?;
+            let key = client
+                .rotate_role(role.into(), division(&region)?, drain_until)
+                .await?;
+            one_role_key(schema, &key)
+        }
+        Ask::Compromise {
+            role,
+            region,
+            version,
+        } => {
+            let mut client = place.connect().await?;
+            let key = client
+                .compromise_role(role.into(), division(&region)?, version)
+                .await?;
+            one_role_key(schema, &key)
+        }
+        Ask::Retire {
+            role,
+            region,
+            version,
+        } => {
+            let mut client = place.connect().await?;
+            let key = client
+                .retire_role(role.into(), division(&region)?, version)
+                .await?;
+            one_role_key(schema, &key)
+        }
+        Ask::ExportUpdates { terminal, to, out } => {
+            let request = UpdatesRequest { terminal, to };
+            let bytes = place.connect().await?.export_updates(&request).await?;
+            write_new(schema, &out, &bytes)
+        }
+        Ask::CardVersions { serial } => {
+            let number = read_serial(&serial)?;
+            let slots = place.connect().await?.card_versions(number).await?;
+            let (fields, prose): (Vec<Value>, Vec<String>) = slots.iter().map(show_slot).unzip();
+            Outcome::done(schema, &json!({ "serial": serial, "slots": fields }), prose)
+        }
+        Ask::PendingUpdates { serial } => {
+            let number = read_serial(&serial)?;
+            let PendingUpdates { waiting, withdrawn } =
+                place.connect().await?.pending_updates(number).await?;
+            Outcome::done(
+                schema,
+                &json!({ "serial": serial, "waiting": waiting, "withdrawn": withdrawn }),
+                vec![format!(
+                    "{waiting} changes wait for {serial}; receipts of {withdrawn} withdrawn ones are still taken"
+                )],
+            )
+        }
+    }
+}
+
+fn one_role_key(schema: &'static str, key: &RoleKeyInfo) -> Result<Outcome, Failure> {
+    let (fields, prose) = show_role_key(key);
+    Outcome::done(schema, &json!({ "role_key": fields }), vec![prose])
+}
+
+fn show_slot(slot: &SlotVersion) -> (Value, String) {
+    let SlotVersion {
+        role,
+        region,
+        key_version,
+        state,
+        issue_counter,
+        brought_by,
+    } = slot;
+    let brought_by = match brought_by {
+        BroughtBy::Script => "script",
+        BroughtBy::Update => "update",
+    };
+    let fields = json!({
+        "role": role.to_string(),
+        "region": region.to_string(),
+        "key_version": key_version,
+        "state": state.as_str(),
+        "issue_counter": issue_counter,
+        "brought_by": brought_by,
+    });
+    let prose = format!(
+        "{role} {region} version {key_version}: {}, issue counter {issue_counter}, by {brought_by}",
+        state.as_str()
+    );
+    (fields, prose)
+}
+
+fn show_role_key(key: &RoleKeyInfo) -> (Value, String) {
+    let RoleKeyInfo {
+        role,
+        region,
+        version,
+        state,
+        until,
+        cards,
+        cards_alone,
+    } = key;
+    let fields = json!({
+        "role": role.to_string(),
+        "region": region.to_string(),
+        "version": version,
+        "state": state.as_str(),
+        "until": until.map(|day| day.to_string()),
+        "cards": cards,
+        "cards_alone": cards_alone,
+    });
+    let until = until.map_or_else(String::new, |day| format!(" until {day}"));
+    let prose = format!(
+        "{role} {region} version {version}: {}{until}, on {cards} cards, alone on {cards_alone}",
+        state.as_str()
+    );
+    (fields, prose)
+}
+
+fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
+    let day = |day: Option<Date>| day.map(|day| day.to_string());
+    let fields = json!({
+        "name": terminal.name,
+        "kind": terminal.kind.as_str(),
+        "tid": terminal.tid,
+        "regions": terminal.regions.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "sequence": terminal.sequence,
+        "revoked": day(terminal.revoked),
+        "bundle_until": day(terminal.bundle_until),
+        "leaf_until": day(terminal.leaf_until),
+        "updates_until": day(terminal.updates_until),
+    });
+    let mut prose = vec![format!("{} ({})", terminal.name, terminal.kind.as_str())];
+    for (what, day) in [
+        ("revoked on", terminal.revoked),
+        ("its bundle serves until", terminal.bundle_until),
+        ("its certificate until", terminal.leaf_until),
+        ("its updates until", terminal.updates_until),
+    ] {
+        if let Some(day) = day {
+            prose.push(format!("{what} {day}"));
+        }
+    }
+    (fields, prose.join(", "))
+}
+
+fn read_serial(text: &str) -> Result<Serial, Failure> {
+    read_hex(text, "--serial has 20 hex digits").map(Serial)
+}
+
+/// A public key from a file: 65 bytes `04 || X || Y`, or their 130 hex digits.
+fn read_point(path: &Path) -> Result<PointBytes, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::file("read the public key", path, &error))?;
+    let raw = match std::str::from_utf8(&bytes) {
+        Ok(text) if text.trim().len() == 130 => hex::decode(text.trim()).unwrap_or_default(),
+        _ => bytes,
+    };
+    raw.as_slice()
+        .try_into()
+        .map_err(|_| usage("a public key file has the 65 bytes 04 || X || Y, or their hex digits"))
+}
+
+/// Name and keys of a terminal, from its request.
+fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure> {
+    let wrong = || {
+        usage(
+            "the request is not a yzt.terminal-request/1 object with terminal, sealing_key, authentication_key",
+        )
+    };
+    let text =
+        std::fs::read(path).map_err(|error| Failure::file("read the terminal's request", path, &error))?;
+    let request: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
+    let field = |name: &str| request.get(name).and_then(Value::as_str).ok_or_else(wrong);
+    if field("schema")? != "yzt.terminal-request/1" {
+        return Err(wrong());
+    }
+    let point = |name: &str| -> Result<PointBytes, Failure> {
+        let bytes = hex::decode(field(name)?).map_err(|_| wrong())?;
+        bytes.as_slice().try_into().map_err(|_| wrong())
+    };
+    Ok((
+        field("terminal")?.to_owned(),
+        point("sealing_key")?,
+        point("authentication_key")?,
+    ))
+}
+
+fn read_hex<const N: usize>(text: &str, message: &str) -> Result<[u8; N], Failure> {
+    let mut out = [0u8; N];
+    hex::decode_to_slice(text, &mut out).map_err(|_| usage(message))?;
+    Ok(out)
+}
+
+fn write_new(schema: &'static str, path: &Path, bytes: &[u8]) -> Result<Outcome, Failure> {
+    file::create(path, bytes, file::PRIVATE).map_err(|error| Failure::file("write", path, &error))?;
+    let fields = json!({ "path": path.display().to_string(), "bytes": bytes.len() });
+    Outcome::done(
+        schema,
+        &fields,
+        vec![format!("{} ({} bytes)", path.display(), bytes.len())],
+    )
+}

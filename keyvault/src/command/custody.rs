@@ -1,0 +1,154 @@
+//! Founding, unsealing, and how the vault stands.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use keyvault::custody::ceremony::{self, Custodian, Plan};
+use keyvault::custody::share_envelope::{Cost, Package, passphrase_line};
+use keyvault_protocol::{Status, UnsealProgress, VaultState};
+use program_contract::{Clock, Exit, Failure, Outcome};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::command::arguments::Init;
+use crate::command::place::{Place, random, runtime, usage};
+
+/// Founds a vault and writes one share package per custodian.
+pub(crate) fn init(
+    place: &Place,
+    clock: &Clock,
+    command: Init,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    let Init {
+        threshold,
+        shares,
+        custodian: custodians,
+        out,
+    } = command;
+    if usize::from(shares) != custodians.len() {
+        return Err(usage(format!(
+            "--shares is {shares}, but {} custodians are named",
+            custodians.len()
+        )));
+    }
+    let mut named = Vec::new();
+    for custodian in &custodians {
+        let (name, file) = custodian
+            .split_once('=')
+            .ok_or_else(|| usage("--custodian has the form NAME=PASSPHRASE_FILE"))?;
+        let passphrase = read_passphrase(Path::new(file))?;
+        named.push(Custodian {
+            name: name.to_owned(),
+            passphrase,
+        });
+    }
+    let plan = Plan {
+        folder: place.dir()?.to_owned(),
+        out,
+        threshold,
+        custodians: named,
+        cost: Cost::STANDARD,
+    };
+    let founded = runtime()?.block_on(ceremony::init(&plan, clock.now(), random()))?;
+    let packages: Vec<String> = founded
+        .packages
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let founded_as = format!(
+        "vault {} was founded; {threshold} of {shares} shares open it",
+        hex::encode(founded.vault)
+    );
+    let fields = json!({
+        "vault": hex::encode(founded.vault),
+        "epoch": founded.epoch,
+        "threshold": threshold,
+        "shares": shares,
+        "packages": &packages,
+    });
+    let lines = [vec![founded_as], packages].concat();
+    Outcome::done(schema, &fields, lines)
+}
+
+fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    if path == Path::new("-") {
+        std::io::stdin()
+            .take(4096)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::file("read the passphrase from", path, &error))?;
+    } else {
+        std::fs::File::open(path)
+            .and_then(|file| file.take(4096).read_to_end(&mut bytes))
+            .map_err(|error| Failure::file("read the passphrase from", path, &error))?;
+    }
+    Ok(Zeroizing::new(passphrase_line(&bytes).to_vec()))
+}
+
+/// Gives one share to the running vault.
+pub(crate) async fn unseal(
+    place: &Place,
+    share: &Path,
+    passphrase_file: &Path,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    let text =
+        std::fs::read(share).map_err(|error| Failure::file("read the share package", share, &error))?;
+    let package = Package::parse(&text)?;
+    let passphrase = read_passphrase(passphrase_file)?;
+    // Asked first: without a vault nobody should have to wait for Argon2id.
+    let mut client = place.connect().await?;
+    let share = package.open(&passphrase)?;
+    let attempt = client.begin_unseal().await?;
+    eprintln!(
+        "keyvault: the vault's key for this attempt is {}",
+        attempt.fingerprint
+    );
+    let UnsealProgress {
+        state,
+        given,
+        needed,
+        epoch,
+        missing,
+    } = client.submit_share(&share).await?;
+    let prose = if state == VaultState::Open {
+        "the vault is open".to_owned()
+    } else {
+        format!(
+            "{given} of {needed} shares given; still to come: any of {}",
+            missing.join(", ")
+        )
+    };
+    let fields = json!({
+        "state": state.as_str(),
+        "given": given,
+        "needed": needed,
+        "epoch": epoch,
+        "missing": missing,
+    });
+    Outcome::done(schema, &fields, vec![prose])
+}
+
+/// How the vault stands: open, sealed (exit 1 by contract), damaged.
+pub(crate) fn describe(status: &Status, schema: &'static str) -> Result<Outcome, Failure> {
+    let exit = match status.state {
+        VaultState::Open => Exit::Done,
+        VaultState::Sealed | VaultState::Unsealing => Exit::Refused,
+        VaultState::Damaged => Exit::Damaged,
+    };
+    let attempt = status.attempt.as_ref();
+    let fields = json!({
+        "state": status.state.as_str(),
+        "vault": hex::encode(status.vault),
+        "epoch": status.epoch,
+        "needed": status.threshold,
+        "custodians": status.custodians,
+        "given": attempt.map(|attempt| attempt.given.clone()).unwrap_or_default(),
+        "attempt_ends": attempt.map(|attempt| attempt.ends.to_string()),
+        "fingerprint": attempt.map(|attempt| attempt.fingerprint.clone()),
+        "high_water": status.high_water.to_string(),
+    });
+    let line = format!("the vault is {}", status.state.as_str());
+    Ok(Outcome::done(schema, &fields, vec![line])?.ending(exit))
+}

@@ -1,0 +1,53 @@
+//! The commands of the program.
+
+mod arguments;
+mod ask;
+mod custody;
+mod place;
+mod serve;
+
+use std::process::ExitCode;
+
+use program_contract::{Clock, Failure, Outcome};
+
+use crate::command::arguments::{Arguments, Command};
+use crate::command::place::{PROGRAM, Place, runtime};
+
+/// Arguments in, exit code out.
+pub(crate) fn run(clock: &Clock) -> ExitCode {
+    let arguments = match PROGRAM.arguments::<Arguments>("yzt.keyvault/1") {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let (schema, json) = (arguments.command.schema(), arguments.json);
+    PROGRAM.end(schema, json, dispatch(arguments, clock, schema))
+}
+
+fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result<Outcome, Failure> {
+    let Arguments {
+        dir,
+        socket,
+        json,
+        at,
+        command,
+    } = arguments;
+    // Nothing that this program writes is for other users.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| "warn".into()),
+        )
+        .init();
+    let place = Place { dir, socket };
+    let clock = clock.at(at);
+    // Before the first passphrase, share or key: `init` and `unseal` hold those too.
+    keyvault::serve::isolation::forbid_dumps()?;
+    match command {
+        Command::Init(init) => custody::init(&place, &clock, init, schema),
+        Command::Serve { end_with_parent } => {
+            match serve::serve(&place, clock, end_with_parent, json.then_some(schema))? {}
+        }
+        Command::Ask(ask) => runtime()?.block_on(ask::ask(&place, ask, schema)),
+    }
+}

@@ -1,0 +1,130 @@
+//! Serving: the lock, the socket, the isolation, and the end by a signal.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use keyvault::keys::arena::Arena;
+use keyvault::{Error, Vault};
+use program_contract::{Clock, Failure};
+use serde_json::{Value, json};
+
+use crate::command::place::{Place, SOCKET_NOTE, random, runtime};
+
+/// Serves until a signal ends it; comes back only when it fails.
+pub(crate) fn serve(
+    place: &Place,
+    clock: Clock,
+    end_with_parent: bool,
+    schema: Option<&'static str>,
+) -> Result<Infallible, Failure> {
+    let dir = std::fs::canonicalize(place.dir()?).map_err(|_| Error::NoVault)?;
+    let socket = std::path::absolute(place.socket.clone().unwrap_or_else(|| dir.join("keyvault.sock")))
+        .map_err(|error| Failure::file("use the socket in", &dir, &error))?;
+    // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("keyvault: a fault of this program at {place}; it ends, start it again and unseal it");
+        std::process::abort();
+    }));
+    if end_with_parent {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+            .map_err(|error| Failure::internal(format!("the parent cannot be watched: {error}")))?;
+    }
+    let arena = Arena::new()?;
+    // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
+    let held = keyvault::FolderLock::take(&dir)?;
+    let listener = bind(&socket)?;
+    let isolated = keyvault::serve::isolation::confine(&dir, &socket)?;
+    if !isolated.landlock {
+        tracing::warn!("this kernel has no landlock: files are not confined");
+    }
+    let outcome = runtime()?.block_on(async {
+        let vault = Vault::load_locked(held, arena, Arc::new(clock), random()).await?;
+        std::fs::write(dir.join(SOCKET_NOTE), format!("{}\n", socket.display())).map_err(|_| {
+            Error::StoreUnavailable {
+                what: "its folder cannot be written",
+            }
+        })?;
+        let listener = tokio::net::UnixListener::from_std(listener)
+            .map_err(|error| Failure::file("use the socket", &socket, &error))?;
+        let stop = stop_signal()?;
+        let ready = json!({
+            "schema": schema,
+            "ok": true,
+            "vault": hex::encode(vault.id()),
+            "socket": socket.display().to_string(),
+            "landlock": isolated.landlock,
+            "state": vault.status().await.state.as_str(),
+        });
+        if schema.is_some() {
+            // Printed before the end, so that whoever started this knows that it may connect.
+            announce(&ready)?;
+        }
+        eprintln!(
+            "keyvault: vault {} listens on {}, sealed",
+            hex::encode(vault.id()),
+            socket.display()
+        );
+        keyvault::serve::listen(listener, Arc::clone(&vault), stop).await?;
+        // Keys leave memory before the process does; a vault that is sealed already is as it should be.
+        let _ = vault.seal("shutdown").await;
+        Ok::<(), Failure>(())
+    });
+    let _ = std::fs::remove_file(&socket);
+    let note = dir.join(SOCKET_NOTE);
+    // Only our own: where the store was in use, the note is the other process's.
+    if std::fs::read_to_string(&note).is_ok_and(|text| text.trim_end() == socket.display().to_string()) {
+        let _ = std::fs::remove_file(note);
+    }
+    match outcome {
+        Ok(()) => std::process::exit(0),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn announce(ready: &Value) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{ready}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::internal(format!("nobody can read that the vault serves: {error}")))
+}
+
+fn unwatched(error: std::io::Error) -> Failure {
+    Failure::internal(format!("signals cannot be watched: {error}"))
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(unwatched)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unwatched)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn bind(socket: &Path) -> Result<UnixListener, Failure> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    if std::fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket()) {
+        if std::os::unix::net::UnixStream::connect(socket).is_ok() {
+            return Err(Error::InUse.into());
+        }
+        let _ = std::fs::remove_file(socket);
+    }
+    let listener = UnixListener::bind(socket).map_err(|error| {
+        let made = "make the socket (its folder must exist, and a path of at most 107 bytes fits)";
+        Failure::file(made, socket, &error)
+    })?;
+    // The mask of `run` made it private from its first moment; said again for file systems that know no mask.
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| Failure::file("keep private the socket", socket, &error))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(|error| Failure::file("use the socket", socket, &error))?;
+    Ok(listener)
+}

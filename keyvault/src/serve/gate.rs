@@ -1,0 +1,60 @@
+//! The gate: the one place that every connection and every request passes. What it lets through is said by the policy
+//! beside each operation.
+//!
+//! Left out, with their words in the policy: callers with keys of their own, two people, ceilings. Today only the vault's
+//! own user and root connect, and each operation writes its own line of the journal.
+
+use keyvault_protocol::{PointBytes, Request, Response};
+use tokio::net::UnixStream;
+
+use crate::custody::unsealing::Vault;
+use crate::error::Error;
+use crate::serve::operations::{self, At};
+
+/// Whether the process at the other end is the vault's own user, or root.
+pub(crate) fn may_connect(stream: &UnixStream, own: u32) -> bool {
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+/// Lets a request through to its operation, or refuses it.
+pub(crate) async fn pass(
+    vault: &Vault,
+    client_key: &PointBytes,
+    request: Request,
+) -> Result<Response, Error> {
+    if request.listed().policy.while_sealed {
+        return operations::answer(vault, client_key, None, request).await;
+    }
+    let mut inner = vault.lock().await;
+    let (core, open, sessions) = inner.open()?;
+    let now = vault.now(core)?;
+    let at = At {
+        core,
+        open,
+        sessions,
+        now,
+    };
+    let outcome = operations::answer(vault, client_key, Some(at), request).await;
+    if let Err(error @ Error::Damaged { .. }) = &outcome {
+        inner.give_up(error);
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use keyvault_protocol::OPERATIONS;
+    use service_contract::{Caller, Hands};
+
+    #[test]
+    fn every_operation_is_for_the_callers_that_the_gate_lets_in() {
+        for operation in OPERATIONS {
+            let policy = operation.policy;
+            assert_eq!(policy.who, [Caller::SocketUser], "{}", operation.name);
+            assert_eq!(policy.hands, Hands::One, "{}", operation.name);
+            assert!(!operation.doors.is_empty(), "{}", operation.name);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The operations: an arm for each, without a wildcard, from the request to the wing of the vault that does it.
+
+use jiff::Timestamp;
+use keyvault_protocol::sealed::{self, Purpose};
+use keyvault_protocol::{
+    AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, ContinueCard, DenyCard,
+    DenyChain, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot, ExportUpdates, GiveShare, Hello,
+    MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadPending,
+    ReadStatus, Request, Response, RetireRole, RevokeTerminal, RoleKeys, RotateRole, Seal, SealUpdate,
+    SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
+};
+use service_contract::answered;
+use zeroize::Zeroizing;
+
+use crate::authority::{certificates, role_keys};
+use crate::card::session::Sessions;
+use crate::card::{denial, order, receipts, scripts, settlement, slot, update};
+use crate::custody::unsealing::Vault;
+use crate::error::Error;
+use crate::keys::photo;
+use crate::open::transaction::{Core, Open};
+use crate::terminal::{batch, bundle, deny_list, lot, registry};
+
+/// The open vault, and the instant that it works with.
+pub(crate) struct At<'a> {
+    pub(crate) core: &'a mut Core,
+    pub(crate) open: &'a mut Open,
+    pub(crate) sessions: &'a mut Sessions,
+    pub(crate) now: Timestamp,
+}
+
+/// Does what is asked. The gate gives the open vault to every operation whose policy does not answer while it is sealed.
+#[expect(clippy::too_many_lines, reason = "an arm for each operation, read as a table")]
+pub(crate) async fn answer(
+    vault: &Vault,
+    client_key: &PointBytes,
+    at: Option<At<'_>>,
+    request: Request,
+) -> Result<Response, Error> {
+    match request {
+        // Once, before everything else.
+        Request::Hello(Hello(_)) => Err(Error::MalformedRequest),
+        Request::ReadStatus(ReadStatus) => Ok(answered::<ReadStatus, _>(vault.status().await)),
+        Request::BeginUnseal(BeginUnseal) => vault.begin_unseal().await.map(answered::<BeginUnseal, _>),
+        Request::GiveShare(GiveShare(envelope)) => {
+            vault.give_share(&envelope).await.map(answered::<GiveShare, _>)
+        }
+        Request::Seal(Seal(request)) => vault.seal(&request.by).await.map(answered::<Seal, _>),
+        Request::PhotoKeyNew(PhotoKeyNew(context)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            let (key, wrapped) = photo::new_key(at.core, at.open, at.now, &context).await?;
+            photo_key(at.core, client_key, &context, &key, wrapped).map(answered::<PhotoKeyNew, _>)
+        }
+        Request::PhotoKeyOpen(PhotoKeyOpen { context, wrapped }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            let key = photo::open_key(at.core, at.open, at.now, &context, &wrapped).await?;
+            photo_key(at.core, client_key, &context, &key, wrapped).map(answered::<PhotoKeyOpen, _>)
+        }
+        Request::ContinueCard(ContinueCard {
+            order,
+            index,
+            answers,
+        }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            if answers.len() > MAX_ANSWERS {
+                return Err(Error::LimitExceeded {
+                    what: "the number of answers",
+                    limit: 512,
+                });
+            }
+            let card = (order, index);
+            scripts::proceed(at.core, at.open, at.sessions, at.now, card, &answers)
+                .await
+                .map(answered::<ContinueCard, _>)
+        }
+        Request::EnrolIssuer(EnrolIssuer(key)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            order::enrol(at.core, at.open, at.now, &key)
+                .await
+                .map(answered::<EnrolIssuer, _>)
+        }
+        Request::OpenOrder(OpenOrder(order)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            order::accept(at.core, at.open, at.now, &order)
+                .await
+                .map(answered::<OpenOrder, _>)
+        }
+        Request::ExportBundle(ExportBundle(request)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            bundle::export_bundle(at.core, at.open, at.now, &request)
+                .await
+                .map(answered::<ExportBundle, _>)
+        }
+        Request::ExportLot(ExportLot(request)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            lot::export_lot(at.core, at.open, at.now, &request)
+                .await
+                .map(answered::<ExportLot, _>)
+        }
+        Request::SignCardBack(SignCardBack(back)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            certificates::sign_card_back(at.core, at.open, at.now, &back)
+                .await
+                .map(answered::<SignCardBack, _>)
+        }
+        Request::ReadAnchors(ReadAnchors) => {
+            let at = at.ok_or(Error::Sealed)?;
+            certificates::public_keys(at.core, at.open).map(answered::<ReadAnchors, _>)
+        }
+        Request::DenyCard(DenyCard { serial }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            denial::deny(at.core, at.open, at.now, &serial)
+                .await
+                .map(answered::<DenyCard, _>)
+        }
+        Request::AllowCard(AllowCard { serial }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            denial::allow(at.core, at.open, at.now, &serial)
+                .await
+                .map(answered::<AllowCard, _>)
+        }
+        Request::DenyChain(DenyChain { chain }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            denial::deny_chain(at.core, at.open, at.now, &chain)
+                .await
+                .map(answered::<DenyChain, _>)
+        }
+        Request::ExportDenyList(ExportDenyList(request)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            deny_list::export(at.core, at.open, at.now, &request)
+                .await
+                .map(answered::<ExportDenyList, _>)
+        }
+        Request::RotateRole(RotateRole {
+            role,
+            region,
+            drain_until,
+        }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            role_keys::rotate(at.core, at.open, at.now, role, region, drain_until)
+                .await
+                .map(answered::<RotateRole, _>)
+        }
+        Request::CompromiseRole(CompromiseRole {
+            role,
+            region,
+            version,
+        }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            role_keys::compromise(at.core, at.open, at.now, role, region, version)
+                .await
+                .map(answered::<CompromiseRole, _>)
+        }
+        Request::RetireRole(RetireRole {
+            role,
+            region,
+            version,
+        }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            role_keys::retire(at.core, at.open, at.now, role, region, version)
+                .await
+                .map(answered::<RetireRole, _>)
+        }
+        Request::RoleKeys(RoleKeys) => {
+            let at = at.ok_or(Error::Sealed)?;
+            role_keys::list(at.open).map(answered::<RoleKeys, _>)
+        }
+        Request::CardVersions(CardVersions { serial }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            slot::versions(at.core, at.open, &serial)
+                .await
+                .map(answered::<CardVersions, _>)
+        }
+        Request::ExportUpdates(ExportUpdates(request)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            batch::export(at.core, at.open, at.now, &request)
+                .await
+                .map(answered::<ExportUpdates, _>)
+        }
+        Request::AcceptReceipts(AcceptReceipts { receipts }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            receipts::accept(at.core, at.open, at.now, &receipts)
+                .await
+                .map(answered::<AcceptReceipts, _>)
+        }
+        Request::ReadPending(ReadPending { serial }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            receipts::pending(at.core, at.open, &serial)
+                .await
+                .map(answered::<ReadPending, _>)
+        }
+        Request::RevokeTerminal(RevokeTerminal { name }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            registry::revoke(at.core, at.open, at.now, &name)
+                .await
+                .map(answered::<RevokeTerminal, _>)
+        }
+        Request::Terminals(Terminals) => {
+            let at = at.ok_or(Error::Sealed)?;
+            registry::list(at.core, at.open)
+                .await
+                .map(answered::<Terminals, _>)
+        }
+        Request::CheckLines(CheckLines { lines }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            settlement::check(at.core, at.open, &lines)
+                .await
+                .map(answered::<CheckLines, _>)
+        }
+        Request::SealUpdate(SealUpdate {
+            order,
+            index,
+            serial,
+            task,
+        }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            update::seal(at.core, at.open, at.now, (order, index), serial, &task)
+                .await
+                .map(answered::<SealUpdate, _>)
+        }
+        Request::StartCard(StartCard {
+            order,
+            index,
+            serial,
+            task,
+        }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            scripts::start(
+                at.core,
+                at.open,
+                at.sessions,
+                at.now,
+                (order, index),
+                serial,
+                task,
+            )
+            .await
+            .map(answered::<StartCard, _>)
+        }
+    }
+}
+
+fn photo_key(
+    core: &mut Core,
+    client_key: &PointBytes,
+    context: &PhotoKeyContext,
+    key: &Zeroizing<[u8; 32]>,
+    wrapped: WrappedKey,
+) -> Result<SealedPhotoKey, Error> {
+    let sealed = sealed::seal(
+        client_key,
+        Purpose::PhotoKey,
+        &context.photo_id,
+        &**key,
+        &mut core.rng,
+    )
+    .map_err(|_| Error::NotOpened)?;
+    Ok(SealedPhotoKey { sealed, wrapped })
+}

@@ -1,0 +1,126 @@
+//! Serving: one connection, one request at a time, over any byte stream; and the Unix socket with peer credentials.
+//!
+//! Left out: TLS (the vault is reached on its own machine only) and limits per client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyvault_protocol::{
+    Error as WireError, Hello, PROTOCOL_VERSION, PointBytes, Refusal, Request, Response, Welcome, frame,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
+
+use crate::custody::unsealing::Vault;
+use crate::error::Error;
+use crate::serve::gate;
+
+/// How often old attempts and sessions are looked for.
+const TIDY: Duration = Duration::from_secs(15);
+
+/// Serves one connection until the other side closes it.
+///
+/// # Errors
+/// The stream's error, or that the bytes were no message of the protocol.
+pub async fn connection<S>(mut stream: S, vault: Arc<Vault>) -> Result<(), WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Some(client_key) = greet(&mut stream, &vault).await? else {
+        return Ok(());
+    };
+    loop {
+        let request: Request = match frame::read(&mut stream).await {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(error @ WireError::Malformed(_)) => {
+                frame::write(
+                    &mut stream,
+                    &Response::Refused(Refusal::from(&Error::MalformedRequest)),
+                )
+                .await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let response = match gate::pass(&vault, &client_key, request).await {
+            Ok(response) => response,
+            Err(error) => {
+                // Code only: texts may name a custodian, and the log is not the place for that.
+                tracing::warn!(code = error.code(), "refused");
+                Response::Refused(Refusal::from(&error))
+            }
+        };
+        frame::write(&mut stream, &response).await?;
+    }
+}
+
+async fn greet<S>(stream: &mut S, vault: &Vault) -> Result<Option<PointBytes>, WireError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    match frame::read(stream).await? {
+        Some(Request::Hello(Hello(greeting))) => {
+            let welcome = Welcome {
+                version: PROTOCOL_VERSION,
+                vault: vault.id(),
+            };
+            frame::write(stream, &Response::Welcome(welcome)).await?;
+            // Another version was told ours, and hangs up.
+            Ok((greeting.version == PROTOCOL_VERSION).then_some(greeting.client_key))
+        }
+        Some(_) => {
+            frame::write(
+                stream,
+                &Response::Refused(Refusal::from(&Error::MalformedRequest)),
+            )
+            .await?;
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Accepts connections until `stop` is done. Only the vault's own user and root are served.
+///
+/// # Errors
+/// [`Error::StoreUnavailable`] when the socket fails.
+pub async fn listen(
+    listener: UnixListener,
+    vault: Arc<Vault>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let own = rustix::process::geteuid().as_raw();
+    let mut stop = std::pin::pin!(stop);
+    let mut tidy = tokio::time::interval(TIDY);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = tidy.tick() => {
+                let vault = Arc::clone(&vault);
+                tokio::spawn(async move { vault.tidy().await });
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, or the caller has gone again: the next one may fare better.
+                tracing::warn!(kind = %error.kind(), "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if !gate::may_connect(&stream, own) {
+            tracing::warn!("a connection by another user was refused");
+            continue;
+        }
+        let vault = Arc::clone(&vault);
+        tokio::spawn(async move {
+            if let Err(error) = connection(stream, vault).await {
+                tracing::debug!(code = error.code(), "a connection ended");
+            }
+        });
+    }
+}
