@@ -297,7 +297,10 @@ async fn open_vault(folder: &Path, now: Timestamp, rng: &mut StdRng) -> Result<A
                 passphrase: passphrase(name),
             })
             .into(),
-        cost: Cost::REHEARSAL,
+        cost: Cost {
+            memory_kib: 64,
+            passes: 1,
+        },
     };
     let founded = init(&plan, now, fork(rng)).await?;
     let vault = Vault::load(&plan.folder, Arc::new(FixedClock(now)), fork(rng)).await?;

@@ -18,7 +18,7 @@ use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey};
 use card_applet_spec::kdf;
 use keyvault::custody::share_envelope::{Cost, Package, SetId};
-use keyvault::{FixedClock, Random, rehearsal, serve};
+use keyvault::{FixedClock, Random, serve};
 use keyvault_protocol::{Client, PhotoKeyContext};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -188,7 +188,7 @@ fn durable(span: Duration, clients: u8) -> f64 {
             seed += 1;
             Box::new(StdRng::seed_from_u64(seed))
         };
-        let vault = rehearsal::open(folder.path(), clock, sources).await.unwrap();
+        let vault = scratch_vault::open(folder.path(), clock, sources).await.unwrap();
         let start = Instant::now();
         let mut running = tokio::task::JoinSet::new();
         for number in 0..clients {

@@ -75,6 +75,8 @@ pub(crate) fn civil_day(bytes: [u8; 4]) -> Result<Date, Error> {
 
 #[cfg(test)]
 mod tests {
+    use program_contract::{Exit, Failing as _};
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -93,6 +95,6 @@ mod tests {
         // 16:00 UTC is midnight in UTC+8: one second before it is the day before.
         assert_eq!(present("2026-11-20T16:00:00Z").unwrap(), seen);
         let error = present("2026-11-20T15:59:59Z").unwrap_err();
-        assert_eq!((error.code(), error.exit_code()), ("CLOCK_BEHIND", 5));
+        assert_eq!((error.code(), error.exit()), ("CLOCK_BEHIND", Exit::Damaged));
     }
 }

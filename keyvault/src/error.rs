@@ -435,17 +435,6 @@ impl Error {
         self.facts().code
     }
 
-    /// What to do about it.
-    #[must_use]
-    pub fn action(&self) -> &'static str {
-        self.facts().action
-    }
-
-    /// The exit code as a number, see [`Failing::exit`].
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        self.facts().exit.code()
-    }
 }
 
 impl Failing for Error {
@@ -458,7 +447,7 @@ impl Failing for Error {
     }
 
     fn action(&self) -> Cow<'static, str> {
-        self.action().into()
+        self.facts().action.into()
     }
 }
 
@@ -469,14 +458,6 @@ impl From<&Error> for Refusal {
             code: facts.wire,
             message: error.to_string(),
             action: facts.action.to_owned(),
-        }
-    }
-}
-
-impl From<crate::store::xaes::Opaque> for Error {
-    fn from(_: crate::store::xaes::Opaque) -> Self {
-        Self::Damaged {
-            what: "a sealed value does not open",
         }
     }
 }

@@ -13,7 +13,7 @@ use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_production::{Production, ProductionError, ServiceKey, Settings, Station, pinned};
 use issuer_store::Store;
-use keyvault::{Vault, rehearsal};
+use keyvault::Vault;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{
     Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Order, OrderId,
@@ -187,10 +187,10 @@ impl Fixture {
         let reading = time.clone();
         let clock = Clock::new(move || reading.at());
         let vault_clock = Arc::new(time.clone());
-        let packages = rehearsal::found(folder.path(), &*vault_clock, Box::new(seeded(1)))
+        let packages = scratch_vault::create(folder.path(), &*vault_clock, Box::new(seeded(1)))
             .await
             .unwrap();
-        let vault = rehearsal::reopen(folder.path(), &packages, vault_clock, || Box::new(fresh()))
+        let vault = scratch_vault::reopen(folder.path(), &packages, vault_clock, || Box::new(fresh()))
             .await
             .unwrap();
         let mut serving = Vec::new();
@@ -390,9 +390,9 @@ impl Fixture {
         let mut rng: keyvault::Random = Box::new(fresh());
         for package in self.packages.iter().take(2) {
             let share = package
-                .open(rehearsal::passphrase(&package.custodian).as_bytes())
+                .open(scratch_vault::passphrase(&package.custodian).as_bytes())
                 .unwrap();
-            rehearsal::give(&self.vault, &share, &mut rng).await.unwrap();
+            scratch_vault::give(&self.vault, &share, &mut rng).await.unwrap();
         }
     }
 

@@ -13,7 +13,7 @@ use crate::audit::journal::Event;
 use crate::authority::signers::Signer;
 use crate::clock;
 use crate::error::{Error, fault};
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 
 /// Epoch of the terminal CA; it grows when the terminal CA's keys are replaced.
 pub(crate) const TERMINAL_CA_EPOCH: u16 = 1;
@@ -105,11 +105,11 @@ pub(crate) async fn sign_card_back(
     let message = back.signed_bytes().map_err(|_| Error::BadContent {
         what: "a card number has 1 to 32 ASCII letters, digits and `-`",
     })?;
-    let mut change = Change::default();
-    change.note(Event::CardBackSigned {
+    let mut transaction = Transaction::default();
+    transaction.note(Event::CardBackSigned {
         card_number: back.card_number.clone(),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     open.keys
         .signer(Signer::Document)?
         .sign(&[&message], &mut core.rng)

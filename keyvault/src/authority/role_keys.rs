@@ -14,7 +14,7 @@ use crate::audit::journal::Event;
 use crate::clock;
 use crate::error::Error;
 use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles};
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Longest that a version may drain: a card that is never seen for so long comes to the counter.
@@ -51,21 +51,21 @@ pub(crate) async fn rotate(
         limit: 255,
     })?;
     let next = RoleKeyId { version, ..first };
-    let mut change = Change::default();
+    let mut transaction = Transaction::default();
     let active = versions(&open.roles, first.role, first.region)
         .find(|(_, row)| row.state == RoleKeyState::Active)
         .map(|(id, _)| *id);
     if let Some(id) = active {
-        let row = change.role(open, id)?;
+        let row = transaction.role(open, id)?;
         row.state = RoleKeyState::Draining;
         row.until = Some(until.to_bytes());
         row.since = now.as_second();
     }
-    change.note(Event::RoleRotated {
+    transaction.note(Event::RoleRotated {
         version: next.words(),
         until: until.to_string(),
     });
-    open.make_active(core, now, next, change).await?;
+    open.make_active(core, now, next, transaction).await?;
     open.info(next)
 }
 
@@ -89,13 +89,13 @@ pub(crate) async fn compromise(
             });
         }
     }
-    let mut change = Change::default();
-    let row = change.role(open, id)?;
+    let mut transaction = Transaction::default();
+    let row = transaction.role(open, id)?;
     row.state = RoleKeyState::Compromised;
     row.until = None;
     row.since = now.as_second();
-    change.note(Event::RoleCompromised { version: id.words() });
-    open.apply(core, now, change).await?;
+    transaction.note(Event::RoleCompromised { version: id.words() });
+    open.apply(core, now, transaction).await?;
     open.info(id)
 }
 
@@ -123,16 +123,16 @@ pub(crate) async fn retire(
     if row.alone > 0 {
         return Err(Error::StillHeld { cards: row.alone });
     }
-    let mut change = Change::default();
-    let row = change.role(open, id)?;
+    let mut transaction = Transaction::default();
+    let row = transaction.role(open, id)?;
     row.state = RoleKeyState::Destroyed;
     row.until = None;
     row.since = now.as_second();
     for key in id.masters() {
-        change.delete(Table::Key, key.to_string().as_bytes());
+        transaction.delete(Table::Key, key.to_string().as_bytes());
     }
-    change.note(Event::RoleDestroyed { version: id.words() });
-    open.apply(core, now, change).await?;
+    transaction.note(Event::RoleDestroyed { version: id.words() });
+    open.apply(core, now, transaction).await?;
     for key in id.masters() {
         open.keys.forget(key);
     }
@@ -224,7 +224,7 @@ impl Open {
             region,
             version: 1,
         };
-        self.make_active(core, now, id, Change::default()).await?;
+        self.make_active(core, now, id, Transaction::default()).await?;
         Ok(id)
     }
 
@@ -234,10 +234,10 @@ impl Open {
         core: &mut Core,
         now: Timestamp,
         id: RoleKeyId,
-        mut change: Change,
+        mut transaction: Transaction,
     ) -> Result<(), Error> {
-        change.roles.insert(id, RoleKeyRow::active(now));
-        self.make_keys(core, now, &id.masters(), change).await
+        transaction.roles.insert(id, RoleKeyRow::active(now));
+        self.make_keys(core, now, &id.masters(), transaction).await
     }
 
     /// What may be shown of a version.

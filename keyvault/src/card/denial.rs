@@ -9,7 +9,7 @@ use crate::audit::journal::Event;
 use crate::card::denied::{Denied, entries_of};
 use crate::card::queue;
 use crate::error::Error;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Puts a card's pseudonyms onto the deny lists, and takes what would give it something out of the batches. The same
@@ -31,15 +31,15 @@ async fn deny_as(
     copied: bool,
 ) -> Result<(), Error> {
     let before = open.card(core, serial).await?;
-    let mut change = Change::default();
+    let mut transaction = Transaction::default();
     if let Some(mut known) = open.get::<Denied>(core, Table::Denied, serial.as_bytes()).await? {
         if known.copied || !copied {
             return Ok(());
         }
         known.copied = true;
-        change.put(Table::Denied, serial.as_bytes(), &known)?;
-        change.note(Event::CardDenied { serial: *serial });
-        return open.apply(core, now, change).await;
+        transaction.put(Table::Denied, serial.as_bytes(), &known)?;
+        transaction.note(Event::CardDenied { serial: *serial });
+        return open.apply(core, now, transaction).await;
     }
     let entries = entries_of(&before);
     let denied = Denied {
@@ -47,20 +47,20 @@ async fn deny_as(
         entries,
         copied,
     };
-    change.put(Table::Denied, serial.as_bytes(), &denied)?;
-    queue::withdraw_gifts(core, open, &mut change, &before).await?;
-    change.note(Event::CardDenied { serial: *serial });
-    open.apply(core, now, change).await
+    transaction.put(Table::Denied, serial.as_bytes(), &denied)?;
+    queue::withdraw_benefits(core, open, &mut transaction, &before).await?;
+    transaction.note(Event::CardDenied { serial: *serial });
+    open.apply(core, now, transaction).await
 }
 
-/// Denies the card behind a chain of settlement lines.
-pub(crate) async fn deny_chain(
+/// Denies the card of settlement lines, by its pseudonym there.
+pub(crate) async fn deny_by_pseudonym(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
-    chain: &[u8; 16],
+    pseudonym: &[u8; 16],
 ) -> Result<(), Error> {
-    let serial = open.keys.serial_of(chain)?;
+    let serial = open.keys.serial_of(pseudonym)?;
     deny_as(core, open, now, &serial, true).await
 }
 
@@ -79,8 +79,8 @@ pub(crate) async fn allow(
     if known.copied {
         return Err(Error::CardCopied);
     }
-    let mut change = Change::default();
-    change.delete(Table::Denied, serial.as_bytes());
-    change.note(Event::CardAllowed { serial: *serial });
-    open.apply(core, now, change).await
+    let mut transaction = Transaction::default();
+    transaction.delete(Table::Denied, serial.as_bytes());
+    transaction.note(Event::CardAllowed { serial: *serial });
+    open.apply(core, now, transaction).await
 }

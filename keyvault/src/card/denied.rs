@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use crate::card::record::Card;
 use crate::error::Error;
 use crate::keys::version::RoleKeyId;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Row of a denied card; its id is the serial.
@@ -33,7 +33,7 @@ pub(crate) struct Entry {
     pub(crate) role: Role,
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) prefix: [u8; 8],
-    /// Region and version; none in rows of the former layout, whose version is 1.
+    /// Region and version; none in rows of the previous format, whose version is 1.
     #[n(2)]
     pub(crate) region: Option<Region>,
     #[n(3)]
@@ -92,11 +92,11 @@ pub(crate) async fn is_denied(core: &mut Core, open: &Open, serial: &Serial) -> 
 pub(crate) async fn card_changed(
     core: &mut Core,
     open: &Open,
-    change: &mut Change,
+    transaction: &mut Transaction,
     serial: &Serial,
     card: &Card,
 ) -> Result<(), Error> {
-    let known = match change.pending::<Denied>(Table::Denied, serial.as_bytes()) {
+    let known = match transaction.pending::<Denied>(Table::Denied, serial.as_bytes()) {
         Some(pending) => Some(pending?),
         None => open.get::<Denied>(core, Table::Denied, serial.as_bytes()).await?,
     };
@@ -113,7 +113,7 @@ pub(crate) async fn card_changed(
         }
     }
     if changed {
-        change.put(Table::Denied, serial.as_bytes(), &denied)?;
+        transaction.put(Table::Denied, serial.as_bytes(), &denied)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use card_applet_spec::codes::{Serial, State};
 use crate::card::denied;
 use crate::card::record::{Card, Owner};
 use crate::error::Error;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 impl Open {
@@ -25,30 +25,30 @@ impl Open {
     pub(crate) async fn put_card(
         &self,
         core: &mut Core,
-        change: &mut Change,
+        transaction: &mut Transaction,
         serial: &Serial,
         before: Option<&Card>,
         after: &Card,
     ) -> Result<(), Error> {
         if let Some(before) = before.filter(|card| card.is_in_life()) {
-            change.count(self, before, false)?;
+            transaction.count(self, before, false)?;
         }
         if after.is_in_life() {
-            change.count(self, after, true)?;
+            transaction.count(self, after, true)?;
         }
         let known = before.map_or(&[][..], |card| &card.purse.keys);
         for key in &after.purse.keys {
             if !known.iter().any(|known| known.pid == key.pid) {
                 let id = self.keys.pid_index(&key.pid)?;
-                change.put(Table::Pid, &id, &Owner { serial: *serial })?;
+                transaction.put(Table::Pid, &id, &Owner { serial: *serial })?;
             }
         }
-        denied::card_changed(core, self, change, serial, after).await?;
-        change.put(Table::Card, serial.as_bytes(), after)
+        denied::card_changed(core, self, transaction, serial, after).await?;
+        transaction.put(Table::Card, serial.as_bytes(), after)
     }
 }
 
-impl Change {
+impl Transaction {
     /// Counts a card in (or out of) the versions of its live slots.
     pub(crate) fn count(&mut self, open: &Open, card: &Card, up: bool) -> Result<(), Error> {
         for slot in card.live() {

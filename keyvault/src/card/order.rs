@@ -9,7 +9,7 @@ use card_applet_spec::crypto::PublicKey;
 
 use crate::audit::journal::Event;
 use crate::error::Error;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Longest life of an order.
@@ -65,17 +65,17 @@ pub(crate) async fn enrol(
         Some(_) => return Err(Error::NameTaken),
         None => {}
     }
-    let mut change = Change::default();
+    let mut transaction = Transaction::default();
     let issuer = Issuer {
         key: request.key,
         enrolled: now.as_second(),
     };
-    change.put(Table::Issuer, request.name.as_bytes(), &issuer)?;
-    change.note(Event::IssuerEnrolled {
+    transaction.put(Table::Issuer, request.name.as_bytes(), &issuer)?;
+    transaction.note(Event::IssuerEnrolled {
         name: request.name.clone(),
         key: request.key.to_vec(),
     });
-    open.apply(core, now, change).await
+    open.apply(core, now, transaction).await
 }
 
 /// Accepts an order, or finds that it was accepted before.
@@ -123,8 +123,8 @@ pub(crate) async fn accept(
             Err(Error::OrderConflict)
         };
     }
-    let mut change = Change::default();
-    change.put(
+    let mut transaction = Transaction::default();
+    transaction.put(
         Table::Order,
         &order.order,
         &AcceptedOrder {
@@ -132,12 +132,12 @@ pub(crate) async fn accept(
             accepted: now.as_second(),
         },
     )?;
-    change.note(Event::OrderAccepted {
+    transaction.note(Event::OrderAccepted {
         order: order.order,
         issuer: order.issuer.clone(),
         digest: Sha256::digest(signed.order_bytes()).into(),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     Ok(session)
 }
 

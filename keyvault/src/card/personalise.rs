@@ -12,12 +12,12 @@ use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
-use keyvault_protocol::{CardContent, CardKey, Entitlement, Script};
+use keyvault_protocol::{CardContent, CardKey, Entitlement};
 
 use crate::authority::signers::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, Signer};
-use crate::card::job::{Finished, Job, SecondPart, StoredStep, publics_of};
-use crate::card::record::{Brought, Card, CardSlot, Stamp, job_id};
-use crate::card::session::{Next, Outgoing, Session, Task, Work};
+use crate::card::job::{Job, JobTask, PersonaliseJob, Personalised, SecondPart, StoredStep, publics_of};
+use crate::card::record::{Card, CardSlot, DeliveredBy, Stamp};
+use crate::card::session::{Answers, Continuation, Outgoing, Personalisation, Turn, Work};
 use crate::card::slot::{self, Target, active_versions, all_usable, begins_near, check_entitlement};
 use crate::card::steps::{
     StepBuffer, chain_at, encode, finalise_count, keys_step, purse_step, step_number, trust_step, write_steps,
@@ -25,11 +25,16 @@ use crate::card::steps::{
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::version::RoleKeyId;
-use crate::open::transaction::{Change, Core, Open, Random};
+use crate::open::transaction::{Core, Open, Random, Transaction};
 use crate::store::sql::Table;
 
 /// Longest life of a card's certificates: ten years.
 const MAX_CARD_DAYS: u32 = 3653;
+
+/// The card has done a script of which the row knows nothing.
+const NOT_DRAWN: Error = Error::Damaged {
+    what: "a job without its second part",
+};
 
 pub(crate) fn check_content(content: &CardContent, today: Date) -> Result<(), Error> {
     let bad = |what| Err(Error::BadContent { what });
@@ -82,49 +87,78 @@ pub(crate) fn check_content(content: &CardContent, today: Date) -> Result<(), Er
 }
 
 impl Work {
-    /// Makes the job and binds the serial: the intent, durable before anything secret leaves.
+    /// The personalisation of this order and index.
+    async fn personalisation(&self, core: &mut Core, open: &Open) -> Result<Option<PersonaliseJob>, Error> {
+        match self.job(core, open).await?.map(|job| job.task) {
+            Some(JobTask::Personalise(job)) => Ok(Some(job)),
+            Some(_) => Err(Error::CardConflict {
+                what: "this index of the order belongs to something else",
+            }),
+            None => Ok(None),
+        }
+    }
+
+    fn put_personalisation(&self, transaction: &mut Transaction, job: PersonaliseJob) -> Result<(), Error> {
+        let job = Job {
+            serial: self.serial,
+            task: JobTask::Personalise(job),
+        };
+        transaction.put(Table::Job, &self.job_id(), &job)
+    }
+
+    /// A blank on which nothing was begun: makes the job and binds the serial (the intent, durable before anything secret
+    /// leaves), and sends the first part.
     pub(crate) async fn begin(
         &self,
         core: &mut Core,
         open: &mut Open,
-        serial: &Serial,
-        content: [u8; 32],
-    ) -> Result<Job, Error> {
+        asked: Personalisation,
+        mut batch: Outgoing,
+    ) -> Result<Turn, Error> {
         let mut script = [0u8; 16];
         core.rng.fill_bytes(&mut script);
-        let job = Job::new(*serial, content, script);
+        let job = PersonaliseJob {
+            content: asked.digest,
+            script,
+            progress: Personalised::Drafted,
+        };
         let card = Card::begun(self.order, self.index);
-        let mut change = Change::default();
-        change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
-        change.put(Table::Card, serial.as_bytes(), &card)?;
-        change.note(self.intent(serial, "personalise"));
-        open.apply(core, self.now, change).await?;
-        Ok(job)
+        let mut transaction = Transaction::default();
+        self.put_personalisation(&mut transaction, job)?;
+        transaction.put(Table::Card, self.serial.as_bytes(), &card)?;
+        transaction.note(self.intent(ScriptKind::Personalise));
+        open.apply(core, self.now, transaction).await?;
+        let first = first_part(&script, &asked.content)?;
+        batch.steps(1, first.iter().map(|step| step.as_slice()))?;
+        Ok(batch.send(Continuation::Draw(asked)))
     }
 
     /// A personalisation met a card with issuance keys: it is ours and finished, or something is wrong.
-    pub(crate) async fn found_finished(
+    pub(crate) async fn meets_finished(
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &Session,
+        asked: &Personalisation,
         status: &Status,
-    ) -> Result<Script, Error> {
-        let Some(mut job) = self.job(core, open).await? else {
-            return Err(Error::CardState {
-                state: status.state.as_str(),
-            });
+    ) -> Result<Turn, Error> {
+        let unexpected = Error::CardState {
+            state: status.state.as_str(),
         };
-        if job.finished.is_none() {
-            let ours = status.script == job.script && !status.open && status.state == State::Personalised;
-            if !ours {
-                return Err(Error::CardState {
-                    state: status.state.as_str(),
-                });
+        let Some(job) = self.personalisation(core, open).await? else {
+            return Err(unexpected);
+        };
+        let ours = status.script == job.script && !status.open && status.state == State::Personalised;
+        match job.progress {
+            Personalised::Finished { steps, keys } => {
+                self.report(core, open, status.state, steps, keys).await
             }
-            self.conclude(core, open, session, &mut job, status.state).await?;
+            Personalised::Drawn(part) if ours => {
+                self.conclude(core, open, asked, job.script, part, status.state)
+                    .await
+            }
+            Personalised::Drafted if ours => Err(NOT_DRAWN),
+            Personalised::Drawn(_) | Personalised::Drafted => Err(unexpected),
         }
-        self.report(core, open, &session.serial, job, status.state).await
     }
 
     /// A personalisation met a blank card on which something had begun.
@@ -132,60 +166,75 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
+        asked: Personalisation,
         mut batch: Outgoing,
         status: &Status,
-    ) -> Result<Script, Error> {
-        let Task::Personalise { content, .. } = &session.task else {
-            return Err(Error::NoCardSession);
-        };
-        let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
-        if job.finished.is_some() {
-            // Finished once, blank now: not the same card.
-            return Err(Error::CardNotGenuine);
-        }
-        let first = first_part(&job.script, content)?;
+    ) -> Result<Turn, Error> {
+        let job = self
+            .personalisation(core, open)
+            .await?
+            .ok_or(Error::NoCardSession)?;
+        let first = first_part(&job.script, &asked.content)?;
         let first_len = step_number(first.len())?;
-        let second = job.second_part.as_ref().map_or(&[][..], |part| &part.steps);
-        let all: Vec<&[u8]> = first
-            .iter()
-            .map(|s| s.as_slice())
-            .chain(second.iter().map(|s| s.bytes.as_slice()))
-            .collect();
+        let mut steps: Vec<&[u8]> = first.iter().map(|step| step.as_slice()).collect();
         let last = status.last;
-        let ours = status.open
-            && status.script == job.script
-            && chain_at(&job.script, &all, last).is_some_and(|digest| equal(&digest, &status.digest))
-            // Once the second part is drawn it speaks of key pairs that exist: a card behind that point has lost them.
-            && (job.second_part.is_none() || last >= first_len)
-            // And of key versions that may still be written.
-            && job.second_part.as_ref().is_none_or(|part| all_usable(open, &part.slots, self.now));
-        if !ours {
-            if job.second_part.is_some() {
-                core.rng.fill_bytes(&mut job.script);
-                job.second_part = None;
-                let mut change = Change::default();
-                change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
-                change.note(self.intent(&session.serial, "personalise"));
-                open.apply(core, self.now, change).await?;
+        let follows = |steps: &[&[u8]]| {
+            status.open
+                && status.script == job.script
+                && chain_at(&job.script, steps, last).is_some_and(|digest| equal(&digest, &status.digest))
+        };
+        match &job.progress {
+            // Finished once, blank now: not the same card.
+            Personalised::Finished { .. } => Err(Error::CardNotGenuine),
+            Personalised::Drafted if follows(&steps) => {
+                // Steps 2 to 4 make the key pairs: ask for those whose answers were lost.
+                for (domain, n) in Domain::ALL.iter().zip(2..) {
+                    if last >= n {
+                        batch.public_key(*domain)?;
+                    }
+                }
+                batch.steps(last + 1, steps.into_iter().skip(usize::from(last)))?;
+                Ok(batch.send(Continuation::Draw(asked)))
             }
-            let first = first_part(&job.script, content)?;
-            batch.steps(1, first.iter().map(|step| step.as_slice()))?;
-            return Ok(batch.send(session, true, Next::Draw));
-        }
-        let rest = all.get(usize::from(last)..).unwrap_or_default();
-        if job.second_part.is_some() {
-            batch.steps(last + 1, rest.iter().copied())?;
-            return Ok(batch.send(session, true, Next::Finish));
-        }
-        // Steps 2 to 4 make the key pairs: ask for those whose answers were lost.
-        for (domain, n) in Domain::ALL.iter().zip(2..) {
-            if last >= n {
-                batch.public_key(*domain)?;
+            Personalised::Drafted => {
+                batch.steps(1, steps.into_iter())?;
+                Ok(batch.send(Continuation::Draw(asked)))
+            }
+            Personalised::Drawn(part) => {
+                steps.extend(part.steps.iter().map(|step| step.bytes.as_slice()));
+                // The second part speaks of key pairs that exist, so a card behind that point has lost them; and of key
+                // versions that may still be written.
+                if follows(&steps) && last >= first_len && all_usable(open, &part.slots, self.now) {
+                    batch.steps(last + 1, steps.into_iter().skip(usize::from(last)))?;
+                    return Ok(batch.send(Continuation::FinishPersonalisation(asked)));
+                }
+                self.draft_again(core, open, asked, batch).await
             }
         }
-        batch.steps(last + 1, rest.iter().copied())?;
-        Ok(batch.send(session, true, Next::Draw))
+    }
+
+    /// What was drawn does not fit the card any more: the same content under another script.
+    async fn draft_again(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        asked: Personalisation,
+        mut batch: Outgoing,
+    ) -> Result<Turn, Error> {
+        let mut script = [0u8; 16];
+        core.rng.fill_bytes(&mut script);
+        let job = PersonaliseJob {
+            content: asked.digest,
+            script,
+            progress: Personalised::Drafted,
+        };
+        let mut transaction = Transaction::default();
+        self.put_personalisation(&mut transaction, job)?;
+        transaction.note(self.intent(ScriptKind::Personalise));
+        open.apply(core, self.now, transaction).await?;
+        let first = first_part(&script, &asked.content)?;
+        batch.steps(1, first.iter().map(|step| step.as_slice()))?;
+        Ok(batch.send(Continuation::Draw(asked)))
     }
 
     /// The first part is on the card and its public keys are known: draws the second, stores it, sends it.
@@ -193,21 +242,22 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
+        asked: Personalisation,
         mut batch: Outgoing,
         publics: &BTreeMap<Domain, [u8; 64]>,
-    ) -> Result<Script, Error> {
-        let Task::Personalise { content, .. } = &session.task else {
-            return Err(Error::NoCardSession);
-        };
-        let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
+    ) -> Result<Turn, Error> {
+        let mut job = self
+            .personalisation(core, open)
+            .await?
+            .ok_or(Error::NoCardSession)?;
+        let content = &asked.content;
         let versions = active_versions(core, open, self.now, &content.entitlements).await?;
         let first = first_part(&job.script, content)?;
         let today = clock::card_day(clock::day(self.now))?;
         let drawing = Drawing {
             open,
             rng: &mut core.rng,
-            serial: &session.serial,
+            serial: &self.serial,
             content,
             publics,
             versions,
@@ -216,34 +266,49 @@ impl Work {
         let part = drawing.draw(&job.script, &first)?;
         let first_len = step_number(first.len())?;
         batch.steps(first_len + 1, part.steps.iter().map(|step| step.bytes.as_slice()))?;
-        job.second_part = Some(part);
-        let mut change = Change::default();
-        change.put(Table::Job, &job_id(&self.order, self.index), &job)?;
-        open.apply(core, self.now, change).await?;
-        Ok(batch.send(session, true, Next::Finish))
+        job.progress = Personalised::Drawn(part);
+        let mut transaction = Transaction::default();
+        self.put_personalisation(&mut transaction, job)?;
+        open.apply(core, self.now, transaction).await?;
+        Ok(batch.send(Continuation::FinishPersonalisation(asked)))
     }
 
-    /// Makes a finished personalisation durable; the drawn steps, which hold card keys, leave the store.
-    pub(crate) async fn conclude(
+    /// The card has confirmed FINALISE.
+    pub(crate) async fn finish_personalisation(
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &Session,
-        job: &mut Job,
+        asked: &Personalisation,
+        answers: &Answers,
+    ) -> Result<Turn, Error> {
+        let state = answers.final_state()?;
+        let job = self
+            .personalisation(core, open)
+            .await?
+            .ok_or(Error::NoCardSession)?;
+        let Personalised::Drawn(part) = job.progress else {
+            return Err(NOT_DRAWN);
+        };
+        answers.check_keys(open, &self.serial, 0)?;
+        self.conclude(core, open, asked, job.script, part, state).await
+    }
+
+    /// Makes a finished personalisation durable; the drawn steps, which hold card keys, leave the store.
+    async fn conclude(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        asked: &Personalisation,
+        script: [u8; 16],
+        part: SecondPart,
         state: State,
-    ) -> Result<(), Error> {
-        let serial = &session.serial;
-        let Task::Personalise { content, .. } = &session.task else {
-            return Err(Error::NoCardSession);
-        };
-        let damaged = Error::Damaged {
-            what: "a job without its second part",
-        };
-        let SecondPart { steps, keys, slots } = job.second_part.take().ok_or(damaged)?;
+    ) -> Result<Turn, Error> {
+        let SecondPart { steps, keys, slots } = part;
         let total = steps
             .last()
             .and_then(|step| finalise_count(&step.bytes))
             .map_or(0, |count| count + 1);
+        let content = &asked.content;
         let mut card = Card::begun(self.order, self.index);
         card.publics = publics_of(&keys);
         card.groups_written(
@@ -254,12 +319,21 @@ impl Work {
             card.slot_written(slot, Stamp::default());
         }
         card.entered(state, Stamp::default());
-        job.finished = Some(Finished { steps: total, keys });
-        let mut change = Change::default();
-        change.put(Table::Job, &job_id(&self.order, self.index), job)?;
-        open.put_card(core, &mut change, serial, None, &card).await?;
-        change.note(self.outcome(serial, "personalise", state));
-        open.apply(core, self.now, change).await
+        let job = PersonaliseJob {
+            content: asked.digest,
+            script,
+            progress: Personalised::Finished {
+                steps: total,
+                keys: keys.clone(),
+            },
+        };
+        let mut transaction = Transaction::default();
+        self.put_personalisation(&mut transaction, job)?;
+        open.put_card(core, &mut transaction, &self.serial, None, &card)
+            .await?;
+        transaction.note(self.outcome(ScriptKind::Personalise, state));
+        open.apply(core, self.now, transaction).await?;
+        self.report(core, open, state, total, keys).await
     }
 }
 
@@ -372,7 +446,7 @@ impl Drawing<'_> {
             id,
             public64: *self.public(id.role.domain())?,
             issue_counter: 1,
-            brought: Brought::Script,
+            delivered_by: DeliveredBy::Script,
             stamp: Stamp::default(),
         };
         let made = slot::make(&self.open.keys, self.rng, &target, entitlement)?;

@@ -10,11 +10,11 @@ use card_applet_spec::update::{SealedUpdate, UPDATE_LEN};
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::card::record::{Card, CardSlot, SealedChange, Stamp};
+use crate::card::record::{Card, CardSlot, PendingChange, Stamp};
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::version::RoleKeyId;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// What a change does to the card, as far as the vault's rows know of it.
@@ -65,7 +65,7 @@ impl Effect {
     }
 
     /// Whether it gives the holder something.
-    pub(crate) fn is_a_gift(&self) -> bool {
+    pub(crate) fn is_a_benefit(&self) -> bool {
         matches!(self, Self::Slot(_) | Self::Permit(_) | Self::Load)
     }
 }
@@ -87,7 +87,7 @@ pub(crate) enum Progress {
 
 /// Row of a change; its id is random.
 #[derive(Clone, Debug, Encode, Decode)]
-pub(crate) struct ChangeRow {
+pub(crate) struct CardChange {
     #[n(0)]
     pub(crate) serial: Serial,
     /// Generation of the update keys under which its envelopes are sealed.
@@ -175,15 +175,15 @@ pub(crate) fn queue(role: Role, region: card_applet_spec::codes::Region) -> [u8;
 }
 
 /// A change's row as it will be.
-pub(crate) async fn change_row(
+pub(crate) async fn card_change(
     core: &mut Core,
     open: &Open,
-    change: &Change,
+    transaction: &Transaction,
     id: &[u8; 16],
-) -> Result<ChangeRow, Error> {
-    let row = match change.pending::<ChangeRow>(Table::Change, id) {
+) -> Result<CardChange, Error> {
+    let row = match transaction.pending::<CardChange>(Table::CardChange, id) {
         Some(pending) => Some(pending?),
-        None => open.get::<ChangeRow>(core, Table::Change, id).await?,
+        None => open.get::<CardChange>(core, Table::CardChange, id).await?,
     };
     row.ok_or(Error::Damaged {
         what: "a change's row",
@@ -191,20 +191,24 @@ pub(crate) async fn change_row(
 }
 
 /// The slots over which a change may be delivered: in each role with door F the newest one that terminals accept.
-pub(crate) fn ways(open: &Open, card: &Card, today: Date) -> Result<Vec<(CardSlot, RoleKeyId)>, Error> {
-    let mut ways: Vec<(CardSlot, RoleKeyId)> = Vec::new();
+pub(crate) fn delivery_routes(
+    open: &Open,
+    card: &Card,
+    today: Date,
+) -> Result<Vec<(CardSlot, RoleKeyId)>, Error> {
+    let mut routes: Vec<(CardSlot, RoleKeyId)> = Vec::new();
     for slot in card.live() {
         let id = slot.key()?;
         if !id.role.has_door_f() || open.usable(id, today).is_none() {
             continue;
         }
-        match ways.iter_mut().find(|(known, _)| known.role == slot.role) {
+        match routes.iter_mut().find(|(known, _)| known.role == slot.role) {
             Some(known) if known.0.stamp < slot.stamp => *known = (slot.clone(), id),
             Some(_) => {}
-            None => ways.push((slot.clone(), id)),
+            None => routes.push((slot.clone(), id)),
         }
     }
-    Ok(ways)
+    Ok(routes)
 }
 
 /// A change that is to be sealed.
@@ -213,14 +217,14 @@ pub(crate) struct ToSeal<'a> {
     pub(crate) serial: &'a Serial,
     pub(crate) plain: &'a [u8; UPDATE_LEN],
     pub(crate) effect: &'a Effect,
-    pub(crate) ways: &'a [(CardSlot, RoleKeyId)],
+    pub(crate) routes: &'a [(CardSlot, RoleKeyId)],
 }
 
-/// Seals a change for every way, and queues the envelopes.
+/// Seals a change for every route, and queues the envelopes.
 pub(crate) fn seal_envelopes(
     core: &mut Core,
     open: &Open,
-    change: &mut Change,
+    transaction: &mut Transaction,
     card: &mut Card,
     wanted: &ToSeal<'_>,
 ) -> Result<Vec<Envelope>, Error> {
@@ -229,7 +233,7 @@ pub(crate) fn seal_envelopes(
         serial,
         plain,
         effect,
-        ways,
+        routes,
     } = *wanted;
     let keys = open.keys.update_keys(serial, card.generation)?;
     let brings = match effect {
@@ -242,7 +246,7 @@ pub(crate) fn seal_envelopes(
     };
     let mut envelopes = Vec::new();
     let mut last = Stamp::default();
-    for (slot, way) in ways {
+    for (slot, way) in routes {
         let mut update = [0u8; 16];
         core.rng.fill_bytes(&mut update);
         let stamp = card.next_stamp(&mut core.rng)?;
@@ -263,13 +267,13 @@ pub(crate) fn seal_envelopes(
             mac: sealed.mac,
             brings,
         };
-        change.put(Table::Waiting, &place, &waiting)?;
+        transaction.put(Table::Waiting, &place, &waiting)?;
         let row = UpdateRow {
             change: id,
             stamp,
             receipt: sealed.receipt(&keys),
         };
-        change.put(Table::Update, &update, &row)?;
+        transaction.put(Table::Update, &update, &row)?;
         envelopes.push(Envelope {
             update,
             role: slot.role,
@@ -278,20 +282,20 @@ pub(crate) fn seal_envelopes(
         });
     }
     card.changes.retain(|known| known.change != id);
-    card.changes.push(SealedChange { change: id, last });
+    card.changes.push(PendingChange { change: id, last });
     Ok(envelopes)
 }
 
 /// Takes a change's envelopes out of the queue.
-pub(crate) fn unqueue(change: &mut Change, row: &mut ChangeRow) {
+pub(crate) fn unqueue(transaction: &mut Transaction, row: &mut CardChange) {
     for envelope in row.envelopes.drain(..) {
-        change.delete(Table::Waiting, &envelope.place);
+        transaction.delete(Table::Waiting, &envelope.place);
     }
 }
 
 /// Withdraws a change.
-pub(crate) fn drop_from_queue(change: &mut Change, row: &mut ChangeRow) {
-    unqueue(change, row);
+pub(crate) fn drop_from_queue(transaction: &mut Transaction, row: &mut CardChange) {
+    unqueue(transaction, row);
     row.progress = Progress::Withdrawn;
 }
 
@@ -299,60 +303,60 @@ pub(crate) fn drop_from_queue(change: &mut Change, row: &mut ChangeRow) {
 pub(crate) async fn withdraw(
     core: &mut Core,
     open: &Open,
-    change: &mut Change,
+    transaction: &mut Transaction,
     card: &Card,
     which: impl Fn(&Effect) -> bool,
 ) -> Result<(), Error> {
     for known in &card.changes {
-        let mut row = change_row(core, open, change, &known.change).await?;
+        let mut row = card_change(core, open, transaction, &known.change).await?;
         if row.progress == Progress::Waiting && which(&row.effect) {
-            drop_from_queue(change, &mut row);
-            change.put(Table::Change, &known.change, &row)?;
+            drop_from_queue(transaction, &mut row);
+            transaction.put(Table::CardChange, &known.change, &row)?;
         }
     }
     Ok(())
 }
 
 /// A denied card gets nothing any more; a block, an erasure and a floor still go to it.
-pub(crate) async fn withdraw_gifts(
+pub(crate) async fn withdraw_benefits(
     core: &mut Core,
     open: &Open,
-    change: &mut Change,
+    transaction: &mut Transaction,
     card: &Card,
 ) -> Result<(), Error> {
-    withdraw(core, open, change, card, Effect::is_a_gift).await
+    withdraw(core, open, transaction, card, Effect::is_a_benefit).await
 }
 
 /// Seals a waiting change again: under the present generation, with counters above all that the card has seen, for the
-/// ways that there are now. Where there is none it is withdrawn. States are named and not differences, so that doing it
+/// routes that there are now. Where there is none it is withdrawn. States are named and not differences, so that doing it
 /// twice does no harm.
 pub(crate) async fn seal_again(
     core: &mut Core,
     open: &Open,
-    change: &mut Change,
+    transaction: &mut Transaction,
     now: Timestamp,
     card: &mut Card,
     id: &[u8; 16],
-    mut row: ChangeRow,
+    mut row: CardChange,
 ) -> Result<(), Error> {
     let damaged = Error::Damaged {
         what: "a change without its envelopes",
     };
     let serial = row.serial;
     let first = row.envelopes.first().ok_or(damaged.clone())?;
-    let waiting = match change.pending::<WaitingRow>(Table::Waiting, &first.place) {
+    let waiting = match transaction.pending::<WaitingRow>(Table::Waiting, &first.place) {
         Some(pending) => Some(pending?),
         None => open.get::<WaitingRow>(core, Table::Waiting, &first.place).await?,
     };
     let waiting = waiting.ok_or(damaged.clone())?;
     let keys = open.keys.update_keys(&serial, row.generation)?;
     let plain = waiting.sealed().open(&keys).map_err(|_| damaged)?;
-    unqueue(change, &mut row);
+    unqueue(transaction, &mut row);
     let today = clock::card_day(clock::day(now))?;
-    let ways = ways(open, card, today)?;
-    if ways.is_empty() {
+    let routes = delivery_routes(open, card, today)?;
+    if routes.is_empty() {
         row.progress = Progress::Withdrawn;
-        return change.put(Table::Change, id, &row);
+        return transaction.put(Table::CardChange, id, &row);
     }
     row.generation = card.generation;
     let wanted = ToSeal {
@@ -360,9 +364,9 @@ pub(crate) async fn seal_again(
         serial: &serial,
         plain: &plain,
         effect: &row.effect,
-        ways: &ways,
+        routes: &routes,
     };
-    row.envelopes = seal_envelopes(core, open, change, card, &wanted)?;
+    row.envelopes = seal_envelopes(core, open, transaction, card, &wanted)?;
     if let Effect::Slot(slot) = &mut row.effect {
         // Its Ktac comes from the keys under which it arrives.
         slot.stamp = Stamp {
@@ -371,5 +375,5 @@ pub(crate) async fn seal_again(
         };
         card.slot_sent(slot.clone());
     }
-    change.put(Table::Change, id, &row)
+    transaction.put(Table::CardChange, id, &row)
 }

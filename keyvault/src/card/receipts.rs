@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use keyvault_protocol::{MAX_RECEIPTS, PendingUpdates, Receipt, ReceiptOutcome};
 
 use crate::audit::journal::Event;
-use crate::card::queue::{Effect, Progress, UpdateRow, change_row, seal_again, unqueue};
+use crate::card::queue::{Effect, Progress, UpdateRow, card_change, seal_again, unqueue};
 use crate::card::record::Card;
 use crate::error::Error;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Receipts in one transaction.
@@ -34,16 +34,16 @@ pub(crate) async fn accept(
     }
     let mut outcomes = Vec::with_capacity(receipts.len());
     for group in receipts.chunks(GROUP) {
-        let mut change = Change::default();
+        let mut transaction = Transaction::default();
         let mut proved = 0u32;
         for receipt in group {
-            let outcome = take(core, open, &mut change, now, receipt).await?;
+            let outcome = take(core, open, &mut transaction, now, receipt).await?;
             proved += u32::from(matches!(outcome, ReceiptOutcome::Done { .. }));
             outcomes.push(outcome);
         }
         if proved > 0 {
-            change.note(Event::ReceiptsAccepted { count: proved });
-            open.apply(core, now, change).await?;
+            transaction.note(Event::ReceiptsAccepted { count: proved });
+            open.apply(core, now, transaction).await?;
         }
     }
     Ok(outcomes)
@@ -52,7 +52,7 @@ pub(crate) async fn accept(
 pub(crate) async fn take(
     core: &mut Core,
     open: &Open,
-    change: &mut Change,
+    transaction: &mut Transaction,
     now: Timestamp,
     receipt: &Receipt,
 ) -> Result<ReceiptOutcome, Error> {
@@ -65,7 +65,7 @@ pub(crate) async fn take(
     if !equal(&update.receipt, &receipt.receipt) {
         return Ok(ReceiptOutcome::Forged);
     }
-    let mut row = change_row(core, open, change, &update.change).await?;
+    let mut row = card_change(core, open, transaction, &update.change).await?;
     let serial = row.serial;
     if row.progress == Progress::Done {
         return Ok(ReceiptOutcome::AlreadyKnown {
@@ -73,7 +73,7 @@ pub(crate) async fn take(
             change: update.change,
         });
     }
-    let before = match change.pending::<Card>(Table::Card, serial.as_bytes()) {
+    let before = match transaction.pending::<Card>(Table::Card, serial.as_bytes()) {
         Some(pending) => pending?,
         None => open.card(core, &serial).await?,
     };
@@ -91,17 +91,18 @@ pub(crate) async fn take(
     if stamp.generation == card.generation {
         card.applied = card.applied.max(stamp.counter);
     }
-    unqueue(change, &mut row);
+    unqueue(transaction, &mut row);
     row.progress = Progress::Done;
-    change.put(Table::Change, &update.change, &row)?;
+    transaction.put(Table::CardChange, &update.change, &row)?;
     // The card refuses every counter up to this one: what still waits under them is sealed again.
     for over in card.forget_what_is_over() {
-        let row = change_row(core, open, change, &over).await?;
+        let row = card_change(core, open, transaction, &over).await?;
         if row.progress == Progress::Waiting {
-            seal_again(core, open, change, now, &mut card, &over, row).await?;
+            seal_again(core, open, transaction, now, &mut card, &over, row).await?;
         }
     }
-    open.put_card(core, change, &serial, Some(&before), &card).await?;
+    open.put_card(core, transaction, &serial, Some(&before), &card)
+        .await?;
     Ok(ReceiptOutcome::Done {
         serial,
         change: update.change,
@@ -112,9 +113,9 @@ pub(crate) async fn take(
 pub(crate) async fn pending(core: &mut Core, open: &Open, serial: &Serial) -> Result<PendingUpdates, Error> {
     let card = open.card(core, serial).await?;
     let mut counts = PendingUpdates::default();
-    let none = Change::default();
+    let none = Transaction::default();
     for known in &card.changes {
-        match change_row(core, open, &none, &known.change).await?.progress {
+        match card_change(core, open, &none, &known.change).await?.progress {
             Progress::Waiting => counts.waiting += 1,
             Progress::Withdrawn => counts.withdrawn += 1,
             Progress::Done => {}

@@ -25,10 +25,10 @@ pub(crate) struct Stamp {
     pub(crate) counter: u32,
 }
 
-/// How a slot came onto the card.
+/// How a slot is delivered to the card.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
-pub(crate) enum Brought {
+pub(crate) enum DeliveredBy {
     #[default]
     #[n(0)]
     Script,
@@ -68,8 +68,8 @@ pub(crate) struct CardSlot {
     #[n(5)]
     pub(crate) issue_counter: u32,
     #[cbor(n(6), default)]
-    pub(crate) brought: Brought,
-    /// Last day of the record, date4; none in rows of the former layout.
+    pub(crate) delivered_by: DeliveredBy,
+    /// Last day of the record, date4; none in rows of the previous format.
     #[cbor(n(7), with = "minicbor::bytes")]
     pub(crate) expires: Option<[u8; 4]>,
     #[cbor(n(8), default)]
@@ -112,7 +112,7 @@ pub(crate) struct PurseKey {
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) pid: [u8; 16],
     #[n(2)]
-    pub(crate) brought: Brought,
+    pub(crate) delivered_by: DeliveredBy,
     /// Generation of the update keys, from which the Ktac of an update comes.
     #[n(3)]
     pub(crate) generation: u32,
@@ -125,9 +125,9 @@ impl PurseKey {
         keys: &Keys,
         serial: &Serial,
     ) -> Result<card_applet_spec::crypto::Key16, Error> {
-        match self.brought {
-            Brought::Script => keys.tac_key(Role::SmallPayment, self.key_version, &self.pid),
-            Brought::Update => keys.update_tac_key(
+        match self.delivered_by {
+            DeliveredBy::Script => keys.tac_key(Role::SmallPayment, self.key_version, &self.pid),
+            DeliveredBy::Update => keys.update_tac_key(
                 serial,
                 self.generation,
                 Role::SmallPayment,
@@ -243,7 +243,7 @@ pub(crate) struct Card {
     /// public64 of the key pairs, by domain.
     #[cbor(n(7), with = "minicbor::bytes")]
     pub(crate) publics: Option<[u8; 192]>,
-    /// SHA-256 of DG1, DG2, DG3; none for a card of the former layout until all three are written again.
+    /// SHA-256 of DG1, DG2, DG3; none for a card of the previous format until all three are written again.
     #[cbor(n(8), with = "minicbor::bytes")]
     pub(crate) groups: Option<[u8; 96]>,
     #[cbor(n(9), default)]
@@ -259,14 +259,14 @@ pub(crate) struct Card {
     erased: Vec<Erased>,
     /// Changes that were sealed and can still reach the card.
     #[cbor(n(14), default)]
-    pub(crate) changes: Vec<SealedChange>,
+    pub(crate) changes: Vec<PendingChange>,
     #[n(15)]
     pub(crate) writing: Option<Writing>,
 }
 
-/// A change of the card that was sealed as updates, by its number in [`Table::Change`].
+/// A change of the card that was sealed as updates, by its number in [`Table::CardChange`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct SealedChange {
+pub(crate) struct PendingChange {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) change: [u8; 16],
     /// Largest counter of its envelopes.
@@ -402,7 +402,7 @@ impl Card {
             self.purse.remember(PurseKey {
                 key_version: slot.key_version,
                 pid: slot.pid,
-                brought: slot.brought,
+                delivered_by: slot.delivered_by,
                 generation: slot.stamp.generation,
             });
         }
@@ -492,7 +492,7 @@ impl Card {
     pub(crate) fn forget_what_is_over(&mut self) -> Vec<[u8; 16]> {
         let (generation, applied) = (self.generation, self.applied);
         let over =
-            |change: &SealedChange| change.last.generation == generation && change.last.counter <= applied;
+            |change: &PendingChange| change.last.generation == generation && change.last.counter <= applied;
         let gone = self
             .changes
             .iter()
@@ -534,7 +534,7 @@ mod tests {
             cohort: 0,
             pid: [pid; 16],
             issue_counter: 1,
-            brought: Brought::Update,
+            delivered_by: DeliveredBy::Update,
             expires: None,
             stamp: Stamp::default(),
             standing: Standing::Possible,
@@ -591,7 +591,7 @@ mod tests {
         ) {
             let mut card = Card::begun([1; 16], 0);
             for (n, (erase, version)) in (1u8..).zip(&done) {
-                card.changes.push(SealedChange { change: [n; 16], last: stamp(u32::from(n)) });
+                card.changes.push(PendingChange { change: [n; 16], last: stamp(u32::from(n)) });
                 if !erase {
                     card.slot_sent(slot(*version, n));
                 }
@@ -668,8 +668,8 @@ mod tests {
         assert!(card.is_in_life() && card.groups.is_none() && card.changes.is_empty());
         let slot = card.live().next().unwrap();
         assert_eq!(
-            (slot.brought, slot.stamp, slot.expires),
-            (Brought::Script, Stamp::default(), None)
+            (slot.delivered_by, slot.stamp, slot.expires),
+            (DeliveredBy::Script, Stamp::default(), None)
         );
     }
 }

@@ -10,21 +10,21 @@ use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
-use keyvault_protocol::{RewriteContent, Script};
+use keyvault_protocol::RewriteContent;
 
 use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
-use crate::card::job::{Finished, Job, RewritePart, StoredStep};
+use crate::card::job::{Job, JobTask, RewriteJob, RewritePart, Rewritten, StoredStep};
 use crate::card::queue::{self, Effect, Progress};
-use crate::card::record::{Brought, Card, CardSlot, Purpose, Stamp, Writing};
-use crate::card::session::{Next, Outgoing, Session, Task, Work, words};
+use crate::card::record::{Card, CardSlot, DeliveredBy, Purpose, Stamp, Writing};
+use crate::card::session::{Answers, Continuation, Outgoing, Rewrite, Turn, Work};
 use crate::card::slot::{self, Target, active_versions, all_usable, check_entitlement};
 use crate::card::steps::{
-    StepBuffer, chain_at, encode, keys_step, purse_step, step_number, trust_step, write_steps,
+    StepBuffer, chain_at, encode, finalise_count, keys_step, purse_step, step_number, trust_step, write_steps,
 };
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::version::RoleKeyId;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
@@ -121,8 +121,8 @@ fn undoes(effect: &Effect, content: &RewriteContent, versions: &[RoleKeyId]) -> 
 struct Wanted<'a> {
     writing: Writing,
     content: &'a RewriteContent,
-    /// Of the content.
-    digest: [u8; 32],
+    /// Of the content; none where the update keys change and nothing else does.
+    digest: Option<[u8; 32]>,
     /// Whether TRUST goes with it.
     trust: bool,
 }
@@ -134,31 +134,30 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        serial: &Serial,
         status: &Status,
     ) -> Result<(), Error> {
-        let Some(card) = open.get::<Card>(core, Table::Card, serial.as_bytes()).await? else {
+        let card = open
+            .get::<Card>(core, Table::Card, self.serial.as_bytes())
+            .await?;
+        let Some(writing) = card.and_then(|card| card.writing) else {
             return Ok(());
         };
-        let Some(writing) = card.writing else {
+        let Some((job, part)) = drawn(core, open, writing).await? else {
             return Ok(());
         };
-        let work = Self {
-            order: writing.order,
-            index: writing.index,
-            now: self.now,
-        };
-        match open.get::<Job>(core, Table::Job, &writing.job_id()).await? {
-            Some(job) if job.rewrite.is_some() && job.script == status.script && !status.open => {
-                work.rewritten(core, open, serial, writing, job, status.state)
-                    .await?;
-                Ok(())
-            }
-            _ => Ok(()),
+        if job.script == status.script && !status.open {
+            let work = Self {
+                order: writing.order,
+                index: writing.index,
+                ..*self
+            };
+            work.rewritten(core, open, writing, &job, part, status.state)
+                .await?;
         }
+        Ok(())
     }
 
-    pub(crate) fn writing(&self, purpose: Purpose) -> Writing {
+    fn writing(&self, purpose: Purpose) -> Writing {
         Writing {
             order: self.order,
             index: self.index,
@@ -171,27 +170,27 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
-        batch: Outgoing,
+        asked: &Rewrite,
+        mut batch: Outgoing,
         status: &Status,
-    ) -> Result<Script, Error> {
-        let Task::Rewrite { content, digest } = &session.task else {
-            return Err(Error::NoCardSession);
-        };
-        let (content, digest) = (content.clone(), *digest);
-        let job = self.job(core, open).await?;
-        if let Some(job) = job.filter(|job| job.content == digest) {
-            if job.finished.is_some() {
-                return self.report(core, open, &session.serial, job, status.state).await;
-            }
-            if let Some((first, steps)) = self
-                .rest(core, open, &session.serial, &job, &content, status)
-                .await?
-            {
-                let mut batch = batch;
-                batch.steps(first, steps.iter().map(|step| step.as_slice()))?;
-                let writing = self.writing(Purpose::Content);
-                return Ok(batch.send(session, false, Next::FinishRewrite(writing)));
+    ) -> Result<Turn, Error> {
+        let writing = self.writing(Purpose::Content);
+        if let Some(JobTask::Rewrite(job)) = self.job(core, open).await?.map(|job| job.task)
+            && job.content == Some(asked.digest)
+        {
+            match job.progress {
+                Rewritten::Finished { steps } => {
+                    return self.report(core, open, status.state, steps, Vec::new()).await;
+                }
+                Rewritten::Drawn(part) => {
+                    let rest = self
+                        .rest(core, open, &job.script, &part, &asked.content, status)
+                        .await?;
+                    if let Some((first, steps)) = rest {
+                        batch.steps(first, steps.iter().map(|step| step.as_slice()))?;
+                        return Ok(batch.send(Continuation::FinishRewrite(writing)));
+                    }
+                }
             }
         }
         if !ScriptKind::Rewrite.starts_in(status.state) {
@@ -200,26 +199,25 @@ impl Work {
             });
         }
         let wanted = Wanted {
-            writing: self.writing(Purpose::Content),
-            content: &content,
-            digest,
+            writing,
+            content: &asked.content,
+            digest: Some(asked.digest),
             trust: sleeps_long(status, self.now)?,
         };
-        self.draw_rewrite(core, open, session, batch, wanted).await
+        self.draw_rewrite(core, open, batch, wanted).await
     }
 
     /// The steps that the card still lacks, if what was drawn still holds.
-    pub(crate) async fn rest(
+    async fn rest(
         &self,
         core: &mut Core,
         open: &Open,
-        serial: &Serial,
-        job: &Job,
+        script: &[u8; 16],
+        part: &RewritePart,
         content: &RewriteContent,
         status: &Status,
     ) -> Result<Option<(u16, Vec<StepBuffer>)>, Error> {
-        let Some(part) = &job.rewrite else { return Ok(None) };
-        let card = open.card(core, serial).await?;
+        let card = open.card(core, &self.serial).await?;
         let mine = self.writing(Purpose::Content);
         // Another script or update came after it was drawn, or a version that it brings is over.
         if card.writing != Some(mine)
@@ -229,15 +227,14 @@ impl Work {
         {
             return Ok(None);
         }
-        let mut all = first_part(&job.script, content)?;
+        let mut all = first_part(script, content)?;
         all.extend(part.steps.iter().map(|step| StepBuffer::new(step.bytes.clone())));
-        if status.script != job.script {
+        if status.script != *script {
             return Ok(Some((1, all)));
         }
         let known: Vec<&[u8]> = all.iter().map(|step| step.as_slice()).collect();
         let follows = status.open
-            && chain_at(&job.script, &known, status.last)
-                .is_some_and(|digest| equal(&digest, &status.digest));
+            && chain_at(script, &known, status.last).is_some_and(|digest| equal(&digest, &status.digest));
         if !follows {
             return Ok(None);
         }
@@ -250,28 +247,26 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
         mut batch: Outgoing,
         wanted: Wanted<'_>,
-    ) -> Result<Script, Error> {
-        let serial = session.serial;
+    ) -> Result<Turn, Error> {
+        let serial = self.serial;
         let content = wanted.content;
         let versions = active_versions(core, open, self.now, &content.entitlements).await?;
         let before = open.card(core, &serial).await?;
         let mut card = before.clone();
-        let mut change = Change::default();
+        let mut transaction = Transaction::default();
         // What an earlier attempt drew, this job's or another's, never arrived: the card has just said so.
-        if let Some(earlier) = card.writing {
-            let job = open.get::<Job>(core, Table::Job, &earlier.job_id()).await?;
-            if let Some(part) = job.and_then(|job| job.rewrite) {
-                for slot in &part.slots {
-                    card.slot_never_arrived(&slot.pid);
-                }
+        if let Some(earlier) = card.writing
+            && let Some((_, part)) = drawn(core, open, earlier).await?
+        {
+            for slot in &part.slots {
+                card.slot_never_arrived(&slot.pid);
             }
         }
         let mut renew = wanted.writing.purpose == Purpose::Renewal;
         for known in &card.changes {
-            let row = queue::change_row(core, open, &change, &known.change).await?;
+            let row = queue::card_change(core, open, &transaction, &known.change).await?;
             renew |= undoes(&row.effect, content, &versions);
         }
         let mut stamp = card.next_stamp(&mut core.rng)?;
@@ -301,65 +296,93 @@ impl Work {
             step_number(first.len())? + 1,
             part.steps.iter().map(|step| step.bytes.as_slice()),
         )?;
-        let mut job = Job::new(serial, wanted.digest, script);
-        job.rewrite = Some(part);
-        change.put(Table::Job, &wanted.writing.job_id(), &job)?;
-        open.put_card(core, &mut change, &serial, Some(&before), &card)
+        let job = Job {
+            serial,
+            task: JobTask::Rewrite(RewriteJob {
+                content: wanted.digest,
+                script,
+                progress: Rewritten::Drawn(part),
+            }),
+        };
+        transaction.put(Table::Job, &wanted.writing.job_id(), &job)?;
+        open.put_card(core, &mut transaction, &serial, Some(&before), &card)
             .await?;
-        change.note(self.intent(&serial, words(ScriptKind::Rewrite)));
-        open.apply(core, self.now, change).await?;
-        Ok(batch.send(session, false, Next::FinishRewrite(wanted.writing)))
+        transaction.note(self.intent(ScriptKind::Rewrite));
+        open.apply(core, self.now, transaction).await?;
+        Ok(batch.send(Continuation::FinishRewrite(wanted.writing)))
     }
 
-    /// The card has done the rewrite of `job`: rows and journal.
-    pub(crate) async fn rewritten(
+    /// The card has confirmed FINALISE of a rewrite.
+    pub(crate) async fn finish_rewrite(
         &self,
         core: &mut Core,
         open: &mut Open,
-        serial: &Serial,
         writing: Writing,
-        mut job: Job,
+        answers: &Answers,
+    ) -> Result<Turn, Error> {
+        let state = answers.final_state()?;
+        let Some((job, part)) = drawn(core, open, writing).await? else {
+            return Err(Error::NoCardSession);
+        };
+        answers.check_keys(open, &self.serial, part.stamp.generation)?;
+        let steps = self.rewritten(core, open, writing, &job, part, state).await?;
+        match writing.purpose {
+            Purpose::Content => self.report(core, open, state, steps, Vec::new()).await,
+            Purpose::Renewal => Ok(self.done(state, steps, steps, Vec::new(), Vec::new())),
+        }
+    }
+
+    /// The card has done the rewrite of `job`: rows and journal. Gives the number of its steps.
+    async fn rewritten(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        writing: Writing,
+        job: &DrawnRewrite,
+        part: RewritePart,
         state: State,
-    ) -> Result<Job, Error> {
-        let part = job.rewrite.take().ok_or(Error::Damaged {
-            what: "a rewrite without its steps",
-        })?;
+    ) -> Result<u16, Error> {
+        let serial = &self.serial;
         let before = open.card(core, serial).await?;
         let mut card = before.clone();
-        let mut change = Change::default();
+        let mut transaction = Transaction::default();
         let stamp = part.stamp;
         for slot in &part.slots {
             card.slot_written(slot.clone(), stamp);
         }
         if let Some(groups) = part.groups {
-            let mut digests = [[0; 32]; 3];
-            for (digest, part) in digests.iter_mut().zip(groups.chunks_exact(32)) {
-                digest.copy_from_slice(part);
+            let (digests, _) = groups.as_chunks();
+            if let [dg1, dg2, dg3] = *digests {
+                card.groups_written([dg1, dg2, dg3], stamp);
             }
-            card.groups_written(digests, stamp);
         }
         card.entered(state, stamp);
         card.writing = None;
         if stamp.generation > card.generation {
             card.generation = stamp.generation;
             card.counter = card.counter.max(stamp.counter);
-            self.carry_over(core, open, &mut change, &mut card, &part).await?;
+            self.carry_over(core, open, &mut transaction, &mut card, &part)
+                .await?;
         }
         let steps = part
             .steps
             .last()
-            .and_then(|step| crate::card::steps::finalise_count(&step.bytes))
+            .and_then(|step| finalise_count(&step.bytes))
             .map_or(0, |count| count + 1);
-        job.finished = Some(Finished {
-            steps,
-            keys: Vec::new(),
-        });
-        change.put(Table::Job, &writing.job_id(), &job)?;
-        open.put_card(core, &mut change, serial, Some(&before), &card)
+        let job = Job {
+            serial: *serial,
+            task: JobTask::Rewrite(RewriteJob {
+                content: job.content,
+                script: job.script,
+                progress: Rewritten::Finished { steps },
+            }),
+        };
+        transaction.put(Table::Job, &writing.job_id(), &job)?;
+        open.put_card(core, &mut transaction, serial, Some(&before), &card)
             .await?;
-        change.note(self.outcome(serial, words(ScriptKind::Rewrite), state));
-        open.apply(core, self.now, change).await?;
-        Ok(job)
+        transaction.note(self.outcome(ScriptKind::Rewrite, state));
+        open.apply(core, self.now, transaction).await?;
+        Ok(steps)
     }
 
     /// The update keys have changed: every update under the old ones is void. What the rewrite took the place of is
@@ -368,13 +391,13 @@ impl Work {
         &self,
         core: &mut Core,
         open: &Open,
-        change: &mut Change,
+        transaction: &mut Transaction,
         card: &mut Card,
         part: &RewritePart,
     ) -> Result<(), Error> {
         let old = std::mem::take(&mut card.changes);
         for known in old {
-            let mut row = queue::change_row(core, open, change, &known.change).await?;
+            let mut row = queue::card_change(core, open, transaction, &known.change).await?;
             if row.progress != Progress::Waiting {
                 continue;
             }
@@ -390,10 +413,10 @@ impl Work {
                 Effect::Floor | Effect::Load => false,
             };
             if replaced {
-                queue::drop_from_queue(change, &mut row);
-                change.put(Table::Change, &known.change, &row)?;
+                queue::drop_from_queue(transaction, &mut row);
+                transaction.put(Table::CardChange, &known.change, &row)?;
             } else {
-                queue::seal_again(core, open, change, self.now, card, &known.change, row).await?;
+                queue::seal_again(core, open, transaction, self.now, card, &known.change, row).await?;
             }
         }
         Ok(())
@@ -405,14 +428,13 @@ impl Work {
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
         batch: Outgoing,
-    ) -> Result<Option<Script>, Error> {
-        let card = open.card(core, &session.serial).await?;
-        let none = Change::default();
+    ) -> Result<Option<Turn>, Error> {
+        let card = open.card(core, &self.serial).await?;
+        let none = Transaction::default();
         let mut blocks = false;
         for known in &card.changes {
-            let row = queue::change_row(core, open, &none, &known.change).await?;
+            let row = queue::card_change(core, open, &none, &known.change).await?;
             blocks |= matches!(row.effect, Effect::Block);
         }
         if !blocks {
@@ -421,13 +443,34 @@ impl Work {
         let wanted = Wanted {
             writing: self.writing(Purpose::Renewal),
             content: &RewriteContent::default(),
-            digest: [0; 32],
+            digest: None,
             trust: true,
         };
-        self.draw_rewrite(core, open, session, batch, wanted)
-            .await
-            .map(Some)
+        self.draw_rewrite(core, open, batch, wanted).await.map(Some)
     }
+}
+
+/// What is bound to a rewrite's row: the digest of its content, if it has any, and the script.
+struct DrawnRewrite {
+    content: Option<[u8; 32]>,
+    script: [u8; 16],
+}
+
+/// A rewrite that is drawn, and not finished as far as the vault has heard.
+async fn drawn(
+    core: &mut Core,
+    open: &Open,
+    writing: Writing,
+) -> Result<Option<(DrawnRewrite, RewritePart)>, Error> {
+    let job = open.get::<Job>(core, Table::Job, &writing.job_id()).await?;
+    Ok(match job.map(|job| job.task) {
+        Some(JobTask::Rewrite(RewriteJob {
+            content,
+            script,
+            progress: Rewritten::Drawn(part),
+        })) => Some((DrawnRewrite { content, script }, part)),
+        _ => None,
+    })
 }
 
 fn sleeps_long(status: &Status, now: jiff::Timestamp) -> Result<bool, Error> {
@@ -537,7 +580,7 @@ impl Drawing<'_> {
             id,
             public64: self.card.public(id.role.domain())?,
             issue_counter: self.card.next_issue_counter(wanted.role),
-            brought: Brought::Script,
+            delivered_by: DeliveredBy::Script,
             stamp: self.stamp,
         };
         let made = slot::make(&self.open.keys, &mut self.core.rng, &target, wanted)?;

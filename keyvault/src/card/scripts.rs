@@ -3,7 +3,7 @@
 //! A task begins with SELECT and INITIALIZE UPDATE; the card's cryptogram tells whose keys it has; its answers lead on from
 //! there. Scripts without content (activate, block, unblock, terminate) are here; `personalise` and `rewrite` have the others.
 
-use card_applet_spec::apdu::{self, Header};
+use card_applet_spec::apdu::{Header, StatusWord};
 use card_applet_spec::codes::{AID, Serial, State};
 use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::CardInfo;
@@ -14,16 +14,17 @@ use jiff::Timestamp;
 use keyvault_protocol::{CardTask, Script, TaskKind};
 use zeroize::Zeroizing;
 
-use crate::card::job::{Job, RewritePart};
-use crate::card::personalise::{check_content, first_part};
-use crate::card::record::{Card, Writing, job_id};
+use crate::card::job::{Job, JobTask};
+use crate::card::personalise::check_content;
+use crate::card::record::{Card, job_id};
 use crate::card::session::{
-    Next, Outgoing, Sent, Session, Sessions, Stage, Task, Told, What, Work, done, read_answers, words,
+    Answers, CardKeys, Continuation, Outgoing, Personalisation, Place, Rewrite, Session, Sessions, Stage,
+    StateChange, Task, Turn, Work, accepted, clear_answer, read_answers,
 };
 use crate::card::{denied, order, queue, rewrite};
 use crate::clock;
 use crate::error::{Error, fault};
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Begins a task for a card.
@@ -32,10 +33,11 @@ pub(crate) async fn start(
     open: &mut Open,
     sessions: &mut Sessions,
     now: Timestamp,
-    (order, index): ([u8; 16], u32),
+    place: Place,
     serial: Serial,
     task: CardTask,
 ) -> Result<Script, Error> {
+    let (order, index) = place;
     let running = order::running(core, open, now, &order).await?;
     // Looking changes nothing: it is part of every order.
     if task.kind() != TaskKind::Inspect && !running.tasks.contains(&task.kind()) {
@@ -46,25 +48,18 @@ pub(crate) async fn start(
     }
     let task = typed(task, now)?;
     bound(core, open, order, index, serial, &task).await?;
-    sessions.forget_old(now);
-    sessions.has_room(order, index)?;
     let mut host_challenge = [0u8; 8];
     core.rng.fill_bytes(&mut host_challenge);
     let select = Header::SELECT.command(&AID, Some(0)).map_err(fault)?;
     let initialize = Header::INITIALIZE_UPDATE
         .command(&host_challenge, Some(0))
         .map_err(fault)?;
-    let stage = Stage::Opening { host_challenge };
-    sessions.put(
-        order,
-        index,
-        Session {
-            serial,
-            task,
-            stage,
-            touched: now,
-        },
-    );
+    let session = Session {
+        serial,
+        stage: Stage::Opening { host_challenge, task },
+        touched: now,
+    };
+    sessions.begin(place, session, now)?;
     Ok(Script::Send {
         commands: vec![select.to_vec(), initialize.to_vec()],
     })
@@ -77,43 +72,49 @@ pub(crate) async fn proceed(
     open: &mut Open,
     sessions: &mut Sessions,
     now: Timestamp,
-    (order, index): ([u8; 16], u32),
+    place: Place,
     answers: &[Vec<u8>],
 ) -> Result<Script, Error> {
-    let mut session = sessions.take(order, index, now)?;
-    let work = Work { order, index, now };
-    let script = match std::mem::replace(
-        &mut session.stage,
-        Stage::Opening {
-            host_challenge: [0; 8],
-        },
-    ) {
-        Stage::Opening { host_challenge } => {
-            work.opened(core, open, &mut session, &host_challenge, answers)
-                .await?
+    let Session { serial, stage, .. } = sessions.take(place, now)?;
+    let (order, index) = place;
+    let work = Work {
+        order,
+        index,
+        serial,
+        now,
+    };
+    let turn = match stage {
+        Stage::Opening { host_challenge, task } => {
+            work.opened(core, open, &host_challenge, task, answers).await?
         }
         Stage::Running {
             mut channel,
             sent,
-            blank,
-            plan,
+            continuation,
         } => {
-            let told = read_answers(&mut channel, &sent, answers)?;
-            work.told(core, open, &mut session, channel, blank, plan, told)
+            let answers = read_answers(&mut channel, &sent, answers)?;
+            work.go_on(core, open, Outgoing::on(channel), continuation, answers)
                 .await?
         }
     };
-    if matches!(script, Script::Send { .. }) {
-        session.touched = now;
-        sessions.put(order, index, session);
-    }
-    Ok(script)
+    Ok(match turn {
+        Turn::Send { commands, stage } => {
+            let session = Session {
+                serial,
+                stage,
+                touched: now,
+            };
+            sessions.go_on(place, session);
+            Script::Send { commands }
+        }
+        Turn::Done(result) => Script::Done(result),
+    })
 }
 
 /// Parses a task: every value is checked before a card is touched.
 fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
     let today = clock::card_day(clock::day(now))?;
-    let change = |kind, today| Ok(Task::Change { kind, today });
+    let change = |kind, today| Ok(Task::ChangeState(StateChange { kind, today }));
     match task {
         CardTask::Personalise(content) => {
             check_content(&content, today)?;
@@ -121,7 +122,7 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
                 what: "content that cannot be encoded",
             })?);
             let digest = sha256(&[b"YZT-CONTENT-1", &encoded]);
-            Ok(Task::Personalise { content, digest })
+            Ok(Task::Personalise(Personalisation { content, digest }))
         }
         CardTask::Activate { date } => {
             let day = clock::card_day(date)?;
@@ -143,7 +144,7 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
                 what: "content that cannot be encoded",
             })?);
             let digest = sha256(&[b"YZT-REWRITE-1", &encoded]);
-            Ok(Task::Rewrite { content, digest })
+            Ok(Task::Rewrite(Rewrite { content, digest }))
         }
     }
 }
@@ -164,8 +165,11 @@ async fn bound(
         return conflict("this index of the order belongs to another card");
     }
     match task {
-        Task::Personalise { digest, .. } => {
-            if job.as_ref().is_some_and(|job| job.content != *digest) {
+        Task::Personalise(asked) => {
+            if job
+                .as_ref()
+                .is_some_and(|job| job.content() != Some(asked.digest))
+            {
                 return conflict("this card was begun with other content");
             }
             if let Some(card) = card.filter(|card| (card.order, card.index) != (order, index)) {
@@ -178,58 +182,43 @@ async fn bound(
             }
             Ok(())
         }
-        Task::Change { .. } | Task::Rewrite { .. }
+        Task::ChangeState(_) | Task::Rewrite(_)
             if card.as_ref().is_none_or(|card| card.state == State::Blank.code()) =>
         {
             Err(Error::NotFound {
                 what: "finished card of this serial",
             })
         }
-        Task::Rewrite { digest, .. } => match job {
-            Some(job) if !job.is_without_content() && job.content != *digest => {
+        Task::Rewrite(asked) => match job.and_then(|job| job.content()) {
+            Some(content) if content != asked.digest => {
                 conflict("this index of the order was begun with other content")
             }
             _ if denied::is_denied(core, open, &serial).await? => Err(Error::CardDenied),
             _ => Ok(()),
         },
-        Task::Change { .. } | Task::Inspect => Ok(()),
+        Task::ChangeState(_) | Task::Inspect => Ok(()),
     }
 }
 
 impl Work {
     /// The card has answered SELECT and INITIALIZE UPDATE.
-    pub(crate) async fn opened(
+    async fn opened(
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
         host_challenge: &[u8; 8],
+        task: Task,
         answers: &[Vec<u8>],
-    ) -> Result<Script, Error> {
-        let refused = |step: &str, answer: &str| Error::CardRefused {
-            step: step.into(),
-            answer: answer.into(),
-        };
-        let body = |i: usize, step: &str| {
-            let answer: &Vec<u8> = answers.get(i).ok_or_else(|| refused(step, "no answer"))?;
-            let (body, status) = apdu::split_answer(answer).map_err(|_| refused(step, "no answer"))?;
-            if status.is_ok() {
-                Ok(body)
-            } else {
-                Err(refused(step, &format!("status {status}")))
-            }
-        };
-        let selected = match body(0, "SELECT") {
+    ) -> Result<Turn, Error> {
+        let selected = clear_answer(answers, 0, "SELECT")?;
+        if selected.1 == StatusWord::NO_APPLICATION {
             // A card that does not know the application is no card of ours.
-            Err(Error::CardRefused { answer, .. }) if answer == "status 6A82" => {
-                return Err(Error::CardNotGenuine);
-            }
-            other => other?,
-        };
-        CardInfo::parse(selected).map_err(|_| Error::CardNotGenuine)?;
-        let update =
-            InitializeUpdate::parse(body(1, "INITIALIZE UPDATE")?).map_err(|_| Error::CardNotGenuine)?;
-
+            return Err(Error::CardNotGenuine);
+        }
+        CardInfo::parse(accepted(selected, "SELECT")?).map_err(|_| Error::CardNotGenuine)?;
+        let update = clear_answer(answers, 1, "INITIALIZE UPDATE")?;
+        let update = InitializeUpdate::parse(accepted(update, "INITIALIZE UPDATE")?)
+            .map_err(|_| Error::CardNotGenuine)?;
         if (update.diversification, update.key_version, update.i) != ([0; 10], 1, 0x60) {
             // Constants on our cards: another value is another card, or somebody in the middle.
             return Err(Error::CardNotGenuine);
@@ -240,118 +229,99 @@ impl Work {
             let expected = keys.card_cryptogram(host_challenge, &update.card_challenge);
             equal(&expected, &update.card_cryptogram).then_some(keys)
         };
-        let transport = match open.keys.transport_keys(&session.serial) {
+        let transport = match open.keys.transport_keys(&self.serial) {
             Ok(keys) => answers_with(&keys),
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error),
         };
-        let (keys, blank) = match (
-            transport,
-            answers_with(&open.keys.issuance_keys(&session.serial)?),
-        ) {
-            (Some(keys), _) => (keys, true),
-            (None, Some(keys)) => (keys, false),
+        let (session_keys, keys) = match (transport, answers_with(&open.keys.issuance_keys(&self.serial)?)) {
+            (Some(session_keys), _) => (session_keys, CardKeys::Transport),
+            (None, Some(session_keys)) => (session_keys, CardKeys::Issuance),
             (None, None) => return Err(Error::CardNotGenuine),
         };
-        let cryptogram = keys.host_cryptogram(host_challenge, &update.card_challenge);
-        let mut channel = Box::new(Channel::new(keys));
-        let authenticate = channel.external_authenticate(&cryptogram).map_err(fault)?;
-        let first = (
-            authenticate.to_vec(),
-            Sent {
-                mark: channel.mark(),
-                what: What::Authenticate,
-            },
-        );
-
-        let mut batch = Outgoing {
-            channel,
-            commands: vec![first.0],
-            sent: vec![first.1],
-        };
-        if let (Task::Personalise { content, digest }, true) = (&session.task, blank)
-            && self.job(core, open).await?.is_none()
-        {
-            let job = self.begin(core, open, &session.serial, *digest).await?;
-            let part = first_part(&job.script, content)?;
-            batch.steps(1, part.iter().map(|step| step.as_slice()))?;
-            return Ok(batch.send(session, blank, Next::Draw));
+        let cryptogram = session_keys.host_cryptogram(host_challenge, &update.card_challenge);
+        let mut batch = Outgoing::authenticated(Box::new(Channel::new(session_keys)), &cryptogram)?;
+        match task {
+            Task::Personalise(asked)
+                if keys == CardKeys::Transport && self.job(core, open).await?.is_none() =>
+            {
+                self.begin(core, open, asked, batch).await
+            }
+            task => {
+                batch.status()?;
+                Ok(batch.send(Continuation::Decide { keys, task }))
+            }
         }
-        batch.status()?;
-        Ok(batch.send(session, blank, Next::Decide))
     }
 
     /// Verified answers have come.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a session, taken apart by its one caller"
-    )]
-    pub(crate) async fn told(
+    async fn go_on(
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
-        channel: Box<Channel>,
-        blank: bool,
-        plan: Next,
-        told: Told,
-    ) -> Result<Script, Error> {
-        let batch = Outgoing {
-            channel,
-            commands: Vec::new(),
-            sent: Vec::new(),
-        };
-        match (plan, told.status) {
-            (Next::Decide, Some(status)) => self.decide(core, open, session, batch, blank, status).await,
-            (Next::Decide, None) => Err(Error::NoCardSession),
-            (Next::Draw, _) => self.draw(core, open, session, batch, &told.publics).await,
-            (Next::Finish, _) => self.finish(core, open, session, batch, &told).await,
-            (Next::FinishRewrite(writing), _) => {
-                self.finish_rewrite(core, open, session, writing, &told).await
+        batch: Outgoing,
+        continuation: Continuation,
+        answers: Answers,
+    ) -> Result<Turn, Error> {
+        match continuation {
+            Continuation::Decide { keys, task } => {
+                self.decide(core, open, batch, keys, task, answers.status()?)
+                    .await
             }
+            Continuation::Draw(asked) => self.draw(core, open, asked, batch, &answers.publics).await,
+            Continuation::FinishPersonalisation(asked) => {
+                self.finish_personalisation(core, open, &asked, &answers).await
+            }
+            Continuation::FinishStateChange(StateChange { kind, .. }) => {
+                self.changed(core, open, batch, kind, answers.final_state()?, 2)
+                    .await
+            }
+            Continuation::FinishRewrite(writing) => self.finish_rewrite(core, open, writing, &answers).await,
         }
     }
 
     /// The card has said where it stands.
-    pub(crate) async fn decide(
+    async fn decide(
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
-        mut batch: Outgoing,
-        blank: bool,
+        batch: Outgoing,
+        keys: CardKeys,
+        task: Task,
         status: Status,
-    ) -> Result<Script, Error> {
-        if !blank {
-            self.settle(core, open, &session.serial, &status).await?;
+    ) -> Result<Turn, Error> {
+        if keys == CardKeys::Issuance {
+            self.settle(core, open, &status).await?;
         }
-        let (kind, today) = match &session.task {
+        match task {
             Task::Inspect => {
-                let steps = self
-                    .job(core, open)
-                    .await?
-                    .and_then(|job| job.finished)
-                    .map_or(0, |f| f.steps);
-                return Ok(done(
-                    &session.serial,
-                    status.state,
-                    status.last,
-                    steps,
-                    Vec::new(),
-                    Vec::new(),
-                ));
+                let job = self.job(core, open).await?;
+                let steps = job.and_then(|job| job.finished_steps()).unwrap_or(0);
+                Ok(self.done(status.state, status.last, steps, Vec::new(), Vec::new()))
             }
-            Task::Personalise { .. } if !blank => {
-                return self.found_finished(core, open, session, &status).await;
-            }
-            Task::Personalise { .. } => return self.resume(core, open, session, batch, &status).await,
-            Task::Rewrite { .. } => return self.rewrite(core, open, session, batch, &status).await,
-            Task::Change { kind, today } => (*kind, *today),
-        };
+            Task::Personalise(asked) => match keys {
+                CardKeys::Issuance => self.meets_finished(core, open, &asked, &status).await,
+                CardKeys::Transport => self.resume(core, open, asked, batch, &status).await,
+            },
+            Task::Rewrite(asked) => self.rewrite(core, open, &asked, batch, &status).await,
+            Task::ChangeState(asked) => self.change_state(core, open, asked, batch, &status).await,
+        }
+    }
+
+    /// BEGIN and FINALISE, unless the card is where they lead.
+    async fn change_state(
+        &self,
+        core: &mut Core,
+        open: &mut Open,
+        asked: StateChange,
+        mut batch: Outgoing,
+        status: &Status,
+    ) -> Result<Turn, Error> {
+        let StateChange { kind, today } = asked;
         if is_done(kind, status.state) {
             // The change is on the card already: its answer was lost, or it was asked for twice.
             return self
-                .changed(core, open, session, batch, kind, status.state, status.last)
+                .changed(core, open, batch, kind, status.state, status.last)
                 .await;
         }
         if !kind.starts_in(status.state) {
@@ -361,13 +331,16 @@ impl Work {
         }
         let mut script = [0u8; 16];
         core.rng.fill_bytes(&mut script);
-        let mut change = Change::default();
-        let id = job_id(&self.order, self.index);
+        let mut transaction = Transaction::default();
         if self.job(core, open).await?.is_none() {
-            change.put(Table::Job, &id, &Job::new(session.serial, [0; 32], script))?;
+            let job = Job {
+                serial: self.serial,
+                task: JobTask::ChangeState { script },
+            };
+            transaction.put(Table::Job, &self.job_id(), &job)?;
         }
-        change.note(self.intent(&session.serial, words(kind)));
-        open.apply(core, self.now, change).await?;
+        transaction.note(self.intent(kind));
+        open.apply(core, self.now, transaction).await?;
         let begin = Step::Begin { kind, script }.encode().map_err(fault)?;
         let digest = chain_next(&chain_start(&script), 1, &begin);
         let finalise = Step::Finalise {
@@ -378,94 +351,39 @@ impl Work {
         .encode()
         .map_err(fault)?;
         batch.steps(1, [begin.as_slice(), finalise.as_slice()].into_iter())?;
-        Ok(batch.send(session, blank, Next::Finish))
+        Ok(batch.send(Continuation::FinishStateChange(asked)))
     }
 
     /// A change of state that the card has confirmed: rows and journal, and behind an unblock whatever keeps an old block
     /// from coming back.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a session, taken apart by its two callers"
-    )]
-    pub(crate) async fn changed(
+    async fn changed(
         &self,
         core: &mut Core,
         open: &mut Open,
-        session: &mut Session,
         batch: Outgoing,
         kind: ScriptKind,
         state: State,
         last: u16,
-    ) -> Result<Script, Error> {
-        let serial = session.serial;
-        let before = open.card(core, &serial).await?;
+    ) -> Result<Turn, Error> {
+        let serial = &self.serial;
+        let before = open.card(core, serial).await?;
         let mut card = before.clone();
         let stamp = card.next_stamp(&mut core.rng)?;
-        let mut change = Change::default();
+        let mut transaction = Transaction::default();
         if kind == ScriptKind::Terminate {
-            queue::withdraw(core, open, &mut change, &card, |_| true).await?;
+            queue::withdraw(core, open, &mut transaction, &card, |_| true).await?;
         }
         card.entered(state, stamp);
-        open.put_card(core, &mut change, &serial, Some(&before), &card)
+        open.put_card(core, &mut transaction, serial, Some(&before), &card)
             .await?;
-        change.note(self.outcome(&serial, words(kind), state));
-        open.apply(core, self.now, change).await?;
+        transaction.note(self.outcome(kind, state));
+        open.apply(core, self.now, transaction).await?;
         if kind == ScriptKind::Unblock
-            && let Some(script) = self.renew_update_keys(core, open, session, batch).await?
+            && let Some(turn) = self.renew_update_keys(core, open, batch).await?
         {
-            return Ok(script);
+            return Ok(turn);
         }
-        Ok(done(&serial, state, last, 2, Vec::new(), Vec::new()))
-    }
-
-    /// The card has confirmed FINALISE.
-    pub(crate) async fn finish(
-        &self,
-        core: &mut Core,
-        open: &mut Open,
-        session: &mut Session,
-        batch: Outgoing,
-        told: &Told,
-    ) -> Result<Script, Error> {
-        let state = told.final_state.ok_or(Error::NoCardSession)?;
-        let mut job = self.job(core, open).await?.ok_or(Error::NoCardSession)?;
-        match &session.task {
-            Task::Personalise { .. } => {
-                told.check_keys(open, &session.serial, 0)?;
-                self.conclude(core, open, session, &mut job, state).await?;
-                self.report(core, open, &session.serial, job, state).await
-            }
-            Task::Change { kind, .. } => {
-                let kind = *kind;
-                self.changed(core, open, session, batch, kind, state, 2).await
-            }
-            Task::Rewrite { .. } | Task::Inspect => Err(Error::NoCardSession),
-        }
-    }
-
-    /// The card has confirmed FINALISE of a rewrite.
-    pub(crate) async fn finish_rewrite(
-        &self,
-        core: &mut Core,
-        open: &mut Open,
-        session: &Session,
-        writing: Writing,
-        told: &Told,
-    ) -> Result<Script, Error> {
-        let state = told.final_state.ok_or(Error::NoCardSession)?;
-        let serial = &session.serial;
-        let job = open
-            .get::<Job>(core, Table::Job, &writing.job_id())
-            .await?
-            .ok_or(Error::NoCardSession)?;
-        let generation = job.rewrite.as_ref().map_or(0, RewritePart::generation);
-        told.check_keys(open, serial, generation)?;
-        let job = self.rewritten(core, open, serial, writing, job, state).await?;
-        if let Task::Rewrite { .. } = &session.task {
-            return self.report(core, open, serial, job, state).await;
-        }
-        let steps = job.finished.map_or(0, |finished| finished.steps);
-        Ok(done(serial, state, steps, steps, Vec::new(), Vec::new()))
+        Ok(self.done(state, last, 2, Vec::new(), Vec::new()))
     }
 }
 

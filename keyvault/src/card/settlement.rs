@@ -1,8 +1,8 @@
 //! Settlement: whether cards made the TACs of a terminal's lines, and what the masked debit before each was (card
 //! specification, chapter 11).
 //!
-//! Nothing is written, counted or logged here: the vault learns lines to answer, and keeps none. The office gets a chain
-//! for each card, which stands for it in settlement and for nothing else. A compromised or destroyed key version changes
+//! Nothing is written, counted or logged here: the vault learns lines to answer, and keeps none. The office gets a
+//! pseudonym for each card, which stands for it in settlement and for nothing else. A compromised or destroyed key version changes
 //! nothing: Ktac comes from masters that no terminal ever had.
 
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ pub(crate) async fn check(
 /// A card whose lines are checked.
 struct Known {
     card: Card,
-    chain: [u8; 16],
+    pseudonym: [u8; 16],
     keys: Vec<(PurseKey, Key16)>,
 }
 
@@ -82,7 +82,7 @@ impl Known {
             .collect::<Result<_, Error>>()?;
         Ok(Self {
             card,
-            chain: open.keys.chain(&serial)?,
+            pseudonym: open.keys.card_pseudonym(&serial)?,
             keys,
         })
     }
@@ -106,7 +106,7 @@ impl Known {
                     None => None,
                 };
                 return Ok(LineCheck::Genuine {
-                    chain: self.chain,
+                    chain: self.pseudonym,
                     // Money that nobody gave is spent beyond `loaded` too: whoever has the Ktac of an opened card can
                     // write any figure, and a card itself never lets `spent` pass `loaded`.
                     loaded_known: self.card.purse.gave(line.loaded)
@@ -222,14 +222,14 @@ impl Debit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::card::record::Brought;
+    use crate::card::record::DeliveredBy;
 
     #[test]
     fn a_copied_key_that_claims_money_never_given_is_genuine_and_told() {
         let key = PurseKey {
             key_version: 1,
             pid: [5; 16],
-            brought: Brought::Script,
+            delivered_by: DeliveredBy::Script,
             generation: 0,
         };
         let ktac = Key16::new([7; 16]);
@@ -239,7 +239,7 @@ mod tests {
         }
         let known = Known {
             card,
-            chain: [2; 16],
+            pseudonym: [2; 16],
             keys: vec![(key, ktac.duplicate())],
         };
         let body = CommitBody {
@@ -292,9 +292,9 @@ mod tests {
         use rand::rngs::StdRng;
 
         use crate::clock::FixedClock;
-        use crate::open::transaction::Change;
         use crate::open::transaction::Random;
-        use crate::rehearsal;
+        use crate::open::transaction::Transaction;
+        use crate::scratch_vault;
 
         const CARDS: u32 = 10_000;
         let folder = tempfile::tempdir().unwrap();
@@ -304,13 +304,13 @@ mod tests {
             seed += 1;
             Box::new(StdRng::seed_from_u64(seed))
         };
-        let vault = rehearsal::open(folder.path(), clock, sources).await.unwrap();
+        let vault = scratch_vault::open(folder.path(), clock, sources).await.unwrap();
         let mut inner = vault.lock().await;
         let (core, open, _) = inner.open().unwrap();
         let now = core.header.high_water;
         let mut lines = Vec::new();
         for chunk in 0..CARDS / 1_000 {
-            let mut change = Change::default();
+            let mut transaction = Transaction::default();
             for n in chunk * 1_000..(chunk + 1) * 1_000 {
                 let mut serial = Serial([0; 10]);
                 serial.0[6..].copy_from_slice(&n.to_be_bytes());
@@ -319,14 +319,14 @@ mod tests {
                 let key = PurseKey {
                     key_version: 1,
                     pid,
-                    brought: Brought::Script,
+                    delivered_by: DeliveredBy::Script,
                     generation: 0,
                 };
                 let mut card = Card::begun([1; 16], n);
                 card.state = 3;
                 card.purse.keys.push(key);
                 card.purse.give(5_000);
-                open.put_card(core, &mut change, &serial, None, &card)
+                open.put_card(core, &mut transaction, &serial, None, &card)
                     .await
                     .unwrap();
                 let body = CommitBody {
@@ -351,7 +351,7 @@ mod tests {
                     before: None,
                 });
             }
-            open.apply(core, now, change).await.unwrap();
+            open.apply(core, now, transaction).await.unwrap();
         }
         let start = std::time::Instant::now();
         let verdicts = check(core, open, &lines).await.unwrap();
@@ -395,7 +395,7 @@ mod tests {
         let key = PurseKey {
             key_version: 1,
             pid: [9; 16],
-            brought: Brought::Script,
+            delivered_by: DeliveredBy::Script,
             generation: 0,
         };
         let ktac = Key16::new([3; 16]);
@@ -403,7 +403,7 @@ mod tests {
         card.purse.give(1_000);
         let known = Known {
             card,
-            chain: [4; 16],
+            pseudonym: [4; 16],
             keys: vec![(key, Key16::new([3; 16]))],
         };
         // Amount, loaded, spent: of a card; loaded too high; spent beyond loaded; more than was ever spent.

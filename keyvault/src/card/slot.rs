@@ -11,7 +11,7 @@ use keyvault_protocol::{BroughtBy, Entitlement, SlotVersion};
 use zeroize::Zeroizing;
 
 use crate::authority::signers::Signer;
-use crate::card::record::{Brought, CardSlot, Stamp, Standing};
+use crate::card::record::{CardSlot, DeliveredBy, Stamp, Standing};
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::material::Keys;
@@ -51,7 +51,7 @@ pub(crate) struct Target<'a> {
     /// The card's key of this role's domain.
     pub(crate) public64: [u8; 64],
     pub(crate) issue_counter: u32,
-    pub(crate) brought: Brought,
+    pub(crate) delivered_by: DeliveredBy,
     pub(crate) stamp: Stamp,
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn make(
         id,
         ref public64,
         issue_counter,
-        brought,
+        delivered_by,
         stamp,
     } = *target;
     let (mut pid, mut cohort, mut nonce) = ([0u8; 16], [0u8; 1], [0u8; 12]);
@@ -121,7 +121,7 @@ pub(crate) fn make(
             cohort,
             pid,
             issue_counter,
-            brought,
+            delivered_by,
             expires: Some(to.to_bytes()),
             stamp,
             standing: Standing::Possible,
@@ -208,9 +208,9 @@ pub(crate) async fn versions(
                 key_version: slot.key_version,
                 state: row.state,
                 issue_counter: slot.issue_counter,
-                brought_by: match slot.brought {
-                    Brought::Script => BroughtBy::Script,
-                    Brought::Update => BroughtBy::Update,
+                brought_by: match slot.delivered_by {
+                    DeliveredBy::Script => BroughtBy::Script,
+                    DeliveredBy::Update => BroughtBy::Update,
                 },
             })
         })

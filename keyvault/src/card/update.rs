@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
-use crate::card::job::Job;
-use crate::card::queue::{ChangeRow, Effect, Progress, ToSeal, seal_envelopes, ways, withdraw};
-use crate::card::record::{Brought, Card, CardSlot, Stamp, job_id};
+use crate::card::job::{Job, JobTask};
+use crate::card::queue::{CardChange, Effect, Progress, ToSeal, delivery_routes, seal_envelopes, withdraw};
+use crate::card::record::{Card, CardSlot, DeliveredBy, Stamp, job_id};
 use crate::card::slot::{self, Target, check_entitlement};
 use crate::card::{denied, order};
 use crate::clock;
 use crate::error::{Error, fault};
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Seals a change of a card under an order. The same again gives the same envelopes.
@@ -42,8 +42,8 @@ pub(crate) async fn seal(
     let digest = sha256(&[b"YZT-UPDATE-TASK-1", &encoded]);
     let job = job_id(&order, index);
     if let Some(job) = open.get::<Job>(core, Table::Job, &job).await? {
-        return match job.queued {
-            Some(queued) if job.serial == serial && job.content == digest => Ok(queued),
+        return match job.task {
+            JobTask::Update { content, queued } if job.serial == serial && content == digest => Ok(queued),
             _ => Err(Error::CardConflict {
                 what: "this index of the order belongs to something else",
             }),
@@ -56,14 +56,14 @@ pub(crate) async fn seal(
             state: state.as_str(),
         });
     }
-    let gift = matches!(
+    let benefit = matches!(
         task,
         UpdateTask::Entitlement(_) | UpdateTask::PermitBlock { .. } | UpdateTask::Load { .. }
     );
-    if gift && denied::is_denied(core, open, &serial).await? {
+    if benefit && denied::is_denied(core, open, &serial).await? {
         return Err(Error::CardDenied);
     }
-    if gift && before.writing.is_some() {
+    if benefit && before.writing.is_some() {
         return Err(Error::CardConflict {
             what: "a rewrite of this card was begun and is not finished: finish it at the counter first",
         });
@@ -71,12 +71,15 @@ pub(crate) async fn seal(
     let mut card = before.clone();
     let Built { effect, plain } = build(core, open, now, &serial, &mut card, task).await?;
     let today = clock::card_day(clock::day(now))?;
-    let ways = ways(open, &card, today)?;
-    if ways.is_empty() {
+    let routes = delivery_routes(open, &card, today)?;
+    if routes.is_empty() {
         return Err(Error::NoDelivery);
     }
-    let mut change = Change::default();
-    withdraw(core, open, &mut change, &card, |older| effect.replaces(older)).await?;
+    let mut transaction = Transaction::default();
+    withdraw(core, open, &mut transaction, &card, |older| {
+        effect.replaces(older)
+    })
+    .await?;
     let mut id = [0u8; 16];
     core.rng.fill_bytes(&mut id);
     let wanted = ToSeal {
@@ -84,9 +87,9 @@ pub(crate) async fn seal(
         serial: &serial,
         plain: &plain,
         effect: &effect,
-        ways: &ways,
+        routes: &routes,
     };
-    let envelopes = seal_envelopes(core, open, &mut change, &mut card, &wanted)?;
+    let envelopes = seal_envelopes(core, open, &mut transaction, &mut card, &wanted)?;
     let queued = QueuedUpdate {
         change: id,
         envelopes: envelopes
@@ -98,24 +101,31 @@ pub(crate) async fn seal(
             })
             .collect(),
     };
-    let row = ChangeRow {
+    let row = CardChange {
         serial,
         generation: card.generation,
         effect,
         progress: Progress::Waiting,
         envelopes,
     };
-    change.put(Table::Change, &id, &row)?;
-    change.put(Table::Job, &job, &Job::of_update(serial, digest, queued.clone()))?;
-    open.put_card(core, &mut change, &serial, Some(&before), &card)
+    transaction.put(Table::CardChange, &id, &row)?;
+    let row = Job {
+        serial,
+        task: JobTask::Update {
+            content: digest,
+            queued: queued.clone(),
+        },
+    };
+    transaction.put(Table::Job, &job, &row)?;
+    open.put_card(core, &mut transaction, &serial, Some(&before), &card)
         .await?;
-    change.note(Event::UpdateSealed {
+    transaction.note(Event::UpdateSealed {
         order,
         index,
         serial,
         task: words(task).to_owned(),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     Ok(queued)
 }
 
@@ -155,7 +165,7 @@ async fn build(
                 id,
                 public64: card.public(role.domain())?,
                 issue_counter: card.next_issue_counter(wanted.role),
-                brought: Brought::Update,
+                delivered_by: DeliveredBy::Update,
                 // Any stamp of this generation: the one under which it arrives is in its receipt.
                 stamp: Stamp {
                     generation: card.generation,

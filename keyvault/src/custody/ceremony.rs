@@ -24,7 +24,7 @@ use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
 use crate::keys::version::Roles;
 use crate::open::opening::UnsealKeys;
 use crate::open::transaction::{
-    Change, Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, header_digest, ring_barrier,
+    Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, Transaction, header_digest, ring_barrier,
 };
 use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, SUITE, SealedKey};
@@ -173,7 +173,7 @@ async fn hold(
     private_folder(&staging)?;
     leftovers.staging = Some(staging.clone());
     let arena = Arena::new()?;
-    let (set, packages, rng) = found(plan, vault, &staging, &arena, now, rng).await?;
+    let (set, packages, rng) = create(plan, vault, &staging, &arena, now, rng).await?;
 
     fs::create_dir_all(&plan.out).map_err(|_| Error::File {
         what: "the output folder",
@@ -214,7 +214,7 @@ async fn hold(
 }
 
 /// Makes secret, keys and store in the staging folder.
-async fn found(
+async fn create(
     plan: &Plan,
     vault: [u8; 16],
     staging: &Path,
@@ -285,7 +285,7 @@ async fn found(
         state_root: OpenKey::random(arena, &mut rng)?,
     };
     let mut store = Store::create(staging).await?;
-    store.found(&header, &commitments).await?;
+    store.create_header(&header, &commitments).await?;
     let mut core = Core {
         store,
         header,
@@ -319,8 +319,8 @@ async fn found(
 
 /// Makes the keys that every vault has, with the first entries of its journal.
 async fn first_keys(plan: &Plan, core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
-    let mut change = Change::default();
-    change.note(Event::Created {
+    let mut transaction = Transaction::default();
+    transaction.note(Event::Created {
         custodians: plan
             .custodians
             .iter()
@@ -338,13 +338,13 @@ async fn first_keys(plan: &Plan, core: &mut Core, open: &mut Open, now: Timestam
             created: now.as_second(),
             secret: *key.expose(),
         };
-        change.put(Table::Key, id.to_string().as_bytes(), &record)?;
-        change.note(Event::KeyMade {
+        transaction.put(Table::Key, id.to_string().as_bytes(), &record)?;
+        transaction.note(Event::KeyMade {
             id: id.to_string(),
             check: Keys::check_value(id, &key)?,
         });
     }
-    open.apply(core, now, change).await
+    open.apply(core, now, transaction).await
 }
 
 /// Writes the ring's rows, sealed under the root key.
@@ -385,7 +385,7 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), 
     }
     let generation = core.header.generation + 1;
     let batch = Batch {
-        from_former: false,
+        from_previous_format: false,
         rows,
         deleted: Vec::new(),
         entries: Vec::new(),

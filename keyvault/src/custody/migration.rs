@@ -1,7 +1,7 @@
 //! The layout before key versions and sealed updates (format 1) becomes the present one, at the first unseal with this
 //! program: in one transaction, so that a vault is in the one or the other.
 //!
-//! Every key version of the former layout is number 1, made on first use: it is Active. Cards keep what they had; public
+//! Every key version of the previous format is number 1, made on first use: it is Active. Cards keep what they had; public
 //! keys come from their personalisation, and the digests of their data groups, which were not kept, are known again when
 //! all three groups are written.
 
@@ -14,14 +14,14 @@ use crate::card::record::{Card, PurseKey};
 use crate::error::Error;
 use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
 use crate::keys::version::RoleKeyRow;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sealing::SUITE;
 use crate::store::sql::Table;
 use crate::terminal::deny_list::LastList;
 
 /// Brings the store and `open` to the present layout.
 pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
-    let mut change = Change::from_former();
+    let mut transaction = Transaction::from_previous_format();
     for id in INDEX_KEYS {
         let key = open.keys.make(id, &mut core.rng)?;
         let record = KeyRecord {
@@ -29,8 +29,8 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
             created: now.as_second(),
             secret: *key.expose(),
         };
-        change.put(Table::Key, id.to_string().as_bytes(), &record)?;
-        change.note(Event::KeyMade {
+        transaction.put(Table::Key, id.to_string().as_bytes(), &record)?;
+        transaction.note(Event::KeyMade {
             id: id.to_string(),
             check: Keys::check_value(id, &key)?,
         });
@@ -39,7 +39,7 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
     }
     for id in open.keys.ids() {
         if let KeyId::Record(id) = id {
-            change.roles.insert(id, RoleKeyRow::active(now));
+            transaction.roles.insert(id, RoleKeyRow::active(now));
         }
     }
     for row in core.store.rows(Table::Card).await? {
@@ -56,21 +56,22 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
                 card.purse.keys.push(PurseKey {
                     key_version: slot.key_version,
                     pid: slot.pid,
-                    brought: slot.brought,
+                    delivered_by: slot.delivered_by,
                     generation: 0,
                 });
             }
         }
-        open.put_card(core, &mut change, &serial, None, &card).await?;
+        open.put_card(core, &mut transaction, &serial, None, &card)
+            .await?;
     }
     let denied = core.store.rows(Table::Denied).await?.len();
     let version = u32::try_from(denied).unwrap_or(u32::MAX).saturating_add(1);
     for role in Role::ALL {
         let last = LastList {
             version,
-            digest: [0; 32],
+            digest: None,
         };
-        change.put(Table::List, &[role.code()], &last)?;
+        transaction.put(Table::List, &[role.code()], &last)?;
     }
-    open.apply(core, now, change).await
+    open.apply(core, now, transaction).await
 }

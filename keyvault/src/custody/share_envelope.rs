@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::store::xaes;
+use crate::store::sealing::{self, NONCE_LEN};
 
 /// Schema of the file.
 pub(crate) const SCHEMA: &str = "yzt.share/1";
@@ -36,11 +36,6 @@ impl Cost {
     pub const STANDARD: Self = Self {
         memory_kib: 64 * 1024,
         passes: 3,
-    };
-    /// For rehearsals on scratch vaults only.
-    pub const REHEARSAL: Self = Self {
-        memory_kib: 64,
-        passes: 1,
     };
     /// Largest memory that a package may ask for, so that a changed file cannot exhaust the machine: 1 GiB.
     const MAX_KIB: u32 = 1024 * 1024;
@@ -100,7 +95,7 @@ impl Package {
             });
         }
         let mut salt = [0u8; 16];
-        let mut nonce = [0u8; xaes::NONCE_LEN];
+        let mut nonce = [0u8; NONCE_LEN];
         rng.fill_bytes(&mut salt);
         rng.fill_bytes(&mut nonce);
         let mut package = Self {
@@ -119,7 +114,7 @@ impl Package {
             checksum: String::new(),
         };
         let key = stretch(passphrase, &salt, cost)?;
-        package.sealed = hex::encode(xaes::encrypt(&key, &nonce, &package.clear_fields(), value)?);
+        package.sealed = hex::encode(sealing::encrypt(&key, &nonce, &package.clear_fields(), value)?);
         package.checksum = package.sum();
         Ok(package)
     }
@@ -172,10 +167,10 @@ impl Package {
     /// [`Error::WrongPassphrase`] naming the custodian, [`Error::PackageDamaged`].
     pub fn open(&self, passphrase: &[u8]) -> Result<Share, Error> {
         let salt: [u8; 16] = array(&self.salt)?;
-        let nonce: [u8; xaes::NONCE_LEN] = array(&self.nonce)?;
+        let nonce: [u8; NONCE_LEN] = array(&self.nonce)?;
         let sealed = hex::decode(&self.sealed).map_err(|_| Error::PackageDamaged)?;
         let key = stretch(passphrase, &salt, self.cost)?;
-        let value = xaes::decrypt(&key, &nonce, &self.clear_fields(), &sealed).map_err(|_| {
+        let value = sealing::decrypt(&key, &nonce, &self.clear_fields(), &sealed).ok_or_else(|| {
             Error::WrongPassphrase {
                 custodian: self.custodian.clone(),
             }
@@ -240,10 +235,16 @@ fn array<const N: usize>(text: &str) -> Result<[u8; N], Error> {
 
 #[cfg(test)]
 mod tests {
+    use program_contract::{Exit, Failing as _};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
+
+    const COST: Cost = Cost {
+        memory_kib: 64,
+        passes: 1,
+    };
 
     const SET: SetId = SetId {
         vault: [7; 16],
@@ -254,16 +255,7 @@ mod tests {
 
     fn package() -> Package {
         let mut rng = StdRng::seed_from_u64(5);
-        Package::make(
-            &SET,
-            "li",
-            2,
-            &[0x42; 32],
-            b"correct horse",
-            Cost::REHEARSAL,
-            &mut rng,
-        )
-        .unwrap()
+        Package::make(&SET, "li", 2, &[0x42; 32], b"correct horse", COST, &mut rng).unwrap()
     }
 
     #[test]
@@ -281,7 +273,7 @@ mod tests {
                 custodian: "li".into()
             }
         );
-        assert_eq!((error.code(), error.exit_code()), ("WRONG_PASSPHRASE", 1));
+        assert_eq!((error.code(), error.exit()), ("WRONG_PASSPHRASE", Exit::Refused));
     }
 
     #[test]
@@ -324,7 +316,7 @@ mod tests {
     #[test]
     fn a_short_passphrase_is_refused() {
         let mut rng = StdRng::seed_from_u64(7);
-        let made = Package::make(&SET, "li", 2, &[0; 32], b"1234567", Cost::REHEARSAL, &mut rng);
+        let made = Package::make(&SET, "li", 2, &[0; 32], b"1234567", COST, &mut rng);
         assert!(matches!(made, Err(Error::BadCeremony { .. })));
     }
 

@@ -19,7 +19,7 @@ use crate::custody::shamir::{self, Point};
 use crate::error::Error;
 use crate::keys::arena::Arena;
 use crate::open::folder::FolderLock;
-use crate::open::transaction::{Change, Core, Open, Random};
+use crate::open::transaction::{Core, Open, Random, Transaction};
 use crate::store::commitment::Commitment;
 use crate::store::sql;
 
@@ -181,9 +181,9 @@ impl Vault {
         inner.phase = Phase::Sealed;
         let opened = match unseal(&mut inner.core, &secret, now).await {
             Ok(mut open) => {
-                let mut change = Change::default();
-                change.note(Event::Unsealed { custodians });
-                open.apply(&mut inner.core, now, change).await.map(|()| open)
+                let mut transaction = Transaction::default();
+                transaction.note(Event::Unsealed { custodians });
+                open.apply(&mut inner.core, now, transaction).await.map(|()| open)
             }
             Err(error) => Err(error),
         };
@@ -221,9 +221,9 @@ impl Vault {
                 let now = clock::present(&*self.clock, inner.core.header.high_water)
                     .unwrap_or(inner.core.header.high_water);
                 let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
-                let mut change = Change::default();
-                change.note(Event::Sealed { by });
-                opened.open.apply(&mut inner.core, now, change).await
+                let mut transaction = Transaction::default();
+                transaction.note(Event::Sealed { by });
+                opened.open.apply(&mut inner.core, now, transaction).await
             }
             Phase::Unsealing(_) => Ok(()),
             Phase::Damaged(error) => return Err(error.clone()),
@@ -236,7 +236,7 @@ impl Vault {
 
     /// Forgets what nobody went on with: an unseal attempt and its shares after 15 minutes, card sessions, which hold a
     /// person's content, after 10. Called from time to time, so that nothing waits in memory for the next request.
-    pub(crate) async fn tidy(&self) {
+    pub(crate) async fn expire(&self) {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         if let Ok(now) = self.now(&guard.core)
@@ -298,7 +298,7 @@ impl Inner {
 /// From the unseal secret to the open vault. A store of the previous format becomes one of the present.
 pub(crate) async fn unseal(core: &mut Core, secret: &[u8; 32], now: Timestamp) -> Result<Open, Error> {
     let mut open = core.unlock(secret).await?;
-    if core.header.format == sql::FORMER {
+    if core.header.format == sql::PREVIOUS_FORMAT {
         migration::bring_up_to_date(core, &mut open, now).await?;
     } else {
         open.load_roles(core).await?;

@@ -21,7 +21,7 @@ use crate::authority::signers::Signer;
 use crate::error::{Error, fault};
 use crate::keys::arena::{Arena, OpenKey};
 use crate::keys::version::RoleKeyId;
-use crate::store::sealing::SUITE;
+use crate::store::sealing::{self, SUITE};
 
 /// The kinds of key, and which of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +36,7 @@ pub(crate) enum KeyId {
     PhotoKek,
     /// Key of the index of pseudonyms and of the queue of updates.
     PidIndex,
-    /// Settlement key: stands a chain for a card.
+    /// Settlement key: of the pseudonyms that stand for cards.
     Settlement,
     /// Group master, of 256 cohorts.
     Group(RoleKeyId),
@@ -294,28 +294,28 @@ impl Keys {
             .cmac(&[b"YZT-QUEUE-1", pid]))
     }
 
-    /// The chain of a card: CMAC under the settlement key over its serial (chapter 11).
-    pub(crate) fn chain(&self, serial: &Serial) -> Result<[u8; 16], Error> {
+    /// The pseudonym of a card in settlement: CMAC under the settlement key over its serial (chapter 11).
+    pub(crate) fn card_pseudonym(&self, serial: &Serial) -> Result<[u8; 16], Error> {
         Ok(self
             .master(KeyId::Settlement, "settlement key")?
             .cmac(&[&serial.0]))
     }
 
-    /// The card of a chain. A serial is shorter than a block, so its CMAC (RFC 4493) is one block under AES and can be
-    /// taken back by the holder of the key: no index ties chains to cards on disk.
-    pub(crate) fn serial_of(&self, chain: &[u8; 16]) -> Result<Serial, Error> {
+    /// The card of a pseudonym. A serial is shorter than a block, so its CMAC (RFC 4493) is one block under AES and can be
+    /// taken back by the holder of the key: no index ties pseudonyms to cards on disk.
+    pub(crate) fn serial_of(&self, pseudonym: &[u8; 16]) -> Result<Serial, Error> {
         let unknown = Error::NotFound {
             what: "card behind this chain",
         };
         let key = self.master(KeyId::Settlement, "settlement key")?;
         let k2 = doubled(doubled(key.encrypt_block([0; 16])));
-        let mut block = key.decrypt_block(*chain);
+        let mut block = key.decrypt_block(*pseudonym);
         for (byte, mask) in block.iter_mut().zip(k2) {
             *byte ^= mask;
         }
         let (number, padding) = block.split_first_chunk::<10>().ok_or(unknown.clone())?;
         let serial = Serial(*number);
-        if padding == [0x80, 0, 0, 0, 0, 0] && equal(&key.cmac(&[&serial.0]), chain) {
+        if padding == [0x80, 0, 0, 0, 0, 0] && equal(&key.cmac(&[&serial.0]), pseudonym) {
             Ok(serial)
         } else {
             Err(unknown)
@@ -371,8 +371,7 @@ impl Keys {
         if key.cmac(&[])[..4] != [0xbb, 0x1d, 0x69, 0x29] {
             return Err(Error::SelfTestFailed { what: "AES-CMAC" });
         }
-        let sealed =
-            crate::store::xaes::encrypt(&[1; 32], b"ABCDEFGHIJKLMNOPQRSTUVWX", b"", b"XAES-256-GCM")?;
+        let sealed = sealing::encrypt(&[1; 32], b"ABCDEFGHIJKLMNOPQRSTUVWX", b"", b"XAES-256-GCM")?;
         if sealed[..4] != [0xce, 0x54, 0x6e, 0xf6] {
             return Err(Error::SelfTestFailed { what: "XAES-256-GCM" });
         }
@@ -483,7 +482,7 @@ mod tests {
                 .expose(),
             keys.pid_index(&[0; 16]).unwrap(),
             keys.queue_place(&[0; 16]).unwrap(),
-            keys.chain(&serial).unwrap(),
+            keys.card_pseudonym(&serial).unwrap(),
             keys.record_key(one, &[0; 16]).unwrap().expose()[..16]
                 .try_into()
                 .unwrap(),
@@ -513,10 +512,10 @@ mod tests {
         .unwrap();
         for n in 0..64u8 {
             let serial = Serial([n, 3, 0, 0, 0, 1, 0, 0, n, 255 - n]);
-            let chain = keys.chain(&serial).unwrap();
-            assert_eq!(keys.serial_of(&chain).unwrap(), serial);
+            let pseudonym = keys.card_pseudonym(&serial).unwrap();
+            assert_eq!(keys.serial_of(&pseudonym).unwrap(), serial);
             for bit in 0..128 {
-                let mut other = chain;
+                let mut other = pseudonym;
                 other[bit / 8] ^= 1 << (bit % 8);
                 assert!(keys.serial_of(&other).is_err());
             }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::error::Error;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sealing;
 
 /// Longest name of a profile in bytes.
@@ -31,12 +31,12 @@ pub(crate) async fn new_key(
         &*key,
         &mut core.rng,
     )?;
-    let mut change = Change::default();
-    change.note(Event::PhotoKeyMade {
+    let mut transaction = Transaction::default();
+    transaction.note(Event::PhotoKeyMade {
         photo: context.photo_id,
         profile: context.profile.clone(),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     Ok((key, WrappedKey::from_bytes(wrapped)))
 }
 
@@ -56,12 +56,12 @@ pub(crate) async fn open_key(
         return Err(Error::NotWrappedHere);
     }
     key.copy_from_slice(&plain);
-    let mut change = Change::default();
-    change.note(Event::PhotoKeyOpened {
+    let mut transaction = Transaction::default();
+    transaction.note(Event::PhotoKeyOpened {
         photo: context.photo_id,
         profile: context.profile.clone(),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     Ok(key)
 }
 

@@ -99,25 +99,25 @@ impl Open {
             .map_err(|_| Error::Damaged { what: "a row" })
     }
 
-    /// Makes a change durable: rows, journal, state row and header in one transaction. On an error nothing has changed,
+    /// Makes a transaction durable: rows, journal, state row and header in one transaction. On an error nothing has changed,
     /// on disk or in memory.
     pub(crate) async fn apply(
         &mut self,
         core: &mut Core,
         now: Timestamp,
-        change: Change,
+        transaction: Transaction,
     ) -> Result<(), Error> {
         let mut state = self.state.clone();
         state.counts.resize(Table::COUNTED.len(), 0);
         let high_water = now.max(core.header.high_water);
         let generation = core.header.generation + 1;
-        let Change {
+        let Transaction {
             mut rows,
             deleted,
             roles,
             events,
-            from_former,
-        } = change;
+            from_previous_format,
+        } = transaction;
         for (id, row) in &roles {
             let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
                 what: "a key version's row",
@@ -125,7 +125,7 @@ impl Open {
             rows.push((Table::RoleKey, id.row_id().to_vec(), Zeroizing::new(plain)));
         }
         let mut batch = Batch {
-            from_former,
+            from_previous_format,
             rows: Vec::new(),
             deleted: Vec::new(),
             entries: Vec::new(),
@@ -139,7 +139,7 @@ impl Open {
             }
         }
         for (table, id, plain) in &rows {
-            let before = if from_former && !table.is_of_the_former() {
+            let before = if from_previous_format && !table.is_of_the_previous_format() {
                 None
             } else {
                 core.store.row(*table, id).await?.map(|row| row.row_version)
@@ -225,16 +225,16 @@ impl Open {
         if missing.is_empty() {
             return Ok(());
         }
-        self.make_keys(core, now, &missing, Change::default()).await
+        self.make_keys(core, now, &missing, Transaction::default()).await
     }
 
-    /// Makes fresh keys, durably and in one transaction with `change`, and takes them into use.
+    /// Makes fresh keys, durably and in one transaction with `transaction`, and takes them into use.
     pub(crate) async fn make_keys(
         &mut self,
         core: &mut Core,
         now: Timestamp,
         ids: &[KeyId],
-        mut change: Change,
+        mut transaction: Transaction,
     ) -> Result<(), Error> {
         let mut made = BTreeMap::new();
         for id in ids {
@@ -247,14 +247,14 @@ impl Open {
                 created: now.as_second(),
                 secret: *key.expose(),
             };
-            change.put(Table::Key, id.to_string().as_bytes(), &record)?;
-            change.note(Event::KeyMade {
+            transaction.put(Table::Key, id.to_string().as_bytes(), &record)?;
+            transaction.note(Event::KeyMade {
                 id: id.to_string(),
                 check: Keys::check_value(*id, &key)?,
             });
             made.insert(*id, key);
         }
-        self.apply(core, now, change).await?;
+        self.apply(core, now, transaction).await?;
         made.into_iter()
             .try_for_each(|(id, key)| self.keys.insert(id, key))
     }
@@ -262,16 +262,16 @@ impl Open {
 
 /// What one request changes, all or nothing.
 #[derive(Default)]
-pub(crate) struct Change {
+pub(crate) struct Transaction {
     pub(crate) rows: Vec<(Table, Vec<u8>, Zeroizing<Vec<u8>>)>,
     pub(crate) deleted: Vec<(Table, Vec<u8>)>,
     /// Key versions whose rows change.
     pub(crate) roles: Roles,
     pub(crate) events: Vec<Event>,
-    pub(crate) from_former: bool,
+    pub(crate) from_previous_format: bool,
 }
 
-impl Change {
+impl Transaction {
     /// Puts a row; a second put of the same row replaces the first.
     pub(crate) fn put<T: Encode<()>>(&mut self, table: Table, id: &[u8], value: &T) -> Result<(), Error> {
         let mut plain = Zeroizing::new(Vec::with_capacity(1024));
@@ -290,7 +290,7 @@ impl Change {
         self.deleted.push((table, id.to_vec()));
     }
 
-    /// A row that this change puts already: what reads before it writes must look here first.
+    /// A row that this transaction puts already: what reads before it writes must look here first.
     pub(crate) fn pending<T: for<'b> Decode<'b, ()>>(
         &self,
         table: Table,
@@ -307,17 +307,17 @@ impl Change {
     }
 }
 
-impl Change {
-    /// The change that turns the former layout into the present one.
-    pub(crate) fn from_former() -> Self {
+impl Transaction {
+    /// The transaction that turns the previous format into the present one.
+    pub(crate) fn from_previous_format() -> Self {
         Self {
-            from_former: true,
+            from_previous_format: true,
             ..Self::default()
         }
     }
 }
 
-impl Change {
+impl Transaction {
     /// A version's row as it will be.
     pub(crate) fn role(&mut self, open: &Open, id: RoleKeyId) -> Result<&mut RoleKeyRow, Error> {
         let known = open.roles.get(&id);

@@ -121,7 +121,7 @@ pub(crate) async fn answer(
         }
         Request::DenyChain(DenyChain { chain }) => {
             let at = at.ok_or(Error::Sealed)?;
-            denial::deny_chain(at.core, at.open, at.now, &chain)
+            denial::deny_by_pseudonym(at.core, at.open, at.now, &chain)
                 .await
                 .map(answered::<DenyChain, _>)
         }

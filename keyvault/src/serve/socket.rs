@@ -98,7 +98,7 @@ pub async fn listen(
             () = &mut stop => return Ok(()),
             _ = tidy.tick() => {
                 let vault = Arc::clone(&vault);
-                tokio::spawn(async move { vault.tidy().await });
+                tokio::spawn(async move { vault.expire().await });
                 continue;
             }
             accepted = listener.accept() => accepted,

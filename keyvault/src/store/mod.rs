@@ -3,4 +3,3 @@
 pub(crate) mod commitment;
 pub mod sealing;
 pub(crate) mod sql;
-pub mod xaes;

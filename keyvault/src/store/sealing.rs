@@ -5,20 +5,24 @@
 //! another vault does not open. The nonce is `HMAC-SHA-256(nonce key, fresh random || place || SHA-256(plaintext))`: it
 //! stays distinct when the random source fails, and when a machine is cloned with its random state.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
+use xaes_256_gcm::Xaes256Gcm;
+use xaes_256_gcm::aead::{Aead, KeyInit, Payload};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::store::xaes;
 
 /// Version of the format of sealed values.
 const VERSION: u8 = 1;
 /// Suite 1: AES-256, SHA-256, P-256. Suite 2 is kept for SM4, SM3, SM2.
 pub(crate) const SUITE: u8 = 1;
+/// Length of a nonce in bytes. So many random ones have no practical limit: a restored or cloned store cannot run into one
+/// (claim K7).
+pub(crate) const NONCE_LEN: usize = 24;
 /// Bytes before the ciphertext.
-const HEAD: usize = 2 + xaes::NONCE_LEN;
+const HEAD: usize = 2 + NONCE_LEN;
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +85,7 @@ pub(crate) fn seal_under(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Vec<u8>, Error> {
     let nonce = hedged_nonce(nonce_key, associated, plaintext, rng)?;
-    let ciphertext = xaes::encrypt(key, &nonce, associated, plaintext)?;
+    let ciphertext = encrypt(key, &nonce, associated, plaintext)?;
     let mut out = Vec::with_capacity(HEAD + ciphertext.len());
     out.extend_from_slice(&[VERSION, SUITE]);
     out.extend_from_slice(&nonce);
@@ -101,7 +105,40 @@ pub(crate) fn open_under(
     let Some(([VERSION, SUITE, nonce @ ..], ciphertext)) = sealed.split_first_chunk::<HEAD>() else {
         return Err(damaged);
     };
-    xaes::decrypt(key, nonce, associated, ciphertext).map_err(|_| damaged)
+    decrypt(key, nonce, associated, ciphertext).ok_or(damaged)
+}
+
+/// XAES-256-GCM (C2SP xaes-256-gcm): ciphertext, then 16 bytes of tag.
+pub(crate) fn encrypt(
+    key: &[u8; 32],
+    nonce: &[u8; NONCE_LEN],
+    associated: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let payload = Payload {
+        msg: plaintext,
+        aad: associated,
+    };
+    Xaes256Gcm::new(key.into())
+        .encrypt(nonce.into(), payload)
+        .map_err(|_| Error::SelfTestFailed { what: "XAES-256-GCM" })
+}
+
+/// Opens what [`encrypt`] made under the same key, nonce and associated data; none for anything else.
+pub(crate) fn decrypt(
+    key: &[u8; 32],
+    nonce: &[u8; NONCE_LEN],
+    associated: &[u8],
+    ciphertext: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let payload = Payload {
+        msg: ciphertext,
+        aad: associated,
+    };
+    Xaes256Gcm::new(key.into())
+        .decrypt(nonce.into(), payload)
+        .ok()
+        .map(Zeroizing::new)
 }
 
 fn hedged_nonce(
@@ -109,7 +146,7 @@ fn hedged_nonce(
     associated: &[u8],
     plaintext: &[u8],
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<[u8; xaes::NONCE_LEN], Error> {
+) -> Result<[u8; NONCE_LEN], Error> {
     let mut fresh = [0u8; 32];
     rng.fill_bytes(&mut fresh);
     let mut mac = Hmac::<Sha256>::new_from_slice(nonce_key).map_err(|_| Error::SelfTestFailed {
@@ -119,8 +156,8 @@ fn hedged_nonce(
     mac.update(&Sha256::digest(associated));
     mac.update(&Sha256::digest(plaintext));
     let full = mac.finalize().into_bytes();
-    let mut nonce = [0u8; xaes::NONCE_LEN];
-    nonce.copy_from_slice(&full[..xaes::NONCE_LEN]);
+    let mut nonce = [0u8; NONCE_LEN];
+    nonce.copy_from_slice(&full[..NONCE_LEN]);
     Ok(nonce)
 }
 
@@ -142,10 +179,39 @@ impl SealedKey {
 
 #[cfg(test)]
 mod tests {
+    use hex_literal::hex;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
+
+    /// The two vectors in the text of C2SP xaes-256-gcm: with MSB(L) = 0 and 1.
+    #[test]
+    fn c2sp_xaes_256_gcm_vectors() {
+        let nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX";
+        assert_eq!(
+            encrypt(&[1; 32], nonce, b"", b"XAES-256-GCM").unwrap(),
+            hex!("ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271")
+        );
+        assert_eq!(
+            encrypt(&[3; 32], nonce, b"c2sp.org/XAES-256-GCM", b"XAES-256-GCM").unwrap(),
+            hex!("986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d")
+        );
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_does_not_open() {
+        let sealed = encrypt(&[9; 32], &[8; 24], b"aad", b"plain").unwrap();
+        assert_eq!(*decrypt(&[9; 32], &[8; 24], b"aad", &sealed).unwrap(), b"plain");
+        assert_eq!(decrypt(&[9; 32], &[8; 24], b"aae", &sealed), None);
+        assert_eq!(decrypt(&[9; 32], &[7; 24], b"aad", &sealed), None);
+        assert_eq!(decrypt(&[8; 32], &[8; 24], b"aad", &sealed), None);
+        for position in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[position] ^= 0x80;
+            assert_eq!(decrypt(&[9; 32], &[8; 24], b"aad", &changed), None);
+        }
+    }
 
     fn place(id: &[u8]) -> Place<'_> {
         Place {

@@ -22,7 +22,7 @@ pub(crate) const FILE: &str = "vault.sqlite";
 /// Version of the layout below.
 pub(crate) const FORMAT: i64 = 2;
 /// The layout before key versions and updates: [`SCHEMA`] alone. It is brought up to date at the first unseal.
-pub(crate) const FORMER: i64 = 1;
+pub(crate) const PREVIOUS_FORMAT: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE header (
@@ -105,7 +105,7 @@ pub(crate) enum Table {
     /// Serials by the keyed hash of a purse's pseudonym.
     Pid,
     /// Changes that were sealed as updates, by their number.
-    Change,
+    CardChange,
     /// Envelopes of changes, by update id: what a receipt must be.
     Update,
     /// Envelopes that batches carry, by delivering role, region and update id.
@@ -128,7 +128,7 @@ macro_rules! per_table {
             Table::Denied => concat!($before, "sealed_denied", $after),
             Table::RoleKey => concat!($before, "sealed_role_key", $after),
             Table::Pid => concat!($before, "sealed_pid", $after),
-            Table::Change => concat!($before, "sealed_change", $after),
+            Table::CardChange => concat!($before, "sealed_change", $after),
             Table::Update => concat!($before, "sealed_update", $after),
             Table::Waiting => concat!($before, "sealed_waiting", $after),
             Table::List => concat!($before, "sealed_list", $after),
@@ -149,17 +149,17 @@ impl Table {
         Self::Denied,
         Self::RoleKey,
         Self::Pid,
-        Self::Change,
+        Self::CardChange,
         Self::Update,
         Self::Waiting,
         Self::List,
     ];
-    /// How many of them, from the first, the former layout has.
-    pub(crate) const FORMER_COUNTED: usize = 8;
+    /// How many of them, from the first, the previous format has.
+    pub(crate) const PREVIOUS_COUNTED: usize = 8;
 
-    /// Whether the former layout has the table.
-    pub(crate) fn is_of_the_former(self) -> bool {
-        self == Self::State || Self::COUNTED[..Self::FORMER_COUNTED].contains(&self)
+    /// Whether the previous format has the table.
+    pub(crate) fn is_of_the_previous_format(self) -> bool {
+        self == Self::State || Self::COUNTED[..Self::PREVIOUS_COUNTED].contains(&self)
     }
 
     /// Name in associated data.
@@ -184,7 +184,7 @@ pub(crate) struct Row {
 /// The clear header. What matters of it stands again in the sealed state row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// [`FORMAT`] or [`FORMER`].
+    /// [`FORMAT`] or [`PREVIOUS_FORMAT`].
     pub(crate) format: i64,
     pub(crate) vault: [u8; 16],
     pub(crate) instance: [u8; 16],
@@ -263,13 +263,16 @@ impl Store {
 
     /// Makes the layout that of format 1, for tests of the migration.
     #[cfg(test)]
-    pub(crate) async fn turn_into_the_former(&mut self) {
-        const FORMER: &str = "
+    pub(crate) async fn turn_into_the_previous_format(&mut self) {
+        const PREVIOUS_FORMAT: &str = "
 DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
 DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list;
 UPDATE header SET format = 1";
         let connection = self.connection().await.expect("the store is open");
-        sqlx::raw_sql(FORMER).execute(connection).await.expect("it runs");
+        sqlx::raw_sql(PREVIOUS_FORMAT)
+            .execute(connection)
+            .await
+            .expect("it runs");
     }
 
     /// Writes everything out and closes the file.
@@ -300,7 +303,7 @@ UPDATE header SET format = 1";
             .map_err(failed("the header cannot be read"))?
             .ok_or_else(damaged)?;
         let format: i64 = row.try_get("format").map_err(|_| damaged())?;
-        if ![FORMAT, FORMER].contains(&format)
+        if ![FORMAT, PREVIOUS_FORMAT].contains(&format)
             || row.try_get::<i64, _>("suite").ok() != Some(i64::from(crate::store::sealing::SUITE))
         {
             return Err(Error::Damaged {
@@ -448,7 +451,7 @@ UPDATE header SET format = 1";
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(failed("it cannot be written"))?;
-        if change.from_former {
+        if change.from_previous_format {
             const FORMATS: &str = "UPDATE header SET format = $1 WHERE id = 1 AND format = $2";
             sqlx::raw_sql(SCHEMA_2)
                 .execute(&mut *transaction)
@@ -456,7 +459,7 @@ UPDATE header SET format = 1";
                 .map_err(failed("its tables cannot be made"))?;
             sqlx::query(FORMATS)
                 .bind(FORMAT)
-                .bind(FORMER)
+                .bind(PREVIOUS_FORMAT)
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed("the header cannot be written"))?;
@@ -515,7 +518,11 @@ UPDATE header SET format = 1";
     }
 
     /// Writes the header and the commitments of a new vault.
-    pub(crate) async fn found(&mut self, header: &Header, shares: &[Commitment]) -> Result<(), Error> {
+    pub(crate) async fn create_header(
+        &mut self,
+        header: &Header,
+        shares: &[Commitment],
+    ) -> Result<(), Error> {
         const HEADER: &str = "INSERT INTO header (id, format, suite, vault, instance, epoch, threshold, kek_commitment, root, term, high_water, generation) VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         const SHARE: &str = "INSERT INTO share (epoch, number, custodian, protection, salt, hash) VALUES ($1, $2, $3, 'argon2id', $4, $5)";
         let mut transaction = self
@@ -560,8 +567,8 @@ UPDATE header SET format = 1";
 /// What one transaction writes.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Whether this transaction turns the former layout into the present one.
-    pub(crate) from_former: bool,
+    /// Whether this transaction turns the previous format into the present one.
+    pub(crate) from_previous_format: bool,
     pub(crate) rows: Vec<(Table, Row)>,
     /// Rows that go.
     pub(crate) deleted: Vec<(Table, Vec<u8>)>,

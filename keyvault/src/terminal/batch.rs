@@ -16,7 +16,7 @@ use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::sealed_box::boxed;
 use crate::keys::version::RoleKeyId;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 use crate::terminal::registry::{Terminal, later};
 
@@ -64,14 +64,14 @@ pub(crate) async fn export(
     })?;
     terminal.batch = sequence;
     terminal.updates_until = later(terminal.updates_until, to);
-    let mut change = Change::default();
-    change.put(Table::Terminal, name, &terminal)?;
-    change.note(Event::UpdatesExported {
+    let mut transaction = Transaction::default();
+    transaction.put(Table::Terminal, name, &terminal)?;
+    transaction.note(Event::UpdatesExported {
         terminal: request.terminal.clone(),
         sequence,
         count,
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
 
     let mut id = [0u8; 16];
     core.rng.fill_bytes(&mut id);
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
     use crate::clock::FixedClock;
     use crate::open::transaction::Random;
-    use crate::rehearsal;
+    use crate::scratch_vault;
 
     #[tokio::test]
     async fn a_long_queue_is_carried_in_parts_that_keep_each_cards_updates_together_and_miss_none() {
@@ -191,13 +191,13 @@ mod tests {
             seed += 1;
             Box::new(StdRng::seed_from_u64(seed))
         };
-        let vault = rehearsal::open(folder.path(), clock, sources).await.unwrap();
+        let vault = scratch_vault::open(folder.path(), clock, sources).await.unwrap();
         let mut inner = vault.lock().await;
         let (core, open, _) = inner.open().unwrap();
         let now = core.header.high_water;
         let region = "440300".parse().unwrap();
         let id = open.active(core, now, Role::Door, region).await.unwrap();
-        let mut change = Change::default();
+        let mut transaction = Transaction::default();
         // 13 cards with one to three updates each; another role's beside them.
         let mut queued = 0;
         for card in 0..13u8 {
@@ -221,12 +221,12 @@ mod tests {
                         &counter.to_be_bytes(),
                     ]
                     .concat();
-                    change.put(Table::Waiting, &place, &waiting).unwrap();
+                    transaction.put(Table::Waiting, &place, &waiting).unwrap();
                 }
                 queued += 1;
             }
         }
-        open.apply(core, now, change).await.unwrap();
+        open.apply(core, now, transaction).await.unwrap();
         let today = clock::card_day(clock::day(now)).unwrap();
         let mut carried = BTreeSet::new();
         for _ in 0..200 {

@@ -20,7 +20,7 @@ use crate::card::order::is_name;
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::sealed_box::boxed;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 use crate::terminal::deny_list::{self, Terms};
 use crate::terminal::registry::{Terminal, later};
@@ -134,13 +134,13 @@ pub(crate) async fn export_bundle(
         used,
         &mut core.rng,
     )?;
-    let mut change = Change::default();
-    change.note(Event::BundleOutcome {
+    let mut transaction = Transaction::default();
+    transaction.note(Event::BundleOutcome {
         terminal: request.terminal.clone(),
         sequence: terminal.sequence,
         digest: sha256(&[&sealed]),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     Ok(sealed)
 }
 
@@ -270,13 +270,13 @@ async fn enter_terminal(
     if needs(request.kind).1.is_some() {
         terminal.leaf_until = later(terminal.leaf_until, checked.to);
     }
-    let mut change = Change::default();
-    change.put(Table::Terminal, id, &terminal)?;
-    change.note(Event::BundleIntent {
+    let mut transaction = Transaction::default();
+    transaction.put(Table::Terminal, id, &terminal)?;
+    transaction.note(Event::BundleIntent {
         terminal: request.terminal.clone(),
         kind: kind.to_owned(),
         sequence: terminal.sequence,
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     Ok(terminal)
 }

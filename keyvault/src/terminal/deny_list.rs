@@ -16,7 +16,7 @@ use crate::authority::signers::Signer;
 use crate::card::denied::Denied;
 use crate::clock;
 use crate::error::{Error, fault};
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Most entries of one list; a larger one needs delta lists.
@@ -36,9 +36,9 @@ pub(crate) const CHUNK: i64 = 1024;
 pub(crate) struct LastList {
     #[n(0)]
     pub(crate) version: u32,
-    /// SHA-256 of everything else that the list says.
+    /// SHA-256 of everything else that the list says; none where only the version is known.
     #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) digest: [u8; 32],
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 /// What a list says beside its entries.
@@ -82,7 +82,7 @@ pub(crate) async fn lists(
         }
     }
     let mut lists = Vec::new();
-    let mut change = Change::default();
+    let mut transaction = Transaction::default();
     for (role, mut prefixes) in roles.iter().zip(prefixes) {
         prefixes.sort_unstable();
         prefixes.dedup();
@@ -103,14 +103,21 @@ pub(crate) async fn lists(
             &entries,
         ]);
         let version = match before {
-            Some(before) if before.digest == digest => before.version,
+            Some(before) if before.digest == Some(digest) => before.version,
             before => {
                 let version = before.map_or(0, |before| before.version).checked_add(1);
                 let version = version.ok_or(Error::LimitExceeded {
                     what: "the number of deny lists",
                     limit: u32::MAX,
                 })?;
-                change.put(Table::List, &id, &LastList { version, digest })?;
+                transaction.put(
+                    Table::List,
+                    &id,
+                    &LastList {
+                        version,
+                        digest: Some(digest),
+                    },
+                )?;
                 version
             }
         };
@@ -132,9 +139,9 @@ pub(crate) async fn lists(
         room.truncate(used);
         lists.push(room);
     }
-    if !change.rows.is_empty() {
+    if !transaction.rows.is_empty() {
         // The number is durable before the list leaves: it never stands on two lists.
-        open.apply(core, now, change).await?;
+        open.apply(core, now, transaction).await?;
     }
     Ok(lists)
 }

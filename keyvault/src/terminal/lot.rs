@@ -16,7 +16,7 @@ use crate::card::order::is_name;
 use crate::error::{Error, fault};
 use crate::keys::material::KeyId;
 use crate::keys::sealed_box::boxed;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 
 /// Makes the transport keys of a lot of blanks, for the card maker.
 pub(crate) async fn export_lot(
@@ -48,14 +48,14 @@ pub(crate) async fn export_lot(
     number[2..].copy_from_slice(&request.lot);
     open.ensure_keys(core, now, &[KeyId::LotTransport(number)])
         .await?;
-    let mut change = Change::default();
-    change.note(Event::LotIntent {
+    let mut transaction = Transaction::default();
+    transaction.note(Event::LotIntent {
         lot: number,
         first: request.first,
         count: request.count,
         maker: request.maker.clone(),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
 
     let mut blanks: Vec<(Serial, KeySet)> = Vec::new();
     for card in request.first..=last {
@@ -69,11 +69,11 @@ pub(crate) async fn export_lot(
     let card_ca = open.keys.signer(Signer::CardCa)?;
     let used = lot::encode(request.lot, &blanks, &card_ca, &mut core.rng, &mut plain).map_err(fault)?;
     let sealed = boxed(sealed_box::LOT, &maker, plain, used, &mut core.rng)?;
-    let mut change = Change::default();
-    change.note(Event::LotOutcome {
+    let mut transaction = Transaction::default();
+    transaction.note(Event::LotOutcome {
         lot: number,
         digest: sha256(&[&sealed]),
     });
-    open.apply(core, now, change).await?;
+    open.apply(core, now, transaction).await?;
     Ok(sealed)
 }

@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use crate::audit::journal::Event;
 use crate::clock;
 use crate::error::Error;
-use crate::open::transaction::{Change, Core, Open};
+use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 
 /// Row of a terminal; its id is the name.
@@ -25,7 +25,7 @@ pub(crate) struct Terminal {
     pub(crate) sequence: u32,
     #[n(2)]
     pub(crate) kind: String,
-    /// Of its newest bundle; absent in rows of the former layout until the next one, like all that follows.
+    /// Of its newest bundle; absent in rows of the previous format until the next one, like all that follows.
     #[cbor(n(3), default)]
     pub(crate) regions: Vec<Region>,
     #[cbor(n(4), with = "minicbor::bytes")]
@@ -122,12 +122,12 @@ pub(crate) async fn revoke(
         return Ok(());
     }
     terminal.revoked = Some(clock::card_day(clock::day(now))?.to_bytes());
-    let mut change = Change::default();
-    change.put(Table::Terminal, id, &terminal)?;
-    change.note(Event::TerminalRevoked {
+    let mut transaction = Transaction::default();
+    transaction.put(Table::Terminal, id, &terminal)?;
+    transaction.note(Event::TerminalRevoked {
         terminal: name.to_owned(),
     });
-    open.apply(core, now, change).await
+    open.apply(core, now, transaction).await
 }
 
 /// All terminals, by name.

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use keyvault::custody::share_envelope::Package;
-use keyvault::{Error, Random, Vault, rehearsal};
+use keyvault::{Error, Random, Vault};
 use keyvault_protocol::{
     BundleKind, BundleRequest, CardTask, LotRequest, PhotoKeyContext, RefusalCode, Share, WrappedKey,
 };
+use program_contract::{Exit, Failing as _};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::{Rng, TryCryptoRng, TryRng};
@@ -18,7 +19,7 @@ use super::support::*;
 
 fn open_share(package: &Package) -> Share {
     package
-        .open(rehearsal::passphrase(&package.custodian).as_bytes())
+        .open(scratch_vault::passphrase(&package.custodian).as_bytes())
         .unwrap()
 }
 
@@ -27,7 +28,9 @@ pub(crate) async fn sealed(seed: u64) -> (tempfile::TempDir, Arc<TestClock>, Vec
     let folder = tempfile::tempdir().unwrap();
     let clock = TestClock::at(NOON);
     let mut sources = random(seed);
-    let packages = rehearsal::found(folder.path(), &*clock, sources()).await.unwrap();
+    let packages = scratch_vault::create(folder.path(), &*clock, sources())
+        .await
+        .unwrap();
     let vault = Vault::load(&folder.path().join("vault"), clock.clone(), sources())
         .await
         .unwrap();
@@ -427,7 +430,7 @@ async fn opening_after(
     let vault = folder.path().join("vault");
     copy_folder(&installation.folder.path().join("vault"), &vault);
     damage(&vault).await;
-    rehearsal::reopen(
+    scratch_vault::reopen(
         folder.path(),
         &installation.packages,
         installation.clock.clone(),
@@ -439,7 +442,7 @@ async fn opening_after(
 fn assert_damaged(outcome: Result<Arc<Vault>, Error>, what: &str) {
     match outcome {
         Err(error @ Error::Damaged { .. }) => {
-            assert_eq!((error.code(), error.exit_code()), ("DAMAGED_STORE", 5));
+            assert_eq!((error.code(), error.exit()), ("DAMAGED_STORE", Exit::Damaged));
         }
         Err(error) => panic!("{what}: {error}"),
         Ok(_) => panic!("{what}: the vault opened"),
@@ -552,7 +555,7 @@ async fn a_store_that_was_cut_or_overwritten_never_opens() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("vault")).unwrap();
         std::fs::write(folder.path().join("vault/vault.sqlite"), bytes).unwrap();
-        rehearsal::reopen(
+        scratch_vault::reopen(
             folder.path(),
             &installation.packages,
             installation.clock.clone(),
@@ -572,7 +575,7 @@ async fn a_store_that_was_cut_or_overwritten_never_opens() {
         let mut changed = bytes.clone();
         changed[page * 4096..(page + 1) * 4096].fill(0);
         match try_bytes(changed).await {
-            Err(error) => assert_eq!(error.exit_code(), 5, "page {page}: {error}"),
+            Err(error) => assert_eq!(error.exit(), Exit::Damaged, "page {page}: {error}"),
             // A page on SQLite's free list holds nothing.
             Ok(_) => assert!(page > 0),
         }
@@ -642,8 +645,10 @@ async fn no_secret_is_in_any_log_error_package_or_file() {
     };
     let folder = tempfile::tempdir().unwrap();
     let clock = TestClock::at(NOON);
-    let packages = rehearsal::found(folder.path(), &*clock, sources()).await.unwrap();
-    let vault = rehearsal::reopen(folder.path(), &packages, clock.clone(), sources)
+    let packages = scratch_vault::create(folder.path(), &*clock, sources())
+        .await
+        .unwrap();
+    let vault = scratch_vault::reopen(folder.path(), &packages, clock.clone(), sources)
         .await
         .unwrap();
     let mut client = connect(&vault).await;
@@ -716,7 +721,7 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
         out: folder.path().join("out"),
         threshold,
         custodians,
-        cost: Cost::REHEARSAL,
+        cost: scratch_vault::COST,
     };
     let pair = || vec![custodian("a", "passphrase a"), custodian("b", "passphrase b")];
     for bad in [
@@ -792,4 +797,27 @@ async fn the_store_of_another_vault_in_this_folder_takes_no_share_of_this_one() 
     })
     .await;
     assert_eq!(outcome.map(|_| ()).unwrap_err(), Error::WrongVault);
+}
+
+/// A vault and its share envelopes as a program wrote them that had its own XAES-256-GCM.
+#[tokio::test]
+async fn a_vault_that_was_sealed_before_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let sealed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vault/sealed_before");
+    let vault = folder.path().join("vault");
+    std::fs::create_dir(&vault).unwrap();
+    std::fs::copy(sealed.join("vault.sqlite"), vault.join("vault.sqlite")).unwrap();
+    let clock = TestClock::at("2026-12-01T04:00:00Z");
+    let vault = Vault::load(&vault, clock, random(97)()).await.unwrap();
+    let mut rng = random(96)();
+    for (custodian, passphrase) in [("li", "correct horse battery"), ("wang", "wrong horse battery")] {
+        let text = std::fs::read(sealed.join(format!("{custodian}.share.json"))).unwrap();
+        let share = Package::parse(&text)
+            .unwrap()
+            .open(passphrase.as_bytes())
+            .unwrap();
+        scratch_vault::give(&vault, &share, &mut rng).await.unwrap();
+    }
+    let mut client = connect(&vault).await;
+    client.anchors().await.unwrap();
 }

@@ -694,7 +694,7 @@ fn hello_as(user: u32, socket: &Path, hello: &[u8]) -> String {
 fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
     use std::sync::Arc;
 
-    use keyvault::{rehearsal, serve};
+    use keyvault::serve;
     use keyvault_protocol::{Greeting, Hello, PROTOCOL_VERSION, Request, frame};
 
     use super::support::{NOON, TestClock, random};
@@ -719,7 +719,7 @@ fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
     });
     runtime.block_on(async {
         let clock = TestClock::at(NOON);
-        let vault = rehearsal::open(folder.path(), clock, random(70)).await.unwrap();
+        let vault = scratch_vault::open(folder.path(), clock, random(70)).await.unwrap();
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
         tokio::spawn(serve::listen(

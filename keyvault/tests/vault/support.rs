@@ -10,7 +10,7 @@ use card_applet_spec::{apdu, lot, sealed_box};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Span, Timestamp};
 use keyvault::custody::share_envelope::Package;
-use keyvault::{Clock, Random, Vault, rehearsal, serve};
+use keyvault::{Clock, Random, Vault, serve};
 use keyvault_protocol::{
     CardContent, CardResult, CardTask, Client, Entitlement, Error, LotRequest, Order, OrderSession, Role,
     Script, SignedOrder, TaskKind,
@@ -70,8 +70,10 @@ impl Installation {
         let folder = tempfile::tempdir().unwrap();
         let clock = TestClock::at(NOON);
         let mut sources = random(seed);
-        let packages = rehearsal::found(folder.path(), &*clock, sources()).await.unwrap();
-        let vault = rehearsal::reopen(folder.path(), &packages, clock.clone(), sources)
+        let packages = scratch_vault::create(folder.path(), &*clock, sources())
+            .await
+            .unwrap();
+        let vault = scratch_vault::reopen(folder.path(), &packages, clock.clone(), sources)
             .await
             .unwrap();
         let mut rng = StdRng::seed_from_u64(seed);
@@ -105,7 +107,7 @@ impl Installation {
         copy_folder(&folder.join("vault"), &moved);
         std::fs::remove_dir_all(folder.join("vault")).unwrap();
         std::fs::rename(&moved, folder.join("vault")).unwrap();
-        self.vault = rehearsal::reopen(&folder, &self.packages, self.clock.clone(), random(seed))
+        self.vault = scratch_vault::reopen(&folder, &self.packages, self.clock.clone(), random(seed))
             .await
             .unwrap();
     }
@@ -115,9 +117,9 @@ impl Installation {
         let mut rng = random(60)();
         for package in &self.packages[1..] {
             let share = package
-                .open(rehearsal::passphrase(&package.custodian).as_bytes())
+                .open(scratch_vault::passphrase(&package.custodian).as_bytes())
                 .unwrap();
-            rehearsal::give(&self.vault, &share, &mut rng).await.unwrap();
+            scratch_vault::give(&self.vault, &share, &mut rng).await.unwrap();
         }
     }
 

@@ -41,7 +41,10 @@ impl TestVault {
             out: packages,
             threshold: 2,
             custodians,
-            cost: Cost::REHEARSAL,
+            cost: Cost {
+            memory_kib: 64,
+            passes: 1,
+        },
         };
         let founded = ceremony::init(&plan, now(), Box::new(UnwrapErr(SysRng)))
             .await

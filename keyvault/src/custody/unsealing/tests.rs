@@ -11,18 +11,18 @@ use rand::rngs::StdRng;
 use super::*;
 use crate::open::transaction::STATE_ID;
 use crate::store::sql::{Batch, Table};
-use crate::{rehearsal, serve};
+use crate::{scratch_vault, serve};
 
-struct Hands(StdMutex<Timestamp>);
+struct SetClock(StdMutex<Timestamp>);
 
-impl Clock for Hands {
+impl Clock for SetClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
 }
 
-fn noon() -> Arc<Hands> {
-    Arc::new(Hands(StdMutex::new("2026-11-21T04:00:00Z".parse().unwrap())))
+fn noon() -> Arc<SetClock> {
+    Arc::new(SetClock(StdMutex::new("2026-11-21T04:00:00Z".parse().unwrap())))
 }
 
 fn random() -> Random {
@@ -32,7 +32,7 @@ fn random() -> Random {
 #[tokio::test]
 async fn a_store_changed_under_the_open_vault_ends_its_service() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = rehearsal::open(folder.path(), noon(), random).await.unwrap();
+    let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
     let (near, far) = tokio::io::duplex(1 << 16);
     tokio::spawn(serve::connection(far, Arc::clone(&vault)));
     let mut client = Client::connect(near).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
         let mut inner = vault.lock().await;
         let core = &mut inner.core;
         let elsewhere = Batch {
-            from_former: false,
+            from_previous_format: false,
             rows: Vec::new(),
             deleted: Vec::new(),
             entries: Vec::new(),
@@ -72,42 +72,46 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
 async fn shares_that_nobody_came_to_complete_leave_memory_without_a_request() {
     let folder = tempfile::tempdir().unwrap();
     let clock = noon();
-    let packages = rehearsal::found(folder.path(), &*clock, random()).await.unwrap();
+    let packages = scratch_vault::create(folder.path(), &*clock, random())
+        .await
+        .unwrap();
     let vault = Vault::load(&folder.path().join("vault"), Arc::clone(&clock) as _, random())
         .await
         .unwrap();
-    let share = packages[0].open(rehearsal::passphrase("li").as_bytes()).unwrap();
-    rehearsal::give(&vault, &share, &mut random()).await.unwrap();
+    let share = packages[0]
+        .open(scratch_vault::passphrase("li").as_bytes())
+        .unwrap();
+    scratch_vault::give(&vault, &share, &mut random()).await.unwrap();
     let after = |minutes: i64| {
         let mut now = clock.0.lock().unwrap();
         *now = now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
     };
     after(14);
-    vault.tidy().await;
+    vault.expire().await;
     assert!(matches!(vault.lock().await.phase, Phase::Unsealing(_)));
     after(1);
-    vault.tidy().await;
+    vault.expire().await;
     assert!(matches!(vault.lock().await.phase, Phase::Sealed));
 }
 
-/// Makes the open store one of the former layout: no index keys, eight counts, no tables of format 2.
-async fn turn_into_the_former(inner: &mut Inner) {
+/// Makes the open store one of the previous format: no index keys, eight counts, no tables of format 2.
+async fn turn_into_the_previous_format(inner: &mut Inner) {
     let (core, open, _) = inner.open().unwrap();
     let now = core.header.high_water;
-    let mut change = Change::default();
+    let mut transaction = Transaction::default();
     for id in crate::keys::material::INDEX_KEYS {
-        change.delete(Table::Key, id.to_string().as_bytes());
+        transaction.delete(Table::Key, id.to_string().as_bytes());
     }
-    open.apply(core, now, change).await.unwrap();
+    open.apply(core, now, transaction).await.unwrap();
     let mut state = open.state.clone();
-    state.counts.truncate(Table::FORMER_COUNTED);
+    state.counts.truncate(Table::PREVIOUS_COUNTED);
     let generation = core.header.generation + 1;
     let plain = minicbor::to_vec(&state).unwrap();
     let row = open
         .seal_row(core, Table::State, STATE_ID, generation, &plain)
         .unwrap();
     let batch = Batch {
-        from_former: false,
+        from_previous_format: false,
         rows: vec![(Table::State, row)],
         deleted: Vec::new(),
         entries: Vec::new(),
@@ -115,7 +119,7 @@ async fn turn_into_the_former(inner: &mut Inner) {
         generation,
     };
     core.store.commit(&batch).await.unwrap();
-    core.store.turn_into_the_former().await;
+    core.store.turn_into_the_previous_format().await;
 }
 
 fn copied(from: &Path) -> tempfile::TempDir {
@@ -129,7 +133,7 @@ fn copied(from: &Path) -> tempfile::TempDir {
     copy
 }
 
-/// A card's row as the former layout wrote it.
+/// A card's row as the previous format wrote it.
 #[derive(Encode)]
 struct FormerCard {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -164,8 +168,10 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
 
     let folder = tempfile::tempdir().unwrap();
     let clock = noon();
-    let packages = rehearsal::found(folder.path(), &*clock, random()).await.unwrap();
-    let vault = rehearsal::reopen(folder.path(), &packages, Arc::clone(&clock) as _, random)
+    let packages = scratch_vault::create(folder.path(), &*clock, random())
+        .await
+        .unwrap();
+    let vault = scratch_vault::reopen(folder.path(), &packages, Arc::clone(&clock) as _, random)
         .await
         .unwrap();
     let region: Region = "440300".parse().unwrap();
@@ -193,17 +199,17 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
             state: 3,
             slots: vec![slot(Role::Transit, 7), slot(Role::SmallPayment, 8)],
         };
-        let mut change = Change::default();
-        change.put(Table::Card, serial.as_bytes(), &card).unwrap();
-        open.apply(core, now, change).await.unwrap();
-        turn_into_the_former(&mut inner).await;
+        let mut transaction = Transaction::default();
+        transaction.put(Table::Card, &serial, &card).unwrap();
+        open.apply(core, now, transaction).await.unwrap();
+        turn_into_the_previous_format(&mut inner).await;
     }
     let copy = copied(folder.path());
-    // Once from the former layout, then from what that made of it.
+    // Once from the previous format, then from what that made of it.
     for round in 0..2 {
         let copy = copied(copy.path());
         for _ in 0..=round {
-            let vault = rehearsal::reopen(copy.path(), &packages, Arc::clone(&clock) as _, random)
+            let vault = scratch_vault::reopen(copy.path(), &packages, Arc::clone(&clock) as _, random)
                 .await
                 .unwrap();
             let (near, far) = tokio::io::duplex(1 << 16);

@@ -1,19 +1,24 @@
-//! A scratch vault: a real one, founded and opened in one go, for rehearsing a ceremony and for tests of the programs
-//! that talk to a vault. Its passphrases are in this file and cost nothing to guess: it protects nothing.
+//! The scratch vault: a real vault, made and opened in one go, for tests of what talks to a vault.
+//!
+//! Its passphrases are in this file and cost nothing to guess: it protects nothing. Only tests depend on this crate. It is
+//! neither the rehearsal installation (which a person founds with the programs) nor a drill (which a running vault is put
+//! through).
 
 use std::path::Path;
 use std::sync::Arc;
 
+use keyvault::custody::ceremony::{self, Custodian, Plan};
+use keyvault::custody::share_envelope::{Cost, Package};
+use keyvault::{Clock, Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{Share, ShareEnvelope, UnsealProgress};
 use zeroize::Zeroizing;
 
-use crate::clock::Clock;
-use crate::custody::ceremony::{self, Custodian, Plan};
-use crate::custody::share_envelope::{Cost, Package};
-use crate::custody::unsealing::Vault;
-use crate::error::Error;
-use crate::open::transaction::Random;
+/// Work per guess at a passphrase: next to none.
+pub const COST: Cost = Cost {
+    memory_kib: 64,
+    passes: 1,
+};
 
 /// The custodians of a scratch vault; any two open it.
 pub const CUSTODIANS: [&str; 3] = ["li", "wang", "zhang"];
@@ -21,14 +26,14 @@ pub const CUSTODIANS: [&str; 3] = ["li", "wang", "zhang"];
 /// The passphrase of a scratch vault's custodian.
 #[must_use]
 pub fn passphrase(custodian: &str) -> String {
-    format!("rehearsal of {custodian}")
+    format!("scratch vault of {custodian}")
 }
 
-/// Founds a scratch vault in `folder/vault` with its packages in `folder/packages`; gives the packages.
+/// Makes a scratch vault in `folder/vault` with its share envelopes in `folder/packages`; gives the envelopes.
 ///
 /// # Errors
 /// As [`ceremony::init`].
-pub async fn found(folder: &Path, clock: &dyn Clock, rng: Random) -> Result<Vec<Package>, Error> {
+pub async fn create(folder: &Path, clock: &dyn Clock, rng: Random) -> Result<Vec<Package>, Error> {
     let custodians = CUSTODIANS
         .iter()
         .map(|name| Custodian {
@@ -41,11 +46,10 @@ pub async fn found(folder: &Path, clock: &dyn Clock, rng: Random) -> Result<Vec<
         out: folder.join("packages"),
         threshold: 2,
         custodians,
-        cost: Cost::REHEARSAL,
+        cost: COST,
     };
-    let founded = ceremony::init(&plan, clock.now(), rng).await?;
-    founded
-        .packages
+    let made = ceremony::init(&plan, clock.now(), rng).await?;
+    made.packages
         .iter()
         .map(|path| {
             let text = std::fs::read(path).map_err(|_| Error::File {
@@ -76,7 +80,7 @@ pub async fn give(vault: &Vault, share: &Share, rng: &mut Random) -> Result<Unse
     vault.give_share(&envelope).await
 }
 
-/// Founds a scratch vault in `folder` and opens it. `rng` is asked for a random source three times.
+/// Makes a scratch vault in `folder` and opens it. `rng` is asked for a random source three times.
 ///
 /// # Errors
 /// As [`ceremony::init`] and [`Vault::load`].
@@ -85,24 +89,24 @@ pub async fn open(
     clock: Arc<dyn Clock>,
     mut rng: impl FnMut() -> Random,
 ) -> Result<Arc<Vault>, Error> {
-    let packages = found(folder, &*clock, rng()).await?;
-    reopen(folder, &packages, clock, rng).await
+    let envelopes = create(folder, &*clock, rng()).await?;
+    reopen(folder, &envelopes, clock, rng).await
 }
 
-/// Opens a scratch vault that was founded before.
+/// Opens a scratch vault that was made before.
 ///
 /// # Errors
 /// As [`Vault::load`] and [`Vault::give_share`].
 pub async fn reopen(
     folder: &Path,
-    packages: &[Package],
+    envelopes: &[Package],
     clock: Arc<dyn Clock>,
     mut rng: impl FnMut() -> Random,
 ) -> Result<Arc<Vault>, Error> {
     let vault = Vault::load(&folder.join("vault"), clock, rng()).await?;
     let mut seal_rng = rng();
-    for package in packages.iter().take(2) {
-        let share = package.open(passphrase(&package.custodian).as_bytes())?;
+    for envelope in envelopes.iter().take(2) {
+        let share = envelope.open(passphrase(&envelope.custodian).as_bytes())?;
         give(&vault, &share, &mut seal_rng).await?;
     }
     Ok(vault)
