@@ -42,9 +42,9 @@ impl TestVault {
             threshold: 2,
             custodians,
             cost: Cost {
-            memory_kib: 64,
-            passes: 1,
-        },
+                memory_kib: 64,
+                passes: 1,
+            },
         };
         let founded = ceremony::init(&plan, now(), Box::new(UnwrapErr(SysRng)))
             .await
