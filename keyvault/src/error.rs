@@ -434,7 +434,6 @@ impl Error {
     pub fn code(&self) -> &'static str {
         self.facts().code
     }
-
 }
 
 impl Failing for Error {

@@ -15,7 +15,7 @@ mod error;
 pub mod keys;
 mod open;
 pub mod serve;
-pub mod store;
+mod store;
 mod terminal;
 
 // The scratch vault of the tests opens this crate by its name; the unit tests read the same file.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use card_applet_spec::certificate::CardCertificate;
-use card_applet_spec::codes::{Domain, Role, Serial, State};
+use card_applet_spec::codes::{CardState, Domain, Role, Serial};
 use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
@@ -147,7 +147,7 @@ impl Work {
         let Some(job) = self.personalisation(core, open).await? else {
             return Err(unexpected);
         };
-        let ours = status.script == job.script && !status.open && status.state == State::Personalised;
+        let ours = status.script == job.script && !status.open && status.state == CardState::Personalised;
         match job.progress {
             Personalised::Finished { steps, keys } => {
                 self.report(core, open, status.state, steps, keys).await
@@ -301,7 +301,7 @@ impl Work {
         asked: &Personalisation,
         script: [u8; 16],
         part: SecondPart,
-        state: State,
+        state: CardState,
     ) -> Result<Turn, Error> {
         let SecondPart { steps, keys, slots } = part;
         let total = steps

@@ -4,7 +4,7 @@
 //! Nothing here stores where, when or through which role a card was met: a receipt marks its change as done, and the journal
 //! counts receipts.
 
-use card_applet_spec::codes::{Serial, State};
+use card_applet_spec::codes::{CardState, Serial};
 use card_applet_spec::crypto::equal;
 use jiff::Timestamp;
 use keyvault_protocol::{MAX_RECEIPTS, PendingUpdates, Receipt, ReceiptOutcome};
@@ -81,10 +81,10 @@ pub(crate) async fn take(
     let stamp = update.stamp;
     match &row.effect {
         // An ended card is remembered as that; the receipt is of before.
-        _ if card.state()? == State::Terminated => {}
+        _ if card.state()? == CardState::Terminated => {}
         Effect::Slot(slot) => card.slot_written(slot.clone(), stamp),
         Effect::Permit(digest) => card.permit_written(*digest, stamp),
-        Effect::Block => card.entered(State::Blocked, stamp),
+        Effect::Block => card.entered(CardState::Blocked, stamp),
         Effect::Erase { role, key_version } => card.slot_erased(*role, *key_version, stamp),
         Effect::Floor | Effect::Load => {}
     }

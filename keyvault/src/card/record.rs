@@ -5,7 +5,7 @@
 //! same whatever order the vault heard it in. No personal data: public keys, pseudonyms, and salted digests of the data
 //! groups.
 
-use card_applet_spec::codes::{Domain, Region, Role, Serial, State};
+use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
@@ -280,7 +280,7 @@ impl Card {
         Self {
             order,
             index,
-            state: State::Blank.code(),
+            state: CardState::Blank.code(),
             slots: Vec::new(),
             generation: 0,
             counter: 0,
@@ -298,13 +298,13 @@ impl Card {
     }
 
     /// Its state, as far as the vault has heard.
-    pub(crate) fn state(&self) -> Result<State, Error> {
-        State::try_from(self.state).map_err(|_| Error::Damaged { what: "a card's row" })
+    pub(crate) fn state(&self) -> Result<CardState, Error> {
+        CardState::try_from(self.state).map_err(|_| Error::Damaged { what: "a card's row" })
     }
 
     /// Whether it was personalised and is not ended.
     pub(crate) fn is_in_life(&self) -> bool {
-        ![State::Blank.code(), State::Terminated.code()].contains(&self.state)
+        ![CardState::Blank.code(), CardState::Terminated.code()].contains(&self.state)
     }
 
     /// The slots that are on the card.
@@ -380,12 +380,12 @@ impl Card {
     }
 
     /// The card is in `state` since `stamp`.
-    pub(crate) fn entered(&mut self, state: State, stamp: Stamp) {
-        if stamp >= self.state_stamp && self.state != State::Terminated.code() {
+    pub(crate) fn entered(&mut self, state: CardState, stamp: Stamp) {
+        if stamp >= self.state_stamp && self.state != CardState::Terminated.code() {
             self.state = state.code();
             self.state_stamp = stamp;
         }
-        if state == State::Terminated {
+        if state == CardState::Terminated {
             self.state = state.code();
             // Its pseudonyms stay: a copy that somebody made of it can still be denied.
             for slot in &mut self.slots {
@@ -505,7 +505,7 @@ impl Card {
 
     /// The pseudonyms that the card shows or may show; all of an ended one, which may have been copied.
     pub(crate) fn shown(&self) -> impl Iterator<Item = &CardSlot> {
-        let ended = self.state == State::Terminated.code();
+        let ended = self.state == CardState::Terminated.code();
         self.slots
             .iter()
             .filter(move |slot| ended || slot.standing != Standing::Gone)

@@ -5,7 +5,7 @@
 //! task asks for that look. When an update that can still arrive would undo what is written, the script also changes the
 //! update keys, and what else waits is sealed again (chapter 09). Left out: new key pairs, for which no task exists.
 
-use card_applet_spec::codes::{Domain, Role, Serial, State};
+use card_applet_spec::codes::{CardState, Domain, Role, Serial};
 use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
@@ -340,7 +340,7 @@ impl Work {
         writing: Writing,
         job: &DrawnRewrite,
         part: RewritePart,
-        state: State,
+        state: CardState,
     ) -> Result<u16, Error> {
         let serial = &self.serial;
         let before = open.card(core, serial).await?;

@@ -4,7 +4,7 @@
 //! there. Scripts without content (activate, block, unblock, terminate) are here; `personalise` and `rewrite` have the others.
 
 use card_applet_spec::apdu::{Header, StatusWord};
-use card_applet_spec::codes::{AID, Serial, State};
+use card_applet_spec::codes::{AID, CardState, Serial};
 use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::CardInfo;
 use card_applet_spec::kdf::KeySet;
@@ -173,7 +173,7 @@ async fn bound(
                 return conflict("this card was begun with other content");
             }
             if let Some(card) = card.filter(|card| (card.order, card.index) != (order, index)) {
-                if card.state != State::Blank.code() {
+                if card.state != CardState::Blank.code() {
                     return conflict("this card was personalised under another order");
                 }
                 if job.is_some() {
@@ -183,7 +183,9 @@ async fn bound(
             Ok(())
         }
         Task::ChangeState(_) | Task::Rewrite(_)
-            if card.as_ref().is_none_or(|card| card.state == State::Blank.code()) =>
+            if card
+                .as_ref()
+                .is_none_or(|card| card.state == CardState::Blank.code()) =>
         {
             Err(Error::NotFound {
                 what: "finished card of this serial",
@@ -362,7 +364,7 @@ impl Work {
         open: &mut Open,
         batch: Outgoing,
         kind: ScriptKind,
-        state: State,
+        state: CardState,
         last: u16,
     ) -> Result<Turn, Error> {
         let serial = &self.serial;
@@ -389,9 +391,9 @@ impl Work {
 
 /// Whether a card in `state` is where the script would bring it. A card that was blocked before its hand-over is
 /// PERSONALISED again when it is unblocked.
-fn is_done(kind: ScriptKind, state: State) -> bool {
+fn is_done(kind: ScriptKind, state: CardState) -> bool {
     match kind {
-        ScriptKind::Unblock => matches!(state, State::Personalised | State::Active),
+        ScriptKind::Unblock => matches!(state, CardState::Personalised | CardState::Active),
         _ => state == kind.ends_in(state),
     }
 }

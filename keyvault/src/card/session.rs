@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use card_applet_spec::apdu::{self, Header, StatusWord};
-use card_applet_spec::codes::{Domain, Serial, State};
+use card_applet_spec::codes::{CardState, Domain, Serial};
 use card_applet_spec::crypto::{PublicKey, equal};
 use card_applet_spec::date::Date;
 use card_applet_spec::scp03::{Channel, Mark};
@@ -241,7 +241,7 @@ impl Expected {
 pub(crate) struct Answers {
     status: Option<Status>,
     pub(crate) publics: BTreeMap<Domain, [u8; 64]>,
-    final_state: Option<State>,
+    final_state: Option<CardState>,
     check_values: Option<Vec<u8>>,
 }
 
@@ -252,7 +252,7 @@ impl Answers {
     }
 
     /// The state behind FINALISE.
-    pub(crate) fn final_state(&self) -> Result<State, Error> {
+    pub(crate) fn final_state(&self) -> Result<CardState, Error> {
         self.final_state.ok_or(Error::NoCardSession)
     }
 
@@ -330,7 +330,10 @@ pub(crate) fn read_answers(
                 }
                 StepAnswer::CheckValues => read.check_values = Some(body.to_vec()),
                 StepAnswer::State => {
-                    let state = body.first().copied().and_then(|code| State::try_from(code).ok());
+                    let state = body
+                        .first()
+                        .copied()
+                        .and_then(|code| CardState::try_from(code).ok());
                     read.final_state = Some(state.ok_or_else(malformed)?);
                 }
                 StepAnswer::Nothing => {}
@@ -454,7 +457,7 @@ impl Work {
         }
     }
 
-    pub(crate) fn outcome(&self, kind: ScriptKind, state: State) -> Event {
+    pub(crate) fn outcome(&self, kind: ScriptKind, state: CardState) -> Event {
         Event::CardOutcome {
             order: self.order,
             index: self.index,
@@ -469,7 +472,7 @@ impl Work {
         &self,
         core: &mut Core,
         open: &Open,
-        state: State,
+        state: CardState,
         steps: u16,
         keys: Vec<CardKey>,
     ) -> Result<Turn, Error> {
@@ -479,7 +482,7 @@ impl Work {
 
     pub(crate) fn done(
         &self,
-        state: State,
+        state: CardState,
         last_step: u16,
         steps: u16,
         keys: Vec<CardKey>,

@@ -1,6 +1,6 @@
 //! Sealing a change of a card under an order (card specification, chapter 09).
 
-use card_applet_spec::codes::{Domain, Role, Serial, State};
+use card_applet_spec::codes::{CardState, Domain, Role, Serial};
 use card_applet_spec::crypto::sha256;
 use card_applet_spec::data_group::{Dg3, SignatureObject};
 use card_applet_spec::update::{Operation, UPDATE_LEN};
@@ -51,7 +51,7 @@ pub(crate) async fn seal(
     }
     let before = open.card(core, &serial).await?;
     let state = before.state()?;
-    if !matches!(state, State::Personalised | State::Active) {
+    if !matches!(state, CardState::Personalised | CardState::Active) {
         return Err(Error::CardState {
             state: state.as_str(),
         });

@@ -27,7 +27,7 @@ use crate::open::transaction::{
     Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, Transaction, header_digest, ring_barrier,
 };
 use crate::store::commitment::Commitment;
-use crate::store::sealing::{self, SUITE, SealedKey};
+use crate::store::sealing::{self, SUITE};
 use crate::store::sql::{self, Batch, Header, Row, Store, Table};
 
 /// A custodian and the passphrase of the package.
@@ -277,7 +277,7 @@ async fn create(
         root.expose(),
         &mut rng,
     )?;
-    header.root = SealedKey::new(wrapped).as_bytes().to_vec();
+    header.root = wrapped;
 
     let key_ring = Ring {
         barrier: [(TERM, OpenKey::random(arena, &mut rng)?)].into(),
@@ -372,7 +372,6 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), 
             key.expose(),
             &mut core.rng,
         )?;
-        let sealed = SealedKey::new(sealed).as_bytes().to_vec();
         rows.push((
             Table::Ring,
             Row {

@@ -3,6 +3,6 @@
 
 pub mod ceremony;
 pub(crate) mod migration;
-pub mod shamir;
+pub(crate) mod shamir;
 pub mod share_envelope;
 pub(crate) mod unsealing;

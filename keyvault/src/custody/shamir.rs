@@ -8,14 +8,14 @@ use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Length of the shared secret in bytes.
-pub const SECRET_LEN: usize = 32;
+pub(crate) const SECRET_LEN: usize = 32;
 
 /// One share: `x` and the ordinate of each byte.
-pub struct Point {
+pub(crate) struct Point {
     /// Abscissa, 1 to 255.
-    pub x: u8,
+    pub(crate) x: u8,
     /// Ordinates. Secret.
-    pub y: Zeroizing<[u8; SECRET_LEN]>,
+    pub(crate) y: Zeroizing<[u8; SECRET_LEN]>,
 }
 
 impl std::fmt::Debug for Point {
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Point {
 /// Splits `secret` into `count` shares of which any `threshold` give it back; `None` unless
 /// `1 <= threshold <= count <= 255`.
 #[must_use]
-pub fn split(
+pub(crate) fn split(
     secret: &[u8; SECRET_LEN],
     threshold: u8,
     count: u8,
@@ -61,7 +61,7 @@ pub fn split(
 /// The secret from at least `threshold` shares with distinct abscissas; `None` when there are none, one is zero or two
 /// are equal. With fewer or wrong shares the result is some other value: check it against a commitment.
 #[must_use]
-pub fn combine(points: &[Point]) -> Option<Zeroizing<[u8; SECRET_LEN]>> {
+pub(crate) fn combine(points: &[Point]) -> Option<Zeroizing<[u8; SECRET_LEN]>> {
     let distinct = points
         .iter()
         .enumerate()

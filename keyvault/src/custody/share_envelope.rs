@@ -19,7 +19,7 @@ use crate::store::sealing::{self, NONCE_LEN};
 pub(crate) const SCHEMA: &str = "yzt.share/1";
 
 /// Fewest characters of a passphrase. Argon2id makes each guess cost about 0.2 s; shorter ones are guessed all the same.
-pub const MIN_PASSPHRASE: usize = 8;
+pub(crate) const MIN_PASSPHRASE: usize = 8;
 
 /// How much work a guess at a passphrase costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,19 +146,6 @@ impl Package {
         let mut text = serde_json::to_vec_pretty(self).map_err(|_| Error::PackageDamaged)?;
         text.push(b'\n');
         Ok(text)
-    }
-
-    /// The set that the package belongs to.
-    ///
-    /// # Errors
-    /// [`Error::PackageDamaged`] when the vault's number is not in its form.
-    pub fn set(&self) -> Result<SetId, Error> {
-        Ok(SetId {
-            vault: array(&self.vault)?,
-            epoch: self.epoch,
-            threshold: self.threshold,
-            shares: self.shares,
-        })
     }
 
     /// Opens the package with its passphrase.

@@ -45,23 +45,10 @@ impl Vault {
     /// # Errors
     /// [`Error::NoVault`], [`Error::InUse`], [`Error::Damaged`], [`Error::MemoryNotLocked`].
     pub async fn load(folder: &Path, clock: Arc<dyn Clock>, rng: Random) -> Result<Arc<Self>, Error> {
-        Self::load_with(folder, Arena::new()?, clock, rng).await
+        Self::load_locked(FolderLock::take(folder)?, Arena::new()?, clock, rng).await
     }
 
-    /// As [`Vault::load`], with an arena that was made before the process was isolated.
-    ///
-    /// # Errors
-    /// As [`Vault::load`].
-    pub async fn load_with(
-        folder: &Path,
-        arena: Arc<Arena>,
-        clock: Arc<dyn Clock>,
-        rng: Random,
-    ) -> Result<Arc<Self>, Error> {
-        Self::load_locked(FolderLock::take(folder)?, arena, clock, rng).await
-    }
-
-    /// As [`Vault::load_with`], with a lock that was taken before the process was isolated.
+    /// As [`Vault::load`], with folder and arena that were taken before the process was isolated.
     ///
     /// # Errors
     /// As [`Vault::load`].

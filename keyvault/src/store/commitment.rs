@@ -8,13 +8,13 @@ use subtle::ConstantTimeEq;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Commitment {
     /// Number of the share.
-    pub index: u8,
+    pub(crate) index: u8,
     /// Name of the custodian.
-    pub custodian: String,
+    pub(crate) custodian: String,
     /// Random salt.
-    pub salt: [u8; 16],
+    pub(crate) salt: [u8; 16],
     /// SHA-256 over label, vault, epoch, index, salt and value.
-    pub hash: [u8; 32],
+    pub(crate) hash: [u8; 32],
 }
 
 impl Commitment {

@@ -1,5 +1,5 @@
 //! Durable rows, each sealed alone.
 
 pub(crate) mod commitment;
-pub mod sealing;
+pub(crate) mod sealing;
 pub(crate) mod sql;

@@ -161,22 +161,6 @@ fn hedged_nonce(
     Ok(nonce)
 }
 
-/// The stored form of a key: sealed, so it may be written anywhere and copied freely.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedKey(Vec<u8>);
-
-impl SealedKey {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes to store.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hex_literal::hex;

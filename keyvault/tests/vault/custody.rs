@@ -710,7 +710,6 @@ async fn no_secret_is_in_any_log_error_package_or_file() {
 #[tokio::test]
 async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
     use keyvault::custody::ceremony::{Custodian, Plan, init};
-    use keyvault::custody::share_envelope::Cost;
     let folder = tempfile::tempdir().unwrap();
     let custodian = |name: &str, passphrase: &str| Custodian {
         name: name.into(),

@@ -719,7 +719,9 @@ fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
     });
     runtime.block_on(async {
         let clock = TestClock::at(NOON);
-        let vault = scratch_vault::open(folder.path(), clock, random(70)).await.unwrap();
+        let vault = scratch_vault::open(folder.path(), clock, random(70))
+            .await
+            .unwrap();
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
         tokio::spawn(serve::listen(

@@ -200,7 +200,7 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
             slots: vec![slot(Role::Transit, 7), slot(Role::SmallPayment, 8)],
         };
         let mut transaction = Transaction::default();
-        transaction.put(Table::Card, &serial, &card).unwrap();
+        transaction.put(Table::Card, serial.as_bytes(), &card).unwrap();
         open.apply(core, now, transaction).await.unwrap();
         turn_into_the_previous_format(&mut inner).await;
     }
