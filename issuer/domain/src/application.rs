@@ -9,6 +9,7 @@ use crate::decision::Decision;
 use crate::error::Error;
 use crate::identifiers::{ApplicationId, PermitId, PersonId};
 use crate::people::{Actor as _, Approver, IntakeClerk, Reviewer, SeparatedDuties, apart};
+use crate::refusal::Refusal;
 
 /// Where an application stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,12 +250,12 @@ impl Application {
     /// Whether these duties name the two who decided it.
     ///
     /// # Errors
-    /// [`Error::OtherPeople`], also for an application that is not approved.
-    pub fn decided_by_those_of(&self, duties: &SeparatedDuties) -> Result<(), Error> {
+    /// [`Refusal::OtherPeople`], also for an application that is not approved.
+    pub fn decided_by_those_of(&self, duties: &SeparatedDuties) -> Result<(), Refusal> {
         if self.decided_by() == Some((duties.reviewer(), duties.approver())) {
             Ok(())
         } else {
-            Err(Error::OtherPeople)
+            Err(Refusal::OtherPeople)
         }
     }
 

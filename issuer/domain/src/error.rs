@@ -3,7 +3,6 @@
 use card_applet_spec::codes::Tier;
 
 use crate::digest::Digest;
-use crate::identifiers::{ApplicationId, CardSerial, ChangeId, PermitId};
 
 /// Everything that can be wrong with a value, a rule set or a transition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,41 +56,6 @@ pub enum Error {
         /// `card number`, `card serial`, `permit id` and so on.
         what: &'static str,
     },
-    /// The person has a permit that has not ended.
-    #[error("the person already has the permit {permit}")]
-    AlreadyHasPermit {
-        /// Which one.
-        permit: PermitId,
-    },
-    /// The person has an application that is still open.
-    #[error("the person already has the open application {application}")]
-    ApplicationOpen {
-        /// Which one.
-        application: ApplicationId,
-    },
-    /// A change of this kind is open for the card.
-    #[error("the card has the open change {change} of this kind")]
-    ChangeOpen {
-        /// Which one.
-        change: ChangeId,
-    },
-    /// The chip is not in stock: unknown, used before, or recalled.
-    #[error("the blank {serial} is not in stock: {state}")]
-    BlankNotInStock {
-        /// Which chip.
-        serial: CardSerial,
-        /// `UNKNOWN`, `ALLOCATED` or `RECALLED`.
-        state: &'static str,
-    },
-    /// The terminal has no registration.
-    #[error("no payment terminal has the registration number {tid}")]
-    TerminalUnknown {
-        /// The number.
-        tid: u32,
-    },
-    /// The order's people are not those who decided the application.
-    #[error("the production order names other people than those who reviewed and approved the application")]
-    OtherPeople,
     /// The province has used up its numbers.
     #[error("the province has no card number left")]
     CardNumbersExhausted,
@@ -212,12 +176,6 @@ impl Error {
             Self::Identifier { .. } => "IDENTIFIER",
             Self::CardNumbersExhausted => "CARD_NUMBERS_EXHAUSTED",
             Self::SamePersonTwice { .. } => "SAME_PERSON_TWICE",
-            Self::AlreadyHasPermit { .. } => "ALREADY_HAS_PERMIT",
-            Self::ApplicationOpen { .. } => "APPLICATION_OPEN",
-            Self::ChangeOpen { .. } => "CHANGE_OPEN",
-            Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
-            Self::TerminalUnknown { .. } => "TERMINAL_UNKNOWN",
-            Self::OtherPeople => "OTHER_PEOPLE",
             Self::WrongState { .. } => "WRONG_STATE",
             Self::NothingGranted => "NOTHING_GRANTED",
             Self::Reversed => "REVERSED",
@@ -256,14 +214,6 @@ impl Error {
             Self::Identifier { .. } => "Copy the identifier again, without blanks.",
             Self::CardNumbersExhausted => "Ask the province to open a new range of numbers.",
             Self::SamePersonTwice { .. } => "Let a colleague take this step.",
-            Self::AlreadyHasPermit { .. } => {
-                "Endorse, replace or end that permit; a person has one permit in the province."
-            }
-            Self::ApplicationOpen { .. } => "Go on with that application, or let the applicant withdraw it.",
-            Self::ChangeOpen { .. } => "Finish that change first: it may be the outcome of an earlier try.",
-            Self::BlankNotInStock { .. } => "Take another blank from the stock.",
-            Self::TerminalUnknown { .. } => "Register the terminal with `issuer terminal register` first.",
-            Self::OtherPeople => "Order production with the reviewer and approver of the case.",
             Self::WrongState { .. } => "Read the case again: somebody may have moved it on.",
             Self::NothingGranted => {
                 "Refuse the application with its reasons, or decide it again with new papers."

@@ -27,6 +27,7 @@ pub mod payment;
 mod people;
 mod permit;
 mod purse;
+mod refusal;
 
 pub use applicant::{Address, Applicant, Evidence, PersonName, Registration, Validity};
 pub use application::{Application, ApplicationState};
@@ -50,3 +51,4 @@ pub use people::{
 };
 pub use permit::{EndReason, Grant, Permit, PermitState};
 pub use purse::{LoadDecision, Purse};
+pub use refusal::Refusal;

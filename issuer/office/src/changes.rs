@@ -75,7 +75,7 @@ impl Office {
     /// # Errors
     /// [`OfficeError::NotEligible`] with the explanation; [`permit_domain::Error::NotThisChange`],
     /// [`permit_domain::Error::TooEarly`], [`OfficeError::OtherPerson`], [`OfficeError::OtherOffice`],
-    /// [`permit_domain::Error::ChangeOpen`].
+    /// [`permit_domain::Refusal::ChangeOpen`].
     pub async fn propose(
         &self,
         id: ChangeId,
@@ -302,7 +302,7 @@ async fn same_change(
 /// Refuses a second change of a kind while the first one is not on its way.
 pub(crate) async fn only_one_open(tx: &mut Transaction, change: &Change) -> Result<(), OfficeError> {
     match tx.open_change(&change.card().number, change.kind()).await? {
-        Some(change) => Err(permit_domain::Error::ChangeOpen { change }.into()),
+        Some(change) => Err(permit_domain::Refusal::ChangeOpen { change }.into()),
         None => Ok(()),
     }
 }

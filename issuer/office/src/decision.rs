@@ -48,7 +48,7 @@ impl Office {
     ///
     /// # Errors
     /// [`permit_domain::Error::SamePersonTwice`], [`permit_domain::Error::WrongState`],
-    /// [`permit_domain::Error::AlreadyHasPermit`].
+    /// [`permit_domain::Refusal::AlreadyHasPermit`].
     pub async fn approve(
         &self,
         id: ApplicationId,
@@ -91,7 +91,7 @@ pub(crate) async fn approve(
     permit: &Permit,
 ) -> Result<(Application, Appended), OfficeError> {
     if let Some(live) = tx.live_permit(application.person()).await? {
-        return Err(permit_domain::Error::AlreadyHasPermit { permit: live.id() }.into());
+        return Err(permit_domain::Refusal::AlreadyHasPermit { permit: live.id() }.into());
     }
     Ok(tx.insert_approval(application, permit).await?)
 }

@@ -28,6 +28,9 @@ pub enum OfficeError {
     /// A rule of the law or of the case.
     #[error(transparent)]
     Domain(#[from] permit_domain::Error),
+    /// The state of the ledger.
+    #[error(transparent)]
+    Refused(#[from] permit_domain::Refusal),
     /// The ledger.
     #[error(transparent)]
     Store(issuer_store::Error),
@@ -97,6 +100,7 @@ impl OfficeError {
             Self::IdTaken => "ID_TAKEN",
             Self::NoRuleSet => "NO_RULE_SET",
             Self::Domain(error) => error.code(),
+            Self::Refused(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
             Self::Photo(error) => error.code().as_str(),
             Self::Content(error) => error.code(),
@@ -124,6 +128,7 @@ impl OfficeError {
                 "Publish a rule set for the jurisdiction, or correct the division of the residence."
             }
             Self::Domain(error) => error.action(),
+            Self::Refused(refusal) => refusal.action(),
             Self::Store(error) => error.action(),
             Self::Photo(error) => error.code().texts().action,
             Self::Content(error) => error.action(),
@@ -163,6 +168,7 @@ impl OfficeError {
             Self::Denial(_) => Fault::Unknown,
             Self::Internal => Fault::Machine,
             Self::Domain(error) => Fault::of_domain(error),
+            Self::Refused(refusal) => Fault::of_refusal(refusal),
             Self::Store(error) => Fault::of_store(error),
             Self::Photo(error) => Fault::of_photo_store(error.code()),
             Self::Content(error) => error.fault(),

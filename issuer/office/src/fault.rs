@@ -109,19 +109,24 @@ impl Fault {
     pub const fn of_domain(error: &permit_domain::Error) -> Self {
         use permit_domain::Error as E;
         match error {
-            E::TerminalUnknown { .. } => Self::Absent,
-            E::WrongState { .. }
-            | E::NothingGranted
-            | E::AlreadyHasPermit { .. }
-            | E::ApplicationOpen { .. }
-            | E::BlankNotInStock { .. }
-            | E::ChangeOpen { .. } => Self::State,
-            E::SamePersonTwice { .. } | E::OtherPeople => Self::Person,
+            E::WrongState { .. } | E::NothingGranted => Self::State,
+            E::SamePersonTwice { .. } => Self::Person,
             E::CardNumbersExhausted
             | E::RuleSetEdited { .. }
             | E::RuleSetInvalid { .. }
             | E::RuleSetUnreadable { .. } => Self::Machine,
             _ => Self::Caller,
+        }
+    }
+
+    /// Whose fault it is that the ledger does not allow something.
+    #[must_use]
+    pub const fn of_refusal(refusal: &permit_domain::Refusal) -> Self {
+        use permit_domain::Refusal as R;
+        match refusal {
+            R::TerminalUnknown { .. } => Self::Absent,
+            R::OtherPeople => Self::Person,
+            _ => Self::State,
         }
     }
 

@@ -14,7 +14,7 @@ impl Office {
     /// same; of two counters that take one applicant at once, one does and the other is told.
     ///
     /// # Errors
-    /// [`permit_domain::Error::AlreadyHasPermit`], [`permit_domain::Error::ApplicationOpen`], [`OfficeError::IdTaken`].
+    /// [`permit_domain::Refusal::AlreadyHasPermit`], [`permit_domain::Refusal::ApplicationOpen`], [`OfficeError::IdTaken`].
     /// [`OfficeError::NoRuleSet`], [`permit_domain::Error::TierNotOffered`], [`ContentError::NoOrgan`] and
     /// [`issuer_artwork::ArtworkError::NoTemplate`] when the office could never decide it or print its card; then nothing
     /// is stored.
@@ -96,10 +96,10 @@ pub(crate) async fn file(
     let number = &new.applicant.citizen_number;
     let person = if let Some(person) = tx.person(number).await? {
         if let Some(permit) = tx.live_permit(person).await? {
-            return Err(permit_domain::Error::AlreadyHasPermit { permit: permit.id() }.into());
+            return Err(permit_domain::Refusal::AlreadyHasPermit { permit: permit.id() }.into());
         }
         if let Some(application) = tx.open_application(person).await? {
-            return Err(permit_domain::Error::ApplicationOpen { application }.into());
+            return Err(permit_domain::Refusal::ApplicationOpen { application }.into());
         }
         person
     } else {

@@ -36,7 +36,7 @@ impl Office {
     /// Decides a load onto a permit's card by the purse rules in force and books it. The same key is the same load.
     ///
     /// # Errors
-    /// [`OfficeError::NoCard`], [`ContentError::NoPurseRules`], [`permit_domain::Error::ChangeOpen`] while an earlier load is
+    /// [`OfficeError::NoCard`], [`ContentError::NoPurseRules`], [`permit_domain::Refusal::ChangeOpen`] while an earlier load is
     /// not on its way, [`OfficeError::IdTaken`] for the key of another load.
     pub async fn load(
         &self,

@@ -137,7 +137,7 @@ impl Office {
     /// Joins the blank to the order: draws the next card number of the province, takes the blank from the stock.
     ///
     /// # Errors
-    /// [`permit_domain::Error::BlankNotInStock`], [`permit_domain::Error::CardNumbersExhausted`],
+    /// [`permit_domain::Refusal::BlankNotInStock`], [`permit_domain::Error::CardNumbersExhausted`],
     /// [`permit_domain::Error::WrongState`] unless ordered, [`issuer_store::Error::Stale`]; outages. None of them spends a
     /// number.
     pub async fn allocate(
@@ -226,7 +226,7 @@ pub(crate) async fn allocate(
         None => Some("UNKNOWN"),
     };
     if let Some(state) = state {
-        return Err(permit_domain::Error::BlankNotInStock { serial, state }.into());
+        return Err(permit_domain::Refusal::BlankNotInStock { serial, state }.into());
     }
     let next = tx.last_card_number(province).await?.saturating_add(1);
     let number = CardNumber::new(province, next)?;

@@ -238,7 +238,7 @@ impl Office {
     /// Withdraws a terminal: debits after the day are never paid.
     ///
     /// # Errors
-    /// [`permit_domain::Error::TerminalUnknown`]; [`permit_domain::Error::WrongState`] for a terminal that was withdrawn
+    /// [`permit_domain::Refusal::TerminalUnknown`]; [`permit_domain::Error::WrongState`] for a terminal that was withdrawn
     /// earlier; outages.
     pub async fn withdraw_terminal(
         &self,
@@ -265,10 +265,10 @@ impl Office {
     /// What a terminal is owed.
     ///
     /// # Errors
-    /// [`permit_domain::Error::TerminalUnknown`]; outages.
+    /// [`permit_domain::Refusal::TerminalUnknown`]; outages.
     pub async fn terminal_report(&self, tid: u32) -> Result<TerminalReport, OfficeError> {
         let report = self.read().await?.terminal_report(tid).await?;
-        report.ok_or_else(|| permit_domain::Error::TerminalUnknown { tid }.into())
+        report.ok_or_else(|| permit_domain::Refusal::TerminalUnknown { tid }.into())
     }
 }
 
@@ -301,7 +301,7 @@ pub(crate) async fn withdraw(
     by: &StaffId,
 ) -> Result<(Registration, Option<Appended>), OfficeError> {
     let known = tx.payment_terminal(tid).await?;
-    let known = known.ok_or(permit_domain::Error::TerminalUnknown { tid })?;
+    let known = known.ok_or(permit_domain::Refusal::TerminalUnknown { tid })?;
     let Some(withdrawn) = known.clone().withdrawn(after)? else {
         return Ok((known, None));
     };
@@ -337,7 +337,7 @@ pub(crate) async fn import(
     }
     let known = tx.known_of(&new).await?;
     if let Some(file) = new.iter().find(|file| !known.terminals.contains_key(&file.tid)) {
-        return Err(permit_domain::Error::TerminalUnknown { tid: file.tid }.into());
+        return Err(permit_domain::Refusal::TerminalUnknown { tid: file.tid }.into());
     }
     let settled = settle(&known, &new);
     let appended = tx.insert_settlement(&new, &settled, by).await?;

@@ -208,7 +208,9 @@ async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, 
         .await;
     let id = match proposed {
         Ok(stored) => stored.change.id(),
-        Err(issuer_office::error::OfficeError::Domain(permit_domain::Error::ChangeOpen { change })) => change,
+        Err(issuer_office::error::OfficeError::Refused(permit_domain::Refusal::ChangeOpen { change })) => {
+            change
+        }
         Err(error) => return Err(error.into()),
     };
     match Box::pin(context.production().await?.queue_change(id)).await {

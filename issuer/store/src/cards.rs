@@ -7,8 +7,8 @@ use permit_domain::{
 };
 
 use crate::{
+    entry::Entry,
     error::Error,
-    ledger::Entry,
     rows::{damaged, value},
     transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
 };

@@ -42,6 +42,7 @@
 mod applications;
 mod cards;
 mod changes;
+mod entry;
 mod error;
 mod ledger;
 mod orders;
@@ -56,8 +57,9 @@ mod transaction;
 pub use applications::{StoredApplication, Submission};
 pub use cards::{BlankState, Card, Stock};
 pub use changes::{Booked, StoredChange};
+pub use entry::Entry;
 pub use error::Error;
-pub use ledger::{Entry, LedgerEntry, LedgerState};
+pub use ledger::{LedgerEntry, LedgerState};
 pub use orders::StepRecord;
 pub use rule_sets::PublishedRules;
 pub use settlement::{ImportedFile, TerminalReport};

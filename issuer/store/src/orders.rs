@@ -7,8 +7,8 @@ use permit_domain::{
 };
 
 use crate::{
+    entry::Entry,
     error::Error,
-    ledger::Entry,
     rows::{damaged, instant, present_date, present_value, value},
     transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
 };

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use permit_domain::Digest;
 
 use crate::{
+    entry::Entry,
     error::Error,
-    ledger::Entry,
     rows::{damaged, digest, instant},
     transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
 };

@@ -15,8 +15,8 @@ use permit_domain::{
 };
 
 use crate::{
+    entry::Entry,
     error::Error,
-    ledger::Entry,
     rows::{damaged, digest, instant, json, number, value},
     transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
 };

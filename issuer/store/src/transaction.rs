@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use sqlx::{Postgres, Sqlite};
 
 use crate::{
+    entry::{Entry, Head, INSERT_EVENT, MOVE_HEAD, TAKE_HEAD},
     error::Error,
-    ledger::{Entry, Head, INSERT_EVENT, MOVE_HEAD, TAKE_HEAD},
     rows::millis,
     store::Store,
 };

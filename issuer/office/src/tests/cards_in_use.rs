@@ -121,7 +121,7 @@ async fn a_load_is_booked_once_as_a_figure_that_only_grows(#[case] engine: Engin
     // While the first is neither on the card nor on its way a second one may be the same money.
     let open = case.load(2, 10_000).await.unwrap_err();
     assert!(
-        matches!(open, OfficeError::Domain(permit_domain::Error::ChangeOpen { change }) if change == first.change.id())
+        matches!(open, OfficeError::Refused(permit_domain::Refusal::ChangeOpen { change }) if change == first.change.id())
     );
     case.written(first.change).await;
     let second = booked(case.load(2, 10_000).await.unwrap());
@@ -670,7 +670,7 @@ async fn a_batch_with_an_unregistered_terminal_leaves_nothing(#[case] engine: En
         .unwrap_err();
     assert!(matches!(
         error,
-        OfficeError::Domain(permit_domain::Error::TerminalUnknown { tid: 2 })
+        OfficeError::Refused(permit_domain::Refusal::TerminalUnknown { tid: 2 })
     ));
     assert_eq!(office.store.verify_ledger().await.unwrap(), before);
     assert!(

@@ -2,8 +2,8 @@
 
 use issuer_store::{Stock, Store, Submission};
 use permit_domain::{
-    ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, Error as Refused, PermitState,
-    PersonId, SeparatedDuties,
+    ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, PermitState, PersonId, Refusal,
+    SeparatedDuties,
 };
 use permit_rules::RuleSets;
 use rstest::rstest;
@@ -32,7 +32,7 @@ async fn the_same_applicant_twice_is_told_of_the_permit_and_nothing_changes(#[ca
     let error = office.store.submit(again, at()).await.unwrap_err();
 
     assert!(
-        matches!(error, OfficeError::Domain(Refused::AlreadyHasPermit { permit: p }) if p == permit.id())
+        matches!(error, OfficeError::Refused(Refusal::AlreadyHasPermit { permit: p }) if p == permit.id())
     );
     assert_eq!(error.code(), "ALREADY_HAS_PERMIT");
     assert!(error.action().contains("one permit"));
@@ -63,7 +63,7 @@ async fn an_open_application_bars_a_second_one_until_it_is_withdrawn(#[case] eng
     };
     let error = office.store.submit(second(), at()).await.unwrap_err();
     assert!(
-        matches!(error, OfficeError::Domain(Refused::ApplicationOpen { application }) if application == first.id())
+        matches!(error, OfficeError::Refused(Refusal::ApplicationOpen { application }) if application == first.id())
     );
 
     let person = first.person();
@@ -100,7 +100,7 @@ async fn two_counters_that_take_one_applicant_at_once_make_one_application(#[cas
     assert!(
         results
             .iter()
-            .any(|r| matches!(r, Err(OfficeError::Domain(Refused::ApplicationOpen { .. }))))
+            .any(|r| matches!(r, Err(OfficeError::Refused(Refusal::ApplicationOpen { .. }))))
     );
 }
 
@@ -165,7 +165,7 @@ async fn an_order_by_other_people_than_those_who_decided_is_refused(#[case] engi
     let order = permit_domain::Order::new(right.id(), permit.id(), duties, right.content().clone());
     assert!(matches!(
         office.store.order_production(&order, at()).await,
-        Err(OfficeError::Domain(Refused::OtherPeople))
+        Err(OfficeError::Refused(Refusal::OtherPeople))
     ));
 
     office.store.order_production(&right, at()).await.unwrap();
@@ -214,7 +214,7 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         .unwrap_err();
     assert!(matches!(
         error,
-        OfficeError::Domain(Refused::BlankNotInStock { state: "UNKNOWN", .. })
+        OfficeError::Refused(Refusal::BlankNotInStock { state: "UNKNOWN", .. })
     ));
     let order = store
         .allocate_card(order, guangdong(), serial(1), at())
@@ -236,7 +236,7 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         .unwrap_err();
     assert!(matches!(
         error,
-        OfficeError::Domain(Refused::BlankNotInStock {
+        OfficeError::Refused(Refusal::BlankNotInStock {
             state: "ALLOCATED",
             ..
         })
@@ -248,7 +248,7 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         .unwrap_err();
     assert!(matches!(
         error,
-        OfficeError::Domain(Refused::BlankNotInStock {
+        OfficeError::Refused(Refusal::BlankNotInStock {
             state: "RECALLED",
             ..
         })
@@ -342,7 +342,7 @@ async fn a_given_up_order_spends_its_number_and_frees_the_permit(#[case] engine:
     assert!(
         matches!(
             error,
-            OfficeError::Domain(Refused::BlankNotInStock {
+            OfficeError::Refused(Refusal::BlankNotInStock {
                 state: "ALLOCATED",
                 ..
             })
@@ -399,7 +399,7 @@ async fn an_order_cannot_be_advanced_into_a_beginning(#[case] engine: Engine) {
         .unwrap_err();
     assert!(matches!(
         error,
-        OfficeError::Domain(Refused::BlankNotInStock {
+        OfficeError::Refused(Refusal::BlankNotInStock {
             state: "ALLOCATED",
             ..
         })
@@ -434,7 +434,7 @@ async fn filing_is_one_transaction_and_the_same_request_again_answers_the_same(#
         .await
         .unwrap_err();
     assert!(
-        matches!(second, OfficeError::Domain(Refused::ApplicationOpen { application }) if application == id)
+        matches!(second, OfficeError::Refused(Refusal::ApplicationOpen { application }) if application == id)
     );
     assert_eq!(ledger.store.verify_ledger().await.unwrap().entries, before + 2);
 }
@@ -448,14 +448,14 @@ async fn two_counters_that_file_one_applicant_at_once_are_one_that_does_and_one_
 ) {
     let ledger = Ledger::open(engine).await;
     let (a, b) = (
-        ledger.service_over(ledger.again().await),
-        ledger.service_over(ledger.again().await),
+        Ledger::service_over(ledger.again().await),
+        Ledger::service_over(ledger.again().await),
     );
     let (x, y) = tokio::join!(
         a.apply(ApplicationId::new(at(), n(1)), "liu".parse().unwrap(), li_na()),
         b.apply(ApplicationId::new(at(), n(2)), "chen".parse().unwrap(), li_na())
     );
-    let (Ok(filed), Err(OfficeError::Domain(Refused::ApplicationOpen { application }))) =
+    let (Ok(filed), Err(OfficeError::Refused(Refusal::ApplicationOpen { application }))) =
         (if x.is_ok() { (x, y) } else { (y, x) })
     else {
         panic!("one does, the other is told");
@@ -486,8 +486,8 @@ async fn two_counters_that_file_one_applicant_at_once_are_one_that_does_and_one_
 async fn two_who_decide_one_case_at_once_are_one_that_does_and_one_that_is_told(#[case] engine: Engine) {
     let ledger = Ledger::open(engine).await;
     let (a, b) = (
-        ledger.service_over(ledger.again().await),
-        ledger.service_over(ledger.again().await),
+        Ledger::service_over(ledger.again().await),
+        Ledger::service_over(ledger.again().await),
     );
     let id = ApplicationId::new(at(), n(1));
     a.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();

@@ -448,11 +448,11 @@ impl Ledger {
 
     /// The whole office over this ledger, on the day of the test, without a vault or a photo store.
     pub(crate) fn service(&self) -> Office {
-        self.service_over(self.store.clone())
+        Self::service_over(self.store.clone())
     }
 
     /// As [`Ledger::service`], over other connections.
-    pub(crate) fn service_over(&self, store: Store) -> Office {
+    pub(crate) fn service_over(store: Store) -> Office {
         let nobody = || {
             Dialer::new("nobody", || async {
                 Err(std::io::ErrorKind::ConnectionRefused.into())

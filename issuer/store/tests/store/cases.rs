@@ -636,7 +636,9 @@ async fn writers_come_one_after_the_other_and_what_one_has_read_stays_so(#[case]
         tokio::spawn(count(b)),
         tokio::spawn(count(c))
     );
-    (x.unwrap(), y.unwrap(), z.unwrap());
+    x.unwrap();
+    y.unwrap();
+    z.unwrap();
     let mut ledger = office.store.read().await.unwrap();
     assert_eq!(
         ledger.last_card_number(crate::people::guangdong()).await.unwrap(),

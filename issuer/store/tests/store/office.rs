@@ -60,13 +60,12 @@ pub(crate) trait Rows {
 impl Rows for Store {
     async fn submit(&self, applicant: &Applicant, number: u8) -> Result<Application, Error> {
         let mut tx = self.begin(at()).await?;
-        let person = match tx.person(&applicant.citizen_number).await? {
-            Some(person) => person,
-            None => {
-                let id = PersonId::new(at(), n(number));
-                tx.insert_person(id, &applicant.citizen_number).await?;
-                id
-            }
+        let person = if let Some(person) = tx.person(&applicant.citizen_number).await? {
+            person
+        } else {
+            let id = PersonId::new(at(), n(number));
+            tx.insert_person(id, &applicant.citizen_number).await?;
+            id
         };
         let new = Submission {
             id: ApplicationId::new(at(), n(number)),

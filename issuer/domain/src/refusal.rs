@@ -1,0 +1,74 @@
+//! What the state of the ledger does not allow, whatever the request's values: told with the thing that stands in the way.
+
+use crate::identifiers::{ApplicationId, CardSerial, ChangeId, PermitId};
+
+/// Why something is not done as the ledger stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The person has a permit that has not ended.
+    #[error("the person already has the permit {permit}")]
+    AlreadyHasPermit {
+        /// Which one.
+        permit: PermitId,
+    },
+    /// The person has an application that is still open.
+    #[error("the person already has the open application {application}")]
+    ApplicationOpen {
+        /// Which one.
+        application: ApplicationId,
+    },
+    /// A change of this kind is open for the card.
+    #[error("the card has the open change {change} of this kind")]
+    ChangeOpen {
+        /// Which one.
+        change: ChangeId,
+    },
+    /// The chip is not in stock: unknown, used before, or recalled.
+    #[error("the blank {serial} is not in stock: {state}")]
+    BlankNotInStock {
+        /// Which chip.
+        serial: CardSerial,
+        /// `UNKNOWN`, `ALLOCATED` or `RECALLED`.
+        state: &'static str,
+    },
+    /// The terminal has no registration.
+    #[error("no payment terminal has the registration number {tid}")]
+    TerminalUnknown {
+        /// The number.
+        tid: u32,
+    },
+    /// The order's people are not those who decided the application.
+    #[error("the production order names other people than those who reviewed and approved the application")]
+    OtherPeople,
+}
+
+impl Refusal {
+    /// A stable code for programs: upper case, from this closed list.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyHasPermit { .. } => "ALREADY_HAS_PERMIT",
+            Self::ApplicationOpen { .. } => "APPLICATION_OPEN",
+            Self::ChangeOpen { .. } => "CHANGE_OPEN",
+            Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
+            Self::TerminalUnknown { .. } => "TERMINAL_UNKNOWN",
+            Self::OtherPeople => "OTHER_PEOPLE",
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::AlreadyHasPermit { .. } => {
+                "Endorse, replace or end that permit; a person has one permit in the province."
+            }
+            Self::ApplicationOpen { .. } => "Go on with that application, or let the applicant withdraw it.",
+            Self::ChangeOpen { .. } => "Finish that change first: it may be the outcome of an earlier try.",
+            Self::BlankNotInStock { .. } => "Take another blank from the stock.",
+            Self::TerminalUnknown { .. } => "Register the terminal with `issuer terminal register` first.",
+            Self::OtherPeople => "Order production with the reviewer and approver of the case.",
+        }
+    }
+}
