@@ -1,6 +1,7 @@
 //! Everything that can go wrong in the store, each with its code of the closed list.
 
 use photo_store_protocol::FailureCode;
+use program_contract::Failure;
 
 /// Why the store could not do something. What it was doing is undone or was never begun.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,13 @@ impl Error {
             Self::Objects(error) => objects_code(error),
             Self::Seal => FailureCode::ObjectDamaged,
         }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        tracing::debug!(%error, "failed");
+        error.code().into()
     }
 }
 

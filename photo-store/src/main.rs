@@ -1,12 +1,13 @@
 //! The program `photo-store`: `check` and `normalise` a file, `serve` the store on a Unix socket.
 //!
-//! Contract: the project's page of command-line contracts. Standard output holds the result only; the exit code says how
-//! it went (0 done, 1 refused, 2 usage, 3 a service is absent, 5 damaged or misconfigured).
-
-mod cli;
+//! Contract: `docs/contracts.md`. This is the one place that takes time and randomness from the machine.
 
 use std::process::ExitCode;
 
+use getrandom::SysRng;
+use program_contract::Clock;
+
+#[expect(clippy::disallowed_methods, reason = "main takes the machine's clock")]
 fn main() -> ExitCode {
-    cli::run(std::env::args_os().collect())
+    photo_store::run(&Clock::machine(), SysRng)
 }

@@ -8,7 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use photo_store_protocol::{FailureCode, PROTOCOL_VERSION, Request, Response, frame};
+use photo_store_protocol::operation::{
+    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListReads, ReadPhoto, RedeemRelease, ReleasePhoto,
+    ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, UseReceipt,
+};
+use photo_store_protocol::{
+    Error as CallError, FailureCode, MAX_FRAME_BYTES, PROTOCOL_VERSION, Request, Response,
+};
+use service_contract::{answered, frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -36,7 +43,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// `SOCKET_IN_USE` when a store answers there, `SOCKET_UNUSABLE` when it cannot be made.
-pub async fn listen(path: &Path) -> Result<UnixListener, Error> {
+pub(crate) async fn listen(path: &Path) -> Result<UnixListener, Error> {
     let unusable = |_| Error::Refused(FailureCode::SocketUnusable);
     match UnixStream::connect(path).await {
         Ok(_) => return Err(Error::Refused(FailureCode::SocketInUse)),
@@ -64,7 +71,7 @@ fn is_socket(path: &Path) -> bool {
 }
 
 /// Serves until `stop` resolves; running requests get five seconds to end.
-pub async fn run(listener: UnixListener, service: Arc<Service>, stop: impl Future<Output = ()>) {
+pub(crate) async fn run(listener: UnixListener, service: Arc<Service>, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     // A place is taken before a connection is accepted, and waited for beside everything else: a full house is no
     // reason to miss the end.
@@ -108,17 +115,14 @@ pub async fn run(listener: UnixListener, service: Arc<Service>, stop: impl Futur
 pub async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(mut stream: S, service: &Service) {
     let hello = tokio::time::timeout(HELLO_PATIENCE, frame::read(&mut stream, HELLO_BYTES)).await;
     match hello {
-        Ok(Ok(Some(Request::Hello {
+        Ok(Ok(Some(Request::Hello(Hello {
             version: PROTOCOL_VERSION,
-        }))) => {
-            let welcome = Response::Welcome {
-                version: PROTOCOL_VERSION,
-            };
-            if !sent(&mut stream, &welcome).await {
+        })))) => {
+            if !sent(&mut stream, &answered::<Hello, Response>(PROTOCOL_VERSION)).await {
                 return;
             }
         }
-        Ok(Ok(Some(Request::Hello { .. }))) => {
+        Ok(Ok(Some(Request::Hello(_)))) => {
             sent(&mut stream, &Response::Failed(FailureCode::Version)).await;
             return;
         }
@@ -129,12 +133,15 @@ pub async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(mut stream: S,
         Ok(Ok(None)) | Err(_) => return,
     }
     loop {
-        let request = tokio::time::timeout(IDLE, frame::read(&mut stream, frame::MAX_FRAME_BYTES)).await;
+        let request = tokio::time::timeout(IDLE, frame::read(&mut stream, MAX_FRAME_BYTES)).await;
         let (response, last) = match request {
             Ok(Ok(Some(request))) => (answer(request, service).await, false),
-            // The rest of the stream cannot be trusted to begin with a frame.
-            Ok(Err(error @ photo_store_protocol::Error::Failed(_))) => (Response::Failed(error.code()), true),
-            _ => return,
+            Ok(Err(error)) => match CallError::from(error) {
+                // The rest of the stream cannot be trusted to begin with a frame.
+                CallError::Failed(code) => (Response::Failed(code), true),
+                _ => return,
+            },
+            Ok(Ok(None)) | Err(_) => return,
         };
         if !sent(&mut stream, &response).await || last {
             return;
@@ -144,26 +151,42 @@ pub async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(mut stream: S,
 
 /// Sends an answer; `false` when the peer is gone or does not accept it in time.
 async fn sent<S: AsyncWrite + Unpin>(stream: &mut S, response: &Response) -> bool {
-    let written = tokio::time::timeout(ANSWER_PATIENCE, frame::write(stream, response)).await;
+    let written =
+        tokio::time::timeout(ANSWER_PATIENCE, frame::write(stream, response, MAX_FRAME_BYTES)).await;
     matches!(written, Ok(Ok(())))
 }
 
 async fn answer(request: Request, service: &Service) -> Response {
     let answered = match request {
-        Request::Hello { .. } => Err(Error::Refused(FailureCode::Protocol)),
-        Request::Status => service.status().await.map(Response::Status),
-        Request::Submit(submit) => service.submit(submit).await.map(Response::Submitted),
-        Request::Confirm(confirm) => service.confirm(&confirm).await.map(Response::Photo),
-        Request::Photo(photo) => service.photo(photo).await.map(Response::Photo),
-        Request::Receipt(number) => service.receipt(number).await.map(Response::Receipt),
-        Request::TakeReceipt(take) => service.take_receipt(&take).await.map(Response::Photo),
-        Request::OpenCase(open) => service.open_case(&open).await.map(|()| Response::Done),
-        Request::CloseCase(case, by) => service.close_case(&case, &by).await.map(|()| Response::Done),
-        Request::Read(read) => service.read(read).await.map(Response::Picture),
-        Request::Release(release) => service.release(&release).await.map(Response::Token),
-        Request::Redeem(token, reader) => service.redeem(&token, &reader).await.map(Response::Picture),
-        Request::Reads(person) => service.reads(person).await.map(Response::Reads),
-        Request::Erase(erase) => service.erase(&erase).await.map(Response::Photo),
+        Request::Hello(_) => Err(Error::Refused(FailureCode::Protocol)),
+        Request::ShowStatus(ShowStatus) => service.status().await.map(answered::<ShowStatus, _>),
+        Request::SubmitPhoto(SubmitPhoto(submit)) => {
+            service.submit(submit).await.map(answered::<SubmitPhoto, _>)
+        }
+        Request::ConfirmPhoto(ConfirmPhoto(confirm)) => {
+            service.confirm(&confirm).await.map(answered::<ConfirmPhoto, _>)
+        }
+        Request::ShowPhoto(ShowPhoto(photo)) => service.photo(photo).await.map(answered::<ShowPhoto, _>),
+        Request::ShowReceipt(ShowReceipt(number)) => {
+            service.receipt(number).await.map(answered::<ShowReceipt, _>)
+        }
+        Request::UseReceipt(UseReceipt(take)) => {
+            service.take_receipt(&take).await.map(answered::<UseReceipt, _>)
+        }
+        Request::BeginCase(BeginCase(open)) => service.open_case(&open).await.map(answered::<BeginCase, _>),
+        Request::CloseCase(CloseCase(case, by)) => {
+            service.close_case(&case, &by).await.map(answered::<CloseCase, _>)
+        }
+        Request::ReadPhoto(ReadPhoto(read)) => service.read(read).await.map(answered::<ReadPhoto, _>),
+        Request::ReleasePhoto(ReleasePhoto(release)) => {
+            service.release(&release).await.map(answered::<ReleasePhoto, _>)
+        }
+        Request::RedeemRelease(RedeemRelease(token, reader)) => service
+            .redeem(&token, &reader)
+            .await
+            .map(answered::<RedeemRelease, _>),
+        Request::ListReads(ListReads(person)) => service.reads(person).await.map(answered::<ListReads, _>),
+        Request::ErasePhoto(ErasePhoto(erase)) => service.erase(&erase).await.map(answered::<ErasePhoto, _>),
     };
     answered.unwrap_or_else(|error| {
         // The code and our own words; never what was submitted.

@@ -62,12 +62,6 @@ impl keyvault::Clock for FixtureClock {
     }
 }
 
-impl photo_store::service::Clock for FixtureClock {
-    fn now(&self) -> i64 {
-        self.at().as_second()
-    }
-}
-
 pub(crate) fn now() -> jiff::Timestamp {
     NOW.parse().unwrap()
 }
@@ -225,10 +219,13 @@ impl Fixture {
             photo_store::keeping::store::Store::open_file(&folder.path().join("photos.db"))
                 .await
                 .unwrap(),
-            Arc::new(object_store::local::LocalFileSystem::new_with_prefix(&objects).unwrap()),
+            photo_store::keeping::objects::Objects::in_folder(&objects).unwrap(),
             photo_store::keeping::vault::Vault::at(socket),
-            Arc::new(time.clone()),
-            Box::new(seeded(3)),
+            program_contract::Clock::new({
+                let time = time.clone();
+                move || time.at()
+            }),
+            seeded(3),
         )
         .unwrap();
         let service = Arc::new(service);

@@ -2,39 +2,21 @@
 //!
 //! Left out: reconnecting. A caller whose connection broke connects again; every operation may be repeated.
 
+use service_contract::{Answer, Operation, frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::codes::FailureCode;
-use crate::frame;
+use crate::error::Error;
 use crate::messages::{
-    Actor, CaseNumber, Confirm, Erase, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId, PhotoStatus, Picture,
-    Read, ReadRecord, ReceiptInfo, Release, ReleaseToken, Request, Response, ServiceStatus, Submission,
+    Actor, CaseNumber, Confirm, Erase, MAX_FRAME_BYTES, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId,
+    PhotoStatus, Picture, Read, ReadRecord, ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission,
     Submit, TakeReceipt,
 };
+use crate::operation::{
+    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListReads, ReadPhoto, RedeemRelease, ReleasePhoto,
+    Request, Response, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, UseReceipt,
+};
 use crate::receipt::ReceiptNumber;
-
-/// Why a call did not succeed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The store refused or could not do it; nothing was changed. The code has message and action.
-    #[error("{code}: {message} {action}", code = .0.as_str(), message = .0.texts().message, action = .0.texts().action)]
-    Failed(FailureCode),
-    /// The connection broke; whether the request was done is not known. It may be repeated.
-    #[error("the connection to the photo store broke: {0}. Connect again and repeat the request")]
-    Broken(#[source] std::io::Error),
-}
-
-impl Error {
-    /// The code of the closed list that says this.
-    #[must_use]
-    pub const fn code(&self) -> FailureCode {
-        match self {
-            Self::Failed(code) => *code,
-            Self::Broken(_) => FailureCode::StoreUnreachable,
-        }
-    }
-}
 
 /// A connection to the photo store.
 #[derive(Debug)]
@@ -49,17 +31,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// `VERSION` when the store speaks another version, or the connection's failure.
     pub async fn connect(stream: S) -> Result<Self, Error> {
         let mut client = Self { stream };
-        match client
-            .ask(&Request::Hello {
-                version: PROTOCOL_VERSION,
-            })
-            .await?
-        {
-            Response::Welcome {
-                version: PROTOCOL_VERSION,
-            } => Ok(client),
-            Response::Welcome { .. } => Err(Error::Failed(FailureCode::Version)),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
+        let hello = Hello {
+            version: PROTOCOL_VERSION,
+        };
+        match client.ask(hello).await? {
+            PROTOCOL_VERSION => Ok(client),
+            _ => Err(Error::Failed(FailureCode::Version)),
         }
     }
 
@@ -68,110 +45,79 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// The store's failure code, or the connection's failure; so for every method below.
     pub async fn status(&mut self) -> Result<ServiceStatus, Error> {
-        match self.ask(&Request::Status).await? {
-            Response::Status(status) => Ok(status),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
+        self.ask(ShowStatus).await
     }
 
     /// Judges, normalises and seals a photo. Repeating it with the same bytes for the same person makes nothing new.
     pub async fn submit(&mut self, submit: Submit) -> Result<Submission, Error> {
-        match self.ask(&Request::Submit(submit)).await? {
-            Response::Submitted(submission) => Ok(submission),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
+        self.ask(SubmitPhoto(submit)).await
     }
 
     /// Confirms every warning of a photo under a person's name; the answer holds the receipt.
     pub async fn confirm(&mut self, confirm: Confirm) -> Result<PhotoStatus, Error> {
-        self.photo_answer(&Request::Confirm(confirm)).await
+        self.ask(ConfirmPhoto(confirm)).await
     }
 
     /// What is known about a photo, without the picture.
     pub async fn photo(&mut self, photo: PhotoId) -> Result<PhotoStatus, Error> {
-        self.photo_answer(&Request::Photo(photo)).await
+        self.ask(ShowPhoto(photo)).await
     }
 
     /// What can be done with a receipt.
     pub async fn receipt(&mut self, number: ReceiptNumber) -> Result<ReceiptInfo, Error> {
-        match self.ask(&Request::Receipt(number)).await? {
-            Response::Receipt(info) => Ok(info),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
+        self.ask(ShowReceipt(number)).await
     }
 
     /// Uses a receipt for a case, once, and opens that case for reads. Repeating it for the same case answers the same.
     pub async fn take_receipt(&mut self, take: TakeReceipt) -> Result<PhotoStatus, Error> {
-        self.photo_answer(&Request::TakeReceipt(take)).await
+        self.ask(UseReceipt(take)).await
     }
 
     /// Opens a case for a person without a receipt (endorsements need none).
     pub async fn open_case(&mut self, open: OpenCase) -> Result<(), Error> {
-        self.done_answer(&Request::OpenCase(open)).await
+        self.ask(BeginCase(open)).await
     }
 
     /// Closes a case; closing it twice is the same as once.
     pub async fn close_case(&mut self, case: CaseNumber, by: Actor) -> Result<(), Error> {
-        self.done_answer(&Request::CloseCase(case, by)).await
+        self.ask(CloseCase(case, by)).await
     }
 
     /// Reads a rendition for an open case. The read is on record before the first byte leaves the store.
     pub async fn read(&mut self, read: Read) -> Result<Picture, Error> {
-        self.picture_answer(&Request::Read(read)).await
+        self.ask(ReadPhoto(read)).await
     }
 
     /// Allows another person one kind of read for some minutes.
     pub async fn release(&mut self, release: Release) -> Result<ReleaseToken, Error> {
-        match self.ask(&Request::Release(release)).await? {
-            Response::Token(token) => Ok(token),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
+        self.ask(ReleasePhoto(release)).await
     }
 
     /// Redeems a release; `reader` must be the person whom it names.
     pub async fn redeem(&mut self, token: ReleaseToken, reader: Actor) -> Result<Picture, Error> {
-        self.picture_answer(&Request::Redeem(token, reader)).await
+        self.ask(RedeemRelease(token, reader)).await
     }
 
     /// Who read a person's photos, refused attempts included, the newest first.
     pub async fn reads(&mut self, person: PersonId) -> Result<Vec<ReadRecord>, Error> {
-        match self.ask(&Request::Reads(person)).await? {
-            Response::Reads(records) => Ok(records),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
+        self.ask(ListReads(person)).await
     }
 
     /// Destroys a photo's wrapped keys and its objects.
     pub async fn erase(&mut self, erase: Erase) -> Result<PhotoStatus, Error> {
-        self.photo_answer(&Request::Erase(erase)).await
+        self.ask(ErasePhoto(erase)).await
     }
 
-    async fn photo_answer(&mut self, request: &Request) -> Result<PhotoStatus, Error> {
-        match self.ask(request).await? {
-            Response::Photo(photo) => Ok(photo),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
-    }
-
-    async fn picture_answer(&mut self, request: &Request) -> Result<Picture, Error> {
-        match self.ask(request).await? {
-            Response::Picture(picture) => Ok(picture),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
-    }
-
-    async fn done_answer(&mut self, request: &Request) -> Result<(), Error> {
-        match self.ask(request).await? {
-            Response::Done => Ok(()),
-            _ => Err(Error::Failed(FailureCode::Protocol)),
-        }
-    }
-
-    async fn ask(&mut self, request: &Request) -> Result<Response, Error> {
-        frame::write(&mut self.stream, request).await?;
-        match frame::read(&mut self.stream, frame::MAX_FRAME_BYTES).await? {
+    async fn ask<O>(&mut self, operation: O) -> Result<O::Answer, Error>
+    where
+        O: Operation + Into<Request>,
+        O::Answer: Answer<Response>,
+    {
+        let request: Request = operation.into();
+        frame::write(&mut self.stream, &request, MAX_FRAME_BYTES).await?;
+        match frame::read(&mut self.stream, MAX_FRAME_BYTES).await? {
             Some(Response::Failed(code)) => Err(Error::Failed(code)),
-            Some(response) => Ok(response),
+            Some(response) => O::Answer::from_response(response).ok_or(Error::Failed(FailureCode::Protocol)),
             None => Err(Error::Broken(std::io::ErrorKind::UnexpectedEof.into())),
         }
     }
@@ -184,8 +130,9 @@ mod tests {
     #[tokio::test]
     async fn a_frame_that_claims_too_much_is_refused_before_anything_is_allocated() {
         let mut bytes: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0x00];
-        let error = frame::read::<_, Request>(&mut bytes, frame::MAX_FRAME_BYTES)
+        let error = frame::read::<_, Request>(&mut bytes, MAX_FRAME_BYTES)
             .await
+            .map_err(Error::from)
             .unwrap_err();
         assert_eq!(error.code(), FailureCode::TooLarge);
     }
@@ -193,7 +140,10 @@ mod tests {
     #[tokio::test]
     async fn bytes_behind_a_message_are_refused() {
         let mut bytes: &[u8] = &[0, 0, 0, 4, 0x82, 0x01, 0x80, 0x00];
-        let error = frame::read::<_, Request>(&mut bytes, 100).await.unwrap_err();
+        let error = frame::read::<_, Request>(&mut bytes, 100)
+            .await
+            .map_err(Error::from)
+            .unwrap_err();
         assert_eq!(error.code(), FailureCode::Protocol);
         assert!(error.to_string().contains("Check the versions"));
     }
@@ -203,7 +153,7 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(1024);
         let store = tokio::spawn(async move {
             let _: Option<Request> = frame::read(&mut theirs, 1024).await.unwrap();
-            frame::write(&mut theirs, &Response::Welcome { version: 9 })
+            frame::write(&mut theirs, &Response::Welcome(9), MAX_FRAME_BYTES)
                 .await
                 .unwrap();
         });

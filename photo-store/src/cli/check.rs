@@ -2,31 +2,29 @@
 
 use std::path::Path;
 
-use photo_store::picture::judge::judge;
 use photo_store_protocol::{Check, Judgement, Verdict};
-use serde_json::{Map, Value, json};
+use program_contract::{Failure, Outcome};
+use serde_json::{Value, json};
 
-use super::{Failure, Outcome, read_file, tools};
+use crate::cli::input;
 
-/// Judges the file.
-pub(super) fn run(file: &Path) -> Result<Outcome, Failure> {
-    let bytes = read_file(file)?;
-    let (rules, faces) = tools()?;
-    let judged = judge(&bytes, &rules, &faces)?;
-    Ok(outcome(&judged.judgement))
-}
-
-/// A judgement as a result; a refusal is a failure by the first check that refused.
-pub(super) fn outcome(judgement: &Judgement) -> Outcome {
-    let refusal = judgement.refusals().first().copied();
-    Outcome {
-        fields: fields(judgement),
-        lines: lines(judgement),
-        failure: refusal.map(Failure::from),
+/// Judges the file; a refusal is a failure by the first check that refused.
+pub(crate) fn run(schema: &'static str, file: &Path) -> Result<Outcome, Failure> {
+    let (judged, _) = input::judged(file)?;
+    let judgement = &judged.judgement;
+    let outcome = Outcome::done(schema, &object(judgement), lines(judgement))?;
+    match judgement.refusals().first() {
+        None => Ok(outcome),
+        Some(check) => {
+            let mut failure = Failure::from(*check);
+            failure.fields = outcome.fields;
+            failure.lines = outcome.lines;
+            Err(failure)
+        }
     }
 }
 
-fn fields(judgement: &Judgement) -> Map<String, Value> {
+fn object(judgement: &Judgement) -> Value {
     let faces: Vec<Value> = judgement
         .faces
         .iter()
@@ -46,16 +44,17 @@ fn fields(judgement: &Judgement) -> Map<String, Value> {
             })
         })
         .collect();
-    let mut fields = Map::new();
-    fields.insert("verdict".to_owned(), json!(judgement.verdict.as_str()));
-    fields.insert("width".to_owned(), json!(judgement.width));
-    fields.insert("height".to_owned(), json!(judgement.height));
-    fields.insert("faces".to_owned(), Value::Array(faces));
-    fields.insert("checks".to_owned(), Value::Array(checks));
-    fields
+    json!({
+        "verdict": judgement.verdict.as_str(),
+        "width": judgement.width,
+        "height": judgement.height,
+        "faces": faces,
+        "checks": checks,
+    })
 }
 
-fn lines(judgement: &Judgement) -> Vec<String> {
+/// The judgement for a person.
+pub(crate) fn lines(judgement: &Judgement) -> Vec<String> {
     let verdict = match judgement.verdict {
         Verdict::Accept => "通过 / accepted",
         Verdict::Warn => "需具名确认 / a named person has to confirm",

@@ -2,157 +2,77 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
-use getrandom::SysRng;
-use object_store::local::LocalFileSystem;
-use photo_store::error::Error;
-use photo_store::keeping::store::Store;
-use photo_store::keeping::vault::Vault;
-use photo_store::service::{Clock, Service};
-use photo_store::socket;
 use photo_store_protocol::FailureCode;
-use serde_json::{Map, json};
+use program_contract::{Clock, Exit, Failure, Outcome};
+use rand_core::TryCryptoRng;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, Outcome, announce};
-
-/// Name of the index's file in the folder; a folder with it is a photo store's.
-const INDEX: &str = "photos.sqlite";
-/// Name of the folder of sealed objects in the folder.
-const OBJECTS: &str = "objects";
+use crate::keeping::folder::Folder;
+use crate::keeping::objects::Objects;
+use crate::keeping::store::Store;
+use crate::keeping::vault::Vault;
+use crate::service::Service;
+use crate::socket;
 
 /// What `serve` was told.
-pub(super) struct Options {
-    pub(super) socket: PathBuf,
-    pub(super) dir: PathBuf,
-    pub(super) vault: PathBuf,
-    pub(super) database_file: Option<PathBuf>,
-    pub(super) at: Option<jiff::Timestamp>,
-    pub(super) json: bool,
+pub(crate) struct Options {
+    pub(crate) socket: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) vault: PathBuf,
+    pub(crate) database_file: Option<PathBuf>,
+    pub(crate) clock: Clock,
 }
 
-/// The machine's clock, or one that starts at a given instant and runs on from there.
-enum WallClock {
-    Machine,
-    Started(jiff::Timestamp, Instant),
-}
-
-impl Clock for WallClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the program's only clock; the library takes it as an argument"
-    )]
-    fn now(&self) -> i64 {
-        match self {
-            Self::Machine => jiff::Timestamp::now().as_second(),
-            Self::Started(at, since) => {
-                at.as_second() + i64::try_from(since.elapsed().as_secs()).unwrap_or(i64::MAX / 2)
-            }
-        }
-    }
-}
-
-/// Serves until a signal comes.
-pub(super) fn run(options: Options) -> Result<Outcome, Failure> {
+/// Serves until a signal comes. `announce` prints that it serves; where nobody can read that, it does not.
+pub(crate) fn run(
+    schema: &'static str,
+    options: Options,
+    random: impl TryCryptoRng + Send + 'static,
+    announce: impl FnOnce(Outcome) -> Exit,
+) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|_| FailureCode::SocketUnusable)?;
-    runtime.block_on(serve(options))?;
-    Ok(Outcome {
-        fields: Map::new(),
-        lines: Vec::new(),
-        failure: None,
+    runtime.block_on(async {
+        // Signals are caught before anything is made, so that an early one still ends the program in order.
+        let mut terminate = signal(SignalKind::terminate()).map_err(|_| FailureCode::SocketUnusable)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| FailureCode::SocketUnusable)?;
+        let folder = Folder::prepare(&options.dir)?;
+        let store = index(&folder, options.database_file.as_deref()).await?;
+        let service = Service::new(
+            store.clone(),
+            Objects::in_folder(&folder.objects())?,
+            Vault::at(options.vault),
+            options.clock,
+            random,
+        )?;
+        let listener = socket::listen(&options.socket).await?;
+        let line = format!("照片库已启动 / serving at {}", options.socket.display());
+        let object = json!({ "socket": options.socket.to_string_lossy() });
+        let exit = announce(Outcome::done(schema, &object, vec![line])?);
+        if exit == Exit::Done {
+            let stop = async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            };
+            socket::run(listener, Arc::new(service), stop).await;
+        }
+        let _ = std::fs::remove_file(&options.socket);
+        store.close().await;
+        Ok(exit)
     })
 }
 
-async fn serve(options: Options) -> Result<(), Failure> {
-    // Signals are caught before anything is made, so that an early one still ends the program in order.
-    let mut terminate = signal(SignalKind::terminate()).map_err(|_| FailureCode::SocketUnusable)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| FailureCode::SocketUnusable)?;
-    let (store, service) = open(&options).await?;
-    let listener = socket::listen(&options.socket).await?;
-    let mut fields = Map::new();
-    fields.insert("socket".to_owned(), json!(options.socket.to_string_lossy()));
-    announce(
-        "yzt.photo-serve/1",
-        options.json,
-        fields,
-        &format!("照片库已启动 / serving at {}", options.socket.display()),
-    );
-
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+async fn index(folder: &Folder, database_file: Option<&Path>) -> Result<Store, Failure> {
+    let Some(file) = database_file else {
+        return Ok(Store::open_file(&folder.index()).await?);
     };
-    socket::run(listener, Arc::new(service), stop).await;
-    let _ = std::fs::remove_file(&options.socket);
-    store.close().await;
-    Ok(())
-}
-
-async fn open(options: &Options) -> Result<(Store, Service), Failure> {
-    prepare(&options.dir)?;
-    let store = match &options.database_file {
-        Some(file) => {
-            let url = std::fs::read_to_string(file).map_err(|_| FailureCode::FileUnreadable)?;
-            let url = url.trim();
-            match url.strip_prefix("sqlite:") {
-                Some(path) => Store::open_file(Path::new(path.trim_start_matches("//"))).await?,
-                None => Store::open_server(url).await?,
-            }
-        }
-        None => Store::open_file(&options.dir.join(INDEX)).await?,
-    };
-    let objects = LocalFileSystem::new_with_prefix(options.dir.join(OBJECTS))
-        .map_err(Error::from)?
-        .with_fsync(true)
-        .with_automatic_cleanup(true);
-    let clock = options
-        .at
-        .map_or(WallClock::Machine, |at| WallClock::Started(at, Instant::now()));
-    let vault = Vault::at(options.vault.clone());
-    let service = Service::new(
-        store.clone(),
-        Arc::new(objects),
-        vault,
-        Arc::new(clock),
-        Box::new(SysRng),
-    )?;
-    Ok((store, service))
-}
-
-/// Makes the folder where it is missing, and refuses one that belongs to something else.
-fn prepare(dir: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let unusable = |error: std::io::Error| {
-        Failure::from(match error.kind() {
-            std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-                FailureCode::IndexReadOnly
-            }
-            std::io::ErrorKind::StorageFull => FailureCode::StorageFull,
-            _ => FailureCode::NotAStore,
-        })
-    };
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(unusable)?;
-    let ours = dir.join(INDEX).exists() || dir.join(OBJECTS).exists();
-    if !ours && std::fs::read_dir(dir).map_err(unusable)?.next().is_some() {
-        return Err(FailureCode::NotAStore.into());
-    }
-    // A folder that cannot be written is said at the start, in words of its own, and not by the first clerk's photo.
-    let probe = dir.join(format!(".probe.{}", std::process::id()));
-    std::fs::write(&probe, b"probe").map_err(unusable)?;
-    let _ = std::fs::remove_file(&probe);
-    let objects = dir.join(OBJECTS);
-    if !objects.is_dir() {
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(objects)
-            .map_err(unusable)?;
-    }
-    Ok(())
+    let url = std::fs::read_to_string(file).map_err(|_| FailureCode::FileUnreadable)?;
+    let url = url.trim();
+    Ok(match url.strip_prefix("sqlite:") {
+        Some(path) => Store::open_file(Path::new(path.trim_start_matches("//"))).await?,
+        None => Store::open_server(url).await?,
+    })
 }

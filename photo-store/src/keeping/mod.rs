@@ -2,10 +2,14 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`folder`] | where everything is on a disk |
+//! | [`objects`] | the sealed objects |
 //! | [`seal`] | one AES-256-GCM key per object |
 //! | [`vault`] | where those keys are made, wrapped and opened |
 //! | [`store`] | the index on SQLite or PostgreSQL: all SQL of the crate |
 
-pub mod seal;
+pub(crate) mod folder;
+pub mod objects;
+pub(crate) mod seal;
 pub mod store;
 pub mod vault;

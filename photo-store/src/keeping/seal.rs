@@ -19,7 +19,7 @@ const LABEL: &[u8] = b"yzt.photo/1";
 ///
 /// # Errors
 /// [`Error::Seal`] when the cipher refuses, which it does only for sizes that no photo has.
-pub fn seal(
+pub(crate) fn seal(
     key: &DataKey,
     nonce: [u8; NONCE_BYTES],
     context: &PhotoKeyContext,
@@ -39,7 +39,11 @@ pub fn seal(
 ///
 /// # Errors
 /// [`Error::Seal`] for a damaged object, another photo's, or another version: the cause is not told apart.
-pub fn open(key: &DataKey, context: &PhotoKeyContext, object: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn open(
+    key: &DataKey,
+    context: &PhotoKeyContext,
+    object: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
     let (&VERSION, rest) = object.split_first().ok_or(Error::Seal)? else {
         return Err(Error::Seal);
     };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keyvault_protocol::{DataKey, PhotoKeyContext, RefusalCode, WrappedKey};
-use photo_store_protocol::{FailureCode, VaultState};
+use photo_store_protocol::{FailureCode, PersonId, PhotoId, Profile, VaultState};
 use tokio::net::UnixStream;
 
 use crate::error::Error;
@@ -23,7 +23,7 @@ pub struct Vault {
 
 /// A session with an open vault.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     client: keyvault_protocol::Client<UnixStream>,
 }
 
@@ -38,13 +38,13 @@ impl Vault {
     ///
     /// # Errors
     /// `VAULT_UNREACHABLE`.
-    pub async fn session(&self) -> Result<Session, Error> {
+    pub(crate) async fn session(&self) -> Result<Session, Error> {
         let client = patient(keyvault_protocol::Client::connect_unix(&self.socket)).await?;
         Ok(Session { client })
     }
 
     /// Whether the vault can be used now.
-    pub async fn state(&self) -> VaultState {
+    pub(crate) async fn state(&self) -> VaultState {
         let Ok(mut session) = self.session().await else {
             return VaultState::Unreachable;
         };
@@ -61,7 +61,10 @@ impl Session {
     ///
     /// # Errors
     /// `VAULT_SEALED`, `VAULT_UNREACHABLE` or `VAULT_REFUSED`.
-    pub async fn new_key(&mut self, context: &PhotoKeyContext) -> Result<(DataKey, WrappedKey), Error> {
+    pub(crate) async fn new_key(
+        &mut self,
+        context: &PhotoKeyContext,
+    ) -> Result<(DataKey, WrappedKey), Error> {
         patient(self.client.photo_key_new(context)).await
     }
 
@@ -69,12 +72,27 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::new_key`]; `OBJECT_DAMAGED` when the wrapped key is not this rendition's.
-    pub async fn open_key(
+    pub(crate) async fn open_key(
         &mut self,
         context: &PhotoKeyContext,
         wrapped: &WrappedKey,
     ) -> Result<DataKey, Error> {
         patient(self.client.photo_key_open(context, wrapped)).await
+    }
+}
+
+/// What the vault binds a rendition's data key to.
+pub(crate) fn key_context(
+    photo: PhotoId,
+    person: PersonId,
+    profile: Profile,
+    version: u32,
+) -> PhotoKeyContext {
+    PhotoKeyContext {
+        photo_id: *photo.as_bytes(),
+        person: *person.as_bytes(),
+        profile: profile.as_str().to_owned(),
+        version,
     }
 }
 

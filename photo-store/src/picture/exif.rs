@@ -7,7 +7,7 @@ use crate::picture::raster::Orientation;
 /// The orientation in a TIFF structure (with or without the leading `Exif\0\0`); upright where there is none or the
 /// structure is damaged: metadata never refuses a photo.
 #[must_use]
-pub fn orientation(exif: &[u8]) -> Orientation {
+pub(crate) fn orientation(exif: &[u8]) -> Orientation {
     find(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif)).map_or(Orientation::Upright, Orientation::from_exif)
 }
 

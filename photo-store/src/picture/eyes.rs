@@ -32,13 +32,13 @@ pub struct Eyes {
 impl Eyes {
     /// Height of the line through both eyes at their middle.
     #[must_use]
-    pub fn line(&self) -> f64 {
+    pub(crate) fn line(&self) -> f64 {
         f64::midpoint(self.left.1, self.right.1)
     }
 
     /// Angle of that line against the horizontal, in degrees, positive where the picture's right side is lower.
     #[must_use]
-    pub fn roll(&self) -> f64 {
+    pub(crate) fn roll(&self) -> f64 {
         (self.right.1 - self.left.1)
             .atan2(self.right.0 - self.left.0)
             .to_degrees()
@@ -46,7 +46,7 @@ impl Eyes {
 
     /// Distance between the eyes.
     #[must_use]
-    pub fn distance(&self) -> f64 {
+    pub(crate) fn distance(&self) -> f64 {
         (self.right.0 - self.left.0).hypot(self.right.1 - self.left.1)
     }
 }

@@ -35,7 +35,7 @@ impl core::fmt::Debug for Faces {
 #[derive(Debug, Clone)]
 pub struct Found {
     /// How the picture has to be turned so that the faces stand upright.
-    pub turn: Orientation,
+    pub(crate) turn: Orientation,
     /// The faces in pixels of the picture after that turn, the largest first.
     pub faces: Vec<Face>,
 }

@@ -7,8 +7,7 @@
 //! put previews and depth maps there, declared by a multi-picture index; they are dropped).
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
-use photo_store_protocol::CheckCode;
-use photo_store_protocol::frame::MAX_PHOTO_BYTES;
+use photo_store_protocol::{CheckCode, MAX_PHOTO_BYTES};
 use zeroize::Zeroizing;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
@@ -18,7 +17,7 @@ use crate::picture::exif;
 use crate::picture::raster::{Orientation, Raster};
 
 /// The most pixels that a file may claim (25 megapixels): 75 MB once decoded.
-pub const MAX_PIXELS: u64 = 25_000_000;
+pub(crate) const MAX_PIXELS: u64 = 25_000_000;
 /// Memory for what a PNG carries beside its pixels, in bytes; a colour profile has some hundred thousand at most.
 const PNG_SIDE_BYTES: usize = 128 * 1024 * 1024;
 
@@ -30,18 +29,18 @@ pub struct Decoded {
     /// How the file's samples become sRGB, where it brought a profile that says so.
     pub colour: Option<Colour>,
     /// Bytes behind the picture that nothing declares; they were dropped.
-    pub extra_bytes: usize,
+    pub(crate) extra_bytes: usize,
 }
 
 /// Why a file is no photo, with what was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rejected {
     /// The check that did not pass.
-    pub code: CheckCode,
+    pub(crate) code: CheckCode,
     /// What the file claims; 0 where it does not get that far.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Likewise.
-    pub height: u32,
+    pub(crate) height: u32,
 }
 
 /// A file's colour profile (ICC.1), kept to convert the small renditions instead of all pixels.
@@ -68,7 +67,7 @@ impl Colour {
     }
 
     /// Converts a picture to sRGB. A profile that cannot be used leaves it as it is: colour never refuses a photo.
-    pub fn to_srgb(&self, raster: &mut Raster) {
+    pub(crate) fn to_srgb(&self, raster: &mut Raster) {
         let srgb = ColorProfile::new_srgb();
         let options = TransformOptions::default();
         let Ok(transform) = self

@@ -9,7 +9,7 @@
 //! | [`normalise`] | the four renditions, quality searched to fit the byte range |
 //! | [`rules`] | profiles and limits as versioned data with source and grade |
 
-pub mod exif;
+pub(crate) mod exif;
 pub mod eyes;
 pub mod faces;
 pub mod ingest;

@@ -27,15 +27,15 @@ pub struct Portrait {
 /// A finished rendition; its bytes are wiped when dropped.
 pub struct Rendition {
     /// Which.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
     /// Version of the profile.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Pixels across.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Pixels down.
-    pub height: u32,
+    pub(crate) height: u32,
     /// Pixels per inch.
-    pub dpi: u16,
+    pub(crate) dpi: u16,
     /// The JPEG quality that was found, 1 to 100.
     pub quality: u8,
     /// The file.
@@ -75,7 +75,7 @@ impl Portrait {
 ///
 /// # Errors
 /// As [`Portrait::rendition`].
-pub fn from_finished(raster: &Raster, profile: Profile, rules: &Rules) -> Result<Rendition, Error> {
+pub(crate) fn from_finished(raster: &Raster, profile: Profile, rules: &Rules) -> Result<Rendition, Error> {
     let rule = rules.profile(profile)?;
     encode(
         &raster.framed(sides_cut(raster.whole(), rule), rule.width, rule.height)?,

@@ -26,7 +26,7 @@ impl fmt::Debug for Raster {
 
 /// How a stored picture is to be turned so that it stands upright, by the eight values of Exif tag 0x0112.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Orientation {
+pub(crate) enum Orientation {
     /// 1: as it is.
     #[default]
     Upright,
@@ -49,7 +49,7 @@ pub enum Orientation {
 impl Orientation {
     /// The orientation of an Exif value; values outside 1 to 8 mean upright.
     #[must_use]
-    pub const fn from_exif(value: u16) -> Self {
+    pub(crate) const fn from_exif(value: u16) -> Self {
         match value {
             2 => Self::Mirrored,
             3 => Self::HalfTurn,
@@ -64,7 +64,7 @@ impl Orientation {
 
     /// Whether width and height change places.
     #[must_use]
-    pub const fn swaps_sides(self) -> bool {
+    pub(crate) const fn swaps_sides(self) -> bool {
         matches!(
             self,
             Self::Transposed | Self::Clockwise | Self::Transversed | Self::CounterClockwise
@@ -88,7 +88,7 @@ pub struct Frame {
 impl Raster {
     /// Takes `rgb` of exactly `width * height * 3` bytes; `None` when the length is another or a side is 0.
     #[must_use]
-    pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
+    pub(crate) fn new(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
         let rgb = Zeroizing::new(rgb);
         let pixels = usize::try_from(u64::from(width) * u64::from(height)).ok()?;
         (pixels > 0 && pixels.checked_mul(3)? == rgb.len()).then_some(Self { width, height, rgb })
@@ -113,18 +113,18 @@ impl Raster {
     }
 
     /// The samples, to be changed in place (colour conversion).
-    pub fn rgb_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn rgb_mut(&mut self) -> &mut [u8] {
         &mut self.rgb
     }
 
     /// The pixels.
-    pub fn pixels(&self) -> impl Iterator<Item = [u8; 3]> + '_ {
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = [u8; 3]> + '_ {
         self.rgb.chunks_exact(3).map(|p| [p[0], p[1], p[2]])
     }
 
     /// The pixels of the part of `frame` that lies inside, row by row, with its width.
     #[must_use]
-    pub fn part(&self, frame: Frame) -> (usize, Vec<[u8; 3]>) {
+    pub(crate) fn part(&self, frame: Frame) -> (usize, Vec<[u8; 3]>) {
         let (left, right) = span(frame.x, frame.w, self.width);
         let (top, bottom) = span(frame.y, frame.h, self.height);
         let row_bytes = self.width as usize * 3;
@@ -141,7 +141,7 @@ impl Raster {
 
     /// The picture turned upright.
     #[must_use]
-    pub fn oriented(self, orientation: Orientation) -> Self {
+    pub(crate) fn oriented(self, orientation: Orientation) -> Self {
         if orientation == Orientation::Upright {
             return self;
         }
@@ -180,7 +180,7 @@ impl Raster {
     ///
     /// # Errors
     /// [`Error::Picture`] when the frame does not meet the picture at all.
-    pub fn framed(&self, frame: Frame, width: u32, height: u32) -> Result<Self, Error> {
+    pub(crate) fn framed(&self, frame: Frame, width: u32, height: u32) -> Result<Self, Error> {
         let mut out = Zeroizing::new(vec![255u8; width as usize * height as usize * 3]);
         let (scale_x, scale_y) = (f64::from(width) / frame.w, f64::from(height) / frame.h);
         // Whole target pixels that are covered by the picture; their source rectangle follows from them, so that the
@@ -223,14 +223,14 @@ impl Raster {
     ///
     /// # Errors
     /// As [`Raster::framed`].
-    pub fn grey(&self, frame: Frame, width: u32, height: u32) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub(crate) fn grey(&self, frame: Frame, width: u32, height: u32) -> Result<Zeroizing<Vec<u8>>, Error> {
         let small = self.framed(frame, width, height)?;
         Ok(Zeroizing::new(small.pixels().map(luma).collect()))
     }
 
     /// The whole picture as a frame.
     #[must_use]
-    pub fn whole(&self) -> Frame {
+    pub(crate) fn whole(&self) -> Frame {
         Frame {
             x: 0.0,
             y: 0.0,
@@ -242,7 +242,7 @@ impl Raster {
 
 /// Rec. 601 luma of a pixel, 0 to 255.
 #[must_use]
-pub fn luma([r, g, b]: [u8; 3]) -> u8 {
+pub(crate) fn luma([r, g, b]: [u8; 3]) -> u8 {
     let sum = u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114 + 500;
     u8::try_from(sum / 1000).unwrap_or(u8::MAX)
 }

@@ -15,54 +15,55 @@ const BUILT_IN: &str = include_str!("../../profiles/profiles.toml");
 #[serde(deny_unknown_fields)]
 pub struct Rules {
     /// Version of the file, such as `2026-11`.
-    pub version: String,
+    pub(crate) version: String,
     /// The renditions.
     #[serde(rename = "profile")]
     profiles: Vec<ProfileRule>,
     /// Where the head has to be.
-    pub geometry: Geometry,
+    pub(crate) geometry: Geometry,
     /// Limits of the checks.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 /// One rendition.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ProfileRule {
+pub(crate) struct ProfileRule {
     #[serde(deserialize_with = "profile_name")]
     /// Which.
-    pub name: Profile,
+    pub(crate) name: Profile,
     /// Version of this profile.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Pixels across.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Pixels down.
-    pub height: u32,
+    pub(crate) height: u32,
     /// Pixels per inch, both ways, written into the file.
-    pub dpi: u16,
+    pub(crate) dpi: u16,
     /// Smaller files are encoded again with a higher quality, in bytes.
-    pub bytes_min: usize,
+    pub(crate) bytes_min: usize,
     /// Larger files are encoded again with a lower quality, in bytes.
-    pub bytes_target: usize,
+    pub(crate) bytes_target: usize,
     /// What no file may exceed, in bytes.
-    pub bytes_max: usize,
+    pub(crate) bytes_max: usize,
     /// Quality to start from, 1 to 100 (the scale of the Independent JPEG Group).
-    pub quality_near: u8,
+    pub(crate) quality_near: u8,
     /// Lowest quality to try.
-    pub quality_min: u8,
+    pub(crate) quality_min: u8,
     /// Highest quality to try.
-    pub quality_max: u8,
+    pub(crate) quality_max: u8,
     /// Chroma subsampling.
-    pub chroma: Chroma,
+    pub(crate) chroma: Chroma,
     /// Where the numbers come from.
-    pub source: String,
+    source: String,
     /// How well that is known.
-    pub grade: Grade,
+    #[serde(rename = "grade")]
+    _grade: Grade,
 }
 
 /// How many colour samples a JPEG keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Chroma {
+pub(crate) enum Chroma {
     /// One per pixel.
     #[serde(rename = "4:4:4")]
     Full,
@@ -73,7 +74,7 @@ pub enum Chroma {
 
 /// How well a number is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Grade {
+pub(crate) enum Grade {
     /// A public text quotes the standard.
     P,
     /// Verified by calculation.
@@ -87,44 +88,42 @@ pub enum Grade {
 /// Where the head has to be in the 358 x 441 picture, in its pixels.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Geometry {
+pub(crate) struct Geometry {
     /// Width of the face.
-    pub face_width: f64,
+    pub(crate) face_width: f64,
     /// Allowed difference from it, and of the face's centre from the picture's.
-    pub face_width_tolerance: f64,
+    pub(crate) face_width_tolerance: f64,
     /// Least distance of the hair from the upper edge.
-    pub hair_top_min: f64,
+    pub(crate) hair_top_min: f64,
     /// Greatest distance of the hair from the upper edge.
-    pub hair_top_max: f64,
+    pub(crate) hair_top_max: f64,
     /// Least distance of the eye line from the lower edge; wins a conflict.
-    pub eye_line_min: f64,
+    pub(crate) eye_line_min: f64,
     /// Where the numbers come from.
-    pub source: String,
+    source: String,
     /// How well that is known.
-    pub grade: Grade,
+    #[serde(rename = "grade")]
+    _grade: Grade,
 }
 
-/// Limits of the checks; units stand in the data file.
+/// Limits of the checks; what each means, and its unit, stands beside its value in the data file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    missing_docs,
-    reason = "each limit is described beside its value in profiles.toml"
-)]
-pub struct Limits {
-    pub face_width_hard_min: f64,
-    pub second_face_share: f64,
-    pub sharpness_min: f64,
-    pub exposure_share_max: f64,
-    pub dynamic_range_min: f64,
-    pub background_mean_min: f64,
-    pub background_deviation_max: f64,
-    pub roll_max: f64,
-    pub red_share_max: f64,
-    pub padding_share_max: f64,
-    pub chroma_min: f64,
-    pub source: String,
-    pub grade: Grade,
+pub(crate) struct Limits {
+    pub(crate) face_width_hard_min: f64,
+    pub(crate) second_face_share: f64,
+    pub(crate) sharpness_min: f64,
+    pub(crate) exposure_share_max: f64,
+    pub(crate) dynamic_range_min: f64,
+    pub(crate) background_mean_min: f64,
+    pub(crate) background_deviation_max: f64,
+    pub(crate) roll_max: f64,
+    pub(crate) red_share_max: f64,
+    pub(crate) padding_share_max: f64,
+    pub(crate) chroma_min: f64,
+    source: String,
+    #[serde(rename = "grade")]
+    _grade: Grade,
 }
 
 impl Rules {
@@ -147,6 +146,11 @@ impl Rules {
                 return Err(Error::Rules("contradicting numbers"));
             }
         }
+        let mut sources = rules.profiles.iter().map(|rule| &rule.source);
+        if sources.any(String::is_empty) || rules.geometry.source.is_empty() || rules.limits.source.is_empty()
+        {
+            return Err(Error::Rules("a source is missing"));
+        }
         Ok(rules)
     }
 
@@ -154,7 +158,7 @@ impl Rules {
     ///
     /// # Errors
     /// [`Error::Rules`] when the data lacks it.
-    pub fn profile(&self, profile: Profile) -> Result<&ProfileRule, Error> {
+    pub(crate) fn profile(&self, profile: Profile) -> Result<&ProfileRule, Error> {
         self.profiles
             .iter()
             .find(|rule| rule.name == profile)

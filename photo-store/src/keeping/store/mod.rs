@@ -45,13 +45,13 @@ macro_rules! on_engine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRendition {
     /// Which.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
     /// Version of the profile.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Name of the object.
     pub object: String,
     /// Its data key, wrapped by the vault.
-    pub wrapped_key: Vec<u8>,
+    pub(crate) wrapped_key: Vec<u8>,
 }
 
 /// A photo as it is announced before its objects are written.
@@ -84,35 +84,35 @@ pub struct PhotoRow {
 
 /// A receipt's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceiptRow {
+pub(crate) struct ReceiptRow {
     /// Its photo.
     pub photo: PhotoId,
     /// From this instant on it is expired.
-    pub expires_at: i64,
+    pub(crate) expires_at: i64,
     /// The case that it was used for.
-    pub used_case: Option<CaseNumber>,
+    pub(crate) used_case: Option<CaseNumber>,
 }
 
 /// A read to be put on record.
 #[derive(Debug, Clone)]
-pub struct ReadEntry {
+pub(crate) struct ReadEntry {
     /// What the record shows.
-    pub record: ReadRecord,
+    pub(crate) record: ReadRecord,
     /// Whose photo.
     pub person: PersonId,
     /// Who released it, where a release was redeemed.
-    pub released_by: Option<Actor>,
+    pub(crate) released_by: Option<Actor>,
 }
 
 /// A release's row.
 #[derive(Debug, Clone)]
-pub struct ReleaseRow {
+pub(crate) struct ReleaseRow {
     /// The read that it allows.
-    pub read: photo_store_protocol::Read,
+    pub(crate) read: photo_store_protocol::Read,
     /// Who released it.
     pub by: Actor,
     /// From this instant on it is expired.
-    pub expires_at: i64,
+    pub(crate) expires_at: i64,
 }
 
 impl Store {
@@ -205,7 +205,7 @@ impl Store {
     }
 
     /// Supersedes a sealed photo, so that the same bytes can become a new one.
-    pub async fn supersede(&self, photo: PhotoId) -> Result<(), Error> {
+    pub(crate) async fn supersede(&self, photo: PhotoId) -> Result<(), Error> {
         const RETIRE: &str = "UPDATE photos SET state = 'SUPERSEDED' WHERE id = $1 AND state = 'SEALED'";
         on_engine!(self, pool => {
             sqlx::query(RETIRE).bind(photo.as_bytes().as_slice()).execute(pool).await?;
@@ -214,7 +214,7 @@ impl Store {
     }
 
     /// Takes back an announcement whose objects could not be written. A photo that was sealed meanwhile stays.
-    pub async fn withdraw(&self, photo: PhotoId) -> Result<(), Error> {
+    pub(crate) async fn withdraw(&self, photo: PhotoId) -> Result<(), Error> {
         const DELETE_ANNOUNCED: &str = "DELETE FROM photos WHERE id = $1 AND state = 'RECEIVED'";
         on_engine!(self, pool => {
             sqlx::query(DELETE_ANNOUNCED).bind(photo.as_bytes().as_slice()).execute(pool).await?;
@@ -224,7 +224,7 @@ impl Store {
 
     /// Completes an announced photo in one transaction: judgement, renditions with their keys, and either the receipt
     /// (`SEALED`) or none (`WAITING`). `false` when another run completed it first: then nothing was changed.
-    pub async fn complete(
+    pub(crate) async fn complete(
         &self,
         photo: PhotoId,
         judgement: &Judgement,
@@ -278,7 +278,7 @@ impl Store {
 
     /// Records a named person's confirmation and gives the receipt, in one transaction. `false` when the photo no longer
     /// waits: then nothing was changed.
-    pub async fn confirm(
+    pub(crate) async fn confirm(
         &self,
         photo: PhotoId,
         by: &Actor,
@@ -312,7 +312,7 @@ impl Store {
     }
 
     /// A photo with its receipt; `None` when there is none of this id.
-    pub async fn photo(&self, photo: PhotoId) -> Result<Option<PhotoRow>, Error> {
+    pub(crate) async fn photo(&self, photo: PhotoId) -> Result<Option<PhotoRow>, Error> {
         type Row = (
             Vec<u8>,
             String,
@@ -407,7 +407,7 @@ impl Store {
     }
 
     /// Names of a photo's objects.
-    pub async fn objects(&self, photo: PhotoId) -> Result<Vec<String>, Error> {
+    pub(crate) async fn objects(&self, photo: PhotoId) -> Result<Vec<String>, Error> {
         let rows: Vec<(String,)> = on_engine!(self, pool => {
             sqlx::query_as(SELECT_OBJECTS).bind(photo.as_bytes().as_slice()).fetch_all(pool).await?
         });
@@ -415,7 +415,7 @@ impl Store {
     }
 
     /// A receipt; `None` when there is none of this number.
-    pub async fn receipt(&self, number: ReceiptNumber) -> Result<Option<ReceiptRow>, Error> {
+    pub(crate) async fn receipt(&self, number: ReceiptNumber) -> Result<Option<ReceiptRow>, Error> {
         const SELECT_RECEIPT: &str = "SELECT photo, expires_at, used_case FROM receipts WHERE number = $1";
         let row: Option<(Vec<u8>, i64, Option<String>)> = on_engine!(self, pool => {
             sqlx::query_as(SELECT_RECEIPT).bind(number.compact()).fetch_optional(pool).await?
@@ -433,7 +433,7 @@ impl Store {
 
     /// Uses a receipt for a case and opens that case, in one transaction. `false` when the receipt was used meanwhile:
     /// then nothing was changed.
-    pub async fn take_receipt(
+    pub(crate) async fn take_receipt(
         &self,
         number: ReceiptNumber,
         case: &CaseNumber,
@@ -469,7 +469,7 @@ impl Store {
     }
 
     /// Opens a case; it may be open already.
-    pub async fn open_case(
+    pub(crate) async fn open_case(
         &self,
         case: &CaseNumber,
         person: PersonId,
@@ -489,7 +489,7 @@ impl Store {
     }
 
     /// Closes a case; it may be closed already.
-    pub async fn close_case(&self, case: &CaseNumber, by: &Actor, at: i64) -> Result<(), Error> {
+    pub(crate) async fn close_case(&self, case: &CaseNumber, by: &Actor, at: i64) -> Result<(), Error> {
         const CLOSE_CASE: &str =
             "UPDATE cases SET closed_by = $2, closed_at = $3 WHERE number = $1 AND closed_at IS NULL";
         on_engine!(self, pool => {
@@ -499,7 +499,7 @@ impl Store {
     }
 
     /// For whom a case was ever opened (a number stays with its person), and whether it is open now.
-    pub async fn case(&self, case: &CaseNumber) -> Result<Option<(PersonId, bool)>, Error> {
+    pub(crate) async fn case(&self, case: &CaseNumber) -> Result<Option<(PersonId, bool)>, Error> {
         const SELECT_CASE: &str =
             "SELECT person, closed_at FROM cases WHERE number = $1 ORDER BY seq DESC LIMIT 1";
         let row: Option<(Vec<u8>, Option<i64>)> = on_engine!(self, pool => {
@@ -510,7 +510,7 @@ impl Store {
     }
 
     /// Puts a read on record; durable when this returns.
-    pub async fn record_read(&self, entry: &ReadEntry) -> Result<(), Error> {
+    pub(crate) async fn record_read(&self, entry: &ReadEntry) -> Result<(), Error> {
         const INSERT_READ: &str = "INSERT INTO reads (at, photo, person, profile, purpose, case_number, reader, \
              released_by, refused) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let record = &entry.record;
@@ -532,7 +532,7 @@ impl Store {
     }
 
     /// Who read a person's photos, the newest first, at most `limit`.
-    pub async fn reads(&self, person: PersonId, limit: i64) -> Result<Vec<ReadRecord>, Error> {
+    pub(crate) async fn reads(&self, person: PersonId, limit: i64) -> Result<Vec<ReadRecord>, Error> {
         type Row = (i64, Vec<u8>, String, String, String, String, Option<String>);
         const SELECT_READS: &str = "SELECT at, photo, profile, purpose, case_number, reader, refused FROM reads \
              WHERE person = $1 ORDER BY seq DESC LIMIT $2";
@@ -558,7 +558,7 @@ impl Store {
     }
 
     /// Keeps a release by the digest of its token.
-    pub async fn add_release(
+    pub(crate) async fn add_release(
         &self,
         token_digest: &[u8; 32],
         release: &ReleaseRow,
@@ -585,7 +585,7 @@ impl Store {
     }
 
     /// A release by the digest of its token; expired ones too, so that the answer can say so.
-    pub async fn release(&self, token_digest: &[u8; 32]) -> Result<Option<ReleaseRow>, Error> {
+    pub(crate) async fn release(&self, token_digest: &[u8; 32]) -> Result<Option<ReleaseRow>, Error> {
         type Row = (Vec<u8>, String, String, String, String, String, i64);
         const SELECT_RELEASE: &str = "SELECT photo, profile, purpose, case_number, reader, released_by, expires_at \
              FROM releases WHERE token_digest = $1";
@@ -656,7 +656,7 @@ impl Store {
 
     /// Photos that were announced before `before` and never completed, and photos that waited for a confirmation since
     /// before `waiting_before`.
-    pub async fn leftovers(
+    pub(crate) async fn leftovers(
         &self,
         before: i64,
         waiting_before: i64,
@@ -672,7 +672,7 @@ impl Store {
     }
 
     /// How many photos stand in a state.
-    pub async fn count(&self, state: PhotoState) -> Result<u64, Error> {
+    pub(crate) async fn count(&self, state: PhotoState) -> Result<u64, Error> {
         const COUNT: &str = "SELECT COUNT(*) FROM photos WHERE state = $1";
         let (count,): (i64,) = on_engine!(self, pool => {
             sqlx::query_as(COUNT).bind(state.as_str()).fetch_one(pool).await?
@@ -681,7 +681,7 @@ impl Store {
     }
 
     /// A key of the store itself, wrapped by the vault.
-    pub async fn key(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) async fn key(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         const SELECT_KEY: &str = "SELECT wrapped_key FROM store_keys WHERE name = $1";
         let row: Option<(Vec<u8>,)> = on_engine!(self, pool => {
             sqlx::query_as(SELECT_KEY).bind(name).fetch_optional(pool).await?
@@ -690,7 +690,7 @@ impl Store {
     }
 
     /// Keeps a key of the store unless there is one, and answers the one that counts.
-    pub async fn keep_key(&self, name: &str, wrapped: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn keep_key(&self, name: &str, wrapped: &[u8]) -> Result<Vec<u8>, Error> {
         const INSERT_KEY: &str =
             "INSERT INTO store_keys (name, wrapped_key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         on_engine!(self, pool => {

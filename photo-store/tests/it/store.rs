@@ -1,70 +1,62 @@
 //! The store's operations on both engines, with the real key vault.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking; its pictures are small"
-)]
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-mod support;
-
+use photo_store::keeping::objects::Objects;
+use photo_store::keeping::store::{Announcement, Store};
+use photo_store::keeping::vault::Vault;
 use photo_store::service::Service;
 use photo_store_protocol::{
     CaseNumber, CheckCode, Confirm, Erase, FailureCode, OpenCase, PersonId, PhotoState, PhotoStatus, Profile,
     Purpose, Read, ReceiptPeriod, ReceiptState, Release, Submission, Submit, TakeReceipt,
 };
-use support::vault::TestVault;
-use support::{SetClock, engines, pictures};
+use program_contract::Clock;
+
+use crate::support::vault::TestVault;
+use crate::support::{SetClock, engines, pictures, vault};
 
 const PERSON: PersonId = PersonId::from_bytes([0x51; 16]);
 const OTHER: PersonId = PersonId::from_bytes([0x52; 16]);
 const DAY: i64 = 86_400;
 
-/// A store on one engine, its clock and its vault.
-struct Office {
+/// A store on one engine, and its clock.
+struct Rig {
     engine: engines::Engine,
     clock: SetClock,
     service: Service,
-    vault: TestVault,
     folder: tempfile::TempDir,
 }
 
-async fn offices() -> Vec<Office> {
-    let mut offices = Vec::new();
+async fn rigs() -> Vec<Rig> {
+    rigs_at(&vault::shared().await).await
+}
+
+async fn rigs_at(vault: &Path) -> Vec<Rig> {
+    let mut rigs = Vec::new();
     for engine in engines::both().await {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("objects")).unwrap();
-        let vault = TestVault::open(folder.path()).await;
+        let objects = folder.path().join("objects");
+        std::fs::create_dir(&objects).unwrap();
         let clock = SetClock::new();
-        let service = support::service(
-            &engine.store,
-            &folder.path().join("objects"),
-            &vault.socket,
-            &clock,
-        );
-        offices.push(Office {
+        let service = crate::support::service(&engine.store, &objects, vault, &clock);
+        rigs.push(Rig {
             engine,
             clock,
             service,
-            vault,
             folder,
         });
     }
-    offices
+    rigs
 }
 
-impl Office {
+impl Rig {
     fn objects(&self) -> usize {
         count_files(&self.folder.path().join("objects"))
     }
 
     async fn sealed(&self, person: PersonId) -> PhotoStatus {
-        self.sealed_from(person, pictures::jpeg(&pictures::studio()))
-            .await
+        self.sealed_from(person, pictures::studio_jpeg()).await
     }
 
     async fn sealed_from(&self, person: PersonId, file: Vec<u8>) -> PhotoStatus {
@@ -127,7 +119,7 @@ fn read(photo: &PhotoStatus, profile: Profile, case: &CaseNumber) -> Read {
     }
 }
 
-fn code<T: std::fmt::Debug>(result: Result<T, photo_store::Error>) -> FailureCode {
+fn code<T: std::fmt::Debug>(result: Result<T, photo_store::error::Error>) -> FailureCode {
     let error = result.unwrap_err();
     let texts = error.code().texts();
     assert!(!texts.message.is_empty() && !texts.action.is_empty());
@@ -136,12 +128,12 @@ fn code<T: std::fmt::Debug>(result: Result<T, photo_store::Error>) -> FailureCod
 
 #[tokio::test]
 async fn a_photo_goes_from_the_camera_to_the_card() {
-    for office in offices().await {
-        let photo = office.sealed(PERSON).await;
+    for rig in rigs().await {
+        let photo = rig.sealed(PERSON).await;
         let receipt = photo.receipt.clone().unwrap();
-        assert_eq!(receipt.expires_at, support::NOW + 30 * DAY);
+        assert_eq!(receipt.expires_at, crate::support::NOW + 30 * DAY);
         assert_eq!(
-            office.service.receipt(receipt.number).await.unwrap().state,
+            rig.service.receipt(receipt.number).await.unwrap().state,
             ReceiptState::Valid
         );
 
@@ -152,27 +144,24 @@ async fn a_photo_goes_from_the_camera_to_the_card() {
             person: PERSON,
             by: "李强".parse().unwrap(),
         };
-        assert_eq!(
-            office.service.take_receipt(&take).await.unwrap().photo,
-            photo.photo
-        );
+        assert_eq!(rig.service.take_receipt(&take).await.unwrap().photo, photo.photo);
         for (profile, width, height) in [
             (Profile::Ga461, 358, 441),
             (Profile::Print, 358, 441),
             (Profile::Chip, 120, 160),
             (Profile::Thumb, 90, 111),
         ] {
-            let picture = office.service.read(read(&photo, profile, &case)).await.unwrap();
+            let picture = rig.service.read(read(&photo, profile, &case)).await.unwrap();
             let decoded = image::load_from_memory(&picture.jpeg).unwrap();
             assert_eq!(
                 (decoded.width(), decoded.height()),
                 (width, height),
                 "{}",
-                office.engine.name
+                rig.engine.name
             );
             assert_eq!((picture.width, picture.height, picture.dpi), (width, height, 350));
         }
-        let reads = office.service.reads(PERSON).await.unwrap();
+        let reads = rig.service.reads(PERSON).await.unwrap();
         assert_eq!(reads.len(), 4);
         assert!(
             reads
@@ -180,13 +169,12 @@ async fn a_photo_goes_from_the_camera_to_the_card() {
                 .all(|r| r.refused.is_none() && r.case == case && r.photo == photo.photo)
         );
 
-        office
-            .service
+        rig.service
             .close_case(&case, &"李强".parse().unwrap())
             .await
             .unwrap();
         assert_eq!(
-            code(office.service.read(read(&photo, Profile::Chip, &case)).await),
+            code(rig.service.read(read(&photo, Profile::Chip, &case)).await),
             FailureCode::CaseNotOpen
         );
     }
@@ -194,19 +182,18 @@ async fn a_photo_goes_from_the_camera_to_the_card() {
 
 #[tokio::test]
 async fn warnings_wait_for_a_named_person_who_lists_them_all() {
-    for office in offices().await {
+    for rig in rigs().await {
         let photo = held(
-            office
-                .service
+            rig.service
                 .submit(submit(PERSON, pictures::SAMPLE.to_vec()))
                 .await
                 .unwrap(),
         );
         assert_eq!(photo.state, PhotoState::Waiting);
         assert_eq!(photo.receipt, None);
-        let case = office.open_case("K-1", PERSON).await;
+        let case = rig.open_case("K-1", PERSON).await;
         assert_eq!(
-            code(office.service.read(read(&photo, Profile::Chip, &case)).await),
+            code(rig.service.read(read(&photo, Profile::Chip, &case)).await),
             FailureCode::NotConfirmed
         );
 
@@ -216,12 +203,9 @@ async fn warnings_wait_for_a_named_person_who_lists_them_all() {
             by: by.clone(),
             warnings: vec![CheckCode::FaceEnlarged],
         };
+        assert_eq!(code(rig.service.confirm(&some).await), FailureCode::WrongWarnings);
         assert_eq!(
-            code(office.service.confirm(&some).await),
-            FailureCode::WrongWarnings
-        );
-        assert_eq!(
-            office.service.photo(photo.photo).await.unwrap().state,
+            rig.service.photo(photo.photo).await.unwrap().state,
             PhotoState::Waiting
         );
 
@@ -231,21 +215,21 @@ async fn warnings_wait_for_a_named_person_who_lists_them_all() {
             by: by.clone(),
             warnings,
         };
-        let confirmed = office.service.confirm(&all).await.unwrap();
+        let confirmed = rig.service.confirm(&all).await.unwrap();
         assert_eq!(
             (confirmed.state, confirmed.confirmed_by.as_ref()),
             (PhotoState::Sealed, Some(&by))
         );
-        assert_eq!(confirmed.confirmed_at, Some(support::NOW));
+        assert_eq!(confirmed.confirmed_at, Some(crate::support::NOW));
         assert!(confirmed.receipt.is_some());
         // Said twice by the same person it is the same; another person comes too late.
-        assert_eq!(office.service.confirm(&all).await.unwrap(), confirmed);
+        assert_eq!(rig.service.confirm(&all).await.unwrap(), confirmed);
         let late = Confirm {
             by: "张伟".parse().unwrap(),
             ..all
         };
         assert_eq!(
-            code(office.service.confirm(&late).await),
+            code(rig.service.confirm(&late).await),
             FailureCode::NothingToConfirm
         );
     }
@@ -253,27 +237,26 @@ async fn warnings_wait_for_a_named_person_who_lists_them_all() {
 
 #[tokio::test]
 async fn a_refused_photo_leaves_nothing() {
-    for office in offices().await {
+    for rig in rigs().await {
         let nobody = pictures::png(&pictures::nobody());
-        let Submission::Refused(judgement) = office.service.submit(submit(PERSON, nobody)).await.unwrap()
-        else {
+        let Submission::Refused(judgement) = rig.service.submit(submit(PERSON, nobody)).await.unwrap() else {
             panic!("held")
         };
         assert_eq!(judgement.refusals(), [CheckCode::NoFace]);
-        assert_eq!(office.objects(), 0);
-        let status = office.service.status().await.unwrap();
+        assert_eq!(rig.objects(), 0);
+        let status = rig.service.status().await.unwrap();
         assert_eq!((status.sealed, status.waiting), (0, 0));
     }
 }
 
 #[tokio::test]
 async fn the_same_bytes_of_the_same_person_are_one_photo() {
-    for office in offices().await {
-        let first = office.sealed(PERSON).await;
-        let objects = office.objects();
-        let again = office
+    for rig in rigs().await {
+        let first = rig.sealed(PERSON).await;
+        let objects = rig.objects();
+        let again = rig
             .service
-            .submit(submit(PERSON, pictures::jpeg(&pictures::studio())))
+            .submit(submit(PERSON, pictures::studio_jpeg()))
             .await
             .unwrap();
         assert_eq!(
@@ -283,30 +266,30 @@ async fn the_same_bytes_of_the_same_person_are_one_photo() {
                 already_held: true
             }
         );
-        assert_eq!(office.objects(), objects);
+        assert_eq!(rig.objects(), objects);
         // For another person they are another photo.
-        assert_ne!(office.sealed(OTHER).await.photo, first.photo);
+        assert_ne!(rig.sealed(OTHER).await.photo, first.photo);
     }
 }
 
 #[tokio::test]
 async fn two_submissions_of_the_same_bytes_at_once_are_one_photo() {
-    for office in offices().await {
-        let file = pictures::jpeg(&pictures::studio());
+    for rig in rigs().await {
+        let file = pictures::studio_jpeg();
         let (one, two) = tokio::join!(
-            office.service.submit(submit(PERSON, file.clone())),
-            office.service.submit(submit(PERSON, file.clone())),
+            rig.service.submit(submit(PERSON, file.clone())),
+            rig.service.submit(submit(PERSON, file.clone())),
         );
         let (one, two) = (held(one.unwrap()), held(two.unwrap()));
         assert_eq!(one, two);
-        assert_eq!(office.objects(), 2, "{}", office.engine.name);
+        assert_eq!(rig.objects(), 2, "{}", rig.engine.name);
     }
 }
 
 #[tokio::test]
 async fn a_receipt_is_used_once_by_its_own_person_before_it_expires() {
-    for office in offices().await {
-        let photo = office.sealed(PERSON).await;
+    for rig in rigs().await {
+        let photo = rig.sealed(PERSON).await;
         let number = photo.receipt.unwrap().number;
         let take = |case: &str, person| TakeReceipt {
             number,
@@ -314,12 +297,12 @@ async fn a_receipt_is_used_once_by_its_own_person_before_it_expires() {
             person,
             by: "李强".parse().unwrap(),
         };
-        let service = &office.service;
+        let service = &rig.service;
         assert_eq!(
             code(service.take_receipt(&take("K-1", OTHER)).await),
             FailureCode::WrongPerson
         );
-        office.clock.forward(30 * DAY);
+        rig.clock.forward(30 * DAY);
         assert_eq!(
             code(service.take_receipt(&take("K-1", PERSON)).await),
             FailureCode::ReceiptExpired
@@ -328,7 +311,7 @@ async fn a_receipt_is_used_once_by_its_own_person_before_it_expires() {
             service.receipt(number).await.unwrap().state,
             ReceiptState::Expired
         );
-        office.clock.forward(-1);
+        rig.clock.forward(-1);
         service.take_receipt(&take("K-1", PERSON)).await.unwrap();
         service.take_receipt(&take("K-1", PERSON)).await.unwrap();
         assert_eq!(
@@ -343,17 +326,17 @@ async fn a_receipt_is_used_once_by_its_own_person_before_it_expires() {
 
 #[tokio::test]
 async fn nobody_reads_without_an_open_case_of_the_owner_and_every_attempt_is_on_record() {
-    for office in offices().await {
-        let photo = office.sealed(PERSON).await;
+    for rig in rigs().await {
+        let photo = rig.sealed(PERSON).await;
         let none: CaseNumber = "K-0".parse().unwrap();
-        let others = office.open_case("K-2", OTHER).await;
+        let others = rig.open_case("K-2", OTHER).await;
         for case in [&none, &others] {
             assert_eq!(
-                code(office.service.read(read(&photo, Profile::Print, case)).await),
+                code(rig.service.read(read(&photo, Profile::Print, case)).await),
                 FailureCode::CaseNotOpen
             );
         }
-        let reads = office.service.reads(PERSON).await.unwrap();
+        let reads = rig.service.reads(PERSON).await.unwrap();
         assert_eq!(reads.len(), 2);
         assert!(
             reads
@@ -367,7 +350,7 @@ async fn nobody_reads_without_an_open_case_of_the_owner_and_every_attempt_is_on_
             by: "李强".parse().unwrap(),
         };
         assert_eq!(
-            code(office.service.open_case(&steal).await),
+            code(rig.service.open_case(&steal).await),
             FailureCode::WrongPerson
         );
     }
@@ -375,9 +358,9 @@ async fn nobody_reads_without_an_open_case_of_the_owner_and_every_attempt_is_on_
 
 #[tokio::test]
 async fn a_release_is_redeemed_by_its_reader_within_its_minutes() {
-    for office in offices().await {
-        let photo = office.sealed(PERSON).await;
-        let case = office.open_case("K-1", PERSON).await;
+    for rig in rigs().await {
+        let photo = rig.sealed(PERSON).await;
+        let case = rig.open_case("K-1", PERSON).await;
         let allowed = read(&photo, Profile::Thumb, &case);
         let reader = allowed.reader.clone();
         let release = Release {
@@ -385,7 +368,7 @@ async fn a_release_is_redeemed_by_its_reader_within_its_minutes() {
             minutes: 5,
             by: "审核 2".parse().unwrap(),
         };
-        let service = &office.service;
+        let service = &rig.service;
         assert_eq!(
             code(
                 service
@@ -407,7 +390,7 @@ async fn a_release_is_redeemed_by_its_reader_within_its_minutes() {
             code(service.redeem(&token, &stranger).await),
             FailureCode::TokenInvalid
         );
-        office.clock.forward(300);
+        rig.clock.forward(300);
         assert_eq!(
             code(service.redeem(&token, &reader).await),
             FailureCode::TokenExpired
@@ -425,17 +408,17 @@ async fn a_release_is_redeemed_by_its_reader_within_its_minutes() {
 
 #[tokio::test]
 async fn a_newer_photo_supersedes_the_older_one_of_the_same_person_only() {
-    for office in offices().await {
-        let others = office.sealed(OTHER).await;
-        let old = office.sealed(PERSON).await;
-        let new = office.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await;
+    for rig in rigs().await {
+        let others = rig.sealed(OTHER).await;
+        let old = rig.sealed(PERSON).await;
+        let new = rig.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await;
         assert_eq!(new.state, PhotoState::Sealed);
         assert_eq!(
-            office.service.photo(old.photo).await.unwrap().state,
+            rig.service.photo(old.photo).await.unwrap().state,
             PhotoState::Superseded
         );
         assert_eq!(
-            office.service.photo(others.photo).await.unwrap().state,
+            rig.service.photo(others.photo).await.unwrap().state,
             PhotoState::Sealed
         );
     }
@@ -443,22 +426,21 @@ async fn a_newer_photo_supersedes_the_older_one_of_the_same_person_only() {
 
 #[tokio::test]
 async fn an_erased_photo_is_gone_for_good() {
-    for office in offices().await {
-        let photo = office.sealed(PERSON).await;
-        let case = office.open_case("K-1", PERSON).await;
+    for rig in rigs().await {
+        let photo = rig.sealed(PERSON).await;
+        let case = rig.open_case("K-1", PERSON).await;
         let erase = Erase {
             photo: photo.photo,
             by: "隐私官".parse().unwrap(),
             case: "ORDER-3".parse().unwrap(),
         };
         for _ in 0..2 {
-            let erased = office.service.erase(&erase).await.unwrap();
+            let erased = rig.service.erase(&erase).await.unwrap();
             assert_eq!((erased.state, erased.judgement), (PhotoState::Shredded, None));
         }
-        assert_eq!(office.objects(), 0);
+        assert_eq!(rig.objects(), 0);
         assert_eq!(
-            office
-                .engine
+            rig.engine
                 .store
                 .rendition(photo.photo, Profile::Print)
                 .await
@@ -466,31 +448,31 @@ async fn an_erased_photo_is_gone_for_good() {
             None
         );
         assert_eq!(
-            code(office.service.read(read(&photo, Profile::Print, &case)).await),
+            code(rig.service.read(read(&photo, Profile::Print, &case)).await),
             FailureCode::Shredded
         );
         let number = photo.receipt.unwrap().number;
         assert_eq!(
-            office.service.receipt(number).await.unwrap().state,
+            rig.service.receipt(number).await.unwrap().state,
             ReceiptState::Shredded
         );
         // The same file may be submitted again: it becomes a new photo.
-        assert_ne!(office.sealed(PERSON).await.photo, photo.photo);
+        assert_ne!(rig.sealed(PERSON).await.photo, photo.photo);
     }
 }
 
 #[tokio::test]
 async fn what_lies_on_disk_shows_no_picture() {
-    for office in offices().await {
-        let photo = office.sealed(PERSON).await;
-        let case = office.open_case("K-1", PERSON).await;
-        let picture = office
+    for rig in rigs().await {
+        let photo = rig.sealed(PERSON).await;
+        let case = rig.open_case("K-1", PERSON).await;
+        let picture = rig
             .service
             .read(read(&photo, Profile::Print, &case))
             .await
             .unwrap();
         let needle = &picture.jpeg[1000..1032];
-        let mut folders = vec![office.folder.path().to_owned()];
+        let mut folders = vec![rig.folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let entry = entry.unwrap();
@@ -512,14 +494,14 @@ async fn what_lies_on_disk_shows_no_picture() {
 
 #[tokio::test]
 async fn an_exchanged_or_damaged_or_missing_object_is_noticed() {
-    for office in offices().await {
-        let mine = office.sealed(PERSON).await;
-        let others = office.sealed(OTHER).await;
-        let case = office.open_case("K-1", PERSON).await;
-        let path = |object: &str| office.folder.path().join("objects").join(object);
+    for rig in rigs().await {
+        let mine = rig.sealed(PERSON).await;
+        let others = rig.sealed(OTHER).await;
+        let case = rig.open_case("K-1", PERSON).await;
+        let path = |object: &str| rig.folder.path().join("objects").join(object);
         let place = |photo: &PhotoStatus| {
             let photo = photo.photo;
-            let store = office.engine.store.clone();
+            let store = rig.engine.store.clone();
             async move {
                 store
                     .rendition(photo, Profile::Print)
@@ -533,7 +515,7 @@ async fn an_exchanged_or_damaged_or_missing_object_is_noticed() {
         let whole = std::fs::read(&mine_at).unwrap();
 
         std::fs::copy(&others_at, &mine_at).unwrap();
-        let service = &office.service;
+        let service = &rig.service;
         assert_eq!(
             code(service.read(read(&mine, Profile::Print, &case)).await),
             FailureCode::ObjectDamaged
@@ -557,118 +539,104 @@ async fn an_exchanged_or_damaged_or_missing_object_is_noticed() {
 
 #[tokio::test]
 async fn a_sealed_or_absent_vault_stops_everything_and_changes_nothing() {
-    for mut office in offices().await {
-        let photo = office.sealed(PERSON).await;
-        let case = office.open_case("K-1", PERSON).await;
-        let objects = office.objects();
-        let before = office.service.status().await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let mut vault = TestVault::open(place.path()).await;
+    for rig in rigs_at(&vault.socket).await {
+        let photo = rig.sealed(PERSON).await;
+        let case = rig.open_case("K-1", PERSON).await;
+        let objects = rig.objects();
+        let before = rig.service.status().await.unwrap();
 
-        office.vault.seal().await;
-        let submitted = office
-            .service
-            .submit(submit(OTHER, pictures::jpeg(&pictures::studio())))
-            .await;
+        vault.seal().await;
+        let submitted = rig.service.submit(submit(OTHER, pictures::studio_jpeg())).await;
         assert_eq!(code(submitted), FailureCode::VaultSealed);
         assert_eq!(
-            code(office.service.read(read(&photo, Profile::Chip, &case)).await),
+            code(rig.service.read(read(&photo, Profile::Chip, &case)).await),
             FailureCode::VaultSealed
         );
-        office.vault.stop();
-        let submitted = office
-            .service
-            .submit(submit(OTHER, pictures::jpeg(&pictures::studio())))
-            .await;
+        vault.stop();
+        let submitted = rig.service.submit(submit(OTHER, pictures::studio_jpeg())).await;
         assert_eq!(code(submitted), FailureCode::VaultUnreachable);
-        let status = office.service.status().await.unwrap();
+        let status = rig.service.status().await.unwrap();
         assert_eq!(status.vault, photo_store_protocol::VaultState::Unreachable);
         assert_eq!((status.sealed, status.waiting), (before.sealed, before.waiting));
-        assert_eq!(office.objects(), objects);
+        assert_eq!(rig.objects(), objects);
 
         // Restarted and opened, the same requests succeed.
-        office.vault.start().await;
-        office.vault.unseal().await;
-        assert!(
-            office
-                .service
-                .read(read(&photo, Profile::Chip, &case))
-                .await
-                .is_ok()
-        );
-        assert_eq!(office.sealed(OTHER).await.state, PhotoState::Sealed);
+        vault.start().await;
+        vault.unseal().await;
+        assert!(rig.service.read(read(&photo, Profile::Chip, &case)).await.is_ok());
+        assert_eq!(rig.sealed(OTHER).await.state, PhotoState::Sealed);
     }
 }
 
 #[tokio::test]
 async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo() {
-    for office in offices().await {
+    for rig in rigs().await {
         // As a crash between announcement and completion leaves it.
         let digest = [7; 32];
-        let announced = photo_store::keeping::store::Announcement {
+        let announced = Announcement {
             photo: photo_store_protocol::PhotoId::from_bytes([3; 16]),
             person: PERSON,
             digest,
             by: "相机 3".parse().unwrap(),
-            at: support::NOW,
+            at: crate::support::NOW,
             period: ReceiptPeriod::Days60,
         };
-        let row = office.engine.store.announce(&announced).await.unwrap();
+        let row = rig.engine.store.announce(&announced).await.unwrap();
         assert_eq!(row.status.state, PhotoState::Received);
         assert_eq!(
-            code(office.service.photo(announced.photo).await),
+            code(rig.service.photo(announced.photo).await),
             FailureCode::UnknownPhoto
         );
         // Announced again by the repetition, it is the same photo.
-        let again = photo_store::keeping::store::Announcement {
+        let again = Announcement {
             photo: photo_store_protocol::PhotoId::from_bytes([4; 16]),
             ..announced.clone()
         };
         assert_eq!(
-            office.engine.store.announce(&again).await.unwrap().status.photo,
+            rig.engine.store.announce(&again).await.unwrap().status.photo,
             announced.photo
         );
 
         assert_eq!(
-            office.service.housekeep().await.unwrap(),
+            rig.service.housekeep().await.unwrap(),
             0,
             "it may still be running"
         );
-        office.clock.forward(3_601);
-        assert_eq!(office.service.housekeep().await.unwrap(), 1);
-        assert_eq!(
-            office.engine.store.same_bytes(PERSON, &digest).await.unwrap(),
-            None
-        );
+        rig.clock.forward(3_601);
+        assert_eq!(rig.service.housekeep().await.unwrap(), 1);
+        assert_eq!(rig.engine.store.same_bytes(PERSON, &digest).await.unwrap(), None);
 
         // A photo that nobody confirms is shredded after 90 days.
         let waiting = held(
-            office
-                .service
+            rig.service
                 .submit(submit(OTHER, pictures::SAMPLE.to_vec()))
                 .await
                 .unwrap(),
         );
-        office.clock.forward(90 * DAY + 1);
-        assert_eq!(office.service.housekeep().await.unwrap(), 1);
+        rig.clock.forward(90 * DAY + 1);
+        assert_eq!(rig.service.housekeep().await.unwrap(), 1);
         assert_eq!(
-            office.service.photo(waiting.photo).await.unwrap().state,
+            rig.service.photo(waiting.photo).await.unwrap().state,
             PhotoState::Shredded
         );
-        assert_eq!(office.objects(), 0);
+        assert_eq!(rig.objects(), 0);
     }
 }
 
 #[tokio::test]
 async fn the_same_photo_gets_a_new_receipt_once_the_old_one_is_spent() {
-    for office in offices().await {
-        let service = &office.service;
-        let first = office.sealed(PERSON).await;
-        office.clock.forward(30 * DAY - 1);
-        assert_eq!(office.sealed(PERSON).await, first, "still valid");
-        office.clock.forward(1);
-        let second = office.sealed(PERSON).await;
+    for rig in rigs().await {
+        let service = &rig.service;
+        let first = rig.sealed(PERSON).await;
+        rig.clock.forward(30 * DAY - 1);
+        assert_eq!(rig.sealed(PERSON).await, first, "still valid");
+        rig.clock.forward(1);
+        let second = rig.sealed(PERSON).await;
         let receipt = second.receipt.clone().unwrap();
         assert_ne!(second.photo, first.photo);
-        assert_eq!(receipt.expires_at, support::NOW + 60 * DAY);
+        assert_eq!(receipt.expires_at, crate::support::NOW + 60 * DAY);
         assert_eq!(
             service.photo(first.photo).await.unwrap().state,
             PhotoState::Superseded
@@ -683,27 +651,22 @@ async fn the_same_photo_gets_a_new_receipt_once_the_old_one_is_spent() {
             by: "李强".parse().unwrap(),
         };
         service.take_receipt(&take).await.unwrap();
-        assert_eq!(office.sealed(PERSON).await.photo, second.photo);
+        assert_eq!(rig.sealed(PERSON).await.photo, second.photo);
         service.close_case(&case, &"李强".parse().unwrap()).await.unwrap();
-        let third = office.sealed(PERSON).await;
+        let third = rig.sealed(PERSON).await;
         assert_ne!(third.photo, second.photo);
         let number = third.receipt.unwrap().number;
         assert_eq!(service.receipt(number).await.unwrap().state, ReceiptState::Valid);
-        assert_eq!(
-            service.status().await.unwrap().sealed,
-            1,
-            "{}",
-            office.engine.name
-        );
+        assert_eq!(service.status().await.unwrap().sealed, 1, "{}", rig.engine.name);
     }
 }
 
 #[tokio::test]
 async fn a_superseded_photo_submitted_again_is_a_new_photo() {
-    for office in offices().await {
-        let old = office.sealed(PERSON).await;
-        office.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await;
-        let again = office.sealed(PERSON).await;
+    for rig in rigs().await {
+        let old = rig.sealed(PERSON).await;
+        rig.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await;
+        let again = rig.sealed(PERSON).await;
         assert_eq!(again.state, PhotoState::Sealed);
         assert_ne!(again.photo, old.photo);
     }
@@ -712,7 +675,7 @@ async fn a_superseded_photo_submitted_again_is_a_new_photo() {
 #[tokio::test]
 async fn a_server_set_up_for_speed_still_makes_our_commits_durable() {
     let engine = engines::postgres().await;
-    let photo_store::keeping::store::Store::Postgres(pool) = &engine.store else {
+    let Store::Postgres(pool) = &engine.store else {
         panic!("not a server")
     };
     let (setting,): (String,) = sqlx::query_as("SHOW synchronous_commit")
@@ -724,7 +687,6 @@ async fn a_server_set_up_for_speed_still_makes_our_commits_durable() {
 
 #[tokio::test]
 async fn a_photo_is_shredded_also_when_the_cleaning_afterwards_fails() {
-    use photo_store::keeping::store::Store;
     let engine = engines::postgres().await;
     let Store::Postgres(blocking) = &engine.store else {
         panic!("not a server")
@@ -743,23 +705,19 @@ async fn a_photo_is_shredded_also_when_the_cleaning_afterwards_fails() {
     let by = "隐私官".parse().unwrap();
     let case = "ORDER-3".parse().unwrap();
     assert_eq!(
-        store.shred(photo, &by, &case, support::NOW).await.unwrap(),
+        store.shred(photo, &by, &case, crate::support::NOW).await.unwrap(),
         [""; 0]
     );
     store.close().await;
 }
 
 /// A clock that takes back every announcement once, between the announcement and the completion of a photo.
-struct Withdrawing {
-    store: photo_store::keeping::store::Store,
-    calls: std::sync::atomic::AtomicUsize,
-}
-
-impl photo_store::service::Clock for Withdrawing {
-    fn now(&self) -> i64 {
+fn withdrawing(store: &Store) -> Clock {
+    let (store, looks) = (store.clone(), AtomicUsize::new(0));
+    Clock::new(move || {
         // The first look is for the announcement, the second for the receipt.
-        if self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
-            let photo_store::keeping::store::Store::Sqlite(pool) = &self.store else {
+        if looks.fetch_add(1, Ordering::SeqCst) == 1 {
+            let Store::Sqlite(pool) = &store else {
                 panic!("not a file")
             };
             let withdrawn = tokio::task::block_in_place(|| {
@@ -768,29 +726,25 @@ impl photo_store::service::Clock for Withdrawing {
             });
             assert_eq!(withdrawn.unwrap().rows_affected(), 1);
         }
-        support::NOW
-    }
+        jiff::Timestamp::from_second(crate::support::NOW).unwrap()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submission_whose_adopted_announcement_is_taken_back_announces_anew() {
     let engine = engines::sqlite().await;
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
     let objects = folder.path().join("objects");
     std::fs::create_dir(&objects).unwrap();
     let service = Service::new(
         engine.store.clone(),
-        std::sync::Arc::new(object_store::local::LocalFileSystem::new_with_prefix(&objects).unwrap()),
-        photo_store::keeping::vault::Vault::at(vault.socket.clone()),
-        std::sync::Arc::new(Withdrawing {
-            store: engine.store.clone(),
-            calls: std::sync::atomic::AtomicUsize::new(0),
-        }),
-        Box::new(getrandom::SysRng),
+        Objects::in_folder(&objects).unwrap(),
+        Vault::at(vault::shared().await),
+        withdrawing(&engine.store),
+        getrandom::SysRng,
     )
     .unwrap();
-    let file = pictures::jpeg(&pictures::studio());
+    let file = pictures::studio_jpeg();
     let photo = held(service.submit(submit(PERSON, file)).await.unwrap());
     assert_eq!(photo.state, PhotoState::Sealed);
     assert!(photo.receipt.is_some());

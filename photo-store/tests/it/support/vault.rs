@@ -1,4 +1,5 @@
-//! The real key vault, founded and opened for a test, on a Unix socket.
+//! The real key vault, founded and opened, on a Unix socket: one for all tests, and one of their own for those that seal it
+//! or take it away.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,21 +11,45 @@ use keyvault::custody::share_envelope::{Cost, Package};
 use keyvault_protocol::Client;
 use rand_core::UnwrapErr;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
+use crate::support::scratch::Scratch;
+
 /// An open vault and the shares that open it again.
-pub struct TestVault {
-    pub socket: PathBuf,
+pub(crate) struct TestVault {
+    pub(crate) socket: PathBuf,
     packages: Vec<PathBuf>,
     folder: PathBuf,
     serving: Option<JoinHandle<()>>,
+}
+
+/// The socket of an open vault that no test seals or stops.
+pub(crate) async fn shared() -> PathBuf {
+    static SHARED: OnceCell<(Scratch, PathBuf)> = OnceCell::const_new();
+    let start = || async {
+        let scratch = Scratch::new();
+        let folder = scratch.folder.clone();
+        let (opened, socket) = tokio::sync::oneshot::channel();
+        // On a thread of its own: the runtime of the test that came first ends with that test.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let vault = TestVault::open(&folder).await;
+                opened.send(vault.socket.clone()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        (scratch, socket.await.unwrap())
+    };
+    SHARED.get_or_init(start).await.1.clone()
 }
 
 const PASSPHRASES: [&[u8]; 2] = [b"first custodian", b"second custodian"];
 
 impl TestVault {
     /// Founds a vault in `dir`, serves it and opens it.
-    pub async fn open(dir: &Path) -> Self {
+    pub(crate) async fn open(dir: &Path) -> Self {
         let folder = dir.join("vault");
         let packages = dir.join("packages");
         std::fs::create_dir_all(&packages).unwrap();
@@ -61,7 +86,7 @@ impl TestVault {
     }
 
     /// Starts it, sealed.
-    pub async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) {
         let clock = Arc::new(FixedClock(now()));
         let vault = keyvault::Vault::load(&self.folder, clock, Box::new(UnwrapErr(SysRng)))
             .await
@@ -77,7 +102,7 @@ impl TestVault {
     }
 
     /// Gives both shares.
-    pub async fn unseal(&self) {
+    pub(crate) async fn unseal(&self) {
         let mut client = Client::connect_unix(&self.socket).await.unwrap();
         client.begin_unseal().await.unwrap();
         for (path, passphrase) in self.packages.iter().zip(PASSPHRASES) {
@@ -90,7 +115,7 @@ impl TestVault {
     }
 
     /// A custodian seals it.
-    pub async fn seal(&self) {
+    pub(crate) async fn seal(&self) {
         Client::connect_unix(&self.socket)
             .await
             .unwrap()
@@ -100,7 +125,7 @@ impl TestVault {
     }
 
     /// Takes it away: nobody answers at the socket any more.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(serving) = self.serving.take() {
             serving.abort();
         }
@@ -115,5 +140,5 @@ impl Drop for TestVault {
 }
 
 fn now() -> jiff::Timestamp {
-    jiff::Timestamp::from_second(super::NOW).unwrap()
+    jiff::Timestamp::from_second(crate::support::NOW).unwrap()
 }

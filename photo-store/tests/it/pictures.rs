@@ -1,17 +1,5 @@
 //! What the checks say about pictures that counters get, and what the renditions look like.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking; its pictures are small"
-)]
-
-mod support;
-
 use image::imageops;
 use photo_store::picture::faces::Faces;
 use photo_store::picture::judge::{Judged, judge};
@@ -19,7 +7,8 @@ use photo_store::picture::normalise::Rendition;
 use photo_store::picture::rules::Rules;
 use photo_store_protocol::{CheckCode, Profile, Verdict};
 use proptest::prelude::*;
-use support::pictures;
+
+use crate::support::pictures;
 
 fn tools() -> &'static (Rules, Faces) {
     static TOOLS: std::sync::OnceLock<(Rules, Faces)> = std::sync::OnceLock::new();
@@ -80,21 +69,21 @@ fn the_sample_is_accepted_after_confirming_its_size_and_its_background() {
 
 #[test]
 fn a_studio_photo_is_accepted_without_a_warning() {
-    let judged = judged(&pictures::jpeg(&pictures::studio()));
+    let judged = judged(&pictures::studio_jpeg());
     assert_eq!(judged.judgement.warnings(), [], "{:#?}", judged.judgement.checks);
     assert_eq!(judged.judgement.verdict, Verdict::Accept);
 }
 
 #[test]
 fn a_finished_photo_is_framed_as_it_is() {
-    let first = rendition(&pictures::jpeg(&pictures::studio()), Profile::Print);
+    let first = rendition(&pictures::studio_jpeg(), Profile::Print);
     let second = rendition(&first.jpeg, Profile::Print);
     assert!(distance(&first, &second) < 1.5, "{}", distance(&first, &second));
 }
 
 #[test]
 fn every_rendition_has_its_size_its_resolution_and_its_byte_range() {
-    for file in [pictures::SAMPLE.to_vec(), pictures::jpeg(&pictures::studio())] {
+    for file in [pictures::SAMPLE.to_vec(), pictures::studio_jpeg()] {
         for (profile, width, height, bytes) in [
             (Profile::Ga461, 358, 441, 14_000..=20_000),
             (Profile::Print, 358, 441, 1..=120_000),

@@ -1,17 +1,5 @@
 //! `photo-store serve` as a process: socket, signals, faults of disk and mount, crashes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking; its pictures are small"
-)]
-
-mod support;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,9 +10,11 @@ use photo_store_protocol::{
     Submission, Submit,
 };
 use serde_json::Value;
-use support::pictures;
-use support::vault::TestVault;
+use service_contract::frame;
 use tokio::net::UnixStream;
+
+use crate::support::vault::TestVault;
+use crate::support::{pictures, vault};
 
 const PERSON: PersonId = PersonId::from_bytes([0x51; 16]);
 
@@ -116,10 +106,6 @@ fn submit(file: Vec<u8>) -> Submit {
     }
 }
 
-fn studio() -> Vec<u8> {
-    pictures::jpeg(&pictures::studio())
-}
-
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> FailureCode {
     result.unwrap_err().code()
 }
@@ -147,14 +133,14 @@ fn objects(folder: &Path) -> usize {
 #[tokio::test]
 async fn a_client_submits_and_reads_over_the_socket_and_the_program_ends_on_a_signal() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
-    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let vault = vault::shared().await;
+    let serving = Serving::start(folder.path(), &vault, None);
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&serving.socket).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 
     let mut client = serving.client().await;
-    let Submission::Held { photo, .. } = client.submit(submit(studio())).await.unwrap() else {
+    let Submission::Held { photo, .. } = client.submit(submit(pictures::studio_jpeg())).await.unwrap() else {
         panic!("refused")
     };
     let case: photo_store_protocol::CaseNumber = "K-1".parse().unwrap();
@@ -177,12 +163,9 @@ async fn a_client_submits_and_reads_over_the_socket_and_the_program_ends_on_a_si
     assert!(client.read(read).await.unwrap().jpeg.len() <= 3_000);
     let status = client.status().await.unwrap();
     assert_eq!(status.vault, photo_store_protocol::VaultState::Open);
-    // `--at` sets the clock.
-    assert!(
-        (1_795_233_600..1_795_233_700).contains(&status.now),
-        "{}",
-        status.now
-    );
+    // `--at` sets the day.
+    let now = jiff::Timestamp::from_second(status.now).unwrap();
+    assert_eq!(program_contract::day::of(now), jiff::civil::date(2026, 11, 21));
     drop(client);
     serving.stop();
 }
@@ -191,8 +174,8 @@ async fn a_client_submits_and_reads_over_the_socket_and_the_program_ends_on_a_si
 async fn bytes_that_are_no_protocol_end_the_connection_and_not_the_store() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
-    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let vault = vault::shared().await;
+    let serving = Serving::start(folder.path(), &vault, None);
     for garbage in [
         b"GET / HTTP/1.1\r\n\r\n".as_slice(),
         &[0xff; 64],
@@ -210,9 +193,9 @@ async fn bytes_that_are_no_protocol_end_the_connection_and_not_the_store() {
 #[tokio::test]
 async fn a_second_store_on_the_socket_is_refused_and_a_dead_socket_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
-    let mut serving = Serving::start(folder.path(), &vault.socket, None);
-    let second = Serving::spawn(folder.path(), &vault.socket, None).into_child();
+    let vault = vault::shared().await;
+    let mut serving = Serving::start(folder.path(), &vault, None);
+    let second = Serving::spawn(folder.path(), &vault, None).into_child();
     let output = wait_with_output(second);
     assert_eq!(output, (5, "SOCKET_IN_USE".to_owned()));
     serving.client().await.status().await.unwrap();
@@ -220,7 +203,7 @@ async fn a_second_store_on_the_socket_is_refused_and_a_dead_socket_replaced() {
     serving.process.kill().unwrap();
     serving.process.wait().unwrap();
     assert!(serving.socket.exists(), "a killed program leaves its socket");
-    let again = Serving::start(folder.path(), &vault.socket, None);
+    let again = Serving::start(folder.path(), &vault, None);
     again.client().await.status().await.unwrap();
     again.stop();
 }
@@ -269,13 +252,13 @@ impl Serving {
 #[tokio::test]
 async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
+    let vault = vault::shared().await;
     let clerk: photo_store_protocol::Actor = "李强".parse().unwrap();
     let case: photo_store_protocol::CaseNumber = "K-1".parse().unwrap();
 
-    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let serving = Serving::start(folder.path(), &vault, None);
     let mut client = serving.client().await;
-    let Submission::Held { photo, .. } = client.submit(submit(studio())).await.unwrap() else {
+    let Submission::Held { photo, .. } = client.submit(submit(pictures::studio_jpeg())).await.unwrap() else {
         panic!("refused")
     };
     client
@@ -293,7 +276,7 @@ async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old()
 
     let at_text = at.to_str().unwrap();
     let mount = format!("mount --bind {at_text} {at_text} && mount -o remount,ro,bind {at_text}");
-    let serving = Serving::start(folder.path(), &vault.socket, Some(&mount));
+    let serving = Serving::start(folder.path(), &vault, Some(&mount));
     let mut client = serving.client().await;
     let other = pictures::SAMPLE.to_vec();
     for _ in 0..2 {
@@ -316,7 +299,7 @@ async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old()
     serving.stop();
     assert_eq!(objects(&at), before);
 
-    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let serving = Serving::start(folder.path(), &vault, None);
     let submitted = serving.client().await.submit(submit(other)).await.unwrap();
     assert!(
         matches!(
@@ -334,23 +317,23 @@ async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old()
 #[tokio::test]
 async fn a_read_only_store_folder_is_named_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
-    Serving::start(folder.path(), &vault.socket, None).stop();
+    let vault = vault::shared().await;
+    Serving::start(folder.path(), &vault, None).stop();
     let at = folder.path().join("store");
     let at = at.to_str().unwrap();
     let mount = format!("mount --bind {at} {at} && mount -o remount,ro,bind {at}");
-    let process = Serving::spawn(folder.path(), &vault.socket, Some(&mount)).into_child();
+    let process = Serving::spawn(folder.path(), &vault, Some(&mount)).into_child();
     assert_eq!(wait_with_output(process), (5, "INDEX_READ_ONLY".to_owned()));
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_the_photo_and_the_store_recovers_with_the_space() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
+    let vault = vault::shared().await;
     std::fs::create_dir_all(folder.path().join("store")).unwrap();
     let at = folder.path().join("store");
     let mount = format!("mount -t tmpfs -o size=2m tmpfs {}", at.display());
-    let serving = Serving::start(folder.path(), &vault.socket, Some(&mount));
+    let serving = Serving::start(folder.path(), &vault, Some(&mount));
     // The tmpfs is visible through the process's own root only.
     let inside = PathBuf::from(format!("/proc/{}/root{}", serving.process.id(), at.display()));
     let mut client = serving.client().await;
@@ -365,13 +348,13 @@ async fn a_full_disk_refuses_the_photo_and_the_store_recovers_with_the_space() {
     fill(&filler, 8 * 1024);
     for _ in 0..2 {
         assert_eq!(
-            code(client.submit(submit(studio())).await),
+            code(client.submit(submit(pictures::studio_jpeg())).await),
             FailureCode::StorageFull
         );
     }
     fill(&filler, 0);
     assert_eq!(
-        code(client.submit(submit(studio())).await),
+        code(client.submit(submit(pictures::studio_jpeg())).await),
         FailureCode::StorageFull
     );
     std::fs::remove_file(&filler).unwrap();
@@ -382,7 +365,9 @@ async fn a_full_disk_refuses_the_photo_and_the_store_recovers_with_the_space() {
         ),
         before
     );
-    assert!(!already_held(&client.submit(submit(studio())).await.unwrap()));
+    assert!(!already_held(
+        &client.submit(submit(pictures::studio_jpeg())).await.unwrap()
+    ));
     drop(client);
     serving.stop();
 }
@@ -403,26 +388,26 @@ fn fill(path: &Path, spare: u64) {
 #[tokio::test]
 async fn a_store_killed_at_any_moment_of_a_submission_takes_the_photo_once_afterwards() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
+    let vault = vault::shared().await;
     let store = folder.path().join("store");
     let mut completed_before = 0;
     for moment in 0..12u64 {
         let _ = std::fs::remove_dir_all(&store);
-        let mut serving = Serving::start(folder.path(), &vault.socket, None);
+        let mut serving = Serving::start(folder.path(), &vault, None);
         let mut client = serving.client().await;
         // One that is done, so that the digest key exists and only the submission itself is cut.
         client.submit(submit(pictures::SAMPLE.to_vec())).await.unwrap();
-        let cut = tokio::spawn(async move { client.submit(submit(studio())).await });
+        let cut = tokio::spawn(async move { client.submit(submit(pictures::studio_jpeg())).await });
         tokio::time::sleep(Duration::from_millis(moment * 40)).await;
         serving.process.kill().unwrap();
         serving.process.wait().unwrap();
         let _ = cut.await.unwrap();
 
-        let serving = Serving::start(folder.path(), &vault.socket, None);
+        let serving = Serving::start(folder.path(), &vault, None);
         let mut client = serving.client().await;
-        let first = client.submit(submit(studio())).await.unwrap();
+        let first = client.submit(submit(pictures::studio_jpeg())).await.unwrap();
         completed_before += u32::from(already_held(&first));
-        let second = client.submit(submit(studio())).await.unwrap();
+        let second = client.submit(submit(pictures::studio_jpeg())).await.unwrap();
         assert!(already_held(&second));
         // One photo waits (the sample), one is sealed, two objects each: nothing is left of the cut run.
         let status = client.status().await.unwrap();
@@ -445,7 +430,8 @@ async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
 
     // The digest key is known, so that the submission reaches its data keys: those fail.
     let started = Instant::now();
-    let submission = tokio::spawn(async move { (client.submit(submit(studio())).await, client) });
+    let submission =
+        tokio::spawn(async move { (client.submit(submit(pictures::studio_jpeg())).await, client) });
     vault.stop();
     let (result, mut client) = submission.await.unwrap();
     assert_eq!(code(result), FailureCode::VaultUnreachable);
@@ -461,8 +447,8 @@ async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
 #[tokio::test]
 async fn a_signal_ends_the_program_while_every_place_is_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = TestVault::open(folder.path()).await;
-    let mut serving = Serving::start(folder.path(), &vault.socket, None);
+    let vault = vault::shared().await;
+    let mut serving = Serving::start(folder.path(), &vault, None);
     let mut held = Vec::new();
     for _ in 0..64 {
         held.push(serving.client().await);
@@ -482,18 +468,18 @@ async fn a_peer_that_accepts_no_answer_is_dropped() {
     use tokio::io::AsyncWriteExt as _;
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("objects")).unwrap();
-    let engine = support::engines::sqlite().await;
-    let service = support::service(
+    let engine = crate::support::engines::sqlite().await;
+    let service = crate::support::service(
         &engine.store,
         &folder.path().join("objects"),
         &folder.path().join("no-vault.sock"),
-        &support::SetClock::new(),
+        &crate::support::SetClock::new(),
     );
-    let hello = photo_store_protocol::Request::Hello {
+    let hello = photo_store_protocol::Request::from(photo_store_protocol::operation::Hello {
         version: photo_store_protocol::PROTOCOL_VERSION,
-    };
+    });
     let mut bytes = Vec::new();
-    photo_store_protocol::frame::write(&mut bytes, &hello)
+    frame::write(&mut bytes, &hello, photo_store_protocol::MAX_FRAME_BYTES)
         .await
         .unwrap();
     // Room for less than an answer in either direction.

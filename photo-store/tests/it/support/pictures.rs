@@ -1,21 +1,33 @@
 //! Pictures for the tests: the sample, and everything that a counter should not get.
 
 use std::io::Cursor;
+use std::sync::LazyLock;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
 /// The sample as a file.
-pub const SAMPLE: &[u8] = include_bytes!("../../samples/astronaut.png");
+pub(crate) const SAMPLE: &[u8] = include_bytes!("../../../samples/astronaut.png");
 
 /// The sample as pixels, 280 x 350, face about 94 wide.
-pub fn sample() -> RgbImage {
+pub(crate) fn sample() -> RgbImage {
     image::load_from_memory(SAMPLE).unwrap().to_rgb8()
 }
 
 /// A studio photo made from the sample: enlarged so that the face is about 210 wide, before a white background.
-pub fn studio() -> RgbImage {
+pub(crate) fn studio() -> RgbImage {
+    static MADE: LazyLock<RgbImage> = LazyLock::new(make_studio);
+    MADE.clone()
+}
+
+/// The studio photo as a file.
+pub(crate) fn studio_jpeg() -> Vec<u8> {
+    static MADE: LazyLock<Vec<u8>> = LazyLock::new(|| jpeg(&studio()));
+    MADE.clone()
+}
+
+fn make_studio() -> RgbImage {
     let mut cut = sample();
     for (x, y, pixel) in cut.enumerate_pixels_mut() {
         let (fx, fy) = (f64::from(x), f64::from(y));
@@ -38,13 +50,13 @@ pub fn studio() -> RgbImage {
     imageops::unsharpen(&enlarged, 2.0, 1)
 }
 
-pub fn png(image: &RgbImage) -> Vec<u8> {
+pub(crate) fn png(image: &RgbImage) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     image.write_to(&mut out, ImageFormat::Png).unwrap();
     out.into_inner()
 }
 
-pub fn jpeg(image: &RgbImage) -> Vec<u8> {
+pub(crate) fn jpeg(image: &RgbImage) -> Vec<u8> {
     let mut out = Vec::new();
     image
         .write_with_encoder(JpegEncoder::new_with_quality(&mut out, 92))
@@ -52,14 +64,14 @@ pub fn jpeg(image: &RgbImage) -> Vec<u8> {
     out
 }
 
-pub fn grey_png(image: &RgbImage) -> Vec<u8> {
+pub(crate) fn grey_png(image: &RgbImage) -> Vec<u8> {
     let grey: GrayImage = DynamicImage::ImageRgb8(image.clone()).to_luma8();
     let mut out = Cursor::new(Vec::new());
     grey.write_to(&mut out, ImageFormat::Png).unwrap();
     out.into_inner()
 }
 
-pub fn grey_jpeg(image: &RgbImage) -> Vec<u8> {
+pub(crate) fn grey_jpeg(image: &RgbImage) -> Vec<u8> {
     let grey: GrayImage = DynamicImage::ImageRgb8(image.clone()).to_luma8();
     let mut out = Vec::new();
     grey.write_with_encoder(JpegEncoder::new_with_quality(&mut out, 92))
@@ -67,7 +79,7 @@ pub fn grey_jpeg(image: &RgbImage) -> Vec<u8> {
     out
 }
 
-pub fn sixteen_bit_png(image: &RgbImage) -> Vec<u8> {
+pub(crate) fn sixteen_bit_png(image: &RgbImage) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(image.clone())
         .to_rgb16()
@@ -77,7 +89,7 @@ pub fn sixteen_bit_png(image: &RgbImage) -> Vec<u8> {
 }
 
 /// The picture with a transparent strip of black at the left, `width` pixels wide.
-pub fn alpha_png(image: &RgbImage, width: u32) -> Vec<u8> {
+pub(crate) fn alpha_png(image: &RgbImage, width: u32) -> Vec<u8> {
     let rgba = RgbaImage::from_fn(image.width(), image.height(), |x, y| {
         let Rgb([r, g, b]) = *image.get_pixel(x, y);
         if x < width {
@@ -92,7 +104,7 @@ pub fn alpha_png(image: &RgbImage, width: u32) -> Vec<u8> {
 }
 
 /// A CMYK JPEG without black generation; `ycck` stores it as YCCK as Adobe's programs do.
-pub fn cmyk_jpeg(image: &RgbImage, ycck: bool) -> Vec<u8> {
+pub(crate) fn cmyk_jpeg(image: &RgbImage, ycck: bool) -> Vec<u8> {
     let inks: Vec<u8> = image
         .pixels()
         .flat_map(|Rgb([r, g, b])| [255 - r, 255 - g, 255 - b, 0])
@@ -112,7 +124,7 @@ pub fn cmyk_jpeg(image: &RgbImage, ycck: bool) -> Vec<u8> {
 }
 
 /// A CMYK JPEG without Adobe's marker: ink percentages as they are, paper white is 0.
-pub fn plain_cmyk_jpeg(image: &RgbImage) -> Vec<u8> {
+pub(crate) fn plain_cmyk_jpeg(image: &RgbImage) -> Vec<u8> {
     // The encoder inverts as Adobe does, so inverted samples go in and its marker (16 bytes) comes out.
     let inks: Vec<u8> = image
         .pixels()
@@ -137,7 +149,7 @@ pub fn plain_cmyk_jpeg(image: &RgbImage) -> Vec<u8> {
 }
 
 /// A PNG with an ICC profile.
-pub fn png_with_profile(image: &RgbImage, profile: &[u8]) -> Vec<u8> {
+pub(crate) fn png_with_profile(image: &RgbImage, profile: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut info = png::Info::with_size(image.width(), image.height());
     info.color_type = png::ColorType::Rgb;
@@ -153,7 +165,7 @@ pub fn png_with_profile(image: &RgbImage, profile: &[u8]) -> Vec<u8> {
 }
 
 /// A JPEG with an Exif orientation, and with a place and a name in Exif that must not survive.
-pub fn with_exif(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+pub(crate) fn with_exif(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let tiff: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0";
     let body = [
         b"Exif\0\0".as_slice(),
@@ -167,7 +179,7 @@ pub fn with_exif(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 }
 
 /// An animated PNG: the sample with an animation control and a second frame's control before its end.
-pub fn animated_png() -> Vec<u8> {
+pub(crate) fn animated_png() -> Vec<u8> {
     let mut out = Vec::new();
     {
         let image = sample();
@@ -184,7 +196,7 @@ pub fn animated_png() -> Vec<u8> {
 }
 
 /// A PNG that claims these sides and holds nothing: 57 bytes.
-pub fn claiming_png(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn claiming_png(width: u32, height: u32) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
     [
         b"\x89PNG\r\n\x1a\n".as_slice(),
@@ -195,7 +207,7 @@ pub fn claiming_png(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// A JPEG that claims these sides and holds nothing.
-pub fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {
+pub(crate) fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {
     let mut out = vec![0xff, 0xd8, 0xff, 0xc0, 0, 17, 8];
     out.extend(height.to_be_bytes());
     out.extend(width.to_be_bytes());
@@ -220,7 +232,7 @@ fn chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
 }
 
 /// Two faces side by side; the second is scaled by `second`.
-pub fn two_faces(second: f64) -> RgbImage {
+pub(crate) fn two_faces(second: f64) -> RgbImage {
     let one = sample();
     let small = imageops::resize(
         &one,
@@ -235,7 +247,7 @@ pub fn two_faces(second: f64) -> RgbImage {
 }
 
 /// The sample scaled.
-pub fn resized(factor: f64) -> RgbImage {
+pub(crate) fn resized(factor: f64) -> RgbImage {
     imageops::resize(
         &sample(),
         scaled(280, factor),
@@ -254,12 +266,12 @@ fn scaled(length: u32, factor: f64) -> u32 {
 }
 
 /// A picture without anybody.
-pub fn nobody() -> RgbImage {
+pub(crate) fn nobody() -> RgbImage {
     RgbImage::from_fn(400, 500, |x, y| Rgb([(x / 2) as u8, (y / 2) as u8, 128]))
 }
 
 /// Every sample through a function.
-pub fn mapped(image: &RgbImage, change: impl Fn(u8) -> u8) -> RgbImage {
+pub(crate) fn mapped(image: &RgbImage, change: impl Fn(u8) -> u8) -> RgbImage {
     let mut out = image.clone();
     for sample in out.iter_mut() {
         *sample = change(*sample);

@@ -1,0 +1,385 @@
+//! The operations of the photo store: one line each in the list, and beside each its answer, its policy and its doors.
+//!
+//! "While sealed" is said of the vault: what needs no key is answered without it. "Journal before" is the record of reads,
+//! and for everything that changes the index the person and the instant in the row itself; both are durable before the
+//! answer leaves. A new operation is a struct here, a line in the list, an arm in the store and a method of the client.
+
+use minicbor::{Decode, Encode};
+use service_contract::{Journal, Operation, Policy};
+
+use crate::codes::FailureCode;
+use crate::messages::{
+    Actor, CaseNumber, Confirm, Erase, OpenCase, PersonId, PhotoId, PhotoStatus, Picture, Read, ReadRecord,
+    ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission, Submit, TakeReceipt,
+};
+use crate::receipt::ReceiptNumber;
+
+/// The doors of an operation that no program reaches today; a page of the office will.
+const NONE_YET: &[&str] = &["none yet: later issue"];
+
+service_contract::operations! {
+    /// Everything that can be asked; the numbers are the wire's.
+    #[derive(Debug)]
+    pub enum Request {
+        0 = Hello,
+        1 = ShowStatus,
+        2 = SubmitPhoto,
+        3 = ConfirmPhoto,
+        4 = ShowPhoto,
+        5 = ShowReceipt,
+        6 = UseReceipt,
+        7 = BeginCase,
+        8 = CloseCase,
+        9 = ReadPhoto,
+        10 = ReleasePhoto,
+        11 = RedeemRelease,
+        12 = ListReads,
+        13 = ErasePhoto,
+    }
+}
+
+/// Everything that is answered.
+#[derive(Debug, Encode, Decode)]
+pub enum Response {
+    /// The connection may be used; [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION) of the store.
+    #[n(0)]
+    Welcome(#[n(0)] u32),
+    /// Nothing was done; why.
+    #[n(1)]
+    Failed(#[n(0)] FailureCode),
+    /// How the store is.
+    #[n(2)]
+    Status(#[n(0)] ServiceStatus),
+    /// What became of a photo.
+    #[n(3)]
+    Submitted(#[n(0)] Submission),
+    /// How a photo stands.
+    #[n(4)]
+    Photo(#[n(0)] PhotoStatus),
+    /// How a receipt stands.
+    #[n(5)]
+    Receipt(#[n(0)] ReceiptInfo),
+    /// It is done.
+    #[n(6)]
+    Done,
+    /// A rendition.
+    #[n(7)]
+    Picture(#[n(0)] Picture),
+    /// What redeems a release.
+    #[n(8)]
+    Token(#[n(0)] ReleaseToken),
+    /// Who read.
+    #[n(9)]
+    Reads(#[n(0)] Vec<ReadRecord>),
+}
+
+service_contract::answers! {
+    Response {
+        () = Done,
+        Welcome(u32),
+        Status(ServiceStatus),
+        Submitted(Submission),
+        Photo(PhotoStatus),
+        Receipt(ReceiptInfo),
+        Picture(Picture),
+        Token(ReleaseToken),
+        Reads(Vec<ReadRecord>),
+    }
+}
+
+/// The first message of a connection: the version of this protocol that the client speaks.
+#[derive(Debug, Encode, Decode)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION) of the client.
+    #[n(0)]
+    pub version: u32,
+}
+
+impl Operation for Hello {
+    type Answer = u32;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["every connection"];
+}
+
+/// How the store is.
+#[derive(Debug, Encode, Decode)]
+pub struct ShowStatus;
+
+impl Operation for ShowStatus {
+    type Answer = ServiceStatus;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["issuer doctor", "/readyz"];
+}
+
+/// Judges, normalises and seals a photo. The same bytes of the same person make nothing new.
+#[derive(Debug, Encode, Decode)]
+pub struct SubmitPhoto(#[n(0)] pub Submit);
+
+impl Operation for SubmitPhoto {
+    type Answer = Submission;
+    const POLICY: Policy = Policy::of_today(Journal::Before).idempotent();
+    const DOORS: &'static [&'static str] = &["permit photo"];
+}
+
+/// Confirms every warning of a photo under a person's name; the answer holds the receipt.
+#[derive(Debug, Encode, Decode)]
+pub struct ConfirmPhoto(#[n(0)] pub Confirm);
+
+impl Operation for ConfirmPhoto {
+    type Answer = PhotoStatus;
+    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["permit photo"];
+}
+
+/// What is known about a photo, without the picture.
+#[derive(Debug, Encode, Decode)]
+pub struct ShowPhoto(#[n(0)] pub PhotoId);
+
+impl Operation for ShowPhoto {
+    type Answer = PhotoStatus;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = NONE_YET;
+}
+
+/// What can be done with a receipt.
+#[derive(Debug, Encode, Decode)]
+pub struct ShowReceipt(#[n(0)] pub ReceiptNumber);
+
+impl Operation for ShowReceipt {
+    type Answer = ReceiptInfo;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = NONE_YET;
+}
+
+/// Uses a receipt for a case, once, and opens that case for reads.
+#[derive(Debug, Encode, Decode)]
+pub struct UseReceipt(#[n(0)] pub TakeReceipt);
+
+impl Operation for UseReceipt {
+    type Answer = PhotoStatus;
+    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["/v1/orders"];
+}
+
+/// Opens a case for a person without a receipt (endorsements need none).
+#[derive(Debug, Encode, Decode)]
+pub struct BeginCase(#[n(0)] pub OpenCase);
+
+impl Operation for BeginCase {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = NONE_YET;
+}
+
+/// Closes a case: nothing is read for it any more. Who closes it is named.
+#[derive(Debug, Encode, Decode)]
+pub struct CloseCase(#[n(0)] pub CaseNumber, #[n(1)] pub Actor);
+
+impl Operation for CloseCase {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["issuer worker"];
+}
+
+/// Reads a rendition for an open case; the read is on record before the first byte leaves the store.
+#[derive(Debug, Encode, Decode)]
+pub struct ReadPhoto(#[n(0)] pub Read);
+
+impl Operation for ReadPhoto {
+    type Answer = Picture;
+    const POLICY: Policy = Policy::of_today(Journal::Before);
+    const DOORS: &'static [&'static str] = &["issuer worker"];
+}
+
+/// Allows another person one kind of read for some minutes.
+#[derive(Debug, Encode, Decode)]
+pub struct ReleasePhoto(#[n(0)] pub Release);
+
+impl Operation for ReleasePhoto {
+    type Answer = ReleaseToken;
+    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed();
+    const DOORS: &'static [&'static str] = NONE_YET;
+}
+
+/// Redeems a release; the actor must be the person whom it names. On record as a read is.
+#[derive(Debug, Encode, Decode)]
+pub struct RedeemRelease(#[n(0)] pub ReleaseToken, #[n(1)] pub Actor);
+
+impl Operation for RedeemRelease {
+    type Answer = Picture;
+    const POLICY: Policy = Policy::of_today(Journal::Before);
+    const DOORS: &'static [&'static str] = NONE_YET;
+}
+
+/// Who read a person's photos, refused attempts included, the newest first, at most 1000.
+#[derive(Debug, Encode, Decode)]
+pub struct ListReads(#[n(0)] pub PersonId);
+
+impl Operation for ListReads {
+    type Answer = Vec<ReadRecord>;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = NONE_YET;
+}
+
+/// Destroys a photo's wrapped keys and its objects.
+#[derive(Debug, Encode, Decode)]
+pub struct ErasePhoto(#[n(0)] pub Erase);
+
+impl Operation for ErasePhoto {
+    type Answer = PhotoStatus;
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .while_sealed()
+        .idempotent()
+        .irreversible();
+    const DOORS: &'static [&'static str] = NONE_YET;
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use service_contract::answered;
+
+    use super::*;
+
+    /// The requests as an enum of the derive macro: what this version of the protocol has always been on the wire.
+    #[derive(Encode, Decode)]
+    enum Derived {
+        #[n(0)]
+        Hello {
+            #[n(0)]
+            version: u32,
+        },
+        #[n(1)]
+        Status,
+        #[n(2)]
+        Submit(#[n(0)] Submit),
+        #[n(3)]
+        Confirm(#[n(0)] Confirm),
+        #[n(4)]
+        Photo(#[n(0)] PhotoId),
+        #[n(5)]
+        Receipt(#[n(0)] ReceiptNumber),
+        #[n(6)]
+        TakeReceipt(#[n(0)] TakeReceipt),
+        #[n(7)]
+        OpenCase(#[n(0)] OpenCase),
+        #[n(8)]
+        CloseCase(#[n(0)] CaseNumber, #[n(1)] Actor),
+        #[n(9)]
+        Read(#[n(0)] Read),
+        #[n(10)]
+        Release(#[n(0)] Release),
+        #[n(11)]
+        Redeem(#[n(0)] ReleaseToken, #[n(1)] Actor),
+        #[n(12)]
+        Reads(#[n(0)] PersonId),
+        #[n(13)]
+        Erase(#[n(0)] Erase),
+    }
+
+    /// Every request with the same one as it has always been.
+    fn pairs() -> Vec<(Request, Derived)> {
+        let (photo, person) = (PhotoId::from_bytes([1; 16]), PersonId::from_bytes([2; 16]));
+        let number = ReceiptNumber::from_random([3; 15]);
+        let case: CaseNumber = "K-1".parse().unwrap();
+        let by: Actor = "王芳 0731".parse().unwrap();
+        let submit = || Submit {
+            person,
+            by: by.clone(),
+            period: crate::ReceiptPeriod::Days60,
+            file: vec![0xff, 0xd8, 0xff],
+        };
+        let confirm = Confirm {
+            photo,
+            by: by.clone(),
+            warnings: vec![crate::CheckCode::Background],
+        };
+        let take = TakeReceipt {
+            number,
+            case: case.clone(),
+            person,
+            by: by.clone(),
+        };
+        let open = OpenCase {
+            case: case.clone(),
+            person,
+            by: by.clone(),
+        };
+        let read = Read {
+            photo,
+            profile: crate::Profile::Chip,
+            purpose: crate::Purpose::Production,
+            case: case.clone(),
+            reader: by.clone(),
+        };
+        let release = Release {
+            read: read.clone(),
+            minutes: 5,
+            by: by.clone(),
+        };
+        let erase = Erase {
+            photo,
+            by: by.clone(),
+            case: case.clone(),
+        };
+        let token = || ReleaseToken::from_bytes([4; 32]);
+        vec![
+            (Hello { version: 1 }.into(), Derived::Hello { version: 1 }),
+            (ShowStatus.into(), Derived::Status),
+            (SubmitPhoto(submit()).into(), Derived::Submit(submit())),
+            (ConfirmPhoto(confirm.clone()).into(), Derived::Confirm(confirm)),
+            (ShowPhoto(photo).into(), Derived::Photo(photo)),
+            (ShowReceipt(number).into(), Derived::Receipt(number)),
+            (UseReceipt(take.clone()).into(), Derived::TakeReceipt(take)),
+            (BeginCase(open.clone()).into(), Derived::OpenCase(open)),
+            (
+                CloseCase(case.clone(), by.clone()).into(),
+                Derived::CloseCase(case, by.clone()),
+            ),
+            (ReadPhoto(read.clone()).into(), Derived::Read(read)),
+            (ReleasePhoto(release.clone()).into(), Derived::Release(release)),
+            (
+                RedeemRelease(token(), by.clone()).into(),
+                Derived::Redeem(token(), by),
+            ),
+            (ListReads(person).into(), Derived::Reads(person)),
+            (ErasePhoto(erase.clone()).into(), Derived::Erase(erase)),
+        ]
+    }
+
+    #[test]
+    fn every_request_has_the_bytes_that_it_always_had() {
+        let pairs = pairs();
+        assert_eq!(pairs.len(), OPERATIONS.len());
+        for ((request, derived), listed) in pairs.iter().zip(OPERATIONS) {
+            assert_eq!(request.listed(), *listed);
+            let bytes = minicbor::to_vec(derived).unwrap();
+            assert_eq!(minicbor::to_vec(request).unwrap(), bytes, "{}", listed.name);
+            let back: Request = minicbor::decode(&bytes).unwrap();
+            assert_eq!(minicbor::to_vec(&back).unwrap(), bytes, "{}", listed.name);
+        }
+        let hello = minicbor::to_vec(&pairs[0].0).unwrap();
+        assert_eq!(hello, [0x82, 0x00, 0x81, 0x01]);
+        let welcome = minicbor::to_vec(answered::<Hello, Response>(1)).unwrap();
+        assert_eq!(welcome, [0x82, 0x00, 0x81, 0x01]);
+        assert_eq!(
+            minicbor::to_vec(answered::<BeginCase, Response>(())).unwrap(),
+            [0x82, 0x06, 0x80]
+        );
+    }
+
+    #[test]
+    fn the_table_of_the_operations_is_the_list() {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../OPERATIONS.md");
+        let command = "cargo test -p photo-store-protocol the_table_of_the_operations_is_the_list";
+        service_contract::table::hold(document.as_ref(), OPERATIONS, command).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_or_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let _ = minicbor::decode::<Request>(&bytes);
+            let _ = minicbor::decode::<Response>(&bytes);
+        }
+    }
+}
