@@ -261,7 +261,7 @@ fn from_fields(seeds: &mut Seeds) {
     ]
     .concat();
     seeds.chosen("files", "key file", 8, &key);
-    let point = hex::encode(&[&[4][..], &root].concat());
+    let point = hex::encode([&[4][..], &root].concat());
     let anchors = format!(
         r#"{{"schema":"yzt.anchors/1","ok":true,"vault":"{}","card_ca":"{point}","terminal_ca":"{point}","document_signer":"{point}","entitlement_signer":"{point}","deny_list_signer":"{point}"}}"#,
         "07".repeat(16)
