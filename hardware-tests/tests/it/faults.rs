@@ -27,7 +27,7 @@ fn rng() -> StdRng {
 
 fn with_hand(test: &str, body: impl FnOnce(&Rig, &Control)) {
     with_reader(&format!("faults::{test}"), Needs::Manipulator, |rig| {
-        body(rig, &rig.manipulator().unwrap())
+        body(rig, &rig.manipulator().unwrap());
     })
     .unwrap();
 }

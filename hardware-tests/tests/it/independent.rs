@@ -214,7 +214,7 @@ fn founded(folder: &Path) -> (ScratchIssuer, StdRng) {
 /// Runs a test that pulls cards, with the manipulator that does.
 fn with_hand(test: &str, body: impl FnOnce(&Rig, Control)) {
     with_reader(&format!("independent::{test}"), Needs::Manipulator, |rig| {
-        body(rig, rig.manipulator().unwrap())
+        body(rig, rig.manipulator().unwrap());
     })
     .unwrap();
 }
