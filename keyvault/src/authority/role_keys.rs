@@ -39,7 +39,7 @@ pub(crate) async fn rotate(
             what: "a version drains until a day from today on, at most three years ahead",
         });
     }
-    let first = id_of(role, region, 1)?;
+    let first = id_of(role, region, 1);
     let newest = versions(&open.roles, first.role, first.region).last();
     let step = match newest {
         Some((_, row)) if row.state == RoleKeyState::Compromised => 2,
@@ -78,7 +78,7 @@ pub(crate) async fn compromise(
     region: Region,
     version: u8,
 ) -> Result<RoleKeyInfo, Error> {
-    let id = id_of(role, region, version)?;
+    let id = id_of(role, region, version);
     match open.roles.get(&id).ok_or(NO_VERSION)?.state {
         RoleKeyState::Active | RoleKeyState::Draining => {}
         RoleKeyState::Compromised => return open.info(id),
@@ -108,7 +108,7 @@ pub(crate) async fn retire(
     region: Region,
     version: u8,
 ) -> Result<RoleKeyInfo, Error> {
-    let id = id_of(role, region, version)?;
+    let id = id_of(role, region, version);
     let row = open.roles.get(&id).ok_or(NO_VERSION)?;
     match row.state {
         RoleKeyState::Draining | RoleKeyState::Compromised => {}
@@ -148,12 +148,12 @@ const NO_VERSION: Error = Error::NotFound {
     what: "key version of this role, region and number",
 };
 
-fn id_of(role: Role, region: Region, version: u8) -> Result<RoleKeyId, Error> {
-    Ok(RoleKeyId {
+fn id_of(role: Role, region: Region, version: u8) -> RoleKeyId {
+    RoleKeyId {
         role,
         region,
         version,
-    })
+    }
 }
 
 /// The versions of one role and region, ascending.

@@ -44,24 +44,23 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn stands(&self, open: &Open, today: Date) -> Result<bool, Error> {
+    pub(crate) fn stands(&self, open: &Open, today: Date) -> bool {
         if let Some(expires) = self.expires
             && expires < today.to_bytes()
         {
-            return Ok(false);
+            return false;
         }
         let (Some(region), Some(version)) = (self.region, self.key_version) else {
-            return Ok(true);
+            return true;
         };
         let id = RoleKeyId {
             role: self.role,
             region,
             version,
         };
-        Ok(open
-            .roles
+        open.roles
             .get(&id)
-            .is_none_or(|row| row.state != RoleKeyState::Destroyed))
+            .is_none_or(|row| row.state != RoleKeyState::Destroyed)
     }
 }
 

@@ -53,7 +53,7 @@ impl Transaction {
     pub(crate) fn count(&mut self, open: &Open, card: &Card, up: bool) -> Result<(), Error> {
         for slot in card.live() {
             let alone = card.live().filter(|other| other.role == slot.role).count() == 1;
-            let row = self.role(open, slot.key()?)?;
+            let row = self.role(open, slot.key())?;
             let step = |count: &mut u64, by: u64| {
                 *count = if up {
                     count.saturating_add(by)

@@ -80,12 +80,12 @@ pub(crate) struct CardSlot {
 
 impl CardSlot {
     /// The key version that it is under.
-    pub(crate) fn key(&self) -> Result<RoleKeyId, Error> {
-        Ok(RoleKeyId {
+    pub(crate) fn key(&self) -> RoleKeyId {
+        RoleKeyId {
             role: self.role,
             region: self.region,
             version: self.key_version,
-        })
+        }
     }
 
     pub(crate) fn is_live(&self) -> bool {

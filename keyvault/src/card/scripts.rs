@@ -242,7 +242,7 @@ impl Work {
             (None, None) => return Err(Error::CardNotGenuine),
         };
         let cryptogram = session_keys.host_cryptogram(host_challenge, &update.card_challenge);
-        let mut batch = Outgoing::authenticated(Box::new(Channel::new(session_keys)), &cryptogram)?;
+        let mut batch = Outgoing::authenticated(Box::new(Channel::new(session_keys)), cryptogram)?;
         match task {
             Task::Personalise(asked)
                 if keys == CardKeys::Transport && self.job(core, open).await?.is_none() =>

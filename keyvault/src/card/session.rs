@@ -366,8 +366,8 @@ impl Outgoing {
     }
 
     /// On a new channel, which begins with EXTERNAL AUTHENTICATE.
-    pub(crate) fn authenticated(mut channel: Box<Channel>, cryptogram: &[u8; 8]) -> Result<Self, Error> {
-        let authenticate = channel.external_authenticate(cryptogram).map_err(fault)?;
+    pub(crate) fn authenticated(mut channel: Box<Channel>, cryptogram: [u8; 8]) -> Result<Self, Error> {
+        let authenticate = channel.external_authenticate(&cryptogram).map_err(fault)?;
         let sent = SentCommand {
             mark: channel.mark(),
             expected: Expected::Authenticated,

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::authority::signers::Signer;
-use crate::card::queue::{Brings, WaitingRow, queue};
+use crate::card::queue::{WaitingRow, queue};
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::sealed_box::boxed;
@@ -141,18 +141,11 @@ pub(crate) async fn collect(
             region,
             version: waiting.key_version,
         };
-        let brings = match waiting.brings {
-            Some(Brings {
-                role,
-                region,
-                key_version,
-            }) => Some(RoleKeyId {
-                role,
-                region,
-                version: key_version,
-            }),
-            None => None,
-        };
+        let brings = waiting.brings.map(|brings| RoleKeyId {
+            role: brings.role,
+            region: brings.region,
+            version: brings.key_version,
+        });
         // A version that is compromised since is neither used nor brought.
         let usable = |id: RoleKeyId| open.usable(id, today).is_some();
         if usable(over) && brings.is_none_or(usable) {

@@ -74,7 +74,7 @@ pub(crate) async fn lists(
                     .zip(&mut prefixes)
                     .find(|(role, _)| **role == entry.role);
                 if let Some((_, of_role)) = of_role
-                    && entry.stands(open, today)?
+                    && entry.stands(open, today)
                 {
                     of_role.push(entry.prefix);
                 }

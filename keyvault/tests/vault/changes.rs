@@ -180,7 +180,7 @@ async fn a_card_that_slept_three_versions_is_brought_to_the_active_one_in_one_sc
     client.retire_role(Role::Transit, region, 2).await.unwrap();
 
     let session = order(&installation, &mut client, 2, 2).await;
-    let result = done(&mut client, &session, 0, card, rewrite(&Role::ALL)).await;
+    let result = done(&mut client, &session, 0, card, rewrite(Role::ALL)).await;
     assert_eq!(result.state, CardState::Active);
     for slot in &result.slots {
         assert_eq!((slot.key_version, slot.issue_counter), (4, 2));
