@@ -19,6 +19,7 @@ use keyvault_protocol::{
     Script, TaskKind,
 };
 use p256::ecdsa::SigningKey;
+use program_contract::day;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::Rng;
@@ -86,10 +87,8 @@ impl ScratchIssuer {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let now = sample::TODAY
-            .at(12, 0, 0, 0)
-            .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
-            .map_or(Timestamp::UNIX_EPOCH, |noon| noon.timestamp());
+        // Noon of the day.
+        let now = day::begins(sample::TODAY) + 12.hours();
         let vault = runtime.block_on(open_vault(folder, now, &mut rng))?;
         let mut client = runtime.block_on(connect(&vault, &mut rng))?;
 

@@ -9,9 +9,9 @@
     reason = "a test may die"
 )]
 
-mod allowed_edges;
 mod conformance;
 mod conformance_mutants;
 mod faults;
+mod house;
 mod independent;
 mod issue_and_read;
