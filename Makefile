@@ -30,10 +30,11 @@ demo: ## issue a residence permit and read it at a bus and a clinic, on a virtua
 clean-demo: ## remove what the demo made
 	rm -rf $(DEMO)
 
-test: setup lint ## install what is missing, lint, and run every test
+test: ## install what is missing, lint, and run every test; says what each step took
 	@scripts/test.sh
 
 lint: ## formatting, clippy, each crate alone, licences and sources
+	@scripts/setup.sh
 	@scripts/lint.sh
 
 bench: ## the figures of docs/performance.md
@@ -44,7 +45,7 @@ models: ## install the pinned verifpal when it is missing (says so), run the sym
 	@scripts/models.sh --install
 
 soak: ## hours of fuzzing, with figures as in docs/soak.md (needs nightly and cargo-fuzz), and the models with three sessions
-	PROPTEST_CASES=$(SOAK_CASES) cargo test --release -p card-applet --test life_model --test purse_model --test strangers
+	PROPTEST_CASES=$(SOAK_CASES) cargo test --release -p card-applet --test it -- life_model:: purse_model:: strangers::
 	@scripts/soak.sh
 	@scripts/models.sh --if-present --soak
 

@@ -1,27 +1,35 @@
 #!/usr/bin/env bash
-# Builds every program, then runs every test; the last lines are cargo's own.
+# Installs what is missing, lints, builds every program and test at once, runs every test; ends with what each step took and
+# what the tests said.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-say() { printf 'test: %s\n' "$*" >&2; }
+. scripts/steps.sh
 
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target"
 log=$target/make-test.log
 
-say "programs (tests start them as processes)"
-cargo build --workspace --bins
-say "test vectors, recomputed by a second implementation in another language"
 # The system's own interpreter: `make setup` installs its packages, not those of another one on the search path.
-/usr/bin/python3 card-applet-spec/spec/vectors/recompute.py --check
-/usr/bin/python3 card-applet-spec/spec/vectors/worked_example.py --check
-/usr/bin/python3 hardware-tests/independent/tap_reader.py --selftest
-say "symbolic models"
-scripts/models.sh --if-present
-say "tests"
-status=0
-cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+vectors() {
+    /usr/bin/python3 card-applet-spec/spec/vectors/recompute.py --check &&
+        /usr/bin/python3 card-applet-spec/spec/vectors/worked_example.py --check &&
+        /usr/bin/python3 hardware-tests/independent/tap_reader.py --selftest
+}
 
+tests() {
+    cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
+}
+
+step "what is missing" scripts/setup.sh
+scripts/lint.sh
+# Programs too: tests start them as processes.
+step "build: programs and tests" cargo build --workspace --all-targets
+step "test vectors, recomputed in another language" vectors
+step "symbolic models" scripts/models.sh --if-present
+status=0
+step "tests" tests || status=$?
+
+steps_table
 awk '/^test result:/ { runs++; passed += $4; failed += $6; ignored += $8 }
      END { printf "test: %d passed, %d failed, %d ignored, in %d test programs\n", passed, failed, ignored, runs }' "$log"
 grep -E '^test .* FAILED$' "$log" || true
