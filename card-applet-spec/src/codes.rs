@@ -63,9 +63,6 @@ macro_rules! code {
 
 pub(crate) use code;
 
-/// The former name of [`CardState`].
-pub type State = CardState;
-
 code!(
     /// State of the application on the chip, as the card itself reports it under MAC.
     CardState, "state", {

@@ -194,7 +194,7 @@ impl Installation {
 
     /// Where the service key is.
     #[must_use]
-    pub fn service_key_path(&self) -> PathBuf {
+    pub(crate) fn service_key_path(&self) -> PathBuf {
         self.path("service.key")
     }
 

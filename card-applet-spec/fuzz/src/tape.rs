@@ -48,7 +48,7 @@ impl<'a> Tape<'a> {
     }
 
     /// Up to `count` of the bytes that are left.
-    pub fn up_to(&mut self, count: usize) -> &'a [u8] {
+    pub(crate) fn up_to(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(count.min(self.rest.len()));
         self.rest = rest;
         taken

@@ -27,8 +27,7 @@ fn unfinished(path: &Path) -> PathBuf {
 /// The operating system's. The old file stands then; or the new one, where only the flush of the folder failed.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = write_beside(path, bytes, mode)?;
-    std::fs::rename(&temporary, path).inspect_err(|_| forget(&temporary))?;
-    flush_folder_of(path)
+    rename(&temporary, path).inspect_err(|_| forget(&temporary))
 }
 
 /// Writes a file as a whole where none is yet.
@@ -52,6 +51,16 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         linked => linked?,
     }
     flush_folder_of(path)
+}
+
+/// Moves a file that is whole to another name on the same file system, in place of what was there.
+///
+/// # Errors
+/// The operating system's.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    flush_folder_of(to)?;
+    flush_folder_of(from)
 }
 
 /// Takes a file away for good; one that is not there is no error.

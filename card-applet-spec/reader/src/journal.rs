@@ -77,7 +77,7 @@ impl Prepared {
 
     /// Balance of the card before the purchase, in fen.
     #[must_use]
-    pub fn balance_before(&self) -> u32 {
+    pub(crate) fn balance_before(&self) -> u32 {
         self.loaded.saturating_sub(self.spent)
     }
 

@@ -21,5 +21,5 @@ pub mod time;
 pub mod work;
 
 pub use report::{
-    Command, Outcome, Report, Row, SCHEMA, Scenario, TARGET_BIT_RATE, TARGETS, Target, scenarios,
+    Command, Outcome, Report, Row, SCHEMA, Scenario, TARGET_BIT_RATE, TARGETS, Target,
 };

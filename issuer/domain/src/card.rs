@@ -26,9 +26,10 @@ pub enum EndOfCard {
     Replaced,
 }
 
-/// Where a card stands.
+/// How far a card has come at the office: the plastic with its number, from its allocation to its end. What the chip itself says of its
+/// state is [`card_applet_spec::codes::CardState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CardState {
+pub enum CardStage {
     /// Number and chip belong together.
     Allocated,
     /// The chip is written.
@@ -45,7 +46,7 @@ pub enum CardState {
     Destroyed,
 }
 
-impl CardState {
+impl CardStage {
     /// Every state.
     pub const ALL: [Self; 11] = [
         Self::Allocated,
@@ -217,35 +218,35 @@ impl FromStr for Chip {
 /// Where a card of a holder stands: in the ledger, on the deny lists, and on its chip. Each transition consumes it.
 ///
 /// ```
-/// use permit_domain::{CardState, Chip, Denial, EndOfCard, Standing};
-/// let lost = Standing::new(CardState::HandedOver, Denial::No, Chip::Open).end(EndOfCard::Lost)?;
+/// use permit_domain::{CardStage, Chip, Denial, EndOfCard, Standing};
+/// let lost = Standing::new(CardStage::HandedOver, Denial::No, Chip::Open).end(EndOfCard::Lost)?;
 /// assert_eq!(lost.denial(), Denial::Wanted);
 /// let found = lost.denial_confirmed()?.end(EndOfCard::Returned)?;
 /// assert_eq!(found.denial(), Denial::Yes, "a card that is found is still denied");
 /// let again = found.allow_again()?.denial_confirmed()?;
-/// assert_eq!((again.state(), again.denial()), (CardState::HandedOver, Denial::No));
+/// assert_eq!((again.state(), again.denial()), (CardStage::HandedOver, Denial::No));
 /// # Ok::<(), permit_domain::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    state: CardState,
+    state: CardStage,
     denial: Denial,
     chip: Chip,
 }
 
 impl Standing {
     /// Of a card that its holder uses.
-    pub const IN_USE: Self = Self::new(CardState::HandedOver, Denial::No, Chip::Open);
+    pub const IN_USE: Self = Self::new(CardStage::HandedOver, Denial::No, Chip::Open);
 
     /// As a row of the ledger says.
     #[must_use]
-    pub const fn new(state: CardState, denial: Denial, chip: Chip) -> Self {
+    pub const fn new(state: CardStage, denial: Denial, chip: Chip) -> Self {
         Self { state, denial, chip }
     }
 
     /// In the ledger.
     #[must_use]
-    pub const fn state(self) -> CardState {
+    pub const fn state(self) -> CardStage {
         self.state
     }
 
@@ -272,9 +273,9 @@ impl Standing {
     /// It goes out of use: onto the deny lists, whatever the chip says.
     ///
     /// # Errors
-    /// Those of [`CardState::end`]; a card that was never handed over ends with its order.
+    /// Those of [`CardStage::end`]; a card that was never handed over ends with its order.
     pub fn end(self, how: EndOfCard) -> Result<Self, Error> {
-        if !matches!(self.state, CardState::HandedOver | CardState::Ended(_)) {
+        if !matches!(self.state, CardStage::HandedOver | CardStage::Ended(_)) {
             return self.refused("taking it out of use without its order");
         }
         Ok(Self {
@@ -294,8 +295,8 @@ impl Standing {
     /// [`Error::WrongState`], unless it was brought back and its chip lives.
     pub fn allow_again(self) -> Result<Self, Error> {
         match (self.state, self.chip) {
-            (CardState::Ended(EndOfCard::Returned), Chip::Open | Chip::Blocked) => Ok(Self {
-                state: CardState::HandedOver,
+            (CardStage::Ended(EndOfCard::Returned), Chip::Open | Chip::Blocked) => Ok(Self {
+                state: CardStage::HandedOver,
                 denial: match self.denial {
                     Denial::No => Denial::No,
                     _ => Denial::Lifting,
@@ -339,7 +340,7 @@ impl Standing {
     /// [`Error::WrongState`], unless the holder has the card and it is off the deny lists or leaving them.
     pub fn unblocked(self) -> Result<Self, Error> {
         match (self.state, self.denial, self.chip) {
-            (CardState::HandedOver, Denial::No | Denial::Lifting, Chip::Open | Chip::Blocked) => Ok(Self {
+            (CardStage::HandedOver, Denial::No | Denial::Lifting, Chip::Open | Chip::Blocked) => Ok(Self {
                 chip: Chip::Open,
                 ..self
             }),
@@ -353,7 +354,7 @@ impl Standing {
     /// [`Error::WrongState`] while the holder has it.
     pub fn terminated(self) -> Result<Self, Error> {
         match self.state {
-            CardState::Ended(_) => Ok(Self {
+            CardStage::Ended(_) => Ok(Self {
                 chip: Chip::Terminated,
                 ..self
             }),
@@ -364,7 +365,7 @@ impl Standing {
     /// It was cut up.
     ///
     /// # Errors
-    /// Those of [`CardState::destroy`].
+    /// Those of [`CardStage::destroy`].
     pub fn destroyed(self) -> Result<Self, Error> {
         Ok(Self {
             state: self.state.destroy()?,
@@ -373,7 +374,7 @@ impl Standing {
     }
 }
 
-impl FromStr for CardState {
+impl FromStr for CardStage {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -386,7 +387,7 @@ impl FromStr for CardState {
     }
 }
 
-impl fmt::Display for CardState {
+impl fmt::Display for CardStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

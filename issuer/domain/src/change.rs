@@ -12,7 +12,7 @@ use std::str::FromStr;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 
-use crate::card::{CardState, Standing};
+use crate::card::{CardStage, Standing};
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::identifiers::{ChangeId, PermitId};
@@ -102,7 +102,7 @@ impl ChangeKind {
             Self::Block => standing.blocked().map(drop),
             Self::Unblock => standing.unblocked().map(drop),
             Self::End => standing.terminated().map(drop),
-            _ if standing.state() != CardState::HandedOver => refused(standing.state().name(), "a change"),
+            _ if standing.state() != CardStage::HandedOver => refused(standing.state().name(), "a change"),
             Self::Load if standing != Standing::IN_USE => refused("DENIED_OR_BLOCKED", "a load"),
             _ => Ok(()),
         }

@@ -156,6 +156,20 @@ table! {
     }
 }
 
+impl TryFrom<u8> for Sex {
+    type Error = Error;
+
+    /// From the number of the standard.
+    fn try_from(number: u8) -> Result<Self, Error> {
+        [Self::Unknown, Self::Male, Self::Female, Self::NotStated]
+            .into_iter()
+            .find(|sex| sex.number() == number)
+            .ok_or(Error::UnknownCode {
+                table: "GB/T 2261.1 (sex)",
+            })
+    }
+}
+
 impl Sex {
     /// The number of the standard: the byte on the card.
     #[must_use]

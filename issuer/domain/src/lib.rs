@@ -31,7 +31,7 @@ mod refusal;
 
 pub use applicant::{Address, Applicant, Evidence, PersonName, Registration, Validity};
 pub use application::{Application, ApplicationState};
-pub use card::{CardState, Chip, Denial, EndOfCard, Standing};
+pub use card::{CardStage, Chip, Denial, EndOfCard, Standing};
 pub use change::{Change, ChangeKind, ChangeState, Way};
 pub use citizen::CitizenNumber;
 pub use codes::{

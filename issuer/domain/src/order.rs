@@ -6,7 +6,7 @@
 
 use jiff::civil::Date;
 
-use crate::card::{CardState, EndOfCard};
+use crate::card::{CardStage, EndOfCard};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::identifiers::{CardNumber, CardSerial, OrderId, PermitId};
@@ -195,15 +195,15 @@ impl OrderState {
 
     /// The state of the card that goes with it.
     #[must_use]
-    pub const fn card_state(&self) -> Option<CardState> {
+    pub const fn card_state(&self) -> Option<CardStage> {
         match self {
             Self::Ordered | Self::GivenUp { card: None } => None,
-            Self::Allocated { .. } | Self::Encoding { .. } => Some(CardState::Allocated),
-            Self::Encoded { .. } => Some(CardState::Encoded),
-            Self::Drawn { .. } => Some(CardState::Printed),
-            Self::Verified { .. } | Self::HandingOver { .. } => Some(CardState::Verified),
-            Self::HandedOver { .. } => Some(CardState::HandedOver),
-            Self::GivenUp { .. } => Some(CardState::Ended(EndOfCard::Damaged)),
+            Self::Allocated { .. } | Self::Encoding { .. } => Some(CardStage::Allocated),
+            Self::Encoded { .. } => Some(CardStage::Encoded),
+            Self::Drawn { .. } => Some(CardStage::Printed),
+            Self::Verified { .. } | Self::HandingOver { .. } => Some(CardStage::Verified),
+            Self::HandedOver { .. } => Some(CardStage::HandedOver),
+            Self::GivenUp { .. } => Some(CardStage::Ended(EndOfCard::Damaged)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The life of a permit: Decree 663 articles 9 to 11, design section 2.1.
 //! `APPROVED -> IN_PRODUCTION -> PRODUCED -> ACTIVE <-> SUSPENDED -> ENDED`.
 //!
-//! Left out: the card's own life ([`crate::CardState`]), and what an endorsement asks for.
+//! Left out: the card's own life ([`crate::CardStage`]), and what an endorsement asks for.
 
 use std::fmt;
 use std::str::FromStr;

@@ -439,11 +439,7 @@ impl CardContent {
         self.photo.check_print(&print)?;
         let Parts { dg1, .. } = self.parts()?;
         let dg1 = Dg1::parse(&dg1).map_err(|_| ContentError::Unreadable)?;
-        let sex: Sex = dg1
-            .sex
-            .to_string()
-            .parse()
-            .map_err(|_| ContentError::Unreadable)?;
+        let sex = Sex::try_from(dg1.sex).map_err(|_| ContentError::Unreadable)?;
         let nation: Nation = format!("{:02}", dg1.nation)
             .parse()
             .map_err(|_| ContentError::Unreadable)?;
@@ -464,7 +460,7 @@ impl CardContent {
 
     /// Compares groups that were read from a card with what was ordered, byte for byte; names the first that differs.
     #[must_use]
-    pub fn differs(
+    pub(crate) fn differs(
         &self,
         dg1: Option<&[u8]>,
         dg2: Option<&[u8]>,

@@ -121,7 +121,7 @@ impl Fault {
 
     /// Whose fault it is that the ledger does not allow something.
     #[must_use]
-    pub const fn of_refusal(refusal: &permit_domain::Refusal) -> Self {
+    pub(crate) const fn of_refusal(refusal: &permit_domain::Refusal) -> Self {
         use permit_domain::Refusal as R;
         match refusal {
             R::TerminalUnknown { .. } => Self::Absent,

@@ -6,7 +6,7 @@
 use issuer_store::{Appended, Card, Entry, Transaction};
 use jiff::ToSpan as _;
 use permit_domain::{
-    Actor as _, Approver, CardNumber, CardState, ChangeClerk, ChangeKind, Denial, EndOfCard, Permit,
+    Actor as _, Approver, CardNumber, CardStage, ChangeClerk, ChangeKind, Denial, EndOfCard, Permit,
     PermitState, Standing,
 };
 
@@ -27,7 +27,7 @@ impl Office {
     ) -> Result<Card, OfficeError> {
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
-        let card = if card.state == CardState::Ended(how) {
+        let card = if card.state == CardStage::Ended(how) {
             drop(tx);
             card
         } else {
@@ -45,7 +45,7 @@ impl Office {
         let card = self.card(number).await?;
         if !matches!(
             card.state,
-            CardState::Ended(EndOfCard::Lost | EndOfCard::Returned)
+            CardStage::Ended(EndOfCard::Lost | EndOfCard::Returned)
         ) {
             return Err(wrong(card.state.name(), "bringing it back as found"));
         }
@@ -72,7 +72,7 @@ impl Office {
         }
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
-        if card.state == CardState::HandedOver && card.denial == Denial::Lifting {
+        if card.state == CardStage::HandedOver && card.denial == Denial::Lifting {
             drop(tx);
             return self.confirm_denial(card).await;
         }
@@ -100,7 +100,7 @@ impl Office {
     pub async fn destroy(&self, number: &CardNumber, by: &ChangeClerk) -> Result<Card, OfficeError> {
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
-        if card.state == CardState::Destroyed {
+        if card.state == CardStage::Destroyed {
             return Ok(card);
         }
         let standing = card.standing().destroyed()?;
@@ -116,13 +116,13 @@ impl Office {
         let card = on_file::card(&mut tx, number).await?;
         let permit = on_file::permit(&mut tx, card.permit).await?;
         let waits = matches!(permit.state(), PermitState::Approved);
-        let card = if waits && matches!(card.state, CardState::Ended(_)) {
+        let card = if waits && matches!(card.state, CardStage::Ended(_)) {
             drop(tx);
             card
         } else {
             let standing = match card.state {
-                CardState::HandedOver => card.standing().end(EndOfCard::Replaced)?,
-                CardState::Ended(_) => card.standing(),
+                CardStage::HandedOver => card.standing().end(EndOfCard::Replaced)?,
+                CardStage::Ended(_) => card.standing(),
                 state => return Err(wrong(state.name(), "replacing it")),
             };
             let by = (ChangeClerk::ROLE, by.staff().as_str());
@@ -242,7 +242,7 @@ pub(crate) async fn enter(
     } else {
         format!("card {}", standing.state().name())
     };
-    if standing.state() == CardState::HandedOver && card.state != CardState::HandedOver {
+    if standing.state() == CardStage::HandedOver && card.state != CardStage::HandedOver {
         no_other_card(tx, &card).await?;
     }
     let card = tx.update_card(card, standing).await?;
@@ -271,7 +271,7 @@ pub(crate) async fn replace(
 async fn no_other_card(tx: &mut Transaction, card: &Card) -> Result<(), OfficeError> {
     let cards = tx.cards_of_permit(card.permit).await?;
     let other = cards.iter().any(|other| {
-        other.number != card.number && !matches!(other.state, CardState::Ended(_) | CardState::Destroyed)
+        other.number != card.number && !matches!(other.state, CardStage::Ended(_) | CardStage::Destroyed)
     });
     if other {
         return Err(permit_domain::Error::WrongState {

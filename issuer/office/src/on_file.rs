@@ -3,7 +3,7 @@
 
 use issuer_store::{Card, Snapshot, StepRecord, StoredApplication, StoredChange};
 use permit_domain::{
-    Applicant, ApplicationId, CardNumber, CardSerial, CardState, Change, ChangeId, Decision, Order, OrderId,
+    Applicant, ApplicationId, CardNumber, CardSerial, CardStage, Change, ChangeId, Decision, Order, OrderId,
     Permit, PermitId,
 };
 
@@ -143,7 +143,7 @@ pub(crate) async fn card_in_use(ledger: &mut Snapshot, permit: PermitId) -> Resu
     let cards = ledger.cards_of_permit(permit).await?;
     cards
         .into_iter()
-        .find(|card| card.state == CardState::HandedOver)
+        .find(|card| card.state == CardStage::HandedOver)
         .ok_or(OfficeError::NoCard)
 }
 
@@ -152,11 +152,11 @@ pub(crate) async fn last_card(ledger: &mut Snapshot, permit: PermitId) -> Result
     let cards = ledger.cards_of_permit(permit).await?;
     cards
         .iter()
-        .find(|card| card.state == CardState::HandedOver)
+        .find(|card| card.state == CardStage::HandedOver)
         .or_else(|| {
             cards
                 .iter()
-                .rfind(|card| matches!(card.state, CardState::Ended(_)))
+                .rfind(|card| matches!(card.state, CardStage::Ended(_)))
         })
         .cloned()
         .ok_or(OfficeError::NoCard)

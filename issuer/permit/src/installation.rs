@@ -257,7 +257,8 @@ impl Installation {
                 let _ = std::fs::remove_file(&making);
                 blank::make_file(&lot_file, &maker, &card_ca, number, &making, &mut self.random)
                     .map_err(failure::of_virtual_card)?;
-                std::fs::rename(&making, &file).map_err(|error| Failure::file("write", &file, &error))?;
+                program_contract::file::rename(&making, &file)
+                    .map_err(|error| Failure::file("write", &file, &error))?;
             }
             serials.push(serial);
         }

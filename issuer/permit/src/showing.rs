@@ -1,7 +1,7 @@
 //! Who sees what of the finished card: the terminals are enrolled, then the office, a bus, a clinic and a stranger read
 //! it, each over a connection of its own.
 
-use card_applet_spec::codes::{Region as CardRegion, Role};
+use card_applet_spec::codes::Role;
 use card_reader::Terminal as DoorF;
 use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
@@ -15,7 +15,7 @@ use crate::installation::Installation;
 use crate::reads::Read;
 use crate::report::Steps;
 use crate::terminals::{Terminal, card_date, enrol};
-use crate::{failure, reads, stranger};
+use crate::{reads, stranger};
 
 /// The reads.
 pub(crate) struct Showing {
@@ -82,11 +82,7 @@ pub(crate) async fn to_everybody(
     let clinic = steps.end(reading, clinic)?;
 
     let reading = steps.begin("try with a reader and keys of one's own", "a stranger");
-    let card_region: CardRegion = region
-        .to_string()
-        .parse()
-        .map_err(|error| failure::machine("the region is none", &error))?;
-    let stranger = stranger::read(|| installation.connect(serial), card_region, day, &mut random);
+    let stranger = stranger::read(|| installation.connect(serial), region, day, &mut random);
     let stranger = steps.end(reading, stranger)?;
 
     let showing = Showing {

@@ -6,7 +6,7 @@ use issuer_office::error::OfficeError;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use keyvault_protocol::{BundleKind, BundleRequest, Client, Region};
-use program_contract::{Exit, Failure};
+use program_contract::{Exit, Failure, day};
 use rand_core::CryptoRng;
 use tokio::net::UnixStream;
 
@@ -79,12 +79,12 @@ pub(crate) async fn enrol(
 }
 
 /// A day as cards and terminals write it.
-pub(crate) fn card_date(day: Date) -> Result<CardDate, Failure> {
-    day.to_string().parse().map_err(|_| {
+pub(crate) fn card_date(date: Date) -> Result<CardDate, Failure> {
+    day::to_card(date).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             "DATE",
-            format!("{day} is no day for a card"),
+            format!("{date} is no day for a card"),
             "Give a day of the years 2000 to 2099.",
         )
     })

@@ -5,14 +5,14 @@
 //! What is written is what the card is to hold now, over every change that was signed off, so an older change that is
 //! written late brings nothing old back.
 
-use card_applet_spec::codes::{Role, State};
+use card_applet_spec::codes::{CardState, Role};
 use issuer_artwork::FrontFace;
 use issuer_office::card_content::{CardContent, Rewritten};
 use issuer_office::changes::rewritten;
 use issuer_office::hashed_id::uuid8;
 use issuer_office::photo::read_photo;
 use issuer_store::{Card, StoredChange};
-use keyvault_protocol::{CardState, CardTask, TaskKind};
+use keyvault_protocol::{CardTask, TaskKind};
 use permit_domain::{Actor as _, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer, Way};
 use program_contract::file;
 
@@ -206,7 +206,7 @@ impl Production {
         }
         match station.look(&self.counter(content).await?).await? {
             seen if seen.serial() != expected => Err(ProductionError::CardSwapped { expected }),
-            Observed::Written(_, status) if status.state == State::Active => Ok(()),
+            Observed::Written(_, status) if status.state == CardState::Active => Ok(()),
             _ => Err(ProductionError::WrongContent { what: "state" }),
         }
     }
@@ -232,7 +232,7 @@ impl Production {
                 expected: card.serial,
             });
         }
-        match differs_in(&seen, content, State::Active, what) {
+        match differs_in(&seen, content, CardState::Active, what) {
             Some(what) => Err(ProductionError::WrongContent { what }),
             None => Ok(()),
         }

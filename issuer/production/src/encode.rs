@@ -1,10 +1,10 @@
 //! Encode: the vault writes the card through this program, which carries cipher text and holds no key. Card
 //! specification, chapter 05.
 
-use card_applet_spec::codes::State;
+use card_applet_spec::codes::CardState;
 use issuer_office::card_content::CardContent;
 use issuer_office::photo::read_photo;
-use keyvault_protocol::{CardState, CardTask, TaskKind};
+use keyvault_protocol::{CardTask, TaskKind};
 use permit_domain::Order;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,7 @@ impl Production {
         };
         match seen {
             _ if seen.serial() != serial => Err(ProductionError::CardSwapped { expected: serial }),
-            Observed::Written(_, status) if status.state != State::Personalised => {
+            Observed::Written(_, status) if status.state != CardState::Personalised => {
                 Err(ProductionError::NotBlank)
             }
             _ => Ok(()),

@@ -1,9 +1,9 @@
 //! Hand over: the chip's serial opens the case, the clerk has checked the person, then the card becomes active. The card
 //! leaves production inactive, so a card stolen before this step is dead.
 
-use card_applet_spec::codes::State;
+use card_applet_spec::codes::CardState;
 use issuer_office::card_content::CardContent;
-use keyvault_protocol::{CardState, CardTask, TaskKind};
+use keyvault_protocol::{CardTask, TaskKind};
 use permit_domain::{HandOverClerk, Order, OrderState};
 use sha2::{Digest as _, Sha256};
 
@@ -61,9 +61,9 @@ impl Production {
             return Err(ProductionError::WrongContent { what: "state" });
         };
         let active = match status.state {
-            State::Personalised => false,
+            CardState::Personalised => false,
             // The card became active and the ledger did not hear of it.
-            State::Active if was_handing_over => true,
+            CardState::Active if was_handing_over => true,
             _ => return Err(ProductionError::WrongContent { what: "state" }),
         };
 

@@ -13,7 +13,7 @@ use issuer_office::office::Office;
 use jiff::ToSpan as _;
 use keyvault_protocol as vault;
 use permit_domain::{Order, OrderId};
-use program_contract::Clock;
+use program_contract::{Clock, day};
 use tokio::sync::Mutex;
 
 use crate::error::ProductionError;
@@ -127,10 +127,7 @@ impl Production {
         days: i64,
         cards: u32,
     ) -> Result<(vault::Client<Stream>, vault::OrderSession), ProductionError> {
-        let from = from
-            .to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
-            .map_err(|_| permit_domain::Error::OutOfCalendar)?
-            .timestamp();
+        let from = day::begins(from);
         let until = from
             .checked_add((24 * days).hours())
             .map_err(|_| permit_domain::Error::OutOfCalendar)?;

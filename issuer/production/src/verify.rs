@@ -1,7 +1,7 @@
 //! Verify: the finished card is read from a new connection with a terminal's keys, as any office would, and compared
 //! with the frozen order byte for byte. Card specification, chapter 07.
 
-use card_applet_spec::codes::{Domain, Role, State};
+use card_applet_spec::codes::{CardState, Domain, Role};
 use card_applet_spec::record::rule_set_digest;
 use card_reader::CardOnCounter;
 use card_reader::counter::Binding;
@@ -61,7 +61,7 @@ impl Production {
 
 /// The first part of the card that is not as ordered; `None` when all of it is.
 fn difference(card: &CardOnCounter, content: &CardContent) -> Option<&'static str> {
-    differs_in(card, content, State::Personalised, Rewritten::Whole).or_else(|| {
+    differs_in(card, content, CardState::Personalised, Rewritten::Whole).or_else(|| {
         let roles = content.roles().count();
         (card.records.len() != roles).then_some("roles")
     })
@@ -71,7 +71,7 @@ fn difference(card: &CardOnCounter, content: &CardContent) -> Option<&'static st
 pub(crate) fn differs_in(
     card: &CardOnCounter,
     content: &CardContent,
-    state: State,
+    state: CardState,
     what: Rewritten,
 ) -> Option<&'static str> {
     if card.status.state != state || card.status.open {

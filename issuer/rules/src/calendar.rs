@@ -92,7 +92,7 @@ impl Calendar {
     /// # Errors
     /// [`Error::RuleSetUnreadable`], [`Error::RuleSetInvalid`] for a day of another year, a working weekend that is no
     /// weekend, or a second table of one year.
-    pub fn add_year(&mut self, name: &str, text: &str) -> Result<(), Error> {
+    pub(crate) fn add_year(&mut self, name: &str, text: &str) -> Result<(), Error> {
         let file: YearFile = toml::from_str(text).map_err(|e| Error::RuleSetUnreadable {
             name: name.to_owned(),
             problem: e.to_string(),
@@ -124,7 +124,7 @@ impl Calendar {
 
     /// Whether offices rest on this day.
     #[must_use]
-    pub fn is_rest_day(&self, day: Date) -> bool {
+    pub(crate) fn is_rest_day(&self, day: Date) -> bool {
         match self.years.get(&day.year()) {
             Some(year) => {
                 year.holidays.contains(&day) || (is_weekend(day) && !year.working_weekends.contains(&day))
@@ -138,7 +138,7 @@ impl Calendar {
     ///
     /// # Errors
     /// [`Error::OutOfCalendar`].
-    pub fn not_resting(&self, mut day: Date) -> Result<Date, Error> {
+    pub(crate) fn not_resting(&self, mut day: Date) -> Result<Date, Error> {
         while self.is_rest_day(day) {
             day = day.tomorrow().map_err(|_| Error::OutOfCalendar)?;
         }
@@ -149,7 +149,7 @@ impl Calendar {
     ///
     /// # Errors
     /// [`Error::OutOfCalendar`].
-    pub fn end_of(&self, period: Period, first: Date) -> Result<Date, Error> {
+    pub(crate) fn end_of(&self, period: Period, first: Date) -> Result<Date, Error> {
         self.not_resting(period.last_day(first)?)
     }
 }

@@ -2,7 +2,7 @@
 //! out: counting of the stock.
 
 use permit_domain::{
-    AllocatedCard, CardNumber, CardSerial, CardState, Chip, Denial, Order, OrderId, PermitId, Province,
+    AllocatedCard, CardNumber, CardSerial, CardStage, Chip, Denial, Order, OrderId, PermitId, Province,
     StaffId, Standing,
 };
 
@@ -25,7 +25,7 @@ pub struct Card {
     /// The order that made it.
     pub order: OrderId,
     /// Where it stands.
-    pub state: CardState,
+    pub state: CardStage,
     /// On the deny lists.
     pub denial: Denial,
     /// What the office knows of its chip.

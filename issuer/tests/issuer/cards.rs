@@ -18,7 +18,7 @@ use issuer_store::StoredChange;
 use keyvault_protocol::{BundleKind, BundleRequest, UpdatesRequest};
 use permit_domain::payment::{FileSums, Registration, Sum};
 use permit_domain::{
-    Applicant, ApplicantForm, CardNumber, CardState, ChangeClerk, ChangeId, ChangeState, Chip, Denial,
+    Applicant, ApplicantForm, CardNumber, CardStage, ChangeClerk, ChangeId, ChangeState, Chip, Denial,
     EndOfCard, PermitId, Producer, Raw, StaffId, Tier, Way,
 };
 use program_contract::Failing as _;
@@ -647,7 +647,7 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
     let lost = office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
     assert_eq!(
         (lost.state, lost.denial),
-        (CardState::Ended(EndOfCard::Lost), Denial::Yes)
+        (CardStage::Ended(EndOfCard::Lost), Denial::Yes)
     );
     shop.sync(&fixture).await;
     assert!(shop.sell(&fixture, &card, 10).is_err(), "denied");
@@ -666,7 +666,7 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
     let found = office.found(&number, &clerk()).await.unwrap();
     assert_eq!(
         (found.state, found.denial),
-        (CardState::Ended(EndOfCard::Returned), Denial::Yes)
+        (CardStage::Ended(EndOfCard::Returned), Denial::Yes)
     );
     shop.sync(&fixture).await;
     assert!(
@@ -679,7 +679,7 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
         .unwrap_err();
     assert_eq!(alone.code(), "SAME_PERSON_TWICE");
     let again = office.allow_again(&number, &clerk(), &zhao).await.unwrap();
-    assert_eq!((again.state, again.denial), (CardState::HandedOver, Denial::No));
+    assert_eq!((again.state, again.denial), (CardStage::HandedOver, Denial::No));
     shop.sync(&fixture).await;
     assert!(matches!(shop.sell(&fixture, &card, 10), Ok(Outcome::Sold(_))));
 }
@@ -699,7 +699,7 @@ async fn a_loss_that_the_vault_did_not_hear_of_is_in_the_ledger_and_told_later()
     let card_now = office.card(&number).await.unwrap();
     assert_eq!(
         (card_now.state, card_now.denial),
-        (CardState::Ended(EndOfCard::Lost), Denial::Wanted)
+        (CardStage::Ended(EndOfCard::Lost), Denial::Wanted)
     );
     fixture.line.mend();
     assert_eq!(office.confirm_denials().await.unwrap(), 1);
@@ -784,7 +784,7 @@ async fn a_lost_card_is_replaced_and_its_purse_is_not_guessed() {
     let allowed = office.allow_again(&number_before, &clerk(), &zhao).await;
     assert_eq!(allowed.unwrap_err().code(), "WRONG_STATE");
     let destroyed = office.destroy(&number_before, &clerk()).await.unwrap();
-    assert_eq!(destroyed.state, CardState::Destroyed);
+    assert_eq!(destroyed.state, CardStage::Destroyed);
 }
 
 fn sums(settled: &Settlement, index: usize) -> FileSums {

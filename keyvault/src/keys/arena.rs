@@ -25,7 +25,7 @@ const SIZE: usize = 256 * 1024;
 
 /// How the arena's pages are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backing {
+enum Backing {
     /// `memfd_secret(2)`: gone from the kernel's own page tables.
     MemfdSecret,
     /// Locked anonymous pages, out of dumps.
@@ -76,12 +76,6 @@ impl Arena {
         let slots = u16::try_from(SIZE / SLOT).map_err(|_| Error::MemoryNotLocked)?;
         arena.free = Mutex::new((0..slots).rev().collect());
         Ok(Arc::new(arena))
-    }
-
-    /// How the pages are kept.
-    #[must_use]
-    pub fn backing(&self) -> Backing {
-        self.backing
     }
 
     fn map_secret(&self) -> Option<()> {
@@ -274,7 +268,7 @@ mod tests {
             .unwrap()
             .1;
         let flags = flags.lines().next().unwrap();
-        match arena.backing() {
+        match arena.backing {
             Backing::Locked => assert!(flags.contains("lo") && flags.contains("dd"), "{flags}"),
             Backing::MemfdSecret => {
                 use std::os::unix::fs::FileExt;

@@ -110,7 +110,7 @@ pub(crate) fn give(
         let name = name_of(&path);
         put(&name, &files::read(&path, FILE_MAX)?)?;
         // It is safe in the office's folder; ours stays for as long as the operator wants.
-        std::fs::rename(&path, sent.join(&name)).map_err(|error| unusable(&path, &error))?;
+        file::rename(&path, &sent.join(&name)).map_err(|error| unusable(&path, &error))?;
         done.out.push(name);
     }
     if let Some(receipts) = folder.receipts_out()? {

@@ -103,7 +103,7 @@ impl Scenario {
 /// # Errors
 ///
 /// [`Error::ModelStopped`] when the card answers otherwise than the specification says.
-pub fn scenarios(rule: SetUp) -> Result<Vec<Scenario>, Error> {
+pub(crate) fn scenarios(rule: SetUp) -> Result<Vec<Scenario>, Error> {
     let mut issuer = Issuer::new()?;
     let mut done: Vec<(Name, Vec<Exchange>)> = Vec::new();
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use permit_domain::{
-    AllocatedCard, ApplicantForm, ApplicationId, CardNumber, CardSerial, CardState, Change, ChangeId,
+    AllocatedCard, ApplicantForm, ApplicationId, CardNumber, CardSerial, CardStage, Change, ChangeId,
     ChangeKind, ChangeState, Chip, Content, Decision, Denial, EndOfCard, Error, OrderId, Permit, PermitId,
     PermitState, PersonId, Standing, Tier, Way,
 };
@@ -74,7 +74,7 @@ fn is_wrong_state<T: std::fmt::Debug>(result: &Result<T, Error>) -> bool {
 }
 
 fn in_use() -> Standing {
-    Standing::new(CardState::HandedOver, Denial::No, Chip::Open)
+    Standing::new(CardStage::HandedOver, Denial::No, Chip::Open)
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_lost_card_that_is_found_never_comes_back_by_itself() {
     let lost = in_use().end(EndOfCard::Lost).unwrap();
     assert_eq!(
         (lost.state(), lost.denial()),
-        (CardState::Ended(EndOfCard::Lost), Denial::Wanted)
+        (CardStage::Ended(EndOfCard::Lost), Denial::Wanted)
     );
     assert!(is_wrong_state(&lost.allow_again()), "nobody has it");
     assert!(is_wrong_state(&lost.unblocked()));
@@ -120,10 +120,10 @@ fn a_confiscated_destroyed_or_ended_card_is_never_allowed_again() {
 #[test]
 fn a_card_that_was_never_handed_over_is_not_lost_but_spoilt_with_its_order() {
     for state in [
-        CardState::Allocated,
-        CardState::Encoded,
-        CardState::Printed,
-        CardState::Verified,
+        CardStage::Allocated,
+        CardStage::Encoded,
+        CardStage::Printed,
+        CardStage::Verified,
     ] {
         let standing = Standing::new(state, Denial::No, Chip::Open);
         for how in [EndOfCard::Lost, EndOfCard::Damaged] {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::date;
 use permit_domain::{
-    ApplicantForm, Application, ApplicationId, ApplicationState, CardNumber, CardSerial, CardState, Content,
+    ApplicantForm, Application, ApplicationId, ApplicationState, CardNumber, CardSerial, CardStage, Content,
     Decision, EndOfCard, EndReason, Error, Order, OrderId, Permit, PermitId, PermitState, PersonId,
     SeparatedDuties, Step,
 };
@@ -180,7 +180,7 @@ fn a_permit_moves_as_the_decree_says_and_in_no_other_way() {
 
 #[test]
 fn a_card_moves_forward_only() {
-    use CardState as S;
+    use CardStage as S;
     let mut state = S::Allocated;
     for expected in [S::Encoded, S::Printed, S::Verified, S::HandedOver] {
         assert!(is_wrong_state(&state.end(EndOfCard::Lost)), "not handed over yet");
@@ -314,7 +314,7 @@ fn a_given_up_order_damages_its_card_and_stays_given_up() {
     let given_up = way().swap_remove(2).give_up().unwrap();
     assert_eq!(
         given_up.state().card_state(),
-        Some(CardState::Ended(EndOfCard::Damaged))
+        Some(CardStage::Ended(EndOfCard::Damaged))
     );
     assert!(is_wrong_state(&given_up.clone().begin_encoding()) && is_wrong_state(&given_up.give_up()));
     assert_eq!(new_order().give_up().unwrap().state().card(), None);

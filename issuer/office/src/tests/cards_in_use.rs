@@ -6,7 +6,7 @@ use permit_domain::payment::{
     Chain, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, Sum, UnknownLine,
 };
 use permit_domain::{
-    AllocatedCard, CardState, Change, ChangeId, ChangeKind, ChangeState, Chip, Content, Denial, Digest,
+    AllocatedCard, CardStage, Change, ChangeId, ChangeKind, ChangeState, Chip, Content, Denial, Digest,
     EndOfCard, Permit, PermitState, Purse, Way,
 };
 use permit_rules::PurseRules;
@@ -423,7 +423,7 @@ async fn a_replaced_card_is_denied_and_its_permit_is_ordered_again(#[case] engin
         .unwrap();
     assert_eq!(
         (card.state, card.denial),
-        (CardState::Ended(EndOfCard::Lost), Denial::Wanted)
+        (CardStage::Ended(EndOfCard::Lost), Denial::Wanted)
     );
     assert_eq!(case.now().await.0.state(), &PermitState::Approved);
     let again = case

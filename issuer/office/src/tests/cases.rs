@@ -2,7 +2,7 @@
 
 use issuer_store::{Stock, Store, Submission};
 use permit_domain::{
-    ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, PermitState, PersonId, Refusal,
+    ApplicationId, ApplicationState, CardStage, EndOfCard, EndReason, PermitState, PersonId, Refusal,
     SeparatedDuties,
 };
 use permit_rules::RuleSets;
@@ -325,7 +325,7 @@ async fn a_given_up_order_spends_its_number_and_frees_the_permit(#[case] engine:
         .unwrap();
     assert_eq!(store.order(order.id()).await.unwrap().as_ref(), Some(&order));
     let card = store.card(&first.number).await.unwrap().unwrap();
-    assert_eq!(card.state, CardState::Ended(EndOfCard::Damaged));
+    assert_eq!(card.state, CardStage::Ended(EndOfCard::Damaged));
     assert_eq!(
         store.permit(order.permit()).await.unwrap().unwrap().state(),
         &PermitState::Approved

@@ -2,7 +2,7 @@
 
 use issuer_store::{Error, Store};
 use permit_domain::{
-    ApplicationId, ApplicationState, CardState, EndOfCard, EndReason, OrderState, PermitId, PermitState,
+    ApplicationId, ApplicationState, CardStage, EndOfCard, EndReason, OrderState, PermitId, PermitState,
     PersonId,
 };
 use permit_rules::RuleSets;
@@ -29,7 +29,7 @@ async fn a_whole_case_goes_from_intake_to_hand_over(#[case] engine: Engine) {
     let stored = store.card(&card.number).await.unwrap().unwrap();
     assert_eq!(
         (stored.state, stored.serial, stored.permit),
-        (CardState::HandedOver, card.serial, permit.id())
+        (CardStage::HandedOver, card.serial, permit.id())
     );
     assert_eq!(store.card_by_serial(card.serial).await.unwrap().unwrap(), stored);
     assert_eq!(store.cards_of_permit(permit.id()).await.unwrap(), [stored]);
