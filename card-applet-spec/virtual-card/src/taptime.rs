@@ -20,6 +20,4 @@ pub mod report;
 pub mod time;
 pub mod work;
 
-pub use report::{
-    Command, Outcome, Report, Row, SCHEMA, Scenario, TARGET_BIT_RATE, TARGETS, Target,
-};
+pub use report::{Command, Outcome, Report, Row, SCHEMA, Scenario, TARGET_BIT_RATE, TARGETS, Target};

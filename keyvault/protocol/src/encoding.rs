@@ -76,6 +76,7 @@ fn photo() -> PhotoKeyContext {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each, read as a table")]
 fn requests() -> Vec<(&'static str, Request)> {
     vec![
         (
@@ -382,6 +383,7 @@ fn status(state: VaultState, attempt: Option<Attempt>) -> Response {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each, read as a table")]
 fn responses() -> Vec<(&'static str, Response)> {
     vec![
         (

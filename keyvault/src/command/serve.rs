@@ -92,14 +92,14 @@ fn announce(ready: &Value) -> Result<(), Failure> {
         .map_err(|error| Failure::internal(format!("nobody can read that the vault serves: {error}")))
 }
 
-fn unwatched(error: std::io::Error) -> Failure {
+fn unwatched(error: &std::io::Error) -> Failure {
     Failure::internal(format!("signals cannot be watched: {error}"))
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(unwatched)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unwatched)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| unwatched(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| unwatched(&error))?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -329,22 +329,20 @@ impl Reader<'_> {
         while at < end {
             match self.token(at) {
                 "{" => {
-                    let mut begin = at + 1;
+                    let mut here = at + 1;
+                    let mut begin = here;
                     let mut depth = 0_usize;
-                    for here in begin..end {
+                    while here < end {
                         match self.token(here) {
                             "{" => depth += 1,
                             "}" if depth > 0 => depth -= 1,
                             "," | "}" if depth == 0 => {
                                 self.tree(begin, here, way, inner);
                                 begin = here + 1;
-                                if self.token(here) == "}" {
-                                    way.truncate(length);
-                                    return;
-                                }
                             }
                             _ => {}
                         }
+                        here += 1;
                     }
                     way.truncate(length);
                     return;
@@ -507,7 +505,7 @@ pub(super) fn names_and_signs(text: &str) -> Vec<String> {
             at += 1;
         }
     }
-    without_tests(tokens)
+    without_tests(&tokens)
 }
 
 /// The place behind a raw text `r"..."` or `r#"..."#` that begins here.
@@ -530,7 +528,7 @@ fn raw_text(signs: &[char], at: usize) -> Option<usize> {
     Some(end)
 }
 
-fn without_tests(tokens: Vec<String>) -> Vec<String> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     let mark = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
     let mut at = 0;

@@ -181,7 +181,6 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
         let (core, open, _) = inner.open().unwrap();
         let now = core.header.high_water;
         for role in [Role::Transit, Role::SmallPayment] {
-            let role = role;
             let region = "440300".parse().unwrap();
             open.active(core, now, role, region).await.unwrap();
         }
