@@ -272,7 +272,7 @@ fn no_production_program_contains_what_is_for_tests() {
     }
 }
 
-/// Every program that is installed somewhere, and the virtual card that `make demo` builds with them: cargo unites the
+/// Every program that is installed or tried somewhere, and the virtual card that `make demo` builds with them: cargo unites the
 /// features of what is built together.
 const PROGRAMS: [&str; 6] = [
     "permit",
