@@ -23,6 +23,7 @@ mod terminal;
 extern crate self as keyvault;
 #[cfg(test)]
 #[path = "../scratch/src/lib.rs"]
+#[expect(unreachable_pub, reason = "public for the crates that use it as a crate")]
 mod scratch_vault;
 
 pub use clock::{Clock, FixedClock};
