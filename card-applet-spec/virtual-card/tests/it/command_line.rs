@@ -38,7 +38,7 @@ fn lot_in(folder: &Path) {
     let card_ca = PrivateKey::generate(&mut rng);
     fs::write(
         folder.join("card-ca"),
-        hex::encode(&card_ca.public().to_point65()),
+        hex::encode(card_ca.public().to_point65()),
     )
     .unwrap();
     let blanks = [(Serial([1; 10]), KeySet::from_bytes(&[2; 48]))];
