@@ -36,11 +36,7 @@ fn lot_in(folder: &Path) {
     let maker = PublicKey::from_point65(&hex::decode(&point).unwrap().try_into().unwrap()).unwrap();
     let mut rng = StdRng::from_seed([3; 32]);
     let card_ca = PrivateKey::generate(&mut rng);
-    fs::write(
-        folder.join("card-ca"),
-        hex::encode(card_ca.public().to_point65()),
-    )
-    .unwrap();
+    fs::write(folder.join("card-ca"), hex::encode(card_ca.public().to_point65())).unwrap();
     let blanks = [(Serial([1; 10]), KeySet::from_bytes(&[2; 48]))];
     let mut plain = vec![0; lot::encoded_len(1)];
     let used = lot::encode([0, 0, 0, 1], &blanks, &card_ca, &mut rng, &mut plain).unwrap();

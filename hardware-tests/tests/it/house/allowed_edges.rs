@@ -86,7 +86,12 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ),
     (
         "issuer-api",
-        &["issuer-office", "issuer-store", "permit-domain", "photo-store-protocol"],
+        &[
+            "issuer-office",
+            "issuer-store",
+            "permit-domain",
+            "photo-store-protocol",
+        ],
     ),
     (
         "issuer",
