@@ -8,20 +8,30 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rights of a file that only its owner reads.
 pub const PRIVATE: u32 = 0o600;
 /// Rights of a file that everybody may read.
 pub const PUBLIC: u32 = 0o644;
 
-/// The name that a file has while it is written. What stands there belongs to nobody.
+/// The end of the name that a file has while it is written.
+const UNFINISHED: &str = ".unfinished";
+
+/// A name beside `path` that is ours alone, whoever writes the same file at the same time. One that a loss of power left
+/// belongs to nobody and may be deleted.
 fn unfinished(path: &Path) -> PathBuf {
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(path);
-    name.push(".unfinished");
+    name.push(format!(
+        ".{}-{}{UNFINISHED}",
+        std::process::id(),
+        WRITTEN.fetch_add(1, Ordering::Relaxed)
+    ));
     PathBuf::from(name)
 }
 
-/// Writes a file as a whole with the rights `mode` (as in chmod, not less the mask), in place of what was there.
+/// Writes a file as a whole with the rights `mode` (as in chmod, less the mask), in place of what was there.
 ///
 /// # Errors
 /// The operating system's. The old file stands then; or the new one, where only the flush of the folder failed.
@@ -33,7 +43,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Writes a file as a whole where none is yet.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] when there is one, which stays as it is; else as [`replace`].
+/// [`io::ErrorKind::AlreadyExists`] when there is one, which stays as it is; else the operating system's, and no file is left.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = write_beside(path, bytes, mode)?;
     // A link, unlike a rename, does not replace what is there.
@@ -50,7 +60,8 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         }
         linked => linked?,
     }
-    flush_folder_of(path)
+    // Without it nobody may rely on the file, and the next try would find it there.
+    flush_folder_of(path).inspect_err(|_| forget(path))
 }
 
 /// Moves a file that is whole to another name on the same file system, in place of what was there.
@@ -95,27 +106,22 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
         ));
     }
     let temporary = unfinished(path);
-    // What a loss of power left there is not continued: it may have other rights.
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    write_new(&temporary, bytes, mode).inspect_err(|_| forget(&temporary))?;
+    write_new(&temporary, bytes, mode).inspect_err(|error| {
+        // A name that is taken is not ours: a process of this number died here once.
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            forget(&temporary);
+        }
+    })?;
     Ok(temporary)
 }
 
-/// Private until it is whole, whatever it will be.
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(PRIVATE)
+        .mode(mode)
         .open(path)?;
     file.write_all(bytes)?;
-    if mode != PRIVATE {
-        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    }
     file.sync_all()
 }
 
@@ -146,7 +152,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, "old").unwrap();
-        std::fs::write(unfinished(&path), "what a loss of power left").unwrap();
         replace(&path, b"new", PRIVATE).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(mode(&path), 0o600);
@@ -155,6 +160,52 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         remove(&path).unwrap();
         remove(&path).unwrap();
+    }
+
+    #[test]
+    fn of_many_who_create_one_file_one_does_and_its_bytes_are_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let path = folder.path().join(format!("key-{round}"));
+            let won: Vec<Vec<u8>> = std::thread::scope(|scope| {
+                let writers: Vec<_> = (0..4_u8)
+                    .map(|writer| {
+                        let path = path.clone();
+                        scope.spawn(move || {
+                            let bytes = vec![writer; 70_000];
+                            create(&path, &bytes, PRIVATE).is_ok().then_some(bytes)
+                        })
+                    })
+                    .collect();
+                writers
+                    .into_iter()
+                    .filter_map(|writer| writer.join().unwrap())
+                    .collect()
+            });
+            assert_eq!(won.len(), 1);
+            assert_eq!(std::fs::read(&path).unwrap(), won[0]);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 20);
+    }
+
+    #[test]
+    fn of_many_who_replace_one_file_each_writes_it_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("face.png");
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let path = path.clone();
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        replace(&path, &vec![writer; 70_000], PRIVATE).unwrap();
+                        let read = std::fs::read(&path).unwrap();
+                        assert_eq!(read.len(), 70_000);
+                        assert!(read.windows(2).all(|two| two[0] == two[1]));
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

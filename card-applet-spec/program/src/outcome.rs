@@ -335,9 +335,12 @@ impl Program {
         }
         match printed {
             Ok(()) => exit,
+            // A person's pager that was closed wants no more lines.
+            Err(error) if !json && error.kind() == io::ErrorKind::BrokenPipe => exit,
             Err(error) => {
-                let _ = complain(prose, self, &no_output(&error));
-                Exit::Damaged
+                let _ = complain(prose, self, &no_output(&error, failure.is_none()));
+                // What went wrong before is what a caller has to act on: an unknown outcome stays one.
+                if failure.is_some() { exit } else { Exit::Damaged }
             }
         }
     }
@@ -373,17 +376,21 @@ fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::
     prose.flush()
 }
 
-fn no_output(error: &io::Error) -> Failure {
+fn no_output(error: &io::Error, was_done: bool) -> Failure {
     Failure::new(
         Exit::Damaged,
         "OUTPUT",
         format!("the result could not be printed: {error}"),
-        "Make room, or give standard output to a program that reads it, and run the same command again.",
+        if was_done {
+            "What was asked for is done: look at its state before you ask for it again. Make room, or give standard output to a program that reads it."
+        } else {
+            "Make room, or give standard output to a program that reads it; what to do stands above."
+        },
     )
 }
 
 fn unprinted(program: Program, error: &io::Error) -> Exit {
-    let _ = complain(&mut io::stderr().lock(), program, &no_output(error));
+    let _ = complain(&mut io::stderr().lock(), program, &no_output(error, false));
     Exit::Damaged
 }
 
@@ -470,6 +477,21 @@ mod tests {
             assert_eq!(exit, Exit::Damaged);
             assert!(String::from_utf8(prose).unwrap().contains("[OUTPUT]"));
         }
+        // What a caller has to act on is not hidden by it.
+        let unknown = Failure::new(
+            Exit::Unknown,
+            "CARD_LOST",
+            "the card is gone",
+            "Present it again.",
+        );
+        let mut prose = Vec::new();
+        let exit = PROGRAM.end_to(&mut Full, &mut prose, "yzt.asked/1", true, Err(unknown));
+        assert_eq!(exit, Exit::Unknown);
+        let prose = String::from_utf8(prose).unwrap();
+        assert!(
+            prose.contains("[CARD_LOST]") && prose.contains("[OUTPUT]"),
+            "{prose}"
+        );
         // Not even the complaint can be said.
         let exit = PROGRAM.end_to(&mut Full, &mut Full, "yzt.asked/1", true, Ok(done()));
         assert_eq!(exit, Exit::Damaged);
