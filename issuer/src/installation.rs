@@ -16,7 +16,7 @@ use issuer_office::connection::Dialer;
 use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_office::random::Random;
-use issuer_office::staff::{Staff, StaffError, StaffRole};
+use issuer_office::staff::{Staff, StaffError};
 use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings, pinned};
 use issuer_store::Store;
 use permit_rules::RuleSets;
@@ -213,6 +213,19 @@ impl Installation {
         }
     }
 
+    /// Founds the ledger of a new office, and wires it.
+    ///
+    /// # Errors
+    /// As [`Self::office`], and where there is a ledger.
+    pub async fn new_office(&self, clock: Clock, random: Random) -> Result<Office, InstallationError> {
+        Store::found(&self.database())
+            .await
+            .map_err(OfficeError::from)?
+            .close()
+            .await;
+        self.office(clock, random).await
+    }
+
     /// Wires the office.
     ///
     /// # Errors
@@ -237,19 +250,6 @@ impl Installation {
     /// [`InstallationError::Staff`].
     pub fn staff(&self) -> Result<Staff, InstallationError> {
         Ok(Staff::load(&self.staff_path())?)
-    }
-
-    /// The account, if the staff file gives it this role: who names an account on the command line is taken at the word
-    /// of the machine's login, but only for accounts that exist and may do it.
-    ///
-    /// # Errors
-    /// [`InstallationError::Staff`].
-    pub fn acting_as(
-        &self,
-        account: &permit_domain::StaffId,
-        role: StaffRole,
-    ) -> Result<permit_domain::StaffId, InstallationError> {
-        Ok(self.staff()?.acting_as(account, role)?)
     }
 
     /// The service key, made (mode 0600) if there is none.

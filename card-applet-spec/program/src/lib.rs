@@ -1,6 +1,7 @@
 //! What every program of the system promises: how it ends and what it prints ([`outcome`]), which time it works with
-//! ([`clock`], [`day`]), and files that are there whole or not at all ([`file`]). The text of the promise is
-//! `docs/contracts.md`.
+//! ([`clock`], [`day`]), files that are there whole or not at all ([`file`]), and how a person writes money ([`money`]) and gives a
+//! secret ([`secret`]).
+//! The text of the promise is `docs/contracts.md`.
 //!
 //! The ground floor of everything that runs on a computer. Left out: what a service and its client say to each other
 //! (crate `service-contract`), and everything about cards.
@@ -8,7 +9,9 @@
 pub mod clock;
 pub mod day;
 pub mod file;
+pub mod money;
 pub mod outcome;
+pub mod secret;
 
 pub use clock::Clock;
 pub use outcome::{Exit, Failing, Failure, FailureParts, Outcome, Program};

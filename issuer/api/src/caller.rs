@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use issuer_office::error::OfficeError;
 use issuer_office::staff::{Member, StaffRole};
 use permit_domain::StaffId;
 
@@ -16,16 +17,7 @@ pub(crate) struct Caller(Member);
 impl Caller {
     /// The caller, if the account has this role.
     pub(crate) fn acting_as(&self, role: StaffRole) -> Result<StaffId, Problem> {
-        if self.0.roles.contains(&role) {
-            Ok(self.0.account.clone())
-        } else {
-            Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "ROLE_MISSING",
-                format!("your account does not have the role {}", role.name()),
-                "Ask somebody who has the role.",
-            ))
-        }
+        Ok(self.0.acting_as(role).map_err(OfficeError::from)?)
     }
 
     /// Whether the account has one of these roles.
@@ -60,14 +52,18 @@ impl FromRequestParts<Api> for Caller {
             // The name of a scheme has no case: RFC 9110, section 11.1.
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
             .map(|(_, token)| token);
-        match token.and_then(|token| api.staff().owner(token.trim())) {
-            Some(member) => Ok(Self(member.clone())),
-            None => Err(Problem::new(
+        // The file decides at every call: who is taken out of it is out, and so is everybody while it cannot be read.
+        let staff = api.staff().now().map_err(OfficeError::from)?;
+        let token = token.ok_or_else(|| {
+            Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "NOT_SIGNED_IN",
                 "the request carries no token of a member of staff",
                 "Send `Authorization: Bearer` with your token.",
-            )),
-        }
+            )
+        })?;
+        let today = api.office().clock().today();
+        let member = staff.owner(token.trim(), today).map_err(OfficeError::from)?;
+        Ok(Self(member.clone()))
     }
 }

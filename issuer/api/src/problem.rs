@@ -104,6 +104,7 @@ impl From<OfficeError> for Problem {
             Fault::Absent => StatusCode::NOT_FOUND,
             Fault::Caller => StatusCode::UNPROCESSABLE_ENTITY,
             Fault::State => StatusCode::CONFLICT,
+            Fault::Stranger => StatusCode::UNAUTHORIZED,
             Fault::Person => StatusCode::FORBIDDEN,
             Fault::Service | Fault::Unknown | Fault::Storage => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Machine => StatusCode::INTERNAL_SERVER_ERROR,

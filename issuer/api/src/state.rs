@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use issuer_office::office::Office;
-use issuer_office::staff::Staff;
+use issuer_office::staff::StaffFile;
 
 use crate::problem::Problem;
 
@@ -18,14 +18,14 @@ pub struct Api(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     office: Office,
-    staff: Staff,
+    staff: StaffFile,
     request_time: Duration,
 }
 
 impl Api {
     /// An API over an office.
     #[must_use]
-    pub fn new(office: Office, staff: Staff) -> Self {
+    pub fn new(office: Office, staff: StaffFile) -> Self {
         Self(Arc::new(Shared {
             office,
             staff,
@@ -35,7 +35,7 @@ impl Api {
 
     /// As [`Api::new`], with another time limit for a request.
     #[must_use]
-    pub fn with_request_time(office: Office, staff: Staff, request_time: Duration) -> Self {
+    pub fn with_request_time(office: Office, staff: StaffFile, request_time: Duration) -> Self {
         Self(Arc::new(Shared {
             office,
             staff,
@@ -47,7 +47,7 @@ impl Api {
         &self.0.office
     }
 
-    pub(crate) fn staff(&self) -> &Staff {
+    pub(crate) fn staff(&self) -> &StaffFile {
         &self.0.staff
     }
 

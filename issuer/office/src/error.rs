@@ -77,6 +77,15 @@ pub enum OfficeError {
         /// The day on which that is over.
         from: jiff::civil::Date,
     },
+    /// The staff file, or a token that opens nothing.
+    #[error(transparent)]
+    Staff(#[from] crate::staff::StaffError),
+    /// The first of two people did not propose it.
+    #[error("nobody proposed that this card works again")]
+    AllowingNotProposed,
+    /// The session is over, or none was opened.
+    #[error("nobody is signed in here, or the session is over")]
+    SessionEnded,
     /// A thread of this program failed.
     #[error("a part of the program failed")]
     Internal,
@@ -114,6 +123,9 @@ impl OfficeError {
             Self::OtherOffice => "OTHER_OFFICE",
             Self::ReceiptsForm => "RECEIPTS_FORM",
             Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
+            Self::Staff(error) => error.code(),
+            Self::AllowingNotProposed => "ALLOWING_NOT_PROPOSED",
+            Self::SessionEnded => "SESSION_ENDED",
             Self::Internal => "INTERNAL",
         }
     }
@@ -148,6 +160,9 @@ impl OfficeError {
             Self::BalanceUnknown { .. } => {
                 "Do not credit it. Who brings the old card back whole has it allowed again, and its purse with it."
             }
+            Self::Staff(error) => error.action(),
+            Self::AllowingNotProposed => "Have a clerk propose it with `issuer card allow`.",
+            Self::SessionEnded => "Sign in with `issuer sign-in`.",
             Self::Internal => "Repeat it, and report this.",
         }
     }
@@ -157,7 +172,11 @@ impl OfficeError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NotFound { .. } => Fault::Absent,
-            Self::IdTaken | Self::NoCard | Self::BalanceUnknown { .. } => Fault::State,
+            Self::SessionEnded => Fault::Stranger,
+            Self::Staff(error) => Fault::of_staff(error),
+            Self::IdTaken | Self::NoCard | Self::AllowingNotProposed | Self::BalanceUnknown { .. } => {
+                Fault::State
+            }
             Self::NoRuleSet
             | Self::NotEligible(_)
             | Self::OtherPerson

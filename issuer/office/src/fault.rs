@@ -10,6 +10,8 @@ use keyvault_protocol::RefusalCode;
 use photo_store_protocol::FailureCode;
 use program_contract::Exit;
 
+use crate::staff::StaffError;
+
 /// Who can mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -19,6 +21,8 @@ pub enum Fault {
     Caller,
     /// Nobody at once: the state of the case does not allow it.
     State,
+    /// Nobody is known to ask: a token or session that opens nothing.
+    Stranger,
     /// Another person has to ask.
     Person,
     /// A service that is sealed or away; the same call may succeed later.
@@ -36,7 +40,7 @@ impl Fault {
     #[must_use]
     pub const fn exit(self) -> Exit {
         match self {
-            Self::Absent | Self::Caller | Self::State | Self::Person => Exit::Refused,
+            Self::Absent | Self::Caller | Self::State | Self::Stranger | Self::Person => Exit::Refused,
             Self::Service => Exit::Absent,
             Self::Unknown => Exit::Unknown,
             Self::Storage | Self::Machine => Exit::Damaged,
@@ -91,13 +95,23 @@ impl Fault {
         }
     }
 
+    /// Whose fault it is that somebody may not act.
+    #[must_use]
+    pub(crate) const fn of_staff(error: &StaffError) -> Self {
+        match error {
+            StaffError::TokenUnknown | StaffError::TokenEnded { .. } => Self::Stranger,
+            StaffError::RoleMissing { .. } => Self::Person,
+            StaffError::File(_) | StaffError::Form(_) | StaffError::Twice(_) => Self::Machine,
+        }
+    }
+
     /// Whose fault a failure of the ledger is.
     #[must_use]
     pub const fn of_store(error: &issuer_store::Error) -> Self {
         use issuer_store::Error as E;
         match error {
             E::Missing { .. } => Self::Absent,
-            E::Exists { .. } | E::Stale { .. } => Self::State,
+            E::Exists { .. } | E::Stale { .. } | E::Founded => Self::State,
             E::Domain(error) => Self::of_domain(error),
             error if error.is_outage() => Self::Storage,
             _ => Self::Machine,

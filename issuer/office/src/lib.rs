@@ -21,6 +21,7 @@ mod ordering;
 pub mod photo;
 pub mod random;
 pub mod readiness;
+pub mod session;
 pub mod settlement;
 pub mod staff;
 mod stock;

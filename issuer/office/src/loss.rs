@@ -52,42 +52,49 @@ impl Office {
         self.end_card(number, EndOfCard::Returned, by).await
     }
 
-    /// Two people allow a card again that was brought back.
+    /// Proposes that a card that was brought back works again: the first of two people.
     ///
     /// # Errors
-    /// [`permit_domain::Error::SamePersonTwice`]; [`permit_domain::Error::WrongState`] when it was not brought back, when its
-    /// permit has or gets another card, or when a block is on its way that nobody can call back; [`OfficeError::Denial`].
-    pub async fn allow_again(
-        &self,
-        number: &CardNumber,
-        by: &ChangeClerk,
-        approver: &Approver,
-    ) -> Result<Card, OfficeError> {
-        if by.staff() == approver.staff() {
-            return Err(permit_domain::Error::SamePersonTwice {
-                first: ChangeClerk::ROLE,
-                second: Approver::ROLE,
-            }
-            .into());
+    /// [`permit_domain::Error::WrongState`] when it was not brought back, when its permit has or gets another card, or when a
+    /// block is on its way that nobody can call back.
+    pub async fn propose_allowing(&self, number: &CardNumber, by: &ChangeClerk) -> Result<Card, OfficeError> {
+        let mut tx = self.begin().await?;
+        let card = on_file::card(&mut tx, number).await?;
+        if card.allow_proposed_by.as_ref() == Some(by.staff()) {
+            return Ok(card);
         }
+        may_be_allowed(&mut tx, &card).await?;
+        let card = tx.propose_allowing(card, by.staff()).await?;
+        let by = (ChangeClerk::ROLE, by.staff().as_str());
+        let appended = append(&mut tx, &card, "card allowing proposed", by).await?;
+        tx.commit(appended).await?;
+        Ok(card)
+    }
+
+    /// Allows a card again, as the second of two people.
+    ///
+    /// # Errors
+    /// As [`Office::propose_allowing`], and when nobody proposed it; [`permit_domain::Error::SamePersonTwice`];
+    /// [`OfficeError::Denial`].
+    pub async fn allow_again(&self, number: &CardNumber, approver: &Approver) -> Result<Card, OfficeError> {
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
         if card.state == CardStage::HandedOver && card.denial == Denial::Lifting {
             drop(tx);
             return self.confirm_denial(card).await;
         }
-        let permit = on_file::permit(&mut tx, card.permit).await?;
-        if !matches!(permit.state(), PermitState::Active { .. }) {
-            return Err(wrong(permit.state().name(), "allowing an old card again"));
+        let standing = may_be_allowed(&mut tx, &card).await?;
+        match &card.allow_proposed_by {
+            None => return Err(OfficeError::AllowingNotProposed),
+            Some(first) if first == approver.staff() => {
+                return Err(permit_domain::Error::SamePersonTwice {
+                    first: ChangeClerk::ROLE,
+                    second: Approver::ROLE,
+                }
+                .into());
+            }
+            Some(_) => {}
         }
-        let changes = tx.changes_of_card(number).await?;
-        if changes
-            .iter()
-            .any(|stored| stored.change.kind() == ChangeKind::Block && !stored.change.state().is_over())
-        {
-            return Err(wrong("BEING_BLOCKED", "allowing it again"));
-        }
-        let standing = card.standing().allow_again()?;
         let by = (Approver::ROLE, approver.staff().as_str());
         let card = enter_and_commit(tx, card, standing, by).await?;
         self.confirm_denial(card).await
@@ -215,6 +222,23 @@ impl Office {
         // The card may have gone on while the vault was asked: then its row is another one, and this is stale.
         enter_and_commit(self.begin().await?, card, standing, ("programme", "issuer")).await
     }
+}
+
+/// How a card stands once it is allowed again.
+async fn may_be_allowed(tx: &mut Transaction, card: &Card) -> Result<Standing, OfficeError> {
+    let standing = card.standing().allow_again()?;
+    let permit = on_file::permit(tx, card.permit).await?;
+    if !matches!(permit.state(), PermitState::Active { .. }) {
+        return Err(wrong(permit.state().name(), "allowing an old card again"));
+    }
+    let changes = tx.changes_of_card(&card.number).await?;
+    if changes
+        .iter()
+        .any(|stored| stored.change.kind() == ChangeKind::Block && !stored.change.state().is_over())
+    {
+        return Err(wrong("BEING_BLOCKED", "allowing it again"));
+    }
+    Ok(standing)
 }
 
 /// Enters a card's standing after a transition that no change made, and commits.

@@ -1,18 +1,26 @@
-//! Who may call the API, and in which role: the staff file.
+//! Who may do what: the staff file.
 //!
-//! TOML, one `[[staff]]` table each: `account`, `roles`, `token_sha256` (64 hex digits of a random token of 32 bytes that
-//! the member of staff's program sends as `Authorization: Bearer`). A token is random, so a plain digest is enough.
-//! The actor of a step is the owner of the token and never a field of the request: a person cannot review under
-//! another's name. Left out: passwords, and signing in with `WebAuthn`, which comes with the counter's pages.
+//! TOML, one `[[staff]]` table each: `account`, `roles`, `token_sha256` (64 hex digits: of the random token of 32 bytes that
+//! a program sends as `Authorization: Bearer`, and with which a person signs in at a command line) and `token_until`, the
+//! token's last day. A token is random, so a plain digest is enough. The actor of a step is the owner of the token and never
+//! a field of the request: a person cannot review under another's name.
+//!
+//! The file is the authority at every moment: [`StaffFile`] reads it again when it changed, and a file that cannot be read
+//! lets nobody in. Left out: passwords, and signing in with `WebAuthn`, which comes with the counter's pages.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::civil::Date;
 use permit_domain::StaffId;
 use program_contract::{Exit, Failing};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::fault::Fault;
 
 /// What a member of staff may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,9 +71,17 @@ pub enum StaffError {
     /// Two entries share an account or a token.
     #[error("the staff file names {0} twice, or gives two accounts one token")]
     Twice(StaffId),
-    /// Nobody has this account.
-    #[error("the staff file has no account {0}")]
-    Unknown(StaffId),
+    /// Nobody has this token.
+    #[error("this is no token of a member of staff")]
+    TokenUnknown,
+    /// The token's last day is over.
+    #[error("the token of {account} ended on {until}")]
+    TokenEnded {
+        /// Whose it was.
+        account: StaffId,
+        /// Its last day.
+        until: Date,
+    },
     /// The account may not do this.
     #[error("the account {account} does not have the role {}", role.name())]
     RoleMissing {
@@ -84,7 +100,8 @@ impl StaffError {
             Self::File(_) => "STAFF_FILE",
             Self::Form(_) => "STAFF_FORM",
             Self::Twice(_) => "STAFF_TWICE",
-            Self::Unknown(_) => "STAFF_UNKNOWN",
+            Self::TokenUnknown => "NOT_SIGNED_IN",
+            Self::TokenEnded { .. } => "TOKEN_ENDED",
             Self::RoleMissing { .. } => "ROLE_MISSING",
         }
     }
@@ -94,9 +111,12 @@ impl StaffError {
     pub const fn action(&self) -> &'static str {
         match self {
             Self::File(_) => "Check the path and its rights.",
-            Self::Form(_) => "Write [[staff]] tables with account, roles and token_sha256, and nothing else.",
+            Self::Form(_) => {
+                "Write [[staff]] tables with account, roles, token_sha256 and token_until, and nothing else."
+            }
             Self::Twice(_) => "Give every account one entry and a token of its own.",
-            Self::Unknown(_) => "Name an account of staff.toml.",
+            Self::TokenUnknown => "Take the token that was given to you for this office.",
+            Self::TokenEnded { .. } => "Ask whoever keeps staff.toml for a new token.",
             Self::RoleMissing { .. } => "Ask somebody who has the role.",
         }
     }
@@ -108,10 +128,7 @@ impl Failing for StaffError {
     }
 
     fn exit(&self) -> Exit {
-        match self {
-            Self::Unknown(_) | Self::RoleMissing { .. } => Exit::Refused,
-            Self::File(_) | Self::Form(_) | Self::Twice(_) => Exit::Damaged,
-        }
+        Fault::of_staff(self).exit()
     }
 
     fn action(&self) -> Cow<'static, str> {
@@ -128,17 +145,36 @@ pub struct Member {
     /// What the account may do.
     pub roles: Vec<StaffRole>,
     token_sha256: String,
+    token_until: Date,
 }
 
 impl Member {
-    /// An entry for the holder of `token`.
+    /// An entry for the holder of `token`, which works up to its last day.
     #[must_use]
-    pub fn new(account: StaffId, roles: Vec<StaffRole>, token: &str) -> Self {
+    pub fn new(account: StaffId, roles: Vec<StaffRole>, token: &str, until: Date) -> Self {
         Self {
             account,
             roles,
             token_sha256: digest(token),
+            token_until: until,
         }
+    }
+
+    /// The account, if it may act in this role.
+    ///
+    /// # Errors
+    /// [`StaffError::RoleMissing`].
+    pub fn acting_as(&self, role: StaffRole) -> Result<StaffId, StaffError> {
+        let account = self.account.clone();
+        if self.roles.contains(&role) {
+            Ok(account)
+        } else {
+            Err(StaffError::RoleMissing { account, role })
+        }
+    }
+
+    pub(crate) fn token_sha256(&self) -> &str {
+        &self.token_sha256
     }
 }
 
@@ -215,27 +251,76 @@ impl Staff {
         toml::to_string(self).map_err(|error| StaffError::Form(error.to_string()))
     }
 
-    /// The account, if it may act in this role.
+    /// The owner of a token.
     ///
     /// # Errors
-    /// [`StaffError::Unknown`] for an account that is not in the file, [`StaffError::RoleMissing`].
-    pub fn acting_as(&self, account: &StaffId, role: StaffRole) -> Result<StaffId, StaffError> {
-        let member = self.staff.iter().find(|member| member.account == *account);
-        let member = member.ok_or_else(|| StaffError::Unknown(account.clone()))?;
-        if member.roles.contains(&role) {
-            Ok(member.account.clone())
-        } else {
-            let account = account.clone();
-            Err(StaffError::RoleMissing { account, role })
+    /// [`StaffError::TokenUnknown`], [`StaffError::TokenEnded`].
+    pub fn owner(&self, token: &str, today: Date) -> Result<&Member, StaffError> {
+        // Digests are compared, not tokens: the time of a comparison tells nothing that helps to guess a token.
+        self.owner_of_digest(&digest(token), today)
+    }
+
+    pub(crate) fn owner_of_digest(&self, token_sha256: &str, today: Date) -> Result<&Member, StaffError> {
+        let member = self
+            .staff
+            .iter()
+            .find(|member| member.token_sha256 == token_sha256)
+            .ok_or(StaffError::TokenUnknown)?;
+        if today > member.token_until {
+            return Err(StaffError::TokenEnded {
+                account: member.account.clone(),
+                until: member.token_until,
+            });
+        }
+        Ok(member)
+    }
+}
+
+/// The staff file as it stands: read again when it changed.
+#[derive(Debug)]
+pub struct StaffFile {
+    path: PathBuf,
+    read: Mutex<Option<(Stamp, Arc<Staff>)>>,
+}
+
+/// By what a changed file is told: a file that was replaced is another one, one that was edited has another time or length.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    changed: (i64, i64),
+    length: u64,
+}
+
+impl StaffFile {
+    /// The file at this path, which is read at the first question.
+    #[must_use]
+    pub const fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            read: Mutex::new(None),
         }
     }
 
-    /// The owner of a token.
-    #[must_use]
-    pub fn owner(&self, token: &str) -> Option<&Member> {
-        // Digests are compared, not tokens: the time of a comparison tells nothing that helps to guess a token.
-        let digest = digest(token);
-        self.staff.iter().find(|member| member.token_sha256 == digest)
+    /// Everybody who is in the file now.
+    ///
+    /// # Errors
+    /// [`StaffError::File`], [`StaffError::Form`], [`StaffError::Twice`]: who was in the file before is not let in either.
+    pub fn now(&self) -> Result<Arc<Staff>, StaffError> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = std::fs::metadata(&self.path).map_err(StaffError::File)?;
+        let stamp = Stamp {
+            file: (found.dev(), found.ino()),
+            changed: (found.mtime(), found.mtime_nsec()),
+            length: found.len(),
+        };
+        match &*read {
+            Some((known, staff)) if *known == stamp => Ok(Arc::clone(staff)),
+            _ => {
+                let staff = Arc::new(Staff::load(&self.path)?);
+                *read = Some((stamp, Arc::clone(&staff)));
+                Ok(staff)
+            }
+        }
     }
 }
 
@@ -245,30 +330,70 @@ fn digest(token: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
 
+    const TODAY: Date = date(2026, 11, 21);
+    const UNTIL: Date = date(2026, 12, 31);
+
     fn member(account: &str, token: &str) -> Member {
-        Member::new(account.parse().unwrap(), vec![StaffRole::Reviewer], token)
+        Member::new(account.parse().unwrap(), vec![StaffRole::Reviewer], token, UNTIL)
     }
 
     #[test]
     fn the_owner_of_a_token_is_found_and_nobody_else() {
         let staff = Staff::new(vec![member("wang", "token one"), member("zhao", "token two")]).unwrap();
-        assert_eq!(staff.owner("token two").unwrap().account.as_str(), "zhao");
-        assert_eq!(staff.owner("token three"), None);
+        assert_eq!(staff.owner("token two", TODAY).unwrap().account.as_str(), "zhao");
+        assert_eq!(
+            staff.owner("token three", TODAY).unwrap_err().code(),
+            "NOT_SIGNED_IN"
+        );
     }
 
     #[test]
-    fn an_account_acts_in_its_own_roles_and_nobody_acts_under_a_name_that_is_not_there() {
+    fn a_token_works_on_its_last_day_and_never_again() {
         let staff = Staff::new(vec![member("wang", "token one")]).unwrap();
-        let wang: StaffId = "wang".parse().unwrap();
-        assert_eq!(staff.acting_as(&wang, StaffRole::Reviewer).unwrap(), wang);
-        let refused = |account: &str, role| {
-            let account = account.parse().unwrap();
-            staff.acting_as(&account, role).unwrap_err().code()
+        assert!(staff.owner("token one", UNTIL).is_ok());
+        for late in [UNTIL.tomorrow().unwrap(), date(2046, 12, 31)] {
+            assert_eq!(staff.owner("token one", late).unwrap_err().code(), "TOKEN_ENDED");
+        }
+    }
+
+    #[test]
+    fn the_file_is_the_authority_at_every_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("staff.toml");
+        let file = StaffFile::at(path.clone());
+        assert_eq!(file.now().unwrap_err().code(), "STAFF_FILE");
+        let write = |members: Vec<Member>| {
+            let text = Staff::new(members).unwrap().to_toml().unwrap();
+            program_contract::file::replace(&path, text.as_bytes(), program_contract::file::PRIVATE).unwrap();
         };
-        assert_eq!(refused("wang", StaffRole::HandOverClerk), "ROLE_MISSING");
-        assert_eq!(refused("nobody", StaffRole::Reviewer), "STAFF_UNKNOWN");
+        write(vec![member("wang", "token one"), member("zhao", "token two")]);
+        assert!(file.now().unwrap().owner("token two", TODAY).is_ok());
+        assert!(Arc::ptr_eq(&file.now().unwrap(), &file.now().unwrap()));
+        write(vec![member("wang", "token one")]);
+        assert_eq!(
+            file.now().unwrap().owner("token two", TODAY).unwrap_err().code(),
+            "NOT_SIGNED_IN"
+        );
+        // Half an edit lets nobody in, also nobody who was in before; mended, it is read again.
+        std::fs::write(&path, "[[staff]]\naccount = ").unwrap();
+        assert_eq!(file.now().unwrap_err().code(), "STAFF_FORM");
+        assert_eq!(file.now().unwrap_err().code(), "STAFF_FORM");
+        write(vec![member("wang", "token one")]);
+        assert!(file.now().unwrap().owner("token one", TODAY).is_ok());
+    }
+
+    #[test]
+    fn a_member_acts_in_the_own_roles_alone() {
+        let wang = member("wang", "token one");
+        assert_eq!(wang.acting_as(StaffRole::Reviewer).unwrap().as_str(), "wang");
+        assert_eq!(
+            wang.acting_as(StaffRole::HandOverClerk).unwrap_err().code(),
+            "ROLE_MISSING"
+        );
     }
 
     #[test]
@@ -297,7 +422,11 @@ mod tests {
     fn an_unknown_key_or_a_token_in_clear_is_refused() {
         for text in [
             "[[staff]]\naccount = \"wang\"\nroles = []\ntoken = \"x\"",
-            "[[staff]]\naccount = \"wang\"\nroles = [\"REVIEWER\"]\ntoken_sha256 = \"secret\"",
+            "[[staff]]\naccount = \"wang\"\nroles = [\"REVIEWER\"]\ntoken_sha256 = \"secret\"\ntoken_until = \"2026-12-31\"",
+            &format!(
+                "[[staff]]\naccount = \"wang\"\nroles = []\ntoken_sha256 = \"{}\"",
+                "0".repeat(64)
+            ),
         ] {
             let error = Staff::parse(text).unwrap_err();
             assert_eq!(error.code(), "STAFF_FORM");

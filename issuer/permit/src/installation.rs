@@ -12,6 +12,7 @@ use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_office::staff::{Member, Staff, StaffRole};
 use issuer_production::Production;
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{CardSerial, StaffId};
@@ -38,12 +39,14 @@ const LOT: [u8; 4] = [0, 0, 0, 1];
 const LOT_NAME: &str = "4403-00000001";
 
 /// Who works here. Five people, because one person may not review, approve and produce the same case.
-pub(crate) const STAFF: [(&str, StaffRole); 5] = [
+pub(crate) const STAFF: [(&str, StaffRole); 7] = [
     ("clerk.lin", StaffRole::IntakeClerk),
     ("reviewer.chen", StaffRole::Reviewer),
     ("approver.huang", StaffRole::Approver),
     ("producer.wu", StaffRole::Producer),
     ("counter.guo", StaffRole::HandOverClerk),
+    ("change.ma", StaffRole::ChangeClerk),
+    ("settlement.he", StaffRole::SettlementOfficer),
 ];
 
 /// The account of a role.
@@ -92,7 +95,7 @@ impl Place {
 pub(crate) struct Installation {
     pub(crate) folder: Folder,
     pub(crate) production: Production,
-    pub(crate) staff: Staff,
+    pub(crate) staff: PathBuf,
     pub(crate) clock: Clock,
     pub(crate) place: Place,
     pub(crate) random: StdRng,
@@ -414,7 +417,7 @@ async fn open_office(
     photo_socket: &Path,
     clock: &Clock,
     random: &mut StdRng,
-) -> Result<(Production, Staff), Failure> {
+) -> Result<(Production, PathBuf), Failure> {
     let shared = Random::new(StdRng::from_rng(random));
     let config = Config {
         vault: vault_socket.to_owned(),
@@ -431,21 +434,29 @@ async fn open_office(
         .enrol_issuer(&name, &key.public())
         .await
         .map_err(OfficeError::from)?;
-    let staff = staff(folder, &issuer, &shared)?;
-    let office = issuer.office(clock.clone(), shared).await?;
+    staff(folder, &issuer, clock.today(), &shared)?;
+    let staff = issuer.staff_path();
+    let office = if folder.at("issuer").join("issuer.db").exists() {
+        issuer.office(clock.clone(), shared).await?
+    } else {
+        issuer.new_office(clock.clone(), shared).await?
+    };
     office.migrate().await?;
     let production = issuer.production(office).await?;
     Ok((production, staff))
 }
 
 /// The staff file and, for `permit up`, each member's token in a file of its own.
-fn staff(folder: &Folder, issuer: &IssuerInstallation, random: &Random) -> Result<Staff, Failure> {
+fn staff(folder: &Folder, issuer: &IssuerInstallation, today: Date, random: &Random) -> Result<(), Failure> {
     let failed = |error: issuer_office::staff::StaffError| {
         Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
     };
     if issuer.staff_path().exists() {
-        return Ok(issuer.staff()?);
+        issuer.staff()?;
+        return Ok(());
     }
+    // The tokens of a rehearsal: a year.
+    let until = today.saturating_add(1.year());
     let mut members = Vec::new();
     for (account, role) in STAFF {
         let token = hex::encode(random.bytes::<32>());
@@ -457,9 +468,10 @@ fn staff(folder: &Folder, issuer: &IssuerInstallation, random: &Random) -> Resul
             account.parse().map_err(OfficeError::from)?,
             vec![role],
             &token,
+            until,
         ));
     }
     let staff = Staff::new(members).map_err(failed)?;
     replace(&issuer.staff_path(), staff.to_toml().map_err(failed)?.as_bytes())?;
-    Ok(staff)
+    Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use issuer_api::Api;
 use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
-use issuer_office::staff::StaffRole;
+use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_production::{HolderChecked, Station};
 use jiff::civil::Date;
 use permit_domain::{HandOverClerk, Order, Step};
@@ -60,7 +60,8 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
         .local_addr()
         .map_err(|error| failure::machine("the listener has no address", &error))?;
     let socket = installation.local_socket()?;
-    let api = Api::new(installation.office().clone(), installation.staff.clone());
+    let staff = StaffFile::at(installation.staff.clone());
+    let api = Api::new(installation.office().clone(), staff);
     tell(&installation, address, arguments, program)?;
     let server = tokio::spawn(api.serve(listener, std::future::pending()));
     let worked = Box::pin(work(installation, socket, arguments.common.at)).await;

@@ -3,12 +3,13 @@
 use issuer_office::changes::Proposal;
 use issuer_office::random::Random;
 use issuer_store::Card;
-use permit_domain::{CardNumber, EndOfCard, StaffId};
+use permit_domain::{CardNumber, EndOfCard};
 use program_contract::{Clock, Failure, Outcome};
 use serde::Serialize;
 
 use crate::command::change_now::{about, shown};
 use crate::command::place::{Context, Place};
+use crate::command::session::Person;
 
 /// Arguments of `card`.
 #[derive(Debug, clap::Args)]
@@ -29,8 +30,10 @@ enum CardStep {
     Returned(OneCard),
     /// It does not work any more.
     Damaged(OneCard),
-    /// Two people give a card that was brought in to its holder again.
-    Allow(TwoPeople),
+    /// Propose that a card that was brought in works again.
+    Allow(OneCard),
+    /// Sign that off as the second person (role `APPROVER`): the card works again.
+    ApproveAllow(OneCard),
     /// Block its chip: by terminals, or at the reader with `issuer change write`.
     Block(OneCard),
     /// Free its permit for another card.
@@ -52,18 +55,8 @@ struct OneCard {
     /// The card's number, as printed.
     #[arg(long, value_name = "NUMBER")]
     card: CardNumber,
-    /// Account of the clerk: of staff.toml, with the role `CHANGE_CLERK`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
-}
-
-#[derive(Debug, clap::Args)]
-struct TwoPeople {
     #[command(flatten)]
-    one: OneCard,
-    /// Account of the second person: of staff.toml, with the role `APPROVER`.
-    #[arg(long, value_name = "ACCOUNT")]
-    approver: StaffId,
+    person: Person,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,6 +81,7 @@ struct CardNow {
     state: &'static str,
     denial: &'static str,
     chip: &'static str,
+    allow_proposed_by: Option<String>,
 }
 
 impl From<&Card> for CardNow {
@@ -98,6 +92,7 @@ impl From<&Card> for CardNow {
             state: card.state.name(),
             denial: card.denial.name(),
             chip: card.chip.name(),
+            allow_proposed_by: card.allow_proposed_by.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -111,10 +106,16 @@ const CARD: &str = "yzt.card/1";
 
 fn stands(card: &Card) -> Result<Outcome, Failure> {
     let now = CardNow::from(card);
-    let lines = vec![format!(
+    let mut lines = vec![format!(
         "{} {}, deny lists {}, chip {}",
         now.card_number, now.state, now.denial, now.chip
     )];
+    if let Some(clerk) = &now.allow_proposed_by {
+        lines.push(format!(
+            "{clerk} proposed to allow it again; a second person signs it off: issuer card approve-allow --card {}",
+            now.card_number
+        ));
+    }
     Outcome::done(CARD, &now, lines)
 }
 
@@ -127,11 +128,12 @@ impl CardCommand {
             | CardStep::Confiscated(it)
             | CardStep::Returned(it)
             | CardStep::Damaged(it)
+            | CardStep::Allow(it)
+            | CardStep::ApproveAllow(it)
             | CardStep::Block(it)
             | CardStep::Replace(it)
             | CardStep::Balance(it)
             | CardStep::Destroyed(it) => it.place.json,
-            CardStep::Allow(it) => it.one.place.json,
             CardStep::Show(it) => it.place.json,
             CardStep::Confirm(it) => it.place.json,
         }
@@ -141,7 +143,7 @@ impl CardCommand {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let ended = async |it: &OneCard, how| {
             let context = Context::open(&it.place, clock, random).await?;
-            let clerk = context.clerk(&it.by)?;
+            let clerk = it.person.clerk(&context).await?;
             stands(&context.office.end_card(&it.card, how, &clerk).await?)
         };
         match &self.step {
@@ -151,33 +153,33 @@ impl CardCommand {
             CardStep::Damaged(it) => ended(it, EndOfCard::Damaged).await,
             CardStep::Found(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                let clerk = context.clerk(&it.by)?;
+                let clerk = it.person.clerk(&context).await?;
                 stands(&context.office.found(&it.card, &clerk).await?)
             }
             CardStep::Allow(it) => {
-                let context = Context::open(&it.one.place, clock, random).await?;
-                let (clerk, approver) = (context.clerk(&it.one.by)?, context.approver(&it.approver)?);
-                stands(
-                    &context
-                        .office
-                        .allow_again(&it.one.card, &clerk, &approver)
-                        .await?,
-                )
+                let context = Context::open(&it.place, clock, random).await?;
+                let clerk = it.person.clerk(&context).await?;
+                stands(&context.office.propose_allowing(&it.card, &clerk).await?)
+            }
+            CardStep::ApproveAllow(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let approver = it.person.approver(&context).await?;
+                stands(&context.office.allow_again(&it.card, &approver).await?)
             }
             CardStep::Replace(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                let clerk = context.clerk(&it.by)?;
+                let clerk = it.person.clerk(&context).await?;
                 stands(&context.office.replace(&it.card, &clerk).await?)
             }
             CardStep::Balance(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                context.clerk(&it.by)?;
+                it.person.clerk(&context).await?;
                 context.office.transfer_balance(&it.card).await?;
                 stands(&context.office.card(&it.card).await?)
             }
             CardStep::Destroyed(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                let clerk = context.clerk(&it.by)?;
+                let clerk = it.person.clerk(&context).await?;
                 stands(&context.office.destroy(&it.card, &clerk).await?)
             }
             CardStep::Block(it) => block(it, clock, random).await,
@@ -198,7 +200,7 @@ impl CardCommand {
 /// Proposes and queues the block of one card; a block that is open already goes on.
 async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
     let context = Context::open(&it.place, clock, random).await?;
-    let clerk = context.clerk(&it.by)?;
+    let clerk = it.person.clerk(&context).await?;
     let card = context.office.card(&it.card).await?;
     let permit = context.office.permit(card.permit).await?;
     let id = context.office.new_change_id();

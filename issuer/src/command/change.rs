@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
-use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, StaffId, Tier, read_tier};
+use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, Tier, read_tier};
 use program_contract::{Clock, Exit, Failure, Outcome};
 
 use crate::command::change_now::{about, shown};
 use crate::command::place::{Context, Place};
+use crate::command::session::Person;
 use crate::command::station::station;
 
 /// Arguments of `change`.
@@ -21,15 +22,16 @@ pub(super) struct ChangeCard {
 
 #[derive(Debug, clap::Subcommand)]
 enum ChangeStep {
-    /// Propose a change of a permit's card.
+    /// Propose a change of a permit's card (role `CHANGE_CLERK`).
     Propose(Propose),
-    /// Sign a change off as the second person.
+    /// Sign a change off as the second person (role `APPROVER`).
     Approve(ById),
-    /// Have updates sealed for terminals to deliver.
+    /// Have updates sealed for terminals to deliver (role `CHANGE_CLERK`).
     Queue(ById),
-    /// Write the change onto the card that lies on the reader, or finish what was begun.
+    /// Write the change onto the card that lies on the reader, or finish what was begun (role `PRODUCER`, not who signed it
+    /// off).
     Write(Write),
-    /// Give a change up that was neither sealed nor written.
+    /// Give a change up that was neither sealed nor written (role `CHANGE_CLERK`).
     GiveUp(ById),
     /// Say where a change stands.
     Show(Show),
@@ -60,6 +62,8 @@ enum Kind {
 struct Propose {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    person: Person,
     /// The permit.
     #[arg(long, value_name = "ID")]
     permit: PermitId,
@@ -78,33 +82,28 @@ struct Propose {
     /// The change's id, to repeat a proposal whose answer was lost; a fresh one without it.
     #[arg(long, value_name = "ID")]
     id: Option<ChangeId>,
-    /// Account of the clerk: of staff.toml, with the role `CHANGE_CLERK`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
 }
 
 #[derive(Debug, clap::Args)]
 struct ById {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    person: Person,
     /// The change.
     #[arg(long, value_name = "ID")]
     id: ChangeId,
-    /// Account of who does it: `APPROVER` for approve, `CHANGE_CLERK` for the others.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
 }
 
 #[derive(Debug, clap::Args)]
 struct Write {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    person: Person,
     /// The change.
     #[arg(long, value_name = "ID")]
     id: ChangeId,
-    /// Account of who writes: of staff.toml, with the role `PRODUCER`; not who signed it off.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
     /// The reader's name; without it the only one there is.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
@@ -137,12 +136,12 @@ impl ChangeCard {
             ChangeStep::Propose(it) => it.run(clock, random).await,
             ChangeStep::Approve(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                let approver = context.approver(&it.by)?;
+                let approver = it.person.approver(&context).await?;
                 shown(SCHEMA, &context.office.approve_change(it.id, approver).await?)
             }
             ChangeStep::Queue(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                context.clerk(&it.by)?;
+                it.person.clerk(&context).await?;
                 match Box::pin(context.production().await?.queue_change(it.id)).await {
                     Ok(stored) => shown(SCHEMA, &stored),
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
@@ -150,7 +149,7 @@ impl ChangeCard {
             }
             ChangeStep::Write(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                let producer = context.producer(&it.by)?;
+                let producer = it.person.producer(&context).await?;
                 let production = context.production().await?;
                 let mut station = station(it.reader.clone()).await?;
                 match Box::pin(production.write_change(it.id, &mut station, &producer)).await {
@@ -160,7 +159,7 @@ impl ChangeCard {
             }
             ChangeStep::GiveUp(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                let clerk = context.clerk(&it.by)?;
+                let clerk = it.person.clerk(&context).await?;
                 shown(SCHEMA, &context.office.give_up_change(it.id, &clerk).await?)
             }
             ChangeStep::Show(it) => {
@@ -189,7 +188,7 @@ impl Propose {
         let usage =
             |what: &str| Failure::new(Exit::Usage, "USAGE", what, "See `issuer change propose --help`.");
         let context = Context::open(&self.place, clock, random).await?;
-        let clerk = context.clerk(&self.by)?;
+        let clerk = self.person.clerk(&context).await?;
         let newer = self.applicant(&context)?;
         let proposal = match self.kind {
             Kind::Endorse => Proposal::Endorse(newer),

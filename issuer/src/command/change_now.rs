@@ -49,7 +49,7 @@ pub(super) fn shown(schema: &'static str, stored: &StoredChange) -> Result<Outco
     let mut lines = vec![format!("{} {} {}", now.change_id, now.kind, now.state)];
     if let ChangeState::Proposed = stored.change.state() {
         lines.push(format!(
-            "A second person signs it off: issuer change approve --id {} --by ACCOUNT",
+            "A second person signs it off: issuer change approve --id {}",
             now.change_id
         ));
     }

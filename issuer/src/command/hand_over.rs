@@ -1,13 +1,13 @@
 //! `issuer hand-over` and `issuer give-up`: how an order ends.
 
 use issuer_office::random::Random;
-use issuer_office::staff::StaffRole;
 use issuer_production::HolderChecked;
-use permit_domain::{HandOverClerk, OrderId, Producer, StaffId};
+use permit_domain::OrderId;
 use program_contract::{Clock, Failure, Outcome};
 use serde::Serialize;
 
-use crate::command::place::Place;
+use crate::command::place::{Context, Place};
+use crate::command::session::Person;
 use crate::command::station::station;
 
 /// Arguments of `hand-over`.
@@ -15,15 +15,14 @@ use crate::command::station::station;
 pub(super) struct HandOver {
     #[command(flatten)]
     pub(super) place: Place,
+    #[command(flatten)]
+    person: Person,
     /// The reader's name; without it the only one there is.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
     /// The order.
     #[arg(long, value_name = "ID")]
     order: OrderId,
-    /// Account of the clerk who hands the card over: of staff.toml, with the role `HAND_OVER_CLERK`.
-    #[arg(long, value_name = "ACCOUNT")]
-    clerk: StaffId,
     /// Whom the clerk checked.
     #[arg(long, value_enum)]
     checked: Checked,
@@ -49,13 +48,9 @@ struct OrderNow {
 impl HandOver {
     /// Activates the order's card on the reader.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        let installation = self.place.open()?;
-        let clerk = HandOverClerk::new(installation.acting_as(&self.clerk, StaffRole::HandOverClerk)?);
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
-            .await?;
-        office.ready().await?;
-        let production = installation.production(office).await?;
+        let context = Context::open(&self.place, clock, random).await?;
+        let clerk = self.person.hand_over_clerk(&context).await?;
+        let production = context.production().await?;
         let mut station = station(self.reader.clone()).await?;
         let holder = match self.checked {
             Checked::Holder => HolderChecked::Holder,
@@ -79,23 +74,19 @@ impl HandOver {
 pub(super) struct GiveUp {
     #[command(flatten)]
     pub(super) place: Place,
+    #[command(flatten)]
+    person: Person,
     /// The order.
     #[arg(long, value_name = "ID")]
     order: OrderId,
-    /// Account of who gives it up: of staff.toml, with the role `PRODUCER`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
 }
 
 impl GiveUp {
     /// Gives an order up, so that its permit can be ordered again.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        let installation = self.place.open()?;
-        let by = Producer::new(installation.acting_as(&self.by, StaffRole::Producer)?);
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
-            .await?;
-        let order = office.give_up(self.order, &by).await?;
+        let context = Context::open(&self.place, clock, random).await?;
+        let by = self.person.producer(&context).await?;
+        let order = context.office.give_up(self.order, &by).await?;
         let report = OrderNow {
             order_id: order.id().to_string(),
             state: order.state().name().to_owned(),

@@ -2,12 +2,14 @@
 
 use issuer_office::loads::LoadOutcome;
 use issuer_office::random::Random;
-use permit_domain::{ExplanationLine, PermitId, StaffId};
+use permit_domain::{ExplanationLine, PermitId};
+use program_contract::money::Fen;
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
 use crate::command::change_now::{ChangeNow, about};
 use crate::command::place::{Context, Place};
+use crate::command::session::Person;
 use crate::command::station::station;
 
 /// Arguments of `load`.
@@ -15,22 +17,22 @@ use crate::command::station::station;
 pub(super) struct Load {
     #[command(flatten)]
     pub(super) place: Place,
+    #[command(flatten)]
+    person: Person,
     /// The permit.
     #[arg(long, value_name = "ID")]
     permit: PermitId,
-    /// What was paid in, fen.
-    #[arg(long, value_name = "FEN")]
-    amount: u32,
+    /// What was paid in, in yuan, for example 50 or 12.50.
+    #[arg(long, value_name = "YUAN")]
+    amount: Fen,
     /// What tells this load from every other one of the permit, such as the number of the till's receipt. The same key
     /// again is the same load.
     #[arg(long, value_name = "TEXT", value_parser = key)]
     key: String,
-    /// Account of who took the money: of staff.toml, with the role `CHANGE_CLERK`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
-    /// Write it onto the card that lies on the reader now; without this, terminals deliver it.
-    #[arg(long, value_name = "ACCOUNT")]
-    write_by: Option<StaffId>,
+    /// Write it onto the card that lies on the reader now, which needs the role `PRODUCER` as well; without this, terminals
+    /// deliver it, or a producer writes it with `issuer change write`.
+    #[arg(long)]
+    write: bool,
     /// The reader's name; without it the only one there is.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
@@ -56,15 +58,15 @@ impl Load {
     /// Decides and books a load, then queues it for terminals or writes it.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let context = Context::open(&self.place, clock, random).await?;
-        let clerk = context.clerk(&self.by)?;
-        let producer = self
-            .write_by
-            .as_ref()
-            .map(|by| context.producer(by))
-            .transpose()?;
+        let clerk = self.person.clerk(&context).await?;
+        let producer = if self.write {
+            Some(self.person.producer(&context).await?)
+        } else {
+            None
+        };
         let outcome = context
             .office
-            .load(self.permit, self.amount, &self.key, clerk)
+            .load(self.permit, self.amount.0, &self.key, clerk)
             .await?;
         let (stored, known, explanation) = match outcome {
             LoadOutcome::Booked(stored, decision) => (*stored, false, decision.explanation),
@@ -110,11 +112,11 @@ impl Load {
         };
         let change = ChangeNow::from(&stored);
         let lines = vec![format!(
-            "{} {} loaded {} fen, {} fen in all",
+            "{} {} loaded {} yuan, {} yuan in all",
             change.change_id,
             change.state,
             self.amount,
-            change.loaded.unwrap_or_default()
+            Fen(change.loaded.unwrap_or_default())
         )];
         let report = Loaded {
             change,

@@ -13,6 +13,9 @@ use crate::command::place::Place;
 pub(super) struct Migrate {
     #[command(flatten)]
     pub(super) place: Place,
+    /// Found a new office: its folder and an empty ledger. Refused where there is one.
+    #[arg(long)]
+    new: bool,
 }
 
 #[derive(Serialize)]
@@ -24,14 +27,18 @@ struct Migrated {
 impl Migrate {
     /// Tables, rule sets, service key.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        std::fs::create_dir_all(&self.place.dir)
-            .map_err(|error| Failure::file("make", &self.place.dir, &error))?;
+        if self.new {
+            std::fs::create_dir_all(&self.place.dir)
+                .map_err(|error| Failure::file("make", &self.place.dir, &error))?;
+        }
         let installation = self.place.open()?;
-        installation
-            .office(self.place.clock(clock), random.clone())
-            .await?
-            .migrate()
-            .await?;
+        let (clock, random_too) = (self.place.clock(clock), random.clone());
+        let office = if self.new {
+            installation.new_office(clock, random_too).await?
+        } else {
+            installation.office(clock, random_too).await?
+        };
+        office.migrate().await?;
         let key = installation.service_key_or_new(random)?;
         let report = Migrated {
             service_key: installation.service_key_path(),

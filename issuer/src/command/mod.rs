@@ -15,6 +15,7 @@ mod place;
 mod receipts;
 mod receive;
 mod serve;
+mod session;
 mod settlement;
 mod station;
 mod worker;
@@ -43,6 +44,10 @@ pub struct Arguments {
 enum Command {
     /// Serve the HTTP API.
     Serve(serve::Serve),
+    /// Sign in with your token: commands act for you for some hours.
+    SignIn(session::SignIn),
+    /// Sign out.
+    SignOut(session::SignOut),
     /// Make cards: run the open orders up to the verified card.
     Worker(worker::Worker),
     /// Hand a verified card over: activate it for its holder.
@@ -90,6 +95,8 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
     runtime.block_on(async {
         match arguments.command {
             Command::Serve(it) => end("yzt.serve/1", it.place.json, it.run(clock, random).await),
+            Command::SignIn(it) => end("yzt.sign_in/1", it.place.json, it.run(clock, random).await),
+            Command::SignOut(it) => end("yzt.sign_out/1", it.place.json, it.run(clock, random).await),
             Command::Worker(it) => end(
                 "yzt.worker/1",
                 it.place.json,

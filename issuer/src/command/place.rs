@@ -1,14 +1,12 @@
-//! Which installation and which day a command works in, who may act, and the signals that end a service.
+//! Which installation and which day a command works in, and the signals that end a service.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use issuer_office::office::Office;
 use issuer_office::random::Random;
-use issuer_office::staff::StaffRole;
 use issuer_production::Production;
 use jiff::civil::Date;
-use permit_domain::{Approver, ChangeClerk, Producer, StaffId};
 use program_contract::{Clock, Exit, Failure};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -18,7 +16,7 @@ use crate::installation::Installation;
 pub(super) const GRACE: Duration = Duration::from_secs(20);
 
 /// Which installation, which day.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Place {
     /// The installation's folder.
     #[arg(long, value_name = "DIR")]
@@ -42,7 +40,7 @@ impl Place {
                 Exit::Damaged,
                 "NO_INSTALLATION",
                 format!("there is no folder {}", self.dir.display()),
-                "Correct --dir, or make the installation with `issuer migrate`.",
+                "Correct --dir, or found a new office with `issuer migrate --new`.",
             ));
         }
         Ok(Installation::open(&self.dir, self.config.as_deref())?)
@@ -55,6 +53,7 @@ impl Place {
 
 /// What every command here needs.
 pub(super) struct Context {
+    pub(super) place: Place,
     pub(super) installation: Installation,
     pub(super) office: Office,
 }
@@ -64,25 +63,11 @@ impl Context {
         let installation = place.open()?;
         let office = installation.office(place.clock(clock), random.clone()).await?;
         office.ready().await?;
-        Ok(Self { installation, office })
-    }
-
-    pub(super) fn clerk(&self, account: &StaffId) -> Result<ChangeClerk, Failure> {
-        Ok(ChangeClerk::new(
-            self.installation.acting_as(account, StaffRole::ChangeClerk)?,
-        ))
-    }
-
-    pub(super) fn approver(&self, account: &StaffId) -> Result<Approver, Failure> {
-        Ok(Approver::new(
-            self.installation.acting_as(account, StaffRole::Approver)?,
-        ))
-    }
-
-    pub(super) fn producer(&self, account: &StaffId) -> Result<Producer, Failure> {
-        Ok(Producer::new(
-            self.installation.acting_as(account, StaffRole::Producer)?,
-        ))
+        Ok(Self {
+            place: place.clone(),
+            installation,
+            office,
+        })
     }
 
     pub(super) async fn production(&self) -> Result<Production, Failure> {

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use issuer_office::random::Random;
-use issuer_office::staff::StaffRole;
 use issuer_office::updates::ReceiptsTaken;
-use permit_domain::StaffId;
 use program_contract::{Clock, Failure, Outcome};
 
 use crate::command::place::{Context, Place};
+use crate::command::session::Person;
 
 /// Arguments of `receipts`.
 #[derive(Debug, clap::Args)]
@@ -18,18 +17,15 @@ pub(super) struct TakeReceipts {
     /// Receipts files of terminals; mix those of several terminals.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Account of the officer: of staff.toml, with the role `SETTLEMENT_OFFICER`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
+    #[command(flatten)]
+    person: Person,
 }
 
 impl TakeReceipts {
     /// Hands cards' receipts to the vault and finishes the changes that they prove.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let context = Context::open(&self.place, clock, random).await?;
-        let by = context
-            .installation
-            .acting_as(&self.by, StaffRole::SettlementOfficer)?;
+        let by = self.person.settlement_officer(&context).await?;
         let mut all = ReceiptsTaken::default();
         for path in &self.files {
             let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;

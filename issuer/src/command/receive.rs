@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use issuer_office::random::Random;
-use issuer_office::staff::StaffRole;
-use permit_domain::{CardSerial, StaffId};
+use permit_domain::{Actor as _, CardSerial};
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
-use crate::command::place::Place;
+use crate::command::place::{Context, Place};
+use crate::command::session::Person;
 
 /// Arguments of `receive`.
 #[derive(Debug, clap::Args)]
@@ -21,9 +21,8 @@ pub(super) struct Receive {
     /// A file with one card serial (20 hex digits) a line.
     #[arg(long, value_name = "FILE")]
     serials: PathBuf,
-    /// Account of the stock keeper: of staff.toml, with the role `PRODUCER`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
+    #[command(flatten)]
+    person: Person,
 }
 
 #[derive(Serialize)]
@@ -36,14 +35,14 @@ struct Received {
 impl Receive {
     /// Puts a lot of blanks into the stock.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        let installation = self.place.open()?;
-        let by = installation.acting_as(&self.by, StaffRole::Producer)?;
+        let context = Context::open(&self.place, clock, random).await?;
+        let by = self.person.producer(&context).await?;
         let serials = read_serials(&self.serials)?;
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
+        context
+            .office
+            .receive_blanks(&serials, &self.lot, by.staff())
             .await?;
-        office.receive_blanks(&serials, &self.lot, &by).await?;
-        let stock = office.stock().await?;
+        let stock = context.office.stock().await?;
         let report = Received {
             lot: self.lot.clone(),
             blanks: serials.len(),

@@ -2,6 +2,7 @@
 
 use issuer_api::Api;
 use issuer_office::random::Random;
+use issuer_office::staff::StaffFile;
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
@@ -27,7 +28,9 @@ impl Serve {
             .office(self.place.clock(clock), random.clone())
             .await?;
         office.ready().await?;
-        let api = Api::new(office.clone(), installation.staff()?);
+        // Who may call is read at every call; a file that cannot be read now is told now.
+        installation.staff()?;
+        let api = Api::new(office.clone(), StaffFile::at(installation.staff_path()));
         let wanted = installation.config().listen;
         let unusable = |error: std::io::Error| {
             Failure::new(

@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use card_applet_spec::crypto::PublicKey;
 use issuer_office::random::Random;
 use issuer_office::settlement::{FileOutcome, MAX_FILE, SettledFile};
-use issuer_office::staff::StaffRole;
 use jiff::civil::Date;
-use permit_domain::StaffId;
 use permit_domain::payment::{FileSums, Registration, Sum};
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
-use crate::command::place::Place;
+use crate::command::place::{Context, Place};
+use crate::command::session::Person;
 
 /// Arguments of `terminal`.
 #[derive(Debug, clap::Args)]
@@ -52,9 +51,8 @@ struct Register {
     /// Last day, included.
     #[arg(long, value_name = "DATE")]
     to: Date,
-    /// Account of the officer: of staff.toml, with the role `SETTLEMENT_OFFICER`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
+    #[command(flatten)]
+    person: Person,
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,9 +65,8 @@ struct Withdraw {
     /// The last day that is paid.
     #[arg(long, value_name = "DATE")]
     after: Date,
-    /// Account of the officer: of staff.toml, with the role `SETTLEMENT_OFFICER`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
+    #[command(flatten)]
+    person: Person,
 }
 
 #[derive(Debug, clap::Args)]
@@ -123,10 +120,9 @@ impl Terminal {
         match &self.step {
             TerminalStep::Register(it) => it.run(clock, random).await,
             TerminalStep::Withdraw(it) => {
-                let installation = it.place.open()?;
-                let by = installation.acting_as(&it.by, StaffRole::SettlementOfficer)?;
-                let office = installation.office(it.place.clock(clock), random.clone()).await?;
-                let terminal = office.withdraw_terminal(it.tid, it.after, &by).await?;
+                let context = Context::open(&it.place, clock, random).await?;
+                let by = it.person.settlement_officer(&context).await?;
+                let terminal = context.office.withdraw_terminal(it.tid, it.after, &by).await?;
                 let lines = vec![format!("terminal {} withdrawn after {}", it.tid, it.after)];
                 Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
             }
@@ -150,8 +146,8 @@ impl Terminal {
 
 impl Register {
     async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        let installation = self.place.open()?;
-        let by = installation.acting_as(&self.by, StaffRole::SettlementOfficer)?;
+        let context = Context::open(&self.place, clock, random).await?;
+        let by = self.person.settlement_officer(&context).await?;
         let key: Option<[u8; 65]> = hex::decode(&self.authentication_key)
             .ok()
             .and_then(|bytes| bytes.try_into().ok());
@@ -181,10 +177,7 @@ impl Register {
             to: self.to,
             withdrawn_after: None,
         };
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
-            .await?;
-        office.register_terminal(&terminal, &by).await?;
+        context.office.register_terminal(&terminal, &by).await?;
         let lines = vec![format!("terminal {} {} registered", self.tid, self.name)];
         Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
     }
@@ -198,9 +191,8 @@ pub(super) struct Settle {
     /// Settlement files; hand in those of many terminals together.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Account of the officer: of staff.toml, with the role `SETTLEMENT_OFFICER`.
-    #[arg(long, value_name = "ACCOUNT")]
-    by: StaffId,
+    #[command(flatten)]
+    person: Person,
 }
 
 #[derive(Serialize)]
@@ -236,17 +228,13 @@ struct Settled {
 impl Settle {
     /// Imports settlement files. Exit code 1 when one of them was refused; the others are taken.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        let installation = self.place.open()?;
-        let by = installation.acting_as(&self.by, StaffRole::SettlementOfficer)?;
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
-            .await?;
-        office.ready().await?;
+        let context = Context::open(&self.place, clock, random).await?;
+        let by = self.person.settlement_officer(&context).await?;
         let mut files = Vec::new();
         for path in &self.files {
             files.push(read(path).map_err(|error| Failure::file("read", path, &error))?);
         }
-        let done = Box::pin(office.settle(&files, &by)).await?;
+        let done = Box::pin(context.office.settle(&files, &by)).await?;
         let mut lines = Vec::new();
         let mut refused = 0_usize;
         let report = Settled {
@@ -294,6 +282,11 @@ impl Settle {
     }
 }
 
+/// Sums as people read them: in yuan. The JSON has fen.
+fn yuan(fen: u64) -> String {
+    format!("{}.{:02}", fen / 100, fen % 100)
+}
+
 /// A file, or one byte more than a settlement file may have: enough to refuse it.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -331,9 +324,9 @@ fn one_file(file: String, settled: &SettledFile) -> OneFile {
 fn line(one: &OneFile) -> String {
     match (&one.sums, one.code, one.action) {
         (Some(sums), ..) => format!(
-            "{}: paid {} fen for {} debits; {} doubled, {} forged, {} copied, {} not registered, {} wait",
+            "{}: paid {} yuan for {} debits; {} doubled, {} forged, {} copied, {} not registered, {} wait",
             one.file,
-            sums.paid.fen,
+            yuan(sums.paid.fen),
             sums.paid.count,
             sums.doubled.count,
             sums.forged.count,
@@ -406,14 +399,15 @@ impl SettlementCommand {
         let owed = found.owed();
         let mut lines = vec![
             format!("terminal {} {}", it.tid, found.registration.name),
-            format!("owed {} fen for {} debits", owed.fen, owed.count),
+            format!("owed {} yuan for {} debits", yuan(owed.fen), owed.count),
             format!(
-                "of these {} fen recovered from what other terminals saw",
-                found.recovered.fen
+                "of these {} yuan recovered from what other terminals saw",
+                yuan(found.recovered.fen)
             ),
             format!(
-                "{} debits of {} fen wait for evidence",
-                found.waiting.count, found.waiting.fen
+                "{} debits of {} yuan wait for evidence",
+                found.waiting.count,
+                yuan(found.waiting.fen)
             ),
         ];
         if !found.missing.is_empty() {

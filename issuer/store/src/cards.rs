@@ -30,6 +30,8 @@ pub struct Card {
     pub denial: Denial,
     /// What the office knows of its chip.
     pub chip: Chip,
+    /// Who proposed that it works again, until its next step.
+    pub allow_proposed_by: Option<StaffId>,
     /// Grows with every stored change.
     pub version: i64,
 }
@@ -73,6 +75,7 @@ struct Row {
     state: String,
     denial: String,
     chip: String,
+    allow_proposed_by: Option<String>,
     version: i64,
 }
 
@@ -88,6 +91,10 @@ impl TryFrom<Row> for Card {
             state: value(&row.state, "cards.state")?,
             denial: value(&row.denial, "cards.denial")?,
             chip: value(&row.chip, "cards.chip")?,
+            allow_proposed_by: row
+                .allow_proposed_by
+                .map(|by| value(&by, "cards.allow_proposed_by"))
+                .transpose()?,
             version: row.version,
         })
     }
@@ -99,7 +106,7 @@ impl Snapshot {
     /// # Errors
     /// Outages, [`Error::Damaged`].
     pub async fn card(&mut self, number: &CardNumber) -> Result<Option<Card>, Error> {
-        const BY_NUMBER: &str = "SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE number = $1";
+        const BY_NUMBER: &str = "SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards WHERE number = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(BY_NUMBER)
             .bind(number.as_str())
             .fetch_optional(c))?;
@@ -111,7 +118,7 @@ impl Snapshot {
     /// # Errors
     /// Outages, [`Error::Damaged`].
     pub async fn card_by_serial(&mut self, serial: CardSerial) -> Result<Option<Card>, Error> {
-        const BY_SERIAL: &str = "SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE serial = $1";
+        const BY_SERIAL: &str = "SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards WHERE serial = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(BY_SERIAL)
             .bind(serial.to_string())
             .fetch_optional(c))?;
@@ -124,7 +131,7 @@ impl Snapshot {
     /// Outages, [`Error::Damaged`].
     pub async fn cards_of_permit(&mut self, permit: PermitId) -> Result<Vec<Card>, Error> {
         const OF: &str = "
-            SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards WHERE permit = $1
+            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards WHERE permit = $1
             ORDER BY created_at, number";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF).bind(permit.to_string()).fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -136,7 +143,7 @@ impl Snapshot {
     /// Outages, [`Error::Damaged`].
     pub async fn unconfirmed_denials(&mut self) -> Result<Vec<Card>, Error> {
         const UNCONFIRMED: &str = "
-            SELECT number, serial, permit, order_id, state, denial, chip, version FROM cards
+            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards
             WHERE denial IN ('WANTED', 'LIFTING') ORDER BY number";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(UNCONFIRMED).fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -303,7 +310,8 @@ impl Transaction {
     /// [`Error::Stale`] if the row changed since it was read, [`Error::Missing`]; outages.
     pub async fn update_card(&mut self, card: Card, standing: Standing) -> Result<Card, Error> {
         const UPDATE: &str = "
-            UPDATE cards SET state = $1, denial = $2, chip = $3, version = version + 1, changed_at = $4
+            UPDATE cards SET state = $1, denial = $2, chip = $3, allow_proposed_by = NULL, version = version + 1,
+                changed_at = $4
             WHERE number = $5 AND version = $6";
         const KNOWN: &str = "SELECT count(*) FROM cards WHERE number = $1";
         let at = self.millis();
@@ -320,6 +328,31 @@ impl Transaction {
             state: standing.state(),
             denial: standing.denial(),
             chip: standing.chip(),
+            allow_proposed_by: None,
+            version: card.version + 1,
+            ..card
+        })
+    }
+
+    /// Stores who proposed that a card works again. The entry of the ledger is the caller's.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if the row changed since it was read, [`Error::Missing`]; outages.
+    pub async fn propose_allowing(&mut self, card: Card, by: &StaffId) -> Result<Card, Error> {
+        const UPDATE: &str = "
+            UPDATE cards SET allow_proposed_by = $1, version = version + 1, changed_at = $2
+            WHERE number = $3 AND version = $4";
+        const KNOWN: &str = "SELECT count(*) FROM cards WHERE number = $1";
+        let at = self.millis();
+        let rows = write_on_engine!(self, |c| sqlx::query(UPDATE)
+            .bind(by.as_str())
+            .bind(at)
+            .bind(card.number.as_str())
+            .bind(card.version)
+            .execute(c))?;
+        self.written(rows, "card", KNOWN, card.number.as_str()).await?;
+        Ok(Card {
+            allow_proposed_by: Some(by.clone()),
             version: card.version + 1,
             ..card
         })

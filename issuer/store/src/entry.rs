@@ -11,7 +11,9 @@ use permit_domain::Digest;
 use crate::rows::millis;
 
 /// Takes the end of the chain: an update, so that PostgreSQL locks the row.
-pub(crate) const TAKE_HEAD: &str = "UPDATE ledger_head SET seq = seq WHERE id = 1 RETURNING seq, hash";
+pub(crate) const TAKE_HEAD: &str = "
+    UPDATE ledger_head SET seq = seq WHERE id = 1
+    RETURNING seq, hash, (SELECT at FROM events WHERE events.seq = ledger_head.seq) AS at";
 pub(crate) const INSERT_EVENT: &str = "
     INSERT INTO events (seq, at, role, actor, action, subject, detail, prev, hash)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -22,6 +24,9 @@ pub(crate) const MOVE_HEAD: &str = "UPDATE ledger_head SET seq = $1, hash = $2 W
 pub(crate) struct Head {
     pub(crate) seq: i64,
     pub(crate) hash: Vec<u8>,
+    /// When the last entry was made, milliseconds.
+    #[sqlx(default)]
+    pub(crate) at: Option<i64>,
 }
 
 /// What is to be appended. Role and actor are those of the person who acted.
@@ -55,6 +60,7 @@ impl Head {
         Self {
             seq,
             hash: Digest::of(&bytes).as_bytes().to_vec(),
+            at: Some(millis(at)),
         }
     }
 }

@@ -32,6 +32,18 @@ pub enum Error {
     /// The URL is none of an engine that we have.
     #[error("the database URL is not understood: it begins with sqlite: or postgres:")]
     Url,
+    /// There is no ledger, and nobody asked for a new one.
+    #[error("there is no ledger here")]
+    NoLedger,
+    /// There is a ledger already.
+    #[error("there is a ledger here already")]
+    Founded,
+    /// The clock says a time before the ledger's last entry.
+    #[error("the clock is behind the ledger, whose last entry is of {last}")]
+    ClockBehind {
+        /// When the last entry was made.
+        last: jiff::Timestamp,
+    },
     /// The database was not prepared, or by an older version of the program.
     #[error("the database is not migrated")]
     NotMigrated,
@@ -80,6 +92,9 @@ impl Error {
             Self::Stale { .. } => "STALE",
             Self::Domain(e) => e.code(),
             Self::Url => "STORE_URL",
+            Self::NoLedger => "NO_LEDGER",
+            Self::Founded => "LEDGER_FOUNDED",
+            Self::ClockBehind { .. } => "CLOCK_BEHIND",
             Self::NotMigrated => "STORE_NOT_MIGRATED",
             Self::OtherVersion => "STORE_OTHER_VERSION",
             Self::ReadOnly => "STORE_READ_ONLY",
@@ -100,6 +115,11 @@ impl Error {
             Self::Stale { .. } => "Read it again and decide on what it says now.",
             Self::Domain(e) => e.action(),
             Self::Url => "Give a URL such as sqlite:/var/lib/issuer/issuer.db or postgres://host/issuer.",
+            Self::NoLedger => {
+                "Correct --dir or `database` in issuer.toml; only for a new office run `issuer migrate --new`."
+            }
+            Self::Founded => "Run `issuer migrate` without --new.",
+            Self::ClockBehind { .. } => "Set the machine's clock, or leave --at out; then try again.",
             Self::NotMigrated => "Run `issuer migrate`.",
             Self::OtherVersion => "Run the version of the program that belongs to this database.",
             Self::ReadOnly => {

@@ -117,6 +117,7 @@ impl Snapshot {
         let mut head = Head {
             seq: 0,
             hash: vec![0; 32],
+            at: None,
         };
         while head.seq < end.seq {
             let rows = self.page(head.seq, PAGE.min(end.seq - head.seq)).await?;

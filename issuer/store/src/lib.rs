@@ -17,8 +17,7 @@
 //! # let text = include_str!("../../permit/samples/applicant-li-na.json");
 //! # let at: Timestamp = "2026-11-21T02:00:00Z".parse()?;
 //! # let today = date(2026, 11, 21);
-//! let store = Store::open(&url).await?;
-//! store.migrate().await?;
+//! let store = Store::found(&url).await?;
 //! let applicant = ApplicantForm::from_json(text)?.into_applicant(today)?;
 //!
 //! // The service opens the transaction, reads, decides, writes.
@@ -50,6 +49,7 @@ mod permits;
 mod purses;
 mod rows;
 mod rule_sets;
+mod sessions;
 mod settlement;
 mod store;
 mod transaction;
@@ -62,6 +62,7 @@ pub use error::Error;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use orders::StepRecord;
 pub use rule_sets::PublishedRules;
+pub use sessions::Session;
 pub use settlement::{ImportedFile, TerminalReport};
 pub use store::Store;
 pub use transaction::{Appended, Snapshot, Transaction};

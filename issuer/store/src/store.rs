@@ -4,7 +4,7 @@
 //! taken as configured, and `synchronous_commit` is turned on for our connections. Left out: backup.
 
 use std::{
-    fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr as _, time::Duration,
+    fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr as _, time::Duration,
 };
 
 use jiff::Timestamp;
@@ -35,15 +35,32 @@ pub enum Store {
 }
 
 impl Store {
-    /// Opens `sqlite:PATH` (the file is made, for its owner only, if it is missing) or `postgres://...`. Creates no
-    /// tables: see [`Self::migrate`].
+    /// Founds a ledger: at `sqlite:PATH` the file is made, for its owner only; at `postgres://...` the tables are made in the
+    /// database that is there.
     ///
     /// # Errors
-    /// [`Error::Url`], [`Error::ReadOnly`], [`Error::DiskFull`], [`Error::Unavailable`].
+    /// [`Error::Founded`] where there is a ledger; else as [`Self::open`] and [`Self::migrate`].
+    pub async fn found(url: &str) -> Result<Self, Error> {
+        let store = Self::connect(url, true).await?;
+        if store.is_founded().await? {
+            return Err(Error::Founded);
+        }
+        store.bring_up().await?;
+        Ok(store)
+    }
+
+    /// Opens the ledger at `sqlite:PATH` or `postgres://...`. Creates nothing: a mistyped path founds no second ledger.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::NoLedger`], [`Error::ReadOnly`], [`Error::DiskFull`], [`Error::Unavailable`].
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::connect(url, false).await
+    }
+
+    async fn connect(url: &str, new: bool) -> Result<Self, Error> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(|_| Error::Url)?;
-            make_file(options.get_filename())?;
+            open_file(options.get_filename(), new)?;
             let options = options
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
@@ -72,8 +89,28 @@ impl Store {
     /// Brings the tables to this version. Does nothing when they are.
     ///
     /// # Errors
-    /// [`Error::OtherVersion`] for a database of a newer program; outages.
+    /// [`Error::NoLedger`] for a database that has none; [`Error::OtherVersion`] for one of a newer program; outages.
     pub async fn migrate(&self) -> Result<(), Error> {
+        if !self.is_founded().await? {
+            return Err(Error::NoLedger);
+        }
+        self.bring_up().await
+    }
+
+    async fn is_founded(&self) -> Result<bool, Error> {
+        const ANY: &str = "SELECT count(*) FROM _sqlx_migrations";
+        let found: Result<i64, sqlx::Error> = match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(ANY).fetch_one(pool).await,
+            Self::Postgres(pool) => sqlx::query_scalar(ANY).fetch_one(pool).await,
+        };
+        match found.map_err(Error::from) {
+            Ok(count) => Ok(count > 0),
+            Err(Error::NotMigrated) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn bring_up(&self) -> Result<(), Error> {
         match self {
             Self::Sqlite(pool) => SQLITE.run(pool).await?,
             Self::Postgres(pool) => POSTGRES.run(pool).await?,
@@ -115,15 +152,18 @@ impl Store {
     }
 }
 
-/// Makes the database file with mode 0600, or proves that it can be written. The operating system tells a read-only
+/// Proves that the database file can be written, and makes a new one with mode 0600. The operating system tells a read-only
 /// mount apart from a missing folder, which the engine does not.
-fn make_file(path: &Path) -> Result<(), Error> {
+fn open_file(path: &Path, new: bool) -> Result<(), Error> {
     let mut options = OpenOptions::new();
     options
         .read(true)
         .write(true)
-        .create(true)
+        .create(new)
         .truncate(false)
         .mode(0o600);
-    options.open(path).map(drop).map_err(|e| from_io(&e))
+    match options.open(path) {
+        Err(error) if !new && error.kind() == io::ErrorKind::NotFound => Err(Error::NoLedger),
+        opened => opened.map(drop).map_err(|e| from_io(&e)),
+    }
 }

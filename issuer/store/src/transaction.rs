@@ -14,15 +14,18 @@
 
 use std::ops::{Deref, DerefMut};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Postgres, Sqlite};
 
 use crate::{
     entry::{Entry, Head, INSERT_EVENT, MOVE_HEAD, TAKE_HEAD},
     error::Error,
-    rows::millis,
+    rows::{instant, millis},
     store::Store,
 };
+
+/// How far the clocks of two machines may differ.
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// One state of the database: what is read through it fits together. Reading waits for no writer.
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(crate) use write_on_engine;
 pub struct Transaction {
     snapshot: Snapshot,
     at: Timestamp,
+    /// When the last entry of the ledger was made.
+    last: Timestamp,
     head: Head,
 }
 
@@ -99,7 +104,8 @@ impl Store {
         }))
     }
 
-    /// A transaction that writes; all that it writes happens at this instant. It waits for the writer before it.
+    /// A transaction that writes; all that it writes happens at this instant, or with the last entry of the ledger where that
+    /// is a moment later. It waits for the writer before it.
     ///
     /// # Errors
     /// Outages, [`Error::ReadOnly`], [`Error::NotMigrated`].
@@ -109,8 +115,20 @@ impl Store {
             Self::Sqlite(pool) => Engine::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Engine::Postgres(pool.begin().await?),
         });
-        let head = on_engine!(snapshot, |c| sqlx::query_as(TAKE_HEAD).fetch_one(c))?;
-        Ok(Transaction { snapshot, at, head })
+        let head: Head = on_engine!(snapshot, |c| sqlx::query_as(TAKE_HEAD).fetch_one(c))?;
+        let last = instant(head.at.unwrap_or(i64::MIN / 2), "events.at").unwrap_or(Timestamp::MIN);
+        // Clocks of two machines differ a little: what comes a moment too early happens with the entry before it.
+        let at = if last > at && last.duration_since(at) <= SKEW {
+            last
+        } else {
+            at
+        };
+        Ok(Transaction {
+            snapshot,
+            at,
+            last,
+            head,
+        })
     }
 }
 
@@ -137,8 +155,11 @@ impl Transaction {
     /// Appends an entry to the ledger, for a change whose writing function appends none of its own.
     ///
     /// # Errors
-    /// Outages.
+    /// [`Error::ClockBehind`]: the ledger's time never goes back; outages.
     pub async fn append(&mut self, entry: Entry<'_>) -> Result<Appended, Error> {
+        if self.at < self.last {
+            return Err(Error::ClockBehind { last: self.last });
+        }
         let (next, at) = (self.head.next(self.at, &entry), self.millis());
         write_on_engine!(self.snapshot, |c| sqlx::query(INSERT_EVENT)
             .bind(next.seq)

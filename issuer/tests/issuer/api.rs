@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use issuer_api::{Api, openapi_json};
-use issuer_office::staff::{Member, Staff, StaffRole};
+use issuer_office::staff::{Member, Staff, StaffFile, StaffRole};
+use jiff::civil::date;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -21,6 +22,7 @@ fn staff() -> Staff {
             account.parse().unwrap(),
             roles.to_vec(),
             &format!("token of {account}"),
+            date(2026, 12, 31),
         )
     };
     Staff::new(vec![
@@ -31,6 +33,13 @@ fn staff() -> Staff {
         member("chen", &[HandOverClerk]),
     ])
     .unwrap()
+}
+
+/// The staff file of the fixture's installation.
+fn staff_file(fixture: &Fixture) -> StaffFile {
+    let path = fixture.folder.path().join("staff.toml");
+    std::fs::write(&path, staff().to_toml().unwrap()).unwrap();
+    StaffFile::at(path)
 }
 
 struct Service {
@@ -47,7 +56,7 @@ struct Answer {
 impl Service {
     async fn new() -> Self {
         let fixture = Fixture::new().await;
-        let router = Api::new(fixture.office().clone(), staff()).router();
+        let router = Api::new(fixture.office().clone(), staff_file(&fixture)).router();
         Self { fixture, router }
     }
 
@@ -541,7 +550,12 @@ async fn a_request_that_takes_too_long_is_ended() {
     // A vault that takes the connection and never answers.
     let silent = issuer_office::connection::Dialer::new("silent", std::future::pending);
     let office = fixture.office_over(fixture.store.clone(), silent);
-    let router = Api::with_request_time(office, staff(), std::time::Duration::from_millis(200)).router();
+    let router = Api::with_request_time(
+        office,
+        staff_file(&fixture),
+        std::time::Duration::from_millis(200),
+    )
+    .router();
     let service = Service { fixture, router };
     refused(
         &service.get("nobody", "/readyz").await,

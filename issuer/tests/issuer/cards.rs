@@ -12,14 +12,15 @@ use issuer_office::card_content::CardContent;
 use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::loads::{LoadOutcome, load_id};
+use issuer_office::office::Office;
 use issuer_office::settlement::{FileOutcome, FileRefusal, SettledFile, Settlement};
 use issuer_production::{ProductionError, Station, pinned};
 use issuer_store::StoredChange;
 use keyvault_protocol::{BundleKind, BundleRequest, UpdatesRequest};
 use permit_domain::payment::{FileSums, Registration, Sum};
 use permit_domain::{
-    Applicant, ApplicantForm, CardNumber, CardStage, ChangeClerk, ChangeId, ChangeState, Chip, Denial,
-    EndOfCard, PermitId, Producer, Raw, StaffId, Tier, Way,
+    Applicant, ApplicantForm, Approver, CardNumber, CardStage, ChangeClerk, ChangeId, ChangeState, Chip,
+    Denial, EndOfCard, PermitId, Producer, Raw, StaffId, Tier, Way,
 };
 use program_contract::Failing as _;
 use rand::SeedableRng as _;
@@ -32,6 +33,16 @@ use crate::fixture::{Fixture, TestCard};
 
 pub(crate) fn clerk() -> ChangeClerk {
     "liu".parse().unwrap()
+}
+
+/// The clerk proposes it, `second` signs it off.
+async fn allowed_by_two(
+    office: &Office,
+    number: &CardNumber,
+    second: &Approver,
+) -> Result<issuer_store::Card, OfficeError> {
+    office.propose_allowing(number, &clerk()).await?;
+    office.allow_again(number, second).await
 }
 
 pub(crate) fn officer() -> StaffId {
@@ -661,7 +672,7 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
     );
 
     let zhao = "zhao".parse().unwrap();
-    let early = office.allow_again(&number, &clerk(), &zhao).await.unwrap_err();
+    let early = allowed_by_two(office, &number, &zhao).await.unwrap_err();
     assert_eq!(early.code(), "WRONG_STATE", "nobody brought it");
     let found = office.found(&number, &clerk()).await.unwrap();
     assert_eq!(
@@ -673,13 +684,15 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
         shop.sell(&fixture, &card, 10).is_err(),
         "a found card does not come back by itself"
     );
-    let alone = office
-        .allow_again(&number, &clerk(), &"liu".parse().unwrap())
+    let unproposed = office.allow_again(&number, &zhao).await.unwrap_err();
+    assert_eq!(unproposed.code(), "ALLOWING_NOT_PROPOSED");
+    let alone = allowed_by_two(office, &number, &"liu".parse().unwrap())
         .await
         .unwrap_err();
     assert_eq!(alone.code(), "SAME_PERSON_TWICE");
-    let again = office.allow_again(&number, &clerk(), &zhao).await.unwrap();
+    let again = allowed_by_two(office, &number, &zhao).await.unwrap();
     assert_eq!((again.state, again.denial), (CardStage::HandedOver, Denial::No));
+    assert_eq!(again.allow_proposed_by, None);
     shop.sync(&fixture).await;
     assert!(matches!(shop.sell(&fixture, &card, 10), Ok(Outcome::Sold(_))));
 }
@@ -720,7 +733,7 @@ async fn a_block_by_update_kills_a_lost_card_and_nobody_allows_it_while_the_bloc
     office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
     office.found(&number, &clerk()).await.unwrap();
     let zhao = "zhao".parse().unwrap();
-    let error = office.allow_again(&number, &clerk(), &zhao).await.unwrap_err();
+    let error = allowed_by_two(office, &number, &zhao).await.unwrap_err();
     assert_eq!(error.code(), "WRONG_STATE");
     assert!(error.to_string().contains("BEING_BLOCKED"));
     // At the counter the block is done; then it is allowed, and two people unblock it.
@@ -729,7 +742,7 @@ async fn a_block_by_update_kills_a_lost_card_and_nobody_allows_it_while_the_bloc
     ));
     assert_eq!(office.card(&number).await.unwrap().chip, Chip::Blocked);
     assert!(shop.sell(&fixture, &card, 10).is_err());
-    office.allow_again(&number, &clerk(), &zhao).await.unwrap();
+    allowed_by_two(office, &number, &zhao).await.unwrap();
     assert!(shop.sell(&fixture, &card, 10).is_err(), "still blocked");
     let unblock = signed_off(&fixture, permit, Proposal::Unblock).await;
     assert!(is_done(
@@ -781,7 +794,7 @@ async fn a_lost_card_is_replaced_and_its_purse_is_not_guessed() {
     // The old card comes back: it is destroyed, it is not allowed beside the new one.
     office.found(&number_before, &clerk()).await.unwrap();
     let zhao = "zhao".parse().unwrap();
-    let allowed = office.allow_again(&number_before, &clerk(), &zhao).await;
+    let allowed = allowed_by_two(office, &number_before, &zhao).await;
     assert_eq!(allowed.unwrap_err().code(), "WRONG_STATE");
     let destroyed = office.destroy(&number_before, &clerk()).await.unwrap();
     assert_eq!(destroyed.state, CardStage::Destroyed);
@@ -1045,7 +1058,7 @@ async fn a_card_that_came_back_is_ended_by_two_people_and_never_answers_again() 
     assert!(is_done(&write(&fixture, end.change.id(), &card).await.unwrap()));
     assert_eq!(office.card(&number).await.unwrap().chip, Chip::Terminated);
     let zhao = "zhao".parse().unwrap();
-    let allowed = office.allow_again(&number, &clerk(), &zhao).await.unwrap_err();
+    let allowed = allowed_by_two(office, &number, &zhao).await.unwrap_err();
     assert_eq!(allowed.code(), "WRONG_STATE");
 }
 

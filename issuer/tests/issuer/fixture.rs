@@ -163,7 +163,7 @@ fn duplex_dialer(
 
 /// A database for a fixture: SQLite in its folder.
 async fn ledger(folder: &Path) -> Store {
-    Store::open(&format!("sqlite:{}", folder.join("issuer.db").display()))
+    Store::found(&format!("sqlite:{}", folder.join("issuer.db").display()))
         .await
         .unwrap()
 }

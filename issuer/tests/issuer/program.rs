@@ -1,8 +1,10 @@
 //! The program's own contract: exit codes, one JSON object, nothing on standard output but the result.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Output;
 
+use permit_domain::Digest;
 use serde_json::Value;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/permit/samples");
@@ -153,7 +155,7 @@ fn the_sample_faces_are_drawn_into_a_folder() {
 fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("office").display().to_string();
-    let first = issuer(&["migrate", "--dir", &dir, "--json"]);
+    let first = issuer(&["migrate", "--new", "--dir", &dir, "--json"]);
     assert_eq!(
         first.status.code(),
         Some(0),
@@ -166,6 +168,8 @@ fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
         object(&second)["public_key"],
         "the key stays"
     );
+    let again = issuer(&["migrate", "--new", "--dir", &dir, "--json"]);
+    assert_eq!(code(&again), (Some(1), "LEDGER_FOUNDED".into()));
     assert_eq!(object(&first)["public_key"].as_str().unwrap().len(), 130);
 
     let doctor = issuer(&["doctor", "--dir", &dir, "--json"]);
@@ -189,6 +193,43 @@ fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
 }
 
 #[test]
+fn a_mistyped_folder_founds_no_office() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let absent = folder.path().join("absent");
+    let order = "019abcde-0000-7000-8000-000000000000";
+    for (dir, told) in [(&empty, "NO_LEDGER"), (&absent, "NO_INSTALLATION")] {
+        let dir = dir.to_str().unwrap();
+        for command in [
+            &["migrate"][..],
+            &["doctor"],
+            &["serve"],
+            &["worker", "--once"],
+            &["sign-in", "--token-file", "/dev/null"],
+            &["change", "show", "--id", order],
+            &["settlement", "report", "--tid", "7"],
+            &["terminal", "list"],
+            &["card", "confirm"],
+        ] {
+            let output = issuer(&[command, &["--dir", dir, "--json"]].concat());
+            let said = object(&output);
+            assert_eq!(
+                (output.status.code(), &said["error"]["code"]),
+                (Some(5), &told.into()),
+                "{command:?} {said}"
+            );
+            assert!(
+                said["error"]["action"].as_str().unwrap().contains("--dir"),
+                "{said}"
+            );
+        }
+    }
+    assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
+    assert!(!absent.exists());
+}
+
+#[test]
 fn the_server_answers_until_it_is_told_to_stop() {
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
@@ -199,7 +240,10 @@ fn the_server_answers_until_it_is_told_to_stop() {
         Some(5),
         "not migrated"
     );
-    assert_eq!(issuer(&["migrate", "--dir", &dir]).status.code(), Some(0));
+    assert_eq!(
+        issuer(&["migrate", "--new", "--dir", &dir]).status.code(),
+        Some(0)
+    );
     std::fs::write(folder.path().join("staff.toml"), "").unwrap();
     std::fs::write(folder.path().join("issuer.toml"), "listen = \"127.0.0.1:0\"").unwrap();
     let mut server = std::process::Command::new(assert_cmd::cargo::cargo_bin("issuer"))
@@ -312,7 +356,7 @@ fn a_person_who_is_refused_reads_the_explanation_without_json_too() {
 
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
-    issuer(&["migrate", "--dir", &dir]);
+    issuer(&["migrate", "--new", "--dir", &dir]);
     let output = issuer(&["doctor", "--dir", &dir]);
     assert_eq!(output.status.code(), Some(5));
     let printed = String::from_utf8(output.stdout).unwrap();
@@ -352,72 +396,160 @@ fn a_folder_that_is_not_there_is_said_to_be_missing() {
     }
 }
 
+/// The session of a person in an installation of these tests.
+fn session(dir: &str, account: &str) -> String {
+    format!("{dir}/{account}.session")
+}
+
+fn sign_in(dir: &str, account: &str) -> Output {
+    let token = format!("{dir}/{account}.token");
+    let session = session(dir, account);
+    issuer(&[
+        "sign-in",
+        "--dir",
+        dir,
+        "--token-file",
+        &token,
+        "--session",
+        &session,
+        "--json",
+    ])
+}
+
+/// A staff file: account, role, and the last day of a token that lies beside it.
+fn staff_file(dir: &str, members: &[(&str, &str, &str)]) {
+    let entry = |(account, role, until): &(&str, &str, &str)| {
+        let token = format!("token of {account}");
+        std::fs::write(format!("{dir}/{account}.token"), &token).unwrap();
+        let digest = Digest::of(token.as_bytes());
+        format!(
+            "[[staff]]\naccount = \"{account}\"\nroles = [\"{role}\"]\ntoken_sha256 = \"{digest}\"\ntoken_until = \"{until}\"\n"
+        )
+    };
+    let text: String = members.iter().map(entry).collect();
+    std::fs::write(format!("{dir}/staff.toml"), text).unwrap();
+}
+
 #[test]
-fn only_accounts_of_the_staff_file_with_the_role_act_at_the_counter() {
+fn only_who_signed_in_acts_and_only_in_their_roles_and_only_while_the_token_lives() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
-    assert_eq!(issuer(&["migrate", "--dir", &dir]).status.code(), Some(0));
-    let digest = "0".repeat(64);
-    let staff =
-        format!("[[staff]]\naccount = \"sun\"\nroles = [\"PRODUCER\"]\ntoken_sha256 = \"{digest}\"\n");
-    std::fs::write(folder.path().join("staff.toml"), staff).unwrap();
+    assert_eq!(
+        issuer(&["migrate", "--new", "--dir", &dir]).status.code(),
+        Some(0)
+    );
+    let sun = ("sun", "PRODUCER", "2999-12-31");
+    staff_file(&dir, &[sun, ("chen", "HAND_OVER_CLERK", "2020-01-01")]);
     let serials = folder.path().join("serials").display().to_string();
     std::fs::write(&serials, "00010000000100000001\n").unwrap();
     let order = "019abcde-0000-7000-8000-000000000000";
-
-    let code = |arguments: &[&str]| {
-        let output = issuer(&[&[arguments[0], "--dir", &dir, "--json"], &arguments[1..]].concat());
-        let object = object(&output);
-        (
-            output.status.code(),
-            object["error"]["code"].as_str().map(str::to_owned),
-        )
+    let as_sun = session(&dir, "sun");
+    let run = |arguments: &[&str]| {
+        let common = ["--dir", &dir, "--session", &as_sun, "--json"];
+        code(&issuer(&[&arguments[..1], &common, &arguments[1..]].concat()))
     };
-    let refused = |code: &str| (Some(1), Some(code.to_owned()));
-    let hand_over = ["hand-over", "--order", order, "--checked", "holder", "--clerk"];
+    let refused = |code: &str| (Some(1), code.to_owned());
+    let done = (Some(0), "none".to_owned());
+    let give_up = ["give-up", "--order", order];
+    let receive = ["receive", "--lot", "lot-1", "--serials", &serials];
+
+    // A name is no argument, and nobody is nobody.
     assert_eq!(
-        code(&[&hand_over[..], &["sun"]].concat()),
-        refused("ROLE_MISSING")
+        run(&[&receive[..], &["--session", &session(&dir, "sun")]].concat()).0,
+        Some(2)
     );
-    assert_eq!(
-        code(&[&hand_over[..], &["nobody"]].concat()),
-        refused("STAFF_UNKNOWN")
-    );
-    let receive = ["receive", "--lot", "lot-1", "--serials", &serials, "--by"];
-    assert_eq!(
-        code(&[&receive[..], &["nobody"]].concat()),
-        refused("STAFF_UNKNOWN")
-    );
-    assert_eq!(code(&[&receive[..], &["sun"]].concat()), (Some(0), None));
-    assert_eq!(
-        code(&["give-up", "--order", order, "--by", "nobody"]),
-        refused("STAFF_UNKNOWN")
-    );
-    assert_eq!(
-        code(&["give-up", "--order", order, "--by", "sun"]),
-        refused("NOT_FOUND")
-    );
+    assert_eq!(run(&receive), refused("NOT_SIGNED_IN"));
+    assert_eq!(code(&sign_in(&dir, "chen")), refused("TOKEN_ENDED"));
+    std::fs::write(format!("{dir}/wang.token"), "token of nobody").unwrap();
+    assert_eq!(code(&sign_in(&dir, "wang")), refused("NOT_SIGNED_IN"));
+    std::fs::write(format!("{dir}/wang.token"), "").unwrap();
+    assert_eq!(code(&sign_in(&dir, "wang")), (Some(2), "NO_SECRET".into()));
+    // What somebody made up is no session, and the digest of a real token neither.
+    for invented in ["f".repeat(64), Digest::of(b"token of sun").to_string()] {
+        std::fs::write(&as_sun, invented).unwrap();
+        std::fs::set_permissions(&as_sun, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(run(&receive), refused("SESSION_ENDED"));
+    }
+
+    let signed_in = sign_in(&dir, "sun");
+    assert_eq!(object(&signed_in)["account"], "sun");
+    let mode = std::fs::metadata(&as_sun).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let hand_over = ["hand-over", "--order", order, "--checked", "holder"];
+    assert_eq!(run(&hand_over), refused("ROLE_MISSING"));
+    assert_eq!(run(&receive), done);
+    assert_eq!(run(&give_up), refused("NOT_FOUND"));
+
+    // Others may read it; it is copied for another day; the token goes; the account's token is another one.
+    std::fs::set_permissions(&as_sun, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(run(&give_up), refused("SESSION_EXPOSED"));
+    std::fs::set_permissions(&as_sun, std::fs::Permissions::from_mode(0o600)).unwrap();
+    staff_file(&dir, &[("sun", "PRODUCER", "2020-01-01")]);
+    assert_eq!(run(&give_up), refused("TOKEN_ENDED"));
+    staff_file(&dir, &[]);
+    assert_eq!(run(&give_up), refused("NOT_SIGNED_IN"));
+    staff_file(&dir, &[sun]);
+    assert_eq!(run(&give_up), refused("NOT_FOUND"));
+
+    // Signed out, a copy of the session opens nothing.
+    let copy = std::fs::read(&as_sun).unwrap();
+    assert_eq!(run(&["sign-out"]), done);
+    assert_eq!(run(&give_up), refused("NOT_SIGNED_IN"));
+    std::fs::write(&as_sun, copy).unwrap();
+    std::fs::set_permissions(&as_sun, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(run(&give_up), refused("SESSION_ENDED"));
+}
+
+#[test]
+fn without_a_file_named_the_session_is_in_the_persons_own_folder_one_for_each_installation() {
+    let (_folder, dir) = installation();
+    let (_other, elsewhere) = installation();
+    let home = tempfile::tempdir().unwrap();
+    let run = |dir: &str, arguments: &[&str]| {
+        let output = assert_cmd::Command::cargo_bin("issuer")
+            .unwrap()
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("YZT_SESSION")
+            .env("HOME", home.path())
+            .args(&arguments[..1])
+            .args(["--dir", dir, "--json"])
+            .args(&arguments[1..])
+            .output()
+            .unwrap();
+        code(&output)
+    };
+    let settle = ["settle", "/nowhere/file"];
+    let token = format!("{dir}/gao.token");
+    let done = (Some(0), "none".to_owned());
+    assert_eq!(run(&dir, &settle), (Some(1), "NOT_SIGNED_IN".into()));
+    assert_eq!(run(&dir, &["sign-in", "--token-file", &token]), done);
+    assert_eq!(run(&dir, &settle), (Some(5), "FILE".into()));
+    assert_eq!(run(&elsewhere, &settle), (Some(1), "NOT_SIGNED_IN".into()));
+    let kept = home.path().join(".local/state/yizhengtong");
+    let mode = std::fs::metadata(&kept).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(run(&dir, &["sign-out"]), done);
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 0);
+    assert_eq!(run(&dir, &["sign-out"]), done, "nobody is signed in");
 }
 
 /// A migrated installation with a clerk, an approver and an officer, and nothing around it.
 fn installation() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
-    assert_eq!(issuer(&["migrate", "--dir", &dir]).status.code(), Some(0));
-    let staff = [
-        ("liu", "CHANGE_CLERK"),
-        ("zhao", "APPROVER"),
-        ("gao", "SETTLEMENT_OFFICER"),
-    ]
-    .iter()
-    .enumerate()
-    .map(|(index, (account, role))| {
-        let digest = index.to_string().repeat(64);
-        format!("[[staff]]\naccount = \"{account}\"\nroles = [\"{role}\"]\ntoken_sha256 = \"{digest}\"\n")
-    })
-    .collect::<Vec<_>>()
-    .concat();
-    std::fs::write(folder.path().join("staff.toml"), staff).unwrap();
+    assert_eq!(
+        issuer(&["migrate", "--new", "--dir", &dir]).status.code(),
+        Some(0)
+    );
+    let members = [
+        ("liu", "CHANGE_CLERK", "2999-12-31"),
+        ("zhao", "APPROVER", "2999-12-31"),
+        ("gao", "SETTLEMENT_OFFICER", "2999-12-31"),
+    ];
+    staff_file(&dir, &members);
+    for (account, ..) in members {
+        assert_eq!(sign_in(&dir, account).status.code(), Some(0));
+    }
     (folder, dir)
 }
 
@@ -450,8 +582,8 @@ fn a_payment_terminal_is_registered_withdrawn_and_reported_by_the_officer_alone(
             "2026-11-01",
             "--to",
             "2027-10-31",
-            "--by",
-            by,
+            "--session",
+            &session(&dir, by),
             "--json",
         ])
     };
@@ -480,7 +612,17 @@ fn a_payment_terminal_is_registered_withdrawn_and_reported_by_the_officer_alone(
     assert_eq!(code(&unknown), (Some(1), "TERMINAL_UNKNOWN".into()));
     let withdraw = |day: &str| {
         issuer(&[
-            "terminal", "withdraw", "--dir", &dir, "--tid", "7", "--after", day, "--by", "gao", "--json",
+            "terminal",
+            "withdraw",
+            "--dir",
+            &dir,
+            "--tid",
+            "7",
+            "--after",
+            day,
+            "--session",
+            &session(&dir, "gao"),
+            "--json",
         ])
     };
     assert_eq!(object(&withdraw("2026-11-20"))["withdrawn_after"], "2026-11-20");
@@ -495,7 +637,15 @@ fn a_file_that_is_no_settlement_file_is_refused_by_itself_with_what_to_do() {
     let path = folder.path().join("shop.yzts");
     std::fs::write(&path, b"a shopping list").unwrap();
     let path = path.display().to_string();
-    let output = issuer(&["settle", "--dir", &dir, &path, "--by", "gao", "--json"]);
+    let output = issuer(&[
+        "settle",
+        "--dir",
+        &dir,
+        &path,
+        "--session",
+        &session(&dir, "gao"),
+        "--json",
+    ]);
     assert_eq!(code(&output), (Some(1), "FILES_REFUSED".into()));
     let file = object(&output)["files"][0].clone();
     assert_eq!(
@@ -503,9 +653,24 @@ fn a_file_that_is_no_settlement_file_is_refused_by_itself_with_what_to_do() {
         (&"REFUSED".into(), &"SETTLEMENT_FORM".into())
     );
     assert!(file["action"].as_str().unwrap().contains("merchant"));
-    let none = issuer(&["settle", "--dir", &dir, "--by", "gao", "--json"]);
+    let none = issuer(&[
+        "settle",
+        "--dir",
+        &dir,
+        "--session",
+        &session(&dir, "gao"),
+        "--json",
+    ]);
     assert_eq!(none.status.code(), Some(2));
-    let missing = issuer(&["settle", "--dir", &dir, "/nowhere/file", "--by", "gao", "--json"]);
+    let missing = issuer(&[
+        "settle",
+        "--dir",
+        &dir,
+        "/nowhere/file",
+        "--session",
+        &session(&dir, "gao"),
+        "--json",
+    ]);
     assert_eq!(missing.status.code(), Some(5));
 }
 
@@ -520,20 +685,30 @@ fn commands_on_cards_say_what_is_not_there_and_who_may() {
             &dir,
             "--card",
             "4400000000015",
-            "--by",
-            by,
+            "--session",
+            &session(&dir, by),
             "--json",
         ])
     };
     assert_eq!(code(&lost("liu")), (Some(1), "NOT_FOUND".into()));
     assert_eq!(code(&lost("zhao")), (Some(1), "ROLE_MISSING".into()));
-    assert_eq!(code(&lost("nobody")), (Some(1), "STAFF_UNKNOWN".into()));
+    assert_eq!(code(&lost("nobody")), (Some(1), "NOT_SIGNED_IN".into()));
     let id = "01a1fbd4-f500-701a-8d03-3d345b50f2b2";
     let show = issuer(&["change", "show", "--dir", &dir, "--id", id, "--json"]);
     assert_eq!(code(&show), (Some(1), "NOT_FOUND".into()));
     let propose = |kind: &str| {
         issuer(&[
-            "change", "propose", "--dir", &dir, "--permit", id, "--kind", kind, "--by", "liu", "--json",
+            "change",
+            "propose",
+            "--dir",
+            &dir,
+            "--permit",
+            id,
+            "--kind",
+            kind,
+            "--session",
+            &session(&dir, "liu"),
+            "--json",
         ])
     };
     assert_eq!(code(&propose("tier")), (Some(2), "USAGE".into()));
@@ -542,11 +717,28 @@ fn commands_on_cards_say_what_is_not_there_and_who_may() {
     assert_eq!(propose("gild").status.code(), Some(2));
     let load = |key: &str| {
         issuer(&[
-            "load", "--dir", &dir, "--permit", id, "--amount", "100", "--key", key, "--by", "liu", "--json",
+            "load",
+            "--dir",
+            &dir,
+            "--permit",
+            id,
+            "--amount",
+            "1.00",
+            "--key",
+            key,
+            "--session",
+            &session(&dir, "liu"),
+            "--json",
         ])
     };
     assert_eq!(code(&load("till-1")), (Some(1), "NOT_FOUND".into()));
     assert_eq!(load("two words").status.code(), Some(2));
+    for amount in ["0", "-1", "1.234", "1,50", "50000000000"] {
+        let as_liu = session(&dir, "liu");
+        let rest = ["--permit", id, "--key", "till-2", "--session", &as_liu, "--json"];
+        let refused = issuer(&[&["load", "--dir", &dir, "--amount", amount], &rest[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{amount}");
+    }
     let confirm = issuer(&["card", "confirm", "--dir", &dir, "--json"]);
     assert_eq!(
         (confirm.status.code(), &object(&confirm)["confirmed"]),

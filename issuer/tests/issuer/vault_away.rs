@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use issuer_office::staff::{Member, Staff, StaffRole};
+use jiff::civil::date;
 use serde_json::Value;
 
 use crate::cards::{Shop, load, load_now, number, officer};
@@ -20,6 +21,8 @@ async fn issuer(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
         .take_while(|word| !word.starts_with('-') && !word.starts_with('/'));
     let steps = steps.count();
     command
+        // Sessions are named as the people whose they are.
+        .current_dir(folder)
         .arg(name)
         .args(&rest[..steps])
         .args(["--dir", folder.to_str().unwrap(), "--at", "2026-11-21", "--json"])
@@ -36,7 +39,7 @@ async fn issuer(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
 fn staff() -> Staff {
     let member = |account: &str, role| {
         let token = format!("token of {account}");
-        Member::new(account.parse().unwrap(), vec![role], &token)
+        Member::new(account.parse().unwrap(), vec![role], &token, date(2026, 12, 31))
     };
     Staff::new(vec![
         member("liu", StaffRole::ChangeClerk),
@@ -77,6 +80,15 @@ async fn every_command_that_asks_a_sealed_or_absent_vault_ends_with_3_and_never_
     };
     let (receipts, settlement) = (file("receipts", &receipts), file("settlement", &shop.file()));
     file("staff.toml", staff().to_toml().unwrap().as_bytes());
+    for account in ["liu", "sun", "chen", "gao"] {
+        file("token", format!("token of {account}").as_bytes());
+        let (exit, object) = issuer(
+            folder,
+            &["sign-in", "--token-file", "token", "--session", account],
+        )
+        .await;
+        assert_eq!(exit, Some(0), "{object}");
+    }
     fixture.key.save_new(&folder.join("service.key")).unwrap();
 
     let away: [&[&str]; 8] = [
@@ -85,22 +97,30 @@ async fn every_command_that_asks_a_sealed_or_absent_vault_ends_with_3_and_never_
             "hand-over",
             "--order",
             &order,
-            "--clerk",
+            "--session",
             "chen",
             "--checked",
             "holder",
         ],
         &[
-            "load", "--permit", &permit, "--amount", "1000", "--key", "till-3", "--by", "liu",
+            "load",
+            "--permit",
+            &permit,
+            "--amount",
+            "10",
+            "--key",
+            "till-3",
+            "--session",
+            "liu",
         ],
-        &["change", "queue", "--id", &change, "--by", "liu"],
-        &["change", "write", "--id", &change, "--by", "sun"],
-        &["card", "block", "--card", &number, "--by", "liu"],
-        &["receipts", &receipts, "--by", "gao"],
-        &["settle", &settlement, "--by", "gao"],
+        &["change", "queue", "--id", &change, "--session", "liu"],
+        &["change", "write", "--id", &change, "--session", "sun"],
+        &["card", "block", "--card", &number, "--session", "liu"],
+        &["receipts", &receipts, "--session", "gao"],
+        &["settle", &settlement, "--session", "gao"],
     ];
     let half_done: [&[&str]; 2] = [
-        &["card", "lost", "--card", &number, "--by", "liu"],
+        &["card", "lost", "--card", &number, "--session", "liu"],
         &["card", "confirm"],
     ];
     for (vault, code) in [

@@ -1,14 +1,12 @@
 //! Founding, unsealing, and how the vault stands.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use keyvault::custody::ceremony::{self, Custodian, Plan};
-use keyvault::custody::share_envelope::{Cost, Package, passphrase_line};
+use keyvault::custody::share_envelope::{Cost, Package};
 use keyvault_protocol::{Status, UnsealProgress, VaultState};
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Exit, Failure, Outcome, secret};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::command::arguments::Init;
 use crate::command::place::{Place, random, runtime, usage};
@@ -37,7 +35,7 @@ pub(crate) fn init(
         let (name, file) = custodian
             .split_once('=')
             .ok_or_else(|| usage("--custodian has the form NAME=PASSPHRASE_FILE"))?;
-        let passphrase = read_passphrase(Path::new(file))?;
+        let passphrase = secret::read(Some(Path::new(file)), &format!("passphrase of {name}"))?;
         named.push(Custodian {
             name: name.to_owned(),
             passphrase,
@@ -71,21 +69,6 @@ pub(crate) fn init(
     Outcome::done(schema, &fields, lines)
 }
 
-fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    if path == Path::new("-") {
-        std::io::stdin()
-            .take(4096)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Failure::file("read the passphrase from", path, &error))?;
-    } else {
-        std::fs::File::open(path)
-            .and_then(|file| file.take(4096).read_to_end(&mut bytes))
-            .map_err(|error| Failure::file("read the passphrase from", path, &error))?;
-    }
-    Ok(Zeroizing::new(passphrase_line(&bytes).to_vec()))
-}
-
 /// Gives one share to the running vault.
 pub(crate) async fn unseal(
     place: &Place,
@@ -96,7 +79,7 @@ pub(crate) async fn unseal(
     let text =
         std::fs::read(share).map_err(|error| Failure::file("read the share package", share, &error))?;
     let package = Package::parse(&text)?;
-    let passphrase = read_passphrase(passphrase_file)?;
+    let passphrase = secret::read(Some(passphrase_file), "passphrase of this share")?;
     // Asked first: without a vault nobody should have to wait for Argon2id.
     let mut client = place.connect().await?;
     let share = package.open(&passphrase)?;

@@ -198,13 +198,6 @@ impl Package {
     }
 }
 
-/// Takes a passphrase from a file's bytes: the first line, without its end.
-#[must_use]
-pub fn passphrase_line(bytes: &[u8]) -> &[u8] {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
 fn stretch(passphrase: &[u8], salt: &[u8; 16], cost: Cost) -> Result<Zeroizing<[u8; 32]>, Error> {
     let params = Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| Error::PackageDamaged)?;
     let mut key = Zeroizing::new([0u8; 32]);
@@ -305,12 +298,5 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(7);
         let made = Package::make(&SET, "li", 2, &[0; 32], b"1234567", COST, &mut rng);
         assert!(matches!(made, Err(Error::BadCeremony { .. })));
-    }
-
-    #[test]
-    fn a_passphrase_is_the_first_line() {
-        assert_eq!(passphrase_line(b"abc\r\nrest"), b"abc");
-        assert_eq!(passphrase_line(b"abc"), b"abc");
-        assert_eq!(passphrase_line(b""), b"");
     }
 }

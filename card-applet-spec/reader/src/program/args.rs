@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil;
 use program_contract::day;
 
-use crate::program::money::Fen;
+use program_contract::money::Fen;
 
 /// 读卡终端 · Reads a permit card as a bus, a clinic, a shop, a door or a stranger would.
 #[derive(Debug, Parser)]

@@ -9,7 +9,7 @@ use program_contract::{Exit, Failure};
 use serde::{Deserialize, Deserializer};
 
 use crate::program::files;
-use crate::program::money::Fen;
+use program_contract::money::Fen;
 
 /// Longest configuration file, bytes.
 const MOST: u64 = 1 << 16;

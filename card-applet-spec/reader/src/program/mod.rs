@@ -6,7 +6,6 @@ pub(crate) mod config;
 pub(crate) mod files;
 pub(crate) mod holding;
 pub(crate) mod identity;
-pub(crate) mod money;
 pub(crate) mod portrait;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -12,7 +12,7 @@ use program_contract::{Exit, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
 use crate::program::clock::civil;
-use crate::program::money::Fen;
+use program_contract::money::Fen;
 
 pub(crate) const SCHEMA: &str = "yzt.card-reader/1";
 

@@ -20,9 +20,9 @@ use rand_core::CryptoRng;
 
 use crate::program::args::Service;
 use crate::program::config::Config;
-use crate::program::money::Fen;
 use crate::program::report::{self, Saw};
 use crate::program::terminal::{self, Loaded};
+use program_contract::money::Fen;
 
 impl Service {
     /// The role that this service asks for.

@@ -333,8 +333,11 @@ impl Ledger {
             }
             Engine::Postgres => (postgres::database().await, None),
         };
-        let store = Store::open(&url).await.unwrap();
-        store.migrate().await.unwrap();
+        let store = match engine {
+            // A copy of a founded one.
+            Engine::Postgres => Store::open(&url).await.unwrap(),
+            Engine::Sqlite => Store::found(&url).await.unwrap(),
+        };
         Self {
             store,
             url,

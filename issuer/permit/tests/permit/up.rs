@@ -108,6 +108,50 @@ impl Up {
         (output.status.code().unwrap(), object(&output))
     }
 
+    /// One command of the vault's program, at the vault of this installation.
+    fn keyvault(&self, arguments: &[&std::ffi::OsStr]) {
+        let mark = std::fs::read(self.folder.path().join("running.json")).unwrap();
+        let mark: Value = serde_json::from_slice(&mark).unwrap();
+        let socket = Path::new(text(&mark, "socket")).with_file_name("vault.sock");
+        let program = Path::new(env!("CARGO_BIN_EXE_permit")).with_file_name("keyvault");
+        let output = Command::new(program)
+            .arg("--dir")
+            .arg(self.folder.path().join("vault"))
+            .arg("--socket")
+            .arg(socket)
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Closes the vault, sees what `command` ends with, and opens the vault again by three of its custodians.
+    fn while_sealed(&self, command: &[&str]) -> (i32, Value) {
+        self.keyvault(&["seal".as_ref(), "--by".as_ref(), "zhao".as_ref()]);
+        assert_eq!(self.http("GET", "/readyz", None, None).0, 503);
+        let ended = self.permit(command);
+        let custodians = self.folder.path().join("custodians");
+        let shares = std::fs::read_dir(custodians.join("packages")).unwrap().flatten();
+        for share in shares.take(3) {
+            let share = share.path();
+            let name = share.file_name().unwrap().to_str().unwrap();
+            let of = |custodian: &&str| name.split(['.', '-']).any(|part| part == *custodian);
+            let custodian = ["zhao", "qian", "sun", "li", "zhou"]
+                .into_iter()
+                .find(of)
+                .unwrap();
+            let passphrase = custodians.join(format!("{custodian}.passphrase"));
+            self.keyvault(&[
+                "unseal".as_ref(),
+                "--share".as_ref(),
+                share.as_ref(),
+                "--passphrase-file".as_ref(),
+                passphrase.as_ref(),
+            ]);
+        }
+        ended
+    }
+
     /// The order, once it is verified.
     fn verified(&self, order: &str) -> Value {
         let began = Instant::now();
@@ -241,13 +285,20 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
         "{looked}"
     );
     assert!(!looked["photo_checks"].as_array().unwrap().is_empty());
-    let (exit, taken) = up.permit(&[
+    let take = [
         "photo",
         "--application",
         &id,
         "--confirm",
         photo.to_str().unwrap(),
-    ]);
+    ];
+    let (exit, waits) = up.while_sealed(&take);
+    assert_eq!(
+        (exit, text(&waits["error"], "code")),
+        (3, "VAULT_SEALED"),
+        "{waits}"
+    );
+    let (exit, taken) = up.permit(&take);
     assert_eq!(
         (exit, text(&taken, "schema")),
         (0, "yzt.permit_photo/1"),
@@ -261,8 +312,15 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
     let made = up.verified(&order);
     assert_eq!(made["in_doubt"], false);
 
-    // Handed over; said twice it is done once.
-    let (exit, handed) = up.permit(&["hand-over", "--order", &order, "--checked", "holder"]);
+    // Handed over, once the vault is open; said twice it is done once.
+    let hand_over = ["hand-over", "--order", &order, "--checked", "holder"];
+    let (exit, waits) = up.while_sealed(&hand_over);
+    assert_eq!(
+        (exit, text(&waits["error"], "code")),
+        (3, "VAULT_SEALED"),
+        "{waits}"
+    );
+    let (exit, handed) = up.permit(&hand_over);
     assert_eq!((exit, text(&handed, "state")), (0, "HANDED_OVER"), "{handed}");
     assert_eq!(
         (text(&handed, "card_number"), text(&handed, "card_serial")),

@@ -463,21 +463,33 @@ async fn the_ledger_holds_no_fact_about_the_person(#[case] engine: Engine) {
 }
 
 #[tokio::test]
-async fn a_new_sqlite_file_is_for_its_owner_only_and_says_that_it_is_not_migrated() {
+async fn a_new_ledger_is_for_its_owner_only_and_is_founded_once_and_never_by_opening() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");
-    let store = Store::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let url = format!("sqlite:{}", path.display());
+    assert!(matches!(Store::open(&url).await, Err(Error::NoLedger)));
+    assert!(!path.exists(), "looking founds nothing");
+    // An empty file is what a founding left that was cut off: it says so, and is founded.
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let empty = Store::open(&url).await.unwrap();
+    assert!(matches!(empty.ready().await, Err(Error::NotMigrated)));
+    assert!(matches!(empty.migrate().await, Err(Error::NoLedger)));
+    assert!(matches!(
+        empty.permit(PermitId::new(at(), n(1))).await,
+        Err(Error::NotMigrated)
+    ));
+    empty.close().await;
+    std::fs::remove_file(&path).unwrap();
+    let store = Store::found(&url).await.unwrap();
+    store.ready().await.unwrap();
+    assert!(matches!(Store::found(&url).await, Err(Error::Founded)));
     assert_eq!(
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    assert!(matches!(store.ready().await, Err(Error::NotMigrated)));
-    assert!(matches!(
-        store.permit(PermitId::new(at(), n(1))).await,
-        Err(Error::NotMigrated)
-    ));
 }
 
 #[tokio::test]
@@ -485,6 +497,10 @@ async fn a_url_of_another_engine_is_refused_and_a_missing_folder_is_told() {
     assert!(matches!(Store::open("mysql://x").await, Err(Error::Url)));
     assert!(matches!(
         Store::open("sqlite:/nonexistent/folder/x.db").await,
+        Err(Error::NoLedger)
+    ));
+    assert!(matches!(
+        Store::found("sqlite:/nonexistent/folder/x.db").await,
         Err(Error::Unavailable { .. })
     ));
     assert!(matches!(

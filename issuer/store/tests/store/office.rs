@@ -235,9 +235,13 @@ impl Office {
         }
     }
 
-    /// The store at this URL, migrated.
+    /// The store at this URL: a copy of a founded one, or founded here.
     pub(crate) async fn at(url: String) -> Self {
-        let store = Store::open(&url).await.unwrap();
+        let store = match Store::open(&url).await {
+            Err(Error::NoLedger) => Store::found(&url).await,
+            opened => opened,
+        };
+        let store = store.unwrap();
         store.migrate().await.unwrap();
         Self {
             store,

@@ -129,8 +129,7 @@ impl Server {
             .await
             .unwrap();
         admin.close().await.unwrap();
-        let template = Store::open(&server.url("issuer_template")).await.unwrap();
-        template.migrate().await.unwrap();
+        let template = Store::found(&server.url("issuer_template")).await.unwrap();
         template.close().await;
         server
     }

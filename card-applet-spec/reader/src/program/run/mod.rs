@@ -18,12 +18,12 @@ use ratatui::crossterm::event::{self, Event as Typed, KeyCode, KeyEvent, KeyEven
 use crate::program::args::{Running, Service};
 use crate::program::clock;
 use crate::program::config::Config;
-use crate::program::money::Fen;
 use crate::program::run::screen::{Last, Show, View};
 use crate::program::run::worker::{Event, Order, Shown, Worker};
 use crate::program::serving::ServingLoop;
 use crate::program::terminal;
 use crate::program::wire::Tape;
+use program_contract::money::Fen;
 
 /// How many of the last cards count for the percentiles.
 const TIMES: usize = 1000;

@@ -14,8 +14,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
 use crate::program::args::Service;
-use crate::program::money::Fen;
 use crate::program::run::glyphs::big;
+use program_contract::money::Fen;
 
 /// What the big part says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

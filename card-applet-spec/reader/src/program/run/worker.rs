@@ -17,11 +17,11 @@ use crate::program::clock::{self, Watch};
 use crate::program::config::Config;
 use crate::program::run::screen::Show;
 
-use crate::program::money::Fen;
 use crate::program::report::{Decision, SCHEMA};
 use crate::program::serving::{Served, ServingLoop, Task};
 use crate::program::sync;
 use crate::program::wire::{self, Source, Tape};
+use program_contract::money::Fen;
 
 /// How long one wait for a card lasts.
 const WAIT: Duration = Duration::from_millis(250);

@@ -1,11 +1,11 @@
-//! Money on a screen: whole fen, written in yuan. No floating point.
+//! Money as people write and read it: in yuan, whole fen. No floating point. Programs among themselves count fen.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// An amount in fen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Fen(pub(crate) u32);
+pub struct Fen(pub u32);
 
 impl fmt::Display for Fen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,15 +60,10 @@ mod tests {
         assert_eq!(Fen(7).to_string(), "0.07");
     }
 
-    proptest::proptest! {
-        #[test]
-        fn what_is_shown_is_read_again(fen in 1_u32..) {
-            proptest::prop_assert_eq!(Fen(fen).to_string().parse(), Ok(Fen(fen)));
-        }
-
-        #[test]
-        fn no_text_makes_it_panic(text: String) {
-            let _ = text.parse::<Fen>();
+    #[test]
+    fn what_is_shown_is_read_again() {
+        for fen in (1..=100_001).chain([u32::MAX - 1, u32::MAX]) {
+            assert_eq!(Fen(fen).to_string().parse(), Ok(Fen(fen)));
         }
     }
 }

@@ -1,0 +1,212 @@
+//! `issuer sign-in` and `issuer sign-out`: who acts. A person gives their token once; commands act for the session that
+//! they find in that person's own folder.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use issuer_office::random::Random;
+use issuer_office::staff::StaffRole;
+use permit_domain::{Approver, ChangeClerk, Digest, HandOverClerk, Producer, StaffId};
+use program_contract::{Clock, Exit, Failure, Outcome, file, secret};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::command::place::{Context, Place};
+
+/// Whose session a command acts for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Person {
+    /// The session's file; without it the one of this installation in your own folder (`~/.local/state/yizhengtong`).
+    #[arg(long, value_name = "FILE", env = "YZT_SESSION")]
+    session: Option<PathBuf>,
+}
+
+impl Person {
+    /// Where the session is. One installation, one session: who signs in there again is the person who signed in last.
+    fn path(&self, place: &Place) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.session {
+            return Ok(path.clone());
+        }
+        let folder = ["XDG_STATE_HOME", "HOME"]
+            .into_iter()
+            .find_map(|name| {
+                let path = PathBuf::from(std::env::var_os(name)?);
+                let state = if name == "HOME" { ".local/state" } else { "" };
+                path.is_absolute().then(|| path.join(state))
+            })
+            .ok_or_else(|| {
+                Failure::new(
+                    Exit::Damaged,
+                    "NO_HOME",
+                    "this login has no folder of its own: neither HOME nor XDG_STATE_HOME is set",
+                    "Set HOME, or name the session's file with --session.",
+                )
+            })?;
+        let installation =
+            std::fs::canonicalize(&place.dir).map_err(|error| Failure::file("find", &place.dir, &error))?;
+        let name = Digest::of(installation.as_os_str().as_encoded_bytes()).to_string();
+        Ok(folder
+            .join("yizhengtong")
+            .join(format!("{}.session", name.get(..16).unwrap_or(&name))))
+    }
+
+    fn secret(&self, place: &Place) -> Result<Zeroizing<String>, Failure> {
+        let path = self.path(place)?;
+        let nobody = || {
+            Failure::new(
+                Exit::Refused,
+                "NOT_SIGNED_IN",
+                "nobody is signed in here",
+                "Sign in with `issuer sign-in`.",
+            )
+        };
+        let found = match std::fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(nobody()),
+            Err(error) => return Err(Failure::file("read", &path, &error)),
+            Ok(found) => found,
+        };
+        if found.mode() & 0o077 != 0 {
+            return Err(Failure::new(
+                Exit::Refused,
+                "SESSION_EXPOSED",
+                format!("others may read the session {}", path.display()),
+                "Sign out with `issuer sign-out`, and sign in again.",
+            ));
+        }
+        let text = Zeroizing::new(
+            std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?,
+        );
+        Ok(Zeroizing::new(text.trim().to_owned()))
+    }
+
+    /// The account that is signed in, if it may act in this role.
+    pub(super) async fn acting_as(&self, context: &Context, role: StaffRole) -> Result<StaffId, Failure> {
+        let secret = self.secret(&context.place)?;
+        let staff = context.installation.staff()?;
+        let member = context.office.signed_in(&staff, &secret).await?;
+        Ok(member.acting_as(role)?)
+    }
+
+    pub(super) async fn clerk(&self, context: &Context) -> Result<ChangeClerk, Failure> {
+        let account = self.acting_as(context, StaffRole::ChangeClerk).await?;
+        Ok(ChangeClerk::new(account))
+    }
+
+    pub(super) async fn approver(&self, context: &Context) -> Result<Approver, Failure> {
+        Ok(Approver::new(self.acting_as(context, StaffRole::Approver).await?))
+    }
+
+    pub(super) async fn producer(&self, context: &Context) -> Result<Producer, Failure> {
+        Ok(Producer::new(self.acting_as(context, StaffRole::Producer).await?))
+    }
+
+    pub(super) async fn hand_over_clerk(&self, context: &Context) -> Result<HandOverClerk, Failure> {
+        let account = self.acting_as(context, StaffRole::HandOverClerk).await?;
+        Ok(HandOverClerk::new(account))
+    }
+
+    pub(super) async fn settlement_officer(&self, context: &Context) -> Result<StaffId, Failure> {
+        self.acting_as(context, StaffRole::SettlementOfficer).await
+    }
+}
+
+/// Arguments of `sign-in`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignIn {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    person: Person,
+    /// A file whose first line is your token, `-` for standard input; without it the token is asked for.
+    #[arg(long, value_name = "FILE|-")]
+    token_file: Option<PathBuf>,
+}
+
+/// Arguments of `sign-out`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignOut {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    person: Person,
+}
+
+#[derive(Serialize)]
+struct SessionNow {
+    account: String,
+    roles: Vec<StaffRole>,
+    until: String,
+    session: PathBuf,
+}
+
+#[derive(Serialize)]
+struct SignedOut {
+    signed_out: bool,
+}
+
+impl SignIn {
+    /// Opens a session and keeps it in the person's own folder.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let context = Context::open(&self.place, clock, random).await?;
+        let path = self.person.path(&self.place)?;
+        let token = secret::read(self.token_file.as_deref(), "your token 口令")?;
+        let token = std::str::from_utf8(&token).unwrap_or_default();
+        let staff = context.installation.staff()?;
+        let opened = context.office.sign_in(&staff, token).await?;
+        let kept = keep(&path, &opened.secret);
+        if let Err(failure) = kept {
+            // What nobody holds is no session.
+            context.office.sign_out(&opened.secret).await?;
+            return Err(failure);
+        }
+        let member = context.office.signed_in(&staff, &opened.secret).await?;
+        let now = SessionNow {
+            account: opened.account.to_string(),
+            roles: member.roles.clone(),
+            until: opened.until.to_string(),
+            session: path,
+        };
+        let lines = vec![format!("signed in as {} until {}", now.account, now.until)];
+        Outcome::done("yzt.sign_in/1", &now, lines)
+    }
+}
+
+impl SignOut {
+    /// Ends the session; without one there is nothing to do.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let context = Context::open(&self.place, clock, random).await?;
+        let path = self.person.path(&self.place)?;
+        let signed_out = path.exists();
+        if signed_out {
+            // Also one that others may have read.
+            let text = Zeroizing::new(
+                std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?,
+            );
+            context.office.sign_out(text.trim()).await?;
+            file::remove(&path).map_err(|error| Failure::file("remove", &path, &error))?;
+        }
+        let lines = vec![
+            if signed_out {
+                "signed out"
+            } else {
+                "nobody was signed in"
+            }
+            .to_owned(),
+        ];
+        Outcome::done("yzt.sign_out/1", &SignedOut { signed_out }, lines)
+    }
+}
+
+fn keep(path: &Path, secret: &str) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::file("write", path, &error);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed)?;
+    }
+    let line = Zeroizing::new(format!("{secret}\n"));
+    file::replace(path, line.as_bytes(), file::PRIVATE).map_err(failed)
+}
