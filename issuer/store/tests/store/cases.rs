@@ -1,6 +1,7 @@
 //! Cases from intake to hand-over, the stock and the ledger.
 
-use issuer_store::{Error, Store};
+use issuer_store::{Entry, Error, Store};
+use jiff::{Timestamp, ToSpan as _};
 use permit_domain::{
     ApplicationId, ApplicationState, CardStage, EndOfCard, EndReason, OrderState, PermitId, PermitState,
     PersonId,
@@ -460,6 +461,44 @@ async fn the_ledger_holds_no_fact_about_the_person(#[case] engine: Engine) {
     ] {
         assert!(!all.contains(fact));
     }
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn the_ledgers_time_does_not_go_back(#[case] engine: Engine) {
+    let office = Office::open(engine).await;
+    let write = async |at: Timestamp, subject: &str| {
+        let mut tx = office.store.begin(at).await?;
+        let entry = Entry {
+            role: "staff",
+            actor: "liu",
+            action: "signed in",
+            subject,
+            detail: "{}",
+        };
+        let appended = tx.append(entry).await?;
+        tx.commit(appended).await
+    };
+    write(at(), "first").await.unwrap();
+    // Two machines' clocks differ by a moment: it happens with the entry before it.
+    write(at() - 59.seconds(), "skewed").await.unwrap();
+    let mut ledger = office.store.read().await.unwrap();
+    assert_eq!(ledger.ledger_of("skewed").await.unwrap()[0].at, at());
+    drop(ledger);
+    for back in [61.seconds(), 48.hours(), 8760.hours()] {
+        let error = write(at() - back, "back").await.unwrap_err();
+        assert!(
+            matches!(error, Error::ClockBehind { last } if last == at()),
+            "{error:?}"
+        );
+        assert_eq!(error.code(), "CLOCK_BEHIND");
+    }
+    // A year later everything goes on, and last year does not come back.
+    write(at() + 8760.hours(), "later").await.unwrap();
+    assert!(write(at(), "back").await.is_err());
+    assert_eq!(office.store.verify_ledger().await.unwrap().entries, 3);
 }
 
 #[tokio::test]
