@@ -45,8 +45,10 @@ impl Header {
     pub const SELECT: Self = Self::new(0x00, 0xA4, 0x04, 0x00);
     /// GET DATA, serial of a blank.
     pub const GET_SERIAL: Self = Self::new(0x80, 0xCA, 0x00, 0x45);
-    /// INITIALIZE UPDATE.
+    /// INITIALIZE UPDATE with whichever keys the card has.
     pub const INITIALIZE_UPDATE: Self = Self::new(0x80, 0x50, 0x00, 0x00);
+    /// INITIALIZE UPDATE with the key version that its answer names.
+    pub const INITIALIZE_UPDATE_NAMED: Self = Self::new(0x80, 0x50, 0x01, 0x00);
     /// EXTERNAL AUTHENTICATE, security level 33.
     pub const EXTERNAL_AUTHENTICATE: Self = Self::new(0x84, 0x82, 0x33, 0x00);
     /// GET STATUS in door I.
@@ -157,6 +159,18 @@ impl<'a> ParsedCommand<'a> {
         };
         Ok(Self { header, data, le })
     }
+
+    /// The Le that the command's chapter writes, or none where it writes none.
+    ///
+    /// # Errors
+    /// [`StatusWord::WRONG_LENGTH`] for another one.
+    pub fn has_le(&self, le: Option<u8>) -> Result<(), StatusWord> {
+        if self.le == le {
+            Ok(())
+        } else {
+            Err(StatusWord::WRONG_LENGTH)
+        }
+    }
 }
 
 /// Splits an answer into body and status word.
@@ -179,7 +193,7 @@ impl StatusWord {
     pub const OK: Self = Self(0x9000);
     /// The write did not happen or is not known.
     pub const MEMORY_FAILURE: Self = Self(0x6581);
-    /// Wrong length of command data.
+    /// Wrong length of command data, or a wrong Le.
     pub const WRONG_LENGTH: Self = Self(0x6700);
     /// A cryptogram, MAC, signature or right is wrong.
     pub const SECURITY: Self = Self(0x6982);

@@ -31,7 +31,7 @@ pub struct RoleKey {
     pub state: KeyState,
     /// Last day of a Draining version; none otherwise (then it does not stand in the bundle).
     pub until: Date,
-    /// Group master and tap master; only for roles with door F.
+    /// Group master and tap master; only for roles with door F, and only for a terminal that taps.
     pub door_f: Option<(Key32, Key32)>,
     /// Record master.
     pub record_master: Key32,
@@ -281,10 +281,12 @@ fn parse_role_key(bytes: &[u8]) -> Result<RoleKey, Error> {
     if state == KeyState::Draining && until.is_none() {
         return Err(MALFORMED);
     }
-    let door_f = if role.has_door_f() {
-        Some((Key32::new(fields.array(0x85)?), Key32::new(fields.array(0x86)?)))
-    } else {
-        None
+    // A terminal that reads records behind door S, such as a counter, has neither master. In a role without door F
+    // they stand where nothing is expected, and are refused.
+    let door_f = match fields.optional_array(0x85)? {
+        Some(group) if role.has_door_f() => Some((Key32::new(group), Key32::new(fields.array(0x86)?))),
+        Some(_) => return Err(MALFORMED),
+        None => None,
     };
     let record_master = Key32::new(fields.array(0x87)?);
     fields.end()?;

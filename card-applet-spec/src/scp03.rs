@@ -300,7 +300,7 @@ impl Channel {
                 .enc
                 .cbc_decrypt(&iv, &mut plain)
                 .map_err(|_| Error::Crypto)?;
-            unpad(&mut plain)?;
+            unpad_data(&mut plain)?;
         }
         Ok(plain)
     }
@@ -360,7 +360,7 @@ impl Channel {
                 .enc
                 .cbc_decrypt(&iv, &mut plain)
                 .map_err(|_| Error::Crypto)?;
-            unpad(&mut plain)?;
+            unpad_data(&mut plain)?;
         }
         Ok((plain, status))
     }
@@ -421,6 +421,16 @@ fn unpad(data: &mut Plain) -> Result<(), Error> {
         }
     }
     Err(Error::Crypto)
+}
+
+/// No data has no body: padding alone is what no sound sender wraps.
+fn unpad_data(data: &mut Plain) -> Result<(), Error> {
+    unpad(data)?;
+    if data.is_empty() {
+        Err(Error::Crypto)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

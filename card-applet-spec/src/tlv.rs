@@ -157,6 +157,18 @@ impl<'a> Fields<'a> {
         self.required(tag)?.value.try_into().map_err(|_| malformed)
     }
 
+    /// An optional value of exactly `N` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when it is of another length.
+    pub(crate) fn optional_array<const N: usize>(&mut self, tag: u16) -> Result<Option<[u8; N]>, Error> {
+        let malformed = self.malformed();
+        let found = self.optional(tag)?;
+        found
+            .map(|object| object.value.try_into().map_err(|_| malformed))
+            .transpose()
+    }
+
     /// A required text of `min` to `max` bytes.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ def search(bundle: dict, keys: list[dict], rt: bytes, answer: bytes) -> Tapped |
     for key in keys:
         role, kv = key["role"], key["kv"]
         for cohort in range(256):
+            if key["group"] is None:
+                break
             group = pc.group_key(key["group"], role, key["region"], kv, cohort)
             if not pc.cohort_fits(group, cipher):
                 continue

@@ -70,7 +70,7 @@ class ModelCard:
             return self.command(command)
         enc, mac, rmac = self.what["keys"]
         mirror: pc.Channel = self.what["channel"]
-        need(len(command) >= 14 and len(command) == 6 + command[4], "6700")
+        need(len(command) >= 14 and len(command) == 6 + command[4] and command[-1] == 0, "6700")
         mirror.counter += 1
         body, data = command[:-9], command[5:-9]
         chaining = pc.cmac(mac, mirror.chaining + body)
@@ -78,6 +78,7 @@ class ModelCard:
         mirror.chaining = chaining
         if data:
             data = pc.unpadded(pc.cbc_decrypt(enc, pc.aes_encrypt_block(enc, be(mirror.counter, 16)), data))
+            need(data, "6982")
         return mirror.answer(self.in_door_i(command, data) if self.session == "door i" else self.in_door_s(command, data), b"\x90\0")
 
     def command(self, command: bytes) -> bytes:
@@ -94,17 +95,20 @@ class ModelCard:
             need(self.state["life"] == BLANK, "6a88")
             return self.serial + b"\x90\0"
         if name == b"\x80\x50":
-            need(free and len(data) == 8, "6985")
+            need(free, "6985")
+            need(head[2:] in (b"\0\0", b"\1\0"), "6a86")
+            need(len(command) == 14 and command[4] == 8 and command[-1] == 0, "6700")
             challenge = self.random(8)
             scp = pc.Scp03(self.state["static"], data, challenge)
             self.session, self.what = "opening", {"scp": scp}
             return bytes(10) + b"\x01\x03\x60" + challenge + scp.card_cryptogram + b"\x90\0"
         if name == b"\x84\x82":
             need(self.session == "opening", "6985")
+            need(len(command) == 21 and command[4] == 16, "6700")
             return self.external_authenticate(command)
         if name == b"\x80\x10":
             need(free, "6985")
-            need(len(data) == 16 and len(command) == 22, "6700")
+            need(len(data) == 16 and len(command) == 22 and command[-1] == 0, "6700")
             return self.tap(head[2], head[3], data)
         if name in (b"\x80\x12", b"\x80\x14"):
             need(self.session == "tapped", "6985")
@@ -227,22 +231,23 @@ class ModelCard:
     def external_authenticate(self, command: bytes) -> bytes:
         state, scp = self.state, self.what["scp"]
         locked = state["failures"] >= 16 and state["life"] != BLANK
-        state["failures"] = min(state["failures"] + 1, 255) if not locked else state["failures"]
+        before = state["failures"]
+        state["failures"] = min(before + 1, 16)
         expected, channel = scp.external_authenticate()
         need(state["life"] != TERMINATED and not locked and pc.same(command, expected), "6982")
         state["failures"] = 0
-        self.session, self.what = "door i", {"scp": scp, "keys": (scp.enc, scp.mac, scp.rmac), "channel": channel}
+        self.session, self.what = "door i", {"scp": scp, "keys": (scp.enc, scp.mac, scp.rmac), "channel": channel, "failures": before}
         return b"\x90\0"
 
-    def status(self) -> bytes:
+    def status(self, failures: int) -> bytes:
         state = self.state
         script, last, h = state["script"]
-        return be(state["life"], 1) + script + be(last, 2) + h + be(state["failures"], 1) + state["floor"] + be(state["epoch"], 2) + be(state["open"], 1)
+        return be(state["life"], 1) + script + be(last, 2) + h + be(failures, 1) + state["floor"] + be(state["epoch"], 2) + be(state["open"], 1)
 
     def in_door_i(self, command: bytes, data: bytes) -> bytes:
         if command[1] == 0xF2:
             if command[2] == 0:
-                return self.status()
+                return self.status(self.what["failures"])
             pairs = (self.state["staged"] or {"pairs": {}})["pairs"]
             need(command[3] in pairs, "6a88")
             return pairs[command[3]][1]
@@ -413,7 +418,7 @@ class ModelCard:
             found = be(versions[0], 1) + slot["pid"] + slot["record"] if slot else None
         elif number in (0xF0, 0xF1):
             allowed = may("ISSUER") or number == 0xF1 and may("VERIFY")
-            found = self.serial if number == 0xF0 else self.status()
+            found = self.serial if number == 0xF0 else self.status(state["failures"])
         else:
             allowed, found = True, None
         need(allowed, "6982")

@@ -256,6 +256,41 @@ def wrong_keys_are_noticed_before_the_card_counts_an_attempt():
     must(scene.card.state["failures"], 0)
 
 
+@case
+def door_i_counts_wrong_tries_tells_them_and_is_as_strict_as_its_chapter():
+    scene = Scene("strict")
+    keys = scene.card.state["static"]
+
+    def attempt(wrong: bool, le: bytes = b"", version: int = 0) -> bytes:
+        card = scene.card
+        card.reset()
+        card.transmit(pc.SELECT)
+        answer = card.transmit(bytes([0x80, 0x50, version, 0, 8]) + bytes(8) + b"\0")
+        if answer[-2:] != b"\x90\0":
+            return answer
+        command, attempt.channel = pc.Scp03(keys, bytes(8), answer[13:21]).external_authenticate()
+        return card.transmit((command[:-1] + bytes([command[-1] ^ wrong])) + le)
+
+    def told() -> int:
+        return door_i.parse_status(attempt.channel.open_answer(scene.card.transmit(attempt.channel.command(bytes.fromhex("84F20000"), b""))))["failures"]
+
+    for _ in range(3):
+        must(attempt(True).hex(), "6982")
+    must(attempt(False, le=b"\0").hex(), "6700", "no try")
+    must(attempt(False, version=1).hex(), "9000")
+    must(told(), 3, "what came before this session")
+    must(attempt(False).hex(), "9000")
+    must(told(), 0)
+    must(attempt(False, version=2).hex(), "6a86")
+    for le in (b"", b"\x10"):
+        attempt(False)
+        must(scene.card.transmit(attempt.channel.command(bytes.fromhex("84F20000"), b"")[:-1] + le).hex(), "6700")
+    for _ in range(18):
+        must(attempt(True).hex(), "6982")
+    must(scene.card.state["failures"], 16, "the count stays")
+    must(attempt(False).hex(), "6982", "door I is locked")
+
+
 # --- Payment ----------------------------------------------------------------------------------------------------------
 
 

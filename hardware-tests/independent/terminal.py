@@ -197,8 +197,9 @@ class Terminal:
         kept = self.memory.kept
         if self.bundle["sequence"] < kept["bundle_sequence"]:
             raise unusable("The bundle is older than one that this terminal had.", "Fetch the newest bundle.")
-        if self.today < self.bundle["issued"] or self.today.hex() < kept["latest_day"]:
-            raise Stop(2, "WRONG_CLOCK", "The clock is behind the bundle, or behind a day that this terminal has seen.", "Set the clock.")
+        signed = max([self.bundle["issued"], *(held["issued"] for held in self.bundle["deny_lists"].values())])
+        if self.today < signed or self.today.hex() < kept["latest_day"]:
+            raise Stop(2, "WRONG_CLOCK", "The clock is behind the bundle or a list, or behind a day that this terminal has seen.", "Set the clock.")
         kept["bundle_sequence"], kept["latest_day"] = self.bundle["sequence"], self.today.hex()
         self.memory.save()
 

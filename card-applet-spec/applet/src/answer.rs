@@ -1,8 +1,9 @@
 //! What a command answers: a body with its status word, or a status word alone; and which status word an error becomes.
 
 use card_applet_spec::Error as SpecError;
-use card_applet_spec::apdu::{Answer, StatusWord};
+use card_applet_spec::apdu::{Answer, ParsedCommand, StatusWord};
 use card_applet_spec::bytes::Write;
+use card_applet_spec::scp03::{Channel, Plain};
 
 use crate::memory::MemoryFault;
 
@@ -42,6 +43,12 @@ pub(crate) fn internal(_: SpecError) -> StatusWord {
 /// Data that came in has a wrong form.
 pub(crate) fn wrong_data(_: SpecError) -> StatusWord {
     StatusWord::WRONG_DATA
+}
+
+/// The data of a command inside door I or S: Le, MAC and padding are as the chapters want them.
+pub(crate) fn unwrapped(channel: &mut Channel, command: &ParsedCommand<'_>) -> Result<Plain, StatusWord> {
+    command.has_le(Some(0))?;
+    channel.unwrap_command(command).map_err(insecure)
 }
 
 /// A MAC, signature or cryptogram is wrong.

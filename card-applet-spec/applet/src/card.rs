@@ -51,6 +51,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
 
     /// GET DATA: the serial, which only a blank gives to everybody.
     pub(crate) fn get_data(&self, command: &ParsedCommand<'_>) -> Outcome {
+        command.has_le(Some(0))?;
         if !command.data.is_empty() {
             return Err(StatusWord::WRONG_LENGTH);
         }

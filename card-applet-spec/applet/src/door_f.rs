@@ -102,6 +102,7 @@ impl PurseState {
 
 impl<M: Memory, R: CryptoRng> Card<M, R> {
     pub(crate) fn tap(&mut self, role: u8, version: u8, command: &ParsedCommand<'_>) -> Opening<Tapped> {
+        command.has_le(Some(0))?;
         let terminal_challenge: [u8; 16] = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
         let mut card_challenge = [0; 16];
         self.rng.fill_bytes(&mut card_challenge);
@@ -222,6 +223,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         if (role, version) != (tapped.role, tapped.version) || role != Role::SmallPayment.code() {
             return Err(StatusWord::CONDITIONS);
         }
+        command.has_le(Some(25))?;
         let (body, mac) = command
             .data
             .split_last_chunk::<16>()

@@ -9,11 +9,11 @@ use card_applet_spec::crypto::{PrivateKey, PublicKey, equal};
 use card_applet_spec::date::Date;
 use card_applet_spec::kdf::KeySet;
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
-use card_applet_spec::script::{ScriptKind, SlotStep, Step, WritableObject, chain_next, chain_start};
+use card_applet_spec::script::{ScriptKind, SlotStep, Status, Step, WritableObject, chain_next, chain_start};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::answer::{Opening, answer, insecure, internal, memory_failure, wrong_data};
+use crate::answer::{Opening, answer, internal, memory_failure, unwrapped, wrong_data};
 use crate::card::Card;
 use crate::command::{Command, Gate};
 use crate::control::{Control, SMALL_PAYMENT, ScriptState, SlotState};
@@ -23,7 +23,8 @@ use crate::storage::{SlotContent, slot_layout};
 
 /// Attempts at EXTERNAL AUTHENTICATE without a success before door I is locked.
 const MAX_FAILURES: u8 = 16;
-/// Days by which `today` of a FINALISE, or the floor of an update, may be ahead of the date floor.
+/// Days by which `today` of a FINALISE, the floor of an update, or an intermediate's first day at door S may be ahead of
+/// the date floor.
 const MAX_LEAP_DAYS: u32 = 400;
 
 /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE.
@@ -38,6 +39,8 @@ pub(crate) struct OpeningI {
 #[derive(Debug)]
 pub(crate) struct DoorI {
     channel: Channel,
+    /// The failure counter before this session's own try.
+    failures: u8,
 }
 
 impl DoorI {
@@ -56,9 +59,10 @@ struct Done {
 
 impl<M: Memory, R: CryptoRng> Card<M, R> {
     pub(crate) fn initialize_update(&mut self, command: &ParsedCommand<'_>) -> Opening<OpeningI> {
-        if command.header != Header::INITIALIZE_UPDATE {
+        if ![Header::INITIALIZE_UPDATE, Header::INITIALIZE_UPDATE_NAMED].contains(&command.header) {
             return Err(StatusWord::WRONG_P1P2);
         }
+        command.has_le(Some(0))?;
         let host_challenge: [u8; 8] = command.data.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
         let mut card_challenge = [0; 8];
         self.rng.fill_bytes(&mut card_challenge);
@@ -91,12 +95,14 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         if header != Header::EXTERNAL_AUTHENTICATE {
             return Err(StatusWord::WRONG_P1P2);
         }
+        command.has_le(None)?;
         let mut reader = Reader::new(command.data, "EXTERNAL AUTHENTICATE");
         let (cryptogram, mac) = (reader.array::<8>(), reader.array::<8>());
         let (Ok(cryptogram), Ok(mac), Ok(())) = (cryptogram, mac, reader.end()) else {
             return Err(StatusWord::WRONG_LENGTH);
         };
-        // Counted before it is compared: pulling the card gives no free try.
+        // Counted before it is compared: pulling the card gives no free try. From the sixteenth on the count stays, and
+        // nothing is written: tries near a pocket must not wear the card.
         let before = self.storage.failures();
         let spent = before >= MAX_FAILURES;
         // A blank has no door S that could open door I again.
@@ -123,6 +129,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         self.storage.set_failures(0).map_err(memory_failure)?;
         let door = DoorI {
             channel: opening.channel,
+            failures: before,
         };
         Ok((answer(&[])?, door))
     }
@@ -134,7 +141,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         n: u16,
         command: &ParsedCommand<'_>,
     ) -> Opening<DoorI> {
-        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        let plain = unwrapped(&mut door.channel, command)?;
         let body = self.step(n, &plain)?;
         door.answering(&body)
     }
@@ -147,15 +154,18 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         domain: u8,
         command: &ParsedCommand<'_>,
     ) -> Opening<DoorI> {
-        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        let plain = unwrapped(&mut door.channel, command)?;
         if !plain.is_empty() {
             return Err(StatusWord::WRONG_LENGTH);
         }
         let body = match (what, domain) {
             (0x00, 0x00) => {
                 let mut body = Bytes::new();
-                body.put(&self.status().encode().map_err(internal)?)
-                    .map_err(internal)?;
+                let status = Status {
+                    failures: door.failures,
+                    ..self.status()
+                };
+                body.put(&status.encode().map_err(internal)?).map_err(internal)?;
                 body
             }
             (0x01, domain) => self.staged_public_key(domain)?,

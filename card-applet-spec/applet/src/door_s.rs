@@ -12,10 +12,11 @@ use card_applet_spec::door_s::{Agree, AgreeAnswer, Object};
 use card_applet_spec::scp03::{Channel, MAX_PLAIN};
 use rand_core::CryptoRng;
 
-use crate::answer::{Opening, answer, insecure, internal, memory_failure};
+use crate::answer::{Opening, answer, insecure, internal, memory_failure, unwrapped};
 use crate::card::Card;
 use crate::command::{Command, Gate};
 use crate::control::Control;
+use crate::door_i::is_leap;
 use crate::memory::{self, Memory};
 use crate::storage::{SlotContent, slot_layout};
 
@@ -64,6 +65,7 @@ impl Presenting {
         if self.leaf.is_some() || command.header != Header::present_certificate(1) {
             return Err(StatusWord::CONDITIONS);
         }
+        command.has_le(None)?;
         let (certificate, body, signature) = TerminalCertificate::parse(command.data).map_err(unparsable)?;
         let intermediate = &self.intermediate;
         if certificate.issuer != intermediate.holder {
@@ -105,6 +107,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
                 StatusWord::WRONG_P1P2
             });
         }
+        command.has_le(None)?;
         let half = self.storage.control().trust.live.ok_or(StatusWord::CONDITIONS)?;
         let trust = self
             .storage
@@ -143,7 +146,8 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         if command.header != Header::GET_CHALLENGE {
             return Err(StatusWord::WRONG_P1P2);
         }
-        if !command.data.is_empty() || command.le != Some(16) {
+        command.has_le(Some(16))?;
+        if !command.data.is_empty() {
             return Err(StatusWord::WRONG_LENGTH);
         }
         if presenting.leaf.is_none() {
@@ -155,12 +159,16 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         Ok((answer(&challenge)?, presenting))
     }
 
-    /// The control block with the floor and epoch that a chain brings, once its terminal has proved its key.
+    /// The control block with the floor and epoch that a chain brings, once its terminal has proved its key. A chain from
+    /// a day that no visit explains is served and brings nothing: it may be a wrong clock's, and a floor in 2095 would
+    /// shut the door to every honest terminal; but refused, a card that slept would find no terminal at all.
     fn freshened(&self, intermediate: &TerminalCertificate, leaf: &Leaf) -> Result<Control, StatusWord> {
         let control = *self.storage.control();
         let mut next = control;
-        next.floor = control.floor.max(intermediate.effective);
-        next.epoch = control.epoch.max(intermediate.holder.epoch());
+        if !is_leap(control.floor, intermediate.effective) {
+            next.floor = control.floor.max(intermediate.effective);
+            next.epoch = control.epoch.max(intermediate.holder.epoch());
+        }
         let ended = intermediate.expiry < next.floor
             || leaf.expiry < next.floor
             || intermediate.holder.epoch() < control.epoch;
@@ -172,6 +180,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         if command.header != Header::AGREE {
             return Err(StatusWord::WRONG_P1P2);
         }
+        command.has_le(Some(0))?;
         if command.data.len() != card_applet_spec::door_s::AGREE_LEN {
             return Err(StatusWord::WRONG_LENGTH);
         }
@@ -243,7 +252,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         p2: u8,
         command: &ParsedCommand<'_>,
     ) -> Opening<DoorS> {
-        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        let plain = unwrapped(&mut door.channel, command)?;
         if p2 != 0 {
             return Err(StatusWord::WRONG_P1P2);
         }
@@ -253,7 +262,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
 
     /// RESET COUNTER.
     pub(crate) fn reset_counter(&mut self, mut door: DoorS, command: &ParsedCommand<'_>) -> Opening<DoorS> {
-        let plain = door.channel.unwrap_command(command).map_err(insecure)?;
+        let plain = unwrapped(&mut door.channel, command)?;
         if command.header != Header::RESET_COUNTER {
             return Err(StatusWord::WRONG_P1P2);
         }

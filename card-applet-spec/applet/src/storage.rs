@@ -132,8 +132,12 @@ impl<M: Memory> Storage<M> {
         self.failures.failures
     }
 
-    /// Writes the failure counter whole to the older copy; only then it counts. The control block is not touched.
+    /// Writes the failure counter whole to the older copy; only then it counts. The control block is not touched. A
+    /// count that stands already is not written again: whoever can try must not wear the cell.
     pub(crate) fn set_failures(&mut self, failures: u8) -> Result<(), MemoryFault> {
+        if self.failures.failures == failures {
+            return Ok(());
+        }
         let generation = self.failures.generation.checked_add(1).ok_or(MemoryFault)?;
         let next = Counter { generation, failures };
         let block = next.encode().map_err(|_| MemoryFault)?;

@@ -48,6 +48,7 @@ impl<M: Memory, R: CryptoRng> Card<M, R> {
         let tapped = tapped
             .filter(|tapped| (tapped.role, tapped.version) == (role, version))
             .ok_or(StatusWord::CONDITIONS)?;
+        command.has_le(Some(16))?;
         // After a decoy the answer is that of a wrong MAC, for the same reads and the same MAC: nobody knows its keys.
         let (_, decoy_m) = self.decoy_keys()?;
         let (index, physical) = tapped.slot.unwrap_or((0, 0));

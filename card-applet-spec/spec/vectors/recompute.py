@@ -83,6 +83,18 @@ def ecdsa_verify(public, message, signature):
     return {"valid": b"\x01"}
 
 
+def der_integer(value: bytes) -> bytes:
+    value = value.lstrip(b"\0") or b"\0"
+    return tlv(0x02, (b"\0" if value[0] & 0x80 else b"") + value)
+
+
+@construction
+def signature_der(public, message, signature):
+    """A signature64 as a platform wants it that takes or gives ASN.1: SEQUENCE of two INTEGERs, each as short as it can be."""
+    must(pc.verify(public, message, signature), "a signature verifies")
+    return {"der": tlv(0x30, der_integer(signature[:32]), der_integer(signature[32:]))}
+
+
 @construction
 def point(encoded):
     """A point65 as it comes in. Which status word its refusal gets is the command's affair."""
@@ -579,6 +591,21 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     add(chapter, "ecdsa verify refused: another message", "ecdsa-verify", **verification | {"message": b"YZT-TEST-2" + fixed("ecdsa message", 20)})
     add(chapter, "ecdsa verify refused: r = 0", "ecdsa-verify", **verification | {"signature": bytes(32) + signed["signature"][32:]})
     add(chapter, "ecdsa verify refused: a point off the curve", "ecdsa-verify", **verification | {"public": flipped(signed["public"], 63)})
+    # Signatures of whatever message it takes: what matters is how r and s begin.
+    signing, shapes = fixed("ecdsa private"), {
+        "r and s below the top bit": lambda r, s: 0 < r[0] < 0x80 and 0 < s[0] < 0x80,
+        "r and s with the top bit set": lambda r, s: r[0] & 0x80 and s[0] & 0x80,
+        "r begins with a zero byte": lambda r, s: r[0] == 0 and r[1] < 0x80 and s[0],
+        "s begins with a zero byte": lambda r, s: s[0] == 0 and s[1] < 0x80 and r[0],
+        "a zero byte before a byte with the top bit set": lambda r, s: r[0] == 0 and r[1] & 0x80,
+    }
+    for name, fits in shapes.items():
+        for count in range(1 << 16):
+            message = b"YZT-TEST-1" + be(count, 4)
+            made = pc.sign(signing, message)
+            if fits(made[:32], made[32:]):
+                add(chapter, f"signature as DER: {name}", "signature-der", public=signed["public"], message=message, signature=made)
+                break
     good_x, good_y = public["person"][:32], public["person"][32:]
     prime = x("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff")
     y_at_zero = x("66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4")
@@ -751,7 +778,15 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     add(chapter, "chain: the intermediate advances floor and epoch", "terminal-chain", **another({"chr": pc.certificate_name(b"YZT-INTER1", 3, 7), "effective": x("20261122")}, {"car": pc.certificate_name(b"YZT-INTER1", 3, 7)}))
     add(chapter, "chain: rights are what both have", "terminal-chain", **another({"rights": pc.rights4("IDENTITY", "CLINIC")}, {"rights": pc.rights4("CLINIC", "PERMIT")}))
     add(chapter, "chain: a leaf that ends on the date floor", "terminal-chain", **chain_inputs | {"floor": x("20261130")})
+    later = pc.certificate_name(b"YZT-INTER1", 3, 7)
+    far = another({"chr": later, "effective": x("20280101"), "expiry": x("20290101")}, {"car": later, "effective": x("20280101"), "expiry": x("20280108")})
+    add(chapter, "chain: an intermediate 400 days ahead of the floor moves floor and epoch", "terminal-chain", **far | {"floor": x("20261127")})
+    add(chapter, "chain: an intermediate 401 days ahead of the floor moves nothing", "terminal-chain", **far | {"floor": x("20261126")})
+    add(chapter, "chain: without a floor any intermediate moves both", "terminal-chain", **far | {"floor": bytes(4)})
+    wrong = another({"chr": later, "effective": x("20950101"), "expiry": x("20960101")}, {"car": later, "effective": x("20950101"), "expiry": x("20950108")})
+    add(chapter, "chain: an intermediate of 2095 moves nothing", "terminal-chain", **wrong)
     refused = {
+        "far ahead, and of an old epoch": far | {"epoch": be(4, 2)},
         "an intermediate of an old epoch": chain_inputs | {"epoch": be(2, 2)},
         "a leaf that ended before the floor": chain_inputs | {"floor": x("20261201")},
         "an intermediate that ended before the floor": chain_inputs | {"floor": x("20271102")},
@@ -793,6 +828,8 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     ]
     common = {"root": secret["terminal ca"], "root_name": trust_name, "issued": first, "last_day": x("20261228"), "sequence": be(3, 4), "card_ca": public["card ca"], "entitlement_signer": public["entitlement signer"], "document_signer": public["document signer"], "deny_signer": public["deny signer"]}
     bus = add(chapter, "bundle: a bus", "bundle", **common, id=fixed("bundle bus", 16), name="公交 42".encode(), keys=bus_keys, door_s=[], deny_lists=[listed], zones=x("0000000000000004"))["plain"]
+    no_taps = [{name: value for name, value in bus_keys[0].items() if name not in ("group", "tap")}]
+    add(chapter, "bundle: a counter, which never taps", "bundle", **common, id=fixed("bundle counter", 16), name="窗口 1".encode(), keys=no_taps, door_s=[], deny_lists=[listed], zones=bytes(8))
     patient = add(chapter, "deny list: with grace", "deny-list", signer=secret["deny signer"], role=b"\x01", version=be(13, 4), issued=first, largest_age=be(7, 2), entries=denied, grace=be(3, 2))["value"]
     add(chapter, "deny list refused: another grace", "deny-list-open", signer_public=public["deny signer"], value=patient.replace(x("85020003"), x("85020103")))
     add(chapter, "deny list refused: its grace taken away", "deny-list-open", signer_public=public["deny signer"], value=patient.replace(x("85020003"), b""))

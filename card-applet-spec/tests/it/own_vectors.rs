@@ -190,6 +190,7 @@ fn run(construction: &str, v: &Vector<'_>) {
         "cmac" => cmac(v),
         "ecdsa" => ecdsa(v),
         "ecdsa-verify" => ecdsa_verify(v),
+        "signature-der" => signature_der(v),
         "point" => {
             if let Some(point) = v.refuses(PublicKey::from_point65(&v.i.array("encoded"))) {
                 v.o.is("public", &point.to_public64());
@@ -442,6 +443,35 @@ fn ecdsa_verify(v: &Vector<'_>) {
     if v.refuses(result).is_some() {
         v.o.is("valid", &[1]);
     }
+}
+
+/// Chapter 13: a platform below Java Card 3.1 takes and gives ASN.1, the wire is r || s.
+fn signature_der(v: &Vector<'_>) {
+    let signature: [u8; 64] = v.i.array("signature");
+    let key = PublicKey::from_public64(&v.i.array("public")).unwrap();
+    key.verify(&[&v.i.bytes("message")], &signature).unwrap();
+    let integer = |value: &[u8]| {
+        let first = value.iter().position(|byte| *byte != 0).unwrap();
+        let mut value = value[first..].to_vec();
+        if value[0] >= 0x80 {
+            value.insert(0, 0);
+        }
+        [&[0x02, u8::try_from(value.len()).unwrap()], &value[..]].concat()
+    };
+    let body = [integer(&signature[..32]), integer(&signature[32..])].concat();
+    let der = [&[0x30, u8::try_from(body.len()).unwrap()], &body[..]].concat();
+    v.o.is("der", &der);
+    // And back: each INTEGER without its sign byte, filled up to 32 bytes.
+    let mut raw = Vec::new();
+    let mut rest = &der[2..];
+    while let [0x02, length, value @ ..] = rest {
+        let (value, next) = value.split_at(usize::from(*length));
+        let value = value.strip_prefix(&[0]).unwrap_or(value);
+        raw.resize(raw.len() + 32 - value.len(), 0);
+        raw.extend_from_slice(value);
+        rest = next;
+    }
+    assert_eq!(raw, signature);
 }
 
 // 02 Data groups
@@ -1035,11 +1065,24 @@ fn present(v: &Vector<'_>) -> Result<(PublicKey, Rights, Date, u16), &'static st
     if rights.is_empty() {
         return Err("6a80");
     }
-    let floor = floor.max(intermediate.effective);
+    let ahead = intermediate
+        .effective
+        .day_number()
+        .saturating_sub(floor.day_number());
+    let moves = floor.is_none() || ahead <= 400;
+    let floor = if moves {
+        floor.max(intermediate.effective)
+    } else {
+        floor
+    };
     if intermediate.expiry < floor || leaf.expiry < floor || intermediate.holder.epoch() < epoch {
         return Err("6984");
     }
-    let epoch = epoch.max(intermediate.holder.epoch());
+    let epoch = if moves {
+        epoch.max(intermediate.holder.epoch())
+    } else {
+        epoch
+    };
     Ok((leaf.public, rights, floor, epoch))
 }
 

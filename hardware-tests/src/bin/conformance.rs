@@ -48,13 +48,13 @@ enum Task {
 #[derive(Debug, Args)]
 struct MakeArguments {
     /// New file for the test keys (mode 0600)
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The card maker's public key, 130 hex digits: a lot file is sealed to it
-    #[arg(long, requires = "lot_out")]
+    /// File with the card maker's public key, 130 hex digits, to which a lot file is sealed
+    #[arg(long, value_name = "FILE", requires = "lot_out")]
     maker: Option<PathBuf>,
     /// New file for the lot file
-    #[arg(long, requires = "maker")]
+    #[arg(long, value_name = "FILE", requires = "maker")]
     lot_out: Option<PathBuf>,
     /// Blanks in the lot file
     #[arg(long, default_value_t = 20)]
@@ -189,7 +189,7 @@ fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
                 Exit::Usage,
                 "MAKER_KEY",
                 format!("{} is no public key of P-256 in 130 hex digits", path.display()),
-                "Ask the card maker for the point 04 || X || Y of its key.",
+                "Give a file with the point 04 || X || Y of the card maker's key: what `virtual-card maker-key` prints.",
             )
         })
 }

@@ -8,6 +8,7 @@ use card_applet_spec::certificate::CardCertificate;
 use card_applet_spec::codes::{CardState, Domain, Role, Tier};
 use card_applet_spec::crypto::{Key16, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat, SignatureObject};
+use card_applet_spec::kdf::KeySet;
 use card_applet_spec::record::{Entitlement, binding, rule_set_digest};
 use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{
@@ -133,6 +134,67 @@ impl DoorI {
         }
         *self = Self::open(rig)?;
         Ok(())
+    }
+}
+
+/// A session of door I whose bytes the suite makes itself, for what the record layer of the crate never wraps.
+#[derive(Debug)]
+pub(crate) struct OwnSession {
+    enc: Key16,
+    mac: Key16,
+    /// Chaining value after EXTERNAL AUTHENTICATE.
+    chaining: [u8; 16],
+}
+
+impl OwnSession {
+    /// Resets, selects and opens door I.
+    pub(crate) fn open(rig: &mut TestRig<'_>) -> Result<Self, Stop> {
+        let keys = rig.static_keys()?;
+        rig.select()?;
+        let host: [u8; 8] = rig.random();
+        let body = rig
+            .command(Header::INITIALIZE_UPDATE.to_bytes(), &host)?
+            .ok("INITIALIZE UPDATE")?;
+        let card = InitializeUpdate::parse(&body)?;
+        let challenges: [&[u8]; 2] = [&host, &card.card_challenge];
+        let proves = |keys: &&KeySet| {
+            SessionKeys::derive(keys, &host, &card.card_challenge)
+                .card_cryptogram(&host, &card.card_challenge)
+                == card.card_cryptogram
+        };
+        let Some(keys) = keys.iter().find(proves) else {
+            return failed("the card cryptogram is made with no keys of the suite");
+        };
+        // SCP03, section 4.1.5: label with the constant, separator, length in bits, counter, context.
+        let derived = |key: &Key16, constant: u8, bits: u8| {
+            let label = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, constant, 0x00, 0x00, bits, 0x01];
+            key.cmac(&[&label, challenges[0], challenges[1]])
+        };
+        let enc = Key16::new(derived(&keys.enc, 0x04, 0x80));
+        let mac = Key16::new(derived(&keys.mac, 0x06, 0x80));
+        let cryptogram = &derived(&mac, 0x01, 0x40)[..8];
+        let header = Header::EXTERNAL_AUTHENTICATE.to_bytes();
+        let chaining = mac.cmac(&[&[0; 16], &header, &[16], cryptogram]);
+        let command = encode(header, &[cryptogram, &chaining[..8]].concat(), None);
+        rig.send(&command)?.ok("EXTERNAL AUTHENTICATE with right keys")?;
+        Ok(Self { enc, mac, chaining })
+    }
+
+    /// The first command, its body a block of padding and nothing else.
+    pub(crate) fn padding_alone(&mut self, header: Header) -> Result<Vec<u8>, Stop> {
+        let mut body = [0; 16];
+        body[0] = 0x80;
+        let mut counter = [0; 16];
+        counter[15] = 1;
+        let iv = self.enc.encrypt_block(counter);
+        self.enc.cbc_encrypt(&iv, &mut body)?;
+        let header = header.to_bytes();
+        self.chaining = self.mac.cmac(&[&self.chaining, &header, &[24], &body]);
+        Ok(encode(
+            header,
+            &[&body[..], &self.chaining[..8]].concat(),
+            Some(0),
+        ))
     }
 }
 

@@ -7,7 +7,7 @@ use card_applet_spec::door_f::{CommitBody, TapAnswer, TapPlain, tap_command};
 use card_applet_spec::update::SealedUpdate;
 
 use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
-use crate::conformance::test_rig::{Answer, Purse, TestRig};
+use crate::conformance::test_rig::{Answer, Purse, TestRig, encode};
 
 /// Number of the suite's payment terminal.
 pub(crate) const TID: u32 = 0x00C0_FFEE;
@@ -104,7 +104,8 @@ pub(crate) fn commit(rig: &mut TestRig<'_>, tap: &Tap, body: &CommitBody, seq: u
         )?
     };
     let data = [&body.encode()?[..], &mac].concat();
-    rig.command(Header::commit(tap.role, tap.version).to_bytes(), &data)
+    let header = Header::commit(tap.role, tap.version).to_bytes();
+    rig.send(&encode(header, &data, Some(0x19)))
 }
 
 /// The purse after a debit, as chapter 06 computes it.

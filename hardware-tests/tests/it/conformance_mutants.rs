@@ -36,6 +36,8 @@ struct Spy {
     lost: bool,
     /// The host cryptogram that would be right.
     cryptogram: Option<[u8; 8]>,
+    /// A certificate of a year after the next was shown.
+    far_ahead: bool,
 }
 
 impl Spy {
@@ -219,6 +221,9 @@ impl<'a> Mutant<'a> {
             return None;
         }
         // A broken command goes to the card as it is: the card refuses it too.
+        if parsed.le != Some(0) {
+            return None;
+        }
         let plain = door.host.unwrap_command(&parsed).ok()?;
         let (inner, spy) = (&mut self.inner, &mut self.spy);
         let mut trouble = None;
@@ -266,6 +271,7 @@ impl Transport for Mutant<'_> {
         {
             return Ok(answer);
         }
+        self.spy.far_ahead |= is(command, 0x80, 0x20) && far_ahead(command);
         let answer = match self.through(command) {
             Some(answer) => answer?,
             None => self.card(command).inspect_err(|_| self.spy.lost = true)?,
@@ -997,6 +1003,102 @@ fn faults_of_door_i_are_found() {
                 .then(|| vec![0x69, 0x82])
             }),
         ),
+        (
+            "the key version that it names is unknown to it",
+            &["05.41"],
+            instead(|_, command| {
+                command
+                    .starts_with(&[0x80, 0x50, 0x01, 0x00])
+                    .then(|| vec![0x6A, 0x86])
+            }),
+        ),
+        (
+            "any key version is taken",
+            &["05.41"],
+            wire(|_, command, answer| {
+                if is(command, 0x80, 0x50) && answer == [0x6A, 0x86] {
+                    vec![0; 29].into_iter().chain([0x90, 0x00]).collect()
+                } else {
+                    answer
+                }
+            }),
+        ),
+        (
+            "Le on EXTERNAL AUTHENTICATE is taken",
+            &["05.42", "01.19"],
+            wire(|_, command, answer| {
+                if is(command, 0x84, 0x82) && answer == [0x67, 0x00] {
+                    vec![0x90, 0x00]
+                } else {
+                    answer
+                }
+            }),
+        ),
+        (
+            "in the channel any Le is taken",
+            &["05.42", "01.20"],
+            wire(|_, command, answer| {
+                if command[0] == 0x84 && command[1] != 0x82 && answer == [0x67, 0x00] {
+                    vec![0x90, 0x00]
+                } else {
+                    answer
+                }
+            }),
+        ),
+        (
+            "a missing Le in the channel is a wrong MAC",
+            &["05.42", "01.20"],
+            status(0x6700, 0x6982),
+        ),
+        (
+            "padding alone is no data",
+            &["05.43"],
+            wire(|_, command, answer| {
+                if command[0] == 0x84 && command.get(4) == Some(&24) && answer == [0x69, 0x82] {
+                    vec![0x90, 0x00]
+                } else {
+                    answer
+                }
+            }),
+        ),
+        (
+            "GET STATUS in door I never tells of wrong tries",
+            &["05.44"],
+            inside(|_, header, plain, card| {
+                let (mut body, sw) = card(header, plain);
+                if header == Header::GET_STATUS && body.len() == 59 {
+                    body[51] = 0;
+                }
+                (body, sw)
+            }),
+        ),
+        (
+            "the count of wrong tries is told for ever",
+            &["05.04", "05.42", "05.44"],
+            {
+                let mut most = 0;
+                inside(move |_, header, plain, card| {
+                    let (mut body, sw) = card(header, plain);
+                    if header == Header::GET_STATUS && body.len() == 59 {
+                        most = most.max(body[51]);
+                        body[51] = most.max(1);
+                    }
+                    (body, sw)
+                })
+            },
+        ),
+        ("a locked door opens after some more tries", &["05.45"], {
+            let mut wrong = 0_u8;
+            wire(move |_, command, answer| {
+                if is(command, 0x84, 0x82) {
+                    wrong = if answer == [0x69, 0x82] { wrong + 1 } else { 0 };
+                    if wrong > 20 {
+                        return vec![0x90, 0x00];
+                    }
+                }
+                answer
+            })
+        }),
         ("a blank is locked", &["05.06"], {
             let mut wrong = 0_u8;
             wire(move |_, command, answer| {
@@ -1014,9 +1116,38 @@ fn faults_of_door_i_are_found() {
     ]);
 }
 
+/// Whether a certificate's effective date is in the year after next or later, as the suite's day counts.
+fn far_ahead(command: &[u8]) -> bool {
+    let at = command.windows(3).position(|part| part == [0x5F, 0x25, 0x06]);
+    let year = at.and_then(|at| command.get(at + 3..at + 5));
+    year.is_some_and(|year| i16::from(year[0]) * 10 + i16::from(year[1]) > sample::TODAY.year() - 2000 + 1)
+}
+
 #[test]
 fn faults_of_door_s_and_of_the_platform_are_found() {
     killed(vec![
+        (
+            "a chain far ahead is refused",
+            &["07.25"],
+            wire(|spy, command, answer| {
+                if is(command, 0x80, 0x22) && std::mem::take(&mut spy.far_ahead) {
+                    vec![0x69, 0x84]
+                } else {
+                    answer
+                }
+            }),
+        ),
+        (
+            "a chain far ahead moves the floor",
+            &["07.25"],
+            inside(|spy, header, plain, card| {
+                let (mut body, sw) = card(header, plain);
+                if header == Header::GET_STATUS && body.len() == 59 && spy.far_ahead {
+                    body[52..56].copy_from_slice(&[0x20, 0x95, 0x01, 0x01]);
+                }
+                (body, sw)
+            }),
+        ),
         (
             "AGREE takes any point",
             &["13.07"],

@@ -6,6 +6,7 @@
 //! written late brings nothing old back.
 
 use card_applet_spec::codes::{CardState, Role};
+use card_reader::Error as CardError;
 use issuer_artwork::FrontFace;
 use issuer_office::card_content::{CardContent, Rewritten};
 use issuer_office::changes::rewritten;
@@ -180,8 +181,8 @@ impl Production {
         Ok((CardTask::Rewrite(Box::new(rewrite)), Some(front)))
     }
 
-    /// The change's own card, before anything is written. A blocked chip answers door I alone, whose keys are the card's
-    /// own: there the vault finds a swapped card, and nothing is written to it.
+    /// The change's own card, before anything is written. A chip that may be blocked or ended already is looked at as far
+    /// as it answers: where it refuses door S, door I's keys are the card's own, and there the vault finds a swapped card.
     async fn look_first(
         &self,
         card: &Card,
@@ -201,10 +202,17 @@ impl Production {
                 ProductionError::CardSwapped { expected }
             });
         }
-        if may_be_shut {
-            return Ok(());
+        let seen = station.look(&self.counter(content).await?).await;
+        match seen {
+            Err(ProductionError::Card(CardError::Refused(_) | CardError::CardRefused { .. }))
+                if may_be_shut =>
+            {
+                return Ok(());
+            }
+            Ok(seen) if may_be_shut && seen.serial() == expected => return Ok(()),
+            _ => {}
         }
-        match station.look(&self.counter(content).await?).await? {
+        match seen? {
             seen if seen.serial() != expected => Err(ProductionError::CardSwapped { expected }),
             Observed::Written(_, status) if status.state == CardState::Active => Ok(()),
             _ => Err(ProductionError::WrongContent { what: "state" }),

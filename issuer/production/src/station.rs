@@ -19,6 +19,7 @@ use crate::terminal::Counter;
 pub struct Station {
     transport: Option<Box<dyn Transport + Send>>,
     name: String,
+    wrong_tries: u8,
 }
 
 /// What lies on the reader.
@@ -46,7 +47,14 @@ impl Station {
         Self {
             transport: Some(Box::new(transport)),
             name,
+            wrong_tries: 0,
         }
+    }
+
+    /// Wrong tries at door I that were found on the card of this station and taken back; from 16 on the door was locked.
+    #[must_use]
+    pub const fn wrong_tries(&self) -> u8 {
+        self.wrong_tries
     }
 
     /// The reader's name.
@@ -81,7 +89,8 @@ impl Station {
     }
 
     /// Which card lies there. A written card is asked through door S with the counter's keys: over the air it does not
-    /// tell its serial.
+    /// tell its serial. Wrong tries at door I are taken back here: anybody near a pocket can make sixteen, and the vault's
+    /// keys would be refused after them.
     pub(crate) async fn look(&mut self, counter: &Counter) -> Result<Observed, ProductionError> {
         if let Some(serial) = self.blank().await? {
             return Ok(Observed::Blank(serial));
@@ -91,10 +100,17 @@ impl Station {
             .visit(move |transport| {
                 let card = session.open(transport, Rights::VERIFY.union(Rights::ISSUER))?;
                 let (card, serial) = card.serial()?;
-                let (_, status) = card.status()?;
+                let (card, status) = card.status()?;
+                if status.failures > 0 {
+                    card.reset_counter()?;
+                }
                 Ok::<_, CardError>((serial, status))
             })
             .await??;
+        if status.failures > 0 {
+            tracing::warn!(tries = status.failures, "wrong tries at door I were taken back");
+            self.wrong_tries = self.wrong_tries.max(status.failures);
+        }
         Ok(Observed::Written(serial, status))
     }
 

@@ -11,7 +11,7 @@ use program_contract::{Clock, Exit, Failure, Outcome};
 use crate::command::change_now::{about, shown};
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
-use crate::command::station::station;
+use crate::command::station::{station, with_wrong_tries};
 
 /// Arguments of `change`.
 #[derive(Debug, clap::Args)]
@@ -153,7 +153,9 @@ impl ChangeCard {
                 let production = context.production().await?;
                 let mut station = station(it.reader.clone()).await?;
                 match Box::pin(production.write_change(it.id, &mut station, &producer)).await {
-                    Ok(stored) => shown(SCHEMA, &stored),
+                    Ok(stored) => {
+                        shown(SCHEMA, &stored).map(|done| with_wrong_tries(station.wrong_tries(), done))
+                    }
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
                 }
             }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
-use crate::command::station::station;
+use crate::command::station::{station, with_wrong_tries};
 
 /// Arguments of `hand-over`.
 #[derive(Debug, clap::Args)]
@@ -66,6 +66,7 @@ impl HandOver {
         };
         let lines = vec![format!("{} {}", report.order_id, report.state)];
         Outcome::done("yzt.hand_over/1", &report, lines)
+            .map(|done| with_wrong_tries(station.wrong_tries(), done))
     }
 }
 

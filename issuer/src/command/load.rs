@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::command::change_now::{ChangeNow, about};
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
-use crate::command::station::station;
+use crate::command::station::{station, with_wrong_tries};
 
 /// Arguments of `load`.
 #[derive(Debug, clap::Args)]
@@ -100,13 +100,14 @@ impl Load {
             let stored = match &producer {
                 Some(producer) => {
                     let mut station = station(self.reader.clone()).await?;
-                    Box::pin(production.write_change(id, &mut station, producer)).await?
+                    let stored = Box::pin(production.write_change(id, &mut station, producer)).await?;
+                    (stored, station.wrong_tries())
                 }
-                None => Box::pin(production.queue_change(id)).await?,
+                None => (Box::pin(production.queue_change(id)).await?, 0),
             };
             Ok::<_, Failure>(stored)
         };
-        let stored = match moved.await {
+        let (stored, tries) = match moved.await {
             Ok(stored) => stored,
             Err(failure) => return Err(about(&context.office, id, failure).await),
         };
@@ -123,6 +124,6 @@ impl Load {
             known,
             explanation,
         };
-        Outcome::done("yzt.load/1", &report, lines)
+        Outcome::done("yzt.load/1", &report, lines).map(|done| with_wrong_tries(tries, done))
     }
 }

@@ -4,7 +4,18 @@ use std::time::Duration;
 
 use card_reader::transport::{Connect, PcscTransport, Transport as _};
 use issuer_production::Station;
-use program_contract::{Exit, Failure};
+use program_contract::{Exit, Failure, Outcome};
+
+/// The outcome, with the wrong tries at door I that the station found on its card and took back.
+pub(super) fn with_wrong_tries(tries: u8, mut outcome: Outcome) -> Outcome {
+    if tries > 0 {
+        outcome.fields.insert("wrong_tries".to_owned(), tries.into());
+        outcome.lines.push(format!(
+            "{tries} wrong keys had been tried at the office's door of this card; the count is zero again."
+        ));
+    }
+    outcome
+}
 
 pub(super) async fn station(reader: Option<String>) -> Result<Station, Failure> {
     let connected = tokio::task::spawn_blocking(move || {

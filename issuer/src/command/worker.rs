@@ -41,6 +41,8 @@ struct WorkedOrder {
     state: String,
     in_doubt: bool,
     card_number: Option<String>,
+    /// Wrong tries at door I that were found on the card and taken back.
+    wrong_tries: u8,
     steps: Vec<WorkedStep>,
 }
 
@@ -138,6 +140,7 @@ impl Worker {
                 state: order.state().name().to_owned(),
                 in_doubt: order.state().in_doubt(),
                 card_number: order.state().card().map(|card| card.number.to_string()),
+                wrong_tries: station.wrong_tries(),
                 steps,
             })),
             Err(error) => {

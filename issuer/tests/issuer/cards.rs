@@ -1062,6 +1062,69 @@ async fn a_card_that_came_back_is_ended_by_two_people_and_never_answers_again() 
     assert_eq!(allowed.code(), "WRONG_STATE");
 }
 
+/// Somebody with a reader near a pocket, who has no key.
+fn tries_at_the_issuers_door(card: &TestCard, tries: usize) {
+    let mut reader = card.reader();
+    for _ in 0..tries {
+        reader.reset().unwrap();
+        for (command, status) in [
+            ("00A4040007F0595A5452500100", [0x90, 0x00]),
+            ("8050000008000102030405060700", [0x90, 0x00]),
+            ("848233001000000000000000000000000000000000", [0x69, 0x82]),
+        ] {
+            let answer = reader.transmit(&hex::decode(command).unwrap()).unwrap();
+            assert!(answer.ends_with(&status), "{command}: {answer:02x?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_tries_at_door_i_are_taken_back_at_the_counter_and_told_in_every_state_of_a_card() {
+    let fixture = Fixture::new().await;
+    let who = producer();
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
+    let order = fixture.order(permit, receipt).await;
+    let card = fixture.blank();
+    fixture.run(order.id(), &mut card.station()).await.unwrap();
+    // Written and waiting in a drawer.
+    tries_at_the_issuers_door(&card, 40);
+    let mut station = card.station();
+    fixture.hand_over(order.id(), &mut station).await.unwrap();
+    assert_eq!(station.wrong_tries(), 16);
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
+    // In use: fewer tries than lock the door are told too, and leave none behind.
+    for (tries, key) in [(16, "till-1"), (15, "till-2"), (1, "till-3"), (0, "till-4")] {
+        tries_at_the_issuers_door(&card, tries);
+        let stored = load(&fixture, permit, 100, key).await;
+        let mut station = card.station();
+        let written = fixture
+            .production
+            .write_change(stored.change.id(), &mut station, &who);
+        assert!(is_done(&written.await.unwrap()), "{tries} tries");
+        assert_eq!(usize::from(station.wrong_tries()), tries);
+    }
+    // Blocked.
+    office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
+    office.found(&number, &clerk()).await.unwrap();
+    let block = signed_off(&fixture, permit, Proposal::Block).await;
+    tries_at_the_issuers_door(&card, 17);
+    assert!(is_done(&write(&fixture, block.change.id(), &card).await.unwrap()));
+    let zhao = "zhao".parse().unwrap();
+    office.allow_again(&number, &clerk(), &zhao).await.unwrap();
+    let unblock = signed_off(&fixture, permit, Proposal::Unblock).await;
+    tries_at_the_issuers_door(&card, 17);
+    let (_, other) = fixture.in_use(&fixture::person(1)).await;
+    let swapped = write(&fixture, unblock.change.id(), &other).await.unwrap_err();
+    assert_eq!(swapped.code(), "CARD_SWAPPED");
+    let mut station = card.station();
+    let written = fixture
+        .production
+        .write_change(unblock.change.id(), &mut station, &who);
+    assert!(is_done(&written.await.unwrap()));
+    assert_eq!(station.wrong_tries(), 16);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clerks_who_sign_off_and_write_at_once_write_one_change() {
     let fixture = Fixture::new().await;

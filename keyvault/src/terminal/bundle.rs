@@ -86,11 +86,7 @@ pub(crate) async fn export_bundle(
     for (id, state, until) in ids {
         let (door_f, record_master) = open.keys.bundle_masters(id)?;
         // The counter verifies records over door S and never taps.
-        let door_f = if request.kind == BundleKind::Counter {
-            only_for_form(core, door_f.is_some())
-        } else {
-            door_f
-        };
+        let door_f = door_f.filter(|_| request.kind != BundleKind::Counter);
         keys.push(RoleKey {
             role: id.role,
             region: id.region,
@@ -157,22 +153,6 @@ fn needs(kind: BundleKind) -> (&'static [Role], Option<Rights>) {
         ),
         BundleKind::Counter => (Role::ALL, Some(Rights::ALL)),
     }
-}
-
-/// The form of a role key wants group and tap master for roles with door F; a terminal that must not have them gets
-/// random ones, which fit no card.
-fn only_for_form(
-    core: &mut Core,
-    has_door_f: bool,
-) -> Option<(card_applet_spec::crypto::Key32, card_applet_spec::crypto::Key32)> {
-    has_door_f.then(|| {
-        let mut random = || {
-            let mut key = Zeroizing::new([0u8; 32]);
-            core.rng.fill_bytes(&mut *key);
-            card_applet_spec::crypto::Key32::new(*key)
-        };
-        (random(), random())
-    })
 }
 
 pub(crate) struct CheckedBundle {

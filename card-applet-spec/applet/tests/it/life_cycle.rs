@@ -9,7 +9,7 @@ use card_applet_spec::door_s::{Object, SlotObject};
 use card_applet_spec::kdf;
 use card_applet_spec::record::Entitlement;
 use card_applet_spec::script::{ScriptKind, Step};
-use card_host::{Host, Plan, check, date, ok, read_object, run_step, select, unwrap};
+use card_host::{Host, Plan, check, date, ok, read_object, run_step, select, unwrap, wrong_try};
 
 #[test]
 fn a_card_is_written_checked_handed_over_blocked_and_ended() {
@@ -205,6 +205,15 @@ fn the_same_step_again_writes_nothing_and_another_content_is_refused() {
 fn sixteen_wrong_tries_lock_door_i_and_door_s_opens_it_again() {
     let mut host = Host::new(5);
     let mut card = host.active_card();
+    for _ in 0..3 {
+        wrong_try(&mut card).unwrap_err();
+    }
+    assert_eq!(
+        host.status(&mut card).failures,
+        3,
+        "door I tells what came before the session"
+    );
+    assert_eq!(host.status(&mut card).failures, 0, "a success ends the count");
     for _ in 0..20 {
         select(&mut card).unwrap();
         let command = Header::INITIALIZE_UPDATE.command(&[0; 8], Some(0)).unwrap();
@@ -424,6 +433,62 @@ fn collected_certificates_neither_move_nor_show_the_floor() {
         host.open_door_s(&mut card, Rights::IDENTITY).is_ok(),
         "door S still opens"
     );
+}
+
+#[test]
+fn a_card_that_slept_five_years_with_door_i_locked_is_read_and_mended_and_a_chain_of_2095_moves_nothing() {
+    let mut host = Host::new(18);
+    let mut card = host.active_card();
+    let before = host.status(&mut card);
+    let key = PrivateKey::generate(&mut host.rng);
+    for _ in 0..16 {
+        wrong_try(&mut card).unwrap_err();
+    }
+    // A vault whose clock was wrong for an hour; its epoch is as wrong.
+    let name = std::mem::replace(
+        &mut host.intermediate_name,
+        CertificateName::new("YZTCA", 0x7FFF, 1),
+    );
+    let wrong = host.intermediate(Rights::ALL, "2095-01-01", "2096-01-01");
+    let leaf = host.leaf(&key, Rights::ALL, "2095-01-01", "2095-01-07");
+    let opened = host.open_door_s_with(&mut card, Rights::role(Role::Clinic), &wrong, &leaf, &key);
+    let (mut channel, _) = opened.unwrap();
+    assert!(read_object(&mut channel, &mut card, Object::Newest(Role::Clinic)).is_ok());
+    host.intermediate_name = name;
+    assert!(
+        host.open_door_s(&mut card, Rights::IDENTITY).is_ok(),
+        "honest terminals of the card's own day still read it"
+    );
+    // Five years later.
+    let honest = host.intermediate(Rights::ALL, "2031-11-01", "2032-11-01");
+    let leaf = host.leaf(&key, Rights::ALL, "2031-11-20", "2031-11-26");
+    for rights in [Rights::IDENTITY, Rights::role(Role::Clinic), Rights::VERIFY] {
+        assert!(
+            host.open_door_s_with(&mut card, rights, &honest, &leaf, &key)
+                .is_ok(),
+            "{rights:?}"
+        );
+    }
+    assert!(host.open_door_i(&mut card).is_none(), "it is still locked");
+    let (mut channel, _) = host
+        .open_door_s_with(&mut card, Rights::ISSUER, &honest, &leaf, &key)
+        .unwrap();
+    let command = channel.wrap_command(Header::RESET_COUNTER, &[]).unwrap();
+    unwrap(&mut channel, &card.process(&command)).unwrap();
+    let after = host.status(&mut card);
+    assert_eq!((after.floor, after.epoch), (before.floor, before.epoch));
+    // A chain 400 days ahead is followed, one of 401 is not.
+    assert_eq!(before.floor, date("2026-11-21"));
+    for (first, last, floor) in [
+        ("2027-12-27", "2027-12-31", "2026-11-21"),
+        ("2027-12-26", "2027-12-31", "2027-12-26"),
+    ] {
+        let chain = host.intermediate(Rights::ALL, first, "2032-11-01");
+        let leaf = host.leaf(&key, Rights::ALL, first, last);
+        host.open_door_s_with(&mut card, Rights::VERIFY, &chain, &leaf, &key)
+            .unwrap();
+        assert_eq!(host.status(&mut card).floor, date(floor), "{first}");
+    }
 }
 
 #[test]

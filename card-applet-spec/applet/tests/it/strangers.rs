@@ -30,6 +30,7 @@ const CELL: usize = 32;
 /// A card in some state, and what it has been through.
 struct Subject {
     name: String,
+    life: Life,
     state: CardState,
     host: Host,
     ram: Ram,
@@ -89,6 +90,7 @@ fn subject(mut host: Host, life: Life, state: CardState) -> Subject {
     let (ram, _) = card.power_off();
     Subject {
         name: format!("{life:?} {state}"),
+        life,
         state,
         host,
         ram,
@@ -130,6 +132,8 @@ enum Shows {
     Blank,
     /// A blank and an ended card from the others: they refuse S1 (chapter 07).
     Unused,
+    /// A card that was tried sixteen times from the others: it writes nothing more (chapter 05).
+    Locked,
 }
 
 /// A command of somebody without a key, the commands before it, and a name for all those that must look alike.
@@ -193,12 +197,25 @@ fn probes_of_door_i() -> Vec<Probe> {
         probe(
             "INITIALIZE UPDATE with P1",
             &[],
-            command(header(0x80, 0x50, 1, 0), &[3; 8], Some(0)),
+            command(header(0x80, 0x50, 2, 0), &[3; 8], Some(0)),
         ),
         probe(
-            "EXTERNAL AUTHENTICATE",
+            "INITIALIZE UPDATE with the key version",
+            &[],
+            command(Header::INITIALIZE_UPDATE_NAMED, &[3; 8], Some(0)),
+        ),
+        Probe {
+            shows: Shows::Locked,
+            ..probe(
+                "EXTERNAL AUTHENTICATE",
+                std::slice::from_ref(&open),
+                wrong(&[0; 16]),
+            )
+        },
+        probe(
+            "EXTERNAL AUTHENTICATE with Le",
             std::slice::from_ref(&open),
-            wrong(&[0; 16]),
+            command(Header::EXTERNAL_AUTHENTICATE, &[0; 16], Some(0)),
         ),
         probe(
             "EXTERNAL AUTHENTICATE, short",
@@ -445,6 +462,7 @@ fn nothing_differs_that_a_stranger_can_see() {
                 Shows::Nothing => false,
                 Shows::Blank => subject.state == CardState::Blank,
                 Shows::Unused => matches!(subject.state, CardState::Blank | CardState::Terminated),
+                Shows::Locked => subject.life == Life::Worn,
             };
             let (seen, _) = look(subject, &probe.before, &probe.command);
             looked += 1;
@@ -476,6 +494,8 @@ fn nothing_differs_that_a_stranger_can_see() {
         ("UPDATE", false, StatusWord::SECURITY),
         ("UPDATE behind COMMIT", false, StatusWord::CONDITIONS),
         ("EXTERNAL AUTHENTICATE", false, StatusWord::SECURITY),
+        ("EXTERNAL AUTHENTICATE", true, StatusWord::SECURITY),
+        ("EXTERNAL AUTHENTICATE with Le", false, StatusWord::WRONG_LENGTH),
         ("GET DATA", true, StatusWord::OK),
         ("GET DATA", false, StatusWord::NOT_FOUND),
         ("S1, leaf", false, StatusWord::OK),
@@ -556,10 +576,11 @@ fn two_taps_of_a_card_share_no_block() {
 }
 
 #[test]
-fn trying_the_issuers_door_costs_every_card_the_same() {
+fn trying_the_issuers_door_costs_every_card_the_same_and_a_locked_one_no_write() {
     let open = command(Header::INITIALIZE_UPDATE, &[3; 8], Some(0));
     let wrong = command(Header::EXTERNAL_AUTHENTICATE, &[0; 16], None);
-    let mut first: Option<(Showing, Showing)> = None;
+    // By whether the card is locked.
+    let mut first: BTreeMap<bool, (Showing, Showing)> = BTreeMap::new();
     for mut subject in subjects() {
         // The last tries are those of a locked card.
         for attempt in 0..20 {
@@ -570,23 +591,28 @@ fn trying_the_issuers_door_costs_every_card_the_same() {
             let (answer, done) = events(|| card.process(&wrong));
             let (_, status) = split_answer(&answer).unwrap();
             subject.ram = card.power_off().0;
+            let locked = subject.life == Life::Worn || attempt >= 16;
             let seen = (opened, (answer.len(), status, done));
-            let first = first.get_or_insert_with(|| seen.clone());
+            let first = first.entry(locked).or_insert_with(|| seen.clone());
             assert_eq!(&seen, first, "{} attempt {attempt}", subject.name);
         }
     }
-    let (opened, tried) = first.unwrap();
-    assert_eq!((opened.0, tried.0, tried.1), (31, 2, StatusWord::SECURITY));
-    let writes: Vec<_> = tried
-        .2
-        .iter()
-        .filter(|event| matches!(event, Event::Write(_)))
-        .collect();
+    let (counted, locked) = (&first[&false], &first[&true]);
+    assert_eq!(counted.0, locked.0, "it opens alike");
     assert_eq!(
-        writes,
-        [&Event::Write(16)],
-        "one small write an attempt, locked or not"
+        (counted.0.0, counted.1.0, counted.1.1),
+        (31, 2, StatusWord::SECURITY)
     );
+    assert_eq!((locked.1.0, locked.1.1), (2, StatusWord::SECURITY));
+    // The same keys are used for the same; what is missing is the write and the check value in it.
+    let of = |tried: &Showing, wanted: fn(&&Event) -> bool| -> Vec<Event> {
+        tried.2.iter().filter(wanted).copied().collect()
+    };
+    let keys = |event: &&Event| matches!(event, Event::Key(..));
+    let writes = |event: &&Event| matches!(event, Event::Write(_));
+    assert_eq!(of(&counted.1, keys), of(&locked.1, keys));
+    assert_eq!(of(&counted.1, writes), [Event::Write(16)]);
+    assert_eq!(of(&locked.1, writes), []);
 }
 
 /// Genuine commands that somebody recorded: a script, an update, a payment, a door S.

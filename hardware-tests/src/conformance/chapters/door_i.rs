@@ -10,8 +10,8 @@ use crate::conformance::case::{Case, Class, TRIES, WRITES, case};
 use crate::conformance::chapters::records::abandon;
 use crate::conformance::check::{Check, Stop, ensure, failed};
 use crate::conformance::issuer::{
-    CAP, DoorI, Part, Script, begin_bytes, certificate_step, change_state, dg3, generate, keys_step,
-    new_slot, purse_bytes, rewrite_trust, slot_bytes, stage, trust_step, write_bytes, wrong_try,
+    CAP, DoorI, OwnSession, Part, Script, begin_bytes, certificate_step, change_state, dg3, generate,
+    keys_step, new_slot, purse_bytes, rewrite_trust, slot_bytes, stage, trust_step, write_bytes, wrong_try,
 };
 use crate::conformance::keys::EPOCH;
 use crate::conformance::phase::Phase;
@@ -396,6 +396,51 @@ pub(super) const CASES: &[Case] = &[
         "a terminated card shows no serial, refuses S1 with 6985 and taps as a decoy",
         terminated_elsewhere,
     ),
+    case(
+        "05.41",
+        "05 Opening",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "INITIALIZE UPDATE takes P1 00 and 01, the key version that it names; any other is 6A86",
+        key_version,
+    ),
+    case(
+        "05.42",
+        "05 Opening",
+        Class::Keys,
+        Phase::Blank,
+        "",
+        "Le on EXTERNAL AUTHENTICATE is 6700 and no try; in the channel a missing Le and one that is not 00 are 6700",
+        le,
+    ),
+    case(
+        "05.43",
+        "05 Opening",
+        Class::Keys,
+        Phase::Blank,
+        "",
+        "encrypted padding where there is no data is 6982 and ends the session",
+        padding_alone,
+    ),
+    case(
+        "05.44",
+        "05 Reading",
+        Class::Keys,
+        Phase::Active,
+        TRIES,
+        "GET STATUS in door I says how many wrong tries came before this session, and the next session none",
+        failures_before,
+    ),
+    case(
+        "05.45",
+        "05 Failure counter",
+        Class::Keys,
+        Phase::Active,
+        TRIES,
+        "tries at a locked door I change nothing: the count stays at 16, and one reset opens it",
+        tries_at_a_lock,
+    ),
 ];
 
 fn initialize(rig: &mut TestRig<'_>, host: [u8; 8]) -> Result<Vec<u8>, Stop> {
@@ -450,7 +495,11 @@ fn opens(rig: &mut TestRig<'_>) -> Check {
         status.state == CardState::Blank,
         format!("the card says {}", status.state),
     )?;
-    ensure(status.failures == 0, "failures are not zero after a success")?;
+    // The session before this one was a success.
+    ensure(
+        DoorI::open(rig)?.status(rig)?.failures == 0,
+        "failures are not zero after a success",
+    )?;
     let untouched = status.last == 0;
     ensure(
         !untouched || (status.script == [0; 16] && status.digest == [0; 32] && !status.open),
@@ -1203,8 +1252,7 @@ fn locks(rig: &mut TestRig<'_>) -> Check {
         wrong_try(rig)?;
     }
     rig.select()?;
-    let (mut channel, cryptogram, _) = DoorI::propose(rig)?;
-    let command = channel.external_authenticate(&cryptogram)?;
+    let command = right_try(rig)?;
     let locked = rig.send(&command)?;
     // Whatever this case finds, the next one needs door I.
     let other = (|| {
@@ -1247,6 +1295,124 @@ fn success_resets(rig: &mut TestRig<'_>) -> Check {
         status.failures == 3,
         format!("status says {} failures instead of 3", status.failures),
     )?;
+    DoorI::open(rig).map(drop)
+}
+
+/// EXTERNAL AUTHENTICATE with the right keys, not sent yet.
+fn right_try(rig: &mut TestRig<'_>) -> Result<Vec<u8>, Stop> {
+    let (mut channel, cryptogram, _) = DoorI::propose(rig)?;
+    Ok(channel.external_authenticate(&cryptogram)?.to_vec())
+}
+
+fn key_version(rig: &mut TestRig<'_>) -> Check {
+    for (p1, p2) in [(0x02, 0x00), (0x7F, 0x00), (0xFF, 0x00), (0x01, 0x01)] {
+        rig.select()?;
+        let host: [u8; 8] = rig.random();
+        rig.command([0x80, 0x50, p1, p2], &host)?
+            .is(0x6A86, &format!("INITIALIZE UPDATE with P1 P2 {p1:02X} {p2:02X}"))?;
+    }
+    for header in [Header::INITIALIZE_UPDATE, Header::INITIALIZE_UPDATE_NAMED] {
+        rig.select()?;
+        let host: [u8; 8] = rig.random();
+        let what = format!("INITIALIZE UPDATE with P1 {:02X}", header.p1);
+        let body = rig.command(header.to_bytes(), &host)?.ok(&what)?;
+        ensure(
+            body.len() == 29 && body.get(10) == Some(&0x01),
+            format!("{what} does not answer 29 bytes that name version 01"),
+        )?;
+    }
+    Ok(())
+}
+
+fn le(rig: &mut TestRig<'_>) -> Check {
+    DoorI::open(rig)?;
+    for le in [0x00, 0x10] {
+        rig.select()?;
+        let command = [&right_try(rig)?[..], &[le]].concat();
+        rig.send(&command)?
+            .is(0x6700, &format!("EXTERNAL AUTHENTICATE with Le {le:02X}"))?;
+    }
+    let mut door = DoorI::open(rig)?;
+    ensure(
+        door.status(rig)?.failures == 0,
+        "EXTERNAL AUTHENTICATE with Le was counted as a try",
+    )?;
+    let begin = [0x01, 0x01].repeat(9);
+    let commands = [
+        ("GET STATUS", Header::GET_STATUS, &[][..]),
+        ("GET PUBLIC KEY", Header::get_public_key(1), &[]),
+        ("a step", Header::step(7), &begin),
+    ];
+    for (what, header, data) in commands {
+        for wrong in [None, Some(0x01), Some(0xFF)] {
+            let mut door = DoorI::open(rig)?;
+            let mut command = door.channel().wrap_command(header, data)?.to_vec();
+            command.pop();
+            command.extend(wrong);
+            rig.send(&command)?
+                .is(0x6700, &format!("{what} with Le {wrong:02X?} instead of 00"))?;
+        }
+    }
+    Ok(())
+}
+
+fn padding_alone(rig: &mut TestRig<'_>) -> Check {
+    for header in [Header::GET_STATUS, Header::get_public_key(1), Header::step(1)] {
+        let mut session = OwnSession::open(rig)?;
+        let command = session.padding_alone(header)?;
+        rig.send(&command)?
+            .is(0x6982, &format!("padding alone under INS {:02X}", header.ins))?;
+        rig.send(&[0x84, 0xF2, 0x00, 0x00, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0x00])?
+            .is(0x6985, "the next command after padding alone")?;
+    }
+    Ok(())
+}
+
+fn failures_before(rig: &mut TestRig<'_>) -> Check {
+    DoorI::open(rig)?;
+    for tries in [3, 1, LIMIT - 1] {
+        for _ in 0..tries {
+            wrong_try(rig)?;
+        }
+        let mut door = DoorI::open(rig)?;
+        for _ in 0..2 {
+            let said = door.status(rig)?.failures;
+            ensure(
+                said == tries,
+                format!("GET STATUS says {said} wrong tries instead of {tries}"),
+            )?;
+        }
+        let said = DoorI::open(rig)?.status(rig)?.failures;
+        ensure(said == 0, format!("the session after says {said} wrong tries"))?;
+    }
+    Ok(())
+}
+
+fn tries_at_a_lock(rig: &mut TestRig<'_>) -> Check {
+    DoorI::open(rig)?;
+    for _ in 0..LIMIT {
+        wrong_try(rig)?;
+    }
+    let found = (|| {
+        for at in 0..2 * LIMIT {
+            if at % 8 == 7 {
+                rig.select()?;
+                let command = right_try(rig)?;
+                rig.send(&command)?.is(0x6982, "right keys at a locked door I")?;
+            } else {
+                wrong_try(rig)?;
+            }
+        }
+        let mut door = DoorS::open(rig, Rights::VERIFY)?;
+        let said = Status::parse(&door.read(rig, Object::Status)?)?.failures;
+        ensure(
+            said == LIMIT,
+            format!("after 48 tries status says {said} failures instead of 16"),
+        )
+    })();
+    // Whatever was found, the next case needs door I.
+    rig.unlock()?;
+    found?;
     DoorI::open(rig).map(drop)
 }
 

@@ -234,6 +234,15 @@ pub(super) const CASES: &[Case] = &[
         "a BLANK refuses a right chain with 6985 as it refuses any bytes",
         refused_by_a_blank,
     ),
+    case(
+        "07.25",
+        "07 Terminal certificates",
+        Class::Keys,
+        Phase::Active,
+        WRITES,
+        "an intermediate more than 400 days ahead of the floor is served and moves neither floor nor epoch",
+        leap,
+    ),
 ];
 
 fn refused_by_a_blank(rig: &mut TestRig<'_>) -> Check {
@@ -957,7 +966,40 @@ fn ended(rig: &mut TestRig<'_>) -> Check {
     DoorS::open_with(rig, &chain, Rights::IDENTITY).map(drop)
 }
 
+fn leap(rig: &mut TestRig<'_>) -> Check {
+    settle(rig)?;
+    let ahead = |first: i32, epoch| Plan {
+        days: [first, first + 300, first, first + 6],
+        epoch,
+        ..Plan::with(Rights::ALL)
+    };
+    let before = freshness(rig)?;
+    for first in [401, 1_826, 20_000] {
+        let chain = Chain::make(rig, ahead(first, EPOCH + 3))?;
+        let mut door = DoorS::open_with(rig, &chain, Rights::ALL)?;
+        door.read(rig, Object::Serial)?;
+        ensure(
+            freshness(rig)? == before,
+            format!("an intermediate {first} days ahead moved floor or epoch"),
+        )?;
+        DoorS::open(rig, Rights::IDENTITY)?;
+    }
+    let chain = Chain::make(rig, ahead(401, EPOCH - 1))?;
+    try_agree(rig, &chain, Rights::IDENTITY.to_bytes())?
+        .is(0x6984, "an intermediate far ahead, of an earlier epoch")?;
+    // One day less is followed.
+    let chain = Chain::make(rig, ahead(400, EPOCH + 1))?;
+    DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
+    ensure(
+        freshness(rig)? == (rig.day(400)?, EPOCH + 1),
+        "an intermediate 400 days ahead moved floor or epoch elsewhere",
+    )?;
+    settle(rig)
+}
+
 fn status(rig: &mut TestRig<'_>) -> Check {
+    // Wrong tries of an earlier case are told by the first session after them.
+    DoorI::open(rig)?;
     let mut door = DoorI::open(rig)?;
     let bytes = door.call(rig, Header::GET_STATUS, &[])?.ok("GET STATUS")?;
     let seen = DoorS::open(rig, Rights::VERIFY)?.read(rig, Object::Status)?;

@@ -4,13 +4,16 @@ use card_applet_spec::apdu::Header;
 use card_applet_spec::certificate::CertificateName;
 use card_applet_spec::codes::{AID, Rights};
 use card_applet_spec::crypto::PrivateKey;
+use card_applet_spec::door_s::Object;
 use serde_json::Value;
 
 use crate::conformance::case::{Case, Class, case};
 use crate::conformance::check::{Check, Stop, ensure, failed, not_run};
 use crate::conformance::issuer::DoorI;
 use crate::conformance::phase::Phase;
-use crate::conformance::terminal::{Chain, DoorS, Draft, Plan, certificate, present, tlv};
+use crate::conformance::terminal::{
+    Chain, DoorS, Draft, Plan, agree_data, certificate, challenge, present, tlv,
+};
 use crate::conformance::test_rig::{TestRig, encode, select_command};
 
 pub(super) const CASES: &[Case] = &[
@@ -175,6 +178,24 @@ pub(super) const CASES: &[Case] = &[
         "",
         "before its hand-over a card refuses a stranger as the table says",
         as_a_stranger,
+    ),
+    case(
+        "01.19",
+        "01 Commands by session",
+        Class::Outside,
+        Phase::AsLaid,
+        "",
+        "a missing Le, another than the chapter writes and one where none is written are 6700, but at SELECT",
+        le,
+    ),
+    case(
+        "01.20",
+        "01 Commands by session",
+        Class::Keys,
+        Phase::Active,
+        "",
+        "the same at door S: S1, AGREE and the commands inside",
+        le_at_door_s,
     ),
 ];
 
@@ -346,7 +367,7 @@ fn lengths_and_parameters(rig: &mut TestRig<'_>) -> Check {
         ("TAP without data", [0x80, 0x10, 1, 1], 0, 0x6700),
         ("INITIALIZE UPDATE with 7 bytes", [0x80, 0x50, 0, 0], 7, 0x6700),
         ("INITIALIZE UPDATE with 9 bytes", [0x80, 0x50, 0, 0], 9, 0x6700),
-        ("INITIALIZE UPDATE with P1 01", [0x80, 0x50, 1, 0], 8, 0x6A86),
+        ("INITIALIZE UPDATE with P1 02", [0x80, 0x50, 2, 0], 8, 0x6A86),
         ("INITIALIZE UPDATE with P2 01", [0x80, 0x50, 0, 1], 8, 0x6A86),
         ("SELECT with P1 00", [0x00, 0xA4, 0, 0], 7, 0x6A86),
         ("SELECT of the next occurrence", [0x00, 0xA4, 4, 2], 7, 0x6A86),
@@ -374,6 +395,84 @@ fn lengths_and_parameters(rig: &mut TestRig<'_>) -> Check {
         .ok("INITIALIZE UPDATE")?;
     rig.send(&encode([0x84, 0x82, 0x03, 0x00], &[0; 16], None))?
         .is(0x6A86, "EXTERNAL AUTHENTICATE with another security level")
+}
+
+fn le(rig: &mut TestRig<'_>) -> Check {
+    let select = encode(Header::SELECT.to_bytes(), &AID, None);
+    let seen = rig.select()?;
+    for le in [&[][..], &[0xFF]] {
+        rig.reset()?;
+        let body = rig
+            .send(&[&select[..], le].concat())?
+            .ok("SELECT with another Le")?;
+        ensure(body == seen, "SELECT with another Le answers other bytes")?;
+    }
+    let (host, rt): ([u8; 8], [u8; 16]) = (rig.random(), rig.random());
+    let tap = encode([0x80, 0x10, 0x03, 0x01], &rt, Some(0));
+    let commit = encode([0x80, 0x12, 0x03, 0x01], &[0; 44], Some(0x19));
+    let update = encode([0x80, 0x14, 0x03, 0x01], &[0; 252], Some(0x10));
+    let initialize = encode(Header::INITIALIZE_UPDATE.to_bytes(), &host, Some(0));
+    let serial = encode(Header::GET_SERIAL.to_bytes(), &[], Some(0));
+    for (what, before, right) in [
+        ("GET DATA", None, &serial),
+        ("INITIALIZE UPDATE", None, &initialize),
+        ("TAP", None, &tap),
+        ("COMMIT", Some(&tap), &commit),
+        ("UPDATE", Some(&tap), &update),
+    ] {
+        let bare = &right[..right.len() - 1];
+        for wrong in [&[][..], &[0x01], &[0xFE]] {
+            rig.select()?;
+            if let Some(before) = before {
+                rig.send(before)?.ok("TAP")?;
+            }
+            rig.send(&[bare, wrong].concat())?
+                .is(0x6700, &format!("{what} with Le {wrong:02X?}"))?;
+        }
+    }
+    rig.select()?;
+    rig.send(&initialize)?.ok("INITIALIZE UPDATE")?;
+    rig.send(&encode(
+        Header::EXTERNAL_AUTHENTICATE.to_bytes(),
+        &[0; 16],
+        Some(0),
+    ))?
+    .is(0x6700, "EXTERNAL AUTHENTICATE with Le")
+}
+
+fn le_at_door_s(rig: &mut TestRig<'_>) -> Check {
+    let chain = Chain::make(rig, Plan::with(Rights::ALL))?;
+    let with_le = |header: Header, data: &[u8]| encode(header.to_bytes(), data, Some(0));
+    rig.select()?;
+    rig.send(&with_le(Header::present_certificate(0), &chain.intermediate))?
+        .is(0x6700, "S1 of the intermediate with Le")?;
+    rig.select()?;
+    present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
+    rig.send(&with_le(Header::present_certificate(1), &chain.leaf))?
+        .is(0x6700, "S1 of the leaf with Le")?;
+    for le in [&[][..], &[0x00], &[0x08]] {
+        rig.select()?;
+        chain.present(rig)?;
+        rig.send(&[&[0x00, 0x84, 0x00, 0x00], le].concat())?
+            .is(0x6700, &format!("GET CHALLENGE with Le {le:02X?}"))?;
+    }
+    for le in [None, Some(0xF1)] {
+        rig.select()?;
+        chain.present(rig)?;
+        let rc = challenge(rig)?;
+        let point = PrivateKey::generate(rig.rng()).public().to_point65();
+        let data = agree_data(rig, &chain, &rc, Rights::IDENTITY.to_bytes(), &point)?;
+        rig.send(&encode(Header::AGREE.to_bytes(), &data, le))?
+            .is(0x6700, &format!("AGREE with Le {le:02X?}"))?;
+    }
+    for le in [&[][..], &[0x10]] {
+        let mut door = DoorS::open_with(rig, &chain, Rights::IDENTITY)?;
+        let mut command = door.wrapped_read(Object::Dg1)?;
+        command.pop();
+        rig.send(&[&command[..], le].concat())?
+            .is(0x6700, &format!("READ OBJECT with Le {le:02X?}"))?;
+    }
+    DoorS::open_with(rig, &chain, Rights::IDENTITY).map(drop)
 }
 
 /// An intermediate that the card would take.
