@@ -290,7 +290,7 @@ impl Bundle {
             }
             .into());
         }
-        bundle.check_days(today)?;
+        bundle.check_last_day(today)?;
         Ok(bundle)
     }
 
@@ -457,13 +457,32 @@ impl Bundle {
         self.keys.iter().any(|key| key.role == role)
     }
 
+    /// The newest day that the office has signed into what this terminal holds: of the bundle, or of a list. A clock
+    /// behind it is wrong.
+    #[must_use]
+    pub fn newest_day(&self) -> Date {
+        self.deny_lists
+            .iter()
+            .map(|list| list.issued)
+            .fold(self.issued, Date::max)
+    }
+
     /// Refuses behind the last day.
-    pub(crate) fn check_days(&self, today: Date) -> Result<(), Check> {
+    pub(crate) fn check_last_day(&self, today: Date) -> Result<(), Check> {
         if today <= self.last_day {
             Ok(())
         } else {
             Err(Check::BundleDays)
         }
+    }
+
+    /// Refuses behind the last day, and on a day before one that the office has signed.
+    pub(crate) fn check_days(&self, today: Date) -> Result<(), Check> {
+        self.check_last_day(today)?;
+        if today < self.newest_day() {
+            return Err(Check::Clock);
+        }
+        Ok(())
     }
 
     /// Refuses where the deny list of a role is missing or too old: without it nobody can be accepted. In the days of

@@ -155,7 +155,7 @@ impl Terminal {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with any reason; show the holder [`crate::Refusal::for_holder`] only. [`Error::Transport`].
+    /// [`Error::Refused`] with any reason; show the holder what [`crate::Refusal::told`] says only. [`Error::Transport`].
     pub fn tap<T: Transport>(
         &mut self,
         card: Card<T, Selected>,
@@ -308,7 +308,7 @@ impl<T: Transport> Card<T, Tapped> {
     ///
     /// # Errors
     ///
-    /// The refusal; show the holder [`Refusal::for_holder`] only.
+    /// The refusal; show the holder what [`Refusal::told`] says only.
     pub fn admission(&self) -> Result<Admission, Refusal> {
         self.state().judged.map_err(Refusal::from)
     }

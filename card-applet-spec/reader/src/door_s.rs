@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use crate::bundle::{Anchors, Bundle, Chain};
 use crate::card::{Card, Selected};
 use crate::enrol::TerminalKey;
-use crate::error::{Check, Error, Reason, Refusal, Step};
+use crate::error::{Check, Error, Step};
 use crate::genuine::{Admission, Chip, DataGroups, Evidence, Genuine};
 use crate::transport::Transport;
 
@@ -63,7 +63,8 @@ impl<T: Transport> Card<T, Selected> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`]: `BUNDLE_EXPIRED` behind the last day of the bundle or its leaf; `WRONG_ROLE` without certificates in the bundle or with empty rights; `FOREIGN_CARD` when the card
+    /// [`Error::Refused`]: `BUNDLE_EXPIRED` behind the last day of the bundle or its leaf; `CLOCK_WRONG` before a day that the
+    /// office has signed; `WRONG_ROLE` without certificates in the bundle or with empty rights; `FOREIGN_CARD` when the card
     /// does not know the authority; `NOT_ACTIVE` when the card takes no certificates in its state. Else
     /// [`Error::CardRefused`], [`Error::Transport`].
     pub fn present(mut self, bundle: &Bundle, today: Date) -> Result<Card<T, Presented>, Error> {
@@ -85,22 +86,15 @@ impl<T: Transport> Card<T, Selected> {
 }
 
 fn certificate_refused(status: StatusWord, chain: &Chain) -> Error {
-    let reason = match status {
-        StatusWord::NOT_FOUND | StatusWord::SECURITY => Reason::ForeignCard,
-        StatusWord::WRONG_DATA if chain.rights().is_empty() => Reason::WrongRole,
-        StatusWord::CONDITIONS => return Check::CardState.into(),
-        _ => {
-            return Error::CardRefused {
-                step: Step::PresentCertificate,
-                status: status.0,
-            };
-        }
-    };
-    Refusal {
-        reason,
-        check: Check::TerminalCertificate,
+    match status {
+        StatusWord::NOT_FOUND | StatusWord::SECURITY => Check::TerminalCertificate.into(),
+        StatusWord::WRONG_DATA if chain.rights().is_empty() => Check::TerminalRights.into(),
+        StatusWord::CONDITIONS => Check::CardState.into(),
+        _ => Error::CardRefused {
+            step: Step::PresentCertificate,
+            status: status.0,
+        },
     }
-    .into()
 }
 
 impl<T: Transport> Card<T, Presented> {
@@ -158,11 +152,7 @@ impl<T: Transport> Card<T, Presented> {
 fn agreement_refused(status: StatusWord, rights: Rights, chain: &Chain) -> Error {
     match status {
         // Said here and not at S1: the card compares dates only with a terminal that has proved its key.
-        StatusWord::ENDED => Refusal {
-            reason: Reason::BundleExpired,
-            check: Check::TerminalCertificate,
-        }
-        .into(),
+        StatusWord::ENDED => Check::CertificateEnded.into(),
         StatusWord::CONDITIONS => Check::CardState.into(),
         StatusWord::SECURITY if rights.is_empty() || !chain.rights().contains(rights) => {
             Check::TerminalRights.into()

@@ -1,7 +1,8 @@
 //! Everything that can go wrong at a terminal: a refusal (the rules say no), or trouble (nobody knows).
 //!
-//! To the holder there is one outcome for all refusals ([`Refusal::for_holder`]): a gate that explains itself tells a
-//! bystander about the holder. The reason is for the operator's log, and holds no pseudonym, name or number.
+//! To the holder there is one outcome for all refusals that are about the card ([`Told`]): a gate that explains itself tells a
+//! bystander about the holder. What the terminal itself lacks is no matter of the holder's, and sends nobody anywhere. The
+//! reason is for the operator's log, and holds no pseudonym, name or number.
 
 use std::borrow::Cow;
 
@@ -37,11 +38,13 @@ pub enum Reason {
     BalanceTooLow,
     /// Nobody knows whether the card was debited: present the same card again.
     OutcomeUnknown,
+    /// The terminal's clock is behind a day that it has seen: nobody is accepted.
+    ClockWrong,
 }
 
 impl Reason {
     /// Every reason, in the order of the contracts.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotActive,
         Self::Expired,
         Self::Denied,
@@ -53,6 +56,7 @@ impl Reason {
         Self::BundleExpired,
         Self::BalanceTooLow,
         Self::OutcomeUnknown,
+        Self::ClockWrong,
     ];
 
     /// The code of the contracts, for programs.
@@ -70,6 +74,7 @@ impl Reason {
             Self::BundleExpired => "BUNDLE_EXPIRED",
             Self::BalanceTooLow => "BALANCE_TOO_LOW",
             Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            Self::ClockWrong => "CLOCK_WRONG",
         }
     }
 
@@ -88,6 +93,7 @@ impl Reason {
             Self::BundleExpired => "the terminal's bundle or certificate has ended",
             Self::BalanceTooLow => "the amount is above what the card holds",
             Self::OutcomeUnknown => "nobody knows yet whether the card was debited",
+            Self::ClockWrong => "the terminal's clock is behind a day that it has seen",
         }
     }
 
@@ -101,14 +107,70 @@ impl Reason {
             Self::NotGenuine | Self::Replay => {
                 "Do not accept the card. Tap once more; if it happens again, report the reader."
             }
-            Self::WrongRole => "Use a terminal that is enrolled for this service.",
+            Self::WrongRole => {
+                "Load a bundle of this service (`keyvault export-bundle` with its --kind, then `card-reader sync`), or use a terminal \
+                 that has one."
+            }
             Self::ForeignCard => "Ask for the permit card, and present only one card at a time.",
-            Self::ListTooOld => "Connect the terminal and load a new bundle; until then it accepts nobody.",
-            Self::BundleExpired => "Load a new bundle for this terminal.",
+            Self::ListTooOld => {
+                "Load the newest list or bundle (`card-reader sync`); until then this terminal accepts nobody."
+            }
+            Self::BundleExpired => {
+                "Load a new bundle for this terminal (`keyvault export-bundle`, then `card-reader sync`)."
+            }
             Self::BalanceTooLow => "Take a smaller amount, or have money loaded onto the card at the office.",
             Self::OutcomeUnknown => {
                 "Present the same card again. Hand out nothing before that; if the card is gone, give the purchase up."
             }
+            Self::ClockWrong => {
+                "Set the clock of this machine. If it is right and the day that was seen is not, load a bundle that was made today \
+                 (`keyvault export-bundle`, then `card-reader sync`)."
+            }
+        }
+    }
+}
+
+/// What the holder is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Told {
+    /// The one sentence for everything about the card. It says where to go and not why.
+    Office,
+    /// Whatever was presented is no permit card.
+    NotAPermitCard,
+    /// The terminal itself cannot serve; its operator must do something, and the holder nothing.
+    OutOfService,
+    /// A payment above the balance.
+    BalanceTooLow,
+    /// A payment above the limit for one.
+    AboveLimit,
+    /// A payment whose outcome is unknown.
+    SameCardAgain,
+}
+
+impl Told {
+    /// Everything that a holder can be told.
+    pub const ALL: [Self; 6] = [
+        Self::Office,
+        Self::NotAPermitCard,
+        Self::OutOfService,
+        Self::BalanceTooLow,
+        Self::AboveLimit,
+        Self::SameCardAgain,
+    ];
+
+    /// zh-CN, then English.
+    #[must_use]
+    pub const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Office => (
+                "请持卡到受理点办理。",
+                "Please take this card to a permit office.",
+            ),
+            Self::NotAPermitCard => ("这不是居住证卡。", "This is not a permit card."),
+            Self::OutOfService => ("暂停服务。", "Out of service."),
+            Self::BalanceTooLow => ("余额不足。", "The balance is too low."),
+            Self::AboveLimit => ("超过单笔限额。", "The amount is above the limit for one payment."),
+            Self::SameCardAgain => ("请再次出示同一张卡。", "Please present the same card again."),
         }
     }
 }
@@ -156,9 +218,15 @@ pub enum Check {
     /// The deny list is missing or older than it may be.
     #[error("the age of the deny list")]
     DenyListAge,
+    /// The clock is behind a day that the bundle, a list or the terminal's own marks show.
+    #[error("the clock, against the days that were seen")]
+    Clock,
     /// The bundle is behind its last day.
     #[error("the last day of the bundle")]
     BundleDays,
+    /// The card refused the terminal's certificate as ended, or as older than what it has seen.
+    #[error("the days of the terminal's certificate, at the card")]
+    CertificateEnded,
     /// The bundle has no key, or no door-S certificate, for what was asked.
     #[error("what the bundle is for")]
     BundleRole,
@@ -241,7 +309,8 @@ impl Check {
             Self::Balance => Reason::BalanceTooLow,
             Self::Proof | Self::OtherCard => Reason::OutcomeUnknown,
             Self::DenyListAge => Reason::ListTooOld,
-            Self::BundleDays => Reason::BundleExpired,
+            Self::BundleDays | Self::CertificateEnded => Reason::BundleExpired,
+            Self::Clock => Reason::ClockWrong,
             Self::TapMac
             | Self::RecordHeader
             | Self::RecordSeal
@@ -260,6 +329,50 @@ impl Check {
     }
 }
 
+impl Check {
+    /// What the holder is told when this check refuses: only what is about the card sends the holder to the office.
+    #[must_use]
+    pub fn told(self) -> Told {
+        match self {
+            Self::Clock
+            | Self::BundleDays
+            | Self::BundleRole
+            | Self::CertificateEnded
+            | Self::DenyListAge
+            | Self::Registration
+            | Self::TerminalRights => Told::OutOfService,
+            Self::Application | Self::TerminalCertificate => Told::NotAPermitCard,
+            Self::Balance => Told::BalanceTooLow,
+            Self::CardLimit => Told::AboveLimit,
+            Self::Proof | Self::OtherCard => Told::SameCardAgain,
+            Self::Keys
+            | Self::TapMac
+            | Self::Repeated
+            | Self::RecordHeader
+            | Self::RecordRole
+            | Self::RecordSeal
+            | Self::RecordBinding
+            | Self::RecordDays
+            | Self::RecordNotYet
+            | Self::Zones
+            | Self::DenyList
+            | Self::CardState
+            | Self::AgreementForm
+            | Self::CertificateForm
+            | Self::CertificateSignature
+            | Self::CertificateDays
+            | Self::CertificateNotYet
+            | Self::KeyProof
+            | Self::ChannelMac
+            | Self::ObjectForm
+            | Self::SignatureObject
+            | Self::SignatureObjectBinding
+            | Self::GroupDigest
+            | Self::TapTime => Told::Office,
+        }
+    }
+}
+
 /// A terminal says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{}: {check}", reason.code())]
@@ -271,10 +384,22 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The one sentence for the holder, the same for every refusal: zh-CN, then English. It says where to go and not why.
+    /// What the holder is told.
     #[must_use]
-    pub fn for_holder() -> (&'static str, &'static str) {
-        ("请持卡到派出所办理。", "Please take this card to a station.")
+    pub fn told(&self) -> Told {
+        self.check.told()
+    }
+
+    /// What the operator can do: for what the terminal itself lacks, and for limits, it is the check that says it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self.check {
+            Check::Registration => {
+                "Have this terminal registered for payments (`issuer terminal`), and load the bundle that names its number."
+            }
+            Check::CardLimit => "Take a smaller amount.",
+            _ => self.reason.action(),
+        }
     }
 }
 
@@ -384,7 +509,7 @@ impl Error {
     pub fn action(&self) -> &'static str {
         match self {
             Self::Transport(error) => error.action(),
-            Self::Refused(refusal) => refusal.reason.action(),
+            Self::Refused(refusal) => refusal.action(),
             Self::CardRefused { .. } | Self::BadAnswer { .. } => {
                 "Take the card off, put it back, and try again. If it happens again, take the card to the office that issued it."
             }
@@ -575,7 +700,8 @@ mod tests {
                 "LIST_TOO_OLD",
                 "BUNDLE_EXPIRED",
                 "BALANCE_TOO_LOW",
-                "OUTCOME_UNKNOWN"
+                "OUTCOME_UNKNOWN",
+                "CLOCK_WRONG"
             ]
         );
         for reason in Reason::ALL {

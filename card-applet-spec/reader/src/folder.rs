@@ -210,13 +210,30 @@ impl Counters {
     }
 }
 
-/// Why the terminal's clock may be wrong.
+/// Why the terminal's clock is wrong: it is behind this day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockDoubt {
-    /// Today is before the day on which the bundle was issued.
-    BeforeBundle(Date),
-    /// Today is before a day that this terminal has seen.
+    /// A day that the office has signed, in the bundle or in a list.
+    BeforeFiles(Date),
+    /// A day on which this terminal has worked.
     BeforeLastDay(Date),
+}
+
+impl ClockDoubt {
+    /// Where a terminal stands with nothing but its files.
+    #[must_use]
+    pub fn of(today: Date, bundle: &Bundle) -> Option<Self> {
+        let newest = bundle.newest_day();
+        (today < newest).then_some(Self::BeforeFiles(newest))
+    }
+
+    /// The day that was seen.
+    #[must_use]
+    pub const fn seen(self) -> Date {
+        match self {
+            Self::BeforeFiles(day) | Self::BeforeLastDay(day) => day,
+        }
+    }
 }
 
 /// A file that was offered, and what became of it.
@@ -449,7 +466,7 @@ impl Folder {
     }
 
     fn offer_bundle(
-        &self,
+        &mut self,
         bytes: &[u8],
         key: &TerminalKey,
         loaded: Option<u32>,
@@ -471,6 +488,11 @@ impl Folder {
             return Ok(Offered::NotNewer);
         }
         self.write("bundle.yztb", bytes)?;
+        // What the office signs today is better than what this clock once said: a day that was seen by mistake ends here.
+        if self.last_day().is_some_and(|seen| seen > today) && bundle.newest_day() <= today {
+            self.marks.last_day = Some(today.to_string());
+            self.save_marks()?;
+        }
         Ok(Offered::Bundle(bundle.sequence()))
     }
 
@@ -829,14 +851,13 @@ impl Folder {
         self.marks.last_day.as_deref().and_then(day)
     }
 
-    /// Why the clock may be wrong today, if it may.
+    /// Why the clock is wrong today, if it is.
     #[must_use]
     pub fn clock_doubt(&self, today: Date, bundle: &Bundle) -> Option<ClockDoubt> {
-        if today < bundle.issued() {
-            return Some(ClockDoubt::BeforeBundle(bundle.issued()));
-        }
-        self.last_day()
-            .filter(|last| today < *last)
-            .map(ClockDoubt::BeforeLastDay)
+        ClockDoubt::of(today, bundle).or_else(|| {
+            self.last_day()
+                .filter(|last| today < *last)
+                .map(ClockDoubt::BeforeLastDay)
+        })
     }
 }

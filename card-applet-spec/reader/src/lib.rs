@@ -31,7 +31,7 @@ pub use counting::{Counting, Counts, Stopwatch};
 pub use door_f::{Tapped, Terminal};
 pub use door_s::{Presented, Secure};
 pub use enrol::{Pinned, TerminalKey, TerminalName};
-pub use error::{Check, Error, MaterialError, Reason, Refusal, Step};
+pub use error::{Check, Error, MaterialError, Reason, Refusal, Step, Told};
 pub use folder::Folder;
 pub use genuine::{Admission, Chip, DataGroups, Evidence, Genuine};
 pub use journal::Journal;

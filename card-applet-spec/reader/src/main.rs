@@ -84,7 +84,7 @@ fn with_card(
     read: impl FnOnce(&mut Counting<Box<dyn Transport>, Watch>, Watch) -> Result<Saw, Error>,
 ) -> Result<Outcome, Failure> {
     let reader = reading.reader.as_deref().or(reader);
-    let wire = wire::connect(reader, Duration::from_millis(reading.timeout_ms), tape)?;
+    let wire = wire::connect(reader, Duration::from_millis(reading.timeout_ms), None, tape)?;
     on_wire(command, wire, false, read)
 }
 
@@ -104,6 +104,8 @@ fn on_wire(
         nanoseconds: watch.nanoseconds(),
         replayed,
         grace: false,
+        clock: None,
+        amount: None,
     };
     finished(&decision, outcome)
 }
@@ -127,6 +129,8 @@ fn untouched(command: &'static str) -> Decision {
         nanoseconds: 0,
         replayed: false,
         grace: false,
+        clock: None,
+        amount: None,
     }
 }
 
@@ -136,6 +140,19 @@ fn ready(command: &'static str, material: &Material, today: Date) -> Result<Load
         NotReady::Files(failure) => failure,
         NotReady::Bundle(error) => untouched(command).failed(&error),
     })
+}
+
+/// Refuses before any card is asked where the clock is wrong.
+fn own_clock(command: &'static str, loaded: &Loaded, today: Date) -> Result<(), Failure> {
+    let doubt = loaded.clock_doubt(today);
+    let decision = Decision {
+        clock: doubt.map(|doubt| (today, doubt.seen())),
+        ..untouched(command)
+    };
+    match doubt {
+        Some(_) => Err(decision.refused(Check::Clock.into())),
+        None => Ok(()),
+    }
 }
 
 /// What a stranger can do: read card info, ask for the serial, and tap without a key.
@@ -214,7 +231,12 @@ fn one_card(
     let command = serving.service.name();
     let configured = serving.config.as_ref().and_then(|config| config.reader.clone());
     let reader = reading.reader.clone().or(configured);
-    let wire = wire::connect(reader.as_deref(), Duration::from_millis(reading.timeout_ms), tape)?;
+    let wire = wire::connect(
+        reader.as_deref(),
+        Duration::from_millis(reading.timeout_ms),
+        serving.config.as_ref().and_then(Config::exchange_limit),
+        tape,
+    )?;
     let watch = Watch::start();
     let mut rng = Source::Machine;
     let mut counting = Counting::new(wire, watch);
@@ -226,6 +248,13 @@ fn one_card(
         nanoseconds: watch.nanoseconds(),
         replayed: false,
         grace: served.grace,
+        clock: serving
+            .clock_doubt(moment)
+            .map(|doubt| (moment.today, doubt.seen())),
+        amount: match task {
+            Task::Sell(amount) => Some(amount),
+            Task::Admit | Task::Again => None,
+        },
     };
     serving.finish(&mut served, &mut counting, moment, &watch, &mut rng);
     serving.save()?;
@@ -248,6 +277,7 @@ fn identify(
         .settled
         .as_ref()
         .and_then(|(config, _)| config.reader.clone());
+    own_clock(command, &loaded, moment.today)?;
     let mut failure = None;
     let outcome = with_card(command, reading, reader.as_deref(), None, |wire, _| {
         let groups = identity::read(wire, &loaded, moment, rng)?;
@@ -284,6 +314,7 @@ fn shop(shopping: &Shopping, clock: &Clock) -> Result<Outcome, Failure> {
         config: Some(shopping.config.clone()),
         bundle: None,
         terminal_key: None,
+        rules: Vec::new(),
     };
     let loaded = ready(Service::Shop.name(), &material, moment.today)?;
     let mut serving = ServingLoop::new(loaded, Service::Shop, moment)?;
@@ -316,8 +347,11 @@ fn inspect(
         config: None,
         bundle: Some(bundle.clone()),
         terminal_key: inspecting.terminal_key.clone(),
+        rules: Vec::new(),
     };
-    let Loaded { key, bundle, .. } = ready(command, &material, today)?;
+    let loaded = ready(command, &material, today)?;
+    own_clock(command, &loaded, today)?;
+    let Loaded { key, bundle, .. } = loaded;
     with_card(command, reading, None, None, |wire, _| {
         let info = *Card::new(&mut *wire).select()?.info();
         let structure = counter::inspect(wire, &bundle, &key, today, rng)?;

@@ -179,6 +179,9 @@ impl Error {
             Self::LotRefused { .. } => {
                 "Ask the vault for a lot sealed to this maker's key, and use the anchors that came with it."
             }
+            Self::KeyForm { form, .. } if form.starts_with("130") => {
+                "Write the vault's card authority into a file: `keyvault anchors` prints its point as card_ca, 130 hex digits."
+            }
             Self::KeyForm { .. } => "Make a key with `virtual-card maker-key`, or copy the file again.",
             Self::NoSuchBlank { .. } => "Choose a smaller number, or ask the vault for another lot.",
             Self::BlankFailed => "Delete the file and make the blank again; check that the disk is not full.",

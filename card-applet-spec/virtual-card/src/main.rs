@@ -69,10 +69,10 @@ enum Command {
         /// Sealed lot file from the vault
         #[arg(long, value_name = "FILE")]
         lot_file: PathBuf,
-        /// Private key of the card maker
+        /// The card maker's private key: the file that `maker-key` made, 64 hex digits
         #[arg(long, value_name = "FILE")]
         maker_key: PathBuf,
-        /// Public key of the vault's card authority
+        /// File with the public key of the vault's card authority: `card_ca` of `keyvault anchors`, 130 hex digits
         #[arg(long, value_name = "FILE")]
         card_ca: PathBuf,
         /// Which blank of the lot

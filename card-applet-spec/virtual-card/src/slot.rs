@@ -47,6 +47,11 @@ pub enum LineFault {
         /// Which command.
         apdu: u32,
     },
+    /// The card has power and never answers this command; the reader waits until it is taken away.
+    Silent {
+        /// Which command.
+        apdu: u32,
+    },
     /// One bit of the answer is turned over on its way.
     FlipBit {
         /// Which command.
@@ -360,6 +365,9 @@ impl State {
             self.pull();
             return None;
         }
+        if matches!(due, Some(LineFault::Silent { .. })) {
+            return None;
+        }
         let answer = self.chip.as_mut().and_then(|chip| chip.process(command));
         let (Some(mut answer), false) = (answer, matches!(due, Some(LineFault::PullAfter { .. }))) else {
             self.pull();
@@ -377,6 +385,7 @@ impl State {
         self.faults.retain_mut(|fault| {
             let (LineFault::PullBefore { apdu }
             | LineFault::PullAfter { apdu }
+            | LineFault::Silent { apdu }
             | LineFault::FlipBit { apdu, .. }) = fault;
             *apdu = apdu.saturating_sub(1);
             let waits = *apdu > 0;

@@ -85,6 +85,9 @@ pub(crate) struct Material {
     /// This terminal's key file [default: the bundle's name with `.key` behind it].
     #[arg(long, value_name = "FILE", requires = "bundle")]
     pub(crate) terminal_key: Option<PathBuf>,
+    /// A published rule set (TOML), for the names of services; with --config its key `rules` says it.
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    pub(crate) rules: Vec<PathBuf>,
 }
 
 /// Tapes.
@@ -187,7 +190,7 @@ pub(crate) struct Running {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// One JSON object for each card on standard output, and no screen. A shop reads amounts in yuan from standard input, one
-    /// a line; `give-up` gives an open purchase up.
+    /// a line, that wait in their order; `cancel` takes back what waits, `give-up` gives an open purchase up.
     #[arg(long)]
     pub(crate) json_lines: bool,
     /// Name of the reader; without it, that of the configuration, or the only one there is.

@@ -43,6 +43,12 @@ pub(crate) struct Config {
     /// Folder to put files for the office into when the program ends.
     #[serde(default)]
     pub(crate) to: Option<PathBuf>,
+    /// Published rule sets (TOML), for the names of services.
+    #[serde(default)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// Longest time that a card may take for one command, milliseconds.
+    #[serde(default)]
+    pub(crate) exchange_ms: Option<u64>,
     /// Days that files stay in the terminal after they were handed out.
     #[serde(default)]
     pub(crate) keep_days: Option<u16>,
@@ -74,7 +80,8 @@ impl Config {
         for path in [&mut config.key, &mut config.state] {
             *path = base.join(&*path);
         }
-        for path in [&mut config.from, &mut config.to].into_iter().flatten() {
+        let more = [&mut config.from, &mut config.to].into_iter().flatten();
+        for path in more.chain(&mut config.rules) {
             *path = base.join(&*path);
         }
         Ok(config)
@@ -82,6 +89,10 @@ impl Config {
 
     pub(crate) fn tap_limit(&self) -> Option<Duration> {
         self.tap_limit_ms.map(Duration::from_millis)
+    }
+
+    pub(crate) fn exchange_limit(&self) -> Option<Duration> {
+        self.exchange_ms.map(Duration::from_millis)
     }
 
     pub(crate) fn show(&self) -> Duration {

@@ -10,6 +10,7 @@ pub(crate) mod portrait;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod self_test;
+pub(crate) mod services;
 pub(crate) mod serving;
 pub(crate) mod sync;
 pub(crate) mod terminal;

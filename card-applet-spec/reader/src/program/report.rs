@@ -1,18 +1,20 @@
 //! What `card-reader` prints: the fields of its JSON objects, and prose in Chinese and English.
 //!
-//! Never printed: a pseudonym, a name, a number of a person. To the holder every refusal reads the same; the reason is
-//! for the operator, on standard error.
+//! Never printed: a pseudonym, a name, a number of a person. To the holder every refusal of a card reads the same; the reason
+//! is for the operator, on standard error.
 
 use card_applet_spec::codes::{Role, Tier};
+use card_applet_spec::date::Date;
 use card_reader::counter::Structure;
 use card_reader::purchase::Sale;
 use card_reader::transport::ListedReader;
-use card_reader::{Admission, Counts, Error, Reason, Refusal};
+use card_reader::{Admission, Counts, Error, Reason, Refusal, Told};
+use program_contract::money::Fen;
 use program_contract::{Exit, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
 use crate::program::clock::civil;
-use program_contract::money::Fen;
+use crate::program::services::Services;
 
 pub(crate) const SCHEMA: &str = "yzt.card-reader/1";
 
@@ -51,15 +53,6 @@ impl Saw {
         };
         self.lines.push(format!("  {zh} {en}: {shown}"));
         self.json.insert(key.to_owned(), value);
-    }
-}
-
-/// What the holder is told. A payment says two things more than the one sentence: they are about money, not about a person.
-pub(crate) fn for_holder(reason: Reason) -> (&'static str, &'static str) {
-    match reason {
-        Reason::OutcomeUnknown => ("请再次出示同一张卡。", "Please present the same card again."),
-        Reason::BalanceTooLow => ("余额不足。", "The balance is too low."),
-        _ => Refusal::for_holder(),
     }
 }
 
@@ -121,6 +114,10 @@ pub(crate) struct Decision {
     pub(crate) replayed: bool,
     /// Accepted in the days of grace of an old list.
     pub(crate) grace: bool,
+    /// The terminal's clock is behind a day that it has seen: today and that day.
+    pub(crate) clock: Option<(Date, Date)>,
+    /// What a shop was asked to sell for.
+    pub(crate) amount: Option<Fen>,
 }
 
 impl Decision {
@@ -140,10 +137,24 @@ impl Decision {
         put("bytes_received", json!(self.counts.bytes_received));
         put("ms", milliseconds(self.nanoseconds));
         // Only where it is so: the object of the contracts stays what it was.
-        for (name, said) in [("replayed", self.replayed), ("grace", self.grace)] {
+        let out_of_service = refusal.is_some_and(|refusal| refusal.told() == Told::OutOfService);
+        for (name, said) in [
+            ("replayed", self.replayed),
+            ("grace", self.grace),
+            ("out_of_service", out_of_service),
+        ] {
             if said {
                 put(name, json!(true));
             }
+        }
+        if let Some((today, seen)) = self.clock {
+            put(
+                "clock",
+                json!({ "today": today.to_string(), "seen": seen.to_string() }),
+            );
+        }
+        if let Some(Fen(amount)) = self.amount {
+            put("amount_fen", json!(amount));
         }
         fields
     }
@@ -178,13 +189,13 @@ impl Decision {
 
     pub(crate) fn refused(&self, refusal: Refusal) -> Failure {
         let reason = refusal.reason;
-        let exit = if reason == Reason::OutcomeUnknown {
-            Exit::Unknown
-        } else {
-            Exit::Refused
+        let exit = match reason {
+            Reason::OutcomeUnknown => Exit::Unknown,
+            Reason::ClockWrong => Exit::Damaged,
+            _ => Exit::Refused,
         };
-        let (zh, en) = for_holder(reason);
-        let mut failure = Failure::new(exit, reason.code(), reason.message(), reason.action());
+        let (zh, en) = refusal.told().texts();
+        let mut failure = Failure::new(exit, reason.code(), reason.message(), refusal.action());
         failure.fields = self.fields(Some(refusal), Map::new());
         failure.lines = vec![zh.to_owned(), en.to_owned()];
         failure.notes = vec![format!("核查 check: {}", refusal.check)];
@@ -225,47 +236,51 @@ pub(crate) fn tier_zh(tier: Tier) -> &'static str {
     }
 }
 
-/// What a service sees of one record. No pseudonym, no identity.
-pub(crate) fn admission(admission: &Admission) -> Saw {
-    let mut saw = Saw::default();
-    saw.put("role", "待遇", "role", json!(admission.role.as_str()));
-    saw.put("tier", "类别", "tier", json!(admission.tier.as_str()));
-    saw.put("class", "档次", "class", json!(admission.class));
-    saw.put(
-        "services",
-        "服务",
-        "services",
-        json!(hex::encode(admission.services.to_be_bytes())),
-    );
-    saw.put(
-        "zones",
-        "区域",
-        "zones",
-        json!(hex::encode(admission.zones.to_be_bytes())),
-    );
-    saw.put(
-        "valid_from",
-        "起",
-        "valid from",
-        json!(admission.valid_from.to_string()),
-    );
-    saw.put(
-        "valid_to",
-        "止",
-        "valid to",
-        json!(admission.valid_to.to_string()),
-    );
-    saw.put(
-        "rule_set",
-        "规则集",
-        "rule set",
-        json!(hex::encode(admission.rule_set)),
-    );
-    saw.lines.insert(
-        0,
-        format!("  {} · {}", role_zh(admission.role), tier_zh(admission.tier)),
-    );
-    saw
+/// What a service sees of one record. No pseudonym, no identity. Programs get the fields as they stand; people get words,
+/// and first what they decide by.
+pub(crate) fn admission(admission: &Admission, services: &Services) -> Saw {
+    let Admission {
+        role, tier, class, ..
+    } = *admission;
+    let (from, to) = (admission.valid_from.to_string(), admission.valid_to.to_string());
+    let (zh, en) = services.words(admission.rule_set, admission.services);
+    let mut lines = vec![
+        format!(
+            "  {} · {} · {role} · {}",
+            role_zh(role),
+            tier_zh(tier),
+            tier.as_str()
+        ),
+        format!("  有效期 valid: {from} – {to}"),
+        format!("  服务: {zh}"),
+        format!("  services: {en}"),
+        format!("  档次 class: {class}"),
+    ];
+    if admission.zones != 0 {
+        let zones: Vec<String> = (0..64_u8)
+            .filter(|bit| admission.zones >> bit & 1 == 1)
+            .map(|bit| bit.to_string())
+            .collect();
+        lines.push(format!("  区域 zones: {}", zones.join(", ")));
+    }
+    let fields = [
+        ("role", json!(role.as_str())),
+        ("tier", json!(tier.as_str())),
+        ("class", json!(class)),
+        ("services", json!(hex::encode(admission.services.to_be_bytes()))),
+        ("zones", json!(hex::encode(admission.zones.to_be_bytes()))),
+        ("valid_from", json!(from)),
+        ("valid_to", json!(to)),
+        ("rule_set", json!(hex::encode(admission.rule_set))),
+    ];
+    Saw {
+        json: fields
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+        lines,
+        title: None,
+    }
 }
 
 /// What a stranger sees: card info, a blank's serial, and how little TAP says.
@@ -442,6 +457,8 @@ mod tests {
             nanoseconds: 1_234_567,
             replayed: false,
             grace: false,
+            clock: None,
+            amount: None,
         }
     }
 
@@ -462,7 +479,7 @@ mod tests {
             valid_to: "2027-11-20".parse::<Date>().unwrap(),
             rule_set: [0xAB; 8],
         };
-        let report = decision().accepted(admission(&seen));
+        let report = decision().accepted(admission(&seen, &Services::default()));
         assert_eq!(report.exit, Exit::Done);
         assert_eq!(
             report.object(),
@@ -480,7 +497,46 @@ mod tests {
     }
 
     #[test]
-    fn to_the_holder_every_refusal_reads_the_same() {
+    fn the_terminals_own_faults_and_foreign_cards_send_nobody_anywhere() {
+        use card_reader::Told;
+
+        let lines = |check: Check| decision().refused(check.into());
+        for (check, told) in [
+            (Check::DenyListAge, Told::OutOfService),
+            (Check::BundleDays, Told::OutOfService),
+            (Check::BundleRole, Told::OutOfService),
+            (Check::TerminalRights, Told::OutOfService),
+            (Check::CertificateEnded, Told::OutOfService),
+            (Check::Registration, Told::OutOfService),
+            (Check::Clock, Told::OutOfService),
+            (Check::Application, Told::NotAPermitCard),
+            (Check::TerminalCertificate, Told::NotAPermitCard),
+            (Check::Balance, Told::BalanceTooLow),
+            (Check::CardLimit, Told::AboveLimit),
+            (Check::Proof, Told::SameCardAgain),
+            (Check::RecordRole, Told::Office),
+            (Check::DenyList, Told::Office),
+        ] {
+            let failure = lines(check);
+            let (zh, en) = told.texts();
+            assert_eq!(failure.lines, [zh, en], "{check:?}");
+            let own = told == Told::OutOfService;
+            assert_eq!(failure.fields.contains_key("out_of_service"), own, "{check:?}");
+            assert!(failure.action.ends_with('.') && (!own || !failure.action.contains("holder")));
+        }
+        assert_eq!(lines(Check::Clock).exit, Exit::Damaged);
+        let doubted = Decision {
+            clock: Some(("2026-11-20".parse().unwrap(), "2026-11-21".parse().unwrap())),
+            ..decision()
+        };
+        assert_eq!(
+            doubted.refused(Check::Clock.into()).fields["clock"],
+            json!({ "today": "2026-11-20", "seen": "2026-11-21" })
+        );
+    }
+
+    #[test]
+    fn to_the_holder_every_refusal_of_a_card_reads_the_same() {
         let texts: std::collections::BTreeSet<String> = [Check::Keys, Check::DenyList, Check::RecordDays]
             .into_iter()
             .map(|check| {

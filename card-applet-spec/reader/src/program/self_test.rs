@@ -8,13 +8,12 @@ use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::Age;
 use card_applet_spec::kdf;
 use card_reader::transport::PcscTransport;
-use card_reader::{Bundle, Folder, Journal, TerminalKey};
+use card_reader::{Bundle, Folder, Journal, Reason, TerminalKey};
 use program_contract::{Exit, Failure, Outcome, file};
 use serde_json::{Map, Value, json};
 
 use crate::program::config::Config;
 use crate::program::report;
-use crate::program::serving;
 use crate::program::terminal;
 
 /// One look.
@@ -204,11 +203,19 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
             bundle.sequence()
         )
     };
-    looks.look(
-        "BUNDLE",
-        "凭证包",
-        bundle.as_ref().map(said).map_err(Failure::clone),
-    );
+    let result = match &bundle {
+        // What is left behind a compromised version, until the next one.
+        Ok(bundle) if bundle.held_keys().is_empty() => Err(damaged(
+            Reason::WrongRole.code(),
+            format!(
+                "{}: it holds no key, and the terminal accepts nobody",
+                said(bundle)
+            ),
+            "Have a key version made with `keyvault rotate`, then load a new bundle.",
+        )),
+        other => other.as_ref().map(said).map_err(Failure::clone),
+    };
+    looks.look("BUNDLE", "凭证包", result);
     let Ok(bundle) = bundle else { return };
     for role in Role::ALL.iter().filter(|role| bundle.serves(**role)) {
         let found = bundle.lists().into_iter().find(|list| list.role == *role);
@@ -252,7 +259,11 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
         "时钟",
         match folder.clock_doubt(today, &bundle) {
             None => Ok(today.to_string()),
-            Some(_) => Err(serving::wrong_clock()),
+            Some(doubt) => Err(damaged(
+                Reason::ClockWrong.code(),
+                format!("{today} is before {}", doubt.seen()),
+                Reason::ClockWrong.action(),
+            )),
         },
     );
     if let Some(tid) = bundle.tid() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use card_applet_spec::codes::{Rights, Role};
 use card_applet_spec::counters::Counted;
+use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::Age;
 use card_reader::folder::{ClockDoubt, Counters};
 use card_reader::journal::JournalError;
@@ -21,6 +22,7 @@ use rand_core::CryptoRng;
 use crate::program::args::Service;
 use crate::program::config::Config;
 use crate::program::report::{self, Saw};
+use crate::program::services::Services;
 use crate::program::terminal::{self, Loaded};
 use program_contract::money::Fen;
 
@@ -88,6 +90,9 @@ pub(crate) struct ServingLoop {
     pub(crate) terminal: Terminal,
     pub(crate) config: Option<Config>,
     pub(crate) folder: Option<Folder>,
+    /// The last day that was seen, where there is no folder.
+    seen: Option<Date>,
+    services: Services,
     updates: Option<Updates>,
     pub(crate) counters: Counters,
     journal: Option<Journal>,
@@ -96,13 +101,21 @@ pub(crate) struct ServingLoop {
 impl ServingLoop {
     /// Sets a loaded terminal to work.
     pub(crate) fn new(loaded: Loaded, service: Service, moment: Moment) -> Result<Self, Failure> {
-        let Loaded { key, bundle, settled } = loaded;
+        let Loaded {
+            key,
+            bundle,
+            settled,
+            seen,
+            services,
+        } = loaded;
         let mut serving = Self {
             service,
             key,
             terminal: Terminal::new(bundle),
             config: None,
             folder: None,
+            seen,
+            services,
             updates: None,
             counters: Counters::default(),
             journal: None,
@@ -131,23 +144,14 @@ impl ServingLoop {
         Some(Fen(open.purchase().amount()))
     }
 
-    /// Why this terminal serves nobody today, if it does not: what is wrong, and what to do.
-    pub(crate) fn out_of_service(&self, moment: Moment) -> Option<(String, String)> {
-        if let Some(refusal) = self.stopped(moment) {
-            let reason = refusal.reason;
-            return Some((reason.message().to_owned(), reason.action().to_owned()));
-        }
-        // A wrong clock would put a wrong time under a card's code.
-        (self.service == Service::Shop && self.clock_doubt(moment).is_some()).then(|| {
-            let failure = wrong_clock();
-            (failure.message.clone(), failure.action.clone())
-        })
-    }
-
-    fn stopped(&self, moment: Moment) -> Option<Refusal> {
+    /// Why this terminal serves nobody today, if it does not. The clock comes first: with a wrong one no other day can be
+    /// judged, what has ended would be accepted, and a payment would carry a wrong time.
+    pub(crate) fn out_of_service(&self, moment: Moment) -> Option<Refusal> {
         let bundle = self.terminal.bundle();
         let role = self.service.role();
-        let check = if moment.today > bundle.last_day() {
+        let check = if self.clock_doubt(moment).is_some() {
+            Some(Check::Clock)
+        } else if moment.today > bundle.last_day() {
             Some(Check::BundleDays)
         } else if !bundle.serves(role) {
             Some(Check::BundleRole)
@@ -167,13 +171,20 @@ impl ServingLoop {
         check.map(Refusal::from)
     }
 
-    /// Why the clock may be wrong.
+    /// Why the clock is wrong, if it is.
     pub(crate) fn clock_doubt(&self, moment: Moment) -> Option<ClockDoubt> {
         let bundle = self.terminal.bundle();
         match &self.folder {
             Some(folder) => folder.clock_doubt(moment.today, bundle),
-            None if moment.today < bundle.issued() => Some(ClockDoubt::BeforeBundle(bundle.issued())),
-            None => None,
+            None => terminal::clock_doubt(moment.today, bundle, self.seen),
+        }
+    }
+
+    /// Remembers the day, once it is another one: a terminal runs over many nights.
+    pub(crate) fn saw_day(&mut self, moment: Moment) -> Result<(), Failure> {
+        match &mut self.folder {
+            Some(folder) => Ok(folder.saw_day(moment.today, self.terminal.bundle())?),
+            None => Ok(()),
         }
     }
 
@@ -202,20 +213,39 @@ impl ServingLoop {
         watch: &impl Stopwatch,
         rng: &mut impl CryptoRng,
     ) -> Served {
-        let mut served = match (self.service.role().has_door_f(), task) {
-            (_, Task::Sell(amount)) => self.sell(wire, Some(amount), moment, watch, rng),
-            (_, Task::Again) => self.sell(wire, None, moment, watch, rng),
-            (true, Task::Admit) => self.tap(wire, moment, watch, rng),
-            (false, Task::Admit) => Served::of(
-                self.agree(wire, moment, rng)
-                    .map(|admission| report::admission(&admission)),
-            ),
+        // What the terminal itself lacks is said before any card is asked. An open purchase may come to its end without a
+        // fresh list: the card is only asked what became of it.
+        let stopped = self
+            .out_of_service(moment)
+            .filter(|refusal| task != Task::Again || refusal.check == Check::Clock);
+        let mut served = match stopped {
+            Some(refusal) => Served::of(Err(refusal.into())),
+            None => self.serve_card(wire, task, moment, watch, rng),
         };
         served.grace = served.result.is_ok() && self.in_grace(moment);
         if let Some(counted) = counted(&served) {
             self.counters.count(self.service.role(), counted, moment.today);
         }
         served
+    }
+
+    fn serve_card(
+        &mut self,
+        wire: &mut dyn Transport,
+        task: Task,
+        moment: Moment,
+        watch: &impl Stopwatch,
+        rng: &mut impl CryptoRng,
+    ) -> Served {
+        match (self.service.role().has_door_f(), task) {
+            (_, Task::Sell(amount)) => self.sell(wire, Some(amount), moment, watch, rng),
+            (_, Task::Again) => self.sell(wire, None, moment, watch, rng),
+            (true, Task::Admit) => self.tap(wire, moment, watch, rng),
+            (false, Task::Admit) => Served::of(
+                self.agree(wire, moment, rng)
+                    .map(|admission| report::admission(&admission, &self.services)),
+            ),
+        }
     }
 
     fn tap(
@@ -241,7 +271,7 @@ impl ServingLoop {
                     .and_then(|updates| updates.waits_for(&card, moment.today)),
                 ..Served::of(
                     card.admission()
-                        .map(|admission| report::admission(&admission))
+                        .map(|admission| report::admission(&admission, &self.services))
                         .map_err(Error::from),
                 )
             },
@@ -274,13 +304,6 @@ impl ServingLoop {
         watch: &impl Stopwatch,
         rng: &mut impl CryptoRng,
     ) -> Served {
-        // A wrong clock would put a wrong time under a card's code, and accept what has ended.
-        if self.clock_doubt(moment).is_some() {
-            return Served {
-                failure: Some(wrong_clock()),
-                ..Served::of(Err(Check::Registration.into()))
-            };
-        }
         let largest = self.config.as_ref().and_then(|config| config.largest_amount);
         if amount
             .zip(largest)
@@ -413,16 +436,6 @@ fn give_up_others(folder: &Folder, tid: Option<u32>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The failure of a wrong clock.
-pub(crate) fn wrong_clock() -> Failure {
-    Failure::new(
-        Exit::Damaged,
-        "CLOCK_WRONG",
-        "the clock is behind a day that this terminal has seen".to_owned(),
-        "Set the clock of this machine.",
-    )
-}
-
 /// What a served card counts as; trouble on the wire counts as nothing.
 fn counted(served: &Served) -> Option<Counted> {
     let reason = match &served.result {
@@ -444,5 +457,7 @@ fn counted(served: &Served) -> Option<Counted> {
         Reason::BundleExpired => Counted::BundleExpired,
         Reason::BalanceTooLow => Counted::BalanceTooLow,
         Reason::OutcomeUnknown => Counted::OutcomeUnknown,
+        // A day that is not believed is no day to count on.
+        Reason::ClockWrong => return None,
     })
 }

@@ -2,20 +2,22 @@
 //! bundle and a key alone.
 //!
 //! The number stands beside the key file (`KEYFILE.sequence`, decimal), because it belongs to the terminal and not to any
-//! one bundle. It is written to a temporary name and renamed, so that a cut leaves the old one.
+//! one bundle. It is written to a temporary name and renamed, so that a cut leaves the old one. A terminal without a folder
+//! keeps the last day that it has seen there too (`KEYFILE.day`).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::date::Date;
 use card_reader::enrol::LoadError;
-use card_reader::folder::{FolderError, Offered};
+use card_reader::folder::{ClockDoubt, FolderError, Offered};
 use card_reader::{Bundle, Error, Folder, TerminalKey};
 use program_contract::{Exit, Failure, file};
 
 use crate::program::args::Material;
 use crate::program::config::Config;
 use crate::program::files;
+use crate::program::services::Services;
 
 /// Longest bundle file, bytes: 64 regions in two versions of five roles, and a deny list of a million cards.
 const BUNDLE_MAX: u64 = 16 << 20;
@@ -27,6 +29,26 @@ pub(crate) struct Loaded {
     pub(crate) bundle: Bundle,
     /// Its configuration and folder, where it has them.
     pub(crate) settled: Option<(Config, Folder)>,
+    /// The last day that it has seen, where it has no folder.
+    pub(crate) seen: Option<Date>,
+    /// What services are called.
+    pub(crate) services: Services,
+}
+
+impl Loaded {
+    /// Why the clock is wrong, if it is.
+    pub(crate) fn clock_doubt(&self, today: Date) -> Option<ClockDoubt> {
+        match &self.settled {
+            Some((_, folder)) => folder.clock_doubt(today, &self.bundle),
+            None => clock_doubt(today, &self.bundle, self.seen),
+        }
+    }
+}
+
+/// Why the clock of a terminal without a folder is wrong, if it is.
+pub(crate) fn clock_doubt(today: Date, bundle: &Bundle, seen: Option<Date>) -> Option<ClockDoubt> {
+    let behind = seen.filter(|seen| today < *seen).map(ClockDoubt::BeforeLastDay);
+    ClockDoubt::of(today, bundle).or(behind)
 }
 
 /// Why a terminal is not ready: its files, or the bundle's last day.
@@ -64,7 +86,11 @@ impl From<FolderError> for NotReady {
 pub(crate) fn ready(material: &Material, today: Date) -> Result<Loaded, NotReady> {
     match (&material.config, &material.bundle) {
         (Some(config), _) => configured(&Config::read(config)?, today),
-        (None, Some(bundle)) => load(bundle, material.terminal_key.as_deref(), today),
+        (None, Some(bundle)) => {
+            let mut loaded = load(bundle, material.terminal_key.as_deref(), today)?;
+            loaded.services = Services::read(&material.rules)?;
+            Ok(loaded)
+        }
         (None, None) => Err(Failure::new(
             Exit::Usage,
             "USAGE",
@@ -91,6 +117,8 @@ pub(crate) fn configured(config: &Config, today: Date) -> Result<Loaded, NotRead
         key,
         bundle,
         settled: Some((config.clone(), folder)),
+        seen: None,
+        services: Services::read(&config.rules)?,
     })
 }
 
@@ -147,11 +175,38 @@ pub(crate) fn load(bundle: &Path, key_file: Option<&Path>, today: Date) -> Resul
     if known != Some(bundle.sequence()) {
         remember(&sequence_path, bundle.sequence())?;
     }
+    let day_path = behind(&key_path, ".day");
+    let mut seen = last_day(&day_path)?;
+    // A newer bundle, made on a day that this clock agrees with, ends a day that was seen by mistake.
+    let renewed = known.is_some_and(|known| bundle.sequence() > known) && bundle.newest_day() <= today;
+    if !today.is_none() && (seen.is_none_or(|seen| today > seen) || renewed) && seen != Some(today) {
+        file::replace(&day_path, format!("{today}\n").as_bytes(), file::PRIVATE)
+            .map_err(|error| unwritable(&day_path, &error))?;
+        seen = Some(today);
+    }
     Ok(Loaded {
         key,
         bundle,
         settled: None,
+        seen,
+        services: Services::default(),
     })
+}
+
+/// The last day that a terminal without a folder has seen.
+fn last_day(path: &Path) -> Result<Option<Date>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
+            Failure::new(
+                Exit::Damaged,
+                "SEQUENCE_DAMAGED",
+                format!("{} does not hold a day", path.display()),
+                "Write the day of today into it, such as 2026-11-21; taking the file away lets an older clock in.",
+            )
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(files::unreadable(path, &error)),
+    }
 }
 
 fn sequence(path: &Path) -> Result<Option<u32>, Failure> {
@@ -172,14 +227,17 @@ fn sequence(path: &Path) -> Result<Option<u32>, Failure> {
 
 fn remember(path: &Path, number: u32) -> Result<(), Failure> {
     // Where it cannot be written nothing is loaded: a terminal that cannot remember would take an older bundle tomorrow.
-    file::replace(path, format!("{number}\n").as_bytes(), file::PRIVATE).map_err(|error| {
-        Failure::new(
-            Exit::Damaged,
-            "SEQUENCE_UNWRITABLE",
-            format!("cannot write {}: {}", path.display(), error.kind()),
-            "Give this terminal's folder write rights.",
-        )
-    })
+    file::replace(path, format!("{number}\n").as_bytes(), file::PRIVATE)
+        .map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Damaged,
+        "SEQUENCE_UNWRITABLE",
+        format!("cannot write {}: {}", path.display(), error.kind()),
+        "Give this terminal's folder write rights.",
+    )
 }
 
 #[cfg(test)]

@@ -58,17 +58,22 @@ impl Tape {
     }
 }
 
-/// Connects to the card on a reader.
+/// Connects to the card on a reader; `limit` bounds the time of one command.
 pub(crate) fn connect(
     reader: Option<&str>,
     wait: Duration,
+    limit: Option<Duration>,
     tape: Option<&Tape>,
 ) -> Result<Box<dyn Transport>, TransportError> {
     let wanted = Connect {
         reader: reader.map(str::to_owned),
         wait,
     };
-    Ok(Tape::around(tape, PcscTransport::connect(&wanted)?))
+    let mut wire = PcscTransport::connect(&wanted)?;
+    if let Some(limit) = limit {
+        wire.set_limit(limit);
+    }
+    Ok(Tape::around(tape, wire))
 }
 
 /// A tape as a wire, and the terminal's random numbers that were used when it was made.

@@ -38,8 +38,8 @@ pub enum TransportError {
         /// The names of the readers that are there.
         present: Vec<String>,
     },
-    /// Another program holds the card.
-    #[error("another program is using the card")]
+    /// Another program holds the card for itself: alone, or in a transaction that does not end.
+    #[error("another program holds the card for itself")]
     ReaderBusy,
     /// The reader is empty, or the card was taken away before the command was sent.
     #[error("there is no card on the reader")]
@@ -94,7 +94,10 @@ impl TransportError {
             Self::NoReader => "Plug in a reader, wait two seconds, and try again.",
             Self::UnknownReader { .. } => "Choose one of the readers that are present, by its full name.",
             Self::SeveralReaders { .. } => "Name one of them with --reader.",
-            Self::ReaderBusy => "Close the other program that uses the reader, then try again.",
+            Self::ReaderBusy => {
+                "Close the program that holds the card for itself (another card-reader, gpg's scdaemon, an eID client or a browser's \
+                 PKCS#11 module; `sudo lsof /run/pcscd/pcscd.comm` lists who is connected), or take a silent card off, then try again."
+            }
             Self::NoCard => "Put the card on the reader, leave it there, and try again.",
             Self::CardUnpowered => {
                 "Take the card off and put it back flat on the reader. If it stays silent, the card or the reader is broken: try another of each."

@@ -1,19 +1,25 @@
 //! PC/SC (PC/SC Workgroup, part 5) through crate `pcsc`: finding readers, connecting to one card alone, and telling
 //! apart the ways in which that fails.
 //!
-//! The connection is exclusive: no other program can slip a command between ours, and none of our commands runs inside
-//! another program's session. That is the same promise as a transaction over a shared connection, for the whole life of
-//! the connection and without a round trip of its own.
+//! The connection is shared and one transaction is held over its whole life: no other program can slip a command between
+//! ours, and none of our commands runs inside another program's session. Programs that merely have the card open (a key
+//! agent, a browser's module) stand in nobody's way; one that holds a transaction, or the card alone, does.
+//!
+//! A call into the service blocks as long as the driver likes, and a card that powers up and never answers blocks it for
+//! ever. So the card belongs to a thread of its own, which is left behind with its call when the time for it is over; it
+//! ends when the card is taken away.
 //!
 //! The service is found by the library: a client is pointed at another service by `PCSCLITE_CSOCK_NAME`, which whoever
 //! starts this process sets (the library reads it once).
 
 use std::ffi::{CStr, CString};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pcsc::{
     Card, Context, Disposition, Error as Pcsc, MAX_ATR_SIZE, MAX_BUFFER_SIZE, Protocols, ReaderState, Scope,
-    ShareMode, State,
+    ShareMode, State, Transaction,
 };
 
 use crate::transport::error::TransportError;
@@ -26,6 +32,13 @@ const ANSWER_MIN: usize = 2;
 /// How long one wait for a card lasts before the list of readers is looked at again. A reader that was unplugged does
 /// not end the wait by itself.
 const WAIT_SLICE: Duration = Duration::from_millis(500);
+
+/// How long a card may take for one command, unless [`PcscTransport::set_limit`] says otherwise. The slowest command of the
+/// specification makes a key pair and takes a fraction of a second.
+const EXCHANGE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long another program's transaction is waited for.
+const BUSY_LIMIT: Duration = Duration::from_secs(2);
 
 /// Which reader, and how long to wait for a card on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,21 +62,20 @@ pub struct ListedReader {
     pub atr: Vec<u8>,
 }
 
-/// One card on one reader, held exclusively. Dropping it resets the card, so that no session survives its owner.
+/// One card on one reader, held in one transaction. Dropping it resets the card, so that no session survives its owner.
 pub struct PcscTransport {
     name: String,
     wait: Duration,
-    context: Context,
+    limit: Duration,
     /// `None` from the first trouble until [`Transport::reset`] has connected again.
-    card: Option<Card>,
-    answer: [u8; MAX_BUFFER_SIZE],
+    line: Option<Line>,
 }
 
 impl std::fmt::Debug for PcscTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PcscTransport")
             .field("name", &self.name)
-            .field("connected", &self.card.is_some())
+            .field("connected", &self.line.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -101,7 +113,7 @@ impl PcscTransport {
             .collect())
     }
 
-    /// Connects to the card on a reader, alone.
+    /// Connects to the card on a reader.
     ///
     /// # Errors
     ///
@@ -109,14 +121,17 @@ impl PcscTransport {
     pub fn connect(wanted: &Connect) -> Result<Self, TransportError> {
         let context = establish()?;
         let name = choose(&context, wanted.reader.as_deref())?;
-        let card = power(&context, &name, wanted.wait)?;
         Ok(Self {
             name: text(&name),
             wait: wanted.wait,
-            context,
-            card: Some(card),
-            answer: [0; MAX_BUFFER_SIZE],
+            limit: EXCHANGE_LIMIT,
+            line: Some(Line::open(context, name, wanted.wait)?),
         })
+    }
+
+    /// Bounds the time of one command: behind it the answer is [`TransportError::Timeout`].
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// The card's answer to reset (ISO/IEC 7816-3, 8.2).
@@ -125,63 +140,175 @@ impl PcscTransport {
     ///
     /// [`TransportError`]: the card is gone.
     pub fn atr(&mut self) -> Result<Vec<u8>, TransportError> {
-        let card = self.card.as_ref().ok_or(TransportError::CardReset)?;
-        match card.status2_owned() {
-            Ok(status) => Ok(status.atr().to_vec()),
-            Err(error) => {
-                self.card = None;
-                Err(trouble_before(error))
-            }
-        }
+        self.ask(Ask::Atr, trouble_before)
     }
-}
 
-impl PcscTransport {
-    fn power_again(&mut self) -> Result<(), TransportError> {
-        let name = choose(&self.context, Some(&self.name))?;
-        self.card = Some(power(&self.context, &name, self.wait)?);
-        Ok(())
+    /// Asks the card's thread. After any trouble the line is given up.
+    fn ask(&mut self, ask: Ask, trouble: fn(Pcsc) -> TransportError) -> Result<Vec<u8>, TransportError> {
+        let line = self.line.as_ref().ok_or(TransportError::CardReset)?;
+        let answer = match line.ask(ask, self.limit) {
+            Ok(answer) => answer.map_err(trouble),
+            Err(RecvTimeoutError::Timeout) => Err(TransportError::Timeout),
+            Err(RecvTimeoutError::Disconnected) => Err(TransportError::ReaderLost),
+        };
+        if answer.is_err() {
+            self.line = None;
+        }
+        answer
     }
 }
 
 impl Transport for PcscTransport {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         check_command(command)?;
-        let card = self.card.as_ref().ok_or(TransportError::CardReset)?;
-        match card.transmit(command, &mut self.answer) {
-            Ok(answer) if answer.len() >= ANSWER_MIN => Ok(answer.to_vec()),
-            Ok(_) => {
-                self.card = None;
-                Err(TransportError::ReaderLost)
-            }
-            Err(error) => {
-                self.card = None;
-                Err(trouble_during(error))
-            }
+        let answer = self.ask(Ask::Transmit(command.to_vec()), trouble_during)?;
+        if answer.len() < ANSWER_MIN {
+            self.line = None;
+            return Err(TransportError::ReaderLost);
         }
+        Ok(answer)
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
-        if let Some(card) = &mut self.card {
-            if card
-                .reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)
-                .is_ok()
-            {
-                return Ok(());
-            }
-            self.card = None;
+        if self.line.is_some() && self.ask(Ask::Reset, trouble_before).is_ok() {
+            return Ok(());
         }
-        let again = self.power_again();
-        if again != Err(TransportError::NoService) {
-            return again;
-        }
-        // The service may be a new one: the context of an older one answers nothing but errors.
-        self.context = establish()?;
-        self.power_again()
+        // A context of its own each time: the service may be a new one.
+        let context = establish()?;
+        let name = choose(&context, Some(&self.name))?;
+        self.line = Some(Line::open(context, name, self.wait)?);
+        Ok(())
     }
 
     fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// What the thread of a card is asked for.
+#[derive(Debug)]
+enum Ask {
+    Transmit(Vec<u8>),
+    Reset,
+    Atr,
+}
+
+/// The way to the thread of a card.
+struct Line {
+    asks: Sender<Ask>,
+    answers: Receiver<Result<Vec<u8>, Pcsc>>,
+}
+
+impl Line {
+    /// Connects, and waits until nobody else has a transaction.
+    fn open(context: Context, name: CString, wait: Duration) -> Result<Self, TransportError> {
+        let (asks, asked) = channel();
+        let (answering, answers) = channel();
+        let (telling, told) = channel();
+        let limit = wait.saturating_add(BUSY_LIMIT);
+        thread::Builder::new()
+            .name("card".to_owned())
+            .spawn(move || hold(&context, &name, wait, &telling, &asked, &answering))
+            .map_err(|_| TransportError::NoService)?;
+        match told.recv_timeout(limit) {
+            Ok(held) => held.map(|()| Self { asks, answers }),
+            // Somebody's transaction; or a call that never returns, behind a card that was silent before.
+            Err(RecvTimeoutError::Timeout) => Err(TransportError::ReaderBusy),
+            Err(RecvTimeoutError::Disconnected) => Err(TransportError::NoService),
+        }
+    }
+
+    fn ask(&self, ask: Ask, limit: Duration) -> Result<Result<Vec<u8>, Pcsc>, RecvTimeoutError> {
+        self.asks.send(ask).map_err(|_| RecvTimeoutError::Disconnected)?;
+        self.answers.recv_timeout(limit)
+    }
+}
+
+/// The thread of a card: holds it in a transaction and does what it is asked, until nobody asks any more or trouble comes.
+fn hold(
+    context: &Context,
+    name: &CStr,
+    wait: Duration,
+    telling: &Sender<Result<(), TransportError>>,
+    asked: &Receiver<Ask>,
+    answering: &Sender<Result<Vec<u8>, Pcsc>>,
+) {
+    let mut card = match power(context, name, wait) {
+        Ok(card) => card,
+        Err(error) => {
+            let _ = telling.send(Err(error));
+            return;
+        }
+    };
+    let mut ready = Some(telling);
+    loop {
+        let ended = match card.transaction() {
+            Ok(transaction) => {
+                let heard = match ready.take() {
+                    Some(telling) => telling.send(Ok(())).is_ok(),
+                    None => answering.send(Ok(Vec::new())).is_ok(),
+                };
+                if heard {
+                    transact(&transaction, asked, answering)
+                } else {
+                    Ended::Unheard
+                }
+            }
+            Err(error) => Ended::NotBegun(error),
+        };
+        let (disposition, again) = match ended {
+            Ended::Over => return,
+            // Nobody waited so long: the card is left as whoever held it left it.
+            Ended::Unheard => {
+                let _ = card.disconnect(Disposition::LeaveCard);
+                return;
+            }
+            // Another program reset it before this transaction began: what it had selected is gone anyway.
+            Ended::NotBegun(Pcsc::ResetCard) => (Disposition::LeaveCard, Ok(())),
+            Ended::NotBegun(error) => (Disposition::LeaveCard, Err(error)),
+            Ended::Reset => (Disposition::ResetCard, Ok(())),
+        };
+        let again = again.and_then(|()| card.reconnect(ShareMode::Shared, Protocols::ANY, disposition));
+        if let Err(error) = again {
+            let _ = match ready.take() {
+                Some(telling) => telling.send(Err(trouble_before(error))).is_ok(),
+                None => answering.send(Err(error)).is_ok(),
+            };
+            return;
+        }
+    }
+}
+
+/// How a transaction with a card ended.
+enum Ended {
+    /// Nobody asks any more, or trouble came.
+    Over,
+    /// The card is to be reset.
+    Reset,
+    /// Nobody waited for it.
+    Unheard,
+    /// It did not begin.
+    NotBegun(Pcsc),
+}
+
+/// Does what the thread of a card is asked, inside one transaction.
+fn transact(
+    transaction: &Transaction<'_>,
+    asked: &Receiver<Ask>,
+    answering: &Sender<Result<Vec<u8>, Pcsc>>,
+) -> Ended {
+    let mut answer = [0; MAX_BUFFER_SIZE];
+    loop {
+        let said = match asked.recv() {
+            Ok(Ask::Transmit(command)) => transaction.transmit(&command, &mut answer).map(<[u8]>::to_vec),
+            Ok(Ask::Atr) => transaction.status2_owned().map(|status| status.atr().to_vec()),
+            Ok(Ask::Reset) => return Ended::Reset,
+            Err(_) => return Ended::Over,
+        };
+        let over = said.is_err();
+        if answering.send(said).is_err() || over {
+            return Ended::Over;
+        }
     }
 }
 
@@ -216,11 +343,11 @@ fn choose(context: &Context, wanted: Option<&str>) -> Result<CString, TransportE
     }
 }
 
-/// Connects exclusively; where nothing lies on the reader, waits for it that long.
+/// Connects; where nothing lies on the reader, waits for it that long.
 fn power(context: &Context, name: &CStr, wait: Duration) -> Result<Card, TransportError> {
     let deadline = Instant::now() + wait;
     loop {
-        match context.connect(name, ShareMode::Exclusive, Protocols::ANY) {
+        match context.connect(name, ShareMode::Shared, Protocols::ANY) {
             Ok(card) => return Ok(card),
             Err(Pcsc::NoSmartcard | Pcsc::RemovedCard) if Instant::now() < deadline => {
                 let left = deadline.saturating_duration_since(Instant::now()).min(WAIT_SLICE);

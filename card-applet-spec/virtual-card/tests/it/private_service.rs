@@ -277,3 +277,85 @@ fn root_needs_no_user_namespace_and_without_any_namespace_it_is_told() {
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stdout).contains("\"NAMESPACES_REFUSED\""));
 }
+
+#[test]
+fn a_card_that_never_answers_is_a_timeout_and_the_next_one_is_served() {
+    as_client(
+        "a_card_that_never_answers_is_a_timeout_and_the_next_one_is_served",
+        |folder| {
+            let manipulator = folder.manipulator(0);
+            for silent in [1, 3] {
+                manipulator.order(&Order::Foreign).unwrap();
+                let mut card = connect(0, WAIT).unwrap();
+                card.set_limit(Duration::from_millis(300));
+                let fault = LineFault::Silent { apdu: silent };
+                manipulator.order(&Order::Fault { fault }).unwrap();
+                for _ in 1..silent {
+                    assert_eq!(card.transmit(&SELECT).unwrap(), [0x6A, 0x82]);
+                }
+                let silence = card.transmit(&SELECT).unwrap_err();
+                assert_eq!(silence, TransportError::Timeout);
+                assert_eq!(silence.outcome(), card_reader::transport::Outcome::Unknown);
+                assert_eq!(card.transmit(&SELECT).unwrap_err(), TransportError::CardReset);
+                manipulator.order(&Order::Eject).unwrap();
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            manipulator.order(&Order::Foreign).unwrap();
+            assert_eq!(connect(0, WAIT).unwrap().transmit(&SELECT).unwrap(), [0x6A, 0x82]);
+        },
+    );
+}
+
+#[test]
+fn a_program_that_merely_shares_the_card_stands_in_nobodys_way_and_one_that_holds_it_does() {
+    use pcsc::{Context, Protocols, Scope, ShareMode};
+
+    as_client(
+        "a_program_that_merely_shares_the_card_stands_in_nobodys_way_and_one_that_holds_it_does",
+        |folder| {
+            folder.manipulator(0).order(&Order::Foreign).unwrap();
+            let name = std::ffi::CString::new(READERS[0]).unwrap();
+            let context = Context::establish(Scope::User).unwrap();
+            // A key agent that has the card open.
+            let mut other = context.connect(&name, ShareMode::Shared, Protocols::ANY).unwrap();
+            let mut room = [0; 300];
+            other.transmit(&SELECT, &mut room).unwrap();
+            let mut ours = connect(0, WAIT).unwrap();
+            assert_eq!(ours.transmit(&SELECT).unwrap(), [0x6A, 0x82]);
+            ours.reset().unwrap();
+            assert_eq!(ours.transmit(&SELECT).unwrap(), [0x6A, 0x82]);
+            drop(ours);
+            // A second one of ours waits for the first, and says so.
+            let first = connect(0, WAIT).unwrap();
+            assert_eq!(
+                connect(0, Duration::ZERO).unwrap_err(),
+                TransportError::ReaderBusy
+            );
+            drop(first);
+            // One in the middle of a transaction, and one that has the card alone.
+            other
+                .reconnect(ShareMode::Shared, Protocols::ANY, pcsc::Disposition::LeaveCard)
+                .unwrap();
+            let transaction = other.transaction().unwrap();
+            let busy = connect(0, Duration::ZERO).unwrap_err();
+            assert_eq!(busy, TransportError::ReaderBusy);
+            assert!(busy.action().contains("lsof"), "{}", busy.action());
+            drop(transaction);
+            drop(other);
+            // What waited for the transaction above lets go of the card when it hears that nobody waits any more.
+            let alone = std::iter::repeat_with(|| {
+                std::thread::sleep(Duration::from_millis(100));
+                context.connect(&name, ShareMode::Exclusive, Protocols::ANY)
+            })
+            .take(50)
+            .find_map(Result::ok)
+            .unwrap();
+            assert_eq!(
+                connect(0, Duration::ZERO).unwrap_err(),
+                TransportError::ReaderBusy
+            );
+            drop(alone);
+            assert!(connect(0, WAIT).is_ok());
+        },
+    );
+}

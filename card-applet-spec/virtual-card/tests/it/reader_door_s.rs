@@ -222,7 +222,7 @@ fn rights_of_nothing_are_refused() {
     let strong = StrongTerminal::new(&mut issuer, &[Role::Clinic], certificates);
     assert_eq!(
         refused(&strong.entitlement(&mut reader, &mut issuer)),
-        (Reason::WrongRole, Check::TerminalCertificate)
+        (Reason::WrongRole, Check::TerminalRights)
     );
     let strong = StrongTerminal::clinic(&mut issuer);
     assert_eq!(
@@ -252,7 +252,7 @@ fn certificates_that_ended_are_refused_by_the_terminal_and_by_the_card() {
     let late = card.agree(clinic_right(), &strong.key, yesterday, &mut issuer.rng);
     assert_eq!(
         refused(&late.map(|_| ())),
-        (Reason::BundleExpired, Check::TerminalCertificate)
+        (Reason::BundleExpired, Check::CertificateEnded)
     );
     // An intermediate of an epoch before the card's.
     let mut old = Certificates::with(clinic_right());
@@ -260,7 +260,7 @@ fn certificates_that_ended_are_refused_by_the_terminal_and_by_the_card() {
     let strong = StrongTerminal::new(&mut issuer, &[Role::Clinic], old);
     assert_eq!(
         refused(&strong.entitlement(&mut reader, &mut issuer)),
-        (Reason::BundleExpired, Check::TerminalCertificate)
+        (Reason::BundleExpired, Check::CertificateEnded)
     );
 }
 

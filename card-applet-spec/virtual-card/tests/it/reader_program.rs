@@ -154,24 +154,46 @@ fn refusals_and_absences_have_their_reasons_and_exit_codes() {
 }
 
 #[test]
-fn to_the_holder_a_refusal_says_one_thing_in_two_languages() {
+fn to_the_holder_a_refusal_says_where_to_go_and_the_terminals_own_fault_does_not() {
     let mut fixture = PcscFixture::new(3);
     let early = fixture.card(1, false);
     let bus = fixture.terminal("bus", Wanted::of(&[Role::Transit]));
-    fixture.lay(&early);
+    let mut old = Wanted::of(&[Role::Transit]);
+    old.list_issued = crate::reader_fixture::day("2026-10-01");
+    let stale = fixture.terminal("stale", old);
+    let other = fixture.terminal("door", Wanted::of(&[Role::Door]));
     let (name, socket) = fixture.service.folder().environment();
-    let output = Command::new(program())
-        .args(["bus", "--reader", READERS[0], "--at", AT, "--bundle", &bus])
-        .env(name, socket)
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let told = |bundle: &str| {
+        let output = Command::new(program())
+            .args(["bus", "--reader", READERS[0], "--at", AT, "--bundle", bundle])
+            .env(name, &socket)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    fixture.lay(&early);
+    let (holder, operator) = told(&bus);
     assert_eq!(
-        text,
-        "请持卡到派出所办理。\nPlease take this card to a station.\n"
+        holder,
+        "请持卡到受理点办理。\nPlease take this card to a permit office.\n"
     );
-    assert!(String::from_utf8(output.stderr).unwrap().contains("NOT_ACTIVE"));
+    assert!(operator.contains("NOT_ACTIVE"));
+    for (bundle, code, action) in [
+        (&stale, "LIST_TOO_OLD", "card-reader sync"),
+        (&other, "WRONG_ROLE", "keyvault export-bundle"),
+    ] {
+        let (holder, operator) = told(bundle);
+        assert_eq!(holder, "暂停服务。\nOut of service.\n", "{code}");
+        assert!(operator.contains(code) && operator.contains(action), "{operator}");
+    }
+    fixture.order(&Order::Foreign);
+    let (holder, operator) = told(&bus);
+    assert_eq!(holder, "这不是居住证卡。\nThis is not a permit card.\n");
+    assert!(operator.contains("FOREIGN_CARD"));
 }
 
 /// Runs the program at a service without any reader; gives exit code and object.

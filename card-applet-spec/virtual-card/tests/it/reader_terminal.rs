@@ -511,6 +511,13 @@ impl Window {
         Self { child, keys, got }
     }
 
+    /// The program in the window: the only child of `script`.
+    fn program(&self) -> u32 {
+        let script = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).unwrap();
+        children.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.got.lock().unwrap()).into_owned()
     }
@@ -549,7 +556,7 @@ fn the_full_screen_runs_in_a_terminal_window_and_gives_it_back() {
     fixture.order(&Order::Eject);
     std::thread::sleep(std::time::Duration::from_secs(1));
     fixture.lay(&early);
-    let refused = window.shows("A STATION");
+    let refused = window.shows("A PERMIT OFFICE");
     assert!(!refused.contains("NOT_ACTIVE"), "no reason for whoever stands by");
     write!(window.keys, "d").unwrap();
     window.shows("NOT_ACTIVE");
@@ -664,5 +671,287 @@ fn a_bus_and_a_shop_deliver_updates_behind_their_own_work_and_hand_the_receipts_
         );
         let (_, power) = fixture.run(&at("what-can-it-do", &config, &[]));
         assert_eq!(power["updates"], 0, "done");
+    }
+}
+
+#[test]
+fn a_clock_behind_a_day_that_was_seen_refuses_in_every_mode_and_says_which_day() {
+    let mut fixture = PcscFixture::new(50);
+    let card = fixture.card(1, true);
+    fixture.lay(&card);
+    let strong = |role| {
+        let rights = Rights::role(role).union(Rights::IDENTITY);
+        Wanted::of(&[role]).and(Certificates::with(rights))
+    };
+    let said = |refused: &(i32, Value), today: &str, seen: &str| {
+        assert_eq!(failed(refused), (5, "CLOCK_WRONG"), "{refused:?}");
+        let object = &refused.1;
+        assert_eq!(
+            object["clock"],
+            json!({ "today": today, "seen": seen }),
+            "{object}"
+        );
+        assert_eq!(
+            (&object["decision"], &object["reason"], &object["out_of_service"]),
+            (&json!("refused"), &json!("CLOCK_WRONG"), &json!(true))
+        );
+        assert_eq!(object["apdus"], 0, "no card is asked");
+    };
+    let mut configs = Vec::new();
+    for (name, service, wanted, more) in [
+        ("bus", "bus", Wanted::of(&[Role::Transit]), &[][..]),
+        ("gate", "door", Wanted::of(&[Role::Door]), &[]),
+        ("clinic", "clinic", strong(Role::Clinic), &[]),
+        ("desk", "insurance", strong(Role::SocialInsurance), &[]),
+        (
+            "shop",
+            "shop",
+            Wanted::of(&[Role::SmallPayment]),
+            &["--amount", "1"],
+        ),
+    ] {
+        let config = configured(&mut fixture, name, wanted, "");
+        assert_eq!(fixture.run(&at(service, &config, more)).0, 0, "{service}");
+        // A day that the office has not signed, but this terminal has worked on; and one before the office's own.
+        for (today, seen) in [("2026-11-20", AT), ("2026-11-19", "2026-11-20")] {
+            let mut arguments = vec![service, "--config", &config, "--at", today];
+            arguments.extend_from_slice(more);
+            said(&fixture.run(&arguments), today, seen);
+        }
+        configs.push(config);
+    }
+    let back = |command, config: &str| fixture.run(&[command, "--config", config, "--at", "2026-11-20"]);
+    said(&back("identity", &configs[3]), "2026-11-20", AT);
+    assert_eq!(failed(&back("self-test", &configs[0])), (5, "SELF_TEST"));
+    // Nothing of it was counted, and with a right clock all is as before.
+    assert_eq!(fixture.run(&at("bus", &configs[0], &[])).0, 0);
+    // One that runs says so to each card.
+    for service in ["bus", "door"] {
+        let config = configs[usize::from(service == "door")].clone();
+        running(
+            &fixture,
+            &[
+                "run",
+                service,
+                "--config",
+                &config,
+                "--at",
+                "2026-11-20",
+                "--json-lines",
+                "--cards",
+                "1",
+            ],
+            |next, _| {
+                let line = next();
+                assert_eq!(
+                    (&line["reason"], &line["clock"]["seen"], &line["out_of_service"]),
+                    (&json!("CLOCK_WRONG"), &json!(AT), &json!(true)),
+                    "{line}"
+                );
+            },
+        );
+    }
+    // A shop refuses the amount itself, before any card comes.
+    running(
+        &fixture,
+        &[
+            "run",
+            "shop",
+            "--config",
+            &configs[4],
+            "--at",
+            "2026-11-20",
+            "--json-lines",
+        ],
+        |next, input| {
+            writeln!(input, "2.00").unwrap();
+            let line = next();
+            assert_eq!(
+                (&line["reason"], &line["amount_fen"], &line["clock"]["seen"]),
+                (&json!("CLOCK_WRONG"), &json!(200), &json!(AT)),
+                "{line}"
+            );
+        },
+    );
+    // Without a folder the day stands beside the key.
+    let bundle = fixture.terminal("kiosk", Wanted::of(&[Role::Transit]));
+    let on = |day: &str| fixture.run(&["bus", "--bundle", &bundle, "--reader", READERS[0], "--at", day]);
+    assert_eq!(on("2026-11-20").0, 0);
+    assert_eq!(on("2026-11-25").0, 0);
+    said(&on("2026-11-21"), "2026-11-21", "2026-11-25");
+    // A list of a later day shows it too.
+    let mut new = Wanted::of(&[Role::Transit]);
+    new.list_version = 2;
+    new.list_issued = day("2026-11-23");
+    let list = fixture.issuer.list_file(Role::Transit, &new);
+    let from = fixture.path("bus-from");
+    std::fs::write(from.join("2.list"), list).unwrap();
+    let config = &configs[0];
+    let sync = [
+        "sync",
+        "--config",
+        config,
+        "--at",
+        AT,
+        "--from",
+        from.to_str().unwrap(),
+    ];
+    assert_eq!(fixture.run(&sync).0, 0);
+    said(&fixture.run(&at("bus", config, &[])), AT, "2026-11-23");
+    // A terminal whose own clock was ahead once: a bundle that was made today ends it.
+    let ahead = ["bus", "--config", config, "--at", "2026-12-20"];
+    let _ = fixture.run(&ahead);
+    let mut newer = Wanted::of(&[Role::Transit]);
+    newer.sequence = 6;
+    newer.issued = day("2026-11-24");
+    newer.list_issued = day("2026-11-24");
+    newer.list_version = 3;
+    let bundle = fixture.terminal("bus", newer);
+    std::fs::copy(&bundle, from.join("3.yztb")).unwrap();
+    said(
+        &fixture.run(&["bus", "--config", config, "--at", "2026-11-24"]),
+        "2026-11-24",
+        "2026-12-20",
+    );
+    let sync = [
+        "sync",
+        "--config",
+        config,
+        "--at",
+        "2026-11-24",
+        "--from",
+        from.to_str().unwrap(),
+    ];
+    assert_eq!(fixture.run(&sync).0, 0);
+    assert_eq!(
+        fixture.run(&["bus", "--config", config, "--at", "2026-11-24"]).0,
+        0
+    );
+}
+
+#[test]
+fn amounts_wait_in_their_order_and_what_is_refused_says_so() {
+    let mut fixture = PcscFixture::new(51);
+    let card = fixture.card(1, true);
+    let config = configured(&mut fixture, "shop", Wanted::of(&[Role::SmallPayment]), "");
+    running(
+        &fixture,
+        &["run", "shop", "--config", &config, "--at", AT, "--json-lines"],
+        |next, input| {
+            input
+                .write_all("2.00\n3.00\nzwei\n4.00\n\n-1\n".as_bytes())
+                .unwrap();
+            for _ in 0..2 {
+                let line = next();
+                assert_eq!(
+                    (&line["ok"], &line["error"]["code"]),
+                    (&json!(false), &json!("AMOUNT")),
+                    "{line}"
+                );
+            }
+            for (amount, left) in [(200, 19_800), (300, 19_500)] {
+                fixture.lay(&card);
+                let sold = next();
+                assert_eq!(
+                    (
+                        &sold["decision"],
+                        &sold["amount_fen"],
+                        &sold["saw"]["balance_after_fen"]
+                    ),
+                    (&json!("accepted"), &json!(amount), &json!(left)),
+                    "{sold}"
+                );
+                fixture.order(&Order::Eject);
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            writeln!(input, "5.00\ncancel\ngive-up").unwrap();
+            for amount in [400, 500] {
+                let line = next();
+                assert_eq!(
+                    (&line["cancelled"], &line["amount_fen"]),
+                    (&json!(true), &json!(amount)),
+                    "{line}"
+                );
+            }
+            assert_eq!(next()["error"]["code"], "NO_PURCHASE");
+        },
+    );
+}
+
+#[test]
+fn a_card_that_falls_silent_is_told_and_the_next_one_is_served() {
+    let mut fixture = PcscFixture::new(52);
+    let card = fixture.card(1, true);
+    let config = configured(
+        &mut fixture,
+        "bus",
+        Wanted::of(&[Role::Transit]),
+        "exchange_ms = 400\n",
+    );
+    running(
+        &fixture,
+        &[
+            "run",
+            "bus",
+            "--config",
+            &config,
+            "--at",
+            AT,
+            "--json-lines",
+            "--cards",
+            "3",
+        ],
+        |next, _| {
+            for silent in [2, 1] {
+                fixture.order(&Order::Fault {
+                    fault: LineFault::Silent { apdu: silent },
+                });
+                fixture.lay(&card);
+                let line = next();
+                assert_eq!(line["error"]["code"], "TIMEOUT", "{line}");
+                fixture.order(&Order::Eject);
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            fixture.lay(&card);
+            assert_eq!(next()["decision"], "accepted");
+        },
+    );
+}
+
+/// Sends a signal to a program.
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_signal_ends_a_running_terminal_in_order_with_its_counts() {
+    let mut fixture = PcscFixture::new(53);
+    let card = fixture.card(1, true);
+    fixture.lay(&card);
+    for (name, sent) in [("one", "-TERM"), ("two", "-INT"), ("three", "-HUP")] {
+        let config = configured(&mut fixture, name, Wanted::of(&[Role::Transit]), "");
+        let counts = || std::fs::read_to_string(fixture.path(&format!("{name}-state")).join("counters.json"));
+        let (key, socket) = fixture.service.folder().environment();
+        // As JSON lines.
+        let mut child = Command::new(program())
+            .args(["run", "bus", "--config", &config, "--at", AT, "--json-lines"])
+            .env(key, socket)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(first["decision"], "accepted", "{first}");
+        signal(sent, child.id());
+        assert!(child.wait().unwrap().success(), "{sent}");
+        assert!(counts().unwrap().contains("\"count\":1"), "{sent}");
+        // In a window, which is put back.
+        let mut window = Window::open(&fixture, &format!("run bus --config {config} --at {AT}"));
+        window.shows("ACCEPTED");
+        signal(sent, window.program());
+        assert!(window.child.wait().unwrap().success(), "{sent}");
+        window.shows("\x1b[?1049l");
+        assert!(counts().unwrap().contains("\"count\":2"), "{sent}");
     }
 }

@@ -528,7 +528,7 @@ fn counts_go_out_signed_once_and_the_clock_is_doubted_where_it_went_back() {
     assert_eq!(home.folder.clock_doubt(today(), &bundle), None);
     assert_eq!(
         home.folder.clock_doubt(day("2026-11-19"), &bundle),
-        Some(ClockDoubt::BeforeBundle(day("2026-11-20")))
+        Some(ClockDoubt::BeforeFiles(day("2026-11-20")))
     );
     home.folder.saw_day(day("2026-12-01"), &bundle).unwrap();
     // A day behind the bundle is no day to go by: a clock that jumped ahead does not spoil the terminal.

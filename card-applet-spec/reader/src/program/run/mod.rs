@@ -8,12 +8,15 @@ mod worker;
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, Write as _};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use program_contract::{Clock, Exit, Failure};
 use ratatui::crossterm::event::{self, Event as Typed, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::program::args::{Running, Service};
 use crate::program::clock;
@@ -66,12 +69,13 @@ pub(crate) fn run(running: &Running, clock: &Clock, machine: &Clock) -> Result<(
         received,
         told,
     );
+    let asked_to_end = Signals::listen()?;
     let working = thread::spawn(move || worker.work());
     let outcome = if running.json_lines {
-        lines(&events, &orders, running.service);
+        lines(&events, &orders, running.service, &asked_to_end);
         Ok(())
     } else {
-        full_screen(&head, &events, &orders)
+        full_screen(&head, &events, &orders, &asked_to_end)
     };
     // Whoever does not listen any more has ended.
     let _ = orders.send(Order::End);
@@ -87,22 +91,43 @@ pub(crate) fn run(running: &Running, clock: &Clock, machine: &Clock) -> Result<(
     outcome.and(ended)
 }
 
-/// One JSON object for each card.
-fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service) {
+/// SIGTERM, SIGINT and SIGHUP end the program in order: the card under way is finished, counts are written down, files are put
+/// out, and the window is put back.
+struct Signals(Arc<AtomicBool>);
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&asked)).map_err(|error| {
+                Failure::new(
+                    Exit::Damaged,
+                    "FAULT",
+                    format!("signals cannot be listened to: {}", error.kind()),
+                    "This is a fault of the program: report it with its log.",
+                )
+            })?;
+        }
+        Ok(Self(asked))
+    }
+
+    fn came(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One JSON object for each card, and for each order that needs none.
+fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service, asked_to_end: &Signals) {
     if service == Service::Shop {
         let orders = orders.clone();
         // Ends with the process: a read of standard input cannot be stopped.
         thread::spawn(move || {
             for line in std::io::stdin().lock().lines().map_while(Result::ok) {
                 let order = match line.trim() {
+                    "" => continue,
                     "give-up" => Order::GiveUp,
-                    text => match text.parse() {
-                        Ok(amount) => Order::Sell(amount),
-                        Err(wrong) => {
-                            eprintln!("{wrong}");
-                            continue;
-                        }
-                    },
+                    "cancel" => Order::Cancel,
+                    text => text.parse().map_or_else(Order::Wrong, Order::Sell),
                 };
                 if orders.send(order).is_err() {
                     return;
@@ -113,14 +138,25 @@ fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service) {
     }
     let mut out = std::io::stdout().lock();
     let mut warned: Vec<String> = Vec::new();
-    for event in events {
+    // Whoever integrates us and went away ends us.
+    let mut say = |object: &serde_json::Value| writeln!(out, "{object}").and_then(|()| out.flush()).is_ok();
+    loop {
+        if asked_to_end.came() {
+            return;
+        }
+        let event = match events.recv_timeout(TICK) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         match event {
             Event::Shown(shown) => {
-                // Whoever integrates us and went away ends us.
-                if writeln!(out, "{}", shown.json)
-                    .and_then(|()| out.flush())
-                    .is_err()
-                {
+                if !say(&shown.json) {
+                    return;
+                }
+            }
+            Event::Order(object) => {
+                if !say(&object) {
                     return;
                 }
             }
@@ -144,7 +180,12 @@ struct Head {
 }
 
 /// The full screen, and the terminal window put back whatever happens.
-fn full_screen(head: &Head, events: &Receiver<Event>, orders: &Sender<Order>) -> Result<(), Failure> {
+fn full_screen(
+    head: &Head,
+    events: &Receiver<Event>,
+    orders: &Sender<Order>,
+    asked_to_end: &Signals,
+) -> Result<(), Failure> {
     let unusable = |error: std::io::Error| {
         Failure::new(
             Exit::Damaged,
@@ -154,19 +195,27 @@ fn full_screen(head: &Head, events: &Receiver<Event>, orders: &Sender<Order>) ->
         )
     };
     let mut window = ratatui::try_init().map_err(unusable)?;
-    let result = turn(head, events, orders, &mut window).map_err(unusable);
+    let result = turn(head, events, orders, asked_to_end, &mut window);
     ratatui::restore();
-    result
+    match result {
+        // The window is gone: that is how a signal reaches a terminal whose window was closed.
+        Err(_) if asked_to_end.came() => Ok(()),
+        other => other.map_err(unusable),
+    }
 }
 
 fn turn(
     head: &Head,
     events: &Receiver<Event>,
     orders: &Sender<Order>,
+    asked_to_end: &Signals,
     window: &mut ratatui::DefaultTerminal,
 ) -> std::io::Result<()> {
     let mut display = Display::new(head);
     loop {
+        if asked_to_end.came() {
+            return Ok(());
+        }
         while let Ok(event) = events.try_recv() {
             if display.take(event) == Flow::End {
                 return Ok(());
@@ -237,6 +286,8 @@ impl Display {
         match event {
             Event::Ended => return Flow::End,
             Event::Trouble(text) => self.view.warnings = vec![text],
+            // For programs; people were told.
+            Event::Order(_) => {}
             Event::State(state) => {
                 let view = &mut self.view;
                 view.list = state.list;

@@ -3,15 +3,19 @@
 //!
 //! No identity stands here, and no reason: whoever stands beside the holder reads the screen too. The reasons of the last
 //! cards come up when the staff ask for them (key `d`).
+//!
+//! Every line is made for the window as it is: what does not fit goes on in the next one, and the big word gives way to what
+//! the staff must read.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
+
+use card_reader::Told;
 
 use crate::program::args::Service;
 use crate::program::run::glyphs::big;
@@ -27,9 +31,13 @@ pub(crate) enum Show {
     /// Paid.
     Paid,
     /// Refused: the one sentence.
-    Station,
+    Office,
+    /// No permit card.
+    NotAPermitCard,
     /// The balance is too low.
     BalanceLow,
+    /// The amount is above a limit.
+    AboveLimit,
     /// The outcome of a purchase is unknown.
     SameCardAgain,
     /// The card went away too early.
@@ -44,19 +52,35 @@ impl Show {
         Self::Ready,
         Self::Accepted,
         Self::Paid,
-        Self::Station,
+        Self::Office,
+        Self::NotAPermitCard,
         Self::BalanceLow,
+        Self::AboveLimit,
         Self::SameCardAgain,
         Self::TapAgain,
         Self::OutOfService,
     ];
+
+    /// What a holder is told, on the screen.
+    pub(crate) fn of(told: Told) -> Self {
+        match told {
+            Told::Office => Self::Office,
+            Told::NotAPermitCard => Self::NotAPermitCard,
+            Told::OutOfService => Self::OutOfService,
+            Told::BalanceTooLow => Self::BalanceLow,
+            Told::AboveLimit => Self::AboveLimit,
+            Told::SameCardAgain => Self::SameCardAgain,
+        }
+    }
 
     /// Background and foreground. Colour never stands alone: the word and the sign say the same.
     fn colours(self) -> (Color, Color) {
         match self {
             Self::Ready => (Color::Rgb(12, 40, 84), Color::White),
             Self::Accepted | Self::Paid => (Color::Rgb(0, 112, 60), Color::White),
-            Self::Station | Self::BalanceLow => (Color::Rgb(168, 24, 32), Color::White),
+            Self::Office | Self::NotAPermitCard | Self::BalanceLow | Self::AboveLimit => {
+                (Color::Rgb(168, 24, 32), Color::White)
+            }
             Self::SameCardAgain | Self::TapAgain => (Color::Rgb(255, 191, 0), Color::Black),
             Self::OutOfService => (Color::Rgb(64, 64, 64), Color::White),
         }
@@ -68,7 +92,11 @@ impl Show {
             Self::Ready | Self::OutOfService => 0,
             Self::Accepted | Self::Paid => 1,
             Self::TapAgain => 2,
-            Self::Station | Self::BalanceLow | Self::SameCardAgain => 3,
+            Self::Office
+            | Self::NotAPermitCard
+            | Self::BalanceLow
+            | Self::AboveLimit
+            | Self::SameCardAgain => 3,
         }
     }
 
@@ -76,7 +104,7 @@ impl Show {
         match self {
             Self::Ready => "",
             Self::Accepted | Self::Paid => "✓",
-            Self::Station | Self::BalanceLow => "✗",
+            Self::Office | Self::NotAPermitCard | Self::BalanceLow | Self::AboveLimit => "✗",
             Self::SameCardAgain | Self::TapAgain => "!",
             Self::OutOfService => "—",
         }
@@ -89,12 +117,14 @@ pub(crate) fn words(show: Show) -> (usize, &'static [&'static str], &'static str
         Show::Ready => (24, &["请刷卡"], "PLEASE PRESENT YOUR CARD"),
         Show::Accepted => (24, &["✓通过"], "ACCEPTED"),
         Show::Paid => (24, &["已付款"], "PAID"),
-        Show::Station => (
+        Show::Office => (
             16,
-            &["请持卡到", "派出所办理"],
-            "PLEASE TAKE THIS CARD TO A STATION",
+            &["请持卡到", "受理点办理"],
+            "PLEASE TAKE THIS CARD TO A PERMIT OFFICE",
         ),
+        Show::NotAPermitCard => (16, &["这不是", "居住证卡"], "THIS IS NOT A PERMIT CARD"),
         Show::BalanceLow => (16, &["余额不足"], "THE BALANCE IS TOO LOW"),
+        Show::AboveLimit => (16, &["超出限额"], "ABOVE THE LIMIT FOR ONE PAYMENT"),
         Show::SameCardAgain => (
             16,
             &["请再次出示", "同一张卡"],
@@ -108,7 +138,8 @@ pub(crate) fn words(show: Show) -> (usize, &'static [&'static str], &'static str
 /// The same in one line, for a window whose lower part is taken by the details.
 pub(crate) fn short(show: Show) -> &'static [&'static str] {
     match show {
-        Show::Station => &["请到派出所"],
+        Show::Office => &["请到受理点"],
+        Show::NotAPermitCard => &["不是居住证"],
         Show::SameCardAgain => &["同一张卡"],
         _ => words(show).1,
     }
@@ -161,18 +192,89 @@ fn title(service: Service) -> &'static str {
     }
 }
 
+/// Width of a text in cells: a Chinese character takes two.
+fn width(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
+/// A text in as many lines as it needs, broken between words where there are any.
+fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let room = room.max(2);
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive([' ', '、', '，', '。']) {
+        let mut rest = word;
+        loop {
+            let line = lines.last_mut().map_or(0, |line| width(line));
+            if line + width(rest.trim_end()) <= room {
+                lines.last_mut().into_iter().for_each(|line| line.push_str(rest));
+                break;
+            }
+            if line > 0 && width(rest.trim_end()) <= room {
+                lines.push(String::new());
+                continue;
+            }
+            // Longer than a line: cut where the room ends.
+            let mut used = line;
+            let fits = rest
+                .char_indices()
+                .find(|(_, character)| {
+                    used += width(character.encode_utf8(&mut [0; 4]));
+                    used > room
+                })
+                .map_or(rest.len(), |(at, _)| at);
+            let (head, tail) = rest.split_at(fits);
+            lines.last_mut().into_iter().for_each(|line| line.push_str(head));
+            if tail.is_empty() {
+                break;
+            }
+            lines.push(String::new());
+            rest = tail;
+        }
+    }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
+}
+
+/// Parts of a line, joined by dots as far as they fit; what does not fit begins the next line.
+fn joined(parts: &[String], room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if width(line) + 3 + width(part) <= room => {
+                line.push_str(" · ");
+                line.push_str(part);
+            }
+            _ => lines.extend(wrapped(part, room)),
+        }
+    }
+    lines
+}
+
 /// Draws the whole screen.
 pub(crate) fn draw(frame: &mut Frame<'_>, view: &View) {
     let (back, front) = view.show.colours();
     let style = Style::default().bg(back).fg(front);
     frame.render_widget(Block::new().style(style), frame.area());
-    let warnings = u16::try_from(view.warnings.len()).unwrap_or(u16::MAX);
-    let status = if view.details { 8 } else { 3 };
-    let [head, body, warn, foot] = Layout::vertical([
+    let room = usize::from(frame.area().width).saturating_sub(2);
+    let foot_lines = foot(view, room);
+    let warnings: Vec<Line<'_>> = view
+        .warnings
+        .iter()
+        .flat_map(|text| wrapped(&format!("⚠ {text}"), room))
+        .map(|text| Line::from(format!(" {text}")))
+        .collect();
+    let rows = |lines: usize| u16::try_from(lines).unwrap_or(u16::MAX);
+    // In a very small window the word comes before everything else.
+    let height = frame.area().height;
+    let foot_rows = rows(foot_lines.len()).min(height.saturating_sub(3));
+    let warning_rows = rows(warnings.len()).min(height.saturating_sub(foot_rows + 3));
+    let [head, body, warn, below] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Fill(1),
-        Constraint::Length(warnings),
-        Constraint::Length(status),
+        Constraint::Length(warning_rows),
+        Constraint::Length(foot_rows),
     ])
     .areas(frame.area());
     draw_head(frame, head, view);
@@ -181,13 +283,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, view: &View) {
         .bg(Color::Rgb(255, 191, 0))
         .fg(Color::Black)
         .add_modifier(Modifier::BOLD);
-    let lines: Vec<Line<'_>> = view
-        .warnings
-        .iter()
-        .map(|text| Line::from(format!(" ⚠ {text}")))
-        .collect();
-    frame.render_widget(Paragraph::new(lines).style(amber), warn);
-    draw_foot(frame, foot, view);
+    frame.render_widget(Paragraph::new(warnings).style(amber), warn);
+    frame.render_widget(Paragraph::new(foot_lines).style(bar()), below);
 }
 
 fn bar() -> Style {
@@ -207,9 +304,15 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
 fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
     let (size, long, english) = words(view.show);
     let bold = style.add_modifier(Modifier::BOLD);
+    let (columns, room) = (usize::from(area.width), usize::from(area.height));
+    let text_columns = columns.saturating_sub(2);
+    let below: Vec<String> = view
+        .lines
+        .iter()
+        .flat_map(|text| wrapped(text.trim(), text_columns))
+        .collect();
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut put = |text: String, style: Style| lines.push(Line::from(Span::styled(text, style)));
-    let room = usize::from(area.height);
     // A clerk waiting with an amount sees the amount, big, and what is asked for in one line below.
     let amount_is_big = matches!((view.amount, view.show), (Some(_), Show::Ready)) || view.typed.is_some();
     if amount_is_big {
@@ -218,45 +321,59 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
             (None, Some(amount)) => amount.to_string(),
             (None, None) => String::new(),
         };
-        for row in big(&shown, 24) {
-            put(row, style);
-        }
-        put(String::new(), style);
-        if view.typed.is_some() {
-            put(
-                "请输入金额（元），按回车 · TYPE THE AMOUNT IN YUAN, THEN ENTER".to_owned(),
-                bold,
-            );
-        } else {
-            put("元 CNY · 请刷卡 · PLEASE PRESENT YOUR CARD".to_owned(), bold);
-        }
-    } else {
-        let rows = |lines: &[&str]| lines.len() * size.div_euclid(2);
-        let chinese = if room >= rows(long) + 2 {
-            long
-        } else {
-            short(view.show)
-        };
-        let big_rows = rows(chinese);
-        if usize::from(area.width) >= 80 && room >= big_rows + 2 {
-            for (place, word) in chinese.iter().enumerate() {
-                if place > 0 && room > big_rows + 3 + view.lines.len() {
-                    put(String::new(), style);
-                }
-                for row in big(word, size) {
-                    put(row, style);
-                }
+        let rows = big(&shown, 24);
+        if rows.iter().all(|row| width(row) <= columns) && room >= rows.len() + 3 {
+            for row in rows {
+                put(row, style);
             }
         } else {
-            // A small window: plain letters are better than half a word.
-            put(long.concat().replace('✓', ""), bold);
+            put(shown, bold);
         }
         put(String::new(), style);
+        let asked = if view.typed.is_some() {
+            ["请输入金额（元），按回车", "TYPE THE AMOUNT IN YUAN, THEN ENTER"]
+        } else {
+            ["元 CNY · 请刷卡", "PLEASE PRESENT YOUR CARD"]
+        };
+        for line in joined(&asked.map(str::to_owned), text_columns) {
+            put(line, bold);
+        }
+    } else {
         let sign = view.show.sign();
-        put(format!("{sign} {english} {sign}").trim().to_owned(), bold);
+        let english = wrapped(format!("{sign} {english} {sign}").trim(), text_columns);
+        let needed = english.len() + below.len();
+        // The largest form of the word that leaves room for what must be read.
+        let form = [long, short(view.show)].into_iter().find_map(|words| {
+            let rows: Vec<Vec<String>> = words.iter().map(|word| big(word, size)).collect();
+            let wide = rows.iter().flatten().all(|row| width(row) <= columns);
+            (wide && room > rows.iter().map(Vec::len).sum::<usize>() + needed).then_some(rows)
+        });
+        match form {
+            Some(rows) => {
+                let spare = room.saturating_sub(rows.iter().map(Vec::len).sum::<usize>() + needed + 2);
+                for (place, rows) in rows.into_iter().enumerate() {
+                    if place > 0 && spare > 0 {
+                        put(String::new(), style);
+                    }
+                    for row in rows {
+                        put(row, style);
+                    }
+                }
+            }
+            // A small window: plain letters are better than half a word.
+            None => {
+                for line in wrapped(&long.concat().replace('✓', ""), text_columns) {
+                    put(line, bold);
+                }
+            }
+        }
+        put(String::new(), style);
+        for line in english {
+            put(line, bold);
+        }
     }
-    for text in &view.lines {
-        put(text.trim().to_owned(), style);
+    for line in below {
+        put(line, style);
     }
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     let [middle] = Layout::vertical([Constraint::Length(height)])
@@ -268,19 +385,19 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
     );
 }
 
-fn draw_foot(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let mut lines = Vec::new();
+/// What the staff need, as lines.
+fn foot(view: &View, room: usize) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    let mut put =
+        |text: String, style: Style| lines.push(Line::from(Span::styled(format!(" {text}"), style)));
     if view.details {
-        lines.push(Line::from(
-            " 最近结果，无身份 last results, without identities".to_owned(),
-        ));
+        for line in wrapped("最近结果，无身份 last results, without identities", room) {
+            put(line, bar());
+        }
         for last in view.last.iter().take(4) {
             let mark = if last.accepted { "✓" } else { "✗" };
             let ms = last.ms.map_or_else(String::new, |ms| format!("{ms} ms"));
-            lines.push(Line::from(format!("   {mark} {:<18} {ms}", last.code)));
-        }
-        while lines.len() < 5 {
-            lines.push(Line::from(""));
+            put(format!("  {mark} {:<18} {ms}", last.code), bar());
         }
     }
     let marks: String = view
@@ -289,41 +406,57 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, view: &View) {
         .take(16)
         .map(|last| if last.accepted { '✓' } else { '✗' })
         .collect();
-    let mut counts = format!(
-        " 通过 accepted {} · 未通过 refused {}",
-        view.accepted, view.refused
-    );
+    let counted = |zh: &str, en: &str, number: u32| format!("{zh} {en} {number}");
+    let mut counts = vec![
+        counted("通过", "accepted", view.accepted),
+        counted("未通过", "refused", view.refused),
+    ];
     if view.grace > 0 {
-        let _ = write!(counts, " · 宽限 grace {}", view.grace);
+        counts.push(counted("宽限", "grace", view.grace));
     }
     if view.updates > 0 {
-        let _ = write!(counts, " · 更新 updates {}", view.updates);
+        counts.push(counted("更新", "updates", view.updates));
     }
-    lines.push(Line::from(format!("{counts} · {marks}")));
+    counts.push(marks);
+    for line in joined(&counts, room) {
+        put(line, bar());
+    }
     let list = match view.list {
-        Some((age, most)) => format!("{age}/{most} 天"),
-        None => "无 none".to_owned(),
+        Some((age, most)) => format!("名单 list {age}/{most} 天 days"),
+        None => "名单 list: 无 none".to_owned(),
     };
-    let times = view.times.map_or_else(String::new, |(p50, p95, p99)| {
-        format!(" · p50 {p50} p95 {p95} p99 {p99} ms")
-    });
-    let ages = format!(
-        " 名单 list {list} · 凭证包 bundle {} 天 days{times}",
-        view.bundle_left
-    );
+    let mut ages = vec![list, format!("凭证包 bundle {} 天 days", view.bundle_left)];
+    if let Some((p50, p95, p99)) = view.times {
+        ages.push(format!("p50 {p50} p95 {p95} p99 {p99} ms"));
+    }
     let warn = view.list_old || view.bundle_left < 7;
     let style = if warn {
         bar().fg(Color::Rgb(255, 191, 0))
     } else {
         bar()
     };
-    lines.push(Line::from(Span::styled(ages, style)));
-    let keys = match view.service {
-        Service::Shop => " 数字 amount · g 放弃 give up · d 明细 details · b 铃 bell · q 退出 quit",
-        _ => " d 明细 details · b 铃 bell · q 退出 quit",
-    };
-    lines.push(Line::from(keys));
-    frame.render_widget(Paragraph::new(lines).style(bar()), area);
+    for line in joined(&ages, room) {
+        put(line, style);
+    }
+    let mut keys = vec![
+        "d 明细 details".to_owned(),
+        "b 铃 bell".to_owned(),
+        "q 退出 quit".to_owned(),
+    ];
+    if view.service == Service::Shop {
+        keys.splice(
+            0..0,
+            [
+                "数字 amount".to_owned(),
+                "g 放弃 give up".to_owned(),
+                "Esc 取消 cancel".to_owned(),
+            ],
+        );
+    }
+    for line in joined(&keys, room) {
+        put(line, bar());
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -397,7 +530,17 @@ mod tests {
         for (name, view) in [
             ("ready", view(Show::Ready)),
             ("accepted", view(Show::Accepted)),
-            ("station", view(Show::Station)),
+            ("office", view(Show::Office)),
+            ("not_a_permit_card", view(Show::NotAPermitCard)),
+            (
+                "clinic",
+                View {
+                    service: Service::Clinic,
+                    terminal: "社康中心 7 号窗".to_owned(),
+                    lines: clinic(),
+                    ..view(Show::Accepted)
+                },
+            ),
             ("same_card_again", view(Show::SameCardAgain)),
             ("tap_again", view(Show::TapAgain)),
             (
@@ -436,7 +579,72 @@ mod tests {
             ),
         ] {
             insta::assert_snapshot!(name, drawn(&view, 80, 24));
+            insta::assert_snapshot!(format!("{name}_40"), drawn(&view, 40, 20));
         }
+    }
+
+    /// What a clinic reads of a record.
+    fn clinic() -> Vec<String> {
+        [
+            "  医疗服务 · 就业居住 · CLINIC · EMPLOYMENT",
+            "  有效期 valid: 2026-11-21 – 2027-11-20",
+            "  服务: 基本公共卫生服务、儿童预防接种、社区门诊",
+            "  services: Basic public health service, Immunisation of children, Community outpatient care",
+            "  档次 class: 2",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    #[test]
+    fn what_must_be_read_is_whole_at_40_and_at_80_columns() {
+        let full = View {
+            service: Service::Shop,
+            lines: clinic(),
+            grace: 12,
+            warnings: vec![
+                "the terminal's clock is behind a day that it has seen. Set the clock of this machine."
+                    .to_owned(),
+            ],
+            ..view(Show::Accepted)
+        };
+        for (columns, rows) in [(80, 24), (40, 30)] {
+            let text = drawn(&full, columns, rows);
+            let flat: String = text.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+            for part in [
+                "ACCEPTED",
+                "2026-11-21–2027-11-20",
+                "社区门诊",
+                "Communityoutpatientcare",
+                "class:2",
+                "Settheclockofthismachine.",
+                "refused3",
+                "grace12",
+                "bundle40",
+                "p9971ms",
+                "giveup",
+                "quit",
+            ] {
+                assert!(flat.contains(part), "{part} at {columns}:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words_and_loses_nothing() {
+        for (text, room) in [
+            ("a b c", 3),
+            ("基本公共卫生服务、儿童预防接种", 10),
+            ("averylongwordthatfitsnowhere at all", 7),
+            ("", 5),
+            ("宽 wide 宽宽宽", 2),
+        ] {
+            let lines = wrapped(text, room);
+            assert!(lines.iter().all(|line| width(line) <= room), "{lines:?}");
+            let bare = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
+            assert_eq!(bare(&lines.concat()), bare(text));
+        }
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
     }
 
     #[test]
@@ -456,7 +664,7 @@ mod tests {
     #[test]
     fn to_whoever_stands_by_every_refusal_is_the_same() {
         let refused = |code: &str| {
-            let mut view = view(Show::Station);
+            let mut view = view(Show::Office);
             view.last.push_front(Last {
                 accepted: false,
                 code: code.to_owned(),

@@ -2,22 +2,22 @@
 //!
 //! A card that stays is served once. Left out: several readers at one terminal.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
 use card_applet_spec::counters::Counted;
 use card_reader::counting::{Counting, Stopwatch as _};
-use card_reader::folder::ClockDoubt;
 use card_reader::transport::{PcscTransport, Transport as _, TransportError};
-use card_reader::{Error, Moment, Reason};
-use program_contract::{Clock, Failure};
-use serde_json::Value;
+use card_reader::{Counts, Error, Moment, Told};
+use program_contract::{Clock, Exit, Failure};
+use serde_json::{Map, Value, json};
 
 use crate::program::clock::{self, Watch};
 use crate::program::config::Config;
 use crate::program::run::screen::Show;
 
-use crate::program::report::{Decision, SCHEMA};
+use crate::program::report::{self, Decision, SCHEMA};
 use crate::program::serving::{Served, ServingLoop, Task};
 use crate::program::sync;
 use crate::program::wire::{self, Source, Tape};
@@ -29,16 +29,22 @@ const WAIT: Duration = Duration::from_millis(250);
 const POLL: Duration = Duration::from_millis(100);
 /// How often counts are written down, and files of the office looked for.
 const SAVE: Duration = Duration::from_mins(1);
+/// How long a card may take for one command, where the configuration says nothing: a queue stands behind it.
+const EXCHANGE: Duration = Duration::from_secs(5);
+/// Most amounts that wait for a card.
+const AMOUNTS: usize = 100;
 
 /// What the screen tells the reader's thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Sell for this amount to the next card.
+    /// Sell for this amount, once what was ordered before is done.
     Sell(Fen),
-    /// Sell nothing after all.
+    /// Sell nothing of what waits.
     Cancel,
     /// Give the open purchase up.
     GiveUp,
+    /// A line that is no order.
+    Wrong(String),
     /// No more orders will come: end when there is nothing to do.
     NoMore,
     /// End.
@@ -77,6 +83,8 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) enum Event {
     Shown(Box<Shown>),
+    /// What became of an order that needs no card: an object for programs.
+    Order(Value),
     State(State),
     Trouble(String),
     Ended,
@@ -96,10 +104,13 @@ pub(super) struct Worker {
     left: Option<u32>,
     orders: Receiver<Order>,
     events: Sender<Event>,
-    amount: Option<Fen>,
+    /// What is to be sold, in the order in which it was asked for.
+    amounts: VecDeque<Fen>,
     no_more: bool,
     delivered: u32,
     trouble: Option<String>,
+    /// No card can be asked: the reader or its service is not there.
+    reader_lost: bool,
     last_told: Option<State>,
     saved: Instant,
     /// Names, lengths and times of the files that were looked at last.
@@ -129,10 +140,11 @@ impl Worker {
             left,
             orders,
             events,
-            amount: None,
+            amounts: VecDeque::new(),
             no_more: false,
             delivered: 0,
             trouble: None,
+            reader_lost: false,
             last_told: None,
             saved: Instant::now(),
             looked: Vec::new(),
@@ -163,28 +175,31 @@ impl Worker {
 
     fn serve_all(&mut self) -> Result<(), Gone> {
         loop {
-            self.take_orders()?;
             let moment = clock::moment(&self.clock);
+            self.take_orders(moment)?;
             self.housekeeping(moment);
             self.tell_state(moment)?;
             if self.left == Some(0) {
                 return Ok(());
             }
-            let Some(task) = self.task(moment) else {
+            let Some(task) = self.task() else {
                 if self.no_more {
                     return Ok(());
                 }
                 std::thread::sleep(POLL);
                 continue;
             };
-            match wire::connect(self.reader.as_deref(), WAIT, self.tape.as_ref()) {
+            let limit = self.config.exchange_limit().unwrap_or(EXCHANGE);
+            match wire::connect(self.reader.as_deref(), WAIT, Some(limit), self.tape.as_ref()) {
                 Ok(wire) => {
-                    self.trouble = None;
+                    (self.trouble, self.reader_lost) = (None, false);
                     self.serve(wire, task, moment)?;
                     self.wait_for_removal()?;
                 }
-                Err(TransportError::NoCard) => self.trouble = None,
+                Err(TransportError::NoCard) => (self.trouble, self.reader_lost) = (None, false),
                 Err(error) => {
+                    // A card without power is a card's matter; all else is the terminal's own.
+                    self.reader_lost = error != TransportError::CardUnpowered;
                     self.trouble = Some(format!("读卡器 reader: {error}. {}", error.action()));
                     std::thread::sleep(POLL);
                 }
@@ -192,33 +207,44 @@ impl Worker {
         }
     }
 
-    /// What the next card is for; nothing where this terminal serves nobody, or no amount was given.
-    fn task(&self, moment: Moment) -> Option<Task> {
-        if self.serving.out_of_service(moment).is_some() {
-            return None;
-        }
+    /// What the next card is for; nothing where no amount was given. A terminal that serves nobody says so to each card.
+    fn task(&self) -> Option<Task> {
         match (
             self.serving.service.role() == card_applet_spec::codes::Role::SmallPayment,
             self.serving.purchase_open(),
         ) {
             (false, _) => Some(Task::Admit),
             (true, Some(_)) => Some(Task::Again),
-            (true, None) => self.amount.map(Task::Sell),
+            (true, None) => self.amounts.front().copied().map(Task::Sell),
         }
     }
 
-    fn take_orders(&mut self) -> Result<(), Gone> {
+    fn take_orders(&mut self, moment: Moment) -> Result<(), Gone> {
         loop {
             match self.orders.try_recv() {
-                Ok(Order::Sell(amount)) => self.amount = Some(amount),
-                Ok(Order::Cancel) => self.amount = None,
-                Ok(Order::GiveUp) => {
-                    self.amount = None;
-                    if self.serving.purchase_open().is_some()
-                        && let Err(failure) = self.serving.give_up()
-                    {
-                        self.tell_trouble(&failure)?;
+                Ok(Order::Sell(amount)) => self.take_amount(amount, moment)?,
+                Ok(Order::Cancel) => {
+                    for Fen(amount) in std::mem::take(&mut self.amounts) {
+                        let fields = [
+                            ("cancelled".to_owned(), json!(true)),
+                            ("amount_fen".to_owned(), json!(amount)),
+                        ];
+                        let done =
+                            report::done(self.serving.service.name(), Map::from_iter(fields), Vec::new());
+                        self.tell(Event::Order(done.object()))?;
                     }
+                }
+                Ok(Order::GiveUp) => match self.serving.give_up() {
+                    Ok(()) => {
+                        let fields = Map::from_iter([("given_up".to_owned(), json!(true))]);
+                        let done = report::done(self.serving.service.name(), fields, Vec::new());
+                        self.tell(Event::Order(done.object()))?;
+                    }
+                    Err(failure) => self.tell_order(failure)?,
+                },
+                Ok(Order::Wrong(text)) => {
+                    let action = "Write an amount in yuan such as 12.50, `give-up`, or `cancel`, one a line.";
+                    self.tell_order(Failure::new(Exit::Usage, "AMOUNT", text, action))?;
                 }
                 Ok(Order::NoMore) => self.no_more = true,
                 Ok(Order::End) | Err(TryRecvError::Disconnected) => return Err(Gone),
@@ -227,8 +253,58 @@ impl Worker {
         }
     }
 
+    /// An amount waits behind those that came before, or is refused with an object: none is dropped.
+    fn take_amount(&mut self, amount: Fen, moment: Moment) -> Result<(), Gone> {
+        if let Some(refusal) = self.serving.out_of_service(moment) {
+            let decision = self.decision(None, Counts::default(), 0, false, moment, Some(amount));
+            return self.tell(Event::Order(decision.refused(refusal).object(SCHEMA)));
+        }
+        if self.amounts.len() >= AMOUNTS {
+            let failure = Failure::new(
+                Exit::Refused,
+                "TOO_MANY_AMOUNTS",
+                format!("{AMOUNTS} amounts wait for a card already"),
+                "Present the cards for the amounts that wait, or write `cancel`.",
+            );
+            return self.tell_order(failure.with("amount_fen", amount.0));
+        }
+        self.amounts.push_back(amount);
+        Ok(())
+    }
+
+    fn decision(
+        &self,
+        reader: Option<String>,
+        counts: Counts,
+        nanoseconds: u64,
+        grace: bool,
+        moment: Moment,
+        amount: Option<Fen>,
+    ) -> Decision {
+        Decision {
+            command: self.serving.service.name(),
+            reader,
+            counts,
+            nanoseconds,
+            replayed: false,
+            grace,
+            clock: self
+                .serving
+                .clock_doubt(moment)
+                .map(|doubt| (moment.today, doubt.seen())),
+            amount,
+        }
+    }
+
     fn tell(&self, event: Event) -> Result<(), Gone> {
         self.events.send(event).map_err(|_| Gone)
+    }
+
+    /// What became of an order: for people too.
+    fn tell_order(&self, failure: Failure) -> Result<(), Gone> {
+        self.tell_trouble(&failure)?;
+        let failure = failure.with("command", self.serving.service.name());
+        self.tell(Event::Order(failure.object(SCHEMA)))
     }
 
     fn tell_trouble(&self, failure: &Failure) -> Result<(), Gone> {
@@ -249,17 +325,23 @@ impl Worker {
         let mut counting = Counting::new(wire, watch);
         let mut served = self.serving.serve(&mut counting, task, moment, &watch, &mut rng);
         let nanoseconds = watch.nanoseconds();
-        let decision = Decision {
-            command: self.serving.service.name(),
-            reader: Some(counting.name().to_owned()),
-            counts: counting.counts(),
-            nanoseconds,
-            replayed: false,
-            grace: served.grace,
+        let amount = match task {
+            Task::Sell(amount) => Some(amount),
+            Task::Admit | Task::Again => None,
         };
-        // Another card, or a card that went away: the purchase waits, and so does its amount.
-        if served.result.is_ok() || matches!(&served.result, Err(error) if error.refusal().is_some()) {
-            self.amount = None;
+        let decision = self.decision(
+            Some(counting.name().to_owned()),
+            counting.counts(),
+            nanoseconds,
+            served.grace,
+            moment,
+            amount,
+        );
+        // A card that went away before anything was sold: its amount waits for the next one.
+        let decided =
+            served.result.is_ok() || matches!(&served.result, Err(error) if error.refusal().is_some());
+        if decided && amount.is_some() {
+            self.amounts.pop_front();
         }
         let shown = shown(&served, &decision);
         self.left = self.left.map(|left| left.saturating_sub(1));
@@ -283,8 +365,8 @@ impl Worker {
 
     fn wait_for_removal(&mut self) -> Result<(), Gone> {
         loop {
-            self.take_orders()?;
             let moment = clock::moment(&self.clock);
+            self.take_orders(moment)?;
             self.tell_state(moment)?;
             if self.left == Some(0) {
                 return Ok(());
@@ -304,6 +386,10 @@ impl Worker {
 
     /// Once a minute, between two cards: counts are saved, and newer files of the office are taken.
     fn housekeeping(&mut self, moment: Moment) {
+        // A terminal runs over many nights: each day is remembered, so that a clock set back tomorrow is known.
+        if let Err(failure) = self.serving.saw_day(moment) {
+            self.trouble = Some(format!("{}: {}", failure.code, failure.message));
+        }
         if self.saved.elapsed() < SAVE && !self.looked.is_empty() {
             return;
         }
@@ -359,17 +445,15 @@ impl Worker {
         let out_of_service = serving.out_of_service(moment);
         let in_grace = serving.in_grace(moment);
         let mut warnings = Vec::new();
-        if let Some((message, action)) = &out_of_service {
-            warnings.push(format!("{message}. {action}"));
+        if let Some(refusal) = &out_of_service {
+            warnings.push(format!("{}. {}", refusal.reason.message(), refusal.action()));
         }
-        match serving.clock_doubt(moment) {
-            Some(ClockDoubt::BeforeBundle(day) | ClockDoubt::BeforeLastDay(day)) => {
-                warnings.push(format!(
-                    "时钟有误 the clock is wrong: {} is before {day}",
-                    moment.today
-                ));
-            }
-            None => {}
+        if let Some(doubt) = serving.clock_doubt(moment) {
+            warnings.push(format!(
+                "时钟有误 the clock is wrong: {} is before {}",
+                moment.today,
+                doubt.seen()
+            ));
         }
         if in_grace && out_of_service.is_none() {
             warnings.push("名单已过期，宽限期内 the list is old: days of grace".to_owned());
@@ -388,9 +472,9 @@ impl Worker {
             list_old: list.is_none_or(|list| days(list.issued, moment.today) > i64::from(list.max_age)),
             bundle_left: days(moment.today, bundle.last_day()),
             warnings,
-            out_of_service: out_of_service.is_some(),
+            out_of_service: out_of_service.is_some() || self.reader_lost,
             open: serving.purchase_open().is_some(),
-            amount: self.amount,
+            amount: self.amounts.front().copied(),
             accepted: of(Counted::Accepted).saturating_add(grace),
             refused,
             grace,
@@ -433,10 +517,9 @@ fn shown(served: &Served, decision: &Decision) -> Shown {
         // The strong doors serve an office: its staff read the fields.
         Ok(saw) => (Show::Accepted, true, "ACCEPTED".to_owned(), saw.lines.clone()),
         Err(error) => {
-            let show = match error.refusal().map(|refusal| refusal.reason) {
-                Some(Reason::BalanceTooLow) => Show::BalanceLow,
-                Some(Reason::OutcomeUnknown) if !served.given_up => Show::SameCardAgain,
-                Some(_) => Show::Station,
+            let show = match error.refusal().map(|refusal| refusal.told()) {
+                Some(Told::SameCardAgain) if served.given_up => Show::Office,
+                Some(told) => Show::of(told),
                 None => Show::TapAgain,
             };
             (show, false, error.code().to_owned(), Vec::new())
