@@ -1111,7 +1111,7 @@ async fn wrong_tries_at_door_i_are_taken_back_at_the_counter_and_told_in_every_s
     tries_at_the_issuers_door(&card, 17);
     assert!(is_done(&write(&fixture, block.change.id(), &card).await.unwrap()));
     let zhao = "zhao".parse().unwrap();
-    office.allow_again(&number, &clerk(), &zhao).await.unwrap();
+    allowed_by_two(office, &number, &zhao).await.unwrap();
     let unblock = signed_off(&fixture, permit, Proposal::Unblock).await;
     tries_at_the_issuers_door(&card, 17);
     let (_, other) = fixture.in_use(&fixture::person(1)).await;
