@@ -10,12 +10,12 @@ pub enum Error {
     /// A rule of the store says no.
     #[error("{code}: {message} {action}", code = .0.as_str(), message = .0.texts().message, action = .0.texts().action)]
     Refused(FailureCode),
-    /// Pixels that passed the checks could not be processed: our fault, not the photographer's.
-    #[error("a decoded picture could not be processed. Report the file's format and size to the maintainers")]
-    Picture,
-    /// The profiles that the program was built with are not usable.
-    #[error("the photo profiles of this build are damaged ({0}). Install the program again")]
-    Rules(&'static str),
+    /// A picture that passed the checks could not be made.
+    #[error(transparent)]
+    Picture(#[from] photo_picture::error::Error),
+    /// A decoder broke off, or did not read what this store itself wrote.
+    #[error("a decoder broke off. Report the file's format and size to the maintainers")]
+    Decoder,
     /// The index cannot be used.
     #[error("the photo index failed: {0}. Check the database and try again")]
     Index(#[source] Box<sqlx::Error>),
@@ -42,7 +42,8 @@ impl Error {
     pub fn code(&self) -> FailureCode {
         match self {
             Self::Refused(code) | Self::Vault(code) => *code,
-            Self::Picture | Self::Rules(_) | Self::Random => FailureCode::DecoderFault,
+            Self::Picture(photo_picture::error::Error::DoesNotFit) => FailureCode::DoesNotFit,
+            Self::Picture(_) | Self::Decoder | Self::Random => FailureCode::DecoderFault,
             Self::Index(error) => index_code(error),
             Self::IndexDamaged(_) => FailureCode::IndexDamaged,
             Self::Objects(error) => objects_code(error),

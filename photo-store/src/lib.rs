@@ -6,19 +6,17 @@
 //!
 //! | room | what it is for |
 //! |---|---|
-//! | [`picture`] | from a file to the renditions: limits, checks, faces, profiles |
 //! | [`keeping`] | sealed objects, their keys at the vault, the index |
 //! | [`service`] | the operations, each whole or not at all; the record of reads comes before the bytes |
 //! | [`socket`] | the operations on a Unix socket |
 //! | [`run`] | the program: arguments in, exit code out |
 //!
-//! What is kept: `ga461` (the archive) and `print` (the card's face, from which `chip` and `thumb` are made when read);
+//! What a picture is, how it is judged and made, is `photo-picture`'s. What is kept: `ga461` (the archive) and `print` (the card's face, from which `chip` and `thumb` are made when read);
 //! the submitted file is never kept. Left out: recognising anybody, comparing photos of different people, and JPEG 2000.
 
 mod cli;
 pub mod error;
 pub mod keeping;
-pub mod picture;
 pub mod service;
 pub mod socket;
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use photo_store_protocol::operation::{
-    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListReads, ReadPhoto, RedeemRelease, ReleasePhoto,
-    ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, UseReceipt,
+    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListPhotos, ListReads, ReadPhoto, RedeemRelease,
+    ReleasePhoto, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto, UseReceipt,
 };
 use photo_store_protocol::{
     Error as CallError, FailureCode, MAX_FRAME_BYTES, PROTOCOL_VERSION, Request, Response,
@@ -187,6 +187,12 @@ async fn answer(request: Request, service: &Service) -> Response {
             .map(answered::<RedeemRelease, _>),
         Request::ListReads(ListReads(person)) => service.reads(person).await.map(answered::<ListReads, _>),
         Request::ErasePhoto(ErasePhoto(erase)) => service.erase(&erase).await.map(answered::<ErasePhoto, _>),
+        Request::ListPhotos(ListPhotos(person)) => {
+            service.photos(person).await.map(answered::<ListPhotos, _>)
+        }
+        Request::TakeBackPhoto(TakeBackPhoto(take)) => {
+            service.take_back(&take).await.map(answered::<TakeBackPhoto, _>)
+        }
     };
     answered.unwrap_or_else(|error| {
         // The code and our own words; never what was submitted.

@@ -20,15 +20,15 @@ impl Caller {
         Ok(self.0.acting_as(role).map_err(OfficeError::from)?)
     }
 
-    /// Whether the account has one of these roles.
-    pub(crate) fn acting_as_any(&self, roles: &[StaffRole]) -> Result<(), Problem> {
+    /// The caller, if the account has one of these roles.
+    pub(crate) fn acting_as_any(&self, roles: &[StaffRole]) -> Result<&StaffId, Problem> {
         if self.0.roles.iter().any(|role| roles.contains(role)) {
-            Ok(())
+            Ok(&self.0.account)
         } else {
             Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "ROLE_MISSING",
-                "your account has none of the roles that read this",
+                "your account has none of the roles that do this",
                 "Ask somebody who has one of them.",
             ))
         }

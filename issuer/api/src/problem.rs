@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use issuer_office::error::OfficeError;
 use issuer_office::fault::Fault;
+use photo_store_protocol::CheckCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,6 +46,19 @@ pub(crate) struct FieldProblem {
     pub(crate) what: String,
     /// What to do.
     pub(crate) action: String,
+}
+
+/// A check that refused the photo, Chinese first as at every counter.
+impl From<CheckCode> for FieldProblem {
+    fn from(check: CheckCode) -> Self {
+        let texts = check.texts();
+        Self {
+            field: "photo".to_owned(),
+            code: check.as_str().to_owned(),
+            what: format!("{} {}", texts.message_zh, texts.message),
+            action: format!("{} {}", texts.action_zh, texts.action),
+        }
+    }
 }
 
 impl Problem {
@@ -109,7 +123,11 @@ impl From<OfficeError> for Problem {
             Fault::Service | Fault::Unknown | Fault::Storage => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Machine => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, error.code(), error.to_string(), error.action())
+        let mut problem = Self::new(status, error.code(), error.to_string(), error.action());
+        if let OfficeError::PhotoRefused(judgement) = &error {
+            problem.errors = judgement.refusals().into_iter().map(FieldProblem::from).collect();
+        }
+        problem
     }
 }
 

@@ -11,17 +11,18 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::{
-    create_application, decide, health, order_production, order_status, read_application, read_permit,
-    readiness,
+    confirm_photo, create_application, decide, erase_photo, health, list_photos, look_at_photo,
+    order_production, order_status, photo_case, photo_reads, read_application, read_permit, readiness,
+    submit_photo, take_back_photo,
 };
 
-/// Largest body of a request, bytes: an applicant file with dozens of papers stays below 16 kB.
+/// Largest body of a request but a photo's, bytes: an applicant file with dozens of papers stays below 16 kB.
 const BODY_LIMIT: usize = 64 * 1024;
 
 impl Api {
@@ -59,7 +60,7 @@ impl Api {
 #[openapi(
     info(
         title = "Yizhengtong issuer",
-        description = "The issuing office of the residence permit: applications, decisions, production orders and permits.\n\nEvery refusal is an RFC 9457 problem with a stable `code` and an `action`. POST requests carry an `Idempotency-Key`.",
+        description = "The issuing office of the residence permit: applications, photos, decisions, production orders and permits.\n\nEvery refusal is an RFC 9457 problem with a stable `code` and an `action`. POST requests carry an `Idempotency-Key`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     modifiers(&BearerToken)
@@ -80,6 +81,14 @@ fn routes_and_document() -> (Router<Api>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(create_application::create_application))
         .routes(routes!(read_application::read_application))
+        .routes(routes!(submit_photo::submit_photo).layer(DefaultBodyLimit::max(submit_photo::BODY_LIMIT)))
+        .routes(routes!(list_photos::list_photos))
+        .routes(routes!(look_at_photo::look_at_photo))
+        .routes(routes!(confirm_photo::confirm_photo))
+        .routes(routes!(take_back_photo::take_back_photo))
+        .routes(routes!(erase_photo::erase_photo))
+        .routes(routes!(photo_case::open_photo_case, photo_case::close_photo_case))
+        .routes(routes!(photo_reads::photo_reads))
         .routes(routes!(decide::decide))
         .routes(routes!(order_production::order_production))
         .routes(routes!(order_status::order_status))

@@ -37,6 +37,9 @@ pub enum OfficeError {
     /// The photo store refused or is away.
     #[error("{}", .0.code().texts().message)]
     Photo(#[from] photo::Error),
+    /// Checks refused the photo; nothing of it was kept.
+    #[error("the photo is refused: {}", refusals(.0, |texts| texts.message).join(" "))]
+    PhotoRefused(Box<photo::Judgement>),
     /// The card's content.
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -112,6 +115,10 @@ impl OfficeError {
             Self::Refused(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
             Self::Photo(error) => error.code().as_str(),
+            Self::PhotoRefused(judgement) => judgement
+                .refusals()
+                .first()
+                .map_or(photo::FailureCode::PhotoRefused.as_str(), |code| code.as_str()),
             Self::Content(error) => error.code(),
             Self::Artwork(error) => error.code(),
             Self::Vault(error) => error.code(),
@@ -132,7 +139,7 @@ impl OfficeError {
 
     /// What to do about it.
     #[must_use]
-    pub const fn action(&self) -> &'static str {
+    pub fn action(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "Check the id.",
             Self::IdTaken => "Use a fresh id.",
@@ -143,6 +150,10 @@ impl OfficeError {
             Self::Refused(refusal) => refusal.action(),
             Self::Store(error) => error.action(),
             Self::Photo(error) => error.code().texts().action,
+            Self::PhotoRefused(judgement) => refusals(judgement, |texts| texts.action)
+                .first()
+                .copied()
+                .unwrap_or(photo::FailureCode::PhotoRefused.texts().action),
             Self::Content(error) => error.action(),
             Self::Artwork(error) => error.action(),
             Self::Vault(_) => "Look at what the vault says; when it is open, run the same command again.",
@@ -182,6 +193,7 @@ impl OfficeError {
             | Self::OtherPerson
             | Self::Moved
             | Self::OtherOffice
+            | Self::PhotoRefused(_)
             | Self::ReceiptsForm => Fault::Caller,
             // Done by half: running it again goes on.
             Self::Denial(_) => Fault::Unknown,
@@ -209,6 +221,29 @@ impl Failing for OfficeError {
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
     }
+
+    /// What the photo store and its checks say stands in two languages; so do both lists of its codes.
+    fn chinese(&self) -> Option<(String, String)> {
+        match self {
+            Self::Photo(error) => error.chinese(),
+            Self::PhotoRefused(judgement) => Some((
+                format!(
+                    "照片未通过检查：{}",
+                    refusals(judgement, |texts| texts.message_zh).concat()
+                ),
+                refusals(judgement, |texts| texts.action_zh).concat(),
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn refusals(judgement: &photo::Judgement, text: fn(photo::Texts) -> &'static str) -> Vec<&'static str> {
+    judgement
+        .refusals()
+        .into_iter()
+        .map(|code| text(code.texts()))
+        .collect()
 }
 
 /// Why content cannot be frozen, or frozen content cannot be used.

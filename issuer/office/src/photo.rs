@@ -1,14 +1,304 @@
-//! The holder's photo for a case of the office: its receipt taken, its renditions read, its case closed. The picture stays
-//! in the photo store.
+//! The holder's photo for a case of the office: taken, seen, confirmed and taken back at the counter; its receipt taken, its
+//! renditions read, its case opened and closed; its end, and who read it. The picture stays in the photo store.
+//!
+//! Which roles do what stands here, once for every door. A photo belongs to an application by its person: one of somebody
+//! else is not found. Left out: who acts (the doors know).
 
-use issuer_store::StoredApplication;
-use permit_domain::{Actor as _, Permit, Producer};
+use issuer_store::{Snapshot, StoredApplication};
+use permit_domain::{
+    Actor as _, ApplicationId, ApplicationState, Error as DomainError, Permit, PermitState, Producer, StaffId,
+};
 use photo_store_protocol as photo;
 
+use crate::card_content::CardContent;
 use crate::connection::Stream;
 use crate::error::OfficeError;
+use crate::frozen_change::FrozenChange;
 use crate::frozen_photo::FrozenPhoto;
 use crate::office::Office;
+use crate::on_file;
+use crate::staff::StaffRole;
+
+/// Who takes a photo at the counter, and takes it back.
+pub const TAKES: &[StaffRole] = &[StaffRole::IntakeClerk, StaffRole::ChangeClerk];
+/// Who confirms the warnings of a photo that somebody else took.
+pub const CONFIRMS: &[StaffRole] = &[
+    StaffRole::IntakeClerk,
+    StaffRole::ChangeClerk,
+    StaffRole::Reviewer,
+];
+/// Who opens and closes the case for which a photo may be read.
+pub const OPENS: &[StaffRole] = &[
+    StaffRole::IntakeClerk,
+    StaffRole::ChangeClerk,
+    StaffRole::Reviewer,
+    StaffRole::Approver,
+];
+/// Who asks how a photo or a receipt stands, without the picture.
+pub const ASKS: &[StaffRole] = &[
+    StaffRole::IntakeClerk,
+    StaffRole::ChangeClerk,
+    StaffRole::Reviewer,
+    StaffRole::Approver,
+    StaffRole::Producer,
+    StaffRole::Auditor,
+];
+/// Who ends a photo by an order.
+pub const ERASES: &[StaffRole] = &[StaffRole::Approver];
+/// Who asks who read a photo.
+pub const AUDITS: &[StaffRole] = &[StaffRole::Auditor];
+
+/// Who looks at a picture, by why. Production reads for itself; a release is another matter.
+#[must_use]
+pub const fn looks(purpose: photo::Purpose) -> &'static [StaffRole] {
+    match purpose {
+        photo::Purpose::Review => OPENS,
+        photo::Purpose::HandOver => &[StaffRole::HandOverClerk],
+        photo::Purpose::Endorsement | photo::Purpose::HolderAccess => &[StaffRole::ChangeClerk],
+        photo::Purpose::Inspection => AUDITS,
+        _ => &[],
+    }
+}
+
+/// How long a receipt is valid that the counter gives out.
+const RECEIPT: photo::ReceiptPeriod = photo::ReceiptPeriod::Days30;
+
+impl Office {
+    /// Takes a photo of the applicant: judged, normalised, sealed. It has a receipt unless its warnings wait for somebody
+    /// who confirms them. The same file again is the same photo.
+    ///
+    /// # Errors
+    /// [`OfficeError::PhotoRefused`] with what every check says; the photo store's; [`DomainError::WrongState`] for an
+    /// application that is over.
+    pub async fn submit_photo(
+        &self,
+        application: ApplicationId,
+        file: Vec<u8>,
+        by: &StaffId,
+    ) -> Result<photo::PhotoStatus, OfficeError> {
+        let mut ledger = self.read().await?;
+        let case = on_file::application(&mut ledger, application).await?.application;
+        drop(ledger);
+        if matches!(
+            case.state(),
+            ApplicationState::Refused { .. } | ApplicationState::Withdrawn
+        ) {
+            return Err(DomainError::WrongState {
+                thing: "application",
+                state: case.state().name(),
+                wanted: "taking a photo",
+            }
+            .into());
+        }
+        let submit = photo::Submit {
+            person: photo::PersonId::from_bytes(*case.person().as_bytes()),
+            by: actor(by)?,
+            period: RECEIPT,
+            file,
+        };
+        match self.photo_store().await?.submit(submit).await? {
+            photo::Submission::Held { photo, .. } => Ok(photo),
+            photo::Submission::Refused(judgement) => Err(OfficeError::PhotoRefused(Box::new(judgement))),
+        }
+    }
+
+    /// How every photo of the applicant stands, the newest first.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`]; the photo store's.
+    pub async fn photos_of(
+        &self,
+        application: ApplicationId,
+    ) -> Result<Vec<photo::PhotoStatus>, OfficeError> {
+        let person = self.photographed(application).await?;
+        Ok(self.photo_store().await?.photos(person).await?)
+    }
+
+    /// How one photo stands, by its id alone.
+    ///
+    /// # Errors
+    /// The photo store's.
+    pub async fn photo(&self, id: photo::PhotoId) -> Result<photo::PhotoStatus, OfficeError> {
+        Ok(self.photo_store().await?.photo(id).await?)
+    }
+
+    /// What can be done with a receipt that an applicant brings.
+    ///
+    /// # Errors
+    /// The photo store's.
+    pub async fn photo_receipt(
+        &self,
+        number: photo::ReceiptNumber,
+    ) -> Result<photo::ReceiptInfo, OfficeError> {
+        Ok(self.photo_store().await?.receipt(number).await?)
+    }
+
+    /// Confirms every warning of a photo by name; it has a receipt then.
+    ///
+    /// # Errors
+    /// [`DomainError::SamePersonTwice`] for who took the photo; the photo store's, such as `WRONG_WARNINGS` where not all
+    /// are listed.
+    pub async fn confirm_photo(
+        &self,
+        application: ApplicationId,
+        id: photo::PhotoId,
+        warnings: Vec<photo::CheckCode>,
+        by: &StaffId,
+    ) -> Result<photo::PhotoStatus, OfficeError> {
+        let (mut photos, status) = self.photo_of(application, id).await?;
+        if status.submitted_by.as_str() == by.as_str() {
+            return Err(DomainError::SamePersonTwice {
+                first: "who took the photo",
+                second: "who confirms its warnings",
+            }
+            .into());
+        }
+        let confirm = photo::Confirm {
+            photo: id,
+            by: actor(by)?,
+            warnings,
+        };
+        Ok(photos.confirm(confirm).await?)
+    }
+
+    /// Takes a photo back that no case has used: a mistake at the camera, or the holder's wish.
+    ///
+    /// # Errors
+    /// `PHOTO_IN_USE` and the photo store's other codes.
+    pub async fn take_back_photo(
+        &self,
+        application: ApplicationId,
+        id: photo::PhotoId,
+        by: &StaffId,
+    ) -> Result<photo::PhotoStatus, OfficeError> {
+        let person = self.photographed(application).await?;
+        let take = photo::TakeBack {
+            photo: id,
+            person,
+            by: actor(by)?,
+        };
+        Ok(self.photo_store().await?.take_back(take).await?)
+    }
+
+    /// Ends a photo by an order, whose number is kept with it, used or not. Nobody can undo it.
+    ///
+    /// # Errors
+    /// [`DomainError::WrongState`] while a card or a change is being made with it; the photo store's.
+    pub async fn erase_photo(
+        &self,
+        application: ApplicationId,
+        id: photo::PhotoId,
+        order: &str,
+        by: &StaffId,
+    ) -> Result<photo::PhotoStatus, OfficeError> {
+        let order = case_number(order)?;
+        let mut ledger = self.read().await?;
+        not_being_printed(&mut ledger, application, id).await?;
+        drop(ledger);
+        let (mut photos, _) = self.photo_of(application, id).await?;
+        let erase = photo::Erase {
+            photo: id,
+            by: actor(by)?,
+            case: order,
+        };
+        Ok(photos.erase(erase).await?)
+    }
+
+    /// Opens the application's case for reads of its applicant's photos; it may be open already.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`]; the photo store's.
+    pub async fn open_photo_case(&self, application: ApplicationId, by: &StaffId) -> Result<(), OfficeError> {
+        let person = self.photographed(application).await?;
+        let open = photo::OpenCase {
+            case: case_number(&application.to_string())?,
+            person,
+            by: actor(by)?,
+        };
+        Ok(self.photo_store().await?.open_case(open).await?)
+    }
+
+    /// Closes the application's case: nobody reads its applicant's photos for it any more. It may be closed already.
+    ///
+    /// # Errors
+    /// [`DomainError::WrongState`] while its card is being made, which reads the photo.
+    pub async fn end_photo_case(&self, application: ApplicationId, by: &StaffId) -> Result<(), OfficeError> {
+        let mut ledger = self.read().await?;
+        let case = on_file::application(&mut ledger, application).await?.application;
+        if let ApplicationState::Approved { permit, .. } = case.state() {
+            let permit = on_file::permit(&mut ledger, *permit).await?;
+            if matches!(permit.state(), PermitState::InProduction { .. }) {
+                return Err(DomainError::WrongState {
+                    thing: "permit",
+                    state: permit.state().name(),
+                    wanted: "closing its photo case",
+                }
+                .into());
+            }
+        }
+        drop(ledger);
+        let case = case_number(&application.to_string())?;
+        Ok(self.photo_store().await?.close_case(case, actor(by)?).await?)
+    }
+
+    /// Reads a photo of the applicant for the application's open case; on record before a byte leaves.
+    ///
+    /// # Errors
+    /// `CASE_NOT_OPEN`, `NOT_CONFIRMED` (which a look for the confirmation is not told), and the photo store's others.
+    pub async fn look_at_photo(
+        &self,
+        application: ApplicationId,
+        id: photo::PhotoId,
+        profile: photo::Profile,
+        purpose: photo::Purpose,
+        by: &StaffId,
+    ) -> Result<photo::Picture, OfficeError> {
+        let (mut photos, _) = self.photo_of(application, id).await?;
+        let read = photo::Read {
+            photo: id,
+            profile,
+            purpose,
+            case: case_number(&application.to_string())?,
+            reader: actor(by)?,
+        };
+        Ok(photos.read(read).await?)
+    }
+
+    /// Who read the applicant's photos, refused attempts too, the newest first.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`]; the photo store's.
+    pub async fn photo_reads(
+        &self,
+        application: ApplicationId,
+    ) -> Result<Vec<photo::ReadRecord>, OfficeError> {
+        let person = self.photographed(application).await?;
+        Ok(self.photo_store().await?.reads(person).await?)
+    }
+
+    /// The applicant, as the photo store knows a person.
+    async fn photographed(&self, application: ApplicationId) -> Result<photo::PersonId, OfficeError> {
+        let case = on_file::application(&mut self.read().await?, application).await?;
+        Ok(photo::PersonId::from_bytes(*case.application.person().as_bytes()))
+    }
+
+    /// A photo of the applicant, and the connection on which it was looked up.
+    async fn photo_of(
+        &self,
+        application: ApplicationId,
+        id: photo::PhotoId,
+    ) -> Result<(photo::Client<Stream>, photo::PhotoStatus), OfficeError> {
+        let person = self.photographed(application).await?;
+        let mut photos = self.photo_store().await?;
+        let found = photos
+            .photos(person)
+            .await?
+            .into_iter()
+            .find(|status| status.photo == id);
+        let status = found.ok_or(OfficeError::NotFound { what: "photo" })?;
+        Ok((photos, status))
+    }
+}
 
 impl Office {
     pub(crate) async fn take_photo(
@@ -96,10 +386,49 @@ pub async fn read_photo(
         .await
 }
 
+/// Refuses while an order that runs, or a change that is not over, is made with this photo.
+async fn not_being_printed(
+    ledger: &mut Snapshot,
+    application: ApplicationId,
+    id: photo::PhotoId,
+) -> Result<(), OfficeError> {
+    let case = on_file::application(ledger, application).await?.application;
+    let ApplicationState::Approved { permit, .. } = case.state() else {
+        return Ok(());
+    };
+    let being = |thing, state| DomainError::WrongState {
+        thing,
+        state,
+        wanted: "erasing its photo",
+    };
+    for order in ledger.orders_of_permit(*permit).await? {
+        let made = order.state().next_step().is_none();
+        if !made && CardContent::from_content(order.content())?.photo().id()? == id {
+            return Err(being("production order", order.state().name()).into());
+        }
+    }
+    for stored in ledger.changes_of_permit(*permit).await? {
+        let change = &stored.change;
+        if change.state().is_over() {
+            continue;
+        }
+        if let Some(after) = FrozenChange::from_content(change.content())?
+            && after.photo().id()? == id
+        {
+            return Err(being("change", change.state().name()).into());
+        }
+    }
+    Ok(())
+}
+
+fn actor(staff: &StaffId) -> Result<photo::Actor, photo::Error> {
+    staff.as_str().parse().map_err(photo::Error::Failed)
+}
+
 fn case_number(text: &str) -> Result<photo::CaseNumber, photo::Error> {
     text.parse().map_err(photo::Error::Failed)
 }
 
 fn photo_actor(producer: &Producer) -> Result<photo::Actor, photo::Error> {
-    producer.staff().as_str().parse().map_err(photo::Error::Failed)
+    actor(producer.staff())
 }

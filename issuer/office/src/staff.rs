@@ -40,6 +40,8 @@ pub enum StaffRole {
     ChangeClerk,
     /// Registers payment terminals, imports their files and the cards' receipts.
     SettlementOfficer,
+    /// Answers who read a photo; changes nothing.
+    Auditor,
 }
 
 impl StaffRole {
@@ -54,6 +56,7 @@ impl StaffRole {
             Self::HandOverClerk => "HAND_OVER_CLERK",
             Self::ChangeClerk => "CHANGE_CLERK",
             Self::SettlementOfficer => "SETTLEMENT_OFFICER",
+            Self::Auditor => "AUDITOR",
         }
     }
 }

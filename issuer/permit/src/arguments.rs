@@ -80,7 +80,7 @@ pub(crate) struct PhotoArguments {
     /// The application
     #[arg(long, value_name = "ID")]
     pub(crate) application: ApplicationId,
-    /// The clerk has looked at the photo and takes it with its warnings
+    /// A colleague of the clerk has looked at the photo and confirms its warnings
     #[arg(long)]
     pub(crate) confirm: bool,
     /// Print one JSON object, also on failure

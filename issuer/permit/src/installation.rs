@@ -100,7 +100,6 @@ pub(crate) struct Installation {
     pub(crate) place: Place,
     pub(crate) random: StdRng,
     vault_socket: PathBuf,
-    photo_socket: PathBuf,
     pub(crate) services: Vec<Service>,
     /// Sockets: a path of a socket has at most 107 bytes, and an installation's folder may be deep.
     sockets: tempfile::TempDir,
@@ -157,7 +156,6 @@ impl Installation {
             place,
             random,
             vault_socket,
-            photo_socket,
             services,
             sockets,
         };
@@ -182,16 +180,6 @@ impl Installation {
     /// A connection to the vault.
     pub(crate) async fn vault(&self) -> Result<Client<UnixStream>, Failure> {
         Ok(Client::connect_unix(&self.vault_socket)
-            .await
-            .map_err(OfficeError::from)?)
-    }
-
-    /// A connection to the photo store.
-    pub(crate) async fn photos(&self) -> Result<photo_store_protocol::Client<UnixStream>, Failure> {
-        let stream = UnixStream::connect(&self.photo_socket)
-            .await
-            .map_err(|_| failure::absent("the photo store", &self.folder.log("photo-store")))?;
-        Ok(photo_store_protocol::Client::connect(stream)
             .await
             .map_err(OfficeError::from)?)
     }

@@ -11,6 +11,7 @@ mod hand_over;
 mod load;
 mod migrate;
 mod openapi;
+mod photo;
 mod place;
 mod receipts;
 mod receive;
@@ -60,6 +61,8 @@ enum Command {
     Change(change::ChangeCard),
     /// A card is lost, found, confiscated, allowed again, blocked, replaced or destroyed.
     Card(card::CardCommand),
+    /// An applicant's photo: submit, show, read, confirm, take back, erase; its case and who read it.
+    Photo(photo::PhotoCommand),
     /// Take the receipts that cards gave to terminals.
     Receipts(receipts::TakeReceipts),
     /// Register payment terminals.
@@ -111,6 +114,7 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
             Command::Load(it) => end("yzt.load/1", it.place.json, Box::pin(it.run(clock, random)).await),
             Command::Change(it) => end("yzt.change/1", it.json(), Box::pin(it.run(clock, random)).await),
             Command::Card(it) => end("yzt.card/1", it.json(), Box::pin(it.run(clock, random)).await),
+            Command::Photo(it) => end(it.schema(), it.json(), it.run(clock, random).await),
             Command::Receipts(it) => end("yzt.receipts/1", it.place.json, it.run(clock, random).await),
             Command::Terminal(it) => end("yzt.terminal/1", it.json(), it.run(clock, random).await),
             Command::Settle(it) => end(

@@ -88,6 +88,25 @@ impl Person {
         Ok(member.acting_as(role)?)
     }
 
+    /// The account that is signed in, if it may act in one of these roles.
+    pub(super) async fn acting_as_any(
+        &self,
+        context: &Context,
+        roles: &[StaffRole],
+    ) -> Result<StaffId, Failure> {
+        let secret = self.secret(&context.place)?;
+        let staff = context.installation.staff()?;
+        let member = context.office.signed_in(&staff, &secret).await?;
+        let mut refused = None;
+        for role in roles {
+            match member.acting_as(*role) {
+                Ok(account) => return Ok(account),
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.map_or_else(|| Failure::internal("nobody may do this"), Failure::from))
+    }
+
     pub(super) async fn clerk(&self, context: &Context) -> Result<ChangeClerk, Failure> {
         let account = self.acting_as(context, StaffRole::ChangeClerk).await?;
         Ok(ChangeClerk::new(account))

@@ -16,7 +16,7 @@ use crate::fixture;
 use crate::fixture::{APPLICANT, Fixture, REFUSED};
 
 fn staff() -> Staff {
-    use StaffRole::{Approver, HandOverClerk, IntakeClerk, Producer, Reviewer};
+    use StaffRole::{Approver, Auditor, HandOverClerk, IntakeClerk, Producer, Reviewer};
     let member = |account: &str, roles: &[StaffRole]| {
         Member::new(
             account.parse().unwrap(),
@@ -31,6 +31,7 @@ fn staff() -> Staff {
         member("zhao", &[Approver, Producer]),
         member("sun", &[Producer]),
         member("chen", &[HandOverClerk]),
+        member("gu", &[Auditor]),
     ])
     .unwrap()
 }
@@ -912,4 +913,152 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
             "readiness"
         ]
     );
+}
+
+impl Service {
+    async fn send_photo(&self, account: &str, application: &str, kind: &str, picture: Vec<u8>) -> Answer {
+        let request = Request::post(format!("/v1/applications/{application}/photos"))
+            .header(header::AUTHORIZATION, format!("Bearer token of {account}"))
+            .header(header::CONTENT_TYPE, kind)
+            .header("idempotency-key", "key-of-the-photo")
+            .body(picture.into())
+            .unwrap();
+        self.send(request).await
+    }
+
+    async fn change(&self, account: &str, method: &str, path: &str) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer token of {account}"))
+            .body(Body::empty())
+            .unwrap();
+        self.send(request).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_taken_seen_confirmed_used_and_ended_over_http() {
+    let service = Service::new().await;
+    let (id, permit) = service.approved().await;
+    let case = format!("/v1/applications/{id}/photo-case");
+    let photos = format!("/v1/applications/{id}/photos");
+
+    // Every check that refuses says so, with what to do; a picture of another kind, a larger one and a stranger are told apart.
+    let refused_photo = service
+        .send_photo("liu", &id, "image/jpeg", b"no picture".to_vec())
+        .await;
+    refused(&refused_photo, StatusCode::UNPROCESSABLE_ENTITY, "FORMAT");
+    assert_eq!(refused_photo.json["errors"][0]["field"], "photo");
+    let answer = service.send_photo("liu", &id, "image/gif", vec![1]).await;
+    refused(&answer, StatusCode::UNSUPPORTED_MEDIA_TYPE, "MEDIA_TYPE");
+    let answer = service
+        .send_photo("liu", &id, "image/png", vec![0; 10_000_002])
+        .await;
+    refused(&answer, StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE");
+    let answer = service
+        .send_photo("liu", &id, "image/png", vec![0; 10_000_001])
+        .await;
+    refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, "FILE_SIZE");
+    let answer = service
+        .send_photo("sun", &id, "image/png", fixture::FACE.to_vec())
+        .await;
+    refused(&answer, StatusCode::FORBIDDEN, "ROLE_MISSING");
+
+    let taken = service
+        .send_photo("liu", &id, "image/png", fixture::FACE.to_vec())
+        .await;
+    assert_eq!(
+        (taken.status, &taken.json["state"], &taken.json["photo_receipt"]),
+        (StatusCode::CREATED, &"WAITING".into(), &Value::Null),
+        "{}",
+        taken.json
+    );
+    let checks = taken.json["checks"].as_array().unwrap().clone();
+    assert!(
+        checks
+            .iter()
+            .all(|check| !check["action_zh"].as_str().unwrap().is_empty())
+    );
+    let warnings: Vec<_> = checks.iter().map(|check| check["code"].clone()).collect();
+    let photo = format!("{photos}/{}", taken.json["photo_id"].as_str().unwrap());
+
+    let picture = format!("{photo}/picture?purpose=REVIEW");
+    let answer = service.get("wang", &picture).await;
+    refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, "CASE_NOT_OPEN");
+    let opened = service.change("wang", "PUT", &case).await;
+    assert_eq!(
+        (opened.status, &opened.json["open"]),
+        (StatusCode::OK, &true.into())
+    );
+    let seen = service.get("wang", &picture).await;
+    assert_eq!((seen.status, seen.kind.as_str()), (StatusCode::OK, "image/jpeg"));
+    let answer = service
+        .get("wang", &format!("{photo}/picture?purpose=CURIOSITY"))
+        .await;
+    refused(&answer, StatusCode::BAD_REQUEST, "QUERY");
+    let answer = service
+        .get("wang", &format!("{photo}/picture?purpose=INSPECTION"))
+        .await;
+    refused(&answer, StatusCode::FORBIDDEN, "ROLE_MISSING");
+
+    let confirmation = format!("{photo}/confirmation");
+    let body = json!({ "warnings": warnings }).to_string();
+    let answer = service
+        .post("liu", "key to confirm", &confirmation, body.clone())
+        .await;
+    refused(&answer, StatusCode::FORBIDDEN, "SAME_PERSON_TWICE");
+    let none = json!({ "warnings": ["HAT"] }).to_string();
+    let answer = service.post("wang", "key to confirm", &confirmation, none).await;
+    refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, "WRONG_WARNINGS");
+    let confirmed = service.post("wang", "key to confirm", &confirmation, body).await;
+    assert_eq!(confirmed.json["state"], "SEALED", "{}", confirmed.json);
+    assert_eq!(service.get("sun", &photos).await.json, json!([confirmed.json]));
+
+    let order = json!({ "permit_id": permit, "photo_receipt": confirmed.json["photo_receipt"] });
+    let ordered = service
+        .post("sun", "key of the order", "/v1/orders", order.to_string())
+        .await;
+    assert_eq!(ordered.status, StatusCode::CREATED, "{}", ordered.json);
+    let answer = service.change("liu", "DELETE", &photo).await;
+    refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, "PHOTO_IN_USE");
+    let erasure = json!({ "order": "GD-2026/17" }).to_string();
+    let answer = service
+        .post(
+            "zhao",
+            "key to erase",
+            &format!("{photo}/erasure"),
+            erasure.clone(),
+        )
+        .await;
+    refused(&answer, StatusCode::CONFLICT, "WRONG_STATE");
+    let answer = service.change("liu", "DELETE", &case).await;
+    refused(&answer, StatusCode::CONFLICT, "WRONG_STATE");
+
+    let reads = service
+        .get("gu", &format!("/v1/applications/{id}/photo-reads"))
+        .await;
+    let readers: Vec<_> = reads
+        .json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|read| &read["reader"])
+        .collect();
+    assert_eq!(readers, ["sun", "sun", "wang", "wang"], "{}", reads.json);
+
+    let given_up = service.fixture.office().running_orders().await.unwrap().remove(0);
+    let producer = "sun".parse().unwrap();
+    service
+        .fixture
+        .office()
+        .give_up(given_up.id(), &producer)
+        .await
+        .unwrap();
+    let erased = service
+        .post("zhao", "key to erase", &format!("{photo}/erasure"), erasure)
+        .await;
+    assert_eq!(erased.json["state"], "SHREDDED", "{}", erased.json);
+    let closed = service.change("liu", "DELETE", &case).await;
+    assert_eq!(closed.json["open"], false, "{}", closed.json);
 }

@@ -30,7 +30,7 @@ use virtual_card::{Card, CardMemory, CardRandom, InProcess};
 
 pub(crate) const APPLICANT: &str = include_str!("../../permit/samples/applicant-li-na.json");
 pub(crate) const REFUSED: &str = include_str!("../../permit/samples/applicant-refused.json");
-const FACE: &[u8] = include_bytes!("../../../photo-store/samples/astronaut.png");
+pub(crate) const FACE: &[u8] = include_bytes!("../../../photo-store/samples/astronaut.png");
 
 pub(crate) const NOW: &str = "2026-11-21T02:00:00Z";
 
@@ -216,11 +216,11 @@ impl Fixture {
         let objects = folder.path().join("objects");
         std::fs::create_dir(&objects).unwrap();
         let service = photo_store::service::Service::new(
-            photo_store::keeping::store::Store::open_file(&folder.path().join("photos.db"))
+            photo_store::keeping::store::index::Store::open_file(&folder.path().join("photos.db"))
                 .await
                 .unwrap(),
             photo_store::keeping::objects::Objects::in_folder(&objects).unwrap(),
-            photo_store::keeping::vault::Vault::at(socket),
+            photo_store::keeping::vault::Vault::at(socket.clone()),
             program_contract::Clock::new({
                 let time = time.clone();
                 move || time.at()
@@ -229,11 +229,15 @@ impl Fixture {
         )
         .unwrap();
         let service = Arc::new(service);
-        let photos = duplex_dialer("photos", move |stream| {
-            let service = Arc::clone(&service);
-            tokio::spawn(async move { photo_store::socket::connection(stream, &service).await });
-            Some(())
-        });
+        let socket = folder.path().join("photos.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        serving.push(tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = Arc::clone(&service);
+                tokio::spawn(async move { photo_store::socket::connection(stream, &service).await });
+            }
+        }));
+        let photos = Dialer::unix(&socket);
 
         let random = Random::new(seeded(4));
         let artist = Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap());
@@ -427,46 +431,19 @@ impl Fixture {
         }
     }
 
-    /// Submits the sample photo for an application's person and confirms its warnings; the receipt.
+    /// Takes the sample photo of an application's applicant, with its warnings confirmed by a colleague; the receipt.
     pub(crate) async fn photo(&self, application: ApplicationId) -> photo::ReceiptNumber {
-        let person = self
-            .office()
-            .application(application)
-            .await
-            .unwrap()
-            .application
-            .person();
-        let mut photos = photo::Client::connect(self.photos.connect().await.unwrap())
+        let (office, clerk) = (self.office(), "liu".parse().unwrap());
+        let taken = office
+            .submit_photo(application, FACE.to_vec(), &clerk)
             .await
             .unwrap();
-        let submission = photos
-            .submit(photo::Submit {
-                person: photo::PersonId::from_bytes(*person.as_bytes()),
-                by: "camera".parse().unwrap(),
-                period: photo::ReceiptPeriod::Days30,
-                file: FACE.to_vec(),
-            })
-            .await
-            .unwrap();
-        let photo::Submission::Held { photo: held, .. } = submission else {
-            panic!("the sample was refused")
-        };
-        if let Some(receipt) = held.receipt {
+        if let Some(receipt) = taken.receipt {
             return receipt.number;
         }
-        let judged = held.judgement.unwrap();
-        let warnings = judged
-            .checks
-            .iter()
-            .filter(|check| !check.passed)
-            .map(|check| check.code)
-            .collect();
-        let confirmed = photos
-            .confirm(photo::Confirm {
-                photo: held.photo,
-                by: "luo".parse().unwrap(),
-                warnings,
-            })
+        let warnings = taken.judgement.unwrap().warnings();
+        let confirmed = office
+            .confirm_photo(application, taken.photo, warnings, &"luo".parse().unwrap())
             .await
             .unwrap();
         confirmed.receipt.unwrap().number
@@ -474,28 +451,14 @@ impl Fixture {
 
     /// Whether the photo store gives the person's photo out for the case of this application.
     pub(crate) async fn may_read_photo(&self, application: ApplicationId) -> bool {
-        let mut photos = photo::Client::connect(self.photos.connect().await.unwrap())
+        let office = self.office();
+        let reads = office.photo_reads(application).await.unwrap();
+        let (thumb, why) = (photo::Profile::Thumb, photo::Purpose::HandOver);
+        let clerk = "chen".parse().unwrap();
+        office
+            .look_at_photo(application, reads.first().unwrap().photo, thumb, why, &clerk)
             .await
-            .unwrap();
-        let person = self
-            .office()
-            .application(application)
-            .await
-            .unwrap()
-            .application
-            .person();
-        let reads = photos
-            .reads(photo::PersonId::from_bytes(*person.as_bytes()))
-            .await
-            .unwrap();
-        let read = photo::Read {
-            photo: reads.first().unwrap().photo,
-            profile: photo::Profile::Thumb,
-            purpose: photo::Purpose::HandOver,
-            case: application.to_string().parse().unwrap(),
-            reader: "chen".parse().unwrap(),
-        };
-        photos.read(read).await.is_ok()
+            .is_ok()
     }
 
     /// A new order for a permit.

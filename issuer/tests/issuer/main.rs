@@ -9,6 +9,7 @@
 mod api;
 mod cards;
 mod fixture;
+mod photos;
 mod production;
 mod program;
 mod vault_away;

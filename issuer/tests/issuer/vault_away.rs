@@ -12,8 +12,8 @@ use crate::cards::{Shop, load, load_now, number, officer};
 use crate::fixture;
 use crate::fixture::Fixture;
 
-/// The program on the folder of a fixture, whose vault listens at `vault.sock` there.
-async fn issuer(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
+/// The program on the folder of a fixture, whose vault and photo store listen at `vault.sock` and `photos.sock` there.
+pub(crate) async fn issuer(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
     let mut command = assert_cmd::Command::cargo_bin("issuer").unwrap();
     let (name, rest) = arguments.split_first().unwrap();
     let steps = rest

@@ -10,11 +10,12 @@ use crate::error::Error;
 use crate::messages::{
     Actor, CaseNumber, Confirm, Erase, MAX_FRAME_BYTES, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId,
     PhotoStatus, Picture, Read, ReadRecord, ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission,
-    Submit, TakeReceipt,
+    Submit, TakeBack, TakeReceipt,
 };
 use crate::operation::{
-    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListReads, ReadPhoto, RedeemRelease, ReleasePhoto,
-    Request, Response, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, UseReceipt,
+    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListPhotos, ListReads, ReadPhoto, RedeemRelease,
+    ReleasePhoto, Request, Response, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto,
+    UseReceipt,
 };
 use crate::receipt::ReceiptNumber;
 
@@ -63,6 +64,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(ShowPhoto(photo)).await
     }
 
+    /// What is known about each of a person's photos, the newest first.
+    pub async fn photos(&mut self, person: PersonId) -> Result<Vec<PhotoStatus>, Error> {
+        self.ask(ListPhotos(person)).await
+    }
+
     /// What can be done with a receipt.
     pub async fn receipt(&mut self, number: ReceiptNumber) -> Result<ReceiptInfo, Error> {
         self.ask(ShowReceipt(number)).await
@@ -101,6 +107,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Who read a person's photos, refused attempts included, the newest first.
     pub async fn reads(&mut self, person: PersonId) -> Result<Vec<ReadRecord>, Error> {
         self.ask(ListReads(person)).await
+    }
+
+    /// Destroys a photo that no case has used, with its receipt.
+    pub async fn take_back(&mut self, take: TakeBack) -> Result<PhotoStatus, Error> {
+        self.ask(TakeBackPhoto(take)).await
     }
 
     /// Destroys a photo's wrapped keys and its objects.

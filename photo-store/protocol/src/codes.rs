@@ -151,9 +151,6 @@ closed_list! {
         0 PhotoRefused "PHOTO_REFUSED"
             "照片未通过检查。", "The photo was refused by a check.";
             "见各项检查的说明，重新拍摄后提交。", "Read what the checks say, take the photo again and submit it.";
-        1 Usage "USAGE"
-            "命令用法有误。", "The command was not understood.";
-            "请用 --help 查看用法。", "Read the usage with --help.";
         2 FileUnreadable "FILE_UNREADABLE"
             "无法读取文件。", "The file cannot be read.";
             "请检查路径和权限。", "Check the path and its permissions.";
@@ -171,16 +168,16 @@ closed_list! {
             "请用简洁的背景重拍。", "Take the photo again in front of a plain background.";
         7 UnknownPhoto "UNKNOWN_PHOTO"
             "没有这张照片。", "There is no such photo.";
-            "请核对照片编号。", "Check the photo's id.";
+            "请用 `issuer photo show` 核对照片编号。", "Check the photo's id with `issuer photo show`.";
         8 NotConfirmed "NOT_CONFIRMED"
             "照片的提示尚未由具名人员确认。", "The photo's warnings were not yet confirmed by a named person.";
-            "请先确认。", "Confirm them first.";
+            "请先用 `issuer photo confirm` 确认。", "Confirm them with `issuer photo confirm`.";
         9 NothingToConfirm "NOTHING_TO_CONFIRM"
             "照片没有待确认的提示。", "The photo has no warning to be confirmed.";
             "无需操作。", "Nothing is to be done.";
         10 WrongWarnings "WRONG_WARNINGS"
             "确认的项目与照片的提示不一致。", "The confirmed warnings are not those of the photo.";
-            "请重新查看照片的提示，逐项确认。", "Read the photo's warnings again and confirm each of them.";
+            "请用 `issuer photo show` 重新查看照片的提示，逐项确认。", "Read the photo's warnings again with `issuer photo show` and confirm each of them.";
         11 Shredded "SHREDDED"
             "照片已销毁。", "The photo was shredded.";
             "请重新拍摄。", "Take a new photo.";
@@ -192,16 +189,16 @@ closed_list! {
             "请重新输入回执号。", "Type the receipt number again.";
         14 ReceiptExpired "RECEIPT_EXPIRED"
             "回执已过期。", "The photo receipt has expired.";
-            "请重新拍照，取得新回执。", "Take a new photo and get a new receipt.";
+            "请重新拍照，用 `issuer photo submit` 取得新回执。", "Take a new photo and get a new receipt with `issuer photo submit`.";
         15 ReceiptUsed "RECEIPT_USED"
             "回执已被使用。", "The photo receipt was used already.";
-            "请重新拍照，取得新回执。", "Take a new photo and get a new receipt.";
+            "请重新拍照，用 `issuer photo submit` 取得新回执。", "Take a new photo and get a new receipt with `issuer photo submit`.";
         16 WrongPerson "WRONG_PERSON"
             "照片属于另一个人。", "The photo belongs to another person.";
             "请核对申请人和回执号。", "Check the applicant and the receipt number.";
         17 CaseNotOpen "CASE_NOT_OPEN"
             "没有为照片所有人办理中的案件。", "No open case of this number exists for the photo's owner.";
-            "请先开案，再读取照片。", "Open the case first, then read the photo.";
+            "请先用 `issuer photo open-case` 开案，再读取照片。", "Open the case with `issuer photo open-case`, then read the photo.";
         18 TokenInvalid "TOKEN_INVALID"
             "放行凭证无效。", "The release token is not valid.";
             "请重新申请放行。", "Ask for a new release.";
@@ -268,6 +265,9 @@ closed_list! {
         39 SocketUnusable "SOCKET_UNUSABLE"
             "无法建立套接字。", "The socket cannot be made.";
             "请检查文件夹和权限。", "Check the folder and its permissions.";
+        40 PhotoInUse "PHOTO_IN_USE"
+            "照片已用于案件，不能撤回。", "The photo was used for a case and cannot be taken back.";
+            "如依命令须销毁，请审批人用 `issuer photo erase` 办理。", "If an order demands its end, have an approver erase it with `issuer photo erase`.";
     }
 }
 

@@ -101,7 +101,7 @@ const fn exit(code: FailureCode) -> Exit {
     use FailureCode as Code;
     match code {
         // Whoever asked, by asking otherwise.
-        Code::Usage | Code::UnknownProfile | Code::BadField => Exit::Usage,
+        Code::UnknownProfile | Code::BadField => Exit::Usage,
         // The person at the camera or at the counter: the photo, its receipt or its case stands otherwise.
         Code::PhotoRefused
         | Code::DoesNotFit
@@ -116,6 +116,7 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::ReceiptMistyped
         | Code::ReceiptExpired
         | Code::ReceiptUsed
+        | Code::PhotoInUse
         | Code::WrongPerson
         | Code::CaseNotOpen
         | Code::TokenInvalid

@@ -22,7 +22,7 @@ pub use messages::{
     Actor, CaseNumber, Check, Confirm, Erase, Face, Guides, Judgement, Level, MAX_FRAME_BYTES,
     MAX_PHOTO_BYTES, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId, PhotoState, PhotoStatus, Picture,
     Profile, Purpose, Read, ReadRecord, Receipt, ReceiptInfo, ReceiptPeriod, ReceiptState, Release,
-    ReleaseToken, ServiceStatus, Submission, Submit, TakeReceipt, VaultState, Verdict,
+    ReleaseToken, ServiceStatus, Submission, Submit, TakeBack, TakeReceipt, VaultState, Verdict,
 };
 pub use operation::{OPERATIONS, Request, Response};
 pub use receipt::ReceiptNumber;

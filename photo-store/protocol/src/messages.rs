@@ -186,7 +186,7 @@ named_list!(
 named_list!(
     /// Why a photo is read. Closed: a new purpose is a new version of the rule that allows it.
     Purpose {
-        /// A reviewer or approver compares the applicant with the photo.
+        /// Somebody looks at a photo before confirming its warnings, or a reviewer or approver compares the applicant with it.
         0 Review "REVIEW",
         /// The card's chip or face is being made.
         1 Production "PRODUCTION",
@@ -206,7 +206,7 @@ named_list!(
     PhotoState {
         /// Announced in the index; its objects are being written.
         0 Received "RECEIVED",
-        /// Checked and sealed; a named person has to confirm its warnings.
+        /// Checked and sealed; a named person has to confirm its warnings, and may read it for `REVIEW` to see it.
         1 Waiting "WAITING",
         /// Confirmed where that was needed; may be read for an open case.
         2 Sealed "SEALED",
@@ -366,6 +366,31 @@ impl Judgement {
     #[must_use]
     pub fn refusals(&self) -> Vec<CheckCode> {
         self.failed(Level::Hard)
+    }
+
+    /// What it says to a person, Chinese first: the verdict, then each check that did not pass with what was measured and what
+    /// to do.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let verdict = match self.verdict {
+            Verdict::Accept => "通过 / accepted",
+            Verdict::Warn => "需具名确认 / a named person has to confirm",
+            Verdict::Refuse => "拒绝 / refused",
+        };
+        let mut lines = vec![format!("{verdict}  ({} x {})", self.width, self.height)];
+        for check in self.checks.iter().filter(|check| !check.passed) {
+            let texts = check.code.texts();
+            let measured = match (check.measured, check.limit) {
+                (Some(measured), Some(limit)) => {
+                    format!("（{measured} {unit}，限值 / limit {limit}）", unit = check.unit)
+                }
+                _ => String::new(),
+            };
+            lines.push(format!("  {} {}{measured}", check.code, texts.message_zh));
+            lines.push(format!("      {}", texts.action_zh));
+            lines.push(format!("      {} {}", texts.message, texts.action));
+        }
+        lines
     }
 
     fn failed(&self, level: Level) -> Vec<CheckCode> {
@@ -700,6 +725,21 @@ pub struct Erase {
     /// The order or rule that it follows.
     #[n(2)]
     pub case: CaseNumber,
+}
+
+/// The end of a photo that no case has used: a mistake at the camera, or the holder's wish.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct TakeBack {
+    /// The photo.
+    #[n(0)]
+    pub photo: PhotoId,
+    /// Whose: must be the person of the photo.
+    #[n(1)]
+    pub person: PersonId,
+    /// Who takes it back.
+    #[n(2)]
+    pub by: Actor,
 }
 
 /// How the store is.

@@ -10,7 +10,7 @@ use service_contract::{Journal, Operation, Policy};
 use crate::codes::FailureCode;
 use crate::messages::{
     Actor, CaseNumber, Confirm, Erase, OpenCase, PersonId, PhotoId, PhotoStatus, Picture, Read, ReadRecord,
-    ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission, Submit, TakeReceipt,
+    ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission, Submit, TakeBack, TakeReceipt,
 };
 use crate::receipt::ReceiptNumber;
 
@@ -35,6 +35,8 @@ service_contract::operations! {
         11 = RedeemRelease,
         12 = ListReads,
         13 = ErasePhoto,
+        14 = ListPhotos,
+        15 = TakeBackPhoto,
     }
 }
 
@@ -71,6 +73,9 @@ pub enum Response {
     /// Who read.
     #[n(9)]
     Reads(#[n(0)] Vec<ReadRecord>),
+    /// Photos of a person.
+    #[n(10)]
+    Photos(#[n(0)] Vec<PhotoStatus>),
 }
 
 service_contract::answers! {
@@ -84,6 +89,7 @@ service_contract::answers! {
         Picture(Picture),
         Token(ReleaseToken),
         Reads(Vec<ReadRecord>),
+        Photos(Vec<PhotoStatus>),
     }
 }
 
@@ -118,7 +124,11 @@ pub struct SubmitPhoto(#[n(0)] pub Submit);
 impl Operation for SubmitPhoto {
     type Answer = Submission;
     const POLICY: Policy = Policy::of_today(Journal::Before).idempotent();
-    const DOORS: &'static [&'static str] = &["permit photo"];
+    const DOORS: &'static [&'static str] = &[
+        "issuer photo submit",
+        "/v1/applications/{id}/photos",
+        "permit photo",
+    ];
 }
 
 /// Confirms every warning of a photo under a person's name; the answer holds the receipt.
@@ -128,7 +138,11 @@ pub struct ConfirmPhoto(#[n(0)] pub Confirm);
 impl Operation for ConfirmPhoto {
     type Answer = PhotoStatus;
     const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
-    const DOORS: &'static [&'static str] = &["permit photo"];
+    const DOORS: &'static [&'static str] = &[
+        "issuer photo confirm",
+        "/v1/applications/{id}/photos/{photo}/confirmation",
+        "permit photo",
+    ];
 }
 
 /// What is known about a photo, without the picture.
@@ -138,7 +152,7 @@ pub struct ShowPhoto(#[n(0)] pub PhotoId);
 impl Operation for ShowPhoto {
     type Answer = PhotoStatus;
     const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
-    const DOORS: &'static [&'static str] = NONE_YET;
+    const DOORS: &'static [&'static str] = &["issuer photo show"];
 }
 
 /// What can be done with a receipt.
@@ -148,7 +162,7 @@ pub struct ShowReceipt(#[n(0)] pub ReceiptNumber);
 impl Operation for ShowReceipt {
     type Answer = ReceiptInfo;
     const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
-    const DOORS: &'static [&'static str] = NONE_YET;
+    const DOORS: &'static [&'static str] = &["issuer photo receipt"];
 }
 
 /// Uses a receipt for a case, once, and opens that case for reads.
@@ -158,7 +172,7 @@ pub struct UseReceipt(#[n(0)] pub TakeReceipt);
 impl Operation for UseReceipt {
     type Answer = PhotoStatus;
     const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
-    const DOORS: &'static [&'static str] = &["/v1/orders"];
+    const DOORS: &'static [&'static str] = &["/v1/orders", "issuer change propose"];
 }
 
 /// Opens a case for a person without a receipt (endorsements need none).
@@ -168,7 +182,7 @@ pub struct BeginCase(#[n(0)] pub OpenCase);
 impl Operation for BeginCase {
     type Answer = ();
     const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
-    const DOORS: &'static [&'static str] = NONE_YET;
+    const DOORS: &'static [&'static str] = &["issuer photo open-case", "/v1/applications/{id}/photo-case"];
 }
 
 /// Closes a case: nothing is read for it any more. Who closes it is named.
@@ -178,7 +192,11 @@ pub struct CloseCase(#[n(0)] pub CaseNumber, #[n(1)] pub Actor);
 impl Operation for CloseCase {
     type Answer = ();
     const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed().idempotent();
-    const DOORS: &'static [&'static str] = &["issuer worker"];
+    const DOORS: &'static [&'static str] = &[
+        "issuer photo close-case",
+        "/v1/applications/{id}/photo-case",
+        "issuer hand-over",
+    ];
 }
 
 /// Reads a rendition for an open case; the read is on record before the first byte leaves the store.
@@ -188,7 +206,11 @@ pub struct ReadPhoto(#[n(0)] pub Read);
 impl Operation for ReadPhoto {
     type Answer = Picture;
     const POLICY: Policy = Policy::of_today(Journal::Before);
-    const DOORS: &'static [&'static str] = &["issuer worker"];
+    const DOORS: &'static [&'static str] = &[
+        "issuer worker",
+        "issuer photo read",
+        "/v1/applications/{id}/photos/{photo}/picture",
+    ];
 }
 
 /// Allows another person one kind of read for some minutes.
@@ -218,7 +240,7 @@ pub struct ListReads(#[n(0)] pub PersonId);
 impl Operation for ListReads {
     type Answer = Vec<ReadRecord>;
     const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
-    const DOORS: &'static [&'static str] = NONE_YET;
+    const DOORS: &'static [&'static str] = &["issuer photo reads", "/v1/applications/{id}/photo-reads"];
 }
 
 /// Destroys a photo's wrapped keys and its objects.
@@ -231,7 +253,34 @@ impl Operation for ErasePhoto {
         .while_sealed()
         .idempotent()
         .irreversible();
-    const DOORS: &'static [&'static str] = NONE_YET;
+    const DOORS: &'static [&'static str] = &[
+        "issuer photo erase",
+        "/v1/applications/{id}/photos/{photo}/erasure",
+    ];
+}
+
+/// What is known about each of a person's photos, the newest first, without the pictures.
+#[derive(Debug, Encode, Decode)]
+pub struct ListPhotos(#[n(0)] pub PersonId);
+
+impl Operation for ListPhotos {
+    type Answer = Vec<PhotoStatus>;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["issuer photo show", "/v1/applications/{id}/photos"];
+}
+
+/// Destroys a photo that no case has used: its wrapped keys, its objects, its receipt.
+#[derive(Debug, Encode, Decode)]
+pub struct TakeBackPhoto(#[n(0)] pub TakeBack);
+
+impl Operation for TakeBackPhoto {
+    type Answer = PhotoStatus;
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .while_sealed()
+        .idempotent()
+        .irreversible();
+    const DOORS: &'static [&'static str] =
+        &["issuer photo take-back", "/v1/applications/{id}/photos/{photo}"];
 }
 
 #[cfg(test)]
@@ -275,6 +324,10 @@ mod tests {
         Reads(#[n(0)] PersonId),
         #[n(13)]
         Erase(#[n(0)] Erase),
+        #[n(14)]
+        Photos(#[n(0)] PersonId),
+        #[n(15)]
+        TakeBack(#[n(0)] TakeBack),
     }
 
     /// Every request with the same one as it has always been.
@@ -322,6 +375,11 @@ mod tests {
             by: by.clone(),
             case: case.clone(),
         };
+        let take_back = TakeBack {
+            photo,
+            person,
+            by: by.clone(),
+        };
         let token = || ReleaseToken::from_bytes([4; 32]);
         vec![
             (Hello { version: 1 }.into(), Derived::Hello { version: 1 }),
@@ -340,10 +398,15 @@ mod tests {
             (ReleasePhoto(release.clone()).into(), Derived::Release(release)),
             (
                 RedeemRelease(token(), by.clone()).into(),
-                Derived::Redeem(token(), by),
+                Derived::Redeem(token(), by.clone()),
             ),
             (ListReads(person).into(), Derived::Reads(person)),
             (ErasePhoto(erase.clone()).into(), Derived::Erase(erase)),
+            (ListPhotos(person).into(), Derived::Photos(person)),
+            (
+                TakeBackPhoto(take_back.clone()).into(),
+                Derived::TakeBack(take_back),
+            ),
         ]
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use photo_store_protocol::{Check, Judgement, Verdict};
+use photo_store_protocol::Judgement;
 use program_contract::{Failure, Outcome};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::cli::input;
 pub(crate) fn run(schema: &'static str, file: &Path) -> Result<Outcome, Failure> {
     let (judged, _) = input::judged(file)?;
     let judgement = &judged.judgement;
-    let outcome = Outcome::done(schema, &object(judgement), lines(judgement))?;
+    let outcome = Outcome::done(schema, &object(judgement), judgement.lines())?;
     match judgement.refusals().first() {
         None => Ok(outcome),
         Some(check) => {
@@ -51,35 +51,4 @@ fn object(judgement: &Judgement) -> Value {
         "faces": faces,
         "checks": checks,
     })
-}
-
-/// The judgement for a person.
-pub(crate) fn lines(judgement: &Judgement) -> Vec<String> {
-    let verdict = match judgement.verdict {
-        Verdict::Accept => "通过 / accepted",
-        Verdict::Warn => "需具名确认 / a named person has to confirm",
-        _ => "拒绝 / refused",
-    };
-    let mut lines = vec![format!("{verdict}  ({} x {})", judgement.width, judgement.height)];
-    for check in judgement.checks.iter().filter(|check| !check.passed) {
-        let texts = check.code.texts();
-        lines.push(format!(
-            "  {} {}{}",
-            check.code,
-            texts.message_zh,
-            measured(check)
-        ));
-        lines.push(format!("      {}", texts.action_zh));
-        lines.push(format!("      {} {}", texts.message, texts.action));
-    }
-    lines
-}
-
-fn measured(check: &Check) -> String {
-    match (check.measured, check.limit) {
-        (Some(measured), Some(limit)) => {
-            format!("（{measured} {unit}，限值 / limit {limit}）", unit = check.unit)
-        }
-        _ => String::new(),
-    }
 }

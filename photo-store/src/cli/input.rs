@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 
+use photo_picture::faces::Faces;
+use photo_picture::judge::{Judged, judge};
+use photo_picture::rules::Rules;
 use photo_store_protocol::{FailureCode, MAX_PHOTO_BYTES};
 use program_contract::Failure;
 use zeroize::Zeroizing;
 
-use crate::picture::faces::Faces;
-use crate::picture::judge::{Judged, judge};
-use crate::picture::rules::Rules;
+use crate::error::Error;
 
 /// Judges a file, or standard input for `-`; with the rules that it was judged by.
 pub(crate) fn judged(path: &Path) -> Result<(Judged, Rules), Failure> {
@@ -19,8 +20,12 @@ pub(crate) fn judged(path: &Path) -> Result<(Judged, Rules), Failure> {
         std::fs::File::open(path).and_then(read)
     };
     let file = file.map_err(|_| FailureCode::FileUnreadable)?;
+    judge_by_built_in(&file).map_err(|error| Error::from(error).into())
+}
+
+fn judge_by_built_in(file: &[u8]) -> Result<(Judged, Rules), photo_picture::error::Error> {
     let rules = Rules::built_in()?;
-    let judged = judge(&file, &rules, &Faces::new()?)?;
+    let judged = judge(file, &rules, &Faces::new()?)?;
     Ok((judged, rules))
 }
 

@@ -7,7 +7,8 @@ use photo_store_protocol::{FailureCode, Profile};
 use program_contract::{Failure, Outcome, file};
 use serde_json::json;
 
-use crate::cli::{check, input};
+use crate::cli::input;
+use crate::error::Error;
 
 /// Judges the file, makes the rendition and writes it.
 pub(crate) fn run(
@@ -25,7 +26,7 @@ pub(crate) fn run(
     let Some(portrait) = judged.portrait else {
         // The checks are for people here: the object of this command has other keys.
         let mut prose = std::io::stderr().lock();
-        for line in check::lines(&judged.judgement) {
+        for line in judged.judgement.lines() {
             let _ = writeln!(prose, "{line}");
         }
         return Err(match judged.judgement.refusals().first() {
@@ -33,7 +34,7 @@ pub(crate) fn run(
             None => FailureCode::PhotoRefused.into(),
         });
     };
-    let rendition = portrait.rendition(profile, &rules)?;
+    let rendition = portrait.rendition(profile, &rules).map_err(Error::from)?;
     // A face is for its owner's eyes, whatever the umask.
     let write = if force { file::replace } else { file::create };
     write(out, &rendition.jpeg, file::PRIVATE).map_err(|error| match error.kind() {

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::keeping::folder::Folder;
 use crate::keeping::objects::Objects;
-use crate::keeping::store::Store;
+use crate::keeping::store::index::Store;
 use crate::keeping::vault::Vault;
 use crate::service::Service;
 use crate::socket;

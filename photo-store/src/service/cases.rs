@@ -6,22 +6,24 @@ use photo_store_protocol::{
 };
 
 use crate::error::Error;
-use crate::service::Service;
+use crate::keeping::store::transaction::Transaction;
+use crate::service::{Service, known};
 
 impl Service {
     /// What can be done with a receipt.
     pub async fn receipt(&self, number: ReceiptNumber) -> Result<ReceiptInfo, Error> {
-        let row = self
-            .store
+        let now = self.now();
+        let mut index = self.store.read().await?;
+        let row = index
             .receipt(number)
             .await?
             .ok_or(Error::Refused(FailureCode::UnknownReceipt))?;
-        let photo = self.known(row.photo).await?;
+        let photo = known(index.photo(row.photo).await?)?;
         let state = if photo.status.state == PhotoState::Shredded {
             ReceiptState::Shredded
         } else if row.used_case.is_some() {
             ReceiptState::Used
-        } else if self.now() >= row.expires_at {
+        } else if now >= row.expires_at {
             ReceiptState::Expired
         } else {
             ReceiptState::Valid
@@ -36,10 +38,12 @@ impl Service {
     /// Uses a receipt for a case, once, and opens the case.
     pub async fn take_receipt(&self, take: &TakeReceipt) -> Result<PhotoStatus, Error> {
         let refused = |code| Err(Error::Refused(code));
-        let Some(receipt) = self.store.receipt(take.number).await? else {
+        let now = self.now();
+        let mut index = self.store.begin().await?;
+        let Some(receipt) = index.receipt(take.number).await? else {
             return refused(FailureCode::UnknownReceipt);
         };
-        let row = self.known(receipt.photo).await?;
+        let row = known(index.photo(receipt.photo).await?)?;
         if row.person != take.person {
             return refused(FailureCode::WrongPerson);
         }
@@ -51,38 +55,45 @@ impl Service {
             Some(_) => return refused(FailureCode::ReceiptUsed),
             None => {}
         }
-        let now = self.now();
         if now >= receipt.expires_at {
             return refused(FailureCode::ReceiptExpired);
         }
-        self.case_may_be_of(&take.case, take.person).await?;
-        if !self
-            .store
-            .take_receipt(take.number, &take.case, take.person, &take.by, now)
-            .await?
-        {
-            return refused(FailureCode::ReceiptUsed);
-        }
+        open(&mut index, &take.case, take.person, &take.by, now).await?;
+        index.use_receipt(take.number, &take.case, &take.by, now).await?;
+        index.commit().await?;
         Ok(row.status)
     }
 
-    /// Opens a case for a person without a receipt.
-    pub async fn open_case(&self, open: &OpenCase) -> Result<(), Error> {
-        self.case_may_be_of(&open.case, open.person).await?;
-        self.store
-            .open_case(&open.case, open.person, &open.by, self.now())
-            .await
+    /// Opens a case for a person without a receipt; it may be open already.
+    pub async fn open_case(&self, case: &OpenCase) -> Result<(), Error> {
+        let now = self.now();
+        let mut index = self.store.begin().await?;
+        open(&mut index, &case.case, case.person, &case.by, now).await?;
+        index.commit().await
     }
 
-    /// Closes a case.
+    /// Closes a case; it may be closed already.
     pub async fn close_case(&self, case: &CaseNumber, by: &Actor) -> Result<(), Error> {
-        self.store.close_case(case, by, self.now()).await
-    }
-
-    async fn case_may_be_of(&self, case: &CaseNumber, person: PersonId) -> Result<(), Error> {
-        match self.store.case(case).await? {
-            Some((owner, _)) if owner != person => Err(Error::Refused(FailureCode::WrongPerson)),
-            _ => Ok(()),
+        let now = self.now();
+        let mut index = self.store.begin().await?;
+        if index.case(case).await?.is_some_and(|row| row.is_open) {
+            index.close_case(case, by, now).await?;
         }
+        index.commit().await
+    }
+}
+
+/// Opens a case unless it is open. A number stays with its person, also when it is closed.
+async fn open(
+    index: &mut Transaction,
+    case: &CaseNumber,
+    person: PersonId,
+    by: &Actor,
+    now: i64,
+) -> Result<(), Error> {
+    match index.case(case).await? {
+        Some(row) if row.person != person => Err(Error::Refused(FailureCode::WrongPerson)),
+        Some(row) if row.is_open => Ok(()),
+        _ => index.open_case(case, person, by, now).await,
     }
 }

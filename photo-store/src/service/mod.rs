@@ -7,7 +7,8 @@
 //! | [`read`] | reads and releases; on record first |
 //! | [`retention`] | the end of a photo, and what a crash left |
 //!
-//! Left out: a cache of pictures; a read costs a few milliseconds, and what is not kept needs not be forgotten.
+//! An operation opens a transaction of the index, reads, decides, writes and commits; pictures, the vault and the objects
+//! are worked on while none is open. Left out: a cache of pictures; a read costs a few milliseconds, and what is not kept needs not be forgotten.
 
 mod cases;
 mod read;
@@ -17,18 +18,21 @@ mod submit;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyvault_protocol::DataKey;
-use photo_store_protocol::{FailureCode, PhotoId, PhotoState, PhotoStatus, ServiceStatus};
+use photo_picture::faces::Faces;
+use photo_picture::rules::Rules;
+use photo_store_protocol::{FailureCode, PersonId, PhotoId, PhotoState, PhotoStatus, ServiceStatus};
 use program_contract::Clock;
 use rand_core::TryCryptoRng;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::error::Error;
 use crate::keeping::objects::Objects;
-use crate::keeping::store::{PhotoRow, Store};
+use crate::keeping::store::index::Store;
+use crate::keeping::store::photos::PhotoRow;
 use crate::keeping::vault::Vault;
-use crate::picture::faces::Faces;
-use crate::picture::rules::Rules;
 
+/// The most photos of one person in one answer; nobody is photographed that often.
+const PHOTOS_MAX: i64 = 100;
 /// Pictures decoded at one time: each takes up to 250 MB while it is judged.
 const DECODING_AT_ONCE: usize = 1;
 
@@ -66,7 +70,7 @@ impl Service {
     /// Puts the store together from its parts.
     ///
     /// # Errors
-    /// [`Error::Rules`] when the program's own data is damaged.
+    /// [`Error::Picture`] when the program's own data is damaged.
     pub fn new(
         store: Store,
         objects: Objects,
@@ -92,26 +96,30 @@ impl Service {
     /// # Errors
     /// As every operation here: an [`Error`] whose code says what to do; nothing was changed.
     pub async fn status(&self) -> Result<ServiceStatus, Error> {
+        let (now, vault) = (self.now(), self.vault.state().await);
+        let mut index = self.store.read().await?;
         Ok(ServiceStatus {
-            now: self.now(),
-            vault: self.vault.state().await,
-            sealed: self.store.count(PhotoState::Sealed).await?,
-            waiting: self.store.count(PhotoState::Waiting).await?,
+            now,
+            vault,
+            sealed: index.count(PhotoState::Sealed).await?,
+            waiting: index.count(PhotoState::Waiting).await?,
             rules: self.rules.version.clone(),
         })
     }
 
     /// What is known about a photo.
     pub async fn photo(&self, photo: PhotoId) -> Result<PhotoStatus, Error> {
-        Ok(self.known(photo).await?.status)
+        Ok(known(self.store.read().await?.photo(photo).await?)?.status)
     }
 
-    /// A photo that was at least announced and completed; an announced one does not exist for callers.
-    async fn known(&self, photo: PhotoId) -> Result<PhotoRow, Error> {
-        match self.store.photo(photo).await? {
-            Some(row) if row.status.state != PhotoState::Received => Ok(row),
-            _ => Err(Error::Refused(FailureCode::UnknownPhoto)),
-        }
+    /// What is known about each of a person's photos, the newest first.
+    pub async fn photos(&self, person: PersonId) -> Result<Vec<PhotoStatus>, Error> {
+        let rows = self.store.read().await?.photos_of(person, PHOTOS_MAX).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| row.status)
+            .filter(|status| status.state != PhotoState::Received)
+            .collect())
     }
 
     fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
@@ -127,5 +135,13 @@ impl Service {
     /// Now, in seconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> i64 {
         self.clock.now().as_second()
+    }
+}
+
+/// A photo that was at least announced and completed; an announced one does not exist for callers.
+fn known(row: Option<PhotoRow>) -> Result<PhotoRow, Error> {
+    match row {
+        Some(row) if row.status.state != PhotoState::Received => Ok(row),
+        _ => Err(Error::Refused(FailureCode::UnknownPhoto)),
     }
 }

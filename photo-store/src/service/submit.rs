@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyvault_protocol::{DataKey, PhotoKeyContext, WrappedKey};
+use photo_picture::judge::{Judged, judge};
+use photo_picture::normalise::Rendition;
 use photo_store_protocol::{
     Confirm, FailureCode, Judgement, PersonId, PhotoId, PhotoState, PhotoStatus, Profile, Receipt,
     ReceiptNumber, ReceiptPeriod, Submission, Submit, Verdict,
@@ -18,11 +20,10 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::keeping::objects;
 use crate::keeping::seal;
-use crate::keeping::store::{Announcement, PhotoRow, SealedRendition};
+use crate::keeping::store::photos::{Announcement, PhotoRow, SealedRendition};
+use crate::keeping::store::transaction::{Snapshot, Transaction};
 use crate::keeping::vault::key_context;
-use crate::picture::judge::{Judged, judge};
-use crate::picture::normalise::Rendition;
-use crate::service::Service;
+use crate::service::{Service, known};
 
 /// Renditions that are sealed; the others are made from `print` when they are read.
 const KEPT: [Profile; 2] = [Profile::Ga461, Profile::Print];
@@ -32,23 +33,39 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// Name of the key of the digests by which the same bytes are found again.
 const DIGEST_KEY: &str = "digest-1";
 
+/// What stands in the index for the same bytes of the same person.
+enum Standing {
+    /// Nothing, or what no longer counts.
+    Nothing,
+    /// A photo that is announced and not completed: by a run that broke off, or by another counter just now.
+    Announced(Box<PhotoRow>),
+    /// A photo that counts.
+    Held(Box<PhotoStatus>),
+    /// A photo whose receipt opens nothing any more: expired unused, or used for a case that is closed.
+    Spent(PhotoId),
+}
+
+/// How the last step of a submission ended.
+enum Completion {
+    /// This run completed the photo.
+    Done(Box<PhotoStatus>),
+    /// Another run completed it first; nothing was changed.
+    ByAnother(Box<PhotoStatus>),
+    /// The announcement that this run had adopted was taken back by the one that made it.
+    TakenBack,
+}
+
 impl Service {
     /// Judges, normalises and seals a photo.
     pub async fn submit(&self, mut submit: Submit) -> Result<Submission, Error> {
         let file = Zeroizing::new(std::mem::take(&mut submit.file));
         let digest = self.digest(submit.person, &file).await?;
-        let mut spent = None;
-        if let Some(row) = self.store.same_bytes(submit.person, &digest).await?
-            && row.status.state != PhotoState::Received
-        {
-            if !self.is_spent(&row).await? {
-                return Ok(Submission::Held {
-                    photo: row.status,
-                    already_held: true,
-                });
-            }
-            spent = Some(row.status.photo);
+        let now = self.now();
+        let mut index = self.store.read().await?;
+        if let Standing::Held(photo) = standing(&mut index, submit.person, &digest, now).await? {
+            return Ok(held(*photo, true));
         }
+        drop(index);
 
         let (judged, renditions) = self.judge(file).await?;
         let judgement = judged.judgement;
@@ -56,7 +73,6 @@ impl Service {
             return Ok(Submission::Refused(judgement));
         }
 
-        let now = self.now();
         let new = Announcement {
             photo: PhotoId::from_bytes(self.random()?),
             person: submit.person,
@@ -65,10 +81,6 @@ impl Service {
             at: now,
             period: submit.period,
         };
-        // Only after the judgement: a photo that today's rules refuse leaves the old one as it is.
-        if let Some(old) = spent {
-            self.store.supersede(old).await?;
-        }
         for _ in 0..ANNOUNCEMENTS {
             if let Some(submission) = self.announce_and_seal(&new, &judgement, &renditions).await? {
                 return Ok(submission);
@@ -85,7 +97,11 @@ impl Service {
         judgement: &Judgement,
         renditions: &[Rendition],
     ) -> Result<Option<Submission>, Error> {
-        let row = self.store.announce(new).await?;
+        let row = match self.announce(new).await? {
+            Standing::Held(photo) => return Ok(Some(held(*photo, true))),
+            Standing::Announced(row) => row,
+            Standing::Nothing | Standing::Spent(_) => return Err(Error::IndexDamaged("photos")),
+        };
         let photo = row.status.photo;
         let mut written = Vec::new();
         let completed = async {
@@ -93,42 +109,40 @@ impl Service {
             let receipt = (judgement.verdict == Verdict::Accept)
                 .then(|| self.receipt_for(row.period))
                 .transpose()?;
-            self.store
-                .complete(photo, judgement, &written, receipt.as_ref())
-                .await
+            self.complete(photo, judgement, &written, receipt.as_ref()).await
         }
         .await;
+        let objects = || written.iter().map(|rendition| rendition.object.as_str());
         match completed {
-            Ok(true) => {
+            Ok(Completion::Done(status)) => {
                 if photo != new.photo {
                     // An earlier run broke off after it had announced the photo; its objects have no keys.
-                    self.objects
-                        .remove_unnamed(photo, &self.store.objects(photo).await?)
-                        .await?;
+                    let named = self.store.read().await?.objects(photo).await?;
+                    self.objects.remove_unnamed(photo, &named).await?;
                 }
-                let photo = self.known(photo).await?.status;
-                Ok(Some(Submission::Held {
-                    photo,
-                    already_held: false,
-                }))
+                Ok(Some(held(*status, false)))
             }
-            Ok(false) => {
-                // Another run completed the same bytes first; its objects count, ours were never named.
-                self.objects
-                    .remove(written.iter().map(|rendition| rendition.object.as_str()))
-                    .await;
-                Ok(self.store.photo(photo).await?.map(|row| Submission::Held {
-                    photo: row.status,
-                    already_held: true,
-                }))
+            Ok(Completion::ByAnother(status)) => {
+                // Its objects count, ours were never named.
+                self.objects.remove(objects()).await;
+                Ok(Some(held(*status, true)))
+            }
+            Ok(Completion::TakenBack) => {
+                self.objects.remove(objects()).await;
+                Ok(None)
             }
             Err(error) => {
-                self.objects
-                    .remove(written.iter().map(|rendition| rendition.object.as_str()))
-                    .await;
+                // A commit whose answer was lost may have happened: what the index names stays.
+                match self.named(photo).await {
+                    Ok(named) => {
+                        let unnamed = objects().filter(|object| !named.iter().any(|kept| kept == object));
+                        self.objects.remove(unnamed).await;
+                    }
+                    Err(error) => tracing::warn!(%error, %photo, "sealed objects without keys are left"),
+                }
                 // Only the run that announced it takes it back; where even that fails, housekeeping does.
                 if photo == new.photo
-                    && let Err(error) = self.store.withdraw(photo).await
+                    && let Err(error) = self.withdraw(photo).await
                 {
                     tracing::warn!(%error, %photo, "an announced photo could not be withdrawn; housekeeping will");
                 }
@@ -137,9 +151,55 @@ impl Service {
         }
     }
 
+    /// Announces a photo before its objects are written, unless these bytes are announced or held already.
+    async fn announce(&self, new: &Announcement) -> Result<Standing, Error> {
+        let mut index = self.store.begin().await?;
+        match standing(&mut index, new.person, &new.digest, new.at).await? {
+            Standing::Nothing => {}
+            // Only now, after the judgement: a photo that today's rules refuse leaves the old one as it is.
+            Standing::Spent(old) => index.set_state(old, PhotoState::Superseded).await?,
+            standing => return Ok(standing),
+        }
+        index.announce(new).await?;
+        let standing = standing(&mut index, new.person, &new.digest, new.at).await?;
+        index.commit().await?;
+        Ok(standing)
+    }
+
+    /// Completes an announced photo: judgement, renditions with their keys, and either the receipt (`SEALED`) or none
+    /// (`WAITING`).
+    async fn complete(
+        &self,
+        photo: PhotoId,
+        judgement: &Judgement,
+        renditions: &[SealedRendition],
+        receipt: Option<&Receipt>,
+    ) -> Result<Completion, Error> {
+        let mut index = self.store.begin().await?;
+        let Some(row) = index.photo(photo).await? else {
+            return Ok(Completion::TakenBack);
+        };
+        if row.status.state != PhotoState::Received {
+            return Ok(Completion::ByAnother(Box::new(row.status)));
+        }
+        index.set_judgement(photo, judgement).await?;
+        for rendition in renditions {
+            index.add_rendition(photo, rendition).await?;
+        }
+        match receipt {
+            Some(receipt) => give_receipt(&mut index, photo, row.person, receipt).await?,
+            None => index.set_state(photo, PhotoState::Waiting).await?,
+        }
+        let row = known(index.photo(photo).await?)?;
+        index.commit().await?;
+        Ok(Completion::Done(Box::new(row.status)))
+    }
+
     /// Records that a named person looked at every warning, and gives the receipt.
     pub async fn confirm(&self, confirm: &Confirm) -> Result<PhotoStatus, Error> {
-        let row = self.known(confirm.photo).await?;
+        let now = self.now();
+        let mut index = self.store.begin().await?;
+        let row = known(index.photo(confirm.photo).await?)?;
         match row.status.state {
             PhotoState::Waiting => {}
             PhotoState::Shredded => return Err(Error::Refused(FailureCode::Shredded)),
@@ -159,36 +219,21 @@ impl Service {
         if asked != given {
             return Err(Error::Refused(FailureCode::WrongWarnings));
         }
-        let receipt = self.receipt_for(row.period)?;
-        if !self
-            .store
-            .confirm(confirm.photo, &confirm.by, self.now(), &receipt)
-            .await?
-        {
-            return Err(Error::Refused(FailureCode::NothingToConfirm));
-        }
-        Ok(self.known(confirm.photo).await?.status)
+        let receipt = self.receipt_from(now, row.period)?;
+        index.set_confirmed(confirm.photo, &confirm.by, now).await?;
+        give_receipt(&mut index, confirm.photo, row.person, &receipt).await?;
+        let row = known(index.photo(confirm.photo).await?)?;
+        index.commit().await?;
+        Ok(row.status)
     }
 
-    /// Whether a photo's receipt opens nothing any more: expired unused, or used for a case that is closed.
-    async fn is_spent(&self, row: &PhotoRow) -> Result<bool, Error> {
-        let Some(receipt) = &row.status.receipt else {
-            return Ok(false);
-        };
-        let receipt = self
-            .store
-            .receipt(receipt.number)
-            .await?
-            .ok_or(Error::IndexDamaged("receipts"))?;
-        match &receipt.used_case {
-            None => Ok(self.now() >= receipt.expires_at),
-            Some(case) => Ok(!matches!(self.store.case(case).await?, Some((_, true)))),
-        }
+    async fn named(&self, photo: PhotoId) -> Result<Vec<String>, Error> {
+        self.store.read().await?.objects(photo).await
     }
 
     /// Judges on a thread of its own; a decoder that panics costs this photo and nothing else.
     async fn judge(&self, file: Zeroizing<Vec<u8>>) -> Result<(Judged, Vec<Rendition>), Error> {
-        let _place = self.decoding.acquire().await.map_err(|_| Error::Picture)?;
+        let _place = self.decoding.acquire().await.map_err(|_| Error::Decoder)?;
         let (rules, faces) = (Arc::clone(&self.rules), Arc::clone(&self.faces));
         tokio::task::spawn_blocking(move || {
             let judged = judge(&file, &rules, &faces)?;
@@ -202,7 +247,7 @@ impl Service {
             Ok((judged, renditions))
         })
         .await
-        .map_err(|_| Error::Picture)?
+        .map_err(|_| Error::Decoder)?
     }
 
     /// Seals each rendition under a key of its own. What was written stands in `written`, also when a later one fails.
@@ -248,20 +293,86 @@ impl Service {
             version: 1,
         };
         let mut session = self.vault.session().await?;
-        let wrapped = if let Some(wrapped) = self.store.key(DIGEST_KEY).await? {
+        let kept = self.store.read().await?.key(DIGEST_KEY).await?;
+        let wrapped = if let Some(wrapped) = kept {
             wrapped
         } else {
-            let (_, wrapped) = session.new_key(&context).await?;
-            self.store.keep_key(DIGEST_KEY, wrapped.as_bytes()).await?
+            let (_, fresh) = session.new_key(&context).await?;
+            self.keep_key(DIGEST_KEY, fresh.as_bytes()).await?
         };
         session.open_key(&context, &WrappedKey::from_bytes(wrapped)).await
     }
 
+    /// Keeps a key of the store unless there is one by now, and answers the one that counts.
+    async fn keep_key(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut index = self.store.begin().await?;
+        if let Some(kept) = index.key(name).await? {
+            return Ok(kept);
+        }
+        index.add_key(name, fresh).await?;
+        index.commit().await?;
+        Ok(fresh.to_vec())
+    }
+
     fn receipt_for(&self, period: ReceiptPeriod) -> Result<Receipt, Error> {
+        self.receipt_from(self.now(), period)
+    }
+
+    fn receipt_from(&self, now: i64, period: ReceiptPeriod) -> Result<Receipt, Error> {
         let number = ReceiptNumber::from_random(self.random()?);
         Ok(Receipt {
             number,
-            expires_at: self.now() + period.days() * SECONDS_PER_DAY,
+            expires_at: now + period.days() * SECONDS_PER_DAY,
         })
     }
+}
+
+fn held(photo: PhotoStatus, already_held: bool) -> Submission {
+    Submission::Held { photo, already_held }
+}
+
+async fn standing(
+    index: &mut Snapshot,
+    person: PersonId,
+    digest: &[u8; 32],
+    now: i64,
+) -> Result<Standing, Error> {
+    let Some(row) = index.same_bytes(person, digest).await? else {
+        return Ok(Standing::Nothing);
+    };
+    if row.status.state == PhotoState::Received {
+        return Ok(Standing::Announced(Box::new(row)));
+    }
+    let spent = match &row.status.receipt {
+        None => false,
+        Some(receipt) => {
+            let receipt = index
+                .receipt(receipt.number)
+                .await?
+                .ok_or(Error::IndexDamaged("receipts"))?;
+            match &receipt.used_case {
+                None => now >= receipt.expires_at,
+                Some(case) => !index.case(case).await?.is_some_and(|case| case.is_open),
+            }
+        }
+    };
+    Ok(if spent {
+        Standing::Spent(row.status.photo)
+    } else {
+        Standing::Held(Box::new(row.status))
+    })
+}
+
+/// Seals a photo with its receipt. It supersedes the person's earlier one.
+async fn give_receipt(
+    index: &mut Transaction,
+    photo: PhotoId,
+    person: PersonId,
+    receipt: &Receipt,
+) -> Result<(), Error> {
+    for earlier in index.sealed(person).await? {
+        index.set_state(earlier, PhotoState::Superseded).await?;
+    }
+    index.set_state(photo, PhotoState::Sealed).await?;
+    index.add_receipt(photo, receipt).await
 }

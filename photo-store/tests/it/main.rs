@@ -1,4 +1,4 @@
-//! The photo store from outside: what the checks say, what the program prints, what the operations do on both engines
+//! The photo store from outside: what the program prints, what the operations do on both engines
 //! with the real key vault, and what is left when disk, mount, vault or process fail.
 
 #![allow(
@@ -6,13 +6,10 @@
     clippy::expect_used,
     clippy::panic,
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
     reason = "a test fails by panicking; its pictures are small"
 )]
 
 mod command_line;
-mod pictures;
 mod serving;
 mod store;
 mod support;

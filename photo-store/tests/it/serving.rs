@@ -500,7 +500,7 @@ async fn the_index_and_its_log_are_readable_by_the_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("photos.sqlite");
     for opening in 0..2 {
-        let store = photo_store::keeping::store::Store::open_file(&path)
+        let store = photo_store::keeping::store::index::Store::open_file(&path)
             .await
             .unwrap();
         for name in ["photos.sqlite", "photos.sqlite-wal", "photos.sqlite-shm"] {

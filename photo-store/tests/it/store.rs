@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use photo_store::keeping::objects::Objects;
-use photo_store::keeping::store::{Announcement, Store};
+use photo_store::keeping::store::index::Store;
+use photo_store::keeping::store::photos::Announcement;
 use photo_store::keeping::vault::Vault;
 use photo_store::service::Service;
 use photo_store_protocol::{
     CaseNumber, CheckCode, Confirm, Erase, FailureCode, OpenCase, PersonId, PhotoState, PhotoStatus, Profile,
-    Purpose, Read, ReceiptPeriod, ReceiptState, Release, Submission, Submit, TakeReceipt,
+    Purpose, Read, ReceiptPeriod, ReceiptState, Release, Submission, Submit, TakeBack, TakeReceipt,
 };
 use program_contract::Clock;
 
@@ -238,7 +239,7 @@ async fn warnings_wait_for_a_named_person_who_lists_them_all() {
 #[tokio::test]
 async fn a_refused_photo_leaves_nothing() {
     for rig in rigs().await {
-        let nobody = pictures::png(&pictures::nobody());
+        let nobody = pictures::nobody();
         let Submission::Refused(judgement) = rig.service.submit(submit(PERSON, nobody)).await.unwrap() else {
             panic!("held")
         };
@@ -442,6 +443,9 @@ async fn an_erased_photo_is_gone_for_good() {
         assert_eq!(
             rig.engine
                 .store
+                .read()
+                .await
+                .unwrap()
                 .rendition(photo.photo, Profile::Print)
                 .await
                 .unwrap(),
@@ -458,6 +462,73 @@ async fn an_erased_photo_is_gone_for_good() {
         );
         // The same file may be submitted again: it becomes a new photo.
         assert_ne!(rig.sealed(PERSON).await.photo, photo.photo);
+    }
+}
+
+#[tokio::test]
+async fn a_photo_is_taken_back_by_its_person_until_a_case_has_used_it() {
+    for rig in rigs().await {
+        let take = |photo: &PhotoStatus, person| TakeBack {
+            photo: photo.photo,
+            person,
+            by: "李强".parse().unwrap(),
+        };
+        // One that waits, and one that has a receipt.
+        for file in [pictures::SAMPLE.to_vec(), pictures::studio_jpeg()] {
+            let photo = held(rig.service.submit(submit(PERSON, file)).await.unwrap());
+            let others = take(&photo, OTHER);
+            assert_eq!(
+                code(rig.service.take_back(&others).await),
+                FailureCode::WrongPerson
+            );
+            for _ in 0..2 {
+                let taken = rig.service.take_back(&take(&photo, PERSON)).await.unwrap();
+                assert_eq!(taken.state, PhotoState::Shredded, "{}", rig.engine.name);
+            }
+        }
+        assert_eq!(rig.objects(), 0);
+
+        let used = rig.sealed(PERSON).await;
+        let receipt = TakeReceipt {
+            number: used.receipt.clone().unwrap().number,
+            case: "K-1".parse().unwrap(),
+            person: PERSON,
+            by: "李强".parse().unwrap(),
+        };
+        rig.service.take_receipt(&receipt).await.unwrap();
+        let refused = rig.service.take_back(&take(&used, PERSON)).await;
+        assert_eq!(code(refused), FailureCode::PhotoInUse);
+        assert_eq!(rig.service.photo(used.photo).await.unwrap(), used);
+        // What became of each stays on record, the newest first.
+        let states: Vec<_> = rig.service.photos(PERSON).await.unwrap();
+        assert_eq!(states.len(), 3);
+        assert!(states.contains(&used));
+        assert_eq!(rig.service.photos(OTHER).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn who_confirms_a_photo_may_look_at_it_first_for_an_open_case_and_on_record() {
+    for rig in rigs().await {
+        let photo = held(
+            rig.service
+                .submit(submit(PERSON, pictures::SAMPLE.to_vec()))
+                .await
+                .unwrap(),
+        );
+        assert_eq!(photo.state, PhotoState::Waiting);
+        let look = |case: &CaseNumber| Read {
+            purpose: Purpose::Review,
+            ..read(&photo, Profile::Thumb, case)
+        };
+        let none = "K-0".parse().unwrap();
+        assert_eq!(
+            code(rig.service.read(look(&none)).await),
+            FailureCode::CaseNotOpen
+        );
+        let case = rig.open_case("K-1", PERSON).await;
+        assert_eq!(rig.service.read(look(&case)).await.unwrap().width, 90);
+        assert_eq!(rig.service.reads(PERSON).await.unwrap().len(), 2);
     }
 }
 
@@ -504,6 +575,9 @@ async fn an_exchanged_or_damaged_or_missing_object_is_noticed() {
             let store = rig.engine.store.clone();
             async move {
                 store
+                    .read()
+                    .await
+                    .unwrap()
                     .rendition(photo, Profile::Print)
                     .await
                     .unwrap()
@@ -571,7 +645,7 @@ async fn a_sealed_or_absent_vault_stops_everything_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo() {
+async fn leftovers_of_a_crash_are_cleared() {
     for rig in rigs().await {
         // As a crash between announcement and completion leaves it.
         let digest = [7; 32];
@@ -583,22 +657,13 @@ async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo()
             at: crate::support::NOW,
             period: ReceiptPeriod::Days60,
         };
-        let row = rig.engine.store.announce(&announced).await.unwrap();
-        assert_eq!(row.status.state, PhotoState::Received);
+        let mut index = rig.engine.store.begin().await.unwrap();
+        index.announce(&announced).await.unwrap();
+        index.commit().await.unwrap();
         assert_eq!(
             code(rig.service.photo(announced.photo).await),
             FailureCode::UnknownPhoto
         );
-        // Announced again by the repetition, it is the same photo.
-        let again = Announcement {
-            photo: photo_store_protocol::PhotoId::from_bytes([4; 16]),
-            ..announced.clone()
-        };
-        assert_eq!(
-            rig.engine.store.announce(&again).await.unwrap().status.photo,
-            announced.photo
-        );
-
         assert_eq!(
             rig.service.housekeep().await.unwrap(),
             0,
@@ -606,7 +671,9 @@ async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo()
         );
         rig.clock.forward(3_601);
         assert_eq!(rig.service.housekeep().await.unwrap(), 1);
-        assert_eq!(rig.engine.store.same_bytes(PERSON, &digest).await.unwrap(), None);
+        let mut index = rig.engine.store.read().await.unwrap();
+        assert_eq!(index.same_bytes(PERSON, &digest).await.unwrap(), None);
+        drop(index);
 
         // A photo that nobody confirms is shredded after 90 days.
         let waiting = held(
@@ -622,6 +689,82 @@ async fn leftovers_of_a_crash_are_cleared_and_a_repetition_completes_the_photo()
             PhotoState::Shredded
         );
         assert_eq!(rig.objects(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_completes_the_photo_that_a_crash_left_announced() {
+    for rig in rigs().await {
+        let photo = rig.sealed(PERSON).await.photo;
+        // As a crash before the completion leaves it: announced, with objects that no key opens.
+        for statement in [
+            "DELETE FROM receipts",
+            "DELETE FROM renditions",
+            "UPDATE photos SET state = 'RECEIVED', judgement = NULL",
+        ] {
+            match &rig.engine.store {
+                Store::Sqlite(pool) => sqlx::query(statement).execute(pool).await.map(|_| ()),
+                Store::Postgres(pool) => sqlx::query(statement).execute(pool).await.map(|_| ()),
+            }
+            .unwrap();
+        }
+        assert_eq!(code(rig.service.photo(photo).await), FailureCode::UnknownPhoto);
+        let again = rig.sealed(PERSON).await;
+        assert_eq!((again.photo, again.state), (photo, PhotoState::Sealed));
+        assert_eq!(
+            rig.objects(),
+            2,
+            "{}: what the crash left is gone",
+            rig.engine.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_who_confirm_one_photo_at_once_are_told_apart() {
+    for rig in rigs().await {
+        let photo = held(
+            rig.service
+                .submit(submit(PERSON, pictures::SAMPLE.to_vec()))
+                .await
+                .unwrap(),
+        );
+        let confirm = |by: &str| Confirm {
+            photo: photo.photo,
+            by: by.parse().unwrap(),
+            warnings: photo.judgement.as_ref().unwrap().warnings(),
+        };
+        let (wang, zhang) = (confirm("王芳"), confirm("张伟"));
+        let (one, two) = tokio::join!(rig.service.confirm(&wang), rig.service.confirm(&zhang));
+        let (won, lost) = match (one, two) {
+            (Ok(won), lost) | (lost, Ok(won)) => (won, lost),
+            both => panic!("{both:?}"),
+        };
+        assert_eq!(code(lost), FailureCode::NothingToConfirm, "{}", rig.engine.name);
+        assert_eq!(rig.service.photo(photo.photo).await.unwrap(), won);
+    }
+}
+
+#[tokio::test]
+async fn two_cases_that_use_one_receipt_at_once_are_told_apart() {
+    for rig in rigs().await {
+        let number = rig.sealed(PERSON).await.receipt.unwrap().number;
+        let take = |case: &str| TakeReceipt {
+            number,
+            case: case.parse().unwrap(),
+            person: PERSON,
+            by: "李强".parse().unwrap(),
+        };
+        let (first, second) = (take("K-1"), take("K-2"));
+        let (one, two) = tokio::join!(
+            rig.service.take_receipt(&first),
+            rig.service.take_receipt(&second)
+        );
+        let lost = match (one, two) {
+            (Ok(_), lost) | (lost, Ok(_)) => lost,
+            both => panic!("{both:?}"),
+        };
+        assert_eq!(code(lost), FailureCode::ReceiptUsed, "{}", rig.engine.name);
     }
 }
 
@@ -695,19 +838,27 @@ async fn a_photo_is_shredded_also_when_the_cleaning_afterwards_fails() {
         .clone()
         .options([("lock_timeout", "200ms")]);
     let store = Store::Postgres(sqlx::PgPool::connect_with(impatient).await.unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let service = crate::support::service(&store, folder.path(), &vault::shared().await, &SetClock::new());
+    let photo = held(
+        service
+            .submit(submit(PERSON, pictures::studio_jpeg()))
+            .await
+            .unwrap(),
+    );
     // A lock that lets rows be deleted and no table be vacuumed.
     let mut lock = blocking.begin().await.unwrap();
     sqlx::query("LOCK TABLE renditions IN SHARE UPDATE EXCLUSIVE MODE")
         .execute(&mut *lock)
         .await
         .unwrap();
-    let photo = photo_store_protocol::PhotoId::from_bytes([3; 16]);
-    let by = "隐私官".parse().unwrap();
-    let case = "ORDER-3".parse().unwrap();
-    assert_eq!(
-        store.shred(photo, &by, &case, crate::support::NOW).await.unwrap(),
-        [""; 0]
-    );
+    let erase = Erase {
+        photo: photo.photo,
+        by: "隐私官".parse().unwrap(),
+        case: "ORDER-3".parse().unwrap(),
+    };
+    assert_eq!(service.erase(&erase).await.unwrap().state, PhotoState::Shredded);
+    assert_eq!(count_files(folder.path()), 0);
     store.close().await;
 }
 

@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crate, and the crates of ours that it may use, from the ground up.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("card-applet-spec", &[]),
     ("card-applet", &["card-applet-spec"]),
     ("program-contract", &["card-applet-spec"]),
@@ -40,9 +40,11 @@ const ALLOWED: [(&str, &[&str]); 20] = [
         ],
     ),
     ("photo-store-protocol", &["program-contract", "service-contract"]),
+    ("photo-picture", &["photo-store-protocol"]),
     (
         "photo-store",
         &[
+            "photo-picture",
             "photo-store-protocol",
             "keyvault-protocol",
             "program-contract",
@@ -103,13 +105,15 @@ const ALLOWED: [(&str, &[&str]); 20] = [
             "issuer-artwork",
             "permit-domain",
             "permit-rules",
+            "photo-store-protocol",
             "card-reader",
             "card-applet-spec",
             "program-contract",
         ],
     ),
-    // For tests only: an issuer's side of a card, and a vault whose shares are worth nothing.
+    // For tests only: an issuer's side of a card, a vault whose shares are worth nothing, a PostgreSQL.
     ("card-host", &["card-applet", "card-applet-spec"]),
+    ("scratch-postgres", &[]),
     ("scratch-vault", &["keyvault", "keyvault-protocol"]),
 ];
 
@@ -117,7 +121,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
 const FREE: [&str; 3] = ["permit", "hardware-tests", "card-fuzz"];
 
 /// Crates that no program of an installation may contain.
-const FOR_TESTS: [&str; 2] = ["card-host", "scratch-vault"];
+const FOR_TESTS: [&str; 3] = ["card-host", "scratch-postgres", "scratch-vault"];
 
 /// The workspace as cargo resolves it.
 struct Workspace {

@@ -18,7 +18,6 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 
 use super::people::{Engine, TODAY, at, guangdong, n, new_order, serial, staff};
-use super::postgres;
 use crate::connection::Dialer;
 use crate::error::OfficeError;
 use crate::loads::LoadOutcome;
@@ -301,6 +300,10 @@ impl Book for Store {
     }
 }
 
+async fn migrated(url: String) {
+    Store::found(&url).await.unwrap().close().await;
+}
+
 impl Ledger {
     /// An empty, migrated store with the rules published.
     pub(crate) async fn open(engine: Engine) -> Self {
@@ -331,7 +334,7 @@ impl Ledger {
                     Some(folder),
                 )
             }
-            Engine::Postgres => (postgres::database().await, None),
+            Engine::Postgres => (scratch_postgres::database(migrated).await, None),
         };
         let store = match engine {
             // A copy of a founded one.

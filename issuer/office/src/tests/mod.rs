@@ -8,7 +8,6 @@ mod cases;
 mod ledger;
 #[path = "../../../store/tests/store/people.rs"]
 mod people;
-#[path = "../../../store/tests/store/postgres.rs"]
-mod postgres;
+mod photos;
 #[path = "../../../store/tests/store/reads.rs"]
 mod reads;

@@ -6,5 +6,4 @@ mod cases;
 mod faults;
 mod office;
 mod people;
-mod postgres;
 mod reads;

@@ -216,6 +216,10 @@ impl Rows for Store {
     }
 }
 
+async fn migrated(url: String) {
+    Store::found(&url).await.unwrap().close().await;
+}
+
 impl Office {
     /// An empty, migrated store.
     pub(crate) async fn open(engine: Engine) -> Self {
@@ -227,7 +231,7 @@ impl Office {
                     Some(folder),
                 )
             }
-            Engine::Postgres => (crate::postgres::database().await, None),
+            Engine::Postgres => (scratch_postgres::database(migrated).await, None),
         };
         Self {
             _folder: folder,

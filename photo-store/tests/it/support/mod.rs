@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use getrandom::SysRng;
 use photo_store::keeping::objects::Objects;
-use photo_store::keeping::store::Store;
+use photo_store::keeping::store::index::Store;
 use photo_store::keeping::vault::Vault;
 use photo_store::service::Service;
 use program_contract::Clock;

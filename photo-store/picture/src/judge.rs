@@ -10,12 +10,12 @@ use photo_store_protocol::{Check, CheckCode, Face, Guides, Judgement, Level, Ver
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::picture::eyes::{self, Eyes};
-use crate::picture::faces::Faces;
-use crate::picture::ingest::{self, MAX_PIXELS, Rejected};
-use crate::picture::normalise::Portrait;
-use crate::picture::raster::{Frame, Orientation, Raster, luma};
-use crate::picture::rules::Rules;
+use crate::eyes::{self, Eyes};
+use crate::faces::Faces;
+use crate::ingest::{self, MAX_PIXELS, Rejected};
+use crate::normalise::Portrait;
+use crate::raster::{Frame, Orientation, Raster, luma};
+use crate::rules::Rules;
 
 /// Largest file in bytes, as a measured limit.
 const MAX_BYTES: f64 = 10_000_000.0;

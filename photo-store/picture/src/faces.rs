@@ -8,9 +8,9 @@ use rustface::{ImageData, Model};
 use photo_store_protocol::Face;
 
 use crate::error::Error;
-use crate::picture::raster::{Orientation, Raster};
+use crate::raster::{Orientation, Raster};
 
-const MODEL: &[u8] = include_bytes!("../../model/seeta_fd_frontal_v1.0.bin");
+const MODEL: &[u8] = include_bytes!("../model/seeta_fd_frontal_v1.0.bin");
 /// Longer side of the picture that is searched, in pixels: faces of a permit photo stay above 60 pixels.
 const SEARCH_SIDE: u32 = 512;
 /// Smallest face that is searched for, in pixels of the searched picture.
@@ -53,7 +53,7 @@ impl Faces {
     /// Finds the faces of a picture, upright first, then in the other three turns.
     ///
     /// # Errors
-    /// [`Error::Picture`] when the picture cannot be scaled.
+    /// [`Error::Pixels`] when the picture cannot be scaled.
     pub fn find(&self, raster: &Raster) -> Result<Found, Error> {
         let longest = raster.width().max(raster.height());
         let scale = f64::from(longest.min(SEARCH_SIDE)) / f64::from(longest);
@@ -88,7 +88,7 @@ impl Faces {
         if small.width() < SMALLEST_FACE || small.height() < SMALLEST_FACE {
             return Vec::new();
         }
-        let grey: Vec<u8> = small.pixels().map(crate::picture::raster::luma).collect();
+        let grey: Vec<u8> = small.pixels().map(crate::raster::luma).collect();
         let mut detector = rustface::create_detector_with_model(self.model.clone());
         detector.set_min_face_size(SMALLEST_FACE);
         detector.set_score_thresh(SCORE_MIN);

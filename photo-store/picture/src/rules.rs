@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
-const BUILT_IN: &str = include_str!("../../profiles/profiles.toml");
+const BUILT_IN: &str = include_str!("../profiles/profiles.toml");
 
 /// All rules of one version.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
     /// Version of the file, such as `2026-11`.
-    pub(crate) version: String,
+    pub version: String,
     /// The renditions.
     #[serde(rename = "profile")]
     profiles: Vec<ProfileRule>,
@@ -28,18 +28,18 @@ pub struct Rules {
 /// One rendition.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ProfileRule {
+pub struct ProfileRule {
     #[serde(deserialize_with = "profile_name")]
     /// Which.
     pub(crate) name: Profile,
     /// Version of this profile.
-    pub(crate) version: u32,
+    pub version: u32,
     /// Pixels across.
-    pub(crate) width: u32,
+    pub width: u32,
     /// Pixels down.
-    pub(crate) height: u32,
+    pub height: u32,
     /// Pixels per inch, both ways, written into the file.
-    pub(crate) dpi: u16,
+    pub dpi: u16,
     /// Smaller files are encoded again with a higher quality, in bytes.
     pub(crate) bytes_min: usize,
     /// Larger files are encoded again with a lower quality, in bytes.
@@ -158,7 +158,7 @@ impl Rules {
     ///
     /// # Errors
     /// [`Error::Rules`] when the data lacks it.
-    pub(crate) fn profile(&self, profile: Profile) -> Result<&ProfileRule, Error> {
+    pub fn profile(&self, profile: Profile) -> Result<&ProfileRule, Error> {
         self.profiles
             .iter()
             .find(|rule| rule.name == profile)

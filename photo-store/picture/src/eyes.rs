@@ -8,7 +8,7 @@ use photo_store_protocol::Face;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::picture::raster::{Frame, Raster};
+use crate::raster::{Frame, Raster};
 
 /// Side to which a face box is scaled, in pixels.
 const SIDE: usize = 120;
@@ -54,7 +54,7 @@ impl Eyes {
 /// Locates both eyes of a face; `None` where they are not plausible.
 ///
 /// # Errors
-/// [`Error::Picture`] when the face lies outside the picture.
+/// [`Error::Pixels`] when the face lies outside the picture.
 pub fn locate(raster: &Raster, face: &Face) -> Result<Option<Eyes>, Error> {
     let frame = Frame {
         x: f64::from(face.x),

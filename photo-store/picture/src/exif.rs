@@ -2,7 +2,7 @@
 //!
 //! Everything else in Exif (place, time, camera, previews) is dropped unread.
 
-use crate::picture::raster::Orientation;
+use crate::raster::Orientation;
 
 /// The orientation in a TIFF structure (with or without the leading `Exif\0\0`); upright where there is none or the
 /// structure is damaged: metadata never refuses a photo.

@@ -1,4 +1,4 @@
-//! `cargo bench -p photo-store`: processor time per photo, beside `vipsthumbnail` (libvips, C) in the same run.
+//! `cargo bench -p photo-picture`: processor time per photo, beside `vipsthumbnail` (libvips, C) in the same run.
 //!
 //! Processor time (user and system, all threads) of this process by `/proc/self/stat`, of the children by the same
 //! file, so that other work on the machine does not count. Each figure is the mean of warm runs; a line says how many.
@@ -9,15 +9,15 @@ use std::process::Command;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
-use photo_store::picture::faces::Faces;
-use photo_store::picture::ingest;
-use photo_store::picture::judge::judge;
-use photo_store::picture::normalise::Portrait;
-use photo_store::picture::raster::Frame;
-use photo_store::picture::rules::Rules;
+use photo_picture::faces::Faces;
+use photo_picture::ingest;
+use photo_picture::judge::judge;
+use photo_picture::normalise::Portrait;
+use photo_picture::raster::Frame;
+use photo_picture::rules::Rules;
 use photo_store_protocol::Profile;
 
-const SAMPLE: &[u8] = include_bytes!("../samples/astronaut.png");
+const SAMPLE: &[u8] = include_bytes!("../../samples/astronaut.png");
 const RUNS: u32 = 20;
 /// Clock ticks a second in `/proc` (`USER_HZ` is 100 on every Linux that Debian supports).
 const TICK_MS: f64 = 10.0;

@@ -5,8 +5,9 @@
 
 use core::fmt;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -179,7 +180,7 @@ impl Raster {
     /// The part inside `frame`, scaled to `width` x `height` with Lanczos3; what lies outside the picture is white.
     ///
     /// # Errors
-    /// [`Error::Picture`] when the frame does not meet the picture at all.
+    /// [`Error::Pixels`] when the frame does not meet the picture at all.
     pub(crate) fn framed(&self, frame: Frame, width: u32, height: u32) -> Result<Self, Error> {
         let mut out = Zeroizing::new(vec![255u8; width as usize * height as usize * 3]);
         let (scale_x, scale_y) = (f64::from(width) / frame.w, f64::from(height) / frame.h);
@@ -190,22 +191,14 @@ impl Raster {
         let right = target_end((f64::from(self.width) - frame.x) * scale_x, width);
         let bottom = target_end((f64::from(self.height) - frame.y) * scale_y, height);
         if right <= left || bottom <= top {
-            return Err(Error::Picture);
+            return Err(Error::Pixels);
         }
         let (part_w, part_h) = (right - left, bottom - top);
         let x = (frame.x + f64::from(left) / scale_x).clamp(0.0, f64::from(self.width));
         let y = (frame.y + f64::from(top) / scale_y).clamp(0.0, f64::from(self.height));
         let w = (f64::from(part_w) / scale_x).min(f64::from(self.width) - x);
         let h = (f64::from(part_h) / scale_y).min(f64::from(self.height) - y);
-        let part = resize(
-            &self.rgb,
-            self.width,
-            self.height,
-            PixelType::U8x3,
-            Some((x, y, w, h)),
-            part_w,
-            part_h,
-        )?;
+        let part = resize(&self.rgb, self.width, self.height, (x, y, w, h), part_w, part_h)?;
         let row = part_w as usize * 3;
         let out_row = width as usize * 3;
         for (line, source) in part.chunks_exact(row).enumerate() {
@@ -247,26 +240,28 @@ pub(crate) fn luma([r, g, b]: [u8; 3]) -> u8 {
     u8::try_from(sum / 1000).unwrap_or(u8::MAX)
 }
 
-/// Scales `pixels` (a crop of them where given, with fractions) to `width` x `height`.
+/// Scales a crop of `rgb`, with fractions, to `width` x `height`. Named for this one kind of pixel: asked for any kind, the
+/// resizer is compiled for fifteen.
 fn resize(
-    pixels: &[u8],
+    rgb: &[u8],
     from_width: u32,
     from_height: u32,
-    kind: PixelType,
-    crop: Option<(f64, f64, f64, f64)>,
+    (x, y, w, h): (f64, f64, f64, f64),
     width: u32,
     height: u32,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let source = ImageRef::new(from_width, from_height, pixels, kind).map_err(|_| Error::Picture)?;
-    let mut target = Image::new(width, height, kind);
-    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    if let Some((x, y, w, h)) = crop {
-        options = options.crop(x, y, w, h);
-    }
+    let mut out = Zeroizing::new(vec![0; width as usize * height as usize * 3]);
+    let source =
+        TypedImageRef::<U8x3>::from_buffer(from_width, from_height, rgb).map_err(|_| Error::Pixels)?;
+    let mut target = TypedImage::<U8x3>::from_buffer(width, height, &mut out).map_err(|_| Error::Pixels)?;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .crop(x, y, w, h);
     Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|_| Error::Picture)?;
-    Ok(Zeroizing::new(target.into_vec()))
+        .resize_typed(&source, &mut target, &options)
+        .map_err(|_| Error::Pixels)?;
+    drop(target);
+    Ok(out)
 }
 
 /// First target pixel that lies wholly inside, from the position of the picture's near edge.

@@ -1,14 +1,14 @@
-//! What the checks say about pictures that counters get, and what the renditions look like.
+//! What the checks say, picture by picture.
 
 use image::imageops;
-use photo_store::picture::faces::Faces;
-use photo_store::picture::judge::{Judged, judge};
-use photo_store::picture::normalise::Rendition;
-use photo_store::picture::rules::Rules;
+use photo_picture::faces::Faces;
+use photo_picture::judge::{Judged, judge};
+use photo_picture::normalise::Rendition;
+use photo_picture::rules::Rules;
 use photo_store_protocol::{CheckCode, Profile, Verdict};
 use proptest::prelude::*;
 
-use crate::support::pictures;
+use crate::made as pictures;
 
 fn tools() -> &'static (Rules, Faces) {
     static TOOLS: std::sync::OnceLock<(Rules, Faces)> = std::sync::OnceLock::new();
@@ -72,6 +72,17 @@ fn a_studio_photo_is_accepted_without_a_warning() {
     let judged = judged(&pictures::studio_jpeg());
     assert_eq!(judged.judgement.warnings(), [], "{:#?}", judged.judgement.checks);
     assert_eq!(judged.judgement.verdict, Verdict::Accept);
+}
+
+#[test]
+fn the_studio_sample_is_what_is_made_here_from_the_careless_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/studio.jpg");
+    if std::env::var_os("YZT_WRITE").is_some() {
+        std::fs::write(path, pictures::studio_jpeg()).unwrap();
+    }
+    let kept = std::fs::read(path).unwrap();
+    assert!(decoded_distance(&kept, &pictures::studio_jpeg()) < 0.5);
+    assert_eq!(judged(&kept).judgement.verdict, Verdict::Accept);
 }
 
 #[test]
@@ -253,7 +264,7 @@ fn a_face_of_fewer_than_90_pixels_is_refused() {
 
 /// Mean distance of two files' decoded samples, in levels.
 fn decoded_distance(a: &[u8], b: &[u8]) -> f64 {
-    let decode = |file: &[u8]| photo_store::picture::ingest::read(file).unwrap();
+    let decode = |file: &[u8]| photo_picture::ingest::read(file).unwrap();
     let (a, b) = (decode(a), decode(b));
     assert_eq!(
         (a.raster.width(), a.raster.height()),
@@ -449,9 +460,9 @@ fn a_flat_picture_has_too_few_shades() {
 fn red_eyes_are_noticed() {
     let mut picture = pictures::studio();
     let (rules, faces) = tools();
-    let decoded = photo_store::picture::ingest::read(&pictures::png(&picture)).unwrap();
+    let decoded = photo_picture::ingest::read(&pictures::png(&picture)).unwrap();
     let face = faces.find(&decoded.raster).unwrap().faces[0];
-    let eyes = photo_store::picture::eyes::locate(&decoded.raster, &face)
+    let eyes = photo_picture::eyes::locate(&decoded.raster, &face)
         .unwrap()
         .expect("eyes of the sample");
     for (x, y) in [eyes.left, eyes.right] {

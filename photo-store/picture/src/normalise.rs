@@ -6,12 +6,12 @@
 use jpeg_encoder::{ColorType, Encoder, PixelDensity, SamplingFactor};
 use zeroize::Zeroizing;
 
-use photo_store_protocol::{FailureCode, Profile};
+use photo_store_protocol::Profile;
 
 use crate::error::Error;
-use crate::picture::ingest::Colour;
-use crate::picture::raster::{Frame, Raster};
-use crate::picture::rules::{Chroma, ProfileRule, Rules};
+use crate::ingest::Colour;
+use crate::raster::{Frame, Raster};
+use crate::rules::{Chroma, ProfileRule, Rules};
 
 /// An upright picture with the frame in which it becomes a permit photo.
 #[derive(Debug)]
@@ -27,15 +27,15 @@ pub struct Portrait {
 /// A finished rendition; its bytes are wiped when dropped.
 pub struct Rendition {
     /// Which.
-    pub(crate) profile: Profile,
+    pub profile: Profile,
     /// Version of the profile.
-    pub(crate) version: u32,
+    pub version: u32,
     /// Pixels across.
-    pub(crate) width: u32,
+    pub width: u32,
     /// Pixels down.
-    pub(crate) height: u32,
+    pub height: u32,
     /// Pixels per inch.
-    pub(crate) dpi: u16,
+    pub dpi: u16,
     /// The JPEG quality that was found, 1 to 100.
     pub quality: u8,
     /// The file.
@@ -58,7 +58,7 @@ impl Portrait {
     /// Makes a rendition.
     ///
     /// # Errors
-    /// `DOES_NOT_FIT` when even the lowest allowed quality is over the byte limit; [`Error::Picture`] on our own fault.
+    /// [`Error::DoesNotFit`] when even the lowest allowed quality is over the byte limit; [`Error::Pixels`] on our own fault.
     pub fn rendition(&self, profile: Profile, rules: &Rules) -> Result<Rendition, Error> {
         let rule = rules.profile(profile)?;
         let mut small = self
@@ -75,7 +75,7 @@ impl Portrait {
 ///
 /// # Errors
 /// As [`Portrait::rendition`].
-pub(crate) fn from_finished(raster: &Raster, profile: Profile, rules: &Rules) -> Result<Rendition, Error> {
+pub fn from_finished(raster: &Raster, profile: Profile, rules: &Rules) -> Result<Rendition, Error> {
     let rule = rules.profile(profile)?;
     encode(
         &raster.framed(sides_cut(raster.whole(), rule), rule.width, rule.height)?,
@@ -138,7 +138,7 @@ fn encode(raster: &Raster, rule: &ProfileRule) -> Result<Rendition, Error> {
         }
     }
     if jpeg.len() > rule.bytes_max {
-        return Err(Error::Refused(FailureCode::DoesNotFit));
+        return Err(Error::DoesNotFit);
     }
     Ok(Rendition {
         profile: rule.name,
@@ -161,10 +161,10 @@ fn at_quality(raster: &Raster, rule: &ProfileRule, quality: u8) -> Result<Zeroiz
     });
     encoder.set_chroma_subsampling_method(jpeg_encoder::ChromaSubsamplingMethod::Average);
     encoder.set_optimized_huffman_tables(true);
-    let side = |length: u32| u16::try_from(length).map_err(|_| Error::Picture);
+    let side = |length: u32| u16::try_from(length).map_err(|_| Error::Pixels);
     let (width, height) = (side(raster.width())?, side(raster.height())?);
     encoder
         .encode(raster.rgb(), width, height, ColorType::Rgb)
-        .map_err(|_| Error::Picture)?;
+        .map_err(|_| Error::Pixels)?;
     Ok(out)
 }

@@ -1,11 +1,17 @@
 //! A PostgreSQL for tests: a private server in a temporary folder, on a Unix socket, one for each test program, with
-//! a migrated template database that is copied for each test.
+//! a migrated template database that is copied for each test. Only tests depend on this crate.
 //!
 //! `initdb` and `postgres` refuse to run as root, so root steps down to the `postgres` user. The server is watched by a
 //! shell that holds a pipe to us: when this process ends, however it ends, the pipe closes, the server stops and the
 //! folder goes. Left out: any server that runs already; it is never touched.
 //!
 //! Binaries: `YZT_POSTGRES_BIN`, else the newest of `/usr/lib/postgresql/*/bin`, else the `PATH`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "for tests, which fail by panicking"
+)]
 
 use std::{
     path::{Path, PathBuf},
@@ -14,12 +20,11 @@ use std::{
     time::Duration,
 };
 
-use issuer_store::Store;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tokio::sync::{Mutex, OnceCell};
 
 /// The server of this test program.
-pub(crate) struct Server {
+struct Server {
     folder: PathBuf,
     /// Copies of the template are made one at a time: PostgreSQL refuses to copy a database in use.
     copying: Mutex<()>,
@@ -30,9 +35,18 @@ pub(crate) struct Server {
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
 
-/// The URL of a new, migrated, empty database.
-pub(crate) async fn database() -> String {
-    let server = SERVER.get_or_init(Server::start).await;
+/// The URL of a new database: a copy of the one that `migrate` was given, once in this program.
+///
+/// # Panics
+/// Without PostgreSQL.
+pub async fn database(migrate: impl AsyncFnOnce(String)) -> String {
+    let server = SERVER
+        .get_or_init(async || {
+            let server = Server::start().await;
+            migrate(server.url("template")).await;
+            server
+        })
+        .await;
     server.copy().await
 }
 
@@ -58,7 +72,7 @@ impl Server {
             .args(&step_down[1..])
             .arg(bin.join("initdb"))
             .args([
-                "--username=issuer",
+                "--username=clerk",
                 "--auth=trust",
                 "--encoding=UTF8",
                 "--no-locale",
@@ -86,6 +100,9 @@ impl Server {
                 "listen_addresses=",
                 "-c",
                 "max_connections=300",
+                // A server set up for speed: no store may take its default.
+                "-c",
+                "synchronous_commit=off",
                 "-c",
                 "shared_buffers=16MB",
             ])
@@ -124,13 +141,11 @@ impl Server {
             let log = std::fs::read_to_string(server.folder.join("log")).unwrap_or_default();
             panic!("PostgreSQL did not start: {log}");
         };
-        sqlx::query("CREATE DATABASE issuer_template")
+        sqlx::query("CREATE DATABASE template")
             .execute(&mut admin)
             .await
             .unwrap();
         admin.close().await.unwrap();
-        let template = Store::found(&server.url("issuer_template")).await.unwrap();
-        template.close().await;
         server
     }
 
@@ -139,17 +154,14 @@ impl Server {
     }
 
     fn url(&self, database: &str) -> String {
-        format!(
-            "postgres:///{database}?host={}&user=issuer",
-            self.folder.display()
-        )
+        format!("postgres:///{database}?host={}&user=clerk", self.folder.display())
     }
 
     async fn copy(&self) -> String {
         let _one = self.copying.lock().await;
         let name = format!("copy_{}", self.copies.fetch_add(1, Ordering::Relaxed));
         let mut admin = self.options("postgres").connect().await.unwrap();
-        let text = format!("CREATE DATABASE {name} TEMPLATE issuer_template");
+        let text = format!("CREATE DATABASE {name} TEMPLATE template");
         sqlx::query(AssertSqlSafe(text))
             .execute(&mut admin)
             .await

@@ -13,8 +13,8 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 
-use crate::picture::exif;
-use crate::picture::raster::{Orientation, Raster};
+use crate::exif;
+use crate::raster::{Orientation, Raster};
 
 /// The most pixels that a file may claim (25 megapixels): 75 MB once decoded.
 pub(crate) const MAX_PIXELS: u64 = 25_000_000;

@@ -1,0 +1,107 @@
+//! `GET /v1/applications/{id}/photos/{photo}/picture`: one rendition for the open case, on record before a byte leaves.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::photo::looks;
+use permit_domain::ApplicationId;
+use photo_store_protocol::{PhotoId, Profile, Purpose};
+use serde::Deserialize;
+
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::state::{Api, parse_id};
+
+/// Which rendition, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookQuery {
+    purpose: String,
+    profile: Option<String>,
+}
+
+/// Why nothing was shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Caller(#[from] Problem),
+    #[error("the query has a wrong form")]
+    Query,
+    #[error(transparent)]
+    Office(#[from] OfficeError),
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(_: QueryRejection) -> Self {
+        Self::Query
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Caller(problem) => problem,
+            Self::Query => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "QUERY",
+                "the query does not name a purpose and, if another than print is wanted, a profile",
+                "Send purpose REVIEW, HAND_OVER, ENDORSEMENT, HOLDER_ACCESS or INSPECTION and profile ga461, print, chip or thumb.",
+            ),
+            Self::Office(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Look at a photo for the application's open case. One that waits may be looked at for REVIEW, by who confirms it.
+#[utoipa::path(
+    get,
+    path = "/v1/applications/{id}/photos/{photo}/picture",
+    operation_id = "look_at_photo",
+    params(
+        ("id" = String, Path, description = "UUID of the application"),
+        ("photo" = String, Path, description = "The photo, 32 hex digits"),
+        ("purpose" = String, Query, description = "`REVIEW`, `HAND_OVER`, `ENDORSEMENT`, `HOLDER_ACCESS` or `INSPECTION`"),
+        ("profile" = Option<String>, Query, description = "`ga461`, `print` (the default), `chip` or `thumb`")
+    ),
+    responses(
+        (status = 200, description = "The picture; keep it nowhere", body = Vec<u8>, content_type = "image/jpeg"),
+        (status = 400, description = "No purpose, or one that is not in the list", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller's roles do not look at photos for this purpose", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No application or photo of it has this id", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The case is not open, the photo waits or is gone", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The ledger, the photo store or the vault cannot be used", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("staff" = []))
+)]
+pub(crate) async fn look_at_photo(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((id, photo)): Path<(String, String)>,
+    query: Result<Query<LookQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(query) = query?;
+    let purpose: Purpose = query.purpose.parse().map_err(|_| Refusal::Query)?;
+    let profile: Profile = query
+        .profile
+        .as_deref()
+        .unwrap_or(Profile::Print.as_str())
+        .parse()
+        .map_err(|_| Refusal::Query)?;
+    let by = caller.acting_as_any(looks(purpose))?;
+    let id: ApplicationId = parse_id(&id, "application")?;
+    let photo: PhotoId = parse_id(&photo, "photo")?;
+    let picture = api
+        .office()
+        .look_at_photo(id, photo, profile, purpose, by)
+        .await?;
+    let headers = [
+        (header::CONTENT_TYPE, "image/jpeg"),
+        // A face is in no cache.
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, picture.jpeg.clone()).into_response())
+}
