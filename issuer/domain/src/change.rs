@@ -283,7 +283,7 @@ impl ChangeState {
 /// # let card = AllocatedCard { number: CardNumber::new("44".parse()?, 1)?, serial: CardSerial::from_bytes([3; 10]) };
 /// let content = Content::freeze(b"what is written".to_vec());
 /// let (id, permit) = (ChangeId::new(at, [1; 10]), PermitId::new(at, [2; 10]));
-/// let change = Change::new(id, permit, card, ChangeKind::Endorse, "liu".parse()?, content);
+/// let change = CardChange::new(id, permit, card, ChangeKind::Endorse, "liu".parse()?, content);
 /// assert_eq!(change.clone().begin_writing().unwrap_err().code(), "WRONG_STATE");
 /// assert_eq!(change.clone().approve("liu".parse()?).unwrap_err().code(), "SAME_PERSON_TWICE");
 /// let change = change.approve("zhao".parse()?)?.queued()?;
@@ -292,7 +292,7 @@ impl ChangeState {
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct CardChange {
     id: ChangeId,
     permit: PermitId,
     card: AllocatedCard,
@@ -304,7 +304,7 @@ pub struct Change {
     version: i64,
 }
 
-impl Change {
+impl CardChange {
     /// A new one, proposed or ordered as its kind asks.
     #[must_use]
     pub const fn new(

@@ -32,7 +32,7 @@ mod refusal;
 pub use applicant::{Address, Applicant, Evidence, PersonName, Registration, Validity};
 pub use application::{Application, ApplicationState};
 pub use card::{CardStage, Chip, Denial, EndOfCard, Standing};
-pub use change::{Change, ChangeKind, ChangeState, Way};
+pub use change::{CardChange, ChangeKind, ChangeState, Way};
 pub use citizen::CitizenNumber;
 pub use codes::{
     Division, Education, EvidenceCode, EvidenceKind, Nation, Role, Sex, Tier, Title, read_tier, tier_words,

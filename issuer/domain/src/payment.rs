@@ -1,8 +1,9 @@
 //! What the office owes payment terminals: the decision on checked settlement lines. Card specification, chapter 11.
 //!
 //! Pure: [`settle`] gets what the vault said of each line and what the ledger knows, and says what is paid, doubled,
-//! copied, recovered and missing. A card is a *chain* here, 16 bytes that stand for it in settlement and for nothing else;
-//! results that name a chain hold no terminal, amount or day, and results of a terminal hold no chain. Left out: the
+//! copied, recovered and missing. A card is a *pseudonym* here, 16 bytes that stand for it in settlement and for nothing
+//! else;
+//! results that name a pseudonym hold no terminal, amount or day, and results of a terminal hold no pseudonym. Left out: the
 //! checks of signature and TAC (the terminal's file and the vault), paying out, and who holds a card (nobody here knows).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +17,9 @@ use crate::error::Error;
 
 /// The pseudonym of a card in settlement. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Chain([u8; 16]);
+pub struct CardPseudonym([u8; 16]);
 
-impl Chain {
+impl CardPseudonym {
     /// As the vault gave it.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -32,9 +33,9 @@ impl Chain {
     }
 }
 
-impl fmt::Debug for Chain {
+impl fmt::Debug for CardPseudonym {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Chain(..)")
+        f.write_str("CardPseudonym(..)")
     }
 }
 
@@ -139,7 +140,7 @@ pub enum Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenuineLine {
     /// The card.
-    pub chain: Chain,
+    pub pseudonym: CardPseudonym,
     /// Number of the debit.
     pub seq: u32,
     /// Its TAC.
@@ -205,11 +206,11 @@ pub struct CheckedFile {
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// TAC of every debit that was ever taken, of the batch's cards.
-    pub debits: BTreeMap<(Chain, u32), [u8; 8]>,
+    pub debits: BTreeMap<(CardPseudonym, u32), [u8; 8]>,
     /// Cards that were copied or broken.
-    pub copied: BTreeSet<Chain>,
+    pub copied: BTreeSet<CardPseudonym>,
     /// What was paid for each of the batch's cards so far, by lines and from evidence, fen.
-    pub paid: BTreeMap<Chain, u64>,
+    pub paid: BTreeMap<CardPseudonym, u64>,
     /// Registrations.
     pub terminals: BTreeMap<u32, Registration>,
     /// Unknown debits that wait for evidence.
@@ -247,7 +248,7 @@ pub struct FileSums {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Taken {
     /// The card.
-    pub chain: Chain,
+    pub pseudonym: CardPseudonym,
     /// Number of the debit.
     pub seq: u32,
     /// Its TAC.
@@ -277,9 +278,9 @@ pub struct Settled {
     /// New debits.
     pub taken: BTreeSet<Taken>,
     /// Cards found copied or broken by this batch: onto the deny list.
-    pub copied: BTreeSet<Chain>,
+    pub copied: BTreeSet<CardPseudonym>,
     /// What this batch pays for each card, beside what was paid before, fen.
-    pub paid_more: BTreeMap<Chain, u64>,
+    pub paid_more: BTreeMap<CardPseudonym, u64>,
     /// New unknown debits.
     pub waiting: Vec<Waiting>,
     /// Unknown debits of before or of this batch that evidence covers.
@@ -323,16 +324,16 @@ pub fn settle(known: &Known, files: &[CheckedFile]) -> Settled {
     run.out.taken = run
         .taken
         .iter()
-        .map(|(&(chain, seq), &tac)| Taken { chain, seq, tac })
+        .map(|(&(pseudonym, seq), &tac)| Taken { pseudonym, seq, tac })
         .collect();
     run.out
 }
 
 struct Run<'a> {
     known: &'a Known,
-    bad: BTreeSet<Chain>,
+    bad: BTreeSet<CardPseudonym>,
     out: Settled,
-    taken: BTreeMap<(Chain, u32), [u8; 8]>,
+    taken: BTreeMap<(CardPseudonym, u32), [u8; 8]>,
     paid_keys: BTreeSet<Digest>,
     waiting_keys: BTreeSet<Digest>,
 }
@@ -347,8 +348,8 @@ fn genuine(files: &[CheckedFile]) -> impl Iterator<Item = &GenuineLine> {
     })
 }
 
-/// (chain, seq) -> (spent before, spent behind); spent before is none where the amount is more than was ever spent.
-fn figures(files: &[CheckedFile]) -> BTreeMap<(Chain, u32), (Option<u32>, u32)> {
+/// (pseudonym, seq) -> (spent before, spent behind); spent before is none where the amount is more than was ever spent.
+fn figures(files: &[CheckedFile]) -> BTreeMap<(CardPseudonym, u32), (Option<u32>, u32)> {
     let mut figures = BTreeMap::new();
     for file in files {
         for line in &file.lines {
@@ -357,7 +358,7 @@ fn figures(files: &[CheckedFile]) -> BTreeMap<(Chain, u32), (Option<u32>, u32)> 
                 continue;
             }
             let mut add = |seq, spent: u32, amount: u32| {
-                figures.insert((it.chain, seq), (spent.checked_sub(amount), spent));
+                figures.insert((it.pseudonym, seq), (spent.checked_sub(amount), spent));
             };
             add(it.seq, it.spent, line.amount);
             if let Some(before) = &it.before {
@@ -370,22 +371,22 @@ fn figures(files: &[CheckedFile]) -> BTreeMap<(Chain, u32), (Option<u32>, u32)> 
 
 impl Run<'_> {
     fn find_copies(&mut self, files: &[CheckedFile]) {
-        let mut seen: BTreeMap<(Chain, u32), [u8; 8]> = BTreeMap::new();
+        let mut seen: BTreeMap<(CardPseudonym, u32), [u8; 8]> = BTreeMap::new();
         for line in genuine(files) {
             let before = line.before.iter().map(|b| (b.seq, b.tac));
             for (seq, tac) in std::iter::once((line.seq, line.tac)).chain(before) {
-                let at = (line.chain, seq);
+                let at = (line.pseudonym, seq);
                 let first = *self
                     .known
                     .debits
                     .get(&at)
                     .unwrap_or(seen.entry(at).or_insert(tac));
                 if first != tac {
-                    self.copied(line.chain);
+                    self.copied(line.pseudonym);
                 }
             }
             if !line.loaded_known {
-                self.copied(line.chain);
+                self.copied(line.pseudonym);
             }
         }
         self.find_impossible(files);
@@ -396,8 +397,11 @@ impl Run<'_> {
     /// keys of an opened card, under numbers that nobody has seen before.
     fn find_impossible(&mut self, files: &[CheckedFile]) {
         let figures = figures(files);
-        for (&(chain, seq), &(before, behind)) in &figures {
-            let behind_it = (Bound::Excluded((chain, seq)), Bound::Included((chain, u32::MAX)));
+        for (&(pseudonym, seq), &(before, behind)) in &figures {
+            let behind_it = (
+                Bound::Excluded((pseudonym, seq)),
+                Bound::Included((pseudonym, u32::MAX)),
+            );
             let adds_up = match figures.range(behind_it).next() {
                 _ if before.is_none() => false,
                 Some((&(_, follows), (Some(then), _))) if follows == seq.saturating_add(1) => *then == behind,
@@ -405,7 +409,7 @@ impl Run<'_> {
                 Some((_, (None, _))) | None => true,
             };
             if !adds_up {
-                self.copied(chain);
+                self.copied(pseudonym);
             }
         }
     }
@@ -415,21 +419,21 @@ impl Run<'_> {
     /// again, for the ledger keeps no figures to hold them against. A card itself cannot come here, in whatever order its
     /// debits come in: what it spent in all is never above what it was given.
     fn find_overpaid(&mut self, files: &[CheckedFile]) {
-        let mut given: BTreeMap<Chain, u32> = BTreeMap::new();
+        let mut given: BTreeMap<CardPseudonym, u32> = BTreeMap::new();
         // The most that each debit could be paid with: by its line or from evidence, never by both.
-        let mut claims: BTreeMap<(Chain, u32), u32> = BTreeMap::new();
+        let mut claims: BTreeMap<(CardPseudonym, u32), u32> = BTreeMap::new();
         for file in files {
             for line in &file.lines {
                 let Check::Genuine(it) = &line.check else { continue };
                 if line.tid != file.tid {
                     continue;
                 }
-                let most = given.entry(it.chain).or_default();
+                let most = given.entry(it.pseudonym).or_default();
                 *most = it.given.max(*most);
                 let own = (it.seq, line.tid, line.day, line.amount);
                 let before = it.before.iter().map(|b| (b.seq, b.tid, b.day, b.amount));
                 for (seq, tid, day, amount) in std::iter::once(own).chain(before) {
-                    let at = (it.chain, seq);
+                    let at = (it.pseudonym, seq);
                     if self.serves(tid, day) && !self.known.debits.contains_key(&at) {
                         let claim = claims.entry(at).or_default();
                         *claim = amount.max(*claim);
@@ -437,27 +441,27 @@ impl Run<'_> {
                 }
             }
         }
-        let mut sums: BTreeMap<Chain, u64> = BTreeMap::new();
-        for ((chain, _), amount) in claims {
-            let paid = || self.known.paid.get(&chain).copied().unwrap_or(0);
-            let sum = sums.entry(chain).or_insert_with(paid);
+        let mut sums: BTreeMap<CardPseudonym, u64> = BTreeMap::new();
+        for ((pseudonym, _), amount) in claims {
+            let paid = || self.known.paid.get(&pseudonym).copied().unwrap_or(0);
+            let sum = sums.entry(pseudonym).or_insert_with(paid);
             *sum = sum.saturating_add(amount.into());
         }
-        for (chain, sum) in sums {
-            if sum > given.get(&chain).copied().unwrap_or(0).into() {
-                self.copied(chain);
+        for (pseudonym, sum) in sums {
+            if sum > given.get(&pseudonym).copied().unwrap_or(0).into() {
+                self.copied(pseudonym);
             }
         }
     }
 
-    fn pay(&mut self, chain: Chain, amount: u32) {
-        let sum = self.out.paid_more.entry(chain).or_default();
+    fn pay(&mut self, pseudonym: CardPseudonym, amount: u32) {
+        let sum = self.out.paid_more.entry(pseudonym).or_default();
         *sum = sum.saturating_add(amount.into());
     }
 
-    fn copied(&mut self, chain: Chain) {
-        if self.bad.insert(chain) {
-            self.out.copied.insert(chain);
+    fn copied(&mut self, pseudonym: CardPseudonym) {
+        if self.bad.insert(pseudonym) {
+            self.out.copied.insert(pseudonym);
         }
     }
 
@@ -466,8 +470,8 @@ impl Run<'_> {
     }
 
     /// Takes a debit; `false`: it was taken before.
-    fn take(&mut self, chain: Chain, seq: u32, tac: [u8; 8]) -> bool {
-        let at = (chain, seq);
+    fn take(&mut self, pseudonym: CardPseudonym, seq: u32, tac: [u8; 8]) -> bool {
+        let at = (pseudonym, seq);
         if self.known.debits.contains_key(&at) || self.taken.contains_key(&at) {
             return false;
         }
@@ -489,16 +493,16 @@ impl Run<'_> {
                 Check::UnknownCard => &mut sums.unknown_card,
                 Check::Genuine(_) if line.tid != file.tid => &mut sums.other_terminal,
                 Check::Genuine(it) if !it.loaded_known => &mut sums.overdrawn,
-                Check::Genuine(it) if self.bad.contains(&it.chain) => &mut sums.copied,
+                Check::Genuine(it) if self.bad.contains(&it.pseudonym) => &mut sums.copied,
                 Check::Genuine(it) => {
-                    let is_new = self.take(it.chain, it.seq, it.tac);
+                    let is_new = self.take(it.pseudonym, it.seq, it.tac);
                     if !is_new {
                         self.cover(line.key);
                         &mut sums.doubled
                     } else if self.serves(line.tid, line.day) {
                         self.cover(line.key);
                         self.paid_keys.insert(line.key);
-                        self.pay(it.chain, line.amount);
+                        self.pay(it.pseudonym, line.amount);
                         &mut sums.paid
                     } else {
                         &mut sums.not_registered
@@ -512,10 +516,10 @@ impl Run<'_> {
 
     fn evidence(&mut self, line: &GenuineLine) {
         let Some(before) = &line.before else { return };
-        if self.bad.contains(&line.chain) {
+        if self.bad.contains(&line.pseudonym) {
             return;
         }
-        if !self.take(line.chain, before.seq, before.tac) {
+        if !self.take(line.pseudonym, before.seq, before.tac) {
             self.cover(before.key);
             return;
         }
@@ -525,7 +529,7 @@ impl Run<'_> {
                 .entry(before.tid)
                 .or_default()
                 .add(before.amount);
-            self.pay(line.chain, before.amount);
+            self.pay(line.pseudonym, before.amount);
         } else {
             self.out.recovered_unregistered.add(before.amount);
         }
@@ -562,16 +566,16 @@ impl Run<'_> {
     /// Between two neighbours of this batch on one card, the card's own figures say what is missing.
     fn gaps(&mut self, files: &[CheckedFile]) {
         let figures = figures(files);
-        let mut last: Option<((Chain, u32), u32)> = None;
+        let mut last: Option<((CardPseudonym, u32), u32)> = None;
         for (&at, &(before, behind)) in &figures {
             if self.bad.contains(&at.0) {
                 continue;
             }
-            if let Some(((chain, seq), spent)) = last
-                && chain == at.0
+            if let Some(((pseudonym, seq), spent)) = last
+                && pseudonym == at.0
             {
                 let missing = u64::from(at.1 - seq - 1);
-                let between = (chain, seq + 1)..at;
+                let between = (pseudonym, seq + 1)..at;
                 if missing > 0 && self.known.debits.range(between).next().is_none() {
                     self.out.gaps = self.out.gaps.and(Sum {
                         count: missing,

@@ -4,11 +4,11 @@
 //! Each call is durable when it returns, and repeating it goes on where it stopped. Left out: writing a card that lies on a
 //! reader (crate `issuer-production`), fees.
 
-use issuer_store::{Appended, Card, Snapshot, StoredChange, Transaction};
+use issuer_store::{Appended, Card, Snapshot, StoredCardChange, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
-    Actor as _, AllocatedCard, Applicant, Approver, Change, ChangeClerk, ChangeId, ChangeKind, ChangeState,
-    Permit, PermitId, Producer, Tier,
+    Actor as _, AllocatedCard, Applicant, Approver, CardChange, ChangeClerk, ChangeId, ChangeKind,
+    ChangeState, Permit, PermitId, Producer, Tier,
 };
 use photo_store_protocol as photo;
 
@@ -82,7 +82,7 @@ impl Office {
         permit: PermitId,
         proposal: Proposal,
         clerk: ChangeClerk,
-    ) -> Result<StoredChange, OfficeError> {
+    ) -> Result<StoredCardChange, OfficeError> {
         let kind = proposal.kind();
         let mut ledger = self.read().await?;
         if let Some(known) = same_change(&mut ledger, id, permit, kind, &clerk).await? {
@@ -111,7 +111,7 @@ impl Office {
         card: &Card,
         proposal: Proposal,
         clerk: ChangeClerk,
-    ) -> Result<StoredChange, OfficeError> {
+    ) -> Result<StoredCardChange, OfficeError> {
         let kind = proposal.kind();
         let today = self.clock().today();
         let (facts, _) = self.facts_of(permit).await?;
@@ -180,8 +180,8 @@ impl Office {
             serial: card.serial,
         };
         let content = FrozenChange::to_content(after.as_ref())?;
-        let change = Change::new(id, permit.id(), allocated, kind, clerk, content);
-        let new = StoredChange {
+        let change = CardChange::new(id, permit.id(), allocated, kind, clerk, content);
+        let new = StoredCardChange {
             change,
             applicant,
             decision,
@@ -236,7 +236,7 @@ impl Office {
         &self,
         id: ChangeId,
         approver: Approver,
-    ) -> Result<StoredChange, OfficeError> {
+    ) -> Result<StoredCardChange, OfficeError> {
         let mut tx = self.begin().await?;
         let stored = on_file::change(&mut tx, id).await?;
         if stored.change.approver() == Some(&approver) {
@@ -251,7 +251,11 @@ impl Office {
     ///
     /// # Errors
     /// [`permit_domain::Error::WrongState`].
-    pub async fn give_up_change(&self, id: ChangeId, by: &ChangeClerk) -> Result<StoredChange, OfficeError> {
+    pub async fn give_up_change(
+        &self,
+        id: ChangeId,
+        by: &ChangeClerk,
+    ) -> Result<StoredCardChange, OfficeError> {
         let mut tx = self.begin().await?;
         let stored = on_file::change(&mut tx, id).await?;
         if matches!(stored.change.state(), ChangeState::GivenUp) {
@@ -262,15 +266,15 @@ impl Office {
         let by = (ChangeClerk::ROLE, by.staff().as_str());
         let (change, appended) = advance(&mut tx, change, by).await?;
         tx.commit(appended).await?;
-        Ok(StoredChange { change, ..stored })
+        Ok(StoredCardChange { change, ..stored })
     }
 
-    /// Stores a change after [`Change::begin_writing`] or [`Change::done`] at a counter. A block, an unblocking or an end
+    /// Stores a change after [`CardChange::begin_writing`] or [`CardChange::done`] at a counter. A block, an unblocking or an end
     /// that is done moves the card along.
     ///
     /// # Errors
     /// [`issuer_store::Error::Stale`] if the row changed since it was read; outages.
-    pub async fn advance_change(&self, change: Change, by: &Producer) -> Result<Change, OfficeError> {
+    pub async fn advance_change(&self, change: CardChange, by: &Producer) -> Result<CardChange, OfficeError> {
         let mut tx = self.begin().await?;
         let by = (Producer::ROLE, by.staff().as_str());
         let (change, appended) = advance(&mut tx, change, by).await?;
@@ -287,7 +291,7 @@ async fn same_change(
     permit: PermitId,
     kind: ChangeKind,
     clerk: &ChangeClerk,
-) -> Result<Option<StoredChange>, OfficeError> {
+) -> Result<Option<StoredCardChange>, OfficeError> {
     let known = ledger.change(id).await?;
     let same = known.as_ref().is_none_or(|known| {
         known.change.permit() == permit && known.change.kind() == kind && known.change.clerk() == clerk
@@ -300,7 +304,7 @@ async fn same_change(
 }
 
 /// Refuses a second change of a kind while the first one is not on its way.
-pub(crate) async fn only_one_open(tx: &mut Transaction, change: &Change) -> Result<(), OfficeError> {
+pub(crate) async fn only_one_open(tx: &mut Transaction, change: &CardChange) -> Result<(), OfficeError> {
     match tx.open_change(&change.card().number, change.kind()).await? {
         Some(change) => Err(permit_domain::Refusal::ChangeOpen { change }.into()),
         None => Ok(()),
@@ -308,7 +312,7 @@ pub(crate) async fn only_one_open(tx: &mut Transaction, change: &Change) -> Resu
 }
 
 /// Enters a new change that is no load, if the permit still stands as the change was made up on.
-pub(crate) async fn enter(tx: &mut Transaction, new: &StoredChange) -> Result<Appended, OfficeError> {
+pub(crate) async fn enter(tx: &mut Transaction, new: &StoredCardChange) -> Result<Appended, OfficeError> {
     let change = &new.change;
     let permit = on_file::permit(tx, change.permit()).await?;
     if permit.version() != new.permit_version {
@@ -324,10 +328,10 @@ pub(crate) async fn enter(tx: &mut Transaction, new: &StoredChange) -> Result<Ap
 /// decision.
 pub(crate) async fn sign_off(
     tx: &mut Transaction,
-    stored: StoredChange,
+    stored: StoredCardChange,
     approver: Approver,
     on: Date,
-) -> Result<(StoredChange, Appended), OfficeError> {
+) -> Result<(StoredCardChange, Appended), OfficeError> {
     let by = approver.staff().clone();
     let change = stored.change.approve(approver)?;
     let card = on_file::card_of(tx, &change).await?;
@@ -346,7 +350,7 @@ pub(crate) async fn sign_off(
     }
     let by = (Approver::ROLE, by.as_str());
     let (change, appended) = tx.update_change(change, granted, by).await?;
-    let stored = StoredChange {
+    let stored = StoredCardChange {
         change,
         granted,
         ..stored
@@ -357,9 +361,9 @@ pub(crate) async fn sign_off(
 /// Stores a change after a transition, with its card.
 pub(crate) async fn advance(
     tx: &mut Transaction,
-    change: Change,
+    change: CardChange,
     by: (&str, &str),
-) -> Result<(Change, Appended), OfficeError> {
+) -> Result<(CardChange, Appended), OfficeError> {
     let card = on_file::card_of(tx, &change).await?;
     let (change, appended) = tx.update_change(change, None, by).await?;
     if let Some(standing) = change.moves(card.standing())? {

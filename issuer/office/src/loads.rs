@@ -1,8 +1,8 @@
 //! Loads of a card's purse: decided by the purse rules in force, booked once for each key. Card specification, chapter 11.
 
-use issuer_store::{Appended, Booked, StoredChange, Transaction};
+use issuer_store::{Appended, Booked, StoredCardChange, Transaction};
 use permit_domain::{
-    AllocatedCard, CardNumber, Change, ChangeClerk, ChangeId, ChangeKind, LoadDecision, PermitId,
+    AllocatedCard, CardChange, CardNumber, ChangeClerk, ChangeId, ChangeKind, LoadDecision, PermitId,
     PermitState, Purse,
 };
 use permit_rules::PurseRules;
@@ -18,9 +18,9 @@ use crate::on_file;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadOutcome {
     /// Booked now.
-    Booked(Box<StoredChange>, LoadDecision),
+    Booked(Box<StoredCardChange>, LoadDecision),
     /// The same load was booked before.
-    Known(Box<StoredChange>),
+    Known(Box<StoredCardChange>),
     /// The purse rules do not allow it. Nothing was booked.
     Refused(LoadDecision),
 }
@@ -66,7 +66,7 @@ impl Office {
             serial: card.serial,
         };
         let content = FrozenChange::to_content(None)?;
-        let change = Change::new(id, permit.id(), allocated, ChangeKind::Load, clerk, content);
+        let change = CardChange::new(id, permit.id(), allocated, ChangeKind::Load, clerk, content);
         let (outcome, appended) = book(&mut tx, &change, amount, rules).await?;
         if let Some(appended) = appended {
             tx.commit(appended).await?;
@@ -91,7 +91,7 @@ impl Office {
 /// was booked before.
 pub(crate) async fn book(
     tx: &mut Transaction,
-    change: &Change,
+    change: &CardChange,
     amount: u32,
     rules: &PurseRules,
 ) -> Result<(LoadOutcome, Option<Appended>), OfficeError> {
@@ -123,7 +123,7 @@ pub(crate) async fn book(
         return Ok((LoadOutcome::Refused(decision), None));
     };
     tx.set_loaded(&card.number, loaded).await?;
-    let booked = StoredChange {
+    let booked = StoredCardChange {
         change: change.clone(),
         applicant: None,
         decision: None,

@@ -141,7 +141,7 @@ impl Office {
     }
 
     /// The balance of a card that was replaced, for the holder's new card: refused, and why. The office cannot know what a
-    /// card spent that does not lie before it: settlement knows chains and no cards, and debits may come for
+    /// card spent that does not lie before it: settlement knows pseudonyms and no cards, and debits may come for
     /// [`permit_rules::PurseRules::wait_days`] after the card's end.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl Office {
         Err(OfficeError::BalanceUnknown { days, from })
     }
 
-    /// Does what the ledger wants of the deny lists and the vault has not confirmed: of cards, and of chains that settlement
+    /// Does what the ledger wants of the deny lists and the vault has not confirmed: of cards, and of pseudonyms that settlement
     /// found copied. How many.
     ///
     /// # Errors
@@ -183,19 +183,19 @@ impl Office {
 
     /// Names copied cards to the vault, which alone knows them.
     pub(crate) async fn deny_copied(&self) -> Result<u64, OfficeError> {
-        let chains = self.read().await?.undenied().await?;
-        if chains.is_empty() {
+        let pseudonyms = self.read().await?.undenied().await?;
+        if pseudonyms.is_empty() {
             return Ok(0);
         }
         let mut client = self.vault_client().await.map_err(OfficeError::Denial)?;
         let mut done = 0;
-        for chain in chains {
+        for pseudonym in pseudonyms {
             client
-                .deny_chain(*chain.as_bytes())
+                .deny_chain(*pseudonym.as_bytes())
                 .await
                 .map_err(OfficeError::Denial)?;
             let mut tx = self.begin().await?;
-            tx.set_denied(chain).await?;
+            tx.set_denied(pseudonym).await?;
             tx.commit_without_entry().await?;
             done += 1;
         }

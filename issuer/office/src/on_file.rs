@@ -1,10 +1,10 @@
 //! What is on file: applications, permits, orders, cards and changes by their ids, what a card is to hold now, and which facts
 //! and decision hold now, over every change that was signed off.
 
-use issuer_store::{Card, Snapshot, StepRecord, StoredApplication, StoredChange};
+use issuer_store::{Card, Snapshot, StepRecord, StoredApplication, StoredCardChange};
 use permit_domain::{
-    Applicant, ApplicationId, CardNumber, CardSerial, CardStage, Change, ChangeId, Decision, Order, OrderId,
-    Permit, PermitId,
+    Applicant, ApplicationId, CardChange, CardNumber, CardSerial, CardStage, ChangeId, Decision, Order,
+    OrderId, Permit, PermitId,
 };
 
 use crate::card_content::CardContent;
@@ -82,7 +82,7 @@ impl Office {
     ///
     /// # Errors
     /// [`OfficeError::NotFound`].
-    pub async fn change(&self, id: ChangeId) -> Result<StoredChange, OfficeError> {
+    pub async fn change(&self, id: ChangeId) -> Result<StoredCardChange, OfficeError> {
         change(&mut self.read().await?, id).await
     }
 
@@ -90,7 +90,7 @@ impl Office {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn changes_of(&self, card: &CardNumber) -> Result<Vec<StoredChange>, OfficeError> {
+    pub async fn changes_of(&self, card: &CardNumber) -> Result<Vec<StoredCardChange>, OfficeError> {
         Ok(self.read().await?.changes_of_card(card).await?)
     }
 
@@ -134,7 +134,7 @@ pub(crate) async fn card(ledger: &mut Snapshot, number: &CardNumber) -> Result<C
     found.ok_or(OfficeError::NotFound { what: "card" })
 }
 
-pub(crate) async fn change(ledger: &mut Snapshot, id: ChangeId) -> Result<StoredChange, OfficeError> {
+pub(crate) async fn change(ledger: &mut Snapshot, id: ChangeId) -> Result<StoredCardChange, OfficeError> {
     let found = ledger.change(id).await?;
     found.ok_or(OfficeError::NotFound { what: "change" })
 }
@@ -163,7 +163,7 @@ pub(crate) async fn last_card(ledger: &mut Snapshot, permit: PermitId) -> Result
 }
 
 /// The card of a change, which must be this very chip of this permit.
-pub(crate) async fn card_of(ledger: &mut Snapshot, change: &Change) -> Result<Card, OfficeError> {
+pub(crate) async fn card_of(ledger: &mut Snapshot, change: &CardChange) -> Result<Card, OfficeError> {
     let card = ledger.card(&change.card().number).await?;
     card.filter(|card| card.serial == change.card().serial && card.permit == change.permit())
         .ok_or_else(|| issuer_store::Error::Missing { what: "card" }.into())

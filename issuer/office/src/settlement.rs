@@ -14,7 +14,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol as vault;
 use permit_domain::payment::{
-    Chain, Check, CheckedFile, CheckedLine, DebitBefore, FileSums, GenuineLine, Registration, Sum,
+    CardPseudonym, Check, CheckedFile, CheckedLine, DebitBefore, FileSums, GenuineLine, Registration, Sum,
     UnknownLine, settle,
 };
 use permit_domain::{Digest, StaffId};
@@ -476,7 +476,7 @@ fn word(line: &Line, verdict: vault::LineCheck) -> Check {
             before,
             given,
         } => Check::Genuine(Box::new(GenuineLine {
-            chain: Chain::from_bytes(chain),
+            pseudonym: CardPseudonym::from_bytes(chain),
             seq: line.seq,
             tac: line.tac,
             spent: line.spent,

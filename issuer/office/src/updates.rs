@@ -2,10 +2,10 @@
 //! specification, chapter 09.
 
 use card_applet_spec::update_files::Receipts;
-use issuer_store::{Appended, StoredChange, Transaction};
+use issuer_store::{Appended, StoredCardChange, Transaction};
 use jiff::civil::Date;
 use keyvault_protocol as vault;
-use permit_domain::{Actor as _, Change, ChangeClerk, ChangeId, StaffId, Way};
+use permit_domain::{Actor as _, CardChange, ChangeClerk, ChangeId, StaffId, Way};
 use serde::Serialize;
 
 use crate::changes::rewritten;
@@ -30,7 +30,10 @@ pub struct ReceiptsTaken {
 
 impl Office {
     /// The tasks that deliver a change by terminals.
-    pub async fn update_tasks(&self, stored: &StoredChange) -> Result<Vec<vault::UpdateTask>, OfficeError> {
+    pub async fn update_tasks(
+        &self,
+        stored: &StoredCardChange,
+    ) -> Result<Vec<vault::UpdateTask>, OfficeError> {
         let Some(what) = rewritten(stored.change.kind()) else {
             return Ok(vec![vault::UpdateTask::Block]);
         };
@@ -109,7 +112,11 @@ impl Office {
     ///
     /// # Errors
     /// [`issuer_store::Error::Stale`], [`issuer_store::Error::Exists`] if a number belongs to another change; outages.
-    pub async fn queue_change(&self, change: Change, sealed: &[[u8; 16]]) -> Result<Change, OfficeError> {
+    pub async fn queue_change(
+        &self,
+        change: CardChange,
+        sealed: &[[u8; 16]],
+    ) -> Result<CardChange, OfficeError> {
         let mut tx = self.begin().await?;
         let (change, appended) = queue(&mut tx, change, sealed).await?;
         tx.commit(appended).await?;
@@ -120,9 +127,9 @@ impl Office {
 /// Enters the sealed updates of a change.
 pub(crate) async fn queue(
     tx: &mut Transaction,
-    change: Change,
+    change: CardChange,
     sealed: &[[u8; 16]],
-) -> Result<(Change, Appended), OfficeError> {
+) -> Result<(CardChange, Appended), OfficeError> {
     let change = change.queued()?;
     let by = change.clerk().staff().clone();
     let (change, appended) = tx

@@ -12,7 +12,7 @@ use issuer_office::card_content::{CardContent, Rewritten};
 use issuer_office::changes::rewritten;
 use issuer_office::hashed_id::uuid8;
 use issuer_office::photo::read_photo;
-use issuer_store::{Card, StoredChange};
+use issuer_store::{Card, StoredCardChange};
 use keyvault_protocol::{CardTask, TaskKind};
 use permit_domain::{Actor as _, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer, Way};
 use program_contract::file;
@@ -32,7 +32,7 @@ impl Production {
     /// # Errors
     /// [`permit_domain::Error::WrongState`] for a change that terminals cannot deliver or that is not signed off; the vault's
     /// refusal, for example of a card that no terminal reaches.
-    pub async fn queue_change(&self, id: ChangeId) -> Result<StoredChange, ProductionError> {
+    pub async fn queue_change(&self, id: ChangeId) -> Result<StoredCardChange, ProductionError> {
         let stored = self.office.change(id).await?;
         if matches!(stored.change.state(), ChangeState::Queued) || stored.change.state().is_over() {
             return Ok(stored);
@@ -60,7 +60,7 @@ impl Production {
             sealed.push(queued.change);
         }
         let change = self.office.queue_change(stored.change.clone(), &sealed).await?;
-        Ok(StoredChange { change, ..stored })
+        Ok(StoredCardChange { change, ..stored })
     }
 
     /// Writes a change onto its card on the station, or finishes what an earlier call began. A change that is done answers
@@ -73,7 +73,7 @@ impl Production {
         id: ChangeId,
         station: &mut Station,
         producer: &Producer,
-    ) -> Result<StoredChange, ProductionError> {
+    ) -> Result<StoredCardChange, ProductionError> {
         let stored = self.office.change(id).await?;
         if matches!(stored.change.state(), ChangeState::Done { .. }) {
             return Ok(stored);
@@ -124,10 +124,10 @@ impl Production {
 
     async fn finish(
         &self,
-        stored: StoredChange,
-        change: permit_domain::Change,
+        stored: StoredCardChange,
+        change: permit_domain::CardChange,
         producer: &Producer,
-    ) -> Result<StoredChange, ProductionError> {
+    ) -> Result<StoredCardChange, ProductionError> {
         let done = change.done(Way::Counter, self.clock().today())?;
         let change = self.office.advance_change(done, producer).await?;
         if stored.change.kind() == ChangeKind::Address {
@@ -137,11 +137,11 @@ impl Production {
                 tracing::warn!(change = %change.id(), code = error.code().as_str(), "the photo's case stays open");
             }
         }
-        Ok(StoredChange { change, ..stored })
+        Ok(StoredCardChange { change, ..stored })
     }
 
     /// A load is cumulative: a later one that is on the card brought this one with it.
-    async fn is_covered(&self, stored: &StoredChange) -> Result<bool, ProductionError> {
+    async fn is_covered(&self, stored: &StoredCardChange) -> Result<bool, ProductionError> {
         let Some(load) = &stored.load else {
             return Ok(false);
         };
@@ -157,7 +157,7 @@ impl Production {
 
     async fn rewrite_task(
         &self,
-        stored: &StoredChange,
+        stored: &StoredCardChange,
         content: &CardContent,
         what: Rewritten,
         producer: &Producer,
@@ -289,7 +289,7 @@ const fn state_after(kind: ChangeKind) -> CardState {
 }
 
 /// SHA-256 of what is to stand on the card: another content is another order of the vault.
-fn fingerprint(stored: &StoredChange, content: &CardContent) -> Result<[u8; 32], ProductionError> {
+fn fingerprint(stored: &StoredCardChange, content: &CardContent) -> Result<[u8; 32], ProductionError> {
     let loaded = stored.load.as_ref().map_or(0, |load| load.loaded);
     let mut bytes = content.to_content()?.bytes().to_vec();
     bytes.extend_from_slice(&loaded.to_be_bytes());

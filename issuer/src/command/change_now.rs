@@ -1,7 +1,7 @@
 //! A change as commands show it.
 
 use issuer_office::office::Office;
-use issuer_store::StoredChange;
+use issuer_store::StoredCardChange;
 use permit_domain::{Actor as _, ChangeId, ChangeState};
 use program_contract::{Failure, Outcome};
 use serde::Serialize;
@@ -22,8 +22,8 @@ pub(super) struct ChangeNow {
     pub(super) loaded: Option<u32>,
 }
 
-impl From<&StoredChange> for ChangeNow {
-    fn from(stored: &StoredChange) -> Self {
+impl From<&StoredCardChange> for ChangeNow {
+    fn from(stored: &StoredCardChange) -> Self {
         let change = &stored.change;
         Self {
             change_id: change.id().to_string(),
@@ -44,7 +44,7 @@ impl From<&StoredChange> for ChangeNow {
     }
 }
 
-pub(super) fn shown(schema: &'static str, stored: &StoredChange) -> Result<Outcome, Failure> {
+pub(super) fn shown(schema: &'static str, stored: &StoredCardChange) -> Result<Outcome, Failure> {
     let now = ChangeNow::from(stored);
     let mut lines = vec![format!("{} {} {}", now.change_id, now.kind, now.state)];
     if let ChangeState::Proposed = stored.change.state() {

@@ -3,8 +3,8 @@
 
 use jiff::civil::Date;
 use permit_domain::{
-    Actor as _, AllocatedCard, Applicant, ApplicantForm, Approver, CardNumber, Change, ChangeClerk, ChangeId,
-    ChangeKind, ChangeState, Content, Decision, PermitId,
+    Actor as _, AllocatedCard, Applicant, ApplicantForm, Approver, CardChange, CardNumber, ChangeClerk,
+    ChangeId, ChangeKind, ChangeState, Content, Decision, PermitId,
 };
 
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
 
 /// A change with what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredChange {
+pub struct StoredCardChange {
     /// What, who, and where it stands.
-    pub change: Change,
+    pub change: CardChange,
     /// The holder's facts, where they changed.
     pub applicant: Option<Applicant>,
     /// The decision behind it, where there is one.
@@ -66,7 +66,7 @@ struct Row {
     version: i64,
 }
 
-impl TryFrom<Row> for StoredChange {
+impl TryFrom<Row> for StoredCardChange {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self, Error> {
@@ -96,7 +96,7 @@ impl TryFrom<Row> for StoredChange {
             .as_deref()
             .map(|text| value::<Approver>(text, "changes.approver"))
             .transpose()?;
-        let new = Change::new(
+        let new = CardChange::new(
             value(&row.id, "changes.id")?,
             value(&row.permit, "changes.permit")?,
             card,
@@ -104,7 +104,7 @@ impl TryFrom<Row> for StoredChange {
             clerk,
             content,
         );
-        let change = Change::from_ledger(new, approver, state, row.version)
+        let change = CardChange::from_ledger(new, approver, state, row.version)
             .map_err(|_| damaged("changes.approver"))?;
         let applicant = row
             .applicant
@@ -143,7 +143,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn change(&mut self, id: ChangeId) -> Result<Option<StoredChange>, Error> {
+    pub async fn change(&mut self, id: ChangeId) -> Result<Option<StoredCardChange>, Error> {
         const SELECT: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
                    h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules, h.state,
@@ -159,7 +159,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn changes_of_card(&mut self, card: &CardNumber) -> Result<Vec<StoredChange>, Error> {
+    pub async fn changes_of_card(&mut self, card: &CardNumber) -> Result<Vec<StoredCardChange>, Error> {
         const OF_CARD: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
                    h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules, h.state,
@@ -173,7 +173,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn changes_of_permit(&mut self, permit: PermitId) -> Result<Vec<StoredChange>, Error> {
+    pub async fn changes_of_permit(&mut self, permit: PermitId) -> Result<Vec<StoredCardChange>, Error> {
         const OF_PERMIT: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
                    h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules, h.state,
@@ -233,7 +233,7 @@ impl Transaction {
     /// # Errors
     /// [`Error::Exists`] for a used id, or while a change of this kind is open for the card; [`Error::Missing`] for
     /// purse rules that are not published; outages.
-    pub async fn insert_change(&mut self, new: &StoredChange) -> Result<Appended, Error> {
+    pub async fn insert_change(&mut self, new: &StoredCardChange) -> Result<Appended, Error> {
         const INSERT: &str = "
             INSERT INTO changes (id, permit, card, kind, clerk, content, content_digest, permit_version, applicant,
                                  decision, amount, loaded, purse_rules, state, version, created_at, changed_at)
@@ -275,10 +275,10 @@ impl Transaction {
     /// [`Error::Stale`] if the row changed since it was read, [`Error::Missing`]; outages.
     pub async fn update_change(
         &mut self,
-        change: Change,
+        change: CardChange,
         granted: Option<i64>,
         by: (&str, &str),
-    ) -> Result<(Change, Appended), Error> {
+    ) -> Result<(CardChange, Appended), Error> {
         const UPDATE: &str = "
             UPDATE changes SET state = $1, approver = $2, granted = COALESCE($3, granted), way = $4, done_on = $5,
                 version = version + 1, changed_at = $6
@@ -330,7 +330,7 @@ impl Transaction {
 
     async fn append_change(
         &mut self,
-        change: &Change,
+        change: &CardChange,
         (role, actor): (&str, &str),
     ) -> Result<Appended, Error> {
         self.append(Entry {

@@ -56,7 +56,7 @@ mod transaction;
 
 pub use applications::{StoredApplication, Submission};
 pub use cards::{BlankState, Card, Stock};
-pub use changes::{Booked, StoredChange};
+pub use changes::{Booked, StoredCardChange};
 pub use entry::Entry;
 pub use error::Error;
 pub use ledger::{LedgerEntry, LedgerState};

@@ -1,7 +1,7 @@
 //! Payment terminals and what their settlement files came to. Card specification, chapter 11.
 //!
-//! Rows that name a card's chain hold no terminal, day or time, and of amounts only the sum of all that was ever paid for
-//! the card, for no more is paid than it was given; rows of a terminal hold no chain, and no entry of the ledger holds one.
+//! Rows that name a card's pseudonym hold no terminal, day or time, and of amounts only the sum of all that was ever paid for
+//! the card, for no more is paid than it was given; rows of a terminal hold no pseudonym, and no entry of the ledger holds one.
 //! New rows of a batch are written in the order of their keys, so that their places do not tell the files they came from;
 //! hand in the files of many terminals together, for rows of one transaction can be told from those of another by whoever
 //! owns the server. Left out: signatures and TACs (checked before), and the payment itself.
@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{Timestamp, civil::Date};
 use permit_domain::{
     Digest, StaffId,
-    payment::{Chain, Check, CheckedFile, FileSums, Known, Registration, Settled, Sum, missing_numbers},
+    payment::{
+        CardPseudonym, Check, CheckedFile, FileSums, Known, Registration, Settled, Sum, missing_numbers,
+    },
 };
 
 use crate::{
@@ -97,18 +99,18 @@ impl TryFrom<Row> for Registration {
 }
 
 /// The cards and terminals that a batch speaks of.
-fn mentioned(files: &[CheckedFile]) -> (BTreeSet<Chain>, BTreeSet<u32>) {
-    let (mut chains, mut tids) = (BTreeSet::new(), BTreeSet::new());
+fn mentioned(files: &[CheckedFile]) -> (BTreeSet<CardPseudonym>, BTreeSet<u32>) {
+    let (mut pseudonyms, mut tids) = (BTreeSet::new(), BTreeSet::new());
     for file in files {
         tids.insert(file.tid);
         for line in &file.lines {
             if let Check::Genuine(it) = &line.check {
-                chains.insert(it.chain);
+                pseudonyms.insert(it.pseudonym);
                 tids.extend(it.before.iter().map(|before| before.tid));
             }
         }
     }
-    (chains, tids)
+    (pseudonyms, tids)
 }
 
 /// Digests of every debit that the batch speaks of, known or unknown.
@@ -188,28 +190,31 @@ impl Snapshot {
         const PAID: &str = "SELECT paid FROM settlement_chains WHERE chain = $1";
         const WAITING: &str = "SELECT resolved FROM settlement_waiting WHERE debit = $1";
         const RECOVERED: &str = "SELECT count(*) FROM settlement_recovered_debits WHERE debit = $1";
-        let (chains, tids) = mentioned(files);
+        let (pseudonyms, tids) = mentioned(files);
         let mut known = Known::default();
         for tid in tids {
             if let Some(terminal) = self.payment_terminal(tid).await? {
                 known.terminals.insert(tid, terminal);
             }
         }
-        for card in chains {
-            let chain = || card.as_bytes().to_vec();
+        for card in pseudonyms {
+            let pseudonym = || card.as_bytes().to_vec();
             let rows: Vec<(i64, Vec<u8>)> =
-                on_engine!(self, |c| sqlx::query_as(DEBITS).bind(chain()).fetch_all(c))?;
+                on_engine!(self, |c| sqlx::query_as(DEBITS).bind(pseudonym()).fetch_all(c))?;
             for (seq, tac) in rows {
                 let seq = number(seq, "settlement_debits.seq")?;
                 let tac = tac.try_into().map_err(|_| damaged("settlement_debits.tac"))?;
                 known.debits.insert((card, seq), tac);
             }
-            let copied: i64 = on_engine!(self, |c| sqlx::query_scalar(COPIED).bind(chain()).fetch_one(c))?;
+            let copied: i64 = on_engine!(self, |c| sqlx::query_scalar(COPIED)
+                .bind(pseudonym())
+                .fetch_one(c))?;
             if copied > 0 {
                 known.copied.insert(card);
             }
-            let paid: Option<i64> =
-                on_engine!(self, |c| sqlx::query_scalar(PAID).bind(chain()).fetch_optional(c))?;
+            let paid: Option<i64> = on_engine!(self, |c| sqlx::query_scalar(PAID)
+                .bind(pseudonym())
+                .fetch_optional(c))?;
             if let Some(paid) = paid {
                 let paid = u64::try_from(paid).map_err(|_| damaged("settlement_chains.paid"))?;
                 known.paid.insert(card, paid);
@@ -249,14 +254,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn undenied(&mut self) -> Result<Vec<Chain>, Error> {
+    pub async fn undenied(&mut self) -> Result<Vec<CardPseudonym>, Error> {
         const UNDENIED: &str = "SELECT chain FROM settlement_copied WHERE denied = 0 ORDER BY chain";
         let rows: Vec<Vec<u8>> = on_engine!(self, |c| sqlx::query_scalar(UNDENIED).fetch_all(c))?;
         rows.into_iter()
             .map(|bytes| {
                 bytes
                     .try_into()
-                    .map(Chain::from_bytes)
+                    .map(CardPseudonym::from_bytes)
                     .map_err(|_| damaged("settlement_copied.chain"))
             })
             .collect()
@@ -417,7 +422,7 @@ impl Transaction {
             ON CONFLICT (chain) DO UPDATE SET paid = settlement_chains.paid + excluded.paid";
         for taken in &settled.taken {
             write_on_engine!(self, |c| sqlx::query(DEBIT)
-                .bind(taken.chain.as_bytes().to_vec())
+                .bind(taken.pseudonym.as_bytes().to_vec())
                 .bind(i64::from(taken.seq))
                 .bind(taken.tac.to_vec())
                 .execute(c))?;
@@ -473,11 +478,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Stores that the vault has put a copied card onto the deny lists. No entry of the ledger: a chain stands in none.
+    /// Stores that the vault has put a copied card onto the deny lists. No entry of the ledger: a pseudonym stands in none.
     ///
     /// # Errors
     /// Outages.
-    pub async fn set_denied(&mut self, card: Chain) -> Result<(), Error> {
+    pub async fn set_denied(&mut self, card: CardPseudonym) -> Result<(), Error> {
         const DENIED: &str = "UPDATE settlement_copied SET denied = 1 WHERE chain = $1";
         write_on_engine!(self, |c| sqlx::query(DENIED)
             .bind(card.as_bytes().to_vec())

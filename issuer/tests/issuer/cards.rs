@@ -15,7 +15,7 @@ use issuer_office::loads::{LoadOutcome, load_id};
 use issuer_office::office::Office;
 use issuer_office::settlement::{FileOutcome, FileRefusal, SettledFile, Settlement};
 use issuer_production::{ProductionError, Station, pinned};
-use issuer_store::StoredChange;
+use issuer_store::StoredCardChange;
 use keyvault_protocol::{BundleKind, BundleRequest, UpdatesRequest};
 use permit_domain::payment::{FileSums, Registration, Sum};
 use permit_domain::{
@@ -251,18 +251,22 @@ async fn bundle(fixture: &Fixture, key: &TerminalKey) -> Bundle {
     Bundle::open(&sealed, key, None, today(fixture)).unwrap()
 }
 
-fn booked(outcome: LoadOutcome) -> StoredChange {
+fn booked(outcome: LoadOutcome) -> StoredCardChange {
     match outcome {
         LoadOutcome::Booked(stored, _) | LoadOutcome::Known(stored) => *stored,
         LoadOutcome::Refused(decision) => panic!("{decision:?}"),
     }
 }
 
-pub(crate) async fn load(fixture: &Fixture, permit: PermitId, amount: u32, key: &str) -> StoredChange {
+pub(crate) async fn load(fixture: &Fixture, permit: PermitId, amount: u32, key: &str) -> StoredCardChange {
     booked(fixture.office().load(permit, amount, key, clerk()).await.unwrap())
 }
 
-async fn write(fixture: &Fixture, id: ChangeId, card: &TestCard) -> Result<StoredChange, ProductionError> {
+async fn write(
+    fixture: &Fixture,
+    id: ChangeId,
+    card: &TestCard,
+) -> Result<StoredCardChange, ProductionError> {
     fixture
         .production
         .write_change(id, &mut card.station(), &producer())
@@ -282,7 +286,7 @@ pub(crate) async fn load_now(fixture: &Fixture, permit: PermitId, card: &TestCar
     ));
 }
 
-fn is_done(stored: &StoredChange) -> bool {
+fn is_done(stored: &StoredCardChange) -> bool {
     matches!(stored.change.state(), ChangeState::Done { .. })
 }
 
@@ -297,7 +301,7 @@ fn li_na(edit: impl FnOnce(&mut ApplicantForm)) -> Applicant {
 }
 
 /// Proposed by one person, signed off by another.
-async fn signed_off(fixture: &Fixture, permit: PermitId, proposal: Proposal) -> StoredChange {
+async fn signed_off(fixture: &Fixture, permit: PermitId, proposal: Proposal) -> StoredCardChange {
     let id = fixture.office().new_change_id();
     let stored = fixture
         .office()

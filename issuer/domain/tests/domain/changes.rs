@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use permit_domain::{
-    AllocatedCard, ApplicantForm, ApplicationId, CardNumber, CardSerial, CardStage, Change, ChangeId,
+    AllocatedCard, ApplicantForm, ApplicationId, CardChange, CardNumber, CardSerial, CardStage, ChangeId,
     ChangeKind, ChangeState, Chip, Content, Decision, Denial, EndOfCard, Error, OrderId, Permit, PermitId,
     PermitState, PersonId, Standing, Tier, Way,
 };
@@ -46,13 +46,13 @@ fn active() -> Permit {
     .unwrap()
 }
 
-fn change(kind: ChangeKind) -> Change {
+fn change(kind: ChangeKind) -> CardChange {
     let card = AllocatedCard {
         number: CardNumber::new("44".parse().unwrap(), 1).unwrap(),
         serial: CardSerial::from_bytes([3; 10]),
     };
     let (id, permit) = (ChangeId::new(at(), [5; 10]), PermitId::new(at(), [1; 10]));
-    Change::new(
+    CardChange::new(
         id,
         permit,
         card,
@@ -62,7 +62,7 @@ fn change(kind: ChangeKind) -> Change {
     )
 }
 
-fn ordered(kind: ChangeKind) -> Change {
+fn ordered(kind: ChangeKind) -> CardChange {
     match change(kind) {
         c if kind.needs_approval() => c.approve("zhao".parse().unwrap()).unwrap(),
         c => c,

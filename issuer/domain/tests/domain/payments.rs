@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::{Date, date};
 use permit_domain::Digest;
 use permit_domain::payment::{
-    Chain, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Known, Registration, Settled, Sum,
-    UnknownLine, missing_numbers, settle,
+    CardPseudonym, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Known, Registration, Settled,
+    Sum, UnknownLine, missing_numbers, settle,
 };
 use proptest::prelude::*;
 
@@ -30,20 +30,20 @@ fn known(tids: &[u32]) -> Known {
     }
 }
 
-fn key(chain: u8, seq: u32) -> Digest {
-    Digest::of(&[[chain; 4], seq.to_be_bytes()].concat())
+fn key(card: u8, seq: u32) -> Digest {
+    Digest::of(&[[card; 4], seq.to_be_bytes()].concat())
 }
 
-fn line(tid: u32, chain: u8, seq: u32, amount: u32, spent: u32) -> CheckedLine {
+fn line(tid: u32, card: u8, seq: u32, amount: u32, spent: u32) -> CheckedLine {
     CheckedLine {
         tid,
         day: DAY,
         amount,
-        key: key(chain, seq),
+        key: key(card, seq),
         check: Check::Genuine(Box::new(GenuineLine {
-            chain: Chain::from_bytes([chain; 16]),
+            pseudonym: CardPseudonym::from_bytes([card; 16]),
             seq,
-            tac: [chain + 100; 8],
+            tac: [card + 100; 8],
             spent,
             loaded_known: true,
             given: u32::MAX,
@@ -70,7 +70,7 @@ fn seen_before(line: CheckedLine, tid: u32, amount: u32) -> CheckedLine {
             day: DAY,
             amount,
             spent: it.spent - own,
-            key: key(it.chain.as_bytes()[0], it.seq - 1),
+            key: key(it.pseudonym.as_bytes()[0], it.seq - 1),
         });
     })
 }
@@ -92,11 +92,11 @@ fn sum(count: u64, fen: u64) -> Sum {
 /// The ledger after a batch.
 fn after(mut known: Known, settled: &Settled) -> Known {
     for taken in &settled.taken {
-        known.debits.insert((taken.chain, taken.seq), taken.tac);
+        known.debits.insert((taken.pseudonym, taken.seq), taken.tac);
     }
     known.copied.extend(&settled.copied);
-    for (chain, fen) in &settled.paid_more {
-        *known.paid.entry(*chain).or_default() += fen;
+    for (pseudonym, fen) in &settled.paid_more {
+        *known.paid.entry(*pseudonym).or_default() += fen;
     }
     known.waiting.extend(settled.waiting.iter().map(|w| w.key));
     known.waiting.retain(|w| !settled.resolved.contains(w));
@@ -137,7 +137,7 @@ fn one_number_with_two_tacs_is_a_copied_card_and_nothing_of_it_is_paid() {
     let both = settle(&known, &files);
     assert_eq!(both.files[0].copied, sum(1, 100));
     assert_eq!(both.files[1].copied, sum(1, 900));
-    assert_eq!(both.copied, BTreeSet::from([Chain::from_bytes([9; 16])]));
+    assert_eq!(both.copied, BTreeSet::from([CardPseudonym::from_bytes([9; 16])]));
 
     // One after the other: the second and everything later is not paid, and the card is named once.
     let first = settle(&known, &files[..1]);
@@ -360,8 +360,8 @@ fn what_is_not_paid_counts_for_nothing_and_a_debit_in_line_and_evidence_counts_o
     );
     assert!(settled.copied.is_empty());
     assert_eq!(settled.recovered_unregistered, sum(1, 600));
-    let chain = Chain::from_bytes([9; 16]);
-    assert_eq!(settled.paid_more, BTreeMap::from([(chain, 650)]));
+    let pseudonym = CardPseudonym::from_bytes([9; 16]);
+    assert_eq!(settled.paid_more, BTreeMap::from([(pseudonym, 650)]));
     let again = settle(
         &after(known(&[1, 2]), &settled),
         &[file(1, 2, vec![first]), file(2, 2, vec![shown])],
@@ -453,7 +453,7 @@ fn an_honest_card_with_loads_between_and_late_lines_is_never_found_copied() {
         assert!(settled.copied.is_empty());
         ledger = after(ledger, &settled);
     }
-    assert_eq!(ledger.paid[&Chain::from_bytes([9; 16])], 1_500);
+    assert_eq!(ledger.paid[&CardPseudonym::from_bytes([9; 16])], 1_500);
 }
 
 #[test]
@@ -502,7 +502,9 @@ fn missing_debits_are_counted_and_summed_where_the_cards_figures_show_it() {
     assert_eq!(settled.gaps, sum(3, 400));
     // A debit between them that the ledger knows, whose amount it does not keep, leaves no sum to tell.
     let mut partly = known(&[1]);
-    partly.debits.insert((Chain::from_bytes([9; 16]), 7), [9; 8]);
+    partly
+        .debits
+        .insert((CardPseudonym::from_bytes([9; 16]), 7), [9; 8]);
     let lines = vec![line(1, 9, 5, 100, 100), line(1, 9, 9, 10, 510)];
     assert_eq!(settle(&partly, &[file(1, 1, lines)]).gaps, sum(0, 0));
 }

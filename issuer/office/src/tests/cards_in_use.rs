@@ -1,12 +1,12 @@
 //! Changes of cards in use, loads, standing, payment terminals and settlement.
 
-use issuer_store::{Card, Store, StoredChange};
+use issuer_store::{Card, Store, StoredCardChange};
 use jiff::civil::{Date, date};
 use permit_domain::payment::{
-    Chain, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, Sum, UnknownLine,
+    CardPseudonym, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, Sum, UnknownLine,
 };
 use permit_domain::{
-    AllocatedCard, CardStage, Change, ChangeId, ChangeKind, ChangeState, Chip, Content, Denial, Digest,
+    AllocatedCard, CardChange, CardStage, ChangeId, ChangeKind, ChangeState, Chip, Content, Denial, Digest,
     EndOfCard, Permit, PermitState, Purse, Way,
 };
 use permit_rules::PurseRules;
@@ -44,14 +44,14 @@ impl Case {
         self.office.rules.purse_rules("440300-purse-2026").unwrap()
     }
 
-    fn change(&self, kind: ChangeKind, number: u8) -> Change {
+    fn change(&self, kind: ChangeKind, number: u8) -> CardChange {
         let card = AllocatedCard {
             number: self.card.number.clone(),
             serial: self.card.serial,
         };
         let content = Content::freeze(format!("content {number}").into_bytes());
         let id = ChangeId::new(at(), n(number));
-        Change::new(id, self.permit.id(), card, kind, "liu".parse().unwrap(), content)
+        CardChange::new(id, self.permit.id(), card, kind, "liu".parse().unwrap(), content)
     }
 
     async fn now(&self) -> (Permit, Card) {
@@ -62,7 +62,7 @@ impl Case {
         )
     }
 
-    async fn propose(&self, kind: ChangeKind, number: u8) -> Result<StoredChange, OfficeError> {
+    async fn propose(&self, kind: ChangeKind, number: u8) -> Result<StoredCardChange, OfficeError> {
         let (permit, _) = self.now().await;
         let decision = kind.is_granted().then(|| {
             let last = permit.grant().valid_to;
@@ -89,7 +89,7 @@ impl Case {
     }
 
     /// The load's change goes through the counter.
-    async fn written(&self, change: Change) -> Change {
+    async fn written(&self, change: CardChange) -> CardChange {
         let by = ("producer", "sun");
         let change = self
             .store()
@@ -101,7 +101,7 @@ impl Case {
     }
 }
 
-fn booked(outcome: LoadOutcome) -> StoredChange {
+fn booked(outcome: LoadOutcome) -> StoredCardChange {
     match outcome {
         LoadOutcome::Booked(change, _) | LoadOutcome::Known(change) => *change,
         LoadOutcome::Refused(decision) => panic!("{decision:?}"),
@@ -457,20 +457,20 @@ fn terminal(tid: u32) -> Registration {
     }
 }
 
-fn key(chain: u8, seq: u32) -> Digest {
-    Digest::of(&[[chain; 4], seq.to_be_bytes()].concat())
+fn key(card: u8, seq: u32) -> Digest {
+    Digest::of(&[[card; 4], seq.to_be_bytes()].concat())
 }
 
-fn line(tid: u32, chain: u8, seq: u32, amount: u32, spent: u32) -> CheckedLine {
+fn line(tid: u32, card: u8, seq: u32, amount: u32, spent: u32) -> CheckedLine {
     CheckedLine {
         tid,
         day: DAY,
         amount,
-        key: key(chain, seq),
+        key: key(card, seq),
         check: Check::Genuine(Box::new(GenuineLine {
-            chain: Chain::from_bytes([chain; 16]),
+            pseudonym: CardPseudonym::from_bytes([card; 16]),
             seq,
-            tac: [chain; 8],
+            tac: [card; 8],
             spent,
             loaded_known: true,
             given: u32::MAX,
@@ -612,7 +612,7 @@ async fn doubles_copies_evidence_and_unknown_lines_hold_over_many_imports(#[case
     assert_eq!((sums.copied.count, sums.paid.count, done.copied), (1, 2, 1));
     assert_eq!((done.gaps, done.missing), (Sum { count: 2, fen: 15 }, 2));
     let denied = store.undenied().await.unwrap();
-    assert_eq!(denied, [Chain::from_bytes([9; 16])]);
+    assert_eq!(denied, [CardPseudonym::from_bytes([9; 16])]);
     store.denied(denied[0], at()).await.unwrap();
     assert!(store.undenied().await.unwrap().is_empty());
     store.verify_ledger().await.unwrap();
@@ -780,16 +780,16 @@ async fn a_registration_number_is_given_once_and_a_withdrawal_is_not_taken_back(
     assert_eq!((sums.paid.count, sums.not_registered.fen), (0, 100));
 }
 
-async fn paid(store: &Store, chain: u8) -> Option<i64> {
+async fn paid(store: &Store, card: u8) -> Option<i64> {
     const PAID: &str = "SELECT paid FROM settlement_chains WHERE chain = $1";
     match store {
         Store::Sqlite(pool) => sqlx::query_scalar(PAID)
-            .bind(vec![chain; 16])
+            .bind(vec![card; 16])
             .fetch_optional(pool)
             .await
             .unwrap(),
         Store::Postgres(pool) => sqlx::query_scalar(PAID)
-            .bind(vec![chain; 16])
+            .bind(vec![card; 16])
             .fetch_optional(pool)
             .await
             .unwrap(),
@@ -844,7 +844,10 @@ async fn over_all_imports_no_more_is_paid_for_a_card_than_the_vault_gave_it(#[ca
         (paid(&store, 9).await, paid(&store, 8).await),
         (Some(801), Some(1_000))
     );
-    assert_eq!(store.undenied().await.unwrap(), [Chain::from_bytes([9; 16])]);
+    assert_eq!(
+        store.undenied().await.unwrap(),
+        [CardPseudonym::from_bytes([9; 16])]
+    );
 }
 
 #[rstest]
@@ -921,17 +924,17 @@ async fn rows(office: &Ledger, table: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[case] engine: Engine) {
     let office = shops(engine, &[1, 2]).await;
-    let chain = 0xA7;
-    let mut seen = line(2, chain, 6, 77_777, 999_999);
+    let card = 0xA7;
+    let mut seen = line(2, card, 6, 77_777, 999_999);
     if let Check::Genuine(it) = &mut seen.check {
         it.before = Some(DebitBefore {
             seq: 5,
-            tac: [chain; 8],
+            tac: [card; 8],
             tid: 1,
             day: DAY,
             amount: 98_765,
             spent: 922_222,
-            key: key(chain, 5),
+            key: key(card, 5),
         });
     }
     import(&office.store, &[file(2, 1, vec![seen])]).await;
@@ -944,13 +947,13 @@ async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[c
             .map(|c| c.1.as_str())
             .collect()
     };
-    let with_chain: Vec<&str> = columns
+    let with_pseudonym: Vec<&str> = columns
         .iter()
         .filter(|c| c.1 == "chain")
         .map(|c| c.0.as_str())
         .collect();
-    assert_eq!(with_chain.len(), 3, "{with_chain:?}");
-    for table in with_chain {
+    assert_eq!(with_pseudonym.len(), 3, "{with_pseudonym:?}");
+    for table in with_pseudonym {
         let names = of(table);
         // The one sum of all that was paid for a card stands alone with it: no number of a debit, no TAC.
         let allowed: &[&str] = match table {
@@ -981,7 +984,7 @@ async fn no_table_and_no_row_joins_a_card_with_a_terminal_an_amount_or_a_day(#[c
         );
     }
 
-    // The same over what is in the rows: wherever the chain is, its row holds no amount of a debit and no day, and the ledger
+    // The same over what is in the rows: wherever the pseudonym is, its row holds no amount of a debit and no day, and the ledger
     // has none. The sum of both debits is the one figure, and no `spent` of the card.
     let hex = "a7".repeat(16);
     let mut tables: Vec<&str> = columns.iter().map(|c| c.0.as_str()).collect();
@@ -1034,7 +1037,7 @@ async fn another_permits_card_is_not_changed_in_this_ones_name(#[case] engine: E
     let case = Case::new(engine).await;
     let other = case.office.handed_over(&somebody(2), 2).await;
     let card = other.state().card().unwrap().clone();
-    let foreign = Change::new(
+    let foreign = CardChange::new(
         ChangeId::new(at(), n(7)),
         case.permit.id(),
         card,

@@ -9,7 +9,7 @@ use permit_rules::RuleSets;
 use rstest::rstest;
 
 use super::ledger::{Book as _, Ledger};
-use super::people::{Engine, TODAY, at, guangdong, li_na, n, new_order, serial, somebody, staff};
+use super::people::{Engine, TODAY, at, li_na, n, new_order, serial, somebody, staff};
 use super::reads::Reads as _;
 use crate::error::OfficeError;
 
@@ -209,17 +209,14 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         .await
         .unwrap();
     let error = store
-        .allocate_card(order.clone(), guangdong(), serial(9), at())
+        .allocate_card(order.clone(), serial(9), at())
         .await
         .unwrap_err();
     assert!(matches!(
         error,
         OfficeError::Refused(Refusal::BlankNotInStock { state: "UNKNOWN", .. })
     ));
-    let order = store
-        .allocate_card(order, guangdong(), serial(1), at())
-        .await
-        .unwrap();
+    let order = store.allocate_card(order, serial(1), at()).await.unwrap();
     assert_eq!(
         order.state().card().unwrap().number.as_str().get(..12),
         Some("440000000001")
@@ -231,7 +228,7 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         .await
         .unwrap();
     let error = store
-        .allocate_card(order.clone(), guangdong(), serial(1), at())
+        .allocate_card(order.clone(), serial(1), at())
         .await
         .unwrap_err();
     assert!(matches!(
@@ -242,10 +239,7 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         })
     ));
     assert_eq!(store.recall_lot("lot-1", &gao, at()).await.unwrap(), 2);
-    let error = store
-        .allocate_card(order, guangdong(), serial(2), at())
-        .await
-        .unwrap_err();
+    let error = store.allocate_card(order, serial(2), at()).await.unwrap_err();
     assert!(matches!(
         error,
         OfficeError::Refused(Refusal::BlankNotInStock {
@@ -291,10 +285,7 @@ async fn two_connections_never_draw_one_card_number_twice(#[case] engine: Engine
     let draw = |store: Store, work: Vec<_>| async move {
         let mut numbers = Vec::new();
         for (order, serial) in work {
-            let order = store
-                .allocate_card(order, guangdong(), serial, at())
-                .await
-                .unwrap();
+            let order = store.allocate_card(order, serial, at()).await.unwrap();
             numbers.push(order.state().card().unwrap().number.clone());
         }
         numbers
@@ -336,7 +327,7 @@ async fn a_given_up_order_spends_its_number_and_frees_the_permit(#[case] engine:
         .await
         .unwrap();
     let error = store
-        .allocate_card(next.clone(), guangdong(), first.serial, at())
+        .allocate_card(next.clone(), first.serial, at())
         .await
         .unwrap_err();
     assert!(
@@ -353,10 +344,7 @@ async fn a_given_up_order_spends_its_number_and_frees_the_permit(#[case] engine:
         .receive_blanks(&[serial(2)], "lot-2", &staff("gao"), at())
         .await
         .unwrap();
-    let next = store
-        .allocate_card(next, guangdong(), serial(2), at())
-        .await
-        .unwrap();
+    let next = store.allocate_card(next, serial(2), at()).await.unwrap();
     assert_ne!(next.state().card().unwrap().number, first.number);
 
     let destroyed = card.standing().destroyed().unwrap();
@@ -394,7 +382,7 @@ async fn an_order_cannot_be_advanced_into_a_beginning(#[case] engine: Engine) {
     );
     let error = office
         .store
-        .allocate_card(order, guangdong(), serial(1), at())
+        .allocate_card(order, serial(1), at())
         .await
         .unwrap_err();
     assert!(matches!(

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use issuer_artwork::{Artist, CardFonts};
-use issuer_store::{Appended, Card, Store, StoredChange, Submission};
+use issuer_store::{Appended, Card, Store, StoredCardChange, Submission};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use permit_domain::payment::{Chain, CheckedFile, Registration};
+use permit_domain::payment::{CardPseudonym, CheckedFile, Registration};
 use permit_domain::{
-    Applicant, Application, ApplicationId, Approver, CardNumber, CardSerial, Change, ChangeId, Decision,
-    Order, Permit, PermitId, PersonId, Province, Purse, StaffId, Standing,
+    Applicant, Application, ApplicationId, Approver, CardChange, CardNumber, CardSerial, ChangeId, Decision,
+    Order, Permit, PersonId, Purse, StaffId, Standing,
 };
 use permit_rules::{PurseRules, RuleSets};
 use program_contract::Clock;
@@ -17,7 +17,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
 
-use super::people::{Engine, TODAY, at, guangdong, n, new_order, serial, staff};
+use super::people::{Engine, TODAY, at, guangdong, n};
 use crate::connection::Dialer;
 use crate::error::OfficeError;
 use crate::loads::LoadOutcome;
@@ -110,12 +110,11 @@ pub(crate) trait Book {
     async fn allocate_card(
         &self,
         order: Order,
-        province: Province,
         serial: CardSerial,
         at: Timestamp,
     ) -> Result<Order, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let done = ordering::allocate(&mut tx, order, province, serial).await?;
+        let done = ordering::allocate(&mut tx, order, guangdong(), serial).await?;
         committed(tx, done).await
     }
 
@@ -129,13 +128,13 @@ pub(crate) trait Book {
 
     async fn propose_change(
         &self,
-        change: &Change,
+        change: &CardChange,
         permit: &Permit,
         applicant: Option<&Applicant>,
         decision: Option<&Decision>,
         at: Timestamp,
-    ) -> Result<StoredChange, OfficeError> {
-        let new = StoredChange {
+    ) -> Result<StoredCardChange, OfficeError> {
+        let new = StoredCardChange {
             change: change.clone(),
             applicant: applicant.cloned(),
             decision: decision.cloned(),
@@ -150,11 +149,11 @@ pub(crate) trait Book {
 
     async fn approve_change(
         &self,
-        stored: StoredChange,
+        stored: StoredCardChange,
         approver: Approver,
         on: Date,
         at: Timestamp,
-    ) -> Result<StoredChange, OfficeError> {
+    ) -> Result<StoredCardChange, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
         let done = changes::sign_off(&mut tx, stored, approver, on).await?;
         committed(tx, done).await
@@ -162,7 +161,7 @@ pub(crate) trait Book {
 
     async fn book_load(
         &self,
-        change: &Change,
+        change: &CardChange,
         amount: u32,
         rules: &PurseRules,
         at: Timestamp,
@@ -184,10 +183,10 @@ pub(crate) trait Book {
 
     async fn advance_change(
         &self,
-        change: Change,
+        change: CardChange,
         by: (&str, &str),
         at: Timestamp,
-    ) -> Result<Change, OfficeError> {
+    ) -> Result<CardChange, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
         let done = changes::advance(&mut tx, change, by).await?;
         committed(tx, done).await
@@ -195,10 +194,10 @@ pub(crate) trait Book {
 
     async fn queue_change(
         &self,
-        change: Change,
+        change: CardChange,
         sealed: &[[u8; 16]],
         at: Timestamp,
-    ) -> Result<Change, OfficeError> {
+    ) -> Result<CardChange, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
         let done = updates::queue(&mut tx, change, sealed).await?;
         committed(tx, done).await
@@ -287,7 +286,7 @@ pub(crate) trait Book {
         Ok(imported)
     }
 
-    async fn denied(&self, card: Chain, at: Timestamp) -> Result<(), OfficeError> {
+    async fn denied(&self, card: CardPseudonym, at: Timestamp) -> Result<(), OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
         tx.set_denied(card).await?;
         Ok(tx.commit_without_entry().await?)
@@ -377,77 +376,6 @@ impl Ledger {
         let application = self.submit(applicant, number).await;
         self.store
             .save_application(application.accept(TODAY).unwrap(), at())
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn reviewed(&self, applicant: &Applicant, number: u8) -> (Application, Decision) {
-        let application = self.accepted(applicant, number).await;
-        let decision = self.decision(applicant);
-        let application = application.review("wang".parse().unwrap(), &decision).unwrap();
-        (
-            self.store
-                .record_review(application, &decision, at())
-                .await
-                .unwrap(),
-            decision,
-        )
-    }
-
-    pub(crate) async fn approved(&self, applicant: &Applicant, number: u8) -> (Application, Permit) {
-        let (application, decision) = self.reviewed(applicant, number).await;
-        let id = PermitId::new(at(), n(number));
-        let permit = Permit::granted(id, application.person(), application.id(), &decision).unwrap();
-        let application = application.approve("zhao".parse().unwrap(), id).unwrap();
-        let application = self
-            .store
-            .record_approval(application, &permit, at())
-            .await
-            .unwrap();
-        (application, permit)
-    }
-
-    /// An order with a card, and a blank received for it.
-    pub(crate) async fn allocated(&self, applicant: &Applicant, number: u8) -> Order {
-        let (_, permit) = self.approved(applicant, number).await;
-        let order = self
-            .store
-            .order_production(&new_order(permit.id(), number), at())
-            .await
-            .unwrap();
-        self.store
-            .receive_blanks(&[serial(number)], "lot-1", &staff("gao"), at())
-            .await
-            .unwrap();
-        self.store
-            .allocate_card(order, guangdong(), serial(number), at())
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn verified(&self, applicant: &Applicant, number: u8) -> Order {
-        let order = self.allocated(applicant, number).await;
-        let s = &self.store;
-        let order = s
-            .advance_order(order.begin_encoding().unwrap(), "{}", at())
-            .await
-            .unwrap();
-        let order = s
-            .advance_order(order.encoded().unwrap(), r#"{"apdus":41}"#, at())
-            .await
-            .unwrap();
-        let order = s.advance_order(order.drawn().unwrap(), "{}", at()).await.unwrap();
-        s.advance_order(order.verified().unwrap(), "{}", at())
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn handed_over(&self, applicant: &Applicant, number: u8) -> Order {
-        let order = self.verified(applicant, number).await;
-        let s = &self.store;
-        let order = order.begin_hand_over("chen".parse().unwrap()).unwrap();
-        let order = s.advance_order(order, "{}", at()).await.unwrap();
-        s.advance_order(order.handed_over(TODAY).unwrap(), "{}", at())
             .await
             .unwrap()
     }

@@ -11,3 +11,5 @@ mod people;
 mod photos;
 #[path = "../../../store/tests/store/reads.rs"]
 mod reads;
+#[path = "../../../store/tests/store/stages.rs"]
+mod stages;

@@ -9,7 +9,7 @@ use permit_domain::{
 use permit_rules::RuleSets;
 use rstest::rstest;
 
-use crate::office::{Office, Rows as _};
+use crate::ledger::{Book as _, Ledger};
 use crate::people::{Engine, TODAY, at, li_na, n, new_order, serial, staff};
 use crate::reads::Reads as _;
 
@@ -18,9 +18,9 @@ use crate::reads::Reads as _;
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_whole_case_goes_from_intake_to_hand_over(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.handed_over(&li_na(), 1).await;
-    let store = &office.store;
+    let ledger = Ledger::open(engine).await;
+    let order = ledger.handed_over(&li_na(), 1).await;
+    let store = &ledger.store;
 
     assert!(matches!(order.state(), OrderState::HandedOver { .. }));
     assert_eq!(store.order(order.id()).await.unwrap().as_ref(), Some(&order));
@@ -69,18 +69,18 @@ async fn a_whole_case_goes_from_intake_to_hand_over(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn an_application_reads_back_with_its_applicant_and_its_decision(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
+    let ledger = Ledger::open(engine).await;
     let applicant = li_na();
-    let (application, decision) = office.reviewed(&applicant, 1).await;
+    let (application, decision) = ledger.reviewed(&applicant, 1).await;
 
-    let stored = office.store.application(application.id()).await.unwrap().unwrap();
+    let stored = ledger.store.application(application.id()).await.unwrap().unwrap();
     assert_eq!(stored.application, application);
     assert_eq!(stored.applicant, applicant);
     assert_eq!(stored.decision, Some(decision));
     assert_eq!(stored.submitted_on, TODAY);
     assert_eq!(stored.created_at, at());
     assert_eq!(
-        office.store.person(&applicant.citizen_number).await.unwrap(),
+        ledger.store.person(&applicant.citizen_number).await.unwrap(),
         Some(application.person())
     );
 }
@@ -90,8 +90,8 @@ async fn an_application_reads_back_with_its_applicant_and_its_decision(#[case] e
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn what_is_not_there_is_none(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let store = &office.store;
+    let ledger = Ledger::open(engine).await;
+    let store = &ledger.store;
     assert_eq!(
         store.application(ApplicationId::new(at(), n(9))).await.unwrap(),
         None
@@ -110,20 +110,20 @@ async fn what_is_not_there_is_none(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_refusal_is_stored_with_its_reasons(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
+    let ledger = Ledger::open(engine).await;
     let text = include_str!("../../../permit/samples/applicant-refused.json");
     let applicant = permit_domain::ApplicantForm::from_json(text)
         .unwrap()
         .into_applicant(TODAY)
         .unwrap();
-    let (application, decision) = office.reviewed(&applicant, 1).await;
+    let (application, decision) = ledger.reviewed(&applicant, 1).await;
 
     assert!(matches!(application.state(), ApplicationState::Refused { .. }));
     assert!(decision.unmet().count() > 0);
-    let stored = office.store.application(application.id()).await.unwrap().unwrap();
+    let stored = ledger.store.application(application.id()).await.unwrap().unwrap();
     assert_eq!(stored.decision, Some(decision));
     // A refused person may apply again.
-    office.submit(&applicant, 2).await;
+    ledger.submit(&applicant, 2).await;
 }
 
 #[rstest]
@@ -131,16 +131,16 @@ async fn a_refusal_is_stored_with_its_reasons(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_case_changed_by_somebody_else_is_stale(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let mine = office.submit(&li_na(), 1).await;
+    let ledger = Ledger::open(engine).await;
+    let mine = ledger.submit(&li_na(), 1).await;
     let theirs = mine.clone();
-    office
+    ledger
         .store
         .save_application(theirs.need_more().unwrap(), at())
         .await
         .unwrap();
 
-    let error = office
+    let error = ledger
         .store
         .save_application(mine.accept(TODAY).unwrap(), at())
         .await
@@ -154,9 +154,9 @@ async fn a_case_changed_by_somebody_else_is_stale(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn an_application_that_is_not_stored_is_missing(#[case] engine: Engine) {
-    let (office, other) = (Office::open(engine).await, Office::open(engine).await);
+    let (ledger, other) = (Ledger::open(engine).await, Ledger::open(engine).await);
     let application = other.submit(&li_na(), 1).await.accept(TODAY).unwrap();
-    let error = office
+    let error = ledger
         .store
         .save_application(application, at())
         .await
@@ -169,16 +169,16 @@ async fn an_application_that_is_not_stored_is_missing(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_review_needs_the_published_rule_set(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let application = office.submit(&li_na(), 1).await;
-    let application = office
+    let ledger = Ledger::open(engine).await;
+    let application = ledger.submit(&li_na(), 1).await;
+    let application = ledger
         .store
         .save_application(application.accept(TODAY).unwrap(), at())
         .await
         .unwrap();
-    let decision = office.decision(&li_na());
+    let decision = ledger.decision(&li_na());
     let reviewed = application.review("wang".parse().unwrap(), &decision).unwrap();
-    let error = office
+    let error = ledger
         .store
         .record_review(reviewed, &decision, at())
         .await
@@ -191,9 +191,9 @@ async fn a_review_needs_the_published_rule_set(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_review_and_an_approval_cannot_be_stored_without_what_belongs_to_them(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let (reviewed, decision) = office.reviewed(&li_na(), 1).await;
-    let error = office
+    let ledger = Ledger::open(engine).await;
+    let (reviewed, decision) = ledger.reviewed(&li_na(), 1).await;
+    let error = ledger
         .store
         .save_application(reviewed.clone(), at())
         .await
@@ -204,7 +204,7 @@ async fn a_review_and_an_approval_cannot_be_stored_without_what_belongs_to_them(
     let other = PermitId::new(at(), n(2));
     let permit = permit_domain::Permit::granted(other, reviewed.person(), reviewed.id(), &decision).unwrap();
     let approved = reviewed.approve("zhao".parse().unwrap(), id).unwrap();
-    let error = office
+    let error = ledger
         .store
         .record_approval(approved, &permit, at())
         .await
@@ -217,9 +217,9 @@ async fn a_review_and_an_approval_cannot_be_stored_without_what_belongs_to_them(
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_permit_is_suspended_restored_and_ended(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.handed_over(&li_na(), 1).await;
-    let store = &office.store;
+    let ledger = Ledger::open(engine).await;
+    let order = ledger.handed_over(&li_na(), 1).await;
+    let store = &ledger.store;
     let permit = store.permit(order.permit()).await.unwrap().unwrap();
     assert_eq!(
         store.live_permit(permit.grant().person).await.unwrap().as_ref(),
@@ -242,7 +242,7 @@ async fn a_permit_is_suspended_restored_and_ended(#[case] engine: Engine) {
 
     // Now the person may have another one.
     assert_eq!(store.live_permit(permit.grant().person).await.unwrap(), None);
-    office.submit(&li_na(), 2).await;
+    ledger.submit(&li_na(), 2).await;
 }
 
 #[rstest]
@@ -252,17 +252,17 @@ async fn a_permit_is_suspended_restored_and_ended(#[case] engine: Engine) {
 async fn an_order_found_encoding_after_a_restart_is_in_doubt_and_resumes_on_the_same_card(
     #[case] engine: Engine,
 ) {
-    let office = Office::open(engine).await;
-    let order = office.allocated(&li_na(), 1).await;
+    let ledger = Ledger::open(engine).await;
+    let order = ledger.allocated(&li_na(), 1).await;
     let card = order.state().card().unwrap().clone();
-    office
+    ledger
         .store
         .advance_order(order.begin_encoding().unwrap(), "{}", at())
         .await
         .unwrap();
-    office.store.close().await;
+    ledger.store.close().await;
 
-    let store = office.again().await;
+    let store = ledger.again().await;
     let mut running = store.running_orders().await.unwrap();
     let order = running.pop().unwrap();
     assert!(running.is_empty() && order.state().in_doubt());
@@ -283,12 +283,12 @@ async fn an_order_found_encoding_after_a_restart_is_in_doubt_and_resumes_on_the_
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn two_workers_on_one_order_cannot_both_go_on(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.allocated(&li_na(), 1).await;
+    let ledger = Ledger::open(engine).await;
+    let order = ledger.allocated(&li_na(), 1).await;
     let other = order.clone();
     let order = order.begin_encoding().unwrap();
-    office.store.advance_order(order, "{}", at()).await.unwrap();
-    let error = office
+    ledger.store.advance_order(order, "{}", at()).await.unwrap();
+    let error = ledger
         .store
         .advance_order(other.begin_encoding().unwrap(), "{}", at())
         .await
@@ -306,10 +306,10 @@ async fn two_workers_on_one_order_cannot_both_go_on(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_handed_over_card_is_lost_and_a_lost_card_is_not_destroyed(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.handed_over(&li_na(), 1).await;
+    let ledger = Ledger::open(engine).await;
+    let order = ledger.handed_over(&li_na(), 1).await;
     let number = &order.state().card().unwrap().number;
-    let store = &office.store;
+    let store = &ledger.store;
     let card = store.card(number).await.unwrap().unwrap();
     let stale = card.clone();
     let by = staff("he");
@@ -327,8 +327,8 @@ async fn a_handed_over_card_is_lost_and_a_lost_card_is_not_destroyed(#[case] eng
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn the_engine_itself_keeps_what_was_written(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    office.handed_over(&li_na(), 1).await;
+    let ledger = Ledger::open(engine).await;
+    ledger.handed_over(&li_na(), 1).await;
     for statement in [
         "UPDATE events SET actor = 'nobody' WHERE seq = 3",
         "DELETE FROM events WHERE seq = 3",
@@ -343,13 +343,13 @@ async fn the_engine_itself_keeps_what_was_written(#[case] engine: Engine) {
         "UPDATE orders SET producer = reviewer",
         "UPDATE permits SET state = 'NONSENSE'",
     ] {
-        let refused = match &office.store {
+        let refused = match &ledger.store {
             Store::Sqlite(pool) => sqlx::query(statement).execute(pool).await.is_err(),
             Store::Postgres(pool) => sqlx::query(statement).execute(pool).await.is_err(),
         };
         assert!(refused, "{statement}");
     }
-    office.store.verify_ledger().await.unwrap();
+    ledger.store.verify_ledger().await.unwrap();
 }
 
 #[rstest]
@@ -357,15 +357,15 @@ async fn the_engine_itself_keeps_what_was_written(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_ledger_that_was_altered_behind_our_back_is_found(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    office.approved(&li_na(), 1).await;
-    let entries = office.store.ledger_after(0, 100).await.unwrap();
+    let ledger = Ledger::open(engine).await;
+    ledger.approved(&li_na(), 1).await;
+    let entries = ledger.store.ledger_after(0, 100).await.unwrap();
     assert_eq!(entries.len(), 6);
     assert_eq!(entries[1].action, "application APPLIED");
-    assert_eq!(office.store.ledger_after(4, 100).await.unwrap(), entries[4..]);
+    assert_eq!(ledger.store.ledger_after(4, 100).await.unwrap(), entries[4..]);
 
     // What somebody with the rights of an owner could do.
-    match &office.store {
+    match &ledger.store {
         Store::Sqlite(pool) => {
             sqlx::query("DROP TRIGGER events_no_update")
                 .execute(pool)
@@ -387,7 +387,7 @@ async fn a_ledger_that_was_altered_behind_our_back_is_found(#[case] engine: Engi
                 .unwrap();
         }
     }
-    let error = office.store.verify_ledger().await.unwrap_err();
+    let error = ledger.store.verify_ledger().await.unwrap_err();
     assert!(matches!(error, Error::BrokenLedger { seq: 3 }));
     assert_eq!(error.code(), "LEDGER_BROKEN");
 }
@@ -397,9 +397,9 @@ async fn a_ledger_that_was_altered_behind_our_back_is_found(#[case] engine: Engi
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn the_end_of_the_ledger_cannot_be_cut_off_unseen(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    office.approved(&li_na(), 1).await;
-    match &office.store {
+    let ledger = Ledger::open(engine).await;
+    ledger.approved(&li_na(), 1).await;
+    match &ledger.store {
         Store::Sqlite(pool) => {
             sqlx::query("DROP TRIGGER events_no_delete")
                 .execute(pool)
@@ -422,7 +422,7 @@ async fn the_end_of_the_ledger_cannot_be_cut_off_unseen(#[case] engine: Engine) 
         }
     }
     assert!(matches!(
-        office.store.verify_ledger().await,
+        ledger.store.verify_ledger().await,
         Err(Error::BrokenLedger { seq: 6 })
     ));
 }
@@ -432,13 +432,13 @@ async fn the_end_of_the_ledger_cannot_be_cut_off_unseen(#[case] engine: Engine) 
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_migrated_store_is_ready_and_migrates_again_without_change(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    office.store.ready().await.unwrap();
-    office.store.migrate().await.unwrap();
-    office.store.ready().await.unwrap();
-    office.store.close().await;
+    let ledger = Ledger::open(engine).await;
+    ledger.store.ready().await.unwrap();
+    ledger.store.migrate().await.unwrap();
+    ledger.store.ready().await.unwrap();
+    ledger.store.close().await;
     assert!(matches!(
-        office.store.ready().await,
+        ledger.store.ready().await,
         Err(Error::Unavailable { .. })
     ));
 }
@@ -448,10 +448,10 @@ async fn a_migrated_store_is_ready_and_migrates_again_without_change(#[case] eng
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn the_ledger_holds_no_fact_about_the_person(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    office.handed_over(&li_na(), 1).await;
+    let ledger = Ledger::open(engine).await;
+    ledger.handed_over(&li_na(), 1).await;
     let a = li_na();
-    let all = format!("{:?}", office.store.ledger_after(0, 100).await.unwrap());
+    let all = format!("{:?}", ledger.store.ledger_after(0, 100).await.unwrap());
     for fact in [
         a.citizen_number.as_str(),
         a.name.as_str(),
@@ -568,17 +568,17 @@ async fn a_file_that_is_no_database_is_damaged() {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn the_engine_keeps_one_open_application_one_permit_and_one_running_order(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.allocated(&li_na(), 1).await;
-    office.store.submit(&li_na(), 2).await.unwrap();
-    let before = office.store.verify_ledger().await.unwrap();
-    let second = office.store.submit(&li_na(), 3).await.unwrap_err();
+    let ledger = Ledger::open(engine).await;
+    let order = ledger.allocated(&li_na(), 1).await;
+    ledger.store.submit(&li_na(), 2).await.unwrap();
+    let before = ledger.store.verify_ledger().await.unwrap();
+    let second = ledger.store.submit(&li_na(), 3).await.unwrap_err();
     assert!(
         matches!(second, Error::Exists { what: "application" }),
         "{second:?}"
     );
 
-    let mut tx = office.store.begin(at()).await.unwrap();
+    let mut tx = ledger.store.begin(at()).await.unwrap();
     let second = tx.insert_order(&new_order(order.permit(), 2)).await.unwrap_err();
     assert!(
         matches!(
@@ -591,18 +591,18 @@ async fn the_engine_keeps_one_open_application_one_permit_and_one_running_order(
     );
     drop(tx);
 
-    let again = office
+    let again = ledger
         .store
         .receive_blanks(&[serial(5), serial(1)], "lot-2", &staff("gao"), at())
         .await
         .unwrap_err();
     assert!(matches!(again, Error::Exists { what: "blank" }), "{again:?}");
     assert_eq!(
-        office.store.stock().await.unwrap().in_stock,
+        ledger.store.stock().await.unwrap().in_stock,
         0,
         "then none is taken"
     );
-    assert_eq!(office.store.verify_ledger().await.unwrap(), before);
+    assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
 }
 
 #[rstest]
@@ -610,9 +610,9 @@ async fn the_engine_keeps_one_open_application_one_permit_and_one_running_order(
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn a_blank_that_is_not_in_stock_and_a_published_text_are_not_taken_twice(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
-    let order = office.allocated(&li_na(), 1).await;
-    let mut tx = office.store.begin(at()).await.unwrap();
+    let ledger = Ledger::open(engine).await;
+    let order = ledger.allocated(&li_na(), 1).await;
+    let mut tx = ledger.store.begin(at()).await.unwrap();
     assert!(matches!(
         tx.take_blank(serial(1)).await,
         Err(Error::Stale { what: "blank" })
@@ -627,8 +627,8 @@ async fn a_blank_that_is_not_in_stock_and_a_published_text_are_not_taken_twice(#
         Err(Error::Exists { what: "card" })
     ));
     drop(tx);
-    let set = office.rules.get(RuleSets::DEFAULT).unwrap();
-    let mut tx = office.store.begin(at()).await.unwrap();
+    let set = ledger.rules.get(RuleSets::DEFAULT).unwrap();
+    let mut tx = ledger.store.begin(at()).await.unwrap();
     let twice = tx.publish_rule_set(set.id(), set.digest(), set.text()).await;
     assert!(matches!(twice, Err(Error::Exists { what: "rule set" })));
 }
@@ -640,23 +640,23 @@ async fn a_blank_that_is_not_in_stock_and_a_published_text_are_not_taken_twice(#
 async fn whoever_lets_go_of_a_transaction_has_changed_nothing_and_the_next_one_writes(
     #[case] engine: Engine,
 ) {
-    let office = Office::open(engine).await;
-    let application = office.submit(&li_na(), 1).await;
-    let before = office.store.verify_ledger().await.unwrap();
+    let ledger = Ledger::open(engine).await;
+    let application = ledger.submit(&li_na(), 1).await;
+    let before = ledger.store.verify_ledger().await.unwrap();
     for _ in 0..20 {
-        let mut tx = office.store.begin(at()).await.unwrap();
+        let mut tx = ledger.store.begin(at()).await.unwrap();
         let (changed, _appended) = tx
             .update_application(application.clone().accept(TODAY).unwrap())
             .await
             .unwrap();
         let seen = tx.application(changed.id()).await.unwrap().unwrap();
         assert_eq!(seen.application, changed, "a transaction reads what it wrote");
-        let apart = office.store.application(changed.id()).await.unwrap().unwrap();
+        let apart = ledger.store.application(changed.id()).await.unwrap().unwrap();
         assert_eq!(apart.application, application, "nobody else does");
     }
-    assert_eq!(office.store.verify_ledger().await.unwrap(), before);
+    assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
     let accepted = application.accept(TODAY).unwrap();
-    office.store.save_application(accepted, at()).await.unwrap();
+    ledger.store.save_application(accepted, at()).await.unwrap();
 }
 
 #[rstest]
@@ -665,7 +665,7 @@ async fn whoever_lets_go_of_a_transaction_has_changed_nothing_and_the_next_one_w
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_come_one_after_the_other_and_what_one_has_read_stays_so(#[case] engine: Engine) {
     const EACH: i64 = 12;
-    let office = Office::open(engine).await;
+    let ledger = Ledger::open(engine).await;
     let count = |store: Store| async move {
         for _ in 0..EACH {
             let mut tx = store.begin(at()).await.unwrap();
@@ -685,7 +685,7 @@ async fn writers_come_one_after_the_other_and_what_one_has_read_stays_so(#[case]
             tx.commit(appended).await.unwrap();
         }
     };
-    let (a, b, c) = (office.again().await, office.again().await, office.again().await);
+    let (a, b, c) = (ledger.again().await, ledger.again().await, ledger.again().await);
     let (x, y, z) = tokio::join!(
         tokio::spawn(count(a)),
         tokio::spawn(count(b)),
@@ -694,7 +694,7 @@ async fn writers_come_one_after_the_other_and_what_one_has_read_stays_so(#[case]
     x.unwrap();
     y.unwrap();
     z.unwrap();
-    let mut ledger = office.store.read().await.unwrap();
+    let mut ledger = ledger.store.read().await.unwrap();
     assert_eq!(
         ledger.last_card_number(crate::people::guangdong()).await.unwrap(),
         36

@@ -17,7 +17,7 @@ use issuer_store::{Error, LedgerState, Store};
 use permit_domain::ApplicationId;
 use sqlx::AssertSqlSafe;
 
-use crate::office::{Office, Rows as _};
+use crate::ledger::{Book as _, Ledger};
 use crate::people::{Engine, at, li_na, n, new_order, serial, somebody, staff};
 use crate::reads::Reads as _;
 
@@ -61,9 +61,9 @@ fn sqlite_in(folder: &Path) -> String {
 #[tokio::test]
 async fn a_sqlite_store_on_a_read_only_mount_says_so_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let office = Office::at(sqlite_in(folder.path())).await;
-    let (application, _) = office.approved(&li_na(), 1).await;
-    office.store.close().await;
+    let ledger = Ledger::at(sqlite_in(folder.path())).await;
+    let (application, _) = ledger.approved(&li_na(), 1).await;
+    ledger.store.close().await;
     let before = contents(folder.path());
 
     inside(
@@ -75,7 +75,7 @@ async fn a_sqlite_store_on_a_read_only_mount_says_so_and_changes_nothing() {
     );
 
     assert!(contents(folder.path()) == before, "not a byte changed");
-    let store = Store::open(&office.url).await.unwrap();
+    let store = Store::open(&ledger.url).await.unwrap();
     assert_eq!(
         store
             .application(application.id())
@@ -99,10 +99,10 @@ async fn on_a_read_only_mount() {
 
 #[tokio::test]
 async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
-    let office = Office::open(Engine::Postgres).await;
-    office.approved(&li_na(), 1).await;
-    let before = office.store.verify_ledger().await.unwrap();
-    let Store::Postgres(pool) = &office.store else {
+    let ledger = Ledger::open(Engine::Postgres).await;
+    ledger.approved(&li_na(), 1).await;
+    let before = ledger.store.verify_ledger().await.unwrap();
+    let Store::Postgres(pool) = &ledger.store else {
         panic!("PostgreSQL")
     };
     let name: String = sqlx::query_scalar("SELECT current_database()")
@@ -116,7 +116,7 @@ async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
     };
     sqlx::query(set("on")).execute(pool).await.unwrap();
 
-    let store = office.again().await;
+    let store = ledger.again().await;
     for error in [
         store.submit(&somebody(2), 2).await.unwrap_err(),
         store.ready().await.unwrap_err(),
@@ -136,7 +136,7 @@ async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
 
     // The setting holds for new connections; this one is older.
     sqlx::query(set("off")).execute(pool).await.unwrap();
-    office.again().await.submit(&somebody(2), 2).await.unwrap();
+    ledger.again().await.submit(&somebody(2), 2).await.unwrap();
 }
 
 /// Writes until nothing fits any more.
@@ -158,32 +158,32 @@ async fn submit_until_full(store: &Store) -> (u8, Error) {
     panic!("the disk did not fill");
 }
 
-async fn full_disk_changes_nothing_and_room_helps(office: Office, filler: PathBuf) {
+async fn full_disk_changes_nothing_and_room_helps(ledger: Ledger, filler: PathBuf) {
     // A card under way, so that an allocation can fail too.
-    let (_, permit) = office.approved(&li_na(), 1).await;
-    let order = office
+    let (_, permit) = ledger.approved(&li_na(), 1).await;
+    let order = ledger
         .store
         .order_production(&new_order(permit.id(), 1), at())
         .await
         .unwrap();
-    office
+    ledger
         .store
         .receive_blanks(&[serial(1)], "lot-1", &staff("gao"), at())
         .await
         .unwrap();
     fill(&filler);
 
-    let (i, error) = submit_until_full(&office.store).await;
+    let (i, error) = submit_until_full(&ledger.store).await;
     assert!(matches!(error, Error::DiskFull), "{error:?}");
     assert_eq!(error.code(), "STORE_DISK_FULL");
     assert!(error.is_outage() && error.action().contains("room"));
     assert!(
-        matches!(office.store.ready().await, Err(Error::DiskFull) | Ok(())),
+        matches!(ledger.store.ready().await, Err(Error::DiskFull) | Ok(())),
         "a rolled-back touch may fit"
     );
-    let stored: LedgerState = office.store.verify_ledger().await.unwrap();
+    let stored: LedgerState = ledger.store.verify_ledger().await.unwrap();
     assert_eq!(
-        office
+        ledger
             .store
             .application(ApplicationId::new(at(), n(i)))
             .await
@@ -191,19 +191,19 @@ async fn full_disk_changes_nothing_and_room_helps(office: Office, filler: PathBu
         None
     );
     assert_eq!(
-        office.store.person(&somebody(i).citizen_number).await.unwrap(),
+        ledger.store.person(&somebody(i).citizen_number).await.unwrap(),
         None
     );
 
     std::fs::remove_file(&filler).unwrap();
-    office.store.submit(&somebody(i), i).await.unwrap();
-    let order = office.store.allocate_card(order, serial(1), at()).await.unwrap();
+    ledger.store.submit(&somebody(i), i).await.unwrap();
+    let order = ledger.store.allocate_card(order, serial(1), at()).await.unwrap();
     assert_eq!(
         order.state().card().unwrap().number.as_str().get(..12),
         Some("440000000001")
     );
     assert_eq!(
-        office.store.verify_ledger().await.unwrap().entries,
+        ledger.store.verify_ledger().await.unwrap().entries,
         stored.entries + 2
     );
 }
@@ -218,8 +218,8 @@ fn a_sqlite_store_on_a_full_disk_says_so_and_changes_nothing() {
 #[tokio::test]
 #[ignore = "runs inside another test"]
 async fn sqlite_on_a_full_disk() {
-    let office = Office::at(sqlite_in(&folder())).await;
-    full_disk_changes_nothing_and_room_helps(office, folder().join("filler")).await;
+    let ledger = Ledger::at(sqlite_in(&folder())).await;
+    full_disk_changes_nothing_and_room_helps(ledger, folder().join("filler")).await;
 }
 
 #[test]
@@ -239,6 +239,6 @@ fn a_postgres_store_on_a_full_disk_says_so_and_changes_nothing() {
 #[tokio::test]
 #[ignore = "runs inside another test"]
 async fn postgres_on_a_full_disk() {
-    let office = Office::open(Engine::Postgres).await;
-    full_disk_changes_nothing_and_room_helps(office, folder().join("filler")).await;
+    let ledger = Ledger::open(Engine::Postgres).await;
+    full_disk_changes_nothing_and_room_helps(ledger, folder().join("filler")).await;
 }

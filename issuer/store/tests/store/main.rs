@@ -4,6 +4,7 @@
 
 mod cases;
 mod faults;
-mod office;
+mod ledger;
 mod people;
 mod reads;
+mod stages;

@@ -4,9 +4,9 @@
 
 use issuer_store::{
     Card, Error, LedgerEntry, LedgerState, PublishedRules, StepRecord, Stock, Store, StoredApplication,
-    StoredChange, TerminalReport,
+    StoredCardChange, TerminalReport,
 };
-use permit_domain::payment::{Chain, Registration};
+use permit_domain::payment::{CardPseudonym, Registration};
 use permit_domain::{
     ApplicationId, CardNumber, CardSerial, ChangeId, CitizenNumber, Order, OrderId, Permit, PermitId,
     PersonId, Purse,
@@ -40,10 +40,10 @@ reads! {
     cards_of_permit(permit: PermitId) -> Vec<Card>;
     unconfirmed_denials() -> Vec<Card>;
     stock() -> Stock;
-    change(id: ChangeId) -> Option<StoredChange>;
+    change(id: ChangeId) -> Option<StoredCardChange>;
     purse(card: &CardNumber) -> Purse;
     payment_terminals() -> Vec<Registration>;
-    undenied() -> Vec<Chain>;
+    undenied() -> Vec<CardPseudonym>;
     terminal_report(tid: u32) -> Option<TerminalReport>;
     published_rule_set(id: &str) -> Option<PublishedRules>;
     ledger_after(seq: i64, limit: u32) -> Vec<LedgerEntry>;

@@ -5,15 +5,15 @@ use issuer_store::{Card, Entry, Error, Store, Submission};
 use jiff::Timestamp;
 use permit_domain::{
     AllocatedCard, Applicant, Application, ApplicationId, CardNumber, CardSerial, Decision, Order, Permit,
-    PermitId, PersonId, StaffId, Standing,
+    PersonId, StaffId, Standing,
 };
 use permit_rules::{RuleSet, RuleSets};
 use tempfile::TempDir;
 
-use crate::people::{Engine, TODAY, at, guangdong, n, new_order, serial, staff};
+use crate::people::{Engine, TODAY, at, guangdong, n};
 
 /// A store of its own for one test.
-pub(crate) struct Office {
+pub(crate) struct Ledger {
     pub(crate) store: Store,
     pub(crate) url: String,
     pub(crate) rules: RuleSets,
@@ -21,7 +21,7 @@ pub(crate) struct Office {
 }
 
 /// One transaction for each row that the service would write with its entry.
-pub(crate) trait Rows {
+pub(crate) trait Book {
     async fn submit(&self, applicant: &Applicant, number: u8) -> Result<Application, Error>;
     async fn publish(&self, set: &RuleSet) -> Result<(), Error>;
     async fn save_application(&self, application: Application, at: Timestamp) -> Result<Application, Error>;
@@ -57,7 +57,7 @@ pub(crate) trait Rows {
     ) -> Result<Card, Error>;
 }
 
-impl Rows for Store {
+impl Book for Store {
     async fn submit(&self, applicant: &Applicant, number: u8) -> Result<Application, Error> {
         let mut tx = self.begin(at()).await?;
         let person = if let Some(person) = tx.person(&applicant.citizen_number).await? {
@@ -220,7 +220,7 @@ async fn migrated(url: String) {
     Store::found(&url).await.unwrap().close().await;
 }
 
-impl Office {
+impl Ledger {
     /// An empty, migrated store.
     pub(crate) async fn open(engine: Engine) -> Self {
         let (url, folder) = match engine {
@@ -278,77 +278,6 @@ impl Office {
         let application = self.submit(applicant, number).await;
         self.store
             .save_application(application.accept(TODAY).unwrap(), at())
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn reviewed(&self, applicant: &Applicant, number: u8) -> (Application, Decision) {
-        let application = self.accepted(applicant, number).await;
-        let decision = self.decision(applicant);
-        let application = application.review("wang".parse().unwrap(), &decision).unwrap();
-        (
-            self.store
-                .record_review(application, &decision, at())
-                .await
-                .unwrap(),
-            decision,
-        )
-    }
-
-    pub(crate) async fn approved(&self, applicant: &Applicant, number: u8) -> (Application, Permit) {
-        let (application, decision) = self.reviewed(applicant, number).await;
-        let id = PermitId::new(at(), n(number));
-        let permit = Permit::granted(id, application.person(), application.id(), &decision).unwrap();
-        let application = application.approve("zhao".parse().unwrap(), id).unwrap();
-        let application = self
-            .store
-            .record_approval(application, &permit, at())
-            .await
-            .unwrap();
-        (application, permit)
-    }
-
-    /// An order with a card, and a blank received for it.
-    pub(crate) async fn allocated(&self, applicant: &Applicant, number: u8) -> Order {
-        let (_, permit) = self.approved(applicant, number).await;
-        let order = self
-            .store
-            .order_production(&new_order(permit.id(), number), at())
-            .await
-            .unwrap();
-        self.store
-            .receive_blanks(&[serial(number)], "lot-1", &staff("gao"), at())
-            .await
-            .unwrap();
-        self.store
-            .allocate_card(order, serial(number), at())
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn verified(&self, applicant: &Applicant, number: u8) -> Order {
-        let order = self.allocated(applicant, number).await;
-        let s = &self.store;
-        let order = s
-            .advance_order(order.begin_encoding().unwrap(), "{}", at())
-            .await
-            .unwrap();
-        let order = s
-            .advance_order(order.encoded().unwrap(), r#"{"apdus":41}"#, at())
-            .await
-            .unwrap();
-        let order = s.advance_order(order.drawn().unwrap(), "{}", at()).await.unwrap();
-        s.advance_order(order.verified().unwrap(), "{}", at())
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn handed_over(&self, applicant: &Applicant, number: u8) -> Order {
-        let order = self.verified(applicant, number).await;
-        let s = &self.store;
-        let order = order.begin_hand_over("chen".parse().unwrap()).unwrap();
-        let order = s.advance_order(order, "{}", at()).await.unwrap();
-        s.advance_order(order.handed_over(TODAY).unwrap(), "{}", at())
             .await
             .unwrap()
     }
