@@ -24,12 +24,19 @@ pub(crate) struct PermitBody {
     tier: String,
     /// Id of the rule set that granted it.
     rule_set: String,
+    /// The day from which its years are counted; nothing moves it.
+    #[schema(format = Date)]
+    years_from: String,
     /// First day.
     #[schema(format = Date)]
     valid_from: String,
-    /// Last day, included: the day by which it must be endorsed.
+    /// Last day that was decided, included: the day by which it must be endorsed.
     #[schema(format = Date)]
     valid_to: String,
+    /// The last day that the card in its holder's hand shows: earlier than `valid_to` until the card is written. Null
+    /// without such a card.
+    #[schema(format = Date)]
+    card_until: Option<String>,
     /// `APPROVED`, `IN_PRODUCTION`, `PRODUCED`, `ACTIVE`, `SUSPENDED` or `ENDED`.
     state: String,
     /// UUID of the order that makes or made its card, while it is not in the holder's hand.
@@ -38,16 +45,18 @@ pub(crate) struct PermitBody {
     version: i64,
 }
 
-impl From<&Permit> for PermitBody {
-    fn from(permit: &Permit) -> Self {
+impl PermitBody {
+    fn new(permit: &Permit, card_until: Option<String>) -> Self {
         let grant = permit.grant();
         Self {
             permit_id: permit.id().to_string(),
             application_id: grant.application.to_string(),
             tier: grant.tier.to_string(),
             rule_set: grant.rule_set.clone(),
+            years_from: grant.anchor.to_string(),
             valid_from: grant.valid_from.to_string(),
             valid_to: grant.valid_to.to_string(),
+            card_until,
             state: permit.state().name().to_owned(),
             order_id: match permit.state() {
                 PermitState::InProduction { order } | PermitState::Produced { order } => {
@@ -99,6 +108,9 @@ pub(crate) async fn read_permit(
     Path(id): Path<String>,
 ) -> Result<Json<PermitBody>, Refusal> {
     let id: PermitId = parse_id(&id, "permit")?;
-    let permit = api.office().permit(id).await?;
-    Ok(Json(PermitBody::from(&permit)))
+    let (permit, card_until) = api.office().permit_and_card(id).await?;
+    Ok(Json(PermitBody::new(
+        &permit,
+        card_until.map(|day| day.to_string()),
+    )))
 }

@@ -4,12 +4,14 @@
 //! A change is written at the counter (door I) or delivered by terminals (a sealed update), whichever comes first. What
 //! takes something from the holder's counter clerk alone is done by one person; what grants rights, or gives a blocked
 //! card back, needs a second one. A change found `WRITING` is in doubt: its card is presented and the same step resumes.
-//! Left out: how a step is done (crate `issuer-production`).
+//!
+//! Every state that is not over has a way out besides being done: what nobody wrote is given up, an endorsement expires
+//! with its window, what a counter began goes back once the card shows that it has nothing of it, and whatever is open for
+//! a card that went out of use is given up with it. Left out: how a step is done (crate `issuer-production`).
 
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::ToSpan as _;
 use jiff::civil::Date;
 
 use crate::card::{CardStage, Standing};
@@ -89,7 +91,8 @@ impl ChangeKind {
     ///
     /// # Errors
     /// [`Error::WrongState`]: what writes records needs a card in its holder's hand, a load one that is neither denied nor
-    /// blocked; the others need what their transition of the standing needs.
+    /// blocked; a decision may also stand for a card that went out of use, for the next one will hold it; the others need
+    /// what their transition of the standing needs.
     pub fn may_change(self, standing: Standing) -> Result<(), Error> {
         let refused = |state, wanted| {
             Err(Error::WrongState {
@@ -102,6 +105,7 @@ impl ChangeKind {
             Self::Block => standing.blocked().map(drop),
             Self::Unblock => standing.unblocked().map(drop),
             Self::End => standing.terminated().map(drop),
+            kind if kind.is_granted() && matches!(standing.state(), CardStage::Ended(_)) => Ok(()),
             _ if standing.state() != CardStage::HandedOver => refused(standing.state().name(), "a change"),
             Self::Load if standing != Standing::IN_USE => refused("DENIED_OR_BLOCKED", "a load"),
             _ => Ok(()),
@@ -118,6 +122,12 @@ impl ChangeKind {
         }
     }
 
+    /// Whether it changes the chip and nothing that stands on it.
+    #[must_use]
+    pub const fn is_of_the_chip(self) -> bool {
+        matches!(self, Self::Block | Self::Unblock | Self::End)
+    }
+
     /// Whether a new decision of the rule set stands behind it.
     #[must_use]
     pub const fn is_granted(self) -> bool {
@@ -127,9 +137,8 @@ impl ChangeKind {
     /// Whether the decision is one of this kind for a permit that was granted like that.
     ///
     /// # Errors
-    /// [`Error::NothingGranted`], [`Error::NotThisChange`]; [`Error::TooEarly`] for an endorsement before the month ahead
-    /// of the last day (article 10). A late one restores a suspended permit, so there is no upper end.
-    pub fn check(self, grant: &Grant, decision: &Decision, today: Date) -> Result<(), Error> {
+    /// [`Error::NothingGranted`], [`Error::NotThisChange`].
+    pub fn check(self, grant: &Grant, decision: &Decision) -> Result<(), Error> {
         let (Some(tier), Some(valid_to)) = (decision.tier, decision.valid_to) else {
             return Err(Error::NothingGranted);
         };
@@ -141,16 +150,10 @@ impl ChangeKind {
         };
         match self {
             Self::Endorse => {
-                let from = endorsement_opens(grant.valid_to)?;
                 if tier != grant.tier {
                     refused("it grants another tier")
                 } else if valid_to <= grant.valid_to {
                     refused("it grants no later day")
-                } else if today < from {
-                    Err(Error::TooEarly {
-                        valid_to: grant.valid_to,
-                        from,
-                    })
                 } else {
                     Ok(())
                 }
@@ -185,18 +188,6 @@ impl fmt::Display for ChangeKind {
     }
 }
 
-/// Most rest days by which a last day was moved (Civil Code article 203): the window counts from the day before that.
-const MOST_REST_DAYS: i64 = 10;
-
-/// First day on which a permit with this last day may be endorsed: one month ahead (article 10), never later than that
-/// because its last day was moved over a holiday.
-fn endorsement_opens(valid_to: Date) -> Result<Date, Error> {
-    valid_to
-        .checked_sub(1.month())
-        .and_then(|day| day.checked_sub(MOST_REST_DAYS.days()))
-        .map_err(|_| Error::OutOfCalendar)
-}
-
 /// How a change came onto the card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -204,6 +195,8 @@ pub enum Way {
     Counter,
     /// A receipt of the card came back.
     Update,
+    /// Its card went out of use: the permit's next card is made with it.
+    NextCard,
 }
 
 impl Way {
@@ -213,6 +206,7 @@ impl Way {
         match self {
             Self::Counter => "COUNTER",
             Self::Update => "UPDATE",
+            Self::NextCard => "NEXT_CARD",
         }
     }
 }
@@ -224,6 +218,7 @@ impl FromStr for Way {
         match text {
             "COUNTER" => Ok(Self::Counter),
             "UPDATE" => Ok(Self::Update),
+            "NEXT_CARD" => Ok(Self::NextCard),
             _ => Err(Error::UnknownCode {
                 table: "ways of a change",
             }),
@@ -249,8 +244,10 @@ pub enum ChangeState {
         /// The day on which the office learnt it; not the day of a tap.
         on: Date,
     },
-    /// Nothing of it was done.
+    /// Nothing of it was done; or its card went out of use.
     GivenUp,
+    /// Nothing of it was done in its time.
+    Expired,
 }
 
 impl ChangeState {
@@ -264,13 +261,14 @@ impl ChangeState {
             Self::Writing => "WRITING",
             Self::Done { .. } => "DONE",
             Self::GivenUp => "GIVEN_UP",
+            Self::Expired => "EXPIRED",
         }
     }
 
     /// Whether the change is over.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::GivenUp)
+        matches!(self, Self::Done { .. } | Self::GivenUp | Self::Expired)
     }
 }
 
@@ -284,10 +282,14 @@ impl ChangeState {
 /// let content = Content::freeze(b"what is written".to_vec());
 /// let (id, permit) = (ChangeId::new(at, [1; 10]), PermitId::new(at, [2; 10]));
 /// let change = CardChange::new(id, permit, card, ChangeKind::Endorse, "liu".parse()?, content);
-/// assert_eq!(change.clone().begin_writing().unwrap_err().code(), "WRONG_STATE");
-/// assert_eq!(change.clone().approve("liu".parse()?).unwrap_err().code(), "SAME_PERSON_TWICE");
-/// let change = change.approve("zhao".parse()?)?.queued()?;
-/// let change = change.begin_writing()?.done(Way::Counter, date(2027, 11, 1))?;
+/// let change = change.holding_until(date(2027, 11, 22));
+/// let on = date(2027, 11, 1);
+/// assert_eq!(change.clone().begin_writing(on).unwrap_err().code(), "WRONG_STATE");
+/// assert_eq!(change.clone().approve("liu".parse()?, on).unwrap_err().code(), "SAME_PERSON_TWICE");
+/// let late = change.clone().approve("zhao".parse()?, date(2027, 11, 23));
+/// assert_eq!(late.unwrap_err().code(), "CHANGE_EXPIRED");
+/// let change = change.approve("zhao".parse()?, on)?.queued(on)?;
+/// let change = change.begin_writing(on)?.done(Way::Counter, on)?;
 /// assert!(change.state().is_over());
 /// # Ok::<(), Error>(())
 /// ```
@@ -300,6 +302,7 @@ pub struct CardChange {
     clerk: ChangeClerk,
     approver: Option<Approver>,
     content: Content,
+    holds_until: Option<Date>,
     state: ChangeState,
     version: i64,
 }
@@ -323,12 +326,22 @@ impl CardChange {
             clerk,
             approver: None,
             content,
+            holds_until: None,
             state: if kind.needs_approval() {
                 ChangeState::Proposed
             } else {
                 ChangeState::Ordered
             },
             version: 1,
+        }
+    }
+
+    /// The same, to be signed off and written or queued by this day: an endorsement within its window.
+    #[must_use]
+    pub fn holding_until(self, day: Date) -> Self {
+        Self {
+            holds_until: Some(day),
+            ..self
         }
     }
 
@@ -395,6 +408,12 @@ impl CardChange {
         &self.content
     }
 
+    /// The last day on which it may be signed off, queued or begun at a counter; `None`: it has none.
+    #[must_use]
+    pub const fn holds_until(&self) -> Option<Date> {
+        self.holds_until
+    }
+
     /// Where it stands.
     #[must_use]
     pub const fn state(&self) -> &ChangeState {
@@ -405,6 +424,20 @@ impl CardChange {
     #[must_use]
     pub const fn version(&self) -> i64 {
         self.version
+    }
+
+    /// Whether its time is over and nothing of it went out: it is to expire.
+    #[must_use]
+    pub fn is_overdue(&self, on: Date) -> bool {
+        matches!(self.state, ChangeState::Proposed | ChangeState::Ordered)
+            && self.holds_until.is_some_and(|until| until < on)
+    }
+
+    fn in_time(&self, on: Date) -> Result<(), Error> {
+        match self.holds_until {
+            Some(until) if self.is_overdue(on) => Err(Error::ChangeExpired { until }),
+            _ => Ok(()),
+        }
     }
 
     /// The same, as its row now stands; for the store.
@@ -429,10 +462,11 @@ impl CardChange {
     /// The second person signs it off.
     ///
     /// # Errors
-    /// [`Error::WrongState`], unless proposed; [`Error::SamePersonTwice`].
-    pub fn approve(self, approver: Approver) -> Result<Self, Error> {
+    /// [`Error::WrongState`], unless proposed; [`Error::SamePersonTwice`]; [`Error::ChangeExpired`].
+    pub fn approve(self, approver: Approver, on: Date) -> Result<Self, Error> {
         match self.state {
             ChangeState::Proposed => {
+                self.in_time(on)?;
                 apart(&self.clerk, &approver)?;
                 Ok(Self {
                     approver: Some(approver),
@@ -446,10 +480,12 @@ impl CardChange {
     /// The vault sealed its updates.
     ///
     /// # Errors
-    /// [`Error::WrongState`], unless ordered (or queued before) and of a kind that terminals deliver.
-    pub fn queued(self) -> Result<Self, Error> {
+    /// [`Error::WrongState`], unless ordered (or queued before) and of a kind that terminals deliver;
+    /// [`Error::ChangeExpired`].
+    pub fn queued(self, on: Date) -> Result<Self, Error> {
         match self.state {
             ChangeState::Ordered | ChangeState::Queued if self.kind.by_update() => {
+                self.in_time(on)?;
                 Ok(self.with(ChangeState::Queued))
             }
             _ => self.refused("delivery by terminals"),
@@ -459,10 +495,11 @@ impl CardChange {
     /// Before the first byte goes to the chip at a counter; also to resume.
     ///
     /// # Errors
-    /// [`Error::WrongState`], unless ordered, queued or writing.
-    pub fn begin_writing(self) -> Result<Self, Error> {
+    /// [`Error::WrongState`], unless ordered, queued or writing; [`Error::ChangeExpired`].
+    pub fn begin_writing(self, on: Date) -> Result<Self, Error> {
         match self.state {
             ChangeState::Ordered | ChangeState::Queued | ChangeState::Writing => {
+                self.in_time(on)?;
                 Ok(self.with(ChangeState::Writing))
             }
             _ => self.refused("writing"),
@@ -484,28 +521,75 @@ impl CardChange {
     ///
     /// # Errors
     /// [`Error::WrongState`]: a counter finishes what it began; a receipt finishes what was queued, and what a counter
-    /// began and lost.
+    /// began and lost; the next card holds what was signed off for one that went out of use.
     pub fn done(self, way: Way, on: Date) -> Result<Self, Error> {
         match (&self.state, way) {
             (ChangeState::Writing, Way::Counter)
-            | (ChangeState::Ordered | ChangeState::Queued | ChangeState::Writing, Way::Update) => {
-                Ok(self.with(ChangeState::Done { way, on }))
-            }
+            | (
+                ChangeState::Ordered | ChangeState::Queued | ChangeState::Writing,
+                Way::Update | Way::NextCard,
+            ) => Ok(self.with(ChangeState::Done { way, on })),
             _ => self.refused("its end"),
         }
     }
 
-    /// Nothing of it will be done.
+    /// Something else that the counter wrote onto the card brought this one with it.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless it was signed off and is not over.
+    pub fn covered(self, on: Date) -> Result<Self, Error> {
+        match self.state {
+            ChangeState::Ordered | ChangeState::Queued | ChangeState::Writing => {
+                Ok(self.with(ChangeState::Done {
+                    way: Way::Counter,
+                    on,
+                }))
+            }
+            _ => self.refused("being brought by another change"),
+        }
+    }
+
+    /// The counter looked at the card: nothing of what it began is on it. `sealed`: updates of it are on their way.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless writing.
+    pub fn not_written(self, sealed: bool) -> Result<Self, Error> {
+        match self.state {
+            ChangeState::Writing if sealed => Ok(self.with(ChangeState::Queued)),
+            ChangeState::Writing => Ok(self.with(ChangeState::Ordered)),
+            _ => self.refused("going back"),
+        }
+    }
+
+    /// Nothing of it will be done. For a card that went out of use that holds of everything that is open for it.
     ///
     /// # Errors
     /// [`Error::WrongState`] once an update was sealed or a chip was touched: nobody can take that back. A load is never
-    /// given up: the money was taken.
-    pub fn give_up(self) -> Result<Self, Error> {
-        match self.state {
-            ChangeState::Proposed | ChangeState::Ordered if self.kind != ChangeKind::Load => {
-                Ok(self.with(ChangeState::GivenUp))
-            }
-            _ => self.refused("giving up"),
+    /// given up while its card is in use: the money was taken.
+    pub fn give_up(self, card: CardStage) -> Result<Self, Error> {
+        let is_gone = match card {
+            CardStage::Destroyed => true,
+            // What is done to the chip is not over when the card goes out of use.
+            CardStage::Ended(_) => !self.kind.is_of_the_chip(),
+            _ => false,
+        };
+        let is_untouched = matches!(self.state, ChangeState::Proposed | ChangeState::Ordered);
+        if !self.state.is_over() && (is_gone || (is_untouched && self.kind != ChangeKind::Load)) {
+            Ok(self.with(ChangeState::GivenUp))
+        } else {
+            self.refused("giving up")
+        }
+    }
+
+    /// Its time is over.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless it is overdue.
+    pub fn expire(self, on: Date) -> Result<Self, Error> {
+        if self.is_overdue(on) {
+            Ok(self.with(ChangeState::Expired))
+        } else {
+            self.refused("expiring")
         }
     }
 

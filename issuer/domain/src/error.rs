@@ -150,6 +150,18 @@ pub enum Error {
         /// First day of the window.
         from: jiff::civil::Date,
     },
+    /// Something for a permit that is over.
+    #[error("the permit's last day was {valid_to}")]
+    LastDayOver {
+        /// The last day.
+        valid_to: jiff::civil::Date,
+    },
+    /// A change that was not written in its time.
+    #[error("the change held until {until} and expired with it: nothing of it was written")]
+    ChangeExpired {
+        /// Its last day.
+        until: jiff::civil::Date,
+    },
     /// A date computation left the calendar of the program (years -9999 to 9999).
     #[error("the date lies outside the calendar")]
     OutOfCalendar,
@@ -188,6 +200,8 @@ impl Error {
             Self::PurseFigures => "PURSE_FIGURES",
             Self::NotThisChange { .. } => "NOT_THIS_CHANGE",
             Self::TooEarly { .. } => "TOO_EARLY",
+            Self::LastDayOver { .. } => "LAST_DAY_OVER",
+            Self::ChangeExpired { .. } => "CHANGE_EXPIRED",
             Self::OutOfCalendar => "OUT_OF_CALENDAR",
         }
     }
@@ -235,6 +249,10 @@ impl Error {
             }
             Self::NotThisChange { .. } => "Choose the kind of change that fits, or leave the card as it is.",
             Self::TooEarly { .. } => "Come back in the month before the permit's last day (article 10).",
+            Self::LastDayOver { .. } => {
+                "Endorse the permit first, with `issuer change propose --kind endorse`: a late endorsement restores it."
+            }
+            Self::ChangeExpired { .. } => "Propose it again, with `issuer change propose`.",
             Self::OutOfCalendar => "Correct the date.",
         }
     }

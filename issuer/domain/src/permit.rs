@@ -230,10 +230,29 @@ pub struct Grant {
     pub tier: Tier,
     /// The id of the rule set that granted it.
     pub rule_set: String,
+    /// The day from which its years are counted, the first not counted: every last day and every window of an
+    /// endorsement follow from it. Nothing moves it, no rest day and no endorsement that came late.
+    pub anchor: Date,
     /// First day.
     pub valid_from: Date,
-    /// Last day, included: the day by which it must be endorsed.
+    /// Last day that was decided, included: the day by which it must be endorsed. Its card may still show an earlier one.
     pub valid_to: Date,
+}
+
+impl Grant {
+    /// Whether it is not over on this day.
+    ///
+    /// # Errors
+    /// [`Error::LastDayOver`].
+    pub fn check_in_force(&self, on: Date) -> Result<(), Error> {
+        if on <= self.valid_to {
+            Ok(())
+        } else {
+            Err(Error::LastDayOver {
+                valid_to: self.valid_to,
+            })
+        }
+    }
 }
 
 /// A permit: outlives its cards.
@@ -267,6 +286,7 @@ impl Permit {
             application,
             tier,
             rule_set,
+            anchor: valid_from,
             valid_from,
             valid_to,
         };
@@ -315,8 +335,8 @@ impl Permit {
     /// another tier at an upgrade. Person and first application stay, and the first day too: years count on.
     ///
     /// # Errors
-    /// [`Error::NothingGranted`]; [`Error::WrongState`], unless its holder has a card; [`Error::Reversed`] for a last day
-    /// that is earlier than the present one.
+    /// [`Error::NothingGranted`]; [`Error::WrongState`], unless its holder has a card or waits for another one;
+    /// [`Error::Reversed`] for a last day that is earlier than the present one.
     pub fn regranted(self, decision: &Decision, on: Date) -> Result<Self, Error> {
         let (Some(tier), Some(valid_to)) = (decision.tier, decision.valid_to) else {
             return Err(Error::NothingGranted);
@@ -325,7 +345,7 @@ impl Permit {
             return Err(Error::Reversed);
         }
         let state = match self.state {
-            PermitState::Active { since } => PermitState::Active { since },
+            state @ (PermitState::Approved | PermitState::Active { .. }) => state,
             PermitState::Suspended { .. } => PermitState::Active { since: on },
             other => return other.refused("a new grant"),
         };
@@ -336,6 +356,24 @@ impl Permit {
             ..self.grant
         };
         Ok(Self { grant, state, ..self })
+    }
+
+    /// As [`Permit::regranted`] found it, after that decision was taken back because nothing of it came onto a card: what
+    /// the decision before it grants. State and anchor stay: a permit whose last day is over is suspended by the clock.
+    ///
+    /// # Errors
+    /// [`Error::NothingGranted`].
+    pub fn decided_as_before(self, before: &Decision) -> Result<Self, Error> {
+        let (Some(tier), Some(valid_to)) = (before.tier, before.valid_to) else {
+            return Err(Error::NothingGranted);
+        };
+        let grant = Grant {
+            tier,
+            rule_set: before.rule_set.clone(),
+            valid_to,
+            ..self.grant
+        };
+        Ok(Self { grant, ..self })
     }
 
     /// The same, as its row stands once it is stored; for the store.

@@ -65,7 +65,9 @@ impl Refusal {
                 "Endorse, replace or end that permit; a person has one permit in the province."
             }
             Self::ApplicationOpen { .. } => "Go on with that application, or let the applicant withdraw it.",
-            Self::ChangeOpen { .. } => "Finish that change first: it may be the outcome of an earlier try.",
+            Self::ChangeOpen { .. } => {
+                "Finish that change with `issuer change write` (it may be the outcome of an earlier try), or give it up with `issuer change give-up`."
+            }
             Self::BlankNotInStock { .. } => "Take another blank from the stock.",
             Self::TerminalUnknown { .. } => "Register the terminal with `issuer terminal register` first.",
             Self::OtherPeople => "Order production with the reviewer and approver of the case.",

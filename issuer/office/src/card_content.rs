@@ -106,7 +106,8 @@ impl Rewritten {
         matches!(self, Self::Whole | Self::Person)
     }
 
-    const fn has_permit(self) -> bool {
+    /// Whether the permit block is written, and with it the permit's last day.
+    pub(crate) const fn has_permit(self) -> bool {
         matches!(self, Self::Whole | Self::Grant)
     }
 
@@ -196,6 +197,7 @@ impl CardContent {
         grant: &Grant,
         decision: &Decision,
         purse_cap: Option<u32>,
+        state_counter: u32,
         random: &Random,
     ) -> Result<Self, ContentError> {
         if decision.tier != Some(grant.tier) {
@@ -208,9 +210,6 @@ impl CardContent {
         }
         let before = self.parts()?.dg3;
         let before = Dg3::parse(&before).map_err(|_| ContentError::Unreadable)?;
-        let state_counter = before.state_counter.checked_add(1).ok_or(ContentError::Form {
-            what: "the state counter",
-        })?;
         let dg3 = Dg3 {
             permit_id: before.permit_id,
             tier: grant.tier,
@@ -264,6 +263,45 @@ impl CardContent {
             photo,
             ..self.clone()
         })
+    }
+
+    /// Whether the card's certificates hold on this day: another card has to be made of one that is older.
+    ///
+    /// # Errors
+    /// [`ContentError::CardTooOld`].
+    pub(crate) fn check_certificates(&self, on: Date) -> Result<(), ContentError> {
+        if on <= self.certificate_to {
+            Ok(())
+        } else {
+            Err(ContentError::CardTooOld {
+                to: self.certificate_to,
+            })
+        }
+    }
+
+    /// The same with what this other content says of person and residence.
+    pub(crate) fn with_person_of(self, other: Self) -> Self {
+        Self {
+            division: other.division,
+            dg1: other.dg1,
+            portrait_salt: other.portrait_salt,
+            photo: other.photo,
+            ..self
+        }
+    }
+
+    /// The same with what this other content grants.
+    pub(crate) fn with_grant_of(self, other: Self) -> Self {
+        Self {
+            dg3: other.dg3,
+            entitlements: other.entitlements,
+            tier: other.tier,
+            rule_set: other.rule_set,
+            valid_from: other.valid_from,
+            valid_to: other.valid_to,
+            purse_cap: other.purse_cap,
+            ..self
+        }
     }
 
     /// Tag 86 of DG3.
@@ -335,6 +373,11 @@ impl CardContent {
                 },
             })
             .collect())
+    }
+
+    /// The permit's last day on the card.
+    pub(crate) const fn valid_to(&self) -> Date {
+        self.valid_to
     }
 
     /// Its tier.

@@ -1,14 +1,16 @@
 //! Changes of a card in use, as far as no reader is needed: proposed, decided, signed off, given up. Decree 663 articles 10
 //! and 11; card specification, chapter 09.
 //!
-//! Each call is durable when it returns, and repeating it goes on where it stopped. Left out: writing a card that lies on a
-//! reader (crate `issuer-production`), fees.
+//! A decision moves the permit's last day when it is signed off, and the card's when the card did: a decision of which
+//! nothing came onto a card is taken back with its change, when that is given up or expires. Each call is durable when it
+//! returns, and repeating it goes on where it stopped. Left out: writing a card that lies on a reader (crate
+//! `issuer-production`), fees.
 
 use issuer_store::{Appended, Card, Snapshot, StoredCardChange, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
-    Actor as _, AllocatedCard, Applicant, Approver, CardChange, ChangeClerk, ChangeId, ChangeKind,
-    ChangeState, Permit, PermitId, Producer, Tier,
+    Actor as _, AllocatedCard, Applicant, Approver, CardChange, CardStage, ChangeClerk, ChangeId, ChangeKind,
+    ChangeState, Permit, PermitId, Producer, Tier, Way,
 };
 use photo_store_protocol as photo;
 
@@ -56,9 +58,29 @@ impl Proposal {
     }
 }
 
+/// What writing a change at the counter does to its card now.
+#[derive(Debug)]
+pub struct ToWrite {
+    /// What the card is to hold behind it, over every change that was signed off.
+    pub content: CardContent,
+    /// The parts that are written; `None` for a change of the card's state alone.
+    pub what: Option<Rewritten>,
+    /// Other changes that the card holds behind it.
+    covers: Vec<ChangeId>,
+}
+
+impl ToWrite {
+    /// The last day that the card shows behind it, where it writes one.
+    fn until(&self) -> Option<Date> {
+        self.what
+            .is_some_and(Rewritten::has_permit)
+            .then(|| self.content.valid_to())
+    }
+}
+
 /// The parts of a card that a change of this kind writes; `None` for one that only changes the card's state.
 #[must_use]
-pub const fn rewritten(kind: ChangeKind) -> Option<Rewritten> {
+pub(crate) const fn rewritten(kind: ChangeKind) -> Option<Rewritten> {
     match kind {
         ChangeKind::Endorse | ChangeKind::Tier | ChangeKind::Entitlement => Some(Rewritten::Grant),
         ChangeKind::Address => Some(Rewritten::Person),
@@ -88,13 +110,17 @@ impl Office {
         if let Some(known) = same_change(&mut ledger, id, permit, kind, &clerk).await? {
             return Ok(known);
         }
+        drop(ledger);
+        // Yesterday's paper does not stand in today's way.
+        self.expire_changes_of(permit).await?;
+        let mut ledger = self.read().await?;
         let permit = on_file::permit(&mut ledger, permit).await?;
-        let card = match kind {
-            // What is blocked, unblocked or ended may be a card that its holder has not.
-            ChangeKind::Block | ChangeKind::Unblock | ChangeKind::End => {
-                on_file::last_card(&mut ledger, permit.id()).await?
-            }
-            _ => on_file::card_in_use(&mut ledger, permit.id()).await?,
+        // What is blocked, unblocked or ended may be a card that its holder has not. A decision may stand for a permit
+        // whose card went out of use: the next card is made with it.
+        let card = if kind.is_of_the_chip() || kind.is_granted() {
+            on_file::last_card(&mut ledger, permit.id()).await?
+        } else {
+            on_file::card_in_use(&mut ledger, permit.id()).await?
         };
         drop(ledger);
         self.propose_for(id, &permit, &card, proposal, clerk).await
@@ -115,37 +141,27 @@ impl Office {
         let kind = proposal.kind();
         let today = self.clock().today();
         let (facts, _) = self.facts_of(permit).await?;
+        let (grant, calendar) = (permit.grant(), self.rules().calendar());
+        let mut holds_until = None;
         let (applicant, decision) = match &proposal {
             Proposal::Endorse(newer) => {
                 let (applicant, newer) = same_residence(&facts, newer.as_ref())?;
                 let set = self.set_in_force(&applicant, today)?;
-                let grant = permit.grant();
-                let decision = set.decide_endorsement(
-                    &applicant,
-                    grant.tier,
-                    grant.valid_to,
-                    today,
-                    self.rules().calendar(),
-                )?;
-                (newer, Some(decision))
+                let endorsement = set.decide_endorsement(&applicant, grant, today, calendar)?;
+                holds_until = Some(endorsement.holds_until);
+                (newer, Some(endorsement.decision))
             }
             Proposal::Tier(tier, newer) => {
-                let (mut applicant, newer) = same_residence(&facts, newer.as_ref())?;
-                applicant.requested_tier = Some(*tier);
+                let (applicant, newer) = same_residence(&facts, newer.as_ref())?;
                 let set = self.set_in_force(&applicant, today)?;
-                (
-                    newer,
-                    Some(set.decide(&applicant, today, self.rules().calendar())?),
-                )
+                let decision = set.decide_change(&applicant, *tier, grant, today, calendar)?;
+                (newer, Some(decision))
             }
             Proposal::Entitlement(newer) => {
-                let (mut applicant, newer) = same_residence(&facts, newer.as_ref())?;
-                applicant.requested_tier = Some(permit.grant().tier);
+                let (applicant, newer) = same_residence(&facts, newer.as_ref())?;
                 let set = self.set_in_force(&applicant, today)?;
-                (
-                    newer,
-                    Some(set.decide(&applicant, today, self.rules().calendar())?),
-                )
+                let decision = set.decide_change(&applicant, grant.tier, grant, today, calendar)?;
+                (newer, Some(decision))
             }
             Proposal::Address(moved, _) => {
                 if !same_person(&facts, moved) {
@@ -157,18 +173,34 @@ impl Office {
                 }
                 (Some(moved.as_ref().clone()), None)
             }
-            _ => (None, None),
+            Proposal::Rotate => {
+                // Records of a permit that is over are not written.
+                grant.check_in_force(today)?;
+                (None, None)
+            }
+            Proposal::Block | Proposal::Unblock | Proposal::End => (None, None),
         };
+        let is_in_use = card.state == CardStage::HandedOver;
+        if is_in_use && rewritten(kind).is_some() {
+            self.content_of(card).await?.check_certificates(today)?;
+        }
         let after = match (&proposal, &decision) {
             (_, Some(decision)) => {
                 if decision.tier.is_none() {
                     return Err(OfficeError::NotEligible(Box::new(decision.clone())));
                 }
-                kind.check(permit.grant(), decision, today)?;
+                kind.check(grant, decision)?;
                 let granted = permit.clone().regranted(decision, today)?;
-                let cap = self.purse_cap(&facts, granted.grant().tier, today);
-                let now = self.content_of(card).await?;
-                Some(now.regranted(granted.grant(), decision, cap, self.random())?)
+                if is_in_use {
+                    let mut ledger = self.read().await?;
+                    let now = on_file::content_of(&mut ledger, card).await?;
+                    let state_counter = on_file::next_state_counter(&mut ledger, permit.id()).await?;
+                    let cap = self.purse_cap(&facts, granted.grant().tier, today);
+                    let granted = granted.grant();
+                    Some(now.regranted(granted, decision, cap, state_counter, self.random())?)
+                } else {
+                    None
+                }
             }
             (Proposal::Address(moved, receipt), None) => {
                 Some(self.moved(id, permit, card, moved, *receipt, &clerk).await?)
@@ -180,7 +212,10 @@ impl Office {
             serial: card.serial,
         };
         let content = FrozenChange::to_content(after.as_ref())?;
-        let change = CardChange::new(id, permit.id(), allocated, kind, clerk, content);
+        let mut change = CardChange::new(id, permit.id(), allocated, kind, clerk, content);
+        if let Some(day) = holds_until {
+            change = change.holding_until(day);
+        }
         let new = StoredCardChange {
             change,
             applicant,
@@ -231,12 +266,14 @@ impl Office {
     /// The second person signs a change off. Repeating it answers the same.
     ///
     /// # Errors
-    /// [`permit_domain::Error::SamePersonTwice`], [`issuer_store::Error::Stale`] for a change that was overtaken.
+    /// [`permit_domain::Error::SamePersonTwice`], [`issuer_store::Error::Stale`] for a change that was overtaken,
+    /// [`permit_domain::Error::ChangeExpired`] for one whose time is over.
     pub async fn approve_change(
         &self,
         id: ChangeId,
         approver: Approver,
     ) -> Result<StoredCardChange, OfficeError> {
+        self.change_in_time(id).await?;
         let mut tx = self.begin().await?;
         let stored = on_file::change(&mut tx, id).await?;
         if stored.change.approver() == Some(&approver) {
@@ -247,7 +284,7 @@ impl Office {
         Ok(stored)
     }
 
-    /// Gives a change up that was neither sealed nor written.
+    /// Gives a change up that was neither sealed nor written, or whose card went out of use. What it decided is taken back.
     ///
     /// # Errors
     /// [`permit_domain::Error::WrongState`].
@@ -261,26 +298,192 @@ impl Office {
         if matches!(stored.change.state(), ChangeState::GivenUp) {
             return Ok(stored);
         }
-        // The grant stands once it was signed off: the next change writes it with its own.
-        let change = stored.change.clone().give_up()?;
+        let card = on_file::card_of(&mut tx, &stored.change).await?;
+        let change = stored.change.clone().give_up(card.state)?;
         let by = (ChangeClerk::ROLE, by.staff().as_str());
         let (change, appended) = advance(&mut tx, change, by).await?;
+        take_back(&mut tx, &stored).await?;
         tx.commit(appended).await?;
         Ok(StoredCardChange { change, ..stored })
     }
 
-    /// Stores a change after [`CardChange::begin_writing`] or [`CardChange::done`] at a counter. A block, an unblocking or an end
-    /// that is done moves the card along.
+    /// A change; one whose time is over expires now.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::ChangeExpired`].
+    pub async fn change_in_time(&self, id: ChangeId) -> Result<StoredCardChange, OfficeError> {
+        let stored = self.change(id).await?;
+        match stored.change.holds_until() {
+            Some(until) if stored.change.is_overdue(self.clock().today()) => {
+                self.expire(id).await?;
+                Err(permit_domain::Error::ChangeExpired { until }.into())
+            }
+            _ => Ok(stored),
+        }
+    }
+
+    /// Expires every change whose time is over: endorsements that nobody wrote within their window. Which ones.
+    ///
+    /// # Errors
+    /// The ledger's; what expired before stays so.
+    pub async fn expire_changes(&self) -> Result<Vec<ChangeId>, OfficeError> {
+        let overdue = self.read().await?.overdue_changes(self.clock().today()).await?;
+        let mut expired = Vec::new();
+        for id in overdue {
+            if self.expire(id).await? {
+                expired.push(id);
+            }
+        }
+        Ok(expired)
+    }
+
+    /// As [`Office::expire_changes`], of one permit.
+    pub(crate) async fn expire_changes_of(&self, permit: PermitId) -> Result<(), OfficeError> {
+        let today = self.clock().today();
+        let changes = self.read().await?.changes_of_permit(permit).await?;
+        for stored in changes {
+            if stored.change.is_overdue(today) {
+                self.expire(stored.change.id()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Expires a change, if it is still overdue.
+    async fn expire(&self, id: ChangeId) -> Result<bool, OfficeError> {
+        let today = self.clock().today();
+        let mut tx = self.begin().await?;
+        let stored = on_file::change(&mut tx, id).await?;
+        if !stored.change.is_overdue(today) {
+            return Ok(false);
+        }
+        let change = stored.change.clone().expire(today)?;
+        let (_, appended) = advance(&mut tx, change, ("program", "issuer")).await?;
+        take_back(&mut tx, &stored).await?;
+        tx.commit(appended).await?;
+        Ok(true)
+    }
+
+    /// What writing a change at the counter does to its card now. A change that writes records brings the permit's last
+    /// day along where that was decided and is not on the card, so that all of a card shows one last day.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`], [`ContentError::Unreadable`].
+    pub async fn to_write(&self, change: &CardChange) -> Result<ToWrite, OfficeError> {
+        let mut ledger = self.read().await?;
+        let card = on_file::card_of(&mut ledger, change).await?;
+        let changes = ledger.changes_of_card(&card.number).await?;
+        let what = match rewritten(change.kind()) {
+            Some(Rewritten::Records | Rewritten::Purse) if changes.iter().any(waits) => {
+                Some(Rewritten::Grant)
+            }
+            what => what,
+        };
+        let covers = changes
+            .iter()
+            .map(|stored| &stored.change)
+            .filter(|other| {
+                let is_on_its_way =
+                    !matches!(other.state(), ChangeState::Proposed) && !other.state().is_over();
+                let is_within = match what {
+                    Some(Rewritten::Grant) => other.kind().is_granted() || other.kind() == ChangeKind::Rotate,
+                    Some(Rewritten::Records) => other.kind() == ChangeKind::Rotate,
+                    _ => false,
+                };
+                other.id() != change.id() && is_on_its_way && is_within
+            })
+            .map(CardChange::id)
+            .collect();
+        Ok(ToWrite {
+            content: on_file::content_of(&mut ledger, &card).await?,
+            what,
+            covers,
+        })
+    }
+
+    /// Stores that a counter begins a change, after [`CardChange::begin_writing`].
     ///
     /// # Errors
     /// [`issuer_store::Error::Stale`] if the row changed since it was read; outages.
-    pub async fn advance_change(&self, change: CardChange, by: &Producer) -> Result<CardChange, OfficeError> {
+    pub async fn begin_change(&self, change: CardChange, by: &Producer) -> Result<CardChange, OfficeError> {
         let mut tx = self.begin().await?;
         let by = (Producer::ROLE, by.staff().as_str());
         let (change, appended) = advance(&mut tx, change, by).await?;
         tx.commit(appended).await?;
         Ok(change)
     }
+
+    /// Stores that a counter wrote a change: a block, an unblocking or an end moves the card along, what was `written` moves
+    /// the card's last day, and what came onto the card with it is done too. `None`: the card had it by a later one.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::Stale`] if the row changed since it was read; outages.
+    pub async fn finish_change(
+        &self,
+        change: CardChange,
+        by: &Producer,
+        written: Option<&ToWrite>,
+    ) -> Result<CardChange, OfficeError> {
+        let today = self.clock().today();
+        let mut tx = self.begin().await?;
+        let by = (Producer::ROLE, by.staff().as_str());
+        for other in written.iter().flat_map(|written| &written.covers) {
+            let other = on_file::change(&mut tx, *other).await?.change;
+            if !other.state().is_over() {
+                let _first = advance(&mut tx, other.covered(today)?, by).await?;
+            }
+        }
+        let (change, appended) = advance(&mut tx, change.done(Way::Counter, today)?, by).await?;
+        if let Some(until) = written.and_then(ToWrite::until) {
+            let card = on_file::card_of(&mut tx, &change).await?;
+            shows(&mut tx, card, until).await?;
+        }
+        tx.commit(appended).await?;
+        Ok(change)
+    }
+
+    /// The counter looked at the card after the vault refused to go on: nothing of the change is on it.
+    ///
+    /// # Errors
+    /// [`issuer_store::Error::Stale`] if the row changed since it was read; outages.
+    pub async fn put_change_back(
+        &self,
+        change: CardChange,
+        by: &Producer,
+    ) -> Result<CardChange, OfficeError> {
+        let mut tx = self.begin().await?;
+        let is_sealed = tx.updates_left(change.id()).await? > 0;
+        let by = (Producer::ROLE, by.staff().as_str());
+        let (change, appended) = advance(&mut tx, change.not_written(is_sealed)?, by).await?;
+        tx.commit(appended).await?;
+        Ok(change)
+    }
+}
+
+/// Whether a decision was signed off and is not on its card.
+pub(crate) fn waits(stored: &StoredCardChange) -> bool {
+    stored.change.kind().is_granted() && on_file::holds(stored) && !stored.change.state().is_over()
+}
+
+/// Enters the last day that a card shows now.
+pub(crate) async fn shows(tx: &mut Transaction, card: Card, until: Date) -> Result<(), OfficeError> {
+    if card.until != Some(until) {
+        let standing = card.standing();
+        let until = Some(until);
+        tx.update_card(Card { until, ..card }, standing).await?;
+    }
+    Ok(())
+}
+
+/// Takes back what a change decided that is over without having come onto its card: the decision before it holds again. A
+/// later one that was signed off stays as it was signed.
+async fn take_back(tx: &mut Transaction, stored: &StoredCardChange) -> Result<(), OfficeError> {
+    if stored.granted.is_some() && stored.change.kind().is_granted() {
+        let permit = on_file::permit(tx, stored.change.permit()).await?;
+        let (_, decision) = on_file::facts_of(tx, &permit).await?;
+        tx.update_permit(permit.decided_as_before(&decision)?).await?;
+    }
+    Ok(())
 }
 
 /// The change that the id stands for, if it is this very one: an id that was used with another permit, kind or clerk is
@@ -333,7 +536,7 @@ pub(crate) async fn sign_off(
     on: Date,
 ) -> Result<(StoredCardChange, Appended), OfficeError> {
     let by = approver.staff().clone();
-    let change = stored.change.approve(approver)?;
+    let mut change = stored.change.approve(approver, on)?;
     let card = on_file::card_of(tx, &change).await?;
     change.kind().may_change(card.standing())?;
     let mut granted = None;
@@ -347,6 +550,9 @@ pub(crate) async fn sign_off(
             None => permit,
         };
         granted = Some(tx.update_permit(permit).await?.version());
+    }
+    if change.kind().is_granted() && card.state != CardStage::HandedOver {
+        change = change.done(Way::NextCard, on)?;
     }
     let by = (Approver::ROLE, by.as_str());
     let (change, appended) = tx.update_change(change, granted, by).await?;

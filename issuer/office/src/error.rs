@@ -265,6 +265,12 @@ pub enum ContentError {
     /// A new decision takes a role away that the card has: no record takes it off.
     #[error("the decision takes a role away that the card has")]
     RoleTaken,
+    /// The card's certificates are over: no terminal takes it as genuine.
+    #[error("the card's certificates ended on {to}")]
+    CardTooOld {
+        /// Their last day.
+        to: jiff::civil::Date,
+    },
     /// The decision grants nothing, so there is nothing to put on a card.
     #[error("the decision grants no tier")]
     NothingGranted,
@@ -287,7 +293,7 @@ impl ContentError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NothingGranted | Self::OtherPhoto => Fault::State,
+            Self::NothingGranted | Self::OtherPhoto | Self::CardTooOld { .. } => Fault::State,
             Self::Unreadable => Fault::Machine,
             Self::NoOrgan { .. } | Self::NoPurseRules { .. } | Self::RoleTaken | Self::Form { .. } => {
                 Fault::Caller
@@ -302,6 +308,7 @@ impl ContentError {
             Self::NoOrgan { .. } => "NO_ISSUING_ORGAN",
             Self::NoPurseRules { .. } => "NO_PURSE_RULES",
             Self::RoleTaken => "ROLE_TAKEN",
+            Self::CardTooOld { .. } => "CARD_TOO_OLD",
             Self::NothingGranted => "NOTHING_GRANTED",
             Self::Form { .. } => "CONTENT_FORM",
             Self::Unreadable => "CONTENT_UNREADABLE",
@@ -316,6 +323,7 @@ impl ContentError {
             Self::NoOrgan { .. } => "Name the organ in the jurisdiction's rule set.",
             Self::NoPurseRules { .. } => "Publish purse rules for the jurisdiction and tier.",
             Self::RoleTaken => "Replace the card with `issuer card replace`: the new one has the new roles.",
+            Self::CardTooOld { .. } => "Replace the card with `issuer card replace`, and order another one.",
             Self::NothingGranted => "Order cards only for approved applications.",
             Self::Form { .. } => {
                 "Correct the case; a card holds 120 bytes of name and organ and 210 of an address."

@@ -1,6 +1,7 @@
 //! Loads of a card's purse: decided by the purse rules in force, booked once for each key. Card specification, chapter 11.
 
 use issuer_store::{Appended, Booked, StoredCardChange, Transaction};
+use jiff::civil::Date;
 use permit_domain::{
     AllocatedCard, CardChange, CardNumber, ChangeClerk, ChangeId, ChangeKind, LoadDecision, PermitId,
     PermitState, Purse,
@@ -67,7 +68,7 @@ impl Office {
         };
         let content = FrozenChange::to_content(None)?;
         let change = CardChange::new(id, permit.id(), allocated, ChangeKind::Load, clerk, content);
-        let (outcome, appended) = book(&mut tx, &change, amount, rules).await?;
+        let (outcome, appended) = book(&mut tx, &change, amount, rules, self.clock().today()).await?;
         if let Some(appended) = appended {
             tx.commit(appended).await?;
         }
@@ -94,6 +95,7 @@ pub(crate) async fn book(
     change: &CardChange,
     amount: u32,
     rules: &PurseRules,
+    on: Date,
 ) -> Result<(LoadOutcome, Option<Appended>), OfficeError> {
     if let Some(known) = tx.change(change.id()).await? {
         let same = known.change.permit() == change.permit()
@@ -114,6 +116,8 @@ pub(crate) async fn book(
         }
         .into());
     }
+    // A load is never given up: none is booked that no card of this permit would take.
+    permit.grant().check_in_force(on)?;
     let card = on_file::card_of(tx, change).await?;
     ChangeKind::Load.may_change(card.standing())?;
     only_one_open(tx, change).await?;

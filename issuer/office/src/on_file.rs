@@ -2,13 +2,14 @@
 //! and decision hold now, over every change that was signed off.
 
 use issuer_store::{Card, Snapshot, StepRecord, StoredApplication, StoredCardChange};
+use jiff::civil::Date;
 use permit_domain::{
-    Applicant, ApplicationId, CardChange, CardNumber, CardSerial, CardStage, ChangeId, Decision, Order,
-    OrderId, Permit, PermitId,
+    Applicant, ApplicationId, CardChange, CardNumber, CardSerial, CardStage, ChangeId, ChangeKind,
+    ChangeState, Decision, Order, OrderId, Permit, PermitId,
 };
 
 use crate::card_content::CardContent;
-use crate::error::{ContentError, OfficeError};
+use crate::error::OfficeError;
 use crate::frozen_change::FrozenChange;
 use crate::office::Office;
 
@@ -27,6 +28,20 @@ impl Office {
     /// [`OfficeError::NotFound`].
     pub async fn permit(&self, id: PermitId) -> Result<Permit, OfficeError> {
         permit(&mut self.read().await?, id).await
+    }
+
+    /// A permit, and the last day of it that the card in its holder's hand shows.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`].
+    pub async fn permit_and_card(&self, id: PermitId) -> Result<(Permit, Option<Date>), OfficeError> {
+        let mut ledger = self.read().await?;
+        let permit = permit(&mut ledger, id).await?;
+        match card_in_use(&mut ledger, id).await {
+            Ok(card) => Ok((permit, card.until)),
+            Err(OfficeError::NoCard) => Ok((permit, None)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where an order stands.
@@ -97,7 +112,7 @@ impl Office {
     /// What the card is to hold after every change that was signed off.
     ///
     /// # Errors
-    /// [`ContentError::Unreadable`], the ledger's.
+    /// [`crate::error::ContentError::Unreadable`], the ledger's.
     pub async fn content_of(&self, card: &Card) -> Result<CardContent, OfficeError> {
         content_of(&mut self.read().await?, card).await
     }
@@ -170,17 +185,44 @@ pub(crate) async fn card_of(ledger: &mut Snapshot, change: &CardChange) -> Resul
 }
 
 pub(crate) async fn content_of(ledger: &mut Snapshot, card: &Card) -> Result<CardContent, OfficeError> {
-    let changes = ledger.changes_of_card(&card.number).await?;
-    let newest = changes
-        .iter()
-        .filter(|stored| stored.granted.is_some())
-        .max_by_key(|stored| stored.granted);
-    if let Some(stored) = newest {
-        let after = FrozenChange::from_content(stored.change.content())?;
-        return Ok(after.ok_or(ContentError::Unreadable)?);
-    }
+    let mut changes = ledger.changes_of_card(&card.number).await?;
+    changes.retain(holds);
+    changes.sort_by_key(|stored| stored.granted);
     let order = order(ledger, card.order).await?;
-    Ok(CardContent::from_content(order.content())?)
+    let mut content = CardContent::from_content(order.content())?;
+    // Layer upon layer: a change that was taken back may lie below one that holds.
+    for stored in changes {
+        let Some(after) = FrozenChange::from_content(stored.change.content())? else {
+            continue;
+        };
+        content = if stored.change.kind() == ChangeKind::Address {
+            content.with_person_of(after)
+        } else {
+            content.with_grant_of(after)
+        };
+    }
+    Ok(content)
+}
+
+/// The state counter of what is written next for a permit: above every one that a card of it ever had or may have, also by
+/// a change that was given up.
+pub(crate) async fn next_state_counter(ledger: &mut Snapshot, permit: PermitId) -> Result<u32, OfficeError> {
+    let mut highest = 0;
+    for card in ledger.cards_of_permit(permit).await? {
+        let order = order(ledger, card.order).await?;
+        highest = highest.max(CardContent::from_content(order.content())?.state_counter()?);
+    }
+    for stored in ledger.changes_of_permit(permit).await? {
+        if let Some(after) = FrozenChange::from_content(stored.change.content())? {
+            highest = highest.max(after.state_counter()?);
+        }
+    }
+    Ok(highest.saturating_add(1))
+}
+
+/// Whether a change was signed off and not taken back.
+pub(crate) fn holds(stored: &StoredCardChange) -> bool {
+    stored.granted.is_some() && !matches!(stored.change.state(), ChangeState::GivenUp | ChangeState::Expired)
 }
 
 pub(crate) async fn facts_of(
@@ -189,7 +231,7 @@ pub(crate) async fn facts_of(
 ) -> Result<(Applicant, Decision), OfficeError> {
     let case = application(ledger, permit.grant().application).await?;
     let mut changes = ledger.changes_of_permit(permit.id()).await?;
-    changes.retain(|stored| stored.granted.is_some());
+    changes.retain(holds);
     changes.sort_by_key(|stored| stored.granted);
     let mut applicant = case.applicant;
     let mut decision = case.decision.ok_or(permit_domain::Error::NothingGranted)?;

@@ -2,13 +2,15 @@
 //! number is spent; then order, card and permit move together. How a step is done: crate `issuer-production`.
 
 use issuer_store::{Appended, BlankState, Entry, Snapshot, Transaction};
+use jiff::civil::Date;
 use permit_domain::{
-    Actor as _, AllocatedCard, CardNumber, CardSerial, Order, OrderId, OrderState, PermitId, Producer,
-    Province, SeparatedDuties, Standing,
+    Actor as _, AllocatedCard, CardNumber, CardSerial, CardStage, Order, OrderId, OrderState, PermitId,
+    Producer, Province, SeparatedDuties, Standing, Way,
 };
 use photo_store_protocol as photo;
 
 use crate::card_content::{CardContent, Case};
+use crate::changes;
 use crate::error::{ContentError, OfficeError};
 use crate::fault::Fault;
 use crate::office::Office;
@@ -59,14 +61,17 @@ impl Office {
         producer: &Producer,
         receipt: photo::ReceiptNumber,
     ) -> Result<Order, OfficeError> {
+        self.expire_changes_of(permit).await?;
         let mut ledger = self.read().await?;
         let permit = on_file::permit(&mut ledger, permit).await?;
-        // Before the photo's receipt is used up: may this permit be produced at all, and by this person?
+        // Before the photo's receipt is used up, and long before a number and a blank are: may this permit be produced at
+        // all, and by this person?
         permit.state().clone().start_production(id)?;
+        permit.grant().check_in_force(self.clock.today())?;
         let case = on_file::application(&mut ledger, permit.grant().application).await?;
         // A card that replaces another one holds what was signed off since.
         let (applicant, decision) = on_file::facts_of(&mut ledger, &permit).await?;
-        let state_counter = next_state_counter(&mut ledger, permit.id()).await?;
+        let state_counter = on_file::next_state_counter(&mut ledger, permit.id()).await?;
         // Nothing of the ledger is held while the photo store is asked.
         drop(ledger);
         let (reviewer, approver) = case
@@ -102,7 +107,7 @@ impl Office {
         if let Some(known) = same_order(&mut tx, id, permit.id(), producer, receipt).await? {
             return Ok(known);
         }
-        let appended = enter(&mut tx, &order).await?;
+        let appended = enter(&mut tx, &order, issued_on).await?;
         tx.commit(appended).await?;
         Ok(order)
     }
@@ -193,22 +198,21 @@ async fn same_order(
     }
 }
 
-/// The state counter of the permit's next card: above every one that a card of it ever had.
-async fn next_state_counter(ledger: &mut Snapshot, permit: PermitId) -> Result<u32, OfficeError> {
-    let mut highest = 0;
-    for card in ledger.cards_of_permit(permit).await? {
-        highest = highest.max(on_file::content_of(ledger, &card).await?.state_counter()?);
-    }
-    Ok(highest.saturating_add(1))
-}
-
-/// Enters an order, by the people who decided the case; its permit goes into production.
-pub(crate) async fn enter(tx: &mut Transaction, order: &Order) -> Result<Appended, OfficeError> {
+/// Enters an order, by the people who decided the case; its permit goes into production. What was signed off for an earlier
+/// card and never came onto it is done with this one.
+pub(crate) async fn enter(tx: &mut Transaction, order: &Order, on: Date) -> Result<Appended, OfficeError> {
     let permit = on_file::permit(tx, order.permit()).await?;
     let case = on_file::application(tx, permit.grant().application).await?;
     case.application.decided_by_those_of(order.duties())?;
     let permit = permit.change(|state| state.start_production(order.id()))?;
     tx.update_permit(permit).await?;
+    for stored in tx.changes_of_permit(order.permit()).await? {
+        if changes::waits(&stored) {
+            let change = stored.change.done(Way::NextCard, on)?;
+            let by = order.duties().producer().staff().as_str();
+            let _first = tx.update_change(change, None, (Producer::ROLE, by)).await?;
+        }
+    }
     Ok(tx.insert_order(order).await?)
 }
 
@@ -258,8 +262,13 @@ pub(crate) async fn advance(
     }
     let (order, mut appended) = tx.update_order(order, by, result).await?;
     if let (Some(allocated), Some(state)) = (order.state().card(), order.state().card_state()) {
-        let card = on_file::card(tx, &allocated.number).await?;
+        let mut card = on_file::card(tx, &allocated.number).await?;
         if card.state != state {
+            if state == CardStage::Encoded {
+                // Content that cannot be read stopped the order before its card was touched.
+                let content = CardContent::from_content(order.content()).ok();
+                card.until = content.map(|content| content.valid_to());
+            }
             let standing = Standing::new(state, card.denial, card.chip);
             tx.update_card(card, standing).await?;
         }

@@ -8,8 +8,10 @@ use keyvault_protocol as vault;
 use permit_domain::{Actor as _, CardChange, ChangeClerk, ChangeId, StaffId, Way};
 use serde::Serialize;
 
-use crate::changes::rewritten;
+use crate::card_content::Rewritten;
+use crate::changes::{rewritten, shows, waits};
 use crate::error::OfficeError;
+use crate::frozen_change::FrozenChange;
 use crate::office::Office;
 use crate::on_file;
 
@@ -43,6 +45,17 @@ impl Office {
         let mut ledger = self.read().await?;
         let card = on_file::card(&mut ledger, &stored.change.card().number).await?;
         let content = on_file::content_of(&mut ledger, &card).await?;
+        if what == Rewritten::Records
+            && let Some(waiting) = ledger
+                .changes_of_card(&card.number)
+                .await?
+                .iter()
+                .find(|it| waits(it))
+        {
+            // Records that outlive the permit block on the card: the decision comes first, and brings every record.
+            let change = waiting.change.id();
+            return Err(permit_domain::Refusal::ChangeOpen { change }.into());
+        }
         let mut content = content.rewrite(what, None, None)?;
         // A new record brings a new pseudonym in its role: what still waits under the old one stays behind until the next
         // batch. So the roles that deliver nothing come first, and small payment, whose terminals are online, last.
@@ -118,7 +131,7 @@ impl Office {
         sealed: &[[u8; 16]],
     ) -> Result<CardChange, OfficeError> {
         let mut tx = self.begin().await?;
-        let (change, appended) = queue(&mut tx, change, sealed).await?;
+        let (change, appended) = queue(&mut tx, change, sealed, self.clock().today()).await?;
         tx.commit(appended).await?;
         Ok(change)
     }
@@ -129,8 +142,9 @@ pub(crate) async fn queue(
     tx: &mut Transaction,
     change: CardChange,
     sealed: &[[u8; 16]],
+    on: Date,
 ) -> Result<(CardChange, Appended), OfficeError> {
-    let change = change.queued()?;
+    let change = change.queued(on)?;
     let by = change.clerk().staff().clone();
     let (change, appended) = tx
         .update_change(change, None, (ChangeClerk::ROLE, by.as_str()))
@@ -172,6 +186,11 @@ pub(crate) async fn finish(
         // A receipt that comes late does not move a card that has gone on: it was ended or is being unblocked.
         if let Ok(Some(standing)) = change.moves(card.standing()) {
             tx.update_card(card, standing).await?;
+        } else if rewritten(change.kind()).is_some_and(Rewritten::has_permit)
+            && let Some(after) = FrozenChange::from_content(change.content())?
+            && card.until.is_none_or(|until| until < after.valid_to())
+        {
+            shows(tx, card, after.valid_to()).await?;
         }
         done.push(change.id());
         last = Some(appended);

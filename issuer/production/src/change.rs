@@ -9,16 +9,16 @@ use card_applet_spec::codes::{CardState, Role};
 use card_reader::Error as CardError;
 use issuer_artwork::FrontFace;
 use issuer_office::card_content::{CardContent, Rewritten};
-use issuer_office::changes::rewritten;
+use issuer_office::changes::ToWrite;
 use issuer_office::hashed_id::uuid8;
 use issuer_office::photo::read_photo;
 use issuer_store::{Card, StoredCardChange};
-use keyvault_protocol::{CardTask, TaskKind};
-use permit_domain::{Actor as _, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer, Way};
+use keyvault_protocol::{CardTask, RefusalCode, TaskKind};
+use permit_domain::{Actor as _, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer};
 use program_contract::file;
 
 use crate::error::ProductionError;
-use crate::pipe::pipe;
+use crate::pipe::{begin, carry};
 use crate::production::Production;
 use crate::station::{Observed, Station};
 use crate::verify::differs_in;
@@ -33,14 +33,14 @@ impl Production {
     /// [`permit_domain::Error::WrongState`] for a change that terminals cannot deliver or that is not signed off; the vault's
     /// refusal, for example of a card that no terminal reaches.
     pub async fn queue_change(&self, id: ChangeId) -> Result<StoredCardChange, ProductionError> {
-        let stored = self.office.change(id).await?;
+        let stored = self.office.change_in_time(id).await?;
         if matches!(stored.change.state(), ChangeState::Queued) || stored.change.state().is_over() {
             return Ok(stored);
         }
         // The domain's word on the state comes first.
-        stored.change.clone().queued()?;
-        let tasks = self.office.update_tasks(&stored).await?;
         let today = self.clock().today();
+        stored.change.clone().queued(today)?;
+        let tasks = self.office.update_tasks(&stored).await?;
         let card = self.office.card(&stored.change.card().number).await?;
         let digest = fingerprint(&stored, &self.office.content_of(&card).await?)?;
         let number = uuid8(&[
@@ -74,33 +74,34 @@ impl Production {
         station: &mut Station,
         producer: &Producer,
     ) -> Result<StoredCardChange, ProductionError> {
-        let stored = self.office.change(id).await?;
+        let stored = self.office.change_in_time(id).await?;
         if matches!(stored.change.state(), ChangeState::Done { .. }) {
             return Ok(stored);
         }
         stored.change.may_write(producer)?;
-        let due = stored.change.clone().begin_writing()?;
+        let today = self.clock().today();
+        let due = stored.change.clone().begin_writing(today)?;
         let was_writing = matches!(stored.change.state(), ChangeState::Writing);
         let card = self.office.card(&stored.change.card().number).await?;
-        let content = self.office.content_of(&card).await?;
+        let to_write = self.office.to_write(&stored.change).await?;
 
         if self.is_covered(&stored).await? {
-            let change = self.office.advance_change(due, producer).await?;
-            return self.finish(stored, change, producer).await;
+            let change = self.office.begin_change(due, producer).await?;
+            return self.finish(stored, change, producer, None).await;
         }
         // Everything that can fail without the card is fetched before it is touched.
         let kind = stored.change.kind();
-        let what = rewritten(kind);
-        let (task, front) = match what {
-            Some(what) => self.rewrite_task(&stored, &content, what, producer).await?,
+        let (task, front) = match to_write.what {
+            Some(what) => {
+                self.rewrite_task(&stored, &to_write.content, what, producer)
+                    .await?
+            }
             None => (plain_task(kind), None),
         };
-        self.look_first(&card, &content, kind, was_writing, station)
+        self.look_first(&card, &to_write.content, kind, was_writing, station)
             .await?;
-        let change = self.office.advance_change(due, producer).await?;
 
-        let today = self.clock().today();
-        let digest = fingerprint(&stored, &content)?;
+        let digest = fingerprint(&stored, &to_write.content)?;
         let number = uuid8(&[
             b"YZT-CHANGE-1",
             id.as_bytes(),
@@ -108,18 +109,87 @@ impl Production {
             &digest,
         ]);
         let tasks = vec![task.kind(), TaskKind::Inspect];
-        let (mut vault, session) = self.session(number, tasks, today, CHANGE_DAYS).await?;
-        let result = pipe(&mut vault, &session, card.serial, task, station).await?;
+        let begun = async {
+            let session = self.session(number, tasks, today, CHANGE_DAYS).await?;
+            begin(session, card.serial, task, station).await
+        };
+        let begun = match begun.await {
+            Ok(begun) => begun,
+            // The vault does not go on with what a counter began, so nobody ever will: the card says what became of it.
+            Err(error) if was_writing && is_final(&error) => {
+                return self
+                    .look_after(stored, &card, &to_write, producer, station, error)
+                    .await;
+            }
+            Err(error) => return Err(error),
+        };
+        let change = self.office.begin_change(due, producer).await?;
+        let result = match carry(begun, station).await {
+            Ok(result) => result,
+            Err(error) if is_final(&error) => {
+                let stored = StoredCardChange { change, ..stored };
+                return self
+                    .look_after(stored, &card, &to_write, producer, station, error)
+                    .await;
+            }
+            Err(error) => return Err(error),
+        };
         if result.serial.as_bytes() != card.serial.as_bytes() || result.state != state_after(kind) {
             return Err(ProductionError::OtherResult);
         }
-        if let Some(what) = what {
-            self.read_back(&card, &content, what, station).await?;
+        if let Some(what) = to_write.what {
+            self.read_back(&card, &to_write.content, what, station).await?;
         }
         if let Some(front) = front {
-            self.draw_front(id, &content, front).await?;
+            self.draw_front(id, &to_write.content, front).await?;
         }
-        self.finish(stored, change, producer).await
+        self.finish(stored, change, producer, Some(&to_write)).await
+    }
+
+    /// The vault refused a change that a counter began. The card is looked at: either it has all of the change, which is
+    /// done then, or nothing of it, for FINALISE is one step; then the change stands where it stood before the counter,
+    /// and the vault's refusal is told.
+    async fn look_after(
+        &self,
+        stored: StoredCardChange,
+        card: &Card,
+        to_write: &ToWrite,
+        producer: &Producer,
+        station: &mut Station,
+        refusal: ProductionError,
+    ) -> Result<StoredCardChange, ProductionError> {
+        let today = self.clock().today();
+        let number = uuid8(&[
+            b"YZT-LOOK-1",
+            stored.change.id().as_bytes(),
+            today.to_string().as_bytes(),
+        ]);
+        let session = self
+            .session(number, vec![TaskKind::Inspect], today, CHANGE_DAYS)
+            .await?;
+        let result = carry(
+            begin(session, card.serial, CardTask::Inspect, station).await?,
+            station,
+        )
+        .await?;
+        let kind = stored.change.kind();
+        let is_written = match to_write.what {
+            _ if result.state != state_after(kind) => false,
+            // Records under another key version and a purse look the same behind the change: it is written again.
+            Some(Rewritten::Records | Rewritten::Purse) => false,
+            Some(what) => match self.read_back(card, &to_write.content, what, station).await {
+                Ok(()) => kind != ChangeKind::Load,
+                Err(ProductionError::WrongContent { .. }) => false,
+                Err(error) => return Err(error),
+            },
+            None => true,
+        };
+        let change = stored.change.clone();
+        if is_written {
+            return self.finish(stored, change, producer, Some(to_write)).await;
+        }
+        self.office.put_change_back(change, producer).await?;
+        Err(refusal)
     }
 
     async fn finish(
@@ -127,9 +197,9 @@ impl Production {
         stored: StoredCardChange,
         change: permit_domain::CardChange,
         producer: &Producer,
+        written: Option<&ToWrite>,
     ) -> Result<StoredCardChange, ProductionError> {
-        let done = change.done(Way::Counter, self.clock().today())?;
-        let change = self.office.advance_change(done, producer).await?;
+        let change = self.office.finish_change(change, producer, written).await?;
         if stored.change.kind() == ChangeKind::Address {
             let producer = Producer::new(change.clerk().staff().clone());
             let case = change.id().to_string();
@@ -270,6 +340,20 @@ impl Production {
         .await
         .map_err(|_| ProductionError::Internal)?
     }
+}
+
+/// Whether the vault will say the same whenever it is asked: it is there and open, and it was no fault of the card, of the
+/// way to it, or of the machine.
+fn is_final(error: &ProductionError) -> bool {
+    const FINAL: [RefusalCode; 6] = [
+        RefusalCode::BadContent,
+        RefusalCode::CardConflict,
+        RefusalCode::CardDenied,
+        RefusalCode::CardState,
+        RefusalCode::NoActiveVersion,
+        RefusalCode::NotFound,
+    ];
+    matches!(error, ProductionError::Vault(error) if FINAL.iter().any(|code| error.is(*code)))
 }
 
 const fn plain_task(kind: ChangeKind) -> CardTask {

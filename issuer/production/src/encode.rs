@@ -9,7 +9,7 @@ use permit_domain::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProductionError;
-use crate::pipe::pipe;
+use crate::pipe::{begin, carry};
 use crate::production::{ORDER_DAYS, Production};
 use crate::station::{Observed, Station};
 
@@ -46,14 +46,14 @@ impl Production {
         drop(chip);
 
         self.check_card(&content, serial, station).await?;
-        let order = self.office.advance(order.begin_encoding()?, "{}").await?;
-
         let number = *order.id().as_bytes();
         let tasks = vec![TaskKind::Personalise, TaskKind::Inspect];
-        let (mut vault, session) = self
+        let session = self
             .session(number, tasks, content.issued_on(), ORDER_DAYS)
             .await?;
-        let result = pipe(&mut vault, &session, serial, task, station).await?;
+        let begun = begin(session, serial, task, station).await?;
+        let order = self.office.advance(order.begin_encoding()?, "{}").await?;
+        let result = carry(begun, station).await?;
         if result.serial.as_bytes() != serial.as_bytes() || result.state != CardState::Personalised {
             return Err(ProductionError::OtherResult);
         }

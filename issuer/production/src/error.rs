@@ -212,6 +212,9 @@ fn vault_action(error: &VaultError) -> &'static str {
         _ if error.is(RefusalCode::CardNotGenuine) => {
             "Keep the card aside and do not hand it over; call the key officer."
         }
+        _ if error.is(RefusalCode::BadContent) || error.is(RefusalCode::CardDenied) => {
+            "Read the vault's message; when it is corrected, run it again; or give it up, with `issuer change give-up`, and a card that is being made with `issuer give-up`."
+        }
         _ => "Read the vault's message; when it is corrected, run the order again with the same card.",
     }
 }

@@ -8,7 +8,7 @@ use permit_domain::{HandOverClerk, Order, OrderState};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ProductionError;
-use crate::pipe::pipe;
+use crate::pipe::{begin, carry};
 use crate::production::Production;
 use crate::station::{Observed, Station};
 
@@ -68,21 +68,20 @@ impl Production {
         };
 
         let kept = format!(r#"{{"checked":"{}"}}"#, holder.name());
-        let order = self.office.advance(due, &kept).await?;
         let today = self.clock().today();
-        if !active {
+        let begun = if active {
+            None
+        } else {
             // An order of its own: weeks may have passed since the card was written.
             let number = hand_over_number(&order, today);
             let tasks = vec![TaskKind::Activate, TaskKind::Inspect];
-            let (mut vault, session) = self.session(number, tasks, today, HAND_OVER_DAYS).await?;
-            let result = pipe(
-                &mut vault,
-                &session,
-                serial,
-                CardTask::Activate { date: today },
-                station,
-            )
-            .await?;
+            let session = self.session(number, tasks, today, HAND_OVER_DAYS).await?;
+            let task = CardTask::Activate { date: today };
+            Some(begin(session, serial, task, station).await?)
+        };
+        let order = self.office.advance(due, &kept).await?;
+        if let Some(begun) = begun {
+            let result = carry(begun, station).await?;
             if result.serial.as_bytes() != serial.as_bytes() || result.state != CardState::Active {
                 return Err(ProductionError::OtherResult);
             }

@@ -47,6 +47,20 @@ impl Period {
         first.checked_add(span).map_err(|_| Error::OutOfCalendar)
     }
 
+    /// So many of them, one after the other: counted from one day each time, so that a short month or a leap day in between
+    /// moves none of the later ends.
+    ///
+    /// # Errors
+    /// [`Error::OutOfCalendar`].
+    pub(crate) fn times(self, count: u16) -> Result<Self, Error> {
+        let many = |n: u16| n.checked_mul(count).ok_or(Error::OutOfCalendar);
+        Ok(match self {
+            Self::Days(n) => Self::Days(many(n)?),
+            Self::Months(n) => Self::Months(many(n)?),
+            Self::Years(n) => Self::Years(many(n)?),
+        })
+    }
+
     /// In words: `6 months`.
     #[must_use]
     pub fn words(self) -> String {
@@ -158,17 +172,61 @@ fn is_weekend(day: Date) -> bool {
     matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
 }
 
-/// Decree 663 article 10: the permit is endorsed within the month before each full year. First and last day of the
-/// window, both included, for the given full year after `issued` (1 for the first).
+/// The month before which a period's end is endorsed.
+fn month_before(end: Date) -> Result<Date, Error> {
+    end.checked_sub(1.month()).map_err(|_| Error::OutOfCalendar)
+}
+
+/// Decree 663 article 10: the permit is endorsed within the month before each full year; a tier with another period
+/// likewise. First and last day of the window, both included, for the full period of this number after `anchor` (1 for
+/// the first). The end is counted from the anchor each time; rest days move the last day of the window, never its first
+/// and never a later end.
 ///
 /// # Errors
 /// [`Error::OutOfCalendar`].
-pub fn endorsement_window(issued: Date, full_year: u16, calendar: &Calendar) -> Result<(Date, Date), Error> {
-    let anniversary = Period::Years(full_year).last_day(issued)?;
-    let opens = anniversary
-        .checked_sub(1.month())
-        .map_err(|_| Error::OutOfCalendar)?;
-    Ok((opens, calendar.not_resting(anniversary)?))
+pub(crate) fn endorsement_window(
+    anchor: Date,
+    period: Period,
+    number: u16,
+    calendar: &Calendar,
+) -> Result<(Date, Date), Error> {
+    let end = period.times(number)?.last_day(anchor)?;
+    Ok((month_before(end)?, calendar.not_resting(end)?))
+}
+
+/// The number of the last full period that ended by `until`, the last day that was granted; 0: none.
+fn periods_by(anchor: Date, period: Period, until: Date) -> Result<u16, Error> {
+    let mut number = 0;
+    while period.times(number + 1)?.last_day(anchor)? <= until {
+        number += 1;
+    }
+    Ok(number)
+}
+
+/// The first day on which a permit that holds until `until` may be endorsed.
+///
+/// # Errors
+/// [`Error::OutOfCalendar`].
+pub(crate) fn endorsement_opens(anchor: Date, period: Period, until: Date) -> Result<Date, Error> {
+    // A last day before the first full period is another set's or another tier's: its own month counts.
+    match periods_by(anchor, period, until)? {
+        0 => month_before(until),
+        number => month_before(period.times(number)?.last_day(anchor)?),
+    }
+}
+
+/// The number of the period that a decision of day `at` grants for a permit that holds until `until`: the first whose
+/// window is not open yet, so within a window the next one, and for who comes so late that the next window is open too
+/// the one after that; never one that is over before `until`.
+///
+/// # Errors
+/// [`Error::OutOfCalendar`].
+pub(crate) fn period_granted(anchor: Date, period: Period, at: Date) -> Result<u16, Error> {
+    let mut number = 1;
+    while month_before(period.times(number)?.last_day(anchor)?)? <= at {
+        number += 1;
+    }
+    Ok(number)
 }
 
 #[cfg(test)]
@@ -211,13 +269,69 @@ mod tests {
     #[test]
     fn the_window_of_an_endorsement_is_the_month_before_the_full_year() {
         let calendar = Calendar::default();
+        let window = |anchor, number| endorsement_window(anchor, Period::Years(1), number, &calendar);
         assert_eq!(
-            endorsement_window(date(2026, 3, 31), 1, &calendar),
+            window(date(2026, 3, 31), 1),
             Ok((date(2027, 2, 28), date(2027, 3, 31)))
         );
         assert_eq!(
-            endorsement_window(date(2028, 2, 29), 1, &calendar),
+            window(date(2028, 2, 29), 1),
             Ok((date(2029, 1, 28), date(2029, 2, 28)))
+        );
+        // The next leap year has its day again: a Sunday, so the window ends on the first of March.
+        assert_eq!(
+            window(date(2028, 2, 29), 4),
+            Ok((date(2032, 1, 29), date(2032, 3, 1)))
+        );
+        // 20 November 2027 is a Saturday, and moves nothing of the year after it.
+        assert_eq!(
+            window(date(2026, 11, 20), 1),
+            Ok((date(2027, 10, 20), date(2027, 11, 22)))
+        );
+        assert_eq!(
+            window(date(2026, 11, 20), 2),
+            Ok((date(2028, 10, 20), date(2028, 11, 20)))
+        );
+        // Half-years of a month's end.
+        assert_eq!(
+            endorsement_window(date(2027, 8, 31), Period::Months(6), 1, &calendar),
+            Ok((date(2028, 1, 29), date(2028, 2, 29)))
+        );
+        assert_eq!(
+            endorsement_window(date(2027, 8, 31), Period::Months(6), 2, &calendar),
+            Ok((date(2028, 7, 31), date(2028, 8, 31)))
+        );
+    }
+
+    #[rstest]
+    // Before, within and behind the first window, within the second, and years late.
+    #[case(date(2027, 10, 19), 1)]
+    #[case(date(2027, 10, 20), 2)]
+    #[case(date(2027, 11, 22), 2)]
+    #[case(date(2027, 12, 4), 2)]
+    #[case(date(2028, 10, 19), 2)]
+    #[case(date(2028, 10, 20), 3)]
+    #[case(date(2035, 1, 1), 9)]
+    fn a_decision_grants_the_first_period_whose_window_is_not_open(#[case] at: Date, #[case] number: u16) {
+        assert_eq!(
+            period_granted(date(2026, 11, 20), Period::Years(1), at),
+            Ok(number)
+        );
+    }
+
+    #[rstest]
+    // The moved last day, the end itself, a day that had drifted, and one of another tier before the first end.
+    #[case(date(2027, 11, 22), date(2027, 10, 20))]
+    #[case(date(2028, 11, 20), date(2028, 10, 20))]
+    #[case(date(2028, 11, 24), date(2028, 10, 20))]
+    #[case(date(2027, 5, 20), date(2027, 4, 20))]
+    fn the_first_day_of_an_endorsement_does_not_follow_a_last_day_that_was_moved(
+        #[case] until: Date,
+        #[case] opens: Date,
+    ) {
+        assert_eq!(
+            endorsement_opens(date(2026, 11, 20), Period::Years(1), until),
+            Ok(opens)
         );
     }
 

@@ -32,10 +32,10 @@ mod library;
 mod purse;
 mod set;
 
-pub use calendar::{Calendar, Period, endorsement_window};
+pub use calendar::{Calendar, Period};
 pub use condition::Test;
 pub use format::{CitySize, Condition, Instrument, Requirement, Service, Settlement, TierRule};
 pub use grade::Grade;
 pub use library::RuleSets;
 pub use purse::{PurseLimits, PurseRules};
-pub use set::RuleSet;
+pub use set::{Endorsement, RuleSet};

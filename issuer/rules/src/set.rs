@@ -7,12 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use permit_domain::{Applicant, Decision, Digest, Division, Entitlement, Error, ExplanationLine, Tier};
+use permit_domain::{
+    Applicant, Decision, Digest, Division, Entitlement, Error, ExplanationLine, Grant, Tier,
+};
 
-use crate::calendar::Calendar;
+use crate::calendar::{Calendar, endorsement_opens, endorsement_window, period_granted};
 use crate::format;
 use crate::format::{Condition, Service, Settlement, TierRule};
 use crate::grade::Grade;
+
+/// The decision on an endorsement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endorsement {
+    /// What was decided.
+    pub decision: Decision,
+    /// The last day on which it may be signed off and written: the last day of its window; of one that is late, the day
+    /// before the next window.
+    pub holds_until: Date,
+}
 
 /// A rule set that was read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,53 +229,126 @@ impl RuleSet {
             entitlements: Vec::new(),
         };
         if let Some(rule) = granted {
-            self.grant(rule, at, calendar, &mut decision)?;
+            self.grant(rule, at, 1, calendar, &mut decision)?;
             decision.issue_by = Some(calendar.end_of(self.file.issue_within, accepted)?);
         }
         Ok(decision)
     }
 
-    /// Decides the endorsement of a permit of `tier` that holds until `until`: its conditions are looked at on day `at`, and
-    /// its new time begins where the old one ends (Decree 663 article 10), or on `at` for one that is late.
+    /// Decides the endorsement of a permit (Decree 663 article 10): its conditions are looked at on day `at`, and its years
+    /// are counted from its anchor, also where it is late.
     ///
     /// # Errors
-    /// Those of [`RuleSet::decide_accepted`].
+    /// [`Error::TooEarly`] before the month ahead of its last full period; those of [`RuleSet::decide_accepted`].
     pub fn decide_endorsement(
         &self,
         applicant: &Applicant,
+        grant: &Grant,
+        at: Date,
+        calendar: &Calendar,
+    ) -> Result<Endorsement, Error> {
+        let rule = self.rule(grant.tier)?;
+        let from = endorsement_opens(grant.anchor, rule.validity, grant.valid_to)?;
+        if at < from {
+            return Err(Error::TooEarly {
+                valid_to: grant.valid_to,
+                from,
+            });
+        }
+        let number = period_granted(grant.anchor, rule.validity, at)?;
+        let decision = self.decide_again(applicant, rule, grant, number, at, calendar)?;
+        let holds_until = if at <= grant.valid_to {
+            grant.valid_to
+        } else {
+            let (next, _) = endorsement_window(grant.anchor, rule.validity, number, calendar)?;
+            next.yesterday().map_err(|_| Error::OutOfCalendar)?
+        };
+        Ok(Endorsement {
+            decision,
+            holds_until,
+        })
+    }
+
+    /// Decides another tier, or what the same tier grants today, for a permit that exists. The same tier keeps its last
+    /// day: that is an endorsement's. Another tier has its own periods, counted from the permit's anchor too, and ends no
+    /// sooner than what was decided before.
+    ///
+    /// # Errors
+    /// [`Error::LastDayOver`] for the same tier of a permit that is over; those of [`RuleSet::decide_accepted`].
+    pub fn decide_change(
+        &self,
+        applicant: &Applicant,
         tier: Tier,
-        until: Date,
+        grant: &Grant,
+        at: Date,
+        calendar: &Calendar,
+    ) -> Result<Decision, Error> {
+        let rule = self.rule(tier)?;
+        if tier == grant.tier {
+            grant.check_in_force(at)?;
+        }
+        let number = period_granted(grant.anchor, rule.validity, at)?;
+        let mut decision = self.decide_again(applicant, rule, grant, number, at, calendar)?;
+        let keeps = tier == grant.tier || decision.valid_to.is_some_and(|to| to < grant.valid_to);
+        if decision.tier.is_some() && keeps {
+            decision.valid_to = Some(grant.valid_to);
+            for line in &mut decision.explanation {
+                if line.condition == "VALIDITY" {
+                    line.because = format!("the last day that was decided before stays: {}", grant.valid_to);
+                }
+            }
+        }
+        Ok(decision)
+    }
+
+    fn rule(&self, tier: Tier) -> Result<&TierRule, Error> {
+        let rule = self.file.tiers.iter().find(|t| t.tier == tier);
+        rule.ok_or_else(|| Error::TierNotOffered {
+            id: self.file.id.clone(),
+            tier,
+        })
+    }
+
+    /// Decides a tier for a permit that exists, up to the end of the period of this number after its anchor.
+    fn decide_again(
+        &self,
+        applicant: &Applicant,
+        rule: &TierRule,
+        grant: &Grant,
+        number: u16,
         at: Date,
         calendar: &Calendar,
     ) -> Result<Decision, Error> {
         let mut asked = applicant.clone();
-        asked.requested_tier = Some(tier);
+        asked.requested_tier = Some(rule.tier);
         let mut decision = self.decide(&asked, at, calendar)?;
-        let rule = self.file.tiers.iter().find(|t| t.tier == tier);
-        if let (Some(rule), Some(_), true) = (rule, decision.tier, at <= until) {
+        if decision.tier.is_some() {
             decision.explanation.retain(|line| line.condition != "VALIDITY");
             decision.entitlements.clear();
-            self.grant(rule, until, calendar, &mut decision)?;
+            self.grant(rule, grant.anchor, number, calendar, &mut decision)?;
             decision.valid_from = Some(at);
         }
         Ok(decision)
     }
 
+    /// Grants a tier up to the end of its period of this number after `from`.
     fn grant(
         &self,
         rule: &TierRule,
-        at: Date,
+        from: Date,
+        number: u16,
         calendar: &Calendar,
         decision: &mut Decision,
     ) -> Result<(), Error> {
-        let last = rule.validity.last_day(at)?;
-        let valid_to = calendar.not_resting(last)?;
+        let period = rule.validity.times(number)?;
+        let last = period.last_day(from)?;
+        let (_, valid_to) = endorsement_window(from, rule.validity, number, calendar)?;
         let moved = if valid_to == last {
             String::new()
         } else {
             format!("; {last} is a rest day, so the period ends on {valid_to} (Civil Code article 203)")
         };
-        decision.valid_from = Some(at);
+        decision.valid_from = Some(from);
         decision.valid_to = Some(valid_to);
         decision.explanation.push(ExplanationLine {
             rule_set: self.file.id.clone(),
@@ -271,8 +356,8 @@ impl RuleSet {
             condition: "VALIDITY".to_owned(),
             met: true,
             because: format!(
-                "{} from {at}, the first day not counted, end on {last} (Civil Code articles 201 and 202){moved}",
-                rule.validity.words()
+                "{} from {from}, the first day not counted, end on {last} (Civil Code articles 201 and 202){moved}",
+                period.words()
             ),
             evidence: Vec::new(),
         });

@@ -82,6 +82,8 @@ struct CardNow {
     denial: &'static str,
     chip: &'static str,
     allow_proposed_by: Option<String>,
+    /// The permit's last day as the card shows it.
+    card_until: Option<String>,
 }
 
 impl From<&Card> for CardNow {
@@ -93,6 +95,7 @@ impl From<&Card> for CardNow {
             denial: card.denial.name(),
             chip: card.chip.name(),
             allow_proposed_by: card.allow_proposed_by.as_ref().map(ToString::to_string),
+            card_until: card.until.map(|day| day.to_string()),
         }
     }
 }
@@ -107,8 +110,12 @@ const CARD: &str = "yzt.card/1";
 fn stands(card: &Card) -> Result<Outcome, Failure> {
     let now = CardNow::from(card);
     let mut lines = vec![format!(
-        "{} {}, deny lists {}, chip {}",
-        now.card_number, now.state, now.denial, now.chip
+        "{} {}, deny lists {}, chip {}, on the card until {}",
+        now.card_number,
+        now.state,
+        now.denial,
+        now.chip,
+        now.card_until.as_deref().unwrap_or("-")
     )];
     if let Some(clerk) = &now.allow_proposed_by {
         lines.push(format!(
@@ -216,7 +223,7 @@ async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, 
         Err(error) => return Err(error.into()),
     };
     match Box::pin(context.production().await?.queue_change(id)).await {
-        Ok(stored) => shown(CARD, &stored),
+        Ok(stored) => shown(CARD, &context.office, &stored).await,
         Err(error) => Err(about(&context.office, id, error.into()).await),
     }
 }

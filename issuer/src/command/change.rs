@@ -31,8 +31,10 @@ enum ChangeStep {
     /// Write the change onto the card that lies on the reader, or finish what was begun (role `PRODUCER`, not who signed it
     /// off).
     Write(Write),
-    /// Give a change up that was neither sealed nor written (role `CHANGE_CLERK`).
+    /// Give a change up that was neither sealed nor written, or whose card went out of use (role `CHANGE_CLERK`).
     GiveUp(ById),
+    /// Expire every endorsement that nobody wrote within its window; `worker` does it each day.
+    Expire(JustPlace),
     /// Say where a change stands.
     Show(Show),
 }
@@ -118,6 +120,17 @@ struct Show {
     id: ChangeId,
 }
 
+#[derive(Debug, clap::Args)]
+struct JustPlace {
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(serde::Serialize)]
+struct Expired {
+    expired: Vec<String>,
+}
+
 impl ChangeCard {
     /// Whether the result is wanted as JSON.
     pub(super) const fn json(&self) -> bool {
@@ -126,6 +139,7 @@ impl ChangeCard {
             ChangeStep::Approve(it) | ChangeStep::Queue(it) | ChangeStep::GiveUp(it) => it.place.json,
             ChangeStep::Write(it) => it.place.json,
             ChangeStep::Show(it) => it.place.json,
+            ChangeStep::Expire(it) => it.place.json,
         }
     }
 
@@ -137,13 +151,14 @@ impl ChangeCard {
             ChangeStep::Approve(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let approver = it.person.approver(&context).await?;
-                shown(SCHEMA, &context.office.approve_change(it.id, approver).await?)
+                let stored = context.office.approve_change(it.id, approver).await?;
+                shown(SCHEMA, &context.office, &stored).await
             }
             ChangeStep::Queue(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 it.person.clerk(&context).await?;
                 match Box::pin(context.production().await?.queue_change(it.id)).await {
-                    Ok(stored) => shown(SCHEMA, &stored),
+                    Ok(stored) => shown(SCHEMA, &context.office, &stored).await,
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
                 }
             }
@@ -153,20 +168,30 @@ impl ChangeCard {
                 let production = context.production().await?;
                 let mut station = station(it.reader.clone()).await?;
                 match Box::pin(production.write_change(it.id, &mut station, &producer)).await {
-                    Ok(stored) => {
-                        shown(SCHEMA, &stored).map(|done| with_wrong_tries(station.wrong_tries(), done))
-                    }
+                    Ok(stored) => shown(SCHEMA, &context.office, &stored)
+                        .await
+                        .map(|done| with_wrong_tries(station.wrong_tries(), done)),
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
                 }
             }
             ChangeStep::GiveUp(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
-                shown(SCHEMA, &context.office.give_up_change(it.id, &clerk).await?)
+                let stored = context.office.give_up_change(it.id, &clerk).await?;
+                shown(SCHEMA, &context.office, &stored).await
+            }
+            ChangeStep::Expire(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let expired = context.office.expire_changes().await?;
+                let expired = expired.iter().map(ToString::to_string).collect();
+                let object = Expired { expired };
+                let lines = vec![format!("{} expired", object.expired.len())];
+                Outcome::done(SCHEMA, &object, lines)
             }
             ChangeStep::Show(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                shown(SCHEMA, &context.office.change(it.id).await?)
+                let stored = context.office.change(it.id).await?;
+                shown(SCHEMA, &context.office, &stored).await
             }
         }
     }
@@ -216,7 +241,7 @@ impl Propose {
         let stored = Box::pin(context.office.propose(id, self.permit, proposal, clerk))
             .await
             .map_err(refused)?;
-        shown("yzt.change/1", &stored)
+        shown("yzt.change/1", &context.office, &stored).await
     }
 
     fn applicant(&self, context: &Context) -> Result<Option<Applicant>, Failure> {

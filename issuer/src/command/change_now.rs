@@ -1,5 +1,6 @@
 //! A change as commands show it.
 
+use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_store::StoredCardChange;
 use permit_domain::{Actor as _, ChangeId, ChangeState};
@@ -20,12 +21,19 @@ pub(super) struct ChangeNow {
     pub(super) way: Option<&'static str>,
     pub(super) amount: Option<u32>,
     pub(super) loaded: Option<u32>,
+    /// The last day on which it may be signed off, queued or begun at a counter.
+    pub(super) holds_until: Option<String>,
+    /// The permit's last day as it is decided, and the one that its card shows.
+    pub(super) decided_until: String,
+    pub(super) card_until: Option<String>,
 }
 
-impl From<&StoredCardChange> for ChangeNow {
-    fn from(stored: &StoredCardChange) -> Self {
+impl ChangeNow {
+    pub(super) async fn of(office: &Office, stored: &StoredCardChange) -> Result<Self, OfficeError> {
         let change = &stored.change;
-        Self {
+        let permit = office.permit(change.permit()).await?;
+        let card = office.card(&change.card().number).await?;
+        Ok(Self {
             change_id: change.id().to_string(),
             permit_id: change.permit().to_string(),
             card_number: change.card().number.to_string(),
@@ -40,13 +48,30 @@ impl From<&StoredCardChange> for ChangeNow {
             },
             amount: stored.load.as_ref().map(|load| load.amount),
             loaded: stored.load.as_ref().map(|load| load.loaded),
-        }
+            holds_until: change.holds_until().map(|day| day.to_string()),
+            decided_until: permit.grant().valid_to.to_string(),
+            card_until: card.until.map(|day| day.to_string()),
+        })
     }
 }
 
-pub(super) fn shown(schema: &'static str, stored: &StoredCardChange) -> Result<Outcome, Failure> {
-    let now = ChangeNow::from(stored);
+pub(super) async fn shown(
+    schema: &'static str,
+    office: &Office,
+    stored: &StoredCardChange,
+) -> Result<Outcome, Failure> {
+    let now = ChangeNow::of(office, stored).await?;
     let mut lines = vec![format!("{} {} {}", now.change_id, now.kind, now.state)];
+    lines.push(format!(
+        "decided until {}, on the card until {}",
+        now.decided_until,
+        now.card_until.as_deref().unwrap_or("-")
+    ));
+    if let (false, Some(day)) = (stored.change.state().is_over(), &now.holds_until) {
+        lines.push(format!(
+            "to be signed off and written by {day}; behind it, it expires"
+        ));
+    }
     if let ChangeState::Proposed = stored.change.state() {
         lines.push(format!(
             "A second person signs it off: issuer change approve --id {}",

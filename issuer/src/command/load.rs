@@ -111,7 +111,7 @@ impl Load {
             Ok(stored) => stored,
             Err(failure) => return Err(about(&context.office, id, failure).await),
         };
-        let change = ChangeNow::from(&stored);
+        let change = ChangeNow::of(&context.office, &stored).await?;
         let lines = vec![format!(
             "{} {} loaded {} yuan, {} yuan in all",
             change.change_id,

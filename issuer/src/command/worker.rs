@@ -97,7 +97,19 @@ impl Worker {
     /// Runs orders as their cards come, until a signal.
     async fn watch(&self, production: &Production) -> Result<(), Failure> {
         let mut stop = Stop::listen()?;
+        let mut expired_on = None;
         loop {
+            let office = production.office();
+            let today = office.clock().today();
+            if expired_on != Some(today) {
+                match office.expire_changes().await {
+                    Ok(expired) => {
+                        tracing::info!(expired = expired.len(), "changes whose time was over");
+                        expired_on = Some(today);
+                    }
+                    Err(error) => tracing::warn!(code = error.code(), "changes whose time is over stay"),
+                }
+            }
             let mut work = std::pin::pin!(self.next(production));
             let worked = tokio::select! {
                 worked = &mut work => worked,

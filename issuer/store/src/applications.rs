@@ -309,9 +309,9 @@ impl Transaction {
         permit: &Permit,
     ) -> Result<(Application, Appended), Error> {
         const INSERT: &str = "
-            INSERT INTO permits (id, person, application, tier, rule_set, valid_from, valid_to, state, version,
+            INSERT INTO permits (id, person, application, tier, rule_set, anchor, valid_from, valid_to, state, version,
                                  created_at, changed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, 'APPROVED', 1, $8, $9)";
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'APPROVED', 1, $9, $10)";
         let grant = permit.grant();
         let approver = match application.state() {
             ApplicationState::Approved {
@@ -332,6 +332,7 @@ impl Transaction {
             .bind(grant.application.to_string())
             .bind(grant.tier.as_str())
             .bind(grant.rule_set.as_str())
+            .bind(grant.anchor.to_string())
             .bind(grant.valid_from.to_string())
             .bind(grant.valid_to.to_string())
             .bind(at)

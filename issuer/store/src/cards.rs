@@ -1,6 +1,7 @@
 //! Cards, card numbers and the stock of blanks. A number is never drawn twice, and a blank leaves the stock once. Left
 //! out: counting of the stock.
 
+use jiff::civil::Date;
 use permit_domain::{
     AllocatedCard, CardNumber, CardSerial, CardStage, Chip, Denial, Order, OrderId, PermitId, Province,
     StaffId, Standing,
@@ -32,6 +33,8 @@ pub struct Card {
     pub chip: Chip,
     /// Who proposed that it works again, until its next step.
     pub allow_proposed_by: Option<StaffId>,
+    /// The last day of the permit that stands on it, as far as the office knows; `None`: nothing does.
+    pub until: Option<Date>,
     /// Grows with every stored change.
     pub version: i64,
 }
@@ -76,6 +79,7 @@ struct Row {
     denial: String,
     chip: String,
     allow_proposed_by: Option<String>,
+    until: Option<String>,
     version: i64,
 }
 
@@ -95,6 +99,11 @@ impl TryFrom<Row> for Card {
                 .allow_proposed_by
                 .map(|by| value(&by, "cards.allow_proposed_by"))
                 .transpose()?,
+            until: row
+                .until
+                .as_deref()
+                .map(|day| value(day, "cards.until"))
+                .transpose()?,
             version: row.version,
         })
     }
@@ -106,7 +115,7 @@ impl Snapshot {
     /// # Errors
     /// Outages, [`Error::Damaged`].
     pub async fn card(&mut self, number: &CardNumber) -> Result<Option<Card>, Error> {
-        const BY_NUMBER: &str = "SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards WHERE number = $1";
+        const BY_NUMBER: &str = "SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, until, version FROM cards WHERE number = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(BY_NUMBER)
             .bind(number.as_str())
             .fetch_optional(c))?;
@@ -118,7 +127,7 @@ impl Snapshot {
     /// # Errors
     /// Outages, [`Error::Damaged`].
     pub async fn card_by_serial(&mut self, serial: CardSerial) -> Result<Option<Card>, Error> {
-        const BY_SERIAL: &str = "SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards WHERE serial = $1";
+        const BY_SERIAL: &str = "SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, until, version FROM cards WHERE serial = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(BY_SERIAL)
             .bind(serial.to_string())
             .fetch_optional(c))?;
@@ -131,7 +140,7 @@ impl Snapshot {
     /// Outages, [`Error::Damaged`].
     pub async fn cards_of_permit(&mut self, permit: PermitId) -> Result<Vec<Card>, Error> {
         const OF: &str = "
-            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards WHERE permit = $1
+            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, until, version FROM cards WHERE permit = $1
             ORDER BY created_at, number";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF).bind(permit.to_string()).fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -143,7 +152,7 @@ impl Snapshot {
     /// Outages, [`Error::Damaged`].
     pub async fn unconfirmed_denials(&mut self) -> Result<Vec<Card>, Error> {
         const UNCONFIRMED: &str = "
-            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, version FROM cards
+            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, until, version FROM cards
             WHERE denial IN ('WANTED', 'LIFTING') ORDER BY number";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(UNCONFIRMED).fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -303,22 +312,23 @@ impl Transaction {
         Ok(())
     }
 
-    /// Stores where a card stands now. The entry of the ledger is that of the order or change that moved it, or the
+    /// Stores where a card stands now, and the last day on it as `card` has it. The entry of the ledger is that of the order or change that moved it, or the
     /// caller's.
     ///
     /// # Errors
     /// [`Error::Stale`] if the row changed since it was read, [`Error::Missing`]; outages.
     pub async fn update_card(&mut self, card: Card, standing: Standing) -> Result<Card, Error> {
         const UPDATE: &str = "
-            UPDATE cards SET state = $1, denial = $2, chip = $3, allow_proposed_by = NULL, version = version + 1,
-                changed_at = $4
-            WHERE number = $5 AND version = $6";
+            UPDATE cards SET state = $1, denial = $2, chip = $3, allow_proposed_by = NULL, until = $4,
+                version = version + 1, changed_at = $5
+            WHERE number = $6 AND version = $7";
         const KNOWN: &str = "SELECT count(*) FROM cards WHERE number = $1";
         let at = self.millis();
         let rows = write_on_engine!(self, |c| sqlx::query(UPDATE)
             .bind(standing.state().name())
             .bind(standing.denial().name())
             .bind(standing.chip().name())
+            .bind(card.until.map(|day| day.to_string()))
             .bind(at)
             .bind(card.number.as_str())
             .bind(card.version)

@@ -60,6 +60,7 @@ struct Row {
     amount: Option<i64>,
     loaded: Option<i64>,
     purse_rules: Option<String>,
+    holds_until: Option<String>,
     state: String,
     way: Option<String>,
     done_on: Option<String>,
@@ -84,6 +85,7 @@ impl TryFrom<Row> for StoredCardChange {
                 on: present_date(row.done_on.as_deref(), "changes.done_on")?,
             },
             "GIVEN_UP" => ChangeState::GivenUp,
+            "EXPIRED" => ChangeState::Expired,
             _ => return Err(damaged("changes.state")),
         };
         let card = AllocatedCard {
@@ -96,7 +98,7 @@ impl TryFrom<Row> for StoredCardChange {
             .as_deref()
             .map(|text| value::<Approver>(text, "changes.approver"))
             .transpose()?;
-        let new = CardChange::new(
+        let mut new = CardChange::new(
             value(&row.id, "changes.id")?,
             value(&row.permit, "changes.permit")?,
             card,
@@ -104,6 +106,9 @@ impl TryFrom<Row> for StoredCardChange {
             clerk,
             content,
         );
+        if let Some(day) = row.holds_until.as_deref() {
+            new = new.holding_until(value(day, "changes.holds_until")?);
+        }
         let change = CardChange::from_ledger(new, approver, state, row.version)
             .map_err(|_| damaged("changes.approver"))?;
         let applicant = row
@@ -146,8 +151,8 @@ impl Snapshot {
     pub async fn change(&mut self, id: ChangeId) -> Result<Option<StoredCardChange>, Error> {
         const SELECT: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
-                   h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules, h.state,
-                   h.way, h.done_on, h.version
+                   h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules,
+                   h.holds_until, h.state, h.way, h.done_on, h.version
             FROM changes h JOIN cards c ON c.number = h.card WHERE h.id = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(SELECT)
             .bind(id.to_string())
@@ -162,8 +167,8 @@ impl Snapshot {
     pub async fn changes_of_card(&mut self, card: &CardNumber) -> Result<Vec<StoredCardChange>, Error> {
         const OF_CARD: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
-                   h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules, h.state,
-                   h.way, h.done_on, h.version
+                   h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules,
+                   h.holds_until, h.state, h.way, h.done_on, h.version
             FROM changes h JOIN cards c ON c.number = h.card WHERE h.card = $1 ORDER BY h.created_at, h.id";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF_CARD).bind(card.as_str()).fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -176,8 +181,8 @@ impl Snapshot {
     pub async fn changes_of_permit(&mut self, permit: PermitId) -> Result<Vec<StoredCardChange>, Error> {
         const OF_PERMIT: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
-                   h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules, h.state,
-                   h.way, h.done_on, h.version
+                   h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules,
+                   h.holds_until, h.state, h.way, h.done_on, h.version
             FROM changes h JOIN cards c ON c.number = h.card WHERE h.permit = $1 ORDER BY h.created_at, h.id";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF_PERMIT)
             .bind(permit.to_string())
@@ -201,6 +206,19 @@ impl Snapshot {
             .bind(kind.name())
             .fetch_optional(c))?;
         id.map(|id| value(&id, "changes.id")).transpose()
+    }
+
+    /// The changes that were to be signed off, queued or begun before this day and were not.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn overdue_changes(&mut self, before: Date) -> Result<Vec<ChangeId>, Error> {
+        const OVERDUE: &str = "
+            SELECT id FROM changes WHERE state IN ('PROPOSED', 'ORDERED') AND holds_until < $1 ORDER BY created_at, id";
+        let ids: Vec<String> = on_engine!(self, |c| sqlx::query_scalar(OVERDUE)
+            .bind(before.to_string())
+            .fetch_all(c))?;
+        ids.iter().map(|id| value(id, "changes.id")).collect()
     }
 
     /// The change that a sealed update belongs to, by the vault's number; `None` for one that was not queued here.
@@ -236,8 +254,9 @@ impl Transaction {
     pub async fn insert_change(&mut self, new: &StoredCardChange) -> Result<Appended, Error> {
         const INSERT: &str = "
             INSERT INTO changes (id, permit, card, kind, clerk, content, content_digest, permit_version, applicant,
-                                 decision, amount, loaded, purse_rules, state, version, created_at, changed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1, $15, $16)";
+                                 decision, amount, loaded, purse_rules, holds_until, state, version, created_at,
+                                 changed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, $16, $17)";
         let (at, change) = (self.millis(), &new.change);
         let applicant = new
             .applicant
@@ -260,6 +279,7 @@ impl Transaction {
             .bind(load.map(|load| i64::from(load.amount)))
             .bind(load.map(|load| i64::from(load.loaded)))
             .bind(load.map(|load| load.rules.as_str()))
+            .bind(change.holds_until().map(|day| day.to_string()))
             .bind(change.state().name())
             .bind(at)
             .bind(at)

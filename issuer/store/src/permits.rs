@@ -15,6 +15,7 @@ struct Row {
     application: String,
     tier: String,
     rule_set: String,
+    anchor: String,
     valid_from: String,
     valid_to: String,
     state: String,
@@ -49,6 +50,7 @@ impl TryFrom<Row> for Permit {
             application: value(&row.application, "permits.application")?,
             tier: value(&row.tier, "permits.tier")?,
             rule_set: row.rule_set,
+            anchor: value(&row.anchor, "permits.anchor")?,
             valid_from: value(&row.valid_from, "permits.valid_from")?,
             valid_to: value(&row.valid_to, "permits.valid_to")?,
         };
@@ -68,7 +70,7 @@ impl Snapshot {
     /// Outages, [`Error::Damaged`].
     pub async fn permit(&mut self, id: PermitId) -> Result<Option<Permit>, Error> {
         const SELECT: &str = "
-            SELECT id, person, application, tier, rule_set, valid_from, valid_to, state, order_id, state_on,
+            SELECT id, person, application, tier, rule_set, anchor, valid_from, valid_to, state, order_id, state_on,
                    end_reason, version
             FROM permits WHERE id = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(SELECT)
@@ -83,7 +85,7 @@ impl Snapshot {
     /// Outages, [`Error::Damaged`].
     pub async fn live_permit(&mut self, person: PersonId) -> Result<Option<Permit>, Error> {
         const LIVE: &str = "
-            SELECT id, person, application, tier, rule_set, valid_from, valid_to, state, order_id, state_on,
+            SELECT id, person, application, tier, rule_set, anchor, valid_from, valid_to, state, order_id, state_on,
                    end_reason, version
             FROM permits WHERE person = $1 AND state <> 'ENDED'";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(LIVE)

@@ -53,7 +53,7 @@ pub(crate) fn producer() -> Producer {
     "sun".parse().unwrap()
 }
 
-fn today(fixture: &Fixture) -> CardDate {
+pub(crate) fn today(fixture: &Fixture) -> CardDate {
     let day = fixture.clock.today();
     let part = |n: i8| u8::try_from(n).unwrap();
     CardDate::new(
@@ -95,7 +95,7 @@ impl Shop {
         shop
     }
 
-    async fn unregistered(fixture: &Fixture, name: &str, seed: u64) -> Self {
+    pub(crate) async fn unregistered(fixture: &Fixture, name: &str, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut vault = fixture.vault_client().await;
         let pinned = pinned(&mut vault).await.unwrap();
@@ -125,7 +125,7 @@ impl Shop {
         }
     }
 
-    async fn sync(&mut self, fixture: &Fixture) {
+    pub(crate) async fn sync(&mut self, fixture: &Fixture) {
         self.terminal.replace_bundle(bundle(fixture, &self.key).await);
     }
 
@@ -169,7 +169,7 @@ impl Shop {
     }
 
     /// What the card shows of its purse: loaded and spent.
-    fn purse(&mut self, fixture: &Fixture, card: &TestCard) -> (u32, u32) {
+    pub(crate) fn purse(&mut self, fixture: &Fixture, card: &TestCard) -> (u32, u32) {
         let mut reader = card.reader();
         reader.reset().unwrap();
         let selected = Card::new(reader).select().unwrap();

@@ -13,3 +13,4 @@ mod photos;
 mod production;
 mod program;
 mod vault_away;
+mod years;

@@ -18,7 +18,9 @@ use crate::authority::signers::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask, PersonaliseJob, Personalised, SecondPart, StoredStep, publics_of};
 use crate::card::record::{Card, CardSlot, DeliveredBy, Stamp};
 use crate::card::session::{Answers, Continuation, Outgoing, Personalisation, Turn, Work};
-use crate::card::slot::{self, Target, active_versions, all_usable, begins_near, check_entitlement};
+use crate::card::slot::{
+    self, Target, active_versions, all_usable, begins_soon, check_days, check_entitlement,
+};
 use crate::card::steps::{
     StepBuffer, chain_at, encode, finalise_count, keys_step, purse_step, step_number, trust_step, write_steps,
 };
@@ -31,12 +33,38 @@ use crate::store::sql::Table;
 /// Longest life of a card's certificates: ten years.
 const MAX_CARD_DAYS: u32 = 3653;
 
+/// A card is made at most so long after its day of issue, days: one that waited for its second run.
+const MAX_DAYS_WAITING: u32 = 366;
+
 /// The card has done a script of which the row knows nothing.
 const NOT_DRAWN: Error = Error::Damaged {
     what: "a job without its second part",
 };
 
-pub(crate) fn check_content(content: &CardContent, today: Date) -> Result<(), Error> {
+/// Whether content is of today: checked when a card is begun. A card whose making was begun is finished on any later day.
+pub(crate) fn check_content_days(content: &CardContent, today: Date) -> Result<(), Error> {
+    let bad = |what| Err(Error::BadContent { what });
+    let Ok(dg3) = Dg3::parse(&content.dg3) else {
+        return bad("DG3 is not in the form of the card specification");
+    };
+    if clock::card_day(content.certificate_to)? < today {
+        return bad("a card's certificates live at most ten years and are not over yet");
+    }
+    for day in [clock::card_day(content.certificate_from)?, dg3.issued] {
+        if !begins_soon(day, today) || day.day_number() + MAX_DAYS_WAITING < today.day_number() {
+            return bad(
+                "a card is issued, and its certificates begin, at most 366 days ago and 31 days ahead",
+            );
+        }
+    }
+    for entitlement in &content.entitlements {
+        check_days(entitlement, today)?;
+    }
+    Ok(())
+}
+
+/// Checks everything about content that holds on every day.
+pub(crate) fn check_content(content: &CardContent) -> Result<(), Error> {
     let bad = |what| Err(Error::BadContent { what });
     if Dg1::parse(&content.dg1).is_err() {
         return bad("DG1 is not in the form of the card specification");
@@ -54,11 +82,8 @@ pub(crate) fn check_content(content: &CardContent, today: Date) -> Result<(), Er
     if from > to {
         return bad("the card's certificates end before they begin");
     }
-    if to < today || to.day_number() - from.day_number() > MAX_CARD_DAYS {
+    if to.day_number() - from.day_number() > MAX_CARD_DAYS {
         return bad("a card's certificates live at most ten years and are not over yet");
-    }
-    if !begins_near(from, today) || !begins_near(dg3.issued, today) {
-        return bad("a card is issued, and its certificates begin, at most 366 days ago and 31 days ahead");
     }
     if dg3.issued > dg3.endorsed_until {
         return bad("the permit in DG3 ends before it was issued");
@@ -75,7 +100,7 @@ pub(crate) fn check_content(content: &CardContent, today: Date) -> Result<(), Er
         if entitlement.tier != dg3.tier {
             return bad("an entitlement's tier is not the tier in DG3");
         }
-        check_entitlement(entitlement, today)?;
+        check_entitlement(entitlement)?;
         if clock::card_day(entitlement.valid_to)? > dg3.endorsed_until {
             return bad("an entitlement outlives the permit in DG3");
         }

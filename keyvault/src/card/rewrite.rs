@@ -17,7 +17,7 @@ use crate::card::job::{Job, JobTask, RewriteJob, RewritePart, Rewritten, StoredS
 use crate::card::queue::{self, Effect, Progress};
 use crate::card::record::{Card, CardSlot, DeliveredBy, Purpose, Stamp, Writing};
 use crate::card::session::{Answers, Continuation, Outgoing, Rewrite, Turn, Work};
-use crate::card::slot::{self, Target, active_versions, all_usable, check_entitlement};
+use crate::card::slot::{self, Target, active_versions, all_usable, check_days, check_entitlement};
 use crate::card::steps::{
     StepBuffer, chain_at, encode, finalise_count, keys_step, purse_step, step_number, trust_step, write_steps,
 };
@@ -30,8 +30,16 @@ use crate::store::sql::Table;
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
 const LONG_SLEEP_DAYS: u32 = 300;
 
-/// Checks everything that can be known without the card.
-pub(crate) fn check_content(content: &RewriteContent, today: Date) -> Result<(), Error> {
+/// Whether content is of today: checked when a rewrite is begun.
+pub(crate) fn check_content_days(content: &RewriteContent, today: Date) -> Result<(), Error> {
+    for entitlement in &content.entitlements {
+        check_days(entitlement, today)?;
+    }
+    Ok(())
+}
+
+/// Checks everything that can be known without the card, on every day.
+pub(crate) fn check_content(content: &RewriteContent) -> Result<(), Error> {
     let bad = |what| Err(Error::BadContent { what });
     if content.dg1.as_ref().is_some_and(|dg1| Dg1::parse(dg1).is_err()) {
         return bad("DG1 is not in the form of the card specification");
@@ -54,7 +62,7 @@ pub(crate) fn check_content(content: &RewriteContent, today: Date) -> Result<(),
         return bad("a rewrite changes something");
     }
     for (i, wanted) in content.entitlements.iter().enumerate() {
-        check_entitlement(wanted, today)?;
+        check_entitlement(wanted)?;
         let others = content.entitlements.iter().skip(i + 1);
         for other in others {
             if other.role == wanted.role {

@@ -15,7 +15,7 @@ use keyvault_protocol::{CardTask, Script, TaskKind};
 use zeroize::Zeroizing;
 
 use crate::card::job::{Job, JobTask};
-use crate::card::personalise::check_content;
+use crate::card::personalise::{check_content, check_content_days};
 use crate::card::record::{Card, job_id};
 use crate::card::session::{
     Answers, CardKeys, Continuation, Outgoing, Personalisation, Place, Rewrite, Session, Sessions, Stage,
@@ -46,7 +46,8 @@ pub(crate) async fn start(
     if index >= running.cards {
         return Err(Error::QuotaUsed { cards: running.cards });
     }
-    let task = typed(task, now)?;
+    let job: Option<Job> = open.get(core, Table::Job, &job_id(&order, index)).await?;
+    let task = typed(task, now, job.and_then(|job| job.content()))?;
     bound(core, open, order, index, serial, &task).await?;
     let mut host_challenge = [0u8; 8];
     core.rng.fill_bytes(&mut host_challenge);
@@ -111,17 +112,21 @@ pub(crate) async fn proceed(
     })
 }
 
-/// Parses a task: every value is checked before a card is touched.
-fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
+/// Parses a task: every value is checked before a card is touched. Content that was `begun` has met the days of its
+/// beginning: its card may be half written, and is finished.
+fn typed(task: CardTask, now: Timestamp, begun: Option<[u8; 32]>) -> Result<Task, Error> {
     let today = clock::card_day(clock::day(now))?;
     let change = |kind, today| Ok(Task::ChangeState(StateChange { kind, today }));
     match task {
         CardTask::Personalise(content) => {
-            check_content(&content, today)?;
+            check_content(&content)?;
             let encoded = Zeroizing::new(minicbor::to_vec(&content).map_err(|_| Error::BadContent {
                 what: "content that cannot be encoded",
             })?);
             let digest = sha256(&[b"YZT-CONTENT-1", &encoded]);
+            if begun != Some(digest) {
+                check_content_days(&content, today)?;
+            }
             Ok(Task::Personalise(Personalisation { content, digest }))
         }
         CardTask::Activate { date } => {
@@ -139,11 +144,14 @@ fn typed(task: CardTask, now: Timestamp) -> Result<Task, Error> {
         CardTask::Terminate => change(ScriptKind::Terminate, today),
         CardTask::Inspect => Ok(Task::Inspect),
         CardTask::Rewrite(content) => {
-            rewrite::check_content(&content, today)?;
+            rewrite::check_content(&content)?;
             let encoded = Zeroizing::new(minicbor::to_vec(&content).map_err(|_| Error::BadContent {
                 what: "content that cannot be encoded",
             })?);
             let digest = sha256(&[b"YZT-REWRITE-1", &encoded]);
+            if begun != Some(digest) {
+                rewrite::check_content_days(&content, today)?;
+            }
             Ok(Task::Rewrite(Rewrite { content, digest }))
         }
     }

@@ -129,20 +129,31 @@ pub(crate) fn make(
     })
 }
 
-/// How far from today a card's dates may begin.
-pub(crate) const MAX_DAYS_AHEAD: u32 = 31;
+/// How far ahead of today a card's dates may begin.
+const MAX_DAYS_AHEAD: u32 = 31;
 
-const MAX_DAYS_BACK: u32 = 366;
-
-/// Whether a day on which something begins is one that an order of today can name: a card that waited for its second
-/// run, and one made ahead.
-pub(crate) fn begins_near(day: Date, today: Date) -> bool {
-    let (day, today) = (day.day_number(), today.day_number());
-    day <= today + MAX_DAYS_AHEAD && day + MAX_DAYS_BACK >= today
+/// Whether a day on which something begins is one that an order of today can name: at most made ahead.
+pub(crate) fn begins_soon(day: Date, today: Date) -> bool {
+    day.day_number() <= today.day_number() + MAX_DAYS_AHEAD
 }
 
-/// What holds of every entitlement, whatever permit it belongs to.
-pub(crate) fn check_entitlement(entitlement: &Entitlement, today: Date) -> Result<(), Error> {
+/// Whether an entitlement is one of today. The day on which it began is its permit's and stays where it is, however often
+/// the card is written again: a permit of any age is served up to its last day.
+pub(crate) fn check_days(entitlement: &Entitlement, today: Date) -> Result<(), Error> {
+    let (from, to) = (
+        clock::card_day(entitlement.valid_from)?,
+        clock::card_day(entitlement.valid_to)?,
+    );
+    if to < today || !begins_soon(from, today) {
+        return Err(Error::BadContent {
+            what: "an entitlement begins at most 31 days ahead, and is not over yet",
+        });
+    }
+    Ok(())
+}
+
+/// What holds of every entitlement on every day, whatever permit it belongs to.
+pub(crate) fn check_entitlement(entitlement: &Entitlement) -> Result<(), Error> {
     let bad = |what| Err(Error::BadContent { what });
     let (from, to) = (
         clock::card_day(entitlement.valid_from)?,
@@ -150,9 +161,6 @@ pub(crate) fn check_entitlement(entitlement: &Entitlement, today: Date) -> Resul
     );
     if from > to {
         return bad("an entitlement ends before it begins");
-    }
-    if to < today || !begins_near(from, today) {
-        return bad("an entitlement begins at most 366 days ago and 31 days ahead, and is not over yet");
     }
     let purse = entitlement.role == Role::SmallPayment;
     if purse != (entitlement.purse_cap > 0) {

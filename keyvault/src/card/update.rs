@@ -13,7 +13,7 @@ use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask};
 use crate::card::queue::{CardChange, Effect, Progress, ToSeal, delivery_routes, seal_envelopes, withdraw};
 use crate::card::record::{Card, CardSlot, DeliveredBy, Stamp, job_id};
-use crate::card::slot::{self, Target, check_entitlement};
+use crate::card::slot::{self, Target, check_days, check_entitlement};
 use crate::card::{denied, order};
 use crate::clock;
 use crate::error::{Error, fault};
@@ -157,7 +157,8 @@ async fn build(
     };
     let (effect, plain) = match task {
         UpdateTask::Entitlement(wanted) => {
-            check_entitlement(wanted, today)?;
+            check_entitlement(wanted)?;
+            check_days(wanted, today)?;
             let (role, region) = (wanted.role, wanted.region);
             let id = open.active(core, now, role, region).await?;
             let target = Target {

@@ -932,6 +932,64 @@ async fn a_denied_version_leaves_the_lists_when_its_keys_are_destroyed() {
 }
 
 #[tokio::test]
+async fn a_permit_of_any_age_is_written_up_to_its_last_day_at_the_counter_and_by_updates() {
+    let installation = Installation::new(115).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(1).await;
+    let card = &mut cards[0];
+    let session = order(&installation, &mut client, 1, 30).await;
+    active(&mut client, &session, card).await;
+    let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", TODAY).await;
+    assert_eq!(bus.tap(card, TODAY), Ok(()));
+    // Just over a year, of a leap day, of twenty years, and of an age that no law has.
+    let first_days = [
+        days(-367),
+        date(2024, 2, 29),
+        date(2006, 11, 21),
+        date(2001, 1, 1),
+    ];
+    let aged = |from, to| {
+        let mut wanted = entitlement(Role::Transit);
+        (wanted.valid_from, wanted.valid_to) = (from, to);
+        wanted
+    };
+    let rewrite = |wanted| {
+        CardTask::Rewrite(Box::new(RewriteContent {
+            entitlements: vec![wanted],
+            ..RewriteContent::default()
+        }))
+    };
+    let mut index = 1;
+    for from in first_days {
+        for to in [TODAY, days(30)] {
+            done(&mut client, &session, index, card, rewrite(aged(from, to))).await;
+            let update = UpdateTask::Entitlement(aged(from, to));
+            client
+                .seal_update(&session, index + 1, card.serial, update)
+                .await
+                .unwrap();
+            index += 2;
+        }
+        let over = aged(from, days(-1));
+        let (outcome, sent) = run(
+            &mut client,
+            &session,
+            index,
+            card,
+            rewrite(over.clone()),
+            Mishap::None,
+        )
+        .await;
+        assert!(outcome.unwrap_err().is(RefusalCode::BadContent) && sent == 0);
+        card.reset();
+        let sealed = client
+            .seal_update(&session, index, card.serial, UpdateTask::Entitlement(over))
+            .await;
+        assert!(sealed.unwrap_err().is(RefusalCode::BadContent));
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_terminal_gets_nothing_more_and_the_list_says_what_it_still_has() {
     let mut installation = Installation::new(113).await;
     let mut client = installation.client().await;

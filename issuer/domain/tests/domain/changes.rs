@@ -64,7 +64,7 @@ fn change(kind: ChangeKind) -> CardChange {
 
 fn ordered(kind: ChangeKind) -> CardChange {
     match change(kind) {
-        c if kind.needs_approval() => c.approve("zhao".parse().unwrap()).unwrap(),
+        c if kind.needs_approval() => c.approve("zhao".parse().unwrap(), TODAY).unwrap(),
         c => c,
     }
 }
@@ -154,32 +154,32 @@ fn a_blocked_chip_is_unblocked_only_for_a_holder_whose_card_is_allowed() {
 fn what_grants_something_needs_a_second_person(#[case] kind: ChangeKind) {
     let proposed = change(kind);
     assert_eq!(proposed.state(), &ChangeState::Proposed);
-    assert!(is_wrong_state(&proposed.clone().begin_writing()));
-    assert!(is_wrong_state(&proposed.clone().queued()));
+    assert!(is_wrong_state(&proposed.clone().begin_writing(TODAY)));
+    assert!(is_wrong_state(&proposed.clone().queued(TODAY)));
     assert_eq!(
         proposed
             .clone()
-            .approve("liu".parse().unwrap())
+            .approve("liu".parse().unwrap(), TODAY)
             .unwrap_err()
             .code(),
         "SAME_PERSON_TWICE"
     );
-    let approved = proposed.approve("zhao".parse().unwrap()).unwrap();
+    let approved = proposed.approve("zhao".parse().unwrap(), TODAY).unwrap();
     assert_eq!(approved.last_actor(), ("approver", "zhao"));
-    assert!(is_wrong_state(&approved.approve("sun".parse().unwrap())));
+    assert!(is_wrong_state(&approved.approve("sun".parse().unwrap(), TODAY)));
 }
 
 #[test]
 fn only_what_an_update_can_carry_is_queued() {
     for kind in ChangeKind::ALL {
-        assert_eq!(ordered(kind).queued().is_ok(), kind.by_update(), "{kind}");
+        assert_eq!(ordered(kind).queued(TODAY).is_ok(), kind.by_update(), "{kind}");
         assert_eq!(kind.name().parse::<ChangeKind>().unwrap(), kind);
     }
 }
 
 #[test]
 fn a_change_ends_once_by_the_counter_or_by_a_receipt() {
-    let queued = ordered(ChangeKind::Endorse).queued().unwrap();
+    let queued = ordered(ChangeKind::Endorse).queued(TODAY).unwrap();
     assert!(
         is_wrong_state(&queued.clone().done(Way::Counter, TODAY)),
         "a counter says first what it does"
@@ -188,9 +188,9 @@ fn a_change_ends_once_by_the_counter_or_by_a_receipt() {
     for again in [Way::Update, Way::Counter] {
         assert!(is_wrong_state(&done.clone().done(again, TODAY)));
     }
-    assert!(is_wrong_state(&done.begin_writing()));
-    let writing = queued.begin_writing().unwrap();
-    assert_eq!(writing.clone().begin_writing().unwrap(), writing, "resumed");
+    assert!(is_wrong_state(&done.begin_writing(TODAY)));
+    let writing = queued.begin_writing(TODAY).unwrap();
+    assert_eq!(writing.clone().begin_writing(TODAY).unwrap(), writing, "resumed");
     assert!(
         writing.clone().done(Way::Update, TODAY).is_ok(),
         "a terminal was faster"
@@ -199,56 +199,96 @@ fn a_change_ends_once_by_the_counter_or_by_a_receipt() {
 }
 
 #[test]
-fn nothing_that_may_be_on_a_card_and_no_money_is_given_up() {
-    assert!(ordered(ChangeKind::Endorse).give_up().is_ok());
-    assert!(change(ChangeKind::Endorse).give_up().is_ok());
+fn nothing_that_may_be_on_a_card_in_use_and_no_money_is_given_up() {
+    let in_use = CardStage::HandedOver;
+    assert!(ordered(ChangeKind::Endorse).give_up(in_use).is_ok());
+    assert!(change(ChangeKind::Endorse).give_up(in_use).is_ok());
     assert!(
-        is_wrong_state(&ordered(ChangeKind::Load).give_up()),
+        is_wrong_state(&ordered(ChangeKind::Load).give_up(in_use)),
         "the money was taken"
     );
-    assert!(is_wrong_state(
-        &ordered(ChangeKind::Endorse).queued().unwrap().give_up()
-    ));
-    assert!(is_wrong_state(
-        &ordered(ChangeKind::Endorse).begin_writing().unwrap().give_up()
-    ));
+    let queued = ordered(ChangeKind::Endorse).queued(TODAY).unwrap();
+    let writing = ordered(ChangeKind::Endorse).begin_writing(TODAY).unwrap();
+    for open in [queued, writing] {
+        assert!(is_wrong_state(&open.clone().give_up(in_use)));
+        // What was open for a card that is lost is not open for ever.
+        let given_up = open.give_up(CardStage::Ended(EndOfCard::Lost)).unwrap();
+        assert!(given_up.state().is_over());
+        assert!(is_wrong_state(&given_up.give_up(CardStage::Destroyed)));
+    }
+    let lost = CardStage::Ended(EndOfCard::Lost);
+    assert!(ordered(ChangeKind::Load).give_up(lost).is_ok());
+    let block = ordered(ChangeKind::Block).queued(TODAY).unwrap();
+    assert!(
+        is_wrong_state(&block.clone().give_up(lost)),
+        "it may still meet a terminal"
+    );
+    assert!(block.give_up(CardStage::Destroyed).is_ok());
 }
 
 #[test]
-fn an_endorsement_is_the_same_tier_later_and_not_too_early() {
+fn what_a_counter_began_and_the_card_does_not_have_goes_back_to_where_it_was() {
+    let writing = ordered(ChangeKind::Rotate).begin_writing(TODAY).unwrap();
+    assert_eq!(
+        writing.clone().not_written(false).unwrap(),
+        ordered(ChangeKind::Rotate)
+    );
+    assert_eq!(
+        writing.not_written(true).unwrap(),
+        ordered(ChangeKind::Rotate).queued(TODAY).unwrap()
+    );
+    assert!(is_wrong_state(&ordered(ChangeKind::Rotate).not_written(false)));
+}
+
+#[rstest]
+#[case(ChangeKind::Endorse)]
+#[case(ChangeKind::Tier)]
+fn a_change_that_nobody_wrote_in_its_time_expires_and_one_that_went_out_does_not(#[case] kind: ChangeKind) {
+    let (last, behind) = (date(2027, 11, 22), date(2027, 11, 23));
+    let proposed = change(kind).holding_until(last);
+    let zhao = || "zhao".parse().unwrap();
+    let ordered = proposed.clone().approve(zhao(), last).unwrap();
+    for open in [proposed.clone(), ordered.clone()] {
+        assert!(!open.is_overdue(last));
+        assert!(is_wrong_state(&open.clone().expire(last)));
+        let expired = open.expire(behind).unwrap();
+        assert_eq!(expired.state().name(), "EXPIRED");
+        assert!(expired.state().is_over());
+    }
+    let refused = Err(Error::ChangeExpired { until: last });
+    assert_eq!(proposed.approve(zhao(), behind), refused);
+    assert_eq!(ordered.clone().queued(behind), refused);
+    assert_eq!(ordered.clone().begin_writing(behind), refused);
+    // Nobody calls an update back, and a chip that was touched is finished.
+    let queued = ordered.clone().queued(last).unwrap();
+    let writing = ordered.begin_writing(last).unwrap();
+    for out in [queued, writing] {
+        assert!(is_wrong_state(&out.clone().expire(behind)));
+        assert!(out.begin_writing(behind).is_ok());
+    }
+    assert!(!change(kind).is_overdue(Date::MAX), "without a last day");
+}
+
+#[test]
+fn an_endorsement_is_the_same_tier_later() {
     let permit = active();
     let (grant, last) = (permit.grant().clone(), permit.grant().valid_to);
     let next = decision(last);
-    assert_eq!(ChangeKind::Endorse.check(&grant, &next, last), Ok(()));
-    assert_eq!(
-        ChangeKind::Endorse.check(&grant, &next, date(2027, 11, 1)),
-        Ok(())
-    );
-    assert_eq!(
-        ChangeKind::Endorse.check(&grant, &next, date(2028, 3, 1)),
-        Ok(()),
-        "late restores"
-    );
-    let early = ChangeKind::Endorse
-        .check(&grant, &next, date(2027, 5, 1))
-        .unwrap_err();
-    assert_eq!(early.code(), "TOO_EARLY");
-    let same = ChangeKind::Endorse
-        .check(&grant, &decision(TODAY), last)
-        .unwrap_err();
+    assert_eq!(ChangeKind::Endorse.check(&grant, &next), Ok(()));
+    let same = ChangeKind::Endorse.check(&grant, &decision(TODAY)).unwrap_err();
     assert_eq!(same.code(), "NOT_THIS_CHANGE");
     let mut other = next.clone();
     other.tier = Some(Tier::Talent);
-    assert!(ChangeKind::Endorse.check(&grant, &other, last).is_err());
-    assert_eq!(ChangeKind::Tier.check(&grant, &other, last), Ok(()));
-    assert!(ChangeKind::Tier.check(&grant, &next, last).is_err());
-    assert!(ChangeKind::Entitlement.check(&grant, &other, last).is_err());
-    assert_eq!(ChangeKind::Entitlement.check(&grant, &next, last), Ok(()));
+    assert!(ChangeKind::Endorse.check(&grant, &other).is_err());
+    assert_eq!(ChangeKind::Tier.check(&grant, &other), Ok(()));
+    assert!(ChangeKind::Tier.check(&grant, &next).is_err());
+    assert!(ChangeKind::Entitlement.check(&grant, &other).is_err());
+    assert_eq!(ChangeKind::Entitlement.check(&grant, &next), Ok(()));
     other.tier = None;
     for kind in [ChangeKind::Endorse, ChangeKind::Tier, ChangeKind::Entitlement] {
-        assert_eq!(kind.check(&grant, &other, last), Err(Error::NothingGranted));
+        assert_eq!(kind.check(&grant, &other), Err(Error::NothingGranted));
     }
-    assert!(ChangeKind::Load.check(&grant, &next, last).is_err());
+    assert!(ChangeKind::Load.check(&grant, &next).is_err());
 }
 
 #[test]
@@ -261,11 +301,16 @@ fn a_new_grant_keeps_person_and_first_day_and_restores_a_suspended_permit() {
     assert_eq!(after.state(), &PermitState::Active { since: later });
     let grant = after.grant();
     assert_eq!(
-        (grant.person, grant.valid_from),
-        (before.person, before.valid_from)
+        (grant.person, grant.anchor, grant.valid_from),
+        (before.person, before.anchor, before.valid_from)
     );
     assert!(grant.valid_to > before.valid_to);
-    assert_eq!(after.regranted(&decision(TODAY), later), Err(Error::Reversed));
+    assert_eq!(
+        after.clone().regranted(&decision(TODAY), later),
+        Err(Error::Reversed)
+    );
+    let taken_back = after.decided_as_before(&decision(TODAY)).unwrap();
+    assert_eq!(taken_back.grant(), &before, "the decision before it holds again");
 }
 
 #[test]

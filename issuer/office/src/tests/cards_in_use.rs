@@ -93,7 +93,7 @@ impl Case {
         let by = ("producer", "sun");
         let change = self
             .store()
-            .advance_change(change.begin_writing().unwrap(), by, at())
+            .advance_change(change.begin_writing(TODAY).unwrap(), by, at())
             .await
             .unwrap();
         let done = change.done(Way::Counter, TODAY).unwrap();

@@ -103,7 +103,7 @@ pub(crate) trait Book {
 
     async fn order_production(&self, order: &Order, at: Timestamp) -> Result<Order, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let appended = ordering::enter(&mut tx, order).await?;
+        let appended = ordering::enter(&mut tx, order, TODAY).await?;
         committed(tx, (order.clone(), appended)).await
     }
 
@@ -167,7 +167,7 @@ pub(crate) trait Book {
         at: Timestamp,
     ) -> Result<LoadOutcome, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let (outcome, appended) = loads::book(&mut tx, change, amount, rules).await?;
+        let (outcome, appended) = loads::book(&mut tx, change, amount, rules, TODAY).await?;
         if let Some(appended) = appended {
             tx.commit(appended).await?;
         }
@@ -199,7 +199,7 @@ pub(crate) trait Book {
         at: Timestamp,
     ) -> Result<CardChange, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let done = updates::queue(&mut tx, change, sealed).await?;
+        let done = updates::queue(&mut tx, change, sealed, TODAY).await?;
         committed(tx, done).await
     }
 

@@ -5,6 +5,7 @@
 mod cases;
 mod faults;
 mod ledger;
+mod migration;
 mod people;
 mod reads;
 mod stages;
