@@ -26,27 +26,26 @@ pub(crate) async fn take_photo(
     let judging = steps.begin("judge, normalise and seal the photo", clerk.to_string());
     let taken = office.submit_photo(application, picture.to_vec(), &clerk).await;
     let taken = steps.end(judging, taken.map_err(told))?;
-    let receipt = match taken.receipt {
-        Some(receipt) => Some(receipt),
-        None => {
-            let warnings = taken
-                .judgement
-                .as_ref()
-                .map(photo::Judgement::warnings)
-                .unwrap_or_default();
-            if !confirm {
-                return Err(photo_warned(&warnings));
-            }
-            let colleague = staff(StaffRole::Reviewer)?;
-            let confirming = steps.begin("confirm the photo's warnings by name", colleague.to_string());
-            for code in &warnings {
-                eprintln!("      ! {} · {}", code.as_str(), code.texts().message);
-            }
-            let confirmed = office
-                .confirm_photo(application, taken.photo, warnings, &colleague)
-                .await;
-            steps.end(confirming, confirmed.map_err(told))?.receipt
+    let receipt = if taken.receipt.is_some() {
+        taken.receipt
+    } else {
+        let warnings = taken
+            .judgement
+            .as_ref()
+            .map(photo::Judgement::warnings)
+            .unwrap_or_default();
+        if !confirm {
+            return Err(photo_warned(&warnings));
         }
+        let colleague = staff(StaffRole::Reviewer)?;
+        let confirming = steps.begin("confirm the photo's warnings by name", colleague.to_string());
+        for code in &warnings {
+            eprintln!("      ! {} · {}", code.as_str(), code.texts().message);
+        }
+        let confirmed = office
+            .confirm_photo(application, taken.photo, warnings, &colleague)
+            .await;
+        steps.end(confirming, confirmed.map_err(told))?.receipt
     };
     receipt.map(|receipt| receipt.number).ok_or_else(|| {
         Failure::new(

@@ -937,6 +937,7 @@ impl Service {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one walk, step by step")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photo_is_taken_seen_confirmed_used_and_ended_over_http() {
     let service = Service::new().await;

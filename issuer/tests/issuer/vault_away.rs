@@ -50,6 +50,7 @@ fn staff() -> Staff {
     .unwrap()
 }
 
+#[expect(clippy::too_many_lines, reason = "one walk, step by step")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_that_asks_a_sealed_or_absent_vault_ends_with_3_and_never_with_1() {
     let fixture = Fixture::new().await;

@@ -229,6 +229,7 @@ fn shell(command: &str, variables: &BTreeMap<String, String>) -> Output {
         .unwrap()
 }
 
+#[expect(clippy::too_many_lines, reason = "one walk, step by step")]
 #[test]
 fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
     let up = Up::start(&["--no-pcsc"]);

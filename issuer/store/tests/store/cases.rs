@@ -468,7 +468,7 @@ async fn the_ledger_holds_no_fact_about_the_person(#[case] engine: Engine) {
 #[case::postgres(Engine::Postgres)]
 #[tokio::test]
 async fn the_ledgers_time_does_not_go_back(#[case] engine: Engine) {
-    let office = Office::open(engine).await;
+    let office = Ledger::open(engine).await;
     let write = async |at: Timestamp, subject: &str| {
         let mut tx = office.store.begin(at).await?;
         let entry = Entry {

@@ -216,7 +216,7 @@ impl Book for Store {
     }
 }
 
-async fn migrated(url: String) {
+pub(crate) async fn migrated(url: String) {
     Store::found(&url).await.unwrap().close().await;
 }
 

@@ -6,6 +6,7 @@ use rstest::rstest;
 use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
 
+use super::ledger::migrated;
 use super::people::Engine;
 use super::reads::Reads as _;
 
@@ -122,6 +123,7 @@ async fn a_ledger_of_before_anchors_keeps_every_row_and_gets_the_days_that_follo
     let store = match engine {
         Engine::Sqlite => {
             let file = folder.path().join("issuer.db");
+            std::fs::write(&file, "").unwrap();
             let store = Store::open(&format!("sqlite:{}", file.display())).await.unwrap();
             let Store::Sqlite(pool) = &store else {
                 unreachable!()
@@ -130,7 +132,9 @@ async fn a_ledger_of_before_anchors_keeps_every_row_and_gets_the_days_that_follo
             store
         }
         Engine::Postgres => {
-            let store = Store::open(&super::postgres::database().await).await.unwrap();
+            let store = Store::open(&scratch_postgres::database(migrated).await)
+                .await
+                .unwrap();
             run(&store, "DROP SCHEMA public CASCADE; CREATE SCHEMA public;".into()).await;
             let Store::Postgres(pool) = &store else {
                 unreachable!()
