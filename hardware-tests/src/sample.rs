@@ -99,6 +99,8 @@ pub fn content(rng: &mut impl CryptoRng) -> Result<CardContent, Error> {
         })
         .into_iter()
         .collect::<Result<_, _>>()?;
+    let mut drawn = [0; 8];
+    rng.fill_bytes(&mut drawn);
     let ten_years = TODAY.saturating_add(jiff::Span::new().years(10));
     Ok(CardContent {
         dg1,
@@ -107,6 +109,7 @@ pub fn content(rng: &mut impl CryptoRng) -> Result<CardContent, Error> {
         entitlements,
         certificate_from: TODAY,
         certificate_to: ten_years,
+        card_number: format!("SAMPLE-{}", hex::encode(drawn)),
     })
 }
 

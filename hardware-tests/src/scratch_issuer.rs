@@ -11,15 +11,15 @@ use card_reader::relay::{Relayed, relay};
 use card_reader::transport::Transport;
 use card_reader::{Bundle, Card, Pinned, TerminalKey};
 use jiff::{Timestamp, ToSpan};
-use keyvault::custody::ceremony::{Custodian, Plan, init};
-use keyvault::custody::share_envelope::{Cost, Package};
-use keyvault::{FixedClock, Vault};
+use keyvault::Vault;
+use keyvault::custody::ceremony::{self, Custodian, Plan};
+use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault_protocol::{
     Anchors, BundleKind, BundleRequest, CardResult, CardTask, Client, LotRequest, OrderSession, PointBytes,
     Script, TaskKind,
 };
 use p256::ecdsa::SigningKey;
-use program_contract::day;
+use program_contract::{Clock, day};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::Rng;
@@ -241,7 +241,8 @@ impl ScratchIssuer {
         &self.anchors
     }
 
-    /// A new terminal with its bundle, for the sample's region.
+    /// A new terminal with its bundle, for the sample's region: of this name, with a number behind it where there are
+    /// others already.
     ///
     /// # Errors
     ///
@@ -251,9 +252,15 @@ impl ScratchIssuer {
             vault: self.anchors.vault,
             root: PublicKey::from_point65(&self.anchors.terminal_ca)?,
         };
+        let known = self.runtime.block_on(self.client.terminals())?.len();
+        let name = if known == 0 {
+            name.to_owned()
+        } else {
+            format!("{name} ({known})")
+        };
         let key = TerminalKey::generate(name.parse()?, pinned, &mut self.rng);
         let request = key.request();
-        let sealed = self.bundle_for(kind, name, request.sealing_key, request.authentication_key)?;
+        let sealed = self.bundle_for(kind, &name, request.sealing_key, request.authentication_key)?;
         let bundle = Bundle::open(&sealed, &key, None, sample::today()?)?;
         Ok(Enrolled { key, bundle })
     }
@@ -288,7 +295,7 @@ async fn open_vault(folder: &Path, now: Timestamp, rng: &mut StdRng) -> Result<A
     let passphrase = |name: &str| Zeroizing::new(format!("rehearsal of {name}").into_bytes());
     let plan = Plan {
         folder: folder.join("vault"),
-        out: folder.join("packages"),
+        out: folder.join("envelopes"),
         threshold: 2,
         custodians: ["one", "two", "three"]
             .map(|name| Custodian {
@@ -301,12 +308,12 @@ async fn open_vault(folder: &Path, now: Timestamp, rng: &mut StdRng) -> Result<A
             passes: 1,
         },
     };
-    let founded = init(&plan, now, fork(rng)).await?;
-    let vault = Vault::load(&plan.folder, Arc::new(FixedClock(now)), fork(rng)).await?;
+    let created = ceremony::create(&plan, now, fork(rng)).await?;
+    let vault = Vault::load(&plan.folder, Clock::fixed(now), fork(rng)).await?;
     let mut client = connect(&vault, rng).await?;
-    for package in founded.packages.iter().take(usize::from(plan.threshold)) {
-        let package = Package::parse(&std::fs::read(package)?)?;
-        let share = package.open(&passphrase(&package.custodian))?;
+    for envelope in created.envelopes.iter().take(usize::from(plan.threshold)) {
+        let envelope = ShareEnvelope::parse(&std::fs::read(envelope)?)?;
+        let share = envelope.open(&passphrase(&envelope.custodian))?;
         client.submit_share(&share).await?;
     }
     Ok(vault)

@@ -274,7 +274,8 @@ impl Installation {
     /// The service key, the counter's key, or the vault.
     pub async fn production(&self, office: Office) -> Result<Production, InstallationError> {
         let key = ServiceKey::load(&self.service_key_path())?;
-        let terminal = self.terminal_key(&office).await?;
+        let terminal = self.terminal_key(&office, "counter.key", "").await?;
+        let purse = self.terminal_key(&office, "counter-purse.key", " purse").await?;
         let settings = Settings {
             issuer: self.config.issuer.clone(),
             profile: self.config.profile.clone(),
@@ -285,24 +286,44 @@ impl Installation {
             office,
             Arc::new(key),
             Arc::new(terminal),
+            Arc::new(purse),
             settings,
         ))
     }
 
-    async fn terminal_key(&self, office: &Office) -> Result<TerminalKey, InstallationError> {
-        let path = self.path("counter.key");
+    /// A terminal's key from its file. A new one is a new enrolment: under the configured name, or a number behind it where
+    /// another key has had that name.
+    async fn terminal_key(
+        &self,
+        office: &Office,
+        file: &str,
+        which: &str,
+    ) -> Result<TerminalKey, InstallationError> {
+        let path = self.path(file);
         if path.exists() {
             return TerminalKey::load(&path).map_err(|_| InstallationError::CounterKey(path));
         }
-        let name = self
-            .config
-            .terminal
-            .parse()
-            .map_err(|_| InstallationError::Config {
-                path: self.path("issuer.toml"),
-                problem: "terminal: a terminal name has 1 to 64 bytes of text".into(),
-            })?;
         let mut vault = office.vault_client().await.map_err(ProductionError::Vault)?;
+        let enrolled = vault.terminals().await.map_err(ProductionError::Vault)?;
+        let wanted = format!("{}{which}", self.config.terminal);
+        let mut name = wanted.clone();
+        let mut number = 1;
+        while enrolled.iter().any(|terminal| terminal.name == name) {
+            number += 1;
+            name = format!("{wanted} {number}");
+        }
+        if name != wanted {
+            tracing::warn!(
+                terminal = %name,
+                "the key of this counter was not found, and a new terminal is enrolled; if the old key is lost, revoke its name with `keyvault revoke-terminal`"
+            );
+        }
+        let name = name.parse().map_err(|_| InstallationError::Config {
+            path: self.path("issuer.toml"),
+            problem:
+                "terminal: a terminal name has 1 to 64 bytes of text, with ` purse` and a number behind it"
+                    .into(),
+        })?;
         let key = TerminalKey::generate(name, pinned(&mut vault).await?, &mut office.random().session());
         key.save_new(&path)
             .map_err(|source| InstallationError::File { path, source })?;

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey};
 use card_applet_spec::kdf;
-use keyvault::custody::share_envelope::{Cost, Package, SetId};
-use keyvault::{FixedClock, Random, serve};
+use keyvault::custody::share_envelope::{Cost, SetId, ShareEnvelope};
+use keyvault::{Random, serve};
 use keyvault_protocol::{Client, PhotoKeyContext};
+use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -104,7 +105,7 @@ fn main() {
         sign_openssl,
     );
     row("take a signer's key, before each of the vault's own", take, None);
-    row("guess at a package's passphrase (Argon2id 64 MiB)", guess, None);
+    row("guess at an envelope's passphrase (Argon2id 64 MiB)", guess, None);
     println!("and per second of the clock on the wall:");
     row("durable photo key through one client", one_client, None);
     row("the same through eight clients at once", eight_clients, None);
@@ -148,7 +149,7 @@ fn openssl(arguments: &[&str], what: &str) -> Option<f64> {
     Some(thousands * 1000.0 / 48.0)
 }
 
-/// Wrong passphrases tried per second on one thread, at the cost that `keyvault init` gives its packages.
+/// Wrong passphrases tried per second on one thread, at the cost that `keyvault init` gives its envelopes.
 fn guess() -> f64 {
     let set = SetId {
         vault: [1; 16],
@@ -157,7 +158,7 @@ fn guess() -> f64 {
         shares: 3,
     };
     let mut rng = StdRng::seed_from_u64(2);
-    let package = Package::make(
+    let envelope = ShareEnvelope::make(
         &set,
         "li",
         1,
@@ -169,7 +170,7 @@ fn guess() -> f64 {
     .unwrap();
     let start = processor_time();
     for n in 0..5u8 {
-        package.open(&[b'a' + n; 12]).unwrap_err();
+        envelope.open(&[b'a' + n; 12]).unwrap_err();
     }
     5.0 / processor_time().saturating_sub(start).as_secs_f64()
 }
@@ -182,7 +183,7 @@ fn durable(span: Duration, clients: u8) -> f64 {
         .unwrap();
     runtime.block_on(async {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FixedClock("2026-11-21T04:00:00Z".parse().unwrap()));
+        let clock = Clock::fixed("2026-11-21T04:00:00Z".parse().unwrap());
         let mut seed = 0;
         let sources = || -> Random {
             seed += 1;

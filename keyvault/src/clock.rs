@@ -1,37 +1,14 @@
-//! Time as an argument, and the calendar of the office (UTC+8).
+//! The vault's time: the program's clock, held against what the vault has seen, and the calendar of the office (UTC+8).
 
 use card_applet_spec::date::Date as CardDate;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use program_contract::day;
+use program_contract::{Clock, day};
 
 use crate::error::Error;
 
-/// Where the vault takes the time from.
-pub trait Clock: Send + Sync {
-    /// The present instant.
-    fn now(&self) -> Timestamp;
-}
-
-impl Clock for program_contract::Clock {
-    fn now(&self) -> Timestamp {
-        self.now()
-    }
-}
-
-/// A clock that stands still, for rehearsals and tests.
-#[derive(Clone, Copy, Debug)]
-pub struct FixedClock(pub Timestamp);
-
-impl Clock for FixedClock {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
 /// The day of an instant in the time zone of the issuing province, UTC+8.
-#[must_use]
-pub fn day(at: Timestamp) -> Date {
+pub(crate) fn day(at: Timestamp) -> Date {
     day::of(at)
 }
 
@@ -42,7 +19,7 @@ pub fn day(at: Timestamp) -> Date {
 ///
 /// # Errors
 /// [`Error::ClockBehind`].
-pub(crate) fn present(clock: &dyn Clock, high_water: Timestamp) -> Result<Timestamp, Error> {
+pub(crate) fn present(clock: &Clock, high_water: Timestamp) -> Result<Timestamp, Error> {
     let now = clock.now();
     if day(now) < day(high_water) {
         return Err(Error::ClockBehind {
@@ -86,7 +63,7 @@ mod tests {
     #[test]
     fn a_clock_within_the_day_stands_still_and_an_earlier_day_is_refused() {
         let seen = at("2026-11-21T04:00:00Z");
-        let present = |text| present(&FixedClock(at(text)), seen);
+        let present = |text| present(&Clock::fixed(at(text)), seen);
         assert_eq!(
             present("2026-11-21T05:00:00Z").unwrap(),
             at("2026-11-21T05:00:00Z")

@@ -68,9 +68,9 @@ pub enum Error {
     /// `init` on a folder that has something else.
     #[error("this folder is not empty and holds no vault")]
     FolderOfSomethingElse,
-    /// A share package is in the way.
-    #[error("the share package of {custodian} exists already")]
-    PackageExists {
+    /// A share envelope is in the way.
+    #[error("the share envelope of {custodian} exists already")]
+    EnvelopeExists {
         /// Name of the custodian.
         custodian: String,
     },
@@ -86,11 +86,11 @@ pub enum Error {
         /// Which file.
         what: &'static str,
     },
-    /// A package is not in its form, or its checksum is wrong.
-    #[error("the share package is damaged")]
-    PackageDamaged,
-    /// The passphrase does not open the package.
-    #[error("the passphrase does not open the package of {custodian}")]
+    /// An envelope is not in its form, or its checksum is wrong.
+    #[error("the share envelope is damaged")]
+    EnvelopeDamaged,
+    /// The passphrase does not open the envelope.
+    #[error("the passphrase does not open the envelope of {custodian}")]
     WrongPassphrase {
         /// Name of the custodian.
         custodian: String,
@@ -210,6 +210,9 @@ pub enum Error {
     /// Settlement found the card copied or broken.
     #[error("settlement found this card copied; it stays on the deny lists")]
     CardCopied,
+    /// The card number is another card's, or its back says something else.
+    #[error("this card number was given out before")]
+    NumberUsed,
     /// No slot over which a terminal could deliver.
     #[error("the card has no live slot at whose terminals an update could be delivered")]
     NoDelivery,
@@ -237,6 +240,9 @@ pub enum Error {
         /// How many.
         cards: u64,
     },
+    /// A terminal with other keys, or keys of another terminal.
+    #[error("this name is a terminal's with other keys, or these keys are another terminal's")]
+    TerminalKeys,
     /// The terminal is revoked.
     #[error("this terminal is revoked")]
     TerminalRevoked,
@@ -321,11 +327,11 @@ impl Error {
                 W::Damaged,
                 "name a folder that does not exist or is empty",
             ),
-            Self::PackageExists { .. } => own(
+            Self::EnvelopeExists { .. } => own(
                 "PACKAGE_EXISTS",
                 Exit::Refused,
                 W::NameTaken,
-                "name an output folder without packages; none was overwritten",
+                "name an output folder without envelopes; none was overwritten",
             ),
             Self::BadCeremony { .. } => own(
                 "BAD_CEREMONY",
@@ -339,7 +345,7 @@ impl Error {
                 W::StoreUnavailable,
                 "check that the file exists and may be read",
             ),
-            Self::PackageDamaged => own(
+            Self::EnvelopeDamaged => own(
                 "PACKAGE_DAMAGED",
                 Exit::Refused,
                 W::WrongShare,
@@ -351,14 +357,14 @@ impl Error {
                 W::WrongShare,
                 "let the custodian type it again; nothing was sent to the vault",
             ),
-            Self::WrongVault => of(W::WrongVault, "look for the package of this vault"),
+            Self::WrongVault => of(W::WrongVault, "look for the envelope of this vault"),
             Self::WrongEpoch { .. } => of(
                 W::WrongEpoch,
-                "use the package of the present set and destroy the old one",
+                "use the envelope of the present set and destroy the old one",
             ),
             Self::WrongShare { .. } => of(
                 W::WrongShare,
-                "ask another custodian, and find out what happened to this package",
+                "ask another custodian, and find out what happened to this envelope",
             ),
             Self::SameShareTwice { .. } => of(W::SameShareTwice, "give another custodian's share"),
             Self::NoAttempt => of(
@@ -409,6 +415,10 @@ impl Error {
                 W::CardDenied,
                 "give the holder another card; this one is never allowed again",
             ),
+            Self::NumberUsed => of(
+                W::NumberUsed,
+                "the office's ledger is older than the vault: restore its newest backup, look at it with `issuer doctor`, and make another order",
+            ),
             Self::NoDelivery => of(
                 W::NoDelivery,
                 "ask the holder to the counter and rewrite the card there",
@@ -420,7 +430,11 @@ impl Error {
             ),
             Self::StillHeld { .. } => of(
                 W::StillHeld,
-                "bring these cards to the Active version by updates or at the counter; to retire it before that is for a quorum of officers, which this vault does not take yet",
+                "bring these cards to the Active version by updates or at the counter, and tell the vault of those that are out of use with `issuer card destroyed` or `issuer card replace`",
+            ),
+            Self::TerminalKeys => of(
+                W::TerminalKeys,
+                "new keys are a new enrolment: revoke the old one with `keyvault revoke-terminal`, and enrol the terminal with `card-reader enrol` under another name and with keys of its own",
             ),
             Self::TerminalRevoked => of(
                 W::TerminalRevoked,

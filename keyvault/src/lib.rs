@@ -9,7 +9,7 @@
 mod audit;
 mod authority;
 mod card;
-pub mod clock;
+mod clock;
 pub mod custody;
 mod error;
 pub mod keys;
@@ -26,7 +26,6 @@ extern crate self as keyvault;
 #[expect(unreachable_pub, reason = "public for the crates that use it as a crate")]
 mod scratch_vault;
 
-pub use clock::{Clock, FixedClock};
 pub use custody::unsealing::Vault;
 pub use error::Error;
 pub use open::folder::FolderLock;

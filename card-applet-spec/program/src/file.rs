@@ -3,12 +3,14 @@
 //!
 //! Left out: locking, and folders.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Rights of a file that only its owner reads.
 pub const PRIVATE: u32 = 0o600;
@@ -18,8 +20,7 @@ pub const PUBLIC: u32 = 0o644;
 /// The end of the name that a file has while it is written.
 const UNFINISHED: &str = ".unfinished";
 
-/// A name beside `path` that is ours alone, whoever writes the same file at the same time. One that a loss of power left
-/// belongs to nobody and may be deleted.
+/// A name beside `path` that is ours alone, whoever writes the same file at the same time.
 fn unfinished(path: &Path) -> PathBuf {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(path);
@@ -29,6 +30,44 @@ fn unfinished(path: &Path) -> PathBuf {
         WRITTEN.fetch_add(1, Ordering::Relaxed)
     ));
     PathBuf::from(name)
+}
+
+/// Takes away what dead processes left unfinished in the folder of `path`: a file that is incomplete, or a second name of one
+/// that is whole. Once for each folder and process, so that a large folder is read once.
+fn sweep_folder_of(path: &Path) {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let folder = folder_of(path).to_owned();
+    if SWEPT
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(folder.clone())
+    {
+        take_leftovers(&folder);
+    }
+}
+
+fn take_leftovers(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        // What the folder keeps from us stays.
+        if writer(&entry.file_name()).is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            forget(&entry.path());
+        }
+    }
+}
+
+/// The process that writes an unfinished file, by the file's name.
+fn writer(name: &OsStr) -> Option<String> {
+    let name = name.to_str()?.strip_suffix(UNFINISHED)?;
+    let (process, written) = name.rsplit_once('.')?.1.split_once('-')?;
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    (is_number(process) && is_number(written)).then(|| process.to_owned())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Writes a file as a whole with the rights `mode` (as in chmod, less the mask), in place of what was there.
@@ -91,11 +130,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The operating system's.
 pub fn flush_folder_of(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
@@ -105,6 +140,7 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
             "the path names no file",
         ));
     }
+    sweep_folder_of(path);
     let temporary = unfinished(path);
     write_new(&temporary, bytes, mode).inspect_err(|error| {
         // A name that is taken is not ours: a process of this number died here once.
@@ -218,6 +254,35 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"first");
         assert_eq!(mode(&path), 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_dead_process_left_goes_at_the_next_write_and_what_a_living_one_writes_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let whole = at("key.pem");
+        std::fs::write(&whole, "key").unwrap();
+        // No process has a number above the kernel's largest (4194304).
+        std::fs::hard_link(&whole, at("key.pem.4194305-0.unfinished")).unwrap();
+        std::fs::write(at("face.png.4999999-12.unfinished"), "half").unwrap();
+        let kept = [
+            "face.png.1-3.unfinished".to_owned(),
+            format!("face.png.{}-99.unfinished", std::process::id()),
+            "essay.unfinished".to_owned(),
+            "essay.part-2.unfinished".to_owned(),
+        ];
+        for name in &kept {
+            std::fs::write(at(name), "other").unwrap();
+        }
+        create(&at("other"), b"new", PRIVATE).unwrap();
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        let mut expected = [&kept[..], &["key.pem".to_owned(), "other".to_owned()]].concat();
+        expected.sort_unstable();
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -286,6 +286,24 @@ impl Program {
         })
     }
 
+    /// Whether `door`, such as `keyvault deny`, is a command of this program that does something; one that only leads on to
+    /// others is none. `None` where it is another program's.
+    #[must_use]
+    pub fn has_door<A: clap::CommandFactory>(self, door: &str) -> Option<bool> {
+        let (name, words) = door.split_once(' ')?;
+        if name != self.name {
+            return None;
+        }
+        let mut command = &A::command();
+        for word in words.split(' ') {
+            match command.find_subcommand(word) {
+                Some(found) => command = found,
+                None => return Some(false),
+            }
+        }
+        Some(!command.has_subcommands())
+    }
+
     /// Prints how a command went; `schema` is the object's when it failed.
     #[must_use]
     pub fn end(

@@ -5,15 +5,22 @@
 //! judges.
 
 use std::io;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
+use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use zeroize::Zeroizing;
 
 use crate::outcome::{Exit, Failure};
 
-/// More than any secret has.
-const LIMIT: u64 = 4096;
+/// More bytes than any secret has.
+const LIMIT: usize = 4096;
+
+/// Keys of a terminal, as bytes.
+const INTERRUPT: u8 = 0x03;
+const END: u8 = 0x04;
+const KILL: u8 = 0x15;
+const BACKSPACES: [u8; 2] = [0x08, 0x7F];
 
 /// The secret in the file, where `-` and no file are standard input. Where that is a terminal, `prompt` asks there.
 ///
@@ -28,20 +35,20 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
             &error,
         )
     };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT));
     match file {
         Some(file) => {
             std::fs::File::open(file)
-                .and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
+                .and_then(|file| file.take(LIMIT as u64).read_to_end(&mut bytes))
                 .map_err(failed)?;
         }
         None if io::stdin().is_terminal() => {
-            let typed = Zeroizing::new(rpassword::prompt_password(format!("{prompt}: ")).map_err(failed)?);
-            bytes.extend_from_slice(typed.as_bytes());
+            bytes = hidden_line(prompt).map_err(|error| match error.kind() {
+                io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => given_up(prompt),
+                _ => failed(error),
+            })?;
         }
-        None => {
-            io::stdin().take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
-        }
+        None => bytes = piped_line().map_err(failed)?,
     }
     let secret = Zeroizing::new(line(&bytes).to_vec());
     if secret.is_empty() {
@@ -55,12 +62,115 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
     Ok(secret)
 }
 
+/// As [`read`], of a secret that is new: at a terminal it is typed twice, so that no slip lasts.
+///
+/// # Errors
+/// As [`read`], and `SECRETS_DIFFER`.
+pub fn read_new(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let secret = read(file, prompt)?;
+    let is_typed = file.is_none_or(|file| file == Path::new("-")) && io::stdin().is_terminal();
+    if is_typed && secret != read(file, &format!("{prompt}, again"))? {
+        return Err(Failure::new(
+            Exit::Refused,
+            "SECRETS_DIFFER",
+            format!("what was typed is not the same twice ({prompt}); nothing was done"),
+            "Run the same command again and type the same twice.",
+        ));
+    }
+    Ok(secret)
+}
+
+fn given_up(prompt: &str) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "GIVEN_UP",
+        format!("nothing was typed ({prompt}); nothing was done"),
+        "Run the same command again when you have it.",
+    )
+}
+
 /// The first line of a file, without its end, and without the mark that some editors write before a text.
 #[must_use]
 pub fn line(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Asks for one line on the terminal, and shows nothing of what is typed. The terminal is as it was afterwards.
+fn hidden_line(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    let silent = Silent::begin()?;
+    // Asked when the terminal is silent already: nothing that is typed at once is shown.
+    let mut prose = io::stderr();
+    write!(prose, "{question}: ")?;
+    prose.flush()?;
+    let line = read_line(&mut io::stdin().lock());
+    drop(silent);
+    writeln!(prose)?;
+    line
+}
+
+/// One line of standard input that is no terminal, and nothing behind it: the next one is the next question's.
+fn piped_line() -> io::Result<Zeroizing<Vec<u8>>> {
+    // Not through the buffer of `Stdin`, which lives for as long as the process and is not wiped.
+    let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
+    let mut byte = [0];
+    while rustix::io::read(io::stdin(), &mut byte)? == 1 && byte != *b"\n" {
+        if line.len() == LIMIT {
+            return Err(too_long());
+        }
+        line.extend_from_slice(&byte);
+    }
+    Ok(line)
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the line is longer than 4096 bytes")
+}
+
+/// The terminal while a secret is typed.
+struct Silent(Termios);
+
+impl Silent {
+    fn begin() -> io::Result<Self> {
+        let before = termios::tcgetattr(io::stdin())?;
+        let mut silent = before.clone();
+        // Byte by byte, with the keys that end programs as bytes: else Ctrl-C would leave the terminal silent.
+        silent
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        silent.special_codes[SpecialCodeIndex::VMIN] = 1;
+        silent.special_codes[SpecialCodeIndex::VTIME] = 0;
+        termios::tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // Nothing better is left to try; `reset` in the shell brings a terminal back.
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}
+
+fn read_line(typed: &mut impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
+    for byte in typed.bytes() {
+        match byte? {
+            b'\n' | b'\r' => return Ok(line),
+            INTERRUPT => return Err(io::ErrorKind::Interrupted.into()),
+            END if line.is_empty() => break,
+            END => return Ok(line),
+            KILL => line.clear(),
+            byte if BACKSPACES.contains(&byte) => {
+                // The whole character, of up to four bytes.
+                while line.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {}
+            }
+            _ if line.len() == LIMIT => return Err(too_long()),
+            byte => line.push(byte),
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
 }
 
 #[cfg(test)]
@@ -91,5 +201,28 @@ mod tests {
         }
         std::fs::write(&path, "open\n").unwrap();
         assert_eq!(*read(Some(&path), "passphrase").unwrap(), b"open");
+    }
+
+    fn typed(keys: &[u8]) -> Result<String, io::ErrorKind> {
+        read_line(&mut &*keys)
+            .map(|line| String::from_utf8(line.to_vec()).unwrap())
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_line_ends_where_it_was_ended_and_a_slip_is_taken_back_by_the_character() {
+        assert_eq!(typed(b"abc\rrest"), Ok("abc".into()));
+        assert_eq!(typed("木棉\u{7f}花\n".as_bytes()), Ok("木花".into()));
+        assert_eq!(typed(b"\x7f\x08ab\x08c\n"), Ok("ac".into()));
+        assert_eq!(typed(b"wrong\x15right\n"), Ok("right".into()));
+        assert_eq!(typed(b"abc\x04"), Ok("abc".into()));
+    }
+
+    #[test]
+    fn a_line_that_is_given_up_is_no_passphrase() {
+        assert_eq!(typed(b"abc\x03"), Err(io::ErrorKind::Interrupted));
+        assert_eq!(typed(b"\x04"), Err(io::ErrorKind::UnexpectedEof));
+        assert_eq!(typed(b"cut"), Err(io::ErrorKind::UnexpectedEof));
+        assert_eq!(typed(&[b'a'; 5000]), Err(io::ErrorKind::InvalidData));
     }
 }

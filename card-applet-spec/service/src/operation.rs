@@ -134,11 +134,13 @@ pub struct Policy {
     pub kind: Kind,
     /// What is counted against a limit per day; none where nothing is.
     pub ceiling: Option<Ceiling>,
-    /// Whether no other operation takes it back.
+    /// Whether it brings something that is there (a card, a key version, a terminal, a photo) into a state from which no
+    /// operation brings it back. What is new, what is used up and what leaves the service is not meant: ceilings count it.
     pub irreversible: bool,
     /// Whether it is answered while the service is sealed.
     pub while_sealed: bool,
-    /// Whether asking the same again changes nothing more and answers the same.
+    /// Whether asking the same again changes no row but the journal's, and answers the same: the same values, under seals and
+    /// signatures that are drawn anew. That it is a repetition may be told.
     pub idempotent: bool,
     /// What it leaves in the journal.
     pub journal: Journal,
@@ -189,7 +191,7 @@ impl Policy {
         self
     }
 
-    /// No other operation takes it back.
+    /// No operation brings back what it takes away.
     #[must_use]
     pub const fn irreversible(mut self) -> Self {
         self.irreversible = true;
@@ -203,7 +205,7 @@ impl Policy {
         self
     }
 
-    /// Asking the same again changes nothing more and answers the same.
+    /// The same again changes nothing more and answers the same.
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;

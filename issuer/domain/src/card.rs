@@ -320,6 +320,15 @@ impl Standing {
         Ok(Self { denial, ..self })
     }
 
+    /// It never goes back to its holder: the vault is to know, which denies it and keeps no key version for it.
+    #[must_use]
+    pub const fn out_of_use(self) -> Self {
+        Self {
+            denial: Denial::Wanted,
+            ..self
+        }
+    }
+
     /// The chip is blocked.
     ///
     /// # Errors

@@ -12,7 +12,8 @@ use issuer_artwork::FrontFace;
 use jiff::civil::Date;
 use keyvault_protocol as vault;
 use permit_domain::{
-    Applicant, Content, Decision, Digest, Division, Entitlement, Grant, Nation, Permit, Role, Sex, Tier,
+    Applicant, CardNumber, Content, Decision, Digest, Division, Entitlement, Grant, Nation, Permit, Role,
+    Sex, Tier,
 };
 use program_contract::day;
 use serde::{Deserialize, Serialize};
@@ -445,11 +446,11 @@ impl CardContent {
         self.entitlements.iter().map(|entitlement| entitlement.role)
     }
 
-    /// What the vault writes; `chip` is the photo's rendition of that name.
+    /// What the vault writes onto the card of this number; `chip` is the photo's rendition of that name.
     ///
     /// # Errors
     /// [`ContentError::OtherPhoto`], [`ContentError::Unreadable`], [`ContentError::Form`].
-    pub fn for_vault(&self, chip: &[u8]) -> Result<vault::CardContent, ContentError> {
+    pub fn for_vault(&self, number: &CardNumber, chip: &[u8]) -> Result<vault::CardContent, ContentError> {
         self.photo.check_chip(chip)?;
         let Parts { dg1, dg3, salt } = self.parts()?;
         let dg2 = encode_portrait(chip, salt)?;
@@ -461,6 +462,7 @@ impl CardContent {
             entitlements,
             certificate_from: self.certificate_from,
             certificate_to: self.certificate_to,
+            card_number: number.as_str().to_owned(),
         })
     }
 
@@ -610,6 +612,10 @@ mod tests {
     const CHIP: &[u8] = b"the rendition for the chip";
     const PRINT: &[u8] = b"the rendition for the face";
 
+    fn number() -> CardNumber {
+        CardNumber::new("44".parse().unwrap(), 1).unwrap()
+    }
+
     fn frozen() -> CardContent {
         let today = jiff::civil::date(2026, 11, 21);
         let text = include_str!("../../permit/samples/applicant-li-na.json");
@@ -667,13 +673,16 @@ mod tests {
             frozen().front(CHIP.to_vec()).unwrap_err(),
             ContentError::OtherPhoto
         );
-        assert_eq!(frozen().for_vault(PRINT).unwrap_err(), ContentError::OtherPhoto);
+        assert_eq!(
+            frozen().for_vault(&number(), PRINT).unwrap_err(),
+            ContentError::OtherPhoto
+        );
     }
 
     #[test]
     fn any_bit_that_differs_on_the_card_is_noticed() {
         let content = frozen();
-        let vault = content.for_vault(CHIP).unwrap();
+        let vault = content.for_vault(&number(), CHIP).unwrap();
         let differs = |dg1: &[u8], dg2: &[u8], dg3: &[u8]| content.differs(Some(dg1), Some(dg2), Some(dg3));
         assert_eq!(differs(&vault.dg1, &vault.dg2, &vault.dg3), None);
         assert_eq!(
@@ -715,7 +724,7 @@ mod tests {
 
     #[test]
     fn the_card_gets_the_roles_of_the_decision_for_the_city_of_the_residence() {
-        let card = frozen().for_vault(CHIP).unwrap();
+        let card = frozen().for_vault(&number(), CHIP).unwrap();
         assert!(
             card.entitlements
                 .iter()

@@ -1,10 +1,11 @@
 //! A card goes out of use, and comes back: lost, found, confiscated, replaced, destroyed. Decree 663 articles 11 and 19.
 //!
 //! What the vault has to do with the deny lists is wanted in the ledger first and confirmed after it; in between the ledger
-//! says so.
+//! says so. Of a card that is out of use for good the vault is told just that, so that it keeps no key version for it.
 
 use issuer_store::{Appended, Card, Entry, Transaction};
 use jiff::ToSpan as _;
+use keyvault_protocol::RefusalCode;
 use permit_domain::{
     Actor as _, Approver, CardNumber, CardStage, ChangeClerk, ChangeKind, Denial, EndOfCard, Permit,
     PermitState, Standing,
@@ -100,18 +101,21 @@ impl Office {
         self.confirm_denial(card).await
     }
 
-    /// The card was cut up.
+    /// The card was cut up. Called again it tells the vault what the vault has not heard.
     ///
     /// # Errors
-    /// [`permit_domain::Error::WrongState`] for a card that is not at hand.
+    /// [`permit_domain::Error::WrongState`] for a card that is not at hand; [`OfficeError::Denial`].
     pub async fn destroy(&self, number: &CardNumber, by: &ChangeClerk) -> Result<Card, OfficeError> {
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
-        if card.state == CardStage::Destroyed {
-            return Ok(card);
-        }
-        let standing = card.standing().destroyed()?;
-        enter_and_commit(tx, card, standing, (ChangeClerk::ROLE, by.staff().as_str())).await
+        let card = if card.state == CardStage::Destroyed {
+            drop(tx);
+            card
+        } else {
+            let standing = card.standing().destroyed()?.out_of_use();
+            enter_and_commit(tx, card, standing, (ChangeClerk::ROLE, by.staff().as_str())).await?
+        };
+        self.confirm_denial(card).await
     }
 
     /// Frees the permit for another card: one that is in use is REPLACED, one that is out of use stays as it ended.
@@ -131,7 +135,8 @@ impl Office {
                 CardStage::HandedOver => card.standing().end(EndOfCard::Replaced)?,
                 CardStage::Ended(_) => card.standing(),
                 state => return Err(wrong(state.name(), "replacing it")),
-            };
+            }
+            .out_of_use();
             let by = (ChangeClerk::ROLE, by.staff().as_str());
             let (card, appended) = replace(&mut tx, card, permit, standing, by).await?;
             tx.commit(appended).await?;
@@ -208,10 +213,17 @@ impl Office {
             Denial::Lifting => false,
             Denial::No | Denial::Yes => return Ok(card),
         };
+        let out_of_use = wanted && self.is_out_of_use(&card).await?;
         let confirmed = async {
             let mut client = self.vault_client().await?;
             let serial = *card.serial.as_bytes();
-            if wanted {
+            if out_of_use {
+                match client.end_card(serial).await {
+                    // It was spoiled before it was finished: the vault counts it nowhere.
+                    Err(error) if error.is(RefusalCode::NotFound) => Ok(()),
+                    told => told,
+                }
+            } else if wanted {
                 client.deny_card(serial).await
             } else {
                 client.allow_card(serial).await
@@ -239,6 +251,24 @@ async fn may_be_allowed(tx: &mut Transaction, card: &Card) -> Result<Standing, O
         return Err(wrong("BEING_BLOCKED", "allowing it again"));
     }
     Ok(standing)
+}
+
+impl Office {
+    /// Whether a card that ended can no longer become its holder's again: it was destroyed or replaced, or its permit is over.
+    async fn is_out_of_use(&self, card: &Card) -> Result<bool, OfficeError> {
+        if !matches!(card.state, CardStage::Ended(_)) || card.state == CardStage::Ended(EndOfCard::Replaced) {
+            return Ok(matches!(card.state, CardStage::Ended(_) | CardStage::Destroyed));
+        }
+        let mut ledger = self.read().await?;
+        let permit = on_file::permit(&mut ledger, card.permit).await?;
+        let in_force = matches!(
+            permit.state(),
+            PermitState::Active { .. } | PermitState::Suspended { .. }
+        );
+        let cards = ledger.cards_of_permit(card.permit).await?;
+        let is_newest = cards.last().is_some_and(|newest| newest.number == card.number);
+        Ok(!in_force || !is_newest)
+    }
 }
 
 /// Enters a card's standing after a transition that no change made, and commits.

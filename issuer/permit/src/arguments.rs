@@ -116,3 +116,18 @@ pub(crate) enum Checked {
     /// An agent with a power of attorney
     Agent,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PROGRAM;
+
+    #[test]
+    fn every_door_of_this_program_is_a_command() {
+        let vault = keyvault_protocol::OPERATIONS.iter();
+        let photos = photo_store_protocol::OPERATIONS.iter();
+        for door in vault.chain(photos).flat_map(|operation| operation.doors) {
+            assert_ne!(PROGRAM.has_door::<Arguments>(door), Some(false), "{door}");
+        }
+    }
+}

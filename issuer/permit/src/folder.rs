@@ -3,7 +3,7 @@
 //! | place | content |
 //! |---|---|
 //! | `installation.json` | says that the folder is ours, and which version made it |
-//! | `vault/`, `custodians/` | the sealed vault; share packages and passphrases of the demo's custodians |
+//! | `vault/`, `custodians/` | the sealed vault; share envelopes and passphrases of the demo's custodians |
 //! | `photo-store/`, `issuer/` | index and sealed photos; ledger, service key, staff, printed faces |
 //! | `cards/` | the card maker's key, the lot, one memory file a card |
 //! | `terminals/` | key and bundle of each terminal |

@@ -42,7 +42,7 @@ pub(crate) async fn enrol(
                 Exit::Damaged,
                 "TERMINAL_KEY",
                 error.to_string(),
-                "Remove the key file: a new terminal is enrolled.",
+                "Restore the key file, or name a new folder with --dir.",
             )
         })?
     } else {

@@ -1,6 +1,6 @@
 //! The vault of the installation: founded by its custodians, served by a child process, opened by three of five shares.
 //!
-//! The demo's custodians keep their passphrases in files beside their packages, which real custodians must not.
+//! The demo's custodians keep their passphrases in files beside their share envelopes, which real custodians must not.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(crate) fn is_founded(folder: &Folder) -> bool {
     folder.at("vault").exists() && packages(folder).is_ok()
 }
 
-/// Founds the vault: passphrases, shares, packages. `keyvault init` proves that every package opens before it ends.
+/// Founds the vault: passphrases, shares, envelopes. `keyvault init` proves that every envelope opens before it ends.
 pub(crate) fn create(
     folder: &Folder,
     at: Option<&str>,
@@ -66,7 +66,7 @@ fn passphrase_file(folder: &Folder, name: &str) -> PathBuf {
     folder.at("custodians").join(format!("{name}.passphrase"))
 }
 
-/// The package of each custodian, in the order of [`CUSTODIANS`].
+/// The share envelope of each custodian, in the order of [`CUSTODIANS`].
 fn packages(folder: &Folder) -> Result<Vec<PathBuf>, Failure> {
     let place = folder.at("custodians").join("packages");
     let entries = std::fs::read_dir(&place).map_err(|error| Failure::file("read", &place, &error))?;
@@ -82,7 +82,7 @@ fn packages(folder: &Folder) -> Result<Vec<PathBuf>, Failure> {
                 Exit::Damaged,
                 "PACKAGE_MISSING",
                 format!(
-                    "the share package of custodian {name} is not in {}",
+                    "the share envelope of custodian {name} is not in {}",
                     place.display()
                 ),
                 "Restore it, or name a new folder with --dir.",

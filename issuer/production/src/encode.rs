@@ -5,7 +5,7 @@ use card_applet_spec::codes::CardState;
 use issuer_office::card_content::CardContent;
 use issuer_office::photo::read_photo;
 use keyvault_protocol::{CardTask, TaskKind};
-use permit_domain::Order;
+use permit_domain::{AllocatedCard, Order};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProductionError;
@@ -26,11 +26,10 @@ impl Production {
     /// Writes the order's card up to FINALISE, or finishes what an earlier run began.
     pub(crate) async fn encode(&self, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
         let content = CardContent::from_content(order.content())?;
-        let serial = order
-            .state()
-            .card()
-            .map(|card| card.serial)
-            .ok_or(ProductionError::NoOrder)?;
+        let AllocatedCard {
+            number: printed,
+            serial,
+        } = order.state().card().cloned().ok_or(ProductionError::NoOrder)?;
         // Everything that can fail without the card is fetched before it is touched.
         let mut photos = self.office.photo_store().await?;
         let photo = content.photo();
@@ -42,7 +41,7 @@ impl Production {
             order.duties().producer(),
         )
         .await?;
-        let task = CardTask::Personalise(Box::new(content.for_vault(&chip.jpeg)?));
+        let task = CardTask::Personalise(Box::new(content.for_vault(&printed, &chip.jpeg)?));
         drop(chip);
 
         self.check_card(&content, serial, station).await?;

@@ -34,6 +34,9 @@ pub enum ProductionError {
     /// The vault refused, or is away.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The vault went, or forgot the session, between a command that the card may have done and its answer.
+    #[error(transparent)]
+    Interrupted(VaultError),
     /// The photo store refused, or is away.
     #[error("{}", .0.code().texts().message)]
     Photo(#[from] photo_store_protocol::Error),
@@ -102,6 +105,17 @@ impl From<MaterialError> for ProductionError {
 }
 
 impl ProductionError {
+    /// The vault's failure behind an answer of the card that it was to hear: where it judged the answer, its refusal; where
+    /// it could not, nobody knows what the card has done.
+    pub(crate) fn after_the_card(error: VaultError) -> Self {
+        let is_judged = Fault::of_vault(&error) == Fault::State && !error.is(RefusalCode::NoCardSession);
+        if is_judged {
+            Self::Vault(error)
+        } else {
+            Self::Interrupted(error)
+        }
+    }
+
     /// The code for programs, from a closed list.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -111,7 +125,7 @@ impl ProductionError {
             Self::Store(error) => error.code(),
             Self::Card(error) => error.code(),
             Self::ReadBack(error) => error.source.code(),
-            Self::Vault(error) => error.code(),
+            Self::Vault(error) | Self::Interrupted(error) => error.code(),
             Self::Photo(error) => error.code().as_str(),
             Self::Content(error) => error.code(),
             Self::Artwork(error) => error.code(),
@@ -139,7 +153,7 @@ impl ProductionError {
             }
             Self::Card(error) => error.action(),
             Self::ReadBack(error) => error.source.action(),
-            Self::Vault(error) => vault_action(error),
+            Self::Vault(error) | Self::Interrupted(error) => vault_action(error),
             Self::Photo(error) => error.code().texts().action,
             Self::Content(error) => error.action(),
             Self::Artwork(error) => error.action(),
@@ -170,6 +184,7 @@ impl Failing for ProductionError {
             Self::Photo(error) => Fault::of_photo_store(error.code()).exit(),
             Self::Artwork(error) => Fault::of_artwork(error).exit(),
             Self::Vault(error) => Fault::of_vault(error).exit(),
+            Self::Interrupted(_) => Exit::Unknown,
             Self::Store(error) => Fault::of_store(error).exit(),
             Self::Domain(error) => Fault::of_domain(error).exit(),
             Self::Content(error) => error.fault().exit(),
@@ -206,7 +221,7 @@ fn vault_action(error: &VaultError) -> &'static str {
         VaultError::ConnectionLost(_) => {
             "See that the vault runs, then run the order again with the same card."
         }
-        _ if error.is(RefusalCode::CardRefused) => {
+        _ if error.is(RefusalCode::CardRefused) || error.is(RefusalCode::NoCardSession) => {
             "Put the same card back on the reader and run the order again: it goes on where it stopped."
         }
         _ if error.is(RefusalCode::CardNotGenuine) => {
@@ -240,6 +255,40 @@ mod tests {
         };
         assert_eq!(exit(TransportError::NoCard), 3);
         assert_eq!(exit(TransportError::ReaderLost), 4);
+    }
+
+    #[test]
+    fn a_vault_that_goes_behind_a_command_leaves_the_outcome_unknown_and_one_that_judged_does_not() {
+        use keyvault_protocol::Refusal;
+        let refused = |code| {
+            ProductionError::after_the_card(VaultError::Refused(Refusal {
+                code,
+                message: String::new(),
+                action: String::new(),
+            }))
+        };
+        for code in [
+            RefusalCode::Sealed,
+            RefusalCode::NoCardSession,
+            RefusalCode::CardRefused,
+            RefusalCode::StoreUnavailable,
+            RefusalCode::ClockBehind,
+            RefusalCode::Damaged,
+        ] {
+            let error = refused(code);
+            assert_eq!((error.code(), error.exit()), (code.as_str(), Exit::Unknown));
+        }
+        assert_eq!(
+            ProductionError::after_the_card(VaultError::NotRunning).exit(),
+            Exit::Unknown
+        );
+        for code in [
+            RefusalCode::CardState,
+            RefusalCode::CardNotGenuine,
+            RefusalCode::CardDenied,
+        ] {
+            assert_eq!(refused(code).exit(), Exit::Refused);
+        }
     }
 
     #[test]

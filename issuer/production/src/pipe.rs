@@ -39,6 +39,8 @@ pub(crate) async fn carry(begun: Begun, station: &mut Station) -> Result<vault::
         session,
         mut script,
     } = begun;
+    // The first commands open the channel and change nothing.
+    let mut may_have_written = false;
     loop {
         match script {
             vault::Script::Done(result) => return Ok(*result),
@@ -49,7 +51,14 @@ pub(crate) async fn carry(begun: Begun, station: &mut Station) -> Result<vault::
                     // The vault was told what came, so that its journal says the same as ours: outcome unknown.
                     return Err(card_reader::Error::Transport(lost).into());
                 }
-                script = told?;
+                script = told.map_err(|error| {
+                    if may_have_written {
+                        ProductionError::after_the_card(error)
+                    } else {
+                        error.into()
+                    }
+                })?;
+                may_have_written = true;
             }
         }
     }

@@ -42,18 +42,26 @@ pub struct Production {
     pub(crate) office: Office,
     pub(crate) key: Arc<ServiceKey>,
     pub(crate) terminal: Arc<TerminalKey>,
+    pub(crate) purse: Arc<TerminalKey>,
     pub(crate) settings: Settings,
     pub(crate) counter: Mutex<Option<Counter>>,
 }
 
 impl Production {
-    /// A production line.
+    /// A production line with its two terminals: the counter, and the shop that shows it a purse.
     #[must_use]
-    pub fn new(office: Office, key: Arc<ServiceKey>, terminal: Arc<TerminalKey>, settings: Settings) -> Self {
+    pub fn new(
+        office: Office,
+        key: Arc<ServiceKey>,
+        terminal: Arc<TerminalKey>,
+        purse: Arc<TerminalKey>,
+        settings: Settings,
+    ) -> Self {
         Self {
             office,
             key,
             terminal,
+            purse,
             settings,
             counter: Mutex::new(None),
         }

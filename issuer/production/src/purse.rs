@@ -3,8 +3,10 @@
 //! Door S does not show the purse, so the counter has a second name in the vault, that of a shop without a registration
 //! to be paid. Its bundle serves one day and is not kept. Left out: what was bought, which no card tells.
 
+use std::sync::Arc;
+
 use card_applet_spec::codes::Role;
-use card_reader::{Bundle, Card, Stopwatch, Terminal, TerminalKey};
+use card_reader::{Bundle, Card, Stopwatch, Terminal};
 use issuer_office::card_content::card_date;
 use keyvault_protocol::{BundleKind, BundleRequest};
 use permit_domain::{PermitId, Purse};
@@ -39,15 +41,8 @@ impl Production {
                 });
             }
         }
-        let mut name = self.terminal.name().as_str().to_owned();
-        while name.len() > 58 {
-            name.pop();
-        }
-        let name = format!("{name} purse")
-            .parse()
-            .map_err(|_| ProductionError::Internal)?;
         let mut rng = self.office.random().session();
-        let key = TerminalKey::generate(name, self.terminal.pinned().clone(), &mut rng);
+        let key = Arc::clone(&self.purse);
         let today = self.clock().today();
         let request = key.request();
         let mut vault = self.vault().await?;

@@ -139,3 +139,19 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
 fn end(schema: &'static str, json: bool, outcome: Result<Outcome, Failure>) -> ExitCode {
     PROGRAM.end(schema, json, outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_door_of_this_program_is_a_command() {
+        let vault = keyvault_protocol::OPERATIONS.iter();
+        let photos = photo_store_protocol::OPERATIONS.iter();
+        for door in vault.chain(photos).flat_map(|operation| operation.doors) {
+            assert_ne!(PROGRAM.has_door::<Arguments>(door), Some(false), "{door}");
+        }
+        // A command that leads on to others is no door.
+        assert_eq!(PROGRAM.has_door::<Arguments>("issuer card"), Some(false));
+    }
+}

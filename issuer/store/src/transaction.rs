@@ -82,6 +82,8 @@ pub struct Transaction {
     /// When the last entry of the ledger was made.
     last: Timestamp,
     head: Head,
+    /// Whether an entry was appended, so that the ledger's head moves.
+    appended: bool,
 }
 
 /// The proof that the transaction holds an entry of the ledger.
@@ -128,6 +130,7 @@ impl Store {
             at,
             last,
             head,
+            appended: false,
         })
     }
 }
@@ -173,6 +176,7 @@ impl Transaction {
             .bind(next.hash.clone())
             .execute(c))?;
         self.head = next;
+        self.appended = true;
         Ok(Appended(()))
     }
 
@@ -213,8 +217,14 @@ impl Transaction {
     /// on their cards. When that was learnt, and from whom, is not kept.
     ///
     /// # Errors
-    /// As [`Transaction::commit`].
+    /// As [`Transaction::commit`]; [`Error::Refused`] when an entry was appended, which would stand in the ledger without
+    /// its head: nothing is written then.
     pub async fn commit_without_entry(self) -> Result<(), Error> {
+        if self.appended {
+            return Err(Error::Refused {
+                code: "ENTRY_WITHOUT_HEAD".to_owned(),
+            });
+        }
         self.end().await
     }
 

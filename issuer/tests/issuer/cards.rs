@@ -16,7 +16,7 @@ use issuer_office::office::Office;
 use issuer_office::settlement::{FileOutcome, FileRefusal, SettledFile, Settlement};
 use issuer_production::{ProductionError, Station, pinned};
 use issuer_store::StoredCardChange;
-use keyvault_protocol::{BundleKind, BundleRequest, UpdatesRequest};
+use keyvault_protocol::{BundleKind, BundleRequest, RefusalCode, RoleKeyInfo, RoleKeyState, UpdatesRequest};
 use permit_domain::payment::{FileSums, Registration, Sum};
 use permit_domain::{
     Applicant, ApplicantForm, Approver, CardNumber, CardStage, ChangeClerk, ChangeId, ChangeState, Chip,
@@ -802,6 +802,55 @@ async fn a_lost_card_is_replaced_and_its_purse_is_not_guessed() {
     assert_eq!(allowed.unwrap_err().code(), "WRONG_STATE");
     let destroyed = office.destroy(&number_before, &clerk()).await.unwrap();
     assert_eq!(destroyed.state, CardStage::Destroyed);
+}
+
+/// Cards that hold version 1 of TRANSIT, alone, as the vault counts them.
+async fn held(fixture: &Fixture) -> u64 {
+    let keys = fixture.vault_client().await.role_keys().await.unwrap();
+    let first = |key: &&RoleKeyInfo| (key.role, key.version) == (Role::Transit, 1);
+    keys.iter().find(first).unwrap().cards_alone
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_version_is_retired_when_the_cards_that_hold_it_are_replaced_or_destroyed() {
+    let fixture = Fixture::new().await;
+    let (office, clerk) = (fixture.office(), clerk());
+    let (first, _) = fixture.in_use(fixture::APPLICANT).await;
+    let second = fixture::person(3);
+    let (second, _) = fixture.in_use(&second).await;
+    let (replaced, destroyed) = (number(&fixture, first).await, number(&fixture, second).await);
+    let mut vault = fixture.vault_client().await;
+    let region = "440300".parse().unwrap();
+    let day = fixture.clock.today();
+    vault.rotate_role(Role::Transit, region, day).await.unwrap();
+    let refused = vault.retire_role(Role::Transit, region, 1).await.unwrap_err();
+    assert!(refused.is(RefusalCode::StillHeld), "{refused}");
+    assert_eq!(held(&fixture).await, 2);
+
+    // A lost card may be found: it counts until another one takes its place.
+    office.end_card(&replaced, EndOfCard::Lost, &clerk).await.unwrap();
+    assert_eq!(held(&fixture).await, 2);
+    office.replace(&replaced, &clerk).await.unwrap();
+    assert_eq!(held(&fixture).await, 1);
+
+    office
+        .end_card(&destroyed, EndOfCard::Returned, &clerk)
+        .await
+        .unwrap();
+    // The vault is away: the ledger knows what it has not heard, and tells it later.
+    fixture.line.cut();
+    let error = office.destroy(&destroyed, &clerk).await.unwrap_err();
+    assert_eq!(error.code(), "DENIAL_WANTED");
+    fixture.line.mend();
+    assert_eq!(office.card(&destroyed).await.unwrap().state, CardStage::Destroyed);
+    assert_eq!(held(&fixture).await, 1);
+    assert_eq!(office.confirm_denials().await.unwrap(), 1);
+    assert_eq!(held(&fixture).await, 0);
+    office.destroy(&destroyed, &clerk).await.unwrap();
+
+    let mut vault = fixture.vault_client().await;
+    let retired = vault.retire_role(Role::Transit, region, 1).await.unwrap();
+    assert_eq!(retired.state, RoleKeyState::Destroyed);
 }
 
 fn sums(settled: &Settlement, index: usize) -> FileSums {

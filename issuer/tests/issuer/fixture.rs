@@ -56,12 +56,6 @@ impl FixtureClock {
     }
 }
 
-impl keyvault::Clock for FixtureClock {
-    fn now(&self) -> jiff::Timestamp {
-        self.at()
-    }
-}
-
 pub(crate) fn now() -> jiff::Timestamp {
     NOW.parse().unwrap()
 }
@@ -120,7 +114,7 @@ impl VaultLine {
 pub(crate) struct Fixture {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) vault: Arc<Vault>,
-    pub(crate) packages: Vec<keyvault::custody::share_envelope::Package>,
+    pub(crate) envelopes: Vec<keyvault::custody::share_envelope::ShareEnvelope>,
     pub(crate) line: VaultLine,
     /// The ledger behind the office.
     pub(crate) store: Store,
@@ -131,6 +125,7 @@ pub(crate) struct Fixture {
     vault_dialer: Dialer,
     pub(crate) key: Arc<ServiceKey>,
     terminal: Arc<TerminalKey>,
+    purse: Arc<TerminalKey>,
     settings: Settings,
     blanks: Vec<Blank>,
     next_blank: AtomicU32,
@@ -180,11 +175,10 @@ impl Fixture {
         let time = FixtureClock::new();
         let reading = time.clone();
         let clock = Clock::new(move || reading.at());
-        let vault_clock = Arc::new(time.clone());
-        let packages = scratch_vault::create(folder.path(), &*vault_clock, Box::new(seeded(1)))
+        let envelopes = scratch_vault::create(folder.path(), &clock, Box::new(seeded(1)))
             .await
             .unwrap();
-        let vault = scratch_vault::reopen(folder.path(), &packages, vault_clock, || Box::new(fresh()))
+        let vault = scratch_vault::reopen(folder.path(), &envelopes, clock.clone(), || Box::new(fresh()))
             .await
             .unwrap();
         let mut serving = Vec::new();
@@ -259,11 +253,11 @@ impl Fixture {
         let key = Arc::new(ServiceKey::generate(&random));
         client.enrol_issuer("shenzhen", &key.public()).await.unwrap();
         let pinned = pinned(&mut client).await.unwrap();
-        let terminal = Arc::new(TerminalKey::generate(
-            "counter 1".parse().unwrap(),
-            pinned,
-            &mut seeded(5),
-        ));
+        let terminal = |name: &str, seed| {
+            let name = name.parse().unwrap();
+            Arc::new(TerminalKey::generate(name, pinned.clone(), &mut seeded(seed)))
+        };
+        let (terminal, purse) = (terminal("counter 1", 5), terminal("counter 1 purse", 15));
 
         let maker = PrivateKey::generate(&mut seeded(6));
         let sealed = client
@@ -298,11 +292,17 @@ impl Fixture {
             station: "counter 1".into(),
             faces: folder.path().join("faces"),
         };
-        let production = Production::new(office, key.clone(), terminal.clone(), settings.clone());
+        let production = Production::new(
+            office,
+            key.clone(),
+            terminal.clone(),
+            purse.clone(),
+            settings.clone(),
+        );
         Self {
             folder,
             vault,
-            packages,
+            envelopes,
             line,
             store,
             production,
@@ -312,6 +312,7 @@ impl Fixture {
             vault_dialer,
             key,
             terminal,
+            purse,
             settings,
             blanks,
             next_blank: AtomicU32::new(0),
@@ -329,6 +330,7 @@ impl Fixture {
             office,
             self.key.clone(),
             self.terminal.clone(),
+            self.purse.clone(),
             self.settings.clone(),
         );
         self
@@ -389,9 +391,9 @@ impl Fixture {
     /// Opens the vault again after it was sealed.
     pub(crate) async fn unseal(&self) {
         let mut rng: keyvault::Random = Box::new(fresh());
-        for package in self.packages.iter().take(2) {
-            let share = package
-                .open(scratch_vault::passphrase(&package.custodian).as_bytes())
+        for envelope in self.envelopes.iter().take(2) {
+            let share = envelope
+                .open(scratch_vault::passphrase(&envelope.custodian).as_bytes())
                 .unwrap();
             scratch_vault::give(&self.vault, &share, &mut rng).await.unwrap();
         }

@@ -107,6 +107,9 @@ pub struct CardContent {
     /// Last day of the card's certificates.
     #[cbor(n(5), with = "crate::wire::date")]
     pub certificate_to: Date,
+    /// The number that is printed on it, 1 to 32 ASCII letters, digits and `-`: given to one card, once.
+    #[n(6)]
+    pub card_number: String,
 }
 
 impl std::fmt::Debug for CardContent {
@@ -197,10 +200,11 @@ pub struct CardKey {
 }
 
 /// How a slot came onto its card; the key of its purse's TACs depends on it (card specification, chapter 09).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
-pub enum BroughtBy {
+pub enum DeliveredBy {
     /// By a script of door I.
+    #[default]
     #[n(0)]
     Script,
     /// By a sealed update.
@@ -228,7 +232,7 @@ pub struct SlotVersion {
     pub issue_counter: u32,
     /// How it came onto the card.
     #[n(5)]
-    pub brought_by: BroughtBy,
+    pub delivered_by: DeliveredBy,
 }
 
 /// What to do next.
@@ -290,10 +294,9 @@ pub struct StartCard {
 
 impl Operation for StartCard {
     type Answer = Script;
-    const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("cards", None)
-        .irreversible();
-    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change"];
+    // Selects the application and opens the channel: what the task does is done, and written down, by `ContinueCard`.
+    const POLICY: Policy = Policy::of_today(Journal::None).ceiling("cards", None);
+    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];
 }
 
 /// Most answers in one [`ContinueCard`].
@@ -316,7 +319,7 @@ pub struct ContinueCard {
 impl Operation for ContinueCard {
     type Answer = Script;
     const POLICY: Policy = Policy::of_today(Journal::Before).irreversible();
-    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change"];
+    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];
 }
 
 /// Reads the live slots of a card, as far as scripts and receipts have told.
@@ -346,6 +349,7 @@ mod tests {
             entitlements: Vec::new(),
             certificate_from: jiff::civil::date(2026, 11, 21),
             certificate_to: jiff::civil::date(2027, 11, 21),
+            card_number: "4403000000017".to_owned(),
         };
         let shown = format!("{:?}", CardTask::Personalise(Box::new(content)));
         assert_eq!(shown, "Personalise(CardContent(personal data))");

@@ -13,7 +13,7 @@ use crate::bundle::{
     TerminalInfo, Terminals,
 };
 use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
-use crate::denial::{AllowCard, DenyCard, DenyChain};
+use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::{Error, Refusal, RefusalCode};
 use crate::frame;
 use crate::message::{Request, Response};
@@ -24,8 +24,8 @@ use crate::sealed::{self, Purpose};
 use crate::settlement::{CheckLines, LineCheck, SettlementLine};
 use crate::signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
 use crate::status::{
-    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest, Share,
-    ShareEnvelope, Status, UnsealProgress,
+    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest,
+    SealedShare, Share, Status, UnsealProgress,
 };
 use crate::update::{
     AcceptReceipts, ExportUpdates, PendingUpdates, QueuedUpdate, ReadPending, Receipt, ReceiptOutcome,
@@ -154,14 +154,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             return Err(Error::Refused(Refusal {
                 code: RefusalCode::WrongVault,
                 message: "the share belongs to another vault".to_owned(),
-                action: "look for the package of this vault; nothing was sent to it".to_owned(),
+                action: "look for the envelope of this vault; nothing was sent to it".to_owned(),
             }));
         }
         let attempt = self.begin_unseal().await?;
-        let context = ShareEnvelope::context(&attempt.id, &share.vault, share.epoch, share.index);
+        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
         let mut rng = UnwrapErr(SysRng);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng)?;
-        let envelope = ShareEnvelope {
+        let envelope = SealedShare {
             attempt: attempt.id,
             vault: share.vault,
             epoch: share.epoch,
@@ -280,10 +280,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(ExportLot(request.clone())).await
     }
 
-    /// The document signer's signature for the QR on a card's back.
+    /// The document signer's signature for the QR on a card's back. The same again is signed again.
     ///
     /// # Errors
-    /// Refused with `BadContent`.
+    /// Refused with `NotFound` when no finished card has the number, `NumberUsed` when its back says something else,
+    /// `BadContent`.
     pub async fn sign_card_back(
         &mut self,
         card_number: &str,
@@ -324,6 +325,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Refused with `NotFound` when the vault never wrote that card.
     pub async fn allow_card(&mut self, serial: impl Into<Serial>) -> Result<(), Error> {
         self.ask(AllowCard {
+            serial: serial.into(),
+        })
+        .await
+    }
+
+    /// Says that a card is out of use: denied, and counted for no key version any more.
+    ///
+    /// # Errors
+    /// Refused with `NotFound` when the vault never wrote that card.
+    pub async fn end_card(&mut self, serial: impl Into<Serial>) -> Result<(), Error> {
+        self.ask(EndCard {
             serial: serial.into(),
         })
         .await

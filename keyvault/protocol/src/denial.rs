@@ -17,11 +17,11 @@ impl Operation for DenyCard {
     const POLICY: Policy = Policy::of_today(Journal::Before)
         .ceiling("denials", None)
         .idempotent();
-    const DOORS: &'static [&'static str] = &["keyvault deny", "issuer card"];
+    const DOORS: &'static [&'static str] = &["keyvault deny", "issuer card lost"];
 }
 
-/// Takes a card that was found from the deny lists; lists exported later do not have it. A card that is on none changes
-/// nothing.
+/// Takes a card that was found from the deny lists, and into use again if it was out of it; lists exported later do not have
+/// it. A card that is on none changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct AllowCard {
     /// Serial of the card.
@@ -34,7 +34,28 @@ impl Operation for AllowCard {
     const POLICY: Policy = Policy::of_today(Journal::Before)
         .ceiling("allows", None)
         .idempotent();
-    const DOORS: &'static [&'static str] = &["keyvault allow", "issuer card"];
+    const DOORS: &'static [&'static str] = &["keyvault allow", "issuer card allow"];
+}
+
+/// Says that a card is out of use: destroyed, replaced, or its permit ended. It is denied, and no longer counts among the
+/// cards that hold a key version, so that the version can be retired. [`AllowCard`] takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EndCard {
+    /// Serial of the card.
+    #[n(0)]
+    pub serial: Serial,
+}
+
+impl Operation for EndCard {
+    type Answer = ();
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling("denials", None)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &[
+        "keyvault end-card",
+        "issuer card replace",
+        "issuer card destroyed",
+    ];
 }
 
 /// Denies the card behind a chain of settlement lines: two debits of one seq mean that it was copied.

@@ -91,7 +91,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("BeginUnseal", BeginUnseal.into()),
         (
             "GiveShare",
-            GiveShare(ShareEnvelope {
+            GiveShare(SealedShare {
                 attempt: [9; 16],
                 vault: [8; 16],
                 epoch: 1,
@@ -134,6 +134,7 @@ fn requests() -> Vec<(&'static str, Request)> {
                 entitlements: vec![entitlement()],
                 certificate_from: day(1),
                 certificate_to: day(2),
+                card_number: "SZ123".into(),
             }))),
         ),
         ("StartCard activate", start(CardTask::Activate { date: day(21) })),
@@ -203,6 +204,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("DenyCard", DenyCard { serial: SERIAL }.into()),
         ("AllowCard", AllowCard { serial: SERIAL }.into()),
         ("DenyChain", DenyChain { chain: [6; 16] }.into()),
+        ("EndCard", EndCard { serial: SERIAL }.into()),
         (
             "ExportDenyList",
             ExportDenyList(DenyListRequest {
@@ -318,14 +320,14 @@ fn requests() -> Vec<(&'static str, Request)> {
     ]
 }
 
-fn slot(brought_by: BroughtBy) -> SlotVersion {
+fn slot(delivered_by: DeliveredBy) -> SlotVersion {
     SlotVersion {
         role: Role::Transit,
         region: region(),
         key_version: 2,
         state: RoleKeyState::Draining,
         issue_counter: 7,
-        brought_by,
+        delivered_by,
     }
 }
 
@@ -352,7 +354,7 @@ fn result(state: CardState, domain: Domain) -> Response {
             public_key: POINT,
             certificate: vec![1; 3],
         }],
-        slots: vec![slot(BroughtBy::Script), slot(BroughtBy::Update)],
+        slots: vec![slot(DeliveredBy::Script), slot(DeliveredBy::Update)],
     })))
 }
 
@@ -477,7 +479,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ),
         (
             "CardVersions",
-            Response::CardVersions(vec![slot(BroughtBy::Script)]),
+            Response::CardVersions(vec![slot(DeliveredBy::Script)]),
         ),
         (
             "Queued",

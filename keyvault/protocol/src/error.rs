@@ -258,6 +258,10 @@ refusal_codes! {
     CardDenied = 34, "CARD_DENIED", Refused;
     /// No terminal could deliver an update to this card.
     NoDelivery = 35, "NO_DELIVERY", Refused;
+    /// The card number was given to another card before, or was signed for another back.
+    NumberUsed = 36, "CARD_NUMBER_USED", Refused;
+    /// The name is a terminal's with other keys, or the keys are another terminal's.
+    TerminalKeys = 37, "TERMINAL_KEYS", Refused;
 }
 
 #[cfg(test)]

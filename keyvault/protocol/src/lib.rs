@@ -33,11 +33,11 @@ pub use bundle::{
     MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, RevokeTerminal, TerminalInfo, Terminals,
 };
 pub use card::{
-    BroughtBy, CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, Entitlement,
+    CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, DeliveredBy, Entitlement,
     MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,
 };
 pub use client::Client;
-pub use denial::{AllowCard, DenyCard, DenyChain};
+pub use denial::{AllowCard, DenyCard, DenyChain, EndCard};
 pub use error::{Error, Refusal, RefusalCode};
 pub use message::{OPERATIONS, Request, Response};
 pub use order::{EnrolIssuer, IssuerKey, OpenOrder, Order, OrderSession, SignedOrder};
@@ -46,8 +46,8 @@ pub use role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeyState, RoleKe
 pub use settlement::{BEFORE_LEN, CheckLines, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 pub use signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
 pub use status::{
-    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest, Share,
-    ShareEnvelope, Status, UnsealProgress, VaultState, Welcome,
+    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest,
+    SealedShare, Share, Status, UnsealProgress, VaultState, Welcome,
 };
 pub use update::{
     AcceptReceipts, ExportUpdates, MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates,

@@ -6,7 +6,7 @@ use service_contract::Answer;
 
 use crate::bundle::{ExportBundle, ExportDenyList, ExportLot, RevokeTerminal, TerminalInfo, Terminals};
 use crate::card::{CardVersions, ContinueCard, Script, SlotVersion, StartCard};
-use crate::denial::{AllowCard, DenyCard, DenyChain};
+use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::Refusal;
 use crate::order::{EnrolIssuer, OpenOrder, OrderSession};
 use crate::photo::{PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
@@ -56,6 +56,7 @@ service_contract::operations! {
         28 = RevokeTerminal,
         29 = Terminals,
         30 = CheckLines,
+        31 = EndCard,
     }
 }
 

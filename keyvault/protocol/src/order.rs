@@ -169,7 +169,7 @@ impl Operation for OpenOrder {
     const POLICY: Policy = Policy::of_today(Journal::Before)
         .ceiling("orders", None)
         .idempotent();
-    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change"];
+    const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];
 }
 
 #[cfg(test)]

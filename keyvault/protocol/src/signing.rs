@@ -86,7 +86,8 @@ impl CardBack {
     }
 }
 
-/// Signs the statement of a card's back with the document signer's key.
+/// Signs the statement of a card's back with the document signer's key: for the finished card that has the number, and one
+/// statement only.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SignCardBack(#[n(0)] pub CardBack);
 

@@ -106,7 +106,7 @@ pub struct UnsealProgress {
     pub missing: Vec<String>,
 }
 
-/// A custodian's share in clear, taken from an opened package. Wiped on drop, never printed.
+/// A custodian's share in clear, taken from an opened envelope. Wiped on drop, never printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Share {
     /// The vault that the share opens.
@@ -147,7 +147,7 @@ impl fmt::Debug for Share {
 }
 
 /// Version of this protocol; both sides must speak the same.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The first message of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -203,7 +203,7 @@ impl Operation for BeginUnseal {
 
 /// Gives a share to the attempt that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct GiveShare(#[n(0)] pub ShareEnvelope);
+pub struct GiveShare(#[n(0)] pub SealedShare);
 
 impl Operation for GiveShare {
     type Answer = UnsealProgress;
@@ -213,7 +213,7 @@ impl Operation for GiveShare {
 
 /// A share on its way: sealed to the key of the attempt, with vault, epoch, index and attempt as context.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct ShareEnvelope {
+pub struct SealedShare {
     /// The attempt.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub attempt: [u8; 16],
@@ -231,7 +231,7 @@ pub struct ShareEnvelope {
     pub sealed: Vec<u8>,
 }
 
-impl ShareEnvelope {
+impl SealedShare {
     /// The context under which the share is sealed.
     #[must_use]
     pub fn context(attempt: &[u8; 16], vault: &[u8; 16], epoch: u32, index: u8) -> Vec<u8> {

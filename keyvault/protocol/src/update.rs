@@ -182,7 +182,7 @@ impl Operation for SealUpdate {
     const POLICY: Policy = Policy::of_today(Journal::Before)
         .ceiling("updates", None)
         .idempotent();
-    const DOORS: &'static [&'static str] = &["issuer change"];
+    const DOORS: &'static [&'static str] = &["issuer change queue"];
 }
 
 /// Makes what waits for the roles and regions of a terminal: an update batch (card specification, chapter 09), sealed to

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use keyvault::custody::ceremony::{self, Custodian, Plan};
-use keyvault::custody::share_envelope::{Cost, Package};
-use keyvault::{Clock, Error, Random, Vault};
+use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
+use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
-use keyvault_protocol::{Share, ShareEnvelope, UnsealProgress};
+use keyvault_protocol::{SealedShare, Share, UnsealProgress};
+use program_contract::Clock;
 use zeroize::Zeroizing;
 
 /// Work per guess at a passphrase: next to none.
@@ -29,11 +30,11 @@ pub fn passphrase(custodian: &str) -> String {
     format!("scratch vault of {custodian}")
 }
 
-/// Makes a scratch vault in `folder/vault` with its share envelopes in `folder/packages`; gives the envelopes.
+/// Makes a scratch vault in `folder/vault` with its share envelopes in `folder/envelopes`; gives the envelopes.
 ///
 /// # Errors
-/// As [`ceremony::init`].
-pub async fn create(folder: &Path, clock: &dyn Clock, rng: Random) -> Result<Vec<Package>, Error> {
+/// As [`ceremony::create`].
+pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<ShareEnvelope>, Error> {
     let custodians = CUSTODIANS
         .iter()
         .map(|name| Custodian {
@@ -43,19 +44,19 @@ pub async fn create(folder: &Path, clock: &dyn Clock, rng: Random) -> Result<Vec
         .collect();
     let plan = Plan {
         folder: folder.join("vault"),
-        out: folder.join("packages"),
+        out: folder.join("envelopes"),
         threshold: 2,
         custodians,
         cost: COST,
     };
-    let made = ceremony::init(&plan, clock.now(), rng).await?;
-    made.packages
+    let made = ceremony::create(&plan, clock.now(), rng).await?;
+    made.envelopes
         .iter()
         .map(|path| {
             let text = std::fs::read(path).map_err(|_| Error::File {
-                what: "a share package",
+                what: "a share envelope",
             })?;
-            Package::parse(&text)
+            ShareEnvelope::parse(&text)
         })
         .collect()
 }
@@ -66,11 +67,11 @@ pub async fn create(folder: &Path, clock: &dyn Clock, rng: Random) -> Result<Vec
 /// As [`Vault::give_share`].
 pub async fn give(vault: &Vault, share: &Share, rng: &mut Random) -> Result<UnsealProgress, Error> {
     let attempt = vault.begin_unseal().await?;
-    let context = ShareEnvelope::context(&attempt.id, &share.vault, share.epoch, share.index);
+    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
     let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), rng)
         .map_err(|_| Error::NotOpened)?;
     let (vault_id, epoch, index) = (share.vault, share.epoch, share.index);
-    let envelope = ShareEnvelope {
+    let envelope = SealedShare {
         attempt: attempt.id,
         vault: vault_id,
         epoch,
@@ -83,13 +84,9 @@ pub async fn give(vault: &Vault, share: &Share, rng: &mut Random) -> Result<Unse
 /// Makes a scratch vault in `folder` and opens it. `rng` is asked for a random source three times.
 ///
 /// # Errors
-/// As [`ceremony::init`] and [`Vault::load`].
-pub async fn open(
-    folder: &Path,
-    clock: Arc<dyn Clock>,
-    mut rng: impl FnMut() -> Random,
-) -> Result<Arc<Vault>, Error> {
-    let envelopes = create(folder, &*clock, rng()).await?;
+/// As [`ceremony::create`] and [`Vault::load`].
+pub async fn open(folder: &Path, clock: Clock, mut rng: impl FnMut() -> Random) -> Result<Arc<Vault>, Error> {
+    let envelopes = create(folder, &clock, rng()).await?;
     reopen(folder, &envelopes, clock, rng).await
 }
 
@@ -99,8 +96,8 @@ pub async fn open(
 /// As [`Vault::load`] and [`Vault::give_share`].
 pub async fn reopen(
     folder: &Path,
-    envelopes: &[Package],
-    clock: Arc<dyn Clock>,
+    envelopes: &[ShareEnvelope],
+    clock: Clock,
     mut rng: impl FnMut() -> Random,
 ) -> Result<Arc<Vault>, Error> {
     let vault = Vault::load(&folder.join("vault"), clock, rng()).await?;

@@ -5,7 +5,7 @@
 //! data: orders, serials and names of terminals only. Left for the vault's own issue: the RFC 6962 tree, signed
 //! checkpoints and witnesses (column `leaf` keeps their place).
 
-use card_applet_spec::codes::Serial;
+use card_applet_spec::codes::{CardState, Serial};
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
@@ -80,7 +80,7 @@ pub(crate) enum Event {
         #[n(3)]
         task: String,
         #[n(4)]
-        state: u8,
+        state: CardState,
     },
     #[n(8)]
     BundleIntent {
@@ -197,6 +197,11 @@ pub(crate) enum Event {
         #[n(0)]
         terminal: String,
     },
+    #[n(24)]
+    CardEnded {
+        #[n(0)]
+        serial: Serial,
+    },
 }
 
 impl Event {
@@ -226,6 +231,7 @@ impl Event {
             Self::UpdatesExported { .. } => "updates-exported",
             Self::ReceiptsAccepted { .. } => "receipts-accepted",
             Self::TerminalRevoked { .. } => "terminal-revoked",
+            Self::CardEnded { .. } => "card-ended",
         }
     }
 }

@@ -1,19 +1,17 @@
-//! What the authority certifies and signs: terminal certificates, anchors, the statement of a card's back (card
-//! specification, chapters 04 and 08).
+//! What the authority certifies: terminal certificates, and the anchors (card specification, chapters 04 and 08).
 
 use card_applet_spec::bundle::Anchors as BundleAnchors;
 use card_applet_spec::certificate::{CertificateName, TerminalCertificate};
 use card_applet_spec::codes::Rights;
 use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::date::Date;
-use jiff::{Timestamp, civil};
-use keyvault_protocol::{Anchors, CardBack, PointBytes};
+use jiff::civil;
+use keyvault_protocol::{Anchors, PointBytes};
 
-use crate::audit::journal::Event;
 use crate::authority::signers::Signer;
 use crate::clock;
 use crate::error::{Error, fault};
-use crate::open::transaction::{Core, Open, Transaction};
+use crate::open::transaction::{Core, Open};
 
 /// Epoch of the terminal CA; it grows when the terminal CA's keys are replaced.
 pub(crate) const TERMINAL_CA_EPOCH: u16 = 1;
@@ -93,27 +91,6 @@ pub(crate) fn anchors(open: &Open) -> Result<BundleAnchors, Error> {
         terminal_ca: open.keys.public(Signer::TerminalCaRoot)?,
         deny_list_signer: open.keys.public(Signer::DenyList)?,
     })
-}
-
-/// Signs the statement of a card's back.
-pub(crate) async fn sign_card_back(
-    core: &mut Core,
-    open: &mut Open,
-    now: Timestamp,
-    back: &CardBack,
-) -> Result<[u8; 64], Error> {
-    let message = back.signed_bytes().map_err(|_| Error::BadContent {
-        what: "a card number has 1 to 32 ASCII letters, digits and `-`",
-    })?;
-    let mut transaction = Transaction::default();
-    transaction.note(Event::CardBackSigned {
-        card_number: back.card_number.clone(),
-    });
-    open.apply(core, now, transaction).await?;
-    open.keys
-        .signer(Signer::Document)?
-        .sign(&[&message], &mut core.rng)
-        .map_err(fault)
 }
 
 /// The public keys.

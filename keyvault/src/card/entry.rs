@@ -1,7 +1,7 @@
 //! A card's row and all that hangs on it: the counts of its key versions, the index of its purse's pseudonyms, its entries on
 //! the deny lists. They change together or not at all.
 
-use card_applet_spec::codes::{CardState, Serial};
+use card_applet_spec::codes::Serial;
 
 use crate::card::denied;
 use crate::card::record::{Card, Owner};
@@ -13,7 +13,7 @@ impl Open {
     /// A finished card's row.
     pub(crate) async fn card(&self, core: &mut Core, serial: &Serial) -> Result<Card, Error> {
         match self.get::<Card>(core, Table::Card, serial.as_bytes()).await? {
-            Some(card) if card.state != CardState::Blank.code() => Ok(card),
+            Some(card) if card.is_finished() => Ok(card),
             _ => Err(Error::NotFound {
                 what: "finished card of this serial",
             }),

@@ -4,6 +4,7 @@ pub(crate) mod denial;
 pub(crate) mod denied;
 pub(crate) mod entry;
 pub(crate) mod job;
+pub(crate) mod number;
 pub(crate) mod order;
 pub(crate) mod personalise;
 pub(crate) mod queue;

@@ -12,11 +12,12 @@ use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
-use keyvault_protocol::{CardContent, CardKey, Entitlement};
+use keyvault_protocol::{CardContent, CardKey, DeliveredBy, Entitlement};
 
 use crate::authority::signers::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask, PersonaliseJob, Personalised, SecondPart, StoredStep, publics_of};
-use crate::card::record::{Card, CardSlot, DeliveredBy, Stamp};
+use crate::card::number;
+use crate::card::record::{Card, CardSlot, Stamp};
 use crate::card::session::{Answers, Continuation, Outgoing, Personalisation, Turn, Work};
 use crate::card::slot::{
     self, Target, active_versions, all_usable, begins_soon, check_days, check_entitlement,
@@ -66,6 +67,9 @@ pub(crate) fn check_content_days(content: &CardContent, today: Date) -> Result<(
 /// Checks everything about content that holds on every day.
 pub(crate) fn check_content(content: &CardContent) -> Result<(), Error> {
     let bad = |what| Err(Error::BadContent { what });
+    if !number::is_one(&content.card_number) {
+        return bad("a card number has 1 to 32 ASCII letters, digits and `-`");
+    }
     if Dg1::parse(&content.dg1).is_err() {
         return bad("DG1 is not in the form of the card specification");
     }
@@ -148,7 +152,10 @@ impl Work {
             progress: Personalised::Drafted,
         };
         let card = Card::begun(self.order, self.index);
+        // Looked up again: another card may have been begun since this one was started.
+        let known = number::of_card(core, open, &asked.content.card_number, &self.serial).await?;
         let mut transaction = Transaction::default();
+        number::keep(&mut transaction, &known, &self.serial)?;
         self.put_personalisation(&mut transaction, job)?;
         transaction.put(Table::Card, self.serial.as_bytes(), &card)?;
         transaction.note(self.intent(ScriptKind::Personalise));
@@ -336,6 +343,7 @@ impl Work {
         let content = &asked.content;
         let mut card = Card::begun(self.order, self.index);
         card.publics = publics_of(&keys);
+        card.number = Some(number::of_card(core, open, &content.card_number, &self.serial).await?);
         card.groups_written(
             [&content.dg1, &content.dg2, &content.dg3].map(|group| sha256(&[group])),
             Stamp::default(),

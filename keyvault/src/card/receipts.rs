@@ -81,7 +81,7 @@ pub(crate) async fn take(
     let stamp = update.stamp;
     match &row.effect {
         // An ended card is remembered as that; the receipt is of before.
-        _ if card.state()? == CardState::Terminated => {}
+        _ if card.state == CardState::Terminated => {}
         Effect::Slot(slot) => card.slot_written(slot.clone(), stamp),
         Effect::Permit(digest) => card.permit_written(*digest, stamp),
         Effect::Block => card.entered(CardState::Blocked, stamp),

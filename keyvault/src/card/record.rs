@@ -6,6 +6,7 @@
 //! groups.
 
 use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial};
+use keyvault_protocol::DeliveredBy;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
@@ -23,17 +24,6 @@ pub(crate) struct Stamp {
     pub(crate) generation: u32,
     #[n(1)]
     pub(crate) counter: u32,
-}
-
-/// How a slot is delivered to the card.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub(crate) enum DeliveredBy {
-    #[default]
-    #[n(0)]
-    Script,
-    #[n(1)]
-    Update,
 }
 
 /// What is known of a slot.
@@ -226,9 +216,9 @@ pub(crate) struct Card {
     pub(crate) order: [u8; 16],
     #[n(1)]
     pub(crate) index: u32,
-    /// Code of the card's state; 1 (BLANK) until it is finished.
+    /// Its state, as far as the vault has heard; BLANK until it is finished.
     #[n(2)]
-    pub(crate) state: u8,
+    pub(crate) state: CardState,
     #[n(3)]
     pub(crate) slots: Vec<CardSlot>,
     /// Generation of the update keys; 0 since the personalisation.
@@ -262,6 +252,16 @@ pub(crate) struct Card {
     pub(crate) changes: Vec<PendingChange>,
     #[n(15)]
     pub(crate) writing: Option<Writing>,
+    /// The office said that it is out of use: destroyed, replaced, or its permit ended. It is not counted among the live
+    /// cards, and is on the deny lists.
+    #[cbor(n(16), default)]
+    pub(crate) out_of_use: bool,
+    /// What the printed number is known by; none for a card of before the vault gave numbers out.
+    #[cbor(n(17), with = "minicbor::bytes")]
+    pub(crate) number: Option<[u8; 16]>,
+    /// SHA-256 of the statement that was signed for its back.
+    #[cbor(n(18), with = "minicbor::bytes")]
+    pub(crate) back: Option<[u8; 32]>,
 }
 
 /// A change of the card that was sealed as updates, by its number in [`Table::CardChange`].
@@ -280,7 +280,7 @@ impl Card {
         Self {
             order,
             index,
-            state: CardState::Blank.code(),
+            state: CardState::Blank,
             slots: Vec::new(),
             generation: 0,
             counter: 0,
@@ -294,17 +294,20 @@ impl Card {
             erased: Vec::new(),
             changes: Vec::new(),
             writing: None,
+            out_of_use: false,
+            number: None,
+            back: None,
         }
     }
 
-    /// Its state, as far as the vault has heard.
-    pub(crate) fn state(&self) -> Result<CardState, Error> {
-        CardState::try_from(self.state).map_err(|_| Error::Damaged { what: "a card's row" })
+    /// Whether its personalisation was finished.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state != CardState::Blank
     }
 
-    /// Whether it was personalised and is not ended.
+    /// Whether it was personalised, is not ended and not out of use.
     pub(crate) fn is_in_life(&self) -> bool {
-        ![CardState::Blank.code(), CardState::Terminated.code()].contains(&self.state)
+        self.is_finished() && self.state != CardState::Terminated && !self.out_of_use
     }
 
     /// The slots that are on the card.
@@ -381,12 +384,12 @@ impl Card {
 
     /// The card is in `state` since `stamp`.
     pub(crate) fn entered(&mut self, state: CardState, stamp: Stamp) {
-        if stamp >= self.state_stamp && self.state != CardState::Terminated.code() {
-            self.state = state.code();
+        if stamp >= self.state_stamp && self.state != CardState::Terminated {
+            self.state = state;
             self.state_stamp = stamp;
         }
         if state == CardState::Terminated {
-            self.state = state.code();
+            self.state = state;
             // Its pseudonyms stay: a copy that somebody made of it can still be denied.
             for slot in &mut self.slots {
                 slot.standing = Standing::Gone;
@@ -505,14 +508,14 @@ impl Card {
 
     /// The pseudonyms that the card shows or may show; all of an ended one, which may have been copied.
     pub(crate) fn shown(&self) -> impl Iterator<Item = &CardSlot> {
-        let ended = self.state == CardState::Terminated.code();
+        let ended = self.state == CardState::Terminated;
         self.slots
             .iter()
             .filter(move |slot| ended || slot.standing != Standing::Gone)
     }
 }
 
-/// Row of a purse's pseudonym: whose it is.
+/// Row of what names a card elsewhere (a purse's pseudonym, the printed number): whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Owner {
     #[n(0)]
@@ -623,9 +626,9 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_the_former_layout_is_read_as_a_card_without_updates() {
+    fn a_row_of_the_previous_format_is_read_as_a_card_without_updates() {
         #[derive(Encode)]
-        struct FormerSlot {
+        struct PreviousSlot {
             #[n(0)]
             role: Role,
             #[n(1)]
@@ -640,7 +643,7 @@ mod tests {
             issue_counter: u32,
         }
         #[derive(Encode)]
-        struct Former {
+        struct Previous {
             #[cbor(n(0), with = "minicbor::bytes")]
             order: [u8; 16],
             #[n(1)]
@@ -648,13 +651,13 @@ mod tests {
             #[n(2)]
             state: u8,
             #[n(3)]
-            slots: Vec<FormerSlot>,
+            slots: Vec<PreviousSlot>,
         }
-        let former = Former {
+        let previous = Previous {
             order: [1; 16],
             index: 2,
             state: 3,
-            slots: vec![FormerSlot {
+            slots: vec![PreviousSlot {
                 role: Role::Transit,
                 region: "440300".parse().unwrap(),
                 key_version: 1,
@@ -663,7 +666,7 @@ mod tests {
                 issue_counter: 1,
             }],
         };
-        let bytes = minicbor::to_vec(&former).unwrap();
+        let bytes = minicbor::to_vec(&previous).unwrap();
         let card: Card = minicbor::decode(&bytes).unwrap();
         assert!(card.is_in_life() && card.groups.is_none() && card.changes.is_empty());
         let slot = card.live().next().unwrap();

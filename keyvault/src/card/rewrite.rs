@@ -10,12 +10,12 @@ use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
-use keyvault_protocol::RewriteContent;
+use keyvault_protocol::{DeliveredBy, RewriteContent};
 
 use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask, RewriteJob, RewritePart, Rewritten, StoredStep};
 use crate::card::queue::{self, Effect, Progress};
-use crate::card::record::{Card, CardSlot, DeliveredBy, Purpose, Stamp, Writing};
+use crate::card::record::{Card, CardSlot, Purpose, Stamp, Writing};
 use crate::card::session::{Answers, Continuation, Outgoing, Rewrite, Turn, Work};
 use crate::card::slot::{self, Target, active_versions, all_usable, check_days, check_entitlement};
 use crate::card::steps::{
@@ -26,6 +26,11 @@ use crate::error::{Error, fault};
 use crate::keys::version::RoleKeyId;
 use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
+
+/// The card has done a script of which the row knows nothing.
+const NOT_DRAWN: Error = Error::Damaged {
+    what: "a job without its rewrite",
+};
 
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
 const LONG_SLEEP_DAYS: u32 = 300;
@@ -329,11 +334,24 @@ impl Work {
         answers: &Answers,
     ) -> Result<Turn, Error> {
         let state = answers.final_state()?;
-        let Some((job, part)) = drawn(core, open, writing).await? else {
-            return Err(Error::NoCardSession);
+        let job = open.get::<Job>(core, Table::Job, &writing.job_id()).await?;
+        let steps = match job.map(|job| job.task) {
+            // Another order's look at the card has heard of it before this order did: the rewrite is on the card.
+            Some(JobTask::Rewrite(RewriteJob {
+                progress: Rewritten::Finished { steps },
+                ..
+            })) => steps,
+            Some(JobTask::Rewrite(RewriteJob {
+                content,
+                script,
+                progress: Rewritten::Drawn(part),
+            })) => {
+                answers.check_keys(open, &self.serial, part.stamp.generation)?;
+                let job = DrawnRewrite { content, script };
+                self.rewritten(core, open, writing, &job, part, state).await?
+            }
+            _ => return Err(NOT_DRAWN),
         };
-        answers.check_keys(open, &self.serial, part.stamp.generation)?;
-        let steps = self.rewritten(core, open, writing, &job, part, state).await?;
         match writing.purpose {
             Purpose::Content => self.report(core, open, state, steps, Vec::new()).await,
             Purpose::Renewal => Ok(self.done(state, steps, steps, Vec::new(), Vec::new())),

@@ -21,7 +21,7 @@ use crate::card::session::{
     Answers, CardKeys, Continuation, Outgoing, Personalisation, Place, Rewrite, Session, Sessions, Stage,
     StateChange, Task, Turn, Work, accepted, clear_answer, read_answers,
 };
-use crate::card::{denied, order, queue, rewrite};
+use crate::card::{denied, number, order, queue, rewrite};
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::open::transaction::{Core, Open, Transaction};
@@ -181,20 +181,18 @@ async fn bound(
                 return conflict("this card was begun with other content");
             }
             if let Some(card) = card.filter(|card| (card.order, card.index) != (order, index)) {
-                if card.state != CardState::Blank.code() {
+                if card.is_finished() {
                     return conflict("this card was personalised under another order");
                 }
                 if job.is_some() {
                     return conflict("this card was taken over by another order");
                 }
             }
-            Ok(())
+            number::of_card(core, open, &asked.content.card_number, &serial)
+                .await
+                .map(drop)
         }
-        Task::ChangeState(_) | Task::Rewrite(_)
-            if card
-                .as_ref()
-                .is_none_or(|card| card.state == CardState::Blank.code()) =>
-        {
+        Task::ChangeState(_) | Task::Rewrite(_) if !card.as_ref().is_some_and(Card::is_finished) => {
             Err(Error::NotFound {
                 what: "finished card of this serial",
             })
@@ -239,10 +237,17 @@ impl Work {
             let expected = keys.card_cryptogram(host_challenge, &update.card_challenge);
             equal(&expected, &update.card_cryptogram).then_some(keys)
         };
-        let transport = match open.keys.transport_keys(&self.serial) {
-            Ok(keys) => answers_with(&keys),
-            Err(Error::NotFound { .. }) => None,
-            Err(error) => return Err(error),
+        // Only the vault's own record says that a card still has the keys of its lot: a chip that holds them and the serial of
+        // a finished card is another chip, whatever it answers.
+        let record: Option<Card> = open.get(core, Table::Card, self.serial.as_bytes()).await?;
+        let transport = if record.is_some_and(|card| card.is_finished()) {
+            None
+        } else {
+            match open.keys.transport_keys(&self.serial) {
+                Ok(keys) => answers_with(&keys),
+                Err(Error::NotFound { .. }) => None,
+                Err(error) => return Err(error),
+            }
         };
         let (session_keys, keys) = match (transport, answers_with(&open.keys.issuance_keys(&self.serial)?)) {
             (Some(session_keys), _) => (session_keys, CardKeys::Transport),

@@ -463,7 +463,7 @@ impl Work {
             index: self.index,
             serial: self.serial,
             task: words(kind).to_owned(),
-            state: state.code(),
+            state,
         }
     }
 

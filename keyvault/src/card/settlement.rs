@@ -221,8 +221,9 @@ impl Debit {
 
 #[cfg(test)]
 mod tests {
+    use keyvault_protocol::DeliveredBy;
+
     use super::*;
-    use crate::card::record::DeliveredBy;
 
     #[test]
     fn a_copied_key_that_claims_money_never_given_is_genuine_and_told() {
@@ -286,19 +287,18 @@ mod tests {
     #[tokio::test]
     #[ignore = "a measurement"]
     async fn lines_per_second_of_as_many_cards() {
-        use std::sync::Arc;
-
+        use card_applet_spec::codes::CardState;
+        use program_contract::Clock;
         use rand::SeedableRng;
         use rand::rngs::StdRng;
 
-        use crate::clock::FixedClock;
         use crate::open::transaction::Random;
         use crate::open::transaction::Transaction;
         use crate::scratch_vault;
 
         const CARDS: u32 = 10_000;
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FixedClock("2026-11-21T04:00:00Z".parse().unwrap()));
+        let clock = Clock::fixed("2026-11-21T04:00:00Z".parse().unwrap());
         let mut seed = 0;
         let sources = || -> Random {
             seed += 1;
@@ -323,7 +323,7 @@ mod tests {
                     generation: 0,
                 };
                 let mut card = Card::begun([1; 16], n);
-                card.state = 3;
+                card.state = CardState::Active;
                 card.purse.keys.push(key);
                 card.purse.give(5_000);
                 open.put_card(core, &mut transaction, &serial, None, &card)

@@ -7,11 +7,11 @@ use card_applet_spec::date::Date;
 use card_applet_spec::record::{Entitlement as Record, RECORD_LEN, binding, rule_set_digest};
 use card_applet_spec::script::SlotStep;
 use jiff::Timestamp;
-use keyvault_protocol::{BroughtBy, Entitlement, SlotVersion};
+use keyvault_protocol::{DeliveredBy, Entitlement, SlotVersion};
 use zeroize::Zeroizing;
 
 use crate::authority::signers::Signer;
-use crate::card::record::{CardSlot, DeliveredBy, Stamp, Standing};
+use crate::card::record::{CardSlot, Stamp, Standing};
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::material::Keys;
@@ -214,10 +214,7 @@ pub(crate) async fn versions(
                 key_version: slot.key_version,
                 state: row.state,
                 issue_counter: slot.issue_counter,
-                brought_by: match slot.delivered_by {
-                    DeliveredBy::Script => BroughtBy::Script,
-                    DeliveredBy::Update => BroughtBy::Update,
-                },
+                delivered_by: slot.delivered_by,
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;

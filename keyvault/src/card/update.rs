@@ -5,14 +5,14 @@ use card_applet_spec::crypto::sha256;
 use card_applet_spec::data_group::{Dg3, SignatureObject};
 use card_applet_spec::update::{Operation, UPDATE_LEN};
 use jiff::Timestamp;
-use keyvault_protocol::{MAX_UPDATE_DG3, QueuedEnvelope, QueuedUpdate, TaskKind, UpdateTask};
+use keyvault_protocol::{DeliveredBy, MAX_UPDATE_DG3, QueuedEnvelope, QueuedUpdate, TaskKind, UpdateTask};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask};
 use crate::card::queue::{CardChange, Effect, Progress, ToSeal, delivery_routes, seal_envelopes, withdraw};
-use crate::card::record::{Card, CardSlot, DeliveredBy, Stamp, job_id};
+use crate::card::record::{Card, CardSlot, Stamp, job_id};
 use crate::card::slot::{self, Target, check_days, check_entitlement};
 use crate::card::{denied, order};
 use crate::clock;
@@ -50,7 +50,7 @@ pub(crate) async fn seal(
         };
     }
     let before = open.card(core, &serial).await?;
-    let state = before.state()?;
+    let state = before.state;
     if !matches!(state, CardState::Personalised | CardState::Active) {
         return Err(Error::CardState {
             state: state.as_str(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::civil::Date;
 use keyvault_protocol::{
-    BroughtBy, BundleRequest, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo, Serial,
+    BundleRequest, DeliveredBy, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo, Serial,
     SlotVersion, TerminalInfo, UpdatesRequest, division,
 };
 use program_contract::{Failure, Outcome, file};
@@ -117,6 +117,15 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 schema,
                 &json!({ "serial": serial }),
                 vec![format!("{serial} is denied")],
+            )
+        }
+        Ask::EndCard { serial } => {
+            let number = read_serial(&serial)?;
+            place.connect().await?.end_card(number).await?;
+            Outcome::done(
+                schema,
+                &json!({ "serial": serial }),
+                vec![format!("{serial} is out of use and denied")],
             )
         }
         Ask::Allow { serial } => {
@@ -237,11 +246,11 @@ fn show_slot(slot: &SlotVersion) -> (Value, String) {
         key_version,
         state,
         issue_counter,
-        brought_by,
+        delivered_by,
     } = slot;
-    let brought_by = match brought_by {
-        BroughtBy::Script => "script",
-        BroughtBy::Update => "update",
+    let delivered_by = match delivered_by {
+        DeliveredBy::Script => "script",
+        DeliveredBy::Update => "update",
     };
     let fields = json!({
         "role": role.to_string(),
@@ -249,10 +258,10 @@ fn show_slot(slot: &SlotVersion) -> (Value, String) {
         "key_version": key_version,
         "state": state.as_str(),
         "issue_counter": issue_counter,
-        "brought_by": brought_by,
+        "brought_by": delivered_by,
     });
     let prose = format!(
-        "{role} {region} version {key_version}: {}, issue counter {issue_counter}, by {brought_by}",
+        "{role} {region} version {key_version}: {}, issue counter {issue_counter}, by {delivered_by}",
         state.as_str()
     );
     (fields, prose)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use keyvault::custody::ceremony::{self, Custodian, Plan};
-use keyvault::custody::share_envelope::{Cost, Package};
+use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault_protocol::{Status, UnsealProgress, VaultState};
 use program_contract::{Clock, Exit, Failure, Outcome, secret};
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::command::arguments::Init;
 use crate::command::place::{Place, random, runtime, usage};
 
-/// Founds a vault and writes one share package per custodian.
+/// Founds a vault and writes one share envelope per custodian.
 pub(crate) fn init(
     place: &Place,
     clock: &Clock,
@@ -35,7 +35,7 @@ pub(crate) fn init(
         let (name, file) = custodian
             .split_once('=')
             .ok_or_else(|| usage("--custodian has the form NAME=PASSPHRASE_FILE"))?;
-        let passphrase = secret::read(Some(Path::new(file)), &format!("passphrase of {name}"))?;
+        let passphrase = secret::read_new(Some(Path::new(file)), &format!("passphrase of {name}"))?;
         named.push(Custodian {
             name: name.to_owned(),
             passphrase,
@@ -48,24 +48,24 @@ pub(crate) fn init(
         custodians: named,
         cost: Cost::STANDARD,
     };
-    let founded = runtime()?.block_on(ceremony::init(&plan, clock.now(), random()))?;
-    let packages: Vec<String> = founded
-        .packages
+    let created = runtime()?.block_on(ceremony::create(&plan, clock.now(), random()))?;
+    let envelopes: Vec<String> = created
+        .envelopes
         .iter()
         .map(|path| path.display().to_string())
         .collect();
     let founded_as = format!(
         "vault {} was founded; {threshold} of {shares} shares open it",
-        hex::encode(founded.vault)
+        hex::encode(created.vault)
     );
     let fields = json!({
-        "vault": hex::encode(founded.vault),
-        "epoch": founded.epoch,
+        "vault": hex::encode(created.vault),
+        "epoch": created.epoch,
         "threshold": threshold,
         "shares": shares,
-        "packages": &packages,
+        "packages": &envelopes,
     });
-    let lines = [vec![founded_as], packages].concat();
+    let lines = [vec![founded_as], envelopes].concat();
     Outcome::done(schema, &fields, lines)
 }
 
@@ -77,12 +77,15 @@ pub(crate) async fn unseal(
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let text =
-        std::fs::read(share).map_err(|error| Failure::file("read the share package", share, &error))?;
-    let package = Package::parse(&text)?;
-    let passphrase = secret::read(Some(passphrase_file), "passphrase of this share")?;
-    // Asked first: without a vault nobody should have to wait for Argon2id.
+        std::fs::read(share).map_err(|error| Failure::file("read the share envelope", share, &error))?;
+    let envelope = ShareEnvelope::parse(&text)?;
+    // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
     let mut client = place.connect().await?;
-    let share = package.open(&passphrase)?;
+    let passphrase = secret::read(
+        Some(passphrase_file),
+        &format!("passphrase of {}", envelope.custodian),
+    )?;
+    let share = envelope.open(&passphrase)?;
     let attempt = client.begin_unseal().await?;
     eprintln!(
         "keyvault: the vault's key for this attempt is {}",

@@ -42,7 +42,7 @@ pub(crate) fn serve(
         tracing::warn!("this kernel has no landlock: files are not confined");
     }
     let outcome = runtime()?.block_on(async {
-        let vault = Vault::load_locked(held, arena, Arc::new(clock), random()).await?;
+        let vault = Vault::load_locked(held, arena, clock, random()).await?;
         std::fs::write(dir.join(SOCKET_NOTE), format!("{}\n", socket.display())).map_err(|_| {
             Error::StoreUnavailable {
                 what: "its folder cannot be written",

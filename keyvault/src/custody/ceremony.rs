@@ -1,4 +1,4 @@
-//! The founding ceremony: `init` makes the vault in a staging folder, hands out the packages, proves that every package
+//! The founding ceremony: `create` makes the vault in a staging folder, hands out the envelopes, proves that every envelope
 //! opens and that the shares open the vault, and only then renames the folder into its place, which is the moment from
 //! which the vault exists.
 //!
@@ -15,8 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
 use crate::authority::signers::Signer;
+use crate::custody::passphrase;
 use crate::custody::shamir::{self, Point};
-use crate::custody::share_envelope::{Cost, Package, SetId};
+use crate::custody::share_envelope::{Cost, SetId, ShareEnvelope};
 use crate::custody::unsealing::unseal;
 use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
@@ -30,11 +31,11 @@ use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, SUITE};
 use crate::store::sql::{self, Batch, Header, Row, Store, Table};
 
-/// A custodian and the passphrase of the package.
+/// A custodian and the passphrase of the envelope.
 pub struct Custodian {
     /// Name, 1 to 64 characters, without `/` and control characters.
     pub name: String,
-    /// At least 8 bytes.
+    /// As it was typed or stands in a file, without the end of its line; at least 15 characters.
     pub passphrase: Zeroizing<Vec<u8>>,
 }
 
@@ -44,12 +45,12 @@ impl std::fmt::Debug for Custodian {
     }
 }
 
-/// What is to be founded.
+/// The vault that is to be.
 #[derive(Debug)]
 pub struct Plan {
     /// Folder of the vault: absent or empty.
     pub folder: PathBuf,
-    /// Folder for the packages.
+    /// Folder for the envelopes.
     pub out: PathBuf,
     /// Shares needed, at least 2.
     pub threshold: u8,
@@ -59,23 +60,23 @@ pub struct Plan {
     pub cost: Cost,
 }
 
-/// What was founded.
+/// The vault that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Founded {
+pub struct Created {
     /// Number of the vault.
     pub vault: [u8; 16],
     /// Epoch of the set of shares.
     pub epoch: u32,
-    /// The packages, in the order of the custodians.
-    pub packages: Vec<PathBuf>,
+    /// The envelopes, in the order of the custodians.
+    pub envelopes: Vec<PathBuf>,
 }
 
 /// Holds the ceremony.
 ///
 /// # Errors
-/// [`Error::BadCeremony`], [`Error::AlreadyInitialised`], [`Error::FolderOfSomethingElse`], [`Error::PackageExists`],
-/// or a failure of disk or machine. In every case neither a vault nor a package is left behind.
-pub async fn init(plan: &Plan, now: Timestamp, rng: Random) -> Result<Founded, Error> {
+/// [`Error::BadCeremony`], [`Error::AlreadyInitialised`], [`Error::FolderOfSomethingElse`], [`Error::EnvelopeExists`],
+/// or a failure of disk or machine. In every case neither a vault nor an envelope is left behind.
+pub async fn create(plan: &Plan, now: Timestamp, rng: Random) -> Result<Created, Error> {
     check(plan)?;
     let mut leftovers = Leftovers::default();
     let outcome = hold(plan, now, rng, &mut leftovers).await;
@@ -113,16 +114,14 @@ fn check(plan: &Plan) -> Result<(), Error> {
         {
             return bad("two custodians have the same name");
         }
-        if custodian.passphrase.len() < crate::custody::share_envelope::MIN_PASSPHRASE {
-            return bad("a passphrase has fewer than 8 characters");
-        }
+        passphrase::judge(&custodian.passphrase)?;
     }
     for (i, one) in plan.custodians.iter().enumerate() {
         if plan
             .custodians
             .iter()
             .skip(i + 1)
-            .any(|other| other.passphrase == one.passphrase)
+            .any(|other| passphrase::normal(&other.passphrase) == passphrase::normal(&one.passphrase))
         {
             return bad("two custodians have the same passphrase");
         }
@@ -141,7 +140,7 @@ fn check(plan: &Plan) -> Result<(), Error> {
 #[derive(Default)]
 struct Leftovers {
     staging: Option<PathBuf>,
-    packages: Vec<PathBuf>,
+    envelopes: Vec<PathBuf>,
 }
 
 impl Leftovers {
@@ -149,8 +148,8 @@ impl Leftovers {
         if let Some(staging) = &self.staging {
             let _ = fs::remove_dir_all(staging);
         }
-        for package in &self.packages {
-            let _ = fs::remove_file(package);
+        for envelope in &self.envelopes {
+            let _ = fs::remove_file(envelope);
         }
     }
 }
@@ -160,7 +159,7 @@ async fn hold(
     now: Timestamp,
     mut rng: Random,
     leftovers: &mut Leftovers,
-) -> Result<Founded, Error> {
+) -> Result<Created, Error> {
     let unavailable = |what| move |_| Error::StoreUnavailable { what };
     let mut vault = [0u8; 16];
     rng.fill_bytes(&mut vault);
@@ -173,22 +172,22 @@ async fn hold(
     private_folder(&staging)?;
     leftovers.staging = Some(staging.clone());
     let arena = Arena::new()?;
-    let (set, packages, rng) = create(plan, vault, &staging, &arena, now, rng).await?;
+    let (set, envelopes, rng) = make_store(plan, vault, &staging, &arena, now, rng).await?;
 
     fs::create_dir_all(&plan.out).map_err(|_| Error::File {
         what: "the output folder",
     })?;
     let mut paths = Vec::new();
-    for package in &packages {
+    for envelope in &envelopes {
         let name = format!(
             "{}-{}-{}.share.json",
             hex::encode(&vault[..4]),
-            package.index,
-            package.custodian
+            envelope.index,
+            envelope.custodian
         );
         let path = plan.out.join(name);
-        write_new(&path, &package.to_text()?, &package.custodian)?;
-        leftovers.packages.push(path.clone());
+        write_new(&path, &envelope.to_text()?, &envelope.custodian)?;
+        leftovers.envelopes.push(path.clone());
         paths.push(path);
     }
     sync_folder(&plan.out)?;
@@ -198,30 +197,30 @@ async fn hold(
     sync_folder(&staging)?;
     fs::rename(&staging, &plan.folder).map_err(unavailable("its folder cannot be put in place"))?;
     leftovers.staging = None;
-    // The vault exists from here on: its packages must never be taken back, whatever the last sync says.
-    leftovers.packages.clear();
+    // The vault exists from here on: its envelopes must never be taken back, whatever the last sync says.
+    leftovers.envelopes.clear();
     let _ = sync_folder(&parent);
     tracing::info!(
         custodians = plan.custodians.len(),
         threshold = plan.threshold,
         "the vault was founded"
     );
-    Ok(Founded {
+    Ok(Created {
         vault,
         epoch: set.epoch,
-        packages: paths,
+        envelopes: paths,
     })
 }
 
 /// Makes secret, keys and store in the staging folder.
-async fn create(
+async fn make_store(
     plan: &Plan,
     vault: [u8; 16],
     staging: &Path,
     arena: &Arc<Arena>,
     now: Timestamp,
     mut rng: Random,
-) -> Result<(SetId, Vec<Package>, Random), Error> {
+) -> Result<(SetId, Vec<ShareEnvelope>, Random), Error> {
     const EPOCH: u32 = 1;
     const TERM: i64 = 1;
     let count = u8::try_from(plan.custodians.len()).map_err(|_| Error::BadCeremony {
@@ -241,11 +240,11 @@ async fn create(
     let points = shamir::split(&secret, plan.threshold, count, &mut rng).ok_or(Error::BadCeremony {
         what: "these numbers of shares are impossible",
     })?;
-    let mut packages = Vec::new();
+    let mut envelopes = Vec::new();
     let mut commitments = Vec::new();
     for (custodian, Point { x, y }) in plan.custodians.iter().zip(&points) {
         commitments.push(Commitment::to(&vault, EPOCH, *x, &custodian.name, y, &mut rng));
-        packages.push(Package::make(
+        envelopes.push(ShareEnvelope::make(
             &set,
             &custodian.name,
             *x,
@@ -314,7 +313,7 @@ async fn create(
     first_keys(plan, &mut core, &mut open, now).await?;
     let Core { store, rng, .. } = core;
     store.close().await?;
-    Ok((set, packages, rng))
+    Ok((set, envelopes, rng))
 }
 
 /// Makes the keys that every vault has, with the first entries of its journal.
@@ -396,26 +395,26 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), 
     Ok(())
 }
 
-/// Opens every package from disk with its passphrase, checks its commitment, and opens the staged vault with a set of
+/// Opens every envelope from disk with its passphrase, checks its commitment, and opens the staged vault with a set of
 /// shares for every custodian in turn.
 async fn prove(
     plan: &Plan,
     set: &SetId,
     staging: &Path,
-    packages: &[PathBuf],
+    envelopes: &[PathBuf],
     arena: &Arc<Arena>,
     rng: Random,
 ) -> Result<(), Error> {
     let failed = Error::SelfTestFailed {
-        what: "a package or the shares do not open the new vault",
+        what: "an envelope or the shares do not open the new vault",
     };
     let mut core = Core::load(staging, Arc::clone(arena), rng).await?;
     let mut shares = Vec::new();
-    for (path, custodian) in packages.iter().zip(&plan.custodians) {
+    for (path, custodian) in envelopes.iter().zip(&plan.custodians) {
         let text = fs::read(path).map_err(|_| Error::File {
-            what: "a share package just written",
+            what: "a share envelope just written",
         })?;
-        let share = Package::parse(&text)?.open(&custodian.passphrase)?;
+        let share = ShareEnvelope::parse(&text)?.open(&custodian.passphrase)?;
         let commitment = core
             .shares
             .iter()
@@ -459,7 +458,7 @@ fn private_folder(path: &Path) -> Result<(), Error> {
 
 fn write_new(path: &Path, text: &[u8], custodian: &str) -> Result<(), Error> {
     let unusable = |_| Error::File {
-        what: "a share package",
+        what: "a share envelope",
     };
     let opened = fs::OpenOptions::new()
         .write(true)
@@ -469,13 +468,13 @@ fn write_new(path: &Path, text: &[u8], custodian: &str) -> Result<(), Error> {
     let mut file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Error::PackageExists {
+            return Err(Error::EnvelopeExists {
                 custodian: custodian.to_owned(),
             });
         }
         Err(_) => {
             return Err(Error::File {
-                what: "a share package",
+                what: "a share envelope",
             });
         }
     };

@@ -5,7 +5,7 @@
 //! keys come from their personalisation, and the digests of their data groups, which were not kept, are known again when
 //! all three groups are written.
 
-use card_applet_spec::codes::{CardState, Role, Serial};
+use card_applet_spec::codes::{Role, Serial};
 use jiff::Timestamp;
 
 use crate::audit::journal::Event;
@@ -47,7 +47,7 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
         let serial = Serial::try_from(row.id.as_slice()).map_err(damaged)?;
         let plain = core.open_row(&open.ring, Table::Card, &row)?;
         let mut card: Card = minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a card's row" })?;
-        if card.state == CardState::Blank.code() {
+        if !card.is_finished() {
             continue;
         }
         card.publics = personalised_keys(core, open, &card).await?;

@@ -3,6 +3,7 @@
 
 pub mod ceremony;
 pub(crate) mod migration;
+pub(crate) mod passphrase;
 pub(crate) mod shamir;
 pub mod share_envelope;
 pub(crate) mod unsealing;

@@ -1,8 +1,8 @@
-//! Share packages: one custodian's share, encrypted under a passphrase (Argon2id, RFC 9106), and its commitment.
+//! Share envelopes: one custodian's share, encrypted under a passphrase (Argon2id, RFC 9106), and its commitment.
 //!
-//! A package is one JSON object: who and which vault in clear, the share under XAES-256-GCM with every clear field as
+//! An envelope is one JSON object: who and which vault in clear, the share under XAES-256-GCM with every clear field as
 //! associated data, and a checksum that finds a mistyped character before the passphrase is asked for. The value is
-//! never printed in clear. Left out: packages sealed to a custodian's smart card, and the QR form on paper, which come
+//! never printed in clear. Left out: envelopes sealed to a custodian's smart card, and the QR form on paper, which come
 //! with the vault's own issue; they will be other values of `protection`.
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -12,14 +12,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::custody::passphrase;
 use crate::error::Error;
 use crate::store::sealing::{self, NONCE_LEN};
 
 /// Schema of the file.
 pub(crate) const SCHEMA: &str = "yzt.share/1";
-
-/// Fewest characters of a passphrase. Argon2id makes each guess cost about 0.2 s; shorter ones are guessed all the same.
-pub(crate) const MIN_PASSPHRASE: usize = 8;
 
 /// How much work a guess at a passphrase costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,14 +35,14 @@ impl Cost {
         memory_kib: 64 * 1024,
         passes: 3,
     };
-    /// Largest memory that a package may ask for, so that a changed file cannot exhaust the machine: 1 GiB.
+    /// Largest memory that an envelope may ask for, so that a changed file cannot exhaust the machine: 1 GiB.
     const MAX_KIB: u32 = 1024 * 1024;
 }
 
-/// A package as it is on disk.
+/// An envelope as it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Package {
+pub struct ShareEnvelope {
     schema: String,
     vault: String,
     epoch: u32,
@@ -75,11 +73,11 @@ pub struct SetId {
     pub shares: u8,
 }
 
-impl Package {
+impl ShareEnvelope {
     /// Encrypts one share for its custodian.
     ///
     /// # Errors
-    /// [`Error::BadCeremony`] when the passphrase is too short.
+    /// [`Error::BadCeremony`] when the passphrase is no text or too easy to guess.
     pub fn make(
         set: &SetId,
         custodian: &str,
@@ -89,16 +87,13 @@ impl Package {
         cost: Cost,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, Error> {
-        if passphrase.len() < MIN_PASSPHRASE {
-            return Err(Error::BadCeremony {
-                what: "a passphrase has fewer than 8 characters",
-            });
-        }
+        passphrase::judge(passphrase)?;
+        let passphrase = passphrase::normal(passphrase)?;
         let mut salt = [0u8; 16];
         let mut nonce = [0u8; NONCE_LEN];
         rng.fill_bytes(&mut salt);
         rng.fill_bytes(&mut nonce);
-        let mut package = Self {
+        let mut envelope = Self {
             schema: SCHEMA.to_owned(),
             vault: hex::encode(set.vault),
             epoch: set.epoch,
@@ -113,57 +108,60 @@ impl Package {
             sealed: String::new(),
             checksum: String::new(),
         };
-        let key = stretch(passphrase, &salt, cost)?;
-        package.sealed = hex::encode(sealing::encrypt(&key, &nonce, &package.clear_fields(), value)?);
-        package.checksum = package.sum();
-        Ok(package)
+        let key = stretch(&passphrase, &salt, cost)?;
+        envelope.sealed = hex::encode(sealing::encrypt(&key, &nonce, &envelope.clear_fields(), value)?);
+        envelope.checksum = envelope.sum();
+        Ok(envelope)
     }
 
-    /// Reads a package and checks its form and checksum.
+    /// Reads an envelope and checks its form and checksum.
     ///
     /// # Errors
-    /// [`Error::PackageDamaged`].
+    /// [`Error::EnvelopeDamaged`].
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
-        let package: Self = serde_json::from_slice(text).map_err(|_| Error::PackageDamaged)?;
-        let good = package.schema == SCHEMA
-            && package.protection == "argon2id"
-            && package.checksum == package.sum()
-            && package.cost.memory_kib <= Cost::MAX_KIB
-            && package.cost.passes <= 16
-            && package.index > 0;
+        let envelope: Self = serde_json::from_slice(text).map_err(|_| Error::EnvelopeDamaged)?;
+        let good = envelope.schema == SCHEMA
+            && envelope.protection == "argon2id"
+            && envelope.checksum == envelope.sum()
+            && envelope.cost.memory_kib <= Cost::MAX_KIB
+            && envelope.cost.passes <= 16
+            && envelope.index > 0;
         if good {
-            Ok(package)
+            Ok(envelope)
         } else {
-            Err(Error::PackageDamaged)
+            Err(Error::EnvelopeDamaged)
         }
     }
 
     /// The file's text.
     ///
     /// # Errors
-    /// [`Error::PackageDamaged`] when it cannot be written as JSON, which it can.
+    /// [`Error::EnvelopeDamaged`] when it cannot be written as JSON, which it can.
     pub fn to_text(&self) -> Result<Vec<u8>, Error> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|_| Error::PackageDamaged)?;
+        let mut text = serde_json::to_vec_pretty(self).map_err(|_| Error::EnvelopeDamaged)?;
         text.push(b'\n');
         Ok(text)
     }
 
-    /// Opens the package with its passphrase.
+    /// Opens the envelope with its passphrase.
     ///
     /// # Errors
-    /// [`Error::WrongPassphrase`] naming the custodian, [`Error::PackageDamaged`].
+    /// [`Error::WrongPassphrase`] naming the custodian, [`Error::EnvelopeDamaged`].
     pub fn open(&self, passphrase: &[u8]) -> Result<Share, Error> {
         let salt: [u8; 16] = array(&self.salt)?;
         let nonce: [u8; NONCE_LEN] = array(&self.nonce)?;
-        let sealed = hex::decode(&self.sealed).map_err(|_| Error::PackageDamaged)?;
-        let key = stretch(passphrase, &salt, self.cost)?;
-        let value = sealing::decrypt(&key, &nonce, &self.clear_fields(), &sealed).ok_or_else(|| {
-            Error::WrongPassphrase {
-                custodian: self.custodian.clone(),
-            }
-        })?;
-        let value: [u8; 32] = value.as_slice().try_into().map_err(|_| Error::PackageDamaged)?;
-        Ok(Share::new(array(&self.vault)?, self.epoch, self.index, value))
+        let sealed = hex::decode(&self.sealed).map_err(|_| Error::EnvelopeDamaged)?;
+        for candidate in passphrase::candidates(passphrase) {
+            let key = stretch(&candidate, &salt, self.cost)?;
+            let Some(value) = sealing::decrypt(&key, &nonce, &self.clear_fields(), &sealed) else {
+                continue;
+            };
+            let value: [u8; 32] = value.as_slice().try_into().map_err(|_| Error::EnvelopeDamaged)?;
+            return Ok(Share::new(array(&self.vault)?, self.epoch, self.index, value));
+        }
+        Err(Error::WrongPassphrase {
+            custodian: self.custodian.clone(),
+        })
     }
 
     /// Everything in clear, each with its length: bound to the share by AEAD and to typing by the checksum.
@@ -199,17 +197,18 @@ impl Package {
 }
 
 fn stretch(passphrase: &[u8], salt: &[u8; 16], cost: Cost) -> Result<Zeroizing<[u8; 32]>, Error> {
-    let params = Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| Error::PackageDamaged)?;
+    let params =
+        Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| Error::EnvelopeDamaged)?;
     let mut key = Zeroizing::new([0u8; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(passphrase, salt, &mut *key)
-        .map_err(|_| Error::PackageDamaged)?;
+        .map_err(|_| Error::EnvelopeDamaged)?;
     Ok(key)
 }
 
 fn array<const N: usize>(text: &str) -> Result<[u8; N], Error> {
     let mut out = [0u8; N];
-    hex::decode_to_slice(text, &mut out).map_err(|_| Error::PackageDamaged)?;
+    hex::decode_to_slice(text, &mut out).map_err(|_| Error::EnvelopeDamaged)?;
     Ok(out)
 }
 
@@ -233,20 +232,29 @@ mod tests {
         shares: 3,
     };
 
-    fn package() -> Package {
+    fn envelope() -> ShareEnvelope {
         let mut rng = StdRng::seed_from_u64(5);
-        Package::make(&SET, "li", 2, &[0x42; 32], b"correct horse", COST, &mut rng).unwrap()
+        ShareEnvelope::make(
+            &SET,
+            "li",
+            2,
+            &[0x42; 32],
+            b"correct horse battery",
+            COST,
+            &mut rng,
+        )
+        .unwrap()
     }
 
     #[test]
-    fn a_package_opens_with_its_passphrase_only_and_names_the_custodian_otherwise() {
-        let package = Package::parse(&package().to_text().unwrap()).unwrap();
-        let share = package.open(b"correct horse").unwrap();
+    fn an_envelope_opens_with_its_passphrase_only_and_names_the_custodian_otherwise() {
+        let envelope = ShareEnvelope::parse(&envelope().to_text().unwrap()).unwrap();
+        let share = envelope.open(b"correct horse battery").unwrap();
         assert_eq!(
             (share.vault, share.epoch, share.index, share.value()),
             ([7; 16], 1, 2, &[0x42; 32])
         );
-        let error = package.open(b"wrong horse").unwrap_err();
+        let error = envelope.open(b"wrong horse battery").unwrap_err();
         assert_eq!(
             error,
             Error::WrongPassphrase {
@@ -258,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_mistyped_character_is_found_before_the_passphrase_is_asked_for() {
-        let text = String::from_utf8(package().to_text().unwrap()).unwrap();
+        let text = String::from_utf8(envelope().to_text().unwrap()).unwrap();
         for (from, to) in [
             ("\"li\"", "\"le\""),
             ("\"epoch\": 1", "\"epoch\": 2"),
@@ -266,37 +274,79 @@ mod tests {
         ] {
             assert!(text.contains(from), "{from}");
             assert_eq!(
-                Package::parse(text.replace(from, to).as_bytes()).unwrap_err(),
-                Error::PackageDamaged
+                ShareEnvelope::parse(text.replace(from, to).as_bytes()).unwrap_err(),
+                Error::EnvelopeDamaged
             );
         }
         let mut bytes = text.into_bytes();
         bytes.truncate(bytes.len() / 2);
-        assert_eq!(Package::parse(&bytes).unwrap_err(), Error::PackageDamaged);
+        assert_eq!(ShareEnvelope::parse(&bytes).unwrap_err(), Error::EnvelopeDamaged);
     }
 
     #[test]
-    fn a_package_that_was_relabelled_with_a_fresh_checksum_does_not_open() {
-        let mut package = package();
-        package.custodian = "wang".into();
-        package.checksum = package.sum();
-        let package = Package::parse(&package.to_text().unwrap()).unwrap();
+    fn an_envelope_that_was_relabelled_with_a_fresh_checksum_does_not_open() {
+        let mut envelope = envelope();
+        envelope.custodian = "wang".into();
+        envelope.checksum = envelope.sum();
+        let envelope = ShareEnvelope::parse(&envelope.to_text().unwrap()).unwrap();
         assert!(matches!(
-            package.open(b"correct horse"),
+            envelope.open(b"correct horse battery"),
             Err(Error::WrongPassphrase { .. })
         ));
     }
 
     #[test]
-    fn a_package_says_nothing_about_its_share() {
-        let text = String::from_utf8(package().to_text().unwrap()).unwrap();
+    fn an_envelope_says_nothing_about_its_share() {
+        let text = String::from_utf8(envelope().to_text().unwrap()).unwrap();
         assert!(!text.contains(&hex::encode([0x42; 8])));
     }
 
     #[test]
-    fn a_short_passphrase_is_refused() {
+    fn a_weak_passphrase_is_refused_however_many_bytes_it_has() {
         let mut rng = StdRng::seed_from_u64(7);
-        let made = Package::make(&SET, "li", 2, &[0; 32], b"1234567", COST, &mut rng);
-        assert!(matches!(made, Err(Error::BadCeremony { .. })));
+        for weak in ["1234567", "密码一", "aaaaaaaaaaaaaaaaaaaaaaaa"] {
+            let made = ShareEnvelope::make(&SET, "li", 2, &[0; 32], weak.as_bytes(), COST, &mut rng);
+            assert!(matches!(made, Err(Error::BadCeremony { .. })), "{weak}");
+        }
+    }
+
+    #[test]
+    fn an_envelope_opens_by_hand_whatever_the_file_had_before_the_text() {
+        let mut rng = StdRng::seed_from_u64(8);
+        let text = "café au lait, 木棉花开";
+        for typed in [
+            format!("\u{FEFF}{text}"),
+            "cafe\u{301} au lait, 木棉花开".to_owned(),
+            "ｃａｆé au lait，\u{3000}木棉花开 ".to_owned(),
+        ] {
+            let made =
+                ShareEnvelope::make(&SET, "li", 2, &[0x42; 32], typed.as_bytes(), COST, &mut rng).unwrap();
+            assert_eq!(
+                made.open(text.as_bytes()).unwrap().value(),
+                &[0x42; 32],
+                "{typed}"
+            );
+            assert_eq!(
+                made.open(typed.as_bytes()).unwrap().value(),
+                &[0x42; 32],
+                "{typed}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_envelope_of_an_earlier_release_opens_with_the_bytes_that_it_took() {
+        for taken in [
+            &b"\xEF\xBB\xBFshort"[..],
+            "cafe\u{301}".as_bytes(),
+            b"\xFFno text",
+        ] {
+            let mut envelope = envelope();
+            let (salt, nonce) = (array(&envelope.salt).unwrap(), array(&envelope.nonce).unwrap());
+            let key = stretch(taken, &salt, COST).unwrap();
+            let sealed = sealing::encrypt(&key, &nonce, &envelope.clear_fields(), &[7; 32]).unwrap();
+            envelope.sealed = hex::encode(sealed);
+            assert_eq!(envelope.open(taken).unwrap().value(), &[7; 32]);
+        }
     }
 }

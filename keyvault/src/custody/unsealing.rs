@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
-use keyvault_protocol::{Attempt, ShareEnvelope, Status, UnsealProgress, VaultState};
+use keyvault_protocol::{Attempt, SealedShare, Status, UnsealProgress, VaultState};
 use p256::SecretKey;
+use program_contract::Clock;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::card::session::Sessions;
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::custody::migration;
 use crate::custody::shamir::{self, Point};
 use crate::error::Error;
@@ -29,7 +30,7 @@ const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
 /// A vault in a folder. Shared by all connections; each request has it alone.
 pub struct Vault {
     id: [u8; 16],
-    clock: Arc<dyn Clock>,
+    clock: Clock,
     inner: Mutex<Inner>,
 }
 
@@ -44,7 +45,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoVault`], [`Error::InUse`], [`Error::Damaged`], [`Error::MemoryNotLocked`].
-    pub async fn load(folder: &Path, clock: Arc<dyn Clock>, rng: Random) -> Result<Arc<Self>, Error> {
+    pub async fn load(folder: &Path, clock: Clock, rng: Random) -> Result<Arc<Self>, Error> {
         Self::load_locked(FolderLock::take(folder)?, Arena::new()?, clock, rng).await
     }
 
@@ -55,7 +56,7 @@ impl Vault {
     pub async fn load_locked(
         lock: FolderLock,
         arena: Arc<Arena>,
-        clock: Arc<dyn Clock>,
+        clock: Clock,
         rng: Random,
     ) -> Result<Arc<Self>, Error> {
         let core = Core::load(&lock.folder, arena, rng).await?;
@@ -76,7 +77,7 @@ impl Vault {
 
     /// The instant that the vault works with.
     pub(crate) fn now(&self, core: &Core) -> Result<Timestamp, Error> {
-        clock::present(&*self.clock, core.header.high_water)
+        clock::present(&self.clock, core.header.high_water)
     }
 
     pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Inner> {
@@ -146,7 +147,7 @@ impl Vault {
     /// # Errors
     /// [`Error::NoAttempt`], [`Error::WrongVault`], [`Error::WrongEpoch`], [`Error::WrongShare`],
     /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::Damaged`].
-    pub async fn give_share(&self, envelope: &ShareEnvelope) -> Result<UnsealProgress, Error> {
+    pub async fn give_share(&self, envelope: &SealedShare) -> Result<UnsealProgress, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         let inner = &mut *guard;
@@ -205,7 +206,7 @@ impl Vault {
         let noted = match &mut inner.phase {
             Phase::Open(opened) => {
                 // A clock that went back must not keep the vault open.
-                let now = clock::present(&*self.clock, inner.core.header.high_water)
+                let now = clock::present(&self.clock, inner.core.header.high_water)
                     .unwrap_or(inner.core.header.high_water);
                 let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
                 let mut transaction = Transaction::default();
@@ -302,7 +303,7 @@ struct Unsealing {
 }
 
 impl Unsealing {
-    fn take(&mut self, core: &Core, envelope: &ShareEnvelope) -> Result<(), Error> {
+    fn take(&mut self, core: &Core, envelope: &SealedShare) -> Result<(), Error> {
         let header = &core.header;
         if envelope.vault != header.vault {
             return Err(Error::WrongVault);
@@ -325,7 +326,7 @@ impl Unsealing {
                 custodian: commitment.custodian.clone(),
             });
         }
-        let context = ShareEnvelope::context(&self.id, &envelope.vault, envelope.epoch, envelope.index);
+        let context = SealedShare::context(&self.id, &envelope.vault, envelope.epoch, envelope.index);
         let value = sealed::open(&self.key, Purpose::Share, &context, &envelope.sealed)
             .map_err(|_| Error::NotOpened)?;
         let mut y = Zeroizing::new([0u8; shamir::SECRET_LEN]);

@@ -287,6 +287,13 @@ impl Keys {
             .cmac(&[b"YZT-PID-1", pid]))
     }
 
+    /// What a printed number of a card is known by on disk.
+    pub(crate) fn number_index(&self, number: &str) -> Result<[u8; 16], Error> {
+        Ok(self
+            .master(KeyId::PidIndex, "key of the index")?
+            .cmac(&[b"YZT-NUMBER-1", number.as_bytes()]))
+    }
+
     /// Where the updates for a pseudonym stand in the queue of its role and region.
     pub(crate) fn queue_place(&self, pid: &[u8; 16]) -> Result<[u8; 16], Error> {
         Ok(self
@@ -482,6 +489,7 @@ mod tests {
                 .expose(),
             keys.pid_index(&[0; 16]).unwrap(),
             keys.queue_place(&[0; 16]).unwrap(),
+            keys.number_index("0000000000000000").unwrap(),
             keys.card_pseudonym(&serial).unwrap(),
             keys.record_key(one, &[0; 16]).unwrap().expose()[..16]
                 .try_into()

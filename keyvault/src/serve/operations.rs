@@ -4,17 +4,17 @@ use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
     AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, ContinueCard, DenyCard,
-    DenyChain, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot, ExportUpdates, GiveShare, Hello,
-    MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadPending,
-    ReadStatus, Request, Response, RetireRole, RevokeTerminal, RoleKeys, RotateRole, Seal, SealUpdate,
-    SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
+    DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot, ExportUpdates, GiveShare,
+    Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors,
+    ReadPending, ReadStatus, Request, Response, RetireRole, RevokeTerminal, RoleKeys, RotateRole, Seal,
+    SealUpdate, SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
 
 use crate::authority::{certificates, role_keys};
 use crate::card::session::Sessions;
-use crate::card::{denial, order, receipts, scripts, settlement, slot, update};
+use crate::card::{denial, number, order, receipts, scripts, settlement, slot, update};
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
 use crate::keys::photo;
@@ -99,7 +99,7 @@ pub(crate) async fn answer(
         }
         Request::SignCardBack(SignCardBack(back)) => {
             let at = at.ok_or(Error::Sealed)?;
-            certificates::sign_card_back(at.core, at.open, at.now, &back)
+            number::sign_back(at.core, at.open, at.now, &back)
                 .await
                 .map(answered::<SignCardBack, _>)
         }
@@ -118,6 +118,12 @@ pub(crate) async fn answer(
             denial::allow(at.core, at.open, at.now, &serial)
                 .await
                 .map(answered::<AllowCard, _>)
+        }
+        Request::EndCard(EndCard { serial }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            denial::end(at.core, at.open, at.now, &serial)
+                .await
+                .map(answered::<EndCard, _>)
         }
         Request::DenyChain(DenyChain { chain }) => {
             let at = at.ok_or(Error::Sealed)?;

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::serve::gate;
 
 /// How often old attempts and sessions are looked for.
-const TIDY: Duration = Duration::from_secs(15);
+const EXPIRY: Duration = Duration::from_secs(15);
 
 /// Serves one connection until the other side closes it.
 ///
@@ -92,11 +92,11 @@ pub async fn listen(
 ) -> Result<(), Error> {
     let own = rustix::process::geteuid().as_raw();
     let mut stop = std::pin::pin!(stop);
-    let mut tidy = tokio::time::interval(TIDY);
+    let mut expiry = tokio::time::interval(EXPIRY);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => return Ok(()),
-            _ = tidy.tick() => {
+            _ = expiry.tick() => {
                 let vault = Arc::clone(&vault);
                 tokio::spawn(async move { vault.expire().await });
                 continue;

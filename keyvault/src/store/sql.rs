@@ -102,7 +102,7 @@ pub(crate) enum Table {
     Denied,
     /// States of role key versions, by role, region and version.
     RoleKey,
-    /// Serials by the keyed hash of a purse's pseudonym.
+    /// Serials by the keyed hash of what names a card elsewhere: a purse's pseudonym, the printed number.
     Pid,
     /// Changes that were sealed as updates, by their number.
     CardChange,

@@ -163,14 +163,13 @@ pub(crate) async fn collect(
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
-    use std::sync::Arc;
 
     use card_applet_spec::update::UPDATE_LEN;
+    use program_contract::Clock;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::clock::FixedClock;
     use crate::open::transaction::Random;
     use crate::scratch_vault;
 
@@ -178,7 +177,7 @@ mod tests {
     async fn a_long_queue_is_carried_in_parts_that_keep_each_cards_updates_together_and_miss_none() {
         const ROOM: usize = 8;
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FixedClock("2026-11-21T04:00:00Z".parse().unwrap()));
+        let clock = Clock::fixed("2026-11-21T04:00:00Z".parse().unwrap());
         let mut seed = 0;
         let sources = || -> Random {
             seed += 1;

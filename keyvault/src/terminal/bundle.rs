@@ -10,7 +10,7 @@ use card_applet_spec::crypto::{PublicKey, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::sealed_box;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{BundleKind, BundleRequest, MAX_BUNDLE_REGIONS};
+use keyvault_protocol::{BundleKind, BundleRequest, MAX_BUNDLE_REGIONS, PointBytes};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -23,7 +23,7 @@ use crate::keys::sealed_box::boxed;
 use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 use crate::terminal::deny_list::{self, Terms};
-use crate::terminal::registry::{Terminal, later};
+use crate::terminal::registry::{self, Terminal, later};
 
 /// Days that a terminal without door S may use its bundle.
 const MAX_BUNDLE_DAYS: u32 = 366;
@@ -225,10 +225,18 @@ async fn enter_terminal(
         Some(known) if known.kind != kind => return Err(Error::NameTaken),
         Some(known) => {
             known.in_service()?;
+            // Rows of the previous format have no keys; the first bundle since brings them.
+            let same =
+                |known: Option<PointBytes>, asked: PointBytes| known.is_none_or(|known| known == asked);
+            if !same(known.sealing_key, request.sealing_key)
+                || !same(known.authentication_key, request.authentication_key)
+            {
+                return Err(Error::TerminalKeys);
+            }
             known
         }
         None => {
-            let count = core.store.rows(Table::Terminal).await?.len();
+            let count = registry::enrolled(core, open, request).await?;
             let count = u32::try_from(count)
                 .ok()
                 .and_then(|count| FIRST_TERMINAL.checked_add(count));

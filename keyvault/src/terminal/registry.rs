@@ -5,7 +5,7 @@
 
 use card_applet_spec::codes::Region;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{BundleKind, PointBytes, TerminalInfo};
+use keyvault_protocol::{BundleKind, BundleRequest, PointBytes, TerminalInfo};
 use minicbor::{Decode, Encode};
 
 use crate::audit::journal::Event;
@@ -132,17 +132,39 @@ pub(crate) async fn revoke(
 
 /// All terminals, by name.
 pub(crate) async fn list(core: &mut Core, open: &Open) -> Result<Vec<TerminalInfo>, Error> {
-    let damaged = |_| Error::Damaged {
+    let all = all(core, open).await?;
+    all.into_iter()
+        .map(|(name, terminal)| terminal.info(name))
+        .collect()
+}
+
+/// How many terminals there are, before one with the keys of `request` is enrolled. A key is one terminal's for good: whose
+/// name was revoked does not come back with it under another.
+pub(crate) async fn enrolled(core: &mut Core, open: &Open, request: &BundleRequest) -> Result<usize, Error> {
+    let all = all(core, open).await?;
+    let asked = [request.sealing_key, request.authentication_key];
+    let is_known = all.iter().any(|(_, terminal)| {
+        [terminal.sealing_key, terminal.authentication_key]
+            .into_iter()
+            .flatten()
+            .any(|known| asked.contains(&known))
+    });
+    if is_known {
+        return Err(Error::TerminalKeys);
+    }
+    Ok(all.len())
+}
+
+async fn all(core: &mut Core, open: &Open) -> Result<Vec<(String, Terminal)>, Error> {
+    let damaged = Error::Damaged {
         what: "a terminal's row",
     };
     let mut terminals = Vec::new();
     for row in core.store.rows(Table::Terminal).await? {
         let plain = core.open_row(&open.ring, Table::Terminal, &row)?;
-        let terminal: Terminal = minicbor::decode(&plain).map_err(|_| Error::Damaged {
-            what: "a terminal's row",
-        })?;
-        let name = String::from_utf8(row.id).map_err(damaged)?;
-        terminals.push(terminal.info(name)?);
+        let terminal: Terminal = minicbor::decode(&plain).map_err(|_| damaged.clone())?;
+        let name = String::from_utf8(row.id).map_err(|_| damaged.clone())?;
+        terminals.push((name, terminal));
     }
     Ok(terminals)
 }

@@ -541,10 +541,21 @@ async fn a_blank_that_came_back_from_before_a_finished_personalisation_is_not_wr
     .0
     .unwrap_err();
     assert!(error.is(RefusalCode::CardNotGenuine), "{error}");
-    // Not one step went to it: another order still finds it untouched.
+    // Nor does another order speak to it.
     let other = client.open_order(&installation.signed(2, 1)).await.unwrap();
-    let seen = inspect(&mut client, &other, &mut earlier).await;
-    assert_eq!((seen.state, seen.last_step), (CardState::Blank, 0));
+    earlier.reset();
+    let image = earlier.memory.image();
+    let (seen, _) = run(
+        &mut client,
+        &other,
+        0,
+        &mut earlier,
+        CardTask::Inspect,
+        Mishap::None,
+    )
+    .await;
+    assert!(seen.unwrap_err().is(RefusalCode::CardNotGenuine));
+    assert_eq!(earlier.memory.image(), image, "not one step went to it");
 }
 
 #[tokio::test]
@@ -567,7 +578,7 @@ async fn a_vault_that_is_sealed_in_the_middle_goes_on_when_it_is_open_again() {
     .unwrap_err();
     card.reset();
     let Script::Send { commands } = client
-        .start_card(&session, 0, card.serial, personalise(1))
+        .start_card(&session, 0, card.serial, for_card(card.serial, personalise(1)))
         .await
         .unwrap()
     else {
@@ -597,7 +608,7 @@ async fn the_intent_is_durable_before_the_first_step_leaves_and_the_outcome_foll
     let card = &mut cards[0];
     let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
     let started = client
-        .start_card(&session, 0, card.serial, personalise(1))
+        .start_card(&session, 0, card.serial, for_card(card.serial, personalise(1)))
         .await
         .unwrap();
     let Script::Send { commands } = started else {
@@ -772,7 +783,7 @@ async fn a_session_that_nobody_continued_for_ten_minutes_is_not_continued_later(
     let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
     let card = &mut cards[0];
     let Script::Send { commands } = client
-        .start_card(&session, 0, card.serial, personalise(1))
+        .start_card(&session, 0, card.serial, for_card(card.serial, personalise(1)))
         .await
         .unwrap()
     else {
@@ -825,4 +836,185 @@ async fn a_card_that_was_begun_on_its_permit_s_last_day_is_finished_on_a_later_o
         refused.unwrap_err().is(RefusalCode::BadContent) && sent == 0,
         "a new one is over"
     );
+}
+
+/// A chip that somebody made with the transport keys of a lot: it says that it is the blank of a serial.
+async fn forged(installation: &Installation, card: &TestCard) -> TestCard {
+    let mut blanks = installation.blanks(2).await;
+    blanks.retain(|blank| blank.serial == card.serial);
+    blanks.remove(0)
+}
+
+#[tokio::test]
+async fn a_chip_with_the_transport_keys_of_a_card_in_use_is_not_taken_for_it_by_any_task() {
+    let installation = Installation::new(16).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(2).await;
+    let mut order = installation.order(1, 20);
+    order.tasks.push(TaskKind::Rewrite);
+    let session = client
+        .open_order(&order.sign(&installation.issuer).unwrap())
+        .await
+        .unwrap();
+    let today = jiff::civil::date(2026, 11, 21);
+    let (outcome, _) = run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(1),
+        Mishap::None,
+    )
+    .await;
+    outcome.unwrap();
+    let rewrite = || {
+        CardTask::Rewrite(Box::new(keyvault_protocol::RewriteContent {
+            entitlements: vec![content(1).entitlements.remove(0)],
+            ..keyvault_protocol::RewriteContent::default()
+        }))
+    };
+    let mut index = 1;
+    // In whatever state its own record has it: written, in use, blocked, out of use, ended.
+    let lives: [Option<CardTask>; 5] = [
+        None,
+        Some(CardTask::Activate { date: today }),
+        Some(CardTask::Block),
+        None,
+        Some(CardTask::Terminate),
+    ];
+    for (step, life) in lives.into_iter().enumerate() {
+        if let Some(task) = life {
+            cards[0].reset();
+            run(&mut client, &session, index, &mut cards[0], task, Mishap::None)
+                .await
+                .0
+                .unwrap();
+            index += 1;
+        }
+        if step == 3 {
+            client.end_card(cards[0].serial).await.unwrap();
+            client.allow_card(cards[0].serial).await.unwrap();
+        }
+        let versions = client.card_versions(cards[0].serial).await.unwrap();
+        let before = installation.journal().await;
+        for (task, index) in [
+            (CardTask::Inspect, 18),
+            (rewrite(), 19),
+            (CardTask::Activate { date: today }, 17),
+            (CardTask::Block, 16),
+            (CardTask::Unblock, 15),
+            (CardTask::Terminate, 14),
+            (personalise(1), 0),
+        ] {
+            let mut chip = forged(&installation, &cards[0]).await;
+            let image = chip.memory.image();
+            let (outcome, sent) = run(&mut client, &session, index, &mut chip, task, Mishap::None).await;
+            let error = outcome.unwrap_err();
+            assert!(error.is(RefusalCode::CardNotGenuine), "step {step}: {error}");
+            // SELECT and INITIALIZE UPDATE, and no key afterwards.
+            assert_eq!((sent, chip.memory.image() == image), (2, true));
+        }
+        // The lots that made the chips leave lines of their own.
+        let own = |journal: Vec<String>| -> Vec<String> {
+            journal
+                .into_iter()
+                .filter(|kind| !kind.starts_with("lot"))
+                .collect()
+        };
+        assert_eq!(own(installation.journal().await), own(before));
+        assert_eq!(client.card_versions(cards[0].serial).await.unwrap(), versions);
+    }
+    // A blank that was never finished has its transport keys still.
+    let (outcome, _) = run(
+        &mut client,
+        &session,
+        13,
+        &mut cards[1],
+        personalise(2),
+        Mishap::BeforeCommand(30),
+    )
+    .await;
+    outcome.unwrap_err();
+    cards[1].reset();
+    let (outcome, _) = run(
+        &mut client,
+        &session,
+        13,
+        &mut cards[1],
+        personalise(2),
+        Mishap::None,
+    )
+    .await;
+    outcome.unwrap();
+}
+
+#[tokio::test]
+async fn a_card_number_is_given_to_one_card_and_never_to_a_second() {
+    let installation = Installation::new(17).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(3).await;
+    let session = client.open_order(&installation.signed(1, 3)).await.unwrap();
+    // The ledger of a restored backup knows nothing of the first order, and draws the number again.
+    let restored = client.open_order(&installation.signed(2, 3)).await.unwrap();
+    let numbered = |salt: u8, number: &str| {
+        let mut content = content(salt);
+        content.card_number = number.to_owned();
+        CardTask::Personalise(Box::new(content))
+    };
+    // Two are started before either has touched its card: the first to write has the number.
+    let (one, two) = (numbered(1, "4403000000017"), numbered(2, "4403000000017"));
+    let late = client
+        .start_card(&restored, 0, cards[1].serial, two.clone())
+        .await
+        .unwrap();
+    let (outcome, _) = run(&mut client, &session, 0, &mut cards[0], one.clone(), Mishap::None).await;
+    outcome.unwrap();
+    let Script::Send { commands } = late else {
+        panic!("{late:?}");
+    };
+    let answers = commands
+        .iter()
+        .map(|command| cards[1].chip.process(command).unwrap())
+        .collect();
+    let image = cards[1].memory.image();
+    let error = client.continue_card(&restored, 0, answers).await.unwrap_err();
+    assert!(error.is(RefusalCode::NumberUsed), "{error}");
+    let refusal = error.refusal().unwrap();
+    assert!(refusal.action.contains("issuer doctor"), "{}", refusal.action);
+
+    let before = installation.journal().await;
+    let (outcome, sent) = run(&mut client, &restored, 1, &mut cards[1], two, Mishap::None).await;
+    assert!(outcome.unwrap_err().is(RefusalCode::NumberUsed) && sent == 0);
+    assert_eq!(cards[1].memory.image(), image);
+    for wrong in ["", "4403 000", "卡号", &"1".repeat(33)] {
+        let task = numbered(2, wrong);
+        let started = client.start_card(&restored, 1, cards[1].serial, task).await;
+        assert!(started.unwrap_err().is(RefusalCode::BadContent), "{wrong}");
+    }
+    assert_eq!(installation.journal().await, before);
+    // The same card has it still, and a torn one keeps it for the next run.
+    cards[0].reset();
+    run(&mut client, &session, 0, &mut cards[0], one, Mishap::None)
+        .await
+        .0
+        .unwrap();
+    let three = numbered(3, "4403000000025");
+    let torn = Mishap::BeforeCommand(30);
+    let (outcome, _) = run(&mut client, &restored, 1, &mut cards[1], three.clone(), torn).await;
+    outcome.unwrap_err();
+    let (outcome, sent) = run(
+        &mut client,
+        &restored,
+        2,
+        &mut cards[2],
+        numbered(4, "4403000000025"),
+        Mishap::None,
+    )
+    .await;
+    assert!(outcome.unwrap_err().is(RefusalCode::NumberUsed) && sent == 0);
+    cards[1].reset();
+    run(&mut client, &restored, 1, &mut cards[1], three, Mishap::None)
+        .await
+        .0
+        .unwrap();
 }

@@ -9,11 +9,13 @@ use card_reader::{Bundle, Card};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Span};
 use keyvault_protocol::{
-    BroughtBy, BundleKind, CardState, CardTask, Entitlement, OrderSession, PendingUpdates, Receipt,
-    ReceiptOutcome, RefusalCode, RewriteContent, Role, RoleKeyState, TaskKind, UpdateTask, UpdatesRequest,
+    BundleKind, CardState, CardTask, DeliveredBy, Entitlement, OrderSession, PendingUpdates, Receipt,
+    ReceiptOutcome, RefusalCode, RewriteContent, Role, RoleKeyState, Script, TaskKind, UpdateTask,
+    UpdatesRequest,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use virtual_card::chip::Chip as _;
 
 use super::gate::{Gate, REGION, card_day, on_reader};
 use super::support::*;
@@ -185,8 +187,8 @@ async fn a_card_that_slept_three_versions_is_brought_to_the_active_one_in_one_sc
     for slot in &result.slots {
         assert_eq!((slot.key_version, slot.issue_counter), (4, 2));
         assert_eq!(
-            (slot.state, slot.brought_by),
-            (RoleKeyState::Active, BroughtBy::Script)
+            (slot.state, slot.delivered_by),
+            (RoleKeyState::Active, DeliveredBy::Script)
         );
     }
     assert_eq!(result.slots.len(), 5, "the first version has left the card");
@@ -450,7 +452,7 @@ async fn an_update_travels_over_any_role_and_its_receipt_is_taken_once() {
     );
     let slot = client.card_versions(serial).await.unwrap();
     let slot = slot.iter().find(|slot| slot.role == Role::Door).unwrap();
-    assert_eq!((slot.brought_by, slot.issue_counter), (BroughtBy::Update, 2));
+    assert_eq!((slot.delivered_by, slot.issue_counter), (DeliveredBy::Update, 2));
 
     // The siblings are withdrawn; a terminal that has one still does the same again, and nobody minds.
     assert_eq!(bus.fetch(&mut client, TODAY).await, 0);
@@ -1185,4 +1187,118 @@ async fn a_card_that_nobody_saw_for_two_years_is_rewritten_all_the_same() {
     .await;
     let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", days(730)).await;
     assert_eq!(bus.tap(card, days(730)), Ok(()));
+}
+
+/// The state and versions that the vault tells of a card's role keys, in all.
+async fn alone(client: &mut TestClient, role: Role, version: u8) -> u64 {
+    let keys = client.role_keys().await.unwrap();
+    keys.iter()
+        .find(|key| (key.role, key.version) == (role, version))
+        .unwrap()
+        .cards_alone
+}
+
+#[tokio::test]
+async fn a_card_that_is_out_of_use_is_denied_and_keeps_no_key_version_and_may_come_back() {
+    let installation = Installation::new(131).await;
+    let mut client = installation.client().await;
+    let session = order(&installation, &mut client, 1, 8).await;
+    let mut cards = installation.blanks(3).await;
+    for (index, card) in (0..).zip(&mut cards) {
+        done(&mut client, &session, index, card, personalise(1)).await;
+        done(
+            &mut client,
+            &session,
+            index,
+            card,
+            CardTask::Activate { date: TODAY },
+        )
+        .await;
+    }
+    let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", TODAY).await;
+    let region = REGION.parse().unwrap();
+    rotate(&mut client, Role::Transit, days(30)).await;
+    let refused = client.retire_role(Role::Transit, region, 1).await.unwrap_err();
+    assert!(refused.is(RefusalCode::StillHeld), "{refused}");
+    assert_eq!(alone(&mut client, Role::Transit, 1).await, 3);
+
+    // One was cut up in use, one had ended on the chip before, one was blocked and replaced.
+    done(&mut client, &session, 1, &mut cards[1], CardTask::Terminate).await;
+    assert_eq!(alone(&mut client, Role::Transit, 1).await, 2);
+    done(&mut client, &session, 2, &mut cards[2], CardTask::Block).await;
+    for card in &cards {
+        client.end_card(card.serial).await.unwrap();
+        client.end_card(card.serial).await.unwrap();
+    }
+    assert_eq!(alone(&mut client, Role::Transit, 1).await, 0);
+    bus.renew(&mut client, TODAY).await;
+    assert_eq!(bus.tap(&cards[0], TODAY), Err("DENIED".into()));
+    let written = done_or(&mut client, &session, 4, &mut cards[0], rewrite(&[Role::Transit])).await;
+    assert!(written.unwrap_err().is(RefusalCode::CardDenied));
+
+    // A mistake: it is the holder's again, and counts again.
+    client.allow_card(cards[0].serial).await.unwrap();
+    assert_eq!(alone(&mut client, Role::Transit, 1).await, 1);
+    bus.renew(&mut client, TODAY).await;
+    assert_eq!(bus.tap(&cards[0], TODAY), Ok(()));
+    client.end_card(cards[0].serial).await.unwrap();
+    let retired = client.retire_role(Role::Transit, region, 1).await.unwrap();
+    assert_eq!(retired.state, RoleKeyState::Destroyed);
+    let nobody = client.end_card([9; 10]).await.unwrap_err();
+    assert!(nobody.is(RefusalCode::NotFound));
+}
+
+async fn done_or(
+    client: &mut TestClient,
+    session: &OrderSession,
+    index: u32,
+    card: &mut TestCard,
+    task: CardTask,
+) -> Result<keyvault_protocol::CardResult, keyvault_protocol::Error> {
+    card.reset();
+    run(client, session, index, card, task, Mishap::None).await.0
+}
+
+#[tokio::test]
+async fn a_rewrite_that_another_orders_look_has_heard_of_is_answered_as_done() {
+    let installation = Installation::new(132).await;
+    let mut client = installation.client().await;
+    let session = order(&installation, &mut client, 1, 2).await;
+    let look = order(&installation, &mut client, 2, 1).await;
+    let mut cards = installation.blanks(1).await;
+    let card = &mut cards[0];
+    active(&mut client, &session, card).await;
+    // The card does FINALISE, and its answers are under way for a while.
+    let mut script = client
+        .start_card(&session, 1, card.serial, rewrite(&[Role::Transit]))
+        .await
+        .unwrap();
+    let mut last = Vec::new();
+    for round in 0..3 {
+        let Script::Send { commands } = script else {
+            panic!("{script:?}");
+        };
+        let answers: Vec<Vec<u8>> = commands
+            .iter()
+            .map(|command| card.chip.process(command).unwrap())
+            .collect();
+        if round == 2 {
+            last = answers;
+            break;
+        }
+        script = client.continue_card(&session, 1, answers).await.unwrap();
+    }
+    let seen = inspect(&mut client, &look, card).await;
+    assert_eq!(seen.state, CardState::Active);
+    let before = installation.journal().await;
+    let Script::Done(told) = client.continue_card(&session, 1, last).await.unwrap() else {
+        panic!("more is to be sent");
+    };
+    assert_eq!((told.state, told.serial), (CardState::Active, card.serial));
+    assert!(told.steps > 0 && told.slots.iter().any(|slot| slot.issue_counter == 2));
+    assert_eq!(
+        installation.journal().await,
+        before,
+        "its outcome is written down once"
+    );
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
-use keyvault::custody::share_envelope::Package;
+use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::{
     BundleKind, BundleRequest, CardTask, LotRequest, PhotoKeyContext, RefusalCode, Share, WrappedKey,
@@ -17,31 +17,31 @@ use sqlx::{Connection, Row};
 
 use super::support::*;
 
-fn open_share(package: &Package) -> Share {
-    package
-        .open(scratch_vault::passphrase(&package.custodian).as_bytes())
+fn open_share(envelope: &ShareEnvelope) -> Share {
+    envelope
+        .open(scratch_vault::passphrase(&envelope.custodian).as_bytes())
         .unwrap()
 }
 
 /// A scratch vault, sealed.
-pub(crate) async fn sealed(seed: u64) -> (tempfile::TempDir, Arc<TestClock>, Vec<Package>, Arc<Vault>) {
+pub(crate) async fn sealed(seed: u64) -> (tempfile::TempDir, TestClock, Vec<ShareEnvelope>, Arc<Vault>) {
     let folder = tempfile::tempdir().unwrap();
     let clock = TestClock::at(NOON);
     let mut sources = random(seed);
-    let packages = scratch_vault::create(folder.path(), &*clock, sources())
+    let envelopes = scratch_vault::create(folder.path(), &clock.clock(), sources())
         .await
         .unwrap();
-    let vault = Vault::load(&folder.path().join("vault"), clock.clone(), sources())
+    let vault = Vault::load(&folder.path().join("vault"), clock.clock(), sources())
         .await
         .unwrap();
-    (folder, clock, packages, vault)
+    (folder, clock, envelopes, vault)
 }
 
 #[tokio::test]
 async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
-    let (_folder, _, packages, vault) = sealed(20).await;
+    let (_folder, _, envelopes, vault) = sealed(20).await;
     let mut client = connect(&vault).await;
-    let good = open_share(&packages[0]);
+    let good = open_share(&envelopes[0]);
     let mut value = *good.value();
     value[31] ^= 1;
     let wrong = Share::new(good.vault, good.epoch, good.index, value);
@@ -52,7 +52,7 @@ async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
     assert_eq!(error.exit_code(), 1);
     assert_eq!(client.begin_unseal().await.unwrap(), before);
     // Another custodian's value under this number is wrong as well.
-    let swapped = Share::new(good.vault, good.epoch, 1, *open_share(&packages[1]).value());
+    let swapped = Share::new(good.vault, good.epoch, 1, *open_share(&envelopes[1]).value());
     assert!(
         client
             .submit_share(&swapped)
@@ -80,26 +80,26 @@ async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
 
 #[tokio::test]
 async fn shares_open_the_vault_in_any_order_and_not_before_there_are_enough() {
-    let (_folder, _, packages, vault) = sealed(21).await;
+    let (_folder, _, envelopes, vault) = sealed(21).await;
     let mut client = connect(&vault).await;
-    let first = client.submit_share(&open_share(&packages[2])).await.unwrap();
+    let first = client.submit_share(&open_share(&envelopes[2])).await.unwrap();
     assert_eq!(
         (first.given, first.needed, first.state.as_str()),
         (1, 2, "unsealing")
     );
     assert_eq!(first.missing, ["li", "wang"]);
-    let error = client.submit_share(&open_share(&packages[2])).await.unwrap_err();
+    let error = client.submit_share(&open_share(&envelopes[2])).await.unwrap_err();
     assert!(
         error.is(RefusalCode::SameShareTwice) && error.to_string().contains("zhang"),
         "{error}"
     );
     assert!(client.anchors().await.unwrap_err().is(RefusalCode::Sealed));
-    let last = client.submit_share(&open_share(&packages[0])).await.unwrap();
+    let last = client.submit_share(&open_share(&envelopes[0])).await.unwrap();
     assert_eq!((last.given, last.state.as_str()), (2, "open"));
     client.anchors().await.unwrap();
     assert!(
         client
-            .submit_share(&open_share(&packages[1]))
+            .submit_share(&open_share(&envelopes[1]))
             .await
             .unwrap_err()
             .is(RefusalCode::AlreadyOpen)
@@ -112,10 +112,10 @@ async fn shares_open_the_vault_in_any_order_and_not_before_there_are_enough() {
 #[tokio::test]
 async fn a_share_of_another_vault_is_named_as_such() {
     let (_folder, _, _, vault) = sealed(22).await;
-    let (_other, _, packages, _) = sealed(23).await;
+    let (_other, _, envelopes, _) = sealed(23).await;
     let error = connect(&vault)
         .await
-        .submit_share(&open_share(&packages[0]))
+        .submit_share(&open_share(&envelopes[0]))
         .await
         .unwrap_err();
     assert!(error.is(RefusalCode::WrongVault));
@@ -124,29 +124,29 @@ async fn a_share_of_another_vault_is_named_as_such() {
 
 #[tokio::test]
 async fn an_attempt_ends_after_fifteen_minutes_and_forgets_its_shares() {
-    let (_folder, clock, packages, vault) = sealed(24).await;
+    let (_folder, clock, envelopes, vault) = sealed(24).await;
     let mut client = connect(&vault).await;
-    client.submit_share(&open_share(&packages[0])).await.unwrap();
+    client.submit_share(&open_share(&envelopes[0])).await.unwrap();
     let old = client.begin_unseal().await.unwrap();
     clock.advance(SignedDuration::from_mins(15));
     assert_eq!(client.status().await.unwrap().state.as_str(), "sealed");
     let new = client.begin_unseal().await.unwrap();
     assert!(new.id != old.id && new.key != old.key && new.given.is_empty());
-    let progress = client.submit_share(&open_share(&packages[1])).await.unwrap();
+    let progress = client.submit_share(&open_share(&envelopes[1])).await.unwrap();
     assert_eq!(progress.given, 1);
 }
 
 #[tokio::test]
 async fn a_share_sealed_to_an_older_attempt_is_not_taken() {
-    use keyvault_protocol::ShareEnvelope;
+    use keyvault_protocol::SealedShare;
     use keyvault_protocol::sealed::{Purpose, seal};
-    let (_folder, clock, packages, vault) = sealed(25).await;
+    let (_folder, clock, envelopes, vault) = sealed(25).await;
     let old = vault.begin_unseal().await.unwrap();
-    let share = open_share(&packages[0]);
-    let context = ShareEnvelope::context(&old.id, &share.vault, share.epoch, share.index);
+    let share = open_share(&envelopes[0]);
+    let context = SealedShare::context(&old.id, &share.vault, share.epoch, share.index);
     let mut rng = StdRng::seed_from_u64(1);
     let sealed = seal(&old.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
-    let mut envelope = ShareEnvelope {
+    let mut envelope = SealedShare {
         attempt: old.id,
         vault: share.vault,
         epoch: share.epoch,
@@ -161,11 +161,11 @@ async fn a_share_sealed_to_an_older_attempt_is_not_taken() {
 
 #[tokio::test]
 async fn a_clock_before_the_high_water_mark_opens_nothing() {
-    let (_folder, clock, packages, vault) = sealed(26).await;
+    let (_folder, clock, envelopes, vault) = sealed(26).await;
     clock.advance(SignedDuration::from_hours(-24));
     let error = connect(&vault)
         .await
-        .submit_share(&open_share(&packages[0]))
+        .submit_share(&open_share(&envelopes[0]))
         .await
         .unwrap_err();
     assert!(error.is(RefusalCode::ClockBehind));
@@ -432,8 +432,8 @@ async fn opening_after(
     damage(&vault).await;
     scratch_vault::reopen(
         folder.path(),
-        &installation.packages,
-        installation.clock.clone(),
+        &installation.envelopes,
+        installation.clock.clock(),
         random(99),
     )
     .await
@@ -557,8 +557,8 @@ async fn a_store_that_was_cut_or_overwritten_never_opens() {
         std::fs::write(folder.path().join("vault/vault.sqlite"), bytes).unwrap();
         scratch_vault::reopen(
             folder.path(),
-            &installation.packages,
-            installation.clock.clone(),
+            &installation.envelopes,
+            installation.clock.clock(),
             random(98),
         )
         .await
@@ -626,7 +626,7 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test]
-async fn no_secret_is_in_any_log_error_package_or_file() {
+async fn no_secret_is_in_any_log_error_envelope_or_file() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -645,10 +645,10 @@ async fn no_secret_is_in_any_log_error_package_or_file() {
     };
     let folder = tempfile::tempdir().unwrap();
     let clock = TestClock::at(NOON);
-    let packages = scratch_vault::create(folder.path(), &*clock, sources())
+    let envelopes = scratch_vault::create(folder.path(), &clock.clock(), sources())
         .await
         .unwrap();
-    let vault = scratch_vault::reopen(folder.path(), &packages, clock.clone(), sources)
+    let vault = scratch_vault::reopen(folder.path(), &envelopes, clock.clock(), sources)
         .await
         .unwrap();
     let mut client = connect(&vault).await;
@@ -671,9 +671,9 @@ async fn no_secret_is_in_any_log_error_package_or_file() {
     ));
     texts.push(format!(
         "{:?}",
-        client.submit_share(&open_share(&packages[0])).await.unwrap_err()
+        client.submit_share(&open_share(&envelopes[0])).await.unwrap_err()
     ));
-    let share = open_share(&packages[0]);
+    let share = open_share(&envelopes[0]);
     texts.push(format!("{share:?} {vault:?}"));
     client.seal("li").await.unwrap();
 
@@ -685,7 +685,7 @@ async fn no_secret_is_in_any_log_error_package_or_file() {
             .into_iter()
             .map(|text| ("text".to_owned(), text.into_bytes())),
     );
-    for part in ["vault", "packages"] {
+    for part in ["vault", "envelopes"] {
         for entry in std::fs::read_dir(folder.path().join(part)).unwrap() {
             let path = entry.unwrap().path();
             if let Ok(bytes) = std::fs::read(&path) {
@@ -709,7 +709,7 @@ async fn no_secret_is_in_any_log_error_package_or_file() {
 
 #[tokio::test]
 async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
-    use keyvault::custody::ceremony::{Custodian, Plan, init};
+    use keyvault::custody::ceremony::{Custodian, Plan, create};
     let folder = tempfile::tempdir().unwrap();
     let custodian = |name: &str, passphrase: &str| Custodian {
         name: name.into(),
@@ -722,33 +722,60 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
         custodians,
         cost: scratch_vault::COST,
     };
-    let pair = || vec![custodian("a", "passphrase a"), custodian("b", "passphrase b")];
+    let pair = || {
+        vec![
+            custodian("a", "the passphrase of a"),
+            custodian("b", "the passphrase of b"),
+        ]
+    };
     for bad in [
         plan(1, pair()),
         plan(3, pair()),
         plan(
             2,
-            vec![custodian("a", "passphrase a"), custodian("a", "passphrase b")],
+            vec![
+                custodian("a", "the passphrase of a"),
+                custodian("a", "the passphrase of b"),
+            ],
         ),
         plan(
             2,
-            vec![custodian("a", "passphrase a"), custodian("b", "passphrase a")],
+            vec![
+                custodian("a", "the passphrase of a"),
+                custodian("b", "the passphrase of a"),
+            ],
         ),
-        plan(2, vec![custodian("a", "short"), custodian("b", "passphrase b")]),
         plan(
             2,
-            vec![custodian("../a", "passphrase a"), custodian("b", "passphrase b")],
+            vec![custodian("a", "密码一"), custodian("b", "the passphrase of b")],
+        ),
+        // The same one, typed on another keyboard.
+        plan(
+            2,
+            vec![
+                custodian("a", "the passphrase of a"),
+                custodian("b", "\u{FEFF}ｔｈｅ passphrase of a "),
+            ],
+        ),
+        plan(
+            2,
+            vec![
+                custodian("../a", "the passphrase of a"),
+                custodian("b", "the passphrase of b"),
+            ],
         ),
     ] {
-        let error = init(&bad, NOON.parse().unwrap(), random(1)()).await.unwrap_err();
+        let error = create(&bad, NOON.parse().unwrap(), random(1)())
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::BadCeremony { .. }), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
-    init(&plan(2, pair()), NOON.parse().unwrap(), random(2)())
+    create(&plan(2, pair()), NOON.parse().unwrap(), random(2)())
         .await
         .unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-    let again = init(&plan(2, pair()), NOON.parse().unwrap(), random(3)())
+    let again = create(&plan(2, pair()), NOON.parse().unwrap(), random(3)())
         .await
         .unwrap_err();
     assert_eq!(again, Error::AlreadyInitialised);
@@ -757,7 +784,7 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
         folder: folder.path().to_owned(),
         ..plan(2, pair())
     };
-    let error = init(&elsewhere, NOON.parse().unwrap(), random(4)())
+    let error = create(&elsewhere, NOON.parse().unwrap(), random(4)())
         .await
         .unwrap_err();
     assert_eq!(error, Error::FolderOfSomethingElse);
@@ -807,11 +834,11 @@ async fn a_vault_that_was_sealed_before_opens() {
     std::fs::create_dir(&vault).unwrap();
     std::fs::copy(sealed.join("vault.sqlite"), vault.join("vault.sqlite")).unwrap();
     let clock = TestClock::at("2026-12-01T04:00:00Z");
-    let vault = Vault::load(&vault, clock, random(97)()).await.unwrap();
+    let vault = Vault::load(&vault, clock.clock(), random(97)()).await.unwrap();
     let mut rng = random(96)();
     for (custodian, passphrase) in [("li", "correct horse battery"), ("wang", "wrong horse battery")] {
         let text = std::fs::read(sealed.join(format!("{custodian}.share.json"))).unwrap();
-        let share = Package::parse(&text)
+        let share = ShareEnvelope::parse(&text)
             .unwrap()
             .open(passphrase.as_bytes())
             .unwrap();

@@ -1,5 +1,7 @@
 //! The `keyvault` program as scripts see it: JSON, exit codes, files, signals, damage, a full disk, a read-only mount.
 
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,11 +11,14 @@ use keyvault_protocol::{CardState, CardTask, Client, Order, Script, TaskKind};
 use p256::ecdsa::SigningKey;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
 use tempfile::TempDir;
 use virtual_card::chip::Chip;
 
-use super::support::{Mishap, blanks, content_of, run};
+use super::support::{Mishap, blanks, content_of, for_card, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_keyvault");
 
@@ -134,9 +139,9 @@ impl Site {
         served
     }
 
-    fn unseal(&self, package: &str, custodian: &str) -> (i32, Value) {
+    fn unseal(&self, envelope: &str, custodian: &str) -> (i32, Value) {
         let passphrase = format!("{custodian}.pass");
-        self.run(&["unseal", "--share", package, "--passphrase-file", &passphrase])
+        self.run(&["unseal", "--share", envelope, "--passphrase-file", &passphrase])
     }
 }
 
@@ -145,10 +150,10 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     let site = Site::new();
     site.expect_error(&["status"], 3, "VAULT_NOT_RUNNING");
     site.expect_error(&["serve"], 5, "NO_VAULT");
-    let packages = site.init();
-    assert_eq!(packages.len(), 3);
-    for package in &packages {
-        let mode = std::fs::metadata(site.path(package))
+    let envelopes = site.init();
+    assert_eq!(envelopes.len(), 3);
+    for envelope in &envelopes {
+        let mode = std::fs::metadata(site.path(envelope))
             .unwrap()
             .permissions()
             .mode();
@@ -185,7 +190,7 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     let wrong = site.run(&[
         "unseal",
         "--share",
-        &packages[0],
+        &envelopes[0],
         "--passphrase-file",
         "wang.pass",
     ]);
@@ -194,7 +199,7 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
         (1, "WRONG_PASSPHRASE")
     );
     assert!(wrong.1["error"]["message"].as_str().unwrap().contains("li"));
-    let (code, first) = site.unseal(&packages[0], "li");
+    let (code, first) = site.unseal(&envelopes[0], "li");
     assert_eq!((code, first["state"].as_str().unwrap()), (0, "unsealing"));
     assert_eq!(
         (
@@ -205,13 +210,13 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     );
     assert_eq!(first["missing"], serde_json::json!(["wang", "zhang"]));
     assert_eq!(site.run(&["status"]).0, 1);
-    let (code, twice) = site.unseal(&packages[0], "li");
+    let (code, twice) = site.unseal(&envelopes[0], "li");
     assert_eq!(
         (code, twice["error"]["code"].as_str().unwrap()),
         (1, "SAME_SHARE_TWICE")
     );
     site.expect_error(&["anchors"], 3, "VAULT_SEALED");
-    let (code, open) = site.unseal(&packages[2], "zhang");
+    let (code, open) = site.unseal(&envelopes[2], "zhang");
     assert_eq!((code, open["state"].as_str().unwrap()), (0, "open"));
     assert_eq!(site.run(&["status"]).0, 0);
     let (code, anchors) = site.run(&["anchors"]);
@@ -329,10 +334,10 @@ fn a_share_of_another_vault_and_usage_errors_have_their_codes() {
 #[test]
 fn a_killed_vault_opens_again_with_what_it_had() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let mut served = site.serve(&[]);
-    site.unseal(&packages[0], "li");
-    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     let anchors = site.run(&["anchors"]).1;
     std::fs::write(site.path("point"), anchors["card_ca"].as_str().unwrap()).unwrap();
     assert_eq!(
@@ -344,8 +349,8 @@ fn a_killed_vault_opens_again_with_what_it_had() {
     served.child.wait().unwrap();
     site.expect_error(&["status"], 3, "VAULT_NOT_RUNNING");
     let _served = site.serve(&[]);
-    site.unseal(&packages[2], "zhang");
-    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    site.unseal(&envelopes[2], "zhang");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     assert_eq!(site.run(&["anchors"]).1, anchors);
     std::fs::write(site.path("other"), anchors["audit_signer"].as_str().unwrap()).unwrap();
     site.expect_error(
@@ -358,10 +363,10 @@ fn a_killed_vault_opens_again_with_what_it_had() {
 #[test]
 fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let open = || {
-        site.unseal(&packages[0], "li");
-        assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+        site.unseal(&envelopes[0], "li");
+        assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     };
     let mut served = site.serve(&["--at", "2080-11-21"]);
     open();
@@ -402,7 +407,7 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
             .unwrap_err();
         card.reset();
         let script = runtime
-            .block_on(client.start_card(&session, index, card.serial, task()))
+            .block_on(client.start_card(&session, index, card.serial, for_card(card.serial, task())))
             .unwrap();
         served.child.kill().unwrap();
         served.child.wait().unwrap();
@@ -458,17 +463,17 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
 #[test]
 fn a_vault_with_a_clock_before_its_high_water_mark_does_not_open() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let served = site.serve(&["--at", "2020-01-01"]);
-    let (code, object) = site.unseal(&packages[0], "li");
+    let (code, object) = site.unseal(&envelopes[0], "li");
     assert_eq!(
         (code, object["error"]["code"].as_str().unwrap()),
         (5, "CLOCK_BEHIND")
     );
     drop(served);
     let _served = site.serve(&["--at", "2090-01-01"]);
-    site.unseal(&packages[0], "li");
-    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     assert!(
         site.run(&["status"]).1["high_water"]
             .as_str()
@@ -480,7 +485,7 @@ fn a_vault_with_a_clock_before_its_high_water_mark_does_not_open() {
 #[test]
 fn a_damaged_store_is_refused_with_five() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let file = site.path("vault/vault.sqlite");
     let good = std::fs::read(&file).unwrap();
     std::fs::write(&file, &good[..good.len() / 2]).unwrap();
@@ -500,8 +505,8 @@ fn a_damaged_store_is_refused_with_five() {
     changed[at + 60] ^= 1;
     std::fs::write(&file, &changed).unwrap();
     let served = site.serve(&[]);
-    site.unseal(&packages[0], "li");
-    let (code, object) = site.unseal(&packages[1], "wang");
+    site.unseal(&envelopes[0], "li");
+    let (code, object) = site.unseal(&envelopes[1], "wang");
     assert_eq!(
         (code, object["error"]["code"].as_str().unwrap()),
         (5, "DAMAGED_STORE")
@@ -510,8 +515,8 @@ fn a_damaged_store_is_refused_with_five() {
     drop(served);
     std::fs::write(&file, &good).unwrap();
     let _served = site.serve(&[]);
-    site.unseal(&packages[0], "li");
-    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
 }
 
 #[test]
@@ -576,7 +581,7 @@ fn a_read_only_mount_is_named_and_nothing_is_written() {
     assert_eq!(said.matches("exit 5").count(), 2, "{said}");
     assert!(
         !site.path("other").exists(),
-        "packages of a vault that does not exist"
+        "envelopes of a vault that does not exist"
     );
     assert_eq!(std::fs::read(site.path("vault/vault.sqlite")).unwrap(), before);
 }
@@ -584,7 +589,7 @@ fn a_read_only_mount_is_named_and_nothing_is_written() {
 #[test]
 fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let script = format!(
         "mkdir small; mount -t tmpfs -o size=600k tmpfs small; cp -a vault small/vault; \
          $PROGRAM --dir small/vault serve --socket $PWD/s & child=$!; \
@@ -595,7 +600,7 @@ fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
          dd if=/dev/zero of=small/fill bs=1k 2>/dev/null || true; \
          i=0; while test $i -lt 40; do i=$((i+1)); ask enrol-issuer --name name$i --public-key point; done; \
          rm small/fill; ask enrol-issuer --name last --public-key point; ask status; kill $child; wait",
-        packages[0], packages[1]
+        envelopes[0], envelopes[1]
     );
     let Some(said) = with_mounts(site.folder.path(), &script) else {
         return;
@@ -624,15 +629,15 @@ fn open_to_others(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn nothing_of_the_vault_is_for_other_users() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let vault = site.path("vault");
     assert_eq!(open_to_others(&vault), Vec::<PathBuf>::new());
     // As a careless restore leaves it.
     std::fs::set_permissions(&vault, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(vault.join("vault.sqlite"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let _served = site.serve(&[]);
-    assert_eq!(site.unseal(&packages[0], "li").0, 0);
-    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    assert_eq!(site.unseal(&envelopes[0], "li").0, 0);
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     let names: Vec<String> = std::fs::read_dir(&vault)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -719,7 +724,7 @@ fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
     });
     runtime.block_on(async {
         let clock = TestClock::at(NOON);
-        let vault = scratch_vault::open(folder.path(), clock, random(70))
+        let vault = scratch_vault::open(folder.path(), clock.clock(), random(70))
             .await
             .unwrap();
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
@@ -788,10 +793,10 @@ fn two_servers_never_have_one_folder_by_whatever_name() {
 #[test]
 fn a_copied_folder_is_served_by_itself_and_leaves_the_first_one_alone() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let _served = site.serve(&[]);
-    site.unseal(&packages[0], "li");
-    assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     std::fs::create_dir(site.path("copy")).unwrap();
     for name in ["vault.sqlite", "vault.sqlite-wal", "lock"] {
         std::fs::copy(site.path("vault").join(name), site.path("copy").join(name)).unwrap();
@@ -811,8 +816,8 @@ fn a_copied_folder_is_served_by_itself_and_leaves_the_first_one_alone() {
     }
     // Sealed as any vault that was just started, whatever the first one is.
     assert_eq!(at(&["status"]).output().unwrap().status.code(), Some(1));
-    for (package, name) in [(&packages[0], "li.pass"), (&packages[2], "zhang.pass")] {
-        let unsealed = at(&["unseal", "--share", package, "--passphrase-file", name])
+    for (envelope, name) in [(&envelopes[0], "li.pass"), (&envelopes[2], "zhang.pass")] {
+        let unsealed = at(&["unseal", "--share", envelope, "--passphrase-file", name])
             .output()
             .unwrap();
         assert!(unsealed.status.success());
@@ -825,10 +830,10 @@ fn a_copied_folder_is_served_by_itself_and_leaves_the_first_one_alone() {
 #[test]
 fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let open = || {
-        site.unseal(&packages[0], "li");
-        assert_eq!(site.unseal(&packages[1], "wang").1["state"], "open");
+        site.unseal(&envelopes[0], "li");
+        assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     };
     let mut served = site.serve(&[]);
     open();
@@ -894,10 +899,10 @@ fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
 #[test]
 fn an_operator_rotates_compromises_retires_denies_and_revokes() {
     let site = Site::new();
-    let packages = site.init();
+    let envelopes = site.init();
     let _served = site.serve(&["--at", "2030-01-10"]);
-    assert_eq!(site.unseal(&packages[0], "li").0, 0);
-    assert_eq!(site.unseal(&packages[1], "wang").0, 0);
+    assert_eq!(site.unseal(&envelopes[0], "li").0, 0);
+    assert_eq!(site.unseal(&envelopes[1], "wang").0, 0);
     let ok = |arguments: &[&str]| {
         let (code, object) = site.run(arguments);
         assert_eq!(code, 0, "{object}");
@@ -1031,4 +1036,189 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
 fn hex_point() -> String {
     let key = keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(4));
     hex::encode(keyvault_protocol::sealed::point_of(&key.public_key()))
+}
+
+/// A terminal with a person at it.
+struct Keyboard {
+    keys: File,
+    /// Kept open, so that the terminal outlives the program.
+    screen: File,
+}
+
+impl Keyboard {
+    fn new() -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let screen = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        Self {
+            keys: File::from(master),
+            screen: File::from(screen),
+        }
+    }
+
+    /// Runs the program, types an answer whenever it asks, and gives exit code, object, and what the terminal showed.
+    fn answer(&mut self, site: &Site, arguments: &[&str], answers: &[&str]) -> (i32, Value, String) {
+        let mut child = Command::new(PROGRAM)
+            .current_dir(site.folder.path())
+            .args(["--json", "--dir", "vault"])
+            .args(arguments)
+            .stdin(self.screen.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut prose = child.stderr.take().unwrap();
+        for answer in answers {
+            let mut asked = String::new();
+            while !asked.ends_with(": ") {
+                let mut byte = [0];
+                assert_eq!(prose.read(&mut byte).unwrap(), 1, "it does not ask: {asked}");
+                asked.push(char::from(byte[0]));
+            }
+            assert!(asked.contains("passphrase of "), "{asked}");
+            self.keys.write_all(answer.as_bytes()).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        fcntl_setfl(&self.keys, OFlags::NONBLOCK).unwrap();
+        let mut shown = Vec::new();
+        // What is there; then it would wait.
+        let _ = self.keys.read_to_end(&mut shown);
+        fcntl_setfl(&self.keys, OFlags::empty()).unwrap();
+        let modes = tcgetattr(&self.screen).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
+        (
+            output.status.code().unwrap(),
+            serde_json::from_slice(&output.stdout).unwrap(),
+            String::from_utf8_lossy(&shown).into_owned(),
+        )
+    }
+}
+
+#[test]
+fn passphrases_are_typed_without_being_shown_and_twice_where_a_slip_would_last() {
+    let site = Site::new();
+    let mut keyboard = Keyboard::new();
+    let init = [
+        "init",
+        "--threshold",
+        "2",
+        "--shares",
+        "3",
+        "--custodian",
+        "li=-",
+        "--custodian",
+        "wang=wang.pass",
+        "--custodian",
+        "zhang=-",
+        "--out",
+        "shares",
+    ];
+    let li = "木棉花开了又谢了 2026\r";
+    let zhang = "passphrase of zhang\r";
+    // A slip, then a change of mind: nothing is made.
+    for (answers, ends, code) in [
+        (&[li, "木棉花开了又谢了 2025\r"][..], 1, "SECRETS_DIFFER"),
+        (&[li, li, "passphr\u{3}"], 1, "GIVEN_UP"),
+        (&["\u{4}"], 1, "GIVEN_UP"),
+        (&[li, li, "密码一\r", "密码一\r"], 2, "BAD_CEREMONY"),
+    ] {
+        let (exit, object, shown) = keyboard.answer(&site, &init, answers);
+        assert_eq!(
+            (exit, object["error"]["code"].as_str()),
+            (ends, Some(code)),
+            "{object}"
+        );
+        assert_eq!(shown.trim(), "");
+        assert!(!site.path("vault").exists() && !site.path("shares").exists());
+    }
+    // A slip of one character that is taken back at once.
+    let corrected = "木棉花开了又谢谢\u{7f}了 2026\r";
+    let (exit, object, shown) = keyboard.answer(&site, &init, &[corrected, li, zhang, zhang]);
+    assert_eq!((exit, shown.trim()), (0, ""), "{object}");
+    let envelopes: Vec<&str> = object["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|path| path.as_str().unwrap())
+        .collect();
+
+    let _served = site.serve(&[]);
+    let unseal = |share| ["unseal", "--share", share, "--passphrase-file", "-"];
+    let (exit, object, shown) = keyboard.answer(&site, &unseal(envelopes[0]), &["木棉花开了又谢了\r"]);
+    assert_eq!(
+        (exit, object["error"]["code"].as_str()),
+        (1, Some("WRONG_PASSPHRASE"))
+    );
+    assert_eq!(shown.trim(), "");
+    let (exit, object, shown) = keyboard.answer(&site, &unseal(envelopes[0]), &[li]);
+    assert_eq!(
+        (exit, object["state"].as_str(), shown.trim()),
+        (0, Some("unsealing"), "")
+    );
+    // A pipe is asked nothing, and gives one line.
+    let mut piped = Command::new(PROGRAM)
+        .current_dir(site.folder.path())
+        .args(["--json", "--dir", "vault"])
+        .args(unseal(envelopes[2]))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = piped.stdin.take().unwrap();
+    line.write_all(zhang.replace('\r', "\r\nmore\n").as_bytes())
+        .unwrap();
+    let output = piped.wait_with_output().unwrap();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("passphrase of"));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["state"], "open");
+    drop(line);
+}
+
+#[test]
+fn a_passphrase_file_with_a_byte_order_mark_is_the_passphrase_without_it() {
+    let site = Site::new();
+    std::fs::write(site.path("li.pass"), "\u{FEFF}correct horse battery\r\n").unwrap();
+    std::fs::write(site.path("wang.pass"), "cafe\u{301} au lait, 木棉花开\n").unwrap();
+    let envelopes = site.init();
+    let _served = site.serve(&[]);
+    // By hand, and from another editor.
+    std::fs::write(site.path("li.pass"), "correct horse battery").unwrap();
+    std::fs::write(
+        site.path("wang.pass"),
+        "\u{FEFF}café au lait，\u{3000}木棉花开 \n",
+    )
+    .unwrap();
+    assert_eq!(site.unseal(&envelopes[0], "li").1["state"], "unsealing");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+    // Of another encoding, with the way out.
+    let other = Site::new();
+    let utf16: Vec<u8> = "correct horse battery"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    std::fs::write(other.path("zhang.pass"), [&b"\xFF\xFE"[..], &utf16].concat()).unwrap();
+    let object = other.expect_error(
+        &[
+            "init",
+            "--threshold",
+            "2",
+            "--shares",
+            "2",
+            "--custodian",
+            "li=li.pass",
+            "--custodian",
+            "zhang=zhang.pass",
+            "--out",
+            "shares",
+        ],
+        2,
+        "BAD_CEREMONY",
+    );
+    assert!(
+        object["error"]["message"].as_str().unwrap().contains("UTF-8"),
+        "{object}"
+    );
+    assert!(!other.path("vault").exists());
 }

@@ -19,7 +19,7 @@ use super::support::*;
 const TODAY: Date = date(2026, 11, 21);
 
 /// A shop and its till.
-struct Shop {
+pub(crate) struct Shop {
     gate: Gate,
     journal: Journal,
     rng: StdRng,
@@ -28,7 +28,7 @@ struct Shop {
 }
 
 impl Shop {
-    async fn new(client: &mut TestClient, name: &str) -> Self {
+    pub(crate) async fn new(client: &mut TestClient, name: &str) -> Self {
         let gate = Gate::new(client, BundleKind::Shop, name, TODAY).await;
         let folder = tempfile::tempdir().unwrap();
         let tid = gate.terminal.bundle().tid().unwrap();
@@ -43,7 +43,7 @@ impl Shop {
     }
 
     /// Sells, and gives the line.
-    fn sell(&mut self, card: &mut TestCard, amount: u32) -> SettlementLine {
+    pub(crate) fn sell(&mut self, card: &mut TestCard, amount: u32) -> SettlementLine {
         self.sales += 1;
         let mut wire = on_reader(
             card,

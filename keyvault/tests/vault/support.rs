@@ -9,13 +9,14 @@ use card_applet_spec::data_group::{Dg1, Dg2, Dg3, PortraitFormat};
 use card_applet_spec::{apdu, lot, sealed_box};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Span, Timestamp};
-use keyvault::custody::share_envelope::Package;
-use keyvault::{Clock, Random, Vault, serve};
+use keyvault::custody::share_envelope::ShareEnvelope;
+use keyvault::{Random, Vault, serve};
 use keyvault_protocol::{
     CardContent, CardResult, CardTask, Client, Entitlement, Error, LotRequest, Order, OrderSession, Role,
     Script, SignedOrder, TaskKind,
 };
 use p256::ecdsa::SigningKey;
+use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sqlx::Connection;
@@ -24,22 +25,27 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use virtual_card::chip::Chip;
 use virtual_card::{Card, CardMemory, CardRandom};
 
-pub(crate) struct TestClock(Mutex<Timestamp>);
+/// A time that a test moves, and the clock that shows it.
+#[derive(Clone)]
+pub(crate) struct TestClock(Arc<Mutex<Timestamp>>);
 
 impl TestClock {
-    pub(crate) fn at(text: &str) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(text.parse().unwrap())))
+    pub(crate) fn at(text: &str) -> Self {
+        Self(Arc::new(Mutex::new(text.parse().unwrap())))
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        let time = Arc::clone(&self.0);
+        Clock::new(move || *time.lock().unwrap())
+    }
+
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
     }
 
     pub(crate) fn advance(&self, by: SignedDuration) {
         let mut now = self.0.lock().unwrap();
         *now = now.checked_add(by).unwrap();
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
     }
 }
 
@@ -56,8 +62,8 @@ pub(crate) fn random(seed: u64) -> impl FnMut() -> Random {
 
 pub(crate) struct Installation {
     pub(crate) folder: TempDir,
-    pub(crate) clock: Arc<TestClock>,
-    pub(crate) packages: Vec<Package>,
+    pub(crate) clock: TestClock,
+    pub(crate) envelopes: Vec<ShareEnvelope>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) issuer: SigningKey,
 }
@@ -70,10 +76,10 @@ impl Installation {
         let folder = tempfile::tempdir().unwrap();
         let clock = TestClock::at(NOON);
         let mut sources = random(seed);
-        let packages = scratch_vault::create(folder.path(), &*clock, sources())
+        let envelopes = scratch_vault::create(folder.path(), &clock.clock(), sources())
             .await
             .unwrap();
-        let vault = scratch_vault::reopen(folder.path(), &packages, clock.clone(), sources)
+        let vault = scratch_vault::reopen(folder.path(), &envelopes, clock.clock(), sources)
             .await
             .unwrap();
         let mut rng = StdRng::seed_from_u64(seed);
@@ -82,7 +88,7 @@ impl Installation {
         let installation = Self {
             folder,
             clock,
-            packages,
+            envelopes,
             vault,
             issuer: SigningKey::from(&secret),
         };
@@ -107,7 +113,7 @@ impl Installation {
         copy_folder(&folder.join("vault"), &moved);
         std::fs::remove_dir_all(folder.join("vault")).unwrap();
         std::fs::rename(&moved, folder.join("vault")).unwrap();
-        self.vault = scratch_vault::reopen(&folder, &self.packages, self.clock.clone(), random(seed))
+        self.vault = scratch_vault::reopen(&folder, &self.envelopes, self.clock.clock(), random(seed))
             .await
             .unwrap();
     }
@@ -115,9 +121,9 @@ impl Installation {
     /// Two custodians open it again.
     pub(crate) async fn unseal(&self) {
         let mut rng = random(60)();
-        for package in &self.packages[1..] {
-            let share = package
-                .open(scratch_vault::passphrase(&package.custodian).as_bytes())
+        for envelope in &self.envelopes[1..] {
+            let share = envelope
+                .open(scratch_vault::passphrase(&envelope.custodian).as_bytes())
                 .unwrap();
             scratch_vault::give(&self.vault, &share, &mut rng).await.unwrap();
         }
@@ -260,6 +266,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     mishap: Mishap,
 ) -> (Result<CardResult, Error>, usize) {
     let mut sent = 0;
+    let task = for_card(card.serial, task);
     let mut script = client.start_card(session, index, card.serial, task).await;
     loop {
         let commands = match script {
@@ -299,6 +306,21 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
 /// A person's content of the day that the tests' clock shows, salted with `salt`.
 pub(crate) fn content(salt: u8) -> CardContent {
     content_of(salt, date(2026, 11, 21))
+}
+
+/// The number that the tests print on a card.
+pub(crate) fn number_of(card: Serial) -> String {
+    format!("SZ-{}", hex::encode(card.0))
+}
+
+/// The task for a card: a personalisation without a number gets this card's.
+pub(crate) fn for_card(card: Serial, mut task: CardTask) -> CardTask {
+    if let CardTask::Personalise(content) = &mut task
+        && content.card_number.is_empty()
+    {
+        content.card_number = number_of(card);
+    }
+    task
 }
 
 /// A person's content, issued on `issued` for a year.
@@ -357,6 +379,7 @@ pub(crate) fn content_of(salt: u8, issued: Date) -> CardContent {
         entitlements: Role::ALL.iter().copied().map(entitlement).collect(),
         certificate_from: issued,
         certificate_to: issued.saturating_add(Span::new().years(10)),
+        card_number: String::new(),
     }
 }
 

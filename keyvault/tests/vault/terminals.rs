@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::{CardRandom, InProcess};
 
+use super::gate::Gate;
 use super::support::*;
 
 fn today() -> Date {
@@ -24,7 +25,11 @@ fn pinned(anchors: &Anchors) -> Pinned {
 
 async fn terminal(client: &mut TestClient, kind: BundleKind, name: &str) -> (TerminalKey, BundleRequest) {
     let anchors = client.anchors().await.unwrap();
-    let mut rng = StdRng::seed_from_u64(name.len() as u64);
+    // A key for each name.
+    let seed = name.bytes().fold(7u64, |seed, byte| {
+        seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    let mut rng = StdRng::seed_from_u64(seed);
     let key = TerminalKey::generate(name.parse().unwrap(), pinned(&anchors), &mut rng);
     let made = key.request();
     let request = BundleRequest {
@@ -227,12 +232,26 @@ async fn the_card_back_is_signed_by_the_document_signer_for_what_it_says() {
     let anchors = client.anchors().await.unwrap();
     let region = "440305".parse().unwrap();
     let issued_on = date(2026, 11, 21);
-    let signature = client
-        .sign_card_back("4403-000123", region, issued_on)
-        .await
-        .unwrap();
+    let mut cards = installation.blanks(1).await;
+    let session = client.open_order(&installation.signed(1, 1)).await.unwrap();
+    let number = number_of(cards[0].serial);
+    // Not before the card is finished.
+    let early = client.sign_card_back(&number, region, issued_on).await;
+    assert!(early.unwrap_err().is(RefusalCode::NotFound));
+    run(
+        &mut client,
+        &session,
+        0,
+        &mut cards[0],
+        personalise(1),
+        Mishap::None,
+    )
+    .await
+    .0
+    .unwrap();
+    let signature = client.sign_card_back(&number, region, issued_on).await.unwrap();
     let back = keyvault_protocol::CardBack {
-        card_number: "4403-000123".into(),
+        card_number: number.clone(),
         region,
         issued_on,
     };
@@ -241,6 +260,14 @@ async fn the_card_back_is_signed_by_the_document_signer_for_what_it_says() {
         card_number: "4403-000124".into(),
         ..back.clone()
     };
+    // Drawn again it says the same; it never says anything else, and no number without a card is signed.
+    let again = client.sign_card_back(&number, region, issued_on).await.unwrap();
+    assert!(back.is_signed(&again, &anchors.document_signer));
+    let tomorrow = date(2026, 11, 22);
+    let another = client.sign_card_back(&number, region, tomorrow).await;
+    assert!(another.unwrap_err().is(RefusalCode::NumberUsed));
+    let nobody = client.sign_card_back(&other.card_number, region, issued_on).await;
+    assert!(nobody.unwrap_err().is(RefusalCode::NotFound));
     assert!(!other.is_signed(&signature, &anchors.document_signer));
     assert!(!back.is_signed(&signature, &anchors.card_ca));
     assert!(
@@ -273,7 +300,6 @@ async fn no_bundle_has_a_certificate_before_its_day_a_long_leaf_a_missing_deny_l
     let root = PublicKey::from_point65(&anchors.terminal_ca).unwrap();
     let deny_signer = PublicKey::from_point65(&anchors.deny_list_signer).unwrap();
     let mut rng = StdRng::seed_from_u64(45);
-    let (sealing, authentication) = (PrivateKey::generate(&mut rng), PrivateKey::generate(&mut rng));
     let kinds: [(BundleKind, &[Role], bool); 6] = [
         (BundleKind::Bus, &[Role::Transit], false),
         (BundleKind::Door, &[Role::Door], false),
@@ -283,6 +309,7 @@ async fn no_bundle_has_a_certificate_before_its_day_a_long_leaf_a_missing_deny_l
         (BundleKind::Counter, Role::ALL, true),
     ];
     for (kind, roles, door_s) in kinds {
+        let (sealing, authentication) = (PrivateKey::generate(&mut rng), PrivateKey::generate(&mut rng));
         // Begun some days ago, today, and made as far ahead as it may be.
         for from in [date(2026, 11, 16), date(2026, 11, 21), date(2026, 11, 28)] {
             let request = BundleRequest {
@@ -351,4 +378,65 @@ async fn no_bundle_has_a_certificate_before_its_day_a_long_leaf_a_missing_deny_l
             assert!(error.is(RefusalCode::BadContent), "{error}");
         }
     }
+}
+
+#[tokio::test]
+async fn new_keys_are_a_new_enrolment_and_a_key_is_one_terminals() {
+    let installation = Installation::new(47).await;
+    let mut client = installation.client().await;
+    let anchors = client.anchors().await.unwrap();
+    let today = date(2026, 11, 21);
+    let (_, known) = Gate::request(&anchors, BundleKind::Bus, "bus 1", today);
+    let (_, other) = Gate::request(&anchors, BundleKind::Bus, "bus 2", today);
+    client.export_bundle(&known).await.unwrap();
+    let before = client.terminals().await.unwrap();
+    for (sealing_key, authentication_key) in [
+        (other.sealing_key, other.authentication_key),
+        (known.sealing_key, other.authentication_key),
+        (other.sealing_key, known.authentication_key),
+    ] {
+        let request = BundleRequest {
+            sealing_key,
+            authentication_key,
+            ..known.clone()
+        };
+        let error = client.export_bundle(&request).await.unwrap_err();
+        assert!(error.is(RefusalCode::TerminalKeys), "{error}");
+        assert!(
+            error
+                .refusal()
+                .unwrap()
+                .action
+                .contains("keyvault revoke-terminal")
+        );
+        // Nor does one of its keys get another name.
+        if sealing_key == known.sealing_key || authentication_key == known.authentication_key {
+            let renamed = BundleRequest {
+                terminal: "bus 3".into(),
+                ..request
+            };
+            let error = client.export_bundle(&renamed).await.unwrap_err();
+            assert!(error.is(RefusalCode::TerminalKeys), "{error}");
+        }
+    }
+    assert_eq!(client.terminals().await.unwrap(), before);
+    // The same keys are the same enrolment, until it is revoked; and then they are nobody's.
+    client.export_bundle(&known).await.unwrap();
+    client.revoke_terminal("bus 1").await.unwrap();
+    let back = BundleRequest {
+        terminal: "bus 1 again".into(),
+        ..known.clone()
+    };
+    let error = client.export_bundle(&back).await.unwrap_err();
+    assert!(error.is(RefusalCode::TerminalKeys), "{error}");
+    client.export_bundle(&other).await.unwrap();
+    let numbers: Vec<u32> = client
+        .terminals()
+        .await
+        .unwrap()
+        .iter()
+        .map(|terminal| terminal.tid)
+        .collect();
+    assert_eq!(numbers.len(), 2);
+    assert_ne!(numbers[0], numbers[1]);
 }

@@ -114,7 +114,10 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     // For tests only: an issuer's side of a card, a vault whose shares are worth nothing, a PostgreSQL.
     ("card-host", &["card-applet", "card-applet-spec"]),
     ("scratch-postgres", &[]),
-    ("scratch-vault", &["keyvault", "keyvault-protocol"]),
+    (
+        "scratch-vault",
+        &["keyvault", "keyvault-protocol", "program-contract"],
+    ),
 ];
 
 /// May use everything: they start or test everything.

@@ -40,6 +40,11 @@ const PROMISES: &[Promise] = &[
         instead: "program_contract::Clock, made in main",
     },
     Promise {
+        code: "trait Clock",
+        places: &[],
+        instead: "program_contract::Clock, whose `new` takes any source of the time",
+    },
+    Promise {
         code: "Offset :: constant",
         places: &["program/src/day.rs"],
         instead: "program_contract::day::OFFICE",

@@ -13,16 +13,8 @@ use crate::open::transaction::STATE_ID;
 use crate::store::sql::{Batch, Table};
 use crate::{scratch_vault, serve};
 
-struct SetClock(StdMutex<Timestamp>);
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
-
-fn noon() -> Arc<SetClock> {
-    Arc::new(SetClock(StdMutex::new("2026-11-21T04:00:00Z".parse().unwrap())))
+fn noon() -> Clock {
+    Clock::fixed("2026-11-21T04:00:00Z".parse().unwrap())
 }
 
 fn random() -> Random {
@@ -71,19 +63,21 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
 #[tokio::test]
 async fn shares_that_nobody_came_to_complete_leave_memory_without_a_request() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = noon();
-    let packages = scratch_vault::create(folder.path(), &*clock, random())
+    let time = Arc::new(StdMutex::new(noon().now()));
+    let shown = Arc::clone(&time);
+    let clock = Clock::new(move || *shown.lock().unwrap());
+    let envelopes = scratch_vault::create(folder.path(), &clock, random())
         .await
         .unwrap();
-    let vault = Vault::load(&folder.path().join("vault"), Arc::clone(&clock) as _, random())
+    let vault = Vault::load(&folder.path().join("vault"), clock, random())
         .await
         .unwrap();
-    let share = packages[0]
+    let share = envelopes[0]
         .open(scratch_vault::passphrase("li").as_bytes())
         .unwrap();
     scratch_vault::give(&vault, &share, &mut random()).await.unwrap();
     let after = |minutes: i64| {
-        let mut now = clock.0.lock().unwrap();
+        let mut now = time.lock().unwrap();
         *now = now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
     };
     after(14);
@@ -135,7 +129,7 @@ fn copied(from: &Path) -> tempfile::TempDir {
 
 /// A card's row as the previous format wrote it.
 #[derive(Encode)]
-struct FormerCard {
+struct PreviousCard {
     #[cbor(n(0), with = "minicbor::bytes")]
     order: [u8; 16],
     #[n(1)]
@@ -143,11 +137,11 @@ struct FormerCard {
     #[n(2)]
     state: u8,
     #[n(3)]
-    slots: Vec<FormerSlot>,
+    slots: Vec<PreviousSlot>,
 }
 
 #[derive(Encode)]
-struct FormerSlot {
+struct PreviousSlot {
     #[n(0)]
     role: Role,
     #[n(1)]
@@ -163,15 +157,15 @@ struct FormerSlot {
 }
 
 #[tokio::test]
-async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_cards_counted() {
+async fn a_vault_of_the_previous_format_opens_with_its_versions_active_and_its_cards_counted() {
     use keyvault_protocol::{LineCheck, RoleKeyState, SettlementLine};
 
     let folder = tempfile::tempdir().unwrap();
     let clock = noon();
-    let packages = scratch_vault::create(folder.path(), &*clock, random())
+    let envelopes = scratch_vault::create(folder.path(), &clock, random())
         .await
         .unwrap();
-    let vault = scratch_vault::reopen(folder.path(), &packages, Arc::clone(&clock) as _, random)
+    let vault = scratch_vault::reopen(folder.path(), &envelopes, clock.clone(), random)
         .await
         .unwrap();
     let region: Region = "440300".parse().unwrap();
@@ -184,7 +178,7 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
             let region = "440300".parse().unwrap();
             open.active(core, now, role, region).await.unwrap();
         }
-        let slot = |role, pid| FormerSlot {
+        let slot = |role, pid| PreviousSlot {
             role,
             region,
             key_version: 1,
@@ -192,7 +186,7 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
             pid: [pid; 16],
             issue_counter: 1,
         };
-        let card = FormerCard {
+        let card = PreviousCard {
             order: [1; 16],
             index: 0,
             state: 3,
@@ -208,7 +202,7 @@ async fn a_vault_of_the_former_layout_opens_with_its_versions_active_and_its_car
     for round in 0..2 {
         let copy = copied(copy.path());
         for _ in 0..=round {
-            let vault = scratch_vault::reopen(copy.path(), &packages, Arc::clone(&clock) as _, random)
+            let vault = scratch_vault::reopen(copy.path(), &envelopes, clock.clone(), random)
                 .await
                 .unwrap();
             let (near, far) = tokio::io::duplex(1 << 16);

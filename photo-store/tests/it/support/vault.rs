@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use getrandom::SysRng;
-use keyvault::FixedClock;
 use keyvault::custody::ceremony;
-use keyvault::custody::share_envelope::{Cost, Package};
+use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault_protocol::Client;
+use program_contract::Clock;
 use rand_core::UnwrapErr;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
@@ -19,7 +19,7 @@ use crate::support::scratch::Scratch;
 /// An open vault and the shares that open it again.
 pub(crate) struct TestVault {
     pub(crate) socket: PathBuf,
-    packages: Vec<PathBuf>,
+    envelopes: Vec<PathBuf>,
     folder: PathBuf,
     serving: Option<JoinHandle<()>>,
 }
@@ -45,14 +45,14 @@ pub(crate) async fn shared() -> PathBuf {
     SHARED.get_or_init(start).await.1.clone()
 }
 
-const PASSPHRASES: [&[u8]; 2] = [b"first custodian", b"second custodian"];
+const PASSPHRASES: [&[u8]; 2] = [b"the first custodian", b"the second custodian"];
 
 impl TestVault {
     /// Founds a vault in `dir`, serves it and opens it.
     pub(crate) async fn open(dir: &Path) -> Self {
         let folder = dir.join("vault");
-        let packages = dir.join("packages");
-        std::fs::create_dir_all(&packages).unwrap();
+        let envelopes = dir.join("envelopes");
+        std::fs::create_dir_all(&envelopes).unwrap();
         let custodians = PASSPHRASES
             .iter()
             .zip(["zhao", "qian"])
@@ -63,7 +63,7 @@ impl TestVault {
             .collect();
         let plan = ceremony::Plan {
             folder: folder.clone(),
-            out: packages,
+            out: envelopes,
             threshold: 2,
             custodians,
             cost: Cost {
@@ -71,12 +71,12 @@ impl TestVault {
                 passes: 1,
             },
         };
-        let founded = ceremony::init(&plan, now(), Box::new(UnwrapErr(SysRng)))
+        let created = ceremony::create(&plan, now(), Box::new(UnwrapErr(SysRng)))
             .await
             .unwrap();
         let mut vault = Self {
             socket: dir.join("vault.sock"),
-            packages: founded.packages,
+            envelopes: created.envelopes,
             folder,
             serving: None,
         };
@@ -87,7 +87,7 @@ impl TestVault {
 
     /// Starts it, sealed.
     pub(crate) async fn start(&mut self) {
-        let clock = Arc::new(FixedClock(now()));
+        let clock = Clock::fixed(now());
         let vault = keyvault::Vault::load(&self.folder, clock, Box::new(UnwrapErr(SysRng)))
             .await
             .unwrap();
@@ -105,8 +105,8 @@ impl TestVault {
     pub(crate) async fn unseal(&self) {
         let mut client = Client::connect_unix(&self.socket).await.unwrap();
         client.begin_unseal().await.unwrap();
-        for (path, passphrase) in self.packages.iter().zip(PASSPHRASES) {
-            let share = Package::parse(&std::fs::read(path).unwrap())
+        for (path, passphrase) in self.envelopes.iter().zip(PASSPHRASES) {
+            let share = ShareEnvelope::parse(&std::fs::read(path).unwrap())
                 .unwrap()
                 .open(passphrase)
                 .unwrap();
