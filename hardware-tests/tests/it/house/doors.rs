@@ -27,7 +27,11 @@ const PROGRAMS: [(&str, &str, &[&str]); 4] = [
         ],
     ),
     ("photo-store", "photo-store/src/cli/mod.rs", &["photo-store/src"]),
-    ("permit", "issuer/permit/src/arguments.rs", &["issuer/permit/src"]),
+    (
+        "permit",
+        "issuer/permit/src/arguments.rs",
+        &["issuer/permit/src", "issuer/office/src", "issuer/production/src"],
+    ),
 ];
 
 /// What a client asks by itself when it connects.
