@@ -10,7 +10,6 @@
 )]
 
 mod command_line;
-mod operations;
 mod serving;
 mod store;
 mod support;
