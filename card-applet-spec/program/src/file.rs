@@ -70,11 +70,19 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Writes a file as a whole with the rights `mode` (as in chmod, less the mask), in place of what was there.
+/// Writes a file as a whole with the rights `mode` (as in chmod, less the mask), in place of the file that was there. A link is
+/// replaced itself, and what it points to stays as it is.
 ///
 /// # Errors
-/// The operating system's. The old file stands then; or the new one, where only the flush of the folder failed.
+/// [`io::ErrorKind::InvalidInput`] for a device, pipe, socket or folder, which stays; else the operating system's. The old
+/// file stands then; or the new one, where only the flush of the folder failed.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is something there that is no file",
+        ));
+    }
     let temporary = write_beside(path, bytes, mode)?;
     rename(&temporary, path).inspect_err(|_| forget(&temporary))
 }
@@ -181,6 +189,25 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_a_file_or_a_link_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, socket) = (folder.path().join("folder"), folder.path().join("socket"));
+        std::fs::create_dir(&inner).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for path in [&inner, &socket] {
+            let error = replace(path, b"new", PRIVATE).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{}", path.display());
+            assert!(!std::fs::metadata(path).unwrap().is_file());
+        }
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::fs::write(&target, "stays").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        replace(&link, b"new", PRIVATE).unwrap();
+        assert_eq!(std::fs::read(&link).unwrap(), b"new");
+        assert_eq!(std::fs::read(&target).unwrap(), b"stays");
     }
 
     #[test]

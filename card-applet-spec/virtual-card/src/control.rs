@@ -11,6 +11,7 @@
 //! needed: who can write the card's memory file can do all this anyway.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,7 +156,10 @@ pub fn listen(
 ) -> Result<(), Error> {
     check_socket_path(socket)?;
     // A socket file of an earlier run, whose process is gone, would refuse the new one.
-    if socket.exists() && UnixStream::connect(socket).is_err() {
+    // What is no socket is somebody's file, and stays.
+    let is_socket =
+        |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket(socket) && UnixStream::connect(socket).is_err() {
         std::fs::remove_file(socket).map_err(|source| file("replace", socket, source))?;
     }
     let listener = UnixListener::bind(socket).map_err(|source| file("create", socket, source))?;

@@ -20,8 +20,6 @@ use program_contract::{Exit, Failing};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::fault::Fault;
-
 /// What a member of staff may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -131,7 +129,10 @@ impl Failing for StaffError {
     }
 
     fn exit(&self) -> Exit {
-        Fault::of_staff(self).exit()
+        match self {
+            Self::TokenUnknown | Self::TokenEnded { .. } | Self::RoleMissing { .. } => Exit::Refused,
+            Self::File(_) | Self::Form(_) | Self::Twice(_) => Exit::Damaged,
+        }
     }
 
     fn action(&self) -> Cow<'static, str> {

@@ -182,12 +182,15 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     }
 }
 
-/// The last line of a log, for a message: our services write no secret and no personal data there.
+/// What a service said last, for a message: our services write no secret and no personal data there. What happened, which
+/// ends in its code; what to do stands below it, and is for whoever started the service.
 fn last_line(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
-    text.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
+    let mut lines = text.lines().rev().filter(|line| !line.trim().is_empty());
+    let last = lines.clone().next();
+    lines
+        .find(|line| line.ends_with(']') && line.contains(" ["))
+        .or(last)
         .unwrap_or("nothing in its log")
         .to_owned()
 }

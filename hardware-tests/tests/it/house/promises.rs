@@ -222,7 +222,7 @@ fn sources() -> Vec<PathBuf> {
 }
 
 /// Every Rust file of the repository that may use a crate: tests, benches, fuzz targets too.
-fn all_code() -> Vec<PathBuf> {
+pub(super) fn all_code() -> Vec<PathBuf> {
     let mut files = Vec::new();
     for folder in crates() {
         for part in ["src", "tests", "benches", "examples", "targets"] {
