@@ -155,8 +155,10 @@ impl Drop for Silent {
 
 fn read_line(typed: &mut impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
-    for byte in typed.bytes() {
-        match byte? {
+    let mut byte = Zeroizing::new([0]);
+    // One at a time: what stands behind the line is for whoever reads next.
+    while typed.read(&mut *byte)? > 0 {
+        match byte[0] {
             b'\n' | b'\r' => return Ok(line),
             INTERRUPT => return Err(io::ErrorKind::Interrupted.into()),
             END if line.is_empty() => break,

@@ -569,7 +569,7 @@ impl Copied<'_> {
                 (ExportUpdates(updates).into(), Back::Nothing(&["sealed_terminal"]))
             }
             Request::AcceptReceipts(_) => {
-                let receipts = vec![base.receipt.clone()];
+                let receipts = vec![base.receipt];
                 let heard = |view: &View| {
                     let transit = |slot: &&SlotVersion| slot.role == Role::Transit;
                     let slots = view.written.iter().flatten().filter(transit);

@@ -51,7 +51,7 @@ fn documents(folder: &Path) -> Vec<PathBuf> {
             .into_owned();
         if path.is_dir() && !name.starts_with('.') && !["target", "demo"].contains(&name.as_str()) {
             found.extend(documents(&path));
-        } else if name.ends_with(".md") {
+        } else if path.extension().is_some_and(|end| end == "md") {
             found.push(path);
         }
     }
