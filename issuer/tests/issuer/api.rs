@@ -903,14 +903,23 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
     assert_eq!(
         operations,
         [
+            "close_photo_case",
+            "confirm_photo",
             "create_application",
             "decide",
+            "erase_photo",
             "health",
+            "list_photos",
+            "look_at_photo",
+            "open_photo_case",
             "order_production",
             "order_status",
+            "photo_reads",
             "read_application",
             "read_permit",
-            "readiness"
+            "readiness",
+            "submit_photo",
+            "take_back_photo"
         ]
     );
 }

@@ -9,7 +9,7 @@ use jiff::civil::date;
 use serde_json::Value;
 
 use crate::fixture::{self, Fixture};
-use crate::vault_away::issuer;
+use crate::vault_away::issuer_on;
 
 const STUDIO: &[u8] = include_bytes!("../../../photo-store/samples/studio.jpg");
 
@@ -30,18 +30,19 @@ fn staff() -> Staff {
 }
 
 /// Everybody signs in, each with a session of their own.
-async fn sign_in(folder: &Path) {
+async fn sign_in(day: &str, folder: &Path) {
     std::fs::write(folder.join("staff.toml"), staff().to_toml().unwrap()).unwrap();
     for account in ["liu", "lin", "luo", "zhao", "sun", "gu"] {
         std::fs::write(folder.join("token"), format!("token of {account}")).unwrap();
         let arguments = ["sign-in", "--token-file", "token", "--session", account];
-        let (exit, object) = issuer(folder, &arguments).await;
+        let (exit, object) = issuer_on(day, folder, &arguments).await;
         assert_eq!(exit, Some(0), "{object}");
     }
 }
 
 /// The counter of a fixture: its folder as an installation.
 struct Counter<'a> {
+    day: &'static str,
     folder: &'a Path,
     application: String,
 }
@@ -50,7 +51,12 @@ impl Counter<'_> {
     /// `issuer photo STEP [FILE] --application ID ARGUMENTS`, in the session of a member of staff.
     async fn photo(&self, step: &[&str], by: &str, arguments: &[&str]) -> (Option<i32>, Value) {
         let whose = ["--application", &self.application, "--session", by];
-        issuer(self.folder, &[&["photo"], step, &whose[..], arguments].concat()).await
+        issuer_on(
+            self.day,
+            self.folder,
+            &[&["photo"], step, &whose[..], arguments].concat(),
+        )
+        .await
     }
 
     async fn done(&self, step: &[&str], by: &str, arguments: &[&str]) -> Value {
@@ -86,9 +92,10 @@ async fn a_warned_photo_is_seen_and_confirmed_by_a_colleague_and_taken_back_by_t
         std::fs::write(&path, bytes).unwrap();
         path.display().to_string()
     };
-    sign_in(folder).await;
+    sign_in("2026-11-22", folder).await;
     let (face, no_face) = (file("face.png", fixture::FACE), file("note.txt", b"no picture"));
     let counter = Counter {
+        day: "2026-11-22",
         folder,
         application: application.to_string(),
     };
@@ -141,7 +148,7 @@ async fn a_warned_photo_is_seen_and_confirmed_by_a_colleague_and_taken_back_by_t
     );
     let receipt = text(&confirmed, "photo_receipt").to_owned();
     let asked = ["photo", "receipt", "--session", "luo", "--receipt", &receipt];
-    let (_, asked) = issuer(folder, &asked).await;
+    let (_, asked) = issuer_on(counter.day, folder, &asked).await;
     assert_eq!(text(&asked, "state"), "VALID");
 
     // Who read it is the auditor's to answer.
@@ -169,15 +176,18 @@ async fn a_warned_photo_is_seen_and_confirmed_by_a_colleague_and_taken_back_by_t
     let shown = counter.done(&["show"], "zhao", &[]).await;
     assert_eq!(shown["photos"].as_array().unwrap().len(), 1);
     let by_its_id = ["photo", "show", "--session", "zhao", "--photo", &id];
-    let (_, by_its_id) = issuer(folder, &by_its_id).await;
+    let (_, by_its_id) = issuer_on(counter.day, folder, &by_its_id).await;
     assert_eq!(by_its_id["photos"], shown["photos"]);
 
     // A photo of another applicant is not there.
+    fixture.time.set("2026-11-22T16:00:00Z");
     let (other, _) = fixture.approved(&fixture::person(1)).await;
     let others = Counter {
+        day: "2026-11-24",
         folder,
         application: other.to_string(),
     };
+    sign_in(others.day, folder).await;
     others.refused(&["confirm"], "lin", &confirm, "NOT_FOUND").await;
     others
         .refused(&["take-back"], "luo", &photo, "WRONG_PERSON")
@@ -189,10 +199,11 @@ async fn a_photo_that_is_on_a_card_ends_by_an_order_alone_and_not_while_the_card
     let fixture = Fixture::new().await;
     let (application, permit) = fixture.approved(fixture::APPLICANT).await;
     let folder = fixture.folder.path();
-    sign_in(folder).await;
+    sign_in("2026-11-22", folder).await;
     let studio = folder.join("studio.jpg").display().to_string();
     std::fs::write(&studio, STUDIO).unwrap();
     let counter = Counter {
+        day: "2026-11-22",
         folder,
         application: application.to_string(),
     };
@@ -205,7 +216,13 @@ async fn a_photo_that_is_on_a_card_ends_by_an_order_alone_and_not_while_the_card
     let erase = [&photo[..], &["--order", "GD-2026/17"]].concat();
 
     let receipt = text(&taken, "photo_receipt").parse().unwrap();
+    fixture.time.set("2026-11-22T16:00:00Z");
     let order = fixture.order(permit, receipt).await;
+    let counter = Counter {
+        day: "2026-11-24",
+        ..counter
+    };
+    sign_in(counter.day, folder).await;
     counter
         .refused(&["take-back"], "liu", &photo, "PHOTO_IN_USE")
         .await;
@@ -213,9 +230,15 @@ async fn a_photo_that_is_on_a_card_ends_by_an_order_alone_and_not_while_the_card
     counter.refused(&["erase"], "zhao", &erase, "WRONG_STATE").await;
     counter.refused(&["close-case"], "liu", &[], "WRONG_STATE").await;
 
+    fixture.time.set("2026-11-24T16:00:00Z");
     let card = fixture.blank();
     fixture.run(order.id(), &mut card.station()).await.unwrap();
     fixture.hand_over(order.id(), &mut card.station()).await.unwrap();
+    let counter = Counter {
+        day: "2026-11-26",
+        ..counter
+    };
+    sign_in(counter.day, folder).await;
     let out = folder.join("look.jpg").display().to_string();
     let look = [&photo[..], &["--purpose", "inspection", "--out", &out]].concat();
     counter.refused(&["read"], "gu", &look, "CASE_NOT_OPEN").await;

@@ -12,8 +12,14 @@ use crate::cards::{Shop, load, load_now, number, officer};
 use crate::fixture;
 use crate::fixture::Fixture;
 
+/// On the day after the fixture's: what it enters in the ledger comes later than what the fixture entered, at whatever time of
+/// day this runs.
+async fn issuer(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
+    issuer_on("2026-11-22", folder, arguments).await
+}
+
 /// The program on the folder of a fixture, whose vault and photo store listen at `vault.sock` and `photos.sock` there.
-pub(crate) async fn issuer(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
+pub(crate) async fn issuer_on(day: &str, folder: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
     let mut command = assert_cmd::Command::cargo_bin("issuer").unwrap();
     let (name, rest) = arguments.split_first().unwrap();
     let steps = rest
@@ -25,7 +31,7 @@ pub(crate) async fn issuer(folder: &Path, arguments: &[&str]) -> (Option<i32>, V
         .current_dir(folder)
         .arg(name)
         .args(&rest[..steps])
-        .args(["--dir", folder.to_str().unwrap(), "--at", "2026-11-21", "--json"])
+        .args(["--dir", folder.to_str().unwrap(), "--at", day, "--json"])
         .args(&rest[steps..]);
     let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap())
         .await
