@@ -156,17 +156,15 @@ fn duplex_dialer(
     })
 }
 
-/// A database for a fixture: SQLite in its folder.
-async fn ledger(folder: &Path) -> Store {
-    Store::found(&format!("sqlite:{}", folder.join("issuer.db").display()))
-        .await
-        .unwrap()
+/// The database of a fixture: SQLite in its folder.
+fn ledger(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("issuer.db").display())
 }
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = ledger(folder.path()).await;
+        let store = Store::found(&ledger(folder.path())).await.unwrap();
         Self::with(folder, store).await
     }
 
@@ -323,7 +321,7 @@ impl Fixture {
 
     /// The same fixture after the issuer's process was started again over the same ledger file.
     pub(crate) async fn with_ledger_opened_again(mut self) -> Self {
-        let store = ledger(self.folder.path()).await;
+        let store = Store::open(&ledger(self.folder.path())).await.unwrap();
         let office = self.office_over(store.clone(), self.vault_dialer.clone());
         self.store = store;
         self.production = Production::new(
