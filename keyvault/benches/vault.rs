@@ -163,7 +163,7 @@ fn guess() -> f64 {
         "li",
         1,
         &[7; 32],
-        b"the right one",
+        b"the right passphrase of 2026",
         Cost::STANDARD,
         &mut rng,
     )
