@@ -16,7 +16,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{CardSerial, StaffId};
-use program_contract::{Clock, Exit, Failure};
+use program_contract::{Clock, Exit, Failing as _, Failure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::net::UnixStream;
@@ -424,10 +424,11 @@ async fn open_office(
         .map_err(OfficeError::from)?;
     staff(folder, &issuer, clock.today(), &shared)?;
     let staff = issuer.staff_path();
-    let office = if folder.at("issuer").join("issuer.db").exists() {
-        issuer.office(clock.clone(), shared).await?
-    } else {
-        issuer.new_office(clock.clone(), shared).await?
+    // Founded at the first start, also where that was interrupted in the middle.
+    let founded = issuer.new_office(clock.clone(), shared.clone()).await;
+    let office = match founded {
+        Err(error) if error.code() == "LEDGER_FOUNDED" => issuer.office(clock.clone(), shared).await?,
+        founded => founded?,
     };
     office.migrate().await?;
     let production = issuer.production(office).await?;
