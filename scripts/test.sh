@@ -17,13 +17,14 @@ vectors() {
 }
 
 tests() {
-    cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
+    linted cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
 }
 
 step "what is missing" scripts/setup.sh
-scripts/lint.sh
+scripts/lint.sh text
+step "each crate alone" each_alone cargo build --quiet
 # Programs too: tests start them as processes.
-step "build: programs and tests" cargo build --workspace --all-targets
+step "clippy and build: programs and tests" linted cargo build --workspace --all-targets
 step "test vectors, recomputed in another language" vectors
 step "symbolic models" scripts/models.sh --if-present
 status=0

@@ -1,6 +1,6 @@
 //! What every program of the system promises: how it ends and what it prints ([`outcome`]), which time it works with
 //! ([`clock`], [`day`]), files that are there whole or not at all ([`file`]), and how a person writes money ([`money`]) and gives a
-//! secret ([`secret`]).
+//! secret ([`secret`]). [`documents`] holds what is written about a program's commands against them.
 //! The text of the promise is `docs/contracts.md`.
 //!
 //! The ground floor of everything that runs on a computer. Left out: what a service and its client say to each other
@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod day;
+pub mod documents;
 pub mod file;
 pub mod money;
 pub mod outcome;

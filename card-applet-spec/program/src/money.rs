@@ -9,8 +9,14 @@ pub struct Fen(pub u32);
 
 impl fmt::Display for Fen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:02}", self.0.div_euclid(100), self.0.rem_euclid(100))
+        f.write_str(&yuan(self.0.into()))
     }
+}
+
+/// A sum of amounts, in yuan.
+#[must_use]
+pub fn yuan(fen: u64) -> String {
+    format!("{}.{:02}", fen / 100, fen % 100)
 }
 
 impl FromStr for Fen {

@@ -33,6 +33,8 @@ const PROGRAM: Program = Program::new("card-reader");
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        // Colours for people, not for files.
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
     let cli: Cli = match PROGRAM.arguments(SCHEMA) {

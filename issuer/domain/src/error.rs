@@ -53,7 +53,7 @@ pub enum Error {
     /// An identifier of another form.
     #[error("this is no {what}")]
     Identifier {
-        /// `card number`, `card serial`, `permit id` and so on.
+        /// `card number`, `card serial`, the id of a permit and so on.
         what: &'static str,
     },
     /// The province has used up its numbers.

@@ -9,6 +9,7 @@ use issuer_office::random::Random;
 use issuer_office::settlement::{FileOutcome, MAX_FILE, SettledFile};
 use jiff::civil::Date;
 use permit_domain::payment::{FileSums, Registration, Sum};
+use program_contract::money::yuan;
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
@@ -280,11 +281,6 @@ impl Settle {
         }
         Err(failure)
     }
-}
-
-/// Sums as people read them: in yuan. The JSON has fen.
-fn yuan(fen: u64) -> String {
-    format!("{}.{:02}", fen / 100, fen % 100)
 }
 
 /// A file, or one byte more than a settlement file may have: enough to refuse it.

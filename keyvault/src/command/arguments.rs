@@ -339,6 +339,12 @@ mod tests {
     use crate::command::place::PROGRAM;
 
     #[test]
+    fn every_command_that_is_written_down_exists() {
+        let held = program_contract::documents::hold::<Arguments>(PROGRAM, env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(held, Ok(()));
+    }
+
+    #[test]
     fn every_door_of_this_program_is_a_command() {
         for door in OPERATIONS.iter().flat_map(|operation| operation.doors) {
             assert_ne!(PROGRAM.has_door::<Arguments>(door), Some(false), "{door}");

@@ -34,6 +34,8 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
     // Nothing that this program writes is for other users.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     tracing_subscriber::fmt()
+        // Colours for people, not for files.
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| "warn".into()),

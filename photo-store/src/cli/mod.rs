@@ -138,6 +138,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_command_that_is_written_down_exists() {
+        let held = program_contract::documents::hold::<Arguments>(PROGRAM, env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(held, Ok(()));
+    }
+
+    #[test]
     fn every_door_of_this_program_is_a_command() {
         let vault = keyvault_protocol::OPERATIONS.iter();
         let photos = photo_store_protocol::OPERATIONS.iter();

@@ -10,6 +10,7 @@
 )]
 
 mod command_line;
+mod operations;
 mod serving;
 mod store;
 mod support;

@@ -374,6 +374,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_command_that_is_written_down_exists() {
+        let program = program_contract::Program::new("card-reader");
+        let held = program_contract::documents::hold::<Cli>(program, env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(held, Ok(()));
+    }
+
+    #[test]
     fn a_day_is_that_of_the_issuing_province() {
         assert_eq!(day("2026-11-21").unwrap().to_string(), "2026-11-21");
         assert_eq!(day("2026-11-21T15:59:59Z").unwrap().to_string(), "2026-11-21");

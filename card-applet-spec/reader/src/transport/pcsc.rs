@@ -62,7 +62,8 @@ pub struct ListedReader {
     pub atr: Vec<u8>,
 }
 
-/// One card on one reader, held in one transaction. Dropping it resets the card, so that no session survives its owner.
+/// One card on one reader, held in one transaction. Dropping it resets the card, so that no session survives its owner, and
+/// returns when the card is free again.
 pub struct PcscTransport {
     name: String,
     wait: Duration,
@@ -145,10 +146,13 @@ impl PcscTransport {
 
     /// Asks the card's thread. After any trouble the line is given up.
     fn ask(&mut self, ask: Ask, trouble: fn(Pcsc) -> TransportError) -> Result<Vec<u8>, TransportError> {
-        let line = self.line.as_ref().ok_or(TransportError::CardReset)?;
+        let line = self.line.as_mut().ok_or(TransportError::CardReset)?;
         let answer = match line.ask(ask, self.limit) {
             Ok(answer) => answer.map_err(trouble),
-            Err(RecvTimeoutError::Timeout) => Err(TransportError::Timeout),
+            Err(RecvTimeoutError::Timeout) => {
+                line.left = true;
+                Err(TransportError::Timeout)
+            }
             Err(RecvTimeoutError::Disconnected) => Err(TransportError::ReaderLost),
         };
         if answer.is_err() {
@@ -195,8 +199,20 @@ enum Ask {
 
 /// The way to the thread of a card.
 struct Line {
-    asks: Sender<Ask>,
+    /// `None` when nobody asks any more.
+    asks: Option<Sender<Ask>>,
     answers: Receiver<Result<Vec<u8>, Pcsc>>,
+    /// A call did not return in time: the thread is left behind with it.
+    left: bool,
+}
+
+impl Drop for Line {
+    /// Waits until the card is reset and let go: a reset that came later would meet whoever connects next.
+    fn drop(&mut self) {
+        self.asks = None;
+        // An answer that nobody heard may stand before the end.
+        while !self.left && self.answers.recv_timeout(BUSY_LIMIT).is_ok() {}
+    }
 }
 
 impl Line {
@@ -211,7 +227,11 @@ impl Line {
             .spawn(move || hold(&context, &name, wait, &telling, &asked, &answering))
             .map_err(|_| TransportError::NoService)?;
         match told.recv_timeout(limit) {
-            Ok(held) => held.map(|()| Self { asks, answers }),
+            Ok(held) => held.map(|()| Self {
+                asks: Some(asks),
+                answers,
+                left: false,
+            }),
             // Somebody's transaction; or a call that never returns, behind a card that was silent before.
             Err(RecvTimeoutError::Timeout) => Err(TransportError::ReaderBusy),
             Err(RecvTimeoutError::Disconnected) => Err(TransportError::NoService),
@@ -219,7 +239,8 @@ impl Line {
     }
 
     fn ask(&self, ask: Ask, limit: Duration) -> Result<Result<Vec<u8>, Pcsc>, RecvTimeoutError> {
-        self.asks.send(ask).map_err(|_| RecvTimeoutError::Disconnected)?;
+        let asks = self.asks.as_ref().ok_or(RecvTimeoutError::Disconnected)?;
+        asks.send(ask).map_err(|_| RecvTimeoutError::Disconnected)?;
         self.answers.recv_timeout(limit)
     }
 }

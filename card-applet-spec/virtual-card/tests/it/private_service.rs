@@ -333,10 +333,14 @@ fn a_program_that_merely_shares_the_card_stands_in_nobodys_way_and_one_that_hold
             );
             drop(first);
             // One in the middle of a transaction, and one that has the card alone.
-            other
-                .reconnect(ShareMode::Shared, Protocols::ANY, pcsc::Disposition::LeaveCard)
-                .unwrap();
-            let transaction = other.transaction().unwrap();
+            let transaction = loop {
+                // The first lets go of the card in a thread of its own, and resets it: as often as that comes between.
+                std::thread::sleep(Duration::from_millis(20));
+                let _ = other.reconnect(ShareMode::Shared, Protocols::ANY, pcsc::Disposition::LeaveCard);
+                if let Ok(transaction) = other.transaction() {
+                    break transaction;
+                }
+            };
             let busy = connect(0, Duration::ZERO).unwrap_err();
             assert_eq!(busy, TransportError::ReaderBusy);
             assert!(busy.action().contains("lsof"), "{}", busy.action());

@@ -1,8 +1,11 @@
-//! What documents name exists. A name in code style of four words and more, `like_this_one_here`, is a test's or a function's.
+//! What documents name exists. A name in code style of four words and more, `like_this_one_here`, is a test's or a function's;
+//! one in capitals a code or a setting, one of fewer words a key, a column, a role, a function: it stands in some source.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use program_contract::documents::files;
 
 use super::promises::all_code;
 
@@ -19,7 +22,7 @@ fn every_test_that_a_document_names_exists() {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (mut named, mut strays) = (0, Vec::new());
-    for document in documents(root) {
+    for document in files(root, "md").unwrap() {
         let text = fs::read_to_string(&document).unwrap();
         for name in text.split('`').skip(1).step_by(2).filter(|name| is_test(name)) {
             named += 1;
@@ -39,21 +42,61 @@ fn is_test(name: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// Every document of the repository: what builds, demos and tools leave is no part of it.
-fn documents(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if path.is_dir() && !name.starts_with('.') && !["target", "demo"].contains(&name.as_str()) {
-            found.extend(documents(&path));
-        } else if path.extension().is_some_and(|end| end == "md") {
-            found.push(path);
+/// Names of other people's: of the Java Card platform and of measured products.
+const FOREIGN: [&str; 7] = [
+    "ALG_EC_SVDP_DH_PLAIN",
+    "LICENSE",
+    "NXP_JCOP3_J3H145_SECID_P60",
+    "NXP_JCOP4_J3R180_SECID_P71",
+    "NXP_JCOP4_P71D321",
+    "SIG_CIPHER_ECDSA_PLAIN",
+    "TYPE_EC_FP_PRIVATE_TRANSIENT_DESELECT",
+];
+
+#[test]
+fn every_code_key_and_setting_that_a_document_names_stands_in_a_source() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = BTreeSet::new();
+    for ending in ["rs", "sql", "toml", "json", "py", "sh", "txt", "html", "vp"] {
+        for file in files(root, ending).unwrap() {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let is_part = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
+            sources.extend(text.split(|sign| !is_part(sign)).map(str::to_owned));
         }
     }
-    found
+    let is_past = |path: &Path| path.ends_with("CHANGELOG.md") || path.iter().any(|part| part == "decisions");
+    let (mut named, mut strays) = (0, Vec::new());
+    for document in files(root, "md").unwrap() {
+        if is_past(&document) {
+            continue;
+        }
+        let text = fs::read_to_string(&document).unwrap();
+        let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+        for name in spans.filter(|name| is_code(name) && !FOREIGN.contains(name)) {
+            named += 1;
+            if !sources.contains(name) {
+                strays.push(format!("{}: {name}", document.display()));
+            }
+        }
+    }
+    assert!(named > 200, "{named}: the documents are not where they were");
+    assert!(strays.is_empty(), "in no source:\n{}", strays.join("\n"));
+}
+
+/// `SOME_CODE`, `CODE`, `some_key`, `TypeName`.
+fn is_code(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let all = |allowed: fn(&u8) -> bool| bytes.iter().all(allowed);
+    let capitals = bytes.len() > 2
+        && bytes[0].is_ascii_uppercase()
+        && all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
+    let snake = name.contains('_')
+        && bytes[0].is_ascii_lowercase()
+        && all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
+    let camel = bytes.len() > 2
+        && bytes[0].is_ascii_uppercase()
+        && bytes[1].is_ascii_lowercase()
+        && all(u8::is_ascii_alphanumeric)
+        && bytes[1..].iter().any(u8::is_ascii_uppercase);
+    capitals || snake || camel
 }

@@ -662,6 +662,38 @@ async fn whoever_lets_go_of_a_transaction_has_changed_nothing_and_the_next_one_w
 #[rstest]
 #[case::sqlite(Engine::Sqlite)]
 #[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn an_entry_without_the_ledgers_head_is_refused_and_leaves_nothing(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let region = crate::people::guangdong();
+    let mut tx = ledger.store.begin(at()).await.unwrap();
+    tx.set_last_card_number(region, 7).await.unwrap();
+    let entry = Entry {
+        role: "tester",
+        actor: "liu",
+        action: "counted",
+        subject: "44",
+        detail: "{}",
+    };
+    // Let go of the proof that there is one.
+    let _ = tx.append(entry).await.unwrap();
+    let error = tx.commit_without_entry().await.unwrap_err();
+    assert_eq!(error.code(), "ENTRY_WITHOUT_HEAD");
+    let mut snapshot = ledger.store.read().await.unwrap();
+    assert_eq!(snapshot.last_card_number(region).await.unwrap(), 0);
+    assert_eq!(snapshot.verify_ledger().await.unwrap().entries, 0);
+    drop(snapshot);
+    // Without an entry it writes.
+    let mut tx = ledger.store.begin(at()).await.unwrap();
+    tx.set_last_card_number(region, 7).await.unwrap();
+    tx.commit_without_entry().await.unwrap();
+    let mut snapshot = ledger.store.read().await.unwrap();
+    assert_eq!(snapshot.last_card_number(region).await.unwrap(), 7);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_come_one_after_the_other_and_what_one_has_read_stays_so(#[case] engine: Engine) {
     const EACH: i64 = 12;
