@@ -128,8 +128,10 @@ fn words<'a>(program: &str, line: &'a str) -> Vec<&'a str> {
         return Vec::new();
     }
     words
-        .map(|word| word.trim_matches(|sign: char| "[](),.;:'\"…".contains(sign)))
-        .filter(|word| !word.is_empty())
+        .map(|word| match word.trim_matches(|sign: char| "[](),.;:'\"…".contains(sign)) {
+            "" => "...",
+            word => word,
+        })
         .collect()
 }
 
@@ -158,7 +160,10 @@ fn stray(mut command: &Command, words: &[&str]) -> Option<String> {
             if command.has_subcommands() && !option.contains('=') && known.get_action().takes_values() {
                 words.next();
             }
-        } else if command.has_subcommands() && is_word(word) {
+        } else if command.has_subcommands() && !is_word(word) {
+            // Any command: `program COMMAND --option`, `program ... --option`.
+            return None;
+        } else if command.has_subcommands() {
             let mut next = None;
             let others = std::iter::from_fn(|| words.next_if_eq(&"|").and_then(|_| words.next()));
             for one in word.split('|').chain(others.collect::<Vec<_>>()) {
@@ -202,7 +207,7 @@ mod tests {
     #[test]
     fn what_a_program_does_not_have_is_found_wherever_it_is_named() {
         let root = tempfile::tempdir().unwrap();
-        let text = "Use `vault close`, `vault shut` or `the vault`.\n\n```\nvault --dir D open --key K   # --lock\nvault open \\\n  --lock L\nvault close --dir D yzt.vault/1\n```\n\n    vault open|close\n    vault open | shut\n    vault -> nothing\n";
+        let text = "Use `vault close`, `vault shut` or `the vault`.\n\n```\nvault --dir D open --key K   # --lock\nvault open \\\n  --lock L\nvault close --dir D yzt.vault/1\n```\n\n    vault open|close\n    vault open | shut\n    vault -> nothing\n    vault ... --any\n    vault STEP --any\n";
         fs::write(root.path().join("a.md"), text).unwrap();
         fs::write(root.path().join("b.rs"), "/// As `vault close --now`.\nvault shut\n").unwrap();
         fs::write(root.path().join("CHANGELOG.md"), "`vault shut` is gone").unwrap();
