@@ -38,7 +38,10 @@ pub fn files(folder: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
 /// What the program does not have, a line each; or that nothing is said about it, or cannot be read.
 pub fn hold<A: CommandFactory>(program: Program, folder: &str) -> Result<(), String> {
     let is_root = |folder: &&Path| folder.join("Cargo.lock").is_file();
-    let root = Path::new(folder).ancestors().find(is_root).ok_or("no repository")?;
+    let root = Path::new(folder)
+        .ancestors()
+        .find(is_root)
+        .ok_or("no repository")?;
     match commands::<A>(program, root) {
         Ok((0, _)) => Err(format!("nothing is said about {}", program.name)),
         Ok((_, strays)) if strays.is_empty() => Ok(()),
@@ -123,22 +126,28 @@ fn words<'a>(program: &str, line: &'a str) -> Vec<&'a str> {
         .split_whitespace()
         .skip_while(|word| matches!(*word, "$" | "sudo" | "exec"))
         .take_while(|word| !word.starts_with('#') && !word.starts_with("yzt."));
-    let name = words.next().map(|word| word.rsplit_once('/').map_or(word, |(_, name)| name));
+    let name = words
+        .next()
+        .map(|word| word.rsplit_once('/').map_or(word, |(_, name)| name));
     if name != Some(program) {
         return Vec::new();
     }
     words
-        .map(|word| match word.trim_matches(|sign: char| "[](),.;:'\"…".contains(sign)) {
-            "" => "...",
-            word => word,
-        })
+        .map(
+            |word| match word.trim_matches(|sign: char| "[](),.;:'\"…".contains(sign)) {
+                "" => "...",
+                word => word,
+            },
+        )
         .collect()
 }
 
 fn is_word(word: &str) -> bool {
     word.split('|').all(|one| {
         one.starts_with(|first: char| first.is_ascii_lowercase())
-            && one.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && one
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     })
 }
 
@@ -154,7 +163,10 @@ fn stray(mut command: &Command, words: &[&str]) -> Option<String> {
             if ["help", "version"].contains(&name) {
                 continue;
             }
-            let Some(known) = command.get_arguments().find(|known| known.get_long() == Some(name)) else {
+            let Some(known) = command
+                .get_arguments()
+                .find(|known| known.get_long() == Some(name))
+            else {
                 return Some(format!("option --{name} of `{}`", command.get_name()));
             };
             if command.has_subcommands() && !option.contains('=') && known.get_action().takes_values() {
@@ -209,12 +221,18 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let text = "Use `vault close`, `vault shut` or `the vault`.\n\n```\nvault --dir D open --key K   # --lock\nvault open \\\n  --lock L\nvault close --dir D yzt.vault/1\n```\n\n    vault open|close\n    vault open | shut\n    vault -> nothing\n    vault ... --any\n    vault STEP --any\n";
         fs::write(root.path().join("a.md"), text).unwrap();
-        fs::write(root.path().join("b.rs"), "/// As `vault close --now`.\nvault shut\n").unwrap();
+        fs::write(
+            root.path().join("b.rs"),
+            "/// As `vault close --now`.\nvault shut\n",
+        )
+        .unwrap();
         fs::write(root.path().join("CHANGELOG.md"), "`vault shut` is gone").unwrap();
         fs::create_dir(root.path().join("target")).unwrap();
         fs::write(root.path().join("target/c.md"), "`vault shut`").unwrap();
         let (count, mut strays) = commands::<Arguments>(Program::new("vault"), root.path()).unwrap();
-        strays.iter_mut().for_each(|stray| *stray = stray.rsplit_once(": ").unwrap().1.to_owned());
+        strays
+            .iter_mut()
+            .for_each(|stray| *stray = stray.rsplit_once(": ").unwrap().1.to_owned());
         strays.sort_unstable();
         assert_eq!(
             strays,

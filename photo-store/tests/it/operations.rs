@@ -11,9 +11,9 @@ use photo_store_protocol::operation::{
     ReleasePhoto, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto, UseReceipt,
 };
 use photo_store_protocol::{
-    Actor, CaseNumber, Confirm, Erase, FailureCode, MAX_FRAME_BYTES, OPERATIONS, OpenCase, PROTOCOL_VERSION, PersonId,
-    PhotoId, PhotoStatus, Profile, Purpose, Read, ReceiptPeriod, Release, ReleaseToken, Request, Response,
-    Submission, Submit, TakeBack, TakeReceipt,
+    Actor, CaseNumber, Confirm, Erase, FailureCode, MAX_FRAME_BYTES, OPERATIONS, OpenCase, PROTOCOL_VERSION,
+    PersonId, PhotoId, PhotoStatus, Profile, Purpose, Read, ReceiptPeriod, Release, ReleaseToken, Request,
+    Response, Submission, Submit, TakeBack, TakeReceipt,
 };
 use service_contract::{Journal, frame};
 use sqlx::{Connection as _, Row as _};
@@ -87,7 +87,9 @@ struct Copied {
 
 impl Copied {
     async fn at(folder: tempfile::TempDir, vault: &Path) -> Self {
-        let store = Store::open_file(&folder.path().join("photos.sqlite")).await.unwrap();
+        let store = Store::open_file(&folder.path().join("photos.sqlite"))
+            .await
+            .unwrap();
         let objects = folder.path().join("objects");
         std::fs::create_dir_all(&objects).unwrap();
         let service = support::service(&store, &objects, vault, &SetClock::new());
@@ -124,11 +126,12 @@ impl Copied {
         let file = self.folder.path().join("photos.sqlite");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
         let mut index = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        let tables: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'")
-                .fetch_all(&mut index)
-                .await
-                .unwrap();
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'",
+        )
+        .fetch_all(&mut index)
+        .await
+        .unwrap();
         let mut all = BTreeMap::new();
         for table in tables {
             let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
@@ -138,7 +141,10 @@ impl Copied {
                 .unwrap();
             let quoted: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
             let query = format!("SELECT {} FROM {table}", quoted.join(" || '|' || "));
-            let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut index).await.unwrap();
+            let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+                .fetch_all(&mut index)
+                .await
+                .unwrap();
             all.insert(table, rows.iter().map(|row| row.get(0)).collect());
         }
         assert!(all.contains_key("photos") && all.contains_key("reads"));
@@ -163,7 +169,10 @@ impl Copied {
 }
 
 /// Whether a row is there that was not, and names who asked.
-fn names_the_actor(before: &BTreeMap<String, BTreeSet<String>>, after: &BTreeMap<String, BTreeSet<String>>) -> bool {
+fn names_the_actor(
+    before: &BTreeMap<String, BTreeSet<String>>,
+    after: &BTreeMap<String, BTreeSet<String>>,
+) -> bool {
     after
         .iter()
         .any(|(table, rows)| rows.difference(&before[table]).any(|row| row.contains(ACTOR)))
@@ -187,7 +196,12 @@ impl Base {
             pictures::studio_jpeg(),
             pictures::SAMPLE.to_vec(),
         ]) {
-            photos.push(held(made.service.submit(submit(person, &file, "相机 3")).await.unwrap()));
+            photos.push(held(
+                made.service
+                    .submit(submit(person, &file, "相机 3"))
+                    .await
+                    .unwrap(),
+            ));
         }
         let photos: [PhotoStatus; 3] = photos.try_into().unwrap();
         let take = TakeReceipt {
@@ -303,7 +317,11 @@ fn says(response: &Response) -> String {
 #[tokio::test]
 async fn every_operation_does_what_its_policy_says() {
     let base = Base::new().await;
-    let numbers: BTreeSet<u32> = base.requests().iter().map(|request| request.listed().number).collect();
+    let numbers: BTreeSet<u32> = base
+        .requests()
+        .iter()
+        .map(|request| request.listed().number)
+        .collect();
     let listed: BTreeSet<u32> = OPERATIONS.iter().map(|operation| operation.number).collect();
     assert_eq!(numbers, listed);
 
@@ -344,7 +362,11 @@ async fn every_operation_does_what_its_policy_says() {
             assert!(!lost(&at.readable(&base).await), "{name} takes away for good");
         }
         // Nothing is counted against a limit, and one person is enough: a policy must not promise more.
-        assert_eq!((policy.ceiling, policy.hands), (None, service_contract::Hands::One), "{name}");
+        assert_eq!(
+            (policy.ceiling, policy.hands),
+            (None, service_contract::Hands::One),
+            "{name}"
+        );
     }
 
     base.vault.seal().await;
