@@ -16,6 +16,8 @@ pub(crate) fn encode(pixmap: &Pixmap) -> Vec<u8> {
     let mut encoder = ::png::Encoder::new(&mut file, pixmap.width(), pixmap.height());
     encoder.set_color(::png::ColorType::Rgb);
     encoder.set_depth(::png::BitDepth::Eight);
+    // The file goes to a printer beside it: bytes are cheap, a clerk's second is not.
+    encoder.set_compression(::png::Compression::Fast);
     encoder.set_source_srgb(::png::SrgbRenderingIntent::Perceptual);
     encoder.set_pixel_dims(Some(::png::PixelDimensions {
         xppu: PIXELS_PER_METRE,
