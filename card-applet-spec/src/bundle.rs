@@ -9,6 +9,7 @@ use crate::codes::{KeyState, Region, Role, VERSION};
 use crate::crypto::{Key32, PrivateKey, PublicKey};
 use crate::date::Date;
 use crate::error::Error;
+use crate::rehearsal;
 use crate::tlv::{self, Fields};
 
 const LABEL: &[u8] = b"YZT-BUNDLE-1";
@@ -52,6 +53,14 @@ pub struct Anchors {
     pub terminal_ca: PublicKey,
     /// Deny-list signer.
     pub deny_list_signer: PublicKey,
+}
+
+impl Anchors {
+    /// Whether these are the anchors of a rehearsal (chapter 08, "Rehearsal").
+    #[must_use]
+    pub fn is_rehearsal(&self) -> bool {
+        rehearsal::is_authority(&self.terminal_ca_name)
+    }
 }
 
 /// Everything but keys and lists, borrowed.

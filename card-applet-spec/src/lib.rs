@@ -24,6 +24,7 @@ pub mod lot;
 #[cfg(feature = "meter")]
 pub mod meter;
 pub mod record;
+pub mod rehearsal;
 pub mod scp03;
 pub mod script;
 pub mod sealed_box;

@@ -19,7 +19,7 @@ use keyvault_protocol::{
     Script, TaskKind,
 };
 use p256::ecdsa::SigningKey;
-use program_contract::{Clock, day};
+use program_contract::{Clock, Founded, day};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::Rng;
@@ -307,6 +307,7 @@ async fn open_vault(folder: &Path, now: Timestamp, rng: &mut StdRng) -> Result<A
             memory_kib: 64,
             passes: 1,
         },
+        founded: Founded::Rehearsal,
     };
     let created = ceremony::create(&plan, now, fork(rng)).await?;
     let vault = Vault::load(&plan.folder, Clock::fixed(now), fork(rng)).await?;

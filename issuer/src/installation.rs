@@ -14,13 +14,14 @@ use card_reader::TerminalKey;
 use issuer_artwork::{Artist, CardFonts};
 use issuer_office::connection::Dialer;
 use issuer_office::error::OfficeError;
-use issuer_office::office::Office;
+use issuer_office::office::{Office, number_of_vault};
 use issuer_office::random::Random;
 use issuer_office::staff::{Staff, StaffError};
 use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings, pinned};
 use issuer_store::Store;
+use jiff::civil::Date;
 use permit_rules::RuleSets;
-use program_contract::{Clock, Exit, Failing};
+use program_contract::{Clock, Exit, Failing, Founded, NotARehearsal};
 use serde::Deserialize;
 
 /// The settings file, `issuer.toml`. Relative paths start at the installation's folder.
@@ -98,6 +99,9 @@ pub enum InstallationError {
     /// The vault, when the counter is enrolled.
     #[error(transparent)]
     Production(#[from] ProductionError),
+    /// Another day than today, in a real office.
+    #[error(transparent)]
+    NotARehearsal(#[from] NotARehearsal),
 }
 
 impl Failing for InstallationError {
@@ -110,6 +114,7 @@ impl Failing for InstallationError {
             Self::Staff(error) => Failing::code(error),
             Self::Office(error) => Failing::code(error),
             Self::Production(error) => Failing::code(error),
+            Self::NotARehearsal(error) => Failing::code(error),
         }
     }
 
@@ -120,6 +125,7 @@ impl Failing for InstallationError {
             Self::Staff(error) => error.exit(),
             Self::Office(error) => error.exit(),
             Self::Production(error) => error.exit(),
+            Self::NotARehearsal(error) => error.exit(),
         }
     }
 
@@ -137,6 +143,14 @@ impl Failing for InstallationError {
             Self::Staff(error) => Failing::action(error),
             Self::Office(error) => Failing::action(error),
             Self::Production(error) => Failing::action(error),
+            Self::NotARehearsal(error) => error.action(),
+        }
+    }
+
+    fn chinese(&self) -> Option<(String, String)> {
+        match self {
+            Self::NotARehearsal(error) => error.chinese(),
+            _ => None,
         }
     }
 }
@@ -213,35 +227,66 @@ impl Installation {
         }
     }
 
-    /// Founds the ledger of a new office, and wires it.
+    /// The number of the vault that answers at the socket of the settings.
+    ///
+    /// # Errors
+    /// The vault is away.
+    pub(crate) async fn number_of_vault(&self) -> Result<[u8; 16], InstallationError> {
+        Ok(number_of_vault(&Dialer::unix(&self.path(&self.config.vault))).await?)
+    }
+
+    /// Founds the ledger of a new office under the vault with this number, and wires it: with the machine's clock, or with its
+    /// day moved to `at`, which rehearsals alone take.
     ///
     /// # Errors
     /// As [`Self::office`], and where there is a ledger.
-    pub async fn new_office(&self, clock: Clock, random: Random) -> Result<Office, InstallationError> {
-        Store::found(&self.database())
+    pub async fn new_office(
+        &self,
+        vault: &[u8; 16],
+        machine: &Clock,
+        at: Option<Date>,
+        random: Random,
+    ) -> Result<Office, InstallationError> {
+        machine.at(at, Founded::around(vault))?;
+        Store::found(&self.database(), vault)
             .await
             .map_err(OfficeError::from)?
             .close()
             .await;
-        self.office(clock, random).await
+        self.office(machine, at, random).await
     }
 
-    /// Wires the office.
+    /// Wires the office: with the machine's clock, or with its day moved to `at`, which rehearsals alone take.
     ///
     /// # Errors
-    /// Fonts, rule sets, or a database that does not open.
-    pub async fn office(&self, clock: Clock, random: Random) -> Result<Office, InstallationError> {
+    /// Fonts, rule sets, or a database that does not open; `at` in an office that was not founded as a rehearsal.
+    pub async fn office(
+        &self,
+        machine: &Clock,
+        at: Option<Date>,
+        random: Random,
+    ) -> Result<Office, InstallationError> {
         let fonts = if self.config.fonts.is_empty() {
             CardFonts::installed().map_err(OfficeError::from)?
         } else {
             CardFonts::from_files(&self.config.fonts).map_err(OfficeError::from)?
         };
-        let artist = Arc::new(Artist::new(fonts).map_err(OfficeError::from)?);
         let rules = Arc::new(RuleSets::embedded().map_err(OfficeError::from)?);
         let store = Store::open(&self.database()).await.map_err(OfficeError::from)?;
+        let under = match store.founded_under().await {
+            Ok(under) => under,
+            // Where no day was given, whoever works with the ledger next says what is wrong with it.
+            Err(_) if at.is_none() => None,
+            Err(error) => return Err(OfficeError::from(error).into()),
+        };
+        let founded = under.map_or(Founded::Real, |vault| Founded::around(&vault));
+        let clock = machine.at(at, founded)?;
+        let artist = Artist::new(fonts).map_err(OfficeError::from)?;
+        let artist = Arc::new(artist.of_specimens(founded.is_rehearsal()));
         let vault = Dialer::unix(&self.path(&self.config.vault));
         let photos = Dialer::unix(&self.path(&self.config.photo_store));
-        Ok(Office::new(store, rules, artist, vault, photos, clock, random))
+        let office = Office::new(store, rules, artist, vault, photos, clock, random);
+        Ok(office.founded_under(under))
     }
 
     /// The staff file.

@@ -2,15 +2,88 @@
 //!
 //! `--at DATE` has one meaning in every program: the machine's clock with its day moved to that day of the office; the
 //! time of day is the machine's and runs on. So several programs that are given the same day agree, in whatever order
-//! they are started.
+//! they are started. An installation takes it only where it was founded as a rehearsal; what only computes on a file, and
+//! belongs to no installation, uses [`Clock::on_day`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use card_applet_spec::rehearsal;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::day;
+use crate::outcome::{Exit, Failing};
+
+/// What an installation was founded as. Nothing makes the one the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Founded {
+    /// For people's cards.
+    Real,
+    /// To try and to train: `keyvault init --rehearsal`.
+    Rehearsal,
+}
+
+impl Founded {
+    /// What the installation around the vault with this number was founded as.
+    #[must_use]
+    pub fn around(vault: &[u8; 16]) -> Self {
+        if rehearsal::is_vault(vault) {
+            Self::Rehearsal
+        } else {
+            Self::Real
+        }
+    }
+
+    /// Whether it is a rehearsal.
+    #[must_use]
+    pub const fn is_rehearsal(self) -> bool {
+        matches!(self, Self::Rehearsal)
+    }
+
+    /// What a screen says of it, in both languages; nothing of a real one.
+    #[must_use]
+    pub const fn banner(self) -> Option<&'static str> {
+        match self {
+            Self::Real => None,
+            Self::Rehearsal => Some("演练系统 REHEARSAL"),
+        }
+    }
+}
+
+/// `--at` was given to an installation that was not founded as a rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotARehearsal;
+
+impl fmt::Display for NotARehearsal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("--at was given, and this is not a rehearsal installation; nothing was done")
+    }
+}
+
+impl std::error::Error for NotARehearsal {}
+
+impl Failing for NotARehearsal {
+    fn code(&self) -> Cow<'static, str> {
+        "NOT_A_REHEARSAL".into()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        "leave --at out; another day is for installations that were founded with `keyvault init --rehearsal`".into()
+    }
+
+    fn chinese(&self) -> Option<(String, String)> {
+        Some((
+            "给出了 --at，而本系统不是演练系统；未作任何操作".to_owned(),
+            "请去掉 --at；只有以 `keyvault init --rehearsal` 建立的系统可以指定日期".to_owned(),
+        ))
+    }
+}
 
 /// A source of the time.
 #[derive(Clone)]
@@ -39,12 +112,15 @@ impl Clock {
         Self::new(move || at)
     }
 
-    /// This clock as `--at` sets it: its day moved to `day` where one was given, the time of day running on.
-    #[must_use]
-    pub fn at(&self, day: Option<Date>) -> Self {
-        match day {
-            None => self.clone(),
-            Some(day) => self.on_day(day),
+    /// This clock as `--at` sets it in an installation: its day moved to `day` where one was given, the time of day running on.
+    ///
+    /// # Errors
+    /// [`NotARehearsal`] when a day was given and the installation is real.
+    pub fn at(&self, day: Option<Date>, founded: Founded) -> Result<Self, NotARehearsal> {
+        match (day, founded) {
+            (None, _) => Ok(self.clone()),
+            (Some(day), Founded::Rehearsal) => Ok(self.on_day(day)),
+            (Some(_), Founded::Real) => Err(NotARehearsal),
         }
     }
 
@@ -85,10 +161,26 @@ mod tests {
     #[test]
     fn a_given_day_moves_the_day_and_leaves_the_time_of_day() {
         let clock = Clock::fixed("2026-11-21T02:00:00Z".parse().unwrap());
-        let moved = clock.at(Some(date(2027, 3, 1)));
+        let moved = clock.at(Some(date(2027, 3, 1)), Founded::Rehearsal).unwrap();
         assert_eq!(moved.today(), date(2027, 3, 1));
         assert_eq!(moved.now().to_string(), "2027-03-01T02:00:00Z");
-        assert_eq!(clock.at(None).now(), clock.now());
+        let same = clock.at(None, Founded::Rehearsal).unwrap();
+        assert_eq!(same.now(), clock.now());
+    }
+
+    #[test]
+    fn a_real_installation_takes_no_other_day_and_says_what_to_do() {
+        let clock = Clock::fixed("2026-11-21T02:00:00Z".parse().unwrap());
+        // Today's day, too: who gives one means something by it.
+        for day in [date(2027, 3, 1), date(2026, 11, 21), date(1999, 1, 1)] {
+            let error = clock.at(Some(day), Founded::Real).unwrap_err();
+            assert_eq!(
+                (error.code(), error.exit()),
+                ("NOT_A_REHEARSAL".into(), Exit::Refused)
+            );
+            assert!(error.action().contains("keyvault init --rehearsal"));
+        }
+        assert_eq!(clock.at(None, Founded::Real).unwrap().now(), clock.now());
     }
 
     #[test]

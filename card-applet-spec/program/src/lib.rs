@@ -14,5 +14,5 @@ pub mod money;
 pub mod outcome;
 pub mod secret;
 
-pub use clock::Clock;
+pub use clock::{Clock, Founded, NotARehearsal};
 pub use outcome::{Exit, Failing, Failure, FailureParts, Outcome, Program};

@@ -17,6 +17,7 @@ use card_applet_spec::door_f::{TapAnswer, TapPlain};
 use card_applet_spec::kdf;
 use card_applet_spec::record::{Entitlement, RECORD_LEN, RecordHeader};
 use card_applet_spec::sealed_box;
+use program_contract::Founded;
 use zeroize::Zeroizing;
 
 use crate::enrol::{TerminalKey, TerminalName};
@@ -263,6 +264,24 @@ pub(crate) struct OpenedTap {
     pub(crate) m: Key16,
 }
 
+/// A bundle's plain text out of its box, its signature checked.
+fn unsealed<'a>(sealed: &'a mut [u8], key: &TerminalKey) -> Result<wire::Bundle<'a>, MaterialError> {
+    let plain = sealed_box::open(sealed_box::BUNDLE, key.sealing(), sealed)
+        .map_err(|_| MaterialError::BundleSeal)?;
+    wire::Bundle::parse_and_verify(plain, &key.pinned().root).map_err(|error| match error {
+        card_applet_spec::Error::Crypto => MaterialError::BundleSignature,
+        _ => MaterialError::BundleForm,
+    })
+}
+
+fn founded(anchors: &Anchors) -> Founded {
+    if anchors.is_rehearsal() {
+        Founded::Rehearsal
+    } else {
+        Founded::Real
+    }
+}
+
 impl Bundle {
     /// Opens the box with the terminal's sealing key, checks the signature under the pinned root, the terminal's name,
     /// every deny list's signature, the sequence number and the last day. `loaded` is the highest sequence number that
@@ -273,14 +292,7 @@ impl Bundle {
     /// [`Error::Material`]; [`Check::BundleDays`] (`BUNDLE_EXPIRED`) behind the last day.
     pub fn open(sealed: &[u8], key: &TerminalKey, loaded: Option<u32>, today: Date) -> Result<Self, Error> {
         let mut buffer = Zeroizing::new(sealed.to_vec());
-        let plain = sealed_box::open(sealed_box::BUNDLE, key.sealing(), &mut buffer)
-            .map_err(|_| MaterialError::BundleSeal)?;
-        let parsed =
-            wire::Bundle::parse_and_verify(plain, &key.pinned().root).map_err(|error| match error {
-                card_applet_spec::Error::Crypto => MaterialError::BundleSignature,
-                _ => MaterialError::BundleForm,
-            })?;
-        let bundle = Self::load(&parsed, key)?;
+        let bundle = Self::load(&unsealed(&mut buffer, key)?, key)?;
         if let Some(loaded) = loaded
             && bundle.sequence < loaded
         {
@@ -292,6 +304,17 @@ impl Bundle {
         }
         bundle.check_last_day(today)?;
         Ok(bundle)
+    }
+
+    /// What the installation of a sealed bundle was founded as, under the pinned root's signature; days and sequence number
+    /// are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`MaterialError`]: the box or the signature.
+    pub fn founded(sealed: &[u8], key: &TerminalKey) -> Result<Founded, MaterialError> {
+        let mut buffer = Zeroizing::new(sealed.to_vec());
+        Ok(founded(&unsealed(&mut buffer, key)?.head.anchors))
     }
 
     fn load(parsed: &wire::Bundle<'_>, key: &TerminalKey) -> Result<Self, MaterialError> {
@@ -367,6 +390,12 @@ impl Bundle {
     #[must_use]
     pub fn zones(&self) -> u64 {
         self.zones
+    }
+
+    /// What the installation was founded as.
+    #[must_use]
+    pub fn founding(&self) -> Founded {
+        founded(&self.anchors)
     }
 
     /// The issuers' public keys.

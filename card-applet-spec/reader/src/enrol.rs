@@ -11,7 +11,7 @@ use std::path::Path;
 use card_applet_spec::bytes::Reader;
 use card_applet_spec::codes::{SUITE, VERSION};
 use card_applet_spec::crypto::{PrivateKey, PublicKey, sha256};
-use program_contract::file;
+use program_contract::{Founded, file};
 use rand_core::CryptoRng;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -79,16 +79,26 @@ struct AnchorsFile {
     deny_list_signer: String,
     #[serde(default)]
     audit_signer: Option<String>,
+    /// For people to read; the vault's number says it.
+    #[serde(default)]
+    rehearsal: Option<bool>,
 }
 
 impl Pinned {
+    /// What the installation around the pinned vault was founded as.
+    #[must_use]
+    pub fn founded(&self) -> Founded {
+        Founded::around(&self.vault)
+    }
+
     /// Reads the vault's anchors: `{"schema": "yzt.anchors/1", "vault", "card_ca", "terminal_ca", "document_signer",
-    /// "entitlement_signer", "deny_list_signer", "audit_signer"?}`, the vault's id as 32 hex digits and every key as
-    /// 130 (`04 || X || Y`).
+    /// "entitlement_signer", "deny_list_signer", "audit_signer"?, "rehearsal"?}`, the vault's id as 32 hex digits and every key
+    /// as 130 (`04 || X || Y`).
     ///
     /// # Errors
     ///
-    /// [`MaterialError::AnchorsFile`]: another schema, an unknown or a missing key, or a point off the curve.
+    /// [`MaterialError::AnchorsFile`]: another schema, an unknown or a missing key, a point off the curve, or a `rehearsal`
+    /// that the vault's id denies.
     pub fn from_anchors_json(json: &[u8]) -> Result<Self, MaterialError> {
         let file: AnchorsFile = serde_json::from_slice(json).map_err(|_| MaterialError::AnchorsFile)?;
         if file.schema != "yzt.anchors/1" {
@@ -103,10 +113,14 @@ impl Pinned {
         for other in others.into_iter().chain(&file.audit_signer) {
             point(other)?;
         }
-        Ok(Self {
+        let pinned = Self {
             vault: unhex(&file.vault)?,
             root: point(&file.terminal_ca)?,
-        })
+        };
+        match file.rehearsal {
+            Some(said) if said != pinned.founded().is_rehearsal() => Err(MaterialError::AnchorsFile),
+            _ => Ok(pinned),
+        }
     }
 }
 
@@ -362,6 +376,9 @@ mod tests {
             key(4, "x").pinned
         );
         assert!(Pinned::from_anchors_json(json(r#","more":1"#, &point).as_bytes()).is_err());
+        // The number says that it is real, and nothing beside it says otherwise.
+        assert!(Pinned::from_anchors_json(json(r#","rehearsal":true"#, &point).as_bytes()).is_err());
+        assert!(Pinned::from_anchors_json(json(r#","rehearsal":false"#, &point).as_bytes()).is_ok());
         assert!(Pinned::from_anchors_json(json("", &"04".repeat(65)).as_bytes()).is_err());
         assert!(Pinned::from_anchors_json(b"{}").is_err());
     }

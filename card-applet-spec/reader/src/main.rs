@@ -12,7 +12,7 @@ use card_applet_spec::apdu::Header;
 use card_applet_spec::codes::Role;
 use card_applet_spec::date::Date;
 use card_reader::transport::{PcscTransport, Transport};
-use card_reader::{Card, Check, Counting, Counts, Error, Pinned, Stopwatch as _, TerminalKey, counter};
+use card_reader::{Card, Check, Counting, Counts, Error, Stopwatch as _, TerminalKey, counter};
 use program_contract::{Clock, Exit, Failure, Outcome, Program};
 use rand_core::CryptoRng;
 
@@ -26,7 +26,7 @@ use crate::program::report::{self, Decision, SCHEMA, Saw};
 use crate::program::serving::{ServingLoop, Task};
 use crate::program::terminal::{self, Loaded, NotReady};
 use crate::program::wire::{self, Source, Tape};
-use crate::program::{files, holding, identity, run, self_test, sync};
+use crate::program::{founding, holding, identity, run, self_test, sync};
 
 const PROGRAM: Program = Program::new("card-reader");
 
@@ -56,7 +56,10 @@ fn main() -> ExitCode {
 /// Nothing comes back from a run, which has printed its lines itself.
 fn perform(command: Command, machine: &Clock) -> Result<Option<Outcome>, Failure> {
     let name = command.name();
-    let clock = machine.at(command.at());
+    let clock = match command.at() {
+        None => machine.clone(),
+        day => machine.at(day, founding::of(&command)?)?,
+    };
     let mut rng = clock::random();
     match command {
         Command::List(_) => report::readers(&PcscTransport::list()?),
@@ -362,13 +365,7 @@ fn inspect(
 }
 
 fn enrol(enrolling: &Enrolling, rng: &mut impl CryptoRng) -> Result<Outcome, Failure> {
-    let anchors = files::read(&enrolling.anchors, 1 << 16)?;
-    let pinned = Pinned::from_anchors_json(&anchors).map_err(|error| {
-        // A wrong file was given; nothing of this terminal is damaged.
-        let mut failure = Failure::from(error);
-        failure.exit = Exit::Usage;
-        failure
-    })?;
+    let pinned = founding::anchors(enrolling)?;
     let vault = pinned.vault;
     let key = TerminalKey::generate(enrolling.name.clone(), pinned, rng);
     key.save_new(&enrolling.out).map_err(|error| {

@@ -30,7 +30,12 @@ struct Faces {
 pub struct Artist {
     fonts: CardFonts,
     faces: Vec<Faces>,
+    /// Whether every face that is drawn is marked as a specimen.
+    specimens: bool,
 }
+
+/// What stands over a card that is none.
+const SPECIMEN: &str = "样本 SPECIMEN";
 
 /// The GB/T 2260 prefix of the divisions that a template serves, its front and its back.
 const TEMPLATES: [(&str, &str, &str); 2] = [
@@ -62,7 +67,17 @@ impl Artist {
                 })
             })
             .collect::<Result<_, ArtworkError>>()?;
-        Ok(Self { fonts, faces })
+        Ok(Self {
+            fonts,
+            faces,
+            specimens: false,
+        })
+    }
+
+    /// The same artist for an installation whose cards are none: 样本 SPECIMEN stands over every face.
+    #[must_use]
+    pub fn of_specimens(self, specimens: bool) -> Self {
+        Self { specimens, ..self }
     }
 
     /// Draws the front for a permit of `division` (GB/T 2260, 6 digits).
@@ -127,7 +142,8 @@ impl Artist {
         qr: Option<&str>,
         photo: Option<&[u8]>,
     ) -> Result<Face, ArtworkError> {
-        let filled = template.fill(values, qr, &self.fonts)?;
+        let mark = self.specimens.then_some(SPECIMEN);
+        let filled = template.fill(values, qr, mark, &self.fonts)?;
         let tree = usvg::Tree::from_str(&filled.svg, &self.options(photo)).map_err(|error| {
             ArtworkError::Template {
                 what: format!("it is no SVG: {error}"),

@@ -19,6 +19,9 @@ use crate::{fit, qr};
 
 const NAME_SPACE: &str = "urn:yzt:card-face:1";
 
+/// Name of what is written across a whole face.
+const MARK: &str = "specimen";
+
 /// Part of the type size that stands above the base line of a Han character.
 const ABOVE: f32 = 0.86;
 
@@ -116,6 +119,47 @@ impl Template {
         Ok(template)
     }
 
+    /// Writes `mark` across the face, in red that lets everything below it be read; a QR code is left free, so that it scans.
+    fn write_mark(&self, svg: &mut String, mark: &str, fonts: &CardFonts) -> Result<(), ArtworkError> {
+        let place = Place {
+            id: MARK.to_owned(),
+            range: 0..0,
+            kept: format!(
+                " id=\"{MARK}\" fill=\"#c8102e\" fill-opacity=\"0.42\" text-anchor=\"middle\""
+            ),
+            content: Content::Label(String::new()),
+        };
+        let codes = self.places.iter().filter_map(|place| match place.content {
+            Content::Qr(area) => Some(area),
+            _ => None,
+        });
+        #[expect(clippy::cast_precision_loss, reason = "the card's own size")]
+        let (width, height) = (WIDTH as f32, HEIGHT as f32);
+        // The room left and right of the codes: the mark stands in the wider one.
+        let (mut left, mut right) = (0.0_f32, width);
+        for code in codes {
+            if code.x - left >= right - (code.x + code.width) {
+                right = right.min(code.x);
+            } else {
+                left = left.max(code.x + code.width);
+            }
+        }
+        let ems: f32 = advances(mark, fonts)
+            .map_err(|character| ArtworkError::MissingGlyph {
+                field: MARK.to_owned(),
+                character,
+            })?
+            .iter()
+            .sum::<f32>()
+            / REFERENCE;
+        let size = ((right - left) * 0.8 / ems).min(height * 0.24);
+        let (x, y) = (f32::midpoint(left, right), height / 2.0);
+        let _ = write!(svg, "<g transform=\"rotate(-16 {x} {y})\">");
+        write_text(svg, &place, &[(mark.to_owned(), Some((x, y + 0.36 * size, size)))], fonts)?;
+        svg.push_str("</g>");
+        Ok(())
+    }
+
     fn check_areas(&self) -> Result<(), ArtworkError> {
         let areas: Vec<(&str, Area)> = self.areas().collect();
         for (index, (id, area)) in areas.iter().enumerate() {
@@ -142,11 +186,12 @@ impl Template {
         })
     }
 
-    /// Writes the SVG of one card. `qr` is the payload of the QR code.
+    /// Writes the SVG of one card. `qr` is the payload of the QR code, `mark` what is written across the whole face.
     pub(crate) fn fill(
         &self,
         values: &BTreeMap<&str, String>,
         qr: Option<&str>,
+        mark: Option<&str>,
         fonts: &CardFonts,
     ) -> Result<Filled, ArtworkError> {
         let mut svg = String::with_capacity(self.source.len() + 16 * 1024);
@@ -181,7 +226,16 @@ impl Template {
                 }
             }
         }
-        svg.push_str(self.source.get(from..).unwrap_or_default());
+        let rest = self.source.get(from..).unwrap_or_default();
+        match (mark, rest.rsplit_once("</svg>")) {
+            (Some(mark), Some((before, after))) => {
+                svg.push_str(before);
+                self.write_mark(&mut svg, mark, fonts)?;
+                svg.push_str("</svg>");
+                svg.push_str(after);
+            }
+            _ => svg.push_str(rest),
+        }
         Ok(Filled {
             svg,
             areas: self.areas().map(|(id, area)| (id.to_owned(), area)).collect(),
@@ -369,7 +423,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            template.fill(&BTreeMap::new(), None, &fonts).err(),
+            template.fill(&BTreeMap::new(), None, None, &fonts).err(),
             Some(ArtworkError::ValueMissing { field: "a".into() })
         );
     }
@@ -382,7 +436,7 @@ mod tests {
         )
         .unwrap();
         let filled = template
-            .fill(&BTreeMap::from([("a", "<b>&\"".to_owned())]), None, &fonts)
+            .fill(&BTreeMap::from([("a", "<b>&\"".to_owned())]), None, None, &fonts)
             .unwrap();
         assert!(filled.svg.contains("&lt;b&gt;&amp;&quot;"));
     }

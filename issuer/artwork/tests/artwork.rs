@@ -250,7 +250,14 @@ fn the_qr_code_on_the_drawn_back_reads_as_number_and_signature() {
     for (place, byte) in back.statement.signature.iter_mut().enumerate() {
         *byte = u8::try_from(place * 41 % 251).unwrap();
     }
-    let face = artist().back(&back).unwrap();
+    // A specimen's mark leaves the code free.
+    for artist in [artist(), artist().of_specimens(true)] {
+        let face = artist.back(&back).unwrap();
+        assert_eq!(read_code(&face), Some(back.statement.clone()));
+    }
+}
+
+fn read_code(face: &Face) -> Option<qr::Statement> {
     let picture = image::load_from_memory(&face.png).unwrap().to_luma8();
     let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(
         picture.width() as usize,
@@ -262,7 +269,42 @@ fn the_qr_code_on_the_drawn_back_reads_as_number_and_signature() {
         },
     );
     let (_, text) = prepared.detect_grids()[0].decode().unwrap();
-    assert_eq!(qr::parse(&text), Some(back.statement));
+    qr::parse(&text)
+}
+
+#[test]
+fn a_specimen_is_marked_in_red_across_both_faces_of_every_jurisdiction_and_a_card_is_not() {
+    /// Pixels of the mark's red, by quarter of the width.
+    fn red(face: &Face) -> [usize; 4] {
+        let picture = image::load_from_memory(&face.png).unwrap().to_rgb8();
+        let mut found = [0; 4];
+        for (x, _, pixel) in picture.enumerate_pixels() {
+            let [r, g, b] = pixel.0.map(i32::from);
+            if r - g > 60 && r - b > 60 && (g - b).abs() < 40 {
+                found[(x * 4 / WIDTH) as usize] += 1;
+            }
+        }
+        found
+    }
+    for division in ["440305", "510104"] {
+        let mut back = sample_back();
+        back.statement.division = division.into();
+        let faces = |artist: Artist| {
+            [
+                artist.front(division, &sample_front(None)).unwrap(),
+                artist.back(&back).unwrap(),
+            ]
+        };
+        let (plain, marked) = (faces(artist()), faces(artist().of_specimens(true)));
+        for (plain, marked) in plain.iter().zip(&marked) {
+            let (before, after) = (red(plain), red(marked));
+            let more = after.iter().zip(before).filter(|(after, before)| **after > before + 1500);
+            assert!(more.count() >= 2, "{division}: {before:?} {after:?}");
+            // Every item still stands in its place, and is read.
+            assert!(plain.boxes.iter().all(|item| marked.boxes.contains(item)));
+            assert_eq!(marked.boxes.len(), plain.boxes.len() + 1);
+        }
+    }
 }
 
 #[test]

@@ -87,6 +87,9 @@ impl Fault {
             | Code::FileUnreadable
             | Code::OutputUnwritable
             | Code::NotAStore
+            | Code::NoStore
+            | Code::StoreInUse
+            | Code::OtherVault
             | Code::SocketInUse
             | Code::SocketUnusable
             | Code::Version

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use keyvault_protocol as vault;
 use permit_domain::{Applicant, ApplicationId, Digest, OrderId, Tier};
 use permit_rules::{PurseRules, RuleSet, RuleSets};
-use program_contract::Clock;
+use program_contract::{Clock, Founded};
 
 use crate::connection::{Dialer, Stream};
 use crate::error::OfficeError;
@@ -26,6 +26,8 @@ pub struct Office {
     pub(crate) artist: Arc<Artist>,
     vault: Dialer,
     pub(crate) photos: Dialer,
+    /// Number of the vault under which the ledger was founded.
+    under: Option<[u8; 16]>,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     /// When the vault last made and opened a key for a probe, seconds since 1970; 0: never.
@@ -50,10 +52,24 @@ impl Office {
             artist,
             vault,
             photos,
+            under: None,
             clock,
             random,
             probed: Arc::default(),
         }
+    }
+
+    /// The same office over a ledger that was founded under the vault with this number; none: a ledger of before that was
+    /// written down, which is a real one.
+    #[must_use]
+    pub fn founded_under(self, vault: Option<[u8; 16]>) -> Self {
+        Self { under: vault, ..self }
+    }
+
+    /// What the office was founded as.
+    #[must_use]
+    pub fn founded(&self) -> Founded {
+        self.under.map_or(Founded::Real, |vault| Founded::around(&vault))
     }
 
     /// The clock.
@@ -199,15 +215,35 @@ impl Office {
     /// A connection to the vault.
     ///
     /// # Errors
-    /// The vault is away, or speaks another version.
+    /// The vault is away, speaks another version, or is not the one of this office's founding.
     pub async fn vault_client(&self) -> Result<vault::Client<Stream>, vault::Error> {
-        let stream = self
-            .vault()
-            .connect()
-            .await
-            .map_err(|_| vault::Error::NotRunning)?;
-        vault::Client::connect(stream).await
+        let client = connected(self.vault()).await?;
+        let is_ours = match self.under {
+            Some(under) => client.vault() == under,
+            None => !Founded::around(&client.vault()).is_rehearsal(),
+        };
+        if is_ours {
+            return Ok(client);
+        }
+        Err(vault::Error::Refused(vault::Refusal {
+            code: vault::RefusalCode::WrongVault,
+            message: "this office was founded under another vault".to_owned(),
+            action: "correct `vault` in issuer.toml; an office works with the vault of its founding alone".to_owned(),
+        }))
     }
+}
+
+/// The number of the vault at the end of this way; answered by a sealed one too.
+///
+/// # Errors
+/// The vault is away, or speaks another version.
+pub async fn number_of_vault(way: &Dialer) -> Result<[u8; 16], OfficeError> {
+    Ok(connected(way).await?.vault())
+}
+
+async fn connected(way: &Dialer) -> Result<vault::Client<Stream>, vault::Error> {
+    let stream = way.connect().await.map_err(|_| vault::Error::NotRunning)?;
+    vault::Client::connect(stream).await
 }
 
 /// Refuses a rule set that is not published, or was published with another text.

@@ -84,10 +84,9 @@ impl Office {
     }
 
     async fn check_vault(&self) -> (Check, Check) {
-        use keyvault_protocol::{Client, Error, PhotoKeyContext};
+        use keyvault_protocol::{Error, PhotoKeyContext};
         let checked = async {
-            let stream = self.vault().connect().await.map_err(|_| Error::NotRunning)?;
-            let mut vault = Client::connect(stream).await?;
+            let mut vault = self.vault_client().await?;
             let status = vault.status().await?;
             // Only an open vault answers this.
             vault.anchors().await?;

@@ -16,7 +16,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{CardSerial, StaffId};
-use program_contract::{Clock, Exit, Failing as _, Failure};
+use program_contract::{Clock, Exit, Failing as _, Failure, Founded};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::net::UnixStream;
@@ -111,7 +111,6 @@ impl Installation {
         let folder = Folder::open(common.dir.as_deref())?;
         let mut random = StdRng::try_from_rng(&mut getrandom::SysRng)
             .map_err(|error| failure::machine("the system has no random numbers", &error))?;
-        let clock = clock.at(common.at);
         let at = common.at.map(|day| day.to_string());
         let sockets = tempfile::Builder::new()
             .prefix("yzt-")
@@ -123,6 +122,9 @@ impl Installation {
             let founding = steps.begin("found the vault", "custodians zhao, qian, sun, li, zhou");
             steps.end(founding, vault::create(&folder, at.as_deref(), &mut random))?;
         }
+        // A folder of before may hold a real vault, which takes no day.
+        let number = vault::number(&folder)?;
+        let office_clock = clock.at(common.at, Founded::around(&number))?;
         let starting = steps.begin("start the vault, sealed", "permit");
         let service = steps.end(
             starting,
@@ -145,14 +147,14 @@ impl Installation {
 
         let place = reader(common, steps)?;
         let opening = steps.begin("open the office: ledger, rules, staff, keys", "permit");
-        let opened = open_office(&folder, &vault_socket, &photo_socket, &clock, &mut random).await;
+        let opened = open_office(&folder, &vault_socket, &photo_socket, clock, common.at, &mut random).await;
         let (production, staff) = steps.end(opening, opened)?;
 
         let mut installation = Self {
             folder,
             production,
             staff,
-            clock,
+            clock: office_clock,
             place,
             random,
             vault_socket,
@@ -338,6 +340,20 @@ async fn start_photo_store(
     at: Option<&str>,
 ) -> Result<Service, Failure> {
     let store = folder.at("photo-store");
+    let founding: [&OsStr; 5] = [
+        "init".as_ref(),
+        "--dir".as_ref(),
+        store.as_ref(),
+        "--vault".as_ref(),
+        vault.as_ref(),
+    ];
+    // At the first start; a founding that was cut is finished.
+    match process::run(&process::program("photo-store")?, &founding) {
+        Err(failure) if failure.code == "STORE_EXISTS" => {}
+        founded => {
+            founded?;
+        }
+    }
     let mut arguments: Vec<&OsStr> = vec![
         "serve".as_ref(),
         "--socket".as_ref(),
@@ -403,7 +419,8 @@ async fn open_office(
     folder: &Folder,
     vault_socket: &Path,
     photo_socket: &Path,
-    clock: &Clock,
+    machine: &Clock,
+    at: Option<Date>,
     random: &mut StdRng,
 ) -> Result<(Production, PathBuf), Failure> {
     let shared = Random::new(StdRng::from_rng(random));
@@ -422,12 +439,14 @@ async fn open_office(
         .enrol_issuer(&name, &key.public())
         .await
         .map_err(OfficeError::from)?;
+    let number = vault.vault();
+    let clock = machine.at(at, Founded::around(&number))?;
     staff(folder, &issuer, clock.today(), &shared)?;
     let staff = issuer.staff_path();
     // Founded at the first start, also where that was interrupted in the middle.
-    let founded = issuer.new_office(clock.clone(), shared.clone()).await;
+    let founded = issuer.new_office(&number, machine, at, shared.clone()).await;
     let office = match founded {
-        Err(error) if error.code() == "LEDGER_FOUNDED" => issuer.office(clock.clone(), shared).await?,
+        Err(error) if error.code() == "LEDGER_FOUNDED" => issuer.office(machine, at, shared).await?,
         founded => founded?,
     };
     office.migrate().await?;

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use program_contract::{Exit, Failure};
+use program_contract::{Exit, Failure, file};
 
 use crate::folder::{Folder, write_new};
 use crate::process;
@@ -21,6 +21,28 @@ pub(crate) fn is_founded(folder: &Folder) -> bool {
     folder.at("vault").exists() && packages(folder).is_ok()
 }
 
+/// The number of the vault, as its custodians' envelopes say it.
+pub(crate) fn number(folder: &Folder) -> Result<[u8; 16], Failure> {
+    let mut number = [0; 16];
+    for package in packages(folder)? {
+        let text = file::read(&package, 1 << 16).map_err(|error| Failure::file("read", &package, &error))?;
+        let envelope: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let vault = envelope
+            .get("vault")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        hex::decode_to_slice(vault, &mut number).map_err(|_| {
+            Failure::new(
+                Exit::Damaged,
+                "PACKAGE_MISSING",
+                format!("{} is no share envelope", package.display()),
+                "Restore it, or name a new folder with --dir.",
+            )
+        })?;
+    }
+    Ok(number)
+}
+
 /// Founds the vault: passphrases, shares, envelopes. `keyvault init` proves that every envelope opens before it ends.
 pub(crate) fn create(
     folder: &Folder,
@@ -32,7 +54,7 @@ pub(crate) fn create(
     if let Some(at) = at {
         arguments.extend(["--at".into(), at.into()]);
     }
-    arguments.push("init".into());
+    arguments.extend(["init".into(), "--rehearsal".into()]);
     for (name, value) in [("--threshold", THRESHOLD), ("--shares", CUSTODIANS.len())] {
         arguments.extend([name.into(), value.to_string().into()]);
     }

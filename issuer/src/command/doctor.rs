@@ -24,9 +24,7 @@ impl Doctor {
     /// Looks at everything that work needs and says what is wrong.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let installation = self.place.open()?;
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
-            .await?;
+        let office = self.place.office(&installation, clock, random).await?;
         let mut checks = vec![Check::passed("fonts")];
         checks.push(
             match issuer_production::ServiceKey::load(&installation.service_key_path()) {

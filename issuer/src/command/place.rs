@@ -7,7 +7,7 @@ use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_production::Production;
 use jiff::civil::Date;
-use program_contract::{Clock, Exit, Failure};
+use program_contract::{Clock, Exit, Failure, Founded};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::installation::Installation;
@@ -24,7 +24,7 @@ pub(super) struct Place {
     /// A settings file in place of DIR/issuer.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Work as if it were this day, YYYY-MM-DD.
+    /// Work as if it were this day, YYYY-MM-DD; in a rehearsal installation alone.
     #[arg(long, value_name = "DATE")]
     at: Option<Date>,
     /// Print one JSON object.
@@ -46,8 +46,44 @@ impl Place {
         Ok(Installation::open(&self.dir, self.config.as_deref())?)
     }
 
-    pub(super) fn clock(&self, clock: &Clock) -> Clock {
-        clock.at(self.at)
+    /// The installation of a new office, whose folder may not be there yet.
+    pub(super) fn open_new(&self) -> Result<Installation, Failure> {
+        Ok(Installation::open(&self.dir, self.config.as_deref())?)
+    }
+
+    /// The office, on the day that was given; where it is a rehearsal, that is said.
+    pub(super) async fn office(
+        &self,
+        installation: &Installation,
+        machine: &Clock,
+        random: &Random,
+    ) -> Result<Office, Failure> {
+        let office = installation.office(machine, self.at, random.clone()).await?;
+        announce(&office);
+        Ok(office)
+    }
+
+    /// Founds the office, and its folder, under the vault with this number.
+    pub(super) async fn new_office(
+        &self,
+        installation: &Installation,
+        vault: &[u8; 16],
+        machine: &Clock,
+        random: &Random,
+    ) -> Result<Office, Failure> {
+        machine.at(self.at, Founded::around(vault))?;
+        std::fs::create_dir_all(&self.dir).map_err(|error| Failure::file("make", &self.dir, &error))?;
+        let office = installation
+            .new_office(vault, machine, self.at, random.clone())
+            .await?;
+        announce(&office);
+        Ok(office)
+    }
+}
+
+fn announce(office: &Office) {
+    if let Some(banner) = office.founded().banner() {
+        eprintln!("issuer: {banner}");
     }
 }
 
@@ -61,7 +97,7 @@ pub(super) struct Context {
 impl Context {
     pub(super) async fn open(place: &Place, clock: &Clock, random: &Random) -> Result<Self, Failure> {
         let installation = place.open()?;
-        let office = installation.office(place.clock(clock), random.clone()).await?;
+        let office = place.office(&installation, clock, random).await?;
         office.ready().await?;
         Ok(Self {
             place: place.clone(),

@@ -24,9 +24,7 @@ impl Serve {
     /// The HTTP API until a signal.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let installation = self.place.open()?;
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
-            .await?;
+        let office = self.place.office(&installation, clock, random).await?;
         office.ready().await?;
         // Who may call is read at every call; a file that cannot be read now is told now.
         installation.staff()?;

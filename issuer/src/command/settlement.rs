@@ -128,11 +128,7 @@ impl Terminal {
                 Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
             }
             TerminalStep::List(it) => {
-                let office = it
-                    .place
-                    .open()?
-                    .office(it.place.clock(clock), random.clone())
-                    .await?;
+                let office = it.place.office(&it.place.open()?, clock, random).await?;
                 let known = office.payment_terminals().await?;
                 let terminals: Vec<TerminalNow> = known.iter().map(TerminalNow::from).collect();
                 let lines = terminals
@@ -386,11 +382,7 @@ impl SettlementCommand {
     /// The report.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let SettlementStep::Report(it) = &self.step;
-        let office = it
-            .place
-            .open()?
-            .office(it.place.clock(clock), random.clone())
-            .await?;
+        let office = it.place.office(&it.place.open()?, clock, random).await?;
         let found = office.terminal_report(it.tid).await?;
         let owed = found.owed();
         let mut lines = vec![

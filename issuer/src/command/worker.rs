@@ -69,9 +69,7 @@ impl Worker {
     /// Runs orders up to the verified card: each with the card that lies on the reader.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let installation = self.place.open()?;
-        let office = installation
-            .office(self.place.clock(clock), random.clone())
-            .await?;
+        let office = self.place.office(&installation, clock, random).await?;
         office.ready().await?;
         let production = installation.production(office).await?;
         let mut report = Worked { orders: Vec::new() };

@@ -17,7 +17,7 @@
 //! # let text = include_str!("../../permit/samples/applicant-li-na.json");
 //! # let at: Timestamp = "2026-11-21T02:00:00Z".parse()?;
 //! # let today = date(2026, 11, 21);
-//! let store = Store::found(&url).await?;
+//! let store = Store::found(&url, &[7; 16]).await?;
 //! let applicant = ApplicantForm::from_json(text)?.into_applicant(today)?;
 //!
 //! // The service opens the transaction, reads, decides, writes.

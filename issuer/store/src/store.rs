@@ -35,18 +35,53 @@ pub enum Store {
 }
 
 impl Store {
-    /// Founds a ledger: at `sqlite:PATH` the file is made, for its owner only; at `postgres://...` the tables are made in the
-    /// database that is there.
+    /// Founds a ledger under the vault with this number: at `sqlite:PATH` the file is made, for its owner only; at
+    /// `postgres://...` the tables are made in the database that is there.
     ///
     /// # Errors
     /// [`Error::Founded`] where there is a ledger; else as [`Self::open`] and [`Self::migrate`].
-    pub async fn found(url: &str) -> Result<Self, Error> {
+    pub async fn found(url: &str, vault: &[u8; 16]) -> Result<Self, Error> {
+        // Before the tables: a founding that was cut in the middle is finished by `migrate`, and has its vault then.
+        const WRITE: &str = "INSERT INTO founding (id, vault) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET vault = excluded.vault";
         let store = Self::connect(url, true).await?;
         if store.is_founded().await? {
             return Err(Error::Founded);
         }
+        match &store {
+            Self::Sqlite(pool) => {
+                sqlx::raw_sql(include_str!("../migrations/sqlite/0006_founding.sql"))
+                    .execute(pool)
+                    .await?;
+                sqlx::query(WRITE).bind(&vault[..]).execute(pool).await?;
+            }
+            Self::Postgres(pool) => {
+                sqlx::raw_sql(include_str!("../migrations/postgres/0006_founding.sql"))
+                    .execute(pool)
+                    .await?;
+                sqlx::query(WRITE).bind(&vault[..]).execute(pool).await?;
+            }
+        }
         store.bring_up().await?;
         Ok(store)
+    }
+
+    /// Number of the vault under which the ledger was founded; none for a ledger of before that was written down.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], outages.
+    pub async fn founded_under(&self) -> Result<Option<[u8; 16]>, Error> {
+        const READ: &str = "SELECT vault FROM founding WHERE id = 1";
+        let found: Result<Option<Vec<u8>>, sqlx::Error> = match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(READ).fetch_optional(pool).await,
+            Self::Postgres(pool) => sqlx::query_scalar(READ).fetch_optional(pool).await,
+        };
+        match found.map_err(Error::from) {
+            Ok(None) | Err(Error::NotMigrated) => Ok(None),
+            Ok(Some(vault)) => vault.try_into().map(Some).map_err(|_| Error::Damaged {
+                what: "founding.vault".to_owned(),
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the ledger at `sqlite:PATH` or `postgres://...`. Creates nothing: a mistyped path founds no second ledger.

@@ -164,12 +164,12 @@ fn ledger(folder: &Path) -> String {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::found(&ledger(folder.path())).await.unwrap();
-        Self::with(folder, store).await
+        let url = ledger(folder.path());
+        Self::with(folder, &url).await
     }
 
     #[allow(clippy::too_many_lines, reason = "it wires everything, once")]
-    pub(crate) async fn with(folder: tempfile::TempDir, store: Store) -> Self {
+    pub(crate) async fn with(folder: tempfile::TempDir, ledger: &str) -> Self {
         let time = FixtureClock::new();
         let reading = time.clone();
         let clock = Clock::new(move || reading.at());
@@ -179,6 +179,7 @@ impl Fixture {
         let vault = scratch_vault::reopen(folder.path(), &envelopes, clock.clone(), || Box::new(fresh()))
             .await
             .unwrap();
+        let store = Store::found(ledger, &vault.id()).await.unwrap();
         let mut serving = Vec::new();
 
         let line = VaultLine {
@@ -242,7 +243,8 @@ impl Fixture {
             photos.clone(),
             clock.clone(),
             random.clone(),
-        );
+        )
+        .founded_under(Some(vault.id()));
         office.migrate().await.unwrap();
 
         let mut client = Client::connect(vault_dialer.connect().await.unwrap())
@@ -345,6 +347,7 @@ impl Fixture {
             self.clock.clone(),
             Random::new(fresh()),
         )
+        .founded_under(Some(self.vault.id()))
     }
 
     /// The office as it is on another day.
@@ -358,6 +361,7 @@ impl Fixture {
             clock,
             Random::new(fresh()),
         )
+        .founded_under(Some(self.vault.id()))
     }
 
     pub(crate) fn office(&self) -> &Office {

@@ -705,8 +705,7 @@ fn a_disk_that_fills_up_in_the_middle_is_told_and_the_order_goes_on_when_there_i
 async fn inside_a_small_disk() {
     let disk = std::path::PathBuf::from(std::env::var_os(DISK).unwrap());
     let url = format!("sqlite:{}", disk.join("issuer.db").display());
-    let store = issuer_store::Store::found(&url).await.unwrap();
-    let fixture = Fixture::with(tempfile::tempdir().unwrap(), store).await;
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), &url).await;
     let order = fixture.ordered().await;
     let card = fixture.blank();
     let order = step(&fixture, order, &mut card.station()).await.unwrap();

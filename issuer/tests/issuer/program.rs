@@ -23,6 +23,32 @@ fn object(output: &Output) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
+/// The anchors file of the vault with this number; its keys are the generator of P-256, a point that anybody can check.
+fn anchors(vault: &[u8; 16]) -> tempfile::NamedTempFile {
+    const POINT: &str = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let object = serde_json::json!({
+        "schema": "yzt.anchors/1", "vault": hex::encode(vault), "card_ca": POINT, "terminal_ca": POINT,
+        "document_signer": POINT, "entitlement_signer": POINT, "deny_list_signer": POINT,
+    });
+    std::fs::write(file.path(), object.to_string()).unwrap();
+    file
+}
+
+/// Founds an office by the anchors of the vault with this number.
+fn found(dir: &str, vault: &[u8; 16]) -> Output {
+    let anchors = anchors(vault);
+    issuer(&[
+        "migrate",
+        "--new",
+        "--dir",
+        dir,
+        "--anchors",
+        anchors.path().to_str().unwrap(),
+        "--json",
+    ])
+}
+
 fn decide(case: &str, extra: &[&str]) -> Output {
     let rules = "440300-three-tiers-2026";
     let arguments = [
@@ -155,7 +181,7 @@ fn the_sample_faces_are_drawn_into_a_folder() {
 fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("office").display().to_string();
-    let first = issuer(&["migrate", "--new", "--dir", &dir, "--json"]);
+    let first = found(&dir, &[7; 16]);
     assert_eq!(
         first.status.code(),
         Some(0),
@@ -168,7 +194,7 @@ fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
         object(&second)["public_key"],
         "the key stays"
     );
-    let again = issuer(&["migrate", "--new", "--dir", &dir, "--json"]);
+    let again = found(&dir, &[7; 16]);
     assert_eq!(code(&again), (Some(1), "LEDGER_FOUNDED".into()));
     assert_eq!(object(&first)["public_key"].as_str().unwrap().len(), 130);
 
@@ -190,6 +216,69 @@ fn a_new_installation_is_migrated_twice_and_the_doctor_says_what_is_missing() {
     );
     assert_eq!(check("vault")["code"], "VAULT_NOT_RUNNING");
     assert_eq!(check("staff")["code"], "STAFF_FILE");
+}
+
+#[test]
+fn another_day_is_taken_by_a_rehearsal_office_alone_and_a_real_one_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, trial) = (folder.path().join("real"), folder.path().join("trial"));
+    let (real, trial) = (real.to_str().unwrap(), trial.to_str().unwrap());
+    let numbers = [false, true].map(|rehearsal| card_applet_spec::rehearsal::vault_number([7; 16], rehearsal));
+    let day = ["--at", "2027-11-15", "--json"];
+
+    // Not even its folder is made on another day.
+    let file = anchors(&numbers[0]);
+    let founding = ["migrate", "--new", "--dir", real, "--anchors", file.path().to_str().unwrap()];
+    let refused = (Some(1), "NOT_A_REHEARSAL".to_owned());
+    assert_eq!(code(&issuer(&[&founding[..], &day].concat())), refused);
+    assert!(!std::path::Path::new(real).exists());
+
+    for (dir, number) in [(real, &numbers[0]), (trial, &numbers[1])] {
+        let output = found(dir, number);
+        let rehearsal = number == &numbers[1];
+        assert_eq!(object(&output)["rehearsal"], rehearsal);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.contains("演练系统 REHEARSAL"), rehearsal, "{said}");
+    }
+    let ledger = |dir: &str| std::fs::read(format!("{dir}/issuer.db")).unwrap();
+    let before = ledger(real);
+    let order = "019abcde-0000-7000-8000-000000000000";
+    for command in [
+        &["migrate"][..],
+        &["doctor"],
+        &["serve"],
+        &["worker", "--once"],
+        &["sign-in", "--token-file", "/dev/null"],
+        &["change", "show", "--id", order],
+        &["change", "expire"],
+        &["settlement", "report", "--tid", "7"],
+        &["terminal", "list"],
+        &["card", "confirm"],
+    ] {
+        let on = |dir| code(&issuer(&[command, &["--dir", dir], &day].concat()));
+        assert_eq!(on(real), refused, "{command:?}");
+        if command != ["serve"] {
+            assert_ne!(on(trial).1, refused.1, "{command:?}");
+        }
+    }
+    assert!(ledger(real) == before, "a refused day changed the ledger");
+    // A settings file makes no rehearsal of it.
+    std::fs::write(format!("{real}/issuer.toml"), "rehearsal = true").unwrap();
+    assert_eq!(code(&issuer(&["doctor", "--dir", real, "--json"])).1, "SETTINGS");
+}
+
+#[test]
+fn without_a_vault_or_its_anchors_no_office_is_founded() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("office").display().to_string();
+    let output = issuer(&["migrate", "--new", "--dir", &dir, "--json"]);
+    assert_eq!(code(&output), (Some(3), "VAULT_NOT_RUNNING".into()));
+    let wrong = folder.path().join("anchors");
+    std::fs::write(&wrong, "{}").unwrap();
+    let wrong = wrong.to_str().unwrap();
+    let output = issuer(&["migrate", "--new", "--dir", &dir, "--anchors", wrong, "--json"]);
+    assert_eq!(code(&output), (Some(2), "ANCHORS_DAMAGED".into()));
+    assert!(!std::path::Path::new(&dir).exists());
 }
 
 #[test]
@@ -240,10 +329,7 @@ fn the_server_answers_until_it_is_told_to_stop() {
         Some(5),
         "not migrated"
     );
-    assert_eq!(
-        issuer(&["migrate", "--new", "--dir", &dir]).status.code(),
-        Some(0)
-    );
+    assert_eq!(found(&dir, &[7; 16]).status.code(), Some(0));
     std::fs::write(folder.path().join("staff.toml"), "").unwrap();
     std::fs::write(folder.path().join("issuer.toml"), "listen = \"127.0.0.1:0\"").unwrap();
     let mut server = std::process::Command::new(assert_cmd::cargo::cargo_bin("issuer"))
@@ -356,7 +442,7 @@ fn a_person_who_is_refused_reads_the_explanation_without_json_too() {
 
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
-    issuer(&["migrate", "--new", "--dir", &dir]);
+    found(&dir, &[7; 16]);
     let output = issuer(&["doctor", "--dir", &dir]);
     assert_eq!(output.status.code(), Some(5));
     let printed = String::from_utf8(output.stdout).unwrap();
@@ -434,10 +520,7 @@ fn staff_file(dir: &str, members: &[(&str, &str, &str)]) {
 fn only_who_signed_in_acts_and_only_in_their_roles_and_only_while_the_token_lives() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
-    assert_eq!(
-        issuer(&["migrate", "--new", "--dir", &dir]).status.code(),
-        Some(0)
-    );
+    assert_eq!(found(&dir, &[7; 16]).status.code(), Some(0));
     let sun = ("sun", "PRODUCER", "2999-12-31");
     staff_file(&dir, &[sun, ("chen", "HAND_OVER_CLERK", "2020-01-01")]);
     let serials = folder.path().join("serials").display().to_string();
@@ -537,10 +620,7 @@ fn without_a_file_named_the_session_is_in_the_persons_own_folder_one_for_each_in
 fn installation() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
-    assert_eq!(
-        issuer(&["migrate", "--new", "--dir", &dir]).status.code(),
-        Some(0)
-    );
+    assert_eq!(found(&dir, &[7; 16]).status.code(), Some(0));
     let members = [
         ("liu", "CHANGE_CLERK", "2999-12-31"),
         ("zhao", "APPROVER", "2999-12-31"),

@@ -1,8 +1,8 @@
 //! The scratch vault: a real vault, made and opened in one go, for tests of what talks to a vault.
 //!
-//! Its passphrases are in this file and cost nothing to guess: it protects nothing. Only tests depend on this crate. It is
-//! neither the rehearsal installation (which a person founds with the programs) nor a drill (which a running vault is put
-//! through).
+//! Its passphrases are in this file and cost nothing to guess: it protects nothing, and is founded as a rehearsal, so that
+//! nothing that it makes passes for real. Only tests depend on this crate. It is not the rehearsal installation (which a
+//! person founds with the programs) nor a drill (which a running vault is put through).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{SealedShare, Share, UnsealProgress};
-use program_contract::Clock;
+use program_contract::{Clock, Founded};
 use zeroize::Zeroizing;
 
 /// Work per guess at a passphrase: next to none.
@@ -48,6 +48,7 @@ pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<Sha
         threshold: 2,
         custodians,
         cost: COST,
+        founded: Founded::Rehearsal,
     };
     let made = ceremony::create(&plan, clock.now(), rng).await?;
     made.envelopes

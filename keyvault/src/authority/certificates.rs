@@ -5,8 +5,10 @@ use card_applet_spec::certificate::{CertificateName, TerminalCertificate};
 use card_applet_spec::codes::Rights;
 use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::date::Date;
+use card_applet_spec::rehearsal;
 use jiff::civil;
 use keyvault_protocol::{Anchors, PointBytes};
+use program_contract::Founded;
 
 use crate::authority::signers::Signer;
 use crate::clock;
@@ -19,16 +21,24 @@ pub(crate) const TERMINAL_CA_EPOCH: u16 = 1;
 /// Name of the terminal CA in certificates, 10 ASCII.
 const AUTHORITY: &str = "YZT-TERM";
 
+/// The terminal CA's name in this vault's certificates: a rehearsal's has another, which terminals read under its signature.
+fn authority(founded: Founded) -> &'static str {
+    match founded {
+        Founded::Real => AUTHORITY,
+        Founded::Rehearsal => rehearsal::AUTHORITY,
+    }
+}
+
 /// Days that an intermediate certificate lives, from the day of the bundle that carries it.
 const INTERMEDIATE_DAYS: i32 = 90;
 
 /// Name of the terminal CA's root, which every card trusts.
-pub(crate) fn root_name() -> CertificateName {
-    CertificateName::new(AUTHORITY, TERMINAL_CA_EPOCH, 0)
+pub(crate) fn root_name(founded: Founded) -> CertificateName {
+    CertificateName::new(authority(founded), TERMINAL_CA_EPOCH, 0)
 }
 
-fn intermediate_name() -> CertificateName {
-    CertificateName::new(AUTHORITY, TERMINAL_CA_EPOCH, 1)
+fn intermediate_name(founded: Founded) -> CertificateName {
+    CertificateName::new(authority(founded), TERMINAL_CA_EPOCH, 1)
 }
 
 pub(crate) type Certificate = Vec<u8>;
@@ -59,16 +69,16 @@ pub(crate) fn chain(
             what: "a date is out of range",
         })?;
     let intermediate = TerminalCertificate {
-        issuer: root_name(),
+        issuer: root_name(open.founded),
         public: open.keys.public(Signer::TerminalCaIntermediate)?,
-        holder: intermediate_name(),
+        holder: intermediate_name(open.founded),
         rights: Rights::ALL,
         effective,
         // Later than any leaf under it: those begin at most 7 days ahead and live 7.
         expiry: clock::card_day(last)?,
     };
     let leaf = TerminalCertificate {
-        issuer: intermediate_name(),
+        issuer: intermediate_name(open.founded),
         public: leaf.key,
         holder: CertificateName::new(leaf.kind, TERMINAL_CA_EPOCH, leaf.number),
         rights: leaf.rights,
@@ -87,7 +97,7 @@ pub(crate) fn anchors(open: &Open) -> Result<BundleAnchors, Error> {
         card_ca: open.keys.public(Signer::CardCa)?,
         entitlement_signer: open.keys.public(Signer::Entitlement)?,
         document_signer: open.keys.public(Signer::Document)?,
-        terminal_ca_name: root_name(),
+        terminal_ca_name: root_name(open.founded),
         terminal_ca: open.keys.public(Signer::TerminalCaRoot)?,
         deny_list_signer: open.keys.public(Signer::DenyList)?,
     })

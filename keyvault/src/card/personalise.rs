@@ -499,7 +499,7 @@ impl Drawing<'_> {
         let keys = &self.open.keys;
         let transport = keys.transport_keys(self.serial)?;
         steps.push(keys_step(keys, self.serial, 0, &transport.dek)?);
-        steps.push(trust_step(keys, self.today)?);
+        steps.push(trust_step(self.open, self.today)?);
         Ok(())
     }
 }

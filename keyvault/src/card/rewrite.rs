@@ -536,7 +536,7 @@ impl Drawing<'_> {
             self.steps.push(step);
         }
         if trust {
-            let step = trust_step(&self.open.keys, self.today)?;
+            let step = trust_step(self.open, self.today)?;
             self.steps.push(step);
         }
         let all: Vec<&[u8]> = first

@@ -13,7 +13,7 @@ use crate::authority::signers::Signer;
 use crate::card::record::CardSlot;
 use crate::error::{Error, fault};
 use crate::keys::material::Keys;
-use crate::open::transaction::Random;
+use crate::open::transaction::{Open, Random};
 
 pub(crate) type StepBuffer = Zeroizing<Vec<u8>>;
 
@@ -130,10 +130,10 @@ pub(crate) fn check_values(keys: &Keys, serial: &Serial, generation: u32) -> Res
 }
 
 /// TRUST: the terminal CA's root and epoch, and the date floor.
-pub(crate) fn trust_step(keys: &Keys, floor: Date) -> Result<StepBuffer, Error> {
-    let root = keys.public(Signer::TerminalCaRoot)?.to_public64();
+pub(crate) fn trust_step(open: &Open, floor: Date) -> Result<StepBuffer, Error> {
+    let root = open.keys.public(Signer::TerminalCaRoot)?.to_public64();
     encode(&Step::Trust {
-        name: &root_name().0,
+        name: &root_name(open.founded).0,
         public64: &root,
         epoch: TERMINAL_CA_EPOCH,
         floor,

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// One JSON object on standard output.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The day to work on instead of today: the machine's clock with its day moved to that one, UTC+8.
+    /// The day to work on instead of today: the machine's clock with its day moved to that one, UTC+8. For rehearsals alone.
     #[arg(long, global = true, value_name = "DATE")]
     pub(crate) at: Option<Date>,
     #[command(subcommand)]
@@ -57,6 +57,9 @@ pub(crate) struct Init {
     /// Folder for the envelopes.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Found a rehearsal installation: it takes --at, and its cards are marked 样本 SPECIMEN. It stays one for good.
+    #[arg(long)]
+    pub(crate) rehearsal: bool,
 }
 
 /// What is asked of a running vault.

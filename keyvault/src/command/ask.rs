@@ -7,7 +7,7 @@ use keyvault_protocol::{
     BundleRequest, DeliveredBy, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo, Serial,
     SlotVersion, TerminalInfo, UpdatesRequest, division,
 };
-use program_contract::{Failure, Outcome, file};
+use program_contract::{Failure, Founded, Outcome, file};
 use serde_json::{Value, json};
 
 use crate::command::arguments::Ask;
@@ -93,7 +93,8 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
         }
         Ask::Anchors => {
             let anchors = place.connect().await?.anchors().await?;
-            let fields = json!({
+            let founded = Founded::around(&anchors.vault);
+            let mut fields = json!({
                 "vault": hex::encode(anchors.vault),
                 "card_ca": hex::encode(anchors.card_ca),
                 "terminal_ca": hex::encode(anchors.terminal_ca),
@@ -102,10 +103,14 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 "deny_list_signer": hex::encode(anchors.deny_list_signer),
                 "audit_signer": hex::encode(anchors.audit_signer),
             });
-            let mut prose = Vec::new();
-            if let Value::Object(fields) = &fields {
-                for (name, value) in fields {
+            let mut prose: Vec<String> = founded.banner().into_iter().map(str::to_owned).collect();
+            if let Value::Object(fields) = &mut fields {
+                for (name, value) in fields.iter() {
                     prose.push(format!("{name} {}", value.as_str().unwrap_or_default()));
+                }
+                // Only where it is so: a program of before refuses such anchors, and takes those of a real vault as ever.
+                if founded.is_rehearsal() {
+                    fields.insert("rehearsal".to_owned(), true.into());
                 }
             }
             Outcome::done(schema, &fields, prose)

@@ -5,7 +5,7 @@ use std::path::Path;
 use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault_protocol::{Status, UnsealProgress, VaultState};
-use program_contract::{Clock, Exit, Failure, Outcome, secret};
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, secret};
 use serde_json::json;
 
 use crate::command::arguments::Init;
@@ -14,7 +14,7 @@ use crate::command::place::{Place, random, runtime, usage};
 /// Founds a vault and writes one share envelope per custodian.
 pub(crate) fn init(
     place: &Place,
-    clock: &Clock,
+    machine: &Clock,
     command: Init,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
@@ -23,7 +23,15 @@ pub(crate) fn init(
         shares,
         custodian: custodians,
         out,
+        rehearsal,
     } = command;
+    let founded = if rehearsal {
+        Founded::Rehearsal
+    } else {
+        Founded::Real
+    };
+    // Before a passphrase is typed.
+    let clock = machine.at(place.at, founded)?;
     if usize::from(shares) != custodians.len() {
         return Err(usage(format!(
             "--shares is {shares}, but {} custodians are named",
@@ -47,6 +55,7 @@ pub(crate) fn init(
         threshold,
         custodians: named,
         cost: Cost::STANDARD,
+        founded,
     };
     let created = runtime()?.block_on(ceremony::create(&plan, clock.now(), random()))?;
     let envelopes: Vec<String> = created
@@ -55,8 +64,9 @@ pub(crate) fn init(
         .map(|path| path.display().to_string())
         .collect();
     let founded_as = format!(
-        "vault {} was founded; {threshold} of {shares} shares open it",
-        hex::encode(created.vault)
+        "vault {} was founded{}; {threshold} of {shares} shares open it",
+        hex::encode(created.vault),
+        founded.banner().map(|banner| format!(" as {banner}")).unwrap_or_default()
     );
     let fields = json!({
         "vault": hex::encode(created.vault),
@@ -64,6 +74,7 @@ pub(crate) fn init(
         "threshold": threshold,
         "shares": shares,
         "packages": &envelopes,
+        "rehearsal": rehearsal,
     });
     let lines = [vec![founded_as], envelopes].concat();
     Outcome::done(schema, &fields, lines)
@@ -124,6 +135,7 @@ pub(crate) fn describe(status: &Status, schema: &'static str) -> Result<Outcome,
         VaultState::Damaged => Exit::Damaged,
     };
     let attempt = status.attempt.as_ref();
+    let founded = Founded::around(&status.vault);
     let fields = json!({
         "state": status.state.as_str(),
         "vault": hex::encode(status.vault),
@@ -134,7 +146,9 @@ pub(crate) fn describe(status: &Status, schema: &'static str) -> Result<Outcome,
         "attempt_ends": attempt.map(|attempt| attempt.ends.to_string()),
         "fingerprint": attempt.map(|attempt| attempt.fingerprint.clone()),
         "high_water": status.high_water.to_string(),
+        "rehearsal": founded.is_rehearsal(),
     });
-    let line = format!("the vault is {}", status.state.as_str());
-    Ok(Outcome::done(schema, &fields, vec![line])?.ending(exit))
+    let mut lines = vec![format!("the vault is {}", status.state.as_str())];
+    lines.extend(founded.banner().map(str::to_owned));
+    Ok(Outcome::done(schema, &fields, lines)?.ending(exit))
 }

@@ -41,12 +41,11 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
             tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| "warn".into()),
         )
         .init();
-    let place = Place { dir, socket };
-    let clock = clock.at(at);
+    let place = Place { dir, socket, at };
     // Before the first passphrase, share or key: `init` and `unseal` hold those too.
     keyvault::serve::isolation::forbid_dumps()?;
     match command {
-        Command::Init(init) => custody::init(&place, &clock, init, schema),
+        Command::Init(init) => custody::init(&place, clock, init, schema),
         Command::Serve { end_with_parent } => {
             match serve::serve(&place, clock, end_with_parent, json.then_some(schema))? {}
         }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use keyvault::Random;
 use keyvault_protocol::Client;
-use program_contract::{Failure, Program};
+use jiff::civil::Date;
+use program_contract::{Failure, Founded, NotARehearsal, Program};
 use rand_core::UnwrapErr;
 use tokio::net::UnixStream;
 
@@ -32,10 +33,11 @@ pub(crate) fn random() -> Random {
     Box::new(UnwrapErr(getrandom::SysRng))
 }
 
-/// Folder and socket of the vault.
+/// Folder and socket of the vault, and the day that was given.
 pub(crate) struct Place {
     pub(crate) dir: Option<PathBuf>,
     pub(crate) socket: Option<PathBuf>,
+    pub(crate) at: Option<Date>,
 }
 
 impl Place {
@@ -55,7 +57,13 @@ impl Place {
         }
     }
 
+    /// Connects to the running vault. The time is the vault's own; a day that was given says that a rehearsal is meant, and
+    /// is refused where it is none, before anything is asked.
     pub(crate) async fn connect(&self) -> Result<Client<UnixStream>, Failure> {
-        Ok(Client::connect_unix(&self.socket()?).await?)
+        let client = Client::connect_unix(&self.socket()?).await?;
+        if self.at.is_some() && !Founded::around(&client.vault()).is_rehearsal() {
+            return Err(NotARehearsal.into());
+        }
+        Ok(client)
     }
 }

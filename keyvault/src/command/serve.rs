@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use keyvault::keys::arena::Arena;
 use keyvault::{Error, Vault};
-use program_contract::{Clock, Failure};
+use program_contract::{Clock, Failure, Founded};
 use serde_json::{Value, json};
 
 use crate::command::place::{Place, SOCKET_NOTE, random, runtime};
@@ -16,7 +16,7 @@ use crate::command::place::{Place, SOCKET_NOTE, random, runtime};
 /// Serves until a signal ends it; comes back only when it fails.
 pub(crate) fn serve(
     place: &Place,
-    clock: Clock,
+    machine: &Clock,
     end_with_parent: bool,
     schema: Option<&'static str>,
 ) -> Result<Infallible, Failure> {
@@ -42,7 +42,9 @@ pub(crate) fn serve(
         tracing::warn!("this kernel has no landlock: files are not confined");
     }
     let outcome = runtime()?.block_on(async {
+        let clock = |founded| Ok::<_, Failure>(machine.at(place.at, founded)?);
         let vault = Vault::load_locked(held, arena, clock, random()).await?;
+        let founded = Founded::around(&vault.id());
         std::fs::write(dir.join(SOCKET_NOTE), format!("{}\n", socket.display())).map_err(|_| {
             Error::StoreUnavailable {
                 what: "its folder cannot be written",
@@ -58,15 +60,17 @@ pub(crate) fn serve(
             "socket": socket.display().to_string(),
             "landlock": isolated.landlock,
             "state": vault.status().await.state.as_str(),
+            "rehearsal": founded.is_rehearsal(),
         });
         if schema.is_some() {
             // Printed before the end, so that whoever started this knows that it may connect.
             announce(&ready)?;
         }
         eprintln!(
-            "keyvault: vault {} listens on {}, sealed",
+            "keyvault: vault {} listens on {}, sealed{}",
             hex::encode(vault.id()),
-            socket.display()
+            socket.display(),
+            founded.banner().map(|banner| format!("; {banner}")).unwrap_or_default()
         );
         keyvault::serve::listen(listener, Arc::clone(&vault), stop).await?;
         // Keys leave memory before the process does; a vault that is sealed already is as it should be.

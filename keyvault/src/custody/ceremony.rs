@@ -10,7 +10,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use card_applet_spec::rehearsal;
 use jiff::Timestamp;
+use program_contract::Founded;
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
@@ -58,12 +60,14 @@ pub struct Plan {
     pub custodians: Vec<Custodian>,
     /// Work per guess at a passphrase.
     pub cost: Cost,
+    /// What the installation around the vault is to be: its number says so for good.
+    pub founded: Founded,
 }
 
 /// The vault that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Created {
-    /// Number of the vault.
+    /// Number of the vault; it says what the installation was founded as.
     pub vault: [u8; 16],
     /// Epoch of the set of shares.
     pub epoch: u32,
@@ -163,6 +167,7 @@ async fn hold(
     let unavailable = |what| move |_| Error::StoreUnavailable { what };
     let mut vault = [0u8; 16];
     rng.fill_bytes(&mut vault);
+    let vault = rehearsal::vault_number(vault, plan.founded.is_rehearsal());
     let parent = match plan.folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -305,6 +310,7 @@ async fn make_store(
             journal_head: journal::GENESIS,
             counts: vec![0; Table::COUNTED.len()],
         },
+        founded: plan.founded,
         ring: key_ring,
     };
     if let Some(ring_count) = open.state.counts.first_mut() {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{Attempt, SealedShare, Status, UnsealProgress, VaultState};
 use p256::SecretKey;
-use program_contract::Clock;
+use program_contract::{Clock, Founded};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -46,21 +46,23 @@ impl Vault {
     /// # Errors
     /// [`Error::NoVault`], [`Error::InUse`], [`Error::Damaged`], [`Error::MemoryNotLocked`].
     pub async fn load(folder: &Path, clock: Clock, rng: Random) -> Result<Arc<Self>, Error> {
-        Self::load_locked(FolderLock::take(folder)?, Arena::new()?, clock, rng).await
+        Self::load_locked(FolderLock::take(folder)?, Arena::new()?, |_| Ok(clock), rng).await
     }
 
-    /// As [`Vault::load`], with folder and arena that were taken before the process was isolated.
+    /// As [`Vault::load`], with folder and arena that were taken before the process was isolated, and a clock that may
+    /// depend on what the vault was founded as.
     ///
     /// # Errors
-    /// As [`Vault::load`].
-    pub async fn load_locked(
+    /// As [`Vault::load`]; those of `clock`.
+    pub async fn load_locked<E: From<Error>>(
         lock: FolderLock,
         arena: Arc<Arena>,
-        clock: Clock,
+        clock: impl FnOnce(Founded) -> Result<Clock, E>,
         rng: Random,
-    ) -> Result<Arc<Self>, Error> {
+    ) -> Result<Arc<Self>, E> {
         let core = Core::load(&lock.folder, arena, rng).await?;
         let id = core.header.vault;
+        let clock = clock(Founded::around(&id))?;
         let inner = Mutex::new(Inner {
             core,
             phase: Phase::Sealed,

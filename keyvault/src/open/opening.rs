@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hkdf::Hkdf;
+use program_contract::Founded;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -80,6 +81,7 @@ impl Core {
             keys: Keys::new(Arc::clone(&self.arena)),
             roles: Roles::new(),
             state: self.open_state(&ring).await?,
+            founded: Founded::around(&self.header.vault),
             ring,
         };
         open.load_keys(self).await?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
+use program_contract::Founded;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -80,6 +81,8 @@ pub(crate) struct Open {
     /// States of the role keys' versions, as they are on disk.
     pub(crate) roles: Roles,
     pub(crate) state: State,
+    /// What the installation was founded as.
+    pub(crate) founded: Founded,
 }
 
 impl Open {

@@ -8,7 +8,7 @@ use keyvault::{Error, Random, Vault};
 use keyvault_protocol::{
     BundleKind, BundleRequest, CardTask, LotRequest, PhotoKeyContext, RefusalCode, Share, WrappedKey,
 };
-use program_contract::{Exit, Failing as _};
+use program_contract::{Exit, Failing as _, Founded};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::{Rng, TryCryptoRng, TryRng};
@@ -721,6 +721,7 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
         threshold,
         custodians,
         cost: scratch_vault::COST,
+        founded: Founded::Rehearsal,
     };
     let pair = || {
         vec![

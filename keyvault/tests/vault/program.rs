@@ -15,6 +15,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use virtual_card::chip::Chip;
 
@@ -96,7 +97,16 @@ impl Site {
     }
 
     fn init(&self) -> Vec<String> {
-        let (code, object) = self.run(&[
+        self.found(&[])
+    }
+
+    /// Founds a rehearsal: a vault that takes another day.
+    fn rehearse(&self) -> Vec<String> {
+        self.found(&["--rehearsal"])
+    }
+
+    fn found(&self, more: &[&str]) -> Vec<String> {
+        let arguments = [
             "init",
             "--threshold",
             "2",
@@ -110,7 +120,8 @@ impl Site {
             "zhang=zhang.pass",
             "--out",
             "shares",
-        ]);
+        ];
+        let (code, object) = self.run(&[&arguments[..], more].concat());
         assert_eq!(code, 0, "{object}");
         object["packages"]
             .as_array()
@@ -361,9 +372,69 @@ fn a_killed_vault_opens_again_with_what_it_had() {
 }
 
 #[test]
+fn another_day_is_taken_by_a_rehearsal_vault_alone_and_a_real_one_cannot_become_one() {
+    let site = Site::new();
+    let day = ["--at", "2090-01-01"];
+    let asked = |arguments: &[&'static str]| [&day[..], arguments].concat();
+    // Before anybody types a passphrase, and nothing is made.
+    let founding = ["init", "--threshold", "2", "--shares", "2", "--custodian", "li=-", "--custodian", "wang=-"];
+    let founding = [&founding[..], &["--out", "shares"]].concat();
+    site.expect_error(&asked(&founding), 1, "NOT_A_REHEARSAL");
+    assert!(!site.path("vault").exists() && !site.path("shares").exists());
+
+    let envelopes = site.init();
+    site.expect_error(&asked(&["serve"]), 1, "NOT_A_REHEARSAL");
+    for left in ["vault/keyvault.sock", "vault/socket"] {
+        assert!(!site.path(left).exists(), "{left}");
+    }
+    let served = site.serve(&[]);
+    for command in [&["status"][..], &["seal"], &["anchors"], &["terminals"]] {
+        site.expect_error(&asked(command), 1, "NOT_A_REHEARSAL");
+    }
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+    let status = site.run(&["status"]).1;
+    assert_eq!(status["rehearsal"], false);
+    assert!(status["high_water"].as_str().unwrap() < "2090");
+    assert!(site.run(&["anchors"]).1.get("rehearsal").is_none());
+    drop(served);
+
+    // Its number in the header is what says it. With another number it serves on another day, and no share opens it.
+    let number = status["vault"].as_str().unwrap();
+    let mut marked = [0; 16];
+    hex::decode_to_slice(number, &mut marked).unwrap();
+    let marked = card_applet_spec::rehearsal::vault_number(marked, true);
+    let store = sqlx::sqlite::SqliteConnectOptions::new().filename(site.path("vault/vault.sqlite"));
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut connection = sqlx::SqliteConnection::connect_with(&store).await.unwrap();
+        sqlx::query("UPDATE header SET vault = $1")
+            .bind(&marked[..])
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    });
+    let _served = site.serve(&day);
+    assert_eq!(
+        site.unseal(&envelopes[0], "li").1["error"]["code"],
+        "WRONG_VAULT"
+    );
+
+    let trial = Site::new();
+    let envelopes = trial.rehearse();
+    let _served = trial.serve(&day);
+    trial.unseal(&envelopes[0], "li");
+    assert_eq!(trial.unseal(&envelopes[1], "wang").1["state"], "open");
+    let (exit, status) = trial.run(&asked(&["status"]));
+    assert_eq!((exit, &status["rehearsal"]), (0, &true.into()));
+    assert!(status["high_water"].as_str().unwrap() > "2089");
+    assert_eq!(trial.run(&["anchors"]).1["rehearsal"], true);
+}
+
+#[test]
 fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
     let site = Site::new();
-    let envelopes = site.init();
+    let envelopes = site.rehearse();
     let open = || {
         site.unseal(&envelopes[0], "li");
         assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
@@ -463,7 +534,7 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
 #[test]
 fn a_vault_with_a_clock_before_its_high_water_mark_does_not_open() {
     let site = Site::new();
-    let envelopes = site.init();
+    let envelopes = site.rehearse();
     let served = site.serve(&["--at", "2020-01-01"]);
     let (code, object) = site.unseal(&envelopes[0], "li");
     assert_eq!(
@@ -899,7 +970,7 @@ fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
 #[test]
 fn an_operator_rotates_compromises_retires_denies_and_revokes() {
     let site = Site::new();
-    let envelopes = site.init();
+    let envelopes = site.rehearse();
     let _served = site.serve(&["--at", "2030-01-10"]);
     assert_eq!(site.unseal(&envelopes[0], "li").0, 0);
     assert_eq!(site.unseal(&envelopes[1], "wang").0, 0);

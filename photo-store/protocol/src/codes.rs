@@ -268,6 +268,18 @@ closed_list! {
         40 PhotoInUse "PHOTO_IN_USE"
             "照片已用于案件，不能撤回。", "The photo was used for a case and cannot be taken back.";
             "如依命令须销毁，请审批人用 `issuer photo erase` 办理。", "If an order demands its end, have an approver erase it with `issuer photo erase`.";
+        41 NoStore "NO_STORE"
+            "该文件夹中没有照片库，未作任何更改。", "There is no photo store in this folder; nothing was made.";
+            "请更正 --dir；只有新建照片库时才运行 `photo-store init`。", "Correct --dir; only for a new store run `photo-store init`.";
+        42 StoreExists "STORE_EXISTS"
+            "该处已有照片库，未作任何更改。", "There is a photo store already; nothing was changed.";
+            "请用 `photo-store serve` 启动，或换一个空文件夹。", "Start it with `photo-store serve`, or name an empty folder.";
+        43 StoreInUse "STORE_IN_USE"
+            "另一个进程正在使用该照片库的文件夹。", "Another process has this store's folder.";
+            "请先停止它，或更正 --dir。", "Stop it first, or correct --dir.";
+        44 OtherVault "OTHER_VAULT"
+            "应答的不是建立照片库时所用的密钥库。", "The vault that answers is not the one under which the store was founded.";
+            "请更正 --vault；照片的密钥只有原来的密钥库才能打开。", "Correct --vault; only the vault of the founding opens the photos' keys.";
     }
 }
 

@@ -107,6 +107,7 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::DoesNotFit
         | Code::TooLarge
         | Code::OutputExists
+        | Code::StoreExists
         | Code::UnknownPhoto
         | Code::NotConfirmed
         | Code::NothingToConfirm
@@ -140,6 +141,9 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::VaultRefused
         | Code::DecoderFault
         | Code::NotAStore
+        | Code::NoStore
+        | Code::StoreInUse
+        | Code::OtherVault
         | Code::SocketInUse
         | Code::SocketUnusable
         | Code::Version

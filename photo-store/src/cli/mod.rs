@@ -4,6 +4,7 @@
 //! standard error in Chinese with English beside it.
 
 mod check;
+mod init;
 mod input;
 mod normalise;
 mod serve;
@@ -19,6 +20,7 @@ use rand_core::TryCryptoRng;
 const PROGRAM: Program = Program::new("photo-store");
 const CHECK: &str = "yzt.photo-check/1";
 const NORMALISE: &str = "yzt.photo-normalise/1";
+const INIT: &str = "yzt.photo-init/1";
 const SERVE: &str = "yzt.photo-serve/1";
 
 #[derive(Parser)]
@@ -56,6 +58,18 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// 建立照片库 / Found a store, once: its folder and an empty index, under the vault that answers
+    Init {
+        /// The store's folder: absent or empty
+        #[arg(long)]
+        dir: PathBuf,
+        /// The key vault's socket; the vault may be sealed
+        #[arg(long)]
+        vault: PathBuf,
+        /// A file that holds the index's URL (`postgres:` or `sqlite:`); default: a file in the folder
+        #[arg(long)]
+        database_file: Option<PathBuf>,
+    },
     /// 启动照片库 / Serve the store on a Unix socket until SIGINT or SIGTERM
     Serve {
         /// The socket to make, mode 0600
@@ -70,7 +84,7 @@ enum Command {
         /// A file that holds the index's URL (`postgres:` or `sqlite:`); default: a file in the folder
         #[arg(long)]
         database_file: Option<PathBuf>,
-        /// Set the clock to this day (YYYY-MM-DD, UTC+8), for tests and rehearsals
+        /// Set the clock to this day (YYYY-MM-DD, UTC+8); in a rehearsal installation alone
         #[arg(long)]
         at: Option<Date>,
     },
@@ -94,6 +108,14 @@ pub fn run(clock: &Clock, random: impl TryCryptoRng + Send + 'static) -> ExitCod
             json,
             normalise::run(NORMALISE, &file, &profile, &out, force),
         ),
+        Command::Init {
+            dir,
+            vault,
+            database_file,
+        } => {
+            log_to_standard_error();
+            PROGRAM.end(INIT, json, init::run(INIT, &dir, vault, database_file.as_deref()))
+        }
         Command::Serve {
             socket,
             dir,
@@ -107,7 +129,8 @@ pub fn run(clock: &Clock, random: impl TryCryptoRng + Send + 'static) -> ExitCod
                 dir,
                 vault,
                 database_file,
-                clock: clock.at(at),
+                clock: clock.clone(),
+                at,
             };
             let announce = |outcome| {
                 let (mut out, mut prose) = (std::io::stdout().lock(), std::io::stderr().lock());

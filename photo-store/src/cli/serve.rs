@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use photo_store_protocol::FailureCode;
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, file};
 use rand_core::TryCryptoRng;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +24,7 @@ pub(crate) struct Options {
     pub(crate) vault: PathBuf,
     pub(crate) database_file: Option<PathBuf>,
     pub(crate) clock: Clock,
+    pub(crate) at: Option<Date>,
 }
 
 /// Serves until a signal comes. `announce` prints that it serves; where nobody can read that, it does not.
@@ -37,19 +39,28 @@ pub(crate) fn run(
         // Signals are caught before anything is made, so that an early one still ends the program in order.
         let mut terminate = signal(SignalKind::terminate()).map_err(|_| FailureCode::SocketUnusable)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| FailureCode::SocketUnusable)?;
-        let folder = Folder::prepare(&options.dir)?;
+        let folder = Folder::open(&options.dir)?;
         let store = index(&folder, options.database_file.as_deref()).await?;
+        let under = store.read().await?.founded_under().await?;
+        let founded = under.map_or(Founded::Real, |vault| Founded::around(&vault));
         let service = Service::new(
             store.clone(),
             Objects::in_folder(&folder.objects())?,
-            Vault::at(options.vault),
-            options.clock,
+            Vault::at(options.vault).founded_under(under),
+            options.clock.at(options.at, founded)?,
             random,
         )?;
         let listener = socket::listen(&options.socket).await?;
-        let line = format!("照片库已启动 / serving at {}", options.socket.display());
-        let object = json!({ "socket": options.socket.to_string_lossy() });
-        let exit = announce(Outcome::done(schema, &object, vec![line])?);
+        let mut lines = vec![format!(
+            "照片库已启动 / serving at {}",
+            options.socket.display()
+        )];
+        lines.extend(founded.banner().map(str::to_owned));
+        let object = json!({
+            "socket": options.socket.to_string_lossy(),
+            "rehearsal": founded.is_rehearsal(),
+        });
+        let exit = announce(Outcome::done(schema, &object, lines)?);
         if exit == Exit::Done {
             let stop = async {
                 tokio::select! {
@@ -66,10 +77,21 @@ pub(crate) fn run(
 }
 
 async fn index(folder: &Folder, database_file: Option<&Path>) -> Result<Store, Failure> {
-    let Some(file) = database_file else {
-        return Ok(Store::open_file(&folder.index()).await?);
-    };
-    let url = std::fs::read_to_string(file).map_err(|_| FailureCode::FileUnreadable)?;
+    match database_file {
+        None if folder.index().exists() => Ok(Store::open_file(&folder.index()).await?),
+        // Objects alone: an empty index would forget whose they are.
+        None => Err(FailureCode::NoStore.into()),
+        Some(file) => server_index(file).await,
+    }
+}
+
+/// Longest file that holds a URL, in bytes.
+const MAX_URL: u64 = 4096;
+
+/// The index at the URL in a file.
+pub(crate) async fn server_index(file: &Path) -> Result<Store, Failure> {
+    let url = file::read(file, MAX_URL).map_err(|_| FailureCode::FileUnreadable)?;
+    let url = std::str::from_utf8(&url).map_err(|_| FailureCode::FileUnreadable)?;
     let url = url.trim();
     Ok(match url.strip_prefix("sqlite:") {
         Some(path) => Store::open_file(Path::new(path.trim_start_matches("//"))).await?,

@@ -1,53 +1,112 @@
 //! The folder of a photo store: where its index and its sealed objects are.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use photo_store_protocol::FailureCode;
 
 use crate::error::Error;
 
-/// A folder that is a photo store's, and can be written.
+/// The file by which a process has the folder.
+const LOCK: &str = "lock";
+
+/// A folder that is a photo store's, can be written, and is this process's alone until dropped.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    _lock: File,
 }
 
 impl Folder {
-    /// Makes the folder where it is missing, and refuses one that belongs to something else.
-    pub(crate) fn prepare(path: &Path) -> Result<Self, Error> {
-        let folder = Self {
-            path: path.to_owned(),
-        };
-        make(path, true)?;
-        let ours = folder.index().exists() || folder.objects().exists();
-        if !ours
-            && std::fs::read_dir(path)
-                .map_err(|error| unusable(&error))?
-                .next()
-                .is_some()
-        {
+    /// Opens the folder of a store; makes none.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        if !is_ours(path) {
+            return Err(Error::Refused(if is_empty(path)? {
+                FailureCode::NoStore
+            } else {
+                FailureCode::NotAStore
+            }));
+        }
+        let folder = Self::take(path)?;
+        make_objects(path)?;
+        Ok(folder)
+    }
+
+    /// Makes the folder of a new store where it is missing or empty; says whether it was a store's already. One that belongs
+    /// to something else is refused.
+    pub(crate) fn found(path: &Path) -> Result<(Self, bool), Error> {
+        let was_ours = is_ours(path);
+        if !was_ours && !is_empty(path)? {
             return Err(Error::Refused(FailureCode::NotAStore));
         }
+        make(path, true)?;
+        let folder = Self::take(path)?;
+        make_objects(path)?;
+        Ok((folder, was_ours))
+    }
+
+    /// Takes the folder for this process: two stores in one folder would not know of each other's objects.
+    fn take(path: &Path) -> Result<Self, Error> {
         // A folder that cannot be written is said at the start, in words of its own, and not by the first clerk's photo.
         let probe = path.join(format!(".probe.{}", std::process::id()));
         std::fs::write(&probe, b"probe").map_err(|error| unusable(&error))?;
         let _ = std::fs::remove_file(&probe);
-        if !folder.objects().is_dir() {
-            make(&folder.objects(), false)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join(LOCK))
+            .map_err(|error| unusable(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(Error::Refused(FailureCode::StoreInUse)),
+            Err(TryLockError::Error(error)) => Err(unusable(&error)),
         }
-        Ok(folder)
     }
 
     /// The file of the index, unless the index is on a server.
     pub(crate) fn index(&self) -> PathBuf {
-        self.path.join("photos.sqlite")
+        index(&self.path)
     }
 
     /// The folder of the sealed objects.
     pub(crate) fn objects(&self) -> PathBuf {
-        self.path.join("objects")
+        objects(&self.path)
     }
+}
+
+fn index(path: &Path) -> PathBuf {
+    path.join("photos.sqlite")
+}
+
+fn objects(path: &Path) -> PathBuf {
+    path.join("objects")
+}
+
+fn is_ours(path: &Path) -> bool {
+    index(path).exists() || objects(path).exists()
+}
+
+/// Whether there is no folder, or nothing in it but the lock of a founding that was cut.
+fn is_empty(path: &Path) -> Result<bool, Error> {
+    match std::fs::read_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(unusable(&error)),
+        Ok(entries) => Ok(entries.flatten().all(|entry| entry.file_name() == LOCK)),
+    }
+}
+
+fn make_objects(path: &Path) -> Result<(), Error> {
+    let objects = objects(path);
+    if objects.is_dir() {
+        return Ok(());
+    }
+    make(&objects, false)
 }
 
 fn make(folder: &Path, recursive: bool) -> Result<(), Error> {

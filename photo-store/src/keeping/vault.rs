@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Vault {
     socket: PathBuf,
+    /// Number of the vault under which the store was founded.
+    under: Option<[u8; 16]>,
 }
 
 /// A session with an open vault.
@@ -31,15 +33,32 @@ impl Vault {
     /// A vault at a Unix socket; nothing is contacted yet.
     #[must_use]
     pub fn at(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, under: None }
+    }
+
+    /// The same, of a store that was founded under the vault with this number: another is not asked for keys.
+    #[must_use]
+    pub(crate) fn founded_under(self, under: Option<[u8; 16]>) -> Self {
+        Self { under, ..self }
+    }
+
+    /// The number of the vault that answers, sealed or open.
+    ///
+    /// # Errors
+    /// `VAULT_UNREACHABLE`.
+    pub(crate) async fn number(&self) -> Result<[u8; 16], Error> {
+        Ok(self.session().await?.client.vault())
     }
 
     /// Connects.
     ///
     /// # Errors
-    /// `VAULT_UNREACHABLE`.
+    /// `VAULT_UNREACHABLE`, `OTHER_VAULT`.
     pub(crate) async fn session(&self) -> Result<Session, Error> {
         let client = patient(keyvault_protocol::Client::connect_unix(&self.socket)).await?;
+        if self.under.is_some_and(|under| under != client.vault()) {
+            return Err(Error::Vault(FailureCode::OtherVault));
+        }
         Ok(Session { client })
     }
 

@@ -9,6 +9,7 @@ use photo_store_protocol::{
     Client, Error, FailureCode, OpenCase, PersonId, PhotoState, Profile, Purpose, Read, ReceiptPeriod,
     Submission, Submit,
 };
+use program_contract::Founded;
 use serde_json::Value;
 use service_contract::frame;
 use tokio::net::UnixStream;
@@ -24,8 +25,12 @@ struct Serving {
 }
 
 impl Serving {
-    /// Starts it, inside a mount namespace after `mount` where one is given, and waits until it serves.
+    /// Founds it where it is not there, starts it, inside a mount namespace after `mount` where one is given, and waits until it
+    /// serves.
     fn start(folder: &Path, vault: &Path, mount: Option<&str>) -> Self {
+        if mount.is_none() && !folder.join("store/photos.sqlite").exists() {
+            assert_eq!(init(&folder.join("store"), vault).0, 0);
+        }
         let mut serving = Self::spawn(folder, vault, mount);
         let mut line = String::new();
         BufReader::new(serving.process.stdout.take().unwrap())
@@ -40,7 +45,22 @@ impl Serving {
         serving
     }
 
+    /// Starts it with the machine's day.
+    fn on_today(folder: &Path, vault: &Path) -> Self {
+        let mut serving = Self::spawn_on(folder, vault, None, &[]);
+        let mut line = String::new();
+        BufReader::new(serving.process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains("\"ok\":true"), "{line}");
+        serving
+    }
+
     fn spawn(folder: &Path, vault: &Path, mount: Option<&str>) -> Self {
+        Self::spawn_on(folder, vault, mount, &["--at", "2026-11-21"])
+    }
+
+    fn spawn_on(folder: &Path, vault: &Path, mount: Option<&str>, day: &[&str]) -> Self {
         let socket = folder.join("photos.sock");
         let program = env!("CARGO_BIN_EXE_photo-store");
         let mut command = match mount {
@@ -50,15 +70,21 @@ impl Serving {
                     "-Urm",
                     "sh",
                     "-c",
-                    &format!("{mount} && exec \"$0\" \"$@\""),
+                    // What is mounted may be empty.
+                    &format!(
+                        "{mount} && {{ \"$0\" init --dir \"$1\" --vault \"$2\" >/dev/null 2>&1; shift 2; exec \"$0\" \"$@\"; }}"
+                    ),
                     program,
                 ]);
+                command.arg(folder.join("store")).arg(vault);
                 command
             }
             None => Command::new(program),
         };
         let process = command
-            .args(["serve", "--json", "--at", "2026-11-21", "--socket"])
+            .args(["serve", "--json"])
+            .args(day)
+            .arg("--socket")
             .arg(&socket)
             .arg("--dir")
             .arg(folder.join("store"))
@@ -95,6 +121,23 @@ impl Drop for Serving {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Founds a store: exit code, and the code of a failure.
+fn init(dir: &Path, vault: &Path) -> (i32, String) {
+    let process = Command::new(env!("CARGO_BIN_EXE_photo-store"))
+        .args(["init", "--json", "--dir"])
+        .arg(dir)
+        .arg("--vault")
+        .arg(vault)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = process.wait_with_output().unwrap();
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let code = object["error"]["code"].as_str().unwrap_or_default().to_owned();
+    (output.status.code().unwrap(), code)
 }
 
 fn submit(file: Vec<u8>) -> Submit {
@@ -197,7 +240,13 @@ async fn a_second_store_on_the_socket_is_refused_and_a_dead_socket_replaced() {
     let mut serving = Serving::start(folder.path(), &vault, None);
     let second = Serving::spawn(folder.path(), &vault, None).into_child();
     let output = wait_with_output(second);
-    assert_eq!(output, (5, "SOCKET_IN_USE".to_owned()));
+    assert_eq!(output, (5, "STORE_IN_USE".to_owned()), "the folder comes first");
+    // Another store at the same socket.
+    let other = tempfile::tempdir().unwrap();
+    assert_eq!(init(&other.path().join("store"), &vault).0, 0);
+    std::os::unix::fs::symlink(&serving.socket, other.path().join("photos.sock")).unwrap();
+    let second = Serving::spawn(other.path(), &vault, None).into_child();
+    assert_eq!(wait_with_output(second), (5, "SOCKET_IN_USE".to_owned()));
     serving.client().await.status().await.unwrap();
 
     serving.process.kill().unwrap();
@@ -220,6 +269,56 @@ fn wait_with_output(mut process: Child) -> (i32, String) {
         process.wait().unwrap().code().unwrap(),
         object["error"]["code"].as_str().unwrap().to_owned(),
     )
+}
+
+#[tokio::test]
+async fn a_store_is_founded_once_by_init_and_never_by_a_mistyped_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault::shared().await;
+    let store = folder.path().join("store");
+    let start = |vault: &Path| wait_with_output(Serving::spawn(folder.path(), vault, None).into_child());
+    for empty in [false, true] {
+        if empty {
+            std::fs::create_dir(&store).unwrap();
+        }
+        assert_eq!(start(&vault), (5, "NO_STORE".to_owned()));
+        assert_eq!(store.exists(), empty);
+        assert!(!empty || std::fs::read_dir(&store).unwrap().count() == 0);
+    }
+    // Without its vault nothing is founded either.
+    let nobody = folder.path().join("no-vault.sock");
+    assert_eq!(init(&store, &nobody), (3, "VAULT_UNREACHABLE".to_owned()));
+    assert_eq!(start(&vault), (5, "NO_STORE".to_owned()));
+
+    assert_eq!(init(&store, &vault).0, 0);
+    assert_eq!(init(&store, &vault), (1, "STORE_EXISTS".to_owned()));
+    let serving = Serving::start(folder.path(), &vault, None);
+    assert_eq!(init(&store, &vault), (5, "STORE_IN_USE".to_owned()));
+    serving.stop();
+    // Objects without their index are no new store.
+    std::fs::remove_file(store.join("photos.sqlite")).unwrap();
+    assert_eq!(start(&vault), (5, "NO_STORE".to_owned()));
+    assert!(!store.join("photos.sqlite").exists());
+}
+
+#[tokio::test]
+async fn a_store_of_a_real_vault_takes_no_other_day_and_asks_no_other_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = TestVault::founded(folder.path(), Founded::Real).await;
+    let store = folder.path().join("store");
+    assert_eq!(init(&store, &real.socket).0, 0);
+    let spawn = |vault: &Path| Serving::spawn(folder.path(), vault, None).into_child();
+    assert_eq!(wait_with_output(spawn(&real.socket)), (1, "NOT_A_REHEARSAL".to_owned()));
+    // A rehearsal's vault in its place makes no rehearsal of it.
+    let rehearsal = vault::shared().await;
+    assert_eq!(wait_with_output(spawn(&rehearsal)), (1, "NOT_A_REHEARSAL".to_owned()));
+    let serving = Serving::on_today(folder.path(), &rehearsal);
+    let mut client = serving.client().await;
+    let submitted = client.submit(submit(pictures::studio_jpeg())).await;
+    assert_eq!(code(submitted), FailureCode::OtherVault);
+    assert_eq!(objects(&store.join("objects")), 0);
+    drop(client);
+    serving.stop();
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_given_day_keeps_the_time_of_day() {
         let clock =
-            Clock::fixed("2026-11-20T04:00:30Z".parse().unwrap()).at(Some(jiff::civil::date(2026, 11, 21)));
+            Clock::fixed("2026-11-20T04:00:30Z".parse().unwrap()).on_day(jiff::civil::date(2026, 11, 21));
         let moment = moment(&clock);
         assert_eq!(civil(moment.seconds), "2026-11-21 12:00");
         assert_eq!(moment.today.to_string(), "2026-11-21");

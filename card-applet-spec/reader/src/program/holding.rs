@@ -124,6 +124,7 @@ pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Result<Out
             "door_s": door_s,
             "payments": bundle.tid().map(|tid| json!({ "tid": tid, "ends": "when the registration number is withdrawn" })),
             "updates": updates,
+            "rehearsal": bundle.founding().is_rehearsal(),
         }),
         lines,
     )

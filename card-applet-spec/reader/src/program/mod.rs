@@ -4,6 +4,7 @@ pub(crate) mod args;
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod files;
+pub(crate) mod founding;
 pub(crate) mod holding;
 pub(crate) mod identity;
 pub(crate) mod portrait;

@@ -20,7 +20,7 @@ use crate::program::files;
 use crate::program::services::Services;
 
 /// Longest bundle file, bytes: 64 regions in two versions of five roles, and a deny list of a million cards.
-const BUNDLE_MAX: u64 = 16 << 20;
+pub(crate) const BUNDLE_MAX: u64 = 16 << 20;
 
 /// A terminal, ready.
 #[derive(Debug)]
@@ -112,6 +112,7 @@ pub(crate) fn configured(config: &Config, today: Date) -> Result<Loaded, NotRead
         remember(&sequence_path, bundle.sequence())?;
     }
     bundle.set_stale_list(config.stale_list);
+    announce(&bundle);
     folder.saw_day(today, &bundle)?;
     Ok(Loaded {
         key,
@@ -157,6 +158,18 @@ pub(crate) fn key(path: &Path) -> Result<TerminalKey, Failure> {
     })
 }
 
+/// The key file that belongs to a bundle: the one that was named, or the one beside it.
+pub(crate) fn key_of(bundle: &Path, named: Option<&Path>) -> PathBuf {
+    named.map_or_else(|| behind(bundle, ".key"), Path::to_path_buf)
+}
+
+/// Says that it is a rehearsal, where it is one.
+fn announce(bundle: &Bundle) {
+    if let Some(banner) = bundle.founding().banner() {
+        eprintln!("card-reader: {banner}");
+    }
+}
+
 /// A path with something behind its last name.
 fn behind(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -166,7 +179,7 @@ fn behind(path: &Path, suffix: &str) -> PathBuf {
 
 /// Loads key and bundle, and remembers the bundle's sequence number.
 pub(crate) fn load(bundle: &Path, key_file: Option<&Path>, today: Date) -> Result<Loaded, NotReady> {
-    let key_path = key_file.map_or_else(|| behind(bundle, ".key"), Path::to_path_buf);
+    let key_path = key_of(bundle, key_file);
     let key = key(&key_path)?;
     let sealed = files::read(bundle, BUNDLE_MAX)?;
     let sequence_path = behind(&key_path, ".sequence");
@@ -184,6 +197,7 @@ pub(crate) fn load(bundle: &Path, key_file: Option<&Path>, today: Date) -> Resul
             .map_err(|error| unwritable(&day_path, &error))?;
         seen = Some(today);
     }
+    announce(&bundle);
     Ok(Loaded {
         key,
         bundle,

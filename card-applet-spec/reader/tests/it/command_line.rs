@@ -122,6 +122,59 @@ fn enrolment_makes_a_private_key_file_and_prints_the_public_request_only() {
 }
 
 #[test]
+fn every_command_of_a_real_terminal_refuses_another_day_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let real = anchors(folder.path());
+    let trial = at("trial.json");
+    let number = hex::encode(card_applet_spec::rehearsal::vault_number([0x11; 16], true));
+    let text = std::fs::read_to_string(&real).unwrap();
+    std::fs::write(&trial, text.replace(&"11".repeat(16), &number)).unwrap();
+    for (anchors, rehearsal) in [(&real, false), (&trial, true)] {
+        let (key, config, state) = (at("gate.key"), at("gate.toml"), at("state"));
+        let enrol = |day: &[&'static str]| {
+            let enrol = ["enrol", "--name", "gate", "--anchors", anchors, "--out", &key, "--json"];
+            program().args(enrol).args(day).output().unwrap()
+        };
+        let day = ["--at", "2031-05-01"];
+        assert_eq!(enrol(&day).status.success(), rehearsal);
+        assert_eq!(Path::new(&key).exists(), rehearsal, "a refused day makes no key");
+        assert!(rehearsal || enrol(&[]).status.success());
+        std::fs::write(&config, format!("key = \"{key}\"\nstate = \"{state}\"\n")).unwrap();
+        let bundle = at("gate.bundle");
+        let by_bundle = |command| vec![command, "--bundle", &bundle, "--terminal-key", &key];
+        let by_config = |command| vec![command, "--config", &config];
+        let commands = [
+            by_bundle("bus"),
+            by_bundle("door"),
+            by_bundle("clinic"),
+            by_bundle("insurance"),
+            by_bundle("identity"),
+            by_bundle("inspect"),
+            by_bundle("what-can-it-do"),
+            by_config("bus"),
+            by_config("self-test"),
+            [by_config("sync"), vec!["--to", folder.path().to_str().unwrap()]].concat(),
+            [by_config("shop"), vec!["--again"]].concat(),
+            vec!["run", "bus", "--config", &config, "--json-lines"],
+        ];
+        for command in commands {
+            let json: &[&str] = if command[0] == "run" { &[] } else { &["--json"] };
+            let output = program().args(&command).args(day).args(json).output().unwrap();
+            let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let refused = object["error"]["code"] == "NOT_A_REHEARSAL";
+            assert_eq!(refused, !rehearsal, "{command:?}: {object}");
+            assert!(rehearsal || output.status.code() == Some(1), "{command:?}");
+            assert!(rehearsal || !Path::new(&state).exists(), "{command:?} made a folder");
+        }
+        std::fs::remove_file(&key).unwrap();
+    }
+    // Without a terminal nothing says that it is a rehearsal.
+    failure(&["info", "--at", "2031-05-01", "--json"], 1, "NOT_A_REHEARSAL");
+    failure(&["inspect", "--at", "2031-05-01", "--json"], 1, "NOT_A_REHEARSAL");
+}
+
+#[test]
 fn enrolment_with_bad_input_makes_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let anchors = anchors(folder.path());

@@ -110,7 +110,7 @@ impl PcscFixture {
         let point = |key: card_applet_spec::crypto::PublicKey| hex::encode(key.to_point65());
         let file = self.path("anchors.json");
         let object = json!({
-            "schema": "yzt.anchors/1", "vault": "07".repeat(16), "card_ca": point(anchors.card_ca),
+            "schema": "yzt.anchors/1", "vault": hex::encode(Issuer::vault()), "card_ca": point(anchors.card_ca),
             "terminal_ca": point(anchors.terminal_ca), "document_signer": point(anchors.document_signer),
             "entitlement_signer": point(anchors.entitlement_signer),
             "deny_list_signer": point(anchors.deny_list_signer),
@@ -161,9 +161,12 @@ impl PcscFixture {
         )
     }
 
-    /// Runs a command at the first reader on the day of the tests.
+    /// Runs a command at the first reader; with a bundle, which says that it is a rehearsal, on the day of the tests.
     pub(crate) fn read(&self, command: &str, more: &[&str]) -> (i32, Value) {
-        let mut arguments = vec![command, "--reader", READERS[0], "--at", AT];
+        let mut arguments = vec![command, "--reader", READERS[0]];
+        if more.contains(&"--bundle") {
+            arguments.extend(["--at", AT]);
+        }
         arguments.extend_from_slice(more);
         self.run(&arguments)
     }

@@ -1,8 +1,15 @@
 //! What a terminal loads and what it refuses to load (chapter 08), with real seals and signatures.
 
+use std::path::Path;
+use std::process::Command;
+
+use crate::pcsc_fixture::{AT, program};
 use crate::reader_fixture::{Certificates, Issuer, Wanted, day, today};
+use card_applet_spec::certificate::CertificateName;
 use card_applet_spec::codes::{Rights, Role};
+use card_applet_spec::rehearsal;
 use card_reader::{Bundle, Check, Error, MaterialError, Pinned, TerminalKey};
+use program_contract::Founded;
 
 fn material(result: Result<Bundle, Error>) -> MaterialError {
     match result {
@@ -24,6 +31,49 @@ fn a_bundle_says_what_it_is_for() {
     assert!(bundle.serves(Role::Clinic) && !bundle.serves(Role::Transit));
     assert_eq!(bundle.chain().unwrap().rights(), Rights::role(Role::Clinic));
     assert_eq!(bundle.anchors().card_ca, issuer.card_ca.public());
+}
+
+#[test]
+fn a_bundle_says_rehearsal_under_its_signature_and_a_real_one_cannot_be_made_to() {
+    let mut issuer = Issuer::new(9);
+    let key = issuer.enrol("terminal 1");
+    let plain = issuer.plain_bundle(&wanted(), &key);
+    let sealed = issuer.seal(plain.clone(), &key);
+    assert_eq!(Bundle::founded(&sealed, &key), Ok(Founded::Rehearsal));
+    // Every authority that ever signed a bundle before there were rehearsals is a real one's.
+    for authority in ["YZT-TERM", "YZTROOT"] {
+        issuer.root_name = CertificateName::new(authority, 1, 1);
+        let real = issuer.plain_bundle(&wanted(), &key);
+        let sealed = issuer.seal(real.clone(), &key);
+        assert_eq!(Bundle::founded(&sealed, &key), Ok(Founded::Real), "{authority}");
+        let name = issuer.root_name.0;
+        let forged = CertificateName::new(rehearsal::AUTHORITY, 1, 1).0;
+        let at = real.windows(16).position(|window| window == name).unwrap();
+        let mut changed = real.clone();
+        changed[at..at + 16].copy_from_slice(&forged);
+        let sealed = issuer.seal(changed, &key);
+        assert_eq!(
+            Bundle::founded(&sealed, &key),
+            Err(MaterialError::BundleSignature),
+            "{authority}"
+        );
+    }
+    // The program believes the bundle, whatever its key file was made to say.
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (key_file, bundle) = (path("bundle.key"), path("bundle"));
+    key.save_new(Path::new(&key_file)).unwrap();
+    let real = issuer.plain_bundle(&wanted(), &key);
+    std::fs::write(&bundle, issuer.seal(real, &key)).unwrap();
+    let run = |bundle: &str| {
+        let asked = ["what-can-it-do", "--bundle", bundle, "--at", AT, "--json"];
+        let output = Command::new(program()).args(asked).output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    assert_eq!(run(&bundle)["error"]["code"], "NOT_A_REHEARSAL");
+    assert!(!Path::new(&format!("{key_file}.sequence")).exists(), "nothing was loaded");
+    std::fs::write(&bundle, issuer.seal(plain, &key)).unwrap();
+    assert_eq!(run(&bundle)["rehearsal"], true);
 }
 
 #[test]

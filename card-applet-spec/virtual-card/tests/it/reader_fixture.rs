@@ -15,7 +15,7 @@ use card_applet_spec::scp03::{Channel, InitializeUpdate, SessionKeys};
 use card_applet_spec::script::{ScriptKind, SlotStep, Step, WritableObject, chain_next, chain_start};
 use card_applet_spec::update::{Operation, SealedUpdate};
 use card_applet_spec::update_files::{self, BatchEntry, BatchHead};
-use card_applet_spec::{Bytes, sealed_box};
+use card_applet_spec::{Bytes, rehearsal, sealed_box};
 use card_reader::transport::{Transport, TransportError};
 use card_reader::{Bundle, Error, Pinned, TerminalKey};
 use rand::SeedableRng;
@@ -250,7 +250,7 @@ impl Issuer {
             entitlement,
             document,
             root,
-            root_name: CertificateName::new("YZTROOT", 1, 1),
+            root_name: CertificateName::new(rehearsal::AUTHORITY, 1, 1),
             deny,
         }
     }
@@ -568,9 +568,14 @@ impl Issuer {
         }
     }
 
+    /// The number of the vault that there is none of: a rehearsal's, because the tests give days.
+    pub(crate) fn vault() -> [u8; 16] {
+        rehearsal::vault_number([7; 16], true)
+    }
+
     pub(crate) fn enrol(&mut self, name: &str) -> TerminalKey {
         let pinned = Pinned {
-            vault: [7; 16],
+            vault: Self::vault(),
             root: self.root.public(),
         };
         TerminalKey::generate(name.parse().unwrap(), pinned, &mut self.rng)

@@ -300,7 +300,7 @@ impl Book for Store {
 }
 
 async fn migrated(url: String) {
-    Store::found(&url).await.unwrap().close().await;
+    Store::found(&url, &[7; 16]).await.unwrap().close().await;
 }
 
 impl Ledger {
@@ -338,7 +338,7 @@ impl Ledger {
         let store = match engine {
             // A copy of a founded one.
             Engine::Postgres => Store::open(&url).await.unwrap(),
-            Engine::Sqlite => Store::found(&url).await.unwrap(),
+            Engine::Sqlite => Store::found(&url, &[7; 16]).await.unwrap(),
         };
         Self {
             store,

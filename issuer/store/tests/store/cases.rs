@@ -522,9 +522,10 @@ async fn a_new_ledger_is_for_its_owner_only_and_is_founded_once_and_never_by_ope
     ));
     empty.close().await;
     std::fs::remove_file(&path).unwrap();
-    let store = Store::found(&url).await.unwrap();
+    let store = Store::found(&url, &[7; 16]).await.unwrap();
     store.ready().await.unwrap();
-    assert!(matches!(Store::found(&url).await, Err(Error::Founded)));
+    assert!(matches!(Store::found(&url, &[8; 16]).await, Err(Error::Founded)));
+    assert_eq!(store.founded_under().await.unwrap(), Some([7; 16]));
     assert_eq!(
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -539,7 +540,7 @@ async fn a_url_of_another_engine_is_refused_and_a_missing_folder_is_told() {
         Err(Error::NoLedger)
     ));
     assert!(matches!(
-        Store::found("sqlite:/nonexistent/folder/x.db").await,
+        Store::found("sqlite:/nonexistent/folder/x.db", &[7; 16]).await,
         Err(Error::Unavailable { .. })
     ));
     assert!(matches!(

@@ -217,7 +217,7 @@ impl Book for Store {
 }
 
 pub(crate) async fn migrated(url: String) {
-    Store::found(&url).await.unwrap().close().await;
+    Store::found(&url, &[7; 16]).await.unwrap().close().await;
 }
 
 impl Ledger {
@@ -242,7 +242,7 @@ impl Ledger {
     /// The store at this URL: a copy of a founded one, or founded here.
     pub(crate) async fn at(url: String) -> Self {
         let store = match Store::open(&url).await {
-            Err(Error::NoLedger) => Store::found(&url).await,
+            Err(Error::NoLedger) => Store::found(&url, &[7; 16]).await,
             opened => opened,
         };
         let store = store.unwrap();

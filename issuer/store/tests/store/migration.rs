@@ -176,9 +176,11 @@ async fn a_ledger_of_before_anchors_keeps_every_row_and_gets_the_days_that_follo
     );
     run(&store, update).await;
 
+    assert_eq!(store.founded_under().await.unwrap(), None);
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     store.ready().await.unwrap();
+    assert_eq!(store.founded_under().await.unwrap(), None, "nobody wrote it down");
     let permit = store.permit(PERMIT.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(
         (permit.grant().anchor, permit.grant().valid_to),

@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`index`] | the two engines |
+//! | `founding` | under which vault the store was founded |
 //! | [`transaction`] | one state to read from, and the transaction that changes it |
 //! | [`photos`] | photos and their renditions |
 //! | `receipts` | receipts, and the cases that they open |
@@ -14,6 +15,7 @@
 //! | `keys` | the store's own keys, wrapped |
 //! | `rows` | from columns to types |
 
+pub(crate) mod founding;
 pub mod index;
 pub(crate) mod keys;
 pub mod photos;

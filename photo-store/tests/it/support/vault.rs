@@ -8,7 +8,7 @@ use getrandom::SysRng;
 use keyvault::custody::ceremony;
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault_protocol::Client;
-use program_contract::Clock;
+use program_contract::{Clock, Founded};
 use rand_core::UnwrapErr;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
@@ -48,8 +48,13 @@ pub(crate) async fn shared() -> PathBuf {
 const PASSPHRASES: [&[u8]; 2] = [b"the first custodian", b"the second custodian"];
 
 impl TestVault {
-    /// Founds a vault in `dir`, serves it and opens it.
+    /// Founds a rehearsal's vault in `dir`, serves it and opens it.
     pub(crate) async fn open(dir: &Path) -> Self {
+        Self::founded(dir, Founded::Rehearsal).await
+    }
+
+    /// Founds a vault in `dir`, serves it and opens it.
+    pub(crate) async fn founded(dir: &Path, founded: Founded) -> Self {
         let folder = dir.join("vault");
         let envelopes = dir.join("envelopes");
         std::fs::create_dir_all(&envelopes).unwrap();
@@ -70,6 +75,7 @@ impl TestVault {
                 memory_kib: 64,
                 passes: 1,
             },
+            founded,
         };
         let created = ceremony::create(&plan, now(), Box::new(UnwrapErr(SysRng)))
             .await

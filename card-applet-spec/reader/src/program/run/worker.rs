@@ -444,7 +444,7 @@ impl Worker {
         let list = bundle.lists().into_iter().find(|list| list.role == role);
         let out_of_service = serving.out_of_service(moment);
         let in_grace = serving.in_grace(moment);
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = bundle.founding().banner().into_iter().map(Into::into).collect();
         if let Some(refusal) = &out_of_service {
             warnings.push(format!("{}. {}", refusal.reason.message(), refusal.action()));
         }
