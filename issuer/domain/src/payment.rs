@@ -82,6 +82,13 @@ impl Registration {
     pub fn serves(&self, day: Date) -> bool {
         self.from <= day && day <= self.to && self.withdrawn_after.is_none_or(|last| day <= last)
     }
+
+    /// Whether a file that comes on this day comes too late: behind the last day of a terminal that was withdrawn. Whoever has
+    /// its key since then writes any day into it, and nothing but the day on which it comes is the office's own.
+    #[must_use]
+    pub fn is_closed_on(&self, import: Date) -> bool {
+        self.withdrawn_after.is_some_and(|last| import > last)
+    }
 }
 
 /// A count with its sum.
@@ -217,6 +224,8 @@ pub struct Known {
     pub waiting: BTreeSet<Digest>,
     /// Debits that were recovered from evidence: an unknown line that comes later is no news.
     pub recovered: BTreeSet<Digest>,
+    /// The day of the import; none closes no terminal.
+    pub on: Option<Date>,
 }
 
 /// What one file brought, without any card.
@@ -273,7 +282,7 @@ pub struct Settled {
     pub files: Vec<FileSums>,
     /// Recovered from what other terminals saw, by terminal.
     pub recovered: BTreeMap<u32, Sum>,
-    /// Evidence of debits whose terminal was not registered on their day.
+    /// Evidence of debits whose terminal was not registered on their day, or was withdrawn before the day of the import.
     pub recovered_unregistered: Sum,
     /// New debits.
     pub taken: BTreeSet<Taken>,
@@ -469,14 +478,25 @@ impl Run<'_> {
         self.known.terminals.get(&tid).is_some_and(|t| t.serves(day))
     }
 
+    fn is_closed(&self, tid: u32) -> bool {
+        let terminal = self.known.terminals.get(&tid);
+        self.known
+            .on
+            .is_some_and(|on| terminal.is_some_and(|terminal| terminal.is_closed_on(on)))
+    }
+
     /// Takes a debit; `false`: it was taken before.
     fn take(&mut self, pseudonym: CardPseudonym, seq: u32, tac: [u8; 8]) -> bool {
-        let at = (pseudonym, seq);
-        if self.known.debits.contains_key(&at) || self.taken.contains_key(&at) {
+        if self.is_taken(pseudonym, seq) {
             return false;
         }
-        self.taken.insert(at, tac);
+        self.taken.insert((pseudonym, seq), tac);
         true
+    }
+
+    fn is_taken(&self, pseudonym: CardPseudonym, seq: u32) -> bool {
+        let at = (pseudonym, seq);
+        self.known.debits.contains_key(&at) || self.taken.contains_key(&at)
     }
 
     fn cover(&mut self, key: Digest) {
@@ -517,6 +537,13 @@ impl Run<'_> {
     fn evidence(&mut self, line: &GenuineLine) {
         let Some(before) = &line.before else { return };
         if self.bad.contains(&line.pseudonym) {
+            return;
+        }
+        // The day of what another terminal saw was written by the one that made it: of a withdrawn one only what it had handed
+        // in itself, as an unknown debit, is paid. It stays open for the terminal's own file, which a person may let in.
+        let is_closed = !self.known.waiting.contains(&before.key) && self.is_closed(before.tid);
+        if is_closed && !self.is_taken(line.pseudonym, before.seq) && self.serves(before.tid, before.day) {
+            self.out.recovered_unregistered.add(before.amount);
             return;
         }
         if !self.take(line.pseudonym, before.seq, before.tac) {

@@ -4,7 +4,7 @@
 //! The files of one call are taken together or not at all; a file that cannot be taken is refused by itself, before the
 //! ledger is touched. Nothing that is printed, logged or kept here names a card. Left out: the payment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::door_f::CommitBody;
@@ -47,6 +47,13 @@ pub enum FileRefusal {
     Future,
     /// Another file of this number was taken before.
     NumberTaken,
+    /// It came behind the last day of a terminal that was withdrawn.
+    Closed {
+        /// The terminal.
+        tid: u32,
+        /// The file's number.
+        number: u32,
+    },
 }
 
 impl FileRefusal {
@@ -61,6 +68,7 @@ impl FileRefusal {
             Self::Signature => "SETTLEMENT_SIGNATURE",
             Self::Future => "SETTLEMENT_FUTURE",
             Self::NumberTaken => "NUMBER_TAKEN",
+            Self::Closed { .. } => "TERMINAL_CLOSED",
         }
     }
 
@@ -85,6 +93,9 @@ impl FileRefusal {
             Self::NumberTaken => {
                 "Ask why the terminal made two files of one number: it was set back, or somebody else has its key."
             }
+            Self::Closed { .. } => {
+                "Ask where this file was since the terminal was withdrawn: whoever has its key writes any day into it. If you know, let it in with `issuer settle --late TID/NUMBER`."
+            }
         }
     }
 }
@@ -98,6 +109,8 @@ pub enum FileOutcome {
     Known,
     /// Another file of this number was taken before. Nothing of this one was.
     NumberTaken,
+    /// Its terminal was withdrawn, and nobody let it in. Nothing of it was taken.
+    Closed,
 }
 
 /// A batch after its import, without any card.
@@ -107,7 +120,7 @@ pub struct Imported {
     pub files: Vec<FileOutcome>,
     /// What other terminals' evidence brought, by terminal.
     pub recovered: BTreeMap<u32, Sum>,
-    /// Evidence of debits whose terminal was not registered on their day.
+    /// Evidence of debits whose terminal was not registered on their day, or was withdrawn before this one.
     pub recovered_unregistered: Sum,
     /// Unknown debits that evidence of this batch covers.
     pub resolved: u64,
@@ -156,12 +169,18 @@ struct Verified {
 }
 
 impl Office {
-    /// Imports settlement files.
+    /// Imports settlement files. A file that comes behind the withdrawal of its terminal is taken only if it is in `late`
+    /// (terminal, number): somebody who knows where it was decided so.
     ///
     /// # Errors
     /// The vault's, before anything was taken; the ledger's, then nothing was taken; [`OfficeError::Denial`] when all is
     /// taken and the vault was not told of a copied card: import any file again, or confirm.
-    pub async fn settle(&self, files: &[Vec<u8>], by: &StaffId) -> Result<Settlement, OfficeError> {
+    pub async fn settle(
+        &self,
+        files: &[Vec<u8>],
+        late: &BTreeSet<(u32, u32)>,
+        by: &StaffId,
+    ) -> Result<Settlement, OfficeError> {
         let mut results: Vec<Option<SettledFile>> = Vec::with_capacity(files.len());
         let mut checked = Vec::new();
         let mut client = None;
@@ -183,7 +202,8 @@ impl Office {
             Imported::default()
         } else {
             let mut tx = self.begin().await?;
-            let (batch, appended) = import(&mut tx, &checked, by).await?;
+            let on = self.clock().today();
+            let (batch, appended) = import(&mut tx, &checked, on, late, by).await?;
             if let Some(appended) = appended {
                 tx.commit(appended).await?;
             }
@@ -197,6 +217,10 @@ impl Office {
                     Some((_, FileOutcome::NumberTaken)) | None => {
                         SettledFile::Refused(FileRefusal::NumberTaken)
                     }
+                    Some((file, FileOutcome::Closed)) => SettledFile::Refused(FileRefusal::Closed {
+                        tid: file.tid,
+                        number: file.number,
+                    }),
                     Some((file, outcome)) => SettledFile::Taken {
                         tid: file.tid,
                         number: file.number,
@@ -235,7 +259,7 @@ impl Office {
         Ok(())
     }
 
-    /// Withdraws a terminal: debits after the day are never paid.
+    /// Withdraws a terminal: debits after the day are never paid, and a file that comes after it is not taken by itself.
     ///
     /// # Errors
     /// [`permit_domain::Refusal::TerminalUnknown`]; [`permit_domain::Error::WrongState`] for a terminal that was withdrawn
@@ -314,6 +338,8 @@ pub(crate) async fn withdraw(
 pub(crate) async fn import(
     tx: &mut Transaction,
     files: &[CheckedFile],
+    on: Date,
+    late: &BTreeSet<(u32, u32)>,
     by: &StaffId,
 ) -> Result<(Imported, Option<Appended>), OfficeError> {
     let mut outcomes: Vec<Option<FileOutcome>> = Vec::with_capacity(files.len());
@@ -330,17 +356,24 @@ pub(crate) async fn import(
             Some(known) if known == file.digest => Some(FileOutcome::Known),
             Some(_) => Some(FileOutcome::NumberTaken),
             None => {
-                new.push(file.clone());
-                None
+                let terminal = tx.payment_terminal(file.tid).await?;
+                let is_closed = terminal.is_some_and(|terminal| terminal.is_closed_on(on));
+                if is_closed && !late.contains(&(file.tid, file.number)) {
+                    Some(FileOutcome::Closed)
+                } else {
+                    new.push(file.clone());
+                    None
+                }
             }
         });
     }
-    let known = tx.known_of(&new).await?;
+    let mut known = tx.known_of(&new).await?;
+    known.on = Some(on);
     if let Some(file) = new.iter().find(|file| !known.terminals.contains_key(&file.tid)) {
         return Err(permit_domain::Refusal::TerminalUnknown { tid: file.tid }.into());
     }
     let settled = settle(&known, &new);
-    let appended = tx.insert_settlement(&new, &settled, by).await?;
+    let appended = tx.insert_settlement(&new, &settled, late, by).await?;
     let missing = tx.missing_debits().await?;
     let mut sums = settled.files.iter();
     let files = outcomes

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use card_applet_spec::crypto::PublicKey;
 use issuer_office::random::Random;
-use issuer_office::settlement::{FileOutcome, MAX_FILE, SettledFile};
+use issuer_office::settlement::{FileOutcome, FileRefusal, MAX_FILE, SettledFile};
 use jiff::civil::Date;
 use permit_domain::payment::{FileSums, Registration, Sum};
 use program_contract::money::yuan;
@@ -27,7 +27,7 @@ pub(super) struct Terminal {
 enum TerminalStep {
     /// Register a payment terminal: its days are paid.
     Register(Register),
-    /// Withdraw one: days behind the last one are never paid.
+    /// Withdraw one: days behind the last one are never paid, and files that come later are not taken by themselves.
     Withdraw(Withdraw),
     /// All registered terminals.
     List(List),
@@ -188,8 +188,19 @@ pub(super) struct Settle {
     /// Settlement files; hand in those of many terminals together.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Let a file in that came behind the withdrawal of its terminal, because you know where it was; once for each.
+    #[arg(long, value_name = "TID/NUMBER", value_parser = late)]
+    late: Vec<(u32, u32)>,
     #[command(flatten)]
     person: Person,
+}
+
+/// A terminal's number and a file's.
+fn late(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once('/').and_then(|(tid, number)| {
+        Some((tid.parse().ok()?, number.parse().ok()?))
+    });
+    numbers.ok_or_else(|| "it is the terminal's number, a slash and the file's number, such as 65537/12".to_owned())
 }
 
 #[derive(Serialize)]
@@ -227,11 +238,12 @@ impl Settle {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let context = Context::open(&self.place, clock, random).await?;
         let by = self.person.settlement_officer(&context).await?;
+        let late = self.late.iter().copied().collect();
         let mut files = Vec::new();
         for path in &self.files {
             files.push(read(path).map_err(|error| Failure::file("read", path, &error))?);
         }
-        let done = Box::pin(context.office.settle(&files, &by)).await?;
+        let done = Box::pin(context.office.settle(&files, &late, &by)).await?;
         let mut lines = Vec::new();
         let mut refused = 0_usize;
         let report = Settled {
@@ -300,6 +312,9 @@ fn one_file(file: String, settled: &SettledFile) -> OneFile {
         SettledFile::Refused(refusal) => {
             one.code = Some(refusal.code());
             one.action = Some(refusal.action());
+            if let FileRefusal::Closed { tid, number } = refusal {
+                (one.tid, one.number) = (Some(*tid), Some(*number));
+            }
         }
         SettledFile::Taken { tid, number, outcome } => {
             (one.tid, one.number) = (Some(*tid), Some(*number));
@@ -326,7 +341,13 @@ fn line(one: &OneFile) -> String {
             sums.not_registered.count,
             sums.waiting.count
         ),
-        (None, Some(code), Some(action)) => format!("{}: {code}: {action}", one.file),
+        (None, Some(code), Some(action)) => {
+            let which = match (one.tid, one.number) {
+                (Some(tid), Some(number)) => format!(" ({tid}/{number})"),
+                _ => String::new(),
+            };
+            format!("{}{which}: {code}: {action}", one.file)
+        }
         _ => format!("{}: taken before", one.file),
     }
 }

@@ -375,7 +375,8 @@ impl Transaction {
         .await
     }
 
-    /// Stores new files and what they came to; `None` if there are none.
+    /// Stores new files and what they came to; `None` if there are none. The entries of those in `late` say that a person
+    /// let them in behind their terminal's withdrawal.
     ///
     /// # Errors
     /// [`Error::Exists`] for a file that was taken before; outages.
@@ -383,6 +384,7 @@ impl Transaction {
         &mut self,
         files: &[CheckedFile],
         settled: &Settled,
+        late: &BTreeSet<(u32, u32)>,
         by: &StaffId,
     ) -> Result<Option<Appended>, Error> {
         const FILE: &str = "INSERT INTO settlement_files (tid, number, digest, sums, imported_at) VALUES ($1, $2, $3, $4, $5)";
@@ -397,11 +399,16 @@ impl Transaction {
                 .bind(at)
                 .execute(c))
             .map_err(|e| e.of("settlement file"))?;
+            let action = if late.contains(&(file.tid, file.number)) {
+                "settlement IMPORTED_LATE"
+            } else {
+                "settlement IMPORTED"
+            };
             appended = Some(
                 self.append(Entry {
                     role: "settlement officer",
                     actor: by.as_str(),
-                    action: "settlement IMPORTED",
+                    action,
                     subject: &format!("{}/{}", file.tid, file.number),
                     detail: &sums,
                 })

@@ -864,7 +864,12 @@ fn sums(settled: &Settlement, index: usize) -> FileSums {
 }
 
 async fn settle(fixture: &Fixture, files: &[Vec<u8>]) -> Settlement {
-    fixture.office().settle(files, &officer()).await.unwrap()
+    let nobody = std::collections::BTreeSet::new();
+    fixture
+        .office()
+        .settle(files, &nobody, &officer())
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -933,7 +938,16 @@ async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
         .withdraw_terminal(wrong.tid, yesterday, &officer())
         .await
         .unwrap();
-    let settled = settle(&fixture, &[wrong.file()]).await;
+    let file = wrong.file();
+    let settled = settle(&fixture, std::slice::from_ref(&file)).await;
+    let tid = wrong.tid;
+    assert_eq!(
+        settled.files,
+        [SettledFile::Refused(FileRefusal::Closed { tid, number: 1 })]
+    );
+    // Let in, it is still held against the last day.
+    let let_in = [(tid, 1)].into();
+    let settled = office.settle(&[file], &let_in, &officer()).await.unwrap();
     let sums_now = sums(&settled, 0);
     assert_eq!(
         (sums_now.paid.count, sums_now.not_registered),
@@ -957,6 +971,69 @@ async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
     assert_eq!(settled.files, [SettledFile::Refused(FileRefusal::Future)]);
     fixture.time.set("2026-11-23T03:00:00Z");
     assert_eq!(sums(&settle(&fixture, &[file]).await, 0).paid.fen, 400);
+}
+
+/// What a thief does with a terminal: days before its withdrawal, written after it. The file by itself, and through the next shop.
+#[tokio::test(flavor = "multi_thread")]
+async fn days_before_a_withdrawal_that_come_after_it_are_not_paid_until_a_person_says_so() {
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 50_000, "till-1").await;
+    let office = fixture.office();
+    let (mut stolen, mut next) = (
+        Shop::open(&fixture, "shop 1", 61).await,
+        Shop::open(&fixture, "shop 2", 62).await,
+    );
+    // Handed in while it was in service.
+    assert!(stolen.sell(&fixture, &card, 100).is_ok());
+    let before = stolen.file();
+    let settled = settle(&fixture, std::slice::from_ref(&before)).await;
+    assert_eq!(sums(&settled, 0).paid.fen, 100);
+    // Sold on the last day, and kept back.
+    assert!(stolen.sell(&fixture, &card, 200).is_ok());
+    let kept = stolen.file();
+    office
+        .withdraw_terminal(stolen.tid, "2026-11-21".parse().unwrap(), &officer())
+        .await
+        .unwrap();
+    // The terminal's clock stays on that day.
+    assert!(stolen.sell(&fixture, &card, 400).is_ok());
+    let forged = stolen.file();
+    fixture.time.set("2026-11-22T02:00:00Z");
+    assert!(next.sell(&fixture, &card, 30).is_ok());
+    let seen = next.file();
+    let closed = |number| {
+        let tid = stolen.tid;
+        SettledFile::Refused(FileRefusal::Closed { tid, number })
+    };
+    for _ in 0..2 {
+        let settled = settle(&fixture, &[kept.clone(), forged.clone(), before.clone()]).await;
+        assert_eq!(settled.files[..2], [closed(2), closed(3)]);
+        assert!(matches!(
+            settled.files[2],
+            SettledFile::Taken { outcome: FileOutcome::Known, .. }
+        ));
+    }
+    // The next shop is paid, and what it saw of the stolen one is not.
+    let settled = settle(&fixture, &[seen]).await;
+    assert_eq!(sums(&settled, 0).paid.fen, 30);
+    assert!(settled.batch.recovered.is_empty());
+    assert_eq!(settled.batch.recovered_unregistered.fen, 400);
+    let owed = || office.terminal_report(stolen.tid);
+    assert_eq!(owed().await.unwrap().owed().fen, 100);
+    // The officer knows where one of them was: that one is taken, and the ledger says who let it in.
+    let let_in = [(stolen.tid, 2)].into();
+    let settled = office
+        .settle(&[kept, forged.clone()], &let_in, &officer())
+        .await
+        .unwrap();
+    assert_eq!(sums(&settled, 0).paid.fen, 200);
+    assert_eq!(settled.files[1], closed(3));
+    assert_eq!(owed().await.unwrap().owed().fen, 300);
+    // What the next shop saw stayed open: a file that is let in is paid as if it had come in time.
+    let let_in = [(stolen.tid, 3)].into();
+    let settled = office.settle(&[forged], &let_in, &officer()).await.unwrap();
+    assert_eq!(sums(&settled, 0).paid.fen, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,6 +205,30 @@ fn in_one_batch_the_terminals_own_line_goes_before_the_evidence() {
 }
 
 #[test]
+fn what_another_shop_saw_of_a_withdrawn_one_is_paid_only_if_it_had_handed_it_in_before() {
+    let mut known = known(&[1, 2]);
+    known.terminals.get_mut(&1).unwrap().withdrawn_after = Some(date(2026, 11, 22));
+    let evidence = seen_before(line(2, 9, 6, 10, 110), 1, 100);
+    let Check::Genuine(seen) = &evidence.check else {
+        panic!("a genuine line")
+    };
+    let key = seen.before.as_ref().unwrap().key;
+    let files = [file(2, 1, vec![evidence])];
+    for (on, handed_in, paid) in [
+        (date(2026, 11, 22), false, true),
+        (date(2026, 11, 23), false, false),
+        (date(2026, 11, 23), true, true),
+    ] {
+        known.on = Some(on);
+        known.waiting = handed_in.then_some(key).into_iter().collect();
+        let settled = settle(&known, &files);
+        assert_eq!(settled.recovered.contains_key(&1), paid, "{on} {handed_in}");
+        let unpaid = if paid { sum(0, 0) } else { sum(1, 100) };
+        assert_eq!(settled.recovered_unregistered, unpaid, "{on} {handed_in}");
+    }
+}
+
+#[test]
 fn days_on_which_a_terminal_was_not_registered_are_never_paid() {
     let mut known = known(&[1, 2]);
     known.terminals.get_mut(&1).unwrap().withdrawn_after = Some(date(2026, 11, 20));

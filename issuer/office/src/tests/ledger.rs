@@ -1,5 +1,6 @@
 //! A ledger for one test, and each decision of the office in a transaction of its own.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use issuer_artwork::{Artist, CardFonts};
@@ -279,7 +280,7 @@ pub(crate) trait Book {
         at: Timestamp,
     ) -> Result<Imported, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let (imported, appended) = settlement::import(&mut tx, files, by).await?;
+        let (imported, appended) = settlement::import(&mut tx, files, program_contract::day::of(at), &BTreeSet::new(), by).await?;
         if let Some(appended) = appended {
             tx.commit(appended).await?;
         }
