@@ -291,11 +291,21 @@ impl Region {
         })
     }
 
-    /// Whether GB/T 2260 can have this division: its first digit is not zero. A card carries any six digits.
+    /// Whether GB/T 2260 can have this division: its first two digits are a province. A card carries any six digits.
     #[must_use]
     pub const fn is_division(self) -> bool {
-        self.0[0] >> 4 != 0
+        let [province, ..] = self.0;
+        is_province((province >> 4).saturating_mul(10).saturating_add(province & 15))
     }
+}
+
+/// Whether GB/T 2260 has a province of this number, the first two digits of its divisions.
+#[must_use]
+pub const fn is_province(number: u8) -> bool {
+    matches!(
+        number,
+        11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81 | 82
+    )
 }
 
 impl TryFrom<u32> for Region {

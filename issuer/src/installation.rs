@@ -21,7 +21,7 @@ use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError
 use issuer_store::Store;
 use jiff::civil::Date;
 use permit_rules::RuleSets;
-use program_contract::{Clock, Exit, Failing, Founded, NotARehearsal};
+use program_contract::{Clock, Exit, Failing, Founded, NotARehearsal, file};
 use serde::Deserialize;
 
 /// The settings file, `issuer.toml`. Relative paths start at the installation's folder.
@@ -63,6 +63,9 @@ impl Default for Config {
         }
     }
 }
+
+/// Longest settings file, bytes.
+const MAX_SETTINGS: u64 = 1 << 16;
 
 /// Why an installation cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +173,7 @@ impl Installation {
     pub fn open(folder: &Path, config: Option<&Path>) -> Result<Self, InstallationError> {
         let own = folder.join("issuer.toml");
         let path = config.unwrap_or(&own);
-        let read = match std::fs::read_to_string(path) {
+        let read = match file::read_text(path, MAX_SETTINGS) {
             Ok(text) => toml::from_str(&text).map_err(|error| InstallationError::Config {
                 path: path.to_owned(),
                 problem: error.message().to_owned(),

@@ -279,7 +279,10 @@ impl Error {
                 W::Damaged,
                 "do not write to it; restore the last backup and keep this folder for examination",
             ),
-            Self::ClockBehind { .. } => of(W::ClockBehind, "set the machine's clock, then try again"),
+            Self::ClockBehind { .. } => of(
+                W::ClockBehind,
+                "set the machine's clock, then try again; a rehearsal that went on to that day is served with --at on that day or a later one",
+            ),
             Self::StoreUnavailable { .. } => of(
                 W::StoreUnavailable,
                 "make room and check that the folder can be written; nothing was changed",

@@ -89,6 +89,15 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     }
 }
 
+/// As [`read`], of a text in UTF-8.
+///
+/// # Errors
+/// As [`read`]; [`io::ErrorKind::InvalidData`] for bytes that are no such text.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
 /// Writes a file as a whole with the rights `mode` (as in chmod, less the mask), in place of the file that was there. A link is
 /// replaced itself, and what it points to stays as it is.
 ///
@@ -208,6 +217,21 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_and_one_of_the_limit_is() {
+        let error = read(Path::new("/dev/zero"), 1024).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert!(error.to_string().contains("1024"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for length in [0, 1023, 1024] {
+            std::fs::write(&path, vec![b'x'; length]).unwrap();
+            assert_eq!(read(&path, 1024).unwrap().len(), length);
+        }
+        std::fs::write(&path, [0xFF]).unwrap();
+        assert_eq!(read_text(&path, 1024).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

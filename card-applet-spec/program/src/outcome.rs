@@ -279,7 +279,10 @@ impl Program {
                 };
             }
             if !std::env::args_os().any(|argument| argument == "--json") {
-                let _ = error.print();
+                // Shown line by line, so that nothing of an argument reaches the screen as a command to it.
+                let text = error.render().to_string();
+                let shown: Vec<_> = text.lines().map(plain).collect();
+                let _ = writeln!(io::stderr(), "{}", shown.join("\n"));
                 return Exit::Usage.into();
             }
             self.end(schema, true, Err(Failure::usage(self, first_paragraph(&error))))
@@ -385,13 +388,30 @@ fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::
     } = &**failure;
     let name = program.name;
     if let Some((message, action)) = chinese {
+        let (message, action) = (plain(message), plain(action));
         writeln!(prose, "{name}：{message} [{code}]\n  {action}")?;
     }
-    writeln!(prose, "{name}: {message} [{code}]\n  {action}")?;
+    writeln!(prose, "{name}: {} [{code}]\n  {}", plain(message), plain(action))?;
     for note in notes {
-        writeln!(prose, "  {note}")?;
+        writeln!(prose, "  {}", plain(note))?;
     }
     prose.flush()
+}
+
+/// A text without control characters: what a path or an argument holds is shown, and neither moves the cursor nor forges a line.
+fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 fn no_output(error: &io::Error, was_done: bool) -> Failure {
@@ -442,6 +462,18 @@ mod tests {
 
     fn done() -> Outcome {
         Outcome::done("yzt.did/1", &json!({ "count": 3 }), vec!["three".to_owned()]).unwrap()
+    }
+
+    #[test]
+    fn a_path_with_control_characters_is_shown_and_does_nothing_to_the_screen() {
+        let (mut out, mut prose) = (Vec::new(), Vec::new());
+        let path = Path::new("/tmp/\u{1b}[2Jx\nkeyvault: all is well [OK]\u{9b}31m");
+        let failure = Failure::file("read", path, &io::ErrorKind::NotFound.into()).with("path", "x");
+        Program::new("keyvault").end_to(&mut out, &mut prose, "yzt.x/1", false, Err(failure));
+        let said = String::from_utf8(prose).unwrap();
+        assert_eq!(said.lines().count(), 2, "{said}");
+        assert!(said.contains(r"/tmp/\u{1b}[2Jx\nkeyvault: all is well"), "{said}");
+        assert!(!said.replace('\n', "").contains(char::is_control), "{said:?}");
     }
 
     #[test]

@@ -129,7 +129,7 @@ pub fn make_file(
     out: &Path,
     rng: &mut impl CryptoRng,
 ) -> Result<Serial, Error> {
-    let sealed = fs::read(lot_file).map_err(|source| file("read", lot_file, source))?;
+    let sealed = whole::read(lot_file, MAX_LOT).map_err(|source| file("read", lot_file, source))?;
     let blank = from_lot(lot_file, &sealed, maker, card_ca, number)?;
     let memory = CardMemory::create(out, card_applet::MEMORY_LEN)?;
     if let Err(error) = manufacture(&memory, &blank, rng) {
@@ -140,8 +140,15 @@ pub fn make_file(
     Ok(blank.serial)
 }
 
+/// Longest lot file, bytes: the largest lot.
+const MAX_LOT: u64 = 16 << 20;
+/// Longest key file, bytes.
+const MAX_KEY: u64 = 4096;
+
 fn read_hex<const N: usize>(path: &Path, form: &'static str) -> Result<[u8; N], Error> {
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(|source| file("read", path, source))?);
+    let text = Zeroizing::new(
+        whole::read_text(path, MAX_KEY).map_err(|source| file("read", path, source))?,
+    );
     let mut bytes = [0; N];
     hex::decode_to_slice(text.trim_end(), &mut bytes).map_err(|_| Error::KeyForm {
         path: path.to_owned(),

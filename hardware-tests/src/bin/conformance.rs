@@ -177,7 +177,7 @@ fn make_test_keys(arguments: &MakeArguments) -> Result<Outcome, Failure> {
 }
 
 fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|source| KeysError::File {
+    let text = program_contract::file::read_text(path, 1 << 16).map_err(|source| KeysError::File {
         path: path.to_owned(),
         source,
     })?;

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+/// Longest file of test keys, bytes.
+const MAX_FILE: u64 = 1 << 16;
 /// Schema of the file.
 const SCHEMA: &str = "yzt.conformance_keys/1";
 /// What stands in the file for whoever opens it.
@@ -175,7 +177,7 @@ impl TestKeys {
             path: path.to_owned(),
             why,
         };
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(file)?);
+        let text = Zeroizing::new(program_contract::file::read_text(path, MAX_FILE).map_err(file)?);
         let form: Form = serde_json::from_str(&text).map_err(|_| wrong("it has other fields"))?;
         if form.schema != SCHEMA {
             return Err(wrong("it has another schema"));

@@ -29,16 +29,10 @@ macro_rules! serde_by_text {
 }
 pub(crate) use serde_by_text;
 
-/// The provinces of GB/T 2260, first two digits of a division.
-const PROVINCES: [&str; 34] = [
-    "11", "12", "13", "14", "15", "21", "22", "23", "31", "32", "33", "34", "35", "36", "37", "41", "42",
-    "43", "44", "45", "46", "50", "51", "52", "53", "54", "61", "62", "63", "64", "65", "71", "81", "82",
-];
-
 /// Whether two digits name a province. 83 stands for Taiwan in the numbers of residence permits (GB 11643 as used
 /// since 2018), 71 in GB/T 2260.
 pub(crate) fn is_province(text: &str) -> bool {
-    text == "83" || PROVINCES.contains(&text)
+    text == "83" || (text.len() == 2 && text.parse().is_ok_and(card_applet_spec::codes::is_province))
 }
 
 /// A division of GB/T 2260: six digits, province, prefecture, county. Abolished ones count too.

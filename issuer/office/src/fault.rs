@@ -52,7 +52,7 @@ impl Fault {
     pub fn of_vault(error: &vault::Error) -> Self {
         match error {
             vault::Error::NotRunning => Self::Service,
-            vault::Error::ConnectionLost(_) => Self::Unknown,
+            vault::Error::ConnectionLost(_) | vault::Error::NoAnswer => Self::Unknown,
             vault::Error::Refused(refusal) => match refusal.code {
                 RefusalCode::Sealed => Self::Service,
                 RefusalCode::CardRefused => Self::Unknown,

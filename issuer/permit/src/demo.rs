@@ -11,7 +11,7 @@ use permit_domain::{
     ApplicantForm, ApplicationId, ApplicationState, CardSerial, Decision, FormErrors, HandOverClerk,
     IntakeClerk, Order, OrderState, PermitId, Producer, Tier,
 };
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Exit, Failure, Outcome, file};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::DemoArguments;
@@ -59,10 +59,13 @@ async fn demo(arguments: &DemoArguments, clock: &Clock) -> Result<Outcome, Failu
     )
 }
 
+/// Longest applicant file or photo, bytes.
+const MAX_INPUT: u64 = 10 << 20;
+
 fn read_input(path: Option<&std::path::Path>, sample: &[u8]) -> Result<Vec<u8>, Failure> {
     path.map_or_else(
         || Ok(sample.to_vec()),
-        |path| std::fs::read(path).map_err(|error| Failure::file("read", path, &error)),
+        |path| file::read(path, MAX_INPUT).map_err(|error| Failure::file("read", path, &error)),
     )
 }
 

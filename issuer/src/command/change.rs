@@ -6,10 +6,10 @@ use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, Tier, read_tier};
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Exit, Failure, Outcome, file};
 
 use crate::command::change_now::{about, shown};
-use crate::command::place::{Context, Place};
+use crate::command::place::{Context, Place, MAX_APPLICANT};
 use crate::command::session::Person;
 use crate::command::station::{station, with_wrong_tries};
 
@@ -248,7 +248,8 @@ impl Propose {
         let Some(path) = &self.applicant else {
             return Ok(None);
         };
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+        let text = file::read_text(path, MAX_APPLICANT)
+            .map_err(|error| Failure::file("read", path, &error))?;
         let wrong = |errors: permit_domain::FormErrors| {
             let fields: Vec<&str> = errors.fields().iter().map(|e| e.field.as_str()).collect();
             Failure::new(

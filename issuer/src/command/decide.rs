@@ -1,12 +1,14 @@
 //! `issuer decide --rules ID --case FILE --at DATE`: what a rule set says about one applicant file. Nothing is stored.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use issuer_office::error::OfficeError;
 use jiff::civil::Date;
 use permit_domain::{ApplicantForm, FormErrors, tier_words};
 use permit_rules::RuleSets;
-use program_contract::{Exit, Failure, Outcome};
+use program_contract::{Exit, Failure, Outcome, file};
+
+use crate::command::place::MAX_APPLICANT;
 
 const SCHEMA: &str = "yzt.decision/1";
 
@@ -29,12 +31,13 @@ pub(super) struct Decide {
 
 impl Decide {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        let text = if self.case.as_os_str() == "-" {
-            std::io::read_to_string(std::io::stdin())
+        // Standard input has a name too, and is bounded like a file.
+        let named = if self.case.as_os_str() == "-" {
+            Path::new("/dev/stdin")
         } else {
-            std::fs::read_to_string(&self.case)
-        }
-        .map_err(|error| Failure::file("read", &self.case, &error))?;
+            &self.case
+        };
+        let text = file::read_text(named, MAX_APPLICANT).map_err(|error| Failure::file("read", &self.case, &error))?;
         let applicant = ApplicantForm::from_json(&text)
             .and_then(|form| form.into_applicant(self.at))
             .map_err(|errors| form(&errors))?;

@@ -27,6 +27,9 @@ pub(super) struct Faces {
     pub(super) json: bool,
 }
 
+/// Longest portrait, bytes.
+const MAX_PHOTO: u64 = 10 << 20;
+
 #[derive(Serialize)]
 struct Report {
     faces: Vec<ReportFace>,
@@ -51,7 +54,7 @@ impl Faces {
         .map_err(OfficeError::from)?;
         let artist = Artist::new(fonts).map_err(OfficeError::from)?;
         let photo = match &self.photo {
-            Some(path) => Some(std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?),
+            Some(path) => Some(file::read(path, MAX_PHOTO).map_err(|error| Failure::file("read", path, &error))?),
             None => None,
         };
         let front = artist

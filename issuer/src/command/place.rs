@@ -15,6 +15,9 @@ use crate::installation::Installation;
 /// Time that running requests have when the server is told to stop.
 pub(super) const GRACE: Duration = Duration::from_secs(20);
 
+/// Longest applicant file, bytes.
+pub(super) const MAX_APPLICANT: u64 = 1 << 20;
+
 /// Which installation, which day.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Place {

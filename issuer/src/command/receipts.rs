@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use issuer_office::random::Random;
 use issuer_office::updates::ReceiptsTaken;
-use program_contract::{Clock, Failure, Outcome};
+use program_contract::{Clock, Failure, Outcome, file};
 
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
@@ -21,6 +21,9 @@ pub(super) struct TakeReceipts {
     person: Person,
 }
 
+/// Longest receipt file, bytes.
+const MAX_RECEIPTS: u64 = 16 << 20;
+
 impl TakeReceipts {
     /// Hands cards' receipts to the vault and finishes the changes that they prove.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
@@ -28,7 +31,7 @@ impl TakeReceipts {
         let by = self.person.settlement_officer(&context).await?;
         let mut all = ReceiptsTaken::default();
         for path in &self.files {
-            let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+            let bytes = file::read(path, MAX_RECEIPTS).map_err(|error| Failure::file("read", path, &error))?;
             let taken = context.office.take_receipts(&bytes, &by).await?;
             all.proved += taken.proved;
             all.known += taken.known;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use issuer_office::random::Random;
 use permit_domain::{Actor as _, CardSerial};
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Exit, Failure, Outcome, file};
 use serde::Serialize;
 
 use crate::command::place::{Context, Place};
@@ -56,8 +56,11 @@ impl Receive {
     }
 }
 
+/// Longest list of serials, bytes: the cards of the largest lot.
+const MAX_SERIALS: u64 = 2 << 20;
+
 fn read_serials(path: &Path) -> Result<Vec<CardSerial>, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    let text = file::read_text(path, MAX_SERIALS).map_err(|error| Failure::file("read", path, &error))?;
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())

@@ -119,7 +119,9 @@ impl Error {
                 "Correct --dir or `database` in issuer.toml; only for a new office run `issuer migrate --new`."
             }
             Self::Founded => "Run `issuer migrate` without --new.",
-            Self::ClockBehind { .. } => "Set the machine's clock, or leave --at out; then try again.",
+            Self::ClockBehind { .. } => {
+                "Set the machine's clock, then try again; a rehearsal goes on with --at on the day of that entry or a later one."
+            }
             Self::NotMigrated => "Run `issuer migrate`.",
             Self::OtherVersion => "Run the version of the program that belongs to this database.",
             Self::ReadOnly => {

@@ -59,6 +59,19 @@ impl BundleKind {
             Self::Shop => "shop",
         }
     }
+
+    /// The roles whose keys its bundle carries.
+    #[must_use]
+    pub const fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Bus => &[Role::Transit],
+            Self::Door => &[Role::Door],
+            Self::Shop => &[Role::SmallPayment],
+            Self::Clinic => &[Role::Clinic],
+            Self::SocialInsurance => &[Role::SocialInsurance],
+            Self::Counter => Role::ALL,
+        }
+    }
 }
 
 /// Request for a terminal's bundle (card specification, chapter 08).

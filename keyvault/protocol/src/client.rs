@@ -1,5 +1,7 @@
 //! The client over any byte stream: one function for every operation, and methods that spare their callers its words.
 
+use std::time::Duration;
+
 use card_applet_spec::codes::{Region, Role, Serial};
 use getrandom::SysRng;
 use jiff::civil::Date;
@@ -33,11 +35,17 @@ use crate::update::{
 };
 use crate::wire::{PointBytes, SignatureBytes};
 
+/// How long a vault may take to say hello: it does so even while it works for somebody else.
+const HELLO: Duration = Duration::from_secs(10);
+/// How long it may take for an answer. The longest are the last share, which reads the whole store, and a lot of 50,000 cards.
+const ANSWER: Duration = Duration::from_mins(5);
+
 /// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
 pub struct Client<S> {
     stream: S,
     vault: [u8; 16],
     key: SecretKey,
+    patience: Duration,
 }
 
 impl<S> std::fmt::Debug for Client<S> {
@@ -50,11 +58,14 @@ impl Client<tokio::net::UnixStream> {
     /// Connects to the vault's Unix socket.
     ///
     /// # Errors
-    /// [`Error::NotRunning`] when nobody listens there, [`Error::OtherUser`] when it is not the vault's user who does,
+    /// [`Error::SocketPath`] for a path that is too long, [`Error::NotRunning`] when nobody listens there, [`Error::OtherUser`] when it is not the vault's user who does,
     /// else as [`Client::connect`].
     pub async fn connect_unix(path: &std::path::Path) -> Result<Self, Error> {
-        let stream = tokio::net::UnixStream::connect(path)
+        check_path(path)?;
+        let connecting = tokio::time::timeout(HELLO, tokio::net::UnixStream::connect(path));
+        let stream = connecting
             .await
+            .map_err(|_| Error::NoAnswer)?
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::NotRunning,
                 std::io::ErrorKind::PermissionDenied => Error::OtherUser,
@@ -67,6 +78,19 @@ impl Client<tokio::net::UnixStream> {
         } else {
             Err(Error::OtherUser)
         }
+    }
+}
+
+/// Refuses a path that no Unix socket can have.
+///
+/// # Errors
+/// [`Error::SocketPath`].
+pub fn check_path(socket: &std::path::Path) -> Result<(), Error> {
+    /// Bytes of a socket's path, without the zero behind it (`sun_path`, unix(7)).
+    const MAX_PATH: usize = 107;
+    match socket.as_os_str().len() {
+        length if length > MAX_PATH => Err(Error::SocketPath(length)),
+        _ => Ok(()),
     }
 }
 
@@ -89,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Says hello over a stream that is connected; the ephemeral key comes from the operating system's random source.
     ///
     /// # Errors
-    /// [`Error::VersionMismatch`], or an error of the stream.
+    /// [`Error::VersionMismatch`], [`Error::NoAnswer`], or an error of the stream.
     pub async fn connect(stream: S) -> Result<Self, Error> {
         Self::connect_with(stream, &mut UnwrapErr(SysRng)).await
     }
@@ -99,12 +123,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// # Errors
     /// [`Error::VersionMismatch`], or an error of the stream.
     pub async fn connect_with(stream: S, rng: &mut (impl CryptoRng + Send)) -> Result<Self, Error> {
+        Self::connect_within(stream, rng, HELLO, ANSWER).await
+    }
+
+    async fn connect_within(
+        stream: S,
+        rng: &mut (impl CryptoRng + Send),
+        hello: Duration,
+        answer: Duration,
+    ) -> Result<Self, Error> {
         let key = sealed::fresh_key(rng);
         let client_key = sealed::point_of(&key.public_key());
         let mut client = Self {
             stream,
             vault: [0; 16],
             key,
+            patience: hello,
         };
         let greeting = Greeting {
             version: PROTOCOL_VERSION,
@@ -118,6 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             });
         }
         client.vault = welcome.vault;
+        client.patience = answer;
         Ok(client)
     }
 
@@ -534,8 +569,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         O: Operation + Into<Request>,
         O::Answer: Answer<Response>,
     {
-        frame::write(&mut self.stream, &operation.into()).await?;
-        match frame::read(&mut self.stream).await? {
+        let asked = async {
+            frame::write(&mut self.stream, &operation.into()).await?;
+            frame::read(&mut self.stream).await
+        };
+        let answered = tokio::time::timeout(self.patience, asked).await;
+        match answered.map_err(|_| Error::NoAnswer)?? {
             Some(Response::Refused(refusal)) => Err(Error::Refused(refusal)),
             Some(response) => {
                 O::Answer::from_response(response).ok_or(Error::Malformed("an answer to another question"))
@@ -570,6 +609,40 @@ mod tests {
         // A folder that all may write is root's, and a stranger listens in it.
         assert!(!is_trusted(stranger, root, Some(root)));
         assert!(!is_trusted(stranger, root, None));
+    }
+
+    #[tokio::test]
+    async fn a_vault_that_hangs_is_told_from_one_that_is_not_there() {
+        const SHORT: Duration = Duration::from_millis(20);
+        let mut rng = UnwrapErr(SysRng);
+        // It takes the connection and never says hello.
+        let (near, _far) = tokio::io::duplex(4096);
+        let error = Client::connect_within(near, &mut rng, SHORT, ANSWER).await.unwrap_err();
+        assert_eq!((error.code(), error.exit_code()), ("VAULT_NO_ANSWER", 4));
+        assert!(error.to_string().contains("start it again"));
+        // It says hello and never answers.
+        let (near, mut far) = tokio::io::duplex(4096);
+        let other = tokio::spawn(async move {
+            let _: Option<Request> = frame::read(&mut far).await.unwrap();
+            let welcome = crate::status::Welcome {
+                version: PROTOCOL_VERSION,
+                vault: [2; 16],
+            };
+            frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
+            far
+        });
+        let mut client = Client::connect_within(near, &mut rng, HELLO, SHORT).await.unwrap();
+        let _far = other.await.unwrap();
+        assert_eq!(client.status().await.unwrap_err().code(), "VAULT_NO_ANSWER");
+    }
+
+    #[test]
+    fn a_path_that_no_socket_can_have_is_wrong_usage() {
+        let path = |length| std::path::PathBuf::from("s".repeat(length));
+        assert!(check_path(&path(107)).is_ok());
+        let error = check_path(&path(108)).unwrap_err();
+        assert_eq!((error.code(), error.exit_code()), ("SOCKET_PATH", 2));
+        assert!(error.to_string().contains("107"));
     }
 
     #[tokio::test]

@@ -14,6 +14,14 @@ pub enum Error {
     /// The stream ended or failed; what the vault did with the last request is unknown.
     #[error("the connection to the vault was lost ({0}); connect again and resume")]
     ConnectionLost(#[from] std::io::Error),
+    /// The vault took the connection or the request, and no answer came in time; what it did is unknown.
+    #[error(
+        "the vault does not answer; look at its process and its log, start it again if it hangs, and run the same command again"
+    )]
+    NoAnswer,
+    /// No socket can have this path.
+    #[error("the path of a socket has at most 107 bytes, and this one has {0}; give a shorter one with --socket")]
+    SocketPath(usize),
     /// Nobody listens on the vault's socket.
     #[error("the vault is not running; start it with `keyvault serve` and try again")]
     NotRunning,
@@ -75,6 +83,8 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::ConnectionLost(_) => "VAULT_GONE",
+            Self::NoAnswer => "VAULT_NO_ANSWER",
+            Self::SocketPath(_) => "SOCKET_PATH",
             Self::NotRunning => "VAULT_NOT_RUNNING",
             Self::OtherUser => "VAULT_OTHER_USER",
             Self::VersionMismatch { .. } => "VAULT_VERSION",
@@ -110,10 +120,11 @@ impl Failing for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::ConnectionLost(_) => Exit::Unknown,
+            Self::ConnectionLost(_) | Self::NoAnswer => Exit::Unknown,
+            Self::SocketPath(_) => Exit::Usage,
             Self::NotRunning => Exit::Absent,
-            Self::VersionMismatch { .. } | Self::Malformed(_) => Exit::Damaged,
-            Self::NotOpened | Self::OtherUser => Exit::Refused,
+            Self::VersionMismatch { .. } | Self::Malformed(_) | Self::OtherUser => Exit::Damaged,
+            Self::NotOpened => Exit::Refused,
             Self::NotARegion | Self::OutOfRange { .. } => Exit::Usage,
             Self::Refused(refusal) => refusal.code.exit(),
         }

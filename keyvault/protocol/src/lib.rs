@@ -36,7 +36,7 @@ pub use card::{
     CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, DeliveredBy, Entitlement,
     MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,
 };
-pub use client::Client;
+pub use client::{Client, check_path};
 pub use denial::{AllowCard, DenyCard, DenyChain, EndCard};
 pub use error::{Error, Refusal, RefusalCode};
 pub use message::{OPERATIONS, Request, Response};

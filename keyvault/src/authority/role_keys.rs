@@ -32,6 +32,7 @@ pub(crate) async fn rotate(
     region: Region,
     drain_until: civil::Date,
 ) -> Result<RoleKeyInfo, Error> {
+    division(region)?;
     let until = clock::card_day(drain_until)?;
     let today = clock::card_day(clock::day(now))?;
     if until < today || until.day_number() > today.day_number() + MAX_DRAIN_DAYS {
@@ -148,6 +149,16 @@ const NO_VERSION: Error = Error::NotFound {
     what: "key version of this role, region and number",
 };
 
+/// Refuses a region that no province has: a slip of the hand would found keys for nowhere.
+pub(crate) fn division(region: Region) -> Result<(), Error> {
+    if region.is_division() {
+        return Ok(());
+    }
+    Err(Error::BadContent {
+        what: "a region is a division of GB/T 2260: its first two digits are a province",
+    })
+}
+
 fn id_of(role: Role, region: Region, version: u8) -> RoleKeyId {
     RoleKeyId {
         role,
@@ -206,11 +217,39 @@ impl Open {
         role: Role,
         region: Region,
     ) -> Result<RoleKeyId, Error> {
+        if let Some(id) = self.active_now(role, region)? {
+            return Ok(id);
+        }
+        let id = id_of(role, region, 1);
+        self.make_active(core, now, id, Transaction::default()).await?;
+        Ok(id)
+    }
+
+    /// The Active versions of these, in their order. None is made where one of them is refused.
+    pub(crate) async fn all_active(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        wanted: &[(Role, Region)],
+    ) -> Result<Vec<RoleKeyId>, Error> {
+        for (role, region) in wanted {
+            self.active_now(*role, *region)?;
+        }
+        let mut active = Vec::with_capacity(wanted.len());
+        for (role, region) in wanted {
+            active.push(self.active(core, now, *role, *region).await?);
+        }
+        Ok(active)
+    }
+
+    /// The Active version of a role and region; `None` where there is no version yet, and the first may be made.
+    pub(crate) fn active_now(&self, role: Role, region: Region) -> Result<Option<RoleKeyId>, Error> {
+        division(region)?;
         let mut any = false;
         for (id, row) in versions(&self.roles, role, region) {
             any = true;
             if row.state == RoleKeyState::Active {
-                return Ok(*id);
+                return Ok(Some(*id));
             }
         }
         if any {
@@ -219,13 +258,7 @@ impl Open {
                 region: region.to_string(),
             });
         }
-        let id = RoleKeyId {
-            role,
-            region,
-            version: 1,
-        };
-        self.make_active(core, now, id, Transaction::default()).await?;
-        Ok(id)
+        Ok(None)
     }
 
     /// Makes the masters of a version and takes it into use, together with what else `change` holds.

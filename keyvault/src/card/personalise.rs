@@ -144,6 +144,10 @@ impl Work {
         asked: Personalisation,
         mut batch: Outgoing,
     ) -> Result<Turn, Error> {
+        // Before the card is touched and its number is given.
+        for wanted in &asked.content.entitlements {
+            open.active_now(wanted.role, wanted.region)?;
+        }
         let mut script = [0u8; 16];
         core.rng.fill_bytes(&mut script);
         let job = PersonaliseJob {

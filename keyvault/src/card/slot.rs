@@ -179,12 +179,11 @@ pub(crate) async fn active_versions(
     now: Timestamp,
     entitlements: &[Entitlement],
 ) -> Result<Vec<RoleKeyId>, Error> {
-    let mut versions = Vec::new();
-    for wanted in entitlements {
-        let (role, region) = (wanted.role, wanted.region);
-        versions.push(open.active(core, now, role, region).await?);
-    }
-    Ok(versions)
+    let wanted: Vec<_> = entitlements
+        .iter()
+        .map(|wanted| (wanted.role, wanted.region))
+        .collect();
+    open.all_active(core, now, &wanted).await
 }
 
 /// Whether every slot is of a version that may still be written.

@@ -68,9 +68,13 @@ pub(crate) async fn seal(
             what: "a rewrite of this card was begun and is not finished: finish it at the counter first",
         });
     }
+    let today = clock::card_day(clock::day(now))?;
+    // Before a key version is made for what nobody could deliver.
+    if delivery_routes(open, &before, today).is_empty() {
+        return Err(Error::NoDelivery);
+    }
     let mut card = before.clone();
     let Built { effect, plain } = build(core, open, now, &serial, &mut card, task).await?;
-    let today = clock::card_day(clock::day(now))?;
     let routes = delivery_routes(open, &card, today);
     if routes.is_empty() {
         return Err(Error::NoDelivery);

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use jiff::civil::Date;
 use keyvault_protocol::{
-    BundleRequest, DeliveredBy, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo, Serial,
-    SlotVersion, TerminalInfo, UpdatesRequest, division,
+    BundleRequest, Client, DeliveredBy, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo,
+    RoleKeyState, Serial, SlotVersion, TerminalInfo, UpdatesRequest, division,
 };
-use program_contract::{Failure, Founded, Outcome, file};
+use program_contract::{Exit, Failure, Founded, Outcome, day, file};
 use serde_json::{Value, json};
+use tokio::net::UnixStream;
 
 use crate::command::arguments::Ask;
 use crate::command::custody;
@@ -30,7 +31,17 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 vec!["the vault is sealed".to_owned()],
             )
         }
-        Ask::Status => custody::describe(&place.connect().await?.status().await?, schema),
+        Ask::Status => {
+            let status = async { Ok::<_, Failure>(place.connect().await?.status().await?) };
+            let status = status.await.map_err(|mut failure| {
+                // Here 1 says that the vault is sealed, and nothing else.
+                if failure.exit == Exit::Refused {
+                    failure.exit = Exit::Usage;
+                }
+                failure
+            })?;
+            custody::describe(&status, schema)
+        }
         Ask::EnrolIssuer { name, public_key } => {
             let key = read_point(&public_key)?;
             place.connect().await?.enrol_issuer(&name, &key).await?;
@@ -65,8 +76,15 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 from,
                 to,
             };
-            let bytes = place.connect().await?.export_bundle(&request).await?;
-            write_new(schema, &out, &bytes)
+            let mut client = place.connect().await?;
+            let bytes = client.export_bundle(&request).await?;
+            let keys = keys_in(&mut client, &request).await?;
+            let mut outcome = write_new(schema, &out, &bytes)?;
+            outcome.fields.insert("keys".to_owned(), keys.into());
+            if keys == 0 {
+                outcome.lines.push(NO_KEYS.to_owned());
+            }
+            Ok(outcome)
         }
         Ask::ExportLot {
             issuer,
@@ -239,6 +257,22 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
     }
 }
 
+/// What is said of a bundle that carries no key.
+const NO_KEYS: &str = "凭证包中没有密钥，终端不会接受任何卡 / the bundle carries no key, and its terminal accepts nobody: make a version with `keyvault rotate`, then export the bundle again";
+
+/// How many key versions a bundle of today carries.
+async fn keys_in(client: &mut Client<UnixStream>, request: &BundleRequest) -> Result<usize, Failure> {
+    let today = day::of(client.status().await?.high_water);
+    let keys = client.role_keys().await?;
+    let carried = keys.iter().filter(|key| {
+        let drains = || key.until.is_some_and(|until| until >= today);
+        request.kind.roles().contains(&key.role)
+            && request.regions.contains(&key.region)
+            && (key.state == RoleKeyState::Active || (key.state == RoleKeyState::Draining && drains()))
+    });
+    Ok(carried.count())
+}
+
 fn one_role_key(schema: &'static str, key: &RoleKeyInfo) -> Result<Outcome, Failure> {
     let (fields, prose) = show_role_key(key);
     Outcome::done(schema, &json!({ "role_key": fields }), vec![prose])
@@ -330,9 +364,13 @@ fn read_serial(text: &str) -> Result<Serial, Failure> {
     read_hex(text, "--serial has 20 hex digits").map(Serial)
 }
 
+/// Longest public key or request file, bytes.
+const MAX_FILE: u64 = 1 << 16;
+
 /// A public key from a file: 65 bytes `04 || X || Y`, or their 130 hex digits.
 fn read_point(path: &Path) -> Result<PointBytes, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::file("read the public key", path, &error))?;
+    let bytes = file::read(path, MAX_FILE)
+        .map_err(|error| Failure::file("read the public key", path, &error))?;
     let raw = match std::str::from_utf8(&bytes) {
         Ok(text) if text.trim().len() == 130 => hex::decode(text.trim()).unwrap_or_default(),
         _ => bytes,
@@ -350,7 +388,7 @@ fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure
         )
     };
     let text =
-        std::fs::read(path).map_err(|error| Failure::file("read the terminal's request", path, &error))?;
+        file::read(path, MAX_FILE).map_err(|error| Failure::file("read the terminal's request", path, &error))?;
     let request: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
     let field = |name: &str| request.get(name).and_then(Value::as_str).ok_or_else(wrong);
     if field("schema")? != "yzt.terminal-request/1" {

@@ -5,11 +5,14 @@ use std::path::Path;
 use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault_protocol::{Status, UnsealProgress, VaultState};
-use program_contract::{Clock, Exit, Failure, Founded, Outcome, secret};
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, file, secret};
 use serde_json::json;
 
 use crate::command::arguments::Init;
 use crate::command::place::{Place, random, runtime, usage};
+
+/// Longest share envelope, bytes.
+const MAX_ENVELOPE: u64 = 1 << 16;
 
 /// Founds a vault and writes one share envelope per custodian.
 pub(crate) fn init(
@@ -88,7 +91,7 @@ pub(crate) async fn unseal(
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let text =
-        std::fs::read(share).map_err(|error| Failure::file("read the share envelope", share, &error))?;
+        file::read(share, MAX_ENVELOPE).map_err(|error| Failure::file("read the share envelope", share, &error))?;
     let envelope = ShareEnvelope::parse(&text)?;
     // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
     let mut client = place.connect().await?;

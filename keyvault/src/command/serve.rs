@@ -23,6 +23,7 @@ pub(crate) fn serve(
     let dir = std::fs::canonicalize(place.dir()?).map_err(|_| Error::NoVault)?;
     let socket = std::path::absolute(place.socket.clone().unwrap_or_else(|| dir.join("keyvault.sock")))
         .map_err(|error| Failure::file("use the socket in", &dir, &error))?;
+    keyvault_protocol::check_path(&socket)?;
     // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -121,7 +122,7 @@ fn bind(socket: &Path) -> Result<UnixListener, Failure> {
         let _ = std::fs::remove_file(socket);
     }
     let listener = UnixListener::bind(socket).map_err(|error| {
-        let made = "make the socket (its folder must exist, and a path of at most 107 bytes fits)";
+        let made = "make the socket (its folder must exist)";
         Failure::file(made, socket, &error)
     })?;
     // The mask of `run` made it private from its first moment; said again for file systems that know no mask.

@@ -1,6 +1,6 @@
 //! Serving: one connection, one request at a time, over any byte stream; and the Unix socket with peer credentials.
 //!
-//! Left out: TLS (the vault is reached on its own machine only) and limits per client.
+//! Left out: TLS (the vault is reached on its own machine only) and limits per client: only how many there are at once and how long they may be silent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,24 @@ use keyvault_protocol::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
 use crate::serve::gate;
 
+/// How long a connection may take to introduce itself.
+const HELLO: Duration = Duration::from_secs(10);
+/// How long it may be silent between two requests.
+const IDLE: Duration = Duration::from_mins(10);
+/// How long a peer may take to accept an answer.
+const ACCEPT: Duration = Duration::from_secs(30);
+/// Connections at one time; more wait in the socket's queue.
+const CONNECTIONS: usize = 256;
 /// How often old attempts and sessions are looked for.
 const EXPIRY: Duration = Duration::from_secs(15);
 
-/// Serves one connection until the other side closes it.
+/// Serves one connection until the other side closes it, or is silent for ten minutes.
 ///
 /// # Errors
 /// The stream's error, or that the bytes were no message of the protocol.
@@ -26,11 +35,11 @@ pub async fn connection<S>(mut stream: S, vault: Arc<Vault>) -> Result<(), WireE
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Some(client_key) = greet(&mut stream, &vault).await? else {
+    let Some(client_key) = within(HELLO, greet(&mut stream, &vault)).await? else {
         return Ok(());
     };
     loop {
-        let request: Request = match frame::read(&mut stream).await {
+        let request: Request = match within(IDLE, frame::read(&mut stream)).await {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(error @ WireError::Malformed(_)) => {
@@ -51,8 +60,17 @@ where
                 Response::Refused(Refusal::from(&error))
             }
         };
-        frame::write(&mut stream, &response).await?;
+        within(ACCEPT, frame::write(&mut stream, &response)).await?;
     }
+}
+
+/// What the other side does, or the end of our patience with it.
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, WireError>>,
+) -> Result<T, WireError> {
+    let silent = |_| WireError::ConnectionLost(std::io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(patience, work).await.map_err(silent)?
 }
 
 async fn greet<S>(stream: &mut S, vault: &Vault) -> Result<Option<PointBytes>, WireError>
@@ -93,6 +111,9 @@ pub async fn listen(
     let own = rustix::process::geteuid().as_raw();
     let mut stop = std::pin::pin!(stop);
     let mut expiry = tokio::time::interval(EXPIRY);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    // A place is taken before a connection is accepted: a full house is no reason to miss the end.
+    let mut free = None;
     loop {
         let accepted = tokio::select! {
             () = &mut stop => return Ok(()),
@@ -101,7 +122,11 @@ pub async fn listen(
                 tokio::spawn(async move { vault.expire().await });
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            Ok(place) = Arc::clone(&places).acquire_owned(), if free.is_none() => {
+                free = Some(place);
+                continue;
+            }
+            accepted = listener.accept(), if free.is_some() => accepted,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -117,10 +142,12 @@ pub async fn listen(
             continue;
         }
         let vault = Arc::clone(&vault);
+        let place = free.take();
         tokio::spawn(async move {
             if let Err(error) = connection(stream, vault).await {
                 tracing::debug!(code = error.code(), "a connection ended");
             }
+            drop(place);
         });
     }
 }

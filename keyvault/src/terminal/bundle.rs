@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::authority::certificates::{Leaf, anchors, chain};
+use crate::authority::role_keys;
 use crate::authority::signers::Signer;
 use crate::card::order::is_name;
 use crate::clock;
@@ -48,7 +49,17 @@ pub(crate) async fn export_bundle(
     request: &BundleRequest,
 ) -> Result<Vec<u8>, Error> {
     let checked = check_bundle(request, now)?;
-    let (roles, rights) = needs(request.kind);
+    let (roles, rights) = (request.kind.roles(), rights(request.kind));
+    // Everything that can be refused is, before a key version or a list's number is made for it.
+    let terminal = next_terminal(core, open, request, &checked).await?;
+    let terms = Terms {
+        issued: checked.today,
+        max_age: DENY_LIST_DAYS,
+        grace: None,
+    };
+    let (lists, numbers) = deny_list::lists(core, open, now, roles, terms).await?;
+    fits(open, roles, &checked, &lists)?;
+
     let mut ids = Vec::new();
     for role in roles {
         for region in &checked.regions {
@@ -61,13 +72,14 @@ pub(crate) async fn export_bundle(
         }
     }
 
-    let terminal = enter_terminal(core, open, now, request, &checked).await?;
-    let terms = Terms {
-        issued: checked.today,
-        max_age: DENY_LIST_DAYS,
-        grace: None,
-    };
-    let lists = deny_list::lists(core, open, now, roles, terms).await?;
+    let mut transaction = numbers;
+    transaction.put(Table::Terminal, request.terminal.as_bytes(), &terminal)?;
+    transaction.note(Event::BundleIntent {
+        terminal: request.terminal.clone(),
+        kind: request.kind.as_str().to_owned(),
+        sequence: terminal.sequence,
+    });
+    open.apply(core, now, transaction).await?;
     let chain = match rights {
         Some(rights) => {
             let leaf = Leaf {
@@ -113,14 +125,7 @@ pub(crate) async fn export_bundle(
         tid: (request.kind == BundleKind::Shop).then_some(terminal.number),
     };
     let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
-    let length = 2048 + keys.len() * 160 + lists.iter().map(|list| list.len() + 8).sum::<usize>();
-    if length > MAX_BUNDLE {
-        return Err(Error::LimitExceeded {
-            what: "the bundle with its deny lists",
-            limit: 7 * 1024 * 1024,
-        });
-    }
-    let mut plain = Zeroizing::new(vec![0u8; length]);
+    let mut plain = Zeroizing::new(vec![0u8; room(keys.len(), lists.iter().copied())]);
     let root = open.keys.signer(Signer::TerminalCaRoot)?;
     let used = bundle::encode(&head, &keys, &lists, &root, &mut core.rng, &mut plain).map_err(fault)?;
     let sealed = boxed(
@@ -140,18 +145,35 @@ pub(crate) async fn export_bundle(
     Ok(sealed)
 }
 
-/// What a kind of terminal gets.
-fn needs(kind: BundleKind) -> (&'static [Role], Option<Rights>) {
+/// Room for a bundle of so many keys with these lists, bytes.
+fn room<'a>(keys: usize, lists: impl Iterator<Item = &'a [u8]>) -> usize {
+    2048 + keys * 160 + lists.map(|list| list.len() + 8).sum::<usize>()
+}
+
+/// Refuses a bundle that one answer cannot hold, counting the versions that are made for it.
+fn fits(open: &Open, roles: &[Role], checked: &CheckedBundle, lists: &[Vec<u8>]) -> Result<(), Error> {
+    let places = roles
+        .iter()
+        .flat_map(|role| checked.regions.iter().map(move |region| (*role, *region)));
+    let keys = places
+        .map(|(role, region)| open.usable_versions(role, region, checked.today).len().max(1))
+        .sum();
+    if room(keys, lists.iter().map(Vec::as_slice)) > MAX_BUNDLE {
+        return Err(Error::LimitExceeded {
+            what: "the bundle with its deny lists",
+            limit: 7 * 1024 * 1024,
+        });
+    }
+    Ok(())
+}
+
+/// What a kind of terminal may read over door S; none for one that has no door S.
+fn rights(kind: BundleKind) -> Option<Rights> {
     match kind {
-        BundleKind::Bus => (&[Role::Transit], None),
-        BundleKind::Door => (&[Role::Door], None),
-        BundleKind::Shop => (&[Role::SmallPayment], None),
-        BundleKind::Clinic => (&[Role::Clinic], Some(Rights::role(Role::Clinic))),
-        BundleKind::SocialInsurance => (
-            &[Role::SocialInsurance],
-            Some(Rights::role(Role::SocialInsurance)),
-        ),
-        BundleKind::Counter => (Role::ALL, Some(Rights::ALL)),
+        BundleKind::Bus | BundleKind::Door | BundleKind::Shop => None,
+        BundleKind::Clinic => Some(Rights::role(Role::Clinic)),
+        BundleKind::SocialInsurance => Some(Rights::role(Role::SocialInsurance)),
+        BundleKind::Counter => Some(Rights::ALL),
     }
 }
 
@@ -178,6 +200,7 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
     }
     let mut regions = Vec::new();
     for &region in &request.regions {
+        role_keys::division(region)?;
         if !regions.contains(&region) {
             regions.push(region);
         }
@@ -185,7 +208,7 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
     let today_civil = clock::day(now);
     let today = clock::card_day(today_civil)?;
     let (from, to) = (clock::card_day(request.from)?, clock::card_day(request.to)?);
-    let longest = if needs(request.kind).1.is_some() {
+    let longest = if rights(request.kind).is_some() {
         MAX_LEAF_DAYS
     } else {
         MAX_BUNDLE_DAYS
@@ -211,11 +234,10 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
     })
 }
 
-/// Numbers the bundle and writes the intent.
-async fn enter_terminal(
+/// The terminal's row as it will be with this bundle, numbered. Nothing is written.
+async fn next_terminal(
     core: &mut Core,
-    open: &mut Open,
-    now: Timestamp,
+    open: &Open,
     request: &BundleRequest,
     checked: &CheckedBundle,
 ) -> Result<Terminal, Error> {
@@ -255,16 +277,8 @@ async fn enter_terminal(
     terminal.sealing_key = Some(request.sealing_key);
     terminal.authentication_key = Some(request.authentication_key);
     terminal.bundle_until = later(terminal.bundle_until, checked.to);
-    if needs(request.kind).1.is_some() {
+    if rights(request.kind).is_some() {
         terminal.leaf_until = later(terminal.leaf_until, checked.to);
     }
-    let mut transaction = Transaction::default();
-    transaction.put(Table::Terminal, id, &terminal)?;
-    transaction.note(Event::BundleIntent {
-        terminal: request.terminal.clone(),
-        kind: kind.to_owned(),
-        sequence: terminal.sequence,
-    });
-    open.apply(core, now, transaction).await?;
     Ok(terminal)
 }

@@ -50,14 +50,15 @@ pub(crate) struct Terms {
 }
 
 /// A signed deny list: the inside of its A9 template, for each role; empty ones too, so that a terminal can tell
-/// "nobody" from "no list".
+/// "nobody" from "no list". No list may leave before the transaction beside them is applied, which has their new numbers: so
+/// none ever stands on two lists.
 pub(crate) async fn lists(
     core: &mut Core,
-    open: &mut Open,
+    open: &Open,
     now: Timestamp,
     roles: &[Role],
     terms: Terms,
-) -> Result<Vec<Vec<u8>>, Error> {
+) -> Result<(Vec<Vec<u8>>, Transaction), Error> {
     let today = clock::card_day(clock::day(now))?;
     let mut prefixes: Vec<Vec<[u8; 8]>> = vec![Vec::new(); roles.len()];
     let mut after = Vec::new();
@@ -139,11 +140,7 @@ pub(crate) async fn lists(
         room.truncate(used);
         lists.push(room);
     }
-    if !transaction.rows.is_empty() {
-        // The number is durable before the list leaves: it never stands on two lists.
-        open.apply(core, now, transaction).await?;
-    }
-    Ok(lists)
+    Ok((lists, transaction))
 }
 
 /// A role's deny list as a whole A9 template.
@@ -170,11 +167,15 @@ pub(crate) async fn export(
         max_age: request.max_age_days,
         grace: (request.grace_days > 0).then_some(request.grace_days),
     };
-    let list = lists(core, open, now, &[role], terms).await?.concat();
+    let (lists, numbers) = lists(core, open, now, &[role], terms).await?;
+    let list = lists.concat();
     let mut room = vec![0u8; list.len() + 8];
     let mut writer = card_applet_spec::bytes::SliceWriter::new(&mut room);
     tlv::put(&mut writer, deny_list::TEMPLATE, &list).map_err(fault)?;
     let used = writer.len();
     room.truncate(used);
+    if !numbers.rows.is_empty() {
+        open.apply(core, now, numbers).await?;
+    }
     Ok(room)
 }

@@ -132,7 +132,9 @@ fn refusal(error: &keyvault_protocol::Error) -> Error {
         return Error::Seal;
     }
     match error {
-        keyvault_protocol::Error::ConnectionLost(_) | keyvault_protocol::Error::NotRunning => {
+        keyvault_protocol::Error::ConnectionLost(_)
+        | keyvault_protocol::Error::NoAnswer
+        | keyvault_protocol::Error::NotRunning => {
             Error::Vault(FailureCode::VaultUnreachable)
         }
         _ => Error::Vault(FailureCode::VaultRefused),
