@@ -124,7 +124,11 @@ impl Installation {
         }
         // A folder of before may hold a real vault, which takes no day.
         let number = vault::number(&folder)?;
-        let office_clock = clock.at(common.at, Founded::around(&number))?;
+        let founded = Founded::around(&number);
+        let office_clock = clock.at(common.at, founded)?;
+        if let Some(banner) = founded.banner() {
+            eprintln!("  {banner} · 样本 SPECIMEN\n");
+        }
         let starting = steps.begin("start the vault, sealed", "permit");
         let service = steps.end(
             starting,

@@ -267,6 +267,27 @@ fn another_day_is_taken_by_a_rehearsal_office_alone_and_a_real_one_does_nothing(
     assert_eq!(code(&issuer(&["doctor", "--dir", real, "--json"])).1, "SETTINGS");
 }
 
+#[tokio::test]
+async fn the_cards_of_a_rehearsal_office_are_specimens_and_those_of_a_real_one_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for rehearsal in [false, true] {
+        let dir = folder.path().join(if rehearsal { "trial" } else { "real" });
+        let number = card_applet_spec::rehearsal::vault_number([7; 16], rehearsal);
+        assert_eq!(found(dir.to_str().unwrap(), &number).status.code(), Some(0));
+        let installation = issuer::installation::Installation::open(&dir, None).unwrap();
+        let clock = program_contract::Clock::fixed(crate::fixture::now());
+        let random = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(1);
+        let random = issuer_office::random::Random::new(random);
+        let office = installation.office(&clock, None, random).await.unwrap();
+        let artist = office.artist();
+        let front = artist.front("440305", &issuer_artwork::sample_front(None)).unwrap();
+        let back = artist.back(&issuer_artwork::sample_back()).unwrap();
+        for face in [front, back] {
+            assert_eq!(face.boxes.iter().any(|(id, _)| id == "specimen"), rehearsal);
+        }
+    }
+}
+
 #[test]
 fn without_a_vault_or_its_anchors_no_office_is_founded() {
     let folder = tempfile::tempdir().unwrap();
