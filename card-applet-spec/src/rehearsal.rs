@@ -34,7 +34,7 @@ pub fn is_vault(number: &[u8; 16]) -> bool {
 
 /// Whether a terminal CA of this name is a rehearsal's.
 #[must_use]
-pub fn is_authority(name: &CertificateName) -> bool {
+pub(crate) fn is_authority(name: &CertificateName) -> bool {
     name.0.starts_with(AUTHORITY.as_bytes())
 }
 

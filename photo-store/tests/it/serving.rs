@@ -301,7 +301,8 @@ async fn a_store_is_founded_once_by_init_and_never_by_a_mistyped_folder() {
     assert!(!store.join("photos.sqlite").exists());
 }
 
-#[tokio::test]
+// The vault answers on another thread while this one waits for a program.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_real_vault_takes_no_other_day_and_asks_no_other_vault() {
     let folder = tempfile::tempdir().unwrap();
     let real = TestVault::founded(folder.path(), Founded::Real).await;
@@ -518,7 +519,8 @@ async fn a_store_killed_at_any_moment_of_a_submission_takes_the_photo_once_after
     eprintln!("of 12 cuts, {completed_before} came after the photo was complete");
 }
 
-#[tokio::test]
+// The vault answers on another thread while this one waits for a program.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut vault = TestVault::open(folder.path()).await;
