@@ -74,7 +74,8 @@ impl Failing for NotARehearsal {
     }
 
     fn action(&self) -> Cow<'static, str> {
-        "leave --at out; another day is for installations that were founded with `keyvault init --rehearsal`".into()
+        "leave --at out; another day is for installations that were founded with `keyvault init --rehearsal`"
+            .into()
     }
 
     fn chinese(&self) -> Option<(String, String)> {

@@ -231,7 +231,10 @@ mod tests {
             assert_eq!(read(&path, 1024).unwrap().len(), length);
         }
         std::fs::write(&path, [0xFF]).unwrap();
-        assert_eq!(read_text(&path, 1024).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            read_text(&path, 1024).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
     }
 
     #[test]

@@ -266,8 +266,8 @@ pub(crate) struct OpenedTap {
 
 /// A bundle's plain text out of its box, its signature checked.
 fn unsealed<'a>(sealed: &'a mut [u8], key: &TerminalKey) -> Result<wire::Bundle<'a>, MaterialError> {
-    let plain = sealed_box::open(sealed_box::BUNDLE, key.sealing(), sealed)
-        .map_err(|_| MaterialError::BundleSeal)?;
+    let plain =
+        sealed_box::open(sealed_box::BUNDLE, key.sealing(), sealed).map_err(|_| MaterialError::BundleSeal)?;
     wire::Bundle::parse_and_verify(plain, &key.pinned().root).map_err(|error| match error {
         card_applet_spec::Error::Crypto => MaterialError::BundleSignature,
         _ => MaterialError::BundleForm,

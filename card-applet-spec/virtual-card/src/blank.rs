@@ -146,9 +146,7 @@ const MAX_LOT: u64 = 16 << 20;
 const MAX_KEY: u64 = 4096;
 
 fn read_hex<const N: usize>(path: &Path, form: &'static str) -> Result<[u8; N], Error> {
-    let text = Zeroizing::new(
-        whole::read_text(path, MAX_KEY).map_err(|source| file("read", path, source))?,
-    );
+    let text = Zeroizing::new(whole::read_text(path, MAX_KEY).map_err(|source| file("read", path, source))?);
     let mut bytes = [0; N];
     hex::decode_to_slice(text.trim_end(), &mut bytes).map_err(|_| Error::KeyForm {
         path: path.to_owned(),

@@ -129,7 +129,14 @@ fn main() -> ExitCode {
         ),
         None => {
             let run = &arguments.run;
-            PROGRAM.end(report::SCHEMA, run.json, conform(run, &run.at.map_or_else(|| clock.clone(), |day| clock.on_day(day))))
+            PROGRAM.end(
+                report::SCHEMA,
+                run.json,
+                conform(
+                    run,
+                    &run.at.map_or_else(|| clock.clone(), |day| clock.on_day(day)),
+                ),
+            )
         }
     }
 }

@@ -124,9 +124,7 @@ impl Template {
         let place = Place {
             id: MARK.to_owned(),
             range: 0..0,
-            kept: format!(
-                " id=\"{MARK}\" fill=\"#c8102e\" fill-opacity=\"0.42\" text-anchor=\"middle\""
-            ),
+            kept: format!(" id=\"{MARK}\" fill=\"#c8102e\" fill-opacity=\"0.42\" text-anchor=\"middle\""),
             content: Content::Label(String::new()),
         };
         let codes = self.places.iter().filter_map(|place| match place.content {
@@ -155,7 +153,12 @@ impl Template {
         let size = ((right - left) * 0.8 / ems).min(height * 0.24);
         let (x, y) = (f32::midpoint(left, right), height / 2.0);
         let _ = write!(svg, "<g transform=\"rotate(-16 {x} {y})\">");
-        write_text(svg, &place, &[(mark.to_owned(), Some((x, y + 0.36 * size, size)))], fonts)?;
+        write_text(
+            svg,
+            &place,
+            &[(mark.to_owned(), Some((x, y + 0.36 * size, size)))],
+            fonts,
+        )?;
         svg.push_str("</g>");
         Ok(())
     }

@@ -298,7 +298,10 @@ fn a_specimen_is_marked_in_red_across_both_faces_of_every_jurisdiction_and_a_car
         let (plain, marked) = (faces(artist()), faces(artist().of_specimens(true)));
         for (plain, marked) in plain.iter().zip(&marked) {
             let (before, after) = (red(plain), red(marked));
-            let more = after.iter().zip(before).filter(|(after, before)| **after > before + 1500);
+            let more = after
+                .iter()
+                .zip(before)
+                .filter(|(after, before)| **after > before + 1500);
             assert!(more.count() >= 2, "{division}: {before:?} {after:?}");
             // Every item still stands in its place, and is read.
             assert!(plain.boxes.iter().all(|item| marked.boxes.contains(item)));

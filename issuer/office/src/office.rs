@@ -228,7 +228,8 @@ impl Office {
         Err(vault::Error::Refused(vault::Refusal {
             code: vault::RefusalCode::WrongVault,
             message: "this office was founded under another vault".to_owned(),
-            action: "correct `vault` in issuer.toml; an office works with the vault of its founding alone".to_owned(),
+            action: "correct `vault` in issuer.toml; an office works with the vault of its founding alone"
+                .to_owned(),
         }))
     }
 }

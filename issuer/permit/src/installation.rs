@@ -151,7 +151,15 @@ impl Installation {
 
         let place = reader(common, steps)?;
         let opening = steps.begin("open the office: ledger, rules, staff, keys", "permit");
-        let opened = open_office(&folder, &vault_socket, &photo_socket, clock, common.at, &mut random).await;
+        let opened = open_office(
+            &folder,
+            &vault_socket,
+            &photo_socket,
+            clock,
+            common.at,
+            &mut random,
+        )
+        .await;
         let (production, staff) = steps.end(opening, opened)?;
 
         let mut installation = Self {

@@ -9,7 +9,7 @@ use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, Tier, read_tie
 use program_contract::{Clock, Exit, Failure, Outcome, file};
 
 use crate::command::change_now::{about, shown};
-use crate::command::place::{Context, Place, MAX_APPLICANT};
+use crate::command::place::{Context, MAX_APPLICANT, Place};
 use crate::command::session::Person;
 use crate::command::station::{station, with_wrong_tries};
 
@@ -248,8 +248,8 @@ impl Propose {
         let Some(path) = &self.applicant else {
             return Ok(None);
         };
-        let text = file::read_text(path, MAX_APPLICANT)
-            .map_err(|error| Failure::file("read", path, &error))?;
+        let text =
+            file::read_text(path, MAX_APPLICANT).map_err(|error| Failure::file("read", path, &error))?;
         let wrong = |errors: permit_domain::FormErrors| {
             let fields: Vec<&str> = errors.fields().iter().map(|e| e.field.as_str()).collect();
             Failure::new(

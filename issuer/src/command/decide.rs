@@ -37,7 +37,8 @@ impl Decide {
         } else {
             &self.case
         };
-        let text = file::read_text(named, MAX_APPLICANT).map_err(|error| Failure::file("read", &self.case, &error))?;
+        let text = file::read_text(named, MAX_APPLICANT)
+            .map_err(|error| Failure::file("read", &self.case, &error))?;
         let applicant = ApplicantForm::from_json(&text)
             .and_then(|form| form.into_applicant(self.at))
             .map_err(|errors| form(&errors))?;

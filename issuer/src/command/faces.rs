@@ -54,7 +54,9 @@ impl Faces {
         .map_err(OfficeError::from)?;
         let artist = Artist::new(fonts).map_err(OfficeError::from)?;
         let photo = match &self.photo {
-            Some(path) => Some(file::read(path, MAX_PHOTO).map_err(|error| Failure::file("read", path, &error))?),
+            Some(path) => {
+                Some(file::read(path, MAX_PHOTO).map_err(|error| Failure::file("read", path, &error))?)
+            }
             None => None,
         };
         let front = artist

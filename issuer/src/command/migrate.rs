@@ -40,7 +40,10 @@ impl Migrate {
             let installation = self.place.open_new()?;
             // Before anything is made.
             let vault = self.vault(&installation).await?;
-            let office = self.place.new_office(&installation, &vault, clock, random).await?;
+            let office = self
+                .place
+                .new_office(&installation, &vault, clock, random)
+                .await?;
             (installation, office)
         } else {
             let installation = self.place.open()?;
@@ -71,8 +74,7 @@ impl Migrate {
         let Some(path) = &self.anchors else {
             return Ok(installation.number_of_vault().await?);
         };
-        let anchors =
-            file::read(path, MAX_ANCHORS).map_err(|error| Failure::file("read", path, &error))?;
+        let anchors = file::read(path, MAX_ANCHORS).map_err(|error| Failure::file("read", path, &error))?;
         let pinned = Pinned::from_anchors_json(&anchors).map_err(|error| {
             let mut failure = Failure::from(error);
             failure.exit = Exit::Usage;

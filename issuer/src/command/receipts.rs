@@ -31,7 +31,8 @@ impl TakeReceipts {
         let by = self.person.settlement_officer(&context).await?;
         let mut all = ReceiptsTaken::default();
         for path in &self.files {
-            let bytes = file::read(path, MAX_RECEIPTS).map_err(|error| Failure::file("read", path, &error))?;
+            let bytes =
+                file::read(path, MAX_RECEIPTS).map_err(|error| Failure::file("read", path, &error))?;
             let taken = context.office.take_receipts(&bytes, &by).await?;
             all.proved += taken.proved;
             all.known += taken.known;

@@ -197,10 +197,12 @@ pub(super) struct Settle {
 
 /// A terminal's number and a file's.
 fn late(text: &str) -> Result<(u32, u32), String> {
-    let numbers = text.split_once('/').and_then(|(tid, number)| {
-        Some((tid.parse().ok()?, number.parse().ok()?))
-    });
-    numbers.ok_or_else(|| "it is the terminal's number, a slash and the file's number, such as 65537/12".to_owned())
+    let numbers = text
+        .split_once('/')
+        .and_then(|(tid, number)| Some((tid.parse().ok()?, number.parse().ok()?)));
+    numbers.ok_or_else(|| {
+        "it is the terminal's number, a slash and the file's number, such as 65537/12".to_owned()
+    })
 }
 
 #[derive(Serialize)]

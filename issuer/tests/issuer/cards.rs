@@ -865,11 +865,7 @@ fn sums(settled: &Settlement, index: usize) -> FileSums {
 
 async fn settle(fixture: &Fixture, files: &[Vec<u8>]) -> Settlement {
     let nobody = std::collections::BTreeSet::new();
-    fixture
-        .office()
-        .settle(files, &nobody, &officer())
-        .await
-        .unwrap()
+    fixture.office().settle(files, &nobody, &officer()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1011,7 +1007,10 @@ async fn days_before_a_withdrawal_that_come_after_it_are_not_paid_until_a_person
         assert_eq!(settled.files[..2], [closed(2), closed(3)]);
         assert!(matches!(
             settled.files[2],
-            SettledFile::Taken { outcome: FileOutcome::Known, .. }
+            SettledFile::Taken {
+                outcome: FileOutcome::Known,
+                ..
+            }
         ));
     }
     // The next shop is paid, and what it saw of the stolen one is not.

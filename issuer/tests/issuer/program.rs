@@ -223,12 +223,20 @@ fn another_day_is_taken_by_a_rehearsal_office_alone_and_a_real_one_does_nothing(
     let folder = tempfile::tempdir().unwrap();
     let (real, trial) = (folder.path().join("real"), folder.path().join("trial"));
     let (real, trial) = (real.to_str().unwrap(), trial.to_str().unwrap());
-    let numbers = [false, true].map(|rehearsal| card_applet_spec::rehearsal::vault_number([7; 16], rehearsal));
+    let numbers =
+        [false, true].map(|rehearsal| card_applet_spec::rehearsal::vault_number([7; 16], rehearsal));
     let day = ["--at", "2027-11-15", "--json"];
 
     // Not even its folder is made on another day.
     let file = anchors(&numbers[0]);
-    let founding = ["migrate", "--new", "--dir", real, "--anchors", file.path().to_str().unwrap()];
+    let founding = [
+        "migrate",
+        "--new",
+        "--dir",
+        real,
+        "--anchors",
+        file.path().to_str().unwrap(),
+    ];
     let refused = (Some(1), "NOT_A_REHEARSAL".to_owned());
     assert_eq!(code(&issuer(&[&founding[..], &day].concat())), refused);
     assert!(!std::path::Path::new(real).exists());
@@ -280,7 +288,9 @@ async fn the_cards_of_a_rehearsal_office_are_specimens_and_those_of_a_real_one_a
         let random = issuer_office::random::Random::new(random);
         let office = installation.office(&clock, None, random).await.unwrap();
         let artist = office.artist();
-        let front = artist.front("440305", &issuer_artwork::sample_front(None)).unwrap();
+        let front = artist
+            .front("440305", &issuer_artwork::sample_front(None))
+            .unwrap();
         let back = artist.back(&issuer_artwork::sample_back()).unwrap();
         for face in [front, back] {
             assert_eq!(face.boxes.iter().any(|(id, _)| id == "specimen"), rehearsal);

@@ -617,7 +617,9 @@ mod tests {
         let mut rng = UnwrapErr(SysRng);
         // It takes the connection and never says hello.
         let (near, _far) = tokio::io::duplex(4096);
-        let error = Client::connect_within(near, &mut rng, SHORT, ANSWER).await.unwrap_err();
+        let error = Client::connect_within(near, &mut rng, SHORT, ANSWER)
+            .await
+            .unwrap_err();
         assert_eq!((error.code(), error.exit_code()), ("VAULT_NO_ANSWER", 4));
         assert!(error.to_string().contains("start it again"));
         // It says hello and never answers.
@@ -631,7 +633,9 @@ mod tests {
             frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
             far
         });
-        let mut client = Client::connect_within(near, &mut rng, HELLO, SHORT).await.unwrap();
+        let mut client = Client::connect_within(near, &mut rng, HELLO, SHORT)
+            .await
+            .unwrap();
         let _far = other.await.unwrap();
         assert_eq!(client.status().await.unwrap_err().code(), "VAULT_NO_ANSWER");
     }

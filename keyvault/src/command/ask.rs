@@ -369,8 +369,8 @@ const MAX_FILE: u64 = 1 << 16;
 
 /// A public key from a file: 65 bytes `04 || X || Y`, or their 130 hex digits.
 fn read_point(path: &Path) -> Result<PointBytes, Failure> {
-    let bytes = file::read(path, MAX_FILE)
-        .map_err(|error| Failure::file("read the public key", path, &error))?;
+    let bytes =
+        file::read(path, MAX_FILE).map_err(|error| Failure::file("read the public key", path, &error))?;
     let raw = match std::str::from_utf8(&bytes) {
         Ok(text) if text.trim().len() == 130 => hex::decode(text.trim()).unwrap_or_default(),
         _ => bytes,
@@ -387,8 +387,8 @@ fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure
             "the request is not a yzt.terminal-request/1 object with terminal, sealing_key, authentication_key",
         )
     };
-    let text =
-        file::read(path, MAX_FILE).map_err(|error| Failure::file("read the terminal's request", path, &error))?;
+    let text = file::read(path, MAX_FILE)
+        .map_err(|error| Failure::file("read the terminal's request", path, &error))?;
     let request: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
     let field = |name: &str| request.get(name).and_then(Value::as_str).ok_or_else(wrong);
     if field("schema")? != "yzt.terminal-request/1" {

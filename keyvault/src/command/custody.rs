@@ -69,7 +69,10 @@ pub(crate) fn init(
     let founded_as = format!(
         "vault {} was founded{}; {threshold} of {shares} shares open it",
         hex::encode(created.vault),
-        founded.banner().map(|banner| format!(" as {banner}")).unwrap_or_default()
+        founded
+            .banner()
+            .map(|banner| format!(" as {banner}"))
+            .unwrap_or_default()
     );
     let fields = json!({
         "vault": hex::encode(created.vault),
@@ -90,8 +93,8 @@ pub(crate) async fn unseal(
     passphrase_file: &Path,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
-    let text =
-        file::read(share, MAX_ENVELOPE).map_err(|error| Failure::file("read the share envelope", share, &error))?;
+    let text = file::read(share, MAX_ENVELOPE)
+        .map_err(|error| Failure::file("read the share envelope", share, &error))?;
     let envelope = ShareEnvelope::parse(&text)?;
     // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
     let mut client = place.connect().await?;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::civil::Date;
 use keyvault::Random;
 use keyvault_protocol::Client;
-use jiff::civil::Date;
 use program_contract::{Failure, Founded, NotARehearsal, Program};
 use rand_core::UnwrapErr;
 use tokio::net::UnixStream;

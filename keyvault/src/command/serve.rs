@@ -71,7 +71,10 @@ pub(crate) fn serve(
             "keyvault: vault {} listens on {}, sealed{}",
             hex::encode(vault.id()),
             socket.display(),
-            founded.banner().map(|banner| format!("; {banner}")).unwrap_or_default()
+            founded
+                .banner()
+                .map(|banner| format!("; {banner}"))
+                .unwrap_or_default()
         );
         keyvault::serve::listen(listener, Arc::clone(&vault), stop).await?;
         // Keys leave memory before the process does; a vault that is sealed already is as it should be.

@@ -393,7 +393,17 @@ fn another_day_is_taken_by_a_rehearsal_vault_alone_and_a_real_one_cannot_become_
     let day = ["--at", "2090-01-01"];
     let asked = |arguments: &[&'static str]| [&day[..], arguments].concat();
     // Before anybody types a passphrase, and nothing is made.
-    let founding = ["init", "--threshold", "2", "--shares", "2", "--custodian", "li=-", "--custodian", "wang=-"];
+    let founding = [
+        "init",
+        "--threshold",
+        "2",
+        "--shares",
+        "2",
+        "--custodian",
+        "li=-",
+        "--custodian",
+        "wang=-",
+    ];
     let founding = [&founding[..], &["--out", "shares"]].concat();
     site.expect_error(&asked(&founding), 1, "NOT_A_REHEARSAL");
     assert!(!site.path("vault").exists() && !site.path("shares").exists());
@@ -433,10 +443,7 @@ fn another_day_is_taken_by_a_rehearsal_vault_alone_and_a_real_one_cannot_become_
         connection.close().await.unwrap();
     });
     let _served = site.serve(&day);
-    assert_eq!(
-        site.unseal(&envelopes[0], "li").1["error"]["code"],
-        "WRONG_VAULT"
-    );
+    assert_eq!(site.unseal(&envelopes[0], "li").1["error"]["code"], "WRONG_VAULT");
 
     let trial = Site::new();
     let envelopes = trial.rehearse();

@@ -449,8 +449,14 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
     client.export_bundle(&bus).await.unwrap();
     let (_, other) = terminal(&mut client, BundleKind::Bus, "gate 2").await;
     let far: keyvault_protocol::Region = "510104".parse().unwrap();
-    let door = client.rotate_role(Role::Door, far, date(2026, 12, 31)).await.unwrap();
-    client.compromise_role(Role::Door, far, door.version).await.unwrap();
+    let door = client
+        .rotate_role(Role::Door, far, date(2026, 12, 31))
+        .await
+        .unwrap();
+    client
+        .compromise_role(Role::Door, far, door.version)
+        .await
+        .unwrap();
     let (keys, terminals) = (
         client.role_keys().await.unwrap(),
         client.terminals().await.unwrap(),
@@ -463,13 +469,43 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
     };
     let refused = [
         // The name is another kind's.
-        (there(&BundleRequest { kind: BundleKind::Clinic, ..bus.clone() }), RefusalCode::NameTaken),
+        (
+            there(&BundleRequest {
+                kind: BundleKind::Clinic,
+                ..bus.clone()
+            }),
+            RefusalCode::NameTaken,
+        ),
         // The keys are another terminal's, or the name has others.
-        (there(&BundleRequest { terminal: "gate 9".into(), ..bus.clone() }), RefusalCode::TerminalKeys),
-        (there(&BundleRequest { terminal: "gate 1".into(), ..other.clone() }), RefusalCode::TerminalKeys),
+        (
+            there(&BundleRequest {
+                terminal: "gate 9".into(),
+                ..bus.clone()
+            }),
+            RefusalCode::TerminalKeys,
+        ),
+        (
+            there(&BundleRequest {
+                terminal: "gate 1".into(),
+                ..other.clone()
+            }),
+            RefusalCode::TerminalKeys,
+        ),
         // One region of the two does not exist.
-        (BundleRequest { regions: vec![far, nowhere], ..other.clone() }, RefusalCode::BadContent),
-        (BundleRequest { to: date(2026, 11, 20), ..there(&other) }, RefusalCode::BadContent),
+        (
+            BundleRequest {
+                regions: vec![far, nowhere],
+                ..other.clone()
+            },
+            RefusalCode::BadContent,
+        ),
+        (
+            BundleRequest {
+                to: date(2026, 11, 20),
+                ..there(&other)
+            },
+            RefusalCode::BadContent,
+        ),
     ];
     for (request, code) in refused {
         let error = client.export_bundle(&request).await.unwrap_err();
@@ -477,7 +513,10 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
         assert_eq!(client.role_keys().await.unwrap(), keys, "{code:?}");
         assert_eq!(client.terminals().await.unwrap(), terminals, "{code:?}");
     }
-    let error = client.rotate_role(Role::Door, nowhere, date(2026, 12, 31)).await.unwrap_err();
+    let error = client
+        .rotate_role(Role::Door, nowhere, date(2026, 12, 31))
+        .await
+        .unwrap_err();
     assert!(error.is(RefusalCode::BadContent), "{error}");
 
     // A card of which one entitlement can be written and the other cannot: nothing is made for the first, and the card stays blank.
@@ -489,9 +528,15 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
     }
     let task = CardTask::Personalise(Box::new(content));
     let card = &mut cards[0];
-    let error = run(&mut client, &session, 0, card, task, Mishap::None).await.0.unwrap_err();
+    let error = run(&mut client, &session, 0, card, task, Mishap::None)
+        .await
+        .0
+        .unwrap_err();
     assert!(error.is(RefusalCode::NoActiveVersion), "{error}");
     assert_eq!(client.role_keys().await.unwrap(), keys);
     card.reset();
-    run(&mut client, &session, 0, card, personalise(1), Mishap::None).await.0.unwrap();
+    run(&mut client, &session, 0, card, personalise(1), Mishap::None)
+        .await
+        .0
+        .unwrap();
 }

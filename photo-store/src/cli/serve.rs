@@ -51,10 +51,7 @@ pub(crate) fn run(
             random,
         )?;
         let listener = socket::listen(&options.socket).await?;
-        let mut lines = vec![format!(
-            "照片库已启动 / serving at {}",
-            options.socket.display()
-        )];
+        let mut lines = vec![format!("照片库已启动 / serving at {}", options.socket.display())];
         lines.extend(founded.banner().map(str::to_owned));
         let object = json!({
             "socket": options.socket.to_string_lossy(),

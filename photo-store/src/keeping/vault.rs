@@ -134,9 +134,7 @@ fn refusal(error: &keyvault_protocol::Error) -> Error {
     match error {
         keyvault_protocol::Error::ConnectionLost(_)
         | keyvault_protocol::Error::NoAnswer
-        | keyvault_protocol::Error::NotRunning => {
-            Error::Vault(FailureCode::VaultUnreachable)
-        }
+        | keyvault_protocol::Error::NotRunning => Error::Vault(FailureCode::VaultUnreachable),
         _ => Error::Vault(FailureCode::VaultRefused),
     }
 }

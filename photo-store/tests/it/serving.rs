@@ -309,10 +309,16 @@ async fn a_store_of_a_real_vault_takes_no_other_day_and_asks_no_other_vault() {
     let store = folder.path().join("store");
     assert_eq!(init(&store, &real.socket).0, 0);
     let spawn = |vault: &Path| Serving::spawn(folder.path(), vault, None).into_child();
-    assert_eq!(wait_with_output(spawn(&real.socket)), (1, "NOT_A_REHEARSAL".to_owned()));
+    assert_eq!(
+        wait_with_output(spawn(&real.socket)),
+        (1, "NOT_A_REHEARSAL".to_owned())
+    );
     // A rehearsal's vault in its place makes no rehearsal of it.
     let rehearsal = vault::shared().await;
-    assert_eq!(wait_with_output(spawn(&rehearsal)), (1, "NOT_A_REHEARSAL".to_owned()));
+    assert_eq!(
+        wait_with_output(spawn(&rehearsal)),
+        (1, "NOT_A_REHEARSAL".to_owned())
+    );
     let serving = Serving::on_today(folder.path(), &rehearsal);
     let mut client = serving.client().await;
     let submitted = client.submit(submit(pictures::studio_jpeg())).await;

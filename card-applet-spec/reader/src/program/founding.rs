@@ -25,7 +25,10 @@ pub(crate) fn of(command: &Command) -> Result<Founded, Failure> {
         Command::Shop(shopping) => configured(&shopping.config),
         Command::Run(running) => configured(&running.config),
         Command::Inspect(inspecting) => match &inspecting.bundle {
-            Some(bundle) => of_files(&terminal::key_of(bundle, inspecting.terminal_key.as_deref()), bundle),
+            Some(bundle) => of_files(
+                &terminal::key_of(bundle, inspecting.terminal_key.as_deref()),
+                bundle,
+            ),
             None => Ok(Founded::Real),
         },
         Command::Enrol(enrolling) => Ok(anchors(enrolling)?.founded()),
@@ -49,7 +52,10 @@ pub(crate) fn anchors(enrolling: &Enrolling) -> Result<Pinned, Failure> {
 fn of_material(material: &Material) -> Result<Founded, Failure> {
     match (&material.config, &material.bundle) {
         (Some(config), _) => configured(config),
-        (None, Some(bundle)) => of_files(&terminal::key_of(bundle, material.terminal_key.as_deref()), bundle),
+        (None, Some(bundle)) => of_files(
+            &terminal::key_of(bundle, material.terminal_key.as_deref()),
+            bundle,
+        ),
         (None, None) => Ok(Founded::Real),
     }
 }

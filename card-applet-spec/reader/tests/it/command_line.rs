@@ -133,7 +133,16 @@ fn every_command_of_a_real_terminal_refuses_another_day_and_makes_nothing() {
     for (anchors, rehearsal) in [(&real, false), (&trial, true)] {
         let (key, config, state) = (at("gate.key"), at("gate.toml"), at("state"));
         let enrol = |day: &[&'static str]| {
-            let enrol = ["enrol", "--name", "gate", "--anchors", anchors, "--out", &key, "--json"];
+            let enrol = [
+                "enrol",
+                "--name",
+                "gate",
+                "--anchors",
+                anchors,
+                "--out",
+                &key,
+                "--json",
+            ];
             program().args(enrol).args(day).output().unwrap()
         };
         let day = ["--at", "2031-05-01"];
@@ -165,7 +174,10 @@ fn every_command_of_a_real_terminal_refuses_another_day_and_makes_nothing() {
             let refused = object["error"]["code"] == "NOT_A_REHEARSAL";
             assert_eq!(refused, !rehearsal, "{command:?}: {object}");
             assert!(rehearsal || output.status.code() == Some(1), "{command:?}");
-            assert!(rehearsal || !Path::new(&state).exists(), "{command:?} made a folder");
+            assert!(
+                rehearsal || !Path::new(&state).exists(),
+                "{command:?} made a folder"
+            );
         }
         std::fs::remove_file(&key).unwrap();
     }

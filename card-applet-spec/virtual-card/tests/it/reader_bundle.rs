@@ -71,7 +71,10 @@ fn a_bundle_says_rehearsal_under_its_signature_and_a_real_one_cannot_be_made_to(
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
     };
     assert_eq!(run(&bundle)["error"]["code"], "NOT_A_REHEARSAL");
-    assert!(!Path::new(&format!("{key_file}.sequence")).exists(), "nothing was loaded");
+    assert!(
+        !Path::new(&format!("{key_file}.sequence")).exists(),
+        "nothing was loaded"
+    );
     std::fs::write(&bundle, issuer.seal(plain, &key)).unwrap();
     assert_eq!(run(&bundle)["rehearsal"], true);
 }

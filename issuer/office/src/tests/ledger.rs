@@ -280,7 +280,14 @@ pub(crate) trait Book {
         at: Timestamp,
     ) -> Result<Imported, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let (imported, appended) = settlement::import(&mut tx, files, program_contract::day::of(at), &BTreeSet::new(), by).await?;
+        let (imported, appended) = settlement::import(
+            &mut tx,
+            files,
+            program_contract::day::of(at),
+            &BTreeSet::new(),
+            by,
+        )
+        .await?;
         if let Some(appended) = appended {
             tx.commit(appended).await?;
         }

@@ -7,8 +7,7 @@ impl Snapshot {
     /// Number of the vault; none in a store of before there was such a row.
     pub(crate) async fn founded_under(&mut self) -> Result<Option<[u8; 16]>, Error> {
         const SELECT: &str = "SELECT vault FROM founding WHERE id = 1";
-        let vault: Option<Vec<u8>> =
-            on_engine!(self, |c| sqlx::query_scalar(SELECT).fetch_optional(c))?;
+        let vault: Option<Vec<u8>> = on_engine!(self, |c| sqlx::query_scalar(SELECT).fetch_optional(c))?;
         vault
             .map(|vault| {
                 vault
