@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use card_reader::transport::TransportError;
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing};
 use thiserror::Error;
 
@@ -97,5 +98,28 @@ impl Failing for Error {
             Self::NotABlank => "Lay a blank of the rehearsal lot on the reader.".into(),
             Self::WriteNotAllowed { .. } => "Say --allow-write if this card may be written.".into(),
         }
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let own = "请上报：测试发证方和卡都是我们自己的。";
+        let (message, action) = match self {
+            Self::VirtualCard(error) => return error.chinese(),
+            Self::Transport(error) => return error.chinese(),
+            Self::Card(error) => return error.chinese(),
+            Self::Material(error) => return error.chinese(),
+            Self::Vault(error) => (error.chinese().0, own),
+            Self::VaultClient(error) => (error.chinese().0, own),
+            Self::Form(error) => (format!("卡规范的字节有误：{error}"), own),
+            Self::System(error) => (error.zh().into_owned(), "请检查临时目录、权限和磁盘空间。"),
+            Self::NotABlank => (
+                "读卡器上的卡不是本批次的空白卡".to_owned(),
+                "请放上演练批次的空白卡。",
+            ),
+            Self::WriteNotAllowed { reader } => (
+                format!("未经明示不得写 {reader:?} 上的卡"),
+                "此卡可写的，请加 --allow-write。",
+            ),
+        };
+        (message, action.to_owned())
     }
 }

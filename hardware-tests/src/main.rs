@@ -12,6 +12,7 @@ use card_reader::{Card, Counting};
 use clap::Parser;
 use hardware_tests::scratch_issuer::REHEARSAL;
 use hardware_tests::{Rig, ScratchIssuer, scenario};
+use program_contract::language::Words;
 use program_contract::{Failure, Outcome, Program};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
@@ -66,7 +67,7 @@ enum Ended {
 }
 
 fn folder() -> Result<TempDir, Failure> {
-    tempfile::tempdir().map_err(|error| Failure::file("make", &std::env::temp_dir(), &error))
+    tempfile::tempdir().map_err(|error| Failure::file(Words("建立", "make"), &std::env::temp_dir(), &error))
 }
 
 fn run(arguments: &Arguments) -> Result<Ended, Failure> {
@@ -101,8 +102,12 @@ fn play(rig: &Rig, number: u32) -> Result<Vec<String>, Failure> {
     let folder = folder()?;
     let mut issuer = ScratchIssuer::found(&folder.path().join("vault"), REHEARSAL)?;
     // The random source of the terminals; that of the vault is the rehearsal's.
-    let mut rng = StdRng::try_from_rng(&mut SysRng)
-        .map_err(|error| Failure::internal(format!("the system gives no randomness: {error}")))?;
+    let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
+        Failure::internal((
+            format!("系统没有给出随机数：{error}"),
+            format!("the system gives no randomness: {error}"),
+        ))
+    })?;
     let blank = issuer.blank(number)?;
     rig.lay_blank(&blank, &mut rng)?;
     let begin = std::time::Instant::now();

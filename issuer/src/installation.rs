@@ -21,6 +21,7 @@ use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError
 use issuer_store::Store;
 use jiff::civil::Date;
 use permit_rules::RuleSets;
+use program_contract::language::Said as _;
 use program_contract::{Clock, Exit, Failing, Founded, NotARehearsal, file};
 use serde::Deserialize;
 
@@ -150,11 +151,27 @@ impl Failing for InstallationError {
         }
     }
 
-    fn chinese(&self) -> Option<(String, String)> {
-        match self {
-            Self::NotARehearsal(error) => error.chinese(),
-            _ => None,
-        }
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = match self {
+            Self::Config { path, problem } => (
+                format!("设置文件 {} 无法读取：{problem}", path.display()),
+                "请改正 issuer.toml；各键均可省略，不认得的键不予接受。",
+            ),
+            Self::File { path, source } => (
+                format!("{} 无法使用：{}", path.display(), source.zh()),
+                "请检查路径、权限和磁盘。",
+            ),
+            Self::CounterKey(path) => (
+                format!("柜台终端密钥 {} 无法使用", path.display()),
+                "请把权限设为 0600 并用制作时的备份恢复，或将其删除：下次启动会生成新的。",
+            ),
+            Self::Key(error) => return Failing::chinese(error),
+            Self::Staff(error) => return Failing::chinese(error),
+            Self::Office(error) => return Failing::chinese(error),
+            Self::Production(error) => return Failing::chinese(error),
+            Self::NotARehearsal(error) => return error.chinese(),
+        };
+        (message, action.to_owned())
     }
 }
 

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use keyvault_protocol::{Refusal, RefusalCode};
 use program_contract::{Exit, Failing};
 
+use crate::words::chinese;
+
 /// What happened, and whose fault it is. No variant can carry key bytes or personal data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -465,15 +467,180 @@ impl Failing for Error {
     fn action(&self) -> Cow<'static, str> {
         self.facts().action.into()
     }
+
+    #[expect(clippy::too_many_lines, reason = "one line per error, read as a table")]
+    fn chinese(&self) -> (String, String) {
+        let (message, action): (Cow<'static, str>, _) = match self {
+            Self::Sealed => ("密钥库处于封存状态".into(), "请由保管人解封后再试"),
+            Self::AlreadyOpen => ("密钥库已经打开".into(), "无须处理"),
+            Self::Damaged { what } => (
+                format!("存储已损坏：{}", chinese(what)).into(),
+                "不得再写入；请恢复最近的备份，并保留该目录备查",
+            ),
+            Self::ClockBehind { now, seen } => (
+                format!("时钟为 {now}，而密钥库已见过 {seen}").into(),
+                "请校准本机时钟后再试；已进行到那一天的演练密钥库，用 --at 指定当日或之后的日期提供服务",
+            ),
+            Self::StoreUnavailable { what } => (
+                format!("存储无法使用：{}", chinese(what)).into(),
+                "请腾出空间，并确认目录可写；未做任何改动",
+            ),
+            Self::InUse => (
+                "另一个 keyvault 进程正在使用此目录".into(),
+                "请停止另一进程，或换用别的目录",
+            ),
+            Self::NoVault => (
+                "此目录中没有密钥库".into(),
+                "请给出正确的目录，或先举行 `keyvault init` 创建仪式",
+            ),
+            Self::SelfTestFailed { what } => (
+                format!("自检未通过：{}", chinese(what)).into(),
+                "不得使用本机或此版本的程序",
+            ),
+            Self::MemoryNotLocked => (
+                "存放密钥的内存无法锁定".into(),
+                "请将 RLIMIT_MEMLOCK 提高到至少 1 MiB",
+            ),
+            Self::NotIsolated { what } => (
+                format!("进程无法隔离：{}", chinese(what)).into(),
+                "请使用支持 seccomp 的 5.13 或更新内核",
+            ),
+            Self::TooManyKeys => ("密钥库中的密钥已满".into(), "请退役没有卡在用的密钥版本"),
+            Self::AlreadyInitialised => ("此目录中已有密钥库".into(), "请将其解封，或换用别的目录"),
+            Self::FolderOfSomethingElse => (
+                "此目录不为空，且其中没有密钥库".into(),
+                "请给出不存在的或空的目录",
+            ),
+            Self::EnvelopeExists { custodian } => (
+                format!("{custodian} 的分片信封已存在").into(),
+                "请给出没有分片信封的输出目录；未覆盖任何文件",
+            ),
+            Self::BadCeremony { what } => (
+                format!("创建仪式不能举行：{}", chinese(what)).into(),
+                "请改正命令；未写入任何内容",
+            ),
+            Self::File { what } => (
+                format!("{} 无法使用", chinese(what)).into(),
+                "请确认文件存在且可读",
+            ),
+            Self::EnvelopeDamaged => ("分片信封已损坏".into(), "请与保管人的另一份核对后重新录入"),
+            Self::WrongPassphrase { custodian } => (
+                format!("口令打不开 {custodian} 的分片信封").into(),
+                "请保管人重新输入；没有向密钥库发送任何内容",
+            ),
+            Self::WrongVault => ("密钥分片属于另一个密钥库".into(), "请找出本密钥库的分片信封"),
+            Self::WrongEpoch { share, vault } => (
+                format!("密钥分片属于第 {share} 套，密钥库现行的是第 {vault} 套").into(),
+                "请用现行一套的分片信封，并销毁旧的",
+            ),
+            Self::WrongShare { custodian } => (
+                format!("{custodian} 的密钥分片不对").into(),
+                "请另找一名保管人，并查明此信封出了什么事",
+            ),
+            Self::SameShareTwice { custodian } => (
+                format!("{custodian} 的密钥分片已经给过").into(),
+                "请给出另一名保管人的分片",
+            ),
+            Self::NoAttempt => (
+                "本次解封已超时，或没有开始".into(),
+                "请重新开始；此前给出的分片已清除",
+            ),
+            Self::NotOpened => ("请求中的密封值打不开".into(), "请重新连接，再发一次请求"),
+            Self::MalformedRequest => ("请求不符合协议格式".into(), "请确认客户端与密钥库版本相同"),
+            Self::BadContent { what } => (chinese(what).into(), "请改正请求；未做任何事"),
+            Self::LimitExceeded { what, limit } => (
+                format!("{}超过上限 {limit}", chinese(what)).into(),
+                "请减少数量；未做任何事",
+            ),
+            Self::NotFound { what } => (
+                format!("密钥库中没有{}", chinese(what)).into(),
+                "请核对编号；未做任何事",
+            ),
+            Self::NameTaken => (
+                "此名称已用另一密钥登记".into(),
+                "请另取名称，或登记此名称对应的密钥",
+            ),
+            Self::NotWrappedHere => (
+                "此包裹密钥不属于这张照片、规格和版本".into(),
+                "请核对包裹密钥是随哪张照片存放的",
+            ),
+            Self::UnknownIssuer => (
+                "制证指令所列的发证系统没有登记".into(),
+                "请用 `keyvault enrol-issuer` 登记该发证系统的公钥",
+            ),
+            Self::OrderNotSigned => (
+                "制证指令不是其所列发证系统签名的".into(),
+                "请用已登记的密钥为制证指令签名",
+            ),
+            Self::OrderExpired => ("制证指令此刻无效".into(), "请另下制证指令，并核对双方时钟"),
+            Self::TaskNotOrdered => ("制证指令不含此任务".into(), "请另下包含此任务的制证指令"),
+            Self::QuotaUsed { cards } => (
+                format!("制证指令只有 {cards} 张卡，此序号超出").into(),
+                "请另下制证指令",
+            ),
+            Self::OrderConflict => ("已有同一编号的制证指令".into(), "请为新的制证指令另编号"),
+            Self::CardConflict { what } => (
+                chinese(what).into(),
+                "请把正确的卡放上读卡器，或使用制证指令的另一序号",
+            ),
+            Self::NoCardSession => ("没有此卡的会话".into(), "请复位该卡，以同一任务重新开始"),
+            Self::CardNotGenuine => ("此卡未能证明为真卡".into(), "请收起此卡，单独存放"),
+            Self::CardRefused { step, answer } => (
+                format!("卡没有完成 {step}：{answer}").into(),
+                "结果不明：请复位该卡，以同一任务重新开始",
+            ),
+            Self::CardState { state } => (
+                format!("卡的状态为 {state}，不能执行此任务").into(),
+                "请查看该卡，并与台账核对",
+            ),
+            Self::CardDenied => (
+                "卡在停用名单上".into(),
+                "不得为其办理；卡已找回的，先将其移出停用名单",
+            ),
+            Self::CardCopied => (
+                "结算查出此卡被复制；它将一直留在停用名单上".into(),
+                "请为持卡人补领新卡；此卡永不恢复使用",
+            ),
+            Self::NumberUsed => (
+                "此卡号以前已经发出".into(),
+                "发证机关的台账比密钥库旧：请恢复其最新备份，用 `issuer doctor` 检查，再另下制证指令",
+            ),
+            Self::NoDelivery => (
+                "卡上没有可经终端投递更新的在用槽位".into(),
+                "请通知持卡人到柜台重写此卡",
+            ),
+            Self::NoActiveVersion { role, region } => (
+                format!("{role} 在 {region} 没有启用（ACTIVE）的密钥版本").into(),
+                "请用 `keyvault rotate` 生成",
+            ),
+            Self::RoleKeyState { version, state } => (
+                format!("密钥版本 {version} 的状态为 {state}，不能执行此操作").into(),
+                "请查看 `keyvault role-keys`；启用中的版本须先轮换，已销毁的不能恢复",
+            ),
+            Self::StillHeld { cards } => (
+                format!("有 {cards} 张在用卡只有此密钥版本").into(),
+                "请通过更新或在柜台把这些卡换到启用的版本；已不再使用的卡，用 `issuer card destroyed` 或 `issuer card replace` 告知密钥库",
+            ),
+            Self::TerminalKeys => (
+                "此名称属于另有密钥的终端，或这些密钥属于另一台终端".into(),
+                "更换密钥即重新登记：先用 `keyvault revoke-terminal` 注销旧的，再用 `card-reader enrol` 以另一名称和自己的密钥登记",
+            ),
+            Self::TerminalRevoked => ("此终端已注销".into(), "请以新的密钥和另一名称重新登记终端"),
+        };
+        (message.into_owned(), action.to_owned())
+    }
 }
 
 impl From<&Error> for Refusal {
     fn from(error: &Error) -> Self {
         let facts = error.facts();
+        let (message_zh, action_zh) = error.chinese();
         Self {
             code: facts.wire,
             message: error.to_string(),
             action: facts.action.to_owned(),
+            message_zh,
+            action_zh,
         }
     }
 }

@@ -17,6 +17,7 @@ mod open;
 pub mod serve;
 mod store;
 mod terminal;
+mod words;
 
 // The scratch vault of the tests opens this crate by its name; the unit tests read the same file.
 #[cfg(test)]

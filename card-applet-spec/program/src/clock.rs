@@ -78,11 +78,11 @@ impl Failing for NotARehearsal {
             .into()
     }
 
-    fn chinese(&self) -> Option<(String, String)> {
-        Some((
+    fn chinese(&self) -> (String, String) {
+        (
             "给出了 --at，而本系统不是演练系统；未作任何操作".to_owned(),
             "请去掉 --at；只有以 `keyvault init --rehearsal` 建立的系统可以指定日期".to_owned(),
-        ))
+        )
     }
 }
 

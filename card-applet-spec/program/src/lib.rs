@@ -1,6 +1,7 @@
 //! What every program of the system promises: how it ends and what it prints ([`outcome`]), which time it works with
-//! ([`clock`], [`day`]), files that are there whole or not at all ([`file`]), and how a person writes money ([`money`]) and gives a
-//! secret ([`secret`]). [`documents`] holds what is written about a program's commands against them.
+//! ([`clock`], [`day`]), in which language it speaks ([`language`]), files that are there whole or not at all ([`file`]), and how a
+//! person writes money ([`money`]) and gives a secret ([`secret`]). [`documents`] holds what is written about a program's commands
+//! against them.
 //! The text of the promise is `docs/contracts.md`.
 //!
 //! The ground floor of everything that runs on a computer. Left out: what a service and its client say to each other
@@ -10,9 +11,12 @@ pub mod clock;
 pub mod day;
 pub mod documents;
 pub mod file;
+pub mod language;
 pub mod money;
 pub mod outcome;
 pub mod secret;
+mod usage;
 
 pub use clock::{Clock, Founded, NotARehearsal};
+pub use language::Language;
 pub use outcome::{Exit, Failing, Failure, FailureParts, Outcome, Program};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::language::Words;
+
 /// An amount in fen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fen(pub u32);
@@ -20,11 +22,16 @@ pub fn yuan(fen: u64) -> String {
 }
 
 impl FromStr for Fen {
-    type Err = String;
+    type Err = Words;
 
     /// Yuan with at most two decimals, more than zero: `12`, `12.5`, `12.50`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "an amount is yuan with at most two decimals, more than zero".to_owned();
+    fn from_str(text: &str) -> Result<Self, Words> {
+        let wrong = || {
+            Words(
+                "金额以元为单位，最多两位小数，须大于零",
+                "an amount is yuan with at most two decimals, more than zero",
+            )
+        };
         let (yuan, fen) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(yuan) || !digits(fen) || fen.len() > 2 || (fen == "0" && text.ends_with('.')) {

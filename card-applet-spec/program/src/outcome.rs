@@ -11,6 +11,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::language::{self, Language, Said, Words};
+use crate::usage;
+
 /// Exit codes of every program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -69,9 +72,9 @@ pub trait Failing: std::error::Error {
     fn message(&self) -> String {
         self.to_string()
     }
-    /// Message and action in Chinese, where the error has them.
-    fn chinese(&self) -> Option<(String, String)> {
-        None
+    /// Message and action in Chinese.
+    fn chinese(&self) -> (String, String) {
+        (self.message(), self.action().into_owned())
     }
 }
 
@@ -100,12 +103,12 @@ pub struct FailureParts {
     pub exit: Exit,
     /// Code of a closed list, upper case.
     pub code: Cow<'static, str>,
-    /// What happened.
+    /// What happened, English.
     pub message: String,
-    /// What to do.
+    /// What to do, English.
     pub action: String,
-    /// Both in Chinese, where there are such texts.
-    pub chinese: Option<(String, String)>,
+    /// What happened and what to do, Chinese.
+    pub chinese: (String, String),
     /// Keys of the object beside the error, such as an explanation.
     pub fields: Map<String, Value>,
     /// Lines for a person, on standard output, before the error.
@@ -115,6 +118,27 @@ pub struct FailureParts {
 }
 
 impl Failure {
+    /// A failure of these words, message and action in English and in Chinese: a row of [`failures!`](crate::failures), or what another
+    /// program of ours said.
+    #[must_use]
+    pub fn of_row(
+        exit: Exit,
+        code: impl Into<Cow<'static, str>>,
+        (message, action): (String, String),
+        chinese: (String, String),
+    ) -> Self {
+        Self(Box::new(FailureParts {
+            exit,
+            code: code.into(),
+            message,
+            action,
+            chinese,
+            fields: Map::new(),
+            lines: Vec::new(),
+            notes: Vec::new(),
+        }))
+    }
+
     /// A failure of these words.
     #[must_use]
     pub fn new(
@@ -123,49 +147,26 @@ impl Failure {
         message: impl Into<String>,
         action: impl Into<String>,
     ) -> Self {
-        Self(Box::new(FailureParts {
-            exit,
-            code: code.into(),
-            message: message.into(),
-            action: action.into(),
-            chinese: None,
-            fields: Map::new(),
-            lines: Vec::new(),
-            notes: Vec::new(),
-        }))
+        let (message, action) = (message.into(), action.into());
+        Self::of_row(exit, code, (message.clone(), action.clone()), (message, action))
     }
 
     /// Arguments that were not understood.
     #[must_use]
-    pub fn usage(program: Program, message: impl Into<String>) -> Self {
-        Self::new(
-            Exit::Usage,
-            "USAGE",
-            message,
-            format!("See `{} --help`.", program.name),
-        )
+    pub fn usage(program: Program, message: impl Said) -> Self {
+        not_understood(message, program.name)
     }
 
     /// A file that cannot be read or written; `doing` is what was tried, such as "read".
     #[must_use]
-    pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
-        Self::new(
-            Exit::Damaged,
-            "FILE",
-            format!("cannot {doing} {}: {error}", path.display()),
-            "Check the path, its rights and the disk, and run the same command again.",
-        )
+    pub fn file(doing: impl Said, path: &Path, error: &io::Error) -> Self {
+        file(doing, path.display(), error)
     }
 
     /// A fault of the program itself.
     #[must_use]
-    pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(
-            Exit::Damaged,
-            "INTERNAL",
-            message,
-            "Report this: it is a fault of the program.",
-        )
+    pub fn internal(message: impl Said) -> Self {
+        internal(message)
     }
 
     /// The same failure with one more key of the object.
@@ -175,31 +176,99 @@ impl Failure {
         self
     }
 
+    /// What happened and what to do, in the one language that there is room for.
+    #[must_use]
+    pub fn said(&self, language: Language) -> (&str, &str) {
+        let (message, action) = &self.chinese;
+        language.one((message, action), (&self.message, &self.action))
+    }
+
     /// The `error` of the object.
     #[must_use]
-    pub fn error(&self) -> Value {
-        json!({ "code": self.code, "message": self.message, "action": self.action })
+    pub fn error(&self, language: Language) -> Value {
+        let (message, action) = self.said(language);
+        json!({ "code": self.code, "message": message, "action": action })
     }
 
     /// The whole object.
     #[must_use]
-    pub fn object(&self, schema: &str) -> Value {
+    pub fn object(&self, schema: &str, language: Language) -> Value {
         let mut object = object(schema, false, self.fields.clone());
-        object.insert("error".to_owned(), self.error());
+        object.insert("error".to_owned(), self.error(language));
         Value::Object(object)
+    }
+}
+
+/// A table of failures: one function a row, with exit code, code, and what happened and what to do in both languages.
+///
+/// What a row's texts name in braces are the function's arguments, each [`Said`](crate::language::Said) in the text's language. An argument that a
+/// language leaves out does not compile.
+///
+/// ```
+/// program_contract::failures! {
+///     /// A tape cannot be made.
+///     pub fn tape_unwritable(path, error) = Damaged "FILE_UNWRITABLE" {
+///         "无法建立 {path}：{error}", "cannot make {path}: {error}";
+///         "请为 --record 指定新文件。", "Give --record a new file.";
+///     }
+/// }
+/// let failure = tape_unwritable("/nowhere/tape", std::io::ErrorKind::NotFound);
+/// assert_eq!(failure.chinese.0, "无法建立 /nowhere/tape：文件或目录不存在");
+/// ```
+#[macro_export]
+macro_rules! failures {
+    ($(
+        $(#[$doc:meta])*
+        $vis:vis fn $name:ident($($given:ident),* $(,)?) = $exit:ident $code:literal {
+            $message_zh:literal, $message:literal;
+            $action_zh:literal, $action:literal;
+        }
+    )+) => { $(
+        $(#[$doc])*
+        #[must_use]
+        $vis fn $name($($given: impl $crate::language::Said),*) -> $crate::outcome::Failure {
+            let english = {
+                $(let $given = $crate::language::Said::en(&$given);)*
+                (format!($message), format!($action))
+            };
+            let chinese = {
+                $(let $given = $crate::language::Said::zh(&$given);)*
+                (format!($message_zh), format!($action_zh))
+            };
+            $crate::outcome::Failure::of_row($crate::outcome::Exit::$exit, $code, english, chinese)
+        }
+    )+ };
+}
+
+crate::failures! {
+    fn not_understood(message, program) = Usage "USAGE" {
+        "{message}", "{message}";
+        "用法见 `{program} --help`。", "See `{program} --help`.";
+    }
+    fn file(doing, path, error) = Damaged "FILE" {
+        "无法{doing} {path}：{error}", "cannot {doing} {path}: {error}";
+        "请检查路径、权限和磁盘，再运行同一命令。", "Check the path, its rights and the disk, and run the same command again.";
+    }
+    fn internal(message) = Damaged "INTERNAL" {
+        "程序内部错误：{message}", "{message}";
+        "这是程序的缺陷，请上报。", "Report this: it is a fault of the program.";
+    }
+    fn unprinted_though_done(error) = Damaged "OUTPUT" {
+        "结果无法输出：{error}", "the result could not be printed: {error}";
+        "要办的事已经办完：请先核对现状，不要直接重做。请腾出空间，或把标准输出交给会读取它的程序。",
+        "What was asked for is done: look at its state before you ask for it again. Make room, or give standard output to a program that reads it.";
+    }
+    fn unprinted(error) = Damaged "OUTPUT" {
+        "结果无法输出：{error}", "the result could not be printed: {error}";
+        "请腾出空间，或把标准输出交给会读取它的程序；该怎么办见上文。",
+        "Make room, or give standard output to a program that reads it; what to do stands above.";
     }
 }
 
 impl<E: Failing> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut failure = Self::new(
-            error.exit(),
-            error.code(),
-            error.message(),
-            error.action().into_owned(),
-        );
-        failure.chinese = error.chinese();
-        failure
+        let english = (error.message(), error.action().into_owned());
+        Self::of_row(error.exit(), error.code(), english, error.chinese())
     }
 }
 
@@ -233,7 +302,10 @@ impl Outcome {
                 fields,
                 lines,
             }),
-            _ => Err(Failure::internal("the result is no object")),
+            _ => Err(Failure::internal(Words(
+                "结果不是对象",
+                "the result is no object",
+            ))),
         }
     }
 
@@ -271,22 +343,48 @@ impl Program {
     /// How the program ends without doing anything: help and version were printed, or the arguments were not understood;
     /// then, where they say `--json`, as one object of `schema`.
     pub fn arguments<A: clap::Parser>(self, schema: &'static str) -> Result<A, ExitCode> {
-        A::try_parse().map_err(|error| {
+        let mut command = command::<A>();
+        let parsed = command.try_get_matches_from_mut(std::env::args_os());
+        let parsed =
+            parsed.and_then(|found| A::from_arg_matches(&found).map_err(|error| error.format(&mut command)));
+        parsed.map_err(|error| {
             if !error.use_stderr() {
                 return match error.print() {
                     Ok(()) => ExitCode::SUCCESS,
-                    Err(error) => unprinted(self, &error).into(),
+                    Err(error) => cannot_print(self, &error).into(),
                 };
             }
-            if !std::env::args_os().any(|argument| argument == "--json") {
+            let language = Language::of_process();
+            if std::env::args_os().any(|argument| argument == "--json") {
+                return self.end(schema, true, Err(self.misused(&error)));
+            }
+            if language.has_chinese() {
+                let _ = self.complain_of_usage(&error);
+            }
+            if language.has_english() {
                 // Shown line by line, so that nothing of an argument reaches the screen as a command to it.
                 let text = error.render().to_string();
                 let shown: Vec<_> = text.lines().map(plain).collect();
                 let _ = writeln!(io::stderr(), "{}", shown.join("\n"));
-                return Exit::Usage.into();
             }
-            self.end(schema, true, Err(Failure::usage(self, first_paragraph(&error))))
+            Exit::Usage.into()
         })
+    }
+
+    fn misused(self, error: &clap::Error) -> Failure {
+        let mut failure = Failure::usage(self, usage::english(error));
+        failure.chinese.0 = usage::chinese(error);
+        failure
+    }
+
+    /// The parser's own complaint is in English, with usage and hints.
+    fn complain_of_usage(self, error: &clap::Error) -> io::Result<()> {
+        let mut prose = io::stderr().lock();
+        complain(&mut prose, self, Language::Chinese, &self.misused(error))?;
+        match usage::synopsis(error) {
+            Some(synopsis) => writeln!(prose, "  用法：{synopsis}"),
+            None => Ok(()),
+        }
     }
 
     /// Whether `door`, such as `keyvault deny`, is a command of this program that does something; one that only leads on to
@@ -318,6 +416,7 @@ impl Program {
         self.end_to(
             &mut io::stdout().lock(),
             &mut io::stderr().lock(),
+            Language::of_process(),
             schema,
             json,
             outcome,
@@ -325,11 +424,12 @@ impl Program {
         .into()
     }
 
-    /// As [`Self::end`], to these outputs.
+    /// As [`Self::end`], to these outputs in this language.
     pub fn end_to(
         self,
         out: &mut impl Write,
         prose: &mut impl Write,
+        language: Language,
         schema: impl Into<Cow<'static, str>>,
         json: bool,
         outcome: Result<Outcome, Failure>,
@@ -337,7 +437,7 @@ impl Program {
         let (exit, object, lines, failure) = match outcome {
             Ok(outcome) => (outcome.exit, outcome.object(), outcome.lines, None),
             Err(mut failure) => {
-                let object = failure.object(&schema.into());
+                let object = failure.object(&schema.into(), language);
                 let lines = std::mem::take(&mut failure.lines);
                 (failure.exit, object, lines, Some(failure))
             }
@@ -352,14 +452,19 @@ impl Program {
         };
         if let Some(failure) = &failure {
             // Standard error is for a person; nobody may be there.
-            let _ = complain(prose, self, failure);
+            let _ = complain(prose, self, language, failure);
         }
         match printed {
             Ok(()) => exit,
             // A person's pager that was closed wants no more lines.
             Err(error) if !json && error.kind() == io::ErrorKind::BrokenPipe => exit,
             Err(error) => {
-                let _ = complain(prose, self, &no_output(&error, failure.is_none()));
+                let unprinted = if failure.is_none() {
+                    unprinted_though_done(&error)
+                } else {
+                    unprinted(&error)
+                };
+                let _ = complain(prose, self, language, &unprinted);
                 // What went wrong before is what a caller has to act on: an unknown outcome stays one.
                 if failure.is_some() { exit } else { Exit::Damaged }
             }
@@ -376,8 +481,27 @@ fn object(schema: &str, ok: bool, fields: Map<String, Value>) -> Map<String, Val
     object
 }
 
-/// The failure as a person reads it: Chinese first where there is Chinese.
-fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::Result<()> {
+/// The command line of a program: that of `A`, and `--lang` before or behind any command.
+fn command<A: clap::CommandFactory>() -> clap::Command {
+    A::command().arg(
+        clap::Arg::new(language::OPTION)
+            .long(language::OPTION)
+            .global(true)
+            .value_name("LANGUAGE")
+            .value_parser(language::TAGS)
+            .help(
+                "提示语言，默认随 LC_ALL、LC_MESSAGES、LANG · Language of messages; default: by the locale",
+            ),
+    )
+}
+
+/// The failure as a person reads it: Chinese first where there is no choice of one language.
+fn complain(
+    prose: &mut impl Write,
+    program: Program,
+    language: Language,
+    failure: &Failure,
+) -> io::Result<()> {
     let FailureParts {
         code,
         message,
@@ -387,11 +511,15 @@ fn complain(prose: &mut impl Write, program: Program, failure: &Failure) -> io::
         ..
     } = &**failure;
     let name = program.name;
-    if let Some((message, action)) = chinese {
-        let (message, action) = (plain(message), plain(action));
-        writeln!(prose, "{name}：{message} [{code}]\n  {action}")?;
+    if language.has_chinese() {
+        let (message, action) = chinese;
+        writeln!(prose, "{name}：{} [{code}]\n  {}", plain(message), plain(action))?;
     }
-    writeln!(prose, "{name}: {} [{code}]\n  {}", plain(message), plain(action))?;
+    // What another program said in one language is said once.
+    let is_said = language == Language::Both && (message, action) == (&chinese.0, &chinese.1);
+    if language.has_english() && !is_said {
+        writeln!(prose, "{name}: {} [{code}]\n  {}", plain(message), plain(action))?;
+    }
     for note in notes {
         writeln!(prose, "  {}", plain(note))?;
     }
@@ -414,34 +542,14 @@ fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-fn no_output(error: &io::Error, was_done: bool) -> Failure {
-    Failure::new(
-        Exit::Damaged,
-        "OUTPUT",
-        format!("the result could not be printed: {error}"),
-        if was_done {
-            "What was asked for is done: look at its state before you ask for it again. Make room, or give standard output to a program that reads it."
-        } else {
-            "Make room, or give standard output to a program that reads it; what to do stands above."
-        },
-    )
-}
-
-fn unprinted(program: Program, error: &io::Error) -> Exit {
-    let _ = complain(&mut io::stderr().lock(), program, &no_output(error, false));
+fn cannot_print(program: Program, error: &io::Error) -> Exit {
+    let _ = complain(
+        &mut io::stderr().lock(),
+        program,
+        Language::of_process(),
+        &unprinted(error),
+    );
     Exit::Damaged
-}
-
-/// The lines up to the first empty one say what is wrong; usage and hints follow.
-fn first_paragraph(error: &clap::Error) -> String {
-    error
-        .to_string()
-        .trim_start_matches("error: ")
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 #[cfg(test)]
@@ -451,13 +559,24 @@ mod tests {
     const PROGRAM: Program = Program::new("program");
 
     fn end(json: bool, outcome: Result<Outcome, Failure>) -> (Exit, String, String) {
+        end_in(Language::Both, json, outcome)
+    }
+
+    fn end_in(language: Language, json: bool, outcome: Result<Outcome, Failure>) -> (Exit, String, String) {
         let (mut out, mut prose) = (Vec::new(), Vec::new());
-        let exit = PROGRAM.end_to(&mut out, &mut prose, "yzt.asked/1", json, outcome);
+        let exit = PROGRAM.end_to(&mut out, &mut prose, language, "yzt.asked/1", json, outcome);
         (
             exit,
             String::from_utf8(out).unwrap(),
             String::from_utf8(prose).unwrap(),
         )
+    }
+
+    crate::failures! {
+        fn gone() = Absent "GONE" {
+            "卡已不在", "the card is gone";
+            "请取回。", "Bring it back.";
+        }
     }
 
     fn done() -> Outcome {
@@ -466,14 +585,14 @@ mod tests {
 
     #[test]
     fn a_path_with_control_characters_is_shown_and_does_nothing_to_the_screen() {
-        let (mut out, mut prose) = (Vec::new(), Vec::new());
         let path = Path::new("/tmp/\u{1b}[2Jx\nkeyvault: all is well [OK]\u{9b}31m");
         let failure = Failure::file("read", path, &io::ErrorKind::NotFound.into()).with("path", "x");
-        Program::new("keyvault").end_to(&mut out, &mut prose, "yzt.x/1", false, Err(failure));
-        let said = String::from_utf8(prose).unwrap();
-        assert_eq!(said.lines().count(), 2, "{said}");
-        assert!(said.contains(r"/tmp/\u{1b}[2Jx\nkeyvault: all is well"), "{said}");
-        assert!(!said.replace('\n', "").contains(char::is_control), "{said:?}");
+        for language in [Language::English, Language::Chinese] {
+            let (_, _, said) = end_in(language, false, Err(failure.clone()));
+            assert_eq!(said.lines().count(), 2, "{said}");
+            assert!(said.contains(r"/tmp/\u{1b}[2Jx\nkeyvault: all is well"), "{said}");
+            assert!(!said.replace('\n', "").contains(char::is_control), "{said:?}");
+        }
     }
 
     #[test]
@@ -490,22 +609,34 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_object_with_its_error_and_prose_beside_it() {
-        let mut failure =
-            Failure::new(Exit::Absent, "GONE", "it is gone", "Bring it back.").with("where", "there");
+        let mut failure = gone().with("where", "there");
         failure.lines.push("a line".to_owned());
-        failure.chinese = Some(("不在".to_owned(), "请取回。".to_owned()));
-        let (exit, out, prose) = end(true, Err(failure.clone()));
-        assert_eq!(exit, Exit::Absent);
-        let object: Value = serde_json::from_str(&out).unwrap();
-        assert_eq!(
-            object,
-            json!({ "schema": "yzt.asked/1", "ok": false, "where": "there",
-                    "error": { "code": "GONE", "message": "it is gone", "action": "Bring it back." } })
-        );
-        assert_eq!(
-            prose,
-            "program：不在 [GONE]\n  请取回。\nprogram: it is gone [GONE]\n  Bring it back.\n"
-        );
+        let chinese = "program：卡已不在 [GONE]\n  请取回。\n";
+        let english = "program: the card is gone [GONE]\n  Bring it back.\n";
+        for (language, message, action, said) in [
+            (
+                Language::Both,
+                "卡已不在",
+                "请取回。",
+                format!("{chinese}{english}"),
+            ),
+            (Language::Chinese, "卡已不在", "请取回。", chinese.to_owned()),
+            (
+                Language::English,
+                "the card is gone",
+                "Bring it back.",
+                english.to_owned(),
+            ),
+        ] {
+            let (exit, out, prose) = end_in(language, true, Err(failure.clone()));
+            assert_eq!((exit, prose), (Exit::Absent, said));
+            let object: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(
+                object,
+                json!({ "schema": "yzt.asked/1", "ok": false, "where": "there",
+                        "error": { "code": "GONE", "message": message, "action": action } })
+            );
+        }
         assert_eq!(end(false, Err(failure)).1, "a line\n");
     }
 
@@ -523,27 +654,41 @@ mod tests {
         }
         for json in [true, false] {
             let mut prose = Vec::new();
-            let exit = PROGRAM.end_to(&mut Full, &mut prose, "yzt.asked/1", json, Ok(done()));
+            let exit = PROGRAM.end_to(
+                &mut Full,
+                &mut prose,
+                Language::Both,
+                "yzt.asked/1",
+                json,
+                Ok(done()),
+            );
             assert_eq!(exit, Exit::Damaged);
             assert!(String::from_utf8(prose).unwrap().contains("[OUTPUT]"));
         }
         // What a caller has to act on is not hidden by it.
-        let unknown = Failure::new(
-            Exit::Unknown,
-            "CARD_LOST",
-            "the card is gone",
-            "Present it again.",
-        );
+        let mut unknown = gone();
+        unknown.exit = Exit::Unknown;
         let mut prose = Vec::new();
-        let exit = PROGRAM.end_to(&mut Full, &mut prose, "yzt.asked/1", true, Err(unknown));
+        let exit = PROGRAM.end_to(
+            &mut Full,
+            &mut prose,
+            Language::Both,
+            "yzt.asked/1",
+            true,
+            Err(unknown),
+        );
         assert_eq!(exit, Exit::Unknown);
         let prose = String::from_utf8(prose).unwrap();
-        assert!(
-            prose.contains("[CARD_LOST]") && prose.contains("[OUTPUT]"),
-            "{prose}"
-        );
+        assert!(prose.contains("[GONE]") && prose.contains("[OUTPUT]"), "{prose}");
         // Not even the complaint can be said.
-        let exit = PROGRAM.end_to(&mut Full, &mut Full, "yzt.asked/1", true, Ok(done()));
+        let exit = PROGRAM.end_to(
+            &mut Full,
+            &mut Full,
+            Language::Both,
+            "yzt.asked/1",
+            true,
+            Ok(done()),
+        );
         assert_eq!(exit, Exit::Damaged);
     }
 

@@ -11,7 +11,8 @@ use std::path::Path;
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use zeroize::Zeroizing;
 
-use crate::outcome::{Exit, Failure};
+use crate::language::Words;
+use crate::outcome::Failure;
 
 /// More bytes than any secret has.
 const LIMIT: usize = 4096;
@@ -30,8 +31,8 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
     let file = file.filter(|file| *file != Path::new("-"));
     let failed = |error: io::Error| {
         Failure::file(
-            "read a secret from",
-            file.unwrap_or(Path::new("standard input")),
+            Words("读取口令文件", "read a secret from"),
+            file.unwrap_or(Path::new("/dev/stdin")),
             &error,
         )
     };
@@ -52,12 +53,7 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
     }
     let secret = Zeroizing::new(line(&bytes).to_vec());
     if secret.is_empty() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "NO_SECRET",
-            format!("no secret was given ({prompt})"),
-            "Run the same command at a terminal and type it, or name a file that holds it in its first line.",
-        ));
+        return Err(not_given(prompt));
     }
     Ok(secret)
 }
@@ -69,24 +65,26 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
 pub fn read_new(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let secret = read(file, prompt)?;
     let is_typed = file.is_none_or(|file| file == Path::new("-")) && io::stdin().is_terminal();
-    if is_typed && secret != read(file, &format!("{prompt}, again"))? {
-        return Err(Failure::new(
-            Exit::Refused,
-            "SECRETS_DIFFER",
-            format!("what was typed is not the same twice ({prompt}); nothing was done"),
-            "Run the same command again and type the same twice.",
-        ));
+    if is_typed && secret != read(file, &format!("{prompt}，再输一次 again"))? {
+        return Err(differ(prompt));
     }
     Ok(secret)
 }
 
-fn given_up(prompt: &str) -> Failure {
-    Failure::new(
-        Exit::Refused,
-        "GIVEN_UP",
-        format!("nothing was typed ({prompt}); nothing was done"),
-        "Run the same command again when you have it.",
-    )
+crate::failures! {
+    fn not_given(prompt) = Usage "NO_SECRET" {
+        "没有给出口令（{prompt}）", "no secret was given ({prompt})";
+        "请在终端运行同一命令并输入，或指定一个首行为该口令的文件。",
+        "Run the same command at a terminal and type it, or name a file that holds it in its first line.";
+    }
+    fn differ(prompt) = Refused "SECRETS_DIFFER" {
+        "两次输入不一致（{prompt}）；未做任何改动", "what was typed is not the same twice ({prompt}); nothing was done";
+        "请再运行同一命令，两次输入须相同。", "Run the same command again and type the same twice.";
+    }
+    fn given_up(prompt) = Refused "GIVEN_UP" {
+        "没有输入（{prompt}）；未做任何改动", "nothing was typed ({prompt}); nothing was done";
+        "备好后再运行同一命令。", "Run the same command again when you have it.";
+    }
 }
 
 /// The first line of a file, without its end, and without the mark that some editors write before a text.

@@ -128,6 +128,46 @@ impl Reason {
             }
         }
     }
+
+    /// Message and action in Chinese.
+    #[must_use]
+    pub fn chinese(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotActive => ("卡对本终端没有应答", "请持卡人到发证机关办理。"),
+            Self::Expired => ("卡内权益或卡证书已过有效期", "请持卡人到发证机关办理。"),
+            Self::Denied => ("卡在停用名单上，或其权益不适用于此处", "请持卡人到发证机关办理。"),
+            Self::NotGenuine => (
+                "卡未能证明为真卡",
+                "不得受理此卡。请再刷一次；仍然如此的，报修读卡器。",
+            ),
+            Self::WrongRole => (
+                "本终端或该记录不办理所要的业务",
+                "请装入该业务的凭证包（`keyvault export-bundle` 带相应的 --kind，再 `card-reader sync`），或换用有该业务的终端。",
+            ),
+            Self::ForeignCard => ("不是本终端认得的居住证卡", "请出示居住证，一次只放一张卡。"),
+            Self::Replay => (
+                "这条应答以前出现过",
+                "不得受理此卡。请再刷一次；仍然如此的，报修读卡器。",
+            ),
+            Self::ListTooOld => (
+                "停用名单缺失或过期",
+                "请装入最新的名单或凭证包（`card-reader sync`）；此前本终端不受理任何卡。",
+            ),
+            Self::BundleExpired => (
+                "终端的凭证包或证书已到期",
+                "请为本终端装入新的凭证包（先 `keyvault export-bundle`，再 `card-reader sync`）。",
+            ),
+            Self::BalanceTooLow => ("金额超过卡内余额", "请减少金额，或先到受理点充值。"),
+            Self::OutcomeUnknown => (
+                "尚不知道卡是否已扣款",
+                "请再次出示同一张卡，此前不得交付商品；卡已拿走的，放弃这笔付款。",
+            ),
+            Self::ClockWrong => (
+                "终端时钟早于它已见过的日期",
+                "请校准本机时钟。若时钟无误而所见日期有误，请装入今天制作的凭证包（先 `keyvault export-bundle`，再 `card-reader sync`）。",
+            ),
+        }
+    }
 }
 
 /// What the holder is told.
@@ -330,6 +370,50 @@ impl Check {
 }
 
 impl Check {
+    /// Which check, in Chinese.
+    #[must_use]
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Self::Application => "卡上没有本应用",
+            Self::Keys => "凭证包中没有能解开应答的密钥",
+            Self::TapMac => "刷卡应答的 MAC",
+            Self::Repeated => "卡的随机数重复出现",
+            Self::RecordHeader => "记录头",
+            Self::RecordRole => "记录的用途",
+            Self::RecordSeal => "记录的密封或签名",
+            Self::RecordBinding => "记录与卡密钥的绑定",
+            Self::RecordDays => "记录的截止日期",
+            Self::RecordNotYet => "记录的起始日期",
+            Self::Zones => "记录的适用区域",
+            Self::DenyList => "停用名单",
+            Self::DenyListAge => "停用名单的时效",
+            Self::Clock => "时钟与已见过的日期",
+            Self::BundleDays => "凭证包的截止日期",
+            Self::CertificateEnded => "卡判定终端证书已过期",
+            Self::BundleRole => "凭证包的用途",
+            Self::TerminalCertificate => "卡不认终端证书",
+            Self::TerminalRights => "卡不认终端权限",
+            Self::CardState => "卡的状态",
+            Self::AgreementForm => "卡密钥协商的格式",
+            Self::CertificateForm => "卡证书的格式",
+            Self::CertificateSignature => "卡证书的签名",
+            Self::CertificateDays => "卡证书的截止日期",
+            Self::CertificateNotYet => "卡证书的起始日期",
+            Self::KeyProof => "卡密钥的证明",
+            Self::ChannelMac => "安全通道内的 MAC",
+            Self::ObjectForm => "数据对象的格式",
+            Self::SignatureObject => "签名对象",
+            Self::SignatureObjectBinding => "签名对象与卡密钥的绑定",
+            Self::GroupDigest => "数据组的摘要",
+            Self::TapTime => "刷卡用时",
+            Self::Balance => "卡内余额",
+            Self::CardLimit => "卡的单笔限额",
+            Self::Registration => "终端的收款登记",
+            Self::Proof => "扣款证明",
+            Self::OtherCard => "未了付款的那张卡",
+        }
+    }
+
     /// What the holder is told when this check refuses: only what is about the card sends the holder to the office.
     #[must_use]
     pub fn told(self) -> Told {
@@ -401,6 +485,18 @@ impl Refusal {
             _ => self.reason.action(),
         }
     }
+
+    /// Message and action in Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> (&'static str, &'static str) {
+        let (message, action) = self.reason.chinese();
+        let action = match self.check {
+            Check::Registration => "请为本终端办理收款登记（`issuer terminal`），并装入载有其编号的凭证包。",
+            Check::CardLimit => "请减少金额。",
+            _ => action,
+        };
+        (message, action)
+    }
 }
 
 impl From<Check> for Refusal {
@@ -409,6 +505,30 @@ impl From<Check> for Refusal {
             reason: check.reason(),
             check,
         }
+    }
+}
+
+impl Failing for Refusal {
+    fn code(&self) -> Cow<'static, str> {
+        self.reason.code().into()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn action(&self) -> Cow<'static, str> {
+        self.action().into()
+    }
+
+    /// `Display` is for logs, and names the check.
+    fn message(&self) -> String {
+        self.reason.message().to_owned()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = self.chinese();
+        (message.to_owned(), action.to_owned())
     }
 }
 
@@ -555,6 +675,25 @@ impl Failing for Error {
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
     }
+
+    fn chinese(&self) -> (String, String) {
+        let again = "请取下卡，重新放好再试。仍然如此的，请持卡到发证机关办理。";
+        match self {
+            Self::Transport(error) => error.chinese(),
+            Self::Refused(refusal) => {
+                let (message, action) = refusal.chinese();
+                (
+                    format!("拒绝：{message}（核查：{}）", refusal.check.chinese()),
+                    action.to_owned(),
+                )
+            }
+            Self::CardRefused { step, status } => {
+                (format!("卡对 {step} 应答状态字 {status:04X}"), again.to_owned())
+            }
+            Self::BadAnswer { step } => (format!("卡对 {step} 的应答格式不对"), again.to_owned()),
+            Self::Material(error) => error.chinese(),
+        }
+    }
 }
 
 /// Why the terminal's own files cannot be used. Nothing of their content is in the message.
@@ -677,6 +816,48 @@ impl Failing for MaterialError {
 
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let bundle_again = "请从密钥库重新领取本终端的凭证包；仍被拒绝的，重新登记终端。";
+        let batch_again = "请从密钥库重新领取本终端的更新批次。";
+        let (message, action) = match self {
+            Self::KeyFile => (
+                "终端密钥文件已损坏，或不是密钥文件",
+                "请用制作时的备份恢复该文件，或重新登记终端。",
+            ),
+            Self::KeyFileExposed => (
+                "终端密钥文件可被属主以外的人读取",
+                "请收回他人的权限（`chmod 600`）；可能已被他人读过的，重新登记终端。",
+            ),
+            Self::AnchorsFile => ("信任锚文件格式不对", "请从密钥库重新领取信任锚。"),
+            Self::TerminalName => ("终端名称须为 1 至 64 字节的文本", "请用 --name 另取名称。"),
+            Self::BundleSeal => ("凭证包不能用本终端的密钥打开", bundle_again),
+            Self::BundleSignature => ("凭证包不是本终端的签发机构签名的", bundle_again),
+            Self::BundleForm => ("凭证包内容格式不对", bundle_again),
+            Self::BundleName => ("凭证包属于另一台终端", bundle_again),
+            Self::BundleOlder { offered, loaded } => {
+                return (
+                    format!("凭证包比已装入的旧（序号 {offered}，已装入 {loaded}）"),
+                    "请装入本终端最新的凭证包。".to_owned(),
+                );
+            }
+            Self::ListDamaged => (
+                "停用名单已损坏，或不是本终端的签发机构签名的",
+                "请重新领取名单文件；仍被拒绝的，先领取新的凭证包。",
+            ),
+            Self::UpdatesSeal => ("更新批次不能用本终端的密钥打开", batch_again),
+            Self::UpdatesDamaged => ("更新批次已损坏，或不是本终端的签发机构签名的", batch_again),
+            Self::UpdatesName => ("更新批次属于另一台终端", batch_again),
+            Self::UpdatesOlder { offered, loaded } => {
+                return (
+                    format!("更新批次比已装入的旧（序号 {offered}，已装入 {loaded}）"),
+                    "请装入本终端最新的更新批次。".to_owned(),
+                );
+            }
+            Self::UpdatesEnded => ("更新批次已过期", batch_again),
+        };
+        (message.to_owned(), action.to_owned())
     }
 }
 

@@ -29,6 +29,7 @@ use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::{TEMPLATE, lists_of_file};
 use card_applet_spec::tlv;
 use card_applet_spec::update_files::Receipt;
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing, file};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,34 @@ impl Failing for FolderError {
 
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = match self {
+            Self::Io { what, source } => (
+                format!("无法使用 {what}：{}", source.kind().zh()),
+                "请检查目录、权限和磁盘空间。",
+            ),
+            Self::Exposed => (
+                "终端目录可被属主以外的人读取".to_owned(),
+                "请收回他人的权限（`chmod 700`）。",
+            ),
+            Self::InUse => (
+                "另一程序正在使用终端目录".to_owned(),
+                "请结束另一程序，或给本终端单独一个目录。",
+            ),
+            Self::Damaged(what) => (
+                format!("{what} 已损坏"),
+                "请先为发证机关留存目录副本，再移走损坏的文件。",
+            ),
+            Self::NoBundle => (
+                "终端还没有凭证包".to_owned(),
+                "请对发证机关放好文件的目录运行 `card-reader sync`。",
+            ),
+            Self::Journal(error) => return error.chinese(),
+            Self::Card(error) => return error.chinese(),
+        };
+        (message, action.to_owned())
     }
 }
 

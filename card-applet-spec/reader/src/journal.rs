@@ -19,6 +19,7 @@ use card_applet_spec::bytes::Reader;
 use card_applet_spec::crypto::sha256;
 use card_applet_spec::door_f::{CommitBody, TapPlain};
 use card_applet_spec::settlement::{self, BEFORE_LEN, Before, Line, SettlementHead, Unknown};
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing, file};
 use rand_core::CryptoRng;
 
@@ -203,6 +204,25 @@ impl Failing for JournalError {
 
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = match self {
+            Self::Io(error) => (
+                format!("付款日志无法使用：{}", error.kind().zh()),
+                "请检查目录、权限和磁盘空间。",
+            ),
+            Self::Damaged => (
+                "付款日志已损坏".to_owned(),
+                "请停止收款，留存目录副本，并联系发证机关。",
+            ),
+            Self::StillOpen => (
+                "还有一笔付款未了".to_owned(),
+                "请再次出示同一张卡，或先放弃这笔未了的付款。",
+            ),
+            Self::NoneOpen => ("没有未了的付款".to_owned(), "无须处理：请开始新的付款。"),
+        };
+        (message, action.to_owned())
     }
 }
 

@@ -13,7 +13,7 @@ use card_applet_spec::codes::Role;
 use card_applet_spec::date::Date;
 use card_reader::transport::{PcscTransport, Transport};
 use card_reader::{Card, Check, Counting, Counts, Error, Stopwatch as _, TerminalKey, counter};
-use program_contract::{Clock, Exit, Failure, Outcome, Program};
+use program_contract::{Clock, Failure, Outcome, Program};
 use rand_core::CryptoRng;
 
 use crate::program::args::{
@@ -26,7 +26,7 @@ use crate::program::report::{self, Decision, SCHEMA, Saw};
 use crate::program::serving::{ServingLoop, Task};
 use crate::program::terminal::{self, Loaded, NotReady};
 use crate::program::wire::{self, Source, Tape};
-use crate::program::{founding, holding, identity, run, self_test, sync};
+use crate::program::{failure, founding, holding, identity, run, self_test, sync};
 
 const PROGRAM: Program = Program::new("card-reader");
 
@@ -205,12 +205,7 @@ fn serve(service: Service, asked: &Serving, clock: &Clock) -> Result<Outcome, Fa
     }
     if let Some(path) = &asked.replay {
         if !service.role().has_door_f() {
-            return Err(Failure::new(
-                Exit::Usage,
-                "USAGE",
-                "a session of the strong door cannot be replayed: its keys are on no tape",
-                "Give --replay to bus or door.",
-            ));
+            return Err(failure::no_replay());
         }
         let (wire, challenges) = wire::replay(path)?;
         // Neither counted nor delivered to: no card is here.
@@ -369,17 +364,10 @@ fn enrol(enrolling: &Enrolling, rng: &mut impl CryptoRng) -> Result<Outcome, Fai
     let vault = pinned.vault;
     let key = TerminalKey::generate(enrolling.name.clone(), pinned, rng);
     key.save_new(&enrolling.out).map_err(|error| {
-        let message = format!("cannot make {}: {}", enrolling.out.display(), error.kind());
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            let action = "A key file is never replaced: give another name with --out.";
-            return Failure::new(Exit::Damaged, "KEY_FILE_EXISTS", message, action);
+            return failure::key_exists(enrolling.out.display(), error.kind());
         }
-        Failure::new(
-            Exit::Damaged,
-            "FILE_UNWRITABLE",
-            message,
-            "Check the folder and its rights.",
-        )
+        failure::key_unwritable(enrolling.out.display(), error.kind())
     })?;
     report::request(&key.request(), &vault)
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing};
 use thiserror::Error;
 
@@ -242,5 +243,93 @@ impl Failing for Error {
 
     fn action(&self) -> Cow<'static, str> {
         self.action().to_owned().into()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = match self {
+            Self::File { path, source, .. } => (
+                format!("文件 {} 无法使用：{}", path.display(), source.zh()),
+                "请确认目录存在且属于您，磁盘没有满。",
+            ),
+            Self::NotACard { path } => (
+                format!("{} 不是卡的存储文件", path.display()),
+                "请给出 `virtual-card blank` 制作的文件。",
+            ),
+            Self::CardInUse { path } => (
+                format!("卡 {} 正被另一进程使用", path.display()),
+                "请先从另一读卡器取下此卡：结束该程序，或向它发 eject 指令。",
+            ),
+            Self::LotRefused { path } => (
+                format!(
+                    "批次文件 {} 不能用此密钥和此密钥库的卡证书机构打开",
+                    path.display()
+                ),
+                "请向密钥库领取为本制卡商密钥密封的批次，并使用随附的信任锚。",
+            ),
+            Self::KeyForm { path, form } => (
+                format!("{} 中没有所需格式的密钥", path.display()),
+                if form.starts_with("130") {
+                    "请把密钥库的卡证书机构公钥写入文件：`keyvault anchors` 以 card_ca 输出该点，130 个十六进制数字。"
+                } else {
+                    "请用 `virtual-card maker-key` 生成密钥，或重新复制该文件。"
+                },
+            ),
+            Self::NoSuchBlank { wanted, there } => (
+                format!("批次只有 {there} 张空白卡，没有第 {wanted} 张"),
+                "请选较小的编号，或向密钥库另领批次。",
+            ),
+            Self::BlankFailed => (
+                "卡没有做成：其存储失败".to_owned(),
+                "请删除该文件，重做空白卡；并确认磁盘没有满。",
+            ),
+            Self::ProgramMissing { program, package } => (
+                format!("没有安装程序 {program}（Debian 软件包 {package}）"),
+                "请运行 `make setup` 安装缺少的软件。",
+            ),
+            Self::DriverMissing { path } => (
+                format!("没有安装虚拟读卡器的驱动：{} 不存在", path.display()),
+                "请运行 `make setup` 安装缺少的软件。",
+            ),
+            Self::CardProgramMissing { path } => (
+                format!("在 {} 没有找到程序 virtual-card", path.display()),
+                "请用 `cargo build -p virtual-card` 构建，或把 YZT_VIRTUAL_CARD 设为其路径。",
+            ),
+            Self::NamespacesRefused => (
+                "系统不允许此用户建立私有命名空间".to_owned(),
+                "请放行（Linux：`sysctl kernel.unprivileged_userns_clone=1`、`kernel.apparmor_restrict_unprivileged_userns=0`），\
+                 或以 root 运行，或用 --reader 使用真实读卡器。",
+            ),
+            Self::ServiceFailed { step, log } => (
+                format!("私有 PC/SC 服务没有启动：{step} 失败；见 {}", log.display()),
+                "请查看日志；缺少程序的，运行 `make setup`。",
+            ),
+            Self::ClientFailed { test, log } => (
+                format!("测试 {test} 作为私有 PC/SC 服务的客户端失败，服务日志为：\n{log}"),
+                "请看上文测试自己的输出。",
+            ),
+            Self::PathTooLong { path } => (
+                format!("路径 {} 太长，不能用作套接字", path.display()),
+                "请选路径较短的目录，如 /tmp。",
+            ),
+            Self::ReaderSilent { port } => (
+                format!("端口 {port} 的虚拟读卡器没有接受卡"),
+                "请确认 pcscd 已带 vpcd 驱动运行，且没有连接别的卡。",
+            ),
+            Self::CardGone { socket } => (
+                format!("{} 处的虚拟卡没有应答", socket.display()),
+                "请重新启动 `virtual-card serve` 或私有服务。",
+            ),
+            Self::CountsNothing => (
+                "此 virtual-card 构建时没有带刷卡耗时模型".to_owned(),
+                "请带该特性构建：`cargo run --release -p virtual-card --features taptime -- taptime`。",
+            ),
+            Self::ModelStopped { step, reason } => (
+                format!("刷卡耗时模型停在 {step}：{reason}"),
+                "此卡与规范不符：请运行 card-applet 的测试并上报其结果。",
+            ),
+            // As the other side said it.
+            Self::Refused { message, action, .. } => (message.clone(), action.as_str()),
+        };
+        (message, action.to_owned())
     }
 }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "taptime")]
 use program_contract::file;
-use program_contract::{Exit, Failure, Outcome, Program};
+use program_contract::language::{Said as _, Words};
+use program_contract::{Failure, Outcome, Program};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
@@ -260,8 +261,15 @@ fn run(arguments: &Arguments) -> Result<Ended, Failure> {
         } => under_private_service(dir.clone(), memory.clone(), seed, command)?,
         Command::Status { control } => reply(Control::at(control).order(&Order::Status)?)?.into(),
         Command::Order { control, order } => {
-            let order = serde_json::from_str(order)
-                .map_err(|error| Failure::usage(PROGRAM, format!("this is no order: {error}")))?;
+            let order = serde_json::from_str(order).map_err(|error| {
+                Failure::usage(
+                    PROGRAM,
+                    (
+                        format!("这不是指令：{error}"),
+                        format!("this is no order: {error}"),
+                    ),
+                )
+            })?;
             reply(Control::at(control).order(&order)?)?.into()
         }
         Command::Taptime(asked) => taptime(asked)?.into(),
@@ -340,8 +348,12 @@ fn under_private_service(
     seed: &Seed,
     command: &[OsString],
 ) -> Result<Ended, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::internal(format!("the running program has no path: {error}")))?;
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::internal((
+            format!("运行中的程序没有路径：{error}"),
+            format!("the running program has no path: {error}"),
+        ))
+    })?;
     let service = PrivatePcscd::start(&Options {
         program: Some(program),
         folder,
@@ -357,7 +369,7 @@ fn under_private_service(
     );
     let (program, rest) = command
         .split_first()
-        .ok_or_else(|| Failure::usage(PROGRAM, "no command"))?;
+        .ok_or_else(|| Failure::usage(PROGRAM, Words("没有给出命令", "no command")))?;
     let status = std::process::Command::new(program)
         .args(rest)
         .env(variable, socket)
@@ -365,7 +377,10 @@ fn under_private_service(
         .map_err(|error| {
             Failure::usage(
                 PROGRAM,
-                format!("{} cannot be started: {error}", program.to_string_lossy()),
+                (
+                    format!("{} 无法启动：{}", program.to_string_lossy(), error.zh()),
+                    format!("{} cannot be started: {error}", program.to_string_lossy()),
+                ),
             )
         })?;
     Ok(Ended::With(
@@ -385,14 +400,14 @@ fn manipulator(seed: &Seed) -> Result<CardManipulator, Failure> {
 
 /// `main` is where randomness comes from the machine.
 fn system_random() -> Result<StdRng, Failure> {
-    StdRng::try_from_rng(&mut SysRng).map_err(|error| {
-        Failure::new(
-            Exit::Damaged,
-            "RANDOM",
-            format!("the system gives no randomness: {error}"),
-            "Do not use this machine.",
-        )
-    })
+    StdRng::try_from_rng(&mut SysRng).map_err(|error| no_randomness(error.to_string()))
+}
+
+program_contract::failures! {
+    fn no_randomness(error) = Damaged "RANDOM" {
+        "系统没有给出随机数：{error}", "the system gives no randomness: {error}";
+        "请停用本机。", "Do not use this machine.";
+    }
 }
 
 fn parse_seed(text: &str) -> Result<[u8; 32], &'static str> {

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use hardware_tests::conformance::{Case, Choice, Cutter, KeysError, Setup, TestKeys, cases, report, run};
 use hardware_tests::rig::{self, WRITE_VARIABLE};
 use jiff::civil;
-use program_contract::{Clock, Exit, Failure, Outcome, Program};
+use program_contract::{Clock, Failure, Outcome, Program};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::{Value, json};
@@ -143,17 +143,24 @@ fn main() -> ExitCode {
 
 fn system_random() -> Result<StdRng, Failure> {
     StdRng::try_from_rng(&mut SysRng)
-        .map_err(|error| machine(&format!("the system gives no randomness: {error}")))
+        .map_err(|error| machine(format!("the system gives no randomness: {error}")))
 }
 
-/// A fault of the machine.
-fn machine(message: &str) -> Failure {
-    Failure::new(
-        Exit::Damaged,
-        "MACHINE",
-        message,
-        "This is a fault of the machine or the program: report it.",
-    )
+program_contract::failures! {
+    /// A fault of the machine.
+    fn machine(why) = Damaged "MACHINE" {
+        "本机或程序出错：{why}", "{why}";
+        "这是本机或程序的缺陷，请上报。", "This is a fault of the machine or the program: report it.";
+    }
+    fn no_maker_key(path) = Usage "MAKER_KEY" {
+        "{path} 不是 130 个十六进制数字的 P-256 公钥", "{path} is no public key of P-256 in 130 hex digits";
+        "请给出载有制卡商公钥 04 || X || Y 的文件，即 `virtual-card maker-key` 的输出。",
+        "Give a file with the point 04 || X || Y of the card maker's key: what `virtual-card maker-key` prints.";
+    }
+    fn no_such_case() = Usage "NO_SUCH_CASE" {
+        "没有该章该号的用例", "no case has that chapter and number";
+        "见 `conformance --list`。", "See `conformance --list`.";
+    }
 }
 
 fn make_test_keys(arguments: &MakeArguments) -> Result<Outcome, Failure> {
@@ -191,14 +198,7 @@ fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
     hex::decode(text.trim())
         .ok()
         .and_then(|point| PublicKey::from_point65(&point.try_into().ok()?).ok())
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                "MAKER_KEY",
-                format!("{} is no public key of P-256 in 130 hex digits", path.display()),
-                "Give a file with the point 04 || X || Y of the card maker's key: what `virtual-card maker-key` prints.",
-            )
-        })
+        .ok_or_else(|| no_maker_key(path.display()))
 }
 
 fn list(arguments: &RunArguments) -> Result<Outcome, Failure> {
@@ -234,12 +234,7 @@ fn conform(arguments: &RunArguments, clock: &Clock) -> Result<Outcome, Failure> 
             || std::env::var(WRITE_VARIABLE).is_ok_and(|word| word == "1"),
     };
     if !cases().iter().any(|case| choice.takes(case)) {
-        return Err(Failure::new(
-            Exit::Usage,
-            "NO_SUCH_CASE",
-            "no case has that chapter and number",
-            "See `conformance --list`.",
-        ));
+        return Err(no_such_case());
     }
     let mut rng = system_random()?;
     let keys = match &arguments.test_keys {
@@ -249,7 +244,7 @@ fn conform(arguments: &RunArguments, clock: &Clock) -> Result<Outcome, Failure> 
     };
     if let (true, Some(keys)) = (arguments.in_process, &keys) {
         let (mut card, mut cutter) =
-            rig::test_blank(keys, 1, &mut rng).map_err(|error| machine(&error.to_string()))?;
+            rig::test_blank(keys, 1, &mut rng).map_err(|error| machine(error.to_string()))?;
         return play(
             arguments,
             clock,

@@ -15,6 +15,7 @@ use card_applet_spec::codes::{Region, Role, Serial};
 use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
 use card_applet_spec::kdf::{self, KeySet};
 use card_applet_spec::{Error as FormError, lot, sealed_box};
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing, file};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,28 @@ impl Failing for KeysError {
             Self::Count | Self::Machine(_) => "See `conformance make-test-keys --help`.",
         }
         .into()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = match self {
+            Self::File { path, source } => (
+                format!("{}：{}", path.display(), source.zh()),
+                "请检查路径及其权限。密钥文件从不覆盖：请另取文件名。",
+            ),
+            Self::Form { path, .. } => (
+                format!("{} 不是测试密钥文件", path.display()),
+                "请用 `conformance make-test-keys` 生成测试密钥。",
+            ),
+            Self::Count => (
+                "一个批次文件含 1 至 10000 张空白卡".to_owned(),
+                "用法见 `conformance make-test-keys --help`。",
+            ),
+            Self::Machine(error) => (
+                format!("本机出错：{error}"),
+                "用法见 `conformance make-test-keys --help`。",
+            ),
+        };
+        (message, action.to_owned())
     }
 }
 

@@ -97,12 +97,7 @@ pub fn outcome(report: &Report) -> Result<Outcome, Failure> {
             failure.exit = Exit::Unknown;
             failure
         }
-        None if failed > 0 => Failure::new(
-            Exit::Refused,
-            "CASES_FAILED",
-            format!("{failed} cases failed"),
-            "Read the table: each failed case says what the card did and where the specification says otherwise.",
-        ),
+        None if failed > 0 => cases_failed(failed),
         None => {
             return Ok(Outcome {
                 exit: Exit::Done,
@@ -205,4 +200,12 @@ pub fn line(case: &Case) -> String {
         case.sentence,
         case.reference
     )
+}
+
+program_contract::failures! {
+    fn cases_failed(failed) = Refused "CASES_FAILED" {
+        "{failed} 个用例未通过", "{failed} cases failed";
+        "请看表：每个未通过的用例写明卡做了什么、规范何处另有规定。",
+        "Read the table: each failed case says what the card did and where the specification says otherwise.";
+    }
 }

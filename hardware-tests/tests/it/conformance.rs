@@ -11,6 +11,7 @@ use hardware_tests::conformance::{
 };
 use hardware_tests::rig::{self, Needs, READER_VARIABLE, WRITE_VARIABLE, with_reader};
 use hardware_tests::sample;
+use program_contract::Language;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -176,7 +177,9 @@ fn a_card_that_is_lost_ends_the_run_and_one_that_falls_silent_fails_the_case() {
         matches!(trouble, TransportError::ReaderLost | TransportError::NoCard),
         "{trouble}"
     );
-    let said = report::outcome(&report).unwrap_err().object(report::SCHEMA);
+    let said = report::outcome(&report)
+        .unwrap_err()
+        .object(report::SCHEMA, Language::English);
     assert_eq!(
         (&said["ok"], &said["error"]["code"]),
         (&false.into(), &trouble.code().into())

@@ -91,4 +91,41 @@ impl ArtworkError {
             Self::Template { .. } => "Correct the template; `cargo test -p issuer-artwork` checks it.",
         }
     }
+
+    /// What happened and what to do, in Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> (String, &'static str) {
+        match self {
+            Self::NoFont => (
+                "没有安装卡面字体".to_owned(),
+                "请安装 fonts-wqy-zenhei，或用 --font 指明字体文件。",
+            ),
+            Self::FontUnreadable { file } => (
+                format!("字体文件 {} 无法读取", file.display()),
+                "请重新安装该字体，或将其移出列表。",
+            ),
+            Self::MissingGlyph { field, character } => (
+                format!(
+                    "项目 {field} 含有字符 U+{:04X}，已安装的卡面字体都没有此字",
+                    u32::from(*character)
+                ),
+                "请安装 fonts-noto-cjk、fonts-hanazono 或 fonts-babelstone-han；仍没有此字的，提交生僻字工单。此前不得印卡。",
+            ),
+            Self::Overflow { field } => (
+                format!("项目 {field} 用法定最小字号也排不下"),
+                "请发证机关按规定缩写该文字，再重新下单。",
+            ),
+            Self::ValueMissing { field } => (format!("项目 {field} 没有内容"), "请补全案件，再重新下单。"),
+            Self::PhotoUnreadable => ("照片无法解码".to_owned(), "请从照片库重新取印刷规格的照片。"),
+            Self::QrTooLong => ("二维码排不下".to_owned(), "请核对证件卡号：它超过了规定长度。"),
+            Self::NoTemplate { division } => (
+                format!("行政区划 {division} 没有卡面模板"),
+                "请在 issuer/artwork 下添加该地的模板，并在模板表中加一行。",
+            ),
+            Self::Template { what } => (
+                format!("卡面模板有误：{what}"),
+                "请改正模板；`cargo test -p issuer-artwork` 可检查。",
+            ),
+        }
+    }
 }

@@ -1,8 +1,11 @@
 //! The errors of this crate: what happened, and what to do. No message holds a person's data.
 
+use std::borrow::Cow;
+
 use card_applet_spec::codes::Tier;
 
 use crate::digest::Digest;
+use crate::words::chinese;
 
 /// Everything that can be wrong with a value, a rule set or a transition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -255,5 +258,126 @@ impl Error {
             Self::ChangeExpired { .. } => "Propose it again, with `issuer change propose`.",
             Self::OutOfCalendar => "Correct the date.",
         }
+    }
+
+    /// What happened and what to do, in Chinese.
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one line per error, read as a table")]
+    pub fn chinese(&self) -> (String, &'static str) {
+        let (message, action): (Cow<'static, str>, _) = match self {
+            Self::CitizenNumberShape => (
+                "公民身份号码为 18 位：17 位数字加一位数字或 X".into(),
+                "请按居民身份证核对，重新录入号码。",
+            ),
+            Self::CitizenNumberDivision => (
+                "公民身份号码前六位不是 GB/T 2260 的行政区划".into(),
+                "请按居民身份证核对，重新录入号码。",
+            ),
+            Self::CitizenNumberBirthday => (
+                "公民身份号码中的出生日期不存在".into(),
+                "请按居民身份证核对，重新录入号码。",
+            ),
+            Self::CitizenNumberCheck => (
+                "公民身份号码的校验码与前 17 位不符".into(),
+                "请按居民身份证核对，重新录入号码。",
+            ),
+            Self::CreditCodeShape => (
+                "统一社会信用代码为 18 位：数字和大写字母，不含 I、O、S、V、Z".into(),
+                "请按营业执照核对，重新录入代码。",
+            ),
+            Self::CreditCodeDivision => (
+                "统一社会信用代码第 3 至 8 位不是 GB/T 2260 的行政区划".into(),
+                "请按营业执照核对，重新录入代码。",
+            ),
+            Self::CreditCodeOrganisation => (
+                "统一社会信用代码中主体标识码的校验码不符".into(),
+                "请按营业执照核对，重新录入代码。",
+            ),
+            Self::CreditCodeCheck => (
+                "统一社会信用代码的校验码与前 17 位不符".into(),
+                "请按营业执照核对，重新录入代码。",
+            ),
+            Self::UnknownCode { table } => (
+                format!("所填值不在代码表 {} 中", chinese(table)).into(),
+                "请从代码表中选取；见 docs/applicant.schema.json。",
+            ),
+            Self::Division => ("行政区划为 GB/T 2260 的六位数字".into(), "请从列表中选择区县。"),
+            Self::Date => (
+                "日期须为存在的日期，写作 YYYY-MM-DD".into(),
+                "请按 年-月-日 填写，例如 2026-05-20。",
+            ),
+            Self::Name => (
+                "姓名由文字、间隔号、连字符和单个空格组成，最长 120 字节（UTF-8）".into(),
+                "请按居民身份证填写姓名。",
+            ),
+            Self::Address => (
+                "住址至少 4 个字符，不含控制字符，最长 210 字节（UTF-8）".into(),
+                "请按证明材料填写住址，并缩写到卡面写得下。",
+            ),
+            Self::Identifier { what } => (
+                format!("这不是{}", chinese(what)).into(),
+                "请重新复制编号，不带空格。",
+            ),
+            Self::CardNumbersExhausted => ("本省卡号已用完".into(), "请向省级主管部门申请新的号段。"),
+            Self::SamePersonTwice { first, second } => (
+                format!("同一案件的{}与{}须为不同的人", chinese(first), chinese(second)).into(),
+                "请由另一名同事办理这一步。",
+            ),
+            Self::WrongState { thing, state, wanted } => (
+                format!("{}的状态为 {state}，不能{}", chinese(thing), chinese(wanted)).into(),
+                "请重新查看该案件：可能已有人往下办理。",
+            ),
+            Self::NothingGranted => (
+                "审核决定没有核定任何类别".into(),
+                "请说明理由不予办理，或凭新材料重新审核。",
+            ),
+            Self::Reversed => ("截止日早于起始日".into(), "请改正这两个日期。"),
+            Self::RuleSetUnreadable { name, problem } => (
+                format!("规则集 {name} 无法读取：{problem}").into(),
+                "请改正规则文件，或恢复已发布的文件。",
+            ),
+            Self::RuleSetInvalid { id, problem } => (
+                format!("规则集 {id} 不可用：{problem}").into(),
+                "请改正规则文件，或恢复已发布的文件。",
+            ),
+            Self::RuleSetUnknown { id } => (
+                format!("没有编号为 {id} 的规则集").into(),
+                "请选用已安装的规则集。",
+            ),
+            Self::RuleSetEdited { id, published, now } => (
+                format!("规则集 {id} 发布时是另一文本（原为 {published}，现为 {now}）").into(),
+                "请恢复已发布的文本；要修改的，另立新编号的规则集。",
+            ),
+            Self::RuleSetNotInForce { id, at } => (
+                format!("规则集 {id} 在 {at} 不生效").into(),
+                "请选用受理当日生效的规则集。",
+            ),
+            Self::TierNotOffered { id, tier } => (
+                format!("规则集 {id} 没有类别 {tier}").into(),
+                "请申请本地设有的类别，或不指定类别。",
+            ),
+            Self::PurseFigures => (
+                "卡上金额多于历次充值".into(),
+                "请扣留并锁定此卡，通知密钥管理员：真卡不会出现这样的数目。",
+            ),
+            Self::NotThisChange { kind, why } => (
+                format!("该审核决定不属于 {kind}：{}", chinese(why)).into(),
+                "请选择相符的变更种类，或不变更此卡。",
+            ),
+            Self::TooEarly { valid_to, from } => (
+                format!("居住证有效期至 {valid_to}，自 {from} 起才可签注").into(),
+                "请在居住证期满前一个月内办理（第十条）。",
+            ),
+            Self::LastDayOver { valid_to } => (
+                format!("居住证已于 {valid_to} 期满").into(),
+                "请先用 `issuer change propose --kind endorse` 办理签注：补办签注后恢复使用功能。",
+            ),
+            Self::ChangeExpired { until } => (
+                format!("该变更有效期至 {until}，已过期；未写入任何内容").into(),
+                "请用 `issuer change propose` 重新提出。",
+            ),
+            Self::OutOfCalendar => ("日期超出历法范围".into(), "请改正日期。"),
+        };
+        (message.into_owned(), action)
     }
 }

@@ -28,6 +28,7 @@ mod people;
 mod permit;
 mod purse;
 mod refusal;
+pub mod words;
 
 pub use applicant::{Address, Applicant, Evidence, PersonName, Registration, Validity};
 pub use application::{Application, ApplicationState};

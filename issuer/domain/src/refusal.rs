@@ -73,4 +73,35 @@ impl Refusal {
             Self::OtherPeople => "Order production with the reviewer and approver of the case.",
         }
     }
+
+    /// What happened and what to do, in Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> (String, &'static str) {
+        match self {
+            Self::AlreadyHasPermit { permit } => (
+                format!("此人已有居住证 {permit}"),
+                "请为该证签注、补换领或终止；一人在本省只有一张居住证。",
+            ),
+            Self::ApplicationOpen { application } => (
+                format!("此人已有在办申请 {application}"),
+                "请继续办理该申请，或由申请人撤回。",
+            ),
+            Self::ChangeOpen { change } => (
+                format!("此卡已有同类的在办变更 {change}"),
+                "请用 `issuer change write` 办完该变更（可能是上次办理的结果），或用 `issuer change give-up` 放弃。",
+            ),
+            Self::BlankNotInStock { serial, state } => (
+                format!("空白卡 {serial} 不在库存中：{state}"),
+                "请另取一张库存空白卡。",
+            ),
+            Self::TerminalUnknown { tid } => (
+                format!("没有登记编号为 {tid} 的收款终端"),
+                "请先用 `issuer terminal register` 登记该终端。",
+            ),
+            Self::OtherPeople => (
+                "制证单所列的人不是该申请的审核人和审批人".to_owned(),
+                "请按该案件的审核人和审批人下制证单。",
+            ),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use issuer_artwork::ArtworkError;
 use permit_domain::Division;
+use permit_domain::words::chinese;
 use photo_store_protocol as photo;
 use program_contract::{Exit, Failing};
 
@@ -222,19 +223,76 @@ impl Failing for OfficeError {
         self.action().into()
     }
 
-    /// What the photo store and its checks say stands in two languages; so do both lists of its codes.
-    fn chinese(&self) -> Option<(String, String)> {
-        match self {
-            Self::Photo(error) => error.chinese(),
-            Self::PhotoRefused(judgement) => Some((
+    fn chinese(&self) -> (String, String) {
+        let static_action = |(message, action): (String, &'static str)| (message, action.to_owned());
+        static_action(match self {
+            Self::NotFound { what } => (format!("没有此编号的{}", chinese(what)), "请核对编号。"),
+            Self::IdTaken => ("此编号已用于另一件工作".to_owned(), "请换用新的编号。"),
+            Self::NoRuleSet => (
+                "当日居住地没有生效的规则集".to_owned(),
+                "请为该地发布规则集，或改正居住地的行政区划。",
+            ),
+            Self::Domain(error) => error.chinese(),
+            Self::Refused(refusal) => refusal.chinese(),
+            Self::Store(error) => error.chinese(),
+            Self::Photo(error) => return error.chinese(),
+            Self::PhotoRefused(judgement) => {
+                return (
+                    format!(
+                        "照片未通过检查：{}",
+                        refusals(judgement, |texts| texts.message_zh).concat()
+                    ),
+                    refusals(judgement, |texts| texts.action_zh).concat(),
+                );
+            }
+            Self::Content(error) => error.chinese(),
+            Self::Artwork(error) => error.chinese(),
+            Self::Vault(error) => (
+                error.chinese().0,
+                "请按密钥库的提示处理；密钥库打开后，再运行同一命令。",
+            ),
+            Self::Denial(error) => (
+                format!("台账已记录，但停用名单尚未生效（{}）", error.chinese().0),
+                "请先将密钥库解封，再运行同一命令，或 `issuer card confirm`。",
+            ),
+            Self::NoCard => (
+                "该居住证没有在用的卡".to_owned(),
+                "请查看该居住证：卡可能已挂失、已补换领，或尚未发放。",
+            ),
+            Self::NotEligible(_) => (
+                "按现行规则集不予核定".to_owned(),
+                "请看逐条说明；凭更新的材料重新提交申请文件。",
+            ),
+            Self::OtherPerson => (
+                "申请文件不是持卡人本人的，或改动了只有重新申请才能改的内容".to_owned(),
+                "请使用持卡人本人的文件；姓名、性别、民族、出生日期或户籍有变的，须重新申请。",
+            ),
+            Self::Moved => (
+                "申请文件的居住地址与卡上的不同".to_owned(),
+                "请先用 `issuer change propose --kind address` 变更地址。",
+            ),
+            Self::OtherOffice => (
+                "新居住地在另一地级市，由当地发证机关签发".to_owned(),
+                "请持卡人到新居住地的发证机关办理。",
+            ),
+            Self::ReceiptsForm => ("这不是回执文件".to_owned(), "请使用终端写出的原文件。"),
+            Self::BalanceUnknown { days, from } => (
                 format!(
-                    "照片未通过检查：{}",
-                    refusals(judgement, |texts| texts.message_zh).concat()
+                    "被补换领的旧卡余额不明：机关不知道卡花了多少，{days} 天内（至 {from}）仍可能有扣款入账"
                 ),
-                refusals(judgement, |texts| texts.action_zh).concat(),
-            )),
-            _ => None,
-        }
+                "不得转入余额。旧卡完好交回的，恢复其使用，钱包随之恢复。",
+            ),
+            Self::Staff(error) => error.chinese(),
+            Self::AllowingNotProposed => (
+                "没有人提出恢复此卡使用".to_owned(),
+                "请由经办人用 `issuer card allow` 提出。",
+            ),
+            Self::SessionEnded => (
+                "无人登录，或登录已过期".to_owned(),
+                "请用 `issuer sign-in` 登录。",
+            ),
+            Self::Internal => ("程序的某一部分出错".to_owned(), "请重试，并上报。"),
+        })
     }
 }
 
@@ -332,6 +390,45 @@ impl ContentError {
                 "Restore the ledger from its backup, or run the version that froze the order."
             }
             Self::OtherPhoto => "Give the order up and order again with the present photo.",
+        }
+    }
+
+    /// What happened and what to do, in Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> (String, &'static str) {
+        match self {
+            Self::NoOrgan { division } => (
+                format!("规则集没有写明行政区划 {division} 的签发机关"),
+                "请在该地规则集中写明签发机关。",
+            ),
+            Self::NoPurseRules { division } => (
+                format!("行政区划 {division} 没有生效的钱包规则"),
+                "请为该地和该类别发布钱包规则。",
+            ),
+            Self::RoleTaken => (
+                "审核决定取消了卡上已有的一项用途".to_owned(),
+                "请用 `issuer card replace` 换卡：新卡载有新的用途。",
+            ),
+            Self::CardTooOld { to } => (
+                format!("卡证书已于 {to} 到期"),
+                "请用 `issuer card replace` 换卡，另行下单。",
+            ),
+            Self::NothingGranted => (
+                "审核决定没有核定任何类别".to_owned(),
+                "只能为已审批的申请下制证单。",
+            ),
+            Self::Form { what } => (
+                format!("{}不符合卡规范", chinese(what)),
+                "请改正案件；卡上姓名与机关名称最长 120 字节，住址最长 210 字节。",
+            ),
+            Self::Unreadable => (
+                "制证单冻结的内容无法读取".to_owned(),
+                "请从备份恢复台账，或运行当时冻结该单的程序版本。",
+            ),
+            Self::OtherPhoto => (
+                "照片库给出的不是下单时的照片".to_owned(),
+                "请放弃该单，以现在的照片重新下单。",
+            ),
         }
     }
 }

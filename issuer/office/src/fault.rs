@@ -193,6 +193,8 @@ mod tests {
                 code,
                 message: String::new(),
                 action: String::new(),
+                message_zh: String::new(),
+                action_zh: String::new(),
             }))
         };
         assert_eq!(refused(RefusalCode::Sealed), Fault::Service);

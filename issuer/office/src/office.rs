@@ -230,6 +230,8 @@ impl Office {
             message: "this office was founded under another vault".to_owned(),
             action: "correct `vault` in issuer.toml; an office works with the vault of its founding alone"
                 .to_owned(),
+            message_zh: "本机关是在另一个密钥库下建立的".to_owned(),
+            action_zh: "请改正 issuer.toml 中的 `vault`；机关只与建立时的密钥库配合".to_owned(),
         }))
     }
 }

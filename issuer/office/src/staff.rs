@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
 use permit_domain::StaffId;
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -121,6 +122,34 @@ impl StaffError {
             Self::RoleMissing { .. } => "Ask somebody who has the role.",
         }
     }
+
+    /// What happened and what to do, in Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> (String, &'static str) {
+        match self {
+            Self::File(error) => (
+                format!("工作人员文件无法读取：{}", error.zh()),
+                "请检查路径及其权限。",
+            ),
+            Self::Form(problem) => (
+                format!("工作人员文件格式不对：{problem}"),
+                "请只写 [[staff]] 表，含 account、roles、token_sha256 和 token_until。",
+            ),
+            Self::Twice(account) => (
+                format!("工作人员文件中 {account} 出现两次，或两个账号共用一个令牌"),
+                "请让每个账号只有一项和自己的令牌。",
+            ),
+            Self::TokenUnknown => ("这不是工作人员的令牌".to_owned(), "请使用本机关发给您的令牌。"),
+            Self::TokenEnded { account, until } => (
+                format!("{account} 的令牌已于 {until} 到期"),
+                "请向 staff.toml 的维护人领取新令牌。",
+            ),
+            Self::RoleMissing { account, role } => (
+                format!("账号 {account} 没有 {} 角色", role.name()),
+                "请由有该角色的人办理。",
+            ),
+        }
+    }
 }
 
 impl Failing for StaffError {
@@ -137,6 +166,11 @@ impl Failing for StaffError {
 
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = self.chinese();
+        (message, action.to_owned())
     }
 }
 

@@ -72,7 +72,9 @@ pub(crate) fn run(program: &Path, arguments: &[&std::ffi::OsStr]) -> Result<serd
             .to_owned()
     };
     let exit = Exit::of_process(output.status.code());
-    Err(Failure::new(exit, text("code"), text("message"), text("action")))
+    // In the language that it was asked in.
+    let said = (text("message"), text("action"));
+    Err(Failure::of_row(exit, text("code"), said.clone(), said))
 }
 
 /// A service that runs as our child.

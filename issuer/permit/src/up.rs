@@ -14,7 +14,7 @@ use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_production::{HolderChecked, Station};
 use jiff::civil::Date;
 use permit_domain::{HandOverClerk, Order, Step};
-use program_contract::{Clock, Exit, Failure, Outcome, Program};
+use program_contract::{Clock, Exit, Failure, Language, Outcome, Program};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -104,6 +104,7 @@ fn tell(
     let exit = program.end_to(
         &mut std::io::stdout().lock(),
         &mut std::io::sink(),
+        Language::of_process(),
         SCHEMA,
         arguments.common.json,
         told,

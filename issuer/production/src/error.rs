@@ -9,6 +9,8 @@ use issuer_office::error::{ContentError, OfficeError};
 use issuer_office::fault::Fault;
 use keyvault_protocol::{Error as VaultError, RefusalCode};
 use permit_domain::CardSerial;
+use permit_domain::words::chinese;
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing};
 
 /// Everything that can stop a step. The order in the ledger says where it stands; the same step is run again with the
@@ -201,6 +203,48 @@ impl Failing for ProductionError {
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
     }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = match self {
+            Self::NoOrder => ("没有此编号的制证单".to_owned(), "请核对编号。"),
+            Self::Domain(error) => error.chinese(),
+            Self::Store(error) => error.chinese(),
+            Self::Card(error) if error.outcome_unknown() => (error.chinese().0, SAME_CARD_ZH),
+            Self::ReadBack(error) if error.source.outcome_unknown() => (
+                format!("成品卡无法读取：{}", error.source.chinese().0),
+                SAME_CARD_ZH,
+            ),
+            Self::Card(error) => return error.chinese(),
+            Self::ReadBack(error) => {
+                let (message, action) = error.source.chinese();
+                return (format!("成品卡无法读取：{message}"), action);
+            }
+            Self::Vault(error) | Self::Interrupted(error) => (error.chinese().0, vault_action_zh(error)),
+            Self::Photo(error) => return error.chinese(),
+            Self::Content(error) => error.chinese(),
+            Self::Artwork(error) => error.chinese(),
+            Self::Print { path, source } => (
+                format!("卡面无法写入 {}：{}", path.display(), source.zh()),
+                "请腾出空间或改正目录，再运行该制证单：印的是同一张卡。",
+            ),
+            Self::NotBlank => ("读卡器上的卡不是空白卡".to_owned(), "请放上一张库存空白卡。"),
+            Self::CardSwapped { expected } => (
+                format!("读卡器上的卡不是制证单的卡 {expected}；没有向它写入任何内容"),
+                "请取下此卡，放上制证单的卡。",
+            ),
+            Self::OtherResult => (
+                "密钥库回报的卡或状态与这一步不符".to_owned(),
+                "请将此卡单独存放并通知密钥管理员；不得发放。",
+            ),
+            Self::WrongContent { what } => (
+                format!("卡上内容与制证单不符：{}", chinese(what)),
+                "请将此卡单独存放，用 `issuer give-up` 放弃该单并重新下单。请查找是否有第二张卡被调换。",
+            ),
+            Self::Office(error) => return error.chinese(),
+            Self::Internal => ("程序的某一部分出错".to_owned(), "请再运行该制证单，并上报。"),
+        };
+        (message, action.to_owned())
+    }
 }
 
 /// Commands have gone out: a card whose last one may have been done is neither refused nor absent.
@@ -209,6 +253,26 @@ fn card_exit(error: &CardError) -> Exit {
         Exit::Unknown
     } else {
         error.exit()
+    }
+}
+
+/// A card whose last command may have been done.
+const SAME_CARD_ZH: &str = "请把同一张卡放回读卡器，再运行该制证单：从停下处继续，卡号不变。";
+
+/// What to do about the vault, in Chinese.
+fn vault_action_zh(error: &VaultError) -> &'static str {
+    match error {
+        VaultError::NotRunning => "请用 `keyvault serve` 启动密钥库，再运行该制证单。",
+        _ if error.is(RefusalCode::Sealed) => "请保管人将密钥库解封，再用同一张卡运行该制证单。",
+        VaultError::ConnectionLost(_) => "请确认密钥库在运行，再用同一张卡运行该制证单。",
+        _ if error.is(RefusalCode::CardRefused) || error.is(RefusalCode::NoCardSession) => {
+            "请把同一张卡放回读卡器，再运行该制证单：从停下处继续。"
+        }
+        _ if error.is(RefusalCode::CardNotGenuine) => "请将此卡单独存放，不得发放；通知密钥管理员。",
+        _ if error.is(RefusalCode::BadContent) || error.is(RefusalCode::CardDenied) => {
+            "请看密钥库的提示；改正后再运行；或用 `issuer change give-up` 放弃，在制的卡用 `issuer give-up` 放弃。"
+        }
+        _ => "请看密钥库的提示；改正后用同一张卡再运行该制证单。",
     }
 }
 
@@ -265,6 +329,8 @@ mod tests {
                 code,
                 message: String::new(),
                 action: String::new(),
+                message_zh: String::new(),
+                action_zh: String::new(),
             }))
         };
         for code in [

@@ -14,6 +14,7 @@ use issuer_office::random::Random;
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate as _;
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing, file};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -84,6 +85,28 @@ impl Failing for ServiceKeyError {
 
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
+    }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action) = match self {
+            Self::Absent(path) => (
+                format!("{} 处没有服务密钥", path.display()),
+                "请用 `issuer migrate` 生成，并把公钥登记到密钥库。",
+            ),
+            Self::Exposed(path) => (
+                format!("服务密钥 {} 可被属主以外的人读取", path.display()),
+                "请收回他人的权限（`chmod 600`）；可能已被他人读过的，生成新密钥并登记。",
+            ),
+            Self::Damaged(path) => (
+                format!("{} 不是服务密钥，或已损坏", path.display()),
+                "请用制作时的备份恢复，或生成新密钥并登记到密钥库。",
+            ),
+            Self::File { path, source } => (
+                format!("服务密钥 {} 无法使用：{}", path.display(), source.zh()),
+                "请检查路径、权限和磁盘。",
+            ),
+        };
+        (message, action.to_owned())
     }
 }
 

@@ -6,9 +6,11 @@ use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
 use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, Tier, read_tier};
-use program_contract::{Clock, Exit, Failure, Outcome, file};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, file};
 
 use crate::command::change_now::{about, shown};
+use crate::command::failure;
 use crate::command::place::{Context, MAX_APPLICANT, Place};
 use crate::command::session::Person;
 use crate::command::station::{station, with_wrong_tries};
@@ -212,23 +214,34 @@ fn refused(error: OfficeError) -> Failure {
 
 impl Propose {
     async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        let usage =
-            |what: &str| Failure::new(Exit::Usage, "USAGE", what, "See `issuer change propose --help`.");
+        let usage = failure::change_usage;
         let context = Context::open(&self.place, clock, random).await?;
         let clerk = self.person.clerk(&context).await?;
         let newer = self.applicant(&context)?;
         let proposal = match self.kind {
             Kind::Endorse => Proposal::Endorse(newer),
-            Kind::Tier => Proposal::Tier(self.tier.ok_or_else(|| usage("--kind tier needs --tier"))?, newer),
+            Kind::Tier => Proposal::Tier(
+                self.tier
+                    .ok_or_else(|| usage(Words("--kind tier 需要 --tier", "--kind tier needs --tier")))?,
+                newer,
+            ),
             Kind::Entitlement => Proposal::Entitlement(newer),
             Kind::Address => {
-                let moved = newer.ok_or_else(|| usage("--kind address needs --applicant"))?;
+                let moved = newer.ok_or_else(|| {
+                    usage(Words(
+                        "--kind address 需要 --applicant",
+                        "--kind address needs --applicant",
+                    ))
+                })?;
                 let receipt = self
                     .photo_receipt
                     .as_deref()
                     .and_then(|text| text.parse().ok())
                     .ok_or_else(|| {
-                        usage("--kind address needs --photo-receipt, the number of a photo's receipt")
+                        usage(Words(
+                            "--kind address 需要 --photo-receipt，即照片回执编号",
+                            "--kind address needs --photo-receipt, the number of a photo's receipt",
+                        ))
                     })?;
                 Proposal::Address(Box::new(moved), receipt)
             }
@@ -248,16 +261,11 @@ impl Propose {
         let Some(path) = &self.applicant else {
             return Ok(None);
         };
-        let text =
-            file::read_text(path, MAX_APPLICANT).map_err(|error| Failure::file("read", path, &error))?;
+        let text = file::read_text(path, MAX_APPLICANT)
+            .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?;
         let wrong = |errors: permit_domain::FormErrors| {
             let fields: Vec<&str> = errors.fields().iter().map(|e| e.field.as_str()).collect();
-            Failure::new(
-                Exit::Refused,
-                "APPLICANT",
-                format!("the applicant file is not right: {}", fields.join(", ")),
-                "Correct these fields; `issuer decide` says more of each.",
-            )
+            failure::applicant(fields.join(", "))
         };
         let form = ApplicantForm::from_json(&text).map_err(wrong)?;
         Ok(Some(

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use issuer_office::error::OfficeError;
 use jiff::civil::Date;
-use permit_domain::{ApplicantForm, FormErrors, tier_words};
+use permit_domain::{ApplicantForm, FormErrors, tier_words, words};
 use permit_rules::RuleSets;
+use program_contract::language::Words;
 use program_contract::{Exit, Failure, Outcome, file};
 
 use crate::command::place::MAX_APPLICANT;
+
+use crate::command::failure;
 
 const SCHEMA: &str = "yzt.decision/1";
 
@@ -38,7 +41,7 @@ impl Decide {
             &self.case
         };
         let text = file::read_text(named, MAX_APPLICANT)
-            .map_err(|error| Failure::file("read", &self.case, &error))?;
+            .map_err(|error| Failure::file(Words("读取", "read"), &self.case, &error))?;
         let applicant = ApplicantForm::from_json(&text)
             .and_then(|form| form.into_applicant(self.at))
             .map_err(|errors| form(&errors))?;
@@ -70,12 +73,7 @@ impl Decide {
             return Outcome::done(SCHEMA, &decision.report(), lines);
         }
         let unmet: Vec<&str> = decision.unmet().map(|line| line.condition.as_str()).collect();
-        let mut failure = Failure::new(
-            Exit::Refused,
-            "NOT_ELIGIBLE",
-            format!("no tier is granted; unmet: {}", unmet.join(", ")),
-            "Read the explanation; the applicant may apply again when the conditions are met.",
-        );
+        let mut failure = failure::not_eligible(unmet.join(", "));
         if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(decision.report()) {
             failure.fields = fields;
         }
@@ -90,15 +88,21 @@ fn form(errors: &FormErrors) -> Failure {
     } else {
         Exit::Refused
     };
-    let mut failure = Failure::new(
-        exit,
-        "APPLICANT_FORM",
-        errors.to_string(),
-        "Correct every field that is named, then try again.",
-    );
+    let mut failure = failure::applicant_form((chinese(errors), errors.to_string()));
+    failure.exit = exit;
     failure.fields.insert(
         "errors".into(),
         serde_json::to_value(errors.fields()).unwrap_or_default(),
     );
     failure
+}
+
+/// The fields and what is wrong with each, in Chinese.
+fn chinese(errors: &FormErrors) -> String {
+    let fields: Vec<_> = errors
+        .fields()
+        .iter()
+        .map(|error| format!("{}：{}", error.field, words::of_field(error.code).0))
+        .collect();
+    fields.join("；")
 }

@@ -3,9 +3,11 @@
 use card_reader::transport::PcscTransport;
 use issuer_office::random::Random;
 use issuer_office::readiness::Check;
+use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
+use crate::command::failure;
 use crate::command::place::Place;
 
 /// Arguments of `doctor`.
@@ -43,7 +45,7 @@ impl Doctor {
         checks.extend(office.checks().await);
         let readers = tokio::task::spawn_blocking(PcscTransport::list)
             .await
-            .map_err(|_| Failure::internal("a part of the program failed"))?;
+            .map_err(|_| Failure::internal(Words("程序的某一部分出错", "a part of the program failed")))?;
         checks.push(match readers {
             Ok(readers) if !readers.is_empty() => Check::passed("reader"),
             Ok(_) => Check::failed_with(
@@ -72,12 +74,8 @@ impl Doctor {
         // What is only away comes back by itself or by its keepers; anything else has to be mended here.
         let away = checks.iter().all(|check| check.ok || check.exit == Exit::Absent);
         let exit = if away { Exit::Absent } else { Exit::Damaged };
-        let mut failure = Failure::new(
-            exit,
-            "NOT_READY",
-            format!("not in order: {}", failed.join(", ")),
-            "Do what each check says.",
-        );
+        let mut failure = failure::not_ready(failed.join(", "));
+        failure.exit = exit;
         failure
             .fields
             .insert("checks".into(), serde_json::to_value(&checks).unwrap_or_default());

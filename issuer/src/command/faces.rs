@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use issuer_artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
 use issuer_office::error::OfficeError;
+use program_contract::language::Words;
 use program_contract::{Failure, Outcome, file};
 use serde::Serialize;
 
@@ -54,9 +55,10 @@ impl Faces {
         .map_err(OfficeError::from)?;
         let artist = Artist::new(fonts).map_err(OfficeError::from)?;
         let photo = match &self.photo {
-            Some(path) => {
-                Some(file::read(path, MAX_PHOTO).map_err(|error| Failure::file("read", path, &error))?)
-            }
+            Some(path) => Some(
+                file::read(path, MAX_PHOTO)
+                    .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?,
+            ),
             None => None,
         };
         let front = artist
@@ -67,7 +69,7 @@ impl Faces {
         for (side, face) in [("front", front), ("back", back)] {
             let path = self.out.join(format!("card-{side}.png"));
             file::replace(&path, &face.png, file::PUBLIC)
-                .map_err(|error| Failure::file("write", &path, &error))?;
+                .map_err(|error| Failure::file(Words("写入", "write"), &path, &error))?;
             faces.push(ReportFace {
                 side,
                 path,

@@ -4,10 +4,11 @@ use issuer_office::loads::LoadOutcome;
 use issuer_office::random::Random;
 use permit_domain::{ExplanationLine, PermitId};
 use program_contract::money::Fen;
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Failure, Outcome};
 use serde::Serialize;
 
 use crate::command::change_now::{ChangeNow, about};
+use crate::command::failure;
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
 use crate::command::station::{station, with_wrong_tries};
@@ -73,16 +74,7 @@ impl Load {
             LoadOutcome::Known(stored) => (*stored, true, Vec::new()),
             LoadOutcome::Refused(decision) => {
                 let unmet: Vec<&str> = decision.unmet().map(|line| line.condition.as_str()).collect();
-                let mut failure = Failure::new(
-                    Exit::Refused,
-                    "LOAD_REFUSED",
-                    format!(
-                        "the purse rules {} do not allow it: {}",
-                        decision.rules,
-                        unmet.join(", ")
-                    ),
-                    "Load less, or let the holder spend first.",
-                );
+                let mut failure = failure::load_refused(decision.rules.as_str(), unmet.join(", "));
                 failure.lines = decision
                     .unmet()
                     .map(|line| format!("{} {}: {}", line.article, line.condition, line.because))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use card_reader::Pinned;
 use issuer_office::random::Random;
+use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Outcome, file};
 use serde::Serialize;
 
@@ -74,7 +75,8 @@ impl Migrate {
         let Some(path) = &self.anchors else {
             return Ok(installation.number_of_vault().await?);
         };
-        let anchors = file::read(path, MAX_ANCHORS).map_err(|error| Failure::file("read", path, &error))?;
+        let anchors = file::read(path, MAX_ANCHORS)
+            .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?;
         let pinned = Pinned::from_anchors_json(&anchors).map_err(|error| {
             let mut failure = Failure::from(error);
             failure.exit = Exit::Usage;

@@ -7,6 +7,7 @@ mod change_now;
 mod decide;
 mod doctor;
 mod faces;
+mod failure;
 mod hand_over;
 mod load;
 mod migrate;
@@ -91,7 +92,8 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let failure = Failure::internal(format!("no runtime: {error}"));
+            let failure =
+                Failure::internal((format!("运行时无法启动：{error}"), format!("no runtime: {error}")));
             return end("yzt.issuer/1", false, Err(failure));
         }
     };

@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
+
+use crate::command::failure;
 
 /// Arguments of `openapi`.
 #[derive(Debug, clap::Args)]
@@ -18,13 +20,6 @@ impl Openapi {
         std::io::stdout()
             .lock()
             .write_all(issuer_api::openapi_json().as_bytes())
-            .map_err(|error| {
-                Failure::new(
-                    Exit::Damaged,
-                    "OUTPUT",
-                    format!("the document cannot be written: {error}"),
-                    "Check where the output goes.",
-                )
-            })
+            .map_err(failure::no_output)
     }
 }

@@ -9,6 +9,7 @@ use issuer_office::random::Random;
 use jiff::Timestamp;
 use permit_domain::ApplicationId;
 use photo_store_protocol as photo;
+use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, file};
 use serde::Serialize;
 
@@ -381,7 +382,7 @@ impl PhotoCommand {
                     .look_at_photo(application, id, it.profile, it.purpose, &by)
                     .await?;
                 file::create(&it.out, &picture.jpeg, file::PRIVATE)
-                    .map_err(|error| Failure::file("write", &it.out, &error))?;
+                    .map_err(|error| Failure::file(Words("写入", "write"), &it.out, &error))?;
                 let looked = Looked {
                     path: it.out.clone(),
                     profile: picture.profile.as_str(),
@@ -476,7 +477,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| Failure::file("read", path, &error))?;
+        .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?;
     Ok(bytes)
 }
 

@@ -7,9 +7,11 @@ use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_production::Production;
 use jiff::civil::Date;
-use program_contract::{Clock, Exit, Failure, Founded};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Founded};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::command::failure;
 use crate::installation::Installation;
 
 /// Time that running requests have when the server is told to stop.
@@ -39,12 +41,7 @@ impl Place {
     pub(super) fn open(&self) -> Result<Installation, Failure> {
         // Else the database would be the first to miss it, and the advice would be to start one.
         if !self.dir.is_dir() {
-            return Err(Failure::new(
-                Exit::Damaged,
-                "NO_INSTALLATION",
-                format!("there is no folder {}", self.dir.display()),
-                "Correct --dir, or found a new office with `issuer migrate --new`.",
-            ));
+            return Err(failure::no_installation(self.dir.display()));
         }
         Ok(Installation::open(&self.dir, self.config.as_deref())?)
     }
@@ -75,7 +72,8 @@ impl Place {
         random: &Random,
     ) -> Result<Office, Failure> {
         machine.at(self.at, Founded::around(vault))?;
-        std::fs::create_dir_all(&self.dir).map_err(|error| Failure::file("make", &self.dir, &error))?;
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|error| Failure::file(Words("建立", "make"), &self.dir, &error))?;
         let office = installation
             .new_office(vault, machine, self.at, random.clone())
             .await?;
@@ -122,14 +120,7 @@ pub(super) struct Stop {
 
 impl Stop {
     pub(super) fn listen() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| {
-            Failure::new(
-                Exit::Damaged,
-                "SIGNALS",
-                format!("signals cannot be received: {error}"),
-                "Report this.",
-            )
-        };
+        let failed = |error: std::io::Error| failure::no_signals(error);
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,

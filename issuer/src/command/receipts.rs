@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use issuer_office::random::Random;
 use issuer_office::updates::ReceiptsTaken;
+use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, file};
 
 use crate::command::place::{Context, Place};
@@ -31,8 +32,8 @@ impl TakeReceipts {
         let by = self.person.settlement_officer(&context).await?;
         let mut all = ReceiptsTaken::default();
         for path in &self.files {
-            let bytes =
-                file::read(path, MAX_RECEIPTS).map_err(|error| Failure::file("read", path, &error))?;
+            let bytes = file::read(path, MAX_RECEIPTS)
+                .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?;
             let taken = context.office.take_receipts(&bytes, &by).await?;
             all.proved += taken.proved;
             all.known += taken.known;

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use issuer_office::random::Random;
 use permit_domain::{Actor as _, CardSerial};
-use program_contract::{Clock, Exit, Failure, Outcome, file};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, file};
 use serde::Serialize;
 
+use crate::command::failure;
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
 
@@ -60,19 +62,11 @@ impl Receive {
 const MAX_SERIALS: u64 = 2 << 20;
 
 fn read_serials(path: &Path) -> Result<Vec<CardSerial>, Failure> {
-    let text = file::read_text(path, MAX_SERIALS).map_err(|error| Failure::file("read", path, &error))?;
+    let text = file::read_text(path, MAX_SERIALS)
+        .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?;
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| {
-            line.trim().parse().map_err(|_| {
-                Failure::new(
-                    Exit::Usage,
-                    "SERIALS",
-                    format!("line {} is no card serial", index + 1),
-                    "Write one serial of 20 lower-case hex digits a line.",
-                )
-            })
-        })
+        .map(|(index, line)| line.trim().parse().map_err(|_| failure::no_serial(index + 1)))
         .collect()
 }

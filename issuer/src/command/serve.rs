@@ -3,9 +3,10 @@
 use issuer_api::Api;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffFile;
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Failure, Outcome};
 use serde::Serialize;
 
+use crate::command::failure;
 use crate::command::place::{GRACE, Place, Stop};
 
 /// Arguments of `serve`.
@@ -30,14 +31,7 @@ impl Serve {
         installation.staff()?;
         let api = Api::new(office.clone(), StaffFile::at(installation.staff_path()));
         let wanted = installation.config().listen;
-        let unusable = |error: std::io::Error| {
-            Failure::new(
-                Exit::Damaged,
-                "LISTEN",
-                format!("cannot listen on {wanted}: {error}"),
-                "Choose a free address with `listen` in issuer.toml.",
-            )
-        };
+        let unusable = |error: std::io::Error| failure::cannot_listen(wanted.to_string(), error);
         let listener = tokio::net::TcpListener::bind(wanted).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         // Before the address is told: who reads it may stop us at once.

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Approver, ChangeClerk, Digest, HandOverClerk, Producer, StaffId};
-use program_contract::{Clock, Exit, Failure, Outcome, file, secret};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, file, secret};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::command::failure;
 use crate::command::place::{Context, Place};
 
 /// Whose session a command acts for.
@@ -35,16 +37,9 @@ impl Person {
                 let state = if name == "HOME" { ".local/state" } else { "" };
                 path.is_absolute().then(|| path.join(state))
             })
-            .ok_or_else(|| {
-                Failure::new(
-                    Exit::Damaged,
-                    "NO_HOME",
-                    "this login has no folder of its own: neither HOME nor XDG_STATE_HOME is set",
-                    "Set HOME, or name the session's file with --session.",
-                )
-            })?;
-        let installation =
-            std::fs::canonicalize(&place.dir).map_err(|error| Failure::file("find", &place.dir, &error))?;
+            .ok_or_else(failure::no_home)?;
+        let installation = std::fs::canonicalize(&place.dir)
+            .map_err(|error| Failure::file(Words("找到", "find"), &place.dir, &error))?;
         let name = Digest::of(installation.as_os_str().as_encoded_bytes()).to_string();
         Ok(folder
             .join("yizhengtong")
@@ -53,29 +48,18 @@ impl Person {
 
     fn secret(&self, place: &Place) -> Result<Zeroizing<String>, Failure> {
         let path = self.path(place)?;
-        let nobody = || {
-            Failure::new(
-                Exit::Refused,
-                "NOT_SIGNED_IN",
-                "nobody is signed in here",
-                "Sign in with `issuer sign-in`.",
-            )
-        };
+        let nobody = failure::not_signed_in;
         let found = match std::fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(nobody()),
-            Err(error) => return Err(Failure::file("read", &path, &error)),
+            Err(error) => return Err(Failure::file(Words("读取", "read"), &path, &error)),
             Ok(found) => found,
         };
         if found.mode() & 0o077 != 0 {
-            return Err(Failure::new(
-                Exit::Refused,
-                "SESSION_EXPOSED",
-                format!("others may read the session {}", path.display()),
-                "Sign out with `issuer sign-out`, and sign in again.",
-            ));
+            return Err(failure::session_exposed(path.display()));
         }
         let text = Zeroizing::new(
-            std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?,
+            std::fs::read_to_string(&path)
+                .map_err(|error| Failure::file(Words("读取", "read"), &path, &error))?,
         );
         Ok(Zeroizing::new(text.trim().to_owned()))
     }
@@ -104,7 +88,10 @@ impl Person {
                 Err(error) => refused = Some(error),
             }
         }
-        Err(refused.map_or_else(|| Failure::internal("nobody may do this"), Failure::from))
+        Err(refused.map_or_else(
+            || Failure::internal(Words("无人可办此事", "nobody may do this")),
+            Failure::from,
+        ))
     }
 
     pub(super) async fn clerk(&self, context: &Context) -> Result<ChangeClerk, Failure> {
@@ -169,7 +156,7 @@ impl SignIn {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let context = Context::open(&self.place, clock, random).await?;
         let path = self.person.path(&self.place)?;
-        let token = secret::read(self.token_file.as_deref(), "your token 口令")?;
+        let token = secret::read(self.token_file.as_deref(), "您的令牌 your token")?;
         let token = std::str::from_utf8(&token).unwrap_or_default();
         let staff = context.installation.staff()?;
         let opened = context.office.sign_in(&staff, token).await?;
@@ -200,10 +187,11 @@ impl SignOut {
         if signed_out {
             // Also one that others may have read.
             let text = Zeroizing::new(
-                std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?,
+                std::fs::read_to_string(&path)
+                    .map_err(|error| Failure::file(Words("读取", "read"), &path, &error))?,
             );
             context.office.sign_out(text.trim()).await?;
-            file::remove(&path).map_err(|error| Failure::file("remove", &path, &error))?;
+            file::remove(&path).map_err(|error| Failure::file(Words("删除", "remove"), &path, &error))?;
         }
         let lines = vec![
             if signed_out {
@@ -218,7 +206,7 @@ impl SignOut {
 }
 
 fn keep(path: &Path, secret: &str) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::file("write", path, &error);
+    let failed = |error: io::Error| Failure::file(Words("写入", "write"), path, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::DirBuilder::new()
             .recursive(true)

@@ -9,10 +9,12 @@ use issuer_office::random::Random;
 use issuer_office::settlement::{FileOutcome, FileRefusal, MAX_FILE, SettledFile};
 use jiff::civil::Date;
 use permit_domain::payment::{FileSums, Registration, Sum};
+use program_contract::language::Words;
 use program_contract::money::yuan;
-use program_contract::{Clock, Exit, Failure, Outcome};
+use program_contract::{Clock, Failure, Outcome};
 use serde::Serialize;
 
+use crate::command::failure;
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
 
@@ -150,21 +152,9 @@ impl Register {
             .and_then(|bytes| bytes.try_into().ok());
         let authentication_key = key
             .filter(|key| PublicKey::from_point65(key).is_ok())
-            .ok_or_else(|| {
-                Failure::new(
-                    Exit::Usage,
-                    "TERMINAL_KEY",
-                    "the authentication key is no point of P-256",
-                    "Take the 130 hex digits of `authentication_key` from the terminal's enrolment request.",
-                )
-            })?;
+            .ok_or_else(failure::terminal_key)?;
         if self.name.is_empty() || self.name.len() > 64 {
-            return Err(Failure::new(
-                Exit::Usage,
-                "TERMINAL_NAME",
-                "a terminal's name has 1 to 64 bytes",
-                "Take the name from the terminal's enrolment request.",
-            ));
+            return Err(failure::terminal_name());
         }
         let terminal = Registration {
             tid: self.tid,
@@ -243,7 +233,7 @@ impl Settle {
         let late = self.late.iter().copied().collect();
         let mut files = Vec::new();
         for path in &self.files {
-            files.push(read(path).map_err(|error| Failure::file("read", path, &error))?);
+            files.push(read(path).map_err(|error| Failure::file(Words("读取", "read"), path, &error))?);
         }
         let done = Box::pin(context.office.settle(&files, &late, &by)).await?;
         let mut lines = Vec::new();
@@ -276,15 +266,7 @@ impl Settle {
         if refused == 0 {
             return Outcome::done("yzt.settle/1", &report, lines);
         }
-        let mut failure = Failure::new(
-            Exit::Refused,
-            "FILES_REFUSED",
-            format!(
-                "{refused} of {} files were refused; the others are taken",
-                files.len()
-            ),
-            "Do what each file's code asks for, then import it again: what is taken is not taken twice.",
-        );
+        let mut failure = failure::files_refused(refused, files.len());
         failure.lines = lines;
         if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(&report) {
             failure.fields = fields;

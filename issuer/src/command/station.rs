@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use card_reader::transport::{Connect, PcscTransport, Transport as _};
 use issuer_production::Station;
-use program_contract::{Exit, Failure, Outcome};
+use program_contract::language::Words;
+use program_contract::{Failure, Outcome};
 
 /// The outcome, with the wrong tries at door I that the station found on its card and took back.
 pub(super) fn with_wrong_tries(tries: u8, mut outcome: Outcome) -> Outcome {
@@ -25,9 +26,8 @@ pub(super) async fn station(reader: Option<String>) -> Result<Station, Failure> 
         })
     })
     .await
-    .map_err(|_| Failure::internal("a part of the program failed"))?;
-    let transport = connected
-        .map_err(|error| Failure::new(Exit::Absent, error.code(), error.to_string(), error.action()))?;
+    .map_err(|_| Failure::internal(Words("程序的某一部分出错", "a part of the program failed")))?;
+    let transport = connected.map_err(Failure::from)?;
     tracing::debug!(reader = transport.name(), "card connected");
     Ok(Station::new(transport))
 }

@@ -1,6 +1,7 @@
 //! The errors of the store: what happened, whose fault it is, what to do. No message holds a person's data: messages of
 //! the engines, which may, are dropped and only their codes kept.
 
+use permit_domain::words::chinese;
 use sqlx::error::{DatabaseError, ErrorKind};
 
 /// Everything that can go wrong between the issuer and its database. Nothing was changed when one is returned, except
@@ -148,6 +149,62 @@ impl Error {
     #[must_use]
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::ReadOnly | Self::DiskFull | Self::Unavailable { .. })
+    }
+
+    /// What happened and what to do, in Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> (String, &'static str) {
+        match self {
+            Self::Exists { what } => (
+                format!("该{}已存在", chinese(what)),
+                "请先查看：可能是上次办理的结果。",
+            ),
+            Self::Missing { what } => (format!("没有这样的{}", chinese(what)), "请核对编号。"),
+            Self::Stale { what } => (
+                format!("该{}其间已被他人改动", chinese(what)),
+                "请重新读取，按现状再作决定。",
+            ),
+            Self::Domain(error) => error.chinese(),
+            Self::Url => (
+                "数据库地址无法识别：应以 sqlite: 或 postgres: 开头".to_owned(),
+                "请给出形如 sqlite:/var/lib/issuer/issuer.db 或 postgres://host/issuer 的地址。",
+            ),
+            Self::NoLedger => (
+                "此处没有台账".to_owned(),
+                "请改正 --dir 或 issuer.toml 中的 `database`；只有新设机构才运行 `issuer migrate --new`。",
+            ),
+            Self::Founded => ("此处已有台账".to_owned(), "请运行 `issuer migrate`，不带 --new。"),
+            Self::ClockBehind { last } => (
+                format!("时钟早于台账的最后一条记录（{last}）"),
+                "请校准本机时钟，再试；演练系统可用 --at 指定该条记录当日或之后的日期。",
+            ),
+            Self::NotMigrated => ("数据库尚未迁移".to_owned(), "请运行 `issuer migrate`。"),
+            Self::OtherVersion => (
+                "数据库是由本程序的另一版本迁移的".to_owned(),
+                "请运行与此数据库相配的程序版本。",
+            ),
+            Self::ReadOnly => (
+                "数据库为只读".to_owned(),
+                "请以可写方式挂载文件系统，或改连主服务器，再试。",
+            ),
+            Self::DiskFull => ("数据库所在磁盘已满".to_owned(), "请腾出磁盘空间，再试。"),
+            Self::Unavailable { code } => (
+                format!("数据库没有应答（{code}）"),
+                "请启动数据库，先重新查看现状再试。",
+            ),
+            Self::Damaged { what } => (
+                format!("数据库已损坏：{}", chinese(what)),
+                "请停止使用，保留文件，并恢复最近的备份。",
+            ),
+            Self::BrokenLedger { seq } => (
+                format!("台账在第 {seq} 条处断链"),
+                "请停止使用，保持数据库原样，通知审计人员。",
+            ),
+            Self::Refused { code } => (
+                format!("数据库拒绝了一条语句（{code}）"),
+                "这是程序的缺陷，请上报。",
+            ),
+        }
     }
 }
 

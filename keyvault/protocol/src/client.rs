@@ -190,6 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 code: RefusalCode::WrongVault,
                 message: "the share belongs to another vault".to_owned(),
                 action: "look for the envelope of this vault; nothing was sent to it".to_owned(),
+                message_zh: "密钥分片属于另一个密钥库".to_owned(),
+                action_zh: "请找出本密钥库的分片信封；没有向密钥库发送任何内容".to_owned(),
             }));
         }
         let attempt = self.begin_unseal().await?;

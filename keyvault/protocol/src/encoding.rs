@@ -394,6 +394,8 @@ fn responses() -> Vec<(&'static str, Response)> {
                 code: RefusalCode::StillHeld,
                 message: "m".into(),
                 action: "a".into(),
+                message_zh: "事".into(),
+                action_zh: "办".into(),
             }),
         ),
         (

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use minicbor::{Decode, Encode};
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing};
 use service_contract::FrameError;
 
@@ -139,6 +140,45 @@ impl Failing for Error {
     fn message(&self) -> String {
         self.parts().0
     }
+
+    fn chinese(&self) -> (String, String) {
+        let (message, action): (Cow<'static, str>, _) = match self {
+            Self::ConnectionLost(error) => (
+                format!("与密钥库的连接中断（{}）", error.zh()).into(),
+                "请重新连接，继续办理",
+            ),
+            Self::NoAnswer => (
+                "密钥库没有应答".into(),
+                "请查看其进程和日志，僵死的重新启动，再运行同一命令",
+            ),
+            Self::SocketPath(bytes) => (
+                format!("套接字路径最长 107 字节，此路径有 {bytes} 字节").into(),
+                "请用 --socket 给出更短的路径",
+            ),
+            Self::NotRunning => ("密钥库没有运行".into(), "请用 `keyvault serve` 启动后再试"),
+            Self::OtherUser => (
+                "密钥库的套接字属于另一用户".into(),
+                "请使用运行密钥库的账户，并查明该套接字是谁建立的",
+            ),
+            Self::VersionMismatch { ours, theirs } => (
+                format!("密钥库使用协议版本 {theirs}，本程序为 {ours}").into(),
+                "请升级较旧的一方",
+            ),
+            Self::Malformed(_) => ("密钥库与本程序互不理解".into(), "请确认双方版本相同"),
+            Self::NotOpened => (
+                "密封值打不开".into(),
+                "它是给另一密钥的，或在途中被改动；请重新领取",
+            ),
+            Self::NotARegion => ("地区须为六位数字，见 GB/T 2260".into(), "请改正后再试"),
+            Self::OutOfRange { what, limit } => {
+                (format!("{what} 超出范围：最大为 {limit}").into(), "请改正后再试")
+            }
+            // A vault that is older than its Chinese says it in English.
+            Self::Refused(refusal) if refusal.message_zh.is_empty() => return self.parts(),
+            Self::Refused(refusal) => return (refusal.message_zh.clone(), refusal.action_zh.clone()),
+        };
+        (message.into_owned(), action.to_owned())
+    }
 }
 
 impl From<FrameError> for Error {
@@ -163,6 +203,12 @@ pub struct Refusal {
     /// What to do about it.
     #[n(2)]
     pub action: String,
+    /// What happened, in Chinese.
+    #[cbor(n(3), default)]
+    pub message_zh: String,
+    /// What to do about it, in Chinese.
+    #[cbor(n(4), default)]
+    pub action_zh: String,
 }
 
 impl fmt::Display for Refusal {

@@ -7,6 +7,7 @@ use keyvault_protocol::{
     BundleRequest, Client, DeliveredBy, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo,
     RoleKeyState, Serial, SlotVersion, TerminalInfo, UpdatesRequest, division,
 };
+use program_contract::language::Words;
 use program_contract::{Exit, Failure, Founded, Outcome, day, file};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
@@ -95,8 +96,14 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             maker_key,
             out,
         } => {
-            let issuer = read_hex(&issuer, "--issuer has 4 hex digits")?;
-            let lot = read_hex(&lot, "--lot has 8 hex digits")?;
+            let issuer = read_hex(
+                &issuer,
+                Words("--issuer 须为 4 个十六进制数字", "--issuer has 4 hex digits"),
+            )?;
+            let lot = read_hex(
+                &lot,
+                Words("--lot 须为 8 个十六进制数字", "--lot has 8 hex digits"),
+            )?;
             let maker_key = read_point(&maker_key)?;
             let request = LotRequest {
                 issuer,
@@ -184,7 +191,12 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             client.revoke_terminal(&name).await?;
             let terminals = client.terminals().await?;
             let terminal = terminals.iter().find(|terminal| terminal.name == name);
-            let terminal = terminal.ok_or_else(|| Failure::internal("the vault lists no such terminal"))?;
+            let terminal = terminal.ok_or_else(|| {
+                Failure::internal(Words(
+                    "密钥库的清单中没有该终端",
+                    "the vault lists no such terminal",
+                ))
+            })?;
             let (fields, prose) = show_terminal(terminal);
             Outcome::done(schema, &json!({ "terminal": fields }), vec![prose])
         }
@@ -361,7 +373,11 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
 }
 
 fn read_serial(text: &str) -> Result<Serial, Failure> {
-    read_hex(text, "--serial has 20 hex digits").map(Serial)
+    read_hex(
+        text,
+        Words("--serial 须为 20 个十六进制数字", "--serial has 20 hex digits"),
+    )
+    .map(Serial)
 }
 
 /// Longest public key or request file, bytes.
@@ -369,26 +385,35 @@ const MAX_FILE: u64 = 1 << 16;
 
 /// A public key from a file: 65 bytes `04 || X || Y`, or their 130 hex digits.
 fn read_point(path: &Path) -> Result<PointBytes, Failure> {
-    let bytes =
-        file::read(path, MAX_FILE).map_err(|error| Failure::file("read the public key", path, &error))?;
+    let bytes = file::read(path, MAX_FILE)
+        .map_err(|error| Failure::file(Words("读取公钥", "read the public key"), path, &error))?;
     let raw = match std::str::from_utf8(&bytes) {
         Ok(text) if text.trim().len() == 130 => hex::decode(text.trim()).unwrap_or_default(),
         _ => bytes,
     };
-    raw.as_slice()
-        .try_into()
-        .map_err(|_| usage("a public key file has the 65 bytes 04 || X || Y, or their hex digits"))
+    raw.as_slice().try_into().map_err(|_| {
+        usage(Words(
+            "公钥文件应为 65 字节 04 || X || Y，或其十六进制数字",
+            "a public key file has the 65 bytes 04 || X || Y, or their hex digits",
+        ))
+    })
 }
 
 /// Name and keys of a terminal, from its request.
 fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure> {
     let wrong = || {
-        usage(
+        usage(Words(
+            "请求不是含 terminal、sealing_key、authentication_key 的 yzt.terminal-request/1 对象",
             "the request is not a yzt.terminal-request/1 object with terminal, sealing_key, authentication_key",
-        )
+        ))
     };
-    let text = file::read(path, MAX_FILE)
-        .map_err(|error| Failure::file("read the terminal's request", path, &error))?;
+    let text = file::read(path, MAX_FILE).map_err(|error| {
+        Failure::file(
+            Words("读取终端的登记请求", "read the terminal's request"),
+            path,
+            &error,
+        )
+    })?;
     let request: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
     let field = |name: &str| request.get(name).and_then(Value::as_str).ok_or_else(wrong);
     if field("schema")? != "yzt.terminal-request/1" {
@@ -405,14 +430,15 @@ fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure
     ))
 }
 
-fn read_hex<const N: usize>(text: &str, message: &str) -> Result<[u8; N], Failure> {
+fn read_hex<const N: usize>(text: &str, message: Words) -> Result<[u8; N], Failure> {
     let mut out = [0u8; N];
     hex::decode_to_slice(text, &mut out).map_err(|_| usage(message))?;
     Ok(out)
 }
 
 fn write_new(schema: &'static str, path: &Path, bytes: &[u8]) -> Result<Outcome, Failure> {
-    file::create(path, bytes, file::PRIVATE).map_err(|error| Failure::file("write", path, &error))?;
+    file::create(path, bytes, file::PRIVATE)
+        .map_err(|error| Failure::file(Words("写入", "write"), path, &error))?;
     let fields = json!({ "path": path.display().to_string(), "bytes": bytes.len() });
     Outcome::done(
         schema,

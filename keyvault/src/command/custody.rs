@@ -5,6 +5,7 @@ use std::path::Path;
 use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault_protocol::{Status, UnsealProgress, VaultState};
+use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Founded, Outcome, file, secret};
 use serde_json::json;
 
@@ -36,17 +37,26 @@ pub(crate) fn init(
     // Before a passphrase is typed.
     let clock = machine.at(place.at, founded)?;
     if usize::from(shares) != custodians.len() {
-        return Err(usage(format!(
-            "--shares is {shares}, but {} custodians are named",
-            custodians.len()
+        return Err(usage((
+            format!("--shares 为 {shares}，却列了 {} 名保管人", custodians.len()),
+            format!(
+                "--shares is {shares}, but {} custodians are named",
+                custodians.len()
+            ),
         )));
     }
     let mut named = Vec::new();
     for custodian in &custodians {
-        let (name, file) = custodian
-            .split_once('=')
-            .ok_or_else(|| usage("--custodian has the form NAME=PASSPHRASE_FILE"))?;
-        let passphrase = secret::read_new(Some(Path::new(file)), &format!("passphrase of {name}"))?;
+        let (name, file) = custodian.split_once('=').ok_or_else(|| {
+            usage(Words(
+                "--custodian 写作 姓名=口令文件",
+                "--custodian has the form NAME=PASSPHRASE_FILE",
+            ))
+        })?;
+        let passphrase = secret::read_new(
+            Some(Path::new(file)),
+            &format!("{name} 的口令 passphrase of {name}"),
+        )?;
         named.push(Custodian {
             name: name.to_owned(),
             passphrase,
@@ -94,18 +104,18 @@ pub(crate) async fn unseal(
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let text = file::read(share, MAX_ENVELOPE)
-        .map_err(|error| Failure::file("read the share envelope", share, &error))?;
+        .map_err(|error| Failure::file(Words("读取分片信封", "read the share envelope"), share, &error))?;
     let envelope = ShareEnvelope::parse(&text)?;
     // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
     let mut client = place.connect().await?;
     let passphrase = secret::read(
         Some(passphrase_file),
-        &format!("passphrase of {}", envelope.custodian),
+        &format!("{0} 的口令 passphrase of {0}", envelope.custodian),
     )?;
     let share = envelope.open(&passphrase)?;
     let attempt = client.begin_unseal().await?;
     eprintln!(
-        "keyvault: the vault's key for this attempt is {}",
+        "keyvault: 本次解封的密钥库公钥指纹 the vault's key for this attempt is {}",
         attempt.fingerprint
     );
     let UnsealProgress {
@@ -116,10 +126,10 @@ pub(crate) async fn unseal(
         missing,
     } = client.submit_share(&share).await?;
     let prose = if state == VaultState::Open {
-        "the vault is open".to_owned()
+        "密钥库已打开 the vault is open".to_owned()
     } else {
         format!(
-            "{given} of {needed} shares given; still to come: any of {}",
+            "已给 {given} 份，共需 {needed} 份；尚可由下列保管人给出 {given} of {needed} shares given; still to come: any of {}",
             missing.join(", ")
         )
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use keyvault::Random;
 use keyvault_protocol::Client;
+use program_contract::language::{Said, Words};
 use program_contract::{Failure, Founded, NotARehearsal, Program};
 use rand_core::UnwrapErr;
 use tokio::net::UnixStream;
@@ -16,7 +17,7 @@ pub(crate) const PROGRAM: Program = Program::new("keyvault");
 pub(crate) const SOCKET_NOTE: &str = "socket";
 
 /// Arguments that do not fit together.
-pub(crate) fn usage(message: impl Into<String>) -> Failure {
+pub(crate) fn usage(message: impl Said) -> Failure {
     Failure::usage(PROGRAM, message)
 }
 
@@ -25,7 +26,12 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::internal(format!("the runtime does not start: {error}")))
+        .map_err(|error| {
+            Failure::internal((
+                format!("运行时无法启动：{error}"),
+                format!("the runtime does not start: {error}"),
+            ))
+        })
 }
 
 /// The operating system's random source.
@@ -42,7 +48,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn dir(&self) -> Result<&Path, Failure> {
-        self.dir.as_deref().ok_or_else(|| usage("--dir is missing"))
+        self.dir
+            .as_deref()
+            .ok_or_else(|| usage(Words("缺少 --dir", "--dir is missing")))
     }
 
     /// Where `serve` listens, or where it said that it does.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use keyvault::keys::arena::Arena;
 use keyvault::{Error, Vault};
+use program_contract::language::Words;
 use program_contract::{Clock, Failure, Founded};
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ pub(crate) fn serve(
 ) -> Result<Infallible, Failure> {
     let dir = std::fs::canonicalize(place.dir()?).map_err(|_| Error::NoVault)?;
     let socket = std::path::absolute(place.socket.clone().unwrap_or_else(|| dir.join("keyvault.sock")))
-        .map_err(|error| Failure::file("use the socket in", &dir, &error))?;
+        .map_err(|error| Failure::file(Words("使用套接字，所在目录", "use the socket in"), &dir, &error))?;
     keyvault_protocol::check_path(&socket)?;
     // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
     std::panic::set_hook(Box::new(|panic| {
@@ -31,8 +32,14 @@ pub(crate) fn serve(
         std::process::abort();
     }));
     if end_with_parent {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
-            .map_err(|error| Failure::internal(format!("the parent cannot be watched: {error}")))?;
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)).map_err(
+            |error| {
+                Failure::internal((
+                    format!("无法监视父进程：{error}"),
+                    format!("the parent cannot be watched: {error}"),
+                ))
+            },
+        )?;
     }
     let arena = Arena::new()?;
     // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
@@ -52,7 +59,7 @@ pub(crate) fn serve(
             }
         })?;
         let listener = tokio::net::UnixListener::from_std(listener)
-            .map_err(|error| Failure::file("use the socket", &socket, &error))?;
+            .map_err(|error| Failure::file(Words("使用套接字", "use the socket"), &socket, &error))?;
         let stop = stop_signal()?;
         let ready = json!({
             "schema": schema,
@@ -97,11 +104,19 @@ fn announce(ready: &Value) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{ready}")
         .and_then(|()| out.flush())
-        .map_err(|error| Failure::internal(format!("nobody can read that the vault serves: {error}")))
+        .map_err(|error| {
+            Failure::internal((
+                format!("就绪消息无人读取：{error}"),
+                format!("nobody can read that the vault serves: {error}"),
+            ))
+        })
 }
 
 fn unwatched(error: &std::io::Error) -> Failure {
-    Failure::internal(format!("signals cannot be watched: {error}"))
+    Failure::internal((
+        format!("无法接收信号：{error}"),
+        format!("signals cannot be watched: {error}"),
+    ))
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
@@ -125,14 +140,22 @@ fn bind(socket: &Path) -> Result<UnixListener, Failure> {
         let _ = std::fs::remove_file(socket);
     }
     let listener = UnixListener::bind(socket).map_err(|error| {
-        let made = "make the socket (its folder must exist)";
+        let made = Words(
+            "建立套接字（目录须已存在）",
+            "make the socket (its folder must exist)",
+        );
         Failure::file(made, socket, &error)
     })?;
     // The mask of `run` made it private from its first moment; said again for file systems that know no mask.
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))
-        .map_err(|error| Failure::file("keep private the socket", socket, &error))?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(|error| {
+        Failure::file(
+            Words("收紧套接字的权限", "keep private the socket"),
+            socket,
+            &error,
+        )
+    })?;
     listener
         .set_nonblocking(true)
-        .map_err(|error| Failure::file("use the socket", socket, &error))?;
+        .map_err(|error| Failure::file(Words("使用套接字", "use the socket"), socket, &error))?;
     Ok(listener)
 }

@@ -63,9 +63,9 @@ macro_rules! failing {
                 self.texts().action.into()
             }
 
-            fn chinese(&self) -> Option<(String, String)> {
+            fn chinese(&self) -> (String, String) {
                 let texts = self.texts();
-                Some((texts.message_zh.to_owned(), texts.action_zh.to_owned()))
+                (texts.message_zh.to_owned(), texts.action_zh.to_owned())
             }
         }
     };
@@ -91,7 +91,7 @@ impl Failing for Error {
         self.code().action()
     }
 
-    fn chinese(&self) -> Option<(String, String)> {
+    fn chinese(&self) -> (String, String) {
         self.code().chinese()
     }
 }
@@ -172,10 +172,7 @@ mod tests {
                 (exit, code.as_str())
             );
             assert_eq!(failure.message, code.texts().message);
-            assert_eq!(
-                failure.chinese.as_ref().map(|texts| texts.1.as_str()),
-                Some(code.texts().action_zh)
-            );
+            assert_eq!(failure.chinese.1, code.texts().action_zh);
         }
         let broken = Error::Broken(std::io::ErrorKind::BrokenPipe.into());
         assert_eq!(broken.exit(), Exit::Absent);

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jiff::civil::Date;
-use program_contract::{Clock, Program};
+use program_contract::{Clock, Language, Program};
 use rand_core::TryCryptoRng;
 
 const PROGRAM: Program = Program::new("photo-store");
@@ -134,7 +134,14 @@ pub fn run(clock: &Clock, random: impl TryCryptoRng + Send + 'static) -> ExitCod
             };
             let announce = |outcome| {
                 let (mut out, mut prose) = (std::io::stdout().lock(), std::io::stderr().lock());
-                PROGRAM.end_to(&mut out, &mut prose, SERVE, json, Ok(outcome))
+                PROGRAM.end_to(
+                    &mut out,
+                    &mut prose,
+                    Language::of_process(),
+                    SERVE,
+                    json,
+                    Ok(outcome),
+                )
             };
             match serve::run(SERVE, options, random, announce) {
                 // Its one object was printed when it began to serve.

@@ -10,6 +10,7 @@ use crate::support::pictures;
 fn photo_store(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_photo-store"))
         .args(arguments)
+        .env("LC_ALL", "en_GB.UTF-8")
         .output()
         .unwrap()
 }
@@ -108,6 +109,19 @@ fn an_unreadable_path_exits_5_and_a_misused_command_2() {
 }
 
 #[test]
+fn a_failure_is_told_in_the_language_that_was_chosen() {
+    for (tag, message) in [("zh-CN", "无法读取文件"), ("en", "The file cannot be read")] {
+        let (exit, object) = json(&["check", "--json", "--lang", tag, "/nowhere/photo.jpg"]);
+        assert_eq!(
+            (exit, &object["error"]["code"]),
+            (5, &Value::from("FILE_UNREADABLE"))
+        );
+        let told = object["error"]["message"].as_str().unwrap();
+        assert!(told.contains(message), "{told}");
+    }
+}
+
+#[test]
 fn people_get_chinese_first_and_english_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let output = photo_store(&["check", &file(folder.path(), "a.png", pictures::SAMPLE)]);
@@ -193,6 +207,7 @@ fn normalise_after(mount: &str, sample: &str, out: &Path) -> (i32, Value) {
     let script = format!("{mount} && exec \"$0\" \"$@\"");
     let output = Command::new("unshare")
         .args(["-Urm", "sh", "-c", &script, env!("CARGO_BIN_EXE_photo-store")])
+        .env("LC_ALL", "en_GB.UTF-8")
         .args([
             "normalise",
             "--json",

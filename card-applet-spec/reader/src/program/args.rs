@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil;
 use program_contract::day;
+use program_contract::language::Words;
 
 use program_contract::money::Fen;
 
@@ -359,14 +360,17 @@ impl Service {
 }
 
 /// `YYYY-MM-DD`, or an instant whose day in UTC+8 is meant, in which records and certificates count.
-fn day(text: &str) -> Result<civil::Date, String> {
+fn day(text: &str) -> Result<civil::Date, Words> {
     let instant = || text.parse::<jiff::Timestamp>().ok().map(day::of);
     text.parse()
         .ok()
         .and_then(day::from_card)
         .or_else(instant)
         .filter(|date| day::to_card(*date).is_some())
-        .ok_or_else(|| "a day is YYYY-MM-DD, an instant is RFC 3339".to_owned())
+        .ok_or(Words(
+            "日期写作 YYYY-MM-DD，时刻按 RFC 3339",
+            "a day is YYYY-MM-DD, an instant is RFC 3339",
+        ))
 }
 
 #[cfg(test)]

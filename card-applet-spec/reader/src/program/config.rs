@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use card_reader::StaleList;
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
+use program_contract::language::{Said, Words};
 use serde::{Deserialize, Deserializer};
 
-use crate::program::files;
+use crate::program::{failure, files};
 use program_contract::money::Fen;
 
 /// Longest configuration file, bytes.
@@ -66,16 +67,9 @@ impl Config {
     /// Reads a configuration file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let bytes = files::read(path, MOST)?;
-        let wrong = |message: String| {
-            Failure::new(
-                Exit::Usage,
-                "CONFIG_DAMAGED",
-                format!("{}: {message}", path.display()),
-                "Correct the configuration file; the README of card-reader lists its keys.",
-            )
-        };
-        let text = String::from_utf8(bytes).map_err(|_| wrong("no UTF-8".to_owned()))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
+        let wrong = |why: &dyn Said| failure::config_damaged(path.display(), why);
+        let text = String::from_utf8(bytes).map_err(|_| wrong(&Words("不是 UTF-8 文本", "no UTF-8")))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| wrong(&error.message()))?;
         let base = path.parent().unwrap_or_else(|| Path::new(""));
         for path in [&mut config.key, &mut config.state] {
             *path = base.join(&*path);
@@ -110,6 +104,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use program_contract::Exit;
+
     use super::*;
 
     fn config(text: &str) -> Result<Config, Failure> {

@@ -3,7 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
+
+use crate::program::failure;
 
 /// Reads a file of a bounded length.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
@@ -12,27 +14,19 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
         .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| unreadable(path, &error))?;
     if u64::try_from(bytes.len()).map_or(true, |length| length > most) {
-        return Err(Failure::new(
-            Exit::Damaged,
-            "FILE_TOO_LONG",
-            format!("{} is longer than {most} bytes", path.display()),
-            "Give the right file.",
-        ));
+        return Err(failure::too_long(path.display(), most));
     }
     Ok(bytes)
 }
 
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Damaged,
-        "FILE_UNREADABLE",
-        format!("cannot read {}: {}", path.display(), error.kind()),
-        "Check the path and its rights.",
-    )
+    failure::unreadable(path.display(), error.kind())
 }
 
 #[cfg(test)]
 mod tests {
+    use program_contract::Exit;
+
     use super::*;
 
     #[test]

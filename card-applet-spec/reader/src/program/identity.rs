@@ -8,11 +8,12 @@ use card_applet_spec::codes::Rights;
 use card_applet_spec::data_group::PortraitFormat;
 use card_reader::transport::Transport;
 use card_reader::{Card, Check, DataGroups, Error, Genuine, Moment};
-use program_contract::{Exit, Failure, file};
+use program_contract::{Failure, file};
 use rand_core::CryptoRng;
 use serde_json::json;
 
 use crate::program::args::Picture;
+use crate::program::failure;
 use crate::program::portrait;
 use crate::program::report::Saw;
 use crate::program::terminal::Loaded;
@@ -102,14 +103,8 @@ pub(crate) fn portrait(groups: &DataGroups, out: Option<&Path>, show: Picture) -
     };
     let mut said = Vec::new();
     if let Some(path) = out {
-        file::create(path, dg2.image, file::PRIVATE).map_err(|error| {
-            Failure::new(
-                Exit::Damaged,
-                "FILE_UNWRITABLE",
-                format!("cannot make {}: {}", path.display(), error.kind()),
-                "Give --portrait a new file in a folder that can be written.",
-            )
-        })?;
+        file::create(path, dg2.image, file::PRIVATE)
+            .map_err(|error| failure::portrait_unwritable(path.display(), error.kind()))?;
         said.push(path.display().to_string());
     }
     // Drawn on standard error: standard output is the result.

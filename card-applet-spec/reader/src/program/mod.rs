@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod clock;
 pub(crate) mod config;
+pub(crate) mod failure;
 pub(crate) mod files;
 pub(crate) mod founding;
 pub(crate) mod holding;

@@ -195,10 +195,15 @@ impl Decision {
             _ => Exit::Refused,
         };
         let (zh, en) = refusal.told().texts();
-        let mut failure = Failure::new(exit, reason.code(), reason.message(), refusal.action());
+        let mut failure = Failure::from(refusal);
+        failure.exit = exit;
         failure.fields = self.fields(Some(refusal), Map::new());
         failure.lines = vec![zh.to_owned(), en.to_owned()];
-        failure.notes = vec![format!("核查 check: {}", refusal.check)];
+        failure.notes = vec![format!(
+            "核查 check: {} · {}",
+            refusal.check.chinese(),
+            refusal.check
+        )];
         failure
     }
 
@@ -572,7 +577,7 @@ mod tests {
     fn no_reader_is_an_empty_list_and_exit_3() {
         let failure = readers(&[]).unwrap_err();
         assert_eq!(failure.exit, Exit::Absent);
-        let object = failure.object(SCHEMA);
+        let object = failure.object(SCHEMA, program_contract::Language::English);
         assert_eq!(object["readers"], json!([]));
         assert_eq!(keys(&object), ["command", "error", "ok", "readers", "schema"]);
         assert_eq!(keys(&object["error"]), ["action", "code", "message"]);

@@ -8,11 +8,12 @@ use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::Age;
 use card_applet_spec::kdf;
 use card_reader::transport::PcscTransport;
-use card_reader::{Bundle, Folder, Journal, Reason, TerminalKey};
-use program_contract::{Exit, Failure, Outcome, file};
+use card_reader::{Bundle, Folder, Journal, TerminalKey};
+use program_contract::{Exit, Failure, Language, Outcome, file};
 use serde_json::{Map, Value, json};
 
 use crate::program::config::Config;
+use crate::program::failure;
 use crate::program::report;
 use crate::program::terminal;
 
@@ -21,8 +22,14 @@ struct Look {
     code: &'static str,
     zh: &'static str,
     ok: bool,
-    /// What was found, or what to do.
-    said: String,
+    /// What was found, or what to do: in Chinese and in English.
+    said: (String, String),
+}
+
+/// What reads the same in both languages.
+fn alike(said: &dyn std::fmt::Display) -> (String, String) {
+    let said = said.to_string();
+    (said.clone(), said)
 }
 
 /// Published values of the primitives, and one of our own derivations.
@@ -96,20 +103,15 @@ fn disk(folder: &Path) -> std::io::Result<()> {
     }
 }
 
-fn readers(wanted: Option<&str>) -> Result<String, Failure> {
+fn readers(wanted: Option<&str>) -> Result<(String, String), Failure> {
     let readers = PcscTransport::list()?;
     let found = match wanted {
         Some(name) => readers.iter().find(|reader| reader.name == name),
         None => readers.first(),
     };
-    found.map(|reader| reader.name.clone()).ok_or_else(|| {
-        Failure::new(
-            Exit::Absent,
-            "NO_READER",
-            "the reader is not there".to_owned(),
-            "Connect the reader, or correct its name in the configuration.",
-        )
-    })
+    found
+        .map(|reader| alike(&reader.name))
+        .ok_or_else(failure::reader_absent)
 }
 
 /// What was looked at, and the exit code of the first thing that failed.
@@ -119,25 +121,21 @@ struct Looks {
 }
 
 impl Looks {
-    fn look(&mut self, code: &'static str, zh: &'static str, result: Result<String, Failure>) {
+    fn look(&mut self, code: &'static str, zh: &'static str, result: Result<(String, String), Failure>) {
         let (ok, said) = match result {
             Ok(said) => (true, said),
             Err(failure) => {
                 if self.worst == Exit::Done {
                     self.worst = failure.exit;
                 }
-                (
-                    false,
-                    format!("{}. {}", failure.message.trim_end_matches('.'), failure.action),
-                )
+                let (message, action) = &failure.chinese;
+                let chinese = format!("{message}。{action}");
+                let english = format!("{}. {}", failure.message.trim_end_matches('.'), failure.action);
+                (false, (chinese, english))
             }
         };
         self.looks.push(Look { code, zh, ok, said });
     }
-}
-
-fn damaged(code: &'static str, message: String, action: &'static str) -> Failure {
-    Failure::new(Exit::Damaged, code, message, action)
 }
 
 /// Looks at everything.
@@ -150,19 +148,14 @@ pub(crate) fn run(config: &Config, today: Date) -> Result<Outcome, Failure> {
         "CRYPTOGRAPHY",
         "密码算法",
         cryptography()
-            .map(|()| "AES, CMAC, SHA-256, P-256, SP 800-108".to_owned())
-            .map_err(|what| {
-                let action = "Do not use this machine; install the program again.";
-                damaged("CRYPTOGRAPHY", format!("{what} gives a wrong value"), action)
-            }),
+            .map(|()| alike(&"AES, CMAC, SHA-256, P-256, SP 800-108"))
+            .map_err(failure::wrong_cryptography),
     );
     let key = terminal::key(&config.key);
     looks.look(
         "KEY",
         "终端密钥",
-        key.as_ref()
-            .map(|key| key.name().to_string())
-            .map_err(Failure::clone),
+        key.as_ref().map(|key| alike(key.name())).map_err(Failure::clone),
     );
     let folder = Folder::open(&config.state).map_err(Failure::from);
     looks.look(
@@ -170,25 +163,22 @@ pub(crate) fn run(config: &Config, today: Date) -> Result<Outcome, Failure> {
         "终端目录",
         folder
             .as_ref()
-            .map(|folder| folder.path().display().to_string())
+            .map(|folder| alike(&folder.path().display()))
             .map_err(Failure::clone),
     );
     if let Ok(folder) = &folder {
-        let written = disk(folder.path()).map(|()| "4096 B".to_owned());
+        let written = disk(folder.path()).map(|()| alike(&"4096 B"));
         looks.look(
             "DISK",
             "磁盘写入",
-            written.map_err(|error| {
-                let message = format!("nothing can be written safely: {}", error.kind());
-                damaged("DISK", message, "Make room on the disk, or replace it.")
-            }),
+            written.map_err(|error| failure::unsafe_disk(error.kind())),
         );
         if let Ok(key) = &key {
             material(&mut looks, config, key, folder, today);
         }
     }
     looks.look("READER", "读卡器", readers(config.reader.as_deref()));
-    report(&looks.looks, looks.worst)
+    report(&looks.looks, looks.worst, Language::of_process())
 }
 
 /// Bundle, lists, certificate, clock, journal.
@@ -196,23 +186,15 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
     let bundle = terminal::sequence_of_key(&config.key)
         .and_then(|known| folder.bundle(key, known, today).map_err(Failure::from));
     let said = |bundle: &Bundle| {
-        format!(
-            "{} – {}, no. {}",
-            bundle.issued(),
-            bundle.last_day(),
-            bundle.sequence()
+        let (from, to, number) = (bundle.issued(), bundle.last_day(), bundle.sequence());
+        (
+            format!("{from} – {to}，序号 {number}"),
+            format!("{from} – {to}, no. {number}"),
         )
     };
     let result = match &bundle {
         // What is left behind a compromised version, until the next one.
-        Ok(bundle) if bundle.held_keys().is_empty() => Err(damaged(
-            Reason::WrongRole.code(),
-            format!(
-                "{}: it holds no key, and the terminal accepts nobody",
-                said(bundle)
-            ),
-            "Have a key version made with `keyvault rotate`, then load a new bundle.",
-        )),
+        Ok(bundle) if bundle.held_keys().is_empty() => Err(failure::no_key(said(bundle))),
         other => other.as_ref().map(said).map_err(Failure::clone),
     };
     looks.look("BUNDLE", "凭证包", result);
@@ -220,37 +202,28 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
     for role in Role::ALL.iter().filter(|role| bundle.serves(**role)) {
         let found = bundle.lists().into_iter().find(|list| list.role == *role);
         let said = found.map_or_else(
-            || format!("{role}: none"),
+            || (format!("{role}：无"), format!("{role}: none")),
             |list| {
-                format!(
-                    "{role}: {} ({} cards, at most {} days)",
-                    list.issued, list.cards, list.max_age
+                let (issued, cards, days) = (list.issued, list.cards, list.max_age);
+                (
+                    format!("{role}：{issued}（{cards} 张卡，最长用 {days} 天）"),
+                    format!("{role}: {issued} ({cards} cards, at most {days} days)"),
                 )
             },
         );
         let result = if bundle.list_age(*role, today) == Age::Fresh {
             Ok(said)
         } else {
-            let action = "Run card-reader sync with new files of the office.";
-            Err(damaged(
-                "LIST_TOO_OLD",
-                format!("{said}: too old or missing"),
-                action,
-            ))
+            Err(failure::list_too_old(said))
         };
         looks.look("LIST", "名单", result);
     }
     if let Some(chain) = bundle.chain() {
         let (from, to) = chain.days();
         let result = if chain.is_valid_on(today) {
-            Ok(format!("{from} – {to}"))
+            Ok(alike(&format!("{from} – {to}")))
         } else {
-            let message = format!("the certificate is valid from {from} to {to}");
-            Err(damaged(
-                "BUNDLE_EXPIRED",
-                message,
-                "Run card-reader sync with a new bundle.",
-            ))
+            Err(failure::certificate_days(from, to))
         };
         looks.look("CERTIFICATE", "终端证书", result);
     }
@@ -258,21 +231,17 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
         "CLOCK",
         "时钟",
         match folder.clock_doubt(today, &bundle) {
-            None => Ok(today.to_string()),
-            Some(doubt) => Err(damaged(
-                Reason::ClockWrong.code(),
-                format!("{today} is before {}", doubt.seen()),
-                Reason::ClockWrong.action(),
-            )),
+            None => Ok(alike(&today)),
+            Some(doubt) => Err(failure::clock_behind(today, doubt.seen())),
         },
     );
     if let Some(tid) = bundle.tid() {
         let said = |journal: &Journal| {
             let open = u8::from(journal.open().is_some());
-            format!(
-                "{} sold, {} unknown, {open} open",
-                journal.lines().len(),
-                journal.unknown().len()
+            let (sold, unknown) = (journal.lines().len(), journal.unknown().len());
+            (
+                format!("已付 {sold} 笔，不明 {unknown} 笔，未了 {open} 笔"),
+                format!("{sold} sold, {unknown} unknown, {open} open"),
             )
         };
         let result = folder
@@ -283,16 +252,17 @@ fn material(looks: &mut Looks, config: &Config, key: &TerminalKey, folder: &Fold
     }
 }
 
-fn report(looks: &[Look], worst: Exit) -> Result<Outcome, Failure> {
+fn report(looks: &[Look], worst: Exit, language: Language) -> Result<Outcome, Failure> {
+    let said = |look: &Look| language.one(look.said.0.clone(), look.said.1.clone());
     let checks: Vec<Value> = looks
         .iter()
-        .map(|look| json!({ "code": look.code, "ok": look.ok, "said": look.said }))
+        .map(|look| json!({ "code": look.code, "ok": look.ok, "said": said(look) }))
         .collect();
     let mut lines: Vec<String> = looks
         .iter()
         .map(|look| {
             let mark = if look.ok { "✓" } else { "✗" };
-            format!("{mark} {} {}: {}", look.zh, look.code, look.said)
+            format!("{mark} {} {}: {}", look.zh, look.code, said(look))
         })
         .collect();
     let failed = looks.iter().find(|look| !look.ok);
@@ -308,12 +278,8 @@ fn report(looks: &[Look], worst: Exit) -> Result<Outcome, Failure> {
     let Some(first) = failed else {
         return Ok(outcome);
     };
-    let mut failure = Failure::new(
-        worst,
-        "SELF_TEST",
-        format!("{}: {}", first.code, first.said),
-        "Mend what is marked, then run it again.",
-    );
+    let mut failure = failure::not_ready(first.code, (&first.said.0, &first.said.1));
+    failure.exit = worst;
     failure.fields = outcome.fields;
     failure.lines = outcome.lines;
     Err(failure)

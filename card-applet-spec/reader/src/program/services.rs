@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::record::rule_set_digest;
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
 use serde::Deserialize;
 
-use crate::program::files;
+use crate::program::{failure, files};
 
 /// Longest rule set that is read, bytes.
 const MOST: u64 = 1 << 20;
@@ -70,14 +70,7 @@ impl Services {
 fn rule_set(path: &Path) -> Result<RuleSet, Failure> {
     let bytes = files::read(path, MOST)?;
     let text = String::from_utf8_lossy(&bytes);
-    toml::from_str(&text).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            "CONFIG_DAMAGED",
-            format!("{}: {}", path.display(), error.message()),
-            "Give a rule set as it was published: a TOML file with `id` and `[[services]]`.",
-        )
-    })
+    toml::from_str(&text).map_err(|error| failure::rule_set_damaged(path.display(), error.message()))
 }
 
 #[cfg(test)]

@@ -16,11 +16,12 @@ use card_reader::{
     Admission, Card, Check, Error, Folder, Journal, Moment, Outcome, Reason, Refusal, Stopwatch, Terminal,
     TerminalKey, Till, Updates,
 };
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
 use rand_core::CryptoRng;
 
 use crate::program::args::Service;
 use crate::program::config::Config;
+use crate::program::failure;
 use crate::program::report::{self, Saw};
 use crate::program::services::Services;
 use crate::program::terminal::{self, Loaded};
@@ -332,12 +333,7 @@ impl ServingLoop {
             Ok(Outcome::Refused(refusal)) => Served::of(Err(refusal.into())),
             Ok(Outcome::GivenUp) => Served {
                 given_up: true,
-                failure: Some(Failure::new(
-                    Exit::Unknown,
-                    Reason::OutcomeUnknown.code(),
-                    "the card was debited by somebody else since: this purchase was given up".to_owned(),
-                    "Hand out nothing: the settlement decides about the money. Begin a new purchase.",
-                )),
+                failure: Some(failure::purchase_given_up()),
                 ..Served::of(Err(Check::Proof.into()))
             },
             Err(PurchaseError::Card(error)) => Served::of(Err(error)),

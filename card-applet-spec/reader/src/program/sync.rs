@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use card_applet_spec::date::Date;
 use card_reader::folder::{FILE_MAX, Offered};
 use card_reader::{Folder, TerminalKey};
-use program_contract::{Exit, Failure, Outcome, file};
+use program_contract::{Exit, Failure, Language, Outcome, file};
 use rand_core::CryptoRng;
 use serde_json::{Map, Value, json};
 
 use crate::program::config::Config;
+use crate::program::failure;
 use crate::program::files;
 use crate::program::report;
 use crate::program::terminal;
@@ -26,12 +27,7 @@ pub(crate) struct Done {
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Damaged,
-        "FILE_UNREADABLE",
-        format!("cannot use {}: {}", path.display(), error.kind()),
-        "Check the folder and its rights.",
-    )
+    failure::folder_unusable(path.display(), error.kind())
 }
 
 fn name_of(path: &Path) -> String {
@@ -94,14 +90,8 @@ pub(crate) fn give(
 ) -> Result<(), Failure> {
     let put = |name: &str, bytes: &[u8]| {
         let path = to.join(name);
-        file::replace(&path, bytes, file::PRIVATE).map_err(|error| {
-            Failure::new(
-                Exit::Damaged,
-                "FILE_UNWRITABLE",
-                format!("cannot write {}: {}", path.display(), error.kind()),
-                "Check the folder, its rights and the room on the disk.",
-            )
-        })
+        file::replace(&path, bytes, file::PRIVATE)
+            .map_err(|error| failure::unwritable(path.display(), error.kind()))
     };
     folder.close(key, rng)?;
     let sent = folder.path().join("sent");
@@ -159,10 +149,10 @@ pub(crate) fn run(
     if let Some(to) = to {
         give(&mut folder, &key, to, config.keep_days(), now, rng, &mut done)?;
     }
-    report(&done)
+    report(&done, Language::of_process())
 }
 
-fn report(done: &Done) -> Result<Outcome, Failure> {
+fn report(done: &Done, language: Language) -> Result<Outcome, Failure> {
     let mut lines = Vec::new();
     for (name, what) in &done.taken {
         lines.push(format!("收入 taken: {name} ({what})"));
@@ -175,7 +165,8 @@ fn report(done: &Done) -> Result<Outcome, Failure> {
         .refused
         .iter()
         .map(|(name, failure)| {
-            json!({ "file": name, "code": failure.code, "message": failure.message, "action": failure.action })
+            let (message, action) = failure.said(language);
+            json!({ "file": name, "code": failure.code, "message": message, "action": action })
         })
         .collect();
     let taken: Vec<Value> = done
@@ -193,14 +184,17 @@ fn report(done: &Done) -> Result<Outcome, Failure> {
     let Some(((name, first), others)) = done.refused.split_first() else {
         return Ok(outcome);
     };
-    let message = format!("{name}: {}", first.message);
-    let mut failure = Failure::new(Exit::Refused, first.code.clone(), message, first.action.clone());
+    let mut failure = first.clone();
+    failure.exit = Exit::Refused;
+    failure.message = format!("{name}: {}", first.message);
+    failure.chinese.0 = format!("{name}：{}", first.chinese.0);
     failure.fields = outcome.fields;
     failure.lines = outcome.lines;
     for (name, other) in others {
+        let (message, action) = other.said(language);
         failure.notes.push(format!(
-            "拒绝 refused: {name}: {} [{}] {}",
-            other.message, other.code, other.action
+            "拒绝 refused: {name}: {message} [{}] {action}",
+            other.code
         ));
     }
     Err(failure)

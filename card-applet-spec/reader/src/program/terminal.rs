@@ -12,10 +12,11 @@ use card_applet_spec::date::Date;
 use card_reader::enrol::LoadError;
 use card_reader::folder::{ClockDoubt, FolderError, Offered};
 use card_reader::{Bundle, Error, Folder, TerminalKey};
-use program_contract::{Exit, Failure, file};
+use program_contract::{Failure, file};
 
 use crate::program::args::Material;
 use crate::program::config::Config;
+use crate::program::failure;
 use crate::program::files;
 use crate::program::services::Services;
 
@@ -91,13 +92,7 @@ pub(crate) fn ready(material: &Material, today: Date) -> Result<Loaded, NotReady
             loaded.services = Services::read(&material.rules)?;
             Ok(loaded)
         }
-        (None, None) => Err(Failure::new(
-            Exit::Usage,
-            "USAGE",
-            "no terminal was named",
-            "Give --config or --bundle.",
-        )
-        .into()),
+        (None, None) => Err(failure::no_terminal().into()),
     }
 }
 
@@ -149,12 +144,7 @@ pub(crate) fn key(path: &Path) -> Result<TerminalKey, Failure> {
     TerminalKey::load(path).map_err(|error| match error {
         LoadError::Material(error) => error.into(),
         LoadError::Io(error) => files::unreadable(path, &error),
-        other => Failure::new(
-            Exit::Damaged,
-            "FILE_UNREADABLE",
-            other.to_string(),
-            "Check the key file.",
-        ),
+        other => failure::key_unreadable(other.to_string()),
     })
 }
 
@@ -210,14 +200,11 @@ pub(crate) fn load(bundle: &Path, key_file: Option<&Path>, today: Date) -> Resul
 /// The last day that a terminal without a folder has seen.
 fn last_day(path: &Path) -> Result<Option<Date>, Failure> {
     match std::fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
-            Failure::new(
-                Exit::Damaged,
-                "SEQUENCE_DAMAGED",
-                format!("{} does not hold a day", path.display()),
-                "Write the day of today into it, such as 2026-11-21; taking the file away lets an older clock in.",
-            )
-        }),
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map(Some)
+            .map_err(|_| failure::no_day(path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(files::unreadable(path, &error)),
     }
@@ -229,14 +216,10 @@ fn sequence(path: &Path) -> Result<Option<u32>, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(files::unreadable(path, &error)),
     };
-    text.trim().parse().map(Some).map_err(|_| {
-        Failure::new(
-            Exit::Damaged,
-            "SEQUENCE_DAMAGED",
-            format!("{} does not hold a number", path.display()),
-            "Write the sequence number of the last bundle into it; taking the file away lets older bundles in.",
-        )
-    })
+    text.trim()
+        .parse()
+        .map(Some)
+        .map_err(|_| failure::no_number(path.display()))
 }
 
 fn remember(path: &Path, number: u32) -> Result<(), Failure> {
@@ -246,12 +229,7 @@ fn remember(path: &Path, number: u32) -> Result<(), Failure> {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Damaged,
-        "SEQUENCE_UNWRITABLE",
-        format!("cannot write {}: {}", path.display(), error.kind()),
-        "Give this terminal's folder write rights.",
-    )
+    failure::sequence_unwritable(path.display(), error.kind())
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use card_reader::tape::{Recorder, Replay};
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
 use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 
 use crate::program::clock;
+use crate::program::failure;
 use crate::program::files;
 
 /// Longest tape that is replayed, bytes.
@@ -29,14 +30,7 @@ impl Tape {
             .create_new(true)
             .mode(0o600)
             .open(path)
-            .map_err(|error| {
-                Failure::new(
-                    Exit::Damaged,
-                    "FILE_UNWRITABLE",
-                    format!("cannot make {}: {}", path.display(), error.kind()),
-                    "Give --record a new file in a folder that can be written.",
-                )
-            })?;
+            .map_err(|error| failure::tape_unwritable(path.display(), error.kind()))?;
         eprintln!(
             "录制：磁带只含密文，不含密钥，但记录了某张卡在此处出现；用后请删除。\n\
              recording: the tape holds cipher text and no key; it still tells that one card was here. Delete it after use."
@@ -79,14 +73,7 @@ pub(crate) fn connect(
 /// A tape as a wire, and the terminal's random numbers that were used when it was made.
 pub(crate) fn replay(path: &Path) -> Result<(Box<dyn Transport>, Challenges), Failure> {
     let bytes = files::read(path, TAPE_MAX)?;
-    let damaged = |line: usize| {
-        Failure::new(
-            Exit::Usage,
-            "TAPE_DAMAGED",
-            format!("{}: line {line} is no line of a tape", path.display()),
-            "Give a file that --record made.",
-        )
-    };
+    let damaged = |line: usize| failure::tape_damaged(path.display(), line);
     let text = String::from_utf8(bytes).map_err(|_| damaged(1))?;
     let replay = Replay::parse(&text).map_err(damaged)?;
     let challenges = Challenges(replay.challenges().iter().rev().copied().collect());

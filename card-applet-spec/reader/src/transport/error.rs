@@ -133,6 +133,55 @@ impl Failing for TransportError {
     fn action(&self) -> Cow<'static, str> {
         self.action().into()
     }
+
+    fn chinese(&self) -> (String, String) {
+        let same_card = "请让卡留在读卡器上，或放回同一张卡，再运行同一步骤：它会先读卡的状态。";
+        let (message, action) = match self {
+            Self::NoService => (
+                "智能卡服务没有应答".to_owned(),
+                "请启动该服务（Debian：`sudo systemctl start pcscd.socket`）后再试。服务在别处运行的，启动本程序时用 \
+                 PCSCLITE_CSOCK_NAME 指明其套接字。",
+            ),
+            Self::NoReader => ("没有连接读卡器".to_owned(), "请插上读卡器，等两秒再试。"),
+            Self::UnknownReader { wanted, present } => (
+                format!("没有名为 {wanted:?} 的读卡器；现有：{}", chinese_list_of(present)),
+                "请在现有读卡器中选一个，写全名。",
+            ),
+            Self::SeveralReaders { present } => (
+                format!("连接了 {} 个读卡器：{}", present.len(), chinese_list_of(present)),
+                "请用 --reader 指明其中一个。",
+            ),
+            Self::ReaderBusy => (
+                "另一程序独占此卡".to_owned(),
+                "请关闭独占此卡的程序（另一个 card-reader、gpg 的 scdaemon、电子证件客户端或浏览器的 PKCS#11 模块；\
+                 `sudo lsof /run/pcscd/pcscd.comm` 可列出连接者），或取下没有应答的卡，再试。",
+            ),
+            Self::NoCard => ("读卡器上没有卡".to_owned(), "请把卡放在读卡器上不要动，再试。"),
+            Self::CardUnpowered => (
+                "读卡器上的卡上电无应答".to_owned(),
+                "请取下卡，平放回读卡器。仍无应答的，是卡或读卡器损坏：各换一个试试。",
+            ),
+            Self::ReaderLost => ("与卡的连接中断；最后一条命令是否执行不明".to_owned(), same_card),
+            Self::CardReset => (
+                "卡已复位，会话结束".to_owned(),
+                "请让卡留在读卡器上，再运行同一步骤。",
+            ),
+            Self::Timeout => ("卡未及时应答；最后一条命令是否执行不明".to_owned(), same_card),
+            Self::NotACommand { length } => (
+                format!("{length} 字节不是短格式命令"),
+                "这是程序的缺陷，请连同日志上报。",
+            ),
+        };
+        (message, action.to_owned())
+    }
+}
+
+fn chinese_list_of(names: &[String]) -> String {
+    if names.is_empty() {
+        "无".to_owned()
+    } else {
+        names.join("、")
+    }
 }
 
 fn list_of(names: &[String]) -> String {

@@ -11,6 +11,8 @@ fn program() -> Command {
     let mut command = Command::cargo_bin("card-reader").unwrap();
     // A socket that nobody listens on: these tests never touch a service of the machine.
     command.env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm");
+    // No language of whoever runs the tests.
+    command.env("LC_ALL", "C.UTF-8");
     command
 }
 
@@ -62,6 +64,62 @@ fn without_json_the_failure_is_on_standard_error_only() {
     assert_eq!(output.status.code(), Some(3));
     assert!(output.stdout.is_empty());
     assert!(String::from_utf8(output.stderr).unwrap().contains("NO_SERVICE"));
+}
+
+#[test]
+fn a_failure_is_told_in_the_language_that_was_chosen_and_in_both_where_none_was() {
+    let (zh, en) = ("智能卡服务没有应答", "the smart-card service does not answer");
+    for (locale, option, chinese, english) in [
+        ("C.UTF-8", None, true, true),
+        ("zh_CN.UTF-8", None, true, false),
+        ("en_GB.UTF-8", None, false, true),
+        ("en_GB.UTF-8", Some("zh-CN"), true, false),
+        ("zh_CN.UTF-8", Some("en"), false, true),
+    ] {
+        let run = |arguments: &[&str]| {
+            let mut command = program();
+            command.env("LC_ALL", locale).args(arguments);
+            if let Some(tag) = option {
+                command.args(["--lang", tag]);
+            }
+            let output = command.output().unwrap();
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            (text(output.stdout), text(output.stderr))
+        };
+        let told = run(&["list"]).1;
+        assert_eq!(
+            (told.contains(zh), told.contains(en)),
+            (chinese, english),
+            "{told}"
+        );
+        // One text has room in an object; codes and keys have no language.
+        let object: Value = serde_json::from_str(&run(&["list", "--json"]).0).unwrap();
+        assert_eq!(object["error"]["message"], if chinese { zh } else { en });
+        assert_eq!(object["error"]["code"], "NO_SERVICE");
+        // Arguments that are not understood are told by the parser of the command line.
+        let usage = run(&["list", "--readr", "x"]).1;
+        assert_eq!(
+            (
+                usage.contains("没有参数 --readr") && usage.contains("card-reader --help"),
+                usage.contains("unexpected argument '--readr'")
+            ),
+            (chinese, english),
+            "{usage}"
+        );
+        let object: Value = serde_json::from_str(&run(&["bus", "--json"]).0).unwrap();
+        assert_eq!(object["error"]["code"], "USAGE");
+        let message = object["error"]["message"].as_str().unwrap();
+        assert_eq!(message.starts_with("缺少参数"), chinese, "{message}");
+    }
+}
+
+#[test]
+fn a_language_that_nobody_speaks_here_is_a_usage_error() {
+    let object = failure(&["list", "--lang", "fr", "--json"], 2, "USAGE");
+    assert_eq!(
+        object["error"]["message"],
+        "参数 --lang <LANGUAGE> 不能取“fr”，可取：zh-CN、en"
+    );
 }
 
 #[test]

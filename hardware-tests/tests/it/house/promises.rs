@@ -76,9 +76,14 @@ const PROMISES: &[Promise] = &[
         instead: "service_contract::frame",
     },
     Promise {
-        code: "try_parse (",
+        code: "try_get_matches_from_mut (",
         places: &["program/src/outcome.rs"],
         instead: "program_contract::Program::arguments",
+    },
+    Promise {
+        code: "of_row (",
+        places: &["program/src/outcome.rs", "permit/src/process.rs"],
+        instead: "a table of program_contract::failures!, in both languages",
     },
 ];
 

@@ -14,13 +14,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use program_contract::{Clock, Exit, Failure};
+use program_contract::{Clock, Failure, Language};
 use ratatui::crossterm::event::{self, Event as Typed, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::program::args::{Running, Service};
 use crate::program::clock;
 use crate::program::config::Config;
+use crate::program::failure;
 use crate::program::run::screen::{Last, Show, View};
 use crate::program::run::worker::{Event, Order, Shown, Worker};
 use crate::program::serving::ServingLoop;
@@ -65,6 +66,7 @@ pub(crate) fn run(running: &Running, clock: &Clock, machine: &Clock) -> Result<(
         machine.clone(),
         reader,
         tape,
+        Language::of_process(),
         running.cards,
         received,
         told,
@@ -80,14 +82,7 @@ pub(crate) fn run(running: &Running, clock: &Clock, machine: &Clock) -> Result<(
     // Whoever does not listen any more has ended.
     let _ = orders.send(Order::End);
     drop(events);
-    let ended = working.join().unwrap_or_else(|_| {
-        Err(Failure::new(
-            Exit::Damaged,
-            "FAULT",
-            "the reader's thread stopped".to_owned(),
-            "This is a fault of the program: report it with its log.",
-        ))
-    });
+    let ended = working.join().unwrap_or_else(|_| Err(failure::thread_stopped()));
     outcome.and(ended)
 }
 
@@ -99,14 +94,8 @@ impl Signals {
     fn listen() -> Result<Self, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&asked)).map_err(|error| {
-                Failure::new(
-                    Exit::Damaged,
-                    "FAULT",
-                    format!("signals cannot be listened to: {}", error.kind()),
-                    "This is a fault of the program: report it with its log.",
-                )
-            })?;
+            signal_hook::flag::register(signal, Arc::clone(&asked))
+                .map_err(|error| failure::no_signals(error.kind()))?;
         }
         Ok(Self(asked))
     }
@@ -186,14 +175,7 @@ fn full_screen(
     orders: &Sender<Order>,
     asked_to_end: &Signals,
 ) -> Result<(), Failure> {
-    let unusable = |error: std::io::Error| {
-        Failure::new(
-            Exit::Damaged,
-            "NO_SCREEN",
-            format!("the full screen cannot be used: {}", error.kind()),
-            "Run it in a terminal window, or with --json-lines.",
-        )
-    };
+    let unusable = |error: std::io::Error| failure::no_screen(error.kind());
     let mut window = ratatui::try_init().map_err(unusable)?;
     let result = turn(head, events, orders, asked_to_end, &mut window);
     ratatui::restore();

@@ -10,11 +10,13 @@ use card_applet_spec::counters::Counted;
 use card_reader::counting::{Counting, Stopwatch as _};
 use card_reader::transport::{PcscTransport, Transport as _, TransportError};
 use card_reader::{Counts, Error, Moment, Told};
-use program_contract::{Clock, Exit, Failure};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Language};
 use serde_json::{Map, Value, json};
 
 use crate::program::clock::{self, Watch};
 use crate::program::config::Config;
+use crate::program::failure;
 use crate::program::run::screen::Show;
 
 use crate::program::report::{self, Decision, SCHEMA};
@@ -44,7 +46,7 @@ pub(super) enum Order {
     /// Give the open purchase up.
     GiveUp,
     /// A line that is no order.
-    Wrong(String),
+    Wrong(Words),
     /// No more orders will come: end when there is nothing to do.
     NoMore,
     /// End.
@@ -101,6 +103,7 @@ pub(super) struct Worker {
     machine: Clock,
     reader: Option<String>,
     tape: Option<Tape>,
+    language: Language,
     left: Option<u32>,
     orders: Receiver<Order>,
     events: Sender<Event>,
@@ -126,6 +129,7 @@ impl Worker {
         machine: Clock,
         reader: Option<String>,
         tape: Option<Tape>,
+        language: Language,
         left: Option<u32>,
         orders: Receiver<Order>,
         events: Sender<Event>,
@@ -137,6 +141,7 @@ impl Worker {
             machine,
             reader,
             tape,
+            language,
             left,
             orders,
             events,
@@ -200,7 +205,9 @@ impl Worker {
                 Err(error) => {
                     // A card without power is a card's matter; all else is the terminal's own.
                     self.reader_lost = error != TransportError::CardUnpowered;
-                    self.trouble = Some(format!("读卡器 reader: {error}. {}", error.action()));
+                    let failure = Failure::from(error);
+                    let (message, action) = failure.said(self.language);
+                    self.trouble = Some(format!("读卡器 reader: {message}. {action}"));
                     std::thread::sleep(POLL);
                 }
             }
@@ -242,10 +249,7 @@ impl Worker {
                     }
                     Err(failure) => self.tell_order(failure)?,
                 },
-                Ok(Order::Wrong(text)) => {
-                    let action = "Write an amount in yuan such as 12.50, `give-up`, or `cancel`, one a line.";
-                    self.tell_order(Failure::new(Exit::Usage, "AMOUNT", text, action))?;
-                }
+                Ok(Order::Wrong(why)) => self.tell_order(failure::no_amount(why))?,
                 Ok(Order::NoMore) => self.no_more = true,
                 Ok(Order::End) | Err(TryRecvError::Disconnected) => return Err(Gone),
                 Err(TryRecvError::Empty) => return Ok(()),
@@ -257,15 +261,12 @@ impl Worker {
     fn take_amount(&mut self, amount: Fen, moment: Moment) -> Result<(), Gone> {
         if let Some(refusal) = self.serving.out_of_service(moment) {
             let decision = self.decision(None, Counts::default(), 0, false, moment, Some(amount));
-            return self.tell(Event::Order(decision.refused(refusal).object(SCHEMA)));
+            return self.tell(Event::Order(
+                decision.refused(refusal).object(SCHEMA, self.language),
+            ));
         }
         if self.amounts.len() >= AMOUNTS {
-            let failure = Failure::new(
-                Exit::Refused,
-                "TOO_MANY_AMOUNTS",
-                format!("{AMOUNTS} amounts wait for a card already"),
-                "Present the cards for the amounts that wait, or write `cancel`.",
-            );
+            let failure = failure::too_many_amounts(AMOUNTS);
             return self.tell_order(failure.with("amount_fen", amount.0));
         }
         self.amounts.push_back(amount);
@@ -304,14 +305,12 @@ impl Worker {
     fn tell_order(&self, failure: Failure) -> Result<(), Gone> {
         self.tell_trouble(&failure)?;
         let failure = failure.with("command", self.serving.service.name());
-        self.tell(Event::Order(failure.object(SCHEMA)))
+        self.tell(Event::Order(failure.object(SCHEMA, self.language)))
     }
 
     fn tell_trouble(&self, failure: &Failure) -> Result<(), Gone> {
-        self.tell(Event::Trouble(format!(
-            "{}: {} {}",
-            failure.code, failure.message, failure.action
-        )))
+        let (message, action) = failure.said(self.language);
+        self.tell(Event::Trouble(format!("{}: {message} {action}", failure.code)))
     }
 
     fn serve(
@@ -343,7 +342,7 @@ impl Worker {
         if decided && amount.is_some() {
             self.amounts.pop_front();
         }
-        let shown = shown(&served, &decision);
+        let shown = shown(&served, &decision, self.language);
         self.left = self.left.map(|left| left.saturating_sub(1));
         let failure = served.failure.take();
         self.tell(Event::Shown(Box::new(shown)))?;
@@ -388,14 +387,14 @@ impl Worker {
     fn housekeeping(&mut self, moment: Moment) {
         // A terminal runs over many nights: each day is remembered, so that a clock set back tomorrow is known.
         if let Err(failure) = self.serving.saw_day(moment) {
-            self.trouble = Some(format!("{}: {}", failure.code, failure.message));
+            self.trouble = Some(trouble(&failure, self.language));
         }
         if self.saved.elapsed() < SAVE && !self.looked.is_empty() {
             return;
         }
         self.saved = Instant::now();
         if let Err(failure) = self.serving.save() {
-            self.trouble = Some(format!("{}: {}", failure.code, failure.message));
+            self.trouble = Some(trouble(&failure, self.language));
         }
         let files = self.config.from.as_deref().map(look).unwrap_or_default();
         let changed = files != self.looked;
@@ -408,7 +407,7 @@ impl Worker {
             return;
         };
         if let Err(failure) = self.take_files(&from, moment) {
-            self.trouble = Some(format!("{}: {}", failure.code, failure.message));
+            self.trouble = Some(trouble(&failure, self.language));
         }
     }
 
@@ -445,8 +444,10 @@ impl Worker {
         let out_of_service = serving.out_of_service(moment);
         let in_grace = serving.in_grace(moment);
         let mut warnings: Vec<String> = bundle.founding().banner().into_iter().map(Into::into).collect();
-        if let Some(refusal) = &out_of_service {
-            warnings.push(format!("{}. {}", refusal.reason.message(), refusal.action()));
+        if let Some(refusal) = out_of_service {
+            let failure = Failure::from(refusal);
+            let (message, action) = failure.said(self.language);
+            warnings.push(format!("{message}. {action}"));
         }
         if let Some(doubt) = serving.clock_doubt(moment) {
             warnings.push(format!(
@@ -508,7 +509,12 @@ fn look(folder: &std::path::Path) -> Vec<(String, u64, Option<SystemTime>)> {
     files
 }
 
-fn shown(served: &Served, decision: &Decision) -> Shown {
+/// What a person is told beside the result.
+fn trouble(failure: &Failure, language: Language) -> String {
+    format!("{}: {}", failure.code, failure.said(language).0)
+}
+
+fn shown(served: &Served, decision: &Decision, language: Language) -> Shown {
     let milliseconds = decision.nanoseconds.div_euclid(1_000_000);
     let (show, accepted, code, lines) = match &served.result {
         Ok(saw) if served.sale.is_some() => (Show::Paid, true, "PAID".to_owned(), saw.lines.clone()),
@@ -534,7 +540,7 @@ fn shown(served: &Served, decision: &Decision) -> Shown {
         ms: decided.then_some(milliseconds),
         json: match &served.result {
             Ok(saw) => decision.accepted(saw.clone()).object(),
-            Err(error) => decision.failed(error).object(SCHEMA),
+            Err(error) => decision.failed(error).object(SCHEMA, language),
         },
     }
 }

@@ -1,0 +1,78 @@
+//! What can go wrong in the program itself, each with its code and its texts in Chinese and English. The failures of the
+//! libraries stand beside their errors.
+
+program_contract::failures! {
+    pub(super) fn change_usage(what) = Usage "USAGE" {
+        "{what}", "{what}";
+        "用法见 `issuer change propose --help`。", "See `issuer change propose --help`.";
+    }
+    pub(super) fn applicant(fields) = Refused "APPLICANT" {
+        "申请文件有误：{fields}", "the applicant file is not right: {fields}";
+        "请改正这些字段；`issuer decide` 逐项说明。", "Correct these fields; `issuer decide` says more of each.";
+    }
+    pub(super) fn applicant_form(errors) = Refused "APPLICANT_FORM" {
+        "{errors}", "{errors}";
+        "请改正所列的每个字段，再试。", "Correct every field that is named, then try again.";
+    }
+    pub(super) fn not_eligible(unmet) = Refused "NOT_ELIGIBLE" {
+        "不予核定任何类别；未满足：{unmet}", "no tier is granted; unmet: {unmet}";
+        "请看逐条说明；条件满足后申请人可再次申请。",
+        "Read the explanation; the applicant may apply again when the conditions are met.";
+    }
+    pub(super) fn no_installation(folder) = Damaged "NO_INSTALLATION" {
+        "没有目录 {folder}", "there is no folder {folder}";
+        "请改正 --dir；新设机构用 `issuer migrate --new` 建立。",
+        "Correct --dir, or found a new office with `issuer migrate --new`.";
+    }
+    pub(super) fn no_signals(error) = Damaged "SIGNALS" {
+        "无法接收信号：{error}", "signals cannot be received: {error}";
+        "请上报。", "Report this.";
+    }
+    pub(super) fn no_serial(line) = Usage "SERIALS" {
+        "第 {line} 行不是卡片序列号", "line {line} is no card serial";
+        "请每行写一个序列号：20 个小写十六进制数字。", "Write one serial of 20 lower-case hex digits a line.";
+    }
+    pub(super) fn cannot_listen(address, error) = Damaged "LISTEN" {
+        "无法监听 {address}：{error}", "cannot listen on {address}: {error}";
+        "请在 issuer.toml 的 `listen` 中另选空闲地址。", "Choose a free address with `listen` in issuer.toml.";
+    }
+    pub(super) fn terminal_key() = Usage "TERMINAL_KEY" {
+        "认证公钥不是 P-256 上的点", "the authentication key is no point of P-256";
+        "请取终端登记请求中 `authentication_key` 的 130 个十六进制数字。",
+        "Take the 130 hex digits of `authentication_key` from the terminal's enrolment request.";
+    }
+    pub(super) fn terminal_name() = Usage "TERMINAL_NAME" {
+        "终端名称须为 1 至 64 字节", "a terminal's name has 1 to 64 bytes";
+        "请取终端登记请求中的名称。", "Take the name from the terminal's enrolment request.";
+    }
+    pub(super) fn files_refused(refused, files) = Refused "FILES_REFUSED" {
+        "{files} 个文件中 {refused} 个被拒绝，其余已导入", "{refused} of {files} files were refused; the others are taken";
+        "请按每个文件的代码处理，再次导入：已导入的不会重复导入。",
+        "Do what each file's code asks for, then import it again: what is taken is not taken twice.";
+    }
+    pub(super) fn no_output(error) = Damaged "OUTPUT" {
+        "文档无法写出：{error}", "the document cannot be written: {error}";
+        "请检查输出去向。", "Check where the output goes.";
+    }
+    pub(super) fn not_ready(failed) = Damaged "NOT_READY" {
+        "未就绪：{failed}", "not in order: {failed}";
+        "请按各项检查的提示处理。", "Do what each check says.";
+    }
+    pub(super) fn load_refused(rules, unmet) = Refused "LOAD_REFUSED" {
+        "钱包规则 {rules} 不允许：{unmet}", "the purse rules {rules} do not allow it: {unmet}";
+        "请减少充值金额，或等持卡人先消费。", "Load less, or let the holder spend first.";
+    }
+    pub(super) fn no_home() = Damaged "NO_HOME" {
+        "此登录用户没有自己的目录：HOME 和 XDG_STATE_HOME 都未设置",
+        "this login has no folder of its own: neither HOME nor XDG_STATE_HOME is set";
+        "请设置 HOME，或用 --session 指明会话文件。", "Set HOME, or name the session's file with --session.";
+    }
+    pub(super) fn not_signed_in() = Refused "NOT_SIGNED_IN" {
+        "此处无人登录", "nobody is signed in here";
+        "请用 `issuer sign-in` 登录。", "Sign in with `issuer sign-in`.";
+    }
+    pub(super) fn session_exposed(path) = Refused "SESSION_EXPOSED" {
+        "会话文件 {path} 可被他人读取", "others may read the session {path}";
+        "请用 `issuer sign-out` 退出，再重新登录。", "Sign out with `issuer sign-out`, and sign in again.";
+    }
+}
