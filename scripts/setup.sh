@@ -81,6 +81,6 @@ if [ "$purpose" != demo ]; then
     if ! command -v cargo-deny > /dev/null; then
         say "cargo-deny (licences, sources and banned crates) is missing and will be built from source; this takes some minutes, once."
         # Unoptimised: it runs for two seconds and would be built for many more.
-        cargo install --quiet --locked --debug --target-dir "${CARGO_TARGET_DIR:-target}/tools" cargo-deny >&2
+        cargo install --quiet --locked --debug --target-dir "${CARGO_TARGET_DIR:-target}/tools" --version 0.20.2 cargo-deny >&2
     fi
 fi

@@ -20,6 +20,9 @@ pub const PUBLIC: u32 = 0o644;
 /// The end of the name that a file has while it is written.
 const UNFINISHED: &str = ".unfinished";
 
+/// More unfinished files than processes of one number left beside one file.
+const LEFTOVERS: usize = 1000;
+
 /// A name beside `path` that is ours alone, whoever writes the same file at the same time.
 fn unfinished(path: &Path) -> PathBuf {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
@@ -177,14 +180,19 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
         ));
     }
     sweep_folder_of(path);
-    let temporary = unfinished(path);
-    write_new(&temporary, bytes, mode).inspect_err(|error| {
-        // A name that is taken is not ours: a process of this number died here once.
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            forget(&temporary);
+    for _ in 0..LEFTOVERS {
+        let temporary = unfinished(path);
+        match write_new(&temporary, bytes, mode) {
+            // The name is not ours: in another container, or before this one was started anew, a process had this number.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                forget(&temporary);
+                return Err(error);
+            }
+            Ok(()) => return Ok(temporary),
         }
-    })?;
-    Ok(temporary)
+    }
+    Err(io::Error::other("the folder is full of unfinished files"))
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -235,6 +243,27 @@ mod tests {
             read_text(&path, 1024).unwrap_err().kind(),
             io::ErrorKind::InvalidData
         );
+    }
+
+    #[test]
+    fn what_a_process_of_our_number_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        // Some of the names that come next.
+        let (first, number) = (unfinished(&path), std::process::id());
+        let first: u64 = first
+            .to_str()
+            .and_then(|name| name.strip_suffix(UNFINISHED)?.rsplit_once('-'))
+            .map(|(_, counted)| counted.parse().unwrap())
+            .unwrap();
+        for counted in first..first + 20 {
+            let name = format!("key.{number}-{counted}{UNFINISHED}");
+            std::fs::write(folder.path().join(name), b"left").unwrap();
+        }
+        create(&path, b"whole", PRIVATE).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        replace(&path, b"again", PRIVATE).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"again");
     }
 
     #[test]

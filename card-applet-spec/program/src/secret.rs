@@ -36,12 +36,16 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
             &error,
         )
     };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
     match file {
         Some(file) => {
             std::fs::File::open(file)
-                .and_then(|file| file.take(LIMIT as u64).read_to_end(&mut bytes))
+                // Room for one byte more, to tell a line that is cut from one that ends.
+                .and_then(|file| file.take(LIMIT as u64 + 1).read_to_end(&mut bytes))
                 .map_err(failed)?;
+            if line(&bytes).len() > LIMIT {
+                return Err(failed(too_long()));
+            }
         }
         None if io::stdin().is_terminal() => {
             bytes = hidden_line(prompt).map_err(|error| match error.kind() {
@@ -102,18 +106,27 @@ fn hidden_line(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut prose = io::stderr();
     write!(prose, "{question}: ")?;
     prose.flush()?;
-    let line = read_line(&mut io::stdin().lock());
+    let line = read_line(&mut Unbuffered);
     drop(silent);
     writeln!(prose)?;
     line
 }
 
+/// Standard input without the buffer of `Stdin`, which lives for as long as the process and is not wiped, and takes what
+/// stands behind the line.
+struct Unbuffered;
+
+impl io::Read for Unbuffered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(io::stdin(), buffer)?)
+    }
+}
+
 /// One line of standard input that is no terminal, and nothing behind it: the next one is the next question's.
 fn piped_line() -> io::Result<Zeroizing<Vec<u8>>> {
-    // Not through the buffer of `Stdin`, which lives for as long as the process and is not wiped.
     let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
     let mut byte = [0];
-    while rustix::io::read(io::stdin(), &mut byte)? == 1 && byte != *b"\n" {
+    while Unbuffered.read(&mut byte)? == 1 && byte != *b"\n" {
         if line.len() == LIMIT {
             return Err(too_long());
         }

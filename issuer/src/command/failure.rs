@@ -71,6 +71,11 @@ program_contract::failures! {
         "此处无人登录", "nobody is signed in here";
         "请用 `issuer sign-in` 登录。", "Sign in with `issuer sign-in`.";
     }
+    pub(super) fn no_session_file(path) = Usage "NO_SESSION_FILE" {
+        "{path} 不是会话文件：未做任何改动", "{path} is no session: nothing was done";
+        "请指明 `issuer sign-in` 写入的文件，或尚不存在的文件。",
+        "Name a file that `issuer sign-in` wrote, or one that does not exist yet.";
+    }
     pub(super) fn session_exposed(path) = Refused "SESSION_EXPOSED" {
         "会话文件 {path} 可被他人读取", "others may read the session {path}";
         "请用 `issuer sign-out` 退出，再重新登录。", "Sign out with `issuer sign-out`, and sign in again.";

@@ -1,7 +1,8 @@
 //! `issuer sign-in` and `issuer sign-out`: who acts. A person gives their token once; commands act for the session that
 //! they find in that person's own folder.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,9 @@ use zeroize::Zeroizing;
 
 use crate::command::failure;
 use crate::command::place::{Context, Place};
+
+/// Hexadecimal digits of a session's secret.
+const SECRET_DIGITS: usize = 64;
 
 /// Whose session a command acts for.
 #[derive(Debug, clap::Args)]
@@ -156,6 +160,8 @@ impl SignIn {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let context = Context::open(&self.place, clock, random).await?;
         let path = self.person.path(&self.place)?;
+        // What is replaced is a session, and ends: nobody acts on as whoever sat here before.
+        let before = at_hand(&path)?;
         let token = secret::read(self.token_file.as_deref(), "您的令牌 your token")?;
         let token = std::str::from_utf8(&token).unwrap_or_default();
         let staff = context.installation.staff()?;
@@ -165,6 +171,9 @@ impl SignIn {
             // What nobody holds is no session.
             context.office.sign_out(&opened.secret).await?;
             return Err(failure);
+        }
+        if let Some(before) = before {
+            context.office.sign_out(&before).await?;
         }
         let member = context.office.signed_in(&staff, &opened.secret).await?;
         let now = SessionNow {
@@ -183,14 +192,11 @@ impl SignOut {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let context = Context::open(&self.place, clock, random).await?;
         let path = self.person.path(&self.place)?;
-        let signed_out = path.exists();
-        if signed_out {
-            // Also one that others may have read.
-            let text = Zeroizing::new(
-                std::fs::read_to_string(&path)
-                    .map_err(|error| Failure::file(Words("读取", "read"), &path, &error))?,
-            );
-            context.office.sign_out(text.trim()).await?;
+        // Also one that others may have read.
+        let found = at_hand(&path)?;
+        let signed_out = found.is_some();
+        if let Some(secret) = found {
+            context.office.sign_out(&secret).await?;
             file::remove(&path).map_err(|error| Failure::file(Words("删除", "remove"), &path, &error))?;
         }
         let lines = vec![
@@ -202,6 +208,24 @@ impl SignOut {
             .to_owned(),
         ];
         Outcome::done("yzt.sign_out/1", &SignedOut { signed_out }, lines)
+    }
+}
+
+/// The session in a file, if there is one. A file of anything else is left alone.
+fn at_hand(path: &Path) -> Result<Option<Zeroizing<String>>, Failure> {
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * SECRET_DIGITS));
+    // No more than tells whether it is one.
+    let read = File::open(path).and_then(|file| file.take(2 * SECRET_DIGITS as u64).read_to_end(&mut text));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::file(Words("读取", "read"), path, &error)),
+        Ok(_) => {}
+    }
+    let secret = text.trim_ascii();
+    let is_session = secret.len() == SECRET_DIGITS && secret.iter().all(u8::is_ascii_hexdigit);
+    match std::str::from_utf8(secret) {
+        Ok(secret) if is_session => Ok(Some(Zeroizing::new(secret.to_owned()))),
+        _ => Err(failure::no_session_file(path.display())),
     }
 }
 

@@ -594,6 +594,25 @@ fn only_who_signed_in_acts_and_only_in_their_roles_and_only_while_the_token_live
     assert_eq!(run(&receive), done);
     assert_eq!(run(&give_up), refused("NOT_FOUND"));
 
+    // Who signs in again ends the session before, and its copies.
+    let before = std::fs::read(&as_sun).unwrap();
+    assert_eq!(code(&sign_in(&dir, "sun")), done);
+    let now = std::fs::read(&as_sun).unwrap();
+    std::fs::write(&as_sun, before).unwrap();
+    assert_eq!(run(&give_up), refused("SESSION_ENDED"));
+    std::fs::write(&as_sun, now).unwrap();
+    assert_eq!(run(&give_up), refused("NOT_FOUND"));
+    // A file of anything else is neither replaced nor taken away.
+    let staff = format!("{dir}/staff.toml");
+    let text = std::fs::read(&staff).unwrap();
+    let token = format!("{dir}/sun.token");
+    for command in [&["sign-in", "--token-file", &token][..], &["sign-out"]] {
+        let place = ["--dir", &dir, "--session", &staff, "--json"];
+        let output = issuer(&[&command[..1], &place, &command[1..]].concat());
+        assert_eq!(code(&output), (Some(2), "NO_SESSION_FILE".into()));
+        assert_eq!(std::fs::read(&staff).unwrap(), text);
+    }
+
     // Others may read it; it is copied for another day; the token goes; the account's token is another one.
     std::fs::set_permissions(&as_sun, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(run(&give_up), refused("SESSION_EXPOSED"));
