@@ -1,8 +1,8 @@
 //! What a program says when it fails stands in tables, in Chinese and in English side by side; no message is built beside them.
 //!
-//! That every failure has both languages is held by types: [`program_contract::Failing`] asks for the Chinese, and without an
-//! error of such a kind only the table `failures!` makes a failure. Here the texts are read: which language they are in, and
-//! that words which errors carry in English have their Chinese.
+//! The texts are read here: which language they are in, and that words which errors carry in English have their Chinese. Left out:
+//! the failures of `permit` itself and an error without `chinese`, which are in English alone until `Failure::new` and the default of
+//! `Failing::chinese` go.
 
 use std::collections::BTreeSet;
 use std::fs;
