@@ -55,13 +55,12 @@ pub(crate) async fn listen(path: &Path) -> Result<UnixListener, Error> {
         Err(_) => return Err(Error::Refused(FailureCode::SocketUnusable)),
     }
     // Bound under another name and renamed, so that nobody connects before the mode is set.
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = Path::new(&draft);
-    let _ = std::fs::remove_file(draft);
-    let listener = UnixListener::bind(draft).map_err(unusable)?;
-    std::fs::set_permissions(draft, std::fs::Permissions::from_mode(0o600)).map_err(unusable)?;
-    std::fs::rename(draft, path).map_err(unusable)?;
+    // A short name: a socket's path has at most 107 bytes.
+    let draft = path.with_file_name(format!(".{}", std::process::id()));
+    let _ = std::fs::remove_file(&draft);
+    let listener = UnixListener::bind(&draft).map_err(unusable)?;
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600)).map_err(unusable)?;
+    std::fs::rename(&draft, path).map_err(unusable)?;
     Ok(listener)
 }
 

@@ -22,7 +22,7 @@ pub enum Error {
     NoAnswer,
     /// No socket can have this path.
     #[error(
-        "the path of a socket has at most 107 bytes, and this one has {0}; give a shorter one with --socket"
+        "the path of a socket has at most 107 bytes, and this one has {0}; give a shorter one"
     )]
     SocketPath(usize),
     /// Nobody listens on the vault's socket.

@@ -19,6 +19,7 @@ pub(crate) fn run(
     vault: PathBuf,
     database_file: Option<&Path>,
 ) -> Result<Outcome, Failure> {
+    keyvault_protocol::check_path(&vault)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|_| FailureCode::SocketUnusable)?;
     let vault = runtime.block_on(async {
         let vault = Vault::at(vault).number().await?;

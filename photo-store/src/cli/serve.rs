@@ -34,6 +34,9 @@ pub(crate) fn run(
     random: impl TryCryptoRng + Send + 'static,
     announce: impl FnOnce(Outcome) -> Exit,
 ) -> Result<Exit, Failure> {
+    for socket in [&options.socket, &options.vault] {
+        keyvault_protocol::check_path(socket)?;
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(|_| FailureCode::SocketUnusable)?;
     runtime.block_on(async {
         // Signals are caught before anything is made, so that an early one still ends the program in order.

@@ -122,6 +122,22 @@ fn a_failure_is_told_in_the_language_that_was_chosen() {
 }
 
 #[test]
+fn a_socket_path_that_is_too_long_is_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, long) = (folder.path().join("store"), format!("/tmp/{}", "s".repeat(120)));
+    let dir = dir.to_str().unwrap();
+    for arguments in [
+        &["init", "--dir", dir, "--vault", &long][..],
+        &["serve", "--dir", dir, "--socket", &long, "--vault", "vault.sock"],
+        &["serve", "--dir", dir, "--socket", "photos.sock", "--vault", &long],
+    ] {
+        let (exit, object) = json(&[arguments, &["--json"]].concat());
+        assert_eq!((exit, &object["error"]["code"]), (2, &"SOCKET_PATH".into()), "{object}");
+    }
+    assert!(!Path::new(dir).exists());
+}
+
+#[test]
 fn people_get_chinese_first_and_english_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let output = photo_store(&["check", &file(folder.path(), "a.png", pictures::SAMPLE)]);
