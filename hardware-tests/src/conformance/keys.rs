@@ -7,7 +7,6 @@
 //! Left out on purpose: any way to import keys of a vault. A vault does not give them out.
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::certificate::CertificateName;
@@ -397,6 +396,8 @@ fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
