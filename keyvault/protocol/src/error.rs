@@ -153,7 +153,7 @@ impl Failing for Error {
             ),
             Self::SocketPath(bytes) => (
                 format!("套接字路径最长 107 字节，此路径有 {bytes} 字节").into(),
-                "请用 --socket 给出更短的路径",
+                "请给出更短的路径",
             ),
             Self::NotRunning => ("密钥库没有运行".into(), "请用 `keyvault serve` 启动后再试"),
             Self::OtherUser => (
