@@ -21,9 +21,7 @@ pub enum Error {
     )]
     NoAnswer,
     /// No socket can have this path.
-    #[error(
-        "the path of a socket has at most 107 bytes, and this one has {0}; give a shorter one"
-    )]
+    #[error("the path of a socket has at most 107 bytes, and this one has {0}; give a shorter one")]
     SocketPath(usize),
     /// Nobody listens on the vault's socket.
     #[error("the vault is not running; start it with `keyvault serve` and try again")]

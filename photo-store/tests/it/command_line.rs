@@ -132,7 +132,11 @@ fn a_socket_path_that_is_too_long_is_wrong_usage() {
         &["serve", "--dir", dir, "--socket", "photos.sock", "--vault", &long],
     ] {
         let (exit, object) = json(&[arguments, &["--json"]].concat());
-        assert_eq!((exit, &object["error"]["code"]), (2, &"SOCKET_PATH".into()), "{object}");
+        assert_eq!(
+            (exit, &object["error"]["code"]),
+            (2, &"SOCKET_PATH".into()),
+            "{object}"
+        );
     }
     assert!(!Path::new(dir).exists());
 }
