@@ -45,6 +45,8 @@ pub struct Config {
     pub station: String,
     /// Name of the counter's terminal.
     pub terminal: String,
+    /// Name of the worker in the ledger where it runs as a service; no account of a person.
+    pub service: String,
     /// Font files in the order in which they are asked; empty: the installed ones.
     pub fonts: Vec<PathBuf>,
 }
@@ -60,6 +62,7 @@ impl Default for Config {
             profile: "resident-1".into(),
             station: "counter 1".into(),
             terminal: "counter 1".into(),
+            service: "worker".into(),
             fonts: Vec::new(),
         }
     }

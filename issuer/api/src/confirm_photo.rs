@@ -82,7 +82,7 @@ impl IntoResponse for Refusal {
         (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The caller has not the role, or took the photo", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application or photo of it has this id", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not these warnings, or nothing to confirm", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Not these warnings, nothing to confirm, or the key did something else", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger or the photo store cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
     security(("staff" = []))
@@ -90,7 +90,7 @@ impl IntoResponse for Refusal {
 pub(crate) async fn confirm_photo(
     State(api): State<Api>,
     caller: Caller,
-    _key: IdempotencyKey,
+    key: IdempotencyKey,
     Path((id, photo)): Path<(String, String)>,
     body: Result<Json<PhotoConfirmation>, JsonRejection>,
 ) -> Result<Json<PhotoBody>, Refusal> {
@@ -98,11 +98,14 @@ pub(crate) async fn confirm_photo(
     let id: ApplicationId = parse_id(&id, "application")?;
     let photo: PhotoId = parse_id(&photo, "photo")?;
     let Json(request) = body?;
+    let codes = request.warnings.join(" ");
     let warnings = request
         .warnings
         .iter()
         .map(|code| CheckCode::from_code(code).ok_or(Refusal::Code))
         .collect::<Result<_, _>>()?;
-    let confirmed = api.office().confirm_photo(id, photo, warnings, by).await?;
+    let work = async { Ok::<_, Refusal>(api.office().confirm_photo(id, photo, warnings, by).await?) };
+    let said: [&[u8]; 3] = [id.as_bytes(), photo.as_bytes(), codes.as_bytes()];
+    let confirmed = key.once((&api, &caller, "confirm_photo"), &said, work).await?;
     Ok(Json(PhotoBody::from(&confirmed)))
 }

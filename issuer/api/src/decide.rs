@@ -82,7 +82,7 @@ impl IntoResponse for Refusal {
         (status = 403, description = "The caller has not the role, or took part in another role", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application has this id", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The application is not at this step", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "No rule set is in force for the residence", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No rule set is in force for the residence, or the key did something else", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger cannot be written", body = Problem, content_type = "application/problem+json"),
     ),
     security(("staff" = []))
@@ -90,23 +90,30 @@ impl IntoResponse for Refusal {
 pub(crate) async fn decide(
     State(api): State<Api>,
     caller: Caller,
-    _key: IdempotencyKey,
+    key: IdempotencyKey,
     Path(id): Path<String>,
     body: Result<Json<DecisionRequest>, JsonRejection>,
 ) -> Result<Json<ApplicationBody>, Refusal> {
     let id: ApplicationId = parse_id(&id, "application")?;
     let Json(request) = body?;
-    let view = match request.step {
-        DecisionStep::Review => {
-            api.office()
-                .review(id, Reviewer::new(caller.acting_as(StaffRole::Reviewer)?))
-                .await?
-        }
-        DecisionStep::Approve => {
-            api.office()
-                .approve(id, Approver::new(caller.acting_as(StaffRole::Approver)?))
-                .await?
-        }
+    let office = api.office();
+    let step: &[u8] = match request.step {
+        DecisionStep::Review => b"REVIEW",
+        DecisionStep::Approve => b"APPROVE",
     };
+    let work = async {
+        Ok::<_, Refusal>(match request.step {
+            DecisionStep::Review => {
+                let reviewer = Reviewer::new(caller.acting_as(StaffRole::Reviewer)?);
+                office.review(id, reviewer).await?
+            }
+            DecisionStep::Approve => {
+                let approver = Approver::new(caller.acting_as(StaffRole::Approver)?);
+                office.approve(id, approver).await?
+            }
+        })
+    };
+    let said: [&[u8]; 2] = [id.as_bytes(), step];
+    let view = key.once((&api, &caller, "decide"), &said, work).await?;
     Ok(Json(ApplicationBody::from(&view)))
 }

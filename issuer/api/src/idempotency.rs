@@ -1,12 +1,16 @@
 //! A request that is sent twice does its work once: the client names it with `Idempotency-Key`.
 //!
 //! The id of what a request makes is computed from the caller's account, the operation and the key, so a second request
-//! meets what the first one made, also after a restart and on another replica, without a table of keys that would have
-//! to be emptied. The body is compared with what is there; a key used for another body is refused.
+//! meets what the first one made, also after a restart and on another replica. The body is compared with what is there; a key
+//! used for another body is refused. Work that makes nothing under an id of its own (a decision, a photo, its confirmation and
+//! its end) is the same when it is said again; there the ledger keeps for 30 days what a key did, and a key that did one thing
+//! does no other one.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use issuer_office::error::OfficeError;
+use permit_domain::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::caller::Caller;
@@ -34,6 +38,33 @@ impl IdempotencyKey {
         id[6] = (id[6] & 0x0f) | 0x80;
         id[8] = (id[8] & 0x3f) | 0x80;
         id
+    }
+}
+
+impl IdempotencyKey {
+    /// Does work that makes nothing under the key's own id: refused when the key did another request of this operation.
+    /// `request` is all that tells one request from another.
+    pub(crate) async fn once<T, E>(
+        &self,
+        (api, caller, operation): (&Api, &Caller, &str),
+        request: &[&[u8]],
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E>
+    where
+        E: From<Problem> + From<OfficeError>,
+    {
+        let mut hash = Sha256::new();
+        for part in request {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        let (id, request) = (self.id(caller, operation), Digest::of(&hash.finalize()[..]));
+        if !api.office().is_its_request(&id, request).await? {
+            return Err(key_reused().into());
+        }
+        let done = work.await?;
+        api.office().keep_request(&id, request).await?;
+        Ok(done)
     }
 }
 

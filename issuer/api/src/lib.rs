@@ -6,11 +6,11 @@
 //! are logged by method, route, status and time; never by path, body or query. Left out: TLS (a proxy or the mTLS of the
 //! counter agents ends it), and the counter's pages.
 
+mod approve_erasure;
 mod caller;
 mod confirm_photo;
 mod create_application;
 mod decide;
-mod erase_photo;
 mod health;
 mod idempotency;
 mod list_photos;
@@ -24,6 +24,7 @@ mod problem;
 mod read_application;
 mod read_permit;
 mod readiness;
+mod request_erasure;
 mod router;
 mod state;
 mod submit_photo;

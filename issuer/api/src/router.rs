@@ -17,9 +17,9 @@ use utoipa_axum::routes;
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::{
-    confirm_photo, create_application, decide, erase_photo, health, list_photos, look_at_photo,
+    approve_erasure, confirm_photo, create_application, decide, health, list_photos, look_at_photo,
     order_production, order_status, photo_case, photo_reads, read_application, read_permit, readiness,
-    submit_photo, take_back_photo,
+    request_erasure, submit_photo, take_back_photo,
 };
 
 /// Largest body of a request but a photo's, bytes: an applicant file with dozens of papers stays below 16 kB.
@@ -86,7 +86,8 @@ fn routes_and_document() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .routes(routes!(look_at_photo::look_at_photo))
         .routes(routes!(confirm_photo::confirm_photo))
         .routes(routes!(take_back_photo::take_back_photo))
-        .routes(routes!(erase_photo::erase_photo))
+        .routes(routes!(request_erasure::request_erasure))
+        .routes(routes!(approve_erasure::approve_erasure))
         .routes(routes!(photo_case::open_photo_case, photo_case::close_photo_case))
         .routes(routes!(photo_reads::photo_reads))
         .routes(routes!(decide::decide))

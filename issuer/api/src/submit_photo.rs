@@ -82,7 +82,7 @@ impl IntoResponse for Refusal {
         (status = 409, description = "The application is over", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "More than 10 MB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither JPEG nor PNG", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Checks refuse the photo; `errors` has every one with what to do", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Checks refuse the photo, and `errors` has every one with what to do; or the key did something else", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger, the photo store or the vault cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
     security(("staff" = []))
@@ -90,7 +90,7 @@ impl IntoResponse for Refusal {
 pub(crate) async fn submit_photo(
     State(api): State<Api>,
     caller: Caller,
-    _key: IdempotencyKey,
+    key: IdempotencyKey,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -103,6 +103,9 @@ pub(crate) async fn submit_photo(
     if !matches!(kind, Some("image/jpeg" | "image/png")) {
         return Err(Refusal::MediaType);
     }
-    let taken = api.office().submit_photo(id, body?.to_vec(), by).await?;
+    let picture = body?;
+    let work = async { Ok::<_, Refusal>(api.office().submit_photo(id, picture.to_vec(), by).await?) };
+    let said: [&[u8]; 2] = [id.as_bytes(), &picture];
+    let taken = key.once((&api, &caller, "submit_photo"), &said, work).await?;
     Ok((StatusCode::CREATED, Json(PhotoBody::from(&taken))))
 }

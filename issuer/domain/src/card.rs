@@ -119,6 +119,15 @@ impl CardStage {
         }
     }
 
+    /// Whether it may be in its holder's hand again one day: a lost card is found, and one that was brought back is allowed.
+    #[must_use]
+    pub const fn may_come_back(self) -> bool {
+        !matches!(
+            self,
+            Self::Destroyed | Self::Ended(EndOfCard::Damaged | EndOfCard::Confiscated | EndOfCard::Replaced)
+        )
+    }
+
     /// It was cut up.
     ///
     /// # Errors
@@ -320,6 +329,16 @@ impl Standing {
         Ok(Self { denial, ..self })
     }
 
+    /// The vault may have been told something else since it did what was wanted: it is wanted again.
+    #[must_use]
+    pub const fn denial_in_doubt(self) -> Self {
+        let denial = match self.denial {
+            Denial::Wanted | Denial::Yes => Denial::Wanted,
+            Denial::Lifting | Denial::No => Denial::Lifting,
+        };
+        Self { denial, ..self }
+    }
+
     /// It never goes back to its holder: the vault is to know, which denies it and keeps no key version for it.
     #[must_use]
     pub const fn out_of_use(self) -> Self {
@@ -354,6 +373,17 @@ impl Standing {
                 ..self
             }),
             _ => self.refused("unblocking"),
+        }
+    }
+
+    /// What a counter did to the chip, which is so wherever the card went in the ledger meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] for a chip that has ended: it never becomes anything else.
+    pub(crate) fn chip_became(self, chip: Chip) -> Result<Self, Error> {
+        match self.chip {
+            Chip::Terminated if chip != Chip::Terminated => self.refused("a chip that answers"),
+            _ => Ok(Self { chip, ..self }),
         }
     }
 

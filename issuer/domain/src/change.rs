@@ -14,12 +14,12 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use crate::card::{CardStage, Standing};
+use crate::card::{CardStage, Chip, Standing};
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::identifiers::{ChangeId, PermitId};
 use crate::order::{AllocatedCard, Content};
-use crate::people::{Actor as _, Approver, ChangeClerk, Producer, apart};
+use crate::people::{Actor, Approver, ChangeClerk, apart};
 use crate::permit::Grant;
 
 /// What is changed.
@@ -110,6 +110,23 @@ impl ChangeKind {
             Self::Load if standing != Standing::IN_USE => refused("DENIED_OR_BLOCKED", "a load"),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a card in this standing is written like that now, or an update is sealed for it: as
+    /// [`ChangeKind::may_change`] at the proposal, but a decision that stands for a card that went out of use waits for the
+    /// next one.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`].
+    pub fn may_be_done(self, standing: Standing) -> Result<(), Error> {
+        if self.is_granted() && standing.state() != CardStage::HandedOver {
+            return Err(Error::WrongState {
+                thing: "card",
+                state: standing.state().name(),
+                wanted: "writing it",
+            });
+        }
+        self.may_change(standing)
     }
 
     /// Whether terminals can deliver it. DG1 and the portrait are too long for an update, and only door I gives a blocked
@@ -233,7 +250,7 @@ pub enum ChangeState {
     Proposed,
     /// To be written or queued.
     Ordered,
-    /// The vault sealed its updates: terminals deliver them. A counter may still write it.
+    /// Terminals are to deliver it, from before the vault seals its first update. A counter may still write it.
     Queued,
     /// In doubt: the chip may hold it or not.
     Writing,
@@ -433,6 +450,18 @@ impl CardChange {
             && self.holds_until.is_some_and(|until| until < on)
     }
 
+    /// Whether it was signed off for a card that is out of use: the permit's next card holds it.
+    #[must_use]
+    pub const fn is_left_to_the_next_card(&self) -> bool {
+        matches!(
+            self.state,
+            ChangeState::Done {
+                way: Way::NextCard,
+                ..
+            }
+        )
+    }
+
     fn in_time(&self, on: Date) -> Result<(), Error> {
         match self.holds_until {
             Some(until) if self.is_overdue(on) => Err(Error::ChangeExpired { until }),
@@ -477,7 +506,7 @@ impl CardChange {
         }
     }
 
-    /// The vault sealed its updates.
+    /// Before the vault seals its first update.
     ///
     /// # Errors
     /// [`Error::WrongState`], unless ordered (or queued before) and of a kind that terminals deliver;
@@ -506,13 +535,14 @@ impl CardChange {
         }
     }
 
-    /// Whether this producer may write it: not the one who signed it off.
+    /// Whether somebody may bring it onto a card, at a counter, by updates or with the next card: not the one who signed it
+    /// off.
     ///
     /// # Errors
     /// [`Error::SamePersonTwice`].
-    pub fn may_write(&self, producer: &Producer) -> Result<(), Error> {
+    pub fn may_write<A: Actor>(&self, somebody: &A) -> Result<(), Error> {
         match &self.approver {
-            Some(approver) => apart(approver, producer),
+            Some(approver) => apart(approver, somebody),
             None => Ok(()),
         }
     }
@@ -549,6 +579,19 @@ impl CardChange {
         }
     }
 
+    /// The card that it was signed off for came back to its holder, without it: it is to be written after all.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless it was left to the next card.
+    pub fn for_its_own_card(self) -> Result<Self, Error> {
+        match self.state {
+            ChangeState::Done {
+                way: Way::NextCard, ..
+            } => Ok(self.with(ChangeState::Ordered)),
+            _ => self.refused("writing it after all"),
+        }
+    }
+
     /// The counter looked at the card: nothing of what it began is on it. `sealed`: updates of it are on their way.
     ///
     /// # Errors
@@ -561,16 +604,20 @@ impl CardChange {
         }
     }
 
-    /// Nothing of it will be done. For a card that went out of use that holds of everything that is open for it.
+    /// Nothing of it will be done. For a card that went out of use that holds of what is open for it, too.
     ///
     /// # Errors
-    /// [`Error::WrongState`] once an update was sealed or a chip was touched: nobody can take that back. A load is never
+    /// [`Error::WrongState`] once an update may be sealed or a chip was touched: nobody can take that back. What was decided
+    /// and may stand on a card that may come back to its holder is not given up: it would come back with it. A load is never
     /// given up while its card is in use: the money was taken.
     pub fn give_up(self, card: CardStage) -> Result<Self, Error> {
         let is_gone = match card {
             CardStage::Destroyed => true,
             // What is done to the chip is not over when the card goes out of use.
-            CardStage::Ended(_) => !self.kind.is_of_the_chip(),
+            CardStage::Ended(_) if self.kind.is_of_the_chip() => false,
+            CardStage::Ended(_) => {
+                !(card.may_come_back() && (self.kind.is_granted() || self.kind == ChangeKind::Address))
+            }
             _ => false,
         };
         let is_untouched = matches!(self.state, ChangeState::Proposed | ChangeState::Ordered);
@@ -594,17 +641,18 @@ impl CardChange {
     }
 
     /// Where the card stands behind this change; `None`: where it stood, for the change is not on it, or not of that kind.
+    /// Whether it may be done was asked before ([`ChangeKind::may_be_done`]): what a counter did to the chip is so.
     ///
     /// # Errors
-    /// [`Error::WrongState`] for a card that went on to a standing that the change does not fit.
+    /// [`Error::WrongState`] for a chip that has ended.
     pub fn moves(&self, standing: Standing) -> Result<Option<Standing>, Error> {
         if !matches!(self.state, ChangeState::Done { .. }) {
             return Ok(None);
         }
         match self.kind {
-            ChangeKind::Block => standing.blocked().map(Some),
-            ChangeKind::Unblock => standing.unblocked().map(Some),
-            ChangeKind::End => standing.terminated().map(Some),
+            ChangeKind::Block => standing.chip_became(Chip::Blocked).map(Some),
+            ChangeKind::Unblock => standing.chip_became(Chip::Open).map(Some),
+            ChangeKind::End => standing.chip_became(Chip::Terminated).map(Some),
             _ => Ok(None),
         }
     }

@@ -48,7 +48,8 @@ pub use identifiers::{
 };
 pub use order::{AllocatedCard, Content, Order, OrderState, Step};
 pub use people::{
-    Actor, Approver, ChangeClerk, HandOverClerk, IntakeClerk, Producer, Reviewer, SeparatedDuties, StaffId,
+    Actor, Approver, ChangeClerk, HandOverClerk, IntakeClerk, Maker, Producer, Reviewer, SeparatedDuties,
+    StaffId,
 };
 pub use permit::{EndReason, Grant, Permit, PermitState};
 pub use purse::{LoadDecision, Purse};

@@ -10,7 +10,7 @@ use crate::card::{CardStage, EndOfCard};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::identifiers::{CardNumber, CardSerial, OrderId, PermitId};
-use crate::people::{Actor as _, HandOverClerk, SeparatedDuties, apart};
+use crate::people::{HandOverClerk, SeparatedDuties, apart};
 use crate::permit::Permit;
 
 /// A step of production.
@@ -454,20 +454,6 @@ impl Order {
                 let card = state.card().cloned();
                 Ok(self.with(OrderState::GivenUp { card }))
             }
-        }
-    }
-
-    /// Who acted last, and in which role, for the ledger.
-    #[must_use]
-    pub fn last_actor(&self) -> (&'static str, &str) {
-        match &self.state {
-            OrderState::HandingOver { clerk, .. } | OrderState::HandedOver { clerk, .. } => {
-                (HandOverClerk::ROLE, clerk.staff().as_str())
-            }
-            _ => (
-                crate::people::Producer::ROLE,
-                self.duties.producer().staff().as_str(),
-            ),
         }
     }
 }

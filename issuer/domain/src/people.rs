@@ -179,6 +179,53 @@ impl SeparatedDuties {
     }
 }
 
+/// Who makes a card: a producer who signed in, or a service of the office, which has a name of its own and is nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Maker {
+    /// A person.
+    Person(Producer),
+    /// A program that runs by itself.
+    Service(StaffId),
+}
+
+impl Maker {
+    /// The role of a service in the ledger.
+    pub const SERVICE: &'static str = "service";
+
+    /// The account, or the service's name.
+    #[must_use]
+    pub const fn name(&self) -> &StaffId {
+        match self {
+            Self::Person(producer) => &producer.0,
+            Self::Service(name) => name,
+        }
+    }
+
+    /// Role and name in the ledger.
+    #[must_use]
+    pub fn in_ledger(&self) -> (&'static str, &str) {
+        let role = match self {
+            Self::Person(_) => Producer::ROLE,
+            Self::Service(_) => Self::SERVICE,
+        };
+        (role, self.name().as_str())
+    }
+
+    /// Whether it may make the card of a case: a person who neither reviewed nor approved it, whoever ordered it.
+    ///
+    /// # Errors
+    /// [`Error::SamePersonTwice`].
+    pub fn may_make(&self, duties: &SeparatedDuties) -> Result<(), Error> {
+        match self {
+            Self::Person(producer) => {
+                apart(duties.reviewer(), producer)?;
+                apart(duties.approver(), producer)
+            }
+            Self::Service(_) => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -202,6 +249,24 @@ mod tests {
             producer.parse().unwrap(),
         );
         assert_eq!(result, Err(Error::SamePersonTwice { first, second }));
+    }
+
+    #[test]
+    fn who_decided_a_case_makes_no_card_of_it_in_whatever_order() {
+        let [wang, zhao, sun] = ["wang", "zhao", "sun"].map(|name| name.parse::<Producer>().unwrap());
+        let duties =
+            SeparatedDuties::new("wang".parse().unwrap(), "zhao".parse().unwrap(), sun.clone()).unwrap();
+        for decided in [wang, zhao] {
+            let refused = Maker::Person(decided).may_make(&duties);
+            assert_eq!(refused.unwrap_err().code(), "SAME_PERSON_TWICE");
+        }
+        for maker in [
+            Maker::Person(sun),
+            Maker::Person("qian".parse().unwrap()),
+            Maker::Service("worker".parse().unwrap()),
+        ] {
+            assert_eq!(maker.may_make(&duties), Ok(()));
+        }
     }
 
     #[rstest]

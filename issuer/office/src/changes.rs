@@ -9,8 +9,8 @@
 use issuer_store::{Appended, Card, Snapshot, StoredCardChange, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
-    Actor as _, AllocatedCard, Applicant, Approver, CardChange, CardStage, ChangeClerk, ChangeId, ChangeKind,
-    ChangeState, Permit, PermitId, Producer, Tier, Way,
+    Actor as _, AllocatedCard, Applicant, Approver, CardChange, CardNumber, CardStage, ChangeClerk, ChangeId,
+    ChangeKind, ChangeState, Digest, Permit, PermitId, Producer, Tier, Way,
 };
 use photo_store_protocol as photo;
 
@@ -19,6 +19,11 @@ use crate::error::{ContentError, OfficeError};
 use crate::frozen_change::FrozenChange;
 use crate::office::Office;
 use crate::on_file;
+use crate::photo::comes_onto_a_card;
+use crate::proposal::content_to_sign;
+
+/// Who acts where nobody does: what is due by the day alone, or was wanted before. Role and name in the ledger.
+pub(crate) const THE_PROGRAM: (&str, &str) = ("program", "issuer");
 
 /// What a change is made up from.
 #[derive(Debug, Clone)]
@@ -59,7 +64,7 @@ impl Proposal {
 }
 
 /// What writing a change at the counter does to its card now.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ToWrite {
     /// What the card is to hold behind it, over every change that was signed off.
     pub content: CardContent,
@@ -107,7 +112,7 @@ impl Office {
     ) -> Result<StoredCardChange, OfficeError> {
         let kind = proposal.kind();
         let mut ledger = self.read().await?;
-        if let Some(known) = same_change(&mut ledger, id, permit, kind, &clerk).await? {
+        if let Some(known) = same_change(&mut ledger, id, permit, &proposal, &clerk).await? {
             return Ok(known);
         }
         drop(ledger);
@@ -180,6 +185,13 @@ impl Office {
             }
             Proposal::Block | Proposal::Unblock | Proposal::End => (None, None),
         };
+        let allocated = AllocatedCard {
+            number: card.number.clone(),
+            serial: card.serial,
+        };
+        // Asked again when it is entered; before that, nothing outside is touched for what the ledger refuses.
+        let stands = (permit.id(), permit.version());
+        may_be_entered(&mut self.read().await?, stands, &allocated, kind).await?;
         let is_in_use = card.state == CardStage::HandedOver;
         if is_in_use && rewritten(kind).is_some() {
             self.content_of(card).await?.check_certificates(today)?;
@@ -191,25 +203,22 @@ impl Office {
                 }
                 kind.check(grant, decision)?;
                 let granted = permit.clone().regranted(decision, today)?;
+                let mut ledger = self.read().await?;
+                let now = on_file::content_of(&mut ledger, card).await?;
+                let state_counter = on_file::next_state_counter(&mut ledger, permit.id()).await?;
+                let cap = self.purse_cap(&facts, granted.grant().tier, today);
+                let after = now.regranted(granted.grant(), decision, cap, state_counter, self.random());
                 if is_in_use {
-                    let mut ledger = self.read().await?;
-                    let now = on_file::content_of(&mut ledger, card).await?;
-                    let state_counter = on_file::next_state_counter(&mut ledger, permit.id()).await?;
-                    let cap = self.purse_cap(&facts, granted.grant().tier, today);
-                    let granted = granted.grant();
-                    Some(now.regranted(granted, decision, cap, state_counter, self.random())?)
+                    Some(after?)
                 } else {
-                    None
+                    // The next card holds it, whatever this one can: but this one may come back before there is another.
+                    after.ok()
                 }
             }
             (Proposal::Address(moved, receipt), None) => {
                 Some(self.moved(id, permit, card, moved, *receipt, &clerk).await?)
             }
             _ => None,
-        };
-        let allocated = AllocatedCard {
-            number: card.number.clone(),
-            serial: card.serial,
         };
         let content = FrozenChange::to_content(after.as_ref())?;
         let mut change = CardChange::new(id, permit.id(), allocated, kind, clerk, content);
@@ -223,12 +232,17 @@ impl Office {
             load: None,
             permit_version: permit.version(),
             granted: None,
+            sealing_since: None,
         };
         let mut tx = self.begin().await?;
         // The same request may have come a moment before: then its outcome is the answer to this one too.
+        let application = permit.grant().application;
         let (permit, clerk) = (new.change.permit(), new.change.clerk());
-        if let Some(known) = same_change(&mut tx, id, permit, kind, clerk).await? {
+        if let Some(known) = same_change(&mut tx, id, permit, &proposal, clerk).await? {
             return Ok(known);
+        }
+        if let (ChangeKind::Address, Some(after)) = (kind, &after) {
+            comes_onto_a_card(&mut tx, application, after.photo()).await?;
         }
         let appended = enter(&mut tx, &new).await?;
         tx.commit(appended).await?;
@@ -253,29 +267,33 @@ impl Office {
                 division: division.clone(),
             })?;
         let now = self.content_of(card).await?;
-        let producer = Producer::new(clerk.staff().clone());
-        let (frozen, print) = self
-            .take_photo_for(&id.to_string(), permit, &producer, receipt)
+        // All that can be known without the photo is looked at before its receipt is used up.
+        self.try_print(|stand_in| now.moved(moved, organ, stand_in, self.random()))
             .await?;
-        let after = now.moved(moved, organ, frozen, self.random())?;
-        // Drawn once before anybody signs it off: a missing glyph is found here.
-        self.try_print(&after, print).await?;
-        Ok(after)
+        let frozen = self
+            .take_photo_for(&id.to_string(), permit, clerk.staff(), receipt)
+            .await?;
+        Ok(now.moved(moved, organ, frozen, self.random())?)
     }
 
-    /// The second person signs a change off. Repeating it answers the same.
+    /// The second person signs a change off, by the digest of what was read ([`Office::proposal`]). Repeating it answers the
+    /// same.
     ///
     /// # Errors
-    /// [`permit_domain::Error::SamePersonTwice`], [`issuer_store::Error::Stale`] for a change that was overtaken,
+    /// [`OfficeError::OtherContent`] when that is not what stands there; [`permit_domain::Error::SamePersonTwice`], [`issuer_store::Error::Stale`] for a change that was overtaken,
     /// [`permit_domain::Error::ChangeExpired`] for one whose time is over.
     pub async fn approve_change(
         &self,
         id: ChangeId,
         approver: Approver,
+        content: Digest,
     ) -> Result<StoredCardChange, OfficeError> {
         self.change_in_time(id).await?;
         let mut tx = self.begin().await?;
         let stored = on_file::change(&mut tx, id).await?;
+        if content_to_sign(&stored)? != content {
+            return Err(OfficeError::OtherContent);
+        }
         if stored.change.approver() == Some(&approver) {
             return Ok(stored);
         }
@@ -284,10 +302,12 @@ impl Office {
         Ok(stored)
     }
 
-    /// Gives a change up that was neither sealed nor written, or whose card went out of use. What it decided is taken back.
+    /// Gives a change up of which nothing was sealed or written, or whose card went out of use. What it decided is taken back, and
+    /// a photo's case that it opened is closed. Repeating it answers the same.
     ///
     /// # Errors
-    /// [`permit_domain::Error::WrongState`].
+    /// [`permit_domain::Error::WrongState`], also while a counter writes it along with another one; the photo store's, when it is
+    /// given up and its case is not closed.
     pub async fn give_up_change(
         &self,
         id: ChangeId,
@@ -296,29 +316,50 @@ impl Office {
         let mut tx = self.begin().await?;
         let stored = on_file::change(&mut tx, id).await?;
         if matches!(stored.change.state(), ChangeState::GivenUp) {
+            drop(tx);
+            self.close_case_of(&stored.change, by).await?;
             return Ok(stored);
         }
         let card = on_file::card_of(&mut tx, &stored.change).await?;
         let change = stored.change.clone().give_up(card.state)?;
-        let by = (ChangeClerk::ROLE, by.staff().as_str());
-        let (change, appended) = advance(&mut tx, change, by).await?;
+        if is_being_written_along(&mut tx, &stored.change, &card).await? {
+            return Err(permit_domain::Error::WrongState {
+                thing: "card",
+                state: "BEING_WRITTEN",
+                wanted: "giving up what is written with it",
+            }
+            .into());
+        }
+        let actor = (ChangeClerk::ROLE, by.staff().as_str());
+        let (change, appended) = advance(&mut tx, change, actor).await?;
         take_back(&mut tx, &stored).await?;
         tx.commit(appended).await?;
+        self.close_case_of(&change, by).await?;
         Ok(StoredCardChange { change, ..stored })
     }
 
-    /// A change; one whose time is over expires now.
+    /// Nobody reads the photo for a change of address that was given up.
+    async fn close_case_of(&self, change: &CardChange, by: &ChangeClerk) -> Result<(), OfficeError> {
+        if change.kind() == ChangeKind::Address {
+            self.close_photo_case(&change.id().to_string(), by.staff())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// A change. It expires now if its time is over, and so does every other one of its permit: none is written along with
+    /// it.
     ///
     /// # Errors
     /// [`permit_domain::Error::ChangeExpired`].
     pub async fn change_in_time(&self, id: ChangeId) -> Result<StoredCardChange, OfficeError> {
         let stored = self.change(id).await?;
+        self.expire_changes_of(stored.change.permit()).await?;
         match stored.change.holds_until() {
             Some(until) if stored.change.is_overdue(self.clock().today()) => {
-                self.expire(id).await?;
                 Err(permit_domain::Error::ChangeExpired { until }.into())
             }
-            _ => Ok(stored),
+            _ => self.change(id).await,
         }
     }
 
@@ -357,8 +398,12 @@ impl Office {
         if !stored.change.is_overdue(today) {
             return Ok(false);
         }
+        let card = on_file::card_of(&mut tx, &stored.change).await?;
+        if is_being_written_along(&mut tx, &stored.change, &card).await? {
+            return Ok(false);
+        }
         let change = stored.change.clone().expire(today)?;
-        let (_, appended) = advance(&mut tx, change, ("program", "issuer")).await?;
+        let (_, appended) = advance(&mut tx, change, THE_PROGRAM).await?;
         take_back(&mut tx, &stored).await?;
         tx.commit(appended).await?;
         Ok(true)
@@ -368,47 +413,32 @@ impl Office {
     /// day along where that was decided and is not on the card, so that all of a card shows one last day.
     ///
     /// # Errors
+    /// [`permit_domain::Error::WrongState`] for a card that is not to be changed like that, unless a counter began it;
+    /// [`permit_domain::Error::SamePersonTwice`] for who signed it off, or something that is written with it;
     /// [`OfficeError::NotFound`], [`ContentError::Unreadable`].
-    pub async fn to_write(&self, change: &CardChange) -> Result<ToWrite, OfficeError> {
-        let mut ledger = self.read().await?;
-        let card = on_file::card_of(&mut ledger, change).await?;
-        let changes = ledger.changes_of_card(&card.number).await?;
-        let what = match rewritten(change.kind()) {
-            Some(Rewritten::Records | Rewritten::Purse) if changes.iter().any(waits) => {
-                Some(Rewritten::Grant)
-            }
-            what => what,
-        };
-        let covers = changes
-            .iter()
-            .map(|stored| &stored.change)
-            .filter(|other| {
-                let is_on_its_way =
-                    !matches!(other.state(), ChangeState::Proposed) && !other.state().is_over();
-                let is_within = match what {
-                    Some(Rewritten::Grant) => other.kind().is_granted() || other.kind() == ChangeKind::Rotate,
-                    Some(Rewritten::Records) => other.kind() == ChangeKind::Rotate,
-                    _ => false,
-                };
-                other.id() != change.id() && is_on_its_way && is_within
-            })
-            .map(CardChange::id)
-            .collect();
-        Ok(ToWrite {
-            content: on_file::content_of(&mut ledger, &card).await?,
-            what,
-            covers,
-        })
+    pub async fn to_write(&self, change: &CardChange, by: &Producer) -> Result<ToWrite, OfficeError> {
+        to_write(&mut self.read().await?, change, by).await
     }
 
-    /// Stores that a counter begins a change, after [`CardChange::begin_writing`].
+    /// Stores that a counter begins a change. What it is going to write is looked up again, now that nobody else writes.
     ///
     /// # Errors
-    /// [`issuer_store::Error::Stale`] if the row changed since it was read; outages.
-    pub async fn begin_change(&self, change: CardChange, by: &Producer) -> Result<CardChange, OfficeError> {
+    /// [`permit_domain::Error::ChangeExpired`]; those of [`Office::to_write`]; [`issuer_store::Error::Stale`] if the change
+    /// went on since it was read, or the card is to hold something else by now; outages.
+    pub async fn begin_change(
+        &self,
+        change: &CardChange,
+        expected: &ToWrite,
+        by: &Producer,
+    ) -> Result<CardChange, OfficeError> {
+        let today = self.clock().today();
         let mut tx = self.begin().await?;
+        let now = on_file::change(&mut tx, change.id()).await?.change;
+        if now != *change || to_write(&mut tx, &now, by).await? != *expected {
+            return Err(issuer_store::Error::Stale { what: "change" }.into());
+        }
         let by = (Producer::ROLE, by.staff().as_str());
-        let (change, appended) = advance(&mut tx, change, by).await?;
+        let (change, appended) = advance(&mut tx, now.begin_writing(today)?, by).await?;
         tx.commit(appended).await?;
         Ok(change)
     }
@@ -460,6 +490,61 @@ impl Office {
     }
 }
 
+/// As [`Office::to_write`].
+async fn to_write(ledger: &mut Snapshot, change: &CardChange, by: &Producer) -> Result<ToWrite, OfficeError> {
+    let card = on_file::card_of(ledger, change).await?;
+    // What a counter began is finished wherever the card went meanwhile: the chip may have it.
+    if !matches!(change.state(), ChangeState::Writing) {
+        change.kind().may_be_done(card.standing())?;
+    }
+    change.may_write(by)?;
+    let changes = ledger.changes_of_card(&card.number).await?;
+    let what = match rewritten(change.kind()) {
+        Some(Rewritten::Records | Rewritten::Purse) if changes.iter().any(waits) => Some(Rewritten::Grant),
+        what => what,
+    };
+    let mut covers = Vec::new();
+    for other in changes.iter().map(|stored| &stored.change) {
+        let is_on_its_way = !matches!(other.state(), ChangeState::Proposed) && !other.state().is_over();
+        let is_within = match what {
+            Some(Rewritten::Grant) => is_written_with_a_grant(other.kind()),
+            Some(Rewritten::Records) => other.kind() == ChangeKind::Rotate,
+            _ => false,
+        };
+        if other.id() != change.id() && is_on_its_way && is_within {
+            other.may_write(by)?;
+            covers.push(other.id());
+        }
+    }
+    Ok(ToWrite {
+        content: on_file::content_of(ledger, &card).await?,
+        what,
+        covers,
+    })
+}
+
+/// Whether a change of this kind comes onto the card with any decision that is written.
+const fn is_written_with_a_grant(kind: ChangeKind) -> bool {
+    kind.is_granted() || matches!(kind, ChangeKind::Rotate)
+}
+
+/// Whether a counter may be writing a change along with another one of its card just now: nobody takes it back then.
+async fn is_being_written_along(
+    ledger: &mut Snapshot,
+    change: &CardChange,
+    card: &Card,
+) -> Result<bool, OfficeError> {
+    if !is_written_with_a_grant(change.kind()) || !card.state.may_come_back() {
+        return Ok(false);
+    }
+    let changes = ledger.changes_of_card(&card.number).await?;
+    Ok(changes.iter().map(|stored| &stored.change).any(|other| {
+        other.id() != change.id()
+            && matches!(other.state(), ChangeState::Writing)
+            && rewritten(other.kind()).is_some()
+    }))
+}
+
 /// Whether a decision was signed off and is not on its card.
 pub(crate) fn waits(stored: &StoredCardChange) -> bool {
     stored.change.kind().is_granted() && on_file::holds(stored) && !stored.change.state().is_over()
@@ -475,6 +560,33 @@ pub(crate) async fn shows(tx: &mut Transaction, card: Card, until: Date) -> Resu
     Ok(())
 }
 
+/// A card comes back to its holder: what was left to the next card is written onto this one after all, the newest of each
+/// kind.
+pub(crate) async fn for_its_own_card(
+    tx: &mut Transaction,
+    card: &Card,
+    by: (&str, &str),
+) -> Result<(), OfficeError> {
+    let mut changes = tx.changes_of_card(&card.number).await?;
+    changes.retain(|stored| stored.change.is_left_to_the_next_card());
+    changes.sort_by_key(|stored| stored.granted);
+    let mut seen = Vec::new();
+    for stored in changes.into_iter().rev() {
+        let change = stored.change;
+        if seen.contains(&change.kind()) {
+            continue;
+        }
+        seen.push(change.kind());
+        if FrozenChange::from_content(change.content())?.is_none() {
+            // This card cannot hold it.
+            return Err(ContentError::RoleTaken.into());
+        }
+        only_one_open(tx, &card.number, change.kind()).await?;
+        let _first = tx.update_change(change.for_its_own_card()?, None, by).await?;
+    }
+    Ok(())
+}
+
 /// Takes back what a change decided that is over without having come onto its card: the decision before it holds again. A
 /// later one that was signed off stays as it was signed.
 async fn take_back(tx: &mut Transaction, stored: &StoredCardChange) -> Result<(), OfficeError> {
@@ -486,44 +598,78 @@ async fn take_back(tx: &mut Transaction, stored: &StoredCardChange) -> Result<()
     Ok(())
 }
 
-/// The change that the id stands for, if it is this very one: an id that was used with another permit, kind or clerk is
-/// refused.
+/// The change that the id stands for, if it is this very one: an id that was used with another permit, kind, clerk, tier,
+/// applicant file or photo receipt is refused.
 async fn same_change(
     ledger: &mut Snapshot,
     id: ChangeId,
     permit: PermitId,
-    kind: ChangeKind,
+    proposal: &Proposal,
     clerk: &ChangeClerk,
 ) -> Result<Option<StoredCardChange>, OfficeError> {
-    let known = ledger.change(id).await?;
-    let same = known.as_ref().is_none_or(|known| {
-        known.change.permit() == permit && known.change.kind() == kind && known.change.clerk() == clerk
-    });
+    let Some(known) = ledger.change(id).await? else {
+        return Ok(None);
+    };
+    let change = &known.change;
+    let (tier, newer, receipt) = match proposal {
+        Proposal::Endorse(newer) | Proposal::Entitlement(newer) => (None, newer.as_ref(), None),
+        Proposal::Tier(tier, newer) => (Some(*tier), newer.as_ref(), None),
+        Proposal::Address(moved, receipt) => (None, Some(moved.as_ref()), Some(*receipt)),
+        Proposal::Rotate | Proposal::Block | Proposal::Unblock | Proposal::End => (None, None, None),
+    };
+    let decided = known.decision.as_ref().and_then(|decision| decision.tier);
+    let came_by = match receipt {
+        Some(receipt) => {
+            FrozenChange::from_content(change.content())?.is_some_and(|after| after.photo().came_by(receipt))
+        }
+        None => true,
+    };
+    let same = change.permit() == permit
+        && change.kind() == proposal.kind()
+        && change.clerk() == clerk
+        && known.applicant.as_ref() == newer
+        && (tier.is_none() || tier == decided)
+        && came_by;
     if same {
-        Ok(known)
+        Ok(Some(known))
     } else {
         Err(OfficeError::IdTaken)
     }
 }
 
 /// Refuses a second change of a kind while the first one is not on its way.
-pub(crate) async fn only_one_open(tx: &mut Transaction, change: &CardChange) -> Result<(), OfficeError> {
-    match tx.open_change(&change.card().number, change.kind()).await? {
+pub(crate) async fn only_one_open(
+    ledger: &mut Snapshot,
+    card: &CardNumber,
+    kind: ChangeKind,
+) -> Result<(), OfficeError> {
+    match ledger.open_change(card, kind).await? {
         Some(change) => Err(permit_domain::Refusal::ChangeOpen { change }.into()),
         None => Ok(()),
     }
 }
 
+/// Whether a change may be entered: its permit stands as it was made up on, its card may be changed like that, and none of
+/// its kind is open.
+async fn may_be_entered(
+    ledger: &mut Snapshot,
+    (permit, version): (PermitId, i64),
+    card: &AllocatedCard,
+    kind: ChangeKind,
+) -> Result<(), OfficeError> {
+    if on_file::permit(ledger, permit).await?.version() != version {
+        return Err(issuer_store::Error::Stale { what: "permit" }.into());
+    }
+    let card = on_file::very_card(ledger, permit, card).await?;
+    kind.may_change(card.standing())?;
+    only_one_open(ledger, &card.number, kind).await
+}
+
 /// Enters a new change that is no load, if the permit still stands as the change was made up on.
 pub(crate) async fn enter(tx: &mut Transaction, new: &StoredCardChange) -> Result<Appended, OfficeError> {
     let change = &new.change;
-    let permit = on_file::permit(tx, change.permit()).await?;
-    if permit.version() != new.permit_version {
-        return Err(issuer_store::Error::Stale { what: "permit" }.into());
-    }
-    let card = on_file::card_of(tx, change).await?;
-    change.kind().may_change(card.standing())?;
-    only_one_open(tx, change).await?;
+    let stands = (change.permit(), new.permit_version);
+    may_be_entered(tx, stands, change.card(), change.kind()).await?;
     Ok(tx.insert_change(new).await?)
 }
 

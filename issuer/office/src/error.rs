@@ -87,6 +87,12 @@ pub enum OfficeError {
     /// The first of two people did not propose it.
     #[error("nobody proposed that this card works again")]
     AllowingNotProposed,
+    /// The first of two people did not request it.
+    #[error("nobody requested that this photo ends")]
+    ErasureNotRequested,
+    /// What was read is not what stands there.
+    #[error("what is to be signed off is not what was read")]
+    OtherContent,
     /// The session is over, or none was opened.
     #[error("nobody is signed in here, or the session is over")]
     SessionEnded,
@@ -133,6 +139,8 @@ impl OfficeError {
             Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
             Self::Staff(error) => error.code(),
             Self::AllowingNotProposed => "ALLOWING_NOT_PROPOSED",
+            Self::ErasureNotRequested => "ERASURE_NOT_REQUESTED",
+            Self::OtherContent => "OTHER_CONTENT",
             Self::SessionEnded => "SESSION_ENDED",
             Self::Internal => "INTERNAL",
         }
@@ -174,6 +182,12 @@ impl OfficeError {
             }
             Self::Staff(error) => error.action(),
             Self::AllowingNotProposed => "Have a clerk propose it with `issuer card allow`.",
+            Self::ErasureNotRequested => {
+                "Have a colleague request it with `issuer photo erase`, by the number of the order."
+            }
+            Self::OtherContent => {
+                "Read it again, with `issuer change proposal`, `issuer card show` or the order that demands it, and sign off what you read."
+            }
             Self::SessionEnded => "Sign in with `issuer sign-in`.",
             Self::Internal => "Repeat it, and report this.",
         }
@@ -186,9 +200,12 @@ impl OfficeError {
             Self::NotFound { .. } => Fault::Absent,
             Self::SessionEnded => Fault::Stranger,
             Self::Staff(error) => Fault::of_staff(error),
-            Self::IdTaken | Self::NoCard | Self::AllowingNotProposed | Self::BalanceUnknown { .. } => {
-                Fault::State
-            }
+            Self::IdTaken
+            | Self::NoCard
+            | Self::AllowingNotProposed
+            | Self::ErasureNotRequested
+            | Self::OtherContent
+            | Self::BalanceUnknown { .. } => Fault::State,
             Self::NoRuleSet
             | Self::NotEligible(_)
             | Self::OtherPerson
@@ -286,6 +303,14 @@ impl Failing for OfficeError {
             Self::AllowingNotProposed => (
                 "没有人提出恢复此卡使用".to_owned(),
                 "请由经办人用 `issuer card allow` 提出。",
+            ),
+            Self::ErasureNotRequested => (
+                "没有人申请删除此照片".to_owned(),
+                "请由另一人按命令文号用 `issuer photo erase` 提出。",
+            ),
+            Self::OtherContent => (
+                "所签内容与所读内容不同".to_owned(),
+                "请用 `issuer change proposal`、`issuer card show` 或所依据的命令重新阅读，按所读内容签署。",
             ),
             Self::SessionEnded => (
                 "无人登录，或登录已过期".to_owned(),

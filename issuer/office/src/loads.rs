@@ -120,7 +120,7 @@ pub(crate) async fn book(
     permit.grant().check_in_force(on)?;
     let card = on_file::card_of(tx, change).await?;
     ChangeKind::Load.may_change(card.standing())?;
-    only_one_open(tx, change).await?;
+    only_one_open(tx, &card.number, ChangeKind::Load).await?;
     let purse = tx.purse(&card.number).await?;
     let decision = rules.decide_load(permit.grant().tier, purse, amount);
     let Some(loaded) = decision.loaded else {
@@ -138,6 +138,7 @@ pub(crate) async fn book(
         }),
         permit_version: permit.version(),
         granted: None,
+        sealing_since: None,
     };
     let appended = tx.insert_change(&booked).await?;
     Ok((LoadOutcome::Booked(Box::new(booked), decision), Some(appended)))

@@ -7,10 +7,11 @@ use issuer_store::{Appended, Card, Entry, Transaction};
 use jiff::ToSpan as _;
 use keyvault_protocol::RefusalCode;
 use permit_domain::{
-    Actor as _, Approver, CardNumber, CardStage, ChangeClerk, ChangeKind, Denial, EndOfCard, Permit,
-    PermitState, Standing,
+    Actor as _, Approver, CardNumber, CardStage, ChangeClerk, ChangeKind, Denial, Digest, EndOfCard, Permit,
+    PermitState, StaffId, Standing,
 };
 
+use crate::changes::{THE_PROGRAM, for_its_own_card};
 use crate::error::OfficeError;
 use crate::office::Office;
 use crate::on_file;
@@ -57,7 +58,7 @@ impl Office {
     ///
     /// # Errors
     /// [`permit_domain::Error::WrongState`] when it was not brought back, when its permit has or gets another card, or when a
-    /// block is on its way that nobody can call back.
+    /// block or an end is open for it.
     pub async fn propose_allowing(&self, number: &CardNumber, by: &ChangeClerk) -> Result<Card, OfficeError> {
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
@@ -72,12 +73,19 @@ impl Office {
         Ok(card)
     }
 
-    /// Allows a card again, as the second of two people.
+    /// Allows a card again, as the second of two people, by the digest of what was read of it ([`allowing_to_sign`]). What was
+    /// decided while it was away, and left to the next card, is written onto this one then.
     ///
     /// # Errors
     /// As [`Office::propose_allowing`], and when nobody proposed it; [`permit_domain::Error::SamePersonTwice`];
-    /// [`OfficeError::Denial`].
-    pub async fn allow_again(&self, number: &CardNumber, approver: &Approver) -> Result<Card, OfficeError> {
+    /// [`OfficeError::OtherContent`] when it went on since it was read; [`crate::error::ContentError::RoleTaken`] when the card
+    /// cannot hold what was decided while it was away; [`OfficeError::Denial`].
+    pub async fn allow_again(
+        &self,
+        number: &CardNumber,
+        approver: &Approver,
+        content: Digest,
+    ) -> Result<Card, OfficeError> {
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
         if card.state == CardStage::HandedOver && card.denial == Denial::Lifting {
@@ -94,9 +102,11 @@ impl Office {
                 }
                 .into());
             }
+            Some(_) if allowing_to_sign(&card) != content => return Err(OfficeError::OtherContent),
             Some(_) => {}
         }
         let by = (Approver::ROLE, approver.staff().as_str());
+        for_its_own_card(&mut tx, &card, by).await?;
         let card = enter_and_commit(tx, card, standing, by).await?;
         self.confirm_denial(card).await
     }
@@ -207,33 +217,78 @@ impl Office {
         Ok(done)
     }
 
-    pub(crate) async fn confirm_denial(&self, card: Card) -> Result<Card, OfficeError> {
-        let wanted = match card.denial {
-            Denial::Wanted => true,
-            Denial::Lifting => false,
-            Denial::No | Denial::Yes => return Ok(card),
-        };
-        let out_of_use = wanted && self.is_out_of_use(&card).await?;
-        let confirmed = async {
-            let mut client = self.vault_client().await?;
-            let serial = *card.serial.as_bytes();
-            if out_of_use {
-                match client.end_card(serial).await {
-                    // It was spoiled before it was finished: the vault counts it nowhere.
-                    Err(error) if error.is(RefusalCode::NotFound) => Ok(()),
-                    told => told,
+    /// Tells the vault what the ledger wants of a card, until both say the same: the card may go on while the vault is asked,
+    /// and be told to it by somebody else before or after this call.
+    pub(crate) async fn confirm_denial(&self, mut card: Card) -> Result<Card, OfficeError> {
+        loop {
+            let told = match card.denial {
+                Denial::Wanted if self.is_out_of_use(&card).await? => Told::OutOfUse,
+                Denial::Wanted => Told::Denied,
+                Denial::Lifting => Told::Allowed,
+                Denial::No | Denial::Yes => return Ok(card),
+            };
+            self.tell(&card, told).await.map_err(OfficeError::Denial)?;
+            let mut tx = self.begin().await?;
+            let now = on_file::card(&mut tx, &card.number).await?;
+            let standing = match (now.denial, told) {
+                _ if now.version == card.version => now.standing().denial_confirmed()?,
+                // Somebody told the vault the contrary before this was told: what stands there is to be told once more.
+                (Denial::Yes, Told::Allowed) | (Denial::No, Told::Denied | Told::OutOfUse) => {
+                    now.standing().denial_in_doubt()
                 }
-            } else if wanted {
-                client.deny_card(serial).await
-            } else {
-                client.allow_card(serial).await
-            }
-        };
-        confirmed.await.map_err(OfficeError::Denial)?;
-        let standing = card.standing().denial_confirmed()?;
-        // The card may have gone on while the vault was asked: then its row is another one, and this is stale.
-        enter_and_commit(self.begin().await?, card, standing, ("programme", "issuer")).await
+                _ => {
+                    drop(tx);
+                    card = now;
+                    continue;
+                }
+            };
+            card = enter_and_commit(tx, now, standing, THE_PROGRAM).await?;
+        }
     }
+
+    /// One word to the vault.
+    async fn tell(&self, card: &Card, told: Told) -> Result<(), keyvault_protocol::Error> {
+        let mut client = self.vault_client().await?;
+        let serial = *card.serial.as_bytes();
+        match told {
+            Told::OutOfUse => match client.end_card(serial).await {
+                // It was spoiled before it was finished: the vault counts it nowhere.
+                Err(error) if error.is(RefusalCode::NotFound) => Ok(()),
+                told => told,
+            },
+            Told::Denied => client.deny_card(serial).await,
+            Told::Allowed => client.allow_card(serial).await,
+        }
+    }
+}
+
+/// What the vault is told of a card.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// It never comes back: denied, and no key version is kept for it.
+    OutOfUse,
+    /// It goes onto the deny lists.
+    Denied,
+    /// It leaves them.
+    Allowed,
+}
+
+/// SHA-256 of what a second person signs off who allows a card again: which card, where it stands, what it shows, and who
+/// proposed it. Whatever happens to the card makes it another one.
+#[must_use]
+pub fn allowing_to_sign(card: &Card) -> Digest {
+    let by = card.allow_proposed_by.as_ref().map_or("", StaffId::as_str);
+    let until = card.until.map(|day| day.to_string()).unwrap_or_default();
+    let text = format!(
+        "yzt.allowing/1 {} {} {} {} {} {until} {by} {}",
+        card.number,
+        card.permit,
+        card.state.name(),
+        card.denial.name(),
+        card.chip.name(),
+        card.version
+    );
+    Digest::of(text.as_bytes())
 }
 
 /// How a card stands once it is allowed again.
@@ -243,12 +298,16 @@ async fn may_be_allowed(tx: &mut Transaction, card: &Card) -> Result<Standing, O
     if !matches!(permit.state(), PermitState::Active { .. }) {
         return Err(wrong(permit.state().name(), "allowing an old card again"));
     }
-    let changes = tx.changes_of_card(&card.number).await?;
-    if changes
-        .iter()
-        .any(|stored| stored.change.kind() == ChangeKind::Block && !stored.change.state().is_over())
-    {
-        return Err(wrong("BEING_BLOCKED", "allowing it again"));
+    for stored in tx.changes_of_card(&card.number).await? {
+        let change = stored.change;
+        if change.state().is_over() {
+            continue;
+        }
+        match change.kind() {
+            ChangeKind::Block => return Err(wrong("BEING_BLOCKED", "allowing it again")),
+            ChangeKind::End => return Err(wrong("BEING_ENDED", "allowing it again")),
+            _ => {}
+        }
     }
     Ok(standing)
 }

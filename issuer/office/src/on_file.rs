@@ -4,8 +4,8 @@
 use issuer_store::{Card, Snapshot, StepRecord, StoredApplication, StoredCardChange};
 use jiff::civil::Date;
 use permit_domain::{
-    Applicant, ApplicationId, CardChange, CardNumber, CardSerial, CardStage, ChangeId, ChangeKind,
-    ChangeState, Decision, Order, OrderId, Permit, PermitId,
+    AllocatedCard, Applicant, ApplicationId, CardChange, CardNumber, CardSerial, CardStage, ChangeId,
+    ChangeKind, ChangeState, Decision, Order, OrderId, Permit, PermitId,
 };
 
 use crate::card_content::CardContent;
@@ -179,8 +179,18 @@ pub(crate) async fn last_card(ledger: &mut Snapshot, permit: PermitId) -> Result
 
 /// The card of a change, which must be this very chip of this permit.
 pub(crate) async fn card_of(ledger: &mut Snapshot, change: &CardChange) -> Result<Card, OfficeError> {
-    let card = ledger.card(&change.card().number).await?;
-    card.filter(|card| card.serial == change.card().serial && card.permit == change.permit())
+    very_card(ledger, change.permit(), change.card()).await
+}
+
+/// A card that must be this very chip of this permit.
+pub(crate) async fn very_card(
+    ledger: &mut Snapshot,
+    permit: PermitId,
+    card: &AllocatedCard,
+) -> Result<Card, OfficeError> {
+    let found = ledger.card(&card.number).await?;
+    found
+        .filter(|found| found.serial == card.serial && found.permit == permit)
         .ok_or_else(|| issuer_store::Error::Missing { what: "card" }.into())
 }
 

@@ -1,11 +1,11 @@
-//! Orders the card of a permit, and stores each step of its order: content frozen, and its front drawn once, before a card
+//! Orders the card of a permit, and stores each step of its order: its front drawn once, and content frozen, before a card
 //! number is spent; then order, card and permit move together. How a step is done: crate `issuer-production`.
 
-use issuer_store::{Appended, BlankState, Entry, Snapshot, Transaction};
+use issuer_store::{Appended, BlankState, Entry, Snapshot, StepRecord, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
-    Actor as _, AllocatedCard, CardNumber, CardSerial, CardStage, Order, OrderId, OrderState, PermitId,
-    Producer, Province, SeparatedDuties, Standing, Way,
+    Actor as _, AllocatedCard, CardNumber, CardSerial, CardStage, HandOverClerk, Maker, Order, OrderId,
+    OrderState, PermitId, Producer, Province, SeparatedDuties, Standing, Way,
 };
 use photo_store_protocol as photo;
 
@@ -13,12 +13,14 @@ use crate::card_content::{CardContent, Case};
 use crate::changes;
 use crate::error::{ContentError, OfficeError};
 use crate::fault::Fault;
+use crate::frozen_photo::FrozenPhoto;
 use crate::office::Office;
 use crate::on_file;
+use crate::photo::comes_onto_a_card;
 
 impl Office {
-    /// Orders the card of a permit: takes the photo's receipt, freezes what goes onto the card, and draws the front once
-    /// to see that it can be printed, before a card number is spent. Repeating it with the same id answers the same.
+    /// Orders the card of a permit: draws the front once to see that it can be printed, takes the photo's receipt, and freezes
+    /// what goes onto the card, before a card number is spent. Repeating it with the same id answers the same.
     ///
     /// # Errors
     /// The photo store's refusal, [`issuer_artwork::ArtworkError::MissingGlyph`], [`issuer_artwork::ArtworkError::Overflow`], a wrong state of the
@@ -68,6 +70,7 @@ impl Office {
         // all, and by this person?
         permit.state().clone().start_production(id)?;
         permit.grant().check_in_force(self.clock.today())?;
+        may_produce(&mut ledger, permit.id(), producer).await?;
         let case = on_file::application(&mut ledger, permit.grant().application).await?;
         // A card that replaces another one holds what was signed off since.
         let (applicant, decision) = on_file::facts_of(&mut ledger, &permit).await?;
@@ -88,7 +91,6 @@ impl Office {
                 division: division.clone(),
             })?;
 
-        let (frozen, print) = self.take_photo(&case, &permit, producer, receipt).await?;
         let issued_on = self.clock.today();
         let facts = Case {
             permit: &permit,
@@ -99,21 +101,32 @@ impl Office {
             purse_cap: self.purse_cap(&applicant, permit.grant().tier, issued_on),
             state_counter,
         };
+        self.try_print(|stand_in| CardContent::freeze(&facts, stand_in, &self.random))
+            .await?;
+        let frozen = self.take_photo(&case, &permit, producer.staff(), receipt).await?;
         let content = CardContent::freeze(&facts, frozen, &self.random)?;
-        self.try_print(&content, print).await?;
         let order = Order::new(id, permit.id(), duties, content.to_content()?);
         let mut tx = self.begin().await?;
         // The same request may have come a moment before: then its outcome is the answer to this one too.
         if let Some(known) = same_order(&mut tx, id, permit.id(), producer, receipt).await? {
             return Ok(known);
         }
+        comes_onto_a_card(&mut tx, case.application.id(), content.photo()).await?;
         let appended = enter(&mut tx, &order, issued_on).await?;
         tx.commit(appended).await?;
         Ok(order)
     }
 
-    pub(crate) async fn try_print(&self, content: &CardContent, print: Vec<u8>) -> Result<(), OfficeError> {
-        let front = content.front(print)?;
+    /// Draws the front of what is made with a picture that stands in for the holder's photo: a missing glyph and a text that
+    /// does not fit are found before a photo's receipt is used, which happens once, and before a card number is.
+    pub(crate) async fn try_print(
+        &self,
+        make: impl FnOnce(FrozenPhoto) -> Result<CardContent, ContentError>,
+    ) -> Result<(), OfficeError> {
+        let picture = issuer_artwork::sample_front(None).photo;
+        let nobody = photo::PhotoId::from_bytes([0; 16]);
+        let content = make(FrozenPhoto::new(nobody, "none", &picture, &picture))?;
+        let front = content.front(picture)?;
         let (artist, division) = (self.artist(), content.division().as_str().to_owned());
         tokio::task::spawn_blocking(move || artist.front(&division, &front).map(drop))
             .await
@@ -150,25 +163,38 @@ impl Office {
         order: Order,
         province: Province,
         serial: CardSerial,
+        by: &Maker,
     ) -> Result<Order, OfficeError> {
         let mut tx = self.begin().await?;
-        let (order, appended) = allocate(&mut tx, order, province, serial).await?;
+        let (order, appended) = allocate(&mut tx, order, province, serial, by.in_ledger()).await?;
         tx.commit(appended).await?;
         Ok(order)
     }
 
-    /// Stores an order after any transition but the allocation, by whom the order names. `result` is JSON of the issuer,
-    /// without personal data. The card goes along; at `verified` the permit is produced, at `handed_over` it becomes
+    /// Whether this is somebody who may make the card of an order: neither who decided the case nor who signed off what the card
+    /// is made with, whoever ordered it.
+    ///
+    /// # Errors
+    /// [`permit_domain::Error::SamePersonTwice`]; the ledger's.
+    pub async fn may_make(&self, order: &Order, by: &Maker) -> Result<(), OfficeError> {
+        by.may_make(order.duties())?;
+        match by {
+            Maker::Person(producer) => may_produce(&mut self.read().await?, order.permit(), producer).await,
+            Maker::Service(_) => Ok(()),
+        }
+    }
+
+    /// Stores an order after any transition but the allocation: `by` is role and name of who did it. `result` is JSON of the
+    /// issuer, without personal data. The card goes along; at `verified` the permit is produced, at `handed_over` it becomes
     /// active, at `give_up` it is free for another order and the card is damaged.
     ///
     /// # Errors
     /// [`issuer_store::Error::Stale`] if the row changed since it was read; [`permit_domain::Error::WrongState`] for an
-    /// order that is new or allocated; outages.
-    pub async fn advance(&self, order: Order, result: &str) -> Result<Order, OfficeError> {
-        let (role, actor) = order.last_actor();
-        let actor = actor.to_owned();
+    /// order that is new or allocated; [`permit_domain::Error::SamePersonTwice`] for a hand-over by who did a step of the
+    /// card's making; outages.
+    pub async fn advance(&self, order: Order, by: (&str, &str), result: &str) -> Result<Order, OfficeError> {
         let mut tx = self.begin().await?;
-        let (order, appended) = advance(&mut tx, order, (role, &actor), result).await?;
+        let (order, appended) = advance(&mut tx, order, by, result).await?;
         tx.commit(appended).await?;
         Ok(order)
     }
@@ -204,6 +230,7 @@ pub(crate) async fn enter(tx: &mut Transaction, order: &Order, on: Date) -> Resu
     let permit = on_file::permit(tx, order.permit()).await?;
     let case = on_file::application(tx, permit.grant().application).await?;
     case.application.decided_by_those_of(order.duties())?;
+    may_produce(tx, permit.id(), order.duties().producer()).await?;
     let permit = permit.change(|state| state.start_production(order.id()))?;
     tx.update_permit(permit).await?;
     for stored in tx.changes_of_permit(order.permit()).await? {
@@ -216,12 +243,24 @@ pub(crate) async fn enter(tx: &mut Transaction, order: &Order, on: Date) -> Resu
     Ok(tx.insert_order(order).await?)
 }
 
+/// Whether somebody may make the permit's next card: nobody writes what they signed off, and it holds every decision that
+/// waits for it.
+async fn may_produce(ledger: &mut Snapshot, permit: PermitId, by: &Producer) -> Result<(), OfficeError> {
+    for stored in ledger.changes_of_permit(permit).await? {
+        if stored.change.is_left_to_the_next_card() || changes::waits(&stored) {
+            stored.change.may_write(by)?;
+        }
+    }
+    Ok(())
+}
+
 /// Draws the next number of the province and takes the blank, for the card that both become.
 pub(crate) async fn allocate(
     tx: &mut Transaction,
     order: Order,
     province: Province,
     serial: CardSerial,
+    by: (&str, &str),
 ) -> Result<(Order, Appended), OfficeError> {
     let state = match tx.blank(serial).await? {
         Some(BlankState::InStock) => None,
@@ -237,12 +276,27 @@ pub(crate) async fn allocate(
     let order = order.allocate(number.clone(), serial)?;
     tx.set_last_card_number(province, next).await?;
     tx.take_blank(serial).await?;
-    let by = order.duties().producer().staff().clone();
-    let (order, appended) = tx
-        .update_order(order, (Producer::ROLE, by.as_str()), "{}")
-        .await?;
+    let (order, appended) = tx.update_order(order, by, "{}").await?;
     tx.insert_card(&AllocatedCard { number, serial }, &order).await?;
     Ok((order, appended))
+}
+
+/// Nobody hands a card over of whose making they did a step, whoever ordered it.
+async fn made_by_somebody_else(
+    ledger: &mut Snapshot,
+    order: &Order,
+    clerk: &HandOverClerk,
+) -> Result<(), OfficeError> {
+    let steps = ledger.order_steps(order.id()).await?;
+    let made = |step: &StepRecord| step.role != HandOverClerk::ROLE && step.actor == clerk.staff().as_str();
+    if steps.iter().any(made) {
+        return Err(permit_domain::Error::SamePersonTwice {
+            first: Producer::ROLE,
+            second: HandOverClerk::ROLE,
+        }
+        .into());
+    }
+    Ok(())
 }
 
 /// Stores an order after a transition, with its card and its permit.
@@ -259,6 +313,9 @@ pub(crate) async fn advance(
             wanted: "storing it as advanced",
         }
         .into());
+    }
+    if let OrderState::HandingOver { clerk, .. } = order.state() {
+        made_by_somebody_else(tx, &order, clerk).await?;
     }
     let (order, mut appended) = tx.update_order(order, by, result).await?;
     if let (Some(allocated), Some(state)) = (order.state().card(), order.state().card_state()) {

@@ -1,12 +1,13 @@
 //! The holder's photo for a case of the office: taken, seen, confirmed and taken back at the counter; its receipt taken, its
 //! renditions read, its case opened and closed; its end, and who read it. The picture stays in the photo store.
 //!
-//! Which roles do what stands here, once for every door. A photo belongs to an application by its person: one of somebody
-//! else is not found. Left out: who acts (the doors know).
+//! Which roles do what stands here, once for every door. A photo belongs to the applications for which it was taken or came
+//! onto a card, and one of somebody else is not found. Left out: who acts (the doors know).
 
-use issuer_store::{Snapshot, StoredApplication};
+use issuer_store::{Entry, PhotoErasure, Snapshot, StoredApplication, Transaction};
 use permit_domain::{
-    Actor as _, ApplicationId, ApplicationState, Error as DomainError, Permit, PermitState, Producer, StaffId,
+    Actor as _, ApplicationId, ApplicationState, ChangeKind, Error as DomainError, Permit, PermitState,
+    StaffId,
 };
 use photo_store_protocol as photo;
 
@@ -43,7 +44,13 @@ pub const ASKS: &[StaffRole] = &[
     StaffRole::Producer,
     StaffRole::Auditor,
 ];
-/// Who ends a photo by an order.
+/// Who requests that a photo ends by an order.
+pub const REQUESTS_ERASURE: &[StaffRole] = &[
+    StaffRole::IntakeClerk,
+    StaffRole::ChangeClerk,
+    StaffRole::Approver,
+];
+/// Who approves that, as the second of two people: the photo ends.
 pub const ERASES: &[StaffRole] = &[StaffRole::Approver];
 /// Who asks who read a photo.
 pub const AUDITS: &[StaffRole] = &[StaffRole::Auditor];
@@ -97,9 +104,37 @@ impl Office {
             file,
         };
         match self.photo_store().await?.submit(submit).await? {
-            photo::Submission::Held { photo, .. } => Ok(photo),
+            photo::Submission::Held { photo, .. } => {
+                self.taken_for(application, photo.photo, by).await?;
+                Ok(photo)
+            }
             photo::Submission::Refused(judgement) => Err(OfficeError::PhotoRefused(Box::new(judgement))),
         }
+    }
+
+    /// Enters that a photo was taken for an application. The photo store holds it already: whoever does not hear of this
+    /// submits the same file again.
+    async fn taken_for(
+        &self,
+        application: ApplicationId,
+        id: photo::PhotoId,
+        by: &StaffId,
+    ) -> Result<(), OfficeError> {
+        let photo = id.to_string();
+        if self.read().await?.is_photo_of(application, &photo).await? {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        tx.photo_belongs(application, &photo).await?;
+        let entry = Entry {
+            role: "photo clerk",
+            actor: by.as_str(),
+            action: "photo TAKEN",
+            subject: &application.to_string(),
+            detail: &format!(r#"{{"photo":"{photo}"}}"#),
+        };
+        let appended = tx.append(entry).await?;
+        Ok(tx.commit(appended).await?)
     }
 
     /// How every photo of the applicant stands, the newest first.
@@ -180,11 +215,58 @@ impl Office {
         Ok(self.photo_store().await?.take_back(take).await?)
     }
 
-    /// Ends a photo by an order, whose number is kept with it, used or not. Nobody can undo it.
+    /// Requests that a photo ends by an order, used or not: the first of two people. What was requested before, and nobody
+    /// approved, gives way; the same again changes nothing.
     ///
     /// # Errors
-    /// [`DomainError::WrongState`] while a card or a change is being made with it; the photo store's.
-    pub async fn erase_photo(
+    /// [`DomainError::WrongState`] while a card or a change is being made with it, or when its end is approved; the photo
+    /// store's.
+    pub async fn request_erasure(
+        &self,
+        application: ApplicationId,
+        id: photo::PhotoId,
+        order: &str,
+        by: &StaffId,
+    ) -> Result<photo::PhotoStatus, OfficeError> {
+        let order = case_number(order)?.to_string();
+        let (_, status) = self.photo_of(application, id).await?;
+        let mut tx = self.begin().await?;
+        not_being_printed(&mut tx, application, id).await?;
+        let wanted = PhotoErasure {
+            photo: id.to_string(),
+            application,
+            order,
+            requested_by: by.clone(),
+            approved_by: None,
+        };
+        match tx.photo_erasure(&wanted.photo).await? {
+            Some(known) if known == wanted => return Ok(status),
+            Some(known) if known.approved_by.is_some() => {
+                return Err(DomainError::WrongState {
+                    thing: "photo",
+                    state: "TO_BE_ERASED",
+                    wanted: "another request",
+                }
+                .into());
+            }
+            _ => {}
+        }
+        let appended = tx
+            .set_photo_erasure(&wanted, ("erasure clerk", by.as_str()))
+            .await?;
+        tx.commit(appended).await?;
+        Ok(status)
+    }
+
+    /// Approves that a photo ends by the order that was requested, as the second of two people, and ends it. Nobody can undo
+    /// it. The ledger has it before the photo store is told, and nothing is made with the photo from then on; said again it
+    /// goes on.
+    ///
+    /// # Errors
+    /// [`OfficeError::ErasureNotRequested`]; [`OfficeError::OtherContent`] for another order than was requested;
+    /// [`DomainError::SamePersonTwice`]; [`DomainError::WrongState`] while a card or a change is being made with it; the photo
+    /// store's.
+    pub async fn approve_erasure(
         &self,
         application: ApplicationId,
         id: photo::PhotoId,
@@ -192,13 +274,34 @@ impl Office {
         by: &StaffId,
     ) -> Result<photo::PhotoStatus, OfficeError> {
         let order = case_number(order)?;
-        let mut ledger = self.read().await?;
-        not_being_printed(&mut ledger, application, id).await?;
-        drop(ledger);
         let (mut photos, _) = self.photo_of(application, id).await?;
+        let mut tx = self.begin().await?;
+        let known = tx.photo_erasure(&id.to_string()).await?;
+        let mut erasure = known.ok_or(OfficeError::ErasureNotRequested)?;
+        if erasure.order != order.as_str() || erasure.application != application {
+            return Err(OfficeError::OtherContent);
+        }
+        if erasure.requested_by == *by {
+            return Err(DomainError::SamePersonTwice {
+                first: "who requested the erasure",
+                second: "who approves it",
+            }
+            .into());
+        }
+        if erasure.approved_by.is_none() {
+            not_being_printed(&mut tx, application, id).await?;
+            erasure.approved_by = Some(by.clone());
+            let by = (permit_domain::Approver::ROLE, by.as_str());
+            let appended = tx.set_photo_erasure(&erasure, by).await?;
+            tx.commit(appended).await?;
+        } else {
+            drop(tx);
+        }
+        // In the name of who approved it first.
+        let approved_by = erasure.approved_by.as_ref().unwrap_or(by);
         let erase = photo::Erase {
             photo: id,
-            by: actor(by)?,
+            by: actor(approved_by)?,
             case: order,
         };
         Ok(photos.erase(erase).await?)
@@ -241,10 +344,11 @@ impl Office {
         Ok(self.photo_store().await?.close_case(case, actor(by)?).await?)
     }
 
-    /// Reads a photo of the applicant for the application's open case; on record before a byte leaves.
+    /// Reads a photo of the application for its open case; on record before a byte leaves. Another application's photo of the same
+    /// person is not there.
     ///
     /// # Errors
-    /// `CASE_NOT_OPEN`, `NOT_CONFIRMED` (which a look for the confirmation is not told), and the photo store's others.
+    /// [`OfficeError::NotFound`]; `CASE_NOT_OPEN`, `NOT_CONFIRMED` (which a look for the confirmation is not told), and the photo store's others.
     pub async fn look_at_photo(
         &self,
         application: ApplicationId,
@@ -254,6 +358,14 @@ impl Office {
         by: &StaffId,
     ) -> Result<photo::Picture, OfficeError> {
         let (mut photos, _) = self.photo_of(application, id).await?;
+        if !self
+            .read()
+            .await?
+            .is_photo_of(application, &id.to_string())
+            .await?
+        {
+            return Err(OfficeError::NotFound { what: "photo" });
+        }
         let read = photo::Read {
             photo: id,
             profile,
@@ -305,28 +417,28 @@ impl Office {
         &self,
         case: &StoredApplication,
         permit: &Permit,
-        producer: &Producer,
+        by: &StaffId,
         receipt: photo::ReceiptNumber,
-    ) -> Result<(FrozenPhoto, Vec<u8>), OfficeError> {
+    ) -> Result<FrozenPhoto, OfficeError> {
         let number = case.application.id().to_string();
-        self.take_photo_for(&number, permit, producer, receipt).await
+        self.take_photo_for(&number, permit, by, receipt).await
     }
 
-    /// Takes a photo for the case of this number and freezes it; with its rendition for the face.
+    /// Takes a photo for the case of this number and freezes it.
     pub(crate) async fn take_photo_for(
         &self,
         number: &str,
         permit: &Permit,
-        producer: &Producer,
+        by: &StaffId,
         receipt: photo::ReceiptNumber,
-    ) -> Result<(FrozenPhoto, Vec<u8>), OfficeError> {
+    ) -> Result<FrozenPhoto, OfficeError> {
         let mut photos = self.photo_store().await?;
         let take = || -> Result<photo::TakeReceipt, photo::Error> {
             Ok(photo::TakeReceipt {
                 number: receipt,
                 case: case_number(number)?,
                 person: photo::PersonId::from_bytes(*permit.grant().person.as_bytes()),
-                by: photo_actor(producer)?,
+                by: actor(by)?,
             })
         };
         let taken = match photos.take_receipt(take()?).await {
@@ -337,11 +449,12 @@ impl Office {
             }
             taken => taken?,
         };
-        let mut chip = read_photo(&mut photos, taken.photo, photo::Profile::Chip, number, producer).await?;
-        let mut print = read_photo(&mut photos, taken.photo, photo::Profile::Print, number, producer).await?;
+        let mut chip = read_photo(&mut photos, taken.photo, photo::Profile::Chip, number, by).await?;
+        let mut print = read_photo(&mut photos, taken.photo, photo::Profile::Print, number, by).await?;
         let frozen = FrozenPhoto::new(taken.photo, number, &chip.jpeg, &print.jpeg).by(receipt);
         chip.jpeg.clear();
-        Ok((frozen, std::mem::take(&mut print.jpeg)))
+        print.jpeg.clear();
+        Ok(frozen)
     }
 
     /// A connection to the photo store.
@@ -357,11 +470,9 @@ impl Office {
     ///
     /// # Errors
     /// The photo store's.
-    pub async fn close_photo_case(&self, case: &str, producer: &Producer) -> Result<(), photo::Error> {
+    pub async fn close_photo_case(&self, case: &str, by: &StaffId) -> Result<(), photo::Error> {
         let mut photos = self.photo_store().await?;
-        photos
-            .close_case(case_number(case)?, photo_actor(producer)?)
-            .await
+        photos.close_case(case_number(case)?, actor(by)?).await
     }
 }
 
@@ -371,9 +482,9 @@ pub async fn read_photo(
     id: photo::PhotoId,
     profile: photo::Profile,
     case: &str,
-    producer: &Producer,
+    by: &StaffId,
 ) -> Result<photo::Picture, photo::Error> {
-    let reader = photo_actor(producer)?;
+    let reader = actor(by)?;
     let case = case_number(case)?;
     photos
         .read(photo::Read {
@@ -386,39 +497,65 @@ pub async fn read_photo(
         .await
 }
 
-/// Refuses while an order that runs, or a change that is not over, is made with this photo.
+/// Refuses while an order that runs, or a change that writes the picture, is made with this photo, by whichever of the
+/// person's permits.
 async fn not_being_printed(
     ledger: &mut Snapshot,
     application: ApplicationId,
     id: photo::PhotoId,
 ) -> Result<(), OfficeError> {
-    let case = on_file::application(ledger, application).await?.application;
-    let ApplicationState::Approved { permit, .. } = case.state() else {
-        return Ok(());
-    };
+    let person = on_file::application(ledger, application)
+        .await?
+        .application
+        .person();
     let being = |thing, state| DomainError::WrongState {
         thing,
         state,
         wanted: "erasing its photo",
     };
-    for order in ledger.orders_of_permit(*permit).await? {
-        let made = order.state().next_step().is_none();
-        if !made && CardContent::from_content(order.content())?.photo().id()? == id {
-            return Err(being("production order", order.state().name()).into());
+    for permit in ledger.permits_of_person(person).await? {
+        for order in ledger.orders_of_permit(permit).await? {
+            let made = order.state().next_step().is_none();
+            if !made && CardContent::from_content(order.content())?.photo().id()? == id {
+                return Err(being("production order", order.state().name()).into());
+            }
         }
-    }
-    for stored in ledger.changes_of_permit(*permit).await? {
-        let change = &stored.change;
-        if change.state().is_over() {
-            continue;
-        }
-        if let Some(after) = FrozenChange::from_content(change.content())?
-            && after.photo().id()? == id
-        {
-            return Err(being("change", change.state().name()).into());
+        for stored in ledger.changes_of_permit(permit).await? {
+            let change = &stored.change;
+            // What other changes keep of the photo is its digest, as it is on the card.
+            if change.state().is_over() || change.kind() != ChangeKind::Address {
+                continue;
+            }
+            if let Some(after) = FrozenChange::from_content(change.content())?
+                && after.photo().id()? == id
+            {
+                return Err(being("change", change.state().name()).into());
+            }
         }
     }
     Ok(())
+}
+
+/// Enters that a photo comes onto a card by an application.
+///
+/// # Errors
+/// [`DomainError::WrongState`] for one whose end is approved.
+pub(crate) async fn comes_onto_a_card(
+    tx: &mut Transaction,
+    application: ApplicationId,
+    photo: &FrozenPhoto,
+) -> Result<(), OfficeError> {
+    let photo = photo.id()?.to_string();
+    let erasure = tx.photo_erasure(&photo).await?;
+    if erasure.is_some_and(|erasure| erasure.approved_by.is_some()) {
+        return Err(DomainError::WrongState {
+            thing: "photo",
+            state: "TO_BE_ERASED",
+            wanted: "putting it onto a card",
+        }
+        .into());
+    }
+    Ok(tx.photo_belongs(application, &photo).await?)
 }
 
 fn actor(staff: &StaffId) -> Result<photo::Actor, photo::Error> {
@@ -427,8 +564,4 @@ fn actor(staff: &StaffId) -> Result<photo::Actor, photo::Error> {
 
 fn case_number(text: &str) -> Result<photo::CaseNumber, photo::Error> {
     text.parse().map_err(photo::Error::Failed)
-}
-
-fn photo_actor(producer: &Producer) -> Result<photo::Actor, photo::Error> {
-    actor(producer.staff())
 }

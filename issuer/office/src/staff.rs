@@ -289,6 +289,12 @@ impl Staff {
         toml::to_string(self).map_err(|error| StaffError::Form(error.to_string()))
     }
 
+    /// Whether an account has this name.
+    #[must_use]
+    pub fn has(&self, account: &StaffId) -> bool {
+        self.staff.iter().any(|member| member.account == *account)
+    }
+
     /// The owner of a token.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use issuer_production::{HolderChecked, Station, StepReport};
 use issuer_store::StoredApplication;
 use permit_domain::{
     ApplicantForm, ApplicationId, ApplicationState, CardSerial, Decision, FormErrors, HandOverClerk,
-    IntakeClerk, Order, OrderState, PermitId, Producer, Tier,
+    IntakeClerk, Maker, Order, OrderState, PermitId, Producer, Tier,
 };
 use program_contract::{Clock, Exit, Failure, Outcome, file};
 use serde_json::{Map, Value, json};
@@ -149,9 +149,10 @@ async fn produce(
     installation.insert(serial)?;
     let mut station = Station::new(installation.connect(serial)?);
     let mut observe = |step: &StepReport| steps.push(production_step(step));
+    let producer = actor(StaffRole::Producer)?;
     installation
         .production
-        .run(ordered.id(), &mut station, &mut observe)
+        .run(ordered.id(), &mut station, &Maker::Person(producer), &mut observe)
         .await?;
     let clerk: HandOverClerk = actor(StaffRole::HandOverClerk)?;
     let handed = installation

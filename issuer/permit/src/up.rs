@@ -13,7 +13,7 @@ use issuer_office::error::OfficeError;
 use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_production::{HolderChecked, Station};
 use jiff::civil::Date;
-use permit_domain::{HandOverClerk, Order, Step};
+use permit_domain::{HandOverClerk, Maker, Order, Step};
 use program_contract::{Clock, Exit, Failure, Language, Outcome, Program};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -374,12 +374,14 @@ async fn produce(installation: &Installation, order: Order) -> Result<(), Failur
     installation.insert(serial)?;
     let mut station = Station::new(installation.connect(serial)?);
     let mut steps = Steps::for_standard_error();
+    // Nobody is signed in: it is the installation's own worker.
+    let maker = Maker::Service("worker".parse().map_err(OfficeError::from)?);
     let mut observe = |step: &issuer_production::StepReport| {
         steps.done(step.name, step.actor.clone(), step.ms);
     };
     installation
         .production
-        .run(order.id(), &mut station, &mut observe)
+        .run(order.id(), &mut station, &maker, &mut observe)
         .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Allocate: the blank on the reader and the next card number of the province belong to the order, for good.
 
 use issuer_office::card_content::CardContent;
-use permit_domain::{Order, Province};
+use permit_domain::{Maker, Order, Province};
 
 use crate::error::ProductionError;
 use crate::production::Production;
@@ -13,11 +13,12 @@ impl Production {
         &self,
         order: Order,
         station: &mut Station,
+        by: &Maker,
     ) -> Result<Order, ProductionError> {
         // A damaged order stops before a number is spent.
         let content = CardContent::from_content(order.content())?;
         let serial = station.blank().await?.ok_or(ProductionError::NotBlank)?;
         let province = Province::try_from(content.division())?;
-        Ok(self.office.allocate(order, province, serial).await?)
+        Ok(self.office.allocate(order, province, serial, by).await?)
     }
 }

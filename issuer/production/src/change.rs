@@ -12,9 +12,10 @@ use issuer_office::card_content::{CardContent, Rewritten};
 use issuer_office::changes::ToWrite;
 use issuer_office::hashed_id::uuid8;
 use issuer_office::photo::read_photo;
+use issuer_office::updates::{QUEUE_DAYS, sealing_day};
 use issuer_store::{Card, StoredCardChange};
 use keyvault_protocol::{CardTask, RefusalCode, TaskKind};
-use permit_domain::{Actor as _, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer};
+use permit_domain::{Actor as _, ChangeClerk, ChangeId, ChangeKind, ChangeState, Chip, Content, Producer};
 use program_contract::file;
 
 use crate::error::ProductionError;
@@ -27,14 +28,21 @@ use crate::verify::differs_in;
 const CHANGE_DAYS: i64 = 2;
 
 impl Production {
-    /// Has the vault seal the updates of a change, for terminals to deliver. Repeating it changes nothing.
+    /// Has the vault seal the updates of a change, for terminals to deliver. The ledger knows of it before the first one is
+    /// sealed, and of each as it comes: said again it goes on where it stopped. One whose updates are all sealed answers itself.
     ///
     /// # Errors
-    /// [`permit_domain::Error::WrongState`] for a change that terminals cannot deliver or that is not signed off; the vault's
-    /// refusal, for example of a card that no terminal reaches.
-    pub async fn queue_change(&self, id: ChangeId) -> Result<StoredCardChange, ProductionError> {
+    /// [`permit_domain::Error::WrongState`] for a change that terminals cannot deliver or that is not signed off;
+    /// [`permit_domain::Error::SamePersonTwice`] for who signed it off; the vault's refusal, for example of a card that no
+    /// terminal reaches.
+    pub async fn queue_change(
+        &self,
+        id: ChangeId,
+        by: &ChangeClerk,
+    ) -> Result<StoredCardChange, ProductionError> {
         let stored = self.office.change_in_time(id).await?;
-        if matches!(stored.change.state(), ChangeState::Queued) || stored.change.state().is_over() {
+        let is_queued = matches!(stored.change.state(), ChangeState::Queued);
+        if stored.change.state().is_over() || (is_queued && stored.sealing_since.is_none()) {
             return Ok(stored);
         }
         // The domain's word on the state comes first.
@@ -42,25 +50,29 @@ impl Production {
         stored.change.clone().queued(today)?;
         let tasks = self.office.update_tasks(&stored).await?;
         let card = self.office.card(&stored.change.card().number).await?;
-        let digest = fingerprint(&stored, &self.office.content_of(&card).await?)?;
+        let content = self.office.content_of(&card).await?;
+        // The same order as the first time, so that the vault knows again what it has sealed. A vault that is sealed or away is
+        // known before anything is promised.
+        let since = sealing_day(&stored, today);
         let number = uuid8(&[
             b"YZT-QUEUE-1",
             id.as_bytes(),
-            today.to_string().as_bytes(),
-            &digest,
+            since.to_string().as_bytes(),
+            &fingerprint(&stored, &content)?,
         ]);
         let cards = u32::try_from(tasks.len()).map_err(|_| ProductionError::Internal)?;
         let (mut vault, session) = self
-            .session_for(number, vec![TaskKind::Update], today, CHANGE_DAYS, cards)
+            .session_for(number, vec![TaskKind::Update], since, QUEUE_DAYS, cards)
             .await?;
+        let stored = self.office.begin_queue(&stored, by, &content).await?;
         let serial = *stored.change.card().serial.as_bytes();
         let mut sealed = Vec::new();
         for (index, task) in (0..cards).zip(tasks) {
             let queued = vault.seal_update(&session, index, serial, task).await?;
+            self.office.update_sealed(id, &queued.change).await?;
             sealed.push(queued.change);
         }
-        let change = self.office.queue_change(stored.change.clone(), &sealed).await?;
-        Ok(StoredCardChange { change, ..stored })
+        Ok(self.office.end_queue(id, &sealed, by).await?)
     }
 
     /// Writes a change onto its card on the station, or finishes what an earlier call began. A change that is done answers
@@ -78,15 +90,18 @@ impl Production {
         if matches!(stored.change.state(), ChangeState::Done { .. }) {
             return Ok(stored);
         }
-        stored.change.may_write(producer)?;
         let today = self.clock().today();
-        let due = stored.change.clone().begin_writing(today)?;
+        // The domain's word on the state comes first.
+        stored.change.clone().begin_writing(today)?;
         let was_writing = matches!(stored.change.state(), ChangeState::Writing);
         let card = self.office.card(&stored.change.card().number).await?;
-        let to_write = self.office.to_write(&stored.change).await?;
+        let to_write = self.office.to_write(&stored.change, producer).await?;
 
         if self.is_covered(&stored).await? {
-            let change = self.office.begin_change(due, producer).await?;
+            let change = self
+                .office
+                .begin_change(&stored.change, &to_write, producer)
+                .await?;
             return self.finish(stored, change, producer, None).await;
         }
         // Everything that can fail without the card is fetched before it is touched.
@@ -123,7 +138,10 @@ impl Production {
             }
             Err(error) => return Err(error),
         };
-        let change = self.office.begin_change(due, producer).await?;
+        let change = self
+            .office
+            .begin_change(&stored.change, &to_write, producer)
+            .await?;
         let result = match carry(begun, station).await {
             Ok(result) => result,
             Err(error) if is_final(&error) => {
@@ -201,9 +219,8 @@ impl Production {
     ) -> Result<StoredCardChange, ProductionError> {
         let change = self.office.finish_change(change, producer, written).await?;
         if stored.change.kind() == ChangeKind::Address {
-            let producer = Producer::new(change.clerk().staff().clone());
             let case = change.id().to_string();
-            if let Err(error) = self.office.close_photo_case(&case, &producer).await {
+            if let Err(error) = self.office.close_photo_case(&case, producer.staff()).await {
                 tracing::warn!(change = %change.id(), code = error.code().as_str(), "the photo's case stays open");
             }
         }
@@ -240,7 +257,7 @@ impl Production {
         let mut photos = self.office.photo_store().await?;
         let photo = content.photo();
         let mut read = async |profile| {
-            read_photo(&mut photos, photo.id()?, profile, photo.case(), producer)
+            read_photo(&mut photos, photo.id()?, profile, photo.case(), producer.staff())
                 .await
                 .map_err(ProductionError::Photo)
         };

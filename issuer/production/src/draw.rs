@@ -5,7 +5,7 @@ use issuer_artwork::BackFace;
 use issuer_artwork::qr::Statement;
 use issuer_office::card_content::CardContent;
 use issuer_office::photo::read_photo;
-use permit_domain::Order;
+use permit_domain::{Maker, Order};
 use program_contract::file;
 
 use crate::error::ProductionError;
@@ -13,7 +13,7 @@ use crate::production::Production;
 
 impl Production {
     /// Draws the faces from the frozen content and writes them to the order's folder.
-    pub(crate) async fn draw(&self, order: Order) -> Result<Order, ProductionError> {
+    pub(crate) async fn draw(&self, order: Order, by: &Maker) -> Result<Order, ProductionError> {
         let content = CardContent::from_content(order.content())?;
         let card = order.state().card().ok_or(ProductionError::NoOrder)?;
         let mut photos = self.office.photo_store().await?;
@@ -23,7 +23,7 @@ impl Production {
             photo.id()?,
             photo_store_protocol::Profile::Print,
             photo.case(),
-            order.duties().producer(),
+            by.name(),
         )
         .await?;
         let front = content.front(std::mem::take(&mut print.jpeg))?;
@@ -68,6 +68,6 @@ impl Production {
         })
         .await
         .map_err(|_| ProductionError::Internal)??;
-        Ok(self.office.advance(order.drawn()?, "{}").await?)
+        Ok(self.office.advance(order.drawn()?, by.in_ledger(), "{}").await?)
     }
 }

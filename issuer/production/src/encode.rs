@@ -5,7 +5,7 @@ use card_applet_spec::codes::CardState;
 use issuer_office::card_content::CardContent;
 use issuer_office::photo::read_photo;
 use keyvault_protocol::{CardTask, TaskKind};
-use permit_domain::{AllocatedCard, Order};
+use permit_domain::{AllocatedCard, Maker, Order};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProductionError;
@@ -24,7 +24,12 @@ pub(crate) struct Encoded {
 
 impl Production {
     /// Writes the order's card up to FINALISE, or finishes what an earlier run began.
-    pub(crate) async fn encode(&self, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
+    pub(crate) async fn encode(
+        &self,
+        order: Order,
+        station: &mut Station,
+        by: &Maker,
+    ) -> Result<Order, ProductionError> {
         let content = CardContent::from_content(order.content())?;
         let AllocatedCard {
             number: printed,
@@ -38,7 +43,7 @@ impl Production {
             photo.id()?,
             photo_store_protocol::Profile::Chip,
             photo.case(),
-            order.duties().producer(),
+            by.name(),
         )
         .await?;
         let task = CardTask::Personalise(Box::new(content.for_vault(&printed, &chip.jpeg)?));
@@ -51,7 +56,10 @@ impl Production {
             .session(number, tasks, content.issued_on(), ORDER_DAYS)
             .await?;
         let begun = begin(session, serial, task, station).await?;
-        let order = self.office.advance(order.begin_encoding()?, "{}").await?;
+        let order = self
+            .office
+            .advance(order.begin_encoding()?, by.in_ledger(), "{}")
+            .await?;
         let result = carry(begun, station).await?;
         if result.serial.as_bytes() != serial.as_bytes() || result.state != CardState::Personalised {
             return Err(ProductionError::OtherResult);
@@ -65,7 +73,10 @@ impl Production {
             steps: result.steps,
         };
         let kept = serde_json::to_string(&kept).map_err(|_| ProductionError::Internal)?;
-        Ok(self.office.advance(order.encoded()?, &kept).await?)
+        Ok(self
+            .office
+            .advance(order.encoded()?, by.in_ledger(), &kept)
+            .await?)
     }
 
     /// The order's own card, blank or written in an earlier run and not handed over.

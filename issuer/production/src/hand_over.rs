@@ -4,7 +4,7 @@
 use card_applet_spec::codes::CardState;
 use issuer_office::card_content::CardContent;
 use keyvault_protocol::{CardTask, TaskKind};
-use permit_domain::{HandOverClerk, Order, OrderState};
+use permit_domain::{Actor as _, HandOverClerk, Order, OrderState};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ProductionError;
@@ -44,6 +44,8 @@ impl Production {
         holder: HolderChecked,
     ) -> Result<Order, ProductionError> {
         // The domain's word on state and people comes first: nothing is asked of a card for an order that is not due.
+        let name = clerk.staff().clone();
+        let by = (HandOverClerk::ROLE, name.as_str());
         let due = order.clone().begin_hand_over(clerk)?;
         let content = CardContent::from_content(order.content())?;
         let serial = order
@@ -79,14 +81,14 @@ impl Production {
             let task = CardTask::Activate { date: today };
             Some(begin(session, serial, task, station).await?)
         };
-        let order = self.office.advance(due, &kept).await?;
+        let order = self.office.advance(due, by, &kept).await?;
         if let Some(begun) = begun {
             let result = carry(begun, station).await?;
             if result.serial.as_bytes() != serial.as_bytes() || result.state != CardState::Active {
                 return Err(ProductionError::OtherResult);
             }
         }
-        Ok(self.office.advance(order.handed_over(today)?, &kept).await?)
+        Ok(self.office.advance(order.handed_over(today)?, by, &kept).await?)
     }
 }
 

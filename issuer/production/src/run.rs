@@ -7,7 +7,7 @@
 //! untouched. Left out: the printer (faces are files), scrapping, and courier lots.
 
 use issuer_office::card_content::CardContent;
-use permit_domain::{Actor as _, HandOverClerk, Order, OrderId, OrderState, Step};
+use permit_domain::{Actor as _, HandOverClerk, Maker, Order, OrderId, OrderState, StaffId, Step};
 use program_contract::Clock;
 
 use crate::error::ProductionError;
@@ -20,7 +20,7 @@ use crate::station::Station;
 pub struct StepReport {
     /// `ALLOCATE`, `ENCODE`, `DRAW`, `VERIFY` or `HAND_OVER`.
     pub name: &'static str,
-    /// Account of the person who did it.
+    /// Account of the person, or name of the service, that did it.
     pub actor: String,
     /// Whether it is done.
     pub ok: bool,
@@ -41,13 +41,14 @@ impl Production {
         &self,
         id: OrderId,
         station: &mut Station,
+        by: &Maker,
         observe: Observer<'_>,
     ) -> Result<Order, ProductionError> {
         loop {
             let order = self.order(id).await?;
             match order.state().next_step() {
                 Some(Step::HandOver) | None => return Ok(order),
-                Some(_) => self.step(order, station, observe).await?,
+                Some(_) => self.step(order, station, by, observe).await?,
             };
         }
     }
@@ -60,19 +61,21 @@ impl Production {
         &self,
         order: Order,
         station: &mut Station,
+        by: &Maker,
         observe: Observer<'_>,
     ) -> Result<Order, ProductionError> {
         let Some(step) = order.state().next_step().filter(|step| *step != Step::HandOver) else {
             return Ok(order);
         };
-        let actor = order.duties().producer().staff().to_string();
+        self.office.may_make(&order, by).await?;
+        let actor = by.name().to_string();
         let clock = self.clock().clone();
         let done = async {
             match step {
-                Step::Allocate => self.allocate(order, station).await,
-                Step::Encode => self.encode(order, station).await,
-                Step::Draw => self.draw(order).await,
-                Step::Verify | Step::HandOver => self.verify(order, station).await,
+                Step::Allocate => self.allocate(order, station, by).await,
+                Step::Encode => self.encode(order, station, by).await,
+                Step::Draw => self.draw(order, by).await,
+                Step::Verify | Step::HandOver => self.verify(order, station, by).await,
             }
         };
         reported(step, actor, &clock, done, observe).await
@@ -92,6 +95,7 @@ impl Production {
         observe: Observer<'_>,
     ) -> Result<Order, ProductionError> {
         let order = self.order(id).await?;
+        let who = clerk.staff().clone();
         let order = if matches!(order.state(), OrderState::HandedOver { .. }) {
             order
         } else {
@@ -100,17 +104,17 @@ impl Production {
             let done = self.activate(order, station, clerk, holder);
             reported(Step::HandOver, actor, &clock, done, observe).await?
         };
-        self.close_case(&order).await;
+        self.close_case(&order, &who).await;
         Ok(order)
     }
 
     /// Nobody reads the photo for this case any more. The card is in its holder's hand whatever becomes of this: handing
     /// over again tries again.
-    async fn close_case(&self, order: &Order) {
+    async fn close_case(&self, order: &Order, by: &StaffId) {
         let closed = async {
             let content = CardContent::from_content(order.content())?;
             self.office
-                .close_photo_case(content.photo().case(), order.duties().producer())
+                .close_photo_case(content.photo().case(), by)
                 .await
                 .map_err(ProductionError::Photo)
         };

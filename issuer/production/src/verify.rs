@@ -6,7 +6,7 @@ use card_applet_spec::record::rule_set_digest;
 use card_reader::CardOnCounter;
 use card_reader::counter::Binding;
 use issuer_office::card_content::{CardContent, Rewritten, card_date};
-use permit_domain::Order;
+use permit_domain::{Maker, Order};
 
 use crate::encode::Encoded;
 use crate::error::ProductionError;
@@ -15,7 +15,12 @@ use crate::station::Station;
 
 impl Production {
     /// Reads the card back; the permit is produced when everything is as ordered.
-    pub(crate) async fn verify(&self, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
+    pub(crate) async fn verify(
+        &self,
+        order: Order,
+        station: &mut Station,
+        by: &Maker,
+    ) -> Result<Order, ProductionError> {
         let content = CardContent::from_content(order.content())?;
         let serial = order
             .state()
@@ -34,7 +39,10 @@ impl Production {
         if let Some(what) = difference(&card, &content) {
             return Err(ProductionError::WrongContent { what });
         }
-        Ok(self.office.advance(order.verified()?, "{}").await?)
+        Ok(self
+            .office
+            .advance(order.verified()?, by.in_ledger(), "{}")
+            .await?)
     }
 
     /// The public keys that the vault certified when it wrote the card.

@@ -269,12 +269,12 @@ impl RuleSet {
         })
     }
 
-    /// Decides another tier, or what the same tier grants today, for a permit that exists. The same tier keeps its last
-    /// day: that is an endorsement's. Another tier has its own periods, counted from the permit's anchor too, and ends no
-    /// sooner than what was decided before.
+    /// Decides another tier, or what the same tier grants today, for a permit that is in force. The same tier keeps its last
+    /// day, and so does one of the same period: a later one is an endorsement's. A tier of another period has its own periods,
+    /// counted from the permit's anchor too, and ends no sooner than what was decided before.
     ///
     /// # Errors
-    /// [`Error::LastDayOver`] for the same tier of a permit that is over; those of [`RuleSet::decide_accepted`].
+    /// [`Error::LastDayOver`] for a permit that is over: it is endorsed first; those of [`RuleSet::decide_accepted`].
     pub fn decide_change(
         &self,
         applicant: &Applicant,
@@ -284,12 +284,16 @@ impl RuleSet {
         calendar: &Calendar,
     ) -> Result<Decision, Error> {
         let rule = self.rule(tier)?;
-        if tier == grant.tier {
-            grant.check_in_force(at)?;
-        }
+        grant.check_in_force(at)?;
         let number = period_granted(grant.anchor, rule.validity, at)?;
         let mut decision = self.decide_again(applicant, rule, grant, number, at, calendar)?;
-        let keeps = tier == grant.tier || decision.valid_to.is_some_and(|to| to < grant.valid_to);
+        let first_period = |rule: &TierRule| rule.validity.last_day(grant.anchor);
+        let as_long = match self.rule(grant.tier) {
+            Ok(present) => first_period(present)? == first_period(rule)?,
+            // The set in force has no such tier any more.
+            Err(_) => false,
+        };
+        let keeps = tier == grant.tier || as_long || decision.valid_to.is_some_and(|to| to < grant.valid_to);
         if decision.tier.is_some() && keeps {
             decision.valid_to = Some(grant.valid_to);
             for line in &mut decision.explanation {

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use jiff::civil::{Date, date};
-use permit_domain::{Applicant, ApplicantForm, Decision, Digest, Error, Raw, Role, Tier};
+use permit_domain::{
+    Applicant, ApplicantForm, ApplicationId, Decision, Digest, Error, Grant, PersonId, Raw, Role, Tier,
+};
 use permit_rules::{Grade, Period, RuleSet, RuleSets};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -44,6 +46,44 @@ fn line<'a>(decision: &'a Decision, condition: &str) -> &'a permit_domain::Expla
         .iter()
         .find(|l| l.condition == condition)
         .unwrap()
+}
+
+#[test]
+fn another_tier_neither_revives_a_permit_that_is_over_nor_gives_it_a_year() {
+    let rules = RuleSets::embedded().unwrap();
+    let set = rules.get(THREE).unwrap();
+    let at = "2026-11-21T02:00:00Z".parse().unwrap();
+    let grant = |tier, valid_to| Grant {
+        person: PersonId::new(at, [1; 10]),
+        application: ApplicationId::new(at, [2; 10]),
+        tier,
+        rule_set: THREE.to_owned(),
+        anchor: TODAY,
+        valid_from: TODAY,
+        valid_to,
+    };
+    let graduate = li_na(|file| {
+        file["education"] = "20".into();
+        for paper in file["evidence"].as_array_mut().unwrap() {
+            paper["to"] = "2099-01-01".into();
+        }
+    });
+    let last = date(2027, 11, 22);
+    let change = |grant: &Grant, tier, on| set.decide_change(&graduate, tier, grant, on, rules.calendar());
+    let employment = grant(Tier::Employment, last);
+    // On its last day, within the window of the endorsement, a tier of the same length gives no time.
+    let talent = change(&employment, Tier::Talent, last).unwrap();
+    assert_eq!((talent.tier, talent.valid_to), (Some(Tier::Talent), Some(last)));
+    for over in [date(2027, 11, 23), date(2029, 12, 1)] {
+        for tier in [Tier::Talent, Tier::Temp, Tier::Employment] {
+            let refused = change(&employment, tier, over).unwrap_err();
+            assert_eq!(refused.code(), "LAST_DAY_OVER", "{tier:?} on {over}");
+        }
+    }
+    // A longer one has the end of its own period, counted from the same anchor.
+    let temp = grant(Tier::Temp, date(2027, 5, 21));
+    let longer = change(&temp, Tier::Employment, date(2027, 3, 1)).unwrap();
+    assert_eq!(longer.valid_to, Some(last));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `issuer card`: a card that is lost, found, blocked, replaced or destroyed.
 
 use issuer_office::changes::Proposal;
+use issuer_office::loss::allowing_to_sign;
 use issuer_office::random::Random;
 use issuer_store::Card;
-use permit_domain::{CardNumber, EndOfCard};
+use permit_domain::{CardNumber, Digest, EndOfCard};
 use program_contract::{Clock, Failure, Outcome};
 use serde::Serialize;
 
@@ -32,8 +33,8 @@ enum CardStep {
     Damaged(OneCard),
     /// Propose that a card that was brought in works again.
     Allow(OneCard),
-    /// Sign that off as the second person (role `APPROVER`): the card works again.
-    ApproveAllow(OneCard),
+    /// Sign that off as the second person (role `APPROVER`), as `issuer card show` shows it: the card works again.
+    ApproveAllow(ApproveAllow),
     /// Block its chip: by terminals, or at the reader with `issuer change write`.
     Block(OneCard),
     /// Free its permit for another card.
@@ -57,6 +58,15 @@ struct OneCard {
     card: CardNumber,
     #[command(flatten)]
     person: Person,
+}
+
+#[derive(Debug, clap::Args)]
+struct ApproveAllow {
+    #[command(flatten)]
+    card: OneCard,
+    /// The digest of what you read with `issuer card show`, 64 hex digits.
+    #[arg(long, value_name = "DIGEST")]
+    content: Digest,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,6 +94,8 @@ struct CardNow {
     allow_proposed_by: Option<String>,
     /// The permit's last day as the card shows it.
     card_until: Option<String>,
+    /// While somebody proposes to allow it again: 64 hex digits, for `issuer card approve-allow --content`.
+    content: Option<String>,
 }
 
 impl From<&Card> for CardNow {
@@ -96,6 +108,10 @@ impl From<&Card> for CardNow {
             chip: card.chip.name(),
             allow_proposed_by: card.allow_proposed_by.as_ref().map(ToString::to_string),
             card_until: card.until.map(|day| day.to_string()),
+            content: card
+                .allow_proposed_by
+                .as_ref()
+                .map(|_| allowing_to_sign(card).to_string()),
         }
     }
 }
@@ -117,9 +133,9 @@ fn stands(card: &Card) -> Result<Outcome, Failure> {
         now.chip,
         now.card_until.as_deref().unwrap_or("-")
     )];
-    if let Some(clerk) = &now.allow_proposed_by {
+    if let (Some(clerk), Some(content)) = (&now.allow_proposed_by, &now.content) {
         lines.push(format!(
-            "{clerk} proposed to allow it again; a second person signs it off: issuer card approve-allow --card {}",
+            "{clerk} proposed to allow it again; a second person signs it off: issuer card approve-allow --card {} --content {content}",
             now.card_number
         ));
     }
@@ -136,11 +152,11 @@ impl CardCommand {
             | CardStep::Returned(it)
             | CardStep::Damaged(it)
             | CardStep::Allow(it)
-            | CardStep::ApproveAllow(it)
             | CardStep::Block(it)
             | CardStep::Replace(it)
             | CardStep::Balance(it)
             | CardStep::Destroyed(it) => it.place.json,
+            CardStep::ApproveAllow(it) => it.card.place.json,
             CardStep::Show(it) => it.place.json,
             CardStep::Confirm(it) => it.place.json,
         }
@@ -169,9 +185,10 @@ impl CardCommand {
                 stands(&context.office.propose_allowing(&it.card, &clerk).await?)
             }
             CardStep::ApproveAllow(it) => {
-                let context = Context::open(&it.place, clock, random).await?;
-                let approver = it.person.approver(&context).await?;
-                stands(&context.office.allow_again(&it.card, &approver).await?)
+                let context = Context::open(&it.card.place, clock, random).await?;
+                let approver = it.card.person.approver(&context).await?;
+                let allowed = context.office.allow_again(&it.card.card, &approver, it.content);
+                stands(&allowed.await?)
             }
             CardStep::Replace(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
@@ -213,7 +230,7 @@ async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, 
     let id = context.office.new_change_id();
     let proposed = context
         .office
-        .propose_for(id, &permit, &card, Proposal::Block, clerk)
+        .propose_for(id, &permit, &card, Proposal::Block, clerk.clone())
         .await;
     let id = match proposed {
         Ok(stored) => stored.change.id(),
@@ -222,7 +239,7 @@ async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, 
         }
         Err(error) => return Err(error.into()),
     };
-    match Box::pin(context.production().await?.queue_change(id)).await {
+    match Box::pin(context.production().await?.queue_change(id, &clerk)).await {
         Ok(stored) => shown(CARD, &context.office, &stored).await,
         Err(error) => Err(about(&context.office, id, error.into()).await),
     }

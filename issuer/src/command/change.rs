@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::random::Random;
-use permit_domain::{Applicant, ApplicantForm, ChangeId, PermitId, Tier, read_tier};
+use issuer_office::staff::StaffRole;
+use permit_domain::{Applicant, ApplicantForm, ChangeId, Digest, PermitId, Tier, read_tier};
 use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, file};
 
-use crate::command::change_now::{about, shown};
+use crate::command::change_now::{about, read, shown};
 use crate::command::failure;
 use crate::command::place::{Context, MAX_APPLICANT, Place};
 use crate::command::session::Person;
@@ -26,14 +27,16 @@ pub(super) struct ChangeCard {
 enum ChangeStep {
     /// Propose a change of a permit's card (role `CHANGE_CLERK`).
     Propose(Propose),
-    /// Sign a change off as the second person (role `APPROVER`).
-    Approve(ById),
-    /// Have updates sealed for terminals to deliver (role `CHANGE_CLERK`).
+    /// Read what a change decides and writes, whole, with the digest that stands for it (role `APPROVER` or `CHANGE_CLERK`).
+    Proposal(ById),
+    /// Sign off as the second person what `proposal` showed (role `APPROVER`).
+    Approve(Approve),
+    /// Have updates sealed for terminals to deliver, or the rest of them (role `CHANGE_CLERK`, not who signed it off).
     Queue(ById),
     /// Write the change onto the card that lies on the reader, or finish what was begun (role `PRODUCER`, not who signed it
     /// off).
     Write(Write),
-    /// Give a change up that was neither sealed nor written, or whose card went out of use (role `CHANGE_CLERK`).
+    /// Give a change up of which nothing was sealed or written, or whose card went out of use (role `CHANGE_CLERK`).
     GiveUp(ById),
     /// Expire every endorsement that nobody wrote within its window; `worker` does it each day.
     Expire(JustPlace),
@@ -83,7 +86,7 @@ struct Propose {
     /// The photo's receipt, with `--kind address`.
     #[arg(long, value_name = "NUMBER")]
     photo_receipt: Option<String>,
-    /// The change's id, to repeat a proposal whose answer was lost; a fresh one without it.
+    /// The change's id, to repeat a proposal that stopped or whose answer was lost; a fresh one without it.
     #[arg(long, value_name = "ID")]
     id: Option<ChangeId>,
 }
@@ -97,6 +100,20 @@ struct ById {
     /// The change.
     #[arg(long, value_name = "ID")]
     id: ChangeId,
+}
+
+#[derive(Debug, clap::Args)]
+struct Approve {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    person: Person,
+    /// The change.
+    #[arg(long, value_name = "ID")]
+    id: ChangeId,
+    /// The digest of what you read with `issuer change proposal`, 64 hex digits.
+    #[arg(long, value_name = "DIGEST")]
+    content: Digest,
 }
 
 #[derive(Debug, clap::Args)]
@@ -138,7 +155,8 @@ impl ChangeCard {
     pub(super) const fn json(&self) -> bool {
         match &self.step {
             ChangeStep::Propose(it) => it.place.json,
-            ChangeStep::Approve(it) | ChangeStep::Queue(it) | ChangeStep::GiveUp(it) => it.place.json,
+            ChangeStep::Proposal(it) | ChangeStep::Queue(it) | ChangeStep::GiveUp(it) => it.place.json,
+            ChangeStep::Approve(it) => it.place.json,
             ChangeStep::Write(it) => it.place.json,
             ChangeStep::Show(it) => it.place.json,
             ChangeStep::Expire(it) => it.place.json,
@@ -150,16 +168,22 @@ impl ChangeCard {
         const SCHEMA: &str = "yzt.change/1";
         match &self.step {
             ChangeStep::Propose(it) => it.run(clock, random).await,
+            ChangeStep::Proposal(it) => {
+                let context = Context::open(&it.place, clock, random).await?;
+                let readers = &[StaffRole::Approver, StaffRole::ChangeClerk];
+                it.person.acting_as_any(&context, readers).await?;
+                read(&context.office.proposal(it.id).await?)
+            }
             ChangeStep::Approve(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let approver = it.person.approver(&context).await?;
-                let stored = context.office.approve_change(it.id, approver).await?;
+                let stored = context.office.approve_change(it.id, approver, it.content).await?;
                 shown(SCHEMA, &context.office, &stored).await
             }
             ChangeStep::Queue(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                it.person.clerk(&context).await?;
-                match Box::pin(context.production().await?.queue_change(it.id)).await {
+                let clerk = it.person.clerk(&context).await?;
+                match Box::pin(context.production().await?.queue_change(it.id, &clerk)).await {
                     Ok(stored) => shown(SCHEMA, &context.office, &stored).await,
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
                 }
@@ -251,9 +275,9 @@ impl Propose {
             Kind::End => Proposal::End,
         };
         let id = self.id.unwrap_or_else(|| context.office.new_change_id());
-        let stored = Box::pin(context.office.propose(id, self.permit, proposal, clerk))
-            .await
-            .map_err(refused)?;
+        let proposed = Box::pin(context.office.propose(id, self.permit, proposal, clerk)).await;
+        // Whatever stopped it, the same id goes on: a photo's receipt may be used for it already.
+        let stored = proposed.map_err(|error| refused(error).with("change_id", id.to_string()))?;
         shown("yzt.change/1", &context.office, &stored).await
     }
 

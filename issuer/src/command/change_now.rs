@@ -2,8 +2,9 @@
 
 use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
+use issuer_office::proposal::Proposed;
 use issuer_store::StoredCardChange;
-use permit_domain::{Actor as _, ChangeId, ChangeState};
+use permit_domain::{Actor as _, ChangeId, ChangeState, Entitlement, ExplanationLine};
 use program_contract::{Failure, Outcome};
 use serde::Serialize;
 
@@ -74,11 +75,121 @@ pub(super) async fn shown(
     }
     if let ChangeState::Proposed = stored.change.state() {
         lines.push(format!(
-            "A second person signs it off: issuer change approve --id {}",
+            "A second person reads it, and signs off what it says: issuer change proposal --id {}",
             now.change_id
         ));
     }
     Outcome::done(schema, &now, lines)
+}
+
+/// What the second person reads: the change, what it decides against what is granted now, the holder's newer facts, why, and
+/// the digest that stands for all of it. With personal data, for that person alone.
+#[derive(Serialize)]
+struct ProposalRead<'a> {
+    change_id: String,
+    permit_id: String,
+    card_number: String,
+    kind: &'static str,
+    state: &'static str,
+    clerk: &'a str,
+    holds_until: Option<String>,
+    card_until: Option<String>,
+    tier: Compared<&'static str>,
+    valid_to: Compared<String>,
+    entitlements: &'a [Entitlement],
+    facts: Vec<FactRead>,
+    explanation: &'a [ExplanationLine],
+    /// 64 hex digits, for `issuer change approve --content`.
+    content: String,
+}
+
+#[derive(Serialize)]
+struct Compared<T> {
+    now: T,
+    proposed: T,
+}
+
+#[derive(Serialize)]
+struct FactRead {
+    field: String,
+    now: serde_json::Value,
+    proposed: serde_json::Value,
+}
+
+/// The proposal of a change, for whoever signs it off.
+pub(super) fn read(proposed: &Proposed) -> Result<Outcome, Failure> {
+    let change = &proposed.stored.change;
+    let decision = proposed.stored.decision.as_ref();
+    let grant = &proposed.grant;
+    let tier = decision.and_then(|decision| decision.tier).unwrap_or(grant.tier);
+    let valid_to = decision
+        .and_then(|decision| decision.valid_to)
+        .unwrap_or(grant.valid_to);
+    let now = ProposalRead {
+        change_id: change.id().to_string(),
+        permit_id: change.permit().to_string(),
+        card_number: change.card().number.to_string(),
+        kind: change.kind().name(),
+        state: change.state().name(),
+        clerk: change.clerk().staff().as_str(),
+        holds_until: change.holds_until().map(|day| day.to_string()),
+        card_until: proposed.card_until.map(|day| day.to_string()),
+        tier: Compared {
+            now: grant.tier.as_str(),
+            proposed: tier.as_str(),
+        },
+        valid_to: Compared {
+            now: grant.valid_to.to_string(),
+            proposed: valid_to.to_string(),
+        },
+        entitlements: decision
+            .map(|decision| decision.entitlements.as_slice())
+            .unwrap_or_default(),
+        facts: proposed
+            .newer_facts()
+            .into_iter()
+            .map(|(field, now, proposed)| FactRead { field, now, proposed })
+            .collect(),
+        explanation: decision
+            .map(|decision| decision.explanation.as_slice())
+            .unwrap_or_default(),
+        content: proposed.content.to_string(),
+    };
+    let mut lines = vec![
+        format!(
+            "{} {} {}, proposed by {}, card {}",
+            now.change_id, now.kind, now.state, now.clerk, now.card_number
+        ),
+        format!("tier {} -> {}", now.tier.now, now.tier.proposed),
+        format!(
+            "last day {} -> {}, on the card until {}",
+            now.valid_to.now,
+            now.valid_to.proposed,
+            now.card_until.as_deref().unwrap_or("-")
+        ),
+    ];
+    lines.extend(now.entitlements.iter().map(|entitlement| {
+        format!(
+            "{:?}: class {}, services {:#x}, zones {:#x}",
+            entitlement.role, entitlement.class, entitlement.services, entitlement.zones
+        )
+    }));
+    lines.extend(
+        now.facts
+            .iter()
+            .map(|fact| format!("{}: {} -> {}", fact.field, fact.now, fact.proposed)),
+    );
+    lines.extend(now.explanation.iter().map(|line| {
+        let met = if line.met { "met" } else { "not met" };
+        format!("{} {} {met}: {}", line.article, line.condition, line.because)
+    }));
+    if let ChangeState::Proposed = change.state() {
+        lines.push(format!(
+            "Sign it off, if that is right: issuer change approve --id {} --content {}",
+            now.change_id, now.content
+        ));
+    }
+    Outcome::done("yzt.change_proposal/1", &now, lines)
 }
 
 /// Says with a failure which change it left where.

@@ -67,6 +67,11 @@ program_contract::failures! {
         "this login has no folder of its own: neither HOME nor XDG_STATE_HOME is set";
         "请设置 HOME，或用 --session 指明会话文件。", "Set HOME, or name the session's file with --session.";
     }
+    pub(super) fn no_service_name() = Damaged "SETTINGS" {
+        "服务没有自己的名称", "the service has no name of its own";
+        "请在 issuer.toml 中设置 `service`：2 至 32 个 a-z、0-9、点或连字符，以字母开头，且不是 staff.toml 中的账号。",
+        "Set `service` in issuer.toml: 2 to 32 of a-z, 0-9, point and hyphen, a letter first, and no account of staff.toml.";
+    }
     pub(super) fn not_signed_in() = Refused "NOT_SIGNED_IN" {
         "此处无人登录", "nobody is signed in here";
         "请用 `issuer sign-in` 登录。", "Sign in with `issuer sign-in`.";

@@ -67,7 +67,7 @@ impl Load {
         };
         let outcome = context
             .office
-            .load(self.permit, self.amount.0, &self.key, clerk)
+            .load(self.permit, self.amount.0, &self.key, clerk.clone())
             .await?;
         let (stored, known, explanation) = match outcome {
             LoadOutcome::Booked(stored, decision) => (*stored, false, decision.explanation),
@@ -95,7 +95,7 @@ impl Load {
                     let stored = Box::pin(production.write_change(id, &mut station, producer)).await?;
                     (stored, station.wrong_tries())
                 }
-                None => (Box::pin(production.queue_change(id)).await?, 0),
+                None => (Box::pin(production.queue_change(id, &clerk)).await?, 0),
             };
             Ok::<_, Failure>(stored)
         };

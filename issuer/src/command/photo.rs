@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use issuer_office::photo::{ASKS, AUDITS, CONFIRMS, ERASES, OPENS, TAKES, looks};
+use issuer_office::photo::{ASKS, AUDITS, CONFIRMS, ERASES, OPENS, REQUESTS_ERASURE, TAKES, looks};
 use issuer_office::random::Random;
 use jiff::Timestamp;
 use permit_domain::ApplicationId;
@@ -37,8 +37,10 @@ enum PhotoStep {
     Confirm(Confirm),
     /// Take back a photo that no case has used.
     TakeBack(OnePhoto),
-    /// End a photo for good, by an order.
+    /// Request that a photo ends for good, by an order.
     Erase(Erase),
+    /// Approve that as the second person (role `APPROVER`), by the same order: the photo ends.
+    ApproveErase(Erase),
     /// Open the application's case, so that the applicant's photos may be read for it.
     OpenCase(OneCase),
     /// Close the application's case.
@@ -316,7 +318,7 @@ impl PhotoCommand {
             PhotoStep::Read(it) => &it.one.case.who,
             PhotoStep::Confirm(it) => &it.one.case.who,
             PhotoStep::TakeBack(it) => &it.case.who,
-            PhotoStep::Erase(it) => &it.one.case.who,
+            PhotoStep::Erase(it) | PhotoStep::ApproveErase(it) => &it.one.case.who,
             PhotoStep::OpenCase(it) | PhotoStep::CloseCase(it) | PhotoStep::Reads(it) => &it.who,
         }
     }
@@ -329,9 +331,11 @@ impl PhotoCommand {
     /// The schema of what the command answers.
     pub(super) const fn schema(&self) -> &'static str {
         match &self.step {
-            PhotoStep::Submit(_) | PhotoStep::Confirm(_) | PhotoStep::TakeBack(_) | PhotoStep::Erase(_) => {
-                PHOTO
-            }
+            PhotoStep::Submit(_)
+            | PhotoStep::Confirm(_)
+            | PhotoStep::TakeBack(_)
+            | PhotoStep::Erase(_)
+            | PhotoStep::ApproveErase(_) => PHOTO,
             PhotoStep::Show(_) => "yzt.photos/1",
             PhotoStep::Receipt(_) => "yzt.photo_receipt/1",
             PhotoStep::Read(_) => "yzt.photo_read/1",
@@ -403,9 +407,20 @@ impl PhotoCommand {
                 stands(&office.take_back_photo(it.case.application, it.photo, &by).await?)
             }
             PhotoStep::Erase(it) => {
+                let by = who.person.acting_as_any(&context, REQUESTS_ERASURE).await?;
+                let (application, id) = (it.one.case.application, it.one.photo);
+                let status = office.request_erasure(application, id, &it.order, &by).await?;
+                let mut lines = lines(&status);
+                lines.push(format!(
+                    "  请第二人核对命令后批准 / a second person compares the order and approves: issuer photo approve-erase --application {application} --photo {id} --order {}",
+                    it.order
+                ));
+                Outcome::done(PHOTO, &PhotoNow::from(&status), lines)
+            }
+            PhotoStep::ApproveErase(it) => {
                 let by = who.person.acting_as_any(&context, ERASES).await?;
                 let (application, id) = (it.one.case.application, it.one.photo);
-                stands(&office.erase_photo(application, id, &it.order, &by).await?)
+                stands(&office.approve_erasure(application, id, &it.order, &by).await?)
             }
             PhotoStep::OpenCase(it) => {
                 let by = who.person.acting_as_any(&context, OPENS).await?;

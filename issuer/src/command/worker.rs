@@ -1,14 +1,17 @@
-//! `issuer worker`: makes cards, each with the one that lies on the reader.
+//! `issuer worker`: makes cards, each with the one that lies on the reader, for the producer who is signed in, or as a service
+//! under its own name.
 
 use std::time::Duration;
 
 use issuer_office::random::Random;
 use issuer_production::{Production, StepReport};
-use permit_domain::{OrderId, Step};
+use permit_domain::{Maker, OrderId, StaffId, Step};
 use program_contract::{Clock, Failure, Outcome};
 use serde::Serialize;
 
-use crate::command::place::{GRACE, Place, Stop};
+use crate::command::failure;
+use crate::command::place::{Context, GRACE, Place, Stop};
+use crate::command::session::Person;
 use crate::command::station::station;
 
 /// Pause of the worker when there is nothing to do, or no reader.
@@ -19,6 +22,12 @@ const WORKER_PAUSE: Duration = Duration::from_secs(2);
 pub(super) struct Worker {
     #[command(flatten)]
     pub(super) place: Place,
+    #[command(flatten)]
+    person: Person,
+    /// Work without a person, in the name of the service (`service` in `issuer.toml`): what it does stands under that name in
+    /// the ledger.
+    #[arg(long, conflicts_with = "session")]
+    service: bool,
     /// The reader's name; without it the only one there is.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
@@ -65,24 +74,40 @@ impl From<&StepReport> for WorkedStep {
     }
 }
 
+/// The worker's own name. It is nobody's: what it does is told from what a person did.
+fn service(context: &Context) -> Result<StaffId, Failure> {
+    let name: Result<StaffId, _> = context.installation.config().service.parse();
+    let taken = |name: &StaffId| {
+        let staff = context.installation.staff()?;
+        Ok::<_, Failure>(staff.has(name))
+    };
+    match name {
+        Ok(name) if !taken(&name)? => Ok(name),
+        _ => Err(failure::no_service_name()),
+    }
+}
+
 impl Worker {
     /// Runs orders up to the verified card: each with the card that lies on the reader.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
-        let installation = self.place.open()?;
-        let office = self.place.office(&installation, clock, random).await?;
-        office.ready().await?;
-        let production = installation.production(office).await?;
+        let context = Context::open(&self.place, clock, random).await?;
+        let by = if self.service {
+            Maker::Service(service(&context)?)
+        } else {
+            Maker::Person(self.person.producer(&context).await?)
+        };
+        let production = context.production().await?;
         let mut report = Worked { orders: Vec::new() };
         let one_run = self.once || self.order.is_some();
         if one_run {
-            while let Some(worked) = Box::pin(self.next(&production)).await? {
+            while let Some(worked) = Box::pin(self.next(&production, &by)).await? {
                 report.orders.push(worked);
                 if self.order.is_some() {
                     break;
                 }
             }
         } else {
-            Box::pin(self.watch(&production)).await?;
+            Box::pin(self.watch(&production, &by)).await?;
         }
         let lines = report
             .orders
@@ -93,7 +118,7 @@ impl Worker {
     }
 
     /// Runs orders as their cards come, until a signal.
-    async fn watch(&self, production: &Production) -> Result<(), Failure> {
+    async fn watch(&self, production: &Production, by: &Maker) -> Result<(), Failure> {
         let mut stop = Stop::listen()?;
         let mut expired_on = None;
         loop {
@@ -108,7 +133,7 @@ impl Worker {
                     Err(error) => tracing::warn!(code = error.code(), "changes whose time is over stay"),
                 }
             }
-            let mut work = std::pin::pin!(self.next(production));
+            let mut work = std::pin::pin!(self.next(production, by));
             let worked = tokio::select! {
                 worked = &mut work => worked,
                 () = stop.asked() => {
@@ -127,7 +152,7 @@ impl Worker {
     }
 
     /// Runs the order that the card on the reader belongs to; `None` when there is nothing to do with it.
-    async fn next(&self, production: &Production) -> Result<Option<WorkedOrder>, Failure> {
+    async fn next(&self, production: &Production, by: &Maker) -> Result<Option<WorkedOrder>, Failure> {
         let mut station = station(self.reader.clone()).await?;
         let order = match self.order {
             Some(id) => Some(production.office().order_status(id).await?),
@@ -140,7 +165,7 @@ impl Worker {
         };
         let mut steps = Vec::new();
         let done = production
-            .run(order.id(), &mut station, &mut |step| {
+            .run(order.id(), &mut station, by, &mut |step| {
                 steps.push(WorkedStep::from(step));
             })
             .await;

@@ -29,6 +29,8 @@ pub struct StoredCardChange {
     pub permit_version: i64,
     /// The permit's row that its approval made: the order in which the changes of a card hold.
     pub granted: Option<i64>,
+    /// Since when its updates are being sealed; `None`: none is, or all are.
+    pub sealing_since: Option<Date>,
 }
 
 /// A load as booked, fen.
@@ -61,6 +63,7 @@ struct Row {
     loaded: Option<i64>,
     purse_rules: Option<String>,
     holds_until: Option<String>,
+    sealing_since: Option<String>,
     state: String,
     way: Option<String>,
     done_on: Option<String>,
@@ -139,6 +142,11 @@ impl TryFrom<Row> for StoredCardChange {
             load,
             permit_version: row.permit_version,
             granted: row.granted,
+            sealing_since: row
+                .sealing_since
+                .as_deref()
+                .map(|day| value(day, "changes.sealing_since"))
+                .transpose()?,
         })
     }
 }
@@ -152,7 +160,7 @@ impl Snapshot {
         const SELECT: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
                    h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules,
-                   h.holds_until, h.state, h.way, h.done_on, h.version
+                   h.holds_until, h.sealing_since, h.state, h.way, h.done_on, h.version
             FROM changes h JOIN cards c ON c.number = h.card WHERE h.id = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(SELECT)
             .bind(id.to_string())
@@ -168,7 +176,7 @@ impl Snapshot {
         const OF_CARD: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
                    h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules,
-                   h.holds_until, h.state, h.way, h.done_on, h.version
+                   h.holds_until, h.sealing_since, h.state, h.way, h.done_on, h.version
             FROM changes h JOIN cards c ON c.number = h.card WHERE h.card = $1 ORDER BY h.created_at, h.id";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF_CARD).bind(card.as_str()).fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -182,7 +190,7 @@ impl Snapshot {
         const OF_PERMIT: &str = "
             SELECT h.id, h.permit, h.card, c.serial, h.kind, h.clerk, h.approver, h.content, h.content_digest,
                    h.permit_version, h.granted, h.applicant, h.decision, h.amount, h.loaded, h.purse_rules,
-                   h.holds_until, h.state, h.way, h.done_on, h.version
+                   h.holds_until, h.sealing_since, h.state, h.way, h.done_on, h.version
             FROM changes h JOIN cards c ON c.number = h.card WHERE h.permit = $1 ORDER BY h.created_at, h.id";
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(OF_PERMIT)
             .bind(permit.to_string())
@@ -200,7 +208,8 @@ impl Snapshot {
         kind: ChangeKind,
     ) -> Result<Option<ChangeId>, Error> {
         const OPEN: &str = "
-            SELECT id FROM changes WHERE card = $1 AND kind = $2 AND state IN ('PROPOSED', 'ORDERED', 'WRITING')";
+            SELECT id FROM changes WHERE card = $1 AND kind = $2
+                AND (state IN ('PROPOSED', 'ORDERED', 'WRITING') OR (state = 'QUEUED' AND sealing_since IS NOT NULL))";
         let id: Option<String> = on_engine!(self, |c| sqlx::query_scalar(OPEN)
             .bind(card.as_str())
             .bind(kind.name())
@@ -233,12 +242,15 @@ impl Snapshot {
         id.map(|id| value(&id, "change_updates.change_id")).transpose()
     }
 
-    /// How many sealed updates of a change are not on their card, as far as the office knows.
+    /// How many updates of a change are not on their card, as far as the office knows; while they are being sealed, one more
+    /// than are known.
     ///
     /// # Errors
     /// Outages.
     pub async fn updates_left(&mut self, change: ChangeId) -> Result<i64, Error> {
-        const LEFT: &str = "SELECT count(*) FROM change_updates WHERE change_id = $1 AND done = 0";
+        const LEFT: &str = "
+            SELECT (SELECT count(*) FROM change_updates WHERE change_id = $1 AND done = 0)
+                 + (SELECT count(*) FROM changes WHERE id = $1 AND sealing_since IS NOT NULL)";
         on_engine!(self, |c| sqlx::query_scalar(LEFT)
             .bind(change.to_string())
             .fetch_one(c))
@@ -338,7 +350,40 @@ impl Transaction {
         Ok(())
     }
 
-    /// Stores that a sealed update is on its card. No entry of the ledger: when that was learnt is not kept.
+    /// Stores since when the updates of a change are being sealed, or with `None` that all are. Its entry of the ledger is that
+    /// of the change.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn set_sealing(&mut self, change: ChangeId, since: Option<Date>) -> Result<(), Error> {
+        const SEALING: &str = "UPDATE changes SET sealing_since = $1 WHERE id = $2";
+        write_on_engine!(self, |c| sqlx::query(SEALING)
+            .bind(since.map(|day| day.to_string()))
+            .bind(change.to_string())
+            .execute(c))?;
+        Ok(())
+    }
+
+    /// The vault's numbers of the updates of a change of which no card has told yet.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn updates_of(&mut self, change: ChangeId) -> Result<Vec<[u8; 16]>, Error> {
+        const OF: &str = "SELECT vault_change FROM change_updates WHERE change_id = $1 AND done = 0";
+        let found: Vec<Vec<u8>> = on_engine!(self, |c| sqlx::query_scalar(OF)
+            .bind(change.to_string())
+            .fetch_all(c))?;
+        found
+            .into_iter()
+            .map(|number| {
+                number
+                    .try_into()
+                    .map_err(|_| damaged("change_updates.vault_change"))
+            })
+            .collect()
+    }
+
+    /// Stores that a sealed update is on its card, or that another one took its place. No entry of the ledger: when that was learnt is not kept.
     ///
     /// # Errors
     /// Outages.

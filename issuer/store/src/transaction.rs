@@ -213,8 +213,8 @@ impl Transaction {
         self.end().await
     }
 
-    /// Makes durable what has no entry on purpose: what a card spent, that a copied card was denied, and which updates are
-    /// on their cards. When that was learnt, and from whom, is not kept.
+    /// Makes durable what has no entry on purpose: what a card spent, that a copied card was denied, which updates the vault
+    /// sealed and which are on their cards, and what a client's key stood for. When that was learnt, and from whom, is not kept.
     ///
     /// # Errors
     /// As [`Transaction::commit`]; [`Error::Refused`] when an entry was appended, which would stand in the ledger without

@@ -102,7 +102,7 @@ impl Service {
         let path = format!("/v1/applications/{application}/decision");
         self.post(
             account,
-            "a key to decide",
+            &format!("{step} {application}"),
             &path,
             json!({"step": step}).to_string(),
         )
@@ -814,6 +814,39 @@ async fn a_vault_that_is_sealed_or_away_is_503_and_never_a_conflict() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_decided_one_application_decides_no_other_one() {
+    let service = Service::new().await;
+    let mut decisions = Vec::new();
+    for number in [1, 2] {
+        let key = format!("key of case {number}");
+        let filed = service
+            .post("liu", &key, "/v1/applications", fixture::person(number))
+            .await;
+        let id = filed.json["application_id"].as_str().unwrap().to_owned();
+        decisions.push(format!("/v1/applications/{id}/decision"));
+    }
+    let review = || json!({"step": "REVIEW"}).to_string();
+    let decided = service.post("wang", "the one key", &decisions[0], review()).await;
+    assert_eq!(decided.status, StatusCode::OK, "{}", decided.json);
+    let other = service.post("wang", "the one key", &decisions[1], review()).await;
+    refused(&other, StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED");
+    let again = service.post("wang", "the one key", &decisions[0], review()).await;
+    assert_eq!(again.json, decided.json);
+    // Another key, and another person's key of the same name, are others.
+    let approved = service
+        .post(
+            "zhao",
+            "the one key",
+            &decisions[0],
+            json!({"step": "APPROVE"}).to_string(),
+        )
+        .await;
+    assert_eq!(approved.status, StatusCode::OK, "{}", approved.json);
+    let second = service.post("wang", "another key", &decisions[1], review()).await;
+    assert_eq!(second.status, StatusCode::OK, "{}", second.json);
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -903,11 +936,11 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
     assert_eq!(
         operations,
         [
+            "approve_erasure",
             "close_photo_case",
             "confirm_photo",
             "create_application",
             "decide",
-            "erase_photo",
             "health",
             "list_photos",
             "look_at_photo",
@@ -918,6 +951,7 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
             "read_application",
             "read_permit",
             "readiness",
+            "request_erasure",
             "submit_photo",
             "take_back_photo"
         ]
@@ -1065,9 +1099,25 @@ async fn a_photo_is_taken_seen_confirmed_used_and_ended_over_http() {
         .give_up(given_up.id(), &producer)
         .await
         .unwrap();
-    let erased = service
-        .post("zhao", "key to erase", &format!("{photo}/erasure"), erasure)
+    let approval = format!("{photo}/erasure/approval");
+    let answer = service
+        .post("zhao", "key to approve", &approval, erasure.clone())
         .await;
+    refused(&answer, StatusCode::CONFLICT, "ERASURE_NOT_REQUESTED");
+    let requested = service
+        .post(
+            "liu",
+            "key to erase",
+            &format!("{photo}/erasure"),
+            erasure.clone(),
+        )
+        .await;
+    assert_eq!(requested.json["state"], "SEALED", "{}", requested.json);
+    let answer = service
+        .post("liu", "key to approve", &approval, erasure.clone())
+        .await;
+    refused(&answer, StatusCode::FORBIDDEN, "ROLE_MISSING");
+    let erased = service.post("zhao", "key to approve", &approval, erasure).await;
     assert_eq!(erased.json["state"], "SHREDDED", "{}", erased.json);
     let closed = service.change("liu", "DELETE", &case).await;
     assert_eq!(closed.json["open"], false, "{}", closed.json);

@@ -1,6 +1,8 @@
 //! Cards in use with the real vault, photo store, applet and terminals in process: changes, loads, losses, settlement.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use card_applet_spec::codes::Role;
@@ -10,8 +12,10 @@ use card_reader::updates::{Delivered, receipts_file};
 use card_reader::{Bundle, Card, Journal, Moment, Outcome, Stopwatch, Terminal, TerminalKey, Till, Updates};
 use issuer_office::card_content::CardContent;
 use issuer_office::changes::Proposal;
+use issuer_office::connection::Dialer;
 use issuer_office::error::OfficeError;
 use issuer_office::loads::{LoadOutcome, load_id};
+use issuer_office::loss::allowing_to_sign;
 use issuer_office::office::Office;
 use issuer_office::settlement::{FileOutcome, FileRefusal, SettledFile, Settlement};
 use issuer_production::{ProductionError, Station, pinned};
@@ -41,8 +45,20 @@ async fn allowed_by_two(
     number: &CardNumber,
     second: &Approver,
 ) -> Result<issuer_store::Card, OfficeError> {
-    office.propose_allowing(number, &clerk()).await?;
-    office.allow_again(number, second).await
+    let card = office.propose_allowing(number, &clerk()).await?;
+    office.allow_again(number, second, allowing_to_sign(&card)).await
+}
+
+/// Somebody reads a change and signs off what they read.
+pub(crate) async fn approve(
+    office: &Office,
+    id: ChangeId,
+    second: &str,
+) -> Result<StoredCardChange, OfficeError> {
+    let read = office.proposal(id).await?;
+    office
+        .approve_change(id, second.parse().unwrap(), read.content)
+        .await
 }
 
 pub(crate) fn officer() -> StaffId {
@@ -309,10 +325,7 @@ async fn signed_off(fixture: &Fixture, permit: PermitId, proposal: Proposal) -> 
         .await
         .unwrap();
     match stored.change.state() {
-        ChangeState::Proposed => {
-            let approver = "zhao".parse().unwrap();
-            fixture.office().approve_change(id, approver).await.unwrap()
-        }
+        ChangeState::Proposed => approve(fixture.office(), id, "zhao").await.unwrap(),
         _ => stored,
     }
 }
@@ -324,9 +337,17 @@ async fn a_load_reaches_the_card_through_a_shop_and_its_receipt_ends_it() {
     let mut shop = Shop::open(&fixture, "shop 1", 61).await;
     let stored = load(&fixture, permit, 30_000, "till-1").await;
     assert_eq!(stored.change.id(), load_id(permit, "till-1"));
-    let queued = fixture.production.queue_change(stored.change.id()).await.unwrap();
+    let queued = fixture
+        .production
+        .queue_change(stored.change.id(), &clerk())
+        .await
+        .unwrap();
     assert_eq!(queued.change.state(), &ChangeState::Queued);
-    let again = fixture.production.queue_change(stored.change.id()).await.unwrap();
+    let again = fixture
+        .production
+        .queue_change(stored.change.id(), &clerk())
+        .await
+        .unwrap();
     assert_eq!(again, queued, "once");
 
     let receipts = shop.deliver(&fixture, &card).await;
@@ -451,17 +472,31 @@ async fn another_tier_is_decided_signed_off_written_and_read_back() {
         write(&fixture, id, &card).await.unwrap_err().code(),
         "WRONG_STATE"
     );
-    let own = office
-        .approve_change(id, "liu".parse().unwrap())
-        .await
-        .unwrap_err();
+    let own = approve(office, id, "liu").await.unwrap_err();
     assert_eq!(own.code(), "SAME_PERSON_TWICE");
-    office.approve_change(id, "sun".parse().unwrap()).await.unwrap();
+    approve(office, id, "sun").await.unwrap();
     assert_eq!(
         write(&fixture, id, &card).await.unwrap_err().code(),
         "SAME_PERSON_TWICE"
     );
     assert_eq!(office.permit(permit).await.unwrap().grant().tier, Tier::Talent);
+    // Nor under cover of another change, nor by terminals.
+    let rotate = signed_off(&fixture, permit, Proposal::Rotate).await.change.id();
+    let covered = write(&fixture, rotate, &card).await.unwrap_err();
+    assert_eq!(covered.code(), "SAME_PERSON_TWICE");
+    let money = load(&fixture, permit, 100, "till-1").await.change.id();
+    let covered = write(&fixture, money, &card).await.unwrap_err();
+    assert_eq!(covered.code(), "SAME_PERSON_TWICE");
+    let queued = fixture
+        .production
+        .queue_change(id, &"sun".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(queued.code(), "SAME_PERSON_TWICE");
+    assert_eq!(
+        office.change(id).await.unwrap().change.state(),
+        &ChangeState::Ordered
+    );
     let qian = "qian".parse().unwrap();
     let done = fixture
         .production
@@ -516,7 +551,11 @@ async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it
     let stored = signed_off(&fixture, permit, Proposal::Endorse(Some(lease()))).await;
     let after = office.permit(permit).await.unwrap().grant().valid_to;
     assert!(after > before);
-    fixture.production.queue_change(stored.change.id()).await.unwrap();
+    fixture
+        .production
+        .queue_change(stored.change.id(), &clerk())
+        .await
+        .unwrap();
     // The record of small payment comes last: with it the card gets another pseudonym at this shop.
     let receipts = shop.deliver(&fixture, &card).await;
     let taken = office.take_receipts(&receipts, &officer()).await.unwrap();
@@ -543,6 +582,116 @@ async fn an_endorsement_reaches_the_card_by_updates_and_only_all_receipts_end_it
         .tap(selected, Role::SmallPayment, day, &mut shop.rng)
         .unwrap();
     assert_eq!(admission.valid_to.to_string(), after.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endorsement_of_which_the_vault_sealed_a_part_is_not_taken_back_but_finished() {
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    let office = fixture.office();
+    fixture.time.set("2027-11-10T02:00:00Z");
+    let facts = li_na(|form| {
+        for paper in &mut form.evidence {
+            paper.to = Raw::from("2036-01-01");
+        }
+    });
+    let before = office.permit(permit).await.unwrap().grant().valid_to;
+    let id = signed_off(&fixture, permit, Proposal::Endorse(Some(facts)))
+        .await
+        .change
+        .id();
+    let decided = office.permit(permit).await.unwrap().grant().valid_to;
+    assert!(decided > before);
+    // The records of one role have no Active version: what comes before them is sealed, they are not.
+    let mut vault = fixture.vault_client().await;
+    let region = "440300".parse().unwrap();
+    vault.compromise_role(Role::Transit, region, 1).await.unwrap();
+    let luo = "luo".parse().unwrap();
+    let queue = async || fixture.production.queue_change(id, &luo).await;
+    let refused = queue().await.unwrap_err();
+    assert!(
+        matches!(&refused, ProductionError::Vault(error) if error.is(RefusalCode::NoActiveVersion)),
+        "{refused}"
+    );
+    let out = vault.pending_updates(card.serial.0).await.unwrap();
+    assert!(out.waiting > 0, "terminals deliver a part of it");
+    // It stands under who queued it, and not under who proposed it.
+    let mut ledger = fixture.store.read().await.unwrap();
+    let entries = ledger.ledger_of(&id.to_string()).await.unwrap();
+    let last = entries.last().unwrap();
+    assert_eq!(
+        (last.action.as_str(), last.actor.as_str()),
+        ("change ENDORSE QUEUED", "luo")
+    );
+    drop(ledger);
+
+    let given_up = office.give_up_change(id, &clerk()).await.unwrap_err();
+    assert_eq!(given_up.code(), "WRONG_STATE");
+    shop.sync(&fixture).await;
+    let receipts = shop.deliver(&fixture, &card).await;
+    let taken = office.take_receipts(&receipts, &officer()).await.unwrap();
+    assert_eq!(
+        (taken.proved > 0, taken.changes_done.len()),
+        (true, 0),
+        "{taken:?}"
+    );
+    // Behind the window too: the card shows the later day in part.
+    fixture.time.set("2027-12-20T02:00:00Z");
+    assert!(office.expire_changes().await.unwrap().is_empty());
+    assert_eq!(office.permit(permit).await.unwrap().grant().valid_to, decided);
+
+    fixture.time.set("2027-11-11T02:00:00Z");
+    let today = fixture.clock.today();
+    vault.rotate_role(Role::Transit, region, today).await.unwrap();
+    let queued = queue().await.unwrap();
+    assert_eq!(queued.change.state(), &ChangeState::Queued);
+    assert_eq!(queue().await.unwrap(), queued, "once");
+    shop.sync(&fixture).await;
+    let receipts = shop.deliver(&fixture, &card).await;
+    let taken = office.take_receipts(&receipts, &officer()).await.unwrap();
+    assert_eq!(taken.changes_done, [id.to_string()], "{taken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_is_neither_ended_nor_opened_when_its_card_went_on_since_that_was_signed_off() {
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
+    let zhao = "zhao".parse().unwrap();
+    // To be ended, signed off or not yet, it is not allowed.
+    office
+        .end_card(&number, EndOfCard::Returned, &clerk())
+        .await
+        .unwrap();
+    let end = signed_off(&fixture, permit, Proposal::End).await.change.id();
+    let allowed = allowed_by_two(office, &number, &zhao).await.unwrap_err();
+    assert!(allowed.to_string().contains("BEING_ENDED"), "{allowed}");
+    office.give_up_change(end, &clerk()).await.unwrap();
+    let late = office.new_change_id();
+    office
+        .propose(late, permit, Proposal::End, clerk())
+        .await
+        .unwrap();
+    let refused = allowed_by_two(office, &number, &zhao).await.unwrap_err();
+    assert_eq!(refused.code(), "WRONG_STATE");
+    office.give_up_change(late, &clerk()).await.unwrap();
+    allowed_by_two(office, &number, &zhao).await.unwrap();
+
+    // Unblocked for its holder; and before that is written, lost.
+    let block = signed_off(&fixture, permit, Proposal::Block).await;
+    write(&fixture, block.change.id(), &card).await.unwrap();
+    let unblock = signed_off(&fixture, permit, Proposal::Unblock).await.change.id();
+    office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
+    let before = card.memory.image();
+    let refused = write(&fixture, unblock, &card).await.unwrap_err();
+    assert_eq!(refused.code(), "WRONG_STATE");
+    assert_eq!(card.memory.image(), before, "nothing was said to the chip");
+    assert_eq!(
+        office.change(unblock).await.unwrap().change.state(),
+        &ChangeState::Ordered
+    );
+    office.give_up_change(unblock, &clerk()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -581,7 +730,12 @@ async fn an_address_is_rewritten_at_the_counter_with_a_new_face() {
     .await;
     let id = stored.change.id();
     assert_eq!(
-        fixture.production.queue_change(id).await.unwrap_err().code(),
+        fixture
+            .production
+            .queue_change(id, &clerk())
+            .await
+            .unwrap_err()
+            .code(),
         "WRONG_STATE"
     );
     let mut station = Station::new(Faulty::<InProcess>::new(card.reader()).with(40, Fault::CutAfter));
@@ -688,12 +842,17 @@ async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
         shop.sell(&fixture, &card, 10).is_err(),
         "a found card does not come back by itself"
     );
-    let unproposed = office.allow_again(&number, &zhao).await.unwrap_err();
+    let unproposed = office
+        .allow_again(&number, &zhao, allowing_to_sign(&found))
+        .await
+        .unwrap_err();
     assert_eq!(unproposed.code(), "ALLOWING_NOT_PROPOSED");
     let alone = allowed_by_two(office, &number, &"liu".parse().unwrap())
         .await
         .unwrap_err();
     assert_eq!(alone.code(), "SAME_PERSON_TWICE");
+    let unread = office.allow_again(&number, &zhao, allowing_to_sign(&found)).await;
+    assert_eq!(unread.unwrap_err().code(), "OTHER_CONTENT");
     let again = allowed_by_two(office, &number, &zhao).await.unwrap();
     assert_eq!((again.state, again.denial), (CardStage::HandedOver, Denial::No));
     assert_eq!(again.allow_proposed_by, None);
@@ -727,13 +886,191 @@ async fn a_loss_that_the_vault_did_not_hear_of_is_in_the_ledger_and_told_later()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_lost_while_it_is_being_allowed_stays_on_the_deny_lists() {
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    load_now(&fixture, permit, &card, 5_000, "till-1").await;
+    let mut shop = Shop::open(&fixture, "shop 1", 61).await;
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
+    office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
+    office.found(&number, &clerk()).await.unwrap();
+    let proposed = office.propose_allowing(&number, &clerk()).await.unwrap();
+    // Between the ledger's LIFTING and the vault's word for it, another counter hears that the card is lost again.
+    let meanwhile = Arc::new(AtomicBool::new(true));
+    let (at_the_other, lost, vault) = (office.clone(), number.clone(), fixture.vault_dialer());
+    let dialer = Dialer::new("vault", move || {
+        let (office, lost, vault) = (at_the_other.clone(), lost.clone(), vault.clone());
+        let meanwhile = Arc::clone(&meanwhile);
+        async move {
+            if meanwhile.swap(false, Ordering::SeqCst) {
+                let lost = office.end_card(&lost, EndOfCard::Lost, &clerk()).await.unwrap();
+                assert_eq!(lost.denial, Denial::Yes, "told, and it was denied before");
+            }
+            vault.connect().await
+        }
+    });
+    let slow = fixture.office_over(fixture.store.clone(), dialer);
+    let zhao = "zhao".parse().unwrap();
+    let card_now = slow
+        .allow_again(&number, &zhao, allowing_to_sign(&proposed))
+        .await
+        .unwrap();
+    assert_eq!(
+        (card_now.state, card_now.denial),
+        (CardStage::Ended(EndOfCard::Lost), Denial::Yes)
+    );
+    assert_eq!(office.card(&number).await.unwrap().denial, Denial::Yes);
+    shop.sync(&fixture).await;
+    assert!(shop.sell(&fixture, &card, 10).is_err(), "the vault says the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_while_a_card_was_lost_is_written_onto_it_when_it_is_found() {
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let (office, number) = (fixture.office(), number(&fixture, permit).await);
+    fixture.time.set("2027-11-10T02:00:00Z");
+    office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
+    let facts = li_na(|form| {
+        for paper in &mut form.evidence {
+            paper.to = Raw::from("2036-01-01");
+        }
+    });
+    let left = signed_off(&fixture, permit, Proposal::Endorse(Some(facts))).await;
+    let decided = office.permit(permit).await.unwrap().grant().valid_to;
+    assert!(left.change.is_left_to_the_next_card());
+    office.found(&number, &clerk()).await.unwrap();
+    let back = allowed_by_two(office, &number, &"zhao".parse().unwrap())
+        .await
+        .unwrap();
+    assert!(back.until.unwrap() < decided, "it is the old card");
+    let id = left.change.id();
+    assert_eq!(
+        office.change(id).await.unwrap().change.state(),
+        &ChangeState::Ordered
+    );
+    assert!(is_done(&write(&fixture, id, &card).await.unwrap()));
+    assert_eq!(office.card(&number).await.unwrap().until, Some(decided));
+    office.verify_ledger().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_cannot_be_entered_leaves_the_photo_and_one_that_is_given_up_closes_its_case() {
+    let fixture = Fixture::new().await;
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
+    let order = fixture.order(permit, receipt).await;
+    let card = fixture.blank();
+    fixture.run(order.id(), &mut card.station()).await.unwrap();
+    fixture.hand_over(order.id(), &mut card.station()).await.unwrap();
+    let office = fixture.office();
+    let receipt = fixture.photo(application).await;
+    let moved_to = |address: &str| {
+        let moved = li_na(|form| form.residence.address = Raw::from(address.to_owned()));
+        Proposal::Address(Box::new(moved), receipt)
+    };
+    let is_unused = async || {
+        let info = office.photo_receipt(receipt).await.unwrap();
+        info.state == photo_store_protocol::ReceiptState::Valid
+    };
+    // A character that no font on a card has.
+    let id = office.new_change_id();
+    let glyph = moved_to("广东省深圳市福田区\u{10a0e}华路12号");
+    let refused = office.propose(id, permit, glyph, clerk()).await.unwrap_err();
+    assert_eq!(refused.code(), "MISSING_GLYPH");
+    assert!(is_unused().await, "the photo was not touched");
+    let there = "广东省深圳市福田区福华路12号5栋301";
+    office
+        .propose(id, permit, moved_to(there), clerk())
+        .await
+        .unwrap();
+    assert!(!is_unused().await);
+    // The same again is the same; with another address, it is not.
+    office
+        .propose(id, permit, moved_to(there), clerk())
+        .await
+        .unwrap();
+    let other = office
+        .propose(id, permit, moved_to("广东省深圳市福田区福华路13号"), clerk())
+        .await;
+    assert_eq!(other.unwrap_err().code(), "ID_TAKEN");
+    // Open already: a second one takes no photo.
+    let second = fixture.photo(application).await;
+    let moved = li_na(|form| form.residence.address = Raw::from(there.to_owned()));
+    let again = Proposal::Address(Box::new(moved), second);
+    let open = office
+        .propose(office.new_change_id(), permit, again, clerk())
+        .await
+        .unwrap_err();
+    assert_eq!(open.code(), "CHANGE_OPEN");
+
+    for _ in 0..2 {
+        let given_up = office.give_up_change(id, &clerk()).await.unwrap();
+        assert_eq!(given_up.change.state(), &ChangeState::GivenUp);
+    }
+    let photos = office.photos_of(application).await.unwrap();
+    let mut store = office.photo_store().await.unwrap();
+    let read = photo_store_protocol::Read {
+        photo: photos[0].photo,
+        profile: photo_store_protocol::Profile::Print,
+        purpose: photo_store_protocol::Purpose::Production,
+        case: id.to_string().parse().unwrap(),
+        reader: "sun".parse().unwrap(),
+    };
+    let closed = store.read(read).await.map(|_| ());
+    assert_eq!(closed.unwrap_err().code().as_str(), "CASE_NOT_OPEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_person_signs_off_what_they_read_and_nothing_else() {
+    let fixture = Fixture::new().await;
+    let (permit, _) = fixture.in_use(fixture::APPLICANT).await;
+    let office = fixture.office();
+    let graduate = li_na(|form| form.education = Raw::from("20"));
+    let id = office.new_change_id();
+    let asked = Proposal::Tier(Tier::Talent, Some(graduate));
+    office.propose(id, permit, asked, clerk()).await.unwrap();
+    let read = office.proposal(id).await.unwrap();
+    let decision = read.stored.decision.as_ref().unwrap();
+    assert_eq!(
+        (read.grant.tier, decision.tier),
+        (Tier::Employment, Some(Tier::Talent))
+    );
+    let facts = read.newer_facts();
+    let [(field, old, new)] = &facts[..] else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(field, "education");
+    assert_ne!(old, new);
+    // Given up, and proposed again with another tier's facts: what was read is not what stands there.
+    office.give_up_change(id, &clerk()).await.unwrap();
+    let other = office.new_change_id();
+    office
+        .propose(other, permit, Proposal::Entitlement(None), clerk())
+        .await
+        .unwrap();
+    let zhao = || "zhao".parse().unwrap();
+    let unread = office.approve_change(other, zhao(), read.content).await;
+    assert_eq!(unread.unwrap_err().code(), "OTHER_CONTENT");
+    let stands = office.change(other).await.unwrap();
+    assert_eq!(stands.change.state(), &ChangeState::Proposed);
+    let read = office.proposal(other).await.unwrap();
+    assert!(read.newer_facts().is_empty());
+    office.approve_change(other, zhao(), read.content).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_block_by_update_kills_a_lost_card_and_nobody_allows_it_while_the_block_is_on_its_way() {
     let fixture = Fixture::new().await;
     let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
     let mut shop = Shop::open(&fixture, "shop 1", 61).await;
     let (office, number) = (fixture.office(), number(&fixture, permit).await);
     let stored = signed_off(&fixture, permit, Proposal::Block).await;
-    fixture.production.queue_change(stored.change.id()).await.unwrap();
+    fixture
+        .production
+        .queue_change(stored.change.id(), &clerk())
+        .await
+        .unwrap();
     office.end_card(&number, EndOfCard::Lost, &clerk()).await.unwrap();
     office.found(&number, &clerk()).await.unwrap();
     let zhao = "zhao".parse().unwrap();
@@ -1262,10 +1599,7 @@ async fn two_clerks_who_sign_off_and_write_at_once_write_one_change() {
     let id = office.new_change_id();
     let asked = Proposal::Entitlement(None);
     office.propose(id, permit, asked, clerk()).await.unwrap();
-    let (a, b) = tokio::join!(
-        office.approve_change(id, "zhao".parse().unwrap()),
-        office.approve_change(id, "zhao".parse().unwrap())
-    );
+    let (a, b) = tokio::join!(approve(office, id, "zhao"), approve(office, id, "zhao"));
     assert_eq!(a.unwrap().change, b.unwrap().change);
     let (mut one, mut two) = (card.station(), card.station());
     let sun = producer();

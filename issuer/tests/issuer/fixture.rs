@@ -16,8 +16,8 @@ use issuer_store::Store;
 use keyvault::Vault;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{
-    Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Order, OrderId,
-    PermitId,
+    Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Maker, Order,
+    OrderId, PermitId,
 };
 use permit_rules::RuleSets;
 use photo_store_protocol as photo;
@@ -368,6 +368,11 @@ impl Fixture {
         self.production.office()
     }
 
+    /// The way to the vault.
+    pub(crate) fn vault_dialer(&self) -> Dialer {
+        self.vault_dialer.clone()
+    }
+
     pub(crate) fn faces(&self) -> PathBuf {
         self.folder.path().join("faces")
     }
@@ -486,7 +491,8 @@ impl Fixture {
     }
 
     pub(crate) async fn run(&self, order: OrderId, station: &mut Station) -> Result<Order, ProductionError> {
-        self.production.run(order, station, &mut |_| {}).await
+        let maker = Maker::Person("sun".parse().unwrap());
+        self.production.run(order, station, &maker, &mut |_| {}).await
     }
 
     pub(crate) async fn hand_over(

@@ -4,8 +4,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use issuer_office::changes::Proposal;
 use issuer_office::staff::{Member, Staff, StaffRole};
 use jiff::civil::date;
+use photo_store_protocol::{PhotoState, Profile, Purpose};
 use serde_json::Value;
 
 use crate::fixture::{self, Fixture};
@@ -195,7 +197,7 @@ async fn a_warned_photo_is_seen_and_confirmed_by_a_colleague_and_taken_back_by_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_photo_that_is_on_a_card_ends_by_an_order_alone_and_not_while_the_card_is_made() {
+async fn a_photo_that_is_on_a_card_ends_by_an_order_and_two_people_and_not_while_the_card_is_made() {
     let fixture = Fixture::new().await;
     let (application, permit) = fixture.approved(fixture::APPLICANT).await;
     let folder = fixture.folder.path();
@@ -226,8 +228,8 @@ async fn a_photo_that_is_on_a_card_ends_by_an_order_alone_and_not_while_the_card
     counter
         .refused(&["take-back"], "liu", &photo, "PHOTO_IN_USE")
         .await;
-    counter.refused(&["erase"], "liu", &erase, "ROLE_MISSING").await;
-    counter.refused(&["erase"], "zhao", &erase, "WRONG_STATE").await;
+    counter.refused(&["erase"], "sun", &erase, "ROLE_MISSING").await;
+    counter.refused(&["erase"], "liu", &erase, "WRONG_STATE").await;
     counter.refused(&["close-case"], "liu", &[], "WRONG_STATE").await;
 
     fixture.time.set("2026-11-24T16:00:00Z");
@@ -242,12 +244,94 @@ async fn a_photo_that_is_on_a_card_ends_by_an_order_alone_and_not_while_the_card
     let out = folder.join("look.jpg").display().to_string();
     let look = [&photo[..], &["--purpose", "inspection", "--out", &out]].concat();
     counter.refused(&["read"], "gu", &look, "CASE_NOT_OPEN").await;
+    counter
+        .refused(&["approve-erase"], "zhao", &erase, "ERASURE_NOT_REQUESTED")
+        .await;
+    // An approver who requests it approves no more than anybody who requests; and nobody approves another order.
+    for by in ["zhao", "liu"] {
+        let requested = counter.done(&["erase"], by, &erase).await;
+        assert_eq!(text(&requested, "state"), "SEALED", "nothing ended");
+        let other = [&photo[..], &["--order", "GD-2026/18"]].concat();
+        counter
+            .refused(&["approve-erase"], "zhao", &other, "OTHER_CONTENT")
+            .await;
+        let own = if by == "zhao" {
+            "SAME_PERSON_TWICE"
+        } else {
+            "ROLE_MISSING"
+        };
+        counter.refused(&["approve-erase"], by, &erase, own).await;
+    }
     for _ in 0..2 {
         assert_eq!(counter.done(&["close-case"], "liu", &[]).await["open"], false);
-        let erased = counter.done(&["erase"], "zhao", &erase).await;
+        let erased = counter.done(&["approve-erase"], "zhao", &erase).await;
         assert_eq!(text(&erased, "state"), "SHREDDED");
     }
     counter.done(&["open-case"], "zhao", &[]).await;
     counter.refused(&["read"], "gu", &look, "SHREDDED").await;
     assert!(!Path::new(&out).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_ends_under_no_application_of_its_person_while_a_card_is_made_with_it_and_is_seen_for_its_own()
+ {
+    let fixture = Fixture::new().await;
+    let office = fixture.office();
+    // The first application is refused; the second is approved, and its card is being made.
+    let clerk = "liu".parse().unwrap();
+    let first = office.new_application_id();
+    let newcomer = fixture::applicant(fixture::REFUSED);
+    office
+        .apply(first, "liu".parse().unwrap(), newcomer)
+        .await
+        .unwrap();
+    let refused = office.review(first, "wang".parse().unwrap()).await.unwrap();
+    assert_eq!(refused.application.state().name(), "REFUSED");
+    let mut settled: Value = serde_json::from_str(fixture::REFUSED).unwrap();
+    settled["residence"]["registered_on"] = "2026-02-10".into();
+    settled["insurance_months"] = 9.into();
+    for paper in settled["evidence"].as_array_mut().unwrap().iter_mut().skip(1) {
+        paper["from"] = "2026-02-01".into();
+    }
+    let (second, permit) = fixture.approved(&settled.to_string()).await;
+    let receipt = fixture.photo(second).await;
+    let order = fixture.order(permit, receipt).await;
+    let photo = office.photos_of(second).await.unwrap()[0].photo;
+
+    let erased = office.request_erasure(first, photo, "GD-2026/17", &clerk).await;
+    assert_eq!(
+        erased.unwrap_err().code(),
+        "WRONG_STATE",
+        "its card is being made"
+    );
+    // Nor is it looked at for the case of the other one.
+    let (print, why) = (Profile::Print, Purpose::Review);
+    for (application, found) in [(first, false), (second, true)] {
+        office.open_photo_case(application, &clerk).await.unwrap();
+        let seen = office.look_at_photo(application, photo, print, why, &clerk).await;
+        assert_eq!(seen.is_ok(), found);
+        if let Err(error) = seen {
+            assert_eq!(error.code(), "NOT_FOUND");
+        }
+    }
+
+    // An open decision about the card holds the photo's digest and needs no picture: it is in nobody's way.
+    let card = fixture.blank();
+    fixture.run(order.id(), &mut card.station()).await.unwrap();
+    fixture.hand_over(order.id(), &mut card.station()).await.unwrap();
+    let id = office.new_change_id();
+    office
+        .propose(id, permit, Proposal::Entitlement(None), "liu".parse().unwrap())
+        .await
+        .unwrap();
+    office
+        .request_erasure(second, photo, "GD-2026/17", &clerk)
+        .await
+        .unwrap();
+    let zhao = "zhao".parse().unwrap();
+    let erased = office
+        .approve_erasure(second, photo, "GD-2026/17", &zhao)
+        .await
+        .unwrap();
+    assert_eq!(erased.state, PhotoState::Shredded);
 }

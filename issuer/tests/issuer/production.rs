@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use card_reader::transport::Transport as _;
 use issuer_production::{ProductionError, Station, StepReport};
-use permit_domain::{Order, OrderState, PermitState};
+use permit_domain::{HandOverClerk, Maker, Order, OrderState, PermitState};
 use program_contract::Failing as _;
 use virtual_card::InProcess;
 use virtual_card::chip::{Foreign, Mute};
@@ -40,14 +40,15 @@ fn read_qr(png: &[u8]) -> String {
 }
 
 async fn step(fixture: &Fixture, order: Order, station: &mut Station) -> Result<Order, ProductionError> {
-    fixture.production.step(order, station, &mut |_| {}).await
+    let sun = Maker::Person("sun".parse().unwrap());
+    fixture.production.step(order, station, &sun, &mut |_| {}).await
 }
 
 /// Gives an order up, so that its permit can be ordered again.
 async fn give_up(fixture: &Fixture, order: Order) {
     fixture
         .office()
-        .advance(order.give_up().unwrap(), "{}")
+        .advance(order.give_up().unwrap(), ("producer", "sun"), "{}")
         .await
         .unwrap();
 }
@@ -93,15 +94,80 @@ fn is_blank(card: &TestCard) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_step_stands_under_who_did_it_and_nobody_hands_over_what_they_made() {
+    let fixture = Fixture::new().await;
+    let (office, production) = (fixture.office(), &fixture.production);
+    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let receipt = fixture.photo(application).await;
+    // Ordered by one producer, made by another and, where nobody was signed in, by the worker in its own name.
+    let order = fixture.order(permit, receipt).await;
+    let person = |name: &str| Maker::Person(name.parse().unwrap());
+    let card = fixture.blank();
+    for decided in ["wang", "zhao"] {
+        let mut station = card.station();
+        let refused = production
+            .run(order.id(), &mut station, &person(decided), &mut |_| {})
+            .await;
+        assert_eq!(refused.unwrap_err().code(), "SAME_PERSON_TWICE", "{decided}");
+    }
+    let (qian, worker) = (person("qian"), Maker::Service("worker".parse().unwrap()));
+    let mut station = card.station();
+    let allocated = production
+        .step(order, &mut station, &qian, &mut |_| {})
+        .await
+        .unwrap();
+    production
+        .run(allocated.id(), &mut station, &worker, &mut |_| {})
+        .await
+        .unwrap();
+    let steps = office.order_steps(allocated.id()).await.unwrap();
+    let who: Vec<_> = steps
+        .iter()
+        .map(|step| (step.step.as_str(), step.role.as_str(), step.actor.as_str()))
+        .collect();
+    assert_eq!(
+        who,
+        [
+            ("ALLOCATED", "producer", "qian"),
+            ("ENCODING", "service", "worker"),
+            ("ENCODED", "service", "worker"),
+            ("DRAWN", "service", "worker"),
+            ("VERIFIED", "service", "worker"),
+        ]
+    );
+    let reads = office.photo_reads(application).await.unwrap();
+    let mut readers: Vec<_> = reads.iter().map(|read| read.reader.to_string()).collect();
+    readers.dedup();
+    assert_eq!(readers, ["worker", "sun"], "who ordered looked at it first");
+
+    let hand_over = async |clerk: &str| {
+        let clerk = HandOverClerk::new(clerk.parse().unwrap());
+        let holder = issuer_production::HolderChecked::Holder;
+        production
+            .hand_over(allocated.id(), &mut card.station(), clerk, holder, &mut |_| {})
+            .await
+    };
+    for made in ["sun", "qian", "worker"] {
+        let own = hand_over(made).await.unwrap_err();
+        assert_eq!(own.code(), "SAME_PERSON_TWICE", "{made}");
+    }
+    assert_eq!(hand_over("chen").await.unwrap().state().name(), "HANDED_OVER");
+    office.verify_ledger().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
     let fixture = Fixture::new().await;
     let order = fixture.ordered().await;
     let card = fixture.blank();
     let mut station = card.station();
     let mut steps: Vec<StepReport> = Vec::new();
+    let sun = Maker::Person("sun".parse().unwrap());
     let done = fixture
         .production
-        .run(order.id(), &mut station, &mut |step| steps.push(step.clone()))
+        .run(order.id(), &mut station, &sun, &mut |step| {
+            steps.push(step.clone())
+        })
         .await
         .unwrap();
     assert_eq!(done.state().name(), "VERIFIED");

@@ -8,7 +8,7 @@ use issuer_office::staff::{Member, Staff, StaffRole};
 use jiff::civil::date;
 use serde_json::Value;
 
-use crate::cards::{Shop, load, load_now, number, officer};
+use crate::cards::{Shop, clerk, load, load_now, number, officer};
 use crate::fixture;
 use crate::fixture::Fixture;
 
@@ -65,7 +65,7 @@ async fn every_command_that_asks_a_sealed_or_absent_vault_ends_with_3_and_never_
     load_now(&fixture, permit, &card, 20_000, "till-1").await;
     assert!(shop.sell(&fixture, &card, 10).is_ok());
     let queued = load(&fixture, permit, 1_000, "till-2").await.change.id();
-    fixture.production.queue_change(queued).await.unwrap();
+    fixture.production.queue_change(queued, &clerk()).await.unwrap();
     let receipts = shop.deliver(&fixture, &card).await;
     let change = load(&fixture, permit, 1_000, "till-3")
         .await
@@ -99,7 +99,7 @@ async fn every_command_that_asks_a_sealed_or_absent_vault_ends_with_3_and_never_
     fixture.key.save_new(&folder.join("service.key")).unwrap();
 
     let away: [&[&str]; 8] = [
-        &["worker", "--once"],
+        &["worker", "--once", "--session", "sun"],
         &[
             "hand-over",
             "--order",

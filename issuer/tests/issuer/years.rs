@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use virtual_card::InProcess;
 use virtual_card::fault::{Fault, Faulty};
 
-use crate::cards::{Shop, clerk, load, number, producer, today};
+use crate::cards::{Shop, approve, clerk, load, number, producer, today};
 use crate::fixture;
 use crate::fixture::{Fixture, TestCard};
 
@@ -355,10 +355,7 @@ impl Town {
         let stored = office.propose(id, life.permit, proposal, clerk()).await;
         let stored = stored.unwrap_or_else(|error| panic!("{}: {error}", life.name));
         match stored.change.state() {
-            ChangeState::Proposed => {
-                let zhao = "zhao".parse().unwrap();
-                office.approve_change(id, zhao).await.unwrap()
-            }
+            ChangeState::Proposed => approve(office, id, "zhao").await.unwrap(),
             _ => stored,
         }
     }
@@ -951,7 +948,7 @@ async fn an_endorsement_that_nobody_wrote_expires_with_its_window_and_stands_in_
         propose(id).await.unwrap();
         let granted = life.granted(first);
         if is_approved {
-            office.approve_change(id, "zhao".parse().unwrap()).await.unwrap();
+            approve(office, id, "zhao").await.unwrap();
             let until = (granted, Some(life.on_card));
             let now = stands(&town, &life, id).await;
             assert_eq!((now.1, now.2), until, "decided, and not on the card");
@@ -971,7 +968,7 @@ async fn an_endorsement_that_nobody_wrote_expires_with_its_window_and_stands_in_
         town.is(days_later(last, 1));
         let written = town.write_on(id, &mut life.card.station()).await.unwrap_err();
         assert_eq!(written.code(), "CHANGE_EXPIRED", "{year}");
-        let approved = office.approve_change(id, "sun".parse().unwrap()).await;
+        let approved = approve(office, id, "sun").await;
         assert!(approved.is_err());
         assert_eq!(
             stands(&town, &life, id).await,

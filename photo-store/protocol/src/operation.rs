@@ -254,8 +254,8 @@ impl Operation for ErasePhoto {
         .idempotent()
         .irreversible();
     const DOORS: &'static [&'static str] = &[
-        "issuer photo erase",
-        "/v1/applications/{id}/photos/{photo}/erasure",
+        "issuer photo approve-erase",
+        "/v1/applications/{id}/photos/{photo}/erasure/approval",
     ];
 }
 

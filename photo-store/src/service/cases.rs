@@ -21,7 +21,7 @@ impl Service {
         let photo = known(index.photo(row.photo).await?)?;
         let state = if photo.status.state == PhotoState::Shredded {
             ReceiptState::Shredded
-        } else if row.used_case.is_some() {
+        } else if row.used.is_some() {
             ReceiptState::Used
         } else if now >= row.expires_at {
             ReceiptState::Expired
@@ -35,7 +35,8 @@ impl Service {
         })
     }
 
-    /// Uses a receipt for a case, once, and opens the case.
+    /// Uses a receipt for a case, once, and opens the case. Said again it answers the same while that case is open: one that was
+    /// closed is over for its receipt, also when somebody opens it again.
     pub async fn take_receipt(&self, take: &TakeReceipt) -> Result<PhotoStatus, Error> {
         let refused = |code| Err(Error::Refused(code));
         let now = self.now();
@@ -50,10 +51,12 @@ impl Service {
         if row.status.state == PhotoState::Shredded {
             return refused(FailureCode::Shredded);
         }
-        match &receipt.used_case {
-            Some(case) if *case == take.case => return Ok(row.status),
-            Some(_) => return refused(FailureCode::ReceiptUsed),
-            None => {}
+        if let Some(used) = &receipt.used {
+            return if used.0 == take.case && index.serves(used).await? {
+                Ok(row.status)
+            } else {
+                refused(FailureCode::ReceiptUsed)
+            };
         }
         if now >= receipt.expires_at {
             return refused(FailureCode::ReceiptExpired);

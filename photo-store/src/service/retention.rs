@@ -40,7 +40,7 @@ impl Service {
         }
         if let Some(receipt) = &row.status.receipt {
             let receipt = index.receipt(receipt.number).await?;
-            if receipt.is_some_and(|receipt| receipt.used_case.is_some()) {
+            if receipt.is_some_and(|receipt| receipt.used.is_some()) {
                 return Err(Error::Refused(FailureCode::PhotoInUse));
             }
         }

@@ -350,9 +350,9 @@ async fn standing(
                 .receipt(receipt.number)
                 .await?
                 .ok_or(Error::IndexDamaged("receipts"))?;
-            match &receipt.used_case {
+            match &receipt.used {
                 None => now >= receipt.expires_at,
-                Some(case) => !index.case(case).await?.is_some_and(|case| case.is_open),
+                Some(used) => !index.serves(used).await?,
             }
         }
     };

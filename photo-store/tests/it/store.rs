@@ -805,6 +805,43 @@ async fn the_same_photo_gets_a_new_receipt_once_the_old_one_is_spent() {
 }
 
 #[tokio::test]
+async fn a_used_receipt_is_over_with_its_case_and_nobody_brings_it_back_by_opening_that_again() {
+    for rig in rigs().await {
+        let service = &rig.service;
+        let photo = rig.sealed(PERSON).await;
+        let clerk = || "李强".parse().unwrap();
+        // The case may have been open before, for somebody who looked at the photo.
+        let case = rig.open_case("K-1", PERSON).await;
+        rig.clock.forward(60);
+        let take = TakeReceipt {
+            number: photo.receipt.unwrap().number,
+            case: case.clone(),
+            person: PERSON,
+            by: clerk(),
+        };
+        service.take_receipt(&take).await.unwrap();
+        rig.clock.forward(60);
+        service.take_receipt(&take).await.unwrap();
+        service.close_case(&case, &clerk()).await.unwrap();
+        let closed = service.take_receipt(&take).await;
+        assert_eq!(code(closed), FailureCode::ReceiptUsed, "{}", rig.engine.name);
+        // Years later one clerk opens the case of this number again.
+        rig.clock.forward(1_000 * DAY);
+        rig.open_case("K-1", PERSON).await;
+        let opened = service.take_receipt(&take).await;
+        assert_eq!(code(opened), FailureCode::ReceiptUsed, "{}", rig.engine.name);
+        // The same picture has a new receipt then, as after any case that was closed.
+        let again = rig.sealed(PERSON).await;
+        assert_ne!(again.photo, photo.photo);
+        let again = TakeReceipt {
+            number: again.receipt.unwrap().number,
+            ..take
+        };
+        service.take_receipt(&again).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_superseded_photo_submitted_again_is_a_new_photo() {
     for rig in rigs().await {
         let old = rig.sealed(PERSON).await;

@@ -144,6 +144,43 @@ fn a_blocked_chip_is_unblocked_only_for_a_holder_whose_card_is_allowed() {
     assert_eq!(back.unblocked().unwrap().chip(), Chip::Open);
 }
 
+#[test]
+fn what_was_left_to_the_next_card_is_written_when_its_own_card_comes_back() {
+    let left = ordered(ChangeKind::Endorse).done(Way::NextCard, TODAY).unwrap();
+    assert_eq!(left.for_its_own_card().unwrap(), ordered(ChangeKind::Endorse));
+    let written = ordered(ChangeKind::Endorse).queued(TODAY).unwrap();
+    for other in [written.clone(), written.done(Way::Update, TODAY).unwrap()] {
+        assert!(is_wrong_state(&other.for_its_own_card()));
+    }
+}
+
+#[test]
+fn what_a_counter_did_to_a_chip_is_so_wherever_its_card_went_meanwhile() {
+    let done = |kind| {
+        let writing = ordered(kind).begin_writing(TODAY).unwrap();
+        writing.done(Way::Counter, TODAY).unwrap()
+    };
+    let lost = in_use().blocked().unwrap().end(EndOfCard::Lost).unwrap();
+    assert!(
+        is_wrong_state(&ChangeKind::Unblock.may_be_done(lost)),
+        "not begun"
+    );
+    let opened = done(ChangeKind::Unblock).moves(lost).unwrap().unwrap();
+    assert_eq!((opened.chip(), opened.state()), (Chip::Open, lost.state()));
+    assert!(
+        is_wrong_state(&ChangeKind::End.may_be_done(in_use())),
+        "not begun"
+    );
+    let ended = done(ChangeKind::End).moves(in_use()).unwrap().unwrap();
+    assert_eq!(ended.chip(), Chip::Terminated);
+    assert!(is_wrong_state(&done(ChangeKind::Block).moves(ended)));
+    assert!(
+        is_wrong_state(&ChangeKind::Endorse.may_be_done(lost)),
+        "the next card waits for it"
+    );
+    assert_eq!(ChangeKind::Endorse.may_change(lost), Ok(()));
+}
+
 #[rstest]
 #[case(ChangeKind::Endorse)]
 #[case(ChangeKind::Tier)]
@@ -208,15 +245,29 @@ fn nothing_that_may_be_on_a_card_in_use_and_no_money_is_given_up() {
         "the money was taken"
     );
     let queued = ordered(ChangeKind::Endorse).queued(TODAY).unwrap();
-    let writing = ordered(ChangeKind::Endorse).begin_writing(TODAY).unwrap();
+    let writing = ordered(ChangeKind::Address).begin_writing(TODAY).unwrap();
     for open in [queued, writing] {
         assert!(is_wrong_state(&open.clone().give_up(in_use)));
-        // What was open for a card that is lost is not open for ever.
-        let given_up = open.give_up(CardStage::Ended(EndOfCard::Lost)).unwrap();
-        assert!(given_up.state().is_over());
-        assert!(is_wrong_state(&given_up.give_up(CardStage::Destroyed)));
+        for may_come_back in [EndOfCard::Lost, EndOfCard::Returned] {
+            assert!(
+                is_wrong_state(&open.clone().give_up(CardStage::Ended(may_come_back))),
+                "it may stand on the card"
+            );
+        }
+        // What was open for a card that never comes back is not open for ever.
+        for gone in [EndOfCard::Damaged, EndOfCard::Confiscated, EndOfCard::Replaced] {
+            let given_up = open.clone().give_up(CardStage::Ended(gone)).unwrap();
+            assert!(given_up.state().is_over());
+            assert!(is_wrong_state(&given_up.give_up(CardStage::Destroyed)));
+        }
     }
     let lost = CardStage::Ended(EndOfCard::Lost);
+    assert!(
+        ordered(ChangeKind::Endorse).give_up(lost).is_ok(),
+        "nothing was sealed"
+    );
+    let rotate = ordered(ChangeKind::Rotate).queued(TODAY).unwrap();
+    assert!(rotate.give_up(lost).is_ok(), "nothing was decided");
     assert!(ordered(ChangeKind::Load).give_up(lost).is_ok());
     let block = ordered(ChangeKind::Block).queued(TODAY).unwrap();
     assert!(

@@ -6,8 +6,8 @@ use permit_domain::payment::{
     CardPseudonym, Check, CheckedFile, CheckedLine, DebitBefore, GenuineLine, Registration, Sum, UnknownLine,
 };
 use permit_domain::{
-    AllocatedCard, CardChange, CardStage, ChangeId, ChangeKind, ChangeState, Chip, Content, Denial, Digest,
-    EndOfCard, Permit, PermitState, Purse, Way,
+    AllocatedCard, Approver, CardChange, CardStage, ChangeId, ChangeKind, ChangeState, Chip, Content, Denial,
+    Digest, EndOfCard, Permit, PermitState, Purse, Way,
 };
 use permit_rules::PurseRules;
 use rstest::rstest;
@@ -406,6 +406,170 @@ async fn a_block_that_a_card_confirmed_stands_in_the_ledger_and_only_two_people_
         case.propose(ChangeKind::End, 3).await.unwrap_err().code(),
         "WRONG_STATE"
     );
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn what_is_being_sealed_is_not_given_up_does_not_expire_and_is_not_done_by_its_first_receipts(
+    #[case] engine: Engine,
+) {
+    let case = Case::new(engine).await;
+    let (store, office) = (case.store(), case.office.service());
+    let endorse = case.propose(ChangeKind::Endorse, 1).await.unwrap();
+    let endorse = store
+        .approve_change(endorse, "zhao".parse().unwrap(), TODAY, at())
+        .await
+        .unwrap();
+    let id = endorse.change.id();
+    // The vault sealed one update of two, and refused the second.
+    store.begin_queue(id, "liu", at()).await.unwrap();
+    store.update_sealed(id, &[1; 16], at()).await.unwrap();
+    let decided = case.now().await.0.grant().valid_to;
+    let given_up = office.give_up_change(id, &"liu".parse().unwrap()).await;
+    assert_eq!(given_up.unwrap_err().code(), "WRONG_STATE");
+    assert_eq!(
+        case.now().await.0.grant().valid_to,
+        decided,
+        "nothing was taken back"
+    );
+    let again = case.propose(ChangeKind::Endorse, 2).await.unwrap_err();
+    assert_eq!(again.code(), "CHANGE_OPEN", "it is finished first");
+
+    let id = case.propose(ChangeKind::Rotate, 4).await.unwrap().change.id();
+    store.begin_queue(id, "liu", at()).await.unwrap();
+    store.update_sealed(id, &[2; 16], at()).await.unwrap();
+    let by = staff("gao");
+    let done = store.updates_done(&[[2; 16]], &by, TODAY, at()).await.unwrap();
+    assert!(done.is_empty(), "there is more of it");
+    // The second day seals the first update under another number: the old one is in no batch any more.
+    store.begin_queue(id, "liu", at()).await.unwrap();
+    for update in [[3; 16], [4; 16]] {
+        store.update_sealed(id, &update, at()).await.unwrap();
+    }
+    let queued = store.end_queue(id, &[[3; 16], [4; 16]], at()).await.unwrap();
+    assert_eq!(queued.state(), &ChangeState::Queued);
+    let done = store.updates_done(&[[3; 16]], &by, TODAY, at()).await.unwrap();
+    assert!(done.is_empty());
+    let done = store.updates_done(&[[4; 16]], &by, TODAY, at()).await.unwrap();
+    assert_eq!(done, [id]);
+
+    // A block that may have gone out stands in the way of the card, too.
+    let block = case.propose(ChangeKind::Block, 3).await.unwrap().change.id();
+    store.begin_queue(block, "liu", at()).await.unwrap();
+    let given_up = office.give_up_change(block, &"liu".parse().unwrap()).await;
+    assert_eq!(given_up.unwrap_err().code(), "WRONG_STATE");
+    store.verify_ledger().await.unwrap();
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_change_is_not_begun_on_a_card_that_went_on_since_it_was_signed_off(#[case] engine: Engine) {
+    let case = Case::new(engine).await;
+    let (store, office) = (case.store(), case.office.service());
+    let (zhao, sun) = ("zhao".parse().unwrap(), "sun".parse().unwrap());
+    let by = ("change clerk", "liu");
+    let approved = async |kind, number| {
+        let proposed = case.propose(kind, number).await.unwrap();
+        let zhao: Approver = "zhao".parse().unwrap();
+        store.approve_change(proposed, zhao, TODAY, at()).await.unwrap()
+    };
+    let end_of = async |card: Card, how| {
+        let ended = card.standing().end(how).unwrap();
+        store.save_standing(card, ended, by, at()).await.unwrap()
+    };
+
+    // Brought back, and to be ended: then nobody allows it.
+    let card = end_of(case.card.clone(), EndOfCard::Returned).await;
+    let end = approved(ChangeKind::End, 1).await;
+    let allowed = office
+        .propose_allowing(&card.number, &"liu".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert!(allowed.to_string().contains("BEING_ENDED"), "{allowed}");
+    // Had it gone back to its holder all the same, its chip would not be ended.
+    let back = card.standing().allow_again().unwrap();
+    let card = store.save_standing(card, back, by, at()).await.unwrap();
+    let refused = office.to_write(&end.change, &sun).await.unwrap_err();
+    assert_eq!(refused.code(), "WRONG_STATE");
+    // What a counter began it finishes: the chip may have ended.
+    let writing = end.change.begin_writing(TODAY).unwrap();
+    let ended = store.advance_change(writing, by, at()).await.unwrap();
+    store
+        .advance_change(ended.done(Way::Counter, TODAY).unwrap(), by, at())
+        .await
+        .unwrap();
+    let card = store.card(&card.number).await.unwrap().unwrap();
+    assert_eq!((card.state, card.chip), (CardStage::HandedOver, Chip::Terminated));
+
+    let case = Case::new(engine).await;
+    let (store, office) = (case.store(), case.office.service());
+    let blocked = case.card.standing().blocked().unwrap();
+    let card = store
+        .save_standing(case.card.clone(), blocked, by, at())
+        .await
+        .unwrap();
+    let proposed = case.propose(ChangeKind::Unblock, 1).await.unwrap();
+    let unblock = store.approve_change(proposed, zhao, TODAY, at()).await.unwrap();
+    let endorse = case.propose(ChangeKind::Rotate, 2).await.unwrap();
+    let lost = card.standing().end(EndOfCard::Lost).unwrap();
+    store.save_standing(card, lost, by, at()).await.unwrap();
+    for change in [&unblock.change, &endorse.change] {
+        let refused = office.to_write(change, &sun).await.unwrap_err();
+        assert_eq!(refused.code(), "WRONG_STATE", "{}", change.kind());
+    }
+    let queued = store.begin_queue(endorse.change.id(), "liu", at()).await;
+    assert_eq!(queued.unwrap_err().code(), "WRONG_STATE");
+}
+
+#[rstest]
+#[case::before_the_loss_sqlite(Engine::Sqlite, true)]
+#[case::before_the_loss_postgres(Engine::Postgres, true)]
+#[case::behind_it_sqlite(Engine::Sqlite, false)]
+#[case::behind_it_postgres(Engine::Postgres, false)]
+#[tokio::test]
+async fn nobody_makes_the_next_card_with_what_they_signed_off(#[case] engine: Engine, #[case] before: bool) {
+    let case = Case::new(engine).await;
+    let store = case.store();
+    let by = ("change clerk", "liu");
+    // The producer of `new_order` is an approver too.
+    let sign_off = async || {
+        let endorse = case.propose(ChangeKind::Endorse, 1).await.unwrap();
+        let sun = "sun".parse().unwrap();
+        store.approve_change(endorse, sun, TODAY, at()).await.unwrap()
+    };
+    if before {
+        let id = sign_off().await.change.id();
+        let queued = store.begin_queue(id, "sun", at()).await.unwrap_err();
+        assert_eq!(queued.code(), "SAME_PERSON_TWICE");
+    }
+    let lost = case.now().await.1.standing().end(EndOfCard::Lost).unwrap();
+    store
+        .save_standing(case.now().await.1, lost, by, at())
+        .await
+        .unwrap();
+    if !before {
+        let done = sign_off().await;
+        assert!(matches!(
+            done.change.state(),
+            ChangeState::Done {
+                way: Way::NextCard,
+                ..
+            }
+        ));
+    }
+    let card = case.now().await.1;
+    let standing = card.standing();
+    store.replace_card(card, standing, by, at()).await.unwrap();
+    let before = store.verify_ledger().await.unwrap();
+    let own = store
+        .order_production(&new_order(case.permit.id(), 9), at())
+        .await;
+    assert_eq!(own.unwrap_err().code(), "SAME_PERSON_TWICE");
+    assert_eq!(store.verify_ledger().await.unwrap(), before);
 }
 
 #[rstest]

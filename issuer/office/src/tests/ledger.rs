@@ -18,14 +18,14 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
 
-use super::people::{Engine, TODAY, at, guangdong, n};
+use super::people::{Engine, TODAY, at, guangdong, n, who};
 use crate::connection::Dialer;
 use crate::error::OfficeError;
 use crate::loads::LoadOutcome;
 use crate::office::Office;
 use crate::random::Random;
 use crate::settlement::Imported;
-use crate::{changes, decision, intake, loads, loss, ordering, settlement, updates};
+use crate::{changes, decision, intake, loads, loss, on_file, ordering, settlement, updates};
 
 /// Fonts are read once.
 static ARTIST: OnceLock<Arc<Artist>> = OnceLock::new();
@@ -115,13 +115,12 @@ pub(crate) trait Book {
         at: Timestamp,
     ) -> Result<Order, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let done = ordering::allocate(&mut tx, order, guangdong(), serial).await?;
+        let done = ordering::allocate(&mut tx, order, guangdong(), serial, ("producer", "sun")).await?;
         committed(tx, done).await
     }
 
     async fn advance_order(&self, order: Order, result: &str, at: Timestamp) -> Result<Order, OfficeError> {
-        let (role, actor) = order.last_actor();
-        let actor = actor.to_owned();
+        let (role, actor) = who(&order);
         let mut tx = self.ledger().begin(at).await?;
         let done = ordering::advance(&mut tx, order, (role, &actor), result).await?;
         committed(tx, done).await
@@ -142,6 +141,7 @@ pub(crate) trait Book {
             load: None,
             permit_version: permit.version(),
             granted: None,
+            sealing_since: None,
         };
         let mut tx = self.ledger().begin(at).await?;
         let appended = changes::enter(&mut tx, &new).await?;
@@ -193,15 +193,51 @@ pub(crate) trait Book {
         committed(tx, done).await
     }
 
+    /// As the clerk: queued, each number as it comes, then all of them.
     async fn queue_change(
         &self,
         change: CardChange,
         sealed: &[[u8; 16]],
         at: Timestamp,
     ) -> Result<CardChange, OfficeError> {
+        let id = change.id();
+        self.begin_queue(id, "liu", at).await?;
+        for update in sealed {
+            self.update_sealed(id, update, at).await?;
+        }
+        self.end_queue(id, sealed, at).await
+    }
+
+    async fn begin_queue(&self, id: ChangeId, by: &str, at: Timestamp) -> Result<CardChange, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let done = updates::queue(&mut tx, change, sealed, TODAY).await?;
-        committed(tx, done).await
+        let stored = on_file::change(&mut tx, id).await?;
+        let (stored, appended) = updates::queue(&mut tx, stored, &by.parse()?, TODAY).await?;
+        if let Some(appended) = appended {
+            tx.commit(appended).await?;
+        }
+        Ok(stored.change)
+    }
+
+    async fn update_sealed(&self, id: ChangeId, update: &[u8; 16], at: Timestamp) -> Result<(), OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        updates::keep(&mut tx, id, update).await?;
+        Ok(tx.commit_without_entry().await?)
+    }
+
+    async fn end_queue(
+        &self,
+        id: ChangeId,
+        sealed: &[[u8; 16]],
+        at: Timestamp,
+    ) -> Result<CardChange, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let by = ("change clerk", "liu");
+        match updates::all_sealed(&mut tx, id, sealed, by, TODAY).await? {
+            Some(appended) => tx.commit(appended).await?,
+            None => tx.commit_without_entry().await?,
+        }
+        let stored = on_file::change(&mut self.ledger().read().await?, id).await?;
+        Ok(stored.change)
     }
 
     async fn updates_done(

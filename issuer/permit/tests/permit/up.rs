@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,9 @@ impl Up {
         }
         if let Some(body) = body {
             // The key follows from what is sent: the same request again is the same piece of work.
-            let key = format!("{:08}-{}", body.len(), path.len());
+            let mut hash = DefaultHasher::new();
+            (path, body).hash(&mut hash);
+            let key = format!("{:016x}", hash.finish());
             let length = body.len();
             request += "Content-Type: application/json\r\n";
             write!(request, "Content-Length: {length}\r\nIdempotency-Key: {key}\r\n").unwrap();

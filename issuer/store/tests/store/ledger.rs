@@ -10,7 +10,7 @@ use permit_domain::{
 use permit_rules::{RuleSet, RuleSets};
 use tempfile::TempDir;
 
-use crate::people::{Engine, TODAY, at, guangdong, n};
+use crate::people::{Engine, TODAY, at, guangdong, n, who};
 
 /// A store of its own for one test.
 pub(crate) struct Ledger {
@@ -170,8 +170,7 @@ impl Book for Store {
     }
 
     async fn advance_order(&self, order: Order, result: &str, at: Timestamp) -> Result<Order, Error> {
-        let (role, actor) = order.last_actor();
-        let actor = actor.to_owned();
+        let (role, actor) = who(&order);
         let mut tx = self.begin(at).await?;
         let (order, mut appended) = tx.update_order(order, (role, &actor), result).await?;
         let allocated = order.state().card().unwrap();

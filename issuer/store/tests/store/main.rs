@@ -7,5 +7,6 @@ mod faults;
 mod ledger;
 mod migration;
 mod people;
+mod photos;
 mod reads;
 mod stages;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use permit_domain::{
-    Applicant, ApplicantForm, CardSerial, Content, Order, OrderId, PermitId, Province, Raw, SeparatedDuties,
-    StaffId,
+    Actor as _, Applicant, ApplicantForm, CardSerial, Content, HandOverClerk, Order, OrderId, OrderState,
+    PermitId, Producer, Province, Raw, SeparatedDuties, StaffId,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,16 @@ pub(crate) fn somebody(number: u8) -> Applicant {
     let mut form = ApplicantForm::from(&li_na());
     form.citizen_number = Raw::from(format!("{body}{check}"));
     form.into_applicant(TODAY).unwrap()
+}
+
+/// Who takes an order to where it stands, in the tests, and in which role.
+pub(crate) fn who(order: &Order) -> (&'static str, String) {
+    match order.state() {
+        OrderState::HandingOver { clerk, .. } | OrderState::HandedOver { clerk, .. } => {
+            (HandOverClerk::ROLE, clerk.staff().to_string())
+        }
+        _ => (Producer::ROLE, order.duties().producer().staff().to_string()),
+    }
 }
 
 /// A new order by three people.

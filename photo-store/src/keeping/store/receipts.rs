@@ -13,8 +13,8 @@ pub(crate) struct ReceiptRow {
     pub(crate) photo: PhotoId,
     /// From this instant on it is expired.
     pub(crate) expires_at: i64,
-    /// The case that it was used for.
-    pub(crate) used_case: Option<CaseNumber>,
+    /// The case that it was used for, and when.
+    pub(crate) used: Option<(CaseNumber, i64)>,
 }
 
 /// The latest row of a case number, which stays with its person.
@@ -24,38 +24,53 @@ pub(crate) struct CaseRow {
     pub(crate) person: PersonId,
     /// Whether it is open now.
     pub(crate) is_open: bool,
+    /// When it was opened last.
+    pub(crate) opened_at: i64,
 }
 
 impl Snapshot {
     /// A receipt; `None` when there is none of this number.
     pub(crate) async fn receipt(&mut self, number: ReceiptNumber) -> Result<Option<ReceiptRow>, Error> {
-        const SELECT_RECEIPT: &str = "SELECT photo, expires_at, used_case FROM receipts WHERE number = $1";
-        let row: Option<(Vec<u8>, i64, Option<String>)> =
-            on_engine!(self, |c| sqlx::query_as(SELECT_RECEIPT)
-                .bind(number.compact())
-                .fetch_optional(c))?;
-        row.map(|(photo, expires_at, used_case)| {
-            let used_case = used_case.map(|case| parsed(&case, "used_case")).transpose()?;
+        type Row = (Vec<u8>, i64, Option<String>, Option<i64>);
+        const SELECT_RECEIPT: &str =
+            "SELECT photo, expires_at, used_case, used_at FROM receipts WHERE number = $1";
+        let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(SELECT_RECEIPT)
+            .bind(number.compact())
+            .fetch_optional(c))?;
+        row.map(|(photo, expires_at, used_case, used_at)| {
+            let used = match (used_case, used_at) {
+                (Some(case), Some(at)) => Some((parsed(&case, "used_case")?, at)),
+                (None, None) => None,
+                _ => return Err(Error::IndexDamaged("used_at")),
+            };
             Ok(ReceiptRow {
                 photo: photo_id(&photo)?,
                 expires_at,
-                used_case,
+                used,
             })
         })
         .transpose()
     }
 
+    /// Whether the case that a receipt was used for is open still. One that was closed is over for the receipt, also when somebody
+    /// opened it again.
+    pub(crate) async fn serves(&mut self, (case, used_at): &(CaseNumber, i64)) -> Result<bool, Error> {
+        let row = self.case(case).await?;
+        Ok(row.is_some_and(|row| row.is_open && row.opened_at <= *used_at))
+    }
+
     /// A case; `None` when none of this number was ever opened.
     pub(crate) async fn case(&mut self, case: &CaseNumber) -> Result<Option<CaseRow>, Error> {
         const SELECT_CASE: &str =
-            "SELECT person, closed_at FROM cases WHERE number = $1 ORDER BY seq DESC LIMIT 1";
-        let row: Option<(Vec<u8>, Option<i64>)> = on_engine!(self, |c| sqlx::query_as(SELECT_CASE)
+            "SELECT person, opened_at, closed_at FROM cases WHERE number = $1 ORDER BY seq DESC LIMIT 1";
+        let row: Option<(Vec<u8>, i64, Option<i64>)> = on_engine!(self, |c| sqlx::query_as(SELECT_CASE)
             .bind(case.as_str())
             .fetch_optional(c))?;
-        row.map(|(person, closed_at)| {
+        row.map(|(person, opened_at, closed_at)| {
             Ok(CaseRow {
                 person: person_id(&person)?,
                 is_open: closed_at.is_none(),
+                opened_at,
             })
         })
         .transpose()
