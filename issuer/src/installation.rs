@@ -47,6 +47,8 @@ pub struct Config {
     pub terminal: String,
     /// Name of the worker in the ledger where it runs as a service; no account of a person.
     pub service: String,
+    /// Whether cards are made at this machine: `/readyz` then asks for its reader too.
+    pub reader_here: bool,
     /// Font files in the order in which they are asked; empty: the installed ones.
     pub fonts: Vec<PathBuf>,
 }
@@ -63,6 +65,7 @@ impl Default for Config {
             station: "counter 1".into(),
             terminal: "counter 1".into(),
             service: "worker".into(),
+            reader_here: false,
             fonts: Vec::new(),
         }
     }

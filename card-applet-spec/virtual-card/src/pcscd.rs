@@ -35,6 +35,9 @@ pub const PROGRAM_VARIABLE: &str = "YZT_VIRTUAL_CARD";
 /// Environment variable of the PC/SC library: path of the service's socket.
 pub const SOCKET_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 
+/// Code of the service's answer to [`Order::Status`] while its `pcscd` does not run.
+pub const STOPPED: &str = "STOPPED";
+
 /// Environment variable of [`as_client`] and [`client_program`]: the run folder of the service whose client this process is.
 const FOLDER_VARIABLE: &str = "YZT_PRIVATE_PCSCD";
 
@@ -464,7 +467,7 @@ struct Service {
 impl Service {
     fn start(&self) -> Result<(), Error> {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        if child.is_some() {
+        if runs(&mut child) {
             return Ok(());
         }
         let log = self.folder.log();
@@ -520,7 +523,13 @@ impl Service {
             Order::Start => self
                 .start()
                 .map_or_else(|error| Reply::failed(&error), |()| Reply::done(None)),
-            Order::Status => Reply::done(None),
+            Order::Status => {
+                if runs(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner)) {
+                    Reply::done(None)
+                } else {
+                    Reply::refused(STOPPED, "the PC/SC service does not run", "Order it to start.")
+                }
+            }
             _ => Reply::refused(
                 "ORDER",
                 "the service takes stop, start and status",
@@ -528,6 +537,17 @@ impl Service {
             ),
         }
     }
+}
+
+/// Whether the service runs; one that ended is forgotten.
+fn runs(child: &mut Option<Child>) -> bool {
+    let running = child
+        .as_mut()
+        .is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+    if !running {
+        *child = None;
+    }
+    running
 }
 
 /// Starts `virtual-card inside` in namespaces of its own, and waits for its report.

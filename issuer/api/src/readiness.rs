@@ -1,4 +1,5 @@
-//! `GET /readyz`: whether work can be done now: a real operation of the vault, the ledger, the photo store, the clock.
+//! `GET /readyz`: whether work can be done now: a real operation of the vault, the ledger, the photo store, the clock, and
+//! where cards are made at this machine the reader.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +14,7 @@ use crate::state::Api;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Check)]
 pub(crate) struct CheckBody {
-    /// `ledger`, `vault`, `photo_store` or `clock`.
+    /// `ledger`, `vault`, `photo_store`, `clock`, and where cards are made at this machine `reader`.
     #[schema(example = "vault")]
     pub(crate) name: &'static str,
     /// Whether it can be used.
@@ -55,13 +56,8 @@ pub(crate) struct Readiness {
     )
 )]
 pub(crate) async fn readiness(State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
-    let checks: Vec<CheckBody> = api
-        .office()
-        .checks()
-        .await
-        .into_iter()
-        .map(CheckBody::from)
-        .collect();
+    let (office, station) = tokio::join!(api.office().checks(), api.station());
+    let checks: Vec<CheckBody> = office.into_iter().chain(station).map(CheckBody::from).collect();
     let ready = checks.iter().all(|check| check.ok);
     let status = if ready {
         StatusCode::OK

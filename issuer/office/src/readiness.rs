@@ -13,7 +13,7 @@ use crate::office::Office;
 /// One thing that the office needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// `ledger`, `vault`, `photo_store` or `clock`.
+    /// What was checked, such as `vault`.
     pub name: &'static str,
     /// Whether it can be used.
     pub ok: bool,

@@ -67,9 +67,9 @@ pub(crate) struct DemoArguments {
 pub(crate) struct UpArguments {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Address and port of the HTTP API; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub(crate) listen: SocketAddr,
+    /// Address and port of the HTTP API; port 0 takes a free one. Default: those of the last start, or 127.0.0.1 and a free port
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Args)]

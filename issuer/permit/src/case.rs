@@ -26,16 +26,18 @@ pub(crate) struct Case {
 const SCHEMA: &str = "yzt.case/1";
 
 impl Case {
+    /// Whether there is a case of these bytes of an applicant file.
+    pub(crate) fn is_known(folder: &Folder, applicant: &[u8]) -> bool {
+        path_of(folder, applicant).exists()
+    }
+
     /// The case of these bytes of an applicant file, or a new one with fresh ids.
     pub(crate) fn of(
         folder: &Folder,
         applicant: &[u8],
         fresh: impl FnOnce() -> (ApplicationId, OrderId),
     ) -> Result<Self, Failure> {
-        // Named by a digest: a folder listing shows nobody's number.
-        let digest = card_applet_spec::crypto::sha256(&[applicant]);
-        let name = hex::encode(digest.get(..16).unwrap_or(&digest));
-        let path = folder.at("cases").join(format!("{name}.json"));
+        let path = path_of(folder, applicant);
         match std::fs::read(&path) {
             Ok(bytes) => match serde_json::from_slice::<Self>(&bytes) {
                 Ok(case) => Ok(Self { path, ..case }),
@@ -81,4 +83,11 @@ impl Case {
     pub(crate) fn order(&self) -> Result<OrderId, Failure> {
         Ok(self.order.parse::<OrderId>().map_err(OfficeError::from)?)
     }
+}
+
+/// Named by a digest: a folder listing shows nobody's number.
+fn path_of(folder: &Folder, applicant: &[u8]) -> PathBuf {
+    let digest = card_applet_spec::crypto::sha256(&[applicant]);
+    let name = hex::encode(digest.get(..16).unwrap_or(&digest));
+    folder.at("cases").join(format!("{name}.json"))
 }

@@ -1,6 +1,6 @@
 //! `permit demo`: one permit from application to the bus, each step with its actor and time, and what everybody saw.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
@@ -23,7 +23,8 @@ use crate::reads::Read;
 use crate::report::{Step, Steps};
 use crate::samples::{APPLICANT, PHOTO};
 use crate::showing::Showing;
-use crate::{failure, report, showing};
+use crate::walk::{at, quoted};
+use crate::{failure, private_pcscd, report, showing};
 
 pub(crate) const SCHEMA: &str = "yzt.demo/1";
 /// Runs the demo, or ends it in order when somebody interrupts it.
@@ -47,10 +48,11 @@ struct Shown {
 async fn demo(arguments: &DemoArguments, clock: &Clock) -> Result<Outcome, Failure> {
     let applicant = read_input(arguments.applicant.as_deref(), APPLICANT)?;
     let picture = read_input(arguments.photo.as_deref(), PHOTO)?;
-    eprintln!("一证通 Yizhengtong: permit demo\n");
+    report::say("一证通 Yizhengtong: permit demo\n");
     let mut steps = Steps::for_standard_error();
-    let mut installation = Installation::start(&arguments.common, clock, &mut steps).await?;
-    eprintln!("  · {}", installation.folder.path().display());
+    let folder = private_pcscd::folder(&arguments.common)?;
+    let mut installation = Installation::start(folder, &arguments.common, None, clock, &mut steps).await?;
+    report::say(&format!("  · {}", installation.folder.path().display()));
     let shown = Box::pin(issue(&mut installation, &mut steps, &applicant, &picture)).await?;
     Outcome::done(
         SCHEMA,
@@ -200,10 +202,10 @@ async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result
 fn show_explanation(decision: &Decision) {
     for line in &decision.explanation {
         let mark = if line.met { "+" } else { "-" };
-        eprintln!(
+        report::say(&format!(
             "      {mark} {} · {} · {}",
             line.article, line.condition, line.because
-        );
+        ));
     }
 }
 
@@ -369,6 +371,14 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
     let samples = folder.join("samples");
     // The path that was run: nobody has installed the program.
     let program = std::env::args().next().unwrap_or_else(|| "permit".to_owned());
+    let program = quoted(Path::new(&program));
+    // As it was run: another day or another reader would be another installation's.
+    let how = match (installation.place.reader(), installation.place.named()) {
+        (None, _) => " --no-pcsc".to_owned(),
+        (_, Some(reader)) => format!(" --reader {}", quoted(Path::new(reader))),
+        _ => String::new(),
+    };
+    let how = format!("{how}{}", at(installation.at));
     for (label, value) in [
         (
             "卡面 faces",
@@ -378,12 +388,12 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
         (
             "下一步 next",
             format!(
-                "{program} demo --dir {} --applicant {}",
-                folder.display(),
-                samples.join("applicant-refused.json").display()
+                "{program} demo --dir {} --applicant {}{how}",
+                quoted(folder),
+                quoted(&samples.join("applicant-refused.json"))
             ),
         ),
-        ("", format!("{program} up --dir {}", folder.display())),
+        ("", format!("{program} up --dir {}{how}", quoted(folder))),
     ] {
         let _ = write!(out, "\n  {}{value}", report::pad(label, 14));
     }

@@ -15,6 +15,16 @@ pub(crate) fn machine(what: &str, error: &dyn Error) -> Failure {
     )
 }
 
+/// Something that our own programs promise is not so.
+pub(crate) fn unexpected(what: &str) -> Failure {
+    Failure::new(
+        Exit::Damaged,
+        "UNEXPECTED",
+        what,
+        "Build all programs of one version, keep the folder with its logs, and report this.",
+    )
+}
+
 /// A service of ours that is not there.
 pub(crate) fn absent(what: &str, log: &Path) -> Failure {
     Failure::new(

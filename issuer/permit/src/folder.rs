@@ -5,32 +5,51 @@
 //! | `installation.json` | says that the folder is ours, and which version made it |
 //! | `vault/`, `custodians/` | the sealed vault; share envelopes and passphrases of the demo's custodians |
 //! | `photo-store/`, `issuer/` | index and sealed photos; ledger, service key, staff, printed faces |
-//! | `cards/` | the card maker's key, the lot, one memory file a card |
-//! | `terminals/` | key and bundle of each terminal |
+//! | `cards/` | the card maker's key, the lot, one memory file a card, and which of them lies on the reader |
+//! | `terminals/` | key, request and bundle of each terminal; its settings and its own folder |
+//! | `from-office/`, `to-office/` | what terminals take in, and what they hand out |
+//! | `rules/` | the rule sets in force, as terminals read them for the names of services |
 //! | `cases/` | which application and order belong to which applicant file |
-//! | `running.json` | while `permit up` runs: the socket for `permit photo` and `permit hand-over` |
+//! | `run/` | the sockets of everything that runs, and the reader's service; [`Folder::sockets`] says when elsewhere |
+//! | `env`, `walk.md`, `answers` | for a shell: where everything is, a life of a card command by command, what they answered |
 //! | `log/`, `samples/` | logs; applicants and a photo to try |
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use program_contract::{Exit, Failure, file};
 
 const MARK: &str = "installation.json";
 const SCHEMA: &str = "yzt.installation/1";
+/// Longest path of a Unix socket, bytes (Linux `sun_path` without the closing zero).
+const SOCKET_PATH: usize = 107;
+/// The longest path below the place of the sockets: the one of the reader's service.
+const LONGEST_SOCKET: &str = "/reader/run/pcscd/pcscd.comm";
+
+/// Which process of a run opens the folder. With a private PC/SC service a run is two: one that keeps the service, and its
+/// client, which works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The one that keeps the service.
+    Outer,
+    /// Its client.
+    Client,
+    /// Both in one.
+    Whole,
+}
 
 /// An installation's folder, held.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     /// Locked while it lives.
-    _lock: fs::File,
+    _locks: Vec<fs::File>,
 }
 
 impl Folder {
     /// Opens the folder, or makes a fresh one.
-    pub(crate) fn open(wanted: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(wanted: Option<&Path>, part: Part) -> Result<Self, Failure> {
         let path = match wanted {
             Some(path) => path.to_owned(),
             None => tempfile::Builder::new()
@@ -59,7 +78,12 @@ impl Folder {
         let path = path
             .canonicalize()
             .map_err(|error| Failure::file("find", &path, &error))?;
-        let lock = lock(&path)?;
+        let mut locks = Vec::new();
+        for (name, of) in [(".lock", Part::Outer), (".lock.client", Part::Client)] {
+            if part == of || part == Part::Whole {
+                locks.push(lock(&path, name)?);
+            }
+        }
         let mark = path.join(MARK);
         match fs::read(&mark) {
             Ok(bytes) => check_mark(&mark, &bytes)?,
@@ -72,12 +96,15 @@ impl Folder {
             }
             Err(error) => return Err(Failure::file("read", &mark, &error)),
         }
-        let folder = Self { path, _lock: lock };
+        let folder = Self { path, _locks: locks };
         for name in [
             "custodians",
             "issuer",
             "cards",
             "terminals",
+            "from-office",
+            "to-office",
+            "rules",
             "cases",
             "log",
             "samples",
@@ -96,14 +123,45 @@ impl Folder {
         self.path.join(place)
     }
 
+    /// The folder of the sockets, made for its owner only: the same at every start.
+    pub(crate) fn sockets(&self) -> Result<PathBuf, Failure> {
+        let place = sockets_of(&self.path);
+        make(&place)?;
+        let found = fs::symlink_metadata(&place).map_err(|error| Failure::file("look at", &place, &error))?;
+        let ours =
+            found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
+        if ours {
+            Ok(place)
+        } else {
+            Err(Failure::new(
+                Exit::Damaged,
+                "SOCKETS_FOREIGN",
+                format!("{} is not a folder of yours alone", place.display()),
+                "Remove it, or name another folder with --dir.",
+            ))
+        }
+    }
+
     /// A log file.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.path.join("log").join(format!("{name}.log"))
     }
 }
 
-fn lock(path: &Path) -> Result<fs::File, Failure> {
-    let file = path.join(".lock");
+/// Where the sockets of the installation in `folder` are: inside of it, or, where a path there would be longer than a socket's
+/// may be, in `/tmp` under a name that follows from the folder's.
+pub(crate) fn sockets_of(folder: &Path) -> PathBuf {
+    let inside = folder.join("run");
+    if inside.as_os_str().len() + LONGEST_SOCKET.len() <= SOCKET_PATH {
+        return inside;
+    }
+    let digest = card_applet_spec::crypto::sha256(&[folder.as_os_str().as_encoded_bytes()]);
+    let name = hex::encode(digest.get(..8).unwrap_or(&digest));
+    Path::new("/tmp").join(format!("yzt-{name}"))
+}
+
+fn lock(path: &Path, name: &str) -> Result<fs::File, Failure> {
+    let file = path.join(name);
     let lock = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -157,4 +215,30 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// Writes a file for its owner only, over another if there is one; a cut leaves the old one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     file::replace(path, bytes, file::PRIVATE).map_err(|error| Failure::file("write", path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_lie_in_the_folder_or_where_their_paths_would_be_too_long_in_a_fixed_place_outside() {
+        let short = Path::new("/home/me/town");
+        assert_eq!(sockets_of(short), short.join("run"));
+        for deep in ["/d".repeat(40), "/e".repeat(300)] {
+            let deep = Path::new(&deep);
+            let place = sockets_of(deep);
+            assert_eq!(place, sockets_of(deep));
+            assert!(place.starts_with("/tmp"), "{}", place.display());
+            assert_ne!(place, sockets_of(&deep.join("other")));
+            assert!(place.as_os_str().len() + LONGEST_SOCKET.len() <= SOCKET_PATH);
+        }
+        // The longest folder whose sockets still lie inside.
+        let longest = format!(
+            "/{}",
+            "x".repeat(SOCKET_PATH - LONGEST_SOCKET.len() - "/run".len() - 1)
+        );
+        assert_eq!(sockets_of(Path::new(&longest)), Path::new(&longest).join("run"));
+        assert!(sockets_of(Path::new(&format!("{longest}x"))).starts_with("/tmp"));
+    }
 }

@@ -1,6 +1,7 @@
 //! The running installation: vault opened by its custodians, photo store, terminals, blanks, office, production, reader.
 
 use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -28,7 +29,7 @@ use crate::folder::{Folder, replace, write_new};
 use crate::local_socket::LocalSocket;
 use crate::process::Service;
 use crate::report::Steps;
-use crate::{failure, private_pcscd, process, samples, vault};
+use crate::{failure, private_pcscd, process, report, samples, vault};
 
 /// Blanks in the demo's lot.
 const LOT_CARDS: u32 = 16;
@@ -36,10 +37,12 @@ const LOT_CARDS: u32 = 16;
 const CARD_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 const ISSUER: [u8; 2] = [0x44, 0x03];
 const LOT: [u8; 4] = [0, 0, 0, 1];
+/// An address of this machine with a free port.
+pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LOT_NAME: &str = "4403-00000001";
 
-/// Who works here. Five people, because one person may not review, approve and produce the same case.
-pub(crate) const STAFF: [(&str, StaffRole); 7] = [
+/// Who works here: a person for each role, because one may not review, approve and produce the same case.
+pub(crate) const STAFF: [(&str, StaffRole); 8] = [
     ("clerk.lin", StaffRole::IntakeClerk),
     ("reviewer.chen", StaffRole::Reviewer),
     ("approver.huang", StaffRole::Approver),
@@ -47,6 +50,7 @@ pub(crate) const STAFF: [(&str, StaffRole); 7] = [
     ("counter.guo", StaffRole::HandOverClerk),
     ("change.ma", StaffRole::ChangeClerk),
     ("settlement.he", StaffRole::SettlementOfficer),
+    ("auditor.luo", StaffRole::Auditor),
 ];
 
 /// The account of a role.
@@ -88,6 +92,17 @@ impl Place {
             Self::InProcess => None,
         }
     }
+
+    /// The reader that commands have to be told: one of the machine's own PC/SC service, which may have others.
+    pub(crate) fn named(&self) -> Option<&str> {
+        match self {
+            Self::Pcsc {
+                reader,
+                manipulator: None,
+            } => Some(reader),
+            Self::Pcsc { .. } | Self::InProcess => None,
+        }
+    }
 }
 
 /// Everything that runs. Services end when it is dropped.
@@ -97,27 +112,30 @@ pub(crate) struct Installation {
     pub(crate) production: Production,
     pub(crate) staff: PathBuf,
     pub(crate) clock: Clock,
+    /// The day on which everything was told to work.
+    pub(crate) at: Option<Date>,
     pub(crate) place: Place,
     pub(crate) random: StdRng,
-    vault_socket: PathBuf,
     pub(crate) services: Vec<Service>,
-    /// Sockets: a path of a socket has at most 107 bytes, and an installation's folder may be deep.
-    sockets: tempfile::TempDir,
+    /// Folder of the sockets.
+    pub(crate) sockets: PathBuf,
 }
 
 impl Installation {
-    /// Starts everything, or goes on with what an earlier run left.
-    pub(crate) async fn start(common: &Common, clock: &Clock, steps: &mut Steps) -> Result<Self, Failure> {
-        let folder = Folder::open(common.dir.as_deref())?;
+    /// Starts everything in the folder, or goes on with what an earlier run left. `listen`: where the HTTP API will be.
+    pub(crate) async fn start(
+        folder: Folder,
+        common: &Common,
+        listen: Option<SocketAddr>,
+        clock: &Clock,
+        steps: &mut Steps,
+    ) -> Result<Self, Failure> {
         let mut random = StdRng::try_from_rng(&mut getrandom::SysRng)
             .map_err(|error| failure::machine("the system has no random numbers", &error))?;
         let at = common.at.map(|day| day.to_string());
-        let sockets = tempfile::Builder::new()
-            .prefix("yzt-")
-            .tempdir()
-            .map_err(|error| Failure::file("make a folder in", &std::env::temp_dir(), &error))?;
+        let sockets = folder.sockets()?;
 
-        let vault_socket = sockets.path().join("vault.sock");
+        let vault_socket = sockets.join("vault.sock");
         if !vault::is_founded(&folder) {
             let founding = steps.begin("found the vault", "custodians zhao, qian, sun, li, zhou");
             steps.end(founding, vault::create(&folder, at.as_deref(), &mut random))?;
@@ -127,7 +145,7 @@ impl Installation {
         let founded = Founded::around(&number);
         let office_clock = clock.at(common.at, founded)?;
         if let Some(banner) = founded.banner() {
-            eprintln!("  {banner} · 样本 SPECIMEN\n");
+            report::say(&format!("  {banner} · 样本 SPECIMEN\n"));
         }
         let starting = steps.begin("start the vault, sealed", "permit");
         let service = steps.end(
@@ -144,22 +162,22 @@ impl Installation {
             }
         }
 
-        let photo_socket = sockets.path().join("photos.sock");
+        let photo_socket = sockets.join("photos.sock");
         let starting = steps.begin("start the photo store", "permit");
         let photos = start_photo_store(&folder, &photo_socket, &vault_socket, at.as_deref()).await;
         services.push(steps.end(starting, photos)?);
 
-        let place = reader(common, steps)?;
+        let place = reader(common, &sockets, steps)?;
+        let settings = Config {
+            vault: vault_socket.clone(),
+            photo_store: photo_socket,
+            listen: listen.or_else(|| listened(&folder)).unwrap_or(ANY_PORT),
+            reader_here: matches!(place, Place::Pcsc { .. }),
+            ..Config::default()
+        };
+        write_settings(&folder, &settings)?;
         let opening = steps.begin("open the office: ledger, rules, staff, keys", "permit");
-        let opened = open_office(
-            &folder,
-            &vault_socket,
-            &photo_socket,
-            clock,
-            common.at,
-            &mut random,
-        )
-        .await;
+        let opened = open_office(&folder, settings, clock, common.at, &mut random).await;
         let (production, staff) = steps.end(opening, opened)?;
 
         let mut installation = Self {
@@ -167,9 +185,9 @@ impl Installation {
             production,
             staff,
             clock: office_clock,
+            at: common.at,
             place,
             random,
-            vault_socket,
             services,
             sockets,
         };
@@ -184,7 +202,17 @@ impl Installation {
 
     /// Opens the local socket for the commands of a person at this machine.
     pub(crate) fn local_socket(&self) -> Result<LocalSocket, Failure> {
-        LocalSocket::open(&self.folder, &self.sockets.path().join("permit.sock"))
+        LocalSocket::open(&self.folder)
+    }
+
+    /// What a PC/SC client must have in its environment, where the service is ours.
+    pub(crate) fn pcsc(&self) -> Option<(&'static str, PathBuf)> {
+        match &self.place {
+            Place::Pcsc {
+                manipulator: Some(_), ..
+            } => Some(private_pcscd::run_folder(&self.sockets).environment()),
+            _ => None,
+        }
     }
 
     pub(crate) fn today(&self) -> Date {
@@ -193,7 +221,7 @@ impl Installation {
 
     /// A connection to the vault.
     pub(crate) async fn vault(&self) -> Result<Client<UnixStream>, Failure> {
-        Ok(Client::connect_unix(&self.vault_socket)
+        Ok(Client::connect_unix(&self.sockets.join("vault.sock"))
             .await
             .map_err(OfficeError::from)?)
     }
@@ -306,8 +334,25 @@ impl Installation {
                     memory: Some(self.card_file(serial)),
                 })
                 .map_err(failure::of_virtual_card)?;
+            replace(&self.on_the_reader(), serial.to_string().as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Lays the card on the reader that lay there last, where there is a card manipulator.
+    pub(crate) fn lay_back(&self) -> Result<(), Failure> {
+        let file = self.on_the_reader();
+        match std::fs::read_to_string(&file) {
+            // A file that was cut says nothing: the reader stays empty until the next card.
+            Ok(serial) => serial.parse().map_or(Ok(()), |serial| self.insert(serial)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Failure::file("read", &file, &error)),
+        }
+    }
+
+    /// Where it is written which card lies on the reader.
+    fn on_the_reader(&self) -> PathBuf {
+        self.folder.at("cards").join("on-the-reader")
     }
 
     /// A new connection to the card that lies on the reader; in process, to the card with this serial.
@@ -384,7 +429,7 @@ async fn start_photo_store(
     Ok(service)
 }
 
-fn reader(common: &Common, steps: &mut Steps) -> Result<Place, Failure> {
+fn reader(common: &Common, sockets: &Path, steps: &mut Steps) -> Result<Place, Failure> {
     if common.no_pcsc {
         return Ok(Place::InProcess);
     }
@@ -408,43 +453,53 @@ fn reader(common: &Common, steps: &mut Steps) -> Result<Place, Failure> {
             manipulator: None,
         });
     }
-    let Some((service, ms)) = private_pcscd::service() else {
-        return Err(Failure::new(
-            Exit::Absent,
-            "NO_SERVICE",
-            "there is no PC/SC service",
-            "Run permit without YZT_ variables.",
-        ));
-    };
     steps.done(
         "start a private PC/SC service with a virtual reader",
         "permit",
-        ms,
+        private_pcscd::started_in(),
     );
     Ok(Place::Pcsc {
         reader: READERS[0].to_owned(),
-        manipulator: Some(service.manipulator(0)),
+        manipulator: Some(private_pcscd::run_folder(sockets).manipulator(0)),
     })
+}
+
+/// The settings of the office, `issuer.toml`, so that program `issuer` finds everything that runs here.
+fn write_settings(folder: &Folder, settings: &Config) -> Result<(), Failure> {
+    // A string of JSON is one of TOML.
+    let text = |path: &Path| serde_json::Value::from(path.display().to_string()).to_string();
+    let toml = format!(
+        "# 由 permit 在每次启动时写入 · Written by permit at each start.\nvault = {}\nphoto_store = {}\nlisten = \"{}\"\nreader_here = {}\n",
+        text(&settings.vault),
+        text(&settings.photo_store),
+        settings.listen,
+        settings.reader_here
+    );
+    replace(&folder.at("issuer").join("issuer.toml"), toml.as_bytes())
+}
+
+/// Where the HTTP API was at the last start.
+pub(crate) fn listened(folder: &Folder) -> Option<SocketAddr> {
+    let issuer = folder.at("issuer");
+    if !issuer.join("issuer.toml").exists() {
+        return None;
+    }
+    let settings = IssuerInstallation::open(&issuer, None).ok()?;
+    Some(settings.config().listen)
 }
 
 async fn open_office(
     folder: &Folder,
-    vault_socket: &Path,
-    photo_socket: &Path,
+    config: Config,
     machine: &Clock,
     at: Option<Date>,
     random: &mut StdRng,
 ) -> Result<(Production, PathBuf), Failure> {
     let shared = Random::new(StdRng::from_rng(random));
-    let config = Config {
-        vault: vault_socket.to_owned(),
-        photo_store: photo_socket.to_owned(),
-        ..Config::default()
-    };
-    let name = config.issuer.clone();
+    let (name, vault_socket) = (config.issuer.clone(), config.vault.clone());
     let issuer = IssuerInstallation::new(&folder.at("issuer"), config);
     let key = issuer.service_key_or_new(&shared)?;
-    let mut vault = Client::connect_unix(vault_socket)
+    let mut vault = Client::connect_unix(&vault_socket)
         .await
         .map_err(OfficeError::from)?;
     vault

@@ -1,8 +1,7 @@
 //! The local socket of a running installation: what `permit up` does for a person at a terminal of the same machine beside the
 //! HTTP API, and the commands that ask it: `permit photo` and `permit hand-over`.
 //!
-//! `permit up` listens on a Unix socket in a folder that only its user can open, and names it in `running.json` of the
-//! installation. A question is one line of JSON, a picture's bytes follow it; the answer is one line of JSON. Questions
+//! `permit up` listens on a Unix socket in the folder of the sockets, which only its user can open. A question is one line of JSON, a picture's bytes follow it; the answer is one line of JSON. Questions
 //! wait while a card is under way, so the reader has one card at a time. Left out on purpose: tokens, because whoever can
 //! open the folder holds the staff's tokens anyway.
 
@@ -21,15 +20,15 @@ use tokio::task::JoinHandle;
 
 use crate::arguments::{Checked, HandOverArguments, PhotoArguments};
 use crate::failure;
-use crate::folder::{Folder, replace};
+use crate::folder::{Folder, sockets_of};
 
 /// Schema of `permit photo`.
 pub(crate) const PHOTO: &str = "yzt.permit_photo/1";
 /// Schema of `permit hand-over`.
 pub(crate) const HAND_OVER: &str = "yzt.permit_hand_over/1";
 
-const RUNNING: &str = "running.json";
-const SCHEMA: &str = "yzt.running/1";
+/// Name of the socket.
+const SOCKET: &str = "permit.sock";
 /// Longest line of a question, bytes.
 const LINE_LIMIT: u64 = 4096;
 /// Largest picture that is carried, bytes; the photo store refuses smaller ones already and says why.
@@ -95,34 +94,22 @@ impl Asked {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Running {
-    schema: String,
-    socket: PathBuf,
-}
-
 /// The socket, open while it lives.
 #[derive(Debug)]
 pub(crate) struct LocalSocket {
     questions: mpsc::Receiver<Asked>,
     listening: JoinHandle<()>,
-    mark: PathBuf,
+    socket: PathBuf,
 }
 
 impl LocalSocket {
-    /// Opens the socket and says in the folder where it is.
-    pub(crate) fn open(folder: &Folder, socket: &Path) -> Result<Self, Failure> {
+    /// Opens the socket of this folder.
+    pub(crate) fn open(folder: &Folder) -> Result<Self, Failure> {
+        let socket = folder.sockets()?.join(SOCKET);
+        // Who holds the folder is alone in it: a socket that is there is one of a run that was killed.
+        let _ = std::fs::remove_file(&socket);
         let listener =
-            UnixListener::bind(socket).map_err(|error| Failure::file("listen on", socket, &error))?;
-        let mark = folder.at(RUNNING);
-        let running = Running {
-            schema: SCHEMA.to_owned(),
-            socket: socket.to_owned(),
-        };
-        let text = serde_json::to_vec(&running)
-            .map_err(|error| failure::machine("the socket's path cannot be written", &error))?;
-        replace(&mark, &text)?;
+            UnixListener::bind(&socket).map_err(|error| Failure::file("listen on", &socket, &error))?;
         let (sender, questions) = mpsc::channel(4);
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -138,7 +125,7 @@ impl LocalSocket {
         Ok(Self {
             questions,
             listening,
-            mark,
+            socket,
         })
     }
 
@@ -155,7 +142,7 @@ impl Drop for LocalSocket {
     fn drop(&mut self) {
         self.listening.abort();
         // If it stays, the commands find nobody at the socket and say so.
-        let _ = std::fs::remove_file(&self.mark);
+        let _ = std::fs::remove_file(&self.socket);
     }
 }
 
@@ -216,23 +203,8 @@ fn ask(dir: &Path, question: &Question, picture: &[u8]) -> Result<Done, Failure>
             "Start `permit up` with the same --dir, and run this command again.",
         )
     };
-    let mark = dir.join(RUNNING);
-    let running = match std::fs::read(&mark) {
-        Ok(bytes) => serde_json::from_slice::<Running>(&bytes)
-            .ok()
-            .filter(|running| running.schema == SCHEMA)
-            .ok_or_else(|| {
-                Failure::new(
-                    Exit::Damaged,
-                    "FOLDER_FOREIGN",
-                    format!("{} is not of this version", mark.display()),
-                    "End `permit up`, and start the one of this version.",
-                )
-            })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nobody()),
-        Err(error) => return Err(Failure::file("read", &mark, &error)),
-    };
-    let mut stream = BlockingStream::connect(&running.socket).map_err(|_| nobody())?;
+    let socket = sockets_of(&dir.canonicalize().map_err(|_| nobody())?).join(SOCKET);
+    let mut stream = BlockingStream::connect(socket).map_err(|_| nobody())?;
     let mut line = serde_json::to_vec(question)
         .map_err(|error| failure::machine("the question cannot be written", &error))?;
     line.push(b'\n');

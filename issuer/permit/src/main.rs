@@ -23,6 +23,7 @@ mod stranger;
 mod terminals;
 mod up;
 mod vault;
+mod walk;
 
 use std::process::ExitCode;
 
@@ -71,7 +72,7 @@ fn started(
             .map_err(|error| failure::machine("the runtime does not start", &error))
             .and_then(|runtime| runtime.block_on(command))
     } else {
-        private_pcscd::run_as_client()
+        private_pcscd::run_as_client(common)
     };
     ended.unwrap_or_else(|failure| PROGRAM.end(schema, common.json, Err(failure)))
 }

@@ -10,6 +10,7 @@ use program_contract::{Exit, Failure};
 use serde_json::json;
 
 use crate::installation::{Installation, account};
+use crate::report;
 use crate::report::Steps;
 
 /// Photo: submitted, judged, warnings confirmed by a colleague of the clerk if somebody looked at it and said so; gives the
@@ -40,7 +41,7 @@ pub(crate) async fn take_photo(
         let colleague = staff(StaffRole::Reviewer)?;
         let confirming = steps.begin("confirm the photo's warnings by name", colleague.to_string());
         for code in &warnings {
-            eprintln!("      ! {} · {}", code.as_str(), code.texts().message);
+            report::say(&format!("      ! {} · {}", code.as_str(), code.texts().message));
         }
         let confirmed = office
             .confirm_photo(application, taken.photo, warnings, &colleague)

@@ -6,6 +6,12 @@ use std::time::Instant;
 use program_contract::Failure;
 use serde::Serialize;
 
+/// Says something on standard error. Nobody may be there to read it any more: a terminal that was closed ends nothing.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// A step that was done, or failed.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Step {
@@ -47,7 +53,8 @@ impl Steps {
             began: Instant::now(),
         };
         if self.on_terminal {
-            eprint!("  … {}\r", under.name);
+            use std::io::Write as _;
+            let _ = write!(std::io::stderr(), "  … {}\r", under.name);
         }
         under
     }
@@ -76,12 +83,12 @@ impl Steps {
 
     pub(crate) fn push(&mut self, step: Step) {
         let mark = if step.ok { "✓" } else { "✗" };
-        eprintln!(
+        say(&format!(
             "  {mark} {} {} {:>9.1} ms",
             pad(&step.name, 52),
             pad(&step.actor, 38),
             step.ms
-        );
+        ));
         self.done.push(step);
     }
 

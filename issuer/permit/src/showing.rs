@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use crate::installation::Installation;
 use crate::reads::Read;
 use crate::report::Steps;
-use crate::terminals::{Terminal, card_date, enrol};
+use crate::terminals::{BUS, CLINIC, COUNTER, DOOR, Terminal, card_date, enrol};
 use crate::{reads, stranger};
 
 /// The reads.
@@ -26,7 +26,7 @@ pub(crate) struct Showing {
 }
 
 /// The terminals that read.
-pub(crate) struct Terminals {
+struct Terminals {
     bus: Terminal,
     clinic: Terminal,
     counter: Terminal,
@@ -123,15 +123,14 @@ impl Showing {
 }
 
 /// Enrols every terminal for a region, or gives the enrolled ones new bundles.
-pub(crate) async fn terminals(installation: &mut Installation, region: Region) -> Result<Terminals, Failure> {
+async fn terminals(installation: &Installation, region: Region) -> Result<Terminals, Failure> {
     let today = installation.today();
     let mut vault = installation.vault().await?;
-    let (folder, random) = (&installation.folder, &mut installation.random);
-    let mut enrolled =
-        async |name: &str, kind| enrol(folder, &mut vault, name, kind, &[region], today, &mut *random).await;
-    let bus = enrolled("bus-m204", BundleKind::Bus).await?;
-    let clinic = enrolled("clinic-nanshan", BundleKind::Clinic).await?;
-    enrolled("door-keyuan", BundleKind::Door).await?;
-    let counter = enrolled("counter-2", BundleKind::Counter).await?;
+    let folder = &installation.folder;
+    let mut enrolled = async |name: &str, kind| enrol(folder, &mut vault, name, kind, &[region], today).await;
+    let bus = enrolled(BUS, BundleKind::Bus).await?;
+    let clinic = enrolled(CLINIC, BundleKind::Clinic).await?;
+    enrolled(DOOR, BundleKind::Door).await?;
+    let counter = enrolled(COUNTER, BundleKind::Counter).await?;
     Ok(Terminals { bus, clinic, counter })
 }

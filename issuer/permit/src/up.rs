@@ -1,10 +1,10 @@
 //! `permit up`: the installation of the demo, kept running: HTTP API of the office, production of ordered cards, the
 //! vault, the photo store, a reader with a card, and the local socket for what a person does at this machine.
 //!
-//! The commands that it prints lead from an application to a card that a bus has read. They are for a shell: what an
-//! answer gives under a key, such as `application_id`, the later commands take from the variable `$APPLICATION_ID`.
+//! Everything is where it was at the last start. The commands that it prints, and the whole life of a card in `walk.md`, are
+//! for a second shell; [`crate::walk`] makes them.
 
-use std::path::Path;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use issuer_api::Api;
@@ -12,19 +12,20 @@ use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_production::{HolderChecked, Station};
-use jiff::civil::Date;
+use keyvault_protocol::Region;
 use permit_domain::{HandOverClerk, Maker, Order, Step};
 use program_contract::{Clock, Exit, Failure, Language, Outcome, Program};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::arguments::{Checked, UpArguments};
-use crate::installation::{Installation, Place, account, actor};
+use crate::folder::Folder;
+use crate::installation::{ANY_PORT, Installation, actor, listened};
 use crate::local_socket::{Asked, Done, LocalSocket, Question};
 use crate::photo::take_photo;
 use crate::private_pcscd::Interrupts;
 use crate::report::Steps;
-use crate::{failure, private_pcscd, process, showing};
+use crate::{failure, private_pcscd, report, terminals, walk};
 
 pub(crate) const SCHEMA: &str = "yzt.up/1";
 /// How often the worker looks for an order that waits.
@@ -36,67 +37,101 @@ pub(crate) async fn run(arguments: &UpArguments, clock: &Clock, program: Program
     tokio::select! {
         outcome = up(arguments, clock, program) => outcome,
         _ = interrupts.come() => {
-            eprintln!("\n  · ended; the folder is kept");
+            report::say("\n  · 已结束，文件夹保留 ended; the folder is kept");
             Ok(())
         }
     }
 }
 
 async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<(), Failure> {
-    eprintln!("一证通 Yizhengtong: permit up\n");
+    report::say("一证通 Yizhengtong: permit up\n");
     let mut steps = Steps::for_standard_error();
-    let installation = Installation::start(&arguments.common, clock, &mut steps).await?;
+    let folder = private_pcscd::folder(&arguments.common)?;
     let listening = steps.begin("listen", "permit");
-    let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
-        Failure::new(
-            Exit::Damaged,
-            "ADDRESS",
-            format!("{} cannot be listened on: {error}", arguments.listen),
-            "Give another address or port with --listen.",
-        )
-    });
-    let listener = steps.end(listening, listener)?;
+    let listener = steps.end(listening, listen(&folder, arguments.listen).await)?;
     let address = listener
         .local_addr()
         .map_err(|error| failure::machine("the listener has no address", &error))?;
+    let installation =
+        Installation::start(folder, &arguments.common, Some(address), clock, &mut steps).await?;
+    let supplying = steps.begin(
+        "give every terminal its keys: bus, clinic, door, desk, shop, counter",
+        "key officer",
+    );
+    installation.lay_back()?;
+    let regions = vec![walk::region()?];
+    let supplied = terminals::supply(&installation, &regions).await;
+    steps.end(supplying, supplied)?;
     let socket = installation.local_socket()?;
     let staff = StaffFile::at(installation.staff.clone());
-    let api = Api::new(installation.office().clone(), staff);
-    tell(&installation, address, arguments, program)?;
+    let mut api = Api::new(installation.office().clone(), staff);
+    if installation.place.reader().is_some() {
+        api = api.with_station(issuer_production::check_reader);
+    }
+    tell(&installation, address, arguments.common.json, program).await?;
     let server = tokio::spawn(api.serve(listener, std::future::pending()));
-    let worked = Box::pin(work(installation, socket, arguments.common.at)).await;
+    let worked = Box::pin(work(installation, socket, regions)).await;
     server.abort();
     worked
 }
 
+/// Listens where it was asked to, or where the last start did, or else on a free port of this machine.
+async fn listen(folder: &Folder, wanted: Option<SocketAddr>) -> Result<TcpListener, Failure> {
+    if let (None, Some(last)) = (wanted, listened(folder))
+        && let Ok(listener) = TcpListener::bind(last).await
+    {
+        return Ok(listener);
+    }
+    let address = wanted.unwrap_or(ANY_PORT);
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(
+            Exit::Damaged,
+            "ADDRESS",
+            format!("{address} cannot be listened on: {error}"),
+            "Give another address or port with --listen.",
+        )
+    })
+}
+
 /// Where everything is, and what to do next.
-fn tell(
+async fn tell(
     installation: &Installation,
-    address: std::net::SocketAddr,
-    arguments: &UpArguments,
+    address: SocketAddr,
+    json: bool,
     program: Program,
 ) -> Result<(), Failure> {
     let folder = installation.folder.path();
     let url = format!("http://{address}");
-    let commands = commands(installation, &url, arguments.common.at)?;
+    let walk = walk::write(installation, &url).await?;
     let mut lines = vec![
         format!("\n  网址 URL     {url}   (OpenAPI: issuer/openapi.json)"),
         format!("  目录 folder  {}", folder.display()),
         format!(
-            "  口令 tokens  {}/issuer/*.token, one for each member of staff",
+            "  口令 tokens  {}/issuer/*.token 每人一个 one for each member of staff",
             folder.display()
         ),
+        format!(
+            "  全程 a life  {} 一张卡从申领到签注的每条命令 every command, from the application to the endorsement",
+            walk.file.display()
+        ),
+        format!("  套接字 sockets {}", installation.sockets.display()),
         "  结束 end     Ctrl-C".to_owned(),
-        "  下一步 next  in another shell; after each command set the variables that the next one names, such as\n\
-         \x20              APPLICATION_ID=..., from the keys of its answer\n"
-            .to_owned(),
+        "\n  下一步 next  在另一个命令行里 in another shell:\n".to_owned(),
     ];
-    lines.extend(commands.iter().map(|command| format!("{command}\n")));
+    lines.extend(
+        walk.first
+            .iter()
+            .map(|step| format!("# {}\n{}\n", step.title, step.block)),
+    );
+    let commands: Vec<&str> = walk.first.iter().map(|step| step.block.as_str()).collect();
     let value = json!({
         "dir": folder,
         "url": url,
         "transport": installation.place.transport(),
         "reader": installation.place.reader(),
+        "sockets": installation.sockets,
+        "environment": walk.environment,
+        "walk": walk.file,
         "commands": commands,
     });
     let told = Outcome::done(SCHEMA, &value, lines);
@@ -106,7 +141,7 @@ fn tell(
         &mut std::io::sink(),
         Language::of_process(),
         SCHEMA,
-        arguments.common.json,
+        json,
         told,
     );
     if exit == Exit::Done {
@@ -121,106 +156,22 @@ fn tell(
     }
 }
 
-/// From an application to a bus, command by command.
-fn commands(installation: &Installation, url: &str, at: Option<Date>) -> Result<Vec<String>, Failure> {
-    let folder = installation.folder.path();
-    let samples = folder.join("samples");
-    let own = std::env::current_exe()
-        .map_err(|error| failure::machine("this program does not find itself", &error))?;
-    let (own, dir) = (quoted(&own), quoted(folder));
-    let token = |role| {
-        let file = folder.join("issuer").join(format!("{}.token", account(role)));
-        format!("-H \"Authorization: Bearer $(cat {})\"", quoted(&file))
-    };
-    let post = |path: &str, role, body: &str| {
-        format!(
-            "curl -sS -X POST {url}{path} {} -H \"Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)\" \
-             -H 'Content-Type: application/json' -d {body}",
-            token(role)
-        )
-    };
-    let decision = "/v1/applications/$APPLICATION_ID/decision";
-    Ok(vec![
-        format!("curl -sS {url}/readyz"),
-        post(
-            "/v1/applications",
-            StaffRole::IntakeClerk,
-            &format!("@{}", quoted(&samples.join("applicant-li-na.json"))),
-        ),
-        post(decision, StaffRole::Reviewer, "'{\"step\":\"REVIEW\"}'"),
-        post(decision, StaffRole::Approver, "'{\"step\":\"APPROVE\"}'"),
-        format!(
-            "{own} photo --dir {dir} --application $APPLICATION_ID --confirm --json {}",
-            quoted(&samples.join("photo.png"))
-        ),
-        post(
-            "/v1/orders",
-            StaffRole::Producer,
-            r#""{\"permit_id\":\"$PERMIT_ID\",\"photo_receipt\":\"$PHOTO_RECEIPT\"}""#,
-        ),
-        // Until its state is VERIFIED.
-        format!(
-            "curl -sS {url}/v1/orders/$ORDER_ID {}",
-            token(StaffRole::Producer)
-        ),
-        format!("{own} hand-over --dir {dir} --order $ORDER_ID --checked holder --json"),
-        bus(installation, "$CARD_SERIAL", at)?,
-    ])
-}
-
-/// A bus reads the card that was handed over.
-fn bus(installation: &Installation, serial: &str, at: Option<Date>) -> Result<String, Failure> {
-    let reader = process::program("card-reader")?;
-    let bundle = installation.folder.at("terminals").join("bus-m204.bundle");
-    let name = installation
-        .place
-        .reader()
-        .unwrap_or(virtual_card::pcscd::READERS[0]);
-    let day = at.map(|day| format!(" --at {day}")).unwrap_or_default();
-    let read = format!(
-        "{} bus --reader '{name}' --bundle {} --json{day}",
-        quoted(&reader),
-        quoted(&bundle)
-    );
-    Ok(match (&installation.place, private_pcscd::service()) {
-        (Place::InProcess, _) => format!(
-            "{} reader --memory {}/{serial}.card -- {read}",
-            quoted(&process::program("virtual-card")?),
-            quoted(&installation.folder.at("cards"))
-        ),
-        (
-            Place::Pcsc {
-                manipulator: Some(_), ..
-            },
-            Some((service, _)),
-        ) => {
-            let (variable, socket) = service.environment();
-            format!("{variable}={} {read}", quoted(&socket))
-        }
-        _ => read,
-    })
-}
-
-/// A path as one word for a shell.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c))
-    {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// Produces what is ordered, one card at a time, and answers at the local socket between the cards, until a service of ours ends.
+/// Produces what is ordered, one card at a time, answers at the local socket between the cards, and gives the terminals new
+/// bundles each day, until a service of ours ends.
 async fn work(
     mut installation: Installation,
     mut socket: LocalSocket,
-    at: Option<Date>,
+    mut regions: Vec<Region>,
 ) -> Result<(), Failure> {
     let installation_office = installation.office().clone();
+    let mut supplied = installation.today();
     loop {
+        if supplied != installation.today() {
+            supplied = installation.today();
+            if let Err(failure) = terminals::supply(&installation, &regions).await {
+                complain(&failure);
+            }
+        }
         for service in &mut installation.services {
             if !service.runs() {
                 return Err(failure::absent(service.name(), service.log()));
@@ -247,26 +198,26 @@ async fn work(
         };
         tokio::select! {
             biased;
-            asked = socket.next() => serve(&mut installation, asked, at).await,
+            asked = socket.next() => serve(&installation, asked, &mut regions).await,
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
 fn complain(failure: &Failure) {
-    eprintln!(
+    report::say(&format!(
         "  ✗ {} [{}]\n    → {}",
         failure.message, failure.code, failure.action
-    );
+    ));
 }
 
 /// Does what somebody asks at the local socket, and answers.
-async fn serve(installation: &mut Installation, asked: Asked, at: Option<Date>) {
+async fn serve(installation: &Installation, asked: Asked, regions: &mut Vec<Region>) {
     let outcome = match &asked.question {
         Question::Photo { application, confirm } => {
             photo(installation, application, &asked.picture, *confirm).await
         }
-        Question::HandOver { order, checked } => hand_over(installation, order, *checked, at).await,
+        Question::HandOver { order, checked } => hand_over(installation, order, *checked, regions).await,
     };
     if let Err(failure) = &outcome {
         complain(failure);
@@ -293,12 +244,12 @@ async fn photo(
     Ok(done)
 }
 
-/// Activates the card for its holder, and gives the terminals of its region what they need to read it.
+/// Activates the card for its holder. Terminals get what they need to read it, if it is of another region than theirs.
 async fn hand_over(
-    installation: &mut Installation,
+    installation: &Installation,
     order: &str,
     checked: Checked,
-    at: Option<Date>,
+    regions: &mut Vec<Region>,
 ) -> Result<Done, Failure> {
     let order = installation
         .office()
@@ -339,13 +290,13 @@ async fn hand_over(
     drop(station);
     let region = CardContent::from_content(handed.content()).and_then(|content| content.region());
     let region = region.map_err(OfficeError::from)?;
-    let sealing = steps.begin(
-        "enrol the terminals of the region; seal their bundles",
-        "key officer",
-    );
-    let sealed = showing::terminals(installation, region).await;
-    steps.end(sealing, sealed)?;
-    let commands = [bus(installation, &card.serial.to_string(), at)?];
+    if !regions.contains(&region) {
+        regions.push(region);
+        let sealing = steps.begin("seal bundles with the card's region", "key officer");
+        let sealed = terminals::supply(installation, regions).await;
+        steps.end(sealing, sealed)?;
+    }
+    let commands = [walk::bus(installation, &card.serial.to_string())?];
     let mut done = Done::default();
     if let serde_json::Value::Object(fields) = json!({
         "order_id": handed.id().to_string(),

@@ -115,6 +115,13 @@ impl Production {
         Ok(counter)
     }
 
+    /// As [`Production::counter`], with a bundle that is made now: the one that was kept does not know the key versions that
+    /// came since.
+    pub(crate) async fn counter_anew(&self, content: &CardContent) -> Result<Counter, ProductionError> {
+        *self.counter.lock().await = None;
+        self.counter(content).await
+    }
+
     /// Opens a session of the vault for one card. The same order gives the same bytes whenever it is signed (RFC 6979,
     /// and no time but the order's own), so the vault knows it again after a restart.
     pub(crate) async fn session(

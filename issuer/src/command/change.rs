@@ -125,7 +125,7 @@ struct Write {
     /// The change.
     #[arg(long, value_name = "ID")]
     id: ChangeId,
-    /// The reader's name; without it the only one there is.
+    /// The reader's name; without it the one that a card lies on.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
 }

@@ -1,9 +1,7 @@
 //! `issuer doctor`: looks at everything that work needs and says what is wrong.
 
-use card_reader::transport::PcscTransport;
 use issuer_office::random::Random;
 use issuer_office::readiness::Check;
-use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Outcome};
 use serde::Serialize;
 
@@ -43,19 +41,7 @@ impl Doctor {
             Err(error) => Check::failed("ledger_chain", &error),
         });
         checks.extend(office.checks().await);
-        let readers = tokio::task::spawn_blocking(PcscTransport::list)
-            .await
-            .map_err(|_| Failure::internal(Words("程序的某一部分出错", "a part of the program failed")))?;
-        checks.push(match readers {
-            Ok(readers) if !readers.is_empty() => Check::passed("reader"),
-            Ok(_) => Check::failed_with(
-                "reader",
-                Exit::Absent,
-                "NO_READER",
-                "Connect a reader; the API works without one.",
-            ),
-            Err(error) => Check::failed_with("reader", Exit::Absent, error.code(), error.action()),
-        });
+        checks.push(issuer_production::check_reader().await);
         let lines: Vec<String> = checks
             .iter()
             .map(|check| match (&check.code, &check.action) {

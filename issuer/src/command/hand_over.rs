@@ -17,7 +17,7 @@ pub(super) struct HandOver {
     pub(super) place: Place,
     #[command(flatten)]
     person: Person,
-    /// The reader's name; without it the only one there is.
+    /// The reader's name; without it the one that a card lies on.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
     /// The order.

@@ -34,7 +34,7 @@ pub(super) struct Load {
     /// deliver it, or a producer writes it with `issuer change write`.
     #[arg(long)]
     write: bool,
-    /// The reader's name; without it the only one there is.
+    /// The reader's name; without it the one that a card lies on.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
 }

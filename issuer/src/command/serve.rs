@@ -29,7 +29,10 @@ impl Serve {
         office.ready().await?;
         // Who may call is read at every call; a file that cannot be read now is told now.
         installation.staff()?;
-        let api = Api::new(office.clone(), StaffFile::at(installation.staff_path()));
+        let mut api = Api::new(office.clone(), StaffFile::at(installation.staff_path()));
+        if installation.config().reader_here {
+            api = api.with_station(issuer_production::check_reader);
+        }
         let wanted = installation.config().listen;
         let unusable = |error: std::io::Error| failure::cannot_listen(wanted.to_string(), error);
         let listener = tokio::net::TcpListener::bind(wanted).await.map_err(unusable)?;

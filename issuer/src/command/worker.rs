@@ -28,7 +28,7 @@ pub(super) struct Worker {
     /// the ledger.
     #[arg(long, conflicts_with = "session")]
     service: bool,
-    /// The reader's name; without it the only one there is.
+    /// The reader's name; without it the one that a card lies on.
     #[arg(long, value_name = "NAME", env = "YZT_READER")]
     reader: Option<String>,
     /// Run this order only.

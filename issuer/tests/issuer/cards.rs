@@ -806,6 +806,20 @@ async fn a_card_that_slept_three_versions_is_brought_up_to_date_at_the_counter()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_card_made_after_a_rotation_is_verified_by_an_office_that_has_worked_since_before() {
+    let fixture = Fixture::new().await;
+    // The counter has a bundle now, and keeps it for days.
+    fixture.in_use(fixture::APPLICANT).await;
+    let (region, until) = ("440300".parse().unwrap(), fixture.clock.today());
+    let mut vault = fixture.vault_client().await;
+    vault.rotate_role(Role::Transit, region, until).await.unwrap();
+    let (_, card) = fixture.in_use(&fixture::person(3)).await;
+    let versions = vault.card_versions(card.serial.0).await.unwrap();
+    let transit = versions.iter().find(|version| version.role == Role::Transit);
+    assert_eq!(transit.unwrap().key_version, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_card_is_refused_at_shops_and_only_two_people_give_it_back() {
     let fixture = Fixture::new().await;
     let (permit, card) = fixture.in_use(fixture::APPLICANT).await;

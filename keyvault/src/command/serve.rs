@@ -123,10 +123,12 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| unwatched(&error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| unwatched(&error))?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(|error| unwatched(&error))?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
         }
     })
 }

@@ -42,6 +42,7 @@ pub(crate) fn run(
         // Signals are caught before anything is made, so that an early one still ends the program in order.
         let mut terminate = signal(SignalKind::terminate()).map_err(|_| FailureCode::SocketUnusable)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| FailureCode::SocketUnusable)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(|_| FailureCode::SocketUnusable)?;
         let folder = Folder::open(&options.dir)?;
         let store = index(&folder, options.database_file.as_deref()).await?;
         let under = store.read().await?.founded_under().await?;
@@ -66,6 +67,7 @@ pub(crate) fn run(
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
+                    _ = hang_up.recv() => {}
                 }
             };
             socket::run(listener, Arc::new(service), stop).await;

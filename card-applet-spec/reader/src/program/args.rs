@@ -61,7 +61,7 @@ pub(crate) struct Output {
 /// Which reader, when, and how long to wait.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reading {
-    /// Full name of the reader; without it, that of the configuration, or the only one there is.
+    /// Full name of the reader; without it, that of the configuration, or the one that a card lies on.
     #[arg(long, value_name = "NAME")]
     pub(crate) reader: Option<String>,
     /// The day on every clock: YYYY-MM-DD, or an RFC 3339 instant (its day in UTC+8). Default: today.
@@ -194,7 +194,7 @@ pub(crate) struct Running {
     /// a line, that wait in their order; `cancel` takes back what waits, `give-up` gives an open purchase up.
     #[arg(long)]
     pub(crate) json_lines: bool,
-    /// Name of the reader; without it, that of the configuration, or the only one there is.
+    /// Name of the reader; without it, that of the configuration, or the one that a card lies on.
     #[arg(long, value_name = "NAME")]
     pub(crate) reader: Option<String>,
     /// The day on every clock: YYYY-MM-DD, or an RFC 3339 instant (its day in UTC+8). Default: today.

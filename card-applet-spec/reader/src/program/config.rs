@@ -23,7 +23,7 @@ pub(crate) struct Config {
     pub(crate) key: PathBuf,
     /// The terminal's own folder (mode 0700), made when it is not there.
     pub(crate) state: PathBuf,
-    /// Full name of the reader; without it, the only one there is.
+    /// Full name of the reader; without it, the one that a card lies on.
     #[serde(default)]
     pub(crate) reader: Option<String>,
     /// `refuse` (default), or `grace`.

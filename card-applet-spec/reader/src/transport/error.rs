@@ -32,10 +32,10 @@ pub enum TransportError {
         /// The names of the readers that are there.
         present: Vec<String>,
     },
-    /// Several readers, and none was named.
-    #[error("{} readers are connected: {}", present.len(), list_of(present))]
+    /// Cards lie on several readers, and none was named.
+    #[error("cards lie on {} readers: {}", present.len(), list_of(present))]
     SeveralReaders {
-        /// The names of the readers that are there.
+        /// The names of the readers with a card.
         present: Vec<String>,
     },
     /// Another program holds the card for itself: alone, or in a transaction that does not end.
@@ -93,7 +93,7 @@ impl TransportError {
             }
             Self::NoReader => "Plug in a reader, wait two seconds, and try again.",
             Self::UnknownReader { .. } => "Choose one of the readers that are present, by its full name.",
-            Self::SeveralReaders { .. } => "Name one of them with --reader.",
+            Self::SeveralReaders { .. } => "Leave one card on its reader, or name the reader with --reader.",
             Self::ReaderBusy => {
                 "Close the program that holds the card for itself (another card-reader, gpg's scdaemon, an eID client or a browser's \
                  PKCS#11 module; `sudo lsof /run/pcscd/pcscd.comm` lists who is connected), or take a silent card off, then try again."
@@ -148,8 +148,8 @@ impl Failing for TransportError {
                 "请在现有读卡器中选一个，写全名。",
             ),
             Self::SeveralReaders { present } => (
-                format!("连接了 {} 个读卡器：{}", present.len(), chinese_list_of(present)),
-                "请用 --reader 指明其中一个。",
+                format!("{} 个读卡器上都有卡：{}", present.len(), chinese_list_of(present)),
+                "请只留一张卡，或用 --reader 指明读卡器。",
             ),
             Self::ReaderBusy => (
                 "另一程序独占此卡".to_owned(),

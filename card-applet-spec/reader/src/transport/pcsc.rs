@@ -43,7 +43,7 @@ const BUSY_LIMIT: Duration = Duration::from_secs(2);
 /// Which reader, and how long to wait for a card on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connect {
-    /// The reader's full name; `None` takes the only one there is.
+    /// The reader's full name; `None` takes the only one there is, or the only one of several that a card lies on.
     pub reader: Option<String>,
     /// How long to wait for a card before saying that there is none. Zero: do not wait.
     pub wait: Duration,
@@ -121,7 +121,7 @@ impl PcscTransport {
     /// [`TransportError`]: every one but those of a command under way.
     pub fn connect(wanted: &Connect) -> Result<Self, TransportError> {
         let context = establish()?;
-        let name = choose(&context, wanted.reader.as_deref())?;
+        let name = choose(&context, wanted.reader.as_deref(), wanted.wait)?;
         Ok(Self {
             name: text(&name),
             wait: wanted.wait,
@@ -179,7 +179,7 @@ impl Transport for PcscTransport {
         }
         // A context of its own each time: the service may be a new one.
         let context = establish()?;
-        let name = choose(&context, Some(&self.name))?;
+        let name = choose(&context, Some(&self.name), self.wait)?;
         self.line = Some(Line::open(context, name, self.wait)?);
         Ok(())
     }
@@ -346,7 +346,7 @@ fn reader_names(context: &Context) -> Result<Vec<CString>, TransportError> {
     }
 }
 
-fn choose(context: &Context, wanted: Option<&str>) -> Result<CString, TransportError> {
+fn choose(context: &Context, wanted: Option<&str>, wait: Duration) -> Result<CString, TransportError> {
     let mut names = reader_names(context)?;
     match wanted {
         Some(wanted) => match names.iter().position(|name| name.to_bytes() == wanted.as_bytes()) {
@@ -357,10 +357,48 @@ fn choose(context: &Context, wanted: Option<&str>) -> Result<CString, TransportE
                 present: names.iter().map(|name| text(name)).collect(),
             }),
         },
-        None if names.len() > 1 => Err(TransportError::SeveralReaders {
-            present: names.iter().map(|name| text(name)).collect(),
-        }),
+        None if names.len() > 1 => with_a_card(context, &names, wait),
         None => names.pop().ok_or(TransportError::NoReader),
+    }
+}
+
+/// Of several readers the only one that a card lies on; where none has one, waits for it that long.
+fn with_a_card(context: &Context, names: &[CString], wait: Duration) -> Result<CString, TransportError> {
+    let deadline = Instant::now() + wait;
+    loop {
+        let mut states: Vec<ReaderState> = names
+            .iter()
+            .map(|name| ReaderState::new(name.as_c_str(), State::UNAWARE))
+            .collect();
+        context
+            .get_status_change(Duration::ZERO, &mut states)
+            .map_err(trouble_before)?;
+        let with: Vec<&CStr> = states
+            .iter()
+            .filter(|state| state.event_state().contains(State::PRESENT))
+            .map(ReaderState::name)
+            .collect();
+        match with[..] {
+            [only] => return Ok(only.to_owned()),
+            [] => {
+                let left = deadline.saturating_duration_since(Instant::now()).min(WAIT_SLICE);
+                if left.is_zero() {
+                    return Err(TransportError::NoCard);
+                }
+                for state in &mut states {
+                    state.sync_current_state();
+                }
+                match context.get_status_change(left, &mut states) {
+                    Ok(()) | Err(Pcsc::Timeout) => {}
+                    Err(error) => return Err(trouble_before(error)),
+                }
+            }
+            _ => {
+                return Err(TransportError::SeveralReaders {
+                    present: with.into_iter().map(text).collect(),
+                });
+            }
+        }
     }
 }
 

@@ -75,10 +75,16 @@ fn no_card_no_such_reader_and_a_mute_card_are_told_apart() {
                     present: present.clone()
                 }
             );
-            assert_eq!(
-                PcscTransport::connect(&Connect::default()).unwrap_err(),
-                TransportError::SeveralReaders { present }
-            );
+            // Of several readers the one that a card lies on is meant.
+            let any = || PcscTransport::connect(&Connect::default());
+            assert_eq!(any().unwrap_err(), TransportError::NoCard);
+            folder.manipulator(1).order(&Order::Foreign).unwrap();
+            assert_eq!(connect(1, WAIT).unwrap().name(), READERS[1]);
+            assert_eq!(any().unwrap().name(), READERS[1]);
+            folder.manipulator(0).order(&Order::Foreign).unwrap();
+            drop(connect(0, WAIT).unwrap());
+            assert_eq!(any().unwrap_err(), TransportError::SeveralReaders { present });
+            folder.manipulator(1).order(&Order::Eject).unwrap();
             folder.manipulator(0).order(&Order::Mute).unwrap();
             std::thread::sleep(Duration::from_secs(1));
             assert_eq!(connect(0, WAIT).unwrap_err(), TransportError::CardUnpowered);

@@ -432,37 +432,3 @@ fn interrupted_at_every_step_it_cleans_up_and_the_next_run_goes_on() {
         nothing_is_left(&place);
     }
 }
-
-#[test]
-fn a_folder_serves_one_program_at_a_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("installation");
-    assert_eq!(demo(&place, &["--no-pcsc"]).status.code(), Some(0));
-    let mut up = permit()
-        .args(["up", "--no-pcsc", "--json", "--at", DAY, "--dir"])
-        .arg(&place)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(up.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let told: Value = serde_json::from_str(&line).unwrap();
-    assert!(
-        told["url"].as_str().unwrap().starts_with("http://127.0.0.1:"),
-        "{told}"
-    );
-    failure(&demo(&place, &["--no-pcsc"]), 5, "FOLDER_IN_USE");
-    let pid = up.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-s", "INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert_eq!(up.wait().unwrap().code(), Some(0));
-    nothing_is_left(&place);
-}

@@ -1,14 +1,13 @@
-//! `permit up` as a person meets it: the commands that it prints, from an application to a card that a bus has read.
+//! `permit up` as a person meets it: the commands that it prints, and the whole life of a card that it writes down.
 //!
-//! In process the HTTP operations are spoken by hand over TCP; over PC/SC the printed commands run as they are printed,
+//! In process the HTTP operations are spoken by hand over TCP; over PC/SC every command of the walk runs as it is written,
 //! in a shell (Debian packages curl and coreutils).
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,38 +31,17 @@ impl Up {
     }
 
     fn start_in(folder: tempfile::TempDir, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_permit"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_permit"));
+        command
             .args(["up", "--json", "--at", DAY, "--dir"])
             .arg(folder.path())
-            .args(more)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let told: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(
-            (&told["schema"], &told["ok"]),
-            (&json!("yzt.up/1"), &json!(true)),
-            "{told}"
-        );
+            .args(more);
+        let (child, told) = started(command);
         Self { child, folder, told }
     }
 
     fn url(&self) -> &str {
         self.told["url"].as_str().unwrap()
-    }
-
-    fn commands(&self) -> Vec<String> {
-        let commands = self.told["commands"].as_array().unwrap();
-        commands
-            .iter()
-            .map(|command| command.as_str().unwrap().to_owned())
-            .collect()
     }
 
     fn token(&self, account: &str) -> String {
@@ -113,15 +91,10 @@ impl Up {
 
     /// One command of the vault's program, at the vault of this installation.
     fn keyvault(&self, arguments: &[&std::ffi::OsStr]) {
-        let mark = std::fs::read(self.folder.path().join("running.json")).unwrap();
-        let mark: Value = serde_json::from_slice(&mark).unwrap();
-        let socket = Path::new(text(&mark, "socket")).with_file_name("vault.sock");
         let program = Path::new(env!("CARGO_BIN_EXE_permit")).with_file_name("keyvault");
         let output = Command::new(program)
             .arg("--dir")
             .arg(self.folder.path().join("vault"))
-            .arg("--socket")
-            .arg(socket)
             .args(arguments)
             .output()
             .unwrap();
@@ -169,14 +142,34 @@ impl Up {
         }
     }
 
-    /// Ends it as Ctrl-C does; gives its folder.
-    fn end(mut self) -> PathBuf {
+    /// Ends it as Ctrl-C does.
+    fn end(mut self) {
         signal(&self.child, "INT");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
         nothing_is_left(self.folder.path());
-        assert!(!self.folder.path().join("running.json").exists());
-        self.folder.path().to_owned()
+        assert!(!self.folder.path().join("run/permit.sock").exists());
     }
+}
+
+/// Starts `permit up` with these arguments; what it told.
+fn started(mut command: Command) -> (Child, Value) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&told["schema"], &told["ok"]),
+        (&json!("yzt.up/1"), &json!(true)),
+        "{told}"
+    );
+    (child, told)
 }
 
 impl Drop for Up {
@@ -223,10 +216,11 @@ fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object[key].as_str().unwrap_or_else(|| panic!("{key}: {object}"))
 }
 
-fn shell(command: &str, variables: &BTreeMap<String, String>) -> Output {
+/// A new shell, somewhere else.
+fn shell(command: &str) -> Output {
     Command::new("sh")
         .args(["-c", command])
-        .envs(variables)
+        .current_dir("/")
         .stdin(Stdio::null())
         .output()
         .unwrap()
@@ -341,7 +335,7 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
     assert_eq!(status, 200, "{shown}");
 
     let command = handed["commands"][0].as_str().unwrap();
-    let read = object(&shell(command, &BTreeMap::new()));
+    let read = object(&shell(command));
     assert_eq!(
         (&read["decision"], &read["saw"]["role"]),
         (&json!("accepted"), &json!("TRANSIT")),
@@ -352,51 +346,10 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
 }
 
 #[test]
-fn over_pcsc_the_printed_commands_run_as_they_are_printed() {
-    let up = Up::start(&[]);
-    assert_eq!(up.told["transport"], "pcsc");
-    let mut variables = BTreeMap::new();
-    let mut answers = Vec::new();
-    for command in up.commands() {
-        let began = Instant::now();
-        let answer = loop {
-            let output = shell(&command, &variables);
-            let answer = object(&output);
-            assert!(
-                output.status.success(),
-                "{command}\n{answer}\n{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            // The status of the order is asked until the card is verified.
-            if !command.contains("/v1/orders/") || answer["state"] == "VERIFIED" {
-                break answer;
-            }
-            assert!(began.elapsed() < Duration::from_mins(2), "{answer}");
-            std::thread::sleep(Duration::from_millis(200));
-        };
-        for (key, value) in answer.as_object().unwrap() {
-            if let Some(value) = value.as_str() {
-                variables.insert(key.to_uppercase(), value.to_owned());
-            }
-        }
-        answers.push(answer);
-    }
-    let [.., order, handed, read] = &answers[..] else {
-        panic!("{answers:?}");
-    };
-    assert_eq!(order["state"], "VERIFIED", "{order}");
-    assert_eq!(handed["state"], "HANDED_OVER", "{handed}");
-    assert_eq!(
-        (&read["decision"], &read["reader"]),
-        (&json!("accepted"), &up.told["reader"]),
-        "{read}"
-    );
-    up.end();
-}
-
-#[test]
 fn a_card_is_not_handed_over_before_it_is_made_and_nobody_answers_when_nothing_runs() {
-    let folder = tempfile::tempdir().unwrap();
+    // A folder in which no path is short enough for a socket.
+    let deep = "d".repeat(90);
+    let folder = tempfile::Builder::new().prefix(&deep).tempdir().unwrap();
     let ask = |folder: &Path| {
         let output = Command::new(env!("CARGO_BIN_EXE_permit"))
             .args(["hand-over", "--json", "--checked", "holder", "--order"])
@@ -414,17 +367,257 @@ fn a_card_is_not_handed_over_before_it_is_made_and_nobody_answers_when_nothing_r
     let (exit, unknown) = ask(up.folder.path());
     assert_eq!(exit, 1, "{unknown}");
     // What is no question is not answered, and hurts nobody.
-    let mark = std::fs::read_to_string(up.folder.path().join("running.json")).unwrap();
-    let mark: Value = serde_json::from_str(&mark).unwrap();
-    let mut stream = std::os::unix::net::UnixStream::connect(text(&mark, "socket")).unwrap();
+    let sockets = Path::new(text(&up.told, "sockets")).to_owned();
+    assert!(!sockets.starts_with(up.folder.path()), "{}", sockets.display());
+    let socket = sockets.join("permit.sock");
+    let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
     stream.write_all(b"{\"ask\":\"anything\"}\n").unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     assert!(answer.is_empty());
     assert_eq!(ask(up.folder.path()).0, 1);
-    // Killed, it leaves the mark behind; the commands find nobody all the same.
+    // Killed, it leaves the socket behind; the commands find nobody all the same.
     let path = up.folder.path().to_owned();
     signal(&up.child, "KILL");
     nothing_is_left(&path);
+    assert!(socket.exists());
     assert_eq!(ask(&path).0, 3);
+    std::fs::remove_dir_all(sockets).unwrap();
+}
+
+/// A block of `walk.md`: its title, whether it is for the shell of `permit up` itself, and its commands.
+struct Block {
+    title: String,
+    first_shell: bool,
+    commands: String,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut title = String::new();
+    let mut inside = false;
+    for line in page.lines() {
+        if inside {
+            inside = line != "```";
+            if inside {
+                let block = blocks.last_mut().unwrap();
+                block.commands += line;
+                block.commands += "\n";
+            }
+        } else if let Some(rest) = line.strip_prefix("## ") {
+            title = rest.split_once(' ').unwrap().1.to_owned();
+        } else if let Some(shell) = line.strip_prefix("```") {
+            blocks.push(Block {
+                title: title.clone(),
+                first_shell: shell == "sh first",
+                commands: String::new(),
+            });
+            inside = true;
+        }
+    }
+    blocks
+}
+
+/// What each block of the life does: the beginning of its title, how its shell ends, and what is to be read in it.
+const LIFE: [(&str, i32, &[&str]); 20] = [
+    ("看一看", 0, &[r#""ready":true"#, r#""name":"reader","ok":true"#]),
+    ("立案", 0, &[r#""state":"ACCEPTED""#]),
+    ("审核与签批", 0, &[r#""state":"APPROVED""#, r#""permit_id":""#]),
+    ("照片", 0, &[r#""state":"SEALED""#, r#""photo_receipt":""#]),
+    ("制证", 0, &[r#""state":"VERIFIED""#]),
+    ("发证", 0, &[r#""state":"HANDED_OVER""#]),
+    ("公交刷卡", 0, &["通过", "公共汽车", "地铁"]),
+    ("诊所", 0, &["基本公共卫生服务", "小区门禁", "社会保险", "周敏"]),
+    (
+        "充值",
+        0,
+        &[r#""kind":"LOAD""#, r#""state":"DONE","way":"COUNTER""#],
+    ),
+    ("消费", 0, &["87.50"]),
+    (
+        "结算",
+        0,
+        &["paid 12.50 yuan for 1 debits", "owed 12.50 yuan for 1 debits"],
+    ),
+    ("挂失", 1, &[r#""state":"LOST""#, "请持卡到受理点办理"]),
+    (
+        "找回",
+        0,
+        &[r#""state":"RETURNED""#, r#""state":"HANDED_OVER""#, "通过"],
+    ),
+    (
+        "终端送达",
+        0,
+        &[
+            r#""decision":"accepted""#,
+            r#""proved":1"#,
+            r#""state":"DONE","way":"UPDATE""#,
+        ],
+    ),
+    (
+        "变更类别",
+        0,
+        &[r#""kind":"TIER""#, r#""state":"DONE""#, "通过", "人才居住"],
+    ),
+    (
+        "换密钥",
+        0,
+        &[
+            r#""kind":"ROTATE""#,
+            r#""state":"DONE""#,
+            "通过",
+            "TRANSIT 440300 version 2: active, on 1 cards",
+        ],
+    ),
+    (
+        "换证",
+        0,
+        &[
+            r#""state":"DESTROYED""#,
+            r#""state":"VERIFIED""#,
+            r#""state":"HANDED_OVER""#,
+            "通过",
+        ],
+    ),
+    ("谁看过照片", 0, &["PRODUCTION"]),
+    ("快一年以后", 0, &[]),
+    (
+        "签注",
+        0,
+        &[r#""kind":"ENDORSE""#, r#""state":"DONE""#, "通过", "– 2028-11-"],
+    ),
+];
+
+#[test]
+fn a_card_lives_its_life_by_the_commands_that_are_written_for_it_as_they_are_written() {
+    // The folder of a demo, whose applicant has a permit.
+    let folder = tempfile::Builder::new().prefix("it's here ").tempdir().unwrap();
+    let demo = Command::new(env!("CARGO_BIN_EXE_permit"))
+        .args(["demo", "--at", DAY, "--dir"])
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(demo.stdout).unwrap();
+    let next = shown.lines().find(|line| line.contains(" up --dir ")).unwrap();
+    let up = |command: &str| {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("exec {command} --json")])
+            .current_dir("/");
+        started(shell)
+    };
+    let (child, told) = up(next.trim());
+    let mut up_now = Up { child, folder, told };
+
+    // A folder serves one program at a time.
+    for how in [&[][..], &["--no-pcsc"]] {
+        let second = Command::new(env!("CARGO_BIN_EXE_permit"))
+            .args(["demo", "--json", "--at", DAY, "--dir"])
+            .arg(up_now.folder.path())
+            .args(how)
+            .output()
+            .unwrap();
+        let second = object(&second);
+        assert_eq!(text(&second["error"], "code"), "FOLDER_IN_USE", "{second}");
+    }
+
+    let life = std::fs::read_to_string(up_now.folder.path().join("walk.md")).unwrap();
+    let life = blocks(&life);
+    let first: Vec<&str> = life.iter().map(|block| block.commands.trim_end()).collect();
+    let printed = up_now.told["commands"].as_array().unwrap();
+    assert!((5..first.len()).contains(&printed.len()));
+    for (printed, written) in printed.iter().zip(&first) {
+        assert_eq!(printed, written);
+        assert!(!printed.as_str().unwrap().contains("applicant-li-na"));
+    }
+    assert_eq!(life.len(), LIFE.len());
+    for (block, (title, exit, words)) in life.iter().zip(LIFE) {
+        assert!(block.title.starts_with(title), "{}", block.title);
+        if block.first_shell {
+            // The shell was closed; everything is where it was when it is started again, and the card is in use.
+            let before = up_now.told.clone();
+            signal(&up_now.child, "HUP");
+            assert_eq!(up_now.child.wait().unwrap().code(), Some(0));
+            nothing_is_left(up_now.folder.path());
+            (up_now.child, up_now.told) = up(block.commands.trim_end());
+            for place in ["dir", "url", "sockets", "environment", "walk", "reader"] {
+                assert_eq!(up_now.told[place], before[place]);
+            }
+            let printed = up_now.told["commands"].to_string();
+            assert!(!printed.contains("/v1/applications\"") && printed.contains(" bus --config "));
+            continue;
+        }
+        let output = shell(&block.commands);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let all = format!(
+            "{}\n{said}\n{}",
+            block.commands,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(output.status.code(), Some(exit), "{all}");
+        for word in words {
+            assert!(said.contains(word), "{word}: {all}");
+        }
+        if title == "公交刷卡" {
+            the_service_of_the_reader_dies_and_comes_back(&up_now);
+        }
+    }
+    up_now.end();
+}
+
+/// Kills the PC/SC service while nobody can start it again, and lets it be started again: the next tap reads the card.
+fn the_service_of_the_reader_dies_and_comes_back(up: &Up) {
+    let folder = up.folder.path().to_str().unwrap();
+    let service = std::fs::read_dir("/proc").unwrap().flatten().find(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.starts_with("pcscd") && line.contains(folder)
+    });
+    let service = service.unwrap().file_name().into_string().unwrap();
+    // The process that watches over it stands still.
+    signal(&up.child, "STOP");
+    let killed = Command::new("kill")
+        .args(["-s", "KILL", &service])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let ready = || up.http("GET", "/readyz", None, None);
+    let reader = |body: &Value| {
+        let checks = body["checks"].as_array().unwrap();
+        checks
+            .iter()
+            .find(|check| check["name"] == "reader")
+            .unwrap()
+            .clone()
+    };
+    let began = Instant::now();
+    let body = loop {
+        let (status, body) = ready();
+        if status == 503 {
+            break body;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "{body}");
+    };
+    assert_eq!(reader(&body)["code"], "NO_SERVICE", "{body}");
+    assert!(!text(&reader(&body), "action").is_empty());
+    signal(&up.child, "CONT");
+    while ready().0 != 200 {
+        assert!(began.elapsed() < Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // The card is laid back a moment after the service answers.
+    let card = Path::new(folder).join("run/reader/card0.sock");
+    loop {
+        let mut stream = std::os::unix::net::UnixStream::connect(&card).unwrap();
+        stream.write_all(b"{\"order\":\"status\"}\n").unwrap();
+        let mut said = String::new();
+        BufReader::new(stream).read_line(&mut said).unwrap();
+        let said: Value = serde_json::from_str(&said).unwrap();
+        if said["status"]["state"] != "empty" {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "{said}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
