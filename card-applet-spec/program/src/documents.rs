@@ -230,9 +230,9 @@ mod tests {
         fs::create_dir(root.path().join("target")).unwrap();
         fs::write(root.path().join("target/c.md"), "`vault shut`").unwrap();
         let (count, mut strays) = commands::<Arguments>(Program::new("vault"), root.path()).unwrap();
-        strays
-            .iter_mut()
-            .for_each(|stray| *stray = stray.rsplit_once(": ").unwrap().1.to_owned());
+        for stray in &mut strays {
+            *stray = stray.rsplit_once(": ").unwrap().1.to_owned();
+        }
         strays.sort_unstable();
         assert_eq!(
             strays,

@@ -169,13 +169,7 @@ impl Office {
                 (newer, Some(decision))
             }
             Proposal::Address(moved, _) => {
-                if !same_person(&facts, moved) {
-                    return Err(OfficeError::OtherPerson);
-                }
-                let (here, there) = (&facts.residence.division, &moved.residence.division);
-                if here.as_str().get(..4) != there.as_str().get(..4) {
-                    return Err(OfficeError::OtherOffice);
-                }
+                check_move(&facts, moved)?;
                 (Some(moved.as_ref().clone()), None)
             }
             Proposal::Rotate => {
@@ -732,6 +726,18 @@ fn same_person(a: &Applicant, b: &Applicant) -> bool {
         && a.nation == b.nation
         && a.birth_date == b.birth_date
         && a.hukou_address == b.hukou_address
+}
+
+/// A move is that of the same person, within the city whose office this is.
+fn check_move(facts: &Applicant, moved: &Applicant) -> Result<(), OfficeError> {
+    if !same_person(facts, moved) {
+        return Err(OfficeError::OtherPerson);
+    }
+    let (here, there) = (&facts.residence.division, &moved.residence.division);
+    if here.as_str().get(..4) != there.as_str().get(..4) {
+        return Err(OfficeError::OtherOffice);
+    }
+    Ok(())
 }
 
 /// The newer facts of the same person at the same residence, or those on file.

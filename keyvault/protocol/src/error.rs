@@ -122,11 +122,10 @@ impl Failing for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::ConnectionLost(_) | Self::NoAnswer => Exit::Unknown,
-            Self::SocketPath(_) => Exit::Usage,
             Self::NotRunning => Exit::Absent,
             Self::VersionMismatch { .. } | Self::Malformed(_) | Self::OtherUser => Exit::Damaged,
             Self::NotOpened => Exit::Refused,
-            Self::NotARegion | Self::OutOfRange { .. } => Exit::Usage,
+            Self::SocketPath(_) | Self::NotARegion | Self::OutOfRange { .. } => Exit::Usage,
             Self::Refused(refusal) => refusal.code.exit(),
         }
     }

@@ -50,24 +50,7 @@ pub(crate) async fn seal(
         };
     }
     let before = open.card(core, &serial).await?;
-    let state = before.state;
-    if !matches!(state, CardState::Personalised | CardState::Active) {
-        return Err(Error::CardState {
-            state: state.as_str(),
-        });
-    }
-    let benefit = matches!(
-        task,
-        UpdateTask::Entitlement(_) | UpdateTask::PermitBlock { .. } | UpdateTask::Load { .. }
-    );
-    if benefit && denied::is_denied(core, open, &serial).await? {
-        return Err(Error::CardDenied);
-    }
-    if benefit && before.writing.is_some() {
-        return Err(Error::CardConflict {
-            what: "a rewrite of this card was begun and is not finished: finish it at the counter first",
-        });
-    }
+    check_card(core, open, &serial, &before, task).await?;
     let today = clock::card_day(clock::day(now))?;
     // Before a key version is made for what nobody could deliver.
     if delivery_routes(open, &before, today).is_empty() {
@@ -131,6 +114,35 @@ pub(crate) async fn seal(
     });
     open.apply(core, now, transaction).await?;
     Ok(queued)
+}
+
+/// Whether the card may get this.
+async fn check_card(
+    core: &mut Core,
+    open: &mut Open,
+    serial: &Serial,
+    before: &Card,
+    task: &UpdateTask,
+) -> Result<(), Error> {
+    let state = before.state;
+    if !matches!(state, CardState::Personalised | CardState::Active) {
+        return Err(Error::CardState {
+            state: state.as_str(),
+        });
+    }
+    let benefit = matches!(
+        task,
+        UpdateTask::Entitlement(_) | UpdateTask::PermitBlock { .. } | UpdateTask::Load { .. }
+    );
+    if benefit && denied::is_denied(core, open, serial).await? {
+        return Err(Error::CardDenied);
+    }
+    if benefit && before.writing.is_some() {
+        return Err(Error::CardConflict {
+            what: "a rewrite of this card was begun and is not finished: finish it at the counter first",
+        });
+    }
+    Ok(())
 }
 
 /// Effect and plain text of a task.

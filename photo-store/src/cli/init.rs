@@ -24,22 +24,19 @@ pub(crate) fn run(
     let vault = runtime.block_on(async {
         let vault = Vault::at(vault).number().await?;
         // On a server it is asked before the folder is made.
-        let server = match database_file {
-            Some(file) => {
-                let store = server_index(file).await?;
-                found(&store, &vault, false).await?;
-                Some(store)
-            }
-            None => None,
-        };
+        let mut server = None;
+        if let Some(file) = database_file {
+            let store = server_index(file).await?;
+            found(&store, &vault, false).await?;
+            server = Some(store);
+        }
         let (folder, was_ours) = Folder::found(dir)?;
-        let store = match server {
-            Some(store) => store,
-            None => {
-                let store = Store::open_file(&folder.index()).await?;
-                found(&store, &vault, was_ours).await?;
-                store
-            }
+        let store = if let Some(store) = server {
+            store
+        } else {
+            let store = Store::open_file(&folder.index()).await?;
+            found(&store, &vault, was_ours).await?;
+            store
         };
         store.close().await;
         Ok::<_, Failure>(vault)
