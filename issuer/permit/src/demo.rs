@@ -289,6 +289,16 @@ fn as_object(installation: &Installation, steps: &Steps, shown: &Shown) -> Map<S
     }
 }
 
+/// Columns of the table of reads.
+const HEAD: [&str; 6] = [
+    "谁 who",
+    "结果 decision",
+    "看到 saw",
+    "APDU",
+    "字节 bytes out / in",
+    "ms",
+];
+
 fn as_text(installation: &Installation, shown: &Shown) -> String {
     use std::fmt::Write as _;
     let tier = shown.case.decision.as_ref().and_then(|decision| decision.tier);
@@ -322,24 +332,11 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
             text(saw, "valid_to")
         )
     };
-    let records = shown
-        .showing
-        .office
-        .saw
-        .get("records")
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len);
-    let portrait = text(&shown.showing.office.saw, "portrait_bytes");
-    let head = [
-        "谁 who",
-        "结果 decision",
-        "看到 saw",
-        "APDU",
-        "字节 bytes out / in",
-        "ms",
-    ];
+    let office = &shown.showing.office.saw;
+    let records = office.get("records").and_then(Value::as_array).map_or(0, Vec::len);
+    let portrait = text(office, "portrait_bytes");
     let rows = vec![
-        head.map(str::to_owned).to_vec(),
+        HEAD.map(str::to_owned).to_vec(),
         line(
             "办证大厅 office",
             &shown.showing.office,

@@ -166,7 +166,7 @@ async fn an_order_becomes_a_verified_card_and_then_an_active_one() {
     let done = fixture
         .production
         .run(order.id(), &mut station, &sun, &mut |step| {
-            steps.push(step.clone())
+            steps.push(step.clone());
         })
         .await
         .unwrap();

@@ -405,7 +405,7 @@ fn blocks(page: &str) -> Vec<Block> {
                 block.commands += "\n";
             }
         } else if let Some(rest) = line.strip_prefix("## ") {
-            title = rest.split_once(' ').unwrap().1.to_owned();
+            rest.split_once(' ').unwrap().1.clone_into(&mut title);
         } else if let Some(shell) = line.strip_prefix("```") {
             blocks.push(Block {
                 title: title.clone(),
