@@ -333,7 +333,10 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
         )
     };
     let office = &shown.showing.office.saw;
-    let records = office.get("records").and_then(Value::as_array).map_or(0, Vec::len);
+    let records = office
+        .get("records")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
     let portrait = text(office, "portrait_bytes");
     let rows = vec![
         HEAD.map(str::to_owned).to_vec(),
