@@ -1,7 +1,8 @@
 //! How a program ends: one JSON object or lines for a person, and an exit code (`docs/contracts.md`, "All programs").
 //!
 //! Standard output holds the result only, prose goes to standard error. An outcome that could not be printed did not
-//! happen for whoever reads it: a full or closed standard output is a failure of its own, never a panic.
+//! happen for whoever reads it: a full or closed standard output is a failure of its own ([`Failure::output`]), never a
+//! panic and never success. Prose that nobody can read ([`tell`](crate::tell)) is lost, and work goes on.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -163,6 +164,12 @@ impl Failure {
         file(doing, path.display(), error)
     }
 
+    /// A result that was not printed: it is done, and whoever asked does not know it.
+    #[must_use]
+    pub fn output(error: &io::Error) -> Self {
+        unprinted_though_done(error)
+    }
+
     /// A fault of the program itself.
     #[must_use]
     pub fn internal(message: impl Said) -> Self {
@@ -253,12 +260,12 @@ crate::failures! {
         "程序内部错误：{message}", "{message}";
         "这是程序的缺陷，请上报。", "Report this: it is a fault of the program.";
     }
-    fn unprinted_though_done(error) = Damaged "OUTPUT" {
+    fn unprinted_though_done(error) = Unknown "OUTPUT" {
         "结果无法输出：{error}", "the result could not be printed: {error}";
         "要办的事已经办完：请先核对现状，不要直接重做。请腾出空间，或把标准输出交给会读取它的程序。",
         "What was asked for is done: look at its state before you ask for it again. Make room, or give standard output to a program that reads it.";
     }
-    fn unprinted(error) = Damaged "OUTPUT" {
+    fn unprinted(error) = Unknown "OUTPUT" {
         "结果无法输出：{error}", "the result could not be printed: {error}";
         "请腾出空间，或把标准输出交给会读取它的程序；该怎么办见上文。",
         "Make room, or give standard output to a program that reads it; what to do stands above.";
@@ -454,21 +461,15 @@ impl Program {
             // Standard error is for a person; nobody may be there.
             let _ = complain(prose, self, language, failure);
         }
-        match printed {
-            Ok(()) => exit,
-            // A person's pager that was closed wants no more lines.
-            Err(error) if !json && error.kind() == io::ErrorKind::BrokenPipe => exit,
-            Err(error) => {
-                let unprinted = if failure.is_none() {
-                    unprinted_though_done(&error)
-                } else {
-                    unprinted(&error)
-                };
-                let _ = complain(prose, self, language, &unprinted);
-                // What went wrong before is what a caller has to act on: an unknown outcome stays one.
-                if failure.is_some() { exit } else { Exit::Damaged }
-            }
-        }
+        let Err(error) = printed else { return exit };
+        let unprinted = if failure.is_none() {
+            Failure::output(&error)
+        } else {
+            unprinted(&error)
+        };
+        let _ = complain(prose, self, language, &unprinted);
+        // What went wrong before is what a caller has to act on.
+        if failure.is_some() { exit } else { unprinted.exit }
     }
 }
 
@@ -547,9 +548,19 @@ fn cannot_print(program: Program, error: &io::Error) -> Exit {
         &mut io::stderr().lock(),
         program,
         Language::of_process(),
-        &unprinted(error),
+        &Failure::output(error),
     );
-    Exit::Damaged
+    Exit::Unknown
+}
+
+/// A line for a person, on standard error. Nobody may be there, or the disk behind it full: then the line is lost, and work
+/// goes on.
+#[macro_export]
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use ::std::io::Write as _;
+        let _ = ::std::writeln!(::std::io::stderr().lock(), $($words)*);
+    }};
 }
 
 #[cfg(test)]
@@ -652,6 +663,16 @@ mod tests {
                 Ok(())
             }
         }
+        /// A pipe that nobody reads.
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
         for json in [true, false] {
             let mut prose = Vec::new();
             let exit = PROGRAM.end_to(
@@ -662,12 +683,12 @@ mod tests {
                 json,
                 Ok(done()),
             );
-            assert_eq!(exit, Exit::Damaged);
+            assert_eq!(exit, Exit::Unknown);
             assert!(String::from_utf8(prose).unwrap().contains("[OUTPUT]"));
         }
         // What a caller has to act on is not hidden by it.
-        let mut unknown = gone();
-        unknown.exit = Exit::Unknown;
+        let mut absent = gone();
+        absent.exit = Exit::Absent;
         let mut prose = Vec::new();
         let exit = PROGRAM.end_to(
             &mut Full,
@@ -675,9 +696,9 @@ mod tests {
             Language::Both,
             "yzt.asked/1",
             true,
-            Err(unknown),
+            Err(absent),
         );
-        assert_eq!(exit, Exit::Unknown);
+        assert_eq!(exit, Exit::Absent);
         let prose = String::from_utf8(prose).unwrap();
         assert!(prose.contains("[GONE]") && prose.contains("[OUTPUT]"), "{prose}");
         // Not even the complaint can be said.
@@ -689,7 +710,19 @@ mod tests {
             true,
             Ok(done()),
         );
-        assert_eq!(exit, Exit::Damaged);
+        assert_eq!(exit, Exit::Unknown);
+        // A reader that went away has the result no more than a full disk has.
+        for json in [true, false] {
+            let exit = PROGRAM.end_to(
+                &mut Closed,
+                &mut Vec::new(),
+                Language::Both,
+                "yzt.asked/1",
+                json,
+                Ok(done()),
+            );
+            assert_eq!(exit, Exit::Unknown);
+        }
     }
 
     #[test]

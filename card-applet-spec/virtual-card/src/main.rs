@@ -245,7 +245,7 @@ fn run(arguments: &Arguments) -> Result<Ended, Failure> {
             }
             let ordered = slot.clone();
             control::listen(control, move |order| manipulator.carry_out(&ordered, order))?;
-            eprintln!(
+            program_contract::tell!(
                 "virtual-card: on the reader; orders at {}; end with an interrupt",
                 control.display()
             );
@@ -362,7 +362,7 @@ fn under_private_service(
         ..Options::default()
     })?;
     let (variable, socket) = service.folder().environment();
-    eprintln!(
+    program_contract::tell!(
         "virtual-card: reader {:?}, {variable}={}",
         READERS[0],
         socket.display()

@@ -260,7 +260,7 @@ fn conform(arguments: &RunArguments, clock: &Clock) -> Result<Outcome, Failure> 
         wait: WAIT,
     })?;
     if choice.destructive && keys.is_some() {
-        eprintln!(
+        program_contract::tell!(
             "conformance: the card on {:?} is used up if it is a blank of the test lot: it is personalised, rewritten, debited, \
              blocked, and TERMINATED at the end. Any other card is not written.",
             card.name()
@@ -296,7 +296,7 @@ fn play(
         samples: arguments.samples,
         wear: arguments.wear,
     };
-    let mut progress = |case: &Case| eprintln!("{} {}", case.number, case.sentence);
+    let mut progress = |case: &Case| program_contract::tell!("{} {}", case.number, case.sentence);
     let report = run(setup, choice, &mut progress)?;
     report::outcome(&report)
 }
@@ -320,7 +320,7 @@ impl Cutter for ProgramCutter<'_> {
 
     fn restore(&mut self) {
         if !self.says_yes(&["restore"]) {
-            eprintln!("conformance: {} did not bring the power back", self.0.display());
+            program_contract::tell!("conformance: {} did not bring the power back", self.0.display());
         }
     }
 }

@@ -1,22 +1,21 @@
 //! `POST /v1/applications/{id}/photos/{photo}/confirmation`: a colleague of who took the photo confirms its warnings.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
 use issuer_office::photo::CONFIRMS;
 use permit_domain::ApplicationId;
 use photo_store_protocol::{CheckCode, PhotoId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
+use crate::idempotency::{IdempotencyKey, KeyHeader};
+use crate::path::TwoInPath;
 use crate::photo_body::PhotoBody;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// What was looked at.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,42 +26,9 @@ pub(crate) struct PhotoConfirmation {
     warnings: Vec<String>,
 }
 
-/// Why nothing was confirmed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error("the body has a wrong form")]
-    Body(#[from] JsonRejection),
-    #[error("a warning has no such code")]
-    Code,
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Body(rejection) => Problem::new(
-                match rejection.status() {
-                    status @ (StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE) => status,
-                    _ => StatusCode::BAD_REQUEST,
-                },
-                "BODY",
-                "the body does not have warnings, and nothing else",
-                "Send the codes of all the photo's warnings as application/json.",
-            ),
-            Self::Code => Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "WRONG_WARNINGS",
-                "a warning has none of the codes",
-                "Read the photo's warnings again and confirm each of them.",
-            ),
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
+impl Form for PhotoConfirmation {
+    const IS_NOT: &'static str = "the body does not have warnings, and nothing else";
+    const SEND: &'static str = "Send the codes of all the photo's warnings.";
 }
 
 /// Confirm every warning of a photo that a colleague took; the answer has the receipt. Said again it answers the same.
@@ -73,7 +39,7 @@ impl IntoResponse for Refusal {
     params(
         ("id" = String, Path, description = "UUID of the application"),
         ("photo" = String, Path, description = "The photo, 32 hex digits"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 visible ASCII characters")
+        KeyHeader
     ),
     request_body(content = PhotoConfirmation),
     responses(
@@ -82,6 +48,8 @@ impl IntoResponse for Refusal {
         (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The caller has not the role, or took the photo", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application or photo of it has this id", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "More than 64 kB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not application/json", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not these warnings, nothing to confirm, or the key did something else", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger or the photo store cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
@@ -91,20 +59,26 @@ pub(crate) async fn confirm_photo(
     State(api): State<Api>,
     caller: Caller,
     key: IdempotencyKey,
-    Path((id, photo)): Path<(String, String)>,
-    body: Result<Json<PhotoConfirmation>, JsonRejection>,
-) -> Result<Json<PhotoBody>, Refusal> {
+    TwoInPath(id, photo): TwoInPath<ApplicationId, PhotoId>,
+    JsonBody(request): JsonBody<PhotoConfirmation>,
+) -> Result<Json<PhotoBody>, Problem> {
     let by = caller.acting_as_any(CONFIRMS)?;
-    let id: ApplicationId = parse_id(&id, "application")?;
-    let photo: PhotoId = parse_id(&photo, "photo")?;
-    let Json(request) = body?;
     let codes = request.warnings.join(" ");
     let warnings = request
         .warnings
         .iter()
-        .map(|code| CheckCode::from_code(code).ok_or(Refusal::Code))
+        .map(|code| {
+            CheckCode::from_code(code).ok_or_else(|| {
+                Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "WRONG_WARNINGS",
+                    "a warning has none of the codes",
+                    "Read the photo's warnings again and confirm each of them.",
+                )
+            })
+        })
         .collect::<Result<_, _>>()?;
-    let work = async { Ok::<_, Refusal>(api.office().confirm_photo(id, photo, warnings, by).await?) };
+    let work = async { Ok::<_, Problem>(api.office().confirm_photo(id, photo, warnings, by).await?) };
     let said: [&[u8]; 3] = [id.as_bytes(), photo.as_bytes(), codes.as_bytes()];
     let confirmed = key.once((&api, &caller, "confirm_photo"), &said, work).await?;
     Ok(Json(PhotoBody::from(&confirmed)))

@@ -2,27 +2,30 @@
 //! of one decision, two different people.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use issuer_office::staff::StaffRole;
 use permit_domain::{ApplicationId, Approver, Reviewer};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
+use crate::idempotency::{IdempotencyKey, KeyHeader};
+use crate::path::InPath;
 use crate::problem::Problem;
 use crate::read_application::ApplicationBody;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// Which step of the decision.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecisionRequest {
     step: DecisionStep,
+}
+
+impl Form for DecisionRequest {
+    const IS_NOT: &'static str = "the body is not {\"step\": \"REVIEW\"} or {\"step\": \"APPROVE\"}";
+    const SEND: &'static str = "Send one of the two.";
 }
 
 /// The steps of a decision.
@@ -35,36 +38,6 @@ enum DecisionStep {
     Approve,
 }
 
-/// Why nothing was decided.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error("the body has a wrong form")]
-    Body(#[from] JsonRejection),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Body(rejection) => Problem::new(
-                match rejection.status() {
-                    status @ (StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE) => status,
-                    _ => StatusCode::BAD_REQUEST,
-                },
-                "BODY",
-                "the body is not {\"step\": \"REVIEW\"} or {\"step\": \"APPROVE\"}",
-                "Send one of the two as application/json.",
-            ),
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
 /// Decide an application. Repeating a step that the caller has done answers the same.
 #[utoipa::path(
     post,
@@ -72,7 +45,7 @@ impl IntoResponse for Refusal {
     operation_id = "decide",
     params(
         ("id" = String, Path, description = "UUID of the application"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 visible ASCII characters")
+        KeyHeader
     ),
     request_body(content = DecisionRequest),
     responses(
@@ -82,6 +55,8 @@ impl IntoResponse for Refusal {
         (status = 403, description = "The caller has not the role, or took part in another role", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application has this id", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The application is not at this step", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "More than 64 kB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not application/json", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "No rule set is in force for the residence, or the key did something else", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger cannot be written", body = Problem, content_type = "application/problem+json"),
     ),
@@ -91,18 +66,16 @@ pub(crate) async fn decide(
     State(api): State<Api>,
     caller: Caller,
     key: IdempotencyKey,
-    Path(id): Path<String>,
-    body: Result<Json<DecisionRequest>, JsonRejection>,
-) -> Result<Json<ApplicationBody>, Refusal> {
-    let id: ApplicationId = parse_id(&id, "application")?;
-    let Json(request) = body?;
+    InPath(id): InPath<ApplicationId>,
+    JsonBody(request): JsonBody<DecisionRequest>,
+) -> Result<Json<ApplicationBody>, Problem> {
     let office = api.office();
     let step: &[u8] = match request.step {
         DecisionStep::Review => b"REVIEW",
         DecisionStep::Approve => b"APPROVE",
     };
     let work = async {
-        Ok::<_, Refusal>(match request.step {
+        Ok::<_, Problem>(match request.step {
             DecisionStep::Review => {
                 let reviewer = Reviewer::new(caller.acting_as(StaffRole::Reviewer)?);
                 office.review(id, reviewer).await?

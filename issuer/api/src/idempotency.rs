@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use issuer_office::error::OfficeError;
 use permit_domain::Digest;
 use sha2::{Digest as _, Sha256};
+use utoipa::IntoParams;
 
 use crate::caller::Caller;
 use crate::problem::Problem;
@@ -19,6 +20,22 @@ use crate::state::Api;
 
 /// Header of the client's key.
 pub(crate) const HEADER: &str = "idempotency-key";
+
+/// The header, as the document of the API describes it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it documents the header; `IdempotencyKey` reads it")]
+pub(crate) struct KeyHeader {
+    /// Fresh for each new piece of work, the same when it is repeated: 8 to 64 visible ASCII characters.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 8,
+        max_length = 64,
+        pattern = "^[!-~]{8,64}$",
+        example = "7f1c2a9e-file-1"
+    )]
+    key: String,
+}
 
 /// The client's key: 8 to 64 visible ASCII characters.
 #[derive(Debug, Clone)]
@@ -60,7 +77,7 @@ impl IdempotencyKey {
         }
         let (id, request) = (self.id(caller, operation), Digest::of(&hash.finalize()[..]));
         if !api.office().is_its_request(&id, request).await? {
-            return Err(key_reused().into());
+            return Err(OfficeError::IdTaken.into());
         }
         let done = work.await?;
         api.office().keep_request(&id, request).await?;
@@ -88,14 +105,4 @@ impl FromRequestParts<Api> for IdempotencyKey {
             ))
         }
     }
-}
-
-/// The refusal of a key that made something else before.
-pub(crate) fn key_reused() -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "IDEMPOTENCY_KEY_REUSED",
-        "this Idempotency-Key was used for another request",
-        "Send a fresh key.",
-    )
 }

@@ -1,35 +1,15 @@
 //! `GET /v1/applications/{id}/photos`: how the applicant's photos stand, the newest first.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use issuer_office::photo::ASKS;
 use permit_domain::ApplicationId;
 
 use crate::caller::Caller;
+use crate::path::InPath;
 use crate::photo_body::PhotoBody;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
-
-/// Why it was not done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::state::Api;
 
 /// Read how the applicant's photos stand, the newest first.
 #[utoipa::path(
@@ -49,10 +29,9 @@ impl IntoResponse for Refusal {
 pub(crate) async fn list_photos(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Vec<PhotoBody>>, Refusal> {
+    InPath(id): InPath<ApplicationId>,
+) -> Result<Json<Vec<PhotoBody>>, Problem> {
     caller.acting_as_any(ASKS)?;
-    let id: ApplicationId = parse_id(&id, "application")?;
     let photos = api.office().photos_of(id).await?;
     Ok(Json(photos.iter().map(PhotoBody::from).collect()))
 }

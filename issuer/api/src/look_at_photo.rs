@@ -1,18 +1,18 @@
 //! `GET /v1/applications/{id}/photos/{photo}/picture`: one rendition for the open case, on record before a byte leaves.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::response::{IntoResponse as _, Response};
 use issuer_office::photo::looks;
 use permit_domain::ApplicationId;
 use photo_store_protocol::{PhotoId, Profile, Purpose};
 use serde::Deserialize;
 
 use crate::caller::Caller;
+use crate::path::TwoInPath;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// Which rendition, and why.
 #[derive(Debug, Deserialize)]
@@ -20,39 +20,6 @@ use crate::state::{Api, parse_id};
 pub(crate) struct LookQuery {
     purpose: String,
     profile: Option<String>,
-}
-
-/// Why nothing was shown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error("the query has a wrong form")]
-    Query,
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl From<QueryRejection> for Refusal {
-    fn from(_: QueryRejection) -> Self {
-        Self::Query
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Query => Problem::new(
-                StatusCode::BAD_REQUEST,
-                "QUERY",
-                "the query does not name a purpose and, if another than print is wanted, a profile",
-                "Send purpose REVIEW, HAND_OVER, ENDORSEMENT, HOLDER_ACCESS or INSPECTION and profile ga461, print, chip or thumb.",
-            ),
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
 }
 
 /// Look at a photo for the application's open case. One that waits may be looked at for REVIEW, by who confirms it.
@@ -80,20 +47,18 @@ impl IntoResponse for Refusal {
 pub(crate) async fn look_at_photo(
     State(api): State<Api>,
     caller: Caller,
-    Path((id, photo)): Path<(String, String)>,
+    TwoInPath(id, photo): TwoInPath<ApplicationId, PhotoId>,
     query: Result<Query<LookQuery>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    let Query(query) = query?;
-    let purpose: Purpose = query.purpose.parse().map_err(|_| Refusal::Query)?;
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|_| no_query())?;
+    let purpose: Purpose = query.purpose.parse().map_err(|_| no_query())?;
     let profile: Profile = query
         .profile
         .as_deref()
         .unwrap_or(Profile::Print.as_str())
         .parse()
-        .map_err(|_| Refusal::Query)?;
+        .map_err(|_| no_query())?;
     let by = caller.acting_as_any(looks(purpose))?;
-    let id: ApplicationId = parse_id(&id, "application")?;
-    let photo: PhotoId = parse_id(&photo, "photo")?;
     let picture = api
         .office()
         .look_at_photo(id, photo, profile, purpose, by)
@@ -104,4 +69,13 @@ pub(crate) async fn look_at_photo(
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, picture.jpeg.clone()).into_response())
+}
+
+fn no_query() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "QUERY",
+        "the query does not name a purpose and, if another than print is wanted, a profile",
+        "Send purpose REVIEW, HAND_OVER, ENDORSEMENT, HOLDER_ACCESS or INSPECTION and profile ga461, print, chip or thumb.",
+    )
 }

@@ -2,20 +2,20 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use permit_domain::{OrderId, PermitId, Producer};
+use photo_store_protocol::{FailureCode, ReceiptNumber};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
-use crate::idempotency::{IdempotencyKey, key_reused};
+use crate::idempotency::{IdempotencyKey, KeyHeader};
 use crate::order_status::OrderBody;
+use crate::path::parse_id;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// Which permit, and which photo.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -28,54 +28,9 @@ pub(crate) struct OrderRequest {
     photo_receipt: String,
 }
 
-/// Why nothing was ordered.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error("the body has a wrong form")]
-    Body(#[from] JsonRejection),
-    #[error("the receipt number was mistyped")]
-    Receipt(photo_store_protocol::FailureCode),
-    #[error("the key made another order")]
-    KeyReused,
-    #[error(transparent)]
-    Office(OfficeError),
-}
-
-impl From<OfficeError> for Refusal {
-    fn from(error: OfficeError) -> Self {
-        match error {
-            OfficeError::IdTaken => Self::KeyReused,
-            error => Self::Office(error),
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Body(rejection) => Problem::new(
-                match rejection.status() {
-                    status @ (StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE) => status,
-                    _ => StatusCode::BAD_REQUEST,
-                },
-                "BODY",
-                "the body does not have permit_id and photo_receipt, and nothing else",
-                "Send both as application/json.",
-            ),
-            Self::Receipt(code) => Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                code.as_str(),
-                code.texts().message,
-                code.texts().action,
-            ),
-            Self::KeyReused => key_reused(),
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
+impl Form for OrderRequest {
+    const IS_NOT: &'static str = "the body does not have permit_id and photo_receipt, and nothing else";
+    const SEND: &'static str = "Send both.";
 }
 
 /// Order the card of a permit. The same Idempotency-Key with the same body answers the same order.
@@ -83,7 +38,7 @@ impl IntoResponse for Refusal {
     post,
     path = "/v1/orders",
     operation_id = "order_production",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 visible ASCII characters, fresh for each order")),
+    params(KeyHeader),
     request_body(content = OrderRequest),
     responses(
         (status = 201, description = "Ordered; the content is frozen", body = OrderBody),
@@ -92,6 +47,8 @@ impl IntoResponse for Refusal {
         (status = 403, description = "The caller produces no cards, or reviewed or approved this case", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No permit has this id", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The permit has an order or a card", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "More than 64 kB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not application/json", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The photo's receipt is refused, or an item cannot be printed", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger or the photo store cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
@@ -101,13 +58,25 @@ pub(crate) async fn order_production(
     State(api): State<Api>,
     caller: Caller,
     key: IdempotencyKey,
-    body: Result<Json<OrderRequest>, JsonRejection>,
-) -> Result<(StatusCode, Json<OrderBody>), Refusal> {
+    JsonBody(request): JsonBody<OrderRequest>,
+) -> Result<(StatusCode, Json<OrderBody>), Problem> {
     let producer = Producer::new(caller.acting_as(StaffRole::Producer)?);
-    let Json(request) = body?;
-    let permit: PermitId = parse_id(&request.permit_id, "permit")?;
-    let receipt = request.photo_receipt.parse().map_err(Refusal::Receipt)?;
+    let permit: PermitId = parse_id(&request.permit_id)?;
+    let receipt = receipt(&request.photo_receipt)?;
     let id = OrderId::from_bytes(key.id(&caller, "order_production"));
     let order = api.office().order(id, permit, producer, receipt).await?;
     Ok((StatusCode::CREATED, Json(OrderBody::from(&order))))
+}
+
+/// A receipt's number as it was typed.
+pub(crate) fn receipt(text: &str) -> Result<ReceiptNumber, Problem> {
+    text.parse().map_err(|code: FailureCode| {
+        let texts = code.texts();
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            code.as_str(),
+            texts.message,
+            texts.action,
+        )
+    })
 }

@@ -1,17 +1,16 @@
 //! `GET /v1/orders/{id}`: where a production order stands, and whether its card is in doubt.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Order, OrderId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
+use crate::path::InPath;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// Where an order stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,25 +57,6 @@ impl From<&Order> for OrderBody {
     }
 }
 
-/// Why an order was not shown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
 /// Read where an order stands.
 #[utoipa::path(
     get,
@@ -95,10 +75,9 @@ impl IntoResponse for Refusal {
 pub(crate) async fn order_status(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<OrderBody>, Refusal> {
+    InPath(id): InPath<OrderId>,
+) -> Result<Json<OrderBody>, Problem> {
     caller.acting_as_any(&[StaffRole::Producer, StaffRole::HandOverClerk])?;
-    let id: OrderId = parse_id(&id, "order")?;
     let order = api.office().order_status(id).await?;
     Ok(Json(OrderBody::from(&order)))
 }

@@ -2,17 +2,16 @@
 //! closed.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use issuer_office::photo::OPENS;
 use permit_domain::ApplicationId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
+use crate::path::InPath;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// A case of the photo store.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,25 +21,6 @@ pub(crate) struct PhotoCaseBody {
     case: String,
     /// Whether photos of the applicant may be read for it now.
     open: bool,
-}
-
-/// Why it was not done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
 }
 
 /// Open the application's case, so that its applicant's photos may be read for it. It may be open already.
@@ -61,10 +41,9 @@ impl IntoResponse for Refusal {
 pub(crate) async fn open_photo_case(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<PhotoCaseBody>, Refusal> {
+    InPath(id): InPath<ApplicationId>,
+) -> Result<Json<PhotoCaseBody>, Problem> {
     let by = caller.acting_as_any(OPENS)?;
-    let id: ApplicationId = parse_id(&id, "application")?;
     api.office().open_photo_case(id, by).await?;
     Ok(Json(PhotoCaseBody {
         case: id.to_string(),
@@ -91,10 +70,9 @@ pub(crate) async fn open_photo_case(
 pub(crate) async fn close_photo_case(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<PhotoCaseBody>, Refusal> {
+    InPath(id): InPath<ApplicationId>,
+) -> Result<Json<PhotoCaseBody>, Problem> {
     let by = caller.acting_as_any(OPENS)?;
-    let id: ApplicationId = parse_id(&id, "application")?;
     api.office().end_photo_case(id, by).await?;
     Ok(Json(PhotoCaseBody {
         case: id.to_string(),

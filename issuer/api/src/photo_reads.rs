@@ -1,9 +1,7 @@
 //! `GET /v1/applications/{id}/photo-reads`: who read the applicant's photos, for an auditor who answers that question.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use issuer_office::photo::AUDITS;
 use permit_domain::ApplicationId;
 use photo_store_protocol::{FailureCode, ReadRecord};
@@ -11,9 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
+use crate::path::InPath;
 use crate::photo_body::instant;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// One read.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,25 +49,6 @@ impl From<&ReadRecord> for PhotoReadBody {
     }
 }
 
-/// Why it was not done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
 /// Read who read the applicant's photos, refused attempts too, the newest first, at most 1000.
 #[utoipa::path(
     get,
@@ -87,10 +67,9 @@ impl IntoResponse for Refusal {
 pub(crate) async fn photo_reads(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Vec<PhotoReadBody>>, Refusal> {
+    InPath(id): InPath<ApplicationId>,
+) -> Result<Json<Vec<PhotoReadBody>>, Problem> {
     caller.acting_as_any(AUDITS)?;
-    let id: ApplicationId = parse_id(&id, "application")?;
     let reads = api.office().photo_reads(id).await?;
     Ok(Json(reads.iter().map(PhotoReadBody::from).collect()))
 }

@@ -4,9 +4,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use issuer_office::error::OfficeError;
 use issuer_office::fault::Fault;
+use permit_domain::FormErrors;
 use photo_store_protocol::CheckCode;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::decision_body::DecisionBody;
 
 /// The body of a refusal, `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, thiserror::Error)]
@@ -33,6 +36,10 @@ pub(crate) struct Problem {
     /// What is wrong with each field of the request, if that is the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<FieldProblem>,
+    /// What the rule set says, if it grants nothing of what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DecisionBody>)]
+    decision: Option<Box<DecisionBody>>,
 }
 
 /// What is wrong with one field. The value is not repeated.
@@ -78,6 +85,7 @@ impl Problem {
             action,
             code,
             errors: Vec::new(),
+            decision: None,
         }
     }
 
@@ -111,9 +119,50 @@ impl IntoResponse for Problem {
     }
 }
 
+/// All faults of a form at once.
+impl From<FormErrors> for Problem {
+    fn from(errors: FormErrors) -> Self {
+        let status = if errors.is_format() {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::UNPROCESSABLE_ENTITY
+        };
+        let mut problem = Self::new(
+            status,
+            "APPLICANT_FORM",
+            "the applicant file has faults; `errors` lists every one",
+            "Correct them all and send the file again.",
+        );
+        problem.errors = errors
+            .fields()
+            .iter()
+            .map(|error| FieldProblem {
+                field: error.field.clone(),
+                code: error.code.to_owned(),
+                what: error.what.clone(),
+                action: error.action.clone(),
+            })
+            .collect();
+        problem
+    }
+}
+
 /// An office's refusal as HTTP says it.
 impl From<OfficeError> for Problem {
     fn from(error: OfficeError) -> Self {
+        let error = match error {
+            OfficeError::Unprintable(errors) => return errors.into(),
+            // An id of the API is made from the Idempotency-Key.
+            OfficeError::IdTaken => {
+                return Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "IDEMPOTENCY_KEY_REUSED",
+                    "this Idempotency-Key was used for another request",
+                    "Send a fresh key.",
+                );
+            }
+            error => error,
+        };
         let status = match error.fault() {
             Fault::Absent => StatusCode::NOT_FOUND,
             Fault::Caller => StatusCode::UNPROCESSABLE_ENTITY,
@@ -126,6 +175,9 @@ impl From<OfficeError> for Problem {
         let mut problem = Self::new(status, error.code(), error.to_string(), error.action());
         if let OfficeError::PhotoRefused(judgement) = &error {
             problem.errors = judgement.refusals().into_iter().map(FieldProblem::from).collect();
+        }
+        if let OfficeError::NotEligible(decision) = &error {
+            problem.decision = Some(Box::new(DecisionBody::from(decision.as_ref())));
         }
         problem
     }

@@ -1,16 +1,15 @@
 //! `GET /v1/permits/{id}`: a permit by its id. No name, no address, no place of use.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use permit_domain::{Permit, PermitId, PermitState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
+use crate::path::InPath;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// A permit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,25 +68,6 @@ impl PermitBody {
     }
 }
 
-/// Why a permit was not shown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
 /// Read a permit.
 #[utoipa::path(
     get,
@@ -105,9 +85,8 @@ impl IntoResponse for Refusal {
 pub(crate) async fn read_permit(
     State(api): State<Api>,
     _caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<PermitBody>, Refusal> {
-    let id: PermitId = parse_id(&id, "permit")?;
+    InPath(id): InPath<PermitId>,
+) -> Result<Json<PermitBody>, Problem> {
     let (permit, card_until) = api.office().permit_and_card(id).await?;
     Ok(Json(PermitBody::new(
         &permit,

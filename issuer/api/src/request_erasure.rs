@@ -2,22 +2,20 @@
 //! person approves it ([`crate::approve_erasure`]).
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use issuer_office::photo::REQUESTS_ERASURE;
 use permit_domain::ApplicationId;
 use photo_store_protocol::PhotoId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
+use crate::idempotency::{IdempotencyKey, KeyHeader};
+use crate::path::TwoInPath;
 use crate::photo_body::PhotoBody;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
+use crate::state::Api;
 
 /// By which order.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,34 +25,9 @@ pub(crate) struct PhotoErasure {
     pub(crate) order: String,
 }
 
-/// Why nothing was erased.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error("the body has a wrong form")]
-    Body(#[from] JsonRejection),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Body(rejection) => Problem::new(
-                match rejection.status() {
-                    status @ (StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE) => status,
-                    _ => StatusCode::BAD_REQUEST,
-                },
-                "BODY",
-                "the body does not have order, and nothing else",
-                "Send the number of the order as application/json.",
-            ),
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
+impl Form for PhotoErasure {
+    const IS_NOT: &'static str = "the body does not have order, and nothing else";
+    const SEND: &'static str = "Send the number of the order.";
 }
 
 /// Request that a photo ends by an order, used or not. Nothing ends before an approver, who is somebody else, approves it. Said
@@ -66,7 +39,7 @@ impl IntoResponse for Refusal {
     params(
         ("id" = String, Path, description = "UUID of the application"),
         ("photo" = String, Path, description = "The photo, 32 hex digits"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 visible ASCII characters")
+        KeyHeader
     ),
     request_body(content = PhotoErasure),
     responses(
@@ -76,6 +49,8 @@ impl IntoResponse for Refusal {
         (status = 403, description = "The caller requests no such thing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application or photo of it has this id", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "A card or a change is being made with it, or its end is approved", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "More than 64 kB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not application/json", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The order's number has a wrong form, or the key did something else", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger or the photo store cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
@@ -85,16 +60,13 @@ pub(crate) async fn request_erasure(
     State(api): State<Api>,
     caller: Caller,
     key: IdempotencyKey,
-    Path((id, photo)): Path<(String, String)>,
-    body: Result<Json<PhotoErasure>, JsonRejection>,
-) -> Result<Json<PhotoBody>, Refusal> {
+    TwoInPath(id, photo): TwoInPath<ApplicationId, PhotoId>,
+    JsonBody(request): JsonBody<PhotoErasure>,
+) -> Result<Json<PhotoBody>, Problem> {
     let by = caller.acting_as_any(REQUESTS_ERASURE)?;
-    let id: ApplicationId = parse_id(&id, "application")?;
-    let photo: PhotoId = parse_id(&photo, "photo")?;
-    let Json(request) = body?;
     let work = async {
         let status = api.office().request_erasure(id, photo, &request.order, by);
-        Ok::<_, Refusal>(status.await?)
+        Ok::<_, Problem>(status.await?)
     };
     let said: [&[u8]; 3] = [id.as_bytes(), photo.as_bytes(), request.order.as_bytes()];
     let status = key.once((&api, &caller, "request_erasure"), &said, work).await?;

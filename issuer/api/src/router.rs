@@ -17,13 +17,11 @@ use utoipa_axum::routes;
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::{
-    approve_erasure, confirm_photo, create_application, decide, health, list_photos, look_at_photo,
-    order_production, order_status, photo_case, photo_reads, read_application, read_permit, readiness,
-    request_erasure, submit_photo, take_back_photo,
+    approve_change, approve_erasure, body, change_status, confirm_photo, connections, correct_application,
+    create_application, decide, give_up_change, give_up_order, health, list_photos, look_at_photo,
+    order_production, order_status, photo_case, photo_reads, propose_change, read_application, read_permit,
+    read_proposal, readiness, request_erasure, submit_photo, take_back_photo, withdraw_application,
 };
-
-/// Largest body of a request but a photo's, bytes: an applicant file with dozens of papers stays below 16 kB.
-const BODY_LIMIT: usize = 64 * 1024;
 
 impl Api {
     /// Serves at `listener` until `stopped` is done; requests that run then are finished.
@@ -35,9 +33,8 @@ impl Api {
         listener: TcpListener,
         stopped: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        axum::serve(listener, self.router())
-            .with_graceful_shutdown(stopped)
-            .await
+        let head = self.times().head;
+        connections::serve(listener, self.router(), head, stopped).await
     }
 
     /// The service.
@@ -46,7 +43,7 @@ impl Api {
         router
             .fallback(unknown_route)
             .method_not_allowed_fallback(unknown_method)
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(DefaultBodyLimit::max(body::LIMIT))
             .layer(axum::middleware::from_fn_with_state(
                 self.clone(),
                 within_time_and_logged,
@@ -60,7 +57,7 @@ impl Api {
 #[openapi(
     info(
         title = "Yizhengtong issuer",
-        description = "The issuing office of the residence permit: applications, photos, decisions, production orders and permits.\n\nEvery refusal is an RFC 9457 problem with a stable `code` and an `action`. POST requests carry an `Idempotency-Key`.",
+        description = "The issuing office of the residence permit: applications, photos, decisions, production orders, permits and changes of their cards.\n\nEvery refusal is an RFC 9457 problem with a stable `code` and an `action`. POST requests carry an `Idempotency-Key`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     modifiers(&BearerToken)
@@ -81,7 +78,9 @@ fn routes_and_document() -> (Router<Api>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(create_application::create_application))
         .routes(routes!(read_application::read_application))
-        .routes(routes!(submit_photo::submit_photo).layer(DefaultBodyLimit::max(submit_photo::BODY_LIMIT)))
+        .routes(routes!(withdraw_application::withdraw_application))
+        .routes(routes!(correct_application::correct_application))
+        .routes(routes!(submit_photo::submit_photo).layer(DefaultBodyLimit::max(body::PHOTO_LIMIT)))
         .routes(routes!(list_photos::list_photos))
         .routes(routes!(look_at_photo::look_at_photo))
         .routes(routes!(confirm_photo::confirm_photo))
@@ -93,7 +92,13 @@ fn routes_and_document() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .routes(routes!(decide::decide))
         .routes(routes!(order_production::order_production))
         .routes(routes!(order_status::order_status))
+        .routes(routes!(give_up_order::give_up_order))
         .routes(routes!(read_permit::read_permit))
+        .routes(routes!(propose_change::propose_change))
+        .routes(routes!(change_status::change_status))
+        .routes(routes!(read_proposal::read_proposal))
+        .routes(routes!(approve_change::approve_change))
+        .routes(routes!(give_up_change::give_up_change))
         .routes(routes!(health::health))
         .routes(routes!(readiness::readiness))
         .split_for_parts()
@@ -134,7 +139,7 @@ async fn within_time_and_logged(State(api): State<Api>, request: Request, next: 
         .map_or("(none)", MatchedPath::as_str)
         .to_owned();
     let began = api.office().clock().now();
-    let response = tokio::time::timeout(api.request_time(), next.run(request))
+    let response = tokio::time::timeout(api.times().request, next.run(request))
         .await
         .unwrap_or_else(|_| {
             Problem::new(

@@ -1,4 +1,4 @@
-//! What the handlers share, and the reading of an id.
+//! What the handlers share.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,10 +9,30 @@ use issuer_office::office::Office;
 use issuer_office::readiness::Check;
 use issuer_office::staff::StaffFile;
 
-use crate::problem::Problem;
-
 /// Longest time for one request: an order reads two pictures from the photo store and draws a face.
 const REQUEST_TIME: Duration = Duration::from_secs(20);
+
+/// Longest time until the whole head of a request is there, also on a connection that is kept: who is slower than this is cut
+/// off and holds nothing of ours.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From the head of a request to its answer.
+    pub request: Duration,
+    /// Until the head of a request is there.
+    pub head: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            request: REQUEST_TIME,
+            head: HEAD_TIME,
+        }
+    }
+}
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
@@ -35,25 +55,21 @@ impl fmt::Debug for Station {
 struct Shared {
     office: Office,
     staff: StaffFile,
-    request_time: Duration,
+    times: Times,
 }
 
 impl Api {
     /// An API over an office.
     #[must_use]
     pub fn new(office: Office, staff: StaffFile) -> Self {
-        Self::with_request_time(office, staff, REQUEST_TIME)
+        Self::with_times(office, staff, Times::default())
     }
 
-    /// As [`Api::new`], with another time limit for a request.
+    /// As [`Api::new`], with other time limits.
     #[must_use]
-    pub fn with_request_time(office: Office, staff: StaffFile, request_time: Duration) -> Self {
+    pub fn with_times(office: Office, staff: StaffFile, times: Times) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                office,
-                staff,
-                request_time,
-            }),
+            shared: Arc::new(Shared { office, staff, times }),
             station: None,
         }
     }
@@ -86,12 +102,7 @@ impl Api {
         &self.shared.staff
     }
 
-    pub(crate) fn request_time(&self) -> Duration {
-        self.shared.request_time
+    pub(crate) fn times(&self) -> Times {
+        self.shared.times
     }
-}
-
-/// An id from the path.
-pub(crate) fn parse_id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::not_found(what))
 }

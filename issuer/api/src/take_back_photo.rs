@@ -1,36 +1,16 @@
 //! `DELETE /v1/applications/{id}/photos/{photo}`: a photo that no case has used is taken back.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use issuer_office::error::OfficeError;
+use axum::extract::State;
 use issuer_office::photo::TAKES;
 use permit_domain::ApplicationId;
 use photo_store_protocol::PhotoId;
 
 use crate::caller::Caller;
+use crate::path::TwoInPath;
 use crate::photo_body::PhotoBody;
 use crate::problem::Problem;
-use crate::state::{Api, parse_id};
-
-/// Why it was not done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(transparent)]
-    Caller(#[from] Problem),
-    #[error(transparent)]
-    Office(#[from] OfficeError),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Caller(problem) => problem,
-            Self::Office(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::state::Api;
 
 /// Take back a photo that no case has used: a mistake at the camera, or the holder's wish. Said again it answers the same.
 #[utoipa::path(
@@ -54,11 +34,9 @@ impl IntoResponse for Refusal {
 pub(crate) async fn take_back_photo(
     State(api): State<Api>,
     caller: Caller,
-    Path((id, photo)): Path<(String, String)>,
-) -> Result<Json<PhotoBody>, Refusal> {
+    TwoInPath(id, photo): TwoInPath<ApplicationId, PhotoId>,
+) -> Result<Json<PhotoBody>, Problem> {
     let by = caller.acting_as_any(TAKES)?;
-    let id: ApplicationId = parse_id(&id, "application")?;
-    let photo: PhotoId = parse_id(&photo, "photo")?;
     let taken = api.office().take_back_photo(id, photo, by).await?;
     Ok(Json(PhotoBody::from(&taken)))
 }

@@ -8,7 +8,6 @@ use resvg::{tiny_skia, usvg};
 use crate::area::Area;
 use crate::error::ArtworkError;
 use crate::face::{BackFace, Face, FrontFace, HEIGHT, WIDTH};
-use crate::fit::normalise_middle_dots;
 use crate::fonts::{CardFonts, place};
 use crate::template::Template;
 use crate::{png, qr};
@@ -86,18 +85,30 @@ impl Artist {
     /// Every [`ArtworkError`]; nothing is drawn half-way.
     pub fn front(&self, division: &str, face: &FrontFace) -> Result<Face, ArtworkError> {
         check_photo(&face.photo)?;
-        let values = BTreeMap::from([
-            ("name", normalise_middle_dots(&face.name)),
-            ("sex", face.sex.clone()),
-            ("nation", face.nation.clone()),
-            ("birth_date", date(face.birth_date)),
-            ("citizen_number", face.citizen_number.clone()),
-            ("hukou_address", face.hukou_address.clone()),
-            ("residence_address", face.residence_address.clone()),
-            ("issuing_organ", face.issuing_organ.clone()),
-            ("issue_date", date(face.issue_date)),
-        ]);
-        self.draw(&self.of(division)?.front, &values, None, Some(&face.photo))
+        self.draw(
+            &self.of(division)?.front,
+            &front_values(face),
+            None,
+            Some(&face.photo),
+        )
+    }
+
+    /// Whether the texts of a front can be printed on a card of `division` (6 digits), as [`Artist::front`] would lay them
+    /// out, before there is a portrait: nothing is drawn, and [`FrontFace::photo`] is not looked at.
+    ///
+    /// # Errors
+    /// Every text that cannot be printed, each with its field: [`ArtworkError::MissingGlyph`], [`ArtworkError::Overflow`],
+    /// [`ArtworkError::ValueMissing`]; alone [`ArtworkError::NoTemplate`] and [`ArtworkError::Template`].
+    pub fn check_front(&self, division: &str, face: &FrontFace) -> Result<(), Vec<ArtworkError>> {
+        let template = &self.of(division).map_err(|error| vec![error])?.front;
+        let values = front_values(face);
+        let faults = template.faults(&values, &self.fonts);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        self.lay_out(template, &values, None, None)
+            .map(drop)
+            .map_err(|error| vec![error])
     }
 
     /// Draws the back for the division of its statement.
@@ -118,14 +129,6 @@ impl Artist {
         )
     }
 
-    /// Whether there is a template for cards of this division (6 digits).
-    ///
-    /// # Errors
-    /// [`ArtworkError::NoTemplate`].
-    pub fn prints_for(&self, division: &str) -> Result<(), ArtworkError> {
-        self.of(division).map(drop)
-    }
-
     fn of(&self, division: &str) -> Result<&Faces, ArtworkError> {
         self.faces
             .iter()
@@ -142,6 +145,27 @@ impl Artist {
         qr: Option<&str>,
         photo: Option<&[u8]>,
     ) -> Result<Face, ArtworkError> {
+        let (tree, boxes) = self.lay_out(template, values, qr, photo)?;
+        let mut pixmap = tiny_skia::Pixmap::new(WIDTH, HEIGHT).ok_or_else(|| ArtworkError::Template {
+            what: "no size".into(),
+        })?;
+        pixmap.fill(tiny_skia::Color::WHITE);
+        resvg::render(&tree, tiny_skia::Transform::identity(), &mut pixmap.as_mut());
+        Ok(Face {
+            png: png::encode(&pixmap),
+            boxes,
+        })
+    }
+
+    /// The face as it would be drawn, and where its ink stands: every glyph is there, every value within its area. Without
+    /// a photo the place of the portrait stays empty.
+    fn lay_out(
+        &self,
+        template: &Template,
+        values: &BTreeMap<&str, String>,
+        qr: Option<&str>,
+        photo: Option<&[u8]>,
+    ) -> Result<(usvg::Tree, Boxes), ArtworkError> {
         let mark = self.specimens.then_some(SPECIMEN);
         let filled = template.fill(values, qr, mark, &self.fonts)?;
         let tree = usvg::Tree::from_str(&filled.svg, &self.options(photo)).map_err(|error| {
@@ -154,27 +178,21 @@ impl Artist {
                 what: format!("its size is not {WIDTH} x {HEIGHT}"),
             });
         }
-        let mut boxes = Vec::new();
+        let mut boxes = Boxes::new();
         collect(tree.root(), &mut boxes)?;
         for (id, area) in &filled.areas {
-            let Some((_, ink)) = boxes.iter().find(|(name, _)| name == id) else {
-                return Err(ArtworkError::Template {
-                    what: format!("{id} is not drawn"),
-                });
-            };
-            if !area.holds(ink, SLACK) {
-                return Err(ArtworkError::Overflow { field: id.clone() });
+            match boxes.iter().find(|(name, _)| name == id) {
+                Some((_, ink)) if area.holds(ink, SLACK) => {}
+                Some(_) => return Err(ArtworkError::Overflow { field: id.clone() }),
+                None if photo.is_none() && template.is_photo(id) => {}
+                None => {
+                    return Err(ArtworkError::Template {
+                        what: format!("{id} is not drawn"),
+                    });
+                }
             }
         }
-        let mut pixmap = tiny_skia::Pixmap::new(WIDTH, HEIGHT).ok_or_else(|| ArtworkError::Template {
-            what: "no size".into(),
-        })?;
-        pixmap.fill(tiny_skia::Color::WHITE);
-        resvg::render(&tree, tiny_skia::Transform::identity(), &mut pixmap.as_mut());
-        Ok(Face {
-            png: png::encode(&pixmap),
-            boxes,
-        })
+        Ok((tree, boxes))
     }
 
     fn options(&self, photo: Option<&[u8]>) -> usvg::Options<'_> {
@@ -209,6 +227,24 @@ impl Artist {
     }
 }
 
+/// Where the ink of each named text and picture stands.
+type Boxes = Vec<(String, Area)>;
+
+/// The texts of the front, by the ids of the template: as they are, for the chip holds the same.
+fn front_values(face: &FrontFace) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("name", face.name.clone()),
+        ("sex", face.sex.clone()),
+        ("nation", face.nation.clone()),
+        ("birth_date", date(face.birth_date)),
+        ("citizen_number", face.citizen_number.clone()),
+        ("hukou_address", face.hukou_address.clone()),
+        ("residence_address", face.residence_address.clone()),
+        ("issuing_organ", face.issuing_organ.clone()),
+        ("issue_date", date(face.issue_date)),
+    ])
+}
+
 const PNG_MAGIC: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
 /// Largest side of a portrait, px: more is no rendition of the photo store.
@@ -231,7 +267,7 @@ fn check_photo(photo: &[u8]) -> Result<(), ArtworkError> {
 }
 
 /// The ink of every named text and picture; stops on a glyph that is not there.
-fn collect(group: &usvg::Group, boxes: &mut Vec<(String, Area)>) -> Result<(), ArtworkError> {
+fn collect(group: &usvg::Group, boxes: &mut Boxes) -> Result<(), ArtworkError> {
     for node in group.children() {
         let (id, ink) = match node {
             usvg::Node::Group(group) => {

@@ -79,10 +79,12 @@ impl ArtworkError {
             Self::NoFont => "Install fonts-wqy-zenhei, or name font files with --font.",
             Self::FontUnreadable { .. } => "Install the font again, or take it out of the list.",
             Self::MissingGlyph { .. } => {
-                "Install fonts-noto-cjk, fonts-hanazono or fonts-babelstone-han; if none of them has the character, open a rare-character work item. The card is not printed until then."
+                "Install fonts-noto-cjk, fonts-hanazono or fonts-babelstone-han, which draw rare characters; or correct the text and hand the file in again."
             }
-            Self::Overflow { .. } => "Have the office shorten the text by its own rules, then order again.",
-            Self::ValueMissing { .. } => "Complete the case, then order again.",
+            Self::Overflow { .. } => {
+                "Shorten the text by the rules of the register, and hand in the corrected file."
+            }
+            Self::ValueMissing { .. } => "Complete the file and hand it in again.",
             Self::PhotoUnreadable => "Fetch the print rendition from the photo store again.",
             Self::QrTooLong => "Check the card number: it is longer than the format allows.",
             Self::NoTemplate { .. } => {

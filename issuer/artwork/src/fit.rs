@@ -19,7 +19,7 @@ const NOT_LAST: &str = "(\u{ff08}\u{300a}\u{300c}";
 const STEP: f32 = 0.5;
 
 /// U+00B7, the middle dot of personal names (GB/T 28039 and the passport rules write it so).
-pub(crate) const MIDDLE_DOT: char = '\u{b7}';
+const MIDDLE_DOT: char = '\u{b7}';
 
 /// Where a text may be broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,22 +56,6 @@ pub(crate) struct Fitted {
     /// Type size, px.
     pub(crate) size: f32,
     pub(crate) lines: Vec<String>,
-}
-
-/// Writes the middle dot's look-alikes as U+00B7.
-///
-/// Input methods and older registers put any of these between the parts of a name; the law writes U+00B7.
-#[must_use]
-pub(crate) fn normalise_middle_dots(name: &str) -> String {
-    name.chars()
-        .map(|character| match character {
-            '\u{2022}' | '\u{2027}' | '\u{2219}' | '\u{22c5}' | '\u{25cf}' | '\u{2e31}' | '\u{2e33}'
-            | '\u{30fb}' | '\u{ff65}' | '\u{a78f}' | '\u{387}' | '\u{16eb}' | '\u{2024}' | '\u{fe52}' => {
-                MIDDLE_DOT
-            }
-            other => other,
-        })
-        .collect()
 }
 
 /// Fits `text`; `advances` are the widths of its characters at [`REFERENCE`] px. `None`: it does not fit.
@@ -250,13 +234,5 @@ mod tests {
     fn what_does_not_fit_at_the_legal_minimum_is_told_and_not_squeezed() {
         assert_eq!(fit_square(&"甲".repeat(21), demand(Breaks::Anywhere, 2)), None);
         assert!(fit_square(&"甲".repeat(20), demand(Breaks::Anywhere, 2)).is_some());
-    }
-
-    #[test]
-    fn the_look_alikes_of_the_middle_dot_become_the_middle_dot() {
-        assert_eq!(
-            normalise_middle_dots("甲•乙‧丙∙丁⋅戊・己・庚·辛"),
-            "甲·乙·丙·丁·戊·己·庚·辛"
-        );
     }
 }

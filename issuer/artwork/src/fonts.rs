@@ -23,6 +23,10 @@ pub(crate) const INSTALLED: [&str; 5] = [
     "/usr/share/fonts/truetype/babelstone/BabelStoneHan.ttf",
 ];
 
+/// The plain blank, and the one of the width of a Han character, which stands in addresses on cards of before both were told
+/// apart at intake.
+const BLANKS: [char; 2] = [' ', '\u{3000}'];
+
 /// The fonts of a card, in the order in which they are asked.
 #[derive(Debug, Clone)]
 pub struct CardFonts {
@@ -106,15 +110,20 @@ impl CardFonts {
             .unwrap_or_else(|| vec![size; text.chars().count()])
     }
 
-    /// The first font that draws `character`, by its place in the chain.
+    /// The first font that draws `character`, by its place in the chain. A glyph without ink draws nothing that a reader of
+    /// the card could see, whatever the font says: only blanks may be so.
     fn covering(&self, character: char) -> Option<usize> {
         self.chain.iter().position(|&id| {
             self.database
                 .with_face_data(id, |data, index| {
                     ttf_parser::Face::parse(data, index)
                         .ok()
-                        .and_then(|face| face.glyph_index(character))
-                        .is_some_and(|glyph| glyph.0 != 0)
+                        .and_then(|face| {
+                            let glyph = face.glyph_index(character).filter(|glyph| glyph.0 != 0)?;
+                            let has_ink = face.glyph_bounding_box(glyph).is_some();
+                            (has_ink || BLANKS.contains(&character)).then_some(glyph)
+                        })
+                        .is_some()
                 })
                 .unwrap_or(false)
         })

@@ -189,6 +189,26 @@ impl Template {
         })
     }
 
+    /// Whether this is the portrait's place.
+    pub(crate) fn is_photo(&self, id: &str) -> bool {
+        self.places
+            .iter()
+            .any(|place| place.id == id && matches!(place.content, Content::Photo(_)))
+    }
+
+    /// Every value that cannot be set, in the order of the template.
+    pub(crate) fn faults(&self, values: &BTreeMap<&str, String>, fonts: &CardFonts) -> Vec<ArtworkError> {
+        self.places
+            .iter()
+            .filter_map(|place| match place.content {
+                Content::Value { area, demand } => value_of(place, values)
+                    .and_then(|value| set_lines(place, area, demand, value, fonts))
+                    .err(),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Writes the SVG of one card. `qr` is the payload of the QR code, `mark` what is written across the whole face.
     pub(crate) fn fill(
         &self,
@@ -205,11 +225,7 @@ impl Template {
             match &place.content {
                 Content::Label(text) => write_text(&mut svg, place, &[(text.clone(), None)], fonts)?,
                 Content::Value { area, demand } => {
-                    let value = values
-                        .get(place.id.as_str())
-                        .ok_or_else(|| ArtworkError::ValueMissing {
-                            field: place.id.clone(),
-                        })?;
+                    let value = value_of(place, values)?;
                     let lines = set_lines(place, *area, *demand, value, fonts)?;
                     write_text(&mut svg, place, &lines, fonts)?;
                 }
@@ -244,6 +260,13 @@ impl Template {
             areas: self.areas().map(|(id, area)| (id.to_owned(), area)).collect(),
         })
     }
+}
+
+fn value_of<'a>(place: &Place, values: &'a BTreeMap<&str, String>) -> Result<&'a str, ArtworkError> {
+    let value = values.get(place.id.as_str()).map(String::as_str);
+    value.ok_or_else(|| ArtworkError::ValueMissing {
+        field: place.id.clone(),
+    })
 }
 
 /// A line, and where it stands: x, base line, type size. `None`: where the template's own attributes say.

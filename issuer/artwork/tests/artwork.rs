@@ -141,21 +141,29 @@ fn a_name_of_eighteen_characters_stands_whole_in_its_area() {
     lint(&face);
 }
 
-#[rstest]
-#[case("阿卜杜•热合曼")]
-#[case("阿卜杜‧热合曼")]
-#[case("阿卜杜・热合曼")]
-fn a_look_alike_of_the_middle_dot_is_printed_as_the_middle_dot(#[case] name: &str) {
+#[test]
+fn the_front_shows_the_very_characters_that_the_chip_holds() {
+    // What the domain made one is not made one again here: two look-alikes draw two faces, or none.
     let plain = front(|face| face.name = "阿卜杜·热合曼".into()).unwrap();
-    assert_eq!(front(|face| face.name = name.into()).unwrap().png, plain.png);
+    for look_alike in ["阿卜杜•热合曼", "阿卜杜・热合曼", "阿卜杜●热合曼"] {
+        let drawn = front(|face| face.name = look_alike.into()).map(|face| face.png);
+        assert!(drawn.ok() != Some(plain.png.clone()), "{look_alike}");
+    }
 }
 
 #[rstest]
 #[case('\u{10ffff}')]
 #[case('\u{e000}')]
 #[case('\u{1f600}')]
+// Fonts have a glyph without ink for these, and for none of them does a reader see anything.
+#[case('\u{a0}')]
+#[case('\u{3164}')]
+#[case('\u{200b}')]
+#[case('\u{2003}')]
 fn a_character_that_no_font_draws_stops_and_is_named(#[case] character: char) {
-    let error = front(|face| face.name = format!("王{character}")).unwrap_err();
+    let error = front(|face| face.name = format!("王{character}明"))
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!(
         error,
         ArtworkError::MissingGlyph {
@@ -167,6 +175,35 @@ fn a_character_that_no_font_draws_stops_and_is_named(#[case] character: char) {
     assert!(message.contains(&format!("U+{:04X}", u32::from(character))));
     assert!(error.action().contains("nstall"), "it says what to do");
     assert!(!message.contains('王'), "it does not repeat the name");
+}
+
+#[test]
+fn every_text_that_cannot_be_printed_is_told_before_there_is_a_portrait() {
+    let artist = artist();
+    let mut face = sample_front(Some(Vec::new()));
+    assert_eq!(artist.check_front(NANSHAN, &face), Ok(()));
+    face.name = "赵".repeat(40);
+    face.hukou_address = "湖南省长沙市\u{a0}岳麓区".into();
+    face.residence_address = "深圳市🏠科苑路".into();
+    let missing = |field: &str, character| ArtworkError::MissingGlyph {
+        field: field.into(),
+        character,
+    };
+    let mut faults = artist.check_front(NANSHAN, &face).unwrap_err();
+    faults.sort_by_key(ToString::to_string);
+    let mut expected = vec![
+        ArtworkError::Overflow { field: "name".into() },
+        missing("hukou_address", '\u{a0}'),
+        missing("residence_address", '🏠'),
+    ];
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(faults, expected);
+    assert_eq!(
+        artist.check_front("310115", &face),
+        Err(vec![ArtworkError::NoTemplate {
+            division: "310115".into()
+        }])
+    );
 }
 
 #[test]

@@ -224,16 +224,26 @@ impl Application {
         }
     }
 
-    /// The applicant takes it back.
+    /// The applicant takes it back, also once it is approved: its permit then ends with it ([`crate::PermitState::withdraw`]).
     ///
     /// # Errors
-    /// [`Error::WrongState`], unless open.
-    pub fn withdraw(self) -> Result<Self, Error> {
-        if self.state.is_open() {
-            Ok(self.with(ApplicationState::Withdrawn))
-        } else {
-            self.refused("a withdrawal")
+    /// [`Error::WrongState`] for one that is over; [`Error::SamePersonTwice`] for a clerk who reviewed or approved it: nobody
+    /// undoes alone what they decided.
+    pub fn withdraw(self, by: &IntakeClerk) -> Result<Self, Error> {
+        match &self.state {
+            ApplicationState::Applied | ApplicationState::NeedsMore | ApplicationState::Accepted { .. } => {}
+            ApplicationState::Reviewed { reviewer } => apart(reviewer, by)?,
+            ApplicationState::Approved {
+                reviewer, approver, ..
+            } => {
+                apart(reviewer, by)?;
+                apart(approver, by)?;
+            }
+            ApplicationState::Refused { .. } | ApplicationState::Withdrawn => {
+                return self.refused("a withdrawal");
+            }
         }
+        Ok(self.with(ApplicationState::Withdrawn))
     }
 
     /// The two who decided, once approved: what a production order needs besides its producer.
@@ -259,7 +269,7 @@ impl Application {
         }
     }
 
-    /// Who acted last, and in which role, for the ledger.
+    /// Who acted last, and in which role, for the ledger; of a withdrawal the ledger is told.
     #[must_use]
     pub fn last_actor(&self) -> (&'static str, &str) {
         match &self.state {

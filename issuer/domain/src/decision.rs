@@ -5,7 +5,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::codes::{Role, Tier};
+use crate::codes::{Role, Tier, tier_words};
 use crate::digest::Digest;
 
 /// Why one condition is met or not.
@@ -51,7 +51,8 @@ pub struct Decision {
     pub tier: Option<Tier>,
     /// Every tier whose conditions are met, highest first, whether asked for or not.
     pub eligible: Vec<Tier>,
-    /// One line per condition, then one per tier looked at, then the dates.
+    /// One line per condition that tells, then one per tier looked at, then the dates. An alternative that was not needed
+    /// has none.
     pub explanation: Vec<ExplanationLine>,
     /// First day, if granted.
     pub valid_from: Option<Date>,
@@ -71,6 +72,27 @@ impl Decision {
         self.explanation.iter().filter(|line| !line.met)
     }
 
+    /// What a refusal says beside its explanation; `None`: a tier is granted.
+    #[must_use]
+    pub fn refusal(&self) -> Option<RefusalReport<'_>> {
+        if self.tier.is_some() {
+            return None;
+        }
+        let is_tier = |line: &&ExplanationLine| Tier::ALL.iter().any(|tier| tier.as_str() == line.condition);
+        let conditions = |met: bool| {
+            self.explanation
+                .iter()
+                .filter(|line| !is_tier(line) && line.met == met)
+                .map(|line| line.condition.as_str())
+                .collect()
+        };
+        Some(RefusalReport {
+            missing: conditions(false),
+            met: conditions(true),
+            best_today: self.eligible.first().copied(),
+        })
+    }
+
     /// The object that `issuer decide` prints.
     #[must_use]
     pub fn report(&self) -> DecisionReport<'_> {
@@ -81,6 +103,57 @@ impl Decision {
             valid_to: self.valid_to,
             may_apply_settlement: self.may_apply_settlement,
         }
+    }
+}
+
+/// `{missing[], met[], best_today or null}`: what an applicant who is refused can do. The words stand in the explanation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusalReport<'a> {
+    /// Ids of the conditions that are missing.
+    pub missing: Vec<&'a str>,
+    /// Ids of those that are met today.
+    pub met: Vec<&'a str>,
+    /// The highest tier that would be granted today, if it were asked for.
+    pub best_today: Option<Tier>,
+}
+
+impl RefusalReport<'_> {
+    /// The same in one line, in Chinese and in English.
+    #[must_use]
+    pub fn words(&self) -> (String, String) {
+        let list = |ids: &[&str], nothing: &str| {
+            if ids.is_empty() {
+                nothing.to_owned()
+            } else {
+                ids.join(", ")
+            }
+        };
+        let (best_zh, best) = match self.best_today {
+            None => (
+                "今日不能获核定任何类别".to_owned(),
+                "no tier would be granted today".to_owned(),
+            ),
+            Some(tier) => {
+                let (zh, en) = tier_words(tier);
+                (
+                    format!("今日可获核定 {zh}（{tier}）"),
+                    format!("{tier} ({en}) would be granted today"),
+                )
+            }
+        };
+        let (missing, met) = (&self.missing, &self.met);
+        (
+            format!(
+                "缺：{}；已满足：{}；{best_zh}",
+                list(missing, "无"),
+                list(met, "无")
+            ),
+            format!(
+                "missing: {}; met: {}; {best}",
+                list(missing, "nothing"),
+                list(met, "nothing")
+            ),
+        )
     }
 }
 

@@ -53,6 +53,22 @@ pub enum Error {
     /// An address that is empty, too long, or holds control characters.
     #[error("an address has 4 characters or more, no control characters, and at most 210 bytes of UTF-8")]
     Address,
+    /// A character that nobody sees on a card: zero width, bidi control, filler, or another blank than the plain one.
+    #[error("character {place} is U+{:04X}, which nobody sees on a card", u32::from(*character))]
+    HiddenCharacter {
+        /// Which one.
+        character: char,
+        /// Its place, from 1.
+        place: usize,
+    },
+    /// A character of private use: another machine draws another one, or none.
+    #[error("character {place} is U+{:04X}, whose meaning no standard tells (private use)", u32::from(*character))]
+    PrivateCharacter {
+        /// Which one.
+        character: char,
+        /// Its place, from 1.
+        place: usize,
+    },
     /// An identifier of another form.
     #[error("this is no {what}")]
     Identifier {
@@ -188,6 +204,8 @@ impl Error {
             Self::Date => "DATE",
             Self::Name => "NAME",
             Self::Address => "ADDRESS",
+            Self::HiddenCharacter { .. } => "HIDDEN_CHARACTER",
+            Self::PrivateCharacter { .. } => "PRIVATE_CHARACTER",
             Self::Identifier { .. } => "IDENTIFIER",
             Self::CardNumbersExhausted => "CARD_NUMBERS_EXHAUSTED",
             Self::SamePersonTwice { .. } => "SAME_PERSON_TWICE",
@@ -226,8 +244,16 @@ impl Error {
             Self::UnknownCode { .. } => "Choose a value of the table; docs/applicant.schema.json lists them.",
             Self::Division => "Choose the district from the list.",
             Self::Date => "Write the date as year-month-day, for example 2026-05-20.",
-            Self::Name => "Write the name as on the identity card.",
+            Self::Name => {
+                "Write the name as on the identity card; the dot between its parts is U+00B7 (\u{b7})."
+            }
             Self::Address => "Write the address as on the paper, shortened to fit the card.",
+            Self::HiddenCharacter { .. } => {
+                "Type the text anew, or take the character out; where a blank belongs, type a plain one."
+            }
+            Self::PrivateCharacter { .. } => {
+                "Type the character by its own code: since GB 18030-2022 nearly every rare character of a name has one."
+            }
             Self::Identifier { .. } => "Copy the identifier again, without blanks.",
             Self::CardNumbersExhausted => "Ask the province to open a new range of numbers.",
             Self::SamePersonTwice { .. } => "Let a colleague take this step.",
@@ -313,6 +339,22 @@ impl Error {
             Self::Address => (
                 "住址至少 4 个字符，不含控制字符，最长 210 字节（UTF-8）".into(),
                 "请按证明材料填写住址，并缩写到卡面写得下。",
+            ),
+            Self::HiddenCharacter { character, place } => (
+                format!(
+                    "第 {place} 个字符为 U+{:04X}，印在卡上无人看得见",
+                    u32::from(*character)
+                )
+                .into(),
+                "请重新录入，或删去该字符；需要空格处请用普通空格。",
+            ),
+            Self::PrivateCharacter { character, place } => (
+                format!(
+                    "第 {place} 个字符为 U+{:04X}，属专用区，没有标准含义",
+                    u32::from(*character)
+                )
+                .into(),
+                "请用该字的正式编码录入：自 GB 18030-2022 起，姓名用的生僻字几乎都有编码。",
             ),
             Self::Identifier { what } => (
                 format!("这不是{}", chinese(what)).into(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::applicant::{Applicant, Evidence, Registration, Validity};
 use crate::codes::{Division, Sex, Title, read_tier};
 use crate::error::Error;
+use crate::printable;
 
 /// A value as typed: text or a whole number; missing, `null` and blank text are nothing. `Debug` hides it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -133,13 +134,18 @@ pub struct EvidenceForm {
     pub to: Raw,
 }
 
+/// Code of a file that begins with a byte-order mark.
+const BYTE_ORDER_MARK: &str = "BYTE_ORDER_MARK";
+/// Code of a file that is not in UTF-8.
+const ENCODING: &str = "ENCODING";
+
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// The path of the field, for example `residence.registered_on` or `evidence[2].to`; `$` for the whole file.
     pub field: String,
-    /// `MISSING`, `UNKNOWN_KEY`, `SHAPE`, `NOT_JSON`, `DISAGREES`, `IN_FUTURE`, `OUT_OF_RANGE`, or a code of
-    /// [`Error::code`].
+    /// `MISSING`, `UNKNOWN_KEY`, `SHAPE`, `NOT_JSON`, `BYTE_ORDER_MARK`, `ENCODING`, `DISAGREES`, `IN_FUTURE`,
+    /// `OUT_OF_RANGE`, a code of [`Error::code`], or why it cannot be printed (`MISSING_GLYPH`, `TEXT_OVERFLOW`).
     pub code: &'static str,
     /// What is wrong, without the value.
     pub what: String,
@@ -152,19 +158,28 @@ pub struct FieldError {
 pub struct FormErrors(Vec<FieldError>);
 
 impl FormErrors {
+    /// Errors that were found elsewhere than in the form; `None` for none.
+    #[must_use]
+    pub fn found(errors: Vec<FieldError>) -> Option<Self> {
+        (!errors.is_empty()).then_some(Self(errors))
+    }
+
     /// The errors.
     #[must_use]
     pub fn fields(&self) -> &[FieldError] {
         &self.0
     }
 
-    /// Whether the file itself is of another format (not JSON, unknown keys, wrong shapes): a fault of usage, where the
-    /// others are faults of what was typed.
+    /// Whether the file itself is of another format (another encoding, not JSON, unknown keys, wrong shapes): a fault of
+    /// usage, where the others are faults of what was typed.
     #[must_use]
     pub fn is_format(&self) -> bool {
-        self.0
-            .iter()
-            .any(|e| matches!(e.code, "UNKNOWN_KEY" | "SHAPE" | "NOT_JSON"))
+        self.0.iter().any(|e| {
+            matches!(
+                e.code,
+                "UNKNOWN_KEY" | "SHAPE" | "NOT_JSON" | BYTE_ORDER_MARK | ENCODING
+            )
+        })
     }
 }
 
@@ -203,6 +218,25 @@ impl ApplicantForm {
     /// The keys of each entry of `evidence`.
     pub const EVIDENCE_KEYS: [&'static str; 3] = ["code", "from", "to"];
 
+    /// Reads the file as it lies on the disk or comes over the wire.
+    ///
+    /// # Errors
+    /// `ENCODING` and `BYTE_ORDER_MARK`, with the encoding that it seems to have; those of [`Self::from_json`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormErrors> {
+        match (foreign(bytes), std::str::from_utf8(bytes)) {
+            (None, Ok(text)) => Self::from_json(text),
+            (name, _) => Err(FormErrors(vec![FieldError {
+                field: "$".to_owned(),
+                code: ENCODING,
+                what: format!(
+                    "the file is not in UTF-8: {}",
+                    name.unwrap_or("its encoding is not known")
+                ),
+                action: SAVE.to_owned(),
+            }])),
+        }
+    }
+
     /// Reads the file, UTF-8 JSON.
     ///
     /// # Errors
@@ -224,12 +258,37 @@ impl ApplicantForm {
         })
     }
 
-    /// Parses every field and compares those that repeat each other. `today` bounds the dates that cannot lie in the
-    /// future.
+    /// Parses every field of a file that is handed in now, and compares those that repeat each other. `today` bounds the
+    /// dates that cannot lie in the future. No value holds a character that nobody sees, or one of private use.
     ///
     /// # Errors
     /// The errors of all fields at once (Decree 663 article 9: everything missing is told at once).
     pub fn into_applicant(self, today: Date) -> Result<Applicant, FormErrors> {
+        let mut errors = Vec::new();
+        for (field, raw) in self.leaves() {
+            if let Err(error) = raw.text().map_or(Ok(()), printable::check) {
+                wrong(&mut errors, &field, &error);
+            }
+        }
+        let places: Vec<String> = self.leaves().into_iter().map(|(field, _)| field).collect();
+        match self.into_filed(today) {
+            Ok(applicant) if errors.is_empty() => return Ok(applicant),
+            Ok(_) => {}
+            // Of a value that cannot be seen nothing else is said.
+            Err(FormErrors(others)) => {
+                let unseen: Vec<String> = errors.iter().map(|e| e.field.clone()).collect();
+                errors.extend(others.into_iter().filter(|e| !unseen.contains(&e.field)));
+            }
+        }
+        errors.sort_by_key(|e| places.iter().position(|place| *place == e.field));
+        Err(FormErrors(errors))
+    }
+
+    /// Parses a file that was filed on this day, whatever is asked of files since: what is on file stays readable.
+    ///
+    /// # Errors
+    /// The errors of all fields at once.
+    pub fn into_filed(self, today: Date) -> Result<Applicant, FormErrors> {
         let mut errors = Vec::new();
         let e = &mut errors;
 
@@ -305,6 +364,41 @@ impl ApplicantForm {
             Some(applicant) if errors.is_empty() => Ok(applicant),
             _ => Err(FormErrors(errors)),
         }
+    }
+}
+
+impl ApplicantForm {
+    /// Every value with its path, in the order of the file.
+    fn leaves(&self) -> Vec<(String, &Raw)> {
+        let ResidenceForm {
+            address,
+            division,
+            registered_on,
+        } = &self.residence;
+        let mut leaves = vec![
+            ("citizen_number".to_owned(), &self.citizen_number),
+            ("name".to_owned(), &self.name),
+            ("sex".to_owned(), &self.sex),
+            ("nation".to_owned(), &self.nation),
+            ("birth_date".to_owned(), &self.birth_date),
+            ("hukou_address".to_owned(), &self.hukou_address),
+            ("residence.address".to_owned(), address),
+            ("residence.division".to_owned(), division),
+            ("residence.registered_on".to_owned(), registered_on),
+        ];
+        for (i, paper) in self.evidence.iter().enumerate() {
+            let EvidenceForm { code, from, to } = paper;
+            for (key, value) in [("code", code), ("from", from), ("to", to)] {
+                leaves.push((format!("evidence[{i}].{key}"), value));
+            }
+        }
+        leaves.extend([
+            ("insurance_months".to_owned(), &self.insurance_months),
+            ("education".to_owned(), &self.education),
+            ("title".to_owned(), &self.title),
+            ("requested_tier".to_owned(), &self.requested_tier),
+        ]);
+        leaves
     }
 }
 
@@ -475,8 +569,45 @@ fn agree(
     }
 }
 
+/// How to save the file.
+const SAVE: &str =
+    "Save the file as UTF-8 without a byte-order mark (BOM): many editors offer both in \"Save as\".";
+
+/// The encoding that bytes seem to have, where it is not UTF-8.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some("it is UTF-32"),
+        // With its mark, or a brace of JSON in two bytes.
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [b'{', 0, ..] | [0, b'{', ..] => Some("it is UTF-16"),
+        _ if std::str::from_utf8(bytes).is_ok() => None,
+        _ if is_gb18030(bytes) => Some("it looks like GB 18030 (GBK, \"ANSI\")"),
+        _ => None,
+    }
+}
+
+/// Whether bytes have the form of GB 18030: one byte below 80, two of 81 to FE and 40 to FE, or four.
+fn is_gb18030(mut bytes: &[u8]) -> bool {
+    loop {
+        bytes = match bytes {
+            [] => return true,
+            [0..=0x7F, rest @ ..]
+            | [0x81..=0xFE, 0x40..=0x7E | 0x80..=0xFE, rest @ ..]
+            | [0x81..=0xFE, b'0'..=b'9', 0x81..=0xFE, b'0'..=b'9', rest @ ..] => rest,
+            _ => return false,
+        };
+    }
+}
+
 /// What is wrong with the format of the text, by paths and without values.
 fn faults(text: &str) -> Vec<FieldError> {
+    if text.starts_with('\u{FEFF}') {
+        return vec![FieldError {
+            field: "$".to_owned(),
+            code: BYTE_ORDER_MARK,
+            what: "the file begins with a byte-order mark".to_owned(),
+            action: SAVE.to_owned(),
+        }];
+    }
     let file = match serde_json::from_str(text) {
         Ok(serde_json::Value::Object(file)) => file,
         Ok(_) => return vec![shape("$".to_owned(), "an object")],

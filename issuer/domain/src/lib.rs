@@ -26,6 +26,7 @@ mod order;
 pub mod payment;
 mod people;
 mod permit;
+mod printable;
 mod purse;
 mod refusal;
 pub mod words;
@@ -39,7 +40,7 @@ pub use codes::{
     Division, Education, EvidenceCode, EvidenceKind, Nation, Role, Sex, Tier, Title, read_tier, tier_words,
 };
 pub use credit::CreditCode;
-pub use decision::{Decision, DecisionReport, Entitlement, ExplanationLine};
+pub use decision::{Decision, DecisionReport, Entitlement, ExplanationLine, RefusalReport};
 pub use digest::{Digest, NotADigest};
 pub use error::Error;
 pub use form::{ApplicantForm, EvidenceForm, FieldError, FormErrors, Raw, ResidenceForm};

@@ -207,6 +207,20 @@ impl PermitState {
         }
     }
 
+    /// Its application is taken back before there was a card.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless approved.
+    pub fn withdraw(self, on: Date) -> Result<Self, Error> {
+        match self {
+            Self::Approved => Ok(Self::Ended {
+                on,
+                reason: EndReason::Withdrawn,
+            }),
+            _ => self.refused("withdrawing its application"),
+        }
+    }
+
     /// It ends.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the state of the ledger does not allow, whatever the request's values: told with the thing that stands in the way.
 
-use crate::identifiers::{ApplicationId, CardSerial, ChangeId, PermitId};
+use crate::identifiers::{ApplicationId, CardSerial, ChangeId, OrderId, PermitId};
 
 /// Why something is not done as the ledger stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,18 @@ pub enum Refusal {
         /// The number.
         tid: u32,
     },
+    /// A card is being made by this order.
+    #[error("the order {order} makes the card of this application")]
+    CardBeingMade {
+        /// Which one.
+        order: OrderId,
+    },
+    /// A card of the permit came into its holder's hand.
+    #[error("the holder of the permit {permit} was given a card")]
+    CardWasMade {
+        /// Which permit.
+        permit: PermitId,
+    },
     /// The order's people are not those who decided the application.
     #[error("the production order names other people than those who reviewed and approved the application")]
     OtherPeople,
@@ -53,6 +65,8 @@ impl Refusal {
             Self::ChangeOpen { .. } => "CHANGE_OPEN",
             Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
             Self::TerminalUnknown { .. } => "TERMINAL_UNKNOWN",
+            Self::CardBeingMade { .. } => "CARD_BEING_MADE",
+            Self::CardWasMade { .. } => "CARD_WAS_MADE",
             Self::OtherPeople => "OTHER_PEOPLE",
         }
     }
@@ -62,14 +76,22 @@ impl Refusal {
     pub const fn action(&self) -> &'static str {
         match self {
             Self::AlreadyHasPermit { .. } => {
-                "Endorse, replace or end that permit; a person has one permit in the province."
+                "Endorse it, or replace its card; before it has a card its application may be withdrawn or corrected (`issuer application withdraw`, `issuer application correct`). A person has one permit in the province."
             }
-            Self::ApplicationOpen { .. } => "Go on with that application, or let the applicant withdraw it.",
+            Self::ApplicationOpen { .. } => {
+                "Go on with that application; correct it with `issuer application correct`, or let the applicant withdraw it with `issuer application withdraw`."
+            }
             Self::ChangeOpen { .. } => {
                 "Finish that change with `issuer change write` (it may be the outcome of an earlier try), or give it up with `issuer change give-up`."
             }
             Self::BlankNotInStock { .. } => "Take another blank from the stock.",
             Self::TerminalUnknown { .. } => "Register the terminal with `issuer terminal register` first.",
+            Self::CardBeingMade { .. } => {
+                "Give that order up with `issuer give-up` first: its card is destroyed and its number spent."
+            }
+            Self::CardWasMade { .. } => {
+                "Leave the application: what changes now is changed on the card, with `issuer change propose`, or with the next card."
+            }
             Self::OtherPeople => "Order production with the reviewer and approver of the case.",
         }
     }
@@ -80,11 +102,11 @@ impl Refusal {
         match self {
             Self::AlreadyHasPermit { permit } => (
                 format!("此人已有居住证 {permit}"),
-                "请为该证签注、补换领或终止；一人在本省只有一张居住证。",
+                "请为该证签注或补换领；制卡之前可撤回或更正其申请（`issuer application withdraw`、`issuer application correct`）。一人在本省只有一张居住证。",
             ),
             Self::ApplicationOpen { application } => (
                 format!("此人已有在办申请 {application}"),
-                "请继续办理该申请，或由申请人撤回。",
+                "请继续办理该申请；可用 `issuer application correct` 更正，或由申请人撤回（`issuer application withdraw`）。",
             ),
             Self::ChangeOpen { change } => (
                 format!("此卡已有同类的在办变更 {change}"),
@@ -97,6 +119,14 @@ impl Refusal {
             Self::TerminalUnknown { tid } => (
                 format!("没有登记编号为 {tid} 的收款终端"),
                 "请先用 `issuer terminal register` 登记该终端。",
+            ),
+            Self::CardBeingMade { order } => (
+                format!("制证单 {order} 正在制作该申请的卡"),
+                "请先用 `issuer give-up` 放弃该制证单：其卡销毁，卡号作废。",
+            ),
+            Self::CardWasMade { permit } => (
+                format!("居住证 {permit} 的持证人已领过卡"),
+                "申请保持原样：此后的变化用 `issuer change propose` 在卡上变更，或在下一张卡上体现。",
             ),
             Self::OtherPeople => (
                 "制证单所列的人不是该申请的审核人和审批人".to_owned(),

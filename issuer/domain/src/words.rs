@@ -71,6 +71,8 @@ const TABLE: &[(&str, &str)] = &[
     ("being brought by another change", "随另一变更写入"),
     ("blocking", "锁定"),
     ("closing its photo case", "关闭照片卷宗"),
+    ("opening its photo case", "打开照片卷宗"),
+    ("withdrawing its application", "撤回其申请"),
     ("delivery by terminals", "由终端投递"),
     ("destruction", "销毁"),
     ("drawing", "绘制卡面"),
@@ -156,8 +158,17 @@ pub fn of_field(code: &str) -> (&'static str, &'static str) {
         "DISAGREES" => ("与另一字段矛盾", "请改正有误的一项。"),
         "IN_FUTURE" => ("日期在今天之后", "请改正日期，或校准本机时钟。"),
         "OUT_OF_RANGE" => ("超出范围", "请改正该数值。"),
-        "MISSING_GLYPH" => ("含有卡面字体没有的字", "请提交生僻字工单；此前不得印卡。"),
+        "MISSING_GLYPH" => (
+            "含有卡面字体没有的字",
+            "请安装收有生僻字的卡面字体，或更正文字后重新提交。",
+        ),
         "TEXT_OVERFLOW" => ("卡面排不下", "请按规定缩写。"),
+        "FACE_ITEM_MISSING" => ("卡面项目没有内容", "请补填该项。"),
+        "HIDDEN_CHARACTER" => (
+            "含有印在卡上无人看得见的字符",
+            "请重新录入；需要空格处请用普通空格。",
+        ),
+        "PRIVATE_CHARACTER" => ("含有专用区字符，没有标准含义", "请用该字的正式编码录入。"),
         "CITIZEN_NUMBER_SHAPE" => ("公民身份号码应为 18 位", "请按居民身份证核对，重新录入号码。"),
         "CITIZEN_NUMBER_DIVISION" => (
             "公民身份号码前六位不是行政区划",

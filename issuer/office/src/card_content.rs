@@ -136,21 +136,10 @@ impl CardContent {
         let division = &applicant.residence.division;
         check_purse(&decision.entitlements, case.purse_cap, division)?;
         let issue_date = card_date(case.issued_on)?;
-        let dg1 = Dg1 {
-            name: applicant.name.as_str(),
-            sex: applicant.sex.number(),
-            nation: applicant.nation.number(),
-            birth_date: card_date(applicant.birth_date)?,
-            citizen_number: applicant.citizen_number.as_str(),
-            photo: *photo.chip.as_bytes(),
-            hukou_address: applicant.hukou_address.as_str(),
-            residence_address: applicant.residence.address.as_str(),
-            issuing_organ: case.organ,
-            issue_date,
-            salt: random.bytes(),
-        }
-        .encode()
-        .map_err(|_| ContentError::Form { what: "a face item" })?;
+        let picture = *photo.chip.as_bytes();
+        let dg1 = face_items(applicant, case.organ, issue_date, picture, random.bytes())?
+            .encode()
+            .map_err(|_| ContentError::Form { what: "a face item" })?;
         let dg3 = Dg3 {
             permit_id: *case.permit.id().as_bytes(),
             tier: grant.tier,
@@ -484,23 +473,7 @@ impl CardContent {
         self.photo.check_print(&print)?;
         let Parts { dg1, .. } = self.parts()?;
         let dg1 = Dg1::parse(&dg1).map_err(|_| ContentError::Unreadable)?;
-        let sex = Sex::try_from(dg1.sex).map_err(|_| ContentError::Unreadable)?;
-        let nation: Nation = format!("{:02}", dg1.nation)
-            .parse()
-            .map_err(|_| ContentError::Unreadable)?;
-        Ok(FrontFace {
-            name: dg1.name.to_owned(),
-            sex: sex.zh().to_owned(),
-            // Identity cards print the nation without its 族.
-            nation: nation.zh().trim_end_matches('族').to_owned(),
-            birth_date: day::from_card(dg1.birth_date).ok_or(ContentError::Unreadable)?,
-            citizen_number: dg1.citizen_number.to_owned(),
-            photo: print,
-            hukou_address: dg1.hukou_address.to_owned(),
-            residence_address: dg1.residence_address.to_owned(),
-            issuing_organ: dg1.issuing_organ.to_owned(),
-            issue_date: day::from_card(dg1.issue_date).ok_or(ContentError::Unreadable)?,
-        })
+        shown(&dg1, print)
     }
 
     /// Compares groups that were read from a card with what was ordered, byte for byte; names the first that differs.
@@ -568,6 +541,66 @@ impl CardContent {
     pub fn rule_set(&self) -> &str {
         &self.rule_set
     }
+}
+
+/// The front of an applicant's card before there is a photo: the items that the chip would get, as they would be shown.
+///
+/// # Errors
+/// [`ContentError::Form`] for items that the chip does not hold.
+pub(crate) fn front_without_photo(
+    applicant: &Applicant,
+    organ: &str,
+    issued_on: Date,
+) -> Result<FrontFace, ContentError> {
+    let items = face_items(applicant, organ, card_date(issued_on)?, [0; 32], [0; 16])?;
+    items
+        .encode()
+        .map_err(|_| ContentError::Form { what: "a face item" })?;
+    shown(&items, Vec::new())
+}
+
+/// The items of Decree 663 article 4 as the chip holds them; the picture is bound by its digest.
+fn face_items<'a>(
+    applicant: &'a Applicant,
+    organ: &'a str,
+    issue_date: card_applet_spec::date::Date,
+    photo: [u8; 32],
+    salt: [u8; 16],
+) -> Result<Dg1<'a>, ContentError> {
+    Ok(Dg1 {
+        name: applicant.name.as_str(),
+        sex: applicant.sex.number(),
+        nation: applicant.nation.number(),
+        birth_date: card_date(applicant.birth_date)?,
+        citizen_number: applicant.citizen_number.as_str(),
+        photo,
+        hukou_address: applicant.hukou_address.as_str(),
+        residence_address: applicant.residence.address.as_str(),
+        issuing_organ: organ,
+        issue_date,
+        salt,
+    })
+}
+
+/// The items of the chip as the face shows them: every text character by character.
+fn shown(dg1: &Dg1<'_>, print: Vec<u8>) -> Result<FrontFace, ContentError> {
+    let sex = Sex::try_from(dg1.sex).map_err(|_| ContentError::Unreadable)?;
+    let nation: Nation = format!("{:02}", dg1.nation)
+        .parse()
+        .map_err(|_| ContentError::Unreadable)?;
+    Ok(FrontFace {
+        name: dg1.name.to_owned(),
+        sex: sex.zh().to_owned(),
+        // Identity cards print the nation without its 族.
+        nation: nation.zh().trim_end_matches('族').to_owned(),
+        birth_date: day::from_card(dg1.birth_date).ok_or(ContentError::Unreadable)?,
+        citizen_number: dg1.citizen_number.to_owned(),
+        photo: print,
+        hukou_address: dg1.hukou_address.to_owned(),
+        residence_address: dg1.residence_address.to_owned(),
+        issuing_organ: dg1.issuing_organ.to_owned(),
+        issue_date: day::from_card(dg1.issue_date).ok_or(ContentError::Unreadable)?,
+    })
 }
 
 /// Small payment without a cap would be a purse without an end.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use issuer_artwork::ArtworkError;
-use permit_domain::Division;
-use permit_domain::words::chinese;
+use permit_domain::words::{chinese, of_field};
+use permit_domain::{Division, FormErrors};
 use photo_store_protocol as photo;
 use program_contract::{Exit, Failing};
 
@@ -44,15 +44,24 @@ pub enum OfficeError {
     /// The card's content.
     #[error(transparent)]
     Content(#[from] ContentError),
-    /// An item cannot be printed.
+    /// A face cannot be drawn.
     #[error(transparent)]
     Artwork(#[from] ArtworkError),
+    /// Items of an applicant file cannot be printed; every one of them.
+    #[error("{0}")]
+    Unprintable(FormErrors),
     /// The vault refused or is away.
     #[error(transparent)]
     Vault(#[from] keyvault_protocol::Error),
     /// The ledger has what was wanted of the deny lists, and the vault did not confirm it.
     #[error("it is in the ledger, and the deny lists do not have it yet ({0})")]
     Denial(#[source] keyvault_protocol::Error),
+    /// The ledger has what was wanted, and the photo store did not close the case.
+    #[error("it is in the ledger, and the photo case of the withdrawn application is still open ({})", .0.code().texts().message)]
+    PhotoCaseOpen(#[source] photo::Error),
+    /// The corrected file is somebody else's.
+    #[error("the corrected file has another citizen number than the application")]
+    OtherApplicant,
     /// The permit has no card that its holder uses.
     #[error("the permit has no card in use")]
     NoCard,
@@ -128,8 +137,11 @@ impl OfficeError {
                 .map_or(photo::FailureCode::PhotoRefused.as_str(), |code| code.as_str()),
             Self::Content(error) => error.code(),
             Self::Artwork(error) => error.code(),
+            Self::Unprintable(_) => "APPLICANT_FORM",
             Self::Vault(error) => error.code(),
             Self::Denial(_) => "DENIAL_WANTED",
+            Self::PhotoCaseOpen(_) => "PHOTO_CASE_OPEN",
+            Self::OtherApplicant => "OTHER_APPLICANT",
             Self::NoCard => "NO_CARD",
             Self::NotEligible(_) => "NOT_ELIGIBLE",
             Self::OtherPerson => "OTHER_PERSON",
@@ -165,9 +177,16 @@ impl OfficeError {
                 .unwrap_or(photo::FailureCode::PhotoRefused.texts().action),
             Self::Content(error) => error.action(),
             Self::Artwork(error) => error.action(),
+            Self::Unprintable(_) => "Correct every field that is named, then try again.",
             Self::Vault(_) => "Look at what the vault says; when it is open, run the same command again.",
             Self::Denial(_) => {
                 "Have the vault opened, then run the same command again, or `issuer card confirm`."
+            }
+            Self::PhotoCaseOpen(_) => {
+                "When the photo store answers, run the same command again, or `issuer photo close-case` for the withdrawn application."
+            }
+            Self::OtherApplicant => {
+                "Take this applicant's file; where the number itself was wrong, withdraw the application with `issuer application withdraw` and file the right one."
             }
             Self::NoCard => "Look at the permit: its card may be lost, replaced, or not handed over yet.",
             Self::NotEligible(_) => "Read the explanation; hand in an applicant file with newer papers.",
@@ -209,12 +228,14 @@ impl OfficeError {
             Self::NoRuleSet
             | Self::NotEligible(_)
             | Self::OtherPerson
+            | Self::OtherApplicant
             | Self::Moved
             | Self::OtherOffice
             | Self::PhotoRefused(_)
+            | Self::Unprintable(_)
             | Self::ReceiptsForm => Fault::Caller,
             // Done by half: running it again goes on.
-            Self::Denial(_) => Fault::Unknown,
+            Self::Denial(_) | Self::PhotoCaseOpen(_) => Fault::Unknown,
             Self::Internal => Fault::Machine,
             Self::Domain(error) => Fault::of_domain(error),
             Self::Refused(refusal) => Fault::of_refusal(refusal),
@@ -271,6 +292,25 @@ impl Failing for OfficeError {
             Self::Denial(error) => (
                 format!("台账已记录，但停用名单尚未生效（{}）", error.chinese().0),
                 "请先将密钥库解封，再运行同一命令，或 `issuer card confirm`。",
+            ),
+            Self::Unprintable(errors) => {
+                let fields: Vec<String> = errors
+                    .fields()
+                    .iter()
+                    .map(|error| format!("{}：{}", error.field, of_field(error.code).0))
+                    .collect();
+                (fields.join("；"), "请改正所列的每个字段，再试。")
+            }
+            Self::PhotoCaseOpen(error) => (
+                format!(
+                    "台账已记录，但已撤回申请的照片案件尚未关闭（{}）",
+                    error.chinese().0
+                ),
+                "照片库恢复后，再运行同一命令，或对已撤回的申请运行 `issuer photo close-case`。",
+            ),
+            Self::OtherApplicant => (
+                "更正后的文件与申请的公民身份号码不同".to_owned(),
+                "请取该申请人的文件；如号码本身有误，请用 `issuer application withdraw` 撤回申请，再提交正确的申请。",
             ),
             Self::NoCard => (
                 "该居住证没有在用的卡".to_owned(),

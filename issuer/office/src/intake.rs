@@ -2,9 +2,14 @@
 //!
 //! Left out: drafts and notices of missing papers.
 
-use issuer_store::{Appended, StoredApplication, Submission, Transaction};
-use permit_domain::{Applicant, Application, ApplicationId, ApplicationState, IntakeClerk, PersonId};
+use issuer_artwork::ArtworkError;
+use issuer_store::{Appended, Snapshot, StoredApplication, Submission, Transaction};
+use jiff::civil::Date;
+use permit_domain::{
+    Applicant, Application, ApplicationId, ApplicationState, FieldError, FormErrors, IntakeClerk, PersonId,
+};
 
+use crate::card_content::front_without_photo;
 use crate::error::{ContentError, OfficeError};
 use crate::office::Office;
 use crate::on_file;
@@ -15,9 +20,9 @@ impl Office {
     ///
     /// # Errors
     /// [`permit_domain::Refusal::AlreadyHasPermit`], [`permit_domain::Refusal::ApplicationOpen`], [`OfficeError::IdTaken`].
-    /// [`OfficeError::NoRuleSet`], [`permit_domain::Error::TierNotOffered`], [`ContentError::NoOrgan`] and
-    /// [`issuer_artwork::ArtworkError::NoTemplate`] when the office could never decide it or print its card; then nothing
-    /// is stored.
+    /// [`OfficeError::NoRuleSet`], [`permit_domain::Error::TierNotOffered`], [`ContentError::NoOrgan`],
+    /// [`ArtworkError::NoTemplate`] and [`OfficeError::Unprintable`] with every item when the office could never decide it or
+    /// print its card; then nothing is stored.
     pub async fn apply(
         &self,
         id: ApplicationId,
@@ -25,17 +30,17 @@ impl Office {
         applicant: Applicant,
     ) -> Result<StoredApplication, OfficeError> {
         let (now, today) = (self.clock.now(), self.clock.today());
+        if self.read().await?.application(id).await?.is_none() {
+            // Laying a face out takes its time: nobody waits for the ledger meanwhile.
+            self.can_be_made(&applicant, today).await?;
+        }
         let mut tx = self.begin().await?;
-        let filed = match tx.application(id).await? {
-            Some(known) if known.applicant != applicant || *known.application.intake() != intake => {
-                return Err(OfficeError::IdTaken);
-            }
+        let filed = match same_application(&mut tx, id, &intake, &applicant).await? {
             Some(known) if !matches!(known.application.state(), ApplicationState::Applied) => {
                 return Ok(known);
             }
             Some(known) => known.application,
             None => {
-                self.can_be_decided(&applicant, today)?;
                 let new = Submission {
                     id,
                     person: PersonId::new(now, self.random.bytes()),
@@ -54,7 +59,30 @@ impl Office {
 
     /// An application that could never be decided or printed here would stand open and keep its person from applying
     /// anywhere: it is refused before anything is stored.
-    fn can_be_decided(&self, applicant: &Applicant, today: jiff::civil::Date) -> Result<(), OfficeError> {
+    pub(crate) async fn can_be_made(&self, applicant: &Applicant, today: Date) -> Result<(), OfficeError> {
+        let organ = self.can_be_decided(applicant, today)?;
+        self.can_be_printed(applicant, organ, today).await
+    }
+
+    /// Whether every text of the front can be printed: the artist's own look, before anybody reviews the case.
+    pub(crate) async fn can_be_printed(
+        &self,
+        applicant: &Applicant,
+        organ: &str,
+        today: Date,
+    ) -> Result<(), OfficeError> {
+        let front = front_without_photo(applicant, organ, today)?;
+        let (artist, division) = (self.artist(), applicant.residence.division.as_str().to_owned());
+        let faults = tokio::task::spawn_blocking(move || artist.check_front(&division, &front))
+            .await
+            .map_err(|_| OfficeError::Internal)?
+            .err()
+            .unwrap_or_default();
+        unprintable(faults)
+    }
+
+    /// The organ that would issue it.
+    fn can_be_decided(&self, applicant: &Applicant, today: Date) -> Result<&str, OfficeError> {
         let division = &applicant.residence.division;
         let set = self
             .rules
@@ -66,10 +94,9 @@ impl Office {
             let id = set.id().to_owned();
             return Err(permit_domain::Error::TierNotOffered { id, tier }.into());
         }
-        if set.organ(division).is_none() {
-            let division = division.clone();
-            return Err(ContentError::NoOrgan { division }.into());
-        }
+        let organ = set.organ(division).ok_or_else(|| ContentError::NoOrgan {
+            division: division.clone(),
+        })?;
         let asked = |tier| applicant.requested_tier.is_none_or(|wanted| wanted == tier);
         let without_limits = set.tiers().iter().any(|rule| {
             asked(rule.tier)
@@ -83,7 +110,49 @@ impl Office {
             let division = division.clone();
             return Err(ContentError::NoPurseRules { division }.into());
         }
-        Ok(self.artist.prints_for(division.as_str())?)
+        Ok(organ)
+    }
+}
+
+/// The items that cannot be printed, by the keys of the applicant file. A fault of the installation is told as it is.
+fn unprintable(faults: Vec<ArtworkError>) -> Result<(), OfficeError> {
+    let mut fields = Vec::new();
+    for fault in faults {
+        let item = match &fault {
+            ArtworkError::MissingGlyph { field, .. }
+            | ArtworkError::Overflow { field }
+            | ArtworkError::ValueMissing { field } => field.as_str(),
+            _ => return Err(fault.into()),
+        };
+        let field = match item {
+            "residence_address" => "residence.address",
+            // The organ follows from the division.
+            "issuing_organ" => "residence.division",
+            item => item,
+        };
+        fields.push(FieldError {
+            field: field.to_owned(),
+            code: fault.code(),
+            what: fault.to_string(),
+            action: fault.action().to_owned(),
+        });
+    }
+    FormErrors::found(fields).map_or(Ok(()), |errors| Err(OfficeError::Unprintable(errors)))
+}
+
+/// The application that the id stands for, if it is this very one: an id that was used by another clerk or for other facts is
+/// refused.
+pub(crate) async fn same_application(
+    ledger: &mut Snapshot,
+    id: ApplicationId,
+    intake: &IntakeClerk,
+    applicant: &Applicant,
+) -> Result<Option<StoredApplication>, OfficeError> {
+    match ledger.application(id).await? {
+        Some(known) if known.applicant != *applicant || known.application.intake() != intake => {
+            Err(OfficeError::IdTaken)
+        }
+        known => Ok(known),
     }
 }
 

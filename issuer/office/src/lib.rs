@@ -28,6 +28,7 @@ pub mod settlement;
 pub mod staff;
 mod stock;
 pub mod updates;
+mod withdrawal;
 
 #[cfg(test)]
 mod tests;

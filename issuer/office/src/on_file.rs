@@ -101,6 +101,17 @@ impl Office {
         change(&mut self.read().await?, id).await
     }
 
+    /// The last day of a change's permit as it is decided, and the one that its card shows.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`].
+    pub async fn last_days_of(&self, change: &CardChange) -> Result<(Date, Option<Date>), OfficeError> {
+        let mut ledger = self.read().await?;
+        let permit = permit(&mut ledger, change.permit()).await?;
+        let card = card(&mut ledger, &change.card().number).await?;
+        Ok((permit.grant().valid_to, card.until))
+    }
+
     /// The changes of a card, oldest first.
     ///
     /// # Errors

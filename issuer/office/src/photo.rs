@@ -6,8 +6,8 @@
 
 use issuer_store::{Entry, PhotoErasure, Snapshot, StoredApplication, Transaction};
 use permit_domain::{
-    Actor as _, ApplicationId, ApplicationState, ChangeKind, Error as DomainError, Permit, PermitState,
-    StaffId,
+    Actor as _, Application, ApplicationId, ApplicationState, ChangeKind, Error as DomainError, Permit,
+    PermitState, StaffId,
 };
 use photo_store_protocol as photo;
 
@@ -86,17 +86,11 @@ impl Office {
         let mut ledger = self.read().await?;
         let case = on_file::application(&mut ledger, application).await?.application;
         drop(ledger);
-        if matches!(
+        let is_over = matches!(
             case.state(),
             ApplicationState::Refused { .. } | ApplicationState::Withdrawn
-        ) {
-            return Err(DomainError::WrongState {
-                thing: "application",
-                state: case.state().name(),
-                wanted: "taking a photo",
-            }
-            .into());
-        }
+        );
+        not_over(&case, is_over, "taking a photo")?;
         let submit = photo::Submit {
             person: photo::PersonId::from_bytes(*case.person().as_bytes()),
             by: actor(by)?,
@@ -310,12 +304,14 @@ impl Office {
     /// Opens the application's case for reads of its applicant's photos; it may be open already.
     ///
     /// # Errors
-    /// [`OfficeError::NotFound`]; the photo store's.
+    /// [`OfficeError::NotFound`]; [`DomainError::WrongState`] for an application that was withdrawn; the photo store's.
     pub async fn open_photo_case(&self, application: ApplicationId, by: &StaffId) -> Result<(), OfficeError> {
-        let person = self.photographed(application).await?;
+        let case = self.application(application).await?.application;
+        let is_over = matches!(case.state(), ApplicationState::Withdrawn);
+        not_over(&case, is_over, "opening its photo case")?;
         let open = photo::OpenCase {
             case: case_number(&application.to_string())?,
-            person,
+            person: photo::PersonId::from_bytes(*case.person().as_bytes()),
             by: actor(by)?,
         };
         Ok(self.photo_store().await?.open_case(open).await?)
@@ -495,6 +491,17 @@ pub async fn read_photo(
             reader,
         })
         .await
+}
+
+fn not_over(case: &Application, is_over: bool, wanted: &'static str) -> Result<(), DomainError> {
+    if is_over {
+        return Err(DomainError::WrongState {
+            thing: "application",
+            state: case.state().name(),
+            wanted,
+        });
+    }
+    Ok(())
 }
 
 /// Refuses while an order that runs, or a change that writes the picture, is made with this photo, by whichever of the

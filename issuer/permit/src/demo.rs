@@ -77,8 +77,8 @@ async fn issue(
     applicant: &[u8],
     picture: &[u8],
 ) -> Result<Shown, Failure> {
-    let form = std::str::from_utf8(applicant).unwrap_or_default();
-    let parsed = ApplicantForm::from_json(form).and_then(|form| form.into_applicant(installation.today()));
+    let parsed =
+        ApplicantForm::from_bytes(applicant).and_then(|form| form.into_applicant(installation.today()));
     let parsed = parsed.map_err(|errors| form_failure(&errors))?;
     let office = installation.office().clone();
     let ids = Case::of(&installation.folder, applicant, || {
@@ -107,7 +107,10 @@ async fn issue(
     let applied = office
         .apply(application, intake, parsed)
         .await
-        .map_err(Failure::from);
+        .map_err(|error| match error {
+            OfficeError::Unprintable(errors) => form_failure(&errors),
+            error => error.into(),
+        });
     steps.end(applying, applied)?;
     let case = decide(&office, application, steps).await?;
     let ApplicationState::Approved { permit, .. } = *case.application.state() else {
@@ -210,17 +213,21 @@ fn show_explanation(decision: &Decision) {
 }
 
 fn not_eligible(decision: &Decision) -> Failure {
-    let reasons: Vec<&str> = decision.unmet().map(|line| line.because.as_str()).collect();
+    let refusal = decision.refusal();
+    let words = refusal.as_ref().map(|refusal| refusal.words().1);
     let mut failure = Failure::new(
         Exit::Refused,
         "NOT_ELIGIBLE",
-        format!("no tier is granted: {}", reasons.join("; ")),
+        format!("no tier is granted; {}", words.unwrap_or_default()),
         "Read the explanation; apply again when the conditions are met.",
     );
     failure.fields.insert("tier".into(), Value::Null);
     failure
         .fields
         .insert("explanation".into(), json!(decision.explanation));
+    if let Value::Object(fields) = json!(refusal) {
+        failure.fields.extend(fields);
+    }
     failure
 }
 

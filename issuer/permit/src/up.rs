@@ -148,7 +148,7 @@ async fn tell(
         Ok(())
     } else {
         Err(Failure::new(
-            Exit::Damaged,
+            exit,
             "OUTPUT",
             "nobody could be told where the installation is",
             "Give standard output to a program that reads it, and run the same command again.",

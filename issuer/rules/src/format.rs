@@ -178,12 +178,50 @@ impl Requirement {
         }
     }
 
-    /// The parts of it that fail, as far down as needed to name them.
-    fn failing(&self, met: &dyn Fn(&str) -> bool) -> Vec<String> {
+    /// The conditions that tell why it holds or fails: of alternatives that were not needed, none.
+    pub(crate) fn telling<'a>(&'a self, met: &dyn Fn(&str) -> bool, found: &mut BTreeSet<&'a str>) {
+        let alternatives: &[Self] = match self {
+            Self::Condition(id) => {
+                found.insert(id);
+                return;
+            }
+            Self::All(x) => &x.all,
+            Self::Any(x) => &x.any,
+            Self::AtLeast(x) => &x.of,
+            Self::Not(x) => {
+                found.extend(x.not.conditions());
+                return;
+            }
+        };
+        let is_choice = !matches!(self, Self::All(_));
+        let holds = self.holds(met);
+        for part in alternatives {
+            if !(is_choice && holds) || part.holds(met) {
+                part.telling(met, found);
+            }
+        }
+    }
+
+    /// What is missing, in words, without the parts that are there: one text for each part of it that fails.
+    fn missing(&self, met: &dyn Fn(&str) -> bool) -> Vec<String> {
         match self {
             r if r.holds(met) => Vec::new(),
-            Self::All(x) => x.all.iter().flat_map(|r| r.failing(met)).collect(),
-            other => vec![other.inner()],
+            Self::Condition(id) => vec![id.clone()],
+            Self::All(x) => x.all.iter().flat_map(|r| r.missing(met)).collect(),
+            Self::Any(x) => {
+                let each: Vec<String> = x.any.iter().map(|r| r.missing(met).join(" and ")).collect();
+                vec![format!("({})", each.join(" or "))]
+            }
+            Self::AtLeast(x) => {
+                let more = x.at_least - x.of.iter().filter(|r| r.holds(met)).count();
+                let each: Vec<String> =
+                    x.of.iter()
+                        .filter(|r| !r.holds(met))
+                        .map(|r| r.missing(met).join(" and "))
+                        .collect();
+                vec![format!("({more} more of {})", each.join(", "))]
+            }
+            Self::Not(x) => vec![format!("not {}", x.not.inner())],
         }
     }
 
@@ -231,12 +269,27 @@ pub struct TierRule {
 }
 
 impl TierRule {
-    pub(crate) fn because(&self, holds: bool, met: &dyn Fn(&str) -> bool) -> String {
-        if holds {
-            format!("{} needs {}: all of it is met", self.zh, self.require.words())
+    /// What is missing and what is met of it, without alternatives that were not needed.
+    pub(crate) fn because(&self, met: &dyn Fn(&str) -> bool) -> String {
+        let mut telling = BTreeSet::new();
+        self.require.telling(met, &mut telling);
+        // In the order in which the rule names them.
+        let there: Vec<&str> = self
+            .require
+            .conditions()
+            .into_iter()
+            .filter(|id| met(id) && telling.remove(id))
+            .collect();
+        let there = if there.is_empty() {
+            "nothing".to_owned()
         } else {
-            let failing = self.require.failing(met).join(", ");
-            format!("{} needs {}: not met is {failing}", self.zh, self.require.words())
+            there.join(", ")
+        };
+        let missing = self.require.missing(met);
+        if missing.is_empty() {
+            format!("{}: met is {there}", self.zh)
+        } else {
+            format!("{}: not met is {}; met is {there}", self.zh, missing.join(", "))
         }
     }
 }

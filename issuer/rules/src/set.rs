@@ -186,12 +186,15 @@ impl RuleSet {
             .map(|t| t.tier)
             .collect();
 
-        let used: BTreeSet<&str> = considered.iter().flat_map(|t| t.require.conditions()).collect();
+        let mut telling = BTreeSet::new();
+        for rule in &considered {
+            rule.require.telling(&met, &mut telling);
+        }
         let mut explanation: Vec<ExplanationLine> = self
             .file
             .conditions
             .iter()
-            .filter(|c| used.contains(c.id.as_str()))
+            .filter(|c| telling.contains(c.id.as_str()))
             .filter_map(|c| outcomes.get(c.id.as_str()).map(|o| (c, o)))
             .map(|(condition, outcome)| ExplanationLine {
                 rule_set: self.file.id.clone(),
@@ -203,13 +206,12 @@ impl RuleSet {
             })
             .collect();
         for rule in &considered {
-            let holds = rule.require.holds(&met);
             explanation.push(ExplanationLine {
                 rule_set: self.file.id.clone(),
                 article: self.file.article(&rule.instrument, &rule.article),
                 condition: rule.tier.as_str().to_owned(),
-                met: holds,
-                because: rule.because(holds, &met),
+                met: rule.require.holds(&met),
+                because: rule.because(&met),
                 evidence: Vec::new(),
             });
         }

@@ -139,7 +139,58 @@ fn the_second_sample_is_refused_with_its_reasons() {
     assert!(
         line(&d, "EMPLOYMENT")
             .because
-            .contains("not met is HALF_YEAR, (LICENCE or (WORK and INSURANCE))")
+            .contains("not met is HALF_YEAR, (LICENCE or INSURANCE); met is REGISTERED_HERE, AGE_16, WORK")
+    );
+}
+
+#[test]
+fn a_refusal_says_what_is_missing_what_is_met_and_what_would_be_granted() {
+    let refused = |change: &dyn Fn(&mut Value)| {
+        let mut file: Value = serde_json::from_str(REFUSED).unwrap();
+        change(&mut file);
+        decide(THREE, &read(&file), TODAY)
+    };
+    // 36 years old: nobody asks for an agent's paper.
+    let d = refused(&|_| ());
+    let report = d.refusal().unwrap();
+    assert_eq!(report.missing, ["HALF_YEAR", "LICENCE", "INSURANCE"]);
+    assert_eq!(report.met, ["REGISTERED_HERE", "AGE_16", "WORK"]);
+    assert_eq!(report.best_today, Some(Tier::Temp));
+    assert!(d.explanation.iter().all(|line| line.condition != "AGENT"));
+    assert!(
+        report.words().1.ends_with("would be granted today"),
+        "{:?}",
+        report.words()
+    );
+
+    // Without any dwelling, work or schooling each of them is a way, and the half year is none.
+    let d = refused(&|file| {
+        file["evidence"] = json!([{ "code": "ID_CARD" }]);
+        file["requested_tier"] = Value::Null;
+    });
+    let report = d.refusal().unwrap();
+    assert_eq!(report.best_today, None);
+    assert!(
+        line(&d, "TEMP")
+            .because
+            .contains("not met is (DWELLING or WORK or LICENCE or SCHOOL)")
+    );
+    // 15 years old: of the two ways neither is there, and both are told.
+    let d = refused(&|file| {
+        file["citizen_number"] = json!("44010620110307101X");
+        file["birth_date"] = json!("2011-03-07");
+        file["requested_tier"] = json!("TEMP");
+    });
+    let report = d.refusal().unwrap();
+    assert_eq!(
+        (report.missing.as_slice(), report.best_today),
+        (&["AGE_16", "AGENT"][..], None)
+    );
+    assert!(line(&d, "TEMP").because.contains("not met is (AGE_16 or AGENT)"));
+    // What is granted is no refusal.
+    assert_eq!(
+        refused(&|file| file["requested_tier"] = json!("TEMP")).refusal(),
+        None
     );
 }
 
@@ -477,7 +528,7 @@ fn at_least_and_not_are_understood() {
     assert!(
         line(&one, "EMPLOYMENT")
             .because
-            .ends_with("not met is (2 of WORK, DWELLING, SCHOOL)")
+            .contains("not met is (1 more of WORK, SCHOOL); met is ")
     );
 }
 

@@ -11,6 +11,7 @@ use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, file};
 
 use crate::command::change_now::{about, read, shown};
+use crate::command::decide::{form, not_eligible};
 use crate::command::failure;
 use crate::command::place::{Context, MAX_APPLICANT, Place};
 use crate::command::session::Person;
@@ -223,16 +224,12 @@ impl ChangeCard {
     }
 }
 
-/// A refusal by the rule set is told with its explanation.
+/// A refusal by the rule set is told with its explanation, one of the file field by field.
 fn refused(error: OfficeError) -> Failure {
-    let explanation = match &error {
-        OfficeError::NotEligible(decision) => serde_json::to_value(&decision.explanation).ok(),
-        _ => None,
-    };
-    let failure = Failure::from(error);
-    match explanation {
-        Some(explanation) => failure.with("explanation", explanation),
-        None => failure,
+    match error {
+        OfficeError::Unprintable(errors) => form(&errors),
+        OfficeError::NotEligible(decision) => not_eligible(&decision),
+        error => error.into(),
     }
 }
 
@@ -285,16 +282,11 @@ impl Propose {
         let Some(path) = &self.applicant else {
             return Ok(None);
         };
-        let text = file::read_text(path, MAX_APPLICANT)
+        let bytes = file::read(path, MAX_APPLICANT)
             .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?;
-        let wrong = |errors: permit_domain::FormErrors| {
-            let fields: Vec<&str> = errors.fields().iter().map(|e| e.field.as_str()).collect();
-            failure::applicant(fields.join(", "))
-        };
-        let form = ApplicantForm::from_json(&text).map_err(wrong)?;
-        Ok(Some(
-            form.into_applicant(context.office.clock().today())
-                .map_err(wrong)?,
-        ))
+        ApplicantForm::from_bytes(&bytes)
+            .and_then(|form| form.into_applicant(context.office.clock().today()))
+            .map(Some)
+            .map_err(|errors| form(&errors))
     }
 }

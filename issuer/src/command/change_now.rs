@@ -32,8 +32,7 @@ pub(super) struct ChangeNow {
 impl ChangeNow {
     pub(super) async fn of(office: &Office, stored: &StoredCardChange) -> Result<Self, OfficeError> {
         let change = &stored.change;
-        let permit = office.permit(change.permit()).await?;
-        let card = office.card(&change.card().number).await?;
+        let (decided, card) = office.last_days_of(change).await?;
         Ok(Self {
             change_id: change.id().to_string(),
             permit_id: change.permit().to_string(),
@@ -50,8 +49,8 @@ impl ChangeNow {
             amount: stored.load.as_ref().map(|load| load.amount),
             loaded: stored.load.as_ref().map(|load| load.loaded),
             holds_until: change.holds_until().map(|day| day.to_string()),
-            decided_until: permit.grant().valid_to.to_string(),
-            card_until: card.until.map(|day| day.to_string()),
+            decided_until: decided.to_string(),
+            card_until: card.map(|day| day.to_string()),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use issuer_office::error::OfficeError;
 use jiff::civil::Date;
-use permit_domain::{ApplicantForm, FormErrors, tier_words, words};
+use permit_domain::{ApplicantForm, Decision, FormErrors, tier_words, words};
 use permit_rules::RuleSets;
 use program_contract::language::Words;
 use program_contract::{Exit, Failure, Outcome, file};
@@ -40,9 +40,9 @@ impl Decide {
         } else {
             &self.case
         };
-        let text = file::read_text(named, MAX_APPLICANT)
+        let bytes = file::read(named, MAX_APPLICANT)
             .map_err(|error| Failure::file(Words("读取", "read"), &self.case, &error))?;
-        let applicant = ApplicantForm::from_json(&text)
+        let applicant = ApplicantForm::from_bytes(&bytes)
             .and_then(|form| form.into_applicant(self.at))
             .map_err(|errors| form(&errors))?;
         let rules = RuleSets::embedded().map_err(OfficeError::from)?;
@@ -72,17 +72,35 @@ impl Decide {
             lines.push(format!("{tier} {zh} ({en})"));
             return Outcome::done(SCHEMA, &decision.report(), lines);
         }
-        let unmet: Vec<&str> = decision.unmet().map(|line| line.condition.as_str()).collect();
-        let mut failure = failure::not_eligible(unmet.join(", "));
+        let mut failure = not_eligible(&decision);
         if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(decision.report()) {
-            failure.fields = fields;
+            failure.fields.extend(fields);
         }
         failure.lines = lines;
         Err(failure)
     }
 }
 
-fn form(errors: &FormErrors) -> Failure {
+/// A refusal by the rule set: what is missing, what is met, and what would be granted.
+pub(super) fn not_eligible(decision: &Decision) -> Failure {
+    let refusal = decision.refusal();
+    let (chinese, english) = refusal
+        .as_ref()
+        .map(permit_domain::RefusalReport::words)
+        .unwrap_or_default();
+    let mut failure = failure::not_eligible((chinese, english));
+    failure.fields.insert(
+        "explanation".into(),
+        serde_json::to_value(&decision.explanation).unwrap_or_default(),
+    );
+    if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(refusal) {
+        failure.fields.extend(fields);
+    }
+    failure
+}
+
+/// What is wrong with an applicant file, field by field.
+pub(super) fn form(errors: &FormErrors) -> Failure {
     let exit = if errors.is_format() {
         Exit::Usage
     } else {

@@ -6,18 +6,14 @@ program_contract::failures! {
         "{what}", "{what}";
         "用法见 `issuer change propose --help`。", "See `issuer change propose --help`.";
     }
-    pub(super) fn applicant(fields) = Refused "APPLICANT" {
-        "申请文件有误：{fields}", "the applicant file is not right: {fields}";
-        "请改正这些字段；`issuer decide` 逐项说明。", "Correct these fields; `issuer decide` says more of each.";
-    }
     pub(super) fn applicant_form(errors) = Refused "APPLICANT_FORM" {
         "{errors}", "{errors}";
         "请改正所列的每个字段，再试。", "Correct every field that is named, then try again.";
     }
     pub(super) fn not_eligible(unmet) = Refused "NOT_ELIGIBLE" {
-        "不予核定任何类别；未满足：{unmet}", "no tier is granted; unmet: {unmet}";
-        "请看逐条说明；条件满足后申请人可再次申请。",
-        "Read the explanation; the applicant may apply again when the conditions are met.";
+        "不予核定任何类别；{unmet}", "no tier is granted; {unmet}";
+        "请看逐条说明；申请人可改申请今日可获核定的类别，或在条件满足后再次申请。",
+        "Read the explanation; the applicant may ask for the tier that would be granted, or apply again when the conditions are met.";
     }
     pub(super) fn no_installation(folder) = Damaged "NO_INSTALLATION" {
         "没有目录 {folder}", "there is no folder {folder}";
@@ -49,10 +45,6 @@ program_contract::failures! {
         "{files} 个文件中 {refused} 个被拒绝，其余已导入", "{refused} of {files} files were refused; the others are taken";
         "请按每个文件的代码处理，再次导入：已导入的不会重复导入。",
         "Do what each file's code asks for, then import it again: what is taken is not taken twice.";
-    }
-    pub(super) fn no_output(error) = Damaged "OUTPUT" {
-        "文档无法写出：{error}", "the document cannot be written: {error}";
-        "请检查输出去向。", "Check where the output goes.";
     }
     pub(super) fn not_ready(failed) = Damaged "NOT_READY" {
         "未就绪：{failed}", "not in order: {failed}";

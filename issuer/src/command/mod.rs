@@ -1,6 +1,7 @@
 //! The commands of program `issuer`, by the contracts: results on standard output, prose on standard error, `--json`
 //! prints exactly one object, exit codes 0 done, 1 refused, 2 usage, 3 absent, 4 outcome unknown, 5 damaged.
 
+mod application;
 mod card;
 mod change;
 mod change_now;
@@ -50,6 +51,8 @@ enum Command {
     SignIn(session::SignIn),
     /// Sign out.
     SignOut(session::SignOut),
+    /// Withdraw or correct an application before its card is made.
+    Application(application::ApplicationCommand),
     /// Make cards: run the open orders up to the verified card.
     Worker(worker::Worker),
     /// Hand a verified card over: activate it for its holder.
@@ -102,6 +105,7 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
             Command::Serve(it) => end("yzt.serve/1", it.place.json, it.run(clock, random).await),
             Command::SignIn(it) => end("yzt.sign_in/1", it.place.json, it.run(clock, random).await),
             Command::SignOut(it) => end("yzt.sign_out/1", it.place.json, it.run(clock, random).await),
+            Command::Application(it) => end("yzt.application/1", it.json(), it.run(clock, random).await),
             Command::Worker(it) => end(
                 "yzt.worker/1",
                 it.place.json,

@@ -4,8 +4,6 @@ use std::io::Write as _;
 
 use program_contract::Failure;
 
-use crate::command::failure;
-
 /// Arguments of `openapi`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Openapi {
@@ -17,9 +15,9 @@ pub(super) struct Openapi {
 impl Openapi {
     #[expect(clippy::unused_self, reason = "every command runs alike")]
     pub(super) fn run(&self) -> Result<(), Failure> {
-        std::io::stdout()
-            .lock()
-            .write_all(issuer_api::openapi_json().as_bytes())
-            .map_err(failure::no_output)
+        let mut out = std::io::stdout().lock();
+        out.write_all(issuer_api::openapi_json().as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::output(&error))
     }
 }

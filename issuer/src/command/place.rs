@@ -84,7 +84,7 @@ impl Place {
 
 fn announce(office: &Office) {
     if let Some(banner) = office.founded().banner() {
-        eprintln!("issuer: {banner}");
+        program_contract::tell!("issuer: {banner}");
     }
 }
 

@@ -39,7 +39,7 @@ impl Serve {
         let address = listener.local_addr().map_err(unusable)?;
         // Before the address is told: who reads it may stop us at once.
         let mut asked = Stop::listen()?;
-        eprintln!("issuer: the API is at http://{address} (stop with Ctrl-C)");
+        program_contract::tell!("issuer: the API is at http://{address} (stop with Ctrl-C)");
         let (stop, stopping) = tokio::sync::watch::channel(false);
         let mut stopped = stopping.clone();
         let server = tokio::spawn(api.serve(listener, async move {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
-use permit_domain::{Approver, ChangeClerk, Digest, HandOverClerk, Producer, StaffId};
+use permit_domain::{Approver, ChangeClerk, Digest, HandOverClerk, IntakeClerk, Producer, StaffId};
 use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, file, secret};
 use serde::Serialize;
@@ -96,6 +96,11 @@ impl Person {
             || Failure::internal(Words("无人可办此事", "nobody may do this")),
             Failure::from,
         ))
+    }
+
+    pub(super) async fn intake_clerk(&self, context: &Context) -> Result<IntakeClerk, Failure> {
+        let account = self.acting_as(context, StaffRole::IntakeClerk).await?;
+        Ok(IntakeClerk::new(account))
     }
 
     pub(super) async fn clerk(&self, context: &Context) -> Result<ChangeClerk, Failure> {

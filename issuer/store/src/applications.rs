@@ -106,7 +106,7 @@ impl TryFrom<Row> for StoredApplication {
             .transpose()?;
         let submitted_on: Date = value(&row.submitted_on, "applications.submitted_on")?;
         let applicant = ApplicantForm::from_json(&row.applicant)
-            .and_then(|form| form.into_applicant(submitted_on))
+            .and_then(|form| form.into_filed(submitted_on))
             .map_err(|_| damaged("applications.applicant"))?;
         let decision = row
             .decision
@@ -245,8 +245,8 @@ impl Transaction {
         Ok((application, appended))
     }
 
-    /// Stores an application after a transition: acceptance, a notice of missing papers, withdrawal. A review and an
-    /// approval have functions of their own, for they come with a decision or a permit.
+    /// Stores an application after a transition: acceptance, a notice of missing papers. The others have functions of their
+    /// own, for they come with a decision, a permit, or somebody whom the application does not name.
     ///
     /// # Errors
     /// [`Error::Stale`] if the row changed since it was read, [`Error::Missing`]; [`permit_domain::Error::WrongState`]
@@ -257,11 +257,39 @@ impl Transaction {
     ) -> Result<(Application, Appended), Error> {
         if !matches!(
             application.state(),
-            ApplicationState::NeedsMore | ApplicationState::Accepted { .. } | ApplicationState::Withdrawn
+            ApplicationState::NeedsMore | ApplicationState::Accepted { .. }
         ) {
             return Err(wrong(&application, "storing it alone"));
         }
         let appended = self.update(&application).await?;
+        Ok((application.newer(), appended))
+    }
+
+    /// Stores a withdrawal, by whoever took it; `corrected_as` is the application that is filed in its place.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::Missing`]; [`permit_domain::Error::WrongState`] for another state; outages.
+    pub async fn withdraw_application(
+        &mut self,
+        application: Application,
+        by: &IntakeClerk,
+        corrected_as: Option<ApplicationId>,
+    ) -> Result<(Application, Appended), Error> {
+        if !matches!(application.state(), ApplicationState::Withdrawn) {
+            return Err(wrong(&application, "storing it as withdrawn"));
+        }
+        self.update_row(&application).await?;
+        let detail =
+            corrected_as.map_or_else(|| "{}".to_owned(), |id| format!(r#"{{"corrected_as":"{id}"}}"#));
+        let appended = self
+            .append(Entry {
+                role: IntakeClerk::ROLE,
+                actor: by.staff().as_str(),
+                action: "application WITHDRAWN",
+                subject: &application.id().to_string(),
+                detail: &detail,
+            })
+            .await?;
         Ok((application.newer(), appended))
     }
 
@@ -352,6 +380,11 @@ impl Transaction {
     }
 
     async fn update(&mut self, application: &Application) -> Result<Appended, Error> {
+        self.update_row(application).await?;
+        self.append_of(application).await
+    }
+
+    async fn update_row(&mut self, application: &Application) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE applications SET state = $1, accepted_on = COALESCE($2, accepted_on),
                 reviewer = COALESCE($3, reviewer), approver = COALESCE($4, approver), permit = COALESCE($5, permit),
@@ -370,8 +403,7 @@ impl Transaction {
             .bind(id.as_str())
             .bind(application.version())
             .execute(c))?;
-        self.written(rows, "application", KNOWN, &id).await?;
-        self.append_of(application).await
+        self.written(rows, "application", KNOWN, &id).await
     }
 
     async fn append_of(&mut self, application: &Application) -> Result<Appended, Error> {

@@ -119,7 +119,7 @@ impl TryFrom<Row> for StoredCardChange {
             .map(|text| {
                 // The day is that of the first check; a registration after it cannot be in a row of ours.
                 ApplicantForm::from_json(&text)
-                    .and_then(|form| form.into_applicant(Date::MAX))
+                    .and_then(|form| form.into_filed(Date::MAX))
                     .map_err(|_| damaged("changes.applicant"))
             })
             .transpose()?;

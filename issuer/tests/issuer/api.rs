@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use issuer_api::{Api, openapi_json};
+use issuer_api::{Api, Times, openapi_json};
 use issuer_office::staff::{Member, Staff, StaffFile, StaffRole};
 use jiff::civil::date;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::fixture;
 use crate::fixture::{APPLICANT, Fixture, REFUSED};
 
 fn staff() -> Staff {
-    use StaffRole::{Approver, Auditor, HandOverClerk, IntakeClerk, Producer, Reviewer};
+    use StaffRole::{Approver, Auditor, ChangeClerk, HandOverClerk, IntakeClerk, Producer, Reviewer};
     let member = |account: &str, roles: &[StaffRole]| {
         Member::new(
             account.parse().unwrap(),
@@ -32,6 +32,7 @@ fn staff() -> Staff {
         member("sun", &[Producer]),
         member("chen", &[HandOverClerk]),
         member("gu", &[Auditor]),
+        member("he", &[ChangeClerk, Approver]),
     ])
     .unwrap()
 }
@@ -388,6 +389,16 @@ async fn every_fault_of_a_form_is_told_at_once_and_nothing_is_stored() {
         StatusCode::BAD_REQUEST,
         "APPLICANT_FORM",
     );
+    let marked = [b"\xef\xbb\xbf", APPLICANT.as_bytes()].concat();
+    // "姓" in GB 18030.
+    let foreign = b"{\"name\": \"\xd0\xd5\"}".to_vec();
+    for (body, code) in [(marked, "BYTE_ORDER_MARK"), (foreign, "ENCODING")] {
+        let answer = service
+            .post("liu", "key of the case", "/v1/applications", body)
+            .await;
+        refused(&answer, StatusCode::BAD_REQUEST, "APPLICANT_FORM");
+        assert_eq!(answer.json["errors"][0]["code"], code);
+    }
     // Nobody is in the ledger: the right file is taken as new.
     assert_eq!(
         service
@@ -399,35 +410,78 @@ async fn every_fault_of_a_form_is_told_at_once_and_nothing_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_item_that_cannot_be_printed_stops_the_order_before_a_number_is_spent() {
-    for (name, code) in [
-        ("李\u{10a0e}", "MISSING_GLYPH"),
+async fn what_cannot_be_printed_is_refused_at_intake_item_by_item_and_nobody_is_filed() {
+    let service = Service::new().await;
+    let before = service.fixture.office().verify_ledger().await.unwrap();
+    let (name, hukou, residence) = ("name", "hukou_address", "residence.address");
+    let file: Value = serde_json::from_str(APPLICANT).unwrap();
+    for (field, text, code) in [
+        (name, "李\u{10a0e}", "MISSING_GLYPH"),
+        (name, "李\u{2a6d6}", "MISSING_GLYPH"),
+        (name, "李ᚠ", "MISSING_GLYPH"),
+        (name, "李\u{3164}娜", "HIDDEN_CHARACTER"),
+        (name, "\u{115f}", "HIDDEN_CHARACTER"),
+        (name, "李\u{e863}", "PRIVATE_CHARACTER"),
+        (name, "李😀", "NAME"),
         (
-            "阿卜杜热合曼阿卜杜外力买买提艾力江吐尔逊阿不都热依木肉孜",
+            name,
+            "阿卜杜热合曼阿卜杜外力买买提艾力江吐尔逊阿不都热依木肉孜阿卜杜热合曼阿卜杜外力",
             "TEXT_OVERFLOW",
         ),
+        (hukou, "湖南省长沙市\u{2009}岳麓区", "HIDDEN_CHARACTER"),
+        (hukou, "湖南省长沙市🏠岳麓区", "MISSING_GLYPH"),
+        (residence, "南山区\u{a0}科苑路8号", "HIDDEN_CHARACTER"),
+        (residence, "南山区\u{2060}科苑路8号", "HIDDEN_CHARACTER"),
+        (residence, "南山区\u{2067}科苑路8号\u{2069}", "HIDDEN_CHARACTER"),
+        (residence, "南山区\u{e5e5}科苑路8号", "PRIVATE_CHARACTER"),
     ] {
-        let service = Service::new().await;
-        let file = APPLICANT.replace("李娜", name);
-        let filed = service
-            .post("liu", "key of the case", "/v1/applications", file)
+        let mut file = file.clone();
+        match field.split_once('.') {
+            Some((outer, inner)) => file[outer][inner] = text.into(),
+            None => file[field] = text.into(),
+        }
+        let answer = service
+            .post("liu", "key of the case", "/v1/applications", file.to_string())
             .await;
+        refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, "APPLICANT_FORM");
+        let errors = answer.json["errors"].as_array().unwrap();
+        let found: Vec<_> = errors
+            .iter()
+            .map(|e| (e["field"].as_str(), e["code"].as_str()))
+            .collect();
+        assert_eq!(found, [(Some(field), Some(code))], "{}", text.escape_unicode());
+        assert!(!answer.json.to_string().contains(text));
+    }
+    // Several at once, in the order of the file.
+    let mut several = file.clone();
+    several["name"] = "赵".repeat(40).into();
+    several["residence"]["address"] = "南山区☃\u{1f3e0}科苑路8号".into();
+    let answer = service
+        .post("liu", "key of the case", "/v1/applications", several.to_string())
+        .await;
+    let errors = answer.json["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 2, "{}", answer.json);
+    assert_eq!(service.fixture.office().verify_ledger().await.unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_shows_the_name_that_its_chip_holds_however_it_was_typed() {
+    let service = Service::new().await;
+    for (number, typed, held) in [
+        (0, "买买提\u{25cf}艾力", "买买提·艾力"),
+        (1, "买买提\u{a78f}艾力", "买买提·艾力"),
+        (2, "买买提\u{318d}艾力", "买买提·艾力"),
+        (3, "买买提\u{1427}艾力", "买买提·艾力"),
+        (4, "Jose\u{301} Lo\u{301}pez", "José López"),
+        (5, "Zoe\u{308}", "Zoë"),
+    ] {
+        let file = fixture::person(number).replace("李娜", typed);
+        let key = format!("key of case {number}");
+        let filed = service.post("liu", &key, "/v1/applications", file).await;
         assert_eq!(filed.status, StatusCode::CREATED, "{}", filed.json);
-        let id = filed.json["application_id"].as_str().unwrap().to_owned();
-        service.decide("wang", &id, "REVIEW").await;
-        let approved = service.decide("zhao", &id, "APPROVE").await;
-        let permit = approved.json["permit_id"].as_str().unwrap().to_owned();
-        let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
-        let body = json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
-        let answer = service.post("sun", "key of the order", "/v1/orders", body).await;
-        refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, code);
-        assert!(answer.json["detail"].as_str().unwrap().contains("name"));
-        assert!(!answer.json.to_string().contains(name));
-        assert_eq!(
-            service.get("sun", &format!("/v1/permits/{permit}")).await.json["state"],
-            "APPROVED"
-        );
-        assert_eq!(service.fixture.office().stock().await.unwrap().allocated, 0);
+        let id = filed.json["application_id"].as_str().unwrap().parse().unwrap();
+        let case = service.fixture.office().application(id).await.unwrap();
+        assert_eq!(case.applicant.name.as_str(), held);
     }
 }
 
@@ -500,7 +554,9 @@ async fn who_is_not_signed_in_asks_for_nothing_unknown_ids_are_not_found_and_big
         "NOT_FOUND",
     );
     refused(
-        &service.get("chen", "/v1/applications/x").await,
+        &service
+            .get("chen", "/v1/applications/018f0000-0000-7000-8000-000000000000")
+            .await,
         StatusCode::FORBIDDEN,
         "ROLE_MISSING",
     );
@@ -551,12 +607,11 @@ async fn a_request_that_takes_too_long_is_ended() {
     // A vault that takes the connection and never answers.
     let silent = issuer_office::connection::Dialer::new("silent", std::future::pending);
     let office = fixture.office_over(fixture.store.clone(), silent);
-    let router = Api::with_request_time(
-        office,
-        staff_file(&fixture),
-        std::time::Duration::from_millis(200),
-    )
-    .router();
+    let times = Times {
+        request: std::time::Duration::from_millis(200),
+        ..Times::default()
+    };
+    let router = Api::with_times(office, staff_file(&fixture), times).router();
     let service = Service { fixture, router };
     refused(
         &service.get("nobody", "/readyz").await,
@@ -936,11 +991,16 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
     assert_eq!(
         operations,
         [
+            "approve_change",
             "approve_erasure",
+            "change_status",
             "close_photo_case",
             "confirm_photo",
+            "correct_application",
             "create_application",
             "decide",
+            "give_up_change",
+            "give_up_order",
             "health",
             "list_photos",
             "look_at_photo",
@@ -948,12 +1008,15 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
             "order_production",
             "order_status",
             "photo_reads",
+            "propose_change",
             "read_application",
             "read_permit",
+            "read_proposal",
             "readiness",
             "request_erasure",
             "submit_photo",
-            "take_back_photo"
+            "take_back_photo",
+            "withdraw_application",
         ]
     );
 }
@@ -1121,4 +1184,503 @@ async fn a_photo_is_taken_seen_confirmed_used_and_ended_over_http() {
     assert_eq!(erased.json["state"], "SHREDDED", "{}", erased.json);
     let closed = service.change("liu", "DELETE", &case).await;
     assert_eq!(closed.json["open"], false, "{}", closed.json);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_is_corrected_and_withdrawn_over_http_by_an_intake_clerk_once_for_each_key() {
+    let service = Service::new().await;
+    let (id, permit) = service.approved().await;
+    let path = |id: &str, what: &str| format!("/v1/applications/{id}/{what}");
+    let right = APPLICANT.replace("科苑路8号", "科苑路18号");
+    let correct = async |account: &str, key: &str, body: String| {
+        service.post(account, key, &path(&id, "correction"), body).await
+    };
+    refused(
+        &correct("wang", "key of correction", right.clone()).await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    refused(
+        &correct("liu", "key of correction", fixture::person(3)).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "OTHER_APPLICANT",
+    );
+    let first = correct("liu", "key of correction", right.clone()).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.json);
+    assert_eq!(
+        (&first.json["state"], &first.json["permit_id"]),
+        (&"ACCEPTED".into(), &Value::Null)
+    );
+    let again = correct("liu", "key of correction", right.clone()).await;
+    assert_eq!(again.json, first.json);
+    refused(
+        &correct("liu", "key of correction", APPLICANT.to_owned()).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "IDEMPOTENCY_KEY_REUSED",
+    );
+    refused(
+        &correct("liu", "another key here", right).await,
+        StatusCode::CONFLICT,
+        "WRONG_STATE",
+    );
+    assert_eq!(
+        service.get("liu", &format!("/v1/applications/{id}")).await.json["state"],
+        "WITHDRAWN"
+    );
+    assert_eq!(
+        service.get("sun", &format!("/v1/permits/{permit}")).await.json["state"],
+        "ENDED"
+    );
+    let corrected = first.json["application_id"].as_str().unwrap().to_owned();
+    for _ in 0..2 {
+        let withdrawn = service
+            .post("liu", "key of the end", &path(&corrected, "withdrawal"), "")
+            .await;
+        assert_eq!(
+            (withdrawn.status, &withdrawn.json["state"]),
+            (StatusCode::OK, &"WITHDRAWN".into())
+        );
+    }
+    refused(
+        &service
+            .post("sun", "key of the end", &path(&corrected, "withdrawal"), "")
+            .await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+}
+
+/// What of a value a schema of the document or of the applicant file does not allow, by its path. The keywords that the two
+/// use, and a panic for any other.
+fn faults(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut wrong = |is_wrong: bool, keyword: &str| {
+        if is_wrong {
+            found.push(format!("{path}: {keyword}"));
+        }
+    };
+    let text = value.as_str();
+    let mut deeper = Vec::new();
+    for (keyword, rule) in schema.as_object().unwrap() {
+        match keyword.as_str() {
+            "type" => {
+                let kind = match value {
+                    Value::Null => "null",
+                    Value::Bool(_) => "boolean",
+                    Value::Number(_) => "integer",
+                    Value::String(_) => "string",
+                    Value::Array(_) => "array",
+                    Value::Object(_) => "object",
+                };
+                let allowed = rule.as_array().map_or(vec![rule], |all| all.iter().collect());
+                wrong(!allowed.iter().any(|one| **one == kind), "type");
+            }
+            "enum" => wrong(!rule.as_array().unwrap().contains(value), "enum"),
+            "required" => {
+                let missing = |key: &&Value| value.is_object() && value.get(key.as_str().unwrap()).is_none();
+                wrong(
+                    rule.as_array().unwrap().iter().any(|key| missing(&key)),
+                    "required",
+                );
+            }
+            "minLength" => wrong(
+                text.is_some_and(|t| (t.chars().count() as u64) < rule.as_u64().unwrap()),
+                "minLength",
+            ),
+            "maxLength" => wrong(
+                text.is_some_and(|t| t.chars().count() as u64 > rule.as_u64().unwrap()),
+                "maxLength",
+            ),
+            "minimum" => wrong(
+                value.as_i64().is_some_and(|n| n < rule.as_i64().unwrap()),
+                "minimum",
+            ),
+            "maximum" => wrong(
+                value.as_i64().is_some_and(|n| n > rule.as_i64().unwrap()),
+                "maximum",
+            ),
+            "pattern" => {
+                let digits =
+                    |count: usize, t: &str| t.len() == count && t.bytes().all(|b| b.is_ascii_digit());
+                let fits = |t: &str| match rule.as_str().unwrap() {
+                    "^[0-9]{6}$" => digits(6, t),
+                    "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => t.len() == 10 && digits(8, &t.replace('-', "")),
+                    "^[0-9]{17}[0-9Xx]$" => t.len() == 18 && digits(17, &t[..17]),
+                    other => panic!("the pattern {other}"),
+                };
+                wrong(text.is_some_and(|t| !fits(t)), "pattern");
+            }
+            "additionalProperties" => {
+                assert_eq!(*rule, false);
+                let known = &schema["properties"];
+                let strange = value
+                    .as_object()
+                    .is_some_and(|all| all.keys().any(|key| known.get(key).is_none()));
+                wrong(strange, "additionalProperties");
+            }
+            "properties" => {
+                for (key, rule) in rule.as_object().unwrap() {
+                    deeper.extend(value.get(key).map(|value| (rule, value, format!("{path}.{key}"))));
+                }
+            }
+            "items" => {
+                for (at, item) in value.as_array().into_iter().flatten().enumerate() {
+                    deeper.push((rule, item, format!("{path}[{at}]")));
+                }
+            }
+            "$ref" => {
+                let place = rule.as_str().unwrap().trim_start_matches('#');
+                deeper.push((root.pointer(place).unwrap(), value, path.to_owned()));
+            }
+            "$schema" | "$id" | "title" | "description" | "format" => {}
+            other => panic!("the keyword {other}"),
+        }
+    }
+    for (schema, value, path) in deeper {
+        found.extend(faults(root, schema, value, &path));
+    }
+    found
+}
+
+#[test]
+fn the_samples_the_schema_of_the_applicant_file_and_the_document_of_the_api_say_one_thing() {
+    let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+    let of_api = &document["components"]["schemas"]["ApplicantFile"];
+    let file: Value = serde_json::from_str(include_str!("../../../docs/applicant.schema.json")).unwrap();
+    let checked = |value: &Value| {
+        (
+            faults(&document, of_api, value, "$"),
+            faults(&file, &file, value, "$"),
+        )
+    };
+    let mut samples: Vec<Value> = [APPLICANT, REFUSED]
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap())
+        .collect();
+    // What may be absent may be null, and the other way round.
+    let mut least = samples[0].clone();
+    for key in ["title", "requested_tier"] {
+        least.as_object_mut().unwrap().remove(key);
+    }
+    samples.push(least.clone());
+    for key in ["title", "requested_tier"] {
+        least[key] = Value::Null;
+    }
+    samples.push(least);
+    for sample in &samples {
+        assert_eq!(checked(sample), (Vec::new(), Vec::new()));
+        fixture::applicant(&sample.to_string());
+    }
+    // What one of them refuses the others refuse too.
+    let required = file["required"].as_array().unwrap();
+    assert_eq!(of_api["required"], file["required"]);
+    for key in required {
+        let mut value = samples[0].clone();
+        value.as_object_mut().unwrap().remove(key.as_str().unwrap());
+        let (api, schema) = checked(&value);
+        assert_eq!(
+            (api.as_slice(), schema.as_slice()),
+            (&["$: required".to_owned()][..], &["$: required".to_owned()][..])
+        );
+    }
+    for (path, wrong) in [
+        ("/religion", json!("x")),
+        ("/residence/landlord", json!("x")),
+        ("/evidence/0/remark", json!("x")),
+        ("/name", json!("")),
+        ("/name", json!(["李娜"])),
+        ("/residence/division", json!("44030")),
+        ("/insurance_months", json!(721)),
+        ("/evidence", json!({})),
+    ] {
+        let mut value = samples[0].clone();
+        let (outer, key) = path.rsplit_once('/').unwrap();
+        value
+            .pointer_mut(outer)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .insert(key.to_owned(), wrong);
+        let (api, schema) = checked(&value);
+        assert!(
+            !api.is_empty() && !schema.is_empty(),
+            "{path}: {api:?} {schema:?}"
+        );
+        let read = permit_domain::ApplicantForm::from_json(&value.to_string())
+            .and_then(|form| form.into_applicant(date(2026, 11, 21)));
+        assert!(read.is_err(), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_body_of_another_kind_or_size_and_every_key_of_another_form_is_told_with_its_own_cause() {
+    let service = Service::new().await;
+    let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+    let id = "018f0000-0000-7000-8000-000000000000";
+    let token = |roles: &str| format!("Bearer token of {roles}");
+    let mut posts = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let Some(post) = methods.get("post") else { continue };
+        posts += 1;
+        let uri = path.replace("{id}", id).replace("{photo}", &"0".repeat(32));
+        let send = async |kind: &str, key: &str, body: Vec<u8>| {
+            let request = Request::post(&uri)
+                .header(header::AUTHORIZATION, token("liu"))
+                .header(header::CONTENT_TYPE, kind)
+                .header("idempotency-key", key)
+                .body(Body::from(body))
+                .unwrap();
+            service.send(request).await
+        };
+        let documented = |status: &str| post["responses"].get(status).is_some();
+        let form = post["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|parameter| parameter["name"] == "Idempotency-Key")
+            .unwrap_or_else(|| panic!("{path} has no key"));
+        assert_eq!((&form["in"], &form["required"]), (&"header".into(), &true.into()));
+        assert_eq!(form["schema"]["pattern"], "^[!-~]{8,64}$");
+        for key in ["short", "with a blank", &"k".repeat(65)] {
+            let answer = send("application/json", key, b"{}".to_vec()).await;
+            refused(&answer, StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_MISSING");
+        }
+        assert!(
+            documented("400") && documented("401") && documented("403"),
+            "{path}"
+        );
+        let Some(body) = post.get("requestBody") else {
+            continue;
+        };
+        assert!(documented("413") && documented("415"), "{path}");
+        let answer = send("text/plain", "key-of-this", b"{}".to_vec()).await;
+        refused(&answer, StatusCode::UNSUPPORTED_MEDIA_TYPE, "MEDIA_TYPE");
+        if body["content"].get("application/json").is_some() {
+            let answer = send("application/json", "key-of-this", vec![b' '; 65 * 1024]).await;
+            refused(&answer, StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE");
+        }
+    }
+    assert!(posts >= 12, "{posts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_no_text_or_no_id_is_the_id_of_nothing() {
+    let service = Service::new().await;
+    for (account, path) in [
+        ("sun", "/v1/permits/%ff"),
+        ("sun", "/v1/permits/permit"),
+        ("liu", "/v1/applications/%ff"),
+        ("liu", "/v1/applications/%C3%28/photos"),
+        ("sun", "/v1/orders/%80"),
+        ("sun", "/v1/changes/%ff"),
+        ("gu", "/v1/applications/%ff/photo-reads"),
+        (
+            "liu",
+            "/v1/applications/018f0000-0000-7000-8000-000000000000/photos/%ff/picture?purpose=REVIEW",
+        ),
+    ] {
+        refused(
+            &service.get(account, path).await,
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_half_a_head_or_nothing_is_cut_off_and_others_are_served_until_the_end() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let fixture = Fixture::new().await;
+    let times = Times {
+        head: std::time::Duration::from_millis(300),
+        ..Times::default()
+    };
+    let api = Api::with_times(fixture.office().clone(), staff_file(&fixture), times);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(api.serve(listener, async {
+        let _ = stopped.await;
+    }));
+    for sent in [
+        &b""[..],
+        b"GET /healthz HTTP/1.1\r\nHost: office",
+        b"\x16\x03\x01",
+    ] {
+        let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+        slow.write_all(sent).await.unwrap();
+        let mut said = Vec::new();
+        // The end comes from the other side, with an answer or without.
+        let _ = slow.read_to_end(&mut said).await;
+        assert!(!said.starts_with(b"HTTP/1.1 200"));
+    }
+    let mut good = tokio::net::TcpStream::connect(address).await.unwrap();
+    good.write_all(b"GET /healthz HTTP/1.1\r\nHost: office\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = String::new();
+    good.read_to_string(&mut said).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_proposed_signed_off_and_given_up_over_http_by_the_people_whose_it_is() {
+    let service = Service::new().await;
+    let (permit, _card) = service.fixture.in_use(APPLICANT).await;
+    let application = service
+        .fixture
+        .office()
+        .permit(permit)
+        .await
+        .unwrap()
+        .grant()
+        .application;
+    let receipt = service.fixture.photo(application).await.to_string();
+    let body = |kind: &str, more: Value| {
+        let mut body = json!({"permit_id": permit.to_string(), "kind": kind});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        body.to_string()
+    };
+    let propose =
+        async |account: &str, key: &str, body: String| service.post(account, key, "/v1/changes", body).await;
+    refused(
+        &propose("sun", "key of change", body("BLOCK", json!({}))).await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    for stray in [
+        body("ROTATE", json!({"tier": "TEMP"})),
+        body("TIER", json!({})),
+        body("ADDRESS", json!({"photo_receipt": receipt})),
+        body("BLOCK", json!({"applicant": {}})),
+        body("LOAD", json!({})),
+    ] {
+        refused(
+            &propose("he", "key of change", stray).await,
+            StatusCode::BAD_REQUEST,
+            "BODY",
+        );
+    }
+    refused(
+        &propose("he", "key of change", body("ENDORSE", json!({}))).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "TOO_EARLY",
+    );
+    // A refusal says what is missing and what there is.
+    let not_eligible = propose("he", "key of change", body("TIER", json!({"tier": "TALENT"}))).await;
+    refused(&not_eligible, StatusCode::UNPROCESSABLE_ENTITY, "NOT_ELIGIBLE");
+    let why = &not_eligible.json["decision"]["refusal"];
+    assert_eq!(
+        (&why["missing"], &why["best_today"]),
+        (&json!(["DEGREE", "TITLE"]), &"EMPLOYMENT".into())
+    );
+    // What the new face could not show is told before the receipt is used.
+    let mut moved: Value = serde_json::from_str(APPLICANT).unwrap();
+    moved["residence"]["address"] = "广东省深圳市南山区\u{1f3e0}路8号".into();
+    let unprintable = body("ADDRESS", json!({"photo_receipt": receipt, "applicant": moved}));
+    let answer = propose("he", "key of change", unprintable).await;
+    refused(&answer, StatusCode::UNPROCESSABLE_ENTITY, "APPLICANT_FORM");
+    assert_eq!(answer.json["errors"][0]["field"], "residence.address");
+    moved["residence"]["address"] = "广东省深圳市南山区学府路8号".into();
+    let right = body("ADDRESS", json!({"photo_receipt": receipt, "applicant": moved}));
+    let proposed = propose("he", "key of address", right.clone()).await;
+    assert_eq!(proposed.status, StatusCode::CREATED, "{}", proposed.json);
+    assert_eq!(
+        (&proposed.json["kind"], &proposed.json["state"]),
+        (&"ADDRESS".into(), &"PROPOSED".into())
+    );
+    assert_eq!(propose("he", "key of address", right).await.json, proposed.json);
+    refused(
+        &propose("he", "key of address", body("END", json!({}))).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "IDEMPOTENCY_KEY_REUSED",
+    );
+    let id = proposed.json["change_id"].as_str().unwrap().to_owned();
+    let step = async |account: &str, what: &str, body: &str| {
+        let path = format!("/v1/changes/{id}/{what}");
+        let key = format!("key of {what}");
+        service.post(account, &key, &path, body.to_owned()).await
+    };
+    let path = format!("/v1/changes/{id}/proposal");
+    refused(
+        &service.get("sun", &path).await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    let read = service.get("zhao", &path).await;
+    assert_eq!(read.json["facts"][0]["field"], "residence", "{}", read.json);
+    let read = json!({"content": read.json["content"]}).to_string();
+    let other = json!({"content": "0".repeat(64)}).to_string();
+    refused(
+        &step("zhao", "approval", &other).await,
+        StatusCode::CONFLICT,
+        "OTHER_CONTENT",
+    );
+    refused(
+        &step("he", "approval", &read).await,
+        StatusCode::FORBIDDEN,
+        "SAME_PERSON_TWICE",
+    );
+    refused(
+        &step("sun", "approval", &read).await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    for _ in 0..2 {
+        let signed = step("zhao", "approval", &read).await;
+        assert_eq!(
+            (signed.status, &signed.json["state"]),
+            (StatusCode::OK, &"ORDERED".into())
+        );
+        assert_eq!(signed.json["approver"], "zhao");
+    }
+    refused(
+        &step("zhao", "give-up", "").await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    for _ in 0..2 {
+        assert_eq!(step("he", "give-up", "").await.json["state"], "GIVEN_UP");
+    }
+    let shown = service.get("sun", &format!("/v1/changes/{id}")).await;
+    assert_eq!(
+        (shown.status, &shown.json["state"]),
+        (StatusCode::OK, &"GIVEN_UP".into())
+    );
+    refused(
+        &service.get("liu", &format!("/v1/changes/{id}")).await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    assert!(!shown.json.to_string().contains("学府"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_given_up_over_http_by_a_producer_and_its_permit_ordered_again() {
+    let service = Service::new().await;
+    let (id, permit) = service.approved().await;
+    let order = async |key: &str| {
+        let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
+        let body = json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+        service.post("sun", key, "/v1/orders", body).await
+    };
+    let first = order("key of order 1").await;
+    let path = format!("/v1/orders/{}/give-up", first.json["order_id"].as_str().unwrap());
+    refused(
+        &service.post("chen", "key of the end", &path, "").await,
+        StatusCode::FORBIDDEN,
+        "ROLE_MISSING",
+    );
+    for _ in 0..2 {
+        let given_up = service.post("sun", "key of the end", &path, "").await;
+        assert_eq!(
+            (given_up.status, &given_up.json["state"]),
+            (StatusCode::OK, &"GIVEN_UP".into())
+        );
+    }
+    assert_eq!(order("key of order 2").await.status, StatusCode::CREATED);
 }

@@ -13,4 +13,5 @@ mod photos;
 mod production;
 mod program;
 mod vault_away;
+mod withdrawal;
 mod years;

@@ -506,6 +506,106 @@ fn an_applicant_file_comes_on_standard_input_too() {
 }
 
 #[test]
+fn an_applicant_file_in_another_encoding_is_told_by_a_code() {
+    let good = std::fs::read_to_string(format!("{SAMPLES}/applicant-li-na.json")).unwrap();
+    let wide = |bytes: fn(u16) -> [u8; 2], mark: &str| -> Vec<u8> {
+        format!("{mark}{good}").encode_utf16().flat_map(bytes).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (file, code, names) in [
+        (
+            format!("\u{feff}{good}").into_bytes(),
+            "BYTE_ORDER_MARK",
+            "byte-order mark",
+        ),
+        (wide(u16::to_le_bytes, "\u{feff}"), "ENCODING", "UTF-16"),
+        (wide(u16::to_be_bytes, "\u{feff}"), "ENCODING", "UTF-16"),
+        // As a script writes it, without a mark.
+        (wide(u16::to_le_bytes, ""), "ENCODING", "UTF-16"),
+        // 李娜 as GB 18030 has it.
+        (
+            [&b"{\"name\": \""[..], &[0xC0, 0xEE, 0xC4, 0xC8], b"\"}"].concat(),
+            "ENCODING",
+            "GB 18030",
+        ),
+        // 𠮷, which has four bytes there.
+        (
+            [&b"{\"name\": \""[..], &[0x95, 0x34, 0xB5, 0x35], b"\"}"].concat(),
+            "ENCODING",
+            "GB 18030",
+        ),
+        // É of Latin 1: two bytes that no encoding of ours has side by side.
+        (
+            [&b"{\"name\": \"\xc9\"}"[..], &[0x80]].concat(),
+            "ENCODING",
+            "not known",
+        ),
+    ] {
+        let path = folder.path().join("applicant.json").display().to_string();
+        std::fs::write(&path, file).unwrap();
+        let output = decide(&path, &["--json"]);
+        let shown = object(&output);
+        assert_eq!(
+            (output.status.code(), &shown["error"]["code"]),
+            (Some(2), &"APPLICANT_FORM".into())
+        );
+        let error = &shown["errors"][0];
+        assert_eq!((&error["field"], &error["code"]), (&"$".into(), &code.into()));
+        assert!(error["what"].as_str().unwrap().contains(names), "{error}");
+        assert!(error["action"].as_str().unwrap().contains("UTF-8"));
+    }
+}
+
+#[test]
+fn a_full_output_is_4_and_no_panic_whatever_was_asked_for() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let case = format!("{SAMPLES}/applicant-li-na.json");
+    let refused = format!("{SAMPLES}/applicant-refused.json");
+    let rules = [
+        "--rules",
+        "440300-three-tiers-2026",
+        "--at",
+        "2026-11-21",
+        "--case",
+    ];
+    let decided = |case: &str, json: bool| {
+        let mut words = vec!["decide".to_owned()];
+        words.extend(rules.map(str::to_owned));
+        words.push(case.to_owned());
+        words.extend(json.then(|| "--json".to_owned()));
+        words
+    };
+    let word = |text: &str| vec![text.to_owned()];
+    for (words, exit) in [
+        (decided(&case, true), 4),
+        (decided(&case, false), 4),
+        // What a caller has to act on is not hidden by it.
+        (decided(&refused, true), 1),
+        (word("openapi"), 4),
+        (word("--help"), 4),
+        (word("--version"), 4),
+    ] {
+        let run = |error: std::process::Stdio| {
+            std::process::Command::new(assert_cmd::cargo::cargo_bin("issuer"))
+                .args(&words)
+                .stdout(full())
+                .stderr(error)
+                .output()
+                .unwrap()
+        };
+        let told = run(std::process::Stdio::piped());
+        assert_eq!(told.status.code(), Some(exit), "{words:?}");
+        let prose = String::from_utf8(told.stderr).unwrap();
+        assert!(
+            prose.contains("[OUTPUT]") && !prose.contains("panicked"),
+            "{prose}"
+        );
+        // Nobody reads standard error either.
+        assert_eq!(run(full().into()).status.code(), Some(exit), "{words:?}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_said_to_be_missing() {
     let folder = tempfile::tempdir().unwrap();
     let none = folder.path().join("none").display().to_string();

@@ -114,7 +114,7 @@ pub(crate) async fn unseal(
     )?;
     let share = envelope.open(&passphrase)?;
     let attempt = client.begin_unseal().await?;
-    eprintln!(
+    program_contract::tell!(
         "keyvault: 本次解封的密钥库公钥指纹 the vault's key for this attempt is {}",
         attempt.fingerprint
     );

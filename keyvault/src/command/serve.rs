@@ -28,7 +28,9 @@ pub(crate) fn serve(
     // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        eprintln!("keyvault: a fault of this program at {place}; it ends, start it again and unseal it");
+        program_contract::tell!(
+            "keyvault: a fault of this program at {place}; it ends, start it again and unseal it"
+        );
         std::process::abort();
     }));
     if end_with_parent {
@@ -74,7 +76,7 @@ pub(crate) fn serve(
             // Printed before the end, so that whoever started this knows that it may connect.
             announce(&ready)?;
         }
-        eprintln!(
+        program_contract::tell!(
             "keyvault: vault {} listens on {}, sealed{}",
             hex::encode(vault.id()),
             socket.display(),
@@ -104,12 +106,7 @@ fn announce(ready: &Value) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{ready}")
         .and_then(|()| out.flush())
-        .map_err(|error| {
-            Failure::internal((
-                format!("就绪消息无人读取：{error}"),
-                format!("nobody can read that the vault serves: {error}"),
-            ))
-        })
+        .map_err(|error| Failure::output(&error))
 }
 
 fn unwatched(error: &std::io::Error) -> Failure {

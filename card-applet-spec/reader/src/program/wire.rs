@@ -31,7 +31,7 @@ impl Tape {
             .mode(0o600)
             .open(path)
             .map_err(|error| failure::tape_unwritable(path.display(), error.kind()))?;
-        eprintln!(
+        program_contract::tell!(
             "录制：磁带只含密文，不含密钥，但记录了某张卡在此处出现；用后请删除。\n\
              recording: the tape holds cipher text and no key; it still tells that one card was here. Delete it after use."
         );
@@ -45,7 +45,7 @@ impl Tape {
             None => Box::new(wire),
             Some(Ok(file)) => Box::new(Recorder::new(wire, file)),
             Some(Err(error)) => {
-                eprintln!("录制中断 not recorded: {}", error.kind());
+                program_contract::tell!("录制中断 not recorded: {}", error.kind());
                 Box::new(wire)
             }
         }

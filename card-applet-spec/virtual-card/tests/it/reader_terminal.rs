@@ -247,6 +247,33 @@ fn a_bus_runs_and_says_one_line_a_card() {
         (&json!(AT), &json!(AT)),
         "days, no hours"
     );
+
+    // What nobody can read ends the program with a code, and an enrolment request with it: the key is made, and the request lost.
+    fixture.lay(&card);
+    let unread = |arguments: &[&str]| {
+        let (name, socket) = fixture.service.folder().environment();
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(program())
+            .args(arguments)
+            .env(name, socket)
+            .stdin(Stdio::null())
+            .stdout(full)
+            .output()
+            .unwrap();
+        let prose = String::from_utf8(output.stderr).unwrap();
+        let is_told = prose.contains("[OUTPUT]") && !prose.contains("panicked");
+        assert!(is_told, "{arguments:?} {}: {prose}", output.status);
+        output.status.code()
+    };
+    assert_eq!(
+        unread(&["run", "bus", "--config", &config, "--at", AT, "--json-lines"]),
+        Some(4)
+    );
+    let anchors = fixture.path("anchors.json").display().to_string();
+    let key = fixture.path("other.key").display().to_string();
+    let enrol = ["enrol", "--name", "other", "--anchors", &anchors, "--out", &key];
+    assert_eq!(unread(&enrol), Some(4));
+    assert_eq!(unread(&["--help"]), Some(4));
 }
 
 #[test]

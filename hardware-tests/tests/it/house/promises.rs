@@ -76,6 +76,43 @@ const PROMISES: &[Promise] = &[
         instead: "service_contract::frame",
     },
     Promise {
+        // They panic where standard error or standard output is full or closed.
+        code: "eprintln !",
+        places: &[],
+        instead: "program_contract::tell",
+    },
+    Promise {
+        code: "eprint !",
+        places: &[],
+        instead: "program_contract::tell",
+    },
+    Promise {
+        code: "; println !",
+        places: &["hardware-tests/src/rig.rs"],
+        instead: "an Outcome of program_contract",
+    },
+    Promise {
+        code: "{ println !",
+        // Inside a test, whose output is the test's.
+        places: &["hardware-tests/src/rig.rs", "virtual-card/src/pcscd.rs"],
+        instead: "an Outcome of program_contract",
+    },
+    Promise {
+        code: "io :: stdout (",
+        places: &[
+            "program/src/outcome.rs",
+            // What a program that goes on says first or between; a failure to say it is `Failure::output`.
+            "keyvault/src/command/serve.rs",
+            "photo-store/src/cli/mod.rs",
+            "permit/src/up.rs",
+            "reader/src/program/run/mod.rs",
+            "virtual-card/src/pcscd.rs",
+            // The document is no object.
+            "issuer/src/command/openapi.rs",
+        ],
+        instead: "program_contract::Program::end",
+    },
+    Promise {
         code: "try_get_matches_from_mut (",
         places: &["program/src/outcome.rs"],
         instead: "program_contract::Program::arguments",

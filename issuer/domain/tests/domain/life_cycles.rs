@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use permit_domain::{
     ApplicantForm, Application, ApplicationId, ApplicationState, CardNumber, CardSerial, CardStage, Content,
-    Decision, EndOfCard, EndReason, Error, Order, OrderId, Permit, PermitId, PermitState, PersonId,
-    SeparatedDuties, Step,
+    Decision, EndOfCard, EndReason, Error, IntakeClerk, Order, OrderId, Permit, PermitId, PermitState,
+    PersonId, SeparatedDuties, Step,
 };
 use permit_rules::RuleSets;
 
@@ -61,7 +61,44 @@ fn an_application_goes_from_intake_to_approval_by_three_people() {
     let a = a.approve("zhao".parse().unwrap(), permit_id()).unwrap();
     let (reviewer, approver) = a.decided_by().unwrap();
     assert!(SeparatedDuties::new(reviewer.clone(), approver.clone(), "sun".parse().unwrap()).is_ok());
-    assert!(!a.state().is_open() && is_wrong_state(&a.withdraw()));
+    assert!(!a.state().is_open());
+}
+
+#[test]
+fn an_application_is_withdrawn_until_it_is_over_and_never_by_who_decided_it() {
+    let clerk = |name: &str| IntakeClerk::new(name.parse().unwrap());
+    let accepted = || application().accept(TODAY).unwrap();
+    let reviewed = || accepted().review("wang".parse().unwrap(), &granted()).unwrap();
+    let approved = || reviewed().approve("zhao".parse().unwrap(), permit_id()).unwrap();
+    for open in [
+        application(),
+        application().need_more().unwrap(),
+        accepted(),
+        reviewed(),
+        approved(),
+    ] {
+        // By who took it, and at another counter.
+        for name in ["liu", "luo"] {
+            let withdrawn = open.clone().withdraw(&clerk(name)).unwrap();
+            assert_eq!(withdrawn.state(), &ApplicationState::Withdrawn);
+            assert!(is_wrong_state(&withdrawn.withdraw(&clerk(name))));
+        }
+    }
+    for (case, name, first) in [
+        (reviewed(), "wang", "reviewer"),
+        (approved(), "wang", "reviewer"),
+        (approved(), "zhao", "approver"),
+    ] {
+        assert_eq!(
+            case.withdraw(&clerk(name)),
+            Err(Error::SamePersonTwice {
+                first,
+                second: "intake clerk"
+            })
+        );
+    }
+    let turned_down = accepted().review("wang".parse().unwrap(), &refused()).unwrap();
+    assert!(is_wrong_state(&turned_down.withdraw(&clerk("liu"))));
 }
 
 #[test]
@@ -124,7 +161,9 @@ fn an_application_skips_no_step() {
     assert!(is_wrong_state(
         &accepted.clone().approve("zhao".parse().unwrap(), permit_id())
     ));
-    assert!(is_wrong_state(&accepted.withdraw().unwrap().accept(TODAY)));
+    assert!(is_wrong_state(
+        &accepted.withdraw(&"liu".parse().unwrap()).unwrap().accept(TODAY)
+    ));
 }
 
 /// Every permit state against every transition: allowed ones give the state named, all others are refused.
@@ -144,7 +183,7 @@ fn a_permit_moves_as_the_decree_says_and_in_no_other_way() {
             reason: EndReason::Death,
         },
     ];
-    let after: Vec<[Option<&str>; 7]> = states
+    let after: Vec<[Option<&str>; 8]> = states
         .into_iter()
         .map(|s| {
             let name = |r: Result<S, Error>| match r {
@@ -161,6 +200,7 @@ fn a_permit_moves_as_the_decree_says_and_in_no_other_way() {
                 name(s.clone().hand_over(order, TODAY)),
                 name(s.clone().suspend(TODAY)),
                 name(s.clone().restore(TODAY)),
+                name(s.clone().withdraw(TODAY)),
                 name(end(s)),
             ]
         })
@@ -168,12 +208,48 @@ fn a_permit_moves_as_the_decree_says_and_in_no_other_way() {
     assert_eq!(
         after,
         [
-            [Some("IN_PRODUCTION"), None, None, None, None, None, Some("ENDED")],
-            [None, Some("PRODUCED"), Some("APPROVED"), None, None, None, None],
-            [None, None, Some("APPROVED"), Some("ACTIVE"), None, None, None],
-            [None, None, None, None, Some("SUSPENDED"), None, Some("ENDED")],
-            [None, None, None, None, None, Some("ACTIVE"), Some("ENDED")],
-            [None, None, None, None, None, None, None],
+            [
+                Some("IN_PRODUCTION"),
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some("ENDED"),
+                Some("ENDED")
+            ],
+            [
+                None,
+                Some("PRODUCED"),
+                Some("APPROVED"),
+                None,
+                None,
+                None,
+                None,
+                None
+            ],
+            [
+                None,
+                None,
+                Some("APPROVED"),
+                Some("ACTIVE"),
+                None,
+                None,
+                None,
+                None
+            ],
+            [
+                None,
+                None,
+                None,
+                None,
+                Some("SUSPENDED"),
+                None,
+                None,
+                Some("ENDED")
+            ],
+            [None, None, None, None, None, Some("ACTIVE"), None, Some("ENDED")],
+            [None, None, None, None, None, None, None, None],
         ]
     );
 }

@@ -11,3 +11,4 @@ mod life_cycles;
 mod payments;
 mod refuses;
 mod schema;
+mod typed;

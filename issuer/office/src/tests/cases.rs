@@ -2,8 +2,8 @@
 
 use issuer_store::{Stock, Store, Submission};
 use permit_domain::{
-    ApplicationId, ApplicationState, CardStage, EndOfCard, EndReason, PermitState, PersonId, Refusal,
-    SeparatedDuties,
+    ApplicantForm, ApplicationId, ApplicationState, CardStage, EndOfCard, EndReason, PermitState, PersonId,
+    Raw, Refusal, SeparatedDuties,
 };
 use permit_rules::RuleSets;
 use rstest::rstest;
@@ -12,6 +12,7 @@ use super::ledger::{Book as _, Ledger};
 use super::people::{Engine, TODAY, at, li_na, n, new_order, serial, somebody, staff};
 use super::reads::Reads as _;
 use crate::error::OfficeError;
+use crate::fault::Fault;
 
 #[rstest]
 #[case::sqlite(Engine::Sqlite)]
@@ -67,13 +68,125 @@ async fn an_open_application_bars_a_second_one_until_it_is_withdrawn(#[case] eng
     );
 
     let person = first.person();
-    office
-        .store
-        .save_application(first.withdraw().unwrap(), at())
-        .await
-        .unwrap();
+    office.store.withdraw(first, at()).await.unwrap();
     let second = office.store.submit(second(), at()).await.unwrap();
     assert_eq!(second.person(), person, "the person keeps the id");
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn an_approved_application_ends_with_its_permit_by_neither_who_decided_it_and_frees_its_person(
+    #[case] engine: Engine,
+) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let (application, permit) = ledger.approved(&li_na(), 1).await;
+    let id = application.id();
+    let before = ledger.store.verify_ledger().await.unwrap();
+    for decided in ["wang", "zhao"] {
+        let error = office.withdraw(id, &decided.parse().unwrap()).await.unwrap_err();
+        assert_eq!(error.code(), "SAME_PERSON_TWICE");
+    }
+    let unknown = ApplicationId::new(at(), n(9));
+    let error = office
+        .withdraw(unknown, &"luo".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "NOT_FOUND");
+    assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
+
+    // There is no photo store here: the ledger has it, and the case may be open; the same call again goes on.
+    for _ in 0..2 {
+        let error = office.withdraw(id, &"luo".parse().unwrap()).await.unwrap_err();
+        assert_eq!((error.code(), error.fault()), ("PHOTO_CASE_OPEN", Fault::Unknown));
+    }
+    let stored = ledger.store.application(id).await.unwrap().unwrap();
+    assert_eq!(stored.application.state(), &ApplicationState::Withdrawn);
+    assert!(stored.decision.is_some(), "what was decided stays on file");
+    let ended = ledger.store.permit(permit.id()).await.unwrap().unwrap();
+    assert_eq!(
+        ended.state(),
+        &PermitState::Ended {
+            on: TODAY,
+            reason: EndReason::Withdrawn
+        }
+    );
+    let entries = ledger.store.ledger_of(&id.to_string()).await.unwrap();
+    let done: Vec<_> = entries
+        .iter()
+        .filter(|entry| (entry.role.as_str(), entry.actor.as_str()) == ("intake clerk", "luo"))
+        .map(|entry| entry.action.as_str())
+        .collect();
+    // Permit and application have one id in these tests.
+    assert_eq!(done, ["permit ENDED", "application WITHDRAWN"]);
+    ledger.store.verify_ledger().await.unwrap();
+    let again = ledger.submit(&li_na(), 2).await;
+    assert_eq!(again.person(), application.person());
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_correction_is_a_new_application_in_place_of_the_old_one_or_nothing(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let (old, _) = ledger.reviewed(&li_na(), 1).await;
+    let (mut form, new) = (ApplicantForm::from(&li_na()), ApplicationId::new(at(), n(2)));
+    form.residence.address = Raw::from("广东省深圳市南山区科苑路18号");
+    let right = form.into_applicant(TODAY).unwrap();
+    let correct = async |by: &str, file: &permit_domain::Applicant| {
+        let clerk = by.parse().unwrap();
+        let error = office
+            .correct(old.id(), new, clerk, file.clone())
+            .await
+            .unwrap_err();
+        error.code()
+    };
+    let before = ledger.store.verify_ledger().await.unwrap();
+    assert_eq!(correct("luo", &somebody(7)).await, "OTHER_APPLICANT");
+    assert_eq!(correct("wang", &right).await, "SAME_PERSON_TWICE");
+    let mut long = ApplicantForm::from(&li_na());
+    long.name = Raw::from("赵".repeat(38));
+    assert_eq!(
+        correct("luo", &long.into_applicant(TODAY).unwrap()).await,
+        "APPLICANT_FORM"
+    );
+    assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
+
+    // The photo store is away: said twice, it was done once.
+    for _ in 0..2 {
+        assert_eq!(correct("luo", &right).await, "PHOTO_CASE_OPEN");
+    }
+    let withdrawn = ledger.store.application(old.id()).await.unwrap().unwrap();
+    assert_eq!(withdrawn.application.state(), &ApplicationState::Withdrawn);
+    assert_eq!(withdrawn.applicant, li_na(), "what was filed is not edited");
+    let entries = ledger.store.ledger_of(&old.id().to_string()).await.unwrap();
+    assert!(entries.last().unwrap().detail.contains(&new.to_string()));
+    let filed = ledger.store.application(new).await.unwrap().unwrap();
+    assert_eq!(
+        filed.application.state(),
+        &ApplicationState::Accepted { on: TODAY }
+    );
+    assert_eq!(filed.application.person(), old.person());
+    assert_eq!((filed.applicant, filed.decision), (right.clone(), None));
+    assert_eq!(
+        correct("luo", &li_na()).await,
+        "ID_TAKEN",
+        "the same id, and other facts"
+    );
+    // Nobody who took the correction reviews it.
+    assert_eq!(
+        office
+            .review(new, "luo".parse().unwrap())
+            .await
+            .unwrap_err()
+            .code(),
+        "SAME_PERSON_TWICE"
+    );
+    ledger.store.verify_ledger().await.unwrap();
 }
 
 #[rstest]

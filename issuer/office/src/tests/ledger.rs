@@ -62,6 +62,14 @@ pub(crate) trait Book {
         committed(tx, done).await
     }
 
+    async fn withdraw(&self, it: Application, at: Timestamp) -> Result<Application, OfficeError> {
+        let mut tx = self.ledger().begin(at).await?;
+        let clerk = "liu".parse().unwrap();
+        let it = it.withdraw(&clerk)?;
+        let done = tx.withdraw_application(it, &clerk, None).await?;
+        committed(tx, done).await
+    }
+
     async fn record_review(
         &self,
         application: Application,

@@ -31,11 +31,7 @@ async fn a_photo_is_taken_for_an_application_that_is_not_over(#[case] engine: En
     let application = ledger.submit(&li_na(), 1).await;
     let id = application.id();
     assert_eq!(submit(id).await, "STORE_UNREACHABLE", "asked");
-    ledger
-        .store
-        .save_application(application.withdraw().unwrap(), at())
-        .await
-        .unwrap();
+    ledger.store.withdraw(application, at()).await.unwrap();
     assert_eq!(submit(id).await, "WRONG_STATE");
     // What was taken before may still be taken back, and its case closed.
     assert_eq!(

@@ -301,7 +301,13 @@ fn names_that_cannot_be_printed_stop_before_a_card_is_used() {
         let output = demo(&place, &["--no-pcsc", "--applicant", file.to_str().unwrap()]);
         let shown = object(&output);
         assert_eq!(output.status.code(), Some(1), "{shown}");
-        assert_eq!(shown["error"]["code"], code, "{shown}");
+        assert_eq!(shown["error"]["code"], "APPLICANT", "{shown}");
+        let field = &shown["fields"][0];
+        assert_eq!(
+            (&field["field"], &field["code"]),
+            (&"name".into(), &code.into()),
+            "{shown}"
+        );
     }
     // No card number was spent on them.
     let good = object(&demo(&place, &["--no-pcsc"]));

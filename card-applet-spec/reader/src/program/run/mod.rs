@@ -74,8 +74,7 @@ pub(crate) fn run(running: &Running, clock: &Clock, machine: &Clock) -> Result<(
     let asked_to_end = Signals::listen()?;
     let working = thread::spawn(move || worker.work());
     let outcome = if running.json_lines {
-        lines(&events, &orders, running.service, &asked_to_end);
-        Ok(())
+        lines(&events, &orders, running.service, &asked_to_end)
     } else {
         full_screen(&head, &events, &orders, &asked_to_end)
     };
@@ -106,7 +105,15 @@ impl Signals {
 }
 
 /// One JSON object for each card, and for each order that needs none.
-fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service, asked_to_end: &Signals) {
+///
+/// # Errors
+/// `OUTPUT`: an object that nobody has may be of a sale that was made.
+fn lines(
+    events: &Receiver<Event>,
+    orders: &Sender<Order>,
+    service: Service,
+    asked_to_end: &Signals,
+) -> Result<(), Failure> {
     if service == Service::Shop {
         let orders = orders.clone();
         // Ends with the process: a read of standard input cannot be stopped.
@@ -128,35 +135,31 @@ fn lines(events: &Receiver<Event>, orders: &Sender<Order>, service: Service, ask
     let mut out = std::io::stdout().lock();
     let mut warned: Vec<String> = Vec::new();
     // Whoever integrates us and went away ends us.
-    let mut say = |object: &serde_json::Value| writeln!(out, "{object}").and_then(|()| out.flush()).is_ok();
+    let mut say = |object: &serde_json::Value| {
+        writeln!(out, "{object}")
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::output(&error))
+    };
     loop {
         if asked_to_end.came() {
-            return;
+            return Ok(());
         }
         let event = match events.recv_timeout(TICK) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         match event {
-            Event::Shown(shown) => {
-                if !say(&shown.json) {
-                    return;
-                }
-            }
-            Event::Order(object) => {
-                if !say(&object) {
-                    return;
-                }
-            }
-            Event::Trouble(text) => eprintln!("{text}"),
+            Event::Shown(shown) => say(&shown.json)?,
+            Event::Order(object) => say(&object)?,
+            Event::Trouble(text) => program_contract::tell!("{text}"),
             Event::State(state) => {
                 for warning in state.warnings.iter().filter(|warning| !warned.contains(warning)) {
-                    eprintln!("{warning}");
+                    program_contract::tell!("{warning}");
                 }
                 warned = state.warnings;
             }
-            Event::Ended => return,
+            Event::Ended => return Ok(()),
         }
     }
 }

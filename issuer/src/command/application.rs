@@ -1,0 +1,136 @@
+//! `issuer application`: an application before its card is made, withdrawn or corrected.
+
+use std::path::PathBuf;
+
+use issuer_office::error::OfficeError;
+use issuer_office::random::Random;
+use issuer_store::StoredApplication;
+use permit_domain::{ApplicantForm, ApplicationId};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, file};
+use serde::Serialize;
+
+use crate::command::decide::form;
+use crate::command::place::{Context, MAX_APPLICANT, Place};
+use crate::command::session::Person;
+
+const SCHEMA: &str = "yzt.application/1";
+
+/// Arguments of `application`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ApplicationCommand {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Step {
+    /// The applicant takes an application back before its card is made, and may apply again (role `INTAKE_CLERK`, not who
+    /// reviewed or approved it).
+    Withdraw(Withdraw),
+    /// File the right facts in place of wrong ones: a new application of the same person, reviewed anew, in place of this one
+    /// (role `INTAKE_CLERK`, not who reviewed or approved it).
+    Correct(Correct),
+}
+
+#[derive(Debug, clap::Args)]
+struct Withdraw {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    person: Person,
+    /// The application.
+    #[arg(long, value_name = "ID")]
+    application: ApplicationId,
+}
+
+#[derive(Debug, clap::Args)]
+struct Correct {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    person: Person,
+    /// The application whose facts are wrong.
+    #[arg(long, value_name = "ID")]
+    application: ApplicationId,
+    /// The new application's id, to repeat a correction whose answer was lost; a fresh one without it.
+    #[arg(long, value_name = "ID")]
+    id: Option<ApplicationId>,
+    /// The whole applicant file with the right facts.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// An application as it stands now.
+#[derive(Serialize)]
+struct ApplicationNow {
+    application_id: String,
+    state: &'static str,
+    accepted_on: Option<jiff::civil::Date>,
+    /// The application that it stands in place of.
+    corrects: Option<String>,
+}
+
+impl ApplicationCommand {
+    /// Whether the result is wanted as JSON.
+    pub(super) const fn json(&self) -> bool {
+        match &self.step {
+            Step::Withdraw(it) => it.place.json,
+            Step::Correct(it) => it.place.json,
+        }
+    }
+
+    /// Withdraws or corrects.
+    pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        match &self.step {
+            Step::Withdraw(it) => it.run(clock, random).await,
+            Step::Correct(it) => it.run(clock, random).await,
+        }
+    }
+}
+
+impl Withdraw {
+    async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let context = Context::open(&self.place, clock, random).await?;
+        let by = self.person.intake_clerk(&context).await?;
+        let case = context.office.withdraw(self.application, &by).await?;
+        shown(&case, None)
+    }
+}
+
+impl Correct {
+    async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let context = Context::open(&self.place, clock, random).await?;
+        let clerk = self.person.intake_clerk(&context).await?;
+        let bytes = file::read(&self.file, MAX_APPLICANT)
+            .map_err(|error| Failure::file(Words("读取", "read"), &self.file, &error))?;
+        let applicant = ApplicantForm::from_bytes(&bytes)
+            .and_then(|form| form.into_applicant(context.office.clock().today()))
+            .map_err(|errors| form(&errors))?;
+        let id = self.id.unwrap_or_else(|| context.office.new_application_id());
+        match context
+            .office
+            .correct(self.application, id, clerk, applicant)
+            .await
+        {
+            Ok(case) => shown(&case, Some(self.application)),
+            Err(OfficeError::Unprintable(errors)) => Err(form(&errors)),
+            // The new application is filed: whoever goes on needs its id.
+            Err(error @ OfficeError::PhotoCaseOpen(_)) => {
+                Err(Failure::from(error).with("application_id", id.to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn shown(case: &StoredApplication, corrects: Option<ApplicationId>) -> Result<Outcome, Failure> {
+    let now = ApplicationNow {
+        application_id: case.application.id().to_string(),
+        state: case.application.state().name(),
+        accepted_on: case.accepted_on,
+        corrects: corrects.map(|id| id.to_string()),
+    };
+    let line = format!("{} {}", now.application_id, now.state);
+    Outcome::done(SCHEMA, &now, vec![line])
+}
