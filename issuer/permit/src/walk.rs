@@ -237,7 +237,7 @@ answer() {
     said=$("$@")
     ended=$?
     printf '%s\n' "$said"
-    for key in application_id permit_id photo_id photo_receipt order_id change_id card_number card_serial; do
+    for key in application_id permit_id photo_id photo_receipt order_id change_id card_number card_serial content; do
         value=$(printf '%s\n' "$said" | sed -n "s/.*\"$key\":\"\([0-9A-Za-z-]*\)\".*/\1/p" | tail -n 1)
         [ -z "$value" ] || printf '%s=%s\n' "$(printf %s "$key" | tr a-z A-Z)" "$value" >> "$TOWN/answers"
     done
@@ -402,7 +402,9 @@ impl Commands {
         ];
         if approved {
             commands.push(self.sign_in(StaffRole::Approver));
-            commands.push(self.office("change approve --id $CHANGE_ID"));
+            // The second person signs what they read.
+            commands.push(self.office("change proposal --id $CHANGE_ID"));
+            commands.push(self.office("change approve --id $CHANGE_ID --content $CONTENT"));
         }
         commands.push(self.sign_in(StaffRole::Producer));
         commands.push(self.office("change write --id $CHANGE_ID"));
@@ -583,7 +585,7 @@ impl Commands {
                             self.office("card found --card $CARD_NUMBER"),
                             self.office("card allow --card $CARD_NUMBER"),
                             self.sign_in(StaffRole::Approver),
-                            self.office("card approve-allow --card $CARD_NUMBER"),
+                            self.office("card approve-allow --card $CARD_NUMBER --content $CONTENT"),
                         ],
                         &self.deny_list(),
                     ],
