@@ -375,7 +375,23 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
         report::table(&rows),
     );
     let [front, back] = &shown.faces;
-    let samples = folder.join("samples");
+    let [refused, up] = next_commands(installation);
+    for (label, value) in [
+        (
+            "卡面 faces",
+            format!("{}\n{}{}", front.display(), " ".repeat(16), back.display()),
+        ),
+        ("日志 logs", folder.join("log").display().to_string()),
+        ("下一步 next", refused),
+        ("", up),
+    ] {
+        let _ = write!(out, "\n  {}{value}", report::pad(label, 14));
+    }
+    out
+}
+
+/// What to do next: an applicant who is refused, and the installation kept running.
+fn next_commands(installation: &Installation) -> [String; 2] {
     // The path that was run: nobody has installed the program.
     let program = std::env::args().next().unwrap_or_else(|| "permit".to_owned());
     let program = quoted(Path::new(&program));
@@ -386,23 +402,14 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
         _ => String::new(),
     };
     let how = format!("{how}{}", at(installation.at));
-    for (label, value) in [
-        (
-            "卡面 faces",
-            format!("{}\n{}{}", front.display(), " ".repeat(16), back.display()),
+    let folder = installation.folder.path();
+    let refused = folder.join("samples").join("applicant-refused.json");
+    [
+        format!(
+            "{program} demo --dir {} --applicant {}{how}",
+            quoted(folder),
+            quoted(&refused)
         ),
-        ("日志 logs", folder.join("log").display().to_string()),
-        (
-            "下一步 next",
-            format!(
-                "{program} demo --dir {} --applicant {}{how}",
-                quoted(folder),
-                quoted(&samples.join("applicant-refused.json"))
-            ),
-        ),
-        ("", format!("{program} up --dir {}{how}", quoted(folder))),
-    ] {
-        let _ = write!(out, "\n  {}{value}", report::pad(label, 14));
-    }
-    out
+        format!("{program} up --dir {}{how}", quoted(folder)),
+    ]
 }

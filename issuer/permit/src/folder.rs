@@ -128,9 +128,10 @@ impl Folder {
         let place = sockets_of(&self.path);
         make(&place)?;
         let found = fs::symlink_metadata(&place).map_err(|error| Failure::file("look at", &place, &error))?;
-        let ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
-        let exposed = found.mode() & 0o077 != 0;
-        if ours && !exposed {
+        let ours = found.is_dir()
+            && found.uid() == rustix::process::geteuid().as_raw()
+            && found.mode() & 0o777 == 0o700;
+        if ours {
             Ok(place)
         } else {
             Err(Failure::new(
