@@ -64,6 +64,6 @@ pub(crate) async fn approve_change(
     let content: Digest = request.content.parse().map_err(|_| OfficeError::OtherContent)?;
     let work = async { Ok::<_, Problem>(api.office().approve_change(id, by, content).await?) };
     let said: [&[u8]; 2] = [id.as_bytes(), content.as_bytes()];
-    let stored = key.once((&api, &caller, "approve_change"), &said, work).await?;
+    let stored = Box::pin(key.once((&api, &caller, "approve_change"), &said, work)).await?;
     Ok(Json(ChangeBody::of(api.office(), &stored).await?))
 }
