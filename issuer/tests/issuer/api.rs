@@ -1526,7 +1526,10 @@ async fn who_sends_half_a_head_or_nothing_is_cut_off_and_others_are_served_until
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[allow(clippy::too_many_lines, reason = "one change from proposal to card, step by step")]
+#[allow(
+    clippy::too_many_lines,
+    reason = "one change from proposal to card, step by step"
+)]
 async fn a_change_is_proposed_signed_off_and_given_up_over_http_by_the_people_whose_it_is() {
     let service = Service::new().await;
     let (permit, _card) = service.fixture.in_use(APPLICANT).await;
