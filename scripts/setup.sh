@@ -28,7 +28,7 @@ postgresql|/usr/lib/postgresql/*/bin/initdb|store tests, in a temporary folder; 
 python3|/usr/bin/python3|independent check of the test vectors
 python3-cryptography|/usr/lib/python3/dist-packages/cryptography|independent check of the test vectors
 python3-pyscard|/usr/lib/python3/dist-packages/smartcard|independent tapping reader
-openssl|/usr/bin/openssl|comparison figures, and the tokens of the handbook's staff
+openssl|/usr/bin/openssl|comparison figures, and tokens of the staff in the handbook
 curl|/usr/bin/curl|the commands of permit up and of the handbook
 libvips-tools|/usr/bin/vipsthumbnail|comparison figures
 '
