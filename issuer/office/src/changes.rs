@@ -262,6 +262,7 @@ impl Office {
             })?;
         let now = self.content_of(card).await?;
         // All that can be known without the photo is looked at before its receipt is used up.
+        self.can_be_printed(moved, organ, self.clock().today()).await?;
         self.try_print(|stand_in| now.moved(moved, organ, stand_in, self.random()))
             .await?;
         let frozen = self
