@@ -991,7 +991,7 @@ async fn an_address_that_cannot_be_entered_leaves_the_photo_and_one_that_is_give
     let id = office.new_change_id();
     let glyph = moved_to("广东省深圳市福田区\u{10a0e}华路12号");
     let refused = office.propose(id, permit, glyph, clerk()).await.unwrap_err();
-    assert_eq!(refused.code(), "MISSING_GLYPH");
+    assert_eq!(refused.code(), "APPLICANT_FORM");
     assert!(is_unused().await, "the photo was not touched");
     let there = "广东省深圳市福田区福华路12号5栋301";
     office
