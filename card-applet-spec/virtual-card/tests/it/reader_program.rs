@@ -92,9 +92,10 @@ fn refusals_and_absences_have_their_reasons_and_exit_codes() {
     let bundle = ["--bundle", bus.as_str()];
     let at_once = ["--bundle", bus.as_str(), "--timeout-ms", "0"];
 
+    // Of several readers the one is meant that a card lies on.
     assert_eq!(
         failed(&fixture.run(&["bus", "--bundle", &bus, "--at", AT])),
-        (3, "SEVERAL_READERS")
+        (3, "NO_CARD")
     );
     let nobody = fixture.run(&["bus", "--bundle", &bus, "--at", AT, "--reader", "Nobody's"]);
     assert_eq!(failed(&nobody), (3, "UNKNOWN_READER"));
