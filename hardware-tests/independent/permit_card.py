@@ -11,6 +11,7 @@ Everything is bytes: dates are date4, regions region3, public keys public64, pri
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -1194,6 +1195,41 @@ def open_receipts(plain: bytes) -> list[tuple[bytes, bytes]]:
     if any(a >= b for (a, _), (b, _) in zip(items, items[1:])):
         raise Refused("receipts are not ascending by update id")
     return items
+
+
+# --- The QR code of a card's back (chapter 15) -------------------------------------------------------------------------
+
+CARD_BACK = re.compile(r"YZT1:([0-9A-Z-]{1,32}):([0-9]{6}):([0-9]{8}):([A-Z2-7]{103})")
+
+
+def card_back_signed(number: bytes, region: bytes, issued: bytes) -> bytes:
+    day = issued.hex()
+    return b"YZT-CARD-BACK-1" + be(len(number), 1) + number + region.hex().encode() + f"{day[:4]}-{day[4:6]}-{day[6:]}".encode()
+
+
+def card_back(signer: bytes, number: bytes, region: bytes, issued: bytes) -> bytes:
+    signature = base64.b32encode(sign(signer, card_back_signed(number, region, issued))).rstrip(b"=")
+    return b":".join([b"YZT1", number, region.hex().encode(), issued.hex().encode(), signature])
+
+
+def open_card_back(signer_public: bytes, text: bytes) -> dict:
+    try:
+        found = CARD_BACK.fullmatch(text.decode("ascii"))
+    except UnicodeDecodeError:
+        found = None
+    if not found:
+        raise Refused("not the text of a card's back")
+    number, region, issued = found[1].encode(), bytes.fromhex(found[2]), bytes.fromhex(found[3])
+    try:
+        datetime.datetime.strptime(found[3], "%Y%m%d")
+    except ValueError:
+        raise Refused("no day of the calendar") from None
+    signature = base64.b32decode(found[4] + "=")
+    if base64.b32encode(signature).rstrip(b"=") != found[4].encode():
+        raise Refused("another spelling of a signature")
+    if not verify(signer_public, card_back_signed(number, region, issued), signature):
+        raise Refused("the document signer's signature is wrong")
+    return {"number": number, "region": region, "issued": issued}
 
 
 # --- What a terminal does with one TAP (chapter 06) -------------------------------------------------------------------

@@ -100,16 +100,20 @@ impl Pinned {
     /// [`MaterialError::AnchorsFile`]: another schema, an unknown or a missing key, a point off the curve, or a `rehearsal`
     /// that the vault's id denies.
     pub fn from_anchors_json(json: &[u8]) -> Result<Self, MaterialError> {
+        Ok(Self::with_document_signer(json)?.0)
+    }
+
+    /// The same, and the document signer of the file, whose signature the back of a card carries too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_anchors_json`].
+    pub fn with_document_signer(json: &[u8]) -> Result<(Self, PublicKey), MaterialError> {
         let file: AnchorsFile = serde_json::from_slice(json).map_err(|_| MaterialError::AnchorsFile)?;
         if file.schema != "yzt.anchors/1" {
             return Err(MaterialError::AnchorsFile);
         }
-        let others = [
-            &file.card_ca,
-            &file.document_signer,
-            &file.entitlement_signer,
-            &file.deny_list_signer,
-        ];
+        let others = [&file.card_ca, &file.entitlement_signer, &file.deny_list_signer];
         for other in others.into_iter().chain(&file.audit_signer) {
             point(other)?;
         }
@@ -117,9 +121,10 @@ impl Pinned {
             vault: unhex(&file.vault)?,
             root: point(&file.terminal_ca)?,
         };
+        let document_signer = point(&file.document_signer)?;
         match file.rehearsal {
             Some(said) if said != pinned.founded().is_rehearsal() => Err(MaterialError::AnchorsFile),
-            _ => Ok(pinned),
+            _ => Ok((pinned, document_signer)),
         }
     }
 }

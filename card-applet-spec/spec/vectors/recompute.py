@@ -11,6 +11,7 @@ The shape of the files is described in README.md.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import pathlib
@@ -506,6 +507,19 @@ def receipts_open(plain):
     return {"updates": [update for update, _ in pc.open_receipts(plain)]}
 
 
+@construction
+def card_back(private, number, region, issued):
+    public, text = pc.public_key(private), pc.card_back(private, number, region, issued)
+    must(pc.open_card_back(public, text) == {"number": number, "region": region, "issued": issued}, "a code reads back")
+    encoded = text.rsplit(b":", 1)[1]
+    return {"public": public, "signed": pc.card_back_signed(number, region, issued), "signature": base64.b32decode(encoded + b"="), "text": text}
+
+
+@construction
+def card_back_open(public, text):
+    return pc.open_card_back(public, text)
+
+
 # --- Cases ------------------------------------------------------------------------------------------------------------
 
 
@@ -979,6 +993,37 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
         add(chapter, f"settlement refused: {name}", "settlement-open", **opening | {"content": made_file})
     signed_wrong = pc.signed_object(b"YZT-COUNTERS-1", secret["leaf"], file[:-67])
     add(chapter, "settlement refused: signed as counters", "settlement-open", **opening | {"content": signed_wrong})
+
+    # 15
+    chapter = "15-card-back"
+    back = {"private": secret["document signer"], "number": b"4400000000015", "region": x("440305"), "issued": first}
+    code = add(chapter, "card back", "card-back", **back)["text"]
+    add(chapter, "card back: the longest number", "card-back", **back | {"number": b"0123456789-ABCDEFGHIJKLMNOPQRSTU"})
+    opening = {"public": public["document signer"], "text": code}
+    add(chapter, "card back is read", "card-back-open", **opening)
+    add(chapter, "card back refused: another signer", "card-back-open", **opening | {"public": public["card ca"]})
+    form, shown, place, day, encoded = code.split(b":")
+    other = pc.card_back(secret["document signer"], b"4400000000023", x("440305"), first).rsplit(b":", 1)[1]
+    wrong_texts = {
+        "another number": [form, b"4400000000023", place, day, encoded],
+        "another division": [form, shown, b"440306", day, encoded],
+        "another day": [form, shown, place, b"20261122", encoded],
+        "the signature of another card": [form, shown, place, day, other],
+        "another version": [b"YZT2", shown, place, day, encoded],
+        "no day of the calendar": [form, shown, place, b"20261131", encoded],
+        "a number in lower case": [form, shown + b"a", place, day, encoded],
+        "no number": [form, b"", place, day, encoded],
+        "a number of 33": [form, b"4" * 33, place, day, encoded],
+        "a signature in lower case": [form, shown, place, day, encoded.lower()],
+        "a cut signature": [form, shown, place, day, encoded[:-1]],
+        "padding": [form, shown, place, day, encoded + b"="],
+        "another spelling of the last sign": [form, shown, place, day, encoded[:-1] + bytes([encoded[-1] + 1])],
+        "a field more": [form, shown, place, day, encoded, b""],
+        "bytes that are no text": [form, b"\xff", place, day, encoded],
+    }
+    for name, parts in wrong_texts.items():
+        add(chapter, f"card back refused: {name}", "card-back-open", **opening | {"text": b":".join(parts)})
+    add(chapter, "card back refused: nothing", "card-back-open", **opening | {"text": b""})
     return {chapter: found[chapter] for chapter in sorted(found)}
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The worked example of chapter 12, written from the vectors.
+"""The worked examples of chapters 12 and 15, written from the vectors.
 
-    python3 worked_example.py --check     0: the chapter shows what the vectors say; 1: it does not
-    python3 worked_example.py --write     writes the example into the chapter
+    python3 worked_example.py --check     0: the chapters show what the vectors say; 1: they do not
+    python3 worked_example.py --write     writes the examples into the chapters
 
 Nothing is computed here but cuts of known bytes: what stands in the chapter stands in a vector, so that a maker can copy
 either. Needs Python 3.11 and nothing else.
@@ -13,7 +13,6 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-CHAPTER = HERE.parent / "12-terminal-makers.md"
 BEGIN, END = "<!-- worked example: begin -->\n", "<!-- worked example: end -->\n"
 
 
@@ -126,23 +125,41 @@ def door_s() -> str:
     return "".join(lines)
 
 
-def chapter() -> str:
-    text = CHAPTER.read_text("utf-8")
-    before, rest = text.split(BEGIN)
+def card_back() -> str:
+    _, outputs = vector("15-card-back", "card back")
+    text = bytes.fromhex(outputs["text"]).decode()
+    return "".join([
+        block("signer", "04" + outputs["public"]),
+        block("signed", outputs["signed"]),
+        block("signature", outputs["signature"]),
+        block("text", text),
+    ])
+
+
+CHAPTERS = {
+    "12-terminal-makers.md": lambda: tap() + commit() + update() + door_s(),
+    "15-card-back.md": card_back,
+}
+
+
+def chapter(path: pathlib.Path) -> str:
+    before, rest = path.read_text("utf-8").split(BEGIN)
     _, after = rest.split(END)
-    return before + BEGIN + "\n" + tap() + commit() + update() + door_s() + "\n" + END + after
+    return before + BEGIN + "\n" + CHAPTERS[path.name]() + "\n" + END + after
 
 
 def main() -> int:
+    paths = [HERE.parent / name for name in CHAPTERS]
     match sys.argv[1:]:
         case ["--write"]:
-            CHAPTER.write_text(chapter(), "utf-8")
+            for path in paths:
+                path.write_text(chapter(path), "utf-8")
             return 0
         case ["--check"]:
-            if chapter() == CHAPTER.read_text("utf-8"):
-                return 0
-            print("worked example: chapter 12 differs from the vectors; run with --write and read the difference", file=sys.stderr)
-            return 1
+            stale = [path.name for path in paths if chapter(path) != path.read_text("utf-8")]
+            for name in stale:
+                print(f"worked example: {name} differs from the vectors; run with --write and read the difference", file=sys.stderr)
+            return 1 if stale else 0
         case _:
             print(__doc__, file=sys.stderr)
             return 2

@@ -1,10 +1,8 @@
 //! The QR code of the card's back: a signed card number, so that a finder or a counter can tell a forged number
 //! from an issued one without asking anybody, and nothing about the holder.
 //!
-//! Text, in the alphanumeric set of ISO/IEC 18004: `YZT1:<card number>:<division>:<issue date>:<signature>`; the division
-//! has the 6 digits of GB/T 2260, the date is YYYYMMDD; the signature is ECDSA P-256 r || s, 64 bytes, in RFC 4648 base 32
-//! without padding, by the vault's document signer over `keyvault_protocol::CardBack::signed_bytes`.
-//! Left out: any address to open, so that a scan tells nobody that it happened.
+//! Text and signature: card specification, chapter 15. Left out: the check of the signature, and any address to open, so
+//! that a scan tells nobody that it happened.
 
 use fast_qr::{ECL, QRBuilder};
 use jiff::civil::Date;
@@ -13,6 +11,9 @@ use crate::error::ArtworkError;
 
 /// Prefix with the format's version.
 pub const PREFIX: &str = "YZT1";
+
+/// Longest card number, signs (chapter 15).
+const MAX_NUMBER: usize = 32;
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -55,6 +56,15 @@ pub fn parse(payload: &str) -> Option<Statement> {
     else {
         return None;
     };
+    let is_number = (1..=MAX_NUMBER).contains(&card_number.len())
+        && card_number
+            .bytes()
+            .all(|sign| sign.is_ascii_uppercase() || sign.is_ascii_digit() || sign == b'-');
+    let has_digits =
+        |text: &str, count| text.len() == count && text.bytes().all(|sign| sign.is_ascii_digit());
+    if !is_number || !has_digits(division, 6) || !has_digits(issued_on, 8) {
+        return None;
+    }
     let statement = Statement {
         card_number: card_number.to_owned(),
         division: division.to_owned(),
@@ -170,6 +180,13 @@ mod tests {
                 .all(|letter| b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:".contains(&letter))
         );
         assert_eq!(parse(&text.to_lowercase()), None);
+        let with = |from: &str, to: &str| parse(&text.replacen(from, to, 1));
+        assert_eq!(with(":44030026000001:", "::"), None);
+        assert_eq!(with("44030026000001", "4403002600000a"), None);
+        assert_eq!(with("44030026000001", &"4".repeat(33)), None);
+        assert_eq!(with(":440305:", ":44030:"), None);
+        assert_eq!(with("20261121", "20261131"), None);
+        assert_eq!(with("20261121", "2026-1-1"), None);
         assert_eq!(parse(&text[..text.len() - 1]), None);
         let mut other = text.into_bytes();
         *other.last_mut().unwrap() += 1;

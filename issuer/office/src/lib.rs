@@ -3,6 +3,7 @@
 //! [`office::Office`] does it. Clock, random source and connections are arguments. Left out: making and changing cards
 //! (crate `issuer-production`), HTTP (crate `issuer-api`), and SQL (crate `issuer-store`).
 
+pub mod card_back;
 pub mod card_content;
 pub mod changes;
 pub mod connection;

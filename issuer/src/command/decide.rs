@@ -1,6 +1,6 @@
 //! `issuer decide --rules ID --case FILE --at DATE`: what a rule set says about one applicant file. Nothing is stored.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use issuer_office::error::OfficeError;
 use jiff::civil::Date;
@@ -9,7 +9,7 @@ use permit_rules::RuleSets;
 use program_contract::language::Words;
 use program_contract::{Exit, Failure, Outcome, file};
 
-use crate::command::place::MAX_APPLICANT;
+use crate::command::place::{MAX_APPLICANT, or_standard_input};
 
 use crate::command::failure;
 
@@ -34,13 +34,7 @@ pub(super) struct Decide {
 
 impl Decide {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        // Standard input has a name too, and is bounded like a file.
-        let named = if self.case.as_os_str() == "-" {
-            Path::new("/dev/stdin")
-        } else {
-            &self.case
-        };
-        let bytes = file::read(named, MAX_APPLICANT)
+        let bytes = file::read(or_standard_input(&self.case), MAX_APPLICANT)
             .map_err(|error| Failure::file(Words("读取", "read"), &self.case, &error))?;
         let applicant = ApplicantForm::from_bytes(&bytes)
             .and_then(|form| form.into_applicant(self.at))

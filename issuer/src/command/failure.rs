@@ -54,6 +54,31 @@ program_contract::failures! {
         "钱包规则 {rules} 不允许：{unmet}", "the purse rules {rules} do not allow it: {unmet}";
         "请减少充值金额，或等持卡人先消费。", "Load less, or let the holder spend first.";
     }
+    pub(super) fn qr_picture() = Usage "QR_PICTURE" {
+        "给出的是图片，不是扫码得到的文字", "this is a picture, not the text that a scanner read from it";
+        "请用手机、扫码器或 `zbarimg --raw` 读取卡背二维码，再把所得文字交给本命令。",
+        "Read the code with a phone, a scanner or `zbarimg --raw`, and give its text to this command.";
+    }
+    pub(super) fn qr_foreign() = Refused "QR_FOREIGN" {
+        "这不是居住证卡背二维码的内容", "this is not what the code on the back of a permit card says";
+        "请核对扫的是哪个码：居住证的码以 YZT1 开头，不会打开网址，也不收款。",
+        "Look which code was scanned: that of a permit card begins with YZT1, opens no address and asks for no money.";
+    }
+    pub(super) fn qr_damaged() = Refused "QR_DAMAGED" {
+        "二维码内容不完整或写法不符", "the text of the code is cut or was changed";
+        "请重新扫码，一个字符也不要改动；仍然如此，请勿凭此卡办理。",
+        "Scan it again and change no sign of it; if it stays so, do not accept the card.";
+    }
+    pub(super) fn qr_version() = Refused "QR_VERSION" {
+        "本程序不认得这一版本的二维码", "this program does not know this version of the code";
+        "请更新本程序，再核验一次。", "Update this program, then verify again.";
+    }
+    pub(super) fn qr_not_signed() = Refused "QR_NOT_SIGNED" {
+        "内容没有该签发机构的签名：被改动、系伪造，或由其他机构签发",
+        "this office's signature is not under it: changed, forged, or of another office";
+        "请核对锚点文件确属签发该卡的机构；属实而仍不符，请勿凭此卡办理，并上报。",
+        "Check that the anchors are those of the office that issued the card; if they are, do not accept the card, and report it.";
+    }
     pub(super) fn no_home() = Damaged "NO_HOME" {
         "此登录用户没有自己的目录：HOME 和 XDG_STATE_HOME 都未设置",
         "this login has no folder of its own: neither HOME nor XDG_STATE_HOME is set";

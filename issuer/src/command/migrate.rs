@@ -8,7 +8,7 @@ use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Outcome, file};
 use serde::Serialize;
 
-use crate::command::place::Place;
+use crate::command::place::{MAX_ANCHORS, Place};
 use crate::installation::Installation;
 
 /// Arguments of `migrate`.
@@ -23,9 +23,6 @@ pub(super) struct Migrate {
     #[arg(long, value_name = "FILE", requires = "new")]
     anchors: Option<PathBuf>,
 }
-
-/// Longest anchors file, bytes.
-const MAX_ANCHORS: u64 = 1 << 16;
 
 #[derive(Serialize)]
 struct Migrated {

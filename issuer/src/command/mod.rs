@@ -21,6 +21,7 @@ mod serve;
 mod session;
 mod settlement;
 mod station;
+mod verify_qr;
 mod worker;
 
 use std::process::ExitCode;
@@ -83,6 +84,8 @@ enum Command {
     Openapi(openapi::Openapi),
     /// Say what a rule set decides about an applicant file.
     Decide(decide::Decide),
+    /// Say whether the QR code of a card's back is genuine, by the anchors alone.
+    VerifyQr(verify_qr::VerifyQr),
     /// Look at everything that work needs and say what is wrong.
     Doctor(doctor::Doctor),
     /// Draw the sample faces of a card as PNG files.
@@ -133,6 +136,7 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
             Command::Migrate(it) => end("yzt.migrate/1", it.place.json, it.run(clock, random).await),
             Command::Doctor(it) => end("yzt.doctor/1", it.place.json, it.run(clock, random).await),
             Command::Decide(it) => end("yzt.decision/1", it.json, it.run()),
+            Command::VerifyQr(it) => end("yzt.verify_qr/1", it.json, it.run()),
             Command::Faces(it) => end("yzt.faces/1", it.json, it.run()),
             Command::Openapi(it) => match it.run() {
                 Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Which installation and which day a command works in, and the signals that end a service.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use issuer_office::office::Office;
@@ -19,6 +19,18 @@ pub(super) const GRACE: Duration = Duration::from_secs(20);
 
 /// Longest applicant file, bytes.
 pub(super) const MAX_APPLICANT: u64 = 1 << 20;
+
+/// Longest anchors file, bytes.
+pub(super) const MAX_ANCHORS: u64 = 1 << 16;
+
+/// The file that an argument names: `-` is standard input, which has a name too and is bounded like a file.
+pub(super) fn or_standard_input(path: &Path) -> &Path {
+    if path.as_os_str() == "-" {
+        Path::new("/dev/stdin")
+    } else {
+        path
+    }
+}
 
 /// Which installation, which day.
 #[derive(Debug, Clone, clap::Args)]

@@ -1,0 +1,126 @@
+//! `issuer verify-qr --anchors FILE`: whether the QR code of a card's back is genuine (card specification, chapter 15), from
+//! its text and the anchors alone, on a machine that knows nothing else. Left out: reading a picture, which scanners do.
+
+use std::path::{Path, PathBuf};
+
+use card_reader::Pinned;
+use issuer_artwork::qr;
+use issuer_office::card_back;
+use jiff::civil::Date;
+use program_contract::language::Words;
+use program_contract::{Exit, Failure, Outcome, file};
+use serde::Serialize;
+
+use crate::command::failure;
+use crate::command::place::{MAX_ANCHORS, or_standard_input};
+
+/// Longest text that is read, bytes: many times that of a code.
+const MAX_TEXT: u64 = 4096;
+
+/// What the code leaves open, whoever signed it.
+const UNSAID: [&str; 5] = ["HOLDER", "TIER", "LAST_DAY", "LOSS", "COPY"];
+
+/// Arguments of `verify-qr`.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyQr {
+    /// A file with the text that a scanner read from the code; `-` is standard input.
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "text",
+        conflicts_with = "text"
+    )]
+    file: Option<PathBuf>,
+    /// The text itself.
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// The vault's anchors file (`keyvault anchors --json`).
+    #[arg(long, value_name = "FILE")]
+    anchors: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Serialize)]
+struct Verified {
+    card_number: String,
+    division: String,
+    issued_on: Date,
+    rehearsal: bool,
+    unsaid: [&'static str; 5],
+}
+
+impl VerifyQr {
+    pub(super) fn run(&self) -> Result<Outcome, Failure> {
+        let anchors = read(&self.anchors, MAX_ANCHORS)?;
+        let (pinned, document_signer) = Pinned::with_document_signer(&anchors).map_err(|error| {
+            let mut failure = Failure::from(error);
+            failure.exit = Exit::Usage;
+            failure
+        })?;
+        let bytes = match (&self.text, &self.file) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (None, Some(path)) => read(path, MAX_TEXT)?,
+            (None, None) => Vec::new(),
+        };
+        let text = scanned(&bytes)?;
+        let statement = qr::parse(text).ok_or_else(|| unreadable(text))?;
+        if !card_back::has_signature_of(&statement, &document_signer.to_point65()) {
+            return Err(failure::qr_not_signed());
+        }
+        let founded = pinned.founded();
+        let mut lines: Vec<String> = founded.banner().map(str::to_owned).into_iter().collect();
+        lines.extend([
+            "genuine 真".to_owned(),
+            format!("card number 卡号    {}", statement.card_number),
+            format!("division 签发地     {}", statement.division),
+            format!("issued 签发日期     {}", statement.issued_on),
+            "The code does not say who holds the card, for which tier and until when it counts, whether it was lost or \
+             replaced, or whether this is a copy of it: read the chip, and compare the face with the person."
+                .to_owned(),
+            "二维码不载明持卡人、居住证类别和有效期，也不能说明证件是否已挂失、换发，或此码是否翻印：请读取芯片，并核对本人与照片。"
+                .to_owned(),
+        ]);
+        let report = Verified {
+            card_number: statement.card_number,
+            division: statement.division,
+            issued_on: statement.issued_on,
+            rehearsal: founded.is_rehearsal(),
+            unsaid: UNSAID,
+        };
+        Outcome::done("yzt.verify_qr/1", &report, lines)
+    }
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    file::read(or_standard_input(path), most)
+        .map_err(|error| Failure::file(Words("读取", "read"), path, &error))
+}
+
+/// The text that the code has, without what an editor or a scanner puts around it.
+fn scanned(bytes: &[u8]) -> Result<&str, Failure> {
+    let pictures: [&[u8]; 4] = [b"\x89PNG", b"\xFF\xD8\xFF", b"GIF8", b"%PDF"];
+    if pictures.iter().any(|picture| bytes.starts_with(picture)) {
+        return Err(failure::qr_picture());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| failure::qr_foreign())?;
+    Ok(text
+        .trim_start_matches('\u{FEFF}')
+        .trim_matches(|sign: char| sign.is_ascii_whitespace()))
+}
+
+/// What is wrong with a text that is no statement.
+fn unreadable(text: &str) -> Failure {
+    match text.split(':').next().unwrap_or_default() {
+        qr::PREFIX => failure::qr_damaged(),
+        other if is_version(other) => failure::qr_version(),
+        _ => failure::qr_foreign(),
+    }
+}
+
+/// `YZT` and a number.
+fn is_version(prefix: &str) -> bool {
+    prefix
+        .strip_prefix("YZT")
+        .is_some_and(|version| !version.is_empty() && version.bytes().all(|sign| sign.is_ascii_digit()))
+}
