@@ -322,8 +322,13 @@ impl Fixture {
     }
 
     /// The same fixture after the issuer's process was started again over the same ledger file.
-    pub(crate) async fn with_ledger_opened_again(mut self) -> Self {
+    pub(crate) async fn with_ledger_opened_again(self) -> Self {
         let store = Store::open(&ledger(self.folder.path())).await.unwrap();
+        self.over(store)
+    }
+
+    /// The same fixture over another ledger.
+    pub(crate) fn over(mut self, store: Store) -> Self {
         let office = self.office_over(store.clone(), self.vault_dialer.clone());
         self.store = store;
         self.production = Production::new(

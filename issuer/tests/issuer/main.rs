@@ -11,6 +11,7 @@ mod card_back;
 mod cards;
 mod fixture;
 mod photos;
+mod postgres_dump;
 mod production;
 mod program;
 mod vault_away;
