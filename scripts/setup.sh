@@ -30,7 +30,7 @@ python3-cryptography|/usr/lib/python3/dist-packages/cryptography|independent che
 python3-pyscard|/usr/lib/python3/dist-packages/smartcard|independent tapping reader
 openssl|/usr/bin/openssl|comparison figures, and tokens of the staff in the handbook
 curl|/usr/bin/curl|the commands of permit up and of the handbook
-zbar-tools|/usr/bin/zbarimg|a foreign scanner for the code on the card's back
+zbar-tools|/usr/bin/zbarimg|a foreign scanner for the code on the back of a card
 libvips-tools|/usr/bin/vipsthumbnail|comparison figures
 '
 missing() {
