@@ -88,6 +88,27 @@ pub enum Error {
         /// Which file.
         what: &'static str,
     },
+    /// What was given is no envelope, or one of another form.
+    #[error("this file is no share envelope of a form that this program knows")]
+    EnvelopeForm,
+    /// A passphrase is no text.
+    #[error("a passphrase is not UTF-8 text on one line")]
+    PassphraseForm,
+    /// A passphrase would be guessed.
+    #[error(
+        "the passphrase of {custodian} is too easy to guess: it is worth about {bits} bits, and {needed} are needed"
+    )]
+    WeakPassphrase {
+        /// Name of the custodian.
+        custodian: String,
+        /// What it is worth.
+        bits: u32,
+        /// What it should be worth.
+        needed: u32,
+    },
+    /// The new passphrase is the old one.
+    #[error("the new passphrase is the old one")]
+    SamePassphrase,
     /// An envelope is not in its form, or its checksum is wrong.
     #[error("the share envelope is damaged")]
     EnvelopeDamaged,
@@ -350,6 +371,30 @@ impl Error {
                 W::StoreUnavailable,
                 "check that the file exists and may be read",
             ),
+            Self::EnvelopeForm => own(
+                "PACKAGE_FORM",
+                Exit::Usage,
+                W::WrongShare,
+                "give the envelope that the founding wrote; one of a later release is for that release's program",
+            ),
+            Self::PassphraseForm => own(
+                "PASSPHRASE_FORM",
+                Exit::Usage,
+                W::BadContent,
+                "save its file as UTF-8, without control or invisible characters, or type it; nothing was written",
+            ),
+            Self::WeakPassphrase { .. } => own(
+                "WEAK_PASSPHRASE",
+                Exit::Refused,
+                W::BadContent,
+                "take five words that do not belong together, or ten Chinese characters of no known text, without names, dates, rows and repeats; or let the program make one with --generate; nothing was written",
+            ),
+            Self::SamePassphrase => own(
+                "SAME_PASSPHRASE",
+                Exit::Refused,
+                W::BadContent,
+                "think of another one, or let the program make one with --generate; nothing was written",
+            ),
             Self::EnvelopeDamaged => own(
                 "PACKAGE_DAMAGED",
                 Exit::Refused,
@@ -522,6 +567,26 @@ impl Failing for Error {
             Self::File { what } => (
                 format!("{} 无法使用", chinese(what)).into(),
                 "请确认文件存在且可读",
+            ),
+            Self::EnvelopeForm => (
+                "此文件不是本程序认得的分片信封".into(),
+                "请给出创建仪式写出的分片信封；更新版本的信封须用相应版本的程序打开",
+            ),
+            Self::PassphraseForm => (
+                "口令不是单行 UTF-8 文本".into(),
+                "请将文件存为 UTF-8，不含控制字符和不可见字符，或直接输入；未写入任何内容",
+            ),
+            Self::WeakPassphrase {
+                custodian,
+                bits,
+                needed,
+            } => (
+                format!("{custodian} 的口令太容易猜：强度约 {bits} 比特，须达到 {needed} 比特").into(),
+                "请取五个互不相干的词，或十个不成句的汉字，不用姓名、日期、键盘顺序和重复；也可用 --generate 由程序生成；未写入任何内容",
+            ),
+            Self::SamePassphrase => (
+                "新口令与原口令相同".into(),
+                "请另想一个，或用 --generate 由程序生成；未写入任何内容",
             ),
             Self::EnvelopeDamaged => ("分片信封已损坏".into(), "请与保管人的另一份核对后重新录入"),
             Self::WrongPassphrase { custodian } => (

@@ -133,14 +133,6 @@ const TABLE: &[(&str, &str)] = &[
         "充值填累计充值总额，不得小于以往各次",
     ),
     (
-        "a passphrase is not UTF-8 text on one line: save its file as UTF-8, without control or invisible characters",
-        "口令不是单行 UTF-8 文本：请将文件存为 UTF-8，不含控制字符和不可见字符",
-    ),
-    (
-        "a passphrase is too easy to guess: it has at least 15 characters (a Chinese one counts for two), 8 of them different, and no rows such as aaaa or 1234 to fill it up",
-        "口令太容易猜：至少 15 个字符（一个汉字算两个），其中 8 个互不相同，不用 aaaa、1234 之类凑数",
-    ),
-    (
         "a profile is named by 1 to 32 lower-case letters, digits and `-`",
         "规格名须为 1 至 32 个小写字母、数字和 `-`",
     ),

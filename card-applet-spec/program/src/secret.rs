@@ -75,7 +75,51 @@ pub fn read_new(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>,
     Ok(secret)
 }
 
+/// Shows a secret that the program made, on the terminal of standard input alone, and has it typed back, so that it was written
+/// down or learnt before it counts. Then the screen is cleared.
+///
+/// # Errors
+/// `NO_TERMINAL`, `SECRETS_DIFFER`, `GIVEN_UP`; as [`read`].
+pub fn show_new(secret: &[u8], prompt: &str) -> Result<(), Failure> {
+    // Clears the screen and what was scrolled away, and goes to the top (ECMA-48, xterm).
+    const CLEAR: &[u8] = b"\x1b[2J\x1b[3J\x1b[H";
+    if !io::stdin().is_terminal() {
+        return Err(no_terminal(prompt));
+    }
+    let shown = || -> io::Result<()> {
+        for part in [prompt.as_bytes(), b":\r\n\r\n    ", secret, b"\r\n\r\n"] {
+            let mut rest = part;
+            while !rest.is_empty() {
+                rest = &rest[rustix::io::write(io::stdin(), rest)?..];
+            }
+        }
+        Ok(())
+    };
+    shown().map_err(|error| {
+        Failure::file(
+            Words("在终端上显示", "show it at the terminal"),
+            Path::new("/dev/stdin"),
+            &error,
+        )
+    })?;
+    let typed = read(
+        None,
+        &format!("{prompt}，请记下后输入一次 write it down and type it"),
+    );
+    // What cannot be cleared scrolls away.
+    let _ = rustix::io::write(io::stdin(), CLEAR);
+    if *typed? == secret {
+        Ok(())
+    } else {
+        Err(differ(prompt))
+    }
+}
+
 crate::failures! {
+    fn no_terminal(prompt) = Usage "NO_TERMINAL" {
+        "程序生成的口令只在终端上显示（{prompt}），标准输入不是终端；未做任何改动", "a secret that is made is shown at a terminal alone ({prompt}), and standard input is none; nothing was done";
+        "请在终端运行同一命令。", "Run the same command at a terminal.";
+    }
     fn not_given(prompt) = Usage "NO_SECRET" {
         "没有给出口令（{prompt}）", "no secret was given ({prompt})";
         "请在终端运行同一命令并输入，或指定一个首行为该口令的文件。",

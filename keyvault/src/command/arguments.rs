@@ -39,8 +39,50 @@ pub(crate) enum Command {
         #[arg(long)]
         end_with_parent: bool,
     },
+    /// A custodian's own envelope, without the vault.
+    #[command(subcommand)]
+    Share(ShareCommand),
     #[command(flatten)]
     Ask(Ask),
+}
+
+/// What custodians do with their own envelopes.
+#[derive(Subcommand)]
+pub(crate) enum ShareCommand {
+    /// Says whether an envelope opens, and whose and which vault's it is. Nothing is sent or written.
+    Check {
+        /// The share envelope.
+        #[arg(long, value_name = "FILE")]
+        share: PathBuf,
+        /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
+    },
+    /// Writes another envelope with the same share under a new passphrase. The old one still opens: destroy it.
+    Passphrase {
+        /// The share envelope.
+        #[arg(long, value_name = "FILE")]
+        share: PathBuf,
+        /// The file whose first line is the present passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
+        #[command(flatten)]
+        new: NewPassphrase,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// Where a new passphrase comes from.
+#[derive(clap::Args)]
+pub(crate) struct NewPassphrase {
+    /// The file whose first line is the new passphrase; `-` to type it, or for a line of standard input.
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    pub(crate) new_passphrase_file: PathBuf,
+    /// The program makes the new passphrase, shows it at the terminal and has it typed back.
+    #[arg(long, conflicts_with = "new_passphrase_file")]
+    pub(crate) generate: bool,
 }
 
 #[derive(clap::Args)]
@@ -57,6 +99,9 @@ pub(crate) struct Init {
     /// Folder for the envelopes.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// The program makes the passphrases that would be typed (`-`), shows each at the terminal and has it typed back.
+    #[arg(long)]
+    pub(crate) generate: bool,
     /// Found a rehearsal installation: it takes --at, and its cards are marked 样本 SPECIMEN. It stays one for good.
     #[arg(long)]
     pub(crate) rehearsal: bool,
@@ -71,7 +116,7 @@ pub(crate) enum Ask {
         #[arg(long, value_name = "FILE")]
         share: PathBuf,
         /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
-        #[arg(long, value_name = "FILE|-")]
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
         passphrase_file: PathBuf,
     },
     /// Seals the running vault.
@@ -299,6 +344,8 @@ impl Command {
         match self {
             Self::Init(_) => "yzt.keyvault_init/1",
             Self::Serve { .. } => "yzt.keyvault_serve/1",
+            Self::Share(ShareCommand::Check { .. }) => "yzt.keyvault_share_check/1",
+            Self::Share(ShareCommand::Passphrase { .. }) => "yzt.keyvault_share_passphrase/1",
             Self::Ask(ask) => ask.schema(),
         }
     }

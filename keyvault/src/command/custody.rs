@@ -3,17 +3,15 @@
 use std::path::Path;
 
 use keyvault::custody::ceremony::{self, Custodian, Plan};
-use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
+use keyvault::custody::share_envelope::Cost;
 use keyvault_protocol::{Status, UnsealProgress, VaultState};
 use program_contract::language::Words;
-use program_contract::{Clock, Exit, Failure, Founded, Outcome, file, secret};
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, secret};
 use serde_json::json;
 
 use crate::command::arguments::Init;
 use crate::command::place::{Place, random, runtime, usage};
-
-/// Longest share envelope, bytes.
-const MAX_ENVELOPE: u64 = 1 << 16;
+use crate::command::share;
 
 /// Founds a vault and writes one share envelope per custodian.
 pub(crate) fn init(
@@ -27,6 +25,7 @@ pub(crate) fn init(
         shares,
         custodian: custodians,
         out,
+        generate,
         rehearsal,
     } = command;
     let founded = if rehearsal {
@@ -53,14 +52,20 @@ pub(crate) fn init(
                 "--custodian has the form NAME=PASSPHRASE_FILE",
             ))
         })?;
-        let passphrase = secret::read_new(
-            Some(Path::new(file)),
-            &format!("{name} 的口令 passphrase of {name}"),
-        )?;
-        named.push(Custodian {
+        let passphrase = if generate && file == "-" {
+            share::generated(name)?
+        } else {
+            secret::read_new(
+                Some(Path::new(file)),
+                &format!("{name} 的口令 passphrase of {name}"),
+            )?
+        };
+        let custodian = Custodian {
             name: name.to_owned(),
             passphrase,
-        });
+        };
+        custodian.judge(founded)?;
+        named.push(custodian);
     }
     let plan = Plan {
         folder: place.dir()?.to_owned(),
@@ -103,15 +108,10 @@ pub(crate) async fn unseal(
     passphrase_file: &Path,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
-    let text = file::read(share, MAX_ENVELOPE)
-        .map_err(|error| Failure::file(Words("读取分片信封", "read the share envelope"), share, &error))?;
-    let envelope = ShareEnvelope::parse(&text)?;
+    let envelope = share::read(share)?;
     // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
     let mut client = place.connect().await?;
-    let passphrase = secret::read(
-        Some(passphrase_file),
-        &format!("{0} 的口令 passphrase of {0}", envelope.custodian),
-    )?;
+    let passphrase = share::passphrase(&envelope, passphrase_file)?;
     let share = envelope.open(&passphrase)?;
     let attempt = client.begin_unseal().await?;
     program_contract::tell!(

@@ -5,6 +5,7 @@ mod ask;
 mod custody;
 mod place;
 mod serve;
+mod share;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         Command::Serve { end_with_parent } => {
             match serve::serve(&place, clock, end_with_parent, json.then_some(schema))? {}
         }
+        Command::Share(command) => share::share(command, schema),
         Command::Ask(ask) => runtime()?.block_on(ask::ask(&place, ask, schema)),
     }
 }

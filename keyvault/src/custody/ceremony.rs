@@ -37,8 +37,18 @@ use crate::store::sql::{self, Batch, Header, Row, Store, Table};
 pub struct Custodian {
     /// Name, 1 to 64 characters, without `/` and control characters.
     pub name: String,
-    /// As it was typed or stands in a file, without the end of its line; at least 15 characters.
+    /// As it was typed or stands in a file, without the end of its line.
     pub passphrase: Zeroizing<Vec<u8>>,
+}
+
+impl Custodian {
+    /// Whether the passphrase will do, so that who typed it is told before the next one is called.
+    ///
+    /// # Errors
+    /// [`Error::WeakPassphrase`], [`Error::PassphraseForm`].
+    pub fn judge(&self, founded: Founded) -> Result<(), Error> {
+        passphrase::judge(&self.passphrase, &self.name, founded)
+    }
 }
 
 impl std::fmt::Debug for Custodian {
@@ -78,7 +88,7 @@ pub struct Created {
 /// Holds the ceremony.
 ///
 /// # Errors
-/// [`Error::BadCeremony`], [`Error::AlreadyInitialised`], [`Error::FolderOfSomethingElse`], [`Error::EnvelopeExists`],
+/// [`Error::BadCeremony`], [`Error::WeakPassphrase`], [`Error::AlreadyInitialised`], [`Error::FolderOfSomethingElse`], [`Error::EnvelopeExists`],
 /// or a failure of disk or machine. In every case neither a vault nor an envelope is left behind.
 pub async fn create(plan: &Plan, now: Timestamp, rng: Random) -> Result<Created, Error> {
     check(plan)?;
@@ -118,7 +128,7 @@ fn check(plan: &Plan) -> Result<(), Error> {
         {
             return bad("two custodians have the same name");
         }
-        passphrase::judge(&custodian.passphrase)?;
+        custodian.judge(plan.founded)?;
     }
     for (i, one) in plan.custodians.iter().enumerate() {
         if plan

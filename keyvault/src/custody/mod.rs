@@ -6,4 +6,5 @@ pub(crate) mod migration;
 pub(crate) mod passphrase;
 pub(crate) mod shamir;
 pub mod share_envelope;
+pub mod strength;
 pub(crate) mod unsealing;

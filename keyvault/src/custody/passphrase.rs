@@ -1,42 +1,30 @@
 //! Passphrases of custodians: one form however they were typed, and whether one is worth anything.
 //!
 //! A passphrase is UTF-8 text in NFKC (UAX #15) without space at its ends, so that a file of another editor and another
-//! keyboard give the same bytes. Length follows NIST SP 800-63B-4, section 3.1.1.2 (15 characters where nothing else
-//! protects). Left out: lists of known passphrases.
+//! keyboard give the same bytes. What it is worth is estimated in [`strength`].
 
-use std::collections::BTreeSet;
-
+use program_contract::Founded;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
+use crate::custody::strength;
 use crate::error::Error;
 
-/// Fewest characters; one of the Chinese script counts for two.
-const MIN_LENGTH: usize = 15;
-/// Fewest different characters.
-const MIN_DIFFERENT: usize = 8;
 /// The byte-order mark in UTF-8, which some editors put before a text.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
-
-const NOT_TEXT: Error = Error::BadCeremony {
-    what: "a passphrase is not UTF-8 text on one line: save its file as UTF-8, without control or invisible characters",
-};
-const WEAK: Error = Error::BadCeremony {
-    what: "a passphrase is too easy to guess: it has at least 15 characters (a Chinese one counts for two), 8 of them different, and no rows such as aaaa or 1234 to fill it up",
-};
 
 /// The bytes that protect an envelope.
 ///
 /// # Errors
-/// [`Error::BadCeremony`] for what is no text, or has characters that nobody sees.
+/// [`Error::PassphraseForm`] for what is no text, or has characters that nobody sees.
 pub(crate) fn normal(typed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     let typed = typed.strip_prefix(MARK).unwrap_or(typed);
-    let typed = std::str::from_utf8(typed).map_err(|_| NOT_TEXT)?;
+    let typed = std::str::from_utf8(typed).map_err(|_| Error::PassphraseForm)?;
     // As large as NFKC makes a text at most, so that nothing is copied while it grows.
     let mut text = Zeroizing::new(String::with_capacity(typed.len() * 18));
     text.extend(typed.nfkc());
     if text.chars().any(is_unseen) {
-        return Err(NOT_TEXT);
+        return Err(Error::PassphraseForm);
     }
     Ok(Zeroizing::new(text.trim().as_bytes().to_vec()))
 }
@@ -58,40 +46,30 @@ pub(crate) fn candidates(typed: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     candidates
 }
 
-/// Refuses a passphrase that a program guesses.
+/// Refuses a passphrase of `custodian` that a program guesses. A rehearsal protects nothing and takes any.
 ///
 /// # Errors
-/// [`Error::BadCeremony`], as [`normal`] too.
-pub(crate) fn judge(typed: &[u8]) -> Result<(), Error> {
-    let normal = normal(typed)?;
-    let text = std::str::from_utf8(&normal).map_err(|_| NOT_TEXT)?;
-    let (mut length, mut before, mut step) = (0, None, None);
-    for character in text.chars() {
-        let place = i64::from(u32::from(character));
-        let next = before.map(|before| place - before);
-        // A row: the third of aaa, abc or 321 adds nothing.
-        let in_a_row = next == step && matches!(next, Some(-1..=1));
-        if !in_a_row {
-            length += if is_han(character) { 2 } else { 1 };
-        }
-        (before, step) = (Some(place), next);
+/// [`Error::WeakPassphrase`], as [`normal`] too.
+pub(crate) fn judge(typed: &[u8], custodian: &str, founded: Founded) -> Result<(), Error> {
+    let bits = worth(typed, custodian)?;
+    if bits >= strength::ENOUGH || founded.is_rehearsal() {
+        return Ok(());
     }
-    let different = text.chars().collect::<BTreeSet<char>>().len();
-    let han = text.chars().filter(|character| is_han(*character)).count();
-    // Eight Chinese characters are long enough, so fewer different ones are not asked of them.
-    let enough = if han * 2 >= MIN_LENGTH {
-        MIN_DIFFERENT - 1
-    } else {
-        MIN_DIFFERENT
-    };
-    if length < MIN_LENGTH || different < enough {
-        return Err(WEAK);
-    }
-    Ok(())
+    Err(Error::WeakPassphrase {
+        custodian: custodian.to_owned(),
+        bits,
+        needed: strength::ENOUGH,
+    })
 }
 
-fn is_han(character: char) -> bool {
-    matches!(character, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+/// What the passphrase of `custodian` is worth, in bits.
+///
+/// # Errors
+/// As [`normal`].
+pub(crate) fn worth(typed: &[u8], custodian: &str) -> Result<u32, Error> {
+    let normal = normal(typed)?;
+    let text = std::str::from_utf8(&normal).map_err(|_| Error::PassphraseForm)?;
+    Ok(strength::bits(text, &[custodian]))
 }
 
 /// Control characters, and those that a screen shows as nothing.
@@ -138,35 +116,25 @@ mod tests {
             "zero\u{200B}width in the middle".as_bytes(),
             "a filler \u{3164} in the middle".as_bytes(),
         ] {
-            assert_eq!(normal(wrong), Err(NOT_TEXT), "{wrong:?}");
+            assert_eq!(normal(wrong), Err(Error::PassphraseForm), "{wrong:?}");
         }
     }
 
     #[test]
-    fn strength_is_judged_by_what_must_be_guessed_and_not_by_bytes() {
-        for weak in [
-            "",
-            "密码一",
-            "一证通密码本",
-            "一二三四五六七",
-            "aaaaaaaaaaaaaaaaaaaa",
-            "abcdefghijklmnopqrst",
-            "12345678901234567890",
-            "abababababababababab",
-            "correct horse",
-            "木木木木木木木木木木",
-        ] {
-            assert_eq!(judge(weak.as_bytes()), Err(WEAK), "{weak}");
+    fn strength_is_judged_by_what_must_be_guessed_and_not_by_bytes_and_not_in_a_rehearsal() {
+        for weak in ["密码一", "11111111", "passphrase of li", "李小明李小明20261130"] {
+            for custodian in ["li", "李小明"] {
+                let judged = judge(weak.as_bytes(), custodian, Founded::Real);
+                assert!(matches!(judged, Err(Error::WeakPassphrase { .. })), "{weak}");
+                assert_eq!(judge(weak.as_bytes(), custodian, Founded::Rehearsal), Ok(()));
+            }
         }
-        for good in [
-            "correct horse battery",
-            "passphrase of li",
-            "木棉花开了又谢了",
-            "春江潮水连海平，海上明月共潮生",
-            "k7Qp2-x9Wd4-m3Zr8",
-        ] {
-            assert_eq!(judge(good.as_bytes()), Ok(()), "{good}");
-        }
+        let good = "木棉花开了又谢了 2026".as_bytes();
+        assert_eq!(judge(good, "li", Founded::Real), Ok(()));
+        assert_eq!(
+            judge(b"\xFF", "li", Founded::Rehearsal),
+            Err(Error::PassphraseForm)
+        );
     }
 
     #[test]

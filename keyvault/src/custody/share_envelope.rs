@@ -7,6 +7,7 @@
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use keyvault_protocol::Share;
+use program_contract::Founded;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,7 +18,9 @@ use crate::error::Error;
 use crate::store::sealing::{self, NONCE_LEN};
 
 /// Schema of the file.
-pub(crate) const SCHEMA: &str = "yzt.share/1";
+const SCHEMA: &str = "yzt.share/1";
+/// The one protection that there is: a passphrase, stretched with Argon2id.
+const PASSPHRASE: &str = "argon2id";
 
 /// How much work a guess at a passphrase costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +77,10 @@ pub struct SetId {
 }
 
 impl ShareEnvelope {
-    /// Encrypts one share for its custodian.
+    /// Encrypts one share for its custodian, under a passphrase that was judged.
     ///
     /// # Errors
-    /// [`Error::BadCeremony`] when the passphrase is no text or too easy to guess.
+    /// [`Error::PassphraseForm`] when the passphrase is no text.
     pub fn make(
         set: &SetId,
         custodian: &str,
@@ -87,7 +90,6 @@ impl ShareEnvelope {
         cost: Cost,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, Error> {
-        passphrase::judge(passphrase)?;
         let passphrase = passphrase::normal(passphrase)?;
         let mut salt = [0u8; 16];
         let mut nonce = [0u8; NONCE_LEN];
@@ -101,7 +103,7 @@ impl ShareEnvelope {
             shares: set.shares,
             index,
             custodian: custodian.to_owned(),
-            protection: "argon2id".to_owned(),
+            protection: PASSPHRASE.to_owned(),
             cost,
             salt: hex::encode(salt),
             nonce: hex::encode(nonce),
@@ -117,12 +119,29 @@ impl ShareEnvelope {
     /// Reads an envelope and checks its form and checksum.
     ///
     /// # Errors
+    /// [`Error::EnvelopeForm`] for what is no envelope, or one of a form that this program does not know;
     /// [`Error::EnvelopeDamaged`].
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
-        let envelope: Self = serde_json::from_slice(text).map_err(|_| Error::EnvelopeDamaged)?;
-        let good = envelope.schema == SCHEMA
-            && envelope.protection == "argon2id"
-            && envelope.checksum == envelope.sum()
+        #[derive(Deserialize)]
+        struct Form {
+            schema: String,
+            protection: String,
+        }
+        // What begins as an envelope does may be one that was cut or mistyped.
+        let damaged_or_other = || {
+            if text.trim_ascii_start().starts_with(b"{") {
+                Error::EnvelopeDamaged
+            } else {
+                Error::EnvelopeForm
+            }
+        };
+        if let Ok(Form { schema, protection }) = serde_json::from_slice(text)
+            && (schema != SCHEMA || protection != PASSPHRASE)
+        {
+            return Err(Error::EnvelopeForm);
+        }
+        let envelope: Self = serde_json::from_slice(text).map_err(|_| damaged_or_other())?;
+        let good = envelope.checksum == envelope.sum()
             && envelope.cost.memory_kib <= Cost::MAX_KIB
             && envelope.cost.passes <= 16
             && envelope.index > 0;
@@ -162,6 +181,49 @@ impl ShareEnvelope {
         Err(Error::WrongPassphrase {
             custodian: self.custodian.clone(),
         })
+    }
+
+    /// The set that the share belongs to.
+    ///
+    /// # Errors
+    /// [`Error::EnvelopeDamaged`].
+    pub fn set(&self) -> Result<SetId, Error> {
+        Ok(SetId {
+            vault: array(&self.vault)?,
+            epoch: self.epoch,
+            threshold: self.threshold,
+            shares: self.shares,
+        })
+    }
+
+    /// Whether `passphrase`, which opens it, would not be taken for a new envelope of this vault today.
+    #[must_use]
+    pub fn is_weak_under(&self, passphrase: &[u8]) -> bool {
+        let founded = self.set().map(|set| Founded::around(&set.vault));
+        let judged = founded.and_then(|founded| passphrase::judge(passphrase, &self.custodian, founded));
+        judged.is_err()
+    }
+
+    /// Another envelope with the same share, under another passphrase. This one stays as it is, and opens as before.
+    ///
+    /// # Errors
+    /// Those of [`ShareEnvelope::open`]; [`Error::WeakPassphrase`], [`Error::PassphraseForm`] and [`Error::SamePassphrase`]
+    /// for the new one.
+    pub fn under_another_passphrase(
+        &self,
+        passphrase: &[u8],
+        new: &[u8],
+        cost: Cost,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, Error> {
+        let share = self.open(passphrase)?;
+        let set = self.set()?;
+        passphrase::judge(new, &self.custodian, Founded::around(&set.vault))?;
+        if passphrase::normal(new)? == passphrase::normal(passphrase).unwrap_or_default() {
+            return Err(Error::SamePassphrase);
+        }
+        let envelope = Self::make(&set, &self.custodian, self.index, share.value(), new, cost, rng)?;
+        Ok(envelope)
     }
 
     /// Everything in clear, each with its length: bound to the share by AEAD and to typing by the checksum.
@@ -302,11 +364,50 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_passphrase_is_refused_however_many_bytes_it_has() {
+    fn another_passphrase_makes_another_envelope_with_the_same_share_and_leaves_the_old_one() {
         let mut rng = StdRng::seed_from_u64(7);
-        for weak in ["1234567", "密码一", "aaaaaaaaaaaaaaaaaaaaaaaa"] {
-            let made = ShareEnvelope::make(&SET, "li", 2, &[0; 32], weak.as_bytes(), COST, &mut rng);
-            assert!(matches!(made, Err(Error::BadCeremony { .. })), "{weak}");
+        let (old, new) = (b"correct horse battery", "渡船石英苔藓灯笼木棉".as_bytes());
+        let before = envelope();
+        let mut change = |old: &[u8], new: &[u8]| before.under_another_passphrase(old, new, COST, &mut rng);
+        for (given, wanted, code) in [
+            (&b"wrong horse battery"[..], new, "WRONG_PASSPHRASE"),
+            (old, "密码一".as_bytes(), "WEAK_PASSPHRASE"),
+            (old, b"li li li li li li li li li li", "WEAK_PASSPHRASE"),
+            (old, b"\xFF", "PASSPHRASE_FORM"),
+        ] {
+            assert_eq!(change(given, wanted).unwrap_err().code(), code);
+        }
+        let after = change(old, new).unwrap();
+        let after = ShareEnvelope::parse(&after.to_text().unwrap()).unwrap();
+        assert_eq!(after.open(new).unwrap().value(), &[0x42; 32]);
+        assert!(after.open(old).is_err());
+        assert_eq!(before.open(old).unwrap().value(), &[0x42; 32]);
+        assert_eq!(
+            (after.set(), &after.custodian, after.index),
+            (Ok(SET), &before.custodian, 2)
+        );
+        assert!(after.salt != before.salt && after.nonce != before.nonce);
+        assert!(before.is_weak_under(old) && !after.is_weak_under(new));
+        let again = after.under_another_passphrase(new, new, COST, &mut StdRng::seed_from_u64(8));
+        assert_eq!(again.unwrap_err(), Error::SamePassphrase);
+    }
+
+    #[test]
+    fn what_is_no_envelope_of_this_form_is_told_from_a_damaged_one() {
+        let text = String::from_utf8(envelope().to_text().unwrap()).unwrap();
+        for other in [
+            "a letter".to_owned(),
+            String::new(),
+            text.replace("yzt.share/1", "yzt.share/9"),
+            text.replace("\"argon2id\"", "\"custodian-card\""),
+        ] {
+            assert_eq!(ShareEnvelope::parse(other.as_bytes()), Err(Error::EnvelopeForm));
+        }
+        for damaged in [&text[..text.len() / 2], &text.replace("\"salt\"", "\"salz\"")] {
+            assert_eq!(
+                ShareEnvelope::parse(damaged.as_bytes()),
+                Err(Error::EnvelopeDamaged)
+            );
         }
     }
 

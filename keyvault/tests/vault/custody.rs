@@ -746,10 +746,6 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
                 custodian("b", "the passphrase of a"),
             ],
         ),
-        plan(
-            2,
-            vec![custodian("a", "密码一"), custodian("b", "the passphrase of b")],
-        ),
         // The same one, typed on another keyboard.
         plan(
             2,
@@ -772,6 +768,16 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
         assert!(matches!(error, Error::BadCeremony { .. }), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
+    // What a rehearsal takes is too easy to guess for a vault that protects something.
+    let real = Plan {
+        founded: Founded::Real,
+        ..plan(2, pair())
+    };
+    let error = create(&real, NOON.parse().unwrap(), random(1)())
+        .await
+        .unwrap_err();
+    assert_eq!((error.code(), error.exit()), ("WEAK_PASSPHRASE", Exit::Refused));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     create(&plan(2, pair()), NOON.parse().unwrap(), random(2)())
         .await
         .unwrap();

@@ -28,6 +28,11 @@ struct Site {
     folder: TempDir,
 }
 
+/// What a custodian of the tests has in mind.
+fn phrase(custodian: &str) -> String {
+    format!("kapok ferry moss quartz {custodian} lantern")
+}
+
 struct Served {
     child: Child,
 }
@@ -45,7 +50,7 @@ impl Site {
         for name in ["li", "wang", "zhang"] {
             std::fs::write(
                 folder.path().join(format!("{name}.pass")),
-                format!("passphrase of {name}\n"),
+                format!("{}\n", phrase(name)),
             )
             .unwrap();
         }
@@ -1158,9 +1163,8 @@ impl Keyboard {
         }
     }
 
-    /// Runs the program, types an answer whenever it asks, and gives exit code, object, and what the terminal showed.
-    fn answer(&mut self, site: &Site, arguments: &[&str], answers: &[&str]) -> (i32, Value, String) {
-        let mut child = Command::new(PROGRAM)
+    fn start(&self, site: &Site, arguments: &[&str]) -> Child {
+        Command::new(PROGRAM)
             .current_dir(site.folder.path())
             .args(["--json", "--dir", "vault"])
             .args(arguments)
@@ -1168,30 +1172,51 @@ impl Keyboard {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
-        let mut prose = child.stderr.take().unwrap();
-        for answer in answers {
-            let mut asked = String::new();
-            while !asked.ends_with(": ") {
-                let mut byte = [0];
-                assert_eq!(prose.read(&mut byte).unwrap(), 1, "it does not ask: {asked}");
-                asked.push(char::from(byte[0]));
-            }
-            assert!(asked.contains("passphrase of "), "{asked}");
-            self.keys.write_all(answer.as_bytes()).unwrap();
+            .unwrap()
+    }
+
+    /// Reads until it asks.
+    fn is_asked(prose: &mut impl std::io::Read) {
+        let mut asked = Vec::new();
+        while !asked.ends_with(b": ") {
+            let mut byte = [0];
+            assert_eq!(
+                prose.read(&mut byte).unwrap(),
+                1,
+                "it does not ask: {}",
+                String::from_utf8_lossy(&asked)
+            );
+            asked.extend(byte);
         }
-        let output = child.wait_with_output().unwrap();
+        let asked = String::from_utf8(asked).unwrap();
+        assert!(asked.contains("passphrase of "), "{asked}");
+    }
+
+    /// What the terminal has shown since it was looked at last.
+    fn shown(&mut self) -> String {
         fcntl_setfl(&self.keys, OFlags::NONBLOCK).unwrap();
         let mut shown = Vec::new();
         // What is there; then it would wait.
         let _ = self.keys.read_to_end(&mut shown);
         fcntl_setfl(&self.keys, OFlags::empty()).unwrap();
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    /// Runs the program, types an answer whenever it asks, and gives exit code, object, and what the terminal showed.
+    fn answer(&mut self, site: &Site, arguments: &[&str], answers: &[&str]) -> (i32, Value, String) {
+        let mut child = self.start(site, arguments);
+        let mut prose = child.stderr.take().unwrap();
+        for answer in answers {
+            Self::is_asked(&mut prose);
+            self.keys.write_all(answer.as_bytes()).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
         let modes = tcgetattr(&self.screen).unwrap().local_modes;
         assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
         (
             output.status.code().unwrap(),
             serde_json::from_slice(&output.stdout).unwrap(),
-            String::from_utf8_lossy(&shown).into_owned(),
+            self.shown(),
         )
     }
 }
@@ -1216,13 +1241,14 @@ fn passphrases_are_typed_without_being_shown_and_twice_where_a_slip_would_last()
         "shares",
     ];
     let li = "木棉花开了又谢了 2026\r";
-    let zhang = "passphrase of zhang\r";
+    let zhang = "kapok ferry moss quartz zhang lantern\r";
     // A slip, then a change of mind: nothing is made.
     for (answers, ends, code) in [
         (&[li, "木棉花开了又谢了 2025\r"][..], 1, "SECRETS_DIFFER"),
         (&[li, li, "passphr\u{3}"], 1, "GIVEN_UP"),
         (&["\u{4}"], 1, "GIVEN_UP"),
-        (&[li, li, "密码一\r", "密码一\r"], 2, "BAD_CEREMONY"),
+        // Before the next one is called.
+        (&["密码一\r", "密码一\r"], 1, "WEAK_PASSPHRASE"),
     ] {
         let (exit, object, shown) = keyboard.answer(&site, &init, answers);
         assert_eq!(
@@ -1280,12 +1306,12 @@ fn passphrases_are_typed_without_being_shown_and_twice_where_a_slip_would_last()
 #[test]
 fn a_passphrase_file_with_a_byte_order_mark_is_the_passphrase_without_it() {
     let site = Site::new();
-    std::fs::write(site.path("li.pass"), "\u{FEFF}correct horse battery\r\n").unwrap();
+    std::fs::write(site.path("li.pass"), "\u{FEFF}kapok ferry moss quartz\r\n").unwrap();
     std::fs::write(site.path("wang.pass"), "cafe\u{301} au lait, 木棉花开\n").unwrap();
     let envelopes = site.init();
     let _served = site.serve(&[]);
     // By hand, and from another editor.
-    std::fs::write(site.path("li.pass"), "correct horse battery").unwrap();
+    std::fs::write(site.path("li.pass"), "kapok ferry moss quartz").unwrap();
     std::fs::write(
         site.path("wang.pass"),
         "\u{FEFF}café au lait，\u{3000}木棉花开 \n",
@@ -1315,11 +1341,156 @@ fn a_passphrase_file_with_a_byte_order_mark_is_the_passphrase_without_it() {
             "shares",
         ],
         2,
-        "BAD_CEREMONY",
+        "PASSPHRASE_FORM",
     );
     assert!(
         object["error"]["message"].as_str().unwrap().contains("UTF-8"),
         "{object}"
     );
     assert!(!other.path("vault").exists());
+}
+
+#[test]
+fn a_custodian_tries_the_own_envelope_without_the_vault() {
+    let site = Site::new();
+    let envelopes = site.init();
+    // No vault runs, and nothing but the envelope is there.
+    std::fs::remove_dir_all(site.path("vault")).unwrap();
+    let before = std::fs::read(site.path(&envelopes[0])).unwrap();
+    let check =
+        |share: &str, file: &str| site.run(&["share", "check", "--share", share, "--passphrase-file", file]);
+    let (code, object) = check(&envelopes[0], "li.pass");
+    assert_eq!(
+        (code, object["schema"].as_str()),
+        (0, Some("yzt.keyvault_share_check/1"))
+    );
+    let said = |key: &str| object[key].clone();
+    assert_eq!(
+        (
+            said("custodian"),
+            said("epoch"),
+            said("index"),
+            said("needed"),
+            said("shares")
+        ),
+        ("li".into(), 1.into(), 1.into(), 2.into(), 3.into())
+    );
+    assert_eq!((said("rehearsal"), said("weak")), (false.into(), false.into()));
+    let number = said("vault").as_str().unwrap().to_owned();
+    assert!(envelopes[0].contains(&number[..8]), "{number}");
+    // At a terminal it is asked for, and not shown.
+    let (exit, object, shown) = Keyboard::new().answer(
+        &site,
+        &["share", "check", "--share", &envelopes[1]],
+        &[&format!("{}\r", phrase("wang"))],
+    );
+    assert_eq!(
+        (exit, object["custodian"].as_str(), shown.trim()),
+        (0, Some("wang"), "")
+    );
+
+    let text = String::from_utf8(before.clone()).unwrap();
+    std::fs::write(site.path("cut"), &text[..text.len() - 40]).unwrap();
+    std::fs::write(site.path("relabelled"), text.replace("\"li\"", "\"lo\"")).unwrap();
+    std::fs::write(site.path("later"), text.replace("yzt.share/", "yzt.share/9")).unwrap();
+    for (share, file, exit, code) in [
+        (envelopes[0].as_str(), "wang.pass", 1, "WRONG_PASSPHRASE"),
+        ("cut", "li.pass", 1, "PACKAGE_DAMAGED"),
+        ("relabelled", "li.pass", 1, "PACKAGE_DAMAGED"),
+        ("later", "li.pass", 2, "PACKAGE_FORM"),
+        ("li.pass", "li.pass", 2, "PACKAGE_FORM"),
+        ("absent", "li.pass", 5, "FILE"),
+    ] {
+        site.expect_error(
+            &["share", "check", "--share", share, "--passphrase-file", file],
+            exit,
+            code,
+        );
+    }
+    assert_eq!(std::fs::read(site.path(&envelopes[0])).unwrap(), before);
+    assert_eq!(std::fs::read_dir(site.path("shares")).unwrap().count(), 3);
+    assert!(!site.path("vault").exists());
+}
+
+#[test]
+fn a_custodian_changes_the_own_passphrase_and_needs_nobody_else() {
+    let site = Site::new();
+    let envelopes = site.init();
+    let (old, li) = (std::fs::read(site.path(&envelopes[0])).unwrap(), phrase("li"));
+    let change = |more: &[&'static str]| -> Vec<String> {
+        let fixed = [
+            "share",
+            "passphrase",
+            "--share",
+            &envelopes[0],
+            "--out",
+            "new.json",
+        ];
+        fixed.iter().chain(more).map(|part| (*part).to_owned()).collect()
+    };
+    let mut keyboard = Keyboard::new();
+    let mut answered = |answers: &[&str]| {
+        let arguments = change(&[]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        keyboard.answer(&site, &arguments, answers)
+    };
+    let (own, new) = (format!("{li}\r"), "渡船石英苔藓灯笼木棉\r");
+    let own = own.as_str();
+    // Wrong, a slip, too easy, the same again: nothing is written.
+    for (answers, ends, code) in [
+        (&["somebody else's\r"][..], 1, "WRONG_PASSPHRASE"),
+        (&[own, new, "渡船石英苔藓灯笼木绵\r"], 1, "SECRETS_DIFFER"),
+        (&[own, "11111111\r", "11111111\r"], 1, "WEAK_PASSPHRASE"),
+        (&[own, own, own], 1, "SAME_PASSPHRASE"),
+    ] {
+        let (exit, object, shown) = answered(answers);
+        assert_eq!(
+            (exit, object["error"]["code"].as_str()),
+            (ends, Some(code)),
+            "{object}"
+        );
+        assert_eq!(shown.trim(), "");
+        assert!(!site.path("new.json").exists());
+    }
+    let (exit, object, shown) = answered(&[own, new, new]);
+    assert_eq!((exit, shown.trim()), (0, ""), "{object}");
+    assert_eq!(object["replaces"].as_str(), Some(envelopes[0].as_str()));
+    let rights = std::fs::metadata(site.path("new.json")).unwrap().permissions();
+    assert_eq!(rights.mode() & 0o777, 0o600);
+    // The old one is there, byte by byte, and so is a file that would be in the way.
+    assert_eq!(std::fs::read(site.path(&envelopes[0])).unwrap(), old);
+    let written = std::fs::read(site.path("new.json")).unwrap();
+    let (exit, object, _) = answered(&[own, new, new]);
+    assert_eq!((exit, object["error"]["code"].as_str()), (5, Some("FILE")));
+    assert_eq!(std::fs::read(site.path("new.json")).unwrap(), written);
+
+    // The program makes one, shows it at the terminal alone, and has it typed back.
+    std::fs::remove_file(site.path("new.json")).unwrap();
+    std::fs::write(site.path("old.pass"), &li).unwrap();
+    let arguments = change(&["--passphrase-file", "old.pass", "--generate"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    site.expect_error(&arguments, 2, "NO_TERMINAL");
+    let mut child = keyboard.start(&site, &arguments);
+    let mut prose = child.stderr.take().unwrap();
+    Keyboard::is_asked(&mut prose);
+    let shown = keyboard.shown();
+    let made = shown
+        .split_whitespace()
+        .find(|word| word.len() == 19 && word.matches('-').count() == 3)
+        .unwrap_or_else(|| panic!("{shown}"))
+        .to_owned();
+    keyboard.keys.write_all(format!("{made}\r").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let mut told = String::new();
+    prose.read_to_string(&mut told).unwrap();
+    for said in [&told, &String::from_utf8_lossy(&output.stdout).into_owned()] {
+        assert!(!said.contains(&made), "it is shown at the terminal alone");
+    }
+    // It opens the vault beside an envelope that was not changed.
+    std::fs::write(site.path("made.pass"), &made).unwrap();
+    let _served = site.serve(&[]);
+    let unseal = ["unseal", "--share", "new.json", "--passphrase-file", "made.pass"];
+    assert_eq!(site.run(&unseal).1["state"], "unsealing");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
 }

@@ -45,7 +45,10 @@ pub(crate) async fn shared() -> PathBuf {
     SHARED.get_or_init(start).await.1.clone()
 }
 
-const PASSPHRASES: [&[u8]; 2] = [b"the first custodian", b"the second custodian"];
+const PASSPHRASES: [&[u8]; 2] = [
+    b"kapok ferry moss quartz lantern",
+    b"quartz lantern moss ferry kapok",
+];
 
 impl TestVault {
     /// Founds a rehearsal's vault in `dir`, serves it and opens it.
