@@ -18,10 +18,11 @@ use virtual_card::pcscd::{self, Options, PrivatePcscd, READERS};
 use virtual_card::slot::{FIRST_PORT, Slot};
 #[cfg(feature = "taptime")]
 use virtual_card::taptime::{
-    Report, SCHEMA as TAPTIME_SCHEMA, TARGET_BIT_RATE,
+    Report, SCHEMA as TAPTIME_SCHEMA,
     cards::{CARDS, Card},
     chart,
-    time::{Assumptions, BIT_RATES},
+    gate::Gate,
+    time::{Assumptions, BIT_RATES, TARGET_BIT_RATE},
 };
 use virtual_card::{CardRandom, Error, blank};
 
@@ -164,6 +165,8 @@ struct Taptime {
     svg_rates: Option<PathBuf>,
     #[command(flatten)]
     assumptions: Assumptions,
+    #[command(flatten)]
+    gate: Gate,
 }
 
 /// This build counts nothing: whatever is asked for, the answer is how to build it.
@@ -296,7 +299,7 @@ fn run(arguments: &Arguments) -> Result<Ended, Failure> {
 
 #[cfg(feature = "taptime")]
 fn taptime(asked: &Taptime) -> Result<Outcome, Failure> {
-    let report = Report::make(asked.assumptions, asked.card)?;
+    let report = Report::make(asked.assumptions, asked.gate, asked.card)?;
     let charts = [
         (&asked.svg, chart::uses as fn(&Report) -> String),
         (&asked.svg_rates, chart::rates),

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use crate::taptime::cards::Card;
-use crate::taptime::report::{Report, TARGET_BIT_RATE, TARGETS};
-use crate::taptime::time::{BIT_RATES, Time};
+use crate::taptime::report::{Report, TARGETS};
+use crate::taptime::time::{BIT_RATES, TARGET_BIT_RATE, Time};
 
 const WIDTH: f64 = 980.0;
 /// Where bars begin and the axis ends, pixels.
@@ -307,7 +307,12 @@ mod tests {
     /// The page and its drawings are what this program says. `make taptime` writes them again.
     #[test]
     fn the_page_and_its_drawings_are_up_to_date() {
-        let report = Report::make(crate::taptime::time::Assumptions::default(), None).unwrap();
+        let report = Report::make(
+            crate::taptime::time::Assumptions::default(),
+            crate::taptime::gate::Gate::default(),
+            None,
+        )
+        .unwrap();
         let docs = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"));
         let read = |name: &str| std::fs::read_to_string(docs.join(name)).unwrap();
         let page = read("taptime.md");

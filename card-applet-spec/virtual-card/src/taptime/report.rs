@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::taptime::cards::{CARDS, Card};
+use crate::taptime::gate::{Gate, Passage};
 use crate::taptime::issuer::{Exchange, Issuer, KV, Reader};
-use crate::taptime::time::{Assumptions, Time};
+use crate::taptime::time::{Assumptions, TARGET_BIT_RATE, Time};
 use crate::taptime::work::{KeyObjects, SetUp, Work};
 
 /// Schema of the object.
@@ -228,9 +229,6 @@ pub struct Target {
 const DESIGN: &str = "design";
 const CARD_MAKERS: &str = "specification, chapter 13";
 
-/// Bit rate of the targets, kbit/s.
-pub const TARGET_BIT_RATE: u32 = 424;
-
 /// The targets of the design, and the limits for card makers that the design's cards of the second row are held to.
 pub const TARGETS: [Target; 6] = [
     target("tap", "j3r180", 45.0, DESIGN),
@@ -282,6 +280,8 @@ pub struct Row {
 pub struct Report {
     /// What is assumed.
     pub assumptions: Assumptions,
+    /// What is assumed of a gate.
+    pub gate: Gate,
     /// Cards of the report.
     pub cards: Vec<&'static Card>,
     /// Uses of a card.
@@ -294,9 +294,10 @@ impl Report {
     /// # Errors
     ///
     /// [`Error::ModelStopped`].
-    pub fn make(assumptions: Assumptions, card: Option<&'static Card>) -> Result<Self, Error> {
+    pub fn make(assumptions: Assumptions, gate: Gate, card: Option<&'static Card>) -> Result<Self, Error> {
         Ok(Self {
             assumptions,
+            gate,
             cards: card.map_or_else(|| CARDS.iter().collect(), |card| vec![card]),
             scenarios: scenarios(assumptions.key_set_up)?,
         })
@@ -349,6 +350,21 @@ impl Report {
             .collect()
     }
 
+    /// The passages of a gate: TAP, alone and with COMMIT.
+    #[must_use]
+    pub fn passages(&self) -> Vec<Passage> {
+        ["tap", "tap_commit"]
+            .iter()
+            .filter_map(|id| self.scenario(id))
+            .flat_map(|scenario| {
+                self.cards.iter().map(|card| {
+                    let time = scenario.time(card, &self.assumptions, TARGET_BIT_RATE);
+                    Passage::of(scenario.id, time.total(), card, &self.gate, &self.assumptions)
+                })
+            })
+            .collect()
+    }
+
     /// The keys of [`SCHEMA`]: milliseconds with two decimals.
     #[must_use]
     pub fn to_json(&self, bit_rates: &[u32]) -> serde_json::Value {
@@ -392,12 +408,26 @@ impl Report {
                 })
             })
             .collect();
+        let passages: Vec<_> = self
+            .passages()
+            .iter()
+            .map(|passage| {
+                let [polling, activation, other_selects, ours, search, verify, output] = passage.parts().map(rounded);
+                serde_json::json!({
+                    "scenario": passage.scenario, "card": passage.card, "bit_rate": TARGET_BIT_RATE,
+                    "assumed_ms": { "polling": polling, "activation": activation, "search": search, "verify": verify, "output": output },
+                    "modelled_ms": { "other_selects": other_selects, "ours": ours },
+                    "total_ms": rounded(passage.total()), "goal_ms": passage.goal(),
+                })
+            })
+            .collect();
         serde_json::json!({
             "assumptions": self.assumptions,
             "cards": cards,
             "scenarios": self.scenarios,
             "times": rows,
             "targets": targets,
+            "gate": { "assumptions": self.gate, "passages": passages },
         })
     }
 
@@ -492,7 +522,18 @@ impl Report {
                 }
             ));
         }
+        line(String::new());
+        self.gate_lines().into_iter().for_each(line);
         text
+    }
+
+    fn gate_lines(&self) -> Vec<String> {
+        let mut lines = self.gate.lines();
+        lines.extend(self.passages().iter().map(|passage| {
+            let scenario = self.scenario(passage.scenario);
+            passage.line(scenario.map_or(passage.scenario, |scenario| scenario.en))
+        }));
+        lines
     }
 }
 

@@ -8,6 +8,9 @@ use crate::taptime::work::{SetUp, Work};
 /// Bit rates of ISO/IEC 14443, kbit/s.
 pub const BIT_RATES: [u32; 4] = [106, 212, 424, 848];
 
+/// Bit rate of the targets and of a gate, kbit/s.
+pub const TARGET_BIT_RATE: u32 = 424;
+
 /// What is assumed where nothing was measured. Printed with every result.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, clap::Args)]
 pub struct Assumptions {
@@ -61,7 +64,7 @@ impl Assumptions {
 }
 
 /// A time of the command line.
-fn parse_time(text: &str) -> Result<f64, &'static str> {
+pub(crate) fn parse_time(text: &str) -> Result<f64, &'static str> {
     text.parse()
         .ok()
         .filter(|time: &f64| (0.0..=1000.0).contains(time))

@@ -65,6 +65,43 @@ fn assumptions_change_the_result_and_stand_in_it() {
 }
 
 #[test]
+fn a_gate_opens_within_its_goal_and_says_what_is_assumed() {
+    let passage = |arguments: &[&str], scenario: &str| {
+        let all = object(&run(&[&["--json", "--card", "j3r180"], arguments].concat()));
+        let passages = all["gate"]["passages"].as_array().unwrap().clone();
+        let found = passages
+            .into_iter()
+            .find(|passage| passage["scenario"] == scenario)
+            .unwrap();
+        let sum = |kind: &str| -> f64 {
+            found[kind]
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|part| part.as_f64().unwrap())
+                .sum()
+        };
+        let total = found["total_ms"].as_f64().unwrap();
+        assert!(
+            (sum("assumed_ms") + sum("modelled_ms") - total).abs() < 0.05,
+            "{found}"
+        );
+        (total, found["goal_ms"].as_f64().unwrap())
+    };
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 0.05, "{a} {b}");
+    for (scenario, goal) in [("tap", 100.0), ("tap_commit", 140.0)] {
+        let (total, at_most) = passage(&[], scenario);
+        near(at_most, goal);
+        assert!(total <= goal, "{scenario}: {total}");
+    }
+    let (base, _) = passage(&[], "tap");
+    near(passage(&["--polling-ms", "100"], "tap").0, base + 80.0);
+    near(passage(&["--regions", "12"], "tap").0, base + 5.12);
+    near(passage(&["--output-ms", "0"], "tap").0, base - 5.0);
+    assert!(passage(&["--other-selects", "4"], "tap").0 > base + 9.0);
+}
+
+#[test]
 fn people_get_tables_with_assumptions_and_targets() {
     let output = run(&["--card", "j3h145", "--bit-rate", "848"]);
     assert!(output.status.success());
@@ -76,6 +113,7 @@ fn people_get_tables_with_assumptions_and_targets() {
         "J3H145 (JCOP3)",
         "TAP + COMMIT",
         "targets at 424 kbit/s",
+        "A gate at 424 kbit/s",
     ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
@@ -116,6 +154,8 @@ fn what_is_no_card_rate_or_time_is_refused() {
         ["--dispatch-ms", "-1"],
         ["--activation-ms", "NaN"],
         ["--frame", "8"],
+        ["--regions", "0"],
+        ["--polling-ms", "-1"],
         ["--key-set-up", "never"],
     ] {
         let output = run(&arguments);
