@@ -32,14 +32,14 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Connects to a Unix socket.
+    /// Connects to a Unix socket, where the service's user listens and nobody else.
     #[must_use]
     pub fn unix(path: &Path) -> Self {
         let name = path.display().to_string();
         let path: PathBuf = path.to_owned();
         Self::new(&name, move || {
             let path = path.clone();
-            async move { Ok(Box::new(tokio::net::UnixStream::connect(path).await?) as Stream) }
+            async move { Ok(Box::new(service_contract::socket::connect(&path).await?) as Stream) }
         })
     }
 
@@ -74,5 +74,30 @@ impl Dialer {
 impl fmt::Debug for Dialer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Dialer({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::office::number_of_vault;
+
+    #[tokio::test]
+    async fn a_vault_that_cannot_be_reached_says_why() {
+        let code = async |dialer: Dialer| number_of_vault(&dialer).await.unwrap_err().code();
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(
+            code(Dialer::unix(&folder.path().join("none"))).await,
+            "VAULT_NOT_RUNNING"
+        );
+        let long = folder.path().join("s".repeat(120));
+        assert_eq!(code(Dialer::unix(&long)).await, "SOCKET_PATH");
+        let strangers = Dialer::new("strange", async || {
+            Err::<Stream, _>(io::ErrorKind::PermissionDenied.into())
+        });
+        assert_eq!(code(strangers.clone()).await, "VAULT_OTHER_USER");
+        let stream = strangers.connect().await.err().unwrap();
+        let error = photo_store_protocol::Error::from_connecting(stream);
+        assert_eq!(error.code().as_str(), "STORE_OTHER_USER");
     }
 }

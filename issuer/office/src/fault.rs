@@ -92,6 +92,7 @@ impl Fault {
             | Code::OtherVault
             | Code::SocketInUse
             | Code::SocketUnusable
+            | Code::StoreOtherUser
             | Code::Version
             | Code::Protocol => Self::Machine,
             _ => Self::Caller,

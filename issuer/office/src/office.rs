@@ -245,7 +245,10 @@ pub async fn number_of_vault(way: &Dialer) -> Result<[u8; 16], OfficeError> {
 }
 
 async fn connected(way: &Dialer) -> Result<vault::Client<Stream>, vault::Error> {
-    let stream = way.connect().await.map_err(|_| vault::Error::NotRunning)?;
+    let stream = way
+        .connect()
+        .await
+        .map_err(|error| vault::Error::from_connecting(error, way.name().len()))?;
     vault::Client::connect(stream).await
 }
 

@@ -1,4 +1,4 @@
-//! Orders the card of a permit, and stores each step of its order: its front drawn once, and content frozen, before a card
+//! Orders the card of a permit, and stores each step of its order: its front laid out once, and content frozen, before a card
 //! number is spent; then order, card and permit move together. How a step is done: crate `issuer-production`.
 
 use issuer_store::{Appended, BlankState, Entry, Snapshot, StepRecord, Transaction};
@@ -19,7 +19,7 @@ use crate::on_file;
 use crate::photo::comes_onto_a_card;
 
 impl Office {
-    /// Orders the card of a permit: draws the front once to see that it can be printed, takes the photo's receipt, and freezes
+    /// Orders the card of a permit: lays the front out to see that it can be printed, takes the photo's receipt, and freezes
     /// what goes onto the card, before a card number is spent. Repeating it with the same id answers the same.
     ///
     /// # Errors
@@ -117,21 +117,23 @@ impl Office {
         Ok(order)
     }
 
-    /// Draws the front of what is made with a picture that stands in for the holder's photo: a missing glyph and a text that
-    /// does not fit are found before a photo's receipt is used, which happens once, and before a card number is.
+    /// Lays the front of what is made out before there is a photo: a missing glyph and a text that does not fit are found
+    /// before a photo's receipt is used, which happens once, and before a card number is.
     pub(crate) async fn try_print(
         &self,
         make: impl FnOnce(FrozenPhoto) -> Result<CardContent, ContentError>,
     ) -> Result<(), OfficeError> {
-        let picture = issuer_artwork::sample_front(None).photo;
         let nobody = photo::PhotoId::from_bytes([0; 16]);
-        let content = make(FrozenPhoto::new(nobody, "none", &picture, &picture))?;
-        let front = content.front(picture)?;
+        let content = make(FrozenPhoto::new(nobody, "none", &[], &[]))?;
+        let front = content.front(Vec::new())?;
         let (artist, division) = (self.artist(), content.division().as_str().to_owned());
-        tokio::task::spawn_blocking(move || artist.front(&division, &front).map(drop))
+        let faults = tokio::task::spawn_blocking(move || artist.check_front(&division, &front))
             .await
-            .map_err(|_| OfficeError::Internal)??;
-        Ok(())
+            .map_err(|_| OfficeError::Internal)?;
+        match faults.map_err(|faults| faults.into_iter().next()) {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(fault.map_or(OfficeError::Internal, OfficeError::from)),
+        }
     }
 
     /// Gives an order up: its card is to be destroyed and its number is spent, and the permit may be ordered again.

@@ -458,7 +458,11 @@ impl Office {
     /// # Errors
     /// The photo store is away, or speaks another version.
     pub async fn photo_store(&self) -> Result<photo::Client<Stream>, photo::Error> {
-        let stream = self.photos.connect().await.map_err(photo::Error::Broken)?;
+        let stream = self
+            .photos
+            .connect()
+            .await
+            .map_err(photo::Error::from_connecting)?;
         photo::Client::connect(stream).await
     }
 

@@ -7,7 +7,7 @@ use getrandom::SysRng;
 use jiff::civil::Date;
 use p256::SecretKey;
 use rand_core::{CryptoRng, UnwrapErr};
-use service_contract::{Answer, Operation};
+use service_contract::{Answer, Operation, socket};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::bundle::{
@@ -61,23 +61,10 @@ impl Client<tokio::net::UnixStream> {
     /// [`Error::SocketPath`] for a path that is too long, [`Error::NotRunning`] when nobody listens there, [`Error::OtherUser`] when it is not the vault's user who does,
     /// else as [`Client::connect`].
     pub async fn connect_unix(path: &std::path::Path) -> Result<Self, Error> {
-        check_path(path)?;
-        let connecting = tokio::time::timeout(HELLO, tokio::net::UnixStream::connect(path));
-        let stream = connecting
-            .await
-            .map_err(|_| Error::NoAnswer)?
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::NotRunning,
-                std::io::ErrorKind::PermissionDenied => Error::OtherUser,
-                _ => Error::ConnectionLost(error),
-            })?;
-        let own = rustix::process::geteuid().as_raw();
-        let listener = stream.peer_cred().map_err(Error::ConnectionLost)?.uid();
-        if is_trusted(listener, own, owner_of_folder(path)) {
-            Self::connect(stream).await
-        } else {
-            Err(Error::OtherUser)
-        }
+        let connecting = tokio::time::timeout(HELLO, socket::connect(path));
+        let stream = connecting.await.map_err(|_| Error::NoAnswer)?;
+        let stream = stream.map_err(|error| Error::from_connecting(error, path.as_os_str().len()))?;
+        Self::connect(stream).await
     }
 }
 
@@ -85,28 +72,11 @@ impl Client<tokio::net::UnixStream> {
 ///
 /// # Errors
 /// [`Error::SocketPath`].
-pub fn check_path(socket: &std::path::Path) -> Result<(), Error> {
-    /// Bytes of a socket's path, without the zero behind it (`sun_path`, unix(7)).
-    const MAX_PATH: usize = 107;
-    match socket.as_os_str().len() {
-        length if length > MAX_PATH => Err(Error::SocketPath(length)),
+pub fn check_path(path: &std::path::Path) -> Result<(), Error> {
+    match path.as_os_str().len() {
+        length if length > socket::MAX_PATH => Err(Error::SocketPath(length)),
         _ => Ok(()),
     }
-}
-
-/// Whether a process of user `listener` may be told shares and people's data: our own user, root, and for root also the
-/// user whose folder the socket stands in. Anybody else put a socket into a folder that all may write.
-fn is_trusted(listener: u32, own: u32, folder: Option<u32>) -> bool {
-    listener == own || listener == 0 || (own == 0 && folder == Some(listener))
-}
-
-fn owner_of_folder(socket: &std::path::Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt as _;
-    let folder = match socket.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => std::path::Path::new("."),
-    };
-    std::fs::metadata(folder).ok().map(|meta| meta.uid())
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
@@ -599,19 +569,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_listener_of_another_user_is_not_told_a_share() {
-        let (us, root, vault, stranger) = (1000, 0, 998, 1001);
-        assert!(is_trusted(us, us, Some(us)));
-        assert!(is_trusted(root, us, Some(us)));
-        assert!(!is_trusted(stranger, us, Some(stranger)));
-        // Root operates a vault that runs as a user of its own, in that user's folder.
-        assert!(is_trusted(vault, root, Some(vault)));
-        // A folder that all may write is root's, and a stranger listens in it.
-        assert!(!is_trusted(stranger, root, Some(root)));
-        assert!(!is_trusted(stranger, root, None));
-    }
 
     #[tokio::test]
     async fn a_vault_that_hangs_is_told_from_one_that_is_not_there() {

@@ -64,6 +64,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why the vault's socket, whose path has this many bytes, could not be connected to.
+    #[must_use]
+    pub fn from_connecting(error: std::io::Error, length: usize) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Self::NotRunning,
+            std::io::ErrorKind::PermissionDenied => Self::OtherUser,
+            std::io::ErrorKind::InvalidInput => Self::SocketPath(length),
+            std::io::ErrorKind::TimedOut => Self::NoAnswer,
+            _ => Self::ConnectionLost(error),
+        }
+    }
+
     /// The vault's reason, if it refused.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {

@@ -280,6 +280,9 @@ closed_list! {
         44 OtherVault "OTHER_VAULT"
             "应答的不是建立照片库时所用的密钥库。", "The vault that answers is not the one under which the store was founded.";
             "请更正 --vault；照片的密钥只有原来的密钥库才能打开。", "Correct --vault; only the vault of the founding opens the photos' keys.";
+        45 StoreOtherUser "STORE_OTHER_USER"
+            "照片库的套接字属于另一用户，未向其发送任何内容。", "The photo store's socket belongs to another user; nothing was said to it.";
+            "请使用运行照片库的账户，并查明该套接字是谁建立的。", "Use the account that runs the photo store, and check who made that socket.";
     }
 }
 

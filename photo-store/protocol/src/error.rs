@@ -20,6 +20,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why the photo store's socket could not be connected to.
+    #[must_use]
+    pub fn from_connecting(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Self::Failed(FailureCode::StoreOtherUser),
+            _ => Self::Broken(error),
+        }
+    }
+
     /// The code of the closed list that says this.
     #[must_use]
     pub const fn code(&self) -> FailureCode {
@@ -146,6 +155,7 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::OtherVault
         | Code::SocketInUse
         | Code::SocketUnusable
+        | Code::StoreOtherUser
         | Code::Version
         | Code::Protocol => Exit::Damaged,
     }

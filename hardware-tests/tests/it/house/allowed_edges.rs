@@ -69,6 +69,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "photo-store-protocol",
             "card-applet-spec",
             "program-contract",
+            "service-contract",
         ],
     ),
     (
