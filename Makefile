@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo clean-demo test lint bench models taptime soak
+.PHONY: help setup demo clean-demo test e2e lint bench models taptime soak
 
 # Where `make demo` keeps what it made: one folder a run.
 DEMO := demo
@@ -32,6 +32,9 @@ clean-demo: ## remove what the demo made
 
 test: ## install what is missing, lint, and run every test; says what each step took
 	@scripts/test.sh
+
+e2e: ## install and run foreign software against the card and the API, bounded (docs/e2e.md)
+	@scripts/e2e.sh
 
 lint: ## formatting, clippy, each crate alone, licences and sources
 	@scripts/setup.sh

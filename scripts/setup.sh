@@ -4,6 +4,7 @@
 #
 #     scripts/setup.sh demo    what `make demo` needs
 #     scripts/setup.sh         also what `make test` needs
+#     scripts/setup.sh e2e     also what `make e2e` needs
 set -euo pipefail
 
 purpose=${1:-test}
@@ -33,6 +34,11 @@ curl|/usr/bin/curl|the commands of permit up and of the handbook
 zbar-tools|/usr/bin/zbarimg|a foreign scanner for the code on the back of a card
 libvips-tools|/usr/bin/vipsthumbnail|comparison figures
 '
+e2e_packages='
+opensc|/usr/bin/opensc-tool|tools for other cards, which must change nothing on ours
+python3-venv|/usr/lib/python3*/ensurepip/__init__.py|the packages of Python, in the target folder
+'
+
 missing() {
     while IFS='|' read -r package file purpose; do
         [ -n "$package" ] || continue
@@ -42,6 +48,7 @@ missing() {
 
 packages=$demo_packages
 [ "$purpose" = demo ] || packages+=$test_packages
+[ "$purpose" != e2e ] || packages+=$e2e_packages
 
 if ! command -v cargo > /dev/null; then
     say "there is no cargo on the search path. Install a Rust toolchain (1.95 or newer), then run this again."

@@ -283,7 +283,7 @@ impl Drop for PrivatePcscd {
 /// Runs `body` in a process whose environment points at a private service of its own, and waits for it.
 ///
 /// For test programs of cargo's own harness: the calling test starts the service, then runs the same test program again
-/// for the one test named `test`; in that process this function calls `body`. The inner test's output follows on standard
+/// for the one test named `test`, be it an ignored one; in that process this function calls `body`. The inner test's output follows on standard
 /// output, each line marked, so that no count of test results takes it for one of its own.
 ///
 /// # Errors
@@ -299,7 +299,13 @@ pub fn as_client(test: &str, options: &Options, body: impl FnOnce(&Folder)) -> R
     let running =
         std::env::current_exe().map_err(|source| file("find", Path::new("the running program"), source))?;
     let output = Command::new(running)
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            test,
+            "--include-ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(variable, socket)
         .env(FOLDER_VARIABLE, service.folder().path())
         .output()

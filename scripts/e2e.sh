@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Software of other people against the card and the API, which is no part of `make test`: installs what is missing, runs it
+# within bounds, ends with 1 when anything is wrong. What it found, and when: docs/e2e.md.
+#
+#   YZT_E2E_EXAMPLES   requests that schemathesis makes up for each operation and role (default 25)
+#   YZT_E2E_SEED       where its random source begins (default 1)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/steps.sh
+
+examples=${YZT_E2E_EXAMPLES:-25}
+seed=${YZT_E2E_SEED:-1}
+document=issuer/openapi.json
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+place=$target/e2e
+# Pinned: another version is another test.
+yubikit=yubikey-manager==5.9.2
+schemathesis=schemathesis==4.32.5
+mkdir -p "$place"
+
+python_packages() {
+    [[ -f $place/installed && $(<"$place/installed") = "$yubikit $schemathesis" ]] && return 0
+    rm -rf "$place/python" "$place/venv" "$place/installed"
+    /usr/bin/python3 -m venv "$place/venv" &&
+        "$place/venv/bin/pip" install --quiet --no-deps --target "$place/python" "$yubikit" &&
+        "$place/venv/bin/pip" install --quiet "$schemathesis" &&
+        printf '%s' "$yubikit $schemathesis" >"$place/installed"
+}
+
+foreign_card() {
+    YZT_FOREIGN=$place/python cargo test --package hardware-tests --test it -- foreign:: --ignored --nocapture
+}
+
+# A town with a vault, a photo store, staff of every role and one permit in use; the program `issuer` serves the API beside it.
+town() {
+    folder=$(mktemp -d)
+    trap 'kill "${served:-}" "${town:-}" 2>/dev/null || true; wait; rm -rf "$folder" "$STEPS_FILE" "$STEPS_FILE".times' EXIT
+    "$target/debug/permit" up --dir "$folder/town" --no-pcsc --json >"$folder/up.json" 2>"$folder/up.log" &
+    town=$!
+    until_said "$folder/up.json" '"ok":true' || return 1
+    # The first of its commands lead to a card in its holder's hand.
+    /usr/bin/python3 -c 'import json, sys; print("\0".join(json.load(sys.stdin)["commands"]), end="\0")' <"$folder/up.json" |
+        while IFS= read -r -d '' block; do bash -c "$block" >>"$folder/walk.log" 2>&1 || return 1; done || {
+        cat "$folder/walk.log" >&2
+        return 1
+    }
+    sed 's/^listen.*/listen = "127.0.0.1:0"/' "$folder/town/issuer/issuer.toml" >"$folder/town/issuer/e2e.toml"
+    RUST_LOG=info "$target/debug/issuer" serve --dir "$folder/town/issuer" --config "$folder/town/issuer/e2e.toml" 2>"$folder/serve.log" &
+    served=$!
+    until_said "$folder/serve.log" 'http://' || return 1
+    url=$(sed -n 's/.*\(http:[^ ]*\).*/\1/p' "$folder/serve.log" | head -1)
+    settings
+}
+
+# Every second id is one that is there.
+settings() {
+    . "$folder/town/answers"
+    cat >"$folder/schemathesis.toml" <<END
+[dictionaries.ids]
+values = ["$APPLICATION_ID", "$PERMIT_ID", "$ORDER_ID"]
+[dictionaries.photos]
+values = ["$PHOTO_ID"]
+[parameters]
+"path.id" = { dictionary = "ids", probability = 0.5 }
+"path.photo" = { dictionary = "photos", probability = 0.5 }
+# A form is checked for more than a schema can say, and what a role may not do is refused whatever it sends.
+[checks]
+positive_data_acceptance.enabled = false
+[warnings]
+enabled = false
+END
+}
+
+until_said() {
+    for _ in $(seq 600); do
+        grep -q "$2" "$1" && return 0
+        sleep 0.1
+    done
+    printf 'e2e: nothing was said in %s\n' "$1" >&2
+    return 1
+}
+
+# The requests of one member of staff, by the document of the API alone; then what the office answered, by its own log.
+requests_of() {
+    local account=$1 before answers
+    before=$(wc -l <"$folder/serve.log")
+    "$place/venv/bin/schemathesis" --config-file "$folder/schemathesis.toml" run "$document" --url "$url" \
+        --header "Authorization: Bearer $(<"$folder/town/issuer/$account.token")" \
+        --max-examples "$examples" --seed "$seed" --workers 2 --no-color >"$place/$account.txt" 2>&1 || {
+        cat "$place/$account.txt" >&2
+        return 1
+    }
+    answers=$(tail -n +$((before + 1)) "$folder/serve.log" | sed -n 's/.*"route":"\([^"]*\)","status":\([0-9]*\).*/\2 \1/p')
+    awk '{ count[$1]++ } END { for (status in count) printf " %d of %s", count[status], status }' <<<"$answers" >"$place/$account.answers"
+    printf 'e2e: answers:%s\n' "$(<"$place/$account.answers")" >&2
+    # A token that opens nothing would make every request right.
+    grep -q '^2.. /v1/' <<<"$answers" || {
+        printf 'e2e: %s was never served\n' "$account" >&2
+        return 1
+    }
+}
+
+step "what is missing" scripts/setup.sh e2e
+step "packages of Python" python_packages
+step "build" cargo build --quiet --bins --package permit --package keyvault --package photo-store --package issuer --package virtual-card
+status=0
+step "yubikit and OpenSC on the card" foreign_card || status=1
+step "a town and its API" town
+for token in "$folder"/town/issuer/*.token; do
+    account=$(basename "$token" .token)
+    step "schemathesis as $account" requests_of "$account" || status=1
+done
+step "the API is still there" curl --silent --show-error --fail --output /dev/null "$url/healthz" || status=1
+steps_table
+exit "$status"
