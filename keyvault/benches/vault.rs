@@ -152,6 +152,7 @@ fn openssl(arguments: &[&str], what: &str) -> Option<f64> {
 /// Wrong passphrases tried per second on one thread, at the cost that `keyvault init` gives its envelopes.
 fn guess() -> f64 {
     let set = SetId {
+        transport_key: None,
         vault: [1; 16],
         epoch: 1,
         threshold: 2,

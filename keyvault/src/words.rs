@@ -378,6 +378,8 @@ const TABLE: &[(&str, &str)] = &[
         "this kind of terminal taps no cards over door F, and delivers no updates",
         "此类终端不经快速通道刷卡，也不投递更新",
     ),
+    ("the transport key", "传输密钥"),
+    ("the transport key cannot be written", "传输密钥不能写入"),
     ("too many custodians", "保管人过多"),
     ("two custodians have the same name", "两名保管人同名"),
     ("two custodians have the same passphrase", "两名保管人口令相同"),

@@ -44,6 +44,7 @@ const ANSWER: Duration = Duration::from_mins(5);
 pub struct Client<S> {
     stream: S,
     vault: [u8; 16],
+    transport: PointBytes,
     key: SecretKey,
     patience: Duration,
 }
@@ -107,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let mut client = Self {
             stream,
             vault: [0; 16],
+            transport: [0; 65],
             key,
             patience: hello,
         };
@@ -122,6 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             });
         }
         client.vault = welcome.vault;
+        client.transport = welcome.transport;
         client.patience = answer;
         Ok(client)
     }
@@ -132,6 +135,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.vault
     }
 
+    /// The transport key that the other end says is its own. Nothing is proved by it.
+    #[must_use]
+    pub fn transport_key(&self) -> PointBytes {
+        self.transport
+    }
+
     /// State of the vault; answered when sealed too.
     ///
     /// # Errors
@@ -140,18 +149,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(ReadStatus).await
     }
 
-    /// Begins an unseal attempt, or joins the one that runs.
+    /// Begins an unseal attempt, or joins the one that runs, with the vault of this transport key.
     ///
     /// # Errors
-    /// Refused with `AlreadyOpen`, `Damaged` or `ClockBehind`.
-    pub async fn begin_unseal(&mut self) -> Result<Attempt, Error> {
-        self.ask(BeginUnseal).await
+    /// [`Error::TransportKeyDiffers`] when another process answers; refused with `AlreadyOpen`, `Damaged` or `ClockBehind`.
+    pub async fn begin_unseal(&mut self, transport: &PointBytes) -> Result<Attempt, Error> {
+        if self.transport != *transport {
+            return Err(Error::TransportKeyDiffers);
+        }
+        let client_key = sealed::point_of(&self.key.public_key());
+        let proved = self.ask(BeginUnseal).await?;
+        proved
+            .by(transport, &self.vault, &client_key)
+            .ok_or(Error::TransportKeyDiffers)
     }
 
-    /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key.
+    /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key, which the vault's
+    /// transport key has signed for this connection.
     ///
     /// # Errors
-    /// Refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`, `NoAttempt`,
+    /// [`Error::TransportKeyNotPinned`] for a share that is for no vault yet ([`Share::pinned_to`]), [`Error::TransportKeyDiffers`]
+    /// when another process answers: nothing was sealed then. Refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`, `NoAttempt`,
     /// `Damaged` or `ClockBehind`.
     pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
         if share.vault != self.vault {
@@ -164,7 +182,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 action_zh: "请找出本密钥库的分片信封；没有向密钥库发送任何内容".to_owned(),
             }));
         }
-        let attempt = self.begin_unseal().await?;
+        let transport = share.transport.ok_or(Error::TransportKeyNotPinned)?;
+        let attempt = self.begin_unseal(&transport).await?;
         let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
         let mut rng = UnwrapErr(SysRng);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng)?;
@@ -588,6 +607,7 @@ mod tests {
             let welcome = crate::status::Welcome {
                 version: PROTOCOL_VERSION,
                 vault: [2; 16],
+                transport: [4; 65],
             };
             frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
             far
@@ -617,6 +637,7 @@ mod tests {
             let welcome = crate::status::Welcome {
                 version: PROTOCOL_VERSION,
                 vault: [2; 16],
+                transport: [4; 65],
             };
             frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
             // Nothing more is asked of it.

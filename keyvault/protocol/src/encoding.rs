@@ -403,13 +403,20 @@ fn responses() -> Vec<(&'static str, Response)> {
             Response::Welcome(Welcome {
                 version: 2,
                 vault: [8; 16],
+                transport: POINT,
             }),
         ),
         ("Status", status(VaultState::Unsealing, Some(attempt()))),
         ("Status open", status(VaultState::Open, None)),
         ("Status sealed", status(VaultState::Sealed, None)),
         ("Status damaged", status(VaultState::Damaged, None)),
-        ("Attempt", Response::Attempt(attempt())),
+        (
+            "Attempt",
+            Response::Attempt(ProvedAttempt {
+                attempt: attempt(),
+                proof: [7; 64],
+            }),
+        ),
         (
             "Progress",
             Response::Progress(UnsealProgress {

@@ -31,6 +31,16 @@ pub enum Error {
         "the vault's socket belongs to another user; use the account that runs the vault, and check who made that socket"
     )]
     OtherUser,
+    /// Somebody else answers in the place of the vault that the share is for.
+    #[error(
+        "who answers at this socket is not the vault that the share envelope pins: its transport key is another one, and no share was sealed to it; do not try again, tell the other custodians, and find out who listens there. Only where the vault's folder was restored without its file transport.key, compare fingerprints at the vault's own console and use `keyvault share pin`"
+    )]
+    TransportKeyDiffers,
+    /// The share says of no vault that it may be told it.
+    #[error(
+        "the share envelope does not pin the vault's transport key, and nothing was sent; read the fingerprint that `keyvault serve` shows at the vault's own console, and give it with --fingerprint; `keyvault share pin` writes it into the envelope once and for all"
+    )]
+    TransportKeyNotPinned,
     /// The other side speaks another version of this protocol.
     #[error("the vault speaks protocol version {theirs}, this program {ours}; update the older one")]
     VersionMismatch {
@@ -100,6 +110,8 @@ impl Error {
             Self::SocketPath(_) => "SOCKET_PATH",
             Self::NotRunning => "VAULT_NOT_RUNNING",
             Self::OtherUser => "VAULT_OTHER_USER",
+            Self::TransportKeyDiffers => "TRANSPORT_KEY_DIFFERS",
+            Self::TransportKeyNotPinned => "TRANSPORT_KEY_NOT_PINNED",
             Self::VersionMismatch { .. } => "VAULT_VERSION",
             Self::Malformed(_) => "VAULT_MALFORMED",
             Self::NotOpened => "VAULT_NOT_OPENED",
@@ -136,7 +148,7 @@ impl Failing for Error {
             Self::ConnectionLost(_) | Self::NoAnswer => Exit::Unknown,
             Self::NotRunning => Exit::Absent,
             Self::VersionMismatch { .. } | Self::Malformed(_) | Self::OtherUser => Exit::Damaged,
-            Self::NotOpened => Exit::Refused,
+            Self::NotOpened | Self::TransportKeyDiffers | Self::TransportKeyNotPinned => Exit::Refused,
             Self::SocketPath(_) | Self::NotARegion | Self::OutOfRange { .. } => Exit::Usage,
             Self::Refused(refusal) => refusal.code.exit(),
         }
@@ -168,6 +180,14 @@ impl Failing for Error {
             Self::OtherUser => (
                 "密钥库的套接字属于另一用户".into(),
                 "请使用运行密钥库的账户，并查明该套接字是谁建立的",
+            ),
+            Self::TransportKeyDiffers => (
+                "在此套接字应答的不是分片信封所认定的密钥库：其传输密钥不同；没有向其发送分片".into(),
+                "不要重试，请告知其他保管人，并查明谁在那里监听。只有恢复密钥库目录时缺了文件 transport.key 的，才可在密钥库本机核对指纹后使用 `keyvault share pin`",
+            ),
+            Self::TransportKeyNotPinned => (
+                "分片信封没有写明密钥库的传输密钥；没有发送任何内容".into(),
+                "请在密钥库本机读取 `keyvault serve` 显示的指纹，用 --fingerprint 给出；`keyvault share pin` 可将其写入信封，以后不再询问",
             ),
             Self::VersionMismatch { ours, theirs } => (
                 format!("密钥库使用协议版本 {theirs}，本程序为 {ours}").into(),

@@ -46,8 +46,8 @@ pub use role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeyState, RoleKe
 pub use settlement::{BEFORE_LEN, CheckLines, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 pub use signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
 pub use status::{
-    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest,
-    SealedShare, Share, Status, UnsealProgress, VaultState, Welcome,
+    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ProvedAttempt, ReadStatus, Seal,
+    SealRequest, SealedShare, Share, Status, UnsealProgress, VaultState, Welcome, fingerprint,
 };
 pub use update::{
     AcceptReceipts, ExportUpdates, MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates,

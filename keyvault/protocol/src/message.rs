@@ -14,7 +14,7 @@ use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateR
 use crate::settlement::{CheckLines, LineCheck};
 use crate::signing::{Anchors, ReadAnchors, SignCardBack};
 use crate::status::{
-    Attempt, BeginUnseal, GiveShare, Hello, ReadStatus, Seal, Status, UnsealProgress, Welcome,
+    BeginUnseal, GiveShare, Hello, ProvedAttempt, ReadStatus, Seal, Status, UnsealProgress, Welcome,
 };
 use crate::update::{
     AcceptReceipts, ExportUpdates, PendingUpdates, QueuedUpdate, ReadPending, ReceiptOutcome, SealUpdate,
@@ -74,7 +74,7 @@ pub enum Response {
     Status(#[n(0)] Status),
     /// To `BeginUnseal`.
     #[n(3)]
-    Attempt(#[n(0)] Attempt),
+    Attempt(#[n(0)] ProvedAttempt),
     /// To `GiveShare`.
     #[n(4)]
     Progress(#[n(0)] UnsealProgress),
@@ -136,7 +136,7 @@ service_contract::answers! { Response {
     () = Done,
     Welcome(Welcome),
     Status(Status),
-    Attempt(Attempt),
+    Attempt(ProvedAttempt),
     Progress(UnsealProgress),
     Order(OrderSession),
     Script(Script),

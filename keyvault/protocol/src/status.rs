@@ -4,10 +4,13 @@ use std::fmt;
 
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{Signature, VerifyingKey};
 use service_contract::{Journal, Operation, Policy};
+use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::wire::PointBytes;
+use crate::wire::{PointBytes, SignatureBytes};
 
 /// State of the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -75,7 +78,7 @@ pub struct Attempt {
     /// The vault's ephemeral key: shares travel sealed to it.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub key: PointBytes,
-    /// First 8 bytes of SHA-256 of the key in groups of four hex digits, for custodians to compare.
+    /// [`fingerprint`] of the key.
     #[n(2)]
     pub fingerprint: String,
     /// Custodians whose shares were accepted.
@@ -84,6 +87,61 @@ pub struct Attempt {
     /// When the attempt ends.
     #[cbor(n(4), with = "crate::wire::instant")]
     pub ends: Timestamp,
+}
+
+impl Attempt {
+    /// The bytes that the vault's transport key signs for one connection:
+    /// `"YZT-ATTEMPT-1" || vault 16 || client's ephemeral key 65 || attempt 16 || attempt's key 65 || end, seconds 8`.
+    #[must_use]
+    pub fn proved_bytes(&self, vault: &[u8; 16], client_key: &PointBytes) -> Vec<u8> {
+        let ends = self.ends.as_second().to_be_bytes();
+        let parts: [&[u8]; 6] = [b"YZT-ATTEMPT-1", vault, client_key, &self.id, &self.key, &ends];
+        parts.concat()
+    }
+}
+
+/// An attempt, and the proof that the vault of a transport key began it and says so on this connection: no other process
+/// can put a key of its own in the place of the attempt's, and nothing that was said on another connection serves on this one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ProvedAttempt {
+    /// The attempt.
+    #[n(0)]
+    pub attempt: Attempt,
+    /// The transport key's signature over [`Attempt::proved_bytes`].
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub proof: SignatureBytes,
+}
+
+impl ProvedAttempt {
+    /// The attempt, if the transport key stands behind it.
+    pub(crate) fn by(
+        self,
+        transport: &PointBytes,
+        vault: &[u8; 16],
+        client_key: &PointBytes,
+    ) -> Option<Attempt> {
+        let key = VerifyingKey::from_sec1_bytes(transport).ok()?;
+        let proof = Signature::from_slice(&self.proof).ok()?;
+        key.verify(&self.attempt.proved_bytes(vault, client_key), &proof)
+            .ok()?;
+        Some(self.attempt)
+    }
+}
+
+/// What people compare of a key: the first 8 bytes of its SHA-256, in groups of four hex digits.
+#[must_use]
+pub fn fingerprint(key: &PointBytes) -> String {
+    let digest = Sha256::digest(key);
+    let groups: Vec<String> = digest
+        .chunks(2)
+        .take(4)
+        .map(|two| {
+            two.iter()
+                .fold(0_u16, |group, byte| group << 8 | u16::from(*byte))
+        })
+        .map(|group| format!("{group:04x}"))
+        .collect();
+    groups.join(" ")
 }
 
 /// Where the unsealing stands after a share.
@@ -118,6 +176,9 @@ pub struct Share {
     /// Number of the share, the x of the polynomial, 1 to 255.
     #[zeroize(skip)]
     pub index: u8,
+    /// The transport key of the one vault that is told it.
+    #[zeroize(skip)]
+    pub(crate) transport: Option<PointBytes>,
     value: [u8; 32],
 }
 
@@ -129,8 +190,16 @@ impl Share {
             vault,
             epoch,
             index,
+            transport: None,
             value,
         }
+    }
+
+    /// The share, for the vault of this transport key: [`Client::submit_share`](crate::Client::submit_share) gives it to no other.
+    #[must_use]
+    pub fn pinned_to(mut self, transport: PointBytes) -> Self {
+        self.transport = Some(transport);
+        self
     }
 
     /// The secret ordinates, one per byte of the secret.
@@ -147,7 +216,7 @@ impl fmt::Debug for Share {
 }
 
 /// Version of this protocol; both sides must speak the same.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// The first message of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -179,6 +248,9 @@ pub struct Welcome {
     /// Number of the vault.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub vault: [u8; 16],
+    /// The public half of its transport key: a claim, until something is proved with it.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub transport: PointBytes,
 }
 
 /// Reads the state of the vault.
@@ -196,7 +268,7 @@ impl Operation for ReadStatus {
 pub struct BeginUnseal;
 
 impl Operation for BeginUnseal {
-    type Answer = Attempt;
+    type Answer = ProvedAttempt;
     const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
 }
@@ -260,4 +332,61 @@ pub struct SealRequest {
     /// Who seals, for the journal; any one custodian can.
     #[n(0)]
     pub by: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use p256::ecdsa::SigningKey;
+    use p256::ecdsa::signature::Signer as _;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::sealed::{fresh_key, point_of};
+
+    #[test]
+    fn a_proof_holds_for_its_attempt_vault_connection_and_transport_key_alone() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut point = || point_of(&fresh_key(&mut rng).public_key());
+        let (client_key, other) = (point(), point());
+        let attempt = Attempt {
+            id: [9; 16],
+            key: point(),
+            fingerprint: "0011 2233".into(),
+            given: vec![],
+            ends: Timestamp::UNIX_EPOCH,
+        };
+        let key = fresh_key(&mut rng);
+        let transport = point_of(&key.public_key());
+        let signature: Signature = SigningKey::from(&key).sign(&attempt.proved_bytes(&[1; 16], &client_key));
+        let proved = ProvedAttempt {
+            attempt,
+            proof: signature.to_bytes().into(),
+        };
+        let by = |proved: &ProvedAttempt, transport, vault: u8, client_key| {
+            proved.clone().by(transport, &[vault; 16], client_key).is_some()
+        };
+        assert!(by(&proved, &transport, 1, &client_key));
+        assert!(!by(&proved, &other, 1, &client_key));
+        assert!(!by(&proved, &transport, 2, &client_key));
+        assert!(!by(&proved, &transport, 1, &other));
+        assert!(!by(&proved, &[4; 65], 1, &client_key));
+        let wrongs: [fn(&mut ProvedAttempt); 4] = [
+            |proved| proved.attempt.id[0] ^= 1,
+            |proved| proved.attempt.key[64] ^= 1,
+            |proved| proved.attempt.ends = Timestamp::MAX,
+            |proved| proved.proof[0] ^= 1,
+        ];
+        for wrong in wrongs {
+            let mut another = proved.clone();
+            wrong(&mut another);
+            assert!(!by(&another, &transport, 1, &client_key));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_has_four_groups_of_the_keys_digest() {
+        // The first 8 bytes of SHA-256 of 65 bytes 04, as Python's hashlib has them.
+        assert_eq!(fingerprint(&[4; 65]), "9bda 95bd a1ef 8f1b");
+    }
 }

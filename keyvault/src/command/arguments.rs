@@ -72,6 +72,21 @@ pub(crate) enum ShareCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Writes another envelope with the same share and passphrase that pins the running vault's transport key.
+    Pin {
+        /// The share envelope.
+        #[arg(long, value_name = "FILE")]
+        share: PathBuf,
+        /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
+        /// Fingerprint of the vault's transport key, as the vault's own console shows it.
+        #[arg(long, value_name = "HEX16")]
+        fingerprint: String,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 /// Where a new passphrase comes from.
@@ -118,6 +133,9 @@ pub(crate) enum Ask {
         /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
         #[arg(long, value_name = "FILE|-", default_value = "-")]
         passphrase_file: PathBuf,
+        /// Fingerprint of the vault's transport key, as the vault's own console shows it: for an envelope that pins none.
+        #[arg(long, value_name = "HEX16")]
+        fingerprint: Option<String>,
     },
     /// Seals the running vault.
     Seal {
@@ -346,6 +364,7 @@ impl Command {
             Self::Serve { .. } => "yzt.keyvault_serve/1",
             Self::Share(ShareCommand::Check { .. }) => "yzt.keyvault_share_check/1",
             Self::Share(ShareCommand::Passphrase { .. }) => "yzt.keyvault_share_passphrase/1",
+            Self::Share(ShareCommand::Pin { .. }) => "yzt.keyvault_share_pin/1",
             Self::Ask(ask) => ask.schema(),
         }
     }

@@ -23,7 +23,8 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
         Ask::Unseal {
             share,
             passphrase_file,
-        } => custody::unseal(place, &share, &passphrase_file, schema).await,
+            fingerprint,
+        } => custody::unseal(place, &share, &passphrase_file, fingerprint.as_deref(), schema).await,
         Ask::Seal { by } => {
             place.connect().await?.seal(&by).await?;
             Outcome::done(
@@ -33,15 +34,18 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             )
         }
         Ask::Status => {
-            let status = async { Ok::<_, Failure>(place.connect().await?.status().await?) };
-            let status = status.await.map_err(|mut failure| {
+            let status = async {
+                let mut client = place.connect().await?;
+                Ok::<_, Failure>((client.status().await?, client.transport_key()))
+            };
+            let (status, transport_key) = status.await.map_err(|mut failure| {
                 // Here 1 says that the vault is sealed, and nothing else.
                 if failure.exit == Exit::Refused {
                     failure.exit = Exit::Usage;
                 }
                 failure
             })?;
-            custody::describe(&status, schema)
+            custody::describe(&status, &transport_key, schema)
         }
         Ask::EnrolIssuer { name, public_key } => {
             let key = read_point(&public_key)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::Cost;
-use keyvault_protocol::{Status, UnsealProgress, VaultState};
+use keyvault_protocol::{PointBytes, Status, UnsealProgress, VaultState, fingerprint};
 use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Founded, Outcome, secret};
 use serde_json::json;
@@ -81,6 +81,7 @@ pub(crate) fn init(
         .iter()
         .map(|path| path.display().to_string())
         .collect();
+    let transport_key = fingerprint(&created.transport_key);
     let founded_as = format!(
         "vault {} was founded{}; {threshold} of {shares} shares open it",
         hex::encode(created.vault),
@@ -92,12 +93,14 @@ pub(crate) fn init(
     let fields = json!({
         "vault": hex::encode(created.vault),
         "epoch": created.epoch,
+        "transport_key": transport_key,
         "threshold": threshold,
         "shares": shares,
         "packages": &envelopes,
         "rehearsal": rehearsal,
     });
-    let lines = [vec![founded_as], envelopes].concat();
+    let pinned = format!("传输密钥指纹 the transport key is {transport_key}");
+    let lines = [vec![founded_as, pinned], envelopes].concat();
     Outcome::done(schema, &fields, lines)
 }
 
@@ -106,18 +109,16 @@ pub(crate) async fn unseal(
     place: &Place,
     share: &Path,
     passphrase_file: &Path,
+    compared: Option<&str>,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let envelope = share::read(share)?;
     // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
     let mut client = place.connect().await?;
+    let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
-    let share = envelope.open(&passphrase)?;
-    let attempt = client.begin_unseal().await?;
-    program_contract::tell!(
-        "keyvault: 本次解封的密钥库公钥指纹 the vault's key for this attempt is {}",
-        attempt.fingerprint
-    );
+    let share = envelope.open(&passphrase)?.pinned_to(transport_key);
+    client.begin_unseal(&transport_key).await?;
     let UnsealProgress {
         state,
         given,
@@ -144,7 +145,11 @@ pub(crate) async fn unseal(
 }
 
 /// How the vault stands: open, sealed (exit 1 by contract), damaged.
-pub(crate) fn describe(status: &Status, schema: &'static str) -> Result<Outcome, Failure> {
+pub(crate) fn describe(
+    status: &Status,
+    transport_key: &PointBytes,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
     let exit = match status.state {
         VaultState::Open => Exit::Done,
         VaultState::Sealed | VaultState::Unsealing => Exit::Refused,
@@ -161,6 +166,7 @@ pub(crate) fn describe(status: &Status, schema: &'static str) -> Result<Outcome,
         "given": attempt.map(|attempt| attempt.given.clone()).unwrap_or_default(),
         "attempt_ends": attempt.map(|attempt| attempt.ends.to_string()),
         "fingerprint": attempt.map(|attempt| attempt.fingerprint.clone()),
+        "transport_key": fingerprint(transport_key),
         "high_water": status.high_water.to_string(),
         "rehearsal": founded.is_rehearsal(),
     });

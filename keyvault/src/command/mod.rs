@@ -50,7 +50,7 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         Command::Serve { end_with_parent } => {
             match serve::serve(&place, clock, end_with_parent, json.then_some(schema))? {}
         }
-        Command::Share(command) => share::share(command, schema),
+        Command::Share(command) => share::share(&place, command, schema),
         Command::Ask(ask) => runtime()?.block_on(ask::ask(&place, ask, schema)),
     }
 }

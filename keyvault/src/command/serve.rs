@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use keyvault::keys::arena::Arena;
 use keyvault::{Error, Vault};
+use keyvault_protocol::fingerprint;
 use program_contract::language::Words;
 use program_contract::{Clock, Failure, Founded};
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ pub(crate) fn serve(
     }
     let arena = Arena::new()?;
     // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
-    let held = keyvault::FolderLock::take(&dir)?;
+    let held = keyvault::FolderLock::take(&dir, &mut random())?;
     let listener = bind(&socket)?;
     let isolated = keyvault::serve::isolation::confine(&dir, &socket)?;
     if !isolated.landlock {
@@ -63,6 +64,7 @@ pub(crate) fn serve(
         let listener = tokio::net::UnixListener::from_std(listener)
             .map_err(|error| Failure::file(Words("使用套接字", "use the socket"), &socket, &error))?;
         let stop = stop_signal()?;
+        let transport_key = fingerprint(&vault.transport_key());
         let ready = json!({
             "schema": schema,
             "ok": true,
@@ -70,6 +72,7 @@ pub(crate) fn serve(
             "socket": socket.display().to_string(),
             "landlock": isolated.landlock,
             "state": vault.status().await.state.as_str(),
+            "transport_key": transport_key,
             "rehearsal": founded.is_rehearsal(),
         });
         if schema.is_some() {
@@ -77,7 +80,7 @@ pub(crate) fn serve(
             announce(&ready)?;
         }
         program_contract::tell!(
-            "keyvault: vault {} listens on {}, sealed{}",
+            "keyvault: 传输密钥指纹 the transport key is {transport_key}\nkeyvault: vault {} listens on {}, sealed{}",
             hex::encode(vault.id()),
             socket.display(),
             founded

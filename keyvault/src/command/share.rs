@@ -1,22 +1,24 @@
-//! What custodians do with their own envelopes, alone, without the vault: no socket is opened, and the envelope that is given
-//! is only read.
+//! What custodians do with their own envelopes. The envelope that is given is only read. All but `pin`, which asks a running
+//! vault for its transport key, open no socket.
 
 use std::path::Path;
 
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault::custody::strength;
+use keyvault_protocol::{Client, Error, PointBytes, Share, fingerprint};
 use program_contract::language::Words;
 use program_contract::{Failure, Founded, Outcome, file, secret};
 use serde_json::{Value, json};
+use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::command::arguments::{NewPassphrase, ShareCommand};
-use crate::command::place::random;
+use crate::command::place::{Place, random, runtime};
 
 /// Longest share envelope, bytes.
 const MAX_ENVELOPE: u64 = 1 << 16;
 
-pub(crate) fn share(command: ShareCommand, schema: &'static str) -> Result<Outcome, Failure> {
+pub(crate) fn share(place: &Place, command: ShareCommand, schema: &'static str) -> Result<Outcome, Failure> {
     match command {
         ShareCommand::Check {
             share,
@@ -28,6 +30,12 @@ pub(crate) fn share(command: ShareCommand, schema: &'static str) -> Result<Outco
             new,
             out,
         } => change(&share, &passphrase_file, &new, &out, schema),
+        ShareCommand::Pin {
+            share,
+            passphrase_file,
+            fingerprint,
+            out,
+        } => runtime()?.block_on(pin(place, (&share, &out), &passphrase_file, &fingerprint, schema)),
     }
 }
 
@@ -42,6 +50,36 @@ pub(crate) fn read(share: &Path) -> Result<ShareEnvelope, Failure> {
 pub(crate) fn passphrase(envelope: &ShareEnvelope, file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let name = &envelope.custodian;
     secret::read(Some(file), &format!("{name} 的口令 passphrase of {name}"))
+}
+
+/// The transport key of the vault that answers, if the envelope pins it, or a person compared it: it has the fingerprint that the
+/// vault's own console shows.
+pub(crate) fn compared(
+    envelope: &ShareEnvelope,
+    client: &Client<UnixStream>,
+    by_hand: Option<&str>,
+) -> Result<PointBytes, Failure> {
+    let (set, answers) = (envelope.set()?, client.transport_key());
+    if set.vault != client.vault() {
+        return Err(keyvault::Error::WrongVault.into());
+    }
+    match (set.transport_key, by_hand) {
+        (None, None) => Err(Error::TransportKeyNotPinned.into()),
+        (Some(pinned), _) if pinned != answers => Err(Error::TransportKeyDiffers.into()),
+        (_, Some(by_hand)) if !is_fingerprint(by_hand, &answers) => Err(Error::TransportKeyDiffers.into()),
+        _ => Ok(answers),
+    }
+}
+
+/// Whether a person means this key, however the groups were written.
+fn is_fingerprint(typed: &str, key: &PointBytes) -> bool {
+    let digits = |text: &str| -> String {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|digit| digit.to_ascii_lowercase())
+            .collect()
+    };
+    digits(typed) == digits(&fingerprint(key))
 }
 
 /// A passphrase that the program makes for `custodian`, who writes it down and types it.
@@ -99,16 +137,7 @@ fn change(
         )?
     };
     let made = envelope.under_another_passphrase(&old, &new, Cost::STANDARD, &mut random())?;
-    file::create(out, &made.to_text()?, file::PRIVATE)
-        .map_err(|error| Failure::file(Words("写入新信封", "write the new envelope"), out, &error))?;
-    // What lies on the disk is what counts.
-    let opens = read(out)?.open(&new)?;
-    if opens.value() != held.value() {
-        return Err(keyvault::Error::EnvelopeDamaged.into());
-    }
-    let mut fields = about(&made)?;
-    fields["path"] = out.display().to_string().into();
-    fields["replaces"] = share.display().to_string().into();
+    let fields = write(&made, (share, out), &new, &held)?;
     let lines = vec![
         format!(
             "新信封可用新口令打开 the new envelope opens with the new passphrase: {}",
@@ -122,6 +151,52 @@ fn change(
     Outcome::done(schema, &fields, lines)
 }
 
+/// Pins the transport key of the vault that answers, after a person compared it.
+async fn pin(
+    place: &Place,
+    (share, out): (&Path, &Path),
+    passphrase_file: &Path,
+    by_hand: &str,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    let envelope = read(share)?;
+    let client = place.connect().await?;
+    let answers = client.transport_key();
+    if envelope.set()?.vault != client.vault() {
+        return Err(keyvault::Error::WrongVault.into());
+    }
+    if !is_fingerprint(by_hand, &answers) {
+        return Err(Error::TransportKeyDiffers.into());
+    }
+    let passphrase = passphrase(&envelope, passphrase_file)?;
+    let held = envelope.open(&passphrase)?;
+    let made = envelope.pinned_to(answers, &passphrase, &mut random())?;
+    let fields = write(&made, (share, out), &passphrase, &held)?;
+    let line = format!(
+        "新信封已写明密钥库的传输密钥，请销毁原信封及其各份副本 the new envelope pins the vault's transport key, destroy the old one and every copy of it: {}",
+        out.display()
+    );
+    Outcome::done(schema, &fields, vec![line])
+}
+
+/// Writes an envelope beside the one that it replaces, and opens it from the disk: that is what counts.
+fn write(
+    made: &ShareEnvelope,
+    (share, out): (&Path, &Path),
+    passphrase: &[u8],
+    held: &Share,
+) -> Result<Value, Failure> {
+    file::create(out, &made.to_text()?, file::PRIVATE)
+        .map_err(|error| Failure::file(Words("写入新信封", "write the new envelope"), out, &error))?;
+    if read(out)?.open(passphrase)?.value() != held.value() {
+        return Err(keyvault::Error::EnvelopeDamaged.into());
+    }
+    let mut fields = about(made)?;
+    fields["path"] = out.display().to_string().into();
+    fields["replaces"] = share.display().to_string().into();
+    Ok(fields)
+}
+
 /// What an envelope says in clear.
 fn about(envelope: &ShareEnvelope) -> Result<Value, Failure> {
     let set = envelope.set()?;
@@ -132,6 +207,7 @@ fn about(envelope: &ShareEnvelope) -> Result<Value, Failure> {
         "index": envelope.index,
         "needed": set.threshold,
         "shares": set.shares,
+        "transport_key": set.transport_key.map(|key| fingerprint(&key)),
         "rehearsal": Founded::around(&set.vault).is_rehearsal(),
     }))
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use card_applet_spec::rehearsal;
 use jiff::Timestamp;
+use keyvault_protocol::PointBytes;
 use program_contract::Founded;
 use zeroize::Zeroizing;
 
@@ -20,6 +21,7 @@ use crate::authority::signers::Signer;
 use crate::custody::passphrase;
 use crate::custody::shamir::{self, Point};
 use crate::custody::share_envelope::{Cost, SetId, ShareEnvelope};
+use crate::custody::transport::TransportKey;
 use crate::custody::unsealing::unseal;
 use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
@@ -81,6 +83,8 @@ pub struct Created {
     pub vault: [u8; 16],
     /// Epoch of the set of shares.
     pub epoch: u32,
+    /// The public half of its transport key, which the envelopes pin.
+    pub transport_key: PointBytes,
     /// The envelopes, in the order of the custodians.
     pub envelopes: Vec<PathBuf>,
 }
@@ -187,7 +191,9 @@ async fn hold(
     private_folder(&staging)?;
     leftovers.staging = Some(staging.clone());
     let arena = Arena::new()?;
-    let (set, envelopes, rng) = make_store(plan, vault, &staging, &arena, now, rng).await?;
+    let transport_key = TransportKey::of(&staging, &mut rng)?.public();
+    let made = (vault, transport_key);
+    let (set, envelopes, rng) = make_store(plan, made, &staging, &arena, now, rng).await?;
 
     fs::create_dir_all(&plan.out).map_err(|_| Error::File {
         what: "the output folder",
@@ -223,6 +229,7 @@ async fn hold(
     Ok(Created {
         vault,
         epoch: set.epoch,
+        transport_key,
         envelopes: paths,
     })
 }
@@ -230,7 +237,7 @@ async fn hold(
 /// Makes secret, keys and store in the staging folder.
 async fn make_store(
     plan: &Plan,
-    vault: [u8; 16],
+    (vault, transport_key): ([u8; 16], PointBytes),
     staging: &Path,
     arena: &Arc<Arena>,
     now: Timestamp,
@@ -246,6 +253,7 @@ async fn make_store(
         epoch: EPOCH,
         threshold: plan.threshold,
         shares: count,
+        transport_key: Some(transport_key),
     };
     let mut instance = [0u8; 16];
     rng.fill_bytes(&mut instance);

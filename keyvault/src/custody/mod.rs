@@ -7,4 +7,5 @@ pub(crate) mod passphrase;
 pub(crate) mod shamir;
 pub mod share_envelope;
 pub mod strength;
+pub(crate) mod transport;
 pub(crate) mod unsealing;

@@ -1,12 +1,12 @@
 //! Share envelopes: one custodian's share, encrypted under a passphrase (Argon2id, RFC 9106), and its commitment.
 //!
-//! An envelope is one JSON object: who and which vault in clear, the share under XAES-256-GCM with every clear field as
-//! associated data, and a checksum that finds a mistyped character before the passphrase is asked for. The value is
+//! An envelope is one JSON object: who and which vault in clear, with the vault's transport key, the share under XAES-256-GCM
+//! with every clear field as associated data, and a checksum that finds a mistyped character before the passphrase is asked for. The value is
 //! never printed in clear. Left out: envelopes sealed to a custodian's smart card, and the QR form on paper, which come
 //! with the vault's own issue; they will be other values of `protection`.
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use keyvault_protocol::Share;
+use keyvault_protocol::{PointBytes, Share};
 use program_contract::Founded;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,9 @@ use crate::error::Error;
 use crate::store::sealing::{self, NONCE_LEN};
 
 /// Schema of the file.
-const SCHEMA: &str = "yzt.share/1";
+const SCHEMA: &str = "yzt.share/2";
+/// Schema of envelopes of before, which pin no transport key. They are read, and written where such a one changes its passphrase.
+const UNPINNED: &str = "yzt.share/1";
 /// The one protection that there is: a passphrase, stretched with Argon2id.
 const PASSPHRASE: &str = "argon2id";
 
@@ -48,6 +50,8 @@ impl Cost {
 pub struct ShareEnvelope {
     schema: String,
     vault: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transport_key: Option<String>,
     epoch: u32,
     threshold: u8,
     shares: u8,
@@ -74,6 +78,8 @@ pub struct SetId {
     pub threshold: u8,
     /// Shares made.
     pub shares: u8,
+    /// The vault's transport key, the only one to which a share of the set is given; none in envelopes of before.
+    pub transport_key: Option<PointBytes>,
 }
 
 impl ShareEnvelope {
@@ -96,8 +102,9 @@ impl ShareEnvelope {
         rng.fill_bytes(&mut salt);
         rng.fill_bytes(&mut nonce);
         let mut envelope = Self {
-            schema: SCHEMA.to_owned(),
+            schema: schema_of(set.transport_key.is_some()).to_owned(),
             vault: hex::encode(set.vault),
+            transport_key: set.transport_key.map(hex::encode),
             epoch: set.epoch,
             threshold: set.threshold,
             shares: set.shares,
@@ -136,12 +143,14 @@ impl ShareEnvelope {
             }
         };
         if let Ok(Form { schema, protection }) = serde_json::from_slice(text)
-            && (schema != SCHEMA || protection != PASSPHRASE)
+            && (![SCHEMA, UNPINNED].contains(&schema.as_str()) || protection != PASSPHRASE)
         {
             return Err(Error::EnvelopeForm);
         }
         let envelope: Self = serde_json::from_slice(text).map_err(|_| damaged_or_other())?;
         let good = envelope.checksum == envelope.sum()
+            && envelope.schema == schema_of(envelope.transport_key.is_some())
+            && envelope.set().is_ok()
             && envelope.cost.memory_kib <= Cost::MAX_KIB
             && envelope.cost.passes <= 16
             && envelope.index > 0;
@@ -176,7 +185,12 @@ impl ShareEnvelope {
                 continue;
             };
             let value: [u8; 32] = value.as_slice().try_into().map_err(|_| Error::EnvelopeDamaged)?;
-            return Ok(Share::new(array(&self.vault)?, self.epoch, self.index, value));
+            let set = self.set()?;
+            let share = Share::new(set.vault, set.epoch, self.index, value);
+            return Ok(match set.transport_key {
+                Some(transport) => share.pinned_to(transport),
+                None => share,
+            });
         }
         Err(Error::WrongPassphrase {
             custodian: self.custodian.clone(),
@@ -193,6 +207,7 @@ impl ShareEnvelope {
             epoch: self.epoch,
             threshold: self.threshold,
             shares: self.shares,
+            transport_key: self.transport_key.as_deref().map(array).transpose()?,
         })
     }
 
@@ -222,8 +237,33 @@ impl ShareEnvelope {
         if passphrase::normal(new)? == passphrase::normal(passphrase).unwrap_or_default() {
             return Err(Error::SamePassphrase);
         }
-        let envelope = Self::make(&set, &self.custodian, self.index, share.value(), new, cost, rng)?;
-        Ok(envelope)
+        Self::make(&set, &self.custodian, self.index, share.value(), new, cost, rng)
+    }
+
+    /// Another envelope with the same share and passphrase, which pins this transport key. This one stays as it is.
+    ///
+    /// # Errors
+    /// Those of [`ShareEnvelope::open`].
+    pub fn pinned_to(
+        &self,
+        transport_key: PointBytes,
+        passphrase: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, Error> {
+        let share = self.open(passphrase)?;
+        let set = SetId {
+            transport_key: Some(transport_key),
+            ..self.set()?
+        };
+        Self::make(
+            &set,
+            &self.custodian,
+            self.index,
+            share.value(),
+            passphrase,
+            self.cost,
+            rng,
+        )
     }
 
     /// Everything in clear, each with its length: bound to the share by AEAD and to typing by the checksum.
@@ -246,6 +286,11 @@ impl ShareEnvelope {
             out.extend_from_slice(&(field.len() as u64).to_be_bytes());
             out.extend_from_slice(field);
         }
+        // Behind all of them, so that those of an envelope without it are as they were.
+        if let Some(key) = &self.transport_key {
+            out.extend_from_slice(&(key.len() as u64).to_be_bytes());
+            out.extend_from_slice(key.as_bytes());
+        }
         out
     }
 
@@ -256,6 +301,10 @@ impl ShareEnvelope {
             .finalize();
         hex::encode(&digest[..4])
     }
+}
+
+fn schema_of(is_pinned: bool) -> &'static str {
+    if is_pinned { SCHEMA } else { UNPINNED }
 }
 
 fn stretch(passphrase: &[u8], salt: &[u8; 16], cost: Cost) -> Result<Zeroizing<[u8; 32]>, Error> {
@@ -292,6 +341,7 @@ mod tests {
         epoch: 1,
         threshold: 2,
         shares: 3,
+        transport_key: Some([4; 65]),
     };
 
     fn envelope() -> ShareEnvelope {
@@ -358,6 +408,36 @@ mod tests {
     }
 
     #[test]
+    fn a_pin_is_bound_to_the_share_and_written_into_an_envelope_of_before_by_its_passphrase() {
+        let mut rng = StdRng::seed_from_u64(9);
+        let passphrase = b"correct horse battery";
+        let unpinned = SetId {
+            transport_key: None,
+            ..SET
+        };
+        let before =
+            ShareEnvelope::make(&unpinned, "li", 2, &[0x42; 32], passphrase, COST, &mut rng).unwrap();
+        let text = String::from_utf8(before.to_text().unwrap()).unwrap();
+        assert!(text.contains("\"yzt.share/1\"") && !text.contains("transport_key"));
+        let before = ShareEnvelope::parse(text.as_bytes()).unwrap();
+        assert_eq!(before.set(), Ok(unpinned));
+        let wrong = before.pinned_to([4; 65], b"wrong horse battery", &mut rng);
+        assert!(matches!(wrong, Err(Error::WrongPassphrase { .. })));
+        let after = before.pinned_to([4; 65], passphrase, &mut rng).unwrap();
+        let mut after = ShareEnvelope::parse(&after.to_text().unwrap()).unwrap();
+        assert_eq!(after.set(), Ok(SET));
+        assert_eq!(after.open(passphrase).unwrap().value(), &[0x42; 32]);
+        // Another pin with a fresh checksum does not open.
+        after.transport_key = Some(hex::encode([5; 65]));
+        after.checksum = after.sum();
+        let after = ShareEnvelope::parse(&after.to_text().unwrap()).unwrap();
+        assert!(matches!(
+            after.open(passphrase),
+            Err(Error::WrongPassphrase { .. })
+        ));
+    }
+
+    #[test]
     fn an_envelope_says_nothing_about_its_share() {
         let text = String::from_utf8(envelope().to_text().unwrap()).unwrap();
         assert!(!text.contains(&hex::encode([0x42; 8])));
@@ -398,12 +478,18 @@ mod tests {
         for other in [
             "a letter".to_owned(),
             String::new(),
-            text.replace("yzt.share/1", "yzt.share/9"),
+            text.replace("yzt.share/2", "yzt.share/9"),
             text.replace("\"argon2id\"", "\"custodian-card\""),
         ] {
             assert_eq!(ShareEnvelope::parse(other.as_bytes()), Err(Error::EnvelopeForm));
         }
-        for damaged in [&text[..text.len() / 2], &text.replace("\"salt\"", "\"salz\"")] {
+        for damaged in [
+            &text[..text.len() / 2],
+            &text.replace("\"salt\"", "\"salz\""),
+            // A pin that was taken away, or changed.
+            &text.replace("yzt.share/2", "yzt.share/1"),
+            &text.replace("040404", "040405"),
+        ] {
             assert_eq!(
                 ShareEnvelope::parse(damaged.as_bytes()),
                 Err(Error::EnvelopeDamaged)

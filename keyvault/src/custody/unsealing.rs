@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
-use keyvault_protocol::{Attempt, SealedShare, Status, UnsealProgress, VaultState};
+use keyvault_protocol::{
+    Attempt, PointBytes, ProvedAttempt, SealedShare, Status, UnsealProgress, VaultState, fingerprint,
+};
 use p256::SecretKey;
 use program_contract::{Clock, Founded};
-use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -17,6 +18,7 @@ use crate::card::session::Sessions;
 use crate::clock;
 use crate::custody::migration;
 use crate::custody::shamir::{self, Point};
+use crate::custody::transport::TransportKey;
 use crate::error::Error;
 use crate::keys::arena::Arena;
 use crate::open::folder::FolderLock;
@@ -31,6 +33,7 @@ const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
 pub struct Vault {
     id: [u8; 16],
     clock: Clock,
+    transport: TransportKey,
     inner: Mutex<Inner>,
 }
 
@@ -45,8 +48,9 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoVault`], [`Error::InUse`], [`Error::Damaged`], [`Error::MemoryNotLocked`].
-    pub async fn load(folder: &Path, clock: Clock, rng: Random) -> Result<Arc<Self>, Error> {
-        Self::load_locked(FolderLock::take(folder)?, Arena::new()?, |_| Ok(clock), rng).await
+    pub async fn load(folder: &Path, clock: Clock, mut rng: Random) -> Result<Arc<Self>, Error> {
+        let lock = FolderLock::take(folder, &mut rng)?;
+        Self::load_locked(lock, Arena::new()?, |_| Ok(clock), rng).await
     }
 
     /// As [`Vault::load`], with folder and arena that were taken before the process was isolated, and a clock that may
@@ -60,21 +64,42 @@ impl Vault {
         clock: impl FnOnce(Founded) -> Result<Clock, E>,
         rng: Random,
     ) -> Result<Arc<Self>, E> {
-        let core = Core::load(&lock.folder, arena, rng).await?;
+        let FolderLock {
+            folder,
+            transport,
+            file,
+        } = lock;
+        let core = Core::load(&folder, arena, rng).await?;
         let id = core.header.vault;
         let clock = clock(Founded::around(&id))?;
         let inner = Mutex::new(Inner {
             core,
             phase: Phase::Sealed,
-            _lock: lock,
+            _lock: file,
         });
-        Ok(Arc::new(Self { id, clock, inner }))
+        Ok(Arc::new(Self {
+            id,
+            clock,
+            transport,
+            inner,
+        }))
     }
 
     /// Number of the vault.
     #[must_use]
     pub fn id(&self) -> [u8; 16] {
         self.id
+    }
+
+    /// The public half of the vault's transport key.
+    #[must_use]
+    pub fn transport_key(&self) -> PointBytes {
+        self.transport.public()
+    }
+
+    /// The attempt, with the proof for the client on this connection that this vault began it.
+    pub(crate) fn prove(&self, attempt: Attempt, client_key: &PointBytes) -> ProvedAttempt {
+        self.transport.prove(attempt, &self.id, client_key)
     }
 
     /// The instant that the vault works with.
@@ -250,7 +275,7 @@ impl Vault {
 pub(crate) struct Inner {
     pub(crate) core: Core,
     phase: Phase,
-    _lock: FolderLock,
+    _lock: std::fs::File,
 }
 
 /// The open vault, and the card sessions that run beside it.
@@ -373,12 +398,10 @@ impl Unsealing {
 
     fn describe(&self, core: &Core) -> Attempt {
         let key = sealed::point_of(&self.key.public_key());
-        let digest = hex::encode(&Sha256::digest(key)[..8]);
-        let groups: Vec<&str> = (0..4).filter_map(|i| digest.get(i * 4..i * 4 + 4)).collect();
         Attempt {
             id: self.id,
             key,
-            fingerprint: groups.join(" "),
+            fingerprint: fingerprint(&key),
             given: self.names(core),
             ends: self.ends,
         }

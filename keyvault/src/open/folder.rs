@@ -1,24 +1,28 @@
-//! The vault's folder: taken for one process, closed to everybody else.
+//! The vault's folder: taken for one process, closed to everybody else, with the transport key that lies in it.
 
 use std::fs::File;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rand_core::CryptoRng;
+
+use crate::custody::transport::TransportKey;
 use crate::error::Error;
 
 /// A vault's folder, taken for this process until dropped.
 #[derive(Debug)]
 pub struct FolderLock {
     pub(crate) folder: PathBuf,
-    _file: File,
+    pub(crate) transport: TransportKey,
+    pub(crate) file: File,
 }
 
 impl FolderLock {
-    /// Takes the folder.
+    /// Takes the folder. A vault that was founded before there were transport keys gets one here.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::InUse`], [`Error::StoreUnavailable`] on a read-only file system.
-    pub fn take(folder: &Path) -> Result<Self, Error> {
+    /// [`Error::NoVault`], [`Error::InUse`], [`Error::StoreUnavailable`] on a read-only file system, [`Error::Damaged`].
+    pub fn take(folder: &Path, rng: &mut impl CryptoRng) -> Result<Self, Error> {
         if !folder.join(crate::store::sql::FILE).is_file() {
             return Err(Error::NoVault);
         }
@@ -35,7 +39,8 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => Ok(Self {
                 folder: folder.to_owned(),
-                _file: file,
+                transport: TransportKey::of(folder, rng)?,
+                file,
             }),
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse),
             Err(std::fs::TryLockError::Error(_)) => Err(Error::StoreUnavailable {

@@ -41,7 +41,10 @@ pub(crate) async fn answer(
         // Once, before everything else.
         Request::Hello(Hello(_)) => Err(Error::MalformedRequest),
         Request::ReadStatus(ReadStatus) => Ok(answered::<ReadStatus, _>(vault.status().await)),
-        Request::BeginUnseal(BeginUnseal) => vault.begin_unseal().await.map(answered::<BeginUnseal, _>),
+        Request::BeginUnseal(BeginUnseal) => {
+            let attempt = vault.begin_unseal().await?;
+            Ok(answered::<BeginUnseal, _>(vault.prove(attempt, client_key)))
+        }
         Request::GiveShare(GiveShare(envelope)) => {
             vault.give_share(&envelope).await.map(answered::<GiveShare, _>)
         }

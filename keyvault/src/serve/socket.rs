@@ -82,6 +82,7 @@ where
             let welcome = Welcome {
                 version: PROTOCOL_VERSION,
                 vault: vault.id(),
+                transport: vault.transport_key(),
             };
             frame::write(stream, &Response::Welcome(welcome)).await?;
             // Another version was told ours, and hangs up.

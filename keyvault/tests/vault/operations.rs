@@ -361,7 +361,7 @@ impl Copied<'_> {
 
     async fn attempt(&self) -> keyvault_protocol::Attempt {
         match self.ask(BeginUnseal.into()).await {
-            Response::Attempt(attempt) => attempt,
+            Response::Attempt(proved) => proved.attempt,
             other => panic!("{other:?}"),
         }
     }

@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use keyvault_protocol::{CardState, CardTask, Client, Order, Script, TaskKind};
-use p256::ecdsa::SigningKey;
+use keyvault_protocol::sealed::{self, Purpose};
+use keyvault_protocol::{
+    CardState, CardTask, Client, GiveShare, Greeting, Hello, Order, PROTOCOL_VERSION, PointBytes,
+    ProvedAttempt, Request, Response, Script, SealedShare, TaskKind, Welcome, frame,
+};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -17,6 +22,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
 use sqlx::Connection as _;
 use tempfile::TempDir;
+use tokio::net::{UnixListener, UnixStream};
 use virtual_card::chip::Chip;
 
 use super::support::{Mishap, blanks, content_of, for_card, run};
@@ -748,6 +754,7 @@ fn nothing_of_the_vault_is_for_other_users() {
     for name in [
         "vault.sqlite",
         "vault.sqlite-wal",
+        "transport.key",
         "lock",
         "socket",
         "keyvault.sock",
@@ -901,7 +908,7 @@ fn a_copied_folder_is_served_by_itself_and_leaves_the_first_one_alone() {
     site.unseal(&envelopes[0], "li");
     assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     std::fs::create_dir(site.path("copy")).unwrap();
-    for name in ["vault.sqlite", "vault.sqlite-wal", "lock"] {
+    for name in ["vault.sqlite", "vault.sqlite-wal", "lock", "transport.key"] {
         std::fs::copy(site.path("vault").join(name), site.path("copy").join(name)).unwrap();
     }
     let copy = ["--dir", "copy"];
@@ -1493,4 +1500,250 @@ fn a_custodian_changes_the_own_passphrase_and_needs_nobody_else() {
     let unseal = ["unseal", "--share", "new.json", "--passphrase-file", "made.pass"];
     assert_eq!(site.run(&unseal).1["state"], "unsealing");
     assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+}
+
+/// What a process does that listens in the vault's place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trick {
+    /// It has a transport key of its own.
+    OwnKey,
+    /// It says what the vault says to it, and proves an attempt of its own with a key of its own.
+    CopiedGreeting,
+    /// It passes on a proof that the vault gave on another connection.
+    OldProof,
+    /// It relays the client's own words and puts a key of its own into the vault's answer.
+    SwappedKey,
+    /// It relays everything.
+    Relay,
+}
+
+/// Somebody in the vault's place: what was asked of him, and the key to which he would have shares sealed.
+struct Trap {
+    socket: PathBuf,
+    asked: std::sync::Arc<std::sync::Mutex<Vec<Request>>>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Trap {
+    fn key() -> p256::SecretKey {
+        sealed::fresh_key(&mut StdRng::seed_from_u64(66))
+    }
+
+    fn set(socket: &Path, vault: &Path, number: [u8; 16], trick: Trick) -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (heard, vault) = (asked.clone(), vault.to_owned());
+        let listener = runtime.block_on(async { UnixListener::bind(socket).unwrap() });
+        runtime.spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let (heard, vault) = (heard.clone(), vault.clone());
+                tokio::spawn(async move { Self::serve(client, &vault, number, trick, &heard).await });
+            }
+        });
+        Self {
+            socket: socket.to_owned(),
+            asked,
+            _runtime: runtime,
+        }
+    }
+
+    async fn serve(
+        mut client: UnixStream,
+        vault: &Path,
+        number: [u8; 16],
+        trick: Trick,
+        heard: &std::sync::Mutex<Vec<Request>>,
+    ) {
+        let own = sealed::point_of(&Self::key().public_key());
+        let mut vault = UnixStream::connect(vault).await.unwrap();
+        let mut client_key = [0; 65];
+        while let Ok(Some(request)) = frame::read::<_, Request>(&mut client).await {
+            heard.lock().unwrap().push(request.clone());
+            let mut passed_on = request.clone();
+            if let Request::Hello(Hello(greeting)) = &request {
+                client_key = greeting.client_key;
+                if matches!(trick, Trick::CopiedGreeting | Trick::OldProof) {
+                    passed_on = Hello(Greeting {
+                        version: PROTOCOL_VERSION,
+                        client_key: own,
+                    })
+                    .into();
+                }
+            }
+            frame::write(&mut vault, &passed_on).await.unwrap();
+            let answer: Response = frame::read(&mut vault).await.unwrap().unwrap();
+            let answer = match (answer, trick) {
+                (Response::Welcome(_), Trick::OwnKey) => Response::Welcome(Welcome {
+                    version: PROTOCOL_VERSION,
+                    vault: number,
+                    transport: own,
+                }),
+                (Response::Attempt(proved), Trick::OwnKey | Trick::CopiedGreeting) => {
+                    Response::Attempt(Self::forged(proved, number, &client_key, own))
+                }
+                (Response::Attempt(mut proved), Trick::SwappedKey) => {
+                    proved.attempt.key = own;
+                    Response::Attempt(proved)
+                }
+                (answer, _) => answer,
+            };
+            if frame::write(&mut client, &answer).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The attempt with a key of his own, proved as well as he can.
+    fn forged(
+        mut proved: ProvedAttempt,
+        number: [u8; 16],
+        client_key: &PointBytes,
+        own: PointBytes,
+    ) -> ProvedAttempt {
+        proved.attempt.key = own;
+        let signed = proved.attempt.proved_bytes(&number, client_key);
+        let signature: Signature = SigningKey::from(&Self::key()).sign(&signed);
+        proved.proof = signature.to_bytes().into();
+        proved
+    }
+
+    /// The shares that were given to him, as they came.
+    fn shares(&self) -> Vec<SealedShare> {
+        let asked = self.asked.lock().unwrap();
+        asked
+            .iter()
+            .filter_map(|request| match request {
+                Request::GiveShare(GiveShare(share)) => Some(share.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+#[test]
+fn who_seals_the_vault_and_listens_in_its_place_harvests_no_share() {
+    let site = Site::new();
+    let envelopes = site.init();
+    let _served = site.serve(&[]);
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+    let mut number = [0; 16];
+    let status = site.run(&["status"]).1;
+    hex::decode_to_slice(status["vault"].as_str().unwrap(), &mut number).unwrap();
+    // The attack: another process of the vault's own user seals it, takes its socket away, and listens there.
+    assert_eq!(site.run(&["seal"]).0, 0);
+    let (socket, real) = (site.path("vault/keyvault.sock"), site.path("vault/real.sock"));
+    std::fs::rename(&socket, &real).unwrap();
+    for trick in [
+        Trick::OwnKey,
+        Trick::CopiedGreeting,
+        Trick::OldProof,
+        Trick::SwappedKey,
+    ] {
+        let trap = Trap::set(&socket, &real, number, trick);
+        for (envelope, name) in [(&envelopes[0], "li"), (&envelopes[2], "zhang")] {
+            let (exit, object) = site.unseal(envelope, name);
+            assert_eq!(
+                (exit, object["error"]["code"].as_str()),
+                (1, Some("TRANSPORT_KEY_DIFFERS")),
+                "{trick:?}: {object}"
+            );
+        }
+        assert!(!trap.asked.lock().unwrap().is_empty(), "{trick:?}: nobody came");
+        assert!(trap.shares().is_empty(), "{trick:?}");
+    }
+    // Nothing reached the vault either.
+    let at_the_vault = |arguments: &[&str]| site.run(&[&["--socket", "vault/real.sock"], arguments].concat());
+    assert_eq!(at_the_vault(&["status"]).1["given"], serde_json::json!([]));
+    // Who relays everything carries shares to the vault alone: they are sealed to it.
+    let trap = Trap::set(&socket, &real, number, Trick::Relay);
+    assert_eq!(site.unseal(&envelopes[0], "li").1["state"], "unsealing");
+    assert_eq!(site.unseal(&envelopes[2], "zhang").1["state"], "open");
+    assert_eq!(at_the_vault(&["status"]).0, 0);
+    let shares = trap.shares();
+    assert_eq!(shares.len(), 2);
+    for share in shares {
+        let context = SealedShare::context(&share.attempt, &share.vault, share.epoch, share.index);
+        assert!(sealed::open(&Trap::key(), Purpose::Share, &context, &share.sealed).is_err());
+    }
+}
+
+/// A vault and its envelopes as they were before envelopes pinned a transport key.
+#[test]
+fn an_envelope_of_before_is_compared_by_a_person_and_pinned_once() {
+    let site = Site::new();
+    let before = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vault/sealed_before");
+    std::fs::create_dir(site.path("vault")).unwrap();
+    std::fs::copy(before.join("vault.sqlite"), site.path("vault/vault.sqlite")).unwrap();
+    for (name, passphrase) in [("li", "correct horse battery"), ("wang", "wrong horse battery")] {
+        std::fs::copy(
+            before.join(format!("{name}.share.json")),
+            site.path(&format!("{name}.json")),
+        )
+        .unwrap();
+        std::fs::write(site.path(&format!("{name}.pass")), passphrase).unwrap();
+    }
+    let served = site.serve(&[]);
+    let shown = site.run(&["status"]).1["transport_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let key = site.path("vault/transport.key");
+    assert_eq!(
+        std::fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let unseal = ["unseal", "--share", "li.json", "--passphrase-file", "li.pass"];
+    site.expect_error(&unseal, 1, "TRANSPORT_KEY_NOT_PINNED");
+    let wrong = ["--fingerprint", "0123 4567 89ab cdef"];
+    site.expect_error(&[&unseal[..], &wrong].concat(), 1, "TRANSPORT_KEY_DIFFERS");
+    let pin = [
+        "share",
+        "pin",
+        "--share",
+        "li.json",
+        "--passphrase-file",
+        "li.pass",
+        "--out",
+        "new.json",
+    ];
+    site.expect_error(&[&pin[..], &wrong].concat(), 1, "TRANSPORT_KEY_DIFFERS");
+    assert!(!site.path("new.json").exists());
+    // However the person writes the groups.
+    let compared = shown.to_uppercase().replace(' ', "-");
+    let (exit, object) = site.run(&[&pin[..], &["--fingerprint", &compared]].concat());
+    assert_eq!(
+        (exit, object["transport_key"].as_str()),
+        (0, Some(shown.as_str())),
+        "{object}"
+    );
+    let check = |share: &str| {
+        site.run(&["share", "check", "--share", share, "--passphrase-file", "li.pass"])
+            .1
+    };
+    assert_eq!(check("li.json")["transport_key"], Value::Null);
+    assert_eq!(check("new.json")["transport_key"], *shown);
+    // Pinned, it needs no person; compared, the old form serves once more.
+    assert_eq!(site.unseal("new.json", "li").1["state"], "unsealing");
+    let unseal = ["unseal", "--share", "wang.json", "--passphrase-file", "wang.pass"];
+    let opened = site.run(&[&unseal[..], &["--fingerprint", &shown]].concat()).1;
+    assert_eq!(opened["state"], "open", "{opened}");
+
+    // It is the same key after a start, and another vault's without its file.
+    drop(served);
+    let served = site.serve(&[]);
+    assert_eq!(site.run(&["status"]).1["transport_key"], *shown);
+    assert_eq!(site.unseal("new.json", "li").1["state"], "unsealing");
+    drop(served);
+    std::fs::remove_file(&key).unwrap();
+    let _served = site.serve(&[]);
+    let unseal = ["unseal", "--share", "new.json", "--passphrase-file", "li.pass"];
+    site.expect_error(&unseal, 1, "TRANSPORT_KEY_DIFFERS");
 }

@@ -57,7 +57,9 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
     assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
     // What needs no change of the store is refused as well, and so is another unseal.
     assert!(client.anchors().await.unwrap_err().is(RefusalCode::Damaged));
-    assert!(client.begin_unseal().await.unwrap_err().is(RefusalCode::Damaged));
+    let transport_key = client.transport_key();
+    let begun = client.begin_unseal(&transport_key).await;
+    assert!(begun.unwrap_err().is(RefusalCode::Damaged));
 }
 
 #[tokio::test]
