@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 examples=${YZT_E2E_EXAMPLES:-25}
 seed=${YZT_E2E_SEED:-1}
-document=issuer/openapi.json
+document=$PWD/issuer/openapi.json
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 place=$target/e2e
 # Pinned: another version is another test.
@@ -82,22 +82,21 @@ until_said() {
 
 # The requests of one member of staff, by the document of the API alone; then what the office answered, by its own log.
 requests_of() {
-    local account=$1 before answers
+    local account=$1 token before answers
+    # Every role reads a permit. A token that opened nothing would make every request right.
+    token=$(<"$folder/town/issuer/$account.token")
+    curl --silent --show-error --fail --output /dev/null --header "Authorization: Bearer $token" "$url/v1/permits/$PERMIT_ID" || return 1
     before=$(wc -l <"$folder/serve.log")
-    "$place/venv/bin/schemathesis" --config-file "$folder/schemathesis.toml" run "$document" --url "$url" \
-        --header "Authorization: Bearer $(<"$folder/town/issuer/$account.token")" \
-        --max-examples "$examples" --seed "$seed" --workers 2 --no-color >"$place/$account.txt" 2>&1 || {
+    # In the town's folder: it keeps what it learnt in a folder beside it, and every run is to be the first.
+    (cd "$folder" && exec "$place/venv/bin/schemathesis" --config-file schemathesis.toml run "$document" --url "$url" \
+        --header "Authorization: Bearer $token" \
+        --max-examples "$examples" --seed "$seed" --workers 2 --no-color >"$place/$account.txt" 2>&1) || {
         cat "$place/$account.txt" >&2
         return 1
     }
     answers=$(tail -n +$((before + 1)) "$folder/serve.log" | sed -n 's/.*"route":"\([^"]*\)","status":\([0-9]*\).*/\2 \1/p')
     awk '{ count[$1]++ } END { for (status in count) printf " %d of %s", count[status], status }' <<<"$answers" >"$place/$account.answers"
     printf 'e2e: answers:%s\n' "$(<"$place/$account.answers")" >&2
-    # A token that opens nothing would make every request right.
-    grep -q '^2.. /v1/' <<<"$answers" || {
-        printf 'e2e: %s was never served\n' "$account" >&2
-        return 1
-    }
 }
 
 step "what is missing" scripts/setup.sh e2e
@@ -106,8 +105,8 @@ step "build" cargo build --quiet --bins --package permit --package keyvault --pa
 status=0
 step "yubikit and OpenSC on the card" foreign_card || status=1
 step "a town and its API" town
-for token in "$folder"/town/issuer/*.token; do
-    account=$(basename "$token" .token)
+for file in "$folder"/town/issuer/*.token; do
+    account=$(basename "$file" .token)
     step "schemathesis as $account" requests_of "$account" || status=1
 done
 step "the API is still there" curl --silent --show-error --fail --output /dev/null "$url/healthz" || status=1
