@@ -394,18 +394,29 @@ impl Commands {
         ]
     }
 
-    /// A change that was approved where it needs that, written by a producer to the card on the reader.
-    fn change(&self, proposal: &str, approved: bool) -> Vec<String> {
-        let mut commands = vec![
+    fn proposed(&self, proposal: &str) -> Vec<String> {
+        vec![
             self.sign_in(StaffRole::ChangeClerk),
             self.office(&format!("change propose --permit $PERMIT_ID {proposal}")),
-        ];
-        if approved {
-            commands.push(self.sign_in(StaffRole::Approver));
-            // The second person signs what they read.
-            commands.push(self.office("change proposal --id $CHANGE_ID"));
-            commands.push(self.office("change approve --id $CHANGE_ID --content $CONTENT"));
-        }
+        ]
+    }
+
+    /// The second person signs what they read.
+    fn signed_off(&self, proposal: &str) -> Vec<String> {
+        let mut commands = self.proposed(proposal);
+        commands.push(self.sign_in(StaffRole::Approver));
+        commands.push(self.office("change proposal --id $CHANGE_ID"));
+        commands.push(self.office("change approve --id $CHANGE_ID --content $CONTENT"));
+        commands
+    }
+
+    /// A change that was approved where it needs that, written by a producer to the card on the reader.
+    fn change(&self, proposal: &str, approved: bool) -> Vec<String> {
+        let mut commands = if approved {
+            self.signed_off(proposal)
+        } else {
+            self.proposed(proposal)
+        };
         commands.push(self.sign_in(StaffRole::Producer));
         commands.push(self.office("change write --id $CHANGE_ID"));
         commands
@@ -594,6 +605,18 @@ impl Commands {
                 "通过 accepted",
             ),
             self.step(
+                "锁卡与解锁 · A clerk has its chip blocked; two people open it again for its holder",
+                &with(
+                    &[
+                        &self.change("--kind block", false),
+                        &[format!("! {tap}")],
+                        &self.change("--kind unblock", true),
+                    ],
+                    std::slice::from_ref(&tap),
+                ),
+                "请持卡到受理点办理 refused, then 通过 accepted",
+            ),
+            self.step(
                 "终端送达 · A load that the bus delivers; the card's receipt goes back to the office",
                 &[
                     clerk.clone(),
@@ -643,7 +666,15 @@ impl Commands {
                 "通过 accepted; transit has version 2 Active",
             ),
             self.step(
-                "换证 · The card breaks; it is replaced by another one and destroyed",
+                "放弃变更 · Another tier is signed off by mistake; the change is given up before it is written",
+                &with(
+                    &[&self.signed_off("--kind tier --tier EMPLOYMENT")],
+                    &[clerk.clone(), self.office("change give-up --id $CHANGE_ID")],
+                ),
+                r#""state":"GIVEN_UP""#,
+            ),
+            self.step(
+                "换证 · The card breaks and is destroyed; the first card in its place is spoilt, its order given up; the next one is good",
                 &with(
                     &[
                         &[
@@ -654,9 +685,15 @@ impl Commands {
                         ],
                         &self.photo(),
                         &self.ordered("order-2"),
+                        &[
+                            self.sign_in(StaffRole::Producer),
+                            self.office("give-up --order $ORDER_ID"),
+                        ],
+                        &self.photo(),
+                        &self.ordered("order-3"),
                         &self.handed_over(),
                     ],
-                    &[tap],
+                    std::slice::from_ref(&tap),
                 ),
                 "通过 accepted, with another card_number",
             ),
@@ -701,6 +738,20 @@ impl Commands {
                 &[later.terminal("bus", BUS, "")],
             ),
             "通过 accepted, a year longer",
+        ));
+        life.push(later.step(
+            "交回 · The holder gives the card back; two people end its chip for good",
+            &with(
+                &[
+                    &[
+                        later.sign_in(StaffRole::ChangeClerk),
+                        later.office("card returned --card $CARD_NUMBER"),
+                    ],
+                    &later.change("--kind end", true),
+                ],
+                &[later.terminal("bus", BUS, "")],
+            ),
+            "请持卡到受理点办理 refused (exit code 1)",
         ));
         life
     }

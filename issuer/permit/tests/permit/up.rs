@@ -419,7 +419,7 @@ fn blocks(page: &str) -> Vec<Block> {
 }
 
 /// What each block of the life does: the beginning of its title, how its shell ends, and what is to be read in it.
-const LIFE: [(&str, i32, &[&str]); 20] = [
+const LIFE: [(&str, i32, &[&str]); 23] = [
     ("看一看", 0, &[r#""ready":true"#, r#""name":"reader","ok":true"#]),
     ("立案", 0, &[r#""state":"ACCEPTED""#]),
     ("审核与签批", 0, &[r#""state":"APPROVED""#, r#""permit_id":""#]),
@@ -446,6 +446,16 @@ const LIFE: [(&str, i32, &[&str]); 20] = [
         &[r#""state":"RETURNED""#, r#""state":"HANDED_OVER""#, "通过"],
     ),
     (
+        "锁卡与解锁",
+        0,
+        &[
+            r#""kind":"BLOCK""#,
+            "请持卡到受理点办理",
+            r#""kind":"UNBLOCK""#,
+            "通过",
+        ],
+    ),
+    (
         "终端送达",
         0,
         &[
@@ -469,11 +479,13 @@ const LIFE: [(&str, i32, &[&str]); 20] = [
             "TRANSIT 440300 version 2: active, on 1 cards",
         ],
     ),
+    ("放弃变更", 0, &[r#""kind":"TIER""#, r#""state":"GIVEN_UP""#]),
     (
         "换证",
         0,
         &[
             r#""state":"DESTROYED""#,
+            r#""state":"GIVEN_UP""#,
             r#""state":"VERIFIED""#,
             r#""state":"HANDED_OVER""#,
             "通过",
@@ -485,6 +497,16 @@ const LIFE: [(&str, i32, &[&str]); 20] = [
         "签注",
         0,
         &[r#""kind":"ENDORSE""#, r#""state":"DONE""#, "通过", "– 2028-11-"],
+    ),
+    (
+        "交回",
+        1,
+        &[
+            r#""state":"RETURNED""#,
+            r#""kind":"END""#,
+            r#""state":"DONE""#,
+            "请持卡到受理点办理",
+        ],
     ),
 ];
 
