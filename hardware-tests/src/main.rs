@@ -13,7 +13,7 @@ use clap::Parser;
 use hardware_tests::scratch_issuer::REHEARSAL;
 use hardware_tests::{Rig, ScratchIssuer, scenario};
 use program_contract::language::Words;
-use program_contract::{Failure, Outcome, Program};
+use program_contract::{Failure, Outcome, Program, line};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
@@ -52,6 +52,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(Ended::With(exit)) => exit,
         Ok(Ended::Said(lines)) => {
+            let lines = lines.iter().map(|text| line!(text)).collect();
             let outcome = Outcome::done(SCHEMA, &json!({}), lines);
             PROGRAM.end(SCHEMA, false, outcome)
         }
@@ -148,4 +149,15 @@ fn play(rig: &Rig, number: u32) -> Result<Vec<String>, Failure> {
 
 fn status_of(answer: &[u8]) -> &[u8] {
     answer.last_chunk::<2>().map_or(answer, |status| status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_is_written_down_exists() {
+        let held = program_contract::documents::hold::<Arguments>(PROGRAM, env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(held, Ok(()));
+    }
 }

@@ -5,9 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 
-use crate::outcome::Program;
+use crate::outcome::{self, Program};
 
 /// Folders that are no part of the repository: what builds, demos and tools leave.
 const LEFT: [&str; 2] = ["target", "demo"];
@@ -50,14 +50,15 @@ pub fn hold<A: CommandFactory>(program: Program, folder: &str) -> Result<(), Str
     }
 }
 
-/// How many commands of a program the repository at `root` names, and those that the program does not have: a command, or an
-/// option of one, in a document's code or between backquotes in the text of a program.
+/// How many commands of a program the repository at `root` names, and those that the program does not have: a command, an
+/// option of one, or a value of a closed list that the option does not take, in a document's code or between backquotes in the text
+/// of a program.
 ///
 /// # Errors
 /// A file that cannot be read.
 fn commands<A: CommandFactory>(program: Program, root: &Path) -> io::Result<(usize, Vec<String>)> {
     let (mut count, mut strays) = (0, Vec::new());
-    let mut command = A::command();
+    let mut command = outcome::command::<A>();
     // Options that hold everywhere are then there everywhere.
     command.build();
     let documents = files(root, "md")?.into_iter().filter(|path| {
@@ -120,15 +121,24 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 /// The words after the program's name, without what is written around them; none where the line is not about it. A remark
-/// ends the command.
+/// ends the command. `cargo run -p program -- ...` is about it too.
 fn words<'a>(program: &str, line: &'a str) -> Vec<&'a str> {
-    let mut words = line
-        .split_whitespace()
-        .skip_while(|word| matches!(*word, "$" | "sudo" | "exec"))
-        .take_while(|word| !word.starts_with('#') && !word.starts_with("yzt."));
-    let name = words
+    let mut words = split(line)
+        .into_iter()
+        .skip_while(|word| matches!(*word, "$" | "sudo" | "exec") || is_setting(word))
+        .take_while(|word| !word.starts_with('#') && !word.starts_with("yzt."))
+        .peekable();
+    let mut name = words
         .next()
         .map(|word| word.rsplit_once('/').map_or(word, |(_, name)| name));
+    if name == Some("cargo") && words.next_if_eq(&"run").is_some() {
+        name = None;
+        while let Some(word) = words.next().filter(|word| *word != "--") {
+            if ["-p", "--bin"].contains(&word) {
+                name = words.next();
+            }
+        }
+    }
     if name != Some(program) {
         return Vec::new();
     }
@@ -140,6 +150,34 @@ fn words<'a>(program: &str, line: &'a str) -> Vec<&'a str> {
             },
         )
         .collect()
+}
+
+/// The words of a line; what stands between quotation marks is one.
+fn split(line: &str) -> Vec<&str> {
+    let (mut found, mut rest) = (Vec::new(), line.trim_start());
+    while !rest.is_empty() {
+        let mut quoted = false;
+        let end = rest.find(|sign: char| {
+            quoted ^= sign == '"';
+            sign.is_whitespace() && !quoted
+        });
+        let end = match end {
+            // A quotation mark that nothing closes is a sign like others.
+            None if quoted => rest.find(char::is_whitespace),
+            end => end,
+        };
+        let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        found.push(word);
+        rest = behind.trim_start();
+    }
+    found
+}
+
+/// `NAME=value` before a command.
+fn is_setting(word: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    word.split_once('=')
+        .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(is_name))
 }
 
 fn is_word(word: &str) -> bool {
@@ -169,8 +207,15 @@ fn stray(mut command: &Command, words: &[&str]) -> Option<String> {
             else {
                 return Some(format!("option --{name} of `{}`", command.get_name()));
             };
-            if command.has_subcommands() && !option.contains('=') && known.get_action().takes_values() {
-                words.next();
+            if !known.get_action().takes_values() {
+                continue;
+            }
+            let value = match option.split_once('=') {
+                Some((_, value)) => Some(value),
+                None => words.next_if(|word| !word.starts_with("--") && *word != "|"),
+            };
+            if let Some(stray) = value.and_then(|value| stray_value(known, value)) {
+                return Some(stray);
             }
         } else if command.has_subcommands() && !is_word(word) {
             // Any command: `program COMMAND --option`, `program ... --option`.
@@ -188,6 +233,20 @@ fn stray(mut command: &Command, words: &[&str]) -> Option<String> {
         }
     }
     None
+}
+
+/// The value, or the first of those between bars, that is not in the option's closed list.
+fn stray_value(option: &Arg, value: &str) -> Option<String> {
+    let known = option.get_possible_values();
+    let strays = value.split('|').filter(|one| {
+        // `DATE`, `$DAY`: something is to be filled in.
+        let is_open = !one.bytes().any(|byte| byte.is_ascii_lowercase()) || one.contains('$');
+        !known.is_empty() && !is_open && !known.iter().any(|known| known.matches(one, false))
+    });
+    let name = option.get_long().unwrap_or_default();
+    strays
+        .map(|one| format!("value `{one}` of option --{name}"))
+        .next()
 }
 
 #[cfg(test)]
@@ -219,7 +278,7 @@ mod tests {
     #[test]
     fn what_a_program_does_not_have_is_found_wherever_it_is_named() {
         let root = tempfile::tempdir().unwrap();
-        let text = "Use `vault close`, `vault shut` or `the vault`.\n\n```\nvault --dir D open --key K   # --lock\nvault open \\\n  --lock L\nvault close --dir D yzt.vault/1\n```\n\n    vault open|close\n    vault open | shut\n    vault -> nothing\n    vault ... --any\n    vault STEP --any\n";
+        let text = "Use `vault close`, `vault shut` or `the vault`.\n\n```\nvault --dir D open --key K   # --lock\nvault open \\\n  --lock L\nvault close --dir D yzt.vault/1\n```\n\n    vault open|close\n    vault open | shut\n    vault -> nothing\n    vault ... --any\n    vault STEP --any\n    vault --lang en close\n    cargo run -p vault -- close --lang zh-CN|fr\n    A=b vault close --lang=de\n    vault --lang fr shut\n    vault close --lang LANGUAGE\n    cargo run -p other --bin vault -- lock\n    vault --dir \"a b\" close \"c\n";
         fs::write(root.path().join("a.md"), text).unwrap();
         fs::write(
             root.path().join("b.rs"),
@@ -237,12 +296,16 @@ mod tests {
         assert_eq!(
             strays,
             [
+                "no command `lock` of `vault`",
                 "no command `shut` of `vault`",
                 "no command `shut` of `vault`",
                 "no option --lock of `open`",
                 "no option --now of `close`",
+                "no value `de` of option --lang",
+                "no value `fr` of option --lang",
+                "no value `fr` of option --lang",
             ]
         );
-        assert_eq!(count, 8);
+        assert_eq!(count, 15);
     }
 }

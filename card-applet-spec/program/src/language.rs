@@ -1,8 +1,7 @@
 //! In which language a program speaks to a person: `--lang zh-CN|en`, else the locale by the precedence of POSIX
 //! (`LC_ALL`, `LC_MESSAGES`, `LANG`), else both, Chinese first.
 //!
-//! Codes, keys of JSON and exit codes have no language. Left out: what a program prints when it did something (labels
-//! there stand in both languages side by side), and logs, which are in English.
+//! Codes, keys of JSON and exit codes have no language. Left out: logs, which are in English.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -76,6 +75,26 @@ impl Language {
         matches!(self, Self::Both | Self::English)
     }
 
+    /// What `--lang` takes for this language, for a program of ours that is started; `None` where nobody chose.
+    #[must_use]
+    pub const fn tag(self) -> Option<&'static str> {
+        match self {
+            Self::Both => None,
+            Self::Chinese => Some(TAGS[0]),
+            Self::English => Some(TAGS[1]),
+        }
+    }
+
+    /// These words in the language, or side by side, Chinese first, where nobody chose.
+    #[must_use]
+    pub fn text(self, said: &impl Said) -> String {
+        match self {
+            Self::Chinese => said.zh().into_owned(),
+            Self::English => said.en().into_owned(),
+            Self::Both => said.both(),
+        }
+    }
+
     /// The one of two texts that stands where there is room for one.
     #[must_use]
     pub fn one<T>(self, chinese: T, english: T) -> T {
@@ -108,6 +127,13 @@ pub trait Said {
     fn zh(&self) -> Cow<'_, str>;
     /// In English.
     fn en(&self) -> Cow<'_, str>;
+    /// In both side by side, Chinese first; once, where they are the same.
+    fn both(&self) -> String {
+        match (self.zh(), self.en()) {
+            (chinese, english) if chinese == english => chinese.into_owned(),
+            (chinese, english) => format!("{chinese} {english}"),
+        }
+    }
 }
 
 impl<T: Said + ?Sized> Said for &T {
@@ -117,6 +143,10 @@ impl<T: Said + ?Sized> Said for &T {
 
     fn en(&self) -> Cow<'_, str> {
         (**self).en()
+    }
+
+    fn both(&self) -> String {
+        (**self).both()
     }
 }
 
@@ -152,6 +182,99 @@ impl<Z: Said, E: Said> Said for (Z, E) {
     fn en(&self) -> Cow<'_, str> {
         self.1.en()
     }
+}
+
+/// A line for a person, in each language: made by [`line!`](crate::line) alone, so that neither is forgotten.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Line {
+    chinese: String,
+    english: String,
+    both: String,
+}
+
+impl Line {
+    /// The line of these parts. Where nobody chose a language, each part stands in both.
+    #[must_use]
+    pub fn of(parts: &[&dyn Said]) -> Self {
+        let mut line = Self::default();
+        for part in parts {
+            line.chinese.push_str(&part.zh());
+            line.english.push_str(&part.en());
+            line.both.push_str(&part.both());
+        }
+        line
+    }
+
+    /// The line in this language.
+    #[must_use]
+    pub fn text(&self, language: Language) -> &str {
+        match language {
+            Language::Both => &self.both,
+            Language::Chinese => &self.chinese,
+            Language::English => &self.english,
+        }
+    }
+}
+
+impl Said for Line {
+    fn zh(&self) -> Cow<'_, str> {
+        self.chinese.as_str().into()
+    }
+
+    fn en(&self) -> Cow<'_, str> {
+        self.english.as_str().into()
+    }
+
+    fn both(&self) -> String {
+        self.both.clone()
+    }
+}
+
+/// A line for a person, of parts that are [`Said`]: words of each language, a [sentence](crate::sentences), or what has no
+/// language, such as an id or a path.
+///
+/// ```
+/// use program_contract::language::{Language, Words};
+/// let line = program_contract::line!(Words("状态", "state"), ": ", "VERIFIED");
+/// assert_eq!(line.text(Language::Chinese), "状态: VERIFIED");
+/// assert_eq!(line.text(Language::Both), "状态 state: VERIFIED");
+/// ```
+#[macro_export]
+macro_rules! line {
+    ($($part:expr),+ $(,)?) => { $crate::language::Line::of(&[$(&$part),+]) };
+}
+
+/// A table of sentences for a person: one function a row, with its text in Chinese and in English.
+///
+/// What the texts name in braces are the function's arguments, each [`Said`] in the text's language. An argument that a language
+/// leaves out does not compile.
+///
+/// ```
+/// program_contract::sentences! {
+///     fn denied(serial) = "{serial} 已列入拒绝名单", "{serial} is denied";
+/// }
+/// assert_eq!(denied("44").1, "44 is denied");
+/// ```
+#[macro_export]
+macro_rules! sentences {
+    ($(
+        $(#[$doc:meta])*
+        $vis:vis fn $name:ident($($given:ident),* $(,)?) = $chinese:literal, $english:literal;
+    )+) => { $(
+        $(#[$doc])*
+        #[must_use]
+        $vis fn $name($($given: impl $crate::language::Said),*) -> (String, String) {
+            let english = {
+                $(let $given = $crate::language::Said::en(&$given);)*
+                format!($english)
+            };
+            let chinese = {
+                $(let $given = $crate::language::Said::zh(&$given);)*
+                format!($chinese)
+            };
+            (chinese, english)
+        }
+    )+ };
 }
 
 /// What reads the same in both languages.
@@ -282,6 +405,24 @@ mod tests {
         assert_eq!(Language::Both.one("中", "en"), "中");
         assert_eq!(Language::Chinese.one("中", "en"), "中");
         assert_eq!(Language::English.one("中", "en"), "en");
+    }
+
+    #[test]
+    fn words_stand_in_the_language_or_side_by_side_and_what_is_the_same_stands_once() {
+        let words = Words("卡", "card");
+        assert_eq!(Language::Both.text(&words), "卡 card");
+        assert_eq!(Language::Chinese.text(&words), "卡");
+        assert_eq!(Language::English.text(&words), "card");
+        assert_eq!(Language::Both.text(&"X1"), "X1");
+    }
+
+    #[test]
+    fn a_program_that_is_started_speaks_the_language_of_its_tag() {
+        for language in [Language::Chinese, Language::English] {
+            let arguments = ["--lang", language.tag().unwrap()];
+            assert_eq!(chosen(&arguments, &[]), language);
+        }
+        assert_eq!(Language::Both.tag(), None);
     }
 
     #[test]

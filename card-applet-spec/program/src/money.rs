@@ -1,9 +1,10 @@
 //! Money as people write and read it: in yuan, whole fen. No floating point. Programs among themselves count fen.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::language::Words;
+use crate::language::{Said, Words};
 
 /// An amount in fen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +13,16 @@ pub struct Fen(pub u32);
 impl fmt::Display for Fen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&yuan(self.0.into()))
+    }
+}
+
+impl Said for Fen {
+    fn zh(&self) -> Cow<'_, str> {
+        self.to_string().into()
+    }
+
+    fn en(&self) -> Cow<'_, str> {
+        self.to_string().into()
     }
 }
 

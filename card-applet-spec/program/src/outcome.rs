@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::language::{self, Language, Said, Words};
+use crate::language::{self, Language, Line, Said, Words};
 use crate::usage;
 
 /// Exit codes of every program.
@@ -74,9 +74,7 @@ pub trait Failing: std::error::Error {
         self.to_string()
     }
     /// Message and action in Chinese.
-    fn chinese(&self) -> (String, String) {
-        (self.message(), self.action().into_owned())
-    }
+    fn chinese(&self) -> (String, String);
 }
 
 /// Why a program did not do it. Small, because most functions that return one succeed.
@@ -113,9 +111,9 @@ pub struct FailureParts {
     /// Keys of the object beside the error, such as an explanation.
     pub fields: Map<String, Value>,
     /// Lines for a person, on standard output, before the error.
-    pub lines: Vec<String>,
+    pub lines: Vec<Line>,
     /// More for the operator, on standard error, behind the error.
-    pub notes: Vec<String>,
+    pub notes: Vec<Line>,
 }
 
 impl Failure {
@@ -140,27 +138,15 @@ impl Failure {
         }))
     }
 
-    /// A failure of these words.
-    #[must_use]
-    pub fn new(
-        exit: Exit,
-        code: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-        action: impl Into<String>,
-    ) -> Self {
-        let (message, action) = (message.into(), action.into());
-        Self::of_row(exit, code, (message.clone(), action.clone()), (message, action))
-    }
-
     /// Arguments that were not understood.
     #[must_use]
     pub fn usage(program: Program, message: impl Said) -> Self {
         not_understood(message, program.name)
     }
 
-    /// A file that cannot be read or written; `doing` is what was tried, such as "read".
+    /// A file that cannot be read or written; `doing` is what was tried, such as `Words("读取", "read")`.
     #[must_use]
-    pub fn file(doing: impl Said, path: &Path, error: &io::Error) -> Self {
+    pub fn file(doing: Words, path: &Path, error: &io::Error) -> Self {
         file(doing, path.display(), error)
     }
 
@@ -188,6 +174,23 @@ impl Failure {
     pub fn said(&self, language: Language) -> (&str, &str) {
         let (message, action) = &self.chinese;
         language.one((message, action), (&self.message, &self.action))
+    }
+
+    /// What happened and what to do in every language that is spoken, Chinese first; what another program said in one language is
+    /// told once.
+    pub fn told(&self, language: Language) -> impl Iterator<Item = (Language, &str, &str)> {
+        let (message, action) = &self.chinese;
+        let is_told = language == Language::Both && (message, action) == (&self.message, &self.action);
+        let chinese =
+            language
+                .has_chinese()
+                .then_some((Language::Chinese, message.as_str(), action.as_str()));
+        let english = (language.has_english() && !is_told).then_some((
+            Language::English,
+            self.message.as_str(),
+            self.action.as_str(),
+        ));
+        chinese.into_iter().chain(english)
     }
 
     /// The `error` of the object.
@@ -289,7 +292,7 @@ pub struct Outcome {
     /// Its keys besides `schema` and `ok`.
     pub fields: Map<String, Value>,
     /// Lines for a person, on standard output.
-    pub lines: Vec<String>,
+    pub lines: Vec<Line>,
 }
 
 impl Outcome {
@@ -300,7 +303,7 @@ impl Outcome {
     pub fn done(
         schema: impl Into<Cow<'static, str>>,
         result: &impl Serialize,
-        lines: Vec<String>,
+        lines: Vec<Line>,
     ) -> Result<Self, Failure> {
         match serde_json::to_value(result) {
             Ok(Value::Object(fields)) => Ok(Self {
@@ -454,7 +457,7 @@ impl Program {
         } else {
             lines
                 .iter()
-                .try_for_each(|line| writeln!(out, "{line}"))
+                .try_for_each(|line| writeln!(out, "{}", line.text(language)))
                 .and_then(|()| out.flush())
         };
         if let Some(failure) = &failure {
@@ -483,7 +486,7 @@ fn object(schema: &str, ok: bool, fields: Map<String, Value>) -> Map<String, Val
 }
 
 /// The command line of a program: that of `A`, and `--lang` before or behind any command.
-fn command<A: clap::CommandFactory>() -> clap::Command {
+pub(crate) fn command<A: clap::CommandFactory>() -> clap::Command {
     A::command().arg(
         clap::Arg::new(language::OPTION)
             .long(language::OPTION)
@@ -503,26 +506,19 @@ fn complain(
     language: Language,
     failure: &Failure,
 ) -> io::Result<()> {
-    let FailureParts {
-        code,
-        message,
-        action,
-        chinese,
-        notes,
-        ..
-    } = &**failure;
+    let FailureParts { code, notes, .. } = &**failure;
     let name = program.name;
-    if language.has_chinese() {
-        let (message, action) = chinese;
-        writeln!(prose, "{name}：{} [{code}]\n  {}", plain(message), plain(action))?;
-    }
-    // What another program said in one language is said once.
-    let is_said = language == Language::Both && (message, action) == (&chinese.0, &chinese.1);
-    if language.has_english() && !is_said {
-        writeln!(prose, "{name}: {} [{code}]\n  {}", plain(message), plain(action))?;
+    for (spoken, message, action) in failure.told(language) {
+        let colon = spoken.one("：", ": ");
+        writeln!(
+            prose,
+            "{name}{colon}{} [{code}]\n  {}",
+            plain(message),
+            plain(action)
+        )?;
     }
     for note in notes {
-        writeln!(prose, "  {}", plain(note))?;
+        writeln!(prose, "  {}", plain(note.text(language)))?;
     }
     prose.flush()
 }
@@ -553,13 +549,15 @@ fn cannot_print(program: Program, error: &io::Error) -> Exit {
     Exit::Unknown
 }
 
-/// A line for a person, on standard error. Nobody may be there, or the disk behind it full: then the line is lost, and work
-/// goes on.
+/// A [line](crate::line) for a person, on standard error, in the language of this process. Nobody may be there, or the disk
+/// behind it full: then the line is lost, and work goes on.
 #[macro_export]
 macro_rules! tell {
-    ($($words:tt)*) => {{
+    ($($part:expr),+ $(,)?) => {{
         use ::std::io::Write as _;
-        let _ = ::std::writeln!(::std::io::stderr().lock(), $($words)*);
+        let line = $crate::line!($($part),+);
+        let text = line.text($crate::language::Language::of_process());
+        let _ = ::std::writeln!(::std::io::stderr().lock(), "{text}");
     }};
 }
 
@@ -591,13 +589,19 @@ mod tests {
     }
 
     fn done() -> Outcome {
-        Outcome::done("yzt.did/1", &json!({ "count": 3 }), vec!["three".to_owned()]).unwrap()
+        Outcome::done(
+            "yzt.did/1",
+            &json!({ "count": 3 }),
+            vec![crate::line!(Words("三", "three"))],
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_path_with_control_characters_is_shown_and_does_nothing_to_the_screen() {
         let path = Path::new("/tmp/\u{1b}[2Jx\nkeyvault: all is well [OK]\u{9b}31m");
-        let failure = Failure::file("read", path, &io::ErrorKind::NotFound.into()).with("path", "x");
+        let failure =
+            Failure::file(Words("读取", "read"), path, &io::ErrorKind::NotFound.into()).with("path", "x");
         for language in [Language::English, Language::Chinese] {
             let (_, _, said) = end_in(language, false, Err(failure.clone()));
             assert_eq!(said.lines().count(), 2, "{said}");
@@ -611,7 +615,9 @@ mod tests {
         let (exit, out, prose) = end(true, Ok(done()));
         assert_eq!((exit, prose.as_str()), (Exit::Done, ""));
         assert_eq!(out, "{\"count\":3,\"ok\":true,\"schema\":\"yzt.did/1\"}\n");
-        assert_eq!(end(false, Ok(done())).1, "three\n");
+        assert_eq!(end(false, Ok(done())).1, "三 three\n");
+        assert_eq!(end_in(Language::Chinese, false, Ok(done())).1, "三\n");
+        assert_eq!(end_in(Language::English, false, Ok(done())).1, "three\n");
         let asked = end(true, Ok(done().ending(Exit::Refused)));
         assert_eq!(asked.0, Exit::Refused);
         assert!(asked.1.contains("\"ok\":true"));
@@ -621,7 +627,8 @@ mod tests {
     #[test]
     fn a_failure_is_one_object_with_its_error_and_prose_beside_it() {
         let mut failure = gone().with("where", "there");
-        failure.lines.push("a line".to_owned());
+        failure.lines.push(crate::line!(Words("一行", "a line")));
+        failure.notes.push(crate::line!("X", 7_u8));
         let chinese = "program：卡已不在 [GONE]\n  请取回。\n";
         let english = "program: the card is gone [GONE]\n  Bring it back.\n";
         for (language, message, action, said) in [
@@ -640,7 +647,7 @@ mod tests {
             ),
         ] {
             let (exit, out, prose) = end_in(language, true, Err(failure.clone()));
-            assert_eq!((exit, prose), (Exit::Absent, said));
+            assert_eq!((exit, prose), (Exit::Absent, format!("{said}  X7\n")));
             let object: Value = serde_json::from_str(&out).unwrap();
             assert_eq!(
                 object,
@@ -648,7 +655,9 @@ mod tests {
                         "error": { "code": "GONE", "message": message, "action": action } })
             );
         }
-        assert_eq!(end(false, Err(failure)).1, "a line\n");
+        let (_, out, prose) = end(false, Err(failure));
+        assert_eq!(out, "一行 a line\n");
+        assert!(prose.ends_with("\n  X7\n"), "{prose}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use zeroize::Zeroizing;
 
-use crate::language::Words;
+use crate::language::{Language, Said, Words};
 use crate::outcome::Failure;
 
 /// More bytes than any secret has.
@@ -23,11 +23,12 @@ const END: u8 = 0x04;
 const KILL: u8 = 0x15;
 const BACKSPACES: [u8; 2] = [0x08, 0x7F];
 
-/// The secret in the file, where `-` and no file are standard input. Where that is a terminal, `prompt` asks there.
+/// The secret in the file, where `-` and no file are standard input. Where that is a terminal, `prompt` asks there, in the language
+/// of this process.
 ///
 /// # Errors
 /// A [`Failure`] that never carries what was read.
-pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub fn read(file: Option<&Path>, prompt: impl Said) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let file = file.filter(|file| *file != Path::new("-"));
     let failed = |error: io::Error| {
         Failure::file(
@@ -48,16 +49,17 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
             }
         }
         None if io::stdin().is_terminal() => {
-            bytes = hidden_line(prompt).map_err(|error| match error.kind() {
-                io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => given_up(prompt),
-                _ => failed(error),
-            })?;
+            bytes =
+                hidden_line(&Language::of_process().text(&prompt)).map_err(|error| match error.kind() {
+                    io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => given_up(&prompt),
+                    _ => failed(error),
+                })?;
         }
         None => bytes = piped_line().map_err(failed)?,
     }
     let secret = Zeroizing::new(line(&bytes).to_vec());
     if secret.is_empty() {
-        return Err(not_given(prompt));
+        return Err(not_given(&prompt));
     }
     Ok(secret)
 }
@@ -66,11 +68,11 @@ pub fn read(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Fai
 ///
 /// # Errors
 /// As [`read`], and `SECRETS_DIFFER`.
-pub fn read_new(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let secret = read(file, prompt)?;
+pub fn read_new(file: Option<&Path>, prompt: impl Said) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let secret = read(file, &prompt)?;
     let is_typed = file.is_none_or(|file| file == Path::new("-")) && io::stdin().is_terminal();
-    if is_typed && secret != read(file, &format!("{prompt}，再输一次 again"))? {
-        return Err(differ(prompt));
+    if is_typed && secret != read(file, again(&prompt))? {
+        return Err(differ(&prompt));
     }
     Ok(secret)
 }
@@ -80,14 +82,15 @@ pub fn read_new(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<Vec<u8>>,
 ///
 /// # Errors
 /// `NO_TERMINAL`, `SECRETS_DIFFER`, `GIVEN_UP`; as [`read`].
-pub fn show_new(secret: &[u8], prompt: &str) -> Result<(), Failure> {
+pub fn show_new(secret: &[u8], prompt: impl Said) -> Result<(), Failure> {
     // Clears the screen and what was scrolled away, and goes to the top (ECMA-48, xterm).
     const CLEAR: &[u8] = b"\x1b[2J\x1b[3J\x1b[H";
     if !io::stdin().is_terminal() {
-        return Err(no_terminal(prompt));
+        return Err(no_terminal(&prompt));
     }
+    let question = Language::of_process().text(&prompt);
     let shown = || -> io::Result<()> {
-        for part in [prompt.as_bytes(), b":\r\n\r\n    ", secret, b"\r\n\r\n"] {
+        for part in [question.as_bytes(), b":\r\n\r\n    ", secret, b"\r\n\r\n"] {
             let mut rest = part;
             while !rest.is_empty() {
                 rest = &rest[rustix::io::write(io::stdin(), rest)?..];
@@ -102,17 +105,19 @@ pub fn show_new(secret: &[u8], prompt: &str) -> Result<(), Failure> {
             &error,
         )
     })?;
-    let typed = read(
-        None,
-        &format!("{prompt}，请记下后输入一次 write it down and type it"),
-    );
+    let typed = read(None, write_down(&prompt));
     // What cannot be cleared scrolls away.
     let _ = rustix::io::write(io::stdin(), CLEAR);
     if *typed? == secret {
         Ok(())
     } else {
-        Err(differ(prompt))
+        Err(differ(&prompt))
     }
+}
+
+crate::sentences! {
+    fn again(prompt) = "{prompt}，再输一次", "{prompt}, again";
+    fn write_down(prompt) = "{prompt}，请记下后输入一次", "{prompt}: write it down and type it";
 }
 
 crate::failures! {

@@ -13,7 +13,8 @@ use card_applet_spec::codes::Role;
 use card_applet_spec::date::Date;
 use card_reader::transport::{PcscTransport, Transport};
 use card_reader::{Card, Check, Counting, Counts, Error, Stopwatch as _, TerminalKey, counter};
-use program_contract::{Clock, Failure, Outcome, Program};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, Program, line};
 use rand_core::CryptoRng;
 
 use crate::program::args::{
@@ -321,9 +322,12 @@ fn shop(shopping: &Shopping, clock: &Clock) -> Result<Outcome, Failure> {
     let task = match (shopping.give_up, shopping.amount) {
         (true, _) => {
             serving.give_up()?;
-            let line = "已放弃，由结算决定 given up: the settlement decides. 不得交付商品 hand out no goods.";
+            let line = Words(
+                "已放弃，由结算决定。不得交付商品。",
+                "given up: the settlement decides. Hand out no goods.",
+            );
             let fields = serde_json::Map::from_iter([("given_up".to_owned(), true.into())]);
-            return Ok(report::done(Service::Shop.name(), fields, vec![line.to_owned()]));
+            return Ok(report::done(Service::Shop.name(), fields, vec![line!(line)]));
         }
         (false, Some(amount)) => Task::Sell(amount),
         (false, None) => Task::Again,

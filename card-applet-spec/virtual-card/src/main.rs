@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "taptime")]
 use program_contract::file;
 use program_contract::language::{Said as _, Words};
-use program_contract::{Failure, Outcome, Program};
+use program_contract::{Failure, Outcome, Program, line};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
@@ -206,12 +206,7 @@ fn run(arguments: &Arguments) -> Result<Ended, Failure> {
         Command::MakerKey { out } => {
             let public = blank::make_maker_key(out, &mut system_random()?)?;
             let point = hex::encode(public.to_point65());
-            Outcome::done(
-                "yzt.maker-key/1",
-                &json!({ "public": point }),
-                vec![point.clone()],
-            )?
-            .into()
+            Outcome::done("yzt.maker-key/1", &json!({ "public": point }), vec![line!(point)])?.into()
         }
         Command::Blank {
             out,
@@ -227,7 +222,7 @@ fn run(arguments: &Arguments) -> Result<Ended, Failure> {
             Outcome::done(
                 "yzt.blank/1",
                 &json!({ "card_serial": serial }),
-                vec![serial.clone()],
+                vec![line!(serial)],
             )?
             .into()
         }
@@ -248,10 +243,7 @@ fn run(arguments: &Arguments) -> Result<Ended, Failure> {
             }
             let ordered = slot.clone();
             control::listen(control, move |order| manipulator.carry_out(&ordered, order))?;
-            program_contract::tell!(
-                "virtual-card: on the reader; orders at {}; end with an interrupt",
-                control.display()
-            );
+            program_contract::tell!("virtual-card: ", on_the_reader(control.display()));
             loop {
                 std::thread::park();
             }
@@ -320,7 +312,7 @@ fn taptime(asked: &Taptime) -> Result<Outcome, Failure> {
     Outcome::done(
         TAPTIME_SCHEMA,
         &report.to_json(&rates),
-        text.lines().map(str::to_owned).collect(),
+        text.lines().map(|text| line!(text)).collect(),
     )
 }
 
@@ -366,9 +358,10 @@ fn under_private_service(
     })?;
     let (variable, socket) = service.folder().environment();
     program_contract::tell!(
-        "virtual-card: reader {:?}, {variable}={}",
-        READERS[0],
-        socket.display()
+        "virtual-card: ",
+        Words("读卡器", "reader"),
+        " ",
+        format!("{:?}, {variable}={}", READERS[0], socket.display())
     );
     let (program, rest) = command
         .split_first()
@@ -426,12 +419,28 @@ fn accepted(reply: Reply) -> Result<(), Error> {
     }
 }
 
+program_contract::sentences! {
+    fn on_the_reader(control) =
+        "已放在读卡器上；指令发往 {control}；中断即结束", "on the reader; orders at {control}; end with an interrupt";
+}
+
 /// What the other side said, as it said it.
 fn reply(status: Option<SlotStatus>) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::done(SCHEMA, &json!({}), Vec::new())?;
     if let Some(status) = status {
         outcome.fields.insert("status".to_owned(), json!(status));
     }
-    outcome.lines = vec![outcome.object().to_string()];
+    outcome.lines = vec![line!(outcome.object().to_string())];
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_is_written_down_exists() {
+        let held = program_contract::documents::hold::<Arguments>(PROGRAM, env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(held, Ok(()));
+    }
 }

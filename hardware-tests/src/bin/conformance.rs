@@ -14,7 +14,8 @@ use clap::{Args, Parser, Subcommand};
 use hardware_tests::conformance::{Case, Choice, Cutter, KeysError, Setup, TestKeys, cases, report, run};
 use hardware_tests::rig::{self, WRITE_VARIABLE};
 use jiff::civil;
-use program_contract::{Clock, Failure, Outcome, Program};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, Program, line};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::{Value, json};
@@ -180,12 +181,18 @@ fn make_test_keys(arguments: &MakeArguments) -> Result<Outcome, Failure> {
         "last_serial": last.to_string(),
     });
     let mut lines = vec![
-        format!("test keys     {}", arguments.out.display()),
-        format!("card CA       {}", keys.card_ca_public()),
-        format!("serials       {first} to {last}"),
+        line!(Words("测试密钥", "test keys"), ": ", arguments.out.display()),
+        line!(Words("卡证书机构", "card CA"), ": ", keys.card_ca_public()),
+        line!(
+            Words("序列号", "serials"),
+            ": ",
+            first.to_string(),
+            " – ",
+            last.to_string()
+        ),
     ];
     if let Some(lot) = &arguments.lot_out {
-        lines.push(format!("lot file      {}", lot.display()));
+        lines.push(line!(Words("批次文件", "lot file"), ": ", lot.display()));
     }
     Outcome::done("yzt.conformance_make_test_keys/1", &fields, lines)
 }
@@ -215,9 +222,9 @@ fn list(arguments: &RunArguments) -> Result<Outcome, Failure> {
         })
         .collect();
     let lines = if arguments.markdown {
-        report::markdown().lines().map(str::to_owned).collect()
+        report::markdown().lines().map(|text| line!(text)).collect()
     } else {
-        cases().iter().map(report::line).collect()
+        cases().iter().map(|case| line!(report::line(case))).collect()
     };
     Outcome::done("yzt.conformance_list/1", &json!({ "cases": all }), lines)
 }
@@ -260,11 +267,7 @@ fn conform(arguments: &RunArguments, clock: &Clock) -> Result<Outcome, Failure> 
         wait: WAIT,
     })?;
     if choice.destructive && keys.is_some() {
-        program_contract::tell!(
-            "conformance: the card on {:?} is used up if it is a blank of the test lot: it is personalised, rewritten, debited, \
-             blocked, and TERMINATED at the end. Any other card is not written.",
-            card.name()
-        );
+        program_contract::tell!("conformance: ", used_up(format!("{:?}", card.name())));
     }
     let mut cutter = arguments.cutter.as_deref().map(ProgramCutter);
     let cutter = cutter.as_mut().map(|cutter| cutter as &mut dyn Cutter);
@@ -296,9 +299,16 @@ fn play(
         samples: arguments.samples,
         wear: arguments.wear,
     };
-    let mut progress = |case: &Case| program_contract::tell!("{} {}", case.number, case.sentence);
+    let mut progress = |case: &Case| program_contract::tell!(case.number, " ", case.sentence);
     let report = run(setup, choice, &mut progress)?;
     report::outcome(&report)
+}
+
+program_contract::sentences! {
+    fn used_up(card) =
+        "{card} 上的卡若是测试批次的空白卡，将被用尽：个人化、改写、扣款、锁定，最后终止（TERMINATED）。其他卡不会写入。",
+        "the card on {card} is used up if it is a blank of the test lot: it is personalised, rewritten, debited, blocked, and TERMINATED at the end. Any other card is not written.";
+    fn no_power(program) = "{program} 没有恢复供电", "{program} did not bring the power back";
 }
 
 /// A rig that another program drives.
@@ -320,7 +330,18 @@ impl Cutter for ProgramCutter<'_> {
 
     fn restore(&mut self) {
         if !self.says_yes(&["restore"]) {
-            program_contract::tell!("conformance: {} did not bring the power back", self.0.display());
+            program_contract::tell!("conformance: ", no_power(self.0.display()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_is_written_down_exists() {
+        let held = program_contract::documents::hold::<Arguments>(PROGRAM, env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(held, Ok(()));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use program_contract::{Exit, Failure, Outcome};
+use program_contract::language::Line;
+use program_contract::{Exit, Failure, Outcome, line};
 use serde_json::{Map, Value, json};
 
 use crate::conformance::case::Case;
@@ -88,7 +89,7 @@ pub fn table(report: &Report) -> String {
 ///
 /// Cases failed, or the card was lost; the object and the table say the same, with the error.
 pub fn outcome(report: &Report) -> Result<Outcome, Failure> {
-    let lines: Vec<String> = table(report).lines().map(str::to_owned).collect();
+    let lines: Vec<Line> = table(report).lines().map(|text| line!(text)).collect();
     let fields = fields(report);
     let (_, failed, _) = report.counts();
     let mut failure = match &report.lost {

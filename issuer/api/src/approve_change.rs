@@ -5,12 +5,14 @@ use axum::extract::State;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Approver, ChangeId, Digest};
+use program_contract::Failure;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
 use crate::change_status::ChangeBody;
+use crate::failure;
 use crate::idempotency::{IdempotencyKey, KeyHeader};
 use crate::path::InPath;
 use crate::problem::Problem;
@@ -25,8 +27,9 @@ pub(crate) struct ChangeApproval {
 }
 
 impl Form for ChangeApproval {
-    const IS_NOT: &'static str = "the body does not have content, and nothing else";
-    const SEND: &'static str = "Read the proposal, and send the content that it shows.";
+    fn wrong() -> Failure {
+        failure::no_content()
+    }
 }
 
 /// Sign a change off as the second person. Said again it answers the same.

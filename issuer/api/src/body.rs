@@ -7,10 +7,12 @@ use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use permit_domain::{Applicant, ApplicantForm};
+use program_contract::Failure;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
+use crate::failure;
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -22,10 +24,8 @@ pub(crate) const PHOTO_LIMIT: usize = photo_store_protocol::MAX_PHOTO_BYTES + 1;
 
 /// A form of a JSON body.
 pub(crate) trait Form: DeserializeOwned {
-    /// What a body is not that has another form.
-    const IS_NOT: &'static str;
-    /// What to send.
-    const SEND: &'static str;
+    /// What is said of a body that has another form.
+    fn wrong() -> Failure;
 }
 
 /// A JSON body of this form.
@@ -40,7 +40,7 @@ impl<T: Form> FromRequest<Api> for JsonBody<T> {
             Ok(Json(body)) => Ok(Self(body)),
             Err(JsonRejection::MissingJsonContentType(_)) => Err(no_json()),
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-            Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "BODY", T::IS_NOT, T::SEND)),
+            Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, T::wrong())),
         }
     }
 }
@@ -73,19 +73,10 @@ impl FromRequest<Api> for PictureBody {
         if !matches!(kind(request.headers()), Some("image/jpeg" | "image/png")) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "MEDIA_TYPE",
-                "the body is neither image/jpeg nor image/png",
-                "Send the picture itself as image/jpeg or image/png.",
+                failure::no_picture(),
             ));
         }
-        let too_large = || {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "BODY_TOO_LARGE",
-                "the picture is larger than 10 MB",
-                "Save the photo with fewer pixels or a lower quality and send it again.",
-            )
-        };
+        let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, failure::picture_too_large());
         whole(request, api, too_large).await.map(Self)
     }
 }
@@ -103,32 +94,17 @@ async fn whole(request: Request, api: &Api, too_large: impl FnOnce() -> Problem)
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 too_large()
             } else {
-                Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "BODY",
-                    "the body ended before all of it came",
-                    "Send it again.",
-                )
+                Problem::new(StatusCode::BAD_REQUEST, failure::body_cut())
             }
         })
 }
 
 fn no_json() -> Problem {
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "MEDIA_TYPE",
-        "the body is not application/json",
-        "Send the body as application/json.",
-    )
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, failure::no_json())
 }
 
 fn too_large() -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "BODY_TOO_LARGE",
-        "the body is larger than 64 kB",
-        "Send what is asked for alone; scans and the photo go elsewhere.",
-    )
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, failure::body_too_large())
 }
 
 /// The applicant file of the contracts (`docs/applicant.schema.json`). Keys that are not listed are refused.

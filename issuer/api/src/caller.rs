@@ -7,6 +7,7 @@ use issuer_office::error::OfficeError;
 use issuer_office::staff::{Member, StaffRole};
 use permit_domain::StaffId;
 
+use crate::failure;
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -25,12 +26,7 @@ impl Caller {
         if self.0.roles.iter().any(|role| roles.contains(role)) {
             Ok(&self.0.account)
         } else {
-            Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "ROLE_MISSING",
-                "your account has none of the roles that do this",
-                "Ask somebody who has one of them.",
-            ))
+            Err(Problem::new(StatusCode::FORBIDDEN, failure::role_missing()))
         }
     }
 
@@ -54,14 +50,7 @@ impl FromRequestParts<Api> for Caller {
             .map(|(_, token)| token);
         // The file decides at every call: who is taken out of it is out, and so is everybody while it cannot be read.
         let staff = api.staff().now().map_err(OfficeError::from)?;
-        let token = token.ok_or_else(|| {
-            Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "NOT_SIGNED_IN",
-                "the request carries no token of a member of staff",
-                "Send `Authorization: Bearer` with your token.",
-            )
-        })?;
+        let token = token.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, failure::not_signed_in()))?;
         let today = api.office().clock().today();
         let member = staff.owner(token.trim(), today).map_err(OfficeError::from)?;
         Ok(Self(member.clone()))

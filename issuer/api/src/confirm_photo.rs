@@ -6,11 +6,13 @@ use axum::http::StatusCode;
 use issuer_office::photo::CONFIRMS;
 use permit_domain::ApplicationId;
 use photo_store_protocol::{CheckCode, PhotoId};
+use program_contract::Failure;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
+use crate::failure;
 use crate::idempotency::{IdempotencyKey, KeyHeader};
 use crate::path::TwoInPath;
 use crate::photo_body::PhotoBody;
@@ -27,8 +29,9 @@ pub(crate) struct PhotoConfirmation {
 }
 
 impl Form for PhotoConfirmation {
-    const IS_NOT: &'static str = "the body does not have warnings, and nothing else";
-    const SEND: &'static str = "Send the codes of all the photo's warnings.";
+    fn wrong() -> Failure {
+        failure::no_warnings()
+    }
 }
 
 /// Confirm every warning of a photo that a colleague took; the answer has the receipt. Said again it answers the same.
@@ -68,14 +71,8 @@ pub(crate) async fn confirm_photo(
         .warnings
         .iter()
         .map(|code| {
-            CheckCode::from_code(code).ok_or_else(|| {
-                Problem::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "WRONG_WARNINGS",
-                    "a warning has none of the codes",
-                    "Read the photo's warnings again and confirm each of them.",
-                )
-            })
+            CheckCode::from_code(code)
+                .ok_or_else(|| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, failure::unknown_warning()))
         })
         .collect::<Result<_, _>>()?;
     let work = async { Ok::<_, Problem>(api.office().confirm_photo(id, photo, warnings, by).await?) };

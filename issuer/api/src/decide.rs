@@ -5,11 +5,13 @@ use axum::Json;
 use axum::extract::State;
 use issuer_office::staff::StaffRole;
 use permit_domain::{ApplicationId, Approver, Reviewer};
+use program_contract::Failure;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
+use crate::failure;
 use crate::idempotency::{IdempotencyKey, KeyHeader};
 use crate::path::InPath;
 use crate::problem::Problem;
@@ -24,8 +26,9 @@ pub(crate) struct DecisionRequest {
 }
 
 impl Form for DecisionRequest {
-    const IS_NOT: &'static str = "the body is not {\"step\": \"REVIEW\"} or {\"step\": \"APPROVE\"}";
-    const SEND: &'static str = "Send one of the two.";
+    fn wrong() -> Failure {
+        failure::no_decision_step()
+    }
 }
 
 /// The steps of a decision.

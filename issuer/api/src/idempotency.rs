@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::IntoParams;
 
 use crate::caller::Caller;
+use crate::failure;
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -97,12 +98,7 @@ impl FromRequestParts<Api> for IdempotencyKey {
         if (8..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(key.to_owned()))
         } else {
-            Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "IDEMPOTENCY_KEY_MISSING",
-                "the request has no Idempotency-Key of 8 to 64 visible ASCII characters",
-                "Send a fresh random key with every new piece of work, and the same key when you repeat it.",
-            ))
+            Err(Problem::new(StatusCode::BAD_REQUEST, failure::key_missing()))
         }
     }
 }

@@ -10,6 +10,7 @@ use photo_store_protocol::{PhotoId, Profile, Purpose};
 use serde::Deserialize;
 
 use crate::caller::Caller;
+use crate::failure;
 use crate::path::TwoInPath;
 use crate::problem::Problem;
 use crate::state::Api;
@@ -72,10 +73,5 @@ pub(crate) async fn look_at_photo(
 }
 
 fn no_query() -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "QUERY",
-        "the query does not name a purpose and, if another than print is wanted, a profile",
-        "Send purpose REVIEW, HAND_OVER, ENDORSEMENT, HOLDER_ACCESS or INSPECTION and profile ga461, print, chip or thumb.",
-    )
+    Problem::new(StatusCode::BAD_REQUEST, failure::query())
 }

@@ -6,11 +6,13 @@ use axum::http::StatusCode;
 use issuer_office::staff::StaffRole;
 use permit_domain::{OrderId, PermitId, Producer};
 use photo_store_protocol::{FailureCode, ReceiptNumber};
+use program_contract::Failure;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
+use crate::failure;
 use crate::idempotency::{IdempotencyKey, KeyHeader};
 use crate::order_status::OrderBody;
 use crate::path::parse_id;
@@ -29,8 +31,9 @@ pub(crate) struct OrderRequest {
 }
 
 impl Form for OrderRequest {
-    const IS_NOT: &'static str = "the body does not have permit_id and photo_receipt, and nothing else";
-    const SEND: &'static str = "Send both.";
+    fn wrong() -> Failure {
+        failure::no_order_content()
+    }
 }
 
 /// Order the card of a permit. The same Idempotency-Key with the same body answers the same order.
@@ -70,13 +73,6 @@ pub(crate) async fn order_production(
 
 /// A receipt's number as it was typed.
 pub(crate) fn receipt(text: &str) -> Result<ReceiptNumber, Problem> {
-    text.parse().map_err(|code: FailureCode| {
-        let texts = code.texts();
-        Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            code.as_str(),
-            texts.message,
-            texts.action,
-        )
-    })
+    text.parse()
+        .map_err(|code: FailureCode| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code.into()))
 }

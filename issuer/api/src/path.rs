@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use permit_domain::{ApplicationId, ChangeId, OrderId, PermitId};
 use photo_store_protocol::PhotoId;
+use program_contract::language::Words;
 
 use crate::problem::Problem;
 use crate::state::Api;
@@ -13,27 +14,27 @@ use crate::state::Api;
 /// What has an id in a path.
 pub(crate) trait Named: FromStr {
     /// What it is called in a refusal.
-    const WHAT: &'static str;
+    const WHAT: Words;
 }
 
 impl Named for ApplicationId {
-    const WHAT: &'static str = "application";
+    const WHAT: Words = Words("申请", "application");
 }
 
 impl Named for ChangeId {
-    const WHAT: &'static str = "change";
+    const WHAT: Words = Words("变更", "change");
 }
 
 impl Named for OrderId {
-    const WHAT: &'static str = "order";
+    const WHAT: Words = Words("制证单", "order");
 }
 
 impl Named for PermitId {
-    const WHAT: &'static str = "permit";
+    const WHAT: Words = Words("居住证", "permit");
 }
 
 impl Named for PhotoId {
-    const WHAT: &'static str = "photo";
+    const WHAT: Words = Words("照片", "photo");
 }
 
 /// The one id of a path.

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use issuer_office::changes::Proposal;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Applicant, ApplicantForm, ChangeClerk, ChangeId, PermitId, Tier, read_tier};
+use program_contract::Failure;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use crate::body::{ApplicantFile, Form, JsonBody};
 use crate::caller::Caller;
 use crate::change_status::ChangeBody;
+use crate::failure;
 use crate::idempotency::{IdempotencyKey, KeyHeader};
 use crate::order_production::receipt;
 use crate::path::parse_id;
@@ -62,18 +64,19 @@ enum ProposedKind {
 }
 
 impl Form for ChangeRequest {
-    const IS_NOT: &'static str = "the body does not have permit_id and kind, with applicant, tier or photo_receipt where the kind takes them";
-    const SEND: &'static str = "Send permit_id and kind: ENDORSE, TIER (with tier), ENTITLEMENT, ADDRESS (with applicant and photo_receipt), ROTATE, BLOCK, UNBLOCK or END.";
+    fn wrong() -> Failure {
+        failure::no_proposal()
+    }
 }
 
 impl ChangeRequest {
-    fn wrong() -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "BODY", Self::IS_NOT, Self::SEND)
+    fn refused() -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, Self::wrong())
     }
 
     fn tier(&self) -> Result<Tier, Problem> {
         let tier = self.tier.as_deref().and_then(|text| read_tier(text).ok());
-        tier.ok_or_else(Self::wrong)
+        tier.ok_or_else(Self::refused)
     }
 
     fn applicant(&self, api: &Api) -> Result<Option<Applicant>, Problem> {
@@ -94,7 +97,7 @@ impl ChangeRequest {
             || (self.tier.is_some() && !matches!(self.kind, Kind::Tier))
             || (self.photo_receipt.is_some() && !matches!(self.kind, Kind::Address));
         if is_stray {
-            return Err(Self::wrong());
+            return Err(Self::refused());
         }
         let newer = self.applicant(api)?;
         Ok(match self.kind {
@@ -102,8 +105,8 @@ impl ChangeRequest {
             Kind::Tier => Proposal::Tier(self.tier()?, newer),
             Kind::Entitlement => Proposal::Entitlement(newer),
             Kind::Address => {
-                let moved = newer.ok_or_else(Self::wrong)?;
-                let photo = self.photo_receipt.as_deref().ok_or_else(Self::wrong)?;
+                let moved = newer.ok_or_else(Self::refused)?;
+                let photo = self.photo_receipt.as_deref().ok_or_else(Self::refused)?;
                 Proposal::Address(Box::new(moved), receipt(photo)?)
             }
             Kind::Rotate => Proposal::Rotate,

@@ -3,11 +3,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use issuer_office::readiness::Check;
+use axum::http::{HeaderMap, StatusCode};
+use issuer_office::readiness::CheckNow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::language;
 use crate::state::Api;
 
 /// One thing that the office needs.
@@ -21,12 +22,12 @@ pub(crate) struct CheckBody {
     pub(crate) ok: bool,
     /// The code of the failure, or null.
     pub(crate) code: Option<String>,
-    /// What to do, or null.
+    /// What to do, in the language of `Accept-Language`, or null.
     pub(crate) action: Option<String>,
 }
 
-impl From<Check> for CheckBody {
-    fn from(check: Check) -> Self {
+impl From<CheckNow> for CheckBody {
+    fn from(check: CheckNow) -> Self {
         Self {
             name: check.name,
             ok: check.ok,
@@ -55,9 +56,11 @@ pub(crate) struct Readiness {
         (status = 503, description = "Something is missing; the checks say what", body = Readiness),
     )
 )]
-pub(crate) async fn readiness(State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
+pub(crate) async fn readiness(State(api): State<Api>, headers: HeaderMap) -> (StatusCode, Json<Readiness>) {
     let (office, station) = tokio::join!(api.office().checks(), api.station());
-    let checks: Vec<CheckBody> = office.into_iter().chain(station).map(CheckBody::from).collect();
+    let language = language::asked(&headers);
+    let checks = office.into_iter().chain(station);
+    let checks: Vec<CheckBody> = checks.map(|check| check.now(language).into()).collect();
     let ready = checks.iter().all(|check| check.ok);
     let status = if ready {
         StatusCode::OK

@@ -6,11 +6,13 @@ use axum::extract::State;
 use issuer_office::photo::REQUESTS_ERASURE;
 use permit_domain::ApplicationId;
 use photo_store_protocol::PhotoId;
+use program_contract::Failure;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::body::{Form, JsonBody};
 use crate::caller::Caller;
+use crate::failure;
 use crate::idempotency::{IdempotencyKey, KeyHeader};
 use crate::path::TwoInPath;
 use crate::photo_body::PhotoBody;
@@ -26,8 +28,9 @@ pub(crate) struct PhotoErasure {
 }
 
 impl Form for PhotoErasure {
-    const IS_NOT: &'static str = "the body does not have order, and nothing else";
-    const SEND: &'static str = "Send the number of the order.";
+    fn wrong() -> Failure {
+        failure::no_erasure_order()
+    }
 }
 
 /// Request that a photo ends by an order, used or not. Nothing ends before an approver, who is somebody else, approves it. Said

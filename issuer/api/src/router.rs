@@ -18,9 +18,10 @@ use crate::problem::Problem;
 use crate::state::Api;
 use crate::{
     approve_change, approve_erasure, body, change_status, confirm_photo, connections, correct_application,
-    create_application, decide, give_up_change, give_up_order, health, list_photos, look_at_photo,
-    order_production, order_status, photo_case, photo_reads, propose_change, read_application, read_permit,
-    read_proposal, readiness, request_erasure, submit_photo, take_back_photo, withdraw_application,
+    create_application, decide, failure, give_up_change, give_up_order, health, language, list_photos,
+    look_at_photo, order_production, order_status, photo_case, photo_reads, propose_change, read_application,
+    read_permit, read_proposal, readiness, request_erasure, submit_photo, take_back_photo,
+    withdraw_application,
 };
 
 impl Api {
@@ -49,6 +50,7 @@ impl Api {
                 within_time_and_logged,
             ))
             .layer(CatchPanicLayer::custom(panicked))
+            .layer(axum::middleware::from_fn(language::of_request))
             .with_state(self)
     }
 }
@@ -57,7 +59,7 @@ impl Api {
 #[openapi(
     info(
         title = "Yizhengtong issuer",
-        description = "The issuing office of the residence permit: applications, photos, decisions, production orders, permits and changes of their cards.\n\nEvery refusal is an RFC 9457 problem with a stable `code` and an `action`. POST requests carry an `Idempotency-Key`.",
+        description = "The issuing office of the residence permit: applications, photos, decisions, production orders, permits and changes of their cards.\n\nEvery refusal is an RFC 9457 problem with a stable `code` and an `action`; its texts are in the language of `Accept-Language`, Chinese or English, and in Chinese where that asks for neither. POST requests carry an `Idempotency-Key`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     modifiers(&BearerToken)
@@ -114,21 +116,11 @@ pub fn openapi_json() -> String {
 }
 
 async fn unknown_route() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "NO_SUCH_ROUTE",
-        "the API has no such path",
-        "See the OpenAPI document.",
-    )
+    Problem::new(StatusCode::NOT_FOUND, failure::no_such_route())
 }
 
 async fn unknown_method() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "NO_SUCH_METHOD",
-        "the path does not take this method",
-        "See the OpenAPI document.",
-    )
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, failure::no_such_method())
 }
 
 async fn within_time_and_logged(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -142,13 +134,7 @@ async fn within_time_and_logged(State(api): State<Api>, request: Request, next: 
     let response = tokio::time::timeout(api.times().request, next.run(request))
         .await
         .unwrap_or_else(|_| {
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "TIMEOUT",
-                "the request took too long; whether it was done is not known",
-                "Repeat it with the same Idempotency-Key.",
-            )
-            .into_response()
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, failure::timeout()).into_response()
         });
     let spent = api.office().clock().now().duration_since(began);
     tracing::info!(%method, route, status = response.status().as_u16(), ms = spent.as_millis_f64(), "request");
@@ -157,11 +143,5 @@ async fn within_time_and_logged(State(api): State<Api>, request: Request, next: 
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     // The panic's text may hold a value; it went to the panic hook and goes nowhere else.
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "INTERNAL",
-        "the program failed; whether the request was done is not known",
-        "Repeat it with the same Idempotency-Key, and report this.",
-    )
-    .into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, failure::internal()).into_response()
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::applicant::{Applicant, Evidence, Registration, Validity};
 use crate::codes::{Division, Sex, Title, read_tier};
 use crate::error::Error;
-use crate::printable;
+use crate::{printable, words};
 
 /// A value as typed: text or a whole number; missing, `null` and blank text are nothing. `Debug` hides it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -151,6 +151,43 @@ pub struct FieldError {
     pub what: String,
     /// What to do.
     pub action: String,
+    /// Both in Chinese.
+    #[serde(skip)]
+    chinese: (String, String),
+}
+
+impl FieldError {
+    /// What is wrong with a field and what to do, in English and in Chinese.
+    #[must_use]
+    pub fn new(
+        field: impl Into<String>,
+        code: &'static str,
+        (what, action): (impl Into<String>, &str),
+        (what_zh, action_zh): (impl Into<String>, &str),
+    ) -> Self {
+        Self {
+            field: field.into(),
+            code,
+            what: what.into(),
+            action: action.to_owned(),
+            chinese: (what_zh.into(), action_zh.to_owned()),
+        }
+    }
+
+    /// As [`Self::new`], with the Chinese of its code.
+    fn of_code(field: impl Into<String>, code: &'static str, what: impl Into<String>, action: &str) -> Self {
+        Self::new(field, code, (what, action), words::of_field(code))
+    }
+
+    /// As [`Self::of_code`], where Chinese says more of what is wrong than the code.
+    fn in_detail(
+        field: impl Into<String>,
+        code: &'static str,
+        (what, what_zh): (impl Into<String>, impl Into<String>),
+        action: &str,
+    ) -> Self {
+        Self::new(field, code, (what, action), (what_zh, words::of_field(code).1))
+    }
 }
 
 /// Every error of a form, at least one, in the order of the fields.
@@ -180,6 +217,33 @@ impl FormErrors {
                 "UNKNOWN_KEY" | "SHAPE" | "NOT_JSON" | BYTE_ORDER_MARK | ENCODING
             )
         })
+    }
+}
+
+impl FormErrors {
+    /// The same errors with their texts in Chinese.
+    #[must_use]
+    pub fn in_chinese(&self) -> Vec<FieldError> {
+        let told = |error: &FieldError| {
+            let (what, action) = error.chinese.clone();
+            FieldError {
+                what,
+                action,
+                ..error.clone()
+            }
+        };
+        self.0.iter().map(told).collect()
+    }
+
+    /// The fields and what is wrong with each, in Chinese; in English they show themselves.
+    #[must_use]
+    pub fn chinese(&self) -> String {
+        let fields: Vec<_> = self
+            .0
+            .iter()
+            .map(|error| format!("{}：{}", error.field, error.chinese.0))
+            .collect();
+        fields.join("；")
     }
 }
 
@@ -225,15 +289,18 @@ impl ApplicantForm {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormErrors> {
         match (foreign(bytes), std::str::from_utf8(bytes)) {
             (None, Ok(text)) => Self::from_json(text),
-            (name, _) => Err(FormErrors(vec![FieldError {
-                field: "$".to_owned(),
-                code: ENCODING,
-                what: format!(
-                    "the file is not in UTF-8: {}",
-                    name.unwrap_or("its encoding is not known")
-                ),
-                action: SAVE.to_owned(),
-            }])),
+            (name, _) => {
+                let (chinese, english) = name.unwrap_or(("不知是何编码", "its encoding is not known"));
+                Err(FormErrors(vec![FieldError::in_detail(
+                    "$",
+                    ENCODING,
+                    (
+                        format!("the file is not in UTF-8: {english}"),
+                        format!("文件不是 UTF-8 编码：{chinese}"),
+                    ),
+                    SAVE,
+                )]))
+            }
         }
     }
 
@@ -249,12 +316,16 @@ impl ApplicantForm {
         }
         // What is left to refuse: a key that stands twice.
         serde_json::from_str(text).map_err(|error| {
-            FormErrors(vec![FieldError {
-                field: "$".to_owned(),
-                code: "SHAPE",
-                what: format!("a key stands twice, near line {}", error.line()),
-                action: "Keep one of the two.".to_owned(),
-            }])
+            let line = error.line();
+            FormErrors(vec![FieldError::new(
+                "$",
+                "SHAPE",
+                (
+                    format!("a key stands twice, near line {line}"),
+                    "Keep one of the two.",
+                ),
+                (format!("第 {line} 行附近有重复的键"), "请保留其中一个。"),
+            )])
         })
     }
 
@@ -332,12 +403,15 @@ impl ApplicantForm {
         if let (Some(born), Some(registered)) = (birth_date, registered_on)
             && registered < born
         {
-            e.push(FieldError {
-                field: "residence.registered_on".to_owned(),
-                code: "DISAGREES",
-                what: "the residence was registered before the birth date".to_owned(),
-                action: "Correct the date that is wrong.".to_owned(),
-            });
+            e.push(FieldError::in_detail(
+                "residence.registered_on",
+                "DISAGREES",
+                (
+                    "the residence was registered before the birth date",
+                    "居住登记日期早于出生日期",
+                ),
+                "Correct the date that is wrong.",
+            ));
         }
 
         let all = (|| {
@@ -436,21 +510,21 @@ impl From<&Applicant> for ApplicantForm {
 }
 
 fn missing(errors: &mut Vec<FieldError>, field: &str) {
-    errors.push(FieldError {
-        field: field.to_owned(),
-        code: "MISSING",
-        what: "this field is missing".to_owned(),
-        action: "Fill it in.".to_owned(),
-    });
+    errors.push(FieldError::of_code(
+        field,
+        "MISSING",
+        "this field is missing",
+        "Fill it in.",
+    ));
 }
 
 fn wrong(errors: &mut Vec<FieldError>, field: &str, error: &Error) {
-    errors.push(FieldError {
-        field: field.to_owned(),
-        code: error.code(),
-        what: error.to_string(),
-        action: error.action().to_owned(),
-    });
+    errors.push(FieldError::of_code(
+        field,
+        error.code(),
+        error.to_string(),
+        error.action(),
+    ));
 }
 
 fn parse<T: FromStr<Err = Error>>(
@@ -481,12 +555,12 @@ fn past(errors: &mut Vec<FieldError>, field: &str, text: Option<&str>, today: Da
     };
     match date(text) {
         Ok(day) if day > today => {
-            errors.push(FieldError {
-                field: field.to_owned(),
-                code: "IN_FUTURE",
-                what: "this date lies in the future".to_owned(),
-                action: "Correct the date, or the clock of this computer.".to_owned(),
-            });
+            errors.push(FieldError::of_code(
+                field,
+                "IN_FUTURE",
+                "this date lies in the future",
+                "Correct the date, or the clock of this computer.",
+            ));
             None
         }
         Ok(day) => Some(day),
@@ -508,12 +582,15 @@ fn months(errors: &mut Vec<FieldError>, field: &str, text: Option<&str>) -> Opti
     match text.parse() {
         Ok(n) if digits && n <= MOST => Some(n),
         _ => {
-            errors.push(FieldError {
-                field: field.to_owned(),
-                code: "OUT_OF_RANGE",
-                what: format!("this is a whole number of months, 0 to {MOST}"),
-                action: "Take the number from the statement of the social insurance.".to_owned(),
-            });
+            errors.push(FieldError::new(
+                field,
+                "OUT_OF_RANGE",
+                (
+                    format!("this is a whole number of months, 0 to {MOST}"),
+                    "Take the number from the statement of the social insurance.",
+                ),
+                (format!("应为 0 至 {MOST} 的整月数"), "请按社会保险参保证明填写。"),
+            ));
             None
         }
     }
@@ -551,21 +628,27 @@ fn agree(
     sex: Option<Sex>,
 ) {
     let Some(number) = number else { return };
-    let mut disagrees = |field: &str, what: &str| {
-        errors.push(FieldError {
-            field: field.to_owned(),
-            code: "DISAGREES",
-            what: format!("{what} is not the one in the citizen number"),
-            action: "Compare both with the identity card.".to_owned(),
-        });
+    let mut disagrees = |field: &str, what: &str, what_zh: &str| {
+        errors.push(FieldError::new(
+            field,
+            "DISAGREES",
+            (
+                format!("{what} is not the one in the citizen number"),
+                "Compare both with the identity card.",
+            ),
+            (
+                format!("{what_zh}与公民身份号码不符"),
+                "请将两者与居民身份证核对。",
+            ),
+        ));
     };
     if birth_date.is_some_and(|d| d != number.birth_date()) {
-        disagrees("birth_date", "the birth date");
+        disagrees("birth_date", "the birth date", "出生日期");
     }
     if let Some(sex @ (Sex::Male | Sex::Female)) = sex
         && sex != number.sex()
     {
-        disagrees("sex", "the sex");
+        disagrees("sex", "the sex", "性别");
     }
 }
 
@@ -573,14 +656,19 @@ fn agree(
 const SAVE: &str =
     "Save the file as UTF-8 without a byte-order mark (BOM): many editors offer both in \"Save as\".";
 
-/// The encoding that bytes seem to have, where it is not UTF-8.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
+/// The encoding that bytes seem to have, where it is not UTF-8, in Chinese and in English.
+fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     match bytes {
-        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some("it is UTF-32"),
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some(("是 UTF-32", "it is UTF-32")),
         // With its mark, or a brace of JSON in two bytes.
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [b'{', 0, ..] | [0, b'{', ..] => Some("it is UTF-16"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
+            Some(("是 UTF-16", "it is UTF-16"))
+        }
         _ if std::str::from_utf8(bytes).is_ok() => None,
-        _ if is_gb18030(bytes) => Some("it looks like GB 18030 (GBK, \"ANSI\")"),
+        _ if is_gb18030(bytes) => Some((
+            "疑为 GB 18030（GBK、“ANSI”）",
+            "it looks like GB 18030 (GBK, \"ANSI\")",
+        )),
         _ => None,
     }
 }
@@ -598,30 +686,35 @@ fn is_gb18030(mut bytes: &[u8]) -> bool {
     }
 }
 
+const AN_OBJECT: (&str, &str) = ("an object", "对象");
+
 /// What is wrong with the format of the text, by paths and without values.
 fn faults(text: &str) -> Vec<FieldError> {
     if text.starts_with('\u{FEFF}') {
-        return vec![FieldError {
-            field: "$".to_owned(),
-            code: BYTE_ORDER_MARK,
-            what: "the file begins with a byte-order mark".to_owned(),
-            action: SAVE.to_owned(),
-        }];
+        return vec![FieldError::in_detail(
+            "$",
+            BYTE_ORDER_MARK,
+            (
+                "the file begins with a byte-order mark",
+                "文件以字节顺序标记（BOM）开头",
+            ),
+            SAVE,
+        )];
     }
     let file = match serde_json::from_str(text) {
         Ok(serde_json::Value::Object(file)) => file,
-        Ok(_) => return vec![shape("$".to_owned(), "an object")],
+        Ok(_) => return vec![shape("$".to_owned(), AN_OBJECT)],
         Err(error) => {
-            return vec![FieldError {
-                field: "$".to_owned(),
-                code: "NOT_JSON",
-                what: format!(
-                    "the file is no JSON: line {}, column {}",
-                    error.line(),
-                    error.column()
+            let (line, column) = (error.line(), error.column());
+            return vec![FieldError::in_detail(
+                "$",
+                "NOT_JSON",
+                (
+                    format!("the file is no JSON: line {line}, column {column}"),
+                    format!("文件不是 JSON：第 {line} 行第 {column} 列"),
                 ),
-                action: "Save the file as UTF-8 JSON.".to_owned(),
-            }];
+                "Save the file as UTF-8 JSON.",
+            )];
         }
     };
     let mut found = Vec::new();
@@ -639,7 +732,7 @@ fn faults(text: &str) -> Vec<FieldError> {
                         );
                     }
                 }
-                None => found.push(shape("evidence".to_owned(), "a list")),
+                None => found.push(shape("evidence".to_owned(), ("a list", "列表"))),
             },
             key => leaf(&mut found, key.to_owned(), key, value, &ApplicantForm::KEYS),
         }
@@ -654,28 +747,31 @@ fn object(found: &mut Vec<FieldError>, path: &str, value: &serde_json::Value, ke
                 leaf(found, format!("{path}.{key}"), key, value, keys);
             }
         }
-        None => found.push(shape(path.to_owned(), "an object")),
+        None => found.push(shape(path.to_owned(), AN_OBJECT)),
     }
 }
 
 fn leaf(found: &mut Vec<FieldError>, path: String, key: &str, value: &serde_json::Value, keys: &[&str]) {
     if !keys.contains(&key) {
-        found.push(FieldError {
-            field: path,
-            code: "UNKNOWN_KEY",
-            what: "the applicant file has no such key".to_owned(),
-            action: "Take it out; docs/applicant.schema.json lists the keys.".to_owned(),
-        });
+        found.push(FieldError::of_code(
+            path,
+            "UNKNOWN_KEY",
+            "the applicant file has no such key",
+            "Take it out; docs/applicant.schema.json lists the keys.",
+        ));
     } else if !(value.is_string() || value.is_null() || value.is_i64() || value.is_u64()) {
-        found.push(shape(path, "text or a whole number"));
+        found.push(shape(path, ("text or a whole number", "文本或整数")));
     }
 }
 
-fn shape(field: String, expected: &str) -> FieldError {
-    FieldError {
+fn shape(field: String, (expected, expected_zh): (&str, &str)) -> FieldError {
+    FieldError::in_detail(
         field,
-        code: "SHAPE",
-        what: format!("here belongs {expected}"),
-        action: "Correct the file; docs/applicant.schema.json shows the form.".to_owned(),
-    }
+        "SHAPE",
+        (
+            format!("here belongs {expected}"),
+            format!("此处应为{expected_zh}"),
+        ),
+        "Correct the file; docs/applicant.schema.json shows the form.",
+    )
 }

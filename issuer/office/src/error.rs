@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use issuer_artwork::ArtworkError;
-use permit_domain::words::{chinese, of_field};
+use permit_domain::words::chinese;
 use permit_domain::{Division, FormErrors};
 use photo_store_protocol as photo;
 use program_contract::{Exit, Failing};
@@ -293,14 +293,7 @@ impl Failing for OfficeError {
                 format!("台账已记录，但停用名单尚未生效（{}）", error.chinese().0),
                 "请先将密钥库解封，再运行同一命令，或 `issuer card confirm`。",
             ),
-            Self::Unprintable(errors) => {
-                let fields: Vec<String> = errors
-                    .fields()
-                    .iter()
-                    .map(|error| format!("{}：{}", error.field, of_field(error.code).0))
-                    .collect();
-                (fields.join("；"), "请改正所列的每个字段，再试。")
-            }
+            Self::Unprintable(errors) => (errors.chinese(), "请改正所列的每个字段，再试。"),
             Self::PhotoCaseOpen(error) => (
                 format!(
                     "台账已记录，但已撤回申请的照片案件尚未关闭（{}）",

@@ -5,6 +5,7 @@
 use issuer_artwork::ArtworkError;
 use issuer_store::{Appended, Snapshot, StoredApplication, Submission, Transaction};
 use jiff::civil::Date;
+use permit_domain::words::of_field;
 use permit_domain::{
     Applicant, Application, ApplicationId, ApplicationState, FieldError, FormErrors, IntakeClerk, PersonId,
 };
@@ -130,12 +131,13 @@ fn unprintable(faults: Vec<ArtworkError>) -> Result<(), OfficeError> {
             "issuing_organ" => "residence.division",
             item => item,
         };
-        fields.push(FieldError {
-            field: field.to_owned(),
-            code: fault.code(),
-            what: fault.to_string(),
-            action: fault.action().to_owned(),
-        });
+        let code = fault.code();
+        fields.push(FieldError::new(
+            field,
+            code,
+            (fault.to_string(), fault.action()),
+            (fault.chinese().0, of_field(code).1),
+        ));
     }
     FormErrors::found(fields).map_or(Ok(()), |errors| Err(OfficeError::Unprintable(errors)))
 }

@@ -19,6 +19,7 @@ use permit_domain::payment::{
 };
 use permit_domain::{Digest, StaffId};
 use program_contract::day;
+use program_contract::language::Words;
 
 use crate::error::OfficeError;
 use crate::office::Office;
@@ -74,28 +75,40 @@ impl FileRefusal {
 
     /// What to do about it.
     #[must_use]
-    pub const fn action(self) -> &'static str {
+    pub const fn action(self) -> Words {
         match self {
-            Self::TooLong => {
-                "Ask the merchant why: a terminal that is settled once a month has no such file."
-            }
-            Self::Form => "Ask the merchant for the file as the terminal wrote it.",
-            Self::TerminalUnknown => {
-                "Register the terminal with `issuer terminal register`, then import the file again."
-            }
-            Self::OtherName => "Compare the registration with the terminal's bundle.",
-            Self::Signature => {
-                "Ask for the file as the terminal wrote it; nothing of an edited file is paid. If the terminal has new keys, it needs a registration of its own."
-            }
-            Self::Future => {
-                "Set the clock that is wrong, the terminal's or this machine's, and import the file again when its days have come."
-            }
-            Self::NumberTaken => {
-                "Ask why the terminal made two files of one number: it was set back, or somebody else has its key."
-            }
-            Self::Closed { .. } => {
-                "Ask where this file was since the terminal was withdrawn: whoever has its key writes any day into it. If you know, let it in with `issuer settle --late TID/NUMBER`."
-            }
+            Self::TooLong => Words(
+                "请向商户查明原因：每月结算一次的终端不会有这么长的文件。",
+                "Ask the merchant why: a terminal that is settled once a month has no such file.",
+            ),
+            Self::Form => Words(
+                "请商户提供终端原样写出的文件。",
+                "Ask the merchant for the file as the terminal wrote it.",
+            ),
+            Self::TerminalUnknown => Words(
+                "请用 `issuer terminal register` 登记该终端，再次导入。",
+                "Register the terminal with `issuer terminal register`, then import the file again.",
+            ),
+            Self::OtherName => Words(
+                "请将登记与终端的凭证包核对。",
+                "Compare the registration with the terminal's bundle.",
+            ),
+            Self::Signature => Words(
+                "请索取终端原样写出的文件；改动过的文件分文不付。终端换过密钥的，须另行登记。",
+                "Ask for the file as the terminal wrote it; nothing of an edited file is paid. If the terminal has new keys, it needs a registration of its own.",
+            ),
+            Self::Future => Words(
+                "请校准有误的时钟（终端的或本机的），待文件中的日期到了再次导入。",
+                "Set the clock that is wrong, the terminal's or this machine's, and import the file again when its days have come.",
+            ),
+            Self::NumberTaken => Words(
+                "请查明终端为何用同一编号写出两份文件：终端被恢复到以前的状态，或他人持有其密钥。",
+                "Ask why the terminal made two files of one number: it was set back, or somebody else has its key.",
+            ),
+            Self::Closed { .. } => Words(
+                "请查明终端注销之后此文件在何处：持有其密钥的人可以写入任何日期。查明无误的，用 `issuer settle --late TID/NUMBER` 放行。",
+                "Ask where this file was since the terminal was withdrawn: whoever has its key writes any day into it. If you know, let it in with `issuer settle --late TID/NUMBER`.",
+            ),
         }
     }
 }

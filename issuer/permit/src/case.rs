@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use issuer_office::error::OfficeError;
 use permit_domain::{ApplicationId, OrderId};
 use program_contract::Failure;
+use program_contract::language::Words;
 use serde::{Deserialize, Serialize};
 
 use crate::failure;
@@ -43,7 +44,7 @@ impl Case {
                 Ok(case) => Ok(Self { path, ..case }),
                 Err(error) => {
                     let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
-                    Err(Failure::file("read", &path, &error))
+                    Err(Failure::file(Words("读取", "read"), &path, &error))
                 }
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -54,12 +55,16 @@ impl Case {
                     order: order.to_string(),
                     path,
                 };
-                let text = serde_json::to_vec_pretty(&case)
-                    .map_err(|error| failure::machine("a case cannot be written", &error))?;
+                let text = serde_json::to_vec_pretty(&case).map_err(|error| {
+                    failure::machine(
+                        Words("无法写入案卷", "a case cannot be written"),
+                        error.to_string(),
+                    )
+                })?;
                 replace(&case.path, &text)?;
                 Ok(case)
             }
-            Err(error) => Err(Failure::file("read", &path, &error)),
+            Err(error) => Err(Failure::file(Words("读取", "read"), &path, &error)),
         }
     }
 

@@ -11,7 +11,8 @@ use permit_domain::{
     ApplicantForm, ApplicationId, ApplicationState, CardSerial, Decision, FormErrors, HandOverClerk,
     IntakeClerk, Maker, Order, OrderState, PermitId, Producer, Tier,
 };
-use program_contract::{Clock, Exit, Failure, Outcome, file};
+use program_contract::language::{Said, Words};
+use program_contract::{Clock, Failure, Language, Outcome, file, line};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::DemoArguments;
@@ -20,7 +21,7 @@ use crate::installation::{Installation, account, actor};
 use crate::photo::take_photo;
 use crate::private_pcscd::Interrupts;
 use crate::reads::Read;
-use crate::report::{Step, Steps};
+use crate::report::Steps;
 use crate::samples::{APPLICANT, PHOTO};
 use crate::showing::Showing;
 use crate::walk::{at, quoted};
@@ -57,7 +58,7 @@ async fn demo(arguments: &DemoArguments, clock: &Clock) -> Result<Outcome, Failu
     Outcome::done(
         SCHEMA,
         &as_object(&installation, &steps, &shown),
-        vec![as_text(&installation, &shown)],
+        vec![line!(as_text(&installation, &shown, Language::of_process()))],
     )
 }
 
@@ -67,7 +68,9 @@ const MAX_INPUT: u64 = 10 << 20;
 fn read_input(path: Option<&std::path::Path>, sample: &[u8]) -> Result<Vec<u8>, Failure> {
     path.map_or_else(
         || Ok(sample.to_vec()),
-        |path| file::read(path, MAX_INPUT).map_err(|error| Failure::file("read", path, &error)),
+        |path| {
+            file::read(path, MAX_INPUT).map_err(|error| Failure::file(Words("读取", "read"), path, &error))
+        },
     )
 }
 
@@ -94,15 +97,13 @@ async fn issue(
         .as_ref()
         .is_some_and(|known| matches!(known.state(), OrderState::HandedOver { .. }));
     if handed_over && ids.is_shown() {
-        return Err(Failure::new(
-            Exit::Refused,
-            "ALREADY_HAS_PERMIT",
-            "this applicant has a permit of this installation already",
-            "Give another applicant with --applicant, or another folder with --dir.",
-        ));
+        return Err(failure::has_permit());
     }
 
-    let applying = steps.begin("take the application", account(StaffRole::IntakeClerk));
+    let applying = steps.begin(
+        Words("受理申请", "take the application"),
+        account(StaffRole::IntakeClerk),
+    );
     let intake: IntakeClerk = actor(StaffRole::IntakeClerk)?;
     let applied = office
         .apply(application, intake, parsed)
@@ -121,7 +122,10 @@ async fn issue(
         known
     } else {
         let receipt = take_photo(installation, steps, &case, picture, true).await?;
-        let ordering = steps.begin("order the card, content frozen", account(StaffRole::Producer));
+        let ordering = steps.begin(
+            Words("下制证单，内容锁定", "order the card, content frozen"),
+            account(StaffRole::Producer),
+        );
         let producer: Producer = actor(StaffRole::Producer)?;
         let ordered = office.order(order, permit, producer, receipt).await;
         steps.end(ordering, ordered.map_err(Failure::from))?
@@ -153,7 +157,8 @@ async fn produce(
     };
     installation.insert(serial)?;
     let mut station = Station::new(installation.connect(serial)?);
-    let mut observe = |step: &StepReport| steps.push(production_step(step));
+    let mut observe =
+        |step: &StepReport| steps.done(production_step(step.name), step.actor.clone(), step.ok, step.ms);
     let producer = actor(StaffRole::Producer)?;
     installation
         .production
@@ -179,7 +184,10 @@ async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result
     if matches!(known.application.state(), ApplicationState::Approved { .. }) {
         return Ok(known);
     }
-    let deciding = steps.begin("decide by the rule set", account(StaffRole::Reviewer));
+    let deciding = steps.begin(
+        Words("按规则审核", "decide by the rule set"),
+        account(StaffRole::Reviewer),
+    );
     let reviewed = office
         .review(id, actor(StaffRole::Reviewer)?)
         .await
@@ -194,7 +202,7 @@ async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result
     if decision.tier.is_none() {
         return Err(not_eligible(decision));
     }
-    let approving = steps.begin("sign off", account(StaffRole::Approver));
+    let approving = steps.begin(Words("签批", "sign off"), account(StaffRole::Approver));
     let approved = office
         .approve(id, actor(StaffRole::Approver)?)
         .await
@@ -214,13 +222,11 @@ fn show_explanation(decision: &Decision) {
 
 fn not_eligible(decision: &Decision) -> Failure {
     let refusal = decision.refusal();
-    let words = refusal.as_ref().map(|refusal| refusal.words().1);
-    let mut failure = Failure::new(
-        Exit::Refused,
-        "NOT_ELIGIBLE",
-        format!("no tier is granted; {}", words.unwrap_or_default()),
-        "Read the explanation; apply again when the conditions are met.",
-    );
+    let unmet = refusal
+        .as_ref()
+        .map(permit_domain::RefusalReport::words)
+        .unwrap_or_default();
+    let mut failure = failure::not_eligible(unmet);
     failure.fields.insert("tier".into(), Value::Null);
     failure
         .fields
@@ -233,36 +239,37 @@ fn not_eligible(decision: &Decision) -> Failure {
 
 /// A form of another format is a fault of usage; wrong values are refused, all of them told at once.
 fn form_failure(errors: &FormErrors) -> Failure {
-    let (exit, code) = if errors.is_format() {
-        (Exit::Usage, "APPLICANT_FORMAT")
+    let said = (errors.chinese(), errors.to_string());
+    let failure = if errors.is_format() {
+        failure::applicant_format(said)
     } else {
-        (Exit::Refused, "APPLICANT")
+        failure::applicant(said)
     };
-    let mut failure = Failure::new(
-        exit,
-        code,
-        format!("the applicant file has faults: {errors}"),
-        "Correct the fields; the form is docs/applicant.schema.json.",
-    );
-    failure.fields.insert("fields".into(), json!(errors.fields()));
-    failure
+    let language = Language::of_process();
+    failure.with(
+        "fields",
+        json!(language.one(errors.in_chinese(), errors.fields().to_vec())),
+    )
 }
 
 /// The names of production's steps as the demo tells them.
-fn production_step(step: &StepReport) -> Step {
-    let name = match step.name {
-        "ALLOCATE" => "allocate a card number and a blank",
-        "ENCODE" => "write the card (door I, keys stay in the vault)",
-        "DRAW" => "draw both faces and print them to files",
-        "VERIFY" => "read back and compare with the frozen order",
-        "HAND_OVER" => "hand over: check the holder, activate the card",
-        other => other,
-    };
-    Step {
-        name: name.to_owned(),
-        actor: step.actor.clone(),
-        ok: step.ok,
-        ms: step.ms,
+fn production_step(name: &'static str) -> Words {
+    match name {
+        "ALLOCATE" => Words("分配卡号和空白卡", "allocate a card number and a blank"),
+        "ENCODE" => Words(
+            "写卡（发卡门，密钥不出密钥库）",
+            "write the card (door I, keys stay in the vault)",
+        ),
+        "DRAW" => Words("绘制两面并打印成文件", "draw both faces and print them to files"),
+        "VERIFY" => Words(
+            "读回并与锁定的制证单核对",
+            "read back and compare with the frozen order",
+        ),
+        "HAND_OVER" => Words(
+            "发证：核对持证人，激活卡片",
+            "hand over: check the holder, activate the card",
+        ),
+        other => Words(other, other),
     }
 }
 
@@ -297,27 +304,38 @@ fn as_object(installation: &Installation, steps: &Steps, shown: &Shown) -> Map<S
 }
 
 /// Columns of the table of reads.
-const HEAD: [&str; 6] = [
-    "谁 who",
-    "结果 decision",
-    "看到 saw",
-    "APDU",
-    "字节 bytes out / in",
-    "ms",
+const HEAD: [Words; 6] = [
+    Words("谁", "who"),
+    Words("结果", "decision"),
+    Words("看到", "saw"),
+    Words("指令数", "APDUs"),
+    Words("字节（发/收）", "bytes out / in"),
+    Words("毫秒", "ms"),
 ];
 
-fn as_text(installation: &Installation, shown: &Shown) -> String {
+program_contract::sentences! {
+    fn everything(portrait, records) =
+        "十项内容，{portrait} 字节的照片，居住证数据，{records} 条记录",
+        "ten face items, portrait of {portrait} bytes, permit block, {records} records";
+    fn one_record(role, tier, class, from, to) =
+        "{role} {tier}，档次 {class}，{from} 至 {to}", "{role} {tier}, class {class}, {from} to {to}";
+}
+
+fn as_text(installation: &Installation, shown: &Shown, language: Language) -> String {
     use std::fmt::Write as _;
     let tier = shown.case.decision.as_ref().and_then(|decision| decision.tier);
     let card = shown.order.state().card();
-    let line = |who: &str, read: &Read, saw: String| {
+    let line = |who: Words, read: &Read, saw: &dyn Said| {
+        let decision = match read.decision {
+            "accepted" => Words("通过", "accepted"),
+            _ => Words("拒绝", "refused"),
+        };
+        let decision = language.text(&decision);
         vec![
-            who.to_owned(),
-            read.reason.map_or_else(
-                || read.decision.to_owned(),
-                |reason| format!("{} ({reason})", read.decision),
-            ),
-            saw,
+            language.text(&who),
+            read.reason
+                .map_or_else(|| decision.clone(), |reason| format!("{decision} ({reason})")),
+            language.text(&saw),
             read.apdus.to_string(),
             format!("{} / {}", read.bytes_sent, read.bytes_received),
             format!("{:.2}", read.ms),
@@ -330,13 +348,12 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
             .unwrap_or_default()
     };
     let record = |saw: &Value| {
-        format!(
-            "{} {}, class {}, {} to {}",
+        one_record(
             text(saw, "role"),
             text(saw, "tier"),
             text(saw, "class"),
             text(saw, "valid_from"),
-            text(saw, "valid_to")
+            text(saw, "valid_to"),
         )
     };
     let office = &shown.showing.office.saw;
@@ -344,33 +361,43 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
         .get("records")
         .and_then(Value::as_array)
         .map_or(0, Vec::len);
-    let portrait = text(office, "portrait_bytes");
     let rows = vec![
-        HEAD.map(str::to_owned).to_vec(),
+        HEAD.map(|head| language.text(&head)).to_vec(),
         line(
-            "办证大厅 office",
+            Words("办证大厅", "office"),
             &shown.showing.office,
-            format!("ten face items, portrait of {portrait} bytes, permit block, {records} records"),
+            &everything(text(office, "portrait_bytes"), records),
         ),
-        line("公交 bus", &shown.showing.bus, record(&shown.showing.bus.saw)),
         line(
-            "诊所 clinic",
+            Words("公交", "bus"),
+            &shown.showing.bus,
+            &record(&shown.showing.bus.saw),
+        ),
+        line(
+            Words("诊所", "clinic"),
             &shown.showing.clinic,
-            record(&shown.showing.clinic.saw),
+            &record(&shown.showing.clinic.saw),
         ),
         line(
-            "陌生人 stranger",
+            Words("陌生人", "stranger"),
             &shown.showing.stranger,
-            "nothing: applet version, random bytes".to_owned(),
+            &Words(
+                "一无所获：应用版本，随机字节",
+                "nothing: applet version, random bytes",
+            ),
         ),
     ];
     let folder = installation.folder.path();
     let mut out = format!(
-        "\n  居住证 residence permit {}  {}\n  卡号 card number {}   芯片 chip {}   读卡器 reader {}\n\n{}",
+        "\n  {} {}  {}\n  {} {}   {} {}   {} {}\n\n{}",
+        language.text(&Words("居住证", "residence permit")),
         tier.map_or("", Tier::as_str),
         shown.permit,
+        language.text(&Words("卡号", "card number")),
         card.map(|card| card.number.to_string()).unwrap_or_default(),
+        language.text(&Words("芯片", "chip")),
         card.map(|card| card.serial.to_string()).unwrap_or_default(),
+        language.text(&Words("读卡器", "reader")),
         installation.place.reader().unwrap_or("in-process"),
         report::table(&rows),
     );
@@ -378,14 +405,17 @@ fn as_text(installation: &Installation, shown: &Shown) -> String {
     let [refused, up] = next_commands(installation);
     for (label, value) in [
         (
-            "卡面 faces",
+            Words("卡面", "faces"),
             format!("{}\n{}{}", front.display(), " ".repeat(16), back.display()),
         ),
-        ("日志 logs", folder.join("log").display().to_string()),
-        ("下一步 next", refused),
-        ("", up),
+        (Words("日志", "logs"), folder.join("log").display().to_string()),
+        (
+            Words("下一步", "next"),
+            format!("{refused}\n{}{up}", " ".repeat(16)),
+        ),
     ] {
-        let _ = write!(out, "\n  {}{value}", report::pad(label, 14));
+        let label = language.text(&label);
+        let _ = write!(out, "\n  {}{value}", report::pad(&label, 14));
     }
     out
 }

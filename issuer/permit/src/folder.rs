@@ -18,7 +18,10 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use program_contract::{Exit, Failure, file};
+use program_contract::language::Words;
+use program_contract::{Failure, file};
+
+use crate::failure;
 
 const MARK: &str = "installation.json";
 const SCHEMA: &str = "yzt.installation/1";
@@ -55,7 +58,13 @@ impl Folder {
             None => tempfile::Builder::new()
                 .prefix("yizhengtong-")
                 .tempdir()
-                .map_err(|error| Failure::file("make a folder in", &std::env::temp_dir(), &error))?
+                .map_err(|error| {
+                    Failure::file(
+                        Words("在此新建目录", "make a folder in"),
+                        &std::env::temp_dir(),
+                        &error,
+                    )
+                })?
                 .keep(),
         };
         let mark = path.join(MARK);
@@ -63,21 +72,16 @@ impl Folder {
             let empty = match fs::read_dir(&path) {
                 Ok(mut entries) => entries.next().is_none(),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-                Err(error) => return Err(Failure::file("read", &path, &error)),
+                Err(error) => return Err(Failure::file(Words("读取", "read"), &path, &error)),
             };
             if !empty {
-                return Err(Failure::new(
-                    Exit::Damaged,
-                    "FOLDER_FOREIGN",
-                    format!("{} holds something that is no installation", path.display()),
-                    "Name a new or empty folder with --dir. Nothing was changed.",
-                ));
+                return Err(failure::folder_foreign(path.display()));
             }
         }
         make(&path)?;
         let path = path
             .canonicalize()
-            .map_err(|error| Failure::file("find", &path, &error))?;
+            .map_err(|error| Failure::file(Words("找到", "find"), &path, &error))?;
         let mut locks = Vec::new();
         for (name, of) in [(".lock", Part::Outer), (".lock.client", Part::Client)] {
             if part == of || part == Part::Whole {
@@ -94,7 +98,7 @@ impl Folder {
                 );
                 write_new(&mark, text.as_bytes())?;
             }
-            Err(error) => return Err(Failure::file("read", &mark, &error)),
+            Err(error) => return Err(Failure::file(Words("读取", "read"), &mark, &error)),
         }
         let folder = Self { path, _locks: locks };
         for name in [
@@ -127,19 +131,15 @@ impl Folder {
     pub(crate) fn sockets(&self) -> Result<PathBuf, Failure> {
         let place = sockets_of(&self.path);
         make(&place)?;
-        let found = fs::symlink_metadata(&place).map_err(|error| Failure::file("look at", &place, &error))?;
+        let found = fs::symlink_metadata(&place)
+            .map_err(|error| Failure::file(Words("查看", "look at"), &place, &error))?;
         let ours = found.is_dir()
             && found.uid() == rustix::process::geteuid().as_raw()
             && found.mode() & 0o777 == 0o700;
         if ours {
             Ok(place)
         } else {
-            Err(Failure::new(
-                Exit::Damaged,
-                "SOCKETS_FOREIGN",
-                format!("{} is not a folder of yours alone", place.display()),
-                "Remove it, or name another folder with --dir.",
-            ))
+            Err(failure::sockets_foreign(place.display()))
         }
     }
 
@@ -169,15 +169,9 @@ fn lock(path: &Path, name: &str) -> Result<fs::File, Failure> {
         .write(true)
         .mode(0o600)
         .open(&file)
-        .map_err(|error| Failure::file("open", &file, &error))?;
-    lock.try_lock().map_err(|_| {
-        Failure::new(
-            Exit::Damaged,
-            "FOLDER_IN_USE",
-            format!("another program works in {}", path.display()),
-            "End it, or name another folder with --dir.",
-        )
-    })?;
+        .map_err(|error| Failure::file(Words("打开", "open"), &file, &error))?;
+    lock.try_lock()
+        .map_err(|_| failure::folder_in_use(path.display()))?;
     Ok(lock)
 }
 
@@ -188,15 +182,7 @@ fn check_mark(mark: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if schema.as_deref() == Some(SCHEMA) {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Damaged,
-        "FOLDER_FOREIGN",
-        format!(
-            "{} is not the mark of an installation of this version",
-            mark.display()
-        ),
-        "Name another folder with --dir. Nothing was changed.",
-    ))
+    Err(failure::mark_foreign(mark.display()))
 }
 
 /// Makes a folder for its owner only, if it is missing.
@@ -205,17 +191,19 @@ pub(crate) fn make(path: &Path) -> Result<(), Failure> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|error| Failure::file("make", path, &error))
+        .map_err(|error| Failure::file(Words("新建", "make"), path, &error))
 }
 
 /// Writes a file that must not exist, for its owner only; it is there whole or not at all.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    file::create(path, bytes, file::PRIVATE).map_err(|error| Failure::file("write", path, &error))
+    file::create(path, bytes, file::PRIVATE)
+        .map_err(|error| Failure::file(Words("写入", "write"), path, &error))
 }
 
 /// Writes a file for its owner only, over another if there is one; a cut leaves the old one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    file::replace(path, bytes, file::PRIVATE).map_err(|error| Failure::file("write", path, &error))
+    file::replace(path, bytes, file::PRIVATE)
+        .map_err(|error| Failure::file(Words("写入", "write"), path, &error))
 }
 
 #[cfg(test)]

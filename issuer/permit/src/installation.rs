@@ -17,7 +17,8 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use keyvault_protocol::{Client, LotRequest};
 use permit_domain::{CardSerial, StaffId};
-use program_contract::{Clock, Exit, Failing as _, Failure, Founded};
+use program_contract::language::Words;
+use program_contract::{Clock, Failing as _, Failure, Founded};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::net::UnixStream;
@@ -130,14 +131,19 @@ impl Installation {
         clock: &Clock,
         steps: &mut Steps,
     ) -> Result<Self, Failure> {
-        let mut random = StdRng::try_from_rng(&mut getrandom::SysRng)
-            .map_err(|error| failure::machine("the system has no random numbers", &error))?;
+        let mut random = StdRng::try_from_rng(&mut getrandom::SysRng).map_err(|error| no_random(&error))?;
         let at = common.at.map(|day| day.to_string());
         let sockets = folder.sockets()?;
 
         let vault_socket = sockets.join("vault.sock");
         if !vault::is_founded(&folder) {
-            let founding = steps.begin("found the vault", "custodians zhao, qian, sun, li, zhou");
+            let founding = steps.begin(
+                Words("建立密钥库", "found the vault"),
+                Words(
+                    "保管人 zhao、qian、sun、li、zhou",
+                    "custodians zhao, qian, sun, li, zhou",
+                ),
+            );
             steps.end(founding, vault::create(&folder, at.as_deref(), &mut random))?;
         }
         // A folder of before may hold a real vault, which takes no day.
@@ -147,7 +153,7 @@ impl Installation {
         if let Some(banner) = founded.banner() {
             report::say(&format!("  {banner} · 样本 SPECIMEN\n"));
         }
-        let starting = steps.begin("start the vault, sealed", "permit");
+        let starting = steps.begin(Words("启动密钥库（封存）", "start the vault, sealed"), "permit");
         let service = steps.end(
             starting,
             vault::serve(&folder, &vault_socket, at.as_deref()).await,
@@ -155,7 +161,10 @@ impl Installation {
         let mut services = vec![service];
         for custodian in 0..vault::THRESHOLD {
             let name = vault::CUSTODIANS.get(custodian).copied().unwrap_or_default();
-            let giving = steps.begin("give a share", format!("custodian {name}"));
+            let giving = steps.begin(
+                Words("给出一份分片", "give a share"),
+                (format!("保管人 {name}"), format!("custodian {name}")),
+            );
             let left = vault::give_share(&folder, &vault_socket, custodian);
             if steps.end(giving, left)? == 0 {
                 break;
@@ -163,7 +172,7 @@ impl Installation {
         }
 
         let photo_socket = sockets.join("photos.sock");
-        let starting = steps.begin("start the photo store", "permit");
+        let starting = steps.begin(Words("启动照片库", "start the photo store"), "permit");
         let photos = start_photo_store(&folder, &photo_socket, &vault_socket, at.as_deref()).await;
         services.push(steps.end(starting, photos)?);
 
@@ -176,7 +185,13 @@ impl Installation {
             ..Config::default()
         };
         write_settings(&folder, &settings)?;
-        let opening = steps.begin("open the office: ledger, rules, staff, keys", "permit");
+        let opening = steps.begin(
+            Words(
+                "开启机构：台账、规则、人员、密钥",
+                "open the office: ledger, rules, staff, keys",
+            ),
+            "permit",
+        );
         let opened = open_office(&folder, settings, clock, common.at, &mut random).await;
         let (production, staff) = steps.end(opening, opened)?;
 
@@ -234,10 +249,16 @@ impl Installation {
         if received.exists() {
             return Ok(());
         }
-        let making = steps.begin("make a lot of blanks", "card maker");
+        let making = steps.begin(
+            Words("制作一批空白卡", "make a lot of blanks"),
+            Words("制卡商", "card maker"),
+        );
         let made = self.make_blanks(&cards).await;
         let serials = steps.end(making, made)?;
-        let taking = steps.begin("take the blanks into stock", "stock keeper");
+        let taking = steps.begin(
+            Words("空白卡入库", "take the blanks into stock"),
+            Words("库管员", "stock keeper"),
+        );
         let keeper: StaffId = "stock.tang".parse().map_err(OfficeError::from)?;
         let taken = self.office().receive_blanks(&serials, LOT_NAME, &keeper).await;
         let taken = match taken {
@@ -252,12 +273,12 @@ impl Installation {
     async fn make_blanks(&mut self, cards: &Path) -> Result<Vec<CardSerial>, Failure> {
         let key_file = cards.join("maker.key");
         let maker_key = if key_file.exists() {
-            let key = blank::read_private_key(&key_file).map_err(failure::of_virtual_card)?;
+            let key = blank::read_private_key(&key_file)?;
             key.public()
         } else {
-            blank::make_maker_key(&key_file, &mut self.random).map_err(failure::of_virtual_card)?
+            blank::make_maker_key(&key_file, &mut self.random)?
         };
-        let maker = blank::read_private_key(&key_file).map_err(failure::of_virtual_card)?;
+        let maker = blank::read_private_key(&key_file)?;
         let mut vault = self.vault().await?;
         let lot_file = cards.join(format!("{LOT_NAME}.lot"));
         if !lot_file.exists() {
@@ -275,23 +296,24 @@ impl Installation {
             write_new(&lot_file, &sealed)?;
         }
         let anchors = vault.anchors().await.map_err(OfficeError::from)?;
-        let card_ca = PublicKey::from_point65(&anchors.card_ca)
-            .map_err(|error| failure::machine("the vault's card CA is no key", &error))?;
+        let card_ca = PublicKey::from_point65(&anchors.card_ca).map_err(|error| {
+            failure::machine(
+                Words("密钥库的卡证书机构公钥不是公钥", "the vault's card CA is no key"),
+                error.to_string(),
+            )
+        })?;
         let mut serials = Vec::new();
         for number in 1..=LOT_CARDS {
-            let sealed =
-                std::fs::read(&lot_file).map_err(|error| Failure::file("read", &lot_file, &error))?;
-            let serial = blank::from_lot(&lot_file, &sealed, &maker, &card_ca, number)
-                .map_err(failure::of_virtual_card)?
-                .serial;
+            let sealed = std::fs::read(&lot_file)
+                .map_err(|error| Failure::file(Words("读取", "read"), &lot_file, &error))?;
+            let serial = blank::from_lot(&lot_file, &sealed, &maker, &card_ca, number)?.serial;
             let file = card_file(cards, &serial.to_string());
             if !file.exists() {
                 let making = cards.join("making");
                 let _ = std::fs::remove_file(&making);
-                blank::make_file(&lot_file, &maker, &card_ca, number, &making, &mut self.random)
-                    .map_err(failure::of_virtual_card)?;
+                blank::make_file(&lot_file, &maker, &card_ca, number, &making, &mut self.random)?;
                 program_contract::file::rename(&making, &file)
-                    .map_err(|error| Failure::file("write", &file, &error))?;
+                    .map_err(|error| Failure::file(Words("写入", "write"), &file, &error))?;
             }
             serials.push(serial);
         }
@@ -314,12 +336,7 @@ impl Installation {
                 return Ok(serial);
             }
         }
-        Err(Failure::new(
-            Exit::Refused,
-            "NO_BLANK",
-            format!("all {LOT_CARDS} blanks of this installation are used"),
-            "Name a new folder with --dir.",
-        ))
+        Err(failure::no_blank(LOT_CARDS))
     }
 
     /// Lays a card on the reader, where there is a card manipulator.
@@ -329,11 +346,9 @@ impl Installation {
             ..
         } = &self.place
         {
-            manipulator
-                .order(&control::Order::Insert {
-                    memory: Some(self.card_file(serial)),
-                })
-                .map_err(failure::of_virtual_card)?;
+            manipulator.order(&control::Order::Insert {
+                memory: Some(self.card_file(serial)),
+            })?;
             replace(&self.on_the_reader(), serial.to_string().as_bytes())?;
         }
         Ok(())
@@ -346,7 +361,7 @@ impl Installation {
             // A file that was cut says nothing: the reader stays empty until the next card.
             Ok(serial) => serial.parse().map_or(Ok(()), |serial| self.insert(serial)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Failure::file("read", &file, &error)),
+            Err(error) => Err(Failure::file(Words("读取", "read"), &file, &error)),
         }
     }
 
@@ -366,9 +381,9 @@ impl Installation {
                 Ok(Box::new(PcscTransport::connect(&wanted)?))
             }
             Place::InProcess => {
-                let memory = CardMemory::open(&self.card_file(serial)).map_err(failure::of_virtual_card)?;
-                let mut source = StdRng::try_from_rng(&mut getrandom::SysRng)
-                    .map_err(|error| failure::machine("the system has no random numbers", &error))?;
+                let memory = CardMemory::open(&self.card_file(serial))?;
+                let mut source =
+                    StdRng::try_from_rng(&mut getrandom::SysRng).map_err(|error| no_random(&error))?;
                 Ok(Box::new(InProcess::with(Card::new(
                     memory,
                     CardRandom::from_source(&mut source),
@@ -384,6 +399,13 @@ impl Installation {
         }
         Ok(())
     }
+}
+
+fn no_random(error: &impl std::error::Error) -> Failure {
+    failure::machine(
+        Words("系统没有给出随机数", "the system has no random numbers"),
+        error.to_string(),
+    )
 }
 
 fn card_file(cards: &Path, serial: &str) -> PathBuf {
@@ -424,7 +446,12 @@ async fn start_photo_store(
         arguments.extend(["--at".as_ref(), at.as_ref()] as [&OsStr; 2]);
     }
     let log = folder.log("photo-store");
-    let mut service = Service::start("photo store", &process::program("photo-store")?, &arguments, &log)?;
+    let mut service = Service::start(
+        Words("照片库", "photo store"),
+        &process::program("photo-store")?,
+        &arguments,
+        &log,
+    )?;
     service.ready(socket).await?;
     Ok(service)
 }
@@ -434,7 +461,7 @@ fn reader(common: &Common, sockets: &Path, steps: &mut Steps) -> Result<Place, F
         return Ok(Place::InProcess);
     }
     if let Some(reader) = &common.reader {
-        let looking = steps.begin("find the reader", "permit");
+        let looking = steps.begin(Words("寻找读卡器", "find the reader"), "permit");
         let seen = PcscTransport::list().map_err(Failure::from).and_then(|readers| {
             let found = readers.iter().any(|seen| seen.name == *reader);
             if found {
@@ -454,8 +481,12 @@ fn reader(common: &Common, sockets: &Path, steps: &mut Steps) -> Result<Place, F
         });
     }
     steps.done(
-        "start a private PC/SC service with a virtual reader",
+        Words(
+            "启动私有 PC/SC 服务和虚拟读卡器",
+            "start a private PC/SC service with a virtual reader",
+        ),
         "permit",
+        true,
         private_pcscd::started_in(),
     );
     Ok(Place::Pcsc {
@@ -523,9 +554,6 @@ async fn open_office(
 
 /// The staff file and, for `permit up`, each member's token in a file of its own.
 fn staff(folder: &Folder, issuer: &IssuerInstallation, today: Date, random: &Random) -> Result<(), Failure> {
-    let failed = |error: issuer_office::staff::StaffError| {
-        Failure::new(Exit::Damaged, error.code(), error.to_string(), error.action())
-    };
     if issuer.staff_path().exists() {
         issuer.staff()?;
         return Ok(());
@@ -546,7 +574,7 @@ fn staff(folder: &Folder, issuer: &IssuerInstallation, today: Date, random: &Ran
             until,
         ));
     }
-    let staff = Staff::new(members).map_err(failed)?;
-    replace(&issuer.staff_path(), staff.to_toml().map_err(failed)?.as_bytes())?;
+    let staff = Staff::new(members)?;
+    replace(&issuer.staff_path(), staff.to_toml()?.as_bytes())?;
     Ok(())
 }

@@ -10,7 +10,8 @@ use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use program_contract::{Exit, Failure, Outcome};
+use program_contract::language::Words;
+use program_contract::{Exit, Failure, Outcome, line};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -46,11 +47,18 @@ pub(crate) enum Question {
     HandOver { order: String, checked: Checked },
 }
 
-/// What was done: the keys of the object, and lines for a person.
+/// What was done: the keys of the object, and lines for a person, which have no words: numbers, states, commands.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Done {
     pub(crate) fields: Map<String, Value>,
     pub(crate) lines: Vec<String>,
+}
+
+impl Done {
+    fn shown(self, schema: &'static str) -> Result<Outcome, Failure> {
+        let lines = self.lines.iter().map(|told| line!(told)).collect();
+        Outcome::done(schema, &self.fields, lines)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,8 +68,8 @@ enum Answer {
     Failed {
         exit: u8,
         code: String,
-        message: String,
-        action: String,
+        english: (String, String),
+        chinese: (String, String),
         fields: Map<String, Value>,
     },
 }
@@ -82,8 +90,8 @@ impl Asked {
             Err(failure) => Answer::Failed {
                 exit: failure.exit.code(),
                 code: failure.code.clone().into_owned(),
-                message: failure.message.clone(),
-                action: failure.action.clone(),
+                english: (failure.message.clone(), failure.action.clone()),
+                chinese: failure.chinese.clone(),
                 fields: failure.fields.clone(),
             },
         };
@@ -108,8 +116,8 @@ impl LocalSocket {
         let socket = folder.sockets()?.join(SOCKET);
         // Who holds the folder is alone in it: a socket that is there is one of a run that was killed.
         let _ = std::fs::remove_file(&socket);
-        let listener =
-            UnixListener::bind(&socket).map_err(|error| Failure::file("listen on", &socket, &error))?;
+        let listener = UnixListener::bind(&socket)
+            .map_err(|error| Failure::file(Words("监听", "listen on"), &socket, &error))?;
         let (sender, questions) = mpsc::channel(4);
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -170,7 +178,7 @@ async fn read(stream: UnixStream) -> Option<Asked> {
 
 /// `permit photo`.
 pub(crate) fn photo(arguments: &PhotoArguments) -> Result<Outcome, Failure> {
-    let failed = |error: std::io::Error| Failure::file("read", &arguments.file, &error);
+    let failed = |error: std::io::Error| Failure::file(Words("读取", "read"), &arguments.file, &error);
     let file = std::fs::File::open(&arguments.file).map_err(failed)?;
     let mut picture = Vec::new();
     file.take(PICTURE_LIMIT)
@@ -181,7 +189,7 @@ pub(crate) fn photo(arguments: &PhotoArguments) -> Result<Outcome, Failure> {
         confirm: arguments.confirm,
     };
     let done = ask(&arguments.dir, &question, &picture)?;
-    Outcome::done(PHOTO, &done.fields, done.lines)
+    done.shown(PHOTO)
 }
 
 /// `permit hand-over`.
@@ -191,22 +199,19 @@ pub(crate) fn hand_over(arguments: &HandOverArguments) -> Result<Outcome, Failur
         checked: arguments.checked,
     };
     let done = ask(&arguments.dir, &question, &[])?;
-    Outcome::done(HAND_OVER, &done.fields, done.lines)
+    done.shown(HAND_OVER)
 }
 
 fn ask(dir: &Path, question: &Question, picture: &[u8]) -> Result<Done, Failure> {
-    let nobody = || {
-        Failure::new(
-            Exit::Absent,
-            "NOT_RUNNING",
-            format!("no `permit up` runs in {}", dir.display()),
-            "Start `permit up` with the same --dir, and run this command again.",
-        )
-    };
+    let nobody = || failure::not_running(dir.display());
     let socket = sockets_of(&dir.canonicalize().map_err(|_| nobody())?).join(SOCKET);
     let mut stream = BlockingStream::connect(socket).map_err(|_| nobody())?;
-    let mut line = serde_json::to_vec(question)
-        .map_err(|error| failure::machine("the question cannot be written", &error))?;
+    let mut line = serde_json::to_vec(question).map_err(|error| {
+        failure::machine(
+            Words("无法写出所问", "the question cannot be written"),
+            error.to_string(),
+        )
+    })?;
     line.push(b'\n');
     // Until the whole question is there nothing is done; from then on only the answer says what was.
     let sent = stream
@@ -222,19 +227,15 @@ fn ask(dir: &Path, question: &Question, picture: &[u8]) -> Result<Done, Failure>
         Some(Answer::Failed {
             exit,
             code,
-            message,
-            action,
+            english,
+            chinese,
             fields,
         }) => {
-            let mut failure = Failure::new(Exit::of_process(Some(i32::from(exit))), code, message, action);
+            let exit = Exit::of_process(Some(i32::from(exit)));
+            let mut failure = failure::said_by_another(exit, code, english, chinese);
             failure.fields = fields;
             Err(failure)
         }
-        None => Err(Failure::new(
-            Exit::Unknown,
-            "NO_ANSWER",
-            "`permit up` ended before it answered",
-            "Start `permit up` with the same --dir, and run the same command again: it goes on where it stopped.",
-        )),
+        None => Err(failure::no_answer()),
     }
 }

@@ -27,6 +27,7 @@ mod walk;
 
 use std::process::ExitCode;
 
+use program_contract::language::Words;
 use program_contract::{Clock, Failure, Program};
 
 use crate::arguments::{Arguments, Command, Common};
@@ -69,7 +70,7 @@ fn started(
             .worker_threads(2)
             .enable_all()
             .build()
-            .map_err(|error| failure::machine("the runtime does not start", &error))
+            .map_err(|error| failure::machine(Words("运行时无法启动", "the runtime does not start"), &error))
             .and_then(|runtime| runtime.block_on(command))
     } else {
         private_pcscd::run_as_client(common)

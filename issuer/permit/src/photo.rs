@@ -6,12 +6,13 @@ use issuer_office::staff::StaffRole;
 use issuer_store::StoredApplication;
 use permit_domain::StaffId;
 use photo_store_protocol as photo;
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
+use program_contract::language::Words;
 use serde_json::json;
 
 use crate::installation::{Installation, account};
-use crate::report;
 use crate::report::Steps;
+use crate::{failure, report};
 
 /// Photo: submitted, judged, warnings confirmed by a colleague of the clerk if somebody looked at it and said so; gives the
 /// receipt that the applicant carries.
@@ -24,7 +25,10 @@ pub(crate) async fn take_photo(
 ) -> Result<photo::ReceiptNumber, Failure> {
     let (office, application) = (installation.office(), case.application.id());
     let clerk = staff(StaffRole::IntakeClerk)?;
-    let judging = steps.begin("judge, normalise and seal the photo", clerk.to_string());
+    let judging = steps.begin(
+        Words("照片检验、规格化并密封", "judge, normalise and seal the photo"),
+        clerk.to_string(),
+    );
     let taken = office.submit_photo(application, picture.to_vec(), &clerk).await;
     let taken = steps.end(judging, taken.map_err(told))?;
     let receipt = if taken.receipt.is_some() {
@@ -39,23 +43,25 @@ pub(crate) async fn take_photo(
             return Err(photo_warned(&warnings));
         }
         let colleague = staff(StaffRole::Reviewer)?;
-        let confirming = steps.begin("confirm the photo's warnings by name", colleague.to_string());
+        let confirming = steps.begin(
+            Words("逐项确认照片警告", "confirm the photo's warnings by name"),
+            colleague.to_string(),
+        );
         for code in &warnings {
-            report::say(&format!("      ! {} · {}", code.as_str(), code.texts().message));
+            let texts = code.texts();
+            report::say_of((
+                format!("      ! {} · {}", code.as_str(), texts.message_zh),
+                format!("      ! {} · {}", code.as_str(), texts.message),
+            ));
         }
         let confirmed = office
             .confirm_photo(application, taken.photo, warnings, &colleague)
             .await;
         steps.end(confirming, confirmed.map_err(told))?.receipt
     };
-    receipt.map(|receipt| receipt.number).ok_or_else(|| {
-        Failure::new(
-            Exit::Refused,
-            "PHOTO_PENDING",
-            "the photo has no receipt",
-            "Confirm its warnings, or take another photo.",
-        )
-    })
+    receipt
+        .map(|receipt| receipt.number)
+        .ok_or_else(failure::no_receipt)
 }
 
 fn staff(role: StaffRole) -> Result<StaffId, Failure> {
@@ -78,13 +84,14 @@ fn told(error: OfficeError) -> Failure {
 
 /// A person has to look before the photo is taken.
 fn photo_warned(warnings: &[photo::CheckCode]) -> Failure {
-    let texts: Vec<&str> = warnings.iter().map(|code| code.texts().message).collect();
-    Failure::new(
-        Exit::Refused,
-        "PHOTO_PENDING",
-        format!("the photo has warnings: {}", texts.join("; ")),
-        "Look at the photo. Take another, or run the same command with --confirm.",
-    )
+    let texts = |of: fn(photo::Texts) -> &'static str, between: &str| {
+        let texts: Vec<&str> = warnings.iter().map(|code| of(code.texts())).collect();
+        texts.join(between)
+    };
+    failure::photo_warned((
+        texts(|texts| texts.message_zh, "；"),
+        texts(|texts| texts.message, "; "),
+    ))
     .with("photo_checks", names(warnings))
 }
 

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use program_contract::Failure;
+use program_contract::language::Words;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use virtual_card::Error;
@@ -58,7 +59,7 @@ pub(crate) fn run_as_client(common: &Common) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| failure::machine("the runtime does not start", &error))?;
+        .map_err(|error| failure::machine(Words("运行时无法启动", "the runtime does not start"), &error))?;
     runtime.block_on(async {
         let mut interrupts = Interrupts::receive()?;
         let folder = Folder::open(common.dir.as_deref(), Part::Outer)?;
@@ -68,11 +69,15 @@ pub(crate) fn run_as_client(common: &Common) -> Result<ExitCode, Failure> {
             folder: Some(place.path().to_owned()),
             ..Options::default()
         };
-        let service = PrivatePcscd::start(&options).map_err(failure::of_virtual_card)?;
+        let service = PrivatePcscd::start(&options)?;
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         let (variable, socket) = place.environment();
-        let own = std::env::current_exe()
-            .map_err(|error| failure::machine("this program does not find itself", &error))?;
+        let own = std::env::current_exe().map_err(|error| {
+            failure::machine(
+                Words("程序找不到自身", "this program does not find itself"),
+                &error,
+            )
+        })?;
         let mut client = Command::new("setpriv")
             .args(["--pdeathsig", "TERM", "--"])
             .arg(own)
@@ -83,7 +88,13 @@ pub(crate) fn run_as_client(common: &Common) -> Result<ExitCode, Failure> {
             .process_group(0)
             .spawn()
             .map_err(|error| {
-                failure::machine("setpriv (Debian package util-linux) does not start", &error)
+                failure::machine(
+                    Words(
+                        "setpriv（Debian 软件包 util-linux）无法启动",
+                        "setpriv (Debian package util-linux) does not start",
+                    ),
+                    &error,
+                )
             })?;
         // It ends with this process; once the service is gone on purpose nobody answers it.
         std::thread::spawn(move || keep(&place));
@@ -95,7 +106,12 @@ pub(crate) fn run_as_client(common: &Common) -> Result<ExitCode, Failure> {
             match client.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) => {}
-                Err(error) => return Err(failure::machine("the client is lost", &error)),
+                Err(error) => {
+                    return Err(failure::machine(
+                        Words("客户端进程失去联系", "the client is lost"),
+                        &error,
+                    ));
+                }
             }
         };
         drop(service);
@@ -124,11 +140,13 @@ fn keep(place: &pcscd::Folder) {
                     Ok(_) if lies => reader.order(&Order::Insert { memory: None }),
                     started => started,
                 };
-                report::say(&match laid {
-                    Ok(_) => "  · 读卡器服务已停止，现已重新启动 the PC/SC service had ended; it runs again"
-                        .to_owned(),
-                    Err(error) => format!("  ✗ {error} [{}]\n    → {}", error.code(), error.action()),
-                });
+                match laid {
+                    Ok(_) => report::say_of(Words(
+                        "  · 读卡器服务已停止，现已重新启动",
+                        "  · the PC/SC service had ended; it runs again",
+                    )),
+                    Err(error) => report::trouble(&error.into()),
+                }
             }
             // The service is being ended, or all of this is.
             Err(_) => {}
@@ -148,7 +166,9 @@ impl Interrupts {
     /// Receives them from now on. Before this the system ends the program without asking it, so it comes first: before
     /// any child is started.
     pub(crate) fn receive() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| failure::machine("signals cannot be received", &error);
+        let failed = |error: std::io::Error| {
+            failure::machine(Words("无法接收信号", "signals cannot be received"), &error)
+        };
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use program_contract::{Exit, Failure};
+use program_contract::language::Words;
+use program_contract::{Exit, Failure, Language};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::failure;
@@ -21,8 +22,12 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// The path of one of our programs: beside this one.
 pub(crate) fn program(name: &'static str) -> Result<PathBuf, Failure> {
-    let own = std::env::current_exe()
-        .map_err(|error| failure::machine("this program does not find itself", &error))?;
+    let own = std::env::current_exe().map_err(|error| {
+        failure::machine(
+            Words("程序找不到自身", "this program does not find itself"),
+            &error,
+        )
+    })?;
     // A test program lies one folder deeper than the programs.
     let beside = own
         .parent()
@@ -31,35 +36,27 @@ pub(crate) fn program(name: &'static str) -> Result<PathBuf, Failure> {
     beside
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Absent,
-                "PROGRAM_MISSING",
-                format!("the program {name} is not beside permit"),
-                "Build all programs: make demo, or cargo build --workspace --bins.",
-            )
-        })
+        .ok_or_else(|| failure::program_missing(name))
+}
+
+/// In which language a program of ours is to speak: in ours, where one was chosen.
+fn language() -> impl Iterator<Item = &'static str> {
+    let tag = Language::of_process().tag();
+    tag.into_iter().flat_map(|tag| ["--lang", tag])
 }
 
 /// Runs a program of ours with `--json` and gives its object.
 pub(crate) fn run(program: &Path, arguments: &[&std::ffi::OsStr]) -> Result<serde_json::Value, Failure> {
     let output = Command::new(program)
         .args(arguments)
+        .args(language())
         .arg("--json")
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Failure::file("start", program, &error))?;
+        .map_err(|error| Failure::file(Words("启动", "start"), program, &error))?;
     let object: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
-        Failure::new(
-            Exit::Damaged,
-            "PROGRAM_FAILED",
-            format!(
-                "{} gave no answer: {}",
-                program.display(),
-                String::from_utf8_lossy(&output.stderr).trim()
-            ),
-            "Build all programs of one version, and run the same command again.",
-        )
+        let said = String::from_utf8_lossy(&output.stderr);
+        failure::program_failed(program.display(), said.trim())
     })?;
     let Some(error) = object.get("error") else {
         return Ok(object);
@@ -74,13 +71,14 @@ pub(crate) fn run(program: &Path, arguments: &[&std::ffi::OsStr]) -> Result<serd
     let exit = Exit::of_process(output.status.code());
     // In the language that it was asked in.
     let said = (text("message"), text("action"));
-    Err(Failure::of_row(exit, text("code"), said.clone(), said))
+    let code = text("code");
+    Err(failure::said_by_another(exit, code, said.clone(), said))
 }
 
 /// A service that runs as our child.
 #[derive(Debug)]
 pub(crate) struct Service {
-    name: &'static str,
+    name: Words,
     child: Child,
     log: PathBuf,
 }
@@ -88,19 +86,20 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a service; its output goes to `log`.
     pub(crate) fn start(
-        name: &'static str,
+        name: Words,
         program: &Path,
         arguments: &[&std::ffi::OsStr],
         log: &Path,
     ) -> Result<Self, Failure> {
         use std::os::unix::process::CommandExt as _;
         let open = || fs::OpenOptions::new().create(true).append(true).open(log);
-        let output = open().map_err(|error| Failure::file("open", log, &error))?;
-        let errors = open().map_err(|error| Failure::file("open", log, &error))?;
+        let output = open().map_err(|error| Failure::file(Words("打开", "open"), log, &error))?;
+        let errors = open().map_err(|error| Failure::file(Words("打开", "open"), log, &error))?;
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "TERM", "--"])
             .arg(program)
             .args(arguments)
+            .args(language())
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -108,7 +107,14 @@ impl Service {
             .process_group(0)
             .spawn()
             .map_err(|error| {
-                Failure::file("start setpriv (Debian package util-linux) for", program, &error)
+                Failure::file(
+                    Words(
+                        "用 setpriv（Debian 软件包 util-linux）启动",
+                        "start setpriv (Debian package util-linux) for",
+                    ),
+                    program,
+                    &error,
+                )
             })?;
         Ok(Self {
             name,
@@ -121,26 +127,15 @@ impl Service {
     pub(crate) async fn ready(&mut self, socket: &Path) -> Result<(), Failure> {
         for _ in 0..READY_POLLS {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(Failure::new(
-                    Exit::of_process(status.code()),
-                    "SERVICE_ENDED",
-                    format!(
-                        "the {} ended when it was started: {}",
-                        self.name,
-                        last_line(&self.log)
-                    ),
-                    format!(
-                        "Read its log, {}, look whether the disk is full, and run the same command again.",
-                        self.log.display()
-                    ),
-                ));
+                let ended = failure::service_ended(self.name, last_words(&self.log), self.log.display());
+                return Err(failure::ending(Exit::of_process(status.code()), ended));
             }
             if tokio::net::UnixStream::connect(socket).await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
         }
-        Err(failure::absent(self.name, &self.log))
+        Err(failure::absent(self.name, self.log.display()))
     }
 
     /// True while it runs.
@@ -152,7 +147,7 @@ impl Service {
         &self.log
     }
 
-    pub(crate) const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> Words {
         self.name
     }
 }
@@ -184,15 +179,51 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     }
 }
 
-/// What a service said last, for a message: our services write no secret and no personal data there. What happened, which
-/// ends in its code; what to do stands below it, and is for whoever started the service.
-fn last_line(log: &Path) -> String {
+/// What a service said last, in Chinese and in English, for a message: our services write no secret and no personal data there.
+/// What happened, which ends in its code; what to do stands below it, and is for whoever started the service.
+fn last_words(log: &Path) -> (String, String) {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let mut lines = text.lines().rev().filter(|line| !line.trim().is_empty());
-    let last = lines.clone().next();
-    lines
-        .find(|line| line.ends_with(']') && line.contains(" ["))
-        .or(last)
-        .unwrap_or("nothing in its log")
-        .to_owned()
+    let lines = || text.lines().rev().filter(|line| !line.trim().is_empty());
+    let said = |colon: &str| {
+        lines().find(|line| {
+            let named = line
+                .split_once(colon)
+                .is_some_and(|(name, _)| !name.contains([' ', '：']));
+            named && line.ends_with(']') && line.contains(" [")
+        })
+    };
+    let (chinese, english) = (said("："), said(": "));
+    // A service that was told one language said it in that one.
+    let last = chinese.or(english).or_else(|| lines().next());
+    (
+        chinese.or(last).unwrap_or("日志中没有内容").to_owned(),
+        english.or(last).unwrap_or("nothing in its log").to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_a_service_are_told_in_the_language_in_which_it_said_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("vault.log");
+        let words = |text: &str| {
+            fs::write(&log, text).unwrap();
+            last_words(&log)
+        };
+        let pair = |chinese: &str, english: &str| (chinese.to_owned(), english.to_owned());
+        assert_eq!(words(""), pair("日志中没有内容", "nothing in its log"));
+        let chinese = "keyvault：磁盘已满 [FILE]";
+        let english = "keyvault: the disk is full [FILE]";
+        let both = format!("listens: 1\n{chinese}\n  请检查。\n{english}\n  Check: it.\n");
+        assert_eq!(words(&both), pair(chinese, english));
+        assert_eq!(words(&format!("{chinese}\n  请检查。\n")), pair(chinese, chinese));
+        assert_eq!(
+            words(&format!("{english}\n  Check it.\n")),
+            pair(english, english)
+        );
+        assert_eq!(words("killed\n\n"), pair("killed", "killed"));
+    }
 }

@@ -10,6 +10,7 @@ use rand_core::CryptoRng;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::failure;
 use crate::terminals::Terminal;
 
 /// One read.
@@ -66,7 +67,7 @@ fn not_read(error: &CardError) -> Failure {
     } else {
         Exit::Absent
     };
-    Failure::new(exit, error.code().to_owned(), error.to_string(), error.action())
+    failure::ending(exit, error.clone())
 }
 
 fn admission(admission: &Admission) -> Value {

@@ -3,7 +3,8 @@
 use std::io::IsTerminal as _;
 use std::time::Instant;
 
-use program_contract::Failure;
+use program_contract::language::Said;
+use program_contract::{Failure, Language};
 use serde::Serialize;
 
 /// Says something on standard error. Nobody may be there to read it any more: a terminal that was closed ends nothing.
@@ -12,7 +13,19 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A step that was done, or failed.
+/// Says these words, in the language that was chosen.
+pub(crate) fn say_of(words: impl Said) {
+    say(&Language::of_process().text(&words));
+}
+
+/// Says what went wrong where work goes on.
+pub(crate) fn trouble(failure: &Failure) {
+    for (_, message, action) in failure.told(Language::of_process()) {
+        say(&format!("  ✗ {message} [{}]\n    → {action}", failure.code));
+    }
+}
+
+/// A step that was done, or failed. Its object is in English, as every key.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Step {
     pub(crate) name: String,
@@ -29,11 +42,27 @@ pub(crate) struct Steps {
     on_terminal: bool,
 }
 
+/// What is done, and by whom, in both languages.
+#[derive(Debug)]
+struct Named {
+    name: (String, String),
+    actor: (String, String),
+}
+
+impl Named {
+    fn new(name: &impl Said, actor: &impl Said) -> Self {
+        let both = |said: &dyn Said| (said.zh().into_owned(), said.en().into_owned());
+        Self {
+            name: both(name),
+            actor: both(actor),
+        }
+    }
+}
+
 /// A step under way.
 #[derive(Debug)]
 pub(crate) struct Under {
-    name: String,
-    actor: String,
+    named: Named,
     began: Instant,
 }
 
@@ -46,15 +75,15 @@ impl Steps {
         }
     }
 
-    pub(crate) fn begin(&self, name: impl Into<String>, actor: impl Into<String>) -> Under {
+    pub(crate) fn begin(&self, name: impl Said, actor: impl Said) -> Under {
         let under = Under {
-            name: name.into(),
-            actor: actor.into(),
+            named: Named::new(&name, &actor),
             began: Instant::now(),
         };
         if self.on_terminal {
             use std::io::Write as _;
-            let _ = write!(std::io::stderr(), "  … {}\r", under.name);
+            let name = Language::of_process().text(&under.named.name);
+            let _ = write!(std::io::stderr(), "  … {name}\r");
         }
         under
     }
@@ -62,34 +91,29 @@ impl Steps {
     /// Ends a step and shows it; gives the result on.
     pub(crate) fn end<T>(&mut self, under: Under, result: Result<T, Failure>) -> Result<T, Failure> {
         let ms = under.began.elapsed().as_secs_f64() * 1000.0;
-        self.push(Step {
-            name: under.name,
-            actor: under.actor,
-            ok: result.is_ok(),
-            ms,
-        });
+        self.push(under.named, result.is_ok(), ms);
         result
     }
 
     /// A step that somebody else timed.
-    pub(crate) fn done(&mut self, name: impl Into<String>, actor: impl Into<String>, ms: f64) {
-        self.push(Step {
-            name: name.into(),
-            actor: actor.into(),
-            ok: true,
-            ms,
-        });
+    pub(crate) fn done(&mut self, name: impl Said, actor: impl Said, ok: bool, ms: f64) {
+        self.push(Named::new(&name, &actor), ok, ms);
     }
 
-    pub(crate) fn push(&mut self, step: Step) {
-        let mark = if step.ok { "✓" } else { "✗" };
+    fn push(&mut self, named: Named, ok: bool, ms: f64) {
+        let language = Language::of_process();
+        let mark = if ok { "✓" } else { "✗" };
         say(&format!(
-            "  {mark} {} {} {:>9.1} ms",
-            pad(&step.name, 52),
-            pad(&step.actor, 38),
-            step.ms
+            "  {mark} {} {} {ms:>9.1} ms",
+            pad(&language.text(&named.name), 52),
+            pad(&language.text(&named.actor), 38),
         ));
-        self.done.push(step);
+        self.done.push(Step {
+            name: named.name.1,
+            actor: named.actor.1,
+            ok,
+            ms,
+        });
     }
 
     pub(crate) fn all(&self) -> &[Step] {

@@ -7,7 +7,8 @@ use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use keyvault_protocol::{BundleKind, Region};
 use permit_domain::{CardSerial, Order};
-use program_contract::{Exit, Failure};
+use program_contract::Failure;
+use program_contract::language::Words;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -15,7 +16,7 @@ use crate::installation::Installation;
 use crate::reads::Read;
 use crate::report::Steps;
 use crate::terminals::{BUS, CLINIC, COUNTER, DOOR, Terminal, card_date, enrol};
-use crate::{reads, stranger};
+use crate::{failure, reads, stranger};
 
 /// The reads.
 pub(crate) struct Showing {
@@ -42,8 +43,11 @@ pub(crate) async fn to_everybody(
     let region = CardContent::from_content(order.content()).and_then(|content| content.region());
     let region = region.map_err(OfficeError::from)?;
     let enrolling = steps.begin(
-        "enrol bus, clinic, door and counter; seal their bundles",
-        "key officer",
+        Words(
+            "登记公交、诊所、门禁和柜台终端，密封凭证包",
+            "enrol bus, clinic, door and counter; seal their bundles",
+        ),
+        Words("密钥管理员", "key officer"),
     );
     let enrolled = terminals(installation, region).await;
     let Terminals { bus, clinic, counter } = steps.end(enrolling, enrolled)?;
@@ -51,13 +55,19 @@ pub(crate) async fn to_everybody(
     let day = card_date(installation.today())?;
     let mut random = StdRng::from_rng(&mut installation.random);
     let reading = steps.begin(
-        "read the card at the office (door S, all rights)",
-        "terminal counter-2",
+        Words(
+            "办证大厅读卡（强认证门，全部权限）",
+            "read the card at the office (door S, all rights)",
+        ),
+        Words("终端 counter-2", "terminal counter-2"),
     );
     let office = reads::office(installation.connect(serial)?, &counter, day, &mut random);
     let office = steps.end(reading, office)?;
 
-    let reading = steps.begin("tap at a bus (door F)", "terminal bus-m204");
+    let reading = steps.begin(
+        Words("公交刷卡（快速门）", "tap at a bus (door F)"),
+        Words("终端 bus-m204", "terminal bus-m204"),
+    );
     let mut gate = DoorF::new(bus.bundle);
     let bus = reads::tap(
         installation.connect(serial)?,
@@ -69,8 +79,11 @@ pub(crate) async fn to_everybody(
     let bus = steps.end(reading, bus)?;
 
     let reading = steps.begin(
-        "read at a clinic (door S, CLINIC alone)",
-        "terminal clinic-nanshan",
+        Words(
+            "诊所读卡（强认证门，仅医疗权限）",
+            "read at a clinic (door S, CLINIC alone)",
+        ),
+        Words("终端 clinic-nanshan", "terminal clinic-nanshan"),
     );
     let clinic = reads::strong(
         installation.connect(serial)?,
@@ -81,7 +94,13 @@ pub(crate) async fn to_everybody(
     );
     let clinic = steps.end(reading, clinic)?;
 
-    let reading = steps.begin("try with a reader and keys of one's own", "a stranger");
+    let reading = steps.begin(
+        Words(
+            "以自备读卡器和密钥尝试",
+            "try with a reader and keys of one's own",
+        ),
+        Words("陌生人", "a stranger"),
+    );
     let stranger = stranger::read(|| installation.connect(serial), region, day, &mut random);
     let stranger = steps.end(reading, stranger)?;
 
@@ -98,26 +117,27 @@ pub(crate) async fn to_everybody(
 impl Showing {
     fn must_be_as_expected(&self) -> Result<(), Failure> {
         let expected = [
-            ("the office", &self.office, "accepted"),
-            ("the bus", &self.bus, "accepted"),
-            ("the clinic", &self.clinic, "accepted"),
-            ("the stranger", &self.stranger, "refused"),
+            (Words("办证大厅", "the office"), &self.office, "accepted"),
+            (Words("公交", "the bus"), &self.bus, "accepted"),
+            (Words("诊所", "the clinic"), &self.clinic, "accepted"),
+            (Words("陌生人", "the stranger"), &self.stranger, "refused"),
         ];
         match expected
             .into_iter()
             .find(|(_, read, expected)| read.decision != *expected)
         {
             None => Ok(()),
-            Some((who, read, _)) => Err(Failure::new(
-                Exit::Damaged,
-                "UNEXPECTED_DECISION",
-                format!(
-                    "the new card was {} by {who} ({})",
-                    read.decision,
-                    read.reason.unwrap_or("no reason")
-                ),
-                "Keep the folder with its logs, and report this.",
-            )),
+            Some((who, read, _)) => {
+                let decision = match read.decision {
+                    "accepted" => Words("通过", "accepted"),
+                    _ => Words("拒绝", "refused"),
+                };
+                let reason = read.reason.map_or_else(
+                    || (String::from("未说明原因"), String::from("no reason")),
+                    |reason| (reason.to_owned(), reason.to_owned()),
+                );
+                Err(failure::unexpected_decision(who, decision, reason))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use card_applet_spec::deny_list::DenyList;
 use card_applet_spec::sealed_box;
 use card_reader::transport::Transport;
 use card_reader::{Bundle, Card, Pinned, Terminal as DoorF, TerminalKey};
+use program_contract::language::Words;
 use program_contract::{Exit, Failure};
 use rand_core::CryptoRng;
 use serde_json::json;
@@ -28,14 +29,7 @@ pub(crate) fn read(
 ) -> Result<Read, Failure> {
     let mut gate = DoorF::new(own_bundle(region, today, random)?);
     let info = Card::new(connect()?).select().map(|card| *card.info());
-    let info = info.map_err(|error| {
-        Failure::new(
-            Exit::Absent,
-            error.code().to_owned(),
-            error.to_string(),
-            error.action(),
-        )
-    })?;
+    let info = info.map_err(|error| failure::ending(Exit::Absent, error))?;
     let mut seen = reads::tap(connect()?, &mut gate, Role::Transit, today, random)?;
     let [major, minor] = info.specification;
     seen.saw = json!({ "specification": format!("{major}.{minor}"), "profile": info.profile });
@@ -91,8 +85,12 @@ fn own_bundle(region: Region, today: Date, random: &mut impl CryptoRng) -> Resul
         entries: &[],
         grace: None,
     };
-    let form =
-        |error: card_applet_spec::Error| failure::machine("the stranger's bundle cannot be made", &error);
+    let form = |error: card_applet_spec::Error| {
+        failure::machine(
+            Words("无法制作陌生人的凭证包", "the stranger's bundle cannot be made"),
+            error.to_string(),
+        )
+    };
     let mut scratch = [0; 256];
     let signature = list.sign(&other, &mut scratch, random).map_err(form)?;
     let mut encoded = card_applet_spec::Bytes::<256>::new();
@@ -104,12 +102,5 @@ fn own_bundle(region: Region, today: Date, random: &mut impl CryptoRng) -> Resul
     let receiver = card_applet_spec::crypto::PublicKey::from_point65(&request.sealing_key).map_err(form)?;
     let (before, tag) = sealed_box::seal(sealed_box::BUNDLE, &receiver, &mut plain, random).map_err(form)?;
     let sealed = [&before[..], &plain, &tag].concat();
-    Bundle::open(&sealed, &terminal, None, today).map_err(|error| {
-        Failure::new(
-            Exit::Damaged,
-            error.code().to_owned(),
-            error.to_string(),
-            error.action(),
-        )
-    })
+    Ok(Bundle::open(&sealed, &terminal, None, today)?)
 }

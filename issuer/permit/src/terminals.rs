@@ -7,12 +7,14 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use card_applet_spec::date::Date as CardDate;
+use card_reader::enrol::LoadError;
 use card_reader::{Bundle, TerminalKey};
 use issuer_office::error::OfficeError;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use keyvault_protocol::{BundleKind, BundleRequest, Client, Region};
-use program_contract::{Exit, Failure, day};
+use program_contract::language::Words;
+use program_contract::{Failing as _, Failure, day};
 use serde_json::Value;
 use tokio::net::UnixStream;
 
@@ -118,13 +120,9 @@ pub(crate) async fn enrol(
     if !(key_file.exists() && request_file.exists()) {
         make_keys(folder, name, &key_file, &request_file)?;
     }
-    let key = TerminalKey::load(&key_file).map_err(|error| {
-        Failure::new(
-            Exit::Damaged,
-            "TERMINAL_KEY",
-            error.to_string(),
-            "Restore the key file, or name a new folder with --dir.",
-        )
+    let key = TerminalKey::load(&key_file).map_err(|error| match error {
+        LoadError::Material(error) => failure::terminal_key((error.chinese().0, error.to_string())),
+        error => failure::terminal_key(error.to_string()),
     })?;
     let request = key.request();
     let sealed = vault
@@ -141,14 +139,7 @@ pub(crate) async fn enrol(
         .await
         .map_err(OfficeError::from)?;
     replace(&file, &sealed)?;
-    let bundle = Bundle::open(&sealed, &key, None, card_date(today)?).map_err(|error| {
-        Failure::new(
-            Exit::Damaged,
-            error.code().to_owned(),
-            error.to_string(),
-            error.action(),
-        )
-    })?;
+    let bundle = Bundle::open(&sealed, &key, None, card_date(today)?)?;
     Ok(Terminal { key, bundle })
 }
 
@@ -173,7 +164,7 @@ fn make_keys(folder: &Folder, name: &str, key: &Path, request: &Path) -> Result<
     }
     match program_contract::file::remove(key) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::file("remove", key, &error));
+            return Err(Failure::file(Words("删除", "remove"), key, &error));
         }
         _ => {}
     }
@@ -198,17 +189,15 @@ pub(crate) async fn registration(installation: &Installation) -> Result<(u32, St
         .into_iter()
         .find(|terminal| terminal.name == SHOP)
         .and_then(|shop| Some((shop.tid, hex::encode(shop.authentication_key?))))
-        .ok_or_else(|| failure::unexpected("the vault does not know the shop's terminal"))
+        .ok_or_else(|| {
+            failure::unexpected(Words(
+                "密钥库不认识商户的终端",
+                "the vault does not know the shop's terminal",
+            ))
+        })
 }
 
 /// A day as cards and terminals write it.
 pub(crate) fn card_date(date: Date) -> Result<CardDate, Failure> {
-    day::to_card(date).ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "DATE",
-            format!("{date} is no day for a card"),
-            "Give a day of the years 2000 to 2099.",
-        )
-    })
+    day::to_card(date).ok_or_else(|| failure::no_card_day(date))
 }

@@ -14,7 +14,8 @@ use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_production::{HolderChecked, Station};
 use keyvault_protocol::Region;
 use permit_domain::{HandOverClerk, Maker, Order, Step};
-use program_contract::{Clock, Exit, Failure, Language, Outcome, Program};
+use program_contract::language::Words;
+use program_contract::{Clock, Exit, Failure, Language, Outcome, Program, line};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -37,7 +38,10 @@ pub(crate) async fn run(arguments: &UpArguments, clock: &Clock, program: Program
     tokio::select! {
         outcome = up(arguments, clock, program) => outcome,
         _ = interrupts.come() => {
-            report::say("\n  · 已结束，文件夹保留 ended; the folder is kept");
+            report::say_of(Words(
+                "\n  · 已结束，目录保留",
+                "\n  · ended; the folder is kept",
+            ));
             Ok(())
         }
     }
@@ -47,16 +51,19 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
     report::say("一证通 Yizhengtong: permit up\n");
     let mut steps = Steps::for_standard_error();
     let folder = private_pcscd::folder(&arguments.common)?;
-    let listening = steps.begin("listen", "permit");
+    let listening = steps.begin(Words("开始监听", "listen"), "permit");
     let listener = steps.end(listening, listen(&folder, arguments.listen).await)?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| failure::machine("the listener has no address", &error))?;
+    let address = listener.local_addr().map_err(|error| {
+        failure::machine(Words("监听套接字没有地址", "the listener has no address"), &error)
+    })?;
     let installation =
         Installation::start(folder, &arguments.common, Some(address), clock, &mut steps).await?;
     let supplying = steps.begin(
-        "give every terminal its keys: bus, clinic, door, desk, shop, counter",
-        "key officer",
+        Words(
+            "为各终端发放密钥：公交、诊所、门禁、社保、商户、柜台",
+            "give every terminal its keys: bus, clinic, door, desk, shop, counter",
+        ),
+        Words("密钥管理员", "key officer"),
     );
     installation.lay_back()?;
     let regions = vec![walk::region()?];
@@ -83,14 +90,9 @@ async fn listen(folder: &Folder, wanted: Option<SocketAddr>) -> Result<TcpListen
         return Ok(listener);
     }
     let address = wanted.unwrap_or(ANY_PORT);
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(
-            Exit::Damaged,
-            "ADDRESS",
-            format!("{address} cannot be listened on: {error}"),
-            "Give another address or port with --listen.",
-        )
-    })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| failure::address(address.to_string(), error))
 }
 
 /// Where everything is, and what to do next.
@@ -103,25 +105,55 @@ async fn tell(
     let folder = installation.folder.path();
     let url = format!("http://{address}");
     let walk = walk::write(installation, &url).await?;
+    let tokens = format!("{}/issuer/*.token", folder.display());
     let mut lines = vec![
-        format!("\n  网址 URL     {url}   (OpenAPI: issuer/openapi.json)"),
-        format!("  目录 folder  {}", folder.display()),
-        format!(
-            "  口令 tokens  {}/issuer/*.token 每人一个 one for each member of staff",
-            folder.display()
+        line!(
+            "\n  ",
+            Words("网址", "URL"),
+            "  ",
+            &url,
+            Words(
+                "（接口说明：issuer/openapi.json）",
+                " (OpenAPI: issuer/openapi.json)"
+            )
         ),
-        format!(
-            "  全程 a life  {} 一张卡从申领到签注的每条命令 every command, from the application to the endorsement",
-            walk.file.display()
+        line!("  ", Words("目录", "folder"), "  ", folder.display()),
+        line!(
+            "  ",
+            Words("令牌", "tokens"),
+            "  ",
+            tokens,
+            "  ",
+            Words("每人一个", "one for each member of staff")
         ),
-        format!("  套接字 sockets {}", installation.sockets.display()),
-        "  结束 end     Ctrl-C".to_owned(),
-        "\n  下一步 next  在另一个命令行里 in another shell:\n".to_owned(),
+        line!(
+            "  ",
+            Words("全程", "a life"),
+            "  ",
+            walk.file.display(),
+            "  ",
+            Words(
+                "一张卡从申领到签注的每条命令",
+                "every command, from the application to the endorsement"
+            )
+        ),
+        line!(
+            "  ",
+            Words("套接字", "sockets"),
+            "  ",
+            installation.sockets.display()
+        ),
+        line!("  ", Words("结束", "end"), "  Ctrl-C"),
+        line!(
+            "\n  ",
+            Words("下一步，在另一个命令行里：", "next, in another shell:"),
+            "\n"
+        ),
     ];
     lines.extend(
         walk.first
             .iter()
-            .map(|step| format!("# {}\n{}\n", step.title, step.block)),
+            .map(|step| line!("# ", step.title, "\n", &step.block, "\n")),
     );
     let commands: Vec<&str> = walk.first.iter().map(|step| step.block.as_str()).collect();
     let value = json!({
@@ -147,12 +179,7 @@ async fn tell(
     if exit == Exit::Done {
         Ok(())
     } else {
-        Err(Failure::new(
-            exit,
-            "OUTPUT",
-            "nobody could be told where the installation is",
-            "Give standard output to a program that reads it, and run the same command again.",
-        ))
+        Err(failure::ending(exit, failure::untold()))
     }
 }
 
@@ -169,12 +196,12 @@ async fn work(
         if supplied != installation.today() {
             supplied = installation.today();
             if let Err(failure) = terminals::supply(&installation, &regions).await {
-                complain(&failure);
+                report::trouble(&failure);
             }
         }
         for service in &mut installation.services {
             if !service.runs() {
-                return Err(failure::absent(service.name(), service.log()));
+                return Err(failure::absent(service.name(), service.log().display()));
             }
         }
         let waiting = installation_office.running_orders().await?;
@@ -188,7 +215,7 @@ async fn work(
             Some(order) => {
                 // One failed order must not stop the others: the ledger says where it stands, and it is tried again.
                 if let Err(failure) = Box::pin(produce(&installation, order)).await {
-                    complain(&failure);
+                    report::trouble(&failure);
                     10 * LOOK_EVERY
                 } else {
                     Duration::ZERO
@@ -204,13 +231,6 @@ async fn work(
     }
 }
 
-fn complain(failure: &Failure) {
-    report::say(&format!(
-        "  ✗ {} [{}]\n    → {}",
-        failure.message, failure.code, failure.action
-    ));
-}
-
 /// Does what somebody asks at the local socket, and answers.
 async fn serve(installation: &Installation, asked: Asked, regions: &mut Vec<Region>) {
     let outcome = match &asked.question {
@@ -220,7 +240,7 @@ async fn serve(installation: &Installation, asked: Asked, regions: &mut Vec<Regi
         Question::HandOver { order, checked } => hand_over(installation, order, *checked, regions).await,
     };
     if let Err(failure) = &outcome {
-        complain(failure);
+        report::trouble(failure);
     }
     asked.answer(outcome).await;
 }
@@ -256,20 +276,10 @@ async fn hand_over(
         .order_status(order.parse().map_err(OfficeError::from)?)
         .await?;
     if !matches!(order.state().next_step(), Some(Step::HandOver) | None) {
-        return Err(Failure::new(
-            Exit::Refused,
-            "NOT_VERIFIED",
-            format!("the card of this order is not verified: {}", order.state().name()),
-            "Wait until the order's state is VERIFIED, and run the same command again.",
-        ));
+        return Err(failure::not_verified(order.state().name()));
     }
     let Some(card) = order.state().card() else {
-        return Err(Failure::new(
-            Exit::Refused,
-            "NO_CARD_TO_HAND_OVER",
-            format!("this order has no card: {}", order.state().name()),
-            "Order the card again.",
-        ));
+        return Err(failure::no_card(order.state().name()));
     };
     installation.insert(card.serial)?;
     let mut station = Station::new(installation.connect(card.serial)?);
@@ -280,7 +290,7 @@ async fn hand_over(
     };
     let mut steps = Steps::for_standard_error();
     let mut observe = |step: &issuer_production::StepReport| {
-        steps.done(step.name, step.actor.clone(), step.ms);
+        steps.done(step.name, step.actor.clone(), true, step.ms);
     };
     let handed = installation
         .production
@@ -292,7 +302,10 @@ async fn hand_over(
     let region = region.map_err(OfficeError::from)?;
     if !regions.contains(&region) {
         regions.push(region);
-        let sealing = steps.begin("seal bundles with the card's region", "key officer");
+        let sealing = steps.begin(
+            Words("为卡所属地区密封凭证包", "seal bundles with the card's region"),
+            Words("密钥管理员", "key officer"),
+        );
         let sealed = terminals::supply(installation, regions).await;
         steps.end(sealing, sealed)?;
     }
@@ -328,7 +341,7 @@ async fn produce(installation: &Installation, order: Order) -> Result<(), Failur
     // Nobody is signed in: it is the installation's own worker.
     let maker = Maker::Service("worker".parse().map_err(OfficeError::from)?);
     let mut observe = |step: &issuer_production::StepReport| {
-        steps.done(step.name, step.actor.clone(), step.ms);
+        steps.done(step.name, step.actor.clone(), true, step.ms);
     };
     installation
         .production

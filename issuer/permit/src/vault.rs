@@ -5,11 +5,12 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use program_contract::{Exit, Failure, file};
+use program_contract::language::Words;
+use program_contract::{Failure, file};
 
 use crate::folder::{Folder, write_new};
-use crate::process;
 use crate::process::Service;
+use crate::{failure, process};
 
 /// The demo's custodians. Five hold shares, three open the vault.
 pub(crate) const CUSTODIANS: [&str; 5] = ["zhao", "qian", "sun", "li", "zhou"];
@@ -25,20 +26,14 @@ pub(crate) fn is_founded(folder: &Folder) -> bool {
 pub(crate) fn number(folder: &Folder) -> Result<[u8; 16], Failure> {
     let mut number = [0; 16];
     for package in packages(folder)? {
-        let text = file::read(&package, 1 << 16).map_err(|error| Failure::file("read", &package, &error))?;
+        let text = file::read(&package, 1 << 16)
+            .map_err(|error| Failure::file(Words("读取", "read"), &package, &error))?;
         let envelope: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
         let vault = envelope
             .get("vault")
             .and_then(serde_json::Value::as_str)
             .unwrap_or_default();
-        hex::decode_to_slice(vault, &mut number).map_err(|_| {
-            Failure::new(
-                Exit::Damaged,
-                "PACKAGE_MISSING",
-                format!("{} is no share envelope", package.display()),
-                "Restore it, or name a new folder with --dir.",
-            )
-        })?;
+        hex::decode_to_slice(vault, &mut number).map_err(|_| failure::no_envelope(package.display()))?;
     }
     Ok(number)
 }
@@ -91,7 +86,8 @@ fn passphrase_file(folder: &Folder, name: &str) -> PathBuf {
 /// The share envelope of each custodian, in the order of [`CUSTODIANS`].
 fn packages(folder: &Folder) -> Result<Vec<PathBuf>, Failure> {
     let place = folder.at("custodians").join("packages");
-    let entries = std::fs::read_dir(&place).map_err(|error| Failure::file("read", &place, &error))?;
+    let entries =
+        std::fs::read_dir(&place).map_err(|error| Failure::file(Words("读取", "read"), &place, &error))?;
     let files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     let of = |name: &str| {
         let found = files.iter().find(|file| {
@@ -99,17 +95,9 @@ fn packages(folder: &Folder) -> Result<Vec<PathBuf>, Failure> {
                 .and_then(OsStr::to_str)
                 .is_some_and(|file| file.split(['.', '-']).any(|part| part == name))
         });
-        found.cloned().ok_or_else(|| {
-            Failure::new(
-                Exit::Damaged,
-                "PACKAGE_MISSING",
-                format!(
-                    "the share envelope of custodian {name} is not in {}",
-                    place.display()
-                ),
-                "Restore it, or name a new folder with --dir.",
-            )
-        })
+        found
+            .cloned()
+            .ok_or_else(|| failure::envelope_missing(name, place.display()))
     };
     CUSTODIANS.iter().map(|name| of(name)).collect()
 }
@@ -128,7 +116,7 @@ pub(crate) async fn serve(folder: &Folder, socket: &Path, at: Option<&str>) -> R
     }
     arguments.extend(["serve".as_ref(), "--end-with-parent".as_ref()] as [&OsStr; 2]);
     let mut service = Service::start(
-        "vault",
+        Words("密钥库", "vault"),
         &process::program("keyvault")?,
         &arguments,
         &folder.log("vault"),
@@ -140,18 +128,10 @@ pub(crate) async fn serve(folder: &Folder, socket: &Path, at: Option<&str>) -> R
 /// One custodian gives a share; gives how many are still needed.
 pub(crate) fn give_share(folder: &Folder, socket: &Path, custodian: usize) -> Result<u64, Failure> {
     let packages = packages(folder)?;
-    let missing = || {
-        Failure::new(
-            Exit::Damaged,
-            "PACKAGE_MISSING",
-            "no such custodian",
-            "Name a new folder with --dir.",
-        )
-    };
     let (package, name) = packages
         .get(custodian)
         .zip(CUSTODIANS.get(custodian))
-        .ok_or_else(missing)?;
+        .ok_or_else(failure::no_custodian)?;
     let vault = folder.at("vault");
     let passphrase = passphrase_file(folder, name);
     let arguments: [&OsStr; 9] = [

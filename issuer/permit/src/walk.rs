@@ -13,6 +13,7 @@ use jiff::civil::Date;
 use keyvault_protocol::Region;
 use permit_domain::{CitizenNumber, PermitId, PermitState};
 use program_contract::Failure;
+use program_contract::language::Words;
 use serde_json::json;
 
 use crate::case::Case;
@@ -29,7 +30,7 @@ const REGION: &str = "440300";
 /// One step of a life.
 #[derive(Debug)]
 pub(crate) struct Step {
-    pub(crate) title: &'static str,
+    pub(crate) title: Words,
     /// What is to be seen.
     expect: &'static str,
     /// The commands, a line each, ready for a shell.
@@ -75,7 +76,7 @@ pub(crate) async fn write(installation: &Installation, url: &str) -> Result<Walk
 /// The region that the town's terminals serve.
 pub(crate) fn region() -> Result<Region, Failure> {
     let region = REGION.parse::<Region>();
-    region.map_err(|_| failure::unexpected("the town lies in no region"))
+    region.map_err(|_| failure::unexpected(Words("此地不属于任何地区", "the town lies in no region")))
 }
 
 /// A command that lets the bus read the card that lies on the reader, or in process the card with this serial.
@@ -125,13 +126,16 @@ fn person(folder: &Folder, today: Date) -> Result<(u32, PathBuf), Failure> {
                 replace(&file, text.as_bytes())?;
                 text.into_bytes()
             }
-            Err(error) => return Err(Failure::file("read", &file, &error)),
+            Err(error) => return Err(Failure::file(Words("读取", "read"), &file, &error)),
         };
         if !Case::is_known(folder, &known) {
             return Ok((number, file));
         }
     }
-    Err(failure::unexpected("every applicant of the samples has a permit"))
+    Err(failure::unexpected(Words(
+        "样例中的申请人都已有居住证",
+        "every applicant of the samples has a permit",
+    )))
 }
 
 /// An applicant who is granted EMPLOYMENT today, TALENT later, and an endorsement in a year.
@@ -179,7 +183,7 @@ async fn in_use_until(installation: &Installation) -> Result<Option<Date>, Failu
     let answers = match std::fs::read_to_string(&file) {
         Ok(answers) => answers,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Failure::file("read", &file, &error)),
+        Err(error) => return Err(Failure::file(Words("读取", "read"), &file, &error)),
     };
     let permit = answers
         .lines()
@@ -270,12 +274,12 @@ fn page(life: &[Step]) -> String {
          remembered, permit_id as $PERMIT_ID.\n",
     );
     for (index, step) in life.iter().enumerate() {
+        let Words(chinese, english) = step.title;
         let shell = if step.second_shell { "sh" } else { "sh first" };
         let _ = write!(
             page,
-            "\n## {} {}\n\n```{shell}\n{}\n```\n\n应见 expect: {}\n",
+            "\n## {} {chinese} · {english}\n\n```{shell}\n{}\n```\n\n应见 expect: {}\n",
             index + 1,
-            step.title,
             step.block,
             step.expect
         );
@@ -309,8 +313,12 @@ impl Commands {
         (number, file): (u32, PathBuf),
         until: Option<Date>,
     ) -> Result<Self, Failure> {
-        let own = std::env::current_exe()
-            .map_err(|error| failure::machine("this program does not find itself", &error))?;
+        let own = std::env::current_exe().map_err(|error| {
+            failure::machine(
+                Words("程序找不到自身", "this program does not find itself"),
+                &error,
+            )
+        })?;
         let day = installation.today();
         let (tid, key) = registration(installation).await?;
         let dir = quoted(installation.folder.path());
@@ -338,7 +346,7 @@ impl Commands {
         })
     }
 
-    fn step(&self, title: &'static str, commands: &[String], expect: &'static str) -> Step {
+    fn step(&self, title: Words, commands: &[String], expect: &'static str) -> Step {
         let lines: Vec<&str> = std::iter::once(self.environment.as_str())
             .chain(commands.iter().map(String::as_str))
             .collect();
@@ -468,17 +476,20 @@ impl Commands {
         let file = format!("@{}", self.file);
         vec![
             self.step(
-                "看一看 · Look whether everything is ready",
+                Words("看一看", "Look whether everything is ready"),
                 &[r#"curl -sS "$URL/readyz""#.to_owned()],
                 r#""ready":true"#,
             ),
             self.step(
-                "立案 · An intake clerk files the application",
+                Words("立案", "An intake clerk files the application"),
                 &[self.post(StaffRole::IntakeClerk, "/v1/applications", "apply", &file)],
                 r#""state":"ACCEPTED""#,
             ),
             self.step(
-                "审核与签批 · A reviewer decides by the rules, an approver signs off",
+                Words(
+                    "审核与签批",
+                    "A reviewer decides by the rules, an approver signs off",
+                ),
                 &[
                     self.post(StaffRole::Reviewer, decision, "review", r#"'{"step":"REVIEW"}'"#),
                     self.post(
@@ -491,17 +502,23 @@ impl Commands {
                 r#""state":"APPROVED", with a permit_id"#,
             ),
             self.step(
-                "照片 · The photo; a colleague of the clerk confirms its warnings",
+                Words(
+                    "照片",
+                    "The photo; a colleague of the clerk confirms its warnings",
+                ),
                 &self.photo(),
                 r#""state":"SEALED", with a photo_receipt"#,
             ),
             self.step(
-                "制证 · A producer orders the card; it is written, drawn and verified",
+                Words(
+                    "制证",
+                    "A producer orders the card; it is written, drawn and verified",
+                ),
                 &self.ordered("order-1"),
                 r#""state":"VERIFIED", with a card_number"#,
             ),
             self.step(
-                "发证 · A hand-over clerk gives the card to its holder",
+                Words("发证", "A hand-over clerk gives the card to its holder"),
                 &self.handed_over(),
                 r#""state":"HANDED_OVER""#,
             ),
@@ -513,7 +530,7 @@ impl Commands {
         let tap = self.terminal("bus", BUS, " --json");
         let virtual_card = quoted(&process::program("virtual-card")?);
         Ok(self.step(
-            "公交刷卡 · Tap at the bus",
+            Words("公交刷卡", "Tap at the bus"),
             &[format!("{virtual_card} reader --memory {cards} -- {tap}")],
             r#""decision":"accepted""#,
         ))
@@ -530,12 +547,12 @@ impl Commands {
         let drained = day.saturating_add(30.days());
         let mut life = vec![
             self.step(
-                "公交刷卡 · Tap at the bus",
+                Words("公交刷卡", "Tap at the bus"),
                 std::slice::from_ref(&tap),
                 "通过 accepted，公共汽车、地铁 bus and metro",
             ),
             self.step(
-                "诊所、门禁、社保、办证大厅 · The clinic, a door, the insurance desk, the office's counter",
+                Words("诊所、门禁、社保、办证大厅", "The clinic, a door, the insurance desk, the office's counter"),
                 &[
                     self.terminal("clinic", CLINIC, ""),
                     self.terminal("door", DOOR, ""),
@@ -545,7 +562,7 @@ impl Commands {
                 "每个终端只看到自己的一份 each sees its own part; only the counter a name",
             ),
             self.step(
-                "充值 · A clerk takes 100 yuan, a producer writes them to the card",
+                Words("充值", "A clerk takes 100 yuan, a producer writes them to the card"),
                 &[
                     clerk.clone(),
                     self.office("load --permit $PERMIT_ID --amount 100 --key till-0001"),
@@ -555,12 +572,12 @@ impl Commands {
                 r#""state":"DONE""#,
             ),
             self.step(
-                "消费 · Pay 12.50 yuan in the shop",
+                Words("消费", "Pay 12.50 yuan in the shop"),
                 &[self.terminal("shop", SHOP, " --amount 12.50")],
                 "付款成功，余额 87.50 元 paid, 87.50 yuan left",
             ),
             self.step(
-                "结算 · The shop is registered, hands in its file, and is owed the money",
+                Words("结算", "The shop is registered, hands in its file, and is owed the money"),
                 &[
                     officer.clone(),
                     format!(
@@ -580,7 +597,7 @@ impl Commands {
                 "应付 12.50 元 owed 12.50 yuan",
             ),
             self.step(
-                "挂失 · The card is lost: the bus gets a new deny list and refuses it",
+                Words("挂失", "The card is lost: the bus gets a new deny list and refuses it"),
                 &with(
                     &[&[clerk.clone(), self.office("card lost --card $CARD_NUMBER")], &self.deny_list()],
                     &[self.taken_in(BUS), tap.clone()],
@@ -588,7 +605,7 @@ impl Commands {
                 "请持卡到受理点办理 refused, DENIED (exit code 1)",
             ),
             self.step(
-                "找回 · It is found, and two people allow it again",
+                Words("找回", "It is found, and two people allow it again"),
                 &with(
                     &[
                         &[
@@ -605,7 +622,7 @@ impl Commands {
                 "通过 accepted",
             ),
             self.step(
-                "锁卡与解锁 · A clerk has its chip blocked; two people open it again for its holder",
+                Words("锁卡与解锁", "A clerk has its chip blocked; two people open it again for its holder"),
                 &with(
                     &[
                         &self.change("--kind block", false),
@@ -617,7 +634,7 @@ impl Commands {
                 "请持卡到受理点办理 refused, then 通过 accepted",
             ),
             self.step(
-                "终端送达 · A load that the bus delivers; the card's receipt goes back to the office",
+                Words("终端送达", "A load that the bus delivers; the card's receipt goes back to the office"),
                 &[
                     clerk.clone(),
                     self.office("load --permit $PERMIT_ID --amount 20 --key till-0002"),
@@ -638,7 +655,7 @@ impl Commands {
                 r#""way":"UPDATE""#,
             ),
             self.step(
-                "变更类别 · Another tier: proposed, signed off, written",
+                Words("变更类别", "Another tier: proposed, signed off, written"),
                 &with(
                     &[&self.change("--kind tier --tier TALENT", true)],
                     std::slice::from_ref(&tap),
@@ -646,7 +663,7 @@ impl Commands {
                 "通过 accepted, TALENT",
             ),
             self.step(
-                "换密钥 · A new key version of the buses, on the terminal and on the card",
+                Words("换密钥", "A new key version of the buses, on the terminal and on the card"),
                 &with(
                     &[
                         &[
@@ -666,7 +683,7 @@ impl Commands {
                 "通过 accepted; transit has version 2 Active",
             ),
             self.step(
-                "放弃变更 · Another tier is signed off by mistake; the change is given up before it is written",
+                Words("放弃变更", "Another tier is signed off by mistake; the change is given up before it is written"),
                 &with(
                     &[&self.signed_off("--kind tier --tier EMPLOYMENT")],
                     &[clerk.clone(), self.office("change give-up --id $CHANGE_ID")],
@@ -674,7 +691,7 @@ impl Commands {
                 r#""state":"GIVEN_UP""#,
             ),
             self.step(
-                "换证 · The card breaks and is destroyed; the first card in its place is spoilt, its order given up; the next one is good",
+                Words("换证", "The card breaks and is destroyed; the first card in its place is spoilt, its order given up; the next one is good"),
                 &with(
                     &[
                         &[
@@ -698,7 +715,7 @@ impl Commands {
                 "通过 accepted, with another card_number",
             ),
             self.step(
-                "谁看过照片 · The auditor asks who looked at the photo",
+                Words("谁看过照片", "The auditor asks who looked at the photo"),
                 &[
                     self.sign_in(StaffRole::Auditor),
                     format!(
@@ -711,7 +728,7 @@ impl Commands {
         ];
         if self.later > self.day {
             life.push(Step {
-                title: "快一年以后 · Almost a year later: end `permit up` with Ctrl-C in its own shell, and start it on that day",
+                title: Words("快一年以后", "Almost a year later: end `permit up` with Ctrl-C in its own shell, and start it on that day"),
                 expect: "各处位置不变 everything is where it was",
                 block: self.up.clone(),
                 second_shell: false,
@@ -732,7 +749,7 @@ impl Commands {
             ..*self
         };
         life.push(later.step(
-            "签注 · The yearly endorsement: proposed, signed off, written",
+            Words("签注", "The yearly endorsement: proposed, signed off, written"),
             &with(
                 &[&later.change("--kind endorse", true)],
                 &[later.terminal("bus", BUS, "")],
@@ -740,7 +757,7 @@ impl Commands {
             "通过 accepted, a year longer",
         ));
         life.push(later.step(
-            "交回 · The holder gives the card back; two people end its chip for good",
+            Words("交回", "The holder gives the card back; two people end its chip for good"),
             &with(
                 &[
                     &[

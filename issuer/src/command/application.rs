@@ -7,12 +7,13 @@ use issuer_office::random::Random;
 use issuer_store::StoredApplication;
 use permit_domain::{ApplicantForm, ApplicationId};
 use program_contract::language::Words;
-use program_contract::{Clock, Failure, Outcome, file};
+use program_contract::{Clock, Failure, Outcome, file, line};
 use serde::Serialize;
 
 use crate::command::decide::form;
 use crate::command::place::{Context, MAX_APPLICANT, Place};
 use crate::command::session::Person;
+use crate::command::words::of_application;
 
 const SCHEMA: &str = "yzt.application/1";
 
@@ -131,6 +132,6 @@ fn shown(case: &StoredApplication, corrects: Option<ApplicationId>) -> Result<Ou
         accepted_on: case.accepted_on,
         corrects: corrects.map(|id| id.to_string()),
     };
-    let line = format!("{} {}", now.application_id, now.state);
+    let line = line!(&now.application_id, " ", of_application(now.state));
     Outcome::done(SCHEMA, &now, vec![line])
 }

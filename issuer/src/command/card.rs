@@ -5,12 +5,14 @@ use issuer_office::loss::allowing_to_sign;
 use issuer_office::random::Random;
 use issuer_store::Card;
 use permit_domain::{CardNumber, Digest, EndOfCard};
-use program_contract::{Clock, Failure, Outcome};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
 
 use crate::command::change_now::{about, shown};
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
+use crate::command::words::{of_card, of_chip, of_denial};
 
 /// Arguments of `card`.
 #[derive(Debug, clap::Args)]
@@ -123,21 +125,34 @@ struct Confirmed {
 
 const CARD: &str = "yzt.card/1";
 
+program_contract::sentences! {
+    fn allowing(clerk, card, content) =
+        "{clerk} 已提议恢复使用；请第二人签批：`issuer card approve-allow --card {card} --content {content}`",
+        "{clerk} proposed to allow it again; a second person signs it off: `issuer card approve-allow --card {card} --content {content}`";
+    fn denials_confirmed(count) = "已确认 {count} 项", "{count} confirmed";
+}
+
 fn stands(card: &Card) -> Result<Outcome, Failure> {
     let now = CardNow::from(card);
-    let mut lines = vec![format!(
-        "{} {}, deny lists {}, chip {}, on the card until {}",
-        now.card_number,
-        now.state,
-        now.denial,
-        now.chip,
+    let mut lines = vec![line!(
+        &now.card_number,
+        " ",
+        of_card(now.state),
+        ", ",
+        Words("拒绝名单", "deny lists"),
+        " ",
+        of_denial(now.denial),
+        ", ",
+        Words("芯片", "chip"),
+        " ",
+        of_chip(now.chip),
+        ", ",
+        Words("卡上至", "on the card until"),
+        " ",
         now.card_until.as_deref().unwrap_or("-")
     )];
     if let (Some(clerk), Some(content)) = (&now.allow_proposed_by, &now.content) {
-        lines.push(format!(
-            "{clerk} proposed to allow it again; a second person signs it off: issuer card approve-allow --card {} --content {content}",
-            now.card_number
-        ));
+        lines.push(line!(allowing(clerk, &now.card_number, content)));
     }
     Outcome::done(CARD, &now, lines)
 }
@@ -214,7 +229,7 @@ impl CardCommand {
             CardStep::Confirm(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let confirmed = context.office.confirm_denials().await?;
-                let lines = vec![format!("{confirmed} confirmed")];
+                let lines = vec![line!(denials_confirmed(confirmed))];
                 Outcome::done(CARD, &Confirmed { confirmed }, lines)
             }
         }

@@ -8,7 +8,7 @@ use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Applicant, ApplicantForm, ChangeId, Digest, PermitId, Tier, read_tier};
 use program_contract::language::Words;
-use program_contract::{Clock, Failure, Outcome, file};
+use program_contract::{Clock, Failure, Outcome, file, line};
 
 use crate::command::change_now::{about, read, shown};
 use crate::command::decide::{form, not_eligible};
@@ -212,7 +212,7 @@ impl ChangeCard {
                 let expired = context.office.expire_changes().await?;
                 let expired = expired.iter().map(ToString::to_string).collect();
                 let object = Expired { expired };
-                let lines = vec![format!("{} expired", object.expired.len())];
+                let lines = vec![line!(changes_expired(object.expired.len()))];
                 Outcome::done(SCHEMA, &object, lines)
             }
             ChangeStep::Show(it) => {
@@ -289,4 +289,8 @@ impl Propose {
             .map(Some)
             .map_err(|errors| form(&errors))
     }
+}
+
+program_contract::sentences! {
+    fn changes_expired(count) = "{count} 项变更已过期", "{count} expired";
 }

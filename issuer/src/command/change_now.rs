@@ -5,8 +5,11 @@ use issuer_office::office::Office;
 use issuer_office::proposal::Proposed;
 use issuer_store::StoredCardChange;
 use permit_domain::{Actor as _, ChangeId, ChangeState, Entitlement, ExplanationLine};
-use program_contract::{Failure, Outcome};
+use program_contract::language::Words;
+use program_contract::{Failure, Outcome, line};
 use serde::Serialize;
+
+use crate::command::words::{of_change, of_kind};
 
 /// A change as programs see it. Never a person's data.
 #[derive(Serialize)]
@@ -61,24 +64,38 @@ pub(super) async fn shown(
     stored: &StoredCardChange,
 ) -> Result<Outcome, Failure> {
     let now = ChangeNow::of(office, stored).await?;
-    let mut lines = vec![format!("{} {} {}", now.change_id, now.kind, now.state)];
-    lines.push(format!(
-        "decided until {}, on the card until {}",
-        now.decided_until,
-        now.card_until.as_deref().unwrap_or("-")
-    ));
+    let mut lines = vec![
+        line!(&now.change_id, " ", of_kind(now.kind), " ", of_change(now.state)),
+        line!(decided_until(
+            &now.decided_until,
+            now.card_until.as_deref().unwrap_or("-")
+        )),
+    ];
     if let (false, Some(day)) = (stored.change.state().is_over(), &now.holds_until) {
-        lines.push(format!(
-            "to be signed off and written by {day}; behind it, it expires"
-        ));
+        lines.push(line!(holds_until(day)));
     }
     if let ChangeState::Proposed = stored.change.state() {
-        lines.push(format!(
-            "A second person reads it, and signs off what it says: issuer change proposal --id {}",
-            now.change_id
-        ));
+        lines.push(line!(to_be_read(&now.change_id)));
     }
     Outcome::done(schema, &now, lines)
+}
+
+program_contract::sentences! {
+    fn decided_until(decided, card) =
+        "核定至 {decided}，卡上至 {card}", "decided until {decided}, on the card until {card}";
+    fn holds_until(day) =
+        "须在 {day} 之前签批并写卡；逾期失效", "to be signed off and written by {day}; behind it, it expires";
+    fn to_be_read(id) =
+        "请第二人查阅后按其内容签批：`issuer change proposal --id {id}`",
+        "A second person reads it, and signs off what it says: `issuer change proposal --id {id}`";
+    fn proposed_by(clerk, card) = "，由 {clerk} 提议，卡 {card}", ", proposed by {clerk}, card {card}";
+    fn last_days(now, proposed, card) =
+        "截止日 {now} -> {proposed}，卡上至 {card}", "last day {now} -> {proposed}, on the card until {card}";
+    fn entitled(role, class, services, zones) =
+        "{role}：档次 {class}，服务 {services}，区域 {zones}", "{role}: class {class}, services {services}, zones {zones}";
+    fn to_be_signed(id, content) =
+        "无误的，请签批：`issuer change approve --id {id} --content {content}`",
+        "Sign it off, if that is right: `issuer change approve --id {id} --content {content}`";
 }
 
 /// What the second person reads: the change, what it decides against what is granted now, the holder's newer facts, why, and
@@ -155,38 +172,62 @@ pub(super) fn read(proposed: &Proposed) -> Result<Outcome, Failure> {
         content: proposed.content.to_string(),
     };
     let mut lines = vec![
-        format!(
-            "{} {} {}, proposed by {}, card {}",
-            now.change_id, now.kind, now.state, now.clerk, now.card_number
+        line!(
+            &now.change_id,
+            " ",
+            of_kind(now.kind),
+            " ",
+            of_change(now.state),
+            proposed_by(now.clerk, &now.card_number)
         ),
-        format!("tier {} -> {}", now.tier.now, now.tier.proposed),
-        format!(
-            "last day {} -> {}, on the card until {}",
-            now.valid_to.now,
-            now.valid_to.proposed,
+        line!(
+            Words("类别", "tier"),
+            " ",
+            now.tier.now,
+            " -> ",
+            now.tier.proposed
+        ),
+        line!(last_days(
+            &now.valid_to.now,
+            &now.valid_to.proposed,
             now.card_until.as_deref().unwrap_or("-")
-        ),
+        )),
     ];
     lines.extend(now.entitlements.iter().map(|entitlement| {
-        format!(
-            "{:?}: class {}, services {:#x}, zones {:#x}",
-            entitlement.role, entitlement.class, entitlement.services, entitlement.zones
+        line!(entitled(
+            format!("{:?}", entitlement.role),
+            entitlement.class.to_string(),
+            format!("{:#x}", entitlement.services),
+            format!("{:#x}", entitlement.zones)
+        ))
+    }));
+    lines.extend(now.facts.iter().map(|fact| {
+        line!(
+            &fact.field,
+            ": ",
+            fact.now.to_string(),
+            " -> ",
+            fact.proposed.to_string()
         )
     }));
-    lines.extend(
-        now.facts
-            .iter()
-            .map(|fact| format!("{}: {} -> {}", fact.field, fact.now, fact.proposed)),
-    );
-    lines.extend(now.explanation.iter().map(|line| {
-        let met = if line.met { "met" } else { "not met" };
-        format!("{} {} {met}: {}", line.article, line.condition, line.because)
+    lines.extend(now.explanation.iter().map(|explained| {
+        let met = if explained.met {
+            Words("满足", "met")
+        } else {
+            Words("不满足", "not met")
+        };
+        line!(
+            &explained.article,
+            " ",
+            &explained.condition,
+            " ",
+            met,
+            ": ",
+            &explained.because
+        )
     }));
     if let ChangeState::Proposed = change.state() {
-        lines.push(format!(
-            "Sign it off, if that is right: issuer change approve --id {} --content {}",
-            now.change_id, now.content
-        ));
+        lines.push(line!(to_be_signed(&now.change_id, &now.content)));
     }
     Outcome::done("yzt.change_proposal/1", &now, lines)
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use issuer_office::error::OfficeError;
 use jiff::civil::Date;
-use permit_domain::{ApplicantForm, Decision, FormErrors, tier_words, words};
+use permit_domain::{ApplicantForm, Decision, FormErrors, tier_words};
 use permit_rules::RuleSets;
-use program_contract::language::Words;
-use program_contract::{Exit, Failure, Outcome, file};
+use program_contract::language::{Line, Words};
+use program_contract::{Exit, Failure, Language, Outcome, file, line};
 
 use crate::command::place::{MAX_APPLICANT, or_standard_input};
 
@@ -49,21 +49,32 @@ impl Decide {
         let decision = set
             .decide(&applicant, self.at, rules.calendar())
             .map_err(OfficeError::from)?;
-        let lines: Vec<String> = decision
+        let lines: Vec<Line> = decision
             .explanation
             .iter()
             .map(|line| {
-                let mark = if line.met { "met  " } else { "UNMET" };
-                format!(
-                    "{mark} {} {} {}: {}",
-                    line.rule_set, line.article, line.condition, line.because
+                let mark = if line.met {
+                    Words("满足", "met")
+                } else {
+                    Words("不满足", "UNMET")
+                };
+                line!(
+                    mark,
+                    " ",
+                    &line.rule_set,
+                    " ",
+                    &line.article,
+                    " ",
+                    &line.condition,
+                    ": ",
+                    &line.because
                 )
             })
             .collect();
         if let Some(tier) = decision.tier {
             let mut lines = lines;
             let (zh, en) = tier_words(tier);
-            lines.push(format!("{tier} {zh} ({en})"));
+            lines.push(line!(tier.as_str(), " ", Words(zh, en)));
             return Outcome::done(SCHEMA, &decision.report(), lines);
         }
         let mut failure = not_eligible(&decision);
@@ -100,21 +111,12 @@ pub(super) fn form(errors: &FormErrors) -> Failure {
     } else {
         Exit::Refused
     };
-    let mut failure = failure::applicant_form((chinese(errors), errors.to_string()));
+    let mut failure = failure::applicant_form((errors.chinese(), errors.to_string()));
     failure.exit = exit;
+    let language = Language::of_process();
     failure.fields.insert(
         "errors".into(),
-        serde_json::to_value(errors.fields()).unwrap_or_default(),
+        serde_json::to_value(language.one(errors.in_chinese(), errors.fields().to_vec())).unwrap_or_default(),
     );
     failure
-}
-
-/// The fields and what is wrong with each, in Chinese.
-fn chinese(errors: &FormErrors) -> String {
-    let fields: Vec<_> = errors
-        .fields()
-        .iter()
-        .map(|error| format!("{}：{}", error.field, words::of_field(error.code).0))
-        .collect();
-    fields.join("；")
 }

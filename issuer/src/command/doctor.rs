@@ -1,8 +1,9 @@
 //! `issuer doctor`: looks at everything that work needs and says what is wrong.
 
 use issuer_office::random::Random;
-use issuer_office::readiness::Check;
-use program_contract::{Clock, Exit, Failure, Outcome};
+use issuer_office::readiness::{Check, CheckNow};
+use program_contract::language::{Line, Words};
+use program_contract::{Clock, Exit, Failure, Language, Outcome, line};
 use serde::Serialize;
 
 use crate::command::failure;
@@ -17,7 +18,7 @@ pub(super) struct Doctor {
 
 #[derive(Serialize)]
 struct Diagnosis {
-    checks: Vec<Check>,
+    checks: Vec<CheckNow>,
 }
 
 impl Doctor {
@@ -29,43 +30,75 @@ impl Doctor {
         checks.push(
             match issuer_production::ServiceKey::load(&installation.service_key_path()) {
                 Ok(_) => Check::passed("service_key"),
-                Err(error) => Check::failed("service_key", &error),
+                Err(error) => Check::failed("service_key", error),
             },
         );
         checks.push(match installation.staff() {
             Ok(_) => Check::passed("staff"),
-            Err(error) => Check::failed("staff", &error),
+            Err(error) => Check::failed("staff", error),
         });
         checks.push(match office.verify_ledger().await {
             Ok(_) => Check::passed("ledger_chain"),
-            Err(error) => Check::failed("ledger_chain", &error),
+            Err(error) => Check::failed("ledger_chain", error),
         });
         checks.extend(office.checks().await);
         checks.push(issuer_production::check_reader().await);
-        let lines: Vec<String> = checks
-            .iter()
-            .map(|check| match (&check.code, &check.action) {
-                (Some(code), Some(action)) => format!("{:<14} {code}: {action}", check.name),
-                _ => format!("{:<14} ok", check.name),
-            })
-            .collect();
-        if checks.iter().all(|check| check.ok) {
-            return Outcome::done("yzt.doctor/1", &Diagnosis { checks }, lines);
+        let lines: Vec<Line> = checks.iter().map(finding).collect();
+        let language = Language::of_process();
+        let now: Vec<CheckNow> = checks.iter().map(|check| check.now(language)).collect();
+        let failures = || checks.iter().filter_map(|check| check.failure.as_ref());
+        if failures().next().is_none() {
+            return Outcome::done("yzt.doctor/1", &Diagnosis { checks: now }, lines);
         }
-        let failed: Vec<&str> = checks
+        let failed: Vec<&str> = now
             .iter()
             .filter(|check| !check.ok)
             .map(|check| check.name)
             .collect();
         // What is only away comes back by itself or by its keepers; anything else has to be mended here.
-        let away = checks.iter().all(|check| check.ok || check.exit == Exit::Absent);
+        let away = failures().all(|failure| failure.exit == Exit::Absent);
         let exit = if away { Exit::Absent } else { Exit::Damaged };
         let mut failure = failure::not_ready(failed.join(", "));
         failure.exit = exit;
         failure
             .fields
-            .insert("checks".into(), serde_json::to_value(&checks).unwrap_or_default());
+            .insert("checks".into(), serde_json::to_value(&now).unwrap_or_default());
         failure.lines = lines;
         Err(failure)
     }
+}
+
+/// A check as a person reads it: what was looked at, and where it failed what happened and what to do.
+fn finding(check: &Check) -> Line {
+    let name = match check.name {
+        "fonts" => Words("卡面字体", "fonts"),
+        "service_key" => Words("服务密钥", "service_key"),
+        "staff" => Words("工作人员", "staff"),
+        "ledger_chain" => Words("台账链", "ledger_chain"),
+        "ledger" => Words("台账", "ledger"),
+        "vault" => Words("密钥库", "vault"),
+        "photo_store" => Words("照片库", "photo_store"),
+        "clock" => Words("时钟", "clock"),
+        "reader" => Words("读卡器", "reader"),
+        other => Words(other, other),
+    };
+    match &check.failure {
+        None => line!(name, ": ", Words("正常", "ok")),
+        Some(failure) => {
+            let (message, action) = &failure.chinese;
+            line!(
+                name,
+                ": ",
+                failed_check(
+                    &failure.code,
+                    (message, &failure.message),
+                    (action, &failure.action)
+                )
+            )
+        }
+    }
+}
+
+program_contract::sentences! {
+    fn failed_check(code, message, action) = "{code}：{message}。{action}", "{code}: {message}. {action}";
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use issuer_artwork::{Artist, CardFonts, HEIGHT, SAMPLE_DIVISION, WIDTH, sample_back, sample_front};
 use issuer_office::error::OfficeError;
 use program_contract::language::Words;
-use program_contract::{Failure, Outcome, file};
+use program_contract::{Failure, Outcome, file, line};
 use serde::Serialize;
 
 /// Arguments of `faces`.
@@ -78,7 +78,7 @@ impl Faces {
                 height: HEIGHT,
             });
         }
-        let lines = faces.iter().map(|face| face.path.display().to_string()).collect();
+        let lines = faces.iter().map(|face| line!(face.path.display())).collect();
         Outcome::done("yzt.faces/1", &Report { faces }, lines)
     }
 }

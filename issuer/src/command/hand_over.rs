@@ -3,12 +3,13 @@
 use issuer_office::random::Random;
 use issuer_production::HolderChecked;
 use permit_domain::OrderId;
-use program_contract::{Clock, Failure, Outcome};
+use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
 
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
 use crate::command::station::{station, with_wrong_tries};
+use crate::command::words::of_order;
 
 /// Arguments of `hand-over`.
 #[derive(Debug, clap::Args)]
@@ -64,10 +65,14 @@ impl HandOver {
             state: order.state().name().to_owned(),
             card_number: order.state().card().map(|card| card.number.to_string()),
         };
-        let lines = vec![format!("{} {}", report.order_id, report.state)];
+        let lines = vec![line!(&report.order_id, " ", of_order(&report.state))];
         Outcome::done("yzt.hand_over/1", &report, lines)
             .map(|done| with_wrong_tries(station.wrong_tries(), done))
     }
+}
+
+program_contract::sentences! {
+    fn destroy(card) = "请销毁卡 {card}。", "Destroy the card {card}.";
 }
 
 /// Arguments of `give-up`.
@@ -93,9 +98,9 @@ impl GiveUp {
             state: order.state().name().to_owned(),
             card_number: order.state().card().map(|card| card.number.to_string()),
         };
-        let mut lines = vec![format!("{} {}", report.order_id, report.state)];
+        let mut lines = vec![line!(&report.order_id, " ", of_order(&report.state))];
         if let Some(number) = &report.card_number {
-            lines.push(format!("Destroy the card {number}."));
+            lines.push(line!(destroy(number)));
         }
         Outcome::done("yzt.give_up/1", &report, lines)
     }

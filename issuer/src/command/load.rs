@@ -4,7 +4,7 @@ use issuer_office::loads::LoadOutcome;
 use issuer_office::random::Random;
 use permit_domain::{ExplanationLine, PermitId};
 use program_contract::money::Fen;
-use program_contract::{Clock, Failure, Outcome};
+use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
 
 use crate::command::change_now::{ChangeNow, about};
@@ -12,6 +12,7 @@ use crate::command::failure;
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
 use crate::command::station::{station, with_wrong_tries};
+use crate::command::words::of_change;
 
 /// Arguments of `load`.
 #[derive(Debug, clap::Args)]
@@ -47,6 +48,10 @@ fn key(text: &str) -> Result<String, String> {
     }
 }
 
+program_contract::sentences! {
+    fn loaded(amount, all) = "充值 {amount} 元，累计 {all} 元", "loaded {amount} yuan, {all} yuan in all";
+}
+
 #[derive(Serialize)]
 struct Loaded {
     #[serde(flatten)]
@@ -77,7 +82,7 @@ impl Load {
                 let mut failure = failure::load_refused(decision.rules.as_str(), unmet.join(", "));
                 failure.lines = decision
                     .unmet()
-                    .map(|line| format!("{} {}: {}", line.article, line.condition, line.because))
+                    .map(|unmet| line!(&unmet.article, " ", &unmet.condition, ": ", &unmet.because))
                     .collect();
                 failure.fields.insert(
                     "explanation".into(),
@@ -104,12 +109,12 @@ impl Load {
             Err(failure) => return Err(about(&context.office, id, failure).await),
         };
         let change = ChangeNow::of(&context.office, &stored).await?;
-        let lines = vec![format!(
-            "{} {} loaded {} yuan, {} yuan in all",
-            change.change_id,
-            change.state,
-            self.amount,
-            Fen(change.loaded.unwrap_or_default())
+        let lines = vec![line!(
+            &change.change_id,
+            " ",
+            of_change(change.state),
+            " ",
+            loaded(self.amount, Fen(change.loaded.unwrap_or_default()))
         )];
         let report = Loaded {
             change,

@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use card_reader::Pinned;
 use issuer_office::random::Random;
 use program_contract::language::Words;
-use program_contract::{Clock, Exit, Failure, Outcome, file};
+use program_contract::{Clock, Exit, Failure, Outcome, file, line};
 use serde::Serialize;
 
 use crate::command::place::{MAX_ANCHORS, Place};
 use crate::installation::Installation;
+
+program_contract::sentences! {
+    fn enrol_key(path, issuer) =
+        "服务密钥 {path}；请将下列公钥以 `{issuer}` 之名登记到密钥库：",
+        "Service key {path}; enrol this public key in the vault as `{issuer}`:";
+}
 
 /// Arguments of `migrate`.
 #[derive(Debug, clap::Args)]
@@ -56,13 +62,12 @@ impl Migrate {
             rehearsal: office.founded().is_rehearsal(),
         };
         let lines = vec![
-            "The ledger is up to date.".into(),
-            format!(
-                "Service key {}; enrol this public key in the vault as `{}`:",
+            line!(Words("台账已是最新。", "The ledger is up to date.")),
+            line!(enrol_key(
                 report.service_key.display(),
-                installation.config().issuer
-            ),
-            report.public_key.clone(),
+                &installation.config().issuer
+            )),
+            line!(&report.public_key),
         ];
         Outcome::done("yzt.migrate/1", &report, lines)
     }

@@ -22,6 +22,7 @@ mod session;
 mod settlement;
 mod station;
 mod verify_qr;
+mod words;
 mod worker;
 
 use std::process::ExitCode;

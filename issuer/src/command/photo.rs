@@ -9,12 +9,13 @@ use issuer_office::random::Random;
 use jiff::Timestamp;
 use permit_domain::ApplicationId;
 use photo_store_protocol as photo;
-use program_contract::language::Words;
-use program_contract::{Clock, Failure, Outcome, file};
+use program_contract::language::{Line, Said, Words};
+use program_contract::{Clock, Failure, Outcome, file, line};
 use serde::Serialize;
 
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
+use crate::command::words::of_photo;
 
 /// Arguments of `photo`.
 #[derive(Debug, clap::Args)]
@@ -239,24 +240,40 @@ fn instant(seconds: i64) -> String {
     Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
-fn lines(status: &photo::PhotoStatus) -> Vec<String> {
-    let receipt = status
-        .receipt
-        .as_ref()
-        .map(|receipt| format!("  回执 / receipt {}", receipt.number));
-    let mut lines = vec![format!(
-        "{} {}{}",
-        status.photo,
-        status.state.as_str(),
-        receipt.unwrap_or_default()
-    )];
+fn lines(status: &photo::PhotoStatus) -> Vec<Line> {
+    let state = of_photo(status.state.as_str());
+    let mut lines = vec![match &status.receipt {
+        Some(receipt) => line!(
+            status.photo.to_string(),
+            " ",
+            state,
+            "  ",
+            Words("回执", "receipt"),
+            " ",
+            receipt.number.to_string()
+        ),
+        None => line!(status.photo.to_string(), " ", state),
+    }];
     if let Some(judgement) = &status.judgement {
-        lines.extend(judgement.lines().into_iter().map(|line| format!("  {line}")));
+        lines.extend(judgement.lines().into_iter().map(|said| line!("  ", said)));
     }
     if status.state == photo::PhotoState::Waiting {
-        lines.push("  请由同事查看后用 `issuer photo confirm` 确认 / have a colleague look and confirm with `issuer photo confirm`".to_owned());
+        lines.push(line!(
+            "  ",
+            Words(
+                "请由同事查看后用 `issuer photo confirm` 确认",
+                "have a colleague look and confirm with `issuer photo confirm`"
+            )
+        ));
     }
     lines
+}
+
+program_contract::sentences! {
+    fn receipt_until(state, day) = "{state}，至 {day}", "{state} until {day}";
+    fn to_be_erased(application, photo, order) =
+        "请第二人核对销毁令后批准：`issuer photo approve-erase --application {application} --photo {photo} --order {order}`",
+        "a second person compares the order and approves: `issuer photo approve-erase --application {application} --photo {photo} --order {order}`";
 }
 
 fn stands(status: &photo::PhotoStatus) -> Result<Outcome, Failure> {
@@ -376,8 +393,8 @@ impl PhotoCommand {
                     photo_id: info.photo.to_string(),
                     expires_at: instant(info.expires_at),
                 };
-                let line = format!("{} until {}", now.state, now.expires_at);
-                Outcome::done(self.schema(), &now, vec![line])
+                let lines = vec![line!(receipt_until(now.state, &now.expires_at))];
+                Outcome::done(self.schema(), &now, lines)
             }
             PhotoStep::Read(it) => {
                 let by = who.person.acting_as_any(&context, looks(it.purpose)).await?;
@@ -394,7 +411,7 @@ impl PhotoCommand {
                     height: picture.height,
                     bytes: picture.jpeg.len(),
                 };
-                Outcome::done(self.schema(), &looked, vec![it.out.display().to_string()])
+                Outcome::done(self.schema(), &looked, vec![line!(it.out.display())])
             }
             PhotoStep::Confirm(it) => {
                 let by = who.person.acting_as_any(&context, CONFIRMS).await?;
@@ -411,9 +428,9 @@ impl PhotoCommand {
                 let (application, id) = (it.one.case.application, it.one.photo);
                 let status = office.request_erasure(application, id, &it.order, &by).await?;
                 let mut lines = lines(&status);
-                lines.push(format!(
-                    "  请第二人核对命令后批准 / a second person compares the order and approves: issuer photo approve-erase --application {application} --photo {id} --order {}",
-                    it.order
+                lines.push(line!(
+                    "  ",
+                    to_be_erased(application.to_string(), id.to_string(), &it.order)
                 ));
                 Outcome::done(PHOTO, &PhotoNow::from(&status), lines)
             }
@@ -451,8 +468,13 @@ impl PhotoCommand {
             case: application.to_string(),
             open,
         };
-        let line = format!("{} {}", now.case, if open { "open" } else { "closed" });
-        Outcome::done(self.schema(), &now, vec![line])
+        let stands = if open {
+            Words("照片案件已开启", "open")
+        } else {
+            Words("照片案件已关闭", "closed")
+        };
+        let lines = vec![line!(&now.case, " ", stands)];
+        Outcome::done(self.schema(), &now, lines)
     }
 }
 
@@ -471,16 +493,26 @@ impl From<&photo::ReadRecord> for ReadNow {
 }
 
 impl ReadNow {
-    fn line(&self) -> String {
-        format!(
-            "{} {} {} {} {} {} {}",
-            self.at,
-            self.photo_id,
+    fn line(&self) -> Line {
+        let allowed = Words("已准许", "allowed");
+        let outcome: &dyn Said = match &self.refused {
+            Some(code) => code,
+            None => &allowed,
+        };
+        line!(
+            &self.at,
+            " ",
+            &self.photo_id,
+            " ",
             self.profile,
+            " ",
             self.purpose,
-            self.case,
-            self.reader,
-            self.refused.unwrap_or("allowed")
+            " ",
+            &self.case,
+            " ",
+            &self.reader,
+            " ",
+            outcome
         )
     }
 }

@@ -96,7 +96,7 @@ impl Place {
 
 fn announce(office: &Office) {
     if let Some(banner) = office.founded().banner() {
-        program_contract::tell!("issuer: {banner}");
+        program_contract::tell!("issuer: ", banner);
     }
 }
 

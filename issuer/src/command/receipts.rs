@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use issuer_office::random::Random;
 use issuer_office::updates::ReceiptsTaken;
 use program_contract::language::Words;
-use program_contract::{Clock, Failure, Outcome, file};
+use program_contract::{Clock, Failure, Outcome, file, line};
 
 use crate::command::place::{Context, Place};
 use crate::command::session::Person;
@@ -20,6 +20,12 @@ pub(super) struct TakeReceipts {
     files: Vec<PathBuf>,
     #[command(flatten)]
     person: Person,
+}
+
+program_contract::sentences! {
+    fn receipts_taken(proved, known, unknown, forged, done) =
+        "已证实 {proved} 份，重复 {known} 份，不明 {unknown} 份，伪造 {forged} 份；完成变更 {done} 项",
+        "{proved} proved, {known} known, {unknown} unknown, {forged} forged; {done} changes done";
 }
 
 /// Longest receipt file, bytes.
@@ -41,14 +47,13 @@ impl TakeReceipts {
             all.forged += taken.forged;
             all.changes_done.extend(taken.changes_done);
         }
-        let lines = vec![format!(
-            "{} proved, {} known, {} unknown, {} forged; {} changes done",
+        let lines = vec![line!(receipts_taken(
             all.proved,
             all.known,
             all.unknown,
             all.forged,
             all.changes_done.len()
-        )];
+        ))];
         Outcome::done("yzt.receipts/1", &all, lines)
     }
 }

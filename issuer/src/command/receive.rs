@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use issuer_office::random::Random;
 use permit_domain::{Actor as _, CardSerial};
 use program_contract::language::Words;
-use program_contract::{Clock, Failure, Outcome, file};
+use program_contract::{Clock, Failure, Outcome, file, line};
 use serde::Serialize;
 
 use crate::command::failure;
@@ -50,12 +50,14 @@ impl Receive {
             blanks: serials.len(),
             in_stock: stock.in_stock,
         };
-        let lines = vec![format!(
-            "{} blanks received, {} in stock",
-            report.blanks, report.in_stock
-        )];
+        let lines = vec![line!(blanks_received(report.blanks, report.in_stock))];
         Outcome::done("yzt.receive/1", &report, lines)
     }
+}
+
+program_contract::sentences! {
+    fn blanks_received(blanks, stock) =
+        "收到 {blanks} 张空白卡，现存 {stock} 张", "{blanks} blanks received, {stock} in stock";
 }
 
 /// Longest list of serials, bytes: the cards of the largest lot.

@@ -3,7 +3,8 @@
 use issuer_api::Api;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffFile;
-use program_contract::{Clock, Failure, Outcome};
+use program_contract::language::Words;
+use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
 
 use crate::command::failure;
@@ -19,6 +20,11 @@ pub(super) struct Serve {
 #[derive(Serialize)]
 struct Served {
     address: String,
+}
+
+program_contract::sentences! {
+    fn serves_at(address) =
+        "接口：http://{address} （按 Ctrl-C 停止）", "the API is at http://{address} (stop with Ctrl-C)";
 }
 
 impl Serve {
@@ -39,7 +45,7 @@ impl Serve {
         let address = listener.local_addr().map_err(unusable)?;
         // Before the address is told: who reads it may stop us at once.
         let mut asked = Stop::listen()?;
-        program_contract::tell!("issuer: the API is at http://{address} (stop with Ctrl-C)");
+        program_contract::tell!("issuer: ", serves_at(address.to_string()));
         let (stop, stopping) = tokio::sync::watch::channel(false);
         let mut stopped = stopping.clone();
         let server = tokio::spawn(api.serve(listener, async move {
@@ -55,7 +61,7 @@ impl Serve {
             &Served {
                 address: address.to_string(),
             },
-            vec!["issuer: stopped".into()],
+            vec![line!("issuer: ", Words("已停止", "stopped"))],
         )
     }
 }

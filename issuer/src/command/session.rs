@@ -10,7 +10,7 @@ use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Approver, ChangeClerk, Digest, HandOverClerk, IntakeClerk, Producer, StaffId};
 use program_contract::language::Words;
-use program_contract::{Clock, Failure, Outcome, file, secret};
+use program_contract::{Clock, Failure, Outcome, file, line, secret};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -160,6 +160,10 @@ struct SignedOut {
     signed_out: bool,
 }
 
+program_contract::sentences! {
+    fn signed_in(account, until) = "已登录：{account}，至 {until}", "signed in as {account} until {until}";
+}
+
 impl SignIn {
     /// Opens a session and keeps it in the person's own folder.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
@@ -167,7 +171,7 @@ impl SignIn {
         let path = self.person.path(&self.place)?;
         // What is replaced is a session, and ends: nobody acts on as whoever sat here before.
         let before = at_hand(&path)?;
-        let token = secret::read(self.token_file.as_deref(), "您的令牌 your token")?;
+        let token = secret::read(self.token_file.as_deref(), Words("您的令牌", "your token"))?;
         let token = std::str::from_utf8(&token).unwrap_or_default();
         let staff = context.installation.staff()?;
         let opened = context.office.sign_in(&staff, token).await?;
@@ -187,7 +191,7 @@ impl SignIn {
             until: opened.until.to_string(),
             session: path,
         };
-        let lines = vec![format!("signed in as {} until {}", now.account, now.until)];
+        let lines = vec![line!(signed_in(&now.account, &now.until))];
         Outcome::done("yzt.sign_in/1", &now, lines)
     }
 }
@@ -204,14 +208,11 @@ impl SignOut {
             context.office.sign_out(&secret).await?;
             file::remove(&path).map_err(|error| Failure::file(Words("删除", "remove"), &path, &error))?;
         }
-        let lines = vec![
-            if signed_out {
-                "signed out"
-            } else {
-                "nobody was signed in"
-            }
-            .to_owned(),
-        ];
+        let lines = vec![line!(if signed_out {
+            Words("已退出登录", "signed out")
+        } else {
+            Words("此处原本无人登录", "nobody was signed in")
+        })];
         Outcome::done("yzt.sign_out/1", &SignedOut { signed_out }, lines)
     }
 }

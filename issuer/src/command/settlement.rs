@@ -9,9 +9,9 @@ use issuer_office::random::Random;
 use issuer_office::settlement::{FileOutcome, FileRefusal, MAX_FILE, SettledFile};
 use jiff::civil::Date;
 use permit_domain::payment::{FileSums, Registration, Sum};
-use program_contract::language::Words;
+use program_contract::language::{Line, Words};
 use program_contract::money::yuan;
-use program_contract::{Clock, Failure, Outcome};
+use program_contract::{Clock, Failure, Language, Outcome, line};
 use serde::Serialize;
 
 use crate::command::failure;
@@ -126,7 +126,7 @@ impl Terminal {
                 let context = Context::open(&it.place, clock, random).await?;
                 let by = it.person.settlement_officer(&context).await?;
                 let terminal = context.office.withdraw_terminal(it.tid, it.after, &by).await?;
-                let lines = vec![format!("terminal {} withdrawn after {}", it.tid, it.after)];
+                let lines = vec![line!(withdrawn_after(it.tid, it.after))];
                 Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
             }
             TerminalStep::List(it) => {
@@ -135,7 +135,7 @@ impl Terminal {
                 let terminals: Vec<TerminalNow> = known.iter().map(TerminalNow::from).collect();
                 let lines = terminals
                     .iter()
-                    .map(|t| format!("{} {}", t.tid, t.name))
+                    .map(|known| line!(known.tid, " ", &known.name))
                     .collect();
                 Outcome::done(TERMINAL, &Terminals { terminals }, lines)
             }
@@ -165,7 +165,7 @@ impl Register {
             withdrawn_after: None,
         };
         context.office.register_terminal(&terminal, &by).await?;
-        let lines = vec![format!("terminal {} {} registered", self.tid, self.name)];
+        let lines = vec![line!(registered(self.tid, &self.name))];
         Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
     }
 }
@@ -246,7 +246,7 @@ impl Settle {
                 .map(|(path, file)| {
                     let one = one_file(path.display().to_string(), file);
                     refused += usize::from(one.code.is_some());
-                    lines.push(line(&one));
+                    lines.push(told(&one));
                     one
                 })
                 .collect(),
@@ -295,7 +295,8 @@ fn one_file(file: String, settled: &SettledFile) -> OneFile {
     match settled {
         SettledFile::Refused(refusal) => {
             one.code = Some(refusal.code());
-            one.action = Some(refusal.action());
+            let Words(chinese, english) = refusal.action();
+            one.action = Some(Language::of_process().one(chinese, english));
             if let FileRefusal::Closed { tid, number } = refusal {
                 (one.tid, one.number) = (Some(*tid), Some(*number));
             }
@@ -312,28 +313,44 @@ fn one_file(file: String, settled: &SettledFile) -> OneFile {
     one
 }
 
-fn line(one: &OneFile) -> String {
+fn told(one: &OneFile) -> Line {
     match (&one.sums, one.code, one.action) {
-        (Some(sums), ..) => format!(
-            "{}: paid {} yuan for {} debits; {} doubled, {} forged, {} copied, {} not registered, {} wait",
-            one.file,
-            yuan(sums.paid.fen),
-            sums.paid.count,
-            sums.doubled.count,
-            sums.forged.count,
-            sums.copied.count,
-            sums.not_registered.count,
-            sums.waiting.count
+        (Some(sums), ..) => line!(
+            &one.file,
+            ": ",
+            file_paid(
+                yuan(sums.paid.fen),
+                sums.paid.count,
+                sums.doubled.count,
+                sums.forged.count,
+                sums.copied.count,
+                sums.not_registered.count,
+                sums.waiting.count
+            )
         ),
         (None, Some(code), Some(action)) => {
             let which = match (one.tid, one.number) {
                 (Some(tid), Some(number)) => format!(" ({tid}/{number})"),
                 _ => String::new(),
             };
-            format!("{}{which}: {code}: {action}", one.file)
+            line!(&one.file, which, ": ", code, ": ", action)
         }
-        _ => format!("{}: taken before", one.file),
+        _ => line!(&one.file, ": ", Words("此前已导入", "taken before")),
     }
+}
+
+program_contract::sentences! {
+    fn withdrawn_after(tid, day) = "终端 {tid} 在 {day} 之后注销", "terminal {tid} withdrawn after {day}";
+    fn registered(tid, name) = "终端 {tid} {name} 已登记", "terminal {tid} {name} registered";
+    fn file_paid(paid, count, doubled, forged, copied, unregistered, waiting) =
+        "付款 {paid} 元，{count} 笔；重复 {doubled} 笔，伪造 {forged} 笔，复制卡 {copied} 笔，未登记 {unregistered} 笔，待证 {waiting} 笔",
+        "paid {paid} yuan for {count} debits; {doubled} doubled, {forged} forged, {copied} copied, {unregistered} not registered, {waiting} wait";
+    fn owed_for(yuan, count) = "应付 {yuan} 元，{count} 笔", "owed {yuan} yuan for {count} debits";
+    fn of_these_recovered(yuan) =
+        "其中 {yuan} 元由其他终端所见补回", "of these {yuan} yuan recovered from what other terminals saw";
+    fn waiting_for_evidence(count, yuan) =
+        "{count} 笔共 {yuan} 元待证", "{count} debits of {yuan} yuan wait for evidence";
+    fn files_missing(numbers) = "无人上交的文件：{numbers}", "files that nobody handed in: {numbers}";
 }
 
 /// Arguments of `settlement`.
@@ -391,21 +408,20 @@ impl SettlementCommand {
         let found = office.terminal_report(it.tid).await?;
         let owed = found.owed();
         let mut lines = vec![
-            format!("terminal {} {}", it.tid, found.registration.name),
-            format!("owed {} yuan for {} debits", yuan(owed.fen), owed.count),
-            format!(
-                "of these {} yuan recovered from what other terminals saw",
-                yuan(found.recovered.fen)
+            line!(
+                Words("终端", "terminal"),
+                " ",
+                it.tid,
+                " ",
+                &found.registration.name
             ),
-            format!(
-                "{} debits of {} yuan wait for evidence",
-                found.waiting.count,
-                yuan(found.waiting.fen)
-            ),
+            line!(owed_for(yuan(owed.fen), owed.count)),
+            line!(of_these_recovered(yuan(found.recovered.fen))),
+            line!(waiting_for_evidence(found.waiting.count, yuan(found.waiting.fen))),
         ];
         if !found.missing.is_empty() {
             let missing: Vec<String> = found.missing.iter().map(ToString::to_string).collect();
-            lines.push(format!("files that nobody handed in: {}", missing.join(", ")));
+            lines.push(line!(files_missing(missing.join(", "))));
         }
         let report = TerminalOwed {
             terminal: TerminalNow::from(&found.registration),

@@ -7,8 +7,8 @@ use card_reader::Pinned;
 use issuer_artwork::qr;
 use issuer_office::card_back;
 use jiff::civil::Date;
-use program_contract::language::Words;
-use program_contract::{Exit, Failure, Outcome, file};
+use program_contract::language::{Line, Words};
+use program_contract::{Exit, Failure, Outcome, file, line};
 use serde::Serialize;
 
 use crate::command::failure;
@@ -69,17 +69,20 @@ impl VerifyQr {
             return Err(failure::qr_not_signed());
         }
         let founded = pinned.founded();
-        let mut lines: Vec<String> = founded.banner().map(str::to_owned).into_iter().collect();
+        let mut lines: Vec<Line> = founded
+            .banner()
+            .map(|banner| line!(banner))
+            .into_iter()
+            .collect();
         lines.extend([
-            "genuine 真".to_owned(),
-            format!("card number 卡号    {}", statement.card_number),
-            format!("division 签发地     {}", statement.division),
-            format!("issued 签发日期     {}", statement.issued_on),
-            "The code does not say who holds the card, for which tier and until when it counts, whether it was lost or \
-             replaced, or whether this is a copy of it: read the chip, and compare the face with the person."
-                .to_owned(),
-            "二维码不载明持卡人、居住证类别和有效期，也不能说明证件是否已挂失、换发，或此码是否翻印：请读取芯片，并核对本人与照片。"
-                .to_owned(),
+            line!(Words("真", "genuine")),
+            line!(Words("卡号", "card number"), ": ", &statement.card_number),
+            line!(Words("签发地", "division"), ": ", &statement.division),
+            line!(Words("签发日期", "issued"), ": ", statement.issued_on),
+            line!(Words(
+                "二维码不载明持卡人、居住证类别和有效期，也不能说明证件是否已挂失、换发，或此码是否翻印：请读取芯片，并核对本人与照片。",
+                "The code does not say who holds the card, for which tier and until when it counts, whether it was lost or replaced, or whether this is a copy of it: read the chip, and compare the face with the person."
+            )),
         ]);
         let report = Verified {
             card_number: statement.card_number,

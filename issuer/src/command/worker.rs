@@ -6,13 +6,14 @@ use std::time::Duration;
 use issuer_office::random::Random;
 use issuer_production::{Production, StepReport};
 use permit_domain::{Maker, OrderId, StaffId, Step};
-use program_contract::{Clock, Failure, Outcome};
+use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
 
 use crate::command::failure;
 use crate::command::place::{Context, GRACE, Place, Stop};
 use crate::command::session::Person;
 use crate::command::station::station;
+use crate::command::words::of_order;
 
 /// Pause of the worker when there is nothing to do, or no reader.
 const WORKER_PAUSE: Duration = Duration::from_secs(2);
@@ -112,7 +113,7 @@ impl Worker {
         let lines = report
             .orders
             .iter()
-            .map(|order| format!("{} {}", order.order_id, order.state))
+            .map(|order| line!(&order.order_id, " ", of_order(&order.state)))
             .collect();
         Outcome::done("yzt.worker/1", &report, lines)
     }

@@ -222,6 +222,88 @@ async fn a_case_goes_from_application_to_order_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_in_the_language_that_is_asked_for_and_its_code_has_none() {
+    let service = Service::new().await;
+    let is_chinese = |text: &str| text.chars().any(|sign| ('\u{4E00}'..='\u{9FFF}').contains(&sign));
+    let post = |path: &str, body: &str| {
+        Request::post(path)
+            .header(header::AUTHORIZATION, "Bearer token of liu")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("idempotency-key", "key-of-a-language")
+            .body(Body::from(body.to_owned()))
+            .unwrap()
+    };
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let wrong = APPLICANT.replace("440305198511120028", "440305198511120027");
+    for (case, asked) in [
+        (
+            "a form",
+            &(|| post("/v1/applications", &wrong)) as &dyn Fn() -> Request<Body>,
+        ),
+        ("no form", &|| post("/v1/applications", "{")),
+        ("the office", &|| {
+            post(
+                "/v1/applications/00000000-0000-8000-8000-000000000000/withdrawal",
+                "",
+            )
+        }),
+        ("another path", &|| get("/v1/nowhere")),
+        ("nobody", &|| {
+            get("/v1/permits/00000000-0000-8000-8000-000000000000")
+        }),
+    ] {
+        let mut told = Vec::new();
+        for (accept, tag, chinese) in [
+            (None, "zh-CN", true),
+            (Some("zh-CN,zh;q=0.9,en;q=0.8"), "zh-CN", true),
+            (Some("en-GB,en;q=0.9,zh;q=0.5"), "en", false),
+            (Some("fr"), "zh-CN", true),
+        ] {
+            let mut request = asked();
+            if let Some(accept) = accept {
+                let headers = request.headers_mut();
+                headers.insert(header::ACCEPT_LANGUAGE, accept.parse().unwrap());
+            }
+            let response = service.router.clone().oneshot(request).await.unwrap();
+            let status = response.status();
+            let language = response.headers()[header::CONTENT_LANGUAGE].clone();
+            assert_eq!((language.to_str().unwrap(), status.is_success()), (tag, false));
+            assert_eq!(response.headers()[header::VARY], "Accept-Language");
+            let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            let json: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(json["status"], status.as_u16(), "{case}: {json}");
+            for key in ["title", "detail", "action"] {
+                let text = json[key].as_str().unwrap();
+                assert_eq!(is_chinese(text), chinese, "{case} {accept:?}: {json}");
+            }
+            let errors = json["errors"].as_array().cloned().unwrap_or_default();
+            assert_eq!(errors.is_empty(), !case.ends_with("form"), "{case}: {json}");
+            for (error, key) in errors
+                .iter()
+                .flat_map(|error| [(error, "what"), (error, "action")])
+            {
+                let text = error[key].as_str().unwrap();
+                assert_eq!(is_chinese(text), chinese, "{case} {accept:?}: {json}");
+            }
+            let codes: Vec<Value> = errors.iter().map(|error| error["code"].clone()).collect();
+            told.push((json["code"].clone(), json["type"].clone(), codes));
+        }
+        assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{case}: {told:?}");
+    }
+    // What is not ready says what to do in that language too.
+    service.fixture.vault.seal("li").await.unwrap();
+    for (accept, chinese) in [("en", false), ("zh-CN", true)] {
+        let mut request = get("/readyz");
+        request
+            .headers_mut()
+            .insert(header::ACCEPT_LANGUAGE, accept.parse().unwrap());
+        let answer = service.send(request).await;
+        let action = answer.json["checks"][1]["action"].as_str().unwrap();
+        assert_eq!(is_chinese(action), chinese, "{}", answer.json);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_sent_twice_does_its_work_once() {
     let service = Service::new().await;
     let (first, second) = tokio::join!(

@@ -474,7 +474,10 @@ fn a_person_who_is_refused_reads_the_explanation_without_json_too() {
     let output = decide(&format!("{SAMPLES}/applicant-refused.json"), &[]);
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.lines().any(|line| line.starts_with("UNMET")), "{printed}");
+    assert!(
+        printed.lines().any(|line| line.starts_with("不满足 UNMET")),
+        "{printed}"
+    );
     assert!(String::from_utf8(output.stderr).unwrap().contains("NOT_ELIGIBLE"));
 
     let folder = tempfile::tempdir().unwrap();
@@ -487,6 +490,23 @@ fn a_person_who_is_refused_reads_the_explanation_without_json_too() {
         printed.contains("VAULT_NOT_RUNNING") && printed.contains("STAFF_FILE"),
         "{printed}"
     );
+    // Findings and what to do, in the language that was chosen; the codes are the same.
+    for (tag, vault, action) in [
+        ("zh-CN", "密钥库", "请启动密钥库"),
+        ("en", "vault", "Start the vault"),
+    ] {
+        let printed = issuer(&["doctor", "--dir", &dir, "--lang", tag]).stdout;
+        let printed = String::from_utf8(printed).unwrap();
+        let line = printed.lines().find(|line| line.contains("VAULT_NOT_RUNNING"));
+        let line = line.unwrap_or_else(|| panic!("{printed}"));
+        assert!(line.starts_with(vault), "{line}");
+        assert!(line.contains(action), "{line}");
+        assert_eq!(printed.is_ascii(), tag == "en", "{printed}");
+        let shown = object(&issuer(&["doctor", "--dir", &dir, "--lang", tag, "--json"]));
+        let checks = shown["checks"].as_array().unwrap();
+        let vault = checks.iter().find(|check| check["name"] == "vault").unwrap();
+        assert!(vault["action"].as_str().unwrap().contains(action), "{vault}");
+    }
 }
 
 #[test]
@@ -543,7 +563,10 @@ fn an_applicant_file_in_another_encoding_is_told_by_a_code() {
     ] {
         let path = folder.path().join("applicant.json").display().to_string();
         std::fs::write(&path, file).unwrap();
-        let output = decide(&path, &["--json"]);
+        let chinese = &object(&decide(&path, &["--json", "--lang", "zh-CN"]))["errors"][0];
+        let what = chinese["what"].as_str().unwrap();
+        assert!(what.contains("编码") || what.contains("BOM"), "{chinese}");
+        let output = decide(&path, &["--json", "--lang", "en"]);
         let shown = object(&output);
         assert_eq!(
             (output.status.code(), &shown["error"]["code"]),
@@ -880,6 +903,8 @@ fn a_file_that_is_no_settlement_file_is_refused_by_itself_with_what_to_do() {
         &path,
         "--session",
         &session(&dir, "gao"),
+        "--lang",
+        "en",
         "--json",
     ]);
     assert_eq!(code(&output), (Some(1), "FILES_REFUSED".into()));

@@ -7,8 +7,8 @@ use keyvault_protocol::{
     BundleRequest, Client, DeliveredBy, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo,
     RoleKeyState, Serial, SlotVersion, TerminalInfo, UpdatesRequest, division,
 };
-use program_contract::language::Words;
-use program_contract::{Exit, Failure, Founded, Outcome, day, file};
+use program_contract::language::{Line, Words};
+use program_contract::{Exit, Failure, Founded, Outcome, day, file, line};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
@@ -30,7 +30,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             Outcome::done(
                 schema,
                 &json!({ "state": "sealed" }),
-                vec!["the vault is sealed".to_owned()],
+                vec![line!(Words("密钥库已封存", "the vault is sealed"))],
             )
         }
         Ask::Status => {
@@ -50,11 +50,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
         Ask::EnrolIssuer { name, public_key } => {
             let key = read_point(&public_key)?;
             place.connect().await?.enrol_issuer(&name, &key).await?;
-            Outcome::done(
-                schema,
-                &json!({ "name": name }),
-                vec![format!("{name} is enrolled")],
-            )
+            Outcome::done(schema, &json!({ "name": name }), vec![line!(enrolled(&name))])
         }
         Ask::ExportBundle {
             kind,
@@ -87,7 +83,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             let mut outcome = write_new(schema, &out, &bytes)?;
             outcome.fields.insert("keys".to_owned(), keys.into());
             if keys == 0 {
-                outcome.lines.push(NO_KEYS.to_owned());
+                outcome.lines.push(line!(NO_KEYS));
             }
             Ok(outcome)
         }
@@ -132,26 +128,22 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 "deny_list_signer": hex::encode(anchors.deny_list_signer),
                 "audit_signer": hex::encode(anchors.audit_signer),
             });
-            let mut prose: Vec<String> = founded.banner().into_iter().map(str::to_owned).collect();
+            let mut lines: Vec<Line> = founded.banner().into_iter().map(|banner| line!(banner)).collect();
             if let Value::Object(fields) = &mut fields {
                 for (name, value) in fields.iter() {
-                    prose.push(format!("{name} {}", value.as_str().unwrap_or_default()));
+                    lines.push(line!(name, " ", value.as_str().unwrap_or_default()));
                 }
                 // Only where it is so: a program of before refuses such anchors, and takes those of a real vault as ever.
                 if founded.is_rehearsal() {
                     fields.insert("rehearsal".to_owned(), true.into());
                 }
             }
-            Outcome::done(schema, &fields, prose)
+            Outcome::done(schema, &fields, lines)
         }
         Ask::Deny { serial } => {
             let number = read_serial(&serial)?;
             place.connect().await?.deny_card(number).await?;
-            Outcome::done(
-                schema,
-                &json!({ "serial": serial }),
-                vec![format!("{serial} is denied")],
-            )
+            Outcome::done(schema, &json!({ "serial": serial }), vec![line!(denied(&serial))])
         }
         Ask::EndCard { serial } => {
             let number = read_serial(&serial)?;
@@ -159,7 +151,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             Outcome::done(
                 schema,
                 &json!({ "serial": serial }),
-                vec![format!("{serial} is out of use and denied")],
+                vec![line!(out_of_use(&serial))],
             )
         }
         Ask::Allow { serial } => {
@@ -168,9 +160,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             Outcome::done(
                 schema,
                 &json!({ "serial": serial }),
-                vec![format!(
-                    "{serial} is on no deny list; terminals know with their next list"
-                )],
+                vec![line!(allowed(&serial))],
             )
         }
         Ask::DenyList {
@@ -201,18 +191,18 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                     "the vault lists no such terminal",
                 ))
             })?;
-            let (fields, prose) = show_terminal(terminal);
-            Outcome::done(schema, &json!({ "terminal": fields }), vec![prose])
+            let (fields, line) = show_terminal(terminal);
+            Outcome::done(schema, &json!({ "terminal": fields }), vec![line])
         }
         Ask::Terminals => {
             let terminals = place.connect().await?.terminals().await?;
-            let (fields, prose): (Vec<Value>, Vec<String>) = terminals.iter().map(show_terminal).unzip();
-            Outcome::done(schema, &json!({ "terminals": fields }), prose)
+            let (fields, lines): (Vec<Value>, Vec<Line>) = terminals.iter().map(show_terminal).unzip();
+            Outcome::done(schema, &json!({ "terminals": fields }), lines)
         }
         Ask::RoleKeys => {
             let keys = place.connect().await?.role_keys().await?;
-            let (fields, prose): (Vec<Value>, Vec<String>) = keys.iter().map(show_role_key).unzip();
-            Outcome::done(schema, &json!({ "role_keys": fields }), prose)
+            let (fields, lines): (Vec<Value>, Vec<Line>) = keys.iter().map(show_role_key).unzip();
+            Outcome::done(schema, &json!({ "role_keys": fields }), lines)
         }
         Ask::Rotate {
             role,
@@ -255,8 +245,8 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
         Ask::CardVersions { serial } => {
             let number = read_serial(&serial)?;
             let slots = place.connect().await?.card_versions(number).await?;
-            let (fields, prose): (Vec<Value>, Vec<String>) = slots.iter().map(show_slot).unzip();
-            Outcome::done(schema, &json!({ "serial": serial, "slots": fields }), prose)
+            let (fields, lines): (Vec<Value>, Vec<Line>) = slots.iter().map(show_slot).unzip();
+            Outcome::done(schema, &json!({ "serial": serial, "slots": fields }), lines)
         }
         Ask::PendingUpdates { serial } => {
             let number = read_serial(&serial)?;
@@ -265,16 +255,40 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             Outcome::done(
                 schema,
                 &json!({ "serial": serial, "waiting": waiting, "withdrawn": withdrawn }),
-                vec![format!(
-                    "{waiting} changes wait for {serial}; receipts of {withdrawn} withdrawn ones are still taken"
-                )],
+                vec![line!(changes_wait(waiting, &serial, withdrawn))],
             )
         }
     }
 }
 
 /// What is said of a bundle that carries no key.
-const NO_KEYS: &str = "凭证包中没有密钥，终端不会接受任何卡 / the bundle carries no key, and its terminal accepts nobody: make a version with `keyvault rotate`, then export the bundle again";
+const NO_KEYS: Words = Words(
+    "凭证包中没有密钥，终端不会接受任何卡：请用 `keyvault rotate` 启用一个版本，再重新导出凭证包",
+    "the bundle carries no key, and its terminal accepts nobody: make a version with `keyvault rotate`, then export the bundle again",
+);
+
+program_contract::sentences! {
+    fn enrolled(name) = "{name} 已登记", "{name} is enrolled";
+    fn denied(serial) = "{serial} 已列入拒绝名单", "{serial} is denied";
+    fn out_of_use(serial) = "{serial} 已停用并列入拒绝名单", "{serial} is out of use and denied";
+    fn allowed(serial) =
+        "{serial} 不在任何拒绝名单中；终端收到下一份名单后生效",
+        "{serial} is on no deny list; terminals know with their next list";
+    fn changes_wait(waiting, serial, withdrawn) =
+        "{serial} 有 {waiting} 项变更待送达；另有 {withdrawn} 项已撤回，仍接收其回执",
+        "{waiting} changes wait for {serial}; receipts of {withdrawn} withdrawn ones are still taken";
+    fn version(number) = "版本 {number}", "version {number}";
+    fn until(day) = "，至 {day}", " until {day}";
+    fn on_cards(cards, alone) =
+        "{cards} 张卡，其中 {alone} 张只有此版本",
+        "on {cards} cards, alone on {alone}";
+    fn on_slot(counter, by) = "签发计数 {counter}，{by}", "issue counter {counter}, by {by}";
+    fn revoked_on(day) = "，{day} 撤销", ", revoked on {day}";
+    fn bundle_until(day) = "，凭证包至 {day}", ", its bundle serves until {day}";
+    fn leaf_until(day) = "，证书至 {day}", ", its certificate until {day}";
+    fn updates_until(day) = "，更新批次至 {day}", ", its updates until {day}";
+    fn bytes_in(path, bytes) = "{path}（{bytes} 字节）", "{path} ({bytes} bytes)";
+}
 
 /// How many key versions a bundle of today carries.
 async fn keys_in(client: &mut Client<UnixStream>, request: &BundleRequest) -> Result<usize, Failure> {
@@ -290,11 +304,11 @@ async fn keys_in(client: &mut Client<UnixStream>, request: &BundleRequest) -> Re
 }
 
 fn one_role_key(schema: &'static str, key: &RoleKeyInfo) -> Result<Outcome, Failure> {
-    let (fields, prose) = show_role_key(key);
-    Outcome::done(schema, &json!({ "role_key": fields }), vec![prose])
+    let (fields, line) = show_role_key(key);
+    Outcome::done(schema, &json!({ "role_key": fields }), vec![line])
 }
 
-fn show_slot(slot: &SlotVersion) -> (Value, String) {
+fn show_slot(slot: &SlotVersion) -> (Value, Line) {
     let SlotVersion {
         role,
         region,
@@ -304,8 +318,8 @@ fn show_slot(slot: &SlotVersion) -> (Value, String) {
         delivered_by,
     } = slot;
     let delivered_by = match delivered_by {
-        DeliveredBy::Script => "script",
-        DeliveredBy::Update => "update",
+        DeliveredBy::Script => Words("由柜台写入", "script"),
+        DeliveredBy::Update => Words("由更新送达", "update"),
     };
     let fields = json!({
         "role": role.to_string(),
@@ -313,16 +327,34 @@ fn show_slot(slot: &SlotVersion) -> (Value, String) {
         "key_version": key_version,
         "state": state.as_str(),
         "issue_counter": issue_counter,
-        "brought_by": delivered_by,
+        "brought_by": delivered_by.1,
     });
-    let prose = format!(
-        "{role} {region} version {key_version}: {}, issue counter {issue_counter}, by {delivered_by}",
-        state.as_str()
+    let line = line!(
+        role.to_string(),
+        " ",
+        region.to_string(),
+        " ",
+        version(*key_version),
+        ": ",
+        state_words(*state),
+        ", ",
+        on_slot(*issue_counter, delivered_by)
     );
-    (fields, prose)
+    (fields, line)
 }
 
-fn show_role_key(key: &RoleKeyInfo) -> (Value, String) {
+fn state_words(state: RoleKeyState) -> Words {
+    let chinese = match state {
+        RoleKeyState::Active => "启用",
+        RoleKeyState::Draining => "退役期",
+        RoleKeyState::Compromised => "已泄露",
+        RoleKeyState::Destroyed => "已销毁",
+        other => other.as_str(),
+    };
+    Words(chinese, state.as_str())
+}
+
+fn show_role_key(key: &RoleKeyInfo) -> (Value, Line) {
     let RoleKeyInfo {
         role,
         region,
@@ -341,15 +373,23 @@ fn show_role_key(key: &RoleKeyInfo) -> (Value, String) {
         "cards": cards,
         "cards_alone": cards_alone,
     });
-    let until = until.map_or_else(String::new, |day| format!(" until {day}"));
-    let prose = format!(
-        "{role} {region} version {version}: {}{until}, on {cards} cards, alone on {cards_alone}",
-        state.as_str()
+    let drains = until.map_or_else(|| line!(""), |day| line!(self::until(day)));
+    let line = line!(
+        role.to_string(),
+        " ",
+        region.to_string(),
+        " ",
+        self::version(*version),
+        ": ",
+        state_words(*state),
+        drains,
+        ", ",
+        on_cards(*cards, *cards_alone)
     );
-    (fields, prose)
+    (fields, line)
 }
 
-fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
+fn show_terminal(terminal: &TerminalInfo) -> (Value, Line) {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     let fields = json!({
         "name": terminal.name,
@@ -362,18 +402,19 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, String) {
         "leaf_until": day(terminal.leaf_until),
         "updates_until": day(terminal.updates_until),
     });
-    let mut prose = vec![format!("{} ({})", terminal.name, terminal.kind.as_str())];
-    for (what, day) in [
-        ("revoked on", terminal.revoked),
-        ("its bundle serves until", terminal.bundle_until),
-        ("its certificate until", terminal.leaf_until),
-        ("its updates until", terminal.updates_until),
-    ] {
-        if let Some(day) = day {
-            prose.push(format!("{what} {day}"));
-        }
+    let mut line = line!(&terminal.name, " (", terminal.kind.as_str(), ")");
+    for said in [
+        terminal.revoked.map(revoked_on),
+        terminal.bundle_until.map(bundle_until),
+        terminal.leaf_until.map(leaf_until),
+        terminal.updates_until.map(updates_until),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        line = line!(line, said);
     }
-    (fields, prose.join(", "))
+    (fields, line)
 }
 
 fn read_serial(text: &str) -> Result<Serial, Failure> {
@@ -447,6 +488,6 @@ fn write_new(schema: &'static str, path: &Path, bytes: &[u8]) -> Result<Outcome,
     Outcome::done(
         schema,
         &fields,
-        vec![format!("{} ({} bytes)", path.display(), bytes.len())],
+        vec![line!(bytes_in(path.display(), bytes.len()))],
     )
 }

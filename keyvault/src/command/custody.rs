@@ -6,12 +6,24 @@ use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::Cost;
 use keyvault_protocol::{PointBytes, Status, UnsealProgress, VaultState, fingerprint};
 use program_contract::language::Words;
-use program_contract::{Clock, Exit, Failure, Founded, Outcome, secret};
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, line, secret};
 use serde_json::json;
 
 use crate::command::arguments::Init;
 use crate::command::place::{Place, random, runtime, usage};
 use crate::command::share;
+
+program_contract::sentences! {
+    fn vault_founded(vault, threshold, shares) =
+        "密钥库 {vault} 已建立；{shares} 份分片中的 {threshold} 份可将其解封",
+        "vault {vault} was founded; {threshold} of {shares} shares open it";
+    fn rehearsal_founded(vault, banner, threshold, shares) =
+        "密钥库 {vault} 已建立（{banner}）；{shares} 份分片中的 {threshold} 份可将其解封",
+        "vault {vault} was founded as {banner}; {threshold} of {shares} shares open it";
+    fn shares_given(given, needed, missing) =
+        "已给 {given} 份，共需 {needed} 份；尚可由下列保管人给出：{missing}",
+        "{given} of {needed} shares given; still to come: any of {missing}";
+}
 
 /// Founds a vault and writes one share envelope per custodian.
 pub(crate) fn init(
@@ -55,10 +67,7 @@ pub(crate) fn init(
         let passphrase = if generate && file == "-" {
             share::generated(name)?
         } else {
-            secret::read_new(
-                Some(Path::new(file)),
-                &format!("{name} 的口令 passphrase of {name}"),
-            )?
+            secret::read_new(Some(Path::new(file)), share::passphrase_of(name))?
         };
         let custodian = Custodian {
             name: name.to_owned(),
@@ -82,14 +91,11 @@ pub(crate) fn init(
         .map(|path| path.display().to_string())
         .collect();
     let transport_key = fingerprint(&created.transport_key);
-    let founded_as = format!(
-        "vault {} was founded{}; {threshold} of {shares} shares open it",
-        hex::encode(created.vault),
-        founded
-            .banner()
-            .map(|banner| format!(" as {banner}"))
-            .unwrap_or_default()
-    );
+    let vault = hex::encode(created.vault);
+    let founded_as = match founded.banner() {
+        Some(banner) => rehearsal_founded(vault, banner, threshold, shares),
+        None => vault_founded(vault, threshold, shares),
+    };
     let fields = json!({
         "vault": hex::encode(created.vault),
         "epoch": created.epoch,
@@ -99,8 +105,12 @@ pub(crate) fn init(
         "packages": &envelopes,
         "rehearsal": rehearsal,
     });
-    let pinned = format!("传输密钥指纹 the transport key is {transport_key}");
-    let lines = [vec![founded_as, pinned], envelopes].concat();
+    let mut lines = vec![line!(founded_as), line!(
+        Words("传输密钥指纹", "the transport key is"),
+        " ",
+        &transport_key
+    )];
+    lines.extend(envelopes.iter().map(|path| line!(path)));
     Outcome::done(schema, &fields, lines)
 }
 
@@ -126,13 +136,14 @@ pub(crate) async fn unseal(
         epoch,
         missing,
     } = client.submit_share(&share).await?;
-    let prose = if state == VaultState::Open {
-        "密钥库已打开 the vault is open".to_owned()
+    let line = if state == VaultState::Open {
+        line!(Words("密钥库已打开", "the vault is open"))
     } else {
-        format!(
-            "已给 {given} 份，共需 {needed} 份；尚可由下列保管人给出 {given} of {needed} shares given; still to come: any of {}",
-            missing.join(", ")
-        )
+        line!(shares_given(
+            given,
+            needed,
+            (missing.join("、"), missing.join(", "))
+        ))
     };
     let fields = json!({
         "state": state.as_str(),
@@ -141,7 +152,7 @@ pub(crate) async fn unseal(
         "epoch": epoch,
         "missing": missing,
     });
-    Outcome::done(schema, &fields, vec![prose])
+    Outcome::done(schema, &fields, vec![line])
 }
 
 /// How the vault stands: open, sealed (exit 1 by contract), damaged.
@@ -170,7 +181,12 @@ pub(crate) fn describe(
         "high_water": status.high_water.to_string(),
         "rehearsal": founded.is_rehearsal(),
     });
-    let mut lines = vec![format!("the vault is {}", status.state.as_str())];
-    lines.extend(founded.banner().map(str::to_owned));
+    let mut lines = vec![line!(match status.state {
+        VaultState::Open => Words("密钥库已打开", "the vault is open"),
+        VaultState::Sealed => Words("密钥库处于封存状态", "the vault is sealed"),
+        VaultState::Unsealing => Words("密钥库正在解封", "the vault is being unsealed"),
+        VaultState::Damaged => Words("密钥库已损坏", "the vault is damaged"),
+    })];
+    lines.extend(founded.banner().map(|banner| line!(banner)));
     Ok(Outcome::done(schema, &fields, lines)?.ending(exit))
 }

@@ -29,9 +29,7 @@ pub(crate) fn serve(
     // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        program_contract::tell!(
-            "keyvault: a fault of this program at {place}; it ends, start it again and unseal it"
-        );
+        program_contract::tell!("keyvault: ", fault_at(place));
         std::process::abort();
     }));
     if end_with_parent {
@@ -79,14 +77,16 @@ pub(crate) fn serve(
             // Printed before the end, so that whoever started this knows that it may connect.
             announce(&ready)?;
         }
+        let banner = founded.banner().map(|banner| format!("; {banner}"));
+        let vault_id = hex::encode(vault.id());
         program_contract::tell!(
-            "keyvault: 传输密钥指纹 the transport key is {transport_key}\nkeyvault: vault {} listens on {}, sealed{}",
-            hex::encode(vault.id()),
-            socket.display(),
-            founded
-                .banner()
-                .map(|banner| format!("; {banner}"))
-                .unwrap_or_default()
+            "keyvault: ",
+            Words("传输密钥指纹", "the transport key is"),
+            " ",
+            transport_key,
+            "\nkeyvault: ",
+            listens(vault_id, socket.display()),
+            banner.unwrap_or_default()
         );
         keyvault::serve::listen(listener, Arc::clone(&vault), stop).await?;
         // Keys leave memory before the process does; a vault that is sealed already is as it should be.
@@ -103,6 +103,15 @@ pub(crate) fn serve(
         Ok(()) => std::process::exit(0),
         Err(failure) => Err(failure),
     }
+}
+
+program_contract::sentences! {
+    fn fault_at(place) =
+        "本程序在 {place} 出错，现在结束；请重新启动并解封",
+        "a fault of this program at {place}; it ends, start it again and unseal it";
+    fn listens(vault, socket) =
+        "密钥库 {vault} 在 {socket} 监听，处于封存状态",
+        "vault {vault} listens on {socket}, sealed";
 }
 
 fn announce(ready: &Value) -> Result<(), Failure> {

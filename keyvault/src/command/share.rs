@@ -7,7 +7,7 @@ use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault::custody::strength;
 use keyvault_protocol::{Client, Error, PointBytes, Share, fingerprint};
 use program_contract::language::Words;
-use program_contract::{Failure, Founded, Outcome, file, secret};
+use program_contract::{Failure, Founded, Outcome, file, line, secret};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
@@ -48,8 +48,25 @@ pub(crate) fn read(share: &Path) -> Result<ShareEnvelope, Failure> {
 
 /// The passphrase of an envelope that exists.
 pub(crate) fn passphrase(envelope: &ShareEnvelope, file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let name = &envelope.custodian;
-    secret::read(Some(file), &format!("{name} 的口令 passphrase of {name}"))
+    secret::read(Some(file), passphrase_of(&envelope.custodian))
+}
+
+program_contract::sentences! {
+    pub(crate) fn passphrase_of(name) = "{name} 的口令", "passphrase of {name}";
+    fn new_passphrase_of(name) = "{name} 的新口令", "new passphrase of {name}";
+    fn made_passphrase_of(name, bits) =
+        "{name} 的新口令（{bits} 比特）", "new passphrase of {name} ({bits} bits)";
+    fn share_of_set(name, index, shares, epoch, vault) =
+        "{name}，第 {index} 份（共 {shares} 份），第 {epoch} 套，密钥库 {vault}",
+        "{name}, share {index} of {shares}, set {epoch}, vault {vault}";
+    fn opens_with_the_new(path) =
+        "新信封可用新口令打开：{path}", "the new envelope opens with the new passphrase: {path}";
+    fn old_still_opens(path) =
+        "原信封仍可用原口令打开，请连同其各份副本一并销毁：{path}",
+        "the old envelope still opens with the old passphrase, destroy it and every copy of it: {path}";
+    fn pins_the_key(path) =
+        "新信封已写明密钥库的传输密钥，请销毁原信封及其各份副本：{path}",
+        "the new envelope pins the vault's transport key, destroy the old one and every copy of it: {path}";
 }
 
 /// The transport key of the vault that answers, if the envelope pins it, or a person compared it: it has the fingerprint that the
@@ -86,10 +103,7 @@ fn is_fingerprint(typed: &str, key: &PointBytes) -> bool {
 pub(crate) fn generated(custodian: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let made = strength::make(&mut random());
     let bits = strength::MADE_BITS;
-    secret::show_new(
-        &made,
-        &format!("{custodian} 的新口令（{bits} 比特） new passphrase of {custodian} ({bits} bits)"),
-    )?;
+    secret::show_new(&made, made_passphrase_of(custodian, bits))?;
     Ok(made)
 }
 
@@ -101,17 +115,23 @@ fn check(share: &Path, passphrase_file: &Path, schema: &'static str) -> Result<O
     let mut fields = about(&envelope)?;
     fields["weak"] = is_weak.into();
     let set = envelope.set()?;
-    let mut lines = vec![format!(
-        "信封可以打开 the envelope opens: {}, share {} of {}, set {}, vault {}",
-        envelope.custodian,
-        envelope.index,
-        set.shares,
-        set.epoch,
-        hex::encode(set.vault)
+    let mut lines = vec![line!(
+        Words("信封可以打开", "the envelope opens"),
+        ": ",
+        share_of_set(
+            &envelope.custodian,
+            envelope.index,
+            set.shares,
+            set.epoch,
+            hex::encode(set.vault)
+        )
     )];
-    lines.extend(Founded::around(&set.vault).banner().map(str::to_owned));
+    lines.extend(Founded::around(&set.vault).banner().map(|banner| line!(banner)));
     if is_weak {
-        lines.push("口令按现行标准太弱，请用 `keyvault share passphrase` 更换 the passphrase is weak by today's measure: change it with `keyvault share passphrase`".to_owned());
+        lines.push(line!(Words(
+            "口令按现行标准太弱，请用 `keyvault share passphrase` 更换",
+            "the passphrase is weak by today's measure: change it with `keyvault share passphrase`"
+        )));
     }
     Outcome::done(schema, &fields, lines)
 }
@@ -131,22 +151,13 @@ fn change(
     let new = if new.generate {
         generated(&name)?
     } else {
-        secret::read_new(
-            Some(&new.new_passphrase_file),
-            &format!("{name} 的新口令 new passphrase of {name}"),
-        )?
+        secret::read_new(Some(&new.new_passphrase_file), new_passphrase_of(&name))?
     };
     let made = envelope.under_another_passphrase(&old, &new, Cost::STANDARD, &mut random())?;
     let fields = write(&made, (share, out), &new, &held)?;
     let lines = vec![
-        format!(
-            "新信封可用新口令打开 the new envelope opens with the new passphrase: {}",
-            out.display()
-        ),
-        format!(
-            "原信封仍可用原口令打开，请连同其各份副本一并销毁 the old envelope still opens with the old passphrase, destroy it and every copy of it: {}",
-            share.display()
-        ),
+        line!(opens_with_the_new(out.display())),
+        line!(old_still_opens(share.display())),
     ];
     Outcome::done(schema, &fields, lines)
 }
@@ -172,10 +183,7 @@ async fn pin(
     let held = envelope.open(&passphrase)?;
     let made = envelope.pinned_to(answers, &passphrase, &mut random())?;
     let fields = write(&made, (share, out), &passphrase, &held)?;
-    let line = format!(
-        "新信封已写明密钥库的传输密钥，请销毁原信封及其各份副本 the new envelope pins the vault's transport key, destroy the old one and every copy of it: {}",
-        out.display()
-    );
+    let line = line!(pins_the_key(out.display()));
     Outcome::done(schema, &fields, vec![line])
 }
 

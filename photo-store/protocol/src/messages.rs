@@ -8,6 +8,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use minicbor::{Decode, Encode};
+use program_contract::language::{Line, Words};
+use program_contract::line;
 use zeroize::Zeroize;
 
 use crate::codes::{CheckCode, FailureCode};
@@ -368,27 +370,34 @@ impl Judgement {
         self.failed(Level::Hard)
     }
 
-    /// What it says to a person, Chinese first: the verdict, then each check that did not pass with what was measured and what
-    /// to do.
+    /// What it says to a person: the verdict, then each check that did not pass with what was measured and what to do.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<Line> {
         let verdict = match self.verdict {
-            Verdict::Accept => "通过 / accepted",
-            Verdict::Warn => "需具名确认 / a named person has to confirm",
-            Verdict::Refuse => "拒绝 / refused",
+            Verdict::Accept => Words("通过", "accepted"),
+            Verdict::Warn => Words("需具名确认", "a named person has to confirm"),
+            Verdict::Refuse => Words("拒绝", "refused"),
         };
-        let mut lines = vec![format!("{verdict}  ({} x {})", self.width, self.height)];
+        let mut lines = vec![line!(verdict, "  (", self.width, " x ", self.height, ")")];
         for check in self.checks.iter().filter(|check| !check.passed) {
             let texts = check.code.texts();
-            let measured = match (check.measured, check.limit) {
-                (Some(measured), Some(limit)) => {
-                    format!("（{measured} {unit}，限值 / limit {limit}）", unit = check.unit)
-                }
-                _ => String::new(),
-            };
-            lines.push(format!("  {} {}{measured}", check.code, texts.message_zh));
-            lines.push(format!("      {}", texts.action_zh));
-            lines.push(format!("      {} {}", texts.message, texts.action));
+            lines.push(match (check.measured, check.limit) {
+                (Some(measured), Some(limit)) => line!(
+                    "  ",
+                    check.code.as_str(),
+                    " ",
+                    Words(texts.message_zh, texts.message),
+                    " ",
+                    measured_against(measured.to_string(), &check.unit, limit.to_string())
+                ),
+                _ => line!(
+                    "  ",
+                    check.code.as_str(),
+                    " ",
+                    Words(texts.message_zh, texts.message)
+                ),
+            });
+            lines.push(line!("      ", Words(texts.action_zh, texts.action)));
         }
         lines
     }
@@ -400,6 +409,11 @@ impl Judgement {
             .map(|check| check.code)
             .collect()
     }
+}
+
+program_contract::sentences! {
+    fn measured_against(measured, unit, limit) =
+        "（{measured} {unit}，限值 {limit}）", "({measured} {unit}, limit {limit})";
 }
 
 /// A receipt as it is given out.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use photo_store_protocol::FailureCode;
-use program_contract::{Failure, Founded, Outcome};
+use program_contract::language::Words;
+use program_contract::{Failure, Founded, Outcome, line};
 use serde_json::json;
 
 use crate::cli::serve::server_index;
@@ -42,11 +43,12 @@ pub(crate) fn run(
         Ok::<_, Failure>(vault)
     })?;
     let founded = Founded::around(&vault);
-    let mut lines = vec![format!(
-        "照片库已建立 / a photo store was founded in {}",
+    let mut lines = vec![line!(
+        Words("照片库已建立于", "a photo store was founded in"),
+        " ",
         dir.display()
     )];
-    lines.extend(founded.banner().map(str::to_owned));
+    lines.extend(founded.banner().map(|banner| line!(banner)));
     let object = json!({
         "dir": dir.to_string_lossy(),
         "vault": hex::encode(vault),

@@ -1,10 +1,10 @@
 //! `photo-store normalise`: makes one rendition and puts it in place whole or not at all.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use photo_store_protocol::{FailureCode, Profile};
-use program_contract::{Failure, Outcome, file};
+use program_contract::{Failure, Outcome, file, line};
 use serde_json::json;
 
 use crate::cli::input;
@@ -25,9 +25,8 @@ pub(crate) fn run(
     let (judged, rules) = input::judged(photo)?;
     let Some(portrait) = judged.portrait else {
         // The checks are for people here: the object of this command has other keys.
-        let mut prose = std::io::stderr().lock();
         for line in judged.judgement.lines() {
-            let _ = writeln!(prose, "{line}");
+            program_contract::tell!(line);
         }
         return Err(match judged.judgement.refusals().first() {
             Some(check) => (*check).into(),
@@ -43,14 +42,18 @@ pub(crate) fn run(
         _ => FailureCode::OutputUnwritable,
     })?;
 
-    let line = format!(
-        "{}: {} x {}, {} bytes, {} dpi, quality {}",
-        rendition.profile,
+    let line = line!(
+        rendition.profile.as_str(),
+        ": ",
         rendition.width,
+        " x ",
         rendition.height,
-        rendition.jpeg.len(),
-        rendition.dpi,
-        rendition.quality
+        ", ",
+        bytes_and_quality(
+            rendition.jpeg.len(),
+            rendition.dpi.to_string(),
+            rendition.quality.to_string()
+        )
     );
     let object = json!({
         "profile": rendition.profile.as_str(),
@@ -61,4 +64,9 @@ pub(crate) fn run(
         "quality": rendition.quality,
     });
     Outcome::done(schema, &object, vec![line])
+}
+
+program_contract::sentences! {
+    fn bytes_and_quality(bytes, dpi, quality) =
+        "{bytes} 字节，{dpi} dpi，质量 {quality}", "{bytes} bytes, {dpi} dpi, quality {quality}";
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use photo_store_protocol::FailureCode;
-use program_contract::{Clock, Exit, Failure, Founded, Outcome, file};
+use program_contract::language::Words;
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, file, line};
 use rand_core::TryCryptoRng;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,8 +56,12 @@ pub(crate) fn run(
             random,
         )?;
         let listener = socket::listen(&options.socket).await?;
-        let mut lines = vec![format!("照片库已启动 / serving at {}", options.socket.display())];
-        lines.extend(founded.banner().map(str::to_owned));
+        let mut lines = vec![line!(
+            Words("照片库已启动", "serving at"),
+            " ",
+            options.socket.display()
+        )];
+        lines.extend(founded.banner().map(|banner| line!(banner)));
         let object = json!({
             "socket": options.socket.to_string_lossy(),
             "rehearsal": founded.is_rehearsal(),

@@ -142,12 +142,33 @@ fn a_socket_path_that_is_too_long_is_wrong_usage() {
 }
 
 #[test]
-fn people_get_chinese_first_and_english_beside_it() {
+fn people_get_the_language_that_they_chose_or_chinese_first_and_english_beside_it() {
     let folder = tempfile::tempdir().unwrap();
-    let output = photo_store(&["check", &file(folder.path(), "a.png", pictures::SAMPLE)]);
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.starts_with("需具名确认 / a named person has to confirm"));
-    assert!(text.contains("背景不是白色") && text.contains("The background is not white."));
+    let sample = file(folder.path(), "a.png", pictures::SAMPLE);
+    let said = |locale: &str, more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_photo-store"))
+            .args(["check", &sample])
+            .args(more)
+            .env("LC_ALL", locale)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let both = said("C.UTF-8", &[]);
+    assert!(
+        both.starts_with("需具名确认 a named person has to confirm"),
+        "{both}"
+    );
+    let (chinese, english) = ("背景不是白色", "The background is not white.");
+    assert!(both.contains(chinese) && both.contains(english), "{both}");
+    for (locale, more) in [("zh_CN.UTF-8", &[][..]), ("en_GB", &["--lang", "zh-CN"])] {
+        let one = said(locale, more);
+        assert!(one.contains(chinese) && !one.contains(english), "{one}");
+    }
+    for (locale, more) in [("en_GB.UTF-8", &[][..]), ("zh_CN", &["--lang", "en"])] {
+        let one = said(locale, more);
+        assert!(one.contains(english) && one.is_ascii(), "{one}");
+    }
 }
 
 #[test]

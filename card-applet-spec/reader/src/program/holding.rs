@@ -5,10 +5,11 @@
 
 use card_applet_spec::codes::{KeyState, Rights, Role};
 use card_applet_spec::date::Date;
-use program_contract::{Failure, Outcome};
+use program_contract::language::{Line, Words};
+use program_contract::{Failure, Outcome, line};
 use serde_json::{Value, json};
 
-use crate::program::report::{SCHEMA, role_zh};
+use crate::program::report::{SCHEMA, role_words};
 use crate::program::terminal::Loaded;
 
 /// The rights of a certificate, by name.
@@ -34,34 +35,100 @@ fn rights(rights: Rights) -> Vec<&'static str> {
     names
 }
 
+program_contract::sentences! {
+    fn can_tap(role, region, version) =
+        "识别、读取并伪造{role}（{region}，版本 {version}）的刷卡，直到该版本被标记为已泄露且其他终端换包",
+        "recognise, read and forge taps of {role} in {region} version {version} at other terminals, until the vault marks that version compromised and the others have a bundle without it";
+    fn can_open(role, region, version) =
+        "打开{role}（{region}，版本 {version}）的记录，但须先由证书或发卡方读出",
+        "open records of {role} in {region} version {version}, which only door S hands out (below)";
+    fn can_read(rights, from, to) =
+        "用证书读卡（{rights}），有效期 {from} 至 {to}：卡的日期下限过了截止日，卡自己会拒绝",
+        "read cards with its certificate ({rights}) from {from} to {to}: the card itself refuses it once its date floor is behind that day";
+    fn could_read(rights, from, to) =
+        "已不能用证书读卡（{rights}），有效期 {from} 至 {to}：卡的日期下限过了截止日，卡自己会拒绝",
+        "no longer read cards with its certificate ({rights}) from {from} to {to}: the card itself refuses it once its date floor is behind that day";
+    fn can_debit(tid) =
+        "以终端号 {tid} 扣款；注销该终端号之后的款项不予结算",
+        "debit cards that are held to it as terminal {tid}; nothing of a day after the number is withdrawn is paid";
+    fn can_deliver(updates) =
+        "投递 {updates} 个更新，但不能读取，也不能改动",
+        "deliver {updates} updates, which it can neither read nor change";
+}
+
+/// What it cannot do, and what to do.
+fn limits_and_duties(takes_payments: bool) -> Vec<Line> {
+    let mut lines = vec![
+        line!(""),
+        line!(Words("不能：", "It cannot:")),
+        line!(
+            "  - ",
+            Words(
+                "伪造记录或改变卡上内容（需发卡方签名）",
+                "make records, or change a card: both need the issuer's keys"
+            )
+        ),
+        line!(
+            "  - ",
+            Words(
+                "读取其他区域、其他用途的卡，或证书未列明的数据组",
+                "read cards of other regions or roles, or a group that its certificate does not name"
+            )
+        ),
+        line!(""),
+        line!(Words("该做什么：", "What to do:")),
+        line!(
+            "  1. ",
+            Words(
+                "在密钥库撤销该终端；标记上述版本为已泄露（`keyvault revoke-terminal`、`keyvault compromise`）",
+                "revoke the terminal in the vault and mark the versions above as compromised (`keyvault revoke-terminal`, `keyvault compromise`)"
+            )
+        ),
+        line!(
+            "  2. ",
+            Words("给其他终端换包", "give every other terminal a new bundle")
+        ),
+    ];
+    if takes_payments {
+        lines.push(line!(
+            "  3. ",
+            Words("注销终端号", "withdraw the registration number")
+        ));
+    }
+    lines
+}
+
 /// The report.
 pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Result<Outcome, Failure> {
     let bundle = &loaded.bundle;
     let mut lines = vec![
-        format!("终端 terminal: {}", bundle.terminal()),
-        format!("凭证包 bundle: {} – {}", bundle.issued(), bundle.last_day()),
-        String::new(),
-        "持有者在撤销前可以 · Until it is stopped, whoever holds it can:".to_owned(),
+        line!(Words("终端", "terminal"), ": ", bundle.terminal().as_str()),
+        line!(
+            Words("凭证包", "bundle"),
+            ": ",
+            bundle.issued(),
+            " – ",
+            bundle.last_day()
+        ),
+        line!(""),
+        line!(Words(
+            "持有者在撤销前可以：",
+            "Until it is stopped, whoever holds it can:"
+        )),
     ];
     let mut keys: Vec<Value> = Vec::new();
     for key in bundle.held_keys() {
         let drains = (key.state == KeyState::Draining).then_some(key.until);
-        let zh = role_zh(key.role);
-        let what = if key.taps {
-            format!(
-                "识别、读取并伪造{zh}（{}，版本 {}）的刷卡，直到该版本被标记为已泄露且其他终端换包 · recognise, read and forge \
-                 taps of {} in {} version {} at other terminals, until the vault marks that version compromised and the others \
-                 have a bundle without it",
-                key.region, key.kv, key.role, key.region, key.kv
-            )
-        } else {
-            format!(
-                "打开{zh}（{}，版本 {}）的记录，但须先由证书或发卡方读出 · open records of {} in {} version {}, which only \
-                 door S hands out (below)",
-                key.region, key.kv, key.role, key.region, key.kv
-            )
-        };
-        lines.push(format!("  - {what}"));
+        let role = role_words(key.role);
+        let region = key.region.to_string();
+        lines.push(line!(
+            "  - ",
+            if key.taps {
+                can_tap(role, region, key.kv)
+            } else {
+                can_open(role, region, key.kv)
+            }
+        ));
         keys.push(json!({
             "role": key.role.as_str(),
             "region": key.region.to_string(),
@@ -75,45 +142,24 @@ pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Result<Out
         let (from, to) = chain.days();
         let names = rights(chain.rights());
         let over = to < today;
-        lines.push(format!(
-            "  - {}用证书读卡（{}），有效期 {from} 至 {to} · {}read cards with its certificate ({}) from {from} to {to}: the card \
-             itself refuses it once its date floor is behind that day",
-            if over { "已不能 " } else { "" },
-            names.join(", "),
-            if over { "no longer " } else { "" },
-            names.join(", "),
+        let rights = names.join(", ");
+        lines.push(line!(
+            "  - ",
+            if over {
+                could_read(rights, from, to)
+            } else {
+                can_read(rights, from, to)
+            }
         ));
         json!({ "rights": names, "from": from.to_string(), "to": to.to_string(), "ended": over })
     });
     if let Some(tid) = bundle.tid() {
-        lines.push(format!(
-            "  - 以终端号 {tid:08} 扣款；注销该终端号之后的款项不予结算 · debit cards that are held to it as terminal {tid:08}; \
-             nothing of a day after the number is withdrawn is paid"
-        ));
+        lines.push(line!("  - ", can_debit(format!("{tid:08}"))));
     }
     if updates > 0 {
-        lines.push(format!(
-            "  - 投递 {updates} 个更新，但不能读取，也不能改动 · deliver {updates} updates, which it can neither read nor change"
-        ));
+        lines.push(line!("  - ", can_deliver(updates)));
     }
-    lines.push(String::new());
-    lines.push("不能 · It cannot:".to_owned());
-    lines.push(
-        "  - 伪造记录或改变卡上内容（需发卡方签名） · make records, or change a card: both need the issuer's keys".to_owned(),
-    );
-    lines.push(
-        "  - 读取其他区域、其他用途的卡 · read cards of other regions or roles, or a group that its certificate does not name"
-            .to_owned(),
-    );
-    lines.push(String::new());
-    lines.push("该做什么 · What to do:".to_owned());
-    lines.push(
-        "  1. keyvault：撤销该终端；标记上述版本为已泄露 · revoke the terminal and mark the versions above as compromised".to_owned(),
-    );
-    lines.push("  2. 给其他终端换包 · give every other terminal a new bundle".to_owned());
-    if bundle.tid().is_some() {
-        lines.push("  3. 注销终端号 · withdraw the registration number".to_owned());
-    }
+    lines.extend(limits_and_duties(bundle.tid().is_some()));
     Outcome::done(
         SCHEMA,
         &json!({

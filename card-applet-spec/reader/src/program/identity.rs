@@ -8,7 +8,8 @@ use card_applet_spec::codes::Rights;
 use card_applet_spec::data_group::PortraitFormat;
 use card_reader::transport::Transport;
 use card_reader::{Card, Check, DataGroups, Error, Genuine, Moment};
-use program_contract::{Failure, file};
+use program_contract::language::{Line, Said as _, Words};
+use program_contract::{Failure, file, line};
 use rand_core::CryptoRng;
 use serde_json::json;
 
@@ -45,19 +46,19 @@ pub(crate) fn read(
 /// The ten face items, explicit, each under its name.
 pub(crate) fn saw(groups: &DataGroups) -> Saw {
     let mut saw = Saw {
-        title: Some("证件真实 genuine"),
+        title: Some(Words("证件真实", "genuine")),
         ..Saw::default()
     };
     let Some(dg1) = groups.dg1() else { return saw };
     let sex = match dg1.sex {
-        1 => "男 male",
-        2 => "女 female",
-        9 => "未说明 not stated",
-        _ => "未知 unknown",
+        1 => Words("男", "male"),
+        2 => Words("女", "female"),
+        9 => Words("未说明", "not stated"),
+        _ => Words("未知", "unknown"),
     };
+    saw.put("name", Words("姓名", "name"), json!(dg1.name));
+    saw.put_as("sex", Words("性别", "sex"), &sex, json!(sex.both()));
     for (key, zh, en, value) in [
-        ("name", "姓名", "name", dg1.name.to_owned()),
-        ("sex", "性别", "sex", sex.to_owned()),
         (
             "nation",
             "民族",
@@ -91,36 +92,41 @@ pub(crate) fn saw(groups: &DataGroups) -> Saw {
         ),
         ("issue_date", "签发日期", "issue date", dg1.issue_date.to_string()),
     ] {
-        saw.put(key, zh, en, json!(value));
+        saw.put(key, Words(zh, en), json!(value));
     }
     saw
 }
 
 /// Writes and shows the portrait, where there is one. Gives a line that says where it is.
-pub(crate) fn portrait(groups: &DataGroups, out: Option<&Path>, show: Picture) -> Result<String, Failure> {
+pub(crate) fn portrait(groups: &DataGroups, out: Option<&Path>, show: Picture) -> Result<Line, Failure> {
+    let label = Words("照片", "portrait");
     let Some(dg2) = groups.dg2() else {
-        return Ok("  照片 portrait: 终端无权读取 this terminal may not read it".to_owned());
+        let unread = Words("终端无权读取", "this terminal may not read it");
+        return Ok(line!("  ", label, ": ", unread));
     };
-    let mut said = Vec::new();
     if let Some(path) = out {
         file::create(path, dg2.image, file::PRIVATE)
             .map_err(|error| failure::portrait_unwritable(path.display(), error.kind()))?;
-        said.push(path.display().to_string());
     }
     // Drawn on standard error: standard output is the result.
     let mut window = std::io::stderr();
     let how = portrait::choose(show, |name| std::env::var(name).ok());
-    if (window.is_terminal() || show != Picture::Auto)
+    let is_shown = (window.is_terminal() || show != Picture::Auto)
         && dg2.format == PortraitFormat::Jpeg
-        && let Some(drawn) = portrait::draw(dg2.image, how)
-        && window.write_all(drawn.as_bytes()).is_ok()
-    {
-        said.push("已显示 shown".to_owned());
-    }
-    if said.is_empty() {
-        said.push(
-            "此窗口不能显示，请用 --portrait this window cannot show it: use --portrait FILE".to_owned(),
-        );
-    }
-    Ok(format!("  照片 portrait: {}", said.join(", ")))
+        && portrait::draw(dg2.image, how).is_some_and(|drawn| window.write_all(drawn.as_bytes()).is_ok());
+    let shown = Words("已显示", "shown");
+    Ok(match (out.map(Path::display), is_shown) {
+        (Some(path), true) => line!("  ", label, ": ", path, ", ", shown),
+        (Some(path), false) => line!("  ", label, ": ", path),
+        (None, true) => line!("  ", label, ": ", shown),
+        (None, false) => line!(
+            "  ",
+            label,
+            ": ",
+            Words(
+                "此窗口不能显示，请用 --portrait",
+                "this window cannot show it: use --portrait FILE"
+            )
+        ),
+    })
 }

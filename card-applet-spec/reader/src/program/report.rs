@@ -1,4 +1,4 @@
-//! What `card-reader` prints: the fields of its JSON objects, and prose in Chinese and English.
+//! What `card-reader` prints: the fields of its JSON objects, and lines for people in Chinese and English.
 //!
 //! Never printed: a pseudonym, a name, a number of a person. To the holder every refusal of a card reads the same; the reason
 //! is for the operator, on standard error.
@@ -9,8 +9,9 @@ use card_reader::counter::Structure;
 use card_reader::purchase::Sale;
 use card_reader::transport::ListedReader;
 use card_reader::{Admission, Counts, Error, Reason, Refusal, Told};
+use program_contract::language::{Line, Said, Words};
 use program_contract::money::Fen;
-use program_contract::{Exit, Failure, Outcome};
+use program_contract::{Exit, Failure, Outcome, line};
 use serde_json::{Map, Value, json};
 
 use crate::program::clock::civil;
@@ -19,7 +20,7 @@ use crate::program::services::Services;
 pub(crate) const SCHEMA: &str = "yzt.card-reader/1";
 
 /// What a command did: these keys and lines.
-pub(crate) fn done(command: &str, mut fields: Map<String, Value>, lines: Vec<String>) -> Outcome {
+pub(crate) fn done(command: &str, mut fields: Map<String, Value>, lines: Vec<Line>) -> Outcome {
     fields.insert("command".to_owned(), json!(command));
     Outcome {
         exit: Exit::Done,
@@ -33,33 +34,47 @@ pub(crate) fn done(command: &str, mut fields: Map<String, Value>, lines: Vec<Str
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Saw {
     pub(crate) json: Map<String, Value>,
-    pub(crate) lines: Vec<String>,
+    pub(crate) lines: Vec<Line>,
     /// The first line, where it is not "accepted".
-    pub(crate) title: Option<&'static str>,
+    pub(crate) title: Option<Words>,
 }
 
 impl Saw {
     /// A line of its own and a value for programs.
-    pub(crate) fn say(&mut self, key: &str, value: Value, line: String) {
+    pub(crate) fn say(&mut self, key: &str, value: Value, line: Line) {
         self.json.insert(key.to_owned(), value);
         self.lines.push(line);
     }
 
-    pub(crate) fn put(&mut self, key: &str, zh: &str, en: &str, value: Value) {
-        let shown = match &value {
-            Value::Null => "无 none".to_owned(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        self.lines.push(format!("  {zh} {en}: {shown}"));
-        self.json.insert(key.to_owned(), value);
+    /// A value for programs, and for people as it is shown, under its label.
+    pub(crate) fn put_as(&mut self, key: &str, label: Words, shown: &dyn Said, value: Value) {
+        self.say(key, value, line!("  ", label, ": ", shown));
     }
+
+    /// A value that programs and people see alike.
+    pub(crate) fn put(&mut self, key: &str, label: Words, value: Value) {
+        let shown: &dyn Said = match &value {
+            Value::Null => &Words("无", "none"),
+            Value::Bool(true) => &Words("是", "yes"),
+            Value::Bool(false) => &Words("否", "no"),
+            Value::String(text) => text,
+            other => &other.to_string(),
+        };
+        let line = line!("  ", label, ": ", shown);
+        self.say(key, value, line);
+    }
+}
+
+program_contract::sentences! {
+    fn receipt(at, tid, amount, after, txno) =
+        "{at} 终端 {tid} 付款 {amount} 元，余额 {after} 元，交易号 {txno}",
+        "{at} terminal {tid}: paid CNY {amount}, balance CNY {after}, transaction {txno}";
 }
 
 /// A sale for the clerk and the holder: amounts, balance, and the line for the paper in two languages.
 pub(crate) fn sale(sale: &Sale) -> Saw {
     let mut saw = Saw {
-        title: Some("已付款 paid"),
+        title: Some(Words("已付款", "paid")),
         ..Saw::default()
     };
     let (amount, before, after) = (Fen(sale.amount), Fen(sale.before), Fen(sale.after));
@@ -71,28 +86,24 @@ pub(crate) fn sale(sale: &Sale) -> Saw {
     saw.say(
         "amount_fen",
         json!(sale.amount),
-        format!("  金额 amount: {amount}"),
+        line!("  ", Words("金额", "amount"), ": ", amount),
     );
     saw.say(
         "balance_before_fen",
         json!(sale.before),
-        format!("  原余额 balance before: {before}"),
+        line!("  ", Words("原余额", "balance before"), ": ", before),
     );
     saw.say(
         "balance_after_fen",
         json!(sale.after),
-        format!("  余额 balance after: {after}"),
+        line!("  ", Words("余额", "balance after"), ": ", after),
     );
     saw.json.insert("tid".to_owned(), json!(sale.tid));
     saw.json.insert("txno".to_owned(), json!(txno));
     saw.json.insert("time".to_owned(), json!(at));
     saw.json.insert("earlier".to_owned(), json!(sale.earlier));
-    let zh = format!("{at} 终端 {tid} 付款 {amount} 元，余额 {after} 元，交易号 {txno}");
-    let en = format!("{at} terminal {tid}: paid CNY {amount}, balance CNY {after}, transaction {txno}");
-    saw.json
-        .insert("receipt".to_owned(), json!({ "zh": zh, "en": en }));
-    saw.lines.push(format!("  {zh}"));
-    saw.lines.push(format!("  {en}"));
+    let (zh, en) = receipt(at, tid, amount, after, txno);
+    saw.say("receipt", json!({ "zh": zh, "en": en }), line!("  ", (zh, en)));
     saw
 }
 
@@ -159,23 +170,42 @@ impl Decision {
         fields
     }
 
-    fn wire(&self) -> String {
-        format!(
-            "  用时 time: {} ms; {} APDU, 发送 sent {} B, 收到 received {} B",
-            milliseconds(self.nanoseconds),
+    fn wire(&self) -> Line {
+        line!(
+            "  ",
+            Words("用时", "time"),
+            ": ",
+            milliseconds(self.nanoseconds).to_string(),
+            " ms; ",
             self.counts.apdus,
+            " APDU, ",
+            Words("发送", "sent"),
+            " ",
             self.counts.bytes_sent,
-            self.counts.bytes_received
+            " B, ",
+            Words("收到", "received"),
+            " ",
+            self.counts.bytes_received,
+            " B"
         )
     }
 
     pub(crate) fn accepted(&self, saw: Saw) -> Outcome {
-        let mut lines = vec![saw.title.unwrap_or("通过 accepted").to_owned()];
+        let mut lines = vec![line!(saw.title.unwrap_or(Words("通过", "accepted")))];
         if self.replayed {
-            lines.push("  回放，不是卡 replayed from a tape: no card is here".to_owned());
+            lines.push(line!(
+                "  ",
+                Words("回放，不是卡", "replayed from a tape: no card is here")
+            ));
         }
         if self.grace {
-            lines.push("  名单已过期，宽限期内 the list is old: accepted in its days of grace".to_owned());
+            lines.push(line!(
+                "  ",
+                Words(
+                    "名单已过期，宽限期内",
+                    "the list is old: accepted in its days of grace"
+                )
+            ));
         }
         lines.extend(saw.lines);
         lines.push(self.wire());
@@ -198,11 +228,11 @@ impl Decision {
         let mut failure = Failure::from(refusal);
         failure.exit = exit;
         failure.fields = self.fields(Some(refusal), Map::new());
-        failure.lines = vec![zh.to_owned(), en.to_owned()];
-        failure.notes = vec![format!(
-            "核查 check: {} · {}",
-            refusal.check.chinese(),
-            refusal.check
+        failure.lines = vec![line!(Words(zh, en))];
+        failure.notes = vec![line!(
+            Words("核查", "check"),
+            ": ",
+            (refusal.check.chinese(), refusal.check.to_string())
         )];
         failure
     }
@@ -223,22 +253,24 @@ impl Decision {
     }
 }
 
-pub(crate) fn role_zh(role: Role) -> &'static str {
-    match role {
+pub(crate) fn role_words(role: Role) -> Words {
+    let chinese = match role {
         Role::Transit => "公交",
         Role::SocialInsurance => "社会保障",
         Role::SmallPayment => "小额消费",
         Role::Clinic => "医疗服务",
         Role::Door => "门禁",
-    }
+    };
+    Words(chinese, role.as_str())
 }
 
-pub(crate) fn tier_zh(tier: Tier) -> &'static str {
-    match tier {
+fn tier_words(tier: Tier) -> Words {
+    let chinese = match tier {
         Tier::Temp => "临时居住",
         Tier::Employment => "就业居住",
         Tier::Talent => "人才居住",
-    }
+    };
+    Words(chinese, tier.as_str())
 }
 
 /// What a service sees of one record. No pseudonym, no identity. Programs get the fields as they stand; people get words,
@@ -248,25 +280,23 @@ pub(crate) fn admission(admission: &Admission, services: &Services) -> Saw {
         role, tier, class, ..
     } = *admission;
     let (from, to) = (admission.valid_from.to_string(), admission.valid_to.to_string());
-    let (zh, en) = services.words(admission.rule_set, admission.services);
     let mut lines = vec![
-        format!(
-            "  {} · {} · {role} · {}",
-            role_zh(role),
-            tier_zh(tier),
-            tier.as_str()
+        line!("  ", role_words(role), " · ", tier_words(tier)),
+        line!("  ", Words("有效期", "valid"), ": ", from, " – ", to),
+        line!(
+            "  ",
+            Words("服务", "services"),
+            ": ",
+            services.words(admission.rule_set, admission.services)
         ),
-        format!("  有效期 valid: {from} – {to}"),
-        format!("  服务: {zh}"),
-        format!("  services: {en}"),
-        format!("  档次 class: {class}"),
+        line!("  ", Words("档次", "class"), ": ", class),
     ];
     if admission.zones != 0 {
         let zones: Vec<String> = (0..64_u8)
             .filter(|bit| admission.zones >> bit & 1 == 1)
             .map(|bit| bit.to_string())
             .collect();
-        lines.push(format!("  区域 zones: {}", zones.join(", ")));
+        lines.push(line!("  ", Words("区域", "zones"), ": ", zones.join(", ")));
     }
     let fields = [
         ("role", json!(role.as_str())),
@@ -298,23 +328,24 @@ pub(crate) fn stranger(
     let [major, minor] = info.specification;
     saw.put(
         "specification",
-        "规范版本",
-        "specification",
+        Words("规范版本", "specification"),
         json!(format!("{major}.{minor}")),
     );
-    saw.put("profile", "规格", "profile", json!(info.profile));
+    saw.put("profile", Words("规格", "profile"), json!(info.profile));
     saw.put(
         "serial",
-        "序列号（仅空白卡）",
-        "serial (blank cards only)",
+        Words("序列号（仅空白卡）", "serial (blank cards only)"),
         json!(serial.map(|s| s.to_string())),
     );
     if let Some((bytes, repeats)) = taps {
-        saw.put("tap_bytes", "快速门应答字节", "bytes of a tap", json!(bytes));
+        saw.put(
+            "tap_bytes",
+            Words("快速门应答字节", "bytes of a tap"),
+            json!(bytes),
+        );
         saw.put(
             "tap_repeats",
-            "两次应答有重复",
-            "anything repeated in two taps",
+            Words("两次应答有重复", "anything repeated in two taps"),
             json!(repeats),
         );
     }
@@ -327,38 +358,50 @@ pub(crate) fn structure(info: card_applet_spec::data_group::CardInfo, seen: &Str
     let [major, minor] = info.specification;
     saw.put(
         "specification",
-        "规范版本",
-        "specification",
+        Words("规范版本", "specification"),
         json!(format!("{major}.{minor}")),
     );
-    saw.put("profile", "规格", "profile", json!(info.profile));
+    saw.put("profile", Words("规格", "profile"), json!(info.profile));
     let chip = seen.chip.content();
-    saw.put("key_domain", "密钥域", "key domain", json!(chip.domain.as_str()));
+    saw.put(
+        "key_domain",
+        Words("密钥域", "key domain"),
+        json!(chip.domain.as_str()),
+    );
     saw.put(
         "certificate_from",
-        "证书起",
-        "certificate from",
+        Words("证书起", "certificate from"),
         json!(chip.from.to_string()),
     );
     saw.put(
         "certificate_to",
-        "证书止",
-        "certificate to",
+        Words("证书止", "certificate to"),
         json!(chip.to.to_string()),
     );
     if let Some(status) = &seen.status {
-        saw.put("state", "状态", "state", json!(status.state.as_str()));
+        saw.put("state", Words("状态", "state"), json!(status.state.as_str()));
         saw.put(
             "failures",
-            "发卡门失败次数",
-            "failures of door I",
+            Words("发卡门失败次数", "failures of door I"),
             json!(status.failures),
         );
         let floor = (!status.floor.is_none()).then(|| status.floor.to_string());
-        saw.put("date_floor", "日期下限", "date floor", json!(floor));
-        saw.put("epoch", "终端证书纪元", "terminal-CA epoch", json!(status.epoch));
-        saw.put("script_step", "脚本步", "last script step", json!(status.last));
-        saw.put("script_open", "脚本未完", "script unfinished", json!(status.open));
+        saw.put("date_floor", Words("日期下限", "date floor"), json!(floor));
+        saw.put(
+            "epoch",
+            Words("终端证书纪元", "terminal-CA epoch"),
+            json!(status.epoch),
+        );
+        saw.put(
+            "script_step",
+            Words("脚本步", "last script step"),
+            json!(status.last),
+        );
+        saw.put(
+            "script_open",
+            Words("脚本未完", "script unfinished"),
+            json!(status.open),
+        );
     }
     let slots: Vec<Value> = seen
         .slots
@@ -375,15 +418,23 @@ pub(crate) fn structure(info: card_applet_spec::data_group::CardInfo, seen: &Str
         .collect();
     for slot in &seen.slots {
         saw.lines.push(match slot.header {
-            Some(header) => format!(
-                "  {} {}: 版本 version {}, 序 counter {}, 止 until {}",
-                role_zh(slot.role),
-                slot.role,
+            Some(header) => line!(
+                "  ",
+                role_words(slot.role),
+                ": ",
+                Words("版本", "version"),
+                " ",
                 header.kv,
+                ", ",
+                Words("序", "counter"),
+                " ",
                 header.issue_counter,
+                ", ",
+                Words("止", "until"),
+                " ",
                 header.expiry
             ),
-            None => format!("  {} {}: 无 none", role_zh(slot.role), slot.role),
+            None => line!("  ", role_words(slot.role), ": ", Words("无", "none")),
         });
     }
     saw.json.insert("slots".to_owned(), Value::Array(slots));
@@ -408,15 +459,15 @@ pub(crate) fn readers(listed: &[ListedReader]) -> Result<Outcome, Failure> {
             .with("command", "list")
             .with("readers", list));
     }
-    let lines: Vec<String> = listed
+    let lines: Vec<Line> = listed
         .iter()
         .map(|reader| {
             let card = match (reader.card_present, reader.card_mute) {
-                (false, _) => "无卡 no card",
-                (true, true) => "有卡，无法上电 card without power",
-                (true, false) => "有卡 card",
+                (false, _) => Words("无卡", "no card"),
+                (true, true) => Words("有卡，无法上电", "card without power"),
+                (true, false) => Words("有卡", "card"),
             };
-            format!("{} · {card}", reader.name)
+            line!(reader.name, " · ", card)
         })
         .collect();
     Ok(done(
@@ -438,7 +489,7 @@ pub(crate) fn request(
         "authentication_key": hex::encode(request.authentication_key),
     });
     let mut outcome = Outcome::done("yzt.terminal-request/1", &fields, Vec::new())?;
-    outcome.lines = vec![outcome.object().to_string()];
+    outcome.lines = vec![line!(outcome.object().to_string())];
     Ok(outcome)
 }
 
@@ -446,6 +497,7 @@ pub(crate) fn request(
 mod tests {
     use card_applet_spec::date::Date;
     use card_reader::{Check, Reason};
+    use program_contract::line;
 
     use super::*;
 
@@ -524,7 +576,7 @@ mod tests {
         ] {
             let failure = lines(check);
             let (zh, en) = told.texts();
-            assert_eq!(failure.lines, [zh, en], "{check:?}");
+            assert_eq!(failure.lines, [line!(Words(zh, en))], "{check:?}");
             let own = told == Told::OutOfService;
             assert_eq!(failure.fields.contains_key("out_of_service"), own, "{check:?}");
             assert!(failure.action.ends_with('.') && (!own || !failure.action.contains("holder")));
@@ -550,7 +602,8 @@ mod tests {
                 assert_eq!(failure.fields["decision"], "refused");
                 assert_eq!(failure.fields["saw"], json!({}));
                 assert_eq!(failure.code, check.reason().code());
-                failure.lines.join("\n")
+                assert_eq!(failure.lines.len(), 1);
+                failure.lines[0].both()
             })
             .collect();
         assert_eq!(texts.len(), 1);

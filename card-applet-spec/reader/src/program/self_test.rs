@@ -9,7 +9,8 @@ use card_applet_spec::deny_list::Age;
 use card_applet_spec::kdf;
 use card_reader::transport::PcscTransport;
 use card_reader::{Bundle, Folder, Journal, TerminalKey};
-use program_contract::{Exit, Failure, Language, Outcome, file};
+use program_contract::language::{Line, Words};
+use program_contract::{Exit, Failure, Language, Outcome, file, line};
 use serde_json::{Map, Value, json};
 
 use crate::program::config::Config;
@@ -258,17 +259,17 @@ fn report(looks: &[Look], worst: Exit, language: Language) -> Result<Outcome, Fa
         .iter()
         .map(|look| json!({ "code": look.code, "ok": look.ok, "said": said(look) }))
         .collect();
-    let mut lines: Vec<String> = looks
+    let mut lines: Vec<Line> = looks
         .iter()
         .map(|look| {
             let mark = if look.ok { "✓" } else { "✗" };
-            format!("{mark} {} {}: {}", look.zh, look.code, said(look))
+            line!(mark, " ", Words(look.zh, look.code), ": ", look.said)
         })
         .collect();
     let failed = looks.iter().find(|look| !look.ok);
     lines.push(match failed {
-        None => "自检通过 all is well".to_owned(),
-        Some(_) => "自检未通过 not ready".to_owned(),
+        None => line!(Words("自检通过", "all is well")),
+        Some(_) => line!(Words("自检未通过", "not ready")),
     });
     let outcome = report::done(
         "self-test",

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use card_applet_spec::date::Date;
 use card_reader::folder::{FILE_MAX, Offered};
 use card_reader::{Folder, TerminalKey};
-use program_contract::{Exit, Failure, Language, Outcome, file};
+use program_contract::language::Words;
+use program_contract::{Exit, Failure, Language, Outcome, file, line};
 use rand_core::CryptoRng;
 use serde_json::{Map, Value, json};
 
@@ -152,15 +153,26 @@ pub(crate) fn run(
     report(&done, Language::of_process())
 }
 
+program_contract::sentences! {
+    fn also_refused(name, message, code, action) =
+        "拒绝：{name}：{message} [{code}] {action}",
+        "refused: {name}: {message} [{code}] {action}";
+}
+
 fn report(done: &Done, language: Language) -> Result<Outcome, Failure> {
     let mut lines = Vec::new();
     for (name, what) in &done.taken {
-        lines.push(format!("收入 taken: {name} ({what})"));
+        let what_it_is = match *what {
+            "bundle" => Words("凭证包", "bundle"),
+            "updates" => Words("更新", "updates"),
+            other => Words("名单", other),
+        };
+        lines.push(line!(Words("收入", "taken"), ": ", name, " (", what_it_is, ")"));
     }
     for name in &done.out {
-        lines.push(format!("交出 handed out: {name}"));
+        lines.push(line!(Words("交出", "handed out"), ": ", name));
     }
-    lines.push(format!("未动 left alone: {}", done.left));
+    lines.push(line!(Words("未动", "left alone"), ": ", done.left));
     let refused: Vec<Value> = done
         .refused
         .iter()
@@ -191,11 +203,13 @@ fn report(done: &Done, language: Language) -> Result<Outcome, Failure> {
     failure.fields = outcome.fields;
     failure.lines = outcome.lines;
     for (name, other) in others {
-        let (message, action) = other.said(language);
-        failure.notes.push(format!(
-            "拒绝 refused: {name}: {message} [{}] {action}",
-            other.code
-        ));
+        let (message, action) = &other.chinese;
+        failure.notes.push(line!(also_refused(
+            name,
+            (message, &other.message),
+            &other.code,
+            (action, &other.action)
+        )));
     }
     Err(failure)
 }

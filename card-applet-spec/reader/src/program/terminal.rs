@@ -156,7 +156,7 @@ pub(crate) fn key_of(bundle: &Path, named: Option<&Path>) -> PathBuf {
 /// Says that it is a rehearsal, where it is one.
 fn announce(bundle: &Bundle) {
     if let Some(banner) = bundle.founding().banner() {
-        program_contract::tell!("card-reader: {banner}");
+        program_contract::tell!("card-reader: ", banner);
     }
 }
 

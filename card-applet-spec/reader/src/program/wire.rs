@@ -8,6 +8,7 @@ use std::time::Duration;
 use card_reader::tape::{Recorder, Replay};
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
 use program_contract::Failure;
+use program_contract::language::Words;
 use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 
 use crate::program::clock;
@@ -31,10 +32,10 @@ impl Tape {
             .mode(0o600)
             .open(path)
             .map_err(|error| failure::tape_unwritable(path.display(), error.kind()))?;
-        program_contract::tell!(
-            "录制：磁带只含密文，不含密钥，但记录了某张卡在此处出现；用后请删除。\n\
-             recording: the tape holds cipher text and no key; it still tells that one card was here. Delete it after use."
-        );
+        program_contract::tell!(Words(
+            "录制：磁带只含密文，不含密钥，但记录了某张卡在此处出现；用后请删除。",
+            "recording: the tape holds cipher text and no key; it still tells that one card was here. Delete it after use."
+        ));
         Ok(Some(Self(file)))
     }
 
@@ -45,7 +46,7 @@ impl Tape {
             None => Box::new(wire),
             Some(Ok(file)) => Box::new(Recorder::new(wire, file)),
             Some(Err(error)) => {
-                program_contract::tell!("录制中断 not recorded: {}", error.kind());
+                program_contract::tell!(Words("录制中断", "not recorded"), ": ", error.kind());
                 Box::new(wire)
             }
         }

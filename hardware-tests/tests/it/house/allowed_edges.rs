@@ -94,6 +94,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "issuer-store",
             "permit-domain",
             "photo-store-protocol",
+            "program-contract",
         ],
     ),
     (

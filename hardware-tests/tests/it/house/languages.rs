@@ -1,8 +1,9 @@
-//! What a program says when it fails stands in tables, in Chinese and in English side by side; no message is built beside them.
+//! What a program says when it fails, and what it says when it did something, stands in tables or in pairs, in Chinese and in English side by
+//! side; no message is built beside them.
 //!
-//! The texts are read here: which language they are in, and that words which errors carry in English have their Chinese. Left out:
-//! the failures of `permit` itself and an error without `chinese`, which are in English alone until `Failure::new` and the default of
-//! `Failing::chinese` go.
+//! The texts are read here: which language they are in, that words which errors carry in English have their Chinese, and that what is
+//! filled into a row is a word of both languages or no word. That a row or an error has both does not have to be read: without it
+//! nothing compiles. Left out: what another library says of its own errors, which stands in its own words in both.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -155,6 +156,113 @@ fn what_an_error_says_in_chinese_is_chinese() {
     assert!(strays.is_empty(), "not Chinese:\n{}", strays.join("\n"));
 }
 
+/// The code without what stands in the brackets behind every place of `mark`.
+fn without(code: &str, mark: &str) -> String {
+    let mut left = code.to_owned();
+    for block in blocks(code, mark, ['(', ')']) {
+        left = left.replace(block, "");
+    }
+    left
+}
+
+/// What stands in the brackets of every call of a row, or of a failure that takes words.
+fn filled_in(code: &str) -> Vec<&str> {
+    let rows = code.match_indices("failure::").filter_map(|(at, mark)| {
+        let rest = &code[at + mark.len()..];
+        let name = rest.find(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_')?;
+        rest[name..]
+            .starts_with('(')
+            .then(|| blocks(&code[at..], &code[at..=at + mark.len() + name], ['(', ')'])[0])
+    });
+    let taken = ["Failure::usage(", "Failure::internal("];
+    rows.chain(taken.iter().flat_map(|mark| blocks(code, mark, ['(', ')'])))
+        .collect()
+}
+
+#[test]
+fn what_is_filled_into_a_failure_is_a_word_of_both_languages_or_no_word() {
+    let (mut calls, mut strays) = (0, Vec::new());
+    for (file, code) in sources() {
+        for call in filled_in(&code) {
+            calls += 1;
+            let texts = literals(&without(call, "Words("));
+            let mut texts = texts.iter().peekable();
+            while let Some(text) = texts.next() {
+                // Chinese, and beside it English: a text of each language.
+                let is_pair = is_chinese(text) && texts.next_if(|other| !is_chinese(other)).is_some();
+                if !is_pair && (is_chinese(text) || !has_no_words(text)) {
+                    strays.push(format!("{file}: {text}"));
+                }
+            }
+        }
+    }
+    assert!(calls > 80, "{calls}: the failures are not where they were");
+    assert!(strays.is_empty(), "in one language:\n{}", strays.join("\n"));
+}
+
+/// Signs and units that read the same in both languages.
+const SIGNS: [&str; 2] = ["ms", "Ctrl"];
+
+/// A text that has nothing to translate: signs, units, what is filled in, or the name of a program before what it says.
+fn is_sign(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let outside: String = text
+        .chars()
+        .filter(|sign| match sign {
+            '{' => {
+                depth += 1;
+                false
+            }
+            '}' => {
+                depth = depth.saturating_sub(1);
+                false
+            }
+            _ => depth == 0,
+        })
+        .collect();
+    let is_name = |text: &str| {
+        let mut signs = text.chars();
+        signs.all(|sign| sign.is_ascii_lowercase() || sign == '-')
+    };
+    let names_a_program = outside.strip_suffix(": ").is_some_and(is_name);
+    let mut words = outside.split(|sign: char| !sign.is_alphanumeric());
+    let has_no_word =
+        words.all(|word| word.len() < 2 || SIGNS.contains(&word) || !word.chars().any(char::is_lowercase));
+    !is_chinese(text) && (names_a_program || has_no_word)
+}
+
+#[test]
+fn every_line_for_a_person_has_chinese_and_english() {
+    let (mut rows, mut lines, mut strays) = (0, 0, Vec::new());
+    for (file, code) in sources() {
+        for table in blocks(&code, "sentences!", ['{', '}']) {
+            for row in literals(table).chunks(2) {
+                let [chinese, english] = row else {
+                    panic!("{file}: {row:?} is no whole row");
+                };
+                rows += 1;
+                if !(is_chinese(chinese) || is_sign(chinese)) || is_chinese(english) {
+                    strays.push(format!("{file}: {chinese} / {english}"));
+                }
+            }
+        }
+        for mark in [" line!(", "(line!(", "[line!(", "tell!("] {
+            for line in blocks(&code, mark, ['(', ')']) {
+                lines += 1;
+                let texts = literals(&without(line, "Words("));
+                for text in texts.iter().filter(|text| !is_sign(text)) {
+                    strays.push(format!("{file}: {text}"));
+                }
+            }
+        }
+    }
+    assert!(
+        rows > 50 && lines > 100,
+        "{rows}, {lines}: they are not where they were"
+    );
+    assert!(strays.is_empty(), "in one language:\n{}", strays.join("\n"));
+}
+
 /// Where errors carry words in English: folders, what stands before such a word, and the table that has its Chinese.
 const CARRIED: [(&[&str], &[&str], &str); 2] = [
     (
@@ -227,5 +335,16 @@ fn texts_are_found_whatever_stands_around_them() {
         ["A", "{b} 没有", "no \"{b}\"", "请重试。", "Again }."]
     );
     assert_eq!(literals("fn c() { '\"'; \"d\" }"), ["d"]);
+    let code = "failure::gone(Words(\"卡\", \"card\"), \"x\")?; failure::none; failure::of(a(\"y\"))";
+    assert_eq!(
+        filled_in(code)
+            .iter()
+            .map(|call| literals(&without(call, "Words(")))
+            .collect::<Vec<_>>(),
+        [["x"], ["y"]]
+    );
+    assert!(
+        is_sign(" ms; {n} x ") && is_sign("keyvault: ") && !is_sign("keyvault: is open") && !is_sign("卡")
+    );
     assert!(has_no_words("{path}: {error}") && has_no_words("RFC {n}") && !has_no_words("no {path}"));
 }

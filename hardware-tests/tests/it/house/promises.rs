@@ -119,7 +119,7 @@ const PROMISES: &[Promise] = &[
     },
     Promise {
         code: "of_row (",
-        places: &["program/src/outcome.rs", "permit/src/process.rs"],
+        places: &["program/src/outcome.rs", "permit/src/failure.rs"],
         instead: "a table of program_contract::failures!, in both languages",
     },
 ];

@@ -78,6 +78,52 @@ fn nothing_is_left(folder: &Path) {
 }
 
 #[test]
+fn what_permit_and_a_program_that_it_starts_say_is_in_the_language_that_was_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let is_chinese = |text: &Value| {
+        let mut signs = text.as_str().unwrap().chars();
+        signs.any(|sign| ('\u{4E00}'..='\u{9FFF}').contains(&sign))
+    };
+    // The vault is not founded in a folder that holds something: its program says so, and permit passes it on.
+    let foreign = folder.path().join("foreign");
+    let half = folder.path().join("half");
+    for (place, file, text) in [
+        (&foreign, "notes", ""),
+        (&half, "installation.json", "{\"schema\":\"yzt.installation/1\"}"),
+        (&half, "vault/notes", ""),
+    ] {
+        let file = place.join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    for (place, code) in [(&foreign, "FOLDER_FOREIGN"), (&half, "NOT_A_VAULT_FOLDER")] {
+        for (tag, chinese) in [("zh-CN", true), ("en", false)] {
+            let shown = failure(&demo(place, &["--no-pcsc", "--lang", tag]), 5, code);
+            for key in ["message", "action"] {
+                assert_eq!(is_chinese(&shown["error"][key]), chinese, "{tag}: {shown}");
+            }
+        }
+        nothing_is_left(place);
+    }
+    // The fields of an applicant's file likewise, and what a person reads on the way.
+    let file = folder.path().join("applicant.json");
+    std::fs::write(&file, "{\"name\": \"\"}").unwrap();
+    for (tag, chinese) in [("zh-CN", true), ("en", false)] {
+        let output = demo(
+            &folder.path().join("whole"),
+            &["--no-pcsc", "--lang", tag, "--applicant", file.to_str().unwrap()],
+        );
+        let shown = failure(&output, 1, "APPLICANT");
+        for field in shown["fields"].as_array().unwrap() {
+            assert_eq!(is_chinese(&field["what"]), chinese, "{tag}: {field}");
+        }
+        let steps = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(steps.contains("启动密钥库"), chinese, "{steps}");
+        assert_eq!(steps.contains("start the vault"), !chinese, "{steps}");
+    }
+}
+
+#[test]
 fn a_permit_is_issued_over_pcsc_and_read_by_each_with_its_own_keys() {
     let folder = tempfile::tempdir().unwrap();
     let output = demo(folder.path(), &[]);

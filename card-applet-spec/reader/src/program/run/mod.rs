@@ -152,10 +152,10 @@ fn lines(
         match event {
             Event::Shown(shown) => say(&shown.json)?,
             Event::Order(object) => say(&object)?,
-            Event::Trouble(text) => program_contract::tell!("{text}"),
+            Event::Trouble(text) => program_contract::tell!(text),
             Event::State(state) => {
                 for warning in state.warnings.iter().filter(|warning| !warned.contains(warning)) {
-                    program_contract::tell!("{warning}");
+                    program_contract::tell!(warning);
                 }
                 warned = state.warnings;
             }

@@ -19,7 +19,7 @@ use crate::program::config::Config;
 use crate::program::failure;
 use crate::program::run::screen::Show;
 
-use crate::program::report::{self, Decision, SCHEMA};
+use crate::program::report::{self, Decision, SCHEMA, Saw};
 use crate::program::serving::{Served, ServingLoop, Task};
 use crate::program::sync;
 use crate::program::wire::{self, Source, Tape};
@@ -450,14 +450,11 @@ impl Worker {
             warnings.push(format!("{message}. {action}"));
         }
         if let Some(doubt) = serving.clock_doubt(moment) {
-            warnings.push(format!(
-                "时钟有误 the clock is wrong: {} is before {}",
-                moment.today,
-                doubt.seen()
-            ));
+            warnings.push(Language::Both.text(&clock_wrong(moment.today, doubt.seen())));
         }
         if in_grace && out_of_service.is_none() {
-            warnings.push("名单已过期，宽限期内 the list is old: days of grace".to_owned());
+            let words = Words("名单已过期，宽限期内", "the list is old: days of grace");
+            warnings.push(Language::Both.text(&words));
         }
         warnings.extend(self.trouble.clone());
         let counters = &serving.counters;
@@ -509,19 +506,29 @@ fn look(folder: &std::path::Path) -> Vec<(String, u64, Option<SystemTime>)> {
     files
 }
 
+program_contract::sentences! {
+    fn clock_wrong(today, seen) = "时钟有误：{today} 早于 {seen}", "the clock is wrong: {today} is before {seen}";
+}
+
 /// What a person is told beside the result.
 fn trouble(failure: &Failure, language: Language) -> String {
     format!("{}: {}", failure.code, failure.said(language).0)
 }
 
+/// What the screen shows of it: in both languages, for whoever stands before it.
+fn on_screen(saw: &Saw) -> Vec<String> {
+    let lines = saw.lines.iter();
+    lines.map(|line| line.text(Language::Both).to_owned()).collect()
+}
+
 fn shown(served: &Served, decision: &Decision, language: Language) -> Shown {
     let milliseconds = decision.nanoseconds.div_euclid(1_000_000);
     let (show, accepted, code, lines) = match &served.result {
-        Ok(saw) if served.sale.is_some() => (Show::Paid, true, "PAID".to_owned(), saw.lines.clone()),
+        Ok(saw) if served.sale.is_some() => (Show::Paid, true, "PAID".to_owned(), on_screen(saw)),
         // Nobody beside a gate needs to know whose permit is of which tier.
         Ok(_) if served.tap.is_some() => (Show::Accepted, true, "ACCEPTED".to_owned(), Vec::new()),
         // The strong doors serve an office: its staff read the fields.
-        Ok(saw) => (Show::Accepted, true, "ACCEPTED".to_owned(), saw.lines.clone()),
+        Ok(saw) => (Show::Accepted, true, "ACCEPTED".to_owned(), on_screen(saw)),
         Err(error) => {
             let show = match error.refusal().map(|refusal| refusal.told()) {
                 Some(Told::SameCardAgain) if served.given_up => Show::Office,
