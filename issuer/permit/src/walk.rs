@@ -757,7 +757,10 @@ impl Commands {
             "通过 accepted, a year longer",
         ));
         life.push(later.step(
-            Words("交回", "The holder gives the card back; two people end its chip for good"),
+            Words(
+                "交回",
+                "The holder gives the card back; two people end its chip for good",
+            ),
             &with(
                 &[
                     &[

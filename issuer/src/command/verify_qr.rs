@@ -69,11 +69,7 @@ impl VerifyQr {
             return Err(failure::qr_not_signed());
         }
         let founded = pinned.founded();
-        let mut lines: Vec<Line> = founded
-            .banner()
-            .map(|banner| line!(banner))
-            .into_iter()
-            .collect();
+        let mut lines: Vec<Line> = founded.banner().map(|banner| line!(banner)).into_iter().collect();
         lines.extend([
             line!(Words("真", "genuine")),
             line!(Words("卡号", "card number"), ": ", &statement.card_number),

@@ -105,11 +105,10 @@ pub(crate) fn init(
         "packages": &envelopes,
         "rehearsal": rehearsal,
     });
-    let mut lines = vec![line!(founded_as), line!(
-        Words("传输密钥指纹", "the transport key is"),
-        " ",
-        &transport_key
-    )];
+    let mut lines = vec![
+        line!(founded_as),
+        line!(Words("传输密钥指纹", "the transport key is"), " ", &transport_key),
+    ];
     lines.extend(envelopes.iter().map(|path| line!(path)));
     Outcome::done(schema, &fields, lines)
 }
