@@ -476,7 +476,7 @@ const LIFE: [(&str, i32, &[&str]); 23] = [
             r#""kind":"ROTATE""#,
             r#""state":"DONE""#,
             "通过",
-            "TRANSIT 440300 version 2: active, on 1 cards",
+            "TRANSIT 440300 版本 2 version 2: 启用 active, 1 张卡",
         ],
     ),
     ("放弃变更", 0, &[r#""kind":"TIER""#, r#""state":"GIVEN_UP""#]),
