@@ -171,9 +171,9 @@ impl ScratchIssuer {
     ///
     /// # Errors
     ///
-    /// [`Error::VaultClient`].
+    /// [`Error::Vault`].
     pub fn seal(&mut self) -> Result<(), Error> {
-        Ok(self.runtime.block_on(self.client.seal("hardware-tests"))?)
+        Ok(self.runtime.block_on(self.vault.seal("hardware-tests"))?)
     }
 
     /// Breaks the stream to the vault and makes a new one, as after a restart of the issuer.

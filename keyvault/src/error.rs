@@ -141,6 +141,18 @@ pub enum Error {
         /// Name of the custodian.
         custodian: String,
     },
+    /// The custodian of the present set did not say so on this connection.
+    #[error("who asks as {custodian} has not the share of {custodian}")]
+    NotACustodian {
+        /// Name of the custodian.
+        custodian: String,
+    },
+    /// The attempt that runs was begun by somebody else.
+    #[error("this unseal attempt was begun by {custodian}")]
+    AttemptOfAnother {
+        /// Name of the custodian.
+        custodian: String,
+    },
     /// No attempt runs.
     #[error("this unseal attempt is over or never began")]
     NoAttempt,
@@ -417,6 +429,14 @@ impl Error {
                 "ask another custodian, and find out what happened to this envelope",
             ),
             Self::SameShareTwice { .. } => of(W::SameShareTwice, "give another custodian's share"),
+            Self::NotACustodian { .. } => of(
+                W::NotACustodian,
+                "ask another custodian, and find out what happened to this envelope, and who listens at the vault's socket; nothing was done",
+            ),
+            Self::AttemptOfAnother { .. } => of(
+                W::AttemptOfAnother,
+                "let that custodian end it, or wait: it ends after 15 minutes by itself",
+            ),
             Self::NoAttempt => of(
                 W::NoAttempt,
                 "begin again; the shares given before have been forgotten",
@@ -605,6 +625,14 @@ impl Failing for Error {
             Self::SameShareTwice { custodian } => (
                 format!("{custodian} 的密钥分片已经给过").into(),
                 "请给出另一名保管人的分片",
+            ),
+            Self::NotACustodian { custodian } => (
+                format!("以 {custodian} 名义请求者没有 {custodian} 的密钥分片").into(),
+                "请另找一名保管人，并查明此信封出了什么事、谁在密钥库的套接字监听；未做任何事",
+            ),
+            Self::AttemptOfAnother { custodian } => (
+                format!("本次解封由 {custodian} 发起").into(),
+                "请由该保管人终止，或等待：15 分钟后自动终止",
             ),
             Self::NoAttempt => (
                 "本次解封已超时，或没有开始".into(),

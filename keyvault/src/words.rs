@@ -285,6 +285,7 @@ const TABLE: &[(&str, &str)] = &[
         "卡证书的截止日早于起始日",
     ),
     ("the commitment of the key-encryption key", "密钥加密密钥的承诺值"),
+    ("the commitments to the shares", "各密钥分片的承诺值"),
     ("the content needs too many steps", "内容需要的写卡步骤过多"),
     ("the count of blanks (at least 1)", "空白卡数量（至少 1 张）"),
     ("the count of cards in an order", "一份制证指令的卡数"),

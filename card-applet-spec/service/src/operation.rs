@@ -92,8 +92,8 @@
 //! ```
 //!
 //! Left out: enforcement. A policy says what holds; the gate of a service makes it hold. Today every service serves its
-//! own Unix user and root, so every `who` is [`Caller::SocketUser`] and nothing counts against a [`Ceiling`]; the issue
-//! that gives callers keys fills the other words in.
+//! own Unix user and root, so `who` is [`Caller::SocketUser`] but for what custodians prove with keys of their own, and nothing
+//! counts against a [`Ceiling`]; the issue that gives all callers keys fills the other words in.
 
 /// Something that can be asked of a service.
 pub trait Operation {

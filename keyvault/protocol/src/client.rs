@@ -15,6 +15,7 @@ use crate::bundle::{
     TerminalInfo, Terminals,
 };
 use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
+use crate::custodian::{Act, Connection, CustodianKey};
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::{Error, Refusal, RefusalCode};
 use crate::frame;
@@ -24,10 +25,11 @@ use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPh
 use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateRole};
 use crate::sealed::{self, Purpose};
 use crate::settlement::{CheckLines, LineCheck, SettlementLine};
+use crate::share::Share;
 use crate::signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
 use crate::status::{
-    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealRequest,
-    SealedShare, Share, Status, UnsealProgress,
+    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealedShare,
+    Status, UnsealProgress,
 };
 use crate::update::{
     AcceptReceipts, ExportUpdates, PendingUpdates, QueuedUpdate, ReadPending, Receipt, ReceiptOutcome,
@@ -43,7 +45,7 @@ const ANSWER: Duration = Duration::from_mins(5);
 /// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
 pub struct Client<S> {
     stream: S,
-    vault: [u8; 16],
+    on: Connection,
     transport: PointBytes,
     key: SecretKey,
     patience: Duration,
@@ -107,7 +109,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let client_key = sealed::point_of(&key.public_key());
         let mut client = Self {
             stream,
-            vault: [0; 16],
+            on: Connection {
+                vault: [0; 16],
+                challenge: [0; 16],
+                client_key,
+            },
             transport: [0; 65],
             key,
             patience: hello,
@@ -123,7 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 theirs: welcome.version,
             });
         }
-        client.vault = welcome.vault;
+        client.on.vault = welcome.vault;
+        client.on.challenge = welcome.challenge;
         client.transport = welcome.transport;
         client.patience = answer;
         Ok(client)
@@ -132,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Number of the vault at the other end.
     #[must_use]
     pub fn vault(&self) -> [u8; 16] {
-        self.vault
+        self.on.vault
     }
 
     /// The transport key that the other end says is its own. Nothing is proved by it.
@@ -149,30 +156,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(ReadStatus).await
     }
 
-    /// Begins an unseal attempt, or joins the one that runs, with the vault of this transport key.
-    ///
-    /// # Errors
-    /// [`Error::TransportKeyDiffers`] when another process answers; refused with `AlreadyOpen`, `Damaged` or `ClockBehind`.
-    pub async fn begin_unseal(&mut self, transport: &PointBytes) -> Result<Attempt, Error> {
-        if self.transport != *transport {
-            return Err(Error::TransportKeyDiffers);
-        }
-        let client_key = sealed::point_of(&self.key.public_key());
-        let proved = self.ask(BeginUnseal).await?;
-        proved
-            .by(transport, &self.vault, &client_key)
-            .ok_or(Error::TransportKeyDiffers)
-    }
-
-    /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key, which the vault's
-    /// transport key has signed for this connection.
+    /// Begins an unseal attempt, or joins the one that runs, as the custodian of this share.
     ///
     /// # Errors
     /// [`Error::TransportKeyNotPinned`] for a share that is for no vault yet ([`Share::pinned_to`]), [`Error::TransportKeyDiffers`]
-    /// when another process answers: nothing was sealed then. Refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`, `NoAttempt`,
-    /// `Damaged` or `ClockBehind`.
-    pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
-        if share.vault != self.vault {
+    /// when another process answers; refused with `WrongVault`, `NotACustodian`, `AlreadyOpen`, `Damaged` or `ClockBehind`.
+    pub async fn begin_unseal(&mut self, share: &Share) -> Result<Attempt, Error> {
+        let transport = self.claimed_by(share)?;
+        let proof = CustodianKey::of(share)?.prove(Act::BeginUnseal, &self.on);
+        let proved = self.ask(BeginUnseal(proof)).await?;
+        proved
+            .by(&transport, &self.on.vault, &self.on.client_key)
+            .ok_or(Error::TransportKeyDiffers)
+    }
+
+    /// The transport key that the share is for, where who answers says that it is its own.
+    fn claimed_by(&self, share: &Share) -> Result<PointBytes, Error> {
+        if share.vault != self.on.vault {
             // Asked before anything is sealed: another vault learns no share of ours.
             return Err(Error::Refused(Refusal {
                 code: RefusalCode::WrongVault,
@@ -183,7 +183,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             }));
         }
         let transport = share.transport.ok_or(Error::TransportKeyNotPinned)?;
-        let attempt = self.begin_unseal(&transport).await?;
+        if self.transport == transport {
+            Ok(transport)
+        } else {
+            Err(Error::TransportKeyDiffers)
+        }
+    }
+
+    /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key, which the vault's
+    /// transport key has signed for this connection.
+    ///
+    /// # Errors
+    /// As [`Client::begin_unseal`]: nothing was sealed then. Refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`, `NoAttempt`,
+    /// `Damaged` or `ClockBehind`.
+    pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
+        let attempt = self.begin_unseal(share).await?;
         let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
         let mut rng = UnwrapErr(SysRng);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng)?;
@@ -197,12 +211,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(GiveShare(envelope)).await
     }
 
-    /// Seals the vault: all keys leave memory. `by` is written into the journal.
+    /// Seals the vault as the custodian of this share: all keys leave memory. The share itself is not given.
     ///
     /// # Errors
-    /// Refused with `Sealed` when it is already.
-    pub async fn seal(&mut self, by: &str) -> Result<(), Error> {
-        self.ask(Seal(SealRequest { by: by.to_owned() })).await
+    /// As [`Client::begin_unseal`]; refused with `Sealed` when it is already, `AttemptOfAnother` for an attempt that another
+    /// custodian began.
+    pub async fn seal(&mut self, share: &Share) -> Result<(), Error> {
+        self.claimed_by(share)?;
+        let proof = CustodianKey::of(share)?.prove(Act::Seal, &self.on);
+        self.ask(Seal(proof)).await
     }
 
     /// Enrols an issuer's service key; the same name with the same key again changes nothing.
@@ -608,6 +625,7 @@ mod tests {
                 version: PROTOCOL_VERSION,
                 vault: [2; 16],
                 transport: [4; 65],
+                challenge: [6; 16],
             };
             frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
             far
@@ -638,6 +656,7 @@ mod tests {
                 version: PROTOCOL_VERSION,
                 vault: [2; 16],
                 transport: [4; 65],
+                challenge: [6; 16],
             };
             frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
             // Nothing more is asked of it.

@@ -45,6 +45,14 @@ fn attempt() -> Attempt {
     }
 }
 
+fn custodian() -> CustodianProof {
+    CustodianProof {
+        epoch: 1,
+        index: 2,
+        signature: [7; 64],
+    }
+}
+
 fn order() -> SignedOrder {
     SignedOrder::from_bytes(&[[0x82, 0x43, 1, 2, 3, 0x58, 0x40].as_slice(), &[7; 64]].concat()).unwrap()
 }
@@ -88,7 +96,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             .into(),
         ),
         ("Status", ReadStatus.into()),
-        ("BeginUnseal", BeginUnseal.into()),
+        ("BeginUnseal", BeginUnseal(custodian()).into()),
         (
             "GiveShare",
             GiveShare(SealedShare {
@@ -100,13 +108,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             })
             .into(),
         ),
-        (
-            "Seal",
-            Seal(SealRequest {
-                by: "operator".into(),
-            })
-            .into(),
-        ),
+        ("Seal", Seal(custodian()).into()),
         (
             "EnrolIssuer",
             EnrolIssuer(IssuerKey {
@@ -404,6 +406,7 @@ fn responses() -> Vec<(&'static str, Response)> {
                 version: 2,
                 vault: [8; 16],
                 transport: POINT,
+                challenge: [6; 16],
             }),
         ),
         ("Status", status(VaultState::Unsealing, Some(attempt()))),

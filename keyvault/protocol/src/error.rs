@@ -350,6 +350,10 @@ refusal_codes! {
     NumberUsed = 36, "CARD_NUMBER_USED", Refused;
     /// The name is a terminal's with other keys, or the keys are another terminal's.
     TerminalKeys = 37, "TERMINAL_KEYS", Refused;
+    /// Who asks is no custodian of the vault's present set, or did not say it on this connection.
+    NotACustodian = 38, "NOT_A_CUSTODIAN", Refused;
+    /// The unseal attempt was begun by another custodian.
+    AttemptOfAnother = 39, "ATTEMPT_OF_ANOTHER", Refused;
 }
 
 #[cfg(test)]

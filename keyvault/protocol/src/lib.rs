@@ -9,6 +9,7 @@
 mod bundle;
 mod card;
 mod client;
+mod custodian;
 mod denial;
 #[cfg(test)]
 mod encoding;
@@ -20,6 +21,7 @@ mod photo;
 mod role_key;
 pub mod sealed;
 mod settlement;
+mod share;
 mod signing;
 mod status;
 mod update;
@@ -37,6 +39,7 @@ pub use card::{
     MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,
 };
 pub use client::{Client, check_path};
+pub use custodian::{Act, Connection, CustodianKey, CustodianProof};
 pub use denial::{AllowCard, DenyCard, DenyChain, EndCard};
 pub use error::{Error, Refusal, RefusalCode};
 pub use message::{OPERATIONS, Request, Response};
@@ -44,10 +47,11 @@ pub use order::{EnrolIssuer, IssuerKey, OpenOrder, Order, OrderSession, SignedOr
 pub use photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 pub use role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeyState, RoleKeys, RotateRole};
 pub use settlement::{BEFORE_LEN, CheckLines, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
+pub use share::Share;
 pub use signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
 pub use status::{
     Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ProvedAttempt, ReadStatus, Seal,
-    SealRequest, SealedShare, Share, Status, UnsealProgress, VaultState, Welcome, fingerprint,
+    SealedShare, Status, UnsealProgress, VaultState, Welcome, fingerprint,
 };
 pub use update::{
     AcceptReceipts, ExportUpdates, MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates,

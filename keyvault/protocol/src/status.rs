@@ -1,15 +1,13 @@
-//! What the vault says of itself, and the custodians' shares.
-
-use std::fmt;
+//! What the vault says of itself, and how custodians open and seal it.
 
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Operation, Policy};
 use sha2::{Digest as _, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::custodian::CustodianProof;
 use crate::wire::{PointBytes, SignatureBytes};
 
 /// State of the vault.
@@ -164,57 +162,6 @@ pub struct UnsealProgress {
     pub missing: Vec<String>,
 }
 
-/// A custodian's share in clear, taken from an opened envelope. Wiped on drop, never printed.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Share {
-    /// The vault that the share opens.
-    #[zeroize(skip)]
-    pub vault: [u8; 16],
-    /// The set that it belongs to.
-    #[zeroize(skip)]
-    pub epoch: u32,
-    /// Number of the share, the x of the polynomial, 1 to 255.
-    #[zeroize(skip)]
-    pub index: u8,
-    /// The transport key of the one vault that is told it.
-    #[zeroize(skip)]
-    pub(crate) transport: Option<PointBytes>,
-    value: [u8; 32],
-}
-
-impl Share {
-    /// Takes the parts over.
-    #[must_use]
-    pub fn new(vault: [u8; 16], epoch: u32, index: u8, value: [u8; 32]) -> Self {
-        Self {
-            vault,
-            epoch,
-            index,
-            transport: None,
-            value,
-        }
-    }
-
-    /// The share, for the vault of this transport key: [`Client::submit_share`](crate::Client::submit_share) gives it to no other.
-    #[must_use]
-    pub fn pinned_to(mut self, transport: PointBytes) -> Self {
-        self.transport = Some(transport);
-        self
-    }
-
-    /// The secret ordinates, one per byte of the secret.
-    #[must_use]
-    pub fn value(&self) -> &[u8; 32] {
-        &self.value
-    }
-}
-
-impl fmt::Debug for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Share({} of epoch {}, ..)", self.index, self.epoch)
-    }
-}
-
 /// Version of this protocol; both sides must speak the same.
 pub const PROTOCOL_VERSION: u16 = 4;
 
@@ -251,6 +198,9 @@ pub struct Welcome {
     /// The public half of its transport key: a claim, until something is proved with it.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub transport: PointBytes,
+    /// Different on each connection: what a custodian proves on it is worth nothing on another.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub challenge: [u8; 16],
 }
 
 /// Reads the state of the vault.
@@ -265,21 +215,26 @@ impl Operation for ReadStatus {
 
 /// Begins an unseal attempt, or joins the one that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct BeginUnseal;
+pub struct BeginUnseal(#[n(0)] pub CustodianProof);
 
 impl Operation for BeginUnseal {
     type Answer = ProvedAttempt;
-    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const POLICY: Policy = Policy::of_today(Journal::None)
+        .who(&[Caller::Custodian])
+        .while_sealed()
+        .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
 }
 
-/// Gives a share to the attempt that runs.
+/// Gives a share to the attempt that runs: who has it is its custodian.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct GiveShare(#[n(0)] pub SealedShare);
 
 impl Operation for GiveShare {
     type Answer = UnsealProgress;
-    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed();
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .who(&[Caller::Custodian])
+        .while_sealed();
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
 }
 
@@ -316,22 +271,16 @@ impl SealedShare {
     }
 }
 
-/// Seals the vault: all keys leave memory.
+/// Seals the vault: all keys leave memory. While it is being opened: ends the attempt that the same custodian began.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Seal(#[n(0)] pub SealRequest);
+pub struct Seal(#[n(0)] pub CustodianProof);
 
 impl Operation for Seal {
     type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before).while_sealed();
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .who(&[Caller::Custodian])
+        .while_sealed();
     const DOORS: &'static [&'static str] = &["keyvault seal"];
-}
-
-/// A request to seal.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct SealRequest {
-    /// Who seals, for the journal; any one custodian can.
-    #[n(0)]
-    pub by: String,
 }
 
 #[cfg(test)]

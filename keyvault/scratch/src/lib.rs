@@ -11,7 +11,7 @@ use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
-use keyvault_protocol::{SealedShare, Share, UnsealProgress};
+use keyvault_protocol::{Act, Attempt, Connection, CustodianKey, SealedShare, Share, UnsealProgress};
 use program_contract::{Clock, Founded};
 use zeroize::Zeroizing;
 
@@ -62,12 +62,33 @@ pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<Sha
         .collect()
 }
 
+/// Begins an unseal attempt of a vault in this process, as the custodian of this share.
+///
+/// # Errors
+/// As [`Vault::begin_unseal`].
+pub async fn begin(vault: &Vault, share: &Share) -> Result<Attempt, Error> {
+    // As a client does.
+    if share.vault != vault.id() {
+        return Err(Error::WrongVault);
+    }
+    // No stream is between: nobody could put anything into another place.
+    let on = Connection {
+        vault: vault.id(),
+        challenge: [0; 16],
+        client_key: [4; 65],
+    };
+    let custodian = CustodianKey::of(share).map_err(|_| Error::NotOpened)?;
+    vault
+        .begin_unseal(&custodian.prove(Act::BeginUnseal, &on), &on)
+        .await
+}
+
 /// Gives one opened share to a vault in this process.
 ///
 /// # Errors
 /// As [`Vault::give_share`].
 pub async fn give(vault: &Vault, share: &Share, rng: &mut Random) -> Result<UnsealProgress, Error> {
-    let attempt = vault.begin_unseal().await?;
+    let attempt = begin(vault, share).await?;
     let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
     let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), rng)
         .map_err(|_| Error::NotOpened)?;

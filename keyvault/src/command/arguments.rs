@@ -137,11 +137,17 @@ pub(crate) enum Ask {
         #[arg(long, value_name = "HEX16")]
         fingerprint: Option<String>,
     },
-    /// Seals the running vault.
+    /// Seals the running vault, as any custodian can; while it is being opened, ends the attempt that the same custodian began.
     Seal {
-        /// Who seals, for the journal.
-        #[arg(long, default_value = "operator")]
-        by: String,
+        /// The custodian's share envelope. The share is not given.
+        #[arg(long, value_name = "FILE")]
+        share: PathBuf,
+        /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
+        /// Fingerprint of the vault's transport key, as the vault's own console shows it: for an envelope that pins none.
+        #[arg(long, value_name = "HEX16")]
+        fingerprint: Option<String>,
     },
     /// Says how the vault stands: exit 0 open, 1 sealed, 3 not running, 5 damaged.
     Status,

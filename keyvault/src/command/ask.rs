@@ -25,14 +25,11 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             passphrase_file,
             fingerprint,
         } => custody::unseal(place, &share, &passphrase_file, fingerprint.as_deref(), schema).await,
-        Ask::Seal { by } => {
-            place.connect().await?.seal(&by).await?;
-            Outcome::done(
-                schema,
-                &json!({ "state": "sealed" }),
-                vec![line!(Words("密钥库已封存", "the vault is sealed"))],
-            )
-        }
+        Ask::Seal {
+            share,
+            passphrase_file,
+            fingerprint,
+        } => custody::seal(place, &share, &passphrase_file, fingerprint.as_deref(), schema).await,
         Ask::Status => {
             let status = async {
                 let mut client = place.connect().await?;

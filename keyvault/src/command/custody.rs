@@ -127,7 +127,7 @@ pub(crate) async fn unseal(
     let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
     let share = envelope.open(&passphrase)?.pinned_to(transport_key);
-    client.begin_unseal(&transport_key).await?;
+    client.begin_unseal(&share).await?;
     let UnsealProgress {
         state,
         given,
@@ -152,6 +152,28 @@ pub(crate) async fn unseal(
         "missing": missing,
     });
     Outcome::done(schema, &fields, vec![line])
+}
+
+/// Seals the running vault, as the custodian of an envelope.
+pub(crate) async fn seal(
+    place: &Place,
+    share: &Path,
+    passphrase_file: &Path,
+    compared: Option<&str>,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    let envelope = share::read(share)?;
+    let mut client = place.connect().await?;
+    let transport_key = share::compared(&envelope, &client, compared)?;
+    let passphrase = share::passphrase(&envelope, passphrase_file)?;
+    let share = envelope.open(&passphrase)?.pinned_to(transport_key);
+    client.seal(&share).await?;
+    let fields = json!({ "state": "sealed", "by": envelope.custodian });
+    Outcome::done(
+        schema,
+        &fields,
+        vec![line!(Words("密钥库已封存", "the vault is sealed"))],
+    )
 }
 
 /// How the vault stands: open, sealed (exit 1 by contract), damaged.

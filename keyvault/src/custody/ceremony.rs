@@ -407,7 +407,8 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), 
     }
     let generation = core.header.generation + 1;
     let batch = Batch {
-        from_previous_format: false,
+        from_first_format: false,
+        custodians: Vec::new(),
         rows,
         deleted: Vec::new(),
         entries: Vec::new(),
@@ -461,7 +462,7 @@ async fn prove(
         match &proven {
             None => {
                 let now = core.header.high_water;
-                unseal(&mut core, &secret, now).await?;
+                unseal(&mut core, &points, now).await?;
                 proven = Some(secret);
             }
             Some(proven) if **proven == *secret => {}

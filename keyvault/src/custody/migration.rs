@@ -1,7 +1,8 @@
-//! The layout before key versions and sealed updates (format 1) becomes the present one, at the first unseal with this
-//! program: in one transaction, so that a vault is in the one or the other.
+//! Layouts of before become the present one at the first unseal with this program, a step in one transaction each, so that a
+//! vault is before or behind it: format 1 has no key versions and sealed updates, format 2 no keys of custodians. The shares that open
+//! a vault determine all others, and so the keys of the custodians who are not there.
 //!
-//! Every key version of the previous format is number 1, made on first use: it is Active. Cards keep what they had; public
+//! Every key version of format 1 is number 1, made on first use: it is Active. Cards keep what they had; public
 //! keys come from their personalisation, and the digests of their data groups, which were not kept, are known again when
 //! all three groups are written.
 
@@ -11,17 +12,41 @@ use jiff::Timestamp;
 use crate::audit::journal::Event;
 use crate::card::job::personalised_keys;
 use crate::card::record::{Card, PurseKey};
+use crate::custody::shamir::{self, Point};
 use crate::error::Error;
 use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
 use crate::keys::version::RoleKeyRow;
 use crate::open::transaction::{Core, Open, Transaction};
+use crate::store::commitment::Commitment;
 use crate::store::sealing::SUITE;
 use crate::store::sql::Table;
 use crate::terminal::deny_list::LastList;
 
-/// Brings the store and `open` to the present layout.
+/// From format 2 to format 3: the header gets the public halves of all custodians' keys.
+pub(crate) async fn make_custodians_keys(
+    core: &mut Core,
+    open: &mut Open,
+    points: &[Point],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (vault, epoch) = (core.header.vault, core.header.epoch);
+    let with_key = |share: &Commitment| {
+        let value = shamir::at(points, share.index)?;
+        share.with_key(&vault, epoch, &value)
+    };
+    let custodians: Option<Vec<Commitment>> = core.shares.iter().map(with_key).collect();
+    let transaction = Transaction {
+        custodians: custodians.ok_or(Error::Damaged {
+            what: "the commitments to the shares",
+        })?,
+        ..Transaction::default()
+    };
+    open.apply(core, now, transaction).await
+}
+
+/// From format 1 to format 2, the store and `open`.
 pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
-    let mut transaction = Transaction::from_previous_format();
+    let mut transaction = Transaction::from_first_format();
     for id in INDEX_KEYS {
         let key = open.keys.make(id, &mut core.rng)?;
         let record = KeyRecord {

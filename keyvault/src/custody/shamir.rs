@@ -62,6 +62,12 @@ pub(crate) fn split(
 /// are equal. With fewer or wrong shares the result is some other value: check it against a commitment.
 #[must_use]
 pub(crate) fn combine(points: &[Point]) -> Option<Zeroizing<[u8; SECRET_LEN]>> {
+    at(points, 0)
+}
+
+/// The polynomial through these points at `x`: the secret at 0, another custodian's share at its number. As [`combine`].
+#[must_use]
+pub(crate) fn at(points: &[Point], x: u8) -> Option<Zeroizing<[u8; SECRET_LEN]>> {
     let distinct = points
         .iter()
         .enumerate()
@@ -74,7 +80,7 @@ pub(crate) fn combine(points: &[Point]) -> Option<Zeroizing<[u8; SECRET_LEN]>> {
         let mut basis = 1u8;
         for (j, other) in points.iter().enumerate() {
             if i != j {
-                basis = multiply(basis, multiply(other.x, invert(other.x ^ point.x)));
+                basis = multiply(basis, multiply(other.x ^ x, invert(other.x ^ point.x)));
             }
         }
         for (sum, y) in secret.iter_mut().zip(point.y.iter()) {
@@ -139,6 +145,10 @@ mod tests {
             let mut rng = StdRng::seed_from_u64(seed);
             let count = threshold + extra;
             let mut points = split(&secret, threshold, count, &mut rng).unwrap();
+            let given = &points[usize::from(extra)..];
+            for missing in &points {
+                prop_assert_eq!(at(given, missing.x).unwrap(), missing.y.clone());
+            }
             points.rotate_left(start % usize::from(count));
             points.truncate(usize::from(threshold));
             prop_assert_eq!(*combine(&points).unwrap(), secret);

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    Attempt, PointBytes, ProvedAttempt, SealedShare, Status, UnsealProgress, VaultState, fingerprint,
+    Act, Attempt, Connection, CustodianProof, PointBytes, ProvedAttempt, SealedShare, Status, UnsealProgress,
+    VaultState, fingerprint,
 };
 use p256::SecretKey;
 use program_contract::{Clock, Founded};
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -34,6 +37,8 @@ pub struct Vault {
     id: [u8; 16],
     clock: Clock,
     transport: TransportKey,
+    /// What the challenges are drawn from, and how many there were.
+    challenges: (Zeroizing<[u8; 32]>, AtomicU64),
     inner: Mutex<Inner>,
 }
 
@@ -62,8 +67,10 @@ impl Vault {
         lock: FolderLock,
         arena: Arc<Arena>,
         clock: impl FnOnce(Founded) -> Result<Clock, E>,
-        rng: Random,
+        mut rng: Random,
     ) -> Result<Arc<Self>, E> {
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *seed);
         let FolderLock {
             folder,
             transport,
@@ -81,6 +88,7 @@ impl Vault {
             id,
             clock,
             transport,
+            challenges: (seed, AtomicU64::new(0)),
             inner,
         }))
     }
@@ -95,6 +103,19 @@ impl Vault {
     #[must_use]
     pub fn transport_key(&self) -> PointBytes {
         self.transport.public()
+    }
+
+    /// What a new connection is told: no other was told it, and nobody can say it before. A hello does not wait for the vault.
+    pub(crate) fn challenge(&self) -> [u8; 16] {
+        let (seed, counted) = &self.challenges;
+        let digest = Sha256::new()
+            .chain_update(b"YZT-CHALLENGE-1")
+            .chain_update(**seed)
+            .chain_update(counted.fetch_add(1, Ordering::Relaxed).to_be_bytes())
+            .finalize();
+        let mut challenge = [0; 16];
+        challenge.copy_from_slice(&digest[..16]);
+        challenge
     }
 
     /// The attempt, with the proof for the client on this connection that this vault began it.
@@ -138,14 +159,20 @@ impl Vault {
         }
     }
 
-    /// Begins an unseal attempt, or joins the one that runs: there is one at a time, for 15 minutes.
+    /// Begins an unseal attempt for a custodian, or joins the one that runs: there is one at a time, for 15 minutes.
     ///
     /// # Errors
-    /// [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`].
-    pub async fn begin_unseal(&self) -> Result<Attempt, Error> {
+    /// [`Error::NotACustodian`], [`Error::WrongEpoch`], [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`].
+    pub async fn begin_unseal(&self, proof: &CustodianProof, on: &Connection) -> Result<Attempt, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         let inner = &mut *guard;
+        let begun_by = match inner.core.custodian(proof, Act::BeginUnseal, on) {
+            Ok(custodian) => Some(custodian.index),
+            // Founded before custodians had keys: they are made when it opens.
+            Err(Error::NotACustodian { .. }) if inner.core.header.format != sql::FORMAT => None,
+            Err(error) => return Err(error),
+        };
         match &inner.phase {
             Phase::Open(_) => Err(Error::AlreadyOpen),
             Phase::Damaged(error) => Err(error.clone()),
@@ -160,6 +187,7 @@ impl Vault {
                     id,
                     key,
                     ends,
+                    begun_by,
                     given: Vec::new(),
                 });
                 let described = attempt.describe(&inner.core);
@@ -191,10 +219,12 @@ impl Vault {
         }
         let custodians = attempt.names(&inner.core);
         let mut progress = attempt.progress(&inner.core);
-        let secret = shamir::combine(&attempt.given).ok_or(Error::NoAttempt)?;
+        let points = std::mem::take(&mut attempt.given);
         // From here on the shares are gone, whatever happens.
         inner.phase = Phase::Sealed;
-        let opened = match unseal(&mut inner.core, &secret, now).await {
+        let opened = unseal(&mut inner.core, &points, now).await;
+        drop(points);
+        let opened = match opened {
             Ok(mut open) => {
                 let mut transaction = Transaction::default();
                 transaction.note(Event::Unsealed { custodians });
@@ -222,14 +252,37 @@ impl Vault {
         }
     }
 
-    /// Seals: every key leaves memory, running card sessions end.
+    /// Seals for a custodian, who is named in the journal; while it is being opened, ends the attempt that the same custodian
+    /// began.
+    ///
+    /// # Errors
+    /// [`Error::NotACustodian`], [`Error::WrongEpoch`], [`Error::AttemptOfAnother`], and those of [`Vault::seal`].
+    pub async fn seal_for(&self, proof: &CustodianProof, on: &Connection) -> Result<(), Error> {
+        let mut inner = self.inner.lock().await;
+        let custodian = inner.core.custodian(proof, Act::Seal, on)?;
+        if let Phase::Unsealing(attempt) = &inner.phase
+            && attempt.begun_by != Some(custodian.index)
+        {
+            let began = |share: &&Commitment| Some(share.index) == attempt.begun_by;
+            let beginner = inner.core.shares.iter().find(began);
+            return Err(Error::AttemptOfAnother {
+                custodian: beginner.map(|share| share.custodian.clone()).unwrap_or_default(),
+            });
+        }
+        let name = custodian.custodian.clone();
+        self.seal_now(&mut inner, &name).await
+    }
+
+    /// Seals, for the process itself: every key leaves memory, running card sessions end.
     ///
     /// # Errors
     /// [`Error::Sealed`] when it is; [`Error::StoreUnavailable`] when that cannot be written down (it is sealed all the
     /// same).
     pub async fn seal(&self, by: &str) -> Result<(), Error> {
-        let mut guard = self.inner.lock().await;
-        let inner = &mut *guard;
+        self.seal_now(&mut *self.inner.lock().await, by).await
+    }
+
+    async fn seal_now(&self, inner: &mut Inner, by: &str) -> Result<(), Error> {
         let noted = match &mut inner.phase {
             Phase::Open(opened) => {
                 // A clock that went back must not keep the vault open.
@@ -310,13 +363,17 @@ impl Inner {
     }
 }
 
-/// From the unseal secret to the open vault. A store of the previous format becomes one of the present.
-pub(crate) async fn unseal(core: &mut Core, secret: &[u8; 32], now: Timestamp) -> Result<Open, Error> {
-    let mut open = core.unlock(secret).await?;
-    if core.header.format == sql::PREVIOUS_FORMAT {
+/// From enough shares to the open vault. A store of a format of before becomes one of the present.
+pub(crate) async fn unseal(core: &mut Core, points: &[Point], now: Timestamp) -> Result<Open, Error> {
+    let secret = shamir::combine(points).ok_or(Error::NoAttempt)?;
+    let mut open = core.unlock(&secret).await?;
+    if core.header.format == sql::FIRST_FORMAT {
         migration::bring_up_to_date(core, &mut open, now).await?;
     } else {
         open.load_roles(core).await?;
+    }
+    if core.header.format == sql::WITHOUT_CUSTODIANS {
+        migration::make_custodians_keys(core, &mut open, points, now).await?;
     }
     Ok(open)
 }
@@ -326,6 +383,8 @@ struct Unsealing {
     id: [u8; 16],
     key: SecretKey,
     ends: Timestamp,
+    /// Number of the custodian who began it; none in a vault of before, where nobody had to say.
+    begun_by: Option<u8>,
     given: Vec<Point>,
 }
 

@@ -144,8 +144,8 @@ impl Core {
             && row.row_version == self.header.generation
             // The format is in clear; what the state counts is not.
             && state.counts.len()
-                == if self.header.format == sql::PREVIOUS_FORMAT {
-                    Table::PREVIOUS_COUNTED
+                == if self.header.format == sql::FIRST_FORMAT {
+                    Table::FIRST_COUNTED
                 } else {
                     Table::COUNTED.len()
                 };

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use keyvault_protocol::{Act, Connection, CustodianProof};
 use minicbor::{Decode, Encode};
 use program_contract::Founded;
 use rand_core::CryptoRng;
@@ -48,6 +49,32 @@ impl Core {
             arena,
             rng,
         })
+    }
+
+    /// The custodian who said on this connection that `act` is wanted.
+    pub(crate) fn custodian(
+        &self,
+        proof: &CustodianProof,
+        act: Act,
+        on: &Connection,
+    ) -> Result<&Commitment, Error> {
+        if proof.epoch != self.header.epoch {
+            return Err(Error::WrongEpoch {
+                share: proof.epoch,
+                vault: self.header.epoch,
+            });
+        }
+        let share = self.shares.iter().find(|share| share.index == proof.index);
+        let share = share.ok_or(Error::NotFound {
+            what: "share of this number",
+        })?;
+        if share.key.is_some_and(|key| proof.is_by(&key, act, on)) {
+            Ok(share)
+        } else {
+            Err(Error::NotACustodian {
+                custodian: share.custodian.clone(),
+            })
+        }
     }
 
     pub(crate) fn place<'a>(&'a self, table: Table, id: &'a [u8], row_version: i64, term: i64) -> Place<'a> {
@@ -119,7 +146,8 @@ impl Open {
             deleted,
             roles,
             events,
-            from_previous_format,
+            from_first_format,
+            custodians,
         } = transaction;
         for (id, row) in &roles {
             let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
@@ -127,8 +155,13 @@ impl Open {
             })?;
             rows.push((Table::RoleKey, id.row_id().to_vec(), Zeroizing::new(plain)));
         }
+        let keys = custodians
+            .iter()
+            .filter_map(|share| Some((share.index, share.key?)));
+        let epoch = core.header.epoch;
         let mut batch = Batch {
-            from_previous_format,
+            from_first_format,
+            custodians: keys.map(|(number, key)| (epoch, number, key)).collect(),
             rows: Vec::new(),
             deleted: Vec::new(),
             entries: Vec::new(),
@@ -142,7 +175,7 @@ impl Open {
             }
         }
         for (table, id, plain) in &rows {
-            let before = if from_previous_format && !table.is_of_the_previous_format() {
+            let before = if from_first_format && !table.is_of_the_first_format() {
                 None
             } else {
                 core.store.row(*table, id).await?.map(|row| row.row_version)
@@ -158,6 +191,9 @@ impl Open {
             (state.journal_seq, state.journal_head) = (entry.seq, entry.hash);
             batch.entries.push(entry);
         }
+        if !custodians.is_empty() {
+            state.header = header_digest(&core.header, &custodians);
+        }
         state.high_water = high_water.as_second();
         let plain = minicbor::to_vec(&state).map_err(|_| Error::Damaged {
             what: "the state row",
@@ -169,7 +205,13 @@ impl Open {
         core.store.commit(&batch).await?;
         core.header.high_water = high_water;
         core.header.generation = generation;
-        core.header.format = sql::FORMAT;
+        if from_first_format {
+            core.header.format = sql::WITHOUT_CUSTODIANS;
+        }
+        if !custodians.is_empty() {
+            core.header.format = sql::FORMAT;
+            core.shares = custodians;
+        }
         self.state = state;
         self.roles.extend(roles);
         Ok(())
@@ -271,7 +313,9 @@ pub(crate) struct Transaction {
     /// Key versions whose rows change.
     pub(crate) roles: Roles,
     pub(crate) events: Vec<Event>,
-    pub(crate) from_previous_format: bool,
+    pub(crate) from_first_format: bool,
+    /// The commitments of a store of format 2, with the custodians' keys that make it one of format 3.
+    pub(crate) custodians: Vec<Commitment>,
 }
 
 impl Transaction {
@@ -311,10 +355,10 @@ impl Transaction {
 }
 
 impl Transaction {
-    /// The transaction that turns the previous format into the present one.
-    pub(crate) fn from_previous_format() -> Self {
+    /// The transaction that turns format 1 into format 2.
+    pub(crate) fn from_first_format() -> Self {
         Self {
-            from_previous_format: true,
+            from_first_format: true,
             ..Self::default()
         }
     }
@@ -389,7 +433,13 @@ impl State {
 /// Hash over the parts of the header that never change while a set of shares lives, and over the commitments.
 pub(crate) fn header_digest(header: &Header, shares: &[Commitment]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(b"YZT-HEADER-1");
+    // All commitments have the keys of their custodians, or none has.
+    let has_keys = shares.iter().any(|share| share.key.is_some());
+    hash.update(if has_keys {
+        b"YZT-HEADER-2"
+    } else {
+        b"YZT-HEADER-1"
+    });
     hash.update(header.vault);
     hash.update(header.instance);
     hash.update(header.epoch.to_be_bytes());
@@ -404,6 +454,9 @@ pub(crate) fn header_digest(header: &Header, shares: &[Commitment]) -> [u8; 32] 
         hash.update(&share.custodian);
         hash.update(share.salt);
         hash.update(share.hash);
+        if let Some(key) = &share.key {
+            hash.update(key);
+        }
     }
     hash.finalize().into()
 }

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, ContinueCard, DenyCard,
-    DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot, ExportUpdates, GiveShare,
-    Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors,
-    ReadPending, ReadStatus, Request, Response, RetireRole, RevokeTerminal, RoleKeys, RotateRole, Seal,
-    SealUpdate, SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
+    AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, Connection,
+    ContinueCard, DenyCard, DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot,
+    ExportUpdates, GiveShare, Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen,
+    PointBytes, ReadAnchors, ReadPending, ReadStatus, Request, Response, RetireRole, RevokeTerminal,
+    RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
@@ -33,7 +33,7 @@ pub(crate) struct At<'a> {
 #[expect(clippy::too_many_lines, reason = "an arm for each operation, read as a table")]
 pub(crate) async fn answer(
     vault: &Vault,
-    client_key: &PointBytes,
+    on: &Connection,
     at: Option<At<'_>>,
     request: Request,
 ) -> Result<Response, Error> {
@@ -41,23 +41,24 @@ pub(crate) async fn answer(
         // Once, before everything else.
         Request::Hello(Hello(_)) => Err(Error::MalformedRequest),
         Request::ReadStatus(ReadStatus) => Ok(answered::<ReadStatus, _>(vault.status().await)),
-        Request::BeginUnseal(BeginUnseal) => {
-            let attempt = vault.begin_unseal().await?;
-            Ok(answered::<BeginUnseal, _>(vault.prove(attempt, client_key)))
+        Request::BeginUnseal(BeginUnseal(proof)) => {
+            let attempt = vault.begin_unseal(&proof, on).await?;
+            let proved = vault.prove(attempt, &on.client_key);
+            Ok(answered::<BeginUnseal, _>(proved))
         }
         Request::GiveShare(GiveShare(envelope)) => {
             vault.give_share(&envelope).await.map(answered::<GiveShare, _>)
         }
-        Request::Seal(Seal(request)) => vault.seal(&request.by).await.map(answered::<Seal, _>),
+        Request::Seal(Seal(proof)) => vault.seal_for(&proof, on).await.map(answered::<Seal, _>),
         Request::PhotoKeyNew(PhotoKeyNew(context)) => {
             let at = at.ok_or(Error::Sealed)?;
             let (key, wrapped) = photo::new_key(at.core, at.open, at.now, &context).await?;
-            photo_key(at.core, client_key, &context, &key, wrapped).map(answered::<PhotoKeyNew, _>)
+            photo_key(at.core, &on.client_key, &context, &key, wrapped).map(answered::<PhotoKeyNew, _>)
         }
         Request::PhotoKeyOpen(PhotoKeyOpen { context, wrapped }) => {
             let at = at.ok_or(Error::Sealed)?;
             let key = photo::open_key(at.core, at.open, at.now, &context, &wrapped).await?;
-            photo_key(at.core, client_key, &context, &key, wrapped).map(answered::<PhotoKeyOpen, _>)
+            photo_key(at.core, &on.client_key, &context, &key, wrapped).map(answered::<PhotoKeyOpen, _>)
         }
         Request::ContinueCard(ContinueCard {
             order,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyvault_protocol::{
-    Error as WireError, Hello, PROTOCOL_VERSION, PointBytes, Refusal, Request, Response, Welcome, frame,
+    Connection, Error as WireError, Hello, PROTOCOL_VERSION, Refusal, Request, Response, Welcome, frame,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
@@ -35,7 +35,7 @@ pub async fn connection<S>(mut stream: S, vault: Arc<Vault>) -> Result<(), WireE
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Some(client_key) = within(HELLO, greet(&mut stream, &vault)).await? else {
+    let Some(on) = within(HELLO, greet(&mut stream, &vault)).await? else {
         return Ok(());
     };
     loop {
@@ -52,7 +52,7 @@ where
             }
             Err(error) => return Err(error),
         };
-        let response = match gate::pass(&vault, &client_key, request).await {
+        let response = match gate::pass(&vault, &on, request).await {
             Ok(response) => response,
             Err(error) => {
                 // Code only: texts may name a custodian, and the log is not the place for that.
@@ -73,20 +73,26 @@ async fn within<T>(
     tokio::time::timeout(patience, work).await.map_err(silent)?
 }
 
-async fn greet<S>(stream: &mut S, vault: &Vault) -> Result<Option<PointBytes>, WireError>
+async fn greet<S>(stream: &mut S, vault: &Vault) -> Result<Option<Connection>, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     match frame::read(stream).await? {
         Some(Request::Hello(Hello(greeting))) => {
+            let on = Connection {
+                vault: vault.id(),
+                challenge: vault.challenge(),
+                client_key: greeting.client_key,
+            };
             let welcome = Welcome {
                 version: PROTOCOL_VERSION,
-                vault: vault.id(),
+                vault: on.vault,
                 transport: vault.transport_key(),
+                challenge: on.challenge,
             };
             frame::write(stream, &Response::Welcome(welcome)).await?;
             // Another version was told ours, and hangs up.
-            Ok((greeting.version == PROTOCOL_VERSION).then_some(greeting.client_key))
+            Ok((greeting.version == PROTOCOL_VERSION).then_some(on))
         }
         Some(_) => {
             frame::write(

@@ -1,5 +1,6 @@
 //! Commitments to shares: enough to say that a share is wrong, nothing that helps to find it.
 
+use keyvault_protocol::{CustodianKey, PointBytes, Share};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -15,6 +16,8 @@ pub(crate) struct Commitment {
     pub(crate) salt: [u8; 16],
     /// SHA-256 over label, vault, epoch, index, salt and value.
     pub(crate) hash: [u8; 32],
+    /// The public half of the custodian's key; none in a store of format 2 and before.
+    pub(crate) key: Option<PointBytes>,
 }
 
 impl Commitment {
@@ -35,7 +38,21 @@ impl Commitment {
             custodian: custodian.to_owned(),
             salt,
             hash: commit(vault, epoch, index, &salt, value),
+            key: custodian_key(vault, epoch, index, value),
         }
+    }
+
+    /// The same commitment with the key of its custodian, from the share that it is to.
+    #[must_use]
+    pub(crate) fn with_key(&self, vault: &[u8; 16], epoch: u32, value: &[u8; 32]) -> Option<Self> {
+        if !self.holds(vault, epoch, value) {
+            return None;
+        }
+        let key = custodian_key(vault, epoch, self.index, value)?;
+        Some(Self {
+            key: Some(key),
+            ..self.clone()
+        })
     }
 
     /// Whether `value` is the share that was committed to.
@@ -45,6 +62,11 @@ impl Commitment {
             .ct_eq(&self.hash)
             .into()
     }
+}
+
+fn custodian_key(vault: &[u8; 16], epoch: u32, index: u8, value: &[u8; 32]) -> Option<PointBytes> {
+    let share = Share::new(*vault, epoch, index, *value);
+    CustodianKey::of(&share).ok().map(|key| key.public())
 }
 
 pub(crate) fn commit(vault: &[u8; 16], epoch: u32, index: u8, salt: &[u8; 16], value: &[u8; 32]) -> [u8; 32] {

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use keyvault_protocol::PointBytes;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
 };
@@ -19,10 +20,12 @@ use crate::store::commitment::Commitment;
 
 /// Name of the file in the vault's folder.
 pub(crate) const FILE: &str = "vault.sqlite";
-/// Version of the layout below.
-pub(crate) const FORMAT: i64 = 2;
-/// The layout before key versions and updates: [`SCHEMA`] alone. It is brought up to date at the first unseal.
-pub(crate) const PREVIOUS_FORMAT: i64 = 1;
+/// Version of the layout below. An older one is brought up to date at the first unseal.
+pub(crate) const FORMAT: i64 = 3;
+/// The layout before custodians had keys: [`SCHEMA`] and [`SCHEMA_2`].
+pub(crate) const WITHOUT_CUSTODIANS: i64 = 2;
+/// The layout before key versions and updates: [`SCHEMA`] alone.
+pub(crate) const FIRST_FORMAT: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE header (
@@ -77,6 +80,16 @@ CREATE TABLE sealed_change (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, t
 CREATE TABLE sealed_update (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 CREATE TABLE sealed_waiting (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 CREATE TABLE sealed_list (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+";
+
+/// What format 3 has beside them: the public halves of the custodians' keys.
+const SCHEMA_3: &str = "
+CREATE TABLE custodian_key (
+    epoch INTEGER NOT NULL,
+    number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 255),
+    key BLOB NOT NULL CHECK (length(key) = 65),
+    PRIMARY KEY (epoch, number)
+) STRICT;
 ";
 
 /// The tables of sealed rows.
@@ -154,12 +167,12 @@ impl Table {
         Self::Waiting,
         Self::List,
     ];
-    /// How many of them, from the first, the previous format has.
-    pub(crate) const PREVIOUS_COUNTED: usize = 8;
+    /// How many of them, from the first, format 1 has.
+    pub(crate) const FIRST_COUNTED: usize = 8;
 
-    /// Whether the previous format has the table.
-    pub(crate) fn is_of_the_previous_format(self) -> bool {
-        self == Self::State || Self::COUNTED[..Self::PREVIOUS_COUNTED].contains(&self)
+    /// Whether format 1 has the table.
+    pub(crate) fn is_of_the_first_format(self) -> bool {
+        self == Self::State || Self::COUNTED[..Self::FIRST_COUNTED].contains(&self)
     }
 
     /// Name in associated data.
@@ -184,7 +197,7 @@ pub(crate) struct Row {
 /// The clear header. What matters of it stands again in the sealed state row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// [`FORMAT`] or [`PREVIOUS_FORMAT`].
+    /// [`FORMAT`] or one before.
     pub(crate) format: i64,
     pub(crate) vault: [u8; 16],
     pub(crate) instance: [u8; 16],
@@ -230,7 +243,7 @@ impl Store {
             })?;
         let connection = Some(connect(&path, true).await?);
         let mut store = Self { path, connection };
-        for schema in [SCHEMA, SCHEMA_2] {
+        for schema in [SCHEMA, SCHEMA_2, SCHEMA_3] {
             sqlx::raw_sql(schema)
                 .execute(store.connection().await?)
                 .await
@@ -263,13 +276,13 @@ impl Store {
 
     /// Makes the layout that of format 1, for tests of the migration.
     #[cfg(test)]
-    pub(crate) async fn turn_into_the_previous_format(&mut self) {
-        const PREVIOUS_FORMAT: &str = "
-DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
+    pub(crate) async fn turn_into_the_first_format(&mut self) {
+        const FIRST_FORMAT: &str = "
+DROP TABLE custodian_key; DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
 DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list;
 UPDATE header SET format = 1";
         let connection = self.connection().await.expect("the store is open");
-        sqlx::raw_sql(PREVIOUS_FORMAT)
+        sqlx::raw_sql(FIRST_FORMAT)
             .execute(connection)
             .await
             .expect("it runs");
@@ -295,7 +308,8 @@ UPDATE header SET format = 1";
     pub(crate) async fn header(&mut self) -> Result<(Header, Vec<Commitment>), Error> {
         const HEADER: &str = "SELECT format, suite, vault, instance, epoch, threshold, kek_commitment, root, term, high_water, generation FROM header WHERE id = 1";
         const SHARES: &str =
-            "SELECT number, custodian, salt, hash FROM share WHERE epoch = $1 ORDER BY number";
+            "SELECT number, custodian, salt, hash, NULL AS key FROM share WHERE epoch = $1 ORDER BY number";
+        const SHARES_WITH_KEYS: &str = "SELECT number, custodian, salt, hash, key FROM share LEFT JOIN custodian_key USING (epoch, number) WHERE epoch = $1 ORDER BY number";
         let damaged = || Error::Damaged { what: "the header" };
         let row = sqlx::query(HEADER)
             .fetch_optional(self.connection().await?)
@@ -303,7 +317,7 @@ UPDATE header SET format = 1";
             .map_err(failed("the header cannot be read"))?
             .ok_or_else(damaged)?;
         let format: i64 = row.try_get("format").map_err(|_| damaged())?;
-        if ![FORMAT, PREVIOUS_FORMAT].contains(&format)
+        if !(FIRST_FORMAT..=FORMAT).contains(&format)
             || row.try_get::<i64, _>("suite").ok() != Some(i64::from(crate::store::sealing::SUITE))
         {
             return Err(Error::Damaged {
@@ -325,7 +339,8 @@ UPDATE header SET format = 1";
             high_water: Timestamp::from_second(high_water).map_err(|_| damaged())?,
             generation: row.try_get("generation").map_err(|_| damaged())?,
         };
-        let rows = sqlx::query(SHARES)
+        let has_keys = format == FORMAT;
+        let rows = sqlx::query(if has_keys { SHARES_WITH_KEYS } else { SHARES })
             .bind(epoch)
             .fetch_all(self.connection().await?)
             .await
@@ -338,6 +353,7 @@ UPDATE header SET format = 1";
                     custodian: row.try_get("custodian").ok()?,
                     salt: bytes(row, "salt")?,
                     hash: bytes(row, "hash")?,
+                    key: if has_keys { Some(bytes(row, "key")?) } else { None },
                 })
             })
             .collect::<Option<Vec<_>>>()
@@ -451,18 +467,31 @@ UPDATE header SET format = 1";
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(failed("it cannot be written"))?;
-        if change.from_previous_format {
+        let steps = [
+            (change.from_first_format, SCHEMA_2, FIRST_FORMAT),
+            (!change.custodians.is_empty(), SCHEMA_3, WITHOUT_CUSTODIANS),
+        ];
+        for (_, schema, format) in steps.into_iter().filter(|(is_taken, ..)| *is_taken) {
             const FORMATS: &str = "UPDATE header SET format = $1 WHERE id = 1 AND format = $2";
-            sqlx::raw_sql(SCHEMA_2)
+            sqlx::raw_sql(schema)
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed("its tables cannot be made"))?;
             sqlx::query(FORMATS)
-                .bind(FORMAT)
-                .bind(PREVIOUS_FORMAT)
+                .bind(format + 1)
+                .bind(format)
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed("the header cannot be written"))?;
+        }
+        for (epoch, number, key) in &change.custodians {
+            sqlx::query(CUSTODIAN)
+                .bind(i64::from(*epoch))
+                .bind(i64::from(*number))
+                .bind(&key[..])
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("a share cannot be written"))?;
         }
         for (table, id) in &change.deleted {
             let sql = per_table!(*table, "DELETE FROM ", " WHERE id = $1");
@@ -556,6 +585,15 @@ UPDATE header SET format = 1";
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed("a share cannot be written"))?;
+            if let Some(key) = &share.key {
+                sqlx::query(CUSTODIAN)
+                    .bind(i64::from(header.epoch))
+                    .bind(i64::from(share.index))
+                    .bind(&key[..])
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(failed("a share cannot be written"))?;
+            }
         }
         transaction
             .commit()
@@ -564,11 +602,15 @@ UPDATE header SET format = 1";
     }
 }
 
+const CUSTODIAN: &str = "INSERT INTO custodian_key (epoch, number, key) VALUES ($1, $2, $3)";
+
 /// What one transaction writes.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Whether this transaction turns the previous format into the present one.
-    pub(crate) from_previous_format: bool,
+    /// Whether this transaction turns format 1 into format 2.
+    pub(crate) from_first_format: bool,
+    /// Epoch, number and key of custodians who had none: this transaction turns format 2 into format 3.
+    pub(crate) custodians: Vec<(u32, u8, PointBytes)>,
     pub(crate) rows: Vec<(Table, Row)>,
     /// Rows that go.
     pub(crate) deleted: Vec<(Table, Vec<u8>)>,

@@ -588,7 +588,9 @@ async fn a_vault_that_is_sealed_in_the_middle_goes_on_when_it_is_open_again() {
         .iter()
         .map(|command| card.chip.process(command).unwrap())
         .collect();
-    client.seal("wang").await.unwrap();
+    let wang = &installation.envelopes[1];
+    let wang = wang.open(scratch_vault::passphrase("wang").as_bytes()).unwrap();
+    client.seal(&wang).await.unwrap();
     let error = client.continue_card(&session, 0, answers).await.unwrap_err();
     assert!(error.is(RefusalCode::Sealed), "{error}");
     installation.unseal().await;

@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Random, Vault};
+use keyvault_protocol::sealed::{Purpose, seal};
 use keyvault_protocol::{
-    BundleKind, BundleRequest, CardTask, LotRequest, PhotoKeyContext, PointBytes, RefusalCode, Share,
-    WrappedKey,
+    Act, Attempt, BundleKind, BundleRequest, CardTask, Connection, CustodianKey, LotRequest, PhotoKeyContext,
+    PointBytes, RefusalCode, SealedShare, Share, WrappedKey,
 };
 use program_contract::{Exit, Failing as _, Founded};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_core::{Rng, TryCryptoRng, TryRng};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Row};
+use sqlx::{Connection as _, Row as _};
 
 use super::support::*;
 
@@ -52,38 +53,50 @@ async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
     value[31] ^= 1;
     let pin = pin(&envelopes[0]);
     let wrong = Share::new(good.vault, good.epoch, good.index, value).pinned_to(pin);
-    let before = client.begin_unseal(&pin).await.unwrap();
-    let error = client.submit_share(&wrong).await.unwrap_err();
-    assert!(error.is(RefusalCode::WrongShare));
-    assert!(error.to_string().contains("li"), "{error}");
-    assert_eq!(error.exit_code(), 1);
-    assert_eq!(client.begin_unseal(&pin).await.unwrap(), before);
     // Another custodian's value under this number is wrong as well.
     let other = *open_share(&envelopes[1]).value();
     let swapped = Share::new(good.vault, good.epoch, 1, other).pinned_to(pin);
-    assert!(
-        client
-            .submit_share(&swapped)
-            .await
-            .unwrap_err()
-            .is(RefusalCode::WrongShare)
-    );
+    let before = client.begin_unseal(&good).await.unwrap();
+    for wrong in [&wrong, &swapped] {
+        let error = client.submit_share(wrong).await.unwrap_err();
+        assert!(error.is(RefusalCode::NotACustodian));
+        assert!(error.to_string().contains("li"), "{error}");
+        assert_eq!(error.exit_code(), 1);
+        // And where it is given to an attempt that a custodian began.
+        let given = vault.give_share(&sealed_for(&before, wrong)).await;
+        let error = given.unwrap_err();
+        assert_eq!(
+            error,
+            Error::WrongShare {
+                custodian: "li".into()
+            }
+        );
+    }
+    assert_eq!(client.begin_unseal(&good).await.unwrap(), before);
     let other_epoch = Share::new(good.vault, 2, good.index, *good.value()).pinned_to(pin);
-    assert!(
-        client
-            .submit_share(&other_epoch)
-            .await
-            .unwrap_err()
-            .is(RefusalCode::WrongEpoch)
-    );
     let nobody = Share::new(good.vault, 1, 9, *good.value()).pinned_to(pin);
-    assert!(
-        client
-            .submit_share(&nobody)
-            .await
-            .unwrap_err()
-            .is(RefusalCode::NotFound)
-    );
+    for (share, code) in [
+        (other_epoch, RefusalCode::WrongEpoch),
+        (nobody, RefusalCode::NotFound),
+    ] {
+        assert!(client.submit_share(&share).await.unwrap_err().is(code));
+        let given = vault.give_share(&sealed_for(&before, &share)).await;
+        assert_eq!(given.unwrap_err().code(), code.as_str());
+    }
+}
+
+/// A share on its way to an attempt.
+fn sealed_for(attempt: &Attempt, share: &Share) -> SealedShare {
+    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
+    let mut rng = StdRng::seed_from_u64(1);
+    let sealed = seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
+    SealedShare {
+        attempt: attempt.id,
+        vault: share.vault,
+        epoch: share.epoch,
+        index: share.index,
+        sealed,
+    }
 }
 
 #[tokio::test]
@@ -112,9 +125,10 @@ async fn shares_open_the_vault_in_any_order_and_not_before_there_are_enough() {
             .unwrap_err()
             .is(RefusalCode::AlreadyOpen)
     );
-    client.seal("li").await.unwrap();
+    let li = open_share(&envelopes[0]);
+    client.seal(&li).await.unwrap();
     assert!(client.anchors().await.unwrap_err().is(RefusalCode::Sealed));
-    assert!(client.seal("li").await.unwrap_err().is(RefusalCode::Sealed));
+    assert!(client.seal(&li).await.unwrap_err().is(RefusalCode::Sealed));
 }
 
 #[tokio::test]
@@ -135,11 +149,11 @@ async fn an_attempt_ends_after_fifteen_minutes_and_forgets_its_shares() {
     let (_folder, clock, envelopes, vault) = sealed(24).await;
     let mut client = connect(&vault).await;
     client.submit_share(&open_share(&envelopes[0])).await.unwrap();
-    let pin = pin(&envelopes[0]);
-    let old = client.begin_unseal(&pin).await.unwrap();
+    let share = open_share(&envelopes[0]);
+    let old = client.begin_unseal(&share).await.unwrap();
     clock.advance(SignedDuration::from_mins(15));
     assert_eq!(client.status().await.unwrap().state.as_str(), "sealed");
-    let new = client.begin_unseal(&pin).await.unwrap();
+    let new = client.begin_unseal(&share).await.unwrap();
     assert!(new.id != old.id && new.key != old.key && new.given.is_empty());
     let progress = client.submit_share(&open_share(&envelopes[1])).await.unwrap();
     assert_eq!(progress.given, 1);
@@ -147,24 +161,13 @@ async fn an_attempt_ends_after_fifteen_minutes_and_forgets_its_shares() {
 
 #[tokio::test]
 async fn a_share_sealed_to_an_older_attempt_is_not_taken() {
-    use keyvault_protocol::SealedShare;
-    use keyvault_protocol::sealed::{Purpose, seal};
     let (_folder, clock, envelopes, vault) = sealed(25).await;
-    let old = vault.begin_unseal().await.unwrap();
     let share = open_share(&envelopes[0]);
-    let context = SealedShare::context(&old.id, &share.vault, share.epoch, share.index);
-    let mut rng = StdRng::seed_from_u64(1);
-    let sealed = seal(&old.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
-    let mut envelope = SealedShare {
-        attempt: old.id,
-        vault: share.vault,
-        epoch: share.epoch,
-        index: share.index,
-        sealed,
-    };
+    let old = scratch_vault::begin(&vault, &share).await.unwrap();
+    let mut envelope = sealed_for(&old, &share);
     clock.advance(SignedDuration::from_mins(16));
     assert_eq!(vault.give_share(&envelope).await.unwrap_err(), Error::NoAttempt);
-    envelope.attempt = vault.begin_unseal().await.unwrap().id;
+    envelope.attempt = scratch_vault::begin(&vault, &share).await.unwrap().id;
     assert_eq!(vault.give_share(&envelope).await.unwrap_err(), Error::NotOpened);
 }
 
@@ -193,12 +196,13 @@ async fn a_clock_that_goes_back_while_the_vault_is_open_stops_it() {
     installation.clock.advance(SignedDuration::from_hours(-24));
     let error = client.open_order(&installation.signed(1, 1)).await.unwrap_err();
     assert!(error.is(RefusalCode::ClockBehind), "{error}");
-    client.seal("li").await.unwrap();
+    let li = open_share(&installation.envelopes[0]);
+    client.seal(&li).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
-    let (_folder, _, _, vault) = sealed(28).await;
+    let (_folder, _, envelopes, vault) = sealed(28).await;
     let mut client = connect(&vault).await;
     let point = keyvault_protocol::sealed::point_of(
         &keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1)).public_key(),
@@ -295,7 +299,7 @@ async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
         client.revoke_terminal("gate 1").await.err(),
         client.terminals().await.err(),
         client.check_lines(&[]).await.err(),
-        client.seal("li").await.err(),
+        client.seal(&open_share(&envelopes[0])).await.err(),
     ];
     for (i, outcome) in outcomes.into_iter().enumerate() {
         assert!(outcome.unwrap().is(RefusalCode::Sealed), "request {i}");
@@ -517,7 +521,10 @@ async fn rows_that_are_missing_swapped_added_or_older_are_found_at_unseal() {
         "DELETE FROM sealed_waiting WHERE id = (SELECT max(id) FROM sealed_waiting)",
         "UPDATE sealed_update SET sealed = (SELECT sealed FROM sealed_update ORDER BY id DESC LIMIT 1)",
         "UPDATE header SET format = 1",
-        "UPDATE header SET format = 3",
+        "UPDATE header SET format = 2",
+        "UPDATE header SET format = 4",
+        "UPDATE custodian_key SET key = randomblob(65) WHERE number = 3",
+        "DELETE FROM custodian_key WHERE number = 3",
         "UPDATE header SET high_water = high_water - 86400",
         "UPDATE header SET generation = generation + 1",
         "UPDATE header SET kek_commitment = zeroblob(32)",
@@ -684,7 +691,7 @@ async fn no_secret_is_in_any_log_error_envelope_or_file() {
     ));
     let share = open_share(&envelopes[0]);
     texts.push(format!("{share:?} {vault:?}"));
-    client.seal("li").await.unwrap();
+    client.seal(&share).await.unwrap();
 
     let secrets = given.lock().unwrap().clone();
     assert!(secrets.len() > 10);
@@ -836,6 +843,8 @@ async fn the_store_of_another_vault_in_this_folder_takes_no_share_of_this_one() 
             "DELETE FROM main.share",
             "INSERT INTO main.header SELECT * FROM other.header",
             "INSERT INTO main.share SELECT * FROM other.share",
+            "DELETE FROM main.custodian_key",
+            "INSERT INTO main.custodian_key SELECT * FROM other.custodian_key",
         ] {
             sqlx::query(change).execute(&mut connection).await.unwrap();
         }
@@ -866,4 +875,108 @@ async fn a_vault_that_was_sealed_before_opens() {
     }
     let mut client = connect(&vault).await;
     client.anchors().await.unwrap();
+    // Custodians have keys since it was opened, she too who was not there.
+    let stranger = CustodianKey::of(&Share::new(vault.id(), 1, 1, [0; 32])).unwrap();
+    let on = Connection {
+        vault: vault.id(),
+        challenge: [0; 16],
+        client_key: [4; 65],
+    };
+    let begun = vault
+        .begin_unseal(&stranger.prove(Act::BeginUnseal, &on), &on)
+        .await;
+    assert_eq!(begun.unwrap_err().code(), "NOT_A_CUSTODIAN");
+    let text = std::fs::read(sealed.join("wang.share.json")).unwrap();
+    let wang = ShareEnvelope::parse(&text)
+        .unwrap()
+        .open(b"wrong horse battery")
+        .unwrap();
+    let unpinned = client.seal(&wang).await.unwrap_err();
+    assert_eq!(unpinned.code(), "TRANSPORT_KEY_NOT_PINNED");
+    client.seal(&wang.pinned_to(vault.transport_key())).await.unwrap();
+}
+
+/// Proofs of whoever is no custodian, or not the one, or said something else, or elsewhere.
+#[tokio::test]
+async fn nobody_but_a_custodian_begins_cancels_or_seals() {
+    let (folder, _, envelopes, vault) = sealed(40).await;
+    let shares: Vec<Share> = envelopes.iter().map(open_share).collect();
+    let li = CustodianKey::of(&shares[0]).unwrap();
+    let on = |challenge| Connection {
+        vault: vault.id(),
+        challenge: [challenge; 16],
+        client_key: [4; 65],
+    };
+    let here = on(1);
+    let stranger = CustodianKey::of(&Share::new(vault.id(), 1, 1, [9; 32])).unwrap();
+    let nobody = CustodianKey::of(&Share::new(vault.id(), 1, 9, *shares[0].value())).unwrap();
+    let wrong = |act, other| {
+        let mut as_wang = li.prove(act, &here);
+        as_wang.index = 2;
+        [
+            stranger.prove(act, &here),
+            nobody.prove(act, &here),
+            li.prove(other, &here),
+            // Heard on another connection.
+            li.prove(act, &on(2)),
+            as_wang,
+        ]
+    };
+    let all_wrong = async || {
+        let mut refused = Vec::new();
+        for proof in wrong(Act::BeginUnseal, Act::Seal) {
+            let begun = vault.begin_unseal(&proof, &here).await;
+            refused.push(begun.unwrap_err().code());
+        }
+        for proof in wrong(Act::Seal, Act::BeginUnseal) {
+            let sealed = vault.seal_for(&proof, &here).await;
+            refused.push(sealed.unwrap_err().code());
+        }
+        let one_act = [
+            "NOT_A_CUSTODIAN",
+            "NOT_FOUND",
+            "NOT_A_CUSTODIAN",
+            "NOT_A_CUSTODIAN",
+            "NOT_A_CUSTODIAN",
+        ];
+        assert_eq!(refused, [one_act, one_act].concat());
+        let mut older = li.prove(Act::Seal, &here);
+        older.epoch = 0;
+        assert!(matches!(
+            vault.seal_for(&older, &here).await,
+            Err(Error::WrongEpoch { share: 0, vault: 1 })
+        ));
+    };
+    all_wrong().await;
+    assert!(vault.status().await.attempt.is_none(), "nobody began");
+
+    // Li begins. Wang joins and may not end it, and neither may a stranger; li may.
+    let mut client = connect(&vault).await;
+    let mut colleague = connect(&vault).await;
+    client.submit_share(&shares[0]).await.unwrap();
+    all_wrong().await;
+    colleague.begin_unseal(&shares[1]).await.unwrap();
+    let ended = colleague.seal(&shares[1]).await.unwrap_err();
+    assert!(
+        ended.is(RefusalCode::AttemptOfAnother) && ended.to_string().contains("li"),
+        "{ended}"
+    );
+    assert_eq!(vault.status().await.attempt.unwrap().given, ["li"]);
+    client.seal(&shares[0]).await.unwrap();
+    assert_eq!(vault.status().await.state.as_str(), "sealed");
+
+    // Open, any custodian seals it, one who gave no share too; the journal has the name that was proved.
+    client.submit_share(&shares[0]).await.unwrap();
+    colleague.submit_share(&shares[1]).await.unwrap();
+    all_wrong().await;
+    assert_eq!(vault.status().await.state.as_str(), "open");
+    colleague.seal(&shares[2]).await.unwrap();
+    assert_eq!(vault.status().await.state.as_str(), "sealed");
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(&folder.path().join("vault"), copy.path());
+    let body: Vec<u8> = sqlx::query_scalar("SELECT body FROM journal ORDER BY seq DESC LIMIT 1")
+        .fetch_one(&mut sql(copy.path()).await)
+        .await
+        .unwrap();
+    assert!(body.windows(5).any(|part| part == b"zhang"), "{body:?}");
 }

@@ -10,15 +10,15 @@ use jiff::civil::Date;
 use keyvault::{Vault, serve};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    AcceptReceipts, AllowCard, BeginUnseal, BundleKind, BundleRequest, CardBack, CardTask, CardVersions,
-    CheckLines, CompromiseRole, ContinueCard, DenyCard, DenyChain, DenyListRequest, EndCard, EnrolIssuer,
-    Entitlement, ExportBundle, ExportDenyList, ExportLot, ExportUpdates, GiveShare, Greeting, Hello,
-    IssuerKey, LineCheck, LotRequest, OPERATIONS, OpenOrder, OrderSession, PROTOCOL_VERSION, PendingUpdates,
-    PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, ReadAnchors, ReadPending, ReadStatus, Receipt,
-    ReceiptOutcome, RefusalCode, Request, Response, RetireRole, RevokeTerminal, RewriteContent, Role,
-    RoleKeyState, RoleKeys, RotateRole, Script, Seal, SealRequest, SealUpdate, SealedShare, SettlementLine,
-    SignCardBack, SlotVersion, StartCard, TaskKind, Terminals, UpdateTask, UpdatesRequest, VaultState,
-    WrappedKey, frame,
+    AcceptReceipts, Act, AllowCard, BeginUnseal, BundleKind, BundleRequest, CardBack, CardTask, CardVersions,
+    CheckLines, CompromiseRole, Connection, ContinueCard, CustodianKey, CustodianProof, DenyCard, DenyChain,
+    DenyListRequest, EndCard, EnrolIssuer, Entitlement, ExportBundle, ExportDenyList, ExportLot,
+    ExportUpdates, GiveShare, Greeting, Hello, IssuerKey, LineCheck, LotRequest, OPERATIONS, OpenOrder,
+    OrderSession, PROTOCOL_VERSION, PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, ReadAnchors,
+    ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RetireRole,
+    RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, RotateRole, Script, Seal, SealUpdate,
+    SealedShare, SettlementLine, Share, SignCardBack, SlotVersion, StartCard, TaskKind, Terminals,
+    UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, frame,
 };
 use p256::SecretKey;
 use rand::SeedableRng;
@@ -31,6 +31,15 @@ use super::custody::sealed as sealed_vault;
 use super::gate::{Gate, REGION};
 use super::settlement::Shop;
 use super::support::*;
+
+/// In the place of what a custodian proves on the connection on which it is asked.
+fn unproved() -> CustodianProof {
+    CustodianProof {
+        epoch: 1,
+        index: 1,
+        signature: [0; 64],
+    }
+}
 
 /// One of every request, from the list that holds the wire.
 fn requests() -> Vec<(String, Request)> {
@@ -274,6 +283,21 @@ impl Copied<'_> {
         if is_hello {
             return welcome;
         }
+        let Response::Welcome(welcome) = welcome else {
+            panic!("{welcome:?}");
+        };
+        let on = Connection {
+            vault: welcome.vault,
+            challenge: welcome.challenge,
+            client_key: sealed::point_of(&self.base.key.public_key()),
+        };
+        // What a custodian says anew on each connection.
+        let custodian = CustodianKey::of(&self.opened(0)).unwrap();
+        let request = match request {
+            Request::BeginUnseal(_) => BeginUnseal(custodian.prove(Act::BeginUnseal, &on)).into(),
+            Request::Seal(_) => Seal(custodian.prove(Act::Seal, &on)).into(),
+            other => other,
+        };
         frame::write(&mut near, &request).await.unwrap();
         frame::read(&mut near).await.unwrap().unwrap()
     }
@@ -360,19 +384,23 @@ impl Copied<'_> {
     }
 
     async fn attempt(&self) -> keyvault_protocol::Attempt {
-        match self.ask(BeginUnseal.into()).await {
+        match self.ask(BeginUnseal(unproved()).into()).await {
             Response::Attempt(proved) => proved.attempt,
             other => panic!("{other:?}"),
         }
     }
 
+    fn opened(&self, custodian: usize) -> Share {
+        let envelope = &self.base.installation.envelopes[custodian];
+        envelope
+            .open(scratch_vault::passphrase(&envelope.custodian).as_bytes())
+            .unwrap()
+    }
+
     /// A custodian's share for the attempt that runs.
     async fn share(&self, custodian: usize) -> Request {
         let attempt = self.attempt().await;
-        let envelope = &self.base.installation.envelopes[custodian];
-        let share = envelope
-            .open(scratch_vault::passphrase(&envelope.custodian).as_bytes())
-            .unwrap();
+        let share = self.opened(custodian);
         let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
         let mut rng = StdRng::seed_from_u64(6);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
@@ -387,7 +415,7 @@ impl Copied<'_> {
     }
 
     async fn seal(&self) {
-        let seal = Seal(SealRequest { by: "test".into() });
+        let seal = Seal(unproved());
         assert_eq!(self.ask(seal.into()).await, Response::Done);
     }
 
@@ -435,17 +463,17 @@ impl Copied<'_> {
             Request::ReadStatus(_) => (ReadStatus.into(), nothing),
             Request::BeginUnseal(_) => {
                 self.seal().await;
-                (BeginUnseal.into(), nothing)
+                (BeginUnseal(unproved()).into(), nothing)
             }
             Request::GiveShare(_) => {
                 self.seal().await;
                 let first = self.share(0).await;
                 assert!(matches!(self.ask(first).await, Response::Progress(_)));
-                let seal = Seal(SealRequest { by: "test".into() });
+                let seal = Seal(unproved());
                 (self.share(1).await, Back::By(Box::new(seal.into())))
             }
             Request::Seal(_) => {
-                let seal = Seal(SealRequest { by: "test".into() });
+                let seal = Seal(unproved());
                 (seal.into(), Back::Unsealing)
             }
             Request::EnrolIssuer(_) => {
@@ -594,6 +622,15 @@ impl Copied<'_> {
     /// Whether two answers say the same; signatures and seals are drawn anew each time.
     async fn same(&self, one: &Response, two: &Response) -> bool {
         match (one, two) {
+            // Drawn anew for each connection.
+            (Response::Welcome(one), Response::Welcome(two)) => {
+                let challenge = one.challenge;
+                let again = Welcome {
+                    challenge,
+                    ..two.clone()
+                };
+                two.challenge != challenge && *one == again
+            }
             (
                 Response::PhotoKey { sealed: one, wrapped },
                 Response::PhotoKey {

@@ -5,12 +5,13 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    CardState, CardTask, Client, GiveShare, Greeting, Hello, Order, PROTOCOL_VERSION, PointBytes,
-    ProvedAttempt, Request, Response, Script, SealedShare, TaskKind, Welcome, frame,
+    Attempt, CardState, CardTask, Client, GiveShare, Hello, Order, PointBytes, ProvedAttempt, Request,
+    Response, Script, SealedShare, TaskKind, frame,
 };
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
@@ -165,6 +166,11 @@ impl Site {
         let passphrase = format!("{custodian}.pass");
         self.run(&["unseal", "--share", envelope, "--passphrase-file", &passphrase])
     }
+
+    fn seal(&self, envelope: &str, custodian: &str) -> (i32, Value) {
+        let passphrase = format!("{custodian}.pass");
+        self.run(&["seal", "--share", envelope, "--passphrase-file", &passphrase])
+    }
 }
 
 #[test]
@@ -297,7 +303,16 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     );
     assert!(!site.path("bundle.bin").exists());
 
-    assert_eq!(site.run(&["seal", "--by", "wang"]).0, 0);
+    site.expect_error(&["seal"], 2, "USAGE");
+    let (code, by) = site.seal(&envelopes[1], "wang");
+    assert_eq!(
+        (code, by["state"].as_str(), by["by"].as_str()),
+        (0, Some("sealed"), Some("wang"))
+    );
+    assert_eq!(
+        site.seal(&envelopes[1], "wang").1["error"]["code"],
+        "VAULT_SEALED"
+    );
     assert_eq!(site.run(&["status"]).0, 1);
     rustix::process::kill_process(
         rustix::process::Pid::from_child(&served.child),
@@ -425,7 +440,7 @@ fn another_day_is_taken_by_a_rehearsal_vault_alone_and_a_real_one_cannot_become_
         assert!(!site.path(left).exists(), "{left}");
     }
     let served = site.serve(&[]);
-    for command in [&["seal"][..], &["anchors"], &["terminals"]] {
+    for command in [&["role-keys"][..], &["anchors"], &["terminals"]] {
         site.expect_error(&asked(command), 1, "NOT_A_REHEARSAL");
     }
     // There 1 says sealed, and nothing else.
@@ -933,7 +948,7 @@ fn a_copied_folder_is_served_by_itself_and_leaves_the_first_one_alone() {
         assert!(unsealed.status.success());
     }
     assert_eq!(at(&["status"]).output().unwrap().status.code(), Some(0));
-    assert_eq!(site.run(&["seal"]).0, 0);
+    assert_eq!(site.seal(&envelopes[0], "li").0, 0);
     assert_eq!(at(&["status"]).output().unwrap().status.code(), Some(0));
 }
 
@@ -1509,10 +1524,10 @@ enum Trick {
     OwnKey,
     /// It says what the vault says to it, and proves an attempt of its own with a key of its own.
     CopiedGreeting,
-    /// It passes on a proof that the vault gave on another connection.
-    OldProof,
     /// It relays the client's own words and puts a key of its own into the vault's answer.
     SwappedKey,
+    /// It passes on a proof that it heard when it relayed another connection.
+    OldProof,
     /// It relays everything.
     Relay,
 }
@@ -1520,7 +1535,7 @@ enum Trick {
 /// Somebody in the vault's place: what was asked of him, and the key to which he would have shares sealed.
 struct Trap {
     socket: PathBuf,
-    asked: std::sync::Arc<std::sync::Mutex<Vec<Request>>>,
+    asked: Arc<Mutex<Vec<Request>>>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -1529,16 +1544,16 @@ impl Trap {
         sealed::fresh_key(&mut StdRng::seed_from_u64(66))
     }
 
-    fn set(socket: &Path, vault: &Path, number: [u8; 16], trick: Trick) -> Self {
+    fn set(socket: &Path, vault: &Path, trick: Trick, heard: &Arc<Mutex<Option<ProvedAttempt>>>) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let (heard, vault) = (asked.clone(), vault.to_owned());
+        let asked = Arc::new(Mutex::new(Vec::new()));
         let listener = runtime.block_on(async { UnixListener::bind(socket).unwrap() });
+        let (of_all, vault, heard) = (asked.clone(), vault.to_owned(), heard.clone());
         runtime.spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let (heard, vault) = (heard.clone(), vault.clone());
-                tokio::spawn(async move { Self::serve(client, &vault, number, trick, &heard).await });
+                let (asked, vault, heard) = (of_all.clone(), vault.clone(), heard.clone());
+                tokio::spawn(async move { Self::serve(client, &vault, trick, &asked, &heard).await });
             }
         });
         Self {
@@ -1551,38 +1566,40 @@ impl Trap {
     async fn serve(
         mut client: UnixStream,
         vault: &Path,
-        number: [u8; 16],
         trick: Trick,
-        heard: &std::sync::Mutex<Vec<Request>>,
+        asked: &Mutex<Vec<Request>>,
+        heard: &Mutex<Option<ProvedAttempt>>,
     ) {
         let own = sealed::point_of(&Self::key().public_key());
         let mut vault = UnixStream::connect(vault).await.unwrap();
-        let mut client_key = [0; 65];
+        let (mut client_key, mut number) = ([0; 65], [0; 16]);
         while let Ok(Some(request)) = frame::read::<_, Request>(&mut client).await {
-            heard.lock().unwrap().push(request.clone());
-            let mut passed_on = request.clone();
+            asked.lock().unwrap().push(request.clone());
             if let Request::Hello(Hello(greeting)) = &request {
                 client_key = greeting.client_key;
-                if matches!(trick, Trick::CopiedGreeting | Trick::OldProof) {
-                    passed_on = Hello(Greeting {
-                        version: PROTOCOL_VERSION,
-                        client_key: own,
-                    })
-                    .into();
-                }
             }
-            frame::write(&mut vault, &passed_on).await.unwrap();
-            let answer: Response = frame::read(&mut vault).await.unwrap().unwrap();
+            let answer = match (&request, trick) {
+                (Request::BeginUnseal(_), Trick::OwnKey | Trick::CopiedGreeting) => {
+                    Response::Attempt(Self::forged(number, &client_key, own))
+                }
+                (Request::BeginUnseal(_), Trick::OldProof) => {
+                    Response::Attempt(heard.lock().unwrap().clone().unwrap())
+                }
+                _ => {
+                    frame::write(&mut vault, &request).await.unwrap();
+                    frame::read(&mut vault).await.unwrap().unwrap()
+                }
+            };
             let answer = match (answer, trick) {
-                (Response::Welcome(_), Trick::OwnKey) => Response::Welcome(Welcome {
-                    version: PROTOCOL_VERSION,
-                    vault: number,
-                    transport: own,
-                }),
-                (Response::Attempt(proved), Trick::OwnKey | Trick::CopiedGreeting) => {
-                    Response::Attempt(Self::forged(proved, number, &client_key, own))
+                (Response::Welcome(mut welcome), _) => {
+                    number = welcome.vault;
+                    if trick == Trick::OwnKey {
+                        welcome.transport = own;
+                    }
+                    Response::Welcome(welcome)
                 }
                 (Response::Attempt(mut proved), Trick::SwappedKey) => {
+                    *heard.lock().unwrap() = Some(proved.clone());
                     proved.attempt.key = own;
                     Response::Attempt(proved)
                 }
@@ -1594,18 +1611,21 @@ impl Trap {
         }
     }
 
-    /// The attempt with a key of his own, proved as well as he can.
-    fn forged(
-        mut proved: ProvedAttempt,
-        number: [u8; 16],
-        client_key: &PointBytes,
-        own: PointBytes,
-    ) -> ProvedAttempt {
-        proved.attempt.key = own;
-        let signed = proved.attempt.proved_bytes(&number, client_key);
-        let signature: Signature = SigningKey::from(&Self::key()).sign(&signed);
-        proved.proof = signature.to_bytes().into();
-        proved
+    /// An attempt with a key of his own, proved as well as he can.
+    fn forged(number: [u8; 16], client_key: &PointBytes, own: PointBytes) -> ProvedAttempt {
+        let attempt = Attempt {
+            id: [9; 16],
+            key: own,
+            fingerprint: String::new(),
+            given: Vec::new(),
+            ends: jiff::Timestamp::MAX,
+        };
+        let signature: Signature =
+            SigningKey::from(&Self::key()).sign(&attempt.proved_bytes(&number, client_key));
+        ProvedAttempt {
+            attempt,
+            proof: signature.to_bytes().into(),
+        }
     }
 
     /// The shares that were given to him, as they came.
@@ -1634,20 +1654,18 @@ fn who_seals_the_vault_and_listens_in_its_place_harvests_no_share() {
     let _served = site.serve(&[]);
     site.unseal(&envelopes[0], "li");
     assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
-    let mut number = [0; 16];
-    let status = site.run(&["status"]).1;
-    hex::decode_to_slice(status["vault"].as_str().unwrap(), &mut number).unwrap();
-    // The attack: another process of the vault's own user seals it, takes its socket away, and listens there.
-    assert_eq!(site.run(&["seal"]).0, 0);
+    let heard = Arc::default();
+    // The attack: the vault is sealed, and another process of its own user takes its socket away, and listens there.
+    assert_eq!(site.seal(&envelopes[1], "wang").0, 0);
     let (socket, real) = (site.path("vault/keyvault.sock"), site.path("vault/real.sock"));
     std::fs::rename(&socket, &real).unwrap();
     for trick in [
         Trick::OwnKey,
         Trick::CopiedGreeting,
-        Trick::OldProof,
         Trick::SwappedKey,
+        Trick::OldProof,
     ] {
-        let trap = Trap::set(&socket, &real, number, trick);
+        let trap = Trap::set(&socket, &real, trick, &heard);
         for (envelope, name) in [(&envelopes[0], "li"), (&envelopes[2], "zhang")] {
             let (exit, object) = site.unseal(envelope, name);
             assert_eq!(
@@ -1663,7 +1681,7 @@ fn who_seals_the_vault_and_listens_in_its_place_harvests_no_share() {
     let at_the_vault = |arguments: &[&str]| site.run(&[&["--socket", "vault/real.sock"], arguments].concat());
     assert_eq!(at_the_vault(&["status"]).1["given"], serde_json::json!([]));
     // Who relays everything carries shares to the vault alone: they are sealed to it.
-    let trap = Trap::set(&socket, &real, number, Trick::Relay);
+    let trap = Trap::set(&socket, &real, Trick::Relay, &heard);
     assert_eq!(site.unseal(&envelopes[0], "li").1["state"], "unsealing");
     assert_eq!(site.unseal(&envelopes[2], "zhang").1["state"], "open");
     assert_eq!(at_the_vault(&["status"]).0, 0);

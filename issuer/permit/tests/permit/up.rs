@@ -103,13 +103,10 @@ impl Up {
 
     /// Closes the vault, sees what `command` ends with, and opens the vault again by three of its custodians.
     fn while_sealed(&self, command: &[&str]) -> (i32, Value) {
-        self.keyvault(&["seal".as_ref(), "--by".as_ref(), "zhao".as_ref()]);
-        assert_eq!(self.http("GET", "/readyz", None, None).0, 503);
-        let ended = self.permit(command);
         let custodians = self.folder.path().join("custodians");
         let shares = std::fs::read_dir(custodians.join("packages")).unwrap().flatten();
-        for share in shares.take(3) {
-            let share = share.path();
+        let shares: Vec<_> = shares.take(3).map(|share| share.path()).collect();
+        let by_custodian = |command: &str, share: &Path| {
             let name = share.file_name().unwrap().to_str().unwrap();
             let of = |custodian: &&str| name.split(['.', '-']).any(|part| part == *custodian);
             let custodian = ["zhao", "qian", "sun", "li", "zhou"]
@@ -118,12 +115,18 @@ impl Up {
                 .unwrap();
             let passphrase = custodians.join(format!("{custodian}.passphrase"));
             self.keyvault(&[
-                "unseal".as_ref(),
+                command.as_ref(),
                 "--share".as_ref(),
                 share.as_ref(),
                 "--passphrase-file".as_ref(),
                 passphrase.as_ref(),
             ]);
+        };
+        by_custodian("seal", &shares[0]);
+        assert_eq!(self.http("GET", "/readyz", None, None).0, 503);
+        let ended = self.permit(command);
+        for share in &shares {
+            by_custodian("unseal", share);
         }
         ended
     }

@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::open::transaction::STATE_ID;
+use crate::open::transaction::{STATE_ID, header_digest};
 use crate::store::sql::{Batch, Table};
 use crate::{scratch_vault, serve};
 
@@ -39,7 +39,8 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
         let mut inner = vault.lock().await;
         let core = &mut inner.core;
         let elsewhere = Batch {
-            from_previous_format: false,
+            from_first_format: false,
+            custodians: Vec::new(),
             rows: Vec::new(),
             deleted: Vec::new(),
             entries: Vec::new(),
@@ -57,8 +58,13 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
     assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
     // What needs no change of the store is refused as well, and so is another unseal.
     assert!(client.anchors().await.unwrap_err().is(RefusalCode::Damaged));
-    let transport_key = client.transport_key();
-    let begun = client.begin_unseal(&transport_key).await;
+    let envelopes = std::fs::read_dir(folder.path().join("envelopes")).unwrap();
+    let envelope = std::fs::read(envelopes.flatten().next().unwrap().path()).unwrap();
+    let envelope = crate::custody::share_envelope::ShareEnvelope::parse(&envelope).unwrap();
+    let passphrase = scratch_vault::passphrase(&envelope.custodian);
+    let begun = client
+        .begin_unseal(&envelope.open(passphrase.as_bytes()).unwrap())
+        .await;
     assert!(begun.unwrap_err().is(RefusalCode::Damaged));
 }
 
@@ -100,14 +106,24 @@ async fn turn_into_the_previous_format(inner: &mut Inner) {
     }
     open.apply(core, now, transaction).await.unwrap();
     let mut state = open.state.clone();
-    state.counts.truncate(Table::PREVIOUS_COUNTED);
+    let without_keys: Vec<_> = core
+        .shares
+        .iter()
+        .map(|share| Commitment {
+            key: None,
+            ..share.clone()
+        })
+        .collect();
+    state.header = header_digest(&core.header, &without_keys);
+    state.counts.truncate(Table::FIRST_COUNTED);
     let generation = core.header.generation + 1;
     let plain = minicbor::to_vec(&state).unwrap();
     let row = open
         .seal_row(core, Table::State, STATE_ID, generation, &plain)
         .unwrap();
     let batch = Batch {
-        from_previous_format: false,
+        from_first_format: false,
+        custodians: Vec::new(),
         rows: vec![(Table::State, row)],
         deleted: Vec::new(),
         entries: Vec::new(),
@@ -115,7 +131,7 @@ async fn turn_into_the_previous_format(inner: &mut Inner) {
         generation,
     };
     core.store.commit(&batch).await.unwrap();
-    core.store.turn_into_the_previous_format().await;
+    core.store.turn_into_the_first_format().await;
 }
 
 fn copied(from: &Path) -> tempfile::TempDir {

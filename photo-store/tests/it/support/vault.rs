@@ -7,7 +7,7 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use keyvault::custody::ceremony;
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
-use keyvault_protocol::Client;
+use keyvault_protocol::{Client, Share};
 use program_contract::{Clock, Founded};
 use rand_core::UnwrapErr;
 use tokio::net::{UnixListener, UnixStream};
@@ -113,23 +113,21 @@ impl TestVault {
     /// Gives both shares.
     pub(crate) async fn unseal(&self) {
         let mut client = Client::connect_unix(&self.socket).await.unwrap();
-        for (path, passphrase) in self.envelopes.iter().zip(PASSPHRASES) {
-            let share = ShareEnvelope::parse(&std::fs::read(path).unwrap())
-                .unwrap()
-                .open(passphrase)
-                .unwrap();
-            client.submit_share(&share).await.unwrap();
+        for custodian in 0..self.envelopes.len() {
+            client.submit_share(&self.share(custodian)).await.unwrap();
         }
+    }
+
+    fn share(&self, custodian: usize) -> Share {
+        let envelope = std::fs::read(&self.envelopes[custodian]).unwrap();
+        let envelope = ShareEnvelope::parse(&envelope).unwrap();
+        envelope.open(PASSPHRASES[custodian]).unwrap()
     }
 
     /// A custodian seals it.
     pub(crate) async fn seal(&self) {
-        Client::connect_unix(&self.socket)
-            .await
-            .unwrap()
-            .seal("zhao")
-            .await
-            .unwrap();
+        let mut client = Client::connect_unix(&self.socket).await.unwrap();
+        client.seal(&self.share(0)).await.unwrap();
     }
 
     /// Takes it away: nobody answers at the socket any more.

@@ -1,0 +1,58 @@
+//! A custodian's share as the custodian's own program has it, and for which vault it is.
+
+use std::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::wire::PointBytes;
+
+/// A custodian's share in clear, taken from an opened envelope. Wiped on drop, never printed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Share {
+    /// The vault that the share opens.
+    #[zeroize(skip)]
+    pub vault: [u8; 16],
+    /// The set that it belongs to.
+    #[zeroize(skip)]
+    pub epoch: u32,
+    /// Number of the share, the x of the polynomial, 1 to 255.
+    #[zeroize(skip)]
+    pub index: u8,
+    /// The transport key of the one vault that is told it.
+    #[zeroize(skip)]
+    pub(crate) transport: Option<PointBytes>,
+    value: [u8; 32],
+}
+
+impl Share {
+    /// Takes the parts over.
+    #[must_use]
+    pub fn new(vault: [u8; 16], epoch: u32, index: u8, value: [u8; 32]) -> Self {
+        Self {
+            vault,
+            epoch,
+            index,
+            transport: None,
+            value,
+        }
+    }
+
+    /// The share, for the vault of this transport key: [`Client::submit_share`](crate::Client::submit_share) gives it to no other.
+    #[must_use]
+    pub fn pinned_to(mut self, transport: PointBytes) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// The secret ordinates, one per byte of the secret.
+    #[must_use]
+    pub fn value(&self) -> &[u8; 32] {
+        &self.value
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Share({} of epoch {}, ..)", self.index, self.epoch)
+    }
+}
