@@ -19,6 +19,7 @@ use crate::custodian::{Act, Connection, CustodianKey};
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::{Error, Refusal, RefusalCode};
 use crate::frame;
+use crate::journal::{JournalPage, ReadJournal};
 use crate::message::{Request, Response};
 use crate::order::{EnrolIssuer, IssuerKey, OpenOrder, OrderSession, SignedOrder};
 use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
@@ -537,6 +538,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             serial: serial.into(),
         })
         .await
+    }
+
+    /// A part of the journal.
+    ///
+    /// # Errors
+    /// Refused with `Sealed`, or `Damaged` when what stands there is not the chain that the vault wrote.
+    pub async fn journal(&mut self, ask: &ReadJournal) -> Result<JournalPage, Error> {
+        self.ask(ask.clone()).await
     }
 
     /// Revokes a terminal: no bundle and no updates for it any more. The same again changes nothing; the terminal must

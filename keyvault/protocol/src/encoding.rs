@@ -53,6 +53,16 @@ fn custodian() -> CustodianProof {
     }
 }
 
+fn journal() -> Request {
+    let ask = ReadJournal {
+        after: 7,
+        from: Some(1_795_000_000),
+        before: None,
+        about: Some("01020304".into()),
+    };
+    ask.into()
+}
+
 fn order() -> SignedOrder {
     SignedOrder::from_bytes(&[[0x82, 0x43, 1, 2, 3, 0x58, 0x40].as_slice(), &[7; 64]].concat()).unwrap()
 }
@@ -282,6 +292,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             }
             .into(),
         ),
+        ("ReadJournal", journal()),
         ("PendingUpdates", ReadPending { serial: SERIAL }.into()),
         (
             "RevokeTerminal",
@@ -563,6 +574,19 @@ fn responses() -> Vec<(&'static str, Response)> {
                     given: 0,
                 },
             ]),
+        ),
+        (
+            "Journal",
+            Response::Journal(JournalPage {
+                lines: vec![JournalLine {
+                    seq: 8,
+                    at: 1_795_000_001,
+                    kind: "card-denied".into(),
+                    values: vec![("serial".into(), "01020304".into())],
+                    hash: [5; 32],
+                }],
+                next: Some(8),
+            }),
         ),
     ]
 }

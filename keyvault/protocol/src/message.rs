@@ -8,6 +8,7 @@ use crate::bundle::{ExportBundle, ExportDenyList, ExportLot, RevokeTerminal, Ter
 use crate::card::{CardVersions, ContinueCard, Script, SlotVersion, StartCard};
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::Refusal;
+use crate::journal::{JournalPage, ReadJournal};
 use crate::order::{EnrolIssuer, OpenOrder, OrderSession};
 use crate::photo::{PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateRole};
@@ -57,6 +58,7 @@ service_contract::operations! {
         29 = Terminals,
         30 = CheckLines,
         31 = EndCard,
+        32 = ReadJournal,
     }
 }
 
@@ -130,6 +132,9 @@ pub enum Response {
     /// To `CheckLines`, in the order of the lines.
     #[n(19)]
     Lines(#[n(0)] Vec<LineCheck>),
+    /// To `ReadJournal`.
+    #[n(20)]
+    Journal(#[n(0)] JournalPage),
 }
 
 service_contract::answers! { Response {
@@ -151,6 +156,7 @@ service_contract::answers! { Response {
     Pending(PendingUpdates),
     Terminals(Vec<TerminalInfo>),
     Lines(Vec<LineCheck>),
+    Journal(JournalPage),
 } }
 
 impl Answer<Response> for SealedPhotoKey {

@@ -6,6 +6,7 @@
 //! checkpoints and witnesses (column `leaf` keeps their place).
 
 use card_applet_spec::codes::{CardState, Serial};
+use keyvault_protocol::JournalKind;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
@@ -205,33 +206,148 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    fn kind(&self) -> &'static str {
+    /// Names of the fields and their values, as people ask for them.
+    #[expect(clippy::too_many_lines, reason = "an arm for each event, read as a table")]
+    pub(crate) fn values(&self) -> Vec<(&'static str, String)> {
+        let id = |order: &[u8; 16]| ("order", hex::encode(order));
+        let card = |serial: &Serial| ("serial", serial.to_string());
         match self {
-            Self::Created { .. } => "created",
-            Self::Unsealed { .. } => "unsealed",
-            Self::Sealed { .. } => "sealed",
-            Self::IssuerEnrolled { .. } => "issuer-enrolled",
-            Self::OrderAccepted { .. } => "order-accepted",
-            Self::KeyMade { .. } => "key-made",
-            Self::CardIntent { .. } => "card-intent",
-            Self::CardOutcome { .. } => "card-outcome",
-            Self::BundleIntent { .. } => "bundle-intent",
-            Self::BundleOutcome { .. } => "bundle-outcome",
-            Self::LotIntent { .. } => "lot-intent",
-            Self::LotOutcome { .. } => "lot-outcome",
-            Self::PhotoKeyMade { .. } => "photo-key-made",
-            Self::PhotoKeyOpened { .. } => "photo-key-opened",
-            Self::CardBackSigned { .. } => "card-back-signed",
-            Self::CardDenied { .. } => "card-denied",
-            Self::CardAllowed { .. } => "card-allowed",
-            Self::RoleRotated { .. } => "role-rotated",
-            Self::RoleCompromised { .. } => "role-compromised",
-            Self::RoleDestroyed { .. } => "role-destroyed",
-            Self::UpdateSealed { .. } => "update-sealed",
-            Self::UpdatesExported { .. } => "updates-exported",
-            Self::ReceiptsAccepted { .. } => "receipts-accepted",
-            Self::TerminalRevoked { .. } => "terminal-revoked",
-            Self::CardEnded { .. } => "card-ended",
+            Self::Created {
+                custodians,
+                threshold,
+            } => vec![
+                ("custodians", custodians.join(", ")),
+                ("threshold", threshold.to_string()),
+            ],
+            Self::Unsealed { custodians } => vec![("custodians", custodians.join(", "))],
+            Self::Sealed { by } => vec![("by", by.clone())],
+            Self::IssuerEnrolled { name, key } => vec![("issuer", name.clone()), ("key", hex::encode(key))],
+            Self::OrderAccepted {
+                order,
+                issuer,
+                digest,
+            } => vec![
+                id(order),
+                ("issuer", issuer.clone()),
+                ("digest", hex::encode(digest)),
+            ],
+            Self::KeyMade { id, check } => vec![("key", id.clone()), ("check", hex::encode(check))],
+            Self::CardIntent {
+                order,
+                index,
+                serial,
+                task,
+            }
+            | Self::UpdateSealed {
+                order,
+                index,
+                serial,
+                task,
+            } => vec![
+                card(serial),
+                ("task", task.clone()),
+                id(order),
+                ("index", index.to_string()),
+            ],
+            Self::CardOutcome {
+                order,
+                index,
+                serial,
+                task,
+                state,
+            } => vec![
+                card(serial),
+                ("task", task.clone()),
+                ("state", state.to_string()),
+                id(order),
+                ("index", index.to_string()),
+            ],
+            Self::BundleIntent {
+                terminal,
+                kind,
+                sequence,
+            } => vec![
+                ("terminal", terminal.clone()),
+                ("terminal_kind", kind.clone()),
+                ("sequence", sequence.to_string()),
+            ],
+            Self::BundleOutcome {
+                terminal,
+                sequence,
+                digest,
+            } => vec![
+                ("terminal", terminal.clone()),
+                ("sequence", sequence.to_string()),
+                ("digest", hex::encode(digest)),
+            ],
+            Self::LotIntent {
+                lot,
+                first,
+                count,
+                maker,
+            } => vec![
+                ("lot", hex::encode(lot)),
+                ("first", first.to_string()),
+                ("count", count.to_string()),
+                ("maker", maker.clone()),
+            ],
+            Self::LotOutcome { lot, digest } => {
+                vec![("lot", hex::encode(lot)), ("digest", hex::encode(digest))]
+            }
+            Self::PhotoKeyMade { photo, profile } | Self::PhotoKeyOpened { photo, profile } => {
+                vec![("photo", hex::encode(photo)), ("profile", profile.clone())]
+            }
+            Self::CardBackSigned { card_number } => vec![("card_number", card_number.clone())],
+            Self::CardDenied { serial } | Self::CardAllowed { serial } | Self::CardEnded { serial } => {
+                vec![card(serial)]
+            }
+            Self::RoleRotated { version, until } => {
+                vec![("version", version.clone()), ("until", until.clone())]
+            }
+            Self::RoleCompromised { version } | Self::RoleDestroyed { version } => {
+                vec![("version", version.clone())]
+            }
+            Self::UpdatesExported {
+                terminal,
+                sequence,
+                count,
+            } => vec![
+                ("terminal", terminal.clone()),
+                ("sequence", sequence.to_string()),
+                ("count", count.to_string()),
+            ],
+            Self::ReceiptsAccepted { count } => vec![("count", count.to_string())],
+            Self::TerminalRevoked { terminal } => vec![("terminal", terminal.clone())],
+        }
+    }
+
+    const fn kind(&self) -> JournalKind {
+        match self {
+            Self::Created { .. } => JournalKind::Created,
+            Self::Unsealed { .. } => JournalKind::Unsealed,
+            Self::Sealed { .. } => JournalKind::Sealed,
+            Self::IssuerEnrolled { .. } => JournalKind::IssuerEnrolled,
+            Self::OrderAccepted { .. } => JournalKind::OrderAccepted,
+            Self::KeyMade { .. } => JournalKind::KeyMade,
+            Self::CardIntent { .. } => JournalKind::CardIntent,
+            Self::CardOutcome { .. } => JournalKind::CardOutcome,
+            Self::BundleIntent { .. } => JournalKind::BundleIntent,
+            Self::BundleOutcome { .. } => JournalKind::BundleOutcome,
+            Self::LotIntent { .. } => JournalKind::LotIntent,
+            Self::LotOutcome { .. } => JournalKind::LotOutcome,
+            Self::PhotoKeyMade { .. } => JournalKind::PhotoKeyMade,
+            Self::PhotoKeyOpened { .. } => JournalKind::PhotoKeyOpened,
+            Self::CardBackSigned { .. } => JournalKind::CardBackSigned,
+            Self::CardDenied { .. } => JournalKind::CardDenied,
+            Self::CardAllowed { .. } => JournalKind::CardAllowed,
+            Self::RoleRotated { .. } => JournalKind::RoleRotated,
+            Self::RoleCompromised { .. } => JournalKind::RoleCompromised,
+            Self::RoleDestroyed { .. } => JournalKind::RoleDestroyed,
+            Self::UpdateSealed { .. } => JournalKind::UpdateSealed,
+            Self::UpdatesExported { .. } => JournalKind::UpdatesExported,
+            Self::ReceiptsAccepted { .. } => JournalKind::ReceiptsAccepted,
+            Self::TerminalRevoked { .. } => JournalKind::TerminalRevoked,
+            Self::CardEnded { .. } => JournalKind::CardEnded,
         }
     }
 }
@@ -241,7 +357,7 @@ pub(crate) fn entry(seq: i64, previous: [u8; 32], at: i64, event: &Event) -> Res
     let body = minicbor::to_vec(event).map_err(|_| Error::BadContent {
         what: "an event that cannot be written down",
     })?;
-    let kind = event.kind().to_owned();
+    let kind = event.kind().as_str().to_owned();
     let seq = seq + 1;
     let hash = digest(seq, at, &kind, &body, &previous);
     Ok(Entry {

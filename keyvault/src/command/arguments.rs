@@ -310,6 +310,21 @@ pub(crate) enum Ask {
         #[arg(long, value_name = "HEX20")]
         serial: String,
     },
+    /// Reads what the vault wrote down of its doings: every use of a key, oldest first.
+    Journal {
+        /// Only this day and later, by the office's clock.
+        #[arg(long, value_name = "DATE")]
+        from: Option<Date>,
+        /// Only up to this day, included.
+        #[arg(long, value_name = "DATE")]
+        to: Option<Date>,
+        /// Only lines in which a value is exactly this: a serial, an order, a terminal, an issuer, a key version.
+        #[arg(long, value_name = "VALUE")]
+        about: Option<String>,
+        /// Only lines behind this number.
+        #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+    },
     /// Counts the changes that wait for a card.
     PendingUpdates {
         /// Serial of the card, 20 hex digits.
@@ -399,6 +414,7 @@ impl Ask {
             Self::Terminals => "yzt.terminals/1",
             Self::ExportUpdates { .. } => "yzt.keyvault_export_updates/1",
             Self::CardVersions { .. } => "yzt.keyvault_card_versions/1",
+            Self::Journal { .. } => "yzt.keyvault_journal/1",
             Self::PendingUpdates { .. } => "yzt.keyvault_pending_updates/1",
         }
     }

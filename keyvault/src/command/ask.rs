@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use keyvault_protocol::{
-    BundleRequest, Client, DeliveredBy, LotRequest, PendingUpdates, PointBytes, Region, RoleKeyInfo,
-    RoleKeyState, Serial, SlotVersion, TerminalInfo, UpdatesRequest, division,
+    BundleRequest, Client, DeliveredBy, JournalKind, JournalLine, LotRequest, PendingUpdates, PointBytes,
+    ReadJournal, Region, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo, UpdatesRequest,
+    division,
 };
 use program_contract::language::{Line, Words};
 use program_contract::{Exit, Failure, Founded, Outcome, day, file, line};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::UnixStream;
 
 use crate::command::arguments::Ask;
@@ -245,6 +247,32 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             let (fields, lines): (Vec<Value>, Vec<Line>) = slots.iter().map(show_slot).unzip();
             Outcome::done(schema, &json!({ "serial": serial, "slots": fields }), lines)
         }
+        Ask::Journal {
+            from,
+            to,
+            about,
+            after,
+        } => {
+            let before = to.and_then(|to| to.tomorrow().ok());
+            let mut ask = ReadJournal {
+                after,
+                from: from.map(|day| day::begins(day).as_second()),
+                before: before.map(|day| day::begins(day).as_second()),
+                about,
+            };
+            let mut client = place.connect().await?;
+            let mut entries = Vec::new();
+            loop {
+                let page = client.journal(&ask).await?;
+                entries.extend(page.lines);
+                match page.next {
+                    Some(next) => ask.after = next,
+                    None => break,
+                }
+            }
+            let (fields, lines): (Vec<Value>, Vec<Line>) = entries.iter().map(show_entry).unzip();
+            Outcome::done(schema, &json!({ "lines": fields }), lines)
+        }
         Ask::PendingUpdates { serial } => {
             let number = read_serial(&serial)?;
             let PendingUpdates { waiting, withdrawn } =
@@ -303,6 +331,34 @@ async fn keys_in(client: &mut Client<UnixStream>, request: &BundleRequest) -> Re
 fn one_role_key(schema: &'static str, key: &RoleKeyInfo) -> Result<Outcome, Failure> {
     let (fields, line) = show_role_key(key);
     Outcome::done(schema, &json!({ "role_key": fields }), vec![line])
+}
+
+fn show_entry(entry: &JournalLine) -> (Value, Line) {
+    let at = Timestamp::from_second(entry.at).map_or_else(|_| entry.at.to_string(), |at| at.to_string());
+    let values: Map<String, Value> = entry
+        .values
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect();
+    let fields = json!({
+        "seq": entry.seq,
+        "at": at,
+        "kind": entry.kind,
+        "values": values,
+        "hash": hex::encode(entry.hash),
+    });
+    let values: Vec<String> = entry
+        .values
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    let (number, values) = (entry.seq.to_string(), values.join(", "));
+    let line = match JournalKind::named(&entry.kind) {
+        Some(kind) => line!(number, " ", at, " ", kind.words(), ": ", values),
+        // What a newer vault writes has its own name and no words here.
+        None => line!(number, " ", at, " ", entry.kind, ": ", values),
+    };
+    (fields, line)
 }
 
 fn show_slot(slot: &SlotVersion) -> (Value, Line) {

@@ -38,6 +38,8 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         // Colours for people, not for files.
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
+        // A log that cannot be written is lost: said on the same stream, it would be a panic.
+        .log_internal_errors(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| "warn".into()),
         )

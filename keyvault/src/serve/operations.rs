@@ -6,12 +6,14 @@ use keyvault_protocol::{
     AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, Connection,
     ContinueCard, DenyCard, DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot,
     ExportUpdates, GiveShare, Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen,
-    PointBytes, ReadAnchors, ReadPending, ReadStatus, Request, Response, RetireRole, RevokeTerminal,
-    RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
+    PointBytes, ReadAnchors, ReadJournal, ReadPending, ReadStatus, Request, Response, RetireRole,
+    RevokeTerminal, RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack, StartCard,
+    Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
 
+use crate::audit::reading;
 use crate::authority::{certificates, role_keys};
 use crate::card::session::Sessions;
 use crate::card::{denial, number, order, receipts, scripts, settlement, slot, update};
@@ -198,6 +200,12 @@ pub(crate) async fn answer(
             receipts::pending(at.core, at.open, &serial)
                 .await
                 .map(answered::<ReadPending, _>)
+        }
+        Request::ReadJournal(ask) => {
+            let at = at.ok_or(Error::Sealed)?;
+            reading::read(at.core, at.open, &ask)
+                .await
+                .map(answered::<ReadJournal, _>)
         }
         Request::RevokeTerminal(RevokeTerminal { name }) => {
             let at = at.ok_or(Error::Sealed)?;

@@ -15,10 +15,10 @@ use keyvault_protocol::{
     DenyListRequest, EndCard, EnrolIssuer, Entitlement, ExportBundle, ExportDenyList, ExportLot,
     ExportUpdates, GiveShare, Greeting, Hello, IssuerKey, LineCheck, LotRequest, OPERATIONS, OpenOrder,
     OrderSession, PROTOCOL_VERSION, PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, ReadAnchors,
-    ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RetireRole,
-    RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, RotateRole, Script, Seal, SealUpdate,
-    SealedShare, SettlementLine, Share, SignCardBack, SlotVersion, StartCard, TaskKind, Terminals,
-    UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, frame,
+    ReadJournal, ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response,
+    RetireRole, RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, RotateRole, Script, Seal,
+    SealUpdate, SealedShare, SettlementLine, Share, SignCardBack, SlotVersion, StartCard, TaskKind,
+    Terminals, UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, frame,
 };
 use p256::SecretKey;
 use rand::SeedableRng;
@@ -606,6 +606,7 @@ impl Copied<'_> {
                 (AcceptReceipts { receipts }.into(), Back::Never(heard))
             }
             Request::ReadPending(_) => (ReadPending { serial }.into(), nothing),
+            Request::ReadJournal(_) => (ReadJournal::default().into(), nothing),
             Request::RevokeTerminal(_) => {
                 let name = base.bus.terminal.clone();
                 let revoked = |view: &View| format!("{}", view.revoked.contains("bus 1"));

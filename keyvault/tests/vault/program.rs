@@ -144,13 +144,17 @@ impl Site {
     }
 
     fn serve(&self, arguments: &[&str]) -> Served {
+        self.serve_logging_to(Stdio::piped(), arguments)
+    }
+
+    fn serve_logging_to(&self, log: Stdio, arguments: &[&str]) -> Served {
         let child = Command::new(PROGRAM)
             .current_dir(self.folder.path())
             .args(["--dir", "vault", "serve"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let served = Served { child };
@@ -571,6 +575,42 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
             .all(|slot| slot["key_version"] == 1 && slot["state"] == "active")
     );
     assert!(slots.iter().all(|slot| slot["brought_by"] == "script"));
+    // The journal tells every use of a key: all of it, about one card, of one day, in words.
+    let (code, all) = site.run(&["journal"]);
+    assert_eq!(
+        (code, all["schema"].as_str()),
+        (0, Some("yzt.keyvault_journal/1"))
+    );
+    let lines = all["lines"].as_array().unwrap();
+    assert_eq!(lines[0]["kind"], "created");
+    assert!(
+        lines
+            .iter()
+            .zip(1..)
+            .all(|(line, number)| line["seq"] == number && line["hash"].as_str().unwrap().len() == 64)
+    );
+    let (_, one) = site.run(&["journal", "--about", &serial]);
+    let of_card: Vec<_> = one["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (line["kind"].as_str().unwrap(), &line["values"]["serial"]))
+        .collect();
+    let serial_value = Value::from(serial.as_str());
+    assert_eq!(
+        of_card,
+        [("card-intent", &serial_value), ("card-outcome", &serial_value)]
+    );
+    let last = lines.last().unwrap()["seq"].to_string();
+    let count = |arguments: &[&str]| {
+        let (code, some) = site.run(&[&["journal"], arguments].concat());
+        assert_eq!(code, 0, "{some}");
+        some["lines"].as_array().unwrap().len()
+    };
+    assert_eq!(count(&["--after", &last]), 0);
+    assert_eq!(count(&["--to", "2001-01-01"]), 0);
+    assert_eq!(count(&["--from", "2001-01-01"]), lines.len());
+    assert_eq!(count(&["--about", "nobody"]), 0);
     let (code, pending) = site.run(&["pending-updates", "--serial", &serial]);
     assert_eq!(
         (code, pending["schema"].as_str()),
@@ -913,6 +953,36 @@ fn two_servers_never_have_one_folder_by_whatever_name() {
     site.expect_error(&["--socket", "other.sock", "serve"], 5, "IN_USE");
     // The one that runs is still found, and is as it was.
     assert_eq!(site.run(&["status"]).1["state"], "sealed");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let site = Site::new();
+    let envelopes = site.init();
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    // A pipe that nobody reads any more.
+    let gone = || Stdio::from(std::io::pipe().unwrap().1);
+    for log in [full(), gone()] {
+        let mut served = site.serve_logging_to(log, &[]);
+        site.unseal(&envelopes[0], "li");
+        assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+        // A refusal is a line of the log.
+        for _ in 0..2 {
+            let list = [
+                "deny-list",
+                "--role",
+                "transit",
+                "--issued",
+                "2001-01-01",
+                "--out",
+                "x.list",
+            ];
+            site.expect_error(&list, 1, "BAD_CONTENT");
+        }
+        assert_eq!(site.run(&["status"]).0, 0);
+        served.child.kill().unwrap();
+        served.child.wait().unwrap();
+    }
 }
 
 #[test]
