@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         .json()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that cannot be written is lost: said on the same stream, it would be a panic.
+        .log_internal_errors(false)
         .init();
     #[expect(clippy::disallowed_methods, reason = "main is where time comes from")]
     let clock = Clock::machine();

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
         // Colours for people, not for files.
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
+        // A log that cannot be written is lost: said on the same stream, it would be a panic.
+        .log_internal_errors(false)
         .init();
     let cli: Cli = match PROGRAM.arguments(SCHEMA) {
         Ok(cli) => cli,

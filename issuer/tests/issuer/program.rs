@@ -368,6 +368,7 @@ fn the_server_answers_until_it_is_told_to_stop() {
     let mut server = std::process::Command::new(assert_cmd::cargo::cargo_bin("issuer"))
         .args(["serve", "--dir", &dir, "--json"])
         .env("PCSCLITE_CSOCK_NAME", folder.path().join("nobody"))
+        .env("RUST_LOG", "trace")
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -397,6 +398,8 @@ fn the_server_answers_until_it_is_told_to_stop() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
+    // Nobody takes the log any more, and everybody is answered.
+    drop(said);
     assert!(get("/healthz").starts_with("HTTP/1.1 200"));
     let ready = get("/readyz");
     assert!(
@@ -425,6 +428,31 @@ fn the_server_answers_until_it_is_told_to_stop() {
         (&object["schema"], &object["ok"]),
         (&"yzt.serve/1".into(), &true.into())
     );
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing_and_hangs_nothing() {
+    let (_folder, dir) = installation();
+    let session = session(&dir, "liu");
+    let signed_in = ["--session", &session];
+    for (command, session, exit) in [
+        (&["doctor"][..], &[][..], 3),
+        (&["card", "confirm"], &[], 0),
+        (&["card", "lost", "--card", "4400000000015"], &signed_in, 1),
+    ] {
+        let log = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = std::process::Command::new(assert_cmd::cargo::cargo_bin("issuer"))
+            .args(command)
+            .args(["--dir", &dir, "--json"])
+            .args(session)
+            .env("RUST_LOG", "trace")
+            .stderr(log)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{command:?}");
+        let whole: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(whole["ok"], exit == 0);
+    }
 }
 
 #[test]

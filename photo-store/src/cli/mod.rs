@@ -160,6 +160,8 @@ fn log_to_standard_error() {
         .json()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that cannot be written is lost: said on the same stream, it would be a panic.
+        .log_internal_errors(false)
         .init();
 }
 

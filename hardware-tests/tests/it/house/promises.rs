@@ -156,6 +156,25 @@ const VOCABULARY: [(&str, &str); 8] = [
     ("struct Clock", "card-applet-spec/program/src/clock.rs"),
 ];
 
+/// A log that says on its own stream that the stream failed ends the program with a panic.
+#[test]
+fn no_program_ends_because_its_log_cannot_be_written() {
+    let mut logs = 0;
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        for set_up in text.split("tracing_subscriber::fmt()").skip(1) {
+            logs += 1;
+            let set_up = set_up.split(".init()").next().unwrap();
+            assert!(
+                set_up.contains(".log_internal_errors(false)"),
+                "{}",
+                file.display()
+            );
+        }
+    }
+    assert!(logs > 3, "{logs}");
+}
+
 #[test]
 fn one_concept_has_one_type() {
     let texts: Vec<(PathBuf, String)> = sources()
