@@ -973,7 +973,7 @@ fn a_log_that_cannot_be_written_ends_nothing() {
                 "--role",
                 "transit",
                 "--issued",
-                "2001-01-01",
+                "2099-01-01",
                 "--out",
                 "x.list",
             ];
