@@ -117,7 +117,7 @@ pub fn show_new(secret: &[u8], prompt: impl Said) -> Result<(), Failure> {
 
 crate::sentences! {
     fn again(prompt) = "{prompt}，再输一次", "{prompt}, again";
-    fn write_down(prompt) = "{prompt}，请记下后输入一次", "{prompt}: write it down and type it";
+    fn write_down(prompt) = "{prompt}，请记下后输入一次", "{prompt}, write it down and type it";
 }
 
 crate::failures! {

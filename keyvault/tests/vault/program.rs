@@ -1294,6 +1294,16 @@ impl Keyboard {
         String::from_utf8_lossy(&shown).into_owned()
     }
 
+    /// The passphrase that the program made and shows at the terminal.
+    fn made(&mut self) -> String {
+        let shown = self.shown();
+        shown
+            .split_whitespace()
+            .find(|word| word.len() == 19 && word.matches('-').count() == 3)
+            .unwrap_or_else(|| panic!("{shown}"))
+            .to_owned()
+    }
+
     /// Runs the program, types an answer whenever it asks, and gives exit code, object, and what the terminal showed.
     fn answer(&mut self, site: &Site, arguments: &[&str], answers: &[&str]) -> (i32, Value, String) {
         let mut child = self.start(site, arguments);
@@ -1565,12 +1575,7 @@ fn a_custodian_changes_the_own_passphrase_and_needs_nobody_else() {
     let mut child = keyboard.start(&site, &arguments);
     let mut prose = child.stderr.take().unwrap();
     Keyboard::is_asked(&mut prose);
-    let shown = keyboard.shown();
-    let made = shown
-        .split_whitespace()
-        .find(|word| word.len() == 19 && word.matches('-').count() == 3)
-        .unwrap_or_else(|| panic!("{shown}"))
-        .to_owned();
+    let made = keyboard.made();
     keyboard.keys.write_all(format!("{made}\r").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -1585,6 +1590,51 @@ fn a_custodian_changes_the_own_passphrase_and_needs_nobody_else() {
     let unseal = ["unseal", "--share", "new.json", "--passphrase-file", "made.pass"];
     assert_eq!(site.run(&unseal).1["state"], "unsealing");
     assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+}
+
+#[test]
+fn at_the_founding_the_program_makes_a_passphrase_for_each_who_wants_one() {
+    let site = Site::new();
+    let mut keyboard = Keyboard::new();
+    let init = "init --threshold 2 --shares 3 --custodian li=- --custodian wang=wang.pass --custodian zhang=- \
+                --out shares --generate";
+    let init: Vec<&str> = init.split_whitespace().collect();
+    // Not written down: nothing is made.
+    for is_slip in [true, false] {
+        let mut child = keyboard.start(&site, &init);
+        let mut prose = child.stderr.take().unwrap();
+        let mut made = Vec::new();
+        for name in ["li", "zhang"] {
+            Keyboard::is_asked(&mut prose);
+            let passphrase = keyboard.made();
+            let typed = if is_slip { "something else" } else { &passphrase };
+            keyboard.keys.write_all(format!("{typed}\r").as_bytes()).unwrap();
+            made.push((name, passphrase));
+            if is_slip {
+                break;
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+        if is_slip {
+            assert_eq!(object["error"]["code"], "SECRETS_DIFFER", "{object}");
+            assert!(!site.path("vault").exists() && !site.path("shares").exists());
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(0), "{object}");
+        for (name, passphrase) in made {
+            std::fs::write(site.path("made.pass"), passphrase).unwrap();
+            let envelopes = object["packages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str);
+            let own = envelopes.into_iter().find(|path| path.contains(name)).unwrap();
+            let check = ["share", "check", "--share", own, "--passphrase-file", "made.pass"];
+            let (exit, object) = site.run(&check);
+            assert_eq!((exit, object["weak"].as_bool()), (0, Some(false)), "{object}");
+        }
+    }
 }
 
 /// What a process does that listens in the vault's place.
