@@ -49,7 +49,28 @@ town() {
     served=$!
     until_said "$folder/serve.log" 'http://' || return 1
     url=$(sed -n 's/.*\(http:[^ ]*\).*/\1/p' "$folder/serve.log" | head -1)
-    settings
+    others && settings
+}
+
+# Another applicant: an application that was withdrawn, with its photo, and one that is open.
+others() {
+    local applicant=@issuer/permit/samples/applicant-refused.json photo=@photo-store/samples/astronaut.png
+    withdrawn=$(asked /v1/applications filed application/json "$applicant" application_id) &&
+        seen=$(asked "/v1/applications/$withdrawn/photos" seen image/png "$photo" photo_id) &&
+        asked "/v1/applications/$withdrawn/withdrawal" withdrawn application/json '' application_id >/dev/null &&
+        opened=$(asked /v1/applications filed-again application/json "$applicant" application_id)
+}
+
+# PATH, KEY, TYPE, BODY: what the intake clerk posts; gives the id NAME of the answer.
+asked() {
+    local path=$1 key=$2 kind=$3 body=$4 name=$5 token answer
+    token=$(<"$folder/town/issuer/clerk.lin.token")
+    answer=$(curl --silent --show-error --fail-with-body --header "Authorization: Bearer $token" --header "Content-Type: $kind" \
+        --header "Idempotency-Key: of-e2e-$key" --data-binary "$body" "$url$path") || {
+        printf 'e2e: %s: %s\n' "$path" "$answer" >&2
+        return 1
+    }
+    sed -n "s/.*\"$name\":\"\([0-9a-f-]*\)\".*/\1/p" <<<"$answer"
 }
 
 # Every second id is one that is there.
@@ -57,12 +78,17 @@ settings() {
     . "$folder/town/answers"
     cat >"$folder/schemathesis.toml" <<END
 [dictionaries.ids]
-values = ["$APPLICATION_ID", "$PERMIT_ID", "$ORDER_ID"]
+values = ["$APPLICATION_ID", "$PERMIT_ID", "$ORDER_ID", "$withdrawn", "$opened"]
 [dictionaries.photos]
-values = ["$PHOTO_ID"]
+values = ["$PHOTO_ID", "$seen"]
+[dictionaries.photographed]
+values = ["$APPLICATION_ID", "$withdrawn"]
 [parameters]
 "path.id" = { dictionary = "ids", probability = 0.5 }
 "path.photo" = { dictionary = "photos", probability = 0.5 }
+[[operations]]
+include-path-regex = "/photos/"
+parameters = { "path.id" = { dictionary = "photographed", probability = 0.9 }, "path.photo" = { dictionary = "photos", probability = 0.9 } }
 # A form is checked for more than a schema can say, and what a role may not do is refused whatever it sends.
 [checks]
 positive_data_acceptance.enabled = false

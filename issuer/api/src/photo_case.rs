@@ -34,6 +34,7 @@ pub(crate) struct PhotoCaseBody {
         (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The caller opens no cases", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application has this id", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The application is over", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger or the photo store cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
     security(("staff" = []))
