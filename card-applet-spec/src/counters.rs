@@ -1,4 +1,4 @@
-//! The counters file (chapter 08): how often a terminal accepted and refused, by role and reason, over whole days.
+//! The counters file (chapter 08): how often a terminal accepted and refused on one whole day, by role and reason.
 //!
 //! Left out on purpose: any card, any hour. Nothing finer than a day and a number leaves a terminal.
 
@@ -7,7 +7,7 @@ use core::fmt;
 use rand_core::CryptoRng;
 
 use crate::bytes::SliceWriter;
-use crate::codes::{Role, VERSION, code};
+use crate::codes::{Role, code};
 use crate::crypto::{PrivateKey, PublicKey};
 use crate::date::Date;
 use crate::error::Error;
@@ -17,6 +17,8 @@ const LABEL: &[u8] = b"YZT-COUNTERS-1";
 const WHAT: &str = "counters file";
 const MALFORMED: Error = Error::Malformed { what: WHAT };
 const TEMPLATE: u16 = 0x7F54;
+/// Version of the body. 01 added several days up.
+const BODY: u8 = 0x02;
 
 /// Bytes of one count in a file.
 const COUNT_LEN: usize = 2 + 3 + 3 + 6;
@@ -70,21 +72,13 @@ impl Count {
     }
 }
 
-/// Whose counters, of which days.
+/// Whose counters, of which day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountersHead<'a> {
     /// Terminal name.
     pub terminal: &'a str,
-    /// First day.
-    pub first: Date,
-    /// Last day, included.
-    pub last: Date,
-}
-
-impl CountersHead<'_> {
-    fn is_sound(&self) -> bool {
-        !self.first.is_none() && self.first <= self.last
-    }
+    /// The day, which is over when the file is written: a day of a terminal stands in one file.
+    pub day: Date,
 }
 
 /// Room that a file with so many counts needs.
@@ -92,14 +86,14 @@ impl CountersHead<'_> {
 pub const fn encoded_len(counts: usize) -> usize {
     counts
         .saturating_mul(COUNT_LEN)
-        .saturating_add(6 + 3 + (2 + 64) + 6 + 6 + 3 + 64)
+        .saturating_add(6 + 3 + (2 + 64) + 6 + 3 + 64)
 }
 
 /// Writes and signs a counters file into `out`; gives its length.
 ///
 /// # Errors
-/// [`Error::TooLong`] when `out` is too small, or the name is empty or longer than 64 bytes; [`Error::Malformed`] for days out of order,
-/// or counts that are not ascending by role and reason, or zero; [`Error::Crypto`] for a fault of the machine.
+/// [`Error::TooLong`] when `out` is too small, or the name is empty or longer than 64 bytes; [`Error::Malformed`] without a day, for
+/// counts that are not ascending by role and reason, or zero; [`Error::Crypto`] for a fault of the machine.
 pub fn encode(
     head: &CountersHead<'_>,
     counts: &[Count],
@@ -113,15 +107,14 @@ pub fn encode(
         });
     }
     let ascending = counts.is_sorted_by(|a, b| a.place() < b.place());
-    if !head.is_sound() || !ascending || counts.iter().any(|count| count.number == 0) {
+    if head.day.is_none() || !ascending || counts.iter().any(|count| count.number == 0) {
         return Err(MALFORMED);
     }
     let mut writer = SliceWriter::new(out);
     tlv::put_template(&mut writer, TEMPLATE, &|out| {
-        tlv::put(out, 0x80, &[VERSION])?;
+        tlv::put(out, 0x80, &[BODY])?;
         tlv::put(out, 0x81, head.terminal.as_bytes())?;
-        tlv::put(out, 0x82, &head.first.to_bytes())?;
-        tlv::put(out, 0x83, &head.last.to_bytes())?;
+        tlv::put(out, 0x82, &head.day.to_bytes())?;
         for count in counts {
             tlv::put_template(out, 0xA4, &|out| {
                 tlv::put(out, 0x80, &[count.role.code()])?;
@@ -159,7 +152,7 @@ impl fmt::Debug for UnverifiedCounters<'_> {
 /// A counters file whose signature holds.
 #[derive(Debug, Clone)]
 pub struct Counters<'a> {
-    /// Whose, and of which days.
+    /// Whose, and of which day.
     pub head: CountersHead<'a>,
     fields: Fields<'a>,
 }
@@ -171,17 +164,16 @@ impl<'a> UnverifiedCounters<'a> {
     /// [`Error::Malformed`].
     pub fn parse(file: &'a [u8]) -> Result<Self, Error> {
         let (body, signature) = tlv::parse_signed(file, TEMPLATE, WHAT)?;
-        let mut fields = Fields::new(body.value, &[0x80, 0x81, 0x82, 0x83, 0xA4], WHAT);
-        if fields.array(0x80)? != [VERSION] {
+        let mut fields = Fields::new(body.value, &[0x80, 0x81, 0x82, 0xA4], WHAT);
+        if fields.array(0x80)? != [BODY] {
             return Err(MALFORMED);
         }
         let terminal = fields.text(0x81, 1, 64)?;
         let head = CountersHead {
             terminal,
-            first: Date::from_bytes(fields.array(0x82)?)?,
-            last: Date::from_bytes(fields.array(0x83)?)?,
+            day: Date::from_bytes(fields.array(0x82)?)?,
         };
-        if !head.is_sound() {
+        if head.day.is_none() {
             return Err(MALFORMED);
         }
         let counters = Counters { head, fields };
@@ -207,6 +199,12 @@ impl<'a> UnverifiedCounters<'a> {
     #[must_use]
     pub const fn terminal(&self) -> &'a str {
         self.terminal
+    }
+
+    /// The day that the file says it is of.
+    #[must_use]
+    pub const fn day(&self) -> Date {
+        self.counters.head.day
     }
 
     /// Checks the signature by that terminal's authentication key.

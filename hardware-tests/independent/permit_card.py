@@ -1008,22 +1008,23 @@ def open_lot_file(signer_public: bytes, plain: bytes) -> tuple[bytes, list[tuple
 REASONS = ["accepted", "NOT_ACTIVE", "EXPIRED", "DENIED", "NOT_GENUINE", "WRONG_ROLE", "FOREIGN_CARD", "REPLAY", "LIST_TOO_OLD", "BUNDLE_EXPIRED", "accepted in grace", "OUTCOME_UNKNOWN", "BALANCE_TOO_LOW"]
 
 
-def counters_file(signer: bytes, name: bytes, first: bytes, last: bytes, counts: dict[tuple[int, int], int]) -> bytes:
-    """Counts by (role, reason)."""
+def counters_file(signer: bytes, name: bytes, day: bytes, counts: dict[tuple[int, int], int]) -> bytes:
+    """Counts of a whole day by (role, reason)."""
     items = (tlv(0xA4, tlv(0x80, be(role, 1)), tlv(0x81, be(reason, 1)), tlv(0x82, be(count, 4))) for (role, reason), count in sorted(counts.items()) if count)
-    return signed_object(b"YZT-COUNTERS-1", signer, tlv(0x7F54, tlv(0x80, b"\x01"), tlv(0x81, name), tlv(0x82, first), tlv(0x83, last), *items))
+    return signed_object(b"YZT-COUNTERS-1", signer, tlv(0x7F54, tlv(0x80, b"\x02"), tlv(0x81, name), tlv(0x82, day), *items))
 
 
 def open_counters_file(signer_public: bytes, content: bytes) -> dict:
     value = open_signed_object(b"YZT-COUNTERS-1", signer_public, 0x7F54, content)
-    found = template(value, [(0x80, "one", 1), (0x81, "one", (1, 64)), (0x82, "one", 4), (0x83, "one", 4), (0xA4, "repeats", None)])
+    found = template(value, [(0x80, "one", 1), (0x81, "one", (1, 64)), (0x82, "one", 4), (0xA4, "repeats", None)])
     parts = [template(item, [(0x80, "one", 1), (0x81, "one", 1), (0x82, "one", 4)]) for item in found[0xA4]]
     items = [((item[0x80][0], item[0x81][0]), int.from_bytes(item[0x82], "big")) for item in parts]
-    if found[0x80] != b"\x01" or day_of(found[0x82]) > day_of(found[0x83]):
-        raise Refused("counters of an unknown version, or days in a wrong order")
+    if found[0x80] != b"\x02":
+        raise Refused("counters of an unknown version")
+    day_of(found[0x82])
     if any(not count or role not in ROLES or reason >= len(REASONS) for (role, reason), count in items) or any(a >= b for (a, _), (b, _) in zip(items, items[1:])):
         raise Refused("counters with a zero, an unknown role or reason, or out of order")
-    return {"name": found[0x81], "first": found[0x82], "last": found[0x83], "counts": dict(items)}
+    return {"name": found[0x81], "day": found[0x82], "counts": dict(items)}
 
 
 # --- Settlement (chapter 11) ------------------------------------------------------------------------------------------

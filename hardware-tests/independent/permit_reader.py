@@ -232,9 +232,10 @@ def lists(given) -> tuple[int, dict]:
 
 def counters(given) -> tuple[int, dict]:
     terminal = the_terminal(given)
-    write_file(given.out, terminal.counters())
+    content, waiting = terminal.counters()
+    write_file(given.out, content)
     terminal.memory.save()
-    return done("counters")
+    return done("counters", days_waiting=waiting)
 
 
 # --- Bench: test keys -------------------------------------------------------------------------------------------------

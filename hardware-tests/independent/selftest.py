@@ -600,17 +600,22 @@ def the_grace_of_an_old_list_is_for_transit_and_clinic_and_only_when_asked_for()
 def counters_are_whole_days_and_numbers(folder):
     scene = Scene("counters", folder)
     memory = scene.terminal("bus", [TRANSIT]).memory
-    for reason, times in (("accepted", 3), ("DENIED", 1), ("accepted in grace", 2)):
+    later = scene.office.day(1)
+    for day, reason, times in ((TODAY, "accepted", 3), (TODAY, "DENIED", 1), (TODAY, "accepted in grace", 2), (later, "accepted", 1)):
         for _ in range(times):
-            memory.count(TODAY, TRANSIT, reason)
+            memory.count(day, TRANSIT, reason)
     bus = scene.terminal("bus", [TRANSIT])
     refused(bus.counters, "NOTHING_COUNTED")
-    tomorrow = scene.terminal("bus", [TRANSIT], today=scene.office.day(1))
     public = pc.public_key(bus.key["authentication"])
-    found = pc.open_counters_file(public, tomorrow.counters())
-    must(found, {"name": b"bus", "first": TODAY, "last": TODAY, "counts": {(1, 0): 3, (1, 3): 1, (1, 10): 2}})
-    tomorrow.memory.save()
-    refused(scene.terminal("bus", [TRANSIT], today=scene.office.day(1)).counters, "NOTHING_COUNTED")
+    after = scene.terminal("bus", [TRANSIT], today=scene.office.day(2))
+    first, waiting = after.counters()
+    must(waiting, 1)
+    must(pc.open_counters_file(public, first), {"name": b"bus", "day": TODAY, "counts": {(1, 0): 3, (1, 3): 1, (1, 10): 2}})
+    second, waiting = after.counters()
+    must(waiting, 0)
+    must(pc.open_counters_file(public, second), {"name": b"bus", "day": later, "counts": {(1, 0): 1}})
+    after.memory.save()
+    refused(scene.terminal("bus", [TRANSIT], today=scene.office.day(2)).counters, "NOTHING_COUNTED")
 
 
 @with_folder

@@ -212,17 +212,14 @@ class Terminal:
         self.memory.save_lists(self.bundle["deny_lists"])
         return {"lists": len(values), "taken": taken}
 
-    def counters(self) -> bytes:
-        """The counters file of all whole days; they are counted no more."""
-        counts, total = self.memory.kept["counts"], {}
+    def counters(self) -> tuple[bytes, int]:
+        """The counters file of the oldest whole day, which is counted no more, and how many whole days wait behind it."""
+        counts = self.memory.kept["counts"]
         days = sorted(day for day in counts if day < self.today.hex())
         if not days:
             raise Stop(1, "NOTHING_COUNTED", "No whole day has been counted since the last file.", "Ask again tomorrow.")
-        for day in days:
-            for name, count in counts.pop(day).items():
-                role, reason = map(int, name.split(":"))
-                total[role, reason] = total.get((role, reason), 0) + count
-        return pc.counters_file(self.key["authentication"], self.bundle["name"].encode(), bytes.fromhex(days[0]), bytes.fromhex(days[-1]), total)
+        total = {tuple(map(int, name.split(":"))): count for name, count in counts.pop(days[0]).items()}
+        return pc.counters_file(self.key["authentication"], self.bundle["name"].encode(), bytes.fromhex(days[0]), total), len(days) - 1
 
     def settlement(self) -> dict:
         """The next settlement file, or the last one again when it was made and perhaps not written."""

@@ -5,8 +5,8 @@
 //! |---|---|
 //! | `bundle.yztb`, `updates.yztu` | the newest bundle and update batch, sealed as they came |
 //! | `ROLE.list` | the newest deny list of a role, a whole A9 template |
-//! | `marks.json` | sequence of the newest batch, last day seen, day from which is counted |
-//! | `counters.json` | counts by role and reason since that day: no card, no hour |
+//! | `marks.json` | sequence of the newest batch, last day seen |
+//! | `counters.json` | counts by day, role and reason: no card, no hour |
 //! | `receipts` | receipts of delivered updates, until a newer batch without them comes |
 //! | `purchases-TID.journal` | [`crate::journal`] |
 //! | `out/` | signed settlement and counters files for the office |
@@ -171,13 +171,18 @@ struct Marks {
 
 const MARKS: &str = "yzt.terminal-marks/1";
 
-/// The counts of a terminal since a day.
+/// The counts of a terminal that are not yet put out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CountsFile {
     schema: String,
-    first: String,
-    last: String,
+    days: Vec<CountedDay>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CountedDay {
+    day: String,
     counts: Vec<CountLine>,
 }
 
@@ -189,32 +194,30 @@ struct CountLine {
     count: u32,
 }
 
-const COUNTS: &str = "yzt.terminal-counts/1";
+const COUNTS: &str = "yzt.terminal-counts/2";
+/// Added days up. Which of them something happened on nobody can tell any more: it begins anew.
+const COUNTS_BEFORE: &str = "yzt.terminal-counts/1";
 
-/// How often what happened, by role and reason, over whole days.
+/// How often what happened on each day, by role and reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
-    first: Date,
-    last: Date,
-    counts: BTreeMap<(u8, u8), u32>,
+    days: BTreeMap<Date, BTreeMap<(u8, u8), u32>>,
 }
 
 impl Counters {
     /// Counts one thing on a day.
     pub fn count(&mut self, role: Role, counted: Counted, today: Date) {
-        if self.first.is_none() || today < self.first {
-            self.first = today;
-        }
-        self.last = self.last.max(today);
-        let count = self.counts.entry((role.code(), counted.code())).or_insert(0);
+        let day = self.days.entry(today).or_default();
+        let count = day.entry((role.code(), counted.code())).or_insert(0);
         *count = count.saturating_add(1);
     }
 
-    /// How often something happened.
+    /// How often something happened on a day that was not put out yet.
     #[must_use]
-    pub fn of(&self, role: Role, counted: Counted) -> u32 {
-        self.counts
-            .get(&(role.code(), counted.code()))
+    pub fn of(&self, role: Role, counted: Counted, on: Date) -> u32 {
+        self.days
+            .get(&on)
+            .and_then(|day| day.get(&(role.code(), counted.code())))
             .copied()
             .unwrap_or(0)
     }
@@ -222,12 +225,12 @@ impl Counters {
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.days.is_empty()
     }
 
-    fn list(&self) -> Vec<Count> {
-        self.counts
-            .iter()
+    /// The counts of a day that the specification knows.
+    fn list(day: &BTreeMap<(u8, u8), u32>) -> Vec<Count> {
+        day.iter()
             .filter_map(|((role, reason), number)| {
                 Some(Count {
                     role: Role::try_from(*role).ok()?,
@@ -235,6 +238,7 @@ impl Counters {
                     number: *number,
                 })
             })
+            .filter(|count| count.number > 0)
             .collect()
     }
 }
@@ -711,22 +715,34 @@ impl Folder {
     ///
     /// [`FolderError`].
     pub fn counters(&self) -> Result<Counters, FolderError> {
+        /// What tells the forms of the file apart.
+        #[derive(Deserialize)]
+        struct Form {
+            schema: String,
+        }
         let Some(bytes) = read(&self.file("counters.json"))? else {
             return Ok(Counters::default());
         };
         let damaged = || FolderError::Damaged("counters.json".to_owned());
+        let form: Form = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
+        if form.schema == COUNTS_BEFORE {
+            return Ok(Counters::default());
+        }
         let file: CountsFile = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
         if file.schema != COUNTS {
             return Err(damaged());
         }
+        let days = file.days.iter().map(
+            |counted| -> Result<(Date, BTreeMap<(u8, u8), u32>), FolderError> {
+                let counts = counted.counts.iter();
+                let counts = counts
+                    .map(|line| ((line.role, line.reason), line.count))
+                    .collect();
+                Ok((day(&counted.day).ok_or_else(damaged)?, counts))
+            },
+        );
         Ok(Counters {
-            first: day(&file.first).ok_or_else(damaged)?,
-            last: day(&file.last).ok_or_else(damaged)?,
-            counts: file
-                .counts
-                .iter()
-                .map(|line| ((line.role, line.reason), line.count))
-                .collect(),
+            days: days.collect::<Result<_, FolderError>>()?,
         })
     }
 
@@ -740,17 +756,22 @@ impl Folder {
             let path = self.file("counters.json");
             return file::remove(&path).map_err(io_of(&path));
         }
+        let lines = |counts: &BTreeMap<(u8, u8), u32>| -> Vec<CountLine> {
+            let line = |((role, reason), count): (&(u8, u8), &u32)| CountLine {
+                role: *role,
+                reason: *reason,
+                count: *count,
+            };
+            counts.iter().map(line).collect()
+        };
         let file = CountsFile {
             schema: COUNTS.to_owned(),
-            first: counters.first.to_string(),
-            last: counters.last.to_string(),
-            counts: counters
-                .counts
+            days: counters
+                .days
                 .iter()
-                .map(|((role, reason), count)| CountLine {
-                    role: *role,
-                    reason: *reason,
-                    count: *count,
+                .map(|(day, counts)| CountedDay {
+                    day: day.to_string(),
+                    counts: lines(counts),
                 })
                 .collect(),
         };
@@ -800,12 +821,12 @@ impl Folder {
         Ok(found)
     }
 
-    /// Puts what is to be settled and counted into `out/` as signed files.
+    /// Puts what is to be settled, and the counts of every day that is over, into `out/` as signed files.
     ///
     /// # Errors
     ///
     /// [`FolderError`]: what was not put there stands where it stood.
-    pub fn close(&self, key: &TerminalKey, rng: &mut impl CryptoRng) -> Result<(), FolderError> {
+    pub fn close(&self, key: &TerminalKey, today: Date, rng: &mut impl CryptoRng) -> Result<(), FolderError> {
         for tid in self.registrations()? {
             let mut journal = self.journal(tid)?;
             if let Some(file) = journal.settlement(key, rng)? {
@@ -814,30 +835,42 @@ impl Folder {
                 journal.settled()?;
             }
         }
-        let counters = self.counters()?;
+        self.close_days(key, today, rng)
+    }
+
+    /// One file for each day before today: two of one day would say what came between them.
+    fn close_days(
+        &self,
+        key: &TerminalKey,
+        today: Date,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), FolderError> {
+        let mut counters = self.counters()?;
+        let running = counters.days.split_off(&today);
         if counters.is_empty() {
             return Ok(());
         }
-        let damaged = |_| FolderError::Damaged("counters.json".to_owned());
-        let head = CountersHead {
-            terminal: key.name().as_str(),
-            first: counters.first,
-            last: counters.last,
-        };
-        let counts = counters.list();
-        let mut file = vec![0; counters::encoded_len(counts.len())];
-        let used = counters::encode(&head, &counts, key.authentication(), rng, &mut file).map_err(damaged)?;
-        file.truncate(used);
-        // Named by its content: written twice, after a loss of power, it is a second file of the same days, and the
-        // counts were not yet taken away only then.
-        let name = format!("counters-{}-{}", counters.first, counters.last);
-        let path = (0..u16::MAX)
-            .map(|number| self.path.join("out").join(format!("{name}-{number}.yztc")))
-            .find(|path| !path.exists())
-            .ok_or_else(|| FolderError::Damaged("out".to_owned()))?;
-        // Taken away first: a count that is lost is better than one that is sent twice.
-        self.save_counters(&Counters::default())?;
-        file::replace(&path, &file, file::PRIVATE).map_err(io_of(&path))
+        // Terminals may share the folder from which the office fetches: the name is this terminal's own.
+        let of_key = sha256(&[&key.request().authentication_key]);
+        let own = hex::encode(of_key.get(..4).unwrap_or_default());
+        for (day, counts) in &counters.days {
+            let counts = Counters::list(counts);
+            if counts.is_empty() {
+                continue;
+            }
+            let head = CountersHead {
+                terminal: key.name().as_str(),
+                day: *day,
+            };
+            let mut file = vec![0; counters::encoded_len(counts.len())];
+            let used = counters::encode(&head, &counts, key.authentication(), rng, &mut file)
+                .map_err(|_| FolderError::Damaged("counters.json".to_owned()))?;
+            file.truncate(used);
+            let path = self.path.join("out").join(format!("counters-{day}-{own}.yztc"));
+            file::replace(&path, &file, file::PRIVATE).map_err(io_of(&path))?;
+        }
+        // Taken away last: what is made again after a loss of power replaces the file of the same day, which is still here.
+        self.save_counters(&Counters { days: running })
     }
 
     /// The signed files in `out/`, oldest name first.

@@ -388,9 +388,9 @@ def list_file(lists):
 
 
 @construction
-def counters(key, name, first, last, counts):
+def counters(key, name, day, counts):
     """`key` is the terminal's authentication key; counts: objects with role, reason, count."""
-    content = pc.counters_file(key, name, first, last, {(number(item["role"]), number(item["reason"])): number(item["count"]) for item in counts})
+    content = pc.counters_file(key, name, day, {(number(item["role"]), number(item["reason"])): number(item["count"]) for item in counts})
     must(len(pc.open_counters_file(pc.public_key(key), content)["counts"]) == len(counts), "the counters are read again")
     return {"public": pc.public_key(key), "content": content}
 
@@ -851,7 +851,7 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     pay_key = [{"role": b"\x03", "region": region, "kv": b"\x02", "state": b"\x01", "group": masters["pay group"], "tap": masters["pay tap"], "record": masters["pay record"]}]
     shop_list = pc.deny_list(secret["deny signer"], 3, 1, first, 7, [])
     add(chapter, "bundle: a shop", "bundle", **common, id=fixed("bundle shop", 16), name="小店 3".encode(), keys=pay_key, door_s=[], deny_lists=[shop_list], zones=bytes(8), tid=x("00a10042"))
-    days = {"key": secret["leaf"], "name": "公交 42".encode(), "first": first, "last": x("20261122")}
+    days = {"key": secret["leaf"], "name": "公交 42".encode(), "day": first}
     counts = [{"role": be(role, 1), "reason": be(reason, 1), "count": be(count, 4)} for role, reason, count in ((1, 0, 5120), (1, 3, 2), (1, 10, 7), (5, 0, 1))]
     counted = add(chapter, "counters", "counters", **days, counts=counts)["content"]
     add(chapter, "counters: nothing happened", "counters", **days, counts=[])
@@ -860,13 +860,15 @@ def cases() -> dict[str, list[tuple[str, str, dict]]]:
     add(chapter, "counters refused: a flipped bit", "counters-open", **opening | {"content": flipped(counted, 30)})
     add(chapter, "counters refused: another terminal", "counters-open", **opening | {"public": public["card ca"]})
 
-    def forged_counters(first_day: bytes, last_day: bytes, items: list[tuple[int, int, int]]) -> bytes:
-        body = [tlv(0x80, b"\x01"), tlv(0x81, b"bus"), tlv(0x82, first_day), tlv(0x83, last_day)]
+    def forged_counters(items: list[tuple[int, int, int]], version: bytes = b"\x02", more: tuple[bytes, ...] = ()) -> bytes:
+        body = [tlv(0x80, version), tlv(0x81, b"bus"), tlv(0x82, first), *more]
         body += [tlv(0xA4, tlv(0x80, be(role, 1)), tlv(0x81, be(reason, 1)), tlv(0x82, be(count, 4))) for role, reason, count in items]
         return pc.signed_object(b"YZT-COUNTERS-1", secret["leaf"], tlv(0x7F54, *body))
 
     for name, items in {"out of order": [(1, 3, 1), (1, 0, 1)], "twice": [(1, 0, 1), (1, 0, 2)], "zero": [(1, 0, 0)], "unknown reason": [(1, 13, 1)], "unknown role": [(6, 0, 1)]}.items():
-        add(chapter, f"counters refused: {name}", "counters-open", **opening | {"content": forged_counters(first, first, items)})
+        add(chapter, f"counters refused: {name}", "counters-open", **opening | {"content": forged_counters(items)})
+    add(chapter, "counters refused: of several days", "counters-open", **opening | {"content": forged_counters([(1, 0, 1)], b"\x01", (tlv(0x83, x("20261122")),))})
+    add(chapter, "counters refused: more than a day says", "counters-open", **opening | {"content": forged_counters([(1, 0, 1)], more=(tlv(0x83, x("20261122")),))})
     clinic_key = [{"role": b"\x04", "region": region, "kv": b"\x01", "state": b"\x01", "record": fixed("clinic master")}]
     add(chapter, "bundle: a clinic", "bundle", **common, id=fixed("bundle clinic", 16), name=b"clinic 7", keys=clinic_key, door_s=[middle, clinic_leaf], deny_lists=[empty], zones=bytes(8))
     add(chapter, "bundle refused: a flipped bit", "bundle-open", root_name=trust_name, root_public=public["terminal ca"], plain=flipped(bus, 12))

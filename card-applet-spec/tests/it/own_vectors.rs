@@ -1298,8 +1298,7 @@ fn counters_file(v: &Vector<'_>) {
     let (key, name) = (v.i.private("key"), v.i.text("name"));
     let head = CountersHead {
         terminal: &name,
-        first: v.i.date("first"),
-        last: v.i.date("last"),
+        day: v.i.date("day"),
     };
     let counts: Vec<Count> =
         v.i.objects("counts")

@@ -16,6 +16,7 @@ mod card;
 mod change;
 mod citizen;
 mod codes;
+pub mod counting;
 mod credit;
 mod decision;
 mod digest;

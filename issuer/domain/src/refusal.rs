@@ -38,6 +38,12 @@ pub enum Refusal {
         /// The number.
         tid: u32,
     },
+    /// No terminal of this name is registered for its counters.
+    #[error("no terminal named {name} is registered for its counters")]
+    NoCountingTerminal {
+        /// The name.
+        name: String,
+    },
     /// A card is being made by this order.
     #[error("the order {order} makes the card of this application")]
     CardBeingMade {
@@ -64,7 +70,7 @@ impl Refusal {
             Self::ApplicationOpen { .. } => "APPLICATION_OPEN",
             Self::ChangeOpen { .. } => "CHANGE_OPEN",
             Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
-            Self::TerminalUnknown { .. } => "TERMINAL_UNKNOWN",
+            Self::TerminalUnknown { .. } | Self::NoCountingTerminal { .. } => "TERMINAL_UNKNOWN",
             Self::CardBeingMade { .. } => "CARD_BEING_MADE",
             Self::CardWasMade { .. } => "CARD_WAS_MADE",
             Self::OtherPeople => "OTHER_PEOPLE",
@@ -85,7 +91,9 @@ impl Refusal {
                 "Finish that change with `issuer change write` (it may be the outcome of an earlier try), or give it up with `issuer change give-up`."
             }
             Self::BlankNotInStock { .. } => "Take another blank from the stock.",
-            Self::TerminalUnknown { .. } => "Register the terminal with `issuer terminal register` first.",
+            Self::TerminalUnknown { .. } | Self::NoCountingTerminal { .. } => {
+                "Register the terminal with `issuer terminal register` first."
+            }
             Self::CardBeingMade { .. } => {
                 "Give that order up with `issuer give-up` first: its card is destroyed and its number spent."
             }
@@ -118,6 +126,10 @@ impl Refusal {
             ),
             Self::TerminalUnknown { tid } => (
                 format!("没有登记编号为 {tid} 的收款终端"),
+                "请先用 `issuer terminal register` 登记该终端。",
+            ),
+            Self::NoCountingTerminal { name } => (
+                format!("没有为计数登记名为 {name} 的终端"),
                 "请先用 `issuer terminal register` 登记该终端。",
             ),
             Self::CardBeingMade { order } => (

@@ -142,7 +142,7 @@ impl Fault {
     pub(crate) const fn of_refusal(refusal: &permit_domain::Refusal) -> Self {
         use permit_domain::Refusal as R;
         match refusal {
-            R::TerminalUnknown { .. } => Self::Absent,
+            R::TerminalUnknown { .. } | R::NoCountingTerminal { .. } => Self::Absent,
             R::OtherPeople => Self::Person,
             _ => Self::State,
         }

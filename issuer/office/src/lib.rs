@@ -7,6 +7,7 @@ pub mod card_back;
 pub mod card_content;
 pub mod changes;
 pub mod connection;
+pub mod counters;
 mod decision;
 pub mod error;
 pub mod fault;

@@ -5,6 +5,7 @@ mod application;
 mod card;
 mod change;
 mod change_now;
+mod counters;
 mod decide;
 mod doctor;
 mod faces;
@@ -71,8 +72,10 @@ enum Command {
     Photo(photo::PhotoCommand),
     /// Take the receipts that cards gave to terminals.
     Receipts(receipts::TakeReceipts),
-    /// Register payment terminals.
+    /// Register terminals, for their payments and for their counts.
     Terminal(settlement::Terminal),
+    /// Import the counts of terminals, and say what may be told of them.
+    Counters(counters::CountersCommand),
     /// Import settlement files of payment terminals.
     Settle(settlement::Settle),
     /// What a payment terminal is owed.
@@ -127,6 +130,7 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
             Command::Photo(it) => end(it.schema(), it.json(), it.run(clock, random).await),
             Command::Receipts(it) => end("yzt.receipts/1", it.place.json, it.run(clock, random).await),
             Command::Terminal(it) => end("yzt.terminal/1", it.json(), it.run(clock, random).await),
+            Command::Counters(it) => end(it.schema(), it.json(), it.run(clock, random).await),
             Command::Settle(it) => end(
                 "yzt.settle/1",
                 it.place.json,

@@ -1,4 +1,4 @@
-//! The commands of settlement: `terminal`, `settle`, `settlement`.
+//! The register of terminals, for money and for counts (`terminal`), and the commands of settlement (`settle`, `settlement`).
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,7 +8,9 @@ use card_applet_spec::crypto::PublicKey;
 use issuer_office::random::Random;
 use issuer_office::settlement::{FileOutcome, FileRefusal, MAX_FILE, SettledFile};
 use jiff::civil::Date;
+use permit_domain::counting::CountingTerminal;
 use permit_domain::payment::{FileSums, Registration, Sum};
+use permit_domain::{Role, StaffId};
 use program_contract::language::{Line, Words};
 use program_contract::money::yuan;
 use program_contract::{Clock, Failure, Language, Outcome, line};
@@ -27,9 +29,10 @@ pub(super) struct Terminal {
 
 #[derive(Debug, clap::Subcommand)]
 enum TerminalStep {
-    /// Register a payment terminal: its days are paid.
+    /// Register a terminal: with --tid its payments are paid, with --operator its counters files are taken, or both.
     Register(Register),
-    /// Withdraw one: days behind the last one are never paid, and files that come later are not taken by themselves.
+    /// Withdraw one. By its number: days behind the last one are never paid, and files that come later are not taken by
+    /// themselves. By its name: days behind the last one are not counted; register it anew to move it to another line.
     Withdraw(Withdraw),
     /// All registered terminals.
     List(List),
@@ -42,18 +45,32 @@ struct Register {
     /// The name in its bundle.
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// Its registration number, given once: the tid of its bundle.
-    #[arg(long, value_name = "NUMBER")]
-    tid: u32,
     /// The key that signs its files: `04 || X || Y` as 130 hex digits.
     #[arg(long, value_name = "HEX")]
     authentication_key: String,
     /// First day.
     #[arg(long, value_name = "DATE")]
     from: Date,
-    /// Last day, included.
-    #[arg(long, value_name = "DATE")]
-    to: Date,
+    /// Payments: its registration number, given once: the tid of its bundle.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "to",
+        required_unless_present = "operator"
+    )]
+    tid: Option<u32>,
+    /// Payments: last day, included.
+    #[arg(long, value_name = "DATE", requires = "tid")]
+    to: Option<Date>,
+    /// Counts: who runs it.
+    #[arg(long, value_name = "TEXT", value_parser = label, requires = "role", required_unless_present = "tid")]
+    operator: Option<String>,
+    /// Counts: the line, the branch or the site where it stands.
+    #[arg(long, value_name = "TEXT", value_parser = label, requires = "operator")]
+    line: Option<String>,
+    /// Counts: transit, social-insurance, small-payment, clinic or door.
+    #[arg(long, value_name = "ROLE", value_parser = role, requires = "operator")]
+    role: Option<Role>,
     #[command(flatten)]
     person: Person,
 }
@@ -62,10 +79,18 @@ struct Register {
 struct Withdraw {
     #[command(flatten)]
     place: Place,
-    /// Its registration number.
-    #[arg(long, value_name = "NUMBER")]
-    tid: u32,
-    /// The last day that is paid.
+    /// Payments: its registration number.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        required_unless_present = "name",
+        conflicts_with = "name"
+    )]
+    tid: Option<u32>,
+    /// Counts: its name.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The last day that is paid, or counted.
     #[arg(long, value_name = "DATE")]
     after: Date,
     #[command(flatten)]
@@ -78,8 +103,23 @@ struct List {
     place: Place,
 }
 
+/// A text that rows are told apart by: no blank around it, nothing that nobody sees, 64 bytes at most.
+fn label(text: &str) -> Result<String, String> {
+    let is_plain = !text.is_empty() && text.len() <= 64 && text.trim() == text;
+    if is_plain && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err("it has 1 to 64 bytes, no control characters, and no blank at either end".to_owned())
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let word = text.to_ascii_uppercase().replace('-', "_");
+    word.parse()
+        .map_err(|_| "it is transit, social-insurance, small-payment, clinic or door".to_owned())
+}
+
 #[derive(Serialize)]
-struct TerminalNow {
+struct PaymentNow {
     tid: u32,
     name: String,
     authentication_key: String,
@@ -88,7 +128,7 @@ struct TerminalNow {
     withdrawn_after: Option<Date>,
 }
 
-impl From<&Registration> for TerminalNow {
+impl From<&Registration> for PaymentNow {
     fn from(terminal: &Registration) -> Self {
         Self {
             tid: terminal.tid,
@@ -102,8 +142,42 @@ impl From<&Registration> for TerminalNow {
 }
 
 #[derive(Serialize)]
+struct CountingNow {
+    name: String,
+    authentication_key: String,
+    operator: String,
+    line: Option<String>,
+    role: &'static str,
+    from: Date,
+    withdrawn_after: Option<Date>,
+}
+
+impl From<&CountingTerminal> for CountingNow {
+    fn from(terminal: &CountingTerminal) -> Self {
+        Self {
+            name: terminal.name.clone(),
+            authentication_key: hex::encode(terminal.authentication_key),
+            operator: terminal.operator.clone(),
+            line: terminal.line.clone(),
+            role: terminal.role.as_str(),
+            from: terminal.from,
+            withdrawn_after: terminal.withdrawn_after,
+        }
+    }
+}
+
+/// What a terminal is registered for.
+#[derive(Serialize)]
+struct TerminalNow {
+    #[serde(flatten)]
+    payment: Option<PaymentNow>,
+    counting: Option<CountingNow>,
+}
+
+#[derive(Serialize)]
 struct Terminals {
-    terminals: Vec<TerminalNow>,
+    terminals: Vec<PaymentNow>,
+    counting: Vec<CountingNow>,
 }
 
 const TERMINAL: &str = "yzt.terminal/1";
@@ -122,24 +196,33 @@ impl Terminal {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         match &self.step {
             TerminalStep::Register(it) => it.run(clock, random).await,
-            TerminalStep::Withdraw(it) => {
-                let context = Context::open(&it.place, clock, random).await?;
-                let by = it.person.settlement_officer(&context).await?;
-                let terminal = context.office.withdraw_terminal(it.tid, it.after, &by).await?;
-                let lines = vec![line!(withdrawn_after(it.tid, it.after))];
-                Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
-            }
+            TerminalStep::Withdraw(it) => it.run(clock, random).await,
             TerminalStep::List(it) => {
                 let office = it.place.office(&it.place.open()?, clock, random).await?;
-                let known = office.payment_terminals().await?;
-                let terminals: Vec<TerminalNow> = known.iter().map(TerminalNow::from).collect();
-                let lines = terminals
-                    .iter()
-                    .map(|known| line!(known.tid, " ", &known.name))
-                    .collect();
-                Outcome::done(TERMINAL, &Terminals { terminals }, lines)
+                let (paid, counting) = (
+                    office.payment_terminals().await?,
+                    office.counting_terminals().await?,
+                );
+                let paid_lines = paid.iter().map(|known| line!(known.tid, " ", &known.name));
+                let lines = paid_lines.chain(counting.iter().map(counting_line)).collect();
+                let all = Terminals {
+                    terminals: paid.iter().map(PaymentNow::from).collect(),
+                    counting: counting.iter().map(CountingNow::from).collect(),
+                };
+                Outcome::done(TERMINAL, &all, lines)
             }
         }
+    }
+}
+
+/// Where a terminal stands, for people.
+fn counting_line(terminal: &CountingTerminal) -> Line {
+    let place = [Some(&terminal.operator), terminal.line.as_ref()];
+    let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
+    let (name, place, role) = (&terminal.name, place.join(", "), terminal.role.as_str());
+    match terminal.withdrawn_after {
+        None => line!(counts_from(name, place, role, terminal.from)),
+        Some(last) => line!(counted_to(name, place, role, terminal.from, last)),
     }
 }
 
@@ -156,17 +239,66 @@ impl Register {
         if self.name.is_empty() || self.name.len() > 64 {
             return Err(failure::terminal_name());
         }
-        let terminal = Registration {
-            tid: self.tid,
+        let mut lines = Vec::new();
+        let payment = self.tid.zip(self.to).map(|(tid, to)| Registration {
+            tid,
             name: self.name.clone(),
             authentication_key,
             from: self.from,
-            to: self.to,
+            to,
             withdrawn_after: None,
+        });
+        if let Some(terminal) = &payment {
+            context.office.register_terminal(terminal, &by).await?;
+            lines.push(line!(registered(terminal.tid, &self.name)));
+        }
+        let counting = self.operator.clone().zip(self.role);
+        let counting = counting.map(|(operator, role)| CountingTerminal {
+            name: self.name.clone(),
+            authentication_key,
+            role,
+            operator,
+            line: self.line.clone(),
+            from: self.from,
+            withdrawn_after: None,
+        });
+        if let Some(terminal) = &counting {
+            context.office.register_counting_terminal(terminal, &by).await?;
+            lines.push(counting_line(terminal));
+        }
+        let now = TerminalNow {
+            payment: payment.as_ref().map(PaymentNow::from),
+            counting: counting.as_ref().map(CountingNow::from),
         };
-        context.office.register_terminal(&terminal, &by).await?;
-        let lines = vec![line!(registered(self.tid, &self.name))];
-        Outcome::done(TERMINAL, &TerminalNow::from(&terminal), lines)
+        Outcome::done(TERMINAL, &now, lines)
+    }
+}
+
+impl Withdraw {
+    async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+        let context = Context::open(&self.place, clock, random).await?;
+        let by: StaffId = self.person.settlement_officer(&context).await?;
+        let (mut now, mut lines) = (
+            TerminalNow {
+                payment: None,
+                counting: None,
+            },
+            Vec::new(),
+        );
+        if let Some(tid) = self.tid {
+            let terminal = context.office.withdraw_terminal(tid, self.after, &by).await?;
+            lines.push(line!(withdrawn_after(tid, self.after)));
+            now.payment = Some(PaymentNow::from(&terminal));
+        }
+        if let Some(name) = &self.name {
+            let terminal = context
+                .office
+                .withdraw_counting_terminal(name, self.after, &by)
+                .await?;
+            lines.push(counting_line(&terminal));
+            now.counting = Some(CountingNow::from(&terminal));
+        }
+        Outcome::done(TERMINAL, &now, lines)
     }
 }
 
@@ -233,7 +365,7 @@ impl Settle {
         let late = self.late.iter().copied().collect();
         let mut files = Vec::new();
         for path in &self.files {
-            files.push(read(path).map_err(|error| Failure::file(Words("读取", "read"), path, &error))?);
+            files.push(read(path, MAX_FILE)?);
         }
         let done = Box::pin(context.office.settle(&files, &late, &by)).await?;
         let mut lines = Vec::new();
@@ -275,10 +407,12 @@ impl Settle {
     }
 }
 
-/// A file, or one byte more than a settlement file may have: enough to refuse it.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+/// A file, or one byte more than it may have: enough to refuse it.
+pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    File::open(path)
+        .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| Failure::file(Words("读取", "read"), path, &error))?;
     Ok(bytes)
 }
 
@@ -342,6 +476,10 @@ fn told(one: &OneFile) -> Line {
 program_contract::sentences! {
     fn withdrawn_after(tid, day) = "终端 {tid} 在 {day} 之后注销", "terminal {tid} withdrawn after {day}";
     fn registered(tid, name) = "终端 {tid} {name} 已登记", "terminal {tid} {name} registered";
+    fn counts_from(name, place, role, from) =
+        "{name}：{place}，{role}，自 {from} 起计数", "{name}: {place}, {role}, counted from {from}";
+    fn counted_to(name, place, role, from, last) =
+        "{name}：{place}，{role}，{from} 至 {last} 计数", "{name}: {place}, {role}, counted from {from} to {last}";
     fn file_paid(paid, count, doubled, forged, copied, unregistered, waiting) =
         "付款 {paid} 元，{count} 笔；重复 {doubled} 笔，伪造 {forged} 笔，复制卡 {copied} 笔，未登记 {unregistered} 笔，待证 {waiting} 笔",
         "paid {paid} yuan for {count} debits; {doubled} doubled, {forged} forged, {copied} copied, {unregistered} not registered, {waiting} wait";
@@ -386,7 +524,7 @@ struct OwedFile {
 #[derive(Serialize)]
 struct TerminalOwed {
     #[serde(flatten)]
-    terminal: TerminalNow,
+    terminal: PaymentNow,
     files: Vec<OwedFile>,
     missing_files: Vec<u32>,
     recovered: Sum,
@@ -424,7 +562,7 @@ impl SettlementCommand {
             lines.push(line!(files_missing(missing.join(", "))));
         }
         let report = TerminalOwed {
-            terminal: TerminalNow::from(&found.registration),
+            terminal: PaymentNow::from(&found.registration),
             files: found
                 .files
                 .iter()
@@ -452,8 +590,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settlement.yzts");
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
-        assert_eq!(read(&path).unwrap().len() as u64, MAX_FILE + 1);
+        assert_eq!(read(&path, MAX_FILE).unwrap().len() as u64, MAX_FILE + 1);
         std::fs::write(&path, b"short").unwrap();
-        assert_eq!(read(&path).unwrap(), b"short");
+        assert_eq!(read(&path, MAX_FILE).unwrap(), b"short");
     }
 }

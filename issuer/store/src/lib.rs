@@ -41,6 +41,7 @@
 mod applications;
 mod cards;
 mod changes;
+mod counters;
 mod entry;
 mod error;
 mod ledger;
@@ -59,6 +60,7 @@ mod transaction;
 pub use applications::{StoredApplication, Submission};
 pub use cards::{BlankState, Card, Stock};
 pub use changes::{Booked, StoredCardChange};
+pub use counters::BookedCounts;
 pub use entry::Entry;
 pub use error::Error;
 pub use ledger::{LedgerEntry, LedgerState};

@@ -150,6 +150,13 @@ impl DerefMut for Transaction {
 }
 
 impl Transaction {
+    /// The instant of all that it writes: never before that of an entry that is in the ledger, unless the clock is wrong and
+    /// nothing can be appended.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// The instant of all that it writes, milliseconds.
     pub(crate) fn millis(&self) -> i64 {
         millis(self.at)

@@ -80,11 +80,13 @@ pub(crate) fn take(
 }
 
 /// Puts what the office is to have into `to`, and what it had long enough away.
+#[expect(clippy::too_many_arguments, reason = "what one terminal consists of")]
 pub(crate) fn give(
     folder: &mut Folder,
     key: &TerminalKey,
     to: &Path,
     keep: u16,
+    today: Date,
     now: SystemTime,
     rng: &mut impl CryptoRng,
     done: &mut Done,
@@ -94,7 +96,7 @@ pub(crate) fn give(
         file::replace(&path, bytes, file::PRIVATE)
             .map_err(|error| failure::unwritable(path.display(), error.kind()))
     };
-    folder.close(key, rng)?;
+    folder.close(key, today, rng)?;
     let sent = folder.path().join("sent");
     std::fs::create_dir_all(&sent).map_err(|error| unusable(&sent, &error))?;
     for path in folder.out()? {
@@ -148,7 +150,16 @@ pub(crate) fn run(
         take(&mut folder, &key, &config.key, from, today, &mut done)?;
     }
     if let Some(to) = to {
-        give(&mut folder, &key, to, config.keep_days(), now, rng, &mut done)?;
+        give(
+            &mut folder,
+            &key,
+            to,
+            config.keep_days(),
+            today,
+            now,
+            rng,
+            &mut done,
+        )?;
     }
     report(&done, Language::of_process())
 }

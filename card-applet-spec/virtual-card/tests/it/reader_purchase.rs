@@ -539,7 +539,7 @@ fn a_settlement_file_that_a_loss_of_power_cut_off_from_its_journal_is_finished_a
     let (folder, journal) = sell(&mut shop, &mut reader, 200);
     assert_eq!((journal.number(), journal.lines().len()), (2, 1));
     drop(journal);
-    folder.close(&shop.key, &mut shop.issuer.rng).unwrap();
+    folder.close(&shop.key, today(), &mut shop.issuer.rng).unwrap();
     let amounts: Vec<Vec<u32>> = folder
         .out()
         .unwrap()

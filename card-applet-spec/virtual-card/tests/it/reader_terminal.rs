@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use crate::pcsc_fixture::{AT, PcscFixture, failed, program};
 use crate::reader_fixture::{Certificates, TID, Wanted, day};
 use card_applet_spec::codes::{Rights, Role, Serial};
+use card_applet_spec::counters::{Counted, UnverifiedCounters};
+use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::settlement::UnverifiedSettlement;
 use card_applet_spec::update::Operation;
 use card_applet_spec::update_files::{BatchEntry, Receipts};
@@ -241,11 +243,14 @@ fn a_bus_runs_and_says_one_line_a_card() {
     );
     let counts = std::fs::read_to_string(fixture.path("bus-state").join("counters.json")).unwrap();
     let counts: Value = serde_json::from_str(&counts).unwrap();
-    assert_eq!(counts["counts"].as_array().unwrap().len(), 3, "{counts}");
     assert_eq!(
-        (&counts["first"], &counts["last"]),
-        (&json!(AT), &json!(AT)),
-        "days, no hours"
+        counts,
+        json!({"schema": "yzt.terminal-counts/2", "days": [{"day": AT, "counts": [
+            {"role": 1, "reason": 0, "count": 1},
+            {"role": 1, "reason": 1, "count": 1},
+            {"role": 1, "reason": 6, "count": 1},
+        ]}]}),
+        "days and numbers, and nothing else"
     );
 
     // What nobody can read ends the program with a code, and an enrolment request with it: the key is made, and the request lost.
@@ -634,11 +639,25 @@ fn a_running_terminal_takes_files_of_the_office_and_puts_its_own_out_when_it_end
         ],
         |next, _| assert_eq!(next()["decision"], "accepted", "with the list that came in"),
     );
-    let out: Vec<String> = std::fs::read_dir(fixture.path("bus-to"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(out, [format!("counters-{AT}-{AT}-0.yztc")]);
+    let out = || -> Vec<String> {
+        let entries = std::fs::read_dir(fixture.path("bus-to")).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    assert_eq!(out(), Vec::<String>::new(), "the running day is not handed out");
+    // The next day it starts, ends before a card comes, and hands yesterday out.
+    let tomorrow = ["--at", "2026-11-22", "--json-lines", "--cards", "0"];
+    let arguments = [&["run", "bus", "--config", &config][..], &tomorrow].concat();
+    running(&fixture, &arguments, |_, _| {});
+    let [file] = &out()[..] else { panic!("{:?}", out()) };
+    assert!(file.starts_with(&format!("counters-{AT}-")), "{file}");
+    let bytes = std::fs::read(fixture.path("bus-to").join(file)).unwrap();
+    let key = TerminalKey::load(&fixture.path("bus.yztb.key")).unwrap();
+    let key = PublicKey::from_point65(&key.request().authentication_key).unwrap();
+    let read = UnverifiedCounters::parse(&bytes).unwrap().verify(&key).unwrap();
+    let counts: Vec<_> = read.counts().map(|count| (count.counted, count.number)).collect();
+    assert_eq!((read.head.day, counts), (day(AT), vec![(Counted::Accepted, 1)]));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::reader_fixture::{Issuer, LOADED, Wanted, Wire, day, today};
 use card_applet_spec::codes::{Role, Serial};
 use card_applet_spec::counters::{Counted, UnverifiedCounters};
 use card_applet_spec::crypto::PublicKey;
+use card_applet_spec::date::Date;
 use card_applet_spec::update::{Operation, SealedUpdate};
 use card_applet_spec::update_files::{BatchEntry, Receipts};
 use card_reader::door_f::NoWatch;
@@ -490,7 +491,7 @@ fn a_loss_of_power_between_a_file_and_its_number_lets_nothing_older_in() {
 }
 
 #[test]
-fn counts_go_out_signed_once_and_the_clock_is_doubted_where_it_went_back() {
+fn each_day_that_is_over_goes_out_signed_and_the_clock_is_doubted_where_it_went_back() {
     let mut issuer = Issuer::new(9);
     let key = issuer.enrol("terminal 1");
     let mut home = Home::new();
@@ -498,32 +499,60 @@ fn counts_go_out_signed_once_and_the_clock_is_doubted_where_it_went_back() {
     home.offer(&bundle, &key).unwrap();
     let bundle = home.bundle(&key);
     let mut counters = home.folder.counters().unwrap();
+    let (first, second) = (day("2026-11-21"), day("2026-11-22"));
     for (counted, on) in [
-        (Counted::Accepted, "2026-11-21"),
-        (Counted::Accepted, "2026-11-22"),
-        (Counted::Denied, "2026-11-22"),
+        (Counted::Accepted, first),
+        (Counted::Accepted, second),
+        (Counted::Denied, second),
     ] {
-        counters.count(Role::Transit, counted, day(on));
+        counters.count(Role::Transit, counted, on);
     }
     home.folder.save_counters(&counters).unwrap();
-    let mut home = home.again();
-    home.folder.close(&key, &mut issuer.rng).unwrap();
-    let files = home.folder.out().unwrap();
-    assert_eq!(files.len(), 1);
-    let bytes = std::fs::read(&files[0]).unwrap();
+    let home = home.again();
     let authentication = PublicKey::from_point65(&key.request().authentication_key).unwrap();
-    let read = UnverifiedCounters::parse(&bytes)
-        .unwrap()
-        .verify(&authentication)
+    let out = |home: &Home| -> Vec<(Date, Vec<(Counted, u32)>)> {
+        let files = home.folder.out().unwrap();
+        let read = files.iter().map(|path| {
+            let bytes = std::fs::read(path).unwrap();
+            let file = UnverifiedCounters::parse(&bytes).unwrap();
+            let file = file.verify(&authentication).unwrap();
+            let counts = file.counts().map(|count| (count.counted, count.number));
+            (file.head.day, counts.collect())
+        });
+        read.collect()
+    };
+    // The running day stays, however often somebody asks, and goes on being counted.
+    for _ in 0..2 {
+        home.folder.close(&key, second, &mut issuer.rng).unwrap();
+        assert_eq!(out(&home), [(first, vec![(Counted::Accepted, 1)])]);
+    }
+    let mut counters = home.folder.counters().unwrap();
+    assert_eq!(counters.of(Role::Transit, Counted::Accepted, first), 0);
+    counters.count(Role::Transit, Counted::Accepted, second);
+    home.folder.save_counters(&counters).unwrap();
+
+    // The power goes when the day's file is written and its counts are not taken away yet: the same day once more.
+    let kept = std::fs::read(home.folder.path().join("counters.json")).unwrap();
+    home.folder
+        .close(&key, day("2026-11-23"), &mut issuer.rng)
         .unwrap();
-    assert_eq!(
-        (read.head.first, read.head.last),
-        (day("2026-11-21"), day("2026-11-22"))
-    );
-    let counts: Vec<_> = read.counts().map(|count| (count.counted, count.number)).collect();
-    assert_eq!(counts, [(Counted::Accepted, 2), (Counted::Denied, 1)]);
-    home.folder.close(&key, &mut issuer.rng).unwrap();
-    assert_eq!(home.folder.out().unwrap().len(), 1, "nothing is counted twice");
+    let before = out(&home);
+    assert_eq!(before[1].1, [(Counted::Accepted, 2), (Counted::Denied, 1)]);
+    assert!(home.folder.counters().unwrap().is_empty());
+    std::fs::write(home.folder.path().join("counters.json"), kept).unwrap();
+    let mut home = home.again();
+    home.folder
+        .close(&key, day("2026-11-23"), &mut issuer.rng)
+        .unwrap();
+    assert_eq!(out(&home), before);
+    home.folder
+        .close(&key, day("2026-11-24"), &mut issuer.rng)
+        .unwrap();
+    assert_eq!(out(&home), before, "a day without a card has no file");
+    // Numbers of an older program, of days that nobody can tell apart, are no damage.
+    let older = r#"{"schema":"yzt.terminal-counts/1","first":"2026-11-21","last":"2026-11-22","counts":[{"role":1,"reason":0,"count":9}]}"#;
+    std::fs::write(home.folder.path().join("counters.json"), older).unwrap();
+    assert!(home.folder.counters().unwrap().is_empty());
 
     assert_eq!(home.folder.clock_doubt(today(), &bundle), None);
     assert_eq!(

@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod counting;
 mod life_cycles;
 mod payments;
 mod refuses;

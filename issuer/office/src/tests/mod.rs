@@ -5,6 +5,7 @@
 
 mod cards_in_use;
 mod cases;
+mod counters;
 mod ledger;
 #[path = "../../../store/tests/store/people.rs"]
 mod people;

@@ -231,7 +231,7 @@ fn shell(command: &str) -> Output {
 
 #[expect(clippy::too_many_lines, reason = "one walk, step by step")]
 #[test]
-fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
+fn over_http_an_application_becomes_a_card_that_a_bus_reads_and_counts() {
     let up = Up::start(&["--no-pcsc"]);
     assert_eq!(up.told["transport"], "in-process");
     let (status, ready) = up.http("GET", "/readyz", None, None);
@@ -345,7 +345,153 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads() {
         "{read}"
     );
     assert!(!read.to_string().contains("李娜"));
-    up.end();
+
+    // She takes the bus all day.
+    let serial = text(&handed, "card_serial").to_owned();
+    let taps = 1 + ride(up.folder.path(), &serial, 11);
+    let folder = up.folder.path().to_owned();
+    signal(&up.child, "INT");
+    let mut up = up;
+    assert_eq!(up.child.wait().unwrap().code(), Some(0));
+    what_the_bus_counted_is_told(&folder, taps, &[&serial, text(&made, "card_number"), "李娜"]);
+}
+
+/// Taps the card at the bus so often, each time as a terminal of its own start.
+fn ride(folder: &Path, serial: &str, taps: usize) -> usize {
+    let programs = Path::new(env!("CARGO_BIN_EXE_permit"));
+    let output = Command::new(programs.with_file_name("virtual-card"))
+        .args(["reader", "--memory"])
+        .arg(folder.join(format!("cards/{serial}.card")))
+        .args([
+            "--",
+            "sh",
+            "-c",
+            r#"for tap in $(seq "$3"); do "$0" bus --config "$1" --at "$2" --json; done"#,
+        ])
+        .arg(programs.with_file_name("card-reader"))
+        .arg(folder.join("terminals/bus-m204.toml"))
+        .args([DAY, &taps.to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let accepted = said.matches(r#""decision":"accepted""#).count();
+    assert_eq!(
+        accepted,
+        taps,
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    accepted
+}
+
+/// The day after, the bus hands its numbers out; the office takes them, and tells them when the day is closed.
+fn what_the_bus_counted_is_told(folder: &Path, taps: usize, secrets: &[&str]) {
+    const NEXT: &str = "2026-11-22";
+    let programs = Path::new(env!("CARGO_BIN_EXE_permit"));
+    let run = |program: &str, at: &str, arguments: &[&str]| {
+        let output = Command::new(programs.with_file_name(program))
+            .args(arguments)
+            .args(["--json", "--at", at])
+            .env("YZT_SESSION", folder.join("session"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = object(&output);
+        for secret in secrets {
+            assert!(!said.to_string().contains(secret), "{said}");
+        }
+        (output.status.code().unwrap(), said)
+    };
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (bus, out, dir) = (path("terminals/bus-m204.toml"), path("to-office"), path("issuer"));
+    let handed_out = |at| run("card-reader", at, &["sync", "--config", &bus, "--to", &out]).1;
+    assert_eq!(handed_out(DAY)["out"], json!([]), "the day is not over");
+    let handed = handed_out(NEXT);
+    let file = format!("{out}/{}", handed["out"][0].as_str().unwrap());
+    assert!(file.contains(&format!("/counters-{DAY}-")), "{file}");
+    assert_eq!(handed_out(NEXT)["out"], json!([]));
+
+    let sign_in = |account: &str, at: &str| {
+        let token = path(&format!("issuer/{account}.token"));
+        let (exit, said) = run("issuer", at, &["sign-in", "--dir", &dir, "--token-file", &token]);
+        assert_eq!(exit, 0, "{said}");
+    };
+    let import = || run("issuer", NEXT, &["counters", "import", "--dir", &dir, &file]);
+    sign_in("clerk.lin", NEXT);
+    let (exit, refused) = import();
+    assert_eq!(
+        (exit, text(&refused["error"], "code")),
+        (1, "ROLE_MISSING"),
+        "{refused}"
+    );
+    sign_in("settlement.he", NEXT);
+    let (exit, refused) = import();
+    assert_eq!(
+        (
+            exit,
+            text(&refused["error"], "code"),
+            text(&refused["files"][0], "code")
+        ),
+        (1, "FILES_REFUSED", "TERMINAL_UNKNOWN"),
+        "{refused}"
+    );
+    let request = std::fs::read_to_string(path("terminals/bus-m204.request.json")).unwrap();
+    let request: Value = serde_json::from_str(&request).unwrap();
+    let register = [
+        "terminal",
+        "register",
+        "--dir",
+        &dir,
+        "--name",
+        "bus-m204",
+        "--authentication-key",
+        text(&request, "authentication_key"),
+        "--from",
+        DAY,
+        "--operator",
+        "巴士集团",
+        "--line",
+        "M204",
+        "--role",
+        "transit",
+    ];
+    let (exit, registered) = run("issuer", NEXT, &register);
+    assert_eq!(
+        (exit, &registered["counting"]["line"]),
+        (0, &json!("M204")),
+        "{registered}"
+    );
+    let (exit, imported) = import();
+    assert_eq!(
+        (exit, text(&imported["files"][0], "outcome")),
+        (0, "IMPORTED"),
+        "{imported}"
+    );
+    let (exit, again) = import();
+    assert_eq!(
+        (exit, text(&again["files"][0], "outcome")),
+        (0, "KNOWN"),
+        "{again}"
+    );
+
+    let report = |at: &str| {
+        let days = ["--from", "2026-11-01", "--to", "2026-12-31"];
+        run(
+            "issuer",
+            at,
+            &[&["counters", "report", "--dir", &dir], &days[..]].concat(),
+        )
+    };
+    let (exit, early) = report(NEXT);
+    assert_eq!((exit, &early["rows"]), (0, &json!([])), "{early}");
+    let closed = "2026-12-06";
+    sign_in("auditor.luo", closed);
+    let (exit, told) = report(closed);
+    let row = json!({
+        "operator": "巴士集团", "line": "M204", "role": "TRANSIT", "answer": "ACCEPTED", "below_from": null,
+        "periods": [{"from": DAY, "to": DAY, "count": taps}],
+    });
+    assert_eq!((exit, &told["rows"]), (0, &json!([row])), "{told}");
 }
 
 #[test]

@@ -170,6 +170,7 @@ impl Worker {
                 &self.serving.key,
                 &to,
                 self.config.keep_days(),
+                clock::moment(&self.clock).today,
                 clock::stamp(&self.machine),
                 &mut clock::random(),
                 &mut done,
@@ -458,7 +459,7 @@ impl Worker {
         }
         warnings.extend(self.trouble.clone());
         let counters = &serving.counters;
-        let of = |counted| counters.of(role, counted);
+        let of = |counted| counters.of(role, counted, moment.today);
         let grace = of(Counted::AcceptedInGrace);
         let refused = Counted::ALL
             .iter()
