@@ -732,15 +732,12 @@ impl Folder {
         if file.schema != COUNTS {
             return Err(damaged());
         }
-        let days = file.days.iter().map(
-            |counted| -> Result<(Date, BTreeMap<(u8, u8), u32>), FolderError> {
-                let counts = counted.counts.iter();
-                let counts = counts
-                    .map(|line| ((line.role, line.reason), line.count))
-                    .collect();
-                Ok((day(&counted.day).ok_or_else(damaged)?, counts))
-            },
-        );
+        let days = file.days.iter().map(|counted| {
+            let counts = counted.counts.iter();
+            let counts = counts.map(|line| ((line.role, line.reason), line.count));
+            let on = day(&counted.day).ok_or_else(damaged)?;
+            Ok::<_, FolderError>((on, counts.collect()))
+        });
         Ok(Counters {
             days: days.collect::<Result<_, FolderError>>()?,
         })

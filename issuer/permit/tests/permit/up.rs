@@ -437,24 +437,12 @@ fn what_the_bus_counted_is_told(folder: &Path, taps: usize, secrets: &[&str]) {
     );
     let request = std::fs::read_to_string(path("terminals/bus-m204.request.json")).unwrap();
     let request: Value = serde_json::from_str(&request).unwrap();
-    let register = [
-        "terminal",
-        "register",
-        "--dir",
-        &dir,
-        "--name",
-        "bus-m204",
-        "--authentication-key",
-        text(&request, "authentication_key"),
-        "--from",
-        DAY,
-        "--operator",
-        "巴士集团",
-        "--line",
-        "M204",
-        "--role",
-        "transit",
-    ];
+    let key = text(&request, "authentication_key");
+    let place = "--operator 巴士集团 --line M204 --role transit";
+    let register =
+        format!("terminal register --name bus-m204 --authentication-key {key} --from {DAY} {place}");
+    let mut register: Vec<&str> = register.split(' ').collect();
+    register.extend(["--dir", &dir]);
     let (exit, registered) = run("issuer", NEXT, &register);
     assert_eq!(
         (exit, &registered["counting"]["line"]),
