@@ -154,8 +154,8 @@ fn a_day_in_a_shop() {
     let to = fixture.path("shop-to");
     let (exit, synced) = fixture.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
     assert_eq!(exit, 0);
-    assert_eq!(synced["out"].as_array().unwrap().len(), 2, "{synced}");
     let name = format!("settlement-{TID:08x}-00000001.yzts");
+    assert_eq!(synced["out"], json!([name]), "the running day is not handed out");
     let file = std::fs::read(to.join(&name)).unwrap();
     let key = TerminalKey::load(&fixture.path("shop.yztb.key")).unwrap();
     let point = key.request().authentication_key;
@@ -165,6 +165,18 @@ fn a_day_in_a_shop() {
     assert_eq!(amounts, [1250, 3000, 100]);
     let (_, synced) = fixture.run(&at("sync", &config, &["--to", to.to_str().unwrap()]));
     assert_eq!(synced["out"], json!([]));
+    let later = [
+        "sync",
+        "--config",
+        &config,
+        "--at",
+        "2026-11-23",
+        "--to",
+        to.to_str().unwrap(),
+    ];
+    let (_, synced) = fixture.run(&later);
+    let first = synced["out"][0].as_str().unwrap();
+    assert!(first.starts_with(&format!("counters-{AT}-")), "{synced}");
 
     let (exit, power) = fixture.run(&at("what-can-it-do", &config, &[]));
     assert_eq!((exit, &power["payments"]["tid"]), (0, &json!(TID)));
