@@ -153,6 +153,10 @@ const TABLE: &[(&str, &str)] = &[
     ("a row cannot be read", "记录行不能读取"),
     ("a row cannot be taken away", "记录行不能删除"),
     ("a row cannot be written", "记录行不能写入"),
+    (
+        "a row is not the one that was written last",
+        "记录行不是最后写入的那一行",
+    ),
     ("a row of an unknown term", "任期不明的记录行"),
     ("a row that cannot be encoded", "无法编码的记录行"),
     (
@@ -267,6 +271,10 @@ const TABLE: &[(&str, &str)] = &[
         "此用途和地区的记录主密钥",
     ),
     ("rows are missing, or there are too many", "记录行缺失或多余"),
+    (
+        "rows are not those that were written last",
+        "记录行不是最后写入的那些",
+    ),
     ("rows cannot be read", "记录行不能读取"),
     ("seccomp", "seccomp"),
     ("seccomp on this machine", "本机的 seccomp"),

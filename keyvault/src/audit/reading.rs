@@ -8,7 +8,7 @@ use crate::open::transaction::{Core, Open};
 use crate::store::sql::Entry;
 
 /// Lines that are looked at for one answer.
-const CHUNK: i64 = 1024;
+const CHUNK: usize = 1024;
 
 /// The part of the journal that is asked for.
 pub(crate) async fn read(core: &mut Core, open: &Open, ask: &ReadJournal) -> Result<JournalPage, Error> {

@@ -184,7 +184,7 @@ impl Open {
         let damaged = || Error::Damaged {
             what: "a key version's row",
         };
-        for row in core.store.rows(Table::RoleKey).await? {
+        for row in self.rows(core, Table::RoleKey).await? {
             let plain = core.open_row(&self.ring, Table::RoleKey, &row)?;
             let id = RoleKeyId::from_row_id(&row.id).ok_or_else(damaged)?;
             let row: RoleKeyRow = minicbor::decode(&plain).map_err(|_| damaged())?;

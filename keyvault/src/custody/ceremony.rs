@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
 use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
 use crate::keys::version::Roles;
+use crate::open::freshness::{Freshness, Places};
 use crate::open::opening::UnsealKeys;
 use crate::open::transaction::{
     Core, Open, RING_NONCE, RING_STATE_ROOT, Random, Ring, State, Transaction, header_digest, ring_barrier,
@@ -315,7 +316,7 @@ async fn make_store(
         arena: Arc::clone(arena),
         rng,
     };
-    write_ring(&mut core, &root, &key_ring).await?;
+    let ring_rows = write_ring(&mut core, &root, &key_ring).await?;
     drop(root);
 
     let mut open = Open {
@@ -327,12 +328,16 @@ async fn make_store(
             journal_seq: 0,
             journal_head: journal::GENESIS,
             counts: vec![0; Table::COUNTED.len()],
+            rows: None,
         },
+        fresh: Freshness::default(),
         founded: plan.founded,
         ring: key_ring,
     };
-    if let Some(ring_count) = open.state.counts.first_mut() {
-        *ring_count = 3;
+    let places = Places::under(open.ring.state_root.expose())?;
+    for (id, version) in &ring_rows {
+        open.state.count(Table::Ring, 1);
+        open.fresh.note(&places, Table::Ring, id, *version)?;
     }
     first_keys(plan, &mut core, &mut open, now).await?;
     let Core { store, rng, .. } = core;
@@ -370,8 +375,8 @@ async fn first_keys(plan: &Plan, core: &mut Core, open: &mut Open, now: Timestam
     open.apply(core, now, transaction).await
 }
 
-/// Writes the ring's rows, sealed under the root key.
-async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), Error> {
+/// Writes the ring's rows, sealed under the root key; gives their ids and versions.
+async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<Vec<(Vec<u8>, i64)>, Error> {
     let mut rows = Vec::new();
     let barrier = ring.barrier.iter().map(|(term, key)| (ring_barrier(*term), key));
     let fixed = [
@@ -409,6 +414,7 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), 
     let batch = Batch {
         from_first_format: false,
         custodians: Vec::new(),
+        with_sum: false,
         rows,
         deleted: Vec::new(),
         entries: Vec::new(),
@@ -417,7 +423,11 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<(), 
     };
     core.store.commit(&batch).await?;
     core.header.generation = generation;
-    Ok(())
+    Ok(batch
+        .rows
+        .into_iter()
+        .map(|(_, row)| (row.id, row.row_version))
+        .collect())
 }
 
 /// Opens every envelope from disk with its passphrase, checks its commitment, and opens the staged vault with a set of

@@ -1,5 +1,6 @@
 //! Layouts of before become the present one at the first unseal with this program, a step in one transaction each, so that a
-//! vault is before or behind it: format 1 has no key versions and sealed updates, format 2 no keys of custodians. The shares that open
+//! vault is before or behind it: format 1 has no key versions and sealed updates, format 2 no keys of custodians, format 3 no sum over its rows: those that are there, every one
+//! sealed by this vault and counted, are taken for the present ones. The shares that open
 //! a vault determine all others, and so the keys of the custodians who are not there.
 //!
 //! Every key version of format 1 is number 1, made on first use: it is Active. Cards keep what they had; public
@@ -39,6 +40,19 @@ pub(crate) async fn make_custodians_keys(
         custodians: custodians.ok_or(Error::Damaged {
             what: "the commitments to the shares",
         })?,
+        ..Transaction::default()
+    };
+    open.apply(core, now, transaction).await
+}
+
+/// From format 3 to format 4: the sum over the rows comes into the state row with every transaction.
+pub(crate) async fn take_rows_for_present(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let transaction = Transaction {
+        with_sum: true,
         ..Transaction::default()
     };
     open.apply(core, now, transaction).await
@@ -89,7 +103,7 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
         open.put_card(core, &mut transaction, &serial, None, &card)
             .await?;
     }
-    let denied = core.store.rows(Table::Denied).await?.len();
+    let denied = open.rows(core, Table::Denied).await?.len();
     let version = u32::try_from(denied).unwrap_or(u32::MAX).saturating_add(1);
     for role in Role::ALL {
         let last = LastList {

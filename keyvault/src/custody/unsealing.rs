@@ -170,7 +170,7 @@ impl Vault {
         let begun_by = match inner.core.custodian(proof, Act::BeginUnseal, on) {
             Ok(custodian) => Some(custodian.index),
             // Founded before custodians had keys: they are made when it opens.
-            Err(Error::NotACustodian { .. }) if inner.core.header.format != sql::FORMAT => None,
+            Err(Error::NotACustodian { .. }) if !sql::has_custodians(inner.core.header.format) => None,
             Err(error) => return Err(error),
         };
         match &inner.phase {
@@ -374,6 +374,9 @@ pub(crate) async fn unseal(core: &mut Core, points: &[Point], now: Timestamp) ->
     }
     if core.header.format == sql::WITHOUT_CUSTODIANS {
         migration::make_custodians_keys(core, &mut open, points, now).await?;
+    }
+    if core.header.format == sql::WITHOUT_SUM {
+        migration::take_rows_for_present(core, &mut open, now).await?;
     }
     Ok(open)
 }

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::keys::arena::OpenKey;
 use crate::keys::material::{KeyRecord, Keys};
 use crate::keys::version::Roles;
+use crate::open::freshness::{Freshness, Places};
 use crate::open::transaction::{
     Core, Open, RING_NONCE, RING_STATE_ROOT, Ring, STATE_ID, State, header_digest,
 };
@@ -23,7 +24,7 @@ use crate::store::sealing::{self, Place};
 use crate::store::sql::{self, Header, Table};
 
 /// Rows read at once while everything is checked at unseal.
-pub(crate) const CHUNK: i64 = 1024;
+pub(crate) const CHUNK: usize = 1024;
 
 /// KEK, its nonce key and its commitment from the unseal secret (HKDF-SHA-256).
 pub(crate) struct UnsealKeys {
@@ -77,15 +78,18 @@ impl Core {
         let root = self.to_arena(&mut plain)?;
         let ring = self.open_ring(&root).await?;
         drop(root);
+        let state = self.open_state(&ring).await?;
+        let fresh = self.check_rows(&ring, &state).await?;
+        self.check_journal(&state).await?;
         let mut open = Open {
             keys: Keys::new(Arc::clone(&self.arena)),
             roles: Roles::new(),
-            state: self.open_state(&ring).await?,
+            state,
+            fresh,
             founded: Founded::around(&self.header.vault),
             ring,
         };
         open.load_keys(self).await?;
-        open.check_everything(self).await?;
         open.keys.self_test(&mut self.rng)?;
         Ok(open)
     }
@@ -142,13 +146,9 @@ impl Core {
         let agrees = state.header == header_digest(&self.header, &self.shares)
             && state.high_water == self.header.high_water.as_second()
             && row.row_version == self.header.generation
-            // The format is in clear; what the state counts is not.
-            && state.counts.len()
-                == if self.header.format == sql::FIRST_FORMAT {
-                    Table::FIRST_COUNTED
-                } else {
-                    Table::COUNTED.len()
-                };
+            // The format is in clear; what the state counts and adds up is not.
+            && state.counts.len() == Table::counted(self.header.format).len()
+            && (state.rows.is_some() || self.header.format != sql::FORMAT);
         if agrees {
             Ok(state)
         } else {
@@ -157,36 +157,26 @@ impl Core {
             })
         }
     }
-}
 
-impl Open {
-    pub(crate) async fn load_keys(&mut self, core: &mut Core) -> Result<(), Error> {
-        for row in core.store.rows(Table::Key).await? {
-            let plain = core.open_row(&self.ring, Table::Key, &row)?;
-            let id = std::str::from_utf8(&row.id).map_err(|_| Error::Damaged {
-                what: "the name of a key",
-            })?;
-            let mut record: KeyRecord =
-                minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a key row" })?;
-            self.keys.load(id.parse()?, &mut record)?;
-        }
-        Ok(())
-    }
-
-    /// Opens every row of every table and walks the journal: nothing damaged is found later, in the middle of a card.
-    pub(crate) async fn check_everything(&self, core: &mut Core) -> Result<(), Error> {
-        for (table, expected) in Table::COUNTED.into_iter().zip(&self.state.counts) {
+    /// Opens every row of every table, and compares which rows there are with the state row: nothing damaged and nothing older
+    /// is found later, in the middle of a card.
+    async fn check_rows(&mut self, ring: &Ring, state: &State) -> Result<Freshness, Error> {
+        let rows = state.counts.iter().sum::<i64>();
+        let mut fresh = Freshness::with_room(usize::try_from(rows).unwrap_or(0));
+        for (table, expected) in Table::counted(self.header.format).iter().zip(&state.counts) {
             let mut count = 0i64;
             let mut after = Vec::new();
             loop {
-                let rows = core.store.rows_after(table, &after, CHUNK).await?;
+                let rows = self.store.rows_after(*table, &after, CHUNK).await?;
                 let Some(last) = rows.last() else { break };
                 after.clone_from(&last.id);
+                let places = Places::under(ring.state_root.expose())?;
                 for row in &rows {
                     // The ring is sealed under the root key and was opened whole.
-                    if table != Table::Ring {
-                        core.open_row(&self.ring, table, row)?;
+                    if *table != Table::Ring {
+                        self.open_row(ring, *table, row)?;
                     }
+                    fresh.note(&places, *table, &row.id, row.row_version)?;
                     count += 1;
                 }
             }
@@ -196,9 +186,19 @@ impl Open {
                 });
             }
         }
+        if state.rows.is_some_and(|sum| sum != fresh.sum()) {
+            return Err(Error::Damaged {
+                what: "rows are not those that were written last",
+            });
+        }
+        Ok(fresh)
+    }
+
+    /// Walks the journal from its beginning to the end that the state row names.
+    async fn check_journal(&mut self, state: &State) -> Result<(), Error> {
         let (mut seq, mut head) = (0, journal::GENESIS);
         loop {
-            let entries = core.store.entries_after(seq, CHUNK).await?;
+            let entries = self.store.entries_after(seq, CHUNK).await?;
             if entries.is_empty() {
                 break;
             }
@@ -211,10 +211,25 @@ impl Open {
                 (seq, head) = (entry.seq, entry.hash);
             }
         }
-        if (seq, head) != (self.state.journal_seq, self.state.journal_head) {
+        if (seq, head) != (state.journal_seq, state.journal_head) {
             return Err(Error::Damaged {
                 what: "the end of the journal",
             });
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    pub(crate) async fn load_keys(&mut self, core: &mut Core) -> Result<(), Error> {
+        for row in self.rows(core, Table::Key).await? {
+            let plain = core.open_row(&self.ring, Table::Key, &row)?;
+            let id = std::str::from_utf8(&row.id).map_err(|_| Error::Damaged {
+                what: "the name of a key",
+            })?;
+            let mut record: KeyRecord =
+                minicbor::decode(&plain).map_err(|_| Error::Damaged { what: "a key row" })?;
+            self.keys.load(id.parse()?, &mut record)?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
 use crate::keys::material::{KeyId, KeyRecord, Keys};
 use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles};
+use crate::open::freshness::{Change, Freshness, Places};
 use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, Place, SUITE};
 use crate::store::sql::{self, Batch, Header, Row, Store, Table};
@@ -108,6 +109,8 @@ pub(crate) struct Open {
     /// States of the role keys' versions, as they are on disk.
     pub(crate) roles: Roles,
     pub(crate) state: State,
+    /// The present version of every row.
+    pub(crate) fresh: Freshness,
     /// What the installation was founded as.
     pub(crate) founded: Founded,
 }
@@ -120,13 +123,41 @@ impl Open {
         table: Table,
         id: &[u8],
     ) -> Result<Option<T>, Error> {
-        let Some(row) = core.store.row(table, id).await? else {
+        let row = core.store.row(table, id).await?;
+        self.fresh.check(&self.places()?, table, id, row.as_ref())?;
+        let Some(row) = row else {
             return Ok(None);
         };
         let plain = core.open_row(&self.ring, table, &row)?;
         minicbor::decode(&plain)
             .map(Some)
             .map_err(|_| Error::Damaged { what: "a row" })
+    }
+
+    /// All rows of a table that is walked ([`Table::is_walked`]), in the order of their ids.
+    pub(crate) async fn rows(&self, core: &mut Core, table: Table) -> Result<Vec<Row>, Error> {
+        let rows = core.store.rows(table).await?;
+        self.fresh
+            .check_walk(&self.places()?, table, None, usize::MAX, &rows)?;
+        Ok(rows)
+    }
+
+    /// Up to `limit` rows of such a table with ids behind `after`, in the order of their ids.
+    pub(crate) async fn rows_after(
+        &self,
+        core: &mut Core,
+        table: Table,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row>, Error> {
+        let rows = core.store.rows_after(table, after, limit).await?;
+        self.fresh
+            .check_walk(&self.places()?, table, Some(after), limit, &rows)?;
+        Ok(rows)
+    }
+
+    fn places(&self) -> Result<Places, Error> {
+        Places::under(self.ring.state_root.expose())
     }
 
     /// Makes a transaction durable: rows, journal, state row and header in one transaction. On an error nothing has changed,
@@ -148,6 +179,7 @@ impl Open {
             events,
             from_first_format,
             custodians,
+            with_sum,
         } = transaction;
         for (id, row) in &roles {
             let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
@@ -162,30 +194,33 @@ impl Open {
         let mut batch = Batch {
             from_first_format,
             custodians: keys.map(|(number, key)| (epoch, number, key)).collect(),
+            with_sum,
             rows: Vec::new(),
             deleted: Vec::new(),
             entries: Vec::new(),
             high_water,
             generation,
         };
-        for (table, id) in deleted {
-            if core.store.row(table, &id).await?.is_some() {
-                state.count(table, -1);
-                batch.deleted.push((table, id));
+        let mut change = Change::of(&self.fresh);
+        {
+            let places = self.places()?;
+            for (table, id) in deleted {
+                if self.fresh.holds(&places, table, &id) {
+                    state.count(table, -1);
+                    change.delete(&self.fresh, &places, table, &id);
+                    batch.deleted.push((table, id));
+                }
+            }
+            for (table, id, plain) in &rows {
+                if !self.fresh.holds(&places, *table, id) {
+                    state.count(*table, 1);
+                }
+                change.put(&self.fresh, &places, *table, id, generation)?;
+                let row = self.seal_row(core, *table, id, generation, plain)?;
+                batch.rows.push((*table, row));
             }
         }
-        for (table, id, plain) in &rows {
-            let before = if from_first_format && !table.is_of_the_first_format() {
-                None
-            } else {
-                core.store.row(*table, id).await?.map(|row| row.row_version)
-            };
-            if before.is_none() {
-                state.count(*table, 1);
-            }
-            let row = self.seal_row(core, *table, id, before.unwrap_or(0) + 1, plain)?;
-            batch.rows.push((*table, row));
-        }
+        state.rows = Some(change.sum());
         for event in &events {
             let entry = journal::entry(state.journal_seq, state.journal_head, now.as_second(), event)?;
             (state.journal_seq, state.journal_head) = (entry.seq, entry.hash);
@@ -209,10 +244,14 @@ impl Open {
             core.header.format = sql::WITHOUT_CUSTODIANS;
         }
         if !custodians.is_empty() {
-            core.header.format = sql::FORMAT;
+            core.header.format = sql::WITHOUT_SUM;
             core.shares = custodians;
         }
+        if with_sum {
+            core.header.format = sql::FORMAT;
+        }
         self.state = state;
+        self.fresh.take(change);
         self.roles.extend(roles);
         Ok(())
     }
@@ -316,6 +355,8 @@ pub(crate) struct Transaction {
     pub(crate) from_first_format: bool,
     /// The commitments of a store of format 2, with the custodians' keys that make it one of format 3.
     pub(crate) custodians: Vec<Commitment>,
+    /// Whether this transaction, whose state row has the sum over the rows as any, turns format 3 into format 4.
+    pub(crate) with_sum: bool,
 }
 
 impl Transaction {
@@ -334,6 +375,7 @@ impl Transaction {
     /// Takes a row away; none there is no error.
     pub(crate) fn delete(&mut self, table: Table, id: &[u8]) {
         self.rows.retain(|(t, i, _)| *t != table || i != id);
+        self.deleted.retain(|(t, i)| *t != table || i != id);
         self.deleted.push((table, id.to_vec()));
     }
 
@@ -386,7 +428,7 @@ pub(crate) struct Ring {
     pub(crate) barrier: BTreeMap<i64, OpenKey>,
     /// Key of hedged nonces.
     pub(crate) nonce: OpenKey,
-    /// Kept for the Merkle root over all rows.
+    /// Key of the sum over all rows.
     pub(crate) state_root: OpenKey,
 }
 
@@ -415,6 +457,9 @@ pub(crate) struct State {
     /// Rows per table of [`Table::COUNTED`].
     #[n(4)]
     pub(crate) counts: Vec<i64>,
+    /// The sum over all rows but this one ([`Freshness::sum`]); none before format 4.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub(crate) rows: Option<[u8; 32]>,
 }
 
 impl State {

@@ -1,9 +1,9 @@
 //! The vault's store: one SQLite file, one writer, write-ahead log, synchronous FULL. All SQL of the vault is here.
 //!
-//! Every row but the header, the share commitments and the journal is a sealed value with the same five columns. Left
-//! for the vault's own issue, with their places kept: `leaf` (hash of the row in the Merkle tree), `header.state_root`
-//! (its root), `header.generation` (the number that the two header copies A and B will carry), `journal.leaf` (RFC 6962
-//! tree) and `share.protection` (custodian cards beside passphrases).
+//! Every row but the header, the share commitments and the journal is a sealed value with the same five columns. Nothing
+//! is in `leaf` of sealed rows and in `header.state_root`: which rows there must be is held by one sum in the sealed state row
+//! ([`crate::open::freshness`]). Left for the vault's own issue, with their places kept: `journal.leaf` (RFC 6962 tree) and
+//! `share.protection` (custodian cards beside passphrases).
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -21,11 +21,18 @@ use crate::store::commitment::Commitment;
 /// Name of the file in the vault's folder.
 pub(crate) const FILE: &str = "vault.sqlite";
 /// Version of the layout below. An older one is brought up to date at the first unseal.
-pub(crate) const FORMAT: i64 = 3;
+pub(crate) const FORMAT: i64 = 4;
+/// The layout before the state row had a sum over the rows: the same tables.
+pub(crate) const WITHOUT_SUM: i64 = 3;
 /// The layout before custodians had keys: [`SCHEMA`] and [`SCHEMA_2`].
 pub(crate) const WITHOUT_CUSTODIANS: i64 = 2;
 /// The layout before key versions and updates: [`SCHEMA`] alone.
 pub(crate) const FIRST_FORMAT: i64 = 1;
+
+/// Whether the header of a store of this format has keys of custodians.
+pub(crate) fn has_custodians(format: i64) -> bool {
+    format > WITHOUT_CUSTODIANS
+}
 
 const SCHEMA: &str = "
 CREATE TABLE header (
@@ -72,7 +79,7 @@ CREATE TABLE sealed_terminal (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL,
 CREATE TABLE sealed_denied (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 ";
 
-/// What format 2 has beside [`SCHEMA`].
+/// What format 2 and later ones have beside [`SCHEMA`].
 const SCHEMA_2: &str = "
 CREATE TABLE sealed_role_key (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 CREATE TABLE sealed_pid (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
@@ -170,9 +177,21 @@ impl Table {
     /// How many of them, from the first, format 1 has.
     pub(crate) const FIRST_COUNTED: usize = 8;
 
-    /// Whether format 1 has the table.
-    pub(crate) fn is_of_the_first_format(self) -> bool {
-        self == Self::State || Self::COUNTED[..Self::FIRST_COUNTED].contains(&self)
+    /// Tables of a store that are counted.
+    pub(crate) fn counted(format: i64) -> &'static [Self] {
+        if format == FIRST_FORMAT {
+            &Self::COUNTED[..Self::FIRST_COUNTED]
+        } else {
+            &Self::COUNTED
+        }
+    }
+
+    /// Whether the table is read in the order of its ids, so that a row that is left out must be found.
+    pub(crate) fn is_walked(self) -> bool {
+        matches!(
+            self,
+            Self::Key | Self::Terminal | Self::Denied | Self::RoleKey | Self::Waiting
+        )
     }
 
     /// Name in associated data.
@@ -288,6 +307,51 @@ UPDATE header SET format = 1";
             .expect("it runs");
     }
 
+    /// What another process does to a row at a moment when this one has not the file, as it has not after a change that failed.
+    #[cfg(test)]
+    pub(crate) async fn change_from_outside(&mut self, table: Table, id: &[u8], row: Option<&Row>) {
+        if let Some(connection) = self.connection.take() {
+            connection.close().await.expect("it closes");
+        }
+        let options = SqliteConnectOptions::new().filename(&self.path);
+        let mut other = SqliteConnection::connect_with(&options)
+            .await
+            .expect("nobody has the file");
+        let gone = sqlx::query(per_table!(table, "DELETE FROM ", " WHERE id = $1")).bind(id);
+        gone.execute(&mut other).await.expect("it runs");
+        if let Some(row) = row {
+            let put = per_table!(
+                table,
+                "INSERT INTO ",
+                " (id, row_version, term, sealed) VALUES ($1, $2, $3, $4)"
+            );
+            let put = sqlx::query(put)
+                .bind(&row.id)
+                .bind(row.row_version)
+                .bind(row.term)
+                .bind(&row.sealed);
+            put.execute(&mut other).await.expect("it runs");
+        }
+        other.close().await.expect("it closes");
+    }
+
+    /// A connection that keeps others from writing, of another process.
+    #[cfg(test)]
+    pub(crate) async fn held_from_outside(&mut self) -> SqliteConnection {
+        if let Some(connection) = self.connection.take() {
+            connection.close().await.expect("it closes");
+        }
+        let options = SqliteConnectOptions::new().filename(&self.path);
+        let mut other = SqliteConnection::connect_with(&options)
+            .await
+            .expect("nobody has the file");
+        sqlx::raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut other)
+            .await
+            .expect("it runs");
+        other
+    }
+
     /// Writes everything out and closes the file.
     pub(crate) async fn close(self) -> Result<(), Error> {
         match self.connection {
@@ -339,7 +403,7 @@ UPDATE header SET format = 1";
             high_water: Timestamp::from_second(high_water).map_err(|_| damaged())?,
             generation: row.try_get("generation").map_err(|_| damaged())?,
         };
-        let has_keys = format == FORMAT;
+        let has_keys = has_custodians(format);
         let rows = sqlx::query(if has_keys { SHARES_WITH_KEYS } else { SHARES })
             .bind(epoch)
             .fetch_all(self.connection().await?)
@@ -401,7 +465,7 @@ UPDATE header SET format = 1";
         &mut self,
         table: Table,
         after: &[u8],
-        limit: i64,
+        limit: usize,
     ) -> Result<Vec<Row>, Error> {
         let sql = per_table!(
             table,
@@ -410,7 +474,7 @@ UPDATE header SET format = 1";
         );
         sqlx::query(sql)
             .bind(after)
-            .bind(limit)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(self.connection().await?)
             .await
             .map_err(failed("rows cannot be read"))?
@@ -420,12 +484,12 @@ UPDATE header SET format = 1";
     }
 
     /// Up to `limit` journal entries behind `after`.
-    pub(crate) async fn entries_after(&mut self, after: i64, limit: i64) -> Result<Vec<Entry>, Error> {
+    pub(crate) async fn entries_after(&mut self, after: i64, limit: usize) -> Result<Vec<Entry>, Error> {
         const ENTRIES: &str =
             "SELECT seq, at, kind, body, previous, hash FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2";
         sqlx::query(ENTRIES)
             .bind(after)
-            .bind(limit)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(self.connection().await?)
             .await
             .map_err(failed("the journal cannot be read"))?
@@ -470,6 +534,7 @@ UPDATE header SET format = 1";
         let steps = [
             (change.from_first_format, SCHEMA_2, FIRST_FORMAT),
             (!change.custodians.is_empty(), SCHEMA_3, WITHOUT_CUSTODIANS),
+            (change.with_sum, "", WITHOUT_SUM),
         ];
         for (_, schema, format) in steps.into_iter().filter(|(is_taken, ..)| *is_taken) {
             const FORMATS: &str = "UPDATE header SET format = $1 WHERE id = 1 AND format = $2";
@@ -611,6 +676,8 @@ pub(crate) struct Batch {
     pub(crate) from_first_format: bool,
     /// Epoch, number and key of custodians who had none: this transaction turns format 2 into format 3.
     pub(crate) custodians: Vec<(u32, u8, PointBytes)>,
+    /// Whether it turns format 3 into format 4.
+    pub(crate) with_sum: bool,
     pub(crate) rows: Vec<(Table, Row)>,
     /// Rows that go.
     pub(crate) deleted: Vec<(Table, Vec<u8>)>,

@@ -111,14 +111,14 @@ pub(crate) async fn collect(
     entries: &mut Vec<BatchEntry>,
 ) -> Result<(), Error> {
     let prefix = queue(role, region);
-    let limit = i64::try_from(room + 1).unwrap_or(i64::MAX);
-    let mut rows = core.store.rows_after(Table::Waiting, &prefix, limit).await?;
+    let limit = room + 1;
+    let mut rows = open.rows_after(core, Table::Waiting, &prefix, limit).await?;
     rows.retain(|row| row.id.starts_with(&prefix));
     if rows.len() > room {
         let mut start = [0u8; 16];
         core.rng.fill_bytes(&mut start);
         let start = [&prefix[..], &start, &[0xFF; 4]].concat();
-        let mut behind = core.store.rows_after(Table::Waiting, &start, limit).await?;
+        let mut behind = open.rows_after(core, Table::Waiting, &start, limit).await?;
         behind.retain(|row| row.id.starts_with(&prefix));
         // Too few are left behind that place: the ones from the beginning follow.
         behind.extend(rows.into_iter().filter(|row| row.id <= start));

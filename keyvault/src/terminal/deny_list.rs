@@ -29,7 +29,7 @@ const MAX_AGE_DAYS: u16 = 90;
 const MAX_GRACE_DAYS: u16 = 30;
 
 /// Denied cards that are read at once.
-pub(crate) const CHUNK: i64 = 1024;
+pub(crate) const CHUNK: usize = 1024;
 
 /// Row of the last list of a role; its id is the role.
 #[derive(Debug, Encode, Decode)]
@@ -63,7 +63,7 @@ pub(crate) async fn lists(
     let mut prefixes: Vec<Vec<[u8; 8]>> = vec![Vec::new(); roles.len()];
     let mut after = Vec::new();
     loop {
-        let rows = core.store.rows_after(Table::Denied, &after, CHUNK).await?;
+        let rows = open.rows_after(core, Table::Denied, &after, CHUNK).await?;
         let Some(end) = rows.last() else { break };
         after.clone_from(&end.id);
         for row in &rows {

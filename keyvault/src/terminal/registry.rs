@@ -160,7 +160,7 @@ async fn all(core: &mut Core, open: &Open) -> Result<Vec<(String, Terminal)>, Er
         what: "a terminal's row",
     };
     let mut terminals = Vec::new();
-    for row in core.store.rows(Table::Terminal).await? {
+    for row in open.rows(core, Table::Terminal).await? {
         let plain = core.open_row(&open.ring, Table::Terminal, &row)?;
         let terminal: Terminal = minicbor::decode(&plain).map_err(|_| damaged.clone())?;
         let name = String::from_utf8(row.id).map_err(|_| damaged.clone())?;

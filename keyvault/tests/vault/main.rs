@@ -11,6 +11,7 @@
 mod cards;
 mod changes;
 mod custody;
+mod freshness;
 mod gate;
 mod operations;
 mod program;

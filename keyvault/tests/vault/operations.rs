@@ -697,7 +697,7 @@ fn is_refused(response: &Response) -> bool {
 
 #[tokio::test]
 async fn every_operation_does_what_its_policy_says() {
-    let base = Base::new().await;
+    let base = Box::pin(Base::new()).await;
     let mut all: BTreeMap<u32, Request> = BTreeMap::new();
     for (_, request) in requests() {
         all.entry(request.listed().number).or_insert(request);

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::open::transaction::{STATE_ID, header_digest};
-use crate::store::sql::{Batch, Table};
+use crate::store::sql::{Batch, Row, Table};
 use crate::{scratch_vault, serve};
 
 fn noon() -> Clock {
@@ -41,6 +41,7 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
         let elsewhere = Batch {
             from_first_format: false,
             custodians: Vec::new(),
+            with_sum: false,
             rows: Vec::new(),
             deleted: Vec::new(),
             entries: Vec::new(),
@@ -66,6 +67,150 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
         .begin_unseal(&envelope.open(passphrase.as_bytes()).unwrap())
         .await;
     assert!(begun.unwrap_err().is(RefusalCode::Damaged));
+}
+
+/// A row of the tables that a test changes: their content is not read.
+const ID: &[u8] = &[0xA5; 10];
+
+/// Writes a row, or takes it away; gives what stood there before.
+async fn write(inner: &mut Inner, table: Table, value: Option<u8>) -> Option<Row> {
+    let (core, open, _) = inner.open().unwrap();
+    let before = core.store.row(table, ID).await.unwrap();
+    let mut transaction = Transaction::default();
+    match value {
+        Some(value) => transaction.put(table, ID, &value).unwrap(),
+        None => transaction.delete(table, ID),
+    }
+    let now = core.header.high_water;
+    open.apply(core, now, transaction).await.unwrap();
+    before
+}
+
+/// Claim K1, while the vault is open.
+#[tokio::test]
+async fn a_row_of_any_table_that_is_older_missing_or_brought_back_under_the_open_vault_is_found_at_its_read()
+{
+    let folder = tempfile::tempdir().unwrap();
+    let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
+    let mut inner = vault.lock().await;
+    let stale = Error::Damaged {
+        what: "a row is not the one that was written last",
+    };
+    for table in Table::COUNTED {
+        write(&mut inner, table, Some(1)).await;
+        let older = write(&mut inner, table, Some(2)).await;
+        let present = write(&mut inner, table, None).await;
+        // It comes again, and what stood there in its first life is sealed as well as it is.
+        write(&mut inner, table, Some(3)).await;
+        let (core, open, _) = inner.open().unwrap();
+        let last = core.store.row(table, ID).await.unwrap();
+        for wrong in [&older, &present, &None] {
+            core.store.change_from_outside(table, ID, wrong.as_ref()).await;
+            let read = open.get::<u8>(core, table, ID).await;
+            assert_eq!(read.unwrap_err(), stale, "{table:?}");
+            if table.is_walked() {
+                assert_eq!(open.rows(core, table).await.unwrap_err(), stale, "{table:?}");
+                let walked = open.rows_after(core, table, &[0xA4], 8).await;
+                assert_eq!(walked.unwrap_err(), stale, "{table:?}");
+            }
+        }
+        core.store.change_from_outside(table, ID, last.as_ref()).await;
+        assert_eq!(open.get::<u8>(core, table, ID).await.unwrap(), Some(3));
+        write(&mut inner, table, None).await;
+        let (core, open, _) = inner.open().unwrap();
+        core.store.change_from_outside(table, ID, last.as_ref()).await;
+        assert_eq!(
+            open.get::<u8>(core, table, ID).await.unwrap_err(),
+            stale,
+            "{table:?}"
+        );
+        core.store.change_from_outside(table, ID, None).await;
+        assert_eq!(open.get::<u8>(core, table, ID).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_gets_no_bundle_and_closes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    tokio::spawn(serve::connection(far, Arc::clone(&vault)));
+    let mut client = Client::connect(near).await.unwrap();
+    let mut rng = random();
+    let day = "2026-11-21".parse().unwrap();
+    let request = keyvault_protocol::BundleRequest {
+        kind: keyvault_protocol::BundleKind::Bus,
+        terminal: "bus 1".into(),
+        sealing_key: sealed::point_of(&sealed::fresh_key(&mut rng).public_key()),
+        authentication_key: sealed::point_of(&sealed::fresh_key(&mut rng).public_key()),
+        regions: vec!["440300".parse().unwrap()],
+        zones: 0,
+        from: day,
+        to: day,
+    };
+    client.export_bundle(&request).await.unwrap();
+    let mut inner = vault.lock().await;
+    let valid = inner.core.store.row(Table::Terminal, b"bus 1").await;
+    drop(inner);
+    let valid = valid.unwrap();
+    client.revoke_terminal("bus 1").await.unwrap();
+    let refused = client.export_bundle(&request).await.unwrap_err();
+    assert!(refused.is(RefusalCode::TerminalRevoked), "{refused}");
+    let mut inner = vault.lock().await;
+    let store = &mut inner.core.store;
+    store
+        .change_from_outside(Table::Terminal, b"bus 1", valid.as_ref())
+        .await;
+    drop(inner);
+    let found = client.export_bundle(&request).await.unwrap_err();
+    assert!(found.is(RefusalCode::Damaged), "{found}");
+    assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
+}
+
+#[tokio::test]
+async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let envelopes = scratch_vault::create(folder.path(), &noon(), random())
+        .await
+        .unwrap();
+    let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
+        .await
+        .unwrap();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let served = tokio::spawn(serve::connection(far, Arc::clone(&vault)));
+    let mut client = Client::connect(near).await.unwrap();
+    let context = PhotoKeyContext {
+        photo_id: [1; 16],
+        person: [2; 16],
+        profile: "print".into(),
+        version: 1,
+    };
+    let mut inner = vault.lock().await;
+    write(&mut inner, Table::Denied, Some(1)).await;
+    let other = inner.core.store.held_from_outside().await;
+    drop(inner);
+    let refused = client.photo_key_new(&context).await.unwrap_err();
+    assert!(refused.is(RefusalCode::StoreUnavailable), "{refused}");
+    let mut inner = vault.lock().await;
+    let (core, open, _) = inner.open().unwrap();
+    let (sum, generation) = (open.fresh.sum(), core.header.generation);
+    let mut transaction = Transaction::default();
+    transaction.put(Table::Denied, ID, &2u8).unwrap();
+    transaction.put(Table::Denied, b"another", &2u8).unwrap();
+    let now = core.header.high_water;
+    open.apply(core, now, transaction).await.unwrap_err();
+    drop(other);
+    assert_eq!((open.fresh.sum(), core.header.generation), (sum, generation));
+    assert_eq!(open.get::<u8>(core, Table::Denied, ID).await.unwrap(), Some(1));
+    assert_eq!(open.rows(core, Table::Denied).await.unwrap().len(), 1);
+    drop(inner);
+    client.photo_key_new(&context).await.unwrap();
+    drop(client);
+    served.await.unwrap().unwrap();
+    drop(vault);
+    scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -96,8 +241,8 @@ async fn shares_that_nobody_came_to_complete_leave_memory_without_a_request() {
     assert!(matches!(vault.lock().await.phase, Phase::Sealed));
 }
 
-/// Makes the open store one of the previous format: no index keys, eight counts, no tables of format 2.
-async fn turn_into_the_previous_format(inner: &mut Inner) {
+/// Makes the open store one of format 1: no index keys, eight counts, no tables of format 2.
+async fn turn_into_the_first_format(inner: &mut Inner) {
     let (core, open, _) = inner.open().unwrap();
     let now = core.header.high_water;
     let mut transaction = Transaction::default();
@@ -116,6 +261,7 @@ async fn turn_into_the_previous_format(inner: &mut Inner) {
         .collect();
     state.header = header_digest(&core.header, &without_keys);
     state.counts.truncate(Table::FIRST_COUNTED);
+    state.rows = None;
     let generation = core.header.generation + 1;
     let plain = minicbor::to_vec(&state).unwrap();
     let row = open
@@ -124,6 +270,7 @@ async fn turn_into_the_previous_format(inner: &mut Inner) {
     let batch = Batch {
         from_first_format: false,
         custodians: Vec::new(),
+        with_sum: false,
         rows: vec![(Table::State, row)],
         deleted: Vec::new(),
         entries: Vec::new(),
@@ -145,7 +292,7 @@ fn copied(from: &Path) -> tempfile::TempDir {
     copy
 }
 
-/// A card's row as the previous format wrote it.
+/// A card's row as format 1 had it.
 #[derive(Encode)]
 struct PreviousCard {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -175,7 +322,7 @@ struct PreviousSlot {
 }
 
 #[tokio::test]
-async fn a_vault_of_the_previous_format_opens_with_its_versions_active_and_its_cards_counted() {
+async fn a_vault_of_format_1_opens_with_its_versions_active_and_its_cards_counted() {
     use keyvault_protocol::{LineCheck, RoleKeyState, SettlementLine};
 
     let folder = tempfile::tempdir().unwrap();
@@ -213,10 +360,10 @@ async fn a_vault_of_the_previous_format_opens_with_its_versions_active_and_its_c
         let mut transaction = Transaction::default();
         transaction.put(Table::Card, serial.as_bytes(), &card).unwrap();
         open.apply(core, now, transaction).await.unwrap();
-        turn_into_the_previous_format(&mut inner).await;
+        turn_into_the_first_format(&mut inner).await;
     }
     let copy = copied(folder.path());
-    // Once from the previous format, then from what that made of it.
+    // Once from format 1, then from what that made of it.
     for round in 0..2 {
         let copy = copied(copy.path());
         for _ in 0..=round {
@@ -251,4 +398,59 @@ async fn a_vault_of_the_previous_format_opens_with_its_versions_active_and_its_c
             assert_eq!(vault.lock().await.core.header.format, sql::FORMAT);
         }
     }
+}
+
+/// Claim of the bench: what the last share of a vault with a million cards takes, and how much memory.
+/// `cargo test --release -p keyvault --lib million_cards -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement of minutes"]
+async fn an_unseal_with_a_million_cards() {
+    const CARDS: u32 = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let envelopes = scratch_vault::create(folder.path(), &noon(), random())
+        .await
+        .unwrap();
+    let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
+        .await
+        .unwrap();
+    let mut inner = vault.lock().await;
+    let (core, open, _) = inner.open().unwrap();
+    let now = core.header.high_water;
+    for first in (0..CARDS).step_by(5_000) {
+        let mut transaction = Transaction::default();
+        for n in first..first + 5_000 {
+            let n = n.to_be_bytes();
+            // As large as a card's row with five slots and a purse; its purse's pseudonym and its number.
+            let rows = [
+                (Table::Card, [&[4u8, 4, 0, 3, 0, 0][..], &n].concat(), 600),
+                (Table::Pid, [&[1u8; 12][..], &n].concat(), 12),
+                (Table::Pid, [&[2u8; 12][..], &n].concat(), 60),
+            ];
+            for (table, id, length) in rows {
+                transaction.rows.push((table, id, vec![7; length].into()));
+            }
+        }
+        open.apply(core, now, transaction).await.unwrap();
+    }
+    drop(inner);
+    vault.seal("the test").await.unwrap();
+    let resident = || {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096 / 1_000_000
+    };
+    let before = resident();
+    let mut rng = random();
+    let mut start = std::time::Instant::now();
+    for envelope in &envelopes[..2] {
+        let passphrase = scratch_vault::passphrase(&envelope.custodian);
+        let share = envelope.open(passphrase.as_bytes()).unwrap();
+        start = std::time::Instant::now();
+        scratch_vault::give(&vault, &share, &mut rng).await.unwrap();
+    }
+    println!(
+        "{CARDS} cards: open in {:.2} s; {} MB before, {} MB open",
+        start.elapsed().as_secs_f64(),
+        before,
+        resident()
+    );
 }

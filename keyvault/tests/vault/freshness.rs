@@ -1,0 +1,389 @@
+//! Freshness: rows of another moment, offline and at each table; a store of the format before; a migration that is killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::civil::{Date, date};
+use keyvault::custody::share_envelope::ShareEnvelope;
+use keyvault::{Error, Vault};
+use keyvault_protocol::{BundleKind, CardTask, RefusalCode, Role, TaskKind, UpdateTask};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row};
+use tempfile::TempDir;
+
+use super::custody::{TABLES, assert_damaged, opening_after, sql};
+use super::gate::{Gate, REGION};
+use super::support::*;
+
+const TODAY: Date = date(2026, 11, 21);
+
+/// A sealed row as it was at some moment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kept {
+    table: &'static str,
+    id: Vec<u8>,
+    row_version: i64,
+    term: i64,
+    sealed: Vec<u8>,
+}
+
+/// All sealed rows in `folder`.
+async fn rows_of(folder: &Path) -> BTreeSet<Kept> {
+    let mut connection = sql(folder).await;
+    let mut rows = BTreeSet::new();
+    for table in TABLES {
+        let select = format!("SELECT id, row_version, term, sealed FROM sealed_{table}");
+        for row in sqlx::query(sqlx::AssertSqlSafe(select))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+        {
+            rows.insert(Kept {
+                table,
+                id: row.get("id"),
+                row_version: row.get("row_version"),
+                term: row.get("term"),
+                sealed: row.get("sealed"),
+            });
+        }
+    }
+    connection.close().await.unwrap();
+    rows
+}
+
+async fn put_back(connection: &mut SqliteConnection, row: &Kept) {
+    let put = format!(
+        "INSERT OR REPLACE INTO sealed_{} (id, row_version, term, sealed) VALUES ($1, $2, $3, $4)",
+        row.table
+    );
+    sqlx::query(sqlx::AssertSqlSafe(put))
+        .bind(&row.id)
+        .bind(row.row_version)
+        .bind(row.term)
+        .bind(&row.sealed)
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+async fn take_away(connection: &mut SqliteConnection, row: &Kept) {
+    let delete = format!("DELETE FROM sealed_{} WHERE id = $1", row.table);
+    sqlx::query(sqlx::AssertSqlSafe(delete))
+        .bind(&row.id)
+        .execute(connection)
+        .await
+        .unwrap();
+}
+
+/// The store on disk at this moment, as somebody takes a copy of it.
+fn moment(installation: &Installation) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(&installation.folder.path().join("vault"), copy.path());
+    copy
+}
+
+/// A vault that has lived, and copies of its store from moments of that.
+async fn lived(seed: u64) -> (Installation, Vec<TempDir>) {
+    let installation = Installation::new(seed).await;
+    let mut client = installation.client().await;
+    let mut cards = installation.blanks(2).await;
+    let mut order = installation.order(1, 9);
+    order.tasks.extend([TaskKind::Rewrite, TaskKind::Update]);
+    let session = client
+        .open_order(&order.sign(&installation.issuer).unwrap())
+        .await
+        .unwrap();
+    let cut = Mishap::BeforeCommand(42);
+    let begun = run(&mut client, &session, 0, &mut cards[0], personalise(1), cut).await;
+    begun.0.unwrap_err();
+    let mut moments = vec![moment(&installation)];
+    for (index, card) in (0..).zip(&mut cards) {
+        for task in [personalise(1), CardTask::Activate { date: TODAY }] {
+            card.reset();
+            let done = run(&mut client, &session, index, card, task, Mishap::None).await;
+            done.0.unwrap();
+        }
+    }
+    moments.push(moment(&installation));
+    let region = REGION.parse().unwrap();
+    client
+        .sign_card_back(&number_of(cards[0].serial), region, TODAY)
+        .await
+        .unwrap();
+    let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", TODAY).await;
+    let (card, other) = (cards[0].serial, cards[1].serial);
+    let task = UpdateTask::Entitlement(content(1).entitlements.remove(0));
+    client.seal_update(&session, 3, card, task).await.unwrap();
+    client
+        .seal_update(&session, 5, card, UpdateTask::Block)
+        .await
+        .unwrap();
+    client
+        .seal_update(&session, 4, other, UpdateTask::Block)
+        .await
+        .unwrap();
+    moments.push(moment(&installation));
+    bus.fetch(&mut client, TODAY).await;
+    let receipts = bus.receipts(&mut cards[1], TODAY);
+    assert!(!receipts.is_empty());
+    client.accept_receipts(receipts).await.unwrap();
+    client.deny_card(card).await.unwrap();
+    bus.renew(&mut client, TODAY).await;
+    moments.push(moment(&installation));
+    client.allow_card(card).await.unwrap();
+    for serial in [card, other] {
+        client.end_card(serial).await.unwrap();
+    }
+    client
+        .rotate_role(Role::Door, region, date(2026, 12, 21))
+        .await
+        .unwrap();
+    client.compromise_role(Role::Door, region, 1).await.unwrap();
+    moments.push(moment(&installation));
+    client.retire_role(Role::Door, region, 1).await.unwrap();
+    client.revoke_terminal("bus 1").await.unwrap();
+    moments.push(moment(&installation));
+    (installation, moments)
+}
+
+/// Claim K1: one row put back.
+#[tokio::test]
+async fn an_older_row_of_any_table_that_is_put_back_is_found_at_unseal() {
+    let (installation, moments) = lived(701).await;
+    opening_after(&installation, async |_| {}).await.unwrap();
+    let present = rows_of(moments.last().unwrap().path()).await;
+    let mut older = BTreeSet::new();
+    for moment in &moments {
+        older.extend(rows_of(moment.path()).await);
+    }
+    older.retain(|row| !present.contains(row));
+    let tables: BTreeSet<&str> = older.iter().map(|row| row.table).collect();
+    // Rows of the others are written once and stay: none of them is older than another.
+    for table in TABLES {
+        let stays = ["ring", "issuer", "order", "pid", "update"].contains(&table);
+        assert!(stays || tables.contains(table), "no older row of {table}");
+    }
+    let by_place: BTreeMap<(&str, &[u8]), &Kept> = present
+        .iter()
+        .map(|row| ((row.table, row.id.as_slice()), row))
+        .collect();
+    for row in &older {
+        let what = format!(
+            "{} {} of version {}",
+            row.table,
+            hex::encode(&row.id),
+            row.row_version
+        );
+        let outcome = opening_after(&installation, async |folder| {
+            let mut connection = sql(folder).await;
+            put_back(&mut connection, row).await;
+            connection.close().await.unwrap();
+        })
+        .await;
+        assert_damaged(outcome, &what);
+        if by_place.contains_key(&(row.table, row.id.as_slice())) {
+            continue;
+        }
+        // One that was taken away since, in the place of another: the table has as many rows as before.
+        let Some(victim) = present.iter().find(|other| other.table == row.table) else {
+            continue;
+        };
+        let outcome = opening_after(&installation, async |folder| {
+            let mut connection = sql(folder).await;
+            take_away(&mut connection, victim).await;
+            put_back(&mut connection, row).await;
+            connection.close().await.unwrap();
+        })
+        .await;
+        assert_damaged(outcome, &format!("{what}, for another"));
+    }
+}
+
+#[tokio::test]
+async fn rows_of_two_moments_or_of_another_place_do_not_make_a_store() {
+    let (installation, moments) = lived(702).await;
+    let present = rows_of(moments.last().unwrap().path()).await;
+    for table in TABLES {
+        let rows: Vec<&Kept> = present.iter().filter(|row| row.table == table).collect();
+        let first = *rows.first().unwrap_or_else(|| panic!("{table} has no row"));
+        // A row that is gone, one under the id of another, and one of another table in its place.
+        let missing = opening_after(&installation, async |folder| {
+            let mut connection = sql(folder).await;
+            take_away(&mut connection, first).await;
+            connection.close().await.unwrap();
+        })
+        .await;
+        assert_damaged(missing, &format!("{table}: one is missing"));
+        if let Some(second) = rows.get(1) {
+            let moved = Kept {
+                id: second.id.clone(),
+                ..first.clone()
+            };
+            let swapped = opening_after(&installation, async |folder| {
+                let mut connection = sql(folder).await;
+                put_back(&mut connection, &moved).await;
+                connection.close().await.unwrap();
+            })
+            .await;
+            assert_damaged(swapped, &format!("{table}: one under the id of another"));
+        }
+        let foreign = present.iter().find(|row| row.table != table).unwrap();
+        let foreign = Kept {
+            table,
+            id: first.id.clone(),
+            ..foreign.clone()
+        };
+        let replaced = opening_after(&installation, async |folder| {
+            let mut connection = sql(folder).await;
+            put_back(&mut connection, &foreign).await;
+            connection.close().await.unwrap();
+        })
+        .await;
+        assert_damaged(replaced, &format!("{table}: one of another table"));
+    }
+    // All of an earlier moment but one table, which stays as it is: with the state of then, or with that of now.
+    let before = rows_of(moments[3].path()).await;
+    for kept in ["card", "denied", "role_key", "terminal", "key", "state"] {
+        let mixed = opening_after(&installation, async |folder| {
+            std::fs::remove_file(folder.join("vault.sqlite-wal")).ok();
+            copy_folder(moments[3].path(), folder);
+            let mut connection = sql(folder).await;
+            for row in before.iter().filter(|row| row.table == kept) {
+                take_away(&mut connection, row).await;
+            }
+            for row in present.iter().filter(|row| row.table == kept) {
+                put_back(&mut connection, row).await;
+            }
+            connection.close().await.unwrap();
+        })
+        .await;
+        assert_damaged(mixed, &format!("{kept} of another moment"));
+    }
+    for cut in ["seq = (SELECT max(seq) FROM journal)", "seq > 10", "seq > 0"] {
+        let cut = format!("DELETE FROM journal WHERE {cut}");
+        let outcome = opening_after(&installation, async |folder| {
+            let mut connection = sql(folder).await;
+            let done = sqlx::query(sqlx::AssertSqlSafe(cut.clone()))
+                .execute(&mut connection)
+                .await
+                .unwrap();
+            assert!(done.rows_affected() > 0);
+            connection.close().await.unwrap();
+        })
+        .await;
+        assert_damaged(outcome, &cut);
+    }
+}
+
+/// Where a store of format 2 with a card in use, a queued change, a denied card and a terminal lies.
+fn golden() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vault/format_2")
+}
+
+/// Opens a copy of the vault in `folder` with the custodians of the golden files.
+async fn open_copy(folder: &Path) -> (TempDir, Result<Arc<Vault>, Error>) {
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder, &copy.path().join("vault"));
+    let envelopes: Vec<ShareEnvelope> = ["li", "wang"]
+        .into_iter()
+        .map(|name| std::fs::read(golden().join(format!("{name}.share.json"))).unwrap())
+        .map(|text| ShareEnvelope::parse(&text).unwrap())
+        .collect();
+    let clock = TestClock::at("2026-12-01T04:00:00Z");
+    let opened = scratch_vault::reopen(copy.path(), &envelopes, clock.clock(), random(98)).await;
+    (copy, opened)
+}
+
+async fn format_of(folder: &Path) -> i64 {
+    let mut connection = sql(folder).await;
+    let format = sqlx::query_scalar("SELECT format FROM header")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    format
+}
+
+/// What the store of format 2 has, asked of the open vault.
+async fn assert_has_what_it_had(vault: &Arc<Vault>) {
+    let mut client = connect(vault).await;
+    let card = [0x44, 0x03, 0, 0, 0, 1, 0, 0, 0, 1];
+    assert_eq!(client.card_versions(card).await.unwrap().len(), 5);
+    assert_eq!(client.pending_updates(card).await.unwrap().waiting, 1);
+    let terminals = client.terminals().await.unwrap();
+    assert_eq!(terminals.len(), 1);
+    assert_eq!(terminals[0].name, "gate 1");
+    let keys = client.role_keys().await.unwrap();
+    assert_eq!(keys.len(), 5);
+    assert!(keys.iter().all(|key| key.version == 1 && key.cards == 1));
+    let nobody = client.card_versions([9; 10]).await.unwrap_err();
+    assert!(nobody.is(RefusalCode::NotFound));
+    client.anchors().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_format_2_is_brought_up_to_date_at_its_first_unseal_and_then_knows_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden().join("vault.sqlite"), folder.path().join("vault.sqlite")).unwrap();
+    assert_eq!(format_of(folder.path()).await, 2);
+    let before = rows_of(folder.path()).await;
+    let (copy, opened) = open_copy(folder.path()).await;
+    let vault = opened.unwrap();
+    assert_has_what_it_had(&vault).await;
+    let mut client = connect(&vault).await;
+    client.revoke_terminal("gate 1").await.unwrap();
+    drop((client, vault));
+    let (copy, opened) = open_copy(&copy.path().join("vault")).await;
+    assert_has_what_it_had(&opened.unwrap()).await;
+    let now = tempfile::tempdir().unwrap();
+    copy_folder(&copy.path().join("vault"), now.path());
+    assert_eq!(format_of(now.path()).await, 4);
+
+    // The terminal as it was before it was revoked, and a store that calls itself older than it is.
+    let valid = before.iter().find(|row| row.table == "terminal").unwrap();
+    for older_format in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(now.path(), folder.path());
+        let mut connection = sql(folder.path()).await;
+        put_back(&mut connection, valid).await;
+        if older_format {
+            sqlx::query("UPDATE header SET format = 3")
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        connection.close().await.unwrap();
+        let (_copy, opened) = open_copy(folder.path()).await;
+        assert_damaged(opened, &format!("another format: {older_format}"));
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_is_killed_at_any_write_is_whole_or_not_begun() {
+    // The log has a head of 32 bytes, then frames of a head of 24 and a page.
+    const FRAME: usize = 24 + 4096;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden().join("vault.sqlite"), folder.path().join("vault.sqlite")).unwrap();
+    let (copy, opened) = open_copy(folder.path()).await;
+    let vault = opened.unwrap();
+    let main = std::fs::read(copy.path().join("vault/vault.sqlite")).unwrap();
+    let log = std::fs::read(copy.path().join("vault/vault.sqlite-wal")).unwrap();
+    drop(vault);
+    let mut lengths: Vec<usize> = (0..=(log.len() - 32) / FRAME).map(|n| 32 + n * FRAME).collect();
+    lengths.extend(lengths.clone().iter().map(|length| length + 24 + 1000));
+    lengths.extend([0, 31]);
+    let mut formats = BTreeSet::new();
+    for length in lengths {
+        let killed = tempfile::tempdir().unwrap();
+        std::fs::write(killed.path().join("vault.sqlite"), &main).unwrap();
+        let left = &log[..length.min(log.len())];
+        std::fs::write(killed.path().join("vault.sqlite-wal"), left).unwrap();
+        let looked_at = tempfile::tempdir().unwrap();
+        copy_folder(killed.path(), looked_at.path());
+        formats.insert(format_of(looked_at.path()).await);
+        let (_copy, opened) = open_copy(killed.path()).await;
+        assert_has_what_it_had(&opened.unwrap()).await;
+    }
+    assert_eq!(formats, BTreeSet::from([2, 3, 4]));
+}
