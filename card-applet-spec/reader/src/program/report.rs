@@ -3,6 +3,8 @@
 //! Never printed: a pseudonym, a name, a number of a person. To the holder every refusal of a card reads the same; the reason
 //! is for the operator, on standard error.
 
+use std::borrow::Cow;
+
 use card_applet_spec::codes::{Role, Tier};
 use card_applet_spec::date::Date;
 use card_reader::counter::Structure;
@@ -111,6 +113,24 @@ fn milliseconds(nanoseconds: u64) -> Value {
     // Whole microseconds, so that the number has three decimals and no noise.
     let microseconds = u32::try_from(nanoseconds.div_euclid(1000)).unwrap_or(u32::MAX);
     json!(f64::from(microseconds) / 1000.0)
+}
+
+/// What a holder is told: where nobody chose a language, a line in each.
+struct ToHolder(Told);
+
+impl Said for ToHolder {
+    fn zh(&self) -> Cow<'_, str> {
+        self.0.texts().0.into()
+    }
+
+    fn en(&self) -> Cow<'_, str> {
+        self.0.texts().1.into()
+    }
+
+    fn both(&self) -> String {
+        let (chinese, english) = self.0.texts();
+        format!("{chinese}\n{english}")
+    }
 }
 
 /// The decision object of the contracts.
@@ -224,11 +244,10 @@ impl Decision {
             Reason::ClockWrong => Exit::Damaged,
             _ => Exit::Refused,
         };
-        let (zh, en) = refusal.told().texts();
         let mut failure = Failure::from(refusal);
         failure.exit = exit;
         failure.fields = self.fields(Some(refusal), Map::new());
-        failure.lines = vec![line!(Words(zh, en))];
+        failure.lines = vec![line!(ToHolder(refusal.told()))];
         failure.notes = vec![line!(
             Words("核查", "check"),
             ": ",
@@ -575,8 +594,7 @@ mod tests {
             (Check::DenyList, Told::Office),
         ] {
             let failure = lines(check);
-            let (zh, en) = told.texts();
-            assert_eq!(failure.lines, [line!(Words(zh, en))], "{check:?}");
+            assert_eq!(failure.lines, [line!(ToHolder(told))], "{check:?}");
             let own = told == Told::OutOfService;
             assert_eq!(failure.fields.contains_key("out_of_service"), own, "{check:?}");
             assert!(failure.action.ends_with('.') && (!own || !failure.action.contains("holder")));

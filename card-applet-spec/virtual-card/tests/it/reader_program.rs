@@ -164,9 +164,11 @@ fn to_the_holder_a_refusal_says_where_to_go_and_the_terminals_own_fault_does_not
     let stale = fixture.terminal("stale", old);
     let other = fixture.terminal("door", Wanted::of(&[Role::Door]));
     let (name, socket) = fixture.service.folder().environment();
-    let told = |bundle: &str| {
+    let told_in = |more: &[&str], bundle: &str| {
         let output = Command::new(program())
             .args(["bus", "--reader", READERS[0], "--at", AT, "--bundle", bundle])
+            .args(more)
+            .env("LC_ALL", "C.UTF-8")
             .env(name, &socket)
             .output()
             .unwrap();
@@ -176,7 +178,14 @@ fn to_the_holder_a_refusal_says_where_to_go_and_the_terminals_own_fault_does_not
             String::from_utf8(output.stderr).unwrap(),
         )
     };
+    let told = |bundle: &str| told_in(&[], bundle);
     fixture.lay(&early);
+    for (tag, text) in [
+        ("zh-CN", "请持卡到受理点办理。\n"),
+        ("en", "Please take this card to a permit office.\n"),
+    ] {
+        assert_eq!(told_in(&["--lang", tag], &bus).0, text);
+    }
     let (holder, operator) = told(&bus);
     assert_eq!(
         holder,

@@ -263,6 +263,27 @@ fn every_line_for_a_person_has_chinese_and_english() {
     assert!(strays.is_empty(), "in one language:\n{}", strays.join("\n"));
 }
 
+#[test]
+fn a_page_that_a_message_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (mut named, mut strays) = (0, Vec::new());
+    for (file, code) in sources() {
+        for text in literals(&code) {
+            for (at, _) in text.match_indices("docs/") {
+                let is_part = |sign: char| sign.is_ascii_alphanumeric() || "/-._".contains(sign);
+                let page = text[at..].split(|sign| !is_part(sign)).next().unwrap_or_default();
+                let page = page.trim_end_matches('.');
+                named += 1;
+                if !root.join(page).is_file() {
+                    strays.push(format!("{file}: {page}"));
+                }
+            }
+        }
+    }
+    assert!(named > 5, "{named}: the messages are not where they were");
+    assert!(strays.is_empty(), "no such page:\n{}", strays.join("\n"));
+}
+
 /// Where errors carry words in English: folders, what stands before such a word, and the table that has its Chinese.
 const CARRIED: [(&[&str], &[&str], &str); 2] = [
     (
