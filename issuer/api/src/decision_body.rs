@@ -58,6 +58,9 @@ pub(crate) struct LineBody {
     met: bool,
     /// In words.
     because: String,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    because_zh: String,
     /// The papers and fields that it rests on.
     evidence: Vec<String>,
 }
@@ -70,6 +73,7 @@ impl From<&ExplanationLine> for LineBody {
             condition: line.condition.clone(),
             met: line.met,
             because: line.because.clone(),
+            because_zh: line.because_zh.clone(),
             evidence: line.evidence.clone(),
         }
     }

@@ -21,8 +21,23 @@ pub struct ExplanationLine {
     pub met: bool,
     /// In words, with the figures that were compared.
     pub because: String,
+    /// The same in Chinese; empty in what was decided before there was any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub because_zh: String,
     /// The papers and fields that it rests on.
     pub evidence: Vec<String>,
+}
+
+impl ExplanationLine {
+    /// Why, in Chinese, or as it was told when there was no Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> &str {
+        if self.because_zh.is_empty() {
+            &self.because
+        } else {
+            &self.because_zh
+        }
+    }
 }
 
 /// What a terminal of a role may grant.

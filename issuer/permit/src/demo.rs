@@ -213,9 +213,16 @@ async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result
 fn show_explanation(decision: &Decision) {
     for line in &decision.explanation {
         let mark = if line.met { "+" } else { "-" };
-        report::say(&format!(
-            "      {mark} {} · {} · {}",
-            line.article, line.condition, line.because
+        let said = (line.chinese(), line.because.as_str());
+        report::say_of(program_contract::line!(
+            "      ",
+            mark,
+            " ",
+            &line.article,
+            " · ",
+            &line.condition,
+            " · ",
+            said
         ));
     }
 }

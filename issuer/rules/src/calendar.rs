@@ -61,6 +61,16 @@ impl Period {
         })
     }
 
+    /// In Chinese words: `6 个月`.
+    #[must_use]
+    pub(crate) fn chinese(self) -> String {
+        match self {
+            Self::Days(n) => format!("{n} 天"),
+            Self::Months(n) => format!("{n} 个月"),
+            Self::Years(n) => format!("{n} 年"),
+        }
+    }
+
     /// In words: `6 months`.
     #[must_use]
     pub fn words(self) -> String {

@@ -28,10 +28,24 @@ pub enum Test {
     EvidenceInForce(Vec<EvidenceCode>),
 }
 
+/// Why, in words of both languages.
+#[derive(Debug, Clone)]
+pub(crate) struct Because {
+    pub(crate) english: String,
+    pub(crate) chinese: String,
+}
+
+fn because(english: impl Into<String>, chinese: impl Into<String>) -> Because {
+    Because {
+        english: english.into(),
+        chinese: chinese.into(),
+    }
+}
+
 /// What a test found.
 pub(crate) struct Outcome {
     pub(crate) met: bool,
-    pub(crate) because: String,
+    pub(crate) because: Because,
     pub(crate) evidence: Vec<String>,
 }
 
@@ -44,71 +58,76 @@ impl Test {
             evidence: evidence.iter().map(|e| (*e).to_owned()).collect(),
         };
         Ok(match self {
-            Self::RegisteredIn(divisions) => {
-                let met = divisions.iter().any(|d| a.residence.division.lies_in(d));
-                let here = words(divisions, " or ");
-                let because = if met {
-                    format!("registered in {}, which lies in {here}", a.residence.division)
-                } else {
-                    format!(
-                        "registered in {}, which does not lie in {here}: apply there",
-                        a.residence.division
-                    )
-                };
-                outcome(met, because, &["residence.division"])
-            }
-            Self::RegisteredFor(period) => {
-                let since = a.residence.registered_on;
-                let full = period.last_day(since)?;
-                let length = period.words();
-                let because = if full <= at {
-                    format!("registered since {since}: {length} were full on {full}")
-                } else {
-                    let days = at.duration_until(full).as_hours() / 24;
-                    format!("registered since {since}: {length} are full on {full}, {days} days after {at}")
-                };
-                outcome(full <= at, because, &["residence.registered_on"])
-            }
+            Self::RegisteredIn(divisions) => registered_in(divisions, a),
+            Self::RegisteredFor(period) => registered_for(*period, a, at)?,
             Self::AgeAtLeast(years) => {
                 let age = a.age(at);
                 let met = age >= i16::from(*years);
-                let verb = if met { "at least" } else { "less than" };
+                let (verb, zh) = if met {
+                    ("at least", "已满")
+                } else {
+                    ("less than", "未满")
+                };
                 outcome(
                     met,
-                    format!("{age} years of age, {verb} {years}"),
+                    because(
+                        format!("{age} years of age, {verb} {years}"),
+                        format!("年龄 {age} 周岁，{zh} {years} 周岁"),
+                    ),
                     &["birth_date"],
                 )
             }
             Self::InsuranceMonths(months) => {
                 let paid = a.insurance_months;
                 let met = paid >= *months;
-                let rest = if met {
-                    String::new()
+                let (rest, zh) = if met {
+                    (String::new(), String::new())
                 } else {
-                    format!(", {} missing", months - paid)
+                    let missing = months - paid;
+                    (format!(", {missing} missing"), format!("，还差 {missing} 个月"))
                 };
                 outcome(
                     met,
-                    format!("{paid} months of social insurance, {months} needed{rest}"),
+                    because(
+                        format!("{paid} months of social insurance, {months} needed{rest}"),
+                        format!("参加社会保险 {paid} 个月，须满 {months} 个月{zh}"),
+                    ),
                     &["insurance_months"],
                 )
             }
             Self::EducationAtLeast(level) => {
                 let met = a.education.is_at_least(*level);
-                let verb = if met { "at least" } else { "below" };
+                let (verb, zh) = if met {
+                    ("at least", "不低于")
+                } else {
+                    ("below", "低于")
+                };
                 outcome(
                     met,
-                    format!("education {}, {verb} {}", a.education.en(), level.en()),
+                    because(
+                        format!("education {}, {verb} {}", a.education.en(), level.en()),
+                        format!("学历为{}，{zh}{}", a.education.zh(), level.zh()),
+                    ),
                     &["education"],
                 )
             }
             Self::TitleIn(titles) => {
                 let met = titles.contains(&a.title);
-                let verb = if met { "is" } else { "is not" };
-                let wanted: Vec<_> = titles.iter().map(|t| t.en()).collect();
+                let (verb, zh) = if met {
+                    ("is", "属于")
+                } else {
+                    ("is not", "不属于")
+                };
+                let list = |of: fn(Title) -> &'static str, between: &str| {
+                    let wanted: Vec<_> = titles.iter().map(|title| of(*title)).collect();
+                    wanted.join(between)
+                };
                 outcome(
                     met,
-                    format!("title {}: {verb} one of {}", a.title.en(), wanted.join(", ")),
+                    because(
+                        format!("title {}: {verb} one of {}", a.title.en(), list(Title::en, ", ")),
+                        format!("职称或技能等级为{}，{zh}{}", a.title.zh(), list(Title::zh, "、")),
+                    ),
                     &["title"],
                 )
             }
@@ -127,32 +146,93 @@ impl Test {
     }
 }
 
+fn registered_in(divisions: &[Division], a: &Applicant) -> Outcome {
+    let there = &a.residence.division;
+    let met = divisions.iter().any(|division| there.lies_in(division));
+    let (here, zh) = (words(divisions, " or "), words(divisions, "、"));
+    let because = if met {
+        because(
+            format!("registered in {there}, which lies in {here}"),
+            format!("登记在 {there}，属于 {zh}"),
+        )
+    } else {
+        because(
+            format!("registered in {there}, which does not lie in {here}: apply there"),
+            format!("登记在 {there}，不属于 {zh}：请向登记地申请"),
+        )
+    };
+    Outcome {
+        met,
+        because,
+        evidence: vec!["residence.division".to_owned()],
+    }
+}
+
+fn registered_for(period: Period, a: &Applicant, at: Date) -> Result<Outcome, Error> {
+    let since = a.residence.registered_on;
+    let full = period.last_day(since)?;
+    let (length, zh) = (period.words(), period.chinese());
+    let because = if full <= at {
+        because(
+            format!("registered since {since}: {length} were full on {full}"),
+            format!("{since} 起登记，{full} 满 {zh}"),
+        )
+    } else {
+        let days = at.duration_until(full).as_hours() / 24;
+        because(
+            format!("registered since {since}: {length} are full on {full}, {days} days after {at}"),
+            format!("{since} 起登记，{full} 才满 {zh}，距 {at} 还有 {days} 天"),
+        )
+    };
+    Ok(Outcome {
+        met: full <= at,
+        because,
+        evidence: vec!["residence.registered_on".to_owned()],
+    })
+}
+
 fn papers(codes: &[EvidenceCode], a: &Applicant, at: Date) -> Outcome {
     let in_force: Vec<_> = a.evidence_in_force(codes, at).collect();
     if let Some(first) = in_force.first() {
-        let until = first
-            .validity
-            .to()
-            .map_or_else(|| "without end".to_owned(), |to| format!("until {to}"));
+        let (until, zh) = first.validity.to().map_or_else(
+            || ("without end".to_owned(), "长期".to_owned()),
+            |to| (format!("until {to}"), format!("至 {to}")),
+        );
         return Outcome {
             met: true,
-            because: format!("{} holds on {at} ({until})", first.code),
+            because: because(
+                format!("{} holds on {at} ({until})", first.code),
+                format!("{} 在 {at} 有效（{zh}）", first.code),
+            ),
             evidence: in_force.iter().map(|e| e.code.to_string()).collect(),
         };
     }
     let shown: Vec<_> = a.evidence.iter().filter(|e| codes.contains(&e.code)).collect();
     let because = if shown.is_empty() {
-        format!("none of {} was shown", words(codes, ", "))
+        because(
+            format!("none of {} was shown", words(codes, ", ")),
+            format!("未出示 {} 中的任何一项", words(codes, "、")),
+        )
     } else {
-        let each: Vec<_> = shown
+        let each: Vec<(String, String)> = shown
             .iter()
             .map(|e| match (e.validity.from(), e.validity.to()) {
-                (_, Some(to)) if to < at => format!("{} ended on {to}", e.code),
-                (Some(from), _) => format!("{} begins on {from}", e.code),
-                _ => format!("{} does not hold", e.code),
+                (_, Some(to)) if to < at => (
+                    format!("{} ended on {to}", e.code),
+                    format!("{} 已于 {to} 到期", e.code),
+                ),
+                (Some(from), _) => (
+                    format!("{} begins on {from}", e.code),
+                    format!("{} 自 {from} 起才有效", e.code),
+                ),
+                _ => (format!("{} does not hold", e.code), format!("{} 无效", e.code)),
             })
             .collect();
-        format!("no paper holds on {at}: {}", each.join(", "))
+        let (english, chinese): (Vec<String>, Vec<String>) = each.into_iter().unzip();
+        because(
+            format!("no paper holds on {at}: {}", english.join(", ")),
+            format!("{at} 没有有效材料：{}", chinese.join("，")),
+        )
     };
     Outcome {
         met: false,

@@ -10,7 +10,7 @@ use permit_domain::{Division, Error, Role, Tier};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Period;
-use crate::condition::Test;
+use crate::condition::{Because, Test};
 use crate::grade::Grade;
 
 /// The whole file.
@@ -134,6 +134,37 @@ pub struct NotOf {
     not: Box<Requirement>,
 }
 
+/// What joins the ids of conditions to a sentence.
+struct Joints {
+    and: &'static str,
+    or: &'static str,
+    of: &'static str,
+    more_of: &'static str,
+    not: &'static str,
+    comma: &'static str,
+    nothing: &'static str,
+}
+
+const ENGLISH: Joints = Joints {
+    and: " and ",
+    or: " or ",
+    of: " of ",
+    more_of: " more of ",
+    not: "not ",
+    comma: ", ",
+    nothing: "nothing",
+};
+
+const CHINESE: Joints = Joints {
+    and: " 且 ",
+    or: " 或 ",
+    of: " 项，取自 ",
+    more_of: " 项，取自 ",
+    not: "非 ",
+    comma: "、",
+    nothing: "无",
+};
+
 impl Requirement {
     /// Whether it holds, given which conditions are met.
     pub fn holds(&self, met: &dyn Fn(&str) -> bool) -> bool {
@@ -161,20 +192,27 @@ impl Requirement {
     /// In words: `A and (B or C)`.
     #[must_use]
     pub fn words(&self) -> String {
-        let list = |items: &[Self], word: &str| items.iter().map(Self::inner).collect::<Vec<_>>().join(word);
+        self.said(&ENGLISH)
+    }
+
+    fn said(&self, words: &Joints) -> String {
+        let list = |items: &[Self], between: &str| {
+            let inner: Vec<_> = items.iter().map(|item| item.inner(words)).collect();
+            inner.join(between)
+        };
         match self {
             Self::Condition(id) => id.clone(),
-            Self::All(x) => list(&x.all, " and "),
-            Self::Any(x) => list(&x.any, " or "),
-            Self::AtLeast(x) => format!("{} of {}", x.at_least, list(&x.of, ", ")),
-            Self::Not(x) => format!("not {}", x.not.inner()),
+            Self::All(x) => list(&x.all, words.and),
+            Self::Any(x) => list(&x.any, words.or),
+            Self::AtLeast(x) => format!("{}{}{}", x.at_least, words.of, list(&x.of, words.comma)),
+            Self::Not(x) => format!("{}{}", words.not, x.not.inner(words)),
         }
     }
 
-    fn inner(&self) -> String {
+    fn inner(&self, words: &Joints) -> String {
         match self {
             Self::Condition(id) => id.clone(),
-            other => format!("({})", other.words()),
+            other => format!("({})", other.said(words)),
         }
     }
 
@@ -203,25 +241,29 @@ impl Requirement {
     }
 
     /// What is missing, in words, without the parts that are there: one text for each part of it that fails.
-    fn missing(&self, met: &dyn Fn(&str) -> bool) -> Vec<String> {
+    fn missing(&self, met: &dyn Fn(&str) -> bool, words: &Joints) -> Vec<String> {
         match self {
             r if r.holds(met) => Vec::new(),
             Self::Condition(id) => vec![id.clone()],
-            Self::All(x) => x.all.iter().flat_map(|r| r.missing(met)).collect(),
+            Self::All(x) => x.all.iter().flat_map(|r| r.missing(met, words)).collect(),
             Self::Any(x) => {
-                let each: Vec<String> = x.any.iter().map(|r| r.missing(met).join(" and ")).collect();
-                vec![format!("({})", each.join(" or "))]
+                let each: Vec<String> = x
+                    .any
+                    .iter()
+                    .map(|r| r.missing(met, words).join(words.and))
+                    .collect();
+                vec![format!("({})", each.join(words.or))]
             }
             Self::AtLeast(x) => {
                 let more = x.at_least - x.of.iter().filter(|r| r.holds(met)).count();
                 let each: Vec<String> =
                     x.of.iter()
                         .filter(|r| !r.holds(met))
-                        .map(|r| r.missing(met).join(" and "))
+                        .map(|r| r.missing(met, words).join(words.and))
                         .collect();
-                vec![format!("({more} more of {})", each.join(", "))]
+                vec![format!("({more}{}{})", words.more_of, each.join(words.comma))]
             }
-            Self::Not(x) => vec![format!("not {}", x.not.inner())],
+            Self::Not(x) => vec![format!("{}{}", words.not, x.not.inner(words))],
         }
     }
 
@@ -270,7 +312,7 @@ pub struct TierRule {
 
 impl TierRule {
     /// What is missing and what is met of it, without alternatives that were not needed.
-    pub(crate) fn because(&self, met: &dyn Fn(&str) -> bool) -> String {
+    pub(crate) fn because(&self, met: &dyn Fn(&str) -> bool) -> Because {
         let mut telling = BTreeSet::new();
         self.require.telling(met, &mut telling);
         // In the order in which the rule names them.
@@ -280,16 +322,24 @@ impl TierRule {
             .into_iter()
             .filter(|id| met(id) && telling.remove(id))
             .collect();
-        let there = if there.is_empty() {
-            "nothing".to_owned()
-        } else {
-            there.join(", ")
+        let list = |items: &[&str], words: &Joints| {
+            if items.is_empty() {
+                words.nothing.to_owned()
+            } else {
+                items.join(words.comma)
+            }
         };
-        let missing = self.require.missing(met);
-        if missing.is_empty() {
-            format!("{}: met is {there}", self.zh)
-        } else {
-            format!("{}: not met is {}; met is {there}", self.zh, missing.join(", "))
+        let missing = |words: &Joints| self.require.missing(met, words).join(words.comma);
+        let (name, english, chinese) = (&self.zh, list(&there, &ENGLISH), list(&there, &CHINESE));
+        if self.require.holds(met) {
+            return Because {
+                english: format!("{name}: met is {english}"),
+                chinese: format!("{name}：已满足 {chinese}"),
+            };
+        }
+        Because {
+            english: format!("{name}: not met is {}; met is {english}", missing(&ENGLISH)),
+            chinese: format!("{name}：不满足 {}；已满足 {chinese}", missing(&CHINESE)),
         }
     }
 }

@@ -160,7 +160,10 @@ impl PurseRules {
                 "PURSE",
                 String::new(),
                 false,
-                format!("cards of the tier {tier} have no purse"),
+                (
+                    format!("cards of the tier {tier} have no purse"),
+                    format!("{tier} 类卡没有钱包"),
+                ),
             );
             return decision;
         };
@@ -178,16 +181,22 @@ impl PurseRules {
             "PURSE_AMOUNT",
             article.clone(),
             amount > 0,
-            format!("a load is at least 1 fen: {amount}"),
+            (
+                format!("a load is at least 1 fen: {amount}"),
+                format!("充值至少 1 分：{amount}"),
+            ),
         );
         line(
             &mut decision,
             "PURSE_FIGURES",
             article.clone(),
             purse.spent <= purse.loaded,
-            format!(
-                "a card spends no more than was loaded: {} of {}",
-                purse.spent, purse.loaded
+            (
+                format!(
+                    "a card spends no more than was loaded: {} of {}",
+                    purse.spent, purse.loaded
+                ),
+                format!("消费不得超过已充值：{} / {}", purse.spent, purse.loaded),
             ),
         );
         line(
@@ -195,9 +204,12 @@ impl PurseRules {
             "PURSE_BALANCE",
             article.clone(),
             balance <= u64::from(limits.balance),
-            format!(
-                "at most {} fen outstanding: {balance} with this load; {}",
-                limits.balance, limits.because
+            (
+                format!(
+                    "at most {} fen outstanding: {balance} with this load; {}",
+                    limits.balance, limits.because
+                ),
+                format!("未消费金额至多 {} 分：本次充值后为 {balance} 分", limits.balance),
             ),
         );
         line(
@@ -205,9 +217,12 @@ impl PurseRules {
             "PURSE_LOADED",
             article,
             loaded <= u64::from(limits.loaded),
-            format!(
-                "at most {} fen in the card's life: {loaded} with this load; {}",
-                limits.loaded, limits.because
+            (
+                format!(
+                    "at most {} fen in the card's life: {loaded} with this load; {}",
+                    limits.loaded, limits.because
+                ),
+                format!("每卡累计充值至多 {} 分：本次充值后为 {loaded} 分", limits.loaded),
             ),
         );
         if decision.explanation.iter().all(|l| l.met) {
@@ -218,13 +233,20 @@ impl PurseRules {
 }
 
 /// One limit, and whether the load keeps it.
-fn line(decision: &mut LoadDecision, condition: &str, article: String, met: bool, because: String) {
+fn line(
+    decision: &mut LoadDecision,
+    condition: &str,
+    article: String,
+    met: bool,
+    (because, because_zh): (String, String),
+) {
     decision.explanation.push(ExplanationLine {
         rule_set: decision.rules.clone(),
         article,
         condition: condition.to_owned(),
         met,
         because,
+        because_zh,
         evidence: Vec::new(),
     });
 }

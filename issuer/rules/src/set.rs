@@ -201,17 +201,20 @@ impl RuleSet {
                 article: self.file.article(&condition.instrument, &condition.article),
                 condition: condition.id.clone(),
                 met: outcome.met,
-                because: outcome.because.clone(),
+                because: outcome.because.english.clone(),
+                because_zh: outcome.because.chinese.clone(),
                 evidence: outcome.evidence.clone(),
             })
             .collect();
         for rule in &considered {
+            let because = rule.because(&met);
             explanation.push(ExplanationLine {
                 rule_set: self.file.id.clone(),
                 article: self.file.article(&rule.instrument, &rule.article),
                 condition: rule.tier.as_str().to_owned(),
                 met: rule.require.holds(&met),
-                because: rule.because(&met),
+                because: because.english,
+                because_zh: because.chinese,
                 evidence: Vec::new(),
             });
         }
@@ -300,7 +303,9 @@ impl RuleSet {
             decision.valid_to = Some(grant.valid_to);
             for line in &mut decision.explanation {
                 if line.condition == "VALIDITY" {
-                    line.because = format!("the last day that was decided before stays: {}", grant.valid_to);
+                    let stays = grant.valid_to;
+                    line.because = format!("the last day that was decided before stays: {stays}");
+                    line.because_zh = format!("维持原核定的截止日 {stays}");
                 }
             }
         }
@@ -349,10 +354,13 @@ impl RuleSet {
         let period = rule.validity.times(number)?;
         let last = period.last_day(from)?;
         let (_, valid_to) = endorsement_window(from, rule.validity, number, calendar)?;
-        let moved = if valid_to == last {
-            String::new()
+        let (moved, moved_zh) = if valid_to == last {
+            (String::new(), String::new())
         } else {
-            format!("; {last} is a rest day, so the period ends on {valid_to} (Civil Code article 203)")
+            (
+                format!("; {last} is a rest day, so the period ends on {valid_to} (Civil Code article 203)"),
+                format!("；{last} 为休息日，期限至 {valid_to} 届满（民法典第二百零三条）"),
+            )
         };
         decision.valid_from = Some(from);
         decision.valid_to = Some(valid_to);
@@ -364,6 +372,10 @@ impl RuleSet {
             because: format!(
                 "{} from {from}, the first day not counted, end on {last} (Civil Code articles 201 and 202){moved}",
                 period.words()
+            ),
+            because_zh: format!(
+                "自 {from} 起 {}，开始当日不计入，至 {last}（民法典第二百零一条、第二百零二条）{moved_zh}",
+                period.chinese()
             ),
             evidence: Vec::new(),
         });

@@ -33,11 +33,23 @@ fn li_na(change: impl FnOnce(&mut Value)) -> Applicant {
 
 fn decide(set: &str, applicant: &Applicant, at: Date) -> Decision {
     let rules = RuleSets::embedded().unwrap();
-    rules
+    let decision = rules
         .get(set)
         .unwrap()
         .decide(applicant, at, rules.calendar())
-        .unwrap()
+        .unwrap();
+    // Whatever is decided is explained in both languages: Chinese has no word of English, only ids and days.
+    for line in &decision.explanation {
+        let chinese = line.chinese();
+        let is_han = |sign: char| ('\u{4E00}'..='\u{9FFF}').contains(&sign);
+        assert!(chinese.contains(is_han), "{line:?}");
+        assert!(
+            !chinese.contains(|sign: char| sign.is_ascii_lowercase()),
+            "{line:?}"
+        );
+        assert!(!line.because.is_empty() && !line.because_zh.is_empty());
+    }
+    decision
 }
 
 fn line<'a>(decision: &'a Decision, condition: &str) -> &'a permit_domain::ExplanationLine {
@@ -106,6 +118,7 @@ fn li_na_gets_an_employment_permit_with_every_condition_explained() {
         half_year.because,
         "registered since 2026-02-10: 6 months were full on 2026-08-10"
     );
+    assert_eq!(half_year.because_zh, "2026-02-10 起登记，2026-08-10 满 6 个月");
     assert_eq!(half_year.evidence, ["residence.registered_on"]);
     assert_eq!(line(&d, "WORK").evidence, ["JOB_CONTRACT"]);
     assert!(!line(&d, "TALENT").met && line(&d, "EMPLOYMENT").met);
@@ -140,6 +153,11 @@ fn the_second_sample_is_refused_with_its_reasons() {
         line(&d, "EMPLOYMENT")
             .because
             .contains("not met is HALF_YEAR, (LICENCE or INSURANCE); met is REGISTERED_HERE, AGE_16, WORK")
+    );
+    assert!(
+        line(&d, "EMPLOYMENT")
+            .because_zh
+            .contains("不满足 HALF_YEAR、(LICENCE 或 INSURANCE)；已满足 REGISTERED_HERE、AGE_16、WORK")
     );
 }
 
@@ -401,7 +419,15 @@ fn a_decision_reads_back_and_its_report_has_the_keys_of_the_contract() {
     keys.sort_unstable();
     assert_eq!(
         keys,
-        ["article", "because", "condition", "evidence", "met", "rule_set"]
+        [
+            "article",
+            "because",
+            "because_zh",
+            "condition",
+            "evidence",
+            "met",
+            "rule_set"
+        ]
     );
     assert_eq!(report["tier"], "EMPLOYMENT");
     assert_eq!(report["valid_from"], "2026-11-21");

@@ -223,7 +223,7 @@ pub(super) fn read(proposed: &Proposed) -> Result<Outcome, Failure> {
             " ",
             met,
             ": ",
-            &explained.because
+            (explained.chinese(), &explained.because)
         )
     }));
     if let ChangeState::Proposed = change.state() {

@@ -67,7 +67,7 @@ impl Decide {
                     " ",
                     &line.condition,
                     ": ",
-                    &line.because
+                    (line.chinese(), &line.because)
                 )
             })
             .collect();

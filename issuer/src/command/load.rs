@@ -82,7 +82,15 @@ impl Load {
                 let mut failure = failure::load_refused(decision.rules.as_str(), unmet.join(", "));
                 failure.lines = decision
                     .unmet()
-                    .map(|unmet| line!(&unmet.article, " ", &unmet.condition, ": ", &unmet.because))
+                    .map(|unmet| {
+                        line!(
+                            &unmet.article,
+                            " ",
+                            &unmet.condition,
+                            ": ",
+                            (unmet.chinese(), &unmet.because)
+                        )
+                    })
                     .collect();
                 failure.fields.insert(
                     "explanation".into(),
