@@ -23,16 +23,23 @@ const SECRET_DIGITS: usize = 64;
 /// Whose session a command acts for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Person {
-    /// The session's file; without it the one of this installation in your own folder (`~/.local/state/yizhengtong`).
-    #[arg(long, value_name = "FILE", env = "YZT_SESSION")]
+    /// The session's file; without it that of `YZT_SESSION`, or the one of this installation in your own folder
+    /// (`~/.local/state/yizhengtong`).
+    // The variable is no value of the option: where it is empty, or nobody's session is wanted, it stands in no way.
+    #[arg(long, value_name = "FILE")]
     session: Option<PathBuf>,
 }
 
 impl Person {
     /// Where the session is. One installation, one session: who signs in there again is the person who signed in last.
     fn path(&self, place: &Place) -> Result<PathBuf, Failure> {
-        if let Some(path) = &self.session {
-            return Ok(path.clone());
+        let of_environment = || std::env::var_os("YZT_SESSION").filter(|path| !path.is_empty());
+        if let Some(path) = self
+            .session
+            .clone()
+            .or_else(|| of_environment().map(PathBuf::from))
+        {
+            return Ok(path);
         }
         let folder = ["XDG_STATE_HOME", "HOME"]
             .into_iter()

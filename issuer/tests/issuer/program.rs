@@ -456,6 +456,29 @@ fn a_log_that_cannot_be_written_ends_nothing_and_hangs_nothing() {
 }
 
 #[test]
+fn the_session_of_the_environment_is_taken_where_one_is_wanted_and_an_empty_one_is_none() {
+    let (_folder, dir) = installation();
+    let liu = session(&dir, "liu");
+    let with = |session: &str, arguments: &[&str]| {
+        let output = std::process::Command::new(assert_cmd::cargo::cargo_bin("issuer"))
+            .args(arguments)
+            .args(["--dir", &dir, "--json"])
+            .env("YZT_SESSION", session)
+            .env("XDG_STATE_HOME", "/nonexistent")
+            .output()
+            .unwrap();
+        code(&output)
+    };
+    let lost = ["card", "lost", "--card", "4400000000015"];
+    assert_eq!(with(&liu, &lost), (Some(1), "NOT_FOUND".into()));
+    assert_eq!(with("", &lost), (Some(1), "NOT_SIGNED_IN".into()));
+    // A service acts for itself, whoever's session stands in its environment.
+    let service = ["worker", "--service", "--once"];
+    assert_eq!(with("", &service).0, with(&liu, &service).0);
+    assert_ne!(with(&liu, &service).1, "USAGE");
+}
+
+#[test]
 fn the_openapi_document_is_printed_as_it_is_committed() {
     let output = issuer(&["openapi"]);
     assert_eq!(output.status.code(), Some(0));
