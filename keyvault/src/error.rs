@@ -24,6 +24,14 @@ pub enum Error {
         /// The part, never its content.
         what: &'static str,
     },
+    /// The store is of an earlier moment than a custodian remembers.
+    #[error("the store is of generation {found}, and a custodian has seen generation {seen} of it")]
+    RolledBack {
+        /// Its generation.
+        found: u64,
+        /// The newest one that was remembered.
+        seen: u64,
+    },
     /// The clock is before a day that the vault has seen.
     #[error("the clock says {now}, but the vault has already seen {seen}")]
     ClockBehind {
@@ -322,6 +330,10 @@ impl Error {
                 W::StoreUnavailable,
                 "make room and check that the folder can be written; nothing was changed",
             ),
+            Self::RolledBack { .. } => of(
+                W::RolledBack,
+                "write nothing; find out who put this store there, and put the newest one back. After a restore that was decided on, give the shares again with `keyvault unseal --restored`",
+            ),
             Self::InUse => own(
                 "IN_USE",
                 Exit::Damaged,
@@ -549,6 +561,10 @@ impl Failing for Error {
             Self::StoreUnavailable { what } => (
                 format!("存储无法使用：{}", chinese(what)).into(),
                 "请腾出空间，并确认目录可写；未做任何改动",
+            ),
+            Self::RolledBack { found, seen } => (
+                format!("存储是第 {found} 代，而有保管人已见过第 {seen} 代").into(),
+                "不得写入；请查明是谁放入了旧的存储，并换回最新的；经决定恢复备份的，用 `keyvault unseal --restored` 重新给出分片",
             ),
             Self::InUse => (
                 "另一个 keyvault 进程正在使用此目录".into(),

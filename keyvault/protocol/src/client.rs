@@ -199,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// `Damaged` or `ClockBehind`.
     pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
         let attempt = self.begin_unseal(share).await?;
-        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
+        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, share.seen);
         let mut rng = UnwrapErr(SysRng);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng)?;
         let envelope = SealedShare {
@@ -208,6 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             epoch: share.epoch,
             index: share.index,
             sealed,
+            seen: share.seen,
         };
         self.ask(GiveShare(envelope)).await
     }

@@ -115,6 +115,7 @@ fn requests() -> Vec<(&'static str, Request)> {
                 epoch: 1,
                 index: 2,
                 sealed: vec![7; 5],
+                seen: 6,
             })
             .into(),
         ),
@@ -439,6 +440,7 @@ fn responses() -> Vec<(&'static str, Response)> {
                 needed: 2,
                 epoch: 3,
                 missing: vec!["two".into()],
+                generation: Some(4),
             }),
         ),
         ("Done", Response::Done),

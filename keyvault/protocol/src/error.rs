@@ -354,6 +354,8 @@ refusal_codes! {
     NotACustodian = 38, "NOT_A_CUSTODIAN", Refused;
     /// The unseal attempt was begun by another custodian.
     AttemptOfAnother = 39, "ATTEMPT_OF_ANOTHER", Refused;
+    /// The store is of an earlier moment than a custodian remembers.
+    RolledBack = 40, "ROLLED_BACK", Damaged;
 }
 
 #[cfg(test)]

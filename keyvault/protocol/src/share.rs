@@ -21,6 +21,9 @@ pub struct Share {
     /// The transport key of the one vault that is told it.
     #[zeroize(skip)]
     pub(crate) transport: Option<PointBytes>,
+    /// The newest generation that its custodian remembers.
+    #[zeroize(skip)]
+    pub(crate) seen: u64,
     value: [u8; 32],
 }
 
@@ -33,6 +36,7 @@ impl Share {
             epoch,
             index,
             transport: None,
+            seen: 0,
             value,
         }
     }
@@ -41,6 +45,13 @@ impl Share {
     #[must_use]
     pub fn pinned_to(mut self, transport: PointBytes) -> Self {
         self.transport = Some(transport);
+        self
+    }
+
+    /// The share of a custodian who remembers this generation: it opens no store of an earlier one.
+    #[must_use]
+    pub fn that_saw(mut self, generation: u64) -> Self {
+        self.seen = generation;
         self
     }
 

@@ -160,6 +160,9 @@ pub struct UnsealProgress {
     /// Custodians who have not given theirs; any `needed - given` of them will do.
     #[n(4)]
     pub missing: Vec<String>,
+    /// Generation of the store, once the vault is open: whoever remembers it finds a store of an earlier moment.
+    #[n(5)]
+    pub generation: Option<u64>,
 }
 
 /// Version of this protocol; both sides must speak the same.
@@ -238,7 +241,7 @@ impl Operation for GiveShare {
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
 }
 
-/// A share on its way: sealed to the key of the attempt, with vault, epoch, index and attempt as context.
+/// A share on its way: sealed to the key of the attempt, with vault, epoch, index, attempt and generation as context.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SealedShare {
     /// The attempt.
@@ -256,17 +259,21 @@ pub struct SealedShare {
     /// The 32 secret bytes, sealed.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub sealed: Vec<u8>,
+    /// The newest generation of the store that the custodian remembers, 0 for none: an earlier one is not opened.
+    #[n(5)]
+    pub seen: u64,
 }
 
 impl SealedShare {
     /// The context under which the share is sealed.
     #[must_use]
-    pub fn context(attempt: &[u8; 16], vault: &[u8; 16], epoch: u32, index: u8) -> Vec<u8> {
-        let mut out = Vec::with_capacity(37);
+    pub fn context(attempt: &[u8; 16], vault: &[u8; 16], epoch: u32, index: u8, seen: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(45);
         out.extend_from_slice(attempt);
         out.extend_from_slice(vault);
         out.extend_from_slice(&epoch.to_be_bytes());
         out.push(index);
+        out.extend_from_slice(&seen.to_be_bytes());
         out
     }
 }

@@ -136,6 +136,9 @@ pub(crate) enum Ask {
         /// Fingerprint of the vault's transport key, as the vault's own console shows it: for an envelope that pins none.
         #[arg(long, value_name = "HEX16")]
         fingerprint: Option<String>,
+        /// The store was put back on purpose: what was remembered of it does not count, and is written anew.
+        #[arg(long)]
+        restored: bool,
     },
     /// Seals the running vault, as any custodian can; while it is being opened, ends the attempt that the same custodian began.
     Seal {

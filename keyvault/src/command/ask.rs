@@ -26,7 +26,11 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             share,
             passphrase_file,
             fingerprint,
-        } => custody::unseal(place, &share, &passphrase_file, fingerprint.as_deref(), schema).await,
+            restored,
+        } => {
+            let compared = fingerprint.as_deref();
+            custody::unseal(place, &share, &passphrase_file, compared, restored, schema).await
+        }
         Ask::Seal {
             share,
             passphrase_file,

@@ -119,14 +119,19 @@ pub(crate) async fn unseal(
     share: &Path,
     passphrase_file: &Path,
     compared: Option<&str>,
+    restored: bool,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
-    let envelope = share::read(share)?;
+    let file = share;
+    let envelope = share::read(file)?;
     // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
     let mut client = place.connect().await?;
     let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
-    let share = envelope.open(&passphrase)?.pinned_to(transport_key);
+    let mut share = envelope.open(&passphrase)?.pinned_to(transport_key);
+    if !restored {
+        share = share.that_saw(share::seen(file, &client.vault())?);
+    }
     client.begin_unseal(&share).await?;
     let UnsealProgress {
         state,
@@ -134,7 +139,19 @@ pub(crate) async fn unseal(
         needed,
         epoch,
         missing,
+        generation,
     } = client.submit_share(&share).await?;
+    let mut lines = Vec::new();
+    let mut remembered = false;
+    if let Some(generation) = generation {
+        remembered = share::remember(file, &client.vault(), generation).is_ok();
+        if !remembered {
+            lines.push(line!(Words(
+                "未能在信封旁记下存储的代次；下次可能发现不了被换回的旧存储",
+                "the store's generation could not be written beside the envelope: an older store may pass unseen next time"
+            )));
+        }
+    }
     let line = if state == VaultState::Open {
         line!(Words("密钥库已打开", "the vault is open"))
     } else {
@@ -150,8 +167,11 @@ pub(crate) async fn unseal(
         "needed": needed,
         "epoch": epoch,
         "missing": missing,
+        "generation": generation,
+        "remembered": remembered,
     });
-    Outcome::done(schema, &fields, vec![line])
+    lines.insert(0, line);
+    Outcome::done(schema, &fields, lines)
 }
 
 /// Seals the running vault, as the custodian of an envelope.

@@ -1,7 +1,8 @@
 //! What custodians do with their own envelopes. The envelope that is given is only read. All but `pin`, which asks a running
 //! vault for its transport key, open no socket.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault::custody::strength;
@@ -17,6 +18,8 @@ use crate::command::place::{Place, random, runtime};
 
 /// Longest share envelope, bytes.
 const MAX_ENVELOPE: u64 = 1 << 16;
+/// Longest note of what was seen, bytes.
+const MAX_SEEN: u64 = 4096;
 
 pub(crate) fn share(place: &Place, command: ShareCommand, schema: &'static str) -> Result<Outcome, Failure> {
     match command {
@@ -44,6 +47,38 @@ pub(crate) fn read(share: &Path) -> Result<ShareEnvelope, Failure> {
     let text = file::read(share, MAX_ENVELOPE)
         .map_err(|error| Failure::file(Words("读取分片信封", "read the share envelope"), share, &error))?;
     Ok(ShareEnvelope::parse(&text)?)
+}
+
+/// Where what was last seen of the vault stands: a file of its own beside the envelope, which is only read.
+fn seen_file(share: &Path) -> PathBuf {
+    let mut name = share.as_os_str().to_owned();
+    name.push(".seen");
+    name.into()
+}
+
+/// The generation of this vault's store that stands beside the envelope; 0 where there is none.
+pub(crate) fn seen(share: &Path, vault: &[u8; 16]) -> Result<u64, Failure> {
+    let path = seen_file(share);
+    let failed = |error: &io::Error| Failure::file(Words("读取", "read"), &path, error);
+    let text = match file::read(&path, MAX_SEEN) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(failed(&error)),
+    };
+    let seen: Value =
+        serde_json::from_slice(&text).map_err(|_| failed(&io::ErrorKind::InvalidData.into()))?;
+    if seen["vault"] != hex::encode(vault) {
+        return Ok(0);
+    }
+    seen["generation"]
+        .as_u64()
+        .ok_or_else(|| failed(&io::ErrorKind::InvalidData.into()))
+}
+
+/// Writes down what was seen of the vault.
+pub(crate) fn remember(share: &Path, vault: &[u8; 16], generation: u64) -> io::Result<()> {
+    let seen = json!({ "schema": "yzt.seen/1", "vault": hex::encode(vault), "generation": generation });
+    file::replace(&seen_file(share), format!("{seen}\n").as_bytes(), 0o600)
 }
 
 /// The passphrase of an envelope that exists.

@@ -472,7 +472,7 @@ async fn prove(
         match &proven {
             None => {
                 let now = core.header.high_water;
-                unseal(&mut core, &points, now).await?;
+                unseal(&mut core, &points, now, 0).await?;
                 proven = Some(secret);
             }
             Some(proven) if **proven == *secret => {}

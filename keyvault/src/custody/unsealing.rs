@@ -189,6 +189,7 @@ impl Vault {
                     ends,
                     begun_by,
                     given: Vec::new(),
+                    seen: 0,
                 });
                 let described = attempt.describe(&inner.core);
                 inner.phase = Phase::Unsealing(attempt);
@@ -201,7 +202,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoAttempt`], [`Error::WrongVault`], [`Error::WrongEpoch`], [`Error::WrongShare`],
-    /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::Damaged`].
+    /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::RolledBack`], [`Error::Damaged`].
     pub async fn give_share(&self, envelope: &SealedShare) -> Result<UnsealProgress, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
@@ -220,9 +221,10 @@ impl Vault {
         let custodians = attempt.names(&inner.core);
         let mut progress = attempt.progress(&inner.core);
         let points = std::mem::take(&mut attempt.given);
+        let seen = attempt.seen;
         // From here on the shares are gone, whatever happens.
         inner.phase = Phase::Sealed;
-        let opened = unseal(&mut inner.core, &points, now).await;
+        let opened = unseal(&mut inner.core, &points, now, seen).await;
         drop(points);
         let opened = match opened {
             Ok(mut open) => {
@@ -239,6 +241,7 @@ impl Vault {
                     sessions: Sessions::default(),
                 }));
                 progress.state = VaultState::Open;
+                progress.generation = Some(inner.core.header.generation());
                 tracing::info!("the vault is open");
                 Ok(progress)
             }
@@ -363,10 +366,21 @@ impl Inner {
     }
 }
 
-/// From enough shares to the open vault. A store of a format of before becomes one of the present.
-pub(crate) async fn unseal(core: &mut Core, points: &[Point], now: Timestamp) -> Result<Open, Error> {
+/// From enough shares to the open vault, if its store is of no earlier generation than `seen`. A store of a format of before becomes one
+/// of the present.
+pub(crate) async fn unseal(
+    core: &mut Core,
+    points: &[Point],
+    now: Timestamp,
+    seen: u64,
+) -> Result<Open, Error> {
     let secret = shamir::combine(points).ok_or(Error::NoAttempt)?;
     let mut open = core.unlock(&secret).await?;
+    // It stands in the sealed state row too, which was compared.
+    let found = core.header.generation();
+    if found < seen {
+        return Err(Error::RolledBack { found, seen });
+    }
     if core.header.format == sql::FIRST_FORMAT {
         migration::bring_up_to_date(core, &mut open, now).await?;
     } else {
@@ -389,6 +403,8 @@ struct Unsealing {
     /// Number of the custodian who began it; none in a vault of before, where nobody had to say.
     begun_by: Option<u8>,
     given: Vec<Point>,
+    /// The newest generation that one of their custodians remembers.
+    seen: u64,
 }
 
 impl Unsealing {
@@ -415,7 +431,13 @@ impl Unsealing {
                 custodian: commitment.custodian.clone(),
             });
         }
-        let context = SealedShare::context(&self.id, &envelope.vault, envelope.epoch, envelope.index);
+        let context = SealedShare::context(
+            &self.id,
+            &envelope.vault,
+            envelope.epoch,
+            envelope.index,
+            envelope.seen,
+        );
         let value = sealed::open(&self.key, Purpose::Share, &context, &envelope.sealed)
             .map_err(|_| Error::NotOpened)?;
         let mut y = Zeroizing::new([0u8; shamir::SECRET_LEN]);
@@ -429,6 +451,7 @@ impl Unsealing {
             });
         }
         self.given.push(Point { x: envelope.index, y });
+        self.seen = self.seen.max(envelope.seen);
         Ok(())
     }
 
@@ -455,6 +478,7 @@ impl Unsealing {
             needed: core.header.threshold,
             epoch: core.header.epoch,
             missing,
+            generation: None,
         }
     }
 

@@ -229,6 +229,13 @@ pub(crate) struct Header {
     pub(crate) generation: i64,
 }
 
+impl Header {
+    /// The generation, as others are told it.
+    pub(crate) fn generation(&self) -> u64 {
+        u64::try_from(self.generation).unwrap_or(0)
+    }
+}
+
 /// A journal entry as stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {

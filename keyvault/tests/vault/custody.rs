@@ -87,7 +87,7 @@ async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
 
 /// A share on its way to an attempt.
 fn sealed_for(attempt: &Attempt, share: &Share) -> SealedShare {
-    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
+    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0);
     let mut rng = StdRng::seed_from_u64(1);
     let sealed = seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
     SealedShare {
@@ -96,6 +96,7 @@ fn sealed_for(attempt: &Attempt, share: &Share) -> SealedShare {
         epoch: share.epoch,
         index: share.index,
         sealed,
+        seen: 0,
     }
 }
 

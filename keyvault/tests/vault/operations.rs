@@ -401,7 +401,7 @@ impl Copied<'_> {
     async fn share(&self, custodian: usize) -> Request {
         let attempt = self.attempt().await;
         let share = self.opened(custodian);
-        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index);
+        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0);
         let mut rng = StdRng::seed_from_u64(6);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
         GiveShare(SealedShare {
@@ -410,6 +410,7 @@ impl Copied<'_> {
             epoch: share.epoch,
             index: share.index,
             sealed,
+            seen: 0,
         })
         .into()
     }

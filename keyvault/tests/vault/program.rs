@@ -1808,7 +1808,8 @@ fn who_seals_the_vault_and_listens_in_its_place_harvests_no_share() {
     let shares = trap.shares();
     assert_eq!(shares.len(), 2);
     for share in shares {
-        let context = SealedShare::context(&share.attempt, &share.vault, share.epoch, share.index);
+        let context =
+            SealedShare::context(&share.attempt, &share.vault, share.epoch, share.index, share.seen);
         assert!(sealed::open(&Trap::key(), Purpose::Share, &context, &share.sealed).is_err());
     }
 }
@@ -1884,4 +1885,91 @@ fn an_envelope_of_before_is_compared_by_a_person_and_pinned_once() {
     let _served = site.serve(&[]);
     let unseal = ["unseal", "--share", "new.json", "--passphrase-file", "li.pass"];
     site.expect_error(&unseal, 1, "TRANSPORT_KEY_DIFFERS");
+}
+
+/// The files of a folder, without its socket.
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// Claim K1: the whole store, where something outside remembers.
+#[test]
+fn a_whole_store_of_an_earlier_moment_is_not_opened_by_a_custodian_who_saw_a_later_one() {
+    let site = Site::new();
+    let envelopes = site.init();
+    let vault = site.path("vault");
+    let opened = |first: usize, last: usize| {
+        let names = ["li", "wang", "zhang"];
+        let given = site.unseal(&envelopes[first], names[first]);
+        assert_eq!((given.0, &given.1["generation"]), (0, &Value::Null));
+        site.unseal(&envelopes[last], names[last])
+    };
+    let served = site.serve(&[]);
+    let (code, object) = opened(0, 1);
+    assert_eq!((code, &object["remembered"]), (0, &Value::Bool(true)));
+    drop(served);
+    let earlier = tempfile::tempdir().unwrap();
+    copy_files(&vault, earlier.path());
+    let served = site.serve(&[]);
+    assert_eq!(opened(0, 1).0, 0);
+    drop(served);
+    let later = tempfile::tempdir().unwrap();
+    copy_files(&vault, later.path());
+    let put = |store: &Path| {
+        std::fs::remove_dir_all(&vault).unwrap();
+        copy_files(store, &vault);
+    };
+
+    put(earlier.path());
+    let served = site.serve(&[]);
+    // Whichever of the two comes last: wang remembers.
+    for (first, last) in [(0, 1), (1, 0), (2, 1)] {
+        let (code, object) = opened(first, last);
+        assert_eq!(
+            (code, object["error"]["code"].as_str().unwrap()),
+            (5, "ROLLED_BACK")
+        );
+        assert_eq!(site.run(&["status"]).1["state"], "sealed");
+    }
+    drop(served);
+    put(later.path());
+    let served = site.serve(&[]);
+    assert_eq!(opened(0, 1).0, 0);
+    drop(served);
+
+    // A restore that was decided on is remembered in its turn.
+    put(earlier.path());
+    for _ in 0..2 {
+        let served = site.serve(&[]);
+        let restored = |envelope: &str, custodian: &str| {
+            let passphrase = format!("{custodian}.pass");
+            let arguments = [
+                "unseal",
+                "--restored",
+                "--share",
+                envelope,
+                "--passphrase-file",
+                &passphrase,
+            ];
+            site.run(&arguments)
+        };
+        restored(&envelopes[0], "li");
+        assert_eq!(restored(&envelopes[1], "wang").1["state"], "open");
+        drop(served);
+        let served = site.serve(&[]);
+        assert_eq!(opened(0, 1).0, 0);
+        drop(served);
+    }
+    // Where the note cannot be read, nothing is sent.
+    std::fs::create_dir(site.path(&format!("{}.seen", envelopes[2]))).unwrap();
+    let _served = site.serve(&[]);
+    let (code, object) = site.unseal(&envelopes[2], "zhang");
+    assert_eq!((code, object["error"]["code"].as_str()), (5, Some("FILE")));
+    assert_eq!(site.run(&["status"]).1["state"], "sealed");
 }
