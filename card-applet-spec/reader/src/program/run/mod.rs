@@ -27,6 +27,7 @@ use crate::program::run::worker::{Event, Order, Shown, Worker};
 use crate::program::serving::ServingLoop;
 use crate::program::terminal;
 use crate::program::wire::Tape;
+use program_contract::language::Words;
 use program_contract::money::Fen;
 
 /// How many of the last cards count for the percentiles.
@@ -104,6 +105,16 @@ impl Signals {
     }
 }
 
+/// The order that a line is; none for an empty one. One in another encoding is no order, and is told like any other.
+fn order(line: &[u8]) -> Option<Order> {
+    match String::from_utf8_lossy(line).trim() {
+        "" => None,
+        "give-up" => Some(Order::GiveUp),
+        "cancel" => Some(Order::Cancel),
+        text => Some(text.parse().map_or_else(Order::Wrong, Order::Sell)),
+    }
+}
+
 /// One JSON object for each card, and for each order that needs none.
 ///
 /// # Errors
@@ -118,13 +129,8 @@ fn lines(
         let orders = orders.clone();
         // Ends with the process: a read of standard input cannot be stopped.
         thread::spawn(move || {
-            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-                let order = match line.trim() {
-                    "" => continue,
-                    "give-up" => Order::GiveUp,
-                    "cancel" => Order::Cancel,
-                    text => text.parse().map_or_else(Order::Wrong, Order::Sell),
-                };
+            for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
+                let Some(order) = order(&line) else { continue };
                 if orders.send(order).is_err() {
                     return;
                 }
@@ -246,6 +252,7 @@ impl Display {
                 lines: Vec::new(),
                 amount: None,
                 typed: (head.service == Service::Shop).then(String::new),
+                no_amount: None,
                 accepted: 0,
                 refused: 0,
                 grace: 0,
@@ -354,6 +361,32 @@ impl Display {
         Ok(())
     }
 
+    /// Whatever is typed stands on the screen: a sign that was left out would make another amount.
+    fn type_in(&mut self, character: char) {
+        if self.view.service != Service::Shop {
+            return;
+        }
+        // A new amount may be typed while the last result still stands there.
+        if self.since.is_some() && self.resting == Show::Ready {
+            self.since = None;
+            self.view.show = Show::Ready;
+            self.view.lines.clear();
+            self.view.typed = Some(String::new());
+        }
+        let Some(typed) = &mut self.view.typed else {
+            return;
+        };
+        if self.view.no_amount.take().is_some() {
+            typed.clear();
+        }
+        typed.push(character);
+    }
+
+    fn refuse(&mut self, why: Words) {
+        self.view.no_amount = Some(why);
+        self.rings = Show::Office.bells();
+    }
+
     fn key(&mut self, key: KeyEvent, orders: &Sender<Order>) -> Flow {
         if key.kind != KeyEventKind::Press {
             return Flow::On;
@@ -372,40 +405,32 @@ impl Display {
             KeyCode::Char('g') => orders.send(Order::GiveUp),
             KeyCode::Esc => {
                 self.view.typed = self.view.typed.take().map(|_| String::new());
+                self.view.no_amount = None;
                 orders.send(Order::Cancel)
             }
-            KeyCode::Char(digit @ ('0'..='9' | '.')) => {
-                // A new amount may be typed while the last result still stands there.
-                if self.since.is_some() && self.view.service == Service::Shop && self.resting == Show::Ready {
-                    self.since = None;
-                    self.view.show = Show::Ready;
-                    self.view.lines.clear();
-                    self.view.typed = Some(String::new());
-                }
-                if let Some(typed) = &mut self.view.typed
-                    && typed.len() < 9
-                {
-                    typed.push(digit);
-                }
+            KeyCode::Char(character) => {
+                self.type_in(character);
                 Ok(())
             }
             KeyCode::Backspace => {
+                self.view.no_amount = None;
                 if let Some(typed) = &mut self.view.typed {
                     typed.pop();
                 }
                 Ok(())
             }
-            KeyCode::Enter => match self.view.typed.as_ref().map(|typed| typed.parse::<Fen>()) {
+            KeyCode::Enter => match self.view.typed.as_deref().map(str::parse::<Fen>) {
                 Some(Ok(amount)) => {
-                    self.view.typed = None;
+                    (self.view.typed, self.view.no_amount) = (None, None);
                     self.view.amount = Some(amount);
                     orders.send(Order::Sell(amount))
                 }
-                Some(Err(_)) => {
-                    self.view.typed = Some(String::new());
+                // What was typed stays, so that it can be compared with what was meant; the next key begins anew.
+                Some(Err(why)) if self.view.typed.as_deref() != Some("") => {
+                    self.refuse(why);
                     Ok(())
                 }
-                None => Ok(()),
+                Some(Err(_)) | None => Ok(()),
             },
             _ => Ok(()),
         };
@@ -450,12 +475,55 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_an_order_or_is_told_and_none_is_dropped() {
+        assert_eq!(order("12。50\r".as_bytes()), Some(Order::Sell(Fen(1250))));
+        assert_eq!(order(b" 12.5 "), Some(Order::Sell(Fen(1250))));
+        assert_eq!(
+            (order(b"cancel"), order(b"give-up")),
+            (Some(Order::Cancel), Some(Order::GiveUp))
+        );
+        assert_eq!(order(b" "), None);
+        // 12 and the stop of GB 18030.
+        for line in [
+            &b"12\xA1\xA350"[..],
+            b"12,5",
+            b"12.345",
+            b"999999999",
+            b"0",
+            b"cancle",
+        ] {
+            assert!(matches!(order(line), Some(Order::Wrong(_))), "{line:?}");
+        }
+    }
+
+    #[test]
     fn a_clerk_types_an_amount_and_a_wrong_one_is_not_sold() {
         let (orders, received) = channel();
         let mut display = display(Service::Shop);
-        press(&mut display, "1.2.3\n", &orders);
-        assert!(received.try_recv().is_err());
-        assert_eq!(display.view.typed.as_deref(), Some(""));
+        for (typed, why) in [
+            ("1.2.3", "at most two decimals"),
+            ("12,5", "no comma"),
+            ("12，5", "no comma"),
+            ("12.345", "at most two decimals"),
+            ("0", "more than zero"),
+            ("999999999", "too large"),
+            ("1 2", "at most two decimals"),
+            ("一百", "at most two decimals"),
+            ("12345678901234567890", "too large"),
+        ] {
+            press(&mut display, &format!("{typed}\n"), &orders);
+            assert!(received.try_recv().is_err(), "{typed}");
+            let told = display.view.no_amount.unwrap().1;
+            assert!(told.contains(why) && display.rings > 0, "{typed}: {told}");
+            display.rings = 0;
+        }
+        // The next key begins a new amount; nothing of the one before stays in it.
+        for (typed, fen) in [("12。50", 1250), ("１２．５", 1250), ("1234567.89", 123_456_789)] {
+            press(&mut display, &format!("{typed}\n"), &orders);
+            assert_eq!(received.try_recv(), Ok(Order::Sell(Fen(fen))), "{typed}");
+            display.view.amount = None;
+            display.view.typed = Some(String::new());
+        }
         press(&mut display, "12.5\n", &orders);
         assert_eq!(received.try_recv(), Ok(Order::Sell(Fen(1250))));
         assert_eq!(display.view.amount, Some(Fen(1250)));

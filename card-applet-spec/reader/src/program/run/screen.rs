@@ -18,7 +18,8 @@ use ratatui::widgets::{Block, Paragraph};
 use card_reader::Told;
 
 use crate::program::args::Service;
-use crate::program::run::glyphs::big;
+use crate::program::run::glyphs::{big, glyph};
+use program_contract::language::Words;
 use program_contract::money::Fen;
 
 /// What the big part says.
@@ -165,6 +166,8 @@ pub(crate) struct View {
     pub(crate) amount: Option<Fen>,
     /// What the clerk is typing.
     pub(crate) typed: Option<String>,
+    /// Why what was typed last is no amount.
+    pub(crate) no_amount: Option<Words>,
     pub(crate) accepted: u32,
     pub(crate) refused: u32,
     pub(crate) grace: u32,
@@ -321,13 +324,23 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
             (None, Some(amount)) => amount.to_string(),
             (None, None) => String::new(),
         };
+        let why: Vec<String> = view
+            .no_amount
+            .iter()
+            .flat_map(|Words(chinese, english)| [format!("✗ {chinese}"), english.to_string()])
+            .flat_map(|text| wrapped(&text, text_columns))
+            .collect();
         let rows = big(&shown, 24);
-        if rows.iter().all(|row| width(row) <= columns) && room >= rows.len() + 3 {
+        // What the big letters have no form for is never left out of them.
+        let whole = shown.chars().all(|character| glyph(character, 24).is_some());
+        if whole && rows.iter().all(|row| width(row) <= columns) && room >= rows.len() + why.len() + 3 {
             for row in rows {
                 put(row, style);
             }
         } else {
-            put(shown, bold);
+            for line in wrapped(&shown, text_columns) {
+                put(line, bold);
+            }
         }
         put(String::new(), style);
         let asked = if view.typed.is_some() {
@@ -335,7 +348,10 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, view: &View, style: Style) {
         } else {
             ["元 CNY · 请刷卡", "PLEASE PRESENT YOUR CARD"]
         };
-        for line in joined(&asked.map(str::to_owned), text_columns) {
+        for line in why
+            .into_iter()
+            .chain(joined(&asked.map(str::to_owned), text_columns))
+        {
             put(line, bold);
         }
     } else {
@@ -465,7 +481,6 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
-    use crate::program::run::glyphs::glyph;
 
     fn view(show: Show) -> View {
         View {
@@ -475,6 +490,7 @@ mod tests {
             lines: Vec::new(),
             amount: None,
             typed: None,
+            no_amount: None,
             accepted: 128,
             refused: 3,
             grace: 0,
@@ -625,6 +641,23 @@ mod tests {
                 "giveup",
                 "quit",
             ] {
+                assert!(flat.contains(part), "{part} at {columns}:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_clerk_types_stands_there_whole_and_why_it_is_no_amount() {
+        let wrong = View {
+            service: Service::Shop,
+            typed: Some("12,5".to_owned()),
+            no_amount: "12,5".parse::<Fen>().err(),
+            ..view(Show::Ready)
+        };
+        for (columns, rows) in [(80, 24), (40, 20)] {
+            let text = drawn(&wrong, columns, rows);
+            let flat: String = text.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+            for part in ["12,5", "不写逗号", "hasnocomma", "请输入金额"] {
                 assert!(flat.contains(part), "{part} at {columns}:\n{text}");
             }
         }
