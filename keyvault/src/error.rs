@@ -1,8 +1,10 @@
 //! Why the vault did not do what was asked: one closed list, each with a code, what to do, and an exit code.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 
 use keyvault_protocol::{Refusal, RefusalCode};
+use program_contract::language::Said as _;
 use program_contract::{Exit, Failing};
 
 use crate::words::chinese;
@@ -78,11 +80,11 @@ pub enum Error {
     /// `init` on a folder that has something else.
     #[error("this folder is not empty and holds no vault")]
     FolderOfSomethingElse,
-    /// A share envelope is in the way.
-    #[error("the share envelope of {custodian} exists already")]
+    /// Share envelopes are in the way.
+    #[error("{path} is a share envelope, and those of two sets do not lie in one folder")]
     EnvelopeExists {
-        /// Name of the custodian.
-        custodian: String,
+        /// The first that was found.
+        path: String,
     },
     /// A rule of the ceremony is broken.
     #[error("the ceremony cannot be held: {what}")]
@@ -90,11 +92,15 @@ pub enum Error {
         /// The rule.
         what: &'static str,
     },
-    /// A file cannot be read or written.
-    #[error("{what} cannot be used")]
+    /// A file or folder cannot be read or written.
+    #[error("{what} cannot be used: {path}: {kind}")]
     File {
         /// Which file.
         what: &'static str,
+        /// Where it is.
+        path: String,
+        /// What the operating system said.
+        kind: ErrorKind,
     },
     /// What was given is no envelope, or one of another form.
     #[error("this file is no share envelope of a form that this program knows")]
@@ -113,6 +119,12 @@ pub enum Error {
         bits: u32,
         /// What it should be worth.
         needed: u32,
+    },
+    /// A passphrase is another custodian's too, which is not said.
+    #[error("the passphrase of {custodian} cannot be taken")]
+    PassphraseRefused {
+        /// Name of the custodian.
+        custodian: String,
     },
     /// The new passphrase is the old one.
     #[error("the new passphrase is the old one")]
@@ -381,7 +393,7 @@ impl Error {
                 "PACKAGE_EXISTS",
                 Exit::Refused,
                 W::NameTaken,
-                "name an output folder without envelopes; none was overwritten",
+                "name with --out a folder without share envelopes, and find out which vault those belong to before you destroy any; nothing was overwritten",
             ),
             Self::BadCeremony { .. } => own(
                 "BAD_CEREMONY",
@@ -389,11 +401,19 @@ impl Error {
                 W::BadContent,
                 "correct the command; nothing was written",
             ),
-            Self::File { .. } => own(
+            Self::File { kind, .. } => own(
                 "FILE",
                 Exit::Damaged,
                 W::StoreUnavailable,
-                "check that the file exists and may be read",
+                match kind {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        "make room on that disk, and run the same command again"
+                    }
+                    ErrorKind::PermissionDenied => {
+                        "run the command as the user whose file it is, or have its rights corrected"
+                    }
+                    _ => "check the path, its rights and the disk, and run the same command again",
+                },
             ),
             Self::EnvelopeForm => own(
                 "PACKAGE_FORM",
@@ -411,7 +431,13 @@ impl Error {
                 "WEAK_PASSPHRASE",
                 Exit::Refused,
                 W::BadContent,
-                "take five words that do not belong together, or ten Chinese characters of no known text, without names, dates, rows and repeats; or let the program make one with --generate; nothing was written",
+                "take five words that do not belong together, in Chinese too with a blank between them and no line of a text, without names, dates, rows and repeats; or let the program make one with --generate; nothing was written",
+            ),
+            Self::PassphraseRefused { .. } => own(
+                "PASSPHRASE_REFUSED",
+                Exit::Refused,
+                W::BadContent,
+                "let that custodian think of another one, or let the program make one with --generate; nothing was written",
             ),
             Self::SamePassphrase => own(
                 "SAME_PASSPHRASE",
@@ -592,17 +618,23 @@ impl Failing for Error {
                 "此目录不为空，且其中没有密钥库".into(),
                 "请给出不存在的或空的目录",
             ),
-            Self::EnvelopeExists { custodian } => (
-                format!("{custodian} 的分片信封已存在").into(),
-                "请给出没有分片信封的输出目录；未覆盖任何文件",
+            Self::EnvelopeExists { path } => (
+                format!("{path} 是分片信封；两套信封不得放在同一目录").into(),
+                "请用 --out 给出没有分片信封的目录；销毁原有信封之前，先查明它们属于哪个密钥库；未覆盖任何文件",
             ),
             Self::BadCeremony { what } => (
                 format!("创建仪式不能举行：{}", chinese(what)).into(),
                 "请改正命令；未写入任何内容",
             ),
-            Self::File { what } => (
-                format!("{} 无法使用", chinese(what)).into(),
-                "请确认文件存在且可读",
+            Self::File { what, path, kind } => (
+                format!("{}无法使用：{path}：{}", chinese(what), kind.zh()).into(),
+                match kind {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        "请在该磁盘上腾出空间，再运行同一命令"
+                    }
+                    ErrorKind::PermissionDenied => "请以该文件所属的用户运行命令，或请人更正其权限",
+                    _ => "请检查路径、权限和磁盘，再运行同一命令",
+                },
             ),
             Self::EnvelopeForm => (
                 "此文件不是本程序认得的分片信封".into(),
@@ -618,7 +650,11 @@ impl Failing for Error {
                 needed,
             } => (
                 format!("{custodian} 的口令太容易猜：强度约 {bits} 比特，须达到 {needed} 比特").into(),
-                "请取五个互不相干的词，或十个不成句的汉字，不用姓名、日期、键盘顺序和重复；也可用 --generate 由程序生成；未写入任何内容",
+                "请取五个互不相干的词，中文词之间也要空格，不用诗词歌曲等现成的句子，不用姓名、日期、键盘顺序和重复；也可用 --generate 由程序生成；未写入任何内容",
+            ),
+            Self::PassphraseRefused { custodian } => (
+                format!("{custodian} 的口令不能采用").into(),
+                "请该保管人另想一个，或用 --generate 由程序生成；未写入任何内容",
             ),
             Self::SamePassphrase => (
                 "新口令与原口令相同".into(),

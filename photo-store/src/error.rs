@@ -103,9 +103,8 @@ fn objects_code(error: &object_store::Error) -> FailureCode {
     while let Some(current) = cause {
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             return match io.kind() {
-                std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-                    FailureCode::ObjectsReadOnly
-                }
+                std::io::ErrorKind::ReadOnlyFilesystem => FailureCode::ObjectsReadOnly,
+                std::io::ErrorKind::PermissionDenied => FailureCode::StoreDenied,
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     FailureCode::StorageFull
                 }

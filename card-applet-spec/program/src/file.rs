@@ -14,8 +14,12 @@ use std::sync::{Mutex, PoisonError};
 
 /// Rights of a file that only its owner reads.
 pub const PRIVATE: u32 = 0o600;
-/// Rights of a file that everybody may read.
-pub const PUBLIC: u32 = 0o644;
+
+/// Makes every file and folder that this process and its children make from now on one for their owner alone, whatever mask the process
+/// was started with.
+pub(crate) fn keep_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
 
 /// The end of the name that a file has while it is written.
 const UNFINISHED: &str = ".unfinished";
@@ -293,7 +297,7 @@ mod tests {
         replace(&path, b"new", PRIVATE).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(mode(&path), 0o600);
-        replace(&path, b"for all", PUBLIC).unwrap();
+        replace(&path, b"for all", 0o644).unwrap();
         assert_eq!(mode(&path), 0o644);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         remove(&path).unwrap();

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::file;
 use crate::language::{self, Language, Line, Said, Words};
 use crate::usage;
 
@@ -147,7 +148,13 @@ impl Failure {
     /// A file that cannot be read or written; `doing` is what was tried, such as `Words("读取", "read")`.
     #[must_use]
     pub fn file(doing: Words, path: &Path, error: &io::Error) -> Self {
-        file(doing, path.display(), error)
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => file_exists(doing, path.display()),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                file_full(doing, path.display(), error)
+            }
+            _ => file(doing, path.display(), error),
+        }
     }
 
     /// A result that was not printed: it is done, and whoever asked does not know it.
@@ -259,6 +266,15 @@ crate::failures! {
         "无法{doing} {path}：{error}", "cannot {doing} {path}: {error}";
         "请检查路径、权限和磁盘，再运行同一命令。", "Check the path, its rights and the disk, and run the same command again.";
     }
+    fn file_exists(doing, path) = Damaged "FILE" {
+        "无法{doing} {path}：该文件已存在，未被覆盖", "cannot {doing} {path}: it exists, and was not overwritten";
+        "请另指定一个文件名；旧文件确已不用的，先将其移走，再运行同一命令。",
+        "Name another file; or move the old one away if it is not needed, and run the same command again.";
+    }
+    fn file_full(doing, path, error) = Damaged "FILE" {
+        "无法{doing} {path}：{error}", "cannot {doing} {path}: {error}";
+        "请在该磁盘上腾出空间，再运行同一命令。", "Make room on that disk, and run the same command again.";
+    }
     fn internal(message) = Damaged "INTERNAL" {
         "程序内部错误：{message}", "{message}";
         "这是程序的缺陷，请上报。", "Report this: it is a fault of the program.";
@@ -347,12 +363,13 @@ impl Program {
         Self { name }
     }
 
-    /// The arguments of the process.
+    /// The arguments of the process. From here on what it makes is for its user alone.
     ///
     /// # Errors
     /// How the program ends without doing anything: help and version were printed, or the arguments were not understood;
     /// then, where they say `--json`, as one object of `schema`.
     pub fn arguments<A: clap::Parser>(self, schema: &'static str) -> Result<A, ExitCode> {
+        file::keep_private();
         let mut command = command::<A>();
         let parsed = command.try_get_matches_from_mut(std::env::args_os());
         let parsed =
@@ -432,6 +449,12 @@ impl Program {
             outcome,
         )
         .into()
+    }
+
+    /// Tells a person at the terminal of a failure after which the program goes on, such as asking again.
+    pub fn tell_failure(self, failure: &Failure) {
+        // Nobody may be there.
+        let _ = complain(&mut io::stderr().lock(), self, Language::of_process(), failure);
     }
 
     /// As [`Self::end`], to these outputs in this language.

@@ -64,17 +64,34 @@ pub fn read(file: Option<&Path>, prompt: impl Said) -> Result<Zeroizing<Vec<u8>>
     Ok(secret)
 }
 
-/// As [`read`], of a secret that is new: at a terminal it is typed twice, so that no slip lasts.
+/// Whether a person types the secret that [`read`] takes from there.
+#[must_use]
+pub fn is_typed(file: Option<&Path>) -> bool {
+    file.is_none_or(|file| file == Path::new("-")) && io::stdin().is_terminal()
+}
+
+/// Told before the same person is asked again.
+const NOT_THE_SAME: Words = Words("两次输入不一致，请再来一次", "not the same: once more");
+
+/// How often somebody whose two entries differ is asked.
+const TRIES: usize = 3;
+
+/// As [`read`], of a secret that is new: at a terminal it is typed twice, so that no slip lasts. After a slip the same person is
+/// asked again, three times in all.
 ///
 /// # Errors
 /// As [`read`], and `SECRETS_DIFFER`.
 pub fn read_new(file: Option<&Path>, prompt: impl Said) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let secret = read(file, &prompt)?;
-    let is_typed = file.is_none_or(|file| file == Path::new("-")) && io::stdin().is_terminal();
-    if is_typed && secret != read(file, again(&prompt))? {
-        return Err(differ(&prompt));
+    for left in (0..TRIES).rev() {
+        let secret = read(file, &prompt)?;
+        if !is_typed(file) || secret == read(file, again(&prompt))? {
+            return Ok(secret);
+        }
+        if left > 0 {
+            crate::tell!(NOT_THE_SAME);
+        }
     }
-    Ok(secret)
+    Err(differ(&prompt))
 }
 
 /// Shows a secret that the program made, on the terminal of standard input alone, and has it typed back, so that it was written
@@ -105,14 +122,21 @@ pub fn show_new(secret: &[u8], prompt: impl Said) -> Result<(), Failure> {
             &error,
         )
     })?;
-    let typed = read(None, write_down(&prompt));
+    let typed_back = || -> Result<(), Failure> {
+        for left in (0..TRIES).rev() {
+            if *read(None, write_down(&prompt))? == secret {
+                return Ok(());
+            }
+            if left > 0 {
+                crate::tell!(NOT_THE_SAME);
+            }
+        }
+        Err(differ(&prompt))
+    };
+    let typed = typed_back();
     // What cannot be cleared scrolls away.
     let _ = rustix::io::write(io::stdin(), CLEAR);
-    if *typed? == secret {
-        Ok(())
-    } else {
-        Err(differ(&prompt))
-    }
+    typed
 }
 
 crate::sentences! {

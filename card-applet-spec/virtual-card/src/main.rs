@@ -1,7 +1,7 @@
 //! The program `virtual-card`: cards to hold without hardware, and a PC/SC service of their own to lay them on.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -298,7 +298,7 @@ fn taptime(asked: &Taptime) -> Result<Outcome, Failure> {
     ];
     for (path, draw) in charts {
         if let Some(path) = path {
-            file::replace(path, draw(&report).as_bytes(), file::PUBLIC).map_err(|source| Error::File {
+            file::replace(path, draw(&report).as_bytes(), file::PRIVATE).map_err(|source| Error::File {
                 what: "write",
                 path: path.clone(),
                 source,
@@ -337,6 +337,16 @@ fn parse_bit_rate(text: &str) -> Result<u32, &'static str> {
         .ok_or("the bit rates are 106, 212, 424, 848")
 }
 
+/// Whether there is such a program, here or on the `PATH`.
+fn is_found(program: &OsStr) -> bool {
+    let program = Path::new(program);
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 fn under_private_service(
     folder: Option<PathBuf>,
     memory: Option<PathBuf>,
@@ -366,19 +376,26 @@ fn under_private_service(
     let (program, rest) = command
         .split_first()
         .ok_or_else(|| Failure::usage(PROGRAM, Words("没有给出命令", "no command")))?;
-    let status = std::process::Command::new(program)
+    let unstarted = |error: std::io::Error| {
+        Failure::usage(
+            PROGRAM,
+            (
+                format!("{} 无法启动：{}", program.to_string_lossy(), error.zh()),
+                format!("{} cannot be started: {error}", program.to_string_lossy()),
+            ),
+        )
+    };
+    if !is_found(program) {
+        return Err(unstarted(std::io::ErrorKind::NotFound.into()));
+    }
+    // The kernel asks the command to end when this process ends, in whatever way: its reader is gone then.
+    let status = std::process::Command::new("setpriv")
+        .args(["--pdeathsig", "TERM", "--"])
+        .arg(program)
         .args(rest)
         .env(variable, socket)
         .status()
-        .map_err(|error| {
-            Failure::usage(
-                PROGRAM,
-                (
-                    format!("{} 无法启动：{}", program.to_string_lossy(), error.zh()),
-                    format!("{} cannot be started: {error}", program.to_string_lossy()),
-                ),
-            )
-        })?;
+        .map_err(unstarted)?;
     Ok(Ended::With(
         status
             .code()

@@ -77,6 +77,7 @@ impl Fault {
             // Somebody has to make room or give a right back; the request was right and may be repeated.
             Code::ObjectsReadOnly
             | Code::IndexReadOnly
+            | Code::StoreDenied
             | Code::StorageFull
             // The vault refuses no photo by a rule: its disk is full, or it is damaged.
             | Code::VaultRefused => Self::Storage,
@@ -174,6 +175,7 @@ mod tests {
             (Code::IndexUnavailable, Fault::Service, 3),
             (Code::StorageFull, Fault::Storage, 5),
             (Code::IndexReadOnly, Fault::Storage, 5),
+            (Code::StoreDenied, Fault::Storage, 5),
             (Code::VaultRefused, Fault::Storage, 5),
             (Code::ObjectDamaged, Fault::Machine, 5),
             (Code::ObjectMissing, Fault::Machine, 5),

@@ -64,10 +64,6 @@ program_contract::failures! {
         "{folder} 不是仅属于您的目录", "{folder} is not a folder of yours alone";
         "请删除该目录，或用 --dir 指定另一目录。", "Remove it, or name another folder with --dir.";
     }
-    pub(crate) fn no_envelope(file) = Damaged "PACKAGE_MISSING" {
-        "{file} 不是分片信封", "{file} is no share envelope";
-        "请恢复该文件，或用 --dir 指定新目录。", "Restore it, or name a new folder with --dir.";
-    }
     pub(crate) fn envelope_missing(name, folder) = Damaged "PACKAGE_MISSING" {
         "{folder} 中没有保管人 {name} 的分片信封", "the share envelope of custodian {name} is not in {folder}";
         "请恢复该文件，或用 --dir 指定新目录。", "Restore it, or name a new folder with --dir.";

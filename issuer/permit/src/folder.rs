@@ -25,6 +25,8 @@ use crate::failure;
 
 const MARK: &str = "installation.json";
 const SCHEMA: &str = "yzt.installation/1";
+/// The file that each part of a run locks.
+const LOCKS: [(&str, Part); 2] = [(".lock", Part::Outer), (".lock.client", Part::Client)];
 /// Longest path of a Unix socket, bytes (Linux `sun_path` without the closing zero).
 const SOCKET_PATH: usize = 107;
 /// The longest path below the place of the sockets: the one of the reader's service.
@@ -70,7 +72,13 @@ impl Folder {
         let mark = path.join(MARK);
         if !mark.exists() {
             let empty = match fs::read_dir(&path) {
-                Ok(mut entries) => entries.next().is_none(),
+                // The locks, and a mark that was not written to its end, are of a start that was cut.
+                Ok(entries) => entries.flatten().all(|entry| {
+                    let name = entry.file_name();
+                    let name = name.to_string_lossy();
+                    LOCKS.iter().any(|(lock, _)| name == *lock)
+                        || (name.starts_with(MARK) && name.ends_with(".unfinished"))
+                }),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
                 Err(error) => return Err(Failure::file(Words("读取", "read"), &path, &error)),
             };
@@ -83,7 +91,7 @@ impl Folder {
             .canonicalize()
             .map_err(|error| Failure::file(Words("找到", "find"), &path, &error))?;
         let mut locks = Vec::new();
-        for (name, of) in [(".lock", Part::Outer), (".lock.client", Part::Client)] {
+        for (name, of) in LOCKS {
             if part == of || part == Part::Whole {
                 locks.push(lock(&path, name)?);
             }

@@ -146,26 +146,26 @@ impl Installation {
             );
             steps.end(founding, vault::create(&folder, at.as_deref(), &mut random))?;
         }
-        // A folder of before may hold a real vault, which takes no day.
-        let number = vault::number(&folder)?;
-        let founded = Founded::around(&number);
-        let office_clock = clock.at(common.at, founded)?;
-        if let Some(banner) = founded.banner() {
-            report::say(&format!("  {banner} · 样本 SPECIMEN\n"));
-        }
         let starting = steps.begin(Words("启动密钥库（封存）", "start the vault, sealed"), "permit");
         let service = steps.end(
             starting,
             vault::serve(&folder, &vault_socket, at.as_deref()).await,
         )?;
         let mut services = vec![service];
+        // A folder of before may hold a real vault, which takes no day.
+        let number = vault::number(&vault_socket).await?;
+        let founded = Founded::around(&number);
+        let office_clock = clock.at(common.at, founded)?;
+        if let Some(banner) = founded.banner() {
+            report::say(&format!("  {banner} · 样本 SPECIMEN\n"));
+        }
         for custodian in 0..vault::THRESHOLD {
             let name = vault::CUSTODIANS.get(custodian).copied().unwrap_or_default();
             let giving = steps.begin(
                 Words("给出一份分片", "give a share"),
                 (format!("保管人 {name}"), format!("custodian {name}")),
             );
-            let left = vault::give_share(&folder, &vault_socket, custodian);
+            let left = vault::give_share(&folder, &number, &vault_socket, custodian);
             if steps.end(giving, left)? == 0 {
                 break;
             }

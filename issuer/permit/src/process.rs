@@ -45,15 +45,33 @@ fn language() -> impl Iterator<Item = &'static str> {
     tag.into_iter().flat_map(|tag| ["--lang", tag])
 }
 
+/// A program that the kernel asks to end when we end, in whatever way.
+fn child(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
+}
+
+fn unstarted(program: &Path, error: &std::io::Error) -> Failure {
+    Failure::file(
+        Words(
+            "用 setpriv（Debian 软件包 util-linux）启动",
+            "start setpriv (Debian package util-linux) for",
+        ),
+        program,
+        error,
+    )
+}
+
 /// Runs a program of ours with `--json` and gives its object.
 pub(crate) fn run(program: &Path, arguments: &[&std::ffi::OsStr]) -> Result<serde_json::Value, Failure> {
-    let output = Command::new(program)
+    let output = child(program)
         .args(arguments)
         .args(language())
         .arg("--json")
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Failure::file(Words("启动", "start"), program, &error))?;
+        .map_err(|error| unstarted(program, &error))?;
     let object: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
         failure::program_failed(program.display(), said.trim())
@@ -91,13 +109,18 @@ impl Service {
         arguments: &[&std::ffi::OsStr],
         log: &Path,
     ) -> Result<Self, Failure> {
+        use std::os::unix::fs::OpenOptionsExt as _;
         use std::os::unix::process::CommandExt as _;
-        let open = || fs::OpenOptions::new().create(true).append(true).open(log);
+        let open = || {
+            fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .open(log)
+        };
         let output = open().map_err(|error| Failure::file(Words("打开", "open"), log, &error))?;
         let errors = open().map_err(|error| Failure::file(Words("打开", "open"), log, &error))?;
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "--"])
-            .arg(program)
+        let child = child(program)
             .args(arguments)
             .args(language())
             .stdin(Stdio::null())
@@ -106,16 +129,7 @@ impl Service {
             // An interrupt at the terminal is ours to handle; we end the services in our own order.
             .process_group(0)
             .spawn()
-            .map_err(|error| {
-                Failure::file(
-                    Words(
-                        "用 setpriv（Debian 软件包 util-linux）启动",
-                        "start setpriv (Debian package util-linux) for",
-                    ),
-                    program,
-                    &error,
-                )
-            })?;
+            .map_err(|error| unstarted(program, &error))?;
         Ok(Self {
             name,
             child,

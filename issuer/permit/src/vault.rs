@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use issuer_office::error::OfficeError;
 use program_contract::language::Words;
 use program_contract::{Failure, file};
 
@@ -17,25 +18,26 @@ pub(crate) const CUSTODIANS: [&str; 5] = ["zhao", "qian", "sun", "li", "zhou"];
 /// Shares that open the vault.
 pub(crate) const THRESHOLD: usize = 3;
 
-/// True when the vault was founded before.
+/// True when the vault was founded before: its folder comes into its place whole.
 pub(crate) fn is_founded(folder: &Folder) -> bool {
-    folder.at("vault").exists() && packages(folder).is_ok()
+    folder.at("vault/vault.sqlite").exists()
 }
 
-/// The number of the vault, as its custodians' envelopes say it.
-pub(crate) fn number(folder: &Folder) -> Result<[u8; 16], Failure> {
-    let mut number = [0; 16];
-    for package in packages(folder)? {
-        let text = file::read(&package, 1 << 16)
-            .map_err(|error| Failure::file(Words("读取", "read"), &package, &error))?;
-        let envelope: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-        let vault = envelope
-            .get("vault")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default();
-        hex::decode_to_slice(vault, &mut number).map_err(|_| failure::no_envelope(package.display()))?;
-    }
-    Ok(number)
+/// The number of the vault that answers.
+pub(crate) async fn number(socket: &Path) -> Result<[u8; 16], Failure> {
+    let client = keyvault_protocol::Client::connect_unix(socket).await;
+    Ok(client.map_err(OfficeError::from)?.vault())
+}
+
+/// Whether this is an envelope of the vault of this number. Those of a founding that was cut may lie beside them.
+fn is_of(vault: &[u8; 16], package: &Path) -> bool {
+    let envelope = file::read(package, 1 << 16)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+    let of = envelope
+        .as_ref()
+        .and_then(|envelope| envelope.get("vault")?.as_str());
+    of == Some(hex::encode(vault).as_str())
 }
 
 /// Founds the vault: passphrases, shares, envelopes. `keyvault init` proves that every envelope opens before it ends.
@@ -83,8 +85,8 @@ fn passphrase_file(folder: &Folder, name: &str) -> PathBuf {
     folder.at("custodians").join(format!("{name}.passphrase"))
 }
 
-/// The share envelope of each custodian, in the order of [`CUSTODIANS`].
-fn packages(folder: &Folder) -> Result<Vec<PathBuf>, Failure> {
+/// The share envelope of each custodian of the vault of this number, in the order of [`CUSTODIANS`].
+fn packages(folder: &Folder, vault: &[u8; 16]) -> Result<Vec<PathBuf>, Failure> {
     let place = folder.at("custodians").join("packages");
     let entries =
         std::fs::read_dir(&place).map_err(|error| Failure::file(Words("读取", "read"), &place, &error))?;
@@ -93,7 +95,8 @@ fn packages(folder: &Folder) -> Result<Vec<PathBuf>, Failure> {
         let found = files.iter().find(|file| {
             file.file_name()
                 .and_then(OsStr::to_str)
-                .is_some_and(|file| file.split(['.', '-']).any(|part| part == name))
+                .is_some_and(|name_of| name_of.split(['.', '-']).any(|part| part == name))
+                && is_of(vault, file)
         });
         found
             .cloned()
@@ -126,8 +129,13 @@ pub(crate) async fn serve(folder: &Folder, socket: &Path, at: Option<&str>) -> R
 }
 
 /// One custodian gives a share; gives how many are still needed.
-pub(crate) fn give_share(folder: &Folder, socket: &Path, custodian: usize) -> Result<u64, Failure> {
-    let packages = packages(folder)?;
+pub(crate) fn give_share(
+    folder: &Folder,
+    number: &[u8; 16],
+    socket: &Path,
+    custodian: usize,
+) -> Result<u64, Failure> {
+    let packages = packages(folder, number)?;
     let (package, name) = packages
         .get(custodian)
         .zip(CUSTODIANS.get(custodian))

@@ -68,7 +68,7 @@ impl Faces {
         let mut faces = Vec::new();
         for (side, face) in [("front", front), ("back", back)] {
             let path = self.out.join(format!("card-{side}.png"));
-            file::replace(&path, &face.png, file::PUBLIC)
+            file::replace(&path, &face.png, file::PRIVATE)
                 .map_err(|error| Failure::file(Words("写入", "write"), &path, &error))?;
             faces.push(ReportFace {
                 side,

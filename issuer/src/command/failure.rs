@@ -30,7 +30,8 @@ program_contract::failures! {
     }
     pub(super) fn cannot_listen(address, error) = Damaged "LISTEN" {
         "无法监听 {address}：{error}", "cannot listen on {address}: {error}";
-        "请在 issuer.toml 的 `listen` 中另选空闲地址。", "Choose a free address with `listen` in issuer.toml.";
+        "可能已有一个 `issuer serve` 在此运行：请先查明；确需另一个的，在 issuer.toml 的 `listen` 中另选空闲地址。",
+        "An `issuer serve` may run there already: look first; for another one choose a free address with `listen` in issuer.toml.";
     }
     pub(super) fn terminal_key() = Usage "TERMINAL_KEY" {
         "认证公钥不是 P-256 上的点", "the authentication key is no point of P-256";

@@ -52,8 +52,12 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn open(&self) -> Result<Installation, Failure> {
         // Else the database would be the first to miss it, and the advice would be to start one.
-        if !self.dir.is_dir() {
-            return Err(failure::no_installation(self.dir.display()));
+        match std::fs::metadata(&self.dir) {
+            Ok(found) if found.is_dir() => {}
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(Failure::file(Words("进入", "enter"), &self.dir, &error));
+            }
+            Ok(_) | Err(_) => return Err(failure::no_installation(self.dir.display())),
         }
         Ok(Installation::open(&self.dir, self.config.as_deref())?)
     }

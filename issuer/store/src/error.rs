@@ -54,6 +54,9 @@ pub enum Error {
     /// The file system or the server takes no writes.
     #[error("the database is read-only")]
     ReadOnly,
+    /// The file is another user's.
+    #[error("this user may not use the database file")]
+    Denied,
     /// No room left.
     #[error("the disk of the database is full")]
     DiskFull,
@@ -99,6 +102,7 @@ impl Error {
             Self::NotMigrated => "STORE_NOT_MIGRATED",
             Self::OtherVersion => "STORE_OTHER_VERSION",
             Self::ReadOnly => "STORE_READ_ONLY",
+            Self::Denied => "STORE_DENIED",
             Self::DiskFull => "STORE_DISK_FULL",
             Self::Unavailable { .. } => "STORE_UNAVAILABLE",
             Self::Damaged { .. } => "STORE_DAMAGED",
@@ -128,6 +132,9 @@ impl Error {
             Self::ReadOnly => {
                 "Mount the file system for writing, or point to the primary server; then try again."
             }
+            Self::Denied => {
+                "Run the command as the user whose file it is, or have the rights of the file and its folder corrected."
+            }
             Self::DiskFull => "Make room on the disk of the database; then try again.",
             Self::Unavailable { .. } => "Start the database, then read the state again before the next try.",
             Self::Damaged { .. } => "Stop, keep the files, and restore the last backup.",
@@ -148,7 +155,10 @@ impl Error {
     /// Whether the same call may succeed later without anybody having to look first.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
-        matches!(self, Self::ReadOnly | Self::DiskFull | Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::ReadOnly | Self::Denied | Self::DiskFull | Self::Unavailable { .. }
+        )
     }
 
     /// What happened and what to do, in Chinese.
@@ -186,6 +196,10 @@ impl Error {
             Self::ReadOnly => (
                 "数据库为只读".to_owned(),
                 "请以可写方式挂载文件系统，或改连主服务器，再试。",
+            ),
+            Self::Denied => (
+                "此用户无权使用数据库文件".to_owned(),
+                "请以该文件所属的用户运行命令，或请人更正文件及其目录的权限。",
             ),
             Self::DiskFull => ("数据库所在磁盘已满".to_owned(), "请腾出磁盘空间，再试。"),
             Self::Unavailable { code } => (
@@ -263,7 +277,8 @@ impl From<sqlx::migrate::MigrateError> for Error {
 pub(crate) fn from_io(error: &std::io::Error) -> Error {
     use std::io::ErrorKind as K;
     match error.kind() {
-        K::ReadOnlyFilesystem | K::PermissionDenied => Error::ReadOnly,
+        K::ReadOnlyFilesystem => Error::ReadOnly,
+        K::PermissionDenied => Error::Denied,
         K::StorageFull | K::QuotaExceeded => Error::DiskFull,
         kind => Error::Unavailable {
             code: kind.to_string(),

@@ -54,8 +54,10 @@ pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<Sha
     made.envelopes
         .iter()
         .map(|path| {
-            let text = std::fs::read(path).map_err(|_| Error::File {
+            let text = std::fs::read(path).map_err(|error| Error::File {
                 what: "a share envelope",
+                path: path.display().to_string(),
+                kind: error.kind(),
             })?;
             ShareEnvelope::parse(&text)
         })

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use keyvault::custody::ceremony::{self, Custodian, Plan};
+use keyvault::custody::ceremony::{self, Custodian, Founding, Plan};
 use keyvault::custody::share_envelope::Cost;
 use keyvault_protocol::{PointBytes, Status, UnsealProgress, VaultState, fingerprint};
 use program_contract::language::Words;
-use program_contract::{Clock, Exit, Failure, Founded, Outcome, line, secret};
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, line, secret};
 use serde_json::json;
 
 use crate::command::arguments::Init;
-use crate::command::place::{Place, random, runtime, usage};
+use crate::command::place::{PROGRAM, Place, random, runtime, usage};
 use crate::command::share;
 
 program_contract::sentences! {
@@ -20,6 +20,12 @@ program_contract::sentences! {
     fn rehearsal_founded(vault, banner, threshold, shares) =
         "密钥库 {vault} 已建立（{banner}）；{shares} 份分片中的 {threshold} 份可将其解封",
         "vault {vault} was founded as {banner}; {threshold} of {shares} shares open it";
+    fn attempt_stands(given, needed, ends) =
+        "已给出分片者：{given}；共需 {needed} 份；本次解封至 {ends}（UTC+8）为止",
+        "given by: {given}; needed: {needed}; this attempt ends at {ends} (UTC+8)";
+    fn was_taken_back(path) =
+        "已删除 {path}：它属于一次中断的创建仪式，不属于任何密钥库",
+        "{path} is gone: it was of a founding that was cut, and belonged to no vault";
     fn shares_given(given, needed, missing) =
         "已给 {given} 份，共需 {needed} 份；尚可由下列保管人给出：{missing}",
         "{given} of {needed} shares given; still to come: any of {missing}";
@@ -56,35 +62,47 @@ pub(crate) fn init(
             ),
         )));
     }
-    let mut named = Vec::new();
-    for custodian in &custodians {
-        let (name, file) = custodian.split_once('=').ok_or_else(|| {
-            usage(Words(
-                "--custodian 写作 姓名=口令文件",
-                "--custodian has the form NAME=PASSPHRASE_FILE",
-            ))
+    let called = custodians
+        .iter()
+        .map(|custodian| {
+            custodian.split_once('=').ok_or_else(|| {
+                usage(Words(
+                    "--custodian 写作 姓名=口令文件",
+                    "--custodian has the form NAME=PASSPHRASE_FILE",
+                ))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<&str> = called.iter().map(|(name, _)| *name).collect();
+    ceremony::check_rules(threshold, &names)?;
+    // Before anybody types: nobody should do it for nothing.
+    let founding = Founding::begin(place.dir()?, &out)?;
+    let taken_back: Vec<String> = founding
+        .taken_back()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    // At once: they are gone, however this one ends.
+    for path in &taken_back {
+        program_contract::tell!("keyvault: ", was_taken_back(path));
+    }
+    let mut custodians: Vec<Custodian> = Vec::new();
+    for (name, file) in called {
+        let custodian = call(name, file, generate, |custodian| {
+            custodian.judge(founded)?;
+            custodian.is_told_from(&custodians)
         })?;
-        let passphrase = if generate && file == "-" {
-            share::generated(name)?
-        } else {
-            secret::read_new(Some(Path::new(file)), share::passphrase_of(name))?
-        };
-        let custodian = Custodian {
-            name: name.to_owned(),
-            passphrase,
-        };
-        custodian.judge(founded)?;
-        named.push(custodian);
+        custodians.push(custodian);
     }
     let plan = Plan {
         folder: place.dir()?.to_owned(),
         out,
         threshold,
-        custodians: named,
+        custodians,
         cost: Cost::STANDARD,
         founded,
     };
-    let created = runtime()?.block_on(ceremony::create(&plan, clock.now(), random()))?;
+    let created = runtime()?.block_on(founding.hold(&plan, clock.now(), random()))?;
     let envelopes: Vec<String> = created
         .envelopes
         .iter()
@@ -103,6 +121,7 @@ pub(crate) fn init(
         "threshold": threshold,
         "shares": shares,
         "packages": &envelopes,
+        "taken_back": &taken_back,
         "rehearsal": rehearsal,
     });
     let mut lines = vec![
@@ -111,6 +130,38 @@ pub(crate) fn init(
     ];
     lines.extend(envelopes.iter().map(|path| line!(path)));
     Outcome::done(schema, &fields, lines)
+}
+
+/// How often a custodian at the terminal is asked for a passphrase that will do.
+const CALLS: usize = 3;
+
+/// Calls a custodian for a passphrase. Whose will not do is told why and asked again, and nobody else is; a file is read once.
+fn call(
+    name: &str,
+    file: &str,
+    generate: bool,
+    judge: impl Fn(&Custodian) -> Result<(), keyvault::Error>,
+) -> Result<Custodian, Failure> {
+    let mut calls = 1;
+    loop {
+        let passphrase = if generate && file == "-" {
+            share::generated(name)?
+        } else {
+            secret::read_new(Some(Path::new(file)), share::passphrase_of(name))?
+        };
+        let custodian = Custodian {
+            name: name.to_owned(),
+            passphrase,
+        };
+        match judge(&custodian) {
+            Ok(()) => return Ok(custodian),
+            Err(error) if calls < CALLS && secret::is_typed(Some(Path::new(file))) => {
+                PROGRAM.tell_failure(&error.into());
+                calls += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Gives one share to the running vault.
@@ -228,6 +279,18 @@ pub(crate) fn describe(
         VaultState::Unsealing => Words("密钥库正在解封", "the vault is being unsealed"),
         VaultState::Damaged => Words("密钥库已损坏", "the vault is damaged"),
     })];
+    if let Some(attempt) = attempt {
+        let given = if attempt.given.is_empty() {
+            (String::from("尚无"), String::from("nobody yet"))
+        } else {
+            (attempt.given.join("、"), attempt.given.join(", "))
+        };
+        let ends = day::OFFICE
+            .to_datetime(attempt.ends)
+            .strftime("%F %T")
+            .to_string();
+        lines.push(line!(attempt_stands(given, status.threshold, ends)));
+    }
     lines.extend(founded.banner().map(|banner| line!(banner)));
     Ok(Outcome::done(schema, &fields, lines)?.ending(exit))
 }

@@ -32,8 +32,6 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         at,
         command,
     } = arguments;
-    // Nothing that this program writes is for other users.
-    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     tracing_subscriber::fmt()
         // Colours for people, not for files.
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

@@ -1,7 +1,7 @@
 //! Serving: the lock, the socket, the isolation, and the end by a signal.
 
 use std::convert::Infallible;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,11 @@ pub(crate) fn serve(
     end_with_parent: bool,
     schema: Option<&'static str>,
 ) -> Result<Infallible, Failure> {
-    let dir = std::fs::canonicalize(place.dir()?).map_err(|_| Error::NoVault)?;
+    let given = place.dir()?;
+    let dir = std::fs::canonicalize(given).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Error::NoVault.into(),
+        _ => Failure::file(Words("进入密钥库目录", "enter the vault's folder"), given, &error),
+    })?;
     let socket = std::path::absolute(place.socket.clone().unwrap_or_else(|| dir.join("keyvault.sock")))
         .map_err(|error| Failure::file(Words("使用套接字，所在目录", "use the socket in"), &dir, &error))?;
     keyvault_protocol::check_path(&socket)?;
@@ -91,6 +95,7 @@ pub(crate) fn serve(
         keyvault::serve::listen(listener, Arc::clone(&vault), stop).await?;
         // Keys leave memory before the process does; a vault that is sealed already is as it should be.
         let _ = vault.seal("shutdown").await;
+        vault.fold().await;
         Ok::<(), Failure>(())
     });
     let _ = std::fs::remove_file(&socket);
@@ -157,7 +162,7 @@ fn bind(socket: &Path) -> Result<UnixListener, Failure> {
         );
         Failure::file(made, socket, &error)
     })?;
-    // The mask of `run` made it private from its first moment; said again for file systems that know no mask.
+    // The mask of every program made it private from its first moment; said again for file systems that know no mask.
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(|error| {
         Failure::file(
             Words("收紧套接字的权限", "keep private the socket"),

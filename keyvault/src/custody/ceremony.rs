@@ -1,11 +1,12 @@
 //! The founding ceremony: `create` makes the vault in a staging folder, hands out the envelopes, proves that every envelope
 //! opens and that the shares open the vault, and only then renames the folder into its place, which is the moment from
-//! which the vault exists.
+//! which the vault exists. A founding that was killed before it leaves its staging folder, with a note of which envelopes it wrote
+//! and where: the next one takes both back and begins anew.
 //!
 //! Left for the vault's own issue: the reviewed script file, the signed minute, custodian cards, re-splitting.
 
 use std::fs;
-use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use card_applet_spec::rehearsal;
 use jiff::Timestamp;
 use keyvault_protocol::PointBytes;
-use program_contract::Founded;
+use program_contract::{Founded, file};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
@@ -51,6 +52,23 @@ impl Custodian {
     /// [`Error::WeakPassphrase`], [`Error::PassphraseForm`].
     pub fn judge(&self, founded: Founded) -> Result<(), Error> {
         passphrase::judge(&self.passphrase, &self.name, founded)
+    }
+
+    /// Whether the passphrase is nobody else's. Who is refused is not told whose it is.
+    ///
+    /// # Errors
+    /// [`Error::PassphraseRefused`].
+    pub fn is_told_from<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Result<(), Error> {
+        let own = passphrase::normal(&self.passphrase);
+        if others
+            .into_iter()
+            .any(|other| passphrase::normal(&other.passphrase) == own)
+        {
+            return Err(Error::PassphraseRefused {
+                custodian: self.name.clone(),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -93,62 +111,187 @@ pub struct Created {
 /// Holds the ceremony.
 ///
 /// # Errors
-/// [`Error::BadCeremony`], [`Error::WeakPassphrase`], [`Error::AlreadyInitialised`], [`Error::FolderOfSomethingElse`], [`Error::EnvelopeExists`],
-/// or a failure of disk or machine. In every case neither a vault nor an envelope is left behind.
+/// Those of [`Founding::begin`] and [`Founding::hold`]. In every case neither a vault nor an envelope is left behind.
 pub async fn create(plan: &Plan, now: Timestamp, rng: Random) -> Result<Created, Error> {
     check(plan)?;
-    let mut leftovers = Leftovers::default();
-    let outcome = hold(plan, now, rng, &mut leftovers).await;
-    if outcome.is_err() {
-        leftovers.remove();
-    }
-    outcome
+    Founding::begin(&plan.folder, &plan.out)?
+        .hold(plan, now, rng)
+        .await
 }
 
-fn check(plan: &Plan) -> Result<(), Error> {
-    let bad = |what| Err(Error::BadCeremony { what });
-    let Ok(count) = u8::try_from(plan.custodians.len()) else {
-        return bad("there are more than 255 custodians");
-    };
-    if plan.threshold < 2 {
-        return bad("the threshold is below 2, so one person could open the vault alone");
-    }
-    if count < plan.threshold {
-        return bad("there are fewer custodians than the threshold");
-    }
-    for (i, custodian) in plan.custodians.iter().enumerate() {
-        let name = &custodian.name;
-        let length = name.chars().count();
-        if !(1..=64).contains(&length)
-            || name.starts_with('.')
-            || name.chars().any(|c| c.is_control() || c == '/' || c == '=')
-        {
-            return bad("a custodian's name is empty, too long, or has characters that names do not have");
+/// The note in the staging folder: number of the vault that is being made, and folder of its envelopes, a line each. It is on the
+/// disk before the first envelope is, so that whoever founds next knows which envelopes belong to no vault.
+const NOTE: &str = "founding";
+/// The end of an envelope's name.
+const ENVELOPE: &str = ".share.json";
+
+/// A founding under way. It has its place to itself; dropped before the vault exists, it takes back what it wrote.
+#[derive(Debug)]
+pub struct Founding {
+    folder: PathBuf,
+    parent: PathBuf,
+    out: PathBuf,
+    /// Where the vault is made; it is renamed into its place.
+    staging: PathBuf,
+    /// Locked while this lives. The lock of the vault lies here too and moves with the folder.
+    _lock: fs::File,
+    /// Envelopes of this founding that are written.
+    envelopes: Vec<PathBuf>,
+    /// Whether the vault exists: nothing is taken back any more.
+    is_held: bool,
+    taken_back: Vec<PathBuf>,
+}
+
+impl Founding {
+    /// Looks whether a vault can be founded in `folder` with its envelopes in `out`, before anybody is asked for a passphrase, and takes
+    /// the place. What a founding that was cut left there goes: it never became a vault.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyInitialised`], [`Error::FolderOfSomethingElse`], [`Error::EnvelopeExists`], [`Error::InUse`] where another founding
+    /// runs; [`Error::File`].
+    pub fn begin(folder: &Path, out: &Path) -> Result<Self, Error> {
+        let absolute =
+            |path: &Path| std::path::absolute(path).map_err(|error| unusable("the folder", path, &error));
+        let (folder, out) = (absolute(folder)?, absolute(out)?);
+        is_free(&folder)?;
+        let parent = folder.parent().unwrap_or(Path::new("/")).to_owned();
+        private_folder(&parent)?;
+        let mut name = std::ffi::OsString::from(".");
+        name.push(folder.file_name().unwrap_or_default());
+        name.push(".founding");
+        let staging = parent.join(name);
+        private_folder(&staging)?;
+        let lock = staging.join("lock");
+        let taken = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock)
+            .map_err(|error| unusable("the lock of the founding", &lock, &error))?;
+        taken.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => Error::InUse,
+            fs::TryLockError::Error(error) => unusable("the lock of the founding", &lock, &error),
+        })?;
+        // Whoever had it may have ended with a vault.
+        is_free(&folder)?;
+        let taken_back = take_back(&staging)?;
+        if let Some(found) = envelopes_in(&out)?.into_iter().next() {
+            // Only the lock is in there; a folder that has more says so here.
+            let _ = fs::remove_dir_all(&staging);
+            return Err(Error::EnvelopeExists {
+                path: found.display().to_string(),
+            });
         }
-        if plan
-            .custodians
-            .iter()
-            .skip(i + 1)
-            .any(|other| other.name == *name)
-        {
-            return bad("two custodians have the same name");
-        }
-        custodian.judge(plan.founded)?;
+        Ok(Self {
+            folder,
+            parent,
+            out,
+            staging,
+            _lock: taken,
+            envelopes: Vec::new(),
+            is_held: false,
+            taken_back,
+        })
     }
-    for (i, one) in plan.custodians.iter().enumerate() {
-        if plan
-            .custodians
-            .iter()
-            .skip(i + 1)
-            .any(|other| passphrase::normal(&other.passphrase) == passphrase::normal(&one.passphrase))
-        {
-            return bad("two custodians have the same passphrase");
+
+    /// Envelopes of a founding that was cut: they belonged to no vault, and are gone.
+    #[must_use]
+    pub fn taken_back(&self) -> &[PathBuf] {
+        &self.taken_back
+    }
+
+    /// Makes the vault of the plan, whose folders are those with which this began.
+    ///
+    /// # Errors
+    /// [`Error::BadCeremony`], [`Error::WeakPassphrase`], [`Error::PassphraseRefused`], or a failure of disk or machine.
+    pub async fn hold(mut self, plan: &Plan, now: Timestamp, mut rng: Random) -> Result<Created, Error> {
+        check(plan)?;
+        let mut vault = [0u8; 16];
+        rng.fill_bytes(&mut vault);
+        let vault = rehearsal::vault_number(vault, plan.founded.is_rehearsal());
+        let arena = Arena::new()?;
+        let transport_key = TransportKey::of(&self.staging, &mut rng)?.public();
+        let made = (vault, transport_key);
+        let (set, envelopes, rng) = make_store(plan, made, &self.staging, &arena, now, rng).await?;
+
+        let note = self.staging.join(NOTE);
+        let mut text = format!("{}\n", hex::encode(vault)).into_bytes();
+        text.extend_from_slice(self.out.as_os_str().as_bytes());
+        text.push(b'\n');
+        file::create(&note, &text, file::PRIVATE)
+            .map_err(|error| unusable("the note of the founding", &note, &error))?;
+        sync_folder(&self.parent)?;
+        private_folder(&self.out)?;
+        let mut paths = Vec::new();
+        for envelope in &envelopes {
+            let name = format!(
+                "{}{}-{}{ENVELOPE}",
+                beginning(&vault),
+                envelope.index,
+                envelope.custodian
+            );
+            let path = self.out.join(&name);
+            self.write(&path, &envelope.to_text()?)?;
+            paths.push(plan.out.join(name));
+        }
+        sync_folder(&self.out)?;
+
+        prove(plan, &set, &self.staging, &paths, &arena, rng).await?;
+
+        sync_folder(&self.staging)?;
+        fs::rename(&self.staging, &self.folder)
+            .map_err(|error| unusable("the vault's folder", &self.folder, &error))?;
+        // The vault exists from here on: its envelopes must never be taken back, whatever the last sync says.
+        self.is_held = true;
+        let _ = sync_folder(&self.parent);
+        let _ = file::remove(&self.folder.join(NOTE));
+        tracing::info!(
+            custodians = plan.custodians.len(),
+            threshold = plan.threshold,
+            "the vault was founded"
+        );
+        Ok(Created {
+            vault,
+            epoch: set.epoch,
+            transport_key,
+            envelopes: paths,
+        })
+    }
+
+    fn write(&mut self, path: &Path, text: &[u8]) -> Result<(), Error> {
+        match file::create(path, text, file::PRIVATE) {
+            Ok(()) => {
+                self.envelopes.push(path.to_owned());
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::EnvelopeExists {
+                path: path.display().to_string(),
+            }),
+            Err(error) => Err(unusable("a share envelope", path, &error)),
         }
     }
-    match fs::read_dir(&plan.folder) {
+}
+
+impl Drop for Founding {
+    fn drop(&mut self) {
+        if !self.is_held {
+            // The envelopes go first: while the folder is there they are known to belong to no vault.
+            for envelope in &self.envelopes {
+                let _ = file::remove(envelope);
+            }
+            let _ = fs::remove_dir_all(&self.staging);
+        }
+    }
+}
+
+/// Whether a vault can be founded in the folder.
+fn is_free(folder: &Path) -> Result<(), Error> {
+    match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(_) => Err(Error::FolderOfSomethingElse),
-        Ok(_) if plan.folder.join(crate::store::sql::FILE).exists() => Err(Error::AlreadyInitialised),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Err(Error::FolderOfSomethingElse),
+        Err(error) => Err(unusable("the vault's folder", folder, &error)),
+        Ok(_) if folder.join(sql::FILE).exists() => Err(Error::AlreadyInitialised),
         Ok(mut entries) => match entries.next() {
             Some(_) => Err(Error::FolderOfSomethingElse),
             None => Ok(()),
@@ -156,83 +299,122 @@ fn check(plan: &Plan) -> Result<(), Error> {
     }
 }
 
-#[derive(Default)]
-struct Leftovers {
-    staging: Option<PathBuf>,
-    envelopes: Vec<PathBuf>,
+/// Takes back what a founding that was cut left: its envelopes, which its note names, and its folder's content but for the lock.
+fn take_back(staging: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |error: std::io::Error| unusable("what a founding that was cut left", staging, &error);
+    let mut gone = Vec::new();
+    if let Ok(note) = file::read(&staging.join(NOTE), 1 << 16)
+        && let Some((number, out)) = noted(&note)
+    {
+        for path in envelopes_in(out)? {
+            let is_named = path
+                .file_name()
+                .is_some_and(|name| name.as_bytes().starts_with(beginning(&number).as_bytes()));
+            // One that was cut says nothing more than its name.
+            let is_of_another = file::read(&path, 1 << 16)
+                .ok()
+                .and_then(|text| ShareEnvelope::parse(&text).ok()?.set().ok())
+                .is_some_and(|set| set.vault != number);
+            if is_named && !is_of_another {
+                file::remove(&path).map_err(failed)?;
+                gone.push(path);
+            }
+        }
+    }
+    // The note goes last of all: until then the envelopes are known.
+    let mut rest: Vec<_> = fs::read_dir(staging).map_err(failed)?.flatten().collect();
+    rest.sort_by_key(|entry| entry.file_name() == NOTE);
+    for entry in rest {
+        if entry.file_name() != "lock" {
+            fs::remove_file(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(gone)
 }
 
-impl Leftovers {
-    fn remove(&self) {
-        if let Some(staging) = &self.staging {
-            let _ = fs::remove_dir_all(staging);
+/// The number and the folder in a note.
+fn noted(note: &[u8]) -> Option<([u8; 16], &Path)> {
+    let (number, out) = note.strip_suffix(b"\n")?.split_at_checked(32)?;
+    let mut vault = [0; 16];
+    hex::decode_to_slice(number, &mut vault).ok()?;
+    let out = std::ffi::OsStr::from_bytes(out.strip_prefix(b"\n")?);
+    Some((vault, Path::new(out)))
+}
+
+/// How the names of a vault's envelopes begin.
+fn beginning(vault: &[u8; 16]) -> String {
+    format!("{}-", hex::encode(&vault[..4]))
+}
+
+/// The share envelopes in a folder, by their names; none where there is no folder.
+fn envelopes_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable("the output folder", folder, &error)),
+        Ok(entries) => {
+            let names = entries.flatten().map(|entry| entry.file_name());
+            found.extend(
+                names
+                    .filter(|name| name.as_bytes().ends_with(ENVELOPE.as_bytes()))
+                    .map(|name| folder.join(name)),
+            );
         }
-        for envelope in &self.envelopes {
-            let _ = fs::remove_file(envelope);
-        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn unusable(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
+    Error::File {
+        what,
+        path: path.display().to_string(),
+        kind: error.kind(),
     }
 }
 
-async fn hold(
-    plan: &Plan,
-    now: Timestamp,
-    mut rng: Random,
-    leftovers: &mut Leftovers,
-) -> Result<Created, Error> {
-    let unavailable = |what| move |_| Error::StoreUnavailable { what };
-    let mut vault = [0u8; 16];
-    rng.fill_bytes(&mut vault);
-    let vault = rehearsal::vault_number(vault, plan.founded.is_rehearsal());
-    let parent = match plan.folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+fn check(plan: &Plan) -> Result<(), Error> {
+    let names: Vec<&str> = plan
+        .custodians
+        .iter()
+        .map(|custodian| custodian.name.as_str())
+        .collect();
+    check_rules(plan.threshold, &names)?;
+    for (i, custodian) in plan.custodians.iter().enumerate() {
+        custodian.judge(plan.founded)?;
+        custodian.is_told_from(&plan.custodians[..i])?;
+    }
+    Ok(())
+}
+
+/// Whether a vault can have this threshold and custodians of these names.
+///
+/// # Errors
+/// [`Error::BadCeremony`].
+pub fn check_rules(threshold: u8, names: &[&str]) -> Result<(), Error> {
+    let bad = |what| Err(Error::BadCeremony { what });
+    let Ok(count) = u8::try_from(names.len()) else {
+        return bad("there are more than 255 custodians");
     };
-    fs::create_dir_all(&parent).map_err(unavailable("its folder cannot be made"))?;
-    let staging = parent.join(format!(".keyvault-staging-{}", hex::encode(&vault[..8])));
-    private_folder(&staging)?;
-    leftovers.staging = Some(staging.clone());
-    let arena = Arena::new()?;
-    let transport_key = TransportKey::of(&staging, &mut rng)?.public();
-    let made = (vault, transport_key);
-    let (set, envelopes, rng) = make_store(plan, made, &staging, &arena, now, rng).await?;
-
-    fs::create_dir_all(&plan.out).map_err(|_| Error::File {
-        what: "the output folder",
-    })?;
-    let mut paths = Vec::new();
-    for envelope in &envelopes {
-        let name = format!(
-            "{}-{}-{}.share.json",
-            hex::encode(&vault[..4]),
-            envelope.index,
-            envelope.custodian
-        );
-        let path = plan.out.join(name);
-        write_new(&path, &envelope.to_text()?, &envelope.custodian)?;
-        leftovers.envelopes.push(path.clone());
-        paths.push(path);
+    if threshold < 2 {
+        return bad("the threshold is below 2, so one person could open the vault alone");
     }
-    sync_folder(&plan.out)?;
-
-    prove(plan, &set, &staging, &paths, &arena, rng).await?;
-
-    sync_folder(&staging)?;
-    fs::rename(&staging, &plan.folder).map_err(unavailable("its folder cannot be put in place"))?;
-    leftovers.staging = None;
-    // The vault exists from here on: its envelopes must never be taken back, whatever the last sync says.
-    leftovers.envelopes.clear();
-    let _ = sync_folder(&parent);
-    tracing::info!(
-        custodians = plan.custodians.len(),
-        threshold = plan.threshold,
-        "the vault was founded"
-    );
-    Ok(Created {
-        vault,
-        epoch: set.epoch,
-        transport_key,
-        envelopes: paths,
-    })
+    if count < threshold {
+        return bad("there are fewer custodians than the threshold");
+    }
+    for (i, name) in names.iter().enumerate() {
+        let length = name.chars().count();
+        if !(1..=64).contains(&length)
+            || name.starts_with('.')
+            || name.chars().any(|c| c.is_control() || c == '/' || c == '=')
+        {
+            return bad("a custodian's name is empty, too long, or has characters that names do not have");
+        }
+        if names[..i].contains(name) {
+            return bad("two custodians have the same name");
+        }
+    }
+    Ok(())
 }
 
 /// Makes secret, keys and store in the staging folder.
@@ -446,9 +628,7 @@ async fn prove(
     let mut core = Core::load(staging, Arc::clone(arena), rng).await?;
     let mut shares = Vec::new();
     for (path, custodian) in envelopes.iter().zip(&plan.custodians) {
-        let text = fs::read(path).map_err(|_| Error::File {
-            what: "a share envelope just written",
-        })?;
+        let text = fs::read(path).map_err(|error| unusable("a share envelope just written", path, &error))?;
         let share = ShareEnvelope::parse(&text)?.open(&custodian.passphrase)?;
         let commitment = core
             .shares
@@ -482,51 +662,17 @@ async fn prove(
     core.store.close().await
 }
 
+/// Makes a folder, and those above it that are missing, for its owner alone.
 fn private_folder(path: &Path) -> Result<(), Error> {
     fs::DirBuilder::new()
+        .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|_| Error::StoreUnavailable {
-            what: "its folder cannot be made",
-        })
-}
-
-fn write_new(path: &Path, text: &[u8], custodian: &str) -> Result<(), Error> {
-    let unusable = |_| Error::File {
-        what: "a share envelope",
-    };
-    let opened = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    let mut file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Error::EnvelopeExists {
-                custodian: custodian.to_owned(),
-            });
-        }
-        Err(_) => {
-            return Err(Error::File {
-                what: "a share envelope",
-            });
-        }
-    };
-    let written = file
-        .write_all(text)
-        .and_then(|()| file.sync_all())
-        .map_err(unusable);
-    if written.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    written
+        .map_err(|error| unusable("a folder", path, &error))
 }
 
 fn sync_folder(path: &Path) -> Result<(), Error> {
     fs::File::open(path)
         .and_then(|folder| folder.sync_all())
-        .map_err(|_| Error::StoreUnavailable {
-            what: "a folder cannot be made durable",
-        })
+        .map_err(|error| unusable("a folder", path, &error))
 }

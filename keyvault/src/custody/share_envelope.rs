@@ -129,11 +129,6 @@ impl ShareEnvelope {
     /// [`Error::EnvelopeForm`] for what is no envelope, or one of a form that this program does not know;
     /// [`Error::EnvelopeDamaged`].
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct Form {
-            schema: String,
-            protection: String,
-        }
         // What begins as an envelope does may be one that was cut or mistyped.
         let damaged_or_other = || {
             if text.trim_ascii_start().starts_with(b"{") {
@@ -142,8 +137,8 @@ impl ShareEnvelope {
                 Error::EnvelopeForm
             }
         };
-        if let Ok(Form { schema, protection }) = serde_json::from_slice(text)
-            && (![SCHEMA, UNPINNED].contains(&schema.as_str()) || protection != PASSPHRASE)
+        if let Ok(value) = serde_json::from_slice::<serde_json::Value>(text)
+            && !is_like_an_envelope(&value)
         {
             return Err(Error::EnvelopeForm);
         }
@@ -323,6 +318,18 @@ fn array<const N: usize>(text: &str) -> Result<[u8; N], Error> {
     Ok(out)
 }
 
+/// Whether this may have been an envelope of a form that is known: it names one and its protection, or, where a hand left one of them
+/// out, whose share it is.
+fn is_like_an_envelope(value: &serde_json::Value) -> bool {
+    let text = |key| value.get(key).and_then(serde_json::Value::as_str);
+    match (text("schema"), text("protection")) {
+        (Some(schema), Some(protection)) => [SCHEMA, UNPINNED].contains(&schema) && protection == PASSPHRASE,
+        (Some(schema), None) => [SCHEMA, UNPINNED].contains(&schema),
+        (None, Some(protection)) => protection == PASSPHRASE,
+        (None, None) => text("custodian").is_some(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use program_contract::{Exit, Failing as _};
@@ -446,7 +453,7 @@ mod tests {
     #[test]
     fn another_passphrase_makes_another_envelope_with_the_same_share_and_leaves_the_old_one() {
         let mut rng = StdRng::seed_from_u64(7);
-        let (old, new) = (b"correct horse battery", "渡船石英苔藓灯笼木棉".as_bytes());
+        let (old, new) = (b"correct horse battery", "渡船 石英 苔藓 灯笼 木棉".as_bytes());
         let before = envelope();
         let mut change = |old: &[u8], new: &[u8]| before.under_another_passphrase(old, new, COST, &mut rng);
         for (given, wanted, code) in [
@@ -478,6 +485,10 @@ mod tests {
         for other in [
             "a letter".to_owned(),
             String::new(),
+            // Other files of ours, and none.
+            r#"{"schema":"yzt.keyvault/1","ok":true,"vault":"00","card_ca":"04"}"#.to_owned(),
+            r#"{"terminal":"bus 42"}"#.to_owned(),
+            "[1, 2]".to_owned(),
             text.replace("yzt.share/2", "yzt.share/9"),
             text.replace("\"argon2id\"", "\"custodian-card\""),
         ] {
@@ -486,6 +497,8 @@ mod tests {
         for damaged in [
             &text[..text.len() / 2],
             &text.replace("\"salt\"", "\"salz\""),
+            &text.replace("\"schema\"", "\"shema\""),
+            &text.replace("\"protection\"", "\"protectoin\""),
             // A pin that was taken away, or changed.
             &text.replace("yzt.share/2", "yzt.share/1"),
             &text.replace("040404", "040405"),

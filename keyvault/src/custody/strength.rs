@@ -3,10 +3,11 @@
 //!
 //! The cheapest way to spell the text is looked for, as in "zxcvbn: Low-Budget Password Strength Estimation" (Wheeler,
 //! USENIX Security 2016): rows of a keyboard or an alphabet, what was written before, dates, names and known words cost
-//! little, whatever their length; the rest costs what words cost in running text, 2 bits a letter (Shannon 1951) and 6 a
-//! Chinese character. The crate `zxcvbn` is not used: it counts a Chinese character like a digit, knows English lists alone,
-//! reads the clock, and leaves copies of the passphrase in memory that nothing wipes. Left out: long lists of words, and lines of
-//! poems and songs, which a guesser has and this program has not.
+//! little, whatever their length; the rest costs what words cost in running text, 2 bits a letter (Shannon 1951). A Chinese
+//! character costs 6 in a word of one or two that stands for itself; all longer runs together cost no more than a line of a known text,
+//! because people choose lines that they know by heart and no list has all of them. The crate `zxcvbn` is not used: it counts a Chinese character like a digit, knows English lists alone,
+//! reads the clock, and leaves copies of the passphrase in memory that nothing wipes. Left out: long lists of words,
+//! which a guesser has and this program has not.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -18,6 +19,11 @@ pub(crate) const ENOUGH: u32 = 50;
 /// A bit has ten of these: all costs are whole numbers.
 const BIT: u32 = 10;
 const HAN: u32 = 60;
+/// The longest run of Chinese characters that is a word and no text.
+const HAN_WORD: usize = 2;
+/// So many characters of all longer runs count: 24 bits say which line of which poem, song, saying or book. Its other characters, and the
+/// lines behind it, follow from there.
+const HAN_TEXT: usize = 4;
 const DIGIT: u32 = 33;
 /// The first letter of a word, and one that stands in no word.
 const LETTER: u32 = 40;
@@ -214,9 +220,14 @@ fn is_letter(sign: char) -> bool {
 /// What each sign costs where nothing better is found.
 fn singles(signs: &[char], small: &[char]) -> Vec<u32> {
     let mut costs = Vec::with_capacity(signs.len());
+    let mut of_text = 0;
     for (at, sign) in signs.iter().copied().enumerate() {
         costs.push(match sign {
-            _ if is_han(sign) => HAN,
+            _ if is_han(sign) && run_of_han(signs, at) <= HAN_WORD => HAN,
+            _ if is_han(sign) => {
+                of_text += 1;
+                if of_text <= HAN_TEXT { HAN } else { 0 }
+            }
             _ if sign.is_numeric() => DIGIT,
             _ if is_letter(sign) => letter(signs, small, at),
             ' ' => BLANK,
@@ -225,6 +236,12 @@ fn singles(signs: &[char], small: &[char]) -> Vec<u32> {
         });
     }
     costs
+}
+
+/// How many Chinese characters stand together around this one.
+fn run_of_han(signs: &[char], at: usize) -> usize {
+    let before = signs[..at].iter().rev().take_while(|sign| is_han(**sign)).count();
+    before + signs[at..].iter().take_while(|sign| is_han(**sign)).count()
 }
 
 fn letter(signs: &[char], small: &[char], at: usize) -> u32 {
@@ -383,6 +400,12 @@ mod tests {
             "passphrase of li xiaoming",
             "李小明李小明19900101",
             "床前明月光，疑是地上霜",
+            "春眠不觉晓处处闻啼鸟",
+            "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。",
+            "起来不愿做奴隶的人们把我们的血肉筑成我们新的长城",
+            "关关雎鸠 在河之洲 窈窕淑女 君子好逑",
+            "木棉花开了又谢了 2026",
+            "渡船石英苔藓灯笼木棉",
         ] {
             let worth = bits(weak, &["li-xiaoming", "李小明"]);
             assert!(worth < ENOUGH, "{weak}: {worth}");
@@ -395,8 +418,8 @@ mod tests {
     fn words_that_do_not_belong_together_are_enough_in_either_language() {
         for good in [
             "kapok ferry moss quartz lantern",
-            "木棉花开了又谢了 2026",
-            "渡船石英苔藓灯笼木棉",
+            "渡船 石英 苔藓 灯笼 木棉",
+            "木棉、渡船、7、苔藓、灯笼、石英",
             "café au lait, 木棉花开",
             "k7Qp2-x9Wd4-m3Zr8",
         ] {

@@ -60,6 +60,11 @@ impl TransportKey {
                 file::create(&path, &to_der(&key), file::PRIVATE).map_err(unavailable)?;
                 Ok(Self::new(&key))
             }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(Error::File {
+                what: "the transport key",
+                path: path.display().to_string(),
+                kind: error.kind(),
+            }),
             Err(_) => Err(DAMAGED),
         }
     }

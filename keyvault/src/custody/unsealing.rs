@@ -302,7 +302,13 @@ impl Vault {
         };
         inner.phase = Phase::Sealed;
         tracing::info!("the vault is sealed");
+        inner.core.fold().await;
         noted
+    }
+
+    /// Folds the store's log into its file, at the end of the process: nobody who copies the file alone then copies an older vault.
+    pub async fn fold(&self) {
+        self.inner.lock().await.core.fold().await;
     }
 
     /// Forgets what nobody went on with: an unseal attempt and its shares after 15 minutes, card sessions, which hold a

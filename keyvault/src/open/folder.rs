@@ -1,6 +1,7 @@
 //! The vault's folder: taken for one process, closed to everybody else, with the transport key that lies in it.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use rand_core::CryptoRng;
 
 use crate::custody::transport::TransportKey;
 use crate::error::Error;
+use crate::store::sql;
 
 /// A vault's folder, taken for this process until dropped.
 #[derive(Debug)]
@@ -23,9 +25,7 @@ impl FolderLock {
     /// # Errors
     /// [`Error::NoVault`], [`Error::InUse`], [`Error::StoreUnavailable`] on a read-only file system, [`Error::Damaged`].
     pub fn take(folder: &Path, rng: &mut impl CryptoRng) -> Result<Self, Error> {
-        if !folder.join(crate::store::sql::FILE).is_file() {
-            return Err(Error::NoVault);
-        }
+        sql::look(folder)?;
         keep_private(folder);
         let file = File::options()
             .create(true)
@@ -33,8 +33,11 @@ impl FolderLock {
             .write(true)
             .mode(0o600)
             .open(folder.join("lock"))
-            .map_err(|_| Error::StoreUnavailable {
-                what: "its folder cannot be written",
+            .map_err(|error| match error.kind() {
+                ErrorKind::PermissionDenied => unusable(folder, error.kind()),
+                _ => Error::StoreUnavailable {
+                    what: "its folder cannot be written",
+                },
             })?;
         match file.try_lock() {
             Ok(()) => Ok(Self {
@@ -47,6 +50,14 @@ impl FolderLock {
                 what: "its folder cannot be locked",
             }),
         }
+    }
+}
+
+fn unusable(path: &Path, kind: ErrorKind) -> Error {
+    Error::File {
+        what: "the vault's folder",
+        path: path.display().to_string(),
+        kind,
     }
 }
 

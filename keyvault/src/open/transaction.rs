@@ -39,6 +39,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// Folds the store's log into its file. Where that fails everything still stands in the log, which is read at the next start.
+    pub(crate) async fn fold(&mut self) {
+        if let Err(error) = self.store.fold().await {
+            tracing::warn!(%error, "the log of the store was not folded in");
+        }
+    }
+
     /// Opens the store; no key is in memory yet.
     pub(crate) async fn load(folder: &Path, arena: Arc<Arena>, rng: Random) -> Result<Self, Error> {
         let mut store = Store::open(folder).await?;

@@ -282,9 +282,7 @@ impl Store {
     pub(crate) async fn open(folder: &Path) -> Result<Self, Error> {
         const CHECK: &str = "PRAGMA quick_check(1)";
         let path = folder.join(FILE);
-        if !path.is_file() {
-            return Err(Error::NoVault);
-        }
+        look(folder)?;
         let connection = Some(connect(&path, false).await?);
         let mut store = Self { path, connection };
         let verdict: String = sqlx::query_scalar(CHECK)
@@ -312,6 +310,16 @@ UPDATE header SET format = 1";
             .execute(connection)
             .await
             .expect("it runs");
+    }
+
+    /// Folds the log into the file: it has everything then, and is whole without the log beside it.
+    pub(crate) async fn fold(&mut self) -> Result<(), Error> {
+        const FOLD: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+        sqlx::query(FOLD)
+            .fetch_one(self.connection().await?)
+            .await
+            .map(drop)
+            .map_err(failed("its log cannot be folded in"))
     }
 
     /// What another process does to a row at a moment when this one has not the file, as it has not after a change that failed.
@@ -692,6 +700,23 @@ pub(crate) struct Batch {
     pub(crate) high_water: Timestamp,
     /// The new generation; the store must still be at the one before.
     pub(crate) generation: i64,
+}
+
+/// Looks whether there is a store in the folder. What this user may not see is not called absent.
+pub(crate) fn look(folder: &Path) -> Result<(), Error> {
+    use std::io::ErrorKind;
+    let path = folder.join(FILE);
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(Error::File {
+                what: "the vault's folder",
+                path: path.display().to_string(),
+                kind: error.kind(),
+            })
+        }
+        Ok(_) | Err(_) => Err(Error::NoVault),
+    }
 }
 
 async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, Error> {

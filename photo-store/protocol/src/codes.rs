@@ -283,6 +283,9 @@ closed_list! {
         45 StoreOtherUser "STORE_OTHER_USER"
             "照片库的套接字属于另一用户，未向其发送任何内容。", "The photo store's socket belongs to another user; nothing was said to it.";
             "请使用运行照片库的账户，并查明该套接字是谁建立的。", "Use the account that runs the photo store, and check who made that socket.";
+        46 StoreDenied "STORE_DENIED"
+            "此用户无权使用照片库的文件夹。", "This user may not use the photo store's folder.";
+            "请以该文件夹所属的用户运行，或请人更正其权限。", "Run it as the user whose folder it is, or have its rights corrected.";
     }
 }
 

@@ -142,6 +142,7 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::OutputUnwritable
         | Code::ObjectsReadOnly
         | Code::IndexReadOnly
+        | Code::StoreDenied
         | Code::StorageFull
         | Code::ObjectMissing
         | Code::ObjectDamaged

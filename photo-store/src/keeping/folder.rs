@@ -119,9 +119,8 @@ fn make(folder: &Path, recursive: bool) -> Result<(), Error> {
 
 fn unusable(error: &std::io::Error) -> Error {
     Error::Refused(match error.kind() {
-        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-            FailureCode::IndexReadOnly
-        }
+        std::io::ErrorKind::ReadOnlyFilesystem => FailureCode::IndexReadOnly,
+        std::io::ErrorKind::PermissionDenied => FailureCode::StoreDenied,
         std::io::ErrorKind::StorageFull => FailureCode::StorageFull,
         _ => FailureCode::NotAStore,
     })

@@ -283,3 +283,42 @@ fn a_read_only_or_full_target_is_named_and_left_as_it_was() {
     assert_eq!((exit, error_code(&object)), (5, "STORAGE_FULL"));
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0);
 }
+
+#[test]
+fn a_store_that_this_user_may_not_use_is_not_called_read_only_or_absent() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    std::fs::write(store.join("photos.sqlite"), b"").unwrap();
+    // Not even seen; seen, and not written.
+    for mode in [0o000, 0o555] {
+        std::fs::set_permissions(&store, std::fs::Permissions::from_mode(mode)).unwrap();
+        // Root would pass the mode.
+        let output = Command::new("unshare")
+            .args(["--user", "--map-user=1000", "--map-group=1000"])
+            .args([
+                env!("CARGO_BIN_EXE_photo-store"),
+                "serve",
+                "--json",
+                "--socket",
+                "s",
+                "--vault",
+                "v",
+            ])
+            .arg("--dir")
+            .arg(&store)
+            .current_dir(folder.path())
+            .env("LC_ALL", "en_GB.UTF-8")
+            .output()
+            .unwrap();
+        let object: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        assert_eq!(
+            (output.status.code(), error_code(&object)),
+            (Some(5), "STORE_DENIED"),
+            "{mode:o}"
+        );
+    }
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o700)).unwrap();
+}

@@ -125,6 +125,48 @@ fn a_command_runs_as_a_client_of_a_service_of_its_own_and_gives_its_exit_code() 
 }
 
 #[test]
+fn a_command_ends_with_the_program_that_runs_it_and_one_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (signal, name) in [("TERM", "a"), ("KILL", "b")] {
+        let mut running = std::process::Command::new(env!("CARGO_BIN_EXE_virtual-card"))
+            .current_dir(folder.path())
+            .args(["reader", "--", "sh", "-c"])
+            .arg(format!(
+                "echo $$ > {name}.part; mv {name}.part {name}; exec sleep 600"
+            ))
+            .spawn()
+            .unwrap();
+        let note = folder.path().join(name);
+        wait_for(|| note.exists());
+        let command = fs::read_to_string(&note).unwrap();
+        let ended = std::process::Command::new("kill")
+            .args(["-s", signal, &running.id().to_string()])
+            .status();
+        assert!(ended.unwrap().success());
+        running.wait().unwrap();
+        let process = std::path::Path::new("/proc").join(command.trim()).join("stat");
+        // Ended, or ended and not collected yet.
+        wait_for(|| fs::read_to_string(&process).map_or(true, |stat| stat.contains(") Z ")));
+    }
+    for missing in ["no-such-program", "./no-such-program"] {
+        let output = program().args(["reader", "--", missing]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be started"));
+    }
+}
+
+/// Waits until it is so, for 20 seconds at most.
+fn wait_for(is_so: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("it did not come");
+}
+
+#[test]
 fn a_card_that_nobody_serves_is_told() {
     let output = program()
         .args(["status", "--control", "/nowhere/card.sock", "--json"])

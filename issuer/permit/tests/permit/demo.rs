@@ -415,6 +415,101 @@ fn a_named_reader_that_is_not_there_is_told() {
     nothing_is_left(folder.path());
 }
 
+/// Runs the demo under this file mode mask, and kills it at the moment that `is_come` sees.
+fn killed_when(folder: &Path, mask: &str, is_come: impl Fn() -> bool) {
+    let mut child = Command::new("sh")
+        .args(["-c", "umask $0; exec \"$@\"", mask, env!("CARGO_BIN_EXE_permit")])
+        .args(["demo", "--no-pcsc", "--at", DAY, "--json", "--dir"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !is_come() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+    // As a loss of power: it may have ended by itself.
+    let _ = child.kill();
+    child.wait().unwrap();
+}
+
+/// Everything in a folder that others may read, write or enter.
+fn open_to_others(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let meta = entry.metadata().unwrap();
+        if meta.is_symlink() {
+            continue;
+        }
+        if meta.permissions().mode() & 0o077 != 0 {
+            found.push(entry.path());
+        }
+        if meta.is_dir() {
+            open_to_others(&entry.path(), found);
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_moment_the_same_command_goes_on_and_all_that_it_makes_is_private() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("installation");
+    let is_there = |name: &str| folder.join(name).exists();
+    let packages = || std::fs::read_dir(folder.join("custodians/packages")).map_or(0, Iterator::count);
+    let moments: [&dyn Fn() -> bool; 9] = [
+        &|| is_there(".lock"),
+        &|| is_there("installation.json"),
+        &|| is_there(".vault.founding/vault.sqlite"),
+        &|| packages() >= 2,
+        &|| packages() >= 5,
+        &|| is_there("vault/vault.sqlite"),
+        &|| is_there("vault/socket"),
+        &|| is_there("photo-store/photos.sqlite"),
+        &|| is_there("issuer/issuer.db"),
+    ];
+    for is_come in moments {
+        killed_when(&folder, "000", is_come);
+        // Its children end with it.
+        nothing_is_left(&folder);
+    }
+    let output = demo(&folder, &["--no-pcsc"]);
+    let shown = object(&output);
+    assert_eq!(
+        shown["ok"],
+        true,
+        "{shown}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(packages(), 5);
+    nothing_is_left(&folder);
+    let mut open = Vec::new();
+    open_to_others(&folder, &mut open);
+    assert_eq!(open, Vec::<std::path::PathBuf>::new());
+
+    // Envelopes of another vault beside its own, as earlier versions left them: it takes those of the vault that it has.
+    for package in std::fs::read_dir(folder.join("custodians/packages"))
+        .unwrap()
+        .flatten()
+    {
+        let name = package.file_name().into_string().unwrap();
+        let text = std::fs::read_to_string(package.path()).unwrap();
+        let vault = serde_json::from_str::<Value>(&text).unwrap()["vault"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let other = format!("00000000-{}", name.split_once('-').unwrap().1);
+        std::fs::write(
+            package.path().with_file_name(other),
+            text.replace(&vault, &"0".repeat(32)),
+        )
+        .unwrap();
+    }
+    let again = object(&demo(&folder, &["--no-pcsc"]));
+    assert_eq!(again["error"]["code"], "ALREADY_HAS_PERMIT", "{again}");
+    nothing_is_left(&folder);
+}
+
 /// Interrupts a run when its `at`-th step is told; gives its exit code, `None` when it ended before.
 fn interrupted(folder: &Path, at: usize, signal: &str, more: &[&str]) -> Option<i32> {
     let mut child = permit()

@@ -98,6 +98,27 @@ async fn on_a_read_only_mount() {
 }
 
 #[tokio::test]
+async fn a_sqlite_store_of_another_user_says_so_and_not_that_it_is_read_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::at(sqlite_in(folder.path())).await;
+    ledger.store.close().await;
+    let file = folder.path().join("issuer.db");
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    // Root would pass the mode.
+    let step_down = "unshare --user --map-user=1000 --map-group=1000";
+    inside(folder.path(), ":", step_down, "faults::on_a_file_of_another_user");
+}
+
+#[tokio::test]
+#[ignore = "runs inside another test"]
+async fn on_a_file_of_another_user() {
+    let error = Store::open(&sqlite_in(&folder())).await.unwrap_err();
+    assert!(matches!(error, Error::Denied), "{error:?}");
+    assert_eq!(error.code(), "STORE_DENIED");
+    assert!(error.action().contains("user") && error.chinese().1.contains("用户"));
+}
+
+#[tokio::test]
 async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
     let ledger = Ledger::open(Engine::Postgres).await;
     ledger.approved(&li_na(), 1).await;
