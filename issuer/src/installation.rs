@@ -332,8 +332,14 @@ impl Installation {
         match ServiceKey::load(&path) {
             Err(ServiceKeyError::Absent(_)) => {
                 let key = ServiceKey::generate(random);
-                key.save_new(&path)?;
-                Ok(key)
+                match key.save_new(&path) {
+                    Err(ServiceKeyError::File { source, .. })
+                        if source.kind() == io::ErrorKind::AlreadyExists =>
+                    {
+                        Ok(ServiceKey::load(&path)?)
+                    }
+                    saved => Ok(saved.map(|()| key)?),
+                }
             }
             loaded => Ok(loaded?),
         }
@@ -396,9 +402,14 @@ impl Installation {
                     .into(),
         })?;
         let key = TerminalKey::generate(name, pinned(&mut vault).await?, &mut office.random().session());
-        key.save_new(&path)
-            .map_err(|source| InstallationError::File { path, source })?;
-        Ok(key)
+        match key.save_new(&path) {
+            Ok(()) => Ok(key),
+            // Another program began here at the same moment: one key serves both.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                TerminalKey::load(&path).map_err(|_| InstallationError::CounterKey(path))
+            }
+            Err(source) => Err(InstallationError::File { path, source }),
+        }
     }
 }
 

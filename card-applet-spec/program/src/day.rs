@@ -24,6 +24,19 @@ pub fn begins(day: Date) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// An instant as people read it: the office's time to the minute, with its offset, such as `2026-12-01 16:44 +08:00`.
+#[must_use]
+pub fn minute(at: Timestamp) -> String {
+    let local = OFFICE.to_datetime(at);
+    let (hours, rest) = (OFFICE.seconds() / 3600, OFFICE.seconds() % 3600 / 60);
+    format!(
+        "{} {:02}:{:02} {hours:+03}:{rest:02}",
+        local.date(),
+        local.hour(),
+        local.minute()
+    )
+}
+
 /// A day as card and wire have it; `None` for a year outside 1 to 9999, which no card can hold.
 #[must_use]
 pub fn to_card(day: Date) -> Option<CardDate> {
@@ -60,6 +73,17 @@ mod tests {
             begins(date(2026, 11, 21)),
             "2026-11-20T16:00:00Z".parse().unwrap()
         );
+    }
+
+    #[test]
+    fn people_read_the_offices_time_to_the_minute() {
+        for (at, read) in [
+            ("2026-12-01T08:44:24.879563903Z", "2026-12-01 16:44 +08:00"),
+            ("2026-12-31T16:00:00Z", "2027-01-01 00:00 +08:00"),
+            ("2026-12-31T15:59:59.999Z", "2026-12-31 23:59 +08:00"),
+        ] {
+            assert_eq!(minute(at.parse().unwrap()), read);
+        }
     }
 
     #[test]

@@ -95,7 +95,7 @@ enum Command {
         #[command(flatten)]
         seed: Seed,
     },
-    /// Run a command under a PC/SC service of its own, with a card on its first reader
+    /// Run a command under a PC/SC service of its own, with a card on its first reader. Orders go to card0.sock in the folder
     Reader {
         /// Folder for the service's sockets and log, kept; without one a temporary folder
         #[arg(long, value_name = "FOLDER")]
@@ -115,7 +115,8 @@ enum Command {
         #[arg(long, value_name = "SOCKET")]
         control: PathBuf,
     },
-    /// Give an order, as JSON: {"order":"eject"}
+    /// Give an order, as JSON: {"order":"eject"} takes the card away, {"order":"insert","memory":"FILE"} lays that one there; all
+    /// orders are in the README of virtual-card
     Order {
         /// Unix socket of the card or the service
         #[arg(long, value_name = "SOCKET")]

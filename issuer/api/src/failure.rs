@@ -14,6 +14,10 @@ program_contract::failures! {
         "请求用时过长；是否已办不得而知", "the request took too long; whether it was done is not known";
         "请以同一 Idempotency-Key 重发。", "Repeat it with the same Idempotency-Key.";
     }
+    pub(crate) fn answer_late() = Absent "TIMEOUT" {
+        "应答用时过长", "the answer took too long";
+        "请稍后再问；`/readyz` 说明缺了什么。", "Ask again a little later; `/readyz` says what is missing.";
+    }
     pub(crate) fn internal() = Damaged "INTERNAL" {
         "程序故障；请求是否已办不得而知", "the program failed; whether the request was done is not known";
         "请以同一 Idempotency-Key 重发，并上报。", "Repeat it with the same Idempotency-Key, and report this.";

@@ -83,7 +83,7 @@ impl ChangeRequest {
         let Some(file) = &self.applicant else {
             return Ok(None);
         };
-        let form = ApplicantForm::from_json(file.get())?;
+        let form = ApplicantForm::from_bytes(file.get().as_bytes())?;
         Ok(Some(form.into_applicant(api.office().clock().today())?))
     }
 

@@ -15,7 +15,7 @@ use crate::state::Api;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Check)]
 pub(crate) struct CheckBody {
-    /// `ledger`, `vault`, `photo_store`, `clock`, and where cards are made at this machine `reader`.
+    /// `ledger`, `vault`, `photo_store`, `clock`, `cards`, and where cards are made at this machine `reader`.
     #[schema(example = "vault")]
     pub(crate) name: &'static str,
     /// Whether it can be used.

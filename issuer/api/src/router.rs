@@ -134,7 +134,13 @@ async fn within_time_and_logged(State(api): State<Api>, request: Request, next: 
     let response = tokio::time::timeout(api.times().request, next.run(request))
         .await
         .unwrap_or_else(|_| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, failure::timeout()).into_response()
+            // What only reads has nothing to repeat under its key.
+            let late = if method.is_safe() {
+                failure::answer_late()
+            } else {
+                failure::timeout()
+            };
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, late).into_response()
         });
     let spent = api.office().clock().now().duration_since(began);
     tracing::info!(%method, route, status = response.status().as_u16(), ms = spent.as_millis_f64(), "request");

@@ -241,7 +241,11 @@ impl FormErrors {
         let fields: Vec<_> = self
             .0
             .iter()
-            .map(|error| format!("{}：{}", error.field, error.chinese.0))
+            .map(|error| match &error.chinese {
+                // Of the file as a whole nothing else says what to do.
+                (what, action) if error.field == "$" => format!("{what}；{}", action.trim_end_matches('。')),
+                (what, _) => format!("{}：{what}", error.field),
+            })
             .collect();
         fields.join("；")
     }
@@ -253,7 +257,11 @@ impl fmt::Display for FormErrors {
             if i > 0 {
                 f.write_str("; ")?;
             }
-            write!(f, "{}: {}", e.field, e.what)?;
+            if e.field == "$" {
+                write!(f, "{}; {}", e.what, e.action.trim_end_matches('.'))?;
+            } else {
+                write!(f, "{}: {}", e.field, e.what)?;
+            }
         }
         Ok(())
     }
@@ -282,13 +290,13 @@ impl ApplicantForm {
     /// The keys of each entry of `evidence`.
     pub const EVIDENCE_KEYS: [&'static str; 3] = ["code", "from", "to"];
 
-    /// Reads the file as it lies on the disk or comes over the wire.
+    /// Reads the file as it lies on the disk or comes over the wire: what it may be is what `docs/applicant.schema.json` says.
     ///
     /// # Errors
-    /// `ENCODING` and `BYTE_ORDER_MARK`, with the encoding that it seems to have; those of [`Self::from_json`].
+    /// `SHAPE` for a number where text belongs, or text where a number does; `ENCODING` and `BYTE_ORDER_MARK`, with the encoding that it seems to have; those of [`Self::from_json`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormErrors> {
         match (foreign(bytes), std::str::from_utf8(bytes)) {
-            (None, Ok(text)) => Self::from_json(text),
+            (None, Ok(text)) => Self::read(text, Values::AsHandedIn),
             (name, _) => {
                 let (chinese, english) = name.unwrap_or(("不知是何编码", "its encoding is not known"));
                 Err(FormErrors(vec![FieldError::in_detail(
@@ -304,13 +312,17 @@ impl ApplicantForm {
         }
     }
 
-    /// Reads the file, UTF-8 JSON.
+    /// Reads the file, UTF-8 JSON, also as a case keeps it: every value as text.
     ///
     /// # Errors
     /// Every unknown key and every value of a wrong shape, by its path; never a value.
     pub fn from_json(text: &str) -> Result<Self, FormErrors> {
+        Self::read(text, Values::AsKept)
+    }
+
+    fn read(text: &str, values: Values) -> Result<Self, FormErrors> {
         // The walk first: serde would take a list for an object, stops at the first fault, and repeats values.
-        let found = faults(text);
+        let found = faults(text, values);
         if !found.is_empty() {
             return Err(FormErrors(found));
         }
@@ -686,10 +698,19 @@ fn is_gb18030(mut bytes: &[u8]) -> bool {
     }
 }
 
+/// What the values of a file may be.
+#[derive(Clone, Copy)]
+enum Values {
+    /// Text, and a number for the months, as the schema says.
+    AsHandedIn,
+    /// Text or numbers.
+    AsKept,
+}
+
 const AN_OBJECT: (&str, &str) = ("an object", "对象");
 
 /// What is wrong with the format of the text, by paths and without values.
-fn faults(text: &str) -> Vec<FieldError> {
+fn faults(text: &str, values: Values) -> Vec<FieldError> {
     if text.starts_with('\u{FEFF}') {
         return vec![FieldError::in_detail(
             "$",
@@ -699,6 +720,14 @@ fn faults(text: &str) -> Vec<FieldError> {
                 "文件以字节顺序标记（BOM）开头",
             ),
             SAVE,
+        )];
+    }
+    if text.trim().is_empty() {
+        return vec![FieldError::new(
+            "$",
+            "NOT_JSON",
+            ("the file is empty", "Write the applicant's facts into it."),
+            ("文件是空的", "请写入申请人的各项信息。"),
         )];
     }
     let file = match serde_json::from_str(text) {
@@ -720,7 +749,13 @@ fn faults(text: &str) -> Vec<FieldError> {
     let mut found = Vec::new();
     for (key, value) in &file {
         match key.as_str() {
-            "residence" => object(&mut found, "residence", value, &ApplicantForm::RESIDENCE_KEYS),
+            "residence" => object(
+                &mut found,
+                "residence",
+                value,
+                &ApplicantForm::RESIDENCE_KEYS,
+                values,
+            ),
             "evidence" => match value.as_array() {
                 Some(papers) => {
                     for (i, paper) in papers.iter().enumerate() {
@@ -729,29 +764,44 @@ fn faults(text: &str) -> Vec<FieldError> {
                             &format!("evidence[{i}]"),
                             paper,
                             &ApplicantForm::EVIDENCE_KEYS,
+                            values,
                         );
                     }
                 }
                 None => found.push(shape("evidence".to_owned(), ("a list", "列表"))),
             },
-            key => leaf(&mut found, key.to_owned(), key, value, &ApplicantForm::KEYS),
+            key => leaf(
+                &mut found,
+                key.to_owned(),
+                key,
+                value,
+                &ApplicantForm::KEYS,
+                values,
+            ),
         }
     }
     found
 }
 
-fn object(found: &mut Vec<FieldError>, path: &str, value: &serde_json::Value, keys: &[&str]) {
+fn object(found: &mut Vec<FieldError>, path: &str, value: &serde_json::Value, keys: &[&str], values: Values) {
     match value.as_object() {
         Some(object) => {
             for (key, value) in object {
-                leaf(found, format!("{path}.{key}"), key, value, keys);
+                leaf(found, format!("{path}.{key}"), key, value, keys, values);
             }
         }
         None => found.push(shape(path.to_owned(), AN_OBJECT)),
     }
 }
 
-fn leaf(found: &mut Vec<FieldError>, path: String, key: &str, value: &serde_json::Value, keys: &[&str]) {
+fn leaf(
+    found: &mut Vec<FieldError>,
+    path: String,
+    key: &str,
+    value: &serde_json::Value,
+    keys: &[&str],
+    values: Values,
+) {
     if !keys.contains(&key) {
         found.push(FieldError::of_code(
             path,
@@ -759,8 +809,22 @@ fn leaf(found: &mut Vec<FieldError>, path: String, key: &str, value: &serde_json
             "the applicant file has no such key",
             "Take it out; docs/applicant.schema.json lists the keys.",
         ));
-    } else if !(value.is_string() || value.is_null() || value.is_i64() || value.is_u64()) {
-        found.push(shape(path, ("text or a whole number", "文本或整数")));
+        return;
+    }
+    let is_whole = value.is_i64() || value.is_u64();
+    let (fits, expected) = match (values, key) {
+        (Values::AsKept, _) => (
+            value.is_string() || is_whole,
+            ("text or a whole number", "文本或整数"),
+        ),
+        (Values::AsHandedIn, "insurance_months") => (
+            is_whole,
+            ("a whole number, without quotation marks", "整数，不加引号"),
+        ),
+        (Values::AsHandedIn, _) => (value.is_string(), ("text, in quotation marks", "文本，加引号")),
+    };
+    if !fits && !value.is_null() {
+        found.push(shape(path, expected));
     }
 }
 

@@ -39,6 +39,37 @@ impl fmt::Debug for CardPseudonym {
     }
 }
 
+/// A payment terminal's registration number as people write and read it: 8 hex digits, as in the name of its settlement files.
+/// In decimal it is read too, where it cannot be taken for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TerminalNumber(pub u32);
+
+impl fmt::Display for TerminalNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl TerminalNumber {
+    /// The number that a text is, in 8 hex digits or in decimal; `None` also for what can be taken for either: eight decimal
+    /// digits, unless they begin with a zero, or with `0x` before them.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let hex = |digits: &str| {
+            let is_hex = digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            is_hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+        };
+        let is_decimal = text.bytes().all(|digit| digit.is_ascii_digit()) && !text.starts_with('0');
+        let number = match text.strip_prefix("0x") {
+            Some(digits) => hex(digits),
+            None if is_decimal && text.len() == 8 => None,
+            None if is_decimal => text.parse().ok(),
+            None => hex(text),
+        };
+        number.map(Self)
+    }
+}
+
 /// A payment terminal's registration: its days are paid, no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
@@ -620,4 +651,42 @@ impl Run<'_> {
 pub fn missing_numbers(numbers: &BTreeSet<u32>) -> Vec<u32> {
     let last = numbers.last().copied().unwrap_or(0);
     (1..=last).filter(|n| !numbers.contains(n)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminals_number_is_read_as_its_files_have_it_and_never_as_another() {
+        for (text, number) in [
+            ("00010002", 0x0001_0002),
+            ("0001000a", 0x0001_000A),
+            ("FFFFFFFF", u32::MAX),
+            ("0x12345678", 0x1234_5678),
+            ("65538", 65_538),
+            ("1", 1),
+            ("4294967295", u32::MAX),
+        ] {
+            assert_eq!(TerminalNumber::read(text), Some(TerminalNumber(number)), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "010002",
+            "0010002",
+            "000010002",
+            "12345678",
+            "4294967296",
+            "10002a",
+            "0x10002",
+            "+1",
+            " 1",
+            "一",
+            "-0010002",
+        ] {
+            assert_eq!(TerminalNumber::read(text), None, "{text}");
+        }
+        assert_eq!(TerminalNumber(65_538).to_string(), "00010002");
+    }
 }

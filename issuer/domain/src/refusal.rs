@@ -1,6 +1,7 @@
 //! What the state of the ledger does not allow, whatever the request's values: told with the thing that stands in the way.
 
 use crate::identifiers::{ApplicationId, CardSerial, ChangeId, OrderId, PermitId};
+use crate::payment::TerminalNumber;
 
 /// Why something is not done as the ledger stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,12 @@ pub enum Refusal {
         /// Which one.
         change: ChangeId,
     },
+    /// A later load of the card is on its way, and brings this one with it.
+    #[error("the load {change} of this card came later, is on its way to it, and brings this one with it")]
+    LaterLoad {
+        /// Which one.
+        change: ChangeId,
+    },
     /// The chip is not in stock: unknown, used before, or recalled.
     #[error("the blank {serial} is not in stock: {state}")]
     BlankNotInStock {
@@ -33,7 +40,7 @@ pub enum Refusal {
         state: &'static str,
     },
     /// The terminal has no registration.
-    #[error("no payment terminal has the registration number {tid}")]
+    #[error("no payment terminal has the registration number {} ({tid} in decimal)", TerminalNumber(*tid))]
     TerminalUnknown {
         /// The number.
         tid: u32,
@@ -69,6 +76,7 @@ impl Refusal {
             Self::AlreadyHasPermit { .. } => "ALREADY_HAS_PERMIT",
             Self::ApplicationOpen { .. } => "APPLICATION_OPEN",
             Self::ChangeOpen { .. } => "CHANGE_OPEN",
+            Self::LaterLoad { .. } => "LATER_LOAD",
             Self::BlankNotInStock { .. } => "BLANK_NOT_IN_STOCK",
             Self::TerminalUnknown { .. } | Self::NoCountingTerminal { .. } => "TERMINAL_UNKNOWN",
             Self::CardBeingMade { .. } => "CARD_BEING_MADE",
@@ -89,6 +97,9 @@ impl Refusal {
             }
             Self::ChangeOpen { .. } => {
                 "Finish that change with `issuer change write` (it may be the outcome of an earlier try), or give it up with `issuer change give-up`."
+            }
+            Self::LaterLoad { .. } => {
+                "Write that later one with `issuer change write`: the card has both then; nothing is to be given up."
             }
             Self::BlankNotInStock { .. } => "Take another blank from the stock.",
             Self::TerminalUnknown { .. } | Self::NoCountingTerminal { .. } => {
@@ -120,12 +131,19 @@ impl Refusal {
                 format!("此卡已有同类的在办变更 {change}"),
                 "请用 `issuer change write` 办完该变更（可能是上次办理的结果），或用 `issuer change give-up` 放弃。",
             ),
+            Self::LaterLoad { change } => (
+                format!("此卡另有在途的后一笔充值 {change}，其中已含本笔"),
+                "请用 `issuer change write` 写入后一笔：两笔都随之到卡；不必放弃任何一笔。",
+            ),
             Self::BlankNotInStock { serial, state } => (
                 format!("空白卡 {serial} 不在库存中：{state}"),
                 "请另取一张库存空白卡。",
             ),
             Self::TerminalUnknown { tid } => (
-                format!("没有登记编号为 {tid} 的收款终端"),
+                format!(
+                    "没有登记编号为 {}（十进制 {tid}）的收款终端",
+                    TerminalNumber(*tid)
+                ),
                 "请先用 `issuer terminal register` 登记该终端。",
             ),
             Self::NoCountingTerminal { name } => (

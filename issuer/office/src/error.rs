@@ -77,6 +77,14 @@ pub enum OfficeError {
     /// The new residence belongs to another office.
     #[error("the new residence lies in another prefecture, whose office issues there")]
     OtherOffice,
+    /// A blank of another lot than the one that is taken in.
+    #[error("the blank {serial} is of the lot {lot}; none was taken into stock")]
+    OtherLot {
+        /// Which blank.
+        serial: permit_domain::CardSerial,
+        /// The lot that it names.
+        lot: String,
+    },
     /// The bytes are no receipts file.
     #[error("this is no file of receipts")]
     ReceiptsForm,
@@ -147,6 +155,7 @@ impl OfficeError {
             Self::OtherPerson => "OTHER_PERSON",
             Self::Moved => "MOVED",
             Self::OtherOffice => "OTHER_OFFICE",
+            Self::OtherLot { .. } => "OTHER_LOT",
             Self::ReceiptsForm => "RECEIPTS_FORM",
             Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
             Self::Staff(error) => error.code(),
@@ -195,6 +204,9 @@ impl OfficeError {
             }
             Self::Moved => "Change the address first, with `issuer change propose --kind address`.",
             Self::OtherOffice => "Send the holder to the office of the new residence.",
+            Self::OtherLot { .. } => {
+                "Give that lot with --lot: issuer and number, the first 12 digits of its serials, such as 4403-00000001; take each lot in by itself."
+            }
             Self::ReceiptsForm => "Take the file as the terminal wrote it.",
             Self::BalanceUnknown { .. } => {
                 "Do not credit it. Who brings the old card back whole has it allowed again, and its purse with it."
@@ -233,6 +245,7 @@ impl OfficeError {
             | Self::OtherOffice
             | Self::PhotoRefused(_)
             | Self::Unprintable(_)
+            | Self::OtherLot { .. }
             | Self::ReceiptsForm => Fault::Caller,
             // Done by half: running it again goes on.
             Self::Denial(_) | Self::PhotoCaseOpen(_) => Fault::Unknown,
@@ -286,11 +299,11 @@ impl Failing for OfficeError {
             Self::Content(error) => error.chinese(),
             Self::Artwork(error) => error.chinese(),
             Self::Vault(error) => (
-                error.chinese().0,
+                error.chinese_text(),
                 "请按密钥库的提示处理；密钥库打开后，再运行同一命令。",
             ),
             Self::Denial(error) => (
-                format!("台账已记录，但停用名单尚未生效（{}）", error.chinese().0),
+                format!("台账已记录，但停用名单尚未生效（{}）", error.chinese_text()),
                 "请先将密钥库解封，再运行同一命令，或 `issuer card confirm`。",
             ),
             Self::Unprintable(errors) => (errors.chinese(), "请改正所列的每个字段，再试。"),
@@ -324,6 +337,10 @@ impl Failing for OfficeError {
             Self::OtherOffice => (
                 "新居住地在另一地级市，由当地发证机关签发".to_owned(),
                 "请持卡人到新居住地的发证机关办理。",
+            ),
+            Self::OtherLot { serial, lot } => (
+                format!("空白卡 {serial} 属于批次 {lot}；一张也没有入库"),
+                "请用 --lot 给出该批次，即序列号前 12 位所写的发卡机构和批号，如 4403-00000001；多个批次分别入库。",
             ),
             Self::ReceiptsForm => ("这不是回执文件".to_owned(), "请使用终端写出的原文件。"),
             Self::BalanceUnknown { days, from } => (

@@ -168,6 +168,15 @@ impl Office {
         Ok(self.store.ready().await?)
     }
 
+    /// Whether the ledger takes an entry now: there is room for it, and the clock is not behind the last one.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(crate) async fn takes_an_entry(&self) -> Result<(), OfficeError> {
+        self.store.ready().await?;
+        Ok(self.store.takes_an_entry(self.clock.now()).await?)
+    }
+
     /// Reads the whole ledger and checks every link.
     ///
     /// # Errors

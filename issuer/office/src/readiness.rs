@@ -1,11 +1,17 @@
 //! What work needs, each checked by doing it.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use keyvault_protocol as vault;
+use keyvault_protocol::{PhotoKeyContext, RefusalCode, RoleKeyState};
 use photo_store_protocol as photo;
-use program_contract::{Failing as _, Failure, Language};
+use photo_store_protocol::FailureCode;
+use program_contract::{Exit, Failure, Language};
 use serde::Serialize;
 
+use crate::connection::Stream;
 use crate::error::OfficeError;
 use crate::fault::Fault;
 use crate::office::Office;
@@ -22,6 +28,24 @@ program_contract::failures! {
     fn clock_behind() = Damaged "CLOCK_BEHIND" {
         "本机时钟早于密钥库见过的时间", "the machine's clock is behind a time that the vault has seen";
         "请校准本机时钟：密钥库见过更晚的时间。", "Set the machine's clock: the vault has seen a later time.";
+    }
+    fn photo_store_not_checked() = Absent "NOT_CHECKED" {
+        "密钥库没有应答，照片库在等它", "the vault does not answer, and the photo store waits for it";
+        "须先恢复密钥库。", "The vault has to answer first.";
+    }
+    fn cards_not_checked() = Absent "NOT_CHECKED" {
+        "密钥库没有应答，所制的卡未核对", "the vault does not answer, and its cards were not checked";
+        "须先恢复密钥库。", "The vault has to answer first.";
+    }
+    fn card_unknown(number) = Damaged "CARD_UNKNOWN_TO_VAULT" {
+        "密钥库不认得本机关最近写成的卡 {number}：它是从较早的备份恢复的",
+        "the vault does not know this office's newest card {number}: it was restored from an older copy";
+        "请停止密钥库，恢复最新的副本；没有的，须更换副本之后所制的卡。",
+        "Stop the vault and restore its newest copy; where there is none, replace the cards that were made after the copy.";
+    }
+    fn no_active_key(role, region) = Damaged "NO_ACTIVE_VERSION" {
+        "{role} 在 {region} 没有启用（ACTIVE）的密钥版本", "{role} in {region} has no Active key version";
+        "请用 `keyvault rotate` 生成。", "Make one with `keyvault rotate`.";
     }
     fn clock_not_checked() = Absent "NOT_CHECKED" {
         "密钥库没有应答，时钟未核对", "the vault does not answer, and the clock was not checked";
@@ -83,63 +107,131 @@ impl Check {
 /// Seconds between two probes that make a key: the vault journals each, and a probe comes every few seconds.
 const PROBE_SECONDS: i64 = 60;
 
+/// How long a service may take for its checks; one that hangs is told, not waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an open vault answered.
+struct Answered {
+    high_water: Timestamp,
+    cards: Check,
+}
+
 impl Office {
-    /// What work needs, each checked by doing it: the ledger writes, the vault answers and at most once a minute makes and opens a key, the photo store
-    /// answers, the clock is not behind what the vault has seen.
+    /// What work needs, each checked by doing it: the ledger takes an entry, the vault answers, at most once a minute makes and
+    /// opens a key, and knows the card that was written last, the photo store answers, the clock is behind neither vault nor
+    /// ledger.
     pub async fn checks(&self) -> Vec<Check> {
-        let ledger = match self.ready().await {
-            Ok(()) => Check::passed("ledger"),
-            Err(error) => Check::failed("ledger", error),
+        let (entry, vault, photos) = tokio::join!(
+            self.takes_an_entry(),
+            tokio::time::timeout(PATIENCE, self.ask_vault()),
+            tokio::time::timeout(PATIENCE, async { self.photo_store().await?.status().await }),
+        );
+        let vault = vault.unwrap_or(Err(vault::Error::NoAnswer));
+        let photos = match photos {
+            Ok(Ok(status)) => match status.vault {
+                photo::VaultState::Open => Check::passed("photo_store"),
+                photo::VaultState::Sealed => Check::failed("photo_store", photo_store_without_vault()),
+                _ => photos_failed(photo::Error::Failed(FailureCode::VaultUnreachable)),
+            },
+            Ok(Err(error)) => photos_failed(error),
+            // It waits for the vault itself.
+            Err(_) if vault.is_err() => Check::failed("photo_store", photo_store_not_checked()),
+            Err(_) => photos_failed(photo::Error::Failed(FailureCode::StoreUnreachable)),
         };
-        let (vault, clock) = self.check_vault().await;
-        let photos = match async { self.photo_store().await?.status().await }.await {
-            Ok(status) if status.vault == photo::VaultState::Open => Check::passed("photo_store"),
-            Ok(_) => Check::failed("photo_store", photo_store_without_vault()),
-            Err(error) => Check::failed("photo_store", OfficeError::from(error)),
+        let clock = |high_water| {
+            if high_water <= self.clock.now() {
+                Check::passed("clock")
+            } else {
+                Check::failed("clock", clock_behind())
+            }
         };
-        vec![ledger, vault, photos, clock]
+        let (vault, cards, clock) = match vault {
+            Ok(answered) => (Check::passed("vault"), answered.cards, clock(answered.high_water)),
+            Err(error) => (
+                Check::failed("vault", away(&error)),
+                Check::failed("cards", cards_not_checked()),
+                Check::failed("clock", clock_not_checked()),
+            ),
+        };
+        let (ledger, clock) = match entry {
+            Ok(()) => (Check::passed("ledger"), clock),
+            Err(error @ OfficeError::Store(issuer_store::Error::ClockBehind { .. })) => {
+                (Check::passed("ledger"), Check::failed("clock", error))
+            }
+            Err(error) => (Check::failed("ledger", error), clock),
+        };
+        vec![ledger, vault, photos, clock, cards]
     }
 
-    async fn check_vault(&self) -> (Check, Check) {
-        use keyvault_protocol::{Error, PhotoKeyContext};
-        let checked = async {
-            let mut vault = self.vault_client().await?;
-            let status = vault.status().await?;
-            // Only an open vault answers this.
-            vault.anchors().await?;
-            let now = self.clock.now().as_second();
-            if now - self.probed.load(Ordering::Relaxed) >= PROBE_SECONDS {
-                let context = PhotoKeyContext {
-                    photo_id: [0; 16],
-                    person: [0; 16],
-                    // No photo has this profile, so the key opens nothing.
-                    profile: "readiness".to_owned(),
-                    version: 1,
-                };
-                let (made, wrapped) = vault.photo_key_new(&context).await?;
-                let opened = vault.photo_key_open(&context, &wrapped).await?;
-                if made != opened {
-                    return Err(Error::NotOpened);
-                }
-                self.probed.store(now, Ordering::Relaxed);
+    async fn ask_vault(&self) -> Result<Answered, vault::Error> {
+        let mut client = self.vault_client().await?;
+        let status = client.status().await?;
+        // Only an open vault answers this.
+        client.anchors().await?;
+        let now = self.clock.now().as_second();
+        if now - self.probed.load(Ordering::Relaxed) >= PROBE_SECONDS {
+            let context = PhotoKeyContext {
+                photo_id: [0; 16],
+                person: [0; 16],
+                // No photo has this profile, so the key opens nothing.
+                profile: "readiness".to_owned(),
+                version: 1,
+            };
+            let (made, wrapped) = client.photo_key_new(&context).await?;
+            let opened = client.photo_key_open(&context, &wrapped).await?;
+            if made != opened {
+                return Err(vault::Error::NotOpened);
             }
-            Ok(status.high_water)
+            self.probed.store(now, Ordering::Relaxed);
         }
-        .await;
-        match checked {
-            Ok(high_water) if high_water <= self.clock.now() => {
-                (Check::passed("vault"), Check::passed("clock"))
-            }
-            Ok(_) => (Check::passed("vault"), Check::failed("clock", clock_behind())),
-            Err(error) => {
-                let mut away = vault_away((error.chinese().0, error.to_string()));
-                away.exit = Fault::of_vault(&error).exit();
-                away.code = error.code().into();
-                (
-                    Check::failed("vault", away),
-                    Check::failed("clock", clock_not_checked()),
-                )
-            }
-        }
+        Ok(Answered {
+            high_water: status.high_water,
+            cards: self.check_cards(&mut client).await?,
+        })
     }
+
+    /// Whether the vault knows the card that was written last, and has a key to write each of its roles anew: a vault that was
+    /// put back from an old copy does not.
+    async fn check_cards(&self, client: &mut vault::Client<Stream>) -> Result<Check, vault::Error> {
+        let newest = async { Ok::<_, OfficeError>(self.read().await?.newest_written_card().await?) };
+        let card = match newest.await {
+            Ok(Some(card)) => card,
+            Ok(None) => return Ok(Check::passed("cards")),
+            Err(error) => return Ok(Check::failed("cards", error)),
+        };
+        let slots = match client.card_versions(card.serial).await {
+            Err(error) if error.is(RefusalCode::NotFound) => {
+                return Ok(Check::failed("cards", card_unknown(card.number.to_string())));
+            }
+            answered => answered?,
+        };
+        let keys = client.role_keys().await?;
+        let without = slots.iter().find(|slot| {
+            !keys.iter().any(|key| {
+                (key.role, key.region, key.state) == (slot.role, slot.region, RoleKeyState::Active)
+            })
+        });
+        Ok(match without {
+            None => Check::passed("cards"),
+            Some(slot) => Check::failed(
+                "cards",
+                no_active_key(slot.role.to_string(), slot.region.to_string()),
+            ),
+        })
+    }
+}
+
+fn photos_failed(error: photo::Error) -> Check {
+    Check::failed("photo_store", OfficeError::from(error))
+}
+
+/// The vault's failure, of a question behind which nothing waits.
+fn away(error: &vault::Error) -> Failure {
+    let mut away = vault_away((error.chinese_text(), error.to_string()));
+    away.exit = match Fault::of_vault(error) {
+        Fault::Unknown => Exit::Absent,
+        fault => fault.exit(),
+    };
+    away.code = error.code().into();
+    away
 }

@@ -39,7 +39,10 @@ pub enum FileRefusal {
     /// It is no settlement file.
     Form,
     /// No terminal is registered under its number.
-    TerminalUnknown,
+    TerminalUnknown {
+        /// The number.
+        tid: u32,
+    },
     /// The terminal of that number has another name.
     OtherName,
     /// The terminal's key did not sign it as it is: it was edited, or another terminal made it.
@@ -64,7 +67,7 @@ impl FileRefusal {
         match self {
             Self::TooLong => "SETTLEMENT_TOO_LONG",
             Self::Form => "SETTLEMENT_FORM",
-            Self::TerminalUnknown => "TERMINAL_UNKNOWN",
+            Self::TerminalUnknown { .. } => "TERMINAL_UNKNOWN",
             Self::OtherName => "OTHER_TERMINAL_NAME",
             Self::Signature => "SETTLEMENT_SIGNATURE",
             Self::Future => "SETTLEMENT_FUTURE",
@@ -85,7 +88,7 @@ impl FileRefusal {
                 "请商户提供终端原样写出的文件。",
                 "Ask the merchant for the file as the terminal wrote it.",
             ),
-            Self::TerminalUnknown => Words(
+            Self::TerminalUnknown { .. } => Words(
                 "请用 `issuer terminal register` 登记该终端，再次导入。",
                 "Register the terminal with `issuer terminal register`, then import the file again.",
             ),
@@ -253,8 +256,9 @@ impl Office {
         let Ok(unverified) = UnverifiedSettlement::parse(file) else {
             return Ok(Err(FileRefusal::Form));
         };
-        let Some(terminal) = self.read().await?.payment_terminal(unverified.head().tid).await? else {
-            return Ok(Err(FileRefusal::TerminalUnknown));
+        let tid = unverified.head().tid;
+        let Some(terminal) = self.read().await?.payment_terminal(tid).await? else {
+            return Ok(Err(FileRefusal::TerminalUnknown { tid }));
         };
         Ok(verify(file, unverified, &terminal, self.clock().today()))
     }

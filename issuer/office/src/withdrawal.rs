@@ -6,7 +6,7 @@
 //! applicant does not wait longer for a clerk's slip. A permit that nobody was given a card of ends with its application. Left
 //! out: refusals, supplements, appeals.
 
-use issuer_store::{Appended, Entry, StoredApplication, Submission, Transaction};
+use issuer_store::{Appended, Entry, Snapshot, StoredApplication, Submission, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
     Actor as _, Applicant, Application, ApplicationId, ApplicationState, EndReason, IntakeClerk, OrderState,
@@ -43,7 +43,8 @@ impl Office {
     }
 
     /// Files the right facts in place of wrong ones: the application is withdrawn, and another of the same person accepted
-    /// with the id `corrected`. Repeating it with the same id and facts answers the same.
+    /// with the id `corrected`. Repeating it with the same facts answers the same, under the id of the first time whatever id is
+    /// given then.
     ///
     /// # Errors
     /// [`OfficeError::OtherApplicant`] for a file of somebody else; those of [`Office::apply`] and of [`Office::withdraw`].
@@ -55,7 +56,7 @@ impl Office {
         applicant: Applicant,
     ) -> Result<StoredApplication, OfficeError> {
         let mut ledger = self.read().await?;
-        let known = intake::same_application(&mut ledger, corrected, &clerk, &applicant).await?;
+        let known = filed_before(&mut ledger, id, corrected, &clerk, &applicant).await?;
         let old = on_file::application(&mut ledger, id).await?;
         drop(ledger);
         let case = match known {
@@ -64,6 +65,14 @@ impl Office {
         };
         self.close_withdrawn(id, &clerk).await?;
         Ok(case)
+    }
+
+    /// The application that was filed in place of this one; none where it was not corrected.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn corrected_as(&self, id: ApplicationId) -> Result<Option<ApplicationId>, OfficeError> {
+        Ok(self.read().await?.corrected_as(id).await?)
     }
 
     async fn file_corrected(
@@ -85,12 +94,11 @@ impl Office {
         self.can_be_made(applicant, accepted).await?;
         let mut tx = self.begin().await?;
         // The same request may have come a moment before: then its outcome is the answer to this one too.
-        if let Some(known) = intake::same_application(&mut tx, corrected, clerk, applicant).await? {
+        let id = old.application.id();
+        if let Some(known) = filed_before(&mut tx, id, corrected, clerk, applicant).await? {
             return Ok(known);
         }
-        let old = on_file::application(&mut tx, old.application.id())
-            .await?
-            .application;
+        let old = on_file::application(&mut tx, id).await?.application;
         let person = old.person();
         let _first = take_back(&mut tx, old, clerk, today, Some(corrected)).await?;
         let new = Submission {
@@ -115,6 +123,27 @@ impl Office {
                 OfficeError::Photo(error) => OfficeError::PhotoCaseOpen(error),
                 error => error,
             })
+    }
+}
+
+/// This very correction, where it was made before: under the id that it is given now, or under the one of its first time.
+async fn filed_before(
+    ledger: &mut Snapshot,
+    old: ApplicationId,
+    corrected: ApplicationId,
+    clerk: &IntakeClerk,
+    applicant: &Applicant,
+) -> Result<Option<StoredApplication>, OfficeError> {
+    if let Some(known) = intake::same_application(ledger, corrected, clerk, applicant).await? {
+        return Ok(Some(known));
+    }
+    let Some(first) = ledger.corrected_as(old).await? else {
+        return Ok(None);
+    };
+    match intake::same_application(ledger, first, clerk, applicant).await {
+        // Somebody corrected it otherwise.
+        Err(OfficeError::IdTaken) => Ok(None),
+        known => known,
     }
 }
 

@@ -104,6 +104,9 @@ impl Production {
                 .await?;
             return self.finish(stored, change, producer, None).await;
         }
+        if !was_writing {
+            self.not_behind_a_later_load(&stored).await?;
+        }
         // Everything that can fail without the card is fetched before it is touched.
         let kind = stored.change.kind();
         let (task, front) = match to_write.what {
@@ -240,6 +243,31 @@ impl Production {
                     .as_ref()
                     .is_some_and(|later| later.loaded > load.loaded)
         }))
+    }
+
+    /// The vault writes no sum below one that it gave: a load behind which a later one was sealed or begun comes with that one.
+    async fn not_behind_a_later_load(&self, stored: &StoredCardChange) -> Result<(), ProductionError> {
+        let Some(load) = &stored.load else {
+            return Ok(());
+        };
+        let changes = self.office.changes_of(&stored.change.card().number).await?;
+        let given = |other: &StoredCardChange| {
+            matches!(other.change.state(), ChangeState::Queued | ChangeState::Writing)
+                || other.sealing_since.is_some()
+        };
+        let later = changes
+            .iter()
+            .filter(|other| given(other) && !other.change.state().is_over())
+            .filter_map(|other| Some((other.load.as_ref()?.loaded, other.change.id())))
+            .filter(|(loaded, _)| *loaded > load.loaded)
+            .max_by_key(|(loaded, _)| *loaded);
+        match later {
+            Some((_, change)) => Err(issuer_office::error::OfficeError::from(
+                permit_domain::Refusal::LaterLoad { change },
+            )
+            .into()),
+            None => Ok(()),
+        }
     }
 
     async fn rewrite_task(

@@ -219,7 +219,7 @@ impl Failing for ProductionError {
                 let (message, action) = error.source.chinese();
                 return (format!("成品卡无法读取：{message}"), action);
             }
-            Self::Vault(error) | Self::Interrupted(error) => (error.chinese().0, vault_action_zh(error)),
+            Self::Vault(error) | Self::Interrupted(error) => (error.chinese_text(), vault_action_zh(error)),
             Self::Photo(error) => return error.chinese(),
             Self::Content(error) => error.chinese(),
             Self::Artwork(error) => error.chinese(),

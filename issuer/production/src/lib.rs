@@ -7,6 +7,7 @@ mod allocate;
 mod change;
 mod draw;
 mod encode;
+mod enrolment;
 mod error;
 mod hand_over;
 mod pipe;
@@ -19,6 +20,7 @@ mod station;
 mod terminal;
 mod verify;
 
+pub use enrolment::check_enrolment;
 pub use error::ProductionError;
 pub use hand_over::HolderChecked;
 pub use production::{Production, Settings};

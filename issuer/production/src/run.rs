@@ -127,7 +127,8 @@ impl Production {
     /// the oldest order without a card. `None`: no running order wants this card.
     ///
     /// # Errors
-    /// The reader's, the vault's or the ledger's.
+    /// [`ProductionError::NotBlank`] where an order waits for a blank and this card is none of ours; the reader's, the vault's
+    /// or the ledger's.
     pub async fn order_for(&self, station: &mut Station) -> Result<Option<Order>, ProductionError> {
         let running = self.office.running_orders().await?;
         let Some(any) = running.first() else {
@@ -143,12 +144,16 @@ impl Production {
         let its_own = running
             .iter()
             .find(|order| order.state().card().is_some_and(|card| card.serial == serial));
-        Ok(match its_own {
-            Some(order) => Some(order.clone()),
-            None => running
-                .into_iter()
-                .find(|order| blank.is_some() && matches!(order.state(), OrderState::Ordered)),
-        })
+        if let Some(order) = its_own {
+            return Ok(Some(order.clone()));
+        }
+        let waits = running
+            .into_iter()
+            .find(|order| matches!(order.state(), OrderState::Ordered));
+        match (waits, blank) {
+            (Some(_), None) => Err(ProductionError::NotBlank),
+            (waits, _) => Ok(waits),
+        }
     }
 }
 

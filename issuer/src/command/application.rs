@@ -54,7 +54,7 @@ struct Correct {
     /// The application whose facts are wrong.
     #[arg(long, value_name = "ID")]
     application: ApplicationId,
-    /// The new application's id, to repeat a correction whose answer was lost; a fresh one without it.
+    /// The new application's id; a fresh one without it. The same correction again has the id of its first time.
     #[arg(long, value_name = "ID")]
     id: Option<ApplicationId>,
     /// The whole applicant file with the right facts.
@@ -118,7 +118,11 @@ impl Correct {
             Err(OfficeError::Unprintable(errors)) => Err(form(&errors)),
             // The new application is filed: whoever goes on needs its id.
             Err(error @ OfficeError::PhotoCaseOpen(_)) => {
-                Err(Failure::from(error).with("application_id", id.to_string()))
+                let id = context.office.corrected_as(self.application).await?.unwrap_or(id);
+                let line = line!(id.to_string(), " ", of_application("ACCEPTED"));
+                let mut failure = Failure::from(error).with("application_id", id.to_string());
+                failure.lines.push(line);
+                Err(failure)
             }
             Err(error) => Err(error.into()),
         }

@@ -126,13 +126,13 @@ struct Confirmed {
 const CARD: &str = "yzt.card/1";
 
 program_contract::sentences! {
-    fn allowing(clerk, card, content) =
-        "{clerk} 已提议恢复使用；请第二人签批：`issuer card approve-allow --card {card} --content {content}`",
-        "{clerk} proposed to allow it again; a second person signs it off: `issuer card approve-allow --card {card} --content {content}`";
+    fn allowing(clerk, here, card, content) =
+        "{clerk} 已提议恢复使用；请第二人签批：`issuer card approve-allow{here} --card {card} --content {content}`",
+        "{clerk} proposed to allow it again; a second person signs it off: `issuer card approve-allow{here} --card {card} --content {content}`";
     fn denials_confirmed(count) = "已确认 {count} 项", "{count} confirmed";
 }
 
-fn stands(card: &Card) -> Result<Outcome, Failure> {
+fn stands(place: &Place, card: &Card) -> Result<Outcome, Failure> {
     let now = CardNow::from(card);
     let mut lines = vec![line!(
         &now.card_number,
@@ -152,7 +152,7 @@ fn stands(card: &Card) -> Result<Outcome, Failure> {
         now.card_until.as_deref().unwrap_or("-")
     )];
     if let (Some(clerk), Some(content)) = (&now.allow_proposed_by, &now.content) {
-        lines.push(line!(allowing(clerk, &now.card_number, content)));
+        lines.push(line!(allowing(clerk, place.here(), &now.card_number, content)));
     }
     Outcome::done(CARD, &now, lines)
 }
@@ -182,7 +182,10 @@ impl CardCommand {
         let ended = async |it: &OneCard, how| {
             let context = Context::open(&it.place, clock, random).await?;
             let clerk = it.person.clerk(&context).await?;
-            stands(&context.office.end_card(&it.card, how, &clerk).await?)
+            stands(
+                &context.place,
+                &context.office.end_card(&it.card, how, &clerk).await?,
+            )
         };
         match &self.step {
             CardStep::Lost(it) => ended(it, EndOfCard::Lost).await,
@@ -192,39 +195,42 @@ impl CardCommand {
             CardStep::Found(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
-                stands(&context.office.found(&it.card, &clerk).await?)
+                stands(&context.place, &context.office.found(&it.card, &clerk).await?)
             }
             CardStep::Allow(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
-                stands(&context.office.propose_allowing(&it.card, &clerk).await?)
+                stands(
+                    &context.place,
+                    &context.office.propose_allowing(&it.card, &clerk).await?,
+                )
             }
             CardStep::ApproveAllow(it) => {
                 let context = Context::open(&it.card.place, clock, random).await?;
                 let approver = it.card.person.approver(&context).await?;
                 let allowed = context.office.allow_again(&it.card.card, &approver, it.content);
-                stands(&allowed.await?)
+                stands(&context.place, &allowed.await?)
             }
             CardStep::Replace(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
-                stands(&context.office.replace(&it.card, &clerk).await?)
+                stands(&context.place, &context.office.replace(&it.card, &clerk).await?)
             }
             CardStep::Balance(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 it.person.clerk(&context).await?;
                 context.office.transfer_balance(&it.card).await?;
-                stands(&context.office.card(&it.card).await?)
+                stands(&context.place, &context.office.card(&it.card).await?)
             }
             CardStep::Destroyed(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
-                stands(&context.office.destroy(&it.card, &clerk).await?)
+                stands(&context.place, &context.office.destroy(&it.card, &clerk).await?)
             }
             CardStep::Block(it) => block(it, clock, random).await,
             CardStep::Show(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                stands(&context.office.card(&it.card).await?)
+                stands(&context.place, &context.office.card(&it.card).await?)
             }
             CardStep::Confirm(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
@@ -255,7 +261,7 @@ async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, 
         Err(error) => return Err(error.into()),
     };
     match Box::pin(context.production().await?.queue_change(id, &clerk)).await {
-        Ok(stored) => shown(CARD, &context.office, &stored).await,
+        Ok(stored) => shown(CARD, &context, &stored).await,
         Err(error) => Err(about(&context.office, id, error.into()).await),
     }
 }

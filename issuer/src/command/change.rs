@@ -173,19 +173,19 @@ impl ChangeCard {
                 let context = Context::open(&it.place, clock, random).await?;
                 let readers = &[StaffRole::Approver, StaffRole::ChangeClerk];
                 it.person.acting_as_any(&context, readers).await?;
-                read(&context.office.proposal(it.id).await?)
+                read(&context.place, &context.office.proposal(it.id).await?)
             }
             ChangeStep::Approve(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let approver = it.person.approver(&context).await?;
                 let stored = context.office.approve_change(it.id, approver, it.content).await?;
-                shown(SCHEMA, &context.office, &stored).await
+                shown(SCHEMA, &context, &stored).await
             }
             ChangeStep::Queue(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
                 match Box::pin(context.production().await?.queue_change(it.id, &clerk)).await {
-                    Ok(stored) => shown(SCHEMA, &context.office, &stored).await,
+                    Ok(stored) => shown(SCHEMA, &context, &stored).await,
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
                 }
             }
@@ -195,7 +195,7 @@ impl ChangeCard {
                 let production = context.production().await?;
                 let mut station = station(it.reader.clone()).await?;
                 match Box::pin(production.write_change(it.id, &mut station, &producer)).await {
-                    Ok(stored) => shown(SCHEMA, &context.office, &stored)
+                    Ok(stored) => shown(SCHEMA, &context, &stored)
                         .await
                         .map(|done| with_wrong_tries(station.wrong_tries(), done)),
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
@@ -205,7 +205,7 @@ impl ChangeCard {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
                 let stored = context.office.give_up_change(it.id, &clerk).await?;
-                shown(SCHEMA, &context.office, &stored).await
+                shown(SCHEMA, &context, &stored).await
             }
             ChangeStep::Expire(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
@@ -218,7 +218,7 @@ impl ChangeCard {
             ChangeStep::Show(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let stored = context.office.change(it.id).await?;
-                shown(SCHEMA, &context.office, &stored).await
+                shown(SCHEMA, &context, &stored).await
             }
         }
     }
@@ -275,7 +275,7 @@ impl Propose {
         let proposed = Box::pin(context.office.propose(id, self.permit, proposal, clerk)).await;
         // Whatever stopped it, the same id goes on: a photo's receipt may be used for it already.
         let stored = proposed.map_err(|error| refused(error).with("change_id", id.to_string()))?;
-        shown("yzt.change/1", &context.office, &stored).await
+        shown("yzt.change/1", &context, &stored).await
     }
 
     fn applicant(&self, context: &Context) -> Result<Option<Applicant>, Failure> {

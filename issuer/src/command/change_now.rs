@@ -9,6 +9,7 @@ use program_contract::language::Words;
 use program_contract::{Failure, Outcome, line};
 use serde::Serialize;
 
+use crate::command::place::{Context, Place};
 use crate::command::words::{of_change, of_kind};
 
 /// A change as programs see it. Never a person's data.
@@ -60,10 +61,10 @@ impl ChangeNow {
 
 pub(super) async fn shown(
     schema: &'static str,
-    office: &Office,
+    context: &Context,
     stored: &StoredCardChange,
 ) -> Result<Outcome, Failure> {
-    let now = ChangeNow::of(office, stored).await?;
+    let now = ChangeNow::of(&context.office, stored).await?;
     let mut lines = vec![
         line!(&now.change_id, " ", of_kind(now.kind), " ", of_change(now.state)),
         line!(decided_until(
@@ -75,7 +76,7 @@ pub(super) async fn shown(
         lines.push(line!(holds_until(day)));
     }
     if let ChangeState::Proposed = stored.change.state() {
-        lines.push(line!(to_be_read(&now.change_id)));
+        lines.push(line!(to_be_read(context.place.here(), &now.change_id)));
     }
     Outcome::done(schema, &now, lines)
 }
@@ -85,17 +86,17 @@ program_contract::sentences! {
         "核定至 {decided}，卡上至 {card}", "decided until {decided}, on the card until {card}";
     fn holds_until(day) =
         "须在 {day} 之前签批并写卡；逾期失效", "to be signed off and written by {day}; behind it, it expires";
-    fn to_be_read(id) =
-        "请第二人查阅后按其内容签批：`issuer change proposal --id {id}`",
-        "A second person reads it, and signs off what it says: `issuer change proposal --id {id}`";
+    fn to_be_read(here, id) =
+        "请第二人查阅后按其内容签批：`issuer change proposal{here} --id {id}`",
+        "A second person reads it, and signs off what it says: `issuer change proposal{here} --id {id}`";
     fn proposed_by(clerk, card) = "，由 {clerk} 提议，卡 {card}", ", proposed by {clerk}, card {card}";
     fn last_days(now, proposed, card) =
         "截止日 {now} -> {proposed}，卡上至 {card}", "last day {now} -> {proposed}, on the card until {card}";
     fn entitled(role, class, services, zones) =
         "{role}：档次 {class}，服务 {services}，区域 {zones}", "{role}: class {class}, services {services}, zones {zones}";
-    fn to_be_signed(id, content) =
-        "无误的，请签批：`issuer change approve --id {id} --content {content}`",
-        "Sign it off, if that is right: `issuer change approve --id {id} --content {content}`";
+    fn to_be_signed(here, id, content) =
+        "无误的，请签批：`issuer change approve{here} --id {id} --content {content}`",
+        "Sign it off, if that is right: `issuer change approve{here} --id {id} --content {content}`";
 }
 
 /// What the second person reads: the change, what it decides against what is granted now, the holder's newer facts, why, and
@@ -133,7 +134,7 @@ struct FactRead {
 }
 
 /// The proposal of a change, for whoever signs it off.
-pub(super) fn read(proposed: &Proposed) -> Result<Outcome, Failure> {
+pub(super) fn read(place: &Place, proposed: &Proposed) -> Result<Outcome, Failure> {
     let change = &proposed.stored.change;
     let decision = proposed.stored.decision.as_ref();
     let grant = &proposed.grant;
@@ -227,7 +228,7 @@ pub(super) fn read(proposed: &Proposed) -> Result<Outcome, Failure> {
         )
     }));
     if let ChangeState::Proposed = change.state() {
-        lines.push(line!(to_be_signed(&now.change_id, &now.content)));
+        lines.push(line!(to_be_signed(place.here(), &now.change_id, &now.content)));
     }
     Outcome::done("yzt.change_proposal/1", &now, lines)
 }

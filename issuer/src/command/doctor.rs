@@ -1,5 +1,8 @@
 //! `issuer doctor`: looks at everything that work needs and says what is wrong.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use issuer_office::random::Random;
 use issuer_office::readiness::{Check, CheckNow};
 use program_contract::language::{Line, Words};
@@ -27,21 +30,30 @@ impl Doctor {
         let installation = self.place.open()?;
         let office = self.place.office(&installation, clock, random).await?;
         let mut checks = vec![Check::passed("fonts")];
-        checks.push(
-            match issuer_production::ServiceKey::load(&installation.service_key_path()) {
-                Ok(_) => Check::passed("service_key"),
-                Err(error) => Check::failed("service_key", error),
-            },
-        );
+        let key = match issuer_production::ServiceKey::load(&installation.service_key_path()) {
+            Ok(key) => {
+                checks.push(Check::passed("service_key"));
+                Some(key)
+            }
+            Err(error) => {
+                checks.push(Check::failed("service_key", error));
+                None
+            }
+        };
         checks.push(match installation.staff() {
             Ok(_) => Check::passed("staff"),
             Err(error) => Check::failed("staff", error),
         });
+        checks.push(rights(&self.place.dir, &installation.staff_path()));
         checks.push(match office.verify_ledger().await {
             Ok(_) => Check::passed("ledger_chain"),
             Err(error) => Check::failed("ledger_chain", error),
         });
         checks.extend(office.checks().await);
+        if let Some(key) = &key {
+            let issuer = &installation.config().issuer;
+            checks.push(issuer_production::check_enrolment(&office, key, issuer).await);
+        }
         checks.push(issuer_production::check_reader().await);
         let lines: Vec<Line> = checks.iter().map(finding).collect();
         let language = Language::of_process();
@@ -68,6 +80,19 @@ impl Doctor {
     }
 }
 
+/// Whether the folder is its owner's alone, and nobody else writes who may do what.
+fn rights(folder: &Path, staff: &Path) -> Check {
+    let mode = |path: &Path| std::fs::metadata(path).map(|found| found.permissions().mode());
+    // A file that is missing is another check's.
+    if mode(folder).is_ok_and(|mode| mode & 0o077 != 0) {
+        return Check::failed("rights", failure::exposed(folder.display(), "700"));
+    }
+    if mode(staff).is_ok_and(|mode| mode & 0o022 != 0) {
+        return Check::failed("rights", failure::exposed(staff.display(), "600"));
+    }
+    Check::passed("rights")
+}
+
 /// A check as a person reads it: what was looked at, and where it failed what happened and what to do.
 fn finding(check: &Check) -> Line {
     let name = match check.name {
@@ -79,6 +104,9 @@ fn finding(check: &Check) -> Line {
         "vault" => Words("密钥库", "vault"),
         "photo_store" => Words("照片库", "photo_store"),
         "clock" => Words("时钟", "clock"),
+        "cards" => Words("所制的卡", "cards"),
+        "enrolment" => Words("密钥库登记", "enrolment"),
+        "rights" => Words("权限", "rights"),
         "reader" => Words("读卡器", "reader"),
         other => Words(other, other),
     };

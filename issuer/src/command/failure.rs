@@ -20,6 +20,11 @@ program_contract::failures! {
         "请改正 --dir；新设机构用 `issuer migrate --new` 建立。",
         "Correct --dir, or found a new office with `issuer migrate --new`.";
     }
+    pub(super) fn exposed(path, mode) = Damaged "EXPOSED" {
+        "{path} 可被属主以外的人使用", "others than its owner can use {path}";
+        "请运行 `chmod {mode} {path}`；可能已被他人改动的，请先核对其内容。",
+        "Run `chmod {mode} {path}`; if others may have changed it, look at what it says first.";
+    }
     pub(super) fn no_signals(error) = Damaged "SIGNALS" {
         "无法接收信号：{error}", "signals cannot be received: {error}";
         "请上报。", "Report this.";

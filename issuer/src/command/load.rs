@@ -2,7 +2,7 @@
 
 use issuer_office::loads::LoadOutcome;
 use issuer_office::random::Random;
-use permit_domain::{ExplanationLine, PermitId};
+use permit_domain::{ChangeState, ExplanationLine, PermitId};
 use program_contract::money::Fen;
 use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
@@ -50,6 +50,9 @@ fn key(text: &str) -> Result<String, String> {
 
 program_contract::sentences! {
     fn loaded(amount, all) = "充值 {amount} 元，累计 {all} 元", "loaded {amount} yuan, {all} yuan in all";
+    fn booked(amount, all) =
+        "已记账 {amount} 元，尚未到卡；到卡后累计 {all} 元",
+        "booked {amount} yuan, not on the card yet; {all} yuan in all when it is";
 }
 
 #[derive(Serialize)]
@@ -116,14 +119,15 @@ impl Load {
             Ok(stored) => stored,
             Err(failure) => return Err(about(&context.office, id, failure).await),
         };
+        let is_on_card = matches!(stored.change.state(), ChangeState::Done { .. });
         let change = ChangeNow::of(&context.office, &stored).await?;
-        let lines = vec![line!(
-            &change.change_id,
-            " ",
-            of_change(change.state),
-            " ",
-            loaded(self.amount, Fen(change.loaded.unwrap_or_default()))
-        )];
+        let all = Fen(change.loaded.unwrap_or_default());
+        let state = of_change(change.state);
+        let lines = vec![if is_on_card {
+            line!(&change.change_id, " ", state, " ", loaded(self.amount, all))
+        } else {
+            line!(&change.change_id, " ", state, " ", booked(self.amount, all))
+        }];
         let report = Loaded {
             change,
             known,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use permit_domain::ApplicationId;
 use photo_store_protocol as photo;
 use program_contract::language::{Line, Said, Words};
-use program_contract::{Clock, Failure, Outcome, file, line};
+use program_contract::{Clock, Failure, Outcome, day, file, line};
 use serde::Serialize;
 
 use crate::command::place::{Context, Place};
@@ -237,7 +237,11 @@ fn said(judgement: &photo::Judgement) -> Vec<CheckSaid> {
 }
 
 fn instant(seconds: i64) -> String {
-    Timestamp::from_second(seconds).unwrap_or_default().to_string()
+    at(seconds).to_string()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or_default()
 }
 
 fn lines(status: &photo::PhotoStatus) -> Vec<Line> {
@@ -271,9 +275,15 @@ fn lines(status: &photo::PhotoStatus) -> Vec<Line> {
 
 program_contract::sentences! {
     fn receipt_until(state, day) = "{state}，至 {day}", "{state} until {day}";
-    fn to_be_erased(application, photo, order) =
-        "请第二人核对销毁令后批准：`issuer photo approve-erase --application {application} --photo {photo} --order {order}`",
-        "a second person compares the order and approves: `issuer photo approve-erase --application {application} --photo {photo} --order {order}`";
+    fn to_be_erased(here, application, photo, order) =
+        "请第二人核对销毁令后批准：`issuer photo approve-erase{here} --application {application} --photo {photo} --order {order}`",
+        "a second person compares the order and approves: `issuer photo approve-erase{here} --application {application} --photo {photo} --order {order}`";
+}
+
+/// What the second person types.
+fn erasure_waits(place: &Place, one: &OnePhoto, order: &str) -> Line {
+    let (application, photo) = (one.case.application.to_string(), one.photo.to_string());
+    line!("  ", to_be_erased(place.here(), application, photo, order))
 }
 
 fn stands(status: &photo::PhotoStatus) -> Result<Outcome, Failure> {
@@ -315,6 +325,9 @@ struct ReadsNow {
 #[derive(Serialize)]
 struct ReadNow {
     at: String,
+    /// The same, as people read it.
+    #[serde(skip)]
+    told: String,
     photo_id: String,
     profile: &'static str,
     purpose: &'static str,
@@ -393,7 +406,7 @@ impl PhotoCommand {
                     photo_id: info.photo.to_string(),
                     expires_at: instant(info.expires_at),
                 };
-                let lines = vec![line!(receipt_until(now.state, &now.expires_at))];
+                let lines = vec![line!(receipt_until(now.state, day::minute(at(info.expires_at))))];
                 Outcome::done(self.schema(), &now, lines)
             }
             PhotoStep::Read(it) => {
@@ -428,10 +441,7 @@ impl PhotoCommand {
                 let (application, id) = (it.one.case.application, it.one.photo);
                 let status = office.request_erasure(application, id, &it.order, &by).await?;
                 let mut lines = lines(&status);
-                lines.push(line!(
-                    "  ",
-                    to_be_erased(application.to_string(), id.to_string(), &it.order)
-                ));
+                lines.push(erasure_waits(&context.place, &it.one, &it.order));
                 Outcome::done(PHOTO, &PhotoNow::from(&status), lines)
             }
             PhotoStep::ApproveErase(it) => {
@@ -482,6 +492,7 @@ impl From<&photo::ReadRecord> for ReadNow {
     fn from(record: &photo::ReadRecord) -> Self {
         Self {
             at: instant(record.at),
+            told: day::minute(at(record.at)),
             photo_id: record.photo.to_string(),
             profile: record.profile.as_str(),
             purpose: record.purpose.as_str(),
@@ -500,7 +511,7 @@ impl ReadNow {
             None => &allowed,
         };
         line!(
-            &self.at,
+            &self.told,
             " ",
             &self.photo_id,
             " ",

@@ -1,5 +1,6 @@
 //! Which installation and which day a command works in, and the signals that end a service.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +33,16 @@ pub(super) fn or_standard_input(path: &Path) -> &Path {
     }
 }
 
+/// A word as a shell takes it.
+fn typed(word: &str) -> String {
+    let plain = |sign: char| sign.is_alphanumeric() || "-_./".contains(sign);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Which installation, which day.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Place {
@@ -50,6 +61,19 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// What a command that is printed for somebody to type needs to work here too, with a blank before it.
+    pub(super) fn here(&self) -> String {
+        let path = |path: &Path| typed(&path.display().to_string());
+        let mut here = format!(" --dir {}", path(&self.dir));
+        if let Some(config) = &self.config {
+            here = format!("{here} --config {}", path(config));
+        }
+        if let Some(at) = self.at {
+            here = format!("{here} --at {at}");
+        }
+        here
+    }
+
     pub(super) fn open(&self) -> Result<Installation, Failure> {
         // Else the database would be the first to miss it, and the advice would be to start one.
         match std::fs::metadata(&self.dir) {
@@ -88,7 +112,10 @@ impl Place {
         random: &Random,
     ) -> Result<Office, Failure> {
         machine.at(self.at, Founded::around(vault))?;
-        std::fs::create_dir_all(&self.dir)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)
             .map_err(|error| Failure::file(Words("建立", "make"), &self.dir, &error))?;
         let office = installation
             .new_office(vault, machine, self.at, random.clone())
@@ -151,5 +178,34 @@ impl Stop {
             _ = self.interrupt.recv() => {}
             _ = self.hang_up.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_printed_names_this_place_and_this_day() {
+        let place = |dir: &str, at: Option<Date>| Place {
+            dir: dir.into(),
+            config: None,
+            at,
+            json: false,
+        };
+        assert_eq!(place("office", None).here(), " --dir office");
+        let day = Some(jiff::civil::date(2027, 11, 22));
+        assert_eq!(
+            place("/a b/it's", day).here(),
+            r" --dir '/a b/it'\''s' --at 2027-11-22"
+        );
+        let other = Place {
+            config: Some("rehearsal.toml".into()),
+            ..place("办公", day)
+        };
+        assert_eq!(
+            other.here(),
+            " --dir 办公 --config rehearsal.toml --at 2027-11-22"
+        );
     }
 }

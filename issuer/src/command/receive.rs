@@ -17,7 +17,7 @@ use crate::command::session::Person;
 pub(super) struct Receive {
     #[command(flatten)]
     pub(super) place: Place,
-    /// The lot's name.
+    /// The lot: issuer and number, the first 12 digits of its serials, such as 4403-00000001.
     #[arg(long, value_name = "LOT")]
     lot: String,
     /// A file with one card serial (20 hex digits) a line.

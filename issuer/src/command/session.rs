@@ -10,7 +10,7 @@ use issuer_office::random::Random;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Approver, ChangeClerk, Digest, HandOverClerk, IntakeClerk, Producer, StaffId};
 use program_contract::language::Words;
-use program_contract::{Clock, Failure, Outcome, file, line, secret};
+use program_contract::{Clock, Failure, Outcome, day, file, line, secret};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -198,7 +198,7 @@ impl SignIn {
             until: opened.until.to_string(),
             session: path,
         };
-        let lines = vec![line!(signed_in(&now.account, &now.until))];
+        let lines = vec![line!(signed_in(&now.account, day::minute(opened.until)))];
         Outcome::done("yzt.sign_in/1", &now, lines)
     }
 }

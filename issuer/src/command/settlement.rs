@@ -9,7 +9,7 @@ use issuer_office::random::Random;
 use issuer_office::settlement::{FileOutcome, FileRefusal, MAX_FILE, SettledFile};
 use jiff::civil::Date;
 use permit_domain::counting::CountingTerminal;
-use permit_domain::payment::{FileSums, Registration, Sum};
+use permit_domain::payment::{FileSums, Registration, Sum, TerminalNumber};
 use permit_domain::{Role, StaffId};
 use program_contract::language::{Line, Words};
 use program_contract::money::yuan;
@@ -51,14 +51,16 @@ struct Register {
     /// First day.
     #[arg(long, value_name = "DATE")]
     from: Date,
-    /// Payments: its registration number, given once: the tid of its bundle.
+    /// Payments: its registration number, given once, as its settlement files have it in their names: 8 hex digits, such as
+    /// 00010002. The same in decimal, without zeros before it, is 65538.
     #[arg(
         long,
         value_name = "NUMBER",
         requires = "to",
-        required_unless_present = "operator"
+        required_unless_present = "operator",
+        value_parser = number
     )]
-    tid: Option<u32>,
+    tid: Option<TerminalNumber>,
     /// Payments: last day, included.
     #[arg(long, value_name = "DATE", requires = "tid")]
     to: Option<Date>,
@@ -84,9 +86,10 @@ struct Withdraw {
         long,
         value_name = "NUMBER",
         required_unless_present = "name",
-        conflicts_with = "name"
+        conflicts_with = "name",
+        value_parser = number
     )]
-    tid: Option<u32>,
+    tid: Option<TerminalNumber>,
     /// Counts: its name.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -203,7 +206,9 @@ impl Terminal {
                     office.payment_terminals().await?,
                     office.counting_terminals().await?,
                 );
-                let paid_lines = paid.iter().map(|known| line!(known.tid, " ", &known.name));
+                let paid_lines = paid
+                    .iter()
+                    .map(|known| line!(TerminalNumber(known.tid).to_string(), " ", &known.name));
                 let lines = paid_lines.chain(counting.iter().map(counting_line)).collect();
                 let all = Terminals {
                     terminals: paid.iter().map(PaymentNow::from).collect(),
@@ -241,7 +246,7 @@ impl Register {
         }
         let mut lines = Vec::new();
         let payment = self.tid.zip(self.to).map(|(tid, to)| Registration {
-            tid,
+            tid: tid.0,
             name: self.name.clone(),
             authentication_key,
             from: self.from,
@@ -250,7 +255,10 @@ impl Register {
         });
         if let Some(terminal) = &payment {
             context.office.register_terminal(terminal, &by).await?;
-            lines.push(line!(registered(terminal.tid, &self.name)));
+            lines.push(line!(registered(
+                TerminalNumber(terminal.tid).to_string(),
+                &self.name
+            )));
         }
         let counting = self.operator.clone().zip(self.role);
         let counting = counting.map(|(operator, role)| CountingTerminal {
@@ -286,8 +294,8 @@ impl Withdraw {
             Vec::new(),
         );
         if let Some(tid) = self.tid {
-            let terminal = context.office.withdraw_terminal(tid, self.after, &by).await?;
-            lines.push(line!(withdrawn_after(tid, self.after)));
+            let terminal = context.office.withdraw_terminal(tid.0, self.after, &by).await?;
+            lines.push(line!(withdrawn_after(tid.to_string(), self.after)));
             now.payment = Some(PaymentNow::from(&terminal));
         }
         if let Some(name) = &self.name {
@@ -317,14 +325,23 @@ pub(super) struct Settle {
     person: Person,
 }
 
+/// A terminal's number.
+fn number(text: &str) -> Result<TerminalNumber, Words> {
+    TerminalNumber::read(text).ok_or(Words(
+        "终端编号写作 8 位十六进制数字，与结算文件名中的相同，如 00010002；也可写十进制，前面不加零，恰为 8 位数字的除外",
+        "a terminal's number has 8 hex digits, as in the names of its settlement files, such as 00010002; or it is decimal without zeros before it, and not of eight digits",
+    ))
+}
+
 /// A terminal's number and a file's.
-fn late(text: &str) -> Result<(u32, u32), String> {
+fn late(text: &str) -> Result<(u32, u32), Words> {
     let numbers = text
         .split_once('/')
-        .and_then(|(tid, number)| Some((tid.parse().ok()?, number.parse().ok()?)));
-    numbers.ok_or_else(|| {
-        "it is the terminal's number, a slash and the file's number, such as 65537/12".to_owned()
-    })
+        .and_then(|(tid, number)| Some((TerminalNumber::read(tid)?.0, number.parse().ok()?)));
+    numbers.ok_or(Words(
+        "须为终端编号、斜杠和文件编号，如 00010001/12",
+        "it is the terminal's number, a slash and the file's number, such as 00010001/12",
+    ))
 }
 
 #[derive(Serialize)]
@@ -431,8 +448,12 @@ fn one_file(file: String, settled: &SettledFile) -> OneFile {
             one.code = Some(refusal.code());
             let Words(chinese, english) = refusal.action();
             one.action = Some(Language::of_process().one(chinese, english));
-            if let FileRefusal::Closed { tid, number } = refusal {
-                (one.tid, one.number) = (Some(*tid), Some(*number));
+            match refusal {
+                FileRefusal::Closed { tid, number } => {
+                    (one.tid, one.number) = (Some(*tid), Some(*number));
+                }
+                FileRefusal::TerminalUnknown { tid } => one.tid = Some(*tid),
+                _ => {}
             }
         }
         SettledFile::Taken { tid, number, outcome } => {
@@ -464,7 +485,8 @@ fn told(one: &OneFile) -> Line {
         ),
         (None, Some(code), Some(action)) => {
             let which = match (one.tid, one.number) {
-                (Some(tid), Some(number)) => format!(" ({tid}/{number})"),
+                (Some(tid), Some(number)) => format!(" ({}/{number})", TerminalNumber(tid)),
+                (Some(tid), None) => format!(" ({})", TerminalNumber(tid)),
                 _ => String::new(),
             };
             line!(&one.file, which, ": ", code, ": ", action)
@@ -509,8 +531,8 @@ struct Report {
     #[command(flatten)]
     place: Place,
     /// Its registration number.
-    #[arg(long, value_name = "NUMBER")]
-    tid: u32,
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    tid: TerminalNumber,
 }
 
 #[derive(Serialize)]
@@ -543,13 +565,13 @@ impl SettlementCommand {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let SettlementStep::Report(it) = &self.step;
         let office = it.place.office(&it.place.open()?, clock, random).await?;
-        let found = office.terminal_report(it.tid).await?;
+        let found = office.terminal_report(it.tid.0).await?;
         let owed = found.owed();
         let mut lines = vec![
             line!(
                 Words("终端", "terminal"),
                 " ",
-                it.tid,
+                it.tid.to_string(),
                 " ",
                 &found.registration.name
             ),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use issuer_office::random::Random;
 use issuer_production::{Production, StepReport};
 use permit_domain::{Maker, OrderId, StaffId, Step};
+use program_contract::language::{Line, Words};
 use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
 
@@ -14,6 +15,9 @@ use crate::command::place::{Context, GRACE, Place, Stop};
 use crate::command::session::Person;
 use crate::command::station::station;
 use crate::command::words::of_order;
+
+/// Code of [`issuer_production::ProductionError::NotBlank`].
+const NOT_BLANK: &str = "CARD_NOT_BLANK";
 
 /// Pause of the worker when there is nothing to do, or no reader.
 const WORKER_PAUSE: Duration = Duration::from_secs(2);
@@ -101,8 +105,14 @@ impl Worker {
         let mut report = Worked { orders: Vec::new() };
         let one_run = self.once || self.order.is_some();
         if one_run {
-            while let Some(worked) = Box::pin(self.next(&production, &by)).await? {
-                report.orders.push(worked);
+            loop {
+                match Box::pin(self.next(&production, &by)).await {
+                    Ok(Some(worked)) => report.orders.push(worked),
+                    Ok(None) => break,
+                    // The card that was just made still lies there.
+                    Err(failure) if failure.code == NOT_BLANK && !report.orders.is_empty() => break,
+                    Err(failure) => return Err(failure),
+                }
                 if self.order.is_some() {
                     break;
                 }
@@ -110,11 +120,17 @@ impl Worker {
         } else {
             Box::pin(self.watch(&production, &by)).await?;
         }
-        let lines = report
+        let mut lines: Vec<Line> = report
             .orders
             .iter()
             .map(|order| line!(&order.order_id, " ", of_order(&order.state)))
             .collect();
+        if one_run && lines.is_empty() {
+            lines.push(line!(Words(
+                "没有制证单在等读卡器上的这张卡",
+                "no order waits for the card on the reader"
+            )));
+        }
         Outcome::done("yzt.worker/1", &report, lines)
     }
 

@@ -15,6 +15,9 @@ use crate::{
     transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
 };
 
+/// What the ledger says of an application that was withdrawn.
+const WITHDRAWN: &str = "application WITHDRAWN";
+
 /// A new application.
 #[derive(Debug)]
 pub struct Submission<'a> {
@@ -184,6 +187,23 @@ impl Snapshot {
         row.map(TryInto::try_into).transpose()
     }
 
+    /// The application that was filed in place of this one, as its withdrawal says.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn corrected_as(&mut self, id: ApplicationId) -> Result<Option<ApplicationId>, Error> {
+        let entries = self.ledger_of(&id.to_string()).await?;
+        let Some(withdrawal) = entries.iter().rfind(|entry| entry.action == WITHDRAWN) else {
+            return Ok(None);
+        };
+        let detail: serde_json::Value =
+            serde_json::from_str(&withdrawal.detail).map_err(|_| damaged("events.detail"))?;
+        detail["corrected_as"]
+            .as_str()
+            .map(|id| value(id, "events.detail"))
+            .transpose()
+    }
+
     /// The application of a person that is still open: a unique index keeps it the only one.
     ///
     /// # Errors
@@ -285,7 +305,7 @@ impl Transaction {
             .append(Entry {
                 role: IntakeClerk::ROLE,
                 actor: by.staff().as_str(),
-                action: "application WITHDRAWN",
+                action: WITHDRAWN,
                 subject: &application.id().to_string(),
                 detail: &detail,
             })

@@ -146,6 +146,18 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// The card that was allocated last of those whose chip is written and that are not ended.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn newest_written_card(&mut self) -> Result<Option<Card>, Error> {
+        const NEWEST: &str = "
+            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, until, version FROM cards
+            WHERE state IN ('ENCODED', 'PRINTED', 'VERIFIED', 'HANDED_OVER') ORDER BY created_at DESC, number DESC LIMIT 1";
+        let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(NEWEST).fetch_optional(c))?;
+        row.map(TryInto::try_into).transpose()
+    }
+
     /// Cards whose deny-list entry the vault has not confirmed: WANTED or LIFTING.
     ///
     /// # Errors

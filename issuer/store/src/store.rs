@@ -15,6 +15,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use crate::entry::Entry;
 use crate::error::{Error, from_io};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -24,6 +25,8 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 const MAX_CONNECTIONS: u32 = 8;
 /// How long a call waits for a connection or for another writer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes that an SQLite ledger's disk must have free.
+const LEAST_ROOM: u64 = 256 * 1024;
 
 /// The issuer's database.
 #[derive(Debug, Clone)]
@@ -178,6 +181,25 @@ impl Store {
         self.begin(Timestamp::UNIX_EPOCH).await.map(drop)
     }
 
+    /// Whether an entry could be made durable at this instant: appends one and lets go of it. SQLite writes to the disk at the
+    /// end of a transaction alone, so its disk is asked for room.
+    ///
+    /// # Errors
+    /// [`Error::ClockBehind`], [`Error::DiskFull`], other outages.
+    pub async fn takes_an_entry(&self, at: Timestamp) -> Result<(), Error> {
+        if let Self::Sqlite(pool) = self {
+            has_room(pool.connect_options().get_filename())?;
+        }
+        let probe = Entry {
+            role: "office",
+            actor: "readiness",
+            action: "probe",
+            subject: "ledger",
+            detail: "{}",
+        };
+        self.begin(at).await?.append(probe).await.map(drop)
+    }
+
     /// Ends every connection; waits for the ones in use.
     pub async fn close(&self) {
         match self {
@@ -185,6 +207,15 @@ impl Store {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Refuses a disk on which a transaction or two would not fit any more.
+fn has_room(path: &Path) -> Result<(), Error> {
+    let disk = rustix::fs::statvfs(path).map_err(|error| from_io(&error.into()))?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM {
+        return Err(Error::DiskFull);
+    }
+    Ok(())
 }
 
 /// Proves that the database file can be written, and makes a new one with mode 0600. The operating system tells a read-only

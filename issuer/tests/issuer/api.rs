@@ -867,7 +867,7 @@ async fn readiness_follows_the_vault_and_health_does_not() {
         .iter()
         .map(|check| check["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["ledger", "vault", "photo_store", "clock"]);
+    assert_eq!(names, ["ledger", "vault", "photo_store", "clock", "cards"]);
 
     service.fixture.vault.seal("li").await.unwrap();
     let sealed = service.get("nobody", "/readyz").await;
@@ -1300,8 +1300,14 @@ async fn an_application_is_corrected_and_withdrawn_over_http_by_an_intake_clerk_
         StatusCode::UNPROCESSABLE_ENTITY,
         "IDEMPOTENCY_KEY_REUSED",
     );
+    // The very same correction by the same clerk is the one that was made, whoever lost its answer.
+    let repeated = correct("liu", "another key here", right).await;
+    assert_eq!(
+        (repeated.status, &repeated.json),
+        (StatusCode::CREATED, &first.json)
+    );
     refused(
-        &correct("liu", "another key here", right).await,
+        &correct("liu", "a third key here", APPLICANT.to_owned()).await,
         StatusCode::CONFLICT,
         "WRONG_STATE",
     );

@@ -274,6 +274,30 @@ fn booked(outcome: LoadOutcome) -> StoredCardChange {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_loads_that_are_on_their_way_the_latest_is_written_and_brings_the_others_with_it() {
+    let fixture = Fixture::new().await;
+    let (permit, card) = fixture.in_use(fixture::APPLICANT).await;
+    let mut queued = Vec::new();
+    for (amount, key) in [(1_000, "till-1"), (500, "till-2"), (200, "till-3")] {
+        let id = load(&fixture, permit, amount, key).await.change.id();
+        fixture.production.queue_change(id, &clerk()).await.unwrap();
+        queued.push(id);
+    }
+    let (latest, earlier) = queued.split_last().unwrap();
+    for id in earlier {
+        let error = write(&fixture, *id, &card).await.unwrap_err();
+        assert_eq!((error.code(), error.exit().code()), ("LATER_LOAD", 1));
+        assert!(error.to_string().contains(&latest.to_string()), "{error}");
+        assert!(error.chinese().0.contains(&latest.to_string()));
+    }
+    write(&fixture, *latest, &card).await.unwrap();
+    for id in earlier {
+        let done = write(&fixture, *id, &card).await.unwrap();
+        assert!(matches!(done.change.state(), ChangeState::Done { .. }));
+    }
+}
+
 pub(crate) async fn load(fixture: &Fixture, permit: PermitId, amount: u32, key: &str) -> StoredCardChange {
     booked(fixture.office().load(permit, amount, key, clerk()).await.unwrap())
 }
@@ -1269,7 +1293,9 @@ async fn strangers_withdrawn_shops_and_days_that_have_not_come_are_not_paid() {
     let settled = settle(&fixture, std::slice::from_ref(&strange)).await;
     assert_eq!(
         settled.files,
-        [SettledFile::Refused(FileRefusal::TerminalUnknown)]
+        [SettledFile::Refused(FileRefusal::TerminalUnknown {
+            tid: stranger.tid
+        })]
     );
     // A registration under the stranger's number with another key does not help; nor does another name.
     let mut wrong = Shop::open(&fixture, "shop 1", 61).await;

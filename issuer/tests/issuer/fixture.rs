@@ -282,7 +282,7 @@ impl Fixture {
             .map(|blank| CardSerial::from_bytes(blank.serial.0))
             .collect();
         office
-            .receive_blanks(&serials, "lot-1", &"gao".parse().unwrap())
+            .receive_blanks(&serials, "002c-00000001", &"gao".parse().unwrap())
             .await
             .unwrap();
 

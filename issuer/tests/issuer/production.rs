@@ -634,7 +634,7 @@ async fn the_producer_may_not_hand_over_and_a_blank_that_is_not_in_stock_is_not_
     let card = fixture.blank();
     fixture
         .office()
-        .recall_lot("lot-1", &"gao".parse().unwrap())
+        .recall_lot("002c-00000001", &"gao".parse().unwrap())
         .await
         .unwrap();
     let error = fixture.run(order.id(), &mut card.station()).await.unwrap_err();
@@ -732,6 +732,23 @@ async fn a_card_on_the_reader_opens_its_own_order_and_a_fresh_blank_the_oldest_o
     );
     assert_eq!(found(&three).await, None, "nobody wants a third card");
     fixture.run(first.id(), &mut one.station()).await.unwrap();
+    // A card in use, or one of a verified order, is no blank for an order that waits for one.
+    fixture.hand_over(second.id(), &mut two.station()).await.unwrap();
+    let (application, permit) = fixture.approved(&fixture::person(4)).await;
+    let receipt = fixture.photo(application).await;
+    let third = fixture.order(permit, receipt).await;
+    let not_blank = fixture
+        .production
+        .order_for(&mut two.station())
+        .await
+        .unwrap_err();
+    assert_eq!((not_blank.code(), not_blank.exit().code()), ("CARD_NOT_BLANK", 1));
+    assert_eq!(
+        found(&one).await,
+        Some(first.id()),
+        "a verified order knows its card"
+    );
+    assert_eq!(found(&three).await, Some(third.id()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -745,7 +745,7 @@ fn only_who_signed_in_acts_and_only_in_their_roles_and_only_while_the_token_live
     let refused = |code: &str| (Some(1), code.to_owned());
     let done = (Some(0), "none".to_owned());
     let give_up = ["give-up", "--order", order];
-    let receive = ["receive", "--lot", "lot-1", "--serials", &serials];
+    let receive = ["receive", "--lot", "0001-00000001", "--serials", &serials];
 
     // A name is no argument, and nobody is nobody.
     assert_eq!(
@@ -771,6 +771,10 @@ fn only_who_signed_in_acts_and_only_in_their_roles_and_only_while_the_token_live
     assert_eq!(mode & 0o777, 0o600);
     let hand_over = ["hand-over", "--order", order, "--checked", "holder"];
     assert_eq!(run(&hand_over), refused("ROLE_MISSING"));
+    for other in ["0001-00000002", "0002-00000001", "lot-1"] {
+        let receive = ["receive", "--lot", other, "--serials", &serials];
+        assert_eq!(run(&receive), refused("OTHER_LOT"), "{other}");
+    }
     assert_eq!(run(&receive), done);
     assert_eq!(run(&give_up), refused("NOT_FOUND"));
 
@@ -920,6 +924,30 @@ fn a_payment_terminal_is_registered_withdrawn_and_reported_by_the_officer_alone(
     );
     let unknown = issuer(&["settlement", "report", "--dir", &dir, "--tid", "8", "--json"]);
     assert_eq!(code(&unknown), (Some(1), "TERMINAL_UNKNOWN".into()));
+    // As its settlement files have it; what may be one number or another is none.
+    let report = |tid: &str| {
+        issuer(&[
+            "settlement",
+            "report",
+            "--dir",
+            &dir,
+            "--tid",
+            tid,
+            "--lang",
+            "en",
+            "--json",
+        ])
+    };
+    assert_eq!(object(&report("00000007"))["tid"], 7);
+    let unknown = object(&report("00010002"));
+    let message = unknown["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("00010002") && message.contains("65538"),
+        "{message}"
+    );
+    for ambiguous in ["007", "12345678"] {
+        assert_eq!(code(&report(ambiguous)), (Some(2), "USAGE".into()), "{ambiguous}");
+    }
     let withdraw = |day: &str| {
         issuer(&[
             "terminal",

@@ -200,6 +200,7 @@ async fn an_order_that_the_vault_refused_before_its_first_byte_is_given_up_and_i
     fixture.run(order.id(), &mut card.station()).await.unwrap();
 }
 
+#[expect(clippy::too_many_lines, reason = "one walk, step by step")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_withdraws_and_corrects_for_who_signed_in() {
     let fixture = Fixture::new().await;
@@ -226,6 +227,9 @@ async fn the_program_withdraws_and_corrects_for_who_signed_in() {
     let file = folder.join("right.json");
     std::fs::write(&file, APPLICANT.replace("科苑路8号", "科苑路18号")).unwrap();
     let file = file.display().to_string();
+    let again = folder.join("again.json");
+    std::fs::write(&again, APPLICANT.replace("科苑路8号", "科苑路28号")).unwrap();
+    let again = again.display().to_string();
     let (exit, shown) = run(&[
         "application",
         "correct",
@@ -257,6 +261,46 @@ async fn the_program_withdraws_and_corrects_for_who_signed_in() {
         )
     );
     let corrected = shown["application_id"].as_str().unwrap().to_owned();
+    // The store of photos goes in the middle of the next one: what is filed is told, and the same command goes on with it.
+    let correct = |dir: &str| {
+        let mut command = assert_cmd::Command::cargo_bin("issuer").unwrap();
+        let person = ["--session", "liu", "--application", &corrected];
+        command
+            .current_dir(folder)
+            .args(["application", "correct", "--dir", dir, "--at", "2026-11-22"])
+            .args(person)
+            .arg(&again);
+        command.output().unwrap()
+    };
+    std::fs::write(folder.join("issuer.toml"), "photo_store = \"nobody.sock\"").unwrap();
+    let stopped: Vec<_> = (0..2)
+        .map(|_| tokio::task::block_in_place(|| correct(".")))
+        .collect();
+    std::fs::remove_file(folder.join("issuer.toml")).unwrap();
+    let done = tokio::task::block_in_place(|| correct("."));
+    assert_eq!(done.status.code(), Some(0));
+    let told = |output: &std::process::Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let corrected = told(&done).split(' ').next().unwrap().to_owned();
+    for output in stopped {
+        assert_eq!(output.status.code(), Some(4));
+        assert_eq!(
+            told(&output),
+            told(&done),
+            "the same application, told to a person"
+        );
+    }
+    // Another clerk's correction of the same application, or other facts, are another one.
+    let (exit, shown) = run(&[
+        "application",
+        "correct",
+        "--application",
+        &id,
+        "--session",
+        "liu",
+        &again,
+    ])
+    .await;
+    assert_eq!((exit, &shown["error"]["code"]), (Some(1), &"WRONG_STATE".into()));
     // The same file, as an editor of another country saved it.
     let marked = folder.join("marked.json");
     std::fs::write(&marked, [b"\xef\xbb\xbf", APPLICANT.as_bytes()].concat()).unwrap();

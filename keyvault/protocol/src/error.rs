@@ -86,6 +86,13 @@ impl Error {
         }
     }
 
+    /// What happened and what to do in one text, in Chinese: what `Display` is in English.
+    #[must_use]
+    pub fn chinese_text(&self) -> String {
+        let (message, action) = self.chinese();
+        format!("{message}；{action}")
+    }
+
     /// The vault's reason, if it refused.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {

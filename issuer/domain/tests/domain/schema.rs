@@ -67,7 +67,20 @@ fn the_schema_lists_every_value_of_every_table_and_the_form_reads_each() {
     }
     let p = &schema()["properties"];
     same(&p["sex"], Sex::ALL);
-    same(&p["nation"], &Nation::all().collect::<Vec<_>>());
+    // The people's names without 族 as well.
+    let nations: Vec<Nation> = Nation::all().collect();
+    let short = |nation: &Nation| nation.zh().strip_suffix('族').map(str::to_owned);
+    let (short, mut full) = (nations.iter().filter_map(short), p["nation"].clone());
+    for name in short {
+        let values = full["enum"].as_array_mut().unwrap();
+        let place = values
+            .iter()
+            .position(|value| *value == name.as_str())
+            .expect(&name);
+        values.remove(place);
+        assert!(name.parse::<Nation>().is_ok(), "{name}");
+    }
+    same(&full, &nations);
     same(&p["education"], Education::ALL);
     same(&p["title"], Title::ALL);
     let tiers = listed(&p["requested_tier"]);
@@ -126,10 +139,69 @@ fn the_two_samples_have_the_keys_of_the_schema_and_read_back() {
             .into_applicant(date(2026, 11, 21))
             .unwrap();
         let again = serde_json::to_string(&ApplicantForm::from(&applicant)).unwrap();
+        // As a case keeps it: every value as text.
         let again = ApplicantForm::from_json(&again)
             .unwrap()
             .into_applicant(date(2026, 11, 21))
             .unwrap();
         assert_eq!(again, applicant);
+    }
+}
+
+/// What a value of the file may be, the schema and the form say alike.
+#[test]
+fn a_value_of_another_kind_is_refused_by_the_schema_and_by_the_form() {
+    let sample: Value = serde_json::from_str(SAMPLES[0]).unwrap();
+    let properties = schema()["properties"].clone();
+    for key in ApplicantForm::KEYS {
+        if ["residence", "evidence"].contains(&key) {
+            continue;
+        }
+        let kind = properties[key]["type"].as_str();
+        let is_number = kind == Some("integer");
+        assert!(is_number || kind.is_none_or(|kind| kind == "string"), "{key}");
+        let mut file = sample.clone();
+        file[key] = if is_number { "9".into() } else { 1.into() };
+        let error = ApplicantForm::from_bytes(file.to_string().as_bytes()).unwrap_err();
+        let fault = &error.fields()[0];
+        assert_eq!((fault.field.as_str(), fault.code), (key, "SHAPE"));
+    }
+    let mut deeper = sample;
+    deeper["residence"]["division"] = 440_305.into();
+    deeper["evidence"][0]["from"] = 20_260_101.into();
+    assert_eq!(
+        ApplicantForm::from_bytes(deeper.to_string().as_bytes())
+            .unwrap_err()
+            .fields()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn a_file_that_is_empty_or_in_another_encoding_is_told_with_what_to_do_in_both_languages() {
+    // 李娜 as an editor of a Chinese Windows saves it.
+    let gb18030 = b"{\"name\":\"\xC0\xEE\xC4\xC8\"}";
+    for (bytes, chinese, english) in [
+        (&b""[..], ["文件是空的", "请写入"], ["the file is empty", "Write"]),
+        (b" \n", ["文件是空的", "请写入"], ["the file is empty", "Write"]),
+        (
+            gb18030,
+            ["GB 18030", "另存为 UTF-8"],
+            ["GB 18030", "Save the file as UTF-8"],
+        ),
+        (
+            b"\xFF\xFE{\0",
+            ["UTF-16", "另存为 UTF-8"],
+            ["UTF-16", "Save the file as UTF-8"],
+        ),
+    ] {
+        let error = ApplicantForm::from_bytes(bytes).unwrap_err();
+        for part in chinese {
+            assert!(error.chinese().contains(part), "{}", error.chinese());
+        }
+        for part in english {
+            assert!(error.to_string().contains(part), "{error}");
+        }
     }
 }

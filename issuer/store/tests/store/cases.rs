@@ -494,7 +494,16 @@ async fn the_ledgers_time_does_not_go_back(#[case] engine: Engine) {
             "{error:?}"
         );
         assert_eq!(error.code(), "CLOCK_BEHIND");
+        let probed = office.store.takes_an_entry(at() - back).await.unwrap_err();
+        assert!(matches!(probed, Error::ClockBehind { last } if last == at()));
     }
+    let before = office.store.verify_ledger().await.unwrap();
+    office.store.takes_an_entry(at() - 59.seconds()).await.unwrap();
+    assert_eq!(
+        office.store.verify_ledger().await.unwrap(),
+        before,
+        "a probe leaves nothing"
+    );
     // A year later everything goes on, and last year does not come back.
     write(at() + 8760.hours(), "later").await.unwrap();
     assert!(write(at(), "back").await.is_err());

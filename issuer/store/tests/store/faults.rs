@@ -202,6 +202,10 @@ async fn full_disk_changes_nothing_and_room_helps(ledger: Ledger, filler: PathBu
         matches!(ledger.store.ready().await, Err(Error::DiskFull) | Ok(())),
         "a rolled-back touch may fit"
     );
+    if let Store::Sqlite(_) = &ledger.store {
+        let probed = ledger.store.takes_an_entry(at()).await.unwrap_err();
+        assert!(matches!(probed, Error::DiskFull), "{probed:?}");
+    }
     let stored: LedgerState = ledger.store.verify_ledger().await.unwrap();
     assert_eq!(
         ledger
