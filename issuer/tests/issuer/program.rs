@@ -853,6 +853,7 @@ fn without_a_file_named_the_session_is_in_the_persons_own_folder_one_for_each_in
 /// A migrated installation with a clerk, an approver and an officer, and nothing around it.
 fn installation() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     let dir = folder.path().display().to_string();
     assert_eq!(found(&dir, &[7; 16]).status.code(), Some(0));
     let members = [
