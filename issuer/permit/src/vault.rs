@@ -95,6 +95,7 @@ fn packages(folder: &Folder, vault: &[u8; 16]) -> Result<Vec<PathBuf>, Failure> 
         let found = files.iter().find(|file| {
             file.file_name()
                 .and_then(OsStr::to_str)
+                .and_then(|name_of| name_of.strip_suffix(".share.json"))
                 .is_some_and(|name_of| name_of.split(['.', '-']).any(|part| part == name))
                 && is_of(vault, file)
         });

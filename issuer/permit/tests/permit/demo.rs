@@ -456,7 +456,16 @@ fn killed_at_any_moment_the_same_command_goes_on_and_all_that_it_makes_is_privat
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("installation");
     let is_there = |name: &str| folder.join(name).exists();
-    let packages = || std::fs::read_dir(folder.join("custodians/packages")).map_or(0, Iterator::count);
+    let is_envelope = |name: std::ffi::OsString| name.to_string_lossy().ends_with(".share.json");
+    let packages = || {
+        let found = std::fs::read_dir(folder.join("custodians/packages"));
+        found.map_or(0, |found| {
+            found
+                .flatten()
+                .filter(|entry| is_envelope(entry.file_name()))
+                .count()
+        })
+    };
     let moments: [&dyn Fn() -> bool; 9] = [
         &|| is_there(".lock"),
         &|| is_there("installation.json"),
@@ -493,6 +502,9 @@ fn killed_at_any_moment_the_same_command_goes_on_and_all_that_it_makes_is_privat
         .flatten()
     {
         let name = package.file_name().into_string().unwrap();
+        if !is_envelope(package.file_name()) {
+            continue;
+        }
         let text = std::fs::read_to_string(package.path()).unwrap();
         let vault = serde_json::from_str::<Value>(&text).unwrap()["vault"]
             .as_str()
