@@ -430,8 +430,7 @@ fn handed_in(seeds: &mut Seeds) {
     let day = "2026-11-21".parse().unwrap();
     let head = CountersHead {
         terminal: "gate 1",
-        first: day,
-        last: day,
+        day,
     };
     let counts = [(Counted::Accepted, 900), (Counted::Denied, 2)].map(|(counted, number)| Count {
         role: Role::Transit,
