@@ -269,9 +269,9 @@ fn page(life: &[Step]) -> String {
     use std::fmt::Write as _;
     let mut page = String::from(
         "# 一张居住证的一生 · The life of a card\n\n\
-         在另一个命令行里逐段运行；每段可以单独运行，也可以重复运行。答复中的编号会被记住，例如 permit_id 记为 $PERMIT_ID。\n\n\
-         Run it block by block in another shell; each block stands by itself and may be run again. The ids of the answers are\n\
-         remembered, permit_id as $PERMIT_ID.\n",
+         在另一个命令行里逐段运行；每段可以单独运行；中断的一段可以重新运行。答复中的编号会被记住，例如 permit_id 记为 $PERMIT_ID。\n\n\
+         Run it block by block in another shell; each block stands by itself, and one that was interrupted may be run again. The ids of\n\
+         the answers are remembered, permit_id as $PERMIT_ID.\n",
     );
     for (index, step) in life.iter().enumerate() {
         let Words(chinese, english) = step.title;
