@@ -315,8 +315,8 @@ const HEAD: [Words; 6] = [
     Words("谁", "who"),
     Words("结果", "decision"),
     Words("看到", "saw"),
-    Words("指令数", "APDUs"),
-    Words("字节（发/收）", "bytes out / in"),
+    Words("指令", "APDUs"),
+    Words("发/收字节", "bytes out / in"),
     Words("毫秒", "ms"),
 ];
 
@@ -338,15 +338,21 @@ fn as_text(installation: &Installation, shown: &Shown, language: Language) -> St
             _ => Words("拒绝", "refused"),
         };
         let decision = language.text(&decision);
-        vec![
+        let first = vec![
             language.text(&who),
             read.reason
                 .map_or_else(|| decision.clone(), |reason| format!("{decision} ({reason})")),
-            language.text(&saw),
+            language.one(saw.zh(), saw.en()).into_owned(),
             read.apdus.to_string(),
             format!("{} / {}", read.bytes_sent, read.bytes_received),
             format!("{:.2}", read.ms),
-        ]
+        ];
+        // The widest column: where both languages are told, the second stands below the first.
+        let second = vec![String::new(), String::new(), saw.en().into_owned()];
+        match language {
+            Language::Both => vec![first, second],
+            Language::Chinese | Language::English => vec![first],
+        }
     };
     let text = |value: &Value, key: &str| {
         value
@@ -368,8 +374,8 @@ fn as_text(installation: &Installation, shown: &Shown, language: Language) -> St
         .get("records")
         .and_then(Value::as_array)
         .map_or(0, Vec::len);
-    let rows = vec![
-        HEAD.map(|head| language.text(&head)).to_vec(),
+    let rows = [
+        vec![HEAD.map(|head| language.text(&head)).to_vec()],
         line(
             Words("办证大厅", "office"),
             &shown.showing.office,
@@ -393,7 +399,8 @@ fn as_text(installation: &Installation, shown: &Shown, language: Language) -> St
                 "nothing: applet version, random bytes",
             ),
         ),
-    ];
+    ]
+    .concat();
     let folder = installation.folder.path();
     let mut out = format!(
         "\n  {} {}  {}\n  {} {}   {} {}   {} {}\n\n{}",
