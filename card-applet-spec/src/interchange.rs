@@ -197,8 +197,11 @@ mod tests {
         let region: Region = "440300".parse().unwrap();
         assert_eq!(Region::try_from(region.number()), Ok(region));
         assert!(region.is_division());
-        for nowhere in ["040300", "990300", "160000", "000000"] {
-            assert!(!nowhere.parse::<Region>().unwrap().is_division(), "{nowhere}");
+        for no_province in ["040300", "990300", "160000", "000000"] {
+            assert!(
+                !no_province.parse::<Region>().unwrap().is_division(),
+                "{no_province}"
+            );
         }
     }
 }

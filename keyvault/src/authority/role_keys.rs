@@ -149,7 +149,7 @@ const NO_VERSION: Error = Error::NotFound {
     what: "key version of this role, region and number",
 };
 
-/// Refuses a region that no province has: a slip of the hand would found keys for nowhere.
+/// Refuses a region that no province has: a slip of the hand would found keys that no division uses.
 pub(crate) fn division(region: Region) -> Result<(), Error> {
     if region.is_division() {
         return Ok(());
