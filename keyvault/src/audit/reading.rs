@@ -1,4 +1,5 @@
-//! The journal, read while the vault is open: each line that leaves is held against the chain.
+//! The journal, read while the vault is open: the lines of one answer are held together by the chain, and the last
+//! answer by its end. Left out: that one answer follows the one before; unsealing walks the whole chain and finds that.
 
 use keyvault_protocol::{JournalLine, JournalPage, MAX_JOURNAL_LINES, ReadJournal};
 
