@@ -126,7 +126,8 @@ impl Office {
     }
 }
 
-/// This very correction, where it was made before: under the id that it is given now, or under the one of its first time.
+/// This very correction, where it was made before: under the id that it is given now, or under the one of its first time. An id
+/// that stands for anything else than what was filed in place of `old` is taken.
 async fn filed_before(
     ledger: &mut Snapshot,
     old: ApplicationId,
@@ -134,15 +135,20 @@ async fn filed_before(
     clerk: &IntakeClerk,
     applicant: &Applicant,
 ) -> Result<Option<StoredApplication>, OfficeError> {
-    if let Some(known) = intake::same_application(ledger, corrected, clerk, applicant).await? {
-        return Ok(Some(known));
+    let first = ledger.corrected_as(old).await?;
+    if first != Some(corrected)
+        && intake::same_application(ledger, corrected, clerk, applicant)
+            .await?
+            .is_some()
+    {
+        return Err(OfficeError::IdTaken);
     }
-    let Some(first) = ledger.corrected_as(old).await? else {
+    let Some(first) = first else {
         return Ok(None);
     };
     match intake::same_application(ledger, first, clerk, applicant).await {
-        // Somebody corrected it otherwise.
-        Err(OfficeError::IdTaken) => Ok(None),
+        // Somebody corrected it otherwise; under this id it is another correction.
+        Err(OfficeError::IdTaken) if first != corrected => Ok(None),
         known => known,
     }
 }

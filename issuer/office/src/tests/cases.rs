@@ -177,6 +177,18 @@ async fn a_correction_is_a_new_application_in_place_of_the_old_one_or_nothing(#[
         "ID_TAKEN",
         "the same id, and other facts"
     );
+    // An id that stands for another case corrects nothing: neither the case itself nor a stranger's, whose photo case stays open.
+    let stranger = ledger.submit(&somebody(7), 3).await.id();
+    let before = ledger.store.verify_ledger().await.unwrap();
+    for other in [new, stranger] {
+        let clerk = "luo".parse().unwrap();
+        let error = office
+            .correct(other, new, clerk, right.clone())
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), "ID_TAKEN");
+    }
+    assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
     // Nobody who took the correction reviews it.
     assert_eq!(
         office
