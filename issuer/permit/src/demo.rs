@@ -328,32 +328,34 @@ program_contract::sentences! {
         "{role} {tier}，档次 {class}，{from} 至 {to}", "{role} {tier}, class {class}, {from} to {to}";
 }
 
+/// A reading as rows of the table. Where both languages are told, the second stands below the first in the widest column.
+fn row(language: Language, who: &Words, read: &Read, saw: &dyn Said) -> Vec<Vec<String>> {
+    let decision = match read.decision {
+        "accepted" => Words("通过", "accepted"),
+        _ => Words("拒绝", "refused"),
+    };
+    let decision = language.text(&decision);
+    let first = vec![
+        language.text(who),
+        read.reason
+            .map_or_else(|| decision.clone(), |reason| format!("{decision} ({reason})")),
+        language.one(saw.zh(), saw.en()).into_owned(),
+        read.apdus.to_string(),
+        format!("{} / {}", read.bytes_sent, read.bytes_received),
+        format!("{:.2}", read.ms),
+    ];
+    let second = vec![String::new(), String::new(), saw.en().into_owned()];
+    match language {
+        Language::Both => vec![first, second],
+        Language::Chinese | Language::English => vec![first],
+    }
+}
+
 fn as_text(installation: &Installation, shown: &Shown, language: Language) -> String {
     use std::fmt::Write as _;
     let tier = shown.case.decision.as_ref().and_then(|decision| decision.tier);
     let card = shown.order.state().card();
-    let line = |who: Words, read: &Read, saw: &dyn Said| {
-        let decision = match read.decision {
-            "accepted" => Words("通过", "accepted"),
-            _ => Words("拒绝", "refused"),
-        };
-        let decision = language.text(&decision);
-        let first = vec![
-            language.text(&who),
-            read.reason
-                .map_or_else(|| decision.clone(), |reason| format!("{decision} ({reason})")),
-            language.one(saw.zh(), saw.en()).into_owned(),
-            read.apdus.to_string(),
-            format!("{} / {}", read.bytes_sent, read.bytes_received),
-            format!("{:.2}", read.ms),
-        ];
-        // The widest column: where both languages are told, the second stands below the first.
-        let second = vec![String::new(), String::new(), saw.en().into_owned()];
-        match language {
-            Language::Both => vec![first, second],
-            Language::Chinese | Language::English => vec![first],
-        }
-    };
+    let line = |who, read: &Read, saw: &dyn Said| row(language, &who, read, saw);
     let text = |value: &Value, key: &str| {
         value
             .get(key)
