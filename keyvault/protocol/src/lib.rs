@@ -7,6 +7,7 @@
 //! vault listens on a Unix socket), and dual control, which comes with the vault's own issue.
 
 mod bundle;
+mod caller;
 mod card;
 mod client;
 mod custodian;
@@ -35,6 +36,7 @@ pub use bundle::{
     BundleKind, BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, ExportLot, LotRequest,
     MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, RevokeTerminal, TerminalInfo, Terminals,
 };
+pub use caller::{CallerEntry, ENROLLED_KINDS, Enrolment, LoweredCeiling};
 pub use card::{
     CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, DeliveredBy, Entitlement,
     MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,

@@ -96,6 +96,32 @@ pub(crate) mod instant {
     }
 }
 
+/// Instants that may be absent.
+pub(crate) mod optional_instant {
+    use super::{DecodeError, Decoder, Encoder};
+    use jiff::Timestamp;
+
+    #[expect(clippy::ref_option, reason = "the derive macro calls it with a reference")]
+    pub(crate) fn encode<C, W: minicbor::encode::Write>(
+        at: &Option<Timestamp>,
+        e: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match at {
+            Some(at) => super::instant::encode(at, e, context),
+            None => e.null()?.ok(),
+        }
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, context: &mut C) -> Result<Option<Timestamp>, DecodeError> {
+        if d.datatype()? == minicbor::data::Type::Null {
+            d.null()?;
+            return Ok(None);
+        }
+        super::instant::decode(d, context).map(Some)
+    }
+}
+
 /// Lists of byte strings.
 pub(crate) mod byte_strings {
     use super::{DecodeError, Decoder, Encoder};
