@@ -42,6 +42,24 @@ pub enum Error {
         /// Day of the high-water mark, UTC+8.
         seen: jiff::civil::Date,
     },
+    /// The clock is too far beyond the last thing that was written.
+    #[error("the clock says {now}, more than 7 days beyond {seen}, the last day that the vault has seen")]
+    ClockLeap {
+        /// Day of the clock, UTC+8.
+        now: jiff::civil::Date,
+        /// Day of the high-water mark, UTC+8.
+        seen: jiff::civil::Date,
+    },
+    /// The starts together are too far beyond it.
+    #[error(
+        "the clock says {now}, and the vault has last seen {seen}: with this start it would have leapt over more than 31 days since two officers last confirmed the time"
+    )]
+    ClockLeaps {
+        /// Day of the clock, UTC+8.
+        now: jiff::civil::Date,
+        /// Day of the high-water mark, UTC+8.
+        seen: jiff::civil::Date,
+    },
     /// The store cannot be read or written.
     #[error("the store cannot be used: {what}")]
     StoreUnavailable {
@@ -303,6 +321,9 @@ pub enum Error {
     TerminalRevoked,
 }
 
+/// What to do about a clock that is too far ahead.
+const TIME_ZH: &str = "未做任何改动；请校准本机时钟后重新解封；时钟无误而密钥库确已停用如此之久的，由两名密钥管理员确认当日日期";
+
 /// Code for scripts, exit code, and what to do.
 struct Facts {
     code: &'static str,
@@ -337,6 +358,10 @@ impl Error {
             Self::ClockBehind { .. } => of(
                 W::ClockBehind,
                 "set the machine's clock, then try again; a rehearsal that went on to that day is served with --at on that day or a later one",
+            ),
+            Self::ClockLeap { .. } | Self::ClockLeaps { .. } => of(
+                W::ClockLeap,
+                "nothing was changed; set the machine's clock and unseal again. Where the clock is right, and the vault was away for so long, two officers say what day it is",
             ),
             Self::StoreUnavailable { .. } => of(
                 W::StoreUnavailable,
@@ -583,6 +608,14 @@ impl Failing for Error {
             Self::ClockBehind { now, seen } => (
                 format!("时钟为 {now}，而密钥库已见过 {seen}").into(),
                 "请校准本机时钟后再试；已进行到那一天的演练密钥库，用 --at 指定当日或之后的日期提供服务",
+            ),
+            Self::ClockLeap { now, seen } => (
+                format!("时钟为 {now}，比密钥库最后见过的 {seen} 晚七天以上").into(),
+                TIME_ZH,
+            ),
+            Self::ClockLeaps { now, seen } => (
+                format!("时钟为 {now}，密钥库最后见过 {seen}：本次启动将使其自两名密钥管理员上次确认时间以来跳过的时间超过 31 天").into(),
+                TIME_ZH,
             ),
             Self::StoreUnavailable { what } => (
                 format!("存储无法使用：{}", chinese(what)).into(),

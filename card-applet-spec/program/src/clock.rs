@@ -86,15 +86,31 @@ impl Failing for NotARehearsal {
     }
 }
 
-/// A source of the time.
+/// A source of the time: what the day is, and how long the machine has run. People and other machines set the one, nobody the
+/// other.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    running: Arc<dyn Fn() -> SignedDuration + Send + Sync>,
+}
 
 impl Clock {
-    /// A clock that asks `now`.
+    /// A clock that asks `now`, on a machine that runs as long as it says.
     #[must_use]
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        let now = Arc::new(now);
+        let time = Arc::clone(&now);
+        Self {
+            now,
+            running: Arc::new(move || time().duration_since(Timestamp::UNIX_EPOCH)),
+        }
+    }
+
+    /// This clock on a machine that has run for as long as `running` says.
+    #[must_use]
+    pub fn on_machine(mut self, running: impl Fn() -> SignedDuration + Send + Sync + 'static) -> Self {
+        self.running = Arc::new(running);
+        self
     }
 
     /// The machine's clock. Only `main` takes it: the lint `disallowed_methods` names this function.
@@ -104,7 +120,7 @@ impl Clock {
         reason = "the one place where the system reads the machine's clock"
     )]
     pub fn machine() -> Self {
-        Self::new(Timestamp::now)
+        Self::new(Timestamp::now).on_machine(since_boot)
     }
 
     /// A clock that stands still.
@@ -130,14 +146,24 @@ impl Clock {
     pub fn on_day(&self, day: Date) -> Self {
         let days = i64::from((day - self.today()).get_days());
         let shift = SignedDuration::from_hours(24 * days);
-        let clock = self.clone();
-        Self::new(move || clock.now().checked_add(shift).unwrap_or(Timestamp::MAX))
+        let now = Arc::clone(&self.now);
+        Self {
+            now: Arc::new(move || now().checked_add(shift).unwrap_or(Timestamp::MAX)),
+            running: Arc::clone(&self.running),
+        }
     }
 
     /// The instant.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.now)()
+    }
+
+    /// How long the machine has run since an instant that stays the same until it is started again, sleep included: the
+    /// boot clock, which no setting of the time moves.
+    #[must_use]
+    pub fn running(&self) -> SignedDuration {
+        (self.running)()
     }
 
     /// The office's day.
@@ -151,6 +177,12 @@ impl fmt::Debug for Clock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Clock(..)")
     }
+}
+
+/// The machine's boot clock.
+fn since_boot() -> SignedDuration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    SignedDuration::new(time.tv_sec, i32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -190,6 +222,21 @@ mod tests {
         let later = Clock::fixed("2026-11-21T02:00:07Z".parse().unwrap()).on_day(date(2030, 2, 28));
         assert!(earlier.now() < later.now());
         assert_eq!(earlier.today(), later.today());
+    }
+
+    #[test]
+    fn a_given_day_does_not_move_how_long_the_machine_has_run() {
+        let clock = Clock::fixed("2026-11-21T02:00:00Z".parse().unwrap());
+        assert_eq!(clock.on_day(date(2095, 1, 1)).running(), clock.running());
+        let started = clock.on_machine(|| SignedDuration::from_secs(7));
+        assert_eq!(
+            started.on_day(date(2095, 1, 1)).running(),
+            SignedDuration::from_secs(7)
+        );
+        // The machine's own runs on by itself.
+        let before = since_boot();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(since_boot() - before >= SignedDuration::from_millis(2));
     }
 
     #[test]

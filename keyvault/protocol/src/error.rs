@@ -363,6 +363,8 @@ refusal_codes! {
     AttemptOfAnother = 39, "ATTEMPT_OF_ANOTHER", Refused;
     /// The store is of an earlier moment than a custodian remembers.
     RolledBack = 40, "ROLLED_BACK", Damaged;
+    /// The machine's clock is too far beyond the last thing that the vault wrote down.
+    ClockLeap = 50, "CLOCK_LEAP", Damaged;
 }
 
 #[cfg(test)]

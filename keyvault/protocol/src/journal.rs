@@ -137,6 +137,8 @@ kinds! {
     TerminalRevoked "terminal-revoked" "终端已吊销" "a terminal is revoked",
     /// A card is out of use.
     CardEnded "card-ended" "卡停止使用" "a card is out of use",
+    /// The machine's clock no longer shows the vault's time.
+    ClockApart "clock-apart" "本机时钟与密钥库的时间不符" "the machine's clock left the vault's time",
 }
 
 impl JournalKind {

@@ -203,6 +203,13 @@ pub(crate) enum Event {
         #[n(0)]
         serial: Serial,
     },
+    /// The machine's clock no longer shows the vault's time.
+    #[n(25)]
+    ClockApart {
+        /// The day that it shows.
+        #[n(0)]
+        machine: String,
+    },
 }
 
 impl Event {
@@ -318,6 +325,7 @@ impl Event {
             ],
             Self::ReceiptsAccepted { count } => vec![("count", count.to_string())],
             Self::TerminalRevoked { terminal } => vec![("terminal", terminal.clone())],
+            Self::ClockApart { machine } => vec![("machine", machine.clone())],
         }
     }
 
@@ -348,6 +356,7 @@ impl Event {
             Self::ReceiptsAccepted { .. } => JournalKind::ReceiptsAccepted,
             Self::TerminalRevoked { .. } => JournalKind::TerminalRevoked,
             Self::CardEnded { .. } => JournalKind::CardEnded,
+            Self::ClockApart { .. } => JournalKind::ClockApart,
         }
     }
 }

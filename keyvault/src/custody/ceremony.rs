@@ -14,11 +14,12 @@ use std::sync::Arc;
 use card_applet_spec::rehearsal;
 use jiff::Timestamp;
 use keyvault_protocol::PointBytes;
-use program_contract::{Founded, file};
+use program_contract::{Clock, Founded, file};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
 use crate::authority::signers::Signer;
+use crate::clock::Running;
 use crate::custody::passphrase;
 use crate::custody::shamir::{self, Point};
 use crate::custody::share_envelope::{Cost, SetId, ShareEnvelope};
@@ -511,9 +512,11 @@ async fn make_store(
             journal_head: journal::GENESIS,
             counts: vec![0; Table::COUNTED.len()],
             rows: None,
+            leapt: 0,
         },
         fresh: Freshness::default(),
         founded: plan.founded,
+        time: Running::from(Clock::fixed(now), now),
         ring: key_ring,
     };
     let places = Places::under(open.ring.state_root.expose())?;

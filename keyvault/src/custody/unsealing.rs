@@ -18,14 +18,14 @@ use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::card::session::Sessions;
-use crate::clock;
+use crate::clock::{self, Running};
 use crate::custody::migration;
 use crate::custody::shamir::{self, Point};
 use crate::custody::transport::TransportKey;
 use crate::error::Error;
 use crate::keys::arena::Arena;
 use crate::open::folder::FolderLock;
-use crate::open::transaction::{Core, Open, Random, Transaction};
+use crate::open::transaction::{Core, Open, Random, Time, Transaction};
 use crate::store::commitment::Commitment;
 use crate::store::sql;
 
@@ -123,9 +123,9 @@ impl Vault {
         self.transport.prove(attempt, &self.id, client_key)
     }
 
-    /// The instant that the vault works with.
-    pub(crate) fn now(&self, core: &Core) -> Result<Timestamp, Error> {
-        clock::present(&self.clock, core.header.high_water)
+    /// The instant that the sealed vault works with, and would start with.
+    fn now(&self, core: &Core) -> Result<Timestamp, Error> {
+        clock::present(&self.clock, core.header.high_water, Founded::around(&self.id))
     }
 
     pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Inner> {
@@ -162,7 +162,8 @@ impl Vault {
     /// Begins an unseal attempt for a custodian, or joins the one that runs: there is one at a time, for 15 minutes.
     ///
     /// # Errors
-    /// [`Error::NotACustodian`], [`Error::WrongEpoch`], [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`].
+    /// [`Error::NotACustodian`], [`Error::WrongEpoch`], [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`],
+    /// [`Error::ClockLeap`].
     pub async fn begin_unseal(&self, proof: &CustodianProof, on: &Connection) -> Result<Attempt, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
@@ -187,6 +188,7 @@ impl Vault {
                     id,
                     key,
                     ends,
+                    over: self.clock.running() + ATTEMPT,
                     begun_by,
                     given: Vec::new(),
                     seen: 0,
@@ -202,7 +204,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NoAttempt`], [`Error::WrongVault`], [`Error::WrongEpoch`], [`Error::WrongShare`],
-    /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::RolledBack`], [`Error::Damaged`].
+    /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::RolledBack`], [`Error::ClockLeaps`],
+    /// [`Error::Damaged`].
     pub async fn give_share(&self, envelope: &SealedShare) -> Result<UnsealProgress, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
@@ -227,11 +230,7 @@ impl Vault {
         let opened = unseal(&mut inner.core, &points, now, seen).await;
         drop(points);
         let opened = match opened {
-            Ok(mut open) => {
-                let mut transaction = Transaction::default();
-                transaction.note(Event::Unsealed { custodians });
-                open.apply(&mut inner.core, now, transaction).await.map(|()| open)
-            }
+            Ok(open) => self.begin_service(&mut inner.core, open, now, custodians).await,
             Err(error) => Err(error),
         };
         match opened {
@@ -253,6 +252,25 @@ impl Vault {
                 Err(error)
             }
         }
+    }
+
+    /// What is behind every check of the store: the start is written down, and time runs from here.
+    async fn begin_service(
+        &self,
+        core: &mut Core,
+        mut open: Open,
+        now: Timestamp,
+        custodians: Vec<String>,
+    ) -> Result<Open, Error> {
+        let leapt = clock::leap(now, core.header.high_water, open.state.leapt, open.founded)?;
+        let mut transaction = Transaction {
+            time: Time::Leapt(leapt),
+            ..Transaction::default()
+        };
+        transaction.note(Event::Unsealed { custodians });
+        open.apply(core, now, transaction).await?;
+        open.time = Running::from(self.clock.clone(), now);
+        Ok(open)
     }
 
     /// Seals for a custodian, who is named in the journal; while it is being opened, ends the attempt that the same custodian
@@ -288,9 +306,7 @@ impl Vault {
     async fn seal_now(&self, inner: &mut Inner, by: &str) -> Result<(), Error> {
         let noted = match &mut inner.phase {
             Phase::Open(opened) => {
-                // A clock that went back must not keep the vault open.
-                let now = clock::present(&self.clock, inner.core.header.high_water)
-                    .unwrap_or(inner.core.header.high_water);
+                let now = opened.open.time.now();
                 let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
                 let mut transaction = Transaction::default();
                 transaction.note(Event::Sealed { by });
@@ -312,20 +328,38 @@ impl Vault {
     }
 
     /// Forgets what nobody went on with: an unseal attempt and its shares after 15 minutes, card sessions, which hold a
-    /// person's content, after 10. Called from time to time, so that nothing waits in memory for the next request.
+    /// person's content, after 10. Called from time to time, so that nothing waits in memory for the next request, and that the
+    /// store of a vault that nobody asks for anything knows what day it is.
     pub(crate) async fn expire(&self) {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
-        if let Ok(now) = self.now(&guard.core)
-            && let Phase::Open(open) = &mut guard.phase
-        {
-            open.sessions.forget_old(now);
+        let inner = &mut *guard;
+        let Phase::Open(opened) = &mut inner.phase else {
+            return;
+        };
+        let now = opened.open.time.now();
+        opened.sessions.forget_old(now);
+        let mut transaction = Transaction::default();
+        if let Some(machine) = opened.open.time.stands_apart() {
+            let vault = clock::day(now);
+            tracing::warn!(%machine, %vault, "the machine's clock was set; the open vault goes on with its own time");
+            transaction.note(Event::ClockApart {
+                machine: machine.to_string(),
+            });
+        } else if clock::day(now) == clock::day(inner.core.header.high_water) {
+            return;
+        }
+        if let Err(error) = opened.open.apply(&mut inner.core, now, transaction).await {
+            tracing::error!(code = error.code(), "the time could not be written down");
+            if matches!(error, Error::Damaged { .. }) {
+                inner.give_up(&error);
+            }
         }
     }
 
     fn forget_old_attempt(&self, inner: &mut Inner) {
         let over = match &inner.phase {
-            Phase::Unsealing(attempt) => self.now(&inner.core).map_or(true, |now| now >= attempt.ends),
+            Phase::Unsealing(attempt) => self.clock.running() >= attempt.over,
             _ => false,
         };
         if over {
@@ -406,6 +440,8 @@ struct Unsealing {
     id: [u8; 16],
     key: SecretKey,
     ends: Timestamp,
+    /// What the boot clock shows at its end.
+    over: SignedDuration,
     /// Number of the custodian who began it; none in a vault of before, where nobody had to say.
     begun_by: Option<u8>,
     given: Vec<Point>,

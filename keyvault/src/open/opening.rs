@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hkdf::Hkdf;
-use program_contract::Founded;
+use program_contract::{Clock, Founded};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::audit::journal;
+use crate::clock::Running;
 use crate::error::Error;
 use crate::keys::arena::OpenKey;
 use crate::keys::material::{KeyRecord, Keys};
@@ -87,6 +88,8 @@ impl Core {
             state,
             fresh,
             founded: Founded::around(&self.header.vault),
+            // Until the vault is open and goes on with the machine's.
+            time: Running::from(Clock::fixed(self.header.high_water), self.header.high_water),
             ring,
         };
         open.load_keys(self).await?;

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
+use crate::clock::Running;
 use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
 use crate::keys::material::{KeyId, KeyRecord, Keys};
@@ -120,6 +121,7 @@ pub(crate) struct Open {
     pub(crate) fresh: Freshness,
     /// What the installation was founded as.
     pub(crate) founded: Founded,
+    pub(crate) time: Running,
 }
 
 impl Open {
@@ -177,7 +179,6 @@ impl Open {
     ) -> Result<(), Error> {
         let mut state = self.state.clone();
         state.counts.resize(Table::COUNTED.len(), 0);
-        let high_water = now.max(core.header.high_water);
         let generation = core.header.generation + 1;
         let Transaction {
             mut rows,
@@ -187,7 +188,9 @@ impl Open {
             from_first_format,
             custodians,
             with_sum,
+            time,
         } = transaction;
+        let high_water = state.take_time(time, now, core.header.high_water);
         for (id, row) in &roles {
             let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
                 what: "a key version's row",
@@ -364,6 +367,17 @@ pub(crate) struct Transaction {
     pub(crate) custodians: Vec<Commitment>,
     /// Whether this transaction, whose state row has the sum over the rows as any, turns format 3 into format 4.
     pub(crate) with_sum: bool,
+    pub(crate) time: Time,
+}
+
+/// What a transaction makes of the vault's time.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Time {
+    /// It goes on.
+    #[default]
+    GoesOn,
+    /// A start leapt over so many seconds.
+    Leapt(i64),
 }
 
 impl Transaction {
@@ -467,9 +481,21 @@ pub(crate) struct State {
     /// The sum over all rows but this one ([`Freshness::sum`]); none before format 4.
     #[cbor(n(5), with = "minicbor::bytes")]
     pub(crate) rows: Option<[u8; 32]>,
+    /// Seconds over which starts have leapt since two officers last confirmed the time.
+    #[cbor(n(6), default)]
+    pub(crate) leapt: i64,
 }
 
 impl State {
+    /// The high-water mark behind a transaction of `now`.
+    fn take_time(&mut self, time: Time, now: Timestamp, before: Timestamp) -> Timestamp {
+        match time {
+            Time::GoesOn => {}
+            Time::Leapt(seconds) => self.leapt = self.leapt.saturating_add(seconds),
+        }
+        now.max(before)
+    }
+
     /// A row more or less in a table.
     pub(crate) fn count(&mut self, table: Table, by: i64) {
         let count = Table::COUNTED

@@ -25,7 +25,7 @@ pub(crate) async fn pass(vault: &Vault, on: &Connection, request: Request) -> Re
     }
     let mut inner = vault.lock().await;
     let (core, open, sessions) = inner.open()?;
-    let now = vault.now(core)?;
+    let now = open.time.now();
     let at = At {
         core,
         open,

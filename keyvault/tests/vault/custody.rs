@@ -191,17 +191,6 @@ async fn a_clock_before_the_high_water_mark_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_while_the_vault_is_open_stops_it() {
-    let installation = Installation::new(27).await;
-    let mut client = installation.client().await;
-    installation.clock.advance(SignedDuration::from_hours(-24));
-    let error = client.open_order(&installation.signed(1, 1)).await.unwrap_err();
-    assert!(error.is(RefusalCode::ClockBehind), "{error}");
-    let li = open_share(&installation.envelopes[0]);
-    client.seal(&li).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
     let (_folder, _, envelopes, vault) = sealed(28).await;
     let mut client = connect(&vault).await;

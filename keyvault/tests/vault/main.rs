@@ -18,3 +18,4 @@ mod program;
 mod settlement;
 mod support;
 mod terminals;
+mod time;

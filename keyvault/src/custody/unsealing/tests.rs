@@ -454,3 +454,36 @@ async fn an_unseal_with_a_million_cards() {
         resident()
     );
 }
+
+#[tokio::test]
+async fn an_open_vault_that_nobody_asks_knows_the_day_and_says_once_that_the_clock_was_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let start: Timestamp = "2026-11-21T04:00:00Z".parse().unwrap();
+    let shown = Arc::new(StdMutex::new((start, SignedDuration::ZERO)));
+    let (wall, boot) = (Arc::clone(&shown), Arc::clone(&shown));
+    let clock = Clock::new(move || wall.lock().unwrap().0).on_machine(move || boot.lock().unwrap().1);
+    let vault = scratch_vault::open(folder.path(), clock, random).await.unwrap();
+    let after = async |wall: &str, hours| {
+        *shown.lock().unwrap() = (wall.parse().unwrap(), SignedDuration::from_hours(hours));
+        vault.expire().await;
+        let mut inner = vault.lock().await;
+        let (high_water, generation) = (inner.core.header.high_water, inner.core.header.generation);
+        let entries = inner.core.store.entries_after(0, 1000).await.unwrap();
+        let told = entries.iter().filter(|entry| entry.kind == "clock-apart").count();
+        (clock::day(high_water).to_string(), generation, told)
+    };
+    let opened = after("2026-11-21T05:00:00Z", 1).await;
+    assert_eq!((opened.0.as_str(), opened.2), ("2026-11-21", 0));
+    // Within the day nothing is written.
+    assert_eq!(after("2026-11-21T15:00:00Z", 11).await, opened);
+    // The next day is written down once, without a line in the journal.
+    let next = after("2026-11-22T04:00:00Z", 24).await;
+    assert_eq!(next, ("2026-11-22".into(), opened.1 + 1, 0));
+    assert_eq!(after("2026-11-22T05:00:00Z", 25).await, next);
+    // A jump is told once, and changes no day.
+    let told = after("2095-01-01T00:00:00Z", 26).await;
+    assert_eq!(told, ("2026-11-22".into(), next.1 + 1, 1));
+    assert_eq!(after("2094-01-01T00:00:00Z", 27).await, told);
+    assert_eq!(after("2026-11-22T08:00:00Z", 28).await, told);
+    assert_eq!(after("1999-01-01T00:00:00Z", 29).await.2, 2);
+}

@@ -1,0 +1,283 @@
+//! Time: what a wrong clock does to a vault that was founded for people's cards, at a start and while it is open (claim K13).
+
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use keyvault::custody::ceremony::{self, Custodian, Plan};
+use keyvault::custody::share_envelope::ShareEnvelope;
+use keyvault::{Error, Vault};
+use keyvault_protocol::{RefusalCode, VaultState};
+use p256::ecdsa::SigningKey;
+use program_contract::{Clock, Exit, Failing as _, Founded};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use zeroize::Zeroizing;
+
+use super::support::*;
+
+/// A machine: its clock, which anybody may set, and how long it has run.
+#[derive(Clone)]
+struct Machine(Arc<Mutex<(Timestamp, SignedDuration)>>);
+
+impl Machine {
+    fn at(text: &str) -> Self {
+        let since = SignedDuration::from_hours(5);
+        Self(Arc::new(Mutex::new((text.parse().unwrap(), since))))
+    }
+
+    fn clock(&self) -> Clock {
+        let (wall, boot) = (self.clone(), self.clone());
+        Clock::new(move || wall.now()).on_machine(move || boot.0.lock().unwrap().1)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().0
+    }
+
+    /// The clock alone.
+    fn set(&self, text: &str) {
+        self.0.lock().unwrap().0 = text.parse().unwrap();
+    }
+
+    fn pass(&self, hours: i64) {
+        let mut shown = self.0.lock().unwrap();
+        let time = SignedDuration::from_hours(hours);
+        shown.0 = shown.0.checked_add(time).unwrap();
+        shown.1 += time;
+    }
+}
+
+/// A vault for people's cards, its custodians and the machine on which it runs.
+struct Site {
+    folder: tempfile::TempDir,
+    machine: Machine,
+    envelopes: Vec<ShareEnvelope>,
+    vault: Arc<Vault>,
+}
+
+fn passphrase(custodian: &str) -> Vec<u8> {
+    format!("{custodian}: tide lantern orchard gravel nineteen").into_bytes()
+}
+
+impl Site {
+    async fn founded(founded: Founded) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::at(NOON);
+        let custodian = |name: &&str| Custodian {
+            name: (*name).to_owned(),
+            passphrase: Zeroizing::new(passphrase(name)),
+        };
+        let plan = Plan {
+            folder: folder.path().join("vault"),
+            out: folder.path().join("envelopes"),
+            threshold: 2,
+            custodians: scratch_vault::CUSTODIANS.iter().map(custodian).collect(),
+            cost: scratch_vault::COST,
+            founded,
+        };
+        let mut sources = random(90);
+        let made = ceremony::create(&plan, machine.now(), sources()).await.unwrap();
+        let read = |path| ShareEnvelope::parse(&std::fs::read(path).unwrap()).unwrap();
+        let vault = Vault::load(&plan.folder, machine.clock(), sources())
+            .await
+            .unwrap();
+        Self {
+            folder,
+            machine,
+            envelopes: made.envelopes.iter().map(read).collect(),
+            vault,
+        }
+    }
+
+    /// Two custodians give their shares.
+    async fn unseal(&self) -> Result<(), Error> {
+        let mut rng = random(91)();
+        for envelope in &self.envelopes[..2] {
+            let share = envelope.open(&passphrase(&envelope.custodian)).unwrap();
+            scratch_vault::give(&self.vault, &share, &mut rng).await?;
+        }
+        assert_eq!(self.vault.status().await.state, VaultState::Open);
+        Ok(())
+    }
+
+    /// It is sealed, and off for so long.
+    async fn off(&self, hours: i64) {
+        self.vault.seal("li").await.unwrap();
+        self.machine.pass(hours);
+    }
+
+    /// What lies on the disk.
+    fn store(&self) -> Vec<u8> {
+        let folder = self.folder.path().join("vault");
+        let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+        [read("vault.sqlite"), read("vault.sqlite-wal")].concat()
+    }
+
+    /// Whether an order of `from` until an hour later is one of now.
+    async fn takes_order(&self, number: u8, from: Timestamp) -> bool {
+        let mut rng = StdRng::seed_from_u64(92);
+        let key = keyvault_protocol::sealed::fresh_key(&mut rng);
+        let mut client = connect(&self.vault).await;
+        client
+            .enrol_issuer(
+                "shenzhen",
+                &keyvault_protocol::sealed::point_of(&key.public_key()),
+            )
+            .await
+            .unwrap();
+        let order = keyvault_protocol::Order {
+            order: [number; 16],
+            issuer: "shenzhen".into(),
+            profile: "resident-1".into(),
+            cards: 1,
+            tasks: vec![keyvault_protocol::TaskKind::Block],
+            station: "counter 1".into(),
+            from,
+            until: from.checked_add(SignedDuration::from_hours(1)).unwrap(),
+        };
+        match client
+            .open_order(&order.sign(&SigningKey::from(&key)).unwrap())
+            .await
+        {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(error.is(RefusalCode::OrderExpired), "{error}");
+                false
+            }
+        }
+    }
+}
+
+/// Before: the vault took the day, and was shut until it came.
+#[tokio::test]
+async fn one_wrong_day_at_a_start_shuts_nothing_but_until_the_clock_is_corrected() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    site.off(1).await;
+    let right = site.machine.now();
+    let before = site.store();
+    for wrong in [
+        "2095-01-01T00:00:00Z",
+        "2026-11-28T05:00:01Z",
+        "2026-12-25T00:00:00Z",
+    ] {
+        site.machine.set(wrong);
+        let error = site.unseal().await.unwrap_err();
+        assert_eq!(
+            (error.code(), error.exit()),
+            ("CLOCK_LEAP", Exit::Damaged),
+            "{wrong}"
+        );
+        let said = format!("{error}; {}", error.action());
+        assert!(
+            said.contains("2026-11-21") && said.contains("two officers"),
+            "{said}"
+        );
+        assert_eq!(site.vault.status().await.state, VaultState::Sealed);
+        assert!(site.store() == before, "nothing was written");
+    }
+    site.machine.set(&right.to_string());
+    site.unseal().await.unwrap();
+    assert!(site.takes_order(1, right).await);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_while_the_vault_is_open_changes_nothing() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    let began = site.machine.now();
+    for (number, wrong) in (1..).zip([
+        "2095-01-01T00:00:00Z",
+        "2026-11-30T00:00:00Z",
+        "1999-01-01T00:00:00Z",
+    ]) {
+        site.machine.set(wrong);
+        assert!(!site.takes_order(number, site.machine.now()).await, "{wrong}");
+        assert!(site.takes_order(number + 10, began).await, "{wrong}");
+        let day = site.vault.status().await.high_water.to_string();
+        assert!(day.starts_with("2026-11-21"), "{day}");
+    }
+    // An hour passes, whatever the clock shows: the order is over, and the next one is not.
+    site.machine.pass(1);
+    assert!(!site.takes_order(21, began).await);
+    let hour = SignedDuration::from_hours(1);
+    let now = began.checked_add(hour).unwrap();
+    assert!(site.takes_order(22, now).await);
+    // It is sealed with the clock in 1999, and opened when it is right again.
+    site.vault.seal("li").await.unwrap();
+    assert_eq!(site.unseal().await.unwrap_err().code(), "CLOCK_BEHIND");
+    site.machine.set(&now.to_string());
+    site.unseal().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_that_sleeps_for_a_night_wakes_in_the_morning() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    let evening = site.machine.now();
+    // The boot clock counts what the machine slept.
+    site.machine.pass(14);
+    assert!(!site.takes_order(1, evening).await);
+    assert!(site.takes_order(2, site.machine.now()).await);
+}
+
+#[tokio::test]
+async fn starts_leap_over_a_week_each_and_thirty_one_days_together() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    for week in 0..4 {
+        site.off(7 * 24).await;
+        site.unseal()
+            .await
+            .unwrap_or_else(|error| panic!("week {week}: {error}"));
+    }
+    // Three days are left of the thirty-one; the machine was on in between, which uses up none.
+    site.machine.pass(400 * 24);
+    site.off(3 * 24 + 1).await;
+    let before = site.store();
+    let error = site.unseal().await.unwrap_err();
+    assert_eq!((error.code(), error.exit()), ("CLOCK_LEAP", Exit::Damaged));
+    assert!(error.to_string().contains("31 days"), "{error}");
+    assert_eq!(site.vault.status().await.state, VaultState::Sealed);
+    assert!(site.store() == before, "nothing was written");
+    // The same store with the clock an hour earlier: that is not too much.
+    site.machine.set(
+        &site
+            .machine
+            .now()
+            .checked_sub(SignedDuration::from_hours(1))
+            .unwrap()
+            .to_string(),
+    );
+    site.unseal().await.unwrap();
+}
+
+/// A restart each month, with the machine off for three hours: no officer has to come in twenty years.
+#[tokio::test]
+async fn twenty_years_of_honest_starts_need_nobody() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    for _ in 0..240 {
+        site.machine.pass(30 * 24 + 7);
+        site.off(3).await;
+        site.unseal().await.unwrap();
+    }
+    assert!(site.machine.now().to_string().starts_with("2046"));
+    assert!(site.takes_order(1, site.machine.now()).await);
+}
+
+#[tokio::test]
+async fn a_rehearsal_goes_to_any_later_day_that_it_is_given() {
+    let site = Site::founded(Founded::Rehearsal).await;
+    let days = [
+        "2027-06-01T04:00:00Z",
+        "2046-06-01T04:00:00Z",
+        "2095-01-01T00:00:00Z",
+    ];
+    for (number, day) in (1..).zip(days) {
+        site.machine.set(day);
+        site.unseal().await.unwrap();
+        assert!(site.takes_order(number, site.machine.now()).await);
+        site.vault.seal("li").await.unwrap();
+    }
+}
