@@ -8,9 +8,12 @@ use cipher::{
     Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, KeyInit, KeyIvInit,
 };
 use cmac::{Cmac, Mac};
-use p256::ecdsa::signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
-use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use ecdsa::hazmat::sign_prehashed_rfc6979;
+
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::ecdsa::{Signature, VerifyingKey};
 use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::{FieldBytes, NistP256, SecretKey};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -288,11 +291,20 @@ impl PublicKey {
     /// # Errors
     /// [`Error::Crypto`] when it does not hold.
     pub fn verify(&self, parts: &[&[u8]], signature: &[u8; 64]) -> Result<(), Error> {
-        let signature = Signature::from_slice(signature).map_err(|_| Error::Crypto)?;
         meter!(EcdsaVerify { bytes: total(parts) });
-        VerifyingKey::from(&self.0)
-            .verify_prehash(&digest(parts), &signature)
-            .map_err(|_| Error::Crypto)
+        if self.holds(&digest(parts), signature) {
+            Ok(())
+        } else {
+            Err(Error::Crypto)
+        }
+    }
+
+    fn holds(&self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+        Signature::from_slice(signature).is_ok_and(|signature| {
+            VerifyingKey::from(&self.0)
+                .verify_prehash(digest, &signature)
+                .is_ok()
+        })
     }
 }
 
@@ -307,8 +319,16 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// Whether a signature `r || s` over a digest holds under a key.
+pub type Check = fn(&PublicKey, &[u8; 32], &[u8; 64]) -> bool;
+
 /// A P-256 private key, with its public half, which every use but bare ECDH needs. Erased on drop; never printed.
-pub struct PrivateKey(SigningKey);
+pub struct PrivateKey {
+    secret: SecretKey,
+    public: PublicKey,
+    /// Who looks at a signature before it leaves.
+    check: Check,
+}
 
 impl PrivateKey {
     /// A fresh key.
@@ -317,11 +337,11 @@ impl PrivateKey {
         loop {
             let mut bytes = [0; 32];
             rng.fill_bytes(&mut bytes);
-            let key = p256::SecretKey::from_slice(&bytes);
+            let key = SecretKey::from_slice(&bytes);
             bytes.zeroize();
             if let Ok(key) = key {
                 meter!(EcKeyGeneration);
-                return Self(SigningKey::from(&key));
+                return Self::of(key);
             }
         }
     }
@@ -331,28 +351,51 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Crypto`] when the scalar is zero or not below the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
-        p256::SecretKey::from_slice(bytes)
-            .map(|key| Self(SigningKey::from(&key)))
+        SecretKey::from_slice(bytes)
+            .map(Self::of)
             .map_err(|_| Error::Crypto)
+    }
+
+    /// From 32 bytes, big endian, with the public half that belongs to them, and with another implementation that looks at each
+    /// signature before it leaves. A public half that does not belong to them signs nothing.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when the scalar is zero or not below the group order.
+    pub fn checked(bytes: &[u8; 32], public: PublicKey, check: Check) -> Result<Self, Error> {
+        let secret = SecretKey::from_slice(bytes).map_err(|_| Error::Crypto)?;
+        Ok(Self {
+            secret,
+            public,
+            check,
+        })
+    }
+
+    fn of(secret: SecretKey) -> Self {
+        Self {
+            public: PublicKey(secret.public_key()),
+            secret,
+            check: |public, digest, signature| public.holds(digest, signature),
+        }
     }
 
     /// The 32 bytes, for the one place that stores them.
     #[must_use]
     pub fn expose(&self) -> zeroize::Zeroizing<[u8; 32]> {
-        zeroize::Zeroizing::new(self.0.to_bytes().into())
+        zeroize::Zeroizing::new(self.secret.to_bytes().into())
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(p256::PublicKey::from(self.0.verifying_key()))
+        self.public
     }
 
     /// ECDH: the X coordinate, 32 bytes.
     #[must_use]
     pub fn agree(&self, other: &PublicKey) -> zeroize::Zeroizing<[u8; 32]> {
         meter!(Ecdh);
-        let shared = p256::ecdh::diffie_hellman(self.0.as_nonzero_scalar(), other.0.as_affine());
+        let scalar = zeroize::Zeroizing::new(self.secret.to_nonzero_scalar());
+        let shared = p256::ecdh::diffie_hellman(*scalar, other.0.as_affine());
         zeroize::Zeroizing::new((*shared.raw_secret_bytes()).into())
     }
 
@@ -363,15 +406,16 @@ impl PrivateKey {
     pub fn sign(&self, parts: &[&[u8]], rng: &mut impl CryptoRng) -> Result<[u8; 64], Error> {
         meter!(EcdsaSign { bytes: total(parts) });
         let digest = digest(parts);
-        let signature: Signature = self
-            .0
-            .sign_prehash_with_rng(rng, &digest)
-            .map_err(|_| Error::Crypto)?;
-        self.0
-            .verifying_key()
-            .verify_prehash(&digest, &signature)
-            .map_err(|_| Error::Crypto)?;
-        Ok(signature.to_bytes().into())
+        let mut fresh = FieldBytes::default();
+        rng.fill_bytes(&mut fresh);
+        let scalar = zeroize::Zeroizing::new(self.secret.to_nonzero_scalar());
+        let (signature, _) = sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, &digest, &fresh);
+        let signature = signature.to_bytes().into();
+        if (self.check)(&self.public, &digest, &signature) {
+            Ok(signature)
+        } else {
+            Err(Error::Crypto)
+        }
     }
 }
 
@@ -384,6 +428,8 @@ impl fmt::Debug for PrivateKey {
 #[cfg(test)]
 mod tests {
     use hex_literal::hex;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
 
     use super::*;
 
@@ -428,6 +474,30 @@ mod tests {
         );
         hash.update(b"d");
         assert_eq!(hash.finish(), sha256(&[b"abcd"]));
+    }
+
+    /// RFC 6979 A.2.5: the scalar and its public key.
+    #[test]
+    fn a_signature_leaves_only_when_whoever_checks_it_says_that_it_holds() {
+        let scalar = hex!("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");
+        let key = PrivateKey::from_bytes(&scalar).unwrap();
+        let signed = |public, check: Check| {
+            let mut rng = StdRng::seed_from_u64(1);
+            PrivateKey::checked(&scalar, public, check)
+                .unwrap()
+                .sign(&[b"sample"], &mut rng)
+        };
+        let signature = signed(key.public(), |key, digest, signature| {
+            key.holds(digest, signature)
+        })
+        .unwrap();
+        key.public().verify(&[b"sample"], &signature).unwrap();
+        assert_eq!(signed(key.public(), |_, _, _| true).unwrap(), signature);
+        assert_eq!(signed(key.public(), |_, _, _| false), Err(Error::Crypto));
+        let other = PrivateKey::from_bytes(&[1; 32]).unwrap().public();
+        let own: Check = |key, digest, signature| key.holds(digest, signature);
+        assert_eq!(signed(other, own), Err(Error::Crypto));
+        assert!(PrivateKey::checked(&[0; 32], other, own).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::authority::signers::Signer;
 use crate::error::{Error, fault};
 use crate::keys::arena::{Arena, OpenKey};
+use crate::keys::check;
 use crate::keys::version::RoleKeyId;
 use crate::store::sealing::{self, SUITE};
 
@@ -349,13 +350,14 @@ impl Keys {
         })
     }
 
-    /// A signer's private key, for one typed signature.
+    /// A signer's private key, for one typed signature, which leaves only if another implementation finds that it holds under the
+    /// public key that the anchors have.
     pub(crate) fn signer(&self, signer: Signer) -> Result<PrivateKey, Error> {
         let key = self
             .open
             .get(&KeyId::Signer(signer))
             .ok_or(Error::NotFound { what: "signer" })?;
-        PrivateKey::from_bytes(key.expose()).map_err(|_| Error::Damaged {
+        PrivateKey::checked(key.expose(), self.public(signer)?, check::holds).map_err(|_| Error::Damaged {
             what: "a signer's key",
         })
     }
@@ -404,6 +406,8 @@ pub(crate) fn doubled(block: [u8; 16]) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     #[test]
@@ -508,6 +512,25 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), count);
+    }
+
+    #[test]
+    fn a_signature_that_does_not_hold_under_the_public_key_of_its_signer_does_not_leave() {
+        let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+        let mut keys = Keys::new(Arena::new().unwrap());
+        let (signer, other) = (Signer::Document, Signer::CardCa);
+        for id in [signer, other] {
+            let key = keys.make(KeyId::Signer(id), &mut rng).unwrap();
+            keys.insert(KeyId::Signer(id), key).unwrap();
+        }
+        let signature = keys.signer(signer).unwrap().sign(&[b"a card"], &mut rng).unwrap();
+        keys.public(signer)
+            .unwrap()
+            .verify(&[b"a card"], &signature)
+            .unwrap();
+        let foreign = keys.public(other).unwrap();
+        keys.public.insert(signer, foreign);
+        assert!(keys.signer(signer).unwrap().sign(&[b"a card"], &mut rng).is_err());
     }
 
     #[test]
