@@ -13,7 +13,7 @@ const CHUNK: usize = 1024;
 
 /// The part of the journal that is asked for.
 pub(crate) async fn read(core: &mut Core, open: &Open, ask: &ReadJournal) -> Result<JournalPage, Error> {
-    let entries = core.store.entries_after(ask.after.max(0), CHUNK).await?;
+    let entries = core.entries_after(ask.after.max(0), CHUNK).await?;
     page(entries, ask, (open.state.journal_seq, open.state.journal_head))
 }
 

@@ -135,7 +135,7 @@ pub(crate) async fn retire(
     transaction.note(Event::RoleDestroyed { version: id.words() });
     open.apply(core, now, transaction).await?;
     for key in id.masters() {
-        open.keys.forget(key);
+        open.forget_key(key);
     }
     open.info(id)
 }

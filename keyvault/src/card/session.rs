@@ -35,31 +35,35 @@ pub(crate) type Place = ([u8; 16], u32);
 
 /// The sessions that run. They lie beside the open vault and end with it.
 #[derive(Default)]
-pub(crate) struct Sessions(HashMap<Place, Session>);
+pub(crate) struct Sessions {
+    running: HashMap<Place, Session>,
+    /// Those that went on with what is not durable yet.
+    ahead: Vec<Place>,
+}
 
 impl Sessions {
     /// Forgets sessions that nobody went on with.
     pub(crate) fn forget_old(&mut self, now: Timestamp) {
-        self.0.retain(|_, session| session.lives(now));
+        self.running.retain(|_, session| session.lives(now));
     }
 
     /// Begins a session, in place of one that ran for the same card.
     pub(crate) fn begin(&mut self, place: Place, session: Session, now: Timestamp) -> Result<(), Error> {
         self.forget_old(now);
-        let running = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        if running >= MAX_SESSIONS && !self.0.contains_key(&place) {
+        let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        if running >= MAX_SESSIONS && !self.running.contains_key(&place) {
             return Err(Error::LimitExceeded {
                 what: "the number of cards in work",
                 limit: MAX_SESSIONS,
             });
         }
-        self.0.insert(place, session);
+        self.go_on(place, session);
         Ok(())
     }
 
     /// Takes a session out, if it still lives.
     pub(crate) fn take(&mut self, place: Place, now: Timestamp) -> Result<Session, Error> {
-        self.0
+        self.running
             .remove(&place)
             .filter(|session| session.lives(now))
             .ok_or(Error::NoCardSession)
@@ -67,7 +71,17 @@ impl Sessions {
 
     /// Puts a session back that was taken out.
     pub(crate) fn go_on(&mut self, place: Place, session: Session) {
-        self.0.insert(place, session);
+        self.running.insert(place, session);
+        self.ahead.push(place);
+    }
+
+    /// What they went on with is durable; or it is not, and their cards are started again.
+    pub(crate) fn settle(&mut self, durable: bool) {
+        for place in self.ahead.drain(..) {
+            if !durable {
+                self.running.remove(&place);
+            }
+        }
     }
 }
 

@@ -37,6 +37,7 @@ use crate::open::transaction::{
 use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, SUITE};
 use crate::store::sql::{self, Batch, Header, Row, Store, Table};
+use crate::store::staged::Staged;
 
 /// A custodian and the passphrase of the envelope.
 pub struct Custodian {
@@ -494,6 +495,7 @@ async fn make_store(
     store.create_header(&header, &commitments).await?;
     let mut core = Core {
         store,
+        staged: Staged::default(),
         header,
         shares: commitments,
         arena: Arc::clone(arena),
@@ -518,6 +520,7 @@ async fn make_store(
         founded: plan.founded,
         time: Running::from(Clock::fixed(now), now),
         ring: key_ring,
+        pending: None,
     };
     let places = Places::under(open.ring.state_root.expose())?;
     for (id, version) in &ring_rows {
@@ -557,7 +560,8 @@ async fn first_keys(plan: &Plan, core: &mut Core, open: &mut Open, now: Timestam
             check: Keys::check_value(id, &key)?,
         });
     }
-    open.apply(core, now, transaction).await
+    open.apply(core, now, transaction).await?;
+    open.commit(core).await
 }
 
 /// Writes the ring's rows, sealed under the root key; gives their ids and versions.

@@ -42,7 +42,8 @@ pub(crate) async fn make_custodians_keys(
         })?,
         ..Transaction::default()
     };
-    open.apply(core, now, transaction).await
+    open.apply(core, now, transaction).await?;
+    open.commit(core).await
 }
 
 /// From format 3 to format 4: the sum over the rows comes into the state row with every transaction.
@@ -55,7 +56,8 @@ pub(crate) async fn take_rows_for_present(
         with_sum: true,
         ..Transaction::default()
     };
-    open.apply(core, now, transaction).await
+    open.apply(core, now, transaction).await?;
+    open.commit(core).await
 }
 
 /// From format 1 to format 2, the store and `open`.
@@ -112,5 +114,6 @@ pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Time
         };
         transaction.put(Table::List, &[role.code()], &last)?;
     }
-    open.apply(core, now, transaction).await
+    open.apply(core, now, transaction).await?;
+    open.commit(core).await
 }

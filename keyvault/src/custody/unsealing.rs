@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
@@ -13,7 +14,7 @@ use keyvault_protocol::{
 use p256::SecretKey;
 use program_contract::{Clock, Founded};
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -25,9 +26,13 @@ use crate::custody::transport::TransportKey;
 use crate::error::Error;
 use crate::keys::arena::Arena;
 use crate::open::folder::FolderLock;
+use crate::open::group::Member;
 use crate::open::transaction::{Core, Open, Random, Time, Transaction};
 use crate::store::commitment::Commitment;
 use crate::store::sql;
+
+/// How long a group waits for the requests that are expected: far less than a commit takes.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// How long an unseal attempt lives.
 const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
@@ -39,6 +44,8 @@ pub struct Vault {
     transport: TransportKey,
     /// What the challenges are drawn from, and how many there were.
     challenges: (Zeroizing<[u8; 32]>, AtomicU64),
+    /// Requests that have come and are not answered.
+    asked: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -82,6 +89,7 @@ impl Vault {
         let inner = Mutex::new(Inner {
             core,
             phase: Phase::Sealed,
+            expected: 1,
             _lock: file,
         });
         Ok(Arc::new(Self {
@@ -89,6 +97,7 @@ impl Vault {
             clock,
             transport,
             challenges: (seed, AtomicU64::new(0)),
+            asked: AtomicU32::new(0),
             inner,
         }))
     }
@@ -130,6 +139,21 @@ impl Vault {
 
     pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Inner> {
         self.inner.lock().await
+    }
+
+    /// Counts a request until it is answered.
+    pub(crate) fn ask(&self) -> Asked<'_> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Asked(&self.asked)
+    }
+
+    /// Makes what requests changed durable, when those that are expected have joined the group, or a moment later.
+    pub(crate) async fn commit(&self, full: &Notify) {
+        let _ = tokio::time::timeout(GATHER, full.notified()).await;
+        let mut inner = self.inner.lock().await;
+        // What the caller of each request hears is said to the group.
+        let _ = inner.commit().await;
+        inner.expected = self.asked.load(Ordering::Relaxed);
     }
 
     /// State of the vault; answered in every state.
@@ -269,6 +293,7 @@ impl Vault {
         };
         transaction.note(Event::Unsealed { custodians });
         open.apply(core, now, transaction).await?;
+        open.commit(core).await?;
         open.time = Running::from(self.clock.clone(), now);
         Ok(open)
     }
@@ -310,7 +335,9 @@ impl Vault {
                 let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
                 let mut transaction = Transaction::default();
                 transaction.note(Event::Sealed { by });
-                opened.open.apply(&mut inner.core, now, transaction).await
+                let noted = opened.open.apply(&mut inner.core, now, transaction).await;
+                // Whoever waits for what is pending is told before the vault goes.
+                opened.open.commit(&mut inner.core).await.and(noted)
             }
             Phase::Unsealing(_) => Ok(()),
             Phase::Damaged(error) => return Err(error.clone()),
@@ -368,9 +395,20 @@ impl Vault {
     }
 }
 
+/// A request that is counted until it is answered.
+pub(crate) struct Asked<'a>(&'a AtomicU32);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 pub(crate) struct Inner {
     pub(crate) core: Core,
     phase: Phase,
+    /// How many requests came while the last group became durable: so many may join the next one.
+    expected: u32,
     _lock: std::fs::File,
 }
 
@@ -392,8 +430,38 @@ impl Inner {
     pub(crate) fn give_up(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Open(_)) {
             tracing::error!(code = error.code(), "the vault has closed itself");
-            self.phase = Phase::Damaged(error.clone());
+            let before = std::mem::replace(&mut self.phase, Phase::Damaged(error.clone()));
+            if let Phase::Open(mut opened) = before
+                && let Some(pending) = opened.open.pending.take()
+            {
+                pending.group.tell(Err(error.clone()));
+            }
         }
+    }
+
+    /// What the request that was just done has to wait for: nothing, when all is durable that it may have seen.
+    pub(crate) fn join(&mut self) -> Option<Member> {
+        let Phase::Open(opened) = &mut self.phase else {
+            return None;
+        };
+        if let Some(pending) = &mut opened.open.pending {
+            return Some(pending.group.join(self.expected));
+        }
+        opened.sessions.settle(true);
+        None
+    }
+
+    /// Makes what is pending durable, or takes it back.
+    pub(crate) async fn commit(&mut self) -> Result<(), Error> {
+        let Phase::Open(opened) = &mut self.phase else {
+            return Ok(());
+        };
+        let outcome = opened.open.commit(&mut self.core).await;
+        opened.sessions.settle(outcome.is_ok());
+        if let Err(error @ Error::Damaged { .. }) = &outcome {
+            self.give_up(error);
+        }
+        outcome
     }
 
     /// The open vault, what it works on, and the card sessions beside it.

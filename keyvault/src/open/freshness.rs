@@ -200,29 +200,50 @@ impl Freshness {
             .try_for_each(|row| self.check(places, table, &row.id, Some(row)))
     }
 
-    /// Takes over a change that is durable.
-    pub(crate) fn take(&mut self, change: Change) {
-        let Change { sum, rows } = change;
+    /// Takes a change over; gives what takes it back.
+    pub(crate) fn take(&mut self, change: Change) -> Before {
+        let sum = std::mem::replace(&mut self.sum, change.sum);
+        let rows = change.rows.into_iter();
+        let rows = rows.map(|(table, id, name, version)| {
+            let before = self.set(table, &id, name, version);
+            (table, id, name, before)
+        });
+        let rows = rows.collect();
+        Before(Change { sum, rows })
+    }
+
+    /// Takes a change back, the last one first.
+    pub(crate) fn take_back(&mut self, Before(Change { sum, rows }): Before) {
         self.sum = sum;
-        for (table, id, name, version) in rows {
-            if let Some(version) = version {
-                let mut bytes = [0; VERSION_LEN];
-                bytes.copy_from_slice(&version.to_le_bytes()[..VERSION_LEN]);
-                self.versions.insert(name.tag(), bytes);
-                if table.is_walked() {
-                    self.ids.entry(table).or_default().insert(id);
-                }
-            } else {
-                self.versions.remove(&name.tag());
-                if let Some(ids) = self.ids.get_mut(&table) {
-                    ids.remove(&id);
-                }
+        for (table, id, name, version) in rows.into_iter().rev() {
+            self.set(table, &id, name, version);
+        }
+    }
+
+    /// Sets the version of a row, or none; gives the one before.
+    fn set(&mut self, table: Table, id: &[u8], name: Name, version: Option<u64>) -> Option<u64> {
+        let before = self.version(name);
+        if let Some(version) = version {
+            let mut bytes = [0; VERSION_LEN];
+            bytes.copy_from_slice(&version.to_le_bytes()[..VERSION_LEN]);
+            self.versions.insert(name.tag(), bytes);
+            if table.is_walked() {
+                self.ids.entry(table).or_default().insert(id.to_vec());
+            }
+        } else {
+            self.versions.remove(&name.tag());
+            if let Some(ids) = self.ids.get_mut(&table) {
+                ids.remove(id);
             }
         }
+        before
     }
 }
 
-/// What a transaction makes of it: dropped whole when the transaction does not become durable.
+/// What was before a change was taken over.
+pub(crate) struct Before(Change);
+
+/// What one request makes of it.
 pub(crate) struct Change {
     sum: Sum,
     rows: Vec<(Table, Vec<u8>, Name, Option<u64>)>,

@@ -2,5 +2,6 @@
 
 pub(crate) mod folder;
 pub(crate) mod freshness;
+pub(crate) mod group;
 pub(crate) mod opening;
 pub(crate) mod transaction;

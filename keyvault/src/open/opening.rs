@@ -91,6 +91,7 @@ impl Core {
             // Until the vault is open and goes on with the machine's.
             time: Running::from(Clock::fixed(self.header.high_water), self.header.high_water),
             ring,
+            pending: None,
         };
         open.load_keys(self).await?;
         open.keys.self_test(&mut self.rng)?;

@@ -1,5 +1,5 @@
-//! The open vault: rows are read through it, and everything durable goes through [`Open::apply`], which writes rows, journal
-//! and state in one transaction.
+//! The open vault: rows are read through it, and everything durable goes through [`Open::apply`], which changes rows, journal
+//! and state in memory, and [`Open::commit`], which writes what several requests changed in one transaction or takes it back.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,10 +19,12 @@ use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
 use crate::keys::material::{KeyId, KeyRecord, Keys};
 use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles};
-use crate::open::freshness::{Change, Freshness, Places};
+use crate::open::freshness::{Before, Change, Freshness, Places};
+use crate::open::group::Group;
 use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, Place, SUITE};
-use crate::store::sql::{self, Batch, Header, Row, Store, Table};
+use crate::store::sql::{self, Batch, Entry, Header, Row, Store, Table};
+use crate::store::staged::Staged;
 
 /// The random source of the vault.
 pub type Random = Box<dyn CryptoRng + Send>;
@@ -33,6 +35,9 @@ pub(crate) const STATE_ID: &[u8] = b"state";
 /// What both the sealed and the open vault have.
 pub(crate) struct Core {
     pub(crate) store: Store,
+    /// What the next commit writes: reads see it already.
+    pub(crate) staged: Staged,
+    /// The header as it is on disk, but for its time, which is that of the last change.
     pub(crate) header: Header,
     pub(crate) shares: Vec<Commitment>,
     pub(crate) arena: Arc<Arena>,
@@ -53,11 +58,20 @@ impl Core {
         let (header, shares) = store.header().await?;
         Ok(Self {
             store,
+            staged: Staged::default(),
             header,
             shares,
             arena,
             rng,
         })
+    }
+
+    /// Up to `limit` entries of the journal behind `after`.
+    pub(crate) async fn entries_after(&mut self, after: i64, limit: usize) -> Result<Vec<Entry>, Error> {
+        let mut entries = self.store.entries_after(after, limit).await?;
+        let staged = self.staged.entries.iter().filter(|entry| entry.seq > after);
+        entries.extend(staged.take(limit.saturating_sub(entries.len())).cloned());
+        Ok(entries)
     }
 
     /// The custodian who said on this connection that `act` is wanted.
@@ -122,6 +136,24 @@ pub(crate) struct Open {
     /// What the installation was founded as.
     pub(crate) founded: Founded,
     pub(crate) time: Running,
+    /// The changes that are not durable yet.
+    pub(crate) pending: Option<Box<Pending>>,
+}
+
+/// Changes that are not durable yet: what was before them, and who waits for them.
+pub(crate) struct Pending {
+    state: State,
+    high_water: Timestamp,
+    rows: Vec<Before>,
+    roles: Vec<(RoleKeyId, Option<RoleKeyRow>)>,
+    /// Keys that came with them.
+    made: Vec<KeyId>,
+    /// Keys that go when they are durable.
+    gone: Vec<KeyId>,
+    from_first_format: bool,
+    custodians: Vec<Commitment>,
+    with_sum: bool,
+    pub(crate) group: Group,
 }
 
 impl Open {
@@ -132,7 +164,10 @@ impl Open {
         table: Table,
         id: &[u8],
     ) -> Result<Option<T>, Error> {
-        let row = core.store.row(table, id).await?;
+        let row = match core.staged.row(table, id) {
+            Some(staged) => staged.clone(),
+            None => core.store.row(table, id).await?,
+        };
         self.fresh.check(&self.places()?, table, id, row.as_ref())?;
         let Some(row) = row else {
             return Ok(None);
@@ -146,6 +181,7 @@ impl Open {
     /// All rows of a table that is walked ([`Table::is_walked`]), in the order of their ids.
     pub(crate) async fn rows(&self, core: &mut Core, table: Table) -> Result<Vec<Row>, Error> {
         let rows = core.store.rows(table).await?;
+        let rows = core.staged.over(table, &[], usize::MAX, rows);
         self.fresh
             .check_walk(&self.places()?, table, None, usize::MAX, &rows)?;
         Ok(rows)
@@ -159,7 +195,9 @@ impl Open {
         after: &[u8],
         limit: usize,
     ) -> Result<Vec<Row>, Error> {
-        let rows = core.store.rows_after(table, after, limit).await?;
+        let fetched = limit.saturating_add(core.staged.len(table));
+        let rows = core.store.rows_after(table, after, fetched).await?;
+        let rows = core.staged.over(table, after, limit, rows);
         self.fresh
             .check_walk(&self.places()?, table, Some(after), limit, &rows)?;
         Ok(rows)
@@ -169,8 +207,12 @@ impl Open {
         Places::under(self.ring.state_root.expose())
     }
 
-    /// Makes a transaction durable: rows, journal, state row and header in one transaction. On an error nothing has changed,
-    /// on disk or in memory.
+    /// Changes rows, journal and state, in memory; [`Open::commit`] makes that durable with all else that is pending. On an error
+    /// nothing has changed.
+    #[expect(
+        clippy::unused_async,
+        reason = "a wing waits here for what it changes, and knows nothing of groups"
+    )]
     pub(crate) async fn apply(
         &mut self,
         core: &mut Core,
@@ -197,73 +239,149 @@ impl Open {
             })?;
             rows.push((Table::RoleKey, id.row_id().to_vec(), Zeroizing::new(plain)));
         }
-        let keys = custodians
-            .iter()
-            .filter_map(|share| Some((share.index, share.key?)));
-        let epoch = core.header.epoch;
-        let mut batch = Batch {
-            from_first_format,
-            custodians: keys.map(|(number, key)| (epoch, number, key)).collect(),
-            with_sum,
-            rows: Vec::new(),
-            deleted: Vec::new(),
-            entries: Vec::new(),
-            high_water,
-            generation,
-        };
+        let mut staged: Vec<(Table, Vec<u8>, Option<Row>)> = Vec::new();
         let mut change = Change::of(&self.fresh);
-        {
-            let places = self.places()?;
-            for (table, id) in deleted {
-                if self.fresh.holds(&places, table, &id) {
-                    state.count(table, -1);
-                    change.delete(&self.fresh, &places, table, &id);
-                    batch.deleted.push((table, id));
-                }
-            }
-            for (table, id, plain) in &rows {
-                if !self.fresh.holds(&places, *table, id) {
-                    state.count(*table, 1);
-                }
-                change.put(&self.fresh, &places, *table, id, generation)?;
-                let row = self.seal_row(core, *table, id, generation, plain)?;
-                batch.rows.push((*table, row));
+        let places = self.places()?;
+        for (table, id) in deleted {
+            if self.fresh.holds(&places, table, &id) {
+                state.count(table, -1);
+                change.delete(&self.fresh, &places, table, &id);
+                staged.push((table, id, None));
             }
         }
+        for (table, id, plain) in rows {
+            if !self.fresh.holds(&places, table, &id) {
+                state.count(table, 1);
+            }
+            change.put(&self.fresh, &places, table, &id, generation)?;
+            let row = self.seal_row(core, table, &id, generation, &plain)?;
+            staged.push((table, id, Some(row)));
+        }
+        drop(places);
         state.rows = Some(change.sum());
+        let mut entries = Vec::new();
         for event in &events {
             let entry = journal::entry(state.journal_seq, state.journal_head, now.as_second(), event)?;
             (state.journal_seq, state.journal_head) = (entry.seq, entry.hash);
-            batch.entries.push(entry);
+            entries.push(entry);
         }
         if !custodians.is_empty() {
             state.header = header_digest(&core.header, &custodians);
         }
         state.high_water = high_water.as_second();
-        let plain = minicbor::to_vec(&state).map_err(|_| Error::Damaged {
+        // Nothing fails from here on.
+        let before = std::mem::replace(&mut self.state, state);
+        let high_water = std::mem::replace(&mut core.header.high_water, high_water);
+        let pending = self
+            .pending
+            .get_or_insert_with(|| Box::new(Pending::behind(before, high_water)));
+        pending.from_first_format |= from_first_format;
+        pending.with_sum |= with_sum;
+        pending.custodians.extend(custodians);
+        pending.rows.push(self.fresh.take(change));
+        for (id, row) in roles {
+            pending.roles.push((id, self.roles.insert(id, row)));
+        }
+        for (table, id, row) in staged {
+            core.staged.set(table, &id, row);
+        }
+        core.staged.entries.extend(entries);
+        Ok(())
+    }
+
+    /// Makes what is pending durable: rows, journal, state row and header in one transaction. On an error memory is as it was
+    /// before all of it, and everybody who waits is told.
+    pub(crate) async fn commit(&mut self, core: &mut Core) -> Result<(), Error> {
+        let Some(pending) = self.pending.take() else {
+            return Ok(());
+        };
+        let outcome = self.write(core, &pending).await;
+        core.staged = Staged::default();
+        let Pending {
+            state,
+            high_water,
+            rows,
+            roles,
+            made,
+            gone,
+            from_first_format,
+            custodians,
+            with_sum,
+            group,
+        } = *pending;
+        if outcome.is_ok() {
+            core.header.generation += 1;
+            if from_first_format {
+                core.header.format = sql::WITHOUT_CUSTODIANS;
+            }
+            if !custodians.is_empty() {
+                core.header.format = sql::WITHOUT_SUM;
+                core.shares = custodians;
+            }
+            if with_sum {
+                core.header.format = sql::FORMAT;
+            }
+            for id in gone {
+                self.keys.forget(id);
+            }
+        } else {
+            self.state = state;
+            core.header.high_water = high_water;
+            for before in rows.into_iter().rev() {
+                self.fresh.take_back(before);
+            }
+            for (id, before) in roles.into_iter().rev() {
+                match before {
+                    Some(row) => self.roles.insert(id, row),
+                    None => self.roles.remove(&id),
+                };
+            }
+            for id in made {
+                self.keys.forget(id);
+            }
+        }
+        group.tell(outcome.clone());
+        outcome
+    }
+
+    async fn write(&self, core: &mut Core, pending: &Pending) -> Result<(), Error> {
+        let generation = core.header.generation + 1;
+        let keys = pending.custodians.iter();
+        let keys = keys.filter_map(|share| Some((share.index, share.key?)));
+        let epoch = core.header.epoch;
+        let Staged { rows, entries } = std::mem::take(&mut core.staged);
+        let mut batch = Batch {
+            from_first_format: pending.from_first_format,
+            custodians: keys.map(|(number, key)| (epoch, number, key)).collect(),
+            with_sum: pending.with_sum,
+            rows: Vec::new(),
+            deleted: Vec::new(),
+            entries,
+            high_water: core.header.high_water,
+            generation,
+        };
+        for (table, rows) in rows {
+            for (id, row) in rows {
+                match row {
+                    Some(row) => batch.rows.push((table, row)),
+                    None => batch.deleted.push((table, id)),
+                }
+            }
+        }
+        let plain = minicbor::to_vec(&self.state).map_err(|_| Error::Damaged {
             what: "the state row",
         })?;
-        batch.rows.push((
-            Table::State,
-            self.seal_row(core, Table::State, STATE_ID, generation, &plain)?,
-        ));
-        core.store.commit(&batch).await?;
-        core.header.high_water = high_water;
-        core.header.generation = generation;
-        if from_first_format {
-            core.header.format = sql::WITHOUT_CUSTODIANS;
+        let state = self.seal_row(core, Table::State, STATE_ID, generation, &plain)?;
+        batch.rows.push((Table::State, state));
+        core.store.commit(&batch).await
+    }
+
+    /// A key that leaves memory with what is pending.
+    pub(crate) fn forget_key(&mut self, id: KeyId) {
+        match &mut self.pending {
+            Some(pending) => pending.gone.push(id),
+            None => self.keys.forget(id),
         }
-        if !custodians.is_empty() {
-            core.header.format = sql::WITHOUT_SUM;
-            core.shares = custodians;
-        }
-        if with_sum {
-            core.header.format = sql::FORMAT;
-        }
-        self.state = state;
-        self.fresh.take(change);
-        self.roles.extend(roles);
-        Ok(())
     }
 
     pub(crate) fn seal_row(
@@ -304,7 +422,7 @@ impl Open {
         })
     }
 
-    /// Makes the keys that do not exist yet, durably, and takes them into use.
+    /// Makes the keys that do not exist yet, and takes them into use.
     pub(crate) async fn ensure_keys(
         &mut self,
         core: &mut Core,
@@ -322,7 +440,7 @@ impl Open {
         self.make_keys(core, now, &missing, Transaction::default()).await
     }
 
-    /// Makes fresh keys, durably and in one transaction with `transaction`, and takes them into use.
+    /// Makes fresh keys, in one transaction with `transaction`, and takes them into use.
     pub(crate) async fn make_keys(
         &mut self,
         core: &mut Core,
@@ -349,8 +467,28 @@ impl Open {
             made.insert(*id, key);
         }
         self.apply(core, now, transaction).await?;
+        if let Some(pending) = &mut self.pending {
+            pending.made.extend(made.keys());
+        }
         made.into_iter()
             .try_for_each(|(id, key)| self.keys.insert(id, key))
+    }
+}
+
+impl Pending {
+    fn behind(state: State, high_water: Timestamp) -> Self {
+        Self {
+            state,
+            high_water,
+            rows: Vec::new(),
+            roles: Vec::new(),
+            made: Vec::new(),
+            gone: Vec::new(),
+            from_first_format: false,
+            custodians: Vec::new(),
+            with_sum: false,
+            group: Group::new(),
+        }
     }
 }
 

@@ -4,11 +4,14 @@
 //! Left out, with their words in the policy: callers with keys of their own (but custodians), two people, ceilings. Today only the vault's
 //! own user and root connect, and each operation writes its own line of the journal.
 
+use std::sync::Arc;
+
 use keyvault_protocol::{Connection, Request, Response};
 use tokio::net::UnixStream;
 
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
+use crate::open::group::Member;
 use crate::serve::operations::{self, At};
 
 /// Whether the process at the other end is the vault's own user, or root.
@@ -18,11 +21,12 @@ pub(crate) fn may_connect(stream: &UnixStream, own: u32) -> bool {
         .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
-/// Lets a request through to its operation, or refuses it.
-pub(crate) async fn pass(vault: &Vault, on: &Connection, request: Request) -> Result<Response, Error> {
+/// Lets a request through to its operation, or refuses it. What is answered is durable, with all that the request may have seen.
+pub(crate) async fn pass(vault: &Arc<Vault>, on: &Connection, request: Request) -> Result<Response, Error> {
     if request.listed().policy.while_sealed {
         return operations::answer(vault, on, None, request).await;
     }
+    let _asked = vault.ask();
     let mut inner = vault.lock().await;
     let (core, open, sessions) = inner.open()?;
     let now = open.time.now();
@@ -36,7 +40,21 @@ pub(crate) async fn pass(vault: &Vault, on: &Connection, request: Request) -> Re
     if let Err(error @ Error::Damaged { .. }) = &outcome {
         inner.give_up(error);
     }
+    let member = inner.join();
+    drop(inner);
+    if let Some(member) = member {
+        durable(vault, member).await?;
+    }
     outcome
+}
+
+/// Waits until the group is durable. The first of a group sees to it, in a task of its own: whoever hangs up stops nobody.
+async fn durable(vault: &Arc<Vault>, member: Member) -> Result<(), Error> {
+    if member.is_first {
+        let (vault, full) = (Arc::clone(vault), Arc::clone(&member.full));
+        tokio::spawn(async move { vault.commit(&full).await });
+    }
+    member.outcome().await
 }
 
 #[cfg(test)]

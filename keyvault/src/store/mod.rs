@@ -3,3 +3,4 @@
 pub(crate) mod commitment;
 pub(crate) mod sealing;
 pub(crate) mod sql;
+pub(crate) mod staged;

@@ -83,6 +83,7 @@ async fn write(inner: &mut Inner, table: Table, value: Option<u8>) -> Option<Row
     }
     let now = core.header.high_water;
     open.apply(core, now, transaction).await.unwrap();
+    open.commit(core).await.unwrap();
     before
 }
 
@@ -167,6 +168,84 @@ async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_get
     assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
 }
 
+/// A client of the vault, with the task that serves it.
+async fn client_of(
+    vault: &Arc<Vault>,
+) -> (
+    Client<tokio::io::DuplexStream>,
+    tokio::task::JoinHandle<Result<(), keyvault_protocol::Error>>,
+) {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let served = tokio::spawn(serve::connection(far, Arc::clone(vault)));
+    (Client::connect(near).await.unwrap(), served)
+}
+
+fn photo(number: u8) -> PhotoKeyContext {
+    PhotoKeyContext {
+        photo_id: [number; 16],
+        person: [2; 16],
+        profile: "print".into(),
+        version: 1,
+    }
+}
+
+#[tokio::test]
+async fn requests_that_come_together_become_durable_together_and_none_is_answered_before() {
+    const ROUNDS: u8 = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let envelopes = scratch_vault::create(folder.path(), &noon(), random())
+        .await
+        .unwrap();
+    let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
+        .await
+        .unwrap();
+    let before = vault.lock().await.core.header.generation;
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let (mut client, served) = client_of(&vault).await;
+        let vault = Arc::clone(&vault);
+        clients.spawn(async move {
+            for round in 0..ROUNDS {
+                let kept = client
+                    .photo_key_new(&photo(number * ROUNDS + round))
+                    .await
+                    .unwrap();
+                let mut inner = vault.lock().await;
+                let own = hex::encode([number * ROUNDS + round; 16]);
+                let entries = inner.core.store.entries_after(0, 1000).await.unwrap();
+                let noted = entries.iter().any(|entry| {
+                    let event: Event = minicbor::decode(&entry.body).unwrap();
+                    event.values().iter().any(|(_, value)| *value == own)
+                });
+                assert!(noted, "what was answered is on the disk");
+                drop((kept, inner));
+            }
+            drop(client);
+            served.await.unwrap().unwrap();
+        });
+    }
+    clients.join_all().await;
+    let commits = vault.lock().await.core.header.generation - before;
+    assert!(
+        (i64::from(ROUNDS)..32).contains(&commits),
+        "{commits} commits for 64 requests"
+    );
+    drop(vault);
+    let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
+        .await
+        .unwrap();
+    let entries = vault
+        .lock()
+        .await
+        .core
+        .store
+        .entries_after(0, 1000)
+        .await
+        .unwrap();
+    let made = entries.iter().filter(|entry| entry.kind == "photo-key-made");
+    assert_eq!(made.count(), 64);
+}
+
 #[tokio::test]
 async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
     let folder = tempfile::tempdir().unwrap();
@@ -176,35 +255,53 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
     let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
         .await
         .unwrap();
-    let (near, far) = tokio::io::duplex(1 << 16);
-    let served = tokio::spawn(serve::connection(far, Arc::clone(&vault)));
-    let mut client = Client::connect(near).await.unwrap();
-    let context = PhotoKeyContext {
-        photo_id: [1; 16],
-        person: [2; 16],
-        profile: "print".into(),
-        version: 1,
-    };
+    let (mut client, served) = client_of(&vault).await;
     let mut inner = vault.lock().await;
     write(&mut inner, Table::Denied, Some(1)).await;
     let other = inner.core.store.held_from_outside().await;
+    let (core, open, _) = inner.open().unwrap();
+    let (sum, state, generation) = (open.fresh.sum(), open.state.clone(), core.header.generation);
+    let (keys, roles) = (open.keys.ids(), open.roles.clone());
+    // One of them makes keys, one reads what another changes: none of the group is answered with it.
+    let mut refused = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let (mut client, _) = client_of(&vault).await;
+        refused.spawn(async move { client.photo_key_new(&photo(number)).await.unwrap_err() });
+    }
+    let (mut rotating, _) = client_of(&vault).await;
+    let day = "2026-12-21".parse().unwrap();
+    refused.spawn(async move {
+        let region = "440300".parse().unwrap();
+        rotating.rotate_role(Role::Door, region, day).await.unwrap_err()
+    });
+    let (mut reading, _) = client_of(&vault).await;
+    refused.spawn(async move { reading.role_keys().await.unwrap_err() });
+    // All of them wait for the vault when it is free.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     drop(inner);
-    let refused = client.photo_key_new(&context).await.unwrap_err();
-    assert!(refused.is(RefusalCode::StoreUnavailable), "{refused}");
+    for refused in refused.join_all().await {
+        assert!(refused.is(RefusalCode::StoreUnavailable), "{refused}");
+    }
     let mut inner = vault.lock().await;
     let (core, open, _) = inner.open().unwrap();
-    let (sum, generation) = (open.fresh.sum(), core.header.generation);
+    assert!(open.pending.is_none());
+    assert_eq!((open.fresh.sum(), core.header.generation), (sum, generation));
+    assert_eq!((open.keys.ids(), &open.roles), (keys, &roles));
+    assert_eq!(open.state, state);
     let mut transaction = Transaction::default();
     transaction.put(Table::Denied, ID, &2u8).unwrap();
     transaction.put(Table::Denied, b"another", &2u8).unwrap();
     let now = core.header.high_water;
-    open.apply(core, now, transaction).await.unwrap_err();
+    open.apply(core, now, transaction).await.unwrap();
+    // Until it is taken back, it is what the vault works with.
+    assert_eq!(open.get::<u8>(core, Table::Denied, ID).await.unwrap(), Some(2));
+    open.commit(core).await.unwrap_err();
     drop(other);
     assert_eq!((open.fresh.sum(), core.header.generation), (sum, generation));
     assert_eq!(open.get::<u8>(core, Table::Denied, ID).await.unwrap(), Some(1));
     assert_eq!(open.rows(core, Table::Denied).await.unwrap().len(), 1);
     drop(inner);
-    client.photo_key_new(&context).await.unwrap();
+    client.photo_key_new(&photo(1)).await.unwrap();
     drop(client);
     served.await.unwrap().unwrap();
     drop(vault);
@@ -250,6 +347,7 @@ async fn turn_into_the_first_format(inner: &mut Inner) {
         transaction.delete(Table::Key, id.to_string().as_bytes());
     }
     open.apply(core, now, transaction).await.unwrap();
+    open.commit(core).await.unwrap();
     let mut state = open.state.clone();
     let without_keys: Vec<_> = core
         .shares
@@ -360,6 +458,7 @@ async fn a_vault_of_format_1_opens_with_its_versions_active_and_its_cards_counte
         let mut transaction = Transaction::default();
         transaction.put(Table::Card, serial.as_bytes(), &card).unwrap();
         open.apply(core, now, transaction).await.unwrap();
+        open.commit(core).await.unwrap();
         turn_into_the_first_format(&mut inner).await;
     }
     let copy = copied(folder.path());
@@ -431,6 +530,7 @@ async fn an_unseal_with_a_million_cards() {
             }
         }
         open.apply(core, now, transaction).await.unwrap();
+        open.commit(core).await.unwrap();
     }
     drop(inner);
     vault.seal("the test").await.unwrap();
