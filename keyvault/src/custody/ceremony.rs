@@ -419,6 +419,9 @@ pub fn check_rules(threshold: u8, names: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
+/// The first barrier term.
+const TERM: i64 = 1;
+
 /// Makes secret, keys and store in the staging folder.
 async fn make_store(
     plan: &Plan,
@@ -429,7 +432,6 @@ async fn make_store(
     mut rng: Random,
 ) -> Result<(SetId, Vec<ShareEnvelope>, Random), Error> {
     const EPOCH: u32 = 1;
-    const TERM: i64 = 1;
     let count = u8::try_from(plan.custodians.len()).map_err(|_| Error::BadCeremony {
         what: "too many custodians",
     })?;
@@ -486,11 +488,7 @@ async fn make_store(
     )?;
     header.root = wrapped;
 
-    let key_ring = Ring {
-        barrier: [(TERM, OpenKey::random(arena, &mut rng)?)].into(),
-        nonce: OpenKey::random(arena, &mut rng)?,
-        state_root: OpenKey::random(arena, &mut rng)?,
-    };
+    let key_ring = first_ring(arena, &mut rng)?;
     let mut store = Store::create(staging).await?;
     store.create_header(&header, &commitments).await?;
     let mut core = Core {
@@ -531,6 +529,14 @@ async fn make_store(
     let Core { store, rng, .. } = core;
     store.close().await?;
     Ok((set, envelopes, rng))
+}
+
+fn first_ring(arena: &Arc<Arena>, rng: &mut Random) -> Result<Ring, Error> {
+    Ok(Ring {
+        barrier: [(TERM, OpenKey::random(arena, rng)?)].into(),
+        nonce: OpenKey::random(arena, rng)?,
+        state_root: OpenKey::random(arena, rng)?,
+    })
 }
 
 /// Makes the keys that every vault has, with the first entries of its journal.

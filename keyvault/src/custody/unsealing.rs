@@ -376,11 +376,9 @@ impl Vault {
         } else if clock::day(now) == clock::day(inner.core.header.high_water) {
             return;
         }
-        if let Err(error) = opened.open.apply(&mut inner.core, now, transaction).await {
+        let noted = opened.open.apply(&mut inner.core, now, transaction).await;
+        if let Err(error) = inner.commit().await.and(noted) {
             tracing::error!(code = error.code(), "the time could not be written down");
-            if matches!(error, Error::Damaged { .. }) {
-                inner.give_up(&error);
-            }
         }
     }
 
