@@ -388,7 +388,7 @@ impl Error {
                 "MEMORY_NOT_LOCKED",
                 Exit::Damaged,
                 W::StoreUnavailable,
-                "raise RLIMIT_MEMLOCK to at least 1 MiB",
+                "raise RLIMIT_MEMLOCK to at least 8 MiB",
             ),
             Self::NotIsolated { .. } => own(
                 "NOT_ISOLATED",
@@ -639,7 +639,7 @@ impl Failing for Error {
             ),
             Self::MemoryNotLocked => (
                 "存放密钥的内存无法锁定".into(),
-                "请将 RLIMIT_MEMLOCK 提高到至少 1 MiB",
+                "请将 RLIMIT_MEMLOCK 提高到至少 8 MiB",
             ),
             Self::NotIsolated { what } => (
                 format!("进程无法隔离：{}", chinese(what)).into(),

@@ -5,9 +5,14 @@
 
 use std::process::ExitCode;
 
+use keyvault::keys::arena::heap::Heap;
 use program_contract::Clock;
 
 mod command;
+
+/// Every block is wiped when it is given back, and what a secret is worked with in lies where keys are.
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 fn main() -> ExitCode {
     #[expect(

@@ -11,7 +11,11 @@ pub(crate) fn chinese(what: &'static str) -> &'static str {
 
 /// English, then Chinese; by the alphabet.
 const TABLE: &[(&str, &str)] = &[
-    ("AES-CMAC", "AES-CMAC"),
+    ("AES-128-CMAC", "AES-128-CMAC"),
+    ("AES-256-CMAC", "AES-256-CMAC"),
+    ("AES-256-GCM", "AES-256-GCM"),
+    ("AES-CBC", "AES-CBC"),
+    ("Argon2id", "Argon2id"),
     (
         "DG1 is not in the form of the card specification",
         "DG1 不符合卡规范的格式",
@@ -24,9 +28,14 @@ const TABLE: &[(&str, &str)] = &[
         "DG3 is not in the form of the card specification",
         "DG3 不符合卡规范的格式",
     ),
+    ("ECDH P-256", "ECDH P-256"),
+    ("ECDSA P-256", "ECDSA P-256"),
     ("HKDF", "HKDF"),
+    ("HKDF-SHA-256", "HKDF-SHA-256"),
+    ("HMAC-SHA-256", "HMAC-SHA-256"),
     ("HMAC takes a key of 32 bytes", "HMAC 要用 32 字节的密钥"),
     ("PR_SET_DUMPABLE", "PR_SET_DUMPABLE"),
+    ("SHA-256", "SHA-256"),
     ("TAC master", "TAC 主密钥"),
     ("XAES-256-GCM", "XAES-256-GCM"),
     (
@@ -339,6 +348,7 @@ const TABLE: &[(&str, &str)] = &[
         "DG3 中居住证的截止日早于签发日",
     ),
     ("the queue of updates", "更新队列"),
+    ("the random source stands still", "随机源输出重复"),
     ("the shares cannot be read", "密钥分片不能读取"),
     ("the state row", "状态行"),
     (

@@ -9,10 +9,13 @@ mod share;
 
 use std::process::ExitCode;
 
+use keyvault::keys::arena::heap::{self, Shelter};
+use keyvault::keys::arena::stack;
+use keyvault::keys::self_test;
 use program_contract::{Clock, Failure, Outcome};
 
-use crate::command::arguments::{Arguments, Command};
-use crate::command::place::{PROGRAM, Place, runtime};
+use crate::command::arguments::{Arguments, Ask, Command};
+use crate::command::place::{PROGRAM, Place, random, runtime};
 
 /// Arguments in, exit code out.
 pub(crate) fn run(clock: &Clock) -> ExitCode {
@@ -46,11 +49,28 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
     // Before the first passphrase, share or key: `init` and `unseal` hold those too.
     keyvault::serve::isolation::forbid_dumps()?;
     match command {
-        Command::Init(init) => custody::init(&place, clock, init, schema),
+        Command::Init(init) => protected(|| custody::init(&place, clock, init, schema)),
         Command::Serve { end_with_parent } => {
             match serve::serve(&place, clock, end_with_parent, json.then_some(schema))? {}
         }
-        Command::Share(command) => share::share(&place, command, schema),
+        Command::Share(command) => protected(|| share::share(&place, command, schema)),
+        Command::Ask(ask @ (Ask::Unseal { .. } | Ask::Seal { .. })) => {
+            protected(|| runtime()?.block_on(ask::ask(&place, ask, schema)))
+        }
         Command::Ask(ask) => runtime()?.block_on(ask::ask(&place, ask, schema)),
     }
+}
+
+/// Does what handles passphrases and shares on stack and heap of the arena's kind.
+fn protected(work: impl FnOnce() -> Result<Outcome, Failure> + Send) -> Result<Outcome, Failure> {
+    // Where that is not allowed, what holds secrets is locked all the same, or the command ends here.
+    let _ = keyvault::serve::isolation::forbid_swap();
+    heap::open()?;
+    self_test::run(&mut random())?;
+    stack::run(|| {
+        let _here = Shelter::enter();
+        let outcome = work();
+        stack::wipe();
+        outcome
+    })?
 }

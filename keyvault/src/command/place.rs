@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use keyvault::Random;
+use keyvault::keys::arena::stack;
+use keyvault::keys::random::source;
 use keyvault_protocol::Client;
 use program_contract::language::{Said, Words};
 use program_contract::{Failure, Founded, NotARehearsal, Program};
-use rand_core::UnwrapErr;
 use tokio::net::UnixStream;
 
 /// This program.
@@ -25,6 +26,8 @@ pub(crate) fn usage(message: impl Said) -> Failure {
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Where secrets were worked with on a stack that root could read.
+        .on_thread_park(stack::wipe)
         .build()
         .map_err(|error| {
             Failure::internal((
@@ -34,9 +37,9 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         })
 }
 
-/// The operating system's random source.
+/// The operating system's random source, watched.
 pub(crate) fn random() -> Random {
-    Box::new(UnwrapErr(getrandom::SysRng))
+    source()
 }
 
 /// Folder and socket of the vault, and the day that was given.

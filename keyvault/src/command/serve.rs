@@ -7,6 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use keyvault::keys::arena::Arena;
+use keyvault::keys::arena::heap::{self, sheltered};
+use keyvault::keys::arena::stack;
+use keyvault::keys::self_test;
 use keyvault::{Error, Vault};
 use keyvault_protocol::fingerprint;
 use program_contract::language::Words;
@@ -46,7 +49,13 @@ pub(crate) fn serve(
             },
         )?;
     }
+    let no_swap = keyvault::serve::isolation::forbid_swap();
+    if !no_swap {
+        tracing::warn!("memory beside the keys' own may be swapped out: allow unlimited locked memory");
+    }
     let arena = Arena::new()?;
+    heap::open()?;
+    self_test::run(&mut random())?;
     // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
     let held = keyvault::FolderLock::take(&dir, &mut random())?;
     let listener = bind(&socket)?;
@@ -54,7 +63,7 @@ pub(crate) fn serve(
     if !isolated.landlock {
         tracing::warn!("this kernel has no landlock: files are not confined");
     }
-    let outcome = runtime()?.block_on(async {
+    let serving = async {
         let clock = |founded| Ok::<_, Failure>(machine.at(place.at, founded)?);
         let vault = Vault::load_locked(held, arena, clock, random()).await?;
         let founded = Founded::around(&vault.id());
@@ -73,6 +82,7 @@ pub(crate) fn serve(
             "vault": hex::encode(vault.id()),
             "socket": socket.display().to_string(),
             "landlock": isolated.landlock,
+            "no_swap": no_swap,
             "state": vault.status().await.state.as_str(),
             "transport_key": transport_key,
             "rehearsal": founded.is_rehearsal(),
@@ -94,10 +104,12 @@ pub(crate) fn serve(
         );
         keyvault::serve::listen(listener, Arc::clone(&vault), stop).await?;
         // Keys leave memory before the process does; a vault that is sealed already is as it should be.
-        let _ = vault.seal("shutdown").await;
+        let _ = sheltered(vault.seal("shutdown")).await;
         vault.fold().await;
         Ok::<(), Failure>(())
-    });
+    };
+    // Keys are worked with on the one thread that polls, and on its stack.
+    let outcome = stack::run(|| runtime()?.block_on(serving))?;
     let _ = std::fs::remove_file(&socket);
     let note = dir.join(SOCKET_NOTE);
     // Only our own: where the store was in use, the note is the other process's.

@@ -4,5 +4,7 @@ pub mod arena;
 pub(crate) mod check;
 pub(crate) mod material;
 pub(crate) mod photo;
+pub mod random;
 pub(crate) mod sealed_box;
+pub mod self_test;
 pub(crate) mod version;

@@ -16,6 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::error::Error;
+use crate::keys::arena::heap;
 use crate::store::sql::{Row, Table};
 
 /// What tells rows apart in memory, in bytes. It is keyed, so nobody can look for two rows that share one: of fifty million
@@ -126,7 +127,7 @@ impl Freshness {
     /// Nothing yet, with room for so many rows.
     pub(crate) fn with_room(rows: usize) -> Self {
         Self {
-            versions: HashMap::with_capacity(rows),
+            versions: heap::unsheltered(|| HashMap::with_capacity(rows)),
             ..Self::default()
         }
     }
@@ -226,10 +227,13 @@ impl Freshness {
         if let Some(version) = version {
             let mut bytes = [0; VERSION_LEN];
             bytes.copy_from_slice(&version.to_le_bytes()[..VERSION_LEN]);
-            self.versions.insert(name.tag(), bytes);
-            if table.is_walked() {
-                self.ids.entry(table).or_default().insert(id.to_vec());
-            }
+            // Large in the end, and no secret.
+            heap::unsheltered(|| {
+                self.versions.insert(name.tag(), bytes);
+                if table.is_walked() {
+                    self.ids.entry(table).or_default().insert(id.to_vec());
+                }
+            });
         } else {
             self.versions.remove(&name.tag());
             if let Some(ids) = self.ids.get_mut(&table) {

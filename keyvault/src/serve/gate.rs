@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
+use crate::keys::arena::heap::sheltered;
 use crate::open::group::Member;
 use crate::serve::operations::{self, At};
 
@@ -52,7 +53,7 @@ pub(crate) async fn pass(vault: &Arc<Vault>, on: &Connection, request: Request) 
 async fn durable(vault: &Arc<Vault>, member: Member) -> Result<(), Error> {
     if member.is_first {
         let (vault, full) = (Arc::clone(vault), Arc::clone(&member.full));
-        tokio::spawn(async move { vault.commit(&full).await });
+        tokio::spawn(sheltered(async move { vault.commit(&full).await }));
     }
     member.outcome().await
 }

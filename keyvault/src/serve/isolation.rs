@@ -1,7 +1,7 @@
 //! Isolation of the serving process: no dumps, no new privileges, no files but its own folder, no system calls but the
 //! ones it needs.
 //!
-//! Mechanisms: `prctl(PR_SET_DUMPABLE)`, `RLIMIT_CORE`, `no_new_privs`, Landlock (kernel 5.13; file system, and TCP from
+//! Mechanisms: `prctl(PR_SET_DUMPABLE)`, `RLIMIT_CORE`, `no_new_privs`, `mlockall`, Landlock (kernel 5.13; file system, and TCP from
 //! 6.7), seccomp. Landlock may be missing from a kernel: that is said in the log and the rest still holds. Everything
 //! here is applied before the first thread starts, so every thread inherits it. Left out: namespaces and users, which
 //! the service manager gives.
@@ -12,7 +12,9 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus,
 };
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::CapabilitySet;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::error::Error;
@@ -40,6 +42,18 @@ pub fn forbid_dumps() -> Result<(), Error> {
     .map_err(failed("core dumps"))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("PR_SET_DUMPABLE"))?;
     rustix::thread::set_no_new_privs(true).map_err(failed("no_new_privs"))
+}
+
+/// Keeps every page of the process out of swap, now and later, where it may lock as much as it likes (root,
+/// `LimitMEMLOCK=infinity`); says whether. Under a limit nothing is done: a store that grows would meet it, and end the process.
+#[must_use]
+pub fn forbid_swap() -> bool {
+    let unlimited = getrlimit(Resource::Memlock).current.is_none()
+        || rustix::thread::capabilities(None)
+            .is_ok_and(|may| may.effective.contains(CapabilitySet::IPC_LOCK));
+    // Pages are locked when they are used: most of what is mapped never is.
+    let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    unlimited && mlockall(all).is_ok()
 }
 
 /// Confines the process to the vault's folder (and to removing its socket), then to [`ALLOWED`] system calls. Call it

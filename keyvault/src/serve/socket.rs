@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
+use crate::keys::arena::heap::sheltered;
 use crate::serve::gate;
 
 /// How long a connection may take to introduce itself.
@@ -52,7 +53,7 @@ where
             }
             Err(error) => return Err(error),
         };
-        let response = match gate::pass(&vault, &on, request).await {
+        let response = match sheltered(gate::pass(&vault, &on, request)).await {
             Ok(response) => response,
             Err(error) => {
                 // Code only: texts may name a custodian, and the log is not the place for that.

@@ -13,6 +13,7 @@ mod changes;
 mod custody;
 mod freshness;
 mod gate;
+mod memory;
 mod operations;
 mod program;
 mod settlement;

@@ -28,20 +28,20 @@ use virtual_card::chip::Chip;
 
 use super::support::{Mishap, blanks, content_of, for_card, run};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_keyvault");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_keyvault");
 
 /// A folder with passphrases, and the vault in it.
-struct Site {
+pub(crate) struct Site {
     folder: TempDir,
 }
 
 /// What a custodian of the tests has in mind.
-fn phrase(custodian: &str) -> String {
+pub(crate) fn phrase(custodian: &str) -> String {
     format!("kapok ferry moss quartz {custodian} lantern")
 }
 
-struct Served {
-    child: Child,
+pub(crate) struct Served {
+    pub(crate) child: Child,
 }
 
 impl Drop for Served {
@@ -52,7 +52,7 @@ impl Drop for Served {
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["li", "wang", "zhang"] {
             std::fs::write(
@@ -64,11 +64,11 @@ impl Site {
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, Value) {
         let output = Command::new(PROGRAM)
             .current_dir(self.folder.path())
             .args(["--json", "--dir", "vault"])
@@ -113,7 +113,7 @@ impl Site {
     }
 
     /// Founds a rehearsal: a vault that takes another day.
-    fn rehearse(&self) -> Vec<String> {
+    pub(crate) fn rehearse(&self) -> Vec<String> {
         self.found(&["--rehearsal"])
     }
 
@@ -143,18 +143,21 @@ impl Site {
             .collect()
     }
 
-    fn serve(&self, arguments: &[&str]) -> Served {
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
         self.serve_logging_to(Stdio::piped(), arguments)
     }
 
     fn serve_logging_to(&self, log: Stdio, arguments: &[&str]) -> Served {
-        let child = Command::new(PROGRAM)
+        self.serve_by(Command::new(PROGRAM).stdout(Stdio::null()).stderr(log), arguments)
+    }
+
+    /// Serves as a command that is prepared.
+    pub(crate) fn serve_by(&self, program: &mut Command, arguments: &[&str]) -> Served {
+        let child = program
             .current_dir(self.folder.path())
             .args(["--dir", "vault", "serve"])
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
             .spawn()
             .unwrap();
         let served = Served { child };
@@ -166,12 +169,12 @@ impl Site {
         served
     }
 
-    fn unseal(&self, envelope: &str, custodian: &str) -> (i32, Value) {
+    pub(crate) fn unseal(&self, envelope: &str, custodian: &str) -> (i32, Value) {
         let passphrase = format!("{custodian}.pass");
         self.run(&["unseal", "--share", envelope, "--passphrase-file", &passphrase])
     }
 
-    fn seal(&self, envelope: &str, custodian: &str) -> (i32, Value) {
+    pub(crate) fn seal(&self, envelope: &str, custodian: &str) -> (i32, Value) {
         let passphrase = format!("{custodian}.pass");
         self.run(&["seal", "--share", envelope, "--passphrase-file", &passphrase])
     }
