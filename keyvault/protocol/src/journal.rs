@@ -139,6 +139,8 @@ kinds! {
     CardEnded "card-ended" "卡停止使用" "a card is out of use",
     /// The machine's clock no longer shows the vault's time.
     ClockApart "clock-apart" "本机时钟与密钥库的时间不符" "the machine's clock left the vault's time",
+    /// Every row of the store was opened, behind an unseal.
+    StoreLookedThrough "store-looked-through" "存储已逐行检查" "every row of the store was opened",
 }
 
 impl JournalKind {

@@ -210,6 +210,11 @@ pub(crate) enum Event {
         #[n(0)]
         machine: String,
     },
+    #[n(40)]
+    StoreLookedThrough {
+        #[n(0)]
+        rows: u64,
+    },
 }
 
 impl Event {
@@ -326,6 +331,7 @@ impl Event {
             Self::ReceiptsAccepted { count } => vec![("count", count.to_string())],
             Self::TerminalRevoked { terminal } => vec![("terminal", terminal.clone())],
             Self::ClockApart { machine } => vec![("machine", machine.clone())],
+            Self::StoreLookedThrough { rows } => vec![("rows", rows.to_string())],
         }
     }
 
@@ -357,6 +363,7 @@ impl Event {
             Self::TerminalRevoked { .. } => JournalKind::TerminalRevoked,
             Self::CardEnded { .. } => JournalKind::CardEnded,
             Self::ClockApart { .. } => JournalKind::ClockApart,
+            Self::StoreLookedThrough { .. } => JournalKind::StoreLookedThrough,
         }
     }
 }

@@ -28,11 +28,15 @@ use crate::keys::arena::Arena;
 use crate::open::folder::FolderLock;
 use crate::open::group::Member;
 use crate::open::transaction::{Core, Open, Random, Time, Transaction};
+use crate::open::walk::Walk;
 use crate::store::commitment::Commitment;
 use crate::store::sql;
 
 /// How long a group waits for the requests that are expected: far less than a commit takes.
 const GATHER: Duration = Duration::from_millis(1);
+
+/// How long the walk over the store waits between two steps: far longer than a step takes.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long an unseal attempt lives.
 const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
@@ -262,6 +266,7 @@ impl Vault {
                 inner.phase = Phase::Open(Box::new(Opened {
                     open,
                     sessions: Sessions::default(),
+                    is_looked_through: false,
                 }));
                 progress.state = VaultState::Open;
                 progress.generation = Some(inner.core.header.generation());
@@ -382,6 +387,45 @@ impl Vault {
         }
     }
 
+    /// Opens every row of the open store once, a few at a time, and writes that down. What is damaged ends the service.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::Sealed`], [`Error::StoreUnavailable`].
+    pub async fn look_through(&self) -> Result<(), Error> {
+        let mut walk = Walk::default();
+        loop {
+            let mut inner = self.inner.lock().await;
+            let (core, open, _) = inner.open()?;
+            let outcome = match walk.step(core, open).await {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    let mut transaction = Transaction::default();
+                    transaction.note(Event::StoreLookedThrough { rows: walk.rows });
+                    let noted = open.apply(core, open.time.now(), transaction).await;
+                    return inner.commit().await.and(noted);
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error @ Error::Damaged { .. }) = &outcome {
+                inner.give_up(error);
+            }
+            outcome?;
+            drop(inner);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Looks through the store if nobody has since it was opened.
+    pub(crate) async fn look_through_once(&self) {
+        match &mut self.inner.lock().await.phase {
+            Phase::Open(opened) if !opened.is_looked_through => opened.is_looked_through = true,
+            _ => return,
+        }
+        if let Err(error) = self.look_through().await {
+            tracing::warn!(code = error.code(), "the store was not looked through to its end");
+        }
+    }
+
     fn forget_old_attempt(&self, inner: &mut Inner) {
         let over = match &inner.phase {
             Phase::Unsealing(attempt) => self.clock.running() >= attempt.over,
@@ -414,6 +458,8 @@ pub(crate) struct Inner {
 struct Opened {
     open: Open,
     sessions: Sessions,
+    /// Whether somebody has begun to open every row.
+    is_looked_through: bool,
 }
 
 enum Phase {

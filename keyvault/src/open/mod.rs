@@ -5,3 +5,4 @@ pub(crate) mod freshness;
 pub(crate) mod group;
 pub(crate) mod opening;
 pub(crate) mod transaction;
+pub(crate) mod walk;

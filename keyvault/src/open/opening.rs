@@ -1,6 +1,6 @@
-//! From the unseal secret to the keys: root key, ring, state, every row and the journal.
+//! From the unseal secret to the keys: root key, ring, state, the version of every row, and the journal.
 //!
-//! Everything is checked before anything is used: nothing damaged is found later, in the middle of a card.
+//! Which rows there are is checked before anything is used. What is in them is opened where it is read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::open::transaction::{
 use crate::store::sealing::{self, Place};
 use crate::store::sql::{self, Header, Table};
 
-/// Rows read at once while everything is checked at unseal.
-pub(crate) const CHUNK: usize = 1024;
+/// Rows and entries read at once while everything is checked at unseal.
+pub(crate) const CHUNK: usize = 4096;
 
 /// KEK, its nonce key and its commitment from the unseal secret (HKDF-SHA-256).
 pub(crate) struct UnsealKeys {
@@ -66,7 +66,7 @@ impl Core {
         }
     }
 
-    /// From the unseal secret to ring, keys, every row, journal, self-test; the versions of role keys are not read yet.
+    /// From the unseal secret to ring, keys, the version of every row, journal, self-test; the versions of role keys are not read yet.
     pub(crate) async fn unlock(&mut self, secret: &[u8; 32]) -> Result<Open, Error> {
         let keys = UnsealKeys::derive(secret, &self.header.vault, self.header.epoch)?;
         if !bool::from(keys.commitment.ct_eq(&self.header.kek_commitment)) {
@@ -162,25 +162,23 @@ impl Core {
         }
     }
 
-    /// Opens every row of every table, and compares which rows there are with the state row: nothing damaged and nothing older
-    /// is found later, in the middle of a card.
+    /// Reads which rows there are, and compares that with the state row: nothing older, missing or added is found later. What is
+    /// in a row is opened when it is read, under its version, and once in the background ([`crate::open::walk`]).
     async fn check_rows(&mut self, ring: &Ring, state: &State) -> Result<Freshness, Error> {
         let rows = state.counts.iter().sum::<i64>();
         let mut fresh = Freshness::with_room(usize::try_from(rows).unwrap_or(0));
+        let places = Places::under(ring.state_root.expose())?;
         for (table, expected) in Table::counted(self.header.format).iter().zip(&state.counts) {
             let mut count = 0i64;
             let mut after = Vec::new();
             loop {
-                let rows = self.store.rows_after(*table, &after, CHUNK).await?;
-                let Some(last) = rows.last() else { break };
-                after.clone_from(&last.id);
-                let places = Places::under(ring.state_root.expose())?;
-                for row in &rows {
-                    // The ring is sealed under the root key and was opened whole.
-                    if *table != Table::Ring {
-                        self.open_row(ring, *table, row)?;
-                    }
-                    fresh.note(&places, *table, &row.id, row.row_version)?;
+                let rows = self.store.versions_after(*table, &after, CHUNK).await?;
+                let Some((last, _)) = rows.iter().max() else {
+                    break;
+                };
+                after.clone_from(last);
+                for (id, version) in &rows {
+                    fresh.note(&places, *table, id, *version)?;
                     count += 1;
                 }
             }

@@ -66,6 +66,13 @@ impl Core {
         })
     }
 
+    /// Up to `limit` rows behind `after`, as the next commit leaves them.
+    async fn rows_after(&mut self, table: Table, after: &[u8], limit: usize) -> Result<Vec<Row>, Error> {
+        let fetched = limit.saturating_add(self.staged.len(table));
+        let rows = self.store.rows_after(table, after, fetched).await?;
+        Ok(self.staged.over(table, after, limit, rows))
+    }
+
     /// Up to `limit` entries of the journal behind `after`.
     pub(crate) async fn entries_after(&mut self, after: i64, limit: usize) -> Result<Vec<Entry>, Error> {
         let mut entries = self.store.entries_after(after, limit).await?;
@@ -187,6 +194,22 @@ impl Open {
         Ok(rows)
     }
 
+    /// Up to `limit` rows of any table with ids behind `after`, each the one that was written last. Whether one is left out is not
+    /// known.
+    pub(crate) async fn some_after(
+        &self,
+        core: &mut Core,
+        table: Table,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row>, Error> {
+        let rows = core.rows_after(table, after, limit).await?;
+        let places = self.places()?;
+        rows.iter()
+            .try_for_each(|row| self.fresh.check(&places, table, &row.id, Some(row)))?;
+        Ok(rows)
+    }
+
     /// Up to `limit` rows of such a table with ids behind `after`, in the order of their ids.
     pub(crate) async fn rows_after(
         &self,
@@ -195,9 +218,7 @@ impl Open {
         after: &[u8],
         limit: usize,
     ) -> Result<Vec<Row>, Error> {
-        let fetched = limit.saturating_add(core.staged.len(table));
-        let rows = core.store.rows_after(table, after, fetched).await?;
-        let rows = core.staged.over(table, after, limit, rows);
+        let rows = core.rows_after(table, after, limit).await?;
         self.fresh
             .check_walk(&self.places()?, table, Some(after), limit, &rows)?;
         Ok(rows)

@@ -498,6 +498,36 @@ UPDATE header SET format = 1";
             .collect()
     }
 
+    /// Ids and versions of up to `limit` sealed rows behind `after`, in the order of their ids: SQLite makes one text of them, which
+    /// costs a tenth of rows that come one by one.
+    pub(crate) async fn versions_after(
+        &mut self,
+        table: Table,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, i64)>, Error> {
+        let sql = per_table!(
+            table,
+            "SELECT group_concat(hex(id) || ' ' || row_version) FROM (SELECT id, row_version FROM ",
+            " WHERE id > $1 ORDER BY id LIMIT $2)"
+        );
+        let text: Option<String> = sqlx::query_scalar(sql)
+            .bind(after)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_one(self.connection().await?)
+            .await
+            .map_err(failed("rows cannot be read"))?;
+        let parsed = |part: &str| {
+            let (id, version) = part.split_once(' ')?;
+            Some((hex::decode(id).ok()?, version.parse().ok()?))
+        };
+        text.iter()
+            .flat_map(|text| text.split(','))
+            .map(parsed)
+            .collect::<Option<_>>()
+            .ok_or(Error::Damaged { what: "a row" })
+    }
+
     /// Up to `limit` journal entries behind `after`.
     pub(crate) async fn entries_after(&mut self, after: i64, limit: usize) -> Result<Vec<Entry>, Error> {
         const ENTRIES: &str =

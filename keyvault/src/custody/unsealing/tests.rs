@@ -311,6 +311,54 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
 }
 
 #[tokio::test]
+async fn the_walk_opens_every_row_while_rows_change_and_writes_one_line() {
+    const ROWS: u16 = 600;
+    let folder = tempfile::tempdir().unwrap();
+    let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
+    let stage = async |inner: &mut Inner, ids: std::ops::Range<u16>, value: Option<u8>| {
+        let (core, open, _) = inner.open().unwrap();
+        let mut transaction = Transaction::default();
+        for id in ids {
+            match value {
+                Some(value) => transaction.put(Table::Pid, &id.to_be_bytes(), &value).unwrap(),
+                None => transaction.delete(Table::Pid, &id.to_be_bytes()),
+            }
+        }
+        let now = core.header.high_water;
+        open.apply(core, now, transaction).await.unwrap();
+    };
+    let mut inner = vault.lock().await;
+    stage(&mut inner, 0..ROWS, Some(1)).await;
+    inner.commit().await.unwrap();
+    let rows: i64 = inner.open().unwrap().1.state.counts.iter().sum();
+    // Changed, taken away and new, and none of it durable yet.
+    stage(&mut inner, 0..200, Some(2)).await;
+    stage(&mut inner, 200..300, None).await;
+    stage(&mut inner, ROWS..ROWS + 50, Some(1)).await;
+    drop(inner);
+    let walking = tokio::spawn({
+        let vault = Arc::clone(&vault);
+        async move { vault.look_through().await }
+    });
+    for _ in 0..5 {
+        tokio::task::yield_now().await;
+        stage(&mut *vault.lock().await, 590..ROWS, Some(3)).await;
+    }
+    walking.await.unwrap().unwrap();
+    let mut inner = vault.lock().await;
+    assert!(inner.open().unwrap().1.pending.is_none());
+    let entries = inner.core.store.entries_after(0, 1000).await.unwrap();
+    let lines = entries
+        .iter()
+        .filter(|entry| entry.kind == "store-looked-through");
+    let lines: Vec<Event> = lines
+        .map(|entry| minicbor::decode(&entry.body).unwrap())
+        .collect();
+    let rows = u64::try_from(rows - 100 + 50).unwrap();
+    assert_eq!(lines, [Event::StoreLookedThrough { rows }]);
+}
+
+#[tokio::test]
 async fn shares_that_nobody_came_to_complete_leave_memory_without_a_request() {
     let folder = tempfile::tempdir().unwrap();
     let time = Arc::new(StdMutex::new(noon().now()));
@@ -500,11 +548,11 @@ async fn a_vault_of_format_1_opens_with_its_versions_active_and_its_cards_counte
 }
 
 /// Claim of the bench: what the last share of a vault with a million cards takes, and how much memory.
-/// `cargo test --release -p keyvault --lib million_cards -- --ignored --nocapture`.
+/// `cargo test --release -p keyvault --lib million_cards -- --ignored --nocapture`; `YZT_CARDS` says how many.
 #[tokio::test]
 #[ignore = "a measurement of minutes"]
 async fn an_unseal_with_a_million_cards() {
-    const CARDS: u32 = 1_000_000;
+    let cards = std::env::var("YZT_CARDS").map_or(1_000_000, |cards| cards.parse::<u32>().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let envelopes = scratch_vault::create(folder.path(), &noon(), random())
         .await
@@ -515,7 +563,7 @@ async fn an_unseal_with_a_million_cards() {
     let mut inner = vault.lock().await;
     let (core, open, _) = inner.open().unwrap();
     let now = core.header.high_water;
-    for first in (0..CARDS).step_by(5_000) {
+    for first in (0..cards).step_by(5_000) {
         let mut transaction = Transaction::default();
         for n in first..first + 5_000 {
             let n = n.to_be_bytes();
@@ -548,7 +596,7 @@ async fn an_unseal_with_a_million_cards() {
         scratch_vault::give(&vault, &share, &mut rng).await.unwrap();
     }
     println!(
-        "{CARDS} cards: open in {:.2} s; {} MB before, {} MB open",
+        "{cards} cards: open in {:.2} s; {} MB before, {} MB open",
         start.elapsed().as_secs_f64(),
         before,
         resident()
