@@ -1,14 +1,17 @@
-//! What a dump of the programs' memory shows to root: none of the named secrets, at random instants of a whole life under load.
+//! Where no secret is: in a dump of the programs' memory that root takes, at random instants of a whole life under load; and in what
+//! they write, where nothing of the applicant is either.
 //!
 //! Looked for, each as it is, in reverse (as big numbers lie in memory) and in hex, by either half: unseal secret, shares,
 //! KEK and its nonce key, root key, ring, every key of the vault (masters, signers' scalars, photo key), the keys of the
 //! cards, their channels' session keys, photo data keys, passphrases. Left out: registers; round keys behind the first (which is the key
-//! itself); hash states that a key went into; the transport key, which lies on the disk in clear; the traffic keys of TLS.
+//! itself); hash states that a key went into; the transport key, which lies on the disk in clear; the traffic keys of TLS. In what is written the
+//! forms are those of texts.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
 use std::hash::{Hash as _, Hasher as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -36,7 +39,7 @@ use xaes_256_gcm::Xaes256Gcm;
 use xaes_256_gcm::aead::{Aead, KeyInit, Payload};
 
 use super::gate::Gate;
-use super::program::{PROGRAM, Site, phrase};
+use super::program::{PROGRAM, Site, copy_files, phrase};
 use super::support::{TestCard, blanks, content_of, for_card};
 
 const DAY: jiff::civil::Date = date(2080, 11, 21);
@@ -448,6 +451,11 @@ fn live(site: &Site, envelopes: &[String], round: u8, met: &mut Vec<Met>) {
             until: "2080-11-30T00:00:00Z".parse().unwrap(),
         };
         let session = client.open_order(&order.sign(&issuer).unwrap()).await.unwrap();
+        // Refused: issued too long ago.
+        let old = content_of(1, DAY.saturating_sub(jiff::Span::new().days(500)));
+        let serial = Serial([0x44, 3, 0, 0, 0, 1, 0, 0, 0, 9]);
+        let task = for_card(serial, CardTask::Personalise(Box::new(old)));
+        client.start_card(&session, 0, serial, task).await.unwrap_err();
         let count = u32::from(round) + 1;
         let mut card = blanks(&mut client, count).await.pop().unwrap();
         personalise(&mut client, &session, 0, &mut card, met).await;
@@ -675,7 +683,6 @@ fn no_secret_is_in_the_memory_of_a_client_that_unseals() {
 
 #[test]
 fn a_dump_of_a_process_that_holds_a_secret_shows_it_in_every_form() {
-    use std::io::{Read as _, Write as _};
     let mut rng = StdRng::seed_from_u64(5);
     let mut secrets = Secrets::default();
     let mut absent = Secrets::default();
@@ -707,5 +714,156 @@ fn a_dump_of_a_process_that_holds_a_secret_shows_it_in_every_form() {
         assert_eq!(dump.find(&absent), Vec::<String>::new());
         holder.kill().unwrap();
         holder.wait().unwrap();
+    }
+}
+
+/// A needle in the forms in which texts carry bytes.
+fn in_texts(needle: &[u8]) -> Vec<Vec<u8>> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let base64 = |skipped: usize| {
+        let bits: Vec<u8> = needle[skipped..]
+            .iter()
+            .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1))
+            .collect();
+        bits.chunks_exact(6)
+            .map(|six| DIGITS[usize::from(six.iter().fold(0, |value, bit| value << 1 | bit))])
+            .collect::<Vec<u8>>()
+    };
+    let url = |text: Vec<u8>| {
+        text.iter()
+            .map(|digit| match digit {
+                b'+' => b'-',
+                b'/' => b'_',
+                other => *other,
+            })
+            .collect()
+    };
+    let list: Vec<String> = needle.iter().take(6).map(u8::to_string).collect();
+    let mut forms = vec![
+        needle.to_vec(),
+        hex::encode(needle).into_bytes(),
+        hex::encode_upper(needle).into_bytes(),
+        list.join(", ").into_bytes(),
+        list.join(",").into_bytes(),
+    ];
+    // Wherever it stands in what was encoded.
+    for skipped in 0..3 {
+        forms.extend([base64(skipped), url(base64(skipped))]);
+    }
+    forms
+}
+
+/// The needles that a text holds, in any form.
+fn told(text: &[u8], needles: &[(String, Vec<u8>)]) -> Vec<String> {
+    let mut wanted: HashMap<[u8; 8], Vec<(&str, Vec<u8>)>> = HashMap::new();
+    for (name, needle) in needles {
+        for form in in_texts(needle) {
+            wanted
+                .entry(form[..8].try_into().unwrap())
+                .or_default()
+                .push((name, form));
+        }
+    }
+    let mut found = Vec::new();
+    for (at, head) in text.windows(8).enumerate() {
+        for (name, form) in wanted.get(head).into_iter().flatten() {
+            if text[at..].starts_with(form) {
+                found.push((*name).to_owned());
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[test]
+fn what_the_programs_write_holds_no_secret_and_nothing_of_the_applicant() {
+    let site = Site::new();
+    let envelopes = site.rehearse();
+    let log = site.path("log");
+    let mut program = Command::new(PROGRAM);
+    program
+        .env("KEYVAULT_LOG", "trace")
+        .arg("--json")
+        .stdout(File::create(site.path("stdout")).unwrap())
+        .stderr(File::create(&log).unwrap());
+    let served = site.serve_by(&mut program, &["--at", "2080-11-21"]);
+    let (over, mut met) = (AtomicBool::new(false), Vec::new());
+    let photo_keys = std::thread::scope(|scope| {
+        let loading = scope.spawn(|| load(&site.path("vault/keyvault.sock"), 0, &over));
+        live(&site, &envelopes, 0, &mut met);
+        live(&site, &envelopes, 1, &mut met);
+        over.store(true, Ordering::Relaxed);
+        loading.join().unwrap()
+    });
+    // Somebody who speaks another protocol; a passphrase that is another's; what the journal tells.
+    let mut stranger = std::os::unix::net::UnixStream::connect(site.path("vault/keyvault.sock")).unwrap();
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(site.unseal(&envelopes[0], "zhang").0, 1);
+    site.unseal(&envelopes[1], "wang");
+    site.unseal(&envelopes[0], "li");
+    let (code, journal) = site.run(&["journal"]);
+    assert_eq!(code, 0);
+    assert_eq!(site.seal(&envelopes[2], "zhang").0, 0);
+    drop(served);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    // Of a copy: looking folds the log in.
+    let copy = tempfile::tempdir().unwrap();
+    copy_files(&site.path("vault"), copy.path());
+    let mut opened = runtime.block_on(opened(copy.path(), &shares(&site, &envelopes)));
+    for met in &met {
+        add_card(&mut opened, met);
+    }
+    for key in &photo_keys {
+        opened.secrets.add("a photo data key", key);
+    }
+    let mut needles: Vec<(String, Vec<u8>)> = opened.secrets.0;
+    for (_, value) in &mut needles {
+        value.truncate(PART);
+    }
+    for custodian in ["li", "wang", "zhang"] {
+        needles.push((
+            format!("passphrase of {custodian}"),
+            phrase(custodian).into_bytes(),
+        ));
+    }
+    for (what, text) in [
+        ("name", "王小明"),
+        ("citizen number", "11010519491231002X"),
+        ("address", "湖南省长沙市岳麓区一号"),
+        ("residence", "广东省深圳市南山区二号"),
+    ] {
+        needles.push((what.to_owned(), text.as_bytes().to_vec()));
+    }
+
+    let mut written = vec![
+        ("what the commands said".to_owned(), site.said()),
+        ("the journal".to_owned(), journal.to_string().into_bytes()),
+    ];
+    let mut folders = vec![site.path(".")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_none_or(|kind| kind != "pass") && path.is_file() {
+                written.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    for (name, text) in &written {
+        assert_eq!(told(text, &needles), Vec::<String>::new(), "{name}");
+    }
+    // It was looked where much is written, and what is there is found: the most talkative level, the vault's number in each form.
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("TRACE") && log.contains("refused"), "{}", log.len());
+    assert!(String::from_utf8(site.said()).unwrap().contains("TRACE"));
+    assert!(written.len() > 8, "{}", written.len());
+    let name = ("a name".to_owned(), "王小明".as_bytes().to_vec());
+    for form in in_texts(&name.1) {
+        let text = [&b"......."[..], &form, b"..."].concat();
+        assert_eq!(told(&text, std::slice::from_ref(&name)), ["a name"]);
     }
 }

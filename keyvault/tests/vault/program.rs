@@ -33,6 +33,8 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_keyvault");
 /// A folder with passphrases, and the vault in it.
 pub(crate) struct Site {
     folder: TempDir,
+    /// Everything that its commands said, on both streams, with the most talkative log.
+    said: Mutex<Vec<u8>>,
 }
 
 /// What a custodian of the tests has in mind.
@@ -61,7 +63,15 @@ impl Site {
             )
             .unwrap();
         }
-        Self { folder }
+        Self {
+            folder,
+            said: Mutex::default(),
+        }
+    }
+
+    /// What its commands said so far.
+    pub(crate) fn said(&self) -> Vec<u8> {
+        self.said.lock().unwrap().clone()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -73,9 +83,14 @@ impl Site {
             .current_dir(self.folder.path())
             .args(["--json", "--dir", "vault"])
             .args(arguments)
+            .env("KEYVAULT_LOG", "trace")
             .stdin(Stdio::null())
             .output()
             .unwrap();
+        self.said
+            .lock()
+            .unwrap()
+            .extend([&output.stdout[..], &output.stderr].concat());
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
             text.lines().count(),
@@ -2165,7 +2180,7 @@ fn an_envelope_of_before_is_compared_by_a_person_and_pinned_once() {
 }
 
 /// The files of a folder, without its socket.
-fn copy_files(from: &Path, to: &Path) {
+pub(crate) fn copy_files(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
