@@ -127,10 +127,10 @@ pub async fn listen(
             () = &mut stop => return Ok(()),
             _ = expiry.tick() => {
                 let vault = Arc::clone(&vault);
-                tokio::spawn(async move {
+                tokio::spawn(sheltered(async move {
                     vault.expire().await;
                     vault.look_through_once().await;
-                });
+                }));
                 continue;
             }
             Ok(place) = Arc::clone(&places).acquire_owned(), if free.is_none() => {

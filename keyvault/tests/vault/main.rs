@@ -20,3 +20,4 @@ mod settlement;
 mod support;
 mod terminals;
 mod time;
+mod torn;

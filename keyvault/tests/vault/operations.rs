@@ -42,7 +42,7 @@ fn unproved() -> CustodianProof {
 }
 
 /// One of every request, from the list that holds the wire.
-fn requests() -> Vec<(String, Request)> {
+pub(crate) fn requests() -> Vec<(String, Request)> {
     include_str!("../../protocol/src/encoding.txt")
         .lines()
         .filter_map(|line| line.strip_prefix("request ")?.split_once(": "))
@@ -87,7 +87,7 @@ async fn a_sealed_vault_answers_what_its_policies_say_and_nothing_else() {
 }
 
 /// What takes back what an operation did.
-enum Back {
+pub(crate) enum Back {
     /// It leaves all that was there as it was, but for counts and last days in these tables.
     Nothing(&'static [&'static str]),
     /// This operation.
@@ -99,8 +99,8 @@ enum Back {
 }
 
 /// A vault in which every operation has something to do, and what it is asked with. It is copied for each of them.
-struct Base {
-    installation: Installation,
+pub(crate) struct Base {
+    pub(crate) installation: Installation,
     /// Of the connections.
     key: SecretKey,
     session: OrderSession,
@@ -128,7 +128,7 @@ fn until() -> Date {
 }
 
 impl Base {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let installation = Installation::new(92).await;
         let mut client = installation.client().await;
         let client = &mut client;
@@ -211,7 +211,7 @@ impl Base {
     }
 
     /// The same vault again, open.
-    async fn copy(&self) -> Copied<'_> {
+    pub(crate) async fn copy(&self) -> Copied<'_> {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(
             &self.installation.folder.path().join("vault"),
@@ -229,15 +229,15 @@ impl Base {
     }
 }
 
-struct Copied<'a> {
+pub(crate) struct Copied<'a> {
     base: &'a Base,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     vault: Arc<Vault>,
 }
 
 /// What clients see of a vault.
 #[derive(Debug, PartialEq)]
-struct View {
+pub(crate) struct View {
     state: Option<VaultState>,
     role_keys: Vec<(Role, String, u8, RoleKeyState, u64, u64)>,
     revoked: BTreeSet<String>,
@@ -270,7 +270,7 @@ impl Rows {
 }
 
 impl Copied<'_> {
-    async fn ask(&self, request: Request) -> Response {
+    pub(crate) async fn ask(&self, request: Request) -> Response {
         let (mut near, far) = tokio::io::duplex(1 << 16);
         tokio::spawn(serve::connection(far, Arc::clone(&self.vault)));
         let hello = Hello(Greeting {
@@ -453,7 +453,7 @@ impl Copied<'_> {
 
     /// The operation as this vault does it: no wildcard, so that a new one must say here what it does.
     #[allow(clippy::too_many_lines, reason = "an arm for each operation, read as a table")]
-    async fn ready(&self, operation: &Request) -> (Request, Back) {
+    pub(crate) async fn ready(&self, operation: &Request) -> (Request, Back) {
         let base = self.base;
         let (serial, session) = (base.written.serial, &base.session);
         let key = sealed::point_of(&base.key.public_key());
