@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::ErrorKind;
 
-use keyvault_protocol::{Refusal, RefusalCode};
+use keyvault_protocol::{Counted, Refusal, RefusalCode};
 use program_contract::language::Said as _;
 use program_contract::{Exit, Failing};
 
@@ -215,6 +215,36 @@ pub enum Error {
         what: &'static str,
         /// The limit.
         limit: u32,
+    },
+    /// What a day gives is used.
+    #[error("{of} has {most} {} a day, and this goes beyond; there are more on {until}", counted.name())]
+    CeilingReached {
+        /// Whose ceiling it is: a caller, or a role and region.
+        of: String,
+        /// What is counted.
+        counted: Counted,
+        /// The ceiling.
+        most: u64,
+        /// The day on which there is more.
+        until: jiff::civil::Date,
+    },
+    /// A purse would get more than it may.
+    #[error("{what} has at most {most} fen")]
+    PurseLimit {
+        /// A load, a purse, or its life.
+        what: &'static str,
+        /// The most.
+        most: u32,
+    },
+    /// No version is left for what is asked.
+    #[error("{role} in {region} has {left} key versions left, and they are kept for a compromise")]
+    VersionsUsedUp {
+        /// The role.
+        role: &'static str,
+        /// The region.
+        region: String,
+        /// How many.
+        left: u8,
     },
     /// Nothing there.
     #[error("the vault has no {what}")]
@@ -508,6 +538,15 @@ impl Error {
             Self::MalformedRequest => of(W::Malformed, "check that client and vault have the same version"),
             Self::BadContent { .. } => of(W::BadContent, "correct the request; nothing was done"),
             Self::LimitExceeded { .. } => of(W::LimitExceeded, "ask for less; nothing was done"),
+            Self::CeilingReached { .. } => of(
+                W::CeilingReached,
+                "nothing was done; go on from 00:00 (UTC+8) of that day on. Where nobody works so much, find out who asks: `keyvault journal`",
+            ),
+            Self::PurseLimit { .. } => of(W::PurseLimit, "nothing was done; load less, or give another card"),
+            Self::VersionsUsedUp { .. } => of(
+                W::VersionsUsedUp,
+                "nothing was done; a card knows 255 versions of a role key and no more: speak with those who maintain the system before the rest is needed",
+            ),
             Self::NotFound { .. } => of(W::NotFound, "check the number; nothing was done"),
             Self::NameTaken => of(
                 W::NameTaken,
@@ -729,6 +768,23 @@ impl Failing for Error {
             Self::LimitExceeded { what, limit } => (
                 format!("{}超过上限 {limit}", chinese(what)).into(),
                 "请减少数量；未做任何事",
+            ),
+            Self::CeilingReached {
+                of,
+                counted,
+                most,
+                until,
+            } => (
+                format!("{of} 每日“{}”上限为 {most}，本次请求将超过上限；{until} 重新计数", counted.zh()).into(),
+                "未做任何事；请自该日零时（UTC+8）起继续；若业务量并没有这么大，请用 `keyvault journal` 查明是谁在请求",
+            ),
+            Self::PurseLimit { what, most } => (
+                format!("{}至多 {most} 分", chinese(what)).into(),
+                "未做任何事；请减少充值金额，或另发一张卡",
+            ),
+            Self::VersionsUsedUp { role, region, left } => (
+                format!("{region} 的 {role} 只剩 {left} 个密钥版本，留作泄露时轮换之用").into(),
+                "未做任何事；一张卡至多认得一个应用密钥的 255 个版本；请在用完之前与系统维护者商议",
             ),
             Self::NotFound { what } => (
                 format!("密钥库中没有{}", chinese(what)).into(),

@@ -129,6 +129,7 @@ const TABLE: &[(&str, &str)] = &[
     ("a key of wrong length", "长度不对的密钥"),
     ("a key row", "密钥记录行"),
     ("a key version's row", "密钥版本的记录行"),
+    ("a load", "一次充值"),
     (
         "a load comes with the SMALL_PAYMENT entitlement, in whose slot it travels",
         "充值须随小额消费（SMALL_PAYMENT）权益一同下发，借用其槽位",
@@ -149,6 +150,7 @@ const TABLE: &[(&str, &str)] = &[
         "a purse has a largest amount above zero, and no other role has one",
         "钱包的最高余额须大于零，其他用途不设此项",
     ),
+    ("a purse in its whole life", "一个钱包在其全部使用期内"),
     (
         "a rewrite of this card was begun and is not finished: finish it at the counter first",
         "该卡有一次重写尚未完成：请先在柜台办完",
@@ -167,6 +169,7 @@ const TABLE: &[(&str, &str)] = &[
         "记录行不是最后写入的那一行",
     ),
     ("a row of an unknown term", "任期不明的记录行"),
+    ("a row of what was used", "已用额度的一行"),
     ("a row that cannot be encoded", "无法编码的记录行"),
     (
         "a rule set's id has 1 to 48 ASCII characters",
@@ -337,7 +340,6 @@ const TABLE: &[(&str, &str)] = &[
     ("the number of rewrites of a card", "一张卡的重写次数"),
     ("the number of terminals", "终端数"),
     ("the number of updates of a card", "一张卡的更新次数"),
-    ("the number of versions of a role key", "一个用途密钥的版本数"),
     (
         "the numbers of a lot end at 4294967295",
         "批次内编号最大为 4294967295",

@@ -139,7 +139,7 @@ pub struct Policy {
     pub irreversible: bool,
     /// Whether it is answered while the service is sealed.
     pub while_sealed: bool,
-    /// Whether asking the same again changes no row but the journal's, and answers the same: the same values, under seals and
+    /// Whether asking the same again changes no row but those of the journal and of what ceilings count, and answers the same: the same values, under seals and
     /// signatures that are drawn anew. That it is a repetition may be told.
     pub idempotent: bool,
     /// What it leaves in the journal.

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 use service_contract::{Journal, Operation, Policy};
 
+use crate::ceiling::Counted;
 use crate::wire::PointBytes;
 
 /// Most regions in one bundle: a terminal tries all of them at each tap.
@@ -189,7 +190,8 @@ pub struct ExportBundle(#[n(0)] pub BundleRequest);
 
 impl Operation for ExportBundle {
     type Answer = Vec<u8>;
-    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("bundles", None);
+    const POLICY: Policy =
+        Policy::of_today(Journal::Before).ceiling(Counted::Bundles.name(), Some(Counted::Bundles.per_day()));
     const DOORS: &'static [&'static str] = &["keyvault export-bundle"];
 }
 
@@ -199,7 +201,8 @@ pub struct ExportLot(#[n(0)] pub LotRequest);
 
 impl Operation for ExportLot {
     type Answer = Vec<u8>;
-    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("lots", None);
+    const POLICY: Policy =
+        Policy::of_today(Journal::Before).ceiling(Counted::Lots.name(), Some(Counted::Lots.per_day()));
     const DOORS: &'static [&'static str] = &["keyvault export-lot"];
 }
 

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 use service_contract::{Journal, Operation, Policy};
 
+use crate::ceiling::Counted;
 use crate::role_key::RoleKeyState;
 use crate::wire::PointBytes;
 
@@ -295,7 +296,8 @@ pub struct StartCard {
 impl Operation for StartCard {
     type Answer = Script;
     // Selects the application and opens the channel: what the task does is done, and written down, by `ContinueCard`.
-    const POLICY: Policy = Policy::of_today(Journal::None).ceiling("cards", None);
+    const POLICY: Policy =
+        Policy::of_today(Journal::None).ceiling(Counted::Cards.name(), Some(Counted::Cards.per_day()));
     const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];
 }
 

@@ -4,6 +4,8 @@ use card_applet_spec::codes::Serial;
 use minicbor::{Decode, Encode};
 use service_contract::{Journal, Operation, Policy};
 
+use crate::ceiling::Counted;
+
 /// Puts a card's pseudonyms onto the deny lists of its roles; bundles exported later carry them.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DenyCard {
@@ -15,7 +17,7 @@ pub struct DenyCard {
 impl Operation for DenyCard {
     type Answer = ();
     const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("denials", None)
+        .ceiling(Counted::Denials.name(), Some(Counted::Denials.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault deny", "issuer card lost"];
 }
@@ -32,7 +34,7 @@ pub struct AllowCard {
 impl Operation for AllowCard {
     type Answer = ();
     const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("allows", None)
+        .ceiling(Counted::Allows.name(), Some(Counted::Allows.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault allow", "issuer card allow"];
 }
@@ -49,7 +51,7 @@ pub struct EndCard {
 impl Operation for EndCard {
     type Answer = ();
     const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("denials", None)
+        .ceiling(Counted::Denials.name(), Some(Counted::Denials.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &[
         "keyvault end-card",
@@ -69,7 +71,7 @@ pub struct DenyChain {
 impl Operation for DenyChain {
     type Answer = ();
     const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("denials", None)
+        .ceiling(Counted::Denials.name(), Some(Counted::Denials.per_day()))
         .irreversible()
         .idempotent();
     const DOORS: &'static [&'static str] = &["issuer settle"];

@@ -365,6 +365,12 @@ refusal_codes! {
     RolledBack = 40, "ROLLED_BACK", Damaged;
     /// The machine's clock is too far beyond the last thing that the vault wrote down.
     ClockLeap = 50, "CLOCK_LEAP", Damaged;
+    /// The caller has used what a day gives.
+    CeilingReached = 51, "CEILING_REACHED", Refused;
+    /// More money than a load, a purse or its life may have.
+    PurseLimit = 52, "PURSE_LIMIT", Refused;
+    /// The role and region have no version left.
+    VersionsUsedUp = 53, "VERSIONS_USED_UP", Refused;
 }
 
 #[cfg(test)]

@@ -141,6 +141,10 @@ kinds! {
     ClockApart "clock-apart" "本机时钟与密钥库的时间不符" "the machine's clock left the vault's time",
     /// Every row of the store was opened, behind an unseal.
     StoreLookedThrough "store-looked-through" "存储已逐行检查" "every row of the store was opened",
+    /// Little is left of a day's ceiling.
+    CeilingNear "ceiling-near" "当日上限已用五分之四" "four fifths of a day's ceiling are used",
+    /// Few versions are left to a role key.
+    VersionsRunOut "versions-run-out" "应用密钥版本号将用完" "few versions are left to a role key",
 }
 
 impl JournalKind {

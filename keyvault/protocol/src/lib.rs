@@ -9,6 +9,7 @@
 mod bundle;
 mod caller;
 mod card;
+mod ceiling;
 mod client;
 mod custodian;
 mod denial;
@@ -41,6 +42,7 @@ pub use card::{
     CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, DeliveredBy, Entitlement,
     MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,
 };
+pub use ceiling::Counted;
 pub use client::{Client, check_path};
 pub use custodian::{Act, Connection, CustodianKey, CustodianProof};
 pub use denial::{AllowCard, DenyCard, DenyChain, EndCard};

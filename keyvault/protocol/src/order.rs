@@ -7,6 +7,7 @@ use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use service_contract::{Journal, Operation, Policy};
 
 use crate::card::TaskKind;
+use crate::ceiling::Counted;
 use crate::error::Error;
 use crate::frame;
 use crate::wire::{PointBytes, SignatureBytes};
@@ -167,7 +168,7 @@ pub struct OpenOrder(#[n(0)] pub SignedOrder);
 impl Operation for OpenOrder {
     type Answer = OrderSession;
     const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("orders", None)
+        .ceiling(Counted::Orders.name(), Some(Counted::Orders.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];
 }

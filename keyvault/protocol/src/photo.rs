@@ -4,6 +4,8 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 use service_contract::{Journal, Operation, Policy};
+
+use crate::ceiling::Counted;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -83,7 +85,10 @@ pub struct PhotoKeyNew(#[n(0)] pub PhotoKeyContext);
 
 impl Operation for PhotoKeyNew {
     type Answer = SealedPhotoKey;
-    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("photo keys", None);
+    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling(
+        Counted::NewPhotoKeys.name(),
+        Some(Counted::NewPhotoKeys.per_day()),
+    );
     const DOORS: &'static [&'static str] = &["photo-store serve"];
 }
 
@@ -101,7 +106,10 @@ pub struct PhotoKeyOpen {
 impl Operation for PhotoKeyOpen {
     type Answer = SealedPhotoKey;
     const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("photo keys", None)
+        .ceiling(
+            Counted::OpenedPhotoKeys.name(),
+            Some(Counted::OpenedPhotoKeys.per_day()),
+        )
         .idempotent();
     const DOORS: &'static [&'static str] = &["photo-store serve"];
 }

@@ -8,6 +8,8 @@ use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 use service_contract::{Journal, Operation, Policy};
 
+use crate::ceiling::Counted;
+
 /// State of a version of a role key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(index_only)]
@@ -82,7 +84,9 @@ pub struct RotateRole {
 
 impl Operation for RotateRole {
     type Answer = RoleKeyInfo;
-    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible();
+    const POLICY: Policy = Policy::of_today(Journal::Before)
+        .ceiling(Counted::Rotations.name(), Some(Counted::Rotations.per_day()))
+        .irreversible();
     const DOORS: &'static [&'static str] = &["keyvault rotate"];
 }
 

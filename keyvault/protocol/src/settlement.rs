@@ -3,6 +3,8 @@
 use minicbor::{Decode, Encode};
 use service_contract::{Journal, Operation, Policy};
 
+use crate::ceiling::Counted;
+
 /// Most lines in one request.
 pub const MAX_LINES: usize = 10_000;
 /// Length of `before`: seq, loaded, spent (4 each), last txno 8, masked 16, TAC 8.
@@ -128,7 +130,7 @@ pub struct CheckLines {
 impl Operation for CheckLines {
     type Answer = Vec<LineCheck>;
     const POLICY: Policy = Policy::of_today(Journal::None)
-        .ceiling("lines", None)
+        .ceiling(Counted::Lines.name(), Some(Counted::Lines.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["issuer settle"];
 }

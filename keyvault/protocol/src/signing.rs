@@ -7,6 +7,7 @@ use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use service_contract::{Journal, Operation, Policy};
 
+use crate::ceiling::Counted;
 use crate::error::Error;
 use crate::wire::{PointBytes, SignatureBytes};
 
@@ -93,7 +94,8 @@ pub struct SignCardBack(#[n(0)] pub CardBack);
 
 impl Operation for SignCardBack {
     type Answer = SignatureBytes;
-    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("cards", None);
+    const POLICY: Policy =
+        Policy::of_today(Journal::Before).ceiling(Counted::Backs.name(), Some(Counted::Backs.per_day()));
     const DOORS: &'static [&'static str] = &["issuer worker"];
 }
 

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use service_contract::{Journal, Operation, Policy};
 
 use crate::card::Entitlement;
+use crate::ceiling::Counted;
 
 /// Most updates in one batch for a terminal.
 pub const MAX_BATCH_UPDATES: usize = 10_000;
@@ -180,7 +181,7 @@ pub struct SealUpdate {
 impl Operation for SealUpdate {
     type Answer = QueuedUpdate;
     const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling("updates", None)
+        .ceiling(Counted::Updates.name(), Some(Counted::Updates.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["issuer change queue"];
 }
@@ -192,7 +193,8 @@ pub struct ExportUpdates(#[n(0)] pub UpdatesRequest);
 
 impl Operation for ExportUpdates {
     type Answer = Vec<u8>;
-    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling("batches", None);
+    const POLICY: Policy =
+        Policy::of_today(Journal::Before).ceiling(Counted::Batches.name(), Some(Counted::Batches.per_day()));
     const DOORS: &'static [&'static str] = &["keyvault export-updates"];
 }
 

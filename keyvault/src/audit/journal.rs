@@ -215,6 +215,27 @@ pub(crate) enum Event {
         #[n(0)]
         rows: u64,
     },
+    /// Four fifths of what a day gives are used.
+    #[n(41)]
+    CeilingNear {
+        #[n(0)]
+        caller: String,
+        #[n(1)]
+        counted: String,
+        #[n(2)]
+        used: u64,
+        #[n(3)]
+        most: u64,
+    },
+    /// Few numbers are left to a role key.
+    #[n(42)]
+    VersionsRunOut {
+        /// Role, region and newest version.
+        #[n(0)]
+        version: String,
+        #[n(1)]
+        left: u8,
+    },
 }
 
 impl Event {
@@ -332,6 +353,20 @@ impl Event {
             Self::TerminalRevoked { terminal } => vec![("terminal", terminal.clone())],
             Self::ClockApart { machine } => vec![("machine", machine.clone())],
             Self::StoreLookedThrough { rows } => vec![("rows", rows.to_string())],
+            Self::CeilingNear {
+                caller,
+                counted,
+                used,
+                most,
+            } => vec![
+                ("caller", caller.clone()),
+                ("counted", counted.clone()),
+                ("used", used.to_string()),
+                ("most", most.to_string()),
+            ],
+            Self::VersionsRunOut { version, left } => {
+                vec![("version", version.clone()), ("left", left.to_string())]
+            }
         }
     }
 
@@ -364,6 +399,8 @@ impl Event {
             Self::CardEnded { .. } => JournalKind::CardEnded,
             Self::ClockApart { .. } => JournalKind::ClockApart,
             Self::StoreLookedThrough { .. } => JournalKind::StoreLookedThrough,
+            Self::CeilingNear { .. } => JournalKind::CeilingNear,
+            Self::VersionsRunOut { .. } => JournalKind::VersionsRunOut,
         }
     }
 }

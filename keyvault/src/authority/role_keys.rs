@@ -8,9 +8,10 @@
 use card_applet_spec::codes::{KeyState, Region, Role};
 use card_applet_spec::date::Date;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{RoleKeyInfo, RoleKeyState};
+use keyvault_protocol::{Counted, RoleKeyInfo, RoleKeyState};
 
 use crate::audit::journal::Event;
+use crate::authority::ceilings::Use;
 use crate::clock;
 use crate::error::Error;
 use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles};
@@ -19,6 +20,12 @@ use crate::store::sql::Table;
 
 /// Longest that a version may drain: a card that is never seen for so long comes to the counter.
 const MAX_DRAIN_DAYS: u32 = 3 * 366;
+
+/// Versions that no planned rotation takes: four compromises, each of which leaves a number out.
+const KEPT_VERSIONS: u8 = 8;
+
+/// With fewer versions left than these, each rotation says so.
+const FEW_VERSIONS: u8 = 24;
 
 /// Makes the next version Active; the one that was drains until `drain_until`.
 ///
@@ -42,14 +49,19 @@ pub(crate) async fn rotate(
     }
     let first = id_of(role, region, 1);
     let newest = versions(&open.roles, first.role, first.region).last();
+    let is_first = newest.is_none();
     let step = match newest {
         Some((_, row)) if row.state == RoleKeyState::Compromised => 2,
         _ => 1,
     };
     let version = newest.map_or(0, |(id, _)| id.version).checked_add(step);
-    let version = version.ok_or(Error::LimitExceeded {
-        what: "the number of versions of a role key",
-        limit: 255,
+    // A planned rotation leaves some for the day on which the newest version is compromised.
+    let kept = if step == 1 { KEPT_VERSIONS } else { 0 };
+    let version = version.filter(|version| u8::MAX - version >= kept);
+    let version = version.ok_or_else(|| Error::VersionsUsedUp {
+        role: role.as_str(),
+        region: region.to_string(),
+        left: newest.map_or(0, |(id, _)| u8::MAX - id.version),
     })?;
     let next = RoleKeyId { version, ..first };
     let mut transaction = Transaction::default();
@@ -66,6 +78,29 @@ pub(crate) async fn rotate(
         version: next.words(),
         until: until.to_string(),
     });
+    if !is_first {
+        transaction.uses.push(Use {
+            // What was planned does not stop what must be.
+            of: Some(match step {
+                1 => format!("{} {region}", role.as_str()),
+                _ => format!("{} {region} (compromised)", role.as_str()),
+            }),
+            counted: Counted::Rotations,
+            by: 1,
+        });
+    }
+    let left = u8::MAX - version;
+    if left < FEW_VERSIONS {
+        tracing::warn!(
+            version = next.words(),
+            left,
+            "few versions are left to a role key"
+        );
+        transaction.note(Event::VersionsRunOut {
+            version: next.words(),
+            left,
+        });
+    }
     open.make_active(core, now, next, transaction).await?;
     open.info(next)
 }

@@ -5,6 +5,7 @@
 
 use card_applet_spec::codes::Serial;
 use jiff::Timestamp;
+use keyvault_protocol::Counted;
 
 use crate::audit::journal::Event;
 use crate::card::denied::{Denied, entries_of};
@@ -50,6 +51,7 @@ async fn deny_as(
     };
     transaction.put(Table::Denied, serial.as_bytes(), &denied)?;
     queue::withdraw_benefits(core, open, &mut transaction, &before).await?;
+    transaction.spend(Counted::Denials, 1);
     transaction.note(Event::CardDenied { serial: *serial });
     open.apply(core, now, transaction).await
 }
@@ -83,6 +85,7 @@ pub(crate) async fn end(
     card.out_of_use = true;
     open.put_card(core, &mut transaction, serial, Some(&before), &card)
         .await?;
+    transaction.spend(Counted::Denials, 1);
     transaction.note(Event::CardEnded { serial: *serial });
     open.apply(core, now, transaction).await
 }
@@ -121,6 +124,7 @@ pub(crate) async fn allow(
         open.put_card(core, &mut transaction, serial, Some(&before), &card)
             .await?;
     }
+    transaction.spend(Counted::Allows, 1);
     transaction.note(Event::CardAllowed { serial: *serial });
     open.apply(core, now, transaction).await
 }

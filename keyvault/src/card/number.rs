@@ -7,7 +7,7 @@
 use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::sha256;
 use jiff::Timestamp;
-use keyvault_protocol::CardBack;
+use keyvault_protocol::{CardBack, Counted};
 
 use crate::audit::journal::Event;
 use crate::authority::signers::Signer;
@@ -76,6 +76,7 @@ pub(crate) async fn sign_back(
         Some(known) if known == digest => {}
         Some(_) => return Err(Error::NumberUsed),
     }
+    transaction.spend(Counted::Backs, 1);
     transaction.note(Event::CardBackSigned {
         card_number: back.card_number.clone(),
     });

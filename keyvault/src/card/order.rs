@@ -1,7 +1,7 @@
 //! Issuers and their orders: who may have what done to how many cards until when.
 
 use jiff::{SignedDuration, Timestamp};
-use keyvault_protocol::{IssuerKey, Order, OrderSession, PointBytes, SignedOrder};
+use keyvault_protocol::{Counted, IssuerKey, Order, OrderSession, PointBytes, SignedOrder};
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
@@ -132,6 +132,7 @@ pub(crate) async fn accept(
             accepted: now.as_second(),
         },
     )?;
+    transaction.spend(Counted::Orders, 1);
     transaction.note(Event::OrderAccepted {
         order: order.order,
         issuer: order.issuer.clone(),

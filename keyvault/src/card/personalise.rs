@@ -12,7 +12,7 @@ use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
-use keyvault_protocol::{CardContent, CardKey, DeliveredBy, Entitlement};
+use keyvault_protocol::{CardContent, CardKey, Counted, DeliveredBy, Entitlement};
 
 use crate::authority::signers::{CARD_CA_NUMBER, DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask, PersonaliseJob, Personalised, SecondPart, StoredStep, publics_of};
@@ -162,6 +162,7 @@ impl Work {
         number::keep(&mut transaction, &known, &self.serial)?;
         self.put_personalisation(&mut transaction, job)?;
         transaction.put(Table::Card, self.serial.as_bytes(), &card)?;
+        transaction.spend(Counted::Cards, 1);
         transaction.note(self.intent(ScriptKind::Personalise));
         open.apply(core, self.now, transaction).await?;
         let first = first_part(&script, &asked.content)?;

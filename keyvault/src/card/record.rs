@@ -128,6 +128,13 @@ impl PurseKey {
     }
 }
 
+/// Most money in one load, fen: what a prepaid card without a name may hold (1000 yuan). The vault does not see what a purse
+/// spends, so the balance is the office's rule, and what it may lie to the vault is bounded by this and the life sum.
+const MAX_LOAD: u32 = 100_000;
+
+/// Most money that a purse is ever given, fen (50 000 yuan): what a broken key, or an office that lies, can make of one card.
+const MAX_LIFE: u32 = 5_000_000;
+
 /// What the vault knows of the purse.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Purse {
@@ -142,6 +149,22 @@ impl Purse {
     /// The largest value given.
     pub(crate) fn most(&self) -> u32 {
         self.loaded.last().copied().unwrap_or(0)
+    }
+
+    /// How much money it is to name this value now, fen.
+    ///
+    /// # Errors
+    /// [`Error::PurseLimit`].
+    pub(crate) fn load(&self, loaded: u32) -> Result<u32, Error> {
+        let limit = |what, most| Err(Error::PurseLimit { what, most });
+        let more = loaded.saturating_sub(self.most());
+        if more > MAX_LOAD {
+            return limit("a load", MAX_LOAD);
+        }
+        if loaded > MAX_LIFE {
+            return limit("a purse in its whole life", MAX_LIFE);
+        }
+        Ok(more)
     }
 
     /// Whether the vault gave this value.
@@ -623,6 +646,16 @@ mod tests {
         assert!(purse.gave(0) && purse.gave(1_000) && purse.gave(5_000));
         assert!(!purse.gave(999) && !purse.gave(5_001) && !purse.gave(6_000));
         assert_eq!(purse.most(), 5_000);
+        assert_eq!(purse.load(5_000 + MAX_LOAD).unwrap(), MAX_LOAD);
+        assert_eq!(purse.load(4_000).unwrap(), 0);
+        for (loaded, most) in [(5_001 + MAX_LOAD, MAX_LOAD), (u32::MAX, MAX_LOAD)] {
+            let error = purse.load(loaded).unwrap_err();
+            assert_eq!(error, Error::PurseLimit { what: "a load", most });
+        }
+        purse.give(MAX_LIFE - 1);
+        assert_eq!(purse.load(MAX_LIFE).unwrap(), 1);
+        let error = purse.load(MAX_LIFE + 1).unwrap_err();
+        assert_eq!(error.code(), "PURSE_LIMIT");
     }
 
     #[test]

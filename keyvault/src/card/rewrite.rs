@@ -10,7 +10,7 @@ use card_applet_spec::crypto::{equal, sha256};
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, SignatureObject};
 use card_applet_spec::date::Date;
 use card_applet_spec::script::{ScriptKind, Status, Step, WritableObject};
-use keyvault_protocol::{DeliveredBy, RewriteContent};
+use keyvault_protocol::{Counted, DeliveredBy, RewriteContent};
 
 use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask, RewriteJob, RewritePart, Rewritten, StoredStep};
@@ -292,6 +292,9 @@ impl Work {
         let mut script = [0u8; 16];
         core.rng.fill_bytes(&mut script);
         let first = first_part(&script, content)?;
+        let fen = content.loaded.map_or(Ok(0), |loaded| card.purse.load(loaded))?;
+        transaction.spend_on_load(fen);
+        transaction.spend(Counted::Cards, 1);
         let mut drawing = Drawing {
             core,
             open,

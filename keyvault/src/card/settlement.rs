@@ -1,7 +1,7 @@
 //! Settlement: whether cards made the TACs of a terminal's lines, and what the masked debit before each was (card
 //! specification, chapter 11).
 //!
-//! Nothing is written, counted or logged here: the vault learns lines to answer, and keeps none. The office gets a
+//! Nothing of a line is written or logged, and how many a caller brings is all that is counted: the vault learns lines to answer, and keeps none. The office gets a
 //! pseudonym for each card, which stands for it in settlement and for nothing else. A compromised or destroyed key version changes
 //! nothing: Ktac comes from masters that no terminal ever had.
 

@@ -5,7 +5,9 @@ use card_applet_spec::crypto::sha256;
 use card_applet_spec::data_group::{Dg3, SignatureObject};
 use card_applet_spec::update::{Operation, UPDATE_LEN};
 use jiff::Timestamp;
-use keyvault_protocol::{DeliveredBy, MAX_UPDATE_DG3, QueuedEnvelope, QueuedUpdate, TaskKind, UpdateTask};
+use keyvault_protocol::{
+    Counted, DeliveredBy, MAX_UPDATE_DG3, QueuedEnvelope, QueuedUpdate, TaskKind, UpdateTask,
+};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -57,7 +59,7 @@ pub(crate) async fn seal(
         return Err(Error::NoDelivery);
     }
     let mut card = before.clone();
-    let Built { effect, plain } = build(core, open, now, &serial, &mut card, task).await?;
+    let Built { effect, plain, fen } = build(core, open, now, &serial, &mut card, task).await?;
     let routes = delivery_routes(open, &card, today);
     if routes.is_empty() {
         return Err(Error::NoDelivery);
@@ -106,6 +108,8 @@ pub(crate) async fn seal(
     transaction.put(Table::Job, &job, &row)?;
     open.put_card(core, &mut transaction, &serial, Some(&before), &card)
         .await?;
+    transaction.spend(Counted::Updates, 1);
+    transaction.spend_on_load(fen);
     transaction.note(Event::UpdateSealed {
         order,
         index,
@@ -149,6 +153,8 @@ async fn check_card(
 struct Built {
     pub(crate) effect: Effect,
     pub(crate) plain: Zeroizing<[u8; UPDATE_LEN]>,
+    /// The money that it gives.
+    fen: u32,
 }
 
 /// Checks a task against what the card is and has, and builds its plain text.
@@ -171,6 +177,7 @@ async fn build(
             what: "a change is not in the form of the card specification",
         })
     };
+    let mut fen = 0;
     let (effect, plain) = match task {
         UpdateTask::Entitlement(wanted) => {
             check_entitlement(wanted)?;
@@ -269,11 +276,13 @@ async fn build(
             if *loaded <= card.purse.most() {
                 return bad("a load names all money ever loaded, above every value given before");
             }
+            let more = card.purse.load(*loaded)?;
             card.purse.give(*loaded);
+            fen = more;
             (Effect::Load, encode(&Operation::Load { loaded: *loaded })?)
         }
     };
-    Ok(Built { effect, plain })
+    Ok(Built { effect, plain, fen })
 }
 
 pub(crate) fn words(task: &UpdateTask) -> &'static str {

@@ -18,6 +18,7 @@ use program_contract::{Clock, Founded, file};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
+use crate::authority::ceilings::Counts;
 use crate::authority::signers::Signer;
 use crate::clock::Running;
 use crate::custody::passphrase;
@@ -517,6 +518,7 @@ async fn make_store(
         fresh: Freshness::default(),
         founded: plan.founded,
         time: Running::from(Clock::fixed(now), now),
+        counts: Counts::default(),
         ring: key_ring,
         pending: None,
     };
@@ -610,6 +612,7 @@ async fn write_ring(core: &mut Core, root: &OpenKey, ring: &Ring) -> Result<Vec<
         from_first_format: false,
         custodians: Vec::new(),
         with_sum: false,
+        with_callers: false,
         rows,
         deleted: Vec::new(),
         entries: Vec::new(),

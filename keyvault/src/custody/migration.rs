@@ -60,6 +60,20 @@ pub(crate) async fn take_rows_for_present(
     open.commit(core).await
 }
 
+/// From format 4 to format 5: callers' rows have a place.
+pub(crate) async fn make_room_for_callers(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let transaction = Transaction {
+        with_callers: true,
+        ..Transaction::default()
+    };
+    open.apply(core, now, transaction).await?;
+    open.commit(core).await
+}
+
 /// From format 1 to format 2, the store and `open`.
 pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
     let mut transaction = Transaction::from_first_format();

@@ -544,6 +544,10 @@ pub(crate) async fn unseal(
     if core.header.format == sql::WITHOUT_SUM {
         migration::take_rows_for_present(core, &mut open, now).await?;
     }
+    if core.header.format == sql::WITHOUT_CALLERS {
+        migration::make_room_for_callers(core, &mut open, now).await?;
+    }
+    open.load_counts(core).await?;
     Ok(open)
 }
 

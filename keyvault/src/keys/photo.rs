@@ -2,7 +2,7 @@
 //! as associated data. The vault never sees a photo.
 
 use jiff::Timestamp;
-use keyvault_protocol::{PhotoKeyContext, WrappedKey};
+use keyvault_protocol::{Counted, PhotoKeyContext, WrappedKey};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -32,6 +32,7 @@ pub(crate) async fn new_key(
         &mut core.rng,
     )?;
     let mut transaction = Transaction::default();
+    transaction.spend(Counted::NewPhotoKeys, 1);
     transaction.note(Event::PhotoKeyMade {
         photo: context.photo_id,
         profile: context.profile.clone(),
@@ -57,6 +58,7 @@ pub(crate) async fn open_key(
     }
     key.copy_from_slice(&plain);
     let mut transaction = Transaction::default();
+    transaction.spend(Counted::OpenedPhotoKeys, 1);
     transaction.note(Event::PhotoKeyOpened {
         photo: context.photo_id,
         profile: context.profile.clone(),

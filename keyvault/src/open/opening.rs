@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::audit::journal;
+use crate::authority::ceilings::Counts;
 use crate::clock::Running;
 use crate::error::Error;
 use crate::keys::arena::OpenKey;
@@ -90,6 +91,7 @@ impl Core {
             founded: Founded::around(&self.header.vault),
             // Until the vault is open and goes on with the machine's.
             time: Running::from(Clock::fixed(self.header.high_water), self.header.high_water),
+            counts: Counts::default(),
             ring,
             pending: None,
         };
@@ -152,7 +154,7 @@ impl Core {
             && row.row_version == self.header.generation
             // The format is in clear; what the state counts and adds up is not.
             && state.counts.len() == Table::counted(self.header.format).len()
-            && (state.rows.is_some() || self.header.format != sql::FORMAT);
+            && (state.rows.is_some() || self.header.format <= sql::WITHOUT_SUM);
         if agrees {
             Ok(state)
         } else {
@@ -223,6 +225,15 @@ impl Core {
 }
 
 impl Open {
+    /// What callers have used of their days.
+    pub(crate) async fn load_counts(&mut self, core: &mut Core) -> Result<(), Error> {
+        for row in self.rows(core, Table::Count).await? {
+            let plain = core.open_row(&self.ring, Table::Count, &row)?;
+            self.counts.load(row.id, &plain)?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn load_keys(&mut self, core: &mut Core) -> Result<(), Error> {
         for row in self.rows(core, Table::Key).await? {
             let plain = core.open_row(&self.ring, Table::Key, &row)?;

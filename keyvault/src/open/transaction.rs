@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyvault_protocol::{Act, Connection, CustodianProof};
+use keyvault_protocol::{Act, Connection, Counted, CustodianProof};
 use minicbor::{Decode, Encode};
 use program_contract::Founded;
 use rand_core::CryptoRng;
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
+use crate::authority::ceilings::{self, Counts, Use};
 use crate::clock::Running;
 use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
@@ -23,7 +24,7 @@ use crate::open::freshness::{Before, Change, Freshness, Places};
 use crate::open::group::Group;
 use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, Place, SUITE};
-use crate::store::sql::{self, Batch, Entry, Header, Row, Store, Table};
+use crate::store::sql::{Batch, Entry, Header, Row, Store, Table};
 use crate::store::staged::Staged;
 
 /// The random source of the vault.
@@ -143,6 +144,8 @@ pub(crate) struct Open {
     /// What the installation was founded as.
     pub(crate) founded: Founded,
     pub(crate) time: Running,
+    /// What each caller has used of its day.
+    pub(crate) counts: Counts,
     /// The changes that are not durable yet.
     pub(crate) pending: Option<Box<Pending>>,
 }
@@ -160,6 +163,8 @@ pub(crate) struct Pending {
     from_first_format: bool,
     custodians: Vec<Commitment>,
     with_sum: bool,
+    with_callers: bool,
+    counts: Vec<ceilings::Before>,
     pub(crate) group: Group,
 }
 
@@ -241,18 +246,22 @@ impl Open {
         transaction: Transaction,
     ) -> Result<(), Error> {
         let mut state = self.state.clone();
-        state.counts.resize(Table::COUNTED.len(), 0);
         let generation = core.header.generation + 1;
         let Transaction {
             mut rows,
             deleted,
             roles,
-            events,
+            mut events,
             from_first_format,
             custodians,
             with_sum,
+            with_callers,
             time,
+            uses,
         } = transaction;
+        let charged = self.counts.charge(&uses, now)?;
+        let format = core.header.format + steps(from_first_format, &custodians, with_sum, with_callers);
+        state.counts.resize(Table::counted(format).len(), 0);
         let high_water = state.take_time(time, now, core.header.high_water);
         for (id, row) in &roles {
             let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
@@ -260,6 +269,11 @@ impl Open {
             })?;
             rows.push((Table::RoleKey, id.row_id().to_vec(), Zeroizing::new(plain)));
         }
+        for row in charged.rows() {
+            let (id, plain) = row?;
+            rows.push((Table::Count, id, Zeroizing::new(plain)));
+        }
+        events.extend(charged.events());
         let mut staged: Vec<(Table, Vec<u8>, Option<Row>)> = Vec::new();
         let mut change = Change::of(&self.fresh);
         let places = self.places()?;
@@ -298,6 +312,8 @@ impl Open {
             .get_or_insert_with(|| Box::new(Pending::behind(before, high_water)));
         pending.from_first_format |= from_first_format;
         pending.with_sum |= with_sum;
+        pending.with_callers |= with_callers;
+        pending.counts.push(self.counts.take(charged));
         pending.custodians.extend(custodians);
         pending.rows.push(self.fresh.take(change));
         for (id, row) in roles {
@@ -328,19 +344,15 @@ impl Open {
             from_first_format,
             custodians,
             with_sum,
+            with_callers,
+            counts,
             group,
         } = *pending;
         if outcome.is_ok() {
             core.header.generation += 1;
-            if from_first_format {
-                core.header.format = sql::WITHOUT_CUSTODIANS;
-            }
+            core.header.format += steps(from_first_format, &custodians, with_sum, with_callers);
             if !custodians.is_empty() {
-                core.header.format = sql::WITHOUT_SUM;
                 core.shares = custodians;
-            }
-            if with_sum {
-                core.header.format = sql::FORMAT;
             }
             for id in gone {
                 self.keys.forget(id);
@@ -360,6 +372,9 @@ impl Open {
             for id in made {
                 self.keys.forget(id);
             }
+            for before in counts.into_iter().rev() {
+                self.counts.take_back(before);
+            }
         }
         group.tell(outcome.clone());
         outcome
@@ -375,6 +390,7 @@ impl Open {
             from_first_format: pending.from_first_format,
             custodians: keys.map(|(number, key)| (epoch, number, key)).collect(),
             with_sum: pending.with_sum,
+            with_callers: pending.with_callers,
             rows: Vec::new(),
             deleted: Vec::new(),
             entries,
@@ -443,6 +459,24 @@ impl Open {
         })
     }
 
+    /// Counts what leaves no other row.
+    pub(crate) async fn spend(
+        &mut self,
+        core: &mut Core,
+        now: Timestamp,
+        counted: Counted,
+        by: u64,
+    ) -> Result<(), Error> {
+        let mut transaction = Transaction::default();
+        transaction.spend(counted, by);
+        let charged = self.counts.charge(&transaction.uses, now)?;
+        if charged.is_of_a_block() {
+            self.counts.take(charged);
+            return Ok(());
+        }
+        self.apply(core, now, transaction).await
+    }
+
     /// Makes the keys that do not exist yet, and takes them into use.
     pub(crate) async fn ensure_keys(
         &mut self,
@@ -508,9 +542,17 @@ impl Pending {
             from_first_format: false,
             custodians: Vec::new(),
             with_sum: false,
+            with_callers: false,
+            counts: Vec::new(),
             group: Group::new(),
         }
     }
+}
+
+/// How many formats a transaction goes on; each step is made durable before the next one begins.
+fn steps(from_first_format: bool, custodians: &[Commitment], with_sum: bool, with_callers: bool) -> i64 {
+    let steps = [from_first_format, !custodians.is_empty(), with_sum, with_callers];
+    steps.into_iter().map(i64::from).sum()
 }
 
 /// What one request changes, all or nothing.
@@ -526,7 +568,11 @@ pub(crate) struct Transaction {
     pub(crate) custodians: Vec<Commitment>,
     /// Whether this transaction, whose state row has the sum over the rows as any, turns format 3 into format 4.
     pub(crate) with_sum: bool,
+    /// Whether this transaction turns format 4 into format 5.
+    pub(crate) with_callers: bool,
     pub(crate) time: Time,
+    /// What counts against ceilings.
+    pub(crate) uses: Vec<Use>,
 }
 
 /// What a transaction makes of the vault's time.
@@ -573,6 +619,23 @@ impl Transaction {
 
     pub(crate) fn note(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// Counts a load of so much money; none is none.
+    pub(crate) fn spend_on_load(&mut self, fen: u32) {
+        if fen > 0 {
+            self.spend(Counted::Loads, 1);
+            self.spend(Counted::Fen, fen.into());
+        }
+    }
+
+    /// Counts against a ceiling of who asks.
+    pub(crate) fn spend(&mut self, counted: Counted, by: u64) {
+        self.uses.push(Use {
+            of: None,
+            counted,
+            by,
+        });
     }
 }
 

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
     AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, Connection,
-    ContinueCard, DenyCard, DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot,
-    ExportUpdates, GiveShare, Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen,
-    PointBytes, ReadAnchors, ReadJournal, ReadPending, ReadStatus, Request, Response, RetireRole,
-    RevokeTerminal, RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack, StartCard,
-    Terminals, WrappedKey,
+    ContinueCard, Counted, DenyCard, DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList,
+    ExportLot, ExportUpdates, GiveShare, Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew,
+    PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal, ReadPending, ReadStatus, Request, Response,
+    RetireRole, RevokeTerminal, RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack,
+    StartCard, Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
@@ -221,6 +221,9 @@ pub(crate) async fn answer(
         }
         Request::CheckLines(CheckLines { lines }) => {
             let at = at.ok_or(Error::Sealed)?;
+            at.open
+                .spend(at.core, at.now, Counted::Lines, lines.len() as u64)
+                .await?;
             settlement::check(at.core, at.open, &lines)
                 .await
                 .map(answered::<CheckLines, _>)

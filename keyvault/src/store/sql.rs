@@ -21,7 +21,9 @@ use crate::store::commitment::Commitment;
 /// Name of the file in the vault's folder.
 pub(crate) const FILE: &str = "vault.sqlite";
 /// Version of the layout below. An older one is brought up to date at the first unseal.
-pub(crate) const FORMAT: i64 = 4;
+pub(crate) const FORMAT: i64 = 5;
+/// The layout before callers: [`SCHEMA`] to [`SCHEMA_3`].
+pub(crate) const WITHOUT_CALLERS: i64 = 4;
 /// The layout before the state row had a sum over the rows: the same tables.
 pub(crate) const WITHOUT_SUM: i64 = 3;
 /// The layout before custodians had keys: [`SCHEMA`] and [`SCHEMA_2`].
@@ -99,6 +101,11 @@ CREATE TABLE custodian_key (
 ) STRICT;
 ";
 
+/// What format 5 has beside them: what callers have used of their ceilings.
+const SCHEMA_5: &str = "
+CREATE TABLE sealed_count (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+";
+
 /// The tables of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
@@ -132,6 +139,8 @@ pub(crate) enum Table {
     Waiting,
     /// The last deny list of each role: version and digest.
     List,
+    /// What was used of a day's ceilings, by caller and kind.
+    Count,
 }
 
 macro_rules! per_table {
@@ -152,13 +161,14 @@ macro_rules! per_table {
             Table::Update => concat!($before, "sealed_update", $after),
             Table::Waiting => concat!($before, "sealed_waiting", $after),
             Table::List => concat!($before, "sealed_list", $after),
+            Table::Count => concat!($before, "sealed_count", $after),
         }
     };
 }
 
 impl Table {
     /// Tables whose rows the state row counts: all but the state itself.
-    pub(crate) const COUNTED: [Self; 14] = [
+    pub(crate) const COUNTED: [Self; 15] = [
         Self::Ring,
         Self::Key,
         Self::Issuer,
@@ -173,16 +183,19 @@ impl Table {
         Self::Update,
         Self::Waiting,
         Self::List,
+        Self::Count,
     ];
     /// How many of them, from the first, format 1 has.
     pub(crate) const FIRST_COUNTED: usize = 8;
+    /// How many of them the formats from 2 to 4 have.
+    const COUNTED_WITHOUT_CALLERS: usize = 14;
 
     /// Tables of a store that are counted.
     pub(crate) fn counted(format: i64) -> &'static [Self] {
-        if format == FIRST_FORMAT {
-            &Self::COUNTED[..Self::FIRST_COUNTED]
-        } else {
-            &Self::COUNTED
+        match format {
+            FIRST_FORMAT => &Self::COUNTED[..Self::FIRST_COUNTED],
+            FORMAT => &Self::COUNTED,
+            _ => &Self::COUNTED[..Self::COUNTED_WITHOUT_CALLERS],
         }
     }
 
@@ -190,7 +203,7 @@ impl Table {
     pub(crate) fn is_walked(self) -> bool {
         matches!(
             self,
-            Self::Key | Self::Terminal | Self::Denied | Self::RoleKey | Self::Waiting
+            Self::Key | Self::Terminal | Self::Denied | Self::RoleKey | Self::Waiting | Self::Count
         )
     }
 
@@ -269,7 +282,7 @@ impl Store {
             })?;
         let connection = Some(connect(&path, true).await?);
         let mut store = Self { path, connection };
-        for schema in [SCHEMA, SCHEMA_2, SCHEMA_3] {
+        for schema in [SCHEMA, SCHEMA_2, SCHEMA_3, SCHEMA_5] {
             sqlx::raw_sql(schema)
                 .execute(store.connection().await?)
                 .await
@@ -303,7 +316,7 @@ impl Store {
     pub(crate) async fn turn_into_the_first_format(&mut self) {
         const FIRST_FORMAT: &str = "
 DROP TABLE custodian_key; DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
-DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list;
+DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list; DROP TABLE sealed_count;
 UPDATE header SET format = 1";
         let connection = self.connection().await.expect("the store is open");
         sqlx::raw_sql(FIRST_FORMAT)
@@ -580,6 +593,7 @@ UPDATE header SET format = 1";
             (change.from_first_format, SCHEMA_2, FIRST_FORMAT),
             (!change.custodians.is_empty(), SCHEMA_3, WITHOUT_CUSTODIANS),
             (change.with_sum, "", WITHOUT_SUM),
+            (change.with_callers, SCHEMA_5, WITHOUT_CALLERS),
         ];
         for (_, schema, format) in steps.into_iter().filter(|(is_taken, ..)| *is_taken) {
             const FORMATS: &str = "UPDATE header SET format = $1 WHERE id = 1 AND format = $2";
@@ -723,6 +737,8 @@ pub(crate) struct Batch {
     pub(crate) custodians: Vec<(u32, u8, PointBytes)>,
     /// Whether it turns format 3 into format 4.
     pub(crate) with_sum: bool,
+    /// Whether it turns format 4 into format 5.
+    pub(crate) with_callers: bool,
     pub(crate) rows: Vec<(Table, Row)>,
     /// Rows that go.
     pub(crate) deleted: Vec<(Table, Vec<u8>)>,

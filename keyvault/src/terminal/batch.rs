@@ -6,7 +6,7 @@ use card_applet_spec::date::Date;
 use card_applet_spec::sealed_box;
 use card_applet_spec::update_files::{self, BatchEntry, BatchHead};
 use jiff::Timestamp;
-use keyvault_protocol::{BundleKind, MAX_BATCH_UPDATES, UpdatesRequest};
+use keyvault_protocol::{BundleKind, Counted, MAX_BATCH_UPDATES, UpdatesRequest};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -66,6 +66,7 @@ pub(crate) async fn export(
     terminal.updates_until = later(terminal.updates_until, to);
     let mut transaction = Transaction::default();
     transaction.put(Table::Terminal, name, &terminal)?;
+    transaction.spend(Counted::Batches, 1);
     transaction.note(Event::UpdatesExported {
         terminal: request.terminal.clone(),
         sequence,

@@ -10,7 +10,7 @@ use card_applet_spec::crypto::{PublicKey, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::sealed_box;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{BundleKind, BundleRequest, MAX_BUNDLE_REGIONS, PointBytes};
+use keyvault_protocol::{BundleKind, BundleRequest, Counted, MAX_BUNDLE_REGIONS, PointBytes};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -74,6 +74,7 @@ pub(crate) async fn export_bundle(
 
     let mut transaction = numbers;
     transaction.put(Table::Terminal, request.terminal.as_bytes(), &terminal)?;
+    transaction.spend(Counted::Bundles, 1);
     transaction.note(Event::BundleIntent {
         terminal: request.terminal.clone(),
         kind: request.kind.as_str().to_owned(),

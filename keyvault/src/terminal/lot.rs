@@ -7,7 +7,7 @@ use card_applet_spec::crypto::{PublicKey, sha256};
 use card_applet_spec::kdf::KeySet;
 use card_applet_spec::{lot, sealed_box};
 use jiff::Timestamp;
-use keyvault_protocol::{LotRequest, MAX_LOT_CARDS};
+use keyvault_protocol::{Counted, LotRequest, MAX_LOT_CARDS};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -49,6 +49,8 @@ pub(crate) async fn export_lot(
     open.ensure_keys(core, now, &[KeyId::LotTransport(number)])
         .await?;
     let mut transaction = Transaction::default();
+    transaction.spend(Counted::Lots, 1);
+    transaction.spend(Counted::Blanks, request.count.into());
     transaction.note(Event::LotIntent {
         lot: number,
         first: request.first,

@@ -364,9 +364,9 @@ pub(crate) async fn sql(folder: &std::path::Path) -> SqliteConnection {
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
-pub(crate) const TABLES: [&str; 15] = [
+pub(crate) const TABLES: [&str; 16] = [
     "ring", "state", "key", "issuer", "order", "job", "card", "terminal", "denied", "role_key", "pid",
-    "change", "update", "waiting", "list",
+    "change", "update", "waiting", "list", "count",
 ];
 
 /// A vault with at least one row in every table, on disk and closed.
@@ -539,7 +539,9 @@ async fn rows_that_are_missing_or_added_are_found_at_unseal_and_those_that_are_s
         "DELETE FROM sealed_waiting WHERE id = (SELECT max(id) FROM sealed_waiting)",
         "UPDATE header SET format = 1",
         "UPDATE header SET format = 2",
-        "UPDATE header SET format = 5",
+        "UPDATE header SET format = 3",
+        "UPDATE header SET format = 4",
+        "UPDATE header SET format = 6",
         "UPDATE custodian_key SET key = randomblob(65) WHERE number = 3",
         "DELETE FROM custodian_key WHERE number = 3",
         "UPDATE header SET high_water = high_water - 86400",

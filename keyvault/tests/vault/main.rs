@@ -9,6 +9,7 @@
 )]
 
 mod cards;
+mod ceilings;
 mod changes;
 mod custody;
 mod freshness;

@@ -459,10 +459,11 @@ fn live(site: &Site, envelopes: &[String], round: u8, met: &mut Vec<Met>) {
         let count = u32::from(round) + 1;
         let mut card = blanks(&mut client, count).await.pop().unwrap();
         personalise(&mut client, &session, 0, &mut card, met).await;
-        client
-            .rotate_role(Role::Transit, "440300".parse().unwrap(), DAY)
-            .await
-            .unwrap();
+        // Each round another one: a day gives a role and region two.
+        let region = format!("4403{round:02}").parse().unwrap();
+        for _ in 0..2 {
+            client.rotate_role(Role::Transit, region, DAY).await.unwrap();
+        }
         let anchors = client.anchors().await.unwrap();
         for (kind, name) in [(BundleKind::Bus, "bus 1"), (BundleKind::Counter, "counter 1")] {
             let (_, request) = Gate::request(&anchors, kind, name, DAY);
