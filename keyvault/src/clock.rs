@@ -110,6 +110,15 @@ impl Running {
     }
 }
 
+/// How far ahead of the vault's time what is made may begin, days: as far as one start may leap.
+const DAYS_AHEAD: u32 = 7;
+
+/// Whether a day on which something begins lies too far ahead to be certified: else it could be laid in store for any week of the
+/// century, beyond recall.
+pub(crate) fn is_too_far(day: CardDate, today: CardDate) -> bool {
+    day.day_number() > today.day_number() + DAYS_AHEAD
+}
+
 /// A day as the card writes it.
 pub(crate) fn card_day(date: Date) -> Result<CardDate, Error> {
     Some(date)

@@ -61,8 +61,8 @@ const TABLE: &[(&str, &str)] = &[
         "卡上有密钥库不认得的密钥版本",
     ),
     (
-        "a card is issued, and its certificates begin, at most 366 days ago and 31 days ahead",
-        "签发日和证书起始日最早为 366 天前，最晚为 31 天后",
+        "a card is issued, and its certificates begin, at most 366 days ago and 7 days ahead",
+        "签发日和证书起始日最早为 366 天前，最晚为 7 天后",
     ),
     (
         "a card maker's key is a point of P-256",
@@ -141,6 +141,10 @@ const TABLE: &[(&str, &str)] = &[
     (
         "a load names all money ever loaded, not below a value given before",
         "充值填累计充值总额，不得小于以往各次",
+    ),
+    (
+        "a permit is issued at most 7 days ahead",
+        "居住证的签发日期至多在 7 天以后",
     ),
     (
         "a profile is named by 1 to 32 lower-case letters, digits and `-`",

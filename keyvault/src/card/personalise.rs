@@ -19,9 +19,7 @@ use crate::card::job::{Job, JobTask, PersonaliseJob, Personalised, SecondPart, S
 use crate::card::number;
 use crate::card::record::{Card, CardSlot, Stamp};
 use crate::card::session::{Answers, Continuation, Outgoing, Personalisation, Turn, Work};
-use crate::card::slot::{
-    self, Target, active_versions, all_usable, begins_soon, check_days, check_entitlement,
-};
+use crate::card::slot::{self, Target, active_versions, all_usable, check_days, check_entitlement};
 use crate::card::steps::{
     StepBuffer, chain_at, encode, finalise_count, keys_step, purse_step, step_number, trust_step, write_steps,
 };
@@ -51,10 +49,17 @@ pub(crate) fn check_content_days(content: &CardContent, today: Date) -> Result<(
     if clock::card_day(content.certificate_to)? < today {
         return bad("a card's certificates live at most ten years and are not over yet");
     }
-    for day in [clock::card_day(content.certificate_from)?, dg3.issued] {
-        if !begins_soon(day, today) || day.day_number() + MAX_DAYS_WAITING < today.day_number() {
+    let Ok(dg1) = Dg1::parse(&content.dg1) else {
+        return bad("DG1 is not in the form of the card specification");
+    };
+    for day in [
+        clock::card_day(content.certificate_from)?,
+        dg3.issued,
+        dg1.issue_date,
+    ] {
+        if clock::is_too_far(day, today) || day.day_number() + MAX_DAYS_WAITING < today.day_number() {
             return bad(
-                "a card is issued, and its certificates begin, at most 366 days ago and 31 days ahead",
+                "a card is issued, and its certificates begin, at most 366 days ago and 7 days ahead",
             );
         }
     }

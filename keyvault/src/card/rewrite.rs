@@ -32,6 +32,11 @@ const NOT_DRAWN: Error = Error::Damaged {
     what: "a job without its rewrite",
 };
 
+/// What says of a permit that it was issued says so of no later week.
+pub(crate) const ISSUED_AHEAD: Error = Error::BadContent {
+    what: "a permit is issued at most 7 days ahead",
+};
+
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
 const LONG_SLEEP_DAYS: u32 = 300;
 
@@ -39,6 +44,23 @@ const LONG_SLEEP_DAYS: u32 = 300;
 pub(crate) fn check_content_days(content: &RewriteContent, today: Date) -> Result<(), Error> {
     for entitlement in &content.entitlements {
         check_days(entitlement, today)?;
+    }
+    let issued = [
+        content
+            .dg1
+            .as_ref()
+            .and_then(|dg1| Some(Dg1::parse(dg1).ok()?.issue_date)),
+        content
+            .dg3
+            .as_ref()
+            .and_then(|dg3| Some(Dg3::parse(dg3).ok()?.issued)),
+    ];
+    if issued
+        .into_iter()
+        .flatten()
+        .any(|day| clock::is_too_far(day, today))
+    {
+        return Err(ISSUED_AHEAD);
     }
     Ok(())
 }

@@ -129,13 +129,9 @@ pub(crate) fn make(
     })
 }
 
-/// How far ahead of today a card's dates may begin.
+/// How far ahead of today an entitlement may begin: an endorsement is given in the month before the one of before ends. Nobody
+/// takes that day for the present one.
 const MAX_DAYS_AHEAD: u32 = 31;
-
-/// Whether a day on which something begins is one that an order of today can name: at most made ahead.
-pub(crate) fn begins_soon(day: Date, today: Date) -> bool {
-    day.day_number() <= today.day_number() + MAX_DAYS_AHEAD
-}
 
 /// Whether an entitlement is one of today. The day on which it began is its permit's and stays where it is, however often
 /// the card is written again: a permit of any age is served up to its last day.
@@ -144,7 +140,7 @@ pub(crate) fn check_days(entitlement: &Entitlement, today: Date) -> Result<(), E
         clock::card_day(entitlement.valid_from)?,
         clock::card_day(entitlement.valid_to)?,
     );
-    if to < today || !begins_soon(from, today) {
+    if to < today || from.day_number() > today.day_number() + MAX_DAYS_AHEAD {
         return Err(Error::BadContent {
             what: "an entitlement begins at most 31 days ahead, and is not over yet",
         });

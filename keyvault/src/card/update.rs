@@ -15,6 +15,7 @@ use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask};
 use crate::card::queue::{CardChange, Effect, Progress, ToSeal, delivery_routes, seal_envelopes, withdraw};
 use crate::card::record::{Card, CardSlot, Stamp, job_id};
+use crate::card::rewrite::ISSUED_AHEAD;
 use crate::card::slot::{self, Target, check_days, check_entitlement};
 use crate::card::{denied, order};
 use crate::clock;
@@ -216,6 +217,9 @@ async fn build(
             }
             if parsed.issued > parsed.endorsed_until {
                 return bad("the permit in DG3 ends before it was issued");
+            }
+            if clock::is_too_far(parsed.issued, today) {
+                return Err(ISSUED_AHEAD);
             }
             let Some([dg1, dg2, _]) = card.group_digests() else {
                 return Err(Error::NotFound {

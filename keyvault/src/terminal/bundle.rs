@@ -29,9 +29,6 @@ use crate::terminal::registry::{self, Terminal, later};
 /// Days that a terminal without door S may use its bundle.
 const MAX_BUNDLE_DAYS: u32 = 366;
 
-/// Days that a bundle may be made ahead.
-pub(crate) const MAX_DAYS_AHEAD: u32 = 7;
-
 /// Most bytes of a bundle: what one answer of the vault holds.
 const MAX_BUNDLE: usize = 7 * 1024 * 1024;
 
@@ -219,8 +216,7 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
             "a bundle ends after it begins, not before today, and within 7 days (366 without door S)",
         ));
     }
-    if from.day_number() > today.day_number() + MAX_DAYS_AHEAD {
-        // Else a leaf of 7 days could be laid in store for any week of the century, beyond recall.
+    if clock::is_too_far(from, today) {
         return Err(bad("a bundle begins at most 7 days ahead"));
     }
     let point = |key| PublicKey::from_point65(key).map_err(|_| bad("a terminal's keys are points of P-256"));

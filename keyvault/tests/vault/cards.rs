@@ -737,7 +737,7 @@ async fn a_card_whose_records_or_dates_do_not_fit_its_permit_is_refused_before_i
             content.certificate_to = date(2026, 11, 20);
         }),
         ("certificates begin", |content| {
-            content.certificate_from = date(2026, 12, 23);
+            content.certificate_from = date(2026, 11, 29);
         }),
         ("certificates begin", |content| {
             content.certificate_from = date(2025, 11, 19);
@@ -750,7 +750,7 @@ async fn a_card_whose_records_or_dates_do_not_fit_its_permit_is_refused_before_i
         change(&mut content);
         wrong.push((says, content));
     }
-    for issued in [date(2025, 11, 19), date(2026, 12, 23), date(2089, 11, 21)] {
+    for issued in [date(2025, 11, 19), date(2026, 11, 29), date(2089, 11, 21)] {
         wrong.push(("", content_of(1, issued)));
     }
     for (says, content) in wrong {
@@ -762,7 +762,7 @@ async fn a_card_whose_records_or_dates_do_not_fit_its_permit_is_refused_before_i
     }
     assert_eq!(installation.journal().await, before, "nothing was done");
     // The bounds themselves are within, and a permit may be of any age: its card is a new one.
-    let mut content = content_of(1, date(2026, 12, 22));
+    let mut content = content_of(1, date(2026, 11, 28));
     for (entitlement, from) in content
         .entitlements
         .iter_mut()

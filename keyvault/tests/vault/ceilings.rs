@@ -85,7 +85,7 @@ async fn a_day_gives_the_number_and_not_one_more_whatever_is_restarted_until_mid
 }
 
 /// An order of updates and rewrites, and a card in use.
-async fn card_in_use(seed: u64) -> (Installation, TestClient, OrderSession, TestCard) {
+pub(crate) async fn card_in_use(seed: u64) -> (Installation, TestClient, OrderSession, TestCard) {
     let installation = Installation::new(seed).await;
     let mut client = installation.client().await;
     let mut cards = installation.blanks(1).await;

@@ -2,17 +2,19 @@
 
 use std::sync::{Arc, Mutex};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::date;
+use jiff::{SignedDuration, Span, Timestamp};
 use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Vault};
-use keyvault_protocol::{RefusalCode, VaultState};
+use keyvault_protocol::{BundleKind, CardTask, RefusalCode, RewriteContent, Role, UpdateTask, VaultState};
 use p256::ecdsa::SigningKey;
 use program_contract::{Clock, Exit, Failing as _, Founded};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use zeroize::Zeroizing;
 
+use super::gate::Gate;
 use super::support::*;
 
 /// A machine: its clock, which anybody may set, and how long it has run.
@@ -279,5 +281,74 @@ async fn a_rehearsal_goes_to_any_later_day_that_it_is_given() {
         site.unseal().await.unwrap();
         assert!(site.takes_order(number, site.machine.now()).await);
         site.vault.seal("li").await.unwrap();
+    }
+}
+
+/// Whatever a caller names as a first day: at the bound it is taken, a day later it is not.
+#[tokio::test]
+async fn what_begins_lies_at_most_a_week_ahead() {
+    let (installation, mut client, session, mut card) = super::ceilings::card_in_use(95).await;
+    let (today, serial) = (date(2026, 11, 21), card.serial);
+    let day = |ahead: i64| today.checked_add(Span::new().days(ahead)).unwrap();
+    let anchors = client.anchors().await.unwrap();
+    for (ahead, fits) in [(8, false), (7, true)] {
+        let named = content_of(1, day(ahead));
+        let is_refused = |outcome: Result<(), keyvault_protocol::Error>| match outcome {
+            Ok(()) => assert!(fits, "{ahead}"),
+            Err(error) => assert!(!fits && error.is(RefusalCode::BadContent), "{ahead}: {error}"),
+        };
+        // A clinic's certificate, and a gate's bundle.
+        for kind in [BundleKind::Clinic, BundleKind::Door] {
+            let name = format!("{kind:?} {ahead}");
+            let (_, mut request) = Gate::request(&anchors, kind, &name, today);
+            (request.from, request.to) = (day(ahead), day(ahead));
+            is_refused(client.export_bundle(&request).await.map(drop));
+        }
+        // The permit block, alone and at the counter; the printed day of issue.
+        let block = UpdateTask::PermitBlock {
+            dg3: named.dg3.clone(),
+        };
+        let index = if fits { 20 } else { 21 };
+        is_refused(client.seal_update(&session, index, serial, block).await.map(drop));
+        for (n, content) in [
+            RewriteContent {
+                dg1: Some(named.dg1.clone()),
+                ..RewriteContent::default()
+            },
+            RewriteContent {
+                dg3: Some(named.dg3.clone()),
+                ..RewriteContent::default()
+            },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            card.reset();
+            let index = index * 2 + u32::try_from(n).unwrap();
+            let task = CardTask::Rewrite(Box::new(content));
+            let (written, _) = run(&mut client, &session, index, &mut card, task, Mishap::None).await;
+            is_refused(written.map(drop));
+        }
+    }
+    // What is said of a day that has come lies no later than today.
+    let listed = client.export_deny_list(Role::Transit, day(1), 30, 0).await;
+    assert!(listed.unwrap_err().is(RefusalCode::BadContent));
+    let floor = UpdateTask::DateFloor(day(1));
+    let floor = client.seal_update(&session, 90, serial, floor).await;
+    assert!(floor.unwrap_err().is(RefusalCode::BadContent));
+    let activate = CardTask::Activate { date: day(1) };
+    let activated = client.start_card(&session, 91, serial, activate).await;
+    assert!(activated.unwrap_err().is(RefusalCode::BadContent));
+    // An order begins within the five minutes by which two clocks may differ.
+    for (number, minutes, fits) in [(7, 6, false), (8, 5, true)] {
+        let mut order = installation.order(number, 1);
+        order.from = order
+            .from
+            .checked_add(SignedDuration::from_mins(minutes))
+            .unwrap();
+        let opened = client
+            .open_order(&order.sign(&installation.issuer).unwrap())
+            .await;
+        assert_eq!(opened.is_ok(), fits, "{minutes}");
     }
 }
