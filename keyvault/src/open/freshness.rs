@@ -145,17 +145,18 @@ impl Freshness {
         id: &[u8],
         version: i64,
     ) -> Result<(), Error> {
-        let mut change = Change::of(self);
-        change.put(self, places, table, id, version)?;
-        self.take(change);
+        let version = valid(version)?;
+        let name = places.name(table, id);
+        if let Some(before) = self.set(table, id, name, Some(version)) {
+            self.sum.take_away(Sum::of(name, before));
+        }
+        self.sum.add(Sum::of(name, version));
         Ok(())
     }
 
     /// The present version of a row.
     fn version(&self, name: Name) -> Option<u64> {
-        let mut bytes = [0; 8];
-        bytes[..VERSION_LEN].copy_from_slice(self.versions.get(&name.tag())?);
-        Some(u64::from_le_bytes(bytes))
+        self.versions.get(&name.tag()).copied().map(whole)
     }
 
     /// Whether a row is there.
@@ -223,24 +224,34 @@ impl Freshness {
 
     /// Sets the version of a row, or none; gives the one before.
     fn set(&mut self, table: Table, id: &[u8], name: Name, version: Option<u64>) -> Option<u64> {
-        let before = self.version(name);
-        if let Some(version) = version {
-            let mut bytes = [0; VERSION_LEN];
-            bytes.copy_from_slice(&version.to_le_bytes()[..VERSION_LEN]);
-            // Large in the end, and no secret.
-            heap::unsheltered(|| {
-                self.versions.insert(name.tag(), bytes);
-                if table.is_walked() {
-                    self.ids.entry(table).or_default().insert(id.to_vec());
-                }
-            });
-        } else {
-            self.versions.remove(&name.tag());
+        let Some(version) = version else {
             if let Some(ids) = self.ids.get_mut(&table) {
                 ids.remove(id);
             }
+            return self.versions.remove(&name.tag()).map(whole);
+        };
+        if table.is_walked() {
+            self.ids.entry(table).or_default().insert(id.to_vec());
         }
-        before
+        let mut bytes = [0; VERSION_LEN];
+        bytes.copy_from_slice(&version.to_le_bytes()[..VERSION_LEN]);
+        self.versions.insert(name.tag(), bytes).map(whole)
+    }
+}
+
+fn whole(version: [u8; VERSION_LEN]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..VERSION_LEN].copy_from_slice(&version);
+    u64::from_le_bytes(bytes)
+}
+
+/// A version that memory can have.
+fn valid(version: i64) -> Result<u64, Error> {
+    let version = u64::try_from(version).map_err(|_| stale())?;
+    if (1..1 << (8 * VERSION_LEN)).contains(&version) {
+        Ok(version)
+    } else {
+        Err(stale())
     }
 }
 
@@ -275,10 +286,7 @@ impl Change {
         id: &[u8],
         version: i64,
     ) -> Result<(), Error> {
-        let version = u64::try_from(version)
-            .ok()
-            .filter(|version| (1..1 << (8 * VERSION_LEN)).contains(version))
-            .ok_or_else(stale)?;
+        let version = valid(version)?;
         let name = self.take_away(fresh, places, table, id);
         self.sum.add(Sum::of(name, version));
         self.rows.push((table, id.to_vec(), name, Some(version)));

@@ -175,14 +175,15 @@ impl Core {
             let mut after = Vec::new();
             loop {
                 let rows = self.store.versions_after(*table, &after, CHUNK).await?;
-                let Some((last, _)) = rows.iter().max() else {
-                    break;
-                };
-                after.clone_from(last);
-                for (id, version) in &rows {
-                    fresh.note(&places, *table, id, *version)?;
+                let last = rows.each(|id, version| {
                     count += 1;
+                    fresh.note(&places, *table, id, version)
+                })?;
+                let Some(last) = last else { break };
+                if last <= after {
+                    return Err(Error::Damaged { what: "a row" });
                 }
+                after = last;
             }
             if count != *expected {
                 return Err(Error::Damaged {

@@ -226,6 +226,27 @@ pub(crate) struct Row {
     pub(crate) sealed: Vec<u8>,
 }
 
+/// Ids and versions of rows.
+pub(crate) struct Versions(Option<String>);
+
+impl Versions {
+    /// Gives each to `take`; the last id, if there is one.
+    pub(crate) fn each(
+        &self,
+        mut take: impl FnMut(&[u8], i64) -> Result<(), Error>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let damaged = || Error::Damaged { what: "a row" };
+        let mut id = Vec::new();
+        for part in self.0.iter().flat_map(|text| text.split(',')) {
+            let (text, version) = part.split_once(' ').ok_or_else(damaged)?;
+            id.resize(text.len() / 2, 0);
+            hex::decode_to_slice(text, &mut id).map_err(|_| damaged())?;
+            take(&id, version.parse().map_err(|_| damaged())?)?;
+        }
+        Ok(self.0.is_some().then_some(id))
+    }
+}
+
 /// The clear header. What matters of it stands again in the sealed state row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -518,7 +539,7 @@ UPDATE header SET format = 1";
         table: Table,
         after: &[u8],
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, i64)>, Error> {
+    ) -> Result<Versions, Error> {
         let sql = per_table!(
             table,
             "SELECT group_concat(hex(id) || ' ' || row_version) FROM (SELECT id, row_version FROM ",
@@ -530,15 +551,7 @@ UPDATE header SET format = 1";
             .fetch_one(self.connection().await?)
             .await
             .map_err(failed("rows cannot be read"))?;
-        let parsed = |part: &str| {
-            let (id, version) = part.split_once(' ')?;
-            Some((hex::decode(id).ok()?, version.parse().ok()?))
-        };
-        text.iter()
-            .flat_map(|text| text.split(','))
-            .map(parsed)
-            .collect::<Option<_>>()
-            .ok_or(Error::Damaged { what: "a row" })
+        Ok(Versions(text))
     }
 
     /// Up to `limit` journal entries behind `after`.
