@@ -66,6 +66,9 @@ pub enum Error {
         /// What failed.
         what: &'static str,
     },
+    /// What was asked has not become durable for so long that somebody should look.
+    #[error("the vault has waited for its disk for 30 seconds; whether the change was made is not known")]
+    StoreSilent,
     /// Another process has the store open.
     #[error("another keyvault process has this folder open")]
     InUse,
@@ -397,6 +400,10 @@ impl Error {
                 W::StoreUnavailable,
                 "make room and check that the folder can be written; nothing was changed",
             ),
+            Self::StoreSilent => of(
+                W::StoreUnavailable,
+                "look at the disk of the vault, then ask for the same again; its journal says whether it was done",
+            ),
             Self::RolledBack { .. } => of(
                 W::RolledBack,
                 "write nothing; find out who put this store there, and put the newest one back. After a restore that was decided on, give the shares again with `keyvault unseal --restored`",
@@ -659,6 +666,10 @@ impl Failing for Error {
             Self::StoreUnavailable { what } => (
                 format!("存储无法使用：{}", chinese(what)).into(),
                 "请腾出空间，并确认目录可写；未做任何改动",
+            ),
+            Self::StoreSilent => (
+                "密钥库等待磁盘已达 30 秒；改动是否完成尚不确定".into(),
+                "请检查密钥库的磁盘，再提出同样的请求；是否已完成，见其日志",
             ),
             Self::RolledBack { found, seen } => (
                 format!("存储是第 {found} 代，而有保管人已见过第 {seen} 代").into(),

@@ -32,6 +32,9 @@ use crate::open::walk::Walk;
 use crate::store::commitment::Commitment;
 use crate::store::sql;
 
+/// How long a request waits for the vault, and for the disk: far longer than anything that the vault does takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long a group waits for the requests that are expected: far less than a commit takes.
 const GATHER: Duration = Duration::from_millis(1);
 
@@ -50,6 +53,7 @@ pub struct Vault {
     challenges: (Zeroizing<[u8; 32]>, AtomicU64),
     /// Requests that have come and are not answered.
     asked: AtomicU32,
+    patience: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -102,6 +106,7 @@ impl Vault {
             transport,
             challenges: (seed, AtomicU64::new(0)),
             asked: AtomicU32::new(0),
+            patience: PATIENCE,
             inner,
         }))
     }
@@ -143,6 +148,13 @@ impl Vault {
 
     pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Inner> {
         self.inner.lock().await
+    }
+
+    /// What the vault and its disk come to in time.
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::time::timeout(self.patience, work)
+            .await
+            .map_err(|_| Error::StoreSilent)
     }
 
     /// Counts a request until it is answered.

@@ -332,8 +332,17 @@ impl Open {
         let Some(pending) = self.pending.take() else {
             return Ok(());
         };
-        let outcome = self.write(core, &pending).await;
+        let mut outcome = self.write(core, &pending).await;
         core.staged = Staged::default();
+        // A disk that fails behind the last byte may keep what it says it did not.
+        let is_durable = match &outcome {
+            Ok(()) => true,
+            Err(Error::Damaged { .. }) => false,
+            Err(_) => core.store.generation().await == Ok(core.header.generation + 1),
+        };
+        if is_durable && outcome.is_err() {
+            outcome = Err(Error::StoreSilent);
+        }
         let Pending {
             state,
             high_water,
@@ -348,7 +357,7 @@ impl Open {
             counts,
             group,
         } = *pending;
-        if outcome.is_ok() {
+        if is_durable {
             core.header.generation += 1;
             core.header.format += steps(from_first_format, &custodians, with_sum, with_callers);
             if !custodians.is_empty() {

@@ -28,7 +28,7 @@ pub(crate) async fn pass(vault: &Arc<Vault>, on: &Connection, request: Request) 
         return operations::answer(vault, on, None, request).await;
     }
     let _asked = vault.ask();
-    let mut inner = vault.lock().await;
+    let mut inner = vault.in_time(vault.lock()).await?;
     let (core, open, sessions) = inner.open()?;
     let now = open.time.now();
     let at = At {
@@ -55,7 +55,7 @@ async fn durable(vault: &Arc<Vault>, member: Member) -> Result<(), Error> {
         let (vault, full) = (Arc::clone(vault), Arc::clone(&member.full));
         tokio::spawn(sheltered(async move { vault.commit(&full).await }));
     }
-    member.outcome().await
+    vault.in_time(member.outcome()).await?
 }
 
 #[cfg(test)]

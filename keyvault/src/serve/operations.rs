@@ -42,7 +42,7 @@ pub(crate) async fn answer(
     match request {
         // Once, before everything else.
         Request::Hello(Hello(_)) => Err(Error::MalformedRequest),
-        Request::ReadStatus(ReadStatus) => Ok(answered::<ReadStatus, _>(vault.status().await)),
+        Request::ReadStatus(ReadStatus) => vault.in_time(vault.status()).await.map(answered::<ReadStatus, _>),
         Request::BeginUnseal(BeginUnseal(proof)) => {
             let attempt = vault.begin_unseal(&proof, on).await?;
             let proved = vault.prove(attempt, &on.client_key);

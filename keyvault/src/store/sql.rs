@@ -477,6 +477,15 @@ UPDATE header SET format = 1";
         Ok((header, shares))
     }
 
+    /// The generation, which grows with each transaction.
+    pub(crate) async fn generation(&mut self) -> Result<i64, Error> {
+        const GENERATION: &str = "SELECT generation FROM header WHERE id = 1";
+        sqlx::query_scalar(GENERATION)
+            .fetch_one(self.connection().await?)
+            .await
+            .map_err(failed("the header cannot be read"))
+    }
+
     /// One sealed row.
     pub(crate) async fn row(&mut self, table: Table, id: &[u8]) -> Result<Option<Row>, Error> {
         let sql = per_table!(

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
+use crate::open::group::Group;
 use crate::open::transaction::{STATE_ID, header_digest};
 use crate::store::sql::{Batch, Row, Table};
 use crate::{scratch_vault, serve};
@@ -309,6 +310,33 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
     scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
         .await
         .unwrap();
+}
+
+/// Who waits for a commit, and who comes meanwhile, when the commit does not come back: it holds the vault.
+#[tokio::test]
+async fn a_disk_that_does_not_answer_is_told_to_everybody_and_work_goes_on_when_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
+    Arc::get_mut(&mut vault).unwrap().patience = Duration::from_secs(2);
+    let (mut first, _) = client_of(&vault).await;
+    let (mut second, _) = client_of(&vault).await;
+    let inner = vault.lock().await;
+    let mut group = Group::new();
+    let member = group.join(2);
+    let waiting = tokio::spawn({
+        let vault = Arc::clone(&vault);
+        async move { vault.in_time(member.outcome()).await }
+    });
+    let asked = tokio::spawn(async move { first.photo_key_new(&photo(1)).await.unwrap_err() });
+    let status = second.status().await.unwrap_err();
+    assert_eq!(waiting.await.unwrap().unwrap_err(), Error::StoreSilent);
+    for refused in [status, asked.await.unwrap()] {
+        assert!(refused.is(RefusalCode::StoreUnavailable), "{refused}");
+        assert!(refused.to_string().contains("30"), "{refused}");
+    }
+    drop(inner);
+    second.status().await.unwrap();
+    second.photo_key_new(&photo(1)).await.unwrap();
 }
 
 #[tokio::test]
