@@ -119,6 +119,16 @@ pub(crate) fn is_too_far(day: CardDate, today: CardDate) -> bool {
     day.day_number() > today.day_number() + DAYS_AHEAD
 }
 
+/// Refuses a day of issue that lies too far ahead.
+pub(crate) fn check_issued(day: CardDate, today: CardDate) -> Result<(), Error> {
+    if is_too_far(day, today) {
+        return Err(Error::BadContent {
+            what: "a permit or card is issued at most 7 days ahead",
+        });
+    }
+    Ok(())
+}
+
 /// A day as the card writes it.
 pub(crate) fn card_day(date: Date) -> Result<CardDate, Error> {
     Some(date)

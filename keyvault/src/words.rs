@@ -143,8 +143,8 @@ const TABLE: &[(&str, &str)] = &[
         "充值填累计充值总额，不得小于以往各次",
     ),
     (
-        "a permit is issued at most 7 days ahead",
-        "居住证的签发日期至多在 7 天以后",
+        "a permit or card is issued at most 7 days ahead",
+        "证卡的签发日期至多在 7 天以后",
     ),
     (
         "a profile is named by 1 to 32 lower-case letters, digits and `-`",

@@ -12,6 +12,7 @@ use keyvault_protocol::{CardBack, Counted};
 use crate::audit::journal::Event;
 use crate::authority::signers::Signer;
 use crate::card::record::Owner;
+use crate::clock;
 use crate::error::{Error, fault};
 use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
@@ -51,6 +52,10 @@ pub(crate) async fn sign_back(
     let message = back.signed_bytes().map_err(|_| Error::BadContent {
         what: "a card number has 1 to 32 ASCII letters, digits and `-`",
     })?;
+    clock::check_issued(
+        clock::card_day(back.issued_on)?,
+        clock::card_day(clock::day(now))?,
+    )?;
     let index = open.keys.number_index(&back.card_number)?;
     let no_card = Error::NotFound {
         what: "finished card of this number",

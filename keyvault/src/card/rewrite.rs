@@ -32,11 +32,6 @@ const NOT_DRAWN: Error = Error::Damaged {
     what: "a job without its rewrite",
 };
 
-/// What says of a permit that it was issued says so of no later week.
-pub(crate) const ISSUED_AHEAD: Error = Error::BadContent {
-    what: "a permit is issued at most 7 days ahead",
-};
-
 /// A card whose date floor is so far behind gets TRUST with the script: 400 days are the card's limit.
 const LONG_SLEEP_DAYS: u32 = 300;
 
@@ -55,14 +50,10 @@ pub(crate) fn check_content_days(content: &RewriteContent, today: Date) -> Resul
             .as_ref()
             .and_then(|dg3| Some(Dg3::parse(dg3).ok()?.issued)),
     ];
-    if issued
+    issued
         .into_iter()
         .flatten()
-        .any(|day| clock::is_too_far(day, today))
-    {
-        return Err(ISSUED_AHEAD);
-    }
-    Ok(())
+        .try_for_each(|day| clock::check_issued(day, today))
 }
 
 /// Checks everything that can be known without the card, on every day.

@@ -15,7 +15,6 @@ use crate::authority::signers::{DOCUMENT_SIGNER_NUMBER, Signer};
 use crate::card::job::{Job, JobTask};
 use crate::card::queue::{CardChange, Effect, Progress, ToSeal, delivery_routes, seal_envelopes, withdraw};
 use crate::card::record::{Card, CardSlot, Stamp, job_id};
-use crate::card::rewrite::ISSUED_AHEAD;
 use crate::card::slot::{self, Target, check_days, check_entitlement};
 use crate::card::{denied, order};
 use crate::clock;
@@ -218,9 +217,7 @@ async fn build(
             if parsed.issued > parsed.endorsed_until {
                 return bad("the permit in DG3 ends before it was issued");
             }
-            if clock::is_too_far(parsed.issued, today) {
-                return Err(ISSUED_AHEAD);
-            }
+            clock::check_issued(parsed.issued, today)?;
             let Some([dg1, dg2, _]) = card.group_digests() else {
                 return Err(Error::NotFound {
                     what: "digests of this card's data groups; write all three at the counter once",

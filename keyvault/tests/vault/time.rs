@@ -304,6 +304,11 @@ async fn what_begins_lies_at_most_a_week_ahead() {
             (request.from, request.to) = (day(ahead), day(ahead));
             is_refused(client.export_bundle(&request).await.map(drop));
         }
+        // The back of a card, whose statement is signed once: the right one comes last.
+        let back = client
+            .sign_card_back(&number_of(serial), "440300".parse().unwrap(), day(ahead))
+            .await;
+        is_refused(back.map(drop));
         // The permit block, alone and at the counter; the printed day of issue.
         let block = UpdateTask::PermitBlock {
             dg3: named.dg3.clone(),
