@@ -194,10 +194,8 @@ fn durable(span: Duration, clients: u8) -> f64 {
         let start = Instant::now();
         let mut running = tokio::task::JoinSet::new();
         for number in 0..clients {
-            let (near, far) = tokio::io::duplex(1 << 16);
-            tokio::spawn(serve::connection(far, Arc::clone(&vault)));
+            let mut client = scratch_vault::connect(&vault, ChannelKey::fresh()).await.unwrap();
             running.spawn(async move {
-                let mut client = Client::connect(near).await.unwrap();
                 let mut count = 0u32;
                 while start.elapsed() < span {
                     count += 1;

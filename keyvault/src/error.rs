@@ -182,12 +182,9 @@ pub enum Error {
         /// Name of the custodian.
         custodian: String,
     },
-    /// The custodian of the present set did not say so on this connection.
-    #[error("who asks as {custodian} has not the share of {custodian}")]
-    NotACustodian {
-        /// Name of the custodian.
-        custodian: String,
-    },
+    /// Who asks is no custodian of the present set.
+    #[error("who asks is no custodian of the present set of shares")]
+    NotACustodian,
     /// The attempt that runs was begun by somebody else.
     #[error("this unseal attempt was begun by {custodian}")]
     AttemptOfAnother {
@@ -197,6 +194,25 @@ pub enum Error {
     /// No attempt runs.
     #[error("this unseal attempt is over or never began")]
     NoAttempt,
+
+    // --- who asks
+    /// The key that the channel proved is enrolled for nobody.
+    #[error("the key of who asks is not enrolled in this vault")]
+    UnknownCaller,
+    /// The caller may not ask for this operation.
+    #[error("a caller of kind {kind} may not ask for {operation}")]
+    NotPermitted {
+        /// Kind of the caller.
+        kind: &'static str,
+        /// Name of the operation.
+        operation: &'static str,
+    },
+    /// The number of the request stands for another request.
+    #[error("the number of this request was used for another request")]
+    RequestIdUsed,
+    /// The same request is being done.
+    #[error("the same request under the same number is being done")]
+    RequestRunning,
 
     // --- requests
     /// A sealed value does not open.
@@ -529,9 +545,9 @@ impl Error {
                 "ask another custodian, and find out what happened to this envelope",
             ),
             Self::SameShareTwice { .. } => of(W::SameShareTwice, "give another custodian's share"),
-            Self::NotACustodian { .. } => of(
+            Self::NotACustodian => of(
                 W::NotACustodian,
-                "ask another custodian, and find out what happened to this envelope, and who listens at the vault's socket; nothing was done",
+                "use the envelope of the present set, or ask another custodian and find out what happened to this envelope; nothing was done",
             ),
             Self::AttemptOfAnother { .. } => of(
                 W::AttemptOfAnother,
@@ -540,6 +556,22 @@ impl Error {
             Self::NoAttempt => of(
                 W::NoAttempt,
                 "begin again; the shares given before have been forgotten",
+            ),
+            Self::UnknownCaller => of(
+                W::UnknownCaller,
+                "two officers enrol a key: `keyvault request new enrol`; nothing was done",
+            ),
+            Self::NotPermitted { .. } => of(
+                W::NotPermitted,
+                "use the key of a caller who may: the table in keyvault/README.md; nothing was done",
+            ),
+            Self::RequestRunning => of(
+                W::RequestRunning,
+                "ask it again in a moment, and its answer is there",
+            ),
+            Self::RequestIdUsed => of(
+                W::RequestIdUsed,
+                "draw a new number for another request; nothing was done",
             ),
             Self::NotOpened => of(W::NotOpened, "connect again and repeat the request"),
             Self::MalformedRequest => of(W::Malformed, "check that client and vault have the same version"),
@@ -761,9 +793,9 @@ impl Failing for Error {
                 format!("{custodian} 的密钥分片已经给过").into(),
                 "请给出另一名保管人的分片",
             ),
-            Self::NotACustodian { custodian } => (
-                format!("以 {custodian} 名义请求者没有 {custodian} 的密钥分片").into(),
-                "请另找一名保管人，并查明此信封出了什么事、谁在密钥库的套接字监听；未做任何事",
+            Self::NotACustodian => (
+                "请求者不是现行分片组的保管人".into(),
+                "请使用现行分片组的信封，或另找一名保管人，并查明此信封出了什么事；未做任何事",
             ),
             Self::AttemptOfAnother { custodian } => (
                 format!("本次解封由 {custodian} 发起").into(),
@@ -772,6 +804,22 @@ impl Failing for Error {
             Self::NoAttempt => (
                 "本次解封已超时，或没有开始".into(),
                 "请重新开始；此前给出的分片已清除",
+            ),
+            Self::UnknownCaller => (
+                "请求者的密钥没有在本密钥库登记".into(),
+                "由两名密钥官员登记：`keyvault request new enrol`；未做任何事",
+            ),
+            Self::NotPermitted { kind, operation } => (
+                format!("{kind} 类请求者无权请求 {operation}").into(),
+                "请使用有权请求者的密钥，见 keyvault/README.md 中的表；未做任何事",
+            ),
+            Self::RequestRunning => (
+                "同一编号的同一请求正在办理".into(),
+                "请稍后再问一次，即可得到结果",
+            ),
+            Self::RequestIdUsed => (
+                "此请求编号已用于另一请求".into(),
+                "请为另一请求取新编号；未做任何事",
             ),
             Self::NotOpened => ("请求中的密封值打不开".into(), "请重新连接，再发一次请求"),
             Self::MalformedRequest => ("请求不符合协议格式".into(), "请确认客户端与密钥库版本相同"),

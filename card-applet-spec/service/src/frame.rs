@@ -61,7 +61,11 @@ where
     M: for<'b> Decode<'b, ()>,
 {
     let mut prefix = [0; PREFIX];
-    let first = stream.read(&mut prefix).await?;
+    let first = match stream.read(&mut prefix).await {
+        // In a channel of TLS the other side went without a goodbye. Nothing was cut: a frame says how long it is.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
+        read => read?,
+    };
     if first == 0 {
         return Ok(None);
     }

@@ -216,6 +216,8 @@ impl Policy {
 /// Who asks. A closed list for all services of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Caller {
+    /// Anybody, without a key that is known.
+    Anyone,
     /// Whoever is the service's own Unix user, or root.
     SocketUser,
     /// A replica of the issuer's service.
@@ -237,6 +239,7 @@ impl Caller {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Anyone => "anyone",
             Self::SocketUser => "socket user",
             Self::Issuer => "issuer",
             Self::PhotoStore => "photo store",

@@ -6,21 +6,23 @@ use card_applet_spec::codes::{Region, Role, Serial};
 use getrandom::SysRng;
 use jiff::civil::Date;
 use p256::SecretKey;
-use rand_core::{CryptoRng, UnwrapErr};
-use service_contract::{Answer, Operation, socket};
+use rand_core::{CryptoRng, Rng as _, UnwrapErr};
+use service_contract::{Answer, Caller, Operation, socket};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::client::TlsStream;
 
 use crate::bundle::{
     BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, ExportLot, LotRequest, RevokeTerminal,
     TerminalInfo, Terminals,
 };
 use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
-use crate::custodian::{Act, Connection, CustodianKey};
+use crate::channel;
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::{Error, Refusal, RefusalCode};
 use crate::frame;
+use crate::identity::{Identity, Taken};
 use crate::journal::{JournalPage, ReadJournal};
-use crate::message::{Request, Response};
+use crate::message::{Asked, Request, Response};
 use crate::order::{EnrolIssuer, IssuerKey, OpenOrder, OrderSession, SignedOrder};
 use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateRole};
@@ -30,7 +32,7 @@ use crate::share::Share;
 use crate::signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
 use crate::status::{
     Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealedShare,
-    Status, UnsealProgress,
+    Status, UnsealProgress, Welcome,
 };
 use crate::update::{
     AcceptReceipts, ExportUpdates, PendingUpdates, QueuedUpdate, ReadPending, Receipt, ReceiptOutcome,
@@ -45,11 +47,26 @@ const ANSWER: Duration = Duration::from_mins(5);
 
 /// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
 pub struct Client<S> {
-    stream: S,
-    on: Connection,
+    stream: TlsStream<S>,
+    vault: [u8; 16],
     transport: PointBytes,
+    /// The generation of the store, where the vault is open and has proved that it is ours.
+    generation: Option<u64>,
+    /// What may be asked of who answers.
+    proved: Proved,
     key: SecretKey,
     patience: Duration,
+}
+
+/// What may be asked of who answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proved {
+    /// It is the vault: everything.
+    Vault,
+    /// It did not show the operating key, which a sealed vault cannot: the status alone.
+    Sealed,
+    /// We know no vault: the status alone.
+    Nothing,
 }
 
 impl<S> std::fmt::Debug for Client<S> {
@@ -59,16 +76,17 @@ impl<S> std::fmt::Debug for Client<S> {
 }
 
 impl Client<tokio::net::UnixStream> {
-    /// Connects to the vault's Unix socket.
+    /// Connects to the vault's Unix socket. Whoever listens there is known by the key that they prove, not by their user.
     ///
     /// # Errors
-    /// [`Error::SocketPath`] for a path that is too long, [`Error::NotRunning`] when nobody listens there, [`Error::OtherUser`] when it is not the vault's user who does,
-    /// else as [`Client::connect`].
-    pub async fn connect_unix(path: &std::path::Path) -> Result<Self, Error> {
-        let connecting = tokio::time::timeout(HELLO, socket::connect(path));
+    /// [`Error::SocketPath`] for a path that is too long, [`Error::NotRunning`] when nobody listens there, [`Error::OtherUser`] when
+    /// the socket is not for us, else as [`Client::connect`].
+    pub async fn connect_unix(path: &std::path::Path, identity: &Identity) -> Result<Self, Error> {
+        check_path(path)?;
+        let connecting = tokio::time::timeout(HELLO, tokio::net::UnixStream::connect(path));
         let stream = connecting.await.map_err(|_| Error::NoAnswer)?;
         let stream = stream.map_err(|error| Error::from_connecting(error, path.as_os_str().len()))?;
-        Self::connect(stream).await
+        Self::connect(stream, identity).await
     }
 }
 
@@ -84,44 +102,51 @@ pub fn check_path(path: &std::path::Path) -> Result<(), Error> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
-    /// Says hello over a stream that is connected; the ephemeral key comes from the operating system's random source.
+    /// Opens the channel over a stream that is connected, and says hello; keys for the occasion come from the operating
+    /// system's random source.
     ///
     /// # Errors
-    /// [`Error::VersionMismatch`], [`Error::NoAnswer`], or an error of the stream.
-    pub async fn connect(stream: S) -> Result<Self, Error> {
-        Self::connect_with(stream, &mut UnwrapErr(SysRng)).await
+    /// [`Error::TransportKeyDiffers`] or [`Error::VaultNotOurs`] when it is not our vault that answers, [`Error::VersionMismatch`],
+    /// [`Error::NoAnswer`], or an error of the stream.
+    pub async fn connect(stream: S, identity: &Identity) -> Result<Self, Error> {
+        Self::connect_with(stream, identity, &mut UnwrapErr(SysRng)).await
     }
 
-    /// As [`Client::connect`], with the random source as an argument.
+    /// As [`Client::connect`], with the random source of the client's ephemeral key as an argument.
     ///
     /// # Errors
-    /// [`Error::VersionMismatch`], or an error of the stream.
-    pub async fn connect_with(stream: S, rng: &mut (impl CryptoRng + Send)) -> Result<Self, Error> {
-        Self::connect_within(stream, rng, HELLO, ANSWER).await
+    /// As [`Client::connect`].
+    pub async fn connect_with(
+        stream: S,
+        identity: &Identity,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Self, Error> {
+        Self::connect_within(stream, identity, rng, HELLO, ANSWER).await
     }
 
     async fn connect_within(
         stream: S,
+        identity: &Identity,
         rng: &mut (impl CryptoRng + Send),
         hello: Duration,
         answer: Duration,
     ) -> Result<Self, Error> {
+        let dialing = channel::dial(stream, &identity.key, identity.pinned());
+        let dialed = tokio::time::timeout(hello, dialing).await;
+        let (stream, transport) = dialed.map_err(|_| Error::NoAnswer)??;
         let key = sealed::fresh_key(rng);
-        let client_key = sealed::point_of(&key.public_key());
-        let mut client = Self {
-            stream,
-            on: Connection {
-                vault: [0; 16],
-                challenge: [0; 16],
-                client_key,
-            },
-            transport: [0; 65],
-            key,
-            patience: hello,
-        };
         let greeting = Greeting {
             version: PROTOCOL_VERSION,
-            client_key,
+            client_key: sealed::point_of(&key.public_key()),
+        };
+        let mut client = Self {
+            stream,
+            vault: [0; 16],
+            transport,
+            generation: None,
+            proved: Proved::Vault,
+            key,
+            patience: hello,
         };
         let welcome = client.ask(Hello(greeting)).await?;
         if welcome.version != PROTOCOL_VERSION {
@@ -130,9 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 theirs: welcome.version,
             });
         }
-        client.on.vault = welcome.vault;
-        client.on.challenge = welcome.challenge;
-        client.transport = welcome.transport;
+        client.proved = proved(identity, &welcome, &transport)?;
+        client.vault = welcome.vault;
+        client.generation = welcome.generation;
         client.patience = answer;
         Ok(client)
     }
@@ -140,13 +165,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Number of the vault at the other end.
     #[must_use]
     pub fn vault(&self) -> [u8; 16] {
-        self.on.vault
+        self.vault
     }
 
-    /// The transport key that the other end says is its own. Nothing is proved by it.
+    /// The transport key that the other end has proved.
     #[must_use]
     pub fn transport_key(&self) -> PointBytes {
         self.transport
+    }
+
+    /// The generation of the store when the connection was made, where the vault is open and showed that it is ours:
+    /// whoever remembers the largest one finds a store of an earlier moment.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.generation.filter(|_| self.proved == Proved::Vault)
     }
 
     /// State of the vault; answered when sealed too.
@@ -157,48 +189,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(ReadStatus).await
     }
 
-    /// Begins an unseal attempt, or joins the one that runs, as the custodian of this share.
+    /// Begins an unseal attempt, or joins the one that runs, as the custodian who the identity is.
     ///
     /// # Errors
-    /// [`Error::TransportKeyNotPinned`] for a share that is for no vault yet ([`Share::pinned_to`]), [`Error::TransportKeyDiffers`]
-    /// when another process answers; refused with `WrongVault`, `NotACustodian`, `AlreadyOpen`, `Damaged` or `ClockBehind`.
-    pub async fn begin_unseal(&mut self, share: &Share) -> Result<Attempt, Error> {
-        let transport = self.claimed_by(share)?;
-        let proof = CustodianKey::of(share)?.prove(Act::BeginUnseal, &self.on);
-        let proved = self.ask(BeginUnseal(proof)).await?;
-        proved
-            .by(&transport, &self.on.vault, &self.on.client_key)
-            .ok_or(Error::TransportKeyDiffers)
+    /// Refused with `NotACustodian`, `AlreadyOpen`, `Damaged` or `ClockBehind`.
+    pub async fn begin_unseal(&mut self) -> Result<Attempt, Error> {
+        self.ask(BeginUnseal).await
     }
 
-    /// The transport key that the share is for, where who answers says that it is its own.
-    fn claimed_by(&self, share: &Share) -> Result<PointBytes, Error> {
-        if share.vault != self.on.vault {
-            // Asked before anything is sealed: another vault learns no share of ours.
-            return Err(Error::Refused(Refusal {
-                code: RefusalCode::WrongVault,
-                message: "the share belongs to another vault".to_owned(),
-                action: "look for the envelope of this vault; nothing was sent to it".to_owned(),
-                message_zh: "密钥分片属于另一个密钥库".to_owned(),
-                action_zh: "请找出本密钥库的分片信封；没有向密钥库发送任何内容".to_owned(),
-            }));
-        }
-        let transport = share.transport.ok_or(Error::TransportKeyNotPinned)?;
-        if self.transport == transport {
-            Ok(transport)
-        } else {
-            Err(Error::TransportKeyDiffers)
-        }
-    }
-
-    /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key, which the vault's
-    /// transport key has signed for this connection.
+    /// Gives one share to the attempt that runs (begun if none does), sealed to the vault's ephemeral key inside the channel,
+    /// whose buffers are no place for it.
     ///
     /// # Errors
-    /// As [`Client::begin_unseal`]: nothing was sealed then. Refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`, `NoAttempt`,
-    /// `Damaged` or `ClockBehind`.
+    /// As [`Client::begin_unseal`]; refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`,
+    /// `NoAttempt`, `Damaged` or `ClockBehind`.
     pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
-        let attempt = self.begin_unseal(share).await?;
+        let attempt = self.begin_unseal().await?;
         let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, share.seen);
         let mut rng = UnwrapErr(SysRng);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng)?;
@@ -213,15 +219,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(GiveShare(envelope)).await
     }
 
-    /// Seals the vault as the custodian of this share: all keys leave memory. The share itself is not given.
+    /// Seals the vault as the custodian or officer who the identity is: all keys leave memory.
     ///
     /// # Errors
-    /// As [`Client::begin_unseal`]; refused with `Sealed` when it is already, `AttemptOfAnother` for an attempt that another
-    /// custodian began.
-    pub async fn seal(&mut self, share: &Share) -> Result<(), Error> {
-        self.claimed_by(share)?;
-        let proof = CustodianKey::of(share)?.prove(Act::Seal, &self.on);
-        self.ask(Seal(proof)).await
+    /// Refused with `Sealed` when it is already, `AttemptOfAnother` for an attempt that another custodian began.
+    pub async fn seal(&mut self) -> Result<(), Error> {
+        self.ask(Seal).await
     }
 
     /// Enrols an issuer's service key; the same name with the same key again changes nothing.
@@ -581,14 +584,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Asks for an operation.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the vault's reason, [`Error::ConnectionLost`], [`Error::Malformed`].
+    /// [`Error::Refused`] with the vault's reason, [`Error::ConnectionLost`], [`Error::Malformed`]; for all but the status
+    /// [`Error::VaultUnknown`] where the client knows no vault.
     pub async fn ask<O>(&mut self, operation: O) -> Result<O::Answer, Error>
     where
         O: Operation + Into<Request>,
         O::Answer: Answer<Response>,
     {
+        let mut id = [0; 16];
+        UnwrapErr(SysRng).fill_bytes(&mut id);
+        self.ask_as(id, operation).await
+    }
+
+    /// Asks for an operation under a number that the caller keeps: the same operation under the same number again, on another
+    /// connection after this one was lost, is done once and answered the same.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; refused with `RequestIdUsed` for another operation under the same number.
+    pub async fn ask_as<O>(&mut self, id: [u8; 16], operation: O) -> Result<O::Answer, Error>
+    where
+        O: Operation + Into<Request>,
+        O::Answer: Answer<Response>,
+    {
+        // Nothing of a person and nothing secret is said to who has not proved to be the vault.
+        match self.proved {
+            Proved::Vault => {}
+            _ if O::POLICY.who == [Caller::Anyone] => {}
+            Proved::Sealed => return Err(Error::Refused(sealed_or_another())),
+            Proved::Nothing => return Err(Error::VaultUnknown),
+        }
+        let asked = Asked {
+            id,
+            request: operation.into(),
+        };
         let asked = async {
-            frame::write(&mut self.stream, &operation.into()).await?;
+            frame::write(&mut self.stream, &asked).await?;
             frame::read(&mut self.stream).await
         };
         let answered = tokio::time::timeout(self.patience, asked).await;
@@ -612,35 +642,76 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 }
 
+/// Whether who answers is the vault of this identity.
+fn proved(identity: &Identity, welcome: &Welcome, transport: &PointBytes) -> Result<Proved, Error> {
+    match &identity.taken {
+        Taken::Anybody => Ok(Proved::Nothing),
+        Taken::Transport { vault, .. } if *vault == welcome.vault => Ok(Proved::Vault),
+        Taken::Transport { .. } => Err(Error::VaultNotOurs),
+        Taken::Operating(anchors, _) if anchors.vault != welcome.vault => Err(Error::VaultNotOurs),
+        Taken::Operating(anchors, clock) => match &welcome.statement {
+            None => Ok(Proved::Sealed),
+            Some(statement) if statement.holds(anchors, transport, clock.now()) => Ok(Proved::Vault),
+            Some(_) => Err(Error::VaultNotOurs),
+        },
+    }
+}
+
+/// What a sealed vault would say; said here, since nothing is asked of who did not prove to be it.
+fn sealed_or_another() -> Refusal {
+    Refusal {
+        code: RefusalCode::Sealed,
+        message: "the vault is sealed".to_owned(),
+        action: "ask the custodians to unseal it, then try again; nothing was sent".to_owned(),
+        message_zh: "密钥库处于封存状态".to_owned(),
+        action_zh: "请保管人解封后再试；没有发送任何内容".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use program_contract::Clock;
+
     use super::*;
+    use crate::channel::Acceptor;
+    use crate::identity::VaultAnchors;
+    use crate::key_file::ChannelKey;
+
+    /// Answers a hello as the vault with this number, without its operating key.
+    async fn welcome(far: tokio::io::DuplexStream, transport: &ChannelKey, vault: [u8; 16]) -> Far {
+        let acceptor = Acceptor::new(transport).unwrap();
+        let (mut far, _) = acceptor.accept(far).await.unwrap();
+        let hello: Option<Asked> = frame::read(&mut far).await.unwrap();
+        assert!(matches!(hello.unwrap().request, Request::Hello(_)));
+        let welcome = Welcome {
+            version: PROTOCOL_VERSION,
+            vault,
+            statement: None,
+            generation: None,
+        };
+        frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
+        far
+    }
+
+    type Far = tokio_rustls::server::TlsStream<tokio::io::DuplexStream>;
 
     #[tokio::test]
     async fn a_vault_that_hangs_is_told_from_one_that_is_not_there() {
-        const SHORT: Duration = Duration::from_millis(20);
+        const SHORT: Duration = Duration::from_millis(200);
         let mut rng = UnwrapErr(SysRng);
+        let nobody = Identity::nobody();
         // It takes the connection and never says hello.
         let (near, _far) = tokio::io::duplex(4096);
-        let error = Client::connect_within(near, &mut rng, SHORT, ANSWER)
+        let error = Client::connect_within(near, &nobody, &mut rng, SHORT, ANSWER)
             .await
             .unwrap_err();
         assert_eq!((error.code(), error.exit_code()), ("VAULT_NO_ANSWER", 4));
         assert!(error.to_string().contains("start it again"));
         // It says hello and never answers.
-        let (near, mut far) = tokio::io::duplex(4096);
-        let other = tokio::spawn(async move {
-            let _: Option<Request> = frame::read(&mut far).await.unwrap();
-            let welcome = crate::status::Welcome {
-                version: PROTOCOL_VERSION,
-                vault: [2; 16],
-                transport: [4; 65],
-                challenge: [6; 16],
-            };
-            frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
-            far
-        });
-        let mut client = Client::connect_within(near, &mut rng, HELLO, SHORT)
+        let (near, far) = tokio::io::duplex(4096);
+        let other = tokio::spawn(async move { welcome(far, &ChannelKey::fresh(), [2; 16]).await });
+        let mut client = Client::connect_within(near, &nobody, &mut rng, HELLO, SHORT)
             .await
             .unwrap();
         let _far = other.await.unwrap();
@@ -657,26 +728,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_share_is_not_sealed_for_another_vault() {
-        let (near, mut far) = tokio::io::duplex(4096);
-        let other = tokio::spawn(async move {
-            let hello: Option<Request> = frame::read(&mut far).await.unwrap();
-            assert!(matches!(hello, Some(Request::Hello(_))));
-            let welcome = crate::status::Welcome {
-                version: PROTOCOL_VERSION,
-                vault: [2; 16],
-                transport: [4; 65],
-                challenge: [6; 16],
-            };
-            frame::write(&mut far, &Response::Welcome(welcome)).await.unwrap();
-            // Nothing more is asked of it.
-            frame::read::<_, Request>(&mut far).await.unwrap().is_none()
-        });
-        let mut client = Client::connect(near).await.unwrap();
+    async fn nothing_but_the_status_is_asked_of_who_did_not_prove_to_be_our_vault() {
+        let transport = ChannelKey::fresh();
+        let anchors = VaultAnchors {
+            vault: [1; 16],
+            operating_key: ChannelKey::fresh().public(),
+        };
+        let service = Identity::of(ChannelKey::fresh(), anchors, Clock::fixed(Timestamp::UNIX_EPOCH));
         let share = Share::new([1; 16], 1, 1, [7; 32]);
-        let error = client.submit_share(&share).await.unwrap_err();
-        assert!(error.is(RefusalCode::WrongVault));
-        drop(client);
-        assert!(other.await.unwrap());
+        assert_eq!(
+            Identity::custodian(&share).unwrap_err().code(),
+            "TRANSPORT_KEY_NOT_PINNED"
+        );
+        let custodian = Identity::custodian(&share.pinned_to(transport.public())).unwrap();
+        for (identity, vault, code) in [
+            (&service, [2; 16], Err("VAULT_NOT_OURS")),
+            (&custodian, [2; 16], Err("VAULT_NOT_OURS")),
+            // It may be sealed: then it cannot show its key, and is told nothing either.
+            (&service, [1; 16], Ok("VAULT_SEALED")),
+            (&Identity::nobody(), [1; 16], Ok("VAULT_UNKNOWN")),
+        ] {
+            let (near, far) = tokio::io::duplex(4096);
+            let (connected, mut far) =
+                tokio::join!(Client::connect(near, identity), welcome(far, &transport, vault));
+            match (connected, code) {
+                (Err(error), Err(code)) => assert_eq!(error.code(), code),
+                (Ok(mut client), Ok(code)) => {
+                    assert_eq!(client.anchors().await.unwrap_err().code(), code);
+                    assert_eq!(client.generation(), None);
+                    drop(client);
+                }
+                (connected, _) => panic!("{connected:?}"),
+            }
+            // Nothing came, not even a goodbye of TLS.
+            assert!(!matches!(frame::read::<_, Asked>(&mut far).await, Ok(Some(_))));
+        }
     }
 }

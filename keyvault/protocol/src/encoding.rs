@@ -45,14 +45,6 @@ fn attempt() -> Attempt {
     }
 }
 
-fn custodian() -> CustodianProof {
-    CustodianProof {
-        epoch: 1,
-        index: 2,
-        signature: [7; 64],
-    }
-}
-
 fn journal() -> Request {
     let ask = ReadJournal {
         after: 7,
@@ -106,7 +98,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             .into(),
         ),
         ("Status", ReadStatus.into()),
-        ("BeginUnseal", BeginUnseal(custodian()).into()),
+        ("BeginUnseal", BeginUnseal.into()),
         (
             "GiveShare",
             GiveShare(SealedShare {
@@ -119,7 +111,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             })
             .into(),
         ),
-        ("Seal", Seal(custodian()).into()),
+        ("Seal", Seal.into()),
         (
             "EnrolIssuer",
             EnrolIssuer(IssuerKey {
@@ -417,21 +409,19 @@ fn responses() -> Vec<(&'static str, Response)> {
             Response::Welcome(Welcome {
                 version: 2,
                 vault: [8; 16],
-                transport: POINT,
-                challenge: [6; 16],
+                statement: Some(TransportStatement {
+                    from: at(0),
+                    until: at(900),
+                    signature: [7; 64],
+                }),
+                generation: Some(6),
             }),
         ),
         ("Status", status(VaultState::Unsealing, Some(attempt()))),
         ("Status open", status(VaultState::Open, None)),
         ("Status sealed", status(VaultState::Sealed, None)),
         ("Status damaged", status(VaultState::Damaged, None)),
-        (
-            "Attempt",
-            Response::Attempt(ProvedAttempt {
-                attempt: attempt(),
-                proof: [7; 64],
-            }),
-        ),
+        ("Attempt", Response::Attempt(attempt())),
         (
             "Progress",
             Response::Progress(UnsealProgress {
@@ -491,6 +481,7 @@ fn responses() -> Vec<(&'static str, Response)> {
                 entitlement_signer: [4; 65],
                 deny_list_signer: [5; 65],
                 audit_signer: [6; 65],
+                operating_key: [7; 65],
             }),
         ),
         ("RoleKey", Response::RoleKey(role_key(RoleKeyState::Active, None))),

@@ -41,6 +41,21 @@ pub enum Error {
         "the share envelope does not pin the vault's transport key, and nothing was sent; read the fingerprint that `keyvault serve` shows at the vault's own console, and give it with --fingerprint; `keyvault share pin` writes it into the envelope once and for all"
     )]
     TransportKeyNotPinned,
+    /// Who answers has another number, or cannot show the operating key of our anchors.
+    #[error(
+        "who answers is not the vault of the anchors; check the socket or relay in the settings and which anchors file is given, and find out who listens there; nothing was sent to it"
+    )]
+    VaultNotOurs,
+    /// Something else than the status is wanted, and no anchors say which vault is ours.
+    #[error(
+        "no key and no anchors were given, and without them the vault's status alone can be asked for; give --key and --anchors"
+    )]
+    VaultUnknown,
+    /// The bytes are no key file.
+    #[error(
+        "the file is no private key of P-256 in PKCS #8 DER, or was changed; make a new one with `keyvault key new` and enrol it"
+    )]
+    KeyFile,
     /// The other side speaks another version of this protocol.
     #[error("the vault speaks protocol version {theirs}, this program {ours}; update the older one")]
     VersionMismatch {
@@ -119,6 +134,9 @@ impl Error {
             Self::OtherUser => "VAULT_OTHER_USER",
             Self::TransportKeyDiffers => "TRANSPORT_KEY_DIFFERS",
             Self::TransportKeyNotPinned => "TRANSPORT_KEY_NOT_PINNED",
+            Self::VaultNotOurs => "VAULT_NOT_OURS",
+            Self::VaultUnknown => "VAULT_UNKNOWN",
+            Self::KeyFile => "KEY_FILE",
             Self::VersionMismatch { .. } => "VAULT_VERSION",
             Self::Malformed(_) => "VAULT_MALFORMED",
             Self::NotOpened => "VAULT_NOT_OPENED",
@@ -154,9 +172,16 @@ impl Failing for Error {
         match self {
             Self::ConnectionLost(_) | Self::NoAnswer => Exit::Unknown,
             Self::NotRunning => Exit::Absent,
-            Self::VersionMismatch { .. } | Self::Malformed(_) | Self::OtherUser => Exit::Damaged,
-            Self::NotOpened | Self::TransportKeyDiffers | Self::TransportKeyNotPinned => Exit::Refused,
-            Self::SocketPath(_) | Self::NotARegion | Self::OutOfRange { .. } => Exit::Usage,
+            Self::VersionMismatch { .. } | Self::Malformed(_) | Self::OtherUser | Self::KeyFile => {
+                Exit::Damaged
+            }
+            Self::NotOpened
+            | Self::TransportKeyDiffers
+            | Self::TransportKeyNotPinned
+            | Self::VaultNotOurs => Exit::Refused,
+            Self::VaultUnknown | Self::SocketPath(_) | Self::NotARegion | Self::OutOfRange { .. } => {
+                Exit::Usage
+            }
             Self::Refused(refusal) => refusal.code.exit(),
         }
     }
@@ -195,6 +220,18 @@ impl Failing for Error {
             Self::TransportKeyNotPinned => (
                 "分片信封没有写明密钥库的传输密钥；没有发送任何内容".into(),
                 "请在密钥库本机读取 `keyvault serve` 显示的指纹，用 --fingerprint 给出；`keyvault share pin` 可将其写入信封，以后不再询问",
+            ),
+            Self::VaultNotOurs => (
+                "应答的不是锚点文件所指的密钥库；没有向其发送任何内容".into(),
+                "请检查设置中的套接字或中继以及所给的锚点文件，并查明谁在那里监听",
+            ),
+            Self::VaultUnknown => (
+                "没有给出密钥和锚点文件，只能查询密钥库的状态".into(),
+                "请给出 --key 和 --anchors",
+            ),
+            Self::KeyFile => (
+                "该文件不是 PKCS #8 DER 格式的 P-256 私钥，或已被改动".into(),
+                "请用 `keyvault key new` 生成新密钥并登记",
             ),
             Self::VersionMismatch { ours, theirs } => (
                 format!("密钥库使用协议版本 {theirs}，本程序为 {ours}").into(),
@@ -363,6 +400,18 @@ refusal_codes! {
     AttemptOfAnother = 39, "ATTEMPT_OF_ANOTHER", Refused;
     /// The store is of an earlier moment than a custodian remembers.
     RolledBack = 40, "ROLLED_BACK", Damaged;
+    /// The key that the channel proved is enrolled for nobody.
+    UnknownCaller = 41, "UNKNOWN_CALLER", Refused;
+    /// The caller may not ask for this operation.
+    NotPermitted = 42, "NOT_PERMITTED", Refused;
+    /// The caller was suspended.
+    CallerSuspended = 43, "CALLER_SUSPENDED", Refused;
+    /// The caller is not enrolled for this region.
+    RegionNotPermitted = 44, "REGION_NOT_PERMITTED", Refused;
+    /// The request's number stands for another request.
+    RequestIdUsed = 45, "REQUEST_ID_USED", Refused;
+    /// The same request is being done.
+    RequestRunning = 46, "REQUEST_RUNNING", Unknown;
     /// The machine's clock is too far beyond the last thing that the vault wrote down.
     ClockLeap = 50, "CLOCK_LEAP", Damaged;
     /// The caller has used what a day gives.

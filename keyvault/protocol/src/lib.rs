@@ -3,13 +3,14 @@
 //! An operation is a struct in the file of its subject, with its answer, policy and doors beside it; the list in `message`
 //! makes the wire of them. Frames are a `u32` length, big endian, and one CBOR item (RFC 8949). Every request is typed: no message carries
 //! bytes that the vault would sign, encrypt or run through a MAC as they come. Secrets travel sealed to a P-256 key
-//! that the receiving side made for the occasion ([`sealed`]). Left out: transport security between machines (the
-//! vault listens on a Unix socket), and dual control, which comes with the vault's own issue.
+//! that the receiving side made for the occasion ([`sealed`]). Both ends know each other by keys ([`channel`],
+//! [`Identity`]), over whatever carries the bytes.
 
 mod bundle;
 mod caller;
 mod card;
 mod ceiling;
+pub mod channel;
 mod client;
 mod custodian;
 mod denial;
@@ -17,7 +18,9 @@ mod denial;
 mod encoding;
 mod error;
 pub mod frame;
+mod identity;
 mod journal;
+mod key_file;
 mod message;
 mod order;
 mod photo;
@@ -44,11 +47,13 @@ pub use card::{
 };
 pub use ceiling::Counted;
 pub use client::{Client, check_path};
-pub use custodian::{Act, Connection, CustodianKey, CustodianProof};
+pub use custodian::custodian_key;
 pub use denial::{AllowCard, DenyCard, DenyChain, EndCard};
 pub use error::{Error, Refusal, RefusalCode};
+pub use identity::{Identity, TransportStatement, VaultAnchors};
 pub use journal::{JournalKind, JournalLine, JournalPage, MAX_JOURNAL_LINES, ReadJournal};
-pub use message::{OPERATIONS, Request, Response};
+pub use key_file::ChannelKey;
+pub use message::{Asked, OPERATIONS, Request, Response};
 pub use order::{EnrolIssuer, IssuerKey, OpenOrder, Order, OrderSession, SignedOrder};
 pub use photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 pub use role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeyState, RoleKeys, RotateRole};
@@ -56,8 +61,8 @@ pub use settlement::{BEFORE_LEN, CheckLines, LineCheck, MAX_LINES, OpenedDebit, 
 pub use share::Share;
 pub use signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
 pub use status::{
-    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ProvedAttempt, ReadStatus, Seal,
-    SealedShare, Status, UnsealProgress, VaultState, Welcome, fingerprint,
+    Attempt, BeginUnseal, GiveShare, Greeting, Hello, PROTOCOL_VERSION, ReadStatus, Seal, SealedShare,
+    Status, UnsealProgress, VaultState, Welcome, fingerprint,
 };
 pub use update::{
     AcceptReceipts, ExportUpdates, MAX_BATCH_UPDATES, MAX_RECEIPTS, MAX_UPDATE_DG3, PendingUpdates,

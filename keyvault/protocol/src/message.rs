@@ -15,7 +15,7 @@ use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateR
 use crate::settlement::{CheckLines, LineCheck};
 use crate::signing::{Anchors, ReadAnchors, SignCardBack};
 use crate::status::{
-    BeginUnseal, GiveShare, Hello, ProvedAttempt, ReadStatus, Seal, Status, UnsealProgress, Welcome,
+    Attempt, BeginUnseal, GiveShare, Hello, ReadStatus, Seal, Status, UnsealProgress, Welcome,
 };
 use crate::update::{
     AcceptReceipts, ExportUpdates, PendingUpdates, QueuedUpdate, ReadPending, ReceiptOutcome, SealUpdate,
@@ -62,7 +62,22 @@ service_contract::operations! {
     }
 }
 
+/// A request under its number: the same number with the same request again is answered the same, with another one refused.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Asked {
+    /// The number, 16 random bytes that the caller draws.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub id: [u8; 16],
+    /// The request.
+    #[n(1)]
+    pub request: Request,
+}
+
 /// What the vault answers.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "public keys are asked for now and then, and everything else is of the size of a status"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Response {
     /// No.
@@ -76,7 +91,7 @@ pub enum Response {
     Status(#[n(0)] Status),
     /// To `BeginUnseal`.
     #[n(3)]
-    Attempt(#[n(0)] ProvedAttempt),
+    Attempt(#[n(0)] Attempt),
     /// To `GiveShare`.
     #[n(4)]
     Progress(#[n(0)] UnsealProgress),
@@ -141,7 +156,7 @@ service_contract::answers! { Response {
     () = Done,
     Welcome(Welcome),
     Status(Status),
-    Attempt(ProvedAttempt),
+    Attempt(Attempt),
     Progress(UnsealProgress),
     Order(OrderSession),
     Script(Script),

@@ -35,6 +35,9 @@ pub struct Anchors {
     /// Signs checkpoints of the journal.
     #[cbor(n(6), with = "minicbor::bytes")]
     pub audit_signer: PointBytes,
+    /// Signs the vault's transport key while it is open: by it clients know the vault.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub operating_key: PointBytes,
 }
 
 /// The statement behind the QR on the back of the card: which card, issued where and when. No personal data.

@@ -2,13 +2,11 @@
 
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
-use p256::ecdsa::signature::Verifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
 use service_contract::{Caller, Journal, Operation, Policy};
 use sha2::{Digest as _, Sha256};
 
-use crate::custodian::CustodianProof;
-use crate::wire::{PointBytes, SignatureBytes};
+use crate::identity::TransportStatement;
+use crate::wire::PointBytes;
 
 /// State of the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -87,45 +85,6 @@ pub struct Attempt {
     pub ends: Timestamp,
 }
 
-impl Attempt {
-    /// The bytes that the vault's transport key signs for one connection:
-    /// `"YZT-ATTEMPT-1" || vault 16 || client's ephemeral key 65 || attempt 16 || attempt's key 65 || end, seconds 8`.
-    #[must_use]
-    pub fn proved_bytes(&self, vault: &[u8; 16], client_key: &PointBytes) -> Vec<u8> {
-        let ends = self.ends.as_second().to_be_bytes();
-        let parts: [&[u8]; 6] = [b"YZT-ATTEMPT-1", vault, client_key, &self.id, &self.key, &ends];
-        parts.concat()
-    }
-}
-
-/// An attempt, and the proof that the vault of a transport key began it and says so on this connection: no other process
-/// can put a key of its own in the place of the attempt's, and nothing that was said on another connection serves on this one.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct ProvedAttempt {
-    /// The attempt.
-    #[n(0)]
-    pub attempt: Attempt,
-    /// The transport key's signature over [`Attempt::proved_bytes`].
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub proof: SignatureBytes,
-}
-
-impl ProvedAttempt {
-    /// The attempt, if the transport key stands behind it.
-    pub(crate) fn by(
-        self,
-        transport: &PointBytes,
-        vault: &[u8; 16],
-        client_key: &PointBytes,
-    ) -> Option<Attempt> {
-        let key = VerifyingKey::from_sec1_bytes(transport).ok()?;
-        let proof = Signature::from_slice(&self.proof).ok()?;
-        key.verify(&self.attempt.proved_bytes(vault, client_key), &proof)
-            .ok()?;
-        Some(self.attempt)
-    }
-}
-
 /// What people compare of a key: the first 8 bytes of its SHA-256, in groups of four hex digits.
 #[must_use]
 pub fn fingerprint(key: &PointBytes) -> String {
@@ -166,7 +125,7 @@ pub struct UnsealProgress {
 }
 
 /// Version of this protocol; both sides must speak the same.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// The first message of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -174,7 +133,10 @@ pub struct Hello(#[n(0)] pub Greeting);
 
 impl Operation for Hello {
     type Answer = Welcome;
-    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const POLICY: Policy = Policy::of_today(Journal::None)
+        .who(&[Caller::Anyone])
+        .while_sealed()
+        .idempotent();
     const DOORS: &'static [&'static str] = &["every connection"];
 }
 
@@ -198,12 +160,12 @@ pub struct Welcome {
     /// Number of the vault.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub vault: [u8; 16],
-    /// The public half of its transport key: a claim, until something is proved with it.
-    #[cbor(n(2), with = "minicbor::bytes")]
-    pub transport: PointBytes,
-    /// Different on each connection: what a custodian proves on it is worth nothing on another.
-    #[cbor(n(3), with = "minicbor::bytes")]
-    pub challenge: [u8; 16],
+    /// That the vault's operating key stands behind the transport key of this channel; an open vault alone can say it.
+    #[n(2)]
+    pub statement: Option<TransportStatement>,
+    /// Generation of the open vault's store.
+    #[n(3)]
+    pub generation: Option<u64>,
 }
 
 /// Reads the state of the vault.
@@ -212,16 +174,19 @@ pub struct ReadStatus;
 
 impl Operation for ReadStatus {
     type Answer = Status;
-    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const POLICY: Policy = Policy::of_today(Journal::None)
+        .who(&[Caller::Anyone])
+        .while_sealed()
+        .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault status"];
 }
 
 /// Begins an unseal attempt, or joins the one that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct BeginUnseal(#[n(0)] pub CustodianProof);
+pub struct BeginUnseal;
 
 impl Operation for BeginUnseal {
-    type Answer = ProvedAttempt;
+    type Answer = Attempt;
     const POLICY: Policy = Policy::of_today(Journal::None)
         .who(&[Caller::Custodian])
         .while_sealed()
@@ -280,7 +245,7 @@ impl SealedShare {
 
 /// Seals the vault: all keys leave memory. While it is being opened: ends the attempt that the same custodian began.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Seal(#[n(0)] pub CustodianProof);
+pub struct Seal;
 
 impl Operation for Seal {
     type Answer = ();
@@ -292,53 +257,7 @@ impl Operation for Seal {
 
 #[cfg(test)]
 mod tests {
-    use p256::ecdsa::SigningKey;
-    use p256::ecdsa::signature::Signer as _;
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
-
     use super::*;
-    use crate::sealed::{fresh_key, point_of};
-
-    #[test]
-    fn a_proof_holds_for_its_attempt_vault_connection_and_transport_key_alone() {
-        let mut rng = StdRng::seed_from_u64(1);
-        let mut point = || point_of(&fresh_key(&mut rng).public_key());
-        let (client_key, other) = (point(), point());
-        let attempt = Attempt {
-            id: [9; 16],
-            key: point(),
-            fingerprint: "0011 2233".into(),
-            given: vec![],
-            ends: Timestamp::UNIX_EPOCH,
-        };
-        let key = fresh_key(&mut rng);
-        let transport = point_of(&key.public_key());
-        let signature: Signature = SigningKey::from(&key).sign(&attempt.proved_bytes(&[1; 16], &client_key));
-        let proved = ProvedAttempt {
-            attempt,
-            proof: signature.to_bytes().into(),
-        };
-        let by = |proved: &ProvedAttempt, transport, vault: u8, client_key| {
-            proved.clone().by(transport, &[vault; 16], client_key).is_some()
-        };
-        assert!(by(&proved, &transport, 1, &client_key));
-        assert!(!by(&proved, &other, 1, &client_key));
-        assert!(!by(&proved, &transport, 2, &client_key));
-        assert!(!by(&proved, &transport, 1, &other));
-        assert!(!by(&proved, &[4; 65], 1, &client_key));
-        let wrongs: [fn(&mut ProvedAttempt); 4] = [
-            |proved| proved.attempt.id[0] ^= 1,
-            |proved| proved.attempt.key[64] ^= 1,
-            |proved| proved.attempt.ends = Timestamp::MAX,
-            |proved| proved.proof[0] ^= 1,
-        ];
-        for wrong in wrongs {
-            let mut another = proved.clone();
-            wrong(&mut another);
-            assert!(!by(&another, &transport, 1, &client_key));
-        }
-    }
 
     #[test]
     fn a_fingerprint_has_four_groups_of_the_keys_digest() {

@@ -9,10 +9,15 @@ use std::sync::Arc;
 
 use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
+use keyvault::serve::Server;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
-use keyvault_protocol::{Act, Attempt, Connection, CustodianKey, SealedShare, Share, UnsealProgress};
+use keyvault_protocol::{
+    Attempt, ChannelKey, Client, Error as WireError, Identity, SealedShare, Share, UnsealProgress,
+};
 use program_contract::{Clock, Founded};
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 /// Work per guess at a passphrase: next to none.
@@ -64,6 +69,43 @@ pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<Sha
         .collect()
 }
 
+/// Connects to a vault in this process, as whoever has this key. Of a sealed vault no more than the status can be asked.
+///
+/// # Errors
+/// As [`Client::connect`].
+pub async fn connect(vault: &Arc<Vault>, key: ChannelKey) -> Result<Client<DuplexStream>, WireError> {
+    let identity = match vault.anchors().await {
+        Some(anchors) => Identity::of(key, anchors, Clock::fixed(vault.status().await.high_water)),
+        None => Identity::nobody(),
+    };
+    Ok(dial(vault, &identity).await?.0)
+}
+
+/// Connects as the custodian of this share.
+///
+/// # Errors
+/// As [`Client::connect`].
+pub async fn connect_custodian(vault: &Arc<Vault>, share: &Share) -> Result<Client<DuplexStream>, WireError> {
+    let pinned = Share::new(share.vault, share.epoch, share.index, *share.value());
+    let identity = Identity::custodian(&pinned.pinned_to(vault.transport_key()))?;
+    Ok(dial(vault, &identity).await?.0)
+}
+
+/// Connects as this identity; gives the vault's end too, which is over when the client has gone.
+///
+/// # Errors
+/// As [`Client::connect`].
+pub async fn dial(
+    vault: &Arc<Vault>,
+    identity: &Identity,
+) -> Result<(Client<DuplexStream>, JoinHandle<Result<(), WireError>>), WireError> {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let served = Server::new(Arc::clone(vault))
+        .map_err(|_| WireError::KeyFile)?
+        .serve(far);
+    Ok((Client::connect(near, identity).await?, served))
+}
+
 /// Begins an unseal attempt of a vault in this process, as the custodian of this share.
 ///
 /// # Errors
@@ -73,16 +115,7 @@ pub async fn begin(vault: &Vault, share: &Share) -> Result<Attempt, Error> {
     if share.vault != vault.id() {
         return Err(Error::WrongVault);
     }
-    // No stream is between: nobody could put anything into another place.
-    let on = Connection {
-        vault: vault.id(),
-        challenge: [0; 16],
-        client_key: [4; 65],
-    };
-    let custodian = CustodianKey::of(share).map_err(|_| Error::NotOpened)?;
-    vault
-        .begin_unseal(&custodian.prove(Act::BeginUnseal, &on), &on)
-        .await
+    vault.begin_unseal(Some(share.index)).await
 }
 
 /// Gives one opened share to a vault in this process.

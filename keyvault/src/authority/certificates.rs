@@ -118,5 +118,6 @@ pub(crate) fn public_keys(core: &Core, open: &Open) -> Result<Anchors, Error> {
         entitlement_signer: point(Signer::Entitlement)?,
         deny_list_signer: point(Signer::DenyList)?,
         audit_signer: point(Signer::Audit)?,
+        operating_key: point(Signer::Operating)?,
     })
 }

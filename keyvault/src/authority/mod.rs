@@ -1,5 +1,6 @@
 //! The authority: versions of role keys, certificates, and who signs what.
 
+pub(crate) mod asker;
 pub(crate) mod ceilings;
 pub(crate) mod certificates;
 pub(crate) mod role_keys;

@@ -10,10 +10,12 @@ pub(crate) enum Signer {
     Entitlement,
     DenyList,
     Audit,
+    /// Signs the transport key while the vault is open: by it clients know the vault of their anchors.
+    Operating,
 }
 
 impl Signer {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::CardCa,
         Self::TerminalCaRoot,
         Self::TerminalCaIntermediate,
@@ -21,6 +23,7 @@ impl Signer {
         Self::Entitlement,
         Self::DenyList,
         Self::Audit,
+        Self::Operating,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Signer {
             Self::Entitlement => "entitlement-signer",
             Self::DenyList => "deny-list-signer",
             Self::Audit => "audit-signer",
+            Self::Operating => "operating-key",
         }
     }
 }

@@ -25,6 +25,18 @@ pub(crate) struct Arguments {
     /// The day to work on instead of today: the machine's clock with its day moved to that one, UTC+8. For rehearsals alone.
     #[arg(long, global = true, value_name = "DATE")]
     pub(crate) at: Option<Date>,
+    /// The caller's own key, enrolled in the vault. Without one the status alone can be asked for.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "YZT_VAULT_KEY",
+        requires = "anchors"
+    )]
+    pub(crate) key: Option<PathBuf>,
+    /// The anchors of the vault that is meant, as its founding wrote them: who cannot prove to be it is told nothing.
+    #[arg(long, global = true, value_name = "FILE", env = "YZT_VAULT_ANCHORS")]
+    pub(crate) anchors: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -38,6 +50,10 @@ pub(crate) enum Command {
         /// Ends with the thread of the process that started this one (`PR_SET_PDEATHSIG`): start it from one that lasts.
         #[arg(long)]
         end_with_parent: bool,
+        /// Another user of this machine whose processes may connect, by name or number; once for each. What they may ask for
+        /// their keys say.
+        #[arg(long, value_name = "USER")]
+        allow_user: Vec<String>,
     },
     /// A custodian's own envelope, without the vault.
     #[command(subcommand)]

@@ -5,9 +5,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use keyvault_protocol::{
-    BundleRequest, Client, DeliveredBy, JournalKind, JournalLine, LotRequest, PendingUpdates, PointBytes,
-    ReadJournal, Region, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo, UpdatesRequest,
-    division,
+    BundleRequest, Client, DeliveredBy, Identity, JournalKind, JournalLine, LotRequest, PendingUpdates,
+    PointBytes, ReadJournal, Region, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo,
+    UpdatesRequest, division,
 };
 use program_contract::language::{Line, Words};
 use program_contract::{Exit, Failure, Founded, Outcome, day, file, line};
@@ -38,7 +38,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
         } => custody::seal(place, &share, &passphrase_file, fingerprint.as_deref(), schema).await,
         Ask::Status => {
             let status = async {
-                let mut client = place.connect().await?;
+                let mut client = place.connect_as(&Identity::nobody()).await?;
                 Ok::<_, Failure>((client.status().await?, client.transport_key()))
             };
             let (status, transport_key) = status.await.map_err(|mut failure| {
@@ -130,6 +130,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 "entitlement_signer": hex::encode(anchors.entitlement_signer),
                 "deny_list_signer": hex::encode(anchors.deny_list_signer),
                 "audit_signer": hex::encode(anchors.audit_signer),
+                "operating_key": hex::encode(anchors.operating_key),
             });
             let mut lines: Vec<Line> = founded.banner().into_iter().map(|banner| line!(banner)).collect();
             if let Value::Object(fields) = &mut fields {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use keyvault::custody::ceremony::{self, Custodian, Founding, Plan};
 use keyvault::custody::share_envelope::Cost;
-use keyvault_protocol::{PointBytes, Status, UnsealProgress, VaultState, fingerprint};
+use keyvault_protocol::{Identity, PointBytes, Status, UnsealProgress, VaultState, fingerprint};
 use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, line, secret};
 use serde_json::json;
@@ -176,14 +176,14 @@ pub(crate) async fn unseal(
     let file = share;
     let envelope = share::read(file)?;
     // Asked first: without a vault nobody should have to type, or to wait for Argon2id.
-    let mut client = place.connect().await?;
+    let client = place.connect_as(&Identity::nobody()).await?;
     let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
     let mut share = envelope.open(&passphrase)?.pinned_to(transport_key);
     if !restored {
         share = share.that_saw(share::seen(file, &client.vault())?);
     }
-    client.begin_unseal(&share).await?;
+    let mut client = place.connect_as(&Identity::custodian(&share)?).await?;
     let UnsealProgress {
         state,
         given,
@@ -234,11 +234,12 @@ pub(crate) async fn seal(
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let envelope = share::read(share)?;
-    let mut client = place.connect().await?;
+    let client = place.connect_as(&Identity::nobody()).await?;
     let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
     let share = envelope.open(&passphrase)?.pinned_to(transport_key);
-    client.seal(&share).await?;
+    let mut client = place.connect_as(&Identity::custodian(&share)?).await?;
+    client.seal().await?;
     let fields = json!({ "state": "sealed", "by": envelope.custodian });
     Outcome::done(
         schema,

@@ -33,6 +33,8 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         socket,
         json,
         at,
+        key,
+        anchors,
         command,
     } = arguments;
     tracing_subscriber::fmt()
@@ -45,14 +47,28 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
             tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| "warn".into()),
         )
         .init();
-    let place = Place { dir, socket, at };
+    let place = Place {
+        dir,
+        socket,
+        at,
+        key,
+        anchors,
+        clock: clock.clone(),
+    };
     // Before the first passphrase, share or key: `init` and `unseal` hold those too.
     keyvault::serve::isolation::forbid_dumps()?;
     match command {
         Command::Init(init) => protected(|| custody::init(&place, clock, init, schema)),
-        Command::Serve { end_with_parent } => {
-            match serve::serve(&place, clock, end_with_parent, json.then_some(schema))? {}
-        }
+        Command::Serve {
+            end_with_parent,
+            allow_user,
+        } => match serve::serve(
+            &place,
+            clock,
+            &allow_user,
+            end_with_parent,
+            json.then_some(schema),
+        )? {},
         Command::Share(command) => protected(|| share::share(&place, command, schema)),
         Command::Ask(ask @ (Ask::Unseal { .. } | Ask::Seal { .. })) => {
             protected(|| runtime()?.block_on(ask::ask(&place, ask, schema)))

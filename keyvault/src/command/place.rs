@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use keyvault::Random;
 use keyvault::keys::arena::stack;
 use keyvault::keys::random::source;
-use keyvault_protocol::Client;
+use keyvault_protocol::{ChannelKey, Client, Identity, VaultAnchors};
 use program_contract::language::{Said, Words};
-use program_contract::{Failure, Founded, NotARehearsal, Program};
+use program_contract::{Clock, Failure, Founded, NotARehearsal, Program};
 use tokio::net::UnixStream;
 
 /// This program.
@@ -47,6 +47,10 @@ pub(crate) struct Place {
     pub(crate) dir: Option<PathBuf>,
     pub(crate) socket: Option<PathBuf>,
     pub(crate) at: Option<Date>,
+    /// The caller's own key, and the anchors of the vault that it speaks to.
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) anchors: Option<PathBuf>,
+    pub(crate) clock: Clock,
 }
 
 impl Place {
@@ -68,10 +72,26 @@ impl Place {
         }
     }
 
+    /// Connects as the caller of `--key`, to the vault of `--anchors`; without them as nobody, who may ask for the status.
+    pub(crate) async fn connect(&self) -> Result<Client<UnixStream>, Failure> {
+        self.connect_as(&self.identity()?).await
+    }
+
+    fn identity(&self) -> Result<Identity, Failure> {
+        let (Some(key), Some(anchors)) = (&self.key, &self.anchors) else {
+            return Ok(Identity::nobody());
+        };
+        let read = Words("读取密钥", "read the key");
+        let key = ChannelKey::read(key).map_err(|error| Failure::file(read, key, &error))?;
+        let read = Words("读取锚点", "read the anchors");
+        let anchors = VaultAnchors::read(anchors).map_err(|error| Failure::file(read, anchors, &error))?;
+        Ok(Identity::of(key, anchors, self.clock.clone()))
+    }
+
     /// Connects to the running vault. The time is the vault's own; a day that was given says that a rehearsal is meant, and
     /// is refused where it is none, before anything is asked.
-    pub(crate) async fn connect(&self) -> Result<Client<UnixStream>, Failure> {
-        let client = Client::connect_unix(&self.socket()?).await?;
+    pub(crate) async fn connect_as(&self, identity: &Identity) -> Result<Client<UnixStream>, Failure> {
+        let client = Client::connect_unix(&self.socket()?, identity).await?;
         if self.at.is_some() && !Founded::around(&client.vault()).is_rehearsal() {
             return Err(NotARehearsal.into());
         }

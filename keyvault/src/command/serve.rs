@@ -16,12 +16,13 @@ use program_contract::language::Words;
 use program_contract::{Clock, Failure, Founded};
 use serde_json::{Value, json};
 
-use crate::command::place::{Place, SOCKET_NOTE, random, runtime};
+use crate::command::place::{Place, SOCKET_NOTE, random, runtime, usage};
 
 /// Serves until a signal ends it; comes back only when it fails.
 pub(crate) fn serve(
     place: &Place,
     machine: &Clock,
+    allowed: &[String],
     end_with_parent: bool,
     schema: Option<&'static str>,
 ) -> Result<Infallible, Failure> {
@@ -58,7 +59,8 @@ pub(crate) fn serve(
     self_test::run(&mut random())?;
     // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
     let held = keyvault::FolderLock::take(&dir, &mut random())?;
-    let listener = bind(&socket)?;
+    let users = users(allowed)?;
+    let listener = bind(&socket, !users.is_empty())?;
     let isolated = keyvault::serve::isolation::confine(&dir, &socket)?;
     if !isolated.landlock {
         tracing::warn!("this kernel has no landlock: files are not confined");
@@ -102,7 +104,8 @@ pub(crate) fn serve(
             listens(vault_id, socket.display()),
             banner.unwrap_or_default()
         );
-        keyvault::serve::listen(listener, Arc::clone(&vault), stop).await?;
+        let server = keyvault::serve::Server::new(Arc::clone(&vault))?;
+        keyvault::serve::listen(listener, server, &users, stop).await?;
         // Keys leave memory before the process does; a vault that is sealed already is as it should be.
         let _ = sheltered(vault.seal("shutdown")).await;
         vault.fold().await;
@@ -159,7 +162,28 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-fn bind(socket: &Path) -> Result<UnixListener, Failure> {
+/// The numbers of these users, as the machine's list of users has them.
+fn users(allowed: &[String]) -> Result<Vec<u32>, Failure> {
+    const USERS: &str = "/etc/passwd";
+    let list = std::fs::read_to_string(USERS).unwrap_or_default();
+    let number_of = |name: &String| {
+        let listed = list.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let is_it = fields.next() == Some(name.as_str());
+            fields.nth(1).filter(|_| is_it)?.parse().ok()
+        });
+        name.parse().ok().or(listed).ok_or_else(|| {
+            usage((
+                format!("本机没有用户 {name}"),
+                format!("this machine has no user {name}"),
+            ))
+        })
+    };
+    allowed.iter().map(number_of).collect()
+}
+
+/// Makes the socket: private, or for every user whom the listener then looks at.
+fn bind(socket: &Path, for_others: bool) -> Result<UnixListener, Failure> {
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     if std::fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket()) {
         if std::os::unix::net::UnixStream::connect(socket).is_ok() {
@@ -174,8 +198,9 @@ fn bind(socket: &Path) -> Result<UnixListener, Failure> {
         );
         Failure::file(made, socket, &error)
     })?;
+    let mode = if for_others { 0o666 } else { 0o600 };
     // The mask of every program made it private from its first moment; said again for file systems that know no mask.
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(|error| {
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(mode)).map_err(|error| {
         Failure::file(
             Words("收紧套接字的权限", "keep private the socket"),
             socket,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
 use keyvault::custody::strength;
-use keyvault_protocol::{Client, Error, PointBytes, Share, fingerprint};
+use keyvault_protocol::{Client, Error, Identity, PointBytes, Share, fingerprint};
 use program_contract::language::Words;
 use program_contract::{Failure, Founded, Outcome, file, line, secret};
 use serde_json::{Value, json};
@@ -206,7 +206,7 @@ async fn pin(
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let envelope = read(share)?;
-    let client = place.connect().await?;
+    let client = place.connect_as(&Identity::nobody()).await?;
     let answers = client.transport_key();
     if envelope.set()?.vault != client.vault() {
         return Err(keyvault::Error::WrongVault.into());

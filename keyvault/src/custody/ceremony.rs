@@ -24,7 +24,7 @@ use crate::clock::Running;
 use crate::custody::passphrase;
 use crate::custody::shamir::{self, Point};
 use crate::custody::share_envelope::{Cost, SetId, ShareEnvelope};
-use crate::custody::transport::TransportKey;
+use crate::custody::transport;
 use crate::custody::unsealing::unseal;
 use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
@@ -214,7 +214,7 @@ impl Founding {
         rng.fill_bytes(&mut vault);
         let vault = rehearsal::vault_number(vault, plan.founded.is_rehearsal());
         let arena = Arena::new()?;
-        let transport_key = TransportKey::of(&self.staging, &mut rng)?.public();
+        let transport_key = transport::key_of(&self.staging, &mut rng)?.public();
         let made = (vault, transport_key);
         let (set, envelopes, rng) = make_store(plan, made, &self.staging, &arena, now, rng).await?;
 

@@ -11,6 +11,7 @@ use card_applet_spec::codes::{Role, Serial};
 use jiff::Timestamp;
 
 use crate::audit::journal::Event;
+use crate::authority::signers::Signer;
 use crate::card::job::personalised_keys;
 use crate::card::record::{Card, PurseKey};
 use crate::custody::shamir::{self, Point};
@@ -60,37 +61,49 @@ pub(crate) async fn take_rows_for_present(
     open.commit(core).await
 }
 
-/// From format 4 to format 5: callers' rows have a place.
+/// From format 4 to format 5: callers' rows have a place, and the vault an operating key.
 pub(crate) async fn make_room_for_callers(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let transaction = Transaction {
+    let mut transaction = Transaction {
         with_callers: true,
         ..Transaction::default()
     };
+    let operating = KeyId::Signer(Signer::Operating);
+    make_key(core, open, &mut transaction, operating, now)?;
     open.apply(core, now, transaction).await?;
     open.commit(core).await
+}
+
+/// A key that vaults of before did not have. If the transaction fails the vault does not open, and it was never in use.
+fn make_key(
+    core: &mut Core,
+    open: &mut Open,
+    transaction: &mut Transaction,
+    id: KeyId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let key = open.keys.make(id, &mut core.rng)?;
+    let record = KeyRecord {
+        suite: SUITE,
+        created: now.as_second(),
+        secret: *key.expose(),
+    };
+    transaction.put(Table::Key, id.to_string().as_bytes(), &record)?;
+    transaction.note(Event::KeyMade {
+        id: id.to_string(),
+        check: Keys::check_value(id, &key)?,
+    });
+    open.keys.insert(id, key)
 }
 
 /// From format 1 to format 2, the store and `open`.
 pub(crate) async fn bring_up_to_date(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
     let mut transaction = Transaction::from_first_format();
     for id in INDEX_KEYS {
-        let key = open.keys.make(id, &mut core.rng)?;
-        let record = KeyRecord {
-            suite: SUITE,
-            created: now.as_second(),
-            secret: *key.expose(),
-        };
-        transaction.put(Table::Key, id.to_string().as_bytes(), &record)?;
-        transaction.note(Event::KeyMade {
-            id: id.to_string(),
-            check: Keys::check_value(id, &key)?,
-        });
-        // If the transaction fails the vault does not open, and this key was never in use.
-        open.keys.insert(id, key)?;
+        make_key(core, open, &mut transaction, id, now)?;
     }
     for id in open.keys.ids() {
         if let KeyId::Record(id) = id {

@@ -1,29 +1,29 @@
 //! The vault as its clients meet it: sealed, unsealing, open, damaged. One task at a time has it.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    Act, Attempt, Connection, CustodianProof, PointBytes, ProvedAttempt, SealedShare, Status, UnsealProgress,
-    VaultState, fingerprint,
+    Attempt, ChannelKey, PointBytes, SealedShare, SignatureBytes, Status, TransportStatement, UnsealProgress,
+    VaultAnchors, VaultState, fingerprint,
 };
 use p256::SecretKey;
 use program_contract::{Clock, Founded};
-use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, Notify};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
+use crate::authority::asker::Asker;
+use crate::authority::signers::Signer;
 use crate::card::session::Sessions;
 use crate::clock::{self, Running};
 use crate::custody::migration;
 use crate::custody::shamir::{self, Point};
-use crate::custody::transport::TransportKey;
-use crate::error::Error;
+use crate::error::{Error, fault};
 use crate::keys::arena::Arena;
 use crate::open::folder::FolderLock;
 use crate::open::group::Member;
@@ -43,16 +43,20 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long an unseal attempt lives.
 const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
+/// How long the operating key's word for the transport key holds; it is said again when half of that is over.
+const STATEMENT: SignedDuration = SignedDuration::from_hours(24);
+/// How far a client's clock may be behind the vault's.
+const BEHIND: SignedDuration = SignedDuration::from_mins(10);
 
 /// A vault in a folder. Shared by all connections; each request has it alone.
 pub struct Vault {
     id: [u8; 16],
     clock: Clock,
-    transport: TransportKey,
-    /// What the challenges are drawn from, and how many there were.
-    challenges: (Zeroizing<[u8; 32]>, AtomicU64),
     /// Requests that have come and are not answered.
     asked: AtomicU32,
+    transport: ChannelKey,
+    /// What a hello is answered with, which does not wait for the vault.
+    shown: RwLock<Shown>,
     patience: Duration,
     inner: Mutex<Inner>,
 }
@@ -82,10 +86,8 @@ impl Vault {
         lock: FolderLock,
         arena: Arc<Arena>,
         clock: impl FnOnce(Founded) -> Result<Clock, E>,
-        mut rng: Random,
+        rng: Random,
     ) -> Result<Arc<Self>, E> {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut *seed);
         let FolderLock {
             folder,
             transport,
@@ -104,8 +106,8 @@ impl Vault {
             id,
             clock,
             transport,
-            challenges: (seed, AtomicU64::new(0)),
             asked: AtomicU32::new(0),
+            shown: RwLock::default(),
             patience: PATIENCE,
             inner,
         }))
@@ -117,28 +119,68 @@ impl Vault {
         self.id
     }
 
+    /// The vault as its clients' anchors have it; nothing while it is sealed.
+    pub async fn anchors(&self) -> Option<VaultAnchors> {
+        let mut inner = self.inner.lock().await;
+        let (_, open, _) = inner.open().ok()?;
+        let operating_key = open.keys.public(Signer::Operating).ok()?;
+        Some(VaultAnchors {
+            vault: self.id,
+            operating_key: operating_key.to_point65(),
+        })
+    }
+
     /// The public half of the vault's transport key.
     #[must_use]
     pub fn transport_key(&self) -> PointBytes {
         self.transport.public()
     }
 
-    /// What a new connection is told: no other was told it, and nobody can say it before. A hello does not wait for the vault.
-    pub(crate) fn challenge(&self) -> [u8; 16] {
-        let (seed, counted) = &self.challenges;
-        let digest = Sha256::new()
-            .chain_update(b"YZT-CHALLENGE-1")
-            .chain_update(**seed)
-            .chain_update(counted.fetch_add(1, Ordering::Relaxed).to_be_bytes())
-            .finalize();
-        let mut challenge = [0; 16];
-        challenge.copy_from_slice(&digest[..16]);
-        challenge
+    pub(crate) fn channel_key(&self) -> &ChannelKey {
+        &self.transport
     }
 
-    /// The attempt, with the proof for the client on this connection that this vault began it.
-    pub(crate) fn prove(&self, attempt: Attempt, client_key: &PointBytes) -> ProvedAttempt {
-        self.transport.prove(attempt, &self.id, client_key)
+    /// What a hello is answered with.
+    pub(crate) fn shown(&self) -> Shown {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what hellos are answered with in step with the vault.
+    pub(crate) fn show(&self, inner: &mut Inner) {
+        let mut shown = self.shown();
+        let Inner { core, phase, .. } = inner;
+        let Phase::Open(opened) = phase else {
+            *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Shown::default();
+            return;
+        };
+        let now = opened.open.time.now();
+        let said = shown.statement.as_ref();
+        if said.is_none_or(|said| now + STATEMENT / 2 > said.until) {
+            match self.statement(core, &opened.open, now) {
+                Ok(statement) => shown.statement = Some(statement),
+                Err(error) => tracing::error!(code = error.code(), "the transport key is not signed"),
+            }
+        }
+        // What is not durable yet may be taken back.
+        if opened.open.pending.is_none() {
+            shown.generation = Some(core.header.generation());
+        }
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    fn statement(&self, core: &mut Core, open: &Open, now: Timestamp) -> Result<TransportStatement, Error> {
+        let (from, until) = (now - BEHIND, now + STATEMENT);
+        let bytes = TransportStatement::signed_bytes(&self.id, &self.transport.public(), from, until);
+        let signature: SignatureBytes = open
+            .keys
+            .signer(Signer::Operating)?
+            .sign(&[&bytes], &mut core.rng)
+            .map_err(fault)?;
+        Ok(TransportStatement {
+            from,
+            until,
+            signature,
+        })
     }
 
     /// The instant that the sealed vault works with, and would start with.
@@ -169,6 +211,7 @@ impl Vault {
         let mut inner = self.inner.lock().await;
         // What the caller of each request hears is said to the group.
         let _ = inner.commit().await;
+        self.show(&mut inner);
         inner.expected = self.asked.load(Ordering::Relaxed);
     }
 
@@ -199,21 +242,15 @@ impl Vault {
         }
     }
 
-    /// Begins an unseal attempt for a custodian, or joins the one that runs: there is one at a time, for 15 minutes.
+    /// Begins an unseal attempt for the custodian with the share of this number, or joins the one that runs: there is one at a
+    /// time, for 15 minutes. No number in a vault that was founded before custodians had keys: they are made when it opens.
     ///
     /// # Errors
-    /// [`Error::NotACustodian`], [`Error::WrongEpoch`], [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`],
-    /// [`Error::ClockLeap`].
-    pub async fn begin_unseal(&self, proof: &CustodianProof, on: &Connection) -> Result<Attempt, Error> {
+    /// [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`], [`Error::ClockLeap`].
+    pub async fn begin_unseal(&self, begun_by: Option<u8>) -> Result<Attempt, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         let inner = &mut *guard;
-        let begun_by = match inner.core.custodian(proof, Act::BeginUnseal, on) {
-            Ok(custodian) => Some(custodian.index),
-            // Founded before custodians had keys: they are made when it opens.
-            Err(Error::NotACustodian { .. }) if !sql::has_custodians(inner.core.header.format) => None,
-            Err(error) => return Err(error),
-        };
         match &inner.phase {
             Phase::Open(_) => Err(Error::AlreadyOpen),
             Phase::Damaged(error) => Err(error.clone()),
@@ -280,6 +317,7 @@ impl Vault {
                     sessions: Sessions::default(),
                     is_looked_through: false,
                 }));
+                self.show(inner);
                 progress.state = VaultState::Open;
                 progress.generation = Some(inner.core.header.generation());
                 tracing::info!("the vault is open");
@@ -315,16 +353,15 @@ impl Vault {
         Ok(open)
     }
 
-    /// Seals for a custodian, who is named in the journal; while it is being opened, ends the attempt that the same custodian
-    /// began.
+    /// Seals for a custodian or an officer, who is named in the journal; while it is being opened, ends the attempt that the
+    /// same custodian began.
     ///
     /// # Errors
-    /// [`Error::NotACustodian`], [`Error::WrongEpoch`], [`Error::AttemptOfAnother`], and those of [`Vault::seal`].
-    pub async fn seal_for(&self, proof: &CustodianProof, on: &Connection) -> Result<(), Error> {
+    /// [`Error::AttemptOfAnother`], and those of [`Vault::seal`].
+    pub(crate) async fn seal_for(&self, asker: &Asker) -> Result<(), Error> {
         let mut inner = self.inner.lock().await;
-        let custodian = inner.core.custodian(proof, Act::Seal, on)?;
         if let Phase::Unsealing(attempt) = &inner.phase
-            && attempt.begun_by != Some(custodian.index)
+            && (attempt.begun_by.is_none() || attempt.begun_by != asker.share)
         {
             let began = |share: &&Commitment| Some(share.index) == attempt.begun_by;
             let beginner = inner.core.shares.iter().find(began);
@@ -332,8 +369,7 @@ impl Vault {
                 custodian: beginner.map(|share| share.custodian.clone()).unwrap_or_default(),
             });
         }
-        let name = custodian.custodian.clone();
-        self.seal_now(&mut inner, &name).await
+        self.seal_now(&mut inner, &asker.name).await
     }
 
     /// Seals, for the process itself: every key leaves memory, running card sessions end.
@@ -361,6 +397,7 @@ impl Vault {
             Phase::Sealed => return Err(Error::Sealed),
         };
         inner.phase = Phase::Sealed;
+        self.show(inner);
         tracing::info!("the vault is sealed");
         inner.core.fold().await;
         noted
@@ -378,6 +415,7 @@ impl Vault {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         let inner = &mut *guard;
+        self.show(inner);
         let Phase::Open(opened) = &mut inner.phase else {
             return;
         };
@@ -458,6 +496,15 @@ impl Drop for Asked<'_> {
     }
 }
 
+/// What a hello is answered with: nothing of a sealed vault.
+#[derive(Clone, Default)]
+pub(crate) struct Shown {
+    /// The operating key's word for the transport key.
+    pub(crate) statement: Option<TransportStatement>,
+    /// Generation of the store.
+    pub(crate) generation: Option<u64>,
+}
+
 pub(crate) struct Inner {
     pub(crate) core: Core,
     phase: Phase,
@@ -518,6 +565,22 @@ impl Inner {
             self.give_up(error);
         }
         outcome
+    }
+
+    /// Whose key it is that a channel proved.
+    pub(crate) fn asker(&self, key: &PointBytes) -> Result<Asker, Error> {
+        if let Some(custodian) = self.core.custodian(key) {
+            return Ok(Asker::custodian(custodian));
+        }
+        match &self.phase {
+            Phase::Open(opened) => opened.open.asker(key),
+            _ => Ok(Asker::anyone()),
+        }
+    }
+
+    /// Whether custodians have keys: in a vault of a format of before whoever has a share is one.
+    pub(crate) fn has_custodians(&self) -> bool {
+        sql::has_custodians(self.core.header.format)
     }
 
     /// The open vault, what it works on, and the card sessions beside it.

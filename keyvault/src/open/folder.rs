@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use keyvault_protocol::ChannelKey;
 use rand_core::CryptoRng;
 
-use crate::custody::transport::TransportKey;
+use crate::custody::transport;
 use crate::error::Error;
 use crate::store::sql;
 
@@ -15,7 +16,7 @@ use crate::store::sql;
 #[derive(Debug)]
 pub struct FolderLock {
     pub(crate) folder: PathBuf,
-    pub(crate) transport: TransportKey,
+    pub(crate) transport: ChannelKey,
     pub(crate) file: File,
 }
 
@@ -42,7 +43,7 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => Ok(Self {
                 folder: folder.to_owned(),
-                transport: TransportKey::of(folder, rng)?,
+                transport: transport::key_of(folder, rng)?,
                 file,
             }),
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyvault_protocol::{Act, Connection, Counted, CustodianProof};
+use keyvault_protocol::{Counted, PointBytes};
 use minicbor::{Decode, Encode};
 use program_contract::Founded;
 use rand_core::CryptoRng;
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
+use crate::authority::asker::Asker;
 use crate::authority::ceilings::{self, Counts, Use};
 use crate::clock::Running;
 use crate::error::Error;
@@ -82,30 +83,9 @@ impl Core {
         Ok(entries)
     }
 
-    /// The custodian who said on this connection that `act` is wanted.
-    pub(crate) fn custodian(
-        &self,
-        proof: &CustodianProof,
-        act: Act,
-        on: &Connection,
-    ) -> Result<&Commitment, Error> {
-        if proof.epoch != self.header.epoch {
-            return Err(Error::WrongEpoch {
-                share: proof.epoch,
-                vault: self.header.epoch,
-            });
-        }
-        let share = self.shares.iter().find(|share| share.index == proof.index);
-        let share = share.ok_or(Error::NotFound {
-            what: "share of this number",
-        })?;
-        if share.key.is_some_and(|key| proof.is_by(&key, act, on)) {
-            Ok(share)
-        } else {
-            Err(Error::NotACustodian {
-                custodian: share.custodian.clone(),
-            })
-        }
+    /// The custodian whose key this is.
+    pub(crate) fn custodian(&self, key: &PointBytes) -> Option<&Commitment> {
+        self.shares.iter().find(|share| share.key.as_ref() == Some(key))
     }
 
     pub(crate) fn place<'a>(&'a self, table: Table, id: &'a [u8], row_version: i64, term: i64) -> Place<'a> {
@@ -227,6 +207,19 @@ impl Open {
         self.fresh
             .check_walk(&self.places()?, table, Some(after), limit, &rows)?;
         Ok(rows)
+    }
+
+    /// Who in the access list has this key.
+    ///
+    /// # Errors
+    /// That the caller was suspended.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "the access list fills it"
+    )]
+    pub(crate) fn asker(&self, _key: &PointBytes) -> Result<Asker, Error> {
+        Ok(Asker::anyone())
     }
 
     fn places(&self) -> Result<Places, Error> {

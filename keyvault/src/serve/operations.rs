@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, Connection,
-    ContinueCard, Counted, DenyCard, DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList,
-    ExportLot, ExportUpdates, GiveShare, Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew,
-    PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal, ReadPending, ReadStatus, Request, Response,
-    RetireRole, RevokeTerminal, RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack,
-    StartCard, Terminals, WrappedKey,
+    AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, ContinueCard, Counted,
+    DenyCard, DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot, ExportUpdates,
+    GiveShare, Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes,
+    ReadAnchors, ReadJournal, ReadPending, ReadStatus, Request, Response, RetireRole, RevokeTerminal,
+    RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
 
 use crate::audit::reading;
+use crate::authority::asker::Asker;
 use crate::authority::{certificates, role_keys};
 use crate::card::session::Sessions;
 use crate::card::{denial, number, order, receipts, scripts, settlement, slot, update};
@@ -22,6 +22,14 @@ use crate::error::Error;
 use crate::keys::photo;
 use crate::open::transaction::{Core, Open};
 use crate::terminal::{batch, bundle, deny_list, lot, registry};
+
+/// What is known of who is at the other end of a connection.
+pub(crate) struct On {
+    /// The key that the channel proved.
+    pub(crate) key: PointBytes,
+    /// The client's ephemeral key: secrets for this client travel sealed to it.
+    pub(crate) client_key: PointBytes,
+}
 
 /// The open vault, and the instant that it works with.
 pub(crate) struct At<'a> {
@@ -35,7 +43,8 @@ pub(crate) struct At<'a> {
 #[expect(clippy::too_many_lines, reason = "an arm for each operation, read as a table")]
 pub(crate) async fn answer(
     vault: &Vault,
-    on: &Connection,
+    on: &On,
+    asker: &Asker,
     at: Option<At<'_>>,
     request: Request,
 ) -> Result<Response, Error> {
@@ -43,15 +52,14 @@ pub(crate) async fn answer(
         // Once, before everything else.
         Request::Hello(Hello(_)) => Err(Error::MalformedRequest),
         Request::ReadStatus(ReadStatus) => vault.in_time(vault.status()).await.map(answered::<ReadStatus, _>),
-        Request::BeginUnseal(BeginUnseal(proof)) => {
-            let attempt = vault.begin_unseal(&proof, on).await?;
-            let proved = vault.prove(attempt, &on.client_key);
-            Ok(answered::<BeginUnseal, _>(proved))
-        }
+        Request::BeginUnseal(BeginUnseal) => vault
+            .begin_unseal(asker.share)
+            .await
+            .map(answered::<BeginUnseal, _>),
         Request::GiveShare(GiveShare(envelope)) => {
             vault.give_share(&envelope).await.map(answered::<GiveShare, _>)
         }
-        Request::Seal(Seal(proof)) => vault.seal_for(&proof, on).await.map(answered::<Seal, _>),
+        Request::Seal(Seal) => vault.seal_for(asker).await.map(answered::<Seal, _>),
         Request::PhotoKeyNew(PhotoKeyNew(context)) => {
             let at = at.ok_or(Error::Sealed)?;
             let (key, wrapped) = photo::new_key(at.core, at.open, at.now, &context).await?;

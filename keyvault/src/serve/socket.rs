@@ -1,68 +1,230 @@
-//! Serving: one connection, one request at a time, over any byte stream; and the Unix socket with peer credentials.
+//! Serving: connections over any byte stream, each in a channel of its own, one request at a time; and the Unix socket with peer
+//! credentials.
 //!
-//! Left out: TLS (the vault is reached on its own machine only) and limits per client: only how many there are at once and how long they may be silent.
+//! Bounded are handshakes (64, five seconds each), connections of those whose key nobody knows (32, half a minute of silence), and of each
+//! caller (64, ten minutes). Left out: limits on how fast one caller asks.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use keyvault_protocol::channel::Acceptor;
 use keyvault_protocol::{
-    Connection, Error as WireError, Hello, PROTOCOL_VERSION, Refusal, Request, Response, Welcome, frame,
+    Asked, Error as WireError, Hello, PROTOCOL_VERSION, PointBytes, Refusal, Request, Response, Welcome,
+    frame,
 };
+use service_contract::Caller;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::authority::asker::Asker;
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
 use crate::keys::arena::heap::sheltered;
+use crate::serve::answers::Answers;
 use crate::serve::gate;
+use crate::serve::operations::On;
+use crate::serve::pool::{Pool, Taken};
 
-/// How long a connection may take to introduce itself.
-const HELLO: Duration = Duration::from_secs(10);
-/// How long it may be silent between two requests.
+/// How long a handshake may take, and the introduction behind it.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Handshakes at one time.
+const HANDSHAKES: usize = 64;
+/// How long a caller may be silent between two requests.
 const IDLE: Duration = Duration::from_mins(10);
+/// How long somebody may whose key nobody knows.
+const STRANGER_IDLE: Duration = Duration::from_secs(30);
+/// How many of them there may be at one time.
+const STRANGERS: usize = 32;
+/// Connections of one caller at one time.
+const OF_ONE_CALLER: usize = 64;
 /// How long a peer may take to accept an answer.
 const ACCEPT: Duration = Duration::from_secs(30);
-/// Connections at one time; more wait in the socket's queue.
-const CONNECTIONS: usize = 256;
 /// How often old attempts and sessions are looked for.
 const EXPIRY: Duration = Duration::from_secs(15);
 
-/// Serves one connection until the other side closes it, or is silent for ten minutes.
-///
-/// # Errors
-/// The stream's error, or that the bytes were no message of the protocol.
-pub async fn connection<S>(mut stream: S, vault: Arc<Vault>) -> Result<(), WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let Some(on) = within(HELLO, greet(&mut stream, &vault)).await? else {
-        return Ok(());
-    };
-    loop {
-        let request: Request = match within(IDLE, frame::read(&mut stream)).await {
-            Ok(Some(request)) => request,
-            Ok(None) => return Ok(()),
-            Err(error @ WireError::Malformed(_)) => {
-                frame::write(
-                    &mut stream,
-                    &Response::Refused(Refusal::from(&Error::MalformedRequest)),
-                )
-                .await?;
-                return Err(error);
-            }
-            Err(error) => return Err(error),
-        };
-        let response = match sheltered(gate::pass(&vault, &on, request)).await {
-            Ok(response) => response,
-            Err(error) => {
-                // Code only: texts may name a custodian, and the log is not the place for that.
-                tracing::warn!(code = error.code(), "refused");
-                Response::Refused(Refusal::from(&error))
-            }
-        };
-        within(ACCEPT, frame::write(&mut stream, &response)).await?;
+/// A vault that is served.
+pub struct Server {
+    pub(crate) vault: Arc<Vault>,
+    acceptor: Acceptor,
+    handshakes: Pool,
+    strangers: Pool,
+    callers: Mutex<BTreeMap<PointBytes, Pool>>,
+    numbers: AtomicU64,
+    /// Changes when somebody's rights were taken away: every connection looks again whose it is.
+    standing: watch::Sender<()>,
+    answers: Mutex<Answers>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Server(..)")
     }
+}
+
+impl Server {
+    /// Serves this vault.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a transport key that TLS cannot use, which does not happen.
+    pub fn new(vault: Arc<Vault>) -> Result<Arc<Self>, Error> {
+        let acceptor = Acceptor::new(vault.channel_key()).map_err(|_| Error::Damaged {
+            what: "the transport key",
+        })?;
+        Ok(Arc::new(Self {
+            vault,
+            acceptor,
+            handshakes: Pool::new(HANDSHAKES),
+            strangers: Pool::new(STRANGERS),
+            callers: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            standing: watch::channel(()).0,
+            answers: Mutex::default(),
+        }))
+    }
+
+    /// Serves one connection in a task of its own, until the other side closes it, is silent for too long, or has no right any more.
+    pub fn serve<S>(self: &Arc<Self>, stream: S) -> JoinHandle<Result<(), WireError>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let server = Arc::clone(self);
+        let (give, given) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let Ok(end) = given.await else { return Ok(()) };
+            server.connection(stream, end).await
+        });
+        // It waits for nothing else.
+        let _ = give.send(task.abort_handle());
+        task
+    }
+
+    pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody's rights were taken away: their connections end.
+    #[expect(dead_code, reason = "suspension asks for it")]
+    pub(crate) fn look_again(&self) {
+        self.standing.send_modify(|()| {});
+    }
+
+    async fn connection<S>(self: Arc<Self>, stream: S, end: AbortHandle) -> Result<(), WireError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let handshake = self.handshakes.take(number, end.clone());
+        let mut standing = self.standing.subscribe();
+        let (mut stream, key) = within(HANDSHAKE, self.acceptor.accept(stream)).await?;
+        let Some(on) = within(HANDSHAKE, self.greet(&mut stream, key)).await? else {
+            return Ok(());
+        };
+        let (_place, idle) = self.place(&on, number, end).await;
+        drop(handshake);
+        let on = Arc::new(on);
+        loop {
+            let read = {
+                let mut reading = std::pin::pin!(within(idle, frame::read(&mut stream)));
+                loop {
+                    tokio::select! {
+                        read = &mut reading => break read,
+                        _ = standing.changed() => if !self.stands(&on).await {
+                            return Ok(());
+                        },
+                    }
+                }
+            };
+            let request: Asked = match read {
+                Ok(Some(asked)) => asked,
+                Ok(None) => return Ok(()),
+                Err(error @ WireError::Malformed(_)) => {
+                    refuse(&mut stream, &Error::MalformedRequest).await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
+            // In a task of its own: what was begun is finished, whatever becomes of the connection.
+            let (server, from) = (Arc::clone(&self), Arc::clone(&on));
+            let passed = tokio::spawn(async move { sheltered(gate::pass(&server, &from, request)).await });
+            let response = match passed.await.map_err(|_| WireError::Malformed("a request"))? {
+                Ok(response) => response,
+                Err(error) => {
+                    // Code only: texts may name a custodian, and the log is not the place for that.
+                    tracing::warn!(code = error.code(), "refused");
+                    Response::Refused(Refusal::from(&error))
+                }
+            };
+            within(ACCEPT, frame::write(&mut stream, &response)).await?;
+            if !self.stands(&on).await {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn greet<S>(&self, stream: &mut S, key: PointBytes) -> Result<Option<On>, WireError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        match frame::read(stream).await? {
+            Some(Asked {
+                request: Request::Hello(Hello(greeting)),
+                ..
+            }) => {
+                let shown = self.vault.shown();
+                let welcome = Welcome {
+                    version: PROTOCOL_VERSION,
+                    vault: self.vault.id(),
+                    statement: shown.statement,
+                    generation: shown.generation,
+                };
+                frame::write(stream, &Response::Welcome(welcome)).await?;
+                // Another version was told ours, and hangs up.
+                Ok((greeting.version == PROTOCOL_VERSION).then_some(On {
+                    key,
+                    client_key: greeting.client_key,
+                }))
+            }
+            Some(_) => {
+                refuse(stream, &Error::MalformedRequest).await?;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The place of a connection whose client is known, and how long it may be silent. One of a caller who was suspended is answered
+    /// so, and ends then.
+    async fn place(&self, on: &On, number: u64, end: AbortHandle) -> (Taken, Duration) {
+        let asker = self.vault.lock().await.asker(&on.key);
+        if let Ok(Asker {
+            kind: Caller::Anyone, ..
+        }) = asker
+        {
+            return (self.strangers.take(number, end), STRANGER_IDLE);
+        }
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = callers.entry(on.key).or_insert_with(|| Pool::new(OF_ONE_CALLER));
+        (pool.take(number, end), IDLE)
+    }
+
+    async fn stands(&self, on: &On) -> bool {
+        self.vault.lock().await.asker(&on.key).is_ok()
+    }
+}
+
+async fn refuse<S>(stream: &mut S, error: &Error) -> Result<(), WireError>
+where
+    S: AsyncWrite + Unpin,
+{
+    within(
+        ACCEPT,
+        frame::write(stream, &Response::Refused(Refusal::from(error))),
+    )
+    .await
 }
 
 /// What the other side does, or the end of our patience with it.
@@ -74,70 +236,31 @@ async fn within<T>(
     tokio::time::timeout(patience, work).await.map_err(silent)?
 }
 
-async fn greet<S>(stream: &mut S, vault: &Vault) -> Result<Option<Connection>, WireError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    match frame::read(stream).await? {
-        Some(Request::Hello(Hello(greeting))) => {
-            let on = Connection {
-                vault: vault.id(),
-                challenge: vault.challenge(),
-                client_key: greeting.client_key,
-            };
-            let welcome = Welcome {
-                version: PROTOCOL_VERSION,
-                vault: on.vault,
-                transport: vault.transport_key(),
-                challenge: on.challenge,
-            };
-            frame::write(stream, &Response::Welcome(welcome)).await?;
-            // Another version was told ours, and hangs up.
-            Ok((greeting.version == PROTOCOL_VERSION).then_some(on))
-        }
-        Some(_) => {
-            frame::write(
-                stream,
-                &Response::Refused(Refusal::from(&Error::MalformedRequest)),
-            )
-            .await?;
-            Ok(None)
-        }
-        None => Ok(None),
-    }
-}
-
-/// Accepts connections until `stop` is done. Only the vault's own user and root are served.
+/// Accepts connections until `stop` is done, from the vault's own user, root and `users`.
 ///
 /// # Errors
 /// [`Error::StoreUnavailable`] when the socket fails.
 pub async fn listen(
     listener: UnixListener,
-    vault: Arc<Vault>,
+    server: Arc<Server>,
+    users: &[u32],
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let own = rustix::process::geteuid().as_raw();
     let mut stop = std::pin::pin!(stop);
     let mut expiry = tokio::time::interval(EXPIRY);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    // A place is taken before a connection is accepted: a full house is no reason to miss the end.
-    let mut free = None;
     loop {
         let accepted = tokio::select! {
             () = &mut stop => return Ok(()),
             _ = expiry.tick() => {
-                let vault = Arc::clone(&vault);
+                let vault = Arc::clone(&server.vault);
                 tokio::spawn(sheltered(async move {
                     vault.expire().await;
                     vault.look_through_once().await;
                 }));
                 continue;
             }
-            Ok(place) = Arc::clone(&places).acquire_owned(), if free.is_none() => {
-                free = Some(place);
-                continue;
-            }
-            accepted = listener.accept(), if free.is_some() => accepted,
+            accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -148,17 +271,10 @@ pub async fn listen(
                 continue;
             }
         };
-        if !gate::may_connect(&stream, own) {
+        if !gate::may_connect(&stream, own, users) {
             tracing::warn!("a connection by another user was refused");
             continue;
         }
-        let vault = Arc::clone(&vault);
-        let place = free.take();
-        tokio::spawn(async move {
-            if let Err(error) = connection(stream, vault).await {
-                tracing::debug!(code = error.code(), "a connection ended");
-            }
-            drop(place);
-        });
+        drop(server.serve(stream));
     }
 }

@@ -1,6 +1,6 @@
 //! Commitments to shares: enough to say that a share is wrong, nothing that helps to find it.
 
-use keyvault_protocol::{CustodianKey, PointBytes, Share};
+use keyvault_protocol::{PointBytes, Share};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -66,7 +66,9 @@ impl Commitment {
 
 fn custodian_key(vault: &[u8; 16], epoch: u32, index: u8, value: &[u8; 32]) -> Option<PointBytes> {
     let share = Share::new(*vault, epoch, index, *value);
-    CustodianKey::of(&share).ok().map(|key| key.public())
+    keyvault_protocol::custodian_key(&share)
+        .ok()
+        .map(|key| key.public())
 }
 
 pub(crate) fn commit(vault: &[u8; 16], epoch: u32, index: u8, salt: &[u8; 16], value: &[u8; 32]) -> [u8; 32] {

@@ -590,7 +590,10 @@ async fn a_vault_that_is_sealed_in_the_middle_goes_on_when_it_is_open_again() {
         .collect();
     let wang = &installation.envelopes[1];
     let wang = wang.open(scratch_vault::passphrase("wang").as_bytes()).unwrap();
-    client.seal(&wang).await.unwrap();
+    let mut custodian = scratch_vault::connect_custodian(&installation.vault, &wang)
+        .await
+        .unwrap();
+    custodian.seal().await.unwrap();
     let error = client.continue_card(&session, 0, answers).await.unwrap_err();
     assert!(error.is(RefusalCode::Sealed), "{error}");
     installation.unseal().await;

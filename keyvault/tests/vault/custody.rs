@@ -7,8 +7,8 @@ use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{Purpose, seal};
 use keyvault_protocol::{
-    Act, Attempt, BundleKind, BundleRequest, CardTask, Connection, CustodianKey, LotRequest, PhotoKeyContext,
-    PointBytes, RefusalCode, SealedShare, Share, WrappedKey,
+    Attempt, BundleKind, BundleRequest, CardTask, Identity, LotRequest, PhotoKeyContext, PointBytes,
+    RefusalCode, SealedShare, Share, WrappedKey,
 };
 use program_contract::{Exit, Failing as _, Founded};
 use rand::SeedableRng;
@@ -47,8 +47,8 @@ pub(crate) async fn sealed(seed: u64) -> (tempfile::TempDir, TestClock, Vec<Shar
 #[tokio::test]
 async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
     let (_folder, _, envelopes, vault) = sealed(20).await;
-    let mut client = connect(&vault).await;
     let good = open_share(&envelopes[0]);
+    let mut client = custodian(&vault, &good).await;
     let mut value = *good.value();
     value[31] ^= 1;
     let pin = pin(&envelopes[0]);
@@ -56,33 +56,35 @@ async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
     // Another custodian's value under this number is wrong as well.
     let other = *open_share(&envelopes[1]).value();
     let swapped = Share::new(good.vault, good.epoch, 1, other).pinned_to(pin);
-    let before = client.begin_unseal(&good).await.unwrap();
+    let before = client.begin_unseal().await.unwrap();
     for wrong in [&wrong, &swapped] {
-        let error = client.submit_share(wrong).await.unwrap_err();
+        let error = custodian(&vault, wrong)
+            .await
+            .submit_share(wrong)
+            .await
+            .unwrap_err();
         assert!(error.is(RefusalCode::NotACustodian));
-        assert!(error.to_string().contains("li"), "{error}");
         assert_eq!(error.exit_code(), 1);
-        // And where it is given to an attempt that a custodian began.
-        let given = vault.give_share(&sealed_for(&before, wrong)).await;
-        let error = given.unwrap_err();
-        assert_eq!(
-            error,
-            Error::WrongShare {
-                custodian: "li".into()
-            }
-        );
+        // And where a custodian gives it.
+        let error = client.submit_share(wrong).await.unwrap_err();
+        assert!(error.is(RefusalCode::WrongShare), "{error}");
+        assert!(error.to_string().contains("li"), "{error}");
     }
-    assert_eq!(client.begin_unseal(&good).await.unwrap(), before);
+    assert_eq!(client.begin_unseal().await.unwrap(), before);
     let other_epoch = Share::new(good.vault, 2, good.index, *good.value()).pinned_to(pin);
     let nobody = Share::new(good.vault, 1, 9, *good.value()).pinned_to(pin);
     for (share, code) in [
         (other_epoch, RefusalCode::WrongEpoch),
         (nobody, RefusalCode::NotFound),
     ] {
+        let stranger = custodian(&vault, &share).await.begin_unseal().await;
+        assert!(stranger.unwrap_err().is(RefusalCode::NotACustodian));
         assert!(client.submit_share(&share).await.unwrap_err().is(code));
-        let given = vault.give_share(&sealed_for(&before, &share)).await;
-        assert_eq!(given.unwrap_err().code(), code.as_str());
     }
+}
+
+async fn custodian(vault: &Arc<Vault>, share: &Share) -> TestClient {
+    scratch_vault::connect_custodian(vault, share).await.unwrap()
 }
 
 /// A share on its way to an attempt.
@@ -103,44 +105,41 @@ fn sealed_for(attempt: &Attempt, share: &Share) -> SealedShare {
 #[tokio::test]
 async fn shares_open_the_vault_in_any_order_and_not_before_there_are_enough() {
     let (_folder, _, envelopes, vault) = sealed(21).await;
-    let mut client = connect(&vault).await;
-    let first = client.submit_share(&open_share(&envelopes[2])).await.unwrap();
+    let shares: Vec<Share> = envelopes.iter().map(open_share).collect();
+    let mut zhang = custodian(&vault, &shares[2]).await;
+    let first = zhang.submit_share(&shares[2]).await.unwrap();
     assert_eq!(
         (first.given, first.needed, first.state.as_str()),
         (1, 2, "unsealing")
     );
     assert_eq!(first.missing, ["li", "wang"]);
-    let error = client.submit_share(&open_share(&envelopes[2])).await.unwrap_err();
+    let error = zhang.submit_share(&shares[2]).await.unwrap_err();
     assert!(
         error.is(RefusalCode::SameShareTwice) && error.to_string().contains("zhang"),
         "{error}"
     );
-    assert!(client.anchors().await.unwrap_err().is(RefusalCode::Sealed));
-    let last = client.submit_share(&open_share(&envelopes[0])).await.unwrap();
+    assert!(zhang.anchors().await.unwrap_err().is(RefusalCode::Sealed));
+    let mut li = custodian(&vault, &shares[0]).await;
+    let last = li.submit_share(&shares[0]).await.unwrap();
     assert_eq!((last.given, last.state.as_str()), (2, "open"));
-    client.anchors().await.unwrap();
-    assert!(
-        client
-            .submit_share(&open_share(&envelopes[1]))
-            .await
-            .unwrap_err()
-            .is(RefusalCode::AlreadyOpen)
-    );
-    let li = open_share(&envelopes[0]);
-    client.seal(&li).await.unwrap();
-    assert!(client.anchors().await.unwrap_err().is(RefusalCode::Sealed));
-    assert!(client.seal(&li).await.unwrap_err().is(RefusalCode::Sealed));
+    li.anchors().await.unwrap();
+    let late = custodian(&vault, &shares[1]).await.submit_share(&shares[1]).await;
+    assert!(late.unwrap_err().is(RefusalCode::AlreadyOpen));
+    li.seal().await.unwrap();
+    assert!(li.anchors().await.unwrap_err().is(RefusalCode::Sealed));
+    assert!(li.seal().await.unwrap_err().is(RefusalCode::Sealed));
 }
 
 #[tokio::test]
 async fn a_share_of_another_vault_is_named_as_such() {
-    let (_folder, _, _, vault) = sealed(22).await;
-    let (_other, _, envelopes, _) = sealed(23).await;
-    let error = connect(&vault)
-        .await
-        .submit_share(&open_share(&envelopes[0]))
-        .await
-        .unwrap_err();
+    let (_folder, _, envelopes, vault) = sealed(22).await;
+    let (_other, _, others, _) = sealed(23).await;
+    let foreign = open_share(&others[0]);
+    // It is not even sealed for this one.
+    let dialed = scratch_vault::connect_custodian(&vault, &foreign).await;
+    assert_eq!(dialed.unwrap_err().code(), "VAULT_NOT_OURS");
+    let mut client = custodian(&vault, &open_share(&envelopes[0])).await;
+    let error = client.submit_share(&foreign).await.unwrap_err();
     assert!(error.is(RefusalCode::WrongVault));
     assert_eq!((error.code(), error.exit_code()), ("WRONG_VAULT", 1));
 }
@@ -148,13 +147,13 @@ async fn a_share_of_another_vault_is_named_as_such() {
 #[tokio::test]
 async fn an_attempt_ends_after_fifteen_minutes_and_forgets_its_shares() {
     let (_folder, clock, envelopes, vault) = sealed(24).await;
-    let mut client = connect(&vault).await;
-    client.submit_share(&open_share(&envelopes[0])).await.unwrap();
     let share = open_share(&envelopes[0]);
-    let old = client.begin_unseal(&share).await.unwrap();
+    let mut client = custodian(&vault, &share).await;
+    client.submit_share(&share).await.unwrap();
+    let old = client.begin_unseal().await.unwrap();
     clock.advance(SignedDuration::from_mins(15));
     assert_eq!(client.status().await.unwrap().state.as_str(), "sealed");
-    let new = client.begin_unseal(&share).await.unwrap();
+    let new = client.begin_unseal().await.unwrap();
     assert!(new.id != old.id && new.key != old.key && new.given.is_empty());
     let progress = client.submit_share(&open_share(&envelopes[1])).await.unwrap();
     assert_eq!(progress.given, 1);
@@ -176,11 +175,9 @@ async fn a_share_sealed_to_an_older_attempt_is_not_taken() {
 async fn a_clock_before_the_high_water_mark_opens_nothing() {
     let (_folder, clock, envelopes, vault) = sealed(26).await;
     clock.advance(SignedDuration::from_hours(-24));
-    let error = connect(&vault)
-        .await
-        .submit_share(&open_share(&envelopes[0]))
-        .await
-        .unwrap_err();
+    let share = open_share(&envelopes[0]);
+    let given = custodian(&vault, &share).await.submit_share(&share).await;
+    let error = given.unwrap_err();
     assert!(error.is(RefusalCode::ClockBehind));
     assert_eq!(error.exit_code(), 5);
     assert!(
@@ -193,7 +190,8 @@ async fn a_clock_before_the_high_water_mark_opens_nothing() {
 #[tokio::test]
 async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
     let (_folder, _, envelopes, vault) = sealed(28).await;
-    let mut client = connect(&vault).await;
+    // Who knows the vault sealed as it is.
+    let mut client = custodian(&vault, &open_share(&envelopes[0])).await;
     let point = keyvault_protocol::sealed::point_of(
         &keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1)).public_key(),
     );
@@ -289,7 +287,7 @@ async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
         client.revoke_terminal("gate 1").await.err(),
         client.terminals().await.err(),
         client.check_lines(&[]).await.err(),
-        client.seal(&open_share(&envelopes[0])).await.err(),
+        client.seal().await.err(),
     ];
     for (i, outcome) in outcomes.into_iter().enumerate() {
         assert!(outcome.unwrap().is(RefusalCode::Sealed), "request {i}");
@@ -704,13 +702,11 @@ async fn no_secret_is_in_any_log_error_envelope_or_file() {
         "{:?}",
         client.photo_key_open(&wrong, &wrapped).await.unwrap_err()
     ));
-    texts.push(format!(
-        "{:?}",
-        client.submit_share(&open_share(&envelopes[0])).await.unwrap_err()
-    ));
     let share = open_share(&envelopes[0]);
+    let mut li = custodian(&vault, &share).await;
+    texts.push(format!("{:?}", li.submit_share(&share).await.unwrap_err()));
     texts.push(format!("{share:?} {vault:?}"));
-    client.seal(&share).await.unwrap();
+    li.seal().await.unwrap();
 
     let secrets = given.lock().unwrap().clone();
     assert!(secrets.len() > 10);
@@ -914,93 +910,56 @@ async fn a_vault_that_was_sealed_before_opens() {
     let mut client = connect(&vault).await;
     client.anchors().await.unwrap();
     // Custodians have keys since it was opened, she too who was not there.
-    let stranger = CustodianKey::of(&Share::new(vault.id(), 1, 1, [0; 32])).unwrap();
-    let on = Connection {
-        vault: vault.id(),
-        challenge: [0; 16],
-        client_key: [4; 65],
-    };
-    let begun = vault
-        .begin_unseal(&stranger.prove(Act::BeginUnseal, &on), &on)
-        .await;
+    let stranger = Share::new(vault.id(), 1, 1, [0; 32]);
+    let begun = custodian(&vault, &stranger).await.begin_unseal().await;
     assert_eq!(begun.unwrap_err().code(), "NOT_A_CUSTODIAN");
     let text = std::fs::read(sealed.join("wang.share.json")).unwrap();
     let wang = ShareEnvelope::parse(&text)
         .unwrap()
         .open(b"wrong horse battery")
         .unwrap();
-    let unpinned = client.seal(&wang).await.unwrap_err();
+    let unpinned = Identity::custodian(&wang).unwrap_err();
     assert_eq!(unpinned.code(), "TRANSPORT_KEY_NOT_PINNED");
-    client.seal(&wang.pinned_to(vault.transport_key())).await.unwrap();
+    custodian(&vault, &wang).await.seal().await.unwrap();
 }
 
-/// Proofs of whoever is no custodian, or not the one, or said something else, or elsewhere.
+/// Whoever is no custodian, or not the one.
 #[tokio::test]
 async fn nobody_but_a_custodian_begins_cancels_or_seals() {
     let (folder, _, envelopes, vault) = sealed(40).await;
     let shares: Vec<Share> = envelopes.iter().map(open_share).collect();
-    let li = CustodianKey::of(&shares[0]).unwrap();
-    let on = |challenge| Connection {
-        vault: vault.id(),
-        challenge: [challenge; 16],
-        client_key: [4; 65],
-    };
-    let here = on(1);
-    let stranger = CustodianKey::of(&Share::new(vault.id(), 1, 1, [9; 32])).unwrap();
-    let nobody = CustodianKey::of(&Share::new(vault.id(), 1, 9, *shares[0].value())).unwrap();
-    let wrong = |act, other| {
-        let mut as_wang = li.prove(act, &here);
-        as_wang.index = 2;
-        [
-            stranger.prove(act, &here),
-            nobody.prove(act, &here),
-            li.prove(other, &here),
-            // Heard on another connection.
-            li.prove(act, &on(2)),
-            as_wang,
-        ]
-    };
     let all_wrong = async || {
-        let mut refused = Vec::new();
-        for proof in wrong(Act::BeginUnseal, Act::Seal) {
-            let begun = vault.begin_unseal(&proof, &here).await;
-            refused.push(begun.unwrap_err().code());
+        for wrong in [
+            Share::new(vault.id(), 1, 1, [9; 32]),
+            Share::new(vault.id(), 1, 9, *shares[0].value()),
+            Share::new(vault.id(), 1, 2, *shares[0].value()),
+            Share::new(vault.id(), 2, 1, *shares[0].value()),
+        ] {
+            let mut stranger = custodian(&vault, &wrong).await;
+            let begun = stranger.begin_unseal().await.unwrap_err();
+            assert!(begun.is(RefusalCode::NotACustodian), "{begun}");
+            let given = stranger.submit_share(&wrong).await.unwrap_err();
+            assert!(given.is(RefusalCode::NotACustodian), "{given}");
+            let sealed = stranger.seal().await.unwrap_err();
+            assert!(sealed.is(RefusalCode::NotACustodian), "{sealed}");
         }
-        for proof in wrong(Act::Seal, Act::BeginUnseal) {
-            let sealed = vault.seal_for(&proof, &here).await;
-            refused.push(sealed.unwrap_err().code());
-        }
-        let one_act = [
-            "NOT_A_CUSTODIAN",
-            "NOT_FOUND",
-            "NOT_A_CUSTODIAN",
-            "NOT_A_CUSTODIAN",
-            "NOT_A_CUSTODIAN",
-        ];
-        assert_eq!(refused, [one_act, one_act].concat());
-        let mut older = li.prove(Act::Seal, &here);
-        older.epoch = 0;
-        assert!(matches!(
-            vault.seal_for(&older, &here).await,
-            Err(Error::WrongEpoch { share: 0, vault: 1 })
-        ));
     };
     all_wrong().await;
     assert!(vault.status().await.attempt.is_none(), "nobody began");
 
     // Li begins. Wang joins and may not end it, and neither may a stranger; li may.
-    let mut client = connect(&vault).await;
-    let mut colleague = connect(&vault).await;
+    let mut client = custodian(&vault, &shares[0]).await;
+    let mut colleague = custodian(&vault, &shares[1]).await;
     client.submit_share(&shares[0]).await.unwrap();
     all_wrong().await;
-    colleague.begin_unseal(&shares[1]).await.unwrap();
-    let ended = colleague.seal(&shares[1]).await.unwrap_err();
+    colleague.begin_unseal().await.unwrap();
+    let ended = colleague.seal().await.unwrap_err();
     assert!(
         ended.is(RefusalCode::AttemptOfAnother) && ended.to_string().contains("li"),
         "{ended}"
     );
     assert_eq!(vault.status().await.attempt.unwrap().given, ["li"]);
-    client.seal(&shares[0]).await.unwrap();
+    client.seal().await.unwrap();
     assert_eq!(vault.status().await.state.as_str(), "sealed");
 
     // Open, any custodian seals it, one who gave no share too; the journal has the name that was proved.
@@ -1008,7 +967,7 @@ async fn nobody_but_a_custodian_begins_cancels_or_seals() {
     colleague.submit_share(&shares[1]).await.unwrap();
     all_wrong().await;
     assert_eq!(vault.status().await.state.as_str(), "open");
-    colleague.seal(&shares[2]).await.unwrap();
+    custodian(&vault, &shares[2]).await.seal().await.unwrap();
     assert_eq!(vault.status().await.state.as_str(), "sealed");
     let copy = tempfile::tempdir().unwrap();
     copy_folder(&folder.path().join("vault"), copy.path());

@@ -8,17 +8,18 @@ use card_applet_spec::deny_list::{DenyList, lists_of_file};
 use jiff::Span;
 use jiff::civil::Date;
 use keyvault::{Vault, serve};
+use keyvault_protocol::channel;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    AcceptReceipts, Act, AllowCard, BeginUnseal, BundleKind, BundleRequest, CardBack, CardTask, CardVersions,
-    CheckLines, CompromiseRole, Connection, ContinueCard, Counted, CustodianKey, CustodianProof, DenyCard,
-    DenyChain, DenyListRequest, EndCard, EnrolIssuer, Entitlement, ExportBundle, ExportDenyList, ExportLot,
-    ExportUpdates, GiveShare, Greeting, Hello, IssuerKey, LineCheck, LotRequest, OPERATIONS, OpenOrder,
-    OrderSession, PROTOCOL_VERSION, PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, ReadAnchors,
-    ReadJournal, ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response,
-    RetireRole, RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, RotateRole, Script, Seal,
-    SealUpdate, SealedShare, SettlementLine, Share, SignCardBack, SlotVersion, StartCard, TaskKind,
-    Terminals, UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, frame,
+    AcceptReceipts, AllowCard, Asked, BeginUnseal, BundleKind, BundleRequest, CardBack, CardTask,
+    CardVersions, ChannelKey, CheckLines, CompromiseRole, ContinueCard, Counted, DenyCard, DenyChain, DenyListRequest,
+    EndCard, EnrolIssuer, Entitlement, ExportBundle, ExportDenyList, ExportLot, ExportUpdates, GiveShare,
+    Greeting, Hello, IssuerKey, LineCheck, LotRequest, OPERATIONS, OpenOrder, OrderSession, PROTOCOL_VERSION,
+    PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal,
+    ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RetireRole,
+    RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, RotateRole, Script, Seal, SealUpdate,
+    SealedShare, SettlementLine, Share, SignCardBack, SlotVersion, StartCard, TaskKind, Terminals,
+    UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, custodian_key, frame,
 };
 use p256::SecretKey;
 use rand::SeedableRng;
@@ -32,15 +33,6 @@ use super::gate::{Gate, REGION};
 use super::settlement::Shop;
 use super::support::*;
 
-/// In the place of what a custodian proves on the connection on which it is asked.
-fn unproved() -> CustodianProof {
-    CustodianProof {
-        epoch: 1,
-        index: 1,
-        signature: [0; 64],
-    }
-}
-
 /// One of every request, from the list that holds the wire.
 pub(crate) fn requests() -> Vec<(String, Request)> {
     include_str!("../../protocol/src/encoding.txt")
@@ -51,6 +43,36 @@ pub(crate) fn requests() -> Vec<(String, Request)> {
             (name.to_owned(), minicbor::decode(&bytes).unwrap())
         })
         .collect()
+}
+
+/// Asks the vault in frames of the channel, without the client and what it looks at.
+async fn ask(
+    vault: &Arc<Vault>,
+    key: &ChannelKey,
+    client_key: PointBytes,
+    request: Request,
+) -> (Response, Welcome) {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    drop(serve::Server::new(Arc::clone(vault)).unwrap().serve(far));
+    let (mut near, _) = channel::dial(near, key, None).await.unwrap();
+    let hello = Hello(Greeting {
+        version: PROTOCOL_VERSION,
+        client_key,
+    });
+    let mut answers = Vec::new();
+    for request in [Request::from(hello), request] {
+        let asked = Asked {
+            id: [u8::try_from(answers.len()).unwrap(); 16],
+            request,
+        };
+        frame::write(&mut near, &asked).await.unwrap();
+        answers.push(frame::read::<_, Response>(&mut near).await.unwrap().unwrap());
+    }
+    let response = answers.pop().unwrap();
+    let Some(Response::Welcome(welcome)) = answers.pop() else {
+        panic!("no welcome");
+    };
+    (response, welcome)
 }
 
 #[tokio::test]
@@ -65,17 +87,7 @@ async fn a_sealed_vault_answers_what_its_policies_say_and_nothing_else() {
         if matches!(request, Request::Hello(_)) {
             continue;
         }
-        let (mut near, far) = tokio::io::duplex(1 << 16);
-        tokio::spawn(serve::connection(far, Arc::clone(&vault)));
-        let hello = Request::from(Hello(Greeting {
-            version: PROTOCOL_VERSION,
-            client_key: [4; 65],
-        }));
-        frame::write(&mut near, &hello).await.unwrap();
-        let welcome: Option<Response> = frame::read(&mut near).await.unwrap();
-        assert!(matches!(welcome, Some(Response::Welcome(_))));
-        frame::write(&mut near, &request).await.unwrap();
-        let response: Response = frame::read(&mut near).await.unwrap().unwrap();
+        let (response, _) = ask(&vault, &ChannelKey::fresh(), [4; 65], request.clone()).await;
         let is_sealed =
             matches!(&response, Response::Refused(refusal) if refusal.code == RefusalCode::Sealed);
         assert_eq!(
@@ -271,35 +283,21 @@ impl Rows {
 
 impl Copied<'_> {
     pub(crate) async fn ask(&self, request: Request) -> Response {
-        let (mut near, far) = tokio::io::duplex(1 << 16);
-        tokio::spawn(serve::connection(far, Arc::clone(&self.vault)));
-        let hello = Hello(Greeting {
-            version: PROTOCOL_VERSION,
-            client_key: sealed::point_of(&self.base.key.public_key()),
-        });
+        // Who may ask for it.
+        let key = match &request {
+            Request::BeginUnseal(_) | Request::GiveShare(_) | Request::Seal(_) => {
+                custodian_key(&self.opened(0)).unwrap()
+            }
+            _ => ChannelKey::fresh(),
+        };
+        let client_key = sealed::point_of(&self.base.key.public_key());
         let is_hello = matches!(request, Request::Hello(_));
-        frame::write(&mut near, &Request::from(hello)).await.unwrap();
-        let welcome: Response = frame::read(&mut near).await.unwrap().unwrap();
+        let (response, welcome) = ask(&self.vault, &key, client_key, request).await;
         if is_hello {
-            return welcome;
+            Response::Welcome(welcome)
+        } else {
+            response
         }
-        let Response::Welcome(welcome) = welcome else {
-            panic!("{welcome:?}");
-        };
-        let on = Connection {
-            vault: welcome.vault,
-            challenge: welcome.challenge,
-            client_key: sealed::point_of(&self.base.key.public_key()),
-        };
-        // What a custodian says anew on each connection.
-        let custodian = CustodianKey::of(&self.opened(0)).unwrap();
-        let request = match request {
-            Request::BeginUnseal(_) => BeginUnseal(custodian.prove(Act::BeginUnseal, &on)).into(),
-            Request::Seal(_) => Seal(custodian.prove(Act::Seal, &on)).into(),
-            other => other,
-        };
-        frame::write(&mut near, &request).await.unwrap();
-        frame::read(&mut near).await.unwrap().unwrap()
     }
 
     async fn rows(&self) -> Rows {
@@ -384,8 +382,8 @@ impl Copied<'_> {
     }
 
     async fn attempt(&self) -> keyvault_protocol::Attempt {
-        match self.ask(BeginUnseal(unproved()).into()).await {
-            Response::Attempt(proved) => proved.attempt,
+        match self.ask(BeginUnseal.into()).await {
+            Response::Attempt(attempt) => attempt,
             other => panic!("{other:?}"),
         }
     }
@@ -416,7 +414,7 @@ impl Copied<'_> {
     }
 
     async fn seal(&self) {
-        let seal = Seal(unproved());
+        let seal = Seal;
         assert_eq!(self.ask(seal.into()).await, Response::Done);
     }
 
@@ -464,17 +462,17 @@ impl Copied<'_> {
             Request::ReadStatus(_) => (ReadStatus.into(), nothing),
             Request::BeginUnseal(_) => {
                 self.seal().await;
-                (BeginUnseal(unproved()).into(), nothing)
+                (BeginUnseal.into(), nothing)
             }
             Request::GiveShare(_) => {
                 self.seal().await;
                 let first = self.share(0).await;
                 assert!(matches!(self.ask(first).await, Response::Progress(_)));
-                let seal = Seal(unproved());
+                let seal = Seal;
                 (self.share(1).await, Back::By(Box::new(seal.into())))
             }
             Request::Seal(_) => {
-                let seal = Seal(unproved());
+                let seal = Seal;
                 (seal.into(), Back::Unsealing)
             }
             Request::EnrolIssuer(_) => {
@@ -624,15 +622,6 @@ impl Copied<'_> {
     /// Whether two answers say the same; signatures and seals are drawn anew each time.
     async fn same(&self, one: &Response, two: &Response) -> bool {
         match (one, two) {
-            // Drawn anew for each connection.
-            (Response::Welcome(one), Response::Welcome(two)) => {
-                let challenge = one.challenge;
-                let again = Welcome {
-                    challenge,
-                    ..two.clone()
-                };
-                two.challenge != challenge && *one == again
-            }
             (
                 Response::PhotoKey { sealed: one, wrapped },
                 Response::PhotoKey {

@@ -8,13 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use keyvault_protocol::sealed::{self, Purpose};
+use keyvault_protocol::channel::Acceptor;
 use keyvault_protocol::{
-    Attempt, CardState, CardTask, Client, GiveShare, Hello, Order, PointBytes, ProvedAttempt, Request,
-    Response, Script, SealedShare, TaskKind, frame,
+    Asked, CardState, CardTask, ChannelKey, Client, Identity, Order, PROTOCOL_VERSION, Request, Response,
+    Script, TaskKind, VaultAnchors, Welcome, frame,
 };
-use p256::ecdsa::signature::Signer as _;
-use p256::ecdsa::{Signature, SigningKey};
+use p256::ecdsa::SigningKey;
+use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -23,6 +23,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
 use sqlx::Connection as _;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use virtual_card::chip::Chip;
 
@@ -156,6 +157,13 @@ impl Site {
             .iter()
             .map(|path| path.as_str().unwrap().to_owned())
             .collect()
+    }
+
+    /// A caller of the vault that was founded here.
+    pub(crate) fn identity(&self) -> Identity {
+        let anchors = VaultAnchors::read(&self.path("shares/anchors.json")).unwrap();
+        let key = ChannelKey::read(&self.path("caller.key")).unwrap();
+        Identity::of(key, anchors, Clock::fixed(jiff::Timestamp::UNIX_EPOCH))
     }
 
     pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
@@ -519,7 +527,11 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
         .build()
         .unwrap();
     let socket = site.path("vault/keyvault.sock");
-    let connect = || runtime.block_on(Client::connect_unix(&socket)).unwrap();
+    let connect = || {
+        runtime
+            .block_on(Client::connect_unix(&socket, &site.identity()))
+            .unwrap()
+    };
     let mut client = connect();
     let secret = keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1));
     let issuer = SigningKey::from(&secret);
@@ -1131,10 +1143,7 @@ fn hello_as(user: u32, socket: &Path, hello: &[u8]) -> String {
 
 #[test]
 fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
-    use std::sync::Arc;
-
     use keyvault::serve;
-    use keyvault_protocol::{Greeting, Hello, PROTOCOL_VERSION, Request, frame};
 
     use super::support::{NOON, TestClock, random};
 
@@ -1147,15 +1156,8 @@ fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let socket = folder.path().join("open.sock");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let hello = runtime.block_on(async {
-        let hello = Request::from(Hello(Greeting {
-            version: PROTOCOL_VERSION,
-            client_key: [4; 65],
-        }));
-        let mut bytes = Vec::new();
-        frame::write(&mut bytes, &hello).await.unwrap();
-        bytes
-    });
+    // What TLS answers with an alert.
+    let hello = b"no handshake, but something to answer";
     runtime.block_on(async {
         let clock = TestClock::at(NOON);
         let vault = scratch_vault::open(folder.path(), clock.clock(), random(70))
@@ -1163,45 +1165,15 @@ fn another_user_is_not_served_even_where_the_socket_lets_him_in() {
             .unwrap();
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
-        tokio::spawn(serve::listen(
-            listener,
-            Arc::clone(&vault),
-            std::future::pending(),
-        ));
+        let server = serve::Server::new(vault).unwrap();
+        tokio::spawn(async move { serve::listen(listener, server, &[], std::future::pending()).await });
     });
-    assert_eq!(hello_as(0, &socket, &hello), "answered");
-    assert_eq!(hello_as(STRANGER, &socket, &hello), "nothing");
-    assert_eq!(hello_as(0, &socket, &hello), "answered");
+    assert_eq!(hello_as(0, &socket, hello), "answered");
+    assert_eq!(hello_as(STRANGER, &socket, hello), "nothing");
+    assert_eq!(hello_as(0, &socket, hello), "answered");
     // And with the mode that the program gives its socket, he does not get that far.
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(hello_as(STRANGER, &socket, &hello), "not connected");
-
-    // The other way round: a client tells its shares to no stranger who listens.
-    let trap = folder.path().join("trap.sock");
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let mut stranger = Command::new("setpriv")
-        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "perl", "-e"])
-        .arg(
-            "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0) or die; bind(S, pack_sockaddr_un($ARGV[0])) or die;
-             listen(S, 5) or die; sleep 60;",
-        )
-        .arg(&trap)
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
-    let outcome = loop {
-        let outcome = runtime.block_on(Client::connect_unix(&trap));
-        match &outcome {
-            Err(error) if error.code() == "VAULT_NOT_RUNNING" && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            _ => break outcome,
-        }
-    };
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
-    let error = outcome.unwrap_err();
-    assert_eq!((error.code(), error.exit_code()), ("VAULT_OTHER_USER", 5));
+    assert_eq!(hello_as(STRANGER, &socket, hello), "not connected");
 }
 
 #[test]
@@ -1304,13 +1276,15 @@ fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
     let socket = site.path("vault/keyvault.sock");
     let stations: Vec<_> = (0..3u8)
         .map(|station| {
-            let socket = socket.clone();
+            let (socket, identity) = (socket.clone(), site.identity());
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()
                     .unwrap();
-                let mut client = runtime.block_on(Client::connect_unix(&socket)).unwrap();
+                let mut client = runtime
+                    .block_on(Client::connect_unix(&socket, &identity))
+                    .unwrap();
                 let mut answered = Vec::new();
                 for version in 0..100_000 {
                     let context = keyvault_protocol::PhotoKeyContext {
@@ -1347,7 +1321,9 @@ fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
         .enable_all()
         .build()
         .unwrap();
-    let mut client = runtime.block_on(Client::connect_unix(&socket)).unwrap();
+    let mut client = runtime
+        .block_on(Client::connect_unix(&socket, &site.identity()))
+        .unwrap();
     for (answered, code) in outcomes {
         assert!(["VAULT_GONE", "VAULT_SEALED"].contains(&code), "{code}");
         assert!(!answered.is_empty());
@@ -1932,124 +1908,91 @@ fn at_the_founding_the_program_makes_a_passphrase_for_each_who_wants_one() {
 /// What a process does that listens in the vault's place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trick {
-    /// It has a transport key of its own.
+    /// It answers with a transport key of its own.
     OwnKey,
-    /// It says what the vault says to it, and proves an attempt of its own with a key of its own.
-    CopiedGreeting,
-    /// It relays the client's own words and puts a key of its own into the vault's answer.
-    SwappedKey,
-    /// It passes on a proof that it heard when it relayed another connection.
-    OldProof,
-    /// It relays everything.
+    /// It carries a first connection to the vault, so that all looks well, and answers the next with a key of its own.
+    TwoFaces,
+    /// It carries everything.
     Relay,
 }
 
-/// Somebody in the vault's place: what was asked of him, and the key to which he would have shares sealed.
+/// Somebody in the vault's place: what was asked of him, and what he carried.
 struct Trap {
     socket: PathBuf,
+    came: Arc<Mutex<u32>>,
     asked: Arc<Mutex<Vec<Request>>>,
-    _runtime: tokio::runtime::Runtime,
+    carried: Arc<Mutex<Vec<u8>>>,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Trap {
-    fn key() -> p256::SecretKey {
-        sealed::fresh_key(&mut StdRng::seed_from_u64(66))
-    }
-
-    fn set(socket: &Path, vault: &Path, trick: Trick, heard: &Arc<Mutex<Option<ProvedAttempt>>>) -> Self {
+    fn set(socket: &Path, vault: &Path, trick: Trick) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
         let listener = runtime.block_on(async { UnixListener::bind(socket).unwrap() });
-        let (of_all, vault, heard) = (asked.clone(), vault.to_owned(), heard.clone());
-        runtime.spawn(async move {
+        let trap = Self {
+            socket: socket.to_owned(),
+            came: Arc::default(),
+            asked: Arc::default(),
+            carried: Arc::default(),
+            runtime,
+        };
+        let (came, asked, carried) = (trap.came.clone(), trap.asked.clone(), trap.carried.clone());
+        let vault = vault.to_owned();
+        trap.runtime.spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let (asked, vault, heard) = (of_all.clone(), vault.clone(), heard.clone());
-                tokio::spawn(async move { Self::serve(client, &vault, trick, &asked, &heard).await });
+                let number = {
+                    let mut count = came.lock().unwrap();
+                    *count += 1;
+                    *count
+                };
+                let through = trick == Trick::Relay || (trick == Trick::TwoFaces && number % 2 == 1);
+                if through {
+                    tokio::spawn(Self::carry(client, vault.clone(), carried.clone()));
+                } else {
+                    tokio::spawn(Self::pose(client, asked.clone()));
+                }
             }
         });
-        Self {
-            socket: socket.to_owned(),
-            asked,
-            _runtime: runtime,
+        trap
+    }
+
+    /// Says what the vault would, under a key of his own.
+    async fn pose(client: UnixStream, asked: Arc<Mutex<Vec<Request>>>) {
+        let acceptor = Acceptor::new(&ChannelKey::fresh()).unwrap();
+        let Ok((mut client, _)) = acceptor.accept(client).await else {
+            return;
+        };
+        while let Ok(Some(request)) = frame::read::<_, Asked>(&mut client).await {
+            asked.lock().unwrap().push(request.request);
+            let welcome = Welcome {
+                version: PROTOCOL_VERSION,
+                vault: [0; 16],
+                statement: None,
+                generation: None,
+            };
+            frame::write(&mut client, &Response::Welcome(welcome))
+                .await
+                .unwrap();
         }
     }
 
-    async fn serve(
-        mut client: UnixStream,
-        vault: &Path,
-        trick: Trick,
-        asked: &Mutex<Vec<Request>>,
-        heard: &Mutex<Option<ProvedAttempt>>,
-    ) {
-        let own = sealed::point_of(&Self::key().public_key());
+    async fn carry(mut client: UnixStream, vault: PathBuf, carried: Arc<Mutex<Vec<u8>>>) {
         let mut vault = UnixStream::connect(vault).await.unwrap();
-        let (mut client_key, mut number) = ([0; 65], [0; 16]);
-        while let Ok(Some(request)) = frame::read::<_, Request>(&mut client).await {
-            asked.lock().unwrap().push(request.clone());
-            if let Request::Hello(Hello(greeting)) = &request {
-                client_key = greeting.client_key;
+        let (mut from, mut to) = (vec![0; 1 << 14], vec![0; 1 << 14]);
+        loop {
+            let (bytes, other) = tokio::select! {
+                read = client.read(&mut from) => (&from[..read.unwrap_or(0)], &mut vault),
+                read = vault.read(&mut to) => (&to[..read.unwrap_or(0)], &mut client),
+            };
+            if bytes.is_empty() {
+                return;
             }
-            let answer = match (&request, trick) {
-                (Request::BeginUnseal(_), Trick::OwnKey | Trick::CopiedGreeting) => {
-                    Response::Attempt(Self::forged(number, &client_key, own))
-                }
-                (Request::BeginUnseal(_), Trick::OldProof) => {
-                    Response::Attempt(heard.lock().unwrap().clone().unwrap())
-                }
-                _ => {
-                    frame::write(&mut vault, &request).await.unwrap();
-                    frame::read(&mut vault).await.unwrap().unwrap()
-                }
-            };
-            let answer = match (answer, trick) {
-                (Response::Welcome(mut welcome), _) => {
-                    number = welcome.vault;
-                    if trick == Trick::OwnKey {
-                        welcome.transport = own;
-                    }
-                    Response::Welcome(welcome)
-                }
-                (Response::Attempt(mut proved), Trick::SwappedKey) => {
-                    *heard.lock().unwrap() = Some(proved.clone());
-                    proved.attempt.key = own;
-                    Response::Attempt(proved)
-                }
-                (answer, _) => answer,
-            };
-            if frame::write(&mut client, &answer).await.is_err() {
+            carried.lock().unwrap().extend_from_slice(bytes);
+            if other.write_all(bytes).await.is_err() {
                 return;
             }
         }
-    }
-
-    /// An attempt with a key of his own, proved as well as he can.
-    fn forged(number: [u8; 16], client_key: &PointBytes, own: PointBytes) -> ProvedAttempt {
-        let attempt = Attempt {
-            id: [9; 16],
-            key: own,
-            fingerprint: String::new(),
-            given: Vec::new(),
-            ends: jiff::Timestamp::MAX,
-        };
-        let signature: Signature =
-            SigningKey::from(&Self::key()).sign(&attempt.proved_bytes(&number, client_key));
-        ProvedAttempt {
-            attempt,
-            proof: signature.to_bytes().into(),
-        }
-    }
-
-    /// The shares that were given to him, as they came.
-    fn shares(&self) -> Vec<SealedShare> {
-        let asked = self.asked.lock().unwrap();
-        asked
-            .iter()
-            .filter_map(|request| match request {
-                Request::GiveShare(GiveShare(share)) => Some(share.clone()),
-                _ => None,
-            })
-            .collect()
     }
 }
 
@@ -2066,43 +2009,44 @@ fn who_seals_the_vault_and_listens_in_its_place_harvests_no_share() {
     let _served = site.serve(&[]);
     site.unseal(&envelopes[0], "li");
     assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
-    let heard = Arc::default();
     // The attack: the vault is sealed, and another process of its own user takes its socket away, and listens there.
     assert_eq!(site.seal(&envelopes[1], "wang").0, 0);
     let (socket, real) = (site.path("vault/keyvault.sock"), site.path("vault/real.sock"));
     std::fs::rename(&socket, &real).unwrap();
-    for trick in [
-        Trick::OwnKey,
-        Trick::CopiedGreeting,
-        Trick::SwappedKey,
-        Trick::OldProof,
-    ] {
-        let trap = Trap::set(&socket, &real, trick, &heard);
+    for trick in [Trick::OwnKey, Trick::TwoFaces] {
+        let trap = Trap::set(&socket, &real, trick);
         for (envelope, name) in [(&envelopes[0], "li"), (&envelopes[2], "zhang")] {
             let (exit, object) = site.unseal(envelope, name);
-            assert_eq!(
-                (exit, object["error"]["code"].as_str()),
-                (1, Some("TRANSPORT_KEY_DIFFERS")),
-                "{trick:?}: {object}"
-            );
+            let code = object["error"]["code"].as_str().unwrap();
+            let expected: &[&str] = match trick {
+                // He says a number too, and cannot say the right one without having asked.
+                Trick::OwnKey => &["WRONG_VAULT", "TRANSPORT_KEY_DIFFERS"],
+                _ => &["TRANSPORT_KEY_DIFFERS"],
+            };
+            assert!(exit == 1 && expected.contains(&code), "{trick:?}: {object}");
         }
-        assert!(!trap.asked.lock().unwrap().is_empty(), "{trick:?}: nobody came");
-        assert!(trap.shares().is_empty(), "{trick:?}");
+        assert!(*trap.came.lock().unwrap() >= 2, "{trick:?}: nobody came");
+        let asked = trap.asked.lock().unwrap();
+        assert!(
+            asked.iter().all(|request| matches!(request, Request::Hello(_))),
+            "{trick:?}: {asked:?}"
+        );
     }
     // Nothing reached the vault either.
     let at_the_vault = |arguments: &[&str]| site.run(&[&["--socket", "vault/real.sock"], arguments].concat());
     assert_eq!(at_the_vault(&["status"]).1["given"], serde_json::json!([]));
-    // Who relays everything carries shares to the vault alone: they are sealed to it.
-    let trap = Trap::set(&socket, &real, Trick::Relay, &heard);
+    // Who carries everything sees no word of it.
+    let trap = Trap::set(&socket, &real, Trick::Relay);
     assert_eq!(site.unseal(&envelopes[0], "li").1["state"], "unsealing");
     assert_eq!(site.unseal(&envelopes[2], "zhang").1["state"], "open");
     assert_eq!(at_the_vault(&["status"]).0, 0);
-    let shares = trap.shares();
-    assert_eq!(shares.len(), 2);
-    for share in shares {
-        let context =
-            SealedShare::context(&share.attempt, &share.vault, share.epoch, share.index, share.seen);
-        assert!(sealed::open(&Trap::key(), Purpose::Share, &context, &share.sealed).is_err());
+    let carried = trap.carried.lock().unwrap();
+    assert!(carried.len() > 2000);
+    for word in ["zhang", "wang"] {
+        assert!(
+            !carried.windows(word.len()).any(|part| part == word.as_bytes()),
+            "{word}"
+        );
     }
 }
 

@@ -10,10 +10,10 @@ use card_applet_spec::{apdu, lot, sealed_box};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Span, Timestamp};
 use keyvault::custody::share_envelope::ShareEnvelope;
-use keyvault::{Random, Vault, serve};
+use keyvault::{Random, Vault};
 use keyvault_protocol::{
-    CardContent, CardResult, CardTask, Client, Entitlement, Error, LotRequest, Order, OrderSession, Role,
-    Script, SignedOrder, TaskKind,
+    CardContent, CardResult, CardTask, ChannelKey, Client, Entitlement, Error, LotRequest, Order,
+    OrderSession, Role, Script, SignedOrder, TaskKind,
 };
 use p256::ecdsa::SigningKey;
 use program_contract::Clock;
@@ -205,9 +205,7 @@ pub(crate) async fn blanks<S: AsyncRead + AsyncWrite + Unpin + Send>(
 }
 
 pub(crate) async fn connect(vault: &Arc<Vault>) -> TestClient {
-    let (near, far) = tokio::io::duplex(1 << 16);
-    tokio::spawn(serve::connection(far, Arc::clone(vault)));
-    Client::connect(near).await.unwrap()
+    scratch_vault::connect(vault, ChannelKey::fresh()).await.unwrap()
 }
 
 pub(crate) fn copy_folder(from: &Path, to: &Path) {

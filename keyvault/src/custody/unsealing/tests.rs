@@ -3,7 +3,7 @@
 use std::sync::Mutex as StdMutex;
 
 use card_applet_spec::codes::{Region, Role, Serial};
-use keyvault_protocol::{Client, PhotoKeyContext, RefusalCode};
+use keyvault_protocol::{ChannelKey, Client, Identity, PhotoKeyContext, RefusalCode};
 use minicbor::Encode;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use super::*;
 use crate::open::group::Group;
 use crate::open::transaction::{STATE_ID, header_digest};
+use crate::scratch_vault;
 use crate::store::sql::{Batch, Row, Table};
-use crate::{scratch_vault, serve};
 
 fn noon() -> Clock {
     Clock::fixed("2026-11-21T04:00:00Z".parse().unwrap())
@@ -22,13 +22,16 @@ fn random() -> Random {
     Box::new(StdRng::seed_from_u64(1))
 }
 
+async fn identity(vault: &Vault) -> Identity {
+    let anchors = vault.anchors().await.unwrap();
+    Identity::of(ChannelKey::fresh(), anchors, noon())
+}
+
 #[tokio::test]
 async fn a_store_changed_under_the_open_vault_ends_its_service() {
     let folder = tempfile::tempdir().unwrap();
     let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
-    let (near, far) = tokio::io::duplex(1 << 16);
-    tokio::spawn(serve::connection(far, Arc::clone(&vault)));
-    let mut client = Client::connect(near).await.unwrap();
+    let mut client = scratch_vault::connect(&vault, ChannelKey::fresh()).await.unwrap();
     let context = PhotoKeyContext {
         photo_id: [1; 16],
         person: [2; 16],
@@ -65,10 +68,15 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
     let envelope = std::fs::read(envelopes.flatten().next().unwrap().path()).unwrap();
     let envelope = crate::custody::share_envelope::ShareEnvelope::parse(&envelope).unwrap();
     let passphrase = scratch_vault::passphrase(&envelope.custodian);
-    let begun = client
-        .begin_unseal(&envelope.open(passphrase.as_bytes()).unwrap())
-        .await;
-    assert!(begun.unwrap_err().is(RefusalCode::Damaged));
+    let share = envelope.open(passphrase.as_bytes()).unwrap();
+    let mut custodian = scratch_vault::connect_custodian(&vault, &share).await.unwrap();
+    assert!(
+        custodian
+            .begin_unseal()
+            .await
+            .unwrap_err()
+            .is(RefusalCode::Damaged)
+    );
 }
 
 /// A row of the tables that a test changes: their content is not read.
@@ -136,9 +144,7 @@ async fn a_row_of_any_table_that_is_older_missing_or_brought_back_under_the_open
 async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_gets_no_bundle_and_closes_it() {
     let folder = tempfile::tempdir().unwrap();
     let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
-    let (near, far) = tokio::io::duplex(1 << 16);
-    tokio::spawn(serve::connection(far, Arc::clone(&vault)));
-    let mut client = Client::connect(near).await.unwrap();
+    let mut client = scratch_vault::connect(&vault, ChannelKey::fresh()).await.unwrap();
     let mut rng = random();
     let day = "2026-11-21".parse().unwrap();
     let request = keyvault_protocol::BundleRequest {
@@ -177,9 +183,7 @@ async fn client_of(
     Client<tokio::io::DuplexStream>,
     tokio::task::JoinHandle<Result<(), keyvault_protocol::Error>>,
 ) {
-    let (near, far) = tokio::io::duplex(1 << 16);
-    let served = tokio::spawn(serve::connection(far, Arc::clone(vault)));
-    (Client::connect(near).await.unwrap(), served)
+    scratch_vault::dial(vault, &identity(vault).await).await.unwrap()
 }
 
 fn photo(number: u8) -> PhotoKeyContext {
@@ -257,7 +261,15 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
     let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
         .await
         .unwrap();
-    let (mut client, served) = client_of(&vault).await;
+    let (mut client, served) = scratch_vault::dial(&vault, &identity(&vault).await)
+        .await
+        .unwrap();
+    let context = PhotoKeyContext {
+        photo_id: [1; 16],
+        person: [2; 16],
+        profile: "print".into(),
+        version: 1,
+    };
     let mut inner = vault.lock().await;
     write(&mut inner, Table::Denied, Some(1)).await;
     let other = inner.core.store.held_from_outside().await;
@@ -547,9 +559,9 @@ async fn a_vault_of_format_1_opens_with_its_versions_active_and_its_cards_counte
             let vault = scratch_vault::reopen(copy.path(), &envelopes, clock.clone(), random)
                 .await
                 .unwrap();
-            let (near, far) = tokio::io::duplex(1 << 16);
-            let served = tokio::spawn(serve::connection(far, Arc::clone(&vault)));
-            let mut client = Client::connect(near).await.unwrap();
+            let (mut client, served) = scratch_vault::dial(&vault, &identity(&vault).await)
+                .await
+                .unwrap();
             let keys = client.role_keys().await.unwrap();
             assert_eq!(keys.len(), 2);
             for key in keys {
