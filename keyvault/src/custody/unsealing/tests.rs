@@ -261,15 +261,11 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
     let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
         .await
         .unwrap();
-    let (mut client, served) = scratch_vault::dial(&vault, &identity(&vault).await)
-        .await
-        .unwrap();
-    let context = PhotoKeyContext {
-        photo_id: [1; 16],
-        person: [2; 16],
-        profile: "print".into(),
-        version: 1,
-    };
+    let (mut client, served) = client_of(&vault).await;
+    let mut connected = Vec::new();
+    for _ in 0..6 {
+        connected.push(client_of(&vault).await.0);
+    }
     let mut inner = vault.lock().await;
     write(&mut inner, Table::Denied, Some(1)).await;
     let other = inner.core.store.held_from_outside().await;
@@ -279,16 +275,16 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
     // One of them makes keys, one reads what another changes: none of the group is answered with it.
     let mut refused = tokio::task::JoinSet::new();
     for number in 0..4 {
-        let (mut client, _) = client_of(&vault).await;
+        let mut client = connected.pop().unwrap();
         refused.spawn(async move { client.photo_key_new(&photo(number)).await.unwrap_err() });
     }
-    let (mut rotating, _) = client_of(&vault).await;
+    let mut rotating = connected.pop().unwrap();
     let day = "2026-12-21".parse().unwrap();
     refused.spawn(async move {
         let region = "440300".parse().unwrap();
         rotating.rotate_role(Role::Door, region, day).await.unwrap_err()
     });
-    let (mut reading, _) = client_of(&vault).await;
+    let mut reading = connected.pop().unwrap();
     refused.spawn(async move { reading.role_keys().await.unwrap_err() });
     // All of them wait for the vault when it is free.
     tokio::time::sleep(Duration::from_millis(100)).await;
