@@ -25,7 +25,7 @@ use hkdf::Hkdf;
 use jiff::civil::date;
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault_protocol::{
-    BundleKind, CardTask, Client, Order, OrderSession, PhotoKeyContext, Role, Script, TaskKind,
+    BundleKind, CardTask, Client, Identity, Order, OrderSession, PhotoKeyContext, Role, Script, TaskKind,
 };
 use p256::ecdsa::SigningKey;
 use rand::rngs::StdRng;
@@ -371,7 +371,7 @@ async fn personalise(
 }
 
 /// A client that asks for photo keys until it is told to stop; gives the keys.
-fn load(socket: &Path, number: u8, until: &AtomicBool) -> Vec<[u8; 32]> {
+fn load(socket: &Path, identity: &Identity, number: u8, until: &AtomicBool) -> Vec<[u8; 32]> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -381,7 +381,7 @@ fn load(socket: &Path, number: u8, until: &AtomicBool) -> Vec<[u8; 32]> {
         let mut version = 0;
         while !until.load(Ordering::Relaxed) {
             // While it is sealed there is nothing to ask for.
-            let Ok(mut client) = Client::connect_unix(socket).await else {
+            let Ok(mut client) = Client::connect_unix(socket, identity).await else {
                 continue;
             };
             loop {
@@ -432,7 +432,7 @@ fn live(site: &Site, envelopes: &[String], round: u8, met: &mut Vec<Met>) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut client = Client::connect_unix(&site.path("vault/keyvault.sock"))
+        let mut client = Client::connect_unix(&site.path("vault/keyvault.sock"), &site.identity())
             .await
             .unwrap();
         let secret = keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1));
@@ -492,7 +492,8 @@ fn no_secret_is_in_the_vaults_memory_at_twenty_random_instants_of_its_life() {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let served = site.serve_by(&mut program, &["--at", "2080-11-21"]);
-    let socket = site.path("vault/keyvault.sock");
+    let (socket, identity) = (site.path("vault/keyvault.sock"), site.identity());
+    let identity = &identity;
     let over = AtomicBool::new(false);
     let rounds = AtomicUsize::new(0);
     let mut dump = Dump::default();
@@ -500,7 +501,7 @@ fn no_secret_is_in_the_vaults_memory_at_twenty_random_instants_of_its_life() {
         let loads: Vec<_> = (0..2)
             .map(|number| {
                 let (socket, over) = (&socket, &over);
-                scope.spawn(move || load(socket, number, over))
+                scope.spawn(move || load(socket, identity, number, over))
             })
             .collect();
         let life = scope.spawn(|| {
@@ -790,9 +791,10 @@ fn what_the_programs_write_holds_no_secret_and_nothing_of_the_applicant() {
         .stdout(File::create(site.path("stdout")).unwrap())
         .stderr(File::create(&log).unwrap());
     let served = site.serve_by(&mut program, &["--at", "2080-11-21"]);
+    let identity = site.identity();
     let (over, mut met) = (AtomicBool::new(false), Vec::new());
     let photo_keys = std::thread::scope(|scope| {
-        let loading = scope.spawn(|| load(&site.path("vault/keyvault.sock"), 0, &over));
+        let loading = scope.spawn(|| load(&site.path("vault/keyvault.sock"), &identity, 0, &over));
         live(&site, &envelopes, 0, &mut met);
         live(&site, &envelopes, 1, &mut met);
         over.store(true, Ordering::Relaxed);
