@@ -12,14 +12,14 @@ use keyvault_protocol::channel;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
     AcceptReceipts, AllowCard, Asked, BeginUnseal, BundleKind, BundleRequest, CardBack, CardTask,
-    CardVersions, ChannelKey, CheckLines, CompromiseRole, ContinueCard, Counted, DenyCard, DenyChain, DenyListRequest,
-    EndCard, EnrolIssuer, Entitlement, ExportBundle, ExportDenyList, ExportLot, ExportUpdates, GiveShare,
-    Greeting, Hello, IssuerKey, LineCheck, LotRequest, OPERATIONS, OpenOrder, OrderSession, PROTOCOL_VERSION,
-    PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal,
-    ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RetireRole,
-    RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, RotateRole, Script, Seal, SealUpdate,
-    SealedShare, SettlementLine, Share, SignCardBack, SlotVersion, StartCard, TaskKind, Terminals,
-    UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, custodian_key, frame,
+    CardVersions, ChannelKey, CheckLines, CompromiseRole, ContinueCard, Counted, DenyCard, DenyChain,
+    DenyListRequest, EndCard, EnrolIssuer, Entitlement, ExportBundle, ExportDenyList, ExportLot,
+    ExportUpdates, GiveShare, Greeting, Hello, IssuerKey, LineCheck, LotRequest, OPERATIONS, OpenOrder,
+    OrderSession, PROTOCOL_VERSION, PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes,
+    ReadAnchors, ReadJournal, ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request,
+    Response, RetireRole, RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, RotateRole, Script,
+    Seal, SealUpdate, SealedShare, SettlementLine, Share, SignCardBack, SlotVersion, StartCard, TaskKind,
+    Terminals, UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, custodian_key, frame,
 };
 use p256::SecretKey;
 use rand::SeedableRng;
