@@ -1,7 +1,8 @@
 //! The journal: what the vault did and for whom, append-only, each entry chained to the one before by SHA-256.
 //!
 //! Intents are durable before the first secret-bearing byte leaves, outcomes follow. The head stands in the sealed state
-//! row, so entries that were changed, cut off or added from outside are found at unseal. No key bytes and no personal
+//! row, and the hash of every 1024th entry in a row of its own: entries that were cut off or added from outside are found at unseal,
+//! those that were changed when they are read. No key bytes and no personal
 //! data: orders, serials and names of terminals only. Left for the vault's own issue: the RFC 6962 tree, signed
 //! checkpoints and witnesses (column `leaf` keeps their place).
 
@@ -15,6 +16,9 @@ use crate::store::sql::Entry;
 
 /// Hash before the first entry.
 pub(crate) const GENESIS: [u8; 32] = [0; 32];
+
+/// Entries from one milestone to the next: what one answer proves.
+pub(crate) const STRIDE: i64 = 1024;
 
 /// What is written down. CBOR in this field order; numbers are never used again.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -1,33 +1,74 @@
-//! The journal, read while the vault is open: the lines of one answer are held together by the chain, and the last
-//! answer by its end. Left out: that one answer follows the one before; unsealing walks the whole chain and finds that.
+//! The journal, read while the vault is open: between two milestones, whose hashes are sealed rows, or between the last one and the
+//! end, which the state row has. What is shown is held by the chain at both ends, and so every answer follows the one before.
 
 use keyvault_protocol::{JournalLine, JournalPage, MAX_JOURNAL_LINES, ReadJournal};
+use minicbor::bytes::ByteArray;
 
-use crate::audit::journal::{Event, follows};
+use crate::audit::journal::{Event, GENESIS, STRIDE, follows};
 use crate::error::Error;
 use crate::open::transaction::{Core, Open};
-use crate::store::sql::Entry;
+use crate::store::sql::{Entry, Table};
 
-/// Lines that are looked at for one answer.
-const CHUNK: usize = 1024;
+/// A place in the journal: the sequence and the hash of an entry.
+type Point = (i64, [u8; 32]);
 
 /// The part of the journal that is asked for.
 pub(crate) async fn read(core: &mut Core, open: &Open, ask: &ReadJournal) -> Result<JournalPage, Error> {
-    let entries = core.entries_after(ask.after.max(0), CHUNK).await?;
-    page(entries, ask, (open.state.journal_seq, open.state.journal_head))
+    let entries = proven(core, open, ask.after).await?;
+    page(entries, ask, open.state.journal_seq)
 }
 
-/// What is asked for of the entries behind `ask.after`; the chain ends at `end`.
-fn page(entries: Vec<Entry>, ask: &ReadJournal, end: (i64, [u8; 32])) -> Result<JournalPage, Error> {
-    let broken = Error::Damaged {
-        what: "the journal's chain",
+/// The entries between the two milestones around the one behind `after`.
+pub(crate) async fn proven(core: &mut Core, open: &Open, after: i64) -> Result<Vec<Entry>, Error> {
+    let end = (open.state.journal_seq, open.state.journal_head);
+    let after = after.clamp(0, end.0);
+    let first = after - after % STRIDE;
+    let from = point(core, open, first).await?;
+    let to = match first + STRIDE {
+        last if last < end.0 => point(core, open, last).await?,
+        _ => end,
     };
-    let (mut lines, mut seq, mut head) = (Vec::new(), ask.after.max(0), None);
+    let most = usize::try_from(STRIDE).unwrap_or(usize::MAX);
+    let entries = core.entries_after(first, most).await?;
+    chained(&entries, from, to)?;
+    Ok(entries)
+}
+
+async fn point(core: &mut Core, open: &Open, seq: i64) -> Result<Point, Error> {
+    if seq == 0 {
+        return Ok((0, GENESIS));
+    }
+    let hash: Option<ByteArray<32>> = open.get(core, Table::Milestone, &seq.to_be_bytes()).await?;
+    let hash = hash.ok_or(Error::Damaged {
+        what: "a milestone of the journal",
+    })?;
+    Ok((seq, hash.into()))
+}
+
+/// Checks that the chain leads from one point over all the entries to the other.
+fn chained(entries: &[Entry], from: Point, to: Point) -> Result<(), Error> {
+    let mut reached = from;
     for entry in entries {
-        if !follows(&entry, seq, &head.unwrap_or(entry.previous)) {
-            return Err(broken);
+        if !follows(entry, reached.0, &reached.1) {
+            break;
         }
-        (seq, head) = (entry.seq, Some(entry.hash));
+        reached = (entry.seq, entry.hash);
+    }
+    let is_whole = entries.last().map_or(from.0, |last| last.seq) == reached.0;
+    if is_whole && reached == to {
+        Ok(())
+    } else {
+        Err(Error::Damaged {
+            what: "the journal's chain",
+        })
+    }
+}
+
+/// What is asked for of these entries; the journal ends at `end`.
+fn page(entries: Vec<Entry>, ask: &ReadJournal, end: i64) -> Result<JournalPage, Error> {
+    let (mut lines, mut seq) = (Vec::new(), ask.after);
+    for entry in entries.into_iter().filter(|entry| entry.seq > ask.after) {
+        seq = entry.seq;
         let event: Event =
             minicbor::decode(&entry.body).map_err(|_| Error::Damaged { what: "the journal" })?;
         let values = event.values();
@@ -50,21 +91,16 @@ fn page(entries: Vec<Entry>, ask: &ReadJournal, end: (i64, [u8; 32])) -> Result<
             }
         }
     }
-    match head {
-        Some(head) if seq >= end.0 && (seq, head) != end => Err(broken),
-        // There were lines, and there are none.
-        None if seq < end.0 => Err(broken),
-        _ => Ok(JournalPage {
-            lines,
-            next: (seq < end.0).then_some(seq),
-        }),
-    }
+    Ok(JournalPage {
+        lines,
+        next: (seq < end).then_some(seq),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::journal::{GENESIS, entry};
+    use crate::audit::journal::entry;
 
     fn chain() -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
@@ -79,8 +115,8 @@ mod tests {
     }
 
     fn asked(entries: &[Entry], ask: &ReadJournal, end: &Entry) -> Result<Vec<i64>, Error> {
-        let behind = entries.iter().filter(|entry| entry.seq > ask.after).cloned();
-        let page = page(behind.collect(), ask, (end.seq, end.hash))?;
+        chained(entries, (0, GENESIS), (end.seq, end.hash))?;
+        let page = page(entries.to_vec(), ask, end.seq)?;
         assert_eq!(page.next, None);
         Ok(page.lines.iter().map(|line| line.seq).collect())
     }

@@ -10,7 +10,7 @@
 use card_applet_spec::codes::{Role, Serial};
 use jiff::Timestamp;
 
-use crate::audit::journal::Event;
+use crate::audit::journal::{Event, STRIDE};
 use crate::authority::signers::Signer;
 use crate::card::job::personalised_keys;
 use crate::card::record::{Card, PurseKey};
@@ -18,6 +18,7 @@ use crate::custody::shamir::{self, Point};
 use crate::error::Error;
 use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
 use crate::keys::version::RoleKeyRow;
+use crate::open::opening::CHUNK;
 use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::commitment::Commitment;
 use crate::store::sealing::SUITE;
@@ -61,7 +62,8 @@ pub(crate) async fn take_rows_for_present(
     open.commit(core).await
 }
 
-/// From format 4 to format 5: callers' rows have a place, and the vault an operating key.
+/// From format 4 to format 5: callers' rows have a place, the vault an operating key, and the journal, which was walked from its
+/// beginning, its milestones.
 pub(crate) async fn make_room_for_callers(
     core: &mut Core,
     open: &mut Open,
@@ -73,6 +75,15 @@ pub(crate) async fn make_room_for_callers(
     };
     let operating = KeyId::Signer(Signer::Operating);
     make_key(core, open, &mut transaction, operating, now)?;
+    let mut seq = 0;
+    loop {
+        let entries = core.entries_after(seq, CHUNK).await?;
+        let Some(last) = entries.last() else { break };
+        seq = last.seq;
+        for entry in entries.iter().filter(|entry| entry.seq % STRIDE == 0) {
+            transaction.put_milestone(entry.seq, entry.hash)?;
+        }
+    }
     open.apply(core, now, transaction).await?;
     open.commit(core).await
 }

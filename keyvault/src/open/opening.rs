@@ -199,9 +199,15 @@ impl Core {
         Ok(fresh)
     }
 
-    /// Walks the journal from its beginning to the end that the state row names.
+    /// Looks whether the journal ends where the state row says; what is before its end is proved when it is read
+    /// ([`crate::audit::reading`]). Where there are no milestones yet, walks it from its beginning.
     async fn check_journal(&mut self, state: &State) -> Result<(), Error> {
         let (mut seq, mut head) = (0, journal::GENESIS);
+        if self.header.format > sql::WITHOUT_CALLERS {
+            seq = state.journal_seq - 1;
+            let last = self.store.entries_after(seq, 1).await?;
+            head = last.first().map_or(head, |last| last.previous);
+        }
         loop {
             let entries = self.store.entries_after(seq, CHUNK).await?;
             if entries.is_empty() {

@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::audit::journal::{self, Event};
+use crate::audit::journal::{self, Event, STRIDE};
 use crate::authority::asker::Asker;
 use crate::authority::ceilings::{self, Counts, Use};
 use crate::clock::Running;
@@ -25,7 +25,7 @@ use crate::open::freshness::{Before, Change, Freshness, Places};
 use crate::open::group::Group;
 use crate::store::commitment::Commitment;
 use crate::store::sealing::{self, Place, SUITE};
-use crate::store::sql::{Batch, Entry, Header, Row, Store, Table};
+use crate::store::sql::{self, Batch, Entry, Header, Row, Store, Table};
 use crate::store::staged::Staged;
 
 /// The random source of the vault.
@@ -267,6 +267,12 @@ impl Open {
             rows.push((Table::Count, id, Zeroizing::new(plain)));
         }
         events.extend(charged.events());
+        let entries = state.write_down(&events, now)?;
+        if format > sql::WITHOUT_CALLERS {
+            for entry in entries.iter().filter(|entry| entry.seq % STRIDE == 0) {
+                rows.push(milestone(entry.seq, entry.hash)?);
+            }
+        }
         let mut staged: Vec<(Table, Vec<u8>, Option<Row>)> = Vec::new();
         let mut change = Change::of(&self.fresh);
         let places = self.places()?;
@@ -287,12 +293,6 @@ impl Open {
         }
         drop(places);
         state.rows = Some(change.sum());
-        let mut entries = Vec::new();
-        for event in &events {
-            let entry = journal::entry(state.journal_seq, state.journal_head, now.as_second(), event)?;
-            (state.journal_seq, state.journal_head) = (entry.seq, entry.hash);
-            entries.push(entry);
-        }
         if !custodians.is_empty() {
             state.header = header_digest(&core.header, &custodians);
         }
@@ -557,10 +557,25 @@ fn steps(from_first_format: bool, custodians: &[Commitment], with_sum: bool, wit
     steps.into_iter().map(i64::from).sum()
 }
 
+/// Table, id and plain value of a row that is written.
+type PlainRow = (Table, Vec<u8>, Zeroizing<Vec<u8>>);
+
+/// The row of a milestone.
+fn milestone(seq: i64, hash: [u8; 32]) -> Result<PlainRow, Error> {
+    let plain = minicbor::to_vec(minicbor::bytes::ByteArray::from(hash)).map_err(|_| Error::Damaged {
+        what: "a milestone of the journal",
+    })?;
+    Ok((
+        Table::Milestone,
+        seq.to_be_bytes().to_vec(),
+        Zeroizing::new(plain),
+    ))
+}
+
 /// What one request changes, all or nothing.
 #[derive(Default)]
 pub(crate) struct Transaction {
-    pub(crate) rows: Vec<(Table, Vec<u8>, Zeroizing<Vec<u8>>)>,
+    pub(crate) rows: Vec<PlainRow>,
     pub(crate) deleted: Vec<(Table, Vec<u8>)>,
     /// Key versions whose rows change.
     pub(crate) roles: Roles,
@@ -621,6 +636,12 @@ impl Transaction {
 
     pub(crate) fn note(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// Keeps the hash of an entry that is there already.
+    pub(crate) fn put_milestone(&mut self, seq: i64, hash: [u8; 32]) -> Result<(), Error> {
+        self.rows.push(milestone(seq, hash)?);
+        Ok(())
     }
 
     /// Counts a load of so much money; none is none.
@@ -718,6 +739,17 @@ impl State {
             Time::Leapt(seconds) => self.leapt = self.leapt.saturating_add(seconds),
         }
         now.max(before)
+    }
+
+    /// The entries of what happened.
+    fn write_down(&mut self, events: &[Event], now: Timestamp) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        for event in events {
+            let entry = journal::entry(self.journal_seq, self.journal_head, now.as_second(), event)?;
+            (self.journal_seq, self.journal_head) = (entry.seq, entry.hash);
+            entries.push(entry);
+        }
+        Ok(entries)
     }
 
     /// A row more or less in a table.

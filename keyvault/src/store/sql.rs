@@ -101,8 +101,9 @@ CREATE TABLE custodian_key (
 ) STRICT;
 ";
 
-/// What format 5 has beside them: what callers have used of their ceilings.
+/// What format 5 has beside them: what callers have used of their ceilings, and milestones of the journal.
 const SCHEMA_5: &str = "
+CREATE TABLE sealed_milestone (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 CREATE TABLE sealed_count (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 ";
 
@@ -141,6 +142,8 @@ pub(crate) enum Table {
     List,
     /// What was used of a day's ceilings, by caller and kind.
     Count,
+    /// Hashes of entries of the journal, by their sequence: from one to the next it is proved.
+    Milestone,
 }
 
 macro_rules! per_table {
@@ -162,13 +165,14 @@ macro_rules! per_table {
             Table::Waiting => concat!($before, "sealed_waiting", $after),
             Table::List => concat!($before, "sealed_list", $after),
             Table::Count => concat!($before, "sealed_count", $after),
+            Table::Milestone => concat!($before, "sealed_milestone", $after),
         }
     };
 }
 
 impl Table {
     /// Tables whose rows the state row counts: all but the state itself.
-    pub(crate) const COUNTED: [Self; 15] = [
+    pub(crate) const COUNTED: [Self; 16] = [
         Self::Ring,
         Self::Key,
         Self::Issuer,
@@ -184,6 +188,7 @@ impl Table {
         Self::Waiting,
         Self::List,
         Self::Count,
+        Self::Milestone,
     ];
     /// How many of them, from the first, format 1 has.
     pub(crate) const FIRST_COUNTED: usize = 8;
@@ -337,7 +342,7 @@ impl Store {
     pub(crate) async fn turn_into_the_first_format(&mut self) {
         const FIRST_FORMAT: &str = "
 DROP TABLE custodian_key; DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
-DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list; DROP TABLE sealed_count;
+DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list; DROP TABLE sealed_count; DROP TABLE sealed_milestone;
 UPDATE header SET format = 1";
         let connection = self.connection().await.expect("the store is open");
         sqlx::raw_sql(FIRST_FORMAT)
@@ -382,6 +387,24 @@ UPDATE header SET format = 1";
             put.execute(&mut other).await.expect("it runs");
         }
         other.close().await.expect("it closes");
+    }
+
+    /// Puts another entry in the place of one.
+    #[cfg(test)]
+    pub(crate) async fn forge(&mut self, entry: &Entry) {
+        const FORGE: &str =
+            "UPDATE journal SET at = $2, kind = $3, body = $4, previous = $5, hash = $6 WHERE seq = $1";
+        let connection = self.connection().await.expect("the store is open");
+        sqlx::query(FORGE)
+            .bind(entry.seq)
+            .bind(entry.at)
+            .bind(&entry.kind)
+            .bind(&entry.body)
+            .bind(&entry.previous[..])
+            .bind(&entry.hash[..])
+            .execute(connection)
+            .await
+            .expect("it runs");
     }
 
     /// A connection that keeps others from writing, of another process.

@@ -3,12 +3,14 @@
 use std::sync::Mutex as StdMutex;
 
 use card_applet_spec::codes::{Region, Role, Serial};
-use keyvault_protocol::{ChannelKey, Client, Identity, PhotoKeyContext, RefusalCode};
+use keyvault_protocol::{ChannelKey, Client, Identity, PhotoKeyContext, ReadJournal, RefusalCode};
 use minicbor::Encode;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
+use crate::audit::journal::{self, STRIDE};
+use crate::audit::reading;
 use crate::open::group::Group;
 use crate::open::transaction::{STATE_ID, header_digest};
 use crate::scratch_vault;
@@ -318,6 +320,101 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
     scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
         .await
         .unwrap();
+}
+
+/// All pages of the journal: the sequences of their lines.
+async fn pages(vault: &Arc<Vault>) -> Result<Vec<i64>, Error> {
+    let (mut seqs, mut after) = (Vec::new(), 0);
+    loop {
+        let ask = ReadJournal {
+            after,
+            ..ReadJournal::default()
+        };
+        let mut inner = vault.lock().await;
+        let (core, open, _) = inner.open()?;
+        let page = reading::read(core, open, &ask).await?;
+        seqs.extend(page.lines.iter().map(|line| line.seq));
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(seqs),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_journal_of_many_milestones_is_proved_where_it_is_read_and_by_the_walk() {
+    let folder = tempfile::tempdir().unwrap();
+    let envelopes = scratch_vault::create(folder.path(), &noon(), random())
+        .await
+        .unwrap();
+    let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
+        .await
+        .unwrap();
+    let mut inner = vault.lock().await;
+    for _ in 0..25 {
+        let (core, open, _) = inner.open().unwrap();
+        let mut transaction = Transaction::default();
+        for number in 0..100 {
+            transaction.note(Event::TerminalRevoked {
+                terminal: format!("bus {number}"),
+            });
+        }
+        let now = core.header.high_water;
+        open.apply(core, now, transaction).await.unwrap();
+    }
+    inner.commit().await.unwrap();
+    drop(inner);
+    let seqs = pages(&vault).await.unwrap();
+    let end = vault.lock().await.open().unwrap().1.state.journal_seq;
+    assert_eq!(seqs, (1..=end).collect::<Vec<_>>());
+    assert!(end > 2 * STRIDE, "{end}");
+    vault.look_through().await.unwrap();
+    drop(vault);
+
+    // Somebody writes the journal again from one entry on, with a chain that holds in itself, and its true end.
+    let forged = copied(folder.path());
+    let opened = async |folder: &Path| scratch_vault::reopen(folder, &envelopes, noon(), random).await;
+    let vault = opened(forged.path()).await.unwrap();
+    {
+        let mut inner = vault.lock().await;
+        let entries = inner.core.store.entries_after(0, 5000).await.unwrap();
+        let event = Event::Sealed { by: "mallory".into() };
+        let mut head = (entries[1099].seq, entries[1099].hash);
+        for before in &entries[1100..entries.len() - 1] {
+            let entry = journal::entry(head.0, head.1, before.at, &event).unwrap();
+            head = (entry.seq, entry.hash);
+            inner.core.store.forge(&entry).await;
+        }
+    }
+    vault.look_through().await.unwrap_err();
+    drop(vault);
+    let vault = opened(forged.path()).await.unwrap();
+    assert!(matches!(pages(&vault).await, Err(Error::Damaged { .. })));
+    let mut inner = vault.lock().await;
+    let (core, open, _) = inner.open().unwrap();
+    for (after, is_shown) in [
+        (0, true),
+        (1023, true),
+        (1024, false),
+        (1500, false),
+        (2048, false),
+    ] {
+        let page = reading::proven(core, open, after).await;
+        assert_eq!(page.is_ok(), is_shown, "behind {after}");
+    }
+    drop(inner);
+    drop(vault);
+
+    // A store of before gets its milestones when it is brought up to date.
+    let vault = opened(folder.path()).await.unwrap();
+    turn_into_the_first_format(&mut *vault.lock().await).await;
+    drop(vault);
+    let vault = opened(folder.path()).await.unwrap();
+    let seqs = pages(&vault).await.unwrap();
+    let end = vault.lock().await.open().unwrap().1.state.journal_seq;
+    assert_eq!(seqs, (1..=end).collect::<Vec<_>>());
+    drop(vault);
+    opened(folder.path()).await.unwrap();
 }
 
 /// Who waits for a commit, and who comes meanwhile, when the commit does not come back: it holds the vault.
