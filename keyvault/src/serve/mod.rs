@@ -4,6 +4,8 @@
 mod answers;
 mod gate;
 pub mod isolation;
+#[cfg(test)]
+mod measured;
 mod operations;
 mod pool;
 mod socket;

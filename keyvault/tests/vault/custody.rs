@@ -504,12 +504,15 @@ async fn a_byte_changed_in_any_sealed_row_is_found_at_unseal_or_by_the_walk_behi
 }
 
 #[tokio::test]
-async fn rows_that_are_missing_or_added_are_found_at_unseal_and_those_that_are_swapped_by_the_walk() {
+async fn what_is_missing_or_added_is_found_at_unseal_and_what_is_changed_inside_by_the_walk() {
     let installation = full_store(32).await;
     for change in [
         "UPDATE sealed_card SET sealed = (SELECT sealed FROM sealed_card ORDER BY id DESC LIMIT 1)",
         "UPDATE sealed_issuer SET term = 2",
         "UPDATE sealed_update SET sealed = (SELECT sealed FROM sealed_update ORDER BY id DESC LIMIT 1)",
+        "DELETE FROM journal WHERE seq = 3",
+        "UPDATE journal SET body = CAST(body || x'00' AS BLOB) WHERE seq = 2",
+        "UPDATE journal SET at = at + 1 WHERE seq = 4",
     ] {
         let outcome = opening_after(&installation, async |folder| {
             let mut connection = sql(folder).await;
@@ -529,9 +532,6 @@ async fn rows_that_are_missing_or_added_are_found_at_unseal_and_those_that_are_s
         "INSERT INTO sealed_card SELECT CAST(id || x'00' AS BLOB), row_version, term, sealed, leaf FROM sealed_card LIMIT 1",
         "UPDATE sealed_order SET row_version = row_version + 1",
         "DELETE FROM journal WHERE seq = (SELECT max(seq) FROM journal)",
-        "DELETE FROM journal WHERE seq = 3",
-        "UPDATE journal SET body = CAST(body || x'00' AS BLOB) WHERE seq = 2",
-        "UPDATE journal SET at = at + 1 WHERE seq = 4",
         "DELETE FROM sealed_role_key WHERE id = (SELECT min(id) FROM sealed_role_key)",
         "DELETE FROM sealed_pid",
         "DELETE FROM sealed_waiting WHERE id = (SELECT max(id) FROM sealed_waiting)",
