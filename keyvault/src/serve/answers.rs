@@ -21,9 +21,8 @@ type Number = (PointBytes, [u8; 16]);
 
 struct Answered {
     request: [u8; 32],
-    /// None while it is being done.
-    response: Option<Response>,
-    bytes: usize,
+    /// As it goes over the wire; none while it is being done.
+    response: Option<Vec<u8>>,
 }
 
 /// The answers that are kept.
@@ -62,14 +61,15 @@ impl Answers {
         match self.by_number.get(&number) {
             Some(known) if known.request != request => Err(Error::RequestIdUsed),
             Some(known) => match &known.response {
-                Some(response) => Ok(Known::Answered(Box::new(response.clone()))),
+                Some(response) => minicbor::decode(response)
+                    .map(|response| Known::Answered(Box::new(response)))
+                    .map_err(|_| Error::MalformedRequest),
                 None => Err(Error::RequestRunning),
             },
             None => {
                 let begun = Answered {
                     request,
                     response: None,
-                    bytes: 0,
                 };
                 self.by_number.insert(number, begun);
                 Ok(Known::New(Place(number)))
@@ -83,15 +83,16 @@ impl Answers {
             self.by_number.remove(number);
             return;
         };
-        begun.bytes = minicbor::to_vec(response).map_or(0, |bytes| bytes.len());
-        begun.response = Some(response.clone());
-        self.bytes += begun.bytes;
+        let response = minicbor::to_vec(response).unwrap_or_default();
+        self.bytes += response.len();
+        begun.response = Some(response);
         self.oldest_first.push_back(*number);
         while self.oldest_first.len() > KEPT || self.bytes > BYTES {
             let Some(oldest) = self.oldest_first.pop_front() else {
                 return;
             };
-            self.bytes -= self.by_number.remove(&oldest).map_or(0, |gone| gone.bytes);
+            let gone = self.by_number.remove(&oldest);
+            self.bytes -= gone.and_then(|gone| gone.response).map_or(0, |gone| gone.len());
         }
     }
 
@@ -143,7 +144,7 @@ mod tests {
         answers.end(&running, None);
         assert!(done(&mut answers, &them, KEPT, 1));
         assert!(done(&mut answers, &us, 0, 1));
-        assert!(done(&mut answers, &them, 1, BYTES - 16));
+        assert!(done(&mut answers, &them, 1, BYTES - 8));
         assert_eq!((answers.by_number.len(), answers.oldest_first.len()), (1, 1));
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use crate::authority::asker::Asker;
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
-use crate::keys::arena::heap::sheltered;
+use crate::keys::arena::heap;
 use crate::open::group::Member;
 use crate::serve::answers::Known;
 use crate::serve::operations::{self, At, On};
@@ -47,10 +47,13 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
     }
     let place = match policy.journal {
         Journal::None => None,
-        Journal::Before | Journal::Grouped => match server.answers().begin(&on.key, id, &request)? {
-            Known::Answered(response) => return Ok(*response),
-            Known::New(place) => Some(place),
-        },
+        // Many in the end, and sealed where they hold a secret.
+        Journal::Before | Journal::Grouped => {
+            match heap::unsheltered(|| server.answers().begin(&on.key, id, &request))? {
+                Known::Answered(response) => return Ok(*response),
+                Known::New(place) => Some(place),
+            }
+        }
     };
     let (core, open, sessions) = inner.open()?;
     let now = open.time.now();
@@ -72,7 +75,7 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
         outcome = Err(error);
     }
     if let Some(place) = place {
-        server.answers().end(&place, outcome.as_ref().ok());
+        heap::unsheltered(|| server.answers().end(&place, outcome.as_ref().ok()));
     }
     outcome
 }
@@ -99,7 +102,7 @@ fn permit(asker: &Asker, request: &Request, is_open: bool, has_custodians: bool)
 async fn durable(vault: &Arc<Vault>, member: Member) -> Result<(), Error> {
     if member.is_first {
         let (vault, full) = (Arc::clone(vault), Arc::clone(&member.full));
-        tokio::spawn(sheltered(async move { vault.commit(&full).await }));
+        heap::spawn(async move { vault.commit(&full).await });
     }
     vault.in_time(member.outcome()).await?
 }

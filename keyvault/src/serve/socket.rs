@@ -23,7 +23,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::authority::asker::Asker;
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
-use crate::keys::arena::heap::sheltered;
+use crate::keys::arena::heap::{self, kept};
 use crate::serve::answers::Answers;
 use crate::serve::gate;
 use crate::serve::operations::On;
@@ -93,10 +93,10 @@ impl Server {
     {
         let server = Arc::clone(self);
         let (give, given) = oneshot::channel();
-        let task = tokio::spawn(async move {
+        let task = tokio::spawn(kept(async move {
             let Ok(end) = given.await else { return Ok(()) };
             server.connection(stream, end).await
-        });
+        }));
         // It waits for nothing else.
         let _ = give.send(task.abort_handle());
         task
@@ -149,7 +149,7 @@ impl Server {
             };
             // In a task of its own: what was begun is finished, whatever becomes of the connection.
             let (server, from) = (Arc::clone(&self), Arc::clone(&on));
-            let passed = tokio::spawn(async move { sheltered(gate::pass(&server, &from, request)).await });
+            let passed = heap::spawn(async move { gate::pass(&server, &from, request).await });
             let response = match passed.await.map_err(|_| WireError::Malformed("a request"))? {
                 Ok(response) => response,
                 Err(error) => {
@@ -254,10 +254,10 @@ pub async fn listen(
             () = &mut stop => return Ok(()),
             _ = expiry.tick() => {
                 let vault = Arc::clone(&server.vault);
-                tokio::spawn(sheltered(async move {
+                heap::spawn(async move {
                     vault.expire().await;
                     vault.look_through_once().await;
-                }));
+                });
                 continue;
             }
             accepted = listener.accept() => accepted,

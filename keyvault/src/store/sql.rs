@@ -16,6 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Row as _};
 
 use crate::error::Error;
+use crate::keys::arena::stack;
 use crate::store::commitment::Commitment;
 
 /// Name of the file in the vault's folder.
@@ -433,6 +434,8 @@ UPDATE header SET format = 1";
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        // What is moved to SQLite's thread takes nothing of what was worked out before along.
+        stack::wipe();
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => connect(&self.path, false).await?,

@@ -41,6 +41,7 @@ use xaes_256_gcm::aead::{Aead, KeyInit, Payload};
 use super::gate::Gate;
 use super::program::{PROGRAM, Site, copy_files, phrase};
 use super::support::{TestCard, blanks, content_of, for_card};
+use super::torn::Faults;
 
 const DAY: jiff::civil::Date = date(2080, 11, 21);
 const PAGE: usize = 4096;
@@ -479,6 +480,17 @@ fn live(site: &Site, envelopes: &[String], round: u8, met: &mut Vec<Met>) {
 
 #[test]
 fn no_secret_is_in_the_vaults_memory_at_twenty_random_instants_of_its_life() {
+    dump_a_life(&mut Command::new(PROGRAM));
+}
+
+/// There root reads the arena's kind of pages; what lies outside them is as before.
+#[test]
+fn no_secret_is_outside_the_locked_pages_where_the_kernel_has_no_memfd_secret() {
+    let faults = Faults::new();
+    dump_a_life(faults.program().env("NO_SECRET_MEMORY", "yes"));
+}
+
+fn dump_a_life(program: &mut Command) {
     let site = Site::new();
     let envelopes = site.rehearse();
     let seed: u64 = rand::random();
@@ -486,12 +498,11 @@ fn no_secret_is_in_the_vaults_memory_at_twenty_random_instants_of_its_life() {
     let mut rng = StdRng::seed_from_u64(seed);
     // On the first stack and in the heap of every process lies something that must be found.
     let canary: [u8; 32] = rng.random();
-    let mut program = Command::new(PROGRAM);
     program
         .env("CANARY", hex::encode(canary))
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let served = site.serve_by(&mut program, &["--at", "2080-11-21"]);
+    let served = site.serve_by(program, &["--at", "2080-11-21"]);
     let (socket, identity) = (site.path("vault/keyvault.sock"), site.identity());
     let identity = &identity;
     let over = AtomicBool::new(false);

@@ -5,15 +5,20 @@
 //! disk that keeps a later write and loses an earlier one which it said was durable.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use keyvault::{Error, Vault};
-use keyvault_protocol::{Request, Response};
+use keyvault_protocol::{Client, PhotoKeyContext, Request, Response};
 use sqlx::Connection as _;
+use tokio::net::UnixStream;
 
 use super::custody::{looked_through, sql};
 use super::operations::{Base, Copied, requests};
+use super::program::{PROGRAM, Site};
 use super::support::{copy_folder, random};
 
 /// The head of the log, and of a frame; a frame's page.
@@ -199,4 +204,146 @@ async fn a_fold_that_is_cut_anywhere_loses_nothing_and_without_its_log_a_torn_pa
     }
     println!("{refused} torn pages were found, {served} held nothing that counts");
     assert!(refused > 5, "{refused} {served}");
+}
+
+/// Lets writes and syncs of a program's files fail: a library that is preloaded into it (`faults.c`).
+pub(crate) struct Faults {
+    library: PathBuf,
+    told: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Faults {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("faults.c");
+        let (library, told) = (folder.path().join("faults.so"), folder.path().join("told"));
+        std::fs::write(&source, include_str!("faults.c")).unwrap();
+        let made = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([&library, &source])
+            .arg("-ldl")
+            .status()
+            .unwrap();
+        assert!(made.success());
+        std::fs::write(&told, [0; 4096]).unwrap();
+        Self {
+            library,
+            told,
+            _folder: folder,
+        }
+    }
+
+    /// The program, with the library in it.
+    pub(crate) fn program(&self) -> Command {
+        let mut program = Command::new(PROGRAM);
+        program
+            .env("LD_PRELOAD", &self.library)
+            .env("FAULTS", &self.told)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        program
+    }
+
+    /// From now on: `good` calls succeed, then `bad` fail with this number (-1: all).
+    fn arm(&self, errno: i32, good: i32, bad: i32) {
+        let told = File::options().write(true).open(&self.told).unwrap();
+        // The number last: it is what arms.
+        for (place, value) in [(4, good), (8, bad), (12, 0), (0, errno)] {
+            told.write_all_at(&value.to_ne_bytes(), place).unwrap();
+        }
+    }
+
+    /// No more; how many calls failed.
+    fn disarm(&self) -> i32 {
+        let told = File::options().read(true).write(true).open(&self.told).unwrap();
+        told.write_all_at(&[0; 4], 0).unwrap();
+        let mut failed = [0; 4];
+        told.read_exact_at(&mut failed, 12).unwrap();
+        i32::from_ne_bytes(failed)
+    }
+}
+
+/// Asks for a photo's key; whether it was given, or which code came.
+async fn photo_key(client: &mut Client<UnixStream>, number: u8) -> Result<(), String> {
+    let context = PhotoKeyContext {
+        photo_id: [number; 16],
+        person: [2; 16],
+        profile: "print".into(),
+        version: 1,
+    };
+    let asked = client.photo_key_new(&context).await;
+    asked
+        .map(drop)
+        .map_err(|error| format!("{} {error}", error.code()))
+}
+
+#[test]
+fn every_write_and_sync_that_fails_is_a_code_and_nothing_answered_is_lost() {
+    let site = Site::new();
+    let envelopes = site.rehearse();
+    let faults = Faults::new();
+    let served = site.serve_by(&mut faults.program(), &[]);
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut given = Vec::new();
+    let mut numbers = 0..=u8::MAX;
+    let mut next = || numbers.next().unwrap();
+    runtime.block_on(async {
+        let mut client = Client::connect_unix(&site.path("vault/keyvault.sock"), &site.identity())
+            .await
+            .unwrap();
+        for (errno, bad) in [
+            (libc::EIO, 1),
+            (libc::ENOSPC, 1),
+            (libc::EIO, -1),
+            (libc::ENOSPC, -1),
+        ] {
+            let mut failures = 0;
+            for good in 0.. {
+                let number = next();
+                faults.arm(errno, good, bad);
+                let asked = photo_key(&mut client, number).await;
+                let failed = faults.disarm();
+                match asked {
+                    Ok(()) => given.push(number),
+                    Err(code) => {
+                        assert!(
+                            code.starts_with("STORE_UNAVAILABLE "),
+                            "{code}, errno {errno}, behind {good} good calls"
+                        );
+                        failures += 1;
+                    }
+                }
+                // When the disk is well again, work goes on.
+                let number = next();
+                let after = photo_key(&mut client, number).await;
+                assert_eq!(after, Ok(()), "errno {errno}, behind {good} good calls");
+                given.push(number);
+                if failed == 0 {
+                    break;
+                }
+            }
+            println!("errno {errno}, {bad} at a time: {failures} refused");
+            assert!(failures >= 3, "errno {errno}: {failures}");
+        }
+    });
+    // kill -9
+    drop(served);
+    let _served = site.serve(&[]);
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[2], "zhang").1["state"], "open");
+    let (code, journal) = site.run(&["journal"]);
+    assert_eq!(code, 0, "{journal}");
+    let text = journal.to_string();
+    for number in &given {
+        assert!(
+            text.contains(&hex::encode([*number; 16])),
+            "{number} was answered"
+        );
+    }
 }

@@ -14,9 +14,12 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use tokio::task::JoinHandle;
+
 use crate::error::Error;
 use crate::keys::arena::buddy::Buddy;
 use crate::keys::arena::pages::Pages;
+use crate::keys::arena::stack;
 
 /// Bytes of a unit.
 const UNIT: usize = 64;
@@ -95,15 +98,40 @@ pub(crate) fn unsheltered<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// A future that lies in the pool, and whose work allocates there.
+/// A future that lies in the pool.
 #[must_use]
 #[derive(Debug)]
-pub struct Sheltered<F>(Pin<Box<F>>);
+pub struct Sheltered<F> {
+    future: Pin<Box<F>>,
+    /// Whether what it allocates lies there too.
+    allocates: bool,
+}
 
 /// Puts a future, and what it allocates, into the pool.
 pub fn sheltered<F: Future>(future: F) -> Sheltered<F> {
+    Sheltered {
+        allocates: true,
+        ..kept(future)
+    }
+}
+
+/// Starts a task that lies in the pool with its outcome, and what it allocates.
+pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
     let _here = Shelter::enter();
-    Sheltered(Box::pin(future))
+    tokio::spawn(sheltered(future))
+}
+
+/// Puts a future into the pool, and not what it allocates: one that is handed what a sheltered one gives. Where a value moves, it takes the
+/// old content of its padding along.
+pub(crate) fn kept<F: Future>(future: F) -> Sheltered<F> {
+    let _here = Shelter::enter();
+    Sheltered {
+        future: Box::pin(future),
+        allocates: false,
+    }
 }
 
 impl<F: Future> Future for Sheltered<F> {
@@ -111,9 +139,11 @@ impl<F: Future> Future for Sheltered<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let polled = {
-            let _here = Shelter::enter();
-            self.0.as_mut().poll(context)
+            let _here = self.allocates.then(Shelter::enter);
+            deeper(self.future.as_mut(), context)
         };
+        // What is moved from here on takes nothing of its work along.
+        stack::wipe();
         if FULL
             .compare_exchange(1, 2, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
@@ -122,6 +152,14 @@ impl<F: Future> Future for Sheltered<F> {
         }
         polled
     }
+}
+
+/// Polls below a stretch of stack that holds nothing: the frame of the wiping fits into it.
+#[inline(never)]
+fn deeper<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    let nothing = [0u8; 1024];
+    std::hint::black_box(&nothing);
+    future.poll(context)
 }
 
 /// A block of the pool, while the thread stands in a shelter.

@@ -1,7 +1,8 @@
 //! A stack on the arena's kind of pages: what a computation leaves there, and what it holds while it runs, is where keys are.
 //!
-//! [`run`] runs work on a thread that has such a stack. Where the kernel has no `memfd_secret`, root can read the pages:
-//! there [`wipe`] clears what lies below the frames that run. Registers are not memory; a debugger sees them.
+//! [`run`] runs work on a thread that has such a stack. [`wipe`] clears what lies below the frames that run: root can read it where the
+//! kernel has no `memfd_secret`, and everywhere a value that is moved away takes the old content of its padding along (a future of
+//! some thousand bytes that goes into its box has much of that). Registers are not memory; a debugger sees them.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,17 +12,15 @@ use std::ptr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::error::Error;
-use crate::keys::arena::pages::{Backing, Pages};
+use crate::keys::arena::pages::Pages;
 
 /// Bytes of the stack: as much as threads of the standard library have.
 const STACK: usize = 2 * 1024 * 1024;
-/// Below the frames that run this much is left alone, for those of the wiping itself.
-const OWN: usize = 1024;
-/// After so much that is zero nothing more is looked for.
-const ENOUGH: usize = 64 * 1024;
+/// So much is wiped at once; below so much that is zero nothing more is looked for.
+const CHUNK: usize = 16 * 1024;
 
 thread_local! {
-    /// Where this thread's stack begins, if it is one of ours that root can read.
+    /// Where this thread's stack begins, if it is one of ours.
     static BOTTOM: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -49,10 +48,7 @@ pub fn run<T: Send, F: FnOnce() -> T + Send>(work: F) -> Result<T, Error> {
 
     let pages = Pages::new(STACK)?;
     let (done, outcome) = sync_channel(1);
-    let bottom = match pages.backing() {
-        Backing::MemfdSecret => 0,
-        Backing::Locked => pages.base().as_ptr().addr(),
-    };
+    let bottom = pages.base().as_ptr().addr();
     let start = Box::into_raw(Box::new(Start { work, done, bottom }));
     if start_thread(&pages, begin::<T, F>, start.cast()).is_none() {
         // SAFETY: no thread began, so the box is still ours.
@@ -106,29 +102,65 @@ fn start_thread(
     }
 }
 
-/// Wipes the part of this thread's stack that nobody uses now, where root could read it. Cheap where there is nothing.
+/// Wipes the part of this thread's stack that nobody uses now. Cheap where there is little.
+#[inline(never)]
 pub fn wipe() {
     let bottom = BOTTOM.get();
-    let mut here = 0usize;
-    let top = (&raw mut here).addr().saturating_sub(OWN) & !7;
-    if bottom == 0 || top <= bottom {
+    let here = (&raw const bottom).addr() & !7;
+    if bottom == 0 || here <= bottom {
         return;
     }
-    let mut zeros = 0;
-    let mut place = top;
-    while place > bottom && zeros < ENOUGH {
-        place -= 8;
-        let word = ptr::with_exposed_provenance_mut::<u64>(place);
-        // SAFETY: inside our own stack and below every frame that runs, by more than the frames of these two calls; a signal's
-        // frame comes and goes while this stands still.
-        unsafe {
-            if word.read_volatile() == 0 {
-                zeros += 8;
-            } else {
-                zeros = 0;
-                word.write_volatile(0);
-            }
+    let mut end = here.saturating_sub(CHUNK).max(bottom);
+    // SAFETY: from there up to this frame everything is our own stack, and no frame's that runs.
+    unsafe { wipe_up_to_here(end) };
+    while end > bottom {
+        let start = end.saturating_sub(CHUNK).max(bottom);
+        let words = ptr::with_exposed_provenance_mut::<u64>(start);
+        // SAFETY: our own stack, far below every frame that runs.
+        let words = unsafe { std::slice::from_raw_parts_mut(words, (end - start) / 8) };
+        if words.iter().all(|word| *word == 0) {
+            break;
         }
+        words.fill(0);
+        std::hint::black_box(words);
+        end = start;
+    }
+}
+
+/// Zeros from an address up to the red zone of this frame, without a call.
+///
+/// # Safety
+/// The address is a multiple of 8, in this thread's stack, and below every frame that runs.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn wipe_up_to_here(start: usize) {
+    // SAFETY: writes what the caller promises, and nothing where it begins above the red zone.
+    unsafe {
+        std::arch::asm!(
+            "lea rcx, [rsp - 128]",
+            "sub rcx, rdi",
+            "jbe 2f",
+            "shr rcx, 3",
+            "rep stosq",
+            "2:",
+            inout("rdi") start => _,
+            inout("rax") 0usize => _,
+            out("rcx") _,
+            options(nostack)
+        );
+    }
+}
+
+/// As above, but for the frames of these calls, where the machine's own words are not written down here.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(never)]
+unsafe fn wipe_up_to_here(start: usize) {
+    let end = ((&raw const start).addr() & !7).saturating_sub(1024);
+    let mut place = start;
+    while place < end {
+        // SAFETY: as the caller promises; below the frames of these calls.
+        unsafe { ptr::with_exposed_provenance_mut::<u64>(place).write_volatile(0) };
+        place += 8;
     }
 }
 
@@ -168,7 +200,7 @@ mod tests {
         let read = |place: usize| unsafe { ptr::with_exposed_provenance::<u64>(place & !7).read_volatile() };
         let place = leave(0xA5);
         let before = read(place);
-        // Not one that root can read: nothing is done.
+        // Not one of ours: nothing is done.
         wipe();
         let untouched = read(place);
         BOTTOM.set(bottom);
@@ -178,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_computation_left_below_is_wiped_where_root_could_read_it() {
+    fn what_a_computation_left_below_is_wiped() {
         let pages = Pages::new(STACK).unwrap();
         let bottom = pages.base().as_ptr().addr();
         let (done, outcome) = sync_channel::<[u64; 3]>(1);
