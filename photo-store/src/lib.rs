@@ -7,6 +7,7 @@
 //! | room | what it is for |
 //! |---|---|
 //! | [`keeping`] | sealed objects, their keys at the vault, the index |
+//! | [`decoding`] | a stranger's bytes, decoded by a process that reaches nothing |
 //! | [`service`] | the operations, each whole or not at all; the record of reads comes before the bytes |
 //! | [`socket`] | the operations on a Unix socket |
 //! | [`run`] | the program: arguments in, exit code out |
@@ -15,6 +16,7 @@
 //! the submitted file is never kept. Left out: recognising anybody, comparing photos of different people, and JPEG 2000.
 
 mod cli;
+pub mod decoding;
 pub mod error;
 pub mod keeping;
 pub mod service;

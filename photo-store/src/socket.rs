@@ -1,7 +1,7 @@
 //! The store on a stream: one task a connection, one request at a time, every failure answered by its code.
 //!
-//! The socket has mode 0600 and appears only when requests are answered. Left out: TLS and users; across machines the
-//! stream is mutual TLS, and who may do what is the issuer's decision.
+//! The socket has mode 0600, or 0660 for a group, and appears only when requests are answered. Left out: TLS and users; across
+//! machines the stream is mutual TLS, and who may do what is the issuer's decision.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -39,11 +39,11 @@ const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// How long running requests may take to end when the store is stopped.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Makes the socket, mode 0600. A dead socket of a store that crashed is replaced.
+/// Makes the socket, mode 0600, or 0660 where the process's group may connect. A dead socket of a store that crashed is replaced.
 ///
 /// # Errors
 /// `SOCKET_IN_USE` when a store answers there, `SOCKET_UNUSABLE` when it cannot be made.
-pub(crate) async fn listen(path: &Path) -> Result<UnixListener, Error> {
+pub(crate) async fn listen(path: &Path, group_may_connect: bool) -> Result<UnixListener, Error> {
     let unusable = |_| Error::Refused(FailureCode::SocketUnusable);
     match UnixStream::connect(path).await {
         Ok(_) => return Err(Error::Refused(FailureCode::SocketInUse)),
@@ -59,7 +59,8 @@ pub(crate) async fn listen(path: &Path) -> Result<UnixListener, Error> {
     let draft = path.with_file_name(format!(".{}", std::process::id()));
     let _ = std::fs::remove_file(&draft);
     let listener = UnixListener::bind(&draft).map_err(unusable)?;
-    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600)).map_err(unusable)?;
+    let mode = if group_may_connect { 0o660 } else { 0o600 };
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(mode)).map_err(unusable)?;
     std::fs::rename(&draft, path).map_err(unusable)?;
     Ok(listener)
 }

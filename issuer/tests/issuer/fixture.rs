@@ -106,6 +106,11 @@ impl VaultLine {
         }
     }
 
+    /// How often somebody connected since it was last cut.
+    pub(crate) fn count(&self) -> usize {
+        self.connections.lock().unwrap().len()
+    }
+
     pub(crate) fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
     }
@@ -214,6 +219,7 @@ impl Fixture {
                 .unwrap(),
             photo_store::keeping::objects::Objects::in_folder(&objects).unwrap(),
             photo_store::keeping::vault::Vault::at(socket.clone()),
+            photo_store::decoding::Decoder::here().unwrap(),
             program_contract::Clock::new({
                 let time = time.clone();
                 move || time.at()

@@ -17,11 +17,14 @@ use jiff::civil::Date;
 use program_contract::{Clock, Language, Program};
 use rand_core::TryCryptoRng;
 
+use crate::decoding;
+
 const PROGRAM: Program = Program::new("photo-store");
 const CHECK: &str = "yzt.photo-check/1";
 const NORMALISE: &str = "yzt.photo-normalise/1";
 const INIT: &str = "yzt.photo-init/1";
 const SERVE: &str = "yzt.photo-serve/1";
+const DECODE: &str = "yzt.photo-decode/1";
 
 #[derive(Parser)]
 #[command(
@@ -72,6 +75,9 @@ enum Command {
     },
     /// 启动照片库 / Serve the store on a Unix socket until SIGINT or SIGTERM
     Serve {
+        /// The group of this process may connect too (socket of mode 0660): an office with a Unix user of its own
+        #[arg(long)]
+        group_may_connect: bool,
         /// The socket to make, mode 0600
         #[arg(long)]
         socket: PathBuf,
@@ -88,6 +94,9 @@ enum Command {
         #[arg(long)]
         at: Option<Date>,
     },
+    /// Decode one picture from standard input, for `serve`
+    #[command(hide = true)]
+    Decode,
 }
 
 /// Runs the program with the arguments of the process.
@@ -116,7 +125,12 @@ pub fn run(clock: &Clock, random: impl TryCryptoRng + Send + 'static) -> ExitCod
             log_to_standard_error();
             PROGRAM.end(INIT, json, init::run(INIT, &dir, vault, database_file.as_deref()))
         }
+        Command::Decode => match decoding::run(std::io::stdin(), std::io::stdout().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => PROGRAM.end(DECODE, json, Err(error.into())),
+        },
         Command::Serve {
+            group_may_connect,
             socket,
             dir,
             vault,
@@ -125,6 +139,7 @@ pub fn run(clock: &Clock, random: impl TryCryptoRng + Send + 'static) -> ExitCod
         } => {
             log_to_standard_error();
             let options = serve::Options {
+                group_may_connect,
                 socket,
                 dir,
                 vault,

@@ -11,6 +11,7 @@ use rand_core::TryCryptoRng;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::decoding::Decoder;
 use crate::keeping::folder::Folder;
 use crate::keeping::objects::Objects;
 use crate::keeping::store::index::Store;
@@ -20,6 +21,7 @@ use crate::socket;
 
 /// What `serve` was told.
 pub(crate) struct Options {
+    pub(crate) group_may_connect: bool,
     pub(crate) socket: PathBuf,
     pub(crate) dir: PathBuf,
     pub(crate) vault: PathBuf,
@@ -52,10 +54,11 @@ pub(crate) fn run(
             store.clone(),
             Objects::in_folder(&folder.objects())?,
             Vault::at(options.vault).founded_under(under),
+            Decoder::apart(),
             options.clock.at(options.at, founded)?,
             random,
         )?;
-        let listener = socket::listen(&options.socket).await?;
+        let listener = socket::listen(&options.socket, options.group_may_connect).await?;
         let mut lines = vec![line!(
             Words("照片库已启动", "serving at"),
             " ",

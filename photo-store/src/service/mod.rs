@@ -15,16 +15,16 @@ mod read;
 mod retention;
 mod submit;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use keyvault_protocol::DataKey;
-use photo_picture::faces::Faces;
 use photo_picture::rules::Rules;
 use photo_store_protocol::{FailureCode, PersonId, PhotoId, PhotoState, PhotoStatus, ServiceStatus};
 use program_contract::Clock;
 use rand_core::TryCryptoRng;
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::decoding::Decoder;
 use crate::error::Error;
 use crate::keeping::objects::Objects;
 use crate::keeping::store::index::Store;
@@ -49,8 +49,8 @@ impl<R: TryCryptoRng + Send> Randomness for R {
 
 /// The photo store at work.
 pub struct Service {
-    rules: Arc<Rules>,
-    faces: Arc<Faces>,
+    rules: Rules,
+    decoder: Decoder,
     store: Store,
     objects: Objects,
     vault: Vault,
@@ -75,12 +75,13 @@ impl Service {
         store: Store,
         objects: Objects,
         vault: Vault,
+        decoder: Decoder,
         clock: Clock,
         random: impl TryCryptoRng + Send + 'static,
     ) -> Result<Self, Error> {
         Ok(Self {
-            rules: Arc::new(Rules::built_in()?),
-            faces: Arc::new(Faces::new()?),
+            rules: Rules::built_in()?,
+            decoder,
             store,
             objects,
             vault,

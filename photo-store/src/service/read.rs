@@ -2,10 +2,7 @@
 //!
 //! Order: open case of the photo's owner -> record of the read, durable -> data key -> object -> answer.
 
-use std::sync::Arc;
-
 use keyvault_protocol::WrappedKey;
-use photo_picture::{ingest, normalise};
 use photo_store_protocol::{
     Actor, FailureCode, PersonId, PhotoState, Picture, Profile, Purpose, Read, ReadRecord, Release,
     ReleaseToken,
@@ -103,22 +100,8 @@ impl Service {
                 jpeg: jpeg.to_vec(),
             });
         }
-        let rules = Arc::clone(&self.rules);
-        let made = tokio::task::spawn_blocking(move || {
-            // Our own file: what does not decode now was exchanged under a valid seal, which cannot be.
-            let decoded = ingest::read(&jpeg).map_err(|_| Error::Decoder)?;
-            Ok::<_, Error>(normalise::from_finished(&decoded.raster, profile, &rules)?)
-        })
-        .await
-        .map_err(|_| Error::Decoder)??;
-        Ok(Picture {
-            profile: made.profile,
-            version: made.version,
-            width: made.width,
-            height: made.height,
-            dpi: made.dpi,
-            jpeg: made.jpeg.to_vec(),
-        })
+        // Made by a decoder that read a stranger's bytes: decoded by one again.
+        self.decoder.make(profile, jpeg, &self.rules).await
     }
 
     async fn open(&self, row: &PhotoRow, profile: Profile) -> Result<Zeroizing<Vec<u8>>, Error> {

@@ -4,14 +4,10 @@
 //! objects -> completed in the index. Whatever breaks in between leaves a photo that nobody can see; the announced row is
 //! taken back at once, or by [`Service::housekeep`] after a crash.
 
-use std::sync::Arc;
-
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyvault_protocol::{DataKey, PhotoKeyContext, WrappedKey};
-use photo_picture::judge::{Judged, judge};
-use photo_picture::normalise::Rendition;
 use photo_store_protocol::{
-    Confirm, FailureCode, Judgement, PersonId, PhotoId, PhotoState, PhotoStatus, Profile, Receipt,
+    Confirm, FailureCode, Judgement, PersonId, PhotoId, PhotoState, PhotoStatus, Picture, Receipt,
     ReceiptNumber, ReceiptPeriod, Submission, Submit, Verdict,
 };
 use sha2::Sha256;
@@ -25,8 +21,6 @@ use crate::keeping::store::transaction::{Snapshot, Transaction};
 use crate::keeping::vault::key_context;
 use crate::service::{Service, known};
 
-/// Renditions that are sealed; the others are made from `print` when they are read.
-const KEPT: [Profile; 2] = [Profile::Ga461, Profile::Print];
 /// How often a submission announces its photo, when others take the announcement back.
 const ANNOUNCEMENTS: usize = 3;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -67,8 +61,9 @@ impl Service {
         }
         drop(index);
 
-        let (judged, renditions) = self.judge(file).await?;
-        let judgement = judged.judgement;
+        let place = self.decoding.acquire().await.map_err(|_| Error::Decoder)?;
+        let (judgement, renditions) = self.decoder.judge(file, &self.rules).await?;
+        drop(place);
         if judgement.verdict == Verdict::Refuse {
             return Ok(Submission::Refused(judgement));
         }
@@ -95,7 +90,7 @@ impl Service {
         &self,
         new: &Announcement,
         judgement: &Judgement,
-        renditions: &[Rendition],
+        renditions: &[Picture],
     ) -> Result<Option<Submission>, Error> {
         let row = match self.announce(new).await? {
             Standing::Held(photo) => return Ok(Some(held(*photo, true))),
@@ -231,31 +226,12 @@ impl Service {
         self.store.read().await?.objects(photo).await
     }
 
-    /// Judges on a thread of its own; a decoder that panics costs this photo and nothing else.
-    async fn judge(&self, file: Zeroizing<Vec<u8>>) -> Result<(Judged, Vec<Rendition>), Error> {
-        let _place = self.decoding.acquire().await.map_err(|_| Error::Decoder)?;
-        let (rules, faces) = (Arc::clone(&self.rules), Arc::clone(&self.faces));
-        tokio::task::spawn_blocking(move || {
-            let judged = judge(&file, &rules, &faces)?;
-            let renditions = match &judged.portrait {
-                Some(portrait) => KEPT
-                    .iter()
-                    .map(|profile| portrait.rendition(*profile, &rules))
-                    .collect::<Result<_, _>>()?,
-                None => Vec::new(),
-            };
-            Ok((judged, renditions))
-        })
-        .await
-        .map_err(|_| Error::Decoder)?
-    }
-
     /// Seals each rendition under a key of its own. What was written stands in `written`, also when a later one fails.
     async fn seal_all(
         &self,
         photo: PhotoId,
         person: PersonId,
-        renditions: &[Rendition],
+        renditions: &[Picture],
         written: &mut Vec<SealedRendition>,
     ) -> Result<(), Error> {
         let mut session = self.vault.session().await?;

@@ -15,7 +15,7 @@ use photo_store_protocol::{
 use program_contract::Clock;
 
 use crate::support::vault::TestVault;
-use crate::support::{SetClock, engines, pictures, vault};
+use crate::support::{SetClock, decoder, engines, pictures, vault};
 
 const PERSON: PersonId = PersonId::from_bytes([0x51; 16]);
 const OTHER: PersonId = PersonId::from_bytes([0x52; 16]);
@@ -928,6 +928,7 @@ async fn a_submission_whose_adopted_announcement_is_taken_back_announces_anew() 
         engine.store.clone(),
         Objects::in_folder(&objects).unwrap(),
         Vault::at(vault::shared().await),
+        decoder(),
         withdrawing(&engine.store),
         getrandom::SysRng,
     )
@@ -937,4 +938,140 @@ async fn a_submission_whose_adopted_announcement_is_taken_back_announces_anew() 
     assert_eq!(photo.state, PhotoState::Sealed);
     assert!(photo.receipt.is_some());
     assert_eq!(count_files(&objects), 2);
+}
+
+/// What whoever started this program left open for every program that it starts in turn, as build tools do.
+fn left_open() -> Vec<String> {
+    const CLOSED_AT_START: u32 = 0o2_000_000;
+    let own = Path::new("/proc/self");
+    let entries = std::fs::read_dir(own.join("fd")).unwrap().map_while(Result::ok);
+    let left = entries.filter_map(|entry| {
+        let info = std::fs::read_to_string(own.join("fdinfo").join(entry.file_name())).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+        let link = std::fs::read_link(entry.path()).ok()?;
+        (flags & CLOSED_AT_START == 0).then(|| link.to_string_lossy().into_owned())
+    });
+    left.collect()
+}
+
+/// What every process that this one started, and that is confined, has open.
+fn decoders_have_open() -> Vec<Vec<String>> {
+    let own = std::process::id().to_string();
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").unwrap().map_while(Result::ok) {
+        let status = std::fs::read_to_string(process.path().join("status")).unwrap_or_default();
+        let says = |key: &str, value: &str| {
+            status
+                .lines()
+                .any(|line| line.split_whitespace().eq([key, value]))
+        };
+        if says("PPid:", &own) && says("Seccomp:", "2") {
+            let open = std::fs::read_dir(process.path().join("fd"));
+            let links = open.into_iter().flatten().map_while(Result::ok);
+            let open: Vec<String> = links
+                .filter_map(|link| {
+                    Some(
+                        std::fs::read_link(link.path())
+                            .ok()?
+                            .to_string_lossy()
+                            .into_owned(),
+                    )
+                })
+                .collect();
+            // It may have ended meanwhile.
+            if !open.is_empty() {
+                found.push(open);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_decodes_a_strangers_bytes_has_three_pipes_and_nothing_else() {
+    let vault = vault::shared().await;
+    let rig = rigs_at(&vault).await.remove(0);
+    // What the store has open beside: the vault, a file, its index.
+    let _session = tokio::net::UnixStream::connect(&vault).await.unwrap();
+    let _file = std::fs::File::open("/etc/passwd").unwrap();
+    let submitting = async { rig.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await };
+    let mut submitting = std::pin::pin!(submitting);
+    let mut seen = 0;
+    loop {
+        tokio::select! {
+            biased;
+            photo = &mut submitting => {
+                assert_eq!(photo.state, PhotoState::Sealed);
+                break;
+            }
+            () = tokio::time::sleep(std::time::Duration::from_millis(2)) => {}
+        }
+        for open in decoders_have_open() {
+            let left = left_open();
+            let own: Vec<_> = open.iter().filter(|open| !left.contains(open)).collect();
+            assert!(
+                own.len() <= 3 && own.iter().all(|open| open.starts_with("pipe:")),
+                "{open:?}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no decoder was seen at work");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decoder_that_breaks_off_or_says_something_else_costs_its_photo_alone() {
+    let engine = engines::sqlite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (vault, clock) = (vault::shared().await, SetClock::new());
+    // What a decoder under a stranger's control may do with its pipes: end, say nothing in form, say it without an end.
+    for program in [
+        "/nowhere/photo-store",
+        "/bin/false",
+        "/bin/true",
+        "/bin/echo",
+        "/usr/bin/yes",
+    ] {
+        let service = Service::new(
+            engine.store.clone(),
+            Objects::in_folder(folder.path()).unwrap(),
+            Vault::at(vault.clone()),
+            photo_store::decoding::Decoder::Apart(program.into()),
+            clock.clock(),
+            getrandom::SysRng,
+        )
+        .unwrap();
+        let refused = service.submit(submit(PERSON, pictures::studio_jpeg())).await;
+        assert_eq!(code(refused), FailureCode::DecoderFault, "{program}");
+        assert!(service.photos(PERSON).await.unwrap().is_empty());
+    }
+    assert_eq!(count_files(folder.path()), 0);
+    let service = crate::support::service(&engine.store, folder.path(), &vault, &clock);
+    held(
+        service
+            .submit(submit(PERSON, pictures::studio_jpeg()))
+            .await
+            .unwrap(),
+    );
+}
+
+/// The largest picture fits into the memory that a decoder gives itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_picture_is_judged_within_a_decoders_limits() {
+    let rig = rigs_at(&vault::shared().await).await.remove(0);
+    let side = 5_000;
+    let mut file = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(side, side, image::Rgb([200, 200, 200]))
+        .write_to(&mut file, image::ImageFormat::Png)
+        .unwrap();
+    match rig
+        .service
+        .submit(submit(PERSON, file.into_inner()))
+        .await
+        .unwrap()
+    {
+        Submission::Refused(judgement) => assert_eq!(judgement.width, side),
+        Submission::Held { .. } => panic!("nobody is on it"),
+    }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use getrandom::SysRng;
+use photo_store::decoding::Decoder;
 use photo_store::keeping::objects::Objects;
 use photo_store::keeping::store::index::Store;
 use photo_store::keeping::vault::Vault;
@@ -32,7 +33,7 @@ impl SetClock {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         let seconds = Arc::clone(&self.0);
         Clock::new(move || jiff::Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap())
     }
@@ -44,8 +45,14 @@ pub(crate) fn service(store: &Store, objects: &Path, vault: &Path, clock: &SetCl
         store.clone(),
         Objects::in_folder(objects).unwrap(),
         Vault::at(vault.to_owned()),
+        decoder(),
         clock.clock(),
         SysRng,
     )
     .unwrap()
+}
+
+/// As a store that serves decodes: by the program.
+pub(crate) fn decoder() -> Decoder {
+    Decoder::Apart(env!("CARGO_BIN_EXE_photo-store").into())
 }
