@@ -3,11 +3,12 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use issuer_office::office::Office;
 use issuer_office::readiness::Check;
 use issuer_office::staff::StaffFile;
+use tokio::sync::Mutex;
 
 /// Longest time for one request: an order reads two pictures from the photo store and draws a face.
 const REQUEST_TIME: Duration = Duration::from_secs(20);
@@ -16,6 +17,10 @@ const REQUEST_TIME: Duration = Duration::from_secs(20);
 /// off and holds nothing of ours.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
+/// For how long an answer of `/readyz` is good for everybody who asks: anybody may, and each look costs vault, ledger and photo store
+/// some work.
+const LOOK_TIME: Duration = Duration::from_secs(1);
+
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -23,6 +28,8 @@ pub struct Times {
     pub request: Duration,
     /// Until the head of a request is there.
     pub head: Duration,
+    /// For how long a look at what work needs is good.
+    pub look: Duration,
 }
 
 impl Default for Times {
@@ -30,6 +37,7 @@ impl Default for Times {
         Self {
             request: REQUEST_TIME,
             head: HEAD_TIME,
+            look: LOOK_TIME,
         }
     }
 }
@@ -56,6 +64,8 @@ struct Shared {
     office: Office,
     staff: StaffFile,
     times: Times,
+    /// The last look at what work needs, and when it ended.
+    looked: Mutex<Option<(Instant, Vec<Check>)>>,
 }
 
 impl Api {
@@ -69,7 +79,12 @@ impl Api {
     #[must_use]
     pub fn with_times(office: Office, staff: StaffFile, times: Times) -> Self {
         Self {
-            shared: Arc::new(Shared { office, staff, times }),
+            shared: Arc::new(Shared {
+                office,
+                staff,
+                times,
+                looked: Mutex::default(),
+            }),
             station: None,
         }
     }
@@ -86,12 +101,25 @@ impl Api {
         }
     }
 
-    /// How the reader station stands, where there is one.
-    pub(crate) async fn station(&self) -> Option<Check> {
-        match &self.station {
-            Some(Station(look)) => Some(look().await),
-            None => None,
+    /// What work needs, the reader station of this machine too where there is one. One looks at a time; who waited for that, and who
+    /// comes soon after, gets what was seen.
+    pub(crate) async fn checks(&self) -> Vec<Check> {
+        let mut looked = self.shared.looked.lock().await;
+        if let Some((at, checks)) = &*looked
+            && at.elapsed() < self.shared.times.look
+        {
+            return checks.clone();
         }
+        let station = async {
+            match &self.station {
+                Some(Station(look)) => Some(look().await),
+                None => None,
+            }
+        };
+        let (mut checks, station) = tokio::join!(self.office().checks(), station);
+        checks.extend(station);
+        *looked = Some((Instant::now(), checks.clone()));
+        checks
     }
 
     pub(crate) fn office(&self) -> &Office {

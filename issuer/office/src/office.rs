@@ -4,7 +4,6 @@
 //! durable when it returns.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use issuer_artwork::Artist;
 use issuer_store::{LedgerState, Snapshot, Store, Transaction};
@@ -30,8 +29,6 @@ pub struct Office {
     under: Option<[u8; 16]>,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
-    /// When the vault last made and opened a key for a probe, seconds since 1970; 0: never.
-    pub(crate) probed: Arc<AtomicI64>,
 }
 
 impl Office {
@@ -55,7 +52,6 @@ impl Office {
             under: None,
             clock,
             random,
-            probed: Arc::default(),
         }
     }
 

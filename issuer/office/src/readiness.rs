@@ -1,11 +1,10 @@
 //! What work needs, each checked by doing it.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use keyvault_protocol as vault;
-use keyvault_protocol::{PhotoKeyContext, RefusalCode, RoleKeyState};
+use keyvault_protocol::{RefusalCode, RoleKeyState};
 use photo_store_protocol as photo;
 use photo_store_protocol::FailureCode;
 use program_contract::{Exit, Failure, Language};
@@ -104,9 +103,6 @@ impl Check {
     }
 }
 
-/// Seconds between two probes that make a key: the vault journals each, and a probe comes every few seconds.
-const PROBE_SECONDS: i64 = 60;
-
 /// How long a service may take for its checks; one that hangs is told, not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -117,9 +113,9 @@ struct Answered {
 }
 
 impl Office {
-    /// What work needs, each checked by doing it: the ledger takes an entry, the vault answers, at most once a minute makes and
-    /// opens a key, and knows the card that was written last, the photo store answers, the clock is behind neither vault nor
-    /// ledger.
+    /// What work needs, each checked by doing it: the ledger takes an entry, the vault is open and knows the card that was written
+    /// last, the photo store answers, the clock is behind neither vault nor ledger. The vault is asked for what it does not journal:
+    /// who may look whether work can be done is anybody, and nobody fills its journal by it.
     pub async fn checks(&self) -> Vec<Check> {
         let (entry, vault, photos) = tokio::join!(
             self.takes_an_entry(),
@@ -168,22 +164,6 @@ impl Office {
         let status = client.status().await?;
         // Only an open vault answers this.
         client.anchors().await?;
-        let now = self.clock.now().as_second();
-        if now - self.probed.load(Ordering::Relaxed) >= PROBE_SECONDS {
-            let context = PhotoKeyContext {
-                photo_id: [0; 16],
-                person: [0; 16],
-                // No photo has this profile, so the key opens nothing.
-                profile: "readiness".to_owned(),
-                version: 1,
-            };
-            let (made, wrapped) = client.photo_key_new(&context).await?;
-            let opened = client.photo_key_open(&context, &wrapped).await?;
-            if made != opened {
-                return Err(vault::Error::NotOpened);
-            }
-            self.probed.store(now, Ordering::Relaxed);
-        }
         Ok(Answered {
             high_water: status.high_water,
             cards: self.check_cards(&mut client).await?,

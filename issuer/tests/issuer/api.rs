@@ -58,7 +58,13 @@ struct Answer {
 impl Service {
     async fn new() -> Self {
         let fixture = Fixture::new().await;
-        let router = Api::new(fixture.office().clone(), staff_file(&fixture)).router();
+        // Each asks anew whether work can be done: tests change that between two questions.
+        let times = Times {
+            look: std::time::Duration::ZERO,
+            ..Times::default()
+        };
+        let api = Api::with_times(fixture.office().clone(), staff_file(&fixture), times);
+        let router = api.router();
         Self { fixture, router }
     }
 
@@ -895,6 +901,39 @@ async fn readiness_follows_the_vault_and_health_does_not() {
         service.get("nobody", "/readyz").await.json["checks"][0]["code"],
         "STORE_UNAVAILABLE"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_whether_work_can_be_done_cost_one_look_and_no_line_of_the_vaults_journal() {
+    let mut service = Service::new().await;
+    let times = Times {
+        look: std::time::Duration::from_mins(1),
+        ..Times::default()
+    };
+    let api = Api::with_times(
+        service.fixture.office().clone(),
+        staff_file(&service.fixture),
+        times,
+    );
+    service.router = api.router();
+    let lines = async || {
+        let mut vault = service.fixture.office().vault_client().await.unwrap();
+        vault
+            .journal(&keyvault_protocol::ReadJournal::default())
+            .await
+            .unwrap()
+            .lines
+            .len()
+    };
+    let journal = lines().await;
+    let before = service.fixture.line.count();
+    let ask = || service.get("nobody", "/readyz");
+    let (a, b, c, d) = tokio::join!(ask(), ask(), ask(), ask());
+    for answer in [a, b, c, d, ask().await] {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.json);
+    }
+    assert_eq!(service.fixture.line.count(), before + 1);
+    assert_eq!(lines().await, journal);
 }
 
 /// Whatever the vault does, no answer may blame the request or the case: what needs no vault is done, and what needs one
