@@ -546,14 +546,19 @@ fn complain(
     prose.flush()
 }
 
-/// A text without control characters: what a path or an argument holds is shown, and neither moves the cursor nor forges a line.
+/// A text without control characters: what a path, a name or an argument holds is shown, and neither moves the cursor, forges a line
+/// nor turns the direction in which what follows is read (the bidirectional controls of UAX #9).
 fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    let is_shown_escaped = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_shown_escaped) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);
     for character in text.chars() {
-        if character.is_control() {
+        if is_shown_escaped(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -622,7 +627,7 @@ mod tests {
 
     #[test]
     fn a_path_with_control_characters_is_shown_and_does_nothing_to_the_screen() {
-        let path = Path::new("/tmp/\u{1b}[2Jx\nkeyvault: all is well [OK]\u{9b}31m");
+        let path = Path::new("/tmp/\u{1b}[2Jx\nkeyvault: all is well [OK]\u{9b}31m\u{202e}gpj.exe\u{2066}");
         let failure =
             Failure::file(Words("读取", "read"), path, &io::ErrorKind::NotFound.into()).with("path", "x");
         for language in [Language::English, Language::Chinese] {
@@ -630,6 +635,9 @@ mod tests {
             assert_eq!(said.lines().count(), 2, "{said}");
             assert!(said.contains(r"/tmp/\u{1b}[2Jx\nkeyvault: all is well"), "{said}");
             assert!(!said.replace('\n', "").contains(char::is_control), "{said:?}");
+            // Nor does it turn what is read.
+            assert!(said.contains(r"\u{202e}gpj.exe\u{2066}"), "{said:?}");
+            assert!(!said.contains(['\u{202e}', '\u{2066}']), "{said:?}");
         }
     }
 
