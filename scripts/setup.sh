@@ -32,6 +32,7 @@ python3-pyscard|/usr/lib/python3/dist-packages/smartcard|independent tapping rea
 openssl|/usr/bin/openssl|comparison figures, and tokens of the staff in the handbook
 curl|/usr/bin/curl|the commands of permit up and of the handbook
 zbar-tools|/usr/bin/zbarimg|a foreign scanner for the code on the back of a card
+systemd|/usr/bin/systemd-analyze|looks at the units of docs/systemd; nothing is started
 libvips-tools|/usr/bin/vipsthumbnail|comparison figures
 '
 e2e_packages='

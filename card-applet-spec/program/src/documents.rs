@@ -51,8 +51,8 @@ pub fn hold<A: CommandFactory>(program: Program, folder: &str) -> Result<(), Str
 }
 
 /// How many commands of a program the repository at `root` names, and those that the program does not have: a command, an
-/// option of one, or a value of a closed list that the option does not take, in a document's code or between backquotes in the text
-/// of a program.
+/// option of one, or a value of a closed list that the option does not take, in a document's code, between backquotes in the text
+/// of a program, or in a unit of the service manager.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -65,12 +65,14 @@ fn commands<A: CommandFactory>(program: Program, root: &Path) -> io::Result<(usi
         let past = |part| PAST.iter().any(|past| part == *past);
         !path.iter().any(past)
     });
-    for file in documents.chain(files(root, "rs")?) {
+    let written = documents.chain(files(root, "rs")?).chain(files(root, "service")?);
+    for file in written {
         let text = fs::read_to_string(&file)?;
         let mut named: Vec<String> = spans(&text).map(str::to_owned).collect();
         if file.extension().is_some_and(|end| end == "md") {
             named.extend(lines(&text));
         }
+        named.extend(started(&text).map(str::to_owned));
         for line in named {
             let words = words(program.name, &line);
             if let Some(first) = words.first() {
@@ -90,6 +92,12 @@ fn commands<A: CommandFactory>(program: Program, root: &Path) -> io::Result<(usi
 /// What stands between backquotes on one line.
 fn spans(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// What a unit of the service manager starts; of a shell, what it becomes.
+fn started(unit: &str) -> impl Iterator<Item = &str> {
+    let commands = unit.lines().filter_map(|line| line.strip_prefix("ExecStart="));
+    commands.map(|line| line.split_once("exec ").map_or(line, |(_, command)| command))
 }
 
 /// The lines of a document's blocks of code; one that ends in a backslash goes on in the next.

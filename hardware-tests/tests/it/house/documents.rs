@@ -57,7 +57,9 @@ const FOREIGN: [&str; 7] = [
 fn every_code_key_and_setting_that_a_document_names_stands_in_a_source() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut sources = BTreeSet::new();
-    for ending in ["rs", "sql", "toml", "json", "py", "sh", "txt", "html", "vp"] {
+    for ending in [
+        "rs", "sql", "toml", "json", "py", "sh", "txt", "html", "vp", "service",
+    ] {
         for file in files(root, ending).unwrap() {
             let text = fs::read_to_string(file).unwrap_or_default();
             let is_part = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';

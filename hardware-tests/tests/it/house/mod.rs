@@ -1,5 +1,6 @@
 //! The house in order: which crate may use which, doors that open, no files that import each other in a circle, one place
-//! for each promise, each step of a life reached by people, two languages for each failure, and documents that name what exists.
+//! for each promise, each step of a life reached by people, two languages for each failure, documents that name what exists, and
+//! units of the service manager that fit programs, users and folders.
 
 mod allowed_edges;
 mod documents;
@@ -8,3 +9,4 @@ mod imports;
 mod languages;
 mod promises;
 mod transitions;
+mod units;
