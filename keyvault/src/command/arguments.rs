@@ -1,5 +1,7 @@
 //! The arguments of the program.
 
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -55,11 +57,34 @@ pub(crate) enum Command {
         #[arg(long, value_name = "USER")]
         allow_user: Vec<String>,
     },
+    /// Passes connections on to a vault, from TCP to a Unix socket or the other way. What goes through it is cipher text.
+    Relay(Relay),
     /// A custodian's own envelope, without the vault.
     #[command(subcommand)]
     Share(ShareCommand),
     #[command(flatten)]
     Ask(Ask),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Relay {
+    /// Address to listen at; port 0 for any.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        required_unless_present = "listen_socket",
+        conflicts_with = "listen_socket"
+    )]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Socket to make, for this user alone.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) listen_socket: Option<PathBuf>,
+    /// Where connections go: the vault's socket, or with --listen-socket the host and port of the relay beside it, looked up once.
+    #[arg(long, value_name = "SOCKET|HOST:PORT")]
+    pub(crate) to: OsString,
+    /// The group of this process may connect to the socket too (mode 0660).
+    #[arg(long, conflicts_with = "listen")]
+    pub(crate) group_may_connect: bool,
 }
 
 /// What custodians do with their own envelopes.
@@ -402,6 +427,7 @@ impl Command {
         match self {
             Self::Init(_) => "yzt.keyvault_init/1",
             Self::Serve { .. } => "yzt.keyvault_serve/1",
+            Self::Relay(_) => "yzt.keyvault_relay/1",
             Self::Share(ShareCommand::Check { .. }) => "yzt.keyvault_share_check/1",
             Self::Share(ShareCommand::Passphrase { .. }) => "yzt.keyvault_share_passphrase/1",
             Self::Share(ShareCommand::Pin { .. }) => "yzt.keyvault_share_pin/1",

@@ -195,7 +195,8 @@ pub(crate) async fn unseal(
     let mut lines = Vec::new();
     let mut remembered = false;
     if let Some(generation) = generation {
-        remembered = share::remember(file, &client.vault(), generation).is_ok();
+        let generation = share::possible(generation)?;
+        remembered = share::remember(file, &client.vault(), generation, restored).is_ok();
         if !remembered {
             lines.push(line!(Words(
                 "未能在信封旁记下存储的代次；下次可能发现不了被换回的旧存储",

@@ -4,6 +4,7 @@ mod arguments;
 mod ask;
 mod custody;
 mod place;
+mod relay;
 mod serve;
 mod share;
 
@@ -37,6 +38,12 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         anchors,
         command,
     } = arguments;
+    // Who comes and goes is what a relay has to tell.
+    let level = if matches!(command, Command::Relay(_)) {
+        "info"
+    } else {
+        "warn"
+    };
     tracing_subscriber::fmt()
         // Colours for people, not for files.
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
@@ -44,7 +51,7 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         // A log that cannot be written is lost: said on the same stream, it would be a panic.
         .log_internal_errors(false)
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| "warn".into()),
+            tracing_subscriber::EnvFilter::try_from_env("KEYVAULT_LOG").unwrap_or_else(|_| level.into()),
         )
         .init();
     let place = Place {
@@ -69,6 +76,7 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
             end_with_parent,
             json.then_some(schema),
         )? {},
+        Command::Relay(command) => relay::relay(command, json.then_some(schema)),
         Command::Share(command) => protected(|| share::share(&place, command, schema)),
         Command::Ask(ask @ (Ask::Unseal { .. } | Ask::Seal { .. })) => {
             protected(|| runtime()?.block_on(ask::ask(&place, ask, schema)))

@@ -60,7 +60,7 @@ pub(crate) fn serve(
     // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
     let held = keyvault::FolderLock::take(&dir, &mut random())?;
     let users = users(allowed)?;
-    let listener = bind(&socket, !users.is_empty())?;
+    let listener = bind(&socket, if users.is_empty() { PRIVATE } else { 0o666 })?;
     let isolated = keyvault::serve::isolation::confine(&dir, &socket)?;
     if !isolated.landlock {
         tracing::warn!("this kernel has no landlock: files are not confined");
@@ -134,7 +134,7 @@ program_contract::sentences! {
         "vault {vault} listens on {socket}, sealed";
 }
 
-fn announce(ready: &Value) -> Result<(), Failure> {
+pub(crate) fn announce(ready: &Value) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{ready}")
         .and_then(|()| out.flush())
@@ -148,7 +148,7 @@ fn unwatched(error: &std::io::Error) -> Failure {
     ))
 }
 
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| unwatched(&error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| unwatched(&error))?;
@@ -182,8 +182,11 @@ fn users(allowed: &[String]) -> Result<Vec<u32>, Failure> {
     allowed.iter().map(number_of).collect()
 }
 
-/// Makes the socket: private, or for every user whom the listener then looks at.
-fn bind(socket: &Path, for_others: bool) -> Result<UnixListener, Failure> {
+/// Rights of a socket for this user alone.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// Makes a socket with these rights. One that nobody listens at is replaced.
+pub(crate) fn bind(socket: &Path, rights: u32) -> Result<UnixListener, Failure> {
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     if std::fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket()) {
         if std::os::unix::net::UnixStream::connect(socket).is_ok() {
@@ -198,9 +201,8 @@ fn bind(socket: &Path, for_others: bool) -> Result<UnixListener, Failure> {
         );
         Failure::file(made, socket, &error)
     })?;
-    let mode = if for_others { 0o666 } else { 0o600 };
     // The mask of every program made it private from its first moment; said again for file systems that know no mask.
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(mode)).map_err(|error| {
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(rights)).map_err(|error| {
         Failure::file(
             Words("收紧套接字的权限", "keep private the socket"),
             socket,

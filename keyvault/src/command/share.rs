@@ -20,6 +20,18 @@ use crate::command::place::{Place, random, runtime};
 const MAX_ENVELOPE: u64 = 1 << 16;
 /// Longest note of what was seen, bytes.
 const MAX_SEEN: u64 = 4096;
+/// No store is of this generation or a later one: with a thousand changes a second it would be 9,000 years old. Who claims one would make
+/// every true store an older one for this envelope.
+const ABSURD: u64 = 1 << 48;
+
+program_contract::failures! {
+    fn generation_absurd(generation) = Damaged "GENERATION_ABSURD" {
+        "存储的代次 {generation} 不可能是真的；信封旁未写入任何内容",
+        "no store is of generation {generation}; nothing was written beside the envelope";
+        "请查明是谁在密钥库的套接字应答、谁改动过信封旁的 .seen 文件；确认所用密钥库无误之后，用 --restored 给出分片。",
+        "Find out who answers at the vault's socket, and who changed the file .seen beside the envelope; when the vault is known to be the right one, give the share with --restored.";
+    }
+}
 
 pub(crate) fn share(place: &Place, command: ShareCommand, schema: &'static str) -> Result<Outcome, Failure> {
     match command {
@@ -70,13 +82,24 @@ pub(crate) fn seen(share: &Path, vault: &[u8; 16]) -> Result<u64, Failure> {
     if seen["vault"] != hex::encode(vault) {
         return Ok(0);
     }
-    seen["generation"]
-        .as_u64()
-        .ok_or_else(|| failed(&io::ErrorKind::InvalidData.into()))
+    let generation = seen["generation"].as_u64();
+    let generation = generation.ok_or_else(|| failed(&io::ErrorKind::InvalidData.into()))?;
+    possible(generation)
 }
 
-/// Writes down what was seen of the vault.
-pub(crate) fn remember(share: &Path, vault: &[u8; 16], generation: u64) -> io::Result<()> {
+/// The generation, if a store can have it.
+pub(crate) fn possible(generation: u64) -> Result<u64, Failure> {
+    match generation {
+        ABSURD.. => Err(generation_absurd(generation)),
+        _ => Ok(generation),
+    }
+}
+
+/// Writes down what was seen of the vault, if nothing later of it was; `anew` whatever was.
+pub(crate) fn remember(share: &Path, vault: &[u8; 16], generation: u64, anew: bool) -> io::Result<()> {
+    if !anew && seen(share, vault).is_ok_and(|seen| seen >= generation) {
+        return Ok(());
+    }
     let seen = json!({ "schema": "yzt.seen/1", "vault": hex::encode(vault), "generation": generation });
     file::replace(&seen_file(share), format!("{seen}\n").as_bytes(), 0o600)
 }
@@ -253,4 +276,42 @@ fn about(envelope: &ShareEnvelope) -> Result<Value, Failure> {
         "transport_key": set.transport_key.map(|key| fingerprint(&key)),
         "rehearsal": Founded::around(&set.vault).is_rehearsal(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_of_a_vault_never_goes_back_but_after_a_restore() {
+        let folder = tempfile::tempdir().unwrap();
+        let share = folder.path().join("li.share.json");
+        let (ours, another) = ([1; 16], [2; 16]);
+        let now = |vault| seen(&share, vault).unwrap();
+        assert_eq!(now(&ours), 0);
+        remember(&share, &ours, 7, false).unwrap();
+        remember(&share, &ours, 5, false).unwrap();
+        assert_eq!((now(&ours), now(&another)), (7, 0));
+        remember(&share, &ours, 8, false).unwrap();
+        assert_eq!(now(&ours), 8);
+        remember(&share, &ours, 3, true).unwrap();
+        assert_eq!(now(&ours), 3);
+        // Another vault's carrier: what is remembered is of one vault.
+        remember(&share, &another, 1, false).unwrap();
+        assert_eq!((now(&ours), now(&another)), (0, 1));
+    }
+
+    #[test]
+    fn a_generation_that_no_store_has_is_refused_by_whoever_it_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let share = folder.path().join("li.share.json");
+        let code = |refused: Result<u64, Failure>| refused.unwrap_err().code.clone().into_owned();
+        assert_eq!(possible(ABSURD - 1).unwrap(), ABSURD - 1);
+        assert_eq!(code(possible(ABSURD)), "GENERATION_ABSURD");
+        remember(&share, &[1; 16], u64::MAX, false).unwrap();
+        assert_eq!(code(seen(&share, &[1; 16])), "GENERATION_ABSURD");
+        // What is written anew after a restore takes its place.
+        remember(&share, &[1; 16], 9, false).unwrap();
+        assert_eq!(seen(&share, &[1; 16]).unwrap(), 9);
+    }
 }

@@ -6,16 +6,19 @@
 //! here is applied before the first thread starts, so every thread inherits it. Left out: namespaces and users, which
 //! the service manager gives.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus,
 };
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::CapabilitySet;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 
 use crate::error::Error;
 
@@ -62,43 +65,87 @@ pub fn forbid_swap() -> bool {
 /// # Errors
 /// [`Error::NotIsolated`].
 pub fn confine(folder: &Path, socket: &Path) -> Result<Isolated, Error> {
-    let landlock = landlock(folder, socket)?;
+    let landlock = landlock(Some(folder), Some(socket), None)?;
+    filter(&[])?;
+    Ok(Isolated { landlock })
+}
+
+/// Confines a relay: no files but the removing of its socket, and new sockets of one kind alone: Unix, or TCP to one port where
+/// there is one. Call it before the first thread starts, with what it listens at open.
+///
+/// # Errors
+/// [`Error::NotIsolated`].
+pub fn confine_relay(socket: Option<&Path>, port: Option<u16>) -> Result<Isolated, Error> {
+    let landlock = landlock(None, socket, port)?;
+    let families = if port.is_some() {
+        &[libc::AF_INET, libc::AF_INET6][..]
+    } else {
+        &[libc::AF_UNIX]
+    };
+    filter(families)?;
+    Ok(Isolated { landlock })
+}
+
+/// [`ALLOWED`], and new sockets of these families with their connecting.
+fn filter(families: &[i32]) -> Result<(), Error> {
+    let what = "seccomp";
     let arch = std::env::consts::ARCH
         .try_into()
         .map_err(|_| Error::NotIsolated {
             what: "seccomp on this machine",
         })?;
-    let rules = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    if !families.is_empty() {
+        let of_family = |family: &i32| {
+            let family = u64::try_from(*family).unwrap_or_default();
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, family)
+                .and_then(|is_family| SeccompRule::new(vec![is_family]))
+        };
+        let families: Result<Vec<_>, _> = families.iter().map(of_family).collect();
+        rules.insert(
+            libc::SYS_socket,
+            families.map_err(|_| Error::NotIsolated { what })?,
+        );
+        rules.insert(libc::SYS_connect, Vec::new());
+    }
     let refuse = SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap_or(1));
     let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch)
-        .map_err(|_| Error::NotIsolated { what: "seccomp" })?;
-    let program: BpfProgram = filter
-        .try_into()
-        .map_err(|_| Error::NotIsolated { what: "seccomp" })?;
-    seccompiler::apply_filter_all_threads(&program).map_err(|_| Error::NotIsolated { what: "seccomp" })?;
-    Ok(Isolated { landlock })
+        .map_err(|_| Error::NotIsolated { what })?;
+    let program: BpfProgram = filter.try_into().map_err(|_| Error::NotIsolated { what })?;
+    seccompiler::apply_filter_all_threads(&program).map_err(|_| Error::NotIsolated { what })
 }
 
-fn landlock(folder: &Path, socket: &Path) -> Result<bool, Error> {
+/// The folder is whole for the process, from the socket's it may remove, and of TCP it may connect to the port.
+fn landlock(folder: Option<&Path>, socket: Option<&Path>, port: Option<u16>) -> Result<bool, Error> {
     const FILES: ABI = ABI::V5;
     let failed = |_| Error::NotIsolated { what: "landlock" };
     let path = |path: &Path| PathFd::new(path).map_err(|_| Error::NotIsolated { what: "landlock" });
-    let socket_folder = match socket.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let status = Ruleset::default()
+    let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(FILES))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V4)))
         .and_then(Ruleset::create)
-        .map_err(failed)?
-        .add_rule(PathBeneath::new(path(folder)?, AccessFs::from_all(FILES)))
-        .map_err(failed)?
-        .add_rule(PathBeneath::new(path(&socket_folder)?, AccessFs::RemoveFile))
-        .map_err(failed)?
-        .restrict_self()
         .map_err(failed)?;
+    if let Some(folder) = folder {
+        rules = rules
+            .add_rule(PathBeneath::new(path(folder)?, AccessFs::from_all(FILES)))
+            .map_err(failed)?;
+    }
+    if let Some(socket) = socket {
+        let folder = match socket.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        rules = rules
+            .add_rule(PathBeneath::new(path(&folder)?, AccessFs::RemoveFile))
+            .map_err(failed)?;
+    }
+    if let Some(port) = port {
+        rules = rules
+            .add_rule(NetPort::new(port, AccessNet::ConnectTcp))
+            .map_err(failed)?;
+    }
+    let status = rules.restrict_self().map_err(failed)?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 

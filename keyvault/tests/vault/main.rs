@@ -17,6 +17,7 @@ mod gate;
 mod memory;
 mod operations;
 mod program;
+mod relay;
 mod settlement;
 mod support;
 mod terminals;

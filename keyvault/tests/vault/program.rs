@@ -124,7 +124,7 @@ impl Site {
         object
     }
 
-    fn init(&self) -> Vec<String> {
+    pub(crate) fn init(&self) -> Vec<String> {
         self.found(&[])
     }
 
