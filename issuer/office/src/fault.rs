@@ -91,6 +91,8 @@ impl Fault {
             | Code::NoStore
             | Code::StoreInUse
             | Code::OtherVault
+            | Code::VaultKeyUnusable
+            | Code::AnchorsUnusable
             | Code::SocketInUse
             | Code::SocketUnusable
             | Code::StoreOtherUser

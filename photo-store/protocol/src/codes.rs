@@ -239,8 +239,8 @@ closed_list! {
             "无法连接密钥库。", "The key vault cannot be reached.";
             "请启动密钥库后重试；未保存任何内容。", "Start the vault and try again; nothing was saved.";
         31 VaultRefused "VAULT_REFUSED"
-            "密钥库拒绝了请求。", "The key vault refused the request.";
-            "请查看密钥库日志。", "Read the vault's log.";
+            "密钥库拒绝了请求，未保存任何内容。", "The key vault refused the request; nothing was saved.";
+            "请在照片库的日志中查看密钥库给出的代码：照片库的密钥可能未登记或已停用，或当日限额已用完；否则请查看密钥库的日志。", "Look in the photo store's log for the vault's code: the store's key may not be enrolled or be suspended, or the day's ceiling be reached; else read the vault's log.";
         32 Protocol "PROTOCOL"
             "收到的报文不符合协议。", "A message did not follow the protocol.";
             "请检查双方程序的版本。", "Check the versions of both programs.";
@@ -278,14 +278,20 @@ closed_list! {
             "另一个进程正在使用该照片库的文件夹。", "Another process has this store's folder.";
             "请先停止它，或更正 --dir。", "Stop it first, or correct --dir.";
         44 OtherVault "OTHER_VAULT"
-            "应答的不是建立照片库时所用的密钥库。", "The vault that answers is not the one under which the store was founded.";
-            "请更正 --vault；照片的密钥只有原来的密钥库才能打开。", "Correct --vault; only the vault of the founding opens the photos' keys.";
+            "不是建立照片库时所用的密钥库；没有向其发送任何内容。", "It is not the vault under which the store was founded; nothing was sent to it.";
+            "请更正 --vault 或 --anchors，并查明谁在那里应答；照片的密钥只有原来的密钥库才能打开。", "Correct --vault or --anchors, and find out who answers there; only the vault of the founding opens the photos' keys.";
         45 StoreOtherUser "STORE_OTHER_USER"
             "照片库的套接字属于另一用户，未向其发送任何内容。", "The photo store's socket belongs to another user; nothing was said to it.";
             "请使用运行照片库的账户，并查明该套接字是谁建立的。", "Use the account that runs the photo store, and check who made that socket.";
         46 StoreDenied "STORE_DENIED"
             "此用户无权使用照片库的文件夹。", "This user may not use the photo store's folder.";
             "请以该文件夹所属的用户运行，或请人更正其权限。", "Run it as the user whose folder it is, or have its rights corrected.";
+        47 VaultKeyUnusable "VAULT_KEY_UNUSABLE"
+            "照片库文件夹中的密钥文件 vault.key 缺失、无法读取或已被改动。", "The key file vault.key in the store's folder is missing, cannot be read, or was changed.";
+            "请从备份恢复；没有备份的，请移走该文件，再次运行 `photo-store init`，并请两名密钥官员登记新密钥。", "Put it back from the backup; where there is none, take the file away, run `photo-store init` again, and have two officers enrol the new key.";
+        48 AnchorsUnusable "ANCHORS_UNUSABLE"
+            "密钥库的锚点文件缺失、无法读取，或没有写明密钥库及其公钥。", "The file of the vault's anchors is missing, cannot be read, or says nothing of a vault and its key.";
+            "请再次运行 `photo-store init`，以 --anchors 给出 `keyvault init` 写下的文件，或 `keyvault anchors --json` 的输出。", "Run `photo-store init` again, with --anchors naming the file that `keyvault init` wrote, or what `keyvault anchors --json` prints.";
     }
 }
 

@@ -147,13 +147,15 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::ObjectMissing
         | Code::ObjectDamaged
         | Code::IndexDamaged
-        // The vault refuses no photo by a rule: its disk is full, or it is damaged.
+        // The vault refuses no photo by a rule: our key is not enrolled, the day's ceiling is reached, its disk is full, or it is damaged.
         | Code::VaultRefused
         | Code::DecoderFault
         | Code::NotAStore
         | Code::NoStore
         | Code::StoreInUse
         | Code::OtherVault
+        | Code::VaultKeyUnusable
+        | Code::AnchorsUnusable
         | Code::SocketInUse
         | Code::SocketUnusable
         | Code::StoreOtherUser

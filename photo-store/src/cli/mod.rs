@@ -61,14 +61,14 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// 建立照片库 / Found a store, once: its folder and an empty index, under the vault that answers
+    /// 建立照片库 / Found a store, once: its folder, an empty index and its key, under a vault; or give one its key and anchors
     Init {
-        /// The store's folder: absent or empty
+        /// The store's folder: absent or empty; or that of a store without key or anchors
         #[arg(long)]
         dir: PathBuf,
-        /// The key vault's socket; the vault may be sealed
+        /// The vault's anchors: the file that `keyvault init` wrote, or what `keyvault anchors --json` prints
         #[arg(long)]
-        vault: PathBuf,
+        anchors: PathBuf,
         /// A file that holds the index's URL (`postgres:` or `sqlite:`); default: a file in the folder
         #[arg(long)]
         database_file: Option<PathBuf>,
@@ -81,7 +81,7 @@ enum Command {
         /// The socket to make, mode 0600
         #[arg(long)]
         socket: PathBuf,
-        /// The store's folder: index and sealed objects
+        /// The store's folder: index, sealed objects, its key and the vault's anchors
         #[arg(long)]
         dir: PathBuf,
         /// The key vault's socket
@@ -119,11 +119,12 @@ pub fn run(clock: &Clock, random: impl TryCryptoRng + Send + 'static) -> ExitCod
         ),
         Command::Init {
             dir,
-            vault,
+            anchors,
             database_file,
         } => {
             log_to_standard_error();
-            PROGRAM.end(INIT, json, init::run(INIT, &dir, vault, database_file.as_deref()))
+            let founded = init::run(INIT, &dir, &anchors, database_file.as_deref(), random);
+            PROGRAM.end(INIT, json, founded)
         }
         Command::Decode => match decoding::run(std::io::stdin(), std::io::stdout().lock()) {
             Ok(()) => ExitCode::SUCCESS,

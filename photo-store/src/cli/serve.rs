@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::decoding::Decoder;
 use crate::keeping::folder::Folder;
+use crate::keeping::identity;
 use crate::keeping::objects::Objects;
 use crate::keeping::store::index::Store;
 use crate::keeping::vault::Vault;
@@ -50,12 +51,14 @@ pub(crate) fn run(
         let store = index(&folder, options.database_file.as_deref()).await?;
         let under = store.read().await?.founded_under().await?;
         let founded = under.map_or(Founded::Real, |vault| Founded::around(&vault));
+        let clock = options.clock.at(options.at, founded)?;
+        let identity = identity::read(&folder, under, clock.clone())?;
         let service = Service::new(
             store.clone(),
             Objects::in_folder(&folder.objects())?,
-            Vault::at(options.vault).founded_under(under),
+            Vault::at(options.vault, identity),
             Decoder::apart(),
-            options.clock.at(options.at, founded)?,
+            clock,
             random,
         )?;
         let listener = socket::listen(&options.socket, options.group_may_connect).await?;

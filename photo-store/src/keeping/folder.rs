@@ -1,4 +1,4 @@
-//! The folder of a photo store: where its index and its sealed objects are.
+//! The folder of a photo store: where its index, its sealed objects, its key and its vault's anchors are.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -78,6 +78,16 @@ impl Folder {
     pub(crate) fn objects(&self) -> PathBuf {
         objects(&self.path)
     }
+
+    /// The file of the key by which the vault knows the store.
+    pub(crate) fn vault_key(&self) -> PathBuf {
+        self.path.join("vault.key")
+    }
+
+    /// The file of the anchors by which the store knows the vault.
+    pub(crate) fn anchors(&self) -> PathBuf {
+        self.path.join("anchors.json")
+    }
 }
 
 fn index(path: &Path) -> PathBuf {
@@ -117,7 +127,7 @@ fn make(folder: &Path, recursive: bool) -> Result<(), Error> {
         .map_err(|error| unusable(&error))
 }
 
-fn unusable(error: &std::io::Error) -> Error {
+pub(crate) fn unusable(error: &std::io::Error) -> Error {
     Error::Refused(match error.kind() {
         std::io::ErrorKind::ReadOnlyFilesystem => FailureCode::IndexReadOnly,
         std::io::ErrorKind::PermissionDenied => FailureCode::StoreDenied,

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keyvault_protocol::{DataKey, PhotoKeyContext, RefusalCode, WrappedKey};
+use keyvault_protocol::{DataKey, Identity, PhotoKeyContext, RefusalCode, WrappedKey};
 use photo_store_protocol::{FailureCode, PersonId, PhotoId, Profile, VaultState};
 use tokio::net::UnixStream;
 
@@ -15,12 +15,11 @@ use crate::error::Error;
 /// How long the vault may take for an answer; making a key takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the vault listens.
+/// Where the vault listens, who we are to it, and by what we know it.
 #[derive(Debug, Clone)]
 pub struct Vault {
     socket: PathBuf,
-    /// Number of the vault under which the store was founded.
-    under: Option<[u8; 16]>,
+    identity: Identity,
 }
 
 /// A session with an open vault.
@@ -30,36 +29,21 @@ pub(crate) struct Session {
 }
 
 impl Vault {
-    /// A vault at a Unix socket; nothing is contacted yet.
+    /// The vault of this identity, at a Unix socket; nothing is contacted yet.
     #[must_use]
-    pub fn at(socket: PathBuf) -> Self {
-        Self { socket, under: None }
+    pub const fn at(socket: PathBuf, identity: Identity) -> Self {
+        Self { socket, identity }
     }
 
-    /// The same, of a store that was founded under the vault with this number: another is not asked for keys.
-    #[must_use]
-    pub(crate) fn founded_under(self, under: Option<[u8; 16]>) -> Self {
-        Self { under, ..self }
-    }
-
-    /// The number of the vault that answers, sealed or open.
+    /// Connects. Who answers and is not the vault of our anchors is told nothing.
     ///
     /// # Errors
-    /// `VAULT_UNREACHABLE`.
-    pub(crate) async fn number(&self) -> Result<[u8; 16], Error> {
-        Ok(self.session().await?.client.vault())
-    }
-
-    /// Connects.
-    ///
-    /// # Errors
-    /// `VAULT_UNREACHABLE`, `OTHER_VAULT`.
+    /// `VAULT_UNREACHABLE`, `OTHER_VAULT`, `VAULT_REFUSED`.
     pub(crate) async fn session(&self) -> Result<Session, Error> {
-        let client = patient(keyvault_protocol::Client::connect_unix(&self.socket)).await?;
-        if self.under.is_some_and(|under| under != client.vault()) {
-            return Err(Error::Vault(FailureCode::OtherVault));
-        }
-        Ok(Session { client })
+        let connecting = keyvault_protocol::Client::connect_unix(&self.socket, &self.identity);
+        Ok(Session {
+            client: patient(connecting).await?,
+        })
     }
 
     /// Whether the vault can be used now.
@@ -135,6 +119,8 @@ fn refusal(error: &keyvault_protocol::Error) -> Error {
         keyvault_protocol::Error::ConnectionLost(_)
         | keyvault_protocol::Error::NoAnswer
         | keyvault_protocol::Error::NotRunning => Error::Vault(FailureCode::VaultUnreachable),
+        keyvault_protocol::Error::VaultNotOurs => Error::Vault(FailureCode::OtherVault),
+        // The log has the vault's own code: our key is not enrolled or was suspended, the day's ceiling is reached, its disk is full.
         _ => Error::Vault(FailureCode::VaultRefused),
     }
 }

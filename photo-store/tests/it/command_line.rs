@@ -127,8 +127,7 @@ fn a_socket_path_that_is_too_long_is_wrong_usage() {
     let (dir, long) = (folder.path().join("store"), format!("/tmp/{}", "s".repeat(120)));
     let dir = dir.to_str().unwrap();
     for arguments in [
-        &["init", "--dir", dir, "--vault", &long][..],
-        &["serve", "--dir", dir, "--socket", &long, "--vault", "vault.sock"],
+        &["serve", "--dir", dir, "--socket", &long, "--vault", "vault.sock"][..],
         &["serve", "--dir", dir, "--socket", "photos.sock", "--vault", &long],
     ] {
         let (exit, object) = json(&[arguments, &["--json"]].concat());

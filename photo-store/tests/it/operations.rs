@@ -18,7 +18,7 @@ use photo_store_protocol::{
 use service_contract::{Journal, frame};
 use sqlx::{Connection as _, Row as _};
 
-use crate::support::vault::TestVault;
+use crate::support::vault::{Reach, TestVault};
 use crate::support::{self, SetClock, pictures};
 
 /// Whoever asks; nobody else has this name.
@@ -86,7 +86,7 @@ struct Copied {
 }
 
 impl Copied {
-    async fn at(folder: tempfile::TempDir, vault: &Path) -> Self {
+    async fn at(folder: tempfile::TempDir, vault: &Reach) -> Self {
         let store = Store::open_file(&folder.path().join("photos.sqlite"))
             .await
             .unwrap();
@@ -189,7 +189,7 @@ impl Base {
     async fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
         let vault = TestVault::open(place.path()).await;
-        let made = Copied::at(tempfile::tempdir().unwrap(), &vault.socket).await;
+        let made = Copied::at(tempfile::tempdir().unwrap(), &vault.reach).await;
         let mut photos = Vec::new();
         for (person, file) in PEOPLE.into_iter().zip([
             pictures::studio_jpeg(),
@@ -237,7 +237,7 @@ impl Base {
     async fn copy(&self) -> Copied {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(self.folder.path(), folder.path());
-        Copied::at(folder, &self.vault.socket).await
+        Copied::at(folder, &self.vault.reach).await
     }
 
     /// One of each operation, each with something to do.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use keyvault_protocol::{ChannelKey, PointBytes, VaultAnchors};
 use photo_store_protocol::{
     Client, Error, FailureCode, OpenCase, PersonId, PhotoState, Profile, Purpose, Read, ReceiptPeriod,
     Submission, Submit,
@@ -14,7 +15,7 @@ use serde_json::Value;
 use service_contract::frame;
 use tokio::net::UnixStream;
 
-use crate::support::vault::TestVault;
+use crate::support::vault::{Reach, TestVault};
 use crate::support::{pictures, vault};
 
 const PERSON: PersonId = PersonId::from_bytes([0x51; 16]);
@@ -27,9 +28,9 @@ struct Serving {
 impl Serving {
     /// Founds it where it is not there, starts it, inside a mount namespace after `mount` where one is given, and waits until it
     /// serves.
-    fn start(folder: &Path, vault: &Path, mount: Option<&str>) -> Self {
+    fn start(folder: &Path, vault: &Reach, mount: Option<&str>) -> Self {
         if mount.is_none() && !folder.join("store/photos.sqlite").exists() {
-            assert_eq!(init(&folder.join("store"), vault).0, 0);
+            assert_eq!(init(&folder.join("store"), &vault.anchors).0, 0);
         }
         let mut serving = Self::spawn(folder, vault, mount);
         let mut line = String::new();
@@ -46,7 +47,7 @@ impl Serving {
     }
 
     /// Starts it with the machine's day.
-    fn on_today(folder: &Path, vault: &Path) -> Self {
+    fn on_today(folder: &Path, vault: &Reach) -> Self {
         let mut serving = Self::spawn_on(folder, vault, None, &[]);
         let mut line = String::new();
         BufReader::new(serving.process.stdout.take().unwrap())
@@ -56,11 +57,11 @@ impl Serving {
         serving
     }
 
-    fn spawn(folder: &Path, vault: &Path, mount: Option<&str>) -> Self {
+    fn spawn(folder: &Path, vault: &Reach, mount: Option<&str>) -> Self {
         Self::spawn_on(folder, vault, mount, &["--at", "2026-11-21"])
     }
 
-    fn spawn_on(folder: &Path, vault: &Path, mount: Option<&str>, day: &[&str]) -> Self {
+    fn spawn_on(folder: &Path, vault: &Reach, mount: Option<&str>, day: &[&str]) -> Self {
         let socket = folder.join("photos.sock");
         let program = env!("CARGO_BIN_EXE_photo-store");
         let mut command = match mount {
@@ -72,11 +73,11 @@ impl Serving {
                     "-c",
                     // What is mounted may be empty.
                     &format!(
-                        "{mount} && {{ \"$0\" init --dir \"$1\" --vault \"$2\" >/dev/null 2>&1; shift 2; exec \"$0\" \"$@\"; }}"
+                        "{mount} && {{ \"$0\" init --dir \"$1\" --anchors \"$2\" >/dev/null 2>&1; shift 2; exec \"$0\" \"$@\"; }}"
                     ),
                     program,
                 ]);
-                command.arg(folder.join("store")).arg(vault);
+                command.arg(folder.join("store")).arg(&vault.anchors);
                 command
             }
             None => Command::new(program),
@@ -89,7 +90,7 @@ impl Serving {
             .arg("--dir")
             .arg(folder.join("store"))
             .arg("--vault")
-            .arg(vault)
+            .arg(&vault.socket)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -123,21 +124,32 @@ impl Drop for Serving {
     }
 }
 
-/// Founds a store: exit code, and the code of a failure.
-fn init(dir: &Path, vault: &Path) -> (i32, String) {
-    let process = Command::new(env!("CARGO_BIN_EXE_photo-store"))
+/// Founds a store: exit code, and the one JSON object.
+fn init_says(dir: &Path, anchors: &Path) -> (i32, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_photo-store"))
         .args(["init", "--json", "--dir"])
         .arg(dir)
-        .arg("--vault")
-        .arg(vault)
-        .stdout(Stdio::piped())
+        .arg("--anchors")
+        .arg(anchors)
         .stderr(Stdio::null())
-        .spawn()
+        .output()
         .unwrap();
-    let output = process.wait_with_output().unwrap();
-    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let object = serde_json::from_slice(&output.stdout).unwrap();
+    (output.status.code().unwrap(), object)
+}
+
+/// The same: exit code, and the code of a failure.
+fn init(dir: &Path, anchors: &Path) -> (i32, String) {
+    let (exit, object) = init_says(dir, anchors);
     let code = object["error"]["code"].as_str().unwrap_or_default().to_owned();
-    (output.status.code().unwrap(), code)
+    (exit, code)
+}
+
+/// Writes an anchors file.
+fn write_anchors(path: &Path, vault: [u8; 16], operating_key: PointBytes) {
+    let (vault, operating_key) = (hex::encode(vault), hex::encode(operating_key));
+    let object = serde_json::json!({ "vault": vault, "operating_key": operating_key });
+    std::fs::write(path, object.to_string()).unwrap();
 }
 
 fn submit(file: Vec<u8>) -> Submit {
@@ -243,7 +255,7 @@ async fn a_second_store_on_the_socket_is_refused_and_a_dead_socket_replaced() {
     assert_eq!(output, (5, "STORE_IN_USE".to_owned()), "the folder comes first");
     // Another store at the same socket.
     let other = tempfile::tempdir().unwrap();
-    assert_eq!(init(&other.path().join("store"), &vault).0, 0);
+    assert_eq!(init(&other.path().join("store"), &vault.anchors).0, 0);
     std::os::unix::fs::symlink(&serving.socket, other.path().join("photos.sock")).unwrap();
     let second = Serving::spawn(other.path(), &vault, None).into_child();
     assert_eq!(wait_with_output(second), (5, "SOCKET_IN_USE".to_owned()));
@@ -276,29 +288,148 @@ async fn a_store_is_founded_once_by_init_and_never_by_a_mistyped_folder() {
     let folder = tempfile::tempdir().unwrap();
     let vault = vault::shared().await;
     let store = folder.path().join("store");
-    let start = |vault: &Path| wait_with_output(Serving::spawn(folder.path(), vault, None).into_child());
+    let start = || wait_with_output(Serving::spawn(folder.path(), &vault, None).into_child());
     for empty in [false, true] {
         if empty {
             std::fs::create_dir(&store).unwrap();
         }
-        assert_eq!(start(&vault), (5, "NO_STORE".to_owned()));
+        assert_eq!(start(), (5, "NO_STORE".to_owned()));
         assert_eq!(store.exists(), empty);
         assert!(!empty || std::fs::read_dir(&store).unwrap().count() == 0);
     }
-    // Without its vault nothing is founded either.
-    let nobody = folder.path().join("no-vault.sock");
-    assert_eq!(init(&store, &nobody), (3, "VAULT_UNREACHABLE".to_owned()));
-    assert_eq!(start(&vault), (5, "NO_STORE".to_owned()));
+    // Without the anchors of its vault nothing is founded either.
+    let wrong = folder.path().join("wrong.json");
+    for _ in 0..2 {
+        assert_eq!(init(&store, &wrong), (5, "ANCHORS_UNUSABLE".to_owned()));
+        assert_eq!(start(), (5, "NO_STORE".to_owned()));
+        std::fs::write(&wrong, b"{}").unwrap();
+    }
 
-    assert_eq!(init(&store, &vault).0, 0);
-    assert_eq!(init(&store, &vault), (1, "STORE_EXISTS".to_owned()));
+    let (exit, object) = init_says(&store, &vault.anchors);
+    assert_eq!((exit, &object["founded"]), (0, &Value::from(true)), "{object}");
+    let key_file = store.join("vault.key");
+    assert_eq!(object["vault_key"].as_str(), key_file.to_str());
+    let key = ChannelKey::read(&key_file).unwrap();
+    assert_eq!(object["public_key"], hex::encode(key.public()));
+    let anchors = VaultAnchors::read(&vault.anchors).unwrap();
+    assert_eq!(object["vault"], hex::encode(anchors.vault));
+    assert_eq!(VaultAnchors::read(&store.join("anchors.json")).unwrap(), anchors);
+    for file in ["vault.key", "anchors.json"] {
+        let mode = std::fs::metadata(store.join(file)).unwrap().permissions();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&mode);
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    assert_eq!(init(&store, &vault.anchors), (1, "STORE_EXISTS".to_owned()));
+    assert_eq!(ChannelKey::read(&key_file).unwrap().public(), key.public());
     let serving = Serving::start(folder.path(), &vault, None);
-    assert_eq!(init(&store, &vault), (5, "STORE_IN_USE".to_owned()));
+    assert_eq!(init(&store, &vault.anchors), (5, "STORE_IN_USE".to_owned()));
     serving.stop();
     // Objects without their index are no new store.
     std::fs::remove_file(store.join("photos.sqlite")).unwrap();
-    assert_eq!(start(&vault), (5, "NO_STORE".to_owned()));
+    assert_eq!(start(), (5, "NO_STORE".to_owned()));
     assert!(!store.join("photos.sqlite").exists());
+}
+
+#[tokio::test]
+async fn a_store_of_before_is_given_key_and_anchors_by_init_under_its_own_vault_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault::shared().await;
+    let store = folder.path().join("store");
+    assert_eq!(init(&store, &vault.anchors).0, 0);
+    let files = ["vault.key", "anchors.json"].map(|name| store.join(name));
+    for file in &files {
+        std::fs::remove_file(file).unwrap();
+    }
+    let start = || wait_with_output(Serving::spawn(folder.path(), &vault, None).into_child());
+    assert_eq!(start(), (5, "VAULT_KEY_UNUSABLE".to_owned()));
+    let other = folder.path().join("other.json");
+    let anchors = VaultAnchors::read(&vault.anchors).unwrap();
+    write_anchors(&other, [7; 16], anchors.operating_key);
+    assert_eq!(init(&store, &other), (5, "OTHER_VAULT".to_owned()));
+    assert!(!files.iter().any(|file| file.exists()), "nothing was made");
+
+    let (exit, object) = init_says(&store, &vault.anchors);
+    assert_eq!((exit, &object["founded"]), (0, &Value::from(false)), "{object}");
+    let key = ChannelKey::read(&files[0]).unwrap();
+    assert_eq!(object["public_key"], hex::encode(key.public()));
+    assert_eq!(init(&store, &vault.anchors), (1, "STORE_EXISTS".to_owned()));
+    Serving::start(folder.path(), &vault, None).stop();
+}
+
+#[tokio::test]
+async fn a_missing_or_changed_key_or_anchors_file_is_named_at_the_start_and_mended_by_init() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault::shared().await;
+    let store = folder.path().join("store");
+    assert_eq!(init(&store, &vault.anchors).0, 0);
+    let (key_file, anchors_file) = (store.join("vault.key"), store.join("anchors.json"));
+    let start = || wait_with_output(Serving::spawn(folder.path(), &vault, None).into_child());
+
+    // It may be the one that is enrolled: nothing makes another in its place.
+    let good = std::fs::read(&key_file).unwrap();
+    let mut changed = good.clone();
+    changed[50] ^= 1;
+    std::fs::write(&key_file, &changed).unwrap();
+    assert_eq!(start(), (5, "VAULT_KEY_UNUSABLE".to_owned()));
+    assert_eq!(init(&store, &vault.anchors), (5, "VAULT_KEY_UNUSABLE".to_owned()));
+    assert_eq!(std::fs::read(&key_file).unwrap(), changed);
+    std::fs::remove_file(&key_file).unwrap();
+    assert_eq!(start(), (5, "VAULT_KEY_UNUSABLE".to_owned()));
+    assert_eq!(init(&store, &vault.anchors).0, 0);
+    let other = std::fs::read(&key_file).unwrap();
+    assert_ne!(other, good);
+
+    let anchors = VaultAnchors::read(&vault.anchors).unwrap();
+    for (file, code) in [
+        (None, "ANCHORS_UNUSABLE"),
+        (Some("{}".to_owned()), "ANCHORS_UNUSABLE"),
+        (
+            Some(
+                std::fs::read_to_string(&vault.anchors)
+                    .unwrap()
+                    .replace(&hex::encode(anchors.vault), &hex::encode([7; 16])),
+            ),
+            "OTHER_VAULT",
+        ),
+    ] {
+        match file {
+            None => std::fs::remove_file(&anchors_file).unwrap(),
+            Some(text) => std::fs::write(&anchors_file, text).unwrap(),
+        }
+        assert_eq!(start(), (5, code.to_owned()));
+        assert_eq!(init(&store, &vault.anchors).0, 0);
+        assert_eq!(VaultAnchors::read(&anchors_file).unwrap(), anchors);
+    }
+    assert_eq!(std::fs::read(&key_file).unwrap(), other, "the key stays");
+    Serving::start(folder.path(), &vault, None).stop();
+}
+
+// The vault answers on another thread while this one waits for a program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_cannot_show_the_operating_key_of_the_anchors_is_given_no_photo() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault::shared().await;
+    let anchors = VaultAnchors::read(&vault.anchors).unwrap();
+    let other = folder.path().join("other.json");
+    write_anchors(&other, anchors.vault, ChannelKey::fresh().public());
+    let store = folder.path().join("store");
+    assert_eq!(init(&store, &other).0, 0);
+    let serving = Serving::start(folder.path(), &vault, None);
+    let mut client = serving.client().await;
+    let submitted = client.submit(submit(pictures::studio_jpeg())).await;
+    assert_eq!(code(submitted), FailureCode::OtherVault);
+    assert_eq!(objects(&store.join("objects")), 0);
+    drop(client);
+    serving.stop();
+    // The same number under its own key is the vault of the founding.
+    assert_eq!(init(&store, &vault.anchors).0, 0);
+    let serving = Serving::start(folder.path(), &vault, None);
+    let mut client = serving.client().await;
+    assert!(!already_held(
+        &client.submit(submit(pictures::studio_jpeg())).await.unwrap()
+    ));
+    drop(client);
+    serving.stop();
 }
 
 // The vault answers on another thread while this one waits for a program.
@@ -307,10 +438,10 @@ async fn a_store_of_a_real_vault_takes_no_other_day_and_asks_no_other_vault() {
     let folder = tempfile::tempdir().unwrap();
     let real = TestVault::founded(folder.path(), Founded::Real).await;
     let store = folder.path().join("store");
-    assert_eq!(init(&store, &real.socket).0, 0);
-    let spawn = |vault: &Path| Serving::spawn(folder.path(), vault, None).into_child();
+    assert_eq!(init(&store, &real.reach.anchors).0, 0);
+    let spawn = |vault: &Reach| Serving::spawn(folder.path(), vault, None).into_child();
     assert_eq!(
-        wait_with_output(spawn(&real.socket)),
+        wait_with_output(spawn(&real.reach)),
         (1, "NOT_A_REHEARSAL".to_owned())
     );
     // A rehearsal's vault in its place makes no rehearsal of it.
@@ -334,7 +465,7 @@ async fn a_folder_of_something_else_and_a_damaged_index_exit_5() {
     let store = folder.path().join("store");
     std::fs::create_dir(&store).unwrap();
     std::fs::write(store.join("thesis.txt"), b"not photos").unwrap();
-    let vault = folder.path().join("no-vault.sock");
+    let vault = vault::shared().await;
     let start = || wait_with_output(Serving::spawn(folder.path(), &vault, None).into_child());
     assert_eq!(start(), (5, "NOT_A_STORE".to_owned()));
     assert_eq!(
@@ -530,7 +661,7 @@ async fn a_store_killed_at_any_moment_of_a_submission_takes_the_photo_once_after
 async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut vault = TestVault::open(folder.path()).await;
-    let serving = Serving::start(folder.path(), &vault.socket, None);
+    let serving = Serving::start(folder.path(), &vault.reach, None);
     let mut client = serving.client().await;
     client.submit(submit(pictures::SAMPLE.to_vec())).await.unwrap();
     let before = objects(&folder.path().join("store/objects"));
@@ -579,7 +710,7 @@ async fn a_peer_that_accepts_no_answer_is_dropped() {
     let service = crate::support::service(
         &engine.store,
         &folder.path().join("objects"),
-        &folder.path().join("no-vault.sock"),
+        &vault::shared().await,
         &crate::support::SetClock::new(),
     );
     let hello = photo_store_protocol::Request::from(photo_store_protocol::operation::Hello {

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use photo_store::keeping::objects::Objects;
 use photo_store::keeping::store::index::Store;
 use photo_store::keeping::store::photos::Announcement;
-use photo_store::keeping::vault::Vault;
 use photo_store::service::Service;
 use photo_store_protocol::{
     CaseNumber, CheckCode, Confirm, Erase, FailureCode, OpenCase, PersonId, PhotoState, PhotoStatus, Profile,
@@ -33,7 +32,7 @@ async fn rigs() -> Vec<Rig> {
     rigs_at(&vault::shared().await).await
 }
 
-async fn rigs_at(vault: &Path) -> Vec<Rig> {
+async fn rigs_at(vault: &vault::Reach) -> Vec<Rig> {
     let mut rigs = Vec::new();
     for engine in engines::both().await {
         let folder = tempfile::tempdir().unwrap();
@@ -86,7 +85,7 @@ impl Rig {
     }
 }
 
-fn count_files(folder: &std::path::Path) -> usize {
+fn count_files(folder: &Path) -> usize {
     std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -615,7 +614,7 @@ async fn an_exchanged_or_damaged_or_missing_object_is_noticed() {
 async fn a_sealed_or_absent_vault_stops_everything_and_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let mut vault = TestVault::open(place.path()).await;
-    for rig in rigs_at(&vault.socket).await {
+    for rig in rigs_at(&vault.reach).await {
         let photo = rig.sealed(PERSON).await;
         let case = rig.open_case("K-1", PERSON).await;
         let objects = rig.objects();
@@ -927,7 +926,7 @@ async fn a_submission_whose_adopted_announcement_is_taken_back_announces_anew() 
     let service = Service::new(
         engine.store.clone(),
         Objects::in_folder(&objects).unwrap(),
-        Vault::at(vault::shared().await),
+        vault::shared().await.vault(),
         decoder(),
         withdrawing(&engine.store),
         getrandom::SysRng,
@@ -993,7 +992,7 @@ async fn whoever_decodes_a_strangers_bytes_has_three_pipes_and_nothing_else() {
     let vault = vault::shared().await;
     let rig = rigs_at(&vault).await.remove(0);
     // What the store has open beside: the vault, a file, its index.
-    let _session = tokio::net::UnixStream::connect(&vault).await.unwrap();
+    let _session = tokio::net::UnixStream::connect(&vault.socket).await.unwrap();
     let _file = std::fs::File::open("/etc/passwd").unwrap();
     let submitting = async { rig.sealed_from(PERSON, pictures::SAMPLE.to_vec()).await };
     let mut submitting = std::pin::pin!(submitting);
@@ -1036,7 +1035,7 @@ async fn a_decoder_that_breaks_off_or_says_something_else_costs_its_photo_alone(
         let service = Service::new(
             engine.store.clone(),
             Objects::in_folder(folder.path()).unwrap(),
-            Vault::at(vault.clone()),
+            vault.vault(),
             photo_store::decoding::Decoder::Apart(program.into()),
             clock.clock(),
             getrandom::SysRng,

@@ -13,7 +13,6 @@ use getrandom::SysRng;
 use photo_store::decoding::Decoder;
 use photo_store::keeping::objects::Objects;
 use photo_store::keeping::store::index::Store;
-use photo_store::keeping::vault::Vault;
 use photo_store::service::Service;
 use program_contract::Clock;
 
@@ -40,11 +39,11 @@ impl SetClock {
 }
 
 /// A store over a folder of objects.
-pub(crate) fn service(store: &Store, objects: &Path, vault: &Path, clock: &SetClock) -> Service {
+pub(crate) fn service(store: &Store, objects: &Path, vault: &vault::Reach, clock: &SetClock) -> Service {
     Service::new(
         store.clone(),
         Objects::in_folder(objects).unwrap(),
-        Vault::at(vault.to_owned()),
+        vault.vault(),
         decoder(),
         clock.clock(),
         SysRng,

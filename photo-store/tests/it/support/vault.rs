@@ -7,7 +7,9 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use keyvault::custody::ceremony;
 use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
-use keyvault_protocol::{Client, Share};
+use keyvault::serve::Server;
+use keyvault_protocol::{ChannelKey, Client, Identity, Share, VaultAnchors};
+use photo_store::keeping::vault::Vault;
 use program_contract::{Clock, Founded};
 use rand_core::UnwrapErr;
 use tokio::net::{UnixListener, UnixStream};
@@ -16,31 +18,49 @@ use tokio::task::JoinHandle;
 
 use crate::support::scratch::Scratch;
 
+/// How a store reaches a vault: where it listens, by what it is known, and the key of a store in this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Reach {
+    pub(crate) socket: PathBuf,
+    /// The anchors file, for `photo-store init`.
+    pub(crate) anchors: PathBuf,
+    key: ChannelKey,
+}
+
+impl Reach {
+    /// The vault as a store in this process has it.
+    pub(crate) fn vault(&self) -> Vault {
+        let anchors = VaultAnchors::read(&self.anchors).unwrap();
+        let identity = Identity::of(self.key.clone(), anchors, Clock::fixed(now()));
+        Vault::at(self.socket.clone(), identity)
+    }
+}
+
 /// An open vault and the shares that open it again.
 pub(crate) struct TestVault {
-    pub(crate) socket: PathBuf,
+    pub(crate) reach: Reach,
     envelopes: Vec<PathBuf>,
     folder: PathBuf,
     serving: Option<JoinHandle<()>>,
 }
 
-/// The socket of an open vault that no test seals or stops.
-pub(crate) async fn shared() -> PathBuf {
-    static SHARED: OnceCell<(Scratch, PathBuf)> = OnceCell::const_new();
+/// An open vault that no test seals or stops.
+pub(crate) async fn shared() -> Reach {
+    static SHARED: OnceCell<(Scratch, Reach)> = OnceCell::const_new();
     let start = || async {
         let scratch = Scratch::new();
         let folder = scratch.folder.clone();
-        let (opened, socket) = tokio::sync::oneshot::channel();
+        let (opened, reach) = tokio::sync::oneshot::channel();
         // On a thread of its own: the runtime of the test that came first ends with that test.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let vault = TestVault::open(&folder).await;
-                opened.send(vault.socket.clone()).unwrap();
+                opened.send(vault.reach.clone()).unwrap();
                 std::future::pending::<()>().await;
             });
         });
-        (scratch, socket.await.unwrap())
+        (scratch, reach.await.unwrap())
     };
     SHARED.get_or_init(start).await.1.clone()
 }
@@ -84,38 +104,59 @@ impl TestVault {
             .await
             .unwrap();
         let mut vault = Self {
-            socket: dir.join("vault.sock"),
+            reach: Reach {
+                socket: dir.join("vault.sock"),
+                anchors: dir.join("anchors.json"),
+                key: ChannelKey::fresh(),
+            },
             envelopes: created.envelopes,
             folder,
             serving: None,
         };
-        vault.start().await;
+        let served = vault.start().await;
         vault.unseal().await;
+        let anchors = served.anchors().await.unwrap();
+        let object = serde_json::json!({
+            "vault": hex::encode(anchors.vault),
+            "operating_key": hex::encode(anchors.operating_key),
+        });
+        std::fs::write(&vault.reach.anchors, object.to_string()).unwrap();
         vault
     }
 
     /// Starts it, sealed.
-    pub(crate) async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) -> Arc<keyvault::Vault> {
         let clock = Clock::fixed(now());
         let vault = keyvault::Vault::load(&self.folder, clock, Box::new(UnwrapErr(SysRng)))
             .await
             .unwrap();
-        let _ = std::fs::remove_file(&self.socket);
-        let listener = UnixListener::bind(&self.socket).unwrap();
+        let server = Server::new(Arc::clone(&vault)).unwrap();
+        let _ = std::fs::remove_file(&self.reach.socket);
+        let listener = UnixListener::bind(&self.reach.socket).unwrap();
         self.serving = Some(tokio::spawn(async move {
             loop {
-                let (stream, _): (UnixStream, _) = listener.accept().await.unwrap();
-                tokio::spawn(keyvault::serve::connection(stream, Arc::clone(&vault)));
+                let (stream, _) = listener.accept().await.unwrap();
+                server.serve(stream);
             }
         }));
+        vault
     }
 
     /// Gives both shares.
     pub(crate) async fn unseal(&self) {
-        let mut client = Client::connect_unix(&self.socket).await.unwrap();
         for custodian in 0..self.envelopes.len() {
-            client.submit_share(&self.share(custodian)).await.unwrap();
+            let share = self.share(custodian);
+            self.as_custodian(&share)
+                .await
+                .submit_share(&share)
+                .await
+                .unwrap();
         }
+    }
+
+    async fn as_custodian(&self, share: &Share) -> Client<UnixStream> {
+        let identity = Identity::custodian(share).unwrap();
+        Client::connect_unix(&self.reach.socket, &identity).await.unwrap()
     }
 
     fn share(&self, custodian: usize) -> Share {
@@ -126,8 +167,7 @@ impl TestVault {
 
     /// A custodian seals it.
     pub(crate) async fn seal(&self) {
-        let mut client = Client::connect_unix(&self.socket).await.unwrap();
-        client.seal(&self.share(0)).await.unwrap();
+        self.as_custodian(&self.share(0)).await.seal().await.unwrap();
     }
 
     /// Takes it away: nobody answers at the socket any more.
@@ -135,7 +175,7 @@ impl TestVault {
         if let Some(serving) = self.serving.take() {
             serving.abort();
         }
-        let _ = std::fs::remove_file(&self.socket);
+        let _ = std::fs::remove_file(&self.reach.socket);
     }
 }
 
