@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// The starts together are too far beyond it.
     #[error(
-        "the clock says {now}, and the vault has last seen {seen}: with this start it would have leapt over more than 31 days since two officers last confirmed the time"
+        "the clock says {now}, and the vault has last seen {seen}: with this start it would have leapt over more than 31 days since the custodians last said the day"
     )]
     ClockLeaps {
         /// Day of the clock, UTC+8.
@@ -60,6 +60,17 @@ pub enum Error {
         /// Day of the high-water mark, UTC+8.
         seen: jiff::civil::Date,
     },
+    /// The machine's clock shows another day than a custodian says.
+    #[error("the custodian says that it is {said}, and the machine's clock says {now}")]
+    NotTheDay {
+        /// Day of the clock, UTC+8.
+        now: jiff::civil::Date,
+        /// What was said.
+        said: jiff::civil::Date,
+    },
+    /// The custodians who open the vault say different days, or not all of them say one.
+    #[error("the custodians do not all say the same day")]
+    DaysDiffer,
     /// The store cannot be read or written.
     #[error("the store cannot be used: {what}")]
     StoreUnavailable {
@@ -371,7 +382,7 @@ pub enum Error {
 }
 
 /// What to do about a clock that is too far ahead.
-const TIME_ZH: &str = "未做任何改动；请校准本机时钟后重新解封；时钟无误而密钥库确已停用如此之久的，由两名密钥管理员确认当日日期";
+const TIME_ZH: &str = "未做任何改动；请校准本机时钟后重新解封；时钟无误而密钥库确已停用如此之久的，由每名保管人以 `--day` 写明当日日期解封";
 
 /// Code for scripts, exit code, and what to do.
 struct Facts {
@@ -406,11 +417,19 @@ impl Error {
             ),
             Self::ClockBehind { .. } => of(
                 W::ClockBehind,
-                "set the machine's clock, then try again; a rehearsal that went on to that day is served with --at on that day or a later one",
+                "nothing was changed; set the machine's clock and try again. Where the clock is right, and the one of before was wrong, every custodian unseals with `--day` and the day that it is. A rehearsal that went on to that day is served with --at on that day or a later one",
             ),
             Self::ClockLeap { .. } | Self::ClockLeaps { .. } => of(
                 W::ClockLeap,
-                "nothing was changed; set the machine's clock and unseal again. Where the clock is right, and the vault was away for so long, two officers say what day it is",
+                "nothing was changed; set the machine's clock and unseal again. Where the clock is right, and the vault was away for so long, every custodian unseals with `--day` and the day that it is",
+            ),
+            Self::NotTheDay { .. } => of(
+                W::NotTheDay,
+                "nothing was changed; look at a calendar and at the machine's clock, set the one that is wrong, and give the share again",
+            ),
+            Self::DaysDiffer => of(
+                W::NotTheDay,
+                "this share was not taken; agree on the day, and give it with the same `--day` as the others, or as they did without",
             ),
             Self::StoreUnavailable { .. } => of(
                 W::StoreUnavailable,
@@ -685,15 +704,23 @@ impl Failing for Error {
             ),
             Self::ClockBehind { now, seen } => (
                 format!("时钟为 {now}，而密钥库已见过 {seen}").into(),
-                "请校准本机时钟后再试；已进行到那一天的演练密钥库，用 --at 指定当日或之后的日期提供服务",
+                "未做任何改动；请校准本机时钟后再试；时钟无误而此前的时钟有误的，由每名保管人以 `--day` 写明当日日期解封；已进行到那一天的演练密钥库，用 --at 指定当日或之后的日期提供服务",
             ),
             Self::ClockLeap { now, seen } => (
                 format!("时钟为 {now}，比密钥库最后见过的 {seen} 晚七天以上").into(),
                 TIME_ZH,
             ),
             Self::ClockLeaps { now, seen } => (
-                format!("时钟为 {now}，密钥库最后见过 {seen}：本次启动将使其自两名密钥管理员上次确认时间以来跳过的时间超过 31 天").into(),
+                format!("时钟为 {now}，密钥库最后见过 {seen}：本次启动将使其自保管人上次写明日期以来跳过的时间超过 31 天").into(),
                 TIME_ZH,
+            ),
+            Self::NotTheDay { now, said } => (
+                format!("保管人说今天是 {said}，而本机时钟为 {now}").into(),
+                "未做任何改动；请核对日历和本机时钟，改正有误的一方，再次给出分片",
+            ),
+            Self::DaysDiffer => (
+                "保管人所说的日期不一致".into(),
+                "本分片未被接受；请商定日期，与其他保管人给出相同的 `--day`，或都不给",
             ),
             Self::StoreUnavailable { what } => (
                 format!("存储无法使用：{}", chinese(what)).into(),

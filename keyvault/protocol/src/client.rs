@@ -205,7 +205,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// `NoAttempt`, `Damaged` or `ClockBehind`.
     pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
         let attempt = self.begin_unseal().await?;
-        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, share.seen);
+        let context = SealedShare::context(
+            &attempt.id,
+            &share.vault,
+            share.epoch,
+            share.index,
+            share.seen,
+            share.day,
+        );
         let mut rng = UnwrapErr(SysRng);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng)?;
         let envelope = SealedShare {
@@ -215,6 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             index: share.index,
             sealed,
             seen: share.seen,
+            day: share.day,
         };
         self.ask(GiveShare(envelope)).await
     }

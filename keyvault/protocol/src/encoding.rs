@@ -108,6 +108,7 @@ fn requests() -> Vec<(&'static str, Request)> {
                 index: 2,
                 sealed: vec![7; 5],
                 seen: 6,
+                day: None,
             })
             .into(),
         ),

@@ -420,6 +420,8 @@ refusal_codes! {
     PurseLimit = 52, "PURSE_LIMIT", Refused;
     /// The role and region have no version left.
     VersionsUsedUp = 53, "VERSIONS_USED_UP", Refused;
+    /// The machine's clock, or another custodian, says another day than this custodian.
+    NotTheDay = 54, "NOT_THE_DAY", Refused;
 }
 
 #[cfg(test)]

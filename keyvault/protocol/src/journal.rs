@@ -143,6 +143,8 @@ kinds! {
     StoreLookedThrough "store-looked-through" "存储已逐行检查" "every row of the store was opened",
     /// Little is left of a day's ceiling.
     CeilingNear "ceiling-near" "当日上限已用五分之四" "four fifths of a day's ceiling are used",
+    /// The custodians who opened it said what day it is.
+    TimeSet "time-set" "保管人写明了日期" "the custodians set the time",
     /// Few versions are left to a role key.
     VersionsRunOut "versions-run-out" "应用密钥版本号将用完" "few versions are left to a role key",
 }

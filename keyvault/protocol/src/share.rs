@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::civil::Date;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::wire::PointBytes;
@@ -24,6 +25,9 @@ pub struct Share {
     /// The newest generation that its custodian remembers.
     #[zeroize(skip)]
     pub(crate) seen: u64,
+    /// The day that it is, as the custodian says.
+    #[zeroize(skip)]
+    pub(crate) day: Option<Date>,
     value: [u8; 32],
 }
 
@@ -37,6 +41,7 @@ impl Share {
             index,
             transport: None,
             seen: 0,
+            day: None,
             value,
         }
     }
@@ -52,6 +57,14 @@ impl Share {
     #[must_use]
     pub fn that_saw(mut self, generation: u64) -> Self {
         self.seen = generation;
+        self
+    }
+
+    /// The share of a custodian who says what day it is (UTC+8): where the vault has seen another, or was away for long, and all who open
+    /// it say the same, it takes the machine's clock of that day.
+    #[must_use]
+    pub fn on_day(mut self, day: Option<Date>) -> Self {
+        self.day = day;
         self
     }
 

@@ -1,6 +1,7 @@
 //! What the vault says of itself, and how custodians open and seal it.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 use service_contract::{Caller, Journal, Operation, Policy};
 use sha2::{Digest as _, Sha256};
@@ -206,7 +207,7 @@ impl Operation for GiveShare {
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
 }
 
-/// A share on its way: sealed to the key of the attempt, with vault, epoch, index, attempt and generation as context.
+/// A share on its way: sealed to the key of the attempt, with vault, epoch, index, attempt, generation and day as context.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SealedShare {
     /// The attempt.
@@ -227,18 +228,31 @@ pub struct SealedShare {
     /// The newest generation of the store that the custodian remembers, 0 for none: an earlier one is not opened.
     #[n(5)]
     pub seen: u64,
+    /// The day that it is, as the custodian says; none where nobody has to say it.
+    #[cbor(n(6), with = "crate::wire::optional_date")]
+    pub day: Option<Date>,
 }
 
 impl SealedShare {
     /// The context under which the share is sealed.
     #[must_use]
-    pub fn context(attempt: &[u8; 16], vault: &[u8; 16], epoch: u32, index: u8, seen: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(45);
+    pub fn context(
+        attempt: &[u8; 16],
+        vault: &[u8; 16],
+        epoch: u32,
+        index: u8,
+        seen: u64,
+        day: Option<Date>,
+    ) -> Vec<u8> {
+        let mut out = Vec::with_capacity(55);
         out.extend_from_slice(attempt);
         out.extend_from_slice(vault);
         out.extend_from_slice(&epoch.to_be_bytes());
         out.push(index);
         out.extend_from_slice(&seen.to_be_bytes());
+        if let Some(day) = day {
+            out.extend_from_slice(day.to_string().as_bytes());
+        }
         out
     }
 }

@@ -124,7 +124,7 @@ pub async fn begin(vault: &Vault, share: &Share) -> Result<Attempt, Error> {
 /// As [`Vault::give_share`].
 pub async fn give(vault: &Vault, share: &Share, rng: &mut Random) -> Result<UnsealProgress, Error> {
     let attempt = begin(vault, share).await?;
-    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0);
+    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0, None);
     let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), rng)
         .map_err(|_| Error::NotOpened)?;
     let (vault_id, epoch, index) = (share.vault, share.epoch, share.index);
@@ -135,6 +135,7 @@ pub async fn give(vault: &Vault, share: &Share, rng: &mut Random) -> Result<Unse
         index,
         sealed,
         seen: 0,
+        day: None,
     };
     vault.give_share(&envelope).await
 }

@@ -231,6 +231,16 @@ pub(crate) enum Event {
         #[n(3)]
         most: u64,
     },
+    /// The custodians who opened it said what day it is.
+    #[n(43)]
+    TimeSet {
+        /// The last day that the vault had seen.
+        #[n(0)]
+        seen: String,
+        /// The day that it is.
+        #[n(1)]
+        day: String,
+    },
     /// Few numbers are left to a role key.
     #[n(42)]
     VersionsRunOut {
@@ -368,6 +378,7 @@ impl Event {
                 ("used", used.to_string()),
                 ("most", most.to_string()),
             ],
+            Self::TimeSet { seen, day } => vec![("seen", seen.clone()), ("day", day.clone())],
             Self::VersionsRunOut { version, left } => {
                 vec![("version", version.clone()), ("left", left.to_string())]
             }
@@ -404,6 +415,7 @@ impl Event {
             Self::ClockApart { .. } => JournalKind::ClockApart,
             Self::StoreLookedThrough { .. } => JournalKind::StoreLookedThrough,
             Self::CeilingNear { .. } => JournalKind::CeilingNear,
+            Self::TimeSet { .. } => JournalKind::TimeSet,
             Self::VersionsRunOut { .. } => JournalKind::VersionsRunOut,
         }
     }

@@ -35,6 +35,9 @@ struct AcceptedOrder {
     signed: Vec<u8>,
     #[n(1)]
     accepted: i64,
+    /// How often the vault's time had been set back when it was accepted.
+    #[cbor(n(2), default)]
+    set_back: u32,
 }
 
 /// A name for journal and rows: 1 to `max` bytes of text without control characters.
@@ -113,6 +116,9 @@ pub(crate) async fn accept(
         .get::<AcceptedOrder>(core, Table::Order, &order.order)
         .await?
     {
+        if known.set_back != open.state.set_back {
+            return Err(Error::OrderExpired);
+        }
         let known =
             SignedOrder::from_bytes(&known.signed).map_err(|_| Error::Damaged { what: "an order" })?;
         // Signatures are not unique; what was ordered is.
@@ -130,6 +136,7 @@ pub(crate) async fn accept(
         &AcceptedOrder {
             signed: bytes,
             accepted: now.as_second(),
+            set_back: open.state.set_back,
         },
     )?;
     transaction.spend(Counted::Orders, 1);
@@ -158,6 +165,9 @@ pub(crate) async fn running(
     let order = SignedOrder::from_bytes(&accepted.signed)
         .and_then(|signed| signed.claimed())
         .map_err(|_| Error::Damaged { what: "an order" })?;
+    if accepted.set_back != open.state.set_back {
+        return Err(Error::OrderExpired);
+    }
     in_time(&order, now)?;
     Ok(order)
 }

@@ -180,6 +180,9 @@ pub(crate) enum Ask {
         /// The store was put back on purpose: what was remembered of it does not count, and is written anew.
         #[arg(long)]
         restored: bool,
+        /// The day that it is (UTC+8), where the vault refuses the machine's clock: every custodian who opens it says the same.
+        #[arg(long, value_name = "DATE")]
+        day: Option<Date>,
     },
     /// Seals the running vault, as any custodian can; while it is being opened, ends the attempt that the same custodian began.
     Seal {

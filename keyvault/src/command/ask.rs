@@ -27,9 +27,10 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             passphrase_file,
             fingerprint,
             restored,
+            day,
         } => {
             let compared = fingerprint.as_deref();
-            custody::unseal(place, &share, &passphrase_file, compared, restored, schema).await
+            custody::unseal(place, &share, &passphrase_file, compared, restored, day, schema).await
         }
         Ask::Seal {
             share,

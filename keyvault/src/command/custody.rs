@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::civil::Date;
 use keyvault::custody::ceremony::{self, Custodian, Founding, Plan};
 use keyvault::custody::share_envelope::Cost;
 use keyvault_protocol::{Identity, PointBytes, Status, UnsealProgress, VaultState, fingerprint};
@@ -171,6 +172,7 @@ pub(crate) async fn unseal(
     passphrase_file: &Path,
     compared: Option<&str>,
     restored: bool,
+    day: Option<Date>,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let file = share;
@@ -179,7 +181,7 @@ pub(crate) async fn unseal(
     let client = place.connect_as(&Identity::nobody()).await?;
     let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
-    let mut share = envelope.open(&passphrase)?.pinned_to(transport_key);
+    let mut share = envelope.open(&passphrase)?.pinned_to(transport_key).on_day(day);
     if !restored {
         share = share.that_saw(share::seen(file, &client.vault())?);
     }

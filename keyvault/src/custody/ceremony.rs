@@ -514,6 +514,7 @@ async fn make_store(
             counts: vec![0; Table::COUNTED.len()],
             rows: None,
             leapt: 0,
+            set_back: 0,
         },
         fresh: Freshness::default(),
         founded: plan.founded,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
@@ -183,9 +184,18 @@ impl Vault {
         })
     }
 
-    /// The instant that the sealed vault works with, and would start with.
-    fn now(&self, core: &Core) -> Result<Timestamp, Error> {
-        clock::present(&self.clock, core.header.high_water, Founded::around(&self.id))
+    /// The instant that the sealed vault would start with, where a custodian says that it is `said`.
+    fn now(&self, core: &Core, said: Option<Date>) -> Result<Timestamp, Error> {
+        let Some(said) = said else {
+            return clock::present(&self.clock, core.header.high_water, Founded::around(&self.id));
+        };
+        let now = self.clock.now();
+        if clock::day(now) == said {
+            Ok(now)
+        } else {
+            let now = clock::day(now);
+            Err(Error::NotTheDay { now, said })
+        }
     }
 
     pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Inner> {
@@ -246,7 +256,7 @@ impl Vault {
     /// time, for 15 minutes. No number in a vault that was founded before custodians had keys: they are made when it opens.
     ///
     /// # Errors
-    /// [`Error::AlreadyOpen`], [`Error::Damaged`], [`Error::ClockBehind`], [`Error::ClockLeap`].
+    /// [`Error::AlreadyOpen`], [`Error::Damaged`].
     pub async fn begin_unseal(&self, begun_by: Option<u8>) -> Result<Attempt, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
@@ -256,7 +266,8 @@ impl Vault {
             Phase::Damaged(error) => Err(error.clone()),
             Phase::Unsealing(attempt) => Ok(attempt.describe(&inner.core)),
             Phase::Sealed => {
-                let now = self.now(&inner.core)?;
+                // What day it is is looked at with the first share: the custodian may say it.
+                let now = self.clock.now();
                 let mut id = [0u8; 16];
                 inner.core.rng.fill_bytes(&mut id);
                 let key = sealed::fresh_key(&mut inner.core.rng);
@@ -268,6 +279,7 @@ impl Vault {
                     over: self.clock.running() + ATTEMPT,
                     begun_by,
                     given: Vec::new(),
+                    day: None,
                     seen: 0,
                 });
                 let described = attempt.describe(&inner.core);
@@ -277,9 +289,11 @@ impl Vault {
         }
     }
 
-    /// Takes one share. A share that is wrong in any way changes nothing.
+    /// Takes one share. A share that is wrong in any way changes nothing. Where its custodian says what day it is, the machine's
+    /// clock must show that day, and may show any.
     ///
     /// # Errors
+    /// [`Error::ClockBehind`], [`Error::ClockLeap`], [`Error::NotTheDay`], [`Error::DaysDiffer`],
     /// [`Error::NoAttempt`], [`Error::WrongVault`], [`Error::WrongEpoch`], [`Error::WrongShare`],
     /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::RolledBack`], [`Error::ClockLeaps`],
     /// [`Error::Damaged`].
@@ -287,12 +301,20 @@ impl Vault {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         let inner = &mut *guard;
-        let now = self.now(&inner.core)?;
         let attempt = match &mut inner.phase {
             Phase::Unsealing(attempt) if attempt.id == envelope.attempt => attempt,
             Phase::Open(_) => return Err(Error::AlreadyOpen),
             Phase::Damaged(error) => return Err(error.clone()),
             Phase::Sealed | Phase::Unsealing(_) => return Err(Error::NoAttempt),
+        };
+        let now = match self.now(&inner.core, envelope.day) {
+            Ok(now) => now,
+            Err(error) => {
+                if attempt.given.is_empty() {
+                    inner.phase = Phase::Sealed;
+                }
+                return Err(error);
+            }
         };
         attempt.take(&inner.core, envelope)?;
         if attempt.given.len() < usize::from(inner.core.header.threshold) {
@@ -301,13 +323,16 @@ impl Vault {
         let custodians = attempt.names(&inner.core);
         let mut progress = attempt.progress(&inner.core);
         let points = std::mem::take(&mut attempt.given);
-        let seen = attempt.seen;
+        let (seen, said) = (attempt.seen, attempt.day);
         // From here on the shares are gone, whatever happens.
         inner.phase = Phase::Sealed;
         let opened = unseal(&mut inner.core, &points, now, seen).await;
         drop(points);
         let opened = match opened {
-            Ok(open) => self.begin_service(&mut inner.core, open, now, custodians).await,
+            Ok(open) => {
+                self.begin_service(&mut inner.core, open, now, said, custodians)
+                    .await
+            }
             Err(error) => Err(error),
         };
         match opened {
@@ -339,13 +364,21 @@ impl Vault {
         core: &mut Core,
         mut open: Open,
         now: Timestamp,
+        said: Option<Date>,
         custodians: Vec<String>,
     ) -> Result<Open, Error> {
-        let leapt = clock::leap(now, core.header.high_water, open.state.leapt, open.founded)?;
-        let mut transaction = Transaction {
-            time: Time::Leapt(leapt),
-            ..Transaction::default()
-        };
+        let seen = core.header.high_water;
+        let mut transaction = Transaction::default();
+        if let Some(said) = said {
+            transaction.time = Time::Set(now);
+            transaction.note(Event::TimeSet {
+                seen: clock::day(seen).to_string(),
+                day: said.to_string(),
+            });
+        } else {
+            let leapt = clock::leap(now, seen, open.state.leapt, open.founded)?;
+            transaction.time = Time::Leapt(leapt);
+        }
         transaction.note(Event::Unsealed { custodians });
         open.apply(core, now, transaction).await?;
         open.commit(core).await?;
@@ -636,6 +669,8 @@ struct Unsealing {
     /// Number of the custodian who began it; none in a vault of before, where nobody had to say.
     begun_by: Option<u8>,
     given: Vec<Point>,
+    /// The day that they all said, or none of them.
+    day: Option<Date>,
     /// The newest generation that one of their custodians remembers.
     seen: u64,
 }
@@ -659,6 +694,9 @@ impl Unsealing {
             .ok_or(Error::NotFound {
                 what: "share of this number",
             })?;
+        if !self.given.is_empty() && self.day != envelope.day {
+            return Err(Error::DaysDiffer);
+        }
         if self.given.iter().any(|point| point.x == envelope.index) {
             return Err(Error::SameShareTwice {
                 custodian: commitment.custodian.clone(),
@@ -670,6 +708,7 @@ impl Unsealing {
             envelope.epoch,
             envelope.index,
             envelope.seen,
+            envelope.day,
         );
         let value = sealed::open(&self.key, Purpose::Share, &context, &envelope.sealed)
             .map_err(|_| Error::NotOpened)?;
@@ -685,6 +724,7 @@ impl Unsealing {
         }
         self.given.push(Point { x: envelope.index, y });
         self.seen = self.seen.max(envelope.seen);
+        self.day = envelope.day;
         Ok(())
     }
 

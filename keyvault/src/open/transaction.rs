@@ -600,6 +600,8 @@ pub(crate) enum Time {
     GoesOn,
     /// A start leapt over so many seconds.
     Leapt(i64),
+    /// The custodians said that it is this.
+    Set(Timestamp),
 }
 
 impl Transaction {
@@ -726,9 +728,12 @@ pub(crate) struct State {
     /// The sum over all rows but this one ([`Freshness::sum`]); none before format 4.
     #[cbor(n(5), with = "minicbor::bytes")]
     pub(crate) rows: Option<[u8; 32]>,
-    /// Seconds over which starts have leapt since two officers last confirmed the time.
+    /// Seconds over which starts have leapt since the custodians last said the day.
     #[cbor(n(6), default)]
     pub(crate) leapt: i64,
+    /// How often the time was set back: what was accepted before has ended.
+    #[cbor(n(7), default)]
+    pub(crate) set_back: u32,
 }
 
 impl State {
@@ -737,6 +742,13 @@ impl State {
         match time {
             Time::GoesOn => {}
             Time::Leapt(seconds) => self.leapt = self.leapt.saturating_add(seconds),
+            Time::Set(to) => {
+                self.leapt = 0;
+                if to < before {
+                    self.set_back = self.set_back.saturating_add(1);
+                }
+                return to;
+            }
         }
         now.max(before)
     }

@@ -16,7 +16,7 @@ use super::support::*;
 
 const TODAY: Date = date(2026, 11, 21);
 
-async fn lot(client: &mut TestClient, number: u8) -> Result<Vec<u8>, Error> {
+pub(crate) async fn lot(client: &mut TestClient, number: u8) -> Result<Vec<u8>, Error> {
     let maker = sealed::fresh_key(&mut StdRng::seed_from_u64(1));
     let request = LotRequest {
         issuer: [0x44, 0x03],
@@ -30,7 +30,7 @@ async fn lot(client: &mut TestClient, number: u8) -> Result<Vec<u8>, Error> {
 }
 
 /// The values of the journal's lines of a kind.
-async fn lines(client: &mut TestClient, kind: &str) -> Vec<String> {
+pub(crate) async fn lines(client: &mut TestClient, kind: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut ask = ReadJournal::default();
     loop {

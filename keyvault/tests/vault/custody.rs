@@ -89,7 +89,7 @@ async fn custodian(vault: &Arc<Vault>, share: &Share) -> TestClient {
 
 /// A share on its way to an attempt.
 fn sealed_for(attempt: &Attempt, share: &Share) -> SealedShare {
-    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0);
+    let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0, None);
     let mut rng = StdRng::seed_from_u64(1);
     let sealed = seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
     SealedShare {
@@ -99,6 +99,7 @@ fn sealed_for(attempt: &Attempt, share: &Share) -> SealedShare {
         index: share.index,
         sealed,
         seen: 0,
+        day: None,
     }
 }
 

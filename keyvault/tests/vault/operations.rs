@@ -399,7 +399,7 @@ impl Copied<'_> {
     async fn share(&self, custodian: usize) -> Request {
         let attempt = self.attempt().await;
         let share = self.opened(custodian);
-        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0);
+        let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0, None);
         let mut rng = StdRng::seed_from_u64(6);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
         GiveShare(SealedShare {
@@ -409,6 +409,7 @@ impl Copied<'_> {
             index: share.index,
             sealed,
             seen: 0,
+            day: None,
         })
         .into()
     }

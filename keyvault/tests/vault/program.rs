@@ -676,6 +676,38 @@ fn a_vault_with_a_clock_before_its_high_water_mark_does_not_open() {
 }
 
 #[test]
+fn custodians_who_say_the_day_open_a_vault_that_had_gone_to_2095() {
+    let site = Site::new();
+    let envelopes = site.rehearse();
+    let unseal = |day: &[&str]| -> Vec<String> {
+        let with = |(envelope, custodian): (&String, &str)| {
+            let passphrase = format!("{custodian}.pass");
+            let share = [
+                "unseal",
+                "--share",
+                envelope.as_str(),
+                "--passphrase-file",
+                &passphrase,
+            ];
+            let (_, told) = site.run(&[&share[..], day].concat());
+            let said = told["state"].as_str().or(told["error"]["code"].as_str());
+            said.unwrap().to_owned()
+        };
+        envelopes.iter().zip(["li", "wang"]).map(with).collect()
+    };
+    let served = site.serve(&["--at", "2095-01-01"]);
+    assert_eq!(unseal(&[]), ["unsealing", "open"]);
+    drop(served);
+    let _served = site.serve(&["--at", "2080-11-21"]);
+    assert_eq!(unseal(&[]), ["CLOCK_BEHIND", "CLOCK_BEHIND"]);
+    assert_eq!(unseal(&["--day", "2080-11-22"]), ["NOT_THE_DAY", "NOT_THE_DAY"]);
+    assert_eq!(unseal(&["--day", "2080-11-21"]), ["unsealing", "open"]);
+    let seen = site.run(&["status"]).1["high_water"].as_str().unwrap().to_owned();
+    let seen = program_contract::day::of(seen.parse().unwrap());
+    assert_eq!(seen, jiff::civil::date(2080, 11, 21));
+}
+
+#[test]
 fn a_damaged_store_is_refused_with_five() {
     let site = Site::new();
     let envelopes = site.init();
