@@ -10,6 +10,7 @@
 //! Left out: a root that can be shown to somebody who does not trust the vault. Witnesses will see the journal's tree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Bound;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -114,11 +115,29 @@ fn low(word: u128) -> u64 {
     word as u64
 }
 
+/// Takes a tag for its own hash: it is spread by the key already.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// The present version of every row.
 #[derive(Default)]
 pub(crate) struct Freshness {
     sum: Sum,
-    versions: HashMap<[u8; TAG_LEN], [u8; VERSION_LEN]>,
+    versions: HashMap<[u8; TAG_LEN], [u8; VERSION_LEN], BuildHasherDefault<Spread>>,
     /// Ids of the tables that are read in the order of their ids: what a walk must meet.
     ids: BTreeMap<Table, BTreeSet<Vec<u8>>>,
 }
@@ -127,7 +146,9 @@ impl Freshness {
     /// Nothing yet, with room for so many rows.
     pub(crate) fn with_room(rows: usize) -> Self {
         Self {
-            versions: heap::unsheltered(|| HashMap::with_capacity(rows)),
+            versions: heap::unsheltered(|| {
+                HashMap::with_capacity_and_hasher(rows, BuildHasherDefault::default())
+            }),
             ..Self::default()
         }
     }

@@ -172,18 +172,20 @@ impl Core {
         let places = Places::under(ring.state_root.expose())?;
         for (table, expected) in Table::counted(self.header.format).iter().zip(&state.counts) {
             let mut count = 0i64;
-            let mut after = Vec::new();
-            loop {
-                let rows = self.store.versions_after(*table, &after, CHUNK).await?;
-                let last = rows.each(|id, version| {
+            let mut rows = self.store.versions_after(*table, &[], CHUNK).await?;
+            while let Some(last) = rows.last()? {
+                let note = |id: &[u8], version| {
                     count += 1;
+                    if *id > *last {
+                        return Err(Error::Damaged { what: "a row" });
+                    }
                     fresh.note(&places, *table, id, version)
-                })?;
-                let Some(last) = last else { break };
-                if last <= after {
-                    return Err(Error::Damaged { what: "a row" });
-                }
-                after = last;
+                };
+                // The store looks for the next ones while these are worked through.
+                let next = self.store.versions_after(*table, &last, CHUNK);
+                let (next, noted) = tokio::join!(next, async { rows.each(note) });
+                noted?;
+                rows = next?;
             }
             if count != *expected {
                 return Err(Error::Damaged {

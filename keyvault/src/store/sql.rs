@@ -236,11 +236,17 @@ pub(crate) struct Row {
 pub(crate) struct Versions(Option<String>);
 
 impl Versions {
-    /// Gives each to `take`; the last id, if there is one.
-    pub(crate) fn each(
-        &self,
-        mut take: impl FnMut(&[u8], i64) -> Result<(), Error>,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    /// The id of the last row, if there is one.
+    pub(crate) fn last(&self) -> Result<Option<Vec<u8>>, Error> {
+        let last = self.0.as_ref().and_then(|text| text.rsplit(',').next());
+        let id = last.and_then(|row| row.split_once(' ')).map(|(id, _)| id);
+        id.map(hex::decode)
+            .transpose()
+            .map_err(|_| Error::Damaged { what: "a row" })
+    }
+
+    /// Gives each to `take`.
+    pub(crate) fn each(&self, mut take: impl FnMut(&[u8], i64) -> Result<(), Error>) -> Result<(), Error> {
         let damaged = || Error::Damaged { what: "a row" };
         let mut id = Vec::new();
         for part in self.0.iter().flat_map(|text| text.split(',')) {
@@ -249,7 +255,7 @@ impl Versions {
             hex::decode_to_slice(text, &mut id).map_err(|_| damaged())?;
             take(&id, version.parse().map_err(|_| damaged())?)?;
         }
-        Ok(self.0.is_some().then_some(id))
+        Ok(())
     }
 }
 
