@@ -33,6 +33,9 @@ openssl|/usr/bin/openssl|comparison figures, and tokens of the staff in the hand
 curl|/usr/bin/curl|the commands of permit up and of the handbook
 zbar-tools|/usr/bin/zbarimg|a foreign scanner for the code on the back of a card
 systemd|/usr/bin/systemd-analyze|looks at the units of docs/systemd; nothing is started
+libssl-dev|/usr/include/openssl/evp.h|comparison figures
+libp11-kit-dev|/usr/include/p11-kit-1/p11-kit/pkcs11.h|comparison figures
+softhsm2|/usr/lib/softhsm/libsofthsm2.so|comparison figures
 libvips-tools|/usr/bin/vipsthumbnail|comparison figures
 '
 e2e_packages='

@@ -1,8 +1,8 @@
-//! Derivations and signatures per second on one thread, beside `openssl speed` in the same run.
+//! Derivations and signatures per second on one thread, beside OpenSSL, SoftHSM2 through PKCS#11 (`peers.c`) and aws-lc-rs in the same run.
 //!
 //! Computations are counted per second of processor time, as `openssl speed` counts, durable changes per second of the
 //! clock on the wall. Prints a table and one JSON line; `make bench` keeps them. Durable changes are measured through a client, because the
-//! commit is what an issuer waits for.
+//! commit is what an issuer waits for. Left out: many clients, and the unseal of a million cards, which `make bench` runs as tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,15 +11,19 @@
 )]
 
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{Digest, SHA256};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
 use card_applet_spec::codes::Serial;
-use card_applet_spec::crypto::{Key16, Key32, PrivateKey};
+use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
 use card_applet_spec::kdf;
+use keyvault::Random;
 use keyvault::custody::share_envelope::{Cost, SetId, ShareEnvelope};
-use keyvault::{Random, serve};
-use keyvault_protocol::{Client, PhotoKeyContext};
+use keyvault_protocol::{ChannelKey, PhotoKeyContext};
 use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -75,78 +79,116 @@ fn main() {
         std::hint::black_box(kdf::issuance_keys(&master, &Serial(serial)).unwrap());
     });
     let signer = PrivateKey::generate(&mut rng);
+    let vaults = PrivateKey::checked(&signer.expose(), signer.public(), aws_holds).unwrap();
     let sign = per_second(span, |n| {
+        std::hint::black_box(vaults.sign(&[&n.to_be_bytes()], &mut rng).unwrap());
+    });
+    let one = per_second(span, |n| {
         std::hint::black_box(signer.sign(&[&n.to_be_bytes()], &mut rng).unwrap());
     });
-    let scalar = signer.expose();
+    let aws = aws_sign_verify(span);
+    let (scalar, public) = (signer.expose(), signer.public());
     let take = per_second(span, |_| {
-        std::hint::black_box(PrivateKey::from_bytes(&scalar).unwrap());
+        std::hint::black_box(PrivateKey::checked(&scalar, public, aws_holds).unwrap());
     });
     let one_client = durable(span, 1);
     let eight_clients = durable(span, 8);
     let guess = guess();
 
-    let cmac_openssl = openssl(&["-cmac", "aes-128-cbc", "-bytes", "48"], "cmac");
-    let sign_openssl = openssl(&["ecdsap256"], "ecdsa");
+    let peers = peers(span);
+    let peer = |name: &str| peers.iter().find(|(peer, _)| peer == name).map(|(_, rate)| *rate);
+    let (evp_mac, openssl, softhsm) = (peer("evp_mac"), peer("openssl"), peer("softhsm"));
     println!(
-        "{:<52} {:>12} {:>12}",
-        "one thread, operations per CPU second", "ours", "openssl"
+        "{:<52} {:>12} {:>12} {:>12} {:>12}",
+        "one thread, operations per CPU second", "ours", "OpenSSL", "SoftHSM2", "aws-lc-rs"
     );
-    row(
-        "AES-128-CMAC of 48 bytes (ours sets its key up)",
-        cmac,
-        cmac_openssl,
+    println!(
+        "{:<52} {cmac:>12.0} {:>12}",
+        "AES-128-CMAC of 48 bytes, a fresh key each time",
+        shown(evp_mac)
     );
-    row("derive a tap key (KDF108, AES-256-CMAC)", derive, None);
-    row("derive a card's three issuance keys", card_keys, None);
-    row(
-        "P-256 sign, hedged, and verified before it leaves",
-        sign,
-        sign_openssl,
+    row("derive a tap key (KDF108, AES-256-CMAC, twice)", derive);
+    row("derive a card's three issuance keys (four times)", card_keys);
+    println!(
+        "{:<52} {sign:>12.0} {:>12} {:>12} {aws:>12.0}",
+        "P-256 sign and verify (ours: two implementations)",
+        shown(openssl),
+        shown(softhsm)
     );
-    row("take a signer's key, before each of the vault's own", take, None);
-    row("guess at an envelope's passphrase (Argon2id 64 MiB)", guess, None);
+    row("the same with one implementation, as on a card", one);
+    row("take a signer's key with its public half", take);
+    row("guess at an envelope's passphrase (Argon2id 64 MiB)", guess);
     println!("and per second of the clock on the wall:");
-    row("durable photo key through one client", one_client, None);
-    row("the same through eight clients at once", eight_clients, None);
+    row("durable photo key through one client", one_client);
+    row("the same through eight clients at once", eight_clients);
     println!(
-        "{{\"schema\":\"yzt.bench_vault/1\",\"ok\":true,\"cmac48\":{cmac:.0},\"cmac48_openssl\":{},\"derive_tap\":{derive:.0},\"derive_issuance\":{card_keys:.0},\"sign\":{sign:.0},\"sign_openssl\":{},\"durable\":{one_client:.0},\"durable8\":{eight_clients:.0},\"take_signer\":{take:.0},\"guess\":{guess:.2}}}",
-        number(cmac_openssl),
-        number(sign_openssl)
+        "{{\"schema\":\"yzt.bench_vault/1\",\"ok\":true,\"cmac48\":{cmac:.0},\"cmac48_openssl\":{},\"derive_tap\":{derive:.0},\"derive_issuance\":{card_keys:.0},\"sign\":{sign:.0},\"sign_openssl\":{},\"sign_softhsm\":{},\"sign_aws\":{aws:.0},\"durable\":{one_client:.0},\"durable8\":{eight_clients:.0},\"take_signer\":{take:.0},\"guess\":{guess:.2}}}",
+        number(evp_mac),
+        number(openssl),
+        number(softhsm)
     );
 }
 
-fn row(what: &str, ours: f64, openssl: Option<f64>) {
-    let openssl = openssl.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
+fn row(what: &str, ours: f64) {
     let decimals = if ours < 100.0 { 2 } else { 0 };
-    println!("{what:<52} {ours:>12.decimals$} {openssl:>12}");
+    println!("{what:<52} {ours:>12.decimals$}");
+}
+
+fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"))
 }
 
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "null".to_owned(), |value| format!("{value:.0}"))
 }
 
-/// `openssl speed -seconds 1`: its operations per second for 48-byte CMAC or P-256 signatures.
-fn openssl(arguments: &[&str], what: &str) -> Option<f64> {
-    let output = Command::new("openssl")
-        .args(["speed", "-seconds", "1"])
-        .args(arguments)
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let line = text.lines().rev().find(|line| line.contains(what))?;
-    if what == "ecdsa" {
-        // "... 256 bits ecdsa (nistp256)  0.0000s  0.0001s  39011.0  12999.0"
-        let mut numbers = line
-            .split_whitespace()
-            .rev()
-            .filter_map(|word| word.parse::<f64>().ok());
-        let (_verify, sign) = (numbers.next()?, numbers.next()?);
-        return Some(sign);
+/// The check that the vault gives its signers.
+fn aws_holds(public: &PublicKey, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public.to_point65());
+    Digest::import_less_safe(digest, &SHA256)
+        .is_ok_and(|digest| key.verify_digest(&digest, signature).is_ok())
+}
+
+/// What aws-lc-rs signs and verifies by itself.
+fn aws_sign_verify(span: Duration) -> f64 {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let random = SystemRandom::new();
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref().to_vec());
+    per_second(span, |n| {
+        let signature = pair.sign(&random, &n.to_be_bytes()).unwrap();
+        public.verify(&n.to_be_bytes(), signature.as_ref()).unwrap();
+    })
+}
+
+/// Rates of others by their names in `peers.c`, which is compiled here; none of them where there is no compiler or no library.
+fn peers(span: Duration) -> Vec<(String, f64)> {
+    const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("peers");
+    let compiled = Command::new("cc")
+        .args(["-O2", "-I/usr/include/p11-kit-1", "-o"])
+        .arg(&program)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers.c"))
+        .args(["-lcrypto", "-ldl"])
+        .status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        return Vec::new();
     }
-    // "cmac(aes-128-cbc)  208123.45k": thousands of bytes per second.
-    let thousands: f64 = line.split_whitespace().last()?.strip_suffix('k')?.parse().ok()?;
-    Some(thousands * 1000.0 / 48.0)
+    let output = Command::new(program)
+        .arg(span.as_secs_f64().to_string())
+        .arg(folder.path())
+        .arg(SOFTHSM)
+        .output()
+        .unwrap();
+    let rate = |line: &str| {
+        let (name, rate) = line.split_once(' ')?;
+        Some((name.to_owned(), rate.parse().ok()?))
+    };
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .filter_map(rate)
+        .collect()
 }
 
 /// Wrong passphrases tried per second on one thread, at the cost that `keyvault init` gives its envelopes.
