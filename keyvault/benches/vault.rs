@@ -1,4 +1,4 @@
-//! Derivations and signatures per second on one thread, beside OpenSSL, SoftHSM2 through PKCS#11 (`peers.c`) and aws-lc-rs in the same run.
+//! Derivations and signatures per second on one thread, beside OpenSSL, `SoftHSM2` through PKCS#11 (`peers.c`) and aws-lc-rs in the same run.
 //!
 //! Computations are counted per second of processor time, as `openssl speed` counts, durable changes per second of the
 //! clock on the wall. Prints a table and one JSON line; `make bench` keeps them. Durable changes are measured through a client, because the
