@@ -523,3 +523,35 @@ fn words(kind: ScriptKind) -> &'static str {
         ScriptKind::Terminate => "terminate",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_that_went_on_with_what_did_not_become_durable_and_no_other() {
+        let now: Timestamp = "2026-11-21T04:00:00Z".parse().unwrap();
+        let session = || Session {
+            serial: Serial([0; 10]),
+            stage: Stage::Opening {
+                host_challenge: [0; 8],
+                task: Task::Inspect,
+            },
+            touched: now,
+        };
+        let mut sessions = Sessions::default();
+        let places = [1, 2, 3].map(|index| ([0; 16], index));
+        sessions.begin(places[0], session(), now).unwrap();
+        sessions.settle(true);
+        sessions.begin(places[1], session(), now).unwrap();
+        sessions.begin(places[2], session(), now).unwrap();
+        let taken = sessions.take(places[2], now).unwrap();
+        sessions.settle(false);
+        assert!(sessions.take(places[1], now).is_err());
+        // One that was being worked on meanwhile went on with nothing.
+        sessions.go_on(places[2], taken);
+        sessions.settle(true);
+        assert!(sessions.take(places[0], now).is_ok());
+        assert!(sessions.take(places[2], now).is_ok());
+    }
+}
