@@ -3,6 +3,7 @@
 //!
 //! Left out on purpose: the vault's sandbox and its own process, which the program `keyvault` and `permit` show.
 
+use scratch_vault::{Approved as _, Outfit};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ use card_reader::{Bundle, Card, Pinned, TerminalKey};
 use jiff::{Timestamp, ToSpan};
 use keyvault::Vault;
 use keyvault::custody::ceremony::{self, Custodian, Plan};
-use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
+use keyvault::custody::protection::Cost;
+use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault_protocol::{
-    Anchors, BundleKind, BundleRequest, CardResult, CardTask, Client, LotRequest, OrderSession, PointBytes,
-    Script, TaskKind,
+    Anchors, BundleKind, CardResult, CardTask, Client, LotRequest, OrderSession, PointBytes, Script, TaskKind,
 };
 use p256::ecdsa::SigningKey;
 use program_contract::{Clock, Founded, day};
@@ -277,7 +278,7 @@ impl ScratchIssuer {
         sealing_key: PointBytes,
         authentication_key: PointBytes,
     ) -> Result<Vec<u8>, Error> {
-        let request = BundleRequest {
+        let request = Outfit {
             kind,
             terminal: name.to_owned(),
             sealing_key,
@@ -287,7 +288,7 @@ impl ScratchIssuer {
             from: sample::TODAY,
             to: sample::TODAY.saturating_add(6.days()),
         };
-        Ok(self.runtime.block_on(self.client.export_bundle(&request))?)
+        Ok(self.runtime.block_on(self.client.outfit(&request))?)
     }
 }
 
@@ -296,6 +297,7 @@ async fn open_vault(folder: &Path, now: Timestamp, rng: &mut StdRng) -> Result<A
     let plan = Plan {
         folder: folder.join("vault"),
         out: folder.join("envelopes"),
+        officers: scratch_vault::officers(),
         threshold: 2,
         custodians: ["one", "two", "three"]
             .map(|name| Custodian {

@@ -164,6 +164,12 @@ pub enum Error {
     /// An envelope is not in its form, or its checksum is wrong.
     #[error("the share envelope is damaged")]
     EnvelopeDamaged,
+    /// What was given is no key file of an officer.
+    #[error("this file is no officer's key file")]
+    OfficerKeyForm,
+    /// A key file is not in its form, or its checksum is wrong.
+    #[error("the officer's key file is damaged")]
+    OfficerKeyDamaged,
     /// The passphrase does not open the envelope.
     #[error("the passphrase does not open the envelope of {custodian}")]
     WrongPassphrase {
@@ -283,7 +289,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The name has another key.
-    #[error("this name is enrolled with another key")]
+    #[error("this name is taken, or this key is enrolled under another name")]
     NameTaken,
     /// A wrapped key does not open.
     #[error("this wrapped key does not belong to this photo, profile and version")]
@@ -373,12 +379,46 @@ pub enum Error {
         /// How many.
         cards: u64,
     },
-    /// A terminal with other keys, or keys of another terminal.
-    #[error("this name is a terminal's with other keys, or these keys are another terminal's")]
+    /// Keys of another terminal.
+    #[error("these keys are another terminal's")]
     TerminalKeys,
     /// The terminal is revoked.
     #[error("this terminal is revoked")]
     TerminalRevoked,
+    /// A bundle or a batch would serve longer than the terminal is enrolled for.
+    #[error("this terminal is enrolled until {until}")]
+    EnrolmentEnded {
+        /// Last day of its enrolment.
+        until: jiff::civil::Date,
+    },
+
+    // --- officers
+    /// The request names another vault.
+    #[error("the request is for another vault")]
+    RequestOfAnotherVault,
+    /// The request's time.
+    #[error("the request has ended, or was made later than now")]
+    RequestExpired,
+    /// Too few of those who may.
+    #[error("{found} signatures under the request count, and {needed} are needed")]
+    TwoOfficersNeeded {
+        /// Signatures that count, each of another person.
+        found: usize,
+        /// How many must.
+        needed: usize,
+    },
+    /// Custodians do not stand in for officers who are there.
+    #[error("two officers or more are there, and custodians enrol others only where fewer are left")]
+    OfficersThere,
+    /// Who asks is suspended.
+    #[error("this caller is suspended, and nothing that it asks for is done")]
+    CallerSuspended,
+    /// What is asked for is about a region that the caller has nothing to do with.
+    #[error("the request is about {region}, and this caller is not for that region")]
+    WrongRegion {
+        /// The region.
+        region: String,
+    },
 }
 
 /// What to do about a clock that is too far ahead.
@@ -548,6 +588,18 @@ impl Error {
                 W::WrongShare,
                 "compare it with the custodian's other copy and type it again",
             ),
+            Self::OfficerKeyForm => own(
+                "OFFICER_KEY_FORM",
+                Exit::Usage,
+                W::BadContent,
+                "give the file that `keyvault officer new` wrote",
+            ),
+            Self::OfficerKeyDamaged => own(
+                "OFFICER_KEY_DAMAGED",
+                Exit::Refused,
+                W::BadContent,
+                "take another copy of it; without one, let the other officers replace the key with `keyvault request new replace-key`",
+            ),
             Self::WrongPassphrase { .. } => own(
                 "WRONG_PASSPHRASE",
                 Exit::Refused,
@@ -578,7 +630,7 @@ impl Error {
             ),
             Self::UnknownCaller => of(
                 W::UnknownCaller,
-                "two officers enrol a key: `keyvault request new enrol`; nothing was done",
+                "two officers enrol a key: `keyvault request new enrol-caller`; nothing was done",
             ),
             Self::NotPermitted { .. } => of(
                 W::NotPermitted,
@@ -608,7 +660,7 @@ impl Error {
             Self::NotFound { .. } => of(W::NotFound, "check the number; nothing was done"),
             Self::NameTaken => of(
                 W::NameTaken,
-                "use another name, or enrol the key that belongs to this one",
+                "use another name or key: one name has one key and one key one name; a terminal gets other keys in the place of its own with --replaces, a caller with `keyvault request new replace-key`; nothing was done",
             ),
             Self::NotWrappedHere => of(
                 W::NotWrappedHere,
@@ -616,7 +668,7 @@ impl Error {
             ),
             Self::UnknownIssuer => of(
                 W::UnknownIssuer,
-                "enrol the issuer's key with `keyvault enrol-issuer`",
+                "let two officers enrol the issuer with `keyvault request new enrol-caller`, or give it back what was taken",
             ),
             Self::OrderNotSigned => of(W::OrderNotSigned, "sign the order with the enrolled key"),
             Self::OrderExpired => of(W::OrderExpired, "make a new order, and check both clocks"),
@@ -653,7 +705,10 @@ impl Error {
                 W::NoDelivery,
                 "ask the holder to the counter and rewrite the card there",
             ),
-            Self::NoActiveVersion { .. } => of(W::NoActiveVersion, "make one with `keyvault rotate`"),
+            Self::NoActiveVersion { .. } => of(
+                W::NoActiveVersion,
+                "let two officers make one with `keyvault request new rotate-role`",
+            ),
             Self::RoleKeyState { .. } => of(
                 W::RoleKeyState,
                 "look at `keyvault role-keys`; the Active version is rotated first, and a destroyed one stays so",
@@ -664,11 +719,39 @@ impl Error {
             ),
             Self::TerminalKeys => of(
                 W::TerminalKeys,
-                "new keys are a new enrolment: revoke the old one with `keyvault revoke-terminal`, and enrol the terminal with `card-reader enrol` under another name and with keys of its own",
+                "let `card-reader enrol` make keys of its own for the terminal, and have it enrolled with those",
             ),
             Self::TerminalRevoked => of(
                 W::TerminalRevoked,
                 "enrol the terminal anew, with new keys and under another name",
+            ),
+            Self::EnrolmentEnded { .. } => of(
+                W::EnrolmentEnded,
+                "ask for a day up to that one, or let two officers enrol the terminal for longer with `keyvault request new enrol-terminal`",
+            ),
+            Self::RequestOfAnotherVault => of(
+                W::WrongVault,
+                "submit it to the vault that it names, or make a new one; nothing was done",
+            ),
+            Self::RequestExpired => of(
+                W::RequestExpired,
+                "make a new request and have it signed, and check both clocks; nothing was done",
+            ),
+            Self::TwoOfficersNeeded { .. } => of(
+                W::TwoOfficersNeeded,
+                "look at it with `keyvault request show`, and have it signed by so many different officers of the access list who are not suspended and not the requester, or, where it replaces officers, by custodians of the present set; nothing was done",
+            ),
+            Self::OfficersThere => of(
+                W::OfficersThere,
+                "let two officers enrol the others with `keyvault request new enrol-caller`; nothing was done",
+            ),
+            Self::CallerSuspended => of(
+                W::CallerSuspended,
+                "find out why an officer suspended it; two officers give it back with `keyvault request new restore-caller`",
+            ),
+            Self::WrongRegion { .. } => of(
+                W::RegionNotPermitted,
+                "ask as a caller who is enrolled for that region; nothing was done",
             ),
         }
     }
@@ -803,6 +886,14 @@ impl Failing for Error {
                 "请另想一个，或用 --generate 由程序生成；未写入任何内容",
             ),
             Self::EnvelopeDamaged => ("分片信封已损坏".into(), "请与保管人的另一份核对后重新录入"),
+            Self::OfficerKeyForm => (
+                "此文件不是密钥官员的密钥文件".into(),
+                "请给出 `keyvault officer new` 写出的文件",
+            ),
+            Self::OfficerKeyDamaged => (
+                "密钥官员的密钥文件已损坏".into(),
+                "请改用其副本；没有副本的，由其他密钥官员用 `keyvault request new replace-key` 更换密钥",
+            ),
             Self::WrongPassphrase { custodian } => (
                 format!("口令打不开 {custodian} 的分片信封").into(),
                 "请保管人重新输入；没有向密钥库发送任何内容",
@@ -834,7 +925,7 @@ impl Failing for Error {
             ),
             Self::UnknownCaller => (
                 "请求者的密钥没有在本密钥库登记".into(),
-                "由两名密钥官员登记：`keyvault request new enrol`；未做任何事",
+                "由两名密钥官员登记：`keyvault request new enrol-caller`；未做任何事",
             ),
             Self::NotPermitted { kind, operation } => (
                 format!("{kind} 类请求者无权请求 {operation}").into(),
@@ -877,8 +968,8 @@ impl Failing for Error {
                 "请核对编号；未做任何事",
             ),
             Self::NameTaken => (
-                "此名称已用另一密钥登记".into(),
-                "请另取名称，或登记此名称对应的密钥",
+                "此名称已被占用，或此密钥已以另一名称登记".into(),
+                "请另取名称或密钥：一名一密钥，一密钥一名；终端更换密钥用 --replaces，调用方更换密钥用 `keyvault request new replace-key`；未做任何改动",
             ),
             Self::NotWrappedHere => (
                 "此包裹密钥不属于这张照片、规格和版本".into(),
@@ -886,7 +977,7 @@ impl Failing for Error {
             ),
             Self::UnknownIssuer => (
                 "制证指令所列的发证系统没有登记".into(),
-                "请用 `keyvault enrol-issuer` 登记该发证系统的公钥",
+                "请由两名密钥官员用 `keyvault request new enrol-caller` 登记该发证系统，或恢复其资格",
             ),
             Self::OrderNotSigned => (
                 "制证指令不是其所列发证系统签名的".into(),
@@ -931,7 +1022,7 @@ impl Failing for Error {
             ),
             Self::NoActiveVersion { role, region } => (
                 format!("{role} 在 {region} 没有启用（ACTIVE）的密钥版本").into(),
-                "请用 `keyvault rotate` 生成",
+                "请由两名密钥官员用 `keyvault request new rotate-role` 生成",
             ),
             Self::RoleKeyState { version, state } => (
                 format!("密钥版本 {version} 的状态为 {state}，不能执行此操作").into(),
@@ -942,10 +1033,38 @@ impl Failing for Error {
                 "请通过更新或在柜台把这些卡换到启用的版本；已不再使用的卡，用 `issuer card destroyed` 或 `issuer card replace` 告知密钥库",
             ),
             Self::TerminalKeys => (
-                "此名称属于另有密钥的终端，或这些密钥属于另一台终端".into(),
-                "更换密钥即重新登记：先用 `keyvault revoke-terminal` 注销旧的，再用 `card-reader enrol` 以另一名称和自己的密钥登记",
+                "这些密钥属于另一台终端".into(),
+                "请用 `card-reader enrol` 为该终端生成自己的密钥，并以其登记",
             ),
             Self::TerminalRevoked => ("此终端已注销".into(), "请以新的密钥和另一名称重新登记终端"),
+            Self::EnrolmentEnded { until } => (
+                format!("此终端登记至 {until} 为止").into(),
+                "请改用当日或之前的日期，或由两名密钥官员用 `keyvault request new enrol-terminal` 延长登记",
+            ),
+            Self::RequestOfAnotherVault => (
+                "申请是给另一密钥库的".into(),
+                "请提交给申请所列的密钥库，或重新制作申请；未做任何改动",
+            ),
+            Self::RequestExpired => (
+                "申请已过期，或其制作时间晚于现在".into(),
+                "请重新制作申请并签名，并核对双方时钟；未做任何改动",
+            ),
+            Self::TwoOfficersNeeded { found, needed } => (
+                format!("申请上有效的签名为 {found} 个，须有 {needed} 个").into(),
+                "请用 `keyvault request show` 查看，并由名单中未停用且并非申请人的不同密钥官员签足；更换密钥官员的申请由本套分片的保管人签足；未做任何改动",
+            ),
+            Self::OfficersThere => (
+                "尚有两名或更多密钥官员；不足两名时才由保管人登记".into(),
+                "请由两名密钥官员用 `keyvault request new enrol-caller` 登记其他人；未做任何改动",
+            ),
+            Self::CallerSuspended => (
+                "此调用方已停用，其提出的一概不办理".into(),
+                "请查明密钥官员停用它的原因；由两名密钥官员用 `keyvault request new restore-caller` 恢复",
+            ),
+            Self::WrongRegion { region } => (
+                format!("此请求涉及 {region}，该调用方不办理该地区").into(),
+                "请以登记办理该地区的调用方提出；未做任何改动",
+            ),
         };
         (message.into_owned(), action.to_owned())
     }

@@ -24,7 +24,11 @@ mod words;
 extern crate self as keyvault;
 #[cfg(test)]
 #[path = "../scratch/src/lib.rs"]
-#[expect(unreachable_pub, reason = "public for the crates that use it as a crate")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "public for the crates that use it as a crate, and used by them"
+)]
 mod scratch_vault;
 
 pub use custody::unsealing::Vault;

@@ -32,8 +32,8 @@ const TABLE: &[(&str, &str)] = &[
     ("ECDSA P-256", "ECDSA P-256"),
     ("HKDF", "HKDF"),
     ("HKDF-SHA-256", "HKDF-SHA-256"),
-    ("HMAC-SHA-256", "HMAC-SHA-256"),
     ("HMAC takes a key of 32 bytes", "HMAC 要用 32 字节的密钥"),
+    ("HMAC-SHA-256", "HMAC-SHA-256"),
     ("PR_SET_DUMPABLE", "PR_SET_DUMPABLE"),
     ("SHA-256", "SHA-256"),
     ("TAC master", "TAC 主密钥"),
@@ -51,6 +51,18 @@ const TABLE: &[(&str, &str)] = &[
     (
         "a bundle ends after it begins, not before today, and within 7 days (366 without door S)",
         "凭证包的截止日须晚于起始日、不早于今天，且在 7 天以内（不含强通道的 366 天）",
+    ),
+    (
+        "a caller is an issuer, the photo store, the settlement, a key officer or an auditor",
+        "调用方须为发证系统、照片库、清算、密钥官员或审计员",
+    ),
+    (
+        "a caller's key is a point of P-256, uncompressed",
+        "调用方的公钥须为 P-256 上未压缩的点",
+    ),
+    (
+        "a caller's name has 1 to 64 bytes of text",
+        "调用方名称须为 1 至 64 字节的文本",
     ),
     (
         "a card cannot be activated on a day that has not come",
@@ -85,6 +97,10 @@ const TABLE: &[(&str, &str)] = &[
         "卡的日期下限不得晚于今天：否则卡会拒绝今天的终端",
     ),
     ("a card's row", "卡的记录行"),
+    (
+        "a ceiling is for something that is not counted for callers of this kind",
+        "所列上限中有此类调用方不计数的项目",
+    ),
     ("a change cannot be made durable", "改动不能落盘"),
     (
         "a change is not in the form of the card specification",
@@ -126,6 +142,10 @@ const TABLE: &[(&str, &str)] = &[
         "a key of a suite that this program does not know",
         "本程序不认得的算法套件的密钥",
     ),
+    (
+        "a key of an officer was made for a rehearsal, and this vault is none",
+        "有密钥官员的密钥是为演练制作的，而此密钥库不是演练",
+    ),
     ("a key of wrong length", "长度不对的密钥"),
     ("a key row", "密钥记录行"),
     ("a key version's row", "密钥版本的记录行"),
@@ -156,13 +176,22 @@ const TABLE: &[(&str, &str)] = &[
     ),
     ("a purse in its whole life", "一个钱包在其全部使用期内"),
     (
-        "a rewrite of this card was begun and is not finished: finish it at the counter first",
-        "该卡有一次重写尚未完成：请先在柜台办完",
+        "a region is a division of GB/T 2260: its first two digits are a province",
+        "地区须为 GB/T 2260 的行政区划，前两位为省份代码",
+    ),
+    (
+        "a request ends after it was made, and lives at most 7 days",
+        "申请的截止时间须晚于制作时间，且在 7 天以内",
+    ),
+    ("a request's row", "申请的记录"),
+    (
+        "a requester's name has 1 to 64 bytes of text",
+        "申请人名称须为 1 至 64 字节的文本",
     ),
     ("a rewrite changes something", "重写须有改动"),
     (
-        "a region is a division of GB/T 2260: its first two digits are a province",
-        "地区须为 GB/T 2260 的行政区划，前两位为省份代码",
+        "a rewrite of this card was begun and is not finished: finish it at the counter first",
+        "该卡有一次重写尚未完成：请先在柜台办完",
     ),
     ("a row", "记录行"),
     ("a row cannot be read", "记录行不能读取"),
@@ -187,6 +216,10 @@ const TABLE: &[(&str, &str)] = &[
     ("a signer does not sign", "签名密钥不能签名"),
     ("a signer's key", "签名密钥"),
     (
+        "a terminal is enrolled until a day from today on, at most five years ahead",
+        "终端登记的截止日须从今天起、最多五年以内",
+    ),
+    (
         "a terminal's keys are points of P-256",
         "终端公钥须为 P-256 上的点",
     ),
@@ -198,6 +231,10 @@ const TABLE: &[(&str, &str)] = &[
     (
         "a version drains until a day from today on, at most three years ahead",
         "密钥版本的退役期须从今天起、最多三年",
+    ),
+    (
+        "a zone is none that the terminal is enrolled for",
+        "所列区域超出终端的登记",
     ),
     (
         "an entitlement begins at most 31 days ahead, and is not over yet",
@@ -216,18 +253,24 @@ const TABLE: &[(&str, &str)] = &[
         "an entitlement's tier is not the tier in DG3",
         "权益的类别与 DG3 中的不一致",
     ),
+    ("an entry of the access list", "访问名单中的一项"),
     (
         "an envelope or the shares do not open the new vault",
         "信封或分片打不开新建的密钥库",
     ),
     ("an event that cannot be written down", "无法记入日志的事件"),
+    ("an issuer's row", "发证系统的记录"),
     (
-        "an issuer's key is a point of P-256, uncompressed",
-        "发证系统的公钥须为 P-256 上的点（未压缩）",
+        "an officer's key is no point of P-256",
+        "密钥官员的公钥不是 P-256 上的点",
     ),
     (
-        "an issuer's name has 1 to 64 bytes of text",
-        "发证系统名称须为 1 至 64 字节的文本",
+        "an officer's name is empty, too long, a custodian's, or has characters that names do not have",
+        "密钥官员的姓名为空、过长、与保管人同名，或含有姓名中没有的字符",
+    ),
+    (
+        "an operation is none that callers of this kind may ask for",
+        "所列操作中有此类调用方不得提出的",
     ),
     ("an order", "制证指令"),
     (
@@ -238,12 +281,21 @@ const TABLE: &[(&str, &str)] = &[
         "an order names a profile, a station and at least one task",
         "制证指令须写明规格、工位和至少一项任务",
     ),
+    ("caller of this name", "此名称的调用方"),
     ("card behind this chain", "此更新链对应的卡"),
     ("content that cannot be encoded", "无法编码的内容"),
     ("core dumps", "核心转储"),
     (
+        "custodians enrol key officers, so many that three are there",
+        "保管人只登记密钥官员，登记后须有三名",
+    ),
+    (
         "digests of this card's data groups; write all three at the counter once",
         "此卡各数据组的摘要；请在柜台一次写全三组",
+    ),
+    (
+        "enrolment of this terminal with its keys",
+        "该终端连同其密钥的登记",
     ),
     ("finished card of this number", "此卡号的成品卡"),
     ("finished card of this serial", "此序列号的成品卡"),
@@ -336,12 +388,14 @@ const TABLE: &[(&str, &str)] = &[
     ("the number of answers", "应答条数"),
     ("the number of batches", "批次数"),
     ("the number of bundles", "凭证包数"),
+    ("the number of callers", "调用方数量"),
     ("the number of cards in work", "在制卡数"),
     ("the number of deny lists", "停用名单数"),
     ("the number of lines", "行数"),
     ("the number of receipts", "回执数"),
     ("the number of regions (at least 1)", "地区数（至少 1 个）"),
     ("the number of rewrites of a card", "一张卡的重写次数"),
+    ("the number of signatures", "签名数量"),
     ("the number of terminals", "终端数"),
     ("the number of updates of a card", "一张卡的更新次数"),
     (
@@ -367,16 +421,19 @@ const TABLE: &[(&str, &str)] = &[
         "the threshold is below 2, so one person could open the vault alone",
         "门限小于 2，一个人就能打开密钥库",
     ),
+    ("the transport key", "传输密钥"),
+    ("the transport key cannot be written", "传输密钥不能写入"),
+    ("the vault's folder", "密钥库目录"),
     (
         "there are fewer custodians than the threshold",
         "保管人数少于门限",
     ),
+    (
+        "there are fewer than three officers, and two sign what a third asks for",
+        "密钥官员不足三名；一人申请，须由另外两人签名",
+    ),
     ("there are more than 255 custodians", "保管人超过 255 人"),
     ("these numbers of shares are impossible", "分片数与门限不成立"),
-    (
-        "this card was written before the vault kept digests: give DG1, DG2 and DG3 together once",
-        "此卡写于密钥库留存摘要之前：请一次同时给出 DG1、DG2 和 DG3",
-    ),
     (
         "this card was begun with other content",
         "此卡已以另一份内容开始写卡",
@@ -388,6 +445,10 @@ const TABLE: &[(&str, &str)] = &[
     (
         "this card was taken over by another order",
         "此卡已由另一份制证指令接管",
+    ),
+    (
+        "this card was written before the vault kept digests: give DG1, DG2 and DG3 together once",
+        "此卡写于密钥库留存摘要之前：请一次同时给出 DG1、DG2 和 DG3",
     ),
     (
         "this index of the order belongs to another card",
@@ -405,11 +466,12 @@ const TABLE: &[(&str, &str)] = &[
         "this kind of terminal taps no cards over door F, and delivers no updates",
         "此类终端不经快速通道刷卡，也不投递更新",
     ),
-    ("the transport key", "传输密钥"),
-    ("the transport key cannot be written", "传输密钥不能写入"),
-    ("the vault's folder", "密钥库目录"),
     ("too many custodians", "保管人过多"),
     ("two custodians have the same name", "两名保管人同名"),
     ("two entitlements are for the same role", "两项权益用途相同"),
+    (
+        "two officers have the same name or the same key",
+        "两名密钥官员的姓名或密钥相同",
+    ),
     ("what a founding that was cut left", "中断的创建仪式留下的内容"),
 ];

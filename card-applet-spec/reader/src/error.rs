@@ -108,7 +108,7 @@ impl Reason {
                 "Do not accept the card. Tap once more; if it happens again, report the reader."
             }
             Self::WrongRole => {
-                "Load a bundle of this service (`keyvault export-bundle` with its --kind, then `card-reader sync`), or use a terminal \
+                "Load a bundle of this service (`keyvault export-bundle` for a terminal of its kind, then `card-reader sync`), or use a terminal \
                  that has one."
             }
             Self::ForeignCard => "Ask for the permit card, and present only one card at a time.",
@@ -142,7 +142,7 @@ impl Reason {
             ),
             Self::WrongRole => (
                 "本终端或该记录不办理所要的业务",
-                "请装入该业务的凭证包（`keyvault export-bundle` 带相应的 --kind，再 `card-reader sync`），或换用有该业务的终端。",
+                "请装入该业务的凭证包（`keyvault export-bundle` 导出相应种类终端的凭证包，再 `card-reader sync`），或换用有该业务的终端。",
             ),
             Self::ForeignCard => ("不是本终端认得的居住证卡", "请出示居住证，一次只放一张卡。"),
             Self::Replay => (

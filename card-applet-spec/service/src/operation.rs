@@ -91,9 +91,8 @@
 //! # fn compiles(stream: &mut tokio::io::DuplexStream) { drop(ask(stream, CountDenied)) }
 //! ```
 //!
-//! Left out: enforcement. A policy says what holds; the gate of a service makes it hold. Today every service serves its
-//! own Unix user and root, so `who` is [`Caller::SocketUser`] but for what custodians prove with keys of their own, and nothing
-//! counts against a [`Ceiling`]; the issue that gives all callers keys fills the other words in.
+//! Left out: enforcement. A policy says what holds; the gate of a service makes it hold. The photo store serves its own Unix user
+//! and root ([`Caller::SocketUser`]); the vault knows its callers by their keys.
 
 /// Something that can be asked of a service.
 pub trait Operation {
@@ -147,12 +146,11 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What holds today for an operation: whoever is the service's Unix user, alone, without a limit, on an open service
-    /// only; not irreversible, and not said to be idempotent.
+    /// Any of these callers asks, alone, without a limit, on an open service only; not irreversible, and not said to be idempotent.
     #[must_use]
-    pub const fn of_today(journal: Journal) -> Self {
+    pub const fn of(who: &'static [Caller], journal: Journal) -> Self {
         Self {
-            who: &[Caller::SocketUser],
+            who,
             hands: Hands::One,
             kind: Kind::Any,
             ceiling: None,
@@ -163,11 +161,10 @@ impl Policy {
         }
     }
 
-    /// These callers in place of the ones before.
+    /// As [`Policy::of`], for whoever is the service's own Unix user, or root.
     #[must_use]
-    pub const fn who(mut self, who: &'static [Caller]) -> Self {
-        self.who = who;
-        self
+    pub const fn of_today(journal: Journal) -> Self {
+        Self::of(&[Caller::SocketUser], journal)
     }
 
     /// Two people must want it.
@@ -216,7 +213,7 @@ impl Policy {
 /// Who asks. A closed list for all services of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Caller {
-    /// Anybody, without a key that is known.
+    /// Whoever connects, without a key.
     Anyone,
     /// Whoever is the service's own Unix user, or root.
     SocketUser,
@@ -461,8 +458,7 @@ mod tests {
 
     impl Operation for Add {
         type Answer = ();
-        const POLICY: Policy = Policy::of_today(Journal::Before)
-            .who(&[Caller::Issuer, Caller::KeyOfficer])
+        const POLICY: Policy = Policy::of(&[Caller::Issuer, Caller::KeyOfficer], Journal::Before)
             .by_two()
             .only(Kind::Person)
             .ceiling("additions", Some(9))

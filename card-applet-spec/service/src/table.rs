@@ -109,8 +109,7 @@ mod tests {
         Listed {
             number: 4,
             name: "Rotate",
-            policy: Policy::of_today(Journal::Before)
-                .who(&[Caller::KeyOfficer])
+            policy: Policy::of(&[Caller::KeyOfficer], Journal::Before)
                 .by_two()
                 .only(Kind::Person)
                 .ceiling("versions", Some(2))

@@ -44,7 +44,7 @@ program_contract::failures! {
     }
     fn no_active_key(role, region) = Damaged "NO_ACTIVE_VERSION" {
         "{role} 在 {region} 没有启用（ACTIVE）的密钥版本", "{role} in {region} has no Active key version";
-        "请用 `keyvault rotate` 生成。", "Make one with `keyvault rotate`.";
+        "请由两名密钥官员用 `keyvault request new rotate-role` 生成。", "Let two key officers make one with `keyvault request new rotate-role`.";
     }
     fn clock_not_checked() = Absent "NOT_CHECKED" {
         "密钥库没有应答，时钟未核对", "the vault does not answer, and the clock was not checked";

@@ -15,7 +15,7 @@ use issuer_office::staff::{Member, Staff, StaffRole};
 use issuer_production::Production;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use keyvault_protocol::{Client, LotRequest};
+use keyvault_protocol::Client;
 use permit_domain::{CardSerial, StaffId};
 use program_contract::language::Words;
 use program_contract::{Clock, Failing as _, Failure, Founded};
@@ -282,18 +282,26 @@ impl Installation {
         let mut vault = self.vault().await?;
         let lot_file = cards.join(format!("{LOT_NAME}.lot"));
         if !lot_file.exists() {
-            let sealed = vault
-                .export_lot(&LotRequest {
-                    issuer: ISSUER,
-                    lot: LOT,
-                    first: 1,
-                    count: LOT_CARDS,
-                    maker: "demo card maker".to_owned(),
-                    maker_key: maker_key.to_point65(),
-                })
-                .await
-                .map_err(OfficeError::from)?;
-            write_new(&lot_file, &sealed)?;
+            let public = cards.join("maker.public");
+            replace(&public, hex::encode(maker_key.to_point65()).as_bytes())?;
+            let (issuer, lot, count) = (hex::encode(ISSUER), hex::encode(LOT), LOT_CARDS.to_string());
+            let act: [&std::ffi::OsStr; 13] = [
+                "export-lot".as_ref(),
+                "--issuer".as_ref(),
+                issuer.as_ref(),
+                "--lot".as_ref(),
+                lot.as_ref(),
+                "--first".as_ref(),
+                "1".as_ref(),
+                "--count".as_ref(),
+                count.as_ref(),
+                "--maker".as_ref(),
+                "demo card maker".as_ref(),
+                "--maker-key".as_ref(),
+                public.as_ref(),
+            ];
+            let socket = self.sockets.join("vault.sock");
+            vault::approved(&self.folder, &socket, self.at, &act, Some(&lot_file))?;
         }
         let anchors = vault.anchors().await.map_err(OfficeError::from)?;
         let card_ca = PublicKey::from_point65(&anchors.card_ca).map_err(|error| {
@@ -533,11 +541,8 @@ async fn open_office(
     let mut vault = Client::connect_unix(&vault_socket)
         .await
         .map_err(OfficeError::from)?;
-    vault
-        .enrol_issuer(&name, &key.public())
-        .await
-        .map_err(OfficeError::from)?;
     let number = vault.vault();
+    enrol_issuer(folder, &vault_socket, at, &name, &key.public())?;
     let clock = machine.at(at, Founded::around(&number))?;
     staff(folder, &issuer, clock.today(), &shared)?;
     let staff = issuer.staff_path();
@@ -550,6 +555,39 @@ async fn open_office(
     office.migrate().await?;
     let production = issuer.production(office).await?;
     Ok((production, staff))
+}
+
+/// Has the officers enrol the office's key, at the first start.
+fn enrol_issuer(
+    folder: &Folder,
+    socket: &Path,
+    at: Option<Date>,
+    name: &str,
+    key: &[u8; 65],
+) -> Result<(), Failure> {
+    let public = folder.at("issuer").join("service.public");
+    let text = hex::encode(key);
+    if std::fs::read_to_string(&public).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
+    let draft = folder.at("issuer").join("service.public.new");
+    replace(&draft, text.as_bytes())?;
+    let act: [&std::ffi::OsStr; 7] = [
+        "enrol-caller".as_ref(),
+        "--kind".as_ref(),
+        "issuer".as_ref(),
+        "--name".as_ref(),
+        name.as_ref(),
+        "--public-key".as_ref(),
+        draft.as_ref(),
+    ];
+    match vault::approved(folder, socket, at, &act, None) {
+        // A start that was cut behind this step.
+        Err(failure) if failure.code == "NAME_TAKEN" => {}
+        outcome => outcome?,
+    }
+    program_contract::file::rename(&draft, &public)
+        .map_err(|error| Failure::file(Words("写入", "write"), &public, &error))
 }
 
 /// The staff file and, for `permit up`, each member's token in a file of its own.

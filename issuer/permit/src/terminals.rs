@@ -124,15 +124,29 @@ pub(crate) async fn enrol(
         LoadError::Material(error) => failure::terminal_key((error.chinese().0, error.to_string())),
         error => failure::terminal_key(error.to_string()),
     })?;
-    let request = key.request();
+    let known = vault.terminals().await.map_err(OfficeError::from)?;
+    if !known.iter().any(|known| known.name == name) {
+        let until = today.saturating_add(ENROLMENT_DAYS.days()).to_string();
+        let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
+        let mut act: Vec<&std::ffi::OsStr> = vec![
+            "enrol-terminal".as_ref(),
+            "--kind".as_ref(),
+            kind.as_str().as_ref(),
+            "--request".as_ref(),
+            request_file.as_ref(),
+            "--until".as_ref(),
+            until.as_ref(),
+        ];
+        for region in &regions {
+            act.extend([std::ffi::OsStr::new("--region"), region.as_ref()]);
+        }
+        let socket = folder.sockets()?.join("vault.sock");
+        crate::vault::approved(folder, &socket, Some(today), &act, None)?;
+    }
     let sealed = vault
         .export_bundle(&BundleRequest {
-            kind,
             terminal: name.to_owned(),
-            sealing_key: request.sealing_key,
-            authentication_key: request.authentication_key,
-            regions: regions.to_vec(),
-            zones: 0,
+            zones: None,
             from: today,
             to: last_day(today),
         })
@@ -142,6 +156,9 @@ pub(crate) async fn enrol(
     let bundle = Bundle::open(&sealed, &key, None, card_date(today)?)?;
     Ok(Terminal { key, bundle })
 }
+
+/// Days for which a terminal is enrolled.
+const ENROLMENT_DAYS: i32 = 3 * 365;
 
 /// Last day of a bundle that is made today.
 pub(crate) fn last_day(today: Date) -> Date {

@@ -384,6 +384,26 @@ impl Commands {
         )
     }
 
+    /// Two of the demo's officers sign what a third asks for, and the vault does it.
+    fn approved(&self, act: &str) -> String {
+        let sign = |officer| {
+            format!(
+                r#"keyvault request sign "$R" --officer "$C/{officer}.officer.json" --passphrase-file "$C/{officer}.passphrase""#
+            )
+        };
+        let steps = [
+            r#"C=$TOWN/custodians R=$TOWN/custodians/request.json; rm -f "$R""#.to_owned(),
+            format!(
+                r#"keyvault request new {act} --requester zheng --anchors "$C/packages/anchors.json" --out "$R"{}"#,
+                self.at
+            ),
+            sign("chen"),
+            sign("wu"),
+            r#"keyvault --dir "$V" request submit "$R""#.to_owned(),
+        ];
+        steps.join("\n")
+    }
+
     fn taken_in(&self, name: &str) -> String {
         self.terminal("sync", name, r#" --from "$TOWN/from-office""#)
     }
@@ -667,12 +687,10 @@ impl Commands {
                 &with(
                     &[
                         &[
-                            format!(
-                                r#"keyvault --dir "$V" rotate --role transit --region {REGION} --drain-until {drained}"#
-                            ),
+                            self.approved(&format!("rotate-role --role transit --region {REGION} --drain-until {drained}")),
                             r#"rm -f "$TOWN/from-office/bus.bundle""#.to_owned(),
                             format!(
-                                r#"keyvault --dir "$V" export-bundle --kind bus --request "$T/{BUS}.request.json" --region {REGION} --from {day} --to {last} --out "$TOWN/from-office/bus.bundle""#
+                                r#"keyvault --dir "$V" export-bundle --terminal {BUS} --from {day} --to {last} --out "$TOWN/from-office/bus.bundle""#
                             ),
                             self.taken_in(BUS),
                         ],

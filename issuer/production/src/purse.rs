@@ -8,7 +8,7 @@ use std::sync::Arc;
 use card_applet_spec::codes::Role;
 use card_reader::{Bundle, Card, Stopwatch, Terminal};
 use issuer_office::card_content::card_date;
-use keyvault_protocol::{BundleKind, BundleRequest};
+use keyvault_protocol::BundleRequest;
 use permit_domain::{PermitId, Purse};
 
 use crate::error::ProductionError;
@@ -48,12 +48,8 @@ impl Production {
         let mut vault = self.vault().await?;
         let sealed = vault
             .export_bundle(&BundleRequest {
-                kind: BundleKind::Shop,
                 terminal: request.terminal.as_str().to_owned(),
-                sealing_key: request.sealing_key,
-                authentication_key: request.authentication_key,
-                regions: vec![content.region()?],
-                zones: 0,
+                zones: None,
                 from: today,
                 to: today,
             })

@@ -17,7 +17,7 @@ use issuer_office::card_content::{CardContent, card_date};
 use issuer_office::connection::Duplex;
 use issuer_office::random::Random;
 use jiff::ToSpan as _;
-use keyvault_protocol::{BundleKind, BundleRequest, Client, Region};
+use keyvault_protocol::{BundleRequest, Client, Region};
 use program_contract::Clock;
 use rand::rngs::StdRng;
 
@@ -75,12 +75,8 @@ impl Counter {
         let to = from.checked_add(BUNDLE_DAYS.days()).unwrap_or(from);
         let sealed = vault
             .export_bundle(&BundleRequest {
-                kind: BundleKind::Counter,
                 terminal: request.terminal.as_str().to_owned(),
-                sealing_key: request.sealing_key,
-                authentication_key: request.authentication_key,
-                regions: regions.clone(),
-                zones: 0,
+                zones: None,
                 from,
                 to,
             })

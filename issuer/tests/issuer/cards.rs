@@ -1,5 +1,6 @@
 //! Cards in use with the real vault, photo store, applet and terminals in process: changes, loads, losses, settlement.
 
+use scratch_vault::{Approved as _, Outfit};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ use issuer_office::office::Office;
 use issuer_office::settlement::{FileOutcome, FileRefusal, SettledFile, Settlement};
 use issuer_production::{ProductionError, Station, pinned};
 use issuer_store::StoredCardChange;
-use keyvault_protocol::{BundleKind, BundleRequest, RefusalCode, RoleKeyInfo, RoleKeyState, UpdatesRequest};
+use keyvault_protocol::{BundleKind, RefusalCode, RoleKeyInfo, RoleKeyState, UpdatesRequest};
 use permit_domain::payment::{FileSums, Registration, Sum};
 use permit_domain::{
     Applicant, ApplicantForm, Approver, CardNumber, CardStage, ChangeClerk, ChangeId, ChangeState, Chip,
@@ -252,7 +253,7 @@ async fn bundle(fixture: &Fixture, key: &TerminalKey) -> Bundle {
     let sealed = fixture
         .vault_client()
         .await
-        .export_bundle(&BundleRequest {
+        .outfit(&Outfit {
             kind: BundleKind::Shop,
             terminal: request.terminal.as_str().to_owned(),
             sealing_key: request.sealing_key,

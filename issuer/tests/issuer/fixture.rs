@@ -1,5 +1,6 @@
 //! A whole office for tests: real vault, real photo store, real card, one folder, nothing mocked.
 
+use scratch_vault::Approved as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};

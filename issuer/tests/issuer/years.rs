@@ -3,6 +3,7 @@
 //! What is expected is counted here by hand: months by their numbers, rest days by weekday and date. Left out: settlement of
 //! what was spent.
 
+use scratch_vault::{Approved as _, Outfit};
 use std::collections::BTreeMap;
 
 use card_applet_spec::codes::{Rights, Role};
@@ -12,7 +13,7 @@ use issuer_office::changes::Proposal;
 use issuer_production::{ProductionError, Station, pinned};
 use issuer_store::StoredCardChange;
 use jiff::civil::{Date, Weekday, date};
-use keyvault_protocol::{BundleKind, BundleRequest, RefusalCode};
+use keyvault_protocol::{BundleKind, RefusalCode};
 use permit_domain::{
     Applicant, ApplicantForm, ApplicationId, ChangeId, ChangeState, EndOfCard, PermitId, Raw, Tier, Way,
 };
@@ -101,7 +102,7 @@ impl Gate {
         let sealed = fixture
             .vault_client()
             .await
-            .export_bundle(&BundleRequest {
+            .outfit(&Outfit {
                 kind,
                 terminal: request.terminal.as_str().to_owned(),
                 sealing_key: request.sealing_key,

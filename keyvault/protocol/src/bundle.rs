@@ -3,7 +3,7 @@
 use card_applet_spec::codes::{Region, Role};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::ceiling::Counted;
 use crate::wire::PointBytes;
@@ -75,9 +75,9 @@ impl BundleKind {
     }
 }
 
-/// Request for a terminal's bundle (card specification, chapter 08).
+/// What a terminal may have bundles of: its keys are the ones that it sealed its own request with.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct BundleRequest {
+pub struct TerminalEnrolment {
     /// Kind of terminal.
     #[n(0)]
     pub kind: BundleKind,
@@ -96,11 +96,28 @@ pub struct BundleRequest {
     /// The zones that the terminal stands in, one bit each; 0: zones are not checked.
     #[n(5)]
     pub zones: u64,
-    /// First day of the leaf certificate.
+    /// Last day, included, of the last bundle that it may have.
     #[cbor(n(6), with = "crate::wire::date")]
+    pub until: Date,
+    /// Whether these keys take the place of others that the name has; else they are refused.
+    #[n(7)]
+    pub replaces: bool,
+}
+
+/// Request for the bundle of an enrolled terminal (card specification, chapter 08).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BundleRequest {
+    /// Name of the terminal.
+    #[n(0)]
+    pub terminal: String,
+    /// Zones that it stands in, if they are fewer than it is enrolled for: one bit each.
+    #[n(1)]
+    pub zones: Option<u64>,
+    /// First day of the leaf certificate.
+    #[cbor(n(2), with = "crate::wire::date")]
     pub from: Date,
-    /// Last day of use, included. With door S at most 7 days after `from`, else at most 366.
-    #[cbor(n(7), with = "crate::wire::date")]
+    /// Last day of use, included. With door S at most 7 days after `from`, else at most 366; at most the enrolment's last.
+    #[cbor(n(3), with = "crate::wire::date")]
     pub to: Date,
 }
 
@@ -141,6 +158,9 @@ pub struct TerminalInfo {
     /// Its authentication key, of its last bundle: what it hands in is signed with it.
     #[cbor(n(9), with = "minicbor::bytes")]
     pub authentication_key: Option<PointBytes>,
+    /// Last day, included, of its enrolment; none for one that was enrolled before enrolments had a last day.
+    #[cbor(n(10), with = "crate::wire::optional_date")]
+    pub enrolled_until: Option<Date>,
 }
 
 /// Request for a signed deny list (card specification, chapter 08).
@@ -184,26 +204,15 @@ pub struct LotRequest {
     pub maker_key: PointBytes,
 }
 
-/// Makes a terminal's bundle, sealed to the terminal's key.
+/// Makes the bundle of an enrolled terminal, sealed to the key that it is enrolled with.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ExportBundle(#[n(0)] pub BundleRequest);
 
 impl Operation for ExportBundle {
     type Answer = Vec<u8>;
-    const POLICY: Policy =
-        Policy::of_today(Journal::Before).ceiling(Counted::Bundles.name(), Some(Counted::Bundles.per_day()));
+    const POLICY: Policy = Policy::of(&[Caller::Issuer, Caller::KeyOfficer], Journal::Before)
+        .ceiling(Counted::Bundles.name(), Some(Counted::Bundles.per_day()));
     const DOORS: &'static [&'static str] = &["keyvault export-bundle"];
-}
-
-/// Makes the transport keys of blanks, sealed to the card maker's key: a lot file (card specification, chapter 08).
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct ExportLot(#[n(0)] pub LotRequest);
-
-impl Operation for ExportLot {
-    type Answer = Vec<u8>;
-    const POLICY: Policy =
-        Policy::of_today(Journal::Before).ceiling(Counted::Lots.name(), Some(Counted::Lots.per_day()));
-    const DOORS: &'static [&'static str] = &["keyvault export-lot"];
 }
 
 /// Makes the signed deny list of a role: a whole `A9` template (card specification, chapter 08); templates one behind
@@ -213,7 +222,7 @@ pub struct ExportDenyList(#[n(0)] pub DenyListRequest);
 
 impl Operation for ExportDenyList {
     type Answer = Vec<u8>;
-    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const POLICY: Policy = Policy::of(&[Caller::Issuer, Caller::KeyOfficer], Journal::None).idempotent();
     const DOORS: &'static [&'static str] = &["keyvault deny-list"];
 }
 
@@ -228,7 +237,10 @@ pub struct RevokeTerminal {
 
 impl Operation for RevokeTerminal {
     type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible().idempotent();
+    const POLICY: Policy = Policy::of(&[Caller::KeyOfficer], Journal::Before)
+        .only(Kind::Person)
+        .irreversible()
+        .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault revoke-terminal"];
 }
 
@@ -238,6 +250,10 @@ pub struct Terminals;
 
 impl Operation for Terminals {
     type Answer = Vec<TerminalInfo>;
-    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const POLICY: Policy = Policy::of(
+        &[Caller::Issuer, Caller::KeyOfficer, Caller::Auditor],
+        Journal::None,
+    )
+    .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault terminals"];
 }

@@ -6,7 +6,7 @@
 use card_applet_spec::codes::Region;
 use jiff::Timestamp;
 use minicbor::{Decode, Encode};
-use service_contract::{Caller, Listed};
+use service_contract::{Caller, Journal, Kind, Listed, Operation, Policy};
 
 use crate::wire::PointBytes;
 
@@ -78,6 +78,35 @@ impl CallerEntry {
     }
 }
 
+/// Suspends a caller, at once: nothing that they ask for is done, on open connections too, and no signature of theirs counts. The
+/// same again changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SuspendCaller {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+}
+
+impl Operation for SuspendCaller {
+    type Answer = ();
+    const POLICY: Policy = Policy::of(&[Caller::KeyOfficer], Journal::Before)
+        .only(Kind::Person)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault suspend"];
+}
+
+/// Lists the access list, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Callers;
+
+impl Operation for Callers {
+    type Answer = Vec<CallerEntry>;
+    const POLICY: Policy = Policy::of(&[Caller::KeyOfficer, Caller::Auditor], Journal::None)
+        .only(Kind::Person)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault callers"];
+}
+
 /// Kinds by their numbers.
 pub(crate) mod kind {
     use minicbor::decode::Error as DecodeError;
@@ -112,8 +141,6 @@ pub(crate) mod kind {
 
 #[cfg(test)]
 mod tests {
-    use service_contract::{Journal, Policy};
-
     use super::*;
 
     #[test]
@@ -136,7 +163,7 @@ mod tests {
         let operation = Listed {
             number: 9,
             name: "StartCard",
-            policy: Policy::of_today(Journal::None).who(&[Caller::Issuer]),
+            policy: Policy::of(&[Caller::Issuer], Journal::None),
             doors: &[],
         };
         for kind in ENROLLED_KINDS {

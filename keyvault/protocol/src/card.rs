@@ -3,7 +3,7 @@
 use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial, Tier};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::ceiling::Counted;
 use crate::role_key::RoleKeyState;
@@ -296,8 +296,9 @@ pub struct StartCard {
 impl Operation for StartCard {
     type Answer = Script;
     // Selects the application and opens the channel: what the task does is done, and written down, by `ContinueCard`.
-    const POLICY: Policy =
-        Policy::of_today(Journal::None).ceiling(Counted::Cards.name(), Some(Counted::Cards.per_day()));
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::None)
+        .only(Kind::Service)
+        .ceiling(Counted::Cards.name(), Some(Counted::Cards.per_day()));
     const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];
 }
 
@@ -320,7 +321,9 @@ pub struct ContinueCard {
 
 impl Operation for ContinueCard {
     type Answer = Script;
-    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible();
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::Before)
+        .only(Kind::Service)
+        .irreversible();
     const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];
 }
 
@@ -334,7 +337,11 @@ pub struct CardVersions {
 
 impl Operation for CardVersions {
     type Answer = Vec<SlotVersion>;
-    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const POLICY: Policy = Policy::of(
+        &[Caller::Issuer, Caller::KeyOfficer, Caller::Auditor],
+        Journal::None,
+    )
+    .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault card-versions"];
 }
 

@@ -12,9 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
 
 use crate::bundle::{
-    BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, ExportLot, LotRequest, RevokeTerminal,
-    TerminalInfo, Terminals,
+    BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, RevokeTerminal, TerminalInfo, Terminals,
 };
+use crate::caller::{CallerEntry, Callers, SuspendCaller};
 use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
 use crate::channel;
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
@@ -23,9 +23,10 @@ use crate::frame;
 use crate::identity::{Identity, Taken};
 use crate::journal::{JournalPage, ReadJournal};
 use crate::message::{Asked, Request, Response};
-use crate::order::{EnrolIssuer, IssuerKey, OpenOrder, OrderSession, SignedOrder};
+use crate::order::{OpenOrder, OrderSession, SignedOrder};
 use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
-use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateRole};
+use crate::request::{RequestOutcome, SignedRequest, SubmitRequest};
+use crate::role_key::{CompromiseRole, RoleKeyInfo, RoleKeys};
 use crate::sealed::{self, Purpose};
 use crate::settlement::{CheckLines, LineCheck, SettlementLine};
 use crate::share::Share;
@@ -235,16 +236,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         self.ask(Seal).await
     }
 
-    /// Enrols an issuer's service key; the same name with the same key again changes nothing.
+    /// Submits a request of officers, or of a quorum of custodians. The same request again is answered the same until it ends.
     ///
     /// # Errors
-    /// Refused with `NameTaken` when the name has another key.
-    pub async fn enrol_issuer(&mut self, name: &str, key: &PointBytes) -> Result<(), Error> {
-        self.ask(EnrolIssuer(IssuerKey {
+    /// Refused with `TwoOfficersNeeded`, `RequestExpired`, `WrongVault`, and whatever the act itself is refused with.
+    pub async fn submit_request(&mut self, request: &SignedRequest) -> Result<RequestOutcome, Error> {
+        self.ask(SubmitRequest(request.clone())).await
+    }
+
+    /// Suspends a caller at once. The same again changes nothing.
+    ///
+    /// # Errors
+    /// Refused with `NotFound`.
+    pub async fn suspend_caller(&mut self, name: &str) -> Result<(), Error> {
+        self.ask(SuspendCaller {
             name: name.to_owned(),
-            key: *key,
-        }))
+        })
         .await
+    }
+
+    /// The access list, by name.
+    ///
+    /// # Errors
+    /// Refused with `Sealed`.
+    pub async fn callers(&mut self) -> Result<Vec<CallerEntry>, Error> {
+        self.ask(Callers).await
     }
 
     /// Makes a data key for one photo: the key to use now, and its wrapping to store.
@@ -320,20 +336,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         .await
     }
 
-    /// A terminal's bundle, sealed to the terminal's key.
+    /// The bundle of an enrolled terminal, sealed to the terminal's key.
     ///
     /// # Errors
-    /// Refused with `BadContent` or `LimitExceeded`.
+    /// Refused with `NotFound`, `TerminalRevoked`, `EnrolmentEnded`, `BadContent` or `LimitExceeded`.
     pub async fn export_bundle(&mut self, request: &BundleRequest) -> Result<Vec<u8>, Error> {
         self.ask(ExportBundle(request.clone())).await
-    }
-
-    /// The transport keys of blanks, sealed to the card maker's key: a lot file of the card specification.
-    ///
-    /// # Errors
-    /// Refused with `BadContent` or `LimitExceeded`.
-    pub async fn export_lot(&mut self, request: &LotRequest) -> Result<Vec<u8>, Error> {
-        self.ask(ExportLot(request.clone())).await
     }
 
     /// The document signer's signature for the QR on a card's back. The same again is signed again.
@@ -427,26 +435,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         .await
     }
 
-    /// Makes a new Active version of a role key; the one that was Active drains until the day given, included.
-    ///
-    /// # Errors
-    /// Refused with `BadContent` (a day before today), or `LimitExceeded` when the 255 numbers are used up.
-    pub async fn rotate_role(
-        &mut self,
-        role: Role,
-        region: Region,
-        drain_until: Date,
-    ) -> Result<RoleKeyInfo, Error> {
-        self.ask(RotateRole {
-            role,
-            region,
-            drain_until,
-        })
-        .await
-    }
-
     /// Says that a version is compromised: from now on no bundle carries it and nothing is delivered through it. It
-    /// stays so; if it was Active, [`Client::rotate_role`] makes the next one. The same again changes nothing.
+    /// stays so; if it was Active, a request of two officers makes the next one. The same again changes nothing.
     ///
     /// # Errors
     /// Refused with `NotFound`, or `RoleKeyState` for a destroyed version.
@@ -457,24 +447,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         version: u8,
     ) -> Result<RoleKeyInfo, Error> {
         self.ask(CompromiseRole {
-            role,
-            region,
-            version,
-        })
-        .await
-    }
-
-    /// Destroys the keys of a version. The same again changes nothing.
-    ///
-    /// # Errors
-    /// Refused with `StillHeld` while live cards have it alone, `RoleKeyState` for the Active one, `NotFound`.
-    pub async fn retire_role(
-        &mut self,
-        role: Role,
-        region: Region,
-        version: u8,
-    ) -> Result<RoleKeyInfo, Error> {
-        self.ask(RetireRole {
             role,
             region,
             version,

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::key_file::ChannelKey;
+use crate::request::{RequestSigner, SignedRequest};
 use crate::share::Share;
 
 /// The key of the custodian who has this share: HKDF-SHA-256 with the vault's number as salt and `"YZT-CUSTODIAN-KEY-1" ||
@@ -34,6 +35,20 @@ pub fn custodian_key(share: &Share) -> Result<ChannelKey, Error> {
         }
     }
     Err(Error::NotOpened)
+}
+
+/// Signs a request as the custodian who has this share. The share is not given.
+///
+/// # Errors
+/// As [`custodian_key`].
+pub fn sign_as_custodian(share: &Share, request: &mut SignedRequest) -> Result<ChannelKey, Error> {
+    let key = custodian_key(share)?;
+    let signer = RequestSigner::Custodian {
+        epoch: share.epoch,
+        index: share.index,
+    };
+    request.sign(signer, &key.signer()?);
+    Ok(key)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use card_applet_spec::codes::Serial;
 use minicbor::{Decode, Encode};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::ceiling::Counted;
 
@@ -16,7 +16,7 @@ pub struct DenyCard {
 
 impl Operation for DenyCard {
     type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::Issuer, Caller::KeyOfficer], Journal::Before)
         .ceiling(Counted::Denials.name(), Some(Counted::Denials.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault deny", "issuer card lost"];
@@ -33,7 +33,8 @@ pub struct AllowCard {
 
 impl Operation for AllowCard {
     type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::Before)
+        .only(Kind::Service)
         .ceiling(Counted::Allows.name(), Some(Counted::Allows.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault allow", "issuer card allow"];
@@ -50,7 +51,8 @@ pub struct EndCard {
 
 impl Operation for EndCard {
     type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::Before)
+        .only(Kind::Service)
         .ceiling(Counted::Denials.name(), Some(Counted::Denials.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &[
@@ -70,7 +72,8 @@ pub struct DenyChain {
 
 impl Operation for DenyChain {
     type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::Settlement], Journal::Before)
+        .only(Kind::Service)
         .ceiling(Counted::Denials.name(), Some(Counted::Denials.per_day()))
         .irreversible()
         .idempotent();

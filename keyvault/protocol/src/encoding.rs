@@ -59,6 +59,79 @@ fn order() -> SignedOrder {
     SignedOrder::from_bytes(&[[0x82, 0x43, 1, 2, 3, 0x58, 0x40].as_slice(), &[7; 64]].concat()).unwrap()
 }
 
+fn request() -> SignedRequest {
+    SignedRequest {
+        request: vec![1, 2, 3],
+        signatures: vec![
+            RequestSignature {
+                signer: RequestSigner::Officer { name: "chen".into() },
+                signature: [7; 64],
+            },
+            RequestSignature {
+                signer: RequestSigner::Custodian { epoch: 1, index: 2 },
+                signature: [7; 64],
+            },
+        ],
+    }
+}
+
+fn enrolment() -> Enrolment {
+    Enrolment {
+        name: "shenzhen".into(),
+        kind: service_contract::Caller::Issuer,
+        key: POINT,
+        regions: vec![region()],
+        operations: vec![9, 10],
+        ceilings: vec![LoweredCeiling {
+            counted: "cards".into(),
+            per_day: 100,
+        }],
+    }
+}
+
+/// What officers can want, one of each.
+fn acts() -> Vec<OfficerAct> {
+    vec![
+        OfficerAct::EnrolCaller(enrolment()),
+        OfficerAct::RestoreCaller { name: "bank".into() },
+        OfficerAct::ReplaceKey {
+            name: "bank".into(),
+            key: POINT,
+        },
+        OfficerAct::EnrolTerminal(TerminalEnrolment {
+            kind: BundleKind::Clinic,
+            terminal: "clinic 1".into(),
+            sealing_key: POINT,
+            authentication_key: [5; 65],
+            regions: vec![region()],
+            zones: 6,
+            until: day(30),
+            replaces: true,
+        }),
+        OfficerAct::RotateRole {
+            role: Role::SocialInsurance,
+            region: region(),
+            drain_until: day(30),
+        },
+        OfficerAct::RetireRole {
+            role: Role::Door,
+            region: region(),
+            version: 255,
+        },
+        OfficerAct::ExportLot(LotRequest {
+            issuer: [0, 1],
+            lot: [0, 0, 0, 2],
+            first: 3,
+            count: 40_000,
+            maker: "maker".into(),
+            maker_key: POINT,
+        }),
+        OfficerAct::ReplaceOfficers {
+            officers: vec![enrolment()],
+        },
+    ]
+}
+
 fn start(task: CardTask) -> Request {
     Request::StartCard(StartCard {
         order: [3; 16],
@@ -113,14 +186,6 @@ fn requests() -> Vec<(&'static str, Request)> {
             .into(),
         ),
         ("Seal", Seal.into()),
-        (
-            "EnrolIssuer",
-            EnrolIssuer(IssuerKey {
-                name: "shenzhen".into(),
-                key: POINT,
-            })
-            .into(),
-        ),
         ("PhotoKeyNew", PhotoKeyNew(photo()).into()),
         (
             "PhotoKeyOpen",
@@ -174,26 +239,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         (
             "ExportBundle",
             ExportBundle(BundleRequest {
-                kind: BundleKind::Clinic,
                 terminal: "clinic 1".into(),
-                sealing_key: POINT,
-                authentication_key: [5; 65],
-                regions: vec![region(), "110000".parse().unwrap()],
-                zones: 6,
+                zones: Some(6),
                 from: day(21),
                 to: day(28),
-            })
-            .into(),
-        ),
-        (
-            "ExportLot",
-            ExportLot(LotRequest {
-                issuer: [0, 1],
-                lot: [0, 0, 0, 2],
-                first: 3,
-                count: 40_000,
-                maker: "maker".into(),
-                maker_key: POINT,
             })
             .into(),
         ),
@@ -222,29 +271,11 @@ fn requests() -> Vec<(&'static str, Request)> {
             .into(),
         ),
         (
-            "RotateRole",
-            RotateRole {
-                role: Role::SocialInsurance,
-                region: region(),
-                drain_until: day(30),
-            }
-            .into(),
-        ),
-        (
             "CompromiseRole",
             CompromiseRole {
                 role: Role::Clinic,
                 region: region(),
                 version: 2,
-            }
-            .into(),
-        ),
-        (
-            "RetireRole",
-            RetireRole {
-                role: Role::Door,
-                region: region(),
-                version: 255,
             }
             .into(),
         ),
@@ -287,6 +318,15 @@ fn requests() -> Vec<(&'static str, Request)> {
             .into(),
         ),
         ("ReadJournal", journal()),
+        ("SubmitRequest", SubmitRequest(request()).into()),
+        (
+            "SuspendCaller",
+            SuspendCaller {
+                name: "shenzhen".into(),
+            }
+            .into(),
+        ),
+        ("Callers", Callers.into()),
         ("PendingUpdates", ReadPending { serial: SERIAL }.into()),
         (
             "RevokeTerminal",
@@ -377,6 +417,7 @@ fn terminal(kind: BundleKind, day: Option<Date>, authentication_key: Option<Poin
         leaf_until: None,
         updates_until: day,
         authentication_key,
+        enrolled_until: day,
     }
 }
 
@@ -582,6 +623,31 @@ fn responses() -> Vec<(&'static str, Response)> {
                 next: Some(8),
             }),
         ),
+        ("Request done", Response::Request(RequestOutcome::Done)),
+        (
+            "Request role key",
+            Response::Request(RequestOutcome::RoleKey(role_key(RoleKeyState::Active, None))),
+        ),
+        ("Request lot", Response::Request(RequestOutcome::Lot(vec![1; 3]))),
+        (
+            "Request waits",
+            Response::Request(RequestOutcome::Waits(at(86_400))),
+        ),
+        (
+            "Callers",
+            Response::Callers(vec![
+                CallerEntry {
+                    enrolment: enrolment(),
+                    enrolled: at(0),
+                    suspended: None,
+                },
+                CallerEntry {
+                    enrolment: enrolment(),
+                    enrolled: at(0),
+                    suspended: Some(at(60)),
+                },
+            ]),
+        ),
     ]
 }
 
@@ -600,6 +666,21 @@ fn every_request_and_response_has_the_bytes_of_the_list() {
         let bytes = minicbor::to_vec(&response).unwrap();
         assert_eq!(minicbor::decode::<Response>(&bytes).unwrap(), response, "{name}");
         lines.push(format!("response {name}: {}", hex::encode(&bytes)));
+    }
+    for act in acts() {
+        // What officers sign: the bytes of a request are for good.
+        let name = act.as_str();
+        let request = OfficersRequest {
+            vault: [8; 16],
+            act,
+            requester: "shenzhen".into(),
+            made: at(0),
+            until: at(600),
+            nonce: [9; 16],
+        };
+        let signed = request.unsigned().unwrap();
+        assert_eq!(signed.claimed().unwrap(), request, "{name}");
+        lines.push(format!("signed {name}: {}", hex::encode(&signed.request)));
     }
     for operation in OPERATIONS {
         let is_there = requests()

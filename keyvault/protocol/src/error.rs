@@ -422,6 +422,14 @@ refusal_codes! {
     VersionsUsedUp = 53, "VERSIONS_USED_UP", Refused;
     /// The machine's clock, or another custodian, says another day than this custodian.
     NotTheDay = 54, "NOT_THE_DAY", Refused;
+    /// The request's time is over, or has not come.
+    RequestExpired = 65, "REQUEST_EXPIRED", Refused;
+    /// Not two officers, or no quorum of custodians, signed the request.
+    TwoOfficersNeeded = 61, "TWO_OFFICERS_NEEDED", Refused;
+    /// Officers are there: a quorum of custodians does not stand in for them.
+    OfficersThere = 62, "OFFICERS_THERE", Refused;
+    /// The terminal's enrolment ends before the bundle would.
+    EnrolmentEnded = 63, "ENROLMENT_ENDED", Refused;
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use program_contract::language::Words;
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 /// Most lines in one answer.
 pub const MAX_JOURNAL_LINES: usize = 500;
@@ -19,7 +19,7 @@ pub struct ReadJournal {
     /// Only lines before this instant, seconds since 1970.
     #[n(2)]
     pub before: Option<i64>,
-    /// Only lines in which a value is exactly this: a serial, an order, a terminal, an issuer, a key version.
+    /// Only lines in which a value is exactly this: a serial, an order, a terminal, a caller, an operation, a key version.
     #[n(3)]
     pub about: Option<String>,
 }
@@ -57,7 +57,9 @@ pub struct JournalLine {
 
 impl Operation for ReadJournal {
     type Answer = JournalPage;
-    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const POLICY: Policy = Policy::of(&[Caller::KeyOfficer, Caller::Auditor], Journal::None)
+        .only(Kind::Person)
+        .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault journal"];
 }
 
@@ -147,6 +149,20 @@ kinds! {
     TimeSet "time-set" "保管人写明了日期" "the custodians set the time",
     /// Few versions are left to a role key.
     VersionsRunOut "versions-run-out" "应用密钥版本号将用完" "few versions are left to a role key",
+    /// A caller is on the access list.
+    CallerEnrolled "caller-enrolled" "登记调用方" "a caller was enrolled",
+    /// A caller is suspended.
+    CallerSuspended "caller-suspended" "调用方已停用" "a caller is suspended",
+    /// A suspended caller may ask again.
+    CallerRestored "caller-restored" "调用方已恢复" "a caller is restored",
+    /// A caller has another key.
+    CallerKeyReplaced "caller-key-replaced" "调用方更换密钥" "a caller's key was replaced",
+    /// A terminal may have bundles.
+    TerminalEnrolled "terminal-enrolled" "登记终端" "a terminal was enrolled",
+    /// What two officers, or a quorum of custodians, signed was done.
+    RequestDone "request-done" "申请已办理" "a request was done",
+    /// A quorum's request waits a day.
+    RequestWaits "request-waits" "申请等待一日" "a request waits its day",
 }
 
 impl JournalKind {

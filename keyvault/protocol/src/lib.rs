@@ -24,6 +24,7 @@ mod key_file;
 mod message;
 mod order;
 mod photo;
+mod request;
 mod role_key;
 pub mod sealed;
 mod settlement;
@@ -37,26 +38,30 @@ mod wire;
 pub use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial, Tier};
 
 pub use bundle::{
-    BundleKind, BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, ExportLot, LotRequest,
-    MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, RevokeTerminal, TerminalInfo, Terminals,
+    BundleKind, BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, LotRequest, MAX_BUNDLE_REGIONS,
+    MAX_LOT_CARDS, RevokeTerminal, TerminalEnrolment, TerminalInfo, Terminals,
 };
-pub use caller::{CallerEntry, ENROLLED_KINDS, Enrolment, LoweredCeiling};
+pub use caller::{CallerEntry, Callers, ENROLLED_KINDS, Enrolment, LoweredCeiling, SuspendCaller};
 pub use card::{
     CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, DeliveredBy, Entitlement,
     MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,
 };
 pub use ceiling::Counted;
 pub use client::{Client, check_path};
-pub use custodian::custodian_key;
+pub use custodian::{custodian_key, sign_as_custodian};
 pub use denial::{AllowCard, DenyCard, DenyChain, EndCard};
 pub use error::{Error, Refusal, RefusalCode};
 pub use identity::{Identity, TransportStatement, VaultAnchors};
 pub use journal::{JournalKind, JournalLine, JournalPage, MAX_JOURNAL_LINES, ReadJournal};
 pub use key_file::ChannelKey;
-pub use message::{Asked, OPERATIONS, Request, Response};
-pub use order::{EnrolIssuer, IssuerKey, OpenOrder, Order, OrderSession, SignedOrder};
+pub use message::{About, Asked, OPERATIONS, Request, Response};
+pub use order::{OpenOrder, Order, OrderSession, SignedOrder};
 pub use photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
-pub use role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeyState, RoleKeys, RotateRole};
+pub use request::{
+    MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, RequestOutcome, RequestSignature, RequestSigner,
+    SignedRequest, SubmitRequest,
+};
+pub use role_key::{CompromiseRole, RoleKeyInfo, RoleKeyState, RoleKeys};
 pub use settlement::{BEFORE_LEN, CheckLines, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 pub use share::Share;
 pub use signing::{Anchors, CardBack, ReadAnchors, SignCardBack};

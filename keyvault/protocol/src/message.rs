@@ -1,17 +1,20 @@
 //! The list of the operations, and the responses. Numbers are the wire's: a new message takes a new number, none is used
-//! again.
+//! again. Retired: 5, 12, 19 and 21, which are acts of a request by two officers since.
 
+use card_applet_spec::codes::{Region, Serial};
 use minicbor::{Decode, Encode};
 use service_contract::Answer;
 
-use crate::bundle::{ExportBundle, ExportDenyList, ExportLot, RevokeTerminal, TerminalInfo, Terminals};
-use crate::card::{CardVersions, ContinueCard, Script, SlotVersion, StartCard};
+use crate::bundle::{ExportBundle, ExportDenyList, RevokeTerminal, TerminalInfo, Terminals};
+use crate::caller::{CallerEntry, Callers, SuspendCaller};
+use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::Refusal;
 use crate::journal::{JournalPage, ReadJournal};
-use crate::order::{EnrolIssuer, OpenOrder, OrderSession};
+use crate::order::{OpenOrder, OrderSession};
 use crate::photo::{PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
-use crate::role_key::{CompromiseRole, RetireRole, RoleKeyInfo, RoleKeys, RotateRole};
+use crate::request::{RequestOutcome, SubmitRequest};
+use crate::role_key::{CompromiseRole, RoleKeyInfo, RoleKeys};
 use crate::settlement::{CheckLines, LineCheck};
 use crate::signing::{Anchors, ReadAnchors, SignCardBack};
 use crate::status::{
@@ -19,6 +22,7 @@ use crate::status::{
 };
 use crate::update::{
     AcceptReceipts, ExportUpdates, PendingUpdates, QueuedUpdate, ReadPending, ReceiptOutcome, SealUpdate,
+    UpdateTask,
 };
 use crate::wire::SignatureBytes;
 
@@ -31,23 +35,19 @@ service_contract::operations! {
         2 = BeginUnseal,
         3 = GiveShare,
         4 = Seal,
-        5 = EnrolIssuer,
         6 = PhotoKeyNew,
         7 = PhotoKeyOpen,
         8 = OpenOrder,
         9 = StartCard,
         10 = ContinueCard,
         11 = ExportBundle,
-        12 = ExportLot,
         13 = SignCardBack,
         14 = ReadAnchors,
         15 = DenyCard,
         16 = AllowCard,
         17 = DenyChain,
         18 = ExportDenyList,
-        19 = RotateRole,
         20 = CompromiseRole,
-        21 = RetireRole,
         22 = RoleKeys,
         23 = CardVersions,
         24 = SealUpdate,
@@ -59,6 +59,108 @@ service_contract::operations! {
         30 = CheckLines,
         31 = EndCard,
         32 = ReadJournal,
+        33 = SubmitRequest,
+        34 = SuspendCaller,
+        35 = Callers,
+    }
+}
+
+/// What a request is about, as far as regions go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Regions that it names.
+    pub regions: Vec<Region>,
+    /// A card, whose regions its slots have.
+    pub card: Option<Serial>,
+    /// A terminal, whose regions its enrolment has.
+    pub terminal: Option<String>,
+}
+
+impl About {
+    fn regions(regions: impl IntoIterator<Item = Region>) -> Self {
+        Self {
+            regions: regions.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    fn card(serial: Serial) -> Self {
+        Self {
+            card: Some(serial),
+            ..Self::default()
+        }
+    }
+
+    fn terminal(name: &str) -> Self {
+        Self {
+            terminal: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+impl Request {
+    /// What the request is about, for a caller who is enrolled for some regions. Nothing: it gives nothing of a region, or it
+    /// goes on with what was looked at when it began.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match self {
+            Self::Hello(_)
+            | Self::ReadStatus(_)
+            | Self::BeginUnseal(_)
+            | Self::GiveShare(_)
+            | Self::Seal(_)
+            | Self::PhotoKeyNew(_)
+            | Self::PhotoKeyOpen(_)
+            | Self::OpenOrder(_)
+            | Self::ContinueCard(_)
+            | Self::ReadAnchors(_)
+            | Self::DenyChain(_)
+            | Self::ExportDenyList(_)
+            | Self::RoleKeys(_)
+            | Self::AcceptReceipts(_)
+            | Self::Terminals(_)
+            | Self::CheckLines(_)
+            | Self::ReadJournal(_)
+            | Self::SubmitRequest(_)
+            | Self::SuspendCaller(_)
+            | Self::Callers(_) => About::default(),
+            Self::StartCard(StartCard { serial, task, .. }) => match task {
+                CardTask::Personalise(content) => {
+                    About::regions(content.entitlements.iter().map(|entitlement| entitlement.region))
+                }
+                CardTask::Rewrite(content) => About {
+                    card: Some(*serial),
+                    ..About::regions(content.entitlements.iter().map(|entitlement| entitlement.region))
+                },
+                CardTask::Activate { .. }
+                | CardTask::Block
+                | CardTask::Inspect
+                | CardTask::Unblock
+                | CardTask::Terminate => About::card(*serial),
+            },
+            Self::SealUpdate(SealUpdate { serial, task, .. }) => match task {
+                UpdateTask::Entitlement(entitlement) => About {
+                    card: Some(*serial),
+                    ..About::regions([entitlement.region])
+                },
+                UpdateTask::PermitBlock { .. }
+                | UpdateTask::DateFloor(_)
+                | UpdateTask::Block
+                | UpdateTask::EraseVersion { .. }
+                | UpdateTask::Load { .. } => About::card(*serial),
+            },
+            Self::SignCardBack(SignCardBack(back)) => About::regions([back.region]),
+            Self::CompromiseRole(CompromiseRole { region, .. }) => About::regions([*region]),
+            Self::DenyCard(DenyCard { serial })
+            | Self::AllowCard(AllowCard { serial })
+            | Self::EndCard(EndCard { serial })
+            | Self::CardVersions(CardVersions { serial })
+            | Self::ReadPending(ReadPending { serial }) => About::card(*serial),
+            Self::ExportBundle(ExportBundle(request)) => About::terminal(&request.terminal),
+            Self::ExportUpdates(ExportUpdates(request)) => About::terminal(&request.terminal),
+            Self::RevokeTerminal(RevokeTerminal { name }) => About::terminal(name),
+        }
     }
 }
 
@@ -123,7 +225,7 @@ pub enum Response {
     /// To `ReadAnchors`.
     #[n(11)]
     Anchors(#[n(0)] Anchors),
-    /// To `RotateRole`, `CompromiseRole`, `RetireRole`: the version spoken of, as it is now.
+    /// To `CompromiseRole`: the version spoken of, as it is now.
     #[n(12)]
     RoleKey(#[n(0)] RoleKeyInfo),
     /// To `RoleKeys`.
@@ -150,6 +252,12 @@ pub enum Response {
     /// To `ReadJournal`.
     #[n(20)]
     Journal(#[n(0)] JournalPage),
+    /// To `SubmitRequest`.
+    #[n(21)]
+    Request(#[n(0)] RequestOutcome),
+    /// To `Callers`.
+    #[n(22)]
+    Callers(#[n(0)] Vec<CallerEntry>),
 }
 
 service_contract::answers! { Response {
@@ -172,6 +280,8 @@ service_contract::answers! { Response {
     Terminals(Vec<TerminalInfo>),
     Lines(Vec<LineCheck>),
     Journal(JournalPage),
+    Request(RequestOutcome),
+    Callers(Vec<CallerEntry>),
 } }
 
 impl Answer<Response> for SealedPhotoKey {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use minicbor::{Decode, Encode};
 use p256::ecdsa::signature::{Signer, Verifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::card::TaskKind;
 use crate::ceiling::Counted;
@@ -21,7 +21,7 @@ pub struct Order {
     /// Number of the order: 16 bytes of a UUID, never used again.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub order: [u8; 16],
-    /// Name under which the issuer's key is enrolled in the vault.
+    /// Name of the issuer on the vault's access list, whose key signed.
     #[n(1)]
     pub issuer: String,
     /// Card profile, such as `resident-1`.
@@ -139,35 +139,14 @@ pub struct OrderSession {
     pub until: Timestamp,
 }
 
-/// Enrols the key of an issuer, under the name that its orders carry; the same name with the same key again changes
-/// nothing. Refused with `NameTaken` when the name has another key.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct EnrolIssuer(#[n(0)] pub IssuerKey);
-
-impl Operation for EnrolIssuer {
-    type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before).idempotent();
-    const DOORS: &'static [&'static str] = &["keyvault enrol-issuer"];
-}
-
-/// An issuer's service key.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct IssuerKey {
-    /// Name that its orders carry, 1 to 64 bytes.
-    #[n(0)]
-    pub name: String,
-    /// Its public key.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub key: PointBytes,
-}
-
 /// Presents a signed order; it may be presented again, with the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct OpenOrder(#[n(0)] pub SignedOrder);
 
 impl Operation for OpenOrder {
     type Answer = OrderSession;
-    const POLICY: Policy = Policy::of_today(Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::Before)
+        .only(Kind::Service)
         .ceiling(Counted::Orders.name(), Some(Counted::Orders.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["issuer worker", "issuer hand-over", "issuer change write"];

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use minicbor::{Decode, Encode};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::ceiling::Counted;
 use subtle::ConstantTimeEq;
@@ -85,10 +85,12 @@ pub struct PhotoKeyNew(#[n(0)] pub PhotoKeyContext);
 
 impl Operation for PhotoKeyNew {
     type Answer = SealedPhotoKey;
-    const POLICY: Policy = Policy::of_today(Journal::Before).ceiling(
-        Counted::NewPhotoKeys.name(),
-        Some(Counted::NewPhotoKeys.per_day()),
-    );
+    const POLICY: Policy = Policy::of(&[Caller::PhotoStore], Journal::Before)
+        .only(Kind::Service)
+        .ceiling(
+            Counted::NewPhotoKeys.name(),
+            Some(Counted::NewPhotoKeys.per_day()),
+        );
     const DOORS: &'static [&'static str] = &["photo-store serve"];
 }
 
@@ -105,7 +107,8 @@ pub struct PhotoKeyOpen {
 
 impl Operation for PhotoKeyOpen {
     type Answer = SealedPhotoKey;
-    const POLICY: Policy = Policy::of_today(Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::PhotoStore], Journal::Before)
+        .only(Kind::Service)
         .ceiling(
             Counted::OpenedPhotoKeys.name(),
             Some(Counted::OpenedPhotoKeys.per_day()),

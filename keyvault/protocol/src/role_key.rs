@@ -1,14 +1,12 @@
 //! Versions of role keys: one Active per role and region, the one before it Draining until a day.
 //!
 //! Card specification, chapter 04 (key versions) and chapter 08 (what a bundle carries). A number is never used again.
-//! Left out, with its number kept: Suspended, and transitions by quorum, which come with the vault's dual control.
+//! A new version, and the end of one, come by a request of two officers. Left out, with its number kept: Suspended.
 
 use card_applet_spec::codes::{Region, Role};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
-use service_contract::{Journal, Operation, Policy};
-
-use crate::ceiling::Counted;
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 /// State of a version of a role key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
@@ -68,28 +66,6 @@ pub struct RoleKeyInfo {
     pub cards_alone: u64,
 }
 
-/// Makes a new Active version of a role key; the one that was Active drains until a day.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct RotateRole {
-    /// The role.
-    #[n(0)]
-    pub role: Role,
-    /// The region.
-    #[n(1)]
-    pub region: Region,
-    /// Last day, included, of the version that was Active.
-    #[cbor(n(2), with = "crate::wire::date")]
-    pub drain_until: Date,
-}
-
-impl Operation for RotateRole {
-    type Answer = RoleKeyInfo;
-    const POLICY: Policy = Policy::of_today(Journal::Before)
-        .ceiling(Counted::Rotations.name(), Some(Counted::Rotations.per_day()))
-        .irreversible();
-    const DOORS: &'static [&'static str] = &["keyvault rotate"];
-}
-
 /// Says that a version is compromised: from now on no bundle carries it and nothing is delivered through it. It stays
 /// so. The same again changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -107,28 +83,11 @@ pub struct CompromiseRole {
 
 impl Operation for CompromiseRole {
     type Answer = RoleKeyInfo;
-    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible().idempotent();
+    const POLICY: Policy = Policy::of(&[Caller::KeyOfficer], Journal::Before)
+        .only(Kind::Person)
+        .irreversible()
+        .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault compromise"];
-}
-
-/// Destroys the keys of a version. The same again changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct RetireRole {
-    /// The role.
-    #[n(0)]
-    pub role: Role,
-    /// The region.
-    #[n(1)]
-    pub region: Region,
-    /// The version.
-    #[n(2)]
-    pub version: u8,
-}
-
-impl Operation for RetireRole {
-    type Answer = RoleKeyInfo;
-    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible().idempotent();
-    const DOORS: &'static [&'static str] = &["keyvault retire"];
 }
 
 /// Lists all versions of all role keys, by role, region and version.
@@ -137,6 +96,10 @@ pub struct RoleKeys;
 
 impl Operation for RoleKeys {
     type Answer = Vec<RoleKeyInfo>;
-    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const POLICY: Policy = Policy::of(
+        &[Caller::Issuer, Caller::KeyOfficer, Caller::Auditor],
+        Journal::None,
+    )
+    .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault role-keys"];
 }

@@ -1,7 +1,7 @@
 //! Lines of settlement files (card specification, chapter 11) as the vault checks them. Nothing of them is kept.
 
 use minicbor::{Decode, Encode};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::ceiling::Counted;
 
@@ -129,7 +129,8 @@ pub struct CheckLines {
 
 impl Operation for CheckLines {
     type Answer = Vec<LineCheck>;
-    const POLICY: Policy = Policy::of_today(Journal::None)
+    const POLICY: Policy = Policy::of(&[Caller::Settlement], Journal::None)
+        .only(Kind::Service)
         .ceiling(Counted::Lines.name(), Some(Counted::Lines.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["issuer settle"];

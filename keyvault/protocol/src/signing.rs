@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use minicbor::{Decode, Encode};
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::ceiling::Counted;
 use crate::error::Error;
@@ -97,8 +97,9 @@ pub struct SignCardBack(#[n(0)] pub CardBack);
 
 impl Operation for SignCardBack {
     type Answer = SignatureBytes;
-    const POLICY: Policy =
-        Policy::of_today(Journal::Before).ceiling(Counted::Backs.name(), Some(Counted::Backs.per_day()));
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::Before)
+        .only(Kind::Service)
+        .ceiling(Counted::Backs.name(), Some(Counted::Backs.per_day()));
     const DOORS: &'static [&'static str] = &["issuer worker"];
 }
 
@@ -108,6 +109,17 @@ pub struct ReadAnchors;
 
 impl Operation for ReadAnchors {
     type Answer = Anchors;
-    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const POLICY: Policy = Policy::of(
+        &[
+            Caller::Issuer,
+            Caller::PhotoStore,
+            Caller::Settlement,
+            Caller::KeyOfficer,
+            Caller::Auditor,
+            Caller::Custodian,
+        ],
+        Journal::None,
+    )
+    .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault anchors"];
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
-use service_contract::{Caller, Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 use sha2::{Digest as _, Sha256};
 
 use crate::identity::TransportStatement;
@@ -134,8 +134,7 @@ pub struct Hello(#[n(0)] pub Greeting);
 
 impl Operation for Hello {
     type Answer = Welcome;
-    const POLICY: Policy = Policy::of_today(Journal::None)
-        .who(&[Caller::Anyone])
+    const POLICY: Policy = Policy::of(&[Caller::Anyone], Journal::None)
         .while_sealed()
         .idempotent();
     const DOORS: &'static [&'static str] = &["every connection"];
@@ -175,8 +174,7 @@ pub struct ReadStatus;
 
 impl Operation for ReadStatus {
     type Answer = Status;
-    const POLICY: Policy = Policy::of_today(Journal::None)
-        .who(&[Caller::Anyone])
+    const POLICY: Policy = Policy::of(&[Caller::Anyone], Journal::None)
         .while_sealed()
         .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault status"];
@@ -188,8 +186,8 @@ pub struct BeginUnseal;
 
 impl Operation for BeginUnseal {
     type Answer = Attempt;
-    const POLICY: Policy = Policy::of_today(Journal::None)
-        .who(&[Caller::Custodian])
+    const POLICY: Policy = Policy::of(&[Caller::Custodian], Journal::None)
+        .only(Kind::Person)
         .while_sealed()
         .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
@@ -201,8 +199,8 @@ pub struct GiveShare(#[n(0)] pub SealedShare);
 
 impl Operation for GiveShare {
     type Answer = UnsealProgress;
-    const POLICY: Policy = Policy::of_today(Journal::Before)
-        .who(&[Caller::Custodian])
+    const POLICY: Policy = Policy::of(&[Caller::Custodian], Journal::Before)
+        .only(Kind::Person)
         .while_sealed();
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
 }
@@ -263,8 +261,8 @@ pub struct Seal;
 
 impl Operation for Seal {
     type Answer = ();
-    const POLICY: Policy = Policy::of_today(Journal::Before)
-        .who(&[Caller::Custodian])
+    const POLICY: Policy = Policy::of(&[Caller::Custodian, Caller::KeyOfficer], Journal::Before)
+        .only(Kind::Person)
         .while_sealed();
     const DOORS: &'static [&'static str] = &["keyvault seal"];
 }

@@ -3,7 +3,7 @@
 use card_applet_spec::codes::{Region, Role, Serial};
 use jiff::civil::Date;
 use minicbor::{Decode, Encode};
-use service_contract::{Journal, Operation, Policy};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
 
 use crate::card::Entitlement;
 use crate::ceiling::Counted;
@@ -180,7 +180,8 @@ pub struct SealUpdate {
 
 impl Operation for SealUpdate {
     type Answer = QueuedUpdate;
-    const POLICY: Policy = Policy::of_today(Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::Before)
+        .only(Kind::Service)
         .ceiling(Counted::Updates.name(), Some(Counted::Updates.per_day()))
         .idempotent();
     const DOORS: &'static [&'static str] = &["issuer change queue"];
@@ -193,8 +194,8 @@ pub struct ExportUpdates(#[n(0)] pub UpdatesRequest);
 
 impl Operation for ExportUpdates {
     type Answer = Vec<u8>;
-    const POLICY: Policy =
-        Policy::of_today(Journal::Before).ceiling(Counted::Batches.name(), Some(Counted::Batches.per_day()));
+    const POLICY: Policy = Policy::of(&[Caller::Issuer, Caller::KeyOfficer], Journal::Before)
+        .ceiling(Counted::Batches.name(), Some(Counted::Batches.per_day()));
     const DOORS: &'static [&'static str] = &["keyvault export-updates"];
 }
 
@@ -208,7 +209,10 @@ pub struct AcceptReceipts {
 
 impl Operation for AcceptReceipts {
     type Answer = Vec<ReceiptOutcome>;
-    const POLICY: Policy = Policy::of_today(Journal::Before).irreversible().idempotent();
+    const POLICY: Policy = Policy::of(&[Caller::Issuer], Journal::Before)
+        .only(Kind::Service)
+        .irreversible()
+        .idempotent();
     const DOORS: &'static [&'static str] = &["issuer receipts"];
 }
 
@@ -222,6 +226,10 @@ pub struct ReadPending {
 
 impl Operation for ReadPending {
     type Answer = PendingUpdates;
-    const POLICY: Policy = Policy::of_today(Journal::None).idempotent();
+    const POLICY: Policy = Policy::of(
+        &[Caller::Issuer, Caller::KeyOfficer, Caller::Auditor],
+        Journal::None,
+    )
+    .idempotent();
     const DOORS: &'static [&'static str] = &["keyvault pending-updates"];
 }

@@ -6,17 +6,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use keyvault::custody::ceremony::{self, Custodian, Plan};
-use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use keyvault::custody::ceremony::{self, Custodian, Officer, Plan};
+use keyvault::custody::protection::Cost;
+use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::serve::Server;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    Attempt, ChannelKey, Client, Error as WireError, Identity, SealedShare, Share, UnsealProgress,
+    Attempt, BundleKind, BundleRequest, ChannelKey, Client, Enrolment, Error as WireError, Identity,
+    LotRequest, MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, PointBytes, Region, RequestOutcome,
+    RequestSigner, Role, RoleKeyInfo, SealedShare, Share, SignedRequest, TerminalEnrolment, UnsealProgress,
 };
+use p256::ecdsa::SigningKey;
 use program_contract::{Clock, Founded};
-use tokio::io::DuplexStream;
+use service_contract::Caller;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -28,6 +37,250 @@ pub const COST: Cost = Cost {
 
 /// The custodians of a scratch vault; any two open it.
 pub const CUSTODIANS: [&str; 3] = ["li", "wang", "zhang"];
+
+/// The officers of a scratch vault.
+pub const OFFICERS: [&str; 3] = ["chen", "sun", "zhou"];
+
+/// The key of a scratch vault's officer, or of anybody whom a test gives a name: everybody can make it again.
+///
+/// # Panics
+/// When the name's digest is no scalar of P-256, which no name's is.
+#[must_use]
+#[allow(
+    clippy::expect_used,
+    reason = "a digest that is no scalar is not found by chance"
+)]
+pub fn officer(name: &str) -> SigningKey {
+    let digest = Sha256::digest(format!("scratch vault, key of {name}"));
+    SigningKey::from_slice(&digest).expect("a scalar")
+}
+
+/// The officers, as a vault is founded with them.
+#[must_use]
+pub fn officers() -> Vec<Officer> {
+    OFFICERS
+        .iter()
+        .map(|name| Officer {
+            name: (*name).to_owned(),
+            key: point(name),
+        })
+        .collect()
+}
+
+/// The public half of that key.
+#[must_use]
+pub fn point(name: &str) -> PointBytes {
+    sealed::point_of(&officer(name).verifying_key().into())
+}
+
+/// A request for `act`, made now for `requester` and signed by nobody.
+///
+/// # Errors
+/// [`keyvault_protocol::Error::Malformed`].
+pub fn request(
+    vault: [u8; 16],
+    act: OfficerAct,
+    requester: &str,
+    now: Timestamp,
+) -> Result<SignedRequest, keyvault_protocol::Error> {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let mut nonce = [0; 16];
+    nonce[..8].copy_from_slice(&MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    let made = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let request = OfficersRequest {
+        vault,
+        act,
+        requester: requester.to_owned(),
+        made,
+        until: made.saturating_add(MAX_REQUEST_LIFE).unwrap_or(made),
+        nonce,
+    };
+    request.unsigned()
+}
+
+/// Signs a request as officers of these names.
+pub fn sign(request: &mut SignedRequest, officers: &[&str]) {
+    for name in officers {
+        let signer = RequestSigner::Officer {
+            name: (*name).to_owned(),
+        };
+        request.sign(signer, &officer(name));
+    }
+}
+
+/// Has two officers of a scratch vault do `act`.
+///
+/// # Errors
+/// As [`Client::submit_request`].
+pub async fn approved<S>(
+    client: &mut Client<S>,
+    act: OfficerAct,
+) -> Result<RequestOutcome, keyvault_protocol::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let now = client.status().await?.high_water;
+    let mut request = request(client.vault(), act, "scratch vault", now)?;
+    sign(&mut request, &OFFICERS[..2]);
+    client.submit_request(&request).await
+}
+
+/// A terminal as a test wants it: enrolled, with a bundle for these days.
+#[derive(Clone, Debug)]
+pub struct Outfit {
+    /// Kind of terminal.
+    pub kind: BundleKind,
+    /// Its name.
+    pub terminal: String,
+    /// The key that its bundles are sealed to.
+    pub sealing_key: PointBytes,
+    /// The key of its certificates.
+    pub authentication_key: PointBytes,
+    /// Its regions.
+    pub regions: Vec<Region>,
+    /// Its zones; 0 for no check.
+    pub zones: u64,
+    /// First day of the bundle.
+    pub from: Date,
+    /// Last day of the bundle, and of the enrolment.
+    pub to: Date,
+}
+
+/// What two officers of a scratch vault do at once, as methods of a client.
+#[allow(async_fn_in_trait, reason = "tests alone use it, and none across threads")]
+pub trait Approved {
+    /// Enrols an issuer.
+    ///
+    /// # Errors
+    /// As [`approved`].
+    async fn enrol_issuer(&mut self, name: &str, key: &PointBytes) -> Result<(), keyvault_protocol::Error>;
+    /// Makes a version of a role key.
+    ///
+    /// # Errors
+    /// As [`approved`].
+    async fn rotate_role(
+        &mut self,
+        role: Role,
+        region: Region,
+        drain_until: Date,
+    ) -> Result<RoleKeyInfo, keyvault_protocol::Error>;
+    /// Ends a version of a role key.
+    ///
+    /// # Errors
+    /// As [`approved`].
+    async fn retire_role(
+        &mut self,
+        role: Role,
+        region: Region,
+        version: u8,
+    ) -> Result<RoleKeyInfo, keyvault_protocol::Error>;
+    /// Exports a lot.
+    ///
+    /// # Errors
+    /// As [`approved`].
+    async fn export_lot(&mut self, lot: &LotRequest) -> Result<Vec<u8>, keyvault_protocol::Error>;
+    /// Enrols a terminal, or gives it other terms.
+    ///
+    /// # Errors
+    /// As [`approved`].
+    async fn enrol_terminal(&mut self, outfit: &Outfit) -> Result<(), keyvault_protocol::Error>;
+    /// Enrols a terminal, and exports its bundle.
+    ///
+    /// # Errors
+    /// As [`approved`] and [`Client::export_bundle`].
+    async fn outfit(&mut self, outfit: &Outfit) -> Result<Vec<u8>, keyvault_protocol::Error>;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Approved for Client<S> {
+    async fn enrol_issuer(&mut self, name: &str, key: &PointBytes) -> Result<(), keyvault_protocol::Error> {
+        let enrolment = enrolment(name, Caller::Issuer, *key);
+        approved(self, OfficerAct::EnrolCaller(enrolment)).await.map(drop)
+    }
+
+    async fn rotate_role(
+        &mut self,
+        role: Role,
+        region: Region,
+        drain_until: Date,
+    ) -> Result<RoleKeyInfo, keyvault_protocol::Error> {
+        let act = OfficerAct::RotateRole {
+            role,
+            region,
+            drain_until,
+        };
+        approved(self, act).await.and_then(role_key)
+    }
+
+    async fn retire_role(
+        &mut self,
+        role: Role,
+        region: Region,
+        version: u8,
+    ) -> Result<RoleKeyInfo, keyvault_protocol::Error> {
+        let act = OfficerAct::RetireRole {
+            role,
+            region,
+            version,
+        };
+        approved(self, act).await.and_then(role_key)
+    }
+
+    async fn export_lot(&mut self, lot: &LotRequest) -> Result<Vec<u8>, keyvault_protocol::Error> {
+        match approved(self, OfficerAct::ExportLot(lot.clone())).await? {
+            RequestOutcome::Lot(lot) => Ok(lot),
+            _ => Err(OTHER),
+        }
+    }
+
+    async fn enrol_terminal(&mut self, outfit: &Outfit) -> Result<(), keyvault_protocol::Error> {
+        let enrolment = TerminalEnrolment {
+            kind: outfit.kind,
+            terminal: outfit.terminal.clone(),
+            sealing_key: outfit.sealing_key,
+            authentication_key: outfit.authentication_key,
+            regions: outfit.regions.clone(),
+            zones: outfit.zones,
+            until: outfit.to,
+            replaces: false,
+        };
+        approved(self, OfficerAct::EnrolTerminal(enrolment))
+            .await
+            .map(drop)
+    }
+
+    async fn outfit(&mut self, outfit: &Outfit) -> Result<Vec<u8>, keyvault_protocol::Error> {
+        self.enrol_terminal(outfit).await?;
+        self.export_bundle(&BundleRequest {
+            terminal: outfit.terminal.clone(),
+            zones: None,
+            from: outfit.from,
+            to: outfit.to,
+        })
+        .await
+    }
+}
+
+const OTHER: keyvault_protocol::Error = keyvault_protocol::Error::Malformed("an answer to another request");
+
+fn role_key(outcome: RequestOutcome) -> Result<RoleKeyInfo, keyvault_protocol::Error> {
+    match outcome {
+        RequestOutcome::RoleKey(key) => Ok(key),
+        _ => Err(OTHER),
+    }
+}
+
+/// What makes `name`, with this key, a caller who may ask for all that the kind may.
+#[must_use]
+pub fn enrolment(name: &str, kind: Caller, key: PointBytes) -> Enrolment {
+    Enrolment {
+        name: name.to_owned(),
+        kind,
+        key,
+        regions: Vec::new(),
+        operations: Vec::new(),
+        ceilings: Vec::new(),
+    }
+}
 
 /// The passphrase of a scratch vault's custodian.
 #[must_use]
@@ -52,6 +305,7 @@ pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<Sha
         out: folder.join("envelopes"),
         threshold: 2,
         custodians,
+        officers: officers(),
         cost: COST,
         founded: Founded::Rehearsal,
     };

@@ -12,6 +12,7 @@ use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+use crate::open::callers::ForWhom;
 use crate::store::sql::Entry;
 
 /// Hash before the first entry.
@@ -19,6 +20,13 @@ pub(crate) const GENESIS: [u8; 32] = [0; 32];
 
 /// Entries from one milestone to the next: what one answer proves.
 pub(crate) const STRIDE: i64 = 1024;
+/// Between the names in one value.
+pub(crate) const SEPARATOR: &str = ", ";
+
+/// A name for journal and rows: 1 to `max` bytes of text without control characters.
+pub(crate) fn is_name(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && !text.chars().any(char::is_control)
+}
 
 /// What is written down. CBOR in this field order; numbers are never used again.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -250,6 +258,68 @@ pub(crate) enum Event {
         #[n(1)]
         left: u8,
     },
+    #[n(60)]
+    CallerEnrolled {
+        #[n(0)]
+        name: String,
+        #[n(1)]
+        kind: String,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        key: Vec<u8>,
+    },
+    #[n(61)]
+    CallerSuspended {
+        #[n(0)]
+        name: String,
+    },
+    #[n(62)]
+    CallerRestored {
+        #[n(0)]
+        name: String,
+    },
+    #[n(63)]
+    CallerKeyReplaced {
+        #[n(0)]
+        name: String,
+        #[cbor(n(1), with = "minicbor::bytes")]
+        key: Vec<u8>,
+    },
+    #[n(64)]
+    TerminalEnrolled {
+        #[n(0)]
+        terminal: String,
+        #[n(1)]
+        kind: String,
+        /// Last day of the enrolment.
+        #[n(2)]
+        until: String,
+        #[cbor(n(3), with = "minicbor::bytes")]
+        key: Vec<u8>,
+    },
+    /// Officers, or a quorum of custodians, had something done.
+    #[n(65)]
+    RequestDone {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        digest: [u8; 32],
+        #[n(1)]
+        act: String,
+        #[n(2)]
+        requester: String,
+        #[n(3)]
+        signers: Vec<String>,
+    },
+    /// A quorum's request has its day to wait.
+    #[n(66)]
+    RequestWaits {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        digest: [u8; 32],
+        #[n(1)]
+        act: String,
+        #[n(2)]
+        requester: String,
+        #[n(3)]
+        signers: Vec<String>,
+    },
 }
 
 impl Event {
@@ -263,10 +333,10 @@ impl Event {
                 custodians,
                 threshold,
             } => vec![
-                ("custodians", custodians.join(", ")),
+                ("custodians", custodians.join(SEPARATOR)),
                 ("threshold", threshold.to_string()),
             ],
-            Self::Unsealed { custodians } => vec![("custodians", custodians.join(", "))],
+            Self::Unsealed { custodians } => vec![("custodians", custodians.join(SEPARATOR))],
             Self::Sealed { by } => vec![("by", by.clone())],
             Self::IssuerEnrolled { name, key } => vec![("issuer", name.clone()), ("key", hex::encode(key))],
             Self::OrderAccepted {
@@ -382,6 +452,41 @@ impl Event {
             Self::VersionsRunOut { version, left } => {
                 vec![("version", version.clone()), ("left", left.to_string())]
             }
+            Self::CallerEnrolled { name, kind, key } => vec![
+                ("name", name.clone()),
+                ("caller_kind", kind.clone()),
+                ("key", hex::encode(key)),
+            ],
+            Self::CallerSuspended { name } | Self::CallerRestored { name } => vec![("name", name.clone())],
+            Self::CallerKeyReplaced { name, key } => vec![("name", name.clone()), ("key", hex::encode(key))],
+            Self::TerminalEnrolled {
+                terminal,
+                kind,
+                until,
+                key,
+            } => vec![
+                ("terminal", terminal.clone()),
+                ("terminal_kind", kind.clone()),
+                ("until", until.clone()),
+                ("key", hex::encode(key)),
+            ],
+            Self::RequestDone {
+                digest,
+                act,
+                requester,
+                signers,
+            }
+            | Self::RequestWaits {
+                digest,
+                act,
+                requester,
+                signers,
+            } => vec![
+                ("digest", hex::encode(digest)),
+                ("act", act.clone()),
+                ("requester", requester.clone()),
+                ("signers", signers.join(SEPARATOR)),
+            ],
         }
     }
 
@@ -417,13 +522,67 @@ impl Event {
             Self::CeilingNear { .. } => JournalKind::CeilingNear,
             Self::TimeSet { .. } => JournalKind::TimeSet,
             Self::VersionsRunOut { .. } => JournalKind::VersionsRunOut,
+            Self::CallerEnrolled { .. } => JournalKind::CallerEnrolled,
+            Self::CallerSuspended { .. } => JournalKind::CallerSuspended,
+            Self::CallerRestored { .. } => JournalKind::CallerRestored,
+            Self::CallerKeyReplaced { .. } => JournalKind::CallerKeyReplaced,
+            Self::TerminalEnrolled { .. } => JournalKind::TerminalEnrolled,
+            Self::RequestDone { .. } => JournalKind::RequestDone,
+            Self::RequestWaits { .. } => JournalKind::RequestWaits,
         }
     }
 }
 
-/// The entry for `event` behind the head `(seq, hash)`.
-pub(crate) fn entry(seq: i64, previous: [u8; 32], at: i64, event: &Event) -> Result<Entry, Error> {
-    let body = minicbor::to_vec(event).map_err(|_| Error::BadContent {
+/// The body of a line: what was done, and for whom. Lines of before have the event alone, an array of two.
+#[derive(Encode, Decode)]
+struct Line<E> {
+    #[n(0)]
+    event: E,
+    #[n(1)]
+    by: String,
+    #[n(2)]
+    operation: Option<u32>,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    request: [u8; 16],
+}
+
+/// First byte of a body of before: an array of two.
+const EVENT_ALONE: u8 = 0x82;
+
+/// What a body says; nobody in a line of before.
+pub(crate) fn read(body: &[u8]) -> Result<(Event, Option<ForWhom>), Error> {
+    let damaged = |_| Error::Damaged { what: "the journal" };
+    if body.first() == Some(&EVENT_ALONE) {
+        return Ok((minicbor::decode(body).map_err(damaged)?, None));
+    }
+    let Line {
+        event,
+        by,
+        operation,
+        request,
+    } = minicbor::decode(body).map_err(damaged)?;
+    let asked = ForWhom {
+        by,
+        operation,
+        request,
+    };
+    Ok((event, Some(asked)))
+}
+
+/// The entry for `event`, done for whom `asked`, behind the head `(seq, hash)`.
+pub(crate) fn entry(
+    (seq, previous): (i64, [u8; 32]),
+    at: i64,
+    event: &Event,
+    asked: &ForWhom,
+) -> Result<Entry, Error> {
+    let line = Line {
+        event,
+        by: asked.by.clone(),
+        operation: asked.operation,
+        request: asked.request,
+    };
+    let body = minicbor::to_vec(line).map_err(|_| Error::BadContent {
         what: "an event that cannot be written down",
     })?;
     let kind = event.kind().as_str().to_owned();
@@ -467,8 +626,9 @@ mod tests {
     #[test]
     fn an_entry_follows_its_head_and_no_other() {
         let event = Event::Sealed { by: "li".into() };
-        let first = entry(0, GENESIS, 100, &event).unwrap();
-        let second = entry(first.seq, first.hash, 101, &event).unwrap();
+        let asked = ForWhom::default();
+        let first = entry((0, GENESIS), 100, &event, &asked).unwrap();
+        let second = entry((first.seq, first.hash), 101, &event, &asked).unwrap();
         assert!(follows(&first, 0, &GENESIS));
         assert!(follows(&second, 1, &first.hash));
         assert!(!follows(&second, 0, &GENESIS));
@@ -478,5 +638,21 @@ mod tests {
         let mut changed = second;
         changed.body[1] ^= 1;
         assert!(!follows(&changed, 1, &first.hash));
+    }
+
+    #[test]
+    fn a_line_says_for_whom_and_one_of_before_is_read_without() {
+        let event = Event::Sealed { by: "li".into() };
+        for operation in [None, Some(0), Some(34)] {
+            let asked = ForWhom {
+                by: "shenzhen".into(),
+                operation,
+                request: [7; 16],
+            };
+            let line = entry((0, GENESIS), 100, &event, &asked).unwrap();
+            assert_eq!(read(&line.body), Ok((event.clone(), Some(asked))));
+        }
+        assert_eq!(read(&minicbor::to_vec(&event).unwrap()), Ok((event, None)));
+        assert!(read(&[]).is_err() && read(&[0x84, 1]).is_err());
     }
 }

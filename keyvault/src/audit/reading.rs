@@ -1,11 +1,12 @@
 //! The journal, read while the vault is open: between two milestones, whose hashes are sealed rows, or between the last one and the
 //! end, which the state row has. What is shown is held by the chain at both ends, and so every answer follows the one before.
 
-use keyvault_protocol::{JournalLine, JournalPage, MAX_JOURNAL_LINES, ReadJournal};
+use keyvault_protocol::{JournalLine, JournalPage, MAX_JOURNAL_LINES, OPERATIONS, ReadJournal};
 use minicbor::bytes::ByteArray;
 
-use crate::audit::journal::{Event, GENESIS, STRIDE, follows};
+use crate::audit::journal::{self, GENESIS, SEPARATOR, STRIDE, follows};
 use crate::error::Error;
+use crate::open::callers::ForWhom;
 use crate::open::transaction::{Core, Open};
 use crate::store::sql::{Entry, Table};
 
@@ -69,12 +70,15 @@ fn page(entries: Vec<Entry>, ask: &ReadJournal, end: i64) -> Result<JournalPage,
     let (mut lines, mut seq) = (Vec::new(), ask.after);
     for entry in entries.into_iter().filter(|entry| entry.seq > ask.after) {
         seq = entry.seq;
-        let event: Event =
-            minicbor::decode(&entry.body).map_err(|_| Error::Damaged { what: "the journal" })?;
-        let values = event.values();
+        let (event, asked) = journal::read(&entry.body)?;
+        let mut values = event.values();
+        values.extend(asked.iter().flat_map(for_whom));
         let in_time =
             ask.from.is_none_or(|from| from <= entry.at) && ask.before.is_none_or(|before| entry.at < before);
-        let is_about = |about: &String| values.iter().any(|(_, value)| value == about);
+        let is_about = |about: &String| {
+            let is = |value: &str| value == about || value.split(SEPARATOR).any(|one| one == about);
+            values.iter().any(|(_, value)| is(value))
+        };
         if in_time && ask.about.as_ref().is_none_or(is_about) {
             lines.push(JournalLine {
                 seq,
@@ -97,10 +101,22 @@ fn page(entries: Vec<Entry>, ask: &ReadJournal, end: i64) -> Result<JournalPage,
     })
 }
 
+/// For whom a line was written.
+fn for_whom(asked: &ForWhom) -> Vec<(&'static str, String)> {
+    let mut values = vec![("caller", asked.by.clone())];
+    if let Some(number) = asked.operation {
+        let listed = OPERATIONS.iter().find(|listed| listed.number == number);
+        let name = listed.map_or_else(|| number.to_string(), |listed| listed.name.to_owned());
+        values.push(("operation", name));
+        values.push(("request", hex::encode(asked.request)));
+    }
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::journal::entry;
+    use crate::audit::journal::{Event, entry};
 
     fn chain() -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
@@ -109,7 +125,12 @@ mod tests {
             let event = Event::TerminalRevoked {
                 terminal: format!("bus {}", number % 2),
             };
-            entries.push(entry(seq, head, 1000 + number, &event).unwrap());
+            let asked = ForWhom {
+                by: format!("officer {}", number % 3),
+                operation: Some(1),
+                request: [0; 16],
+            };
+            entries.push(entry((seq, head), 1000 + number, &event, &asked).unwrap());
         }
         entries
     }
@@ -156,6 +177,13 @@ mod tests {
             }),
             [0; 0]
         );
+        for (about, found) in [("officer 0", vec![3, 6]), ("ReadStatus", vec![1, 2, 3, 4, 5, 6])] {
+            let ask = ReadJournal {
+                about: Some(about.into()),
+                ..all.clone()
+            };
+            assert_eq!(seqs(ask), found);
+        }
         let day = ReadJournal {
             from: Some(1003),
             before: Some(1005),
@@ -182,7 +210,7 @@ mod tests {
         // Another end, made by somebody who knows how a chain is made.
         let mut forged = whole.clone();
         let event = Event::Sealed { by: "mallory".into() };
-        forged[5] = entry(5, forged[4].hash, 1006, &event).unwrap();
+        forged[5] = entry((5, forged[4].hash), 1006, &event, &ForWhom::default()).unwrap();
         assert!(asked(&forged, &all, &end).is_err());
         assert!(asked(&forged, &late, &end).is_err());
         // Cut off, when only what is new is asked for.

@@ -1,5 +1,6 @@
 //! Who asks: whose key it is that the channel proved.
 
+use keyvault_protocol::Enrolment;
 use service_contract::Caller;
 
 use crate::store::commitment::Commitment;
@@ -20,6 +21,15 @@ impl Asker {
         Self {
             name: String::new(),
             kind: Caller::Anyone,
+            share: None,
+        }
+    }
+
+    /// An entry of the access list.
+    pub(crate) fn enrolled(enrolment: &Enrolment) -> Self {
+        Self {
+            name: enrolment.name.clone(),
+            kind: enrolment.kind,
             share: None,
         }
     }

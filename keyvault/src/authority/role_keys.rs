@@ -3,7 +3,7 @@
 //!
 //! A transition is one transaction: state, journal, and with a destruction the keys themselves. The rows are in memory
 //! while the vault is open and change with their transaction only, so that no cache outlives a revocation (claim K11).
-//! Left out: Proposed to Distributed, Suspended, and retirement by quorum, which come with the vault's dual control.
+//! A new version, and the end of one, come by a request of two officers. Left out: Proposed to Distributed, and Suspended.
 
 use card_applet_spec::codes::{KeyState, Region, Role};
 use card_applet_spec::date::Date;
@@ -27,18 +27,17 @@ const KEPT_VERSIONS: u8 = 8;
 /// With fewer versions left than these, each rotation says so.
 const FEW_VERSIONS: u8 = 24;
 
-/// Makes the next version Active; the one that was drains until `drain_until`.
+/// Prepares the next version, which [`Open::make_active`] makes: the one that was Active drains until `drain_until`.
 ///
 /// A number is never used again. Behind a compromised version one is left out: a slot of the new version then takes the
 /// compromised one off the card, which keeps the number before its own only (card specification, chapter 05, SLOT).
-pub(crate) async fn rotate(
-    core: &mut Core,
-    open: &mut Open,
+pub(crate) fn rotate(
+    open: &Open,
     now: Timestamp,
-    role: Role,
-    region: Region,
+    (role, region): (Role, Region),
     drain_until: civil::Date,
-) -> Result<RoleKeyInfo, Error> {
+    transaction: &mut Transaction,
+) -> Result<RoleKeyId, Error> {
     division(region)?;
     let until = clock::card_day(drain_until)?;
     let today = clock::card_day(clock::day(now))?;
@@ -64,7 +63,6 @@ pub(crate) async fn rotate(
         left: newest.map_or(0, |(id, _)| u8::MAX - id.version),
     })?;
     let next = RoleKeyId { version, ..first };
-    let mut transaction = Transaction::default();
     let active = versions(&open.roles, first.role, first.region)
         .find(|(_, row)| row.state == RoleKeyState::Active)
         .map(|(id, _)| *id);
@@ -101,8 +99,7 @@ pub(crate) async fn rotate(
             left,
         });
     }
-    open.make_active(core, now, next, transaction).await?;
-    open.info(next)
+    Ok(next)
 }
 
 /// Takes a version out of every bundle for good. The same again changes nothing.
@@ -135,14 +132,12 @@ pub(crate) async fn compromise(
     open.info(id)
 }
 
-/// Destroys the keys of a version; its number stays. The same again changes nothing.
-pub(crate) async fn retire(
-    core: &mut Core,
-    open: &mut Open,
+/// Prepares the end of a version: its keys go, its number stays. The same again changes nothing. Gives the version as it will be.
+pub(crate) fn retire(
+    open: &Open,
     now: Timestamp,
-    role: Role,
-    region: Region,
-    version: u8,
+    (role, region, version): (Role, Region, u8),
+    transaction: &mut Transaction,
 ) -> Result<RoleKeyInfo, Error> {
     let id = id_of(role, region, version);
     let row = open.roles.get(&id).ok_or(NO_VERSION)?;
@@ -159,7 +154,6 @@ pub(crate) async fn retire(
     if row.alone > 0 {
         return Err(Error::StillHeld { cards: row.alone });
     }
-    let mut transaction = Transaction::default();
     let row = transaction.role(open, id)?;
     row.state = RoleKeyState::Destroyed;
     row.until = None;
@@ -168,11 +162,18 @@ pub(crate) async fn retire(
         transaction.delete(Table::Key, key.to_string().as_bytes());
     }
     transaction.note(Event::RoleDestroyed { version: id.words() });
-    open.apply(core, now, transaction).await?;
-    for key in id.masters() {
+    Ok(RoleKeyInfo {
+        state: RoleKeyState::Destroyed,
+        until: None,
+        ..open.info(id)?
+    })
+}
+
+/// Takes the keys of a version that was retired out of memory.
+pub(crate) fn forget(open: &mut Open, (role, region, version): (Role, Region, u8)) {
+    for key in id_of(role, region, version).masters() {
         open.forget_key(key);
     }
-    open.info(id)
 }
 
 /// All versions.
@@ -199,6 +200,21 @@ fn id_of(role: Role, region: Region, version: u8) -> RoleKeyId {
         role,
         region,
         version,
+    }
+}
+
+impl RoleKeyId {
+    /// What is shown of a version that was just made.
+    pub(crate) fn made(self) -> RoleKeyInfo {
+        RoleKeyInfo {
+            role: self.role,
+            region: self.region,
+            version: self.version,
+            state: RoleKeyState::Active,
+            until: None,
+            cards: 0,
+            cards_alone: 0,
+        }
     }
 }
 
@@ -297,7 +313,7 @@ impl Open {
     }
 
     /// Makes the masters of a version and takes it into use, together with what else `change` holds.
-    async fn make_active(
+    pub(crate) async fn make_active(
         &mut self,
         core: &mut Core,
         now: Timestamp,

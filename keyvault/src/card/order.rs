@@ -1,13 +1,13 @@
 //! Issuers and their orders: who may have what done to how many cards until when.
 
 use jiff::{SignedDuration, Timestamp};
-use keyvault_protocol::{Counted, IssuerKey, Order, OrderSession, PointBytes, SignedOrder};
+use keyvault_protocol::{CallerEntry, Counted, Order, OrderSession, SignedOrder};
 use minicbor::{Decode, Encode};
+use service_contract::Caller;
 use sha2::{Digest, Sha256};
 
-use card_applet_spec::crypto::PublicKey;
-
-use crate::audit::journal::Event;
+use crate::audit::journal::{Event, is_name};
+use crate::authority::asker::Asker;
 use crate::error::Error;
 use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
@@ -18,15 +18,6 @@ const MAX_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// Most cards in one order.
 const MAX_CARDS: u32 = 10_000;
-
-/// Row of an enrolled issuer; its id is the name.
-#[derive(Debug, Encode, Decode)]
-struct Issuer {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    key: PointBytes,
-    #[n(1)]
-    enrolled: i64,
-}
 
 /// Row of an accepted order; its id is the order's number.
 #[derive(Debug, Encode, Decode)]
@@ -40,55 +31,15 @@ struct AcceptedOrder {
     set_back: u32,
 }
 
-/// A name for journal and rows: 1 to `max` bytes of text without control characters.
-pub(crate) fn is_name(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-/// Enrols an issuer's service key. The same again changes nothing.
-pub(crate) async fn enrol(
-    core: &mut Core,
-    open: &mut Open,
-    now: Timestamp,
-    request: &IssuerKey,
-) -> Result<(), Error> {
-    if !is_name(&request.name, 64) {
-        return Err(Error::BadContent {
-            what: "an issuer's name has 1 to 64 bytes of text",
-        });
-    }
-    PublicKey::from_point65(&request.key).map_err(|_| Error::BadContent {
-        what: "an issuer's key is a point of P-256, uncompressed",
-    })?;
-    match open
-        .get::<Issuer>(core, Table::Issuer, request.name.as_bytes())
-        .await?
-    {
-        Some(known) if known.key == request.key => return Ok(()),
-        Some(_) => return Err(Error::NameTaken),
-        None => {}
-    }
-    let mut transaction = Transaction::default();
-    let issuer = Issuer {
-        key: request.key,
-        enrolled: now.as_second(),
-    };
-    transaction.put(Table::Issuer, request.name.as_bytes(), &issuer)?;
-    transaction.note(Event::IssuerEnrolled {
-        name: request.name.clone(),
-        key: request.key.to_vec(),
-    });
-    open.apply(core, now, transaction).await
-}
-
 /// Accepts an order, or finds that it was accepted before.
 pub(crate) async fn accept(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
+    caller: &Asker,
     signed: &SignedOrder,
 ) -> Result<OrderSession, Error> {
-    let order = verified(core, open, signed).await?;
+    let order = verified(open, caller, signed)?;
     if order.cards == 0 || order.cards > MAX_CARDS {
         return Err(Error::LimitExceeded {
             what: "the count of cards in an order",
@@ -181,11 +132,19 @@ fn in_time(order: &Order, now: Timestamp) -> Result<(), Error> {
     }
 }
 
-async fn verified(core: &mut Core, open: &Open, signed: &SignedOrder) -> Result<Order, Error> {
+/// The order, if the issuer that it names signed it, and it is this one who asks.
+fn verified(open: &Open, caller: &Asker, signed: &SignedOrder) -> Result<Order, Error> {
     let claimed = signed.claimed().map_err(|_| Error::MalformedRequest)?;
-    let issuer = open
-        .get::<Issuer>(core, Table::Issuer, claimed.issuer.as_bytes())
-        .await?
-        .ok_or(Error::UnknownIssuer)?;
-    signed.verify(&issuer.key).map_err(|_| Error::OrderNotSigned)
+    let issuer = serving(open, caller, &claimed.issuer)?;
+    signed
+        .verify(&issuer.enrolment.key)
+        .map_err(|_| Error::OrderNotSigned)
+}
+
+/// The entry of the issuer of this name, which must be who asks.
+fn serving<'a>(open: &'a Open, caller: &Asker, issuer: &str) -> Result<&'a CallerEntry, Error> {
+    if caller.kind == Caller::Issuer && caller.name != issuer {
+        return Err(Error::OrderNotSigned);
+    }
+    open.serving(issuer, Caller::Issuer).ok_or(Error::UnknownIssuer)
 }

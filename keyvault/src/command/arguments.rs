@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use keyvault_protocol::{BundleKind, Role};
+use service_contract::Caller;
 
 #[derive(Parser)]
 #[command(
@@ -39,6 +40,15 @@ pub(crate) struct Arguments {
     /// The anchors of the vault that is meant, as its founding wrote them: who cannot prove to be it is told nothing.
     #[arg(long, global = true, value_name = "FILE", env = "YZT_VAULT_ANCHORS")]
     pub(crate) anchors: Option<PathBuf>,
+    /// The file whose first line is the passphrase of an officer's `--key`; `-` to type it, or for a line of standard input.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE|-",
+        default_value = "-",
+        env = "YZT_VAULT_KEY_PASSPHRASE_FILE"
+    )]
+    pub(crate) key_passphrase_file: PathBuf,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -62,6 +72,15 @@ pub(crate) enum Command {
     /// A custodian's own envelope, without the vault.
     #[command(subcommand)]
     Share(ShareCommand),
+    /// An officer's own key, without the vault.
+    #[command(subcommand)]
+    Officer(OfficerCommand),
+    /// Keys of services and auditors, without the vault.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// What two officers want done: made, read, signed and submitted.
+    #[command(subcommand)]
+    Request(RequestCommand),
     #[command(flatten)]
     Ask(Ask),
 }
@@ -85,6 +104,225 @@ pub(crate) struct Relay {
     /// The group of this process may connect to the socket too (mode 0660).
     #[arg(long, conflicts_with = "listen")]
     pub(crate) group_may_connect: bool,
+}
+
+/// What officers do with their own keys.
+#[derive(Subcommand)]
+pub(crate) enum OfficerCommand {
+    /// Makes a key that signs requests, under a passphrase, and prints its public half.
+    New {
+        /// Name of the officer, as it is to stand on the access list.
+        #[arg(long)]
+        name: String,
+        /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
+        /// The program makes the passphrase, shows it at the terminal and has it typed back.
+        #[arg(long, conflicts_with = "passphrase_file")]
+        generate: bool,
+        /// For a rehearsal, which takes any passphrase; no other vault is founded with such a key.
+        #[arg(long)]
+        rehearsal: bool,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Writes another file with the same key under a new passphrase. The old one still opens: destroy it.
+    Passphrase {
+        /// The key file.
+        #[arg(long, value_name = "FILE")]
+        officer: PathBuf,
+        /// The file whose first line is the present passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
+        #[command(flatten)]
+        new: NewPassphrase,
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// Keys of services and auditors.
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Makes a key file that only its owner may read, and prints the public half.
+    New {
+        /// File to write; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// The way of a request.
+#[derive(Subcommand)]
+pub(crate) enum RequestCommand {
+    /// Makes a request that nobody has signed.
+    New(NewRequest),
+    /// Says in words what a request would change, and who signed it.
+    Show {
+        /// The request.
+        #[arg(value_name = "FILE")]
+        request: PathBuf,
+    },
+    /// Signs a request, after it was shown.
+    Sign {
+        /// The request; the signature is added to it.
+        #[arg(value_name = "FILE")]
+        request: PathBuf,
+        /// The officer's key file.
+        #[arg(
+            long,
+            value_name = "FILE",
+            required_unless_present = "share",
+            conflicts_with = "share"
+        )]
+        officer: Option<PathBuf>,
+        /// A custodian's share envelope, for a request that replaces officers.
+        #[arg(long, value_name = "FILE")]
+        share: Option<PathBuf>,
+        /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
+    },
+    /// Submits a request to the running vault, which does what it says.
+    Submit {
+        /// The request.
+        #[arg(value_name = "FILE")]
+        request: PathBuf,
+        /// File for what leaves the vault, a lot file; not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct NewRequest {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub(crate) act: ActCommand,
+    /// For whom: a person or a service, who does not sign.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) requester: Option<String>,
+    /// Days for which it can be submitted, 1 to 7.
+    #[arg(long, global = true, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=7))]
+    pub(crate) days: u8,
+    /// File to write; not overwritten.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What can be requested.
+#[derive(Subcommand)]
+pub(crate) enum ActCommand {
+    /// Puts a service, an officer or an auditor onto the access list.
+    EnrolCaller {
+        /// Name; an issuer's orders carry it.
+        #[arg(long)]
+        name: String,
+        /// What the caller is.
+        #[arg(long)]
+        kind: CallerKind,
+        /// File with the public key, or an officer's key file.
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+        /// A region of GB/T 2260 that it may have to do with; once for each, none for all.
+        #[arg(long)]
+        region: Vec<String>,
+        /// An operation that it may ask for, as the table of operations names it; once for each, none for all of its kind.
+        #[arg(long)]
+        operation: Vec<String>,
+        /// A ceiling below the built-in one, such as `cards=100`; once for each.
+        #[arg(long, value_name = "COUNTED=N")]
+        ceiling: Vec<String>,
+    },
+    /// Gives a suspended caller back what was taken.
+    RestoreCaller {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+    },
+    /// Puts another key in the place of a caller's.
+    ReplaceKey {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// File with the new public key, or an officer's key file.
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+    },
+    /// Enrols a terminal, or gives one that is enrolled other terms.
+    EnrolTerminal {
+        /// Kind of terminal.
+        #[arg(long)]
+        kind: Kind,
+        /// The terminal's request: the JSON object that `card-reader enrol` prints, with name and public keys.
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+        /// A region of GB/T 2260; once for each.
+        #[arg(long, required = true)]
+        region: Vec<String>,
+        /// Zones that the terminal stands in, a bit mask; 0 for no check.
+        #[arg(long, default_value_t = 0)]
+        zones: u64,
+        /// Last day of the last bundle that it may have.
+        #[arg(long, value_name = "DATE")]
+        until: Date,
+        /// These keys take the place of others that the name has.
+        #[arg(long)]
+        replaces: bool,
+    },
+    /// Makes a new Active version of a role key; the one before it drains until a day.
+    RotateRole {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// Last day, included, on which terminals accept the version that was Active.
+        #[arg(long, value_name = "DATE")]
+        drain_until: Date,
+    },
+    /// Destroys the keys of a version that no live card has alone.
+    RetireRole {
+        /// The role.
+        #[arg(long)]
+        role: RoleName,
+        /// The region of GB/T 2260.
+        #[arg(long)]
+        region: String,
+        /// The version.
+        #[arg(long)]
+        version: u8,
+    },
+    /// Exports the transport keys of blanks, sealed to the card maker's key.
+    ExportLot {
+        /// Number of the issuer, 4 hex digits.
+        #[arg(long)]
+        issuer: String,
+        /// Number of the lot, 8 hex digits.
+        #[arg(long)]
+        lot: String,
+        /// Number of the first card.
+        #[arg(long)]
+        first: u32,
+        /// Count of cards.
+        #[arg(long)]
+        count: u32,
+        /// Name of the card maker.
+        #[arg(long)]
+        maker: String,
+        /// File with the card maker's public key.
+        #[arg(long, value_name = "FILE")]
+        maker_key: PathBuf,
+    },
+    /// Where fewer than two officers are left: puts these onto the access list. A quorum of custodians signs it.
+    ReplaceOfficers {
+        /// An officer, and the key file or the file with the public key; once for each.
+        #[arg(long, value_name = "NAME=FILE", required = true)]
+        officer: Vec<String>,
+    },
 }
 
 /// What custodians do with their own envelopes.
@@ -152,7 +390,10 @@ pub(crate) struct Init {
     /// A custodian and the file whose first line is the passphrase, `-` to type it; once for each.
     #[arg(long, value_name = "NAME=PASSPHRASE_FILE", required = true)]
     pub(crate) custodian: Vec<String>,
-    /// Folder for the envelopes.
+    /// An officer, and the key file or the file with the public key; once for each, at least three.
+    #[arg(long, value_name = "NAME=FILE", required = true)]
+    pub(crate) officer: Vec<String>,
+    /// Folder for the envelopes, and for the vault's anchors.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// The program makes the passphrases that would be typed (`-`), shows each at the terminal and has it typed back.
@@ -198,29 +439,14 @@ pub(crate) enum Ask {
     },
     /// Says how the vault stands: exit 0 open, 1 sealed, 3 not running, 5 damaged.
     Status,
-    /// Enrols an issuer's service key.
-    EnrolIssuer {
-        /// Name that its orders carry.
-        #[arg(long)]
-        name: String,
-        /// File with the public key.
-        #[arg(long, value_name = "FILE")]
-        public_key: PathBuf,
-    },
-    /// Exports a terminal's bundle, sealed to the terminal's key.
+    /// Exports the bundle of an enrolled terminal, sealed to the key that it is enrolled with.
     ExportBundle {
-        /// Kind of terminal.
+        /// Name of the terminal.
         #[arg(long)]
-        kind: Kind,
-        /// The terminal's request: the JSON object that `card-reader enrol` prints, with name and public keys.
-        #[arg(long, value_name = "FILE")]
-        request: PathBuf,
-        /// A region of GB/T 2260; once for each.
-        #[arg(long, required = true)]
-        region: Vec<String>,
-        /// Zones that the terminal stands in, a bit mask; 0 for no check.
-        #[arg(long, default_value_t = 0)]
-        zones: u64,
+        terminal: String,
+        /// Zones that it stands in, a bit mask, if they are fewer than it is enrolled for.
+        #[arg(long)]
+        zones: Option<u64>,
         /// First day.
         #[arg(long)]
         from: Date,
@@ -231,60 +457,20 @@ pub(crate) enum Ask {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Exports the transport keys of blanks, sealed to the card maker's key.
-    ExportLot {
-        /// Number of the issuer, 4 hex digits.
+    /// Lists who may ask: services, officers and auditors, with their keys, and who of them is suspended.
+    Callers,
+    /// Suspends a caller at once: nothing that they ask for is done any more, and no signature of theirs counts.
+    Suspend {
+        /// Its name.
         #[arg(long)]
-        issuer: String,
-        /// Number of the lot, 8 hex digits.
-        #[arg(long)]
-        lot: String,
-        /// Number of the first card.
-        #[arg(long)]
-        first: u32,
-        /// Count of cards.
-        #[arg(long)]
-        count: u32,
-        /// Name of the card maker.
-        #[arg(long)]
-        maker: String,
-        /// File with the card maker's public key.
-        #[arg(long, value_name = "FILE")]
-        maker_key: PathBuf,
-        /// File to write; not overwritten.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
+        name: String,
     },
     /// Prints the public keys.
     Anchors,
     /// Lists all versions of all role keys, with their states and how many cards have them.
     RoleKeys,
-    /// Makes a new Active version of a role key; the one before it drains until a day.
-    Rotate {
-        /// The role.
-        #[arg(long)]
-        role: RoleName,
-        /// The region of GB/T 2260.
-        #[arg(long)]
-        region: String,
-        /// Last day, included, on which terminals accept the version that was Active.
-        #[arg(long, value_name = "DATE")]
-        drain_until: Date,
-    },
     /// Says that a version is compromised: no bundle carries it any more. It stays so.
     Compromise {
-        /// The role.
-        #[arg(long)]
-        role: RoleName,
-        /// The region of GB/T 2260.
-        #[arg(long)]
-        region: String,
-        /// The version.
-        #[arg(long)]
-        version: u8,
-    },
-    /// Destroys the keys of a version that no live card has alone.
-    Retire {
         /// The role.
         #[arg(long)]
         role: RoleName,
@@ -365,7 +551,7 @@ pub(crate) enum Ask {
         /// Only up to this day, included.
         #[arg(long, value_name = "DATE")]
         to: Option<Date>,
-        /// Only lines in which a value is exactly this: a serial, an order, a terminal, an issuer, a key version.
+        /// Only lines in which a value is exactly this: a serial, an order, a terminal, a caller, an operation, a key version.
         #[arg(long, value_name = "VALUE")]
         about: Option<String>,
         /// Only lines behind this number.
@@ -424,6 +610,27 @@ impl From<Kind> for BundleKind {
     }
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum CallerKind {
+    Issuer,
+    PhotoStore,
+    Settlement,
+    KeyOfficer,
+    Auditor,
+}
+
+impl From<CallerKind> for Caller {
+    fn from(kind: CallerKind) -> Self {
+        match kind {
+            CallerKind::Issuer => Self::Issuer,
+            CallerKind::PhotoStore => Self::PhotoStore,
+            CallerKind::Settlement => Self::Settlement,
+            CallerKind::KeyOfficer => Self::KeyOfficer,
+            CallerKind::Auditor => Self::Auditor,
+        }
+    }
+}
+
 impl Command {
     /// Schema of the JSON object.
     pub(crate) const fn schema(&self) -> &'static str {
@@ -434,6 +641,13 @@ impl Command {
             Self::Share(ShareCommand::Check { .. }) => "yzt.keyvault_share_check/1",
             Self::Share(ShareCommand::Passphrase { .. }) => "yzt.keyvault_share_passphrase/1",
             Self::Share(ShareCommand::Pin { .. }) => "yzt.keyvault_share_pin/1",
+            Self::Officer(OfficerCommand::New { .. }) => "yzt.keyvault_officer_new/1",
+            Self::Officer(OfficerCommand::Passphrase { .. }) => "yzt.keyvault_officer_passphrase/1",
+            Self::Key(KeyCommand::New { .. }) => "yzt.keyvault_key_new/1",
+            Self::Request(RequestCommand::New(_)) => "yzt.keyvault_request_new/1",
+            Self::Request(RequestCommand::Show { .. }) => "yzt.keyvault_request_show/1",
+            Self::Request(RequestCommand::Sign { .. }) => "yzt.keyvault_request_sign/1",
+            Self::Request(RequestCommand::Submit { .. }) => "yzt.keyvault_request_submit/1",
             Self::Ask(ask) => ask.schema(),
         }
     }
@@ -446,14 +660,12 @@ impl Ask {
             Self::Unseal { .. } => "yzt.keyvault_unseal/1",
             Self::Seal { .. } => "yzt.keyvault_seal/1",
             Self::Status => "yzt.keyvault_status/1",
-            Self::EnrolIssuer { .. } => "yzt.keyvault_enrol_issuer/1",
             Self::ExportBundle { .. } => "yzt.keyvault_export_bundle/1",
-            Self::ExportLot { .. } => "yzt.keyvault_export_lot/1",
+            Self::Callers => "yzt.keyvault_callers/1",
+            Self::Suspend { .. } => "yzt.keyvault_suspend/1",
             Self::Anchors => "yzt.anchors/1",
             Self::RoleKeys => "yzt.role_keys/1",
-            Self::Rotate { .. } => "yzt.keyvault_rotate/1",
             Self::Compromise { .. } => "yzt.keyvault_compromise/1",
-            Self::Retire { .. } => "yzt.keyvault_retire/1",
             Self::Deny { .. } => "yzt.keyvault_deny/1",
             Self::EndCard { .. } => "yzt.keyvault_end_card/1",
             Self::Allow { .. } => "yzt.keyvault_allow/1",

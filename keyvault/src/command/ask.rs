@@ -4,10 +4,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use keyvault::custody::officer_key::OfficerKey;
 use keyvault_protocol::{
-    BundleRequest, Client, DeliveredBy, Identity, JournalKind, JournalLine, LotRequest, PendingUpdates,
-    PointBytes, ReadJournal, Region, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo,
-    UpdatesRequest, division,
+    Anchors, BundleRequest, CallerEntry, Client, DeliveredBy, Identity, JournalKind, JournalLine, OPERATIONS,
+    PendingUpdates, PointBytes, ReadJournal, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo,
+    UpdatesRequest, division, fingerprint,
 };
 use program_contract::language::{Line, Words};
 use program_contract::{Exit, Failure, Founded, Outcome, day, file, line};
@@ -15,8 +16,8 @@ use serde_json::{Map, Value, json};
 use tokio::net::UnixStream;
 
 use crate::command::arguments::Ask;
-use crate::command::custody;
 use crate::command::place::{Place, usage};
+use crate::command::{custody, request};
 
 /// Asks, and shows the answer as an object of `schema`.
 #[expect(clippy::too_many_lines, reason = "an arm for each command, read as a table")]
@@ -51,39 +52,22 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             })?;
             custody::describe(&status, &transport_key, schema)
         }
-        Ask::EnrolIssuer { name, public_key } => {
-            let key = read_point(&public_key)?;
-            place.connect().await?.enrol_issuer(&name, &key).await?;
-            Outcome::done(schema, &json!({ "name": name }), vec![line!(enrolled(&name))])
-        }
         Ask::ExportBundle {
-            kind,
-            request,
-            region,
+            terminal,
             zones,
             from,
             to,
             out,
         } => {
-            let (terminal, sealing_key, authentication_key) = read_request(&request)?;
-            let regions = region
-                .iter()
-                .map(|text| division(text))
-                .collect::<Result<Vec<Region>, _>>()?;
-            let kind = kind.into();
             let request = BundleRequest {
-                kind,
                 terminal,
-                sealing_key,
-                authentication_key,
-                regions,
                 zones,
                 from,
                 to,
             };
             let mut client = place.connect().await?;
             let bytes = client.export_bundle(&request).await?;
-            let keys = keys_in(&mut client, &request).await?;
+            let keys = keys_in(&mut client, &request.terminal).await?;
             let mut outcome = write_new(schema, &out, &bytes)?;
             outcome.fields.insert("keys".to_owned(), keys.into());
             if keys == 0 {
@@ -91,58 +75,18 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             }
             Ok(outcome)
         }
-        Ask::ExportLot {
-            issuer,
-            lot,
-            first,
-            count,
-            maker,
-            maker_key,
-            out,
-        } => {
-            let issuer = read_hex(
-                &issuer,
-                Words("--issuer 须为 4 个十六进制数字", "--issuer has 4 hex digits"),
-            )?;
-            let lot = read_hex(
-                &lot,
-                Words("--lot 须为 8 个十六进制数字", "--lot has 8 hex digits"),
-            )?;
-            let maker_key = read_point(&maker_key)?;
-            let request = LotRequest {
-                issuer,
-                lot,
-                first,
-                count,
-                maker,
-                maker_key,
-            };
-            let bytes = place.connect().await?.export_lot(&request).await?;
-            write_new(schema, &out, &bytes)
+        Ask::Callers => {
+            let callers = place.connect().await?.callers().await?;
+            let (fields, lines): (Vec<Value>, Vec<Line>) = callers.iter().map(show_caller).unzip();
+            Outcome::done(schema, &json!({ "callers": fields }), lines)
+        }
+        Ask::Suspend { name } => {
+            place.connect().await?.suspend_caller(&name).await?;
+            Outcome::done(schema, &json!({ "name": name }), vec![line!(suspended(&name))])
         }
         Ask::Anchors => {
             let anchors = place.connect().await?.anchors().await?;
-            let founded = Founded::around(&anchors.vault);
-            let mut fields = json!({
-                "vault": hex::encode(anchors.vault),
-                "card_ca": hex::encode(anchors.card_ca),
-                "terminal_ca": hex::encode(anchors.terminal_ca),
-                "document_signer": hex::encode(anchors.document_signer),
-                "entitlement_signer": hex::encode(anchors.entitlement_signer),
-                "deny_list_signer": hex::encode(anchors.deny_list_signer),
-                "audit_signer": hex::encode(anchors.audit_signer),
-                "operating_key": hex::encode(anchors.operating_key),
-            });
-            let mut lines: Vec<Line> = founded.banner().into_iter().map(|banner| line!(banner)).collect();
-            if let Value::Object(fields) = &mut fields {
-                for (name, value) in fields.iter() {
-                    lines.push(line!(name, " ", value.as_str().unwrap_or_default()));
-                }
-                // Only where it is so: a program of before refuses such anchors, and takes those of a real vault as ever.
-                if founded.is_rehearsal() {
-                    fields.insert("rehearsal".to_owned(), true.into());
-                }
-            }
+            let (fields, lines) = show_anchors(&anchors);
             Outcome::done(schema, &fields, lines)
         }
         Ask::Deny { serial } => {
@@ -209,17 +153,6 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             let (fields, lines): (Vec<Value>, Vec<Line>) = keys.iter().map(show_role_key).unzip();
             Outcome::done(schema, &json!({ "role_keys": fields }), lines)
         }
-        Ask::Rotate {
-            role,
-            region,
-            drain_until,
-        } => {
-            let mut client = place.connect().await?;
-            let key = client
-                .rotate_role(role.into(), division(&region)?, drain_until)
-                .await?;
-            one_role_key(schema, &key)
-        }
         Ask::Compromise {
             role,
             region,
@@ -228,17 +161,6 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             let mut client = place.connect().await?;
             let key = client
                 .compromise_role(role.into(), division(&region)?, version)
-                .await?;
-            one_role_key(schema, &key)
-        }
-        Ask::Retire {
-            role,
-            region,
-            version,
-        } => {
-            let mut client = place.connect().await?;
-            let key = client
-                .retire_role(role.into(), division(&region)?, version)
                 .await?;
             one_role_key(schema, &key)
         }
@@ -294,12 +216,14 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
 
 /// What is said of a bundle that carries no key.
 const NO_KEYS: Words = Words(
-    "凭证包中没有密钥，终端不会接受任何卡：请用 `keyvault rotate` 启用一个版本，再重新导出凭证包",
-    "the bundle carries no key, and its terminal accepts nobody: make a version with `keyvault rotate`, then export the bundle again",
+    "凭证包中没有密钥，终端不会接受任何卡：请由两名密钥官员用 `keyvault request new rotate-role` 启用一个版本，再重新导出凭证包",
+    "the bundle carries no key, and its terminal accepts nobody: let two officers make a version with `keyvault request new rotate-role`, then export the bundle again",
 );
 
 program_contract::sentences! {
-    fn enrolled(name) = "{name} 已登记", "{name} is enrolled";
+    fn suspended(name) =
+        "{name} 已停用，立即生效", "{name} is suspended, from this moment on";
+    fn suspended_since(day) = "，{day} 停用", ", suspended on {day}";
     fn denied(serial) = "{serial} 已列入拒绝名单", "{serial} is denied";
     fn out_of_use(serial) = "{serial} 已停用并列入拒绝名单", "{serial} is out of use and denied";
     fn allowed(serial) =
@@ -322,16 +246,86 @@ program_contract::sentences! {
 }
 
 /// How many key versions a bundle of today carries.
-async fn keys_in(client: &mut Client<UnixStream>, request: &BundleRequest) -> Result<usize, Failure> {
+async fn keys_in(client: &mut Client<UnixStream>, terminal: &str) -> Result<usize, Failure> {
     let today = day::of(client.status().await?.high_water);
     let keys = client.role_keys().await?;
+    let terminals = client.terminals().await?;
+    let Some(terminal) = terminals.iter().find(|known| known.name == terminal) else {
+        return Ok(0);
+    };
     let carried = keys.iter().filter(|key| {
         let drains = || key.until.is_some_and(|until| until >= today);
-        request.kind.roles().contains(&key.role)
-            && request.regions.contains(&key.region)
+        terminal.kind.roles().contains(&key.role)
+            && terminal.regions.contains(&key.region)
             && (key.state == RoleKeyState::Active || (key.state == RoleKeyState::Draining && drains()))
     });
     Ok(carried.count())
+}
+
+/// The public keys of a vault, as the file of them has them.
+pub(crate) fn show_anchors(anchors: &Anchors) -> (Value, Vec<Line>) {
+    let founded = Founded::around(&anchors.vault);
+    let mut fields = json!({
+        "vault": hex::encode(anchors.vault),
+        "card_ca": hex::encode(anchors.card_ca),
+        "terminal_ca": hex::encode(anchors.terminal_ca),
+        "document_signer": hex::encode(anchors.document_signer),
+        "entitlement_signer": hex::encode(anchors.entitlement_signer),
+        "deny_list_signer": hex::encode(anchors.deny_list_signer),
+        "audit_signer": hex::encode(anchors.audit_signer),
+        "operating_key": hex::encode(anchors.operating_key),
+    });
+    let mut lines: Vec<Line> = founded.banner().into_iter().map(|banner| line!(banner)).collect();
+    if let Value::Object(fields) = &mut fields {
+        for (name, value) in fields.iter() {
+            lines.push(line!(name, " ", value.as_str().unwrap_or_default()));
+        }
+        // Only where it is so: a program of before refuses such anchors, and takes those of a real vault as ever.
+        if founded.is_rehearsal() {
+            fields.insert("rehearsal".to_owned(), true.into());
+        }
+    }
+    (fields, lines)
+}
+
+fn show_caller(entry: &CallerEntry) -> (Value, Line) {
+    let CallerEntry {
+        enrolment,
+        enrolled,
+        suspended,
+    } = entry;
+    let regions: Vec<String> = enrolment.regions.iter().map(ToString::to_string).collect();
+    let operations: Vec<&str> = OPERATIONS
+        .iter()
+        .filter(|listed| enrolment.operations.contains(&listed.number))
+        .map(|listed| listed.name)
+        .collect();
+    let ceilings: Map<String, Value> = enrolment
+        .ceilings
+        .iter()
+        .map(|lowered| (lowered.counted.clone(), lowered.per_day.into()))
+        .collect();
+    let fields = json!({
+        "name": enrolment.name,
+        "kind": enrolment.kind.as_str(),
+        "key": hex::encode(enrolment.key),
+        "fingerprint": fingerprint(&enrolment.key),
+        "regions": regions,
+        "operations": operations,
+        "ceilings": ceilings,
+        "enrolled": enrolled.to_string(),
+        "suspended": suspended.map(|at| at.to_string()),
+    });
+    let since = suspended.map(|at| suspended_since(day::of(at)));
+    let line = line!(
+        &enrolment.name,
+        " (",
+        request::kind_words(enrolment.kind),
+        "): ",
+        fingerprint(&enrolment.key)
+    );
+    let line = since.map_or(line.clone(), |since| line!(line, since));
+    (fields, line)
 }
 
 fn one_role_key(schema: &'static str, key: &RoleKeyInfo) -> Result<Outcome, Failure> {
@@ -413,7 +407,7 @@ fn state_words(state: RoleKeyState) -> Words {
     Words(chinese, state.as_str())
 }
 
-fn show_role_key(key: &RoleKeyInfo) -> (Value, Line) {
+pub(crate) fn show_role_key(key: &RoleKeyInfo) -> (Value, Line) {
     let RoleKeyInfo {
         role,
         region,
@@ -460,6 +454,7 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, Line) {
         "bundle_until": day(terminal.bundle_until),
         "leaf_until": day(terminal.leaf_until),
         "updates_until": day(terminal.updates_until),
+        "enrolled_until": day(terminal.enrolled_until),
     });
     let mut line = line!(&terminal.name, " (", terminal.kind.as_str(), ")");
     for said in [
@@ -487,10 +482,13 @@ fn read_serial(text: &str) -> Result<Serial, Failure> {
 /// Longest public key or request file, bytes.
 const MAX_FILE: u64 = 1 << 16;
 
-/// A public key from a file: 65 bytes `04 || X || Y`, or their 130 hex digits.
-fn read_point(path: &Path) -> Result<PointBytes, Failure> {
+/// A public key from a file: 65 bytes `04 || X || Y`, their 130 hex digits, or an officer's key file.
+pub(crate) fn read_point(path: &Path) -> Result<PointBytes, Failure> {
     let bytes = file::read(path, MAX_FILE)
         .map_err(|error| Failure::file(Words("读取公钥", "read the public key"), path, &error))?;
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return Ok(OfficerKey::parse(&bytes)?.public()?);
+    }
     let raw = match std::str::from_utf8(&bytes) {
         Ok(text) if text.trim().len() == 130 => hex::decode(text.trim()).unwrap_or_default(),
         _ => bytes,
@@ -504,7 +502,7 @@ fn read_point(path: &Path) -> Result<PointBytes, Failure> {
 }
 
 /// Name and keys of a terminal, from its request.
-fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure> {
+pub(crate) fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure> {
     let wrong = || {
         usage(Words(
             "请求不是含 terminal、sealing_key、authentication_key 的 yzt.terminal-request/1 对象",
@@ -534,13 +532,13 @@ fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure
     ))
 }
 
-fn read_hex<const N: usize>(text: &str, message: Words) -> Result<[u8; N], Failure> {
+pub(crate) fn read_hex<const N: usize>(text: &str, message: Words) -> Result<[u8; N], Failure> {
     let mut out = [0u8; N];
     hex::decode_to_slice(text, &mut out).map_err(|_| usage(message))?;
     Ok(out)
 }
 
-fn write_new(schema: &'static str, path: &Path, bytes: &[u8]) -> Result<Outcome, Failure> {
+pub(crate) fn write_new(schema: &'static str, path: &Path, bytes: &[u8]) -> Result<Outcome, Failure> {
     file::create(path, bytes, file::PRIVATE)
         .map_err(|error| Failure::file(Words("写入", "write"), path, &error))?;
     let fields = json!({ "path": path.display().to_string(), "bytes": bytes.len() });

@@ -1,18 +1,19 @@
 //! Founding, unsealing, and how the vault stands.
 
+use std::io;
 use std::path::Path;
 
 use jiff::civil::Date;
-use keyvault::custody::ceremony::{self, Custodian, Founding, Plan};
-use keyvault::custody::share_envelope::Cost;
+use keyvault::custody::ceremony::{self, Created, Custodian, Founding, Officer, Plan};
+use keyvault::custody::protection::Cost;
 use keyvault_protocol::{Identity, PointBytes, Status, UnsealProgress, VaultState, fingerprint};
 use program_contract::language::Words;
-use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, line, secret};
-use serde_json::json;
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, file, line, secret};
+use serde_json::{Value, json};
 
 use crate::command::arguments::Init;
 use crate::command::place::{PROGRAM, Place, random, runtime, usage};
-use crate::command::share;
+use crate::command::{ask, officer, share};
 
 program_contract::sentences! {
     fn vault_founded(vault, threshold, shares) =
@@ -43,6 +44,7 @@ pub(crate) fn init(
         threshold,
         shares,
         custodian: custodians,
+        officer: officers,
         out,
         generate,
         rehearsal,
@@ -76,6 +78,13 @@ pub(crate) fn init(
         .collect::<Result<Vec<_>, _>>()?;
     let names: Vec<&str> = called.iter().map(|(name, _)| *name).collect();
     ceremony::check_rules(threshold, &names)?;
+    let officers = named_officers(&officers, Some(founded))?;
+    ceremony::check_officers(&officers, &names)?;
+    let anchors_file = out.join(ANCHORS);
+    if anchors_file.exists() {
+        let exists = io::ErrorKind::AlreadyExists.into();
+        return Err(Failure::file(Words("写入", "write"), &anchors_file, &exists));
+    }
     // Before anybody types: nobody should do it for nothing.
     let founding = Founding::begin(place.dir()?, &out)?;
     let taken_back: Vec<String> = founding
@@ -100,10 +109,23 @@ pub(crate) fn init(
         out,
         threshold,
         custodians,
+        officers,
         cost: Cost::STANDARD,
         founded,
     };
     let created = runtime()?.block_on(founding.hold(&plan, clock.now(), random()))?;
+    told(&plan, &created, &taken_back, &anchors_file, schema)
+}
+
+/// What was founded, and the file of its anchors, which is written now.
+fn told(
+    plan: &Plan,
+    created: &Created,
+    taken_back: &[String],
+    anchors_file: &Path,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    let (threshold, shares, founded) = (plan.threshold, plan.custodians.len(), plan.founded);
     let envelopes: Vec<String> = created
         .envelopes
         .iter()
@@ -115,6 +137,15 @@ pub(crate) fn init(
         Some(banner) => rehearsal_founded(vault, banner, threshold, shares),
         None => vault_founded(vault, threshold, shares),
     };
+    let officers: Vec<Value> = plan
+        .officers
+        .iter()
+        .map(|officer| json!({ "name": officer.name, "fingerprint": fingerprint(&officer.key) }))
+        .collect();
+    // The vault is there: what fails now is told, and `keyvault anchors` prints the same.
+    let (anchors, _) = ask::show_anchors(&created.anchors);
+    let anchors = Outcome::done("yzt.anchors/1", &anchors, Vec::new())?.object();
+    let written = file::create(anchors_file, format!("{anchors}\n").as_bytes(), 0o644).is_ok();
     let fields = json!({
         "vault": hex::encode(created.vault),
         "epoch": created.epoch,
@@ -122,15 +153,62 @@ pub(crate) fn init(
         "threshold": threshold,
         "shares": shares,
         "packages": &envelopes,
-        "taken_back": &taken_back,
-        "rehearsal": rehearsal,
+        "taken_back": taken_back,
+        "officers": officers,
+        "anchors": written.then(|| anchors_file.display().to_string()),
+        "rehearsal": founded.is_rehearsal(),
     });
     let mut lines = vec![
         line!(founded_as),
         line!(Words("传输密钥指纹", "the transport key is"), " ", &transport_key),
     ];
     lines.extend(envelopes.iter().map(|path| line!(path)));
+    lines.extend(plan.officers.iter().map(|officer| {
+        line!(
+            Words("密钥官员", "key officer"),
+            " ",
+            &officer.name,
+            ": ",
+            fingerprint(&officer.key)
+        )
+    }));
+    lines.push(if written {
+        line!(anchors_file.display())
+    } else {
+        line!(Words(
+            "锚点文件未能写出；密钥库打开后请用 `keyvault anchors --json` 取得",
+            "the file of anchors could not be written: take it from `keyvault anchors --json` when the vault is open"
+        ))
+    });
     Outcome::done(schema, &fields, lines)
+}
+
+/// Name of the file of anchors beside the envelopes.
+const ANCHORS: &str = "anchors.json";
+
+/// Officers from `NAME=FILE`, each with the public half of a key. A key that was made for a rehearsal is for one.
+pub(crate) fn named_officers(given: &[String], founded: Option<Founded>) -> Result<Vec<Officer>, Failure> {
+    let officer = |given: &String| {
+        let (name, path) = given.split_once('=').ok_or_else(|| {
+            usage(Words(
+                "--officer 写作 姓名=密钥文件",
+                "--officer has the form NAME=FILE",
+            ))
+        })?;
+        let path = Path::new(path);
+        let key = ask::read_point(path)?;
+        if founded == Some(Founded::Real) && officer::is_for_rehearsals(path) {
+            return Err(keyvault::Error::BadCeremony {
+                what: "a key of an officer was made for a rehearsal, and this vault is none",
+            }
+            .into());
+        }
+        Ok(Officer {
+            name: name.to_owned(),
+            key,
+        })
+    };
+    given.iter().map(officer).collect()
 }
 
 /// How often a custodian at the terminal is asked for a passphrase that will do.

@@ -3,8 +3,10 @@
 mod arguments;
 mod ask;
 mod custody;
+mod officer;
 mod place;
 mod relay;
+mod request;
 mod serve;
 mod share;
 
@@ -15,7 +17,7 @@ use keyvault::keys::arena::stack;
 use keyvault::keys::self_test;
 use program_contract::{Clock, Failure, Outcome};
 
-use crate::command::arguments::{Arguments, Ask, Command};
+use crate::command::arguments::{Arguments, Ask, Command, RequestCommand};
 use crate::command::place::{PROGRAM, Place, random, runtime};
 
 /// Arguments in, exit code out.
@@ -36,6 +38,7 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         at,
         key,
         anchors,
+        key_passphrase_file,
         command,
     } = arguments;
     // Who comes and goes is what a relay has to tell.
@@ -60,6 +63,7 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         at,
         key,
         anchors,
+        key_passphrase_file,
         clock: clock.clone(),
     };
     // Before the first passphrase, share or key: `init` and `unseal` hold those too.
@@ -81,6 +85,12 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         Command::Ask(ask @ (Ask::Unseal { .. } | Ask::Seal { .. })) => {
             protected(|| runtime()?.block_on(ask::ask(&place, ask, schema)))
         }
+        Command::Officer(command) => protected(|| officer::officer(command, schema)),
+        Command::Key(command) => protected(|| officer::key(command, schema)),
+        Command::Request(sign @ RequestCommand::Sign { .. }) => {
+            protected(|| request::request(&place, clock, sign, schema))
+        }
+        Command::Request(command) => request::request(&place, clock, command, schema),
         Command::Ask(ask) => runtime()?.block_on(ask::ask(&place, ask, schema)),
     }
 }

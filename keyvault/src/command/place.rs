@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use keyvault::Random;
+use keyvault::custody::officer_key::OfficerKey;
 use keyvault::keys::arena::stack;
 use keyvault::keys::random::source;
 use keyvault_protocol::{ChannelKey, Client, Identity, VaultAnchors};
 use program_contract::language::{Said, Words};
-use program_contract::{Clock, Failure, Founded, NotARehearsal, Program};
+use program_contract::{Clock, Failure, Founded, NotARehearsal, Program, file, secret};
 use tokio::net::UnixStream;
 
 /// This program.
@@ -16,6 +17,9 @@ pub(crate) const PROGRAM: Program = Program::new("keyvault");
 
 /// File in the vault's folder that says where the running vault listens.
 pub(crate) const SOCKET_NOTE: &str = "socket";
+
+/// Longest key file, bytes.
+const MAX_KEY: u64 = 1 << 16;
 
 /// Arguments that do not fit together.
 pub(crate) fn usage(message: impl Said) -> Failure {
@@ -50,6 +54,8 @@ pub(crate) struct Place {
     /// The caller's own key, and the anchors of the vault that it speaks to.
     pub(crate) key: Option<PathBuf>,
     pub(crate) anchors: Option<PathBuf>,
+    /// Where the passphrase of an officer's key is.
+    pub(crate) key_passphrase_file: PathBuf,
     pub(crate) clock: Clock,
 }
 
@@ -82,7 +88,15 @@ impl Place {
             return Ok(Identity::nobody());
         };
         let read = Words("读取密钥", "read the key");
-        let key = ChannelKey::read(key).map_err(|error| Failure::file(read, key, &error))?;
+        let failed = |error: &std::io::Error| Failure::file(read, key, error);
+        let text = file::read(key, MAX_KEY).map_err(|error| failed(&error))?;
+        let key = if text.starts_with(b"{") {
+            let prompt = Words("密钥官员的口令", "passphrase of the officer's key");
+            let passphrase = secret::read(Some(&self.key_passphrase_file), prompt)?;
+            ChannelKey::from(&OfficerKey::parse(&text)?.secret(&passphrase)?)
+        } else {
+            ChannelKey::read(key).map_err(|error| failed(&error))?
+        };
         let read = Words("读取锚点", "read the anchors");
         let anchors = VaultAnchors::read(anchors).map_err(|error| Failure::file(read, anchors, &error))?;
         Ok(Identity::of(key, anchors, self.clock.clone()))

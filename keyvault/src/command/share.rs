@@ -4,7 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
+use keyvault::custody::protection::Cost;
+use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::custody::strength;
 use keyvault_protocol::{Client, Error, Identity, PointBytes, Share, fingerprint};
 use program_contract::language::Words;
@@ -111,7 +112,7 @@ pub(crate) fn passphrase(envelope: &ShareEnvelope, file: &Path) -> Result<Zeroiz
 
 program_contract::sentences! {
     pub(crate) fn passphrase_of(name) = "{name} 的口令", "passphrase of {name}";
-    fn new_passphrase_of(name) = "{name} 的新口令", "new passphrase of {name}";
+    pub(crate) fn new_passphrase_of(name) = "{name} 的新口令", "new passphrase of {name}";
     fn made_passphrase_of(name, bits) =
         "{name} 的新口令（{bits} 比特）", "new passphrase of {name} ({bits} bits)";
     fn share_of_set(name, index, shares, epoch, vault) =

@@ -11,25 +11,30 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::rehearsal;
 use jiff::Timestamp;
-use keyvault_protocol::PointBytes;
+use keyvault_protocol::{Anchors, Enrolment, PointBytes};
 use program_contract::{Clock, Founded, file};
+use service_contract::Caller;
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{self, Event};
 use crate::authority::ceilings::Counts;
 use crate::authority::signers::Signer;
+use crate::authority::{callers, certificates};
 use crate::clock::Running;
 use crate::custody::passphrase;
+use crate::custody::protection::Cost;
 use crate::custody::shamir::{self, Point};
-use crate::custody::share_envelope::{Cost, SetId, ShareEnvelope};
+use crate::custody::share_envelope::{SetId, ShareEnvelope};
 use crate::custody::transport;
 use crate::custody::unsealing::unseal;
 use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
 use crate::keys::material::{INDEX_KEYS, KeyId, KeyRecord, Keys};
 use crate::keys::version::Roles;
+use crate::open::callers::{Callers, ForWhom};
 use crate::open::freshness::{Freshness, Places};
 use crate::open::opening::UnsealKeys;
 use crate::open::transaction::{
@@ -81,6 +86,28 @@ impl std::fmt::Debug for Custodian {
     }
 }
 
+/// A key officer from the first moment: two of them sign what gives something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Officer {
+    /// Name on the access list, 1 to 64 bytes of text.
+    pub name: String,
+    /// The public half of the officer's key.
+    pub key: PointBytes,
+}
+
+impl Officer {
+    fn enrolment(&self) -> Enrolment {
+        Enrolment {
+            name: self.name.clone(),
+            kind: Caller::KeyOfficer,
+            key: self.key,
+            regions: Vec::new(),
+            operations: Vec::new(),
+            ceilings: Vec::new(),
+        }
+    }
+}
+
 /// The vault that is to be.
 #[derive(Debug)]
 pub struct Plan {
@@ -92,6 +119,8 @@ pub struct Plan {
     pub threshold: u8,
     /// The custodians, one share each.
     pub custodians: Vec<Custodian>,
+    /// The officers, at least three.
+    pub officers: Vec<Officer>,
     /// Work per guess at a passphrase.
     pub cost: Cost,
     /// What the installation around the vault is to be: its number says so for good.
@@ -107,6 +136,8 @@ pub struct Created {
     pub epoch: u32,
     /// The public half of its transport key, which the envelopes pin.
     pub transport_key: PointBytes,
+    /// Its other public keys, by which services and terminals know it.
+    pub anchors: Anchors,
     /// The envelopes, in the order of the custodians.
     pub envelopes: Vec<PathBuf>,
 }
@@ -216,7 +247,7 @@ impl Founding {
         let arena = Arena::new()?;
         let transport_key = transport::key_of(&self.staging, &mut rng)?.public();
         let made = (vault, transport_key);
-        let (set, envelopes, rng) = make_store(plan, made, &self.staging, &arena, now, rng).await?;
+        let (set, anchors, envelopes, rng) = make_store(plan, made, &self.staging, &arena, now, rng).await?;
 
         let note = self.staging.join(NOTE);
         let mut text = format!("{}\n", hex::encode(vault)).into_bytes();
@@ -258,6 +289,7 @@ impl Founding {
             vault,
             epoch: set.epoch,
             transport_key,
+            anchors,
             envelopes: paths,
         })
     }
@@ -383,6 +415,7 @@ fn check(plan: &Plan) -> Result<(), Error> {
         .map(|custodian| custodian.name.as_str())
         .collect();
     check_rules(plan.threshold, &names)?;
+    check_officers(&plan.officers, &names)?;
     for (i, custodian) in plan.custodians.iter().enumerate() {
         custodian.judge(plan.founded)?;
         custodian.is_told_from(&plan.custodians[..i])?;
@@ -423,6 +456,32 @@ pub fn check_rules(threshold: u8, names: &[&str]) -> Result<(), Error> {
 /// The first barrier term.
 const TERM: i64 = 1;
 
+/// Whether a vault can have these officers, beside custodians of these names.
+///
+/// # Errors
+/// [`Error::BadCeremony`].
+pub fn check_officers(officers: &[Officer], custodians: &[&str]) -> Result<(), Error> {
+    let bad = |what| Err(Error::BadCeremony { what });
+    if officers.len() < callers::MIN_OFFICERS {
+        return bad("there are fewer than three officers, and two sign what a third asks for");
+    }
+    for (i, officer) in officers.iter().enumerate() {
+        if !callers::is_free_name(&officer.name, custodians.iter().copied()) {
+            return bad(
+                "an officer's name is empty, too long, a custodian's, or has characters that names do not have",
+            );
+        }
+        if PublicKey::from_point65(&officer.key).is_err() {
+            return bad("an officer's key is no point of P-256");
+        }
+        let mut others = officers[..i].iter();
+        if others.any(|other| other.name == officer.name || other.key == officer.key) {
+            return bad("two officers have the same name or the same key");
+        }
+    }
+    Ok(())
+}
+
 /// Makes secret, keys and store in the staging folder.
 async fn make_store(
     plan: &Plan,
@@ -431,7 +490,7 @@ async fn make_store(
     arena: &Arc<Arena>,
     now: Timestamp,
     mut rng: Random,
-) -> Result<(SetId, Vec<ShareEnvelope>, Random), Error> {
+) -> Result<(SetId, Anchors, Vec<ShareEnvelope>, Random), Error> {
     const EPOCH: u32 = 1;
     let count = u8::try_from(plan.custodians.len()).map_err(|_| Error::BadCeremony {
         what: "too many custodians",
@@ -506,6 +565,8 @@ async fn make_store(
     let mut open = Open {
         keys: Keys::new(Arc::clone(arena)),
         roles: Roles::new(),
+        callers: Callers::new(),
+        asked: ForWhom::default(),
         state: State {
             header: header_digest(&core.header, &core.shares),
             high_water: now.as_second(),
@@ -523,15 +584,12 @@ async fn make_store(
         ring: key_ring,
         pending: None,
     };
-    let places = Places::under(open.ring.state_root.expose())?;
-    for (id, version) in &ring_rows {
-        open.state.count(Table::Ring, 1);
-        open.fresh.note(&places, Table::Ring, id, *version)?;
-    }
+    note_ring(&mut open, &ring_rows)?;
     first_keys(plan, &mut core, &mut open, now).await?;
+    let anchors = certificates::public_keys(&core, &open)?;
     let Core { store, rng, .. } = core;
     store.close().await?;
-    Ok((set, envelopes, rng))
+    Ok((set, anchors, envelopes, rng))
 }
 
 fn first_ring(arena: &Arc<Arena>, rng: &mut Random) -> Result<Ring, Error> {
@@ -540,6 +598,16 @@ fn first_ring(arena: &Arc<Arena>, rng: &mut Random) -> Result<Ring, Error> {
         nonce: OpenKey::random(arena, rng)?,
         state_root: OpenKey::random(arena, rng)?,
     })
+}
+
+/// Takes note of the ring's rows.
+fn note_ring(open: &mut Open, ring_rows: &[(Vec<u8>, i64)]) -> Result<(), Error> {
+    let places = Places::under(open.ring.state_root.expose())?;
+    for (id, version) in ring_rows {
+        open.state.count(Table::Ring, 1);
+        open.fresh.note(&places, Table::Ring, id, *version)?;
+    }
+    Ok(())
 }
 
 /// Makes the keys that every vault has, with the first entries of its journal.
@@ -568,7 +636,10 @@ async fn first_keys(plan: &Plan, core: &mut Core, open: &mut Open, now: Timestam
             id: id.to_string(),
             check: Keys::check_value(id, &key)?,
         });
+        open.keys.insert(id, key)?;
     }
+    let officers: Vec<Enrolment> = plan.officers.iter().map(Officer::enrolment).collect();
+    callers::enrol(core, open, now, &officers, &mut transaction)?;
     open.apply(core, now, transaction).await?;
     open.commit(core).await
 }

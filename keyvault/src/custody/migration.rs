@@ -1,6 +1,7 @@
 //! Layouts of before become the present one at the first unseal with this program, a step in one transaction each, so that a
 //! vault is before or behind it: format 1 has no key versions and sealed updates, format 2 no keys of custodians, format 3 no sum over its rows: those that are there, every one
-//! sealed by this vault and counted, are taken for the present ones. The shares that open
+//! sealed by this vault and counted, are taken for the present ones. Format 4 knows no callers but issuers, who become entries of the access list.
+//! It has no officers: they come by a quorum of custodians. The shares that open
 //! a vault determine all others, and so the keys of the custodians who are not there.
 //!
 //! Every key version of format 1 is number 1, made on first use: it is Active. Cards keep what they had; public
@@ -9,6 +10,9 @@
 
 use card_applet_spec::codes::{Role, Serial};
 use jiff::Timestamp;
+use keyvault_protocol::{CallerEntry, Enrolment, PointBytes};
+use minicbor::{Decode, Encode};
+use service_contract::Caller;
 
 use crate::audit::journal::{Event, STRIDE};
 use crate::authority::signers::Signer;
@@ -62,13 +66,21 @@ pub(crate) async fn take_rows_for_present(
     open.commit(core).await
 }
 
-/// From format 4 to format 5: callers' rows have a place, the vault an operating key, and the journal, which was walked from its
-/// beginning, its milestones.
-pub(crate) async fn make_room_for_callers(
-    core: &mut Core,
-    open: &mut Open,
-    now: Timestamp,
-) -> Result<(), Error> {
+/// Row of an enrolled issuer of format 4 and before; its id is the name.
+#[derive(Encode, Decode)]
+struct Issuer {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    key: PointBytes,
+    #[n(1)]
+    enrolled: i64,
+}
+
+/// From format 4 to format 5: the issuers become entries of the access list, the vault gets an operating key, and the journal, which
+/// was walked from its beginning, its milestones.
+pub(crate) async fn make_access_list(core: &mut Core, open: &mut Open, now: Timestamp) -> Result<(), Error> {
+    let damaged = || Error::Damaged {
+        what: "an issuer's row",
+    };
     let mut transaction = Transaction {
         with_callers: true,
         ..Transaction::default()
@@ -83,6 +95,25 @@ pub(crate) async fn make_room_for_callers(
         for entry in entries.iter().filter(|entry| entry.seq % STRIDE == 0) {
             transaction.put_milestone(entry.seq, entry.hash)?;
         }
+    }
+    for row in open.rows(core, Table::Issuer).await? {
+        let plain = core.open_row(&open.ring, Table::Issuer, &row)?;
+        let Issuer { key, enrolled } = minicbor::decode(&plain).map_err(|_| damaged())?;
+        let name = String::from_utf8(row.id.clone()).map_err(|_| damaged())?;
+        let entry = CallerEntry {
+            enrolment: Enrolment {
+                name: name.clone(),
+                kind: Caller::Issuer,
+                key,
+                regions: Vec::new(),
+                operations: Vec::new(),
+                ceilings: Vec::new(),
+            },
+            enrolled: Timestamp::from_second(enrolled).map_err(|_| damaged())?,
+            suspended: None,
+        };
+        transaction.delete(Table::Issuer, &row.id);
+        transaction.callers.insert(name, entry);
     }
     open.apply(core, now, transaction).await?;
     open.commit(core).await

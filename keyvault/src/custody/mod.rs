@@ -3,7 +3,9 @@
 
 pub mod ceremony;
 pub(crate) mod migration;
+pub mod officer_key;
 pub(crate) mod passphrase;
+pub mod protection;
 pub(crate) mod shamir;
 pub mod share_envelope;
 pub mod strength;

@@ -1,4 +1,4 @@
-//! Passphrases of custodians: one form however they were typed, and whether one is worth anything.
+//! Passphrases of custodians and officers: one form however they were typed, and whether one is worth anything.
 //!
 //! A passphrase is UTF-8 text in NFKC (UAX #15) without space at its ends, so that a file of another editor and another
 //! keyboard give the same bytes. What it is worth is estimated in [`strength`].
@@ -60,6 +60,17 @@ pub(crate) fn judge(typed: &[u8], custodian: &str, founded: Founded) -> Result<(
         bits,
         needed: strength::ENOUGH,
     })
+}
+
+/// Refuses a new passphrase that is the old one, however they were typed.
+///
+/// # Errors
+/// [`Error::SamePassphrase`], as [`normal`] too.
+pub(crate) fn differs(old: &[u8], new: &[u8]) -> Result<(), Error> {
+    if normal(new)? == normal(old).unwrap_or_default() {
+        return Err(Error::SamePassphrase);
+    }
+    Ok(())
 }
 
 /// What the passphrase of `custodian` is worth, in bits.

@@ -1,49 +1,22 @@
-//! Share envelopes: one custodian's share, encrypted under a passphrase (Argon2id, RFC 9106), and its commitment.
+//! Share envelopes: one custodian's share, encrypted under a passphrase.
 //!
-//! An envelope is one JSON object: who and which vault in clear, with the vault's transport key, the share under XAES-256-GCM
-//! with every clear field as associated data, and a checksum that finds a mistyped character before the passphrase is asked for. The value is
-//! never printed in clear. Left out: envelopes sealed to a custodian's smart card, and the QR form on paper, which come
+//! An envelope is one JSON object: who and which vault in clear, with the vault's transport key, and the share as
+//! [`crate::custody::protection`] has it. The value is never printed in clear. Left out: envelopes sealed to a custodian's smart card, and the QR form on paper, which come
 //! with the vault's own issue; they will be other values of `protection`.
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use keyvault_protocol::{PointBytes, Share};
 use program_contract::Founded;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use crate::custody::passphrase;
+use crate::custody::protection::{self, Cost, PASSPHRASE, Protection};
 use crate::error::Error;
-use crate::store::sealing::{self, NONCE_LEN};
 
 /// Schema of the file.
 const SCHEMA: &str = "yzt.share/2";
 /// Schema of envelopes of before, which pin no transport key. They are read, and written where such a one changes its passphrase.
 const UNPINNED: &str = "yzt.share/1";
-/// The one protection that there is: a passphrase, stretched with Argon2id.
-const PASSPHRASE: &str = "argon2id";
-
-/// How much work a guess at a passphrase costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cost {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub passes: u32,
-}
-
-impl Cost {
-    /// The second recommended set of RFC 9106, section 4: 64 MiB, 3 passes.
-    pub const STANDARD: Self = Self {
-        memory_kib: 64 * 1024,
-        passes: 3,
-    };
-    /// Largest memory that an envelope may ask for, so that a changed file cannot exhaust the machine: 1 GiB.
-    const MAX_KIB: u32 = 1024 * 1024;
-}
-
 /// An envelope as it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,11 +69,7 @@ impl ShareEnvelope {
         cost: Cost,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, Error> {
-        let passphrase = passphrase::normal(passphrase)?;
-        let mut salt = [0u8; 16];
-        let mut nonce = [0u8; NONCE_LEN];
-        rng.fill_bytes(&mut salt);
-        rng.fill_bytes(&mut nonce);
+        let drawn = Protection::draw(cost, rng);
         let mut envelope = Self {
             schema: schema_of(set.transport_key.is_some()).to_owned(),
             vault: hex::encode(set.vault),
@@ -112,13 +81,12 @@ impl ShareEnvelope {
             custodian: custodian.to_owned(),
             protection: PASSPHRASE.to_owned(),
             cost,
-            salt: hex::encode(salt),
-            nonce: hex::encode(nonce),
+            salt: hex::encode(drawn.salt),
+            nonce: hex::encode(drawn.nonce),
             sealed: String::new(),
             checksum: String::new(),
         };
-        let key = stretch(&passphrase, &salt, cost)?;
-        envelope.sealed = hex::encode(sealing::encrypt(&key, &nonce, &envelope.clear_fields(), value)?);
+        envelope.sealed = hex::encode(drawn.seal(passphrase, &envelope.clear_fields(), value)?);
         envelope.checksum = envelope.sum();
         Ok(envelope)
     }
@@ -146,8 +114,7 @@ impl ShareEnvelope {
         let good = envelope.checksum == envelope.sum()
             && envelope.schema == schema_of(envelope.transport_key.is_some())
             && envelope.set().is_ok()
-            && envelope.cost.memory_kib <= Cost::MAX_KIB
-            && envelope.cost.passes <= 16
+            && envelope.cost.is_fair()
             && envelope.index > 0;
         if good {
             Ok(envelope)
@@ -171,24 +138,18 @@ impl ShareEnvelope {
     /// # Errors
     /// [`Error::WrongPassphrase`] naming the custodian, [`Error::EnvelopeDamaged`].
     pub fn open(&self, passphrase: &[u8]) -> Result<Share, Error> {
-        let salt: [u8; 16] = array(&self.salt)?;
-        let nonce: [u8; NONCE_LEN] = array(&self.nonce)?;
+        let drawn = Protection::of(self.cost, &self.salt, &self.nonce).ok_or(Error::EnvelopeDamaged)?;
         let sealed = hex::decode(&self.sealed).map_err(|_| Error::EnvelopeDamaged)?;
-        for candidate in passphrase::candidates(passphrase) {
-            let key = stretch(&candidate, &salt, self.cost)?;
-            let Some(value) = sealing::decrypt(&key, &nonce, &self.clear_fields(), &sealed) else {
-                continue;
-            };
-            let value: [u8; 32] = value.as_slice().try_into().map_err(|_| Error::EnvelopeDamaged)?;
-            let set = self.set()?;
-            let share = Share::new(set.vault, set.epoch, self.index, value);
-            return Ok(match set.transport_key {
-                Some(transport) => share.pinned_to(transport),
-                None => share,
-            });
-        }
-        Err(Error::WrongPassphrase {
+        let value = drawn.open(passphrase, &self.clear_fields(), &sealed)?;
+        let value = value.ok_or_else(|| Error::WrongPassphrase {
             custodian: self.custodian.clone(),
+        })?;
+        let value: [u8; 32] = value.as_slice().try_into().map_err(|_| Error::EnvelopeDamaged)?;
+        let set = self.set()?;
+        let share = Share::new(set.vault, set.epoch, self.index, value);
+        Ok(match set.transport_key {
+            Some(transport) => share.pinned_to(transport),
+            None => share,
         })
     }
 
@@ -229,9 +190,7 @@ impl ShareEnvelope {
         let share = self.open(passphrase)?;
         let set = self.set()?;
         passphrase::judge(new, &self.custodian, Founded::around(&set.vault))?;
-        if passphrase::normal(new)? == passphrase::normal(passphrase).unwrap_or_default() {
-            return Err(Error::SamePassphrase);
-        }
+        passphrase::differs(passphrase, new)?;
         Self::make(&set, &self.custodian, self.index, share.value(), new, cost, rng)
     }
 
@@ -261,40 +220,33 @@ impl ShareEnvelope {
         )
     }
 
-    /// Everything in clear, each with its length: bound to the share by AEAD and to typing by the checksum.
+    /// Everything in clear.
     fn clear_fields(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let (epoch, numbers) = (
+            self.epoch.to_be_bytes(),
+            [self.threshold, self.shares, self.index],
+        );
         let memory = self.cost.memory_kib.to_be_bytes();
         let passes = self.cost.passes.to_be_bytes();
-        for field in [
+        let mut fields: Vec<&[u8]> = vec![
             self.schema.as_bytes(),
             self.vault.as_bytes(),
-            &self.epoch.to_be_bytes(),
-            &[self.threshold, self.shares, self.index],
+            &epoch,
+            &numbers,
             self.custodian.as_bytes(),
             self.protection.as_bytes(),
             &memory,
             &passes,
             self.salt.as_bytes(),
             self.nonce.as_bytes(),
-        ] {
-            out.extend_from_slice(&(field.len() as u64).to_be_bytes());
-            out.extend_from_slice(field);
-        }
+        ];
         // Behind all of them, so that those of an envelope without it are as they were.
-        if let Some(key) = &self.transport_key {
-            out.extend_from_slice(&(key.len() as u64).to_be_bytes());
-            out.extend_from_slice(key.as_bytes());
-        }
-        out
+        fields.extend(self.transport_key.as_ref().map(String::as_bytes));
+        protection::joined(&fields)
     }
 
     fn sum(&self) -> String {
-        let digest = Sha256::new()
-            .chain_update(self.clear_fields())
-            .chain_update(&self.sealed)
-            .finalize();
-        hex::encode(&digest[..4])
+        protection::checksum(&self.clear_fields(), &self.sealed)
     }
 }
 
@@ -302,20 +254,8 @@ fn schema_of(is_pinned: bool) -> &'static str {
     if is_pinned { SCHEMA } else { UNPINNED }
 }
 
-fn stretch(passphrase: &[u8], salt: &[u8; 16], cost: Cost) -> Result<Zeroizing<[u8; 32]>, Error> {
-    let params =
-        Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| Error::EnvelopeDamaged)?;
-    let mut key = Zeroizing::new([0u8; 32]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(passphrase, salt, &mut *key)
-        .map_err(|_| Error::EnvelopeDamaged)?;
-    Ok(key)
-}
-
 fn array<const N: usize>(text: &str) -> Result<[u8; N], Error> {
-    let mut out = [0u8; N];
-    hex::decode_to_slice(text, &mut out).map_err(|_| Error::EnvelopeDamaged)?;
-    Ok(out)
+    protection::array(text).ok_or(Error::EnvelopeDamaged)
 }
 
 /// Whether this may have been an envelope of a form that is known: it names one and its protection, or, where a hand left one of them
@@ -542,9 +482,11 @@ mod tests {
             b"\xFFno text",
         ] {
             let mut envelope = envelope();
-            let (salt, nonce) = (array(&envelope.salt).unwrap(), array(&envelope.nonce).unwrap());
-            let key = stretch(taken, &salt, COST).unwrap();
-            let sealed = sealing::encrypt(&key, &nonce, &envelope.clear_fields(), &[7; 32]).unwrap();
+            let drawn = Protection::of(COST, &envelope.salt, &envelope.nonce).unwrap();
+            let key = drawn.stretch(taken).unwrap();
+            let sealed =
+                crate::store::sealing::encrypt(&key, &drawn.nonce, &envelope.clear_fields(), &[7; 32])
+                    .unwrap();
             envelope.sealed = hex::encode(sealed);
             assert_eq!(envelope.open(taken).unwrap().value(), &[7; 32]);
         }

@@ -12,7 +12,7 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Bits that a passphrase is worth at least. With [`Cost::STANDARD`](crate::custody::share_envelope::Cost::STANDARD) a core tries
+/// Bits that a passphrase is worth at least. With [`Cost::STANDARD`](crate::custody::protection::Cost::STANDARD) a core tries
 /// ten a second: 2^50 take it three and a half million years, and an estimate that is wrong by ten bits leaves three and a half thousand.
 pub(crate) const ENOUGH: u32 = 50;
 

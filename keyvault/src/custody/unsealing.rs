@@ -248,7 +248,10 @@ impl Vault {
                 .map(|share| share.custodian.clone())
                 .collect(),
             attempt,
-            high_water: inner.core.header.high_water,
+            high_water: match &inner.phase {
+                Phase::Open(opened) => opened.open.time.now(),
+                _ => inner.core.header.high_water,
+            },
         }
     }
 
@@ -653,7 +656,9 @@ pub(crate) async fn unseal(
         migration::take_rows_for_present(core, &mut open, now).await?;
     }
     if core.header.format == sql::WITHOUT_CALLERS {
-        migration::make_room_for_callers(core, &mut open, now).await?;
+        migration::make_access_list(core, &mut open, now).await?;
+    } else {
+        open.load_callers(core).await?;
     }
     open.load_counts(core).await?;
     Ok(open)

@@ -1,5 +1,6 @@
 //! The open vault.
 
+pub(crate) mod callers;
 pub(crate) mod folder;
 pub(crate) mod freshness;
 pub(crate) mod group;

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::keys::arena::OpenKey;
 use crate::keys::material::{KeyRecord, Keys};
 use crate::keys::version::Roles;
+use crate::open::callers::{Callers, ForWhom};
 use crate::open::freshness::{Freshness, Places};
 use crate::open::transaction::{
     Core, Open, RING_NONCE, RING_STATE_ROOT, Ring, STATE_ID, State, header_digest,
@@ -86,6 +87,8 @@ impl Core {
         let mut open = Open {
             keys: Keys::new(Arc::clone(&self.arena)),
             roles: Roles::new(),
+            callers: Callers::new(),
+            asked: ForWhom::default(),
             state,
             fresh,
             founded: Founded::around(&self.header.vault),

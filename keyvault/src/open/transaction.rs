@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyvault_protocol::{Counted, PointBytes};
+use keyvault_protocol::{CallerEntry, Counted, PointBytes};
 use minicbor::{Decode, Encode};
 use program_contract::Founded;
 use rand_core::CryptoRng;
@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::keys::arena::{Arena, OpenKey};
 use crate::keys::material::{KeyId, KeyRecord, Keys};
 use crate::keys::version::{RoleKeyId, RoleKeyRow, Roles};
+use crate::open::callers::{Callers, ForWhom};
 use crate::open::freshness::{Before, Change, Freshness, Places};
 use crate::open::group::Group;
 use crate::store::commitment::Commitment;
@@ -118,6 +119,10 @@ pub(crate) struct Open {
     pub(crate) keys: Keys,
     /// States of the role keys' versions, as they are on disk.
     pub(crate) roles: Roles,
+    /// The access list, as it is on disk.
+    pub(crate) callers: Callers,
+    /// What is being done for whom; the gate says it with each request.
+    pub(crate) asked: ForWhom,
     pub(crate) state: State,
     /// The present version of every row.
     pub(crate) fresh: Freshness,
@@ -136,6 +141,7 @@ pub(crate) struct Pending {
     high_water: Timestamp,
     rows: Vec<Before>,
     roles: Vec<(RoleKeyId, Option<RoleKeyRow>)>,
+    callers: Vec<(String, Option<CallerEntry>)>,
     /// Keys that came with them.
     made: Vec<KeyId>,
     /// Keys that go when they are durable.
@@ -209,17 +215,13 @@ impl Open {
         Ok(rows)
     }
 
-    /// Who in the access list has this key.
-    ///
-    /// # Errors
-    /// That the caller was suspended.
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "the access list fills it"
-    )]
-    pub(crate) fn asker(&self, _key: &PointBytes) -> Result<Asker, Error> {
-        Ok(Asker::anyone())
+    /// Whose key it is: an entry of the access list, which may be suspended.
+    pub(crate) fn asker(&self, key: &PointBytes) -> Result<Asker, Error> {
+        match self.caller(key) {
+            Some(entry) if entry.suspended.is_some() => Err(Error::CallerSuspended),
+            Some(entry) => Ok(Asker::enrolled(&entry.enrolment)),
+            None => Ok(Asker::anyone()),
+        }
     }
 
     fn places(&self) -> Result<Places, Error> {
@@ -244,6 +246,7 @@ impl Open {
             mut rows,
             deleted,
             roles,
+            callers,
             mut events,
             from_first_format,
             custodians,
@@ -256,18 +259,13 @@ impl Open {
         let format = core.header.format + steps(from_first_format, &custodians, with_sum, with_callers);
         state.counts.resize(Table::counted(format).len(), 0);
         let high_water = state.take_time(time, now, core.header.high_water);
-        for (id, row) in &roles {
-            let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
-                what: "a key version's row",
-            })?;
-            rows.push((Table::RoleKey, id.row_id().to_vec(), Zeroizing::new(plain)));
-        }
+        rows.extend(kept_in_memory(&roles, &callers)?);
         for row in charged.rows() {
             let (id, plain) = row?;
             rows.push((Table::Count, id, Zeroizing::new(plain)));
         }
         events.extend(charged.events());
-        let entries = state.write_down(&events, now)?;
+        let entries = state.write_down(&events, now, &self.asked)?;
         if format > sql::WITHOUT_CALLERS {
             for entry in entries.iter().filter(|entry| entry.seq % STRIDE == 0) {
                 rows.push(milestone(entry.seq, entry.hash)?);
@@ -312,6 +310,10 @@ impl Open {
         for (id, row) in roles {
             pending.roles.push((id, self.roles.insert(id, row)));
         }
+        for (name, entry) in callers {
+            let before = self.callers.insert(name.clone(), entry);
+            pending.callers.push((name, before));
+        }
         for (table, id, row) in staged {
             core.staged.set(table, &id, row);
         }
@@ -341,6 +343,7 @@ impl Open {
             high_water,
             rows,
             roles,
+            callers,
             made,
             gone,
             from_first_format,
@@ -369,6 +372,12 @@ impl Open {
                 match before {
                     Some(row) => self.roles.insert(id, row),
                     None => self.roles.remove(&id),
+                };
+            }
+            for (name, before) in callers.into_iter().rev() {
+                match before {
+                    Some(entry) => self.callers.insert(name, entry),
+                    None => self.callers.remove(&name),
                 };
             }
             for id in made {
@@ -539,6 +548,7 @@ impl Pending {
             high_water,
             rows: Vec::new(),
             roles: Vec::new(),
+            callers: Vec::new(),
             made: Vec::new(),
             gone: Vec::new(),
             from_first_format: false,
@@ -572,6 +582,24 @@ fn milestone(seq: i64, hash: [u8; 32]) -> Result<PlainRow, Error> {
     ))
 }
 
+/// The rows of what is in memory too.
+fn kept_in_memory(roles: &Roles, callers: &Callers) -> Result<Vec<PlainRow>, Error> {
+    let mut rows = Vec::new();
+    for (id, row) in roles {
+        let plain = minicbor::to_vec(row).map_err(|_| Error::Damaged {
+            what: "a key version's row",
+        })?;
+        rows.push((Table::RoleKey, id.row_id().to_vec(), Zeroizing::new(plain)));
+    }
+    for (name, entry) in callers {
+        let plain = minicbor::to_vec(entry).map_err(|_| Error::Damaged {
+            what: "an entry of the access list",
+        })?;
+        rows.push((Table::Caller, name.as_bytes().to_vec(), Zeroizing::new(plain)));
+    }
+    Ok(rows)
+}
+
 /// What one request changes, all or nothing.
 #[derive(Default)]
 pub(crate) struct Transaction {
@@ -579,13 +607,15 @@ pub(crate) struct Transaction {
     pub(crate) deleted: Vec<(Table, Vec<u8>)>,
     /// Key versions whose rows change.
     pub(crate) roles: Roles,
+    /// Entries of the access list that are new or change.
+    pub(crate) callers: Callers,
     pub(crate) events: Vec<Event>,
     pub(crate) from_first_format: bool,
     /// The commitments of a store of format 2, with the custodians' keys that make it one of format 3.
     pub(crate) custodians: Vec<Commitment>,
     /// Whether this transaction, whose state row has the sum over the rows as any, turns format 3 into format 4.
     pub(crate) with_sum: bool,
-    /// Whether this transaction turns format 4 into format 5.
+    /// Whether it turns format 4 into format 5.
     pub(crate) with_callers: bool,
     pub(crate) time: Time,
     /// What counts against ceilings.
@@ -754,10 +784,11 @@ impl State {
     }
 
     /// The entries of what happened.
-    fn write_down(&mut self, events: &[Event], now: Timestamp) -> Result<Vec<Entry>, Error> {
+    fn write_down(&mut self, events: &[Event], now: Timestamp, asked: &ForWhom) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for event in events {
-            let entry = journal::entry(self.journal_seq, self.journal_head, now.as_second(), event)?;
+            let head = (self.journal_seq, self.journal_head);
+            let entry = journal::entry(head, now.as_second(), event, asked)?;
             (self.journal_seq, self.journal_head) = (entry.seq, entry.hash);
             entries.push(entry);
         }

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use keyvault_protocol::{Asked, Request, Response};
+use keyvault_protocol::{Asked, CallerEntry, Request, Response};
 use service_contract::{Caller, Journal};
 use tokio::net::UnixStream;
 
 use crate::authority::asker::Asker;
+use crate::authority::callers;
+use crate::authority::ceilings::Spender;
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
 use crate::keys::arena::heap;
+use crate::open::callers::ForWhom;
 use crate::open::group::Member;
+use crate::open::transaction::{Core, Open};
 use crate::serve::answers::Known;
 use crate::serve::operations::{self, At, On};
 use crate::serve::socket::Server;
@@ -36,6 +40,11 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
         inner.open()?;
     }
     permit(&asker, &request, is_open, inner.has_custodians())?;
+    if let Ok((core, open, _)) = inner.open()
+        && let Some(entry) = open.caller(&on.key).cloned()
+    {
+        narrowed(core, open, &entry, &request).await?;
+    }
     if policy.while_sealed {
         drop(inner);
         let seals = matches!(request, Request::Seal(_));
@@ -56,6 +65,7 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
         }
     };
     let (core, open, sessions) = inner.open()?;
+    open.asked = ForWhom::by(&asker, &request.listed(), id);
     let now = open.time.now();
     let at = At {
         core,
@@ -64,6 +74,10 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
         now,
     };
     let mut outcome = operations::answer(vault, on, &asker, Some(at), request).await;
+    if let Ok((_, open, _)) = inner.open() {
+        open.asked = ForWhom::default();
+        open.counts.spender = Spender::default();
+    }
     if let Err(error @ Error::Damaged { .. }) = &outcome {
         inner.give_up(error);
     }
@@ -85,17 +99,40 @@ fn permit(asker: &Asker, request: &Request, is_open: bool, has_custodians: bool)
     let policy = request.listed().policy;
     let may = |kind| policy.who.contains(&kind);
     match asker.kind {
-        _ if may(Caller::Anyone) || may(Caller::SocketUser) => Ok(()),
+        _ if may(Caller::Anyone) => Ok(()),
         // Founded before custodians had keys: whoever has a share opens it, and they are made then.
         Caller::Anyone if may(Caller::Custodian) && !has_custodians && !is_open => Ok(()),
-        Caller::Anyone if may(Caller::Custodian) => Err(Error::NotACustodian),
-        Caller::Anyone => Err(Error::UnknownCaller),
+        Caller::Anyone if policy.who == [Caller::Custodian] => Err(Error::NotACustodian),
+        // Until services connect with their keys: the vault's own Unix user, as before. Seal is no service's.
+        Caller::Anyone if matches!(request, Request::Seal(_)) => Err(Error::NotACustodian),
+        Caller::Anyone => Ok(()),
         kind if may(kind) => Ok(()),
         kind => Err(Error::NotPermitted {
             kind: kind.as_str(),
             operation: request.listed().name,
         }),
     }
+}
+
+/// Refuses what the caller's own entry takes from what its kind may do; what it uses is counted for it from here on.
+async fn narrowed(
+    core: &mut Core,
+    open: &mut Open,
+    entry: &CallerEntry,
+    request: &Request,
+) -> Result<(), Error> {
+    if !entry.may_ask(&request.listed()) && !request.listed().policy.who.contains(&Caller::Anyone) {
+        return Err(Error::NotPermitted {
+            kind: entry.enrolment.kind.as_str(),
+            operation: request.listed().name,
+        });
+    }
+    callers::within_regions(core, open, entry, &request.about()).await?;
+    open.counts.spender = Spender {
+        name: entry.enrolment.name.clone(),
+        lowered: entry.enrolment.ceilings.clone(),
+    };
+    Ok(())
 }
 
 /// Waits until the group is durable. The first of a group sees to it, in a task of its own: whoever hangs up stops nobody.
@@ -105,4 +142,29 @@ async fn durable(vault: &Arc<Vault>, member: Member) -> Result<(), Error> {
         heap::spawn(async move { vault.commit(&full).await });
     }
     vault.in_time(member.outcome()).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use keyvault_protocol::OPERATIONS;
+    use service_contract::{Caller, Hands};
+
+    #[test]
+    fn every_operation_is_for_callers_with_keys_and_only_hello_and_status_for_anyone() {
+        for operation in OPERATIONS {
+            let policy = operation.policy;
+            let is_for_anyone = ["Hello", "ReadStatus"].contains(&operation.name);
+            assert_eq!(
+                policy.who == [Caller::Anyone],
+                is_for_anyone,
+                "{}",
+                operation.name
+            );
+            assert!(!policy.who.is_empty(), "{}", operation.name);
+            assert!(!policy.who.contains(&Caller::SocketUser), "{}", operation.name);
+            let by_two = policy.hands == Hands::Two;
+            assert_eq!(by_two, operation.name == "SubmitRequest", "{}", operation.name);
+            assert!(!operation.doors.is_empty(), "{}", operation.name);
+        }
+    }
 }

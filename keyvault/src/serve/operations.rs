@@ -3,25 +3,25 @@
 use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    AcceptReceipts, AllowCard, BeginUnseal, CardVersions, CheckLines, CompromiseRole, ContinueCard, Counted,
-    DenyCard, DenyChain, EndCard, EnrolIssuer, ExportBundle, ExportDenyList, ExportLot, ExportUpdates,
-    GiveShare, Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes,
-    ReadAnchors, ReadJournal, ReadPending, ReadStatus, Request, Response, RetireRole, RevokeTerminal,
-    RoleKeys, RotateRole, Seal, SealUpdate, SealedPhotoKey, SignCardBack, StartCard, Terminals, WrappedKey,
+    AcceptReceipts, AllowCard, BeginUnseal, Callers, CardVersions, CheckLines, CompromiseRole, ContinueCard,
+    Counted, DenyCard, DenyChain, EndCard, ExportBundle, ExportDenyList, ExportUpdates, GiveShare, Hello,
+    MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal,
+    ReadPending, ReadStatus, Request, Response, RevokeTerminal, RoleKeys, Seal, SealUpdate, SealedPhotoKey,
+    SignCardBack, StartCard, SubmitRequest, SuspendCaller, Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
 
 use crate::audit::reading;
 use crate::authority::asker::Asker;
-use crate::authority::{certificates, role_keys};
+use crate::authority::{callers, certificates, requests, role_keys};
 use crate::card::session::Sessions;
 use crate::card::{denial, number, order, receipts, scripts, settlement, slot, update};
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
 use crate::keys::photo;
 use crate::open::transaction::{Core, Open};
-use crate::terminal::{batch, bundle, deny_list, lot, registry};
+use crate::terminal::{batch, bundle, deny_list, registry};
 
 /// What is known of who is at the other end of a connection.
 pub(crate) struct On {
@@ -87,15 +87,9 @@ pub(crate) async fn answer(
                 .await
                 .map(answered::<ContinueCard, _>)
         }
-        Request::EnrolIssuer(EnrolIssuer(key)) => {
-            let at = at.ok_or(Error::Sealed)?;
-            order::enrol(at.core, at.open, at.now, &key)
-                .await
-                .map(answered::<EnrolIssuer, _>)
-        }
         Request::OpenOrder(OpenOrder(order)) => {
             let at = at.ok_or(Error::Sealed)?;
-            order::accept(at.core, at.open, at.now, &order)
+            order::accept(at.core, at.open, at.now, asker, &order)
                 .await
                 .map(answered::<OpenOrder, _>)
         }
@@ -104,12 +98,6 @@ pub(crate) async fn answer(
             bundle::export_bundle(at.core, at.open, at.now, &request)
                 .await
                 .map(answered::<ExportBundle, _>)
-        }
-        Request::ExportLot(ExportLot(request)) => {
-            let at = at.ok_or(Error::Sealed)?;
-            lot::export_lot(at.core, at.open, at.now, &request)
-                .await
-                .map(answered::<ExportLot, _>)
         }
         Request::SignCardBack(SignCardBack(back)) => {
             let at = at.ok_or(Error::Sealed)?;
@@ -151,16 +139,6 @@ pub(crate) async fn answer(
                 .await
                 .map(answered::<ExportDenyList, _>)
         }
-        Request::RotateRole(RotateRole {
-            role,
-            region,
-            drain_until,
-        }) => {
-            let at = at.ok_or(Error::Sealed)?;
-            role_keys::rotate(at.core, at.open, at.now, role, region, drain_until)
-                .await
-                .map(answered::<RotateRole, _>)
-        }
         Request::CompromiseRole(CompromiseRole {
             role,
             region,
@@ -170,16 +148,6 @@ pub(crate) async fn answer(
             role_keys::compromise(at.core, at.open, at.now, role, region, version)
                 .await
                 .map(answered::<CompromiseRole, _>)
-        }
-        Request::RetireRole(RetireRole {
-            role,
-            region,
-            version,
-        }) => {
-            let at = at.ok_or(Error::Sealed)?;
-            role_keys::retire(at.core, at.open, at.now, role, region, version)
-                .await
-                .map(answered::<RetireRole, _>)
         }
         Request::RoleKeys(RoleKeys) => {
             let at = at.ok_or(Error::Sealed)?;
@@ -226,6 +194,22 @@ pub(crate) async fn answer(
             registry::list(at.core, at.open)
                 .await
                 .map(answered::<Terminals, _>)
+        }
+        Request::SubmitRequest(SubmitRequest(request)) => {
+            let at = at.ok_or(Error::Sealed)?;
+            requests::submit(at.core, at.open, at.now, &request)
+                .await
+                .map(answered::<SubmitRequest, _>)
+        }
+        Request::SuspendCaller(SuspendCaller { name }) => {
+            let at = at.ok_or(Error::Sealed)?;
+            callers::suspend(at.core, at.open, at.now, &name)
+                .await
+                .map(answered::<SuspendCaller, _>)
+        }
+        Request::Callers(Callers) => {
+            let at = at.ok_or(Error::Sealed)?;
+            Ok(answered::<Callers, _>(callers::list(at.open)))
         }
         Request::CheckLines(CheckLines { lines }) => {
             let at = at.ok_or(Error::Sealed)?;

@@ -23,7 +23,7 @@ use crate::store::commitment::Commitment;
 pub(crate) const FILE: &str = "vault.sqlite";
 /// Version of the layout below. An older one is brought up to date at the first unseal.
 pub(crate) const FORMAT: i64 = 5;
-/// The layout before callers: [`SCHEMA`] to [`SCHEMA_3`].
+/// The layout before the access list: issuers alone were enrolled, in a table of their own.
 pub(crate) const WITHOUT_CALLERS: i64 = 4;
 /// The layout before the state row had a sum over the rows: the same tables.
 pub(crate) const WITHOUT_SUM: i64 = 3;
@@ -102,10 +102,13 @@ CREATE TABLE custodian_key (
 ) STRICT;
 ";
 
-/// What format 5 has beside them: what callers have used of their ceilings, and milestones of the journal.
+/// What format 5 has beside them: the access list, requests of officers that were done or wait, what callers have used of their ceilings, and
+/// milestones of the journal. Nothing is in `sealed_issuer` any more.
 const SCHEMA_5: &str = "
 CREATE TABLE sealed_milestone (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 CREATE TABLE sealed_count (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_caller (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE sealed_request (id BLOB PRIMARY KEY, row_version INTEGER NOT NULL, term INTEGER NOT NULL, sealed BLOB NOT NULL, leaf BLOB) STRICT, WITHOUT ROWID;
 ";
 
 /// The tables of sealed rows.
@@ -117,7 +120,7 @@ pub(crate) enum Table {
     State,
     /// Keys under a barrier term.
     Key,
-    /// Enrolled issuers.
+    /// Enrolled issuers of format 4 and before; they are in [`Table::Caller`] since.
     Issuer,
     /// Orders that were accepted.
     Order,
@@ -145,6 +148,10 @@ pub(crate) enum Table {
     Count,
     /// Hashes of entries of the journal, by their sequence: from one to the next it is proved.
     Milestone,
+    /// The access list, by name.
+    Caller,
+    /// Requests of officers, by their digest: what was done, until they end, or since when they wait.
+    Request,
 }
 
 macro_rules! per_table {
@@ -167,13 +174,15 @@ macro_rules! per_table {
             Table::List => concat!($before, "sealed_list", $after),
             Table::Count => concat!($before, "sealed_count", $after),
             Table::Milestone => concat!($before, "sealed_milestone", $after),
+            Table::Caller => concat!($before, "sealed_caller", $after),
+            Table::Request => concat!($before, "sealed_request", $after),
         }
     };
 }
 
 impl Table {
     /// Tables whose rows the state row counts: all but the state itself.
-    pub(crate) const COUNTED: [Self; 16] = [
+    pub(crate) const COUNTED: [Self; 18] = [
         Self::Ring,
         Self::Key,
         Self::Issuer,
@@ -190,6 +199,8 @@ impl Table {
         Self::List,
         Self::Count,
         Self::Milestone,
+        Self::Caller,
+        Self::Request,
     ];
     /// How many of them, from the first, format 1 has.
     pub(crate) const FIRST_COUNTED: usize = 8;
@@ -209,7 +220,15 @@ impl Table {
     pub(crate) fn is_walked(self) -> bool {
         matches!(
             self,
-            Self::Key | Self::Terminal | Self::Denied | Self::RoleKey | Self::Waiting | Self::Count
+            Self::Key
+                | Self::Issuer
+                | Self::Terminal
+                | Self::Denied
+                | Self::RoleKey
+                | Self::Waiting
+                | Self::Caller
+                | Self::Request
+                | Self::Count
         )
     }
 
@@ -350,6 +369,7 @@ impl Store {
         const FIRST_FORMAT: &str = "
 DROP TABLE custodian_key; DROP TABLE sealed_role_key; DROP TABLE sealed_pid; DROP TABLE sealed_change;
 DROP TABLE sealed_update; DROP TABLE sealed_waiting; DROP TABLE sealed_list; DROP TABLE sealed_count; DROP TABLE sealed_milestone;
+DROP TABLE sealed_caller; DROP TABLE sealed_request;
 UPDATE header SET format = 1";
         let connection = self.connection().await.expect("the store is open");
         sqlx::raw_sql(FIRST_FORMAT)

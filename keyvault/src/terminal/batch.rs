@@ -35,7 +35,6 @@ pub(crate) async fn export(
     let mut terminal = terminal.ok_or(Error::NotFound {
         what: "terminal of this name",
     })?;
-    terminal.in_service()?;
     let role = taps(terminal.kind()?).ok_or(Error::BadContent {
         what: "this kind of terminal taps no cards over door F, and delivers no updates",
     })?;
@@ -50,6 +49,7 @@ pub(crate) async fn export(
             what: "a batch is used until a day from today on, at most 31 days ahead",
         });
     }
+    terminal.serves_until(to)?;
     let mut entries = Vec::new();
     let regions = terminal.regions.clone();
     for (n, region) in regions.iter().enumerate() {

@@ -10,21 +10,19 @@ use card_applet_spec::crypto::{PublicKey, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::sealed_box;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{BundleKind, BundleRequest, Counted, MAX_BUNDLE_REGIONS, PointBytes};
+use keyvault_protocol::{BundleKind, BundleRequest, Counted, PointBytes};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::authority::certificates::{Leaf, anchors, chain};
-use crate::authority::role_keys;
 use crate::authority::signers::Signer;
-use crate::card::order::is_name;
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::sealed_box::boxed;
 use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
 use crate::terminal::deny_list::{self, Terms};
-use crate::terminal::registry::{self, Terminal, later};
+use crate::terminal::registry::{Terminal, later};
 
 /// Days that a terminal without door S may use its bundle.
 const MAX_BUNDLE_DAYS: u32 = 366;
@@ -35,9 +33,6 @@ const MAX_BUNDLE: usize = 7 * 1024 * 1024;
 /// Days that a terminal may use a deny list.
 const DENY_LIST_DAYS: u16 = 30;
 
-/// First number of terminals; the ones below are the authority's own.
-const FIRST_TERMINAL: u32 = 0x0001_0000;
-
 /// Makes a terminal's bundle.
 pub(crate) async fn export_bundle(
     core: &mut Core,
@@ -45,21 +40,21 @@ pub(crate) async fn export_bundle(
     now: Timestamp,
     request: &BundleRequest,
 ) -> Result<Vec<u8>, Error> {
-    let checked = check_bundle(request, now)?;
-    let (roles, rights) = (request.kind.roles(), rights(request.kind));
     // Everything that can be refused is, before a key version or a list's number is made for it.
-    let terminal = next_terminal(core, open, request, &checked).await?;
+    let (terminal, checked) = next_terminal(core, open, now, request).await?;
+    let kind = terminal.kind()?;
+    let (roles, rights) = (kind.roles(), rights(kind));
     let terms = Terms {
         issued: checked.today,
         max_age: DENY_LIST_DAYS,
         grace: None,
     };
     let (lists, numbers) = deny_list::lists(core, open, now, roles, terms).await?;
-    fits(open, roles, &checked, &lists)?;
+    fits(open, roles, &terminal.regions, checked.today, &lists)?;
 
     let mut ids = Vec::new();
     for role in roles {
-        for region in &checked.regions {
+        for region in &terminal.regions {
             match open.active(core, now, *role, *region).await {
                 // Until the next rotation this role has none, and the terminal accepts nobody for it.
                 Ok(_) | Err(Error::NoActiveVersion { .. }) => {}
@@ -74,14 +69,14 @@ pub(crate) async fn export_bundle(
     transaction.spend(Counted::Bundles, 1);
     transaction.note(Event::BundleIntent {
         terminal: request.terminal.clone(),
-        kind: request.kind.as_str().to_owned(),
+        kind: terminal.kind.clone(),
         sequence: terminal.sequence,
     });
     open.apply(core, now, transaction).await?;
     let chain = match rights {
         Some(rights) => {
             let leaf = Leaf {
-                kind: request.kind.as_str(),
+                kind: kind.as_str(),
                 number: terminal.number,
                 key: checked.authentication_key,
                 rights,
@@ -96,7 +91,7 @@ pub(crate) async fn export_bundle(
     for (id, state, until) in ids {
         let (door_f, record_master) = open.keys.bundle_masters(id)?;
         // The counter verifies records over door S and never taps.
-        let door_f = door_f.filter(|_| request.kind != BundleKind::Counter);
+        let door_f = door_f.filter(|_| kind != BundleKind::Counter);
         keys.push(RoleKey {
             role: id.role,
             region: id.region,
@@ -119,8 +114,8 @@ pub(crate) async fn export_bundle(
         chain: chain
             .as_ref()
             .map(|(intermediate, leaf)| (intermediate.as_slice(), leaf.as_slice())),
-        zones: request.zones,
-        tid: (request.kind == BundleKind::Shop).then_some(terminal.number),
+        zones: checked.zones,
+        tid: (kind == BundleKind::Shop).then_some(terminal.number),
     };
     let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
     let mut plain = Zeroizing::new(vec![0u8; room(keys.len(), lists.iter().copied())]);
@@ -149,12 +144,18 @@ fn room<'a>(keys: usize, lists: impl Iterator<Item = &'a [u8]>) -> usize {
 }
 
 /// Refuses a bundle that one answer cannot hold, counting the versions that are made for it.
-fn fits(open: &Open, roles: &[Role], checked: &CheckedBundle, lists: &[Vec<u8>]) -> Result<(), Error> {
+fn fits(
+    open: &Open,
+    roles: &[Role],
+    regions: &[Region],
+    today: Date,
+    lists: &[Vec<u8>],
+) -> Result<(), Error> {
     let places = roles
         .iter()
-        .flat_map(|role| checked.regions.iter().map(move |region| (*role, *region)));
+        .flat_map(|role| regions.iter().map(move |region| (*role, *region)));
     let keys = places
-        .map(|(role, region)| open.usable_versions(role, region, checked.today).len().max(1))
+        .map(|(role, region)| open.usable_versions(role, region, today).len().max(1))
         .sum();
     if room(keys, lists.iter().map(Vec::as_slice)) > MAX_BUNDLE {
         return Err(Error::LimitExceeded {
@@ -175,38 +176,26 @@ fn rights(kind: BundleKind) -> Option<Rights> {
     }
 }
 
-pub(crate) struct CheckedBundle {
-    pub(crate) regions: Vec<Region>,
-    pub(crate) sealing_key: PublicKey,
-    pub(crate) authentication_key: PublicKey,
-    pub(crate) from: Date,
-    pub(crate) to: Date,
-    pub(crate) today: Date,
-    pub(crate) today_civil: civil::Date,
+struct CheckedBundle {
+    sealing_key: PublicKey,
+    authentication_key: PublicKey,
+    zones: u64,
+    from: Date,
+    to: Date,
+    today: Date,
+    today_civil: civil::Date,
 }
 
-fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle, Error> {
+fn check_bundle(
+    terminal: &Terminal,
+    request: &BundleRequest,
+    now: Timestamp,
+) -> Result<CheckedBundle, Error> {
     let bad = |what| Error::BadContent { what };
-    if !is_name(&request.terminal, 64) {
-        return Err(bad("a terminal's name has 1 to 64 bytes of text"));
-    }
-    if request.regions.is_empty() || request.regions.len() > MAX_BUNDLE_REGIONS {
-        return Err(Error::LimitExceeded {
-            what: "the number of regions (at least 1)",
-            limit: 64,
-        });
-    }
-    let mut regions = Vec::new();
-    for &region in &request.regions {
-        role_keys::division(region)?;
-        if !regions.contains(&region) {
-            regions.push(region);
-        }
-    }
     let today_civil = clock::day(now);
     let today = clock::card_day(today_civil)?;
     let (from, to) = (clock::card_day(request.from)?, clock::card_day(request.to)?);
-    let longest = if rights(request.kind).is_some() {
+    let longest = if rights(terminal.kind()?).is_some() {
         MAX_LEAF_DAYS
     } else {
         MAX_BUNDLE_DAYS
@@ -219,11 +208,24 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
     if clock::is_too_far(from, today) {
         return Err(bad("a bundle begins at most 7 days ahead"));
     }
-    let point = |key| PublicKey::from_point65(key).map_err(|_| bad("a terminal's keys are points of P-256"));
+    terminal.serves_until(to)?;
+    let zones = request.zones.unwrap_or(terminal.zones);
+    // 0 stands for all of them.
+    if terminal.zones != 0 && (zones == 0 || zones & !terminal.zones != 0) {
+        return Err(bad("a zone is none that the terminal is enrolled for"));
+    }
+    let point = |key: Option<PointBytes>| {
+        let key = key.ok_or(Error::NotFound {
+            what: "enrolment of this terminal with its keys",
+        })?;
+        PublicKey::from_point65(&key).map_err(|_| Error::Damaged {
+            what: "a terminal's row",
+        })
+    };
     Ok(CheckedBundle {
-        regions,
-        sealing_key: point(&request.sealing_key)?,
-        authentication_key: point(&request.authentication_key)?,
+        sealing_key: point(terminal.sealing_key)?,
+        authentication_key: point(terminal.authentication_key)?,
+        zones,
         from,
         to,
         today,
@@ -235,47 +237,22 @@ fn check_bundle(request: &BundleRequest, now: Timestamp) -> Result<CheckedBundle
 async fn next_terminal(
     core: &mut Core,
     open: &Open,
+    now: Timestamp,
     request: &BundleRequest,
-    checked: &CheckedBundle,
-) -> Result<Terminal, Error> {
+) -> Result<(Terminal, CheckedBundle), Error> {
     let id = request.terminal.as_bytes();
-    let kind = request.kind.as_str();
-    let mut terminal = match open.get::<Terminal>(core, Table::Terminal, id).await? {
-        Some(known) if known.kind != kind => return Err(Error::NameTaken),
-        Some(known) => {
-            known.in_service()?;
-            // Rows of the previous format have no keys; the first bundle since brings them.
-            let same =
-                |known: Option<PointBytes>, asked: PointBytes| known.is_none_or(|known| known == asked);
-            if !same(known.sealing_key, request.sealing_key)
-                || !same(known.authentication_key, request.authentication_key)
-            {
-                return Err(Error::TerminalKeys);
-            }
-            known
-        }
-        None => {
-            let count = registry::enrolled(core, open, request).await?;
-            let count = u32::try_from(count)
-                .ok()
-                .and_then(|count| FIRST_TERMINAL.checked_add(count));
-            let number = count.ok_or(Error::LimitExceeded {
-                what: "the number of terminals",
-                limit: u32::MAX,
-            })?;
-            Terminal::new(number, kind)
-        }
-    };
+    let terminal = open.get::<Terminal>(core, Table::Terminal, id).await?;
+    let mut terminal = terminal.ok_or(Error::NotFound {
+        what: "terminal of this name",
+    })?;
+    let checked = check_bundle(&terminal, request, now)?;
     terminal.sequence = terminal.sequence.checked_add(1).ok_or(Error::LimitExceeded {
         what: "the number of bundles",
         limit: u32::MAX,
     })?;
-    terminal.regions.clone_from(&request.regions);
-    terminal.sealing_key = Some(request.sealing_key);
-    terminal.authentication_key = Some(request.authentication_key);
     terminal.bundle_until = later(terminal.bundle_until, checked.to);
-    if rights(request.kind).is_some() {
+    if rights(terminal.kind()?).is_some() {
         terminal.leaf_until = later(terminal.leaf_until, checked.to);
     }
-    Ok(terminal)
+    Ok((terminal, checked))
 }

@@ -10,20 +10,20 @@ use jiff::Timestamp;
 use keyvault_protocol::{Counted, LotRequest, MAX_LOT_CARDS};
 use zeroize::Zeroizing;
 
-use crate::audit::journal::Event;
+use crate::audit::journal::{Event, is_name};
 use crate::authority::signers::Signer;
-use crate::card::order::is_name;
 use crate::error::{Error, fault};
 use crate::keys::material::KeyId;
 use crate::keys::sealed_box::boxed;
 use crate::open::transaction::{Core, Open, Transaction};
 
-/// Makes the transport keys of a lot of blanks, for the card maker.
+/// Makes the transport keys of a lot of blanks, for the card maker; the intent is in one transaction with `transaction`.
 pub(crate) async fn export_lot(
     core: &mut Core,
     open: &mut Open,
     now: Timestamp,
     request: &LotRequest,
+    mut transaction: Transaction,
 ) -> Result<Vec<u8>, Error> {
     if request.count == 0 || request.count > MAX_LOT_CARDS {
         return Err(Error::LimitExceeded {
@@ -48,7 +48,6 @@ pub(crate) async fn export_lot(
     number[2..].copy_from_slice(&request.lot);
     open.ensure_keys(core, now, &[KeyId::LotTransport(number)])
         .await?;
-    let mut transaction = Transaction::default();
     transaction.spend(Counted::Lots, 1);
     transaction.spend(Counted::Blanks, request.count.into());
     transaction.note(Event::LotIntent {

@@ -1,18 +1,26 @@
-//! Terminals: which there are, what the last bundle of each lets it do until when, and which are revoked.
+//! Terminals: which are enrolled for what, what the last bundle of each lets it do until when, and which are revoked.
 //!
 //! A revoked terminal gets nothing new. What it has, it has: the rows say until which day its bundle, its leaf
 //! certificate and its update batch serve.
 
 use card_applet_spec::codes::Region;
+use card_applet_spec::crypto::PublicKey;
+use card_applet_spec::date::Date;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{BundleKind, BundleRequest, PointBytes, TerminalInfo};
+use keyvault_protocol::{BundleKind, MAX_BUNDLE_REGIONS, PointBytes, TerminalEnrolment, TerminalInfo};
 use minicbor::{Decode, Encode};
 
-use crate::audit::journal::Event;
+use crate::audit::journal::{Event, is_name};
+use crate::authority::role_keys;
 use crate::clock;
 use crate::error::Error;
 use crate::open::transaction::{Core, Open, Transaction};
 use crate::store::sql::Table;
+
+/// First number of terminals; the ones below are the authority's own.
+const FIRST_TERMINAL: u32 = 0x0001_0000;
+/// Longest enrolment, in days: the life of a device, after which somebody looks at it.
+const MAX_ENROLMENT_DAYS: u32 = 5 * 366;
 
 /// Row of a terminal; its id is the name.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -25,7 +33,7 @@ pub(crate) struct Terminal {
     pub(crate) sequence: u32,
     #[n(2)]
     pub(crate) kind: String,
-    /// Of its newest bundle; absent in rows of the previous format until the next one, like all that follows.
+    /// Of its enrolment, as the keys are; of its newest bundle in rows of format 4 and before, and absent in the oldest of them.
     #[cbor(n(3), default)]
     pub(crate) regions: Vec<Region>,
     #[cbor(n(4), with = "minicbor::bytes")]
@@ -45,6 +53,12 @@ pub(crate) struct Terminal {
     /// Day on which it was revoked, date4.
     #[cbor(n(10), with = "minicbor::bytes")]
     pub(crate) revoked: Option<[u8; 4]>,
+    /// Zones of its enrolment; 0, zones are not checked, in rows of format 4 and before.
+    #[cbor(n(11), default)]
+    pub(crate) zones: u64,
+    /// Last day of its enrolment, date4; none in rows of format 4 and before.
+    #[cbor(n(12), with = "minicbor::bytes")]
+    pub(crate) enrolled_until: Option<[u8; 4]>,
 }
 
 impl Terminal {
@@ -61,6 +75,8 @@ impl Terminal {
             updates_until: None,
             batch: 0,
             revoked: None,
+            zones: 0,
+            enrolled_until: None,
         }
     }
 
@@ -74,11 +90,16 @@ impl Terminal {
             })
     }
 
-    /// Refuses a revoked one.
-    pub(crate) fn in_service(&self) -> Result<(), Error> {
-        match self.revoked {
-            Some(_) => Err(Error::TerminalRevoked),
-            None => Ok(()),
+    /// Refuses a revoked one, and one whose enrolment ends before `to`.
+    pub(crate) fn serves_until(&self, to: Date) -> Result<(), Error> {
+        if self.revoked.is_some() {
+            return Err(Error::TerminalRevoked);
+        }
+        match self.enrolled_until {
+            Some(until) if until < to.to_bytes() => Err(Error::EnrolmentEnded {
+                until: clock::civil_day(until)?,
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -97,12 +118,13 @@ impl Terminal {
             leaf_until: day(self.leaf_until)?,
             updates_until: day(self.updates_until)?,
             authentication_key: self.authentication_key,
+            enrolled_until: day(self.enrolled_until)?,
         })
     }
 }
 
 /// The later of two days.
-pub(crate) fn later(known: Option<[u8; 4]>, day: card_applet_spec::date::Date) -> Option<[u8; 4]> {
+pub(crate) fn later(known: Option<[u8; 4]>, day: Date) -> Option<[u8; 4]> {
     known.max(Some(day.to_bytes()))
 }
 
@@ -138,21 +160,92 @@ pub(crate) async fn list(core: &mut Core, open: &Open) -> Result<Vec<TerminalInf
         .collect()
 }
 
-/// How many terminals there are, before one with the keys of `request` is enrolled. A key is one terminal's for good: whose
-/// name was revoked does not come back with it under another.
-pub(crate) async fn enrolled(core: &mut Core, open: &Open, request: &BundleRequest) -> Result<usize, Error> {
+/// Enrols a terminal: what bundles it may have until when. One that is enrolled with the same keys gets the new terms; other keys
+/// take the place of its own only where the request says so. A key is one terminal's for good: whose name was revoked does not
+/// come back with it under another.
+pub(crate) async fn enrol(
+    core: &mut Core,
+    open: &Open,
+    now: Timestamp,
+    enrolment: &TerminalEnrolment,
+    transaction: &mut Transaction,
+) -> Result<(), Error> {
+    let regions = check(enrolment)?;
+    let today = clock::card_day(clock::day(now))?;
+    let until = clock::card_day(enrolment.until)?;
+    if until < today || until.day_number() > today.day_number() + MAX_ENROLMENT_DAYS {
+        return Err(Error::BadContent {
+            what: "a terminal is enrolled until a day from today on, at most five years ahead",
+        });
+    }
+    let keys = [enrolment.sealing_key, enrolment.authentication_key];
     let all = all(core, open).await?;
-    let asked = [request.sealing_key, request.authentication_key];
-    let is_known = all.iter().any(|(_, terminal)| {
-        [terminal.sealing_key, terminal.authentication_key]
-            .into_iter()
-            .flatten()
-            .any(|known| asked.contains(&known))
-    });
-    if is_known {
+    let is_others = |(name, terminal): &(String, Terminal)| {
+        let known = [terminal.sealing_key, terminal.authentication_key];
+        *name != enrolment.terminal && known.into_iter().flatten().any(|known| keys.contains(&known))
+    };
+    if all.iter().any(is_others) {
         return Err(Error::TerminalKeys);
     }
-    Ok(all.len())
+    let count = u32::try_from(all.len()).ok();
+    let known = all.into_iter().find(|(name, _)| *name == enrolment.terminal);
+    let mut terminal = if let Some((_, known)) = known {
+        let has_others = [known.sealing_key, known.authentication_key]
+            .into_iter()
+            .zip(keys)
+            .any(|(known, key)| known.is_some_and(|known| known != key));
+        if known.revoked.is_some() {
+            return Err(Error::TerminalRevoked);
+        }
+        if known.kind != enrolment.kind.as_str() || (has_others && !enrolment.replaces) {
+            return Err(Error::NameTaken);
+        }
+        known
+    } else {
+        let number = count.and_then(|count| FIRST_TERMINAL.checked_add(count));
+        let number = number.ok_or(Error::LimitExceeded {
+            what: "the number of terminals",
+            limit: u32::MAX,
+        })?;
+        Terminal::new(number, enrolment.kind.as_str())
+    };
+    terminal.regions = regions;
+    terminal.zones = enrolment.zones;
+    terminal.enrolled_until = Some(until.to_bytes());
+    [terminal.sealing_key, terminal.authentication_key] = keys.map(Some);
+    transaction.put(Table::Terminal, enrolment.terminal.as_bytes(), &terminal)?;
+    transaction.note(Event::TerminalEnrolled {
+        terminal: enrolment.terminal.clone(),
+        kind: enrolment.kind.as_str().to_owned(),
+        until: until.to_string(),
+        key: enrolment.sealing_key.to_vec(),
+    });
+    Ok(())
+}
+
+/// Whether a terminal may be enrolled so; gives its regions, each once.
+fn check(enrolment: &TerminalEnrolment) -> Result<Vec<Region>, Error> {
+    let bad = |what| Error::BadContent { what };
+    if !is_name(&enrolment.terminal, 64) {
+        return Err(bad("a terminal's name has 1 to 64 bytes of text"));
+    }
+    if enrolment.regions.is_empty() || enrolment.regions.len() > MAX_BUNDLE_REGIONS {
+        return Err(Error::LimitExceeded {
+            what: "the number of regions (at least 1)",
+            limit: 64,
+        });
+    }
+    let mut regions = Vec::new();
+    for &region in &enrolment.regions {
+        role_keys::division(region)?;
+        if !regions.contains(&region) {
+            regions.push(region);
+        }
+    }
+    for key in [&enrolment.sealing_key, &enrolment.authentication_key] {
+        PublicKey::from_point65(key).map_err(|_| bad("a terminal's keys are points of P-256"))?;
+    }
+    Ok(regions)
 }
 
 async fn all(core: &mut Core, open: &Open) -> Result<Vec<(String, Terminal)>, Error> {

@@ -10,6 +10,7 @@ use keyvault_protocol::{
 use program_contract::day;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use scratch_vault::Approved as _;
 
 use super::gate::{Gate, REGION};
 use super::support::*;
@@ -36,7 +37,13 @@ pub(crate) async fn lines(client: &mut TestClient, kind: &str) -> Vec<String> {
     loop {
         let page = client.journal(&ask).await.unwrap();
         for line in page.lines.into_iter().filter(|line| line.kind == kind) {
-            let values: Vec<String> = line.values.into_iter().map(|(_, value)| value).collect();
+            // What it is about; for whom it was done is in every line.
+            let about = line
+                .values
+                .into_iter()
+                .take_while(|(name, _)| name != "operation");
+            let mut values: Vec<String> = about.map(|(_, value)| value).collect();
+            values.pop();
             found.push(values.join(" "));
         }
         match page.next {

@@ -15,6 +15,7 @@ use keyvault_protocol::{
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use scratch_vault::Approved as _;
 use virtual_card::chip::Chip as _;
 
 use super::gate::{Gate, REGION, card_day, on_reader};
@@ -122,7 +123,7 @@ async fn rotate(client: &mut TestClient, role: Role, until: Date) -> u8 {
 async fn at_the_counter(client: &mut TestClient, card: &mut TestCard, today: Date) -> (Vec<u8>, Vec<u8>) {
     let anchors = client.anchors().await.unwrap();
     let (key, request) = Gate::request(&anchors, BundleKind::Counter, "counter 1", today);
-    let sealed = client.export_bundle(&request).await.unwrap();
+    let sealed = client.outfit(&request).await.unwrap();
     let bundle = Bundle::open(&sealed, &key, None, card_day(today)).unwrap();
     let mut rng = StdRng::seed_from_u64(8);
     let rights = Rights::IDENTITY.union(Rights::PERMIT).union(Rights::VERIFY);
@@ -1024,7 +1025,7 @@ async fn a_revoked_terminal_gets_nothing_more_and_the_list_says_what_it_still_ha
     client.revoke_terminal("bus 1").await.unwrap();
     installation.restart(91).await;
     let mut client = installation.client().await;
-    let error = client.export_bundle(&bus.request).await.unwrap_err();
+    let error = client.outfit(&bus.request).await.unwrap_err();
     assert!(error.is(RefusalCode::TerminalRevoked), "{error}");
     let wanted = UpdatesRequest {
         terminal: "bus 1".into(),

@@ -1,5 +1,6 @@
 //! Custody: shares, commitments, the unseal attempt, damage to the store, the clock, and what a sealed vault answers.
 
+use scratch_vault::{Approved as _, Outfit};
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
@@ -7,8 +8,8 @@ use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{Purpose, seal};
 use keyvault_protocol::{
-    Attempt, BundleKind, BundleRequest, CardTask, Identity, LotRequest, PhotoKeyContext, PointBytes,
-    RefusalCode, SealedShare, Share, WrappedKey,
+    Attempt, BundleKind, CardTask, Identity, LotRequest, PhotoKeyContext, PointBytes, RefusalCode,
+    SealedShare, Share, WrappedKey,
 };
 use program_contract::{Exit, Failing as _, Founded};
 use rand::SeedableRng;
@@ -208,7 +209,7 @@ async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
         until: NOON.parse().unwrap(),
     };
     let day = jiff::civil::date(2026, 11, 21);
-    let bundle = BundleRequest {
+    let bundle = Outfit {
         kind: BundleKind::Bus,
         terminal: "gate 1".into(),
         sealing_key: point,
@@ -262,7 +263,7 @@ async fn a_sealed_vault_refuses_every_request_that_needs_a_key() {
             .await
             .err(),
         client.continue_card(&session, 0, Vec::new()).await.err(),
-        client.export_bundle(&bundle).await.err(),
+        client.outfit(&bundle).await.err(),
         client.export_lot(&lot).await.err(),
         client
             .sign_card_back("YZT-1", "440300".parse().unwrap(), day)
@@ -363,9 +364,9 @@ pub(crate) async fn sql(folder: &std::path::Path) -> SqliteConnection {
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
-pub(crate) const TABLES: [&str; 16] = [
-    "ring", "state", "key", "issuer", "order", "job", "card", "terminal", "denied", "role_key", "pid",
-    "change", "update", "waiting", "list", "count",
+pub(crate) const TABLES: [&str; 17] = [
+    "ring", "state", "key", "caller", "request", "order", "job", "card", "terminal", "denied", "role_key",
+    "pid", "change", "update", "waiting", "list", "count",
 ];
 
 /// A vault with at least one row in every table, on disk and closed.
@@ -409,7 +410,7 @@ async fn full_store(seed: u64) -> Installation {
         &keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1)).public_key(),
     );
     let day = jiff::civil::date(2026, 11, 21);
-    let request = BundleRequest {
+    let request = Outfit {
         kind: BundleKind::Bus,
         terminal: "gate 1".into(),
         sealing_key: point,
@@ -419,7 +420,7 @@ async fn full_store(seed: u64) -> Installation {
         from: day,
         to: day,
     };
-    client.export_bundle(&request).await.unwrap();
+    client.outfit(&request).await.unwrap();
     installation
 }
 
@@ -496,7 +497,7 @@ async fn a_byte_changed_in_any_sealed_row_is_found_at_unseal_or_by_the_walk_behi
             })
             .await;
             // Keys and what says which rows there are is opened to open the vault; the rest is used later.
-            let at_unseal = ["ring", "state", "key", "role_key", "count"].contains(&table);
+            let at_unseal = ["ring", "state", "key", "role_key", "count", "caller"].contains(&table);
             assert_eq!(at_unseal, outcome.is_err(), "{table} row {n} byte {position}");
             let outcome = looked_through(outcome).await;
             assert_damaged(outcome, &format!("{table} row {n} byte {position}"));
@@ -509,7 +510,6 @@ async fn what_is_missing_or_added_is_found_at_unseal_and_what_is_changed_inside_
     let installation = full_store(32).await;
     for change in [
         "UPDATE sealed_card SET sealed = (SELECT sealed FROM sealed_card ORDER BY id DESC LIMIT 1)",
-        "UPDATE sealed_issuer SET term = 2",
         "UPDATE sealed_update SET sealed = (SELECT sealed FROM sealed_update ORDER BY id DESC LIMIT 1)",
         "DELETE FROM journal WHERE seq = 3",
         "UPDATE journal SET body = CAST(body || x'00' AS BLOB) WHERE seq = 2",
@@ -527,7 +527,8 @@ async fn what_is_missing_or_added_is_found_at_unseal_and_what_is_changed_inside_
     }
     for change in [
         "DELETE FROM sealed_key WHERE id = (SELECT min(id) FROM sealed_key WHERE CAST(id AS TEXT) LIKE 'lot/%')",
-        "DELETE FROM sealed_issuer",
+        "UPDATE sealed_caller SET term = 2",
+        "DELETE FROM sealed_caller",
         "DELETE FROM sealed_denied",
         "DELETE FROM sealed_job WHERE id = (SELECT max(id) FROM sealed_job)",
         "INSERT INTO sealed_card SELECT CAST(id || x'00' AS BLOB), row_version, term, sealed, leaf FROM sealed_card LIMIT 1",
@@ -756,6 +757,7 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
         out: folder.path().join("out"),
         threshold,
         custodians,
+        officers: scratch_vault::officers(),
         cost: scratch_vault::COST,
         founded: Founded::Rehearsal,
     };

@@ -1,5 +1,6 @@
 //! A terminal of the tests: its key, its bundle, its updates, and cards laid on it.
 
+use scratch_vault::{Approved as _, Outfit};
 use std::collections::HashSet;
 
 use card_applet_spec::codes::Role as CardRole;
@@ -8,7 +9,7 @@ use card_reader::updates::Delivered;
 use card_reader::{Bundle, Card, Pinned, Terminal, TerminalKey, Updates};
 use jiff::Span;
 use jiff::civil::Date;
-use keyvault_protocol::{BundleKind, BundleRequest, Receipt, UpdatesRequest};
+use keyvault_protocol::{BundleKind, Receipt, UpdatesRequest};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use virtual_card::{CardRandom, InProcess};
@@ -34,7 +35,7 @@ pub(crate) struct Gate {
     pub(crate) name: String,
     pub(crate) role: CardRole,
     pub(crate) key: TerminalKey,
-    pub(crate) request: BundleRequest,
+    pub(crate) request: Outfit,
     pub(crate) terminal: Terminal,
     pub(crate) updates: Option<Updates>,
     rng: StdRng,
@@ -47,7 +48,7 @@ impl Gate {
         kind: BundleKind,
         name: &str,
         today: Date,
-    ) -> (TerminalKey, BundleRequest) {
+    ) -> (TerminalKey, Outfit) {
         let seed = name.bytes().fold(7u64, |seed, byte| {
             seed.wrapping_mul(31).wrapping_add(u64::from(byte))
         });
@@ -58,7 +59,7 @@ impl Gate {
         };
         let key = TerminalKey::generate(name.parse().unwrap(), pinned, &mut rng);
         let made = key.request();
-        let request = BundleRequest {
+        let request = Outfit {
             kind,
             terminal: name.into(),
             sealing_key: made.sealing_key,
@@ -75,7 +76,7 @@ impl Gate {
     pub(crate) async fn new(client: &mut TestClient, kind: BundleKind, name: &str, today: Date) -> Self {
         let anchors = client.anchors().await.unwrap();
         let (key, request) = Self::request(&anchors, kind, name, today);
-        let sealed = client.export_bundle(&request).await.unwrap();
+        let sealed = client.outfit(&request).await.unwrap();
         let bundle = Bundle::open(&sealed, &key, None, card_day(today)).unwrap();
         Self {
             name: name.into(),
@@ -98,7 +99,7 @@ impl Gate {
     pub(crate) async fn renew(&mut self, client: &mut TestClient, today: Date) {
         self.request.from = today;
         self.request.to = today.saturating_add(Span::new().days(7));
-        let sealed = client.export_bundle(&self.request).await.unwrap();
+        let sealed = client.outfit(&self.request).await.unwrap();
         let bundle = Bundle::open(&sealed, &self.key, None, card_day(today)).unwrap();
         self.terminal.replace_bundle(bundle);
     }

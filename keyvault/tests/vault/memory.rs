@@ -7,6 +7,7 @@
 //! itself); hash states that a key went into; the transport key, which lies on the disk in clear; the traffic keys of TLS. In what is written the
 //! forms are those of texts.
 
+use scratch_vault::Approved as _;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
@@ -468,7 +469,7 @@ fn live(site: &Site, envelopes: &[String], round: u8, met: &mut Vec<Met>) {
         let anchors = client.anchors().await.unwrap();
         for (kind, name) in [(BundleKind::Bus, "bus 1"), (BundleKind::Counter, "counter 1")] {
             let (_, request) = Gate::request(&anchors, kind, name, DAY);
-            client.export_bundle(&request).await.unwrap();
+            client.outfit(&request).await.unwrap();
         }
         client
             .compromise_role(Role::Transit, "440300".parse().unwrap(), 200)

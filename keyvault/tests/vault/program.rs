@@ -1,5 +1,6 @@
 //! The `keyvault` program as scripts see it: JSON, exit codes, files, signals, damage, a full disk, a read-only mount.
 
+use scratch_vault::Approved as _;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use keyvault_protocol::channel::Acceptor;
 use keyvault_protocol::{
     Asked, CardState, CardTask, ChannelKey, Client, Identity, Order, PROTOCOL_VERSION, Request, Response,
-    Script, TaskKind, VaultAnchors, Welcome, frame,
+    Script, SignedRequest, TaskKind, VaultAnchors, Welcome, frame,
 };
 use p256::ecdsa::SigningKey;
 use program_contract::Clock;
@@ -43,6 +44,20 @@ pub(crate) fn phrase(custodian: &str) -> String {
     format!("kapok ferry moss quartz {custodian} lantern")
 }
 
+/// A founding has these officers, unless a test names others.
+fn with_officers<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    const OFFICERS: [&str; 6] = [
+        "--officer",
+        "chen=chen.pub",
+        "--officer",
+        "sun=sun.pub",
+        "--officer",
+        "zhou=zhou.pub",
+    ];
+    let is_founding = arguments.contains(&"init") && !arguments.contains(&"--officer");
+    [arguments, if is_founding { &OFFICERS } else { &[] }].concat()
+}
+
 pub(crate) struct Served {
     pub(crate) child: Child,
 }
@@ -64,6 +79,13 @@ impl Site {
             )
             .unwrap();
         }
+        for name in scratch_vault::OFFICERS {
+            let point = hex::encode(scratch_vault::point(name));
+            std::fs::write(folder.path().join(format!("{name}.pub")), point).unwrap();
+        }
+        ChannelKey::fresh()
+            .save_new(&folder.path().join("caller.key"))
+            .unwrap();
         Self {
             folder,
             said: Mutex::default(),
@@ -83,7 +105,8 @@ impl Site {
         let output = Command::new(PROGRAM)
             .current_dir(self.folder.path())
             .args(["--json", "--dir", "vault"])
-            .args(arguments)
+            .args(with_officers(arguments))
+            .envs(self.caller())
             .env("KEYVAULT_LOG", "trace")
             .stdin(Stdio::null())
             .output()
@@ -122,6 +145,60 @@ impl Site {
             "{object}"
         );
         object
+    }
+
+    /// Who asks, and whom, once there is a vault.
+    fn caller(&self) -> Vec<(&'static str, PathBuf)> {
+        let anchors = self.path("shares/anchors.json");
+        if !anchors.exists() {
+            return Vec::new();
+        }
+        let key = self.path("caller.key");
+        vec![("YZT_VAULT_KEY", key), ("YZT_VAULT_ANCHORS", anchors)]
+    }
+
+    /// A request that two officers signed, in a file of this name.
+    fn signed(&self, file: &str, act: &[&str]) -> (i32, Value) {
+        let rest = [
+            "--requester",
+            "tests",
+            "--anchors",
+            "shares/anchors.json",
+            "--out",
+            file,
+        ];
+        let made = self.run(&[&["request", "new"], act, &rest].concat());
+        if made.0 == 0 {
+            let path = self.path(file);
+            let mut written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let mut signed = SignedRequest {
+                request: hex::decode(written["request"].as_str().unwrap()).unwrap(),
+                signatures: Vec::new(),
+            };
+            scratch_vault::sign(&mut signed, &scratch_vault::OFFICERS[..2]);
+            let signatures = signed.signatures.iter().zip(scratch_vault::OFFICERS);
+            written["signatures"] = signatures
+                .map(|(signature, name)| {
+                    serde_json::json!({
+                        "officer": name,
+                        "key": hex::encode(scratch_vault::point(name)),
+                        "signature": hex::encode(signature.signature),
+                    })
+                })
+                .collect();
+            std::fs::write(path, written.to_string()).unwrap();
+        }
+        made
+    }
+
+    /// Has two officers do it, or gives why that was refused.
+    fn approved(&self, act: &[&str], submit: &[&str]) -> (i32, Value) {
+        let _ = std::fs::remove_file(self.path("request.file"));
+        let made = self.signed("request.file", act);
+        if made.0 != 0 {
+            return made;
+        }
+        self.run(&[&["request", "submit", "request.file"], submit].concat())
     }
 
     pub(crate) fn init(&self) -> Vec<String> {
@@ -163,7 +240,12 @@ impl Site {
     pub(crate) fn identity(&self) -> Identity {
         let anchors = VaultAnchors::read(&self.path("shares/anchors.json")).unwrap();
         let key = ChannelKey::read(&self.path("caller.key")).unwrap();
-        Identity::of(key, anchors, Clock::fixed(jiff::Timestamp::UNIX_EPOCH))
+        let seen = self.run(&["status"]).1["high_water"].clone();
+        Identity::of(
+            key,
+            anchors,
+            Clock::fixed(seen.as_str().unwrap().parse().unwrap()),
+        )
     }
 
     pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
@@ -283,11 +365,21 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     // An issuer, a lot and a terminal's bundle over the command line.
     let point = anchors["card_ca"].as_str().unwrap().to_owned();
     std::fs::write(site.path("point"), &point).unwrap();
-    assert_eq!(
-        site.run(&["enrol-issuer", "--name", "shenzhen", "--public-key", "point"])
-            .0,
-        0
-    );
+    let written: Value =
+        serde_json::from_slice(&std::fs::read(site.path("shares/anchors.json")).unwrap()).unwrap();
+    assert_eq!(written, anchors);
+    std::fs::write(site.path("issuer"), hex_point()).unwrap();
+    let issuer = [
+        "enrol-caller",
+        "--name",
+        "shenzhen",
+        "--kind",
+        "issuer",
+        "--public-key",
+        "issuer",
+    ];
+    let (code, done) = site.approved(&issuer, &[]);
+    assert_eq!((code, &done["outcome"]), (0, &"done".into()), "{done}");
     let lot = [
         "export-lot",
         "--issuer",
@@ -302,35 +394,50 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
         "m",
         "--maker-key",
         "point",
-        "--out",
-        "lot.bin",
     ];
-    assert_eq!(site.run(&lot).0, 0);
-    site.expect_error(&lot, 5, "FILE");
+    assert_eq!(site.approved(&lot, &["--out", "lot.bin"]).0, 0);
+    // The same request again, and the file is not overwritten.
+    site.expect_error(
+        &["request", "submit", "request.file", "--out", "lot.bin"],
+        5,
+        "FILE",
+    );
+    site.expect_error(&["request", "submit", "request.file"], 2, "USAGE");
     let request = serde_json::json!({
         "schema": "yzt.terminal-request/1", "ok": true, "terminal": "gate 1", "sealing_key": point,
         "authentication_key": point,
     });
     std::fs::write(site.path("request.json"), request.to_string()).unwrap();
-    let (code, object) = site.run(&[
+    let bundle = [
         "export-bundle",
-        "--kind",
-        "bus",
-        "--request",
-        "request.json",
-        "--region",
-        "440300",
+        "--terminal",
+        "gate 1",
         "--from",
         "2000-01-01",
         "--to",
         "2000-01-02",
         "--out",
         "bundle.bin",
-    ]);
-    assert_eq!(
-        (code, object["error"]["code"].as_str().unwrap()),
-        (1, "BAD_CONTENT")
-    );
+    ];
+    site.expect_error(&bundle, 1, "NOT_FOUND");
+    let seen: jiff::Timestamp = site.run(&["status"]).1["high_water"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let until = program_contract::day::of(seen).tomorrow().unwrap().to_string();
+    let terminal = [
+        "enrol-terminal",
+        "--kind",
+        "bus",
+        "--request",
+        "request.json",
+        "--region",
+        "440300",
+        "--until",
+    ];
+    assert_eq!(site.approved(&[&terminal[..], &[&until]].concat(), &[]).0, 0);
+    site.expect_error(&bundle, 1, "BAD_CONTENT");
     assert!(!site.path("bundle.bin").exists());
 
     site.expect_error(&["seal"], 2, "USAGE");
@@ -366,8 +473,26 @@ fn a_socket_path_that_is_too_long_and_a_file_without_end_are_refused() {
     let zero = "/dev/zero";
     let unseal = ["unseal", "--share", zero, "--passphrase-file", "li.pass"];
     site.expect_error(&unseal, 5, "FILE");
-    let enrol = ["enrol-issuer", "--name", "x", "--public-key", zero];
-    site.expect_error(&enrol, 5, "FILE");
+    let enrol = [
+        "request",
+        "new",
+        "enrol-caller",
+        "--name",
+        "x",
+        "--kind",
+        "issuer",
+        "--public-key",
+        zero,
+    ];
+    let rest = [
+        "--requester",
+        "x",
+        "--anchors",
+        "shares/anchors.json",
+        "--out",
+        "r",
+    ];
+    site.expect_error(&[&enrol[..], &rest].concat(), 5, "FILE");
 }
 
 #[test]
@@ -423,11 +548,18 @@ fn a_killed_vault_opens_again_with_what_it_had() {
     assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     let anchors = site.run(&["anchors"]).1;
     std::fs::write(site.path("point"), anchors["card_ca"].as_str().unwrap()).unwrap();
-    assert_eq!(
-        site.run(&["enrol-issuer", "--name", "shenzhen", "--public-key", "point"])
-            .0,
-        0
-    );
+    let issuer = |key| {
+        [
+            "enrol-caller",
+            "--name",
+            "shenzhen",
+            "--kind",
+            "issuer",
+            "--public-key",
+            key,
+        ]
+    };
+    assert_eq!(site.approved(&issuer("point"), &[]).0, 0);
     served.child.kill().unwrap();
     served.child.wait().unwrap();
     site.expect_error(&["status"], 3, "VAULT_NOT_RUNNING");
@@ -436,11 +568,8 @@ fn a_killed_vault_opens_again_with_what_it_had() {
     assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
     assert_eq!(site.run(&["anchors"]).1, anchors);
     std::fs::write(site.path("other"), anchors["audit_signer"].as_str().unwrap()).unwrap();
-    site.expect_error(
-        &["enrol-issuer", "--name", "shenzhen", "--public-key", "other"],
-        1,
-        "NAME_TAKEN",
-    );
+    let (code, object) = site.approved(&issuer("other"), &[]);
+    assert_eq!((code, object["error"]["code"].as_str()), (1, Some("NAME_TAKEN")));
 }
 
 #[test]
@@ -798,6 +927,7 @@ fn a_read_only_mount_is_named_and_nothing_is_written() {
     let script = "mount --bind vault vault; mount -o remount,bind,ro vault; \
                   $PROGRAM --json --dir vault serve --socket $PWD/s || echo exit $?; \
                   $PROGRAM --json --dir vault/new init --threshold 2 --shares 2 --custodian li=li.pass \
+                  --officer chen=chen.pub --officer sun=sun.pub --officer zhou=zhou.pub \
                   --custodian wang=wang.pass --out other || echo exit $?";
     let Some(said) = with_mounts(site.folder.path(), script) else {
         return;
@@ -820,16 +950,40 @@ fn a_read_only_mount_is_named_and_nothing_is_written() {
 fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
     let site = Site::new();
     let envelopes = site.init();
+    let request = |name: &str| {
+        std::fs::write(
+            site.path(&format!("{name}.pub")),
+            hex::encode(scratch_vault::point(name)),
+        )
+        .unwrap();
+        let key = format!("{name}.pub");
+        let act = [
+            "enrol-caller",
+            "--name",
+            name,
+            "--kind",
+            "auditor",
+            "--public-key",
+            &key,
+        ];
+        let (code, made) = site.signed(name, &act);
+        assert_eq!(code, 0, "{made}");
+        made["digest"].as_str().unwrap().to_owned()
+    };
+    for number in 1..=40 {
+        request(&format!("name{number}"));
+    }
+    let last = request("last");
     let script = format!(
-        "mkdir small; mount -t tmpfs -o size=600k tmpfs small; cp -a vault small/vault; \
+        "export YZT_VAULT_KEY=$PWD/caller.key YZT_VAULT_ANCHORS=$PWD/shares/anchors.json; \
+         mkdir small; mount -t tmpfs -o size=600k tmpfs small; cp -a vault small/vault; \
          $PROGRAM --dir small/vault serve --socket $PWD/s & child=$!; \
          ask() {{ $PROGRAM --json --dir small/vault --socket $PWD/s \"$@\" || echo exit $?; }}; \
          while ! test -S s; do sleep 0.05; done; sleep 0.2; \
          ask unseal --share {} --passphrase-file li.pass; ask unseal --share {} --passphrase-file wang.pass; \
-         ask anchors | sed 's/.*\"card_ca\":\"\\([0-9a-f]*\\)\".*/\\1/' > point; \
          dd if=/dev/zero of=small/fill bs=1k 2>/dev/null || true; \
-         i=0; while test $i -lt 40; do i=$((i+1)); ask enrol-issuer --name name$i --public-key point; done; \
-         rm small/fill; ask enrol-issuer --name last --public-key point; ask status; kill $child; wait",
+         i=0; while test $i -lt 40; do i=$((i+1)); ask request submit name$i; done; \
+         rm small/fill; ask request submit last; ask status; kill $child; wait",
         envelopes[0], envelopes[1]
     );
     let Some(said) = with_mounts(site.folder.path(), &script) else {
@@ -840,7 +994,7 @@ fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
         said.contains("STORE_UNAVAILABLE") && said.contains("exit 5"),
         "{said}"
     );
-    assert!(said.contains("\"name\":\"last\""), "{said}");
+    assert!(said.contains(&last), "{said}");
     assert!(said.contains("\"state\":\"open\""), "{said}");
 }
 
@@ -887,8 +1041,9 @@ fn nothing_of_the_vault_is_for_other_users() {
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     let anchors = site.run(&["anchors"]).1;
     std::fs::write(site.path("point"), anchors["card_ca"].as_str().unwrap()).unwrap();
-    let lot = "export-lot --issuer 4403 --lot 00000001 --first 1 --count 3 --maker m --maker-key point --out lot.bin";
-    assert_eq!(site.run(&lot.split(' ').collect::<Vec<_>>()).0, 0);
+    let lot = "export-lot --issuer 4403 --lot 00000001 --first 1 --count 3 --maker m --maker-key point";
+    let lot: Vec<&str> = lot.split(' ').collect();
+    assert_eq!(site.approved(&lot, &["--out", "lot.bin"]).0, 0);
     let mode = std::fs::metadata(site.path("lot.bin"))
         .unwrap()
         .permissions()
@@ -912,6 +1067,9 @@ fn founding(site: &Site, mask: &str) -> Command {
     founding.args("init --threshold 2 --shares 3 --out shares".split(' '));
     for name in ["li", "wang", "zhang"] {
         founding.args(["--custodian", &format!("{name}={name}.pass")]);
+    }
+    for name in scratch_vault::OFFICERS {
+        founding.args(["--officer", &format!("{name}={name}.pub")]);
     }
     founding
         .stdin(Stdio::null())
@@ -975,7 +1133,8 @@ fn a_founding_that_was_killed_is_begun_anew_by_the_same_command_and_no_dead_enve
     ]);
     assert_eq!(exit, 0, "{object}");
     assert_eq!(object["taken_back"].as_array().unwrap().len(), dead, "{object}");
-    assert_eq!(std::fs::read_dir(site.path("shares")).unwrap().count(), 3);
+    // The envelopes, and the anchors.
+    assert_eq!(std::fs::read_dir(site.path("shares")).unwrap().count(), 4);
     assert!(!site.path(".vault.founding").exists() && !site.path("vault/founding").exists());
     let _served = site.serve(&[]);
     for (custodian, state) in [("li", "unsealing"), ("zhang", "open")] {
@@ -1015,7 +1174,7 @@ fn a_disk_without_room_for_the_envelopes_is_named_and_a_file_in_the_way_too() {
     let site = Site::new();
     let script = format!(
         "mkdir stick && mount -t tmpfs -o size=4k tmpfs stick && echo 1 > stick/a
-         '{PROGRAM}' --json --dir vault init --threshold 2 --shares 2 --custodian li=li.pass --custodian wang=wang.pass --out stick 2>/dev/null || true"
+         '{PROGRAM}' --json --dir vault init --threshold 2 --shares 2 --officer chen=chen.pub --officer sun=sun.pub --officer zhou=zhou.pub --custodian li=li.pass --custodian wang=wang.pass --out stick 2>/dev/null || true"
     );
     if let Some(out) = with_mounts(site.folder.path(), &script) {
         let object: Value = serde_json::from_str(&out).unwrap();
@@ -1066,11 +1225,18 @@ fn after_an_orderly_end_the_file_of_the_vault_has_everything_without_its_log() {
     };
     let log = |at: &Site| std::fs::metadata(at.path("vault/vault.sqlite-wal")).map_or(0, |log| log.len());
     let rotate = |region: &str| {
-        let rotate = ["rotate", "--role", "transit", "--region", region, "--drain-until"];
+        let rotate = [
+            "rotate-role",
+            "--role",
+            "transit",
+            "--region",
+            region,
+            "--drain-until",
+        ];
         let seen = site.run(&["status"]).1["high_water"].clone();
         let seen: jiff::Timestamp = seen.as_str().unwrap().parse().unwrap();
         let day = program_contract::day::of(seen).tomorrow().unwrap().to_string();
-        assert_eq!(site.run(&[&rotate[..], &[day.as_str()]].concat()).0, 0);
+        assert_eq!(site.approved(&[&rotate[..], &[day.as_str()]].concat(), &[]).0, 0);
     };
     let mut served = site.serve(&[]);
     open(&site);
@@ -1088,7 +1254,7 @@ fn after_an_orderly_end_the_file_of_the_vault_has_everything_without_its_log() {
     let alone = Site::new();
     std::fs::create_dir(alone.path("vault")).unwrap();
     std::fs::create_dir(alone.path("shares")).unwrap();
-    for file in ["vault/vault.sqlite", "vault/transport.key"]
+    for file in ["vault/vault.sqlite", "vault/transport.key", "shares/anchors.json"]
         .into_iter()
         .chain(envelopes.iter().map(String::as_str))
     {
@@ -1385,10 +1551,20 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
     let with = |command: &'static str, more: &[&'static str]| -> Vec<&'static str> {
         [&[command][..], &of, more].concat()
     };
+    let at = ["--at", "2030-01-10"];
+    let approved = |act: &[&str]| site.approved(&[act, &at].concat(), &[]);
+    let refused = |act: &[&str], code: &str| {
+        let (exit, object) = approved(act);
+        assert_eq!(
+            (exit, object["error"]["code"].as_str()),
+            (1, Some(code)),
+            "{object}"
+        );
+    };
     // The first rotation makes version 1; there was none to drain.
     for version in 1..=2 {
-        let key = ok(&with("rotate", &["--drain-until", "2030-02-10"]));
-        assert_eq!(key["schema"], "yzt.keyvault_rotate/1");
+        let (code, key) = approved(&with("rotate-role", &["--drain-until", "2030-02-10"]));
+        assert_eq!((code, &key["act"]), (0, &"rotate-role".into()), "{key}");
         assert_eq!(key["role_key"]["version"], version);
         assert_eq!(key["role_key"]["state"], "active");
     }
@@ -1403,19 +1579,18 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
         (first["cards"].as_u64(), first["cards_alone"].as_u64()),
         (Some(0), Some(0))
     );
-    site.expect_error(
-        &with("rotate", &["--drain-until", "2030-01-09"]),
-        1,
+    refused(
+        &with("rotate-role", &["--drain-until", "2030-01-09"]),
         "BAD_CONTENT",
     );
-    site.expect_error(&with("retire", &["--version", "2"]), 1, "ROLE_KEY_STATE");
-    site.expect_error(&with("retire", &["--version", "9"]), 1, "NOT_FOUND");
+    refused(&with("retire-role", &["--version", "2"]), "ROLE_KEY_STATE");
+    refused(&with("retire-role", &["--version", "9"]), "NOT_FOUND");
     assert_eq!(
         ok(&with("compromise", &["--version", "1"]))["role_key"]["state"],
         "compromised"
     );
     assert_eq!(
-        ok(&with("retire", &["--version", "1"]))["role_key"]["state"],
+        approved(&with("retire-role", &["--version", "1"])).1["role_key"]["state"],
         "destroyed"
     );
     site.expect_error(&with("compromise", &["--version", "1"]), 1, "ROLE_KEY_STATE");
@@ -1459,14 +1634,19 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
         "sealing_key": point, "authentication_key": point,
     });
     std::fs::write(site.path("request"), request.to_string()).unwrap();
-    let export = [
-        "export-bundle",
+    let terminal = [
+        "enrol-terminal",
         "--kind",
         "bus",
         "--request",
         "request",
         "--region",
         "440300",
+    ];
+    let export = [
+        "export-bundle",
+        "--terminal",
+        "bus 1",
         "--from",
         "2030-01-10",
         "--to",
@@ -1483,6 +1663,16 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
         "updates",
     ];
     site.expect_error(&unknown, 1, "NOT_FOUND");
+    site.expect_error(&[&export[..], &["bundle"]].concat(), 1, "NOT_FOUND");
+    assert_eq!(
+        approved(&[&terminal[..], &["--until", "2030-02-09"]].concat()).0,
+        0
+    );
+    site.expect_error(&[&export[..], &["bundle"]].concat(), 1, "ENROLMENT_ENDED");
+    assert_eq!(
+        approved(&[&terminal[..], &["--until", "2030-12-31"]].concat()).0,
+        0
+    );
     assert_eq!(ok(&[&export[..], &["bundle"]].concat())["keys"], 1);
     let batch = ok(&unknown);
     assert_eq!(batch["schema"], "yzt.keyvault_export_updates/1");
@@ -1536,7 +1726,7 @@ impl Keyboard {
         Command::new(PROGRAM)
             .current_dir(site.folder.path())
             .args(["--json", "--dir", "vault"])
-            .args(arguments)
+            .args(with_officers(arguments))
             .stdin(self.screen.try_clone().unwrap())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -1805,7 +1995,7 @@ fn a_custodian_tries_the_own_envelope_without_the_vault() {
         );
     }
     assert_eq!(std::fs::read(site.path(&envelopes[0])).unwrap(), before);
-    assert_eq!(std::fs::read_dir(site.path("shares")).unwrap().count(), 3);
+    assert_eq!(std::fs::read_dir(site.path("shares")).unwrap().count(), 4);
     assert!(!site.path("vault").exists());
 }
 

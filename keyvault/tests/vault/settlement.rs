@@ -1,6 +1,7 @@
 //! Settlement lines of real purchases: genuine, forged, replayed, from slots of scripts and of updates, with the masked
 //! debit before each.
 
+use scratch_vault::Approved as _;
 use std::time::Instant;
 
 use card_reader::Journal;

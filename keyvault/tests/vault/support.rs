@@ -1,5 +1,6 @@
 //! A scratch vault, a clock that can be set, a blank card and the issuer's part of the conversation.
 
+use scratch_vault::Approved as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +40,7 @@ impl TestClock {
         Clock::new(move || *time.lock().unwrap())
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
 

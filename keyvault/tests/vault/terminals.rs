@@ -4,9 +4,10 @@ use card_applet_spec::codes::{Rights, Role};
 use card_applet_spec::date::Date;
 use card_reader::{Bundle, Card, Pinned, Terminal, TerminalKey};
 use jiff::civil::date;
-use keyvault_protocol::{Anchors, BundleKind, BundleRequest, CardTask, RefusalCode};
+use keyvault_protocol::{Anchors, BundleKind, CardTask, RefusalCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use scratch_vault::{Approved as _, Outfit};
 use virtual_card::{CardRandom, InProcess};
 
 use super::gate::Gate;
@@ -23,7 +24,7 @@ fn pinned(anchors: &Anchors) -> Pinned {
     }
 }
 
-async fn terminal(client: &mut TestClient, kind: BundleKind, name: &str) -> (TerminalKey, BundleRequest) {
+async fn terminal(client: &mut TestClient, kind: BundleKind, name: &str) -> (TerminalKey, Outfit) {
     let anchors = client.anchors().await.unwrap();
     // A key for each name.
     let seed = name.bytes().fold(7u64, |seed, byte| {
@@ -32,7 +33,7 @@ async fn terminal(client: &mut TestClient, kind: BundleKind, name: &str) -> (Ter
     let mut rng = StdRng::seed_from_u64(seed);
     let key = TerminalKey::generate(name.parse().unwrap(), pinned(&anchors), &mut rng);
     let made = key.request();
-    let request = BundleRequest {
+    let request = Outfit {
         kind,
         terminal: name.into(),
         sealing_key: made.sealing_key,
@@ -67,7 +68,7 @@ async fn bus_clinic_door_and_counter_read_their_part_and_a_denied_card_is_refuse
     let mut rng = StdRng::seed_from_u64(41);
 
     let (counter_key, request) = terminal(&mut client, BundleKind::Counter, "counter 1").await;
-    let sealed = client.export_bundle(&request).await.unwrap();
+    let sealed = client.outfit(&request).await.unwrap();
     let counter = Bundle::open(&sealed, &counter_key, None, today()).unwrap();
     let secure = Card::new(on_reader(card)).reset().unwrap().select().unwrap();
     let rights = Rights::IDENTITY
@@ -102,7 +103,7 @@ async fn bus_clinic_door_and_counter_read_their_part_and_a_denied_card_is_refuse
         (BundleKind::Shop, Role::SmallPayment),
     ] {
         let (key, request) = terminal(&mut client, kind, kind.as_str()).await;
-        let sealed = client.export_bundle(&request).await.unwrap();
+        let sealed = client.outfit(&request).await.unwrap();
         let mut terminal = Terminal::new(Bundle::open(&sealed, &key, None, today()).unwrap());
         let selected = Card::new(on_reader(card)).reset().unwrap().select().unwrap();
         terminal.tap(selected, role, today(), &mut rng).unwrap();
@@ -113,7 +114,7 @@ async fn bus_clinic_door_and_counter_read_their_part_and_a_denied_card_is_refuse
         last = Some((key, request, role));
     }
     let (clinic_key, request) = terminal(&mut client, BundleKind::Clinic, "clinic").await;
-    let sealed = client.export_bundle(&request).await.unwrap();
+    let sealed = client.outfit(&request).await.unwrap();
     let clinic = Bundle::open(&sealed, &clinic_key, None, today()).unwrap();
     let secure = Card::new(on_reader(card))
         .reset()
@@ -146,7 +147,7 @@ async fn bus_clinic_door_and_counter_read_their_part_and_a_denied_card_is_refuse
     assert!(Bundle::open(&sealed, &key, None, today()).is_err());
     client.deny_card(card.serial).await.unwrap();
     client.deny_card(card.serial).await.unwrap();
-    let newer = client.export_bundle(&request).await.unwrap();
+    let newer = client.outfit(&request).await.unwrap();
     let bundle = Bundle::open(&newer, &key, Some(1), today()).unwrap();
     assert_eq!(bundle.sequence(), 2);
     let selected = Card::new(on_reader(card)).reset().unwrap().select().unwrap();
@@ -163,14 +164,14 @@ async fn a_bundle_request_that_asks_for_too_much_is_refused() {
     let (_, good) = terminal(&mut client, BundleKind::Clinic, "clinic").await;
     let cases = [
         (
-            BundleRequest {
+            Outfit {
                 to: date(2026, 11, 29),
                 ..good.clone()
             },
             RefusalCode::BadContent,
         ),
         (
-            BundleRequest {
+            Outfit {
                 to: date(2026, 11, 20),
                 from: date(2026, 11, 19),
                 ..good.clone()
@@ -178,28 +179,28 @@ async fn a_bundle_request_that_asks_for_too_much_is_refused() {
             RefusalCode::BadContent,
         ),
         (
-            BundleRequest {
+            Outfit {
                 terminal: String::new(),
                 ..good.clone()
             },
             RefusalCode::BadContent,
         ),
         (
-            BundleRequest {
+            Outfit {
                 terminal: "x\ny".into(),
                 ..good.clone()
             },
             RefusalCode::BadContent,
         ),
         (
-            BundleRequest {
+            Outfit {
                 regions: Vec::new(),
                 ..good.clone()
             },
             RefusalCode::LimitExceeded,
         ),
         (
-            BundleRequest {
+            Outfit {
                 sealing_key: [4; 65],
                 ..good.clone()
             },
@@ -207,22 +208,16 @@ async fn a_bundle_request_that_asks_for_too_much_is_refused() {
         ),
     ];
     for (request, code) in cases {
-        let error = client.export_bundle(&request).await.unwrap_err();
+        let error = client.outfit(&request).await.unwrap_err();
         assert!(error.is(code), "{request:?}: {error}");
     }
-    client.export_bundle(&good).await.unwrap();
+    client.outfit(&good).await.unwrap();
     // The name of a clinic cannot become a bus.
-    let bus = BundleRequest {
+    let bus = Outfit {
         kind: BundleKind::Bus,
         ..good
     };
-    assert!(
-        client
-            .export_bundle(&bus)
-            .await
-            .unwrap_err()
-            .is(RefusalCode::NameTaken)
-    );
+    assert!(client.outfit(&bus).await.unwrap_err().is(RefusalCode::NameTaken));
 }
 
 #[tokio::test]
@@ -312,7 +307,7 @@ async fn no_bundle_has_a_certificate_before_its_day_a_long_leaf_a_missing_deny_l
         let (sealing, authentication) = (PrivateKey::generate(&mut rng), PrivateKey::generate(&mut rng));
         // Begun some days ago, today, and made as far ahead as it may be.
         for from in [date(2026, 11, 16), date(2026, 11, 21), date(2026, 11, 28)] {
-            let request = BundleRequest {
+            let request = Outfit {
                 kind,
                 terminal: kind.as_str().into(),
                 sealing_key: sealing.public().to_point65(),
@@ -322,7 +317,7 @@ async fn no_bundle_has_a_certificate_before_its_day_a_long_leaf_a_missing_deny_l
                 from,
                 to: from.saturating_add(jiff::Span::new().days(7)),
             };
-            let mut sealed = client.export_bundle(&request).await.unwrap();
+            let mut sealed = client.outfit(&request).await.unwrap();
             let plain = sealed_box::open(sealed_box::BUNDLE, &sealing, &mut sealed).unwrap();
             let bundle = card_applet_spec::bundle::Bundle::parse_and_verify(plain, &root).unwrap();
             assert_eq!(bundle.head.issued, today());
@@ -361,20 +356,18 @@ async fn no_bundle_has_a_certificate_before_its_day_a_long_leaf_a_missing_deny_l
             assert!(leaf.is_short_lived() && leaf.has_sound_dates());
         }
     }
-    let (_, good) = terminal(&mut client, BundleKind::Clinic, "clinic").await;
-    for (from, to) in [
-        (date(2026, 11, 29), date(2026, 12, 6)),
-        (date(2036, 11, 21), date(2036, 11, 28)),
-    ] {
-        for kind in [BundleKind::Clinic, BundleKind::Bus] {
-            let request = BundleRequest {
-                kind,
-                terminal: "ahead".into(),
+    for kind in [BundleKind::Clinic, BundleKind::Bus] {
+        let (_, good) = terminal(&mut client, kind, &format!("{} ahead", kind.as_str())).await;
+        for (from, to) in [
+            (date(2026, 11, 29), date(2026, 12, 6)),
+            (date(2036, 11, 21), date(2036, 11, 28)),
+        ] {
+            let request = Outfit {
                 from,
                 to,
                 ..good.clone()
             };
-            let error = client.export_bundle(&request).await.unwrap_err();
+            let error = client.outfit(&request).await.unwrap_err();
             assert!(error.is(RefusalCode::BadContent), "{error}");
         }
     }
@@ -388,48 +381,42 @@ async fn new_keys_are_a_new_enrolment_and_a_key_is_one_terminals() {
     let today = date(2026, 11, 21);
     let (_, known) = Gate::request(&anchors, BundleKind::Bus, "bus 1", today);
     let (_, other) = Gate::request(&anchors, BundleKind::Bus, "bus 2", today);
-    client.export_bundle(&known).await.unwrap();
+    client.outfit(&known).await.unwrap();
     let before = client.terminals().await.unwrap();
     for (sealing_key, authentication_key) in [
         (other.sealing_key, other.authentication_key),
         (known.sealing_key, other.authentication_key),
         (other.sealing_key, known.authentication_key),
     ] {
-        let request = BundleRequest {
+        let request = Outfit {
             sealing_key,
             authentication_key,
             ..known.clone()
         };
-        let error = client.export_bundle(&request).await.unwrap_err();
-        assert!(error.is(RefusalCode::TerminalKeys), "{error}");
-        assert!(
-            error
-                .refusal()
-                .unwrap()
-                .action
-                .contains("keyvault revoke-terminal")
-        );
+        let error = client.outfit(&request).await.unwrap_err();
+        assert!(error.is(RefusalCode::NameTaken), "{error}");
+        assert!(error.refusal().unwrap().action.contains("--replaces"));
         // Nor does one of its keys get another name.
         if sealing_key == known.sealing_key || authentication_key == known.authentication_key {
-            let renamed = BundleRequest {
+            let renamed = Outfit {
                 terminal: "bus 3".into(),
                 ..request
             };
-            let error = client.export_bundle(&renamed).await.unwrap_err();
+            let error = client.outfit(&renamed).await.unwrap_err();
             assert!(error.is(RefusalCode::TerminalKeys), "{error}");
         }
     }
     assert_eq!(client.terminals().await.unwrap(), before);
     // The same keys are the same enrolment, until it is revoked; and then they are nobody's.
-    client.export_bundle(&known).await.unwrap();
+    client.outfit(&known).await.unwrap();
     client.revoke_terminal("bus 1").await.unwrap();
-    let back = BundleRequest {
+    let back = Outfit {
         terminal: "bus 1 again".into(),
         ..known.clone()
     };
-    let error = client.export_bundle(&back).await.unwrap_err();
+    let error = client.outfit(&back).await.unwrap_err();
     assert!(error.is(RefusalCode::TerminalKeys), "{error}");
-    client.export_bundle(&other).await.unwrap();
+    client.outfit(&other).await.unwrap();
     let numbers: Vec<u32> = client
         .terminals()
         .await
@@ -446,7 +433,7 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
     let installation = Installation::new(47).await;
     let mut client = installation.client().await;
     let (_, bus) = terminal(&mut client, BundleKind::Bus, "gate 1").await;
-    client.export_bundle(&bus).await.unwrap();
+    client.outfit(&bus).await.unwrap();
     let (_, other) = terminal(&mut client, BundleKind::Bus, "gate 2").await;
     let far: keyvault_protocol::Region = "510104".parse().unwrap();
     let door = client
@@ -463,14 +450,14 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
     );
 
     let nowhere = "990000".parse().unwrap();
-    let there = |request: &BundleRequest| BundleRequest {
+    let there = |request: &Outfit| Outfit {
         regions: vec![far],
         ..request.clone()
     };
     let refused = [
         // The name is another kind's.
         (
-            there(&BundleRequest {
+            there(&Outfit {
                 kind: BundleKind::Clinic,
                 ..bus.clone()
             }),
@@ -478,29 +465,29 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
         ),
         // The keys are another terminal's, or the name has others.
         (
-            there(&BundleRequest {
+            there(&Outfit {
                 terminal: "gate 9".into(),
                 ..bus.clone()
             }),
             RefusalCode::TerminalKeys,
         ),
         (
-            there(&BundleRequest {
+            there(&Outfit {
                 terminal: "gate 1".into(),
                 ..other.clone()
             }),
-            RefusalCode::TerminalKeys,
+            RefusalCode::NameTaken,
         ),
         // One region of the two does not exist.
         (
-            BundleRequest {
+            Outfit {
                 regions: vec![far, nowhere],
                 ..other.clone()
             },
             RefusalCode::BadContent,
         ),
         (
-            BundleRequest {
+            Outfit {
                 to: date(2026, 11, 20),
                 ..there(&other)
             },
@@ -508,7 +495,7 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
         ),
     ];
     for (request, code) in refused {
-        let error = client.export_bundle(&request).await.unwrap_err();
+        let error = client.outfit(&request).await.unwrap_err();
         assert!(error.is(code), "{error}");
         assert_eq!(client.role_keys().await.unwrap(), keys, "{code:?}");
         assert_eq!(client.terminals().await.unwrap(), terminals, "{code:?}");

@@ -1,5 +1,6 @@
 //! Time: what a wrong clock does to a vault that was founded for people's cards, at a start and while it is open (claim K13).
 
+use scratch_vault::Approved as _;
 use std::sync::{Arc, Mutex};
 
 use card_applet_spec::crypto::PublicKey;
@@ -76,6 +77,7 @@ impl Site {
             out: folder.path().join("envelopes"),
             threshold: 2,
             custodians: scratch_vault::CUSTODIANS.iter().map(custodian).collect(),
+            officers: scratch_vault::officers(),
             cost: scratch_vault::COST,
             founded,
         };
@@ -136,13 +138,10 @@ impl Site {
         let mut rng = StdRng::seed_from_u64(92);
         let key = keyvault_protocol::sealed::fresh_key(&mut rng);
         let mut client = connect(&self.vault).await;
-        client
-            .enrol_issuer(
-                "shenzhen",
-                &keyvault_protocol::sealed::point_of(&key.public_key()),
-            )
-            .await
-            .unwrap();
+        let point = keyvault_protocol::sealed::point_of(&key.public_key());
+        if let Err(error) = client.enrol_issuer("shenzhen", &point).await {
+            assert!(error.is(keyvault_protocol::RefusalCode::NameTaken), "{error}");
+        }
         let order = keyvault_protocol::Order {
             order: [number; 16],
             issuer: "shenzhen".into(),
@@ -315,7 +314,7 @@ async fn what_begins_lies_at_most_a_week_ahead() {
             let name = format!("{kind:?} {ahead}");
             let (_, mut request) = Gate::request(&anchors, kind, &name, today);
             (request.from, request.to) = (day(ahead), day(ahead));
-            is_refused(client.export_bundle(&request).await.map(drop));
+            is_refused(client.outfit(&request).await.map(drop));
         }
         // The back of a card, whose statement is signed once: the right one comes last.
         let back = client

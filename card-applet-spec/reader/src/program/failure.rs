@@ -120,8 +120,8 @@ program_contract::failures! {
     }
     pub(crate) fn no_key(bundle) = Damaged "WRONG_ROLE" {
         "{bundle}：凭证包中没有密钥，终端不受理任何卡", "{bundle}: it holds no key, and the terminal accepts nobody";
-        "请先用 `keyvault rotate` 生成密钥版本，再装入新的凭证包。",
-        "Have a key version made with `keyvault rotate`, then load a new bundle.";
+        "请先由密钥官员用 `keyvault request new rotate-role` 生成密钥版本，再装入新的凭证包。",
+        "Have a key version made with `keyvault request new rotate-role`, then load a new bundle.";
     }
     pub(crate) fn list_too_old(list) = Damaged "LIST_TOO_OLD" {
         "{list}：缺失或过期", "{list}: too old or missing";

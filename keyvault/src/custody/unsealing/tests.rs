@@ -14,6 +14,7 @@ use crate::audit::reading;
 use crate::open::group::Group;
 use crate::open::transaction::{STATE_ID, header_digest};
 use crate::scratch_vault;
+use crate::scratch_vault::Approved as _;
 use crate::store::sql::{Batch, Row, Table};
 
 fn noon() -> Clock {
@@ -149,7 +150,7 @@ async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_get
     let mut client = scratch_vault::connect(&vault, ChannelKey::fresh()).await.unwrap();
     let mut rng = random();
     let day = "2026-11-21".parse().unwrap();
-    let request = keyvault_protocol::BundleRequest {
+    let request = scratch_vault::Outfit {
         kind: keyvault_protocol::BundleKind::Bus,
         terminal: "bus 1".into(),
         sealing_key: sealed::point_of(&sealed::fresh_key(&mut rng).public_key()),
@@ -159,13 +160,13 @@ async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_get
         from: day,
         to: day,
     };
-    client.export_bundle(&request).await.unwrap();
+    client.outfit(&request).await.unwrap();
     let mut inner = vault.lock().await;
     let valid = inner.core.store.row(Table::Terminal, b"bus 1").await;
     drop(inner);
     let valid = valid.unwrap();
     client.revoke_terminal("bus 1").await.unwrap();
-    let refused = client.export_bundle(&request).await.unwrap_err();
+    let refused = client.outfit(&request).await.unwrap_err();
     assert!(refused.is(RefusalCode::TerminalRevoked), "{refused}");
     let mut inner = vault.lock().await;
     let store = &mut inner.core.store;
@@ -173,7 +174,7 @@ async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_get
         .change_from_outside(Table::Terminal, b"bus 1", valid.as_ref())
         .await;
     drop(inner);
-    let found = client.export_bundle(&request).await.unwrap_err();
+    let found = client.outfit(&request).await.unwrap_err();
     assert!(found.is(RefusalCode::Damaged), "{found}");
     assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
 }
@@ -222,7 +223,7 @@ async fn requests_that_come_together_become_durable_together_and_none_is_answere
                 let own = hex::encode([number * ROUNDS + round; 16]);
                 let entries = inner.core.store.entries_after(0, 1000).await.unwrap();
                 let noted = entries.iter().any(|entry| {
-                    let event: Event = minicbor::decode(&entry.body).unwrap();
+                    let (event, _) = crate::audit::journal::read(&entry.body).unwrap();
                     event.values().iter().any(|(_, value)| *value == own)
                 });
                 assert!(noted, "what was answered is on the disk");
@@ -381,7 +382,8 @@ async fn a_journal_of_many_milestones_is_proved_where_it_is_read_and_by_the_walk
         let event = Event::Sealed { by: "mallory".into() };
         let mut head = (entries[1099].seq, entries[1099].hash);
         for before in &entries[1100..entries.len() - 1] {
-            let entry = journal::entry(head.0, head.1, before.at, &event).unwrap();
+            let entry =
+                journal::entry(head, before.at, &event, &crate::open::callers::ForWhom::default()).unwrap();
             head = (entry.seq, entry.hash);
             inner.core.store.forge(&entry).await;
         }
@@ -486,7 +488,7 @@ async fn the_walk_opens_every_row_while_rows_change_and_writes_one_line() {
         .iter()
         .filter(|entry| entry.kind == "store-looked-through");
     let lines: Vec<Event> = lines
-        .map(|entry| minicbor::decode(&entry.body).unwrap())
+        .map(|entry| crate::audit::journal::read(&entry.body).unwrap().0)
         .collect();
     let rows = u64::try_from(rows - 100 + 50).unwrap();
     assert_eq!(lines, [Event::StoreLookedThrough { rows }]);

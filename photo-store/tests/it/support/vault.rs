@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use getrandom::SysRng;
 use keyvault::custody::ceremony;
-use keyvault::custody::share_envelope::{Cost, ShareEnvelope};
+use keyvault::custody::protection::Cost;
+use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::serve::Server;
 use keyvault_protocol::{ChannelKey, Client, Identity, Share, VaultAnchors};
 use photo_store::keeping::vault::Vault;
@@ -94,6 +95,12 @@ impl TestVault {
             out: envelopes,
             threshold: 2,
             custodians,
+            officers: (1..=3)
+                .map(|number| ceremony::Officer {
+                    name: format!("officer {number}"),
+                    key: ChannelKey::fresh().public(),
+                })
+                .collect(),
             cost: Cost {
                 memory_kib: 64,
                 passes: 1,

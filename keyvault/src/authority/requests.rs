@@ -1,0 +1,336 @@
+//! Requests of two officers, and of a quorum of custodians where the officers are gone: all that gives something, or gives it
+//! back.
+//!
+//! What is done, and that it was done, is one transaction; the same request again answers the same until it ends, and does
+//! nothing more. A quorum's request waits a day between its first submission and its effect, so that whoever is left can see
+//! it in the journal; where there never was an officer, in a store of before, it does not. Left out: mandates of the office.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use keyvault_protocol::{
+    Enrolment, MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, RequestOutcome, RequestSigner, SignedRequest,
+};
+use minicbor::{Decode, Encode};
+use service_contract::Caller;
+
+use crate::audit::journal::{Event, is_name};
+use crate::authority::{callers, role_keys};
+use crate::error::Error;
+use crate::open::transaction::{Core, Open, Transaction};
+use crate::store::sql::Table;
+use crate::terminal::{lot, registry};
+
+/// Signers of a request.
+const HANDS: usize = 2;
+/// How far the clocks of who makes a request and of the vault may stand apart.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// How long a quorum's request waits.
+const WAIT: SignedDuration = SignedDuration::from_hours(24);
+/// Most signatures that are looked at: as many as a vault has custodians.
+const MAX_SIGNATURES: usize = 255;
+
+/// Row of a request; its id is the digest.
+#[derive(Encode, Decode)]
+struct Row {
+    /// When the request ends, and with it this row: seconds since 1970.
+    #[n(0)]
+    until: i64,
+    /// When it was submitted first.
+    #[n(1)]
+    first: i64,
+    /// What became of it; none while it waits.
+    #[n(2)]
+    outcome: Option<RequestOutcome>,
+}
+
+/// Does what a request says, if those who may have signed it; or says again what was done.
+pub(crate) async fn submit(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+    signed: &SignedRequest,
+) -> Result<RequestOutcome, Error> {
+    let request = signed.claimed().map_err(|_| Error::MalformedRequest)?;
+    if request.vault != core.header.vault {
+        return Err(Error::RequestOfAnotherVault);
+    }
+    in_time(&request, now)?;
+    if !is_name(&request.requester, 64) {
+        return Err(Error::BadContent {
+            what: "a requester's name has 1 to 64 bytes of text",
+        });
+    }
+    if signed.signatures.len() > MAX_SIGNATURES {
+        return Err(Error::LimitExceeded {
+            what: "the number of signatures",
+            limit: 255,
+        });
+    }
+    let signers = if request.act.is_custodians() {
+        custodians(core, signed)?
+    } else {
+        officers(open, &request, signed)?
+    };
+    let digest = signed.digest();
+    let known: Option<Row> = open.get(core, Table::Request, &digest).await?;
+    let first = match known {
+        Some(Row {
+            outcome: Some(RequestOutcome::Lot(_)),
+            ..
+        }) => {
+            // Transport keys are not kept: they are derived, and sealed anew.
+            let OfficerAct::ExportLot(lot) = &request.act else {
+                return Err(Error::Damaged {
+                    what: "a request's row",
+                });
+            };
+            let again = Transaction::default();
+            return lot::export_lot(core, open, now, lot, again)
+                .await
+                .map(RequestOutcome::Lot);
+        }
+        Some(Row {
+            outcome: Some(outcome),
+            ..
+        }) => return Ok(outcome),
+        Some(Row { first, .. }) => Some(first),
+        None => None,
+    };
+
+    let mut transaction = Transaction::default();
+    forget_ended(core, open, now, &mut transaction).await?;
+    let mut row = Row {
+        until: request.until.as_second(),
+        first: first.unwrap_or(now.as_second()),
+        outcome: None,
+    };
+    let line = Line {
+        digest,
+        act: request.act.as_str(),
+        requester: request.requester.clone(),
+        signers,
+    };
+    if let OfficerAct::ReplaceOfficers { officers } = &request.act {
+        let begins = takes_effect(core, open, now, officers, row.first)?;
+        if now < begins {
+            if first.is_none() {
+                transaction.put(Table::Request, &digest, &row)?;
+                transaction.note(line.waits());
+                open.apply(core, now, transaction).await?;
+            }
+            return Ok(RequestOutcome::Waits(begins));
+        }
+    }
+    transaction.note(line.done());
+    carry_out(core, open, now, &request.act, (&digest, &mut row), transaction).await
+}
+
+/// What the journal says of a request.
+struct Line {
+    digest: [u8; 32],
+    act: &'static str,
+    requester: String,
+    signers: Vec<String>,
+}
+
+impl Line {
+    fn done(self) -> Event {
+        Event::RequestDone {
+            digest: self.digest,
+            act: self.act.to_owned(),
+            requester: self.requester,
+            signers: self.signers,
+        }
+    }
+
+    fn waits(self) -> Event {
+        Event::RequestWaits {
+            digest: self.digest,
+            act: self.act.to_owned(),
+            requester: self.requester,
+            signers: self.signers,
+        }
+    }
+}
+
+/// Does the act, with its row and its line in one transaction.
+async fn carry_out(
+    core: &mut Core,
+    open: &mut Open,
+    now: Timestamp,
+    act: &OfficerAct,
+    (digest, row): (&[u8; 32], &mut Row),
+    mut transaction: Transaction,
+) -> Result<RequestOutcome, Error> {
+    let mut is_done = |transaction: &mut Transaction, outcome: RequestOutcome| {
+        row.outcome = Some(outcome.clone());
+        transaction.put(Table::Request, digest, row)?;
+        Ok::<_, Error>(outcome)
+    };
+    match act {
+        OfficerAct::RotateRole {
+            role,
+            region,
+            drain_until,
+        } => {
+            let id = role_keys::rotate(open, now, (*role, *region), *drain_until, &mut transaction)?;
+            let outcome = is_done(&mut transaction, RequestOutcome::RoleKey(id.made()))?;
+            open.make_active(core, now, id, transaction).await?;
+            return Ok(outcome);
+        }
+        OfficerAct::RetireRole {
+            role,
+            region,
+            version,
+        } => {
+            let info = role_keys::retire(open, now, (*role, *region, *version), &mut transaction)?;
+            let outcome = is_done(&mut transaction, RequestOutcome::RoleKey(info))?;
+            open.apply(core, now, transaction).await?;
+            role_keys::forget(open, (*role, *region, *version));
+            return Ok(outcome);
+        }
+        OfficerAct::ExportLot(lot) => {
+            is_done(&mut transaction, RequestOutcome::Lot(Vec::new()))?;
+            let sealed = lot::export_lot(core, open, now, lot, transaction).await?;
+            return Ok(RequestOutcome::Lot(sealed));
+        }
+        OfficerAct::EnrolCaller(enrolment) => {
+            let enrolments = std::slice::from_ref(enrolment);
+            callers::enrol(core, open, now, enrolments, &mut transaction)?;
+        }
+        OfficerAct::ReplaceOfficers { officers } => {
+            callers::enrol(core, open, now, officers, &mut transaction)?;
+        }
+        OfficerAct::RestoreCaller { name } => callers::restore(open, name, &mut transaction)?,
+        OfficerAct::ReplaceKey { name, key } => {
+            callers::replace_key(core, open, name, key, &mut transaction)?;
+        }
+        OfficerAct::EnrolTerminal(enrolment) => {
+            registry::enrol(core, open, now, enrolment, &mut transaction).await?;
+        }
+    }
+    let outcome = is_done(&mut transaction, RequestOutcome::Done)?;
+    open.apply(core, now, transaction).await?;
+    Ok(outcome)
+}
+
+fn in_time(request: &OfficersRequest, now: Timestamp) -> Result<(), Error> {
+    let OfficersRequest { made, until, .. } = request;
+    if until <= made || until.duration_since(*made) > MAX_REQUEST_LIFE {
+        return Err(Error::BadContent {
+            what: "a request ends after it was made, and lives at most 7 days",
+        });
+    }
+    let begins = made.saturating_sub(SKEW).map_err(|_| Error::RequestExpired)?;
+    if now < begins || now >= *until {
+        return Err(Error::RequestExpired);
+    }
+    Ok(())
+}
+
+/// Names of the officers whose signatures count: on the list now, not suspended, and not who asks, where there are others.
+fn officers(open: &Open, request: &OfficersRequest, signed: &SignedRequest) -> Result<Vec<String>, Error> {
+    let others_can = serving_officers(open) > HANDS;
+    let mut names = BTreeSet::new();
+    for signature in &signed.signatures {
+        let RequestSigner::Officer { name } = &signature.signer else {
+            continue;
+        };
+        let Some(entry) = open.serving(name, Caller::KeyOfficer) else {
+            continue;
+        };
+        let is_requester = others_can && *name == request.requester;
+        if !is_requester && signed.is_signed(&signature.signature, &entry.enrolment.key) {
+            names.insert(name.clone());
+        }
+    }
+    enough(names, HANDS)
+}
+
+/// Names of the custodians whose signatures count.
+fn custodians(core: &Core, signed: &SignedRequest) -> Result<Vec<String>, Error> {
+    let mut names = BTreeSet::new();
+    for signature in &signed.signatures {
+        let RequestSigner::Custodian { epoch, index } = signature.signer else {
+            continue;
+        };
+        let share = core.shares.iter().find(|share| share.index == index);
+        let key = share.and_then(|share| Some((share, share.key?)));
+        if let Some((share, key)) = key
+            && epoch == core.header.epoch
+            && signed.is_signed(&signature.signature, &key)
+        {
+            names.insert(share.custodian.clone());
+        }
+    }
+    enough(names, usize::from(core.header.threshold))
+}
+
+fn enough(names: BTreeSet<String>, needed: usize) -> Result<Vec<String>, Error> {
+    if names.len() < needed {
+        return Err(Error::TwoOfficersNeeded {
+            found: names.len(),
+            needed,
+        });
+    }
+    Ok(names.into_iter().collect())
+}
+
+fn serving_officers(open: &Open) -> usize {
+    let is_serving = |name: &&String| open.serving(name, Caller::KeyOfficer).is_some();
+    open.callers.keys().filter(is_serving).count()
+}
+
+/// From when a quorum's officers are enrolled; refused where they cannot be.
+fn takes_effect(
+    core: &Core,
+    open: &Open,
+    now: Timestamp,
+    officers: &[Enrolment],
+    first: i64,
+) -> Result<Timestamp, Error> {
+    let serving = serving_officers(open);
+    if serving >= HANDS {
+        return Err(Error::OfficersThere);
+    }
+    let are_officers = officers.iter().all(|officer| officer.kind == Caller::KeyOfficer);
+    if !are_officers || serving + officers.len() < callers::MIN_OFFICERS {
+        return Err(Error::BadContent {
+            what: "custodians enrol key officers, so many that three are there",
+        });
+    }
+    // What is refused is refused before it waits.
+    callers::enrol(core, open, now, officers, &mut Transaction::default())?;
+    let is_officer = |kind| kind == Caller::KeyOfficer;
+    if !open
+        .callers
+        .values()
+        .any(|entry| is_officer(entry.enrolment.kind))
+    {
+        return Ok(now);
+    }
+    let first = Timestamp::from_second(first).map_err(|_| Error::Damaged {
+        what: "a request's row",
+    })?;
+    first.saturating_add(WAIT).map_err(|_| Error::RequestExpired)
+}
+
+/// Takes the rows of requests that have ended: submitted again they are refused without a row.
+async fn forget_ended(
+    core: &mut Core,
+    open: &Open,
+    now: Timestamp,
+    transaction: &mut Transaction,
+) -> Result<(), Error> {
+    for row in open.rows(core, Table::Request).await? {
+        let plain = core.open_row(&open.ring, Table::Request, &row)?;
+        let Row { until, .. } = minicbor::decode(&plain).map_err(|_| Error::Damaged {
+            what: "a request's row",
+        })?;
+        if until <= now.as_second() {
+            transaction.delete(Table::Request, &row.id);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,684 @@
+//! The way of a request: made, shown in words, signed, submitted. The file has the bytes that are signed, the same in words, and
+//! the signatures; the words are made from the bytes each time, and a file whose words are others is refused.
+
+use std::path::Path;
+
+use jiff::SignedDuration;
+use keyvault_protocol::{
+    Enrolment, LotRequest, LoweredCeiling, OPERATIONS, OfficerAct, OfficersRequest, PointBytes,
+    RequestOutcome, RequestSignature, RequestSigner, SignedRequest, TerminalEnrolment, division, fingerprint,
+    sign_as_custodian,
+};
+use program_contract::language::{Line, Said as _, Words};
+use program_contract::{Clock, Failure, Founded, Outcome, day, file, line};
+use rand_core::Rng as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use service_contract::Caller;
+
+use crate::command::arguments::{ActCommand, NewRequest, RequestCommand};
+use crate::command::place::{Place, random, runtime, usage};
+use crate::command::{ask, custody, officer, share};
+
+/// Schema of the file.
+const SCHEMA: &str = "yzt.request/1";
+/// Longest request file, bytes.
+const MAX_REQUEST: u64 = 1 << 20;
+
+pub(crate) fn request(
+    place: &Place,
+    machine: &Clock,
+    command: RequestCommand,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    match command {
+        RequestCommand::New(new) => make(place, machine, new, schema),
+        RequestCommand::Show { request } => {
+            let held = Held::read(&request)?;
+            let vault = place.anchors.as_deref().map(vault_of).transpose()?;
+            let (fields, lines) = held.shown(vault);
+            Outcome::done(schema, &fields, lines)
+        }
+        RequestCommand::Sign {
+            request,
+            officer,
+            share,
+            passphrase_file,
+        } => {
+            let mut held = Held::read(&request)?;
+            for line in held.lines() {
+                program_contract::tell!(line);
+            }
+            match (officer, share) {
+                (Some(officer), _) => held.sign_as_officer(&officer, &passphrase_file)?,
+                (None, Some(share)) => held.sign_as_custodian(&share, &passphrase_file)?,
+                (None, None) => return Err(usage(Words("缺少 --officer", "--officer is missing"))),
+            }
+            held.write_again(&request)?;
+            let (fields, lines) = held.shown(None);
+            Outcome::done(schema, &fields, lines)
+        }
+        RequestCommand::Submit { request, out } => {
+            runtime()?.block_on(submit(place, &request, out.as_deref(), schema))
+        }
+    }
+}
+
+async fn submit(
+    place: &Place,
+    request: &Path,
+    out: Option<&Path>,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    let held = Held::read(request)?;
+    let is_lot = matches!(held.request.act, OfficerAct::ExportLot(_));
+    if is_lot && out.is_none() {
+        return Err(usage(Words(
+            "缺少 --out：此申请会导出批次文件",
+            "--out is missing: this request exports a lot file",
+        )));
+    }
+    let outcome = place.connect().await?.submit_request(&held.signed).await?;
+    let mut done = match outcome {
+        RequestOutcome::Done => Outcome::done(schema, &json!({ "outcome": "done" }), vec![line!(DONE)])?,
+        RequestOutcome::RoleKey(key) => {
+            let (key, shown) = ask::show_role_key(&key);
+            let fields = json!({ "outcome": "done", "role_key": key });
+            Outcome::done(schema, &fields, vec![line!(DONE), shown])?
+        }
+        RequestOutcome::Lot(lot) => {
+            let out = out.ok_or_else(|| usage(Words("缺少 --out", "--out is missing")))?;
+            let mut written = ask::write_new(schema, out, &lot)?;
+            written.fields.insert("outcome".to_owned(), "done".into());
+            written
+        }
+        RequestOutcome::Waits(from) => {
+            let fields = json!({ "outcome": "waits", "from": from.to_string() });
+            Outcome::done(schema, &fields, vec![line!(waits(day::minute(from)))])?
+        }
+    };
+    let digest = hex::encode(held.signed.digest());
+    done.fields.insert("digest".to_owned(), digest.into());
+    done.fields
+        .insert("act".to_owned(), held.request.act.as_str().into());
+    Ok(done)
+}
+
+const DONE: Words = Words("申请已办理", "the request is done");
+
+program_contract::sentences! {
+    fn waits(from) =
+        "申请已登记，须等候一日：{from}（UTC+8）起再提交一次即生效",
+        "the request is noted and waits its day: submitted again from {from} (UTC+8) on, it takes effect";
+    fn for_vault(vault) = "密钥库 {vault}", "vault {vault}";
+    fn asked_by(requester, made, until) =
+        "申请人 {requester}，{made} 制作，{until} 前有效（UTC+8）",
+        "for {requester}, made {made}, to be submitted before {until} (UTC+8)";
+    fn enrols(name, kind, key) =
+        "登记 {kind} {name}，公钥指纹 {key}", "enrols the {kind} {name}, key {key}";
+    fn only_regions(regions) = "只限地区：{regions}", "only the regions {regions}";
+    fn only_operations(operations) = "只限操作：{operations}", "only the operations {operations}";
+    fn at_most(number, counted) = "{counted} 每日最多 {number}", "at most {number} {counted} a day";
+    fn restores(name) = "恢复已停用的 {name}", "gives {name}, who was suspended, back what was taken";
+    fn replaces_key(name, key) =
+        "更换 {name} 的密钥，新公钥指纹 {key}", "puts another key in the place of that of {name}: {key}";
+    fn enrols_terminal(name, kind, until) =
+        "登记终端 {name}（{kind}），至 {until} 为止", "enrols the terminal {name} ({kind}) until {until}";
+    fn terminal_keys(sealing, authentication) =
+        "封装公钥指纹 {sealing}，认证公钥指纹 {authentication}",
+        "sealing key {sealing}, authentication key {authentication}";
+    fn in_regions(regions) = "地区：{regions}", "regions {regions}";
+    fn in_zones(zones) = "区域位图 {zones}", "zones {zones}";
+    fn rotates(role, region, day) =
+        "轮换 {region} 的 {role} 密钥，原版本用至 {day}",
+        "makes a new version of {role} in {region}; the one before drains until {day}";
+    fn retires(version, role, region) =
+        "销毁 {region} 的 {role} 密钥第 {version} 版", "destroys version {version} of {role} in {region}";
+    fn exports_lot(count, first, lot, maker, key) =
+        "导出批次 {lot} 自 {first} 起 {count} 张空白卡的传输密钥，交制卡商 {maker}，公钥指纹 {key}",
+        "exports the transport keys of {count} blanks of lot {lot} from number {first} on, to {maker}, key {key}";
+    fn signed_by(name, key) = "{name} 已签名，公钥指纹 {key}", "signed by {name}, key {key}";
+    fn does_not_fit(name) = "{name} 的签名不符", "the signature of {name} does not fit";
+    fn custodian(index, epoch) = "第 {epoch} 套第 {index} 份的保管人", "the custodian of share {index} of set {epoch}";
+}
+
+program_contract::failures! {
+    fn no_request(path) = Usage "REQUEST_FORM" {
+        "{path} 不是申请文件，或被改动过", "{path} is no request, or was changed";
+        "请给出 `keyvault request new` 写出的文件。", "Give the file that `keyvault request new` wrote.";
+    }
+    fn other_words(path) = Damaged "REQUEST_WORDS" {
+        "{path} 中的文字与其中所签的内容不符", "the words in {path} are not what its bytes say";
+        "不要签名，请查明是谁改动了它。", "Do not sign it, and find out who changed it.";
+    }
+}
+
+/// A kind of caller for people.
+pub(crate) fn kind_words(kind: Caller) -> Words {
+    let chinese = match kind {
+        Caller::Issuer => "发证系统",
+        Caller::PhotoStore => "照片库",
+        Caller::Settlement => "清算",
+        Caller::KeyOfficer => "密钥官员",
+        Caller::Auditor => "审计员",
+        Caller::Custodian => "保管人",
+        Caller::Anyone | Caller::SocketUser => kind.as_str(),
+    };
+    Words(chinese, kind.as_str())
+}
+
+/// What an act would change, for people.
+fn words(act: &OfficerAct) -> Vec<Line> {
+    let joined = |regions: &[keyvault_protocol::Region]| {
+        let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
+        regions.join(", ")
+    };
+    match act {
+        OfficerAct::EnrolCaller(enrolment) => enrolment_words(enrolment),
+        OfficerAct::ReplaceOfficers { officers } => officers.iter().flat_map(enrolment_words).collect(),
+        OfficerAct::RestoreCaller { name } => vec![line!(restores(name))],
+        OfficerAct::ReplaceKey { name, key } => vec![line!(replaces_key(name, fingerprint(key)))],
+        OfficerAct::EnrolTerminal(TerminalEnrolment {
+            kind,
+            terminal,
+            sealing_key,
+            authentication_key,
+            regions,
+            zones,
+            until,
+            replaces,
+        }) => {
+            let mut lines = vec![
+                line!(enrols_terminal(terminal, kind.as_str(), *until)),
+                line!(terminal_keys(
+                    fingerprint(sealing_key),
+                    fingerprint(authentication_key)
+                )),
+                line!(in_regions(joined(regions))),
+            ];
+            lines.push(if *zones == 0 {
+                line!(Words("不检查区域", "zones are not checked"))
+            } else {
+                line!(in_zones(*zones))
+            });
+            if *replaces {
+                lines.push(line!(Words(
+                    "这些密钥取代该名称现有的密钥",
+                    "these keys take the place of those that the name has"
+                )));
+            }
+            lines
+        }
+        OfficerAct::RotateRole {
+            role,
+            region,
+            drain_until,
+        } => vec![line!(rotates(role.to_string(), region.to_string(), *drain_until))],
+        OfficerAct::RetireRole {
+            role,
+            region,
+            version,
+        } => vec![line!(retires(*version, role.to_string(), region.to_string()))],
+        OfficerAct::ExportLot(LotRequest {
+            issuer,
+            lot,
+            first,
+            count,
+            maker,
+            maker_key,
+        }) => {
+            let number = format!("{}{}", hex::encode(issuer), hex::encode(lot));
+            let key = fingerprint(maker_key);
+            vec![line!(exports_lot(*count, *first, number, maker, key))]
+        }
+    }
+}
+
+fn enrolment_words(enrolment: &Enrolment) -> Vec<Line> {
+    let Enrolment {
+        name,
+        kind,
+        key,
+        regions,
+        operations,
+        ceilings,
+    } = enrolment;
+    let mut lines = vec![line!(enrols(name, kind_words(*kind), fingerprint(key)))];
+    if !regions.is_empty() {
+        let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
+        lines.push(line!(only_regions(regions.join(", "))));
+    }
+    if !operations.is_empty() {
+        let name = |number: &u32| {
+            let listed = OPERATIONS.iter().find(|listed| listed.number == *number);
+            listed.map_or_else(|| number.to_string(), |listed| listed.name.to_owned())
+        };
+        let operations: Vec<String> = operations.iter().map(name).collect();
+        lines.push(line!(only_operations(operations.join(", "))));
+    }
+    for LoweredCeiling { counted, per_day } in ceilings {
+        lines.push(line!(at_most(*per_day, counted)));
+    }
+    lines
+}
+
+/// The words as the file has them.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidWords {
+    zh: Vec<String>,
+    en: Vec<String>,
+}
+
+/// A signature as the file has it, with the key that it fits, so that people can compare that.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSignature {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    officer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    custodian: Option<(u32, u8)>,
+    key: String,
+    signature: String,
+}
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    schema: String,
+    request: String,
+    words: SaidWords,
+    signatures: Vec<WrittenSignature>,
+}
+
+/// A request in hand.
+struct Held {
+    request: OfficersRequest,
+    signed: SignedRequest,
+    /// The key that each signature is said to fit.
+    keys: Vec<PointBytes>,
+}
+
+impl Held {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let wrong = || no_request(path.display());
+        let text = file::read(path, MAX_REQUEST)
+            .map_err(|error| Failure::file(Words("读取申请", "read the request"), path, &error))?;
+        let written: Written = serde_json::from_slice(&text).map_err(|_| wrong())?;
+        if written.schema != SCHEMA {
+            return Err(wrong());
+        }
+        let mut signed = SignedRequest {
+            request: hex::decode(&written.request).map_err(|_| wrong())?,
+            signatures: Vec::new(),
+        };
+        let mut keys = Vec::new();
+        for written in &written.signatures {
+            let who = match (&written.officer, written.custodian) {
+                (Some(name), None) => RequestSigner::Officer { name: name.clone() },
+                (None, Some((epoch, index))) => RequestSigner::Custodian { epoch, index },
+                _ => return Err(wrong()),
+            };
+            signed.signatures.push(RequestSignature {
+                signer: who,
+                signature: bytes(&written.signature).ok_or_else(wrong)?,
+            });
+            keys.push(bytes(&written.key).ok_or_else(wrong)?);
+        }
+        let request = signed.claimed().map_err(|_| wrong())?;
+        let held = Self {
+            request,
+            signed,
+            keys,
+        };
+        if held.words() != written.words {
+            return Err(other_words(path.display()));
+        }
+        Ok(held)
+    }
+
+    /// What it would change, who asks and until when.
+    fn lines(&self) -> Vec<Line> {
+        let OfficersRequest {
+            vault,
+            act,
+            requester,
+            made,
+            until,
+            nonce: _,
+        } = &self.request;
+        let mut lines = vec![line!(for_vault(hex::encode(vault)))];
+        lines.extend(Founded::around(vault).banner().map(|banner| line!(banner)));
+        lines.extend(words(act));
+        lines.push(line!(asked_by(
+            requester,
+            day::minute(*made),
+            day::minute(*until)
+        )));
+        lines
+    }
+
+    fn words(&self) -> SaidWords {
+        let lines = self.lines();
+        SaidWords {
+            zh: lines.iter().map(|line| line.zh().into_owned()).collect(),
+            en: lines.iter().map(|line| line.en().into_owned()).collect(),
+        }
+    }
+
+    fn text(&self) -> Result<Vec<u8>, Failure> {
+        let signatures = self.signed.signatures.iter().zip(&self.keys);
+        let signatures = signatures.map(|(signature, key)| {
+            let (officer, custodian) = match &signature.signer {
+                RequestSigner::Officer { name } => (Some(name.clone()), None),
+                RequestSigner::Custodian { epoch, index } => (None, Some((*epoch, *index))),
+            };
+            WrittenSignature {
+                officer,
+                custodian,
+                key: hex::encode(key),
+                signature: hex::encode(signature.signature),
+            }
+        });
+        let written = Written {
+            schema: SCHEMA.to_owned(),
+            request: hex::encode(&self.signed.request),
+            words: self.words(),
+            signatures: signatures.collect(),
+        };
+        let mut text = serde_json::to_vec_pretty(&written)
+            .map_err(|_| Failure::internal(Words("申请无法写出", "the request cannot be written")))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    fn write_again(&self, path: &Path) -> Result<(), Failure> {
+        file::replace(path, &self.text()?, 0o644)
+            .map_err(|error| Failure::file(Words("写入申请", "write the request"), path, &error))
+    }
+
+    /// What a person sees of it; whether it is for `vault`, where that is known.
+    fn shown(&self, vault: Option<[u8; 16]>) -> (Value, Vec<Line>) {
+        let mut lines = self.lines();
+        let mut signatures = Vec::new();
+        for (RequestSignature { signer, signature }, key) in self.signed.signatures.iter().zip(&self.keys) {
+            let fits = self.signed.is_signed(signature, key);
+            let name = match signer {
+                RequestSigner::Officer { name } => (name.clone(), name.clone()),
+                RequestSigner::Custodian { epoch, index } => custodian(*index, *epoch),
+            };
+            signatures.push(json!({ "signer": name.1, "fingerprint": fingerprint(key), "fits": fits }));
+            lines.push(if fits {
+                line!(signed_by(name, fingerprint(key)))
+            } else {
+                line!(does_not_fit(name))
+            });
+        }
+        let is_for = vault.map(|vault| vault == self.request.vault);
+        if is_for == Some(false) {
+            lines.push(line!(Words(
+                "此申请不是给该密钥库的",
+                "the request is for another vault than these anchors"
+            )));
+        }
+        let OfficersRequest {
+            vault,
+            act,
+            requester,
+            made,
+            until,
+            nonce: _,
+        } = &self.request;
+        let words = self.words();
+        let fields = json!({
+            "vault": hex::encode(vault),
+            "is_for_the_anchors": is_for,
+            "act": act.as_str(),
+            "requester": requester,
+            "made": made.to_string(),
+            "until": until.to_string(),
+            "digest": hex::encode(self.signed.digest()),
+            "words": { "zh": words.zh, "en": words.en },
+            "signatures": signatures,
+        });
+        (fields, lines)
+    }
+
+    fn sign_as_officer(&mut self, path: &Path, passphrase_file: &Path) -> Result<(), Failure> {
+        let held = officer::read(path)?;
+        let key = held.open(&officer::passphrase(&held, passphrase_file)?)?;
+        let signer = RequestSigner::Officer {
+            name: held.name.clone(),
+        };
+        self.forget(&signer);
+        self.signed.sign(signer, &key);
+        self.keys.push(held.public()?);
+        Ok(())
+    }
+
+    fn sign_as_custodian(&mut self, path: &Path, passphrase_file: &Path) -> Result<(), Failure> {
+        let envelope = share::read(path)?;
+        let held = envelope.open(&share::passphrase(&envelope, passphrase_file)?)?;
+        if held.vault != self.request.vault {
+            return Err(keyvault::Error::WrongVault.into());
+        }
+        let signer = RequestSigner::Custodian {
+            epoch: held.epoch,
+            index: held.index,
+        };
+        self.forget(&signer);
+        let key = sign_as_custodian(&held, &mut self.signed)?;
+        self.keys.push(key.public());
+        Ok(())
+    }
+
+    /// Takes away the signature of who signs again.
+    fn forget(&mut self, signer: &RequestSigner) {
+        let known = self.signed.signatures.iter();
+        if let Some(at) = known.into_iter().position(|known| known.signer == *signer) {
+            self.signed.signatures.remove(at);
+            self.keys.remove(at);
+        }
+    }
+}
+
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut out = [0; N];
+    hex::decode_to_slice(text, &mut out).ok()?;
+    Some(out)
+}
+
+/// The number of the vault whose anchors these are.
+fn vault_of(path: &Path) -> Result<[u8; 16], Failure> {
+    let wrong = || {
+        usage(Words(
+            "锚点文件不是 yzt.anchors/1 对象",
+            "the file of anchors is no yzt.anchors/1 object",
+        ))
+    };
+    let text = file::read(path, MAX_REQUEST)
+        .map_err(|error| Failure::file(Words("读取锚点", "read the anchors"), path, &error))?;
+    let anchors: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
+    let vault = anchors.get("vault").and_then(Value::as_str);
+    vault.and_then(bytes).ok_or_else(wrong)
+}
+
+fn make(place: &Place, machine: &Clock, new: NewRequest, schema: &'static str) -> Result<Outcome, Failure> {
+    let NewRequest {
+        act,
+        requester,
+        days,
+        out,
+    } = new;
+    let requester = requester.ok_or_else(|| usage(Words("缺少 --requester", "--requester is missing")))?;
+    let out = out.ok_or_else(|| usage(Words("缺少 --out", "--out is missing")))?;
+    let act = act_of(act)?;
+    let vault = match &place.anchors {
+        Some(anchors) => vault_of(anchors)?,
+        None => runtime()?.block_on(async { Ok::<_, Failure>(place.connect().await?.vault()) })?,
+    };
+    let made = machine.at(place.at, Founded::around(&vault))?.now();
+    // The wire has whole seconds.
+    let made = jiff::Timestamp::from_second(made.as_second()).unwrap_or(made);
+    let mut nonce = [0; 16];
+    random().fill_bytes(&mut nonce);
+    let request = OfficersRequest {
+        vault,
+        act,
+        requester,
+        made,
+        until: made
+            .saturating_add(SignedDuration::from_hours(24 * i64::from(days)))
+            .unwrap_or(made),
+        nonce,
+    };
+    let held = Held {
+        signed: request.unsigned()?,
+        request,
+        keys: Vec::new(),
+    };
+    file::create(&out, &held.text()?, 0o644)
+        .map_err(|error| Failure::file(Words("写入申请", "write the request"), &out, &error))?;
+    let (mut fields, mut lines) = held.shown(None);
+    fields["path"] = out.display().to_string().into();
+    lines.push(line!(out.display()));
+    Outcome::done(schema, &fields, lines)
+}
+
+#[expect(clippy::too_many_lines, reason = "an arm for each act, read as a table")]
+fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
+    let regions = |given: &[String]| {
+        given
+            .iter()
+            .map(|text| division(text))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match command {
+        ActCommand::EnrolCaller {
+            name,
+            kind,
+            public_key,
+            region,
+            operation,
+            ceiling,
+        } => OfficerAct::EnrolCaller(Enrolment {
+            name,
+            kind: kind.into(),
+            key: ask::read_point(&public_key)?,
+            regions: regions(&region)?,
+            operations: operation
+                .iter()
+                .map(|name| number_of(name))
+                .collect::<Result<_, _>>()?,
+            ceilings: ceiling
+                .iter()
+                .map(|given| lowered(given))
+                .collect::<Result<_, _>>()?,
+        }),
+        ActCommand::RestoreCaller { name } => OfficerAct::RestoreCaller { name },
+        ActCommand::ReplaceKey { name, public_key } => OfficerAct::ReplaceKey {
+            name,
+            key: ask::read_point(&public_key)?,
+        },
+        ActCommand::EnrolTerminal {
+            kind,
+            request,
+            region,
+            zones,
+            until,
+            replaces,
+        } => {
+            let (terminal, sealing_key, authentication_key) = ask::read_request(&request)?;
+            OfficerAct::EnrolTerminal(TerminalEnrolment {
+                kind: kind.into(),
+                terminal,
+                sealing_key,
+                authentication_key,
+                regions: regions(&region)?,
+                zones,
+                until,
+                replaces,
+            })
+        }
+        ActCommand::RotateRole {
+            role,
+            region,
+            drain_until,
+        } => OfficerAct::RotateRole {
+            role: role.into(),
+            region: division(&region)?,
+            drain_until,
+        },
+        ActCommand::RetireRole {
+            role,
+            region,
+            version,
+        } => OfficerAct::RetireRole {
+            role: role.into(),
+            region: division(&region)?,
+            version,
+        },
+        ActCommand::ExportLot {
+            issuer,
+            lot,
+            first,
+            count,
+            maker,
+            maker_key,
+        } => OfficerAct::ExportLot(LotRequest {
+            issuer: ask::read_hex(
+                &issuer,
+                Words("--issuer 须为 4 个十六进制数字", "--issuer has 4 hex digits"),
+            )?,
+            lot: ask::read_hex(
+                &lot,
+                Words("--lot 须为 8 个十六进制数字", "--lot has 8 hex digits"),
+            )?,
+            first,
+            count,
+            maker,
+            maker_key: ask::read_point(&maker_key)?,
+        }),
+        ActCommand::ReplaceOfficers { officer } => {
+            let officers = custody::named_officers(&officer, None)?;
+            let officers = officers.into_iter().map(|officer| Enrolment {
+                name: officer.name,
+                kind: Caller::KeyOfficer,
+                key: officer.key,
+                regions: Vec::new(),
+                operations: Vec::new(),
+                ceilings: Vec::new(),
+            });
+            OfficerAct::ReplaceOfficers {
+                officers: officers.collect(),
+            }
+        }
+    })
+}
+
+/// The number of an operation by its name.
+fn number_of(name: &str) -> Result<u32, Failure> {
+    let listed = OPERATIONS.iter().find(|listed| listed.name == name);
+    listed.map(|listed| listed.number).ok_or_else(|| {
+        usage(Words(
+            "没有此名称的操作：名称见 keyvault/README.md 的操作表",
+            "there is no operation of this name: they stand in the table of keyvault/README.md",
+        ))
+    })
+}
+
+fn lowered(given: &str) -> Result<LoweredCeiling, Failure> {
+    let parts = given.split_once('=');
+    let parsed = parts.and_then(|(counted, number)| Some((counted, number.parse().ok()?)));
+    let (counted, per_day) = parsed.ok_or_else(|| {
+        usage(Words(
+            "--ceiling 写作 项目=数量",
+            "--ceiling has the form COUNTED=N",
+        ))
+    })?;
+    Ok(LoweredCeiling {
+        counted: counted.to_owned(),
+        per_day,
+    })
+}
