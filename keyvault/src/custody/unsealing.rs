@@ -248,10 +248,7 @@ impl Vault {
                 .map(|share| share.custodian.clone())
                 .collect(),
             attempt,
-            high_water: match &inner.phase {
-                Phase::Open(opened) => opened.open.time.now(),
-                _ => inner.core.header.high_water,
-            },
+            high_water: inner.core.header.high_water,
         }
     }
 

@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod callers;
 mod cards;
 mod ceilings;
 mod changes;
@@ -18,6 +19,7 @@ mod memory;
 mod operations;
 mod program;
 mod relay;
+mod requests;
 mod settlement;
 mod support;
 mod terminals;

@@ -1,0 +1,218 @@
+//! Callers: each may ask what its entry says and nothing else, until it is suspended, on open connections too.
+
+use keyvault_protocol::{
+    BundleKind, BundleRequest, CallerEntry, Enrolment, OfficerAct, ReadJournal, RefusalCode, Request,
+};
+use scratch_vault::OFFICERS;
+use service_contract::Caller;
+
+use super::gate::{Gate, REGION};
+use super::support::*;
+
+/// A connection as the caller of this name, whose key everybody can make.
+async fn as_caller(installation: &Installation, name: &str) -> TestClient {
+    let key = scratch_vault::channel_key(name);
+    scratch_vault::connect(&installation.vault, key).await.unwrap()
+}
+
+async fn enrol(installation: &Installation, enrolment: Enrolment) -> Result<(), keyvault_protocol::Error> {
+    let mut client = as_caller(installation, OFFICERS[0]).await;
+    let act = OfficerAct::EnrolCaller(enrolment);
+    scratch_vault::approved(&mut client, act).await.map(drop)
+}
+
+fn entry(name: &str, kind: Caller) -> Enrolment {
+    scratch_vault::enrolment(name, kind, scratch_vault::point(name))
+}
+
+#[tokio::test]
+async fn a_caller_may_ask_what_its_kind_may_and_nothing_else() {
+    let installation = Installation::new(130).await;
+    enrol(&installation, entry("audit", Caller::Auditor))
+        .await
+        .unwrap();
+    enrol(&installation, entry("photos", Caller::PhotoStore))
+        .await
+        .unwrap();
+    let mut audit = as_caller(&installation, "audit").await;
+    let mut photos = as_caller(&installation, "photos").await;
+    let mut officer = as_caller(&installation, OFFICERS[0]).await;
+    let names: Vec<String> = audit
+        .callers()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.enrolment.name)
+        .collect();
+    assert_eq!(names, ["audit", "chen", "photos", "shenzhen", "sun", "zhou"]);
+    photos.anchors().await.unwrap();
+    for refused in [
+        audit.suspend_caller("shenzhen").await.unwrap_err(),
+        audit.deny_card([1; 10]).await.unwrap_err(),
+        photos.callers().await.unwrap_err(),
+        photos.open_order(&installation.signed(1, 1)).await.unwrap_err(),
+        officer.open_order(&installation.signed(1, 1)).await.unwrap_err(),
+        officer.check_lines(&[]).await.unwrap_err(),
+    ] {
+        assert!(refused.is(RefusalCode::NotPermitted), "{refused}");
+    }
+    // What each did is in the journal under its name, and what was done by two under both.
+    let ask = |about: &str| ReadJournal {
+        about: Some(about.into()),
+        ..ReadJournal::default()
+    };
+    let by_officers = audit.journal(&ask(OFFICERS[1])).await.unwrap().lines;
+    assert!(by_officers.iter().any(|line| line.kind == "request-done"));
+    let by_chen = audit.journal(&ask(OFFICERS[0])).await.unwrap().lines;
+    let enrolled = by_chen.iter().rfind(|line| {
+        line.kind == "caller-enrolled" && line.values.contains(&("name".into(), "audit".into()))
+    });
+    let enrolled = enrolled.unwrap();
+    for said in [
+        ("caller", OFFICERS[0]),
+        ("operation", "SubmitRequest"),
+        ("name", "audit"),
+    ] {
+        let (name, value) = said;
+        assert!(
+            enrolled.values.contains(&(name.into(), value.into())),
+            "{enrolled:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_held_to_its_own_regions_and_operations() {
+    let installation = Installation::new(131).await;
+    let mut client = installation.client().await;
+    let today = "2026-11-21".parse().unwrap();
+    Gate::new(&mut client, BundleKind::Bus, "bus 1", today).await;
+    let there = Enrolment {
+        regions: vec!["440100".parse().unwrap()],
+        ..entry("guangzhou", Caller::Issuer)
+    };
+    enrol(&installation, there).await.unwrap();
+    let mut issuer = as_caller(&installation, "guangzhou").await;
+    let bundle = BundleRequest {
+        terminal: "bus 1".into(),
+        zones: None,
+        from: today,
+        to: today,
+    };
+    for refused in [
+        issuer.export_bundle(&bundle).await.unwrap_err(),
+        issuer
+            .sign_card_back("SZ-1", REGION.parse().unwrap(), today)
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(refused.is(RefusalCode::RegionNotPermitted), "{refused}");
+    }
+    issuer.role_keys().await.unwrap();
+    let number = Request::from(keyvault_protocol::RoleKeys).listed().number;
+    let few = Enrolment {
+        operations: vec![number],
+        ..entry("reader", Caller::Issuer)
+    };
+    enrol(&installation, few).await.unwrap();
+    let mut reader = as_caller(&installation, "reader").await;
+    reader.role_keys().await.unwrap();
+    let refused = reader.terminals().await.unwrap_err();
+    assert!(refused.is(RefusalCode::NotPermitted), "{refused}");
+    // No entry gives more than its kind has.
+    for wrong in [
+        Enrolment {
+            operations: vec![35],
+            ..entry("more", Caller::Issuer)
+        },
+        Enrolment {
+            regions: vec!["990000".parse().unwrap()],
+            ..entry("more", Caller::Issuer)
+        },
+    ] {
+        let refused = enrol(&installation, wrong).await.unwrap_err();
+        assert!(refused.is(RefusalCode::BadContent), "{refused}");
+    }
+    for taken in [
+        entry("reader", Caller::Auditor),
+        entry(OFFICERS[0], Caller::Auditor),
+        entry("li", Caller::Auditor),
+        entry("vault", Caller::Auditor),
+        scratch_vault::enrolment("more", Caller::Auditor, scratch_vault::point("reader")),
+    ] {
+        let refused = enrol(&installation, taken).await.unwrap_err();
+        assert!(refused.is(RefusalCode::NameTaken), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_give_it_back() {
+    let installation = Installation::new(132).await;
+    enrol(&installation, entry("audit", Caller::Auditor))
+        .await
+        .unwrap();
+    let mut audit = as_caller(&installation, "audit").await;
+    audit.callers().await.unwrap();
+    let mut officer = as_caller(&installation, OFFICERS[2]).await;
+    for _ in 0..2 {
+        officer.suspend_caller("audit").await.unwrap();
+    }
+    assert!(
+        officer
+            .suspend_caller("nobody")
+            .await
+            .unwrap_err()
+            .is(RefusalCode::NotFound)
+    );
+    let refused = audit.callers().await.unwrap_err();
+    assert!(refused.is(RefusalCode::CallerSuspended), "{refused}");
+    let listed: Vec<CallerEntry> = officer.callers().await.unwrap();
+    assert!(
+        listed
+            .iter()
+            .any(|entry| entry.suspended.is_some() && entry.enrolment.name == "audit")
+    );
+    // An order of an issuer who is suspended is nobody's.
+    officer.suspend_caller("shenzhen").await.unwrap();
+    let mut client = installation.client().await;
+    let refused = client.open_order(&installation.signed(1, 1)).await.unwrap_err();
+    assert!(refused.is(RefusalCode::UnknownIssuer), "{refused}");
+    for name in ["audit", "shenzhen"] {
+        let act = OfficerAct::RestoreCaller { name: name.into() };
+        scratch_vault::approved(&mut officer, act).await.unwrap();
+    }
+    // Its connection was closed.
+    let mut audit = as_caller(&installation, "audit").await;
+    audit.callers().await.unwrap();
+    client.open_order(&installation.signed(1, 1)).await.unwrap();
+    // Another key in the place of the one that it has: the old one is nobody's.
+    let key = scratch_vault::point("audit again");
+    let act = OfficerAct::ReplaceKey {
+        name: "audit".into(),
+        key,
+    };
+    scratch_vault::approved(&mut officer, act).await.unwrap();
+    let mut again = as_caller(&installation, "audit again").await;
+    assert_eq!(again.callers().await.unwrap().len(), listed.len());
+    let entries = again.callers().await.unwrap();
+    let of_audit = entries.iter().filter(|entry| entry.enrolment.name == "audit");
+    assert_eq!(
+        of_audit.map(|entry| entry.enrolment.key).collect::<Vec<_>>(),
+        [key]
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_presents_its_own_orders_alone() {
+    let installation = Installation::new(133).await;
+    enrol(&installation, entry("guangzhou", Caller::Issuer))
+        .await
+        .unwrap();
+    let mut other = as_caller(&installation, "guangzhou").await;
+    let refused = other.open_order(&installation.signed(1, 1)).await.unwrap_err();
+    assert!(refused.is(RefusalCode::OrderNotSigned), "{refused}");
+    let mut own = installation.order(2, 1);
+    own.issuer = "guangzhou".into();
+    let signed = own.sign(&scratch_vault::officer("guangzhou")).unwrap();
+    other.open_order(&signed).await.unwrap();
+}
