@@ -3,7 +3,7 @@
 //!
 //! Left out on purpose: the vault's sandbox and its own process, which the program `keyvault` and `permit` show.
 
-use scratch_vault::{Approved as _, Outfit};
+use scratch_vault::{Approved as _, Everybody, Outfit};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,9 +17,8 @@ use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::protection::Cost;
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault_protocol::{
-    Anchors, BundleKind, CardResult, CardTask, Client, LotRequest, OrderSession, PointBytes, Script, TaskKind,
+    Anchors, BundleKind, CardResult, CardTask, LotRequest, OrderSession, PointBytes, Script, TaskKind,
 };
-use p256::ecdsa::SigningKey;
 use program_contract::{Clock, Founded, day};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -35,8 +34,6 @@ use crate::sample;
 /// Seed of the rehearsal installation: known to everybody, so that a blank for tests can be loaded with its keys.
 pub const REHEARSAL: [u8; 32] = *b"yizhengtong rehearsal, no secret";
 
-/// Room of the stream to the vault, bytes.
-const STREAM: usize = 64 * 1024;
 /// Cards of one order, and blanks of the lot.
 const CARDS: u32 = 1000;
 /// Lot of the blanks.
@@ -52,7 +49,7 @@ const PROFILE: &str = "resident-1";
 pub struct ScratchIssuer {
     runtime: Runtime,
     vault: Arc<Vault>,
-    client: Client<DuplexStream>,
+    client: Everybody<DuplexStream>,
     order: OrderSession,
     anchors: Anchors,
     card_ca: PublicKey,
@@ -91,15 +88,9 @@ impl ScratchIssuer {
         // Noon of the day.
         let now = day::begins(sample::TODAY) + 12.hours();
         let vault = runtime.block_on(open_vault(folder, now, &mut rng))?;
-        let mut client = runtime.block_on(connect(&vault, &mut rng))?;
+        let mut client = runtime.block_on(connect(&vault))?;
 
-        let service = SigningKey::from_slice(PrivateKey::generate(&mut rng).expose().as_slice())
-            .map_err(|_| card_applet_spec::Error::Crypto)?;
-        let point = service.verifying_key().to_sec1_point(false);
-        let point = point
-            .as_bytes()
-            .try_into()
-            .map_err(|_| card_applet_spec::Error::Crypto)?;
+        let service = scratch_vault::officer(ISSUER_NAME);
         let maker = PrivateKey::generate(&mut rng);
         let order = keyvault_protocol::Order {
             order: random(&mut rng),
@@ -119,7 +110,6 @@ impl ScratchIssuer {
         }
         .sign(&service)?;
         let (order, anchors, lot) = runtime.block_on(async {
-            client.enrol_issuer(ISSUER_NAME, &point).await?;
             let order = client.open_order(&order).await?;
             let anchors = client.anchors().await?;
             let lot = client
@@ -183,7 +173,7 @@ impl ScratchIssuer {
     ///
     /// [`Error::VaultClient`].
     pub fn reconnect(&mut self) -> Result<(), Error> {
-        self.client = self.runtime.block_on(connect(&self.vault, &mut self.rng))?;
+        self.client = self.runtime.block_on(connect(&self.vault))?;
         Ok(())
     }
 
@@ -229,7 +219,7 @@ impl ScratchIssuer {
     pub fn ask<T>(
         &mut self,
         question: impl AsyncFnOnce(
-            &mut Client<DuplexStream>,
+            &mut Everybody<DuplexStream>,
             &OrderSession,
         ) -> Result<T, keyvault_protocol::Error>,
     ) -> Result<T, Error> {
@@ -313,23 +303,20 @@ async fn open_vault(folder: &Path, now: Timestamp, rng: &mut StdRng) -> Result<A
     };
     let created = ceremony::create(&plan, now, fork(rng)).await?;
     let vault = Vault::load(&plan.folder, Clock::fixed(now), fork(rng)).await?;
-    let mut client = connect(&vault, rng).await?;
     for envelope in created.envelopes.iter().take(usize::from(plan.threshold)) {
         let envelope = ShareEnvelope::parse(&std::fs::read(envelope)?)?;
         let share = envelope.open(&passphrase(&envelope.custodian))?;
-        client.submit_share(&share).await?;
+        scratch_vault::connect_custodian(&vault, &share)
+            .await?
+            .submit_share(&share)
+            .await?;
     }
     Ok(vault)
 }
 
-async fn connect(vault: &Arc<Vault>, rng: &mut StdRng) -> Result<Client<DuplexStream>, Error> {
-    let (ours, theirs) = tokio::io::duplex(STREAM);
-    let vault = Arc::clone(vault);
-    tokio::spawn(async move {
-        // The end of the stream is the end of the service; whoever misses it sees its own end of the stream.
-        let _ = keyvault::serve::connection(theirs, vault).await;
-    });
-    Ok(Client::connect_with(ours, rng).await?)
+/// Everybody whom the vault lets ask.
+async fn connect(vault: &Arc<Vault>) -> Result<Everybody<DuplexStream>, Error> {
+    Ok(scratch_vault::everybody(vault, ISSUER_NAME).await?)
 }
 
 /// A random source of its own, from another.

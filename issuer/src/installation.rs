@@ -10,16 +10,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use card_reader::TerminalKey;
+use card_reader::enrol::EnrolRequest;
+use card_reader::{Pinned, TerminalKey};
 use issuer_artwork::{Artist, CardFonts};
-use issuer_office::connection::Dialer;
+use issuer_office::connection::{Dialer, VaultDoor};
 use issuer_office::error::OfficeError;
-use issuer_office::office::{Office, number_of_vault};
+use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_office::staff::{Staff, StaffError};
-use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings, pinned};
+use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings};
 use issuer_store::Store;
 use jiff::civil::Date;
+use keyvault_protocol::{ChannelKey, Identity, VaultAnchors};
 use permit_rules::RuleSets;
 use program_contract::language::Said as _;
 use program_contract::{Clock, Exit, Failing, Founded, NotARehearsal, file};
@@ -94,6 +96,14 @@ pub enum InstallationError {
         /// Why.
         source: io::Error,
     },
+    /// The vault's anchors.
+    #[error("the vault's anchors {} cannot be read: {source}", path.display())]
+    Anchors {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The service key.
     #[error(transparent)]
     Key(#[from] ServiceKeyError),
@@ -119,6 +129,7 @@ impl Failing for InstallationError {
         match self {
             Self::Config { .. } => "SETTINGS".into(),
             Self::File { .. } => "FILE".into(),
+            Self::Anchors { .. } => "VAULT_ANCHORS".into(),
             Self::CounterKey(_) => "COUNTER_KEY".into(),
             Self::Key(error) => Failing::code(error),
             Self::Staff(error) => Failing::code(error),
@@ -130,7 +141,9 @@ impl Failing for InstallationError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Config { .. } | Self::File { .. } | Self::CounterKey(_) => Exit::Damaged,
+            Self::Config { .. } | Self::File { .. } | Self::Anchors { .. } | Self::CounterKey(_) => {
+                Exit::Damaged
+            }
             Self::Key(error) => error.exit(),
             Self::Staff(error) => error.exit(),
             Self::Office(error) => error.exit(),
@@ -145,8 +158,11 @@ impl Failing for InstallationError {
                 "Correct issuer.toml; every key is optional and unknown keys are refused.".into()
             }
             Self::File { .. } => "Check the path, its rights and the disk.".into(),
+            Self::Anchors { .. } => {
+                "Bring the file that the vault's founding wrote: `issuer migrate --anchors FILE`.".into()
+            }
             Self::CounterKey(_) => {
-                "Give it mode 0600 and restore it from where it was made, or remove it: the next start makes a new one."
+                "Give it mode 0600 and restore it from where it was made; or remove it, make a new one with `issuer migrate`, and have two officers enrol its request."
                     .into()
             }
             Self::Key(error) => Failing::action(error),
@@ -167,9 +183,13 @@ impl Failing for InstallationError {
                 format!("{} 无法使用：{}", path.display(), source.zh()),
                 "请检查路径、权限和磁盘。",
             ),
+            Self::Anchors { path, source } => (
+                format!("密钥库的锚点文件 {} 无法读取：{}", path.display(), source.zh()),
+                "请带入密钥库建立时写出的文件：`issuer migrate --anchors 文件`。",
+            ),
             Self::CounterKey(path) => (
                 format!("柜台终端密钥 {} 无法使用", path.display()),
-                "请把权限设为 0600 并用制作时的备份恢复，或将其删除：下次启动会生成新的。",
+                "请把权限设为 0600 并用制作时的备份恢复；或将其删除，用 `issuer migrate` 生成新的，并由两名密钥官员登记其请求。",
             ),
             Self::Key(error) => return Failing::chinese(error),
             Self::Staff(error) => return Failing::chinese(error),
@@ -253,12 +273,48 @@ impl Installation {
         }
     }
 
-    /// The number of the vault that answers at the socket of the settings.
+    /// Where the anchors of the office's vault are.
+    #[must_use]
+    pub(crate) fn anchors_path(&self) -> PathBuf {
+        self.path("anchors.json")
+    }
+
+    /// Where the settlement's key is.
+    #[must_use]
+    pub(crate) fn settlement_key_path(&self) -> PathBuf {
+        self.path("settlement.key")
+    }
+
+    /// Keeps the vault's anchors, as its founding wrote them.
     ///
     /// # Errors
-    /// The vault is away.
-    pub(crate) async fn number_of_vault(&self) -> Result<[u8; 16], InstallationError> {
-        Ok(number_of_vault(&Dialer::unix(&self.path(&self.config.vault))).await?)
+    /// The file, or that these anchors are another vault's than those that are kept.
+    pub fn keep_anchors(&self, text: &[u8]) -> Result<(), InstallationError> {
+        let path = self.anchors_path();
+        file::replace(&path, text, 0o644).map_err(|source| InstallationError::File { path, source })
+    }
+
+    /// The vault's anchors.
+    ///
+    /// # Errors
+    /// The file, which `issuer migrate --anchors` brings.
+    pub fn anchors(&self) -> Result<VaultAnchors, InstallationError> {
+        let path = self.anchors_path();
+        VaultAnchors::read(&path).map_err(|source| InstallationError::Anchors { path, source })
+    }
+
+    /// The way to the vault, and who the office is on it; nobody where anchors or keys are missing, which is said when the vault
+    /// is needed.
+    fn vault_door(&self, clock: &Clock) -> VaultDoor {
+        let anchors = self.anchors().ok();
+        let identity = |key: ChannelKey| anchors.map(|anchors| Identity::of(key, anchors, clock.clone()));
+        let issuer = ServiceKey::load(&self.service_key_path()).ok();
+        let settlement = ChannelKey::read(&self.settlement_key_path()).ok();
+        VaultDoor {
+            way: Dialer::to_vault(&self.path(&self.config.vault)),
+            issuer: issuer.and_then(|key| identity(key.channel_key())),
+            settlement: settlement.and_then(identity),
+        }
     }
 
     /// Founds the ledger of a new office under the vault with this number, and wires it: with the machine's clock, or with its
@@ -309,7 +365,7 @@ impl Installation {
         let clock = machine.at(at, founded)?;
         let artist = Artist::new(fonts).map_err(OfficeError::from)?;
         let artist = Arc::new(artist.of_specimens(founded.is_rehearsal()));
-        let vault = Dialer::unix(&self.path(&self.config.vault));
+        let vault = self.vault_door(&clock);
         let photos = Dialer::unix(&self.path(&self.config.photo_store));
         let office = Office::new(store, rules, artist, vault, photos, clock, random);
         Ok(office.founded_under(under))
@@ -321,6 +377,29 @@ impl Installation {
     /// [`InstallationError::Staff`].
     pub fn staff(&self) -> Result<Staff, InstallationError> {
         Ok(Staff::load(&self.staff_path())?)
+    }
+
+    /// The settlement's key, made (mode 0600) if there is none.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn settlement_key_or_new(&self, random: &Random) -> Result<ChannelKey, InstallationError> {
+        let path = self.settlement_key_path();
+        let failed = |source| InstallationError::File {
+            path: path.clone(),
+            source,
+        };
+        match ChannelKey::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match ChannelKey::generate(&mut random.session()).save_new(&path) {
+                    // Another program began here at the same moment.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    saved => saved.map_err(failed)?,
+                }
+                ChannelKey::read(&path).map_err(failed)
+            }
+            read => read.map_err(failed),
+        }
     }
 
     /// The service key, made (mode 0600) if there is none.
@@ -349,10 +428,10 @@ impl Installation {
     ///
     /// # Errors
     /// The service key, the counter's key, or the vault.
-    pub async fn production(&self, office: Office) -> Result<Production, InstallationError> {
+    pub fn production(&self, office: Office) -> Result<Production, InstallationError> {
         let key = ServiceKey::load(&self.service_key_path())?;
-        let terminal = self.terminal_key(&office, "counter.key", "").await?;
-        let purse = self.terminal_key(&office, "counter-purse.key", " purse").await?;
+        let terminal = self.terminal_key(COUNTER)?;
+        let purse = self.terminal_key(COUNTER_PURSE)?;
         let settings = Settings {
             issuer: self.config.issuer.clone(),
             profile: self.config.profile.clone(),
@@ -368,50 +447,70 @@ impl Installation {
         ))
     }
 
-    /// A terminal's key from its file. A new one is a new enrolment: under the configured name, or a number behind it where
-    /// another key has had that name.
-    async fn terminal_key(
-        &self,
-        office: &Office,
-        file: &str,
-        which: &str,
-    ) -> Result<TerminalKey, InstallationError> {
-        let path = self.path(file);
-        if path.exists() {
-            return TerminalKey::load(&path).map_err(|_| InstallationError::CounterKey(path));
-        }
-        let mut vault = office.vault_client().await.map_err(ProductionError::Vault)?;
-        let enrolled = vault.terminals().await.map_err(ProductionError::Vault)?;
-        let wanted = format!("{}{which}", self.config.terminal);
-        let mut name = wanted.clone();
-        let mut number = 1;
-        while enrolled.iter().any(|terminal| terminal.name == name) {
-            number += 1;
-            name = format!("{wanted} {number}");
-        }
-        if name != wanted {
-            tracing::warn!(
-                terminal = %name,
-                "the key of this counter was not found, and a new terminal is enrolled; if the old key is lost, revoke its name with `keyvault revoke-terminal`"
-            );
-        }
-        let name = name.parse().map_err(|_| InstallationError::Config {
-            path: self.path("issuer.toml"),
-            problem:
-                "terminal: a terminal name has 1 to 64 bytes of text, with ` purse` and a number behind it"
-                    .into(),
+    fn terminal_key(&self, (file, _): (&str, &str)) -> Result<TerminalKey, InstallationError> {
+        let path = self.path(format!("{file}.key"));
+        TerminalKey::load(&path).map_err(|_| InstallationError::CounterKey(path))
+    }
+
+    /// The requests of the counter's two terminals: the counter, and the shop that shows it a purse.
+    ///
+    /// # Errors
+    /// [`InstallationError::CounterKey`].
+    pub fn counter_requests(&self) -> Result<[EnrolRequest; 2], InstallationError> {
+        Ok([
+            self.terminal_key(COUNTER)?.request(),
+            self.terminal_key(COUNTER_PURSE)?.request(),
+        ])
+    }
+
+    /// The keys of these terminals, made where there are none; gives the files with the requests by which two officers enrol them.
+    ///
+    /// # Errors
+    /// The anchors, the settings, the files.
+    pub fn counter_keys_or_new(&self, random: &Random) -> Result<Vec<PathBuf>, InstallationError> {
+        let anchors = self.anchors_path();
+        let text = file::read(&anchors, MAX_SETTINGS).map_err(|source| InstallationError::Anchors {
+            path: anchors.clone(),
+            source,
         })?;
-        let key = TerminalKey::generate(name, pinned(&mut vault).await?, &mut office.random().session());
-        match key.save_new(&path) {
-            Ok(()) => Ok(key),
-            // Another program began here at the same moment: one key serves both.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                TerminalKey::load(&path).map_err(|_| InstallationError::CounterKey(path))
+        let pinned = Pinned::from_anchors_json(&text).map_err(|_| InstallationError::Anchors {
+            path: anchors,
+            source: io::ErrorKind::InvalidData.into(),
+        })?;
+        let mut requests = Vec::new();
+        for (file, which) in [COUNTER, COUNTER_PURSE] {
+            let path = self.path(format!("{file}.key"));
+            if !path.exists() {
+                let name = format!("{}{which}", self.config.terminal);
+                let name = name.parse().map_err(|_| InstallationError::Config {
+                    path: self.path("issuer.toml"),
+                    problem: "terminal: a terminal name has 1 to 64 bytes of text, with ` purse` behind it"
+                        .into(),
+                })?;
+                let key = TerminalKey::generate(name, pinned.clone(), &mut random.session());
+                match key.save_new(&path) {
+                    // Another program began here at the same moment: one key serves both.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    saved => saved.map_err(|source| InstallationError::File { path, source })?,
+                }
             }
-            Err(source) => Err(InstallationError::File { path, source }),
+            let key = self.terminal_key((file, which))?;
+            let path = self.path(format!("{file}.request.json"));
+            let text = format!("{}\n", key.request().to_json(&pinned.vault));
+            file::replace(&path, text.as_bytes(), 0o644).map_err(|source| InstallationError::File {
+                path: path.clone(),
+                source,
+            })?;
+            requests.push(path);
         }
+        Ok(requests)
     }
 }
+
+/// File and name of the counter's terminal: the name is the one of the settings with this behind it.
+const COUNTER: (&str, &str) = ("counter", "");
+/// The same of the shop that shows the counter a purse.
+const COUNTER_PURSE: (&str, &str) = ("counter-purse", " purse");
 
 #[cfg(test)]
 mod tests {

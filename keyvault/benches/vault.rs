@@ -24,7 +24,7 @@ use card_applet_spec::kdf;
 use keyvault::Random;
 use keyvault::custody::protection::Cost;
 use keyvault::custody::share_envelope::{SetId, ShareEnvelope};
-use keyvault_protocol::{ChannelKey, PhotoKeyContext};
+use keyvault_protocol::PhotoKeyContext;
 use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -234,10 +234,12 @@ fn durable(span: Duration, clients: u8) -> f64 {
             Box::new(StdRng::seed_from_u64(seed))
         };
         let vault = scratch_vault::open(folder.path(), clock, sources).await.unwrap();
+        drop(scratch_vault::everybody(&vault, "shenzhen").await.unwrap());
         let start = Instant::now();
         let mut running = tokio::task::JoinSet::new();
         for number in 0..clients {
-            let mut client = scratch_vault::connect(&vault, ChannelKey::fresh()).await.unwrap();
+            let key = scratch_vault::key(scratch_vault::PHOTO_STORE);
+            let mut client = scratch_vault::connect(&vault, key).await.unwrap();
             running.spawn(async move {
                 let mut count = 0u32;
                 while start.elapsed() < span {

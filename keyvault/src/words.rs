@@ -162,6 +162,7 @@ const TABLE: &[(&str, &str)] = &[
         "a load names all money ever loaded, not below a value given before",
         "充值填累计充值总额，不得小于以往各次",
     ),
+    ("a milestone of the journal", "日志的里程碑"),
     (
         "a permit or card is issued at most 7 days ahead",
         "证卡的签发日期至多在 7 天以后",

@@ -79,6 +79,9 @@ struct AnchorsFile {
     deny_list_signer: String,
     #[serde(default)]
     audit_signer: Option<String>,
+    /// Programs that speak to the vault know it by this one.
+    #[serde(default)]
+    operating_key: Option<String>,
     /// For people to read; the vault's number says it.
     #[serde(default)]
     rehearsal: Option<bool>,
@@ -114,7 +117,11 @@ impl Pinned {
             return Err(MaterialError::AnchorsFile);
         }
         let others = [&file.card_ca, &file.entitlement_signer, &file.deny_list_signer];
-        for other in others.into_iter().chain(&file.audit_signer) {
+        for other in others
+            .into_iter()
+            .chain(&file.audit_signer)
+            .chain(&file.operating_key)
+        {
             point(other)?;
         }
         let pinned = Self {
@@ -164,6 +171,21 @@ pub struct EnrolRequest {
     pub sealing_key: [u8; 65],
     /// The key of the leaf certificate, `04 || X || Y`.
     pub authentication_key: [u8; 65],
+}
+
+impl EnrolRequest {
+    /// The request as `yzt.terminal-request/1`, which two officers enrol.
+    #[must_use]
+    pub fn to_json(&self, vault: &[u8; 16]) -> serde_json::Value {
+        serde_json::json!({
+            "schema": "yzt.terminal-request/1",
+            "ok": true,
+            "terminal": self.terminal.as_str(),
+            "vault": hex::encode(vault),
+            "sealing_key": hex::encode(self.sealing_key),
+            "authentication_key": hex::encode(self.authentication_key),
+        })
+    }
 }
 
 impl TerminalKey {

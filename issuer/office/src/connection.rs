@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use keyvault_protocol::{Client, Error, Identity};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
 
 /// Longest wait for a service's socket to accept, seconds: a Unix socket answers at once or not at all.
 const DIAL_SECONDS: u64 = 5;
@@ -43,6 +45,22 @@ impl Dialer {
         })
     }
 
+    /// Connects to the vault's Unix socket: who listens there is known by the key that they prove, not by their user.
+    #[must_use]
+    pub fn to_vault(path: &Path) -> Self {
+        let name = path.display().to_string();
+        let path: PathBuf = path.to_owned();
+        Self::new(&name, move || {
+            let path = path.clone();
+            async move {
+                if path.as_os_str().len() > service_contract::socket::MAX_PATH {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
+                Ok(Box::new(UnixStream::connect(&path).await?) as Stream)
+            }
+        })
+    }
+
     /// Connects as `dial` does; `name` is for messages.
     pub fn new<F>(name: &str, dial: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -71,6 +89,30 @@ impl Dialer {
     }
 }
 
+/// The way to the vault, and who the office is on it.
+#[derive(Debug, Clone)]
+pub struct VaultDoor {
+    /// The way.
+    pub way: Dialer,
+    /// The issuer's service; none in an office that has no anchors yet, which is told so when it needs the vault.
+    pub issuer: Option<Identity>,
+    /// The settlement.
+    pub settlement: Option<Identity>,
+}
+
+impl VaultDoor {
+    /// A connection as one of them.
+    ///
+    /// # Errors
+    /// [`Error::VaultUnknown`] without an identity; the vault is away, or is not the one of the anchors.
+    pub(crate) async fn open(&self, identity: Option<&Identity>) -> Result<Client<Stream>, Error> {
+        let identity = identity.ok_or(Error::VaultUnknown)?;
+        let stream = self.way.connect().await;
+        let stream = stream.map_err(|error| Error::from_connecting(error, self.way.name().len()))?;
+        Client::connect(stream, identity).await
+    }
+}
+
 impl fmt::Debug for Dialer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Dialer({})", self.name)
@@ -80,18 +122,24 @@ impl fmt::Debug for Dialer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::office::number_of_vault;
 
     #[tokio::test]
     async fn a_vault_that_cannot_be_reached_says_why() {
-        let code = async |dialer: Dialer| number_of_vault(&dialer).await.unwrap_err().code();
+        let nobody = Identity::nobody();
+        let code = async |way: Dialer| {
+            let door = VaultDoor {
+                way,
+                issuer: None,
+                settlement: None,
+            };
+            assert_eq!(door.open(None).await.unwrap_err().code(), "VAULT_UNKNOWN");
+            door.open(Some(&nobody)).await.unwrap_err().code()
+        };
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(
-            code(Dialer::unix(&folder.path().join("none"))).await,
-            "VAULT_NOT_RUNNING"
-        );
+        let none = folder.path().join("none");
+        assert_eq!(code(Dialer::to_vault(&none)).await, "VAULT_NOT_RUNNING");
         let long = folder.path().join("s".repeat(120));
-        assert_eq!(code(Dialer::unix(&long)).await, "SOCKET_PATH");
+        assert_eq!(code(Dialer::to_vault(&long)).await, "SOCKET_PATH");
         let strangers = Dialer::new("strange", async || {
             Err::<Stream, _>(io::ErrorKind::PermissionDenied.into())
         });

@@ -65,6 +65,9 @@ pub enum OfficeError {
     /// The permit has no card that its holder uses.
     #[error("the permit has no card in use")]
     NoCard,
+    /// The vault was not put back, as far as this office knows.
+    #[error("this office saw no later generation of the vault's store")]
+    NotRolledBack,
     /// The rule set in force does not grant it.
     #[error("the rule set in force does not grant it")]
     NotEligible(Box<permit_domain::Decision>),
@@ -151,6 +154,7 @@ impl OfficeError {
             Self::PhotoCaseOpen(_) => "PHOTO_CASE_OPEN",
             Self::OtherApplicant => "OTHER_APPLICANT",
             Self::NoCard => "NO_CARD",
+            Self::NotRolledBack => "NOT_ROLLED_BACK",
             Self::NotEligible(_) => "NOT_ELIGIBLE",
             Self::OtherPerson => "OTHER_PERSON",
             Self::Moved => "MOVED",
@@ -197,6 +201,9 @@ impl OfficeError {
             Self::OtherApplicant => {
                 "Take this applicant's file; where the number itself was wrong, withdraw the application with `issuer application withdraw` and file the right one."
             }
+            Self::NotRolledBack => {
+                "Nothing to do: `issuer doctor` says whether the office works with its vault."
+            }
             Self::NoCard => "Look at the permit: its card may be lost, replaced, or not handed over yet.",
             Self::NotEligible(_) => "Read the explanation; hand in an applicant file with newer papers.",
             Self::OtherPerson => {
@@ -233,6 +240,7 @@ impl OfficeError {
             Self::Staff(error) => Fault::of_staff(error),
             Self::IdTaken
             | Self::NoCard
+            | Self::NotRolledBack
             | Self::AllowingNotProposed
             | Self::ErasureNotRequested
             | Self::OtherContent
@@ -317,6 +325,10 @@ impl Failing for OfficeError {
             Self::OtherApplicant => (
                 "更正后的文件与申请的公民身份号码不同".to_owned(),
                 "请取该申请人的文件；如号码本身有误，请用 `issuer application withdraw` 撤回申请，再提交正确的申请。",
+            ),
+            Self::NotRolledBack => (
+                "本机关未见过密钥库存储更晚的代次".to_owned(),
+                "无须处理：`issuer doctor` 说明本机关能否与密钥库配合。",
             ),
             Self::NoCard => (
                 "该居住证没有在用的卡".to_owned(),

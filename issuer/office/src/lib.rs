@@ -30,6 +30,7 @@ pub mod settlement;
 pub mod staff;
 mod stock;
 pub mod updates;
+pub mod vault_seen;
 mod withdrawal;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! durable when it returns.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use issuer_artwork::Artist;
 use issuer_store::{LedgerState, Snapshot, Store, Transaction};
@@ -13,7 +14,7 @@ use permit_domain::{Applicant, ApplicationId, Digest, OrderId, Tier};
 use permit_rules::{PurseRules, RuleSet, RuleSets};
 use program_contract::{Clock, Founded};
 
-use crate::connection::{Dialer, Stream};
+use crate::connection::{Dialer, Stream, VaultDoor};
 use crate::error::OfficeError;
 use crate::random::Random;
 
@@ -23,12 +24,13 @@ pub struct Office {
     store: Store,
     pub(crate) rules: Arc<RuleSets>,
     pub(crate) artist: Arc<Artist>,
-    vault: Dialer,
+    vault: VaultDoor,
     pub(crate) photos: Dialer,
     /// Number of the vault under which the ledger was founded.
     under: Option<[u8; 16]>,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) writing: Arc<AtomicBool>,
 }
 
 impl Office {
@@ -38,7 +40,7 @@ impl Office {
         store: Store,
         rules: Arc<RuleSets>,
         artist: Arc<Artist>,
-        vault: Dialer,
+        vault: VaultDoor,
         photos: Dialer,
         clock: Clock,
         random: Random,
@@ -52,6 +54,7 @@ impl Office {
             under: None,
             clock,
             random,
+            writing: Arc::default(),
         }
     }
 
@@ -94,7 +97,7 @@ impl Office {
 
     /// The way to the vault.
     #[must_use]
-    pub const fn vault(&self) -> &Dialer {
+    pub const fn vault(&self) -> &VaultDoor {
         &self.vault
     }
 
@@ -217,44 +220,63 @@ impl Office {
             .ok_or(OfficeError::NoRuleSet)
     }
 
-    /// A connection to the vault.
+    /// A connection to the vault, as the issuer's service.
     ///
     /// # Errors
-    /// The vault is away, speaks another version, or is not the one of this office's founding.
+    /// The vault is away, speaks another version, is not the one of this office's founding, or was put back.
     pub async fn vault_client(&self) -> Result<vault::Client<Stream>, vault::Error> {
-        let client = connected(self.vault()).await?;
+        self.of_this_office(self.vault.open(self.vault.issuer.as_ref()).await?)
+            .await
+    }
+
+    /// A connection to the vault, as the settlement.
+    ///
+    /// # Errors
+    /// As [`Self::vault_client`].
+    pub(crate) async fn settlement_client(&self) -> Result<vault::Client<Stream>, vault::Error> {
+        self.of_this_office(self.vault.open(self.vault.settlement.as_ref()).await?)
+            .await
+    }
+
+    /// Refuses anchors of another vault than the one of this office's founding.
+    ///
+    /// # Errors
+    /// [`vault::RefusalCode::WrongVault`].
+    pub fn check_vault(&self, vault: &[u8; 16]) -> Result<(), OfficeError> {
         let is_ours = match self.under {
-            Some(under) => client.vault() == under,
-            None => !Founded::around(&client.vault()).is_rehearsal(),
+            Some(under) => under == *vault,
+            None => !Founded::around(vault).is_rehearsal(),
         };
         if is_ours {
-            return Ok(client);
+            Ok(())
+        } else {
+            Err(wrong_vault().into())
         }
-        Err(vault::Error::Refused(vault::Refusal {
-            code: vault::RefusalCode::WrongVault,
-            message: "this office was founded under another vault".to_owned(),
-            action: "correct `vault` in issuer.toml; an office works with the vault of its founding alone"
-                .to_owned(),
-            message_zh: "本机关是在另一个密钥库下建立的".to_owned(),
-            action_zh: "请改正 issuer.toml 中的 `vault`；机关只与建立时的密钥库配合".to_owned(),
-        }))
+    }
+
+    async fn of_this_office(
+        &self,
+        client: vault::Client<Stream>,
+    ) -> Result<vault::Client<Stream>, vault::Error> {
+        if self.check_vault(&client.vault()).is_err() {
+            return Err(wrong_vault());
+        }
+        if let Some(generation) = client.generation() {
+            self.hold_against_memory(generation).await?;
+        }
+        Ok(client)
     }
 }
 
-/// The number of the vault at the end of this way; answered by a sealed one too.
-///
-/// # Errors
-/// The vault is away, or speaks another version.
-pub async fn number_of_vault(way: &Dialer) -> Result<[u8; 16], OfficeError> {
-    Ok(connected(way).await?.vault())
-}
-
-async fn connected(way: &Dialer) -> Result<vault::Client<Stream>, vault::Error> {
-    let stream = way
-        .connect()
-        .await
-        .map_err(|error| vault::Error::from_connecting(error, way.name().len()))?;
-    vault::Client::connect(stream).await
+fn wrong_vault() -> vault::Error {
+    vault::Error::Refused(vault::Refusal {
+        code: vault::RefusalCode::WrongVault,
+        message: "this office was founded under another vault".to_owned(),
+        action: "correct `vault` in issuer.toml and the anchors; an office works with the vault of its founding alone"
+            .to_owned(),
+        message_zh: "本机关是在另一个密钥库下建立的".to_owned(),
+        action_zh: "请改正 issuer.toml 中的 `vault` 和锚点文件；机关只与建立时的密钥库配合".to_owned(),
+    })
 }
 
 /// Refuses a rule set that is not published, or was published with another text.

@@ -205,7 +205,7 @@ impl Office {
                 Err(refusal) => results.push(Some(SettledFile::Refused(refusal))),
                 Ok(verified) => {
                     if client.is_none() {
-                        client = Some(self.vault_client().await?);
+                        client = Some(self.settlement_client().await?);
                     }
                     if let Some(client) = &mut client {
                         checked.push(check(client, verified).await?);

@@ -155,6 +155,7 @@ async fn produce(
         Some(card) => card.serial,
         None => installation.free_blank().await?,
     };
+    installation.serve_region_of(ordered).await?;
     installation.insert(serial)?;
     let mut station = Station::new(installation.connect(serial)?);
     let mut observe =

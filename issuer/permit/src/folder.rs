@@ -3,7 +3,7 @@
 //! | place | content |
 //! |---|---|
 //! | `installation.json` | says that the folder is ours, and which version made it |
-//! | `vault/`, `custodians/` | the sealed vault; share envelopes and passphrases of the demo's custodians |
+//! | `vault/`, `custodians/`, `officers/` | the sealed vault; share envelopes and passphrases of the demo's custodians, and the vault's anchors; keys of its officers |
 //! | `photo-store/`, `issuer/` | index and sealed photos; ledger, service key, staff, printed faces |
 //! | `cards/` | the card maker's key, the lot, one memory file a card, and which of them lies on the reader |
 //! | `terminals/` | key, request and bundle of each terminal; its settings and its own folder |
@@ -53,6 +53,11 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    /// The vault's anchors, as its founding wrote them.
+    pub(crate) fn anchors(&self) -> PathBuf {
+        self.at("custodians").join("packages").join("anchors.json")
+    }
+
     /// Opens the folder, or makes a fresh one.
     pub(crate) fn open(wanted: Option<&Path>, part: Part) -> Result<Self, Failure> {
         let path = match wanted {
@@ -111,6 +116,7 @@ impl Folder {
         let folder = Self { path, _locks: locks };
         for name in [
             "custodians",
+            "officers",
             "issuer",
             "cards",
             "terminals",

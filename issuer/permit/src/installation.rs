@@ -8,6 +8,7 @@ use std::str::FromStr;
 use card_applet_spec::crypto::PublicKey;
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
 use issuer::installation::{Config, Installation as IssuerInstallation};
+use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_office::random::Random;
@@ -15,12 +16,15 @@ use issuer_office::staff::{Member, Staff, StaffRole};
 use issuer_production::Production;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use keyvault_protocol::Client;
-use permit_domain::{CardSerial, StaffId};
+use keyvault_protocol::{
+    BundleKind, ChannelKey, Client, LotRequest, OfficerAct, RequestOutcome, TerminalEnrolment,
+};
+use permit_domain::{CardSerial, Order, StaffId};
 use program_contract::language::Words;
-use program_contract::{Clock, Failing as _, Failure, Founded};
+use program_contract::{Clock, Failing as _, Failure, Founded, file};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use service_contract::Caller;
 use tokio::net::UnixStream;
 use virtual_card::pcscd::READERS;
 use virtual_card::{Card, CardMemory, CardRandom, InProcess, blank, control};
@@ -30,7 +34,7 @@ use crate::folder::{Folder, replace, write_new};
 use crate::local_socket::LocalSocket;
 use crate::process::Service;
 use crate::report::Steps;
-use crate::{failure, private_pcscd, process, report, samples, vault};
+use crate::{failure, officers, private_pcscd, process, report, samples, vault};
 
 /// Blanks in the demo's lot.
 const LOT_CARDS: u32 = 16;
@@ -153,7 +157,8 @@ impl Installation {
         )?;
         let mut services = vec![service];
         // A folder of before may hold a real vault, which takes no day.
-        let number = vault::number(&vault_socket).await?;
+        let anchors = officers::anchors(&folder)?;
+        let number = anchors.vault;
         let founded = Founded::around(&number);
         let office_clock = clock.at(common.at, founded)?;
         if let Some(banner) = founded.banner() {
@@ -236,9 +241,42 @@ impl Installation {
 
     /// A connection to the vault.
     pub(crate) async fn vault(&self) -> Result<Client<UnixStream>, Failure> {
-        Ok(Client::connect_unix(&self.sockets.join("vault.sock"))
-            .await
-            .map_err(OfficeError::from)?)
+        officers::connect(&self.folder, &self.clock).await
+    }
+
+    /// Lets the counter read and write the card of this order: its two terminals are enrolled for its region.
+    pub(crate) async fn serve_region_of(&self, order: &Order) -> Result<(), Failure> {
+        let region = CardContent::from_content(order.content()).and_then(|content| content.region());
+        let region = region.map_err(OfficeError::from)?;
+        let random = &mut self.office().random().session();
+        let mut vault = self.vault().await?;
+        let known = vault.terminals().await.map_err(OfficeError::from)?;
+        let issuer = IssuerInstallation::open(&self.folder.at("issuer"), None)?;
+        let until = self.today().saturating_add(5.years());
+        for (request, kind) in issuer
+            .counter_requests()?
+            .into_iter()
+            .zip([BundleKind::Counter, BundleKind::Shop])
+        {
+            let name = request.terminal.as_str();
+            let has = known.iter().find(|known| known.name == name);
+            let mut regions = has.map(|known| known.regions.clone()).unwrap_or_default();
+            if !regions.contains(&region) {
+                regions.push(region);
+            }
+            let terminal = TerminalEnrolment {
+                kind,
+                terminal: name.to_owned(),
+                sealing_key: request.sealing_key,
+                authentication_key: request.authentication_key,
+                regions,
+                zones: 0,
+                until,
+                replaces: false,
+            };
+            officers::enrol_terminal(&self.folder, &mut vault, terminal, &self.clock, random).await?;
+        }
+        Ok(())
     }
 
     /// A lot of blanks: the vault seals its transport keys to the card maker, the card maker makes the cards, the office
@@ -282,26 +320,20 @@ impl Installation {
         let mut vault = self.vault().await?;
         let lot_file = cards.join(format!("{LOT_NAME}.lot"));
         if !lot_file.exists() {
-            let public = cards.join("maker.public");
-            replace(&public, hex::encode(maker_key.to_point65()).as_bytes())?;
-            let (issuer, lot, count) = (hex::encode(ISSUER), hex::encode(LOT), LOT_CARDS.to_string());
-            let act: [&std::ffi::OsStr; 13] = [
-                "export-lot".as_ref(),
-                "--issuer".as_ref(),
-                issuer.as_ref(),
-                "--lot".as_ref(),
-                lot.as_ref(),
-                "--first".as_ref(),
-                "1".as_ref(),
-                "--count".as_ref(),
-                count.as_ref(),
-                "--maker".as_ref(),
-                "demo card maker".as_ref(),
-                "--maker-key".as_ref(),
-                public.as_ref(),
-            ];
-            let socket = self.sockets.join("vault.sock");
-            vault::approved(&self.folder, &socket, self.at, &act, Some(&lot_file))?;
+            let lot = OfficerAct::ExportLot(LotRequest {
+                issuer: ISSUER,
+                lot: LOT,
+                first: 1,
+                count: LOT_CARDS,
+                maker: "demo card maker".to_owned(),
+                maker_key: maker_key.to_point65(),
+            });
+            let made =
+                officers::approved(&self.folder, &mut vault, lot, &self.clock, &mut self.random).await?;
+            let RequestOutcome::Lot(sealed) = made else {
+                return Err(officers::another_answer());
+            };
+            write_new(&lot_file, &sealed)?;
         }
         let anchors = vault.anchors().await.map_err(OfficeError::from)?;
         let card_ca = PublicKey::from_point65(&anchors.card_ca).map_err(|error| {
@@ -427,12 +459,13 @@ async fn start_photo_store(
     at: Option<&str>,
 ) -> Result<Service, Failure> {
     let store = folder.at("photo-store");
+    let anchors = folder.anchors();
     let founding: [&OsStr; 5] = [
         "init".as_ref(),
         "--dir".as_ref(),
         store.as_ref(),
-        "--vault".as_ref(),
-        vault.as_ref(),
+        "--anchors".as_ref(),
+        anchors.as_ref(),
     ];
     // At the first start; a founding that was cut is finished.
     match process::run(&process::program("photo-store")?, &founding) {
@@ -535,15 +568,34 @@ async fn open_office(
     random: &mut StdRng,
 ) -> Result<(Production, PathBuf), Failure> {
     let shared = Random::new(StdRng::from_rng(random));
-    let (name, vault_socket) = (config.issuer.clone(), config.vault.clone());
+    let name = config.issuer.clone();
     let issuer = IssuerInstallation::new(&folder.at("issuer"), config);
-    let key = issuer.service_key_or_new(&shared)?;
-    let mut vault = Client::connect_unix(&vault_socket)
-        .await
-        .map_err(OfficeError::from)?;
-    let number = vault.vault();
-    enrol_issuer(folder, &vault_socket, at, &name, &key.public())?;
+    let path = folder.anchors();
+    let anchors = file::read(&path, 1 << 16);
+    let anchors =
+        anchors.map_err(|error| Failure::file(Words("读取锚点", "read the anchors"), &path, &error))?;
+    issuer.keep_anchors(&anchors)?;
+    let number = issuer.anchors()?.vault;
     let clock = machine.at(at, Founded::around(&number))?;
+    let photos = folder.at("photo-store").join("vault.key");
+    let photos = ChannelKey::read(&photos)
+        .map_err(|error| Failure::file(Words("读取密钥", "read the key"), &photos, &error))?;
+    let services = [
+        (
+            name.as_str(),
+            Caller::Issuer,
+            issuer.service_key_or_new(&shared)?.public(),
+        ),
+        (
+            "settlement",
+            Caller::Settlement,
+            issuer.settlement_key_or_new(&shared)?.public(),
+        ),
+        ("photo store", Caller::PhotoStore, photos.public()),
+    ];
+    let services = services.map(|(name, kind, key)| officers::Service { name, kind, key });
+    officers::enrol_services(folder, &services, &clock, random).await?;
+    issuer.counter_keys_or_new(&shared)?;
     staff(folder, &issuer, clock.today(), &shared)?;
     let staff = issuer.staff_path();
     // Founded at the first start, also where that was interrupted in the middle.
@@ -553,41 +605,8 @@ async fn open_office(
         founded => founded?,
     };
     office.migrate().await?;
-    let production = issuer.production(office).await?;
+    let production = issuer.production(office)?;
     Ok((production, staff))
-}
-
-/// Has the officers enrol the office's key, at the first start.
-fn enrol_issuer(
-    folder: &Folder,
-    socket: &Path,
-    at: Option<Date>,
-    name: &str,
-    key: &[u8; 65],
-) -> Result<(), Failure> {
-    let public = folder.at("issuer").join("service.public");
-    let text = hex::encode(key);
-    if std::fs::read_to_string(&public).is_ok_and(|known| known == text) {
-        return Ok(());
-    }
-    let draft = folder.at("issuer").join("service.public.new");
-    replace(&draft, text.as_bytes())?;
-    let act: [&std::ffi::OsStr; 7] = [
-        "enrol-caller".as_ref(),
-        "--kind".as_ref(),
-        "issuer".as_ref(),
-        "--name".as_ref(),
-        name.as_ref(),
-        "--public-key".as_ref(),
-        draft.as_ref(),
-    ];
-    match vault::approved(folder, socket, at, &act, None) {
-        // A start that was cut behind this step.
-        Err(failure) if failure.code == "NAME_TAKEN" => {}
-        outcome => outcome?,
-    }
-    program_contract::file::rename(&draft, &public)
-        .map_err(|error| Failure::file(Words("写入", "write"), &public, &error))
 }
 
 /// The staff file and, for `permit up`, each member's token in a file of its own.

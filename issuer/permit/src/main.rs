@@ -12,6 +12,7 @@ mod failure;
 mod folder;
 mod installation;
 mod local_socket;
+mod officers;
 mod photo;
 mod private_pcscd;
 mod process;

@@ -144,10 +144,8 @@ impl Showing {
 
 /// Enrols every terminal for a region, or gives the enrolled ones new bundles.
 async fn terminals(installation: &Installation, region: Region) -> Result<Terminals, Failure> {
-    let today = installation.today();
     let mut vault = installation.vault().await?;
-    let folder = &installation.folder;
-    let mut enrolled = async |name: &str, kind| enrol(folder, &mut vault, name, kind, &[region], today).await;
+    let mut enrolled = async |name: &str, kind| enrol(installation, &mut vault, name, kind, &[region]).await;
     let bus = enrolled(BUS, BundleKind::Bus).await?;
     let clinic = enrolled(CLINIC, BundleKind::Clinic).await?;
     enrolled(DOOR, BundleKind::Door).await?;

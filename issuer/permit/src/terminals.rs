@@ -12,7 +12,7 @@ use card_reader::{Bundle, TerminalKey};
 use issuer_office::error::OfficeError;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use keyvault_protocol::{BundleKind, BundleRequest, Client, Region};
+use keyvault_protocol::{BundleKind, BundleRequest, Client, Region, TerminalEnrolment};
 use program_contract::language::Words;
 use program_contract::{Failing as _, Failure, day};
 use serde_json::Value;
@@ -21,7 +21,7 @@ use tokio::net::UnixStream;
 use crate::failure;
 use crate::folder::{Folder, replace};
 use crate::installation::Installation;
-use crate::process;
+use crate::{officers, process};
 
 /// Life of a bundle, days after its first: the longest that door S allows a leaf certificate.
 const BUNDLE_DAYS: i64 = 6;
@@ -53,12 +53,11 @@ pub(crate) struct Terminal {
 /// Enrols a terminal of every kind for these regions, or gives the enrolled ones new bundles; each loads its own.
 pub(crate) async fn supply(installation: &Installation, regions: &[Region]) -> Result<(), Failure> {
     let mut vault = installation.vault().await?;
-    let (folder, today) = (&installation.folder, installation.today());
-    let place = folder.at("terminals");
+    let place = installation.folder.at("terminals");
     let rules = written_rules(installation)?;
     let reader = process::program("card-reader")?;
     for (name, kind) in EVERY {
-        enrol(folder, &mut vault, name, kind, regions, today).await?;
+        enrol(installation, &mut vault, name, kind, regions).await?;
         let settings = place.join(format!("{name}.toml"));
         replace(&settings, settings_of(name, &rules, installation).as_bytes())?;
         let mut sync: Vec<&OsStr> = vec![
@@ -107,13 +106,14 @@ fn settings_of(name: &str, rules: &[String], installation: &Installation) -> Str
 
 /// Enrols a terminal (or finds it enrolled) and fetches a bundle for it: `terminals/NAME.bundle`, and its key beside it.
 pub(crate) async fn enrol(
-    folder: &Folder,
+    installation: &Installation,
     vault: &mut Client<UnixStream>,
     name: &str,
     kind: BundleKind,
     regions: &[Region],
-    today: Date,
 ) -> Result<Terminal, Failure> {
+    let (folder, today) = (&installation.folder, installation.today());
+    let random = &mut installation.office().random().session();
     let file = folder.at("terminals").join(format!("{name}.bundle"));
     let key_file = folder.at("terminals").join(format!("{name}.bundle.key"));
     let request_file = request_of(folder, name);
@@ -124,25 +124,18 @@ pub(crate) async fn enrol(
         LoadError::Material(error) => failure::terminal_key((error.chinese().0, error.to_string())),
         error => failure::terminal_key(error.to_string()),
     })?;
-    let known = vault.terminals().await.map_err(OfficeError::from)?;
-    if !known.iter().any(|known| known.name == name) {
-        let until = today.saturating_add(ENROLMENT_DAYS.days()).to_string();
-        let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
-        let mut act: Vec<&std::ffi::OsStr> = vec![
-            "enrol-terminal".as_ref(),
-            "--kind".as_ref(),
-            kind.as_str().as_ref(),
-            "--request".as_ref(),
-            request_file.as_ref(),
-            "--until".as_ref(),
-            until.as_ref(),
-        ];
-        for region in &regions {
-            act.extend([std::ffi::OsStr::new("--region"), region.as_ref()]);
-        }
-        let socket = folder.sockets()?.join("vault.sock");
-        crate::vault::approved(folder, &socket, Some(today), &act, None)?;
-    }
+    let request = key.request();
+    let terminal = TerminalEnrolment {
+        kind,
+        terminal: name.to_owned(),
+        sealing_key: request.sealing_key,
+        authentication_key: request.authentication_key,
+        regions: regions.to_vec(),
+        zones: 0,
+        until: today.saturating_add(5.years()),
+        replaces: false,
+    };
+    officers::enrol_terminal(folder, vault, terminal, &installation.clock, random).await?;
     let sealed = vault
         .export_bundle(&BundleRequest {
             terminal: name.to_owned(),
@@ -157,9 +150,6 @@ pub(crate) async fn enrol(
     Ok(Terminal { key, bundle })
 }
 
-/// Days for which a terminal is enrolled.
-const ENROLMENT_DAYS: i32 = 3 * 365;
-
 /// Last day of a bundle that is made today.
 pub(crate) fn last_day(today: Date) -> Date {
     today.saturating_add(BUNDLE_DAYS.days())
@@ -172,13 +162,7 @@ fn request_of(folder: &Folder, name: &str) -> PathBuf {
 
 /// The terminal makes its keys. A key whose request was never written is nobody's yet, and is made again.
 fn make_keys(folder: &Folder, name: &str, key: &Path, request: &Path) -> Result<(), Failure> {
-    let anchors = folder.at("terminals").join("anchors.json");
-    if !anchors.exists() {
-        let vault = folder.at("vault");
-        let asked: [&OsStr; 3] = ["--dir".as_ref(), vault.as_ref(), "anchors".as_ref()];
-        let told = process::run(&process::program("keyvault")?, &asked)?;
-        replace(&anchors, told.to_string().as_bytes())?;
-    }
+    let anchors = folder.anchors();
     match program_contract::file::remove(key) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Failure::file(Words("删除", "remove"), key, &error));

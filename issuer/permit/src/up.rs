@@ -335,6 +335,7 @@ async fn produce(installation: &Installation, order: Order) -> Result<(), Failur
         Some(card) => card.serial,
         None => installation.free_blank().await?,
     };
+    installation.serve_region_of(&order).await?;
     installation.insert(serial)?;
     let mut station = Station::new(installation.connect(serial)?);
     let mut steps = Steps::for_standard_error();

@@ -5,30 +5,21 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use issuer_office::error::OfficeError;
 use program_contract::language::Words;
 use program_contract::{Failure, file};
 
 use crate::folder::{Folder, write_new};
 use crate::process::Service;
-use crate::{failure, process};
+use crate::{failure, officers, process};
 
 /// The demo's custodians. Five hold shares, three open the vault.
 pub(crate) const CUSTODIANS: [&str; 5] = ["zhao", "qian", "sun", "li", "zhou"];
-/// The demo's key officers: what gives something is signed by two.
-const OFFICERS: [&str; 3] = ["chen", "wu", "zheng"];
 /// Shares that open the vault.
 pub(crate) const THRESHOLD: usize = 3;
 
 /// True when the vault was founded before: its folder comes into its place whole.
 pub(crate) fn is_founded(folder: &Folder) -> bool {
     folder.at("vault/vault.sqlite").exists()
-}
-
-/// The number of the vault that answers.
-pub(crate) async fn number(socket: &Path) -> Result<[u8; 16], Failure> {
-    let client = keyvault_protocol::Client::connect_unix(socket).await;
-    Ok(client.map_err(OfficeError::from)?.vault())
 }
 
 /// Whether this is an envelope of the vault of this number. Those of a founding that was cut may lie beside them.
@@ -66,96 +57,11 @@ pub(crate) fn create(
         pair.push(&path);
         arguments.extend(["--custodian".into(), pair]);
     }
-    for name in OFFICERS {
-        let key = officer_key(folder, name);
-        if !key.exists() {
-            let path = passphrase_file(folder, name);
-            if !path.exists() {
-                write_new(&path, passphrase(random).as_bytes())?;
-            }
-            let new: [&OsStr; 9] = [
-                "officer".as_ref(),
-                "new".as_ref(),
-                "--rehearsal".as_ref(),
-                "--name".as_ref(),
-                name.as_ref(),
-                "--passphrase-file".as_ref(),
-                path.as_ref(),
-                "--out".as_ref(),
-                key.as_ref(),
-            ];
-            process::run(&process::program("keyvault")?, &new)?;
-        }
-        let mut pair = std::ffi::OsString::from(format!("{name}="));
-        pair.push(&key);
-        arguments.extend(["--officer".into(), pair]);
-    }
+    arguments.extend(officers::create(folder, random)?);
     arguments.extend(["--out".into(), custodians.join("packages").into()]);
     let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
     process::run(&process::program("keyvault")?, &arguments)?;
     Ok(())
-}
-
-/// Has the demo's officers do what `act` says: one asks, two others sign, and the vault that listens at `socket` does it. What
-/// leaves the vault goes to `out`.
-pub(crate) fn approved(
-    folder: &Folder,
-    socket: &Path,
-    at: Option<jiff::civil::Date>,
-    act: &[&OsStr],
-    out: Option<&Path>,
-) -> Result<(), Failure> {
-    let keyvault = process::program("keyvault")?;
-    let place = folder.at("custodians");
-    let (request, anchors) = (
-        place.join("request.json"),
-        place.join("packages").join("anchors.json"),
-    );
-    file::remove(&request).map_err(|error| Failure::file(Words("删除", "remove"), &request, &error))?;
-    let mut new: Vec<&OsStr> = vec!["request".as_ref(), "new".as_ref()];
-    new.extend(act);
-    let rest: [&OsStr; 6] = [
-        "--requester".as_ref(),
-        OFFICERS[2].as_ref(),
-        "--anchors".as_ref(),
-        anchors.as_ref(),
-        "--out".as_ref(),
-        request.as_ref(),
-    ];
-    new.extend(rest);
-    let day = at.map(|day| day.to_string());
-    if let Some(day) = &day {
-        new.extend([OsStr::new("--at"), day.as_ref()]);
-    }
-    process::run(&keyvault, &new)?;
-    for name in &OFFICERS[..2] {
-        let (key, passphrase) = (officer_key(folder, name), passphrase_file(folder, name));
-        let sign: [&OsStr; 7] = [
-            "request".as_ref(),
-            "sign".as_ref(),
-            request.as_ref(),
-            "--officer".as_ref(),
-            key.as_ref(),
-            "--passphrase-file".as_ref(),
-            passphrase.as_ref(),
-        ];
-        process::run(&keyvault, &sign)?;
-    }
-    let mut submit: Vec<&OsStr> = vec![
-        "--socket".as_ref(),
-        socket.as_ref(),
-        "request".as_ref(),
-        "submit".as_ref(),
-        request.as_ref(),
-    ];
-    if let Some(out) = out {
-        submit.extend([OsStr::new("--out"), out.as_ref()]);
-    }
-    process::run(&keyvault, &submit).map(drop)
-}
-
-fn officer_key(folder: &Folder, name: &str) -> PathBuf {
-    folder.at("custodians").join(format!("{name}.officer.json"))
 }
 
 /// Twenty random letters and digits without look-alikes: 100 bits.

@@ -20,7 +20,7 @@ use crate::case::Case;
 use crate::folder::{Folder, replace};
 use crate::installation::{Installation, account};
 use crate::terminals::{BUS, CLINIC, COUNTER, DOOR, INSURANCE, SHOP, last_day, registration};
-use crate::{failure, process};
+use crate::{failure, officers, process};
 
 /// Blocks that fit a screen.
 const ON_SCREEN: usize = 7;
@@ -217,7 +217,9 @@ fn environment_of(installation: &Installation, url: &str) -> Result<String, Fail
          {reader}{functions}",
         own = quoted(&folder.join("env")),
         town = quoted(folder),
-        functions = FUNCTIONS.replace("PROGRAMS", &quoted(programs)),
+        functions = FUNCTIONS
+            .replace("PROGRAMS", &quoted(programs))
+            .replace("OFFICER", officers::REQUESTER),
     ))
 }
 
@@ -226,7 +228,9 @@ const FUNCTIONS: &str = r#"
 I=$TOWN/issuer V=$TOWN/vault T=$TOWN/terminals
 case ":$PATH:" in *:PROGRAMS:*) ;; *) PATH=PROGRAMS:$PATH ;; esac
 YZT_SESSION=$TOWN/session
-export PATH YZT_SESSION
+YZT_VAULT_KEY=$TOWN/officers/OFFICER.key
+YZT_VAULT_ANCHORS=$TOWN/custodians/packages/anchors.json
+export PATH YZT_SESSION YZT_VAULT_KEY YZT_VAULT_ANCHORS
 
 # api 账号 方法 路径 ... · calls the HTTP API as a member of staff; the token is no argument of a program
 api() {
@@ -386,19 +390,16 @@ impl Commands {
 
     /// Two of the demo's officers sign what a third asks for, and the vault does it.
     fn approved(&self, act: &str) -> String {
-        let sign = |officer| {
-            format!(
-                r#"keyvault request sign "$R" --officer "$C/{officer}.officer.json" --passphrase-file "$C/{officer}.passphrase""#
-            )
-        };
+        let sign = |officer| format!(r#"keyvault request sign "$R" --officer {officer}="$O/{officer}.key""#);
         let steps = [
-            r#"C=$TOWN/custodians R=$TOWN/custodians/request.json; rm -f "$R""#.to_owned(),
+            r#"O=$TOWN/officers R=$TOWN/officers/request.json; rm -f "$R""#.to_owned(),
             format!(
-                r#"keyvault request new {act} --requester zheng --anchors "$C/packages/anchors.json" --out "$R"{}"#,
+                r#"keyvault request new {act} --requester {} --out "$R"{}"#,
+                officers::REQUESTER,
                 self.at
             ),
-            sign("chen"),
-            sign("wu"),
+            sign(officers::SIGNERS[0]),
+            sign(officers::SIGNERS[1]),
             r#"keyvault --dir "$V" request submit "$R""#.to_owned(),
         ];
         steps.join("\n")

@@ -44,11 +44,10 @@ impl Production {
         let mut rng = self.office.random().session();
         let key = Arc::clone(&self.purse);
         let today = self.clock().today();
-        let request = key.request();
         let mut vault = self.vault().await?;
         let sealed = vault
             .export_bundle(&BundleRequest {
-                terminal: request.terminal.as_str().to_owned(),
+                terminal: key.name().as_str().to_owned(),
                 zones: None,
                 from: today,
                 to: today,

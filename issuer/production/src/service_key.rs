@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use issuer_office::random::Random;
+use keyvault_protocol::ChannelKey;
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate as _;
@@ -128,6 +129,12 @@ impl ServiceKey {
         let mut point = [0; 65];
         point.copy_from_slice(self.0.verifying_key().to_sec1_point(false).as_bytes());
         point
+    }
+
+    /// The same key, as the vault's channel knows it.
+    #[must_use]
+    pub fn channel_key(&self) -> ChannelKey {
+        ChannelKey::from(&SecretKey::from(self.0.as_nonzero_scalar()))
     }
 
     pub(crate) const fn signer(&self) -> &SigningKey {

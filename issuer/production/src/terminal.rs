@@ -70,12 +70,11 @@ impl Counter {
         clock: &Clock,
         random: &Random,
     ) -> Result<Self, ProductionError> {
-        let request = key.request();
         let from = clock.today();
         let to = from.checked_add(BUNDLE_DAYS.days()).unwrap_or(from);
         let sealed = vault
             .export_bundle(&BundleRequest {
-                terminal: request.terminal.as_str().to_owned(),
+                terminal: key.name().as_str().to_owned(),
                 zones: None,
                 from,
                 to,

@@ -260,7 +260,7 @@ async fn block(it: &OneCard, clock: &Clock, random: &Random) -> Result<Outcome, 
         }
         Err(error) => return Err(error.into()),
     };
-    match Box::pin(context.production().await?.queue_change(id, &clerk)).await {
+    match Box::pin(context.production()?.queue_change(id, &clerk)).await {
         Ok(stored) => shown(CARD, &context, &stored).await,
         Err(error) => Err(about(&context.office, id, error.into()).await),
     }

@@ -184,7 +184,7 @@ impl ChangeCard {
             ChangeStep::Queue(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let clerk = it.person.clerk(&context).await?;
-                match Box::pin(context.production().await?.queue_change(it.id, &clerk)).await {
+                match Box::pin(context.production()?.queue_change(it.id, &clerk)).await {
                     Ok(stored) => shown(SCHEMA, &context, &stored).await,
                     Err(error) => Err(about(&context.office, it.id, error.into()).await),
                 }
@@ -192,7 +192,7 @@ impl ChangeCard {
             ChangeStep::Write(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
                 let producer = it.person.producer(&context).await?;
-                let production = context.production().await?;
+                let production = context.production()?;
                 let mut station = station(it.reader.clone()).await?;
                 match Box::pin(production.write_change(it.id, &mut station, &producer)).await {
                     Ok(stored) => shown(SCHEMA, &context, &stored)

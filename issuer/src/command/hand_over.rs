@@ -51,7 +51,7 @@ impl HandOver {
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
         let context = Context::open(&self.place, clock, random).await?;
         let clerk = self.person.hand_over_clerk(&context).await?;
-        let production = context.production().await?;
+        let production = context.production()?;
         let mut station = station(self.reader.clone()).await?;
         let holder = match self.checked {
             Checked::Holder => HolderChecked::Holder,

@@ -104,7 +104,7 @@ impl Load {
         };
         let id = stored.change.id();
         let moved = async {
-            let production = context.production().await?;
+            let production = context.production()?;
             let stored = match &producer {
                 Some(producer) => {
                     let mut station = station(self.reader.clone()).await?;

@@ -22,6 +22,7 @@ mod serve;
 mod session;
 mod settlement;
 mod station;
+mod vault;
 mod verify_qr;
 mod words;
 mod worker;
@@ -80,6 +81,8 @@ enum Command {
     Settle(settlement::Settle),
     /// What a payment terminal is owed.
     Settlement(settlement::SettlementCommand),
+    /// Say with another person that the vault was put back on purpose.
+    Vault(vault::VaultCommand),
     /// Receive a lot of blank cards into the stock.
     Receive(receive::Receive),
     /// Prepare or update the ledger, publish the rule sets, make the service key.
@@ -137,6 +140,7 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
                 Box::pin(it.run(clock, random)).await,
             ),
             Command::Settlement(it) => end("yzt.settlement_report/1", it.json(), it.run(clock, random).await),
+            Command::Vault(it) => end("yzt.vault_restored/1", it.json(), it.run(clock, random).await),
             Command::Receive(it) => end("yzt.receive/1", it.place.json, it.run(clock, random).await),
             Command::Migrate(it) => end("yzt.migrate/1", it.place.json, it.run(clock, random).await),
             Command::Doctor(it) => end("yzt.doctor/1", it.place.json, it.run(clock, random).await),

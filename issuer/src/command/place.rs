@@ -150,8 +150,8 @@ impl Context {
         })
     }
 
-    pub(super) async fn production(&self) -> Result<Production, Failure> {
-        Ok(self.installation.production(self.office.clone()).await?)
+    pub(super) fn production(&self) -> Result<Production, Failure> {
+        Ok(self.installation.production(self.office.clone())?)
     }
 }
 

@@ -101,7 +101,7 @@ impl Worker {
         } else {
             Maker::Person(self.person.producer(&context).await?)
         };
-        let production = context.production().await?;
+        let production = context.production()?;
         let mut report = Worked { orders: Vec::new() };
         let one_run = self.once || self.order.is_some();
         if one_run {

@@ -56,6 +56,7 @@ mod sessions;
 mod settlement;
 mod store;
 mod transaction;
+mod vault_seen;
 
 pub use applications::{StoredApplication, Submission};
 pub use cards::{BlankState, Card, Stock};
@@ -71,3 +72,4 @@ pub use sessions::Session;
 pub use settlement::{ImportedFile, TerminalReport};
 pub use store::Store;
 pub use transaction::{Appended, Snapshot, Transaction};
+pub use vault_seen::VaultSeen;

@@ -917,7 +917,7 @@ async fn many_who_ask_whether_work_can_be_done_cost_one_look_and_no_line_of_the_
     );
     service.router = api.router();
     let lines = async || {
-        let mut vault = service.fixture.office().vault_client().await.unwrap();
+        let mut vault = service.fixture.vault_client().await;
         vault
             .journal(&keyvault_protocol::ReadJournal::default())
             .await

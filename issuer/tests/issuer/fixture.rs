@@ -1,6 +1,5 @@
 //! A whole office for tests: real vault, real photo store, real card, one folder, nothing mocked.
 
-use scratch_vault::Approved as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -9,13 +8,14 @@ use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{PrivateKey, PublicKey};
 use card_reader::TerminalKey;
 use issuer_artwork::{Artist, CardFonts};
-use issuer_office::connection::{Dialer, Stream};
+use issuer_office::connection::{Dialer, Stream, VaultDoor};
 use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_production::{Production, ProductionError, ServiceKey, Settings, Station, pinned};
 use issuer_store::Store;
 use keyvault::Vault;
-use keyvault_protocol::{Client, LotRequest};
+use keyvault::serve::Server;
+use keyvault_protocol::{BundleKind, ChannelKey, Client, Identity, LotRequest};
 use permit_domain::{
     Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Maker, Order,
     OrderId, PermitId,
@@ -25,6 +25,7 @@ use photo_store_protocol as photo;
 use program_contract::Clock;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use scratch_vault::{Approved as _, Everybody, Outfit};
 use tokio::task::JoinHandle;
 use virtual_card::blank::Blank;
 use virtual_card::{Card, CardMemory, CardRandom, InProcess};
@@ -34,6 +35,11 @@ pub(crate) const REFUSED: &str = include_str!("../../permit/samples/applicant-re
 pub(crate) const FACE: &[u8] = include_bytes!("../../../photo-store/samples/astronaut.png");
 
 pub(crate) const NOW: &str = "2026-11-21T02:00:00Z";
+
+/// The issuer in whose name the tests themselves ask the vault.
+const ISSUER: &str = "scratch issuer";
+/// Where the counter's terminals may read cards.
+const REGIONS: [&str; 3] = ["440300", "440100", "110100"];
 
 /// Blanks in the lot of one office.
 const LOT: u32 = 400;
@@ -95,7 +101,7 @@ fn fresh() -> StdRng {
 #[derive(Clone)]
 pub(crate) struct VaultLine {
     cut: Arc<AtomicBool>,
-    connections: Arc<std::sync::Mutex<Vec<JoinHandle<()>>>>,
+    connections: Arc<std::sync::Mutex<Vec<tokio::task::AbortHandle>>>,
 }
 
 impl VaultLine {
@@ -128,7 +134,7 @@ pub(crate) struct Fixture {
     pub(crate) clock: Clock,
     pub(crate) time: FixtureClock,
     photos: Dialer,
-    vault_dialer: Dialer,
+    vault_door: VaultDoor,
     pub(crate) key: Arc<ServiceKey>,
     terminal: Arc<TerminalKey>,
     purse: Arc<TerminalKey>,
@@ -192,25 +198,32 @@ impl Fixture {
             cut: Arc::default(),
             connections: Arc::default(),
         };
-        let (to_vault, at_line) = (Arc::clone(&vault), line.clone());
+        let server = Server::new(Arc::clone(&vault)).unwrap();
+        let (to_vault, at_line) = (Arc::clone(&server), line.clone());
         let vault_dialer = duplex_dialer("vault", move |stream| {
             if at_line.cut.load(Ordering::SeqCst) {
                 return None;
             }
-            let vault = Arc::clone(&to_vault);
-            let served = tokio::spawn(async move {
-                let _ = keyvault::serve::connection(stream, vault).await;
-            });
-            at_line.connections.lock().unwrap().push(served);
+            let connection = to_vault.serve(stream);
+            at_line
+                .connections
+                .lock()
+                .unwrap()
+                .push(connection.abort_handle());
             Some(())
         });
 
+        let mut client = scratch_vault::everybody(&vault, ISSUER).await.unwrap();
+        let anchors = vault.anchors().await.unwrap();
+        let of = |key: ChannelKey| Identity::of(key, anchors, clock.clone());
+        let random = Random::new(seeded(4));
+        let key = Arc::new(ServiceKey::generate(&random));
+        client.enrol_issuer("shenzhen", &key.public()).await.unwrap();
         // The photo store reaches the vault by its socket.
         let socket = folder.path().join("vault.sock");
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-        let listening = Arc::clone(&vault);
         serving.push(tokio::spawn(async move {
-            let _ = keyvault::serve::listen(listener, listening, std::future::pending()).await;
+            let _ = keyvault::serve::listen(listener, server, &[], std::future::pending()).await;
         }));
         let objects = folder.path().join("objects");
         std::fs::create_dir(&objects).unwrap();
@@ -219,7 +232,10 @@ impl Fixture {
                 .await
                 .unwrap(),
             photo_store::keeping::objects::Objects::in_folder(&objects).unwrap(),
-            photo_store::keeping::vault::Vault::at(socket.clone()),
+            photo_store::keeping::vault::Vault::at(
+                socket.clone(),
+                of(scratch_vault::key(scratch_vault::PHOTO_STORE)),
+            ),
             photo_store::decoding::Decoder::here().unwrap(),
             program_contract::Clock::new({
                 let time = time.clone();
@@ -239,14 +255,18 @@ impl Fixture {
         }));
         let photos = Dialer::unix(&socket);
 
-        let random = Random::new(seeded(4));
         let artist = Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap());
         let rules = Arc::new(RuleSets::embedded().unwrap());
+        let vault_door = VaultDoor {
+            way: vault_dialer.clone(),
+            issuer: Some(of(key.channel_key())),
+            settlement: Some(of(scratch_vault::key("scratch settlement"))),
+        };
         let office = Office::new(
             store.clone(),
             rules,
             artist,
-            vault_dialer.clone(),
+            vault_door.clone(),
             photos.clone(),
             clock.clone(),
             random.clone(),
@@ -254,11 +274,6 @@ impl Fixture {
         .founded_under(Some(vault.id()));
         office.migrate().await.unwrap();
 
-        let mut client = Client::connect(vault_dialer.connect().await.unwrap())
-            .await
-            .unwrap();
-        let key = Arc::new(ServiceKey::generate(&random));
-        client.enrol_issuer("shenzhen", &key.public()).await.unwrap();
         let pinned = pinned(&mut client).await.unwrap();
         let terminal = |name: &str, seed| {
             let name = name.parse().unwrap();
@@ -306,7 +321,7 @@ impl Fixture {
             purse.clone(),
             settings.clone(),
         );
-        Self {
+        let fixture = Self {
             folder,
             vault,
             envelopes,
@@ -316,7 +331,7 @@ impl Fixture {
             clock,
             time,
             photos,
-            vault_dialer,
+            vault_door,
             key,
             terminal,
             purse,
@@ -325,7 +340,10 @@ impl Fixture {
             next_blank: AtomicU32::new(0),
             next_order: AtomicU32::new(0),
             serving,
-        }
+        };
+        fixture.write_anchors().await;
+        fixture.enrol_counters().await;
+        fixture
     }
 
     /// The same fixture after the issuer's process was started again over the same ledger file.
@@ -336,7 +354,7 @@ impl Fixture {
 
     /// The same fixture over another ledger.
     pub(crate) fn over(mut self, store: Store) -> Self {
-        let office = self.office_over(store.clone(), self.vault_dialer.clone());
+        let office = self.office_over(store.clone(), self.vault_dialer());
         self.store = store;
         self.production = Production::new(
             office,
@@ -354,7 +372,10 @@ impl Fixture {
             store,
             Arc::new(RuleSets::embedded().unwrap()),
             Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap()),
-            vault,
+            VaultDoor {
+                way: vault,
+                ..self.vault_door.clone()
+            },
             self.photos.clone(),
             self.clock.clone(),
             Random::new(fresh()),
@@ -368,7 +389,7 @@ impl Fixture {
             self.store.clone(),
             Arc::new(RuleSets::embedded().unwrap()),
             Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap()),
-            self.vault_dialer.clone(),
+            self.vault_door.clone(),
             self.photos.clone(),
             clock,
             Random::new(fresh()),
@@ -382,7 +403,7 @@ impl Fixture {
 
     /// The way to the vault.
     pub(crate) fn vault_dialer(&self) -> Dialer {
-        self.vault_dialer.clone()
+        self.vault_door.way.clone()
     }
 
     pub(crate) fn faces(&self) -> PathBuf {
@@ -391,8 +412,58 @@ impl Fixture {
 
     /// The vault's public keys.
     pub(crate) async fn anchors(&self) -> keyvault_protocol::Anchors {
-        let stream = self.vault_dialer.connect().await.unwrap();
-        Client::connect(stream).await.unwrap().anchors().await.unwrap()
+        self.vault_client().await.anchors().await.unwrap()
+    }
+
+    /// Two officers enrol the counter's terminals, for as long as they may: once in so many years.
+    pub(crate) async fn enrol_counters(&self) {
+        let mut client = self.vault_client().await;
+        let today = self.clock.today();
+        for (key, kind) in [
+            (&self.terminal, BundleKind::Counter),
+            (&self.purse, BundleKind::Shop),
+        ] {
+            let request = key.request();
+            let outfit = Outfit {
+                kind,
+                terminal: request.terminal.as_str().to_owned(),
+                sealing_key: request.sealing_key,
+                authentication_key: request.authentication_key,
+                regions: REGIONS.map(|region| region.parse().unwrap()).to_vec(),
+                zones: 0,
+                from: today,
+                to: today.saturating_add(jiff::Span::new().years(5)),
+            };
+            client.enrol_terminal(&outfit).await.unwrap();
+        }
+    }
+
+    /// Writes the vault's anchors and the settlement's key into the folder, as an installation there keeps them.
+    async fn write_anchors(&self) {
+        let anchors = self.anchors().await;
+        let object = serde_json::json!({
+            "schema": "yzt.anchors/1",
+            "ok": true,
+            "vault": hex::encode(anchors.vault),
+            "card_ca": hex::encode(anchors.card_ca),
+            "terminal_ca": hex::encode(anchors.terminal_ca),
+            "document_signer": hex::encode(anchors.document_signer),
+            "entitlement_signer": hex::encode(anchors.entitlement_signer),
+            "deny_list_signer": hex::encode(anchors.deny_list_signer),
+            "audit_signer": hex::encode(anchors.audit_signer),
+            "operating_key": hex::encode(anchors.operating_key),
+            "rehearsal": true,
+        });
+        let folder = self.folder.path();
+        std::fs::write(folder.join("anchors.json"), object.to_string()).unwrap();
+        let settlement = scratch_vault::key("scratch settlement");
+        settlement.save_new(&folder.join("settlement.key")).unwrap();
+        for (key, name) in [
+            (&self.terminal, "counter.key"),
+            (&self.purse, "counter-purse.key"),
+        ] {
+            key.save_new(&folder.join(name)).unwrap();
+        }
     }
 
     /// A new blank of the lot.
@@ -418,11 +489,14 @@ impl Fixture {
         }
     }
 
-    /// A connection to the vault.
-    pub(crate) async fn vault_client(&self) -> Client<Stream> {
-        Client::connect(self.vault_dialer.connect().await.unwrap())
-            .await
-            .unwrap()
+    /// Everybody whom the vault lets ask.
+    pub(crate) async fn vault_client(&self) -> Everybody<Stream> {
+        let anchors = self.vault.anchors().await.unwrap();
+        let dial = async |name: &str| {
+            let identity = Identity::of(scratch_vault::key(name), anchors, self.clock.clone());
+            Client::connect(self.vault_door.way.connect().await.unwrap(), &identity).await
+        };
+        scratch_vault::everybody_by(dial, true, ISSUER).await.unwrap()
     }
 
     /// A card in its holder's hand, and its permit.

@@ -30,6 +30,7 @@ fn anchors(vault: &[u8; 16]) -> tempfile::NamedTempFile {
     let object = serde_json::json!({
         "schema": "yzt.anchors/1", "vault": hex::encode(vault), "card_ca": POINT, "terminal_ca": POINT,
         "document_signer": POINT, "entitlement_signer": POINT, "deny_list_signer": POINT,
+        "operating_key": POINT,
     });
     std::fs::write(file.path(), object.to_string()).unwrap();
     file
@@ -303,7 +304,7 @@ fn without_a_vault_or_its_anchors_no_office_is_founded() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("office").display().to_string();
     let output = issuer(&["migrate", "--new", "--dir", &dir, "--json"]);
-    assert_eq!(code(&output), (Some(3), "VAULT_NOT_RUNNING".into()));
+    assert_eq!(code(&output), (Some(2), "USAGE".into()));
     let wrong = folder.path().join("anchors");
     std::fs::write(&wrong, "{}").unwrap();
     let wrong = wrong.to_str().unwrap();

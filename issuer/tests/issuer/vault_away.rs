@@ -141,11 +141,10 @@ async fn every_command_that_asks_a_sealed_or_absent_vault_ends_with_3_and_never_
         fixture.vault.seal("li").await.unwrap();
         for arguments in away {
             let (exit, object) = issuer(folder, arguments).await;
-            assert_eq!(
-                (exit, &object["error"]["code"]),
-                (Some(3), &code.into()),
-                "{arguments:?} {object}"
-            );
+            let said = &object["error"]["code"];
+            // Who works with a card looks for the reader first, and here is none.
+            let is_told = *said == code || *said == "NO_SERVICE";
+            assert!(exit == Some(3) && is_told, "{arguments:?} {object}");
         }
         for arguments in half_done {
             let (exit, object) = issuer(folder, arguments).await;
@@ -223,9 +222,21 @@ async fn the_doctor_finds_a_key_that_is_not_enrolled_an_old_vault_and_a_ledger_o
     let restored = scratch_vault::reopen(old.path(), &fixture.envelopes, fixture.clock.clone(), random).await;
     let listener = tokio::net::UnixListener::bind(folder.join("old.sock")).unwrap();
     let serving = tokio::spawn(async move {
-        let _ = keyvault::serve::listen(listener, restored.unwrap(), std::future::pending()).await;
+        let server = keyvault::serve::Server::new(restored.unwrap()).unwrap();
+        let _ = keyvault::serve::listen(listener, server, &[], std::future::pending()).await;
     });
     file("issuer.toml", "issuer = \"shenzhen\"\nvault = \"old.sock\"");
+    // The office saw it later than that; and once two people said that it is meant, the card is still unknown to it.
+    let rolled_back = doctor(DAY, folder).await;
+    assert!(
+        rolled_back.contains(&("vault".to_owned(), "ROLLED_BACK".to_owned())),
+        "{rolled_back:?}"
+    );
+    for somebody in ["zhao", "qian"] {
+        let somebody = somebody.parse().unwrap();
+        let accepted = fixture.office().accept_restored(1, ("operator", &somebody)).await;
+        accepted.unwrap();
+    }
     assert_eq!(
         doctor(DAY, folder).await,
         failed("cards", "CARD_UNKNOWN_TO_VAULT")
@@ -241,7 +252,13 @@ async fn the_doctor_finds_a_key_that_is_not_enrolled_an_old_vault_and_a_ledger_o
         .save_new(&folder.join("service.key"))
         .unwrap();
     file("issuer.toml", "issuer = \"shenzhen\"");
-    assert_eq!(doctor(DAY, folder).await, failed("enrolment", "ORDER_NOT_SIGNED"));
+    let stranger = doctor(DAY, folder).await;
+    for check in ["vault", "enrolment"] {
+        assert!(
+            stranger.contains(&(check.to_owned(), "UNKNOWN_CALLER".to_owned())),
+            "{stranger:?}"
+        );
+    }
     std::fs::remove_file(folder.join("service.key")).unwrap();
     fixture.key.save_new(&folder.join("service.key")).unwrap();
 
@@ -303,7 +320,8 @@ async fn whoever_comes_second_in_a_fresh_office_uses_the_key_that_is_there() {
             let installation = issuer::installation::Installation::open(&folder, None).unwrap();
             let random = issuer_office::random::Random::new(rand::rngs::StdRng::from_seed([number; 32]));
             let key = installation.service_key_or_new(&random).unwrap();
-            installation.production(office).await.unwrap();
+            installation.counter_keys_or_new(&random).unwrap();
+            installation.production(office).unwrap();
             key.public()
         })
     });

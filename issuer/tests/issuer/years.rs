@@ -263,6 +263,7 @@ impl Town {
     }
 
     async fn sync(&mut self) {
+        self.fixture.enrol_counters().await;
         self.shop.sync(&self.fixture).await;
         self.bus.sync(&self.fixture).await;
         self.clinic.sync(&self.fixture).await;

@@ -48,7 +48,8 @@ const ANSWER: Duration = Duration::from_mins(5);
 
 /// A connection to the vault. One request at a time; after an [`Error::ConnectionLost`] make a new one and resume.
 pub struct Client<S> {
-    stream: TlsStream<S>,
+    // A channel has room for a record each way: whoever holds a client should not have to move that.
+    stream: Box<TlsStream<S>>,
     vault: [u8; 16],
     transport: PointBytes,
     /// The generation of the store, where the vault is open and has proved that it is ours.
@@ -132,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         hello: Duration,
         answer: Duration,
     ) -> Result<Self, Error> {
-        let dialing = channel::dial(stream, &identity.key, identity.pinned());
+        let dialing = Box::pin(channel::dial(stream, &identity.key, identity.pinned()));
         let dialed = tokio::time::timeout(hello, dialing).await;
         let (stream, transport) = dialed.map_err(|_| Error::NoAnswer)??;
         let key = sealed::fresh_key(rng);
@@ -141,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             client_key: sealed::point_of(&key.public_key()),
         };
         let mut client = Self {
-            stream,
+            stream: Box::new(stream),
             vault: [0; 16],
             transport,
             generation: None,

@@ -72,7 +72,7 @@ pub struct DenyChain {
 
 impl Operation for DenyChain {
     type Answer = ();
-    const POLICY: Policy = Policy::of(&[Caller::Settlement], Journal::Before)
+    const POLICY: Policy = Policy::of(&[Caller::Settlement, Caller::Issuer], Journal::Before)
         .only(Kind::Service)
         .ceiling(Counted::Denials.name(), Some(Counted::Denials.per_day()))
         .irreversible()

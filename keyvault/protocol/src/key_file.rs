@@ -88,7 +88,7 @@ impl ChannelKey {
     ///
     /// # Errors
     /// [`Error::KeyFile`].
-    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, Error> {
         let secret = der.get(HEAD.len()..HEAD.len() + 32).ok_or(Error::KeyFile)?;
         let key = SecretKey::from_slice(secret).map_err(|_| Error::KeyFile)?;
         let key = Self::from(&key);

@@ -4,6 +4,7 @@
 //! nothing that it makes passes for real. Only tests depend on this crate. It is not the rehearsal installation (which a
 //! person founds with the programs) nor a drill (which a running vault is put through).
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +18,13 @@ use keyvault::serve::Server;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    Attempt, BundleKind, BundleRequest, ChannelKey, Client, Enrolment, Error as WireError, Identity,
-    LotRequest, MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, PointBytes, RefusalCode, Region,
-    RequestOutcome, RequestSigner, Role, RoleKeyInfo, SealedShare, Share, SignedRequest, TerminalEnrolment,
-    UnsealProgress,
+    Attempt, BundleKind, BundleRequest, CallerEntry, ChannelKey, Client, DataKey, Enrolment,
+    Error as WireError, Identity, JournalPage, LineCheck, LotRequest, MAX_REQUEST_LIFE, OfficerAct,
+    OfficersRequest, PhotoKeyContext, PointBytes, ReadJournal, RefusalCode, Region, RequestOutcome,
+    RequestSigner, Role, RoleKeyInfo, SealedShare, SettlementLine, Share, SignedRequest, TerminalEnrolment,
+    UnsealProgress, WrappedKey, sign_as_custodian,
 };
+use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use program_contract::{Clock, Founded};
 use service_contract::Caller;
@@ -41,6 +44,9 @@ pub const CUSTODIANS: [&str; 3] = ["li", "wang", "zhang"];
 
 /// The officers of a scratch vault.
 pub const OFFICERS: [&str; 3] = ["chen", "sun", "zhou"];
+
+/// The photo store of [`everybody`].
+pub const PHOTO_STORE: &str = "scratch photo store";
 
 /// The key of a scratch vault's officer, or of anybody whom a test gives a name: everybody can make it again.
 ///
@@ -72,12 +78,6 @@ pub fn officers() -> Vec<Officer> {
 #[must_use]
 pub fn point(name: &str) -> PointBytes {
     sealed::point_of(&officer(name).verifying_key().into())
-}
-
-/// That key for a channel.
-#[must_use]
-pub fn channel_key(name: &str) -> ChannelKey {
-    ChannelKey::from(&p256::SecretKey::from(&officer(name)))
 }
 
 /// A request for `act`, made now for `requester` and signed by nobody.
@@ -343,13 +343,148 @@ pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<Sha
         .collect()
 }
 
+/// The key of the scratch vault's caller with this name: everybody knows it.
+#[must_use]
+pub fn key(name: &str) -> ChannelKey {
+    ChannelKey::from(&SecretKey::from(officer(name).as_nonzero_scalar()))
+}
+
+/// One of every kind of caller, as one client: what an issuer may not ask for is asked by who may.
+pub struct Everybody<S> {
+    issuer: Client<S>,
+    officer: Client<S>,
+    settlement: Client<S>,
+    photo_store: Client<S>,
+}
+
+impl<S> std::fmt::Debug for Everybody<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Everybody(..)")
+    }
+}
+
+impl<S> Deref for Everybody<S> {
+    type Target = Client<S>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.issuer
+    }
+}
+
+impl<S> DerefMut for Everybody<S> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.issuer
+    }
+}
+
+/// Methods of the client that are another's than the issuer's to call.
+macro_rules! asked_by {
+    ($($who:ident { $(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+ })+) => {
+        impl<S: AsyncRead + AsyncWrite + Unpin + Send> Everybody<S> {
+            $($(
+                #[doc = concat!("As [`Client::", stringify!($name), "`].")]
+                ///
+                /// # Errors
+                /// The same.
+                pub async fn $name(&mut self, $($argument: $type),*) -> Result<$answer, WireError> {
+                    self.$who.$name($($argument),*).await
+                }
+            )+)+
+        }
+    };
+}
+
+asked_by! {
+    photo_store {
+        fn photo_key_new(context: &PhotoKeyContext) -> (DataKey, WrappedKey);
+        fn photo_key_open(context: &PhotoKeyContext, wrapped: &WrappedKey) -> DataKey;
+    }
+    settlement {
+        fn check_lines(lines: &[SettlementLine]) -> Vec<LineCheck>;
+        fn deny_chain(chain: [u8; 16]) -> ();
+    }
+    officer {
+        fn compromise_role(role: Role, region: Region, version: u8) -> RoleKeyInfo;
+        fn revoke_terminal(name: &str) -> ();
+        fn journal(ask: &ReadJournal) -> JournalPage;
+        fn suspend_caller(name: &str) -> ();
+        fn callers() -> Vec<CallerEntry>;
+    }
+}
+
+/// Connects everybody to a vault in this process: officers, and one caller of every other kind, who are enrolled where they are not;
+/// the issuer under this name. Of a sealed vault they ask for the status.
+///
+/// # Errors
+/// As [`Client::connect`] and [`approved`].
+pub async fn everybody(vault: &Arc<Vault>, issuer: &str) -> Result<Everybody<DuplexStream>, WireError> {
+    let is_open = vault.anchors().await.is_some();
+    everybody_by(async |name| connect(vault, key(name)).await, is_open, issuer).await
+}
+
+/// The same for a vault that is reached as `dial` does it, with the [`key`] of this name.
+///
+/// # Errors
+/// As [`everybody`].
+pub async fn everybody_by<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    dial: impl AsyncFn(&str) -> Result<Client<S>, WireError>,
+    is_open: bool,
+    issuer: &str,
+) -> Result<Everybody<S>, WireError> {
+    let callers = [
+        (issuer, Caller::Issuer),
+        ("scratch settlement", Caller::Settlement),
+        (PHOTO_STORE, Caller::PhotoStore),
+    ];
+    let mut officer = dial(OFFICERS[0]).await?;
+    if is_open {
+        let known = officer.callers().await?;
+        for (name, kind) in callers {
+            if !known.iter().any(|entry| entry.enrolment.name == name) {
+                let act = OfficerAct::EnrolCaller(enrolment(name, kind, point(name)));
+                approved(&mut officer, act).await?;
+            }
+        }
+    }
+    let [issuer, settlement, photo_store] = callers.map(|(name, _)| name);
+    Ok(Everybody {
+        issuer: dial(issuer).await?,
+        officer,
+        settlement: dial(settlement).await?,
+        photo_store: dial(photo_store).await?,
+    })
+}
+
+/// Gives a vault that was founded before there were officers the scratch vault's, by a quorum of its custodians.
+///
+/// # Errors
+/// As [`Client::submit_request`].
+pub async fn appoint_officers(vault: &Arc<Vault>, shares: &[Share]) -> Result<(), WireError> {
+    let officers = OFFICERS.map(|name| enrolment(name, Caller::KeyOfficer, point(name)));
+    let act = OfficerAct::ReplaceOfficers {
+        officers: officers.to_vec(),
+    };
+    let now = vault.status().await.high_water;
+    let mut request = request(vault.id(), act, "scratch vault", now)?;
+    for share in shares {
+        sign_as_custodian(share, &mut request)?;
+    }
+    let share = shares.first().ok_or(WireError::KeyFile)?;
+    let mut custodian = connect_custodian(vault, share).await?;
+    match custodian.submit_request(&request).await? {
+        RequestOutcome::Done => Ok(()),
+        // It waits its day.
+        _ => Err(OTHER),
+    }
+}
+
 /// Connects to a vault in this process, as whoever has this key. Of a sealed vault no more than the status can be asked.
 ///
 /// # Errors
 /// As [`Client::connect`].
 pub async fn connect(vault: &Arc<Vault>, key: ChannelKey) -> Result<Client<DuplexStream>, WireError> {
     let identity = match vault.anchors().await {
-        Some(anchors) => Identity::of(key, anchors, Clock::fixed(vault.status().await.high_water)),
+        Some(anchors) => Identity::of(key, anchors, Clock::fixed(vault.time().await)),
         None => Identity::nobody(),
     };
     Ok(dial(vault, &identity).await?.0)

@@ -143,8 +143,10 @@ fn verified(open: &Open, caller: &Asker, signed: &SignedOrder) -> Result<Order, 
 
 /// The entry of the issuer of this name, which must be who asks.
 fn serving<'a>(open: &'a Open, caller: &Asker, issuer: &str) -> Result<&'a CallerEntry, Error> {
-    if caller.kind == Caller::Issuer && caller.name != issuer {
-        return Err(Error::OrderNotSigned);
+    let entry = open.serving(issuer, Caller::Issuer).ok_or(Error::UnknownIssuer)?;
+    if caller.name == issuer {
+        Ok(entry)
+    } else {
+        Err(Error::OrderNotSigned)
     }
-    open.serving(issuer, Caller::Issuer).ok_or(Error::UnknownIssuer)
 }

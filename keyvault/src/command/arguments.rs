@@ -170,7 +170,7 @@ pub(crate) enum RequestCommand {
         /// The request; the signature is added to it.
         #[arg(value_name = "FILE")]
         request: PathBuf,
-        /// The officer's key file.
+        /// The officer's key file; in a rehearsal NAME=FILE too, of a key file without a passphrase.
         #[arg(
             long,
             value_name = "FILE",

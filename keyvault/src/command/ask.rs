@@ -1,22 +1,21 @@
 //! What is asked of a running vault: an arm for each command, without a wildcard.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
-use keyvault::custody::officer_key::OfficerKey;
 use keyvault_protocol::{
-    Anchors, BundleRequest, CallerEntry, Client, DeliveredBy, Identity, JournalKind, JournalLine, OPERATIONS,
-    PendingUpdates, PointBytes, ReadJournal, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo,
+    BundleRequest, CallerEntry, Client, DeliveredBy, Identity, JournalKind, JournalLine, OPERATIONS,
+    PendingUpdates, ReadJournal, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo,
     UpdatesRequest, division, fingerprint,
 };
 use program_contract::language::{Line, Words};
-use program_contract::{Exit, Failure, Founded, Outcome, day, file, line};
+use program_contract::{Exit, Failure, Outcome, day, line};
 use serde_json::{Map, Value, json};
 use tokio::net::UnixStream;
 
 use crate::command::arguments::Ask;
-use crate::command::place::{Place, usage};
+use crate::command::files::{read_hex, write_new};
+use crate::command::place::Place;
+use crate::command::shown::{show_anchors, show_role_key, state_words, version};
 use crate::command::{custody, request};
 
 /// Asks, and shows the answer as an object of `schema`.
@@ -232,17 +231,11 @@ program_contract::sentences! {
     fn changes_wait(waiting, serial, withdrawn) =
         "{serial} 有 {waiting} 项变更待送达；另有 {withdrawn} 项已撤回，仍接收其回执",
         "{waiting} changes wait for {serial}; receipts of {withdrawn} withdrawn ones are still taken";
-    fn version(number) = "版本 {number}", "version {number}";
-    fn until(day) = "，至 {day}", " until {day}";
-    fn on_cards(cards, alone) =
-        "{cards} 张卡，其中 {alone} 张只有此版本",
-        "on {cards} cards, alone on {alone}";
     fn on_slot(counter, by) = "签发计数 {counter}，{by}", "issue counter {counter}, by {by}";
     fn revoked_on(day) = "，{day} 撤销", ", revoked on {day}";
     fn bundle_until(day) = "，凭证包至 {day}", ", its bundle serves until {day}";
     fn leaf_until(day) = "，证书至 {day}", ", its certificate until {day}";
     fn updates_until(day) = "，更新批次至 {day}", ", its updates until {day}";
-    fn bytes_in(path, bytes) = "{path}（{bytes} 字节）", "{path} ({bytes} bytes)";
 }
 
 /// How many key versions a bundle of today carries.
@@ -260,32 +253,6 @@ async fn keys_in(client: &mut Client<UnixStream>, terminal: &str) -> Result<usiz
             && (key.state == RoleKeyState::Active || (key.state == RoleKeyState::Draining && drains()))
     });
     Ok(carried.count())
-}
-
-/// The public keys of a vault, as the file of them has them.
-pub(crate) fn show_anchors(anchors: &Anchors) -> (Value, Vec<Line>) {
-    let founded = Founded::around(&anchors.vault);
-    let mut fields = json!({
-        "vault": hex::encode(anchors.vault),
-        "card_ca": hex::encode(anchors.card_ca),
-        "terminal_ca": hex::encode(anchors.terminal_ca),
-        "document_signer": hex::encode(anchors.document_signer),
-        "entitlement_signer": hex::encode(anchors.entitlement_signer),
-        "deny_list_signer": hex::encode(anchors.deny_list_signer),
-        "audit_signer": hex::encode(anchors.audit_signer),
-        "operating_key": hex::encode(anchors.operating_key),
-    });
-    let mut lines: Vec<Line> = founded.banner().into_iter().map(|banner| line!(banner)).collect();
-    if let Value::Object(fields) = &mut fields {
-        for (name, value) in fields.iter() {
-            lines.push(line!(name, " ", value.as_str().unwrap_or_default()));
-        }
-        // Only where it is so: a program of before refuses such anchors, and takes those of a real vault as ever.
-        if founded.is_rehearsal() {
-            fields.insert("rehearsal".to_owned(), true.into());
-        }
-    }
-    (fields, lines)
 }
 
 fn show_caller(entry: &CallerEntry) -> (Value, Line) {
@@ -396,52 +363,6 @@ fn show_slot(slot: &SlotVersion) -> (Value, Line) {
     (fields, line)
 }
 
-fn state_words(state: RoleKeyState) -> Words {
-    let chinese = match state {
-        RoleKeyState::Active => "启用",
-        RoleKeyState::Draining => "退役期",
-        RoleKeyState::Compromised => "已泄露",
-        RoleKeyState::Destroyed => "已销毁",
-        other => other.as_str(),
-    };
-    Words(chinese, state.as_str())
-}
-
-pub(crate) fn show_role_key(key: &RoleKeyInfo) -> (Value, Line) {
-    let RoleKeyInfo {
-        role,
-        region,
-        version,
-        state,
-        until,
-        cards,
-        cards_alone,
-    } = key;
-    let fields = json!({
-        "role": role.to_string(),
-        "region": region.to_string(),
-        "version": version,
-        "state": state.as_str(),
-        "until": until.map(|day| day.to_string()),
-        "cards": cards,
-        "cards_alone": cards_alone,
-    });
-    let drains = until.map_or_else(|| line!(""), |day| line!(self::until(day)));
-    let line = line!(
-        role.to_string(),
-        " ",
-        region.to_string(),
-        " ",
-        self::version(*version),
-        ": ",
-        state_words(*state),
-        drains,
-        ", ",
-        on_cards(*cards, *cards_alone)
-    );
-    (fields, line)
-}
-
 fn show_terminal(terminal: &TerminalInfo) -> (Value, Line) {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     let fields = json!({
@@ -477,74 +398,4 @@ fn read_serial(text: &str) -> Result<Serial, Failure> {
         Words("--serial 须为 20 个十六进制数字", "--serial has 20 hex digits"),
     )
     .map(Serial)
-}
-
-/// Longest public key or request file, bytes.
-const MAX_FILE: u64 = 1 << 16;
-
-/// A public key from a file: 65 bytes `04 || X || Y`, their 130 hex digits, or an officer's key file.
-pub(crate) fn read_point(path: &Path) -> Result<PointBytes, Failure> {
-    let bytes = file::read(path, MAX_FILE)
-        .map_err(|error| Failure::file(Words("读取公钥", "read the public key"), path, &error))?;
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        return Ok(OfficerKey::parse(&bytes)?.public()?);
-    }
-    let raw = match std::str::from_utf8(&bytes) {
-        Ok(text) if text.trim().len() == 130 => hex::decode(text.trim()).unwrap_or_default(),
-        _ => bytes,
-    };
-    raw.as_slice().try_into().map_err(|_| {
-        usage(Words(
-            "公钥文件应为 65 字节 04 || X || Y，或其十六进制数字",
-            "a public key file has the 65 bytes 04 || X || Y, or their hex digits",
-        ))
-    })
-}
-
-/// Name and keys of a terminal, from its request.
-pub(crate) fn read_request(path: &Path) -> Result<(String, PointBytes, PointBytes), Failure> {
-    let wrong = || {
-        usage(Words(
-            "请求不是含 terminal、sealing_key、authentication_key 的 yzt.terminal-request/1 对象",
-            "the request is not a yzt.terminal-request/1 object with terminal, sealing_key, authentication_key",
-        ))
-    };
-    let text = file::read(path, MAX_FILE).map_err(|error| {
-        Failure::file(
-            Words("读取终端的登记请求", "read the terminal's request"),
-            path,
-            &error,
-        )
-    })?;
-    let request: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
-    let field = |name: &str| request.get(name).and_then(Value::as_str).ok_or_else(wrong);
-    if field("schema")? != "yzt.terminal-request/1" {
-        return Err(wrong());
-    }
-    let point = |name: &str| -> Result<PointBytes, Failure> {
-        let bytes = hex::decode(field(name)?).map_err(|_| wrong())?;
-        bytes.as_slice().try_into().map_err(|_| wrong())
-    };
-    Ok((
-        field("terminal")?.to_owned(),
-        point("sealing_key")?,
-        point("authentication_key")?,
-    ))
-}
-
-pub(crate) fn read_hex<const N: usize>(text: &str, message: Words) -> Result<[u8; N], Failure> {
-    let mut out = [0u8; N];
-    hex::decode_to_slice(text, &mut out).map_err(|_| usage(message))?;
-    Ok(out)
-}
-
-pub(crate) fn write_new(schema: &'static str, path: &Path, bytes: &[u8]) -> Result<Outcome, Failure> {
-    file::create(path, bytes, file::PRIVATE)
-        .map_err(|error| Failure::file(Words("写入", "write"), path, &error))?;
-    let fields = json!({ "path": path.display().to_string(), "bytes": bytes.len() });
-    Outcome::done(
-        schema,
-        &fields,
-        vec![line!(bytes_in(path.display(), bytes.len()))],
-    )
 }

@@ -4,16 +4,16 @@ use std::io;
 use std::path::Path;
 
 use jiff::civil::Date;
-use keyvault::custody::ceremony::{self, Created, Custodian, Founding, Officer, Plan};
+use keyvault::custody::ceremony::{self, Created, Custodian, Founding, Plan};
 use keyvault::custody::protection::Cost;
 use keyvault_protocol::{Identity, PointBytes, Status, UnsealProgress, VaultState, fingerprint};
 use program_contract::language::Words;
-use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, file, line, secret};
+use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, line, secret};
 use serde_json::{Value, json};
 
 use crate::command::arguments::Init;
 use crate::command::place::{PROGRAM, Place, random, runtime, usage};
-use crate::command::{ask, officer, share};
+use crate::command::{officer, share};
 
 program_contract::sentences! {
     fn vault_founded(vault, threshold, shares) =
@@ -78,15 +78,16 @@ pub(crate) fn init(
         .collect::<Result<Vec<_>, _>>()?;
     let names: Vec<&str> = called.iter().map(|(name, _)| *name).collect();
     ceremony::check_rules(threshold, &names)?;
-    let officers = named_officers(&officers, Some(founded))?;
+    let officers = officer::named_officers(&officers, Some(founded))?;
     ceremony::check_officers(&officers, &names)?;
-    let anchors_file = out.join(ANCHORS);
+    // Before anybody types: nobody should do it for nothing.
+    let founding = Founding::begin(place.dir()?, &out)?;
+    // What a founding that was cut left is gone by now.
+    let anchors_file = out.join(ceremony::ANCHORS);
     if anchors_file.exists() {
         let exists = io::ErrorKind::AlreadyExists.into();
         return Err(Failure::file(Words("写入", "write"), &anchors_file, &exists));
     }
-    // Before anybody types: nobody should do it for nothing.
-    let founding = Founding::begin(place.dir()?, &out)?;
     let taken_back: Vec<String> = founding
         .taken_back()
         .iter()
@@ -142,10 +143,6 @@ fn told(
         .iter()
         .map(|officer| json!({ "name": officer.name, "fingerprint": fingerprint(&officer.key) }))
         .collect();
-    // The vault is there: what fails now is told, and `keyvault anchors` prints the same.
-    let (anchors, _) = ask::show_anchors(&created.anchors);
-    let anchors = Outcome::done("yzt.anchors/1", &anchors, Vec::new())?.object();
-    let written = file::create(anchors_file, format!("{anchors}\n").as_bytes(), 0o644).is_ok();
     let fields = json!({
         "vault": hex::encode(created.vault),
         "epoch": created.epoch,
@@ -155,7 +152,7 @@ fn told(
         "packages": &envelopes,
         "taken_back": taken_back,
         "officers": officers,
-        "anchors": written.then(|| anchors_file.display().to_string()),
+        "anchors": anchors_file.display().to_string(),
         "rehearsal": founded.is_rehearsal(),
     });
     let mut lines = vec![
@@ -172,43 +169,8 @@ fn told(
             fingerprint(&officer.key)
         )
     }));
-    lines.push(if written {
-        line!(anchors_file.display())
-    } else {
-        line!(Words(
-            "锚点文件未能写出；密钥库打开后请用 `keyvault anchors --json` 取得",
-            "the file of anchors could not be written: take it from `keyvault anchors --json` when the vault is open"
-        ))
-    });
+    lines.push(line!(anchors_file.display()));
     Outcome::done(schema, &fields, lines)
-}
-
-/// Name of the file of anchors beside the envelopes.
-const ANCHORS: &str = "anchors.json";
-
-/// Officers from `NAME=FILE`, each with the public half of a key. A key that was made for a rehearsal is for one.
-pub(crate) fn named_officers(given: &[String], founded: Option<Founded>) -> Result<Vec<Officer>, Failure> {
-    let officer = |given: &String| {
-        let (name, path) = given.split_once('=').ok_or_else(|| {
-            usage(Words(
-                "--officer 写作 姓名=密钥文件",
-                "--officer has the form NAME=FILE",
-            ))
-        })?;
-        let path = Path::new(path);
-        let key = ask::read_point(path)?;
-        if founded == Some(Founded::Real) && officer::is_for_rehearsals(path) {
-            return Err(keyvault::Error::BadCeremony {
-                what: "a key of an officer was made for a rehearsal, and this vault is none",
-            }
-            .into());
-        }
-        Ok(Officer {
-            name: name.to_owned(),
-            key,
-        })
-    };
-    given.iter().map(officer).collect()
 }
 
 /// How often a custodian at the terminal is asked for a passphrase that will do.
@@ -264,6 +226,7 @@ pub(crate) async fn unseal(
         share = share.that_saw(share::seen(file, &client.vault())?);
     }
     let mut client = place.connect_as(&Identity::custodian(&share)?).await?;
+    client.begin_unseal().await?;
     let UnsealProgress {
         state,
         given,

@@ -3,12 +3,14 @@
 mod arguments;
 mod ask;
 mod custody;
+mod files;
 mod officer;
 mod place;
 mod relay;
 mod request;
 mod serve;
 mod share;
+mod shown;
 
 use std::process::ExitCode;
 

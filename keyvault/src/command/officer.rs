@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use keyvault::custody::ceremony::Officer;
 use keyvault::custody::officer_key::OfficerKey;
 use keyvault::custody::protection::Cost;
 use keyvault_protocol::{ChannelKey, fingerprint};
@@ -11,8 +12,8 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::command::arguments::{KeyCommand, OfficerCommand};
-use crate::command::place::random;
-use crate::command::share;
+use crate::command::place::{random, usage};
+use crate::command::{files, share};
 
 /// Longest key file, bytes.
 const MAX_KEY: u64 = 1 << 16;
@@ -129,4 +130,29 @@ fn write(made: &OfficerKey, out: &Path, passphrase: &[u8], schema: &'static str)
         line!(Words("指纹", "fingerprint"), ": ", fingerprint(&public)),
     ];
     Outcome::done(schema, &fields, lines)
+}
+
+/// Officers from `NAME=FILE`, each with the public half of a key. A key that was made for a rehearsal is for one.
+pub(crate) fn named_officers(given: &[String], founded: Option<Founded>) -> Result<Vec<Officer>, Failure> {
+    let officer = |given: &String| {
+        let (name, path) = given.split_once('=').ok_or_else(|| {
+            usage(Words(
+                "--officer 写作 姓名=密钥文件",
+                "--officer has the form NAME=FILE",
+            ))
+        })?;
+        let path = Path::new(path);
+        let key = files::read_point(path)?;
+        if founded == Some(Founded::Real) && is_for_rehearsals(path) {
+            return Err(keyvault::Error::BadCeremony {
+                what: "a key of an officer was made for a rehearsal, and this vault is none",
+            }
+            .into());
+        }
+        Ok(Officer {
+            name: name.to_owned(),
+            key,
+        })
+    };
+    given.iter().map(officer).collect()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 use keyvault_protocol::{
-    Enrolment, LotRequest, LoweredCeiling, OPERATIONS, OfficerAct, OfficersRequest, PointBytes,
+    ChannelKey, Enrolment, LotRequest, LoweredCeiling, OPERATIONS, OfficerAct, OfficersRequest, PointBytes,
     RequestOutcome, RequestSignature, RequestSigner, SignedRequest, TerminalEnrolment, division, fingerprint,
     sign_as_custodian,
 };
@@ -18,7 +18,7 @@ use service_contract::Caller;
 
 use crate::command::arguments::{ActCommand, NewRequest, RequestCommand};
 use crate::command::place::{Place, random, runtime, usage};
-use crate::command::{ask, custody, officer, share};
+use crate::command::{files, officer, share, shown};
 
 /// Schema of the file.
 const SCHEMA: &str = "yzt.request/1";
@@ -82,13 +82,13 @@ async fn submit(
     let mut done = match outcome {
         RequestOutcome::Done => Outcome::done(schema, &json!({ "outcome": "done" }), vec![line!(DONE)])?,
         RequestOutcome::RoleKey(key) => {
-            let (key, shown) = ask::show_role_key(&key);
+            let (key, shown) = shown::show_role_key(&key);
             let fields = json!({ "outcome": "done", "role_key": key });
             Outcome::done(schema, &fields, vec![line!(DONE), shown])?
         }
         RequestOutcome::Lot(lot) => {
             let out = out.ok_or_else(|| usage(Words("缺少 --out", "--out is missing")))?;
-            let mut written = ask::write_new(schema, out, &lot)?;
+            let mut written = files::write_new(schema, out, &lot)?;
             written.fields.insert("outcome".to_owned(), "done".into());
             written
         }
@@ -446,6 +446,11 @@ impl Held {
     }
 
     fn sign_as_officer(&mut self, path: &Path, passphrase_file: &Path) -> Result<(), Failure> {
+        if let Some((name, key)) = path.to_str().and_then(|text| text.split_once('='))
+            && !path.exists()
+        {
+            return self.sign_with_key_file(name, Path::new(key));
+        }
         let held = officer::read(path)?;
         let key = held.open(&officer::passphrase(&held, passphrase_file)?)?;
         let signer = RequestSigner::Officer {
@@ -454,6 +459,25 @@ impl Held {
         self.forget(&signer);
         self.signed.sign(signer, &key);
         self.keys.push(held.public()?);
+        Ok(())
+    }
+
+    /// Signs with a key that lies in a file without a passphrase, as rehearsals alone have them.
+    fn sign_with_key_file(&mut self, name: &str, path: &Path) -> Result<(), Failure> {
+        if !Founded::around(&self.request.vault).is_rehearsal() {
+            return Err(usage(Words(
+                "没有口令的密钥文件只能在演练系统中签名；请给出官员自己的密钥文件",
+                "a key file without a passphrase signs in a rehearsal alone: give the officer's own key file",
+            )));
+        }
+        let key = ChannelKey::read(path)
+            .map_err(|error| Failure::file(Words("读取密钥", "read the key"), path, &error))?;
+        let signer = RequestSigner::Officer {
+            name: name.to_owned(),
+        };
+        self.forget(&signer);
+        self.signed.sign(signer, &key.signer()?);
+        self.keys.push(key.public());
         Ok(())
     }
 
@@ -565,7 +589,7 @@ fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
         } => OfficerAct::EnrolCaller(Enrolment {
             name,
             kind: kind.into(),
-            key: ask::read_point(&public_key)?,
+            key: files::read_point(&public_key)?,
             regions: regions(&region)?,
             operations: operation
                 .iter()
@@ -579,7 +603,7 @@ fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
         ActCommand::RestoreCaller { name } => OfficerAct::RestoreCaller { name },
         ActCommand::ReplaceKey { name, public_key } => OfficerAct::ReplaceKey {
             name,
-            key: ask::read_point(&public_key)?,
+            key: files::read_point(&public_key)?,
         },
         ActCommand::EnrolTerminal {
             kind,
@@ -589,7 +613,7 @@ fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
             until,
             replaces,
         } => {
-            let (terminal, sealing_key, authentication_key) = ask::read_request(&request)?;
+            let (terminal, sealing_key, authentication_key) = files::read_request(&request)?;
             OfficerAct::EnrolTerminal(TerminalEnrolment {
                 kind: kind.into(),
                 terminal,
@@ -627,21 +651,21 @@ fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
             maker,
             maker_key,
         } => OfficerAct::ExportLot(LotRequest {
-            issuer: ask::read_hex(
+            issuer: files::read_hex(
                 &issuer,
                 Words("--issuer 须为 4 个十六进制数字", "--issuer has 4 hex digits"),
             )?,
-            lot: ask::read_hex(
+            lot: files::read_hex(
                 &lot,
                 Words("--lot 须为 8 个十六进制数字", "--lot has 8 hex digits"),
             )?,
             first,
             count,
             maker,
-            maker_key: ask::read_point(&maker_key)?,
+            maker_key: files::read_point(&maker_key)?,
         }),
         ActCommand::ReplaceOfficers { officer } => {
-            let officers = custody::named_officers(&officer, None)?;
+            let officers = officer::named_officers(&officer, None)?;
             let officers = officers.into_iter().map(|officer| Enrolment {
                 name: officer.name,
                 kind: Caller::KeyOfficer,

@@ -16,6 +16,7 @@ use card_applet_spec::rehearsal;
 use jiff::Timestamp;
 use keyvault_protocol::{Anchors, Enrolment, PointBytes};
 use program_contract::{Clock, Founded, file};
+use serde_json::{Value, json};
 use service_contract::Caller;
 use zeroize::Zeroizing;
 
@@ -156,6 +157,8 @@ pub async fn create(plan: &Plan, now: Timestamp, rng: Random) -> Result<Created,
 /// The note in the staging folder: number of the vault that is being made, and folder of its envelopes, a line each. It is on the
 /// disk before the first envelope is, so that whoever founds next knows which envelopes belong to no vault.
 const NOTE: &str = "founding";
+/// Name of the file with the vault's public keys.
+pub const ANCHORS: &str = "anchors.json";
 /// The end of an envelope's name.
 const ENVELOPE: &str = ".share.json";
 
@@ -269,6 +272,11 @@ impl Founding {
             self.write(&path, &envelope.to_text()?)?;
             paths.push(plan.out.join(name));
         }
+        // Beside them the public keys by which the vault is known: there is no vault without that file.
+        let mut text = anchors_fields(&anchors);
+        text["schema"] = "yzt.anchors/1".into();
+        text["ok"] = true.into();
+        self.write(&self.out.join(ANCHORS), format!("{text}\n").as_bytes())?;
         sync_folder(&self.out)?;
 
         prove(plan, &set, &self.staging, &paths, &arena, rng).await?;
@@ -320,6 +328,26 @@ impl Drop for Founding {
     }
 }
 
+/// The public keys of a vault, as their file has them.
+#[must_use]
+pub fn anchors_fields(anchors: &Anchors) -> Value {
+    let mut fields = json!({
+        "vault": hex::encode(anchors.vault),
+        "card_ca": hex::encode(anchors.card_ca),
+        "terminal_ca": hex::encode(anchors.terminal_ca),
+        "document_signer": hex::encode(anchors.document_signer),
+        "entitlement_signer": hex::encode(anchors.entitlement_signer),
+        "deny_list_signer": hex::encode(anchors.deny_list_signer),
+        "audit_signer": hex::encode(anchors.audit_signer),
+        "operating_key": hex::encode(anchors.operating_key),
+    });
+    // Only where it is so: a program of before refuses such anchors, and takes those of a real vault as ever.
+    if Founded::around(&anchors.vault).is_rehearsal() {
+        fields["rehearsal"] = true.into();
+    }
+    fields
+}
+
 /// Whether a vault can be founded in the folder.
 fn is_free(folder: &Path) -> Result<(), Error> {
     match fs::read_dir(folder) {
@@ -354,6 +382,18 @@ fn take_back(staging: &Path) -> Result<Vec<PathBuf>, Error> {
                 file::remove(&path).map_err(failed)?;
                 gone.push(path);
             }
+        }
+    }
+    if let Ok(note) = file::read(&staging.join(NOTE), 1 << 16)
+        && let Some((number, out)) = noted(&note)
+    {
+        let path = out.join(ANCHORS);
+        let text = file::read(&path, 1 << 16).unwrap_or_default();
+        let is_its = serde_json::from_slice::<Value>(&text)
+            .is_ok_and(|anchors| anchors["vault"] == hex::encode(number));
+        if is_its {
+            file::remove(&path).map_err(failed)?;
+            gone.push(path);
         }
     }
     // The note goes last of all: until then the envelopes are known.

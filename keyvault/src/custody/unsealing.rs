@@ -131,6 +131,13 @@ impl Vault {
         })
     }
 
+    /// The instant that the open vault works with; of a sealed one the latest that it has seen.
+    pub async fn time(&self) -> Timestamp {
+        let mut inner = self.inner.lock().await;
+        let seen = inner.core.header.high_water;
+        inner.open().map_or(seen, |(_, open, _)| open.time.now())
+    }
+
     /// The public half of the vault's transport key.
     #[must_use]
     pub fn transport_key(&self) -> PointBytes {
@@ -141,8 +148,22 @@ impl Vault {
         &self.transport
     }
 
-    /// What a hello is answered with.
-    pub(crate) fn shown(&self) -> Shown {
+    /// What a hello is answered with. It waits for the vault only where the machine slept through the time at which it is said anew.
+    pub(crate) async fn shown_now(&self) -> Shown {
+        let shown = self.shown();
+        let now = self.clock.now();
+        if shown
+            .statement
+            .as_ref()
+            .is_none_or(|said| said.from <= now && now < said.until)
+        {
+            return shown;
+        }
+        self.show(&mut *self.inner.lock().await);
+        self.shown()
+    }
+
+    fn shown(&self) -> Shown {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -156,7 +177,8 @@ impl Vault {
         };
         let now = opened.open.time.now();
         let said = shown.statement.as_ref();
-        if said.is_none_or(|said| now + STATEMENT / 2 > said.until) {
+        // Half of it is over, or the time was set back behind its beginning.
+        if said.is_none_or(|said| now + STATEMENT / 2 > said.until || now < said.from) {
             match self.statement(core, &opened.open, now) {
                 Ok(statement) => shown.statement = Some(statement),
                 Err(error) => tracing::error!(code = error.code(), "the transport key is not signed"),

@@ -1,6 +1,6 @@
 //! The gate: every request passes it, and here alone stands who may ask for what.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keyvault_protocol::{Asked, CallerEntry, Request, Response};
 use service_contract::{Caller, Journal};
@@ -15,9 +15,8 @@ use crate::keys::arena::heap;
 use crate::open::callers::ForWhom;
 use crate::open::group::Member;
 use crate::open::transaction::{Core, Open};
-use crate::serve::answers::Known;
+use crate::serve::answers::{Answers, Known};
 use crate::serve::operations::{self, At, On};
-use crate::serve::socket::Server;
 
 /// Whether the process at the other end is one of the users whom the vault serves: its own, root, and those that were named. The
 /// second lock; the first is the key that the channel proves.
@@ -28,8 +27,13 @@ pub(crate) fn may_connect(stream: &UnixStream, own: u32, users: &[u32]) -> bool 
 }
 
 /// Lets a request through to its operation, or refuses it. What is answered is durable, with all that the request may have seen.
-pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked) -> Result<Response, Error> {
-    let vault = &server.vault;
+pub(crate) async fn pass(
+    vault: &Arc<Vault>,
+    kept: &Mutex<Answers>,
+    on: &On,
+    Asked { id, request }: Asked,
+) -> Result<Response, Error> {
+    let kept = || kept.lock().unwrap_or_else(PoisonError::into_inner);
     let policy = request.listed().policy;
     let _expected = (!policy.while_sealed).then(|| vault.ask());
     let mut inner = vault.in_time(vault.lock()).await?;
@@ -50,7 +54,7 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
         let seals = matches!(request, Request::Seal(_));
         let response = operations::answer(vault, on, &asker, None, request).await?;
         if seals {
-            server.answers().clear();
+            kept().clear();
         }
         return Ok(response);
     }
@@ -58,7 +62,7 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
         Journal::None => None,
         // Many in the end, and sealed where they hold a secret.
         Journal::Before | Journal::Grouped => {
-            match heap::unsheltered(|| server.answers().begin(&on.key, id, &request))? {
+            match heap::unsheltered(|| kept().begin(&on.key, id, &request))? {
                 Known::Answered(response) => return Ok(*response),
                 Known::New(place) => Some(place),
             }
@@ -89,7 +93,7 @@ pub(crate) async fn pass(server: &Server, on: &On, Asked { id, request }: Asked)
         outcome = Err(error);
     }
     if let Some(place) = place {
-        heap::unsheltered(|| server.answers().end(&place, outcome.as_ref().ok()));
+        heap::unsheltered(|| kept().end(&place, outcome.as_ref().ok()));
     }
     outcome
 }
@@ -103,9 +107,8 @@ fn permit(asker: &Asker, request: &Request, is_open: bool, has_custodians: bool)
         // Founded before custodians had keys: whoever has a share opens it, and they are made then.
         Caller::Anyone if may(Caller::Custodian) && !has_custodians && !is_open => Ok(()),
         Caller::Anyone if policy.who == [Caller::Custodian] => Err(Error::NotACustodian),
-        // Until services connect with their keys: the vault's own Unix user, as before. Seal is no service's.
         Caller::Anyone if matches!(request, Request::Seal(_)) => Err(Error::NotACustodian),
-        Caller::Anyone => Ok(()),
+        Caller::Anyone => Err(Error::UnknownCaller),
         kind if may(kind) => Ok(()),
         kind => Err(Error::NotPermitted {
             kind: kind.as_str(),

@@ -4,10 +4,10 @@
 mod answers;
 mod gate;
 pub mod isolation;
-#[cfg(test)]
-mod measured;
 mod operations;
 mod pool;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use socket::{Server, listen};

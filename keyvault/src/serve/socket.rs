@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keyvault_protocol::channel::Acceptor;
@@ -102,12 +102,7 @@ impl Server {
         task
     }
 
-    pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Somebody's rights were taken away: their connections end.
-    #[expect(dead_code, reason = "suspension asks for it")]
     pub(crate) fn look_again(&self) {
         self.standing.send_modify(|()| {});
     }
@@ -147,9 +142,14 @@ impl Server {
                 }
                 Err(error) => return Err(error),
             };
+            let takes_away = matches!(
+                request.request,
+                Request::SuspendCaller(_) | Request::SubmitRequest(_)
+            );
             // In a task of its own: what was begun is finished, whatever becomes of the connection.
             let (server, from) = (Arc::clone(&self), Arc::clone(&on));
-            let passed = heap::spawn(async move { gate::pass(&server, &from, request).await });
+            let passed =
+                heap::spawn(async move { gate::pass(&server.vault, &server.answers, &from, request).await });
             let response = match passed.await.map_err(|_| WireError::Malformed("a request"))? {
                 Ok(response) => response,
                 Err(error) => {
@@ -158,6 +158,10 @@ impl Server {
                     Response::Refused(Refusal::from(&error))
                 }
             };
+            // Before it is answered: whoever lost rights is hung up on.
+            if takes_away && !matches!(response, Response::Refused(_)) {
+                self.look_again();
+            }
             within(ACCEPT, frame::write(&mut stream, &response)).await?;
             if !self.stands(&on).await {
                 return Ok(());
@@ -174,7 +178,7 @@ impl Server {
                 request: Request::Hello(Hello(greeting)),
                 ..
             }) => {
-                let shown = self.vault.shown();
+                let shown = self.vault.shown_now().await;
                 let welcome = Welcome {
                     version: PROTOCOL_VERSION,
                     vault: self.vault.id(),

@@ -1,18 +1,20 @@
 //! Callers: each may ask what its entry says and nothing else, until it is suspended, on open connections too.
 
 use keyvault_protocol::{
-    BundleKind, BundleRequest, CallerEntry, Enrolment, OfficerAct, ReadJournal, RefusalCode, Request,
+    BundleKind, BundleRequest, CallerEntry, Client, Enrolment, OfficerAct, ReadJournal, RefusalCode, Request,
 };
 use scratch_vault::OFFICERS;
 use service_contract::Caller;
+use tokio::io::DuplexStream;
 
 use super::gate::{Gate, REGION};
 use super::support::*;
 
 /// A connection as the caller of this name, whose key everybody can make.
-async fn as_caller(installation: &Installation, name: &str) -> TestClient {
-    let key = scratch_vault::channel_key(name);
-    scratch_vault::connect(&installation.vault, key).await.unwrap()
+async fn as_caller(installation: &Installation, name: &str) -> Client<DuplexStream> {
+    scratch_vault::connect(&installation.vault, scratch_vault::key(name))
+        .await
+        .unwrap()
 }
 
 async fn enrol(installation: &Installation, enrolment: Enrolment) -> Result<(), keyvault_protocol::Error> {
@@ -28,12 +30,13 @@ fn entry(name: &str, kind: Caller) -> Enrolment {
 #[tokio::test]
 async fn a_caller_may_ask_what_its_kind_may_and_nothing_else() {
     let installation = Installation::new(130).await;
-    enrol(&installation, entry("audit", Caller::Auditor))
-        .await
-        .unwrap();
-    enrol(&installation, entry("photos", Caller::PhotoStore))
-        .await
-        .unwrap();
+    for (name, kind) in [
+        ("audit", Caller::Auditor),
+        ("photos", Caller::PhotoStore),
+        ("shenzhen", Caller::Issuer),
+    ] {
+        enrol(&installation, entry(name, kind)).await.unwrap();
+    }
     let mut audit = as_caller(&installation, "audit").await;
     let mut photos = as_caller(&installation, "photos").await;
     let mut officer = as_caller(&installation, OFFICERS[0]).await;
@@ -153,6 +156,7 @@ async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_giv
         .unwrap();
     let mut audit = as_caller(&installation, "audit").await;
     audit.callers().await.unwrap();
+    let mut client = installation.client().await;
     let mut officer = as_caller(&installation, OFFICERS[2]).await;
     for _ in 0..2 {
         officer.suspend_caller("audit").await.unwrap();
@@ -172,11 +176,9 @@ async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_giv
             .iter()
             .any(|entry| entry.suspended.is_some() && entry.enrolment.name == "audit")
     );
-    // An order of an issuer who is suspended is nobody's.
     officer.suspend_caller("shenzhen").await.unwrap();
-    let mut client = installation.client().await;
     let refused = client.open_order(&installation.signed(1, 1)).await.unwrap_err();
-    assert!(refused.is(RefusalCode::UnknownIssuer), "{refused}");
+    assert!(refused.is(RefusalCode::CallerSuspended), "{refused}");
     for name in ["audit", "shenzhen"] {
         let act = OfficerAct::RestoreCaller { name: name.into() };
         scratch_vault::approved(&mut officer, act).await.unwrap();
@@ -184,6 +186,7 @@ async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_giv
     // Its connection was closed.
     let mut audit = as_caller(&installation, "audit").await;
     audit.callers().await.unwrap();
+    let mut client = installation.client().await;
     client.open_order(&installation.signed(1, 1)).await.unwrap();
     // Another key in the place of the one that it has: the old one is nobody's.
     let key = scratch_vault::point("audit again");
@@ -205,6 +208,7 @@ async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_giv
 #[tokio::test]
 async fn an_issuer_presents_its_own_orders_alone() {
     let installation = Installation::new(133).await;
+    drop(installation.client().await);
     enrol(&installation, entry("guangzhou", Caller::Issuer))
         .await
         .unwrap();

@@ -61,15 +61,14 @@ async fn a_day_gives_the_number_and_not_one_more_whatever_is_restarted_until_mid
     for n in 0..most {
         lot(&mut client, u8::try_from(n % 5).unwrap()).await.unwrap();
     }
-    assert_eq!(
-        lines(&mut client, "ceiling-near").await,
-        ["socket user lots 80 100"]
-    );
+    let near = lines(&mut client, "ceiling-near").await;
+    assert!(near[0].starts_with("shenzhen lots 80 100"), "{near:?}");
+    assert_eq!(near.len(), 1);
     let before = client.role_keys().await.unwrap();
     let error = lot(&mut client, 1).await.unwrap_err();
     assert!(error.is(RefusalCode::CeilingReached), "{error}");
     assert_eq!(error.exit_code(), 1);
-    for word in ["100", "lots", "socket user", "2026-11-22"] {
+    for word in ["100", "lots", "shenzhen", "2026-11-22"] {
         assert!(error.to_string().contains(word), "{error}");
     }
     // What is counted elsewhere goes on, and the refusal wrote nothing.
@@ -228,7 +227,8 @@ async fn a_role_is_rotated_twice_a_day_and_its_last_versions_are_for_a_compromis
     }
     assert_eq!(newest, 247);
     let warned = lines(&mut client, "versions-run-out").await;
-    assert_eq!((warned.len(), warned[0].as_str()), (16, "DOOR/440300/232 23"));
+    assert_eq!(warned.len(), 16);
+    assert!(warned[0].starts_with("DOOR/440300/232 23"), "{warned:?}");
     // A compromise takes from what was kept, four times; then nothing is left, and the vault says so.
     for next in [249u8, 251, 253, 255] {
         client.compromise_role(Role::Door, region, newest).await.unwrap();

@@ -8,7 +8,7 @@ use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{Purpose, seal};
 use keyvault_protocol::{
-    Attempt, BundleKind, CardTask, Identity, LotRequest, PhotoKeyContext, PointBytes, RefusalCode,
+    Attempt, BundleKind, CardTask, Client, Identity, LotRequest, PhotoKeyContext, PointBytes, RefusalCode,
     SealedShare, Share, WrappedKey,
 };
 use program_contract::{Exit, Failing as _, Founded};
@@ -17,6 +17,7 @@ use rand::rngs::StdRng;
 use rand_core::{Rng, TryCryptoRng, TryRng};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Row as _};
+use tokio::io::DuplexStream;
 
 use super::support::*;
 
@@ -84,7 +85,7 @@ async fn a_wrong_share_names_its_custodian_and_changes_nothing() {
     }
 }
 
-async fn custodian(vault: &Arc<Vault>, share: &Share) -> TestClient {
+async fn custodian(vault: &Arc<Vault>, share: &Share) -> Client<DuplexStream> {
     scratch_vault::connect_custodian(vault, share).await.unwrap()
 }
 
@@ -526,6 +527,7 @@ async fn what_is_missing_or_added_is_found_at_unseal_and_what_is_changed_inside_
         assert_damaged(looked_through(outcome).await, change);
     }
     for change in [
+        "UPDATE sealed_caller SET term = 2",
         "DELETE FROM sealed_key WHERE id = (SELECT min(id) FROM sealed_key WHERE CAST(id AS TEXT) LIKE 'lot/%')",
         "UPDATE sealed_caller SET term = 2",
         "DELETE FROM sealed_caller",
@@ -902,6 +904,7 @@ async fn a_vault_that_was_sealed_before_opens() {
     let clock = TestClock::at("2026-12-01T04:00:00Z");
     let vault = Vault::load(&vault, clock.clock(), random(97)()).await.unwrap();
     let mut rng = random(96)();
+    let mut shares = Vec::new();
     for (custodian, passphrase) in [("li", "correct horse battery"), ("wang", "wrong horse battery")] {
         let text = std::fs::read(sealed.join(format!("{custodian}.share.json"))).unwrap();
         let share = ShareEnvelope::parse(&text)
@@ -909,7 +912,10 @@ async fn a_vault_that_was_sealed_before_opens() {
             .open(passphrase.as_bytes())
             .unwrap();
         scratch_vault::give(&vault, &share, &mut rng).await.unwrap();
+        shares.push(share);
     }
+    // There were no officers.
+    scratch_vault::appoint_officers(&vault, &shares).await.unwrap();
     let mut client = connect(&vault).await;
     client.anchors().await.unwrap();
     // Custodians have keys since it was opened, she too who was not there.

@@ -303,6 +303,18 @@ async fn open_copy(folder: &Path) -> (TempDir, Result<Arc<Vault>, Error>) {
         .collect();
     let clock = TestClock::at("2026-12-01T04:00:00Z");
     let opened = scratch_vault::reopen(copy.path(), &envelopes, clock.clock(), random(98)).await;
+    if let Ok(vault) = &opened {
+        let open = |envelope: &ShareEnvelope| {
+            let passphrase = scratch_vault::passphrase(&envelope.custodian);
+            envelope.open(passphrase.as_bytes()).unwrap()
+        };
+        let shares: Vec<_> = envelopes.iter().map(open).collect();
+        // It was founded before there were officers; at a later opening they are there.
+        let appointed = scratch_vault::appoint_officers(vault, &shares).await;
+        if let Err(error) = appointed {
+            assert_eq!(error.code(), "OFFICERS_THERE");
+        }
+    }
     (copy, opened)
 }
 
@@ -316,9 +328,14 @@ async fn format_of(folder: &Path) -> i64 {
     format
 }
 
+/// Callers beside the issuer whom the store of before has.
+async fn everybody(vault: &Arc<Vault>) -> TestClient {
+    scratch_vault::everybody(vault, "another issuer").await.unwrap()
+}
+
 /// What the store of format 2 has, asked of the open vault.
 async fn assert_has_what_it_had(vault: &Arc<Vault>) {
-    let mut client = connect(vault).await;
+    let mut client = everybody(vault).await;
     let card = [0x44, 0x03, 0, 0, 0, 1, 0, 0, 0, 1];
     assert_eq!(client.card_versions(card).await.unwrap().len(), 5);
     assert_eq!(client.pending_updates(card).await.unwrap().waiting, 1);
@@ -342,7 +359,7 @@ async fn a_store_of_format_2_is_brought_up_to_date_at_its_first_unseal_and_then_
     let (copy, opened) = open_copy(folder.path()).await;
     let vault = opened.unwrap();
     assert_has_what_it_had(&vault).await;
-    let mut client = connect(&vault).await;
+    let mut client = everybody(&vault).await;
     client.revoke_terminal("gate 1").await.unwrap();
     drop((client, vault));
     let (copy, opened) = open_copy(&copy.path().join("vault")).await;

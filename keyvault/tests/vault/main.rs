@@ -12,6 +12,7 @@ mod callers;
 mod cards;
 mod ceilings;
 mod changes;
+mod channel;
 mod custody;
 mod freshness;
 mod gate;

@@ -28,7 +28,6 @@ use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault_protocol::{
     BundleKind, CardTask, Client, Identity, Order, OrderSession, PhotoKeyContext, Role, Script, TaskKind,
 };
-use p256::ecdsa::SigningKey;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
@@ -434,13 +433,8 @@ fn live(site: &Site, envelopes: &[String], round: u8, met: &mut Vec<Met>) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut client = Client::connect_unix(&site.path("vault/keyvault.sock"), &site.identity())
-            .await
-            .unwrap();
-        let secret = keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1));
-        let issuer = SigningKey::from(&secret);
-        let point = keyvault_protocol::sealed::point_of(&secret.public_key());
-        client.enrol_issuer("shenzhen", &point).await.unwrap();
+        let mut client = site.everybody().await;
+        let issuer = scratch_vault::officer("shenzhen");
         let order = Order {
             order: [round; 16],
             issuer: "shenzhen".into(),
@@ -504,7 +498,10 @@ fn dump_a_life(program: &mut Command) {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let served = site.serve_by(program, &["--at", "2080-11-21"]);
-    let (socket, identity) = (site.path("vault/keyvault.sock"), site.identity());
+    let (socket, identity) = (
+        site.path("vault/keyvault.sock"),
+        site.identity(scratch_vault::PHOTO_STORE),
+    );
     let identity = &identity;
     let over = AtomicBool::new(false);
     let rounds = AtomicUsize::new(0);
@@ -803,7 +800,7 @@ fn what_the_programs_write_holds_no_secret_and_nothing_of_the_applicant() {
         .stdout(File::create(site.path("stdout")).unwrap())
         .stderr(File::create(&log).unwrap());
     let served = site.serve_by(&mut program, &["--at", "2080-11-21"]);
-    let identity = site.identity();
+    let identity = site.identity(scratch_vault::PHOTO_STORE);
     let (over, mut met) = (AtomicBool::new(false), Vec::new());
     let photo_keys = std::thread::scope(|scope| {
         let loading = scope.spawn(|| load(&site.path("vault/keyvault.sock"), &identity, 0, &over));

@@ -1,6 +1,5 @@
 //! The `keyvault` program as scripts see it: JSON, exit codes, files, signals, damage, a full disk, a read-only mount.
 
-use scratch_vault::Approved as _;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,13 +13,13 @@ use keyvault_protocol::{
     Asked, CardState, CardTask, ChannelKey, Client, Identity, Order, PROTOCOL_VERSION, Request, Response,
     Script, SignedRequest, TaskKind, VaultAnchors, Welcome, frame,
 };
-use p256::ecdsa::SigningKey;
 use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
+use scratch_vault::Everybody;
 use serde_json::Value;
 use sqlx::Connection as _;
 use tempfile::TempDir;
@@ -83,9 +82,10 @@ impl Site {
             let point = hex::encode(scratch_vault::point(name));
             std::fs::write(folder.path().join(format!("{name}.pub")), point).unwrap();
         }
-        ChannelKey::fresh()
-            .save_new(&folder.path().join("caller.key"))
-            .unwrap();
+        for name in ["chen", "shenzhen"] {
+            let path = folder.path().join(format!("{name}.key"));
+            scratch_vault::key(name).save_new(&path).unwrap();
+        }
         Self {
             folder,
             said: Mutex::default(),
@@ -106,7 +106,7 @@ impl Site {
             .current_dir(self.folder.path())
             .args(["--json", "--dir", "vault"])
             .args(with_officers(arguments))
-            .envs(self.caller())
+            .envs(self.as_caller(arguments))
             .env("KEYVAULT_LOG", "trace")
             .stdin(Stdio::null())
             .output()
@@ -137,6 +137,25 @@ impl Site {
         (code, object)
     }
 
+    /// Who runs a command, once there is a vault: what an officer may not ask for the issuer does.
+    fn as_caller(&self, arguments: &[&str]) -> Vec<(&'static str, PathBuf)> {
+        let anchors = self.path("shares/anchors.json");
+        if !anchors.exists() {
+            return Vec::new();
+        }
+        let is_issuers = arguments
+            .iter()
+            .any(|argument| ["allow", "end-card"].contains(argument));
+        let name = if is_issuers { "shenzhen.key" } else { "chen.key" };
+        vec![("YZT_VAULT_ANCHORS", anchors), ("YZT_VAULT_KEY", self.path(name))]
+    }
+
+    /// Has every kind of caller enrolled.
+    fn enrol_everybody(&self) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        drop(runtime.block_on(self.everybody()));
+    }
+
     fn expect_error(&self, arguments: &[&str], exit: i32, code: &str) -> Value {
         let (got, object) = self.run(arguments);
         assert_eq!(
@@ -145,16 +164,6 @@ impl Site {
             "{object}"
         );
         object
-    }
-
-    /// Who asks, and whom, once there is a vault.
-    fn caller(&self) -> Vec<(&'static str, PathBuf)> {
-        let anchors = self.path("shares/anchors.json");
-        if !anchors.exists() {
-            return Vec::new();
-        }
-        let key = self.path("caller.key");
-        vec![("YZT_VAULT_KEY", key), ("YZT_VAULT_ANCHORS", anchors)]
     }
 
     /// A request that two officers signed, in a file of this name.
@@ -237,15 +246,21 @@ impl Site {
     }
 
     /// A caller of the vault that was founded here.
-    pub(crate) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self, name: &str) -> Identity {
         let anchors = VaultAnchors::read(&self.path("shares/anchors.json")).unwrap();
-        let key = ChannelKey::read(&self.path("caller.key")).unwrap();
-        let seen = self.run(&["status"]).1["high_water"].clone();
-        Identity::of(
-            key,
-            anchors,
-            Clock::fixed(seen.as_str().unwrap().parse().unwrap()),
-        )
+        let now = self.run(&["status"]).1["high_water"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        Identity::of(scratch_vault::key(name), anchors, Clock::fixed(now))
+    }
+
+    /// One of every kind of caller of the running vault.
+    pub(crate) async fn everybody(&self) -> Everybody<UnixStream> {
+        let socket = self.path("vault/keyvault.sock");
+        let dial = async |name: &str| Client::connect_unix(&socket, &self.identity(name)).await;
+        scratch_vault::everybody_by(dial, true, "shenzhen").await.unwrap()
     }
 
     pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
@@ -655,17 +670,9 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
         .enable_all()
         .build()
         .unwrap();
-    let socket = site.path("vault/keyvault.sock");
-    let connect = || {
-        runtime
-            .block_on(Client::connect_unix(&socket, &site.identity()))
-            .unwrap()
-    };
+    let connect = || runtime.block_on(site.everybody());
     let mut client = connect();
-    let secret = keyvault_protocol::sealed::fresh_key(&mut StdRng::seed_from_u64(1));
-    let issuer = SigningKey::from(&secret);
-    let point = keyvault_protocol::sealed::point_of(&secret.public_key());
-    runtime.block_on(client.enrol_issuer("shenzhen", &point)).unwrap();
+    let issuer = scratch_vault::officer("shenzhen");
     let order = Order {
         order: [1; 16],
         issuer: "shenzhen".into(),
@@ -975,7 +982,7 @@ fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
     }
     let last = request("last");
     let script = format!(
-        "export YZT_VAULT_KEY=$PWD/caller.key YZT_VAULT_ANCHORS=$PWD/shares/anchors.json; \
+        "export YZT_VAULT_KEY=$PWD/chen.key YZT_VAULT_ANCHORS=$PWD/shares/anchors.json; \
          mkdir small; mount -t tmpfs -o size=600k tmpfs small; cp -a vault small/vault; \
          $PROGRAM --dir small/vault serve --socket $PWD/s & child=$!; \
          ask() {{ $PROGRAM --json --dir small/vault --socket $PWD/s \"$@\" || echo exit $?; }}; \
@@ -1471,10 +1478,11 @@ fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
     };
     let mut served = site.serve(&[]);
     open();
+    site.enrol_everybody();
     let socket = site.path("vault/keyvault.sock");
     let stations: Vec<_> = (0..3u8)
         .map(|station| {
-            let (socket, identity) = (socket.clone(), site.identity());
+            let (socket, identity) = (socket.clone(), site.identity(scratch_vault::PHOTO_STORE));
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -1519,9 +1527,7 @@ fn a_vault_that_is_told_to_stop_while_requests_run_keeps_what_it_answered() {
         .enable_all()
         .build()
         .unwrap();
-    let mut client = runtime
-        .block_on(Client::connect_unix(&socket, &site.identity()))
-        .unwrap();
+    let mut client = runtime.block_on(site.everybody());
     for (answered, code) in outcomes {
         assert!(["VAULT_GONE", "VAULT_SEALED"].contains(&code), "{code}");
         assert!(!answered.is_empty());
@@ -1541,6 +1547,7 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
     let _served = site.serve(&["--at", "2030-01-10"]);
     assert_eq!(site.unseal(&envelopes[0], "li").0, 0);
     assert_eq!(site.unseal(&envelopes[1], "wang").0, 0);
+    site.enrol_everybody();
     let ok = |arguments: &[&str]| {
         let (code, object) = site.run(arguments);
         assert_eq!(code, 0, "{object}");

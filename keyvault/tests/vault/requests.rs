@@ -231,18 +231,40 @@ async fn a_store_of_format_4_keeps_its_issuers_and_terminals_and_gets_officers_f
     let vault = scratch_vault::reopen(folder.path(), &envelopes, clock.clock(), random(145))
         .await
         .unwrap();
-    let mut client = connect(&vault).await;
-    let callers = client.callers().await.unwrap();
-    let names: Vec<&str> = callers
+    // Nobody gives anything before there are officers; whose key it knows no other way is a custodian.
+    let shares: Vec<_> = envelopes
         .iter()
+        .map(|envelope| envelope.open(scratch_vault::passphrase(&envelope.custodian).as_bytes()))
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let mut custodian = scratch_vault::connect_custodian(&vault, &shares[0])
+        .await
+        .unwrap();
+    let (region, until) = (REGION.parse().unwrap(), "2026-12-31".parse().unwrap());
+    let error = custodian
+        .rotate_role(Role::Door, region, until)
+        .await
+        .unwrap_err();
+    assert!(error.is(RefusalCode::TwoOfficersNeeded), "{error}");
+    scratch_vault::appoint_officers(&vault, &shares).await.unwrap();
+    let mut officer = scratch_vault::connect(&vault, scratch_vault::key(OFFICERS[0]))
+        .await
+        .unwrap();
+    let callers = officer.callers().await.unwrap();
+    let issuers: Vec<&str> = callers
+        .iter()
+        .filter(|entry| entry.enrolment.kind == Caller::Issuer && entry.suspended.is_none())
         .map(|entry| entry.enrolment.name.as_str())
         .collect();
-    assert_eq!(names, ["guangzhou", "shenzhen"]);
-    assert!(
-        callers
-            .iter()
-            .all(|entry| entry.enrolment.kind == Caller::Issuer && entry.suspended.is_none())
-    );
+    assert_eq!(issuers, ["guangzhou", "shenzhen"]);
+    assert_eq!(callers.len(), issuers.len() + OFFICERS.len());
+    // The key of an issuer's orders is its key in the channel; who has it no more gets another.
+    let act = OfficerAct::ReplaceKey {
+        name: "shenzhen".into(),
+        key: scratch_vault::point("shenzhen"),
+    };
+    scratch_vault::approved(&mut officer, act).await.unwrap();
+    let mut client = connect(&vault).await;
     // A clinic renews without anybody; who was revoked does not.
     let bundle = |terminal: &str| BundleRequest {
         terminal: terminal.into(),
@@ -253,28 +275,5 @@ async fn a_store_of_format_4_keeps_its_issuers_and_terminals_and_gets_officers_f
     client.export_bundle(&bundle("clinic 1")).await.unwrap();
     let error = client.export_bundle(&bundle("bus 1")).await.unwrap_err();
     assert!(error.is(RefusalCode::TerminalRevoked), "{error}");
-    // Nobody gives anything before there are officers.
-    let error = client
-        .rotate_role(Role::Door, REGION.parse().unwrap(), "2026-12-31".parse().unwrap())
-        .await
-        .unwrap_err();
-    assert!(error.is(RefusalCode::TwoOfficersNeeded), "{error}");
-    let officers =
-        OFFICERS.map(|name| scratch_vault::enrolment(name, Caller::KeyOfficer, scratch_vault::point(name)));
-    let act = OfficerAct::ReplaceOfficers {
-        officers: officers.to_vec(),
-    };
-    let mut request = scratch_vault::request(vault.id(), act, "bureau", clock.now()).unwrap();
-    for envelope in &envelopes {
-        let passphrase = scratch_vault::passphrase(&envelope.custodian);
-        sign_as_custodian(&envelope.open(passphrase.as_bytes()).unwrap(), &mut request).unwrap();
-    }
-    assert_eq!(
-        client.submit_request(&request).await.unwrap(),
-        RequestOutcome::Done
-    );
-    client
-        .rotate_role(Role::Door, REGION.parse().unwrap(), "2026-12-31".parse().unwrap())
-        .await
-        .unwrap();
+    client.rotate_role(Role::Door, region, until).await.unwrap();
 }

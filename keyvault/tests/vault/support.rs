@@ -1,6 +1,5 @@
 //! A scratch vault, a clock that can be set, a blank card and the issuer's part of the conversation.
 
-use scratch_vault::Approved as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -13,13 +12,14 @@ use jiff::{SignedDuration, Span, Timestamp};
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Random, Vault};
 use keyvault_protocol::{
-    CardContent, CardResult, CardTask, ChannelKey, Client, Entitlement, Error, LotRequest, Order,
-    OrderSession, Role, Script, SignedOrder, TaskKind,
+    CardContent, CardResult, CardTask, Client, Entitlement, Error, Identity, LotRequest, Order, OrderSession,
+    Role, Script, SignedOrder, TaskKind,
 };
 use p256::ecdsa::SigningKey;
 use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use scratch_vault::{Approved as _, Everybody};
 use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -69,7 +69,7 @@ pub(crate) struct Installation {
     pub(crate) issuer: SigningKey,
 }
 
-pub(crate) type TestClient = Client<DuplexStream>;
+pub(crate) type TestClient = Everybody<DuplexStream>;
 
 impl Installation {
     /// An open vault with the issuer `shenzhen` enrolled.
@@ -83,23 +83,24 @@ impl Installation {
         let vault = scratch_vault::reopen(folder.path(), &envelopes, clock.clock(), sources)
             .await
             .unwrap();
-        let mut rng = StdRng::seed_from_u64(seed);
-        let secret = keyvault_protocol::sealed::fresh_key(&mut rng);
-        let point = keyvault_protocol::sealed::point_of(&secret.public_key());
-        let installation = Self {
+        Self {
             folder,
             clock,
             envelopes,
             vault,
-            issuer: SigningKey::from(&secret),
-        };
-        installation
-            .client()
-            .await
-            .enrol_issuer("shenzhen", &point)
-            .await
-            .unwrap();
-        installation
+            issuer: scratch_vault::officer("shenzhen"),
+        }
+    }
+
+    /// The issuer's service, once it is enrolled.
+    pub(crate) async fn identity(&self) -> Identity {
+        drop(self.client().await);
+        let anchors = self.vault.anchors().await.unwrap();
+        Identity::of(
+            scratch_vault::key("shenzhen"),
+            anchors,
+            Clock::fixed(self.clock.now()),
+        )
     }
 
     pub(crate) async fn client(&self) -> TestClient {
@@ -168,7 +169,8 @@ impl Installation {
 
     /// The first blanks of a lot.
     pub(crate) async fn blanks(&self, count: u32) -> Vec<TestCard> {
-        blanks(&mut self.client().await, count).await
+        let mut client = self.client().await;
+        blanks(&mut client, count).await
     }
 }
 
@@ -206,7 +208,7 @@ pub(crate) async fn blanks<S: AsyncRead + AsyncWrite + Unpin + Send>(
 }
 
 pub(crate) async fn connect(vault: &Arc<Vault>) -> TestClient {
-    scratch_vault::connect(vault, ChannelKey::fresh()).await.unwrap()
+    scratch_vault::everybody(vault, "shenzhen").await.unwrap()
 }
 
 pub(crate) fn copy_folder(from: &Path, to: &Path) {

@@ -11,10 +11,7 @@ use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Vault};
 use keyvault_protocol::{BundleKind, CardTask, RefusalCode, RewriteContent, Role, UpdateTask, VaultState};
-use p256::ecdsa::SigningKey;
 use program_contract::{Clock, Exit, Failing as _, Founded};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use zeroize::Zeroizing;
 
 use super::gate::Gate;
@@ -135,13 +132,7 @@ impl Site {
 
     /// Whether an order of `from` until an hour later is one of now.
     async fn takes_order(&self, number: u8, from: Timestamp) -> bool {
-        let mut rng = StdRng::seed_from_u64(92);
-        let key = keyvault_protocol::sealed::fresh_key(&mut rng);
         let mut client = connect(&self.vault).await;
-        let point = keyvault_protocol::sealed::point_of(&key.public_key());
-        if let Err(error) = client.enrol_issuer("shenzhen", &point).await {
-            assert!(error.is(keyvault_protocol::RefusalCode::NameTaken), "{error}");
-        }
         let order = keyvault_protocol::Order {
             order: [number; 16],
             issuer: "shenzhen".into(),
@@ -153,7 +144,7 @@ impl Site {
             until: from.checked_add(SignedDuration::from_hours(1)).unwrap(),
         };
         match client
-            .open_order(&order.sign(&SigningKey::from(&key)).unwrap())
+            .open_order(&order.sign(&scratch_vault::officer("shenzhen")).unwrap())
             .await
         {
             Ok(_) => true,

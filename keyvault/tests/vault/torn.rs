@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use keyvault::{Error, Vault};
-use keyvault_protocol::{Client, PhotoKeyContext, Request, Response};
+use keyvault_protocol::{PhotoKeyContext, Request, Response};
+use scratch_vault::Everybody;
 use sqlx::Connection as _;
 use tokio::net::UnixStream;
 
@@ -265,7 +266,7 @@ impl Faults {
 }
 
 /// Asks for a photo's key; whether it was given, or which code came.
-async fn photo_key(client: &mut Client<UnixStream>, number: u8) -> Result<(), String> {
+async fn photo_key(client: &mut Everybody<UnixStream>, number: u8) -> Result<(), String> {
     let context = PhotoKeyContext {
         photo_id: [number; 16],
         person: [2; 16],
@@ -294,9 +295,7 @@ fn every_write_and_sync_that_fails_is_a_code_and_nothing_answered_is_lost() {
     let mut numbers = 0..=u8::MAX;
     let mut next = || numbers.next().unwrap();
     runtime.block_on(async {
-        let mut client = Client::connect_unix(&site.path("vault/keyvault.sock"), &site.identity())
-            .await
-            .unwrap();
+        let mut client = site.everybody().await;
         for (errno, bad) in [
             (libc::EIO, 1),
             (libc::ENOSPC, 1),

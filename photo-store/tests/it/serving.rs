@@ -26,9 +26,9 @@ struct Serving {
 }
 
 impl Serving {
-    /// Founds it where it is not there, starts it, inside a mount namespace after `mount` where one is given, and waits until it
-    /// serves.
-    fn start(folder: &Path, vault: &Reach, mount: Option<&str>) -> Self {
+    /// Founds it where it is not there, starts it, inside a mount namespace after `mount` where one is given, waits until it
+    /// serves, and has its key enrolled.
+    async fn start(folder: &Path, vault: &Reach, mount: Option<&str>) -> Self {
         if mount.is_none() && !folder.join("store/photos.sqlite").exists() {
             assert_eq!(init(&folder.join("store"), &vault.anchors).0, 0);
         }
@@ -43,6 +43,10 @@ impl Serving {
             (Some("yzt.photo-serve/1"), Some(true)),
             "{line}"
         );
+        // What is mounted is visible through the process's own root only.
+        let root = PathBuf::from(format!("/proc/{}/root{}", serving.process.id(), folder.display()));
+        let key = ChannelKey::read(&root.join("store/vault.key")).unwrap();
+        vault.enrol(key.public()).await;
         serving
     }
 
@@ -189,7 +193,7 @@ fn objects(folder: &Path) -> usize {
 async fn a_client_submits_and_reads_over_the_socket_and_the_program_ends_on_a_signal() {
     let folder = tempfile::tempdir().unwrap();
     let vault = vault::shared().await;
-    let serving = Serving::start(folder.path(), &vault, None);
+    let serving = Serving::start(folder.path(), &vault, None).await;
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&serving.socket).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
@@ -230,7 +234,7 @@ async fn bytes_that_are_no_protocol_end_the_connection_and_not_the_store() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let folder = tempfile::tempdir().unwrap();
     let vault = vault::shared().await;
-    let serving = Serving::start(folder.path(), &vault, None);
+    let serving = Serving::start(folder.path(), &vault, None).await;
     for garbage in [
         b"GET / HTTP/1.1\r\n\r\n".as_slice(),
         &[0xff; 64],
@@ -249,7 +253,7 @@ async fn bytes_that_are_no_protocol_end_the_connection_and_not_the_store() {
 async fn a_second_store_on_the_socket_is_refused_and_a_dead_socket_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let vault = vault::shared().await;
-    let mut serving = Serving::start(folder.path(), &vault, None);
+    let mut serving = Serving::start(folder.path(), &vault, None).await;
     let second = Serving::spawn(folder.path(), &vault, None).into_child();
     let output = wait_with_output(second);
     assert_eq!(output, (5, "STORE_IN_USE".to_owned()), "the folder comes first");
@@ -264,7 +268,7 @@ async fn a_second_store_on_the_socket_is_refused_and_a_dead_socket_replaced() {
     serving.process.kill().unwrap();
     serving.process.wait().unwrap();
     assert!(serving.socket.exists(), "a killed program leaves its socket");
-    let again = Serving::start(folder.path(), &vault, None);
+    let again = Serving::start(folder.path(), &vault, None).await;
     again.client().await.status().await.unwrap();
     again.stop();
 }
@@ -321,7 +325,7 @@ async fn a_store_is_founded_once_by_init_and_never_by_a_mistyped_folder() {
     }
     assert_eq!(init(&store, &vault.anchors), (1, "STORE_EXISTS".to_owned()));
     assert_eq!(ChannelKey::read(&key_file).unwrap().public(), key.public());
-    let serving = Serving::start(folder.path(), &vault, None);
+    let serving = Serving::start(folder.path(), &vault, None).await;
     assert_eq!(init(&store, &vault.anchors), (5, "STORE_IN_USE".to_owned()));
     serving.stop();
     // Objects without their index are no new store.
@@ -353,7 +357,7 @@ async fn a_store_of_before_is_given_key_and_anchors_by_init_under_its_own_vault_
     let key = ChannelKey::read(&files[0]).unwrap();
     assert_eq!(object["public_key"], hex::encode(key.public()));
     assert_eq!(init(&store, &vault.anchors), (1, "STORE_EXISTS".to_owned()));
-    Serving::start(folder.path(), &vault, None).stop();
+    Serving::start(folder.path(), &vault, None).await.stop();
 }
 
 #[tokio::test]
@@ -401,7 +405,7 @@ async fn a_missing_or_changed_key_or_anchors_file_is_named_at_the_start_and_mend
         assert_eq!(VaultAnchors::read(&anchors_file).unwrap(), anchors);
     }
     assert_eq!(std::fs::read(&key_file).unwrap(), other, "the key stays");
-    Serving::start(folder.path(), &vault, None).stop();
+    Serving::start(folder.path(), &vault, None).await.stop();
 }
 
 // The vault answers on another thread while this one waits for a program.
@@ -414,7 +418,7 @@ async fn a_vault_that_cannot_show_the_operating_key_of_the_anchors_is_given_no_p
     write_anchors(&other, anchors.vault, ChannelKey::fresh().public());
     let store = folder.path().join("store");
     assert_eq!(init(&store, &other).0, 0);
-    let serving = Serving::start(folder.path(), &vault, None);
+    let serving = Serving::start(folder.path(), &vault, None).await;
     let mut client = serving.client().await;
     let submitted = client.submit(submit(pictures::studio_jpeg())).await;
     assert_eq!(code(submitted), FailureCode::OtherVault);
@@ -423,7 +427,7 @@ async fn a_vault_that_cannot_show_the_operating_key_of_the_anchors_is_given_no_p
     serving.stop();
     // The same number under its own key is the vault of the founding.
     assert_eq!(init(&store, &vault.anchors).0, 0);
-    let serving = Serving::start(folder.path(), &vault, None);
+    let serving = Serving::start(folder.path(), &vault, None).await;
     let mut client = serving.client().await;
     assert!(!already_held(
         &client.submit(submit(pictures::studio_jpeg())).await.unwrap()
@@ -493,7 +497,7 @@ async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old()
     let clerk: photo_store_protocol::Actor = "李强".parse().unwrap();
     let case: photo_store_protocol::CaseNumber = "K-1".parse().unwrap();
 
-    let serving = Serving::start(folder.path(), &vault, None);
+    let serving = Serving::start(folder.path(), &vault, None).await;
     let mut client = serving.client().await;
     let Submission::Held { photo, .. } = client.submit(submit(pictures::studio_jpeg())).await.unwrap() else {
         panic!("refused")
@@ -513,7 +517,7 @@ async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old()
 
     let at_text = at.to_str().unwrap();
     let mount = format!("mount --bind {at_text} {at_text} && mount -o remount,ro,bind {at_text}");
-    let serving = Serving::start(folder.path(), &vault, Some(&mount));
+    let serving = Serving::start(folder.path(), &vault, Some(&mount)).await;
     let mut client = serving.client().await;
     let other = pictures::SAMPLE.to_vec();
     for _ in 0..2 {
@@ -536,7 +540,7 @@ async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old()
     serving.stop();
     assert_eq!(objects(&at), before);
 
-    let serving = Serving::start(folder.path(), &vault, None);
+    let serving = Serving::start(folder.path(), &vault, None).await;
     let submitted = serving.client().await.submit(submit(other)).await.unwrap();
     assert!(
         matches!(
@@ -555,7 +559,7 @@ async fn a_read_only_object_folder_refuses_new_photos_and_still_serves_the_old()
 async fn a_read_only_store_folder_is_named_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let vault = vault::shared().await;
-    Serving::start(folder.path(), &vault, None).stop();
+    Serving::start(folder.path(), &vault, None).await.stop();
     let at = folder.path().join("store");
     let at = at.to_str().unwrap();
     let mount = format!("mount --bind {at} {at} && mount -o remount,ro,bind {at}");
@@ -570,7 +574,7 @@ async fn a_full_disk_refuses_the_photo_and_the_store_recovers_with_the_space() {
     std::fs::create_dir_all(folder.path().join("store")).unwrap();
     let at = folder.path().join("store");
     let mount = format!("mount -t tmpfs -o size=2m tmpfs {}", at.display());
-    let serving = Serving::start(folder.path(), &vault, Some(&mount));
+    let serving = Serving::start(folder.path(), &vault, Some(&mount)).await;
     // The tmpfs is visible through the process's own root only.
     let inside = PathBuf::from(format!("/proc/{}/root{}", serving.process.id(), at.display()));
     let mut client = serving.client().await;
@@ -630,7 +634,7 @@ async fn a_store_killed_at_any_moment_of_a_submission_takes_the_photo_once_after
     let mut completed_before = 0;
     for moment in 0..12u64 {
         let _ = std::fs::remove_dir_all(&store);
-        let mut serving = Serving::start(folder.path(), &vault, None);
+        let mut serving = Serving::start(folder.path(), &vault, None).await;
         let mut client = serving.client().await;
         // One that is done, so that the digest key exists and only the submission itself is cut.
         client.submit(submit(pictures::SAMPLE.to_vec())).await.unwrap();
@@ -640,7 +644,7 @@ async fn a_store_killed_at_any_moment_of_a_submission_takes_the_photo_once_after
         serving.process.wait().unwrap();
         let _ = cut.await.unwrap();
 
-        let serving = Serving::start(folder.path(), &vault, None);
+        let serving = Serving::start(folder.path(), &vault, None).await;
         let mut client = serving.client().await;
         let first = client.submit(submit(pictures::studio_jpeg())).await.unwrap();
         completed_before += u32::from(already_held(&first));
@@ -661,7 +665,7 @@ async fn a_store_killed_at_any_moment_of_a_submission_takes_the_photo_once_after
 async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut vault = TestVault::open(folder.path()).await;
-    let serving = Serving::start(folder.path(), &vault.reach, None);
+    let serving = Serving::start(folder.path(), &vault.reach, None).await;
     let mut client = serving.client().await;
     client.submit(submit(pictures::SAMPLE.to_vec())).await.unwrap();
     let before = objects(&folder.path().join("store/objects"));
@@ -686,7 +690,7 @@ async fn a_vault_that_goes_away_in_the_middle_is_named_and_nothing_is_kept() {
 async fn a_signal_ends_the_program_while_every_place_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let vault = vault::shared().await;
-    let mut serving = Serving::start(folder.path(), &vault, None);
+    let mut serving = Serving::start(folder.path(), &vault, None).await;
     let mut held = Vec::new();
     for _ in 0..64 {
         held.push(serving.client().await);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use keyvault_protocol::ChannelKey;
 use photo_store::keeping::objects::Objects;
 use photo_store::keeping::store::index::Store;
 use photo_store::keeping::store::photos::Announcement;
@@ -640,6 +641,54 @@ async fn a_sealed_or_absent_vault_stops_everything_and_changes_nothing() {
         vault.unseal().await;
         assert!(rig.service.read(read(&photo, Profile::Chip, &case)).await.is_ok());
         assert_eq!(rig.sealed(OTHER).await.state, PhotoState::Sealed);
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_key_nobody_enrolled_is_refused_and_keeps_nothing() {
+    let stranger = vault::Reach {
+        key: ChannelKey::fresh(),
+        ..vault::shared().await
+    };
+    for rig in rigs_at(&stranger).await {
+        let submitted = rig.service.submit(submit(PERSON, pictures::studio_jpeg())).await;
+        assert_eq!(code(submitted), FailureCode::VaultRefused);
+        assert_eq!(rig.objects(), 0);
+        let status = rig.service.status().await.unwrap();
+        assert_eq!((status.sealed, status.waiting), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_suspended_is_refused_and_keeps_nothing() {
+    let reach = vault::Reach {
+        key: ChannelKey::fresh(),
+        ..vault::shared().await
+    };
+    let key = reach.key.public();
+    reach.enrol(key).await;
+    let mut kept = Vec::new();
+    for rig in rigs_at(&reach).await {
+        let photo = rig.sealed(PERSON).await;
+        let case = rig.open_case("K-1", PERSON).await;
+        assert!(
+            rig.service
+                .read(read(&photo, Profile::Print, &case))
+                .await
+                .is_ok()
+        );
+        kept.push((rig, photo, case));
+    }
+    reach.suspend(key).await;
+    for (rig, photo, case) in kept {
+        let objects = rig.objects();
+        let submitted = rig.service.submit(submit(OTHER, pictures::studio_jpeg())).await;
+        assert_eq!(code(submitted), FailureCode::VaultRefused);
+        let looked = rig.service.read(read(&photo, Profile::Print, &case)).await;
+        assert_eq!(code(looked), FailureCode::VaultRefused);
+        assert_eq!(rig.objects(), objects);
+        let status = rig.service.status().await.unwrap();
+        assert_eq!((status.sealed, status.waiting), (1, 0));
     }
 }
 

@@ -501,13 +501,7 @@ pub(crate) fn request(
     request: &card_reader::enrol::EnrolRequest,
     vault: &[u8; 16],
 ) -> Result<Outcome, Failure> {
-    let fields = json!({
-        "terminal": request.terminal.as_str(),
-        "vault": hex::encode(vault),
-        "sealing_key": hex::encode(request.sealing_key),
-        "authentication_key": hex::encode(request.authentication_key),
-    });
-    let mut outcome = Outcome::done("yzt.terminal-request/1", &fields, Vec::new())?;
+    let mut outcome = Outcome::done("yzt.terminal-request/1", &request.to_json(vault), Vec::new())?;
     outcome.lines = vec![line!(outcome.object().to_string())];
     Ok(outcome)
 }

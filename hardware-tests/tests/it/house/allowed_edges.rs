@@ -108,6 +108,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "permit-domain",
             "permit-rules",
             "photo-store-protocol",
+            "keyvault-protocol",
             "card-reader",
             "card-applet-spec",
             "program-contract",
@@ -118,7 +119,12 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ("scratch-postgres", &[]),
     (
         "scratch-vault",
-        &["keyvault", "keyvault-protocol", "program-contract"],
+        &[
+            "keyvault",
+            "keyvault-protocol",
+            "program-contract",
+            "service-contract",
+        ],
     ),
 ];
 

@@ -88,13 +88,17 @@ const PROMISES: &[Promise] = &[
     },
     Promise {
         code: "; println !",
-        places: &["hardware-tests/src/rig.rs"],
+        places: &["hardware-tests/src/rig.rs", "keyvault/src/serve/tests.rs"],
         instead: "an Outcome of program_contract",
     },
     Promise {
         code: "{ println !",
         // Inside a test, whose output is the test's.
-        places: &["hardware-tests/src/rig.rs", "virtual-card/src/pcscd.rs"],
+        places: &[
+            "hardware-tests/src/rig.rs",
+            "virtual-card/src/pcscd.rs",
+            "keyvault/src/serve/tests.rs",
+        ],
         instead: "an Outcome of program_contract",
     },
     Promise {

@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 
 use super::people::{Engine, TODAY, at, guangdong, n, who};
-use crate::connection::Dialer;
+use crate::connection::{Dialer, VaultDoor};
 use crate::error::OfficeError;
 use crate::loads::LoadOutcome;
 use crate::office::Office;
@@ -450,7 +450,11 @@ impl Ledger {
             Arc::clone(
                 ARTIST.get_or_init(|| Arc::new(Artist::new(CardFonts::installed().unwrap()).unwrap())),
             ),
-            nobody(),
+            VaultDoor {
+                way: nobody(),
+                issuer: None,
+                settlement: None,
+            },
             nobody(),
             Clock::fixed(at()),
             Random::new(StdRng::seed_from_u64(1)),

@@ -14,3 +14,4 @@ mod photos;
 mod reads;
 #[path = "../../../store/tests/store/stages.rs"]
 mod stages;
+mod vault_seen;

@@ -107,9 +107,13 @@ fn the_handbook_leads_from_founding_to_a_card_in_a_hand() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // What the custodians type: at the founding all three, then two to open it.
-    let phrase = |name: &str| format!("{name} keeps this passphrase in mind\n");
-    let typed: String = ["zhao", "qian", "sun", "zhao", "qian"].map(phrase).concat();
+    // What is typed: the officers' new passphrases; at the founding all three custodians', then two to open it; for each of
+    // seven requests two who sign and the one who submits; and who fetches the bundle.
+    let phrase = |name: &&str| format!("{name} keeps this passphrase in mind\n");
+    let founding = ["chen", "wu", "zheng", "zhao", "qian", "sun", "zhao", "qian"];
+    let request = ["wu", "zheng", "chen"];
+    let said = [&founding[..], &request.repeat(7), &["chen"]].concat();
+    let typed: String = said.iter().map(phrase).collect();
     shell.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
     let output = shell.wait_with_output().unwrap();
     let (said, complained) = (

@@ -108,7 +108,7 @@ impl Up {
         // Beside an envelope lies what it remembers.
         let shares = shares
             .map(|share| share.path())
-            .filter(|share| share.extension().is_some_and(|end| end == "json"));
+            .filter(|share| share.to_str().is_some_and(|path| path.ends_with(".share.json")));
         let shares: Vec<_> = shares.take(3).collect();
         let by_custodian = |command: &str, share: &Path| {
             let name = share.file_name().unwrap().to_str().unwrap();
@@ -127,7 +127,12 @@ impl Up {
             ]);
         };
         by_custodian("seal", &shares[0]);
-        assert_eq!(self.http("GET", "/readyz", None, None).0, 503);
+        // What was looked at holds for a moment.
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.http("GET", "/readyz", None, None).0 != 503 {
+            assert!(Instant::now() < until, "it is ready without its vault");
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let ended = self.permit(command);
         for share in &shares {
             by_custodian("unseal", share);

@@ -11,3 +11,4 @@ mod people;
 mod photos;
 mod reads;
 mod stages;
+mod vault_seen;

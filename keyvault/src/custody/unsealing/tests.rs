@@ -3,7 +3,7 @@
 use std::sync::Mutex as StdMutex;
 
 use card_applet_spec::codes::{Region, Role, Serial};
-use keyvault_protocol::{ChannelKey, Client, Identity, PhotoKeyContext, ReadJournal, RefusalCode};
+use keyvault_protocol::{Client, Identity, PhotoKeyContext, ReadJournal, RefusalCode};
 use minicbor::Encode;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use super::*;
 use crate::audit::journal::{self, STRIDE};
 use crate::audit::reading;
+use crate::custody::share_envelope::ShareEnvelope;
 use crate::open::group::Group;
 use crate::open::transaction::{STATE_ID, header_digest};
 use crate::scratch_vault;
@@ -25,16 +26,11 @@ fn random() -> Random {
     Box::new(StdRng::seed_from_u64(1))
 }
 
-async fn identity(vault: &Vault) -> Identity {
-    let anchors = vault.anchors().await.unwrap();
-    Identity::of(ChannelKey::fresh(), anchors, noon())
-}
-
 #[tokio::test]
 async fn a_store_changed_under_the_open_vault_ends_its_service() {
     let folder = tempfile::tempdir().unwrap();
     let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
-    let mut client = scratch_vault::connect(&vault, ChannelKey::fresh()).await.unwrap();
+    let mut client = scratch_vault::everybody(&vault, "shenzhen").await.unwrap();
     let context = PhotoKeyContext {
         photo_id: [1; 16],
         person: [2; 16],
@@ -147,7 +143,7 @@ async fn a_row_of_any_table_that_is_older_missing_or_brought_back_under_the_open
 async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_gets_no_bundle_and_closes_it() {
     let folder = tempfile::tempdir().unwrap();
     let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
-    let mut client = scratch_vault::connect(&vault, ChannelKey::fresh()).await.unwrap();
+    let mut client = scratch_vault::everybody(&vault, "shenzhen").await.unwrap();
     let mut rng = random();
     let day = "2026-11-21".parse().unwrap();
     let request = scratch_vault::Outfit {
@@ -179,14 +175,17 @@ async fn a_revoked_terminal_whose_older_row_is_put_back_under_the_open_vault_get
     assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
 }
 
-/// A client of the vault, with the task that serves it.
+/// A photo store's client of the vault, with the task that serves it.
 async fn client_of(
     vault: &Arc<Vault>,
 ) -> (
     Client<tokio::io::DuplexStream>,
     tokio::task::JoinHandle<Result<(), keyvault_protocol::Error>>,
 ) {
-    scratch_vault::dial(vault, &identity(vault).await).await.unwrap()
+    drop(scratch_vault::everybody(vault, "shenzhen").await.unwrap());
+    let anchors = vault.anchors().await.unwrap();
+    let identity = Identity::of(scratch_vault::key(scratch_vault::PHOTO_STORE), anchors, noon());
+    scratch_vault::dial(vault, &identity).await.unwrap()
 }
 
 fn photo(number: u8) -> PhotoKeyContext {
@@ -208,10 +207,13 @@ async fn requests_that_come_together_become_durable_together_and_none_is_answere
     let vault = scratch_vault::reopen(folder.path(), &envelopes, noon(), random)
         .await
         .unwrap();
+    let mut connected = Vec::new();
+    for _ in 0..16 {
+        connected.push(client_of(&vault).await);
+    }
     let before = vault.lock().await.core.header.generation;
     let mut clients = tokio::task::JoinSet::new();
-    for number in 0..16 {
-        let (mut client, served) = client_of(&vault).await;
+    for (number, (mut client, served)) in (0..).zip(connected) {
         let vault = Arc::clone(&vault);
         clients.spawn(async move {
             for round in 0..ROUNDS {
@@ -266,9 +268,15 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
         .unwrap();
     let (mut client, served) = client_of(&vault).await;
     let mut connected = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..4 {
         connected.push(client_of(&vault).await.0);
     }
+    let issuer = async || {
+        scratch_vault::connect(&vault, scratch_vault::key("shenzhen"))
+            .await
+            .unwrap()
+    };
+    let (mut rotating, mut reading) = (issuer().await, issuer().await);
     let mut inner = vault.lock().await;
     write(&mut inner, Table::Denied, Some(1)).await;
     let other = inner.core.store.held_from_outside().await;
@@ -281,13 +289,11 @@ async fn what_does_not_become_durable_is_neither_answered_nor_remembered() {
         let mut client = connected.pop().unwrap();
         refused.spawn(async move { client.photo_key_new(&photo(number)).await.unwrap_err() });
     }
-    let mut rotating = connected.pop().unwrap();
     let day = "2026-12-21".parse().unwrap();
     refused.spawn(async move {
         let region = "440300".parse().unwrap();
         rotating.rotate_role(Role::Door, region, day).await.unwrap_err()
     });
-    let mut reading = connected.pop().unwrap();
     refused.spawn(async move { reading.role_keys().await.unwrap_err() });
     // All of them wait for the vault when it is free.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -650,13 +656,21 @@ async fn a_vault_of_format_1_opens_with_its_versions_active_and_its_cards_counte
     // Once from format 1, then from what that made of it.
     for round in 0..2 {
         let copy = copied(copy.path());
-        for _ in 0..=round {
+        for time in 0..=round {
             let vault = scratch_vault::reopen(copy.path(), &envelopes, clock.clone(), random)
                 .await
                 .unwrap();
-            let (mut client, served) = scratch_vault::dial(&vault, &identity(&vault).await)
-                .await
-                .unwrap();
+            if time == 0 {
+                // It was founded before there were officers.
+                let open = |envelope: &ShareEnvelope| {
+                    envelope
+                        .open(scratch_vault::passphrase(&envelope.custodian).as_bytes())
+                        .unwrap()
+                };
+                let shares: Vec<_> = envelopes.iter().take(2).map(open).collect();
+                scratch_vault::appoint_officers(&vault, &shares).await.unwrap();
+            }
+            let mut client = scratch_vault::everybody(&vault, "shenzhen").await.unwrap();
             let keys = client.role_keys().await.unwrap();
             assert_eq!(keys.len(), 2);
             for key in keys {
@@ -678,7 +692,9 @@ async fn a_vault_of_format_1_opens_with_its_versions_active_and_its_cards_counte
             assert_eq!(client.check_lines(&[line]).await.unwrap(), [LineCheck::Forged]);
             client.deny_card(serial).await.unwrap();
             drop(client);
-            served.await.unwrap().unwrap();
+            while Arc::strong_count(&vault) > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             assert_eq!(vault.lock().await.core.header.format, sql::FORMAT);
         }
     }

@@ -2,17 +2,19 @@
 //! or take it away.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use getrandom::SysRng;
 use keyvault::custody::ceremony;
-use keyvault::custody::protection::Cost;
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::serve::Server;
-use keyvault_protocol::{ChannelKey, Client, Identity, Share, VaultAnchors};
+use keyvault_protocol::{
+    ChannelKey, Client, Identity, OfficerAct, PointBytes, RefusalCode, Share, VaultAnchors,
+};
 use photo_store::keeping::vault::Vault;
 use program_contract::{Clock, Founded};
 use rand_core::UnwrapErr;
+use scratch_vault::{approved, enrolment};
+use service_contract::Caller;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -25,16 +27,60 @@ pub(crate) struct Reach {
     pub(crate) socket: PathBuf,
     /// The anchors file, for `photo-store init`.
     pub(crate) anchors: PathBuf,
-    key: ChannelKey,
+    pub(crate) key: ChannelKey,
+    /// The first custodian's envelope, by whom officers' requests are submitted.
+    pub(crate) envelope: PathBuf,
 }
 
 impl Reach {
     /// The vault as a store in this process has it.
     pub(crate) fn vault(&self) -> Vault {
-        let anchors = VaultAnchors::read(&self.anchors).unwrap();
-        let identity = Identity::of(self.key.clone(), anchors, Clock::fixed(now()));
-        Vault::at(self.socket.clone(), identity)
+        Vault::at(self.socket.clone(), self.identity(self.key.clone()))
     }
+
+    fn identity(&self, key: ChannelKey) -> Identity {
+        let anchors = VaultAnchors::read(&self.anchors).unwrap();
+        Identity::of(key, anchors, Clock::fixed(now()))
+    }
+
+    /// Two officers enrol this key as a photo store's. One that is enrolled already stays so.
+    pub(crate) async fn enrol(&self, key: PointBytes) {
+        self.enrol_as(Caller::PhotoStore, key).await;
+    }
+
+    async fn enrol_as(&self, kind: Caller, key: PointBytes) {
+        let share = share(&self.envelope, PASSPHRASES[0]);
+        let mut client = custodian(&self.socket, &share).await;
+        let act = OfficerAct::EnrolCaller(enrolment(&name(&key), kind, key));
+        if let Err(error) = approved(&mut client, act).await {
+            assert!(error.is(RefusalCode::NameTaken), "{error}");
+        }
+    }
+
+    /// An officer suspends whoever has this key.
+    pub(crate) async fn suspend(&self, key: PointBytes) {
+        let officer = ChannelKey::fresh();
+        self.enrol_as(Caller::KeyOfficer, officer.public()).await;
+        let mut client = Client::connect_unix(&self.socket, &self.identity(officer))
+            .await
+            .unwrap();
+        client.suspend_caller(&name(&key)).await.unwrap();
+    }
+}
+
+/// The name of whoever has this key on the access list.
+fn name(key: &PointBytes) -> String {
+    hex::encode(&key[1..17])
+}
+
+fn share(envelope: &Path, passphrase: &[u8]) -> Share {
+    let envelope = ShareEnvelope::parse(&std::fs::read(envelope).unwrap()).unwrap();
+    envelope.open(passphrase).unwrap()
+}
+
+async fn custodian(socket: &Path, share: &Share) -> Client<UnixStream> {
+    let identity = Identity::custodian(share).unwrap();
+    Client::connect_unix(socket, &identity).await.unwrap()
 }
 
 /// An open vault and the shares that open it again.
@@ -95,49 +141,43 @@ impl TestVault {
             out: envelopes,
             threshold: 2,
             custodians,
-            officers: (1..=3)
-                .map(|number| ceremony::Officer {
-                    name: format!("officer {number}"),
-                    key: ChannelKey::fresh().public(),
-                })
-                .collect(),
-            cost: Cost {
-                memory_kib: 64,
-                passes: 1,
-            },
+            officers: scratch_vault::officers(),
+            cost: scratch_vault::COST,
             founded,
         };
         let created = ceremony::create(&plan, now(), Box::new(UnwrapErr(SysRng)))
             .await
             .unwrap();
+        let anchors = dir.join("anchors.json");
+        let object = serde_json::json!({
+            "vault": hex::encode(created.vault),
+            "operating_key": hex::encode(created.anchors.operating_key),
+        });
+        std::fs::write(&anchors, object.to_string()).unwrap();
         let mut vault = Self {
             reach: Reach {
                 socket: dir.join("vault.sock"),
-                anchors: dir.join("anchors.json"),
+                anchors,
                 key: ChannelKey::fresh(),
+                envelope: created.envelopes[0].clone(),
             },
             envelopes: created.envelopes,
             folder,
             serving: None,
         };
-        let served = vault.start().await;
+        vault.start().await;
         vault.unseal().await;
-        let anchors = served.anchors().await.unwrap();
-        let object = serde_json::json!({
-            "vault": hex::encode(anchors.vault),
-            "operating_key": hex::encode(anchors.operating_key),
-        });
-        std::fs::write(&vault.reach.anchors, object.to_string()).unwrap();
+        vault.reach.enrol(vault.reach.key.public()).await;
         vault
     }
 
     /// Starts it, sealed.
-    pub(crate) async fn start(&mut self) -> Arc<keyvault::Vault> {
+    pub(crate) async fn start(&mut self) {
         let clock = Clock::fixed(now());
         let vault = keyvault::Vault::load(&self.folder, clock, Box::new(UnwrapErr(SysRng)))
             .await
             .unwrap();
-        let server = Server::new(Arc::clone(&vault)).unwrap();
+        let server = Server::new(vault).unwrap();
         let _ = std::fs::remove_file(&self.reach.socket);
         let listener = UnixListener::bind(&self.reach.socket).unwrap();
         self.serving = Some(tokio::spawn(async move {
@@ -146,35 +186,22 @@ impl TestVault {
                 server.serve(stream);
             }
         }));
-        vault
     }
 
     /// Gives both shares.
     pub(crate) async fn unseal(&self) {
-        for custodian in 0..self.envelopes.len() {
-            let share = self.share(custodian);
-            self.as_custodian(&share)
-                .await
-                .submit_share(&share)
-                .await
-                .unwrap();
+        for (envelope, passphrase) in self.envelopes.iter().zip(PASSPHRASES) {
+            let share = share(envelope, passphrase);
+            let mut client = custodian(&self.reach.socket, &share).await;
+            client.submit_share(&share).await.unwrap();
         }
-    }
-
-    async fn as_custodian(&self, share: &Share) -> Client<UnixStream> {
-        let identity = Identity::custodian(share).unwrap();
-        Client::connect_unix(&self.reach.socket, &identity).await.unwrap()
-    }
-
-    fn share(&self, custodian: usize) -> Share {
-        let envelope = std::fs::read(&self.envelopes[custodian]).unwrap();
-        let envelope = ShareEnvelope::parse(&envelope).unwrap();
-        envelope.open(PASSPHRASES[custodian]).unwrap()
     }
 
     /// A custodian seals it.
     pub(crate) async fn seal(&self) {
-        self.as_custodian(&self.share(0)).await.seal().await.unwrap();
+        let share = share(&self.envelopes[0], PASSPHRASES[0]);
+        let mut client = custodian(&self.reach.socket, &share).await;
+        client.seal().await.unwrap();
     }
 
     /// Takes it away: nobody answers at the socket any more.

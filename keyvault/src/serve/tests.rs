@@ -1,6 +1,6 @@
 //! What a whole request takes, through the channel, when many ask at once: measurements that are run by hand (`make bench`).
 //!
-//! `cargo test --release -p keyvault --lib measured -- --ignored --nocapture`
+//! `cargo test --release -p keyvault --lib durable_requests -- --ignored --nocapture`
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use card_applet_spec::codes::{CardState, Region, Serial};
 use jiff::civil::{Date, date};
-use keyvault_protocol::{ChannelKey, Client, PhotoKeyContext};
+use keyvault_protocol::{Client, PhotoKeyContext};
 use program_contract::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -119,9 +119,13 @@ fn durable_requests_of_one_sixteen_and_sixty_four_clients() {
                 // On the disk: a file system in memory makes everything durable at once.
                 let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
                 let vault = vault_of(folder.path(), CARDS).await;
+                drop(scratch_vault::everybody(&vault, "shenzhen").await.unwrap());
                 let mut running = tokio::task::JoinSet::new();
                 for number in 0..clients {
-                    let key = ChannelKey::fresh();
+                    let key = scratch_vault::key(match ask {
+                        Ask::PhotoKeyNew => scratch_vault::PHOTO_STORE,
+                        Ask::DenyCard | Ask::SignCardBack => "shenzhen",
+                    });
                     let client = scratch_vault::connect(&vault, key).await.unwrap();
                     running.spawn(asking(client, ask, number, clients));
                 }
