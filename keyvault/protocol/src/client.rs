@@ -27,7 +27,7 @@ use crate::order::{OpenOrder, OrderSession, SignedOrder};
 use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 use crate::request::{RequestOutcome, SignedRequest, SubmitRequest};
 use crate::role_key::{CompromiseRole, RoleKeyInfo, RoleKeys};
-use crate::sealed::{self, Purpose};
+use crate::sealed::{self, Common, Purpose};
 use crate::settlement::{CheckLines, LineCheck, SettlementLine};
 use crate::share::Share;
 use crate::signing::{Anchors, CardBack, ReadAnchors, SignCardBack};
@@ -57,6 +57,8 @@ pub struct Client<S> {
     /// What may be asked of who answers.
     proved: Proved,
     key: SecretKey,
+    /// The ephemeral key by which this connection's secrets come, and what it has in common with ours.
+    agreed: Option<(PointBytes, Common)>,
     patience: Duration,
 }
 
@@ -148,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             generation: None,
             proved: Proved::Vault,
             key,
+            agreed: None,
             patience: hello,
         };
         let welcome = client.ask(Hello(greeting)).await?;
@@ -613,11 +616,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 
     fn photo_key(
-        &self,
+        &mut self,
         context: &PhotoKeyContext,
         answer: SealedPhotoKey,
     ) -> Result<(DataKey, WrappedKey), Error> {
-        let plain = sealed::open(&self.key, Purpose::PhotoKey, &context.photo_id, &answer.sealed)?;
+        let ephemeral = sealed::ephemeral(&answer.sealed)?;
+        let common = match self.agreed.take() {
+            Some((known, common)) if known == *ephemeral => common,
+            _ => sealed::agreed(&self.key, ephemeral)?,
+        };
+        let plain = sealed::open_under(&common, Purpose::PhotoKey, &context.photo_id, &answer.sealed)?;
+        self.agreed = Some((*ephemeral, common));
         let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| Error::NotOpened)?;
         Ok((DataKey::new(key), answer.wrapped))
     }

@@ -127,6 +127,22 @@ impl Drop for OpenKey {
     }
 }
 
+/// What nothing in the vault does, for the test that nothing can: memory that was written becomes code.
+#[cfg(test)]
+pub(crate) fn make_code() -> std::io::Result<()> {
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+
+    let (nowhere, page) = (std::ptr::null_mut(), 4096);
+    let (readable, code) = (ProtFlags::READ, ProtFlags::READ | ProtFlags::EXEC);
+    // SAFETY: fresh mappings at addresses of the kernel's choice alias nothing, and nobody calls into them.
+    unsafe {
+        let mapped = mmap_anonymous(nowhere, page, readable, MapFlags::PRIVATE)?;
+        let changed = mprotect(mapped, page, MprotectFlags::READ | MprotectFlags::EXEC);
+        changed.or_else(|_| mmap_anonymous(nowhere, page, code, MapFlags::PRIVATE).map(drop))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! The operations: an arm for each, without a wildcard, from the request to the wing of the vault that does it.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
@@ -19,6 +21,7 @@ use crate::card::session::Sessions;
 use crate::card::{denial, number, order, receipts, scripts, settlement, slot, update};
 use crate::custody::unsealing::Vault;
 use crate::error::Error;
+use crate::keys::arena::OpenKey;
 use crate::keys::photo;
 use crate::open::transaction::{Core, Open};
 use crate::terminal::{batch, bundle, deny_list, registry};
@@ -29,6 +32,8 @@ pub(crate) struct On {
     pub(crate) key: PointBytes,
     /// The client's ephemeral key: secrets for this client travel sealed to it.
     pub(crate) client_key: PointBytes,
+    /// The ephemeral key of ours by which they do, and what it has in common with the client's: made for the first of them.
+    pub(crate) agreed: OnceLock<(PointBytes, OpenKey)>,
 }
 
 /// The open vault, and the instant that it works with.
@@ -63,12 +68,12 @@ pub(crate) async fn answer(
         Request::PhotoKeyNew(PhotoKeyNew(context)) => {
             let at = at.ok_or(Error::Sealed)?;
             let (key, wrapped) = photo::new_key(at.core, at.open, at.now, &context).await?;
-            photo_key(at.core, &on.client_key, &context, &key, wrapped).map(answered::<PhotoKeyNew, _>)
+            photo_key(at.core, on, &context, &key, wrapped).map(answered::<PhotoKeyNew, _>)
         }
         Request::PhotoKeyOpen(PhotoKeyOpen { context, wrapped }) => {
             let at = at.ok_or(Error::Sealed)?;
             let key = photo::open_key(at.core, at.open, at.now, &context, &wrapped).await?;
-            photo_key(at.core, &on.client_key, &context, &key, wrapped).map(answered::<PhotoKeyOpen, _>)
+            photo_key(at.core, on, &context, &key, wrapped).map(answered::<PhotoKeyOpen, _>)
         }
         Request::ContinueCard(ContinueCard {
             order,
@@ -255,18 +260,20 @@ pub(crate) async fn answer(
 
 fn photo_key(
     core: &mut Core,
-    client_key: &PointBytes,
+    on: &On,
     context: &PhotoKeyContext,
     key: &Zeroizing<[u8; 32]>,
     wrapped: WrappedKey,
 ) -> Result<SealedPhotoKey, Error> {
-    let sealed = sealed::seal(
-        client_key,
-        Purpose::PhotoKey,
-        &context.photo_id,
-        &**key,
-        &mut core.rng,
-    )
-    .map_err(|_| Error::NotOpened)?;
+    if on.agreed.get().is_none() {
+        let (ephemeral, mut common) =
+            sealed::agree(&on.client_key, &mut core.rng).map_err(|_| Error::NotOpened)?;
+        let common = OpenKey::store(&core.arena, &mut common)?;
+        on.agreed.get_or_init(|| (ephemeral, common));
+    }
+    let (ephemeral, common) = on.agreed.get().ok_or(Error::NotOpened)?;
+    let by = (ephemeral, common.expose());
+    let sealed = sealed::seal_under(by, Purpose::PhotoKey, &context.photo_id, &**key, &mut core.rng)
+        .map_err(|_| Error::NotOpened)?;
     Ok(SealedPhotoKey { sealed, wrapped })
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use keyvault_protocol::channel::Acceptor;
@@ -190,6 +190,7 @@ impl Server {
                 Ok((greeting.version == PROTOCOL_VERSION).then_some(On {
                     key,
                     client_key: greeting.client_key,
+                    agreed: OnceLock::new(),
                 }))
             }
             Some(_) => {

@@ -29,7 +29,11 @@ fn random() -> Random {
 #[tokio::test]
 async fn a_store_changed_under_the_open_vault_ends_its_service() {
     let folder = tempfile::tempdir().unwrap();
-    let vault = scratch_vault::open(folder.path(), noon(), random).await.unwrap();
+    let envelopes = scratch_vault::create(folder.path(), &noon(), random())
+        .await
+        .unwrap();
+    let opening = scratch_vault::reopen(folder.path(), &envelopes, noon(), random);
+    let vault = opening.await.unwrap();
     let mut client = scratch_vault::everybody(&vault, "shenzhen").await.unwrap();
     let context = PhotoKeyContext {
         photo_id: [1; 16],
@@ -63,11 +67,8 @@ async fn a_store_changed_under_the_open_vault_ends_its_service() {
     assert_eq!(client.status().await.unwrap().state, VaultState::Damaged);
     // What needs no change of the store is refused as well, and so is another unseal.
     assert!(client.anchors().await.unwrap_err().is(RefusalCode::Damaged));
-    let envelopes = std::fs::read_dir(folder.path().join("envelopes")).unwrap();
-    let envelope = std::fs::read(envelopes.flatten().next().unwrap().path()).unwrap();
-    let envelope = crate::custody::share_envelope::ShareEnvelope::parse(&envelope).unwrap();
-    let passphrase = scratch_vault::passphrase(&envelope.custodian);
-    let share = envelope.open(passphrase.as_bytes()).unwrap();
+    let passphrase = scratch_vault::passphrase(&envelopes[0].custodian);
+    let share = envelopes[0].open(passphrase.as_bytes()).unwrap();
     let mut custodian = scratch_vault::connect_custodian(&vault, &share).await.unwrap();
     assert!(
         custodian
