@@ -424,7 +424,7 @@ impl Installation {
         }
     }
 
-    /// Wires production. The counter's terminal key is made at the first call, when the vault is open, and kept.
+    /// Wires production, with the keys that `issuer migrate` made.
     ///
     /// # Errors
     /// The service key, the counter's key, or the vault.

@@ -300,7 +300,7 @@ async fn the_cards_of_a_rehearsal_office_are_specimens_and_those_of_a_real_one_a
 }
 
 #[test]
-fn without_a_vault_or_its_anchors_no_office_is_founded() {
+fn without_the_anchors_of_a_vault_no_office_is_founded() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("office").display().to_string();
     let output = issuer(&["migrate", "--new", "--dir", &dir, "--json"]);

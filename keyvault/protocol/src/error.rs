@@ -445,5 +445,20 @@ mod tests {
             assert!(seen.insert(code.as_str()), "{} twice", code.as_str());
             assert_ne!(code.exit(), Exit::Done);
         }
+        // The table of exit codes of `keyvault`.
+        let contracts = include_str!("../../../docs/contracts.md");
+        let (_, keyvault) = contracts.split_once("\n## `keyvault`").unwrap();
+        let (keyvault, _) = keyvault.split_once("\n## ").unwrap();
+        for code in RefusalCode::ALL {
+            let row = format!("| {} | ", code.exit().code());
+            let mut rows = keyvault.lines().filter(|line| line.starts_with(&row));
+            let is_sign = |sign: char| sign != '_' && !sign.is_ascii_alphanumeric();
+            assert!(
+                rows.any(|row| row.split(is_sign).any(|word| word == code.as_str())),
+                "{} ends with {}",
+                code.as_str(),
+                code.exit().code()
+            );
+        }
     }
 }

@@ -193,6 +193,12 @@ pub(crate) enum RequestCommand {
         /// File for what leaves the vault, a lot file; not overwritten.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// The share envelope of a custodian who submits it, in the place of a caller with `--key`. The share is not given.
+        #[arg(long, value_name = "FILE")]
+        share: Option<PathBuf>,
+        /// The file whose first line is the envelope's passphrase; `-` to type it, or for a line of standard input.
+        #[arg(long, value_name = "FILE|-", default_value = "-")]
+        passphrase_file: PathBuf,
     },
 }
 
@@ -425,11 +431,12 @@ pub(crate) enum Ask {
         #[arg(long, value_name = "DATE")]
         day: Option<Date>,
     },
-    /// Seals the running vault, as any custodian can; while it is being opened, ends the attempt that the same custodian began.
+    /// Seals the running vault, as any custodian can, and any officer with `--key`; while it is being opened, ends the attempt that the
+    /// same custodian began.
     Seal {
-        /// The custodian's share envelope. The share is not given.
+        /// The custodian's share envelope. The share is not given. Without one the officer of `--key` seals.
         #[arg(long, value_name = "FILE")]
-        share: PathBuf,
+        share: Option<PathBuf>,
         /// The file whose first line is the passphrase; `-` to type it, or for a line of standard input.
         #[arg(long, value_name = "FILE|-", default_value = "-")]
         passphrase_file: PathBuf,

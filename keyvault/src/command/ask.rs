@@ -36,7 +36,10 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             share,
             passphrase_file,
             fingerprint,
-        } => custody::seal(place, &share, &passphrase_file, fingerprint.as_deref(), schema).await,
+        } => {
+            let compared = fingerprint.as_deref();
+            custody::seal(place, share.as_deref(), &passphrase_file, compared, schema).await
+        }
         Ask::Status => {
             let status = async {
                 let mut client = place.connect_as(&Identity::nobody()).await?;

@@ -6,10 +6,11 @@ use std::path::Path;
 use jiff::civil::Date;
 use keyvault::custody::ceremony::{self, Created, Custodian, Founding, Plan};
 use keyvault::custody::protection::Cost;
-use keyvault_protocol::{Identity, PointBytes, Status, UnsealProgress, VaultState, fingerprint};
+use keyvault_protocol::{Client, Identity, PointBytes, Status, UnsealProgress, VaultState, fingerprint};
 use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, line, secret};
 use serde_json::{Value, json};
+use tokio::net::UnixStream;
 
 use crate::command::arguments::Init;
 use crate::command::place::{PROGRAM, Place, random, runtime, usage};
@@ -269,25 +270,46 @@ pub(crate) async fn unseal(
     Outcome::done(schema, &fields, lines)
 }
 
-/// Seals the running vault, as the custodian of an envelope.
-pub(crate) async fn seal(
+/// Connects as the custodian of an envelope, who is named, to the vault that it pins, or that a person compared.
+pub(crate) async fn as_custodian(
     place: &Place,
     share: &Path,
     passphrase_file: &Path,
     compared: Option<&str>,
-    schema: &'static str,
-) -> Result<Outcome, Failure> {
+) -> Result<(Client<UnixStream>, String), Failure> {
     let envelope = share::read(share)?;
     let client = place.connect_as(&Identity::nobody()).await?;
     let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
     let share = envelope.open(&passphrase)?.pinned_to(transport_key);
-    let mut client = place.connect_as(&Identity::custodian(&share)?).await?;
-    client.seal().await?;
-    let fields = json!({ "state": "sealed", "by": envelope.custodian });
+    let client = place.connect_as(&Identity::custodian(&share)?).await?;
+    Ok((client, envelope.custodian))
+}
+
+/// Seals the running vault, as the custodian of an envelope, or as the officer whose key the caller's is.
+pub(crate) async fn seal(
+    place: &Place,
+    share: Option<&Path>,
+    passphrase_file: &Path,
+    compared: Option<&str>,
+    schema: &'static str,
+) -> Result<Outcome, Failure> {
+    let by = if let Some(share) = share {
+        let (mut client, custodian) = as_custodian(place, share, passphrase_file, compared).await?;
+        client.seal().await?;
+        Some(custodian)
+    } else if place.key.is_some() {
+        place.connect().await?.seal().await?;
+        None
+    } else {
+        return Err(usage(Words(
+            "缺少 --share；密钥官员用 --key 和 --anchors",
+            "--share is missing; an officer gives --key and --anchors",
+        )));
+    };
     Outcome::done(
         schema,
-        &fields,
+        &json!({ "state": "sealed", "by": by }),
         vec![line!(Words("密钥库已封存", "the vault is sealed"))],
     )
 }

@@ -89,8 +89,8 @@ fn dispatch(arguments: Arguments, clock: &Clock, schema: &'static str) -> Result
         }
         Command::Officer(command) => protected(|| officer::officer(command, schema)),
         Command::Key(command) => protected(|| officer::key(command, schema)),
-        Command::Request(sign @ RequestCommand::Sign { .. }) => {
-            protected(|| request::request(&place, clock, sign, schema))
+        Command::Request(signing @ (RequestCommand::Sign { .. } | RequestCommand::Submit { .. })) => {
+            protected(|| request::request(&place, clock, signing, schema))
         }
         Command::Request(command) => request::request(&place, clock, command, schema),
         Command::Ask(ask) => runtime()?.block_on(ask::ask(&place, ask, schema)),

@@ -18,7 +18,7 @@ use service_contract::Caller;
 
 use crate::command::arguments::{ActCommand, NewRequest, RequestCommand};
 use crate::command::place::{Place, random, runtime, usage};
-use crate::command::{files, officer, share, shown};
+use crate::command::{custody, files, officer, share, shown};
 
 /// Schema of the file.
 const SCHEMA: &str = "yzt.request/1";
@@ -58,8 +58,14 @@ pub(crate) fn request(
             let (fields, lines) = held.shown(None);
             Outcome::done(schema, &fields, lines)
         }
-        RequestCommand::Submit { request, out } => {
-            runtime()?.block_on(submit(place, &request, out.as_deref(), schema))
+        RequestCommand::Submit {
+            request,
+            out,
+            share,
+            passphrase_file,
+        } => {
+            let custodian = share.as_deref().map(|share| (share, passphrase_file.as_path()));
+            runtime()?.block_on(submit(place, &request, out.as_deref(), custodian, schema))
         }
     }
 }
@@ -68,6 +74,7 @@ async fn submit(
     place: &Place,
     request: &Path,
     out: Option<&Path>,
+    custodian: Option<(&Path, &Path)>,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let held = Held::read(request)?;
@@ -78,7 +85,15 @@ async fn submit(
             "--out is missing: this request exports a lot file",
         )));
     }
-    let outcome = place.connect().await?.submit_request(&held.signed).await?;
+    let mut client = match custodian {
+        Some((share, passphrase_file)) => {
+            custody::as_custodian(place, share, passphrase_file, None)
+                .await?
+                .0
+        }
+        None => place.connect().await?,
+    };
+    let outcome = client.submit_request(&held.signed).await?;
     let mut done = match outcome {
         RequestOutcome::Done => Outcome::done(schema, &json!({ "outcome": "done" }), vec![line!(DONE)])?,
         RequestOutcome::RoleKey(key) => {

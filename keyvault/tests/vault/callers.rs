@@ -1,13 +1,18 @@
 //! Callers: each may ask what its entry says and nothing else, until it is suspended, on open connections too.
 
+use std::sync::Arc;
+
+use keyvault::serve::Server;
 use keyvault_protocol::{
-    BundleKind, BundleRequest, CallerEntry, Client, Enrolment, OfficerAct, ReadJournal, RefusalCode, Request,
+    BundleKind, BundleRequest, CallerEntry, ChannelKey, Client, Enrolment, Identity, OfficerAct, ReadJournal,
+    RefusalCode, Request, Response, custodian_key,
 };
 use scratch_vault::OFFICERS;
 use service_contract::Caller;
 use tokio::io::DuplexStream;
 
 use super::gate::{Gate, REGION};
+use super::operations::{ask, requests};
 use super::support::*;
 
 /// A connection as the caller of this name, whose key everybody can make.
@@ -82,6 +87,59 @@ async fn a_caller_may_ask_what_its_kind_may_and_nothing_else() {
             "{enrolled:?}"
         );
     }
+}
+
+/// Claim K0: one of every request, as somebody whose key nobody enrolled, and as each kind that its policy does not name.
+#[tokio::test]
+async fn an_open_vault_does_nothing_for_an_unknown_key_and_nothing_of_another_kind_for_a_known_one() {
+    let installation = Installation::new(134).await;
+    for (name, kind) in [
+        ("audit", Caller::Auditor),
+        ("payments", Caller::Settlement),
+        ("photos", Caller::PhotoStore),
+    ] {
+        enrol(&installation, entry(name, kind)).await.unwrap();
+    }
+    drop(installation.client().await);
+    let envelope = &installation.envelopes[0];
+    let passphrase = scratch_vault::passphrase(&envelope.custodian);
+    let share = envelope.open(passphrase.as_bytes()).unwrap();
+    let callers = [
+        (Caller::Anyone, ChannelKey::fresh()),
+        (Caller::Issuer, scratch_vault::key("shenzhen")),
+        (Caller::PhotoStore, scratch_vault::key("photos")),
+        (Caller::Settlement, scratch_vault::key("payments")),
+        (Caller::KeyOfficer, scratch_vault::key(OFFICERS[0])),
+        (Caller::Auditor, scratch_vault::key("audit")),
+        (Caller::Custodian, custodian_key(&share).unwrap()),
+    ];
+    let before = installation.journal().await;
+    let mut refused = 0;
+    for (name, request) in requests() {
+        let policy = request.listed().policy;
+        if policy.who == [Caller::Anyone] {
+            continue;
+        }
+        for (kind, key) in callers.iter().filter(|(kind, _)| !policy.who.contains(kind)) {
+            let expected = match kind {
+                Caller::Anyone if policy.who.contains(&Caller::Custodian) && policy.while_sealed => {
+                    RefusalCode::NotACustodian
+                }
+                Caller::Anyone => RefusalCode::UnknownCaller,
+                _ => RefusalCode::NotPermitted,
+            };
+            let (response, _) = ask(&installation.vault, key, key.public(), request.clone()).await;
+            let code = match &response {
+                Response::Refused(refusal) => Some(refusal.code),
+                _ => None,
+            };
+            assert_eq!(code, Some(expected), "{name} as {kind:?}: {response:?}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 130, "{refused}");
+    assert_eq!(installation.journal().await, before);
+    assert_eq!(installation.vault.status().await.state.as_str(), "open");
 }
 
 #[tokio::test]
@@ -183,7 +241,6 @@ async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_giv
         let act = OfficerAct::RestoreCaller { name: name.into() };
         scratch_vault::approved(&mut officer, act).await.unwrap();
     }
-    // Its connection was closed.
     let mut audit = as_caller(&installation, "audit").await;
     audit.callers().await.unwrap();
     let mut client = installation.client().await;
@@ -195,6 +252,8 @@ async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_giv
         key,
     };
     scratch_vault::approved(&mut officer, act).await.unwrap();
+    let refused = audit.callers().await.unwrap_err();
+    assert!(refused.is(RefusalCode::UnknownCaller), "{refused}");
     let mut again = as_caller(&installation, "audit again").await;
     assert_eq!(again.callers().await.unwrap().len(), listed.len());
     let entries = again.callers().await.unwrap();
@@ -203,6 +262,32 @@ async fn who_is_suspended_is_refused_at_once_on_an_open_connection_until_two_giv
         of_audit.map(|entry| entry.enrolment.key).collect::<Vec<_>>(),
         [key]
     );
+}
+
+/// Claim K11, on the connections of one vault that is served.
+#[tokio::test]
+async fn who_is_suspended_is_hung_up_on_and_told_why_when_they_come_again() {
+    let installation = Installation::new(135).await;
+    enrol(&installation, entry("audit", Caller::Auditor))
+        .await
+        .unwrap();
+    let server = Server::new(Arc::clone(&installation.vault)).unwrap();
+    let anchors = installation.vault.anchors().await.unwrap();
+    let connect = async |name: &str| {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        drop(server.serve(far));
+        let identity = Identity::of(scratch_vault::key(name), anchors, installation.clock.clock());
+        Client::connect(near, &identity).await.unwrap()
+    };
+    let mut audit = connect("audit").await;
+    audit.callers().await.unwrap();
+    let mut officer = connect(OFFICERS[0]).await;
+    officer.suspend_caller("audit").await.unwrap();
+    assert_eq!(audit.callers().await.unwrap_err().code(), "VAULT_GONE");
+    // The officer's own connection goes on.
+    officer.callers().await.unwrap();
+    let refused = connect("audit").await.callers().await.unwrap_err();
+    assert!(refused.is(RefusalCode::CallerSuspended), "{refused}");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod channel;
 mod custody;
 mod freshness;
 mod gate;
+mod handbooks;
 mod memory;
 mod operations;
 mod program;

@@ -47,7 +47,7 @@ pub(crate) fn requests() -> Vec<(String, Request)> {
 }
 
 /// Asks the vault in frames of the channel, without the client and what it looks at.
-async fn ask(
+pub(crate) async fn ask(
     vault: &Arc<Vault>,
     key: &ChannelKey,
     client_key: PointBytes,
@@ -774,7 +774,7 @@ async fn every_operation_does_what_its_policy_says() {
 }
 
 #[test]
-fn a_ceiling_in_a_policy_is_what_the_vault_counts_and_its_number() {
+fn a_ceiling_in_a_policy_has_the_name_and_the_number_of_what_is_counted() {
     for operation in OPERATIONS {
         let Some(ceiling) = operation.policy.ceiling else {
             continue;

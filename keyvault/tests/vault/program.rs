@@ -305,6 +305,8 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     let site = Site::new();
     site.expect_error(&["status"], 3, "VAULT_NOT_RUNNING");
     site.expect_error(&["serve"], 5, "NO_VAULT");
+    // Neither a custodian's envelope nor an officer's key.
+    site.expect_error(&["seal"], 2, "USAGE");
     let envelopes = site.init();
     assert_eq!(envelopes.len(), 3);
     for envelope in &envelopes {
@@ -455,7 +457,17 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     site.expect_error(&bundle, 1, "BAD_CONTENT");
     assert!(!site.path("bundle.bin").exists());
 
-    site.expect_error(&["seal"], 2, "USAGE");
+    // An officer seals by the own key.
+    let (code, by) = site.run(&["seal"]);
+    assert_eq!(
+        (code, by["state"].as_str(), &by["by"]),
+        (0, Some("sealed"), &Value::Null)
+    );
+    site.unseal(&envelopes[0], "li");
+    assert_eq!(site.unseal(&envelopes[1], "wang").1["state"], "open");
+    let (_, lines) = site.run(&["journal", "--about", "chen"]);
+    let sealed = |line: &Value| line["kind"] == "sealed" && line["values"]["by"] == "chen";
+    assert!(lines["lines"].as_array().unwrap().iter().any(sealed), "{lines}");
     let (code, by) = site.seal(&envelopes[1], "wang");
     assert_eq!(
         (code, by["state"].as_str(), by["by"].as_str()),

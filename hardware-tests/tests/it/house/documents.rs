@@ -35,6 +35,52 @@ fn every_test_that_a_document_names_exists() {
     assert!(strays.is_empty(), "no such test:\n{}", strays.join("\n"));
 }
 
+/// A command that runs no test passes: each word by which tests are chosen is in the name of a test, of its file or of its module.
+#[test]
+fn every_choice_of_tests_that_a_document_gives_chooses_some() {
+    let mut names = BTreeSet::new();
+    for file in all_code() {
+        let text = fs::read_to_string(&file).unwrap();
+        let functions = text.split("fn ").skip(1);
+        names.extend(
+            functions
+                .filter_map(|rest| rest.split(['(', '<']).next())
+                .map(str::to_owned),
+        );
+        // A folder with a `mod.rs` is a module too.
+        names.extend(
+            file.iter()
+                .map(|part| part.to_string_lossy().trim_end_matches(".rs").to_owned()),
+        );
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (mut chosen, mut strays) = (0, Vec::new());
+    for document in files(root, "md").unwrap() {
+        let text = fs::read_to_string(&document).unwrap();
+        let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+        for command in spans.filter_map(|span| span.strip_prefix("cargo test ")) {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let is_value =
+                |at: usize| at > 0 && ["-p", "--test", "--bin", "--test-threads"].contains(&words[at - 1]);
+            for (at, word) in words.iter().enumerate() {
+                if word.starts_with('-') || is_value(at) || *word == "..." {
+                    continue;
+                }
+                chosen += 1;
+                let parts = word.split("::").filter(|part| !part.is_empty());
+                if !parts
+                    .clone()
+                    .all(|part| names.iter().any(|name| name.contains(part)))
+                {
+                    strays.push(format!("{}: {word}", document.display()));
+                }
+            }
+        }
+    }
+    assert!(chosen > 30, "{chosen}: the documents are not where they were");
+    assert!(strays.is_empty(), "chooses no test:\n{}", strays.join("\n"));
+}
+
 fn is_test(name: &str) -> bool {
     name.split('_').count() > 3
         && name
