@@ -13,17 +13,17 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
 };
 use card_applet_spec::codes::Serial;
-use card_applet_spec::crypto::{Key16, Key32, PrivateKey, PublicKey};
+use card_applet_spec::crypto::{Key16, Key32, PrivateKey};
 use card_applet_spec::kdf;
 use keyvault::Random;
 use keyvault::custody::protection::Cost;
 use keyvault::custody::share_envelope::{SetId, ShareEnvelope};
+use keyvault::keys::check;
 use keyvault_protocol::PhotoKeyContext;
 use program_contract::Clock;
 use rand::SeedableRng;
@@ -80,7 +80,7 @@ fn main() {
         std::hint::black_box(kdf::issuance_keys(&master, &Serial(serial)).unwrap());
     });
     let signer = PrivateKey::generate(&mut rng);
-    let vaults = PrivateKey::checked(&signer.expose(), signer.public(), aws_holds).unwrap();
+    let vaults = PrivateKey::checked(&signer.expose(), signer.public(), check::holds).unwrap();
     let sign = per_second(span, |n| {
         std::hint::black_box(vaults.sign(&[&n.to_be_bytes()], &mut rng).unwrap());
     });
@@ -90,7 +90,7 @@ fn main() {
     let aws = aws_sign_verify(span);
     let (scalar, public) = (signer.expose(), signer.public());
     let take = per_second(span, |_| {
-        std::hint::black_box(PrivateKey::checked(&scalar, public, aws_holds).unwrap());
+        std::hint::black_box(PrivateKey::checked(&scalar, public, check::holds).unwrap());
     });
     let one_client = durable(span, 1);
     let eight_clients = durable(span, 8);
@@ -141,13 +141,6 @@ fn shown(value: Option<f64>) -> String {
 
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "null".to_owned(), |value| format!("{value:.0}"))
-}
-
-/// The check that the vault gives its signers.
-fn aws_holds(public: &PublicKey, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
-    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public.to_point65());
-    Digest::import_less_safe(digest, &SHA256)
-        .is_ok_and(|digest| key.verify_digest(&digest, signature).is_ok())
 }
 
 /// What aws-lc-rs signs and verifies by itself.

@@ -1,7 +1,7 @@
 //! Keys: what the vault holds, where it lies in memory, what may be derived from it.
 
 pub mod arena;
-pub(crate) mod check;
+pub mod check;
 pub(crate) mod material;
 pub(crate) mod photo;
 pub mod random;
