@@ -143,6 +143,15 @@ async fn tell(
             "  ",
             installation.sockets.display()
         ),
+        line!(
+            "  ",
+            Words("用户", "user"),
+            "  ",
+            Words(
+                "所有程序同属一个系统用户：进入其一者可读全部文件，仅供试用（docs/operations.md）",
+                "one Unix user for all programs: who gets into one reads the files of all; for trying only (docs/operations.md)"
+            )
+        ),
         line!("  ", Words("结束", "end"), "  Ctrl-C"),
         line!(
             "\n  ",

@@ -578,7 +578,7 @@ impl Fixture {
 
     pub(crate) async fn run(&self, order: OrderId, station: &mut Station) -> Result<Order, ProductionError> {
         let maker = Maker::Person("sun".parse().unwrap());
-        self.production.run(order, station, &maker, &mut |_| {}).await
+        Box::pin(self.production.run(order, station, &maker, &mut |_| {})).await
     }
 
     pub(crate) async fn hand_over(

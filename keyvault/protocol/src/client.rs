@@ -58,7 +58,7 @@ pub struct Client<S> {
     proved: Proved,
     key: SecretKey,
     /// The ephemeral key by which this connection's secrets come, and what it has in common with ours.
-    agreed: Option<(PointBytes, Common)>,
+    agreed: Option<Box<(PointBytes, Common)>>,
     patience: Duration,
 }
 
@@ -622,11 +622,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     ) -> Result<(DataKey, WrappedKey), Error> {
         let ephemeral = sealed::ephemeral(&answer.sealed)?;
         let common = match self.agreed.take() {
-            Some((known, common)) if known == *ephemeral => common,
-            _ => sealed::agreed(&self.key, ephemeral)?,
+            Some(common) if common.0 == *ephemeral => common,
+            _ => Box::new((*ephemeral, sealed::agreed(&self.key, ephemeral)?)),
         };
-        let plain = sealed::open_under(&common, Purpose::PhotoKey, &context.photo_id, &answer.sealed)?;
-        self.agreed = Some((*ephemeral, common));
+        let plain = sealed::open_under(&common.1, Purpose::PhotoKey, &context.photo_id, &answer.sealed)?;
+        self.agreed = Some(common);
         let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| Error::NotOpened)?;
         Ok((DataKey::new(key), answer.wrapped))
     }
