@@ -2,7 +2,7 @@
 //! nobody sets. And the calendar of the office (UTC+8).
 //!
 //! Time goes forward with what the vault writes. At a start it may lie [`MOST_AT_A_START`] beyond the last thing written, and
-//! all such leaps together are at most [`MOST_BETWEEN_CONFIRMATIONS`]: then the custodians say what day it is. So a wrong clock
+//! all such leaps together are at most [`MOST_BETWEEN_CONFIRMATIONS`]: then two officers and the custodians say what day it is. So a wrong clock
 //! shuts the vault until it is corrected, and never until the day that it showed. A rehearsal's leaps are not bounded: people
 //! give it its day. Left out: time from witnesses, who come to the vault later.
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 /// How far beyond the last thing that was written a start may be: a long holiday with the machine off.
 pub(crate) const MOST_AT_A_START: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How far the starts together may be beyond it, since the custodians last said what day it is: a machine that runs day and
+/// How far the starts together may be beyond it, since people last said what day it is: a machine that runs day and
 /// night uses up an hour in a month, one that is shut every night and weekend a month in six weeks.
 pub(crate) const MOST_BETWEEN_CONFIRMATIONS: SignedDuration = SignedDuration::from_hours(31 * 24);
 

@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// The starts together are too far beyond it.
     #[error(
-        "the clock says {now}, and the vault has last seen {seen}: with this start it would have leapt over more than 31 days since the custodians last said the day"
+        "the clock says {now}, and the vault has last seen {seen}: with this start it would have leapt over more than 31 days since its time was last set"
     )]
     ClockLeaps {
         /// Day of the clock, UTC+8.
@@ -68,9 +68,15 @@ pub enum Error {
         /// What was said.
         said: jiff::civil::Date,
     },
-    /// The custodians who open the vault say different days, or not all of them say one.
-    #[error("the custodians do not all say the same day")]
+    /// Those who open the vault say different days, or not all of them say one.
+    #[error("the custodians, and the officers' request where there is one, do not all say the same day")]
     DaysDiffer,
+    /// The custodians alone said the day, where there are officers.
+    #[error("two officers or more are there, and without their request the custodians do not set the time")]
+    OfficersSayTheDay,
+    /// The request sets the time of a store that was written since, or of a later one.
+    #[error("the request sets the time of this vault as its store stood at another moment")]
+    RequestOfAnotherOpening,
     /// The store cannot be read or written.
     #[error("the store cannot be used: {what}")]
     StoreUnavailable {
@@ -422,7 +428,7 @@ pub enum Error {
 }
 
 /// What to do about a clock that is too far ahead.
-const TIME_ZH: &str = "未做任何改动；请校准本机时钟后重新解封；时钟无误而密钥库确已停用如此之久的，由每名保管人以 `--day` 写明当日日期解封";
+const TIME_ZH: &str = "未做任何改动；请校准本机时钟后重新解封；时钟无误而密钥库确已停用如此之久的，由两名密钥官员签署 `keyvault request new set-time`，每名保管人以 `--time-request` 附上该文件解封；密钥官员不足两名的，以 `--day` 写明当日日期";
 
 /// Code for scripts, exit code, and what to do.
 struct Facts {
@@ -457,11 +463,11 @@ impl Error {
             ),
             Self::ClockBehind { .. } => of(
                 W::ClockBehind,
-                "nothing was changed; set the machine's clock and try again. Where the clock is right, and the one of before was wrong, every custodian unseals with `--day` and the day that it is. A rehearsal that went on to that day is served with --at on that day or a later one",
+                "nothing was changed; set the machine's clock and try again. Where the clock is right, and the one of before was wrong, two officers sign `keyvault request new set-time`, and every custodian unseals with `--time-request` and that file; where fewer than two officers are left, with `--day` and the day that it is. A rehearsal that went on to that day is served with --at on that day or a later one",
             ),
             Self::ClockLeap { .. } | Self::ClockLeaps { .. } => of(
                 W::ClockLeap,
-                "nothing was changed; set the machine's clock and unseal again. Where the clock is right, and the vault was away for so long, every custodian unseals with `--day` and the day that it is",
+                "nothing was changed; set the machine's clock and unseal again. Where the clock is right, and the vault was away for so long, two officers sign `keyvault request new set-time`, and every custodian unseals with `--time-request` and that file; where fewer than two officers are left, with `--day` and the day that it is",
             ),
             Self::NotTheDay { .. } => of(
                 W::NotTheDay,
@@ -469,7 +475,15 @@ impl Error {
             ),
             Self::DaysDiffer => of(
                 W::NotTheDay,
-                "this share was not taken; agree on the day, and give it with the same `--day` as the others, or as they did without",
+                "this share was not taken; agree on the day, and give it with the same `--time-request` or `--day` as the others, or as they did without",
+            ),
+            Self::OfficersSayTheDay => of(
+                W::OfficersThere,
+                "nothing was changed; have two officers sign `keyvault request new set-time`, and unseal with `--time-request` and that file, all custodians again",
+            ),
+            Self::RequestOfAnotherOpening => of(
+                W::RequestExpired,
+                "nothing was changed; make a new `keyvault request new set-time` while the vault is sealed, have it signed, and give the share with that",
             ),
             Self::StoreUnavailable { .. } => of(
                 W::StoreUnavailable,
@@ -787,14 +801,14 @@ impl Failing for Error {
             ),
             Self::ClockBehind { now, seen } => (
                 format!("时钟为 {now}，而密钥库已见过 {seen}").into(),
-                "未做任何改动；请校准本机时钟后再试；时钟无误而此前的时钟有误的，由每名保管人以 `--day` 写明当日日期解封；已进行到那一天的演练密钥库，用 --at 指定当日或之后的日期提供服务",
+                "未做任何改动；请校准本机时钟后再试；时钟无误而此前的时钟有误的，由两名密钥官员签署 `keyvault request new set-time`，每名保管人以 `--time-request` 附上该文件解封；密钥官员不足两名的，以 `--day` 写明当日日期；已进行到那一天的演练密钥库，用 --at 指定当日或之后的日期提供服务",
             ),
             Self::ClockLeap { now, seen } => (
                 format!("时钟为 {now}，比密钥库最后见过的 {seen} 晚七天以上").into(),
                 TIME_ZH,
             ),
             Self::ClockLeaps { now, seen } => (
-                format!("时钟为 {now}，密钥库最后见过 {seen}：本次启动将使其自保管人上次写明日期以来跳过的时间超过 31 天").into(),
+                format!("时钟为 {now}，密钥库最后见过 {seen}：本次启动将使其自上次设定时间以来跳过的时间超过 31 天").into(),
                 TIME_ZH,
             ),
             Self::NotTheDay { now, said } => (
@@ -802,8 +816,16 @@ impl Failing for Error {
                 "未做任何改动；请核对日历和本机时钟，改正有误的一方，再次给出分片",
             ),
             Self::DaysDiffer => (
-                "保管人所说的日期不一致".into(),
-                "本分片未被接受；请商定日期，与其他保管人给出相同的 `--day`，或都不给",
+                "各保管人及密钥官员的申请所说的日期不一致".into(),
+                "本分片未被接受；请商定日期，与其他保管人给出相同的 `--time-request` 或 `--day`，或都不给",
+            ),
+            Self::OfficersSayTheDay => (
+                "尚有两名或更多密钥官员；没有他们的申请，保管人不能设定时间".into(),
+                "未做任何改动；请由两名密钥官员签署 `keyvault request new set-time`，各保管人以 `--time-request` 附上该文件重新解封",
+            ),
+            Self::RequestOfAnotherOpening => (
+                "申请所设定的是本密钥库存储在另一时刻的时间".into(),
+                "未做任何改动；请在密钥库封存时重新制作 `keyvault request new set-time` 并签名，再以其给出分片",
             ),
             Self::StoreUnavailable { what } => (
                 format!("存储无法使用：{}", chinese(what)).into(),

@@ -184,6 +184,10 @@ const TABLE: &[(&str, &str)] = &[
         "a request ends after it was made, and lives at most 7 days",
         "申请的截止时间须晚于制作时间，且在 7 天以内",
     ),
+    (
+        "a request that comes with a share sets the time",
+        "随分片给出的申请须为设定时间的申请",
+    ),
     ("a request's row", "申请的记录"),
     (
         "a requester's name has 1 to 64 bytes of text",
@@ -421,6 +425,10 @@ const TABLE: &[(&str, &str)] = &[
     (
         "the threshold is below 2, so one person could open the vault alone",
         "门限小于 2，一个人就能打开密钥库",
+    ),
+    (
+        "the time of an open vault is not set: seal it, and give the request with the shares",
+        "已打开的密钥库不能设定时间：请先封存，再随分片给出申请",
     ),
     ("the transport key", "传输密钥"),
     ("the transport key cannot be written", "传输密钥不能写入"),

@@ -207,7 +207,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     ///
     /// # Errors
     /// As [`Client::begin_unseal`]; refused with `WrongVault`, `WrongEpoch`, `WrongShare` (naming the custodian), `SameShareTwice`,
-    /// `NoAttempt`, `Damaged` or `ClockBehind`.
+    /// `NoAttempt`, `Damaged`, `ClockBehind` or `ClockLeap`; with a day `NotTheDay` and `OfficersThere`, and with a request what it is
+    /// refused with.
     pub async fn submit_share(&mut self, share: &Share) -> Result<UnsealProgress, Error> {
         let attempt = self.begin_unseal().await?;
         let context = SealedShare::context(
@@ -229,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             seen: share.seen,
             day: share.day,
         };
-        self.ask(GiveShare(envelope)).await
+        self.ask(GiveShare(envelope, share.request.clone())).await
     }
 
     /// Seals the vault as the custodian or officer who the identity is: all keys leave memory.

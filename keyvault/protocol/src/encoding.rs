@@ -129,6 +129,10 @@ fn acts() -> Vec<OfficerAct> {
         OfficerAct::ReplaceOfficers {
             officers: vec![enrolment()],
         },
+        OfficerAct::SetTime {
+            day: day(21),
+            generation: 7,
+        },
     ]
 }
 
@@ -148,6 +152,18 @@ fn update(task: UpdateTask) -> Request {
         serial: SERIAL,
         task,
     })
+}
+
+fn share() -> SealedShare {
+    SealedShare {
+        attempt: [9; 16],
+        vault: [8; 16],
+        epoch: 1,
+        index: 2,
+        sealed: vec![7; 5],
+        seen: 6,
+        day: None,
+    }
 }
 
 fn photo() -> PhotoKeyContext {
@@ -172,18 +188,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         ),
         ("Status", ReadStatus.into()),
         ("BeginUnseal", BeginUnseal.into()),
+        ("GiveShare", GiveShare(share(), None).into()),
         (
-            "GiveShare",
-            GiveShare(SealedShare {
-                attempt: [9; 16],
-                vault: [8; 16],
-                epoch: 1,
-                index: 2,
-                sealed: vec![7; 5],
-                seen: 6,
-                day: None,
-            })
-            .into(),
+            "GiveShare with a request",
+            GiveShare(share(), Some(request())).into(),
         ),
         ("Seal", Seal.into()),
         ("PhotoKeyNew", PhotoKeyNew(photo()).into()),
@@ -430,6 +438,7 @@ fn status(state: VaultState, attempt: Option<Attempt>) -> Response {
         custodians: vec!["one".into(), "two".into()],
         attempt,
         high_water: at(0),
+        generation: 7,
     })
 }
 

@@ -87,6 +87,17 @@ pub enum OfficerAct {
         #[n(0)]
         officers: Vec<Enrolment>,
     },
+    /// The sealed vault's time is that of the machine's clock on this day, forwards or back. It is given with a share, by those
+    /// who open the vault.
+    #[n(10)]
+    SetTime {
+        /// The day that it is (UTC+8).
+        #[cbor(n(0), with = "crate::wire::date")]
+        day: Date,
+        /// Generation of the store that is opened: it grows with every opening, so the request serves for one.
+        #[n(1)]
+        generation: u64,
+    },
 }
 
 impl OfficerAct {
@@ -102,6 +113,7 @@ impl OfficerAct {
             Self::RetireRole { .. } => "retire-role",
             Self::ExportLot(_) => "export-lot",
             Self::ReplaceOfficers { .. } => "replace-officers",
+            Self::SetTime { .. } => "set-time",
         }
     }
 

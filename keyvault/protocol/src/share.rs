@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::civil::Date;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::request::SignedRequest;
 use crate::wire::PointBytes;
 
 /// A custodian's share in clear, taken from an opened envelope. Wiped on drop, never printed.
@@ -28,6 +29,9 @@ pub struct Share {
     /// The day that it is, as the custodian says.
     #[zeroize(skip)]
     pub(crate) day: Option<Date>,
+    /// What two officers signed for that day.
+    #[zeroize(skip)]
+    pub(crate) request: Option<SignedRequest>,
     value: [u8; 32],
 }
 
@@ -42,6 +46,7 @@ impl Share {
             transport: None,
             seen: 0,
             day: None,
+            request: None,
             value,
         }
     }
@@ -65,6 +70,13 @@ impl Share {
     #[must_use]
     pub fn on_day(mut self, day: Option<Date>) -> Self {
         self.day = day;
+        self
+    }
+
+    /// The share with the request of two officers that sets the time to the day that the custodian says.
+    #[must_use]
+    pub fn with_request(mut self, request: Option<SignedRequest>) -> Self {
+        self.request = request;
         self
     }
 

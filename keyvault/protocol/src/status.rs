@@ -7,6 +7,7 @@ use service_contract::{Caller, Journal, Kind, Operation, Policy};
 use sha2::{Digest as _, Sha256};
 
 use crate::identity::TransportStatement;
+use crate::request::SignedRequest;
 use crate::wire::PointBytes;
 
 /// State of the vault.
@@ -64,6 +65,9 @@ pub struct Status {
     /// Latest time that the vault has seen.
     #[cbor(n(6), with = "crate::wire::instant")]
     pub high_water: Timestamp,
+    /// Generation of the store as it is on disk: a request that sets the time names it.
+    #[n(7)]
+    pub generation: u64,
 }
 
 /// An unseal attempt: one at a time, 15 minutes.
@@ -126,7 +130,7 @@ pub struct UnsealProgress {
 }
 
 /// Version of this protocol; both sides must speak the same.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 6;
 
 /// The first message of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -193,9 +197,10 @@ impl Operation for BeginUnseal {
     const DOORS: &'static [&'static str] = &["keyvault unseal"];
 }
 
-/// Gives a share to the attempt that runs: who has it is its custodian.
+/// Gives a share to the attempt that runs: who has it is its custodian. Beside it, where the time is to be set, the officers'
+/// request that says the same day as the custodians.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct GiveShare(#[n(0)] pub SealedShare);
+pub struct GiveShare(#[n(0)] pub SealedShare, #[n(1)] pub Option<SignedRequest>);
 
 impl Operation for GiveShare {
     type Answer = UnsealProgress;

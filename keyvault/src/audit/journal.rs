@@ -239,7 +239,7 @@ pub(crate) enum Event {
         #[n(3)]
         most: u64,
     },
-    /// The custodians who opened it said what day it is.
+    /// Those who opened it said what day it is; where officers did, their request has a line of its own.
     #[n(43)]
     TimeSet {
         /// The last day that the vault had seen.

@@ -2,11 +2,12 @@
 //! back.
 //!
 //! What is done, and that it was done, is one transaction; the same request again answers the same until it ends, and does
-//! nothing more. A quorum's request waits a day between its first submission and its effect, so that whoever is left can see
+//! nothing more, whatever becomes of the time. A request that sets the time comes with the shares of those who open the vault. A quorum's request waits a day between its first submission and its effect, so that whoever is left can see
 //! it in the journal; where there never was an officer, in a store of before, it does not. Left out: mandates of the office.
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::{
     Enrolment, MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, RequestOutcome, RequestSigner, SignedRequest,
@@ -30,10 +31,11 @@ const WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// Most signatures that are looked at: as many as a vault has custodians.
 const MAX_SIGNATURES: usize = 255;
 
-/// Row of a request; its id is the digest.
+/// Row of a request; its id is the digest. It stays: were it to go when the request ends, a request would be done again after the
+/// time was set back.
 #[derive(Encode, Decode)]
 struct Row {
-    /// When the request ends, and with it this row: seconds since 1970.
+    /// When the request ends: seconds since 1970.
     #[n(0)]
     until: i64,
     /// When it was submitted first.
@@ -42,6 +44,9 @@ struct Row {
     /// What became of it; none while it waits.
     #[n(2)]
     outcome: Option<RequestOutcome>,
+    /// How often the vault's time had been set back when it was submitted first: what waited then has ended.
+    #[cbor(n(3), default)]
+    set_back: u32,
 }
 
 /// Does what a request says, if those who may have signed it; or says again what was done.
@@ -94,16 +99,17 @@ pub(crate) async fn submit(
             outcome: Some(outcome),
             ..
         }) => return Ok(outcome),
+        Some(Row { set_back, .. }) if set_back != open.state.set_back => return Err(Error::RequestExpired),
         Some(Row { first, .. }) => Some(first),
         None => None,
     };
 
     let mut transaction = Transaction::default();
-    forget_ended(core, open, now, &mut transaction).await?;
     let mut row = Row {
         until: request.until.as_second(),
         first: first.unwrap_or(now.as_second()),
         outcome: None,
+        set_back: open.state.set_back,
     };
     let line = Line {
         digest,
@@ -124,6 +130,56 @@ pub(crate) async fn submit(
     }
     transaction.note(line.done());
     carry_out(core, open, now, &request.act, (&digest, &mut row), transaction).await
+}
+
+/// Whether a request that comes with a share sets the time of this vault, as its store stands, to this day. Who signed it is known
+/// when the store is open ([`may_set_time`]).
+pub(crate) fn says_the_day(
+    core: &Core,
+    signed: &SignedRequest,
+    said: Option<Date>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let request = signed.claimed().map_err(|_| Error::MalformedRequest)?;
+    let OfficerAct::SetTime { day, generation } = request.act else {
+        return Err(Error::BadContent {
+            what: "a request that comes with a share sets the time",
+        });
+    };
+    if request.vault != core.header.vault {
+        return Err(Error::RequestOfAnotherVault);
+    }
+    if said != Some(day) {
+        return Err(Error::DaysDiffer);
+    }
+    if generation != core.header.generation() {
+        return Err(Error::RequestOfAnotherOpening);
+    }
+    in_time(&request, now)
+}
+
+/// Whether those who open the vault may set its time: two officers asked for it, or fewer than two are left.
+pub(crate) fn may_set_time(
+    open: &Open,
+    signed: Option<&SignedRequest>,
+    transaction: &mut Transaction,
+) -> Result<(), Error> {
+    let Some(signed) = signed else {
+        return if serving_officers(open) < HANDS {
+            Ok(())
+        } else {
+            Err(Error::OfficersSayTheDay)
+        };
+    };
+    let request = signed.claimed().map_err(|_| Error::MalformedRequest)?;
+    let line = Line {
+        digest: signed.digest(),
+        act: request.act.as_str(),
+        signers: officers(open, &request, signed)?,
+        requester: request.requester,
+    };
+    transaction.note(line.done());
+    Ok(())
 }
 
 /// What the journal says of a request.
@@ -208,6 +264,11 @@ async fn carry_out(
         }
         OfficerAct::EnrolTerminal(enrolment) => {
             registry::enrol(core, open, now, enrolment, &mut transaction).await?;
+        }
+        OfficerAct::SetTime { .. } => {
+            return Err(Error::BadContent {
+                what: "the time of an open vault is not set: seal it, and give the request with the shares",
+            });
         }
     }
     let outcome = is_done(&mut transaction, RequestOutcome::Done)?;
@@ -314,23 +375,4 @@ fn takes_effect(
         what: "a request's row",
     })?;
     first.saturating_add(WAIT).map_err(|_| Error::RequestExpired)
-}
-
-/// Takes the rows of requests that have ended: submitted again they are refused without a row.
-async fn forget_ended(
-    core: &mut Core,
-    open: &Open,
-    now: Timestamp,
-    transaction: &mut Transaction,
-) -> Result<(), Error> {
-    for row in open.rows(core, Table::Request).await? {
-        let plain = core.open_row(&open.ring, Table::Request, &row)?;
-        let Row { until, .. } = minicbor::decode(&plain).map_err(|_| Error::Damaged {
-            what: "a request's row",
-        })?;
-        if until <= now.as_second() {
-            transaction.delete(Table::Request, &row.id);
-        }
-    }
-    Ok(())
 }

@@ -323,6 +323,16 @@ pub(crate) enum ActCommand {
         #[arg(long, value_name = "FILE")]
         maker_key: PathBuf,
     },
+    /// Sets the time of the sealed vault to the machine's clock on this day, forwards or back. The custodians give it as they open
+    /// the vault (`keyvault unseal --time-request`).
+    SetTime {
+        /// The day that it is (UTC+8).
+        #[arg(long, value_name = "DATE")]
+        day: Date,
+        /// Generation of the store, as `keyvault status --json` says it of the sealed vault; asked for where it is not given.
+        #[arg(long, value_name = "N")]
+        generation: Option<u64>,
+    },
     /// Where fewer than two officers are left: puts these onto the access list. A quorum of custodians signs it.
     ReplaceOfficers {
         /// An officer, and the key file or the file with the public key; once for each.
@@ -427,7 +437,11 @@ pub(crate) enum Ask {
         /// The store was put back on purpose: what was remembered of it does not count, and is written anew.
         #[arg(long)]
         restored: bool,
-        /// The day that it is (UTC+8), where the vault refuses the machine's clock: every custodian who opens it says the same.
+        /// The request of two officers that sets the time, where the vault refuses the machine's clock: every custodian who
+        /// opens it gives the same, and says so that it is that day.
+        #[arg(long, value_name = "FILE", conflicts_with = "day")]
+        time_request: Option<PathBuf>,
+        /// The day that it is (UTC+8), in the place of such a request where fewer than two officers are left.
         #[arg(long, value_name = "DATE")]
         day: Option<Date>,
     },

@@ -27,10 +27,16 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             passphrase_file,
             fingerprint,
             restored,
+            time_request,
             day,
         } => {
+            let time = match (time_request, day) {
+                (Some(path), _) => Some(request::setting_time(&path)?),
+                (None, Some(day)) => Some((day, None)),
+                (None, None) => None,
+            };
             let compared = fingerprint.as_deref();
-            custody::unseal(place, &share, &passphrase_file, compared, restored, day, schema).await
+            custody::unseal(place, &share, &passphrase_file, compared, restored, time, schema).await
         }
         Ask::Seal {
             share,

@@ -6,7 +6,9 @@ use std::path::Path;
 use jiff::civil::Date;
 use keyvault::custody::ceremony::{self, Created, Custodian, Founding, Plan};
 use keyvault::custody::protection::Cost;
-use keyvault_protocol::{Client, Identity, PointBytes, Status, UnsealProgress, VaultState, fingerprint};
+use keyvault_protocol::{
+    Client, Identity, PointBytes, SignedRequest, Status, UnsealProgress, VaultState, fingerprint,
+};
 use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Founded, Outcome, day, line, secret};
 use serde_json::{Value, json};
@@ -213,7 +215,7 @@ pub(crate) async fn unseal(
     passphrase_file: &Path,
     compared: Option<&str>,
     restored: bool,
-    day: Option<Date>,
+    time: Option<(Date, Option<SignedRequest>)>,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
     let file = share;
@@ -222,7 +224,10 @@ pub(crate) async fn unseal(
     let client = place.connect_as(&Identity::nobody()).await?;
     let transport_key = share::compared(&envelope, &client, compared)?;
     let passphrase = share::passphrase(&envelope, passphrase_file)?;
-    let mut share = envelope.open(&passphrase)?.pinned_to(transport_key).on_day(day);
+    let mut share = envelope.open(&passphrase)?.pinned_to(transport_key);
+    if let Some((day, request)) = time {
+        share = share.on_day(Some(day)).with_request(request);
+    }
     if !restored {
         share = share.that_saw(share::seen(file, &client.vault())?);
     }
@@ -338,6 +343,7 @@ pub(crate) fn describe(
         "fingerprint": attempt.map(|attempt| attempt.fingerprint.clone()),
         "transport_key": fingerprint(transport_key),
         "high_water": status.high_water.to_string(),
+        "generation": status.generation,
         "rehearsal": founded.is_rehearsal(),
     });
     let mut lines = vec![line!(match status.state {

@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use keyvault_protocol::{
-    ChannelKey, Enrolment, LotRequest, LoweredCeiling, OPERATIONS, OfficerAct, OfficersRequest, PointBytes,
-    RequestOutcome, RequestSignature, RequestSigner, SignedRequest, TerminalEnrolment, division, fingerprint,
-    sign_as_custodian,
+    ChannelKey, Enrolment, Identity, LotRequest, LoweredCeiling, OPERATIONS, OfficerAct, OfficersRequest,
+    PointBytes, RequestOutcome, RequestSignature, RequestSigner, SignedRequest, TerminalEnrolment, division,
+    fingerprint, sign_as_custodian,
 };
 use program_contract::language::{Line, Said as _, Words};
 use program_contract::{Clock, Failure, Founded, Outcome, day, file, line};
@@ -152,6 +153,9 @@ program_contract::sentences! {
     fn exports_lot(count, first, lot, maker, key) =
         "导出批次 {lot} 自 {first} 起 {count} 张空白卡的传输密钥，交制卡商 {maker}，公钥指纹 {key}",
         "exports the transport keys of {count} blanks of lot {lot} from number {first} on, to {maker}, key {key}";
+    fn sets_time(day, generation) =
+        "今天是 {day}：将（存储为第 {generation} 代的）封存的密钥库的时间设为本机时钟当日的时间",
+        "says that it is {day}: the sealed vault, with its store of generation {generation}, takes the machine's clock of that day";
     fn signed_by(name, key) = "{name} 已签名，公钥指纹 {key}", "signed by {name}, key {key}";
     fn does_not_fit(name) = "{name} 的签名不符", "the signature of {name} does not fit";
     fn custodian(index, epoch) = "第 {epoch} 套第 {index} 份的保管人", "the custodian of share {index} of set {epoch}";
@@ -165,6 +169,18 @@ program_contract::failures! {
     fn other_words(path) = Damaged "REQUEST_WORDS" {
         "{path} 中的文字与其中所签的内容不符", "the words in {path} are not what its bytes say";
         "不要签名，请查明是谁改动了它。", "Do not sign it, and find out who changed it.";
+    }
+}
+
+/// The day of a request that sets the time, and the request.
+pub(crate) fn setting_time(path: &Path) -> Result<(Date, Option<SignedRequest>), Failure> {
+    let held = Held::read(path)?;
+    match held.request.act {
+        OfficerAct::SetTime { day, .. } => Ok((day, Some(held.signed))),
+        _ => Err(usage(Words(
+            "--time-request 须为 `keyvault request new set-time` 写出的文件",
+            "--time-request is a file that `keyvault request new set-time` wrote",
+        ))),
     }
 }
 
@@ -246,6 +262,7 @@ fn words(act: &OfficerAct) -> Vec<Line> {
             let key = fingerprint(maker_key);
             vec![line!(exports_lot(*count, *first, number, maker, key))]
         }
+        OfficerAct::SetTime { day, generation } => vec![line!(sets_time(*day, *generation))],
     }
 }
 
@@ -552,11 +569,18 @@ fn make(place: &Place, machine: &Clock, new: NewRequest, schema: &'static str) -
     } = new;
     let requester = requester.ok_or_else(|| usage(Words("缺少 --requester", "--requester is missing")))?;
     let out = out.ok_or_else(|| usage(Words("缺少 --out", "--out is missing")))?;
-    let act = act_of(act)?;
+    let mut act = act_of(act)?;
     let vault = match &place.anchors {
         Some(anchors) => vault_of(anchors)?,
         None => runtime()?.block_on(async { Ok::<_, Failure>(place.connect().await?.vault()) })?,
     };
+    if let OfficerAct::SetTime { generation, .. } = &mut act
+        && *generation == 0
+    {
+        // Every store was written once.
+        let stands = async { Ok::<_, Failure>(place.connect_as(&Identity::nobody()).await?.status().await?) };
+        *generation = runtime()?.block_on(stands)?.generation;
+    }
     let made = machine.at(place.at, Founded::around(&vault))?.now();
     // The wire has whole seconds.
     let made = jiff::Timestamp::from_second(made.as_second()).unwrap_or(made);
@@ -679,6 +703,10 @@ fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
             maker,
             maker_key: files::read_point(&maker_key)?,
         }),
+        ActCommand::SetTime { day, generation } => OfficerAct::SetTime {
+            day,
+            generation: generation.unwrap_or_default(),
+        },
         ActCommand::ReplaceOfficers { officer } => {
             let officers = officer::named_officers(&officer, None)?;
             let officers = officers.into_iter().map(|officer| Enrolment {

@@ -9,8 +9,8 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    Attempt, ChannelKey, PointBytes, SealedShare, SignatureBytes, Status, TransportStatement, UnsealProgress,
-    VaultAnchors, VaultState, fingerprint,
+    Attempt, ChannelKey, PointBytes, SealedShare, SignatureBytes, SignedRequest, Status, TransportStatement,
+    UnsealProgress, VaultAnchors, VaultState, fingerprint,
 };
 use p256::SecretKey;
 use program_contract::{Clock, Founded};
@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
 use crate::authority::asker::Asker;
+use crate::authority::requests;
 use crate::authority::signers::Signer;
 use crate::card::session::Sessions;
 use crate::clock::{self, Running};
@@ -271,6 +272,7 @@ impl Vault {
                 .collect(),
             attempt,
             high_water: inner.core.header.high_water,
+            generation: inner.core.header.generation(),
         }
     }
 
@@ -302,6 +304,7 @@ impl Vault {
                     begun_by,
                     given: Vec::new(),
                     day: None,
+                    request: None,
                     seen: 0,
                 });
                 let described = attempt.describe(&inner.core);
@@ -312,14 +315,20 @@ impl Vault {
     }
 
     /// Takes one share. A share that is wrong in any way changes nothing. Where its custodian says what day it is, the machine's
-    /// clock must show that day, and may show any.
+    /// clock must show that day, and may show any; one of those who open it gives the officers' `request` of that day, where
+    /// there are officers.
     ///
     /// # Errors
     /// [`Error::ClockBehind`], [`Error::ClockLeap`], [`Error::NotTheDay`], [`Error::DaysDiffer`],
+    /// [`Error::RequestOfAnotherVault`], [`Error::RequestExpired`], [`Error::RequestOfAnotherOpening`],
     /// [`Error::NoAttempt`], [`Error::WrongVault`], [`Error::WrongEpoch`], [`Error::WrongShare`],
     /// [`Error::SameShareTwice`], [`Error::NotOpened`], and with the last share [`Error::RolledBack`], [`Error::ClockLeaps`],
-    /// [`Error::Damaged`].
-    pub async fn give_share(&self, envelope: &SealedShare) -> Result<UnsealProgress, Error> {
+    /// [`Error::OfficersSayTheDay`], [`Error::TwoOfficersNeeded`], [`Error::Damaged`].
+    pub async fn give_share(
+        &self,
+        envelope: &SealedShare,
+        request: Option<&SignedRequest>,
+    ) -> Result<UnsealProgress, Error> {
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         let inner = &mut *guard;
@@ -329,7 +338,11 @@ impl Vault {
             Phase::Damaged(error) => return Err(error.clone()),
             Phase::Sealed | Phase::Unsealing(_) => return Err(Error::NoAttempt),
         };
-        let now = match self.now(&inner.core, envelope.day) {
+        let now = self.now(&inner.core, envelope.day).and_then(|now| {
+            let check = |request| requests::says_the_day(&inner.core, request, envelope.day, now);
+            request.map_or(Ok(()), check).map(|()| now)
+        });
+        let now = match now {
             Ok(now) => now,
             Err(error) => {
                 if attempt.given.is_empty() {
@@ -339,19 +352,23 @@ impl Vault {
             }
         };
         attempt.take(&inner.core, envelope)?;
+        if request.is_some() {
+            attempt.request = request.cloned();
+        }
         if attempt.given.len() < usize::from(inner.core.header.threshold) {
             return Ok(attempt.progress(&inner.core));
         }
         let custodians = attempt.names(&inner.core);
         let mut progress = attempt.progress(&inner.core);
         let points = std::mem::take(&mut attempt.given);
-        let (seen, said) = (attempt.seen, attempt.day);
+        let (seen, said, request) = (attempt.seen, attempt.day, attempt.request.take());
         // From here on the shares are gone, whatever happens.
         inner.phase = Phase::Sealed;
         let opened = unseal(&mut inner.core, &points, now, seen).await;
         drop(points);
         let opened = match opened {
             Ok(open) => {
+                let said = said.map(|day| (day, request));
                 self.begin_service(&mut inner.core, open, now, said, custodians)
                     .await
             }
@@ -386,12 +403,13 @@ impl Vault {
         core: &mut Core,
         mut open: Open,
         now: Timestamp,
-        said: Option<Date>,
+        said: Option<(Date, Option<SignedRequest>)>,
         custodians: Vec<String>,
     ) -> Result<Open, Error> {
         let seen = core.header.high_water;
         let mut transaction = Transaction::default();
-        if let Some(said) = said {
+        if let Some((said, request)) = said {
+            requests::may_set_time(&open, request.as_ref(), &mut transaction)?;
             transaction.time = Time::Set(now);
             transaction.note(Event::TimeSet {
                 seen: clock::day(seen).to_string(),
@@ -695,6 +713,8 @@ struct Unsealing {
     given: Vec<Point>,
     /// The day that they all said, or none of them.
     day: Option<Date>,
+    /// The officers' request for that day; whose signatures count is looked at when the store is open.
+    request: Option<SignedRequest>,
     /// The newest generation that one of their custodians remembers.
     seen: u64,
 }

@@ -630,7 +630,7 @@ pub(crate) enum Time {
     GoesOn,
     /// A start leapt over so many seconds.
     Leapt(i64),
-    /// The custodians said that it is this.
+    /// Those who opened it said that it is this.
     Set(Timestamp),
 }
 
@@ -758,7 +758,7 @@ pub(crate) struct State {
     /// The sum over all rows but this one ([`Freshness::sum`]); none before format 4.
     #[cbor(n(5), with = "minicbor::bytes")]
     pub(crate) rows: Option<[u8; 32]>,
-    /// Seconds over which starts have leapt since the custodians last said the day.
+    /// Seconds over which starts have leapt since the time was last set.
     #[cbor(n(6), default)]
     pub(crate) leapt: i64,
     /// How often the time was set back: what was accepted before has ended.

@@ -61,9 +61,10 @@ pub(crate) async fn answer(
             .begin_unseal(asker.share)
             .await
             .map(answered::<BeginUnseal, _>),
-        Request::GiveShare(GiveShare(envelope)) => {
-            vault.give_share(&envelope).await.map(answered::<GiveShare, _>)
-        }
+        Request::GiveShare(GiveShare(envelope, request)) => vault
+            .give_share(&envelope, request.as_ref())
+            .await
+            .map(answered::<GiveShare, _>),
         Request::Seal(Seal) => vault.seal_for(asker).await.map(answered::<Seal, _>),
         Request::PhotoKeyNew(PhotoKeyNew(context)) => {
             let at = at.ok_or(Error::Sealed)?;

@@ -169,9 +169,15 @@ async fn a_share_sealed_to_an_older_attempt_is_not_taken() {
     let old = scratch_vault::begin(&vault, &share).await.unwrap();
     let mut envelope = sealed_for(&old, &share);
     clock.advance(SignedDuration::from_mins(16));
-    assert_eq!(vault.give_share(&envelope).await.unwrap_err(), Error::NoAttempt);
+    assert_eq!(
+        vault.give_share(&envelope, None).await.unwrap_err(),
+        Error::NoAttempt
+    );
     envelope.attempt = scratch_vault::begin(&vault, &share).await.unwrap().id;
-    assert_eq!(vault.give_share(&envelope).await.unwrap_err(), Error::NotOpened);
+    assert_eq!(
+        vault.give_share(&envelope, None).await.unwrap_err(),
+        Error::NotOpened
+    );
 }
 
 #[tokio::test]

@@ -409,7 +409,7 @@ impl Copied<'_> {
         let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0, None);
         let mut rng = StdRng::seed_from_u64(6);
         let sealed = sealed::seal(&attempt.key, Purpose::Share, &context, share.value(), &mut rng).unwrap();
-        GiveShare(SealedShare {
+        let share = SealedShare {
             attempt: attempt.id,
             vault: share.vault,
             epoch: share.epoch,
@@ -417,8 +417,8 @@ impl Copied<'_> {
             sealed,
             seen: 0,
             day: None,
-        })
-        .into()
+        };
+        GiveShare(share, None).into()
     }
 
     /// What two officers signed.

@@ -824,7 +824,7 @@ fn a_vault_with_a_clock_before_its_high_water_mark_does_not_open() {
 }
 
 #[test]
-fn custodians_who_say_the_day_open_a_vault_that_had_gone_to_2095() {
+fn two_officers_and_the_custodians_set_the_time_of_a_vault_that_had_gone_to_2095() {
     let site = Site::new();
     let envelopes = site.rehearse();
     let unseal = |day: &[&str]| -> Vec<String> {
@@ -849,7 +849,17 @@ fn custodians_who_say_the_day_open_a_vault_that_had_gone_to_2095() {
     let _served = site.serve(&["--at", "2080-11-21"]);
     assert_eq!(unseal(&[]), ["CLOCK_BEHIND", "CLOCK_BEHIND"]);
     assert_eq!(unseal(&["--day", "2080-11-22"]), ["NOT_THE_DAY", "NOT_THE_DAY"]);
-    assert_eq!(unseal(&["--day", "2080-11-21"]), ["unsealing", "open"]);
+    assert_eq!(unseal(&["--day", "2080-11-21"]), ["unsealing", "OFFICERS_THERE"]);
+    // The request asks the sealed vault how its store stands.
+    let act = ["set-time", "--day", "2080-11-21", "--at", "2080-11-21"];
+    let (code, made) = site.signed("time.json", &act);
+    let generation = site.run(&["status"]).1["generation"].as_u64().unwrap();
+    let words = made["words"]["en"].to_string();
+    assert!(
+        code == 0 && words.contains("2080-11-21") && words.contains(&format!("generation {generation},")),
+        "{made}"
+    );
+    assert_eq!(unseal(&["--time-request", "time.json"]), ["unsealing", "open"]);
     let seen = site.run(&["status"]).1["high_water"].as_str().unwrap().to_owned();
     let seen = program_contract::day::of(seen.parse().unwrap());
     assert_eq!(seen, jiff::civil::date(2080, 11, 21));

@@ -1,6 +1,6 @@
 //! Time: what a wrong clock does to a vault that was founded for people's cards, at a start and while it is open (claim K13).
 
-use scratch_vault::Approved as _;
+use scratch_vault::{Approved as _, OFFICERS};
 use std::sync::{Arc, Mutex};
 
 use card_applet_spec::crypto::PublicKey;
@@ -10,7 +10,10 @@ use jiff::{SignedDuration, Span, Timestamp};
 use keyvault::custody::ceremony::{self, Custodian, Plan};
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Vault};
-use keyvault_protocol::{BundleKind, CardTask, RefusalCode, RewriteContent, Role, UpdateTask, VaultState};
+use keyvault_protocol::{
+    BundleKind, CardTask, OfficerAct, OfficersRequest, RefusalCode, RequestOutcome, RewriteContent, Role,
+    SignedRequest, UpdateTask, VaultState,
+};
 use program_contract::{Clock, Exit, Failing as _, Founded};
 use zeroize::Zeroizing;
 
@@ -48,6 +51,11 @@ impl Machine {
         shown.1 += time;
     }
 }
+
+/// What a custodian was told of a share.
+type Told = Result<VaultState, RefusalCode>;
+const GIVEN: Told = Ok(VaultState::Unsealing);
+const OPEN: Told = Ok(VaultState::Open);
 
 /// A vault for people's cards, its custodians and the machine on which it runs.
 struct Site {
@@ -103,18 +111,49 @@ impl Site {
         Ok(())
     }
 
-    /// Two custodians give their shares, and each says what day it is; gives what each was told.
-    async fn unseal_on(&self, days: [Option<&str>; 2]) -> [Result<VaultState, keyvault_protocol::Error>; 2] {
+    /// Two custodians give their shares, and each says what day it is; the first of them gives a request too. What each was told.
+    async fn unseal_on(&self, days: [Option<&str>; 2], request: Option<&SignedRequest>) -> [Told; 2] {
         let mut told = Vec::new();
-        for (envelope, day) in self.envelopes.iter().zip(days) {
+        let requests = [request, None];
+        for ((envelope, day), request) in self.envelopes.iter().zip(days).zip(requests) {
             let share = envelope.open(&passphrase(&envelope.custodian)).unwrap();
             let share = share.on_day(day.map(|day| day.parse().unwrap()));
+            let share = share.with_request(request.cloned());
             let mut client = scratch_vault::connect_custodian(&self.vault, &share)
                 .await
                 .unwrap();
-            told.push(client.submit_share(&share).await.map(|progress| progress.state));
+            let progress = client.submit_share(&share).await;
+            told.push(
+                progress
+                    .map(|progress| progress.state)
+                    .map_err(|error| error.refusal().unwrap().code),
+            );
         }
         told.try_into().unwrap()
+    }
+
+    /// What these officers sign for a day, on machines of their own whose clocks are right.
+    async fn request(&self, day: &str, officers: &[&str]) -> SignedRequest {
+        let act = OfficerAct::SetTime {
+            day: day.parse().unwrap(),
+            generation: self.vault.status().await.generation,
+        };
+        let now = self.machine.now();
+        let mut request = scratch_vault::request(self.vault.id(), act, "operator", now).unwrap();
+        scratch_vault::sign(&mut request, officers);
+        request
+    }
+
+    /// Two officers ask for the time of this day, and the custodians open the vault with it.
+    async fn set_time(&self, day: &str) {
+        let request = self.request(day, &OFFICERS[..2]).await;
+        let told = self.unseal_on([Some(day); 2], Some(&request)).await;
+        assert_eq!(told, [GIVEN, OPEN]);
+    }
+
+    /// An attempt that nobody went on with is over.
+    fn attempt_ends(&self) {
+        self.machine.0.lock().unwrap().1 += SignedDuration::from_mins(16);
     }
 
     /// It is sealed, and off for so long.
@@ -177,7 +216,10 @@ async fn one_wrong_day_at_a_start_shuts_nothing_but_until_the_clock_is_corrected
             "{wrong}"
         );
         let said = format!("{error}; {}", error.action());
-        assert!(said.contains("2026-11-21") && said.contains("--day"), "{said}");
+        assert!(
+            said.contains("2026-11-21") && said.contains("--time-request") && said.contains("--day"),
+            "{said}"
+        );
         assert_eq!(site.vault.status().await.state, VaultState::Sealed);
         assert!(site.store() == before, "nothing was written");
     }
@@ -363,44 +405,47 @@ async fn what_begins_lies_at_most_a_week_ahead() {
 
 /// A vault that was honestly away for longer than a start may leap.
 #[tokio::test]
-async fn the_custodians_who_open_it_say_what_day_it_is_where_the_vault_was_away_for_long() {
+async fn two_officers_and_the_custodians_who_open_it_set_the_time_of_a_vault_that_was_away_for_long() {
     let site = Site::founded(Founded::Real).await;
     site.unseal().await.unwrap();
     site.off(40 * 24).await;
     let (right, wrong) = (Some("2026-12-31"), Some("2027-01-01"));
-    let code = |told: &Result<VaultState, keyvault_protocol::Error>| {
-        told.as_ref()
-            .map_err(|error| error.refusal().unwrap().code)
-            .copied()
-    };
     let before = site.store();
+    let request = site.request("2026-12-31", &OFFICERS[..2]).await;
+    let tomorrow = site.request("2027-01-01", &OFFICERS[..2]).await;
     let leap = Err(RefusalCode::ClockLeap);
     let not_the_day = Err(RefusalCode::NotTheDay);
-    let given = Ok(VaultState::Unsealing);
-    for (days, told) in [
-        ([None, None], [leap, leap]),
-        // A day that the clock does not show; and one that is said by one of them alone.
-        ([wrong, wrong], [not_the_day, not_the_day]),
-        ([right, wrong], [given, not_the_day]),
-        ([right, None], [given, leap]),
+    let nothing: Told = Err(RefusalCode::OfficersThere);
+    for (days, request, told) in [
+        ([None, None], None, [leap, leap]),
+        // The officers' word is none of the custodians'.
+        ([None, None], Some(&request), [leap, leap]),
+        // A day that the clock does not show, one that is said by one of them alone, and one that is not the officers'.
+        ([wrong, wrong], Some(&tomorrow), [not_the_day, not_the_day]),
+        ([right, wrong], Some(&request), [GIVEN, not_the_day]),
+        ([right, None], Some(&request), [GIVEN, leap]),
+        ([right, right], Some(&tomorrow), [not_the_day, GIVEN]),
+        // And the custodians' word is none of the officers'.
+        ([right, right], None, [GIVEN, nothing]),
     ] {
-        let outcome = site.unseal_on(days).await;
-        assert_eq!([code(&outcome[0]), code(&outcome[1])], told, "{days:?}");
+        assert_eq!(site.unseal_on(days, request).await, told, "{days:?}");
         assert!(site.store() == before, "nothing was written");
-        // The attempt ends with its time; nobody has opened anything.
         assert_ne!(site.vault.status().await.state, VaultState::Open);
-        let boot = SignedDuration::from_mins(16);
-        site.machine.0.lock().unwrap().1 += boot;
+        site.attempt_ends();
     }
-    let outcome = site.unseal_on([right, right]).await;
     assert_eq!(
-        [code(&outcome[0]), code(&outcome[1])],
-        [given, Ok(VaultState::Open)]
+        site.unseal_on([right, right], Some(&request)).await,
+        [GIVEN, OPEN]
     );
     assert!(site.takes_order(1, site.machine.now()).await);
     let mut client = connect(&site.vault).await;
     let lines = super::ceilings::lines(&mut client, "time-set").await;
     assert_eq!(lines, ["2026-11-21 2026-12-31"]);
+    let done = super::ceilings::lines(&mut client, "request-done").await;
+    assert!(
+        done.iter().any(|line| line.contains("set-time operator chen")),
+        "{done:?}"
+    );
     // What was leapt over before does not count any more.
     for _ in 0..4 {
         site.off(7 * 24).await;
@@ -410,18 +455,159 @@ async fn the_custodians_who_open_it_say_what_day_it_is_where_the_vault_was_away_
     assert_eq!(site.unseal().await.unwrap_err().code(), "CLOCK_LEAP");
 }
 
+/// The way out where nobody is left who could sign.
+#[tokio::test]
+async fn where_fewer_than_two_officers_are_left_the_custodians_set_the_time_alone() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    let mut client = connect(&site.vault).await;
+    let day = Some("2026-12-01");
+    for (suspended, told) in [
+        (OFFICERS[1], Err(RefusalCode::OfficersThere)),
+        (OFFICERS[2], OPEN),
+    ] {
+        client.suspend_caller(suspended).await.unwrap();
+        site.vault.seal("li").await.unwrap();
+        site.machine.set("2026-12-01T04:00:00Z");
+        assert_eq!(site.unseal_on([day, day], None).await, [GIVEN, told]);
+        if told != OPEN {
+            site.machine.set(NOON);
+            site.unseal().await.unwrap();
+        }
+    }
+    assert!(site.takes_order(1, site.machine.now()).await);
+}
+
+#[tokio::test]
+async fn a_request_for_the_time_counts_with_two_officers_of_this_vault_for_one_opening_and_its_days() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    connect(&site.vault)
+        .await
+        .suspend_caller(OFFICERS[2])
+        .await
+        .unwrap();
+    let stood = site.vault.status().await.generation;
+    site.off(10 * 24).await;
+    let (before, day) = (site.store(), "2026-12-01");
+    let mut refused = Vec::new();
+    for officers in [
+        &[][..],
+        &OFFICERS[..1],
+        &[OFFICERS[0], OFFICERS[2]],
+        &[OFFICERS[0], "nobody"],
+    ] {
+        let request = site.request(day, officers).await;
+        refused.push((request, [GIVEN, Err(RefusalCode::TwoOfficersNeeded)]));
+    }
+    let made = |vault, act, now| {
+        let mut request = scratch_vault::request(vault, act, "operator", now).unwrap();
+        scratch_vault::sign(&mut request, &OFFICERS[..2]);
+        request
+    };
+    let act = |generation| OfficerAct::SetTime {
+        day: day.parse().unwrap(),
+        generation,
+    };
+    let (id, now) = (site.vault.id(), site.machine.now());
+    let stands = site.vault.status().await.generation;
+    let hours = SignedDuration::from_hours;
+    for (request, code) in [
+        (made([7; 16], act(stands), now), RefusalCode::WrongVault),
+        (made(id, act(stood), now), RefusalCode::RequestExpired),
+        (made(id, act(stands + 1), now), RefusalCode::RequestExpired),
+        // An officer's own clock says another day than the machine's.
+        (
+            made(id, act(stands), now - hours(7 * 24)),
+            RefusalCode::RequestExpired,
+        ),
+        (made(id, act(stands), now + hours(1)), RefusalCode::RequestExpired),
+        (
+            made(
+                id,
+                OfficerAct::RestoreCaller {
+                    name: OFFICERS[2].into(),
+                },
+                now,
+            ),
+            RefusalCode::BadContent,
+        ),
+    ] {
+        // The second custodian begins an attempt anew, and has given one share of two.
+        refused.push((request, [Err(code), GIVEN]));
+    }
+    for (n, (request, told)) in refused.iter().enumerate() {
+        assert_eq!(site.unseal_on([Some(day); 2], Some(request)).await, *told, "{n}");
+        assert!(site.store() == before, "{n}: nothing was written");
+        site.attempt_ends();
+    }
+    // No byte of it can be another.
+    let good = site.request(day, &OFFICERS[..2]).await;
+    for at in 0..good.request.len() {
+        let mut changed = good.clone();
+        changed.request[at] ^= 1;
+        let told = site.unseal_on([Some(day); 2], Some(&changed)).await;
+        assert!(!told.contains(&OPEN), "byte {at}");
+        site.attempt_ends();
+    }
+    assert!(site.store() == before, "nothing was written");
+    // It serves for one opening: neither is it given again, nor submitted.
+    assert_eq!(site.unseal_on([Some(day); 2], Some(&good)).await, [GIVEN, OPEN]);
+    let next = site.request(day, &OFFICERS[..2]).await;
+    let mut client = connect(&site.vault).await;
+    for request in [&good, &next] {
+        let submitted = client.submit_request(request).await.unwrap_err();
+        assert!(submitted.is(RefusalCode::BadContent), "{submitted}");
+    }
+    site.off(8 * 24).await;
+    let told = site.unseal_on([Some("2026-12-09"); 2], Some(&good)).await;
+    assert_eq!(told, [Err(RefusalCode::NotTheDay), GIVEN]);
+    site.attempt_ends();
+    site.machine.set("2026-12-01T05:00:00Z");
+    let told = site.unseal_on([Some(day); 2], Some(&good)).await;
+    assert_eq!(told, [Err(RefusalCode::RequestExpired), GIVEN]);
+}
+
 /// A clock that was wrong by days was believed, and is right again.
 #[tokio::test]
-async fn time_is_set_back_by_the_custodians_and_what_was_used_stays_used() {
+async fn time_is_set_back_by_two_officers_and_what_was_used_stays_used() {
     let site = Site::founded(Founded::Real).await;
     let began = site.machine.now();
+    site.unseal().await.unwrap();
+    // Before all that: a rotation, whose request ends while the clock is wrong.
+    let region = "440300".parse().unwrap();
+    let rotate = OfficerAct::RotateRole {
+        role: Role::Door,
+        region,
+        drain_until: date(2026, 12, 31),
+    };
+    let OfficersRequest { vault, made, .. } = site.request("2026-11-21", &[]).await.claimed().unwrap();
+    let short = OfficersRequest {
+        vault,
+        act: rotate,
+        requester: "operator".into(),
+        made,
+        until: made + SignedDuration::from_hours(24),
+        nonce: [1; 16],
+    };
+    let mut short = short.unsigned().unwrap();
+    scratch_vault::sign(&mut short, &OFFICERS[..2]);
+    let mut client = connect(&site.vault).await;
+    let rotated = client.submit_request(&short).await.unwrap();
+    site.vault.seal("li").await.unwrap();
     let ahead = SignedDuration::from_hours(6 * 24);
     site.machine.set(&began.checked_add(ahead).unwrap().to_string());
     site.unseal().await.unwrap();
-    // What is done in the wrong week: an order, a list, and most of a day's lots.
+    // What is done in the wrong week: an order, a list, another rotation, and most of a day's lots.
     let then = site.machine.now();
     assert!(site.takes_order(1, then).await);
     let mut client = connect(&site.vault).await;
+    let ended = client.submit_request(&short).await.unwrap_err();
+    assert!(ended.is(RefusalCode::RequestExpired), "{ended}");
+    client
+        .rotate_role(Role::Door, region, date(2026, 12, 31))
+        .await
+        .unwrap();
     let most = keyvault_protocol::Counted::Lots.per_day();
     for _ in 0..most - 1 {
         super::ceilings::lot(&mut client, 1).await.unwrap();
@@ -434,21 +620,17 @@ async fn time_is_set_back_by_the_custodians_and_what_was_used_stays_used() {
 
     site.machine.set(&began.to_string());
     assert_eq!(site.unseal().await.unwrap_err().code(), "CLOCK_BEHIND");
-    let day = Some("2026-11-21");
-    let outcome = site.unseal_on([day, day]).await;
-    assert_eq!(*outcome[1].as_ref().unwrap(), VaultState::Open);
-    assert!(
-        site.vault
-            .status()
-            .await
-            .high_water
-            .to_string()
-            .starts_with("2026-11-21")
-    );
+    let day = "2026-11-21";
+    site.set_time(day).await;
+    let high_water = site.vault.status().await.high_water;
+    assert!(high_water.to_string().starts_with(day), "{high_water}");
     let mut client = connect(&site.vault).await;
     // The order has ended, and does not come to life again when its hour comes; a new one is taken.
     assert!(!site.takes_order(1, then).await);
     assert!(site.takes_order(2, began).await);
+    // The request's day has come again; it was done, and is not done a second time.
+    assert_eq!(client.submit_request(&short).await.unwrap(), rotated);
+    assert_eq!(client.role_keys().await.unwrap().len(), 2);
     site.machine.pass(6 * 24);
     assert!(!site.takes_order(1, then).await);
     assert!(site.takes_order(3, then).await);
@@ -456,7 +638,7 @@ async fn time_is_set_back_by_the_custodians_and_what_was_used_stays_used() {
 
     // Back once more: one lot is left of the day on which the others were made, and the next list has the next number.
     site.machine.set(&began.to_string());
-    site.unseal_on([day, day]).await[1].as_ref().unwrap();
+    site.set_time(day).await;
     super::ceilings::lot(&mut client, 1).await.unwrap();
     let error = super::ceilings::lot(&mut client, 1).await.unwrap_err();
     assert!(error.is(RefusalCode::CeilingReached), "{error}");
@@ -471,4 +653,91 @@ async fn time_is_set_back_by_the_custodians_and_what_was_used_stays_used() {
         DenyList::parse_and_verify(list, &signer).unwrap().version
     };
     assert_eq!(version(&next), version(&first) + 1);
+}
+
+/// A quorum's request waits its day, and the time is set back meanwhile.
+#[tokio::test]
+async fn a_request_that_waits_ends_when_the_time_is_set_back() {
+    let site = Site::founded(Founded::Real).await;
+    site.machine.pass(24);
+    site.unseal().await.unwrap();
+    let mut client = connect(&site.vault).await;
+    for name in &OFFICERS[1..] {
+        client.suspend_caller(name).await.unwrap();
+    }
+    let officers = ["he", "ma"].map(|name| {
+        scratch_vault::enrolment(
+            name,
+            service_contract::Caller::KeyOfficer,
+            scratch_vault::point(name),
+        )
+    });
+    let act = OfficerAct::ReplaceOfficers {
+        officers: officers.to_vec(),
+    };
+    let now = site.machine.now();
+    let mut request = scratch_vault::request(site.vault.id(), act, "bureau", now).unwrap();
+    for envelope in &site.envelopes[..2] {
+        let share = envelope.open(&passphrase(&envelope.custodian)).unwrap();
+        keyvault_protocol::sign_as_custodian(&share, &mut request).unwrap();
+    }
+    let waits = client.submit_request(&request).await.unwrap();
+    assert!(matches!(waits, RequestOutcome::Waits(_)), "{waits:?}");
+    site.vault.seal("li").await.unwrap();
+    // By an hour: the day is the same, and the request is in its time.
+    site.machine.0.lock().unwrap().0 -= SignedDuration::from_hours(1);
+    let day = Some("2026-11-22");
+    assert_eq!(site.unseal_on([day, day], None).await, [GIVEN, OPEN]);
+    site.machine.pass(26);
+    let mut client = connect(&site.vault).await;
+    let ended = client.submit_request(&request).await.unwrap_err();
+    assert!(ended.is(RefusalCode::RequestExpired), "{ended}");
+}
+
+/// Killed behind the request, before anything was written, and behind it.
+#[tokio::test]
+async fn a_time_that_was_being_set_is_set_or_not_and_the_request_serves_until_it_is() {
+    let site = Site::founded(Founded::Real).await;
+    site.unseal().await.unwrap();
+    site.off(10 * 24).await;
+    let (folder, day) = (site.folder.path(), "2026-12-01");
+    let request = site.request(day, &OFFICERS[..2]).await;
+    let files = |name: &str| std::fs::read(folder.join("vault").join(name)).unwrap_or_default();
+    let (main, begun) = (files("vault.sqlite"), files("vault.sqlite-wal").len());
+    assert_eq!(
+        site.unseal_on([Some(day); 2], Some(&request)).await,
+        [GIVEN, OPEN]
+    );
+    let log = files("vault.sqlite-wal");
+    assert!(main == files("vault.sqlite") && log.len() > begun);
+    let (mut opened, mut refused) = (0, 0);
+    // The log cut behind every write, and inside.
+    let cuts = (begun..log.len()).step_by(2060).chain([log.len()]);
+    for cut in cuts {
+        let copy = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| std::fs::write(copy.path().join(name), bytes).unwrap();
+        put("vault.sqlite", &main);
+        put("vault.sqlite-wal", &log[..cut]);
+        put("transport.key", &files("transport.key"));
+        let vault = Vault::load(copy.path(), site.machine.clock(), random(96)())
+            .await
+            .unwrap();
+        let copied = Site {
+            folder: tempfile::tempdir().unwrap(),
+            machine: site.machine.clone(),
+            envelopes: site.envelopes.clone(),
+            vault,
+        };
+        match copied.unseal_on([Some(day); 2], Some(&request)).await {
+            [GIVEN, OPEN] => opened += 1,
+            told => {
+                assert_eq!(told, [Err(RefusalCode::RequestExpired), GIVEN]);
+                // The time was set: it opens without anybody's word.
+                copied.attempt_ends();
+                copied.unseal().await.unwrap();
+                refused += 1;
+            }
+        }
+    }
+    assert!(opened > 5 && refused > 0, "{opened} {refused}");
 }
