@@ -597,11 +597,11 @@ impl Town {
                 let mut vault = self.fixture.vault_client().await;
                 let keys = vault.role_keys().await.unwrap();
                 let newest = keys.iter().filter(|key| key.role == role).map(|key| key.version);
-                vault
+                let compromised = vault
                     .compromise_role(role, region, newest.max().unwrap())
                     .await
                     .unwrap();
-                vault.rotate_role(role, region, on).await.unwrap();
+                assert!(compromised.active.is_some());
                 self.sync().await;
                 for life in lives.iter_mut().filter(|life| on <= life.decided) {
                     let sold = self.shop.sell(&self.fixture, &life.card, 1);

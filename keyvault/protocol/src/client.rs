@@ -26,7 +26,7 @@ use crate::message::{Asked, Request, Response};
 use crate::order::{OpenOrder, OrderSession, SignedOrder};
 use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 use crate::request::{RequestOutcome, SignedRequest, SubmitRequest};
-use crate::role_key::{CompromiseRole, RoleKeyInfo, RoleKeys};
+use crate::role_key::{CompromiseRole, RoleCompromised, RoleKeyInfo, RoleKeys};
 use crate::sealed::{self, Common, Purpose};
 use crate::settlement::{CheckLines, LineCheck, SettlementLine};
 use crate::share::Share;
@@ -441,7 +441,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 
     /// Says that a version is compromised: from now on no bundle carries it and nothing is delivered through it. It
-    /// stays so; if it was Active, a request of two officers makes the next one. The same again changes nothing.
+    /// stays so; if it was Active, the next one is made with it. The same again changes nothing.
     ///
     /// # Errors
     /// Refused with `NotFound`, or `RoleKeyState` for a destroyed version.
@@ -450,7 +450,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         role: Role,
         region: Region,
         version: u8,
-    ) -> Result<RoleKeyInfo, Error> {
+    ) -> Result<RoleCompromised, Error> {
         self.ask(CompromiseRole {
             role,
             region,

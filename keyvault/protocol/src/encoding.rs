@@ -535,7 +535,20 @@ fn responses() -> Vec<(&'static str, Response)> {
                 operating_key: [7; 65],
             }),
         ),
-        ("RoleKey", Response::RoleKey(role_key(RoleKeyState::Active, None))),
+        (
+            "RoleCompromised",
+            Response::RoleCompromised(RoleCompromised {
+                version: role_key(RoleKeyState::Compromised, None),
+                active: Some(role_key(RoleKeyState::Active, None)),
+            }),
+        ),
+        (
+            "RoleCompromised, none Active",
+            Response::RoleCompromised(RoleCompromised {
+                version: role_key(RoleKeyState::Compromised, None),
+                active: None,
+            }),
+        ),
         (
             "RoleKeys",
             Response::RoleKeys(vec![

@@ -61,7 +61,7 @@ pub use request::{
     MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, RequestOutcome, RequestSignature, RequestSigner,
     SignedRequest, SubmitRequest,
 };
-pub use role_key::{CompromiseRole, RoleKeyInfo, RoleKeyState, RoleKeys};
+pub use role_key::{CompromiseRole, RoleCompromised, RoleKeyInfo, RoleKeyState, RoleKeys};
 pub use settlement::{BEFORE_LEN, CheckLines, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 pub use share::Share;
 pub use signing::{Anchors, CardBack, ReadAnchors, SignCardBack};

@@ -1,5 +1,5 @@
 //! The list of the operations, and the responses. Numbers are the wire's: a new message takes a new number, none is used
-//! again. Retired: 5, 12, 19 and 21, which are acts of a request by two officers since.
+//! again. Retired: 5, 12, 19 and 21, which are acts of a request by two officers since; of the responses 12.
 
 use card_applet_spec::codes::{Region, Serial};
 use minicbor::{Decode, Encode};
@@ -14,7 +14,7 @@ use crate::journal::{JournalPage, ReadJournal};
 use crate::order::{OpenOrder, OrderSession};
 use crate::photo::{PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 use crate::request::{RequestOutcome, SubmitRequest};
-use crate::role_key::{CompromiseRole, RoleKeyInfo, RoleKeys};
+use crate::role_key::{CompromiseRole, RoleCompromised, RoleKeyInfo, RoleKeys};
 use crate::settlement::{CheckLines, LineCheck};
 use crate::signing::{Anchors, ReadAnchors, SignCardBack};
 use crate::status::{
@@ -225,9 +225,6 @@ pub enum Response {
     /// To `ReadAnchors`.
     #[n(11)]
     Anchors(#[n(0)] Anchors),
-    /// To `CompromiseRole`: the version spoken of, as it is now.
-    #[n(12)]
-    RoleKey(#[n(0)] RoleKeyInfo),
     /// To `RoleKeys`.
     #[n(13)]
     RoleKeys(#[n(0)] Vec<RoleKeyInfo>),
@@ -258,6 +255,9 @@ pub enum Response {
     /// To `Callers`.
     #[n(22)]
     Callers(#[n(0)] Vec<CallerEntry>),
+    /// To `CompromiseRole`.
+    #[n(23)]
+    RoleCompromised(#[n(0)] RoleCompromised),
 }
 
 service_contract::answers! { Response {
@@ -271,7 +271,6 @@ service_contract::answers! { Response {
     Export(Vec<u8>),
     Signature(SignatureBytes),
     Anchors(Anchors),
-    RoleKey(RoleKeyInfo),
     RoleKeys(Vec<RoleKeyInfo>),
     CardVersions(Vec<SlotVersion>),
     Queued(QueuedUpdate),
@@ -282,6 +281,7 @@ service_contract::answers! { Response {
     Journal(JournalPage),
     Request(RequestOutcome),
     Callers(Vec<CallerEntry>),
+    RoleCompromised(RoleCompromised),
 } }
 
 impl Answer<Response> for SealedPhotoKey {

@@ -66,8 +66,20 @@ pub struct RoleKeyInfo {
     pub cards_alone: u64,
 }
 
+/// A compromised version, and what stands in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RoleCompromised {
+    /// The version that was spoken of.
+    #[n(0)]
+    pub version: RoleKeyInfo,
+    /// The Active version of its role and region. None: cards that need the role are refused until two officers make one.
+    #[n(1)]
+    pub active: Option<RoleKeyInfo>,
+}
+
 /// Says that a version is compromised: from now on no bundle carries it and nothing is delivered through it. It stays
-/// so. The same again changes nothing.
+/// so. If it was Active the next one is made with it, at most twice a day for a role and region, and none of those that are kept
+/// for two officers. The same again changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CompromiseRole {
     /// The role.
@@ -82,7 +94,7 @@ pub struct CompromiseRole {
 }
 
 impl Operation for CompromiseRole {
-    type Answer = RoleKeyInfo;
+    type Answer = RoleCompromised;
     const POLICY: Policy = Policy::of(&[Caller::KeyOfficer], Journal::Before)
         .only(Kind::Person)
         .irreversible()

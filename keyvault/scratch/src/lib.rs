@@ -21,8 +21,8 @@ use keyvault_protocol::{
     Attempt, BundleKind, BundleRequest, CallerEntry, ChannelKey, Client, DataKey, Enrolment,
     Error as WireError, Identity, JournalPage, LineCheck, LotRequest, MAX_REQUEST_LIFE, OfficerAct,
     OfficersRequest, PhotoKeyContext, PointBytes, ReadJournal, RefusalCode, Region, RequestOutcome,
-    RequestSigner, Role, RoleKeyInfo, SealedShare, SettlementLine, Share, SignedRequest, TerminalEnrolment,
-    UnsealProgress, WrappedKey, sign_as_custodian,
+    RequestSigner, Role, RoleCompromised, RoleKeyInfo, SealedShare, SettlementLine, Share, SignedRequest,
+    TerminalEnrolment, UnsealProgress, WrappedKey, sign_as_custodian,
 };
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
@@ -404,7 +404,7 @@ asked_by! {
         fn deny_chain(chain: [u8; 16]) -> ();
     }
     officer {
-        fn compromise_role(role: Role, region: Region, version: u8) -> RoleKeyInfo;
+        fn compromise_role(role: Role, region: Region, version: u8) -> RoleCompromised;
         fn revoke_terminal(name: &str) -> ();
         fn journal(ask: &ReadJournal) -> JournalPage;
         fn suspend_caller(name: &str) -> ();

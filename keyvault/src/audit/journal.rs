@@ -173,6 +173,9 @@ pub(crate) enum Event {
     RoleCompromised {
         #[n(0)]
         version: String,
+        /// The version that was made in its place; none where it was not the Active one, or none could be made.
+        #[n(1)]
+        next: Option<String>,
     },
     #[n(19)]
     RoleDestroyed {
@@ -421,9 +424,10 @@ impl Event {
             Self::RoleRotated { version, until } => {
                 vec![("version", version.clone()), ("until", until.clone())]
             }
-            Self::RoleCompromised { version } | Self::RoleDestroyed { version } => {
-                vec![("version", version.clone())]
-            }
+            Self::RoleCompromised { version, next } => std::iter::once(("version", version.clone()))
+                .chain(next.clone().map(|next| ("next", next)))
+                .collect(),
+            Self::RoleDestroyed { version } => vec![("version", version.clone())],
             Self::UpdatesExported {
                 terminal,
                 sequence,

@@ -3,12 +3,13 @@
 //!
 //! A transition is one transaction: state, journal, and with a destruction the keys themselves. The rows are in memory
 //! while the vault is open and change with their transaction only, so that no cache outlives a revocation (claim K11).
-//! A new version, and the end of one, come by a request of two officers. Left out: Proposed to Distributed, and Suspended.
+//! A new version, and the end of one, come by a request of two officers; but the compromise of the Active version, which one
+//! officer says, makes the next one with it (decision 0037). Left out: Proposed to Distributed, and Suspended.
 
 use card_applet_spec::codes::{KeyState, Region, Role};
 use card_applet_spec::date::Date;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{Counted, RoleKeyInfo, RoleKeyState};
+use keyvault_protocol::{Counted, RoleCompromised, RoleKeyInfo, RoleKeyState};
 
 use crate::audit::journal::Event;
 use crate::authority::ceilings::Use;
@@ -21,7 +22,7 @@ use crate::store::sql::Table;
 /// Longest that a version may drain: a card that is never seen for so long comes to the counter.
 const MAX_DRAIN_DAYS: u32 = 3 * 366;
 
-/// Versions that no planned rotation takes: four compromises, each of which leaves a number out.
+/// Versions that no planned rotation takes, and nobody alone: four compromises, each of which leaves a number out.
 const KEPT_VERSIONS: u8 = 8;
 
 /// With fewer versions left than these, each rotation says so.
@@ -49,20 +50,18 @@ pub(crate) fn rotate(
     let first = id_of(role, region, 1);
     let newest = versions(&open.roles, first.role, first.region).last();
     let is_first = newest.is_none();
-    let step = match newest {
-        Some((_, row)) if row.state == RoleKeyState::Compromised => 2,
-        _ => 1,
+    let state = newest.map(|(_, row)| row.state);
+    // The newest is the Active one, unless it was compromised; and then it may be destroyed by now.
+    let is_planned = state.is_none_or(|state| state == RoleKeyState::Active);
+    let step = if state == Some(RoleKeyState::Compromised) {
+        2
+    } else {
+        1
     };
-    let version = newest.map_or(0, |(id, _)| id.version).checked_add(step);
     // A planned rotation leaves some for the day on which the newest version is compromised.
-    let kept = if step == 1 { KEPT_VERSIONS } else { 0 };
-    let version = version.filter(|version| u8::MAX - version >= kept);
-    let version = version.ok_or_else(|| Error::VersionsUsedUp {
-        role: role.as_str(),
-        region: region.to_string(),
-        left: newest.map_or(0, |(id, _)| u8::MAX - id.version),
-    })?;
-    let next = RoleKeyId { version, ..first };
+    let kept = if is_planned { KEPT_VERSIONS } else { 0 };
+    let newest = newest.map_or(RoleKeyId { version: 0, ..first }, |(id, _)| *id);
+    let next = number_behind(newest, step, kept)?;
     let active = versions(&open.roles, first.role, first.region)
         .find(|(_, row)| row.state == RoleKeyState::Active)
         .map(|(id, _)| *id);
@@ -79,30 +78,44 @@ pub(crate) fn rotate(
     if !is_first {
         transaction.uses.push(Use {
             // What was planned does not stop what must be.
-            of: Some(match step {
-                1 => format!("{} {region}", role.as_str()),
-                _ => format!("{} {region} (compromised)", role.as_str()),
+            of: Some(if is_planned {
+                format!("{} {region}", role.as_str())
+            } else {
+                format!("{} {region} (compromised)", role.as_str())
             }),
             counted: Counted::Rotations,
             by: 1,
         });
     }
-    let left = u8::MAX - version;
-    if left < FEW_VERSIONS {
-        tracing::warn!(
-            version = next.words(),
-            left,
-            "few versions are left to a role key"
-        );
-        transaction.note(Event::VersionsRunOut {
-            version: next.words(),
-            left,
-        });
-    }
+    tell_what_is_left(next, transaction);
     Ok(next)
 }
 
-/// Takes a version out of every bundle for good. The same again changes nothing.
+/// The version `step` numbers behind another, where `kept` numbers stay behind it.
+fn number_behind(newest: RoleKeyId, step: u8, kept: u8) -> Result<RoleKeyId, Error> {
+    let version = newest.version.checked_add(step);
+    let version = version.filter(|version| u8::MAX - version >= kept);
+    let version = version.ok_or_else(|| Error::VersionsUsedUp {
+        role: newest.role.as_str(),
+        region: newest.region.to_string(),
+        left: u8::MAX - newest.version,
+    })?;
+    Ok(RoleKeyId { version, ..newest })
+}
+
+fn tell_what_is_left(next: RoleKeyId, transaction: &mut Transaction) {
+    let (version, left) = (next.words(), u8::MAX - next.version);
+    if left < FEW_VERSIONS {
+        tracing::warn!(version, left, "few versions are left to a role key");
+        transaction.note(Event::VersionsRunOut { version, left });
+    }
+}
+
+/// Takes a version out of every bundle for good, and if it is Active makes the next one in the same transaction. The same again
+/// changes nothing.
+///
+/// Nothing that the next one wants stops the compromise: where it cannot be made there is none, which the journal and the
+/// answer say.
 pub(crate) async fn compromise(
     core: &mut Core,
     open: &mut Open,
@@ -110,26 +123,68 @@ pub(crate) async fn compromise(
     role: Role,
     region: Region,
     version: u8,
-) -> Result<RoleKeyInfo, Error> {
+) -> Result<RoleCompromised, Error> {
     let id = id_of(role, region, version);
-    match open.roles.get(&id).ok_or(NO_VERSION)?.state {
-        RoleKeyState::Active | RoleKeyState::Draining => {}
-        RoleKeyState::Compromised => return open.info(id),
+    let is_replaced = match open.roles.get(&id).ok_or(NO_VERSION)?.state {
+        RoleKeyState::Active => match replace(core, open, now, id).await {
+            Err(
+                error @ (Error::VersionsUsedUp { .. } | Error::CeilingReached { .. } | Error::TooManyKeys),
+            ) => {
+                tracing::warn!(%error, version = id.words(), "a compromised version has no next one");
+                false
+            }
+            replaced => replaced.map(|()| true)?,
+        },
+        RoleKeyState::Draining => false,
+        RoleKeyState::Compromised => true,
         state => {
             return Err(Error::RoleKeyState {
                 version: id.words(),
                 state: state.as_str(),
             });
         }
+    };
+    if !is_replaced {
+        let transaction = compromised(open, now, id, None)?;
+        open.apply(core, now, transaction).await?;
     }
+    let active = versions(&open.roles, role, region).find(|(_, row)| row.state == RoleKeyState::Active);
+    Ok(RoleCompromised {
+        version: open.info(id)?,
+        active: active.map(|(id, _)| open.info(*id)).transpose()?,
+    })
+}
+
+/// The compromise of the Active version with the next one: one number is left out, as behind any compromised version.
+async fn replace(core: &mut Core, open: &mut Open, now: Timestamp, id: RoleKeyId) -> Result<(), Error> {
+    let next = number_behind(id, 2, KEPT_VERSIONS)?;
+    let mut transaction = compromised(open, now, id, Some(next))?;
+    transaction.uses.push(Use {
+        // What one says alone uses up nothing of what two may.
+        of: Some(format!("{} {} (by one)", id.role.as_str(), id.region)),
+        counted: Counted::Rotations,
+        by: 1,
+    });
+    tell_what_is_left(next, &mut transaction);
+    open.make_active(core, now, next, transaction).await
+}
+
+fn compromised(
+    open: &Open,
+    now: Timestamp,
+    id: RoleKeyId,
+    next: Option<RoleKeyId>,
+) -> Result<Transaction, Error> {
     let mut transaction = Transaction::default();
     let row = transaction.role(open, id)?;
     row.state = RoleKeyState::Compromised;
     row.until = None;
     row.since = now.as_second();
-    transaction.note(Event::RoleCompromised { version: id.words() });
-    open.apply(core, now, transaction).await?;
-    open.info(id)
+    transaction.note(Event::RoleCompromised {
+        version: id.words(),
+        next: next.map(RoleKeyId::words),
+    });
+    Ok(transaction)
 }
 
 /// Prepares the end of a version: its keys go, its number stays. The same again changes nothing. Gives the version as it will be.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use keyvault_protocol::{
     BundleRequest, CallerEntry, Client, DeliveredBy, Identity, JournalKind, JournalLine, OPERATIONS,
-    PendingUpdates, ReadJournal, RoleKeyInfo, RoleKeyState, Serial, SlotVersion, TerminalInfo,
+    PendingUpdates, ReadJournal, RoleCompromised, RoleKeyState, Serial, SlotVersion, TerminalInfo,
     UpdatesRequest, division, fingerprint,
 };
 use program_contract::language::{Line, Words};
@@ -167,10 +167,19 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             version,
         } => {
             let mut client = place.connect().await?;
-            let key = client
+            let RoleCompromised { version, active } = client
                 .compromise_role(role.into(), division(&region)?, version)
                 .await?;
-            one_role_key(schema, &key)
+            let (fields, line) = show_role_key(&version);
+            let mut lines = vec![line];
+            let active = active.as_ref().map(show_role_key);
+            lines.push(
+                active
+                    .as_ref()
+                    .map_or_else(|| line!(NONE_ACTIVE), |(_, line)| line.clone()),
+            );
+            let active = active.map(|(fields, _)| fields);
+            Outcome::done(schema, &json!({ "role_key": fields, "active": active }), lines)
         }
         Ask::ExportUpdates { terminal, to, out } => {
             let request = UpdatesRequest { terminal, to };
@@ -226,6 +235,12 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
 const NO_KEYS: Words = Words(
     "凭证包中没有密钥，终端不会接受任何卡：请由两名密钥官员用 `keyvault request new rotate-role` 启用一个版本，再重新导出凭证包",
     "the bundle carries no key, and its terminal accepts nobody: let two officers make a version with `keyvault request new rotate-role`, then export the bundle again",
+);
+
+/// What is said of a role without an Active version.
+const NONE_ACTIVE: Words = Words(
+    "没有启用的版本，需要该用途的卡一律被拒绝：请由两名密钥官员用 `keyvault request new rotate-role` 启用一个版本",
+    "no version is active, and cards that need the role are refused: let two officers make one with `keyvault request new rotate-role`",
 );
 
 program_contract::sentences! {
@@ -302,11 +317,6 @@ fn show_caller(entry: &CallerEntry) -> (Value, Line) {
     );
     let line = since.map_or(line.clone(), |since| line!(line, since));
     (fields, line)
-}
-
-fn one_role_key(schema: &'static str, key: &RoleKeyInfo) -> Result<Outcome, Failure> {
-    let (fields, line) = show_role_key(key);
-    Outcome::done(schema, &json!({ "role_key": fields }), vec![line])
 }
 
 fn show_entry(entry: &JournalLine) -> (Value, Line) {

@@ -229,9 +229,23 @@ async fn a_role_is_rotated_twice_a_day_and_its_last_versions_are_for_a_compromis
     let warned = lines(&mut client, "versions-run-out").await;
     assert_eq!(warned.len(), 16);
     assert!(warned[0].starts_with("DOOR/440300/232 23"), "{warned:?}");
-    // A compromise takes from what was kept, four times; then nothing is left, and the vault says so.
-    for next in [249u8, 251, 253, 255] {
-        client.compromise_role(Role::Door, region, newest).await.unwrap();
+    // What was kept is taken behind a compromise, by two and not by the one who says it. Where its keys are destroyed before no card
+    // has the compromised version, and none is left out. Then nothing is left, and the vault says so.
+    for (next, is_retired) in [
+        (249u8, false),
+        (251, false),
+        (253, false),
+        (254, true),
+        (255, true),
+    ] {
+        let compromised = client.compromise_role(Role::Door, region, newest).await.unwrap();
+        assert_eq!(
+            (compromised.version.state, compromised.active),
+            (RoleKeyState::Compromised, None)
+        );
+        if is_retired {
+            client.retire_role(Role::Door, region, newest).await.unwrap();
+        }
         let drain = today.tomorrow().unwrap();
         let key = client.rotate_role(Role::Door, region, drain).await.unwrap();
         assert_eq!(key.version, next);
@@ -247,4 +261,71 @@ async fn a_role_is_rotated_twice_a_day_and_its_last_versions_are_for_a_compromis
         "{error}"
     );
     assert_eq!(day::of(client.status().await.unwrap().high_water), today);
+}
+
+/// Before: a compromise left the role without an Active version until two officers were found.
+#[tokio::test]
+async fn what_one_officer_compromises_has_a_next_version_twice_a_day_and_two_officers_make_one_beside() {
+    let mut installation = Installation::new(125).await;
+    let mut client = installation.client().await;
+    let region = REGION.parse().unwrap();
+    let tomorrow = TODAY.tomorrow().unwrap();
+    for _ in 0..2 {
+        client.rotate_role(Role::Clinic, region, tomorrow).await.unwrap();
+    }
+    // Of a version that drains the next one is there.
+    let drained = client.compromise_role(Role::Clinic, region, 1).await.unwrap();
+    assert_eq!(drained.active.map(|key| key.version), Some(2));
+    let mut newest = 2;
+    for next in [Some(4), Some(6), None] {
+        let compromised = client
+            .compromise_role(Role::Clinic, region, newest)
+            .await
+            .unwrap();
+        assert_eq!(compromised.version.state, RoleKeyState::Compromised);
+        assert_eq!(compromised.active.as_ref().map(|key| key.version), next);
+        // The same again makes no other one, on the same day or over a restart, and what was used stays used.
+        installation.restart(126 + u64::from(newest)).await;
+        client = installation.client().await;
+        let again = client
+            .compromise_role(Role::Clinic, region, newest)
+            .await
+            .unwrap();
+        assert_eq!(again, compromised);
+        newest = next.unwrap_or(newest);
+    }
+    let told = lines(&mut client, "role-compromised").await;
+    let version = |number: u8| format!("CLINIC/{region}/{number}");
+    assert_eq!(
+        told,
+        [
+            version(1),
+            format!("{} {}", version(2), version(4)),
+            format!("{} {}", version(4), version(6)),
+            version(6),
+        ]
+    );
+    // Two officers have their own two; what one says behind that has none again, and theirs are used up.
+    for next in [8, 10] {
+        let made = client.rotate_role(Role::Clinic, region, tomorrow).await.unwrap();
+        assert_eq!((made.version, made.state), (next, RoleKeyState::Active));
+        let compromised = client.compromise_role(Role::Clinic, region, next).await.unwrap();
+        assert_eq!(compromised.active, None);
+    }
+    let refused = client.rotate_role(Role::Clinic, region, tomorrow).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.is(RefusalCode::CeilingReached), "{refused}");
+    // Another region has its own.
+    let far = "510104".parse().unwrap();
+    client.rotate_role(Role::Clinic, far, tomorrow).await.unwrap();
+    let compromised = client.compromise_role(Role::Clinic, far, 1).await.unwrap();
+    assert_eq!(compromised.active.map(|key| key.version), Some(3));
+    // On another day there are new ones.
+    installation.clock.advance(SignedDuration::from_hours(24));
+    let made = client.rotate_role(Role::Clinic, region, tomorrow).await.unwrap();
+    let compromised = client
+        .compromise_role(Role::Clinic, region, made.version)
+        .await
+        .unwrap();
+    assert_eq!(compromised.active.map(|key| key.version), Some(made.version + 2));
 }

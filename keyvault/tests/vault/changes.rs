@@ -237,11 +237,9 @@ async fn key_versions_stay_what_they_were_when_the_vault_is_killed_behind_any_tr
     };
     let keys = client.role_keys().await.unwrap();
     let mut client = killed(&mut installation, keys).await;
-    client.compromise_role(Role::Transit, region, 2).await.unwrap();
-    let keys = client.role_keys().await.unwrap();
-    let mut client = killed(&mut installation, keys).await;
     // Behind a compromised version one number is left out.
-    assert_eq!(rotate(&mut client, Role::Transit, days(10)).await, 4);
+    let compromised = client.compromise_role(Role::Transit, region, 2).await.unwrap();
+    assert_eq!(compromised.active.map(|key| key.version), Some(4));
     let keys = client.role_keys().await.unwrap();
     let mut client = killed(&mut installation, keys).await;
     client.retire_role(Role::Transit, region, 2).await.unwrap();
@@ -720,7 +718,7 @@ async fn a_compromised_version_is_in_no_bundle_no_batch_and_on_no_new_card() {
     let installation = Installation::new(110).await;
     let mut client = installation.client().await;
     let mut cards = installation.blanks(3).await;
-    let (mut card, mut half) = (cards.remove(0), cards.remove(0));
+    let (mut card, mut half, mut third) = (cards.remove(0), cards.remove(0), cards.remove(0));
     let session = order(&installation, &mut client, 1, 20).await;
     active(&mut client, &session, &mut card).await;
     let serial = card.serial;
@@ -734,20 +732,43 @@ async fn a_compromised_version_is_in_no_bundle_no_batch_and_on_no_new_card() {
     client.seal_update(&session, 2, serial, brings).await.unwrap();
     let mut door = Gate::new(&mut client, BundleKind::Door, "door 1", TODAY).await;
 
-    let info = client.compromise_role(Role::Transit, region, 1).await.unwrap();
-    assert_eq!(info.state, RoleKeyState::Compromised);
+    let held = |bus: &Gate| -> Vec<u8> {
+        let keys = bus.terminal.bundle().held_keys().into_iter();
+        keys.map(|key| key.kv).collect()
+    };
+    let compromised = client.compromise_role(Role::Transit, region, 1).await.unwrap();
+    assert_eq!(compromised.version.state, RoleKeyState::Compromised);
+    let next = compromised.active.as_ref().unwrap();
+    assert_eq!((next.version, next.state), (3, RoleKeyState::Active));
     assert_eq!(
         client.compromise_role(Role::Transit, region, 1).await.unwrap(),
-        info
+        compromised
     );
-    // At once: the next bundle lacks it, the door does not carry what would bring it, no card gets it.
+    // At once: the next bundle has the next one alone, the door does not carry what would bring the other, new cards get the next.
     bus.renew(&mut client, TODAY).await;
-    assert!(bus.terminal.bundle().held_keys().is_empty());
+    assert_eq!(held(&bus), [3]);
     assert!(bus.tap(&card, TODAY).is_err());
     assert_eq!(door.fetch(&mut client, TODAY).await, 0);
     assert_eq!(bus.fetch(&mut client, TODAY).await, 0);
-    half.reset();
-    let (outcome, _) = run(&mut client, &session, 1, &mut half, personalise(2), Mishap::None).await;
+    let result = done(&mut client, &session, 1, &mut half, personalise(2)).await;
+    assert!(
+        result
+            .slots
+            .iter()
+            .any(|slot| (slot.role, slot.key_version) == (Role::Transit, 3))
+    );
+    assert!(result.slots.iter().all(|slot| slot.state == RoleKeyState::Active));
+    // A third on one day has none behind it, and the role waits for two officers.
+    for (version, next) in [(3, Some(5)), (5, None)] {
+        let compromised = client
+            .compromise_role(Role::Transit, region, version)
+            .await
+            .unwrap();
+        assert_eq!(compromised.active.map(|key| key.version), next);
+    }
+    bus.renew(&mut client, TODAY).await;
+    assert!(held(&bus).is_empty());
+    let (outcome, _) = run(&mut client, &session, 6, &mut third, personalise(3), Mishap::None).await;
     let error = outcome.unwrap_err();
     assert!(error.is(RefusalCode::NoActiveVersion), "{error}");
     let refused = client
@@ -760,15 +781,14 @@ async fn a_compromised_version_is_in_no_bundle_no_batch_and_on_no_new_card() {
         .await;
     assert!(refused.unwrap_err().is(RefusalCode::NoActiveVersion));
 
-    assert_eq!(rotate(&mut client, Role::Transit, days(30)).await, 3);
-    let result = done(&mut client, &session, 1, &mut half, personalise(2)).await;
+    assert_eq!(rotate(&mut client, Role::Transit, days(30)).await, 7);
+    let result = done(&mut client, &session, 6, &mut third, personalise(3)).await;
     assert!(
         result
             .slots
             .iter()
-            .any(|slot| (slot.role, slot.key_version) == (Role::Transit, 3))
+            .any(|slot| (slot.role, slot.key_version) == (Role::Transit, 7))
     );
-    assert!(result.slots.iter().all(|slot| slot.state == RoleKeyState::Active));
     // The new slot takes the compromised one off the card, over another role's door.
     let task = UpdateTask::Entitlement(entitlement(Role::Transit));
     let queued = client.seal_update(&session, 4, serial, task).await.unwrap();
@@ -781,7 +801,7 @@ async fn a_compromised_version_is_in_no_bundle_no_batch_and_on_no_new_card() {
     assert_eq!(door.fetch(&mut client, TODAY).await, 1);
     let receipts = door.receipts(&mut card, TODAY);
     client.accept_receipts(receipts).await.unwrap();
-    assert_eq!(versions(&mut client, &card, Role::Transit).await, [3]);
+    assert_eq!(versions(&mut client, &card, Role::Transit).await, [7]);
     bus.renew(&mut client, TODAY).await;
     assert_eq!(bus.tap(&card, TODAY), Ok(()));
     let gone = client.retire_role(Role::Transit, region, 1).await.unwrap();

@@ -1717,8 +1717,13 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
         1,
         "NOT_FOUND",
     );
-    // Until the next rotation there is no key for it; that is said.
-    ok(&with("compromise", &["--version", "2"]));
+    // The third of a day has none behind it: until the next rotation there is no key for the bus, and that is said.
+    for (version, next) in [("2", Some(4)), ("4", Some(6)), ("6", None)] {
+        let (code, compromised) = site.run(&[&with("compromise", &[])[..], &["--version", version]].concat());
+        assert_eq!(code, 0, "{compromised}");
+        assert_eq!(compromised["role_key"]["state"], "compromised");
+        assert_eq!(compromised["active"]["version"].as_u64(), next);
+    }
     assert_eq!(ok(&[&export[..], &["keyless"]].concat())["keys"], 0);
     let revoked = ok(&["revoke-terminal", "--name", "bus 1"]);
     assert_eq!(revoked["terminal"]["revoked"], "2030-01-10");

@@ -440,10 +440,10 @@ async fn a_refused_bundle_or_card_makes_no_key_version_and_no_terminal() {
         .rotate_role(Role::Door, far, date(2026, 12, 31))
         .await
         .unwrap();
-    client
-        .compromise_role(Role::Door, far, door.version)
-        .await
-        .unwrap();
+    // One officer's word makes two new ones a day; behind the third there is none.
+    for version in [door.version, 3, 5] {
+        client.compromise_role(Role::Door, far, version).await.unwrap();
+    }
     let (keys, terminals) = (
         client.role_keys().await.unwrap(),
         client.terminals().await.unwrap(),
