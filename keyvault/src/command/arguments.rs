@@ -490,7 +490,7 @@ pub(crate) enum Ask {
     Anchors,
     /// Lists all versions of all role keys, with their states and how many cards have them.
     RoleKeys,
-    /// Says that a version is compromised: no bundle carries it any more. It stays so.
+    /// Says that a version is compromised: no bundle carries it any more, and of the Active one the vault makes the next. It stays so.
     Compromise {
         /// The role.
         #[arg(long)]
@@ -501,6 +501,9 @@ pub(crate) enum Ask {
         /// The version.
         #[arg(long)]
         version: u8,
+        /// The version once more, such as `transit/440300/1`: it is never taken back. Without this the command asks at the terminal.
+        #[arg(long, value_name = "ROLE/REGION/VERSION")]
+        confirm: Option<String>,
     },
     /// Puts a card onto the deny lists of its roles.
     Deny {
@@ -543,6 +546,9 @@ pub(crate) enum Ask {
         /// Its name.
         #[arg(long)]
         name: String,
+        /// Its name once more: it is never taken back. Without this the command asks at the terminal.
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
     },
     /// Lists all terminals, and until when each can do what.
     Terminals,
@@ -594,6 +600,17 @@ pub(crate) enum RoleName {
     SmallPayment,
     Clinic,
     Door,
+}
+
+impl RoleName {
+    /// As it is typed.
+    pub(crate) fn as_argument(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(
+            || Role::from(self).to_string(),
+            |value| value.get_name().to_owned(),
+        )
+    }
 }
 
 impl From<RoleName> for Role {
@@ -705,7 +722,9 @@ impl Ask {
 mod tests {
     use std::path::Path;
 
+    use clap::CommandFactory as _;
     use keyvault_protocol::OPERATIONS;
+    use service_contract::{Hands, Kind};
 
     use super::*;
     use crate::command::place::PROGRAM;
@@ -722,6 +741,28 @@ mod tests {
             assert_ne!(PROGRAM.has_door::<Arguments>(door), Some(false), "{door}");
         }
         assert_eq!(PROGRAM.has_door::<Arguments>("keyvault denie"), Some(false));
+    }
+
+    #[test]
+    fn what_one_person_does_once_and_for_all_wants_its_name_twice() {
+        let program = Arguments::command();
+        let mut asked = 0;
+        for operation in OPERATIONS {
+            let policy = operation.policy;
+            let is_asked = policy.irreversible && policy.hands == Hands::One && policy.kind != Kind::Service;
+            for door in operation.doors {
+                let command = door.strip_prefix("keyvault ");
+                let command = command.and_then(|name| program.find_subcommand(name));
+                let has_it = command.is_some_and(|command| {
+                    command
+                        .get_arguments()
+                        .any(|argument| argument.get_id() == "confirm")
+                });
+                assert_eq!(has_it, is_asked, "{}: {door}", operation.name);
+                asked += usize::from(is_asked);
+            }
+        }
+        assert!(asked >= 2, "{asked}");
     }
 
     #[test]

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use keyvault_protocol::{
     BundleRequest, CallerEntry, Client, DeliveredBy, Identity, JournalKind, JournalLine, OPERATIONS,
-    PendingUpdates, ReadJournal, RoleCompromised, RoleKeyState, Serial, SlotVersion, TerminalInfo,
-    UpdatesRequest, division, fingerprint,
+    PendingUpdates, ReadJournal, Role, RoleCompromised, RoleKeyInfo, RoleKeyState, Serial, SlotVersion,
+    TerminalInfo, UpdatesRequest, division, fingerprint,
 };
 use program_contract::language::{Line, Words};
 use program_contract::{Exit, Failure, Outcome, day, line};
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::UnixStream;
 
 use crate::command::arguments::Ask;
+use crate::command::confirm::Confirmation;
 use crate::command::files::{read_hex, write_new};
 use crate::command::place::Place;
 use crate::command::shown::{show_anchors, show_role_key, state_words, version};
@@ -137,8 +138,18 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             }
             write_new(schema, &out, &file)
         }
-        Ask::RevokeTerminal { name } => {
+        Ask::RevokeTerminal { name, confirm } => {
+            let confirmation = Confirmation::of(name.clone(), confirm.as_deref())?;
             let mut client = place.connect().await?;
+            let mut shown = Vec::new();
+            if confirmation.is_asked() {
+                // Who may not list them revokes all the same.
+                let terminals = client.terminals().await.unwrap_or_default();
+                let known = terminals.iter().filter(|terminal| terminal.name == name);
+                shown.extend(known.map(|terminal| show_terminal(terminal).1));
+                shown.push(line!(REVOKES_FOR_GOOD));
+            }
+            confirmation.ask(&shown)?;
             client.revoke_terminal(&name).await?;
             let terminals = client.terminals().await?;
             let terminal = terminals.iter().find(|terminal| terminal.name == name);
@@ -165,11 +176,24 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             role,
             region,
             version,
+            confirm,
         } => {
+            let (region, name) = (division(&region)?, role.as_argument());
+            let confirmation = Confirmation::of(format!("{name}/{region}/{version}"), confirm.as_deref())?;
             let mut client = place.connect().await?;
-            let RoleCompromised { version, active } = client
-                .compromise_role(role.into(), division(&region)?, version)
-                .await?;
+            let role = Role::from(role);
+            let mut shown = Vec::new();
+            if confirmation.is_asked() {
+                // Who may not list them says it all the same.
+                let keys = client.role_keys().await.unwrap_or_default();
+                let is_meant =
+                    |key: &&RoleKeyInfo| (key.role, key.region, key.version) == (role, region, version);
+                shown.extend(keys.iter().filter(is_meant).map(|key| show_role_key(key).1));
+                shown.push(line!(COMPROMISES_FOR_GOOD));
+            }
+            confirmation.ask(&shown)?;
+            let compromised = client.compromise_role(role, region, version).await?;
+            let RoleCompromised { version, active } = compromised;
             let (fields, line) = show_role_key(&version);
             let mut lines = vec![line];
             let active = active.as_ref().map(show_role_key);
@@ -235,6 +259,18 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
 const NO_KEYS: Words = Words(
     "凭证包中没有密钥，终端不会接受任何卡：请由两名密钥官员用 `keyvault request new rotate-role` 启用一个版本，再重新导出凭证包",
     "the bundle carries no key, and its terminal accepts nobody: let two officers make a version with `keyvault request new rotate-role`, then export the bundle again",
+);
+
+/// What a compromise does.
+const COMPROMISES_FOR_GOOD: Words = Words(
+    "此后任何凭证包、更新批次和新写入的卡都不再使用该版本；终端领到新凭证包后，只有该版本的卡不再被接受；该版本原为启用的，同时启用下一个版本。此操作不可撤销。",
+    "No bundle, no batch and no newly written card will have it; cards that have it alone are refused by every terminal with a new bundle; if it is active, the next version is made. This is never taken back.",
+);
+
+/// What a revocation does.
+const REVOKES_FOR_GOOD: Words = Words(
+    "此后不再向该终端发放凭证包和更新；已发放的用至上述日期。此操作不可撤销：终端须以另一名称和新密钥重新登记。",
+    "It gets no bundle and no updates any more; what it has serves until the days above. This is never taken back: a terminal is enrolled anew, under another name and with new keys.",
 );
 
 /// What is said of a role without an Active version.

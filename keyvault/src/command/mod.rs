@@ -2,6 +2,7 @@
 
 mod arguments;
 mod ask;
+mod confirm;
 mod custody;
 mod files;
 mod officer;

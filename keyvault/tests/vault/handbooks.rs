@@ -95,9 +95,13 @@ fn the_handbooks_of_custodians_and_officers_lead_from_their_keys_to_a_seal() {
     // Chen is suspended and makes a new key; wu and zheng sign two requests, wu submits them, and asks for the lists behind that.
     let twice = ["WU", "ZHENG", "WU", "WU", "ZHENG", "WU"];
     then(&lost.concat(), &[&["CHEN", "CHEN"][..], &twice].concat());
+    // Without a terminal to type it at, the version is given twice.
+    let compromised = "--version 1\n";
     let rotation = role
         .concat()
-        .replace("DATE", "$(TZ=CST-8 date -d '+30 days' +%F)");
+        .replace("DATE", "$(TZ=CST-8 date -d '+30 days' +%F)")
+        .replace(compromised, "--version 1 --confirm transit/440300/1\n");
+    assert_eq!(role.concat().matches(compromised).count(), 1);
     then(&rotation, &["WU", "WU", "ZHENG", "WU", "WU"]);
     // One officer is left; the custodians put two beside her, which waits its day.
     then(

@@ -1,5 +1,6 @@
 //! The `keyvault` program as scripts see it: JSON, exit codes, files, signals, damage, a full disk, a read-only mount.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use keyvault_protocol::channel::Acceptor;
 use keyvault_protocol::{
-    Asked, CardState, CardTask, ChannelKey, Client, Identity, Order, PROTOCOL_VERSION, Request, Response,
-    Script, SignedRequest, TaskKind, VaultAnchors, Welcome, frame,
+    Asked, CardState, CardTask, ChannelKey, Client, Identity, OPERATIONS, Order, PROTOCOL_VERSION, Request,
+    Response, Script, SignedRequest, TaskKind, VaultAnchors, Welcome, frame,
 };
 use program_contract::Clock;
 use rand::SeedableRng;
@@ -21,6 +22,7 @@ use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use scratch_vault::Everybody;
 use serde_json::Value;
+use service_contract::{Hands, Kind};
 use sqlx::Connection as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -1615,14 +1617,18 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
     refused(&with("retire-role", &["--version", "2"]), "ROLE_KEY_STATE");
     refused(&with("retire-role", &["--version", "9"]), "NOT_FOUND");
     assert_eq!(
-        ok(&with("compromise", &["--version", "1"]))["role_key"]["state"],
+        ok(&with(
+            "compromise",
+            &["--version", "1", "--confirm", "transit/440300/1"]
+        ))["role_key"]["state"],
         "compromised"
     );
     assert_eq!(
         approved(&with("retire-role", &["--version", "1"])).1["role_key"]["state"],
         "destroyed"
     );
-    site.expect_error(&with("compromise", &["--version", "1"]), 1, "ROLE_KEY_STATE");
+    let again = with("compromise", &["--version", "1", "--confirm", "transit/440300/1"]);
+    site.expect_error(&again, 1, "ROLE_KEY_STATE");
 
     site.expect_error(&["deny", "--serial", "44030000000100000001"], 1, "NOT_FOUND");
     site.expect_error(&["allow", "--serial", "44030000000100000001"], 1, "NOT_FOUND");
@@ -1656,7 +1662,8 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
     assert!(!site.path("door").exists());
 
     assert_eq!(ok(&["terminals"])["terminals"].as_array().unwrap().len(), 0);
-    site.expect_error(&["revoke-terminal", "--name", "bus 1"], 1, "NOT_FOUND");
+    let revoke = ["revoke-terminal", "--name", "bus 1", "--confirm", "bus 1"];
+    site.expect_error(&revoke, 1, "NOT_FOUND");
     let point = hex_point();
     let request = serde_json::json!({
         "schema": "yzt.terminal-request/1", "terminal": "bus 1",
@@ -1719,13 +1726,15 @@ fn an_operator_rotates_compromises_retires_denies_and_revokes() {
     );
     // The third of a day has none behind it: until the next rotation there is no key for the bus, and that is said.
     for (version, next) in [("2", Some(4)), ("4", Some(6)), ("6", None)] {
-        let (code, compromised) = site.run(&[&with("compromise", &[])[..], &["--version", version]].concat());
+        let confirm = format!("transit/440300/{version}");
+        let of_version = ["--version", version, "--confirm", &confirm];
+        let (code, compromised) = site.run(&[&with("compromise", &[])[..], &of_version].concat());
         assert_eq!(code, 0, "{compromised}");
         assert_eq!(compromised["role_key"]["state"], "compromised");
         assert_eq!(compromised["active"]["version"].as_u64(), next);
     }
     assert_eq!(ok(&[&export[..], &["keyless"]].concat())["keys"], 0);
-    let revoked = ok(&["revoke-terminal", "--name", "bus 1"]);
+    let revoked = ok(&revoke);
     assert_eq!(revoked["terminal"]["revoked"], "2030-01-10");
     assert_eq!(revoked["terminal"]["bundle_until"], "2030-02-10");
     assert_eq!(ok(&["terminals"])["terminals"][0], revoked["terminal"]);
@@ -1768,14 +1777,19 @@ impl Keyboard {
             .unwrap()
     }
 
-    /// Reads until it asks.
+    /// Reads until it asks for a passphrase.
     fn is_asked(prose: &mut impl std::io::Read) {
+        Self::is_asked_for("passphrase of ", prose);
+    }
+
+    /// Reads until it asks, and gives what it said.
+    fn is_asked_for(what: &str, prose: &mut impl std::io::Read) -> String {
         let mut asked = Vec::new();
         // The question is the last line; what is told before it may have colons too.
         let is_question = |asked: &[u8]| {
             let line = asked.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             let line = String::from_utf8_lossy(line);
-            line.ends_with(": ") && line.contains("passphrase of ") && !line.starts_with("keyvault")
+            line.ends_with(": ") && line.contains(what) && !line.starts_with("keyvault")
         };
         while !is_question(&asked) {
             let mut byte = [0];
@@ -1787,6 +1801,7 @@ impl Keyboard {
             );
             asked.extend(byte);
         }
+        String::from_utf8_lossy(&asked).into_owned()
     }
 
     /// What the terminal has shown since it was looked at last.
@@ -1825,6 +1840,124 @@ impl Keyboard {
             serde_json::from_slice(&output.stdout).unwrap(),
             self.shown(),
         )
+    }
+}
+
+/// Claim K14. Before: a version was compromised and a terminal revoked for good at the first word.
+#[test]
+fn what_one_person_does_once_and_for_all_is_named_twice_or_nothing_is_done() {
+    let site = Site::new();
+    let envelopes = site.rehearse();
+    let compromise = [
+        "compromise",
+        "--role",
+        "transit",
+        "--region",
+        "440300",
+        "--version",
+        "1",
+    ];
+    // By door: the command, what it is about, another such thing, and what the vault lists of it.
+    let mut commands = BTreeMap::from([
+        (
+            "keyvault compromise",
+            (
+                &compromise[..],
+                "transit/440300/1",
+                "transit/440300/2",
+                "role-keys",
+            ),
+        ),
+        (
+            "keyvault revoke-terminal",
+            (
+                &["revoke-terminal", "--name", "bus 1"][..],
+                "bus 1",
+                "bus 2",
+                "terminals",
+            ),
+        ),
+    ]);
+    let mut asked = Vec::new();
+    for operation in OPERATIONS {
+        let policy = operation.policy;
+        if policy.irreversible && policy.hands == Hands::One && policy.kind != Kind::Service {
+            for door in operation.doors {
+                let known = commands.remove(door);
+                asked.push(known.unwrap_or_else(|| panic!("{door} is not tried here")));
+            }
+        }
+    }
+    assert!(commands.is_empty(), "{commands:?}");
+    for (command, name, other, _) in &asked {
+        // No vault runs here: before anything is asked of it.
+        let told = site.expect_error(command, 2, "NOT_CONFIRMED");
+        let action = told["error"]["action"].as_str().unwrap();
+        assert!(action.contains(&format!("--confirm \"{name}\"")), "{told}");
+        let confirmed = |name| [*command, &["--confirm", name][..]].concat();
+        site.expect_error(&confirmed(*other), 2, "CONFIRMED_ANOTHER");
+        site.expect_error(&confirmed(""), 2, "CONFIRMED_ANOTHER");
+        site.expect_error(&confirmed(*name), 3, "VAULT_NOT_RUNNING");
+    }
+
+    let _served = site.serve(&["--at", "2030-01-10"]);
+    for (share, name) in [(0, "li"), (1, "wang")] {
+        assert_eq!(site.unseal(&envelopes[share], name).0, 0);
+    }
+    site.enrol_everybody();
+    let point = hex_point();
+    let request = serde_json::json!({
+        "schema": "yzt.terminal-request/1", "terminal": "bus 1",
+        "sealing_key": point, "authentication_key": point,
+    });
+    std::fs::write(site.path("request"), request.to_string()).unwrap();
+    let of = ["--region", "440300", "--at", "2030-01-10"];
+    for act in [
+        &["rotate-role", "--role", "transit", "--drain-until", "2030-02-10"][..],
+        &[
+            "enrol-terminal",
+            "--kind",
+            "bus",
+            "--request",
+            "request",
+            "--until",
+            "2030-12-31",
+        ],
+    ] {
+        assert_eq!(site.approved(&[act, &of].concat(), &[]).0, 0);
+    }
+    let mut keyboard = Keyboard::new();
+    for (command, name, other, list) in asked {
+        let before = site.run(&[list]);
+        let arguments = [
+            command,
+            &["--key", "chen.key", "--anchors", "shares/anchors.json"],
+        ]
+        .concat();
+        let other = format!("{other}\r");
+        let right = format!("{name}\r");
+        for (typed, exit, code) in [
+            (&["\u{4}"][..], 2, Some("NOT_CONFIRMED")),
+            (&[&other, &other, &other], 2, Some("CONFIRMED_ANOTHER")),
+            (&["yes\r", &right], 0, None),
+        ] {
+            assert_eq!(site.run(&[list]), before);
+            let mut child = keyboard.start(&site, &arguments);
+            let mut prose = child.stderr.take().unwrap();
+            for (n, line) in typed.iter().enumerate() {
+                let said = Keyboard::is_asked_for("to do it", &mut prose);
+                assert!(said.contains(name), "{said}");
+                // What it is about, and that it is for good.
+                let is_told = said.contains("This is never taken back") && said.lines().count() >= 3;
+                assert_eq!(is_told, n == 0, "{said}");
+                keyboard.keys.write_all(line.as_bytes()).unwrap();
+            }
+            let output = child.wait_with_output().unwrap();
+            let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(exit), "{object}");
+            assert_eq!(object["error"]["code"].as_str(), code, "{object}");
+        }
+        assert_ne!(site.run(&[list]), before);
     }
 }
 
