@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use keyvault_protocol::{Counted, Refusal, RefusalCode};
 use program_contract::language::Said as _;
+use program_contract::user::Barrier;
 use program_contract::{Exit, Failing};
 
 use crate::words::chinese;
@@ -86,9 +88,22 @@ pub enum Error {
     /// What was asked has not become durable for so long that somebody should look.
     #[error("the vault has waited for its disk for 30 seconds; whether the change was made is not known")]
     StoreSilent,
+    /// The store was written by a newer program.
+    #[error(
+        "the store has format {found}, and this program knows the formats up to {known}: a newer program wrote it"
+    )]
+    StoreNewer {
+        /// Its format.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
     /// Another process has the store open.
     #[error("another keyvault process has this folder open")]
     InUse,
+    /// A program that is no keyvault has the store's file open.
+    #[error("another program has the file vault.sqlite open, or copies it")]
+    StoreHeld,
     /// The folder holds no vault.
     #[error("there is no vault in this folder")]
     NoVault,
@@ -131,7 +146,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A file or folder cannot be read or written.
-    #[error("{what} cannot be used: {path}: {kind}")]
+    #[error("{what} cannot be used: {path}: {kind}{}", of_another(whose.as_deref()))]
     File {
         /// Which file.
         what: &'static str,
@@ -139,6 +154,8 @@ pub enum Error {
         path: String,
         /// What the operating system said.
         kind: ErrorKind,
+        /// Whose it is, where another user's rights are in the way.
+        whose: Option<Box<Barrier>>,
     },
     /// What was given is no envelope, or one of another form.
     #[error("this file is no share envelope of a form that this program knows")]
@@ -181,6 +198,12 @@ pub enum Error {
     WrongPassphrase {
         /// Name of the custodian.
         custodian: String,
+    },
+    /// The passphrase does not open the key file.
+    #[error("the passphrase does not open the key file of {officer}")]
+    WrongOfficerPassphrase {
+        /// Name of the officer.
+        officer: String,
     },
     /// The share is another vault's.
     #[error("the share belongs to another vault")]
@@ -503,6 +526,18 @@ impl Error {
                 W::StoreUnavailable,
                 "stop the other process, or use another folder",
             ),
+            Self::StoreHeld => own(
+                "IN_USE",
+                Exit::Damaged,
+                W::StoreUnavailable,
+                "end that program (`fuser` names who has a file open), and run the same command again; the store is copied while no vault is served from it, as docs/operations.md has it",
+            ),
+            Self::StoreNewer { .. } => own(
+                "STORE_NEWER",
+                Exit::Damaged,
+                W::StoreUnavailable,
+                "serve it with the program of the newer release; nothing was changed. Who has to go back to the older release restores the copy from before the update",
+            ),
             Self::NoVault => own(
                 "NO_VAULT",
                 Exit::Damaged,
@@ -514,7 +549,7 @@ impl Error {
                 "MEMORY_NOT_LOCKED",
                 Exit::Damaged,
                 W::StoreUnavailable,
-                "raise RLIMIT_MEMLOCK to at least 8 MiB",
+                "let this process lock 8 MiB or more: `LimitMEMLOCK=infinity` in its unit, `ulimit -l 8192` in a shell, `--ulimit memlock=-1` of a container",
             ),
             Self::NotIsolated { .. } => own(
                 "NOT_ISOLATED",
@@ -552,7 +587,7 @@ impl Error {
                 W::BadContent,
                 "correct the command; nothing was written",
             ),
-            Self::File { kind, .. } => own(
+            Self::File { kind, whose, .. } => own(
                 "FILE",
                 Exit::Damaged,
                 W::StoreUnavailable,
@@ -560,8 +595,11 @@ impl Error {
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                         "make room on that disk, and run the same command again"
                     }
+                    ErrorKind::PermissionDenied if whose.is_some() => {
+                        "run the same command as the user whose it is (root does so with `runuser -u USER -- ...`), or have the rights corrected"
+                    }
                     ErrorKind::PermissionDenied => {
-                        "run the command as the user whose file it is, or have its rights corrected"
+                        "have the rights corrected, and run the same command again"
                     }
                     _ => "check the path, its rights and the disk, and run the same command again",
                 },
@@ -600,7 +638,7 @@ impl Error {
                 "PACKAGE_DAMAGED",
                 Exit::Refused,
                 W::WrongShare,
-                "compare it with the custodian's other copy and type it again",
+                "take the custodian's other copy; without one, ask other custodians, as many as are needed open the vault",
             ),
             Self::OfficerKeyForm => own(
                 "OFFICER_KEY_FORM",
@@ -619,6 +657,12 @@ impl Error {
                 Exit::Refused,
                 W::WrongShare,
                 "let the custodian type it again; nothing was sent to the vault",
+            ),
+            Self::WrongOfficerPassphrase { .. } => own(
+                "WRONG_PASSPHRASE",
+                Exit::Refused,
+                W::BadContent,
+                "let the officer type it again, and look whether it is the right file; nothing was sent to the vault",
             ),
             Self::WrongVault => of(W::WrongVault, "look for the envelope of this vault"),
             Self::WrongEpoch { .. } => of(
@@ -770,6 +814,21 @@ impl Error {
         }
     }
 
+    /// A file or folder that cannot be used; where rights are in the way, with whose it is.
+    #[must_use]
+    pub fn file(what: &'static str, path: &Path, kind: ErrorKind) -> Self {
+        let whose = match kind {
+            ErrorKind::PermissionDenied => Barrier::before(path).map(Box::new),
+            _ => None,
+        };
+        Self::File {
+            what,
+            path: path.display().to_string(),
+            kind,
+            whose,
+        }
+    }
+
     /// Upper-case code from the closed list.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -843,6 +902,14 @@ impl Failing for Error {
                 "另一个 keyvault 进程正在使用此目录".into(),
                 "请停止另一进程，或换用别的目录",
             ),
+            Self::StoreHeld => (
+                "有别的程序打开了文件 vault.sqlite，或正在复制它".into(),
+                "请结束该程序（`fuser` 可查出谁打开了文件），再运行同一命令；须在密钥库停止服务时复制存储，见 docs/operations.md",
+            ),
+            Self::StoreNewer { found, known } => (
+                format!("存储的格式为第 {found} 版，本程序只认得到第 {known} 版：它由更新版本的程序写成").into(),
+                "请用更新版本的程序提供服务；未做任何改动。确须退回旧版本的，请恢复升级之前的备份",
+            ),
             Self::NoVault => (
                 "此目录中没有密钥库".into(),
                 "请给出正确的目录，或先举行 `keyvault init` 创建仪式",
@@ -853,7 +920,7 @@ impl Failing for Error {
             ),
             Self::MemoryNotLocked => (
                 "存放密钥的内存无法锁定".into(),
-                "请将 RLIMIT_MEMLOCK 提高到至少 8 MiB",
+                "请允许本进程锁定 8 MiB 或更多内存：服务单元用 `LimitMEMLOCK=infinity`，终端中用 `ulimit -l 8192`，容器用 `--ulimit memlock=-1`",
             ),
             Self::NotIsolated { what } => (
                 format!("进程无法隔离：{}", chinese(what)).into(),
@@ -873,13 +940,25 @@ impl Failing for Error {
                 format!("创建仪式不能举行：{}", chinese(what)).into(),
                 "请改正命令；未写入任何内容",
             ),
-            Self::File { what, path, kind } => (
-                format!("{}无法使用：{path}：{}", chinese(what), kind.zh()).into(),
+            Self::File {
+                what,
+                path,
+                kind,
+                whose,
+            } => (
+                match whose {
+                    Some(whose) => format!("{}无法使用：{path}：{}；{}", chinese(what), kind.zh(), whose.zh()),
+                    None => format!("{}无法使用：{path}：{}", chinese(what), kind.zh()),
+                }
+                .into(),
                 match kind {
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                         "请在该磁盘上腾出空间，再运行同一命令"
                     }
-                    ErrorKind::PermissionDenied => "请以该文件所属的用户运行命令，或请人更正其权限",
+                    ErrorKind::PermissionDenied if whose.is_some() => {
+                        "请以其所属的用户运行同一命令（root 可用 `runuser -u 用户 -- ...`），或请人更正权限"
+                    }
+                    ErrorKind::PermissionDenied => "请更正其权限，再运行同一命令",
                     _ => "请检查路径、权限和磁盘，再运行同一命令",
                 },
             ),
@@ -907,7 +986,7 @@ impl Failing for Error {
                 "新口令与原口令相同".into(),
                 "请另想一个，或用 --generate 由程序生成；未写入任何内容",
             ),
-            Self::EnvelopeDamaged => ("分片信封已损坏".into(), "请与保管人的另一份核对后重新录入"),
+            Self::EnvelopeDamaged => ("分片信封已损坏".into(), "请改用保管人的另一份副本；没有的，请其他保管人给出分片，达到所需份数即可解封"),
             Self::OfficerKeyForm => (
                 "此文件不是密钥官员的密钥文件".into(),
                 "请给出 `keyvault officer new` 写出的文件",
@@ -919,6 +998,10 @@ impl Failing for Error {
             Self::WrongPassphrase { custodian } => (
                 format!("口令打不开 {custodian} 的分片信封").into(),
                 "请保管人重新输入；没有向密钥库发送任何内容",
+            ),
+            Self::WrongOfficerPassphrase { officer } => (
+                format!("口令打不开 {officer} 的密钥文件").into(),
+                "请密钥官员重新输入，并核对文件是否正确；没有向密钥库发送任何内容",
             ),
             Self::WrongVault => ("密钥分片属于另一个密钥库".into(), "请找出本密钥库的分片信封"),
             Self::WrongEpoch { share, vault } => (
@@ -1104,6 +1187,11 @@ impl From<&Error> for Refusal {
             action_zh,
         }
     }
+}
+
+/// Behind what the operating system said.
+fn of_another(whose: Option<&Barrier>) -> String {
+    whose.map(|whose| format!(": {whose}")).unwrap_or_default()
 }
 
 /// A failure of the specification's crate on values of our own making is a fault of this program or machine.

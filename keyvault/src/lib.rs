@@ -35,3 +35,4 @@ pub use custody::unsealing::Vault;
 pub use error::Error;
 pub use open::folder::FolderLock;
 pub use open::transaction::Random;
+pub use store::sql::look;

@@ -1,6 +1,6 @@
 //! What every program of the system promises: how it ends and what it prints ([`outcome`]), which time it works with
 //! ([`clock`], [`day`]), in which language it speaks ([`language`]), files that are there whole or not at all ([`file`]), and how a
-//! person writes money ([`money`]) and gives a secret ([`secret`]). [`documents`] holds what is written about a program's commands
+//! person writes money ([`money`]) and gives a secret ([`secret`]), and whose a place is ([`user`]). [`documents`] holds what is written about a program's commands
 //! against them.
 //! The text of the promise is `docs/contracts.md`.
 //!
@@ -16,6 +16,7 @@ pub mod money;
 pub mod outcome;
 pub mod secret;
 mod usage;
+pub mod user;
 
 pub use clock::{Clock, Founded, NotARehearsal};
 pub use language::Language;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::file;
 use crate::language::{self, Language, Line, Said, Words};
 use crate::usage;
+use crate::user::Barrier;
 
 /// Exit codes of every program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,6 +154,10 @@ impl Failure {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 file_full(doing, path.display(), error)
             }
+            io::ErrorKind::PermissionDenied => match Barrier::before(path) {
+                Some(barrier) => file_of_another(doing, path.display(), error, &barrier, barrier.owner()),
+                None => file(doing, path.display(), error),
+            },
             _ => file(doing, path.display(), error),
         }
     }
@@ -274,6 +279,11 @@ crate::failures! {
     fn file_full(doing, path, error) = Damaged "FILE" {
         "无法{doing} {path}：{error}", "cannot {doing} {path}: {error}";
         "请在该磁盘上腾出空间，再运行同一命令。", "Make room on that disk, and run the same command again.";
+    }
+    fn file_of_another(doing, path, error, barrier, owner) = Damaged "FILE" {
+        "无法{doing} {path}：{error}；{barrier}", "cannot {doing} {path}: {error}: {barrier}";
+        "请以用户 {owner} 运行同一命令（root 可用 `runuser -u {owner} -- ...`），或请其更正权限。",
+        "Run the same command as user {owner} (root does so with `runuser -u {owner} -- ...`), or have the rights corrected.";
     }
     fn internal(message) = Damaged "INTERNAL" {
         "程序内部错误：{message}", "{message}";

@@ -108,7 +108,7 @@ impl VaultDoor {
     pub(crate) async fn open(&self, identity: Option<&Identity>) -> Result<Client<Stream>, Error> {
         let identity = identity.ok_or(Error::VaultUnknown)?;
         let stream = self.way.connect().await;
-        let stream = stream.map_err(|error| Error::from_connecting(error, self.way.name().len()))?;
+        let stream = stream.map_err(|error| Error::from_connecting(error, Path::new(self.way.name())))?;
         Client::connect(stream, identity).await
     }
 }

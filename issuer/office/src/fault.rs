@@ -51,7 +51,7 @@ impl Fault {
     #[must_use]
     pub fn of_vault(error: &vault::Error) -> Self {
         match error {
-            vault::Error::NotRunning => Self::Service,
+            vault::Error::NotRunning | vault::Error::HungUp => Self::Service,
             vault::Error::ConnectionLost(_) | vault::Error::NoAnswer => Self::Unknown,
             vault::Error::Refused(refusal) => match refusal.code {
                 RefusalCode::Sealed => Self::Service,

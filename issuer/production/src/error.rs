@@ -264,7 +264,9 @@ fn vault_action_zh(error: &VaultError) -> &'static str {
     match error {
         VaultError::NotRunning => "请用 `keyvault serve` 启动密钥库，再运行该制证单。",
         _ if error.is(RefusalCode::Sealed) => "请保管人将密钥库解封，再用同一张卡运行该制证单。",
-        VaultError::ConnectionLost(_) => "请确认密钥库在运行，再用同一张卡运行该制证单。",
+        VaultError::ConnectionLost(_) | VaultError::HungUp => {
+            "请确认密钥库在运行，再用同一张卡运行该制证单。"
+        }
         _ if error.is(RefusalCode::CardRefused) || error.is(RefusalCode::NoCardSession) => {
             "请把同一张卡放回读卡器，再运行该制证单：从停下处继续。"
         }
@@ -282,7 +284,7 @@ fn vault_action(error: &VaultError) -> &'static str {
         _ if error.is(RefusalCode::Sealed) => {
             "Ask the custodians to open the vault, then run the order again with the same card."
         }
-        VaultError::ConnectionLost(_) => {
+        VaultError::ConnectionLost(_) | VaultError::HungUp => {
             "See that the vault runs, then run the order again with the same card."
         }
         _ if error.is(RefusalCode::CardRefused) || error.is(RefusalCode::NoCardSession) => {

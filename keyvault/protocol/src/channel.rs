@@ -17,7 +17,8 @@ use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig,
+    SignatureScheme,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
@@ -37,8 +38,8 @@ const NAME: &str = "keyvault";
 /// Opens the channel as a client that is known by `own`. The key of who answers comes with it.
 ///
 /// # Errors
-/// [`Error::TransportKeyDiffers`] when `pinned` is given and is not the key of who answers: nothing was said to them then. Else
-/// [`Error::ConnectionLost`].
+/// [`Error::TransportKeyDiffers`] when `pinned` is given and is not the key of who answers: nothing was said to them then.
+/// [`Error::NotAVault`], [`Error::OtherUser`], [`Error::HungUp`]; else [`Error::ConnectionLost`].
 pub async fn dial<S>(
     stream: S,
     own: &ChannelKey,
@@ -60,7 +61,7 @@ where
     config.enable_sni = false;
     let name = ServerName::try_from(NAME).map_err(|_| Error::Malformed("a name of no server"))?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let channel = connecting.await.map_err(of_handshake)?;
+    let channel = connecting.await.map_err(of_dialing)?;
     let point =
         point_in(channel.get_ref().1.peer_certificates()).ok_or(Error::Malformed("a vault without a key"))?;
     Ok((channel, point))
@@ -103,7 +104,7 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let channel = self.0.accept(stream).await.map_err(of_handshake)?;
+        let channel = self.0.accept(stream).await?;
         let point = point_in(channel.get_ref().1.peer_certificates())
             .ok_or(Error::Malformed("a client without a key"))?;
         Ok((channel, point))
@@ -130,15 +131,35 @@ fn unusable(_: rustls::Error) -> Error {
     Error::Malformed("a key that TLS cannot use")
 }
 
-fn of_handshake(error: std::io::Error) -> Error {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+/// What a server tells whom it does not serve, in the place of a handshake: the alert `access_denied` (RFC 8446, 6).
+pub const TURNED_AWAY: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
+
+fn of_dialing(error: std::io::Error) -> Error {
+    use rustls::Error as Tls;
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>());
     match tls {
-        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+        Some(Tls::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
             Error::TransportKeyDiffers
         }
-        _ => Error::ConnectionLost(error),
+        Some(Tls::AlertReceived(AlertDescription::AccessDenied)) => Error::OtherUser(None),
+        Some(_) => Error::NotAVault,
+        None => before_asking(Error::ConnectionLost(error)),
+    }
+}
+
+/// A connection that was lost when nothing was asked yet: there is no outcome that would be unknown.
+pub(crate) fn before_asking(error: Error) -> Error {
+    use std::io::ErrorKind as Kind;
+    match error {
+        Error::ConnectionLost(lost)
+            if matches!(
+                lost.kind(),
+                Kind::UnexpectedEof | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe
+            ) =>
+        {
+            Error::HungUp
+        }
+        error => error,
     }
 }
 

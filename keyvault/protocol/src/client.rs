@@ -89,7 +89,7 @@ impl Client<tokio::net::UnixStream> {
         check_path(path)?;
         let connecting = tokio::time::timeout(HELLO, tokio::net::UnixStream::connect(path));
         let stream = connecting.await.map_err(|_| Error::NoAnswer)?;
-        let stream = stream.map_err(|error| Error::from_connecting(error, path.as_os_str().len()))?;
+        let stream = stream.map_err(|error| Error::from_connecting(error, path))?;
         Self::connect(stream, identity).await
     }
 }
@@ -110,8 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// system's random source.
     ///
     /// # Errors
-    /// [`Error::TransportKeyDiffers`] or [`Error::VaultNotOurs`] when it is not our vault that answers, [`Error::VersionMismatch`],
-    /// [`Error::NoAnswer`], or an error of the stream.
+    /// [`Error::TransportKeyDiffers`], [`Error::VaultNotOurs`] or [`Error::NotAVault`] when it is not our vault that answers,
+    /// [`Error::ClockApart`], [`Error::VersionMismatch`], [`Error::NoAnswer`], [`Error::HungUp`], or an error of the stream.
     pub async fn connect(stream: S, identity: &Identity) -> Result<Self, Error> {
         Self::connect_with(stream, identity, &mut UnwrapErr(SysRng)).await
     }
@@ -153,7 +153,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             agreed: None,
             patience: hello,
         };
-        let welcome = client.ask(Hello(greeting)).await?;
+        let welcome = client
+            .ask(Hello(greeting))
+            .await
+            .map_err(channel::before_asking)?;
         if welcome.version != PROTOCOL_VERSION {
             return Err(Error::VersionMismatch {
                 ours: PROTOCOL_VERSION,
@@ -642,8 +645,13 @@ fn proved(identity: &Identity, welcome: &Welcome, transport: &PointBytes) -> Res
         Taken::Operating(anchors, _) if anchors.vault != welcome.vault => Err(Error::VaultNotOurs),
         Taken::Operating(anchors, clock) => match &welcome.statement {
             None => Ok(Proved::Sealed),
-            Some(statement) if statement.holds(anchors, transport, clock.now()) => Ok(Proved::Vault),
-            Some(_) => Err(Error::VaultNotOurs),
+            Some(statement) if !statement.is_signed(anchors, transport) => Err(Error::VaultNotOurs),
+            Some(statement) if statement.is_of(&anchors.vault, clock.now()) => Ok(Proved::Vault),
+            Some(statement) => Err(Error::ClockApart {
+                now: clock.now(),
+                from: statement.from,
+                until: statement.until,
+            }),
         },
     }
 }
@@ -662,11 +670,13 @@ fn sealed_or_another() -> Refusal {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use p256::ecdsa::signature::Signer as _;
     use program_contract::Clock;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
     use crate::channel::Acceptor;
-    use crate::identity::VaultAnchors;
+    use crate::identity::{TransportStatement, VaultAnchors};
     use crate::key_file::ChannelKey;
 
     /// Answers a hello as the vault with this number, without its operating key.
@@ -707,6 +717,79 @@ mod tests {
             .unwrap();
         let _far = other.await.unwrap();
         assert_eq!(client.status().await.unwrap_err().code(), "VAULT_NO_ANSWER");
+    }
+
+    #[tokio::test]
+    async fn who_answers_is_told_by_its_name_and_nothing_is_unknown_before_something_was_asked() {
+        let dial = async |first: &'static [u8], code, exit| {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let answering = async move {
+                // What a client says first; then whoever it is speaks in a way of its own, and goes.
+                let said = far.read(&mut [0; 4096]).await.unwrap();
+                far.write_all(first).await.unwrap();
+                said
+            };
+            let nobody = Identity::nobody();
+            let (connected, said) = tokio::join!(Client::connect(near, &nobody), answering);
+            assert!(said > 0);
+            let error = connected.unwrap_err();
+            assert_eq!((error.code(), error.exit_code()), (code, exit));
+            error
+        };
+        dial(b"", "VAULT_HUNG_UP", 3).await;
+        for other in [
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+        ] {
+            dial(other, "NOT_A_VAULT", 5).await;
+        }
+        // An alert of somebody who speaks TLS, and has nothing in common with us.
+        dial(&[21, 3, 3, 0, 2, 2, 40], "NOT_A_VAULT", 5).await;
+        let error = dial(&channel::TURNED_AWAY, "VAULT_OTHER_USER", 5).await;
+        let own = program_contract::user::own();
+        assert!(error.to_string().contains(&format!("user {own}")), "{error}");
+    }
+
+    #[test]
+    fn a_proof_of_another_time_is_a_wrong_clock_and_a_forged_one_another_vault() {
+        let (operating, transport) = (ChannelKey::fresh(), ChannelKey::fresh().public());
+        let anchors = VaultAnchors {
+            vault: [1; 16],
+            operating_key: operating.public(),
+        };
+        let from: Timestamp = "2026-11-30T08:00:00Z".parse().unwrap();
+        let until: Timestamp = "2026-12-01T08:00:00Z".parse().unwrap();
+        let bytes = TransportStatement::signed_bytes(&anchors.vault, &transport, from, until);
+        let signature: p256::ecdsa::Signature = operating.signer().unwrap().sign(&bytes);
+        let welcome = Welcome {
+            version: PROTOCOL_VERSION,
+            vault: anchors.vault,
+            statement: Some(TransportStatement {
+                from,
+                until,
+                signature: signature.to_bytes().into(),
+            }),
+            generation: None,
+        };
+        let at = |now: &str, transport: &PointBytes| {
+            let clock = Clock::fixed(now.parse().unwrap());
+            let identity = Identity::of(ChannelKey::fresh(), anchors, clock);
+            proved(&identity, &welcome, transport).map(|_| ())
+        };
+        at("2026-11-30T08:00:00Z", &transport).unwrap();
+        for wrong in [
+            "2026-11-30T07:59:59Z",
+            "2026-12-04T03:17:55Z",
+            "1970-01-01T00:00:00Z",
+        ] {
+            let error = at(wrong, &transport).unwrap_err();
+            assert_eq!((error.code(), error.exit_code()), ("CLOCK_APART", 5));
+            let said = error.to_string();
+            assert!(said.contains("2026-12-01 16:00:00 (UTC+8)"), "{said}");
+            // Whoever shows another key is not to be believed about the time either.
+            let other = ChannelKey::fresh().public();
+            assert_eq!(at(wrong, &other).unwrap_err().code(), "VAULT_NOT_OURS");
+        }
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 
+use jiff::Timestamp;
 use minicbor::{Decode, Encode};
 use program_contract::language::Said as _;
-use program_contract::{Exit, Failing};
+use program_contract::user::{self, Barrier};
+use program_contract::{Exit, Failing, day};
 use service_contract::FrameError;
 
 /// What went wrong on the client's side of the stream, or what the vault refused.
@@ -26,11 +29,35 @@ pub enum Error {
     /// Nobody listens on the vault's socket.
     #[error("the vault is not running; start it with `keyvault serve` and try again")]
     NotRunning,
-    /// The socket is another user's: we may not connect, or it is not the vault that listens there.
+    /// We may not connect, with what keeps us out where it can be seen; or the vault serves other users alone.
     #[error(
-        "the vault's socket belongs to another user; use the account that runs the vault, and check who made that socket"
+        "the vault is another user's: {}; run the same command as that user (root does so with `runuser -u USER -- ...`), or have the vault serve this one too, with `--allow-user` of `keyvault serve` and a socket that this user reaches",
+        barred(.0.as_deref())
     )]
-    OtherUser,
+    OtherUser(Option<Box<Barrier>>),
+    /// Something listens at the socket, or behind the relay, and it is no vault.
+    #[error(
+        "who answers does not speak the vault's protocol, so it is no vault; check --socket, or what the relay's --to leads to; nothing was asked"
+    )]
+    NotAVault,
+    /// Who was connected to went away before anything was asked.
+    #[error(
+        "who listens in the vault's place hung up before anything was asked; see that the vault runs: a relay hangs up where it does not, and its log says FAR_SIDE_AWAY; then run the same command again"
+    )]
+    HungUp,
+    /// The vault proved what it is at a time that is not this machine's.
+    #[error(
+        "this machine's clock says {}, and the vault's proof of its key holds from {} until {}; set the clock that is wrong: this machine's, and run the same command again, or that of the vault's machine, and seal and unseal the vault; where both are right, somebody shows an old proof: find out who listens there; nothing was asked",
+        shown(*now), shown(*from), shown(*until)
+    )]
+    ClockApart {
+        /// What this machine's clock says.
+        now: Timestamp,
+        /// From when the proof holds.
+        from: Timestamp,
+        /// Until when.
+        until: Timestamp,
+    },
     /// Somebody else answers in the place of the vault that the share is for.
     #[error(
         "who answers at this socket is not the vault that the share envelope pins: its transport key is another one, and no share was sealed to it; do not try again, tell the other custodians, and find out who listens there. Only where the vault's folder was restored without its file transport.key, compare fingerprints at the vault's own console and use `keyvault share pin`"
@@ -89,13 +116,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Why the vault's socket, whose path has this many bytes, could not be connected to.
+    /// Why the vault's socket could not be connected to.
     #[must_use]
-    pub fn from_connecting(error: std::io::Error, length: usize) -> Self {
+    pub fn from_connecting(error: std::io::Error, path: &Path) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Self::NotRunning,
-            std::io::ErrorKind::PermissionDenied => Self::OtherUser,
-            std::io::ErrorKind::InvalidInput => Self::SocketPath(length),
+            std::io::ErrorKind::PermissionDenied => Self::OtherUser(Barrier::before(path).map(Box::new)),
+            std::io::ErrorKind::InvalidInput => Self::SocketPath(path.as_os_str().len()),
             std::io::ErrorKind::TimedOut => Self::NoAnswer,
             _ => Self::ConnectionLost(error),
         }
@@ -131,7 +158,10 @@ impl Error {
             Self::NoAnswer => "VAULT_NO_ANSWER",
             Self::SocketPath(_) => "SOCKET_PATH",
             Self::NotRunning => "VAULT_NOT_RUNNING",
-            Self::OtherUser => "VAULT_OTHER_USER",
+            Self::OtherUser(_) => "VAULT_OTHER_USER",
+            Self::NotAVault => "NOT_A_VAULT",
+            Self::HungUp => "VAULT_HUNG_UP",
+            Self::ClockApart { .. } => "CLOCK_APART",
             Self::TransportKeyDiffers => "TRANSPORT_KEY_DIFFERS",
             Self::TransportKeyNotPinned => "TRANSPORT_KEY_NOT_PINNED",
             Self::VaultNotOurs => "VAULT_NOT_OURS",
@@ -171,10 +201,13 @@ impl Failing for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::ConnectionLost(_) | Self::NoAnswer => Exit::Unknown,
-            Self::NotRunning => Exit::Absent,
-            Self::VersionMismatch { .. } | Self::Malformed(_) | Self::OtherUser | Self::KeyFile => {
-                Exit::Damaged
-            }
+            Self::NotRunning | Self::HungUp => Exit::Absent,
+            Self::VersionMismatch { .. }
+            | Self::Malformed(_)
+            | Self::OtherUser(_)
+            | Self::NotAVault
+            | Self::ClockApart { .. }
+            | Self::KeyFile => Exit::Damaged,
             Self::NotOpened
             | Self::TransportKeyDiffers
             | Self::TransportKeyNotPinned
@@ -209,9 +242,27 @@ impl Failing for Error {
                 "请给出更短的路径",
             ),
             Self::NotRunning => ("密钥库没有运行".into(), "请用 `keyvault serve` 启动后再试"),
-            Self::OtherUser => (
-                "密钥库的套接字属于另一用户".into(),
-                "请使用运行密钥库的账户，并查明该套接字是谁建立的",
+            Self::OtherUser(barrier) => (
+                format!("密钥库属于另一用户：{}", barred_zh(barrier.as_deref())).into(),
+                "请以该用户运行同一命令（root 可用 `runuser -u 用户 -- ...`），或请密钥库也为本用户服务：`keyvault serve` 的 `--allow-user`，并使用本用户可以到达的套接字",
+            ),
+            Self::NotAVault => (
+                "应答者不使用密钥库的协议，不是密钥库".into(),
+                "请检查 --socket，或中继的 --to 所指之处；没有提出任何请求",
+            ),
+            Self::HungUp => (
+                "在密钥库的位置监听者尚未接到请求便断开了连接".into(),
+                "请确认密钥库在运行：密钥库没有运行时中继会断开连接，其日志有 FAR_SIDE_AWAY；然后再运行同一命令",
+            ),
+            Self::ClockApart { now, from, until } => (
+                format!(
+                    "本机时钟为 {}，而密钥库对其密钥的证明自 {} 至 {} 有效",
+                    shown(*now),
+                    shown(*from),
+                    shown(*until)
+                )
+                .into(),
+                "没有提出任何请求；请校准有误的时钟：是本机的，校准后再运行同一命令；是密钥库所在机器的，校准后封存并重新解封密钥库；两者都无误的，有人出示旧的证明，请查明谁在那里监听",
             ),
             Self::TransportKeyDiffers => (
                 "在此套接字应答的不是分片信封所认定的密钥库：其传输密钥不同；没有向其发送分片".into(),
@@ -252,6 +303,31 @@ impl Failing for Error {
         };
         (message.into_owned(), action.to_owned())
     }
+}
+
+/// An instant as the office's people read it.
+fn shown(at: Timestamp) -> String {
+    let at = day::OFFICE.to_datetime(at);
+    format!("{} (UTC+8)", at.strftime("%F %T"))
+}
+
+fn barred(barrier: Option<&Barrier>) -> String {
+    barrier.map_or_else(
+        || {
+            format!(
+                "it does not serve user {}, as whom this command runs",
+                user::own()
+            )
+        },
+        ToString::to_string,
+    )
+}
+
+fn barred_zh(barrier: Option<&Barrier>) -> String {
+    barrier.map_or_else(
+        || format!("它不为用户 {} 服务，而本命令以该用户运行", user::own()),
+        |barrier| barrier.zh().into_owned(),
+    )
 }
 
 impl From<FrameError> for Error {

@@ -143,18 +143,22 @@ impl TransportStatement {
         parts.concat()
     }
 
-    /// Whether the vault of `anchors` says that `transport` is its key, and says so at `now`. The time of a rehearsal is
-    /// given, and is no time of this machine.
+    /// Whether the vault of `anchors` says that `transport` is its key, at whatever time.
     #[must_use]
-    pub fn holds(&self, anchors: &VaultAnchors, transport: &PointBytes, now: Timestamp) -> bool {
+    pub fn is_signed(&self, anchors: &VaultAnchors, transport: &PointBytes) -> bool {
         let signed = Self::signed_bytes(&anchors.vault, transport, self.from, self.until);
         let is_signed = || -> Option<()> {
             let key = VerifyingKey::from_sec1_bytes(&anchors.operating_key).ok()?;
             let signature = Signature::from_slice(&self.signature).ok()?;
             key.verify(&signed, &signature).ok()
         };
-        let is_now = Founded::around(&anchors.vault).is_rehearsal() || (self.from <= now && now < self.until);
-        is_now && is_signed().is_some()
+        is_signed().is_some()
+    }
+
+    /// Whether `vault` says it at `now`. The time of a rehearsal is given, and is no time of this machine.
+    #[must_use]
+    pub fn is_of(&self, vault: &[u8; 16], now: Timestamp) -> bool {
+        Founded::around(vault).is_rehearsal() || (self.from <= now && now < self.until)
     }
 }
 
@@ -212,18 +216,22 @@ mod tests {
             }
         };
         let statement = said(&anchors.vault);
-        assert!(statement.holds(&anchors, &transport, from));
-        assert!(!statement.holds(&anchors, &other, from));
-        assert!(!statement.holds(&anchors, &transport, until));
-        assert!(!statement.holds(&anchors, &transport, from - SignedDuration::from_secs(1)));
+        assert!(statement.is_signed(&anchors, &transport));
+        assert!(!statement.is_signed(&anchors, &other));
+        let second = SignedDuration::from_secs(1);
+        assert!(statement.is_of(&anchors.vault, from) && statement.is_of(&anchors.vault, until - second));
+        assert!(!statement.is_of(&anchors.vault, until));
+        assert!(!statement.is_of(&anchors.vault, from - second));
+        // A rehearsal has the time that people give it.
+        assert!(statement.is_of(&card_applet_spec::rehearsal::vault_number([1; 16], true), until));
         let of_another = VaultAnchors {
             operating_key: other,
             ..anchors
         };
-        assert!(!statement.holds(&of_another, &transport, from));
-        assert!(!said(&[2; 16]).holds(&anchors, &transport, from));
+        assert!(!statement.is_signed(&of_another, &transport));
+        assert!(!said(&[2; 16]).is_signed(&anchors, &transport));
         let mut longer = statement;
         longer.until = until + SignedDuration::from_hours(1);
-        assert!(!longer.holds(&anchors, &transport, from));
+        assert!(!longer.is_signed(&anchors, &transport));
     }
 }

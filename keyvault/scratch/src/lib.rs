@@ -333,11 +333,8 @@ pub async fn create(folder: &Path, clock: &Clock, rng: Random) -> Result<Vec<Sha
     made.envelopes
         .iter()
         .map(|path| {
-            let text = std::fs::read(path).map_err(|error| Error::File {
-                what: "a share envelope",
-                path: path.display().to_string(),
-                kind: error.kind(),
-            })?;
+            let text =
+                std::fs::read(path).map_err(|error| Error::file("a share envelope", path, error.kind()))?;
             ShareEnvelope::parse(&text)
         })
         .collect()

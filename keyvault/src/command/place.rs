@@ -1,5 +1,6 @@
 //! Where the vault is, and what its programs run with.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -9,6 +10,7 @@ use keyvault::keys::arena::stack;
 use keyvault::keys::random::source;
 use keyvault_protocol::{ChannelKey, Client, Identity, VaultAnchors};
 use program_contract::language::{Said, Words};
+use program_contract::user::Barrier;
 use program_contract::{Clock, Failure, Founded, NotARehearsal, Program, file, secret};
 use tokio::net::UnixStream;
 
@@ -20,6 +22,14 @@ pub(crate) const SOCKET_NOTE: &str = "socket";
 
 /// Longest key file, bytes.
 const MAX_KEY: u64 = 1 << 16;
+
+program_contract::failures! {
+    fn folder_of_another(barrier, owner) = Damaged "VAULT_OTHER_USER" {
+        "密钥库的目录属于另一用户：{barrier}", "the vault's folder is another user's: {barrier}";
+        "请以用户 {owner} 运行同一命令（root 可用 `runuser -u {owner} -- ...`）；密钥库也为本用户服务的，用 `--socket` 给出其套接字，不用 `--dir`。",
+        "Run the same command as user {owner} (root does so with `runuser -u {owner} -- ...`); where the vault serves this user too, give its socket with `--socket` in the place of `--dir`.";
+    }
+}
 
 /// Arguments that do not fit together.
 pub(crate) fn usage(message: impl Said) -> Failure {
@@ -72,9 +82,18 @@ impl Place {
             return Ok(socket.clone());
         }
         let dir = self.dir()?;
-        match std::fs::read_to_string(dir.join(SOCKET_NOTE)) {
+        let note = dir.join(SOCKET_NOTE);
+        match std::fs::read_to_string(&note) {
             Ok(path) => Ok(PathBuf::from(path.trim_end())),
-            Err(_) => Ok(dir.join("keyvault.sock")),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Barrier::before(&note)
+                .map_or_else(
+                    || Failure::file(Words("读取", "read"), &note, &error),
+                    |barrier| folder_of_another(&barrier, barrier.owner()),
+                )),
+            Err(_) => {
+                keyvault::look(dir)?;
+                Ok(dir.join("keyvault.sock"))
+            }
         }
     }
 

@@ -13,10 +13,10 @@ use keyvault::keys::self_test;
 use keyvault::{Error, Vault};
 use keyvault_protocol::fingerprint;
 use program_contract::language::Words;
-use program_contract::{Clock, Failure, Founded};
+use program_contract::{Clock, Failure, Founded, user};
 use serde_json::{Value, json};
 
-use crate::command::place::{Place, SOCKET_NOTE, random, runtime, usage};
+use crate::command::place::{PROGRAM, Place, SOCKET_NOTE, random, runtime, usage};
 
 /// Serves until a signal ends it; comes back only when it fails.
 pub(crate) fn serve(
@@ -61,6 +61,9 @@ pub(crate) fn serve(
     let held = keyvault::FolderLock::take(&dir, &mut random())?;
     let users = users(allowed)?;
     let listener = bind(&socket, if users.is_empty() { PRIVATE } else { 0o666 })?;
+    // What a killed one left, which may be another user's: root's, who served it once.
+    let _ = std::fs::remove_file(dir.join(SOCKET_NOTE));
+    let stack = stack::Stack::take()?;
     let isolated = keyvault::serve::isolation::confine(&dir, &socket)?;
     if !isolated.landlock {
         tracing::warn!("this kernel has no landlock: files are not confined");
@@ -104,6 +107,10 @@ pub(crate) fn serve(
             listens(vault_id, socket.display()),
             banner.unwrap_or_default()
         );
+        // Custodians should not come for nothing.
+        if let Err(error) = vault.looks_at_clock().await {
+            PROGRAM.tell_failure(&error.into());
+        }
         let server = keyvault::serve::Server::new(Arc::clone(&vault))?;
         keyvault::serve::listen(listener, server, &users, stop).await?;
         // Keys leave memory before the process does; a vault that is sealed already is as it should be.
@@ -112,7 +119,7 @@ pub(crate) fn serve(
         Ok::<(), Failure>(())
     };
     // Keys are worked with on the one thread that polls, and on its stack.
-    let outcome = stack::run(|| runtime()?.block_on(serving))?;
+    let outcome = stack.run(|| runtime()?.block_on(serving))?;
     let _ = std::fs::remove_file(&socket);
     let note = dir.join(SOCKET_NOTE);
     // Only our own: where the store was in use, the note is the other process's.
@@ -122,6 +129,14 @@ pub(crate) fn serve(
     match outcome {
         Ok(()) => std::process::exit(0),
         Err(failure) => Err(failure),
+    }
+}
+
+program_contract::failures! {
+    fn socket_taken(path) = Damaged "IN_USE" {
+        "已有进程在套接字 {path} 监听", "a process listens at the socket {path} already";
+        "请先查明是哪个进程，将其结束；或用 `--socket`（中继用 `--listen-socket`）另给一个路径。",
+        "Find out which process it is and end it, or give another path with `--socket` (a relay: `--listen-socket`).";
     }
 }
 
@@ -164,15 +179,9 @@ pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 
 /// The numbers of these users, as the machine's list of users has them.
 fn users(allowed: &[String]) -> Result<Vec<u32>, Failure> {
-    const USERS: &str = "/etc/passwd";
-    let list = std::fs::read_to_string(USERS).unwrap_or_default();
     let number_of = |name: &String| {
-        let listed = list.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let is_it = fields.next() == Some(name.as_str());
-            fields.nth(1).filter(|_| is_it)?.parse().ok()
-        });
-        name.parse().ok().or(listed).ok_or_else(|| {
+        let number = name.parse().ok().or_else(|| user::number(name));
+        number.ok_or_else(|| {
             usage((
                 format!("本机没有用户 {name}"),
                 format!("this machine has no user {name}"),
@@ -188,19 +197,20 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// Makes a socket with these rights. One that nobody listens at is replaced.
 pub(crate) fn bind(socket: &Path, rights: u32) -> Result<UnixListener, Failure> {
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-    if std::fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket()) {
+    let made = Words(
+        "建立套接字（目录须已存在）",
+        "make the socket (its folder must exist)",
+    );
+    if let Ok(found) = std::fs::symlink_metadata(socket) {
+        if !found.file_type().is_socket() {
+            return Err(Failure::file(made, socket, &ErrorKind::AlreadyExists.into()));
+        }
         if std::os::unix::net::UnixStream::connect(socket).is_ok() {
-            return Err(Error::InUse.into());
+            return Err(socket_taken(socket.display()));
         }
         let _ = std::fs::remove_file(socket);
     }
-    let listener = UnixListener::bind(socket).map_err(|error| {
-        let made = Words(
-            "建立套接字（目录须已存在）",
-            "make the socket (its folder must exist)",
-        );
-        Failure::file(made, socket, &error)
-    })?;
+    let listener = UnixListener::bind(socket).map_err(|error| Failure::file(made, socket, &error))?;
     // The mask of every program made it private from its first moment; said again for file systems that know no mask.
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(rights)).map_err(|error| {
         Failure::file(

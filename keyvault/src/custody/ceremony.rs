@@ -441,11 +441,7 @@ fn envelopes_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 fn unusable(what: &'static str, path: &Path, error: &std::io::Error) -> Error {
-    Error::File {
-        what,
-        path: path.display().to_string(),
-        kind: error.kind(),
-    }
+    Error::file(what, path, error.kind())
 }
 
 fn check(plan: &Plan) -> Result<(), Error> {

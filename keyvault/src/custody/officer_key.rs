@@ -122,7 +122,7 @@ impl OfficerKey {
     /// Opens the file with its passphrase.
     ///
     /// # Errors
-    /// [`Error::WrongPassphrase`] naming the officer, [`Error::OfficerKeyDamaged`].
+    /// [`Error::WrongOfficerPassphrase`], [`Error::OfficerKeyDamaged`].
     pub fn open(&self, passphrase: &[u8]) -> Result<SigningKey, Error> {
         self.secret(passphrase).map(|key| SigningKey::from(&key))
     }
@@ -136,8 +136,8 @@ impl OfficerKey {
         let drawn = Protection::of(self.cost, &self.salt, &self.nonce).ok_or_else(damaged)?;
         let sealed = hex::decode(&self.sealed).map_err(|_| damaged())?;
         let scalar = drawn.open(passphrase, &self.clear_fields(), &sealed)?;
-        let scalar = scalar.ok_or_else(|| Error::WrongPassphrase {
-            custodian: self.name.clone(),
+        let scalar = scalar.ok_or_else(|| Error::WrongOfficerPassphrase {
+            officer: self.name.clone(),
         })?;
         let key = SecretKey::from_slice(&scalar).map_err(|_| damaged())?;
         if point_of(&key.public_key()) == self.public()? {

@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use crate::error::Error;
 
 /// Name of the file in the vault's folder.
-const FILE: &str = "transport.key";
+pub(crate) const FILE: &str = "transport.key";
 
 /// The key in `folder`; made where there is none, as in a vault that was founded before there were any.
 pub(crate) fn key_of(folder: &Path, rng: &mut impl CryptoRng) -> Result<ChannelKey, Error> {
@@ -28,11 +28,9 @@ pub(crate) fn key_of(folder: &Path, rng: &mut impl CryptoRng) -> Result<ChannelK
             key.save_new(&path).map_err(unavailable)?;
             Ok(key)
         }
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Error::File {
-            what: "the transport key",
-            path: path.display().to_string(),
-            kind: error.kind(),
-        }),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(Error::file("the transport key", &path, error.kind()))
+        }
         Err(_) => Err(Error::Damaged {
             what: "the transport key",
         }),

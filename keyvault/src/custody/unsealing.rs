@@ -207,6 +207,14 @@ impl Vault {
         })
     }
 
+    /// Whether the machine's clock shows a time at which the vault would open without a word of its custodians.
+    ///
+    /// # Errors
+    /// [`Error::ClockBehind`], [`Error::ClockLeap`].
+    pub async fn looks_at_clock(&self) -> Result<(), Error> {
+        self.now(&self.inner.lock().await.core, None).map(drop)
+    }
+
     /// The instant that the sealed vault would start with, where a custodian says that it is `said`.
     fn now(&self, core: &Core, said: Option<Date>) -> Result<Timestamp, Error> {
         let Some(said) = said else {

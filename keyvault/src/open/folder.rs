@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use keyvault_protocol::ChannelKey;
 use rand_core::CryptoRng;
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use crate::custody::transport;
 use crate::error::Error;
@@ -24,7 +26,8 @@ impl FolderLock {
     /// Takes the folder. A vault that was founded before there were transport keys gets one here.
     ///
     /// # Errors
-    /// [`Error::NoVault`], [`Error::InUse`], [`Error::StoreUnavailable`] on a read-only file system, [`Error::Damaged`].
+    /// [`Error::NoVault`], [`Error::InUse`], [`Error::File`] where another user's rights are in the way, [`Error::StoreUnavailable`] on
+    /// a read-only file system, [`Error::Damaged`].
     pub fn take(folder: &Path, rng: &mut impl CryptoRng) -> Result<Self, Error> {
         sql::look(folder)?;
         keep_private(folder);
@@ -35,17 +38,22 @@ impl FolderLock {
             .mode(0o600)
             .open(folder.join("lock"))
             .map_err(|error| match error.kind() {
-                ErrorKind::PermissionDenied => unusable(folder, error.kind()),
+                ErrorKind::PermissionDenied => {
+                    Error::file("the vault's folder", &folder.join("lock"), error.kind())
+                }
                 _ => Error::StoreUnavailable {
                     what: "its folder cannot be written",
                 },
             })?;
         match file.try_lock() {
-            Ok(()) => Ok(Self {
-                folder: folder.to_owned(),
-                transport: transport::key_of(folder, rng)?,
-                file,
-            }),
+            Ok(()) => {
+                check_rights(folder)?;
+                Ok(Self {
+                    folder: folder.to_owned(),
+                    transport: transport::key_of(folder, rng)?,
+                    file,
+                })
+            }
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse),
             Err(std::fs::TryLockError::Error(_)) => Err(Error::StoreUnavailable {
                 what: "its folder cannot be locked",
@@ -54,12 +62,29 @@ impl FolderLock {
     }
 }
 
-fn unusable(path: &Path, kind: ErrorKind) -> Error {
-    Error::File {
-        what: "the vault's folder",
-        path: path.display().to_string(),
-        kind,
+/// Looks whether this user may use what is there: in a copy that another user restored it may be theirs.
+fn check_rights(folder: &Path) -> Result<(), Error> {
+    let both = Access::READ_OK | Access::WRITE_OK;
+    for (name, wanted) in [
+        ("", both | Access::EXEC_OK),
+        (sql::FILE, both),
+        (sql::LOG, both),
+        (transport::FILE, Access::READ_OK),
+    ] {
+        let path = if name.is_empty() {
+            folder.to_owned()
+        } else {
+            folder.join(name)
+        };
+        if access(&path, wanted) == Err(Errno::ACCESS) {
+            return Err(Error::file(
+                "the vault's folder",
+                &path,
+                ErrorKind::PermissionDenied,
+            ));
+        }
     }
+    Ok(())
 }
 
 /// Takes away what others may do with the folder and the files in it; a restored copy may have come with more. Where
@@ -75,8 +100,12 @@ fn keep_private(folder: &Path) {
         };
         let mode = meta.permissions().mode();
         if (meta.is_dir() || meta.is_file()) && mode & 0o077 != 0 {
-            tracing::warn!("the vault's folder was open to others; it is closed now");
-            let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode & 0o700));
+            match std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode & 0o700)) {
+                Ok(()) => tracing::warn!("the vault's folder was open to others; it is closed now"),
+                Err(error) => {
+                    tracing::warn!(kind = %error.kind(), "the vault's folder is open to others, and could not be closed");
+                }
+            }
         }
     }
 }

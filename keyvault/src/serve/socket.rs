@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use keyvault_protocol::channel::Acceptor;
+use keyvault_protocol::channel::{Acceptor, TURNED_AWAY};
 use keyvault_protocol::{
     Asked, Error as WireError, Hello, PROTOCOL_VERSION, PointBytes, Refusal, Request, Response, Welcome,
     frame,
 };
 use service_contract::Caller;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -105,6 +105,29 @@ impl Server {
     /// Somebody's rights were taken away: their connections end.
     pub(crate) fn look_again(&self) {
         self.standing.send_modify(|()| {});
+    }
+
+    /// Tells one who is no user of this vault that they are not served, and hangs up. Nothing of what they say is looked at.
+    fn turn_away<S>(self: &Arc<Self>, mut stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let server = Arc::clone(self);
+        let (give, given) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let Ok(end) = given.await else { return };
+            let _place = server
+                .handshakes
+                .take(server.numbers.fetch_add(1, Ordering::Relaxed), end);
+            // When they have spoken: before that they would not hear it.
+            let told = async {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(&TURNED_AWAY).await;
+                let _ = stream.shutdown().await;
+            };
+            let _ = tokio::time::timeout(HANDSHAKE, told).await;
+        });
+        let _ = give.send(task.abort_handle());
     }
 
     async fn connection<S>(self: Arc<Self>, stream: S, end: AbortHandle) -> Result<(), WireError>
@@ -278,6 +301,7 @@ pub async fn listen(
         };
         if !gate::may_connect(&stream, own, users) {
             tracing::warn!("a connection by another user was refused");
+            server.turn_away(stream);
             continue;
         }
         drop(server.serve(stream));

@@ -21,6 +21,8 @@ use crate::store::commitment::Commitment;
 
 /// Name of the file in the vault's folder.
 pub(crate) const FILE: &str = "vault.sqlite";
+/// Name of its log, as SQLite has it.
+pub(crate) const LOG: &str = "vault.sqlite-wal";
 /// Version of the layout below. An older one is brought up to date at the first unseal.
 pub(crate) const FORMAT: i64 = 5;
 /// The layout before the access list: issuers alone were enrolled, in a table of their own.
@@ -471,11 +473,20 @@ UPDATE header SET format = 1";
 
     /// The header and the share commitments of its epoch.
     pub(crate) async fn header(&mut self) -> Result<(Header, Vec<Commitment>), Error> {
+        const FORMAT_ALONE: &str = "SELECT format FROM header WHERE id = 1";
         const HEADER: &str = "SELECT format, suite, vault, instance, epoch, threshold, kek_commitment, root, term, high_water, generation FROM header WHERE id = 1";
         const SHARES: &str =
             "SELECT number, custodian, salt, hash, NULL AS key FROM share WHERE epoch = $1 ORDER BY number";
         const SHARES_WITH_KEYS: &str = "SELECT number, custodian, salt, hash, key FROM share LEFT JOIN custodian_key USING (epoch, number) WHERE epoch = $1 ORDER BY number";
         let damaged = || Error::Damaged { what: "the header" };
+        // By itself: what else a newer header has is not known here.
+        let found: Option<i64> = sqlx::query_scalar(FORMAT_ALONE)
+            .fetch_optional(self.connection().await?)
+            .await
+            .map_err(failed("the header cannot be read"))?;
+        if let Some(found) = found.filter(|found| *found > FORMAT) {
+            return Err(Error::StoreNewer { found, known: FORMAT });
+        }
         let row = sqlx::query(HEADER)
             .fetch_optional(self.connection().await?)
             .await
@@ -823,17 +834,16 @@ pub(crate) struct Batch {
 }
 
 /// Looks whether there is a store in the folder. What this user may not see is not called absent.
-pub(crate) fn look(folder: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::NoVault`], [`Error::File`].
+pub fn look(folder: &Path) -> Result<(), Error> {
     use std::io::ErrorKind;
     let path = folder.join(FILE);
     match std::fs::metadata(&path) {
         Ok(found) if found.is_file() => Ok(()),
         Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Err(Error::File {
-                what: "the vault's folder",
-                path: path.display().to_string(),
-                kind: error.kind(),
-            })
+            Err(Error::file("the vault's folder", &path, error.kind()))
         }
         Ok(_) | Err(_) => Err(Error::NoVault),
     }
@@ -883,7 +893,7 @@ fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
                 .unwrap_or(0);
             match code & 0xFF {
                 1 | 11 | 26 => Error::Damaged { what: "the file" },
-                5 | 6 => Error::InUse,
+                5 | 6 => Error::StoreHeld,
                 8 => Error::StoreUnavailable {
                     what: "it cannot be written (read-only)",
                 },

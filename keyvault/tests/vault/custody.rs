@@ -549,7 +549,6 @@ async fn what_is_missing_or_added_is_found_at_unseal_and_what_is_changed_inside_
         "UPDATE header SET format = 2",
         "UPDATE header SET format = 3",
         "UPDATE header SET format = 4",
-        "UPDATE header SET format = 6",
         "UPDATE custodian_key SET key = randomblob(65) WHERE number = 3",
         "DELETE FROM custodian_key WHERE number = 3",
         "UPDATE header SET high_water = high_water - 86400",

@@ -112,6 +112,7 @@ impl Dump {
             panic!("only root reads the memory of a process that forbids dumps; run this as root: {error}")
         });
         let maps = std::fs::read_to_string(process.join("smaps")).unwrap();
+        let has_secret_memory = maps.contains("secretmem");
         let mut lines = maps.lines().peekable();
         while let Some(line) = lines.next() {
             let mut fields = line.split_whitespace();
@@ -124,7 +125,7 @@ impl Dump {
                 continue;
             }
             // Without memfd_secret the arena's kind of pages is known by being locked and out of dumps.
-            if flags.contains(" lo") && flags.contains(" dd") && !name.contains("secretmem") {
+            if !has_secret_memory && flags.contains(" lo") && flags.contains(" dd") {
                 self.refused += 1;
                 continue;
             }
@@ -288,8 +289,9 @@ async fn opened(folder: &Path, shares: &[keyvault_protocol::Share]) -> Opened {
                     &sealed,
                 );
                 // An array of three: suite, time, 32 bytes.
-                let place = plain.windows(2).rposition(|head| head == [0x58, 32]).unwrap();
-                let key = plain[place + 2..].try_into().unwrap();
+                let (head, key) = plain.split_last_chunk().unwrap();
+                assert!(head.ends_with(&[0x58, 32]));
+                let key = *key;
                 keys.insert(text.clone(), key);
                 key
             };

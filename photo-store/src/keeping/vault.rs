@@ -118,6 +118,7 @@ fn refusal(error: &keyvault_protocol::Error) -> Error {
     match error {
         keyvault_protocol::Error::ConnectionLost(_)
         | keyvault_protocol::Error::NoAnswer
+        | keyvault_protocol::Error::HungUp
         | keyvault_protocol::Error::NotRunning => Error::Vault(FailureCode::VaultUnreachable),
         keyvault_protocol::Error::VaultNotOurs => Error::Vault(FailureCode::OtherVault),
         // The log has the vault's own code: our key is not enrolled or was suspended, the day's ceiling is reached, its disk is full.

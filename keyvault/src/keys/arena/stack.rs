@@ -35,6 +35,38 @@ struct Start<F, T> {
 /// # Errors
 /// [`Error::MemoryNotLocked`].
 pub fn run<T: Send, F: FnOnce() -> T + Send>(work: F) -> Result<T, Error> {
+    Stack::take()?.run(work)
+}
+
+/// A protected stack that nothing runs on yet. A process that confines itself takes it before: behind that there is no
+/// `memfd_secret`.
+pub struct Stack(Pages);
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stack(..)")
+    }
+}
+
+impl Stack {
+    /// Takes the pages.
+    ///
+    /// # Errors
+    /// [`Error::MemoryNotLocked`].
+    pub fn take() -> Result<Self, Error> {
+        Pages::new(STACK).map(Self)
+    }
+
+    /// As [`run`], on this stack.
+    ///
+    /// # Errors
+    /// [`Error::MemoryNotLocked`].
+    pub fn run<T: Send, F: FnOnce() -> T + Send>(self, work: F) -> Result<T, Error> {
+        run_on(self.0, work)
+    }
+}
+
+fn run_on<T: Send, F: FnOnce() -> T + Send>(pages: Pages, work: F) -> Result<T, Error> {
     extern "C" fn begin<T: Send, F: FnOnce() -> T + Send>(start: *mut c_void) -> *mut c_void {
         // SAFETY: `run` made it a box of this type and gave it to this thread alone.
         let start = unsafe { Box::from_raw(start.cast::<Start<F, T>>()) };
@@ -46,7 +78,6 @@ pub fn run<T: Send, F: FnOnce() -> T + Send>(work: F) -> Result<T, Error> {
         ptr::null_mut()
     }
 
-    let pages = Pages::new(STACK)?;
     let (done, outcome) = sync_channel(1);
     let bottom = pages.base().as_ptr().addr();
     let start = Box::into_raw(Box::new(Start { work, done, bottom }));
