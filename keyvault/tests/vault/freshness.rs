@@ -287,28 +287,85 @@ async fn rows_of_two_moments_or_of_another_place_do_not_make_a_store() {
     }
 }
 
-/// Where a store of format 2 with a card in use, a queued change, a denied card and a terminal lies.
-fn golden() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vault/format_2")
+/// A store that the vault of its time wrote, with a card in use, a denied card, a terminal, and from format 2 on a queued change.
+#[derive(Clone, Copy)]
+struct Golden {
+    format: i64,
+    /// Cards that count for each key, the denied one among them where it did then.
+    cards: u64,
+    /// Changes that wait for the card in use.
+    waiting: u32,
+    /// When it is opened: soon after it was written.
+    at: &'static str,
+    /// Before the names of its custodians their passphrases have this.
+    passphrase: &'static str,
+}
+
+const FORMAT_1: Golden = Golden {
+    format: 1,
+    cards: 2,
+    waiting: 0,
+    at: "2026-11-27T04:00:00Z",
+    passphrase: "rehearsal of ",
+};
+const FORMAT_2: Golden = Golden {
+    format: 2,
+    cards: 1,
+    waiting: 1,
+    at: "2026-12-01T04:00:00Z",
+    passphrase: "scratch vault of ",
+};
+const FORMAT_3: Golden = Golden {
+    format: 3,
+    cards: 2,
+    at: FORMAT_1.at,
+    ..FORMAT_2
+};
+
+impl Golden {
+    fn folder(self) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vault/format_{}", self.format))
+    }
+
+    /// A copy of the store.
+    fn store(self) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(
+            self.folder().join("vault.sqlite"),
+            folder.path().join("vault.sqlite"),
+        )
+        .unwrap();
+        folder
+    }
 }
 
 /// Opens a copy of the vault in `folder` with the custodians of the golden files.
-async fn open_copy(folder: &Path) -> (TempDir, Result<Arc<Vault>, Error>) {
+async fn open_copy(golden: Golden, folder: &Path) -> (TempDir, Result<Arc<Vault>, Error>) {
     let copy = tempfile::tempdir().unwrap();
     copy_folder(folder, &copy.path().join("vault"));
     let envelopes: Vec<ShareEnvelope> = ["li", "wang"]
         .into_iter()
-        .map(|name| std::fs::read(golden().join(format!("{name}.share.json"))).unwrap())
+        .map(|name| std::fs::read(golden.folder().join(format!("{name}.share.json"))).unwrap())
         .map(|text| ShareEnvelope::parse(&text).unwrap())
         .collect();
-    let clock = TestClock::at("2026-12-01T04:00:00Z");
-    let opened = scratch_vault::reopen(copy.path(), &envelopes, clock.clock(), random(98)).await;
-    if let Ok(vault) = &opened {
-        let open = |envelope: &ShareEnvelope| {
-            let passphrase = scratch_vault::passphrase(&envelope.custodian);
+    let shares: Vec<_> = envelopes
+        .iter()
+        .map(|envelope| {
+            let passphrase = format!("{}{}", golden.passphrase, envelope.custodian);
             envelope.open(passphrase.as_bytes()).unwrap()
-        };
-        let shares: Vec<_> = envelopes.iter().map(open).collect();
+        })
+        .collect();
+    let clock = TestClock::at(golden.at);
+    let mut sources = random(98);
+    let opened = async {
+        let vault = Vault::load(&copy.path().join("vault"), clock.clock(), sources()).await?;
+        for share in &shares {
+            scratch_vault::give(&vault, share, &mut sources()).await?;
+        }
+        Ok(vault)
+    }
+    .await;
+    if let Ok(vault) = &opened {
         // It was founded before there were officers; at a later opening they are there.
         let appointed = scratch_vault::appoint_officers(vault, &shares).await;
         if let Err(error) = appointed {
@@ -333,37 +390,49 @@ async fn everybody(vault: &Arc<Vault>) -> TestClient {
     scratch_vault::everybody(vault, "another issuer").await.unwrap()
 }
 
-/// What the store of format 2 has, asked of the open vault.
-async fn assert_has_what_it_had(vault: &Arc<Vault>) {
+/// What the store of before has, asked of the open vault.
+async fn assert_has_what_it_had(golden: Golden, vault: &Arc<Vault>) {
     let mut client = everybody(vault).await;
     let card = [0x44, 0x03, 0, 0, 0, 1, 0, 0, 0, 1];
     assert_eq!(client.card_versions(card).await.unwrap().len(), 5);
-    assert_eq!(client.pending_updates(card).await.unwrap().waiting, 1);
+    assert_eq!(
+        client.pending_updates(card).await.unwrap().waiting,
+        golden.waiting
+    );
     let terminals = client.terminals().await.unwrap();
     assert_eq!(terminals.len(), 1);
     assert_eq!(terminals[0].name, "gate 1");
     let keys = client.role_keys().await.unwrap();
     assert_eq!(keys.len(), 5);
-    assert!(keys.iter().all(|key| key.version == 1 && key.cards == 1));
+    assert!(
+        keys.iter()
+            .all(|key| (key.version, key.cards) == (1, golden.cards)),
+        "{keys:?}"
+    );
     let nobody = client.card_versions([9; 10]).await.unwrap_err();
     assert!(nobody.is(RefusalCode::NotFound));
     client.anchors().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_store_of_format_2_is_brought_up_to_date_at_its_first_unseal_and_then_knows_its_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(golden().join("vault.sqlite"), folder.path().join("vault.sqlite")).unwrap();
-    assert_eq!(format_of(folder.path()).await, 2);
+async fn a_store_of_format_1_2_or_3_is_brought_up_to_date_at_its_first_unseal_and_then_knows_its_rows() {
+    for golden in [FORMAT_1, FORMAT_2, FORMAT_3] {
+        brought_up_to_date(golden).await;
+    }
+}
+
+async fn brought_up_to_date(golden: Golden) {
+    let folder = golden.store();
+    assert_eq!(format_of(folder.path()).await, golden.format);
     let before = rows_of(folder.path()).await;
-    let (copy, opened) = open_copy(folder.path()).await;
+    let (copy, opened) = open_copy(golden, folder.path()).await;
     let vault = opened.unwrap();
-    assert_has_what_it_had(&vault).await;
+    assert_has_what_it_had(golden, &vault).await;
     let mut client = everybody(&vault).await;
     client.revoke_terminal("gate 1").await.unwrap();
     drop((client, vault));
-    let (copy, opened) = open_copy(&copy.path().join("vault")).await;
-    assert_has_what_it_had(&opened.unwrap()).await;
+    let (copy, opened) = open_copy(golden, &copy.path().join("vault")).await;
+    assert_has_what_it_had(golden, &opened.unwrap()).await;
     let now = tempfile::tempdir().unwrap();
     copy_folder(&copy.path().join("vault"), now.path());
     assert_eq!(format_of(now.path()).await, 5);
@@ -383,7 +452,7 @@ async fn a_store_of_format_2_is_brought_up_to_date_at_its_first_unseal_and_then_
                 .unwrap();
         }
         connection.close().await.unwrap();
-        let (_copy, opened) = open_copy(folder.path()).await;
+        let (_copy, opened) = open_copy(golden, folder.path()).await;
         assert_damaged(opened, &format!("another format: {older_format:?}"));
     }
 }
@@ -392,9 +461,8 @@ async fn a_store_of_format_2_is_brought_up_to_date_at_its_first_unseal_and_then_
 async fn a_migration_that_is_killed_at_any_write_is_whole_or_not_begun() {
     // The log has a head of 32 bytes, then frames of a head of 24 and a page.
     const FRAME: usize = 24 + 4096;
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(golden().join("vault.sqlite"), folder.path().join("vault.sqlite")).unwrap();
-    let (copy, opened) = open_copy(folder.path()).await;
+    let folder = FORMAT_1.store();
+    let (copy, opened) = open_copy(FORMAT_1, folder.path()).await;
     let vault = opened.unwrap();
     let main = std::fs::read(copy.path().join("vault/vault.sqlite")).unwrap();
     let log = std::fs::read(copy.path().join("vault/vault.sqlite-wal")).unwrap();
@@ -411,8 +479,8 @@ async fn a_migration_that_is_killed_at_any_write_is_whole_or_not_begun() {
         let looked_at = tempfile::tempdir().unwrap();
         copy_folder(killed.path(), looked_at.path());
         formats.insert(format_of(looked_at.path()).await);
-        let (_copy, opened) = open_copy(killed.path()).await;
-        assert_has_what_it_had(&opened.unwrap()).await;
+        let (_copy, opened) = open_copy(FORMAT_1, killed.path()).await;
+        assert_has_what_it_had(FORMAT_1, &opened.unwrap()).await;
     }
-    assert_eq!(formats, BTreeSet::from([2, 3, 4, 5]));
+    assert_eq!(formats, BTreeSet::from([1, 2, 3, 4, 5]));
 }
