@@ -259,6 +259,11 @@ pub enum Error {
     /// The same request is being done.
     #[error("the same request under the same number is being done")]
     RequestRunning,
+    /// What became of the request of this number is not known any more.
+    #[error(
+        "the vault does not know any more what became of the request of this number, and does not do it again"
+    )]
+    RequestForgotten,
 
     // --- requests
     /// A sealed value does not open.
@@ -698,6 +703,10 @@ impl Error {
                 W::RequestRunning,
                 "ask it again in a moment, and its answer is there",
             ),
+            Self::RequestForgotten => of(
+                W::RequestForgotten,
+                "look whether it was done (`keyvault journal` says so of what changes something); where it was not, ask anew",
+            ),
             Self::RequestIdUsed => of(
                 W::RequestIdUsed,
                 "draw a new number for another request; nothing was done",
@@ -1039,6 +1048,10 @@ impl Failing for Error {
             Self::RequestRunning => (
                 "同一编号的同一请求正在办理".into(),
                 "请稍后再问一次，即可得到结果",
+            ),
+            Self::RequestForgotten => (
+                "密钥库已不知道此编号的请求办理得如何，也不再办理".into(),
+                "请查明是否已办理（有改动的，`keyvault journal` 中有记载）；未办理的，重新提出",
             ),
             Self::RequestIdUsed => (
                 "此请求编号已用于另一请求".into(),

@@ -17,14 +17,15 @@ use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig,
-    SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, ConnectionCommon, DigitallySignedStruct,
+    DistinguishedName, ServerConfig, SignatureScheme,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::error::Error;
 use crate::key_file::ChannelKey;
+use crate::message::Series;
 use crate::wire::PointBytes;
 
 /// Before the point in the public key of a P-256 key (`SubjectPublicKeyInfo`, RFC 5480).
@@ -109,6 +110,19 @@ impl Acceptor {
             .ok_or(Error::Malformed("a client without a key"))?;
         Ok((channel, point))
     }
+}
+
+/// Label of [`series`] among what a channel's secrets are exported for.
+const SERIES: &[u8] = b"EXPORTER-YZT-REQUESTS-1";
+
+/// What this channel's requests are numbered under (TLS exporter, RFC 8446, 7.5): both ends know it, and no other channel has it.
+///
+/// # Errors
+/// [`Error::Malformed`] before the handshake is over.
+pub fn series<D>(channel: &ConnectionCommon<D>) -> Result<Series, Error> {
+    channel
+        .export_keying_material(Series::default(), SERIES, None)
+        .map_err(|_| Error::Malformed("a channel that is not open"))
 }
 
 fn provider() -> Arc<CryptoProvider> {

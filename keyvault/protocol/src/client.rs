@@ -6,7 +6,7 @@ use card_applet_spec::codes::{Region, Role, Serial};
 use getrandom::SysRng;
 use jiff::civil::Date;
 use p256::SecretKey;
-use rand_core::{CryptoRng, Rng as _, UnwrapErr};
+use rand_core::{CryptoRng, UnwrapErr};
 use service_contract::{Answer, Caller, Operation, socket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
@@ -22,7 +22,7 @@ use crate::error::{Error, Refusal, RefusalCode};
 use crate::frame;
 use crate::identity::{Identity, Taken};
 use crate::journal::{JournalPage, ReadJournal};
-use crate::message::{Asked, Request, Response};
+use crate::message::{Asked, Request, Response, Series, request_number};
 use crate::order::{OpenOrder, OrderSession, SignedOrder};
 use crate::photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 use crate::request::{RequestOutcome, SignedRequest, SubmitRequest};
@@ -60,6 +60,9 @@ pub struct Client<S> {
     /// The ephemeral key by which this connection's secrets come, and what it has in common with ours.
     agreed: Option<Box<(PointBytes, Common)>>,
     patience: Duration,
+    /// Under what its requests are numbered, and how many there were.
+    series: Series,
+    asked: u64,
 }
 
 /// What may be asked of who answers.
@@ -144,6 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             client_key: sealed::point_of(&key.public_key()),
         };
         let mut client = Self {
+            series: channel::series(stream.get_ref().1)?,
+            asked: 0,
             stream: Box::new(stream),
             vault: [0; 16],
             transport,
@@ -579,16 +584,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         O: Operation + Into<Request>,
         O::Answer: Answer<Response>,
     {
-        let mut id = [0; 16];
-        UnwrapErr(SysRng).fill_bytes(&mut id);
+        let id = self.number();
         self.ask_as(id, operation).await
+    }
+
+    /// The number of this connection's next request, for who keeps it and asks with [`Client::ask_as`].
+    pub fn number(&mut self) -> [u8; 16] {
+        self.asked += 1;
+        request_number(self.series, self.asked)
     }
 
     /// Asks for an operation under a number that the caller keeps: the same operation under the same number again, on another
     /// connection after this one was lost, is done once and answered the same.
     ///
     /// # Errors
-    /// As [`Client::ask`]; refused with `RequestIdUsed` for another operation under the same number.
+    /// As [`Client::ask`]; refused with `RequestIdUsed` for another operation under the same number, and with `RequestForgotten`
+    /// where the vault does not know any more what became of it.
     pub async fn ask_as<O>(&mut self, id: [u8; 16], operation: O) -> Result<O::Answer, Error>
     where
         O: Operation + Into<Request>,

@@ -488,6 +488,8 @@ refusal_codes! {
     RequestIdUsed = 45, "REQUEST_ID_USED", Refused;
     /// The same request is being done.
     RequestRunning = 46, "REQUEST_RUNNING", Unknown;
+    /// What became of the request of this number is not known any more.
+    RequestForgotten = 47, "REQUEST_FORGOTTEN", Unknown;
     /// The machine's clock is too far beyond the last thing that the vault wrote down.
     ClockLeap = 50, "CLOCK_LEAP", Damaged;
     /// The caller has used what a day gives.

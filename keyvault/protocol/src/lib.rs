@@ -54,7 +54,7 @@ pub use error::{Error, Refusal, RefusalCode};
 pub use identity::{Identity, TransportStatement, VaultAnchors};
 pub use journal::{JournalKind, JournalLine, JournalPage, MAX_JOURNAL_LINES, ReadJournal};
 pub use key_file::ChannelKey;
-pub use message::{About, Asked, OPERATIONS, Request, Response};
+pub use message::{About, Asked, OPERATIONS, Request, Response, Series, number_parts, request_number};
 pub use order::{OpenOrder, Order, OrderSession, SignedOrder};
 pub use photo::{DataKey, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, SealedPhotoKey, WrappedKey};
 pub use request::{

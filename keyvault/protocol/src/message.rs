@@ -164,10 +164,31 @@ impl Request {
     }
 }
 
+/// What the requests of one channel are numbered under ([`crate::channel::series`]).
+pub type Series = [u8; 8];
+
+/// The number of a channel's request: the series, and how many it is, from 1 on, big endian.
+#[must_use]
+pub fn request_number(series: Series, count: u64) -> [u8; 16] {
+    let mut number = [0; 16];
+    number[..8].copy_from_slice(&series);
+    number[8..].copy_from_slice(&count.to_be_bytes());
+    number
+}
+
+/// The series of a number, and how many it is.
+#[must_use]
+pub fn number_parts(number: &[u8; 16]) -> (Series, u64) {
+    let (mut series, mut count) = (Series::default(), [0; 8]);
+    series.copy_from_slice(&number[..8]);
+    count.copy_from_slice(&number[8..]);
+    (series, u64::from_be_bytes(count))
+}
+
 /// A request under its number: the same number with the same request again is answered the same, with another one refused.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Asked {
-    /// The number, 16 random bytes that the caller draws.
+    /// The [`request_number`], of this channel or of one before it.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub id: [u8; 16],
     /// The request.

@@ -49,25 +49,31 @@ pub(crate) async fn pass(
     {
         narrowed(core, open, &entry, &request).await?;
     }
-    if policy.while_sealed {
-        drop(inner);
-        let seals = matches!(request, Request::Seal(_));
-        let response = operations::answer(vault, on, &asker, None, request).await?;
-        if seals {
-            kept().clear();
-        }
-        return Ok(response);
-    }
     let place = match policy.journal {
         Journal::None => None,
         // Many in the end, and sealed where they hold a secret.
         Journal::Before | Journal::Grouped => {
-            match heap::unsheltered(|| kept().begin(&on.key, id, &request))? {
+            match heap::unsheltered(|| kept().begin(&on.key, on.series, id, &request))? {
                 Known::Answered(response) => return Ok(*response),
                 Known::New(place) => Some(place),
             }
         }
     };
+    let keep = |outcome: &Result<Response, Error>| {
+        if let Some(place) = &place {
+            heap::unsheltered(|| kept().end(place, outcome.as_ref()));
+        }
+    };
+    if policy.while_sealed {
+        drop(inner);
+        let seals = matches!(request, Request::Seal(_));
+        let outcome = operations::answer(vault, on, &asker, None, request).await;
+        keep(&outcome);
+        if seals && outcome.is_ok() {
+            kept().forget();
+        }
+        return outcome;
+    }
     let (core, open, sessions) = inner.open()?;
     open.asked = ForWhom::by(&asker, &request.listed(), id);
     let now = open.time.now();
@@ -92,9 +98,7 @@ pub(crate) async fn pass(
     {
         outcome = Err(error);
     }
-    if let Some(place) = place {
-        heap::unsheltered(|| kept().end(&place, outcome.as_ref().ok()));
-    }
+    keep(&outcome);
     outcome
 }
 

@@ -9,7 +9,7 @@ use keyvault_protocol::{
     Counted, DenyCard, DenyChain, EndCard, ExportBundle, ExportDenyList, ExportUpdates, GiveShare, Hello,
     MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal,
     ReadPending, ReadStatus, Request, Response, RevokeTerminal, RoleKeys, Seal, SealUpdate, SealedPhotoKey,
-    SignCardBack, StartCard, SubmitRequest, SuspendCaller, Terminals, WrappedKey,
+    Series, SignCardBack, StartCard, SubmitRequest, SuspendCaller, Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
@@ -30,6 +30,8 @@ use crate::terminal::{batch, bundle, deny_list, registry};
 pub(crate) struct On {
     /// The key that the channel proved.
     pub(crate) key: PointBytes,
+    /// Under what this connection's requests are numbered.
+    pub(crate) series: Series,
     /// The client's ephemeral key: secrets for this client travel sealed to it.
     pub(crate) client_key: PointBytes,
     /// The ephemeral key of ours by which they do, and what it has in common with the client's: made for the first of them.

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use keyvault_protocol::channel::{Acceptor, TURNED_AWAY};
+use keyvault_protocol::channel::{self, Acceptor, TURNED_AWAY};
 use keyvault_protocol::{
-    Asked, Error as WireError, Hello, PROTOCOL_VERSION, PointBytes, Refusal, Request, Response, Welcome,
-    frame,
+    Asked, Error as WireError, Hello, PROTOCOL_VERSION, PointBytes, Refusal, Request, Response, Series,
+    Welcome, frame,
 };
 use service_contract::Caller;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -138,8 +138,14 @@ impl Server {
         let handshake = self.handshakes.take(number, end.clone());
         let mut standing = self.standing.subscribe();
         let (mut stream, key) = within(HANDSHAKE, self.acceptor.accept(stream)).await?;
-        let Some(on) = within(HANDSHAKE, self.greet(&mut stream, key)).await? else {
+        let series = channel::series(stream.get_ref().1)?;
+        let Some(on) = within(HANDSHAKE, self.greet(&mut stream, key, series)).await? else {
             return Ok(());
+        };
+        let _numbered = Numbered {
+            server: &self,
+            key,
+            series,
         };
         let (_place, idle) = self.place(&on, number, end).await;
         drop(handshake);
@@ -192,7 +198,7 @@ impl Server {
         }
     }
 
-    async fn greet<S>(&self, stream: &mut S, key: PointBytes) -> Result<Option<On>, WireError>
+    async fn greet<S>(&self, stream: &mut S, key: PointBytes, series: Series) -> Result<Option<On>, WireError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -212,6 +218,7 @@ impl Server {
                 // Another version was told ours, and hangs up.
                 Ok((greeting.version == PROTOCOL_VERSION).then_some(On {
                     key,
+                    series,
                     client_key: greeting.client_key,
                     agreed: OnceLock::new(),
                 }))
@@ -234,13 +241,31 @@ impl Server {
         {
             return (self.strangers.take(number, end), STRANGER_IDLE);
         }
+        heap::unsheltered(|| self.answers().open(&on.key, on.series));
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = callers.entry(on.key).or_insert_with(|| Pool::new(OF_ONE_CALLER));
         (pool.take(number, end), IDLE)
     }
 
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn stands(&self, on: &On) -> bool {
         self.vault.lock().await.asker(&on.key).is_ok()
+    }
+}
+
+/// A connection whose requests are numbered, until it ends in whatever way.
+struct Numbered<'a> {
+    server: &'a Server,
+    key: PointBytes,
+    series: Series,
+}
+
+impl Drop for Numbered<'_> {
+    fn drop(&mut self) {
+        heap::unsheltered(|| self.server.answers().close(&self.key, self.series));
     }
 }
 

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use keyvault::serve::Server;
 use keyvault_protocol::channel::{self, Acceptor};
 use keyvault_protocol::{
-    Asked, ChannelKey, Client, DenyCard, EndCard, Greeting, Hello, Identity, PROTOCOL_VERSION, RefusalCode,
-    Request, Response, VaultAnchors, frame,
+    AllowCard, Asked, ChannelKey, Client, DenyCard, EndCard, Error, Greeting, Hello, Identity,
+    PROTOCOL_VERSION, PhotoKeyContext, PhotoKeyNew, RefusalCode, Request, Response, Seal, VaultAnchors,
+    frame,
 };
 use program_contract::Clock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -97,17 +98,82 @@ async fn a_request_that_is_asked_again_under_its_number_is_done_once() {
         .await
         .0
         .unwrap();
-    let (deny, id) = (DenyCard { serial: card.serial }, [7; 16]);
+    let (deny, id) = (DenyCard { serial: card.serial }, client.number());
     client.ask_as(id, deny.clone()).await.unwrap();
     let before = installation.journal().await;
     // The answer was lost: another connection of the same caller, the same number.
+    drop(client);
     let mut again = connect().await;
     again.ask_as(id, deny.clone()).await.unwrap();
     assert_eq!(installation.journal().await, before, "nothing was done");
     let other = again.ask_as(id, EndCard { serial: card.serial }).await;
     assert!(other.unwrap_err().is(RefusalCode::RequestIdUsed));
     assert_eq!(installation.journal().await, before);
-    again.ask_as([8; 16], deny).await.unwrap();
+    // A request that was lost itself: nothing was done, and it is done now.
+    let mut lost = connect().await;
+    let never = lost.number();
+    drop(lost);
+    again
+        .ask_as(never, AllowCard { serial: card.serial })
+        .await
+        .unwrap();
+    assert_ne!(installation.journal().await, before);
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_is_forgotten_is_not_done_a_second_time() {
+    let mut installation = Installation::new(118).await;
+    let server = Server::new(Arc::clone(&installation.vault)).unwrap();
+    drop(installation.client().await);
+    let photo_store = Identity::of(
+        scratch_vault::key(scratch_vault::PHOTO_STORE),
+        installation.vault.anchors().await.unwrap(),
+        Clock::fixed(installation.clock.now()),
+    );
+    let connect =
+        async |server: &Arc<Server>| Client::connect(half_open(server), &photo_store).await.unwrap();
+    let mut client = connect(&server).await;
+    // Each time another key, and a line.
+    let key = || {
+        PhotoKeyNew(PhotoKeyContext {
+            photo_id: [1; 16],
+            person: [2; 16],
+            profile: "chip".into(),
+            version: 1,
+        })
+    };
+    let id = client.number();
+    client.ask_as(id, key()).await.unwrap();
+    // A custodian seals it, and who recorded that seals it with that no second time.
+    let share = installation.envelopes[1]
+        .open(scratch_vault::passphrase(&installation.envelopes[1].custodian).as_bytes())
+        .unwrap();
+    let custodian = Identity::custodian(&share.pinned_to(installation.vault.transport_key())).unwrap();
+    let mut li = Client::connect(half_open(&server), &custodian).await.unwrap();
+    let sealing = li.number();
+    li.ask_as(sealing, Seal).await.unwrap();
+    installation.unseal().await;
+    let before = installation.journal().await;
+    let forgotten = |outcome: Result<(), Error>| {
+        let error = outcome.unwrap_err();
+        assert!(error.is(RefusalCode::RequestForgotten), "{error}");
+        assert_eq!(error.exit_code(), 4);
+    };
+    forgotten(li.ask_as(sealing, Seal).await);
+    forgotten(client.ask_as(id, key()).await.map(drop));
+    forgotten(connect(&server).await.ask_as(id, key()).await.map(drop));
+    assert_eq!(installation.journal().await, before, "nothing was done");
+    // On the connection that is older than the seal the next request is new.
+    client.ask(key()).await.unwrap();
+    // Another process: it knows nothing of what came before it.
+    installation.restart(119).await;
+    let before = installation.journal().await;
+    let server = Server::new(Arc::clone(&installation.vault)).unwrap();
+    let next = client.number();
+    for number in [id, next] {
+        forgotten(connect(&server).await.ask_as(number, key()).await.map(drop));
+    }
+    assert_eq!(installation.journal().await, before, "nothing was done");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use keyvault_protocol::{
     ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RevokeTerminal, RewriteContent,
     Role, RoleKeyState, RoleKeys, Script, Seal, SealUpdate, SealedShare, SettlementLine, Share, SignCardBack,
     SlotVersion, StartCard, SubmitRequest, SuspendCaller, TaskKind, Terminals, UpdateTask, UpdatesRequest,
-    VaultState, Welcome, WrappedKey, custodian_key, frame,
+    VaultState, Welcome, WrappedKey, custodian_key, frame, request_number,
 };
 use p256::SecretKey;
 use rand::SeedableRng;
@@ -60,10 +60,11 @@ pub(crate) async fn ask(
         version: PROTOCOL_VERSION,
         client_key,
     });
+    let series = channel::series(near.get_ref().1).unwrap();
     let mut answers = Vec::new();
-    for request in [Request::from(hello), request] {
+    for (count, request) in (1..).zip([Request::from(hello), request]) {
         let asked = Asked {
-            id: [u8::try_from(answers.len()).unwrap(); 16],
+            id: request_number(series, count),
             request,
         };
         frame::write(&mut near, &asked).await.unwrap();
