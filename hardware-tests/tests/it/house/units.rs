@@ -139,6 +139,28 @@ fn every_unit_and_every_place_of_the_units_is_told_in_the_operations() {
     }
 }
 
+/// `%I` makes a slash of each hyphen, and names of files and terminals have hyphens.
+#[test]
+fn the_name_of_an_instance_is_taken_as_it_is() {
+    for (name, unit) in services() {
+        assert!(!unit.contains("%I"), "{name}");
+    }
+}
+
+#[test]
+fn the_service_manager_takes_the_list_of_users() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("etc")).unwrap();
+    let made = Command::new("systemd-sysusers")
+        .arg("--dry-run")
+        .arg(format!("--root={}", root.path().display()))
+        .arg(folder().canonicalize().unwrap().join("yzt-sysusers.conf"))
+        .output()
+        .expect("systemd-sysusers is installed (scripts/setup.sh)");
+    let told = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{told}");
+}
+
 /// As `systemd-analyze` of this machine sees them, with programs that are here in place of ours.
 #[test]
 fn the_service_manager_takes_the_units_and_finds_little_exposed() {
