@@ -194,7 +194,7 @@ pub enum Error {
     #[error("the officer's key file is damaged")]
     OfficerKeyDamaged,
     /// The passphrase does not open the envelope.
-    #[error("the passphrase does not open the envelope of {custodian}")]
+    #[error("the passphrase does not open the file of {custodian}")]
     WrongPassphrase {
         /// Name of the custodian.
         custodian: String,
@@ -246,7 +246,7 @@ pub enum Error {
     #[error("the key of who asks is not enrolled in this vault")]
     UnknownCaller,
     /// The caller may not ask for this operation.
-    #[error("a caller of kind {kind} may not ask for {operation}")]
+    #[error("this caller, of kind {kind}, may not ask for {operation}")]
     NotPermitted {
         /// Kind of the caller.
         kind: &'static str,
@@ -661,7 +661,7 @@ impl Error {
                 "WRONG_PASSPHRASE",
                 Exit::Refused,
                 W::WrongShare,
-                "let the custodian type it again; nothing was sent to the vault",
+                "let its owner type it again; nothing was sent to the vault. Forgotten, a custodian's envelope counts as lost, and an officer's key is replaced with `keyvault request new replace-key`",
             ),
             Self::WrongOfficerPassphrase { .. } => own(
                 "WRONG_PASSPHRASE",
@@ -697,7 +697,7 @@ impl Error {
             ),
             Self::NotPermitted { .. } => of(
                 W::NotPermitted,
-                "use the key of a caller who may: the table in keyvault/README.md; nothing was done",
+                "use the key of a caller who may: the table in keyvault/README.md, and `keyvault callers` for what an entry is narrowed to; nothing was done",
             ),
             Self::RequestRunning => of(
                 W::RequestRunning,
@@ -724,7 +724,10 @@ impl Error {
                 W::VersionsUsedUp,
                 "nothing was done; a card knows 255 versions of a role key and no more: speak with those who maintain the system before the rest is needed",
             ),
-            Self::NotFound { .. } => of(W::NotFound, "check the number; nothing was done"),
+            Self::NotFound { .. } => of(
+                W::NotFound,
+                "check the name or the number: `keyvault callers` and `keyvault terminals` list theirs; nothing was done",
+            ),
             Self::NameTaken => of(
                 W::NameTaken,
                 "use another name or key: one name has one key and one key one name; a terminal gets other keys in the place of its own with --replaces, a caller with `keyvault request new replace-key`; nothing was done",
@@ -806,7 +809,7 @@ impl Error {
             ),
             Self::TwoOfficersNeeded { .. } => of(
                 W::TwoOfficersNeeded,
-                "look at it with `keyvault request show`, and have it signed by so many different officers of the access list who are not suspended and not the requester, or, where it replaces officers, by custodians of the present set; nothing was done",
+                "look at it with `keyvault request show`, and have it signed by so many different officers, under their names of the access list, who are not suspended and not the requester, or, where it replaces officers, by custodians of the present set; nothing was done",
             ),
             Self::OfficersThere => of(
                 W::OfficersThere,
@@ -1005,8 +1008,8 @@ impl Failing for Error {
                 "请改用其副本；没有副本的，由其他密钥官员用 `keyvault request new replace-key` 更换密钥",
             ),
             Self::WrongPassphrase { custodian } => (
-                format!("口令打不开 {custodian} 的分片信封").into(),
-                "请保管人重新输入；没有向密钥库发送任何内容",
+                format!("口令打不开 {custodian} 的文件").into(),
+                "请其所有者重新输入；没有向密钥库发送任何内容。忘记口令的，保管人的信封按遗失处理，官员的密钥用 `keyvault request new replace-key` 更换",
             ),
             Self::WrongOfficerPassphrase { officer } => (
                 format!("口令打不开 {officer} 的密钥文件").into(),
@@ -1042,8 +1045,8 @@ impl Failing for Error {
                 "由两名密钥官员登记：`keyvault request new enrol-caller`；未做任何事",
             ),
             Self::NotPermitted { kind, operation } => (
-                format!("{kind} 类请求者无权请求 {operation}").into(),
-                "请使用有权请求者的密钥，见 keyvault/README.md 中的表；未做任何事",
+                format!("该请求者（{kind} 类）无权请求 {operation}").into(),
+                "请使用有权请求者的密钥，见 keyvault/README.md 中的表，各条目所限见 `keyvault callers`；未做任何改动",
             ),
             Self::RequestRunning => (
                 "同一编号的同一请求正在办理".into(),
@@ -1083,7 +1086,7 @@ impl Failing for Error {
             ),
             Self::NotFound { what } => (
                 format!("密钥库中没有{}", chinese(what)).into(),
-                "请核对编号；未做任何事",
+                "请核对名称或编号：`keyvault callers` 和 `keyvault terminals` 列有各自的；未做任何改动",
             ),
             Self::NameTaken => (
                 "此名称已被占用，或此密钥已以另一名称登记".into(),
@@ -1169,7 +1172,7 @@ impl Failing for Error {
             ),
             Self::TwoOfficersNeeded { found, needed } => (
                 format!("申请上有效的签名为 {found} 个，须有 {needed} 个").into(),
-                "请用 `keyvault request show` 查看，并由名单中未停用且并非申请人的不同密钥官员签足；更换密钥官员的申请由本套分片的保管人签足；未做任何改动",
+                "请用 `keyvault request show` 查看，并由未停用且并非申请人的不同密钥官员以名单中的名称签足；更换密钥官员的申请由本套分片的保管人签足；未做任何改动",
             ),
             Self::OfficersThere => (
                 "尚有两名或更多密钥官员；不足两名时才由保管人登记".into(),

@@ -75,7 +75,7 @@ pub enum Error {
     VaultNotOurs,
     /// Something else than the status is wanted, and no anchors say which vault is ours.
     #[error(
-        "no key and no anchors were given, and without them the vault's status alone can be asked for; give --key and --anchors"
+        "no key and no anchors were given, and without them the vault's status alone can be asked for; give --key and --anchors; an office makes what it lacks with `issuer migrate --anchors FILE`, and its user must be able to read it"
     )]
     VaultUnknown,
     /// The bytes are no key file.
@@ -100,10 +100,10 @@ pub enum Error {
     #[error("a sealed value does not open; it was meant for another key or was changed on the way")]
     NotOpened,
     /// A text is no division of GB/T 2260.
-    #[error("a region has six digits, as in GB/T 2260")]
+    #[error("a region has six digits, as in GB/T 2260; correct it and try again")]
     NotARegion,
     /// A value cannot be sent because it breaks the limit named.
-    #[error("{what} is out of range: at most {limit}")]
+    #[error("{what} is out of range: at most {limit}; correct it and try again")]
     OutOfRange {
         /// What is too large.
         what: &'static str,
@@ -278,7 +278,7 @@ impl Failing for Error {
             ),
             Self::VaultUnknown => (
                 "没有给出密钥和锚点文件，只能查询密钥库的状态".into(),
-                "请给出 --key 和 --anchors",
+                "请给出 --key 和 --anchors；机关用 `issuer migrate --anchors FILE` 补齐，其用户须能读取这些文件",
             ),
             Self::KeyFile => (
                 "该文件不是 PKCS #8 DER 格式的 P-256 私钥，或已被改动".into(),

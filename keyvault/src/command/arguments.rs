@@ -9,6 +9,9 @@ use jiff::civil::Date;
 use keyvault_protocol::{BundleKind, Role};
 use service_contract::Caller;
 
+/// Heading of what goes with every command.
+const HEADING: &str = "With every command";
+
 #[derive(Parser)]
 #[command(
     name = "keyvault",
@@ -17,33 +20,35 @@ use service_contract::Caller;
 )]
 pub(crate) struct Arguments {
     /// Folder of the vault.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Socket of the running vault; by default the one that `serve` noted in the folder.
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
     /// One JSON object on standard output.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     pub(crate) json: bool,
     /// The day to work on instead of today: the machine's clock with its day moved to that one, UTC+8. For rehearsals alone.
-    #[arg(long, global = true, value_name = "DATE")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "DATE")]
     pub(crate) at: Option<Date>,
     /// The caller's own key, enrolled in the vault. Without one the status alone can be asked for.
     #[arg(
         long,
         global = true,
+        help_heading = HEADING,
         value_name = "FILE",
         env = "YZT_VAULT_KEY",
         requires = "anchors"
     )]
     pub(crate) key: Option<PathBuf>,
     /// The anchors of the vault that is meant, as its founding wrote them: who cannot prove to be it is told nothing.
-    #[arg(long, global = true, value_name = "FILE", env = "YZT_VAULT_ANCHORS")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "YZT_VAULT_ANCHORS")]
     pub(crate) anchors: Option<PathBuf>,
     /// The file whose first line is the passphrase of an officer's `--key`; `-` to type it, or for a line of standard input.
     #[arg(
         long,
         global = true,
+        help_heading = HEADING,
         value_name = "FILE|-",
         default_value = "-",
         env = "YZT_VAULT_KEY_PASSPHRASE_FILE"
@@ -170,7 +175,8 @@ pub(crate) enum RequestCommand {
         /// The request; the signature is added to it.
         #[arg(value_name = "FILE")]
         request: PathBuf,
-        /// The officer's key file; in a rehearsal NAME=FILE too, of a key file without a passphrase.
+        /// The officer's key file; NAME=FILE where the access list has the key under another name, and in a rehearsal for a key file
+        /// without a passphrase.
         #[arg(
             long,
             value_name = "FILE",

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use keyvault_protocol::{
-    BundleRequest, CallerEntry, Client, DeliveredBy, Identity, JournalKind, JournalLine, OPERATIONS,
-    PendingUpdates, ReadJournal, Role, RoleCompromised, RoleKeyInfo, RoleKeyState, Serial, SlotVersion,
-    TerminalInfo, UpdatesRequest, division, fingerprint,
+    BundleRequest, CallerEntry, Client, DeliveredBy, Error, Identity, JournalKind, JournalLine, OPERATIONS,
+    PendingUpdates, ReadJournal, RefusalCode, Role, RoleCompromised, RoleKeyInfo, RoleKeyState, Serial,
+    SlotVersion, TerminalInfo, UpdatesRequest, division, fingerprint,
 };
 use program_contract::language::{Line, Words};
 use program_contract::{Exit, Failure, Outcome, day, line};
@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::command::arguments::Ask;
 use crate::command::confirm::Confirmation;
-use crate::command::files::{read_hex, write_new};
+use crate::command::files::{WRITING, is_new, read_hex, write_new};
 use crate::command::place::Place;
 use crate::command::shown::{show_anchors, show_role_key, state_words, version};
 use crate::command::{custody, request};
@@ -68,6 +68,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             to,
             out,
         } => {
+            is_new(WRITING, &out)?;
             let request = BundleRequest {
                 terminal,
                 zones,
@@ -76,10 +77,14 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             };
             let mut client = place.connect().await?;
             let bytes = client.export_bundle(&request).await?;
-            let keys = keys_in(&mut client, &request.terminal).await?;
+            let keys = match keys_in(&mut client, &request.terminal).await {
+                // A service that may export bundles and nothing else.
+                Err(error) if error.is(RefusalCode::NotPermitted) => None,
+                keys => Some(keys?),
+            };
             let mut outcome = write_new(schema, &out, &bytes)?;
             outcome.fields.insert("keys".to_owned(), keys.into());
-            if keys == 0 {
+            if keys == Some(0) {
                 outcome.lines.push(line!(NO_KEYS));
             }
             Ok(outcome)
@@ -87,7 +92,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
         Ask::Callers => {
             let callers = place.connect().await?.callers().await?;
             let (fields, lines): (Vec<Value>, Vec<Line>) = callers.iter().map(show_caller).unzip();
-            Outcome::done(schema, &json!({ "callers": fields }), lines)
+            Outcome::done(schema, &json!({ "callers": fields }), or_none(lines))
         }
         Ask::Suspend { name } => {
             place.connect().await?.suspend_caller(&name).await?;
@@ -128,6 +133,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             grace_days,
             out,
         } => {
+            is_new(WRITING, &out)?;
             let mut client = place.connect().await?;
             let mut file = Vec::new();
             for role in role {
@@ -165,12 +171,12 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
         Ask::Terminals => {
             let terminals = place.connect().await?.terminals().await?;
             let (fields, lines): (Vec<Value>, Vec<Line>) = terminals.iter().map(show_terminal).unzip();
-            Outcome::done(schema, &json!({ "terminals": fields }), lines)
+            Outcome::done(schema, &json!({ "terminals": fields }), or_none(lines))
         }
         Ask::RoleKeys => {
             let keys = place.connect().await?.role_keys().await?;
             let (fields, lines): (Vec<Value>, Vec<Line>) = keys.iter().map(show_role_key).unzip();
-            Outcome::done(schema, &json!({ "role_keys": fields }), lines)
+            Outcome::done(schema, &json!({ "role_keys": fields }), or_none(lines))
         }
         Ask::Compromise {
             role,
@@ -206,6 +212,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             Outcome::done(schema, &json!({ "role_key": fields, "active": active }), lines)
         }
         Ask::ExportUpdates { terminal, to, out } => {
+            is_new(WRITING, &out)?;
             let request = UpdatesRequest { terminal, to };
             let bytes = place.connect().await?.export_updates(&request).await?;
             write_new(schema, &out, &bytes)
@@ -227,7 +234,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 after,
                 from: from.map(|day| day::begins(day).as_second()),
                 before: before.map(|day| day::begins(day).as_second()),
-                about,
+                about: about.map(|value| as_the_journal_has_it(&value)),
             };
             let mut client = place.connect().await?;
             let mut entries = Vec::new();
@@ -240,7 +247,7 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 }
             }
             let (fields, lines): (Vec<Value>, Vec<Line>) = entries.iter().map(show_entry).unzip();
-            Outcome::done(schema, &json!({ "lines": fields }), lines)
+            Outcome::done(schema, &json!({ "lines": fields }), or_none(lines))
         }
         Ask::PendingUpdates { serial } => {
             let number = read_serial(&serial)?;
@@ -252,6 +259,25 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
                 vec![line!(changes_wait(waiting, &serial, withdrawn))],
             )
         }
+    }
+}
+
+/// The lines of a list, or that it has none.
+fn or_none(lines: Vec<Line>) -> Vec<Line> {
+    if lines.is_empty() {
+        vec![line!(Words("没有", "none"))]
+    } else {
+        lines
+    }
+}
+
+/// The number of an order or a photo as the journal has it: the office shows it with hyphens.
+fn as_the_journal_has_it(value: &str) -> String {
+    let groups: Vec<usize> = value.split('-').map(str::len).collect();
+    if groups == [8, 4, 4, 4, 12] {
+        value.replace('-', "").to_ascii_lowercase()
+    } else {
+        value.to_owned()
     }
 }
 
@@ -295,11 +321,12 @@ program_contract::sentences! {
     fn revoked_on(day) = "，{day} 撤销", ", revoked on {day}";
     fn bundle_until(day) = "，凭证包至 {day}", ", its bundle serves until {day}";
     fn leaf_until(day) = "，证书至 {day}", ", its certificate until {day}";
+    fn enrolled_until(day) = "，登记至 {day}", ", enrolled until {day}";
     fn updates_until(day) = "，更新批次至 {day}", ", its updates until {day}";
 }
 
 /// How many key versions a bundle of today carries.
-async fn keys_in(client: &mut Client<UnixStream>, terminal: &str) -> Result<usize, Failure> {
+async fn keys_in(client: &mut Client<UnixStream>, terminal: &str) -> Result<usize, Error> {
     let today = day::of(client.status().await?.high_water);
     let keys = client.role_keys().await?;
     let terminals = client.terminals().await?;
@@ -343,6 +370,7 @@ fn show_caller(entry: &CallerEntry) -> (Value, Line) {
         "enrolled": enrolled.to_string(),
         "suspended": suspended.map(|at| at.to_string()),
     });
+    let limits = request::limits(enrolment);
     let since = suspended.map(|at| suspended_since(day::of(at)));
     let line = line!(
         &enrolment.name,
@@ -351,6 +379,9 @@ fn show_caller(entry: &CallerEntry) -> (Value, Line) {
         "): ",
         fingerprint(&enrolment.key)
     );
+    let line = limits
+        .into_iter()
+        .fold(line, |line, limit| line!(line, ", ", limit));
     let line = since.map_or(line.clone(), |since| line!(line, since));
     (fields, line)
 }
@@ -438,6 +469,7 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, Line) {
         terminal.bundle_until.map(bundle_until),
         terminal.leaf_until.map(leaf_until),
         terminal.updates_until.map(updates_until),
+        terminal.enrolled_until.map(enrolled_until),
     ]
     .into_iter()
     .flatten()

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use crate::command::arguments::Init;
-use crate::command::place::{PROGRAM, Place, random, runtime, usage};
+use crate::command::place::{PROGRAM, Place, passphrase_of, random, runtime, usage};
 use crate::command::{officer, share};
 
 program_contract::sentences! {
@@ -191,7 +191,7 @@ fn call(
         let passphrase = if generate && file == "-" {
             share::generated(name)?
         } else {
-            secret::read_new(Some(Path::new(file)), share::passphrase_of(name))?
+            secret::read_new(Some(Path::new(file)), passphrase_of(name))?
         };
         let custodian = Custodian {
             name: name.to_owned(),

@@ -1,5 +1,6 @@
 //! Files that commands take and write: public keys, requests of terminals, what leaves the vault.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use keyvault::custody::officer_key::OfficerKey;
@@ -16,6 +17,17 @@ program_contract::sentences! {
 
 /// Longest public key or request file, bytes.
 const MAX_FILE: u64 = 1 << 16;
+
+/// What is done with a file that leaves the vault.
+pub(crate) const WRITING: Words = Words("写入", "write");
+
+/// Whether nothing is there yet: asked before a person types and before the vault gives something, as [`file::create`] refuses it afterwards.
+pub(crate) fn is_new(doing: Words, path: &Path) -> Result<(), Failure> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(Failure::file(doing, path, &ErrorKind::AlreadyExists.into())),
+        Err(_) => Ok(()),
+    }
+}
 
 /// A public key from a file: 65 bytes `04 || X || Y`, their 130 hex digits, or an officer's key file.
 pub(crate) fn read_point(path: &Path) -> Result<PointBytes, Failure> {
@@ -74,8 +86,7 @@ pub(crate) fn read_hex<const N: usize>(text: &str, message: Words) -> Result<[u8
 }
 
 pub(crate) fn write_new(schema: &'static str, path: &Path, bytes: &[u8]) -> Result<Outcome, Failure> {
-    file::create(path, bytes, file::PRIVATE)
-        .map_err(|error| Failure::file(Words("写入", "write"), path, &error))?;
+    file::create(path, bytes, file::PRIVATE).map_err(|error| Failure::file(WRITING, path, &error))?;
     let fields = json!({ "path": path.display().to_string(), "bytes": bytes.len() });
     Outcome::done(
         schema,

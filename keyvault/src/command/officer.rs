@@ -5,14 +5,14 @@ use std::path::Path;
 use keyvault::custody::ceremony::Officer;
 use keyvault::custody::officer_key::OfficerKey;
 use keyvault::custody::protection::Cost;
-use keyvault_protocol::{ChannelKey, fingerprint};
+use keyvault_protocol::{ChannelKey, PointBytes, fingerprint};
 use program_contract::language::Words;
 use program_contract::{Failure, Founded, Outcome, file, line, secret};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::command::arguments::{KeyCommand, OfficerCommand};
-use crate::command::place::{random, usage};
+use crate::command::place::{passphrase_of, random, usage};
 use crate::command::{files, share};
 
 /// Longest key file, bytes.
@@ -27,10 +27,11 @@ pub(crate) fn officer(command: OfficerCommand, schema: &'static str) -> Result<O
             rehearsal,
             out,
         } => {
+            files::is_new(Words("写入密钥文件", "write the key file"), &out)?;
             let passphrase = if generate {
                 share::generated(&name)?
             } else {
-                secret::read_new(Some(&passphrase_file), share::passphrase_of(&name))?
+                secret::read_new(Some(&passphrase_file), passphrase_of(&name))?
             };
             let founded = if rehearsal {
                 Founded::Rehearsal
@@ -51,6 +52,7 @@ pub(crate) fn officer(command: OfficerCommand, schema: &'static str) -> Result<O
             new,
             out,
         } => {
+            files::is_new(Words("写入密钥文件", "write the key file"), &out)?;
             let held = read(&key)?;
             let old = passphrase(&held, &passphrase_file)?;
             // Before a new one is thought of.
@@ -94,6 +96,15 @@ program_contract::sentences! {
         "the old key file still opens with the old passphrase, destroy it and every copy of it: {path}";
 }
 
+program_contract::failures! {
+    fn of_another_name(path, held, given) = Usage "OFFICER_NAME" {
+        "{path} 是 {held} 的密钥，而命令中写的是 {given}：以该名称登记后，其签名一律无效",
+        "{path} is the key of {held}, and the command says {given}: under that name no signature of it would count";
+        "请在命令中写 {held}，或由该官员用 `keyvault officer new --name {given}` 另制密钥；未做任何改动。",
+        "Say {held} in the command, or let the officer make a key with `keyvault officer new --name {given}`; nothing was done.";
+    }
+}
+
 /// The key file of an officer.
 pub(crate) fn read(path: &Path) -> Result<OfficerKey, Failure> {
     let text = file::read(path, MAX_KEY)
@@ -108,7 +119,7 @@ pub(crate) fn is_for_rehearsals(path: &Path) -> bool {
 
 /// The passphrase of a key file that exists.
 pub(crate) fn passphrase(key: &OfficerKey, file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    secret::read(Some(file), share::passphrase_of(&key.name))
+    secret::read(Some(file), passphrase_of(&key.name))
 }
 
 /// Writes a key file, and opens it from the disk: that is what counts.
@@ -132,6 +143,16 @@ fn write(made: &OfficerKey, out: &Path, passphrase: &[u8], schema: &'static str)
     Outcome::done(schema, &fields, lines)
 }
 
+/// The public key of an officer of this name. A key file says whose it is, and its signatures are under that name: under another one on
+/// the access list they would never count.
+pub(crate) fn read_point_of(name: &str, path: &Path) -> Result<PointBytes, Failure> {
+    let key = files::read_point(path)?;
+    match read(path) {
+        Ok(held) if held.name != name => Err(of_another_name(path.display(), &held.name, name)),
+        _ => Ok(key),
+    }
+}
+
 /// Officers from `NAME=FILE`, each with the public half of a key. A key that was made for a rehearsal is for one.
 pub(crate) fn named_officers(given: &[String], founded: Option<Founded>) -> Result<Vec<Officer>, Failure> {
     let officer = |given: &String| {
@@ -142,7 +163,7 @@ pub(crate) fn named_officers(given: &[String], founded: Option<Founded>) -> Resu
             ))
         })?;
         let path = Path::new(path);
-        let key = files::read_point(path)?;
+        let key = read_point_of(name, path)?;
         if founded == Some(Founded::Real) && is_for_rehearsals(path) {
             return Err(keyvault::Error::BadCeremony {
                 what: "a key of an officer was made for a rehearsal, and this vault is none",

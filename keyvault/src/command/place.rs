@@ -36,6 +36,18 @@ pub(crate) fn usage(message: impl Said) -> Failure {
     Failure::usage(PROGRAM, message)
 }
 
+/// The file that was given says no vault and no key of it.
+pub(crate) fn no_anchors() -> Failure {
+    usage(Words(
+        "锚点文件不是 yzt.anchors/1 对象：它由 `keyvault init` 写出",
+        "the file of anchors is no yzt.anchors/1 object, as `keyvault init` writes it",
+    ))
+}
+
+program_contract::sentences! {
+    pub(crate) fn passphrase_of(name) = "{name} 的口令", "passphrase of {name}";
+}
+
 /// A runtime of one thread.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
@@ -110,14 +122,17 @@ impl Place {
         let failed = |error: &std::io::Error| Failure::file(read, key, error);
         let text = file::read(key, MAX_KEY).map_err(|error| failed(&error))?;
         let key = if text.starts_with(b"{") {
-            let prompt = Words("密钥官员的口令", "passphrase of the officer's key");
-            let passphrase = secret::read(Some(&self.key_passphrase_file), prompt)?;
-            ChannelKey::from(&OfficerKey::parse(&text)?.secret(&passphrase)?)
+            let held = OfficerKey::parse(&text)?;
+            let passphrase = secret::read(Some(&self.key_passphrase_file), passphrase_of(&held.name))?;
+            ChannelKey::from(&held.secret(&passphrase)?)
         } else {
             ChannelKey::read(key).map_err(|error| failed(&error))?
         };
         let read = Words("读取锚点", "read the anchors");
-        let anchors = VaultAnchors::read(anchors).map_err(|error| Failure::file(read, anchors, &error))?;
+        let anchors = VaultAnchors::read(anchors).map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => no_anchors(),
+            _ => Failure::file(read, anchors, &error),
+        })?;
         Ok(Identity::of(key, anchors, self.clock.clone()))
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use service_contract::Caller;
 
 use crate::command::arguments::{ActCommand, NewRequest, RequestCommand};
-use crate::command::place::{Place, random, runtime, usage};
+use crate::command::place::{Place, no_anchors, random, runtime, usage};
 use crate::command::{custody, files, officer, share, shown};
 
 /// Schema of the file.
@@ -85,6 +85,9 @@ async fn submit(
             "缺少 --out：此申请会导出批次文件",
             "--out is missing: this request exports a lot file",
         )));
+    }
+    if let (true, Some(out)) = (is_lot, out) {
+        files::is_new(files::WRITING, out)?;
     }
     let mut client = match custodian {
         Some((share, passphrase_file)) => {
@@ -267,15 +270,23 @@ fn words(act: &OfficerAct) -> Vec<Line> {
 }
 
 fn enrolment_words(enrolment: &Enrolment) -> Vec<Line> {
+    let Enrolment { name, kind, key, .. } = enrolment;
+    let mut lines = vec![line!(enrols(name, kind_words(*kind), fingerprint(key)))];
+    lines.extend(limits(enrolment));
+    lines
+}
+
+/// What an entry of the access list is narrowed to, for people.
+pub(crate) fn limits(enrolment: &Enrolment) -> Vec<Line> {
     let Enrolment {
-        name,
-        kind,
-        key,
+        name: _,
+        kind: _,
+        key: _,
         regions,
         operations,
         ceilings,
     } = enrolment;
-    let mut lines = vec![line!(enrols(name, kind_words(*kind), fingerprint(key)))];
+    let mut lines = Vec::new();
     if !regions.is_empty() {
         let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
         lines.push(line!(only_regions(regions.join(", "))));
@@ -477,16 +488,19 @@ impl Held {
         (fields, lines)
     }
 
-    fn sign_as_officer(&mut self, path: &Path, passphrase_file: &Path) -> Result<(), Failure> {
-        if let Some((name, key)) = path.to_str().and_then(|text| text.split_once('='))
-            && !path.exists()
-        {
-            return self.sign_with_key_file(name, Path::new(key));
-        }
-        let held = officer::read(path)?;
+    fn sign_as_officer(&mut self, given: &Path, passphrase_file: &Path) -> Result<(), Failure> {
+        let named = given.to_str().and_then(|text| text.split_once('='));
+        let (name, path) = match named {
+            Some((name, path)) if !given.exists() => (Some(name), Path::new(path)),
+            _ => (None, given),
+        };
+        let held = match (officer::read(path), name) {
+            (Err(_), Some(name)) => return self.sign_with_key_file(name, path),
+            (held, _) => held?,
+        };
         let key = held.open(&officer::passphrase(&held, passphrase_file)?)?;
         let signer = RequestSigner::Officer {
-            name: held.name.clone(),
+            name: name.unwrap_or(&held.name).to_owned(),
         };
         self.forget(&signer);
         self.signed.sign(signer, &key);
@@ -547,12 +561,7 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// The number of the vault whose anchors these are.
 fn vault_of(path: &Path) -> Result<[u8; 16], Failure> {
-    let wrong = || {
-        usage(Words(
-            "锚点文件不是 yzt.anchors/1 对象",
-            "the file of anchors is no yzt.anchors/1 object",
-        ))
-    };
+    let wrong = no_anchors;
     let text = file::read(path, MAX_REQUEST)
         .map_err(|error| Failure::file(Words("读取锚点", "read the anchors"), path, &error))?;
     let anchors: Value = serde_json::from_slice(&text).map_err(|_| wrong())?;
@@ -626,9 +635,9 @@ fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
             operation,
             ceiling,
         } => OfficerAct::EnrolCaller(Enrolment {
+            key: officer::read_point_of(&name, &public_key)?,
             name,
             kind: kind.into(),
-            key: files::read_point(&public_key)?,
             regions: regions(&region)?,
             operations: operation
                 .iter()
@@ -641,8 +650,8 @@ fn act_of(command: ActCommand) -> Result<OfficerAct, Failure> {
         }),
         ActCommand::RestoreCaller { name } => OfficerAct::RestoreCaller { name },
         ActCommand::ReplaceKey { name, public_key } => OfficerAct::ReplaceKey {
+            key: officer::read_point_of(&name, &public_key)?,
             name,
-            key: files::read_point(&public_key)?,
         },
         ActCommand::EnrolTerminal {
             kind,

@@ -15,7 +15,8 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::command::arguments::{NewPassphrase, ShareCommand};
-use crate::command::place::{Place, random, runtime};
+use crate::command::files;
+use crate::command::place::{Place, passphrase_of, random, runtime};
 
 /// Longest share envelope, bytes.
 const MAX_ENVELOPE: u64 = 1 << 16;
@@ -111,7 +112,6 @@ pub(crate) fn passphrase(envelope: &ShareEnvelope, file: &Path) -> Result<Zeroiz
 }
 
 program_contract::sentences! {
-    pub(crate) fn passphrase_of(name) = "{name} 的口令", "passphrase of {name}";
     pub(crate) fn new_passphrase_of(name) = "{name} 的新口令", "new passphrase of {name}";
     fn made_passphrase_of(name, bits) =
         "{name} 的新口令（{bits} 比特）", "new passphrase of {name} ({bits} bits)";
@@ -202,6 +202,7 @@ fn change(
     out: &Path,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
+    files::is_new(Words("写入新信封", "write the new envelope"), out)?;
     let envelope = read(share)?;
     let name = envelope.custodian.clone();
     let old = passphrase(&envelope, passphrase_file)?;
@@ -229,6 +230,7 @@ async fn pin(
     by_hand: &str,
     schema: &'static str,
 ) -> Result<Outcome, Failure> {
+    files::is_new(Words("写入新信封", "write the new envelope"), out)?;
     let envelope = read(share)?;
     let client = place.connect_as(&Identity::nobody()).await?;
     let answers = client.transport_key();

@@ -458,6 +458,35 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     assert_eq!(site.approved(&[&terminal[..], &[&until]].concat(), &[]).0, 0);
     site.expect_error(&bundle, 1, "BAD_CONTENT");
     assert!(!site.path("bundle.bin").exists());
+    // The service that exports bundles may do that and nothing else.
+    let (_, key) = site.run(&["key", "new", "--out", "bundles.key"]);
+    std::fs::write(site.path("bundles.public"), key["public_key"].as_str().unwrap()).unwrap();
+    let service = [
+        "enrol-caller",
+        "--kind",
+        "issuer",
+        "--name",
+        "bundles",
+        "--public-key",
+        "bundles.public",
+    ];
+    let service = [&service[..], &["--operation", "ExportBundle"]].concat();
+    assert_eq!(site.approved(&service, &[]).0, 0);
+    let today = program_contract::day::of(seen).to_string();
+    let asked = [
+        "export-bundle",
+        "--terminal",
+        "gate 1",
+        "--from",
+        &today,
+        "--to",
+        &today,
+        "--out",
+        "bundle.bin",
+    ];
+    let (code, exported) = site.run(&[&["--key", "bundles.key"], &asked[..]].concat());
+    assert_eq!((code, &exported["keys"]), (0, &Value::Null), "{exported}");
+    assert!(site.path("bundle.bin").exists());
 
     // An officer seals by the own key.
     let (code, by) = site.run(&["seal"]);
@@ -791,6 +820,13 @@ fn a_vault_killed_in_the_middle_of_a_card_finishes_it_afterwards() {
     assert_eq!(count(&["--to", "2001-01-01"]), 0);
     assert_eq!(count(&["--from", "2001-01-01"]), lines.len());
     assert_eq!(count(&["--about", "nobody"]), 0);
+    // An order as the office writes its number.
+    let order = lines.iter().find_map(|line| line["values"]["order"].as_str());
+    let order = order.unwrap();
+    let at = |range: std::ops::Range<usize>| &order[range];
+    let written = [at(0..8), at(8..12), at(12..16), at(16..20), at(20..32)].join("-");
+    assert!(count(&["--about", order]) > 0);
+    assert_eq!(count(&["--about", &written]), count(&["--about", order]));
     let (code, pending) = site.run(&["pending-updates", "--serial", &serial]);
     assert_eq!(
         (code, pending["schema"].as_str()),
@@ -1475,6 +1511,96 @@ fn a_vault_of_another_user_is_named_with_its_user_and_the_way_on() {
         status(served_user, &["--socket", shut.to_str().unwrap()]),
         &["vault belongs to user root", "--allow-user"],
     );
+}
+
+#[test]
+fn an_officer_is_enrolled_under_the_name_of_the_key_or_signs_under_the_one_of_the_list() {
+    let site = Site::new();
+    let made = [
+        "officer",
+        "new",
+        "--name",
+        "xu",
+        "--passphrase-file",
+        "li.pass",
+        "--out",
+    ];
+    assert_eq!(site.run(&[&made[..], &["xu.json"]].concat()).0, 0);
+    // What is there is told before a passphrase is asked for.
+    let again = [
+        "officer",
+        "new",
+        "--name",
+        "xu",
+        "--passphrase-file",
+        "nowhere",
+        "--out",
+    ];
+    let told = site.expect_error(&[&again[..], &["xu.json"]].concat(), 5, "FILE");
+    assert!(
+        told["error"]["message"].as_str().unwrap().contains("xu.json"),
+        "{told}"
+    );
+    let founding = [
+        "init",
+        "--threshold",
+        "2",
+        "--shares",
+        "2",
+        "--custodian",
+        "li=li.pass",
+    ];
+    let rest = ["--custodian", "wang=wang.pass", "--out", "shares"];
+    let officers = [
+        "--officer",
+        "chen=chen.pub",
+        "--officer",
+        "sun=sun.pub",
+        "--officer",
+        "Xu=xu.json",
+    ];
+    site.expect_error(&[&founding[..], &rest, &officers].concat(), 2, "OFFICER_NAME");
+    assert!(!site.path("vault").exists());
+    site.init();
+    let enrolment = [
+        "enrol-caller",
+        "--kind",
+        "key-officer",
+        "--name",
+        "Xu",
+        "--public-key",
+        "xu.json",
+    ];
+    let replacement = ["replace-key", "--name", "chen", "--public-key", "xu.json"];
+    for act in [&enrolment[..], &replacement] {
+        let (exit, object) = site.signed("xu.request", act);
+        assert_eq!(
+            (exit, &object["error"]["code"]),
+            (2, &"OFFICER_NAME".into()),
+            "{object}"
+        );
+        assert!(!site.path("xu.request").exists());
+    }
+    // Of a public half nobody knows the name: its owner signs under the one that stands on the list.
+    let act = ["restore-caller", "--name", "chen"];
+    assert_eq!(site.signed("xu.request", &act).0, 0);
+    let sign = [
+        "request",
+        "sign",
+        "xu.request",
+        "--passphrase-file",
+        "li.pass",
+        "--officer",
+        "Xu=xu.json",
+    ];
+    let (exit, object) = site.run(&sign);
+    assert_eq!(exit, 0, "{object}");
+    let signatures = object["signatures"].as_array().unwrap();
+    let own = signatures
+        .iter()
+        .find(|signature| signature["signer"] == "Xu")
+        .unwrap();
+    assert_eq!(own["fits"], true, "{object}");
 }
 
 /// Number of a user who is nobody here.
@@ -2350,10 +2476,10 @@ fn a_custodian_changes_the_own_passphrase_and_needs_nobody_else() {
     assert_eq!(object["replaces"].as_str(), Some(envelopes[0].as_str()));
     let rights = std::fs::metadata(site.path("new.json")).unwrap().permissions();
     assert_eq!(rights.mode() & 0o777, 0o600);
-    // The old one is there, byte by byte, and so is a file that would be in the way.
+    // The old one is there, byte by byte, and so is a file that would be in the way, for which nobody is asked anything.
     assert_eq!(std::fs::read(site.path(&envelopes[0])).unwrap(), old);
     let written = std::fs::read(site.path("new.json")).unwrap();
-    let (exit, object, _) = answered(&[own, new, new]);
+    let (exit, object, _) = answered(&[]);
     assert_eq!((exit, object["error"]["code"].as_str()), (5, Some("FILE")));
     assert_eq!(std::fs::read(site.path("new.json")).unwrap(), written);
 
