@@ -155,7 +155,7 @@ impl Failing for InstallationError {
     fn action(&self) -> Cow<'static, str> {
         match self {
             Self::Config { .. } => {
-                "Correct issuer.toml; every key is optional and unknown keys are refused.".into()
+                "Correct issuer.toml, whose keys are all optional and none other is taken, or its rights: the user that runs the command reads it.".into()
             }
             Self::File { .. } => "Check the path, its rights and the disk.".into(),
             Self::Anchors { .. } => {
@@ -177,7 +177,7 @@ impl Failing for InstallationError {
         let (message, action) = match self {
             Self::Config { path, problem } => (
                 format!("设置文件 {} 无法读取：{problem}", path.display()),
-                "请改正 issuer.toml；各键均可省略，不认得的键不予接受。",
+                "请改正 issuer.toml（各键均可省略，不认得的键不予接受）或其权限：运行命令的用户须能读取。",
             ),
             Self::File { path, source } => (
                 format!("{} 无法使用：{}", path.display(), source.zh()),

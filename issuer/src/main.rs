@@ -1,5 +1,6 @@
 //! Program `issuer`: reads its arguments, gives the clock and the random source, and runs one command of the library.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use getrandom::SysRng;
@@ -15,7 +16,13 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(ended) => return ended,
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // Who sits at a terminal is told in prose.
+    let level = if std::io::stderr().is_terminal() {
+        "error"
+    } else {
+        "info"
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .json()
         .with_env_filter(filter)

@@ -4,11 +4,11 @@
 program_contract::failures! {
     pub(crate) fn no_such_route() = Usage "NO_SUCH_ROUTE" {
         "接口没有此路径", "the API has no such path";
-        "请查看 OpenAPI 文档。", "See the OpenAPI document.";
+        "请查看接口说明：`issuer openapi`。", "See the OpenAPI document: `issuer openapi`.";
     }
     pub(crate) fn no_such_method() = Usage "NO_SUCH_METHOD" {
         "此路径不接受该方法", "the path does not take this method";
-        "请查看 OpenAPI 文档。", "See the OpenAPI document.";
+        "请查看接口说明：`issuer openapi`。", "See the OpenAPI document: `issuer openapi`.";
     }
     pub(crate) fn timeout() = Unknown "TIMEOUT" {
         "请求用时过长；是否已办不得而知", "the request took too long; whether it was done is not known";

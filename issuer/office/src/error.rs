@@ -191,9 +191,9 @@ impl OfficeError {
             Self::Content(error) => error.action(),
             Self::Artwork(error) => error.action(),
             Self::Unprintable(_) => "Correct every field that is named, then try again.",
-            Self::Vault(_) => "Look at what the vault says; when it is open, run the same command again.",
+            Self::Vault(_) => "Do what the vault says, then run the same command again.",
             Self::Denial(_) => {
-                "Have the vault opened, then run the same command again, or `issuer card confirm`."
+                "Do what the vault says, then run the same command again, or `issuer card confirm`."
             }
             Self::PhotoCaseOpen(_) => {
                 "When the photo store answers, run the same command again, or `issuer photo close-case` for the withdrawn application."
@@ -306,13 +306,10 @@ impl Failing for OfficeError {
             }
             Self::Content(error) => error.chinese(),
             Self::Artwork(error) => error.chinese(),
-            Self::Vault(error) => (
-                error.chinese_text(),
-                "请按密钥库的提示处理；密钥库打开后，再运行同一命令。",
-            ),
+            Self::Vault(error) => (error.chinese_text(), "请按密钥库的提示处理，再运行同一命令。"),
             Self::Denial(error) => (
                 format!("台账已记录，但停用名单尚未生效（{}）", error.chinese_text()),
-                "请先将密钥库解封，再运行同一命令，或 `issuer card confirm`。",
+                "请按密钥库的提示处理，再运行同一命令，或 `issuer card confirm`。",
             ),
             Self::Unprintable(errors) => (errors.chinese(), "请改正所列的每个字段，再试。"),
             Self::PhotoCaseOpen(error) => (

@@ -20,10 +20,6 @@ program_contract::failures! {
         "密钥库已封存，照片库不能工作", "the vault is sealed, and the photo store cannot work";
         "请保管人将密钥库解封。", "Ask the custodians to open the vault.";
     }
-    fn vault_away(what) = Absent "VAULT" {
-        "{what}", "{what}";
-        "请启动密钥库，并请保管人解封。", "Start the vault and have the custodians open it.";
-    }
     fn clock_behind() = Damaged "CLOCK_BEHIND" {
         "本机时钟早于密钥库见过的时间", "the machine's clock is behind a time that the vault has seen";
         "请校准本机时钟：密钥库见过更晚的时间。", "Set the machine's clock: the vault has seen a later time.";
@@ -127,6 +123,7 @@ impl Office {
             Ok(Ok(status)) => match status.vault {
                 photo::VaultState::Open => Check::passed("photo_store"),
                 photo::VaultState::Sealed => Check::failed("photo_store", photo_store_without_vault()),
+                photo::VaultState::Refused => photos_failed(photo::Error::Failed(FailureCode::VaultRefused)),
                 _ => photos_failed(photo::Error::Failed(FailureCode::VaultUnreachable)),
             },
             Ok(Err(error)) => photos_failed(error),
@@ -144,7 +141,7 @@ impl Office {
         let (vault, cards, clock) = match vault {
             Ok(answered) => (Check::passed("vault"), answered.cards, clock(answered.high_water)),
             Err(error) => (
-                Check::failed("vault", away(&error)),
+                Check::failed("vault", away(error)),
                 Check::failed("cards", cards_not_checked()),
                 Check::failed("clock", clock_not_checked()),
             ),
@@ -206,12 +203,12 @@ fn photos_failed(error: photo::Error) -> Check {
 }
 
 /// The vault's failure, of a question behind which nothing waits.
-fn away(error: &vault::Error) -> Failure {
-    let mut away = vault_away((error.chinese_text(), error.to_string()));
-    away.exit = match Fault::of_vault(error) {
+fn away(error: vault::Error) -> Failure {
+    let exit = match Fault::of_vault(&error) {
         Fault::Unknown => Exit::Absent,
         fault => fault.exit(),
     };
-    away.code = error.code().into();
+    let mut away = Failure::from(error);
+    away.exit = exit;
     away
 }

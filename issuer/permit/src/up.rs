@@ -113,8 +113,8 @@ async fn tell(
             "  ",
             &url,
             Words(
-                "（接口说明：issuer/openapi.json）",
-                " (OpenAPI: issuer/openapi.json)"
+                "（接口说明：`issuer openapi`）",
+                " (described by `issuer openapi`)"
             )
         ),
         line!("  ", Words("目录", "folder"), "  ", folder.display()),

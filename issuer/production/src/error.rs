@@ -151,7 +151,7 @@ impl ProductionError {
             Self::Card(error) | Self::ReadBack(CounterError { source: error, .. })
                 if error.outcome_unknown() =>
             {
-                "Put the same card back on the reader and run the order again: it goes on where it stopped, with the same number."
+                "Put the same card back on the reader and run the same command again: it goes on where it stopped, with the same number."
             }
             Self::Card(error) => error.action(),
             Self::ReadBack(error) => error.source.action(),
@@ -160,7 +160,7 @@ impl ProductionError {
             Self::Content(error) => error.action(),
             Self::Artwork(error) => error.action(),
             Self::Print { .. } => {
-                "Make room or correct the folder, then run the order again: the same card is printed."
+                "Make room or correct the folder, then run the same command again: the same card is printed."
             }
             Self::NotBlank => "Put a blank from the stock on the reader.",
             Self::CardSwapped { .. } => "Take this card off and put the order's card on the reader.",
@@ -169,7 +169,7 @@ impl ProductionError {
                 "Keep the card aside, give the order up with `issuer give-up`, and order again. Look for a second card that was swapped."
             }
             Self::Office(error) => error.action(),
-            Self::Internal => "Run the order again, and report this.",
+            Self::Internal => "Run the same command again, and report this.",
         }
     }
 }
@@ -225,7 +225,7 @@ impl Failing for ProductionError {
             Self::Artwork(error) => error.chinese(),
             Self::Print { path, source } => (
                 format!("卡面无法写入 {}：{}", path.display(), source.zh()),
-                "请腾出空间或改正目录，再运行该制证单：印的是同一张卡。",
+                "请腾出空间或改正目录，再运行同一命令：印的是同一张卡。",
             ),
             Self::NotBlank => ("读卡器上的卡不是空白卡".to_owned(), "请放上一张库存空白卡。"),
             Self::CardSwapped { expected } => (
@@ -241,7 +241,7 @@ impl Failing for ProductionError {
                 "请将此卡单独存放，用 `issuer give-up` 放弃该单并重新下单。请查找是否有第二张卡被调换。",
             ),
             Self::Office(error) => return error.chinese(),
-            Self::Internal => ("程序的某一部分出错".to_owned(), "请再运行该制证单，并上报。"),
+            Self::Internal => ("程序的某一部分出错".to_owned(), "请再运行同一命令，并上报。"),
         };
         (message, action.to_owned())
     }
@@ -257,38 +257,38 @@ fn card_exit(error: &CardError) -> Exit {
 }
 
 /// A card whose last command may have been done.
-const SAME_CARD_ZH: &str = "请把同一张卡放回读卡器，再运行该制证单：从停下处继续，卡号不变。";
+const SAME_CARD_ZH: &str = "请把同一张卡放回读卡器，再运行同一命令：从停下处继续，卡号不变。";
 
 /// What to do about the vault, in Chinese.
 fn vault_action_zh(error: &VaultError) -> &'static str {
     match error {
-        VaultError::NotRunning => "请用 `keyvault serve` 启动密钥库，再运行该制证单。",
-        _ if error.is(RefusalCode::Sealed) => "请保管人将密钥库解封，再用同一张卡运行该制证单。",
+        VaultError::NotRunning => "请用 `keyvault serve` 启动密钥库，再运行同一命令。",
+        _ if error.is(RefusalCode::Sealed) => "请保管人将密钥库解封，再用同一张卡运行同一命令。",
         VaultError::ConnectionLost(_) | VaultError::HungUp => {
-            "请确认密钥库在运行，再用同一张卡运行该制证单。"
+            "请确认密钥库在运行，再用同一张卡运行同一命令。"
         }
         _ if error.is(RefusalCode::CardRefused) || error.is(RefusalCode::NoCardSession) => {
-            "请把同一张卡放回读卡器，再运行该制证单：从停下处继续。"
+            "请把同一张卡放回读卡器，再运行同一命令：从停下处继续。"
         }
         _ if error.is(RefusalCode::CardNotGenuine) => "请将此卡单独存放，不得发放；通知密钥管理员。",
         _ if error.is(RefusalCode::BadContent) || error.is(RefusalCode::CardDenied) => {
             "请看密钥库的提示；改正后再运行；或用 `issuer change give-up` 放弃，在制的卡用 `issuer give-up` 放弃。"
         }
-        _ => "请看密钥库的提示；改正后用同一张卡再运行该制证单。",
+        _ => "请看密钥库的提示；改正后用同一张卡再运行同一命令。",
     }
 }
 
 fn vault_action(error: &VaultError) -> &'static str {
     match error {
-        VaultError::NotRunning => "Start the vault with `keyvault serve`, then run the order again.",
+        VaultError::NotRunning => "Start the vault with `keyvault serve`, then run the same command again.",
         _ if error.is(RefusalCode::Sealed) => {
-            "Ask the custodians to open the vault, then run the order again with the same card."
+            "Ask the custodians to open the vault, then run the same command again with the same card."
         }
         VaultError::ConnectionLost(_) | VaultError::HungUp => {
-            "See that the vault runs, then run the order again with the same card."
+            "See that the vault runs, then run the same command again with the same card."
         }
         _ if error.is(RefusalCode::CardRefused) || error.is(RefusalCode::NoCardSession) => {
-            "Put the same card back on the reader and run the order again: it goes on where it stopped."
+            "Put the same card back on the reader and run the same command again: it goes on where it stopped."
         }
         _ if error.is(RefusalCode::CardNotGenuine) => {
             "Keep the card aside and do not hand it over; call the key officer."
@@ -296,7 +296,7 @@ fn vault_action(error: &VaultError) -> &'static str {
         _ if error.is(RefusalCode::BadContent) || error.is(RefusalCode::CardDenied) => {
             "Read the vault's message; when it is corrected, run it again; or give it up, with `issuer change give-up`, and a card that is being made with `issuer give-up`."
         }
-        _ => "Read the vault's message; when it is corrected, run the order again with the same card.",
+        _ => "Read the vault's message; when it is corrected, run the same command again with the same card.",
     }
 }
 

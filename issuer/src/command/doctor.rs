@@ -119,7 +119,10 @@ fn finding(check: &Check) -> Line {
                 ": ",
                 failed_check(
                     &failure.code,
-                    (message, &failure.message),
+                    (
+                        message.trim_end_matches('。'),
+                        failure.message.trim_end_matches('.')
+                    ),
                     (action, &failure.action)
                 )
             )

@@ -54,8 +54,8 @@ pub enum Error {
     /// The file system or the server takes no writes.
     #[error("the database is read-only")]
     ReadOnly,
-    /// The file is another user's.
-    #[error("this user may not use the database file")]
+    /// The file is another user's, or the server refuses this one.
+    #[error("this user may not use the database")]
     Denied,
     /// No room left.
     #[error("the disk of the database is full")]
@@ -133,7 +133,7 @@ impl Error {
                 "Mount the file system for writing, or point to the primary server; then try again."
             }
             Self::Denied => {
-                "Run the command as the user whose file it is, or have the rights of the file and its folder corrected."
+                "Run the command as the user whose file it is, or have the rights of the file and its folder corrected; at a server correct user, password (`.pgpass`) and rights (`GRANT`)."
             }
             Self::DiskFull => "Make room on the disk of the database; then try again.",
             Self::Unavailable { .. } => "Start the database, then read the state again before the next try.",
@@ -198,8 +198,8 @@ impl Error {
                 "请以可写方式挂载文件系统，或改连主服务器，再试。",
             ),
             Self::Denied => (
-                "此用户无权使用数据库文件".to_owned(),
-                "请以该文件所属的用户运行命令，或请人更正文件及其目录的权限。",
+                "此用户无权使用数据库".to_owned(),
+                "请以该文件所属的用户运行命令，或请人更正文件及其目录的权限；使用数据库服务器的，请改正用户、口令（`.pgpass`）或授权（`GRANT`）。",
             ),
             Self::DiskFull => ("数据库所在磁盘已满".to_owned(), "请腾出磁盘空间，再试。"),
             Self::Unavailable { code } => (
@@ -315,6 +315,9 @@ fn from_engine(error: &dyn DatabaseError) -> Error {
             "25006" => return Error::ReadOnly,
             "53100" => return Error::DiskFull,
             "42P01" => return Error::NotMigrated,
+            "42501" => return Error::Denied,
+            "3D000" => return Error::NoLedger,
+            _ if code.starts_with("28") => return Error::Denied,
             "XX001" | "XX002" => {
                 return Error::Damaged {
                     what: "the server found damaged data".to_owned(),

@@ -544,8 +544,8 @@ fn a_person_who_is_refused_reads_the_explanation_without_json_too() {
     );
     // Findings and what to do, in the language that was chosen; the codes are the same.
     for (tag, vault, action) in [
-        ("zh-CN", "密钥库", "请启动密钥库"),
-        ("en", "vault", "Start the vault"),
+        ("zh-CN", "密钥库", "启动后再试"),
+        ("en", "vault", "start it with `keyvault serve`"),
     ] {
         let printed = issuer(&["doctor", "--dir", &dir, "--lang", tag]).stdout;
         let printed = String::from_utf8(printed).unwrap();

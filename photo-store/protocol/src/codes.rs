@@ -288,7 +288,7 @@ closed_list! {
             "请以该文件夹所属的用户运行，或请人更正其权限。", "Run it as the user whose folder it is, or have its rights corrected.";
         47 VaultKeyUnusable "VAULT_KEY_UNUSABLE"
             "照片库文件夹中的密钥文件 vault.key 缺失、无法读取或已被改动。", "The key file vault.key in the store's folder is missing, cannot be read, or was changed.";
-            "请从备份恢复；没有备份的，请移走该文件，再次运行 `photo-store init`，并请两名密钥官员登记新密钥。", "Put it back from the backup; where there is none, take the file away, run `photo-store init` again, and have two officers enrol the new key.";
+            "请从备份恢复；没有备份的，请移走该文件，再次运行 `photo-store init`，并请两名密钥官员以新密钥取代原密钥（`keyvault request new replace-key`）。", "Put it back from the backup; where there is none, take the file away, run `photo-store init` again, and have two officers put the new key in the place of the old one (`keyvault request new replace-key`).";
         48 AnchorsUnusable "ANCHORS_UNUSABLE"
             "密钥库的锚点文件缺失、无法读取，或没有写明密钥库及其公钥。", "The file of the vault's anchors is missing, cannot be read, or says nothing of a vault and its key.";
             "请再次运行 `photo-store init`，以 --anchors 给出 `keyvault init` 写下的文件，或 `keyvault anchors --json` 的输出。", "Run `photo-store init` again, with --anchors naming the file that `keyvault init` wrote, or what `keyvault anchors --json` prints.";

@@ -250,6 +250,8 @@ named_list!(
         1 Sealed "SEALED",
         /// Nobody answers.
         2 Unreachable "UNREACHABLE",
+        /// It is open, and does not serve the store's key: that is not enrolled, or was suspended.
+        3 Refused "REFUSED",
     }
 );
 

@@ -46,14 +46,21 @@ impl Vault {
         })
     }
 
-    /// Whether the vault can be used now.
+    /// Whether the vault can be used now, with our key.
     pub(crate) async fn state(&self) -> VaultState {
         let Ok(mut session) = self.session().await else {
             return VaultState::Unreachable;
         };
         match patient(session.client.status()).await {
-            Ok(status) if status.state == keyvault_protocol::VaultState::Open => VaultState::Open,
-            Ok(_) => VaultState::Sealed,
+            Ok(status) if status.state == keyvault_protocol::VaultState::Open => {}
+            Ok(_) => return VaultState::Sealed,
+            Err(_) => return VaultState::Unreachable,
+        }
+        // What leaves no line in its journal, and is answered to those alone whom it knows.
+        match patient(session.client.anchors()).await {
+            Ok(_) => VaultState::Open,
+            Err(Error::Vault(FailureCode::VaultRefused)) => VaultState::Refused,
+            Err(Error::Vault(FailureCode::VaultSealed)) => VaultState::Sealed,
             Err(_) => VaultState::Unreachable,
         }
     }

@@ -689,6 +689,7 @@ async fn a_store_that_was_suspended_is_refused_and_keeps_nothing() {
         assert_eq!(rig.objects(), objects);
         let status = rig.service.status().await.unwrap();
         assert_eq!((status.sealed, status.waiting), (1, 0));
+        assert_eq!(status.vault, photo_store_protocol::VaultState::Refused);
     }
 }
 

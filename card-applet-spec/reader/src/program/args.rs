@@ -11,7 +11,12 @@ use program_contract::money::Fen;
 
 /// 读卡终端 · Reads a permit card as a bus, a clinic, a shop, a door or a stranger would.
 #[derive(Debug, Parser)]
-#[command(name = "card-reader", version, about, max_term_width = 110)]
+#[command(
+    name = "card-reader",
+    version,
+    about = "终端：读卡、收款，与发证机关交换文件 · A terminal: reads cards, takes payments, exchanges files with the office",
+    max_term_width = 110
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
