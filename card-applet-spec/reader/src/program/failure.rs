@@ -55,7 +55,7 @@ program_contract::failures! {
     }
     pub(crate) fn sequence_unwritable(path, error) = Damaged "SEQUENCE_UNWRITABLE" {
         "无法写入 {path}：{error}", "cannot write {path}: {error}";
-        "请给终端目录写权限。", "Give this terminal's folder write rights.";
+        "请给终端目录写权限，或腾出磁盘空间。", "Give this terminal's folder write rights, or make room on its disk.";
     }
     pub(crate) fn config_damaged(path, why) = Usage "CONFIG_DAMAGED" {
         "配置文件 {path} 有误：{why}", "{path}: {why}";

@@ -154,7 +154,7 @@ pub(crate) fn report(loaded: &Loaded, updates: usize, today: Date) -> Result<Out
         json!({ "rights": names, "from": from.to_string(), "to": to.to_string(), "ended": over })
     });
     if let Some(tid) = bundle.tid() {
-        lines.push(line!("  - ", can_debit(format!("{tid:08}"))));
+        lines.push(line!("  - ", can_debit(format!("{tid:08x}"))));
     }
     if updates > 0 {
         lines.push(line!("  - ", can_deliver(updates)));

@@ -81,7 +81,7 @@ pub(crate) fn sale(sale: &Sale) -> Saw {
     };
     let (amount, before, after) = (Fen(sale.amount), Fen(sale.before), Fen(sale.after));
     let (tid, txno, at) = (
-        format!("{:08}", sale.tid),
+        format!("{:08x}", sale.tid),
         hex::encode(sale.txno),
         civil(sale.seconds),
     );
