@@ -119,10 +119,12 @@ pub enum Error {
         problem: String,
     },
     /// No rule set has this id.
-    #[error("no rule set has the id {id}")]
+    #[error("no rule set has the id {id}; there are {there}")]
     RuleSetUnknown {
         /// The id asked for.
         id: String,
+        /// The ids that there are.
+        there: String,
     },
     /// Two texts under one id: a published rule set is superseded, never edited.
     #[error("the rule set {id} was published with another text ({published} before, {now} now)")]
@@ -265,7 +267,7 @@ impl Error {
             Self::RuleSetUnreadable { .. } | Self::RuleSetInvalid { .. } => {
                 "Correct the rule file, or put the published one back."
             }
-            Self::RuleSetUnknown { .. } => "Choose one of the installed rule sets.",
+            Self::RuleSetUnknown { .. } => "Choose one of those.",
             Self::RuleSetEdited { .. } => {
                 "Put the published text back, and give the change a rule set of its own with a new id."
             }
@@ -382,9 +384,9 @@ impl Error {
                 format!("规则集 {id} 不可用：{problem}").into(),
                 "请改正规则文件，或恢复已发布的文件。",
             ),
-            Self::RuleSetUnknown { id } => (
-                format!("没有编号为 {id} 的规则集").into(),
-                "请选用已安装的规则集。",
+            Self::RuleSetUnknown { id, there } => (
+                format!("没有编号为 {id} 的规则集；已安装的有 {there}").into(),
+                "请选用其中之一。",
             ),
             Self::RuleSetEdited { id, published, now } => (
                 format!("规则集 {id} 发布时是另一文本（原为 {published}，现为 {now}）").into(),

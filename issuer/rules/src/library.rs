@@ -94,9 +94,7 @@ impl RuleSets {
     /// # Errors
     /// [`Error::RuleSetUnknown`].
     pub fn purse_rules(&self, id: &str) -> Result<&PurseRules, Error> {
-        self.purses
-            .get(id)
-            .ok_or_else(|| Error::RuleSetUnknown { id: id.to_owned() })
+        self.purses.get(id).ok_or_else(|| unknown(id, self.purses.keys()))
     }
 
     /// All purse rules, by id.
@@ -124,9 +122,7 @@ impl RuleSets {
     /// # Errors
     /// [`Error::RuleSetUnknown`].
     pub fn get(&self, id: &str) -> Result<&RuleSet, Error> {
-        self.sets
-            .get(id)
-            .ok_or_else(|| Error::RuleSetUnknown { id: id.to_owned() })
+        self.sets.get(id).ok_or_else(|| unknown(id, self.sets.keys()))
     }
 
     /// All of them, by id.
@@ -154,5 +150,13 @@ impl RuleSets {
     #[must_use]
     pub const fn calendar(&self) -> &Calendar {
         &self.calendar
+    }
+}
+
+/// That nothing has this id, and what there is.
+fn unknown<'a>(id: &str, there: impl Iterator<Item = &'a String>) -> Error {
+    Error::RuleSetUnknown {
+        id: id.to_owned(),
+        there: there.map(String::as_str).collect::<Vec<_>>().join(", "),
     }
 }

@@ -10,6 +10,8 @@ use crate::error::Error;
 
 /// The file by which a process has the folder.
 const LOCK: &str = "lock";
+/// How the name of a file begins by which the folder is tried.
+const PROBE: &str = ".probe.";
 
 /// A folder that is a photo store's, can be written, and is this process's alone until dropped.
 #[derive(Debug)]
@@ -49,9 +51,11 @@ impl Folder {
     /// Takes the folder for this process: two stores in one folder would not know of each other's objects.
     fn take(path: &Path) -> Result<Self, Error> {
         // A folder that cannot be written is said at the start, in words of its own, and not by the first clerk's photo.
-        let probe = path.join(format!(".probe.{}", std::process::id()));
-        std::fs::write(&probe, b"probe").map_err(|error| unusable(&error))?;
+        let probe = path.join(format!("{PROBE}{}", std::process::id()));
+        let written = std::fs::write(&probe, b"probe");
+        // A full disk makes the file all the same.
         let _ = std::fs::remove_file(&probe);
+        written.map_err(|error| unusable(&error))?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -102,12 +106,15 @@ fn is_ours(path: &Path) -> bool {
     index(path).exists() || objects(path).exists()
 }
 
-/// Whether there is no folder, or nothing in it but the lock of a founding that was cut.
+/// Whether there is no folder, or nothing in it but the lock and the probe of a founding that was cut.
 fn is_empty(path: &Path) -> Result<bool, Error> {
     match std::fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(unusable(&error)),
-        Ok(entries) => Ok(entries.flatten().all(|entry| entry.file_name() == LOCK)),
+        Ok(entries) => Ok(entries.flatten().all(|entry| {
+            let name = entry.file_name();
+            name == LOCK || name.to_string_lossy().starts_with(PROBE)
+        })),
     }
 }
 

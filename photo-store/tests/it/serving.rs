@@ -479,6 +479,10 @@ async fn a_folder_of_something_else_and_a_damaged_index_exit_5() {
     );
 
     std::fs::remove_file(store.join("thesis.txt")).unwrap();
+    // What a founding leaves that was cut is in nobody's way.
+    std::fs::write(store.join("lock"), b"").unwrap();
+    std::fs::write(store.join(".probe.7"), b"").unwrap();
+    assert_eq!(init(&store, &vault.anchors).0, 0);
     std::fs::write(store.join("photos.sqlite"), vec![0x5a; 8_192]).unwrap();
     assert_eq!(start(), (5, "INDEX_DAMAGED".to_owned()));
 }
