@@ -48,21 +48,18 @@ impl Vault {
 
     /// Whether the vault can be used now, with our key.
     pub(crate) async fn state(&self) -> VaultState {
-        let Ok(mut session) = self.session().await else {
-            return VaultState::Unreachable;
-        };
-        match patient(session.client.status()).await {
-            Ok(status) if status.state == keyvault_protocol::VaultState::Open => {}
-            Ok(_) => return VaultState::Sealed,
-            Err(_) => return VaultState::Unreachable,
-        }
-        // What leaves no line in its journal, and is answered to those alone whom it knows.
-        match patient(session.client.anchors()).await {
-            Ok(_) => VaultState::Open,
-            Err(Error::Vault(FailureCode::VaultRefused)) => VaultState::Refused,
+        match self.is_served().await {
+            Ok(()) => VaultState::Open,
             Err(Error::Vault(FailureCode::VaultSealed)) => VaultState::Sealed,
+            Err(Error::Vault(FailureCode::VaultRefused)) => VaultState::Refused,
             Err(_) => VaultState::Unreachable,
         }
+    }
+
+    /// Asks what leaves no line in the vault's journal and is answered by an open one, to those alone whom it knows.
+    async fn is_served(&self) -> Result<(), Error> {
+        let mut session = self.session().await?;
+        patient(session.client.anchors()).await.map(drop)
     }
 }
 
