@@ -41,6 +41,9 @@ libvips-tools|/usr/bin/vipsthumbnail|comparison figures
 e2e_packages='
 opensc|/usr/bin/opensc-tool|tools for other cards, which must change nothing on ours
 python3-venv|/usr/lib/python3*/ensurepip/__init__.py|the packages of Python, in the target folder
+nodejs|/usr/bin/node|drives the browser
+npm|/usr/bin/npm|the packages of Node, in the target folder
+chromium|/usr/bin/chromium|the browser of a clerk
 '
 
 missing() {

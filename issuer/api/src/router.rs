@@ -39,11 +39,13 @@ impl Api {
     }
 
     /// The service.
-    pub fn router(self) -> Router {
+    pub fn router(mut self) -> Router {
         let (router, _) = routes_and_document();
+        let pages = self.take_pages().unwrap_or_default();
         router
-            .fallback(unknown_route)
             .method_not_allowed_fallback(unknown_method)
+            .merge(pages.with_state(()))
+            .fallback(unknown_route)
             .layer(DefaultBodyLimit::max(body::LIMIT))
             .layer(axum::middleware::from_fn_with_state(
                 self.clone(),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use issuer_office::office::Office;
 use issuer_office::readiness::Check;
 use issuer_office::staff::StaffFile;
@@ -47,6 +48,7 @@ impl Default for Times {
 pub struct Api {
     shared: Arc<Shared>,
     station: Option<Station>,
+    pages: Option<Router>,
 }
 
 /// How the reader station of this machine is looked at.
@@ -86,7 +88,21 @@ impl Api {
                 looked: Mutex::default(),
             }),
             station: None,
+            pages: None,
         }
+    }
+
+    /// This API, with pages for people at the same address.
+    #[must_use]
+    pub fn with_pages(self, pages: Router) -> Self {
+        Self {
+            pages: Some(pages),
+            ..self
+        }
+    }
+
+    pub(crate) fn take_pages(&mut self) -> Option<Router> {
+        self.pages.take()
     }
 
     /// This API of a machine at which cards are made as well: `/readyz` looks at its reader station too.

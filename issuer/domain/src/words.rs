@@ -127,6 +127,8 @@ const TABLE: &[(&str, &str)] = &[
     ("producer", "制证人"),
     ("hand-over clerk", "发证人"),
     ("change clerk", "变更经办人"),
+    ("photo clerk", "照片采集人"),
+    ("service", "服务程序"),
     ("who took the photo", "采集照片的人"),
     ("who confirms its warnings", "确认照片提示的人"),
     ("who requested the erasure", "申请删除照片的人"),

@@ -2,8 +2,9 @@
 //! into being. Decree 663, article 9.
 
 use issuer_store::{Appended, StoredApplication, Transaction};
+use jiff::civil::Date;
 use permit_domain::{
-    Application, ApplicationId, ApplicationState, Approver, Decision, Permit, PermitId, Reviewer,
+    Applicant, Application, ApplicationId, ApplicationState, Approver, Decision, Permit, PermitId, Reviewer,
 };
 
 use crate::error::OfficeError;
@@ -28,20 +29,20 @@ impl Office {
             // The domain says what is wrong with the state; it needs no decision for that.
             _ => self.clock.today(),
         };
-        let division = &case.applicant.residence.division;
-        let set = self
-            .rules
-            .in_force(division, accepted)
-            .ok_or(OfficeError::NoRuleSet)?;
-        // A rule set that ended between acceptance and review still decides the case, for its last day.
-        let today = self.clock.today();
-        let at = if set.in_force(today) { today } else { accepted };
-        let decision = set.decide_accepted(&case.applicant, accepted, at, self.rules.calendar())?;
+        let decision = self.decided_at(&case.applicant, accepted)?;
         let after = case.application.review(reviewer, &decision)?;
         let (_, appended) = review(&mut tx, after, &decision).await?;
         let case = on_file::application(&mut tx, id).await?;
         tx.commit(appended).await?;
         Ok(case)
+    }
+
+    /// What the rule set in force on the day of acceptance says today. One that ended since still decides the case, for its last day.
+    pub(crate) fn decided_at(&self, applicant: &Applicant, accepted: Date) -> Result<Decision, OfficeError> {
+        let set = self.set_in_force(applicant, accepted)?;
+        let today = self.clock.today();
+        let at = if set.in_force(today) { today } else { accepted };
+        Ok(set.decide_accepted(applicant, accepted, at, self.rules.calendar())?)
     }
 
     /// The approver's sign-off: the permit comes into being. Repeating it answers the same.

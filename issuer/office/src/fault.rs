@@ -106,7 +106,9 @@ impl Fault {
     #[must_use]
     pub(crate) const fn of_staff(error: &StaffError) -> Self {
         match error {
-            StaffError::TokenUnknown | StaffError::TokenEnded { .. } => Self::Stranger,
+            StaffError::TokenUnknown | StaffError::NotARehearsal | StaffError::TokenEnded { .. } => {
+                Self::Stranger
+            }
             StaffError::RoleMissing { .. } => Self::Person,
             StaffError::File(_) | StaffError::Form(_) | StaffError::Twice(_) => Self::Machine,
         }

@@ -32,6 +32,7 @@ mod stock;
 pub mod updates;
 pub mod vault_seen;
 mod withdrawal;
+pub mod work;
 
 #[cfg(test)]
 mod tests;

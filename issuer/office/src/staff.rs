@@ -76,6 +76,9 @@ pub enum StaffError {
     /// Nobody has this token.
     #[error("this is no token of a member of staff")]
     TokenUnknown,
+    /// Sample staff sign in to a rehearsal alone.
+    #[error("this is no rehearsal: nobody signs in by a name")]
+    NotARehearsal,
     /// The token's last day is over.
     #[error("the token of {account} ended on {until}")]
     TokenEnded {
@@ -103,6 +106,7 @@ impl StaffError {
             Self::Form(_) => "STAFF_FORM",
             Self::Twice(_) => "STAFF_TWICE",
             Self::TokenUnknown => "NOT_SIGNED_IN",
+            Self::NotARehearsal => "NOT_A_REHEARSAL",
             Self::TokenEnded { .. } => "TOKEN_ENDED",
             Self::RoleMissing { .. } => "ROLE_MISSING",
         }
@@ -117,7 +121,9 @@ impl StaffError {
                 "Write [[staff]] tables with account, roles, token_sha256 and token_until, and nothing else."
             }
             Self::Twice(_) => "Give every account one entry and a token of its own.",
-            Self::TokenUnknown => "Take the token that was given to you for this office.",
+            Self::TokenUnknown | Self::NotARehearsal => {
+                "Take the token that was given to you for this office."
+            }
             Self::TokenEnded { .. } => "Ask whoever keeps staff.toml for a new token.",
             Self::RoleMissing { .. } => "Ask somebody who has the role.",
         }
@@ -140,6 +146,10 @@ impl StaffError {
                 "请让每个账号只有一项和自己的令牌。",
             ),
             Self::TokenUnknown => ("这不是工作人员的令牌".to_owned(), "请使用本机关发给您的令牌。"),
+            Self::NotARehearsal => (
+                "这不是演练系统，不能只报姓名登录".to_owned(),
+                "请使用本机关发给您的令牌。",
+            ),
             Self::TokenEnded { account, until } => (
                 format!("{account} 的令牌已于 {until} 到期"),
                 "请向 staff.toml 的维护人领取新令牌。",
@@ -159,7 +169,9 @@ impl Failing for StaffError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::TokenUnknown | Self::TokenEnded { .. } | Self::RoleMissing { .. } => Exit::Refused,
+            Self::TokenUnknown | Self::NotARehearsal | Self::TokenEnded { .. } | Self::RoleMissing { .. } => {
+                Exit::Refused
+            }
             Self::File(_) | Self::Form(_) | Self::Twice(_) => Exit::Damaged,
         }
     }
@@ -305,19 +317,36 @@ impl Staff {
     }
 
     pub(crate) fn owner_of_digest(&self, token_sha256: &str, today: Date) -> Result<&Member, StaffError> {
-        let member = self
-            .staff
-            .iter()
-            .find(|member| member.token_sha256 == token_sha256)
-            .ok_or(StaffError::TokenUnknown)?;
-        if today > member.token_until {
-            return Err(StaffError::TokenEnded {
-                account: member.account.clone(),
-                until: member.token_until,
-            });
-        }
-        Ok(member)
+        in_time(
+            self.staff
+                .iter()
+                .find(|member| member.token_sha256 == token_sha256),
+            today,
+        )
     }
+
+    /// The member with this account, while the token lasts.
+    pub(crate) fn member(&self, account: &StaffId, today: Date) -> Result<&Member, StaffError> {
+        in_time(self.staff.iter().find(|member| member.account == *account), today)
+    }
+
+    /// Everybody, in the order of the file.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.staff
+    }
+}
+
+/// A member who was found, unless the token has ended.
+fn in_time(found: Option<&Member>, today: Date) -> Result<&Member, StaffError> {
+    let member = found.ok_or(StaffError::TokenUnknown)?;
+    if today > member.token_until {
+        return Err(StaffError::TokenEnded {
+            account: member.account.clone(),
+            until: member.token_until,
+        });
+    }
+    Ok(member)
 }
 
 /// The staff file as it stands: read again when it changed.

@@ -12,12 +12,14 @@ use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_production::{HolderChecked, Station};
+use issuer_web::{AtReader, Counter, Desk};
 use keyvault_protocol::Region;
-use permit_domain::{HandOverClerk, Maker, Order, Step};
+use permit_domain::{HandOverClerk, Maker, Order, OrderId, Step};
 use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Language, Outcome, Program, line};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::arguments::{Checked, UpArguments};
 use crate::folder::Folder;
@@ -70,14 +72,17 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
     let supplied = terminals::supply(&installation, &regions).await;
     steps.end(supplying, supplied)?;
     let socket = installation.local_socket()?;
-    let staff = StaffFile::at(installation.staff.clone());
-    let mut api = Api::new(installation.office().clone(), staff);
+    let staff = || StaffFile::at(installation.staff.clone());
+    let mut api = Api::new(installation.office().clone(), staff());
     if installation.place.reader().is_some() {
         api = api.with_station(issuer_production::check_reader);
     }
+    let (desk, at_desk) = mpsc::channel(1);
+    let counter = Counter::new(installation.office().clone(), staff(), Some(Box::new(Town(desk))));
+    let api = api.with_pages(counter.router());
     tell(&installation, address, arguments.common.json, program).await?;
     let server = tokio::spawn(api.serve(listener, std::future::pending()));
-    let worked = Box::pin(work(installation, socket, regions)).await;
+    let worked = Box::pin(work(installation, socket, at_desk, regions)).await;
     server.abort();
     worked
 }
@@ -104,6 +109,8 @@ async fn tell(
 ) -> Result<(), Failure> {
     let folder = installation.folder.path();
     let url = format!("http://{address}");
+    // By its name: an address of digits cannot have an authenticator.
+    let counter = format!("http://localhost:{}/counter", address.port());
     let walk = walk::write(installation, &url).await?;
     let tokens = format!("{}/issuer/*.token", folder.display());
     let mut lines = vec![
@@ -116,6 +123,13 @@ async fn tell(
                 "（接口说明：`issuer openapi`）",
                 " (described by `issuer openapi`)"
             )
+        ),
+        line!(
+            "  ",
+            Words("窗口", "counter"),
+            "  ",
+            &counter,
+            Words("（用浏览器打开）", " (open it in a browser)")
         ),
         line!("  ", Words("目录", "folder"), "  ", folder.display()),
         line!(
@@ -168,6 +182,7 @@ async fn tell(
     let value = json!({
         "dir": folder,
         "url": url,
+        "counter": counter,
         "transport": installation.place.transport(),
         "reader": installation.place.reader(),
         "sockets": installation.sockets,
@@ -197,6 +212,7 @@ async fn tell(
 async fn work(
     mut installation: Installation,
     mut socket: LocalSocket,
+    mut at_desk: mpsc::Receiver<HandOver>,
     mut regions: Vec<Region>,
 ) -> Result<(), Failure> {
     let installation_office = installation.office().clone();
@@ -235,6 +251,13 @@ async fn work(
         tokio::select! {
             biased;
             asked = socket.next() => serve(&installation, asked, &mut regions).await,
+            Some(asked) = at_desk.recv() => {
+                let done = Box::pin(activate(&installation, &asked.order.to_string(), asked.clerk, asked.holder, &mut regions)).await;
+                if let Err(failure) = &done {
+                    report::trouble(failure);
+                }
+                let _ = asked.answer.send(done);
+            }
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -280,6 +303,44 @@ async fn hand_over(
     checked: Checked,
     regions: &mut Vec<Region>,
 ) -> Result<Done, Failure> {
+    let clerk: HandOverClerk = actor(StaffRole::HandOverClerk)?;
+    let holder = match checked {
+        Checked::Holder => HolderChecked::Holder,
+        Checked::Agent => HolderChecked::Agent,
+    };
+    let handed = activate(installation, order, clerk, holder, regions).await?;
+    let Some(card) = handed.state().card() else {
+        return Err(failure::no_card(handed.state().name()));
+    };
+    let commands = [walk::bus(installation, &card.serial.to_string())?];
+    let mut done = Done::default();
+    if let serde_json::Value::Object(fields) = json!({
+        "order_id": handed.id().to_string(),
+        "state": handed.state().name(),
+        "card_number": card.number.to_string(),
+        "card_serial": card.serial.to_string(),
+        "commands": commands,
+    }) {
+        done.fields = fields;
+    }
+    done.lines.push(format!(
+        "{} {} {}",
+        handed.state().name(),
+        card.number,
+        card.serial
+    ));
+    done.lines.extend(commands);
+    Ok(done)
+}
+
+/// Lays the order's card on the reader and activates it for its holder. Terminals get what they need to read it.
+async fn activate(
+    installation: &Installation,
+    order: &str,
+    clerk: HandOverClerk,
+    holder: HolderChecked,
+    regions: &mut Vec<Region>,
+) -> Result<Order, Failure> {
     let order = installation
         .office()
         .order_status(order.parse().map_err(OfficeError::from)?)
@@ -292,11 +353,6 @@ async fn hand_over(
     };
     installation.insert(card.serial)?;
     let mut station = Station::new(installation.connect(card.serial)?);
-    let clerk: HandOverClerk = actor(StaffRole::HandOverClerk)?;
-    let holder = match checked {
-        Checked::Holder => HolderChecked::Holder,
-        Checked::Agent => HolderChecked::Agent,
-    };
     let mut steps = Steps::for_standard_error();
     let mut observe = |step: &issuer_production::StepReport| {
         steps.done(step.name, step.actor.clone(), true, step.ms);
@@ -318,25 +374,43 @@ async fn hand_over(
         let sealed = terminals::supply(installation, regions).await;
         steps.end(sealing, sealed)?;
     }
-    let commands = [walk::bus(installation, &card.serial.to_string())?];
-    let mut done = Done::default();
-    if let serde_json::Value::Object(fields) = json!({
-        "order_id": handed.id().to_string(),
-        "state": handed.state().name(),
-        "card_number": card.number.to_string(),
-        "card_serial": card.serial.to_string(),
-        "commands": commands,
-    }) {
-        done.fields = fields;
+    Ok(handed)
+}
+
+/// The desk of the town: cards are made as they are ordered, and laid on the reader when they are handed over.
+struct Town(mpsc::Sender<HandOver>);
+
+/// A card that is handed over at a page of the counter.
+struct HandOver {
+    order: OrderId,
+    clerk: HandOverClerk,
+    holder: HolderChecked,
+    answer: oneshot::Sender<Result<Order, Failure>>,
+}
+
+impl Desk for Town {
+    fn makes_by_itself(&self) -> bool {
+        true
     }
-    done.lines.push(format!(
-        "{} {} {}",
-        handed.state().name(),
-        card.number,
-        card.serial
-    ));
-    done.lines.extend(commands);
-    Ok(done)
+
+    fn make(&self, _: OrderId, _: Maker) -> Option<AtReader> {
+        None
+    }
+
+    fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {
+        let (desk, (answer, answered)) = (self.0.clone(), oneshot::channel());
+        Box::pin(async move {
+            let ended = || Failure::internal(Words("制卡工作已结束", "the work at the reader has ended"));
+            let asked = HandOver {
+                order,
+                clerk,
+                holder,
+                answer,
+            };
+            desk.send(asked).await.map_err(|_| ended())?;
+            answered.await.map_err(|_| ended())?
+        })
+    }
 }
 
 async fn produce(installation: &Installation, order: Order) -> Result<(), Failure> {

@@ -133,6 +133,19 @@ impl RuleSet {
             .map(|o| o.zh.as_str())
     }
 
+    /// The divisions for which it names an organ of their own, and that organ, in the order of the set.
+    pub fn organs(&self) -> impl Iterator<Item = (&Division, &str)> {
+        self.file.organs.iter().map(|o| (&o.division, o.zh.as_str()))
+    }
+
+    /// The last day on which the organ may issue what was accepted on this day (Decree 663, article 9).
+    ///
+    /// # Errors
+    /// [`Error::OutOfCalendar`].
+    pub fn issue_by(&self, accepted: Date, calendar: &Calendar) -> Result<Date, Error> {
+        calendar.end_of(self.file.issue_within, accepted)
+    }
+
     /// Decides one applicant on the day of acceptance. See [`RuleSet::decide_accepted`].
     ///
     /// # Errors
@@ -235,7 +248,7 @@ impl RuleSet {
         };
         if let Some(rule) = granted {
             self.grant(rule, at, 1, calendar, &mut decision)?;
-            decision.issue_by = Some(calendar.end_of(self.file.issue_within, accepted)?);
+            decision.issue_by = Some(self.issue_by(accepted, calendar)?);
         }
         Ok(decision)
     }

@@ -1,14 +1,20 @@
 //! `issuer serve`: the HTTP API until a signal.
 
+use std::sync::Arc;
+
 use issuer_api::Api;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffFile;
+use issuer_production::{HolderChecked, Production};
+use issuer_web::{AtReader, Counter, Desk};
+use permit_domain::{HandOverClerk, Maker, OrderId};
 use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
 
 use crate::command::failure;
 use crate::command::place::{GRACE, Place, Stop};
+use crate::command::station::station;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +33,38 @@ program_contract::sentences! {
         "接口：http://{address} （按 Ctrl-C 停止）", "the API is at http://{address} (stop with Ctrl-C)";
 }
 
+/// The reader of this machine: one card is worked on at a time.
+struct Reader(Arc<Production>);
+
+/// Held while a card is worked on.
+static AT_READER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+impl Desk for Reader {
+    fn makes_by_itself(&self) -> bool {
+        false
+    }
+
+    fn make(&self, order: OrderId, maker: Maker) -> Option<AtReader> {
+        let production = Arc::clone(&self.0);
+        Some(Box::pin(async move {
+            let _alone = AT_READER.lock().await;
+            let mut station = station(None).await?;
+            Ok(production.run(order, &mut station, &maker, &mut |_| {}).await?)
+        }))
+    }
+
+    fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {
+        let production = Arc::clone(&self.0);
+        Box::pin(async move {
+            let _alone = AT_READER.lock().await;
+            let mut station = station(None).await?;
+            Ok(production
+                .hand_over(order, &mut station, clerk, holder, &mut |_| {})
+                .await?)
+        })
+    }
+}
+
 impl Serve {
     /// The HTTP API until a signal.
     pub(super) async fn run(&self, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
@@ -36,9 +74,15 @@ impl Serve {
         // Who may call is read at every call; a file that cannot be read now is told now.
         installation.staff()?;
         let mut api = Api::new(office.clone(), StaffFile::at(installation.staff_path()));
+        let mut desk: Option<Box<dyn Desk>> = None;
         if installation.config().reader_here {
             api = api.with_station(issuer_production::check_reader);
+            desk = Some(Box::new(Reader(Arc::new(
+                installation.production(office.clone())?,
+            ))));
         }
+        let counter = Counter::new(office.clone(), StaffFile::at(installation.staff_path()), desk);
+        let api = api.with_pages(counter.router());
         let wanted = installation.config().listen;
         let unusable = |error: std::io::Error| failure::cannot_listen(wanted.to_string(), error);
         let listener = tokio::net::TcpListener::bind(wanted).await.map_err(unusable)?;

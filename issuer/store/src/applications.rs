@@ -52,11 +52,19 @@ pub struct StoredApplication {
     pub changed_at: Timestamp,
 }
 
-const SELECT: &str = "
-    SELECT a.id, a.person, a.applicant, a.submitted_on, a.state, a.intake, a.accepted_on, a.reviewer, a.approver,
-           a.permit, a.version, a.created_at, a.changed_at, d.body AS decision
-    FROM applications a LEFT JOIN decisions d ON d.application = a.id
-    WHERE a.id = $1";
+/// A query of whole applications, by what ends it.
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "SELECT a.id, a.person, a.applicant, a.submitted_on, a.state, a.intake, a.accepted_on, a.reviewer, a.approver,
+                    a.permit, a.version, a.created_at, a.changed_at, d.body AS decision
+             FROM applications a LEFT JOIN decisions d ON d.application = a.id ",
+            $which
+        )
+    };
+}
+
+const SELECT: &str = select!("WHERE a.id = $1");
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,
@@ -185,6 +193,51 @@ impl Snapshot {
             .bind(id.to_string())
             .fetch_optional(c))?;
         row.map(TryInto::try_into).transpose()
+    }
+
+    /// The applications in a state, those that were accepted first first, at most `limit`.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn applications_in(
+        &mut self,
+        state: &str,
+        limit: u32,
+    ) -> Result<Vec<StoredApplication>, Error> {
+        const IN: &str = select!("WHERE a.state = $1 ORDER BY a.accepted_on, a.created_at, a.id LIMIT $2");
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(IN)
+            .bind(state)
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The applications whose permit waits for an order, those that were accepted first first, at most `limit`.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn applications_to_order(&mut self, limit: u32) -> Result<Vec<StoredApplication>, Error> {
+        const TO_ORDER: &str = select!(
+            "JOIN permits p ON p.application = a.id
+             WHERE p.state = 'APPROVED' ORDER BY a.accepted_on, a.created_at, a.id LIMIT $1"
+        );
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(TO_ORDER)
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// How many applications are in each state that a case can wait in, and how many permits wait for an order: state (of a permit
+    /// `TO_ORDER`) and number.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn waiting(&mut self) -> Result<Vec<(String, i64)>, Error> {
+        const WAITING: &str = "
+            SELECT state, count(*) FROM applications WHERE state IN ('ACCEPTED', 'REVIEWED') GROUP BY state
+            UNION ALL SELECT 'TO_ORDER', count(*) FROM permits WHERE state = 'APPROVED'
+            UNION ALL SELECT state, count(*) FROM orders WHERE state NOT IN ('HANDED_OVER', 'GIVEN_UP') GROUP BY state";
+        Ok(on_engine!(self, |c| sqlx::query_as(WAITING).fetch_all(c))?)
     }
 
     /// The application that was filed in place of this one, as its withdrawal says.

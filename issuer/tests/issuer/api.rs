@@ -38,7 +38,7 @@ fn staff() -> Staff {
 }
 
 /// The staff file of the fixture's installation.
-fn staff_file(fixture: &Fixture) -> StaffFile {
+pub(crate) fn staff_file(fixture: &Fixture) -> StaffFile {
     let path = fixture.folder.path().join("staff.toml");
     std::fs::write(&path, staff().to_toml().unwrap()).unwrap();
     StaffFile::at(path)

@@ -352,6 +352,17 @@ impl Fixture {
         self.over(store)
     }
 
+    /// Another one that makes cards of the same office.
+    pub(crate) fn production_again(&self) -> Production {
+        Production::new(
+            self.office().clone(),
+            self.key.clone(),
+            self.terminal.clone(),
+            self.purse.clone(),
+            self.settings.clone(),
+        )
+    }
+
     /// The same fixture over another ledger.
     pub(crate) fn over(mut self, store: Store) -> Self {
         let office = self.office_over(store.clone(), self.vault_dialer());

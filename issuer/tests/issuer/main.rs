@@ -10,6 +10,7 @@ mod api;
 mod card_back;
 mod cards;
 mod fixture;
+mod pages;
 mod photos;
 mod postgres_dump;
 mod production;

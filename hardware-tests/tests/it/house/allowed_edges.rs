@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crate, and the crates of ours that it may use, from the ground up.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 23] = [
     ("card-applet-spec", &[]),
     ("card-applet", &["card-applet-spec"]),
     ("program-contract", &["card-applet-spec"]),
@@ -98,9 +98,21 @@ const ALLOWED: [(&str, &[&str]); 22] = [
         ],
     ),
     (
+        "issuer-web",
+        &[
+            "issuer-office",
+            "issuer-store",
+            "issuer-production",
+            "permit-domain",
+            "photo-store-protocol",
+            "program-contract",
+        ],
+    ),
+    (
         "issuer",
         &[
             "issuer-api",
+            "issuer-web",
             "issuer-production",
             "issuer-office",
             "issuer-store",

@@ -1,0 +1,215 @@
+//! What waits at the counter, and for whom: one query for a list, its number beside its name, and whatever else tells of it.
+//!
+//! Left out: search. A list has the cases that wait for its role, and no others.
+
+use issuer_store::StoredApplication;
+use jiff::civil::Date;
+use permit_domain::{Applicant, ApplicationId, Decision, Order, OrderState, Step, Tier};
+
+use crate::error::OfficeError;
+use crate::office::Office;
+use crate::on_file;
+use crate::staff::StaffRole;
+
+/// The most cases that a list shows: those that wait longest.
+const SHOWN: u32 = 50;
+
+/// A list of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WorkList {
+    /// Accepted applications that nobody has decided.
+    Review,
+    /// Decided ones that grant a tier, and that nobody has signed off.
+    SignOff,
+    /// Permits without a card on order.
+    Order,
+    /// Cards under way, those in doubt among them.
+    Production,
+    /// Verified cards that wait for their holder.
+    HandOver,
+}
+
+impl WorkList {
+    /// All lists, in the order of a case.
+    pub const ALL: [Self; 5] = [
+        Self::Review,
+        Self::SignOff,
+        Self::Order,
+        Self::Production,
+        Self::HandOver,
+    ];
+
+    /// Its name in addresses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Review => "review",
+            Self::SignOff => "sign-off",
+            Self::Order => "order",
+            Self::Production => "production",
+            Self::HandOver => "hand-over",
+        }
+    }
+
+    /// Whose work it is.
+    #[must_use]
+    pub const fn role(self) -> StaffRole {
+        match self {
+            Self::Review => StaffRole::Reviewer,
+            Self::SignOff => StaffRole::Approver,
+            Self::Order | Self::Production => StaffRole::Producer,
+            Self::HandOver => StaffRole::HandOverClerk,
+        }
+    }
+
+    /// The list that has this state of the ledger.
+    fn of(state: &str) -> Option<Self> {
+        match state {
+            "ACCEPTED" => Some(Self::Review),
+            "REVIEWED" => Some(Self::SignOff),
+            "TO_ORDER" => Some(Self::Order),
+            "VERIFIED" | "HANDING_OVER" => Some(Self::HandOver),
+            "ORDERED" | "ALLOCATED" | "ENCODING" | "ENCODED" | "DRAWN" => Some(Self::Production),
+            _ => None,
+        }
+    }
+}
+
+/// A case that waits.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The application.
+    pub application: ApplicationId,
+    /// The holder's facts.
+    pub applicant: Applicant,
+    /// The tier that was granted; asked for, where nothing is granted yet.
+    pub tier: Option<Tier>,
+    /// Day of acceptance.
+    pub accepted_on: Option<Date>,
+    /// The last day on which the organ may issue the permit: Decree 663, article 9.
+    pub issue_by: Option<Date>,
+    /// The order, where there is one.
+    pub order: Option<Order>,
+}
+
+impl Office {
+    /// How many cases wait in each list.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn waiting(&self) -> Result<Vec<(WorkList, u64)>, OfficeError> {
+        let counted = self.read().await?.waiting().await?;
+        Ok(WorkList::ALL
+            .into_iter()
+            .map(|list| {
+                let of = counted
+                    .iter()
+                    .filter(|(state, _)| WorkList::of(state) == Some(list));
+                (list, of.map(|(_, number)| number.unsigned_abs()).sum())
+            })
+            .collect())
+    }
+
+    /// The cases of a list that wait longest, at most 50.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn work(&self, list: WorkList) -> Result<Vec<Waiting>, OfficeError> {
+        let mut ledger = self.read().await?;
+        let (cases, orders) = match list {
+            WorkList::Review => (ledger.applications_in("ACCEPTED", SHOWN).await?, Vec::new()),
+            WorkList::SignOff => (ledger.applications_in("REVIEWED", SHOWN).await?, Vec::new()),
+            WorkList::Order => (ledger.applications_to_order(SHOWN).await?, Vec::new()),
+            WorkList::Production | WorkList::HandOver => {
+                let (mut cases, mut orders) = (Vec::new(), Vec::new());
+                for order in ledger.running_orders().await? {
+                    let verified = matches!(order.state().next_step(), Some(Step::HandOver) | None);
+                    if verified != (list == WorkList::HandOver) || orders.len() >= SHOWN as usize {
+                        continue;
+                    }
+                    let permit = on_file::permit(&mut ledger, order.permit()).await?;
+                    cases.push(on_file::application(&mut ledger, permit.grant().application).await?);
+                    orders.push(order);
+                }
+                // What is in doubt comes first: its card has to be presented before anything else.
+                (cases, orders)
+            }
+        };
+        let mut orders = orders.into_iter();
+        let mut waiting: Vec<Waiting> = cases
+            .into_iter()
+            .map(|case| self.waits(case, orders.next()))
+            .collect();
+        waiting.sort_by_key(|case| !case.order.as_ref().is_some_and(|order| order.state().in_doubt()));
+        Ok(waiting)
+    }
+
+    /// By when the organ has to issue what an application asks for; none before it is accepted, or where no rule set says it.
+    #[must_use]
+    pub fn issue_by(&self, case: &StoredApplication) -> Option<Date> {
+        let accepted = case.accepted_on?;
+        let decided = case.decision.as_ref().and_then(|decision| decision.issue_by);
+        decided.or_else(|| {
+            let set = self
+                .rules()
+                .in_force(&case.applicant.residence.division, accepted)?;
+            set.issue_by(accepted, self.rules().calendar()).ok()
+        })
+    }
+
+    /// What the rule set in force at acceptance would say of an application today; nothing is stored.
+    ///
+    /// # Errors
+    /// [`OfficeError::NoRuleSet`]; the rules'.
+    pub fn foresee(&self, case: &StoredApplication) -> Result<Decision, OfficeError> {
+        let today = self.clock().today();
+        let accepted = case.accepted_on.unwrap_or(today);
+        self.decided_at(&case.applicant, accepted)
+    }
+
+    /// The newest order of a permit that was not given up.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn order_of(&self, permit: permit_domain::PermitId) -> Result<Option<Order>, OfficeError> {
+        let orders = self.read().await?.orders_of_permit(permit).await?;
+        Ok(orders
+            .into_iter()
+            .rfind(|order| !matches!(order.state(), OrderState::GivenUp { .. })))
+    }
+
+    /// What the ledger has about a case: its application, its permit, the orders of its permit; oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn history(
+        &self,
+        case: &StoredApplication,
+    ) -> Result<Vec<issuer_store::LedgerEntry>, OfficeError> {
+        let mut ledger = self.read().await?;
+        let mut entries = ledger.ledger_of(&case.application.id().to_string()).await?;
+        if let permit_domain::ApplicationState::Approved { permit, .. } = case.application.state() {
+            entries.extend(ledger.ledger_of(&permit.to_string()).await?);
+            for order in ledger.orders_of_permit(*permit).await? {
+                entries.extend(ledger.ledger_of(&order.id().to_string()).await?);
+            }
+        }
+        entries.sort_by_key(|entry| entry.seq);
+        Ok(entries)
+    }
+
+    fn waits(&self, case: StoredApplication, order: Option<Order>) -> Waiting {
+        Waiting {
+            application: case.application.id(),
+            tier: case
+                .decision
+                .as_ref()
+                .and_then(|decision| decision.tier)
+                .or(case.applicant.requested_tier),
+            accepted_on: case.accepted_on,
+            issue_by: self.issue_by(&case),
+            applicant: case.applicant,
+            order,
+        }
+    }
+}

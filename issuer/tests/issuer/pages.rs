@@ -1,0 +1,423 @@
+//! The counter's pages against the real office, vault, photo store and card: the whole issue of a card as browsers send it, without
+//! scripts; who may not; what another site sends.
+
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use issuer_api::Api;
+use issuer_office::staff::StaffFile;
+use issuer_production::{HolderChecked, Production, Station};
+use issuer_web::{AtReader, Counter, Desk};
+use permit_domain::{HandOverClerk, Maker, OrderId};
+use tower::ServiceExt as _;
+
+use crate::api::staff_file;
+use crate::fixture::{FACE, Fixture, TestCard};
+
+/// A desk with one reader, on which a card lies.
+struct OneReader {
+    production: Arc<Production>,
+    card: TestCard,
+}
+
+impl Desk for OneReader {
+    fn makes_by_itself(&self) -> bool {
+        false
+    }
+
+    fn make(&self, order: OrderId, maker: Maker) -> Option<AtReader> {
+        let (production, mut station): (_, Station) = (Arc::clone(&self.production), self.card.station());
+        Some(Box::pin(async move {
+            Ok(production.run(order, &mut station, &maker, &mut |_| {}).await?)
+        }))
+    }
+
+    fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {
+        let (production, mut station): (_, Station) = (Arc::clone(&self.production), self.card.station());
+        Box::pin(async move {
+            Ok(production
+                .hand_over(order, &mut station, clerk, holder, &mut |_| {})
+                .await?)
+        })
+    }
+}
+
+struct Town {
+    fixture: Fixture,
+    router: axum::Router,
+}
+
+/// A browser of one person: it keeps cookies.
+struct Browser<'a> {
+    town: &'a Town,
+    cookie: Mutex<String>,
+}
+
+struct Page {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Page {
+    /// Where it sends the browser.
+    fn to(&self) -> &str {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.text);
+        self.headers[header::LOCATION].to_str().unwrap()
+    }
+
+    /// The value of a hidden field.
+    fn hidden(&self, name: &str) -> String {
+        let behind = self
+            .text
+            .split(&format!("type=\"hidden\" name=\"{name}\" value=\""))
+            .nth(1)
+            .unwrap_or_else(|| panic!("no {name} in {}", self.text));
+        behind.split('"').next().unwrap().to_owned()
+    }
+
+    fn has(&self, words: &str) -> bool {
+        self.text.contains(words)
+    }
+}
+
+impl Town {
+    async fn new() -> Self {
+        let fixture = Fixture::new().await;
+        let card = fixture.blank();
+        let desk = OneReader {
+            production: Arc::new(fixture.production_again()),
+            card,
+        };
+        let staff: StaffFile = staff_file(&fixture);
+        let counter = Counter::new(fixture.office().clone(), staff, Some(Box::new(desk)));
+        let router = Api::new(fixture.office().clone(), staff_file(&fixture))
+            .with_pages(counter.router())
+            .router();
+        Self { fixture, router }
+    }
+
+    /// A browser at which somebody chose a sample member of staff.
+    async fn browser(&self, account: &str) -> Browser<'_> {
+        let browser = Browser {
+            town: self,
+            cookie: Mutex::default(),
+        };
+        let page = browser
+            .post("/counter/sign-in", &[("account", account), ("next", "/counter")])
+            .await;
+        assert_eq!(page.to(), "/counter");
+        browser
+    }
+}
+
+impl Browser<'_> {
+    async fn send(&self, request: axum::http::request::Builder, body: Body) -> Page {
+        let cookie = self.cookie.lock().unwrap().clone();
+        let request = request
+            .header(header::COOKIE, cookie)
+            .header(header::HOST, "localhost:8440")
+            .body(body)
+            .unwrap();
+        let response = self.town.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        if let Some(set) = parts.headers.get(header::SET_COOKIE) {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            pair.clone_into(&mut self.cookie.lock().unwrap());
+        }
+        Page {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&to_bytes(body, 1 << 22).await.unwrap()).into_owned(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Page {
+        self.send(Request::get(path), Body::empty()).await
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let request = Request::post(path)
+            .header(header::ORIGIN, "http://localhost:8440")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request, Body::from(encoded(fields))).await
+    }
+
+    async fn photo(&self, path: &str, file: &[u8]) -> Page {
+        let head = "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n";
+        let body = [head.as_bytes(), file, b"\r\n--edge--\r\n"].concat();
+        let request = Request::post(path)
+            .header(header::ORIGIN, "http://localhost:8440")
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=edge");
+        self.send(request, Body::from(body)).await
+    }
+}
+
+fn encoded(fields: &[(&str, &str)]) -> String {
+    let escape = |text: &str| {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+                _ => format!("%{byte:02X}"),
+            })
+            .collect::<String>()
+    };
+    let pairs: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
+        .collect();
+    pairs.join("&")
+}
+
+/// The sample's facts, as a form has them.
+fn typed() -> Vec<(String, String)> {
+    let sample: serde_json::Value = serde_json::from_str(crate::fixture::APPLICANT).unwrap();
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let mut fields = Vec::new();
+    for (name, value) in sample.as_object().unwrap() {
+        match name.as_str() {
+            "residence" => {
+                for (part, value) in value.as_object().unwrap() {
+                    fields.push((format!("residence.{part}"), text(value)));
+                }
+            }
+            "evidence" => {
+                for paper in value.as_array().unwrap() {
+                    let code = text(&paper["code"]);
+                    for part in ["from", "to"] {
+                        fields.push((format!("{code}.{part}"), text(&paper[part])));
+                    }
+                    fields.push(("evidence".to_owned(), code));
+                }
+            }
+            _ => fields.push((name.clone(), text(value))),
+        }
+    }
+    fields
+}
+
+#[tokio::test]
+async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
+    let town = Town::new().await;
+    let clerk = town.browser("liu").await;
+    let form = clerk.get("/counter/intake").await;
+    assert_eq!(form.status, StatusCode::OK);
+    let id = form.hidden("id");
+    let mut fields = typed();
+    fields.push(("id".to_owned(), id.clone()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let filed = clerk.post("/counter/intake", &fields).await;
+    let case = format!("/counter/cases/{id}");
+    assert_eq!(filed.to(), case);
+    // A double press, or the page sent again after a lost answer, is the same case.
+    assert_eq!(clerk.post("/counter/intake", &fields).await.to(), case);
+
+    let photo = clerk.photo(&format!("{case}/photos"), FACE).await;
+    assert_eq!(photo.to(), format!("{case}#photo"));
+    let seen = clerk.get(&case).await;
+    assert!(seen.has("由您采集"), "{}", seen.text);
+    assert!(seen.has("今日核定会是"));
+    assert!(!seen.has("按规则核定"), "an intake clerk decides nothing");
+
+    let reviewer = town.browser("wang").await;
+    let list = reviewer.get("/counter/lists/review").await;
+    assert!(list.has(&case) && list.has("还有"), "{}", list.text);
+    let seen = reviewer.get(&case).await;
+    let picture = seen
+        .text
+        .split("<img src=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap();
+    let looked = reviewer.get(picture).await;
+    assert_eq!(looked.headers[header::CONTENT_TYPE], "image/jpeg");
+    let warnings: Vec<(&str, &str)> = seen
+        .text
+        .split("name=\"warning\" value=\"")
+        .skip(1)
+        .map(|rest| ("warning", rest.split('"').next().unwrap()))
+        .collect();
+    assert!(!warnings.is_empty(), "the sample has warnings");
+    // Not every warning was looked at: nothing is confirmed, and the page says it.
+    let some = reviewer.post(&format!("{picture}/confirm"), &warnings[1..]).await;
+    assert_eq!(some.status, StatusCode::CONFLICT);
+    reviewer.post(&format!("{picture}/confirm"), &warnings).await.to();
+    assert_eq!(reviewer.post(&format!("{case}/review"), &[]).await.to(), case);
+    let decided = reviewer.get(&case).await;
+    assert!(
+        decided.has("核定：") && !decided.has("未办理"),
+        "{}",
+        decided.text
+    );
+
+    let approver = town.browser("zhao").await;
+    assert!(approver.get("/counter/lists/sign-off").await.has(&case));
+    assert_eq!(approver.post(&format!("{case}/sign-off"), &[]).await.to(), case);
+
+    let producer = town.browser("sun").await;
+    assert!(producer.get("/counter/lists/order").await.has(&case));
+    let seen = producer.get(&case).await;
+    let order = [
+        ("order", seen.hidden("order")),
+        ("permit", seen.hidden("permit")),
+        ("receipt", seen.hidden("receipt")),
+    ];
+    let order: Vec<(&str, &str)> = order.iter().map(|(a, b)| (*a, b.as_str())).collect();
+    let ordered = producer.post(&format!("{case}/order"), &order).await;
+    let page = ordered.to().to_owned();
+    assert_eq!(producer.post(&format!("{case}/order"), &order).await.to(), page);
+    assert!(producer.get("/counter/lists/production").await.has(&page));
+    producer.post(&format!("{page}/make"), &[]).await.to();
+    // It is made behind the page, which says when it is done.
+    let mut made = producer.get(&page).await;
+    while !made.has("待发放") {
+        assert!(!made.has("class=\"problem\""), "{}", made.text);
+        tokio::task::yield_now().await;
+        made = producer.get(&page).await;
+    }
+    assert!(
+        !made.has("激活并发放</button>"),
+        "who made it does not hand it over"
+    );
+
+    let counter = town.browser("chen").await;
+    assert!(counter.get("/counter/lists/hand-over").await.has(&page));
+    let unchecked = counter.post(&format!("{page}/hand-over"), &[]).await;
+    assert_eq!(unchecked.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let handed = counter
+        .post(&format!("{page}/hand-over"), &[("checked", "holder")])
+        .await;
+    assert_eq!(handed.to(), page);
+    let done = counter.get(&page).await;
+    assert!(done.has("已发放"), "{}", done.text);
+    let history = clerk.get(&case).await;
+    for step in ["已受理", "已审核", "已批准", "已发放"] {
+        assert!(history.has(step), "{step}: {}", history.text);
+    }
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_a_form_is_told_at_once_and_nothing_typed_is_lost() {
+    let town = Town::new().await;
+    let clerk = town.browser("liu").await;
+    let id = clerk.get("/counter/intake").await.hidden("id");
+    let mut fields = typed();
+    fields.push(("id".to_owned(), id.clone()));
+    for (name, value) in &mut fields {
+        let wrong = match name.as_str() {
+            "citizen_number" => "440305198511120029",
+            "ADDR_LEASE.to" => "2025-01-31",
+            "name" => "",
+            _ => continue,
+        };
+        wrong.clone_into(value);
+    }
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let page = clerk.post("/counter/intake", &fields).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for field in ["citizen_number", "name", "ADDR_LEASE"] {
+        assert!(page.has(&format!("<a href=\"#{field}")), "{field}: {}", page.text);
+        assert!(page.has(&format!("id=\"{field}")), "{field}: {}", page.text);
+    }
+    assert!(page.has("<title>有误："), "{}", page.text);
+    assert!(page.has("value=\"湖南省长沙市岳麓区麓山南路36号\""));
+    assert!(page.has("value=\"ADDR_LEASE\" checked"));
+    assert_eq!(page.hidden("id"), id);
+    // In English the same.
+    let english = clerk
+        .send(
+            Request::post("/counter/intake")
+                .header(header::ORIGIN, "http://localhost:8440")
+                .header(header::ACCEPT_LANGUAGE, "en")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
+            Body::from(encoded(&fields)),
+        )
+        .await;
+    assert!(
+        english.has("<title>Error: ") && english.has("lang=\"en\""),
+        "{}",
+        english.text
+    );
+}
+
+#[tokio::test]
+async fn nobody_does_another_roles_work_and_no_other_site_does_anything() {
+    let town = Town::new().await;
+    let approved = town.fixture.approved(crate::fixture::APPLICANT).await;
+    let case = format!("/counter/cases/{}", approved.0);
+    for (account, list) in [
+        ("liu", "review"),
+        ("liu", "hand-over"),
+        ("sun", "sign-off"),
+        ("chen", "production"),
+        ("gu", "order"),
+    ] {
+        let refused = town
+            .browser(account)
+            .await
+            .get(&format!("/counter/lists/{list}"))
+            .await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{account} {list}");
+        assert!(refused.has("ROLE_MISSING"), "{}", refused.text);
+    }
+    let auditor = town.browser("gu").await;
+    assert_eq!(auditor.get(&case).await.status, StatusCode::FORBIDDEN);
+    for step in ["review", "sign-off", "order"] {
+        let refused = auditor.post(&format!("{case}/{step}"), &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{step}");
+    }
+
+    // Nobody is signed in: a page comes back after the sign-in, a form does nothing.
+    let nobody = Browser {
+        town: &town,
+        cookie: Mutex::default(),
+    };
+    assert_eq!(
+        nobody.get(&case).await.to(),
+        format!("/counter/sign-in?next={case}")
+    );
+    assert_eq!(
+        nobody.post(&format!("{case}/review"), &[]).await.to(),
+        "/counter/sign-in?next=/counter"
+    );
+    let stranger = nobody.post("/counter/sign-in", &[("account", "nobody")]).await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    let guessed = nobody
+        .post("/counter/sign-in", &[("token", "token of nobody")])
+        .await;
+    assert_eq!(guessed.status, StatusCode::UNAUTHORIZED);
+    assert!(guessed.has("NOT_SIGNED_IN"));
+    let with_token = nobody
+        .post("/counter/sign-in", &[("token", "token of wang")])
+        .await;
+    assert_eq!(with_token.to(), "/counter");
+
+    // A page of another site, in the browser of somebody who is signed in.
+    let reviewer = town.browser("wang").await;
+    for origin in ["http://localhost:9999", "https://example.org", "null"] {
+        let request = Request::post("/counter/sign-out")
+            .header(header::ORIGIN, origin)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let refused = reviewer.send(request, Body::empty()).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{origin}");
+    }
+    let page = reviewer.get("/counter").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
+    assert!(!page.has("<style") && !page.has(" style=") && !page.has("onclick"));
+    assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
+    // Signed out, the cookie opens nothing any more.
+    let kept = reviewer.cookie.lock().unwrap().clone();
+    reviewer.post("/counter/sign-out", &[]).await.to();
+    *reviewer.cookie.lock().unwrap() = kept;
+    assert_eq!(
+        reviewer.get("/counter").await.to(),
+        "/counter/sign-in?next=/counter"
+    );
+}

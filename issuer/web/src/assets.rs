@@ -1,0 +1,43 @@
+//! Style and scripts, in the program itself. An address has a digest of what it names, so that a browser keeps it for good.
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use permit_domain::Digest;
+
+const STYLE: &str = include_str!("../assets/counter.css");
+const SCRIPT: &str = include_str!("../assets/counter.js");
+/// htmx 4.0.1, BSD-0-Clause.
+const HTMX: &str = include_str!("../assets/htmx.min.js");
+
+const ASSETS: [(&str, &str, &str); 3] = [
+    ("counter.css", "text/css; charset=utf-8", STYLE),
+    ("counter.js", "text/javascript; charset=utf-8", SCRIPT),
+    ("htmx.js", "text/javascript; charset=utf-8", HTMX),
+];
+
+/// The address of an asset.
+pub(crate) fn address(name: &str) -> String {
+    let version = ASSETS
+        .iter()
+        .find(|(of, ..)| *of == name)
+        .map(|(.., text)| Digest::of(text.as_bytes()).to_string())
+        .unwrap_or_default();
+    format!("/counter/assets/{name}?{}", version.get(..8).unwrap_or_default())
+}
+
+/// An asset.
+pub(crate) async fn asset(Path(name): Path<String>) -> Response {
+    match ASSETS.iter().find(|(of, ..)| *of == name) {
+        Some((_, kind, text)) => (
+            [
+                (CONTENT_TYPE, *kind),
+                (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ],
+            *text,
+        )
+            .into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

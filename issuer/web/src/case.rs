@@ -1,0 +1,393 @@
+//! A case: who, where it stands, what may be done with it now by whoever looks, and what was done. And the slip that the applicant takes
+//! home.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::photo::{CONFIRMS, TAKES};
+use issuer_office::staff::StaffRole;
+use issuer_store::{LedgerEntry, StoredApplication};
+use permit_domain::{
+    Actor as _, ApplicationId, ApplicationState, Decision, Order, PermitId, PermitState, tier_words, words,
+};
+use photo_store_protocol as photo;
+use program_contract::Failure;
+
+use crate::answer::{self, Refused, Told};
+use crate::counter::Counter;
+use crate::frame::Frame;
+use crate::person::Person;
+use crate::stands::{Deadline, application_words, minute};
+
+#[derive(Template)]
+#[template(path = "case.html")]
+struct CasePage {
+    frame: Frame,
+    case: StoredApplication,
+    id: ApplicationId,
+    state: &'static str,
+    clock: Option<Deadline>,
+    told: Option<Told>,
+    decision: Option<Shown>,
+    /// The decision that would be made today, where none is made yet.
+    foreseen: Option<Shown>,
+    photos: Photos,
+    can: Can,
+    permit: Option<PermitId>,
+    order: Option<Order>,
+    /// Receipt of the photo that goes onto the card.
+    receipt: Option<String>,
+    /// The order that the form orders: sent twice, it is one.
+    new_order: String,
+    history: Vec<Event>,
+}
+
+/// What whoever looks may do now.
+#[expect(clippy::struct_excessive_bools, reason = "a button each")]
+struct Can {
+    take_photo: bool,
+    confirm: bool,
+    review: bool,
+    sign_off: bool,
+    order: bool,
+}
+
+/// A decision in words.
+struct Shown {
+    granted: Option<String>,
+    valid: Option<(String, String)>,
+    best_today: Option<String>,
+    rule_set: String,
+    lines: Vec<Line>,
+}
+
+struct Line {
+    met: bool,
+    because: String,
+    article: String,
+}
+
+/// The photos of the applicant, or why the photo store does not say.
+enum Photos {
+    There(Vec<PhotoShown>),
+    Away(Told),
+}
+
+struct PhotoShown {
+    id: String,
+    state: &'static str,
+    at: String,
+    by: String,
+    /// Whether the picture can be seen.
+    seen: bool,
+    /// Checks that did not pass: code, what, what to do.
+    failed: Vec<(String, &'static str, &'static str)>,
+    /// Warnings that wait for a colleague of who took it.
+    waits: bool,
+    /// Whether the person who looks took it.
+    own: bool,
+    receipt: Option<String>,
+}
+
+struct Event {
+    at: String,
+    what: String,
+    who: String,
+}
+
+/// `GET /counter/cases/{application}`.
+pub(crate) async fn page(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(application): Path<String>,
+) -> Response {
+    shown(&counter, person, &application, StatusCode::OK, None).await
+}
+
+/// The case, with what was refused at the top of it.
+pub(crate) async fn with_problem(
+    counter: &Counter,
+    person: Person,
+    application: &str,
+    error: OfficeError,
+) -> Response {
+    let told = Told::of(&Failure::from(error), &person.frame);
+    shown(counter, person, application, StatusCode::CONFLICT, Some(told)).await
+}
+
+async fn shown(
+    counter: &Counter,
+    person: Person,
+    application: &str,
+    status: StatusCode,
+    told: Option<Told>,
+) -> Response {
+    if let Err(refused) = may_look(&person) {
+        return refused.into_response();
+    }
+    match make(counter, &person, application, told).await {
+        Ok(page) => answer::page(status, &page),
+        Err(error) => person.refused(error).into_response(),
+    }
+}
+
+/// Cases are for who works on them.
+fn may_look(person: &Person) -> Result<(), Refused> {
+    person
+        .acting_as_any(&[
+            StaffRole::IntakeClerk,
+            StaffRole::Reviewer,
+            StaffRole::Approver,
+            StaffRole::Producer,
+            StaffRole::HandOverClerk,
+        ])
+        .map(|_| ())
+}
+
+async fn make(
+    counter: &Counter,
+    person: &Person,
+    application: &str,
+    told: Option<Told>,
+) -> Result<CasePage, OfficeError> {
+    let office = counter.office();
+    let frame = person.frame.clone();
+    let id: ApplicationId = application.parse()?;
+    let case = office.application(id).await?;
+    let today = office.clock().today();
+    let is_accepted = matches!(case.application.state(), ApplicationState::Accepted { .. });
+    let foreseen = if is_accepted {
+        Some(decided(&frame, &office.foresee(&case)?))
+    } else {
+        None
+    };
+    let permit = match case.application.state() {
+        ApplicationState::Approved { permit, .. } => Some(*permit),
+        _ => None,
+    };
+    let (mut order, mut to_order) = (None, false);
+    if let Some(permit) = permit {
+        order = office.order_of(permit).await?;
+        to_order = matches!(office.permit(permit).await?.state(), PermitState::Approved);
+    }
+    let is_open = case.application.state().is_open() || to_order;
+    let being_made = order
+        .as_ref()
+        .is_some_and(|order| order.state().next_step().is_some());
+    let photos = photos(counter, &frame, person, id, is_open || being_made).await;
+    let receipt = match &photos {
+        Photos::There(photos) => photos.iter().find_map(|photo| photo.receipt.clone()),
+        Photos::Away(_) => None,
+    };
+    let account = &person.member.account;
+    let took_it = case.application.intake().staff() == account;
+    let reviewed_it = matches!(case.application.state(),
+        ApplicationState::Reviewed { reviewer } if reviewer.staff() == account);
+    let can = Can {
+        take_photo: is_open && TAKES.iter().any(|role| person.may(*role)),
+        confirm: is_open && CONFIRMS.iter().any(|role| person.may(*role)),
+        review: is_accepted && person.may(StaffRole::Reviewer) && !took_it,
+        sign_off: matches!(case.application.state(), ApplicationState::Reviewed { .. })
+            && person.may(StaffRole::Approver)
+            && !took_it
+            && !reviewed_it,
+        order: to_order && person.may(StaffRole::Producer),
+    };
+    let history = office
+        .history(&case)
+        .await?
+        .into_iter()
+        .map(|entry| event(&frame, &entry))
+        .collect();
+    Ok(CasePage {
+        state: application_words(&frame, case.application.state()),
+        clock: is_open
+            .then(|| Deadline::of(office.issue_by(&case), today))
+            .flatten(),
+        decision: case.decision.as_ref().map(|decision| decided(&frame, decision)),
+        new_order: office.new_order_id().to_string(),
+        told,
+        foreseen,
+        photos,
+        can,
+        permit,
+        order,
+        receipt,
+        history,
+        frame,
+        case,
+        id,
+    })
+}
+
+async fn photos(
+    counter: &Counter,
+    frame: &Frame,
+    person: &Person,
+    id: ApplicationId,
+    is_open: bool,
+) -> Photos {
+    match counter.office().photos_of(id).await {
+        Ok(photos) => Photos::There(
+            photos
+                .iter()
+                .map(|status| photo_shown(frame, person, status, is_open))
+                .collect(),
+        ),
+        Err(error) => Photos::Away(Told::of(&Failure::from(error), frame)),
+    }
+}
+
+fn photo_shown(frame: &Frame, person: &Person, status: &photo::PhotoStatus, is_open: bool) -> PhotoShown {
+    let checks = status.judgement.as_ref().map(|judgement| &judgement.checks);
+    let failed = checks
+        .into_iter()
+        .flatten()
+        .filter(|check| !check.passed)
+        .map(|check| {
+            let texts = check.code.texts();
+            (
+                check.code.to_string(),
+                frame.t(texts.message_zh, texts.message),
+                frame.t(texts.action_zh, texts.action),
+            )
+        })
+        .collect();
+    let waits = matches!(status.state, photo::PhotoState::Waiting);
+    PhotoShown {
+        id: status.photo.to_string(),
+        state: photo_state(frame, status.state),
+        at: jiff::Timestamp::from_second(status.received_at)
+            .map(minute)
+            .unwrap_or_default(),
+        by: status.submitted_by.to_string(),
+        // Nobody looks at it once the case is closed.
+        seen: is_open
+            && (waits
+                || matches!(
+                    status.state,
+                    photo::PhotoState::Sealed | photo::PhotoState::Superseded
+                )),
+        failed,
+        waits,
+        own: status.submitted_by.as_str() == person.member.account.as_str(),
+        receipt: status.receipt.as_ref().map(|receipt| receipt.number.to_string()),
+    }
+}
+
+fn photo_state(frame: &Frame, state: photo::PhotoState) -> &'static str {
+    match state {
+        photo::PhotoState::Waiting => frame.t("待确认", "waits for a confirmation"),
+        photo::PhotoState::Sealed => frame.t("可用", "good"),
+        photo::PhotoState::Superseded => frame.t("已有更新的照片", "a later one was taken"),
+        photo::PhotoState::Shredded => frame.t("已删除", "erased"),
+        _ => frame.t("正在保存", "being stored"),
+    }
+}
+
+fn decided(frame: &Frame, decision: &Decision) -> Shown {
+    let tier_of = |tier| {
+        let (zh, en) = tier_words(tier);
+        frame.t(zh, en).to_owned()
+    };
+    let lines = decision
+        .explanation
+        .iter()
+        .map(|line| Line {
+            met: line.met,
+            because: frame.t(line.chinese(), &line.because).to_owned(),
+            article: line.article.clone(),
+        })
+        .collect();
+    Shown {
+        granted: decision.tier.map(tier_of),
+        valid: decision
+            .valid_from
+            .zip(decision.valid_to)
+            .map(|(from, to)| (from.to_string(), to.to_string())),
+        best_today: decision.eligible.first().copied().map(tier_of),
+        rule_set: decision.rule_set.clone(),
+        lines,
+    }
+}
+
+fn event(frame: &Frame, entry: &LedgerEntry) -> Event {
+    let what = match entry.action.split_once(' ') {
+        Some((thing, state)) if frame.lang() != "en" => {
+            format!("{} {}", words::chinese(thing), in_chinese(state))
+        }
+        _ => entry.action.clone(),
+    };
+    let role = frame.t(words::chinese(&entry.role), &entry.role);
+    Event {
+        at: minute(entry.at),
+        what,
+        who: format!("{} ({role})", entry.actor),
+    }
+}
+
+/// A state of the ledger in Chinese.
+fn in_chinese(state: &str) -> &str {
+    match state {
+        "APPLIED" => "已收到",
+        "ACCEPTED" => "已受理",
+        "NEEDS_MORE" => "待补正",
+        "REVIEWED" => "已审核",
+        "REFUSED" => "不予核定",
+        "APPROVED" => "已批准",
+        "WITHDRAWN" => "已撤回",
+        "TAKEN" => "已采集",
+        "ORDERED" => "已下达",
+        "ALLOCATED" => "已分配空白卡",
+        "ENCODING" => "正在写卡",
+        "ENCODED" => "已写卡",
+        "DRAWN" => "已绘制卡面",
+        "VERIFIED" => "已核验",
+        "HANDING_OVER" => "正在发放",
+        "HANDED_OVER" => "已发放",
+        "GIVEN_UP" => "已放弃",
+        "IN_PRODUCTION" => "制证中",
+        "PRODUCED" => "已制成",
+        "ACTIVE" => "已生效",
+        other => other,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "slip.html")]
+struct Slip {
+    frame: Frame,
+    case: StoredApplication,
+    issue_by: Option<String>,
+    papers: Vec<(&'static str, &'static str)>,
+    intake: String,
+}
+
+/// `GET /counter/cases/{application}/slip`: the acceptance slip (受理回执), to be printed.
+pub(crate) async fn slip(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(application): Path<String>,
+) -> Response {
+    if let Err(refused) = may_look(&person) {
+        return refused.into_response();
+    }
+    let office = counter.office();
+    let found = async { office.application(application.parse()?).await };
+    match found.await {
+        Ok(case) => {
+            let papers = case.applicant.evidence.iter();
+            let slip = Slip {
+                frame: person.frame,
+                issue_by: office.issue_by(&case).map(|day| day.to_string()),
+                papers: papers.map(|paper| (paper.code.zh(), paper.code.en())).collect(),
+                intake: case.application.intake().staff().to_string(),
+                case,
+            };
+            answer::page(StatusCode::OK, &slip)
+        }
+        Err(error) => person.refused(error).into_response(),
+    }
+}

@@ -1,0 +1,36 @@
+//! The two cookies of the pages: whose session this browser has, and how it shows pages.
+
+use axum::http::HeaderMap;
+use axum::http::header::COOKIE;
+
+/// Cookie of the session's secret.
+pub(crate) const SESSION: &str = "yzt_session";
+/// Cookie of how this browser shows pages.
+pub(crate) const VIEW: &str = "yzt_view";
+
+/// The value of a cookie.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+        .filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            COOKIE,
+            "xyzt_session=1; yzt_session=2; yzt_sessions=3".parse().unwrap(),
+        );
+        assert_eq!(cookie(&headers, SESSION), Some("2"));
+        assert_eq!(cookie(&headers, "session"), None);
+    }
+}

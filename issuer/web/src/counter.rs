@@ -1,0 +1,79 @@
+//! What the pages share: the office, its staff, the reader, and what goes on at it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use issuer_office::office::Office;
+use issuer_office::staff::StaffFile;
+use permit_domain::OrderId;
+use program_contract::Failure;
+
+use crate::desk::Desk;
+
+/// The counter's pages over an office.
+#[derive(Clone)]
+pub struct Counter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    office: Office,
+    staff: StaffFile,
+    desk: Option<Box<dyn Desk>>,
+    at_reader: Mutex<HashMap<OrderId, AtWork>>,
+}
+
+/// What is known of the last work at the reader for an order.
+#[derive(Clone)]
+pub(crate) enum AtWork {
+    /// It goes on.
+    Running,
+    /// It stopped.
+    Stopped(Box<Failure>),
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Counter(..)")
+    }
+}
+
+impl Counter {
+    /// The pages. Without a desk no card is written and handed over here.
+    #[must_use]
+    pub fn new(office: Office, staff: StaffFile, desk: Option<Box<dyn Desk>>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                office,
+                staff,
+                desk,
+                at_reader: Mutex::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn office(&self) -> &Office {
+        &self.shared.office
+    }
+
+    pub(crate) fn staff(&self) -> &StaffFile {
+        &self.shared.staff
+    }
+
+    pub(crate) fn desk(&self) -> Option<&dyn Desk> {
+        self.shared.desk.as_deref()
+    }
+
+    /// The last work at the reader for an order.
+    pub(crate) fn at_reader(&self, order: OrderId) -> Option<AtWork> {
+        self.works().get(&order).cloned()
+    }
+
+    pub(crate) fn works(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, AtWork>> {
+        self.shared
+            .at_reader
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

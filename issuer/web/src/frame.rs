@@ -1,0 +1,165 @@
+//! What is around every page: language and letters of this browser, who is signed in, what waits for them.
+
+use axum::http::HeaderMap;
+use issuer_office::staff::{Member, StaffRole};
+use issuer_office::work::WorkList;
+use program_contract::language::Language;
+
+use crate::cookies::{VIEW, cookie};
+
+/// How this browser shows pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) language: Language,
+    /// Larger letters.
+    pub(crate) large: bool,
+}
+
+impl View {
+    /// As the cookie says, else as the browser prefers; Chinese where it says neither.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let kept = cookie(headers, VIEW);
+        let prefers = || {
+            let accepts = headers.get("accept-language")?.to_str().ok()?;
+            accepts.split([',', ';']).next().map(str::trim)
+        };
+        let tag = kept.or_else(prefers).unwrap_or_default();
+        Self {
+            language: if tag.starts_with("en") {
+                Language::English
+            } else {
+                Language::Chinese
+            },
+            large: kept.is_some_and(|kept| {
+                kept.split_once('.')
+                    .is_some_and(|(_, letters)| letters == "large")
+            }),
+        }
+    }
+
+    /// The cookie's value.
+    pub(crate) fn kept(self) -> String {
+        let tag = self.language.tag().unwrap_or("zh-CN");
+        format!("{tag}{}", if self.large { ".large" } else { "" })
+    }
+}
+
+/// A list of work in the navigation.
+#[derive(Debug, Clone)]
+pub(crate) struct ListLink {
+    pub(crate) list: WorkList,
+    pub(crate) count: u64,
+}
+
+/// What is around a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) view: View,
+    pub(crate) rehearsal: bool,
+    pub(crate) account: Option<String>,
+    pub(crate) roles: Vec<StaffRole>,
+    pub(crate) lists: Vec<ListLink>,
+}
+
+impl Frame {
+    pub(crate) fn of_nobody(view: View, rehearsal: bool) -> Self {
+        Self {
+            view,
+            rehearsal,
+            account: None,
+            roles: Vec::new(),
+            lists: Vec::new(),
+        }
+    }
+
+    pub(crate) fn of(self, member: &Member, waiting: &[(WorkList, u64)]) -> Self {
+        let lists = waiting
+            .iter()
+            .filter(|(list, _)| member.roles.contains(&list.role()))
+            .map(|&(list, count)| ListLink { list, count })
+            .collect();
+        Self {
+            account: Some(member.account.to_string()),
+            roles: member.roles.clone(),
+            lists,
+            ..self
+        }
+    }
+
+    /// One of two texts, by the language of this browser.
+    pub(crate) fn t<'a>(&self, chinese: &'a str, english: &'a str) -> &'a str {
+        self.view.language.one(chinese, english)
+    }
+
+    /// The language of the page, as HTML names it.
+    pub(crate) fn lang(&self) -> &'static str {
+        self.view.language.one("zh-CN", "en")
+    }
+
+    /// The address of the style sheet and the scripts, which changes with them.
+    #[expect(clippy::unused_self, reason = "templates reach it by the frame")]
+    pub(crate) fn asset(&self, name: &str) -> String {
+        crate::assets::address(name)
+    }
+
+    /// Whether the person takes applications.
+    pub(crate) fn takes(&self) -> bool {
+        self.roles.contains(&StaffRole::IntakeClerk)
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates lend what they have")]
+    pub(crate) fn list_name(&self, list: &WorkList) -> &'static str {
+        match list {
+            WorkList::Review => self.t("待审核", "To review"),
+            WorkList::SignOff => self.t("待审批", "To sign off"),
+            WorkList::Order => self.t("待制证", "To order"),
+            WorkList::Production => self.t("制证中", "In production"),
+            WorkList::HandOver => self.t("待发放", "To hand over"),
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates lend what they have")]
+    pub(crate) fn role_name(&self, role: &StaffRole) -> &'static str {
+        match role {
+            StaffRole::IntakeClerk => self.t("受理人", "Intake clerk"),
+            StaffRole::Reviewer => self.t("审核人", "Reviewer"),
+            StaffRole::Approver => self.t("审批人", "Approver"),
+            StaffRole::Producer => self.t("制证人", "Producer"),
+            StaffRole::HandOverClerk => self.t("发证人", "Hand-over clerk"),
+            StaffRole::ChangeClerk => self.t("变更经办人", "Change clerk"),
+            StaffRole::SettlementOfficer => self.t("结算员", "Settlement officer"),
+            StaffRole::Auditor => self.t("审计员", "Auditor"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_without_a_wish_gets_chinese_and_the_cookie_goes_before_what_it_prefers() {
+        let of = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| {
+                    let name: axum::http::HeaderName = name.parse().unwrap();
+                    (name, value.parse().unwrap())
+                })
+                .collect();
+            View::of(&headers)
+        };
+        assert_eq!(of(&[]).language, Language::Chinese);
+        assert_eq!(
+            of(&[("accept-language", "de,en;q=0.5")]).language,
+            Language::Chinese
+        );
+        assert_eq!(
+            of(&[("accept-language", "en-GB,en;q=0.9")]).language,
+            Language::English
+        );
+        let kept = of(&[("accept-language", "en"), ("cookie", "yzt_view=zh-CN.large")]);
+        assert_eq!((kept.language, kept.large), (Language::Chinese, true));
+        assert_eq!(kept.kept(), "zh-CN.large");
+    }
+}

@@ -1,0 +1,372 @@
+//! Intake: the ten items, residence and papers, as one form. Everything that is wrong is told at once, at the top and beside each field
+//! (Decree 663, article 9), in the words of the same checks as the API's.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
+use permit_domain::{
+    ApplicantForm, ApplicationId, CitizenNumber, Education, EvidenceCode, EvidenceForm, EvidenceKind,
+    FieldError, FormErrors, IntakeClerk, Nation, Sex, Tier, Title, tier_words,
+};
+use program_contract::Failure;
+
+use crate::answer::{self, Told};
+use crate::counter::Counter;
+use crate::form::Fields;
+use crate::frame::Frame;
+use crate::person::Person;
+
+#[derive(Template)]
+#[template(path = "intake.html")]
+struct IntakePage {
+    frame: Frame,
+    /// The application that this form files: sent twice, it is filed once.
+    id: ApplicationId,
+    today: String,
+    values: Values,
+    errors: Vec<Wrong>,
+    told: Option<Told>,
+    divisions: Vec<Choice>,
+    sexes: Vec<Choice>,
+    nations: Vec<Choice>,
+    educations: Vec<Choice>,
+    titles: Vec<Choice>,
+    tiers: Vec<Choice>,
+    papers: Vec<Papers>,
+}
+
+/// What is wrong with a field.
+struct Wrong {
+    /// Id of the field on the page.
+    field: String,
+    label: String,
+    what: String,
+    action: String,
+}
+
+/// One of a closed list.
+struct Choice {
+    code: String,
+    word: String,
+}
+
+/// The papers that speak for one thing.
+struct Papers {
+    legend: &'static str,
+    papers: Vec<Choice>,
+}
+
+/// What was typed.
+struct Values(Fields);
+
+impl Values {
+    fn of(&self, field: &str) -> &str {
+        self.0.text(field)
+    }
+
+    fn is(&self, field: &str, value: &str) -> bool {
+        self.0.text(field) == value
+    }
+
+    fn has(&self, code: &str) -> bool {
+        self.0.all("evidence").any(|of| of == code)
+    }
+
+    fn from(&self, code: &str) -> &str {
+        self.0.text(&format!("{code}.from"))
+    }
+
+    fn to(&self, code: &str) -> &str {
+        self.0.text(&format!("{code}.to"))
+    }
+}
+
+impl IntakePage {
+    /// What is wrong with a field, for the words beside it.
+    fn wrong(&self, field: &str) -> Option<&Wrong> {
+        self.errors.iter().find(|wrong| wrong.field == field)
+    }
+}
+
+/// `GET /counter/intake`.
+pub(crate) async fn page(State(counter): State<Counter>, person: Person) -> Response {
+    if let Err(refused) = person.acting_as(StaffRole::IntakeClerk) {
+        return refused.into_response();
+    }
+    let id = counter.office().new_application_id();
+    shown(
+        &counter,
+        person.frame,
+        StatusCode::OK,
+        id,
+        Fields::new(Vec::new()),
+        &[],
+        None,
+    )
+}
+
+/// `POST /counter/intake`: files and accepts it, or says everything that is wrong.
+pub(crate) async fn file(
+    State(counter): State<Counter>,
+    person: Person,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let clerk = match person.acting_as(StaffRole::IntakeClerk) {
+        Ok(account) => IntakeClerk::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let fields = Fields::new(fields);
+    let office = counter.office();
+    let Ok(id) = fields.text("id").parse::<ApplicationId>() else {
+        return person
+            .refused(OfficeError::NotFound { what: "application" })
+            .into_response();
+    };
+    let wrong = StatusCode::UNPROCESSABLE_ENTITY;
+    let applicant = match form_of(&fields).into_applicant(office.clock().today()) {
+        Ok(applicant) => applicant,
+        Err(errors) => return with_errors(&counter, person.frame, wrong, id, fields, &errors),
+    };
+    match office.apply(id, clerk, applicant).await {
+        Ok(case) => Redirect::to(&format!("/counter/cases/{}", case.application.id())).into_response(),
+        Err(OfficeError::Unprintable(errors)) => {
+            with_errors(&counter, person.frame, wrong, id, fields, &errors)
+        }
+        Err(error) => {
+            let told = Told::of(&Failure::from(error), &person.frame);
+            shown(
+                &counter,
+                person.frame,
+                StatusCode::CONFLICT,
+                id,
+                fields,
+                &[],
+                Some(told),
+            )
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "number.html")]
+struct NumberChecked {
+    frame: Frame,
+    wrong: Option<(String, String)>,
+    born: String,
+    sex: &'static str,
+}
+
+/// `GET /counter/intake/number?citizen_number=`: what a number says, while it is typed. Nobody is looked up by it.
+pub(crate) async fn number(person: Person, Query(query): Query<Vec<(String, String)>>) -> Response {
+    let fields = Fields::new(query);
+    let text = fields.text("citizen_number").to_ascii_uppercase();
+    let frame = person.frame;
+    let checked = match text.parse::<CitizenNumber>() {
+        Ok(number) => NumberChecked {
+            wrong: None,
+            born: number.birth_date().to_string(),
+            sex: frame.t(number.sex().zh(), number.sex().en()),
+            frame,
+        },
+        Err(error) => {
+            let failure = Failure::from(OfficeError::from(error));
+            let told = Told::of(&failure, &frame);
+            NumberChecked {
+                frame,
+                wrong: Some((told.what, told.action)),
+                born: String::new(),
+                sex: "",
+            }
+        }
+    };
+    answer::page(StatusCode::OK, &checked)
+}
+
+/// The applicant file that the form's fields make.
+fn form_of(fields: &Fields) -> ApplicantForm {
+    let raw = |name: &str| fields.text(name).into();
+    let mut form = ApplicantForm {
+        citizen_number: raw("citizen_number"),
+        name: raw("name"),
+        sex: raw("sex"),
+        nation: raw("nation"),
+        birth_date: raw("birth_date"),
+        hukou_address: raw("hukou_address"),
+        insurance_months: raw("insurance_months"),
+        education: raw("education"),
+        title: raw("title"),
+        requested_tier: raw("requested_tier"),
+        ..ApplicantForm::default()
+    };
+    form.residence.address = raw("residence.address");
+    form.residence.division = raw("residence.division");
+    form.residence.registered_on = raw("residence.registered_on");
+    form.evidence = fields
+        .all("evidence")
+        .map(|code| EvidenceForm {
+            code: code.into(),
+            from: raw(&format!("{code}.from")),
+            to: raw(&format!("{code}.to")),
+        })
+        .collect();
+    form
+}
+
+fn with_errors(
+    counter: &Counter,
+    frame: Frame,
+    status: StatusCode,
+    id: ApplicationId,
+    fields: Fields,
+    errors: &FormErrors,
+) -> Response {
+    let chinese = errors.in_chinese();
+    let told: Vec<FieldError> = match frame.lang() {
+        "en" => errors.fields().to_vec(),
+        _ => chinese,
+    };
+    shown(counter, frame, status, id, fields, &told, None)
+}
+
+fn shown(
+    counter: &Counter,
+    frame: Frame,
+    status: StatusCode,
+    id: ApplicationId,
+    fields: Fields,
+    errors: &[FieldError],
+    told: Option<Told>,
+) -> Response {
+    let office = counter.office();
+    let codes: Vec<&str> = fields.all("evidence").collect();
+    let errors = errors.iter().map(|error| wrong(&frame, &codes, error)).collect();
+    let word = |code: &str, zh: &str, en: &str| Choice {
+        code: code.to_owned(),
+        word: frame.t(zh, en).to_owned(),
+    };
+    // Codes first: typed on the keyboard they choose.
+    let numbered = |code: &str, zh: &str, en: &str| Choice {
+        code: code.to_owned(),
+        word: format!("{code} {}", frame.t(zh, en)),
+    };
+    let today = office.clock().today();
+    let mut divisions: Vec<Choice> = Vec::new();
+    for set in office.rules().iter().filter(|set| set.in_force(today)) {
+        for (division, organ) in set.organs() {
+            // A prefecture is no place where somebody lives.
+            if !division.as_str().ends_with("00") {
+                divisions.push(Choice {
+                    code: division.to_string(),
+                    word: format!("{division} {organ}"),
+                });
+            }
+        }
+    }
+    divisions.sort_by(|a, b| a.code.cmp(&b.code));
+    divisions.dedup_by(|a, b| a.code == b.code);
+    let papers = [
+        (EvidenceKind::Address, frame.t("住所", "Residence")),
+        (EvidenceKind::Work, frame.t("就业", "Work")),
+        (EvidenceKind::Study, frame.t("就读", "Study")),
+        (EvidenceKind::Identity, frame.t("身份", "Identity")),
+    ]
+    .map(|(kind, legend)| Papers {
+        legend,
+        papers: EvidenceCode::ALL
+            .iter()
+            // The photo is taken at the case.
+            .filter(|code| code.kind() == kind && **code != EvidenceCode::Photo)
+            .map(|code| word(code.code(), code.zh(), code.en()))
+            .collect(),
+    });
+    let page = IntakePage {
+        sexes: [Sex::Male, Sex::Female]
+            .iter()
+            .map(|sex| numbered(sex.code(), sex.zh(), sex.en()))
+            .collect(),
+        nations: Nation::all()
+            .map(|nation| numbered(&nation.to_string(), nation.zh(), nation.en()))
+            .collect(),
+        educations: Education::ALL
+            .iter()
+            .map(|of| numbered(of.code(), of.zh(), of.en()))
+            .collect(),
+        titles: Title::ALL
+            .iter()
+            .map(|of| word(of.code(), of.zh(), of.en()))
+            .collect(),
+        tiers: Tier::ALL
+            .iter()
+            .map(|tier| {
+                let (zh, en) = tier_words(*tier);
+                word(tier.as_str(), zh, en)
+            })
+            .collect(),
+        papers: papers.into(),
+        divisions,
+        today: today.to_string(),
+        frame,
+        id,
+        values: Values(fields),
+        errors,
+        told,
+    };
+    answer::page(status, &page)
+}
+
+/// The page's field of an error: a paper by its kind, where the file has a number.
+fn wrong(frame: &Frame, papers: &[&str], error: &FieldError) -> Wrong {
+    let (field, part) = match error.field.strip_prefix("evidence[") {
+        Some(rest) => {
+            let (index, part) = rest.split_once(']').unwrap_or((rest, ""));
+            let code = index.parse().ok().and_then(|index: usize| papers.get(index));
+            match (code, part) {
+                (Some(code), ".from" | ".to") => (format!("{code}{part}"), part),
+                (Some(code), _) => ((*code).to_owned(), ""),
+                (None, _) => ("evidence".to_owned(), ""),
+            }
+        }
+        None => (error.field.clone(), ""),
+    };
+    let label = label(frame, field.strip_suffix(part).unwrap_or(&field));
+    let day = match part {
+        ".from" => frame.t("（起）", " (from)"),
+        ".to" => frame.t("（止）", " (to)"),
+        _ => "",
+    };
+    Wrong {
+        label: format!("{label}{day}"),
+        what: error.what.clone(),
+        action: error.action.clone(),
+        field,
+    }
+}
+
+/// What the page calls a field.
+fn label(frame: &Frame, field: &str) -> String {
+    let (zh, en) = match field {
+        "citizen_number" => ("公民身份号码", "Citizen number"),
+        "name" => ("姓名", "Name"),
+        "sex" => ("性别", "Sex"),
+        "nation" => ("民族", "Nation"),
+        "birth_date" => ("出生日期", "Date of birth"),
+        "hukou_address" => ("常住户口所在地住址", "Address of permanent registration"),
+        "residence.address" => ("居住地住址", "Address of residence"),
+        "residence.division" => ("居住地区县", "District of residence"),
+        "residence.registered_on" => ("居住登记日期", "Registered on"),
+        "insurance_months" => ("社会保险月数", "Months of social insurance"),
+        "education" => ("学历", "Education"),
+        "title" => ("职称或技能等级", "Title or skill level"),
+        "requested_tier" => ("申请类别", "Tier asked for"),
+        "evidence" => ("证明材料", "Papers"),
+        code => match code.parse::<EvidenceCode>() {
+            Ok(code) => (code.zh(), code.en()),
+            Err(_) => return field.to_owned(),
+        },
+    };
+    frame.t(zh, en).to_owned()
+}

@@ -1,0 +1,105 @@
+//! The first page, with what waits for whoever signed in, and the lists of work.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::work::{Waiting, WorkList};
+use jiff::civil::Date;
+use permit_domain::tier_words;
+
+use crate::answer;
+use crate::counter::Counter;
+use crate::frame::Frame;
+use crate::person::Person;
+use crate::stands::{Deadline, masked, order_words};
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home {
+    frame: Frame,
+}
+
+/// `GET /counter`.
+pub(crate) async fn home(person: Person) -> Response {
+    answer::page(StatusCode::OK, &Home { frame: person.frame })
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage {
+    frame: Frame,
+    list: WorkList,
+    rows: Vec<Row>,
+}
+
+/// A case in a list.
+struct Row {
+    address: String,
+    name: String,
+    /// The number without the day of birth and the last digits.
+    number: String,
+    tier: &'static str,
+    accepted_on: String,
+    clock: Option<Deadline>,
+    state: Option<&'static str>,
+    in_doubt: bool,
+}
+
+/// `GET /counter/lists/{list}`.
+pub(crate) async fn list(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Response {
+    let Some(list) = WorkList::ALL.into_iter().find(|list| list.name() == name) else {
+        return person
+            .refused(OfficeError::NotFound { what: "list" })
+            .into_response();
+    };
+    if let Err(refused) = person.acting_as(list.role()) {
+        return refused.into_response();
+    }
+    let office = counter.office();
+    let waiting = match office.work(list).await {
+        Ok(waiting) => waiting,
+        Err(error) => return person.refused(error).into_response(),
+    };
+    let today = office.clock().today();
+    let rows = waiting
+        .iter()
+        .map(|case| row(&person.frame, case, today))
+        .collect();
+    answer::page(
+        StatusCode::OK,
+        &ListPage {
+            frame: person.frame,
+            list,
+            rows,
+        },
+    )
+}
+
+fn row(frame: &Frame, case: &Waiting, today: Date) -> Row {
+    let order = case.order.as_ref();
+    Row {
+        address: order.map_or_else(
+            || format!("/counter/cases/{}", case.application),
+            |order| format!("/counter/orders/{}", order.id()),
+        ),
+        name: case.applicant.name.to_string(),
+        number: masked(case.applicant.citizen_number.as_str()),
+        tier: case.tier.map_or_else(
+            || frame.t("未指定", "any"),
+            |tier| {
+                let (zh, en) = tier_words(tier);
+                frame.t(zh, en)
+            },
+        ),
+        accepted_on: case.accepted_on.map(|day| day.to_string()).unwrap_or_default(),
+        clock: Deadline::of(case.issue_by, today),
+        state: order.map(|order| order_words(frame, order.state())),
+        in_doubt: order.is_some_and(|order| order.state().in_doubt()),
+    }
+}

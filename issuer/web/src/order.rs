@@ -1,0 +1,319 @@
+//! The card of a case: ordered, made step by step at the reader, handed over.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use issuer_office::card_content::CardContent;
+use issuer_office::error::OfficeError;
+use issuer_office::staff::StaffRole;
+use issuer_production::HolderChecked;
+use permit_domain::{HandOverClerk, Maker, Order, OrderId, PermitId, Producer, Step};
+use photo_store_protocol as photo;
+use program_contract::Failure;
+use program_contract::language::Words;
+
+use crate::answer::{self, Refused, Told};
+use crate::case;
+use crate::counter::{AtWork, Counter};
+use crate::desk::AtReader;
+use crate::form::Fields;
+use crate::frame::Frame;
+use crate::person::Person;
+use crate::stands::{minute, order_words};
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct OrderPage {
+    frame: Frame,
+    order: Order,
+    application: String,
+    holder: String,
+    photo: Option<String>,
+    state: &'static str,
+    steps: Vec<StepShown>,
+    told: Option<Told>,
+    /// Whether the page looks again by itself.
+    lives: bool,
+    /// Who makes cards here: the person at the page, a worker, or nobody.
+    makes: Makes,
+    can_hand_over: bool,
+    can_give_up: bool,
+}
+
+#[derive(PartialEq, Eq)]
+enum Makes {
+    ThisPerson,
+    Worker,
+    Nobody,
+}
+
+struct StepShown {
+    name: &'static str,
+    /// `done`, `doing`, `to-do`.
+    stands: &'static str,
+    at: String,
+    by: String,
+}
+
+/// `POST /counter/cases/{application}/order`.
+pub(crate) async fn order(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(application): Path<String>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let producer = match person.acting_as(StaffRole::Producer) {
+        Ok(account) => Producer::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let fields = Fields::new(fields);
+    let ordered = async {
+        let id: OrderId = fields.text("order").parse()?;
+        let permit: PermitId = fields.text("permit").parse()?;
+        let receipt = fields.text("receipt").parse().map_err(photo::Error::Failed)?;
+        counter.office().order(id, permit, producer, receipt).await
+    };
+    match ordered.await {
+        Ok(order) => Redirect::to(&format!("/counter/orders/{}", order.id())).into_response(),
+        Err(error) => case::with_problem(&counter, person, &application, error).await,
+    }
+}
+
+/// `GET /counter/orders/{order}`.
+pub(crate) async fn page(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(order): Path<String>,
+) -> Response {
+    shown(&counter, person, &order, StatusCode::OK, None).await
+}
+
+async fn shown(
+    counter: &Counter,
+    person: Person,
+    order: &str,
+    status: StatusCode,
+    told: Option<Told>,
+) -> Response {
+    if let Err(refused) = person.acting_as_any(&[StaffRole::Producer, StaffRole::HandOverClerk]) {
+        return refused.into_response();
+    }
+    match make_page(counter, &person, order, told).await {
+        Ok(page) => answer::page(status, &page),
+        Err(error) => person.refused(error).into_response(),
+    }
+}
+
+async fn make_page(
+    counter: &Counter,
+    person: &Person,
+    order: &str,
+    told: Option<Told>,
+) -> Result<OrderPage, OfficeError> {
+    let office = counter.office();
+    let frame = person.frame.clone();
+    let order = office.order_status(order.parse()?).await?;
+    let permit = office.permit(order.permit()).await?;
+    let application = office.application(permit.grant().application).await?;
+    let content = CardContent::from_content(order.content())?;
+    let records = office.order_steps(order.id()).await?;
+    let next = order.state().next_step();
+    let steps = STEPS
+        .into_iter()
+        .map(|(step, state, zh, en)| {
+            let done = records.iter().rfind(|record| record.step == state);
+            StepShown {
+                name: frame.t(zh, en),
+                stands: match (done, next == Some(step)) {
+                    (Some(_), _) => "done",
+                    (None, true) => "doing",
+                    (None, false) => "to-do",
+                },
+                at: done.map(|record| minute(record.finished_at)).unwrap_or_default(),
+                by: done.map(|record| record.actor.clone()).unwrap_or_default(),
+            }
+        })
+        .collect();
+    let at_reader = counter.at_reader(order.id());
+    let told = told.or_else(|| match &at_reader {
+        Some(AtWork::Stopped(failure)) => Some(Told::of(failure, &frame)),
+        _ => None,
+    });
+    let unmade = next.is_some_and(|step| step != Step::HandOver);
+    let makes = match counter.desk() {
+        Some(desk) if desk.makes_by_itself() => Makes::Worker,
+        Some(_) if person.may(StaffRole::Producer) => Makes::ThisPerson,
+        _ => Makes::Nobody,
+    };
+    let producer = permit_domain::Actor::staff(order.duties().producer()) == &person.member.account;
+    Ok(OrderPage {
+        state: order_words(&frame, order.state()),
+        holder: application.applicant.name.to_string(),
+        photo: content.photo().id().ok().map(|id| id.to_string()),
+        lives: unmade && (makes == Makes::Worker || matches!(at_reader, Some(AtWork::Running))),
+        can_hand_over: next == Some(Step::HandOver)
+            && counter.desk().is_some()
+            && person.may(StaffRole::HandOverClerk)
+            && !producer,
+        can_give_up: unmade && person.may(StaffRole::Producer),
+        application: application.application.id().to_string(),
+        frame,
+        order,
+        steps,
+        told,
+        makes,
+    })
+}
+
+const STEPS: [(Step, &str, &str, &str); 5] = [
+    (
+        Step::Allocate,
+        "ALLOCATED",
+        "分配空白卡和卡号",
+        "Blank and card number",
+    ),
+    (Step::Encode, "ENCODED", "写卡", "Encode"),
+    (Step::Draw, "DRAWN", "绘制卡面", "Draw the faces"),
+    (Step::Verify, "VERIFIED", "回读核验", "Read back and verify"),
+    (
+        Step::HandOver,
+        "HANDED_OVER",
+        "激活并发放",
+        "Activate and hand over",
+    ),
+];
+
+/// `POST /counter/orders/{order}/make`: begins, or goes on, with the card on the reader. It goes on when the page is left.
+pub(crate) async fn make(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(order): Path<String>,
+) -> Response {
+    let producer = match person.acting_as(StaffRole::Producer) {
+        Ok(account) => Producer::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let id = match order.parse::<OrderId>().map_err(OfficeError::from) {
+        Ok(id) => id,
+        Err(error) => return person.refused(error).into_response(),
+    };
+    let Some(work) = counter
+        .desk()
+        .and_then(|desk| desk.make(id, Maker::Person(producer)))
+    else {
+        return no_reader(person.frame).into_response();
+    };
+    // A double press begins it once.
+    let begun = begin(&counter, id);
+    if begun {
+        let counter = counter.clone();
+        tokio::spawn(async move { end(&counter, id, work.await) });
+    }
+    Redirect::to(&format!("/counter/orders/{id}")).into_response()
+}
+
+/// `POST /counter/orders/{order}/hand-over`: `checked` says whom the clerk looked at.
+pub(crate) async fn hand_over(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(order): Path<String>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let clerk = match person.acting_as(StaffRole::HandOverClerk) {
+        Ok(account) => HandOverClerk::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let id = match order.parse::<OrderId>().map_err(OfficeError::from) {
+        Ok(id) => id,
+        Err(error) => return person.refused(error).into_response(),
+    };
+    let holder = match Fields::new(fields).text("checked") {
+        "holder" => HolderChecked::Holder,
+        "agent" => HolderChecked::Agent,
+        _ => {
+            let unchecked = Failure::internal(Words("未选择核对了何人", "whom you checked was not chosen"));
+            let told = Told::of(&unchecked, &person.frame);
+            return shown(
+                &counter,
+                person,
+                &order,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                Some(told),
+            )
+            .await;
+        }
+    };
+    let Some(work) = counter.desk().map(|desk| desk.hand_over(id, clerk, holder)) else {
+        return no_reader(person.frame).into_response();
+    };
+    match finished(&counter, id, work).await {
+        None | Some(Ok(_)) => Redirect::to(&format!("/counter/orders/{id}")).into_response(),
+        Some(Err(failure)) => {
+            let told = Told::of(&failure, &person.frame);
+            shown(&counter, person, &order, StatusCode::CONFLICT, Some(told)).await
+        }
+    }
+}
+
+/// `POST /counter/orders/{order}/give-up`.
+pub(crate) async fn give_up(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(order): Path<String>,
+) -> Response {
+    let producer = match person.acting_as(StaffRole::Producer) {
+        Ok(account) => Producer::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let given_up = async { counter.office().give_up(order.parse()?, &producer).await };
+    match given_up.await {
+        Ok(order) => Redirect::to(&format!("/counter/orders/{}", order.id())).into_response(),
+        Err(error) => {
+            let told = Told::of(&Failure::from(error), &person.frame);
+            shown(&counter, person, &order, StatusCode::CONFLICT, Some(told)).await
+        }
+    }
+}
+
+/// Whether this is the one that begins work for the order.
+fn begin(counter: &Counter, id: OrderId) -> bool {
+    let mut works = counter.works();
+    if matches!(works.get(&id), Some(AtWork::Running)) {
+        return false;
+    }
+    works.insert(id, AtWork::Running);
+    true
+}
+
+fn end(counter: &Counter, id: OrderId, outcome: Result<Order, Failure>) {
+    let mut works = counter.works();
+    match outcome {
+        Ok(_) => works.remove(&id),
+        Err(failure) => works.insert(id, AtWork::Stopped(Box::new(failure))),
+    };
+}
+
+/// Waits for work at the reader, which goes on when nobody waits any more; `None` where it was under way already.
+async fn finished(counter: &Counter, id: OrderId, work: AtReader) -> Option<Result<Order, Failure>> {
+    if !begin(counter, id) {
+        return None;
+    }
+    let ours = counter.clone();
+    let task = tokio::spawn(async move {
+        let outcome = work.await;
+        let kept = outcome.clone();
+        end(&ours, id, outcome);
+        kept
+    });
+    task.await.ok()
+}
+
+fn no_reader(frame: Frame) -> Refused {
+    let failure = Failure::internal(Words(
+        "这里没有读卡器可用；请在有读卡器的机器上运行 `issuer worker`",
+        "there is no reader here; run `issuer worker` on the machine that has one",
+    ));
+    Refused::with(StatusCode::CONFLICT, frame, &failure)
+}

@@ -1,0 +1,134 @@
+//! The photo of a case: taken from a file, looked at, its warnings confirmed by a colleague who looked.
+
+use axum::body::Bytes;
+use axum::extract::{Multipart, Path, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::photo::{CONFIRMS, TAKES, looks};
+use permit_domain::ApplicationId;
+use photo_store_protocol as photo;
+use program_contract::Failure;
+use program_contract::language::Words;
+
+use crate::answer::Refused;
+use crate::case;
+use crate::counter::Counter;
+use crate::form::Fields;
+use crate::person::Person;
+
+/// `POST /counter/cases/{application}/photos`: the field `file` of a form with parts.
+pub(crate) async fn take(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(application): Path<String>,
+    form: Multipart,
+) -> Response {
+    let by = match person.acting_as_any(TAKES) {
+        Ok(account) => account,
+        Err(refused) => return refused.into_response(),
+    };
+    let Some(file) = file_of(form).await else {
+        let none = Failure::internal(Words(
+            "没有选择照片文件，或文件超过 16 MB；请选择照片后再提交",
+            "no photo was chosen, or it has more than 16 MB; choose one and send the form again",
+        ));
+        return Refused::with(StatusCode::BAD_REQUEST, person.frame, &none).into_response();
+    };
+    let taken = async {
+        let id: ApplicationId = application.parse()?;
+        let office = counter.office();
+        office.open_photo_case(id, &by).await?;
+        office.submit_photo(id, file.to_vec(), &by).await?;
+        Ok::<_, OfficeError>(id)
+    };
+    match taken.await {
+        Ok(id) => Redirect::to(&format!("/counter/cases/{id}#photo")).into_response(),
+        // What is wrong with the picture is said beside it.
+        Err(error @ (OfficeError::PhotoRefused(_) | OfficeError::Photo(_))) => {
+            case::with_problem(&counter, person, &application, error).await
+        }
+        Err(error) => person.refused(error).into_response(),
+    }
+}
+
+/// The bytes of the field `file`; nothing where it is empty or too large.
+async fn file_of(mut form: Multipart) -> Option<Bytes> {
+    while let Ok(Some(field)) = form.next_field().await {
+        if field.name() == Some("file") {
+            return field.bytes().await.ok().filter(|bytes| !bytes.is_empty());
+        }
+    }
+    None
+}
+
+/// `GET /counter/cases/{application}/photos/{photo}`: on record before a byte leaves.
+pub(crate) async fn look(
+    State(counter): State<Counter>,
+    person: Person,
+    Path((application, id)): Path<(String, String)>,
+) -> Response {
+    let purpose = if person.may(issuer_office::staff::StaffRole::HandOverClerk) {
+        photo::Purpose::HandOver
+    } else {
+        photo::Purpose::Review
+    };
+    let by = match person.acting_as_any(looks(purpose)) {
+        Ok(account) => account,
+        Err(refused) => return refused.into_response(),
+    };
+    let picture = async {
+        let id = id.parse().map_err(photo::Error::Failed)?;
+        let application = application.parse()?;
+        counter
+            .office()
+            .look_at_photo(application, id, photo::Profile::Print, purpose, &by)
+            .await
+    };
+    match picture.await {
+        Ok(mut picture) => {
+            let jpeg = std::mem::take(&mut picture.jpeg);
+            (
+                [(CONTENT_TYPE, "image/jpeg"), (CONTENT_DISPOSITION, "inline")],
+                jpeg,
+            )
+                .into_response()
+        }
+        Err(error) => person.refused(error).into_response(),
+    }
+}
+
+/// `POST /counter/cases/{application}/photos/{photo}/confirm`: each warning by its own tick, after a look.
+pub(crate) async fn confirm(
+    State(counter): State<Counter>,
+    person: Person,
+    Path((application, id)): Path<(String, String)>,
+    axum::Form(fields): axum::Form<Vec<(String, String)>>,
+) -> Response {
+    let by = match person.acting_as_any(CONFIRMS) {
+        Ok(account) => account,
+        Err(refused) => return refused.into_response(),
+    };
+    let fields = Fields::new(fields);
+    let confirmed = async {
+        let id = id.parse().map_err(photo::Error::Failed)?;
+        let application: ApplicationId = application.parse()?;
+        let warnings = fields
+            .all("warning")
+            .filter_map(photo::CheckCode::from_code)
+            .collect();
+        counter
+            .office()
+            .confirm_photo(application, id, warnings, &by)
+            .await?;
+        Ok::<_, OfficeError>(application)
+    };
+    match confirmed.await {
+        Ok(id) => Redirect::to(&format!("/counter/cases/{id}#photo")).into_response(),
+        Err(error @ (OfficeError::Photo(_) | OfficeError::Domain(_))) => {
+            case::with_problem(&counter, person, &application, error).await
+        }
+        Err(error) => person.refused(error).into_response(),
+    }
+}

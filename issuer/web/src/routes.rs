@@ -1,0 +1,77 @@
+//! The way from an address to its page, and what every answer says to the browser.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::middleware::Next;
+use axum::response::{Redirect, Response};
+use axum::routing::{get, post};
+
+use crate::counter::Counter;
+use crate::{assets, case, decide, intake, lists, order, person, photo, sign_in};
+
+/// Nothing from anywhere else, no script or style inside a page, no frame around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The largest body of a form, bytes.
+const FORM_LIMIT: usize = 64 * 1024;
+/// The largest picture, bytes: the photo store refuses smaller ones already and says why.
+const PHOTO_LIMIT: usize = 16_000_000;
+
+impl Counter {
+    /// The routes, all below `/counter` but for the way there.
+    pub fn router(self) -> Router {
+        let with_photos = Router::new()
+            .route("/counter/cases/{application}/photos", post(photo::take))
+            .layer(DefaultBodyLimit::max(PHOTO_LIMIT));
+        Router::new()
+            .route("/", get(|| async { Redirect::to("/counter") }))
+            .route("/counter", get(lists::home))
+            .route("/counter/sign-in", get(sign_in::page).post(sign_in::sign_in))
+            .route("/counter/sign-out", post(sign_in::sign_out))
+            .route("/counter/view", post(sign_in::view))
+            .route("/counter/lists/{list}", get(lists::list))
+            .route("/counter/intake", get(intake::page).post(intake::file))
+            .route("/counter/intake/number", get(intake::number))
+            .route("/counter/cases/{application}", get(case::page))
+            .route("/counter/cases/{application}/slip", get(case::slip))
+            .route("/counter/cases/{application}/review", post(decide::review))
+            .route("/counter/cases/{application}/sign-off", post(decide::sign_off))
+            .route("/counter/cases/{application}/order", post(order::order))
+            .route("/counter/cases/{application}/photos/{photo}", get(photo::look))
+            .route(
+                "/counter/cases/{application}/photos/{photo}/confirm",
+                post(photo::confirm),
+            )
+            .route("/counter/orders/{order}", get(order::page))
+            .route("/counter/orders/{order}/make", post(order::make))
+            .route("/counter/orders/{order}/hand-over", post(order::hand_over))
+            .route("/counter/orders/{order}/give-up", post(order::give_up))
+            .layer(DefaultBodyLimit::max(FORM_LIMIT))
+            .merge(with_photos)
+            .layer(axum::middleware::from_fn(person::from_our_own_pages))
+            .route("/counter/assets/{name}", get(assets::asset))
+            .layer(axum::middleware::from_fn(closed))
+            .with_state(self)
+    }
+}
+
+/// What every answer says to the browser: nothing of anybody else's in the page, nothing of the page for anybody else, and nothing
+/// kept.
+async fn closed(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
