@@ -28,6 +28,11 @@ pub(crate) fn day(at: Timestamp) -> Date {
     day::of(at)
 }
 
+/// A day, counted from 1970-01-01.
+pub(crate) fn day_number(day: Date) -> i32 {
+    (day - jiff::civil::date(1970, 1, 1)).get_days()
+}
+
 /// The instant that the vault starts with: the clock's, but never before the high-water mark.
 ///
 /// Everything that a card or terminal checks has the grain of a day, so a clock that was stepped back within the day

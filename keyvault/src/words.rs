@@ -175,6 +175,8 @@ const TABLE: &[(&str, &str)] = &[
         "a purse has a largest amount above zero, and no other role has one",
         "钱包的最高余额须大于零，其他用途不设此项",
     ),
+    ("a purchase", "一次消费"),
+    ("a purse in one day", "一个钱包一天之内"),
     ("a purse in its whole life", "一个钱包在其全部使用期内"),
     (
         "a region is a division of GB/T 2260: its first two digits are a province",

@@ -3,6 +3,9 @@
 //! The numbers are for a province with a million permits in its busiest week; a caller's entry in the access list may lower
 //! them. They stop a stolen service key before a province's worth has gone, and are no plan of work.
 
+use minicbor::{Decode, Encode};
+use service_contract::{Caller, Journal, Kind, Operation, Policy};
+
 macro_rules! ceilings {
     ($($(#[$doc:meta])* $counted:ident $name:literal $zh:literal $per_day:literal,)+) => {
         /// What is counted.
@@ -51,9 +54,9 @@ ceilings! {
     Denials "denials" "拒绝" 20_000,
     /// Cards that are allowed again.
     Allows "allows" "解除拒绝" 1_000,
-    /// Lot files.
+    /// Lot files, whoever submits their requests.
     Lots "lots" "批次文件" 100,
-    /// Blanks in lot files.
+    /// Blanks in lot files, whoever submits their requests.
     Blanks "blanks" "空白卡" 200_000,
     /// Bundles of terminals: every clinic's, which lives for seven days.
     Bundles "bundles" "凭证包" 20_000,
@@ -67,6 +70,56 @@ ceilings! {
     Lines "lines" "结算记录" 20_000_000,
     /// New versions of one role's keys in one region, whoever asks for them.
     Rotations "rotations" "密钥轮换" 2,
+}
+
+impl Counted {
+    /// Whether it is counted for who asks for an operation of this policy. Loads and their money are counted beside the updates and
+    /// the rewrites that carry them.
+    #[must_use]
+    pub fn is_counted_by(self, policy: &Policy) -> bool {
+        let carriers = [Self::Cards.name(), Self::Updates.name()];
+        let is_carried = matches!(self, Self::Loads | Self::Fen);
+        policy.ceiling.is_some_and(|ceiling| {
+            ceiling.counted == self.name() || is_carried && carriers.contains(&ceiling.counted)
+        })
+    }
+}
+
+/// What was used of a ceiling today.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CeilingUse {
+    /// The caller; or what it is counted for, whoever asks: `vault` for lots and blanks, role and region for rotations.
+    #[n(0)]
+    pub of: String,
+    /// What is counted, as policies name it.
+    #[n(1)]
+    pub counted: String,
+    /// So many are used; after a start the rest of a block too.
+    #[n(2)]
+    pub used: u64,
+    /// So many a day gives.
+    #[n(3)]
+    pub most: u64,
+}
+
+impl CeilingUse {
+    /// Whether four fifths are used, of which the journal has a line.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        self.used.saturating_mul(5) >= self.most.saturating_mul(4) && self.used > 0
+    }
+}
+
+/// Lists what was used of every ceiling today: for each caller what its kind is counted for, and what is counted whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Ceilings;
+
+impl Operation for Ceilings {
+    type Answer = Vec<CeilingUse>;
+    const POLICY: Policy = Policy::of(&[Caller::KeyOfficer, Caller::Auditor], Journal::None)
+        .only(Kind::Person)
+        .idempotent();
+    const DOORS: &'static [&'static str] = &["keyvault ceilings"];
 }
 
 #[cfg(test)]

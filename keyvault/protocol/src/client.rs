@@ -16,6 +16,7 @@ use crate::bundle::{
 };
 use crate::caller::{CallerEntry, Callers, SuspendCaller};
 use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
+use crate::ceiling::{CeilingUse, Ceilings};
 use crate::channel;
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::{Error, Refusal, RefusalCode};
@@ -274,6 +275,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Refused with `Sealed`.
     pub async fn callers(&mut self) -> Result<Vec<CallerEntry>, Error> {
         self.ask(Callers).await
+    }
+
+    /// What was used of every ceiling today.
+    ///
+    /// # Errors
+    /// Refused with `Sealed`.
+    pub async fn ceilings(&mut self) -> Result<Vec<CeilingUse>, Error> {
+        self.ask(Ceilings).await
     }
 
     /// Makes a data key for one photo: the key to use now, and its wrapping to store.

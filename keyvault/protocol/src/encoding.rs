@@ -335,6 +335,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             .into(),
         ),
         ("Callers", Callers.into()),
+        ("Ceilings", Ceilings.into()),
         ("PendingUpdates", ReadPending { serial: SERIAL }.into()),
         (
             "RevokeTerminal",
@@ -654,6 +655,15 @@ fn responses() -> Vec<(&'static str, Response)> {
         (
             "Request waits",
             Response::Request(RequestOutcome::Waits(at(86_400))),
+        ),
+        (
+            "Ceilings",
+            Response::Ceilings(vec![CeilingUse {
+                of: "shenzhen".into(),
+                counted: "cards".into(),
+                used: 9,
+                most: 10,
+            }]),
         ),
         (
             "Callers",

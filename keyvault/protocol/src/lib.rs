@@ -46,7 +46,7 @@ pub use card::{
     CardContent, CardKey, CardResult, CardTask, CardVersions, ContinueCard, DeliveredBy, Entitlement,
     MAX_ANSWERS, RewriteContent, Script, SlotVersion, StartCard, TaskKind,
 };
-pub use ceiling::Counted;
+pub use ceiling::{CeilingUse, Ceilings, Counted};
 pub use client::{Client, check_path};
 pub use custodian::{custodian_key, sign_as_custodian};
 pub use denial::{AllowCard, DenyCard, DenyChain, EndCard};

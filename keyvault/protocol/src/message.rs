@@ -8,6 +8,7 @@ use service_contract::Answer;
 use crate::bundle::{ExportBundle, ExportDenyList, RevokeTerminal, TerminalInfo, Terminals};
 use crate::caller::{CallerEntry, Callers, SuspendCaller};
 use crate::card::{CardTask, CardVersions, ContinueCard, Script, SlotVersion, StartCard};
+use crate::ceiling::{CeilingUse, Ceilings};
 use crate::denial::{AllowCard, DenyCard, DenyChain, EndCard};
 use crate::error::Refusal;
 use crate::journal::{JournalPage, ReadJournal};
@@ -62,6 +63,7 @@ service_contract::operations! {
         33 = SubmitRequest,
         34 = SuspendCaller,
         35 = Callers,
+        36 = Ceilings,
     }
 }
 
@@ -124,7 +126,8 @@ impl Request {
             | Self::ReadJournal(_)
             | Self::SubmitRequest(_)
             | Self::SuspendCaller(_)
-            | Self::Callers(_) => About::default(),
+            | Self::Callers(_)
+            | Self::Ceilings(_) => About::default(),
             Self::StartCard(StartCard { serial, task, .. }) => match task {
                 CardTask::Personalise(content) => {
                     About::regions(content.entitlements.iter().map(|entitlement| entitlement.region))
@@ -279,6 +282,9 @@ pub enum Response {
     /// To `CompromiseRole`.
     #[n(23)]
     RoleCompromised(#[n(0)] RoleCompromised),
+    /// To `Ceilings`.
+    #[n(24)]
+    Ceilings(#[n(0)] Vec<CeilingUse>),
 }
 
 service_contract::answers! { Response {
@@ -302,6 +308,7 @@ service_contract::answers! { Response {
     Journal(JournalPage),
     Request(RequestOutcome),
     Callers(Vec<CallerEntry>),
+    Ceilings(Vec<CeilingUse>),
     RoleCompromised(RoleCompromised),
 } }
 

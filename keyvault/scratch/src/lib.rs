@@ -18,7 +18,7 @@ use keyvault::serve::Server;
 use keyvault::{Error, Random, Vault};
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    Attempt, BundleKind, BundleRequest, CallerEntry, ChannelKey, Client, DataKey, Enrolment,
+    Attempt, BundleKind, BundleRequest, CallerEntry, CeilingUse, ChannelKey, Client, DataKey, Enrolment,
     Error as WireError, Identity, JournalPage, LineCheck, LotRequest, MAX_REQUEST_LIFE, OfficerAct,
     OfficersRequest, PhotoKeyContext, PointBytes, ReadJournal, RefusalCode, Region, RequestOutcome,
     RequestSigner, Role, RoleCompromised, RoleKeyInfo, SealedShare, SettlementLine, Share, SignedRequest,
@@ -406,6 +406,7 @@ asked_by! {
         fn journal(ask: &ReadJournal) -> JournalPage;
         fn suspend_caller(name: &str) -> ();
         fn callers() -> Vec<CallerEntry>;
+        fn ceilings() -> Vec<CeilingUse>;
     }
 }
 

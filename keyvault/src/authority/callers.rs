@@ -5,7 +5,7 @@
 
 use card_applet_spec::crypto::PublicKey;
 use jiff::Timestamp;
-use keyvault_protocol::{About, CallerEntry, ENROLLED_KINDS, Enrolment, OPERATIONS, PointBytes};
+use keyvault_protocol::{About, CallerEntry, Counted, ENROLLED_KINDS, Enrolment, OPERATIONS, PointBytes};
 use service_contract::Caller;
 
 use crate::audit::journal::{Event, is_name};
@@ -227,13 +227,9 @@ fn check(core: &Core, open: &Open, enrolment: &Enrolment) -> Result<(), Error> {
     if !operations.iter().all(is_of_kind) {
         return bad("an operation is none that callers of this kind may ask for");
     }
-    let is_counted = |counted: &str| {
-        of_kind().any(|listed| {
-            listed
-                .policy
-                .ceiling
-                .is_some_and(|ceiling| ceiling.counted == counted)
-        })
+    let is_counted = |name: &str| {
+        let counted = Counted::ALL.iter().find(|counted| counted.name() == name);
+        counted.is_some_and(|counted| of_kind().any(|listed| counted.is_counted_by(&listed.policy)))
     };
     if !ceilings.iter().all(|lowered| is_counted(&lowered.counted)) {
         return bad("a ceiling is for something that is not counted for callers of this kind");

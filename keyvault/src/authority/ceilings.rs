@@ -8,13 +8,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{Timestamp, civil};
-use keyvault_protocol::{Counted, LoweredCeiling};
+use jiff::Timestamp;
+use keyvault_protocol::{CallerEntry, CeilingUse, Counted, Enrolment, LoweredCeiling, OPERATIONS};
 use minicbor::{Decode, Encode};
+use service_contract::Listed;
 
 use crate::audit::journal::Event;
 use crate::clock;
 use crate::error::Error;
+use crate::open::callers::{Callers, ForWhom};
 
 /// Who uses, and below which ceilings of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +26,23 @@ pub(crate) struct Spender {
 }
 
 impl Default for Spender {
-    /// Whoever is the vault's own user.
+    /// Nobody of the access list.
     fn default() -> Self {
         Self {
-            name: "socket user".to_owned(),
+            name: ForWhom::ITSELF.to_owned(),
             lowered: Vec::new(),
         }
     }
 }
 
 impl Spender {
+    pub(crate) fn of(entry: &CallerEntry) -> Self {
+        Self {
+            name: entry.enrolment.name.clone(),
+            lowered: entry.enrolment.ceilings.clone(),
+        }
+    }
+
     fn most(&self, counted: Counted) -> u32 {
         let own = self.lowered.iter().filter(|own| own.counted == counted.name());
         own.fold(counted.per_day(), |most, own| most.min(own.per_day))
@@ -149,6 +158,45 @@ impl Counts {
         Ok(())
     }
 
+    /// What of today is used: by each caller of what its operations are counted for, and of what is counted whoever asks.
+    pub(crate) fn used(&self, callers: &Callers, now: Timestamp) -> Vec<CeilingUse> {
+        let today = clock::day_number(clock::day(now));
+        let used = |of: &str, counted: Counted, most: u32| {
+            let known = self.rows.get(&row_id(of, counted));
+            let known = known.filter(|known| known.row.day >= today);
+            CeilingUse {
+                of: of.to_owned(),
+                counted: counted.name().to_owned(),
+                used: known.map_or(0, |known| known.used),
+                most: most.into(),
+            }
+        };
+        let mut all = Vec::new();
+        for entry in callers.values() {
+            let Enrolment { kind, operations, .. } = &entry.enrolment;
+            let may = |listed: &&Listed| {
+                listed.policy.who.contains(kind)
+                    && (operations.is_empty() || operations.contains(&listed.number))
+            };
+            let spender = Spender::of(entry);
+            for counted in Counted::ALL {
+                let mut asked = OPERATIONS.iter().filter(may);
+                if asked.any(|listed| counted.is_counted_by(&listed.policy)) {
+                    all.push(used(&spender.name, *counted, spender.most(*counted)));
+                }
+            }
+        }
+        for counted in [Counted::Lots, Counted::Blanks] {
+            all.push(used(ForWhom::ITSELF, counted, counted.per_day()));
+        }
+        let counted = Counted::Rotations;
+        let name = [&[0], counted.name().as_bytes()].concat();
+        let rotated = self.rows.keys().filter_map(|id| id.strip_suffix(&name[..]));
+        let rotated = rotated.map(|of| used(&String::from_utf8_lossy(of), counted, counted.per_day()));
+        all.extend(rotated.filter(|rotated| rotated.used > 0));
+        all
+    }
+
     /// What the uses of a transaction make of the counts.
     ///
     /// # Errors
@@ -156,9 +204,14 @@ impl Counts {
     pub(crate) fn charge(&self, uses: &[Use], now: Timestamp) -> Result<Charged, Error> {
         let mut charged = Charged::default();
         let day = clock::day(now);
-        let today = day_number(day);
+        let today = clock::day_number(day);
         for Use { of, counted, by } in uses {
-            let of = of.as_ref().unwrap_or(&self.spender.name);
+            // What is counted whoever asks no entry lowers.
+            let most = match of {
+                Some(_) => counted.per_day(),
+                None => self.spender.most(*counted),
+            };
+            let (most, of) = (u64::from(most), of.as_ref().unwrap_or(&self.spender.name));
             let id = row_id(of, *counted);
             let known = charged.counts.get(&id).or_else(|| self.rows.get(&id)).cloned();
             let (mut count, is_new) = match known {
@@ -167,7 +220,6 @@ impl Counts {
                 _ => (Count::of(today), true),
             };
             count.row.day = today;
-            let most = u64::from(self.spender.most(*counted));
             count.used = count.used.saturating_add(*by);
             if count.used > most {
                 return Err(Error::CeilingReached {
@@ -231,12 +283,10 @@ impl Count {
     }
 }
 
-fn day_number(day: civil::Date) -> i32 {
-    (day - civil::date(1970, 1, 1)).get_days()
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::civil;
+
     use super::*;
 
     fn at(day: i8) -> Timestamp {
@@ -294,7 +344,7 @@ mod tests {
         assert_eq!(
             error,
             Error::CeilingReached {
-                of: "socket user".into(),
+                of: "vault".into(),
                 counted: Counted::Cards,
                 most: 10,
                 until

@@ -40,6 +40,7 @@ async fn deny_as(
         }
         known.copied = true;
         transaction.put(Table::Denied, serial.as_bytes(), &known)?;
+        transaction.spend(Counted::Denials, 1);
         transaction.note(Event::CardDenied { serial: *serial });
         return open.apply(core, now, transaction).await;
     }

@@ -6,10 +6,12 @@
 //! groups.
 
 use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial};
+use jiff::Timestamp;
 use keyvault_protocol::DeliveredBy;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
+use crate::clock;
 use crate::error::Error;
 use crate::keys::material::Keys;
 use crate::keys::version::RoleKeyId;
@@ -128,9 +130,12 @@ impl PurseKey {
     }
 }
 
-/// Most money in one load, fen: what a prepaid card without a name may hold (1000 yuan). The vault does not see what a purse
-/// spends, so the balance is the office's rule, and what it may lie to the vault is bounded by this and the life sum.
-const MAX_LOAD: u32 = 100_000;
+/// Most money in one load, and in one purchase, fen: what a prepaid card without a name may hold (1000 yuan). The vault does not see
+/// what a purse spends, so the balance is the office's rule; what an office that lies can add to it is bounded by these.
+pub(crate) const MAX_LOAD: u32 = 100_000;
+
+/// Most money that a purse is given in a day, fen: two loads of the most.
+const MAX_DAY: u32 = 200_000;
 
 /// Most money that a purse is ever given, fen (50 000 yuan): what a broken key, or an office that lies, can make of one card.
 const MAX_LIFE: u32 = 5_000_000;
@@ -143,6 +148,20 @@ pub(crate) struct Purse {
     pub(crate) loaded: Vec<u32>,
     #[n(1)]
     pub(crate) keys: Vec<PurseKey>,
+    /// The day of the last load.
+    #[n(2)]
+    pub(crate) today: Option<LoadDay>,
+}
+
+/// A day on which a purse was loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct LoadDay {
+    /// Counted from 1970-01-01, UTC+8.
+    #[n(0)]
+    day: i32,
+    /// The largest value given before it.
+    #[n(1)]
+    before: u32,
 }
 
 impl Purse {
@@ -151,19 +170,27 @@ impl Purse {
         self.loaded.last().copied().unwrap_or(0)
     }
 
-    /// How much money it is to name this value now, fen.
+    /// How much money it is to name this value now, fen; counts it for the day.
     ///
     /// # Errors
     /// [`Error::PurseLimit`].
-    pub(crate) fn load(&self, loaded: u32) -> Result<u32, Error> {
+    pub(crate) fn load(&mut self, loaded: u32, now: Timestamp) -> Result<u32, Error> {
         let limit = |what, most| Err(Error::PurseLimit { what, most });
-        let more = loaded.saturating_sub(self.most());
+        let (day, most) = (clock::day_number(clock::day(now)), self.most());
+        // A day that comes again, because the time was set back, goes on where it was.
+        let known = self.today.as_ref().filter(|known| known.day >= day);
+        let before = known.map_or(most, |known| known.before);
+        let more = loaded.saturating_sub(most);
         if more > MAX_LOAD {
             return limit("a load", MAX_LOAD);
         }
         if loaded > MAX_LIFE {
             return limit("a purse in its whole life", MAX_LIFE);
         }
+        if loaded.saturating_sub(before) > MAX_DAY {
+            return limit("a purse in one day", MAX_DAY);
+        }
+        self.today = Some(LoadDay { day, before });
         Ok(more)
     }
 
@@ -646,15 +673,31 @@ mod tests {
         assert!(purse.gave(0) && purse.gave(1_000) && purse.gave(5_000));
         assert!(!purse.gave(999) && !purse.gave(5_001) && !purse.gave(6_000));
         assert_eq!(purse.most(), 5_000);
-        assert_eq!(purse.load(5_000 + MAX_LOAD).unwrap(), MAX_LOAD);
-        assert_eq!(purse.load(4_000).unwrap(), 0);
+        let at = |day: i8| -> Timestamp { format!("2026-11-{day:02}T04:00:00Z").parse().unwrap() };
+        assert_eq!(purse.load(5_000 + MAX_LOAD, at(1)).unwrap(), MAX_LOAD);
+        assert_eq!(purse.load(4_000, at(1)).unwrap(), 0);
         for (loaded, most) in [(5_001 + MAX_LOAD, MAX_LOAD), (u32::MAX, MAX_LOAD)] {
-            let error = purse.load(loaded).unwrap_err();
+            let error = purse.load(loaded, at(1)).unwrap_err();
             assert_eq!(error, Error::PurseLimit { what: "a load", most });
         }
+        // Two of the most on one day, and another two on the next one; not where the day comes again.
+        let loads = |purse: &mut Purse, day| {
+            let loads = (0..).take_while(|_| {
+                let loaded = purse.most() + MAX_LOAD;
+                let is_given = purse.load(loaded, at(day)).is_ok();
+                if is_given {
+                    purse.give(loaded);
+                }
+                is_given
+            });
+            loads.count()
+        };
+        for (day, given) in [(2, 2), (3, 2), (2, 0), (4, 2)] {
+            assert_eq!(loads(&mut purse, day), given, "{day}");
+        }
         purse.give(MAX_LIFE - 1);
-        assert_eq!(purse.load(MAX_LIFE).unwrap(), 1);
-        let error = purse.load(MAX_LIFE + 1).unwrap_err();
+        assert_eq!(purse.load(MAX_LIFE, at(5)).unwrap(), 1);
+        let error = purse.load(MAX_LIFE + 1, at(5)).unwrap_err();
         assert_eq!(error.code(), "PURSE_LIMIT");
     }
 

@@ -305,7 +305,9 @@ impl Work {
         let mut script = [0u8; 16];
         core.rng.fill_bytes(&mut script);
         let first = first_part(&script, content)?;
-        let fen = content.loaded.map_or(Ok(0), |loaded| card.purse.load(loaded))?;
+        let fen = content
+            .loaded
+            .map_or(Ok(0), |loaded| card.purse.load(loaded, self.now))?;
         transaction.spend_on_load(fen);
         transaction.spend(Counted::Cards, 1);
         let mut drawing = Drawing {

@@ -12,7 +12,8 @@ use card_applet_spec::codes::{Role, Serial};
 use card_applet_spec::crypto::{Key16, equal};
 use card_applet_spec::door_f::CommitBody;
 use card_applet_spec::settlement::Before;
-use keyvault_protocol::{LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
+use jiff::Timestamp;
+use keyvault_protocol::{Counted, LineCheck, MAX_LINES, OpenedDebit, SettlementLine};
 
 use crate::card::record::{Card, Owner, PurseKey};
 use crate::error::{Error, fault};
@@ -25,7 +26,8 @@ const KINDS: [u8; 2] = [0x00, 0x01];
 /// Checks lines; one verdict for each.
 pub(crate) async fn check(
     core: &mut Core,
-    open: &Open,
+    open: &mut Open,
+    now: Timestamp,
     lines: &[SettlementLine],
 ) -> Result<Vec<LineCheck>, Error> {
     if lines.len() > MAX_LINES {
@@ -34,6 +36,7 @@ pub(crate) async fn check(
             limit: 10_000,
         });
     }
+    open.spend(core, now, Counted::Lines, lines.len() as u64).await?;
     // A card comes more than once in most files.
     let mut cards: BTreeMap<Serial, Known> = BTreeMap::new();
     let mut owners: BTreeMap<[u8; 16], Option<Serial>> = BTreeMap::new();
@@ -354,7 +357,8 @@ mod tests {
             open.apply(core, now, transaction).await.unwrap();
         }
         let start = std::time::Instant::now();
-        let verdicts = check(core, open, &lines).await.unwrap();
+        let now = core.header.high_water;
+        let verdicts = check(core, open, now, &lines).await.unwrap();
         let spent = start.elapsed().as_secs_f64();
         assert!(
             verdicts

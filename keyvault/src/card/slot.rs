@@ -11,7 +11,7 @@ use keyvault_protocol::{DeliveredBy, Entitlement, SlotVersion};
 use zeroize::Zeroizing;
 
 use crate::authority::signers::Signer;
-use crate::card::record::{CardSlot, Stamp, Standing};
+use crate::card::record::{CardSlot, MAX_LOAD, Stamp, Standing};
 use crate::clock;
 use crate::error::{Error, fault};
 use crate::keys::material::Keys;
@@ -161,6 +161,12 @@ pub(crate) fn check_entitlement(entitlement: &Entitlement) -> Result<(), Error> 
     let purse = entitlement.role == Role::SmallPayment;
     if purse != (entitlement.purse_cap > 0) {
         return bad("a purse has a largest amount above zero, and no other role has one");
+    }
+    if entitlement.purse_cap > MAX_LOAD {
+        return Err(Error::PurseLimit {
+            what: "a purchase",
+            most: MAX_LOAD,
+        });
     }
     if !(1..=48).contains(&entitlement.rule_set.len()) || !entitlement.rule_set.is_ascii() {
         return bad("a rule set's id has 1 to 48 ASCII characters");

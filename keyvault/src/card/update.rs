@@ -277,7 +277,7 @@ async fn build(
             if *loaded <= card.purse.most() {
                 return bad("a load names all money ever loaded, above every value given before");
             }
-            let more = card.purse.load(*loaded)?;
+            let more = card.purse.load(*loaded, now)?;
             card.purse.give(*loaded);
             fen = more;
             (Effect::Load, encode(&Operation::Load { loaded: *loaded })?)

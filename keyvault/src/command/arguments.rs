@@ -486,6 +486,8 @@ pub(crate) enum Ask {
     },
     /// Lists who may ask: services, officers and auditors, with their keys, and who of them is suspended.
     Callers,
+    /// Says what each caller has used of its ceilings today, and what is counted whoever asks.
+    Ceilings,
     /// Suspends a caller at once: nothing that they ask for is done any more, and no signature of theirs counts.
     Suspend {
         /// Its name.
@@ -706,6 +708,7 @@ impl Ask {
             Self::Status => "yzt.keyvault_status/1",
             Self::ExportBundle { .. } => "yzt.keyvault_export_bundle/1",
             Self::Callers => "yzt.keyvault_callers/1",
+            Self::Ceilings => "yzt.keyvault_ceilings/1",
             Self::Suspend { .. } => "yzt.keyvault_suspend/1",
             Self::Anchors => "yzt.anchors/1",
             Self::RoleKeys => "yzt.role_keys/1",

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use keyvault_protocol::{
-    BundleRequest, CallerEntry, Client, DeliveredBy, Error, Identity, JournalKind, JournalLine, OPERATIONS,
-    PendingUpdates, ReadJournal, RefusalCode, Role, RoleCompromised, RoleKeyInfo, RoleKeyState, Serial,
-    SlotVersion, TerminalInfo, UpdatesRequest, division, fingerprint,
+    BundleRequest, CallerEntry, CeilingUse, Client, Counted, DeliveredBy, Error, Identity, JournalKind,
+    JournalLine, OPERATIONS, PendingUpdates, ReadJournal, RefusalCode, Role, RoleCompromised, RoleKeyInfo,
+    RoleKeyState, Serial, SlotVersion, TerminalInfo, UpdatesRequest, division, fingerprint,
 };
 use program_contract::language::{Line, Words};
 use program_contract::{Exit, Failure, Outcome, day, line};
@@ -93,6 +93,11 @@ pub(crate) async fn ask(place: &Place, command: Ask, schema: &'static str) -> Re
             let callers = place.connect().await?.callers().await?;
             let (fields, lines): (Vec<Value>, Vec<Line>) = callers.iter().map(show_caller).unzip();
             Outcome::done(schema, &json!({ "callers": fields }), or_none(lines))
+        }
+        Ask::Ceilings => {
+            let used = place.connect().await?.ceilings().await?;
+            let (fields, lines) = show_ceilings(&used);
+            Outcome::done(schema, &json!({ "ceilings": fields }), lines)
         }
         Ask::Suspend { name } => {
             place.connect().await?.suspend_caller(&name).await?;
@@ -306,6 +311,10 @@ const NONE_ACTIVE: Words = Words(
 );
 
 program_contract::sentences! {
+    fn is_used(of, used, most, counted) = "{of}：{counted} 已用 {used}，每日 {most}", "{of}: {used} of {most} {counted}";
+    fn nearly_used(of, used, most, counted) =
+        "{of}：{counted} 已用 {used}，每日 {most}，已达五分之四",
+        "{of}: {used} of {most} {counted}, four fifths or more";
     fn suspended(name) =
         "{name} 已停用，立即生效", "{name} is suspended, from this moment on";
     fn suspended_since(day) = "，{day} 停用", ", suspended on {day}";
@@ -340,6 +349,41 @@ async fn keys_in(client: &mut Client<UnixStream>, terminal: &str) -> Result<usiz
             && (key.state == RoleKeyState::Active || (key.state == RoleKeyState::Draining && drains()))
     });
     Ok(carried.count())
+}
+
+/// All ceilings for programs; for people those of which something is used, the nearest to its number first.
+fn show_ceilings(used: &[CeilingUse]) -> (Vec<Value>, Vec<Line>) {
+    let fields = used.iter().map(|used| {
+        json!({
+            "of": used.of,
+            "counted": used.counted,
+            "used": used.used,
+            "most": used.most,
+            "near": used.is_near(),
+        })
+    });
+    let mut shown: Vec<&CeilingUse> = used.iter().filter(|used| used.used > 0).collect();
+    shown.sort_by_key(|used| std::cmp::Reverse(used.used.saturating_mul(1000) / used.most.max(1)));
+    let mut lines: Vec<Line> = shown
+        .into_iter()
+        .map(|used| {
+            let known = Counted::ALL.iter().find(|counted| counted.name() == used.counted);
+            let zh = known.map_or(used.counted.as_str(), |counted| counted.zh());
+            let counted = (zh.to_owned(), used.counted.clone());
+            if used.is_near() {
+                line!(nearly_used(&used.of, used.used, used.most, counted))
+            } else {
+                line!(is_used(&used.of, used.used, used.most, counted))
+            }
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push(line!(Words(
+            "今天尚未使用任何上限",
+            "nothing of any ceiling is used today"
+        )));
+    }
+    (fields.collect(), lines)
 }
 
 fn show_caller(entry: &CallerEntry) -> (Value, Line) {

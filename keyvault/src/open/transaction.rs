@@ -488,24 +488,6 @@ impl Open {
         self.apply(core, now, transaction).await
     }
 
-    /// Makes the keys that do not exist yet, and takes them into use.
-    pub(crate) async fn ensure_keys(
-        &mut self,
-        core: &mut Core,
-        now: Timestamp,
-        wanted: &[KeyId],
-    ) -> Result<(), Error> {
-        let missing: Vec<KeyId> = wanted
-            .iter()
-            .copied()
-            .filter(|id| !self.keys.holds(*id))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        self.make_keys(core, now, &missing, Transaction::default()).await
-    }
-
     /// Makes fresh keys, in one transaction with `transaction`, and takes them into use.
     pub(crate) async fn make_keys(
         &mut self,

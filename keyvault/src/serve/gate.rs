@@ -135,10 +135,7 @@ async fn narrowed(
         });
     }
     callers::within_regions(core, open, entry, &request.about()).await?;
-    open.counts.spender = Spender {
-        name: entry.enrolment.name.clone(),
-        lowered: entry.enrolment.ceilings.clone(),
-    };
+    open.counts.spender = Spender::of(entry);
     Ok(())
 }
 

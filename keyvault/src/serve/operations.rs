@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
-    AcceptReceipts, AllowCard, BeginUnseal, Callers, CardVersions, CheckLines, CompromiseRole, ContinueCard,
-    Counted, DenyCard, DenyChain, EndCard, ExportBundle, ExportDenyList, ExportUpdates, GiveShare, Hello,
-    MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal,
-    ReadPending, ReadStatus, Request, Response, RevokeTerminal, RoleKeys, Seal, SealUpdate, SealedPhotoKey,
-    Series, SignCardBack, StartCard, SubmitRequest, SuspendCaller, Terminals, WrappedKey,
+    AcceptReceipts, AllowCard, BeginUnseal, Callers, CardVersions, Ceilings, CheckLines, CompromiseRole,
+    ContinueCard, DenyCard, DenyChain, EndCard, ExportBundle, ExportDenyList, ExportUpdates, GiveShare,
+    Hello, MAX_ANSWERS, OpenOrder, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors,
+    ReadJournal, ReadPending, ReadStatus, Request, Response, RevokeTerminal, RoleKeys, Seal, SealUpdate,
+    SealedPhotoKey, Series, SignCardBack, StartCard, SubmitRequest, SuspendCaller, Terminals, WrappedKey,
 };
 use service_contract::answered;
 use zeroize::Zeroizing;
@@ -219,12 +219,14 @@ pub(crate) async fn answer(
             let at = at.ok_or(Error::Sealed)?;
             Ok(answered::<Callers, _>(callers::list(at.open)))
         }
+        Request::Ceilings(Ceilings) => {
+            let at = at.ok_or(Error::Sealed)?;
+            let used = at.open.counts.used(&at.open.callers, at.now);
+            Ok(answered::<Ceilings, _>(used))
+        }
         Request::CheckLines(CheckLines { lines }) => {
             let at = at.ok_or(Error::Sealed)?;
-            at.open
-                .spend(at.core, at.now, Counted::Lines, lines.len() as u64)
-                .await?;
-            settlement::check(at.core, at.open, &lines)
+            settlement::check(at.core, at.open, at.now, &lines)
                 .await
                 .map(answered::<CheckLines, _>)
         }

@@ -52,6 +52,16 @@ pub(crate) async fn export_bundle(
     let (lists, numbers) = deny_list::lists(core, open, now, roles, terms).await?;
     fits(open, roles, &terminal.regions, checked.today, &lists)?;
 
+    let mut transaction = numbers;
+    transaction.put(Table::Terminal, request.terminal.as_bytes(), &terminal)?;
+    transaction.spend(Counted::Bundles, 1);
+    transaction.note(Event::BundleIntent {
+        terminal: request.terminal.clone(),
+        kind: terminal.kind.clone(),
+        sequence: terminal.sequence,
+    });
+    open.apply(core, now, transaction).await?;
+
     let mut ids = Vec::new();
     for role in roles {
         for region in &terminal.regions {
@@ -63,16 +73,6 @@ pub(crate) async fn export_bundle(
             ids.extend(open.usable_versions(*role, *region, checked.today));
         }
     }
-
-    let mut transaction = numbers;
-    transaction.put(Table::Terminal, request.terminal.as_bytes(), &terminal)?;
-    transaction.spend(Counted::Bundles, 1);
-    transaction.note(Event::BundleIntent {
-        terminal: request.terminal.clone(),
-        kind: terminal.kind.clone(),
-        sequence: terminal.sequence,
-    });
-    open.apply(core, now, transaction).await?;
     let chain = match rights {
         Some(rights) => {
             let leaf = Leaf {

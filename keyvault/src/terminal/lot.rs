@@ -11,10 +11,12 @@ use keyvault_protocol::{Counted, LotRequest, MAX_LOT_CARDS};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::{Event, is_name};
+use crate::authority::ceilings::Use;
 use crate::authority::signers::Signer;
 use crate::error::{Error, fault};
 use crate::keys::material::KeyId;
 use crate::keys::sealed_box::boxed;
+use crate::open::callers::ForWhom;
 use crate::open::transaction::{Core, Open, Transaction};
 
 /// Makes the transport keys of a lot of blanks, for the card maker; the intent is in one transaction with `transaction`.
@@ -46,17 +48,26 @@ pub(crate) async fn export_lot(
     let mut number = [0u8; 6];
     number[..2].copy_from_slice(&request.issuer);
     number[2..].copy_from_slice(&request.lot);
-    open.ensure_keys(core, now, &[KeyId::LotTransport(number)])
-        .await?;
-    transaction.spend(Counted::Lots, 1);
-    transaction.spend(Counted::Blanks, request.count.into());
+    for (counted, by) in [(Counted::Lots, 1), (Counted::Blanks, u64::from(request.count))] {
+        transaction.uses.push(Use {
+            // Two officers want it: whoever submits their request.
+            of: Some(ForWhom::ITSELF.to_owned()),
+            counted,
+            by,
+        });
+    }
     transaction.note(Event::LotIntent {
         lot: number,
         first: request.first,
         count: request.count,
         maker: request.maker.clone(),
     });
-    open.apply(core, now, transaction).await?;
+    let key = KeyId::LotTransport(number);
+    if open.keys.holds(key) {
+        open.apply(core, now, transaction).await?;
+    } else {
+        open.make_keys(core, now, &[key], transaction).await?;
+    }
 
     let mut blanks: Vec<(Serial, KeySet)> = Vec::new();
     for card in request.first..=last {

@@ -1,23 +1,31 @@
 //! Ceilings: what a day gives and no more, over a restart and at midnight; what a purse may be given; how many versions a role
 //! key has (claims K9, K14).
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use jiff::civil::{Date, date};
+use keyvault::Vault;
 use keyvault_protocol::{
-    BundleKind, CardTask, Counted, Error, LotRequest, OrderSession, ReadJournal, RefusalCode, RewriteContent,
-    Role, RoleKeyState, TaskKind, UpdateTask, sealed,
+    BundleKind, BundleRequest, CardTask, Client, Counted, ENROLLED_KINDS, Enrolment, Error, LineCheck,
+    LotRequest, LoweredCeiling, OPERATIONS, OfficerAct, OrderSession, PhotoKeyContext, ReadJournal,
+    RefusalCode, RewriteContent, Role, RoleKeyState, TaskKind, UpdateTask, UpdatesRequest, WrappedKey,
+    sealed,
 };
 use program_contract::day;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use scratch_vault::Approved as _;
+use scratch_vault::{Approved as _, PHOTO_STORE};
+use service_contract::Caller;
+use tokio::io::DuplexStream;
 
 use super::gate::{Gate, REGION};
+use super::settlement::Shop;
 use super::support::*;
 
 const TODAY: Date = date(2026, 11, 21);
 
-pub(crate) async fn lot(client: &mut TestClient, number: u8) -> Result<Vec<u8>, Error> {
+pub(crate) async fn lot(client: &mut Client<DuplexStream>, number: u8) -> Result<Vec<u8>, Error> {
     let maker = sealed::fresh_key(&mut StdRng::seed_from_u64(1));
     let request = LotRequest {
         issuer: [0x44, 0x03],
@@ -62,16 +70,26 @@ async fn a_day_gives_the_number_and_not_one_more_whatever_is_restarted_until_mid
         lot(&mut client, u8::try_from(n % 5).unwrap()).await.unwrap();
     }
     let near = lines(&mut client, "ceiling-near").await;
-    assert!(near[0].starts_with("shenzhen lots 80 100"), "{near:?}");
+    assert!(near[0].starts_with("vault lots 80 100"), "{near:?}");
     assert_eq!(near.len(), 1);
     let before = client.role_keys().await.unwrap();
     let error = lot(&mut client, 1).await.unwrap_err();
     assert!(error.is(RefusalCode::CeilingReached), "{error}");
     assert_eq!(error.exit_code(), 1);
-    for word in ["100", "lots", "shenzhen", "2026-11-22"] {
+    for word in ["100", "lots", "vault", "2026-11-22"] {
         assert!(error.to_string().contains(word), "{error}");
     }
-    // What is counted elsewhere goes on, and the refusal wrote nothing.
+    // What is counted elsewhere goes on; the refusal wrote nothing, of a lot that has no key yet neither; and another's request is
+    // no other day's.
+    let written = installation.journal().await;
+    let mut other = scratch_vault::connect(&installation.vault, scratch_vault::key(PHOTO_STORE))
+        .await
+        .unwrap();
+    for client in [&mut *client, &mut other] {
+        let error = lot(client, 99).await.unwrap_err();
+        assert!(error.is(RefusalCode::CeilingReached), "{error}");
+    }
+    assert_eq!(installation.journal().await, written);
     assert_eq!(client.role_keys().await.unwrap(), before);
     client.open_order(&installation.signed(1, 1)).await.unwrap();
     installation.restart(121).await;
@@ -125,7 +143,7 @@ fn rewrite(loaded: u32) -> CardTask {
 /// Before: any figure up to 2^32 was taken.
 #[tokio::test]
 async fn a_purse_is_given_no_more_at_once_and_in_its_life_than_a_purse_may_be() {
-    let (_installation, mut client, session, mut card) = card_in_use(122).await;
+    let (installation, mut client, session, mut card) = card_in_use(122).await;
     let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", TODAY).await;
     let serial = card.serial;
     for (index, loaded, what) in [(10, 100_001, "a load"), (10, u32::MAX, "a load")] {
@@ -158,11 +176,31 @@ async fn a_purse_is_given_no_more_at_once_and_in_its_life_than_a_purse_may_be() 
     )
     .await;
     written.unwrap();
-    // Fifty loads of the most, and the life of the purse is over.
+    // Two loads of the most a day, and with the fiftieth the life of the purse is over.
+    let mut order = installation.order(2, 200);
+    order.tasks.push(TaskKind::Update);
+    order.until = order
+        .from
+        .checked_add(SignedDuration::from_hours(29 * 24))
+        .unwrap();
+    let session = client
+        .open_order(&order.sign(&installation.issuer).unwrap())
+        .await
+        .unwrap();
     for n in 2..=50u32 {
-        let task = UpdateTask::Load { loaded: n * 100_000 };
-        client.seal_update(&session, 10 + n, serial, task).await.unwrap();
+        let loaded = n * 100_000;
+        let task = || UpdateTask::Load { loaded };
+        if n % 2 == 1 {
+            let error = client.seal_update(&session, n, serial, task()).await.unwrap_err();
+            assert!(
+                error.is(RefusalCode::PurseLimit) && error.to_string().contains("in one day"),
+                "{error}"
+            );
+            installation.clock.advance(SignedDuration::from_hours(24));
+        }
+        client.seal_update(&session, n, serial, task()).await.unwrap();
     }
+    installation.clock.advance(SignedDuration::from_hours(24));
     let beyond = UpdateTask::Load { loaded: 5_000_001 };
     let error = client
         .seal_update(&session, 100, serial, beyond)
@@ -172,7 +210,371 @@ async fn a_purse_is_given_no_more_at_once_and_in_its_life_than_a_purse_may_be() 
         error.is(RefusalCode::PurseLimit) && error.to_string().contains("5000000"),
         "{error}"
     );
+    bus.renew(&mut client, day::of(installation.clock.now())).await;
+}
+
+/// What one purchase takes is the card's to refuse: the vault tells no card of more than a load.
+#[tokio::test]
+async fn a_purse_pays_no_more_at_once_than_a_purse_may() {
+    let (_installation, mut client, session, mut card) = card_in_use(128).await;
+    for (index, purse_cap, fits) in [(10, 100_001, false), (10, u32::MAX, false), (11, 100_000, true)] {
+        let CardTask::Rewrite(mut content) = rewrite(1_000) else {
+            panic!("a rewrite");
+        };
+        content.entitlements[0].purse_cap = purse_cap;
+        card.reset();
+        let task = CardTask::Rewrite(content);
+        let (written, _) = run(&mut client, &session, index, &mut card, task, Mishap::None).await;
+        match written {
+            Ok(_) => assert!(fits),
+            Err(error) => assert!(
+                !fits && error.is(RefusalCode::PurseLimit) && error.to_string().contains("a purchase"),
+                "{error}"
+            ),
+        }
+    }
+}
+
+/// A caller whose entry has these ceilings.
+async fn enrolled(
+    client: &mut TestClient,
+    vault: &Arc<Vault>,
+    name: &str,
+    kind: Caller,
+    ceilings: &[(Counted, u32)],
+) -> Result<Client<DuplexStream>, Error> {
+    let ceilings = ceilings.iter().map(|(counted, per_day)| LoweredCeiling {
+        counted: counted.name().to_owned(),
+        per_day: *per_day,
+    });
+    let enrolment = Enrolment {
+        ceilings: ceilings.collect(),
+        ..scratch_vault::enrolment(name, kind, scratch_vault::point(name))
+    };
+    scratch_vault::approved(client, OfficerAct::EnrolCaller(enrolment)).await?;
+    scratch_vault::connect(vault, scratch_vault::key(name)).await
+}
+
+/// An order of an issuer of this name.
+async fn ordered(
+    installation: &Installation,
+    client: &mut Client<DuplexStream>,
+    name: &str,
+    number: u8,
+) -> Result<OrderSession, Error> {
+    let mut order = installation.order(number, 200);
+    order.issuer = name.to_owned();
+    order.tasks.extend([TaskKind::Rewrite, TaskKind::Update]);
+    client
+        .open_order(&order.sign(&scratch_vault::officer(name)).unwrap())
+        .await
+}
+
+fn photo() -> PhotoKeyContext {
+    PhotoKeyContext {
+        photo_id: [1; 16],
+        person: [2; 16],
+        profile: "chip".into(),
+        version: 1,
+    }
+}
+
+/// For each operation a caller of its own, whose entry lowers what it is counted for.
+#[tokio::test]
+#[allow(clippy::too_many_lines, reason = "an arm for each operation, read as a table")]
+async fn every_operation_with_a_ceiling_warns_before_its_number_and_stops_at_it() {
+    let (installation, mut client, session, first) = card_in_use(129).await;
+    let mut bus = Gate::new(&mut client, BundleKind::Bus, "bus 1", TODAY).await;
     bus.renew(&mut client, TODAY).await;
+    let mut shop = Shop::new(&mut client, "shop 1").await;
+    let wrapped = client.photo_key_new(&photo()).await.unwrap().1;
+    let back = number_of(first.serial);
+    let mut blanks = installation.blanks(7).await.split_off(1);
+    // Cards in use: the first, and behind StartCard five more.
+    let mut cards = vec![first];
+    let (mut lines, mut chains) = (Vec::new(), Vec::new());
+    let mut tried = 0;
+    for listed in OPERATIONS {
+        let Some(ceiling) = listed.policy.ceiling else {
+            continue;
+        };
+        let name = listed.name;
+        let counted = Counted::ALL
+            .iter()
+            .find(|counted| counted.name() == ceiling.counted);
+        let counted = *counted.unwrap();
+        let kind = ENROLLED_KINDS
+            .iter()
+            .find(|kind| listed.policy.who.contains(kind));
+        // Denying by lines takes a purchase each.
+        let most = if name == "DenyChain" { 1 } else { 5 };
+        let mut caller = enrolled(
+            &mut client,
+            &installation.vault,
+            name,
+            *kind.unwrap(),
+            &[(counted, most)],
+        )
+        .await
+        .unwrap();
+        let ordered = match name {
+            "StartCard" => ordered(&installation, &mut caller, name, 50).await,
+            "SealUpdate" => ordered(&installation, &mut caller, name, 51).await,
+            _ => Ok(session.clone()),
+        };
+        let ordered = ordered.unwrap();
+        for n in 0..=most {
+            let card = cards.get(n as usize).map(|card| card.serial);
+            let outcome = match name {
+                "PhotoKeyNew" => caller.photo_key_new(&photo()).await.map(drop),
+                "PhotoKeyOpen" => caller.photo_key_open(&photo(), &wrapped).await.map(drop),
+                "OpenOrder" => {
+                    let number = 100 + u8::try_from(n).unwrap();
+                    self::ordered(&installation, &mut caller, name, number)
+                        .await
+                        .map(drop)
+                }
+                "StartCard" => {
+                    let card = &mut blanks[n as usize];
+                    let task = personalise(1);
+                    run(&mut caller, &ordered, n, card, task, Mishap::None)
+                        .await
+                        .0
+                        .map(drop)
+                }
+                "ExportBundle" => caller
+                    .export_bundle(&BundleRequest {
+                        terminal: bus.name.clone(),
+                        zones: None,
+                        from: bus.request.from,
+                        to: bus.request.to,
+                    })
+                    .await
+                    .map(drop),
+                "SignCardBack" => {
+                    let region = REGION.parse().unwrap();
+                    caller.sign_card_back(&back, region, TODAY).await.map(drop)
+                }
+                "DenyCard" => caller.deny_card(card.unwrap()).await,
+                "AllowCard" => caller.allow_card(card.unwrap()).await,
+                "DenyChain" => caller.deny_chain(chains[n as usize]).await,
+                "SealUpdate" => {
+                    let floor = UpdateTask::DateFloor(TODAY);
+                    let serial = cards[0].serial;
+                    caller.seal_update(&ordered, n, serial, floor).await.map(drop)
+                }
+                "ExportUpdates" => {
+                    let request = UpdatesRequest {
+                        terminal: bus.name.clone(),
+                        to: bus.request.to,
+                    };
+                    caller.export_updates(&request).await.map(drop)
+                }
+                "CheckLines" => caller.check_lines(&lines[..1]).await.map(drop),
+                "EndCard" => caller.end_card(card.unwrap()).await,
+                other => panic!("{other} is counted, and nobody tries it"),
+            };
+            let of = format!("{name} {} ", counted.name());
+            let warned = self::lines(&mut client, "ceiling-near").await;
+            let warned = warned.iter().filter(|line| line.starts_with(&of)).count();
+            assert_eq!(warned, usize::from((n + 1) * 5 >= most * 4), "{name} {n}");
+            if n < most {
+                outcome.unwrap_or_else(|error| panic!("{name} {n}: {error}"));
+            } else {
+                let error = outcome.unwrap_err();
+                assert!(error.is(RefusalCode::CeilingReached), "{name}: {error}");
+                let said = error.to_string();
+                for word in [name, ceiling.counted, &most.to_string()] {
+                    assert!(said.contains(word), "{said}");
+                }
+            }
+        }
+        let used = client.ceilings().await.unwrap();
+        let used = used
+            .iter()
+            .find(|used| used.of == name && used.counted == ceiling.counted);
+        let used = used.unwrap();
+        assert_eq!(
+            (used.used, used.most, used.is_near()),
+            (most.into(), most.into(), true),
+            "{name}"
+        );
+        tried += 1;
+        match name {
+            "StartCard" => {
+                cards.extend(blanks.drain(..5));
+                // Two of the cards pay, before anybody denies them.
+                for n in 0..2u32 {
+                    let card = &mut cards[n as usize];
+                    if n > 0 {
+                        card.reset();
+                        let activate = CardTask::Activate { date: TODAY };
+                        run(&mut client, &session, 150, card, activate, Mishap::None)
+                            .await
+                            .0
+                            .unwrap();
+                    }
+                    card.reset();
+                    run(
+                        &mut client,
+                        &session,
+                        151 + n,
+                        card,
+                        rewrite(20_000),
+                        Mishap::None,
+                    )
+                    .await
+                    .0
+                    .unwrap();
+                    card.reset();
+                    lines.push(shop.sell(card, 500));
+                }
+                for checked in client.check_lines(&lines).await.unwrap() {
+                    match checked {
+                        LineCheck::Genuine { chain, .. } => chains.push(chain),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            "DenyCard" => client.deny_card(cards[5].serial).await.unwrap(),
+            _ => {}
+        }
+    }
+    assert_eq!(tried, 13);
+}
+
+/// What a caller would do to have more of a day.
+#[tokio::test]
+async fn a_ceiling_is_a_callers_over_connections_refusals_suspension_another_key_and_a_start() {
+    let mut installation = Installation::new(130).await;
+    let mut client = installation.client().await;
+    let (name, kind) = ("copies", Caller::PhotoStore);
+    let lowered = [(Counted::NewPhotoKeys, 10), (Counted::OpenedPhotoKeys, 5)];
+    let mut caller = enrolled(&mut client, &installation.vault, name, kind, &lowered)
+        .await
+        .unwrap();
+    // What is refused is not counted.
+    for _ in 0..12 {
+        let other = WrappedKey::from_bytes(vec![1; 90]);
+        let error = caller.photo_key_open(&photo(), &other).await.unwrap_err();
+        assert!(error.is(RefusalCode::NotWrappedHere), "{error}");
+    }
+    // Eight connections at once, three requests each.
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let vault = Arc::clone(&installation.vault);
+        asking.spawn(async move {
+            let mut client = scratch_vault::connect(&vault, scratch_vault::key(name))
+                .await
+                .unwrap();
+            let mut made = Vec::new();
+            for _ in 0..3 {
+                match client.photo_key_new(&photo()).await {
+                    Ok((_, wrapped)) => made.push(wrapped),
+                    Err(error) => assert!(error.is(RefusalCode::CeilingReached), "{error}"),
+                }
+            }
+            made
+        });
+    }
+    let made = asking.join_all().await.concat();
+    assert_eq!(made.len(), 10);
+    let stopped = async |vault: &Arc<Vault>, key: &str| {
+        let mut caller = scratch_vault::connect(vault, scratch_vault::key(key))
+            .await
+            .unwrap();
+        let error = caller.photo_key_new(&photo()).await.unwrap_err();
+        assert!(error.is(RefusalCode::CeilingReached), "{error}");
+    };
+    stopped(&installation.vault, name).await;
+    client.suspend_caller(name).await.unwrap();
+    for act in [
+        OfficerAct::ReplaceKey {
+            name: name.into(),
+            key: scratch_vault::point("copies, again"),
+        },
+        OfficerAct::RestoreCaller { name: name.into() },
+    ] {
+        scratch_vault::approved(&mut client, act).await.unwrap();
+    }
+    stopped(&installation.vault, "copies, again").await;
+    installation.restart(131).await;
+    stopped(&installation.vault, "copies, again").await;
+    // The five that may be opened are all there.
+    let key = scratch_vault::key("copies, again");
+    let mut caller = scratch_vault::connect(&installation.vault, key).await.unwrap();
+    for wrapped in &made[..5] {
+        caller.photo_key_open(&photo(), wrapped).await.unwrap();
+    }
+    let error = caller.photo_key_open(&photo(), &made[5]).await.unwrap_err();
+    assert!(error.is(RefusalCode::CeilingReached), "{error}");
+    let mut client = installation.client().await;
+    let used = client.ceilings().await.unwrap();
+    let used = |of: &str, counted: Counted| {
+        let found = used
+            .iter()
+            .find(|used| used.of == of && used.counted == counted.name());
+        found.map(|used| (used.used, used.most))
+    };
+    assert_eq!(used(name, Counted::NewPhotoKeys), Some((10, 10)));
+    assert_eq!(used(name, Counted::OpenedPhotoKeys), Some((5, 5)));
+    assert_eq!(used(name, Counted::Cards), None);
+    assert_eq!(used("vault", Counted::Lots), Some((0, 100)));
+    // Another day is another one.
+    installation.clock.advance(SignedDuration::from_hours(24));
+    caller.photo_key_new(&photo()).await.unwrap();
+    let used = client.ceilings().await.unwrap();
+    assert!(used.iter().any(|used| used.of == name && used.used == 1));
+    assert!(!used.iter().any(|used| used.used > 1));
+}
+
+#[tokio::test]
+async fn loads_and_their_money_are_lowered_with_what_carries_them() {
+    let (installation, mut client, session, mut card) = card_in_use(132).await;
+    let vault = &installation.vault;
+    card.reset();
+    run(&mut client, &session, 10, &mut card, rewrite(1_000), Mishap::None)
+        .await
+        .0
+        .unwrap();
+    let mut loaded = 1_000;
+    for (number, counted, most, given) in [(60, Counted::Loads, 2, 2), (61, Counted::Fen, 2_500, 2)] {
+        let name = format!("by {}", counted.name());
+        let mut caller = enrolled(&mut client, vault, &name, Caller::Issuer, &[(counted, most)])
+            .await
+            .unwrap();
+        let session = ordered(&installation, &mut caller, &name, number).await.unwrap();
+        for index in 0..=given {
+            let task = UpdateTask::Load {
+                loaded: loaded + 1_000,
+            };
+            match caller.seal_update(&session, index, card.serial, task).await {
+                Ok(_) => {
+                    assert!(index < given, "{name}");
+                    loaded += 1_000;
+                }
+                Err(error) => assert!(
+                    index == given
+                        && error.is(RefusalCode::CeilingReached)
+                        && error.to_string().contains(counted.name()),
+                    "{name}: {error}"
+                ),
+            }
+        }
+    }
+    // Nobody is promised what is not counted for them.
+    for (kind, counted) in [
+        (Caller::PhotoStore, Counted::Loads),
+        (Caller::Settlement, Counted::Fen),
+        (Caller::Issuer, Counted::Blanks),
+        (Caller::Issuer, Counted::Rotations),
+    ] {
+        let name = format!("no {}", counted.name());
+        let error = enrolled(&mut client, vault, &name, kind, &[(counted, 1)])
+            .await
+            .unwrap_err();
+        assert!(error.is(RefusalCode::BadContent), "{error}");
+    }
 }
 
 /// Before: 255 rotations in 0.4 seconds ended a role.

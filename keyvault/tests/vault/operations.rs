@@ -13,14 +13,14 @@ use keyvault_protocol::channel;
 use keyvault_protocol::sealed::{self, Purpose};
 use keyvault_protocol::{
     AcceptReceipts, AllowCard, Asked, BeginUnseal, BundleKind, BundleRequest, Callers, CardBack, CardTask,
-    CardVersions, ChannelKey, CheckLines, CompromiseRole, ContinueCard, Counted, DenyCard, DenyChain,
-    DenyListRequest, EndCard, Entitlement, ExportBundle, ExportDenyList, ExportUpdates, GiveShare, Greeting,
-    Hello, LineCheck, OPERATIONS, OfficerAct, OpenOrder, OrderSession, PROTOCOL_VERSION, PendingUpdates,
-    PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal, ReadPending,
-    ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RevokeTerminal, RewriteContent,
-    Role, RoleKeyState, RoleKeys, Script, Seal, SealUpdate, SealedShare, SettlementLine, Share, SignCardBack,
-    SlotVersion, StartCard, SubmitRequest, SuspendCaller, TaskKind, Terminals, UpdateTask, UpdatesRequest,
-    VaultState, Welcome, WrappedKey, custodian_key, frame, request_number,
+    CardVersions, Ceilings, ChannelKey, CheckLines, CompromiseRole, ContinueCard, Counted, DenyCard,
+    DenyChain, DenyListRequest, EndCard, Entitlement, ExportBundle, ExportDenyList, ExportUpdates, GiveShare,
+    Greeting, Hello, LineCheck, OPERATIONS, OfficerAct, OpenOrder, OrderSession, PROTOCOL_VERSION,
+    PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal,
+    ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RevokeTerminal,
+    RewriteContent, Role, RoleKeyState, RoleKeys, Script, Seal, SealUpdate, SealedShare, SettlementLine,
+    Share, SignCardBack, SlotVersion, StartCard, SubmitRequest, SuspendCaller, TaskKind, Terminals,
+    UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, custodian_key, frame, request_number,
 };
 use p256::SecretKey;
 use rand::SeedableRng;
@@ -617,6 +617,7 @@ impl Copied<'_> {
                 (SuspendCaller { name }.into(), Back::By(Box::new(restore)))
             }
             Request::Callers(_) => (Callers.into(), nothing),
+            Request::Ceilings(_) => (Ceilings.into(), nothing),
             Request::CheckLines(_) => {
                 let lines = vec![base.line.clone()];
                 (CheckLines { lines }.into(), nothing)
