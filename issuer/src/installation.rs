@@ -24,6 +24,7 @@ use jiff::civil::Date;
 use keyvault_protocol::{ChannelKey, Identity, VaultAnchors};
 use permit_rules::RuleSets;
 use program_contract::language::Said as _;
+use program_contract::user::Barrier;
 use program_contract::{Clock, Exit, Failing, Founded, NotARehearsal, file};
 use serde::Deserialize;
 
@@ -96,6 +97,14 @@ pub enum InstallationError {
         /// Why.
         source: io::Error,
     },
+    /// The settings are another user's.
+    #[error("the settings {} cannot be read: {whose}", path.display())]
+    OtherUser {
+        /// The file.
+        path: PathBuf,
+        /// Whose they are.
+        whose: Box<Barrier>,
+    },
     /// The vault's anchors.
     #[error("the vault's anchors {} cannot be read: {source}", path.display())]
     Anchors {
@@ -128,7 +137,7 @@ impl Failing for InstallationError {
     fn code(&self) -> Cow<'static, str> {
         match self {
             Self::Config { .. } => "SETTINGS".into(),
-            Self::File { .. } => "FILE".into(),
+            Self::File { .. } | Self::OtherUser { .. } => "FILE".into(),
             Self::Anchors { .. } => "VAULT_ANCHORS".into(),
             Self::CounterKey(_) => "COUNTER_KEY".into(),
             Self::Key(error) => Failing::code(error),
@@ -141,9 +150,11 @@ impl Failing for InstallationError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Config { .. } | Self::File { .. } | Self::Anchors { .. } | Self::CounterKey(_) => {
-                Exit::Damaged
-            }
+            Self::Config { .. }
+            | Self::File { .. }
+            | Self::OtherUser { .. }
+            | Self::Anchors { .. }
+            | Self::CounterKey(_) => Exit::Damaged,
             Self::Key(error) => error.exit(),
             Self::Staff(error) => error.exit(),
             Self::Office(error) => error.exit(),
@@ -158,6 +169,11 @@ impl Failing for InstallationError {
                 "Correct issuer.toml, whose keys are all optional and none other is taken, or its rights: the user that runs the command reads it.".into()
             }
             Self::File { .. } => "Check the path, its rights and the disk.".into(),
+            Self::OtherUser { whose, .. } => format!(
+                "Run the same command as user {0} (root does so with `runuser -u {0} -- ...`), or have the rights corrected.",
+                whose.owner()
+            )
+            .into(),
             Self::Anchors { .. } => {
                 "Bring the file that the vault's founding wrote: `issuer migrate --anchors FILE`.".into()
             }
@@ -175,6 +191,15 @@ impl Failing for InstallationError {
 
     fn chinese(&self) -> (String, String) {
         let (message, action) = match self {
+            Self::OtherUser { path, whose } => {
+                let owner = whose.owner();
+                return (
+                    format!("设置文件 {} 无法读取：{}", path.display(), whose.zh()),
+                    format!(
+                        "请以用户 {owner} 运行同一命令（root 可用 `runuser -u {owner} -- ...`），或请其更正权限。"
+                    ),
+                );
+            }
             Self::Config { path, problem } => (
                 format!("设置文件 {} 无法读取：{problem}", path.display()),
                 "请改正 issuer.toml（各键均可省略，不认得的键不予接受）或其权限：运行命令的用户须能读取。",
@@ -212,7 +237,7 @@ impl Installation {
     /// Opens a folder; `config` is another settings file than its own `issuer.toml`.
     ///
     /// # Errors
-    /// [`InstallationError::Config`].
+    /// [`InstallationError::Config`], [`InstallationError::OtherUser`].
     pub fn open(folder: &Path, config: Option<&Path>) -> Result<Self, InstallationError> {
         let own = folder.join("issuer.toml");
         let path = config.unwrap_or(&own);
@@ -224,6 +249,11 @@ impl Installation {
             // Only its own file may be missing: a file that somebody named must be there.
             Err(error) if error.kind() == io::ErrorKind::NotFound && config.is_none() => Config::default(),
             Err(error) => {
+                let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+                if let Some(whose) = is_denied.then(|| Barrier::before(path)).flatten() {
+                    let (path, whose) = (path.to_owned(), Box::new(whose));
+                    return Err(InstallationError::OtherUser { path, whose });
+                }
                 return Err(InstallationError::Config {
                     path: path.to_owned(),
                     problem: error.to_string(),

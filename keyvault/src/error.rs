@@ -523,7 +523,7 @@ impl Error {
             ),
             Self::RolledBack { .. } => of(
                 W::RolledBack,
-                "write nothing; find out who put this store there, and put the newest one back. After a restore that was decided on, give the shares again with `keyvault unseal --restored`",
+                "write nothing; find out who put this store there, and put the newest one back, with vault.sqlite-wal beside vault.sqlite where the copy has it. After a restore that was decided on, give the shares again with `keyvault unseal --restored`",
             ),
             Self::InUse => own(
                 "IN_USE",
@@ -908,7 +908,7 @@ impl Failing for Error {
             ),
             Self::RolledBack { found, seen } => (
                 format!("存储是第 {found} 代，而有保管人已见过第 {seen} 代").into(),
-                "不得写入；请查明是谁放入了旧的存储，并换回最新的；经决定恢复备份的，用 `keyvault unseal --restored` 重新给出分片",
+                "不得写入；请查明是谁放入了旧的存储，并换回最新的，备份中有 vault.sqlite-wal 的须与 vault.sqlite 一并放回；经决定恢复备份的，用 `keyvault unseal --restored` 重新给出分片",
             ),
             Self::InUse => (
                 "另一个 keyvault 进程正在使用此目录".into(),

@@ -84,6 +84,7 @@ impl Fault {
             Code::ObjectMissing
             | Code::ObjectDamaged
             | Code::IndexDamaged
+            | Code::IndexOtherVersion
             | Code::DecoderFault
             | Code::FileUnreadable
             | Code::OutputUnwritable

@@ -60,6 +60,9 @@ pub enum Error {
     /// No room left.
     #[error("the disk of the database is full")]
     DiskFull,
+    /// Another program, no server, has the database's file open for writing.
+    #[error("another program holds the database file")]
+    Held,
     /// The database does not answer, or too late.
     #[error("the database does not answer ({code})")]
     Unavailable {
@@ -104,7 +107,7 @@ impl Error {
             Self::ReadOnly => "STORE_READ_ONLY",
             Self::Denied => "STORE_DENIED",
             Self::DiskFull => "STORE_DISK_FULL",
-            Self::Unavailable { .. } => "STORE_UNAVAILABLE",
+            Self::Held | Self::Unavailable { .. } => "STORE_UNAVAILABLE",
             Self::Damaged { .. } => "STORE_DAMAGED",
             Self::BrokenLedger { .. } => "LEDGER_BROKEN",
             Self::Refused { .. } => "STORE_REFUSED",
@@ -136,6 +139,9 @@ impl Error {
                 "Run the command as the user whose file it is, or have the rights of the file and its folder corrected; at a server correct user, password (`.pgpass`) and rights (`GRANT`)."
             }
             Self::DiskFull => "Make room on the disk of the database; then try again.",
+            Self::Held => {
+                "End the program that holds it (`fuser` names who has a file open), then read the state again before the next try."
+            }
             Self::Unavailable { .. } => "Start the database, then read the state again before the next try.",
             Self::Damaged { .. } => "Stop, keep the files, and restore the last backup.",
             Self::BrokenLedger { .. } => "Stop, keep the database as it is, and call the auditor.",
@@ -157,7 +163,7 @@ impl Error {
     pub const fn is_outage(&self) -> bool {
         matches!(
             self,
-            Self::ReadOnly | Self::Denied | Self::DiskFull | Self::Unavailable { .. }
+            Self::ReadOnly | Self::Denied | Self::DiskFull | Self::Held | Self::Unavailable { .. }
         )
     }
 
@@ -202,6 +208,10 @@ impl Error {
                 "请以该文件所属的用户运行命令，或请人更正文件及其目录的权限；使用数据库服务器的，请改正用户、口令（`.pgpass`）或授权（`GRANT`）。",
             ),
             Self::DiskFull => ("数据库所在磁盘已满".to_owned(), "请腾出磁盘空间，再试。"),
+            Self::Held => (
+                "有别的程序占用数据库文件".to_owned(),
+                "请结束该程序（`fuser` 可查出谁打开了文件），先重新查看现状再试。",
+            ),
             Self::Unavailable { code } => (
                 format!("数据库没有应答（{code}）"),
                 "请启动数据库，先重新查看现状再试。",
@@ -292,11 +302,7 @@ fn from_engine(error: &dyn DatabaseError) -> Error {
     if let (Ok(number), true) = (code.parse::<u32>(), code.len() < 5) {
         // The low byte is the primary code, see sqlite.org/rescode.html.
         match number & 0xFF {
-            5 | 6 => {
-                return Error::Unavailable {
-                    code: "busy".to_owned(),
-                };
-            }
+            5 | 6 => return Error::Held,
             8 => return Error::ReadOnly,
             10 | 14 => return Error::Unavailable { code },
             11 | 26 => {

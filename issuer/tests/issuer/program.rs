@@ -1,6 +1,6 @@
 //! The program's own contract: exit codes, one JSON object, nothing on standard output but the result.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Output;
 
@@ -274,6 +274,43 @@ fn another_day_is_taken_by_a_rehearsal_office_alone_and_a_real_one_does_nothing(
     // A settings file makes no rehearsal of it.
     std::fs::write(format!("{real}/issuer.toml"), "rehearsal = true").unwrap();
     assert_eq!(code(&issuer(&["doctor", "--dir", real, "--json"])).1, "SETTINGS");
+}
+
+#[test]
+fn an_office_of_another_user_is_named_with_its_user_and_its_settings_are_not_called_wrong() {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("skipped: only root can act as two users");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (program, office) = (folder.path().join("issuer"), folder.path().join("office"));
+    std::fs::copy(assert_cmd::cargo::cargo_bin("issuer"), &program).unwrap();
+    std::fs::create_dir(&office).unwrap();
+    std::fs::write(office.join("issuer.toml"), "").unwrap();
+    for (path, mode) in [(folder.path(), 0o755), (&*office, 0o700)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid", "65534", "--clear-groups", "--"])
+        .arg(&program)
+        .args(["doctor", "--json", "--lang", "en", "--dir"])
+        .arg(&office)
+        .output()
+        .unwrap();
+    let (exit, told) = (output.status.code(), object(&output));
+    let error = &told["error"];
+    assert_eq!((exit, &error["code"]), (Some(5), &"FILE".into()), "{told}");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("belongs to user root"),
+        "{told}"
+    );
+    assert!(
+        error["action"].as_str().unwrap().contains("runuser -u root"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -34,27 +34,18 @@ pub(crate) fn serve(
     let socket = std::path::absolute(place.socket.clone().unwrap_or_else(|| dir.join("keyvault.sock")))
         .map_err(|error| Failure::file(Words("使用套接字，所在目录", "use the socket in"), &dir, &error))?;
     keyvault_protocol::check_path(&socket)?;
-    // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        program_contract::tell!("keyvault: ", fault_at(place));
-        std::process::abort();
-    }));
-    if end_with_parent {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)).map_err(
-            |error| {
-                Failure::internal((
-                    format!("无法监视父进程：{error}"),
-                    format!("the parent cannot be watched: {error}"),
-                ))
-            },
-        )?;
-    }
+    end_when_needed(end_with_parent)?;
     let no_swap = keyvault::serve::isolation::forbid_swap();
     if !no_swap {
         tracing::warn!("memory beside the keys' own may be swapped out: allow unlimited locked memory");
     }
     let arena = Arena::new()?;
+    let secret_memory = arena.is_secret();
+    if !secret_memory {
+        tracing::warn!(
+            "root can read the keys of the open vault: this kernel gives no memfd_secret. Before 6.5 boot it with secretmem.enable=1; in a container or unit allow the system call"
+        );
+    }
     heap::open()?;
     self_test::run(&mut random())?;
     // The lock comes before the socket: only the one process that has the folder may replace a dead one's socket.
@@ -88,6 +79,7 @@ pub(crate) fn serve(
             "socket": socket.display().to_string(),
             "landlock": isolated.landlock,
             "no_swap": no_swap,
+            "secret_memory": secret_memory,
             "state": vault.status().await.state.as_str(),
             "transport_key": transport_key,
             "rehearsal": founded.is_rehearsal(),
@@ -130,6 +122,27 @@ pub(crate) fn serve(
         Ok(()) => std::process::exit(0),
         Err(failure) => Err(failure),
     }
+}
+
+/// Ends the process at a fault of this program, and with its parent where that is wanted.
+fn end_when_needed(end_with_parent: bool) -> Result<(), Failure> {
+    // A panic may have left a key half-way: the process ends at once. The payload may quote values and is not shown.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        program_contract::tell!("keyvault: ", fault_at(place));
+        std::process::abort();
+    }));
+    if end_with_parent {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM)).map_err(
+            |error| {
+                Failure::internal((
+                    format!("无法监视父进程：{error}"),
+                    format!("the parent cannot be watched: {error}"),
+                ))
+            },
+        )?;
+    }
+    Ok(())
 }
 
 program_contract::failures! {

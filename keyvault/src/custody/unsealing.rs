@@ -1,7 +1,7 @@
 //! The vault as its clients meet it: sealed, unsealing, open, damaged. One task at a time has it.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -43,6 +43,9 @@ const GATHER: Duration = Duration::from_millis(1);
 /// How long the walk over the store waits between two steps: far longer than a step takes.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// With less room than this on the disk of the store somebody should look, bytes: many times what its log grows to.
+const LITTLE_ROOM: u64 = 256 << 20;
+
 /// How long an unseal attempt lives.
 const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
 /// How long the operating key's word for the transport key holds; it is said again when half of that is over.
@@ -53,6 +56,9 @@ const BEHIND: SignedDuration = SignedDuration::from_mins(10);
 /// A vault in a folder. Shared by all connections; each request has it alone.
 pub struct Vault {
     id: [u8; 16],
+    folder: PathBuf,
+    /// Whether it was told that its disk has little room.
+    told_of_room: AtomicBool,
     clock: Clock,
     /// Requests that have come and are not answered.
     asked: AtomicU32,
@@ -106,6 +112,8 @@ impl Vault {
         });
         Ok(Arc::new(Self {
             id,
+            folder,
+            told_of_room: AtomicBool::new(false),
             clock,
             transport,
             asked: AtomicU32::new(0),
@@ -493,6 +501,7 @@ impl Vault {
     /// person's content, after 10. Called from time to time, so that nothing waits in memory for the next request, and that the
     /// store of a vault that nobody asks for anything knows what day it is.
     pub(crate) async fn expire(&self) {
+        self.look_at_room();
         let mut guard = self.inner.lock().await;
         self.forget_old_attempt(&mut guard);
         let inner = &mut *guard;
@@ -516,6 +525,22 @@ impl Vault {
         if let Err(error) = inner.commit().await.and(noted) {
             tracing::error!(code = error.code(), "the time could not be written down");
         }
+    }
+
+    /// Says once that the disk of the store has little room: before its next write is refused.
+    fn look_at_room(&self) {
+        let Ok(disk) = rustix::fs::statvfs(&self.folder) else {
+            return;
+        };
+        let left = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let is_little = left < LITTLE_ROOM;
+        if is_little && !self.told_of_room.load(Ordering::Relaxed) {
+            tracing::warn!(
+                mebibytes = left >> 20,
+                "the disk of the store has little room left: make room, before nothing can be written"
+            );
+        }
+        self.told_of_room.store(is_little, Ordering::Relaxed);
     }
 
     /// Opens every row of the open store once, a few at a time, and writes that down. What is damaged ends the service.

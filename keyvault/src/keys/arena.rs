@@ -18,7 +18,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use crate::error::Error;
-use crate::keys::arena::pages::Pages;
+use crate::keys::arena::pages::{Backing, Pages};
 
 /// Bytes of a slot: an AES-256 key, a P-256 scalar.
 pub const SLOT: usize = 32;
@@ -47,6 +47,12 @@ impl Arena {
             pages: Pages::new(SIZE)?,
             free: Mutex::new((0..slots).rev().collect()),
         }))
+    }
+
+    /// Whether not even root reads its pages.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.pages.backing() == Backing::MemfdSecret
     }
 
     fn take(&self) -> Result<u16, Error> {

@@ -48,6 +48,11 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => {
                 check_rights(folder)?;
+                if !folder.join(transport::FILE).exists() {
+                    tracing::warn!(
+                        "transport.key is not there, and a new one is made: share envelopes pin the one of before. Put it back from the copy, or have every custodian compare the fingerprint and run `keyvault share pin`"
+                    );
+                }
                 Ok(Self {
                     folder: folder.to_owned(),
                     transport: transport::key_of(folder, rng)?,

@@ -1132,6 +1132,12 @@ fn a_full_disk_is_named_and_the_vault_goes_on_when_there_is_room() {
         return;
     };
     assert!(said.contains("the disk is full"), "{said}");
+    // And it had said so before anything was refused.
+    let warned = said.find("little room left").unwrap_or(usize::MAX);
+    assert!(
+        warned < said.find("refused code=\"STORE_UNAVAILABLE\"").unwrap(),
+        "{said}"
+    );
     assert!(
         said.contains("STORE_UNAVAILABLE") && said.contains("exit 5"),
         "{said}"

@@ -292,6 +292,9 @@ closed_list! {
         48 AnchorsUnusable "ANCHORS_UNUSABLE"
             "密钥库的锚点文件缺失、无法读取，或没有写明密钥库及其公钥。", "The file of the vault's anchors is missing, cannot be read, or says nothing of a vault and its key.";
             "请再次运行 `photo-store init`，以 --anchors 给出 `keyvault init` 写下的文件，或 `keyvault anchors --json` 的输出。", "Run `photo-store init` again, with --anchors naming the file that `keyvault init` wrote, or what `keyvault anchors --json` prints.";
+        49 IndexOtherVersion "INDEX_OTHER_VERSION"
+            "照片索引是由本程序的另一版本写成的；未作任何更改。", "The photo index was written by another version of this program; nothing was changed.";
+            "请运行与此索引相配的程序版本。", "Run the version of the program that belongs to this index.";
     }
 }
 

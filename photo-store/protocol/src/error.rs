@@ -147,6 +147,7 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::ObjectMissing
         | Code::ObjectDamaged
         | Code::IndexDamaged
+        | Code::IndexOtherVersion
         // The vault refuses no photo by a rule: our key is not enrolled, the day's ceiling is reached, its disk is full, or it is damaged.
         | Code::VaultRefused
         | Code::DecoderFault

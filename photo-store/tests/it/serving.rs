@@ -487,6 +487,26 @@ async fn a_folder_of_something_else_and_a_damaged_index_exit_5() {
     assert_eq!(start(), (5, "INDEX_DAMAGED".to_owned()));
 }
 
+/// Before: it was called damaged, and the backup was to be restored.
+#[tokio::test]
+async fn an_index_that_a_newer_program_wrote_is_not_called_damaged() {
+    use sqlx::Connection as _;
+
+    const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', TRUE, x'00', 0)";
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault::shared().await;
+    Serving::start(folder.path(), &vault, None).await.stop();
+    let index = folder.path().join("store/photos.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&index);
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query(LATER).execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    let before = std::fs::read(&index).unwrap();
+    let started = wait_with_output(Serving::spawn(folder.path(), &vault, None).into_child());
+    assert_eq!(started, (5, "INDEX_OTHER_VERSION".to_owned()));
+    assert!(std::fs::read(&index).unwrap() == before);
+}
+
 impl Serving {
     fn into_child(mut self) -> Child {
         let stand_in = Command::new("true").spawn().unwrap();

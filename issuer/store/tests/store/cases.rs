@@ -542,6 +542,28 @@ async fn a_new_ledger_is_for_its_owner_only_and_is_founded_once_and_never_by_ope
 }
 
 #[tokio::test]
+async fn a_program_that_holds_the_file_is_told_from_a_database_that_is_away() {
+    use sqlx::Connection as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("issuer.db");
+    let url = format!("sqlite:{}", file.display());
+    let store = Store::found(&url, &[7; 16]).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let error = store.ready().await.unwrap_err();
+    assert!(matches!(error, Error::Held), "{error}");
+    assert_eq!(error.code(), "STORE_UNAVAILABLE");
+    assert!(error.action().contains("fuser"));
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    store.ready().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_url_of_another_engine_is_refused_and_a_missing_folder_is_told() {
     assert!(matches!(Store::open("mysql://x").await, Err(Error::Url)));
     assert!(matches!(

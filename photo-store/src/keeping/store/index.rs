@@ -37,7 +37,7 @@ impl Store {
     /// Opens (or makes) the index in a file and brings it to this version.
     ///
     /// # Errors
-    /// `INDEX_DAMAGED` for a file that is no database, `INDEX_READ_ONLY`, `STORAGE_FULL` or `INDEX_UNAVAILABLE`.
+    /// `INDEX_DAMAGED` for a file that is no database, `INDEX_OTHER_VERSION` for that of another release, `INDEX_READ_ONLY`, `STORAGE_FULL` or `INDEX_UNAVAILABLE`.
     pub async fn open_file(path: &Path) -> Result<Self, Error> {
         only_ours(path)?;
         let options = SqliteConnectOptions::new()
@@ -134,9 +134,13 @@ fn only_ours(path: &Path) -> Result<(), Error> {
 }
 
 fn migration_error(error: sqlx::migrate::MigrateError) -> Error {
+    use sqlx::migrate::MigrateError;
     match error {
-        sqlx::migrate::MigrateError::Execute(error)
-        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => error.into(),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        MigrateError::VersionMissing(_)
+        | MigrateError::VersionMismatch(_)
+        | MigrateError::VersionTooNew(..)
+        | MigrateError::VersionTooOld(..) => Error::Refused(FailureCode::IndexOtherVersion),
         _ => Error::IndexDamaged("migrations"),
     }
 }
