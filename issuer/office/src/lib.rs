@@ -14,6 +14,7 @@ pub mod fault;
 mod frozen_change;
 pub mod frozen_photo;
 pub mod hashed_id;
+pub mod holder;
 mod intake;
 pub mod loads;
 pub mod loss;

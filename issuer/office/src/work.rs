@@ -2,9 +2,9 @@
 //!
 //! Left out: search. A list has the cases that wait for its role, and no others.
 
-use issuer_store::StoredApplication;
+use issuer_store::{Snapshot, StoredApplication};
 use jiff::civil::Date;
-use permit_domain::{Applicant, ApplicationId, Decision, Order, OrderState, Step, Tier};
+use permit_domain::{Applicant, ApplicationId, CardChange, Decision, Order, OrderState, Step, Tier};
 
 use crate::error::OfficeError;
 use crate::office::Office;
@@ -27,16 +27,22 @@ pub enum WorkList {
     Production,
     /// Verified cards that wait for their holder.
     HandOver,
+    /// Changes of cards in use that nobody has signed off.
+    SignChange,
+    /// Changes that were signed off, and those in doubt, which a producer writes.
+    WriteChange,
 }
 
 impl WorkList {
     /// All lists, in the order of a case.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Review,
         Self::SignOff,
         Self::Order,
         Self::Production,
         Self::HandOver,
+        Self::SignChange,
+        Self::WriteChange,
     ];
 
     /// Its name in addresses.
@@ -48,6 +54,8 @@ impl WorkList {
             Self::Order => "order",
             Self::Production => "production",
             Self::HandOver => "hand-over",
+            Self::SignChange => "sign-change",
+            Self::WriteChange => "write-change",
         }
     }
 
@@ -56,8 +64,8 @@ impl WorkList {
     pub const fn role(self) -> StaffRole {
         match self {
             Self::Review => StaffRole::Reviewer,
-            Self::SignOff => StaffRole::Approver,
-            Self::Order | Self::Production => StaffRole::Producer,
+            Self::SignOff | Self::SignChange => StaffRole::Approver,
+            Self::Order | Self::Production | Self::WriteChange => StaffRole::Producer,
             Self::HandOver => StaffRole::HandOverClerk,
         }
     }
@@ -69,6 +77,8 @@ impl WorkList {
             "REVIEWED" => Some(Self::SignOff),
             "TO_ORDER" => Some(Self::Order),
             "VERIFIED" | "HANDING_OVER" => Some(Self::HandOver),
+            "CHANGE_PROPOSED" => Some(Self::SignChange),
+            "CHANGE_ORDERED" | "CHANGE_WRITING" => Some(Self::WriteChange),
             "ORDERED" | "ALLOCATED" | "ENCODING" | "ENCODED" | "DRAWN" => Some(Self::Production),
             _ => None,
         }
@@ -86,10 +96,12 @@ pub struct Waiting {
     pub tier: Option<Tier>,
     /// Day of acceptance.
     pub accepted_on: Option<Date>,
-    /// The last day on which the organ may issue the permit: Decree 663, article 9.
+    /// The last day on which the organ may issue the permit (Decree 663, article 9), or on which a change may be written.
     pub issue_by: Option<Date>,
     /// The order, where there is one.
     pub order: Option<Order>,
+    /// The change that waits, where it is one.
+    pub change: Option<CardChange>,
 }
 
 impl Office {
@@ -117,6 +129,9 @@ impl Office {
     pub async fn work(&self, list: WorkList) -> Result<Vec<Waiting>, OfficeError> {
         let mut ledger = self.read().await?;
         let (cases, orders) = match list {
+            WorkList::SignChange => return self.changes(&mut ledger, &["PROPOSED"]).await,
+            // What is in doubt comes first: its card has to be presented before anything else.
+            WorkList::WriteChange => return self.changes(&mut ledger, &["WRITING", "ORDERED"]).await,
             WorkList::Review => (ledger.applications_in("ACCEPTED", SHOWN).await?, Vec::new()),
             WorkList::SignOff => (ledger.applications_in("REVIEWED", SHOWN).await?, Vec::new()),
             WorkList::Order => (ledger.applications_to_order(SHOWN).await?, Vec::new()),
@@ -131,7 +146,6 @@ impl Office {
                     cases.push(on_file::application(&mut ledger, permit.grant().application).await?);
                     orders.push(order);
                 }
-                // What is in doubt comes first: its card has to be presented before anything else.
                 (cases, orders)
             }
         };
@@ -140,6 +154,7 @@ impl Office {
             .into_iter()
             .map(|case| self.waits(case, orders.next()))
             .collect();
+        // As above.
         waiting.sort_by_key(|case| !case.order.as_ref().is_some_and(|order| order.state().in_doubt()));
         Ok(waiting)
     }
@@ -198,6 +213,27 @@ impl Office {
         Ok(entries)
     }
 
+    async fn changes(&self, ledger: &mut Snapshot, states: &[&str]) -> Result<Vec<Waiting>, OfficeError> {
+        let mut waiting = Vec::new();
+        for state in states {
+            for id in ledger.changes_in(state, SHOWN).await? {
+                let stored = on_file::change(ledger, id).await?;
+                let permit = on_file::permit(ledger, stored.change.permit()).await?;
+                let (applicant, _) = on_file::facts_of(ledger, &permit).await?;
+                waiting.push(Waiting {
+                    application: permit.grant().application,
+                    applicant,
+                    tier: Some(permit.grant().tier),
+                    accepted_on: None,
+                    issue_by: stored.change.holds_until(),
+                    order: None,
+                    change: Some(stored.change),
+                });
+            }
+        }
+        Ok(waiting)
+    }
+
     fn waits(&self, case: StoredApplication, order: Option<Order>) -> Waiting {
         Waiting {
             application: case.application.id(),
@@ -210,6 +246,7 @@ impl Office {
             issue_by: self.issue_by(&case),
             applicant: case.applicant,
             order,
+            change: None,
         }
     }
 }

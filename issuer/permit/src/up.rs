@@ -12,9 +12,9 @@ use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_production::{HolderChecked, Station};
-use issuer_web::{AtReader, Counter, Desk};
+use issuer_web::{AtReader, Counter, Desk, Written};
 use keyvault_protocol::Region;
-use permit_domain::{HandOverClerk, Maker, Order, OrderId, Step};
+use permit_domain::{ChangeId, HandOverClerk, Maker, Order, OrderId, Producer, Step};
 use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Language, Outcome, Program, line};
 use serde_json::json;
@@ -212,7 +212,7 @@ async fn tell(
 async fn work(
     mut installation: Installation,
     mut socket: LocalSocket,
-    mut at_desk: mpsc::Receiver<HandOver>,
+    mut at_desk: mpsc::Receiver<AtDesk>,
     mut regions: Vec<Region>,
 ) -> Result<(), Failure> {
     let installation_office = installation.office().clone();
@@ -251,13 +251,7 @@ async fn work(
         tokio::select! {
             biased;
             asked = socket.next() => serve(&installation, asked, &mut regions).await,
-            Some(asked) = at_desk.recv() => {
-                let done = Box::pin(activate(&installation, &asked.order.to_string(), asked.clerk, asked.holder, &mut regions)).await;
-                if let Err(failure) = &done {
-                    report::trouble(failure);
-                }
-                let _ = asked.answer.send(done);
-            }
+            Some(asked) = at_desk.recv() => Box::pin(at_the_desk(&installation, asked, &mut regions)).await,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -377,15 +371,35 @@ async fn activate(
     Ok(handed)
 }
 
-/// The desk of the town: cards are made as they are ordered, and laid on the reader when they are handed over.
-struct Town(mpsc::Sender<HandOver>);
+/// The desk of the town: cards are made as they are ordered, and laid on the reader for whatever else a page of the counter asks.
+struct Town(mpsc::Sender<AtDesk>);
 
-/// A card that is handed over at a page of the counter.
-struct HandOver {
-    order: OrderId,
-    clerk: HandOverClerk,
-    holder: HolderChecked,
-    answer: oneshot::Sender<Result<Order, Failure>>,
+/// What a page of the counter asks of the reader, and where its answer goes.
+enum AtDesk {
+    HandOver {
+        order: OrderId,
+        clerk: HandOverClerk,
+        holder: HolderChecked,
+        answer: oneshot::Sender<Result<Order, Failure>>,
+    },
+    Write {
+        change: ChangeId,
+        producer: Producer,
+        answer: oneshot::Sender<Result<(), Failure>>,
+    },
+}
+
+impl Town {
+    /// Asks, and waits for the answer.
+    async fn ask<T>(
+        desk: mpsc::Sender<AtDesk>,
+        question: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> AtDesk,
+    ) -> Result<T, Failure> {
+        let ended = || Failure::internal(Words("制卡工作已结束", "the work at the reader has ended"));
+        let (answer, answered) = oneshot::channel();
+        desk.send(question(answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
 }
 
 impl Desk for Town {
@@ -397,20 +411,69 @@ impl Desk for Town {
         None
     }
 
-    fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {
-        let (desk, (answer, answered)) = (self.0.clone(), oneshot::channel());
-        Box::pin(async move {
-            let ended = || Failure::internal(Words("制卡工作已结束", "the work at the reader has ended"));
-            let asked = HandOver {
-                order,
-                clerk,
-                holder,
-                answer,
-            };
-            desk.send(asked).await.map_err(|_| ended())?;
-            answered.await.map_err(|_| ended())?
-        })
+    fn write_change(&self, change: ChangeId, producer: Producer) -> Written {
+        Box::pin(Self::ask(self.0.clone(), move |answer| AtDesk::Write {
+            change,
+            producer,
+            answer,
+        }))
     }
+
+    fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {
+        Box::pin(Self::ask(self.0.clone(), move |answer| AtDesk::HandOver {
+            order,
+            clerk,
+            holder,
+            answer,
+        }))
+    }
+}
+
+/// Does what a page of the counter asks, and answers. A page that is gone hears nothing; asking again says what was done.
+async fn at_the_desk(installation: &Installation, asked: AtDesk, regions: &mut Vec<Region>) {
+    let failed = match asked {
+        AtDesk::HandOver {
+            order,
+            clerk,
+            holder,
+            answer,
+        } => {
+            let done = activate(installation, &order.to_string(), clerk, holder, regions).await;
+            let failed = done.as_ref().err().cloned();
+            let _ = answer.send(done);
+            failed
+        }
+        AtDesk::Write {
+            change,
+            producer,
+            answer,
+        } => {
+            let done = write_change(installation, change, &producer).await;
+            let failed = done.as_ref().err().cloned();
+            let _ = answer.send(done);
+            failed
+        }
+    };
+    if let Some(failure) = failed {
+        report::trouble(&failure);
+    }
+}
+
+/// Lays the change's card on the reader and writes it.
+async fn write_change(
+    installation: &Installation,
+    change: ChangeId,
+    producer: &Producer,
+) -> Result<(), Failure> {
+    let stored = installation.office().change(change).await?;
+    let serial = stored.change.card().serial;
+    installation.insert(serial)?;
+    let mut station = Station::new(installation.connect(serial)?);
+    installation
+        .production
+        .write_change(change, &mut station, producer)
+        .await?;
+    Ok(())
 }
 
 async fn produce(installation: &Installation, order: Order) -> Result<(), Failure> {

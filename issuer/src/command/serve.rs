@@ -6,8 +6,8 @@ use issuer_api::Api;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffFile;
 use issuer_production::{HolderChecked, Production};
-use issuer_web::{AtReader, Counter, Desk};
-use permit_domain::{HandOverClerk, Maker, OrderId};
+use issuer_web::{AtReader, Counter, Desk, Written};
+use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, Producer};
 use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
@@ -51,6 +51,16 @@ impl Desk for Reader {
             let mut station = station(None).await?;
             Ok(production.run(order, &mut station, &maker, &mut |_| {}).await?)
         }))
+    }
+
+    fn write_change(&self, change: ChangeId, producer: Producer) -> Written {
+        let production = Arc::clone(&self.0);
+        Box::pin(async move {
+            let _alone = AT_READER.lock().await;
+            let mut station = station(None).await?;
+            production.write_change(change, &mut station, &producer).await?;
+            Ok(())
+        })
     }
 
     fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {

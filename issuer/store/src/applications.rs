@@ -227,8 +227,8 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// How many applications are in each state that a case can wait in, and how many permits wait for an order: state (of a permit
-    /// `TO_ORDER`) and number.
+    /// How many applications are in each state that a case can wait in, how many permits wait for an order, and how many orders and
+    /// changes for somebody: state (`TO_ORDER` of a permit, `CHANGE_` before that of a change) and number.
     ///
     /// # Errors
     /// Outages.
@@ -236,7 +236,9 @@ impl Snapshot {
         const WAITING: &str = "
             SELECT state, count(*) FROM applications WHERE state IN ('ACCEPTED', 'REVIEWED') GROUP BY state
             UNION ALL SELECT 'TO_ORDER', count(*) FROM permits WHERE state = 'APPROVED'
-            UNION ALL SELECT state, count(*) FROM orders WHERE state NOT IN ('HANDED_OVER', 'GIVEN_UP') GROUP BY state";
+            UNION ALL SELECT state, count(*) FROM orders WHERE state NOT IN ('HANDED_OVER', 'GIVEN_UP') GROUP BY state
+            UNION ALL SELECT 'CHANGE_' || state, count(*) FROM changes
+                      WHERE state IN ('PROPOSED', 'ORDERED', 'WRITING') GROUP BY state";
         Ok(on_engine!(self, |c| sqlx::query_as(WAITING).fetch_all(c))?)
     }
 

@@ -230,6 +230,19 @@ impl Snapshot {
         ids.iter().map(|id| value(id, "changes.id")).collect()
     }
 
+    /// The changes in a state, those that were proposed first first, at most `limit`.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn changes_in(&mut self, state: &str, limit: u32) -> Result<Vec<ChangeId>, Error> {
+        const IN: &str = "SELECT id FROM changes WHERE state = $1 ORDER BY created_at, id LIMIT $2";
+        let ids: Vec<String> = on_engine!(self, |c| sqlx::query_scalar(IN)
+            .bind(state)
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        ids.iter().map(|id| value(id, "changes.id")).collect()
+    }
+
     /// The change that a sealed update belongs to, by the vault's number; `None` for one that was not queued here.
     ///
     /// # Errors

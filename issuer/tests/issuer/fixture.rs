@@ -352,6 +352,11 @@ impl Fixture {
         self.over(store)
     }
 
+    /// What the ledger has about one id.
+    pub(crate) async fn ledger_of(&self, subject: &str) -> Vec<issuer_store::LedgerEntry> {
+        self.store.read().await.unwrap().ledger_of(subject).await.unwrap()
+    }
+
     /// Another one that makes cards of the same office.
     pub(crate) fn production_again(&self) -> Production {
         Production::new(

@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use issuer_api::Api;
 use issuer_office::staff::StaffFile;
 use issuer_production::{HolderChecked, Production, Station};
-use issuer_web::{AtReader, Counter, Desk};
-use permit_domain::{HandOverClerk, Maker, OrderId};
+use issuer_web::{AtReader, Counter, Desk, Written};
+use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, Producer};
 use tower::ServiceExt as _;
 
 use crate::api::staff_file;
@@ -18,7 +18,7 @@ use crate::fixture::{FACE, Fixture, TestCard};
 /// A desk with one reader, on which a card lies.
 struct OneReader {
     production: Arc<Production>,
-    card: TestCard,
+    card: Arc<Mutex<TestCard>>,
 }
 
 impl Desk for OneReader {
@@ -27,14 +27,25 @@ impl Desk for OneReader {
     }
 
     fn make(&self, order: OrderId, maker: Maker) -> Option<AtReader> {
-        let (production, mut station): (_, Station) = (Arc::clone(&self.production), self.card.station());
+        let (production, mut station): (_, Station) =
+            (Arc::clone(&self.production), self.card.lock().unwrap().station());
         Some(Box::pin(async move {
             Ok(production.run(order, &mut station, &maker, &mut |_| {}).await?)
         }))
     }
 
+    fn write_change(&self, change: ChangeId, producer: Producer) -> Written {
+        let (production, mut station): (_, Station) =
+            (Arc::clone(&self.production), self.card.lock().unwrap().station());
+        Box::pin(async move {
+            production.write_change(change, &mut station, &producer).await?;
+            Ok(())
+        })
+    }
+
     fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {
-        let (production, mut station): (_, Station) = (Arc::clone(&self.production), self.card.station());
+        let (production, mut station): (_, Station) =
+            (Arc::clone(&self.production), self.card.lock().unwrap().station());
         Box::pin(async move {
             Ok(production
                 .hand_over(order, &mut station, clerk, holder, &mut |_| {})
@@ -46,6 +57,7 @@ impl Desk for OneReader {
 struct Town {
     fixture: Fixture,
     router: axum::Router,
+    card: Arc<Mutex<TestCard>>,
 }
 
 /// A browser of one person: it keeps cookies.
@@ -85,17 +97,26 @@ impl Page {
 impl Town {
     async fn new() -> Self {
         let fixture = Fixture::new().await;
-        let card = fixture.blank();
+        let card = Arc::new(Mutex::new(fixture.blank()));
         let desk = OneReader {
             production: Arc::new(fixture.production_again()),
-            card,
+            card: Arc::clone(&card),
         };
         let staff: StaffFile = staff_file(&fixture);
         let counter = Counter::new(fixture.office().clone(), staff, Some(Box::new(desk)));
         let router = Api::new(fixture.office().clone(), staff_file(&fixture))
             .with_pages(counter.router())
             .router();
-        Self { fixture, router }
+        Self {
+            fixture,
+            router,
+            card,
+        }
+    }
+
+    /// Lays another card on the reader.
+    fn on_the_reader(&self, card: TestCard) {
+        *self.card.lock().unwrap() = card;
     }
 
     /// A browser at which somebody chose a sample member of staff.
@@ -299,6 +320,93 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     for step in ["已受理", "已审核", "已批准", "已发放"] {
         assert!(history.has(step), "{step}: {}", history.text);
     }
+}
+
+#[tokio::test]
+async fn a_holder_is_found_for_a_purpose_and_the_card_is_changed_lost_and_replaced() {
+    let town = Town::new().await;
+    let (permit, card) = town.fixture.in_use(crate::fixture::APPLICANT).await;
+    let number = town.fixture.office().card_in_use(permit).await.unwrap().number;
+    town.on_the_reader(card);
+    let clerk = town.browser("he").await;
+    let page = format!("/counter/permits/{permit}");
+    // Each of the three numbers leads there; without a purpose nobody is looked up.
+    for brought in ["440305198511120028", number.as_str(), &permit.to_string()] {
+        let nobody = clerk.post("/counter/holders", &[("number", brought)]).await;
+        assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+        let found = clerk
+            .post("/counter/holders", &[("number", brought), ("why", "CHANGE")])
+            .await;
+        assert_eq!(found.to(), page);
+    }
+    let unknown = [("number", "430102199508153429"), ("why", "CARD")];
+    let nobody = clerk.post("/counter/holders", &unknown).await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+    assert!(nobody.has("value=\"430102199508153429\""), "what was typed stays");
+    let lines = town.fixture.ledger_of(&permit.to_string()).await;
+    let looked = lines.iter().filter(|entry| entry.action == "holder LOOKED_UP");
+    let purposes: Vec<&str> = looked.map(|entry| entry.detail.as_str()).collect();
+    assert_eq!(purposes.len(), 3, "{purposes:?}");
+    assert!(
+        purposes
+            .iter()
+            .all(|line| line.contains("\"purpose\":\"CHANGE\"") && !line.contains("4403"))
+    );
+    assert_eq!(
+        town.browser("liu").await.get(&page).await.status,
+        StatusCode::FORBIDDEN
+    );
+
+    // Another tier: proposed, signed off as it was read, written at the reader. Whoever proposed it signs nothing off.
+    let seen = clerk.get(&page).await;
+    let change = seen.hidden("id");
+    let proposed = clerk
+        .post(
+            &format!("{page}/changes"),
+            &[("id", &change), ("kind", "tier"), ("tier", "TEMP")],
+        )
+        .await;
+    let change = proposed.to().to_owned();
+    assert!(!clerk.get(&change).await.has("name=\"content\""), "two people");
+    let approver = town.browser("zhao").await;
+    assert!(approver.get("/counter/lists/sign-change").await.has(&change));
+    let read = approver.get(&change).await;
+    assert!(read.has("临时居住证"), "{}", read.text);
+    let other = "0".repeat(64);
+    let unread = approver
+        .post(&format!("{change}/sign-off"), &[("content", &other)])
+        .await;
+    assert_eq!(unread.status, StatusCode::CONFLICT);
+    let content = read.hidden("content");
+    let signed = approver
+        .post(&format!("{change}/sign-off"), &[("content", &content)])
+        .await;
+    assert_eq!(signed.to(), change);
+    let own = approver.post(&format!("{change}/write"), &[]).await;
+    assert_eq!(
+        own.status,
+        StatusCode::CONFLICT,
+        "who signed it off does not write it"
+    );
+    let producer = town.browser("sun").await;
+    assert!(producer.get("/counter/lists/write-change").await.has(&change));
+    assert_eq!(producer.post(&format!("{change}/write"), &[]).await.to(), change);
+    assert!(producer.get(&change).await.has("已完成"));
+
+    // Lost, by the number of the citizen alone; then another card for the same permit.
+    let card = [("card", number.as_str()), ("what", "lost")];
+    assert_eq!(clerk.post(&format!("{page}/card"), &card).await.to(), page);
+    let seen = clerk.get(&page).await;
+    assert!(seen.has("已挂失") && seen.has("已列入拒绝名单"), "{}", seen.text);
+    let foreign = [("card", "4400000000099"), ("what", "lost")];
+    assert_eq!(
+        clerk.post(&format!("{page}/card"), &foreign).await.status,
+        StatusCode::CONFLICT
+    );
+    let card = [("card", number.as_str()), ("what", "replace")];
+    assert_eq!(clerk.post(&format!("{page}/card"), &card).await.to(), page);
+    assert!(clerk.get(&page).await.has("在等待新卡"));
+    assert!(producer.get("/counter/lists/order").await.has("/counter/cases/"));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-// A card is issued in a browser, by keyboard alone: from the sign-in of the intake clerk to the hand-over. Each page is held
+// A card is issued in a browser, by keyboard alone: from the sign-in of the intake clerk to the hand-over; then it gets another tier, is
+// lost and replaced. Each page is held
 // against axe-core and against the pages' own security policy, and pictured.
 //
 //   node walk.mjs --counter http://localhost:8440/counter --photo FILE --pictures FOLDER
@@ -121,10 +122,25 @@ await shot('intake');
 await Promise.all([page.waitForURL(/cases/), access('s')]);
 const intakeKeys = keys;
 const filed = page.url();
-await page.setInputFiles('#file', given.photo);
-await page.focus('.upload button');
-await Promise.all([page.waitForNavigation(), press('Enter')]);
-await page.goto(filed);
+const takePhoto = async () => {
+  await page.goto(filed);
+  await page.setInputFiles('#file', given.photo);
+  await page.focus('.upload button');
+  await Promise.all([page.waitForNavigation(), press('Enter')]);
+  await page.goto(filed);
+};
+const confirmPhoto = async () => {
+  const boxes = await page.$$('input[name=warning]');
+  for (const box of boxes) {
+    await box.focus();
+    await press('Space');
+  }
+  if (!boxes.length) return;
+  await page.focus('article.photo button');
+  await Promise.all([page.waitForNavigation(), press('Enter')]);
+  await page.goto(filed);
+};
+await takePhoto();
 await shot('case-clerk');
 await Promise.all([page.waitForURL(/slip$/), access('p')]);
 await shot('slip');
@@ -134,13 +150,7 @@ await page.goto(`${given.counter}/lists/review`);
 await shot('list-review');
 await follow(`a[href="${new URL(filed).pathname}"]`);
 await shot('case-reviewer');
-for (const box of await page.$$('input[name=warning]')) {
-  await box.focus();
-  await press('Space');
-}
-await page.focus('article.photo button');
-await Promise.all([page.waitForNavigation(), press('Enter')]);
-await page.goto(filed);
+await confirmPhoto();
 await Promise.all([page.waitForNavigation(), access('s')]);
 expect(await has('核定：'), 'decided');
 await shot('case-decided');
@@ -169,6 +179,56 @@ await shot('handed-over');
 await page.goto(filed);
 await shot('case-done');
 
+// The card in use: found by the citizen number for a purpose, another tier, lost, replaced.
+await signIn('6', 'change.ma');
+await Promise.all([page.waitForURL(/holders$/), access('f')]);
+await type(number);
+await page.focus('input[value=CHANGE]');
+await press('Space');
+await shot('holder-search');
+await Promise.all([page.waitForURL(/permits/), access('s')]);
+const holder = page.url();
+await shot('holder');
+// Nobody endorses on the first day: the page says why, and nothing is done.
+await access('e');
+await page.waitForSelector('.problem');
+await shot('holder-too-early');
+await page.goto(holder);
+await page.selectOption('select[name=tier]', 'EMPLOYMENT');
+await page.focus('form:has(select[name=tier]) button');
+await Promise.all([page.waitForURL(/changes/), press('Enter')]);
+const change = page.url();
+await signIn('3', 'approver.huang');
+await page.goto(change);
+await shot('change-sign-off');
+await Promise.all([page.waitForNavigation(), access('s')]);
+await signIn('4', 'producer.wu');
+await page.goto(change);
+await Promise.all([page.waitForNavigation({ timeout: 60_000 }), access('s')]);
+expect(await has('已完成'), 'the change is on the card');
+await signIn('6', 'change.ma');
+await page.goto(holder);
+await page.focus('form:has(input[value=lost]) button');
+await Promise.all([page.waitForNavigation(), press('Enter')]);
+expect(await has('已列入拒绝名单'), 'the lost card is on the deny lists');
+await Promise.all([page.waitForNavigation(), access('r')]);
+await shot('holder-replaced');
+await takePhoto();
+await signIn('2', 'reviewer.chen');
+await page.goto(filed);
+await confirmPhoto();
+await signIn('4', 'producer.wu');
+await page.goto(filed);
+await Promise.all([page.waitForURL(/orders/), access('s')]);
+await page.waitForFunction(() => document.body.textContent.includes('待发放'), null, { timeout: 60_000 });
+const second = page.url();
+await signIn('5', 'counter.guo');
+await page.goto(second);
+await page.focus('input[value=holder]');
+await press('Space');
+await Promise.all([page.waitForNavigation({ timeout: 60_000 }), access('s')]);
+expect(await has('已发放'), 'the second card is handed over');
+
 // The other language, large letters, a narrow window.
 await page.focus('button[name=language]');
 await Promise.all([page.waitForNavigation(), press('Enter')]);
@@ -182,5 +242,5 @@ await shot('case-narrow');
 
 await browser.close();
 for (const violation of violations) console.error(violation);
-console.log(`walk: 1 card issued, ${intakeKeys} keys at the intake, ${violations.length} violations`);
+console.log(`walk: a card issued, changed, lost and replaced, ${intakeKeys} keys at the intake, ${violations.length} violations`);
 process.exit(violations.length ? 1 : 0);

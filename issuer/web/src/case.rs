@@ -142,6 +142,7 @@ fn may_look(person: &Person) -> Result<(), Refused> {
             StaffRole::Approver,
             StaffRole::Producer,
             StaffRole::HandOverClerk,
+            StaffRole::ChangeClerk,
         ])
         .map(|_| ())
 }
@@ -177,10 +178,19 @@ async fn make(
         .as_ref()
         .is_some_and(|order| order.state().next_step().is_some());
     let photos = photos(counter, &frame, person, id, is_open || being_made).await;
-    let receipt = match &photos {
-        Photos::There(photos) => photos.iter().find_map(|photo| photo.receipt.clone()),
-        Photos::Away(_) => None,
-    };
+    let mut receipt = None;
+    if let (true, Photos::There(photos)) = (to_order, &photos) {
+        for number in photos.iter().filter_map(|photo| photo.receipt.as_ref()) {
+            // One that an earlier card used opens nothing any more.
+            let known = office
+                .photo_receipt(number.parse().map_err(photo::Error::Failed)?)
+                .await?;
+            if known.state == photo::ReceiptState::Valid {
+                receipt = Some(number.clone());
+                break;
+            }
+        }
+    }
     let account = &person.member.account;
     let took_it = case.application.intake().staff() == account;
     let reviewed_it = matches!(case.application.state(),

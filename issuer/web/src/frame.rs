@@ -102,6 +102,11 @@ impl Frame {
         crate::assets::address(name)
     }
 
+    /// Whether the person serves holders of cards.
+    pub(crate) fn serves(&self) -> bool {
+        self.roles.contains(&StaffRole::ChangeClerk)
+    }
+
     /// Whether the person takes applications.
     pub(crate) fn takes(&self) -> bool {
         self.roles.contains(&StaffRole::IntakeClerk)
@@ -115,6 +120,8 @@ impl Frame {
             WorkList::Order => self.t("待制证", "To order"),
             WorkList::Production => self.t("制证中", "In production"),
             WorkList::HandOver => self.t("待发放", "To hand over"),
+            WorkList::SignChange => self.t("变更待签批", "Changes to sign off"),
+            WorkList::WriteChange => self.t("变更待写卡", "Changes to write"),
         }
     }
 

@@ -8,12 +8,14 @@
 mod answer;
 mod assets;
 mod case;
+mod change;
 mod cookies;
 mod counter;
 mod decide;
 mod desk;
 mod form;
 mod frame;
+mod holder;
 mod intake;
 mod lists;
 mod order;
@@ -24,4 +26,4 @@ mod sign_in;
 mod stands;
 
 pub use counter::Counter;
-pub use desk::{AtReader, Desk};
+pub use desk::{AtReader, Desk, Written};

@@ -7,13 +7,13 @@ use axum::response::{IntoResponse as _, Response};
 use issuer_office::error::OfficeError;
 use issuer_office::work::{Waiting, WorkList};
 use jiff::civil::Date;
-use permit_domain::tier_words;
+use permit_domain::{ChangeState, tier_words};
 
 use crate::answer;
 use crate::counter::Counter;
 use crate::frame::Frame;
 use crate::person::Person;
-use crate::stands::{Deadline, masked, order_words};
+use crate::stands::{Deadline, kind_words, masked, order_words};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -84,10 +84,11 @@ pub(crate) async fn list(
 fn row(frame: &Frame, case: &Waiting, today: Date) -> Row {
     let order = case.order.as_ref();
     Row {
-        address: order.map_or_else(
-            || format!("/counter/cases/{}", case.application),
-            |order| format!("/counter/orders/{}", order.id()),
-        ),
+        address: match (order, &case.change) {
+            (Some(order), _) => format!("/counter/orders/{}", order.id()),
+            (None, Some(change)) => format!("/counter/changes/{}", change.id()),
+            (None, None) => format!("/counter/cases/{}", case.application),
+        },
         name: case.applicant.name.to_string(),
         number: masked(case.applicant.citizen_number.as_str()),
         tier: case.tier.map_or_else(
@@ -99,7 +100,15 @@ fn row(frame: &Frame, case: &Waiting, today: Date) -> Row {
         ),
         accepted_on: case.accepted_on.map(|day| day.to_string()).unwrap_or_default(),
         clock: Deadline::of(case.issue_by, today),
-        state: order.map(|order| order_words(frame, order.state())),
-        in_doubt: order.is_some_and(|order| order.state().in_doubt()),
+        state: match (order, &case.change) {
+            (Some(order), _) => Some(order_words(frame, order.state())),
+            (None, Some(change)) => Some(kind_words(frame, change.kind())),
+            (None, None) => None,
+        },
+        in_doubt: order.is_some_and(|order| order.state().in_doubt())
+            || case
+                .change
+                .as_ref()
+                .is_some_and(|change| matches!(change.state(), ChangeState::Writing)),
     }
 }

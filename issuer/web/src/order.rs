@@ -310,7 +310,7 @@ async fn finished(counter: &Counter, id: OrderId, work: AtReader) -> Option<Resu
     task.await.ok()
 }
 
-fn no_reader(frame: Frame) -> Refused {
+pub(crate) fn no_reader(frame: Frame) -> Refused {
     let failure = Failure::internal(Words(
         "这里没有读卡器可用；请在有读卡器的机器上运行 `issuer worker`",
         "there is no reader here; run `issuer worker` on the machine that has one",

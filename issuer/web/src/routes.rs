@@ -10,7 +10,7 @@ use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 
 use crate::counter::Counter;
-use crate::{assets, case, decide, intake, lists, order, person, photo, sign_in};
+use crate::{assets, case, change, decide, holder, intake, lists, order, person, photo, sign_in};
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -45,6 +45,14 @@ impl Counter {
                 "/counter/cases/{application}/photos/{photo}/confirm",
                 post(photo::confirm),
             )
+            .route("/counter/holders", get(holder::search).post(holder::look_up))
+            .route("/counter/permits/{permit}", get(holder::page))
+            .route("/counter/permits/{permit}/card", post(holder::card))
+            .route("/counter/permits/{permit}/changes", post(holder::propose))
+            .route("/counter/changes/{change}", get(change::page))
+            .route("/counter/changes/{change}/sign-off", post(change::sign_off))
+            .route("/counter/changes/{change}/write", post(change::write))
+            .route("/counter/changes/{change}/give-up", post(change::give_up))
             .route("/counter/orders/{order}", get(order::page))
             .route("/counter/orders/{order}/make", post(order::make))
             .route("/counter/orders/{order}/hand-over", post(order::hand_over))

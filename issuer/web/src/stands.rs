@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use permit_domain::{ApplicationState, OrderState};
+use permit_domain::{
+    ApplicationState, CardStage, ChangeKind, ChangeState, Denial, EndOfCard, OrderState, PermitState,
+};
 use program_contract::day;
 
 use crate::frame::Frame;
@@ -80,6 +82,76 @@ pub(crate) fn order_words(frame: &Frame, state: &OrderState) -> &'static str {
         ),
         OrderState::HandedOver { .. } => frame.t("已发放", "handed over"),
         OrderState::GivenUp { .. } => frame.t("已放弃", "given up"),
+    }
+}
+
+/// A permit's state in words.
+pub(crate) fn permit_words(frame: &Frame, state: &PermitState) -> &'static str {
+    match state {
+        PermitState::Approved => frame.t("已批准，待制证", "approved, no card on order"),
+        PermitState::InProduction { .. } => frame.t("制证中", "in production"),
+        PermitState::Produced { .. } => frame.t("已制成，待发放", "produced, to be handed over"),
+        PermitState::Active { .. } => frame.t("有效", "active"),
+        PermitState::Suspended { .. } => frame.t("中止", "suspended"),
+        PermitState::Ended { .. } => frame.t("已终止", "ended"),
+    }
+}
+
+/// A card's state in words.
+pub(crate) fn card_words(frame: &Frame, state: CardStage) -> &'static str {
+    match state {
+        CardStage::Allocated | CardStage::Encoded | CardStage::Printed => frame.t("制作中", "being made"),
+        CardStage::Verified => frame.t("待发放", "to be handed over"),
+        CardStage::HandedOver => frame.t("在用", "in use"),
+        CardStage::Ended(EndOfCard::Lost) => frame.t("已挂失", "lost"),
+        CardStage::Ended(EndOfCard::Damaged) => frame.t("已损坏", "damaged"),
+        CardStage::Ended(EndOfCard::Returned) => frame.t("已交回", "returned"),
+        CardStage::Ended(EndOfCard::Confiscated) => frame.t("已收缴", "confiscated"),
+        CardStage::Ended(EndOfCard::Replaced) => frame.t("已换领", "replaced"),
+        CardStage::Destroyed => frame.t("已销毁", "destroyed"),
+    }
+}
+
+/// Whether a card is on the deny lists, in words; nothing where it is not.
+pub(crate) fn denial_words(frame: &Frame, denial: Denial) -> &'static str {
+    match denial {
+        Denial::No => "",
+        Denial::Yes => frame.t("已列入拒绝名单", "on the deny lists"),
+        Denial::Wanted | Denial::Lifting => frame.t(
+            "拒绝名单待密钥库确认",
+            "the vault has not confirmed the deny lists",
+        ),
+    }
+}
+
+/// A kind of change in words.
+pub(crate) fn kind_words(frame: &Frame, kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Endorse => frame.t("签注", "Endorsement"),
+        ChangeKind::Tier => frame.t("变更类别", "Another tier"),
+        ChangeKind::Entitlement => frame.t("变更权益", "Entitlements"),
+        ChangeKind::Address => frame.t("变更住址", "Another address"),
+        ChangeKind::Rotate => frame.t("换密钥", "New keys"),
+        ChangeKind::Load => frame.t("充值", "Load"),
+        ChangeKind::Block => frame.t("锁定", "Block"),
+        ChangeKind::Unblock => frame.t("解锁", "Unblock"),
+        ChangeKind::End => frame.t("注销芯片", "End of the chip"),
+    }
+}
+
+/// A change's state in words.
+pub(crate) fn change_words(frame: &Frame, state: &ChangeState) -> &'static str {
+    match state {
+        ChangeState::Proposed => frame.t("待签批", "to be signed off"),
+        ChangeState::Ordered => frame.t("待写卡", "to be written"),
+        ChangeState::Queued => frame.t("由终端送达", "terminals deliver it"),
+        ChangeState::Writing => frame.t(
+            "写卡未完成：请重新放卡",
+            "writing not finished: present the card again",
+        ),
+        ChangeState::Done { .. } => frame.t("已完成", "done"),
+        ChangeState::GivenUp => frame.t("已放弃", "given up"),
+        ChangeState::Expired => frame.t("已过期", "expired"),
     }
 }
 

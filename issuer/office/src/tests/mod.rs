@@ -15,3 +15,4 @@ mod reads;
 #[path = "../../../store/tests/store/stages.rs"]
 mod stages;
 mod vault_seen;
+mod work;

@@ -1,0 +1,221 @@
+//! A change of a card in use: what it decides against what is granted now, signed off by a second person as it stands there, written at
+//! the reader by a third.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use issuer_office::error::OfficeError;
+use issuer_office::proposal::Proposed;
+use issuer_office::staff::StaffRole;
+use permit_domain::{Actor as _, Approver, ChangeClerk, ChangeId, ChangeState, Producer, tier_words};
+use program_contract::Failure;
+
+use crate::answer::{self, Told};
+use crate::counter::Counter;
+use crate::form::Fields;
+use crate::frame::Frame;
+use crate::person::Person;
+use crate::stands::{Deadline, change_words, kind_words};
+
+#[derive(Template)]
+#[template(path = "change.html")]
+struct ChangePage {
+    frame: Frame,
+    id: ChangeId,
+    holder: String,
+    kind: &'static str,
+    state: &'static str,
+    clerk: String,
+    approver: Option<String>,
+    clock: Option<Deadline>,
+    /// Name, now, and as it would be.
+    compared: Vec<(&'static str, String, String)>,
+    /// Fields of the holder's facts that change.
+    facts: Vec<(String, String, String)>,
+    card_until: String,
+    /// What stands for all that is shown.
+    content: String,
+    permit: String,
+    told: Option<Told>,
+    may: May,
+}
+
+/// What the person at the page may do.
+#[derive(PartialEq, Eq)]
+enum May {
+    SignOff,
+    Write,
+    GiveUp,
+    Read,
+}
+
+/// `GET /counter/changes/{change}`.
+pub(crate) async fn page(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(change): Path<String>,
+) -> Response {
+    shown(&counter, person, &change, StatusCode::OK, None).await
+}
+
+async fn shown(
+    counter: &Counter,
+    person: Person,
+    change: &str,
+    status: StatusCode,
+    told: Option<Told>,
+) -> Response {
+    let readers = [StaffRole::ChangeClerk, StaffRole::Approver, StaffRole::Producer];
+    if let Err(refused) = person.acting_as_any(&readers) {
+        return refused.into_response();
+    }
+    let found = async { counter.office().proposal(change.parse()?).await };
+    match found.await {
+        Ok(proposed) => answer::page(status, &make(counter, person, &proposed, told)),
+        Err(error) => person.refused(error).into_response(),
+    }
+}
+
+fn make(counter: &Counter, person: Person, proposed: &Proposed, told: Option<Told>) -> ChangePage {
+    let (change, frame) = (&proposed.stored.change, &person.frame);
+    let account = &person.member.account;
+    let not_signed_by_them = change
+        .approver()
+        .is_none_or(|approver| approver.staff() != account);
+    let may = match change.state() {
+        ChangeState::Proposed if person.may(StaffRole::Approver) && change.clerk().staff() != account => {
+            May::SignOff
+        }
+        ChangeState::Ordered | ChangeState::Writing
+            if person.may(StaffRole::Producer) && counter.desk().is_some() && not_signed_by_them =>
+        {
+            May::Write
+        }
+        ChangeState::Proposed | ChangeState::Ordered if person.may(StaffRole::ChangeClerk) => May::GiveUp,
+        _ => May::Read,
+    };
+    let mut compared = Vec::new();
+    if let Some(decision) = &proposed.stored.decision {
+        let tier_of = |tier| {
+            let (zh, en) = tier_words(tier);
+            frame.t(zh, en).to_owned()
+        };
+        let grant = &proposed.grant;
+        compared.push((
+            frame.t("类别", "Tier"),
+            tier_of(grant.tier),
+            decision.tier.map(tier_of).unwrap_or_default(),
+        ));
+        compared.push((
+            frame.t("截止日", "Last day"),
+            grant.valid_to.to_string(),
+            decision.valid_to.map(|day| day.to_string()).unwrap_or_default(),
+        ));
+    }
+    let plain = |value: &dyn std::fmt::Display| value.to_string().trim_matches('"').to_owned();
+    ChangePage {
+        id: change.id(),
+        holder: proposed.facts.name.to_string(),
+        kind: kind_words(frame, change.kind()),
+        state: change_words(frame, change.state()),
+        clerk: change.clerk().staff().to_string(),
+        approver: change.approver().map(|approver| approver.staff().to_string()),
+        clock: (!change.state().is_over())
+            .then(|| Deadline::of(change.holds_until(), counter.office().clock().today()))
+            .flatten(),
+        facts: proposed
+            .newer_facts()
+            .iter()
+            .map(|(name, old, new)| (name.clone(), plain(old), plain(new)))
+            .collect(),
+        card_until: proposed.card_until.map(|day| day.to_string()).unwrap_or_default(),
+        content: proposed.content.to_string(),
+        permit: change.permit().to_string(),
+        compared,
+        told,
+        may,
+        frame: person.frame,
+    }
+}
+
+/// `POST /counter/changes/{change}/sign-off`: `content` stands for what the page showed.
+pub(crate) async fn sign_off(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(change): Path<String>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let approver = match person.acting_as(StaffRole::Approver) {
+        Ok(account) => Approver::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let fields = Fields::new(fields);
+    let signed = async {
+        // What is no digest stands for nothing that was read.
+        let content = fields
+            .text("content")
+            .parse()
+            .map_err(|_| OfficeError::OtherContent)?;
+        counter
+            .office()
+            .approve_change(change.parse()?, approver, content)
+            .await?;
+        Ok(())
+    };
+    let signed = signed.await.map_err(|error: OfficeError| Failure::from(error));
+    after(&counter, person, &change, signed).await
+}
+
+/// `POST /counter/changes/{change}/write`: onto the card on the reader, or on from where it stopped.
+pub(crate) async fn write(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(change): Path<String>,
+) -> Response {
+    let producer = match person.acting_as(StaffRole::Producer) {
+        Ok(account) => Producer::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let id = match change.parse::<ChangeId>().map_err(OfficeError::from) {
+        Ok(id) => id,
+        Err(error) => return person.refused(error).into_response(),
+    };
+    let Some(work) = counter.desk().map(|desk| desk.write_change(id, producer)) else {
+        return crate::order::no_reader(person.frame).into_response();
+    };
+    // It goes on when nobody waits for it any more.
+    let done = tokio::spawn(work).await.unwrap_or_else(|_| {
+        Err(Failure::internal(program_contract::language::Words(
+            "写卡工作中断",
+            "the work at the reader broke off",
+        )))
+    });
+    after(&counter, person, &change, done).await
+}
+
+/// `POST /counter/changes/{change}/give-up`.
+pub(crate) async fn give_up(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(change): Path<String>,
+) -> Response {
+    let clerk = match person.acting_as(StaffRole::ChangeClerk) {
+        Ok(account) => ChangeClerk::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let given_up = async { counter.office().give_up_change(change.parse()?, &clerk).await };
+    let given_up = given_up.await.map(|_| ()).map_err(Failure::from);
+    after(&counter, person, &change, given_up).await
+}
+
+async fn after(counter: &Counter, person: Person, change: &str, done: Result<(), Failure>) -> Response {
+    match done {
+        Ok(()) => Redirect::to(&format!("/counter/changes/{change}")).into_response(),
+        Err(failure) => {
+            let told = Told::of(&failure, &person.frame);
+            shown(counter, person, change, StatusCode::CONFLICT, Some(told)).await
+        }
+    }
+}

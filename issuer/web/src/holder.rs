@@ -1,0 +1,295 @@
+//! The holder of a card who stands at the counter: found by a number that they bring, for a purpose that is kept; what is on file, and
+//! what can be done: lost, found, replaced, endorsed, blocked.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use issuer_office::changes::Proposal;
+use issuer_office::error::OfficeError;
+use issuer_office::holder::{Brought, Holding, LookUp};
+use issuer_office::staff::StaffRole;
+use issuer_store::Card;
+use permit_domain::{
+    CardNumber, CardStage, ChangeClerk, ChangeId, EndOfCard, PermitId, PermitState, Tier, read_tier,
+    tier_words,
+};
+use program_contract::Failure;
+
+use crate::answer::{self, Told};
+use crate::counter::Counter;
+use crate::form::Fields;
+use crate::frame::Frame;
+use crate::person::Person;
+use crate::stands::{card_words, change_words, denial_words, kind_words, permit_words};
+
+#[derive(Template)]
+#[template(path = "holders.html")]
+struct SearchPage {
+    frame: Frame,
+    number: String,
+    why: String,
+    told: Option<Told>,
+}
+
+impl SearchPage {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates lend what they have")]
+    fn purpose(&self, why: &LookUp) -> &'static str {
+        match why {
+            LookUp::Card => self.frame.t(
+                "卡的事：挂失、找回、损坏、换领",
+                "The card: lost, found, damaged, replaced",
+            ),
+            LookUp::Change => self.frame.t("签注或变更", "Endorsement or another change"),
+            LookUp::Enquiry => self
+                .frame
+                .t("持证人查询本人资料", "The holder asks what is on file"),
+        }
+    }
+}
+
+/// `GET /counter/holders`.
+pub(crate) async fn search(person: Person) -> Response {
+    if let Err(refused) = person.acting_as(StaffRole::ChangeClerk) {
+        return refused.into_response();
+    }
+    let page = SearchPage {
+        frame: person.frame,
+        number: String::new(),
+        why: String::new(),
+        told: None,
+    };
+    answer::page(StatusCode::OK, &page)
+}
+
+/// `POST /counter/holders`: `number` is of the citizen, the card or the permit; `why` is kept.
+pub(crate) async fn look_up(
+    State(counter): State<Counter>,
+    person: Person,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let by = match person.acting_as(StaffRole::ChangeClerk) {
+        Ok(account) => account,
+        Err(refused) => return refused.into_response(),
+    };
+    let fields = Fields::new(fields);
+    let (number, why) = (fields.text("number"), fields.text("why"));
+    let found = async {
+        let brought = brought(number)?;
+        let why = LookUp::ALL.into_iter().find(|purpose| purpose.name() == why);
+        // Without a purpose nobody is looked up.
+        let why = why.ok_or(OfficeError::NotFound { what: "purpose" })?;
+        counter.office().look_up(&brought, why, &by).await
+    };
+    match found.await {
+        Ok(permit) => Redirect::to(&format!("/counter/permits/{permit}")).into_response(),
+        Err(error) => {
+            let page = SearchPage {
+                told: Some(Told::of(&Failure::from(error), &person.frame)),
+                frame: person.frame,
+                number: number.to_owned(),
+                why: why.to_owned(),
+            };
+            answer::page(StatusCode::NOT_FOUND, &page)
+        }
+    }
+}
+
+/// Which number it is, by its shape.
+fn brought(number: &str) -> Result<Brought, OfficeError> {
+    let plain: String = number.chars().filter(|c| !c.is_whitespace()).collect();
+    Ok(match plain.len() {
+        13 => Brought::Card(plain.parse::<CardNumber>()?),
+        36 => Brought::Permit(plain.parse::<PermitId>()?),
+        _ => Brought::Citizen(plain.to_ascii_uppercase().parse()?),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "holder.html")]
+struct HolderPage {
+    frame: Frame,
+    holding: Holding,
+    id: PermitId,
+    state: &'static str,
+    tier: &'static str,
+    cards: Vec<CardShown>,
+    changes: Vec<ChangeShown>,
+    told: Option<Told>,
+    /// The card that the holder uses, where the person at the page may do something with it.
+    in_use: Option<CardNumber>,
+    /// A card that is out of use, which may be brought back, replaced or destroyed.
+    out_of_use: Option<CardNumber>,
+    /// The change that a form proposes: sent twice, it is one.
+    new_change: ChangeId,
+    other_tiers: Vec<(&'static str, &'static str)>,
+    awaits_card: bool,
+}
+
+struct CardShown {
+    number: String,
+    state: &'static str,
+    denial: &'static str,
+    until: String,
+}
+
+struct ChangeShown {
+    id: String,
+    kind: &'static str,
+    state: &'static str,
+    clerk: String,
+}
+
+/// `GET /counter/permits/{permit}`.
+pub(crate) async fn page(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(permit): Path<String>,
+) -> Response {
+    shown(&counter, person, &permit, StatusCode::OK, None).await
+}
+
+async fn shown(
+    counter: &Counter,
+    person: Person,
+    permit: &str,
+    status: StatusCode,
+    told: Option<Told>,
+) -> Response {
+    if let Err(refused) = person.acting_as(StaffRole::ChangeClerk) {
+        return refused.into_response();
+    }
+    let found = async { counter.office().holding(permit.parse()?).await };
+    let holding = match found.await {
+        Ok(holding) => holding,
+        Err(error) => return person.refused(error).into_response(),
+    };
+    let frame = person.frame;
+    let tier_of = |tier| {
+        let (zh, en) = tier_words(tier);
+        frame.t(zh, en)
+    };
+    let granted = holding.permit.grant().tier;
+    let last = |wanted: fn(&Card) -> bool| {
+        let card = holding.cards.iter().rfind(|card| wanted(card));
+        card.map(|card| card.number.clone())
+    };
+    let page = HolderPage {
+        id: holding.permit.id(),
+        state: permit_words(&frame, holding.permit.state()),
+        tier: tier_of(granted),
+        cards: holding
+            .cards
+            .iter()
+            .map(|card| card_shown(&frame, card))
+            .collect(),
+        changes: holding
+            .changes
+            .iter()
+            .rev()
+            .map(|stored| ChangeShown {
+                id: stored.change.id().to_string(),
+                kind: kind_words(&frame, stored.change.kind()),
+                state: change_words(&frame, stored.change.state()),
+                clerk: permit_domain::Actor::staff(stored.change.clerk()).to_string(),
+            })
+            .collect(),
+        in_use: last(|card| card.state == CardStage::HandedOver),
+        out_of_use: last(|card| matches!(card.state, CardStage::Ended(_))),
+        new_change: counter.office().new_change_id(),
+        other_tiers: Tier::ALL
+            .iter()
+            .filter(|tier| **tier != granted)
+            .map(|tier| (tier.as_str(), tier_of(*tier)))
+            .collect(),
+        awaits_card: matches!(holding.permit.state(), PermitState::Approved),
+        told,
+        holding,
+        frame,
+    };
+    answer::page(status, &page)
+}
+
+fn card_shown(frame: &Frame, card: &Card) -> CardShown {
+    CardShown {
+        number: card.number.to_string(),
+        state: card_words(frame, card.state),
+        denial: denial_words(frame, card.denial),
+        until: card.until.map(|day| day.to_string()).unwrap_or_default(),
+    }
+}
+
+/// `POST /counter/permits/{permit}/card`: `card` and what happened to it.
+pub(crate) async fn card(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(permit): Path<String>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let clerk = match person.acting_as(StaffRole::ChangeClerk) {
+        Ok(account) => ChangeClerk::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let fields = Fields::new(fields);
+    let done = async {
+        let office = counter.office();
+        let number: CardNumber = fields.text("card").parse()?;
+        // A card of another permit is not changed from this page.
+        let id: PermitId = permit.parse()?;
+        if office.card(&number).await?.permit != id {
+            return Err(OfficeError::NotFound { what: "card" });
+        }
+        match fields.text("what") {
+            "lost" => office.end_card(&number, EndOfCard::Lost, &clerk).await,
+            "damaged" => office.end_card(&number, EndOfCard::Damaged, &clerk).await,
+            "returned" => office.end_card(&number, EndOfCard::Returned, &clerk).await,
+            "found" => office.found(&number, &clerk).await,
+            "replace" => office.replace(&number, &clerk).await,
+            "destroyed" => office.destroy(&number, &clerk).await,
+            _ => Err(OfficeError::NotFound { what: "change" }),
+        }
+    };
+    match done.await {
+        Ok(_) => Redirect::to(&format!("/counter/permits/{permit}")).into_response(),
+        Err(error) => {
+            let told = Told::of(&Failure::from(error), &person.frame);
+            shown(&counter, person, &permit, StatusCode::CONFLICT, Some(told)).await
+        }
+    }
+}
+
+/// `POST /counter/permits/{permit}/changes`: `kind`, and for a tier which; by the facts on file.
+pub(crate) async fn propose(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(permit): Path<String>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let clerk = match person.acting_as(StaffRole::ChangeClerk) {
+        Ok(account) => ChangeClerk::new(account),
+        Err(refused) => return refused.into_response(),
+    };
+    let fields = Fields::new(fields);
+    let proposed = async {
+        let proposal = match fields.text("kind") {
+            "endorse" => Proposal::Endorse(None),
+            "tier" => Proposal::Tier(read_tier(fields.text("tier"))?, None),
+            "entitlement" => Proposal::Entitlement(None),
+            "rotate" => Proposal::Rotate,
+            "block" => Proposal::Block,
+            "unblock" => Proposal::Unblock,
+            "end" => Proposal::End,
+            _ => return Err(OfficeError::NotFound { what: "change" }),
+        };
+        let id: ChangeId = fields.text("id").parse()?;
+        Box::pin(counter.office().propose(id, permit.parse()?, proposal, clerk)).await
+    };
+    match proposed.await {
+        Ok(stored) => Redirect::to(&format!("/counter/changes/{}", stored.change.id())).into_response(),
+        Err(error) => {
+            let told = Told::of(&Failure::from(error), &person.frame);
+            shown(&counter, person, &permit, StatusCode::CONFLICT, Some(told)).await
+        }
+    }
+}
