@@ -1,6 +1,6 @@
 //! Frames: a length of four bytes, big endian, then that many bytes with exactly one CBOR message (RFC 8949).
 //!
-//! The length is judged before anything is allocated. Frames hold keys, shares and pictures of faces: their buffers are
+//! The length is judged before anything is allocated, and room is made for what has come, not for what is claimed. Frames hold keys, shares and pictures of faces: their buffers are
 //! wiped when dropped (the library's codec would not).
 
 use minicbor::{Decode, Encode};
@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 
 /// Bytes of the length before a message.
 const PREFIX: usize = 4;
+
+/// Bytes for which room is made at once: who claims more sends it first.
+const AT_ONCE: usize = 64 * 1024;
 
 /// Why a frame could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +77,16 @@ where
     if length > limit {
         return Err(FrameError::TooLong { limit });
     }
-    let mut bytes = Zeroizing::new(vec![0; length]);
-    stream.read_exact(&mut bytes).await?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    while bytes.len() < length {
+        let come = bytes.len();
+        let room = length.min((2 * come).max(AT_ONCE));
+        // Not grown in its place: what is left behind would not be wiped.
+        let mut more = Zeroizing::new(vec![0; room]);
+        more[..come].copy_from_slice(&bytes);
+        stream.read_exact(&mut more[come..]).await?;
+        bytes = more;
+    }
     decode(&bytes).map(Some)
 }
 
@@ -142,6 +153,18 @@ mod tests {
                 read_text(&u32::MAX.to_be_bytes()).await,
                 Err(FrameError::TooLong { limit: LIMIT })
             ));
+        });
+    }
+
+    #[test]
+    fn a_long_message_comes_whole() {
+        run(async {
+            for length in [AT_ONCE - 5, AT_ONCE, 5 * AT_ONCE + 1] {
+                let (long, mut bytes) = ("x".repeat(length), Vec::new());
+                write(&mut bytes, &long, 2 * length).await.unwrap();
+                let back: Option<String> = read(&mut &bytes[..], 2 * length).await.unwrap();
+                assert!(back == Some(long), "{length}");
+            }
         });
     }
 

@@ -10,6 +10,9 @@ use crate::error::Error;
 /// made of random bytes hardly ever does.
 pub const MAX_FRAME: usize = 8 * 1024 * 1024;
 
+/// Largest message in bytes of somebody whose key nobody knows: a hello, a question for the status, a share.
+pub const MAX_STRANGERS_FRAME: usize = 64 * 1024;
+
 /// Writes one message and flushes.
 ///
 /// # Errors
@@ -37,7 +40,19 @@ where
     S: AsyncRead + Unpin,
     T: for<'b> Decode<'b, ()>,
 {
-    Ok(frame::read(stream, MAX_FRAME).await?)
+    read_at_most(stream, MAX_FRAME).await
+}
+
+/// As [`read`], of a message of at most `limit` bytes.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_at_most<S, T>(stream: &mut S, limit: usize) -> Result<Option<T>, Error>
+where
+    S: AsyncRead + Unpin,
+    T: for<'b> Decode<'b, ()>,
+{
+    Ok(frame::read(stream, limit).await?)
 }
 
 /// Decodes exactly one message: nothing may follow it.

@@ -1,8 +1,8 @@
 //! Serving: connections over any byte stream, each in a channel of its own, one request at a time; and the Unix socket with peer
 //! credentials.
 //!
-//! Bounded are handshakes (64, five seconds each), connections of those whose key nobody knows (32, half a minute of silence), and of each
-//! caller (64, ten minutes). Left out: limits on how fast one caller asks.
+//! Bounded are handshakes (64, five seconds each), connections of those whose key nobody knows (32, half a minute of silence, 64 KiB a
+//! message), and of each caller (64, ten minutes). Left out: limits on how fast one caller asks.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use keyvault_protocol::channel::{self, Acceptor, TURNED_AWAY};
+use keyvault_protocol::frame::{self, MAX_FRAME, MAX_STRANGERS_FRAME};
 use keyvault_protocol::{
     Asked, Error as WireError, Hello, PROTOCOL_VERSION, PointBytes, Refusal, Request, Response, Series,
-    Welcome, frame,
+    Welcome,
 };
 use service_contract::Caller;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -147,12 +148,13 @@ impl Server {
             key,
             series,
         };
-        let (_place, idle) = self.place(&on, number, end).await;
+        let (_place, idle, longest) = self.place(&on, number, end).await;
         drop(handshake);
         let on = Arc::new(on);
         loop {
             let read = {
-                let mut reading = std::pin::pin!(within(idle, frame::read(&mut stream)));
+                let reading = frame::read_at_most(&mut stream, longest);
+                let mut reading = std::pin::pin!(within(idle, reading));
                 loop {
                     tokio::select! {
                         read = &mut reading => break read,
@@ -202,7 +204,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        match frame::read(stream).await? {
+        match frame::read_at_most(stream, MAX_STRANGERS_FRAME).await? {
             Some(Asked {
                 request: Request::Hello(Hello(greeting)),
                 ..
@@ -231,20 +233,21 @@ impl Server {
         }
     }
 
-    /// The place of a connection whose client is known, and how long it may be silent. One of a caller who was suspended is answered
+    /// The place of a connection whose client is known, how long it may be silent, and how much it may say at once. One of a caller who was suspended is answered
     /// so, and ends then.
-    async fn place(&self, on: &On, number: u64, end: AbortHandle) -> (Taken, Duration) {
+    async fn place(&self, on: &On, number: u64, end: AbortHandle) -> (Taken, Duration, usize) {
         let asker = self.vault.lock().await.asker(&on.key);
         if let Ok(Asker {
             kind: Caller::Anyone, ..
         }) = asker
         {
-            return (self.strangers.take(number, end), STRANGER_IDLE);
+            let place = self.strangers.take(number, end);
+            return (place, STRANGER_IDLE, MAX_STRANGERS_FRAME);
         }
         heap::unsheltered(|| self.answers().open(&on.key, on.series));
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = callers.entry(on.key).or_insert_with(|| Pool::new(OF_ONE_CALLER));
-        (pool.take(number, end), IDLE)
+        (pool.take(number, end), IDLE, MAX_FRAME)
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use keyvault::serve::Server;
 use keyvault_protocol::channel::{self, Acceptor};
 use keyvault_protocol::{
-    AllowCard, Asked, ChannelKey, Client, DenyCard, EndCard, Error, Greeting, Hello, Identity,
-    PROTOCOL_VERSION, PhotoKeyContext, PhotoKeyNew, RefusalCode, Request, Response, Seal, VaultAnchors,
-    frame,
+    AcceptReceipts, AllowCard, Asked, ChannelKey, Client, DenyCard, EndCard, Error, Greeting, Hello,
+    Identity, PROTOCOL_VERSION, PhotoKeyContext, PhotoKeyNew, Receipt, RefusalCode, Request, Response, Seal,
+    VaultAnchors, frame,
 };
 use program_contract::Clock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -79,6 +79,43 @@ async fn strangers_take_one_anothers_places_and_no_callers() {
     assert_eq!(first.status().await.unwrap_err().code(), "VAULT_GONE");
     later.pop().unwrap().status().await.unwrap();
     caller.anchors().await.unwrap();
+}
+
+/// Whoever is unknown makes the vault keep little: their hello and what they ask behind it are short.
+#[tokio::test]
+async fn a_long_message_is_taken_of_a_caller_and_of_no_stranger() {
+    let installation = Installation::new(116).await;
+    let server = Server::new(Arc::clone(&installation.vault)).unwrap();
+    let known = installation.identity().await;
+    let many = || {
+        let receipt = Receipt {
+            update: [1; 16],
+            receipt: [2; 16],
+        };
+        vec![receipt; 4000]
+    };
+    let mut caller = Client::connect(half_open(&server), &known).await.unwrap();
+    assert_eq!(caller.accept_receipts(many()).await.unwrap().len(), 4000);
+    // The whole of it is on its way when it is refused.
+    let (near, far) = tokio::io::duplex(1 << 20);
+    drop(server.serve(far));
+    let (mut stranger, _) = channel::dial(near, &ChannelKey::fresh(), None).await.unwrap();
+    let hello = Hello(Greeting {
+        version: PROTOCOL_VERSION,
+        client_key: [4; 65],
+    });
+    for request in [Request::from(hello), AcceptReceipts { receipts: many() }.into()] {
+        let asked = Asked { id: [1; 16], request };
+        frame::write(&mut stranger, &asked).await.unwrap();
+    }
+    let welcome: Option<Response> = frame::read(&mut stranger).await.unwrap();
+    assert!(matches!(welcome, Some(Response::Welcome(_))));
+    let answer: Option<Response> = frame::read(&mut stranger).await.unwrap();
+    assert!(matches!(answer, Some(Response::Refused(refusal)) if refusal.code == RefusalCode::Malformed));
+    assert!(matches!(
+        frame::read::<_, Response>(&mut stranger).await,
+        Ok(None)
+    ));
 }
 
 #[tokio::test]
