@@ -331,6 +331,66 @@ mod tests {
         assert!(far.is_err());
     }
 
+    /// A key that shows the public half of another.
+    fn posing(as_other: &ChannelKey, own: &ChannelKey) -> Arc<CertifiedKey> {
+        let provider = provider();
+        let shown = certified(as_other, &provider).unwrap().cert.clone();
+        let private = certified(own, &provider).unwrap().key.clone();
+        Arc::new(CertifiedKey::new(shown, private))
+    }
+
+    /// A client that would resume a session, and takes any vault.
+    fn client_of(key: Arc<CertifiedKey>) -> TlsConnector {
+        let provider = provider();
+        let verifier = Arc::new(Known::by(&provider, None));
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(key)));
+        TlsConnector::from(Arc::new(config))
+    }
+
+    #[tokio::test]
+    async fn who_shows_the_key_of_another_is_turned_away_by_either_side_and_no_session_is_resumed() {
+        let (client, vault, thief) = (ChannelKey::fresh(), ChannelKey::fresh(), ChannelKey::fresh());
+        let name = || ServerName::try_from(NAME).unwrap();
+        let acceptor = Acceptor::new(&vault).unwrap();
+        let (near, far) = tokio::io::duplex(1 << 14);
+        let connector = client_of(posing(&client, &thief));
+        let (_, taken) = tokio::join!(connector.connect(name(), near), acceptor.accept(far));
+        assert!(taken.is_err());
+        // The other side poses, with the vault's public half before a key of its own.
+        let provider = provider();
+        let resolver = AlwaysResolvesServerRawPublicKeys::new(posing(&vault, &thief));
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_client_cert_verifier(Arc::new(Known::by(&provider, None)))
+            .with_cert_resolver(Arc::new(resolver));
+        let poser = TlsAcceptor::from(Arc::new(config));
+        for pinned in [None, Some(vault.public())] {
+            let (near, far) = tokio::io::duplex(1 << 14);
+            let (dialed, _) = tokio::join!(dial(near, &client, pinned), poser.accept(far));
+            assert!(dialed.is_err());
+        }
+        // An honest key, again and again: it proves itself each time.
+        let connector = client_of(certified(&client, &provider).unwrap());
+        for _ in 0..3 {
+            let (near, far) = tokio::io::duplex(1 << 14);
+            let (near, far) = tokio::join!(connector.connect(name(), near), acceptor.accept(far));
+            let (mut near, (mut far, shown)) = (near.unwrap(), far.unwrap());
+            assert_eq!(shown, client.public());
+            let kind = near.get_ref().1.handshake_kind();
+            assert_eq!(kind, Some(rustls::HandshakeKind::Full));
+            // Whatever the vault sends behind a handshake has come with its answer.
+            far.write_all(b"answer").await.unwrap();
+            far.flush().await.unwrap();
+            near.read_exact(&mut [0; 6]).await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn what_is_no_client_of_the_channel_is_turned_away() {
         let acceptor = Acceptor::new(&ChannelKey::fresh()).unwrap();
