@@ -124,9 +124,12 @@ const NUMBER: u32 = 0;
 /// `clone3` is one of them, whose flags lie where no filter looks.
 const UNIFIED: u32 = 424;
 
+/// The bits of a socket's type beside its flags (socket(2)).
+const SOCKET_TYPE: i32 = 0xF;
+
 /// The calls that are allowed with some arguments alone: threads and no processes; memory that never becomes code, nor comes back into
-/// dumps; limits that are read and not set; of `prctl` the names of threads, so that dumps stay forbidden; and of `ioctl` three
-/// questions of sockets and terminals.
+/// dumps; limits that are read and not set; of `prctl` the names of threads, so that dumps stay forbidden; of `ioctl` three
+/// questions of sockets and terminals; and pairs of streams, since from a datagram socket a message goes to any path.
 fn narrowed() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
     let that = |condition| Some(vec![SeccompRule::new(vec![condition]).ok()?]);
     let number = |argument, operator, value: i32| {
@@ -146,6 +149,10 @@ fn narrowed() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
         (libc::SYS_mprotect, number(2, bits(code), 0)?),
         (libc::SYS_madvise, number(2, SeccompCmpOp::Ne, libc::MADV_DODUMP)?),
         (libc::SYS_prlimit64, that(none_set)?),
+        (
+            libc::SYS_socketpair,
+            number(1, bits(SOCKET_TYPE), libc::SOCK_STREAM)?,
+        ),
         (libc::SYS_prctl, one_of(0, &[libc::PR_SET_NAME])?),
         (libc::SYS_ioctl, one_of(1, &asked)?),
     ]))
@@ -266,9 +273,8 @@ pub const ALLOWED: &[i64] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
     libc::SYS_tgkill,
-    // connections that were accepted; no new sockets but pairs inside the process
+    // connections that were accepted
     libc::SYS_accept4,
-    libc::SYS_socketpair,
     libc::SYS_getsockopt,
     libc::SYS_setsockopt,
     libc::SYS_getsockname,
@@ -340,6 +346,15 @@ mod tests {
             libc::SYS_io_uring_setup,
             libc::SYS_open_by_handle_at,
             libc::SYS_kexec_load,
+            libc::SYS_keyctl,
+            libc::SYS_memfd_create,
+            libc::SYS_perf_event_open,
+            libc::SYS_personality,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_pkey_mprotect,
+            libc::SYS_shmat,
+            libc::SYS_unshare,
+            libc::SYS_userfaultfd,
         ] {
             assert!(!ALLOWED.contains(&forbidden), "{forbidden}");
             assert!(!narrowed.contains_key(&forbidden), "{forbidden}");
@@ -364,6 +379,7 @@ mod tests {
         let held = match attempt.as_str() {
             "what it needs" => {
                 fs::write(&own, "x").unwrap();
+                std::os::unix::net::UnixStream::pair().unwrap();
                 let named = thread::Builder::new().name("named".to_owned());
                 named.spawn(|| drop(vec![1u8; 1 << 20])).unwrap().join().is_ok()
             }
@@ -379,6 +395,7 @@ mod tests {
             "process" => refused(Command::new("/bin/true").status().map(drop)),
             "network" => refused(std::net::TcpStream::connect("127.0.0.1:1").map(drop)),
             "socket" => refused(std::os::unix::net::UnixStream::connect("/nowhere").map(drop)),
+            "datagrams" => refused(std::os::unix::net::UnixDatagram::pair().map(drop)),
             "terminal" => rustix::termios::tcgetwinsize(io::stdin()) == Err(Errno::PERM),
             // As a kernel that has not got it.
             "newer" => {
@@ -414,6 +431,7 @@ mod tests {
             "process",
             "network",
             "socket",
+            "datagrams",
             "terminal",
             "newer",
         ] {
