@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keyvault_protocol::{Asked, CallerEntry, Request, Response};
+use keyvault_protocol::{Asked, CallerEntry, DenyChain, Request, Response};
 use service_contract::{Caller, Journal};
 use tokio::net::UnixStream;
 
@@ -44,10 +44,17 @@ pub(crate) async fn pass(
         inner.open()?;
     }
     permit(&asker, &request, is_open, inner.has_custodians())?;
-    if let Ok((core, open, _)) = inner.open()
-        && let Some(entry) = open.caller(&on.key).cloned()
-    {
-        narrowed(core, open, &entry, &request).await?;
+    if let Ok((core, open, _)) = inner.open() {
+        let entry = open.caller(&on.key).cloned();
+        if let Some(entry) = &entry {
+            narrowed(core, open, entry, &request).await?;
+        }
+        // What it uses is counted for it from here on.
+        let other = || Spender {
+            name: asker.name.clone(),
+            lowered: Vec::new(),
+        };
+        open.counts.spender = entry.as_ref().map_or_else(other, Spender::of);
     }
     let place = match policy.journal {
         Journal::None => None,
@@ -121,22 +128,20 @@ fn permit(asker: &Asker, request: &Request, is_open: bool, has_custodians: bool)
     }
 }
 
-/// Refuses what the caller's own entry takes from what its kind may do; what it uses is counted for it from here on.
-async fn narrowed(
-    core: &mut Core,
-    open: &mut Open,
-    entry: &CallerEntry,
-    request: &Request,
-) -> Result<(), Error> {
+/// Refuses what the caller's own entry takes from what its kind may do.
+async fn narrowed(core: &mut Core, open: &Open, entry: &CallerEntry, request: &Request) -> Result<(), Error> {
     if !entry.may_ask(&request.listed()) && !request.listed().policy.who.contains(&Caller::Anyone) {
         return Err(Error::NotPermitted {
             kind: entry.enrolment.kind.as_str(),
             operation: request.listed().name,
         });
     }
-    callers::within_regions(core, open, entry, &request.about()).await?;
-    open.counts.spender = Spender::of(entry);
-    Ok(())
+    let mut about = request.about();
+    if let Request::DenyChain(DenyChain { chain }) = request {
+        // The vault alone knows which card it is.
+        about.card = open.keys.serial_of(chain).ok();
+    }
+    callers::within_regions(core, open, entry, &about).await
 }
 
 /// Waits until the group is durable. The first of a group sees to it, in a task of its own: whoever hangs up stops nobody.

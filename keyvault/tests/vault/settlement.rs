@@ -9,10 +9,12 @@ use card_reader::purchase::{Moment, Outcome, Till};
 use jiff::Span;
 use jiff::civil::{Date, date};
 use keyvault_protocol::{
-    BundleKind, CardTask, LineCheck, RefusalCode, RewriteContent, Role, SettlementLine, TaskKind, UpdateTask,
+    BundleKind, CardTask, Enrolment, LineCheck, OfficerAct, RefusalCode, RewriteContent, Role,
+    SettlementLine, TaskKind, UpdateTask,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use service_contract::Caller;
 
 use super::gate::{Gate, REGION, card_day, on_reader};
 use super::support::*;
@@ -276,6 +278,19 @@ async fn debits_are_settled_across_rotation_update_compromise_and_destruction_of
         );
     }
     assert!(chains.iter().all(|chain| *chain == chains[0]));
+    // An office of another region ends no card by its chain.
+    let there = Enrolment {
+        regions: vec!["440100".parse().unwrap()],
+        ..scratch_vault::enrolment("guangzhou", Caller::Issuer, scratch_vault::point("guangzhou"))
+    };
+    scratch_vault::approved(&mut *client, OfficerAct::EnrolCaller(there))
+        .await
+        .unwrap();
+    let mut other = scratch_vault::connect(&installation.vault, scratch_vault::key("guangzhou"))
+        .await
+        .unwrap();
+    let refused = other.deny_chain(chains[0]).await.unwrap_err();
+    assert!(refused.is(RefusalCode::RegionNotPermitted), "{refused}");
     // Two debits of one seq: the card behind the chain is denied, and the office never learns which it is.
     // Its holder had reported it as lost before: it is copied all the same, and nobody allows it again.
     client.deny_card(card.serial).await.unwrap();
