@@ -61,8 +61,8 @@ const TABLE: &[(&str, &str)] = &[
         "调用方的公钥须为 P-256 上未压缩的点",
     ),
     (
-        "a caller's name has 1 to 64 bytes of text",
-        "调用方名称须为 1 至 64 字节的文本",
+        "a caller's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
+        "调用方名称须为 1 至 64 字节的文本，不含不可见字符、逗号、顿号和引号",
     ),
     (
         "a card cannot be activated on a day that has not come",
@@ -81,8 +81,8 @@ const TABLE: &[(&str, &str)] = &[
         "制卡商的公钥须为 P-256 上的点",
     ),
     (
-        "a card maker's name has 1 to 64 bytes of text",
-        "制卡商名称须为 1 至 64 字节的文本",
+        "a card maker's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
+        "制卡商名称须为 1 至 64 字节的文本，不含不可见字符、逗号、顿号和引号",
     ),
     (
         "a card number has 1 to 32 ASCII letters, digits and `-`",
@@ -192,8 +192,8 @@ const TABLE: &[(&str, &str)] = &[
     ),
     ("a request's row", "申请的记录"),
     (
-        "a requester's name has 1 to 64 bytes of text",
-        "申请人名称须为 1 至 64 字节的文本",
+        "a requester's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
+        "申请人名称须为 1 至 64 字节的文本，不含不可见字符、逗号、顿号和引号",
     ),
     ("a rewrite changes something", "重写须有改动"),
     (
@@ -231,8 +231,8 @@ const TABLE: &[(&str, &str)] = &[
         "终端公钥须为 P-256 上的点",
     ),
     (
-        "a terminal's name has 1 to 64 bytes of text",
-        "终端名称须为 1 至 64 字节的文本",
+        "a terminal's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
+        "终端名称须为 1 至 64 字节的文本，不含不可见字符、逗号、顿号和引号",
     ),
     ("a terminal's row", "终端的记录行"),
     (
@@ -402,6 +402,7 @@ const TABLE: &[(&str, &str)] = &[
     ("the number of receipts", "回执数"),
     ("the number of regions (at least 1)", "地区数（至少 1 个）"),
     ("the number of rewrites of a card", "一张卡的重写次数"),
+    ("the length of a request in bytes", "申请的字节数"),
     ("the number of signatures", "签名数量"),
     ("the number of terminals", "终端数"),
     ("the number of updates of a card", "一张卡的更新次数"),

@@ -1,6 +1,7 @@
 //! What every program of the system promises: how it ends and what it prints ([`outcome`]), which time it works with
 //! ([`clock`], [`day`]), in which language it speaks ([`language`]), files that are there whole or not at all ([`file`]), and how a
-//! person writes money ([`money`]) and gives a secret ([`secret`]), and whose a place is ([`user`]). [`documents`] holds what is written about a program's commands
+//! person writes money ([`money`]) and gives a secret ([`secret`]), whose a place is ([`user`]), and what a screen does not show
+//! ([`unseen`]). [`documents`] holds what is written about a program's commands
 //! against them.
 //! The text of the promise is `docs/contracts.md`.
 //!
@@ -15,6 +16,7 @@ pub mod language;
 pub mod money;
 pub mod outcome;
 pub mod secret;
+pub mod unseen;
 mod usage;
 pub mod user;
 

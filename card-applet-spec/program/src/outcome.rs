@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::file;
 use crate::language::{self, Language, Line, Said, Words};
+use crate::unseen::{in_a_line, in_lines};
 use crate::usage;
 use crate::user::Barrier;
 
@@ -401,7 +402,7 @@ impl Program {
             if language.has_english() {
                 // Shown line by line, so that nothing of an argument reaches the screen as a command to it.
                 let text = error.render().to_string();
-                let shown: Vec<_> = text.lines().map(plain).collect();
+                let shown: Vec<_> = text.lines().map(in_a_line).collect();
                 let _ = writeln!(io::stderr(), "{}", shown.join("\n"));
             }
             Exit::Usage.into()
@@ -490,7 +491,7 @@ impl Program {
         } else {
             lines
                 .iter()
-                .try_for_each(|line| writeln!(out, "{}", line.text(language)))
+                .try_for_each(|line| writeln!(out, "{}", in_lines(line.text(language))))
                 .and_then(|()| out.flush())
         };
         if let Some(failure) = &failure {
@@ -546,35 +547,14 @@ fn complain(
         writeln!(
             prose,
             "{name}{colon}{} [{code}]\n  {}",
-            plain(message),
-            plain(action)
+            in_a_line(message),
+            in_a_line(action)
         )?;
     }
     for note in notes {
-        writeln!(prose, "  {}", plain(note.text(language)))?;
+        writeln!(prose, "  {}", in_a_line(note.text(language)))?;
     }
     prose.flush()
-}
-
-/// A text without control characters: what a path, a name or an argument holds is shown, and neither moves the cursor, forges a line
-/// nor turns the direction in which what follows is read (the bidirectional controls of UAX #9).
-fn plain(text: &str) -> Cow<'_, str> {
-    let is_shown_escaped = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(is_shown_escaped) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if is_shown_escaped(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    Cow::Owned(shown)
 }
 
 fn cannot_print(program: Program, error: &io::Error) -> Exit {
@@ -594,7 +574,7 @@ macro_rules! tell {
     ($($part:expr),+ $(,)?) => {{
         use ::std::io::Write as _;
         let line = $crate::line!($($part),+);
-        let text = line.text($crate::language::Language::of_process());
+        let text = $crate::unseen::in_lines(line.text($crate::language::Language::of_process()));
         let _ = ::std::writeln!(::std::io::stderr().lock(), "{text}");
     }};
 }

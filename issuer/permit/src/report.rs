@@ -4,13 +4,14 @@ use std::io::IsTerminal as _;
 use std::time::Instant;
 
 use program_contract::language::Said;
+use program_contract::unseen::in_lines;
 use program_contract::{Failure, Language};
 use serde::Serialize;
 
 /// Says something on standard error. Nobody may be there to read it any more: a terminal that was closed ends nothing.
 pub(crate) fn say(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", in_lines(text));
 }
 
 /// Says these words, in the language that was chosen.

@@ -23,11 +23,6 @@ pub(crate) const STRIDE: i64 = 1024;
 /// Between the names in one value.
 pub(crate) const SEPARATOR: &str = ", ";
 
-/// A name for journal and rows: 1 to `max` bytes of text without control characters.
-pub(crate) fn is_name(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
 /// What is written down. CBOR in this field order; numbers are never used again.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Event {

@@ -6,9 +6,10 @@
 use card_applet_spec::crypto::PublicKey;
 use jiff::Timestamp;
 use keyvault_protocol::{About, CallerEntry, Counted, ENROLLED_KINDS, Enrolment, OPERATIONS, PointBytes};
+use program_contract::unseen::is_name;
 use service_contract::Caller;
 
-use crate::audit::journal::{Event, is_name};
+use crate::audit::journal::Event;
 use crate::authority::role_keys;
 use crate::card::record::Card;
 use crate::error::Error;
@@ -207,7 +208,9 @@ fn check(core: &Core, open: &Open, enrolment: &Enrolment) -> Result<(), Error> {
         ceilings,
     } = enrolment;
     if !is_name(name, 64) {
-        return bad("a caller's name has 1 to 64 bytes of text");
+        return bad(
+            "a caller's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
+        );
     }
     if !is_free_name(name, core.shares.iter().map(|share| share.custodian.as_str())) {
         return Err(Error::NameTaken);

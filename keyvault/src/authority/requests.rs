@@ -10,15 +10,18 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::{
-    Enrolment, MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, RequestOutcome, RequestSigner, SignedRequest,
+    Enrolment, MAX_REQUEST_LIFE, OfficerAct, OfficersRequest, PointBytes, RequestOutcome, RequestSigner,
+    SignedRequest,
 };
 use minicbor::{Decode, Encode};
+use program_contract::unseen::is_name;
 use service_contract::Caller;
 
-use crate::audit::journal::{Event, is_name};
+use crate::audit::journal::Event;
 use crate::authority::{callers, role_keys};
 use crate::error::Error;
 use crate::open::transaction::{Core, Open, Transaction};
+use crate::store::commitment::Commitment;
 use crate::store::sql::Table;
 use crate::terminal::{lot, registry};
 
@@ -28,8 +31,10 @@ const HANDS: usize = 2;
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// How long a quorum's request waits.
 const WAIT: SignedDuration = SignedDuration::from_hours(24);
-/// Most signatures that are looked at: as many as a vault has custodians.
+/// Most signatures: as many as a vault has custodians.
 const MAX_SIGNATURES: usize = 255;
+/// Most bytes of a request, far above what the program makes: whoever the vault knows may submit one, and it is hashed for each signature.
+const MAX_BYTES: usize = 1 << 16;
 
 /// Row of a request; its id is the digest. It stays: were it to go when the request ends, a request would be done again after the
 /// time was set back.
@@ -56,6 +61,12 @@ pub(crate) async fn submit(
     now: Timestamp,
     signed: &SignedRequest,
 ) -> Result<RequestOutcome, Error> {
+    if signed.request.len() > MAX_BYTES {
+        return Err(Error::LimitExceeded {
+            what: "the length of a request in bytes",
+            limit: 65_536,
+        });
+    }
     let request = signed.claimed().map_err(|_| Error::MalformedRequest)?;
     if request.vault != core.header.vault {
         return Err(Error::RequestOfAnotherVault);
@@ -63,7 +74,7 @@ pub(crate) async fn submit(
     in_time(&request, now)?;
     if !is_name(&request.requester, 64) {
         return Err(Error::BadContent {
-            what: "a requester's name has 1 to 64 bytes of text",
+            what: "a requester's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
         });
     }
     if signed.signatures.len() > MAX_SIGNATURES {
@@ -293,39 +304,36 @@ fn in_time(request: &OfficersRequest, now: Timestamp) -> Result<(), Error> {
 /// Names of the officers whose signatures count: on the list now, not suspended, and not who asks, where there are others.
 fn officers(open: &Open, request: &OfficersRequest, signed: &SignedRequest) -> Result<Vec<String>, Error> {
     let others_can = serving_officers(open) > HANDS;
-    let mut names = BTreeSet::new();
-    for signature in &signed.signatures {
-        let RequestSigner::Officer { name } = &signature.signer else {
-            continue;
+    let has_signed = |name: &&String| {
+        let who = RequestSigner::Officer {
+            name: (*name).clone(),
         };
-        let Some(entry) = open.serving(name, Caller::KeyOfficer) else {
-            continue;
-        };
-        let is_requester = others_can && *name == request.requester;
-        if !is_requester && signed.is_signed(&signature.signature, &entry.enrolment.key) {
-            names.insert(name.clone());
-        }
-    }
+        let is_requester = others_can && **name == request.requester;
+        open.serving(name, Caller::KeyOfficer)
+            .is_some_and(|entry| !is_requester && has_signed_it(signed, &who, &entry.enrolment.key))
+    };
+    let names = open.callers.keys().filter(has_signed).cloned().collect();
     enough(names, HANDS)
 }
 
 /// Names of the custodians whose signatures count.
 fn custodians(core: &Core, signed: &SignedRequest) -> Result<Vec<String>, Error> {
-    let mut names = BTreeSet::new();
-    for signature in &signed.signatures {
-        let RequestSigner::Custodian { epoch, index } = signature.signer else {
-            continue;
+    let has_signed = |share: &&Commitment| {
+        let who = RequestSigner::Custodian {
+            epoch: core.header.epoch,
+            index: share.index,
         };
-        let share = core.shares.iter().find(|share| share.index == index);
-        let key = share.and_then(|share| Some((share, share.key?)));
-        if let Some((share, key)) = key
-            && epoch == core.header.epoch
-            && signed.is_signed(&signature.signature, &key)
-        {
-            names.insert(share.custodian.clone());
-        }
-    }
+        share.key.is_some_and(|key| has_signed_it(signed, &who, &key))
+    };
+    let shares = core.shares.iter().filter(has_signed);
+    let names = shares.map(|share| share.custodian.clone()).collect();
     enough(names, usize::from(core.header.threshold))
+}
+
+/// Whether the signature that bears this name is theirs. One is looked at, however many bear it.
+fn has_signed_it(signed: &SignedRequest, who: &RequestSigner, key: &PointBytes) -> bool {
+    let first = signed.signatures.iter().find(|known| known.signer == *who);
+    first.is_some_and(|first| signed.is_signed(&first.signature, key))
 }
 
 fn enough(names: BTreeSet<String>, needed: usize) -> Result<Vec<String>, Error> {

@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use keyvault_protocol::{CallerEntry, Counted, Order, OrderSession, SignedOrder};
 use minicbor::{Decode, Encode};
+use program_contract::unseen::is_text;
 use service_contract::Caller;
 use sha2::{Digest, Sha256};
 
-use crate::audit::journal::{Event, is_name};
+use crate::audit::journal::Event;
 use crate::authority::asker::Asker;
 use crate::error::Error;
 use crate::open::transaction::{Core, Open, Transaction};
@@ -18,6 +19,10 @@ const MAX_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// Most cards in one order.
 const MAX_CARDS: u32 = 10_000;
+
+const NO_ORDER: Error = Error::NotFound {
+    what: "order of this number",
+};
 
 /// Row of an accepted order; its id is the order's number.
 #[derive(Debug, Encode, Decode)]
@@ -46,7 +51,7 @@ pub(crate) async fn accept(
             limit: MAX_CARDS,
         });
     }
-    if order.tasks.is_empty() || !is_name(&order.profile, 64) || !is_name(&order.station, 64) {
+    if order.tasks.is_empty() || !is_text(&order.profile, 64) || !is_text(&order.station, 64) {
         return Err(Error::BadContent {
             what: "an order names a profile, a station and at least one task",
         });
@@ -100,7 +105,7 @@ pub(crate) async fn accept(
     Ok(session)
 }
 
-/// An order that was accepted and is valid now.
+/// An order that was accepted and is valid now. It is its issuer's alone: who knows another's number has no order.
 pub(crate) async fn running(
     core: &mut Core,
     open: &Open,
@@ -110,12 +115,13 @@ pub(crate) async fn running(
     let accepted = open
         .get::<AcceptedOrder>(core, Table::Order, number)
         .await?
-        .ok_or(Error::NotFound {
-            what: "order of this number",
-        })?;
+        .ok_or(NO_ORDER)?;
     let order = SignedOrder::from_bytes(&accepted.signed)
         .and_then(|signed| signed.claimed())
         .map_err(|_| Error::Damaged { what: "an order" })?;
+    if order.issuer != open.asked.by {
+        return Err(NO_ORDER);
+    }
     if accepted.set_back != open.state.set_back {
         return Err(Error::OrderExpired);
     }

@@ -56,6 +56,7 @@ pub(crate) async fn start(
         .command(&host_challenge, Some(0))
         .map_err(fault)?;
     let session = Session {
+        by: open.asked.by.clone(),
         serial,
         stage: Stage::Opening { host_challenge, task },
         touched: now,
@@ -76,7 +77,9 @@ pub(crate) async fn proceed(
     place: Place,
     answers: &[Vec<u8>],
 ) -> Result<Script, Error> {
-    let Session { serial, stage, .. } = sessions.take(place, now)?;
+    let Session {
+        by, serial, stage, ..
+    } = sessions.take(place, &open.asked.by, now)?;
     let (order, index) = place;
     let work = Work {
         order,
@@ -101,6 +104,7 @@ pub(crate) async fn proceed(
     Ok(match turn {
         Turn::Send { commands, stage } => {
             let session = Session {
+                by,
                 serial,
                 stage,
                 touched: now,

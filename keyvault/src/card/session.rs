@@ -61,10 +61,12 @@ impl Sessions {
         Ok(())
     }
 
-    /// Takes a session out, if it still lives.
-    pub(crate) fn take(&mut self, place: Place, now: Timestamp) -> Result<Session, Error> {
-        self.running
-            .remove(&place)
+    /// Takes a session of this caller out, if it still lives. Nobody else goes on with it, or ends it.
+    pub(crate) fn take(&mut self, place: Place, by: &str, now: Timestamp) -> Result<Session, Error> {
+        let is_theirs = self.running.get(&place).is_some_and(|session| session.by == by);
+        is_theirs
+            .then(|| self.running.remove(&place))
+            .flatten()
             .filter(|session| session.lives(now))
             .ok_or(Error::NoCardSession)
     }
@@ -87,6 +89,8 @@ impl Sessions {
 
 /// A session with one card.
 pub(crate) struct Session {
+    /// Name of the caller who began it.
+    pub(crate) by: String,
     pub(crate) serial: Serial,
     pub(crate) stage: Stage,
     pub(crate) touched: Timestamp,
@@ -532,6 +536,7 @@ mod tests {
     fn a_session_ends_that_went_on_with_what_did_not_become_durable_and_no_other() {
         let now: Timestamp = "2026-11-21T04:00:00Z".parse().unwrap();
         let session = || Session {
+            by: "shenzhen".to_owned(),
             serial: Serial([0; 10]),
             stage: Stage::Opening {
                 host_challenge: [0; 8],
@@ -545,13 +550,14 @@ mod tests {
         sessions.settle(true);
         sessions.begin(places[1], session(), now).unwrap();
         sessions.begin(places[2], session(), now).unwrap();
-        let taken = sessions.take(places[2], now).unwrap();
+        let take = |sessions: &mut Sessions, place| sessions.take(place, "shenzhen", now);
+        let taken = take(&mut sessions, places[2]).unwrap();
         sessions.settle(false);
-        assert!(sessions.take(places[1], now).is_err());
+        assert!(take(&mut sessions, places[1]).is_err());
         // One that was being worked on meanwhile went on with nothing.
         sessions.go_on(places[2], taken);
         sessions.settle(true);
-        assert!(sessions.take(places[0], now).is_ok());
-        assert!(sessions.take(places[2], now).is_ok());
+        assert!(take(&mut sessions, places[0]).is_ok());
+        assert!(take(&mut sessions, places[2]).is_ok());
     }
 }

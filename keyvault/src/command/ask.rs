@@ -417,8 +417,9 @@ fn show_caller(entry: &CallerEntry) -> (Value, Line) {
     let limits = request::limits(enrolment);
     let since = suspended.map(|at| suspended_since(day::of(at)));
     let line = line!(
+        "“",
         &enrolment.name,
-        " (",
+        "” (",
         request::kind_words(enrolment.kind),
         "): ",
         fingerprint(&enrolment.key)
@@ -507,7 +508,7 @@ fn show_terminal(terminal: &TerminalInfo) -> (Value, Line) {
         "updates_until": day(terminal.updates_until),
         "enrolled_until": day(terminal.enrolled_until),
     });
-    let mut line = line!(&terminal.name, " (", terminal.kind.as_str(), ")");
+    let mut line = line!("“", &terminal.name, "” (", terminal.kind.as_str(), ")");
     for said in [
         terminal.revoked.map(revoked_on),
         terminal.bundle_until.map(bundle_until),

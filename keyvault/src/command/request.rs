@@ -11,6 +11,7 @@ use keyvault_protocol::{
     fingerprint, sign_as_custodian,
 };
 use program_contract::language::{Line, Said as _, Words};
+use program_contract::unseen::is_unseen;
 use program_contract::{Clock, Failure, Founded, Outcome, day, file, line};
 use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
@@ -131,18 +132,18 @@ program_contract::sentences! {
         "the request is noted and waits its day: submitted again from {from} (UTC+8) on, it takes effect";
     fn for_vault(vault) = "密钥库 {vault}", "vault {vault}";
     fn asked_by(requester, made, until) =
-        "申请人 {requester}，{made} 制作，{until} 前有效（UTC+8）",
-        "for {requester}, made {made}, to be submitted before {until} (UTC+8)";
+        "申请人“{requester}”，{made} 制作，{until} 前有效（UTC+8）",
+        "for “{requester}”, made {made}, to be submitted before {until} (UTC+8)";
     fn enrols(name, kind, key) =
-        "登记 {kind} {name}，公钥指纹 {key}", "enrols the {kind} {name}, key {key}";
+        "登记 {kind}“{name}”，公钥指纹 {key}", "enrols the {kind} “{name}”, key {key}";
     fn only_regions(regions) = "只限地区：{regions}", "only the regions {regions}";
     fn only_operations(operations) = "只限操作：{operations}", "only the operations {operations}";
     fn at_most(number, counted) = "{counted} 每日最多 {number}", "at most {number} {counted} a day";
-    fn restores(name) = "恢复已停用的 {name}", "gives {name}, who was suspended, back what was taken";
+    fn restores(name) = "恢复已停用的“{name}”", "gives “{name}”, who was suspended, back what was taken";
     fn replaces_key(name, key) =
-        "更换 {name} 的密钥，新公钥指纹 {key}", "puts another key in the place of that of {name}: {key}";
+        "更换“{name}”的密钥，新公钥指纹 {key}", "puts another key in the place of that of “{name}”: {key}";
     fn enrols_terminal(name, kind, until) =
-        "登记终端 {name}（{kind}），至 {until} 为止", "enrols the terminal {name} ({kind}) until {until}";
+        "登记终端“{name}”（{kind}），至 {until} 为止", "enrols the terminal “{name}” ({kind}) until {until}";
     fn terminal_keys(sealing, authentication) =
         "封装公钥指纹 {sealing}，认证公钥指纹 {authentication}",
         "sealing key {sealing}, authentication key {authentication}";
@@ -154,13 +155,13 @@ program_contract::sentences! {
     fn retires(version, role, region) =
         "销毁 {region} 的 {role} 密钥第 {version} 版", "destroys version {version} of {role} in {region}";
     fn exports_lot(count, first, lot, maker, key) =
-        "导出批次 {lot} 自 {first} 起 {count} 张空白卡的传输密钥，交制卡商 {maker}，公钥指纹 {key}",
-        "exports the transport keys of {count} blanks of lot {lot} from number {first} on, to {maker}, key {key}";
+        "导出批次 {lot} 自 {first} 起 {count} 张空白卡的传输密钥，交制卡商“{maker}”，公钥指纹 {key}",
+        "exports the transport keys of {count} blanks of lot {lot} from number {first} on, to “{maker}”, key {key}";
     fn sets_time(day, generation) =
         "今天是 {day}：将（存储为第 {generation} 代的）封存的密钥库的时间设为本机时钟当日的时间",
         "says that it is {day}: the sealed vault, with its store of generation {generation}, takes the machine's clock of that day";
-    fn signed_by(name, key) = "{name} 已签名，公钥指纹 {key}", "signed by {name}, key {key}";
-    fn does_not_fit(name) = "{name} 的签名不符", "the signature of {name} does not fit";
+    fn signed_by(name, key) = "“{name}”已签名，公钥指纹 {key}", "signed by “{name}”, key {key}";
+    fn does_not_fit(name) = "“{name}”的签名不符", "the signature of “{name}” does not fit";
     fn custodian(index, epoch) = "第 {epoch} 套第 {index} 份的保管人", "the custodian of share {index} of set {epoch}";
 }
 
@@ -172,6 +173,11 @@ program_contract::failures! {
     fn other_words(path) = Damaged "REQUEST_WORDS" {
         "{path} 中的文字与其中所签的内容不符", "the words in {path} are not what its bytes say";
         "不要签名，请查明是谁改动了它。", "Do not sign it, and find out who changed it.";
+    }
+    fn unseen_words(path) = Damaged "REQUEST_WORDS" {
+        "{path} 中有屏幕不显示的字符，所见并非其全部内容",
+        "{path} has characters that a screen does not show: what is seen of it is not all that it says";
+        "不要签名，请查明是谁制作了它。", "Do not sign it, and find out who made it.";
     }
 }
 
@@ -375,8 +381,23 @@ impl Held {
             signed,
             keys,
         };
-        if held.words() != written.words {
+        let words = held.words();
+        if words != written.words {
             return Err(other_words(path.display()));
+        }
+        // Nor may a name beside them forge what a person reads.
+        let signers = written
+            .signatures
+            .iter()
+            .filter_map(|signature| signature.officer.as_ref());
+        if words
+            .zh
+            .iter()
+            .chain(&words.en)
+            .chain(signers)
+            .any(|text| text.contains(is_unseen))
+        {
+            return Err(unseen_words(path.display()));
         }
         Ok(held)
     }
@@ -757,4 +778,60 @@ fn lowered(given: &str) -> Result<LoweredCeiling, Failure> {
         counted: counted.to_owned(),
         per_day,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a person reads of the file is what is signed: neither its words nor a name beside them show something else.
+    #[test]
+    fn a_file_that_shows_something_else_than_it_says_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("request.json");
+        let held = |name: &str, signer: &str| {
+            let request = OfficersRequest {
+                vault: [8; 16],
+                act: OfficerAct::RestoreCaller { name: name.into() },
+                requester: "bank".into(),
+                made: jiff::Timestamp::UNIX_EPOCH,
+                until: jiff::Timestamp::UNIX_EPOCH,
+                nonce: [9; 16],
+            };
+            let mut signed = request.unsigned().unwrap();
+            let key = ChannelKey::fresh();
+            let who = RequestSigner::Officer { name: signer.into() };
+            signed.sign(who, &key.signer().unwrap());
+            Held {
+                request,
+                signed,
+                keys: vec![key.public()],
+            }
+        };
+        let code = |text: &[u8]| {
+            std::fs::write(&path, text).unwrap();
+            Held::read(&path)
+                .map(drop)
+                .map_err(|failure| failure.code.clone().into_owned())
+        };
+        let good = held("bank", "chen").text().unwrap();
+        assert_eq!(code(&good), Ok(()));
+        let other = String::from_utf8(good)
+            .unwrap()
+            .replace("“bank”, who", "“door”, who");
+        assert_eq!(code(other.as_bytes()), Err("REQUEST_WORDS".to_owned()));
+        for (name, signer) in [
+            ("bank\u{1B}[2K\rdoor", "chen"),
+            ("\u{202E}knab", "chen"),
+            ("bank", "chen\nenrols the auditor “door”, key 0000"),
+            ("bank", "chen\u{1B}[1A\u{1B}[2K"),
+        ] {
+            let text = held(name, signer).text().unwrap();
+            assert_eq!(
+                code(&text),
+                Err("REQUEST_WORDS".to_owned()),
+                "{name:?} {signer:?}"
+            );
+        }
+    }
 }

@@ -7,6 +7,7 @@ use keyvault_protocol::sealed::{fresh_key, point_of};
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use program_contract::Founded;
+use program_contract::unseen::is_name;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -48,6 +49,11 @@ impl OfficerKey {
         cost: Cost,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, Error> {
+        if !is_name(name, 64) {
+            return Err(Error::BadContent {
+                what: "a caller's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
+            });
+        }
         let key = fresh_key(rng);
         Self::around(&key, name, passphrase, founded, cost, rng)
     }

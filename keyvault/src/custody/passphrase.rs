@@ -4,6 +4,7 @@
 //! keyboard give the same bytes. What it is worth is estimated in [`strength`].
 
 use program_contract::Founded;
+use program_contract::unseen::is_unseen;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
@@ -81,14 +82,6 @@ pub(crate) fn worth(typed: &[u8], custodian: &str) -> Result<u32, Error> {
     let normal = normal(typed)?;
     let text = std::str::from_utf8(&normal).map_err(|_| Error::PassphraseForm)?;
     Ok(strength::bits(text, &[custodian]))
-}
-
-/// Control characters, and those that a screen shows as nothing.
-fn is_unseen(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
-            | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]

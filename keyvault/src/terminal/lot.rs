@@ -8,9 +8,10 @@ use card_applet_spec::kdf::KeySet;
 use card_applet_spec::{lot, sealed_box};
 use jiff::Timestamp;
 use keyvault_protocol::{Counted, LotRequest, MAX_LOT_CARDS};
+use program_contract::unseen::is_name;
 use zeroize::Zeroizing;
 
-use crate::audit::journal::{Event, is_name};
+use crate::audit::journal::Event;
 use crate::authority::ceilings::Use;
 use crate::authority::signers::Signer;
 use crate::error::{Error, fault};
@@ -39,7 +40,7 @@ pub(crate) async fn export_lot(
     })?;
     if !is_name(&request.maker, 64) {
         return Err(Error::BadContent {
-            what: "a card maker's name has 1 to 64 bytes of text",
+            what: "a card maker's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks",
         });
     }
     let maker = PublicKey::from_point65(&request.maker_key).map_err(|_| Error::BadContent {

@@ -9,8 +9,9 @@ use card_applet_spec::date::Date;
 use jiff::{Timestamp, civil};
 use keyvault_protocol::{BundleKind, MAX_BUNDLE_REGIONS, PointBytes, TerminalEnrolment, TerminalInfo};
 use minicbor::{Decode, Encode};
+use program_contract::unseen::{is_name, is_text};
 
-use crate::audit::journal::{Event, is_name};
+use crate::audit::journal::Event;
 use crate::authority::role_keys;
 use crate::clock;
 use crate::error::Error;
@@ -21,6 +22,10 @@ use crate::store::sql::Table;
 const FIRST_TERMINAL: u32 = 0x0001_0000;
 /// Longest enrolment, in days: the life of a device, after which somebody looks at it.
 const MAX_ENROLMENT_DAYS: u32 = 5 * 366;
+
+/// Names of before may have had what a name has no longer.
+const BAD_NAME: &str =
+    "a terminal's name has 1 to 64 bytes of text, all of it seen, without commas and quotation marks";
 
 /// Row of a terminal; its id is the name.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -202,6 +207,9 @@ pub(crate) async fn enrol(
         }
         known
     } else {
+        if !is_name(&enrolment.terminal, 64) {
+            return Err(Error::BadContent { what: BAD_NAME });
+        }
         let number = count.and_then(|count| FIRST_TERMINAL.checked_add(count));
         let number = number.ok_or(Error::LimitExceeded {
             what: "the number of terminals",
@@ -226,8 +234,8 @@ pub(crate) async fn enrol(
 /// Whether a terminal may be enrolled so; gives its regions, each once.
 fn check(enrolment: &TerminalEnrolment) -> Result<Vec<Region>, Error> {
     let bad = |what| Error::BadContent { what };
-    if !is_name(&enrolment.terminal, 64) {
-        return Err(bad("a terminal's name has 1 to 64 bytes of text"));
+    if !is_text(&enrolment.terminal, 64) {
+        return Err(bad(BAD_NAME));
     }
     if enrolment.regions.is_empty() || enrolment.regions.len() > MAX_BUNDLE_REGIONS {
         return Err(Error::LimitExceeded {

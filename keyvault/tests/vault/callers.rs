@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use keyvault::serve::Server;
 use keyvault_protocol::{
-    BundleKind, BundleRequest, CallerEntry, ChannelKey, Client, Enrolment, Identity, OfficerAct, ReadJournal,
-    RefusalCode, Request, Response, custodian_key,
+    BundleKind, BundleRequest, CallerEntry, CardTask, ChannelKey, Client, Enrolment, Identity, OfficerAct,
+    ReadJournal, RefusalCode, Request, Response, Script, TaskKind, UpdateTask, custodian_key,
 };
 use scratch_vault::OFFICERS;
 use service_contract::Caller;
 use tokio::io::DuplexStream;
+use virtual_card::chip::Chip as _;
 
 use super::gate::{Gate, REGION};
 use super::operations::{ask, requests};
@@ -182,6 +183,12 @@ async fn a_caller_is_held_to_its_own_regions_and_operations() {
     assert!(refused.is(RefusalCode::NotPermitted), "{refused}");
     // No entry gives more than its kind has.
     for wrong in [
+        // Who would be taken for somebody else, in a list of names or on a screen.
+        entry("chen, sun", Caller::Auditor),
+        entry("chen\u{200B}", Caller::KeyOfficer),
+        entry("\u{202E}nehc", Caller::Auditor),
+        entry(" chen", Caller::Auditor),
+        entry("chen” (key officer): “sun", Caller::Auditor),
         Enrolment {
             operations: vec![35],
             ..entry("more", Caller::Issuer)
@@ -288,6 +295,54 @@ async fn who_is_suspended_is_hung_up_on_and_told_why_when_they_come_again() {
     officer.callers().await.unwrap();
     let refused = connect("audit").await.callers().await.unwrap_err();
     assert!(refused.is(RefusalCode::CallerSuspended), "{refused}");
+}
+
+/// Claim K0: who knows the number of another issuer's order has neither that order nor the card that is being written under it.
+#[tokio::test]
+async fn an_order_and_the_card_under_way_are_its_issuers_alone() {
+    let installation = Installation::new(136).await;
+    let mut client = installation.client().await;
+    let mut order = installation.order(1, 2);
+    order.tasks.push(TaskKind::Update);
+    let order = order.sign(&installation.issuer).unwrap();
+    let session = client.open_order(&order).await.unwrap();
+    let mut card = installation.blanks(1).await.pop().unwrap();
+    enrol(&installation, entry("guangzhou", Caller::Issuer))
+        .await
+        .unwrap();
+    let mut other = as_caller(&installation, "guangzhou").await;
+    let task = for_card(card.serial, personalise(1));
+    for refused in [
+        other
+            .start_card(&session, 0, card.serial, task.clone())
+            .await
+            .unwrap_err(),
+        other
+            .start_card(&session, 1, card.serial, CardTask::Inspect)
+            .await
+            .unwrap_err(),
+        other
+            .seal_update(&session, 1, card.serial, UpdateTask::Block)
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(refused.is(RefusalCode::NotFound), "{refused}");
+    }
+    let begun = client.start_card(&session, 0, card.serial, task).await.unwrap();
+    let Script::Send { commands } = begun else {
+        panic!("nothing for the card");
+    };
+    let answers = commands
+        .iter()
+        .map(|command| card.chip.process(command).unwrap())
+        .collect::<Vec<_>>();
+    // Neither goes the other on with it, nor ends it.
+    let refused = other
+        .continue_card(&session, 0, answers.clone())
+        .await
+        .unwrap_err();
+    assert!(refused.is(RefusalCode::NoCardSession), "{refused}");
+    client.continue_card(&session, 0, answers).await.unwrap();
 }
 
 #[tokio::test]

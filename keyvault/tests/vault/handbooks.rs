@@ -146,14 +146,14 @@ fn the_handbooks_of_custodians_and_officers_lead_from_their_keys_to_a_seal() {
     assert!(output.status.success(), "{script}\n{said}\n{complained}");
     for told in [
         "the vault is open",
-        "enrols the auditor HE",
+        "enrols the auditor “HE”",
         "the request is done",
         "the vault is sealed",
     ] {
         assert!(said.contains(told), "{told}: {said}\n{complained}");
     }
     // The fingerprint that the owner reads out is the one that is shown.
-    let shown = said.split_once("enrols the auditor HE, key ").unwrap().1;
+    let shown = said.split_once("enrols the auditor “HE”, key ").unwrap().1;
     let fingerprint = shown.get(..19).unwrap().replace(' ', "");
     assert!(
         said.lines()

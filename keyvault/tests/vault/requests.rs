@@ -66,6 +66,22 @@ async fn a_request_counts_with_two_officers_for_this_vault_in_its_time_and_uncha
     let mut own = request(&installation, rotate(), OFFICERS[0]);
     scratch_vault::sign(&mut own, &OFFICERS[..2]);
     refused(&installation, &own, RefusalCode::TwoOfficersNeeded).await;
+    // A flood of signatures: one that bears a name is looked at, and the true one behind it is not.
+    let mut flood = signed(&installation, rotate(), &OFFICERS[..2]);
+    let mut forged = flood.signatures[0].clone();
+    forged.signature[9] ^= 1;
+    flood.signatures.insert(0, forged);
+    refused(&installation, &flood, RefusalCode::TwoOfficersNeeded).await;
+    // Who would be taken for somebody else; and what is long to hash.
+    for (requester, code) in [
+        ("tests\u{2066}", RefusalCode::BadContent),
+        ("sun, zhou", RefusalCode::BadContent),
+        (&"x".repeat(1 << 16), RefusalCode::LimitExceeded),
+    ] {
+        let mut odd = request(&installation, rotate(), requester);
+        scratch_vault::sign(&mut odd, &OFFICERS[..2]);
+        refused(&installation, &odd, code).await;
+    }
     let now = installation.clock.now();
     let mut elsewhere = scratch_vault::request([7; 16], rotate(), "tests", now).unwrap();
     scratch_vault::sign(&mut elsewhere, &OFFICERS[..2]);
