@@ -480,6 +480,12 @@ async fn nobody_does_another_roles_work_and_no_other_site_does_anything() {
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{step}");
     }
 
+    for nowhere in ["/counter/elsewhere", "/counter/lists/elsewhere"] {
+        let page = auditor.get(nowhere).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND);
+        assert!(page.has("没有这个页面") && page.has("REHEARSAL"), "{}", page.text);
+    }
+
     // Nobody is signed in: a page comes back after the sign-in, a form does nothing.
     let nobody = Browser {
         town: &town,

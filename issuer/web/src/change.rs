@@ -14,6 +14,7 @@ use program_contract::Failure;
 
 use crate::answer::{self, Told};
 use crate::counter::Counter;
+use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
@@ -186,12 +187,9 @@ pub(crate) async fn write(
         return crate::order::no_reader(person.frame).into_response();
     };
     // It goes on when nobody waits for it any more.
-    let done = tokio::spawn(work).await.unwrap_or_else(|_| {
-        Err(Failure::internal(program_contract::language::Words(
-            "写卡工作中断",
-            "the work at the reader broke off",
-        )))
-    });
+    let done = tokio::spawn(work)
+        .await
+        .unwrap_or_else(|_| Err(failure::broke_off()));
     after(&counter, person, &change, done).await
 }
 

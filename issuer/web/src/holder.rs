@@ -19,6 +19,7 @@ use program_contract::Failure;
 
 use crate::answer::{self, Told};
 use crate::counter::Counter;
+use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
@@ -75,18 +76,20 @@ pub(crate) async fn look_up(
     };
     let fields = Fields::new(fields);
     let (number, why) = (fields.text("number"), fields.text("why"));
+    let purpose = LookUp::ALL.into_iter().find(|purpose| purpose.name() == why);
     let found = async {
         let brought = brought(number)?;
-        let why = LookUp::ALL.into_iter().find(|purpose| purpose.name() == why);
-        // Without a purpose nobody is looked up.
-        let why = why.ok_or(OfficeError::NotFound { what: "purpose" })?;
-        counter.office().look_up(&brought, why, &by).await
+        match purpose {
+            Some(purpose) => Ok(counter.office().look_up(&brought, purpose, &by).await?),
+            // Without a purpose nobody is looked up.
+            None => Err(failure::no_purpose()),
+        }
     };
     match found.await {
         Ok(permit) => Redirect::to(&format!("/counter/permits/{permit}")).into_response(),
-        Err(error) => {
+        Err(failure) => {
             let page = SearchPage {
-                told: Some(Told::of(&Failure::from(error), &person.frame)),
+                told: Some(Told::of(&failure, &person.frame)),
                 frame: person.frame,
                 number: number.to_owned(),
                 why: why.to_owned(),

@@ -13,6 +13,7 @@ mod cookies;
 mod counter;
 mod decide;
 mod desk;
+mod failure;
 mod form;
 mod frame;
 mod holder;

@@ -4,13 +4,13 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use issuer_office::error::OfficeError;
 use issuer_office::work::{Waiting, WorkList};
 use jiff::civil::Date;
 use permit_domain::{ChangeState, tier_words};
 
-use crate::answer;
+use crate::answer::{self, Refused};
 use crate::counter::Counter;
+use crate::failure;
 use crate::frame::Frame;
 use crate::person::Person;
 use crate::stands::{Deadline, kind_words, masked, order_words};
@@ -24,6 +24,11 @@ struct Home {
 /// `GET /counter`.
 pub(crate) async fn home(person: Person) -> Response {
     answer::page(StatusCode::OK, &Home { frame: person.frame })
+}
+
+/// An address that no page has.
+pub(crate) async fn nowhere(person: Person) -> Response {
+    Refused::with(StatusCode::NOT_FOUND, person.frame, &failure::no_such_page()).into_response()
 }
 
 #[derive(Template)]
@@ -54,9 +59,7 @@ pub(crate) async fn list(
     Path(name): Path<String>,
 ) -> Response {
     let Some(list) = WorkList::ALL.into_iter().find(|list| list.name() == name) else {
-        return person
-            .refused(OfficeError::NotFound { what: "list" })
-            .into_response();
+        return nowhere(person).await;
     };
     if let Err(refused) = person.acting_as(list.role()) {
         return refused.into_response();

@@ -12,12 +12,12 @@ use issuer_production::HolderChecked;
 use permit_domain::{HandOverClerk, Maker, Order, OrderId, PermitId, Producer, Step};
 use photo_store_protocol as photo;
 use program_contract::Failure;
-use program_contract::language::Words;
 
 use crate::answer::{self, Refused, Told};
 use crate::case;
 use crate::counter::{AtWork, Counter};
 use crate::desk::AtReader;
+use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
@@ -233,8 +233,7 @@ pub(crate) async fn hand_over(
         "holder" => HolderChecked::Holder,
         "agent" => HolderChecked::Agent,
         _ => {
-            let unchecked = Failure::internal(Words("未选择核对了何人", "whom you checked was not chosen"));
-            let told = Told::of(&unchecked, &person.frame);
+            let told = Told::of(&failure::nobody_checked(), &person.frame);
             return shown(
                 &counter,
                 person,
@@ -311,9 +310,5 @@ async fn finished(counter: &Counter, id: OrderId, work: AtReader) -> Option<Resu
 }
 
 pub(crate) fn no_reader(frame: Frame) -> Refused {
-    let failure = Failure::internal(Words(
-        "这里没有读卡器可用；请在有读卡器的机器上运行 `issuer worker`",
-        "there is no reader here; run `issuer worker` on the machine that has one",
-    ));
-    Refused::with(StatusCode::CONFLICT, frame, &failure)
+    Refused::with(StatusCode::CONFLICT, frame, &failure::no_reader())
 }

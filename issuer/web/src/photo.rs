@@ -9,12 +9,11 @@ use issuer_office::error::OfficeError;
 use issuer_office::photo::{CONFIRMS, TAKES, looks};
 use permit_domain::ApplicationId;
 use photo_store_protocol as photo;
-use program_contract::Failure;
-use program_contract::language::Words;
 
 use crate::answer::Refused;
 use crate::case;
 use crate::counter::Counter;
+use crate::failure;
 use crate::form::Fields;
 use crate::person::Person;
 
@@ -30,11 +29,7 @@ pub(crate) async fn take(
         Err(refused) => return refused.into_response(),
     };
     let Some(file) = file_of(form).await else {
-        let none = Failure::internal(Words(
-            "没有选择照片文件，或文件超过 16 MB；请选择照片后再提交",
-            "no photo was chosen, or it has more than 16 MB; choose one and send the form again",
-        ));
-        return Refused::with(StatusCode::BAD_REQUEST, person.frame, &none).into_response();
+        return Refused::with(StatusCode::BAD_REQUEST, person.frame, &failure::no_photo()).into_response();
     };
     let taken = async {
         let id: ApplicationId = application.parse()?;

@@ -7,7 +7,7 @@ use axum::http::header::{
 };
 use axum::middleware::Next;
 use axum::response::{Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use crate::counter::Counter;
 use crate::{assets, case, change, decide, holder, intake, lists, order, person, photo, sign_in};
@@ -57,6 +57,7 @@ impl Counter {
             .route("/counter/orders/{order}/make", post(order::make))
             .route("/counter/orders/{order}/hand-over", post(order::hand_over))
             .route("/counter/orders/{order}/give-up", post(order::give_up))
+            .route("/counter/{*elsewhere}", any(lists::nowhere))
             .layer(DefaultBodyLimit::max(FORM_LIMIT))
             .merge(with_photos)
             .layer(axum::middleware::from_fn(person::from_our_own_pages))
