@@ -29,8 +29,10 @@ pub enum Error {
         what: &'static str,
     },
     /// The store is of an earlier moment than a custodian remembers.
-    #[error("the store is of generation {found}, and a custodian has seen generation {seen} of it")]
+    #[error("the store is of generation {found}, and {custodian} has seen generation {seen} of it")]
     RolledBack {
+        /// Who remembers that.
+        custodian: String,
         /// Its generation.
         found: u64,
         /// The newest one that was remembered.
@@ -906,8 +908,12 @@ impl Failing for Error {
                 "密钥库等待磁盘已达 30 秒；改动是否完成尚不确定".into(),
                 "请检查密钥库的磁盘，再提出同样的请求；是否已完成，见其日志",
             ),
-            Self::RolledBack { found, seen } => (
-                format!("存储是第 {found} 代，而有保管人已见过第 {seen} 代").into(),
+            Self::RolledBack {
+                custodian,
+                found,
+                seen,
+            } => (
+                format!("存储是第 {found} 代，而 {custodian} 已见过第 {seen} 代").into(),
                 "不得写入；请查明是谁放入了旧的存储，并换回最新的，备份中有 vault.sqlite-wal 的须与 vault.sqlite 一并放回；经决定恢复备份的，用 `keyvault unseal --restored` 重新给出分片",
             ),
             Self::InUse => (

@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::rehearsal;
 use jiff::Timestamp;
 use keyvault_protocol::{Anchors, Enrolment, PointBytes};
+use program_contract::unseen::is_name;
 use program_contract::{Clock, Founded, file};
 use serde_json::{Value, json};
 use service_contract::Caller;
@@ -48,7 +49,7 @@ use crate::store::staged::Staged;
 
 /// A custodian and the passphrase of the envelope.
 pub struct Custodian {
-    /// Name, 1 to 64 characters, without `/` and control characters.
+    /// Name, 1 to 64 characters, a name as [`is_name`] has it, without `/` and `=`.
     pub name: String,
     /// As it was typed or stands in a file, without the end of its line.
     pub passphrase: Zeroizing<Vec<u8>>,
@@ -198,6 +199,7 @@ impl Founding {
         name.push(".founding");
         let staging = parent.join(name);
         private_folder(&staging)?;
+        is_ours(&staging)?;
         let lock = staging.join("lock");
         let taken = fs::File::options()
             .create(true)
@@ -477,8 +479,9 @@ pub fn check_rules(threshold: u8, names: &[&str]) -> Result<(), Error> {
     for (i, name) in names.iter().enumerate() {
         let length = name.chars().count();
         if !(1..=64).contains(&length)
+            || !is_name(name, 256)
             || name.starts_with('.')
-            || name.chars().any(|c| c.is_control() || c == '/' || c == '=')
+            || name.contains(['/', '='])
         {
             return bad("a custodian's name is empty, too long, or has characters that names do not have");
         }
@@ -776,7 +779,7 @@ async fn prove(
         match &proven {
             None => {
                 let now = core.header.high_water;
-                unseal(&mut core, &points, now, 0).await?;
+                unseal(&mut core, &points, now, (0, "")).await?;
                 proven = Some(secret);
             }
             Some(proven) if **proven == *secret => {}
@@ -793,6 +796,19 @@ fn private_folder(path: &Path) -> Result<(), Error> {
         .mode(0o700)
         .create(path)
         .map_err(|error| unusable("a folder", path, &error))
+}
+
+/// Refuses a folder into which somebody else can put something: what lies there is not what a founding of ours left, and a note in it
+/// would say whose envelopes are to be taken back.
+fn is_ours(folder: &Path) -> Result<(), Error> {
+    const OTHERS_WRITE: u32 = 0o022;
+    let found = fs::symlink_metadata(folder).map_err(|error| unusable("a folder", folder, &error))?;
+    let own = rustix::process::geteuid().as_raw();
+    if found.is_dir() && found.uid() == own && found.mode() & OTHERS_WRITE == 0 {
+        return Ok(());
+    }
+    let another = std::io::ErrorKind::PermissionDenied.into();
+    Err(unusable("what a founding that was cut left", folder, &another))
 }
 
 fn sync_folder(path: &Path) -> Result<(), Error> {

@@ -321,7 +321,7 @@ impl Vault {
                     given: Vec::new(),
                     day: None,
                     request: None,
-                    seen: 0,
+                    seen: (0, String::new()),
                 });
                 let described = attempt.describe(&inner.core);
                 inner.phase = Phase::Unsealing(attempt);
@@ -377,10 +377,12 @@ impl Vault {
         let custodians = attempt.names(&inner.core);
         let mut progress = attempt.progress(&inner.core);
         let points = std::mem::take(&mut attempt.given);
-        let (seen, said, request) = (attempt.seen, attempt.day, attempt.request.take());
+        let (seen, seen_by) = std::mem::take(&mut attempt.seen);
+        let (said, request) = (attempt.day, attempt.request.take());
         // From here on the shares are gone, whatever happens.
         inner.phase = Phase::Sealed;
-        let opened = unseal(&mut inner.core, &points, now, seen).await;
+        // Who remembers it is told: a colleague may claim what nobody has seen, and keep the vault shut.
+        let opened = unseal(&mut inner.core, &points, now, (seen, &seen_by)).await;
         drop(points);
         let opened = match opened {
             Ok(open) => {
@@ -705,14 +707,19 @@ pub(crate) async fn unseal(
     core: &mut Core,
     points: &[Point],
     now: Timestamp,
-    seen: u64,
+    (seen, seen_by): (u64, &str),
 ) -> Result<Open, Error> {
     let secret = shamir::combine(points).ok_or(Error::NoAttempt)?;
     let mut open = core.unlock(&secret).await?;
     // It stands in the sealed state row too, which was compared.
     let found = core.header.generation();
     if found < seen {
-        return Err(Error::RolledBack { found, seen });
+        let custodian = seen_by.to_owned();
+        return Err(Error::RolledBack {
+            custodian,
+            found,
+            seen,
+        });
     }
     if core.header.format == sql::FIRST_FORMAT {
         migration::bring_up_to_date(core, &mut open, now).await?;
@@ -748,8 +755,8 @@ struct Unsealing {
     day: Option<Date>,
     /// The officers' request for that day; whose signatures count is looked at when the store is open.
     request: Option<SignedRequest>,
-    /// The newest generation that one of their custodians remembers.
-    seen: u64,
+    /// The newest generation that one of their custodians remembers, and who that is.
+    seen: (u64, String),
 }
 
 impl Unsealing {
@@ -800,7 +807,9 @@ impl Unsealing {
             });
         }
         self.given.push(Point { x: envelope.index, y });
-        self.seen = self.seen.max(envelope.seen);
+        if envelope.seen > self.seen.0 {
+            self.seen = (envelope.seen, commitment.custodian.clone());
+        }
         self.day = envelope.day;
         Ok(())
     }

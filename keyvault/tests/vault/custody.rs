@@ -861,6 +861,32 @@ async fn a_ceremony_that_breaks_a_rule_leaves_nothing_behind() {
     assert_eq!(error, Error::FolderOfSomethingElse);
 }
 
+/// Whoever may write beside the vault's folder leaves a note of a founding that never was, which names somebody else's envelopes.
+#[tokio::test]
+async fn a_note_that_others_could_leave_takes_no_envelope_back() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use keyvault::custody::ceremony::Founding;
+    let shared = tempfile::tempdir().unwrap();
+    let (_folder, _, envelopes, vault) = sealed(46).await;
+    let out = shared.path().join("envelopes");
+    std::fs::create_dir(&out).unwrap();
+    let number = hex::encode(vault.id());
+    let theirs = out.join(format!("{}-1-zhao.share.json", &number[..8]));
+    std::fs::write(&theirs, envelopes[0].to_text().unwrap()).unwrap();
+    let staging = shared.path().join(".vault.founding");
+    std::fs::create_dir(&staging).unwrap();
+    std::fs::write(staging.join("founding"), format!("{number}\n{}\n", out.display())).unwrap();
+    std::fs::set_permissions(&staging, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let begin = || Founding::begin(&shared.path().join("vault"), &shared.path().join("out"));
+    assert_eq!(begin().unwrap_err().code(), "FILE");
+    let elsewhere = shared.path().join("elsewhere");
+    std::fs::rename(&staging, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &staging).unwrap();
+    assert_eq!(begin().unwrap_err().code(), "FILE");
+    assert!(theirs.exists());
+}
+
 #[tokio::test]
 async fn the_store_of_another_vault_in_this_folder_takes_no_share_of_this_one() {
     let (ours, other) = (Installation::new(35).await, Installation::new(36).await);

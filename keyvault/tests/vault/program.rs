@@ -2831,6 +2831,10 @@ fn a_whole_store_of_an_earlier_moment_is_not_opened_by_a_custodian_who_saw_a_lat
             (code, object["error"]["code"].as_str().unwrap()),
             (5, "ROLLED_BACK")
         );
+        assert!(
+            object["error"]["message"].as_str().unwrap().contains("wang"),
+            "{object}"
+        );
         assert_eq!(site.run(&["status"]).1["state"], "sealed");
     }
     drop(served);
