@@ -109,6 +109,10 @@ pub(crate) async fn seal(
     open.put_card(core, &mut transaction, &serial, Some(&before), &card)
         .await?;
     transaction.spend(Counted::Updates, 1);
+    if matches!(task, UpdateTask::Block) {
+        // It takes from its holder what a denial takes.
+        transaction.spend(Counted::Denials, 1);
+    }
     transaction.spend_on_load(fen);
     transaction.note(Event::UpdateSealed {
         order,

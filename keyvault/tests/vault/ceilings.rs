@@ -577,6 +577,38 @@ async fn loads_and_their_money_are_lowered_with_what_carries_them() {
     }
 }
 
+/// Before: an issuer's key blocked ten times as many cards in a day as it could deny, over every terminal.
+#[tokio::test]
+async fn a_block_that_is_sealed_counts_as_a_denial_too() {
+    let (installation, mut client, _, card) = card_in_use(134).await;
+    let denials = [(Counted::Denials, 1)];
+    let mut caller = enrolled(
+        &mut client,
+        &installation.vault,
+        "nanshan",
+        Caller::Issuer,
+        &denials,
+    )
+    .await
+    .unwrap();
+    let session = ordered(&installation, &mut caller, "nanshan", 62).await.unwrap();
+    // The same again is the same.
+    for _ in 0..2 {
+        caller
+            .seal_update(&session, 0, card.serial, UpdateTask::Block)
+            .await
+            .unwrap();
+    }
+    let refused = caller
+        .seal_update(&session, 1, card.serial, UpdateTask::Block)
+        .await
+        .unwrap_err();
+    assert!(refused.is(RefusalCode::CeilingReached), "{refused}");
+    assert!(refused.to_string().contains(Counted::Denials.name()), "{refused}");
+    let floor = UpdateTask::DateFloor(TODAY);
+    caller.seal_update(&session, 1, card.serial, floor).await.unwrap();
+}
+
 /// Before: 255 rotations in 0.4 seconds ended a role.
 #[tokio::test]
 async fn a_role_is_rotated_twice_a_day_and_its_last_versions_are_for_a_compromise() {
