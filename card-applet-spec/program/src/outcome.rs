@@ -155,6 +155,9 @@ impl Failure {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 file_full(doing, path.display(), error)
             }
+            io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
+                file_of_another_kind(doing, path.display(), error)
+            }
             io::ErrorKind::PermissionDenied => match Barrier::before(path) {
                 Some(barrier) => file_of_another(doing, path.display(), error, &barrier, barrier.owner()),
                 None => file(doing, path.display(), error),
@@ -280,6 +283,11 @@ crate::failures! {
     fn file_full(doing, path, error) = Damaged "FILE" {
         "无法{doing} {path}：{error}", "cannot {doing} {path}: {error}";
         "请在该磁盘上腾出空间，再运行同一命令。", "Make room on that disk, and run the same command again.";
+    }
+    fn file_of_another_kind(doing, path, error) = Damaged "FILE" {
+        "无法{doing} {path}：{error}", "cannot {doing} {path}: {error}";
+        "这不是此处所要的那种文件，或已被改动：请给出正确的文件，再运行同一命令。",
+        "It is another kind of file than is wanted here, or was changed: give the right one, and run the same command again.";
     }
     fn file_of_another(doing, path, error, barrier, owner) = Damaged "FILE" {
         "无法{doing} {path}：{error}；{barrier}", "cannot {doing} {path}: {error}: {barrier}";

@@ -80,7 +80,7 @@ pub enum Error {
     VaultUnknown,
     /// The bytes are no key file.
     #[error(
-        "the file is no private key of P-256 in PKCS #8 DER, or was changed; make a new one with `keyvault key new` and enrol it"
+        "the key file is no private key of P-256 in PKCS #8 DER, or was changed; give the one that `keyvault key new` wrote, or make a new one and have two officers enrol it; one in PEM becomes such a file by `openssl pkcs8 -topk8 -nocrypt -outform DER`"
     )]
     KeyFile,
     /// The other side speaks another version of this protocol.
@@ -281,8 +281,8 @@ impl Failing for Error {
                 "请给出 --key 和 --anchors；机关用 `issuer migrate --anchors FILE` 补齐，其用户须能读取这些文件",
             ),
             Self::KeyFile => (
-                "该文件不是 PKCS #8 DER 格式的 P-256 私钥，或已被改动".into(),
-                "请用 `keyvault key new` 生成新密钥并登记",
+                "密钥文件不是 PKCS #8 DER 格式的 P-256 私钥，或已被改动".into(),
+                "请给出 `keyvault key new` 写出的文件，或生成新密钥并由两名密钥官员登记；PEM 格式的可用 `openssl pkcs8 -topk8 -nocrypt -outform DER` 转换",
             ),
             Self::VersionMismatch { ours, theirs } => (
                 format!("密钥库使用协议版本 {theirs}，本程序为 {ours}").into(),

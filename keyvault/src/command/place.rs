@@ -1,6 +1,7 @@
 //! Where the vault is, and what its programs run with.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -46,6 +47,15 @@ pub(crate) fn no_anchors() -> Failure {
 
 program_contract::sentences! {
     pub(crate) fn passphrase_of(name) = "{name} 的口令", "passphrase of {name}";
+}
+
+/// Says that a key without a passphrase may be read by others, who are this caller then.
+fn warn_if_open(key: &Path) {
+    if std::fs::metadata(key).is_ok_and(|found| found.permissions().mode() & 0o077 != 0) {
+        tracing::warn!(
+            "the key file is open to other users, and who reads it is this caller for the vault: chmod 600"
+        );
+    }
 }
 
 /// A runtime of one thread.
@@ -126,7 +136,12 @@ impl Place {
             let passphrase = secret::read(Some(&self.key_passphrase_file), passphrase_of(&held.name))?;
             ChannelKey::from(&held.secret(&passphrase)?)
         } else {
-            ChannelKey::read(key).map_err(|error| failed(&error))?
+            warn_if_open(key);
+            ChannelKey::read(key).map_err(|error| match error.kind() {
+                // A public key, a PEM file, a certificate.
+                ErrorKind::InvalidData | ErrorKind::FileTooLarge => keyvault_protocol::Error::KeyFile.into(),
+                _ => failed(&error),
+            })?
         };
         let read = Words("读取锚点", "read the anchors");
         let anchors = VaultAnchors::read(anchors).map_err(|error| match error.kind() {

@@ -598,6 +598,42 @@ fn a_share_of_another_vault_and_usage_errors_have_their_codes() {
 }
 
 #[test]
+fn a_key_file_of_another_kind_is_told_from_a_file_that_cannot_be_read() {
+    let site = Site::new();
+    site.init();
+    let good = std::fs::read(site.path("chen.key")).unwrap();
+    let changed = [&good[..good.len() - 1], &[good[good.len() - 1] ^ 1]].concat();
+    let pem = b"-----BEGIN PRIVATE KEY-----\n";
+    let pem = [pem, &[b'M'; 184][..]].concat();
+    for (name, bytes) in [
+        ("public", std::fs::read(site.path("chen.pub")).unwrap()),
+        ("pem", pem),
+        ("changed", changed),
+        ("empty", Vec::new()),
+    ] {
+        std::fs::write(site.path(name), bytes).unwrap();
+        std::fs::set_permissions(site.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        let object = site.expect_error(&["--key", name, "callers"], 5, "KEY_FILE");
+        assert!(
+            object["error"]["action"]
+                .as_str()
+                .unwrap()
+                .contains("openssl pkcs8"),
+            "{object}"
+        );
+    }
+    site.expect_error(&["--key", "none", "callers"], 5, "FILE");
+    // One that others may read is taken, and said to be.
+    assert!(!String::from_utf8(site.said()).unwrap().contains("chmod 600"));
+    std::fs::set_permissions(site.path("chen.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    site.expect_error(&["--key", "chen.key", "callers"], 3, "VAULT_NOT_RUNNING");
+    assert!(String::from_utf8(site.said()).unwrap().contains("chmod 600"));
+    // What is no request is told by what it is not, and not by the disk.
+    let show = ["request", "show", "shares/anchors.json"];
+    site.expect_error(&show, 2, "REQUEST_FORM");
+}
+
+#[test]
 fn a_killed_vault_opens_again_with_what_it_had() {
     let site = Site::new();
     let envelopes = site.init();
