@@ -48,6 +48,11 @@ pub(crate) fn request(
             passphrase_file,
         } => {
             let mut held = Held::read(&request)?;
+            if let Some(anchors) = &place.anchors
+                && vault_of(anchors)? != held.request.vault
+            {
+                return Err(keyvault::Error::RequestOfAnotherVault.into());
+            }
             for line in held.lines() {
                 program_contract::tell!(line);
             }

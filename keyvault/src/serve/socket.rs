@@ -150,6 +150,7 @@ impl Server {
         };
         let (_place, idle, longest) = self.place(&on, number, end).await;
         drop(handshake);
+        let was_known = longest == MAX_FRAME;
         let on = Arc::new(on);
         loop {
             let read = {
@@ -158,7 +159,7 @@ impl Server {
                 loop {
                     tokio::select! {
                         read = &mut reading => break read,
-                        _ = standing.changed() => if !self.stands(&on).await {
+                        _ = standing.changed() => if !self.stands(&on, was_known).await {
                             return Ok(());
                         },
                     }
@@ -194,7 +195,7 @@ impl Server {
                 self.look_again();
             }
             within(ACCEPT, frame::write(&mut stream, &response)).await?;
-            if !self.stands(&on).await {
+            if !self.stands(&on, was_known).await {
                 return Ok(());
             }
         }
@@ -254,8 +255,12 @@ impl Server {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn stands(&self, on: &On) -> bool {
-        self.vault.lock().await.asker(&on.key).is_ok()
+    /// Whether a connection goes on: not of who is suspended, nor of a key in whose place another came. A sealed vault knows no entry.
+    async fn stands(&self, on: &On, was_known: bool) -> bool {
+        let mut inner = self.vault.lock().await;
+        let is_open = inner.open().is_ok();
+        let asker = inner.asker(&on.key);
+        asker.is_ok_and(|asker| asker.kind != Caller::Anyone || !was_known || !is_open)
     }
 }
 

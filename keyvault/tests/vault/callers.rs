@@ -295,6 +295,18 @@ async fn who_is_suspended_is_hung_up_on_and_told_why_when_they_come_again() {
     officer.callers().await.unwrap();
     let refused = connect("audit").await.callers().await.unwrap_err();
     assert!(refused.is(RefusalCode::CallerSuspended), "{refused}");
+    // Nor does the connection stay of a key in whose place another came.
+    enrol(&installation, entry("photos", Caller::PhotoStore))
+        .await
+        .unwrap();
+    let mut photos = connect("photos").await;
+    photos.anchors().await.unwrap();
+    let act = OfficerAct::ReplaceKey {
+        name: "photos".into(),
+        key: scratch_vault::point("photos again"),
+    };
+    scratch_vault::approved(&mut officer, act).await.unwrap();
+    assert_eq!(photos.anchors().await.unwrap_err().code(), "VAULT_GONE");
 }
 
 /// Claim K0: who knows the number of another issuer's order has neither that order nor the card that is being written under it.

@@ -565,6 +565,13 @@ fn a_share_of_another_vault_and_usage_errors_have_their_codes() {
         (code, object["error"]["code"].as_str().unwrap()),
         (1, "WRONG_VAULT")
     );
+    // Nor does an officer sign what another vault is to do.
+    let made = other.signed("theirs.request", &["restore-caller", "--name", "bank"]);
+    assert_eq!(made.0, 0, "{}", made.1);
+    let theirs = other.path("theirs.request");
+    let officer = ["--officer", "chen=chen.key"];
+    let sign = [&["request", "sign", theirs.to_str().unwrap()][..], &officer].concat();
+    site.expect_error(&sign, 1, "WRONG_VAULT");
     let text = std::fs::read_to_string(&foreign)
         .unwrap()
         .replace("\"li\"", "\"lo\"");
