@@ -3,7 +3,7 @@
 //! `version 01 || suite 01 || nonce 24 || XAES-256-GCM ciphertext || tag 16`. The associated data names vault,
 //! instance, table, row id, row version and term, so a value put back into another row, an older version of the row, or
 //! another vault does not open. The nonce is `HMAC-SHA-256(nonce key, fresh random || place || SHA-256(plaintext))`: it
-//! stays distinct when the random source fails, and when a machine is cloned with its random state.
+//! stays distinct when the random source fails, and when a machine is copied with its random state.
 
 use hmac::{Hmac, Mac};
 use rand_core::CryptoRng;

@@ -87,7 +87,13 @@ pub(crate) async fn export(
     let root = open.keys.signer(Signer::TerminalCaRoot)?;
     let used =
         update_files::encode_batch(&head, &entries, &root, &mut core.rng, &mut plain).map_err(fault)?;
-    boxed(sealed_box::UPDATES, &sealing_key, plain, used, &mut core.rng)
+    boxed(
+        sealed_box::UPDATES,
+        &sealing_key,
+        plain,
+        used,
+        (&open.ring.nonce, &mut core.rng),
+    )
 }
 
 /// The role whose cards a kind of terminal taps.

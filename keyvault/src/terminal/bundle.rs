@@ -126,7 +126,7 @@ pub(crate) async fn export_bundle(
         &checked.sealing_key,
         plain,
         used,
-        &mut core.rng,
+        (&open.ring.nonce, &mut core.rng),
     )?;
     let mut transaction = Transaction::default();
     transaction.note(Event::BundleOutcome {

@@ -81,7 +81,13 @@ pub(crate) async fn export_lot(
     let mut plain = Zeroizing::new(vec![0u8; lot::encoded_len(blanks.len()) + 16]);
     let card_ca = open.keys.signer(Signer::CardCa)?;
     let used = lot::encode(request.lot, &blanks, &card_ca, &mut core.rng, &mut plain).map_err(fault)?;
-    let sealed = boxed(sealed_box::LOT, &maker, plain, used, &mut core.rng)?;
+    let sealed = boxed(
+        sealed_box::LOT,
+        &maker,
+        plain,
+        used,
+        (&open.ring.nonce, &mut core.rng),
+    )?;
     let mut transaction = Transaction::default();
     transaction.note(Event::LotOutcome {
         lot: number,

@@ -5,16 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Span;
 use jiff::civil::{Date, date};
 use keyvault::custody::share_envelope::ShareEnvelope;
 use keyvault::{Error, Vault};
-use keyvault_protocol::{BundleKind, CardTask, RefusalCode, Role, TaskKind, UpdateTask};
+use keyvault_protocol::{
+    BundleKind, BundleRequest, CardTask, ExportBundle, ExportUpdates, LotRequest, OfficerAct,
+    PhotoKeyContext, PhotoKeyNew, RefusalCode, RequestOutcome, Response, Role, TaskKind, UpdateTask,
+    UpdatesRequest,
+};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 use tempfile::TempDir;
 
 use super::custody::{TABLES, assert_damaged, looked_through, opening_after, sql};
 use super::gate::{Gate, REGION};
+use super::operations::{Base, Copied};
 use super::support::*;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -485,4 +491,75 @@ async fn a_migration_that_is_killed_at_any_write_is_whole_or_not_begun() {
         assert_has_what_it_had(FORMAT_1, &opened.unwrap()).await;
     }
     assert_eq!(formats, BTreeSet::from([1, 2, 3, 4, 5]));
+}
+
+/// What a copy of the vault gives out, and how many bytes of each stand before what is encrypted, nonce included; `number` makes it another.
+async fn given(at: &Copied<'_>, number: u8) -> Vec<(usize, Vec<u8>)> {
+    const BOX: usize = 4 + 2 + 65 + 12;
+    const WRAPPED: usize = 2 + 24;
+    let (terminal, to) = (
+        "bus 1".to_owned(),
+        TODAY.saturating_add(Span::new().days(7 - i64::from(number))),
+    );
+    let context = PhotoKeyContext {
+        photo_id: [number; 16],
+        person: [2; 16],
+        profile: "chip".into(),
+        version: 1,
+    };
+    let lot = LotRequest {
+        issuer: [0x44, 0x03],
+        lot: [0, 0, 0, 2],
+        first: 1,
+        count: 1 + u32::from(number),
+        maker: "card maker".into(),
+        maker_key: scratch_vault::point("card maker"),
+    };
+    let bundle = BundleRequest {
+        terminal: terminal.clone(),
+        zones: None,
+        from: TODAY,
+        to,
+    };
+    let mut given = Vec::new();
+    for request in [
+        PhotoKeyNew(context).into(),
+        ExportBundle(bundle).into(),
+        ExportUpdates(UpdatesRequest { terminal, to }).into(),
+        at.approved(OfficerAct::ExportLot(lot)),
+    ] {
+        given.push(match at.ask(request).await {
+            Response::PhotoKey { wrapped, .. } => (WRAPPED, wrapped.as_bytes().to_vec()),
+            Response::Export(file) | Response::Request(RequestOutcome::Lot(file)) => (BOX, file),
+            other => panic!("{other:?}"),
+        });
+    }
+    given
+}
+
+/// Claim K7: a machine that is copied, or put back, and goes on twice with a random source in the same state.
+#[tokio::test]
+async fn two_copies_of_a_vault_whose_random_source_repeats_itself_draw_no_nonce_twice() {
+    let base = Box::pin(Base::new()).await;
+    let (one, two, other) = (base.copy().await, base.copy().await, base.copy().await);
+    let (first, same, different) = (given(&one, 1).await, given(&two, 1).await, given(&other, 2).await);
+    // The source does repeat itself: what is the same in both is the same to the last byte.
+    assert_eq!(first, same);
+    for ((head, one), (_, other)) in first.iter().zip(&different) {
+        assert_ne!(one[..*head], other[..*head]);
+        assert_ne!(one[head - 12..*head], other[head - 12..*head]);
+    }
+    let rows = async |at: &Copied<'_>| {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(&at.folder.path().join("vault"), copy.path());
+        rows_of(copy.path()).await
+    };
+    let (rows, others) = (rows(&one).await, rows(&other).await);
+    let mut nonces: BTreeMap<&[u8], &Kept> = BTreeMap::new();
+    for row in rows.union(&others) {
+        let known = nonces.insert(&row.sealed[2..26], row);
+        assert_eq!(known, None, "{row:?}");
+    }
+    let (ours, theirs) = (rows.difference(&others).count(), others.difference(&rows).count());
+    assert!(ours > 5 && theirs > 5, "{ours} {theirs}");
 }
