@@ -27,7 +27,7 @@ use crate::custody::migration;
 use crate::custody::shamir::{self, Point};
 use crate::error::{Error, fault};
 use crate::keys::arena::Arena;
-use crate::open::folder::FolderLock;
+use crate::open::folder::{FolderLock, Taken};
 use crate::open::group::Member;
 use crate::open::transaction::{Core, Open, Random, Time, Transaction};
 use crate::open::walk::Walk;
@@ -618,7 +618,7 @@ pub(crate) struct Inner {
     phase: Phase,
     /// How many requests came while the last group became durable: so many may join the next one.
     expected: u32,
-    _lock: std::fs::File,
+    _lock: Taken,
 }
 
 /// The open vault, and the card sessions that run beside it.

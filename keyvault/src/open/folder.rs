@@ -19,7 +19,18 @@ use crate::store::sql;
 pub struct FolderLock {
     pub(crate) folder: PathBuf,
     pub(crate) transport: ChannelKey,
-    pub(crate) file: File,
+    pub(crate) file: Taken,
+}
+
+/// The lock. It is given back outright: a child that is just being started has the file open too, for a moment.
+#[derive(Debug)]
+pub(crate) struct Taken(File);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // Where that fails it goes with the last who has the file open.
+        let _ = self.0.unlock();
+    }
 }
 
 impl FolderLock {
@@ -56,7 +67,7 @@ impl FolderLock {
                 Ok(Self {
                     folder: folder.to_owned(),
                     transport: transport::key_of(folder, rng)?,
-                    file,
+                    file: Taken(file),
                 })
             }
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse),
