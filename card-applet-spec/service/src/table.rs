@@ -75,14 +75,22 @@ pub fn markdown(operations: &[Listed]) -> String {
 /// # Errors
 /// What to run when the document has another table or no place for one, or why it could not be read or written.
 pub fn hold(document: &Path, operations: &[Listed], command: &str) -> Result<(), String> {
+    hold_between(document, "operations", &markdown(operations), command)
+}
+
+/// Holds another table in a document, between lines like [`BEGIN`] and [`END`] that name it.
+///
+/// # Errors
+/// As [`hold`].
+pub fn hold_between(document: &Path, name: &str, table: &str, command: &str) -> Result<(), String> {
+    let (begin, end) = (BEGIN.replace("operations", name), END.replace("operations", name));
     let shown = document.display();
     let text = std::fs::read_to_string(document).map_err(|error| format!("{shown}: {error}"))?;
     let (before, behind) = text
-        .split_once(BEGIN)
-        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)))
-        .ok_or_else(|| format!("{shown} has no place for the table: the lines\n{BEGIN}\n{END}"))?;
-    let table = markdown(operations);
-    let right = format!("{before}{BEGIN}\n\n{table}\n{END}{behind}");
+        .split_once(&begin)
+        .and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)))
+        .ok_or_else(|| format!("{shown} has no place for the table: the lines\n{begin}\n{end}"))?;
+    let right = format!("{before}{begin}\n\n{table}\n{end}{behind}");
     if text == right {
         return Ok(());
     }
@@ -90,7 +98,7 @@ pub fn hold(document: &Path, operations: &[Listed], command: &str) -> Result<(),
         return std::fs::write(document, right).map_err(|error| format!("{shown}: {error}"));
     }
     Err(format!(
-        "the table of operations in {shown} is not what the program does; write it with\n  YZT_WRITE=1 {command}"
+        "the table of {name} in {shown} is not what the program does; write it with\n  YZT_WRITE=1 {command}"
     ))
 }
 

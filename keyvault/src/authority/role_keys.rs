@@ -125,7 +125,7 @@ pub(crate) async fn compromise(
     version: u8,
 ) -> Result<RoleCompromised, Error> {
     let id = id_of(role, region, version);
-    let is_replaced = match open.roles.get(&id).ok_or(NO_VERSION)?.state {
+    let is_done = match open.roles.get(&id).ok_or(NO_VERSION)?.state {
         RoleKeyState::Active => match replace(core, open, now, id).await {
             Err(
                 error @ (Error::VersionsUsedUp { .. } | Error::CeilingReached { .. } | Error::TooManyKeys),
@@ -144,7 +144,7 @@ pub(crate) async fn compromise(
             });
         }
     };
-    if !is_replaced {
+    if !is_done {
         let transaction = compromised(open, now, id, None)?;
         open.apply(core, now, transaction).await?;
     }

@@ -1,7 +1,7 @@
 /* Faults of a disk, for tests: preloaded into the vault, it lets writes or syncs of regular files fail when it is told to.
  *
- * FAULTS names a file of four numbers (int32): errno to give (0: none); calls that still succeed; how many fail then (-1: all);
- * calls that failed. The test and the program both map it. Also told to deny memfd_secret (NO_SECRET_MEMORY). */
+ * FAULTS names a file of four numbers (int32): errno to give (0: none; -1: the process dies in the call's place, -2: behind half of
+ * what it writes); calls that still succeed; how many fail then (-1: all); calls that failed. The test and the program both map it. Also told to deny memfd_secret (NO_SECRET_MEMORY). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,6 +29,9 @@ __attribute__((constructor)) static void begin(void) {
     no_secret_memory = getenv("NO_SECRET_MEMORY") != NULL;
 }
 
+/* At once, with no call that a confined process may not make. */
+#define DIE __builtin_trap()
+
 static int fails(int file) {
     struct stat about;
     if (!faults || !faults[0] || fstat(file, &about) || !S_ISREG(about.st_mode))
@@ -42,7 +45,18 @@ static int fails(int file) {
     if (faults[2] > 0)
         faults[2]--;
     faults[3]++;
-    errno = faults[0];
+    if (faults[0] == -1)
+        DIE;
+    errno = faults[0] < 0 ? 0 : faults[0];
+    return 1;
+}
+
+/* Of what is not written in halves. */
+static int refused(int file) {
+    if (!fails(file))
+        return 0;
+    if (faults[0] == -2)
+        DIE;
     return 1;
 }
 
@@ -53,37 +67,55 @@ static int fails(int file) {
 
 ssize_t write(int file, const void *bytes, size_t length) {
     TRUE(ssize_t, write, int, const void *, size_t)
-    return fails(file) ? -1 : real(file, bytes, length);
+    if (!fails(file))
+        return real(file, bytes, length);
+    if (faults[0] == -2) {
+        real(file, bytes, length / 2);
+        DIE;
+    }
+    return -1;
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t place) {
     TRUE(ssize_t, pwrite64, int, const void *, size_t, off64_t)
-    return fails(file) ? -1 : real(file, bytes, length, place);
+    if (!fails(file))
+        return real(file, bytes, length, place);
+    if (faults[0] == -2) {
+        real(file, bytes, length / 2, place);
+        DIE;
+    }
+    return -1;
 }
 
 ssize_t pwrite(int file, const void *bytes, size_t length, off_t place) {
     TRUE(ssize_t, pwrite, int, const void *, size_t, off_t)
-    return fails(file) ? -1 : real(file, bytes, length, place);
+    if (!fails(file))
+        return real(file, bytes, length, place);
+    if (faults[0] == -2) {
+        real(file, bytes, length / 2, place);
+        DIE;
+    }
+    return -1;
 }
 
 int fsync(int file) {
     TRUE(int, fsync, int)
-    return fails(file) ? -1 : real(file);
+    return refused(file) ? -1 : real(file);
 }
 
 int fdatasync(int file) {
     TRUE(int, fdatasync, int)
-    return fails(file) ? -1 : real(file);
+    return refused(file) ? -1 : real(file);
 }
 
 int ftruncate64(int file, off64_t length) {
     TRUE(int, ftruncate64, int, off64_t)
-    return fails(file) ? -1 : real(file, length);
+    return refused(file) ? -1 : real(file, length);
 }
 
 int ftruncate(int file, off_t length) {
     TRUE(int, ftruncate, int, off_t)
-    return fails(file) ? -1 : real(file, length);
+    return refused(file) ? -1 : real(file, length);
 }
 
 long syscall(long number, ...) {

@@ -561,5 +561,5 @@ async fn two_copies_of_a_vault_whose_random_source_repeats_itself_draw_no_nonce_
         assert_eq!(known, None, "{row:?}");
     }
     let (ours, theirs) = (rows.difference(&others).count(), others.difference(&rows).count());
-    assert!(ours > 5 && theirs > 5, "{ours} {theirs}");
+    assert!(ours >= 3 && theirs >= 3, "{ours} {theirs}");
 }

@@ -27,3 +27,4 @@ mod support;
 mod terminals;
 mod time;
 mod torn;
+mod versions;

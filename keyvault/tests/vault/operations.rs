@@ -2,6 +2,9 @@
 
 use scratch_vault::{Approved as _, Outfit};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use card_applet_spec::crypto::PublicKey;
@@ -15,22 +18,27 @@ use keyvault_protocol::{
     AcceptReceipts, AllowCard, Asked, BeginUnseal, BundleKind, BundleRequest, Callers, CardBack, CardTask,
     CardVersions, Ceilings, ChannelKey, CheckLines, CompromiseRole, ContinueCard, Counted, DenyCard,
     DenyChain, DenyListRequest, EndCard, Entitlement, ExportBundle, ExportDenyList, ExportUpdates, GiveShare,
-    Greeting, Hello, LineCheck, OPERATIONS, OfficerAct, OpenOrder, OrderSession, PROTOCOL_VERSION,
-    PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors, ReadJournal,
-    ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response, RevokeTerminal,
-    RewriteContent, Role, RoleKeyState, RoleKeys, Script, Seal, SealUpdate, SealedShare, SettlementLine,
-    Share, SignCardBack, SlotVersion, StartCard, SubmitRequest, SuspendCaller, TaskKind, Terminals,
-    UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey, custodian_key, frame, request_number,
+    Greeting, Hello, LineCheck, LotRequest, OPERATIONS, OfficerAct, OpenOrder, OrderSession,
+    PROTOCOL_VERSION, PendingUpdates, PhotoKeyContext, PhotoKeyNew, PhotoKeyOpen, PointBytes, ReadAnchors,
+    ReadJournal, ReadPending, ReadStatus, Receipt, ReceiptOutcome, RefusalCode, Request, Response,
+    RevokeTerminal, RewriteContent, Role, RoleKeyState, RoleKeys, Script, Seal, SealUpdate, SealedShare,
+    SettlementLine, Share, SignCardBack, SignedRequest, SlotVersion, StartCard, SubmitRequest, SuspendCaller,
+    TaskKind, TerminalEnrolment, Terminals, UpdateTask, UpdatesRequest, VaultState, Welcome, WrappedKey,
+    custodian_key, frame, request_number, sign_as_custodian,
 };
 use p256::SecretKey;
+use program_contract::day;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use service_contract::{Caller, Journal};
 use sqlx::{Connection as _, Row as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
 use virtual_card::chip::Chip as _;
 
 use super::custody::sealed as sealed_vault;
 use super::gate::{Gate, REGION};
+use super::program::Served;
 use super::settlement::Shop;
 use super::support::*;
 
@@ -55,7 +63,17 @@ pub(crate) async fn ask(
 ) -> (Response, Welcome) {
     let (near, far) = tokio::io::duplex(1 << 16);
     drop(serve::Server::new(Arc::clone(vault)).unwrap().serve(far));
-    let (mut near, _) = channel::dial(near, key, None).await.unwrap();
+    ask_over(near, key, client_key, request).await.unwrap()
+}
+
+/// The same over any stream; none where the other end goes away.
+async fn ask_over<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: S,
+    key: &ChannelKey,
+    client_key: PointBytes,
+    request: Request,
+) -> Option<(Response, Welcome)> {
+    let (mut near, _) = channel::dial(stream, key, None).await.ok()?;
     let hello = Hello(Greeting {
         version: PROTOCOL_VERSION,
         client_key,
@@ -67,14 +85,14 @@ pub(crate) async fn ask(
             id: request_number(series, count),
             request,
         };
-        frame::write(&mut near, &asked).await.unwrap();
-        answers.push(frame::read::<_, Response>(&mut near).await.unwrap().unwrap());
+        frame::write(&mut near, &asked).await.ok()?;
+        answers.push(frame::read::<_, Response>(&mut near).await.ok()??);
     }
     let response = answers.pop().unwrap();
     let Some(Response::Welcome(welcome)) = answers.pop() else {
         panic!("no welcome");
     };
-    (response, welcome)
+    Some((response, welcome))
 }
 
 #[tokio::test]
@@ -226,27 +244,77 @@ impl Base {
 
     /// The same vault again, open.
     pub(crate) async fn copy(&self) -> Copied<'_> {
+        self.opened(self.copied_folder()).await
+    }
+
+    /// What the vault of another process has on its disk at this moment, open.
+    pub(crate) async fn found_in(&self, other: &Path) -> Copied<'_> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("vault")).unwrap();
+        for file in [
+            "vault/vault.sqlite",
+            "vault/vault.sqlite-wal",
+            "vault/transport.key",
+        ] {
+            std::fs::copy(other.join(file), folder.path().join(file)).unwrap();
+        }
+        self.opened(folder).await
+    }
+
+    async fn opened(&self, folder: tempfile::TempDir) -> Copied<'_> {
+        let clock = TestClock::at(NOON);
+        let envelopes = &self.installation.envelopes;
+        let vault = scratch_vault::reopen(folder.path(), envelopes, clock.clock(), random(93))
+            .await
+            .unwrap();
+        Copied::of(self, folder, clock, Reached::Here(vault))
+    }
+
+    /// The same vault again, open in a process of its own, which this command starts.
+    pub(crate) async fn served_by(&self, program: &mut Command) -> Copied<'_> {
+        let folder = self.copied_folder();
+        let mut child = program
+            .args(["--json", "--dir"])
+            .arg(folder.path().join("vault"))
+            .args(["serve", "--at", &TODAY.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It says so when it serves.
+        let mut told = String::new();
+        let said = BufReader::new(child.stdout.take().unwrap()).read_line(&mut told);
+        assert!(said.is_ok_and(|length| length > 0), "the vault does not start");
+        let served = Served { child };
+        let at = Copied::of(self, folder, TestClock::at(NOON), Reached::Process(served));
+        for custodian in 0..2 {
+            let share = at.share(custodian).await;
+            assert!(matches!(at.ask(share).await, Response::Progress(_)));
+        }
+        at
+    }
+
+    fn copied_folder(&self) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(
             &self.installation.folder.path().join("vault"),
             &folder.path().join("vault"),
         );
-        let (envelopes, clock) = (&self.installation.envelopes, self.installation.clock.clock());
-        let vault = scratch_vault::reopen(folder.path(), envelopes, clock, random(93))
-            .await
-            .unwrap();
-        Copied {
-            base: self,
-            folder,
-            vault,
-        }
+        folder
     }
+}
+
+/// Where a copy is open.
+enum Reached {
+    Here(Arc<Vault>),
+    Process(Served),
 }
 
 pub(crate) struct Copied<'a> {
     base: &'a Base,
     pub(crate) folder: tempfile::TempDir,
-    vault: Arc<Vault>,
+    pub(crate) clock: TestClock,
+    reached: Reached,
 }
 
 /// What clients see of a vault.
@@ -263,54 +331,16 @@ pub(crate) struct View {
 
 /// Every row's version by table and id, and the lines of the journal.
 #[derive(Debug, PartialEq)]
-struct Rows {
-    tables: BTreeMap<String, BTreeMap<Vec<u8>, i64>>,
+pub(crate) struct Rows {
+    pub(crate) tables: BTreeMap<String, BTreeMap<Vec<u8>, i64>>,
     journal: usize,
 }
 
 impl Rows {
-    /// Tables of which a row is another one now, or gone. What ceilings count is not brought back by anything.
-    fn changed(&self, after: &Self) -> BTreeSet<&str> {
-        let changed = |table: &str, rows: &BTreeMap<Vec<u8>, i64>| {
-            rows.iter()
-                .any(|(id, version)| after.tables[table].get(id) != Some(version))
-        };
-        self.tables
-            .iter()
-            .filter(|(table, rows)| *table != "sealed_count" && changed(table, rows))
-            .map(|(table, _)| table.as_str())
-            .collect()
-    }
-}
-
-impl Copied<'_> {
-    pub(crate) async fn ask(&self, request: Request) -> Response {
-        // Who may ask for it.
-        let key = match &request {
-            Request::BeginUnseal(_) | Request::GiveShare(_) | Request::Seal(_) => {
-                custodian_key(&self.opened(0)).unwrap()
-            }
-            _ => match request.listed().policy.who {
-                who if who.contains(&Caller::Issuer) => scratch_vault::key("shenzhen"),
-                who if who.contains(&Caller::KeyOfficer) => scratch_vault::key("chen"),
-                who if who.contains(&Caller::Settlement) => scratch_vault::key("scratch settlement"),
-                who if who.contains(&Caller::PhotoStore) => scratch_vault::key(scratch_vault::PHOTO_STORE),
-                _ => ChannelKey::fresh(),
-            },
-        };
-        let client_key = sealed::point_of(&self.base.key.public_key());
-        let is_hello = matches!(request, Request::Hello(_));
-        let (response, welcome) = ask(&self.vault, &key, client_key, request).await;
-        if is_hello {
-            Response::Welcome(welcome)
-        } else {
-            response
-        }
-    }
-
-    async fn rows(&self) -> Rows {
+    /// Of the vault in a folder, as they are on disk at this moment.
+    pub(crate) async fn of(vault: &Path) -> Self {
         let copy = tempfile::tempdir().unwrap();
-        copy_folder(&self.folder.path().join("vault"), copy.path());
+        copy_folder(vault, copy.path());
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(copy.path().join("vault.sqlite"));
         let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
         let journal: i64 = sqlx::query_scalar("SELECT count(*) FROM journal")
@@ -334,14 +364,203 @@ impl Copied<'_> {
             let rows = rows.iter().map(|row| (row.get("id"), row.get("row_version")));
             tables.insert(table, rows.collect());
         }
-        Rows {
+        Self {
             tables,
             journal: usize::try_from(journal).unwrap(),
         }
     }
 
+    /// Tables of which a row is another one now, or gone. What ceilings count is not brought back by anything.
+    fn changed(&self, after: &Self) -> BTreeSet<&str> {
+        let changed = |table: &str, rows: &BTreeMap<Vec<u8>, i64>| {
+            rows.iter()
+                .any(|(id, version)| after.tables[table].get(id) != Some(version))
+        };
+        self.tables
+            .iter()
+            .filter(|(table, rows)| *table != "sealed_count" && changed(table, rows))
+            .map(|(table, _)| table.as_str())
+            .collect()
+    }
+}
+
+/// Every act of officers, as this vault does it, and what is asked before it.
+pub(crate) fn acts() -> Vec<(OfficerAct, Vec<Request>)> {
+    let enrolment = |name: &str, kind| scratch_vault::enrolment(name, kind, scratch_vault::point(name));
+    let suspended = |name: &str| {
+        SuspendCaller {
+            name: name.to_owned(),
+        }
+        .into()
+    };
+    let [_, second, third] = scratch_vault::OFFICERS;
+    let lot = LotRequest {
+        issuer: [0x44, 0x03],
+        lot: [0, 0, 0, 2],
+        first: 1,
+        count: 1,
+        maker: "card maker".into(),
+        maker_key: scratch_vault::point("card maker"),
+    };
+    let terminal = TerminalEnrolment {
+        kind: BundleKind::Door,
+        terminal: "door 9".into(),
+        sealing_key: scratch_vault::point("door 9"),
+        authentication_key: scratch_vault::point("door 9, certificates"),
+        regions: vec![REGION.parse().unwrap()],
+        zones: 0,
+        until: until(),
+        replaces: false,
+    };
+    let (role, region) = (Role::Door, "110000".parse().unwrap());
+    let acts = vec![
+        (OfficerAct::EnrolCaller(enrolment("he", Caller::Auditor)), vec![]),
+        (
+            OfficerAct::RestoreCaller { name: third.into() },
+            vec![suspended(third)],
+        ),
+        (
+            OfficerAct::ReplaceKey {
+                name: third.into(),
+                key: scratch_vault::point("another"),
+            },
+            vec![],
+        ),
+        (OfficerAct::EnrolTerminal(terminal), vec![]),
+        (
+            OfficerAct::RotateRole {
+                role,
+                region,
+                drain_until: TODAY,
+            },
+            vec![],
+        ),
+        (
+            OfficerAct::RetireRole {
+                role,
+                region,
+                version: 1,
+            },
+            vec![],
+        ),
+        (OfficerAct::ExportLot(lot), vec![]),
+        (
+            OfficerAct::ReplaceOfficers {
+                officers: ["hu", "luo"]
+                    .map(|name| enrolment(name, Caller::KeyOfficer))
+                    .to_vec(),
+            },
+            vec![suspended(third), suspended(second)],
+        ),
+    ];
+    for (act, _) in &acts {
+        // A new act has a line above.
+        match act {
+            OfficerAct::EnrolCaller(_)
+            | OfficerAct::RestoreCaller { .. }
+            | OfficerAct::ReplaceKey { .. }
+            | OfficerAct::EnrolTerminal(_)
+            | OfficerAct::RotateRole { .. }
+            | OfficerAct::RetireRole { .. }
+            | OfficerAct::ExportLot(_)
+            | OfficerAct::ReplaceOfficers { .. }
+            // Comes with shares.
+            | OfficerAct::SetTime { .. } => {}
+        }
+    }
+    acts
+}
+
+impl<'a> Copied<'a> {
+    fn of(base: &'a Base, folder: tempfile::TempDir, clock: TestClock, reached: Reached) -> Self {
+        Self {
+            base,
+            folder,
+            clock,
+            reached,
+        }
+    }
+
+    /// The vault in this process.
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        let Reached::Here(vault) = &self.reached else {
+            panic!("it is open in another process");
+        };
+        vault
+    }
+
+    /// The process in which it is open.
+    pub(crate) fn process(&mut self) -> &mut Child {
+        let Reached::Process(served) = &mut self.reached else {
+            panic!("it is open in this process");
+        };
+        &mut served.child
+    }
+
+    pub(crate) async fn ask(&self, request: Request) -> Response {
+        let name = request.listed().name;
+        let answer = self.try_ask(request).await;
+        answer.unwrap_or_else(|| panic!("{name}: the vault is gone"))
+    }
+
+    /// The same; none where the vault goes away.
+    pub(crate) async fn try_ask(&self, request: Request) -> Option<Response> {
+        // Who may ask for it.
+        let key = match &request {
+            Request::BeginUnseal(_) | Request::GiveShare(_) | Request::Seal(_) => {
+                custodian_key(&self.opened(0)).unwrap()
+            }
+            _ => match request.listed().policy.who {
+                who if who.contains(&Caller::Issuer) => scratch_vault::key("shenzhen"),
+                who if who.contains(&Caller::KeyOfficer) => scratch_vault::key("chen"),
+                who if who.contains(&Caller::Settlement) => scratch_vault::key("scratch settlement"),
+                who if who.contains(&Caller::PhotoStore) => scratch_vault::key(scratch_vault::PHOTO_STORE),
+                _ => ChannelKey::fresh(),
+            },
+        };
+        let client_key = sealed::point_of(&self.base.key.public_key());
+        let is_hello = matches!(request, Request::Hello(_));
+        let (response, welcome) = match &self.reached {
+            Reached::Here(vault) => {
+                let (near, far) = tokio::io::duplex(1 << 16);
+                drop(serve::Server::new(Arc::clone(vault)).unwrap().serve(far));
+                ask_over(near, &key, client_key, request).await?
+            }
+            Reached::Process(_) => {
+                let socket = self.folder.path().join("vault/keyvault.sock");
+                let stream = UnixStream::connect(socket).await.ok()?;
+                ask_over(stream, &key, client_key, request).await?
+            }
+        };
+        Some(if is_hello {
+            Response::Welcome(welcome)
+        } else {
+            response
+        })
+    }
+
+    /// What the vault has in memory, as callers see it.
+    pub(crate) async fn seen(&self) -> Vec<Response> {
+        let serial = self.base.written.serial;
+        let mut seen = Vec::new();
+        for request in [
+            RoleKeys.into(),
+            Callers.into(),
+            Terminals.into(),
+            CardVersions { serial }.into(),
+            ReadPending { serial }.into(),
+        ] {
+            seen.push(self.ask(request).await);
+        }
+        seen
+    }
+
+    async fn rows(&self) -> Rows {
+        Rows::of(&self.folder.path().join("vault")).await
+    }
+
     async fn view(&self) -> View {
-        let mut client = connect(&self.vault).await;
+        let mut client = connect(self.vault()).await;
         let state = client.status().await.unwrap().state;
         let mut view = View {
             state: Some(state),
@@ -404,7 +623,7 @@ impl Copied<'_> {
     }
 
     /// A custodian's share for the attempt that runs.
-    async fn share(&self, custodian: usize) -> Request {
+    pub(crate) async fn share(&self, custodian: usize) -> Request {
         let attempt = self.attempt().await;
         let share = self.opened(custodian);
         let context = SealedShare::context(&attempt.id, &share.vault, share.epoch, share.index, 0, None);
@@ -422,15 +641,106 @@ impl Copied<'_> {
         GiveShare(share, None).into()
     }
 
+    fn unsigned(&self, act: OfficerAct) -> SignedRequest {
+        let vault = self.base.installation.vault.id();
+        scratch_vault::request(vault, act, "tests", self.clock.now()).unwrap()
+    }
+
     /// What two officers signed.
-    fn approved(&self, act: OfficerAct) -> Request {
-        let now = self.base.installation.clock.now();
-        let mut request = scratch_vault::request(self.vault.id(), act, "tests", now).unwrap();
+    pub(crate) fn approved(&self, act: OfficerAct) -> Request {
+        let mut request = self.unsigned(act);
         scratch_vault::sign(&mut request, &scratch_vault::OFFICERS[..2]);
         SubmitRequest(request).into()
     }
 
-    async fn seal(&self) {
+    /// An act that those have signed who may, behind what is asked before it.
+    pub(crate) async fn ready_for(&self, (act, before): (OfficerAct, Vec<Request>)) -> Request {
+        for request in before {
+            assert_eq!(self.ask(request).await, Response::Done);
+        }
+        if !act.is_custodians() {
+            return self.approved(act);
+        }
+        let mut request = self.unsigned(act);
+        for custodian in 0..2 {
+            sign_as_custodian(&self.opened(custodian), &mut request).unwrap();
+        }
+        SubmitRequest(request).into()
+    }
+
+    /// A change that is sealed for the card in its holder's hands.
+    pub(crate) fn sealing(&self, like: &UpdateTask) -> Request {
+        let task = match like {
+            UpdateTask::Entitlement(_) => UpdateTask::Entitlement(entitlement(Role::Door)),
+            UpdateTask::PermitBlock { .. } => UpdateTask::PermitBlock { dg3: content(1).dg3 },
+            UpdateTask::DateFloor(_) => UpdateTask::DateFloor(TODAY),
+            UpdateTask::Block => UpdateTask::Block,
+            UpdateTask::EraseVersion { .. } => UpdateTask::EraseVersion {
+                role: Role::Door,
+                version: 1,
+            },
+            UpdateTask::Load { .. } => UpdateTask::Load { loaded: 6_000 },
+        };
+        SealUpdate {
+            order: self.base.session.order,
+            index: 6,
+            serial: self.base.written.serial,
+            task,
+        }
+        .into()
+    }
+
+    /// A whole task on a card, behind the tasks that bring it there.
+    pub(crate) async fn write(&self, like: &CardTask) {
+        let (session, mut client) = (&self.base.session, connect(self.vault()).await);
+        let (mut card, task) = match like {
+            CardTask::Personalise(_) => (self.base.blank.copy(), personalise(3)),
+            CardTask::Activate { .. } => {
+                let mut card = self.base.blank.copy();
+                let (done, _) = run(&mut client, session, 6, &mut card, personalise(3), Mishap::None).await;
+                done.unwrap();
+                card.reset();
+                (card, CardTask::Activate { date: TODAY })
+            }
+            CardTask::Rewrite(_) => {
+                let content = RewriteContent {
+                    entitlements: vec![entitlement(Role::Door)],
+                    ..RewriteContent::default()
+                };
+                (self.base.written.copy(), CardTask::Rewrite(Box::new(content)))
+            }
+            CardTask::Unblock => {
+                let mut card = self.base.written.copy();
+                let (done, _) = run(&mut client, session, 7, &mut card, CardTask::Block, Mishap::None).await;
+                done.unwrap();
+                card.reset();
+                (card, CardTask::Unblock)
+            }
+            CardTask::Block | CardTask::Inspect | CardTask::Terminate => {
+                (self.base.written.copy(), like.clone())
+            }
+        };
+        let (done, _) = run(&mut client, session, 6, &mut card, task, Mishap::None).await;
+        done.unwrap();
+    }
+
+    /// What this custodian gives, who says the day that the machine shows; the first with what two officers asked for.
+    pub(crate) async fn give_on_the_day(&self, custodian: usize) {
+        let day = day::of(self.clock.now());
+        let act = OfficerAct::SetTime {
+            day,
+            generation: self.vault().status().await.generation,
+        };
+        let Request::SubmitRequest(SubmitRequest(request)) = self.approved(act) else {
+            panic!("a request");
+        };
+        let share = self.opened(custodian).on_day(Some(day));
+        let share = share.with_request((custodian == 0).then_some(request));
+        let client = scratch_vault::connect_custodian(self.vault(), &share).await;
+        client.unwrap().submit_share(&share).await.unwrap();
+    }
+
+    pub(crate) async fn seal(&self) {
         let seal = Seal;
         assert_eq!(self.ask(seal.into()).await, Response::Done);
     }
@@ -640,7 +950,7 @@ impl Copied<'_> {
                 *open(one) == *open(two) && wrapped == again
             }
             (Response::Export(one), Response::Export(two)) => {
-                let signer = connect(&self.vault)
+                let signer = connect(self.vault())
                     .await
                     .anchors()
                     .await

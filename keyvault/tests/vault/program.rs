@@ -45,6 +45,23 @@ pub(crate) fn phrase(custodian: &str) -> String {
     format!("kapok ferry moss quartz {custodian} lantern")
 }
 
+/// A founding.
+const INIT: [&str; 13] = [
+    "init",
+    "--threshold",
+    "2",
+    "--shares",
+    "3",
+    "--custodian",
+    "li=li.pass",
+    "--custodian",
+    "wang=wang.pass",
+    "--custodian",
+    "zhang=zhang.pass",
+    "--out",
+    "shares",
+];
+
 /// A founding has these officers, unless a test names others.
 fn with_officers<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     const OFFICERS: [&str; 6] = [
@@ -221,23 +238,26 @@ impl Site {
         self.found(&["--rehearsal"])
     }
 
+    /// Founds a rehearsal by a command that is prepared.
+    pub(crate) fn founding<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+        program
+            .current_dir(self.folder.path())
+            .args(["--json", "--dir", "vault"])
+            .args(with_officers(&[&INIT[..], &["--rehearsal"]].concat()))
+            .stdin(Stdio::null())
+    }
+
+    /// The envelope of a custodian, by a founding whose answer nobody saw.
+    pub(crate) fn envelope_of(&self, custodian: &str) -> String {
+        let end = format!("-{custodian}.share.json");
+        let names = std::fs::read_dir(self.path("shares")).unwrap();
+        let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let name = names.find(|name| name.ends_with(&end)).unwrap();
+        format!("shares/{name}")
+    }
+
     fn found(&self, more: &[&str]) -> Vec<String> {
-        let arguments = [
-            "init",
-            "--threshold",
-            "2",
-            "--shares",
-            "3",
-            "--custodian",
-            "li=li.pass",
-            "--custodian",
-            "wang=wang.pass",
-            "--custodian",
-            "zhang=zhang.pass",
-            "--out",
-            "shares",
-        ];
-        let (code, object) = self.run(&[&arguments[..], more].concat());
+        let (code, object) = self.run(&[&INIT[..], more].concat());
         assert_eq!(code, 0, "{object}");
         object["packages"]
             .as_array()
@@ -1307,21 +1327,7 @@ fn a_founding_that_was_killed_is_begun_anew_by_the_same_command_and_no_dead_enve
     }
     let dead = written();
     assert_eq!(dead, 3);
-    let (exit, object) = site.run(&[
-        "init",
-        "--threshold",
-        "2",
-        "--shares",
-        "3",
-        "--custodian",
-        "li=li.pass",
-        "--custodian",
-        "wang=wang.pass",
-        "--custodian",
-        "zhang=zhang.pass",
-        "--out",
-        "shares",
-    ]);
+    let (exit, object) = site.run(&INIT);
     assert_eq!(exit, 0, "{object}");
     assert_eq!(object["taken_back"].as_array().unwrap().len(), dead, "{object}");
     // The envelopes, and the anchors.
