@@ -86,6 +86,15 @@ impl Check {
         }
     }
 
+    /// The same, saying at which socket nobody was found.
+    fn at(mut self, socket: &str) -> Self {
+        if let Some(failure) = &mut self.failure {
+            failure.message = format!("{} ({socket})", failure.message.trim_end_matches('.'));
+            failure.chinese.0 = format!("{}（{socket}）", failure.chinese.0.trim_end_matches('。'));
+        }
+        self
+    }
+
     /// The check, with what to do in the one language that there is room for.
     #[must_use]
     pub fn now(&self, language: Language) -> CheckNow {
@@ -126,7 +135,18 @@ impl Office {
                 photo::VaultState::Refused => photos_failed(photo::Error::Failed(FailureCode::VaultRefused)),
                 _ => photos_failed(photo::Error::Failed(FailureCode::VaultUnreachable)),
             },
-            Ok(Err(error)) => photos_failed(error),
+            Ok(Err(error)) => {
+                let is_nobody = matches!(
+                    error.code(),
+                    FailureCode::StoreUnreachable | FailureCode::StoreOtherUser
+                );
+                let failed = photos_failed(error);
+                if is_nobody {
+                    failed.at(self.photos.name())
+                } else {
+                    failed
+                }
+            }
             // It waits for the vault itself.
             Err(_) if vault.is_err() => Check::failed("photo_store", photo_store_not_checked()),
             Err(_) => photos_failed(photo::Error::Failed(FailureCode::StoreUnreachable)),
@@ -141,7 +161,7 @@ impl Office {
         let (vault, cards, clock) = match vault {
             Ok(answered) => (Check::passed("vault"), answered.cards, clock(answered.high_water)),
             Err(error) => (
-                Check::failed("vault", away(error)),
+                vault_failed(error, self.vault.way.name()),
                 Check::failed("cards", cards_not_checked()),
                 Check::failed("clock", clock_not_checked()),
             ),
@@ -200,6 +220,18 @@ impl Office {
 
 fn photos_failed(error: photo::Error) -> Check {
     Check::failed("photo_store", OfficeError::from(error))
+}
+
+fn vault_failed(error: vault::Error, socket: &str) -> Check {
+    let is_nobody = matches!(
+        error,
+        vault::Error::NotRunning
+            | vault::Error::HungUp
+            | vault::Error::NotAVault
+            | vault::Error::OtherUser(_)
+    );
+    let failed = Check::failed("vault", away(error));
+    if is_nobody { failed.at(socket) } else { failed }
 }
 
 /// The vault's failure, of a question behind which nothing waits.

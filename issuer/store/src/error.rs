@@ -142,7 +142,9 @@ impl Error {
             Self::Held => {
                 "End the program that holds it (`fuser` names who has a file open), then read the state again before the next try."
             }
-            Self::Unavailable { .. } => "Start the database, then read the state again before the next try.",
+            Self::Unavailable { .. } => {
+                "Start the database, or correct `database` in issuer.toml; then read the state again before the next try."
+            }
             Self::Damaged { .. } => "Stop, keep the files, and restore the last backup.",
             Self::BrokenLedger { .. } => "Stop, keep the database as it is, and call the auditor.",
             Self::Refused { .. } => "Report this: it is a fault of the program.",
@@ -214,7 +216,7 @@ impl Error {
             ),
             Self::Unavailable { code } => (
                 format!("数据库没有应答（{code}）"),
-                "请启动数据库，先重新查看现状再试。",
+                "请启动数据库，或改正 issuer.toml 中的 `database`；先重新查看现状再试。",
             ),
             Self::Damaged { what } => (
                 format!("数据库已损坏：{}", chinese(what)),

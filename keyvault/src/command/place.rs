@@ -9,7 +9,7 @@ use keyvault::Random;
 use keyvault::custody::officer_key::OfficerKey;
 use keyvault::keys::arena::stack;
 use keyvault::keys::random::source;
-use keyvault_protocol::{ChannelKey, Client, Identity, VaultAnchors};
+use keyvault_protocol::{ChannelKey, Client, Error, Identity, VaultAnchors};
 use program_contract::language::{Said, Words};
 use program_contract::user::Barrier;
 use program_contract::{Clock, Failure, Founded, NotARehearsal, Program, file, secret};
@@ -139,7 +139,7 @@ impl Place {
             warn_if_open(key);
             ChannelKey::read(key).map_err(|error| match error.kind() {
                 // A public key, a PEM file, a certificate.
-                ErrorKind::InvalidData | ErrorKind::FileTooLarge => keyvault_protocol::Error::KeyFile.into(),
+                ErrorKind::InvalidData | ErrorKind::FileTooLarge => Error::KeyFile.into(),
                 _ => failed(&error),
             })?
         };
@@ -154,7 +154,18 @@ impl Place {
     /// Connects to the running vault. The time is the vault's own; a day that was given says that a rehearsal is meant, and
     /// is refused where it is none, before anything is asked.
     pub(crate) async fn connect_as(&self, identity: &Identity) -> Result<Client<UnixStream>, Failure> {
-        let client = Client::connect_unix(&self.socket()?, identity).await?;
+        let socket = self.socket()?;
+        let connected = Client::connect_unix(&socket, identity).await;
+        let client = connected.map_err(|error| {
+            let is_nobody = matches!(error, Error::NotRunning);
+            let mut failure = Failure::from(error);
+            if is_nobody {
+                let socket = socket.display();
+                failure.message = format!("{}: nobody listens at {socket}", failure.message);
+                failure.chinese.0 = format!("{}：{socket} 无人监听", failure.chinese.0);
+            }
+            failure
+        })?;
         if self.at.is_some() && !Founded::around(&client.vault()).is_rehearsal() {
             return Err(NotARehearsal.into());
         }

@@ -167,6 +167,9 @@ program_contract::sentences! {
         "says that it is {day}: the sealed vault, with its store of generation {generation}, takes the machine's clock of that day";
     fn signed_by(name, key) = "“{name}”已签名，公钥指纹 {key}", "signed by “{name}”, key {key}";
     fn does_not_fit(name) = "“{name}”的签名不符", "the signature of “{name}” does not fit";
+    fn asks_and_signs(name) =
+        "“{name}”是申请人：在任官员满三名时，该签名无效",
+        "“{name}” is the requester: while three officers serve, that signature does not count";
     fn custodian(index, epoch) = "第 {epoch} 套第 {index} 份的保管人", "the custodian of share {index} of set {epoch}";
 }
 
@@ -483,6 +486,9 @@ impl Held {
             } else {
                 line!(does_not_fit(name))
             });
+            if matches!(signer, RequestSigner::Officer { name } if *name == self.request.requester) {
+                lines.push(line!(asks_and_signs(&self.request.requester)));
+            }
         }
         let is_for = vault.map(|vault| vault == self.request.vault);
         if is_for == Some(false) {

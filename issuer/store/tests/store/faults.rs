@@ -160,6 +160,36 @@ async fn a_postgres_store_that_takes_no_writes_says_so_and_changes_nothing() {
     ledger.again().await.submit(&somebody(2), 2).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_server_that_refuses_this_user_says_so_and_one_without_the_database_has_no_ledger() {
+    let ledger = Ledger::open(Engine::Postgres).await;
+    let Store::Postgres(pool) = &ledger.store else {
+        panic!("PostgreSQL")
+    };
+    sqlx::query("CREATE ROLE stranger LOGIN")
+        .execute(pool)
+        .await
+        .unwrap();
+    let name: String = sqlx::query_scalar("SELECT current_database()")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    let instead = |of: &str, this: &str| {
+        assert!(ledger.url.contains(of), "{}", ledger.url);
+        ledger.url.replacen(of, this, 1)
+    };
+    // A role that may log in and read nothing, and one that there is not.
+    for role in ["stranger", "nobody"] {
+        let error = Store::open(&instead("user=clerk", &format!("user={role}")))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Denied), "{role}: {error:?}");
+        assert!(error.action().contains("GRANT") && error.chinese().1.contains("GRANT"));
+    }
+    let error = Store::open(&instead(&name, "nowhere")).await.unwrap_err();
+    assert!(matches!(error, Error::NoLedger), "{error:?}");
+}
+
 /// Writes until nothing fits any more.
 fn fill(path: &Path) {
     let mut file = File::create(path).unwrap();
