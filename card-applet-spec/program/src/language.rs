@@ -314,7 +314,13 @@ impl Said for io::ErrorKind {
     }
 
     fn en(&self) -> Cow<'_, str> {
-        self.to_string().into()
+        // Rust's own words for these are a programmer's: "entity not found".
+        match self {
+            Self::NotFound => "no such file or folder".into(),
+            Self::AlreadyExists => "it exists already".into(),
+            Self::StorageFull => "no space left on the disk".into(),
+            other => other.to_string().into(),
+        }
     }
 }
 

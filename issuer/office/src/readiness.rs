@@ -161,7 +161,7 @@ impl Office {
         let (vault, cards, clock) = match vault {
             Ok(answered) => (Check::passed("vault"), answered.cards, clock(answered.high_water)),
             Err(error) => (
-                vault_failed(error, self.vault.way.name()),
+                vault_failed(error, self.vault().way.name()),
                 Check::failed("cards", cards_not_checked()),
                 Check::failed("clock", clock_not_checked()),
             ),

@@ -59,7 +59,7 @@ program_contract::failures! {
     }
     pub(crate) fn config_damaged(path, why) = Usage "CONFIG_DAMAGED" {
         "配置文件 {path} 有误：{why}", "{path}: {why}";
-        "请改正配置文件；各键见 card-reader 的 README。", "Correct the configuration file; the README of card-reader lists its keys.";
+        "请改正配置文件；各键见 card-applet-spec/reader/README.md。", "Correct the configuration file; its keys are in card-applet-spec/reader/README.md.";
     }
     pub(crate) fn rule_set_damaged(path, why) = Usage "CONFIG_DAMAGED" {
         "规则集 {path} 有误：{why}", "{path}: {why}";

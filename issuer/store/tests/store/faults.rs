@@ -180,9 +180,10 @@ async fn a_server_that_refuses_this_user_says_so_and_one_without_the_database_ha
     };
     // A role that may log in and read nothing, and one that there is not.
     for role in ["stranger", "nobody"] {
-        let error = Store::open(&instead("user=clerk", &format!("user={role}")))
-            .await
-            .unwrap_err();
+        let error = match Store::open(&instead("user=clerk", &format!("user={role}"))).await {
+            Ok(store) => store.ready().await.unwrap_err(),
+            Err(error) => error,
+        };
         assert!(matches!(error, Error::Denied), "{role}: {error:?}");
         assert!(error.action().contains("GRANT") && error.chinese().1.contains("GRANT"));
     }
