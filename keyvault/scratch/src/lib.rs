@@ -544,7 +544,7 @@ pub async fn give(vault: &Vault, share: &Share, rng: &mut Random) -> Result<Unse
         seen: 0,
         day: None,
     };
-    vault.give_share(&envelope, None).await
+    vault.give_share(Some(index), &envelope, None).await
 }
 
 /// Makes a scratch vault in `folder` and opens it. `rng` is asked for a random source three times.

@@ -330,7 +330,7 @@ impl Vault {
         }
     }
 
-    /// Takes one share. A share that is wrong in any way changes nothing. Where its custodian says what day it is, the machine's
+    /// Takes one share of the custodian with this number. A share that is wrong in any way changes nothing. Where its custodian says what day it is, the machine's
     /// clock must show that day, and may show any; one of those who open it gives the officers' `request` of that day, where
     /// there are officers.
     ///
@@ -342,6 +342,7 @@ impl Vault {
     /// [`Error::OfficersSayTheDay`], [`Error::TwoOfficersNeeded`], [`Error::Damaged`].
     pub async fn give_share(
         &self,
+        given_by: Option<u8>,
         envelope: &SealedShare,
         request: Option<&SignedRequest>,
     ) -> Result<UnsealProgress, Error> {
@@ -361,7 +362,9 @@ impl Vault {
         let now = match now {
             Ok(now) => now,
             Err(error) => {
-                if attempt.given.is_empty() {
+                // What a custodian began no colleague ends.
+                let is_own = attempt.begun_by.is_none() || attempt.begun_by == given_by;
+                if is_own && attempt.given.is_empty() {
                     inner.phase = Phase::Sealed;
                 }
                 return Err(error);

@@ -64,7 +64,7 @@ pub(crate) async fn answer(
             .await
             .map(answered::<BeginUnseal, _>),
         Request::GiveShare(GiveShare(envelope, request)) => vault
-            .give_share(&envelope, request.as_ref())
+            .give_share(asker.share, &envelope, request.as_ref())
             .await
             .map(answered::<GiveShare, _>),
         Request::Seal(Seal) => vault.seal_for(asker).await.map(answered::<Seal, _>),

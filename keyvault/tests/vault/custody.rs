@@ -170,12 +170,12 @@ async fn a_share_sealed_to_an_older_attempt_is_not_taken() {
     let mut envelope = sealed_for(&old, &share);
     clock.advance(SignedDuration::from_mins(16));
     assert_eq!(
-        vault.give_share(&envelope, None).await.unwrap_err(),
+        vault.give_share(Some(1), &envelope, None).await.unwrap_err(),
         Error::NoAttempt
     );
     envelope.attempt = scratch_vault::begin(&vault, &share).await.unwrap().id;
     assert_eq!(
-        vault.give_share(&envelope, None).await.unwrap_err(),
+        vault.give_share(Some(1), &envelope, None).await.unwrap_err(),
         Error::NotOpened
     );
 }
@@ -990,6 +990,11 @@ async fn nobody_but_a_custodian_begins_cancels_or_seals() {
     // Li begins. Wang joins and may not end it, and neither may a stranger; li may.
     let mut client = custodian(&vault, &shares[0]).await;
     let mut colleague = custodian(&vault, &shares[1]).await;
+    client.begin_unseal().await.unwrap();
+    let another_day = open_share(&envelopes[1]).on_day(Some("2026-11-22".parse().unwrap()));
+    let refused = colleague.submit_share(&another_day).await.unwrap_err();
+    assert_eq!(refused.code(), "NOT_THE_DAY");
+    assert!(vault.status().await.attempt.is_some(), "li's attempt goes on");
     client.submit_share(&shares[0]).await.unwrap();
     all_wrong().await;
     colleague.begin_unseal().await.unwrap();
