@@ -507,6 +507,36 @@ fn a_vault_is_founded_served_unsealed_and_sealed() {
     let (code, exported) = site.run(&[&["--key", "bundles.key"], &asked[..]].concat());
     assert_eq!((code, &exported["keys"]), (0, &Value::Null), "{exported}");
     assert!(site.path("bundle.bin").exists());
+    // What it is counted for, and what it has used of that.
+    let (code, used) = site.run(&["ceilings"]);
+    assert_eq!(
+        (code, &used["schema"]),
+        (0, &"yzt.keyvault_ceilings/1".into()),
+        "{used}"
+    );
+    let all = used["ceilings"].as_array().unwrap();
+    let of_service: Vec<&Value> = all.iter().filter(|used| used["of"] == "bundles").collect();
+    let one = serde_json::json!({
+        "of": "bundles", "counted": "bundles", "used": 1, "most": 20_000, "near": false,
+    });
+    assert_eq!(of_service, [&one]);
+    let shown = Command::new(PROGRAM)
+        .current_dir(site.folder.path())
+        .args(["--lang", "en", "--dir", "vault", "ceilings"])
+        .envs(site.as_caller(&[]))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    // The nearest to its number first.
+    assert_eq!(
+        shown.lines().collect::<Vec<_>>(),
+        [
+            "vault: 1 of 100 lots",
+            "bundles: 1 of 20000 bundles",
+            "vault: 3 of 200000 blanks"
+        ]
+    );
 
     // An officer seals by the own key.
     let (code, by) = site.run(&["seal"]);
