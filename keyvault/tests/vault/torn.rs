@@ -186,6 +186,71 @@ async fn a_vault_killed_at_any_write_of_any_operation_is_in_the_state_before_or_
 }
 
 #[tokio::test]
+async fn a_fold_that_is_cut_anywhere_loses_nothing_and_without_its_log_a_torn_page_is_found() {
+    let base = Box::pin(Base::new()).await;
+    let at = base.copy().await;
+    let folder = at.folder.path().join("vault");
+    let before = Files::of(&folder);
+    let (opened, whole) = before.opened(&base, &at.clock).await;
+    opened.unwrap();
+    // The fold itself, by another hand, so that no line is written about it.
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::write(copy.path().join("vault.sqlite"), &before.main).unwrap();
+    std::fs::write(copy.path().join("vault.sqlite-wal"), &before.log).unwrap();
+    generation(copy.path()).await;
+    let behind = Files::of(copy.path());
+    assert!(behind.log.is_empty() && behind.main != before.main);
+    let (opened, found) = behind.opened(&base, &at.clock).await;
+    opened.unwrap();
+    assert_eq!(found, whole);
+
+    let page = |main: &[u8], number: usize| {
+        let mut page = main.get(number * PAGE..).unwrap_or_default().to_vec();
+        page.resize(PAGE, 0);
+        page
+    };
+    let pages = behind.main.len() / PAGE;
+    let changed: Vec<usize> = (0..pages)
+        .filter(|number| page(&before.main, *number) != page(&behind.main, *number))
+        .collect();
+    assert!(changed.len() > 10, "{}", changed.len());
+    let (mut refused, mut served) = (0, 0);
+    for number in changed {
+        // Everything before it is folded in, half of it too, nothing behind it.
+        let mut main = before.main.clone();
+        main.resize(behind.main.len().max(main.len()), 0);
+        let torn = number * PAGE + PAGE / 2;
+        main[..torn].copy_from_slice(&behind.main[..torn]);
+        let cut = Files {
+            main,
+            log: before.log.clone(),
+        };
+        let (opened, found) = cut.opened(&base, &at.clock).await;
+        opened.unwrap();
+        assert_eq!(found, whole, "page {number}");
+        // A disk that lost the half of one page, and the log is gone.
+        let mut main = behind.main.clone();
+        let old = page(&before.main, number);
+        main[torn..(number + 1) * PAGE].copy_from_slice(&old[PAGE / 2..]);
+        let lost = Files {
+            main,
+            log: Vec::new(),
+        };
+        match lost.opened(&base, &at.clock).await {
+            // Nothing of it was in that half: all rows are there, and each opens.
+            (Ok(_), found) => {
+                assert_eq!(found, whole, "page {number}");
+                served += 1;
+            }
+            (Err(Error::Damaged { .. }), _) => refused += 1,
+            (Err(error), _) => panic!("page {number}: {error}"),
+        }
+    }
+    println!("{refused} torn pages were found, {served} held nothing that counts");
+    assert!(refused > 5, "{refused} {served}");
+}
+
+#[tokio::test]
 async fn a_vault_killed_at_any_write_of_any_act_of_officers_change_task_or_setting_of_the_time_is_before_or_behind()
  {
     let base = Box::pin(Base::new()).await;
