@@ -249,8 +249,12 @@ mod tests {
     fn a_problem_has_the_members_of_rfc_9457_and_our_code_and_action() {
         let problem = Problem::new(StatusCode::NOT_FOUND, failure::no_such_route());
         for (language, title, action) in [
-            (Language::Chinese, "未找到", "请查看 OpenAPI 文档。"),
-            (Language::English, "Not Found", "See the OpenAPI document."),
+            (Language::Chinese, "未找到", "请查看接口说明：`issuer openapi`。"),
+            (
+                Language::English,
+                "Not Found",
+                "See the OpenAPI document: `issuer openapi`.",
+            ),
         ] {
             let body = problem.clone().body(language);
             let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
