@@ -480,7 +480,7 @@ async fn nobody_does_another_roles_work_and_no_other_site_does_anything() {
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{step}");
     }
 
-    for nowhere in ["/counter/elsewhere", "/counter/lists/elsewhere"] {
+    for nowhere in ["/counter/no-page", "/counter/lists/no-list"] {
         let page = auditor.get(nowhere).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND);
         assert!(page.has("没有这个页面") && page.has("REHEARSAL"), "{}", page.text);

@@ -202,7 +202,7 @@ pub struct Asked {
 /// What the vault answers.
 #[expect(
     clippy::large_enum_variant,
-    reason = "public keys are asked for now and then, and everything else is of the size of a status"
+    reason = "public keys are asked for seldom, and everything else is of the size of a status"
 )]
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Response {
