@@ -1,11 +1,11 @@
 //! Files that survive a loss of power and are there whole or not at all: written under another name in the same folder,
-//! flushed, renamed, and the folder flushed too.
+//! flushed, renamed, and the folder flushed too. And locks, which say that one process has a folder or a file.
 //!
-//! Left out: locking, and folders.
+//! Left out: folders.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,50 @@ pub const PRIVATE: u32 = 0o600;
 /// was started with.
 pub(crate) fn keep_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// A file that this process alone has, until this is dropped. It is given back outright then: a child that is just being started
+/// has the file open too, for a moment, and closing it alone would leave it taken.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Lock {
+    /// Takes the file at `path`, which is made for its owner where there is none.
+    ///
+    /// # Errors
+    /// [`TryLockError::WouldBlock`] while another has it; else the operating system's.
+    pub fn at(path: &Path) -> Result<Self, TryLockError> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(PRIVATE)
+            .open(path)
+            .map_err(TryLockError::Error)?;
+        Self::on(file)
+    }
+
+    /// Takes an open file.
+    ///
+    /// # Errors
+    /// As [`Lock::at`].
+    pub fn on(file: File) -> Result<Self, TryLockError> {
+        file.try_lock()?;
+        Ok(Self(file))
+    }
+
+    /// The file that is taken.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where that fails it goes with the last who has the file open.
+        let _ = self.0.unlock();
+    }
 }
 
 /// The end of the name that a file has while it is written.
@@ -229,6 +273,20 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_lock_is_for_one_and_is_given_back_though_a_child_that_starts_has_the_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = Lock::at(&path).unwrap();
+        assert_eq!(mode(&path), PRIVATE);
+        assert!(matches!(Lock::at(&path), Err(TryLockError::WouldBlock)));
+        // What a child has between its fork and its program.
+        let copy = lock.file().try_clone().unwrap();
+        drop(lock);
+        Lock::at(&path).unwrap();
+        drop(copy);
     }
 
     #[test]

@@ -17,7 +17,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use card_applet_spec::date::Date;
 use card_applet_spec::deny_list::{TEMPLATE, lists_of_file};
 use card_applet_spec::tlv;
 use card_applet_spec::update_files::Receipt;
+use program_contract::file::Lock;
 use program_contract::language::Said as _;
 use program_contract::{Exit, Failing, file};
 use rand_core::CryptoRng;
@@ -330,7 +331,7 @@ pub struct Folder {
     marks: Marks,
     kept: Vec<Kept>,
     /// Held for its lock.
-    _lock: File,
+    _lock: Lock,
 }
 
 fn io_of(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
@@ -375,18 +376,10 @@ impl Folder {
             return Err(FolderError::Exposed);
         }
         let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(io_of(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(FolderError::InUse),
-            Err(std::fs::TryLockError::Error(error)) => return Err(io_of(&lock_path)(error)),
-        }
+        let lock = Lock::at(&lock_path).map_err(|error| match error {
+            TryLockError::WouldBlock => FolderError::InUse,
+            TryLockError::Error(error) => io_of(&lock_path)(error),
+        })?;
         let out = path.join("out");
         match DirBuilder::new().mode(0o700).create(&out) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io_of(&out)(error)),

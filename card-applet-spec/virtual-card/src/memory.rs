@@ -8,13 +8,13 @@
 //! for its owner only.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use card_applet::{Memory, MemoryFault};
-use program_contract::file as whole;
+use program_contract::file::{self as whole, Lock};
 
 use crate::control::file;
 use crate::error::Error;
@@ -30,7 +30,7 @@ pub struct CardMemory(Arc<Mutex<Cells>>);
 
 struct Cells {
     bytes: Vec<u8>,
-    file: Option<File>,
+    file: Option<Lock>,
     /// Writes since this memory was opened.
     writes: u64,
     tear: Option<Tear>,
@@ -91,7 +91,8 @@ impl CardMemory {
             .write(true)
             .open(path)
             .map_err(|source| file("open", path, source))?;
-        lock(&opened, path)?;
+        let lock = lock(opened, path)?;
+        let opened = lock.file();
         let length = opened
             .metadata()
             .map_err(|source| file("read", path, source))?
@@ -114,7 +115,7 @@ impl CardMemory {
         opened
             .read_exact_at(&mut content, HEAD)
             .map_err(|source| file("read", path, source))?;
-        Ok(Self::holding(content, Some(opened)))
+        Ok(Self::holding(content, Some(lock)))
     }
 
     /// The whole content, for comparing states and for copying a card.
@@ -150,7 +151,7 @@ impl CardMemory {
         self.cells().dark = false;
     }
 
-    fn holding(bytes: Vec<u8>, file: Option<File>) -> Self {
+    fn holding(bytes: Vec<u8>, file: Option<Lock>) -> Self {
         Self(Arc::new(Mutex::new(Cells {
             bytes,
             file,
@@ -206,21 +207,20 @@ impl Cells {
             let at = u64::try_from(offset)
                 .map_err(|_| MemoryFault)?
                 .saturating_add(HEAD);
-            file.write_all_at(data, at).map_err(|_| MemoryFault)?;
+            file.file().write_all_at(data, at).map_err(|_| MemoryFault)?;
         }
         self.dark = torn.is_some();
         if self.dark { Err(MemoryFault) } else { Ok(()) }
     }
 }
 
-fn lock(opened: &File, path: &Path) -> Result<(), Error> {
-    match opened.try_lock() {
-        Ok(()) => Ok(()),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::CardInUse {
+fn lock(opened: File, path: &Path) -> Result<Lock, Error> {
+    Lock::on(opened).map_err(|error| match error {
+        TryLockError::WouldBlock => Error::CardInUse {
             path: path.to_owned(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(file("lock", path, source)),
-    }
+        },
+        TryLockError::Error(source) => file("lock", path, source),
+    })
 }
 
 #[cfg(test)]

@@ -14,10 +14,11 @@
 //! | `env`, `walk.md`, `answers` | for a shell: where everything is, a life of a card command by command, what they answered |
 //! | `log/`, `samples/` | logs; applicants and a photo to try |
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use program_contract::file::Lock;
 use program_contract::language::Words;
 use program_contract::{Failure, file};
 
@@ -49,7 +50,7 @@ pub(crate) enum Part {
 pub(crate) struct Folder {
     path: PathBuf,
     /// Locked while it lives.
-    _locks: Vec<fs::File>,
+    _locks: Vec<Lock>,
 }
 
 impl Folder {
@@ -175,18 +176,12 @@ pub(crate) fn sockets_of(folder: &Path) -> PathBuf {
     Path::new("/tmp").join(format!("yzt-{name}"))
 }
 
-fn lock(path: &Path, name: &str) -> Result<fs::File, Failure> {
+fn lock(path: &Path, name: &str) -> Result<Lock, Failure> {
     let file = path.join(name);
-    let lock = fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&file)
-        .map_err(|error| Failure::file(Words("打开", "open"), &file, &error))?;
-    lock.try_lock()
-        .map_err(|_| failure::folder_in_use(path.display()))?;
-    Ok(lock)
+    Lock::at(&file).map_err(|error| match error {
+        TryLockError::WouldBlock => failure::folder_in_use(path.display()),
+        TryLockError::Error(error) => Failure::file(Words("打开", "open"), &file, &error),
+    })
 }
 
 fn check_mark(mark: &Path, bytes: &[u8]) -> Result<(), Failure> {

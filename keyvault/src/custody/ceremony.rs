@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use card_applet_spec::crypto::PublicKey;
 use card_applet_spec::rehearsal;
 use jiff::Timestamp;
 use keyvault_protocol::{Anchors, Enrolment, PointBytes};
+use program_contract::file::Lock;
 use program_contract::unseen::is_name;
 use program_contract::{Clock, Founded, file};
 use serde_json::{Value, json};
@@ -172,7 +173,7 @@ pub struct Founding {
     /// Where the vault is made; it is renamed into its place.
     staging: PathBuf,
     /// Locked while this lives. The lock of the vault lies here too and moves with the folder.
-    _lock: fs::File,
+    _lock: Lock,
     /// Envelopes of this founding that are written.
     envelopes: Vec<PathBuf>,
     /// Whether the vault exists: nothing is taken back any more.
@@ -201,14 +202,7 @@ impl Founding {
         private_folder(&staging)?;
         is_ours(&staging)?;
         let lock = staging.join("lock");
-        let taken = fs::File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&lock)
-            .map_err(|error| unusable("the lock of the founding", &lock, &error))?;
-        taken.try_lock().map_err(|error| match error {
+        let taken = Lock::at(&lock).map_err(|error| match error {
             fs::TryLockError::WouldBlock => Error::InUse,
             fs::TryLockError::Error(error) => unusable("the lock of the founding", &lock, &error),
         })?;

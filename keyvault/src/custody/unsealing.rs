@@ -13,6 +13,7 @@ use keyvault_protocol::{
     UnsealProgress, VaultAnchors, VaultState, fingerprint,
 };
 use p256::SecretKey;
+use program_contract::file::Lock;
 use program_contract::{Clock, Founded};
 use tokio::sync::{Mutex, Notify};
 use zeroize::Zeroizing;
@@ -27,7 +28,7 @@ use crate::custody::migration;
 use crate::custody::shamir::{self, Point};
 use crate::error::{Error, fault};
 use crate::keys::arena::Arena;
-use crate::open::folder::{FolderLock, Taken};
+use crate::open::folder::FolderLock;
 use crate::open::group::Member;
 use crate::open::transaction::{Core, Open, Random, Time, Transaction};
 use crate::open::walk::Walk;
@@ -621,7 +622,7 @@ pub(crate) struct Inner {
     phase: Phase,
     /// How many requests came while the last group became durable: so many may join the next one.
     expected: u32,
-    _lock: Taken,
+    _lock: Lock,
 }
 
 /// The open vault, and the card sessions that run beside it.

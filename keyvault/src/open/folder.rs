@@ -1,11 +1,12 @@
 //! The vault's folder: taken for one process, closed to everybody else, with the transport key that lies in it.
 
-use std::fs::File;
+use std::fs::TryLockError;
 use std::io::ErrorKind;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use keyvault_protocol::ChannelKey;
+use program_contract::file::Lock;
 use rand_core::CryptoRng;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
@@ -19,18 +20,7 @@ use crate::store::sql;
 pub struct FolderLock {
     pub(crate) folder: PathBuf,
     pub(crate) transport: ChannelKey,
-    pub(crate) file: Taken,
-}
-
-/// The lock. It is given back outright: a child that is just being started has the file open too, for a moment.
-#[derive(Debug)]
-pub(crate) struct Taken(File);
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // Where that fails it goes with the last who has the file open.
-        let _ = self.0.unlock();
-    }
+    pub(crate) file: Lock,
 }
 
 impl FolderLock {
@@ -42,39 +32,27 @@ impl FolderLock {
     pub fn take(folder: &Path, rng: &mut impl CryptoRng) -> Result<Self, Error> {
         sql::look(folder)?;
         keep_private(folder);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(folder.join("lock"))
-            .map_err(|error| match error.kind() {
-                ErrorKind::PermissionDenied => {
-                    Error::file("the vault's folder", &folder.join("lock"), error.kind())
-                }
-                _ => Error::StoreUnavailable {
-                    what: "its folder cannot be written",
-                },
-            })?;
-        match file.try_lock() {
-            Ok(()) => {
-                check_rights(folder)?;
-                if !folder.join(transport::FILE).exists() {
-                    tracing::warn!(
-                        "transport.key is not there, and a new one is made: share envelopes pin the one of before. Put it back from the copy, or have every custodian compare the fingerprint and run `keyvault share pin`"
-                    );
-                }
-                Ok(Self {
-                    folder: folder.to_owned(),
-                    transport: transport::key_of(folder, rng)?,
-                    file: Taken(file),
-                })
+        let path = folder.join("lock");
+        let file = Lock::at(&path).map_err(|error| match error {
+            TryLockError::WouldBlock => Error::InUse,
+            TryLockError::Error(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Error::file("the vault's folder", &path, error.kind())
             }
-            Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse),
-            Err(std::fs::TryLockError::Error(_)) => Err(Error::StoreUnavailable {
-                what: "its folder cannot be locked",
-            }),
+            TryLockError::Error(_) => Error::StoreUnavailable {
+                what: "its folder cannot be written",
+            },
+        })?;
+        check_rights(folder)?;
+        if !folder.join(transport::FILE).exists() {
+            tracing::warn!(
+                "transport.key is not there, and a new one is made: share envelopes pin the one of before. Put it back from the copy, or have every custodian compare the fingerprint and run `keyvault share pin`"
+            );
         }
+        Ok(Self {
+            folder: folder.to_owned(),
+            transport: transport::key_of(folder, rng)?,
+            file,
+        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! The folder of a photo store: where its index, its sealed objects, its key and its vault's anchors are.
 
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::TryLockError;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use photo_store_protocol::FailureCode;
+use program_contract::file::Lock;
 
 use crate::error::Error;
 
@@ -17,7 +18,7 @@ const PROBE: &str = ".probe.";
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Folder {
@@ -56,21 +57,14 @@ impl Folder {
         // A full disk makes the file all the same.
         let _ = std::fs::remove_file(&probe);
         written.map_err(|error| unusable(&error))?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path.join(LOCK))
-            .map_err(|error| unusable(&error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(Error::Refused(FailureCode::StoreInUse)),
-            Err(TryLockError::Error(error)) => Err(unusable(&error)),
-        }
+        let lock = Lock::at(&path.join(LOCK)).map_err(|error| match error {
+            TryLockError::WouldBlock => Error::Refused(FailureCode::StoreInUse),
+            TryLockError::Error(error) => unusable(&error),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// The file of the index, unless the index is on a server.
