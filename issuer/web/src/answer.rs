@@ -1,13 +1,17 @@
-//! A page as an answer, and what a page says when something was refused: what happened and what to do, in the frame of whoever asked.
+//! A page as an answer; what follows a form; and what a page says when something was refused: what happened and what to do, in the frame
+//! of whoever asked.
 
 use askama::Template;
 use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use issuer_office::error::OfficeError;
 use issuer_office::fault::Fault;
 use program_contract::Failure;
 
 use crate::frame::Frame;
+
+/// What a request gets: a page or the way to one, or why not.
+pub(crate) type Answer = Result<Response, Refused>;
 
 /// A page.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
@@ -17,6 +21,64 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
             tracing::error!(%error, "a page could not be made");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+/// On to a page of ours.
+pub(crate) fn to(address: &str) -> Response {
+    Redirect::to(address).into_response()
+}
+
+/// What follows a form: on to the address where it was done; else its page again, with what was refused at the top.
+pub(crate) async fn after<E, F>(done: Result<String, E>, again: impl FnOnce(Problem) -> F) -> Answer
+where
+    Problem: From<E>,
+    F: Future<Output = Answer>,
+{
+    match done {
+        Ok(address) => Ok(to(&address)),
+        Err(error) => again(Problem::from(error)).await,
+    }
+}
+
+/// What was refused of a form that a page shows again.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    failure: Box<Failure>,
+}
+
+impl Problem {
+    /// What was sent is not enough.
+    pub(crate) fn incomplete(failure: Failure) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            failure: Box::new(failure),
+        }
+    }
+
+    /// The status and the words of a page that has this problem, or none.
+    pub(crate) fn said(problem: Option<Self>, frame: &Frame) -> (StatusCode, Option<Told>) {
+        match problem {
+            Some(problem) => (problem.status, Some(Told::of(&problem.failure, frame))),
+            None => (StatusCode::OK, None),
+        }
+    }
+}
+
+/// The page was right and the state of things was not.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            failure: Box::new(failure),
+        }
+    }
+}
+
+impl From<OfficeError> for Problem {
+    fn from(error: OfficeError) -> Self {
+        Failure::from(error).into()
     }
 }
 

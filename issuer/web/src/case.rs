@@ -4,7 +4,6 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
 use issuer_office::error::OfficeError;
 use issuer_office::photo::{CONFIRMS, TAKES};
 use issuer_office::staff::StaffRole;
@@ -15,7 +14,7 @@ use permit_domain::{
 use photo_store_protocol as photo;
 use program_contract::Failure;
 
-use crate::answer::{self, Refused, Told};
+use crate::answer::{self, Answer, Problem, Refused, Told};
 use crate::counter::Counter;
 use crate::frame::Frame;
 use crate::person::Person;
@@ -102,35 +101,27 @@ pub(crate) async fn page(
     State(counter): State<Counter>,
     person: Person,
     Path(application): Path<String>,
-) -> Response {
-    shown(&counter, person, &application, StatusCode::OK, None).await
+) -> Answer {
+    shown(&counter, person, &application, None).await
+}
+
+/// The address of a case.
+pub(crate) fn address(id: ApplicationId) -> String {
+    format!("/counter/cases/{id}")
 }
 
 /// The case, with what was refused at the top of it.
-pub(crate) async fn with_problem(
+pub(crate) async fn shown(
     counter: &Counter,
     person: Person,
     application: &str,
-    error: OfficeError,
-) -> Response {
-    let told = Told::of(&Failure::from(error), &person.frame);
-    shown(counter, person, application, StatusCode::CONFLICT, Some(told)).await
-}
-
-async fn shown(
-    counter: &Counter,
-    person: Person,
-    application: &str,
-    status: StatusCode,
-    told: Option<Told>,
-) -> Response {
-    if let Err(refused) = may_look(&person) {
-        return refused.into_response();
-    }
-    match make(counter, &person, application, told).await {
-        Ok(page) => answer::page(status, &page),
-        Err(error) => person.refused(error).into_response(),
-    }
+    problem: Option<Problem>,
+) -> Answer {
+    may_look(&person)?;
+    let (status, told) = Problem::said(problem, &person.frame);
+    let page = make(counter, &person, application, told).await;
+    let page = page.map_err(|error| person.refused(error))?;
+    Ok(answer::page(status, &page))
 }
 
 /// Cases are for who works on them.
@@ -380,24 +371,18 @@ pub(crate) async fn slip(
     State(counter): State<Counter>,
     person: Person,
     Path(application): Path<String>,
-) -> Response {
-    if let Err(refused) = may_look(&person) {
-        return refused.into_response();
-    }
+) -> Answer {
+    may_look(&person)?;
     let office = counter.office();
     let found = async { office.application(application.parse()?).await };
-    match found.await {
-        Ok(case) => {
-            let papers = case.applicant.evidence.iter();
-            let slip = Slip {
-                frame: person.frame,
-                issue_by: office.issue_by(&case).map(|day| day.to_string()),
-                papers: papers.map(|paper| (paper.code.zh(), paper.code.en())).collect(),
-                intake: case.application.intake().staff().to_string(),
-                case,
-            };
-            answer::page(StatusCode::OK, &slip)
-        }
-        Err(error) => person.refused(error).into_response(),
-    }
+    let case = found.await.map_err(|error| person.refused(error))?;
+    let papers = case.applicant.evidence.iter();
+    let slip = Slip {
+        frame: person.frame,
+        issue_by: office.issue_by(&case).map(|day| day.to_string()),
+        papers: papers.map(|paper| (paper.code.zh(), paper.code.en())).collect(),
+        intake: case.application.intake().staff().to_string(),
+        case,
+    };
+    Ok(answer::page(StatusCode::OK, &slip))
 }

@@ -2,21 +2,18 @@
 //! the reader by a third.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Redirect, Response};
 use issuer_office::error::OfficeError;
 use issuer_office::proposal::Proposed;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Actor as _, Approver, ChangeClerk, ChangeId, ChangeState, Producer, tier_words};
-use program_contract::Failure;
 
-use crate::answer::{self, Told};
+use crate::answer::{self, Answer, Problem, Told};
 use crate::counter::Counter;
 use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
+use crate::order;
 use crate::person::Person;
 use crate::stands::{Deadline, change_words, kind_words};
 
@@ -57,26 +54,21 @@ pub(crate) async fn page(
     State(counter): State<Counter>,
     person: Person,
     Path(change): Path<String>,
-) -> Response {
-    shown(&counter, person, &change, StatusCode::OK, None).await
+) -> Answer {
+    shown(&counter, person, &change, None).await
 }
 
-async fn shown(
-    counter: &Counter,
-    person: Person,
-    change: &str,
-    status: StatusCode,
-    told: Option<Told>,
-) -> Response {
-    let readers = [StaffRole::ChangeClerk, StaffRole::Approver, StaffRole::Producer];
-    if let Err(refused) = person.acting_as_any(&readers) {
-        return refused.into_response();
-    }
+/// The address of a change.
+pub(crate) fn address(id: ChangeId) -> String {
+    format!("/counter/changes/{id}")
+}
+
+async fn shown(counter: &Counter, person: Person, change: &str, problem: Option<Problem>) -> Answer {
+    person.acting_as_any(&[StaffRole::ChangeClerk, StaffRole::Approver, StaffRole::Producer])?;
     let found = async { counter.office().proposal(change.parse()?).await };
-    match found.await {
-        Ok(proposed) => answer::page(status, &make(counter, person, &proposed, told)),
-        Err(error) => person.refused(error).into_response(),
-    }
+    let proposed = found.await.map_err(|error| person.refused(error))?;
+    let (status, told) = Problem::said(problem, &person.frame);
+    Ok(answer::page(status, &make(counter, person, &proposed, told)))
 }
 
 fn make(counter: &Counter, person: Person, proposed: &Proposed, told: Option<Told>) -> ChangePage {
@@ -146,13 +138,9 @@ pub(crate) async fn sign_off(
     State(counter): State<Counter>,
     person: Person,
     Path(change): Path<String>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let approver = match person.acting_as(StaffRole::Approver) {
-        Ok(account) => Approver::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let fields = Fields::new(fields);
+    fields: Fields,
+) -> Answer {
+    let approver = Approver::new(person.acting_as(StaffRole::Approver)?);
     let signed = async {
         // What is no digest stands for nothing that was read.
         let content = fields
@@ -162,11 +150,10 @@ pub(crate) async fn sign_off(
         counter
             .office()
             .approve_change(change.parse()?, approver, content)
-            .await?;
-        Ok(())
+            .await
     };
-    let signed = signed.await.map_err(|error: OfficeError| Failure::from(error));
-    after(&counter, person, &change, signed).await
+    let done = signed.await.map(|stored| address(stored.change.id()));
+    answer::after(done, |problem| shown(&counter, person, &change, Some(problem))).await
 }
 
 /// `POST /counter/changes/{change}/write`: onto the card on the reader, or on from where it stopped.
@@ -174,23 +161,18 @@ pub(crate) async fn write(
     State(counter): State<Counter>,
     person: Person,
     Path(change): Path<String>,
-) -> Response {
-    let producer = match person.acting_as(StaffRole::Producer) {
-        Ok(account) => Producer::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let id = match change.parse::<ChangeId>().map_err(OfficeError::from) {
-        Ok(id) => id,
-        Err(error) => return person.refused(error).into_response(),
-    };
+) -> Answer {
+    let producer = Producer::new(person.acting_as(StaffRole::Producer)?);
+    let id: ChangeId = person.named(&change)?;
     let Some(work) = counter.desk().map(|desk| desk.write_change(id, producer)) else {
-        return crate::order::no_reader(person.frame).into_response();
+        return Err(order::no_reader(person.frame));
     };
     // It goes on when nobody waits for it any more.
-    let done = tokio::spawn(work)
+    let written = tokio::spawn(work)
         .await
         .unwrap_or_else(|_| Err(failure::broke_off()));
-    after(&counter, person, &change, done).await
+    let done = written.map(|()| address(id));
+    answer::after(done, |problem| shown(&counter, person, &change, Some(problem))).await
 }
 
 /// `POST /counter/changes/{change}/give-up`.
@@ -198,22 +180,9 @@ pub(crate) async fn give_up(
     State(counter): State<Counter>,
     person: Person,
     Path(change): Path<String>,
-) -> Response {
-    let clerk = match person.acting_as(StaffRole::ChangeClerk) {
-        Ok(account) => ChangeClerk::new(account),
-        Err(refused) => return refused.into_response(),
-    };
+) -> Answer {
+    let clerk = ChangeClerk::new(person.acting_as(StaffRole::ChangeClerk)?);
     let given_up = async { counter.office().give_up_change(change.parse()?, &clerk).await };
-    let given_up = given_up.await.map(|_| ()).map_err(Failure::from);
-    after(&counter, person, &change, given_up).await
-}
-
-async fn after(counter: &Counter, person: Person, change: &str, done: Result<(), Failure>) -> Response {
-    match done {
-        Ok(()) => Redirect::to(&format!("/counter/changes/{change}")).into_response(),
-        Err(failure) => {
-            let told = Told::of(&failure, &person.frame);
-            shown(counter, person, change, StatusCode::CONFLICT, Some(told)).await
-        }
-    }
+    let done = given_up.await.map(|stored| address(stored.change.id()));
+    answer::after(done, |problem| shown(&counter, person, &change, Some(problem))).await
 }

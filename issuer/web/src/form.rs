@@ -1,11 +1,26 @@
 //! The fields of a form or of an address, as they were sent.
 
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{FromRequest, Request};
+
 /// Names and values, in the order of the form.
 pub(crate) struct Fields(Vec<(String, String)>);
 
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = FormRejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, FormRejection> {
+        Form::from_request(request, state)
+            .await
+            .map(|Form(fields)| Self(fields))
+    }
+}
+
 impl Fields {
-    pub(crate) fn new(fields: Vec<(String, String)>) -> Self {
-        Self(fields)
+    /// Of a form that nobody has filled in yet.
+    pub(crate) const fn none() -> Self {
+        Self(Vec::new())
     }
 
     /// The value of a field without the blanks around it; nothing where it was not sent.

@@ -2,10 +2,8 @@
 //! what can be done: lost, found, replaced, endorsed, blocked.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Redirect, Response};
 use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::holder::{Brought, Holding, LookUp};
@@ -15,9 +13,9 @@ use permit_domain::{
     CardNumber, CardStage, ChangeClerk, ChangeId, EndOfCard, PermitId, PermitState, Tier, read_tier,
     tier_words,
 };
-use program_contract::Failure;
 
-use crate::answer::{self, Told};
+use crate::answer::{self, Answer, Problem, Told};
+use crate::change;
 use crate::counter::Counter;
 use crate::failure;
 use crate::form::Fields;
@@ -51,30 +49,20 @@ impl SearchPage {
 }
 
 /// `GET /counter/holders`.
-pub(crate) async fn search(person: Person) -> Response {
-    if let Err(refused) = person.acting_as(StaffRole::ChangeClerk) {
-        return refused.into_response();
-    }
+pub(crate) async fn search(person: Person) -> Answer {
+    person.acting_as(StaffRole::ChangeClerk)?;
     let page = SearchPage {
         frame: person.frame,
         number: String::new(),
         why: String::new(),
         told: None,
     };
-    answer::page(StatusCode::OK, &page)
+    Ok(answer::page(StatusCode::OK, &page))
 }
 
 /// `POST /counter/holders`: `number` is of the citizen, the card or the permit; `why` is kept.
-pub(crate) async fn look_up(
-    State(counter): State<Counter>,
-    person: Person,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let by = match person.acting_as(StaffRole::ChangeClerk) {
-        Ok(account) => account,
-        Err(refused) => return refused.into_response(),
-    };
-    let fields = Fields::new(fields);
+pub(crate) async fn look_up(State(counter): State<Counter>, person: Person, fields: Fields) -> Answer {
+    let by = person.acting_as(StaffRole::ChangeClerk)?;
     let (number, why) = (fields.text("number"), fields.text("why"));
     let purpose = LookUp::ALL.into_iter().find(|purpose| purpose.name() == why);
     let found = async {
@@ -86,7 +74,7 @@ pub(crate) async fn look_up(
         }
     };
     match found.await {
-        Ok(permit) => Redirect::to(&format!("/counter/permits/{permit}")).into_response(),
+        Ok(permit) => Ok(answer::to(&address(permit))),
         Err(failure) => {
             let page = SearchPage {
                 told: Some(Told::of(&failure, &person.frame)),
@@ -94,7 +82,7 @@ pub(crate) async fn look_up(
                 number: number.to_owned(),
                 why: why.to_owned(),
             };
-            answer::page(StatusCode::NOT_FOUND, &page)
+            Ok(answer::page(StatusCode::NOT_FOUND, &page))
         }
     }
 }
@@ -149,25 +137,20 @@ pub(crate) async fn page(
     State(counter): State<Counter>,
     person: Person,
     Path(permit): Path<String>,
-) -> Response {
-    shown(&counter, person, &permit, StatusCode::OK, None).await
+) -> Answer {
+    shown(&counter, person, &permit, None).await
 }
 
-async fn shown(
-    counter: &Counter,
-    person: Person,
-    permit: &str,
-    status: StatusCode,
-    told: Option<Told>,
-) -> Response {
-    if let Err(refused) = person.acting_as(StaffRole::ChangeClerk) {
-        return refused.into_response();
-    }
+/// The address of a holder.
+fn address(id: PermitId) -> String {
+    format!("/counter/permits/{id}")
+}
+
+async fn shown(counter: &Counter, person: Person, permit: &str, problem: Option<Problem>) -> Answer {
+    person.acting_as(StaffRole::ChangeClerk)?;
     let found = async { counter.office().holding(permit.parse()?).await };
-    let holding = match found.await {
-        Ok(holding) => holding,
-        Err(error) => return person.refused(error).into_response(),
-    };
+    let holding = found.await.map_err(|error| person.refused(error))?;
+    let (status, told) = Problem::said(problem, &person.frame);
     let frame = person.frame;
     let tier_of = |tier| {
         let (zh, en) = tier_words(tier);
@@ -211,7 +194,7 @@ async fn shown(
         holding,
         frame,
     };
-    answer::page(status, &page)
+    Ok(answer::page(status, &page))
 }
 
 fn card_shown(frame: &Frame, card: &Card) -> CardShown {
@@ -228,13 +211,9 @@ pub(crate) async fn card(
     State(counter): State<Counter>,
     person: Person,
     Path(permit): Path<String>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let clerk = match person.acting_as(StaffRole::ChangeClerk) {
-        Ok(account) => ChangeClerk::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let fields = Fields::new(fields);
+    fields: Fields,
+) -> Answer {
+    let clerk = ChangeClerk::new(person.acting_as(StaffRole::ChangeClerk)?);
     let done = async {
         let office = counter.office();
         let number: CardNumber = fields.text("card").parse()?;
@@ -253,13 +232,8 @@ pub(crate) async fn card(
             _ => Err(OfficeError::NotFound { what: "change" }),
         }
     };
-    match done.await {
-        Ok(_) => Redirect::to(&format!("/counter/permits/{permit}")).into_response(),
-        Err(error) => {
-            let told = Told::of(&Failure::from(error), &person.frame);
-            shown(&counter, person, &permit, StatusCode::CONFLICT, Some(told)).await
-        }
-    }
+    let done = done.await.map(|_| format!("/counter/permits/{permit}"));
+    answer::after(done, |problem| shown(&counter, person, &permit, Some(problem))).await
 }
 
 /// `POST /counter/permits/{permit}/changes`: `kind`, and for a tier which; by the facts on file.
@@ -267,13 +241,9 @@ pub(crate) async fn propose(
     State(counter): State<Counter>,
     person: Person,
     Path(permit): Path<String>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let clerk = match person.acting_as(StaffRole::ChangeClerk) {
-        Ok(account) => ChangeClerk::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let fields = Fields::new(fields);
+    fields: Fields,
+) -> Answer {
+    let clerk = ChangeClerk::new(person.acting_as(StaffRole::ChangeClerk)?);
     let proposed = async {
         let proposal = match fields.text("kind") {
             "endorse" => Proposal::Endorse(None),
@@ -288,11 +258,6 @@ pub(crate) async fn propose(
         let id: ChangeId = fields.text("id").parse()?;
         Box::pin(counter.office().propose(id, permit.parse()?, proposal, clerk)).await
     };
-    match proposed.await {
-        Ok(stored) => Redirect::to(&format!("/counter/changes/{}", stored.change.id())).into_response(),
-        Err(error) => {
-            let told = Told::of(&Failure::from(error), &person.frame);
-            shown(&counter, person, &permit, StatusCode::CONFLICT, Some(told)).await
-        }
-    }
+    let done = proposed.await.map(|stored| change::address(stored.change.id()));
+    answer::after(done, |problem| shown(&counter, person, &permit, Some(problem))).await
 }

@@ -2,10 +2,9 @@
 //! (Decree 663, article 9), in the words of the same checks as the API's.
 
 use askama::Template;
-use axum::Form;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Response;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use permit_domain::{
@@ -14,7 +13,8 @@ use permit_domain::{
 };
 use program_contract::Failure;
 
-use crate::answer::{self, Told};
+use crate::answer::{self, Answer, Problem, Told};
+use crate::case;
 use crate::counter::Counter;
 use crate::form::Fields;
 use crate::frame::Frame;
@@ -93,62 +93,42 @@ impl IntakePage {
 }
 
 /// `GET /counter/intake`.
-pub(crate) async fn page(State(counter): State<Counter>, person: Person) -> Response {
-    if let Err(refused) = person.acting_as(StaffRole::IntakeClerk) {
-        return refused.into_response();
-    }
+pub(crate) async fn page(State(counter): State<Counter>, person: Person) -> Answer {
+    person.acting_as(StaffRole::IntakeClerk)?;
     let id = counter.office().new_application_id();
-    shown(
+    Ok(shown(
         &counter,
         person.frame,
         StatusCode::OK,
         id,
-        Fields::new(Vec::new()),
+        Fields::none(),
         &[],
         None,
-    )
+    ))
 }
 
 /// `POST /counter/intake`: files and accepts it, or says everything that is wrong.
-pub(crate) async fn file(
-    State(counter): State<Counter>,
-    person: Person,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let clerk = match person.acting_as(StaffRole::IntakeClerk) {
-        Ok(account) => IntakeClerk::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let fields = Fields::new(fields);
+pub(crate) async fn file(State(counter): State<Counter>, person: Person, fields: Fields) -> Answer {
+    let clerk = IntakeClerk::new(person.acting_as(StaffRole::IntakeClerk)?);
     let office = counter.office();
     let Ok(id) = fields.text("id").parse::<ApplicationId>() else {
-        return person
-            .refused(OfficeError::NotFound { what: "application" })
-            .into_response();
+        return Err(person.refused(OfficeError::NotFound { what: "application" }));
     };
     let wrong = StatusCode::UNPROCESSABLE_ENTITY;
     let applicant = match form_of(&fields).into_applicant(office.clock().today()) {
         Ok(applicant) => applicant,
-        Err(errors) => return with_errors(&counter, person.frame, wrong, id, fields, &errors),
+        Err(errors) => return Ok(with_errors(&counter, person.frame, wrong, id, fields, &errors)),
     };
-    match office.apply(id, clerk, applicant).await {
-        Ok(case) => Redirect::to(&format!("/counter/cases/{}", case.application.id())).into_response(),
+    Ok(match office.apply(id, clerk, applicant).await {
+        Ok(case) => answer::to(&case::address(case.application.id())),
         Err(OfficeError::Unprintable(errors)) => {
             with_errors(&counter, person.frame, wrong, id, fields, &errors)
         }
         Err(error) => {
-            let told = Told::of(&Failure::from(error), &person.frame);
-            shown(
-                &counter,
-                person.frame,
-                StatusCode::CONFLICT,
-                id,
-                fields,
-                &[],
-                Some(told),
-            )
+            let (status, told) = Problem::said(Some(error.into()), &person.frame);
+            shown(&counter, person.frame, status, id, fields, &[], told)
         }
-    }
+    })
 }
 
 #[derive(Template)]
@@ -161,8 +141,7 @@ struct NumberChecked {
 }
 
 /// `GET /counter/intake/number?citizen_number=`: what a number says, while it is typed. Nobody is looked up by it.
-pub(crate) async fn number(person: Person, Query(query): Query<Vec<(String, String)>>) -> Response {
-    let fields = Fields::new(query);
+pub(crate) async fn number(person: Person, fields: Fields) -> Response {
     let text = fields.text("citizen_number").to_ascii_uppercase();
     let frame = person.frame;
     let checked = match text.parse::<CitizenNumber>() {

@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use issuer_office::work::{Waiting, WorkList};
 use jiff::civil::Date;
 use permit_domain::{ChangeState, tier_words};
 
-use crate::answer::{self, Refused};
+use crate::answer::{self, Answer, Refused};
 use crate::counter::Counter;
 use crate::failure;
 use crate::frame::Frame;
@@ -27,8 +27,8 @@ pub(crate) async fn home(person: Person) -> Response {
 }
 
 /// An address that no page has.
-pub(crate) async fn nowhere(person: Person) -> Response {
-    Refused::with(StatusCode::NOT_FOUND, person.frame, &failure::no_such_page()).into_response()
+pub(crate) async fn nowhere(person: Person) -> Refused {
+    Refused::with(StatusCode::NOT_FOUND, person.frame, &failure::no_such_page())
 }
 
 #[derive(Template)]
@@ -53,35 +53,25 @@ struct Row {
 }
 
 /// `GET /counter/lists/{list}`.
-pub(crate) async fn list(
-    State(counter): State<Counter>,
-    person: Person,
-    Path(name): Path<String>,
-) -> Response {
+pub(crate) async fn list(State(counter): State<Counter>, person: Person, Path(name): Path<String>) -> Answer {
     let Some(list) = WorkList::ALL.into_iter().find(|list| list.name() == name) else {
-        return nowhere(person).await;
+        return Err(nowhere(person).await);
     };
-    if let Err(refused) = person.acting_as(list.role()) {
-        return refused.into_response();
-    }
+    person.acting_as(list.role())?;
     let office = counter.office();
-    let waiting = match office.work(list).await {
-        Ok(waiting) => waiting,
-        Err(error) => return person.refused(error).into_response(),
-    };
+    let waiting = office.work(list).await;
+    let waiting = waiting.map_err(|error| person.refused(error))?;
     let today = office.clock().today();
     let rows = waiting
         .iter()
         .map(|case| row(&person.frame, case, today))
         .collect();
-    answer::page(
-        StatusCode::OK,
-        &ListPage {
-            frame: person.frame,
-            list,
-            rows,
-        },
-    )
+    let page = ListPage {
+        frame: person.frame,
+        list,
+        rows,
+    };
+    Ok(answer::page(StatusCode::OK, &page))
 }
 
 fn row(frame: &Frame, case: &Waiting, today: Date) -> Row {

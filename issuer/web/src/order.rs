@@ -1,10 +1,8 @@
 //! The card of a case: ordered, made step by step at the reader, handed over.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Redirect, Response};
 use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
@@ -13,7 +11,7 @@ use permit_domain::{HandOverClerk, Maker, Order, OrderId, PermitId, Producer, St
 use photo_store_protocol as photo;
 use program_contract::Failure;
 
-use crate::answer::{self, Refused, Told};
+use crate::answer::{self, Answer, Problem, Refused, Told};
 use crate::case;
 use crate::counter::{AtWork, Counter};
 use crate::desk::AtReader;
@@ -62,23 +60,20 @@ pub(crate) async fn order(
     State(counter): State<Counter>,
     person: Person,
     Path(application): Path<String>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let producer = match person.acting_as(StaffRole::Producer) {
-        Ok(account) => Producer::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let fields = Fields::new(fields);
+    fields: Fields,
+) -> Answer {
+    let producer = Producer::new(person.acting_as(StaffRole::Producer)?);
     let ordered = async {
         let id: OrderId = fields.text("order").parse()?;
         let permit: PermitId = fields.text("permit").parse()?;
         let receipt = fields.text("receipt").parse().map_err(photo::Error::Failed)?;
         counter.office().order(id, permit, producer, receipt).await
     };
-    match ordered.await {
-        Ok(order) => Redirect::to(&format!("/counter/orders/{}", order.id())).into_response(),
-        Err(error) => case::with_problem(&counter, person, &application, error).await,
-    }
+    let done = ordered.await.map(|order| address(order.id()));
+    answer::after(done, |problem| {
+        case::shown(&counter, person, &application, Some(problem))
+    })
+    .await
 }
 
 /// `GET /counter/orders/{order}`.
@@ -86,24 +81,21 @@ pub(crate) async fn page(
     State(counter): State<Counter>,
     person: Person,
     Path(order): Path<String>,
-) -> Response {
-    shown(&counter, person, &order, StatusCode::OK, None).await
+) -> Answer {
+    shown(&counter, person, &order, None).await
 }
 
-async fn shown(
-    counter: &Counter,
-    person: Person,
-    order: &str,
-    status: StatusCode,
-    told: Option<Told>,
-) -> Response {
-    if let Err(refused) = person.acting_as_any(&[StaffRole::Producer, StaffRole::HandOverClerk]) {
-        return refused.into_response();
-    }
-    match make_page(counter, &person, order, told).await {
-        Ok(page) => answer::page(status, &page),
-        Err(error) => person.refused(error).into_response(),
-    }
+/// The address of an order.
+pub(crate) fn address(id: OrderId) -> String {
+    format!("/counter/orders/{id}")
+}
+
+async fn shown(counter: &Counter, person: Person, order: &str, problem: Option<Problem>) -> Answer {
+    person.acting_as_any(&[StaffRole::Producer, StaffRole::HandOverClerk])?;
+    let (status, told) = Problem::said(problem, &person.frame);
+    let page = make_page(counter, &person, order, told).await;
+    let page = page.map_err(|error| person.refused(error))?;
+    Ok(answer::page(status, &page))
 }
 
 async fn make_page(
@@ -190,20 +182,14 @@ pub(crate) async fn make(
     State(counter): State<Counter>,
     person: Person,
     Path(order): Path<String>,
-) -> Response {
-    let producer = match person.acting_as(StaffRole::Producer) {
-        Ok(account) => Producer::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let id = match order.parse::<OrderId>().map_err(OfficeError::from) {
-        Ok(id) => id,
-        Err(error) => return person.refused(error).into_response(),
-    };
+) -> Answer {
+    let producer = Producer::new(person.acting_as(StaffRole::Producer)?);
+    let id: OrderId = person.named(&order)?;
     let Some(work) = counter
         .desk()
         .and_then(|desk| desk.make(id, Maker::Person(producer)))
     else {
-        return no_reader(person.frame).into_response();
+        return Err(no_reader(person.frame));
     };
     // A double press begins it once.
     let begun = begin(&counter, id);
@@ -211,7 +197,7 @@ pub(crate) async fn make(
         let counter = counter.clone();
         tokio::spawn(async move { end(&counter, id, work.await) });
     }
-    Redirect::to(&format!("/counter/orders/{id}")).into_response()
+    Ok(answer::to(&address(id)))
 }
 
 /// `POST /counter/orders/{order}/hand-over`: `checked` says whom the clerk looked at.
@@ -219,41 +205,26 @@ pub(crate) async fn hand_over(
     State(counter): State<Counter>,
     person: Person,
     Path(order): Path<String>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let clerk = match person.acting_as(StaffRole::HandOverClerk) {
-        Ok(account) => HandOverClerk::new(account),
-        Err(refused) => return refused.into_response(),
-    };
-    let id = match order.parse::<OrderId>().map_err(OfficeError::from) {
-        Ok(id) => id,
-        Err(error) => return person.refused(error).into_response(),
-    };
-    let holder = match Fields::new(fields).text("checked") {
+    fields: Fields,
+) -> Answer {
+    let clerk = HandOverClerk::new(person.acting_as(StaffRole::HandOverClerk)?);
+    let id: OrderId = person.named(&order)?;
+    let holder = match fields.text("checked") {
         "holder" => HolderChecked::Holder,
         "agent" => HolderChecked::Agent,
         _ => {
-            let told = Told::of(&failure::nobody_checked(), &person.frame);
-            return shown(
-                &counter,
-                person,
-                &order,
-                StatusCode::UNPROCESSABLE_ENTITY,
-                Some(told),
-            )
-            .await;
+            let problem = Problem::incomplete(failure::nobody_checked());
+            return shown(&counter, person, &order, Some(problem)).await;
         }
     };
     let Some(work) = counter.desk().map(|desk| desk.hand_over(id, clerk, holder)) else {
-        return no_reader(person.frame).into_response();
+        return Err(no_reader(person.frame));
     };
-    match finished(&counter, id, work).await {
-        None | Some(Ok(_)) => Redirect::to(&format!("/counter/orders/{id}")).into_response(),
-        Some(Err(failure)) => {
-            let told = Told::of(&failure, &person.frame);
-            shown(&counter, person, &order, StatusCode::CONFLICT, Some(told)).await
-        }
-    }
+    let done = match finished(&counter, id, work).await {
+        None | Some(Ok(_)) => Ok(address(id)),
+        Some(Err(failure)) => Err(failure),
+    };
+    answer::after(done, |problem| shown(&counter, person, &order, Some(problem))).await
 }
 
 /// `POST /counter/orders/{order}/give-up`.
@@ -261,19 +232,11 @@ pub(crate) async fn give_up(
     State(counter): State<Counter>,
     person: Person,
     Path(order): Path<String>,
-) -> Response {
-    let producer = match person.acting_as(StaffRole::Producer) {
-        Ok(account) => Producer::new(account),
-        Err(refused) => return refused.into_response(),
-    };
+) -> Answer {
+    let producer = Producer::new(person.acting_as(StaffRole::Producer)?);
     let given_up = async { counter.office().give_up(order.parse()?, &producer).await };
-    match given_up.await {
-        Ok(order) => Redirect::to(&format!("/counter/orders/{}", order.id())).into_response(),
-        Err(error) => {
-            let told = Told::of(&Failure::from(error), &person.frame);
-            shown(&counter, person, &order, StatusCode::CONFLICT, Some(told)).await
-        }
-    }
+    let done = given_up.await.map(|order| address(order.id()));
+    answer::after(done, |problem| shown(&counter, person, &order, Some(problem))).await
 }
 
 /// Whether this is the one that begins work for the order.

@@ -1,5 +1,7 @@
 //! Who sits at the page: the session in the browser's cookie. And that a form came from a page of ours.
 
+use std::str::FromStr;
+
 use axum::extract::{FromRequestParts, Request};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
@@ -40,6 +42,15 @@ impl Person {
     /// Whether the account has this role.
     pub(crate) fn may(&self, role: StaffRole) -> bool {
         self.member.roles.contains(&role)
+    }
+
+    /// What an address names.
+    pub(crate) fn named<T: FromStr>(&self, text: &str) -> Result<T, Refused>
+    where
+        OfficeError: From<T::Err>,
+    {
+        text.parse()
+            .map_err(|error| self.refused(OfficeError::from(error)))
     }
 
     /// Why a page cannot be shown or a step not done, inside this person's frame.

@@ -4,13 +4,13 @@ use axum::body::Bytes;
 use axum::extract::{Multipart, Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::IntoResponse as _;
 use issuer_office::error::OfficeError;
 use issuer_office::photo::{CONFIRMS, TAKES, looks};
 use permit_domain::ApplicationId;
 use photo_store_protocol as photo;
 
-use crate::answer::Refused;
+use crate::answer::{self, Answer, Refused};
 use crate::case;
 use crate::counter::Counter;
 use crate::failure;
@@ -23,13 +23,14 @@ pub(crate) async fn take(
     person: Person,
     Path(application): Path<String>,
     form: Multipart,
-) -> Response {
-    let by = match person.acting_as_any(TAKES) {
-        Ok(account) => account,
-        Err(refused) => return refused.into_response(),
-    };
+) -> Answer {
+    let by = person.acting_as_any(TAKES)?;
     let Some(file) = file_of(form).await else {
-        return Refused::with(StatusCode::BAD_REQUEST, person.frame, &failure::no_photo()).into_response();
+        return Err(Refused::with(
+            StatusCode::BAD_REQUEST,
+            person.frame,
+            &failure::no_photo(),
+        ));
     };
     let taken = async {
         let id: ApplicationId = application.parse()?;
@@ -38,13 +39,17 @@ pub(crate) async fn take(
         office.submit_photo(id, file.to_vec(), &by).await?;
         Ok::<_, OfficeError>(id)
     };
-    match taken.await {
-        Ok(id) => Redirect::to(&format!("/counter/cases/{id}#photo")).into_response(),
-        // What is wrong with the picture is said beside it.
-        Err(error @ (OfficeError::PhotoRefused(_) | OfficeError::Photo(_))) => {
-            case::with_problem(&counter, person, &application, error).await
+    match taken.await.map(|id| format!("{}#photo", case::address(id))) {
+        Err(error) if !matches!(error, OfficeError::PhotoRefused(_) | OfficeError::Photo(_)) => {
+            Err(person.refused(error))
         }
-        Err(error) => person.refused(error).into_response(),
+        // What is wrong with the picture is said beside it.
+        done => {
+            answer::after(done, |problem| {
+                case::shown(&counter, person, &application, Some(problem))
+            })
+            .await
+        }
     }
 }
 
@@ -63,16 +68,13 @@ pub(crate) async fn look(
     State(counter): State<Counter>,
     person: Person,
     Path((application, id)): Path<(String, String)>,
-) -> Response {
+) -> Answer {
     let purpose = if person.may(issuer_office::staff::StaffRole::HandOverClerk) {
         photo::Purpose::HandOver
     } else {
         photo::Purpose::Review
     };
-    let by = match person.acting_as_any(looks(purpose)) {
-        Ok(account) => account,
-        Err(refused) => return refused.into_response(),
-    };
+    let by = person.acting_as_any(looks(purpose))?;
     let picture = async {
         let id = id.parse().map_err(photo::Error::Failed)?;
         let application = application.parse()?;
@@ -81,17 +83,9 @@ pub(crate) async fn look(
             .look_at_photo(application, id, photo::Profile::Print, purpose, &by)
             .await
     };
-    match picture.await {
-        Ok(mut picture) => {
-            let jpeg = std::mem::take(&mut picture.jpeg);
-            (
-                [(CONTENT_TYPE, "image/jpeg"), (CONTENT_DISPOSITION, "inline")],
-                jpeg,
-            )
-                .into_response()
-        }
-        Err(error) => person.refused(error).into_response(),
-    }
+    let mut picture = picture.await.map_err(|error| person.refused(error))?;
+    let headers = [(CONTENT_TYPE, "image/jpeg"), (CONTENT_DISPOSITION, "inline")];
+    Ok((headers, std::mem::take(&mut picture.jpeg)).into_response())
 }
 
 /// `POST /counter/cases/{application}/photos/{photo}/confirm`: each warning by its own tick, after a look.
@@ -99,13 +93,9 @@ pub(crate) async fn confirm(
     State(counter): State<Counter>,
     person: Person,
     Path((application, id)): Path<(String, String)>,
-    axum::Form(fields): axum::Form<Vec<(String, String)>>,
-) -> Response {
-    let by = match person.acting_as_any(CONFIRMS) {
-        Ok(account) => account,
-        Err(refused) => return refused.into_response(),
-    };
-    let fields = Fields::new(fields);
+    fields: Fields,
+) -> Answer {
+    let by = person.acting_as_any(CONFIRMS)?;
     let confirmed = async {
         let id = id.parse().map_err(photo::Error::Failed)?;
         let application: ApplicationId = application.parse()?;
@@ -119,11 +109,15 @@ pub(crate) async fn confirm(
             .await?;
         Ok::<_, OfficeError>(application)
     };
-    match confirmed.await {
-        Ok(id) => Redirect::to(&format!("/counter/cases/{id}#photo")).into_response(),
-        Err(error @ (OfficeError::Photo(_) | OfficeError::Domain(_))) => {
-            case::with_problem(&counter, person, &application, error).await
+    match confirmed.await.map(|id| format!("{}#photo", case::address(id))) {
+        Err(error) if !matches!(error, OfficeError::Photo(_) | OfficeError::Domain(_)) => {
+            Err(person.refused(error))
         }
-        Err(error) => person.refused(error).into_response(),
+        done => {
+            answer::after(done, |problem| {
+                case::shown(&counter, person, &application, Some(problem))
+            })
+            .await
+        }
     }
 }

@@ -2,8 +2,7 @@
 //! was given.
 
 use askama::Template;
-use axum::Form;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse as _, Redirect, Response};
@@ -12,7 +11,7 @@ use issuer_office::staff::StaffRole;
 use program_contract::Failure;
 use program_contract::language::Language;
 
-use crate::answer::{self, Refused, Told};
+use crate::answer::{self, Answer, Refused, Told};
 use crate::cookies::{SESSION, VIEW, cookie};
 use crate::counter::Counter;
 use crate::form::Fields;
@@ -29,12 +28,7 @@ struct SignInPage {
 }
 
 /// `GET /counter/sign-in`.
-pub(crate) async fn page(
-    State(counter): State<Counter>,
-    Query(query): Query<Vec<(String, String)>>,
-    headers: HeaderMap,
-) -> Response {
-    let fields = Fields::new(query);
+pub(crate) async fn page(State(counter): State<Counter>, headers: HeaderMap, fields: Fields) -> Answer {
     shown(&counter, &headers, fields.text("next"), StatusCode::OK, None)
 }
 
@@ -44,13 +38,11 @@ fn shown(
     next: &str,
     status: StatusCode,
     error: Option<OfficeError>,
-) -> Response {
+) -> Answer {
     let rehearsal = counter.office().founded().is_rehearsal();
     let frame = Frame::of_nobody(View::of(headers), rehearsal);
-    let staff = match counter.staff().now() {
-        Ok(staff) => staff,
-        Err(error) => return Refused::office(frame, error.into()).into_response(),
-    };
+    let staff = counter.staff().now();
+    let staff = staff.map_err(|error| Refused::office(frame.clone(), error.into()))?;
     let people = if rehearsal {
         let person =
             |member: &issuer_office::staff::Member| (member.account.to_string(), member.roles.clone());
@@ -60,24 +52,17 @@ fn shown(
     };
     let told = error.map(|error| Told::of(&Failure::from(error), &frame));
     let next = inside(next).to_owned();
-    answer::page(
-        status,
-        &SignInPage {
-            frame,
-            next,
-            people,
-            told,
-        },
-    )
+    let page = SignInPage {
+        frame,
+        next,
+        people,
+        told,
+    };
+    Ok(answer::page(status, &page))
 }
 
 /// `POST /counter/sign-in`: by `account` in a rehearsal, by `token` everywhere.
-pub(crate) async fn sign_in(
-    State(counter): State<Counter>,
-    headers: HeaderMap,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
-    let fields = Fields::new(fields);
+pub(crate) async fn sign_in(State(counter): State<Counter>, headers: HeaderMap, fields: Fields) -> Answer {
     let office = counter.office();
     let opened = async {
         let staff = counter.staff().now()?;
@@ -93,7 +78,7 @@ pub(crate) async fn sign_in(
     match opened.await {
         Ok(opened) => {
             let seconds = opened.until.duration_since(office.clock().now()).as_secs();
-            to(fields.text("next"), &kept(SESSION, &opened.secret, seconds))
+            Ok(to(fields.text("next"), &kept(SESSION, &opened.secret, seconds)))
         }
         Err(error) => shown(
             &counter,
@@ -106,19 +91,18 @@ pub(crate) async fn sign_in(
 }
 
 /// `POST /counter/sign-out`.
-pub(crate) async fn sign_out(State(counter): State<Counter>, headers: HeaderMap) -> Response {
+pub(crate) async fn sign_out(State(counter): State<Counter>, headers: HeaderMap) -> Answer {
     let frame = Frame::of_nobody(View::of(&headers), counter.office().founded().is_rehearsal());
     if let Some(secret) = cookie(&headers, SESSION)
         && let Err(error) = counter.office().sign_out(secret).await
     {
-        return Refused::office(frame, error).into_response();
+        return Err(Refused::office(frame, error));
     }
-    to("/counter/sign-in", &kept(SESSION, "", 0))
+    Ok(to("/counter/sign-in", &kept(SESSION, "", 0)))
 }
 
 /// `POST /counter/view`: `language` and `letters`.
-pub(crate) async fn view(headers: HeaderMap, Form(fields): Form<Vec<(String, String)>>) -> Response {
-    let fields = Fields::new(fields);
+pub(crate) async fn view(headers: HeaderMap, fields: Fields) -> Response {
     let mut view = View::of(&headers);
     match fields.text("language") {
         "en" => view.language = Language::English,
