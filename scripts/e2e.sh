@@ -16,8 +16,6 @@ place=$target/e2e
 # Pinned: another version is another test.
 yubikit=yubikey-manager==5.9.2
 schemathesis=schemathesis==4.32.5
-playwright=playwright-core@1.61.1
-axe=axe-core@4.14.1
 mkdir -p "$place"
 
 python_packages() {
@@ -29,19 +27,11 @@ python_packages() {
         printf '%s' "$yubikit $schemathesis" >"$place/installed"
 }
 
-node_packages() {
-    [[ -f $place/node/installed && $(<"$place/node/installed") = "$playwright $axe" ]] && return 0
-    rm -rf "$place/node"
-    mkdir -p "$place/node" &&
-        npm install --silent --no-audit --no-fund --prefix "$place/node" "$playwright" "$axe" &&
-        printf '%s' "$playwright $axe" >"$place/node/installed"
-}
-
 # A clerk's browser at the pages of the town, by keyboard alone; its pictures stay in the target folder.
 browser() {
     local counter photo=$PWD/photo-store/samples/astronaut.png walk=$PWD/issuer/web/browser/walk.mjs
     counter=$(sed -n 's/.*"counter":"\([^"]*\)".*/\1/p' "$folder/up.json") &&
-        (cd "$place/node" && node "$walk" --counter "$counter" --photo "$photo" --pictures "$place/screens")
+        (cd "$target/node" && node "$walk" --counter "$counter" --photo "$photo" --pictures "$place/screens")
 }
 
 foreign_card() {
@@ -144,7 +134,6 @@ requests_of() {
 
 step "what is missing" scripts/setup.sh e2e
 step "packages of Python" python_packages
-step "packages of Node" node_packages
 step "build" cargo build --quiet --bins --package permit --package keyvault --package photo-store --package issuer --package virtual-card
 status=0
 step "yubikit and OpenSC on the card" foreign_card || status=1

@@ -37,13 +37,13 @@ libssl-dev|/usr/include/openssl/evp.h|comparison figures
 libp11-kit-dev|/usr/include/p11-kit-1/p11-kit/pkcs11.h|comparison figures
 softhsm2|/usr/lib/softhsm/libsofthsm2.so|comparison figures
 libvips-tools|/usr/bin/vipsthumbnail|comparison figures
+nodejs|/usr/bin/node|drives the browser
+npm|/usr/bin/npm|the packages of Node, in the target folder
+chromium|/usr/bin/chromium|the browser of a clerk
 '
 e2e_packages='
 opensc|/usr/bin/opensc-tool|tools for other cards, which must change nothing on ours
 python3-venv|/usr/lib/python3*/ensurepip/__init__.py|the packages of Python, in the target folder
-nodejs|/usr/bin/node|drives the browser
-npm|/usr/bin/npm|the packages of Node, in the target folder
-chromium|/usr/bin/chromium|the browser of a clerk
 '
 
 missing() {
@@ -97,5 +97,16 @@ if [ "$purpose" != demo ]; then
         say "cargo-deny (licences, sources and banned crates) is missing and will be built from source; this takes some minutes, once."
         # Unoptimised: it runs for two seconds and would be built for many more.
         cargo install --quiet --locked --debug --target-dir "${CARGO_TARGET_DIR:-target}/tools" --version 0.20.2 cargo-deny >&2
+    fi
+    # Pinned: another version is another test.
+    node_packages="playwright-core@1.61.1 axe-core@4.14.1"
+    node=${CARGO_TARGET_DIR:-target}/node
+    if [ "$(cat "$node/installed" 2> /dev/null)" != "$node_packages" ]; then
+        say "playwright-core and axe-core, which drive and judge the counter's pages, will be installed with npm in $node."
+        rm -rf "$node"
+        mkdir -p "$node"
+        # shellcheck disable=SC2086
+        npm install --silent --no-audit --no-fund --prefix "$node" $node_packages >&2
+        printf '%s' "$node_packages" > "$node/installed"
     fi
 fi

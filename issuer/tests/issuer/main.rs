@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod browser;
 mod card_back;
 mod cards;
 mod fixture;

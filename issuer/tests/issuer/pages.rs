@@ -54,9 +54,9 @@ impl Desk for OneReader {
     }
 }
 
-struct Town {
+pub(crate) struct Town {
     fixture: Fixture,
-    router: axum::Router,
+    pub(crate) router: axum::Router,
     card: Arc<Mutex<TestCard>>,
 }
 
@@ -95,7 +95,7 @@ impl Page {
 }
 
 impl Town {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let fixture = Fixture::new().await;
         let card = Arc::new(Mutex::new(fixture.blank()));
         let desk = OneReader {
