@@ -322,8 +322,18 @@ fn a_program_that_merely_shares_the_card_stands_in_nobodys_way_and_one_that_hold
             folder.manipulator(0).order(&Order::Foreign).unwrap();
             let name = std::ffi::CString::new(READERS[0]).unwrap();
             let context = Context::establish(Scope::User).unwrap();
+            // The service sees a card that was just laid there a little later, and lets go of one a little later too.
+            let with_time = |mode| {
+                std::iter::repeat_with(|| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    context.connect(&name, mode, Protocols::ANY)
+                })
+                .take(50)
+                .find_map(Result::ok)
+                .unwrap()
+            };
             // A key agent that has the card open.
-            let mut other = context.connect(&name, ShareMode::Shared, Protocols::ANY).unwrap();
+            let mut other = with_time(ShareMode::Shared);
             let mut room = [0; 300];
             other.transmit(&SELECT, &mut room).unwrap();
             let mut ours = connect(0, WAIT).unwrap();
@@ -353,13 +363,7 @@ fn a_program_that_merely_shares_the_card_stands_in_nobodys_way_and_one_that_hold
             drop(transaction);
             drop(other);
             // What waited for the transaction above lets go of the card when it hears that nobody waits any more.
-            let alone = std::iter::repeat_with(|| {
-                std::thread::sleep(Duration::from_millis(100));
-                context.connect(&name, ShareMode::Exclusive, Protocols::ANY)
-            })
-            .take(50)
-            .find_map(Result::ok)
-            .unwrap();
+            let alone = with_time(ShareMode::Exclusive);
             assert_eq!(
                 connect(0, Duration::ZERO).unwrap_err(),
                 TransportError::ReaderBusy
