@@ -543,7 +543,7 @@ impl Error {
                 "STORE_NEWER",
                 Exit::Damaged,
                 W::StoreUnavailable,
-                "serve it with the program of the newer release; nothing was changed. Who has to go back to the older release restores the copy from before the update",
+                "serve it with the program of the newer release; nothing was changed. Who has to go back to the older release restores the copy from before the update (docs/operations.md, Updating the programs)",
             ),
             Self::NoVault => own(
                 "NO_VAULT",
@@ -926,7 +926,7 @@ impl Failing for Error {
             ),
             Self::StoreNewer { found, known } => (
                 format!("存储的格式为第 {found} 版，本程序只认得到第 {known} 版：它由更新版本的程序写成").into(),
-                "请用更新版本的程序提供服务；未做任何改动。确须退回旧版本的，请恢复升级之前的备份",
+                "请用更新版本的程序提供服务；未做任何改动。确须退回旧版本的，请恢复升级之前的备份（见 docs/operations.md 的 Updating the programs）",
             ),
             Self::NoVault => (
                 "此目录中没有密钥库".into(),

@@ -182,6 +182,16 @@ impl Office {
         self.decided_at(&case.applicant, accepted)
     }
 
+    /// What would be decided of facts that nobody filed yet, if they were accepted today; nothing is stored.
+    ///
+    /// # Errors
+    /// What [`Office::apply`](crate::office::Office::apply) refuses of facts that could never be decided or printed here.
+    pub async fn foresee_intake(&self, applicant: &Applicant) -> Result<Decision, OfficeError> {
+        let today = self.clock().today();
+        self.can_be_made(applicant, today).await?;
+        self.decided_at(applicant, today)
+    }
+
     /// The newest order of a permit that was not given up.
     ///
     /// # Errors

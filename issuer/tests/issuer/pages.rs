@@ -454,6 +454,54 @@ async fn everything_that_is_wrong_with_a_form_is_told_at_once_and_nothing_typed_
 }
 
 #[tokio::test]
+async fn what_is_missing_is_told_once_on_paper_and_nothing_is_filed_by_it() {
+    let town = Town::new().await;
+    let clerk = town.browser("liu").await;
+    let notice = async |changed: &[(&str, &str)]| {
+        let mut fields = typed();
+        fields.retain(|(name, _)| !changed.iter().any(|(of, _)| of == name));
+        let mut fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        fields.extend(changed);
+        clerk.post("/counter/intake/notice", &fields).await
+    };
+    // What would be accepted, with the decision that it would get.
+    let complete = notice(&[]).await;
+    assert_eq!(complete.status, StatusCode::OK);
+    assert!(
+        complete.has("材料齐全") && complete.has("class=\"conditions\""),
+        "{}",
+        complete.text
+    );
+    // Papers that are missing, each in words; what cannot be read at all beside them.
+    let lacking = notice(&[("ADDR_LEASE.to", "2025-01-31"), ("name", "")]).await;
+    assert!(
+        lacking.has("<b>姓名</b>") && lacking.has("请补正以下各项"),
+        "{}",
+        lacking.text
+    );
+    assert!(!lacking.has("材料齐全"));
+    // Facts that can be read and do not suffice: the article stands beside what is not met.
+    let unmet = notice(&[
+        ("residence.registered_on", "2026-06-01"),
+        ("requested_tier", "TALENT"),
+    ])
+    .await;
+    assert!(
+        unmet.has("以下条件今日尚未满足") && unmet.has("未满足"),
+        "{}",
+        unmet.text
+    );
+    // Nothing was filed by looking, and nobody else looks.
+    let list = town.browser("wang").await.get("/counter/lists/review").await;
+    assert!(!list.has("/counter/cases/"), "{}", list.text);
+    let other = town.browser("wang").await;
+    assert_eq!(
+        other.post("/counter/intake/notice", &[]).await.status,
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
 async fn nobody_does_another_roles_work_and_no_other_site_does_anything() {
     let town = Town::new().await;
     let approved = town.fixture.approved(crate::fixture::APPLICANT).await;

@@ -33,6 +33,8 @@ for (const form of document.querySelectorAll('form[action="/counter/sign-out"], 
 
 document.addEventListener('submit', (event) => {
   const form = event.target;
+  // What opens beside the form leaves the form as it is.
+  if (event.submitter?.formTarget) return;
   if (form.dataset.sent) event.preventDefault();
   else form.dataset.sent = 'yes';
 });

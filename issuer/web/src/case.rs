@@ -54,18 +54,18 @@ struct Can {
 }
 
 /// A decision in words.
-struct Shown {
-    granted: Option<String>,
-    valid: Option<(String, String)>,
-    best_today: Option<String>,
-    rule_set: String,
-    lines: Vec<Line>,
+pub(crate) struct Shown {
+    pub(crate) granted: Option<String>,
+    pub(crate) valid: Option<(String, String)>,
+    pub(crate) best_today: Option<String>,
+    pub(crate) rule_set: String,
+    pub(crate) lines: Vec<Line>,
 }
 
-struct Line {
-    met: bool,
-    because: String,
-    article: String,
+pub(crate) struct Line {
+    pub(crate) met: bool,
+    pub(crate) because: String,
+    pub(crate) article: String,
 }
 
 /// The photos of the applicant, or why the photo store does not say.
@@ -288,7 +288,7 @@ fn photo_state(frame: &Frame, state: photo::PhotoState) -> &'static str {
     }
 }
 
-fn decided(frame: &Frame, decision: &Decision) -> Shown {
+pub(crate) fn decided(frame: &Frame, decision: &Decision) -> Shown {
     let tier_of = |tier| {
         let (zh, en) = tier_words(tier);
         frame.t(zh, en).to_owned()

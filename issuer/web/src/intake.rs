@@ -40,12 +40,12 @@ struct IntakePage {
 }
 
 /// What is wrong with a field.
-struct Wrong {
+pub(crate) struct Wrong {
     /// Id of the field on the page.
     field: String,
-    label: String,
-    what: String,
-    action: String,
+    pub(crate) label: String,
+    pub(crate) what: String,
+    pub(crate) action: String,
 }
 
 /// One of a closed list.
@@ -102,7 +102,7 @@ pub(crate) async fn page(State(counter): State<Counter>, person: Person) -> Answ
         StatusCode::OK,
         id,
         Fields::none(),
-        &[],
+        Vec::new(),
         None,
     ))
 }
@@ -126,7 +126,7 @@ pub(crate) async fn file(State(counter): State<Counter>, person: Person, fields:
         }
         Err(error) => {
             let (status, told) = Problem::said(Some(error.into()), &person.frame);
-            shown(&counter, person.frame, status, id, fields, &[], told)
+            shown(&counter, person.frame, status, id, fields, Vec::new(), told)
         }
     })
 }
@@ -166,7 +166,7 @@ pub(crate) async fn number(person: Person, fields: Fields) -> Response {
 }
 
 /// The applicant file that the form's fields make.
-fn form_of(fields: &Fields) -> ApplicantForm {
+pub(crate) fn form_of(fields: &Fields) -> ApplicantForm {
     let raw = |name: &str| fields.text(name).into();
     let mut form = ApplicantForm {
         citizen_number: raw("citizen_number"),
@@ -203,12 +203,18 @@ fn with_errors(
     fields: Fields,
     errors: &FormErrors,
 ) -> Response {
-    let chinese = errors.in_chinese();
-    let told: Vec<FieldError> = match frame.lang() {
+    let errors = told(&frame, &fields, errors);
+    shown(counter, frame, status, id, fields, errors, None)
+}
+
+/// What is wrong with the fields, in the language of the page.
+pub(crate) fn told(frame: &Frame, fields: &Fields, errors: &FormErrors) -> Vec<Wrong> {
+    let papers: Vec<&str> = fields.all("evidence").collect();
+    let told = match frame.lang() {
         "en" => errors.fields().to_vec(),
-        _ => chinese,
+        _ => errors.in_chinese(),
     };
-    shown(counter, frame, status, id, fields, &told, None)
+    told.iter().map(|error| wrong(frame, &papers, error)).collect()
 }
 
 fn shown(
@@ -217,12 +223,10 @@ fn shown(
     status: StatusCode,
     id: ApplicationId,
     fields: Fields,
-    errors: &[FieldError],
+    errors: Vec<Wrong>,
     told: Option<Told>,
 ) -> Response {
     let office = counter.office();
-    let codes: Vec<&str> = fields.all("evidence").collect();
-    let errors = errors.iter().map(|error| wrong(&frame, &codes, error)).collect();
     let word = |code: &str, zh: &str, en: &str| Choice {
         code: code.to_owned(),
         word: frame.t(zh, en).to_owned(),

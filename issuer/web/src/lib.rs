@@ -19,6 +19,7 @@ mod frame;
 mod holder;
 mod intake;
 mod lists;
+mod notice;
 mod order;
 mod person;
 mod photo;

@@ -10,7 +10,7 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get, post};
 
 use crate::counter::Counter;
-use crate::{assets, case, change, decide, holder, intake, lists, order, person, photo, sign_in};
+use crate::{assets, case, change, decide, holder, intake, lists, notice, order, person, photo, sign_in};
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -35,6 +35,7 @@ impl Counter {
             .route("/counter/lists/{list}", get(lists::list))
             .route("/counter/intake", get(intake::page).post(intake::file))
             .route("/counter/intake/number", get(intake::number))
+            .route("/counter/intake/notice", post(notice::notice))
             .route("/counter/cases/{application}", get(case::page))
             .route("/counter/cases/{application}/slip", get(case::slip))
             .route("/counter/cases/{application}/review", post(decide::review))
