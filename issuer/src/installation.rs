@@ -20,6 +20,7 @@ use issuer_office::random::Random;
 use issuer_office::staff::{Staff, StaffError};
 use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings};
 use issuer_store::Store;
+use issuer_web::Public;
 use jiff::civil::Date;
 use keyvault_protocol::{ChannelKey, Identity, VaultAnchors};
 use permit_rules::RuleSets;
@@ -40,6 +41,8 @@ pub struct Config {
     pub photo_store: PathBuf,
     /// Address of the HTTP API.
     pub listen: SocketAddr,
+    /// Where people reach the pages for everybody, such as `https://permits.example.org`; none: as the counter's browser does.
+    pub public_address: Option<String>,
     /// Name under which the service key is enrolled in the vault.
     pub issuer: String,
     /// Card profile.
@@ -63,6 +66,7 @@ impl Default for Config {
             vault: "vault.sock".into(),
             photo_store: "photos.sock".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
+            public_address: None,
             issuer: "issuer".into(),
             profile: "resident-1".into(),
             station: "counter 1".into(),
@@ -331,6 +335,18 @@ impl Installation {
     pub fn anchors(&self) -> Result<VaultAnchors, InstallationError> {
         let path = self.anchors_path();
         VaultAnchors::read(&path).map_err(|source| InstallationError::Anchors { path, source })
+    }
+
+    /// What everybody may know of the office: its address, and the keys by which a card's code is checked, where it has them.
+    #[must_use]
+    pub fn public(&self) -> Public {
+        let anchors = file::read(&self.anchors_path(), MAX_SETTINGS).ok();
+        let signer = anchors.and_then(|text| Pinned::with_document_signer(&text).ok());
+        Public {
+            address: self.config.public_address.clone(),
+            document_signer: signer.map(|(_, key)| key.to_point65()),
+            key: ServiceKey::load(&self.service_key_path()).ok().map(Arc::new),
+        }
     }
 
     /// The way to the vault, and who the office is on it; nobody where anchors or keys are missing, which is said when the vault

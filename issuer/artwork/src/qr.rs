@@ -4,7 +4,7 @@
 //! Text and signature: card specification, chapter 15. Left out: the check of the signature, and any address to open, so
 //! that a scan tells nobody that it happened.
 
-use fast_qr::{ECL, QRBuilder};
+use fast_qr::{ECL, QRBuilder, QRCode};
 use jiff::civil::Date;
 
 use crate::error::ArtworkError;
@@ -111,16 +111,39 @@ fn unbase32(text: &str) -> Option<[u8; 64]> {
     bytes.try_into().ok()
 }
 
+/// A code as a picture of its own, for a page: one unit for a module, quiet zone included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width and height, units.
+    pub side: usize,
+    /// The dark modules, as an SVG path.
+    pub path: String,
+}
+
+/// The code of any text.
+///
+/// # Errors
+/// [`ArtworkError::QrTooLong`] for more than a code holds.
+pub fn picture(text: &str) -> Result<Picture, ArtworkError> {
+    let code = code_of(text)?;
+    Ok(Picture {
+        side: code.size + 2 * QUIET,
+        path: dark(&code, (0.0, 0.0), QUIET, 1),
+    })
+}
+
+fn code_of(text: &str) -> Result<QRCode, ArtworkError> {
+    QRBuilder::new(text)
+        .ecl(ECL::M)
+        .build()
+        .map_err(|_| ArtworkError::QrTooLong)
+}
+
 /// The dark modules as one SVG path inside the square at (`x`, `y`) of side `side` px, quiet zone included.
 ///
 /// A module is a whole number of px, or a printer blurs its edges; what is left over goes to the quiet zone.
 pub(crate) fn path(payload: &str, x: f32, y: f32, side: f32) -> Result<String, ArtworkError> {
-    use std::fmt::Write as _;
-
-    let code = QRBuilder::new(payload)
-        .ecl(ECL::M)
-        .build()
-        .map_err(|_| ArtworkError::QrTooLong)?;
+    let code = code_of(payload)?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -133,6 +156,13 @@ pub(crate) fn path(payload: &str, x: f32, y: f32, side: f32) -> Result<String, A
         return Err(ArtworkError::QrTooLong);
     }
     let inset = (room - module * code.size) / 2;
+    Ok(dark(&code, (x, y), inset, module))
+}
+
+/// Runs of dark modules as rectangles, `inset` behind (`x`, `y`).
+fn dark(code: &QRCode, (x, y): (f32, f32), inset: usize, module: usize) -> String {
+    use std::fmt::Write as _;
+
     let mut path = String::new();
     for row in 0..code.size {
         let mut column = 0;
@@ -153,7 +183,7 @@ pub(crate) fn path(payload: &str, x: f32, y: f32, side: f32) -> Result<String, A
             column += 1;
         }
     }
-    Ok(path)
+    path
 }
 
 #[cfg(test)]

@@ -193,6 +193,71 @@ impl fmt::Display for CardNumber {
 
 serde_by_text!(CardNumber);
 
+/// The number of a form of paper: division (6), year (2), running number (5), check digit (ISO 7064 MOD 11,10). Shown in groups, such as
+/// `440305-26-00012-7`; read with or without the hyphens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PaperNumber(String);
+
+impl PaperNumber {
+    /// The highest running number of a division and year.
+    pub const MAX_RUNNING: u32 = 99_999;
+
+    /// The number with this running number, 1 to [`Self::MAX_RUNNING`]; the last two digits of the year count.
+    ///
+    /// # Errors
+    /// [`Error::Identifier`] beyond it.
+    pub fn new(division: &Division, year: i16, running: u32) -> Result<Self, Error> {
+        if running == 0 || running > Self::MAX_RUNNING {
+            return Err(Error::Identifier { what: "paper form" });
+        }
+        let body = format!("{division}{:02}{running:05}", year.rem_euclid(100));
+        let check = mod_11_10(body.bytes().map(|b| b - b'0'));
+        Ok(Self(format!("{body}{check}")))
+    }
+
+    /// Whose it is: 6 digits.
+    #[must_use]
+    pub fn division(&self) -> &str {
+        self.0.get(..6).unwrap_or_default()
+    }
+
+    /// The 14 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PaperNumber {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = Error::Identifier { what: "paper form" };
+        let plain: String = text.chars().filter(|sign| *sign != '-').collect();
+        if plain.len() != 14 || !plain.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(wrong);
+        }
+        let part = |range| plain.get(range).ok_or_else(|| wrong.clone());
+        let division: Division = part(0..6)?.parse().map_err(|_| wrong.clone())?;
+        let year = part(6..8)?.parse().map_err(|_| wrong.clone())?;
+        let running = part(8..13)?.parse().map_err(|_| wrong.clone())?;
+        let number = Self::new(&division, year, running)?;
+        if number.0 == plain { Ok(number) } else { Err(wrong) }
+    }
+}
+
+impl fmt::Display for PaperNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.as_str();
+        for (index, length) in [6, 2, 5].into_iter().enumerate() {
+            let (group, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
+            write!(f, "{}{group}", if index == 0 { "" } else { "-" })?;
+            rest = behind;
+        }
+        write!(f, "-{rest}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -231,6 +296,18 @@ mod tests {
         }
 
         #[test]
+        fn a_number_of_paper_reads_back_in_groups_and_a_wrong_digit_is_found(
+            running in 1_u32..=PaperNumber::MAX_RUNNING, place in 8_usize..14, add in 1_u8..10
+        ) {
+            let number = PaperNumber::new(&"440305".parse().unwrap(), 2026, running).unwrap();
+            prop_assert_eq!(number.to_string().parse::<PaperNumber>(), Ok(number.clone()));
+            prop_assert_eq!(number.to_string().matches('-').count(), 3);
+            let mut bytes = number.as_str().as_bytes().to_vec();
+            bytes[place] = b'0' + (bytes[place] - b'0' + add) % 10;
+            prop_assert!(String::from_utf8(bytes).unwrap().parse::<PaperNumber>().is_err());
+        }
+
+        #[test]
         fn one_digit_typed_wrong_is_found(running in 1_u64..=CardNumber::MAX_RUNNING, place in 0_usize..13, add in 1_u8..10) {
             let number = CardNumber::new("44".parse().unwrap(), running).unwrap();
             let mut bytes = number.as_str().as_bytes().to_vec();
@@ -241,6 +318,7 @@ mod tests {
         #[test]
         fn any_text_parses_or_is_refused_and_never_panics(text in "\\PC*") {
             let _ = text.parse::<CardNumber>();
+            let _ = text.parse::<PaperNumber>();
             let _ = text.parse::<CardSerial>();
             let _ = text.parse::<OrderId>();
         }

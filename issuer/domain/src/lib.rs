@@ -46,7 +46,7 @@ pub use digest::{Digest, NotADigest};
 pub use error::Error;
 pub use form::{ApplicantForm, EvidenceForm, FieldError, FormErrors, Raw, ResidenceForm};
 pub use identifiers::{
-    ApplicationId, CardNumber, CardSerial, ChangeId, OrderId, PermitId, PersonId, Province,
+    ApplicationId, CardNumber, CardSerial, ChangeId, OrderId, PaperNumber, PermitId, PersonId, Province,
 };
 pub use order::{AllocatedCard, Content, Order, OrderState, Step};
 pub use people::{

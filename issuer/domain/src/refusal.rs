@@ -1,6 +1,8 @@
 //! What the state of the ledger does not allow, whatever the request's values: told with the thing that stands in the way.
 
-use crate::identifiers::{ApplicationId, CardSerial, ChangeId, OrderId, PermitId};
+use jiff::civil::Date;
+
+use crate::identifiers::{ApplicationId, CardSerial, ChangeId, OrderId, PaperNumber, PermitId};
 use crate::payment::TerminalNumber;
 
 /// Why something is not done as the ledger stands.
@@ -66,6 +68,42 @@ pub enum Refusal {
     /// The order's people are not those who decided the application.
     #[error("the production order names other people than those who reviewed and approved the application")]
     OtherPeople,
+    /// The day was closed.
+    #[error("the day {day} was closed")]
+    DayClosed {
+        /// Which day.
+        day: Date,
+    },
+    /// What the day's report says now is not what was read.
+    #[error("the day's report is not what was read any more")]
+    ReportMoved,
+    /// The paper cannot be of that day.
+    #[error("the paper form {number} was given out on {from}, and today is {to}: its day lies between them")]
+    PaperDay {
+        /// Which form.
+        number: PaperNumber,
+        /// When it was given out.
+        from: Date,
+        /// Today.
+        to: Date,
+    },
+    /// The form stands elsewhere than this step needs.
+    #[error("the paper form {number} is {state}")]
+    PaperForm {
+        /// Which form.
+        number: PaperNumber,
+        /// Where it stands.
+        state: &'static str,
+    },
+    /// The form is another division's.
+    #[error("the paper form {number} is of another division than the residence")]
+    PaperDivision {
+        /// Which form.
+        number: PaperNumber,
+    },
+    /// The service was evaluated.
+    #[error("this service was evaluated")]
+    Evaluated,
 }
 
 impl Refusal {
@@ -82,6 +120,12 @@ impl Refusal {
             Self::CardBeingMade { .. } => "CARD_BEING_MADE",
             Self::CardWasMade { .. } => "CARD_WAS_MADE",
             Self::OtherPeople => "OTHER_PEOPLE",
+            Self::DayClosed { .. } => "DAY_CLOSED",
+            Self::ReportMoved => "REPORT_MOVED",
+            Self::PaperDay { .. } => "PAPER_DAY",
+            Self::PaperForm { .. } => "PAPER_FORM",
+            Self::PaperDivision { .. } => "PAPER_DIVISION",
+            Self::Evaluated => "EVALUATED",
         }
     }
 
@@ -112,6 +156,16 @@ impl Refusal {
                 "Leave the application: what changes now is changed on the card, with `issuer change propose`, or with the next card."
             }
             Self::OtherPeople => "Order production with the reviewer and approver of the case.",
+            Self::DayClosed { .. } => {
+                "Nothing to do: what is done from now on stands in the report of the next day."
+            }
+            Self::ReportMoved => "Read the report again, and close the day with what it says now.",
+            Self::PaperDay { .. } => "Type the day of acceptance that stands on the paper.",
+            Self::PaperForm { .. } => {
+                "Look at the form on the page of paper forms: a colleague may have gone on with it."
+            }
+            Self::PaperDivision { .. } => "Compare the number and the district of residence with the paper.",
+            Self::Evaluated => "Nothing to do: each service is evaluated once.",
         }
     }
 
@@ -162,6 +216,24 @@ impl Refusal {
                 "制证单所列的人不是该申请的审核人和审批人".to_owned(),
                 "请按该案件的审核人和审批人下制证单。",
             ),
+            Self::DayClosed { day } => (format!("{day} 已日结"), "不必处理：此后办理的计入下一日的日报。"),
+            Self::ReportMoved => (
+                "日报内容与所阅读的已不相同".to_owned(),
+                "请重新阅读日报，按现在的内容日结。",
+            ),
+            Self::PaperDay { number, from, to } => (
+                format!("纸质受理单 {number} 于 {from} 发出，今天是 {to}：受理日期应在两者之间"),
+                "请录入纸上所写的受理日期。",
+            ),
+            Self::PaperForm { number, state } => (
+                format!("纸质受理单 {number} 的状态为 {state}"),
+                "请在纸质受理单页面查看：可能已由同事继续办理。",
+            ),
+            Self::PaperDivision { number } => (
+                format!("纸质受理单 {number} 不属于居住地所在的区县"),
+                "请将编号和居住地区县与纸质单核对。",
+            ),
+            Self::Evaluated => ("此项服务已评价".to_owned(), "不必处理：每项服务评价一次。"),
         }
     }
 }

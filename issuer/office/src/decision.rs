@@ -4,12 +4,13 @@
 use issuer_store::{Appended, StoredApplication, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
-    Applicant, Application, ApplicationId, ApplicationState, Approver, Decision, Permit, PermitId, Reviewer,
+    Actor as _, Applicant, Application, ApplicationId, ApplicationState, Approver, Decision, Permit,
+    PermitId, Reviewer,
 };
 
 use crate::error::OfficeError;
 use crate::office::{Office, published_as};
-use crate::on_file;
+use crate::{on_file, paper};
 
 impl Office {
     /// The reviewer's decision, by the rule set in force on the day of acceptance. Repeating it answers the same.
@@ -30,6 +31,7 @@ impl Office {
             _ => self.clock.today(),
         };
         let decision = self.decided_at(&case.applicant, accepted)?;
+        paper::apart(&mut tx, id, "reviewer", reviewer.staff()).await?;
         let after = case.application.review(reviewer, &decision)?;
         let (_, appended) = review(&mut tx, after, &decision).await?;
         let case = on_file::application(&mut tx, id).await?;
@@ -62,6 +64,7 @@ impl Office {
         }
         let permit_id = PermitId::new(self.clock.now(), self.random.bytes());
         let person = case.application.person();
+        paper::apart(&mut tx, id, "approver", approver.staff()).await?;
         let after = case.application.approve(approver, permit_id)?;
         let decision = case
             .decision

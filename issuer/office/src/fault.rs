@@ -150,6 +150,7 @@ impl Fault {
         match refusal {
             R::TerminalUnknown { .. } | R::NoCountingTerminal { .. } => Self::Absent,
             R::OtherPeople => Self::Person,
+            R::PaperDay { .. } | R::PaperDivision { .. } => Self::Caller,
             _ => Self::State,
         }
     }

@@ -41,6 +41,8 @@ pub enum StaffRole {
     SettlementOfficer,
     /// Answers who read a photo; changes nothing.
     Auditor,
+    /// Sees how the office stands, closes its day, answers for both.
+    Chief,
 }
 
 impl StaffRole {
@@ -56,6 +58,7 @@ impl StaffRole {
             Self::ChangeClerk => "CHANGE_CLERK",
             Self::SettlementOfficer => "SETTLEMENT_OFFICER",
             Self::Auditor => "AUDITOR",
+            Self::Chief => "CHIEF",
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOC
 const LOT_NAME: &str = "4403-00000001";
 
 /// Who works here: a person for each role, because one may not review, approve and produce the same case.
-pub(crate) const STAFF: [(&str, StaffRole); 8] = [
+pub(crate) const STAFF: [(&str, StaffRole); 9] = [
     ("clerk.lin", StaffRole::IntakeClerk),
     ("reviewer.chen", StaffRole::Reviewer),
     ("approver.huang", StaffRole::Approver),
@@ -56,6 +56,7 @@ pub(crate) const STAFF: [(&str, StaffRole); 8] = [
     ("change.ma", StaffRole::ChangeClerk),
     ("settlement.he", StaffRole::SettlementOfficer),
     ("auditor.luo", StaffRole::Auditor),
+    ("chief.qin", StaffRole::Chief),
 ];
 
 /// The account of a role.

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use issuer::installation::{Config, Installation as IssuerInstallation};
 use issuer_api::Api;
 use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
@@ -78,7 +79,9 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
         api = api.with_station(issuer_production::check_reader);
     }
     let (desk, at_desk) = mpsc::channel(1);
-    let counter = Counter::new(installation.office().clone(), staff(), Some(Box::new(Town(desk))));
+    let public = IssuerInstallation::new(&installation.folder.at("issuer"), Config::default()).public();
+    let counter =
+        Counter::new(installation.office().clone(), staff(), Some(Box::new(Town(desk)))).with_public(public);
     let api = api.with_pages(counter.router());
     tell(&installation, address, arguments.common.json, program).await?;
     let server = tokio::spawn(api.serve(listener, std::future::pending()));

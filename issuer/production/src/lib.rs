@@ -7,6 +7,7 @@ mod allocate;
 mod change;
 mod draw;
 mod encode;
+mod ended_list;
 mod enrolment;
 mod error;
 mod hand_over;
@@ -20,6 +21,7 @@ mod station;
 mod terminal;
 mod verify;
 
+pub use ended_list::{EndedList, LIST_DAYS};
 pub use enrolment::check_enrolment;
 pub use error::ProductionError;
 pub use hand_over::HolderChecked;

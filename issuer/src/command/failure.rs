@@ -79,6 +79,16 @@ program_contract::failures! {
         "本程序不认得这一版本的二维码", "this program does not know this version of the code";
         "请更新本程序，再核验一次。", "Update this program, then verify again.";
     }
+    pub(super) fn qr_ended(number) = Refused "QR_ENDED" {
+        "卡号 {number} 已在失效名单上：挂失、换领、注销或未发放",
+        "the card number {number} is on the list: lost, replaced, ended or never handed over";
+        "请勿凭此卡办理；拾获的送交公安派出所。", "Do not accept the card; bring one that was found to a police station.";
+    }
+    pub(super) fn qr_list() = Refused "QR_LIST" {
+        "失效名单不是该机关签名的，或不是这批卡的", "the list of ended numbers is not signed by this office, or is of other cards";
+        "请从核验页面（/check/ended）重新下载名单，并核对该页面所示的公钥。",
+        "Download the list again from the check page (/check/ended), and compare the key with the one that the page shows.";
+    }
     pub(super) fn qr_not_signed() = Refused "QR_NOT_SIGNED" {
         "内容没有该签发机构的签名：被改动、系伪造，或由其他机构签发",
         "this office's signature is not under it: changed, forged, or of another office";

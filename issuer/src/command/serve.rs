@@ -91,7 +91,8 @@ impl Serve {
                 installation.production(office.clone())?,
             ))));
         }
-        let counter = Counter::new(office.clone(), StaffFile::at(installation.staff_path()), desk);
+        let counter = Counter::new(office.clone(), StaffFile::at(installation.staff_path()), desk)
+            .with_public(installation.public());
         let api = api.with_pages(counter.router());
         let wanted = installation.config().listen;
         let unusable = |error: std::io::Error| failure::cannot_listen(wanted.to_string(), error);

@@ -1,11 +1,12 @@
 //! `issuer verify-qr --anchors FILE`: whether the QR code of a card's back is genuine (card specification, chapter 15), from
-//! its text and the anchors alone, on a machine that knows nothing else. Left out: reading a picture, which scanners do.
+//! its text and the anchors alone, on a machine that knows nothing else; and by the office's list whether its number counts no more. Left out: reading a picture, which scanners do.
 
 use std::path::{Path, PathBuf};
 
 use card_reader::Pinned;
 use issuer_artwork::qr;
 use issuer_office::card_back;
+use issuer_production::EndedList;
 use jiff::civil::Date;
 use program_contract::language::{Line, Words};
 use program_contract::{Exit, Failure, Outcome, file, line};
@@ -16,6 +17,9 @@ use crate::command::place::{MAX_ANCHORS, or_standard_input};
 
 /// Longest text that is read, bytes: many times that of a code.
 const MAX_TEXT: u64 = 4096;
+
+/// Longest list of ended numbers, bytes: four million of them.
+const MAX_LIST: u64 = 64 << 20;
 
 /// What the code leaves open, whoever signed it.
 const UNSAID: [&str; 5] = ["HOLDER", "TIER", "LAST_DAY", "LOSS", "COPY"];
@@ -36,6 +40,12 @@ pub(super) struct VerifyQr {
     /// The vault's anchors file (`keyvault anchors --json`).
     #[arg(long, value_name = "FILE")]
     anchors: PathBuf,
+    /// The office's list of ended numbers, as `/check/ended` gives it.
+    #[arg(long, value_name = "FILE", requires = "office_key")]
+    ended: Option<PathBuf>,
+    /// The key that signs that list, 130 hex digits, as the check page shows it.
+    #[arg(long, value_name = "HEX", requires = "ended")]
+    office_key: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
     pub(super) json: bool,
@@ -48,6 +58,9 @@ struct Verified {
     issued_on: Date,
     rehearsal: bool,
     unsaid: [&'static str; 5],
+    /// The day of the list on which the number is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_ended_on: Option<Date>,
 }
 
 impl VerifyQr {
@@ -68,6 +81,7 @@ impl VerifyQr {
         if !card_back::has_signature_of(&statement, &document_signer.to_point65()) {
             return Err(failure::qr_not_signed());
         }
+        let not_ended_on = self.not_ended(&statement.card_number, &document_signer.to_point65())?;
         let founded = pinned.founded();
         let mut lines: Vec<Line> = founded.banner().map(|banner| line!(banner)).into_iter().collect();
         lines.extend([
@@ -75,6 +89,15 @@ impl VerifyQr {
             line!(Words("卡号", "card number"), ": ", &statement.card_number),
             line!(Words("签发地", "division"), ": ", &statement.division),
             line!(Words("签发日期", "issued"), ": ", statement.issued_on),
+        ]);
+        if let Some(day) = not_ended_on {
+            lines.push(line!(
+                Words("不在失效名单上，名单日期", "not on the list of ended numbers of"),
+                ": ",
+                day
+            ));
+        }
+        lines.extend([
             line!(Words(
                 "二维码不载明持卡人、居住证类别和有效期，也不能说明证件是否已挂失、换发，或此码是否翻印：请读取芯片，并核对本人与照片。",
                 "The code does not say who holds the card, for which tier and until when it counts, whether it was lost or replaced, or whether this is a copy of it: read the chip, and compare the face with the person."
@@ -86,8 +109,29 @@ impl VerifyQr {
             issued_on: statement.issued_on,
             rehearsal: founded.is_rehearsal(),
             unsaid: UNSAID,
+            not_ended_on,
         };
         Outcome::done("yzt.verify_qr/1", &report, lines)
+    }
+}
+
+impl VerifyQr {
+    /// The day of the list, where one was given, on which the number is not.
+    fn not_ended(&self, number: &str, document_signer: &[u8; 65]) -> Result<Option<Date>, Failure> {
+        let (Some(path), Some(key)) = (&self.ended, &self.office_key) else {
+            return Ok(None);
+        };
+        let key = hex::decode(key).ok().and_then(|key| key.try_into().ok());
+        let text = String::from_utf8(read(path, MAX_LIST)?).ok();
+        let list = key
+            .zip(text)
+            .and_then(|(key, text): ([u8; 65], String)| EndedList::verified(&text, &key))
+            .filter(|list| list.signer == *document_signer)
+            .ok_or_else(failure::qr_list)?;
+        if list.has(number) {
+            return Err(failure::qr_ended(number));
+        }
+        Ok(Some(list.day))
     }
 }
 

@@ -227,6 +227,30 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// The applications that were accepted on this day or before and whose first card is not made yet, those that were accepted first
+    /// first, at most `limit`.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn applications_unissued(
+        &mut self,
+        accepted_by: Date,
+        limit: u32,
+    ) -> Result<Vec<StoredApplication>, Error> {
+        const UNISSUED: &str = select!(
+            "LEFT JOIN permits p ON p.application = a.id
+             WHERE a.accepted_on <= $1 AND (a.state IN ('ACCEPTED', 'REVIEWED')
+                OR (p.state IN ('APPROVED', 'IN_PRODUCTION') AND NOT EXISTS
+                    (SELECT 1 FROM orders o WHERE o.permit = p.id AND o.state = 'HANDED_OVER')))
+             ORDER BY a.accepted_on, a.created_at, a.id LIMIT $2"
+        );
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(UNISSUED)
+            .bind(accepted_by.to_string())
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// How many applications are in each state that a case can wait in, how many permits wait for an order, and how many orders and
     /// changes for somebody: state (`TO_ORDER` of a permit, `CHANGE_` before that of a change) and number.
     ///

@@ -170,6 +170,23 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// The numbers of all cards that count no more, ascending: ended, denied or on their way onto the deny lists, of an order that was given
+    /// up, or of a permit that has ended.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn ended_card_numbers(&mut self) -> Result<Vec<CardNumber>, Error> {
+        const ENDED: &str = "
+            SELECT c.number FROM cards c JOIN permits p ON p.id = c.permit JOIN orders o ON o.id = c.order_id
+            WHERE c.state IN ('LOST', 'DAMAGED', 'RETURNED', 'CONFISCATED', 'REPLACED', 'DESTROYED')
+               OR c.denial IN ('WANTED', 'YES') OR p.state = 'ENDED' OR o.state = 'GIVEN_UP'";
+        let numbers: Vec<String> = on_engine!(self, |c| sqlx::query_scalar(ENDED).fetch_all(c))?;
+        let numbers = numbers.iter().map(|number| value(number, "cards.number"));
+        let mut numbers = numbers.collect::<Result<Vec<CardNumber>, Error>>()?;
+        numbers.sort();
+        Ok(numbers)
+    }
+
     /// The last running number that was drawn in a province; 0 before the first.
     ///
     /// # Errors

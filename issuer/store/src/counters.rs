@@ -125,6 +125,18 @@ impl Snapshot {
             .transpose()
     }
 
+    /// The last day of which a file was taken, for each terminal that there is one of.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn last_counted_days(&mut self) -> Result<Vec<(String, Date)>, Error> {
+        const LAST: &str = "SELECT terminal, max(day) FROM counted_days GROUP BY terminal";
+        let rows: Vec<(String, String)> = on_engine!(self, |c| sqlx::query_as(LAST).fetch_all(c))?;
+        rows.into_iter()
+            .map(|(terminal, day)| Ok((terminal, value(&day, "counted_days.day")?)))
+            .collect()
+    }
+
     /// All that was booked, by row and day, ascending. Nobody is told these numbers as they stand.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::fixture;
 use crate::fixture::{APPLICANT, Fixture, REFUSED};
 
 fn staff() -> Staff {
-    use StaffRole::{Approver, Auditor, ChangeClerk, HandOverClerk, IntakeClerk, Producer, Reviewer};
+    use StaffRole::{Approver, Auditor, ChangeClerk, Chief, HandOverClerk, IntakeClerk, Producer, Reviewer};
     let member = |account: &str, roles: &[StaffRole]| {
         Member::new(
             account.parse().unwrap(),
@@ -33,6 +33,8 @@ fn staff() -> Staff {
         member("chen", &[HandOverClerk]),
         member("gu", &[Auditor]),
         member("he", &[ChangeClerk, Approver]),
+        member("lan", &[IntakeClerk]),
+        member("qin", &[Chief]),
     ])
     .unwrap()
 }

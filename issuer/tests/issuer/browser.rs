@@ -7,45 +7,72 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::fixture::APPLICANT;
 use crate::pages::Town;
+use crate::production::read_qr;
 
 /// Where `scripts/setup.sh` puts the packages of Node: beside what cargo builds.
 const PACKAGES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../node");
-const WALK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/web/browser/issue.mjs");
+const WALKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/web/browser/");
 const PHOTO: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../photo-store/samples/astronaut.png"
 );
 
-#[tokio::test(flavor = "multi_thread")]
-async fn by_keyboard_alone_a_card_is_issued_in_a_browser_and_no_page_breaks_a_rule_of_accessibility_or_its_policy()
- {
+/// Serves the town, and walks through it with these arguments behind the counter's address; what the walk said.
+async fn walked(town: &Town, walk: &str, arguments: &[(&str, &str)]) -> String {
     assert!(
         Path::new(PACKAGES).join("node_modules").exists(),
         "the packages of Node are missing: run scripts/setup.sh"
     );
-    let town = Town::new().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let counter = format!(
         "http://localhost:{}/counter",
         listener.local_addr().unwrap().port()
     );
     let served = tokio::spawn(axum::serve(listener, town.router.clone()).into_future());
-    let walked = Command::new("node")
-        .arg(WALK)
-        .args(["--counter", &counter, "--photo", PHOTO])
+    let mut node = Command::new("node");
+    node.arg(format!("{WALKS}{walk}"))
+        .args(["--counter", &counter])
         .current_dir(PACKAGES)
         .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
+        .kill_on_drop(true);
+    for (name, value) in arguments {
+        node.arg(name).arg(value.replace("COUNTER", &counter));
+    }
+    let walked = node.output().await.unwrap();
     served.abort();
-    let (said, wrong) = (
-        String::from_utf8_lossy(&walked.stdout),
-        String::from_utf8_lossy(&walked.stderr),
-    );
+    let said = String::from_utf8_lossy(&walked.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&walked.stderr);
     assert!(walked.status.success(), "{said}{wrong}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_keyboard_alone_a_card_is_issued_in_a_browser_and_no_page_breaks_a_rule_of_accessibility_or_its_policy()
+ {
+    let town = Town::new().await;
+    let said = walked(&town, "issue.mjs", &[("--photo", PHOTO)]).await;
     // What a clerk pressed for one intake, for whoever runs the tests with --nocapture.
     print!("{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_browser_a_day_is_closed_a_case_looked_up_and_a_code_checked_and_no_page_breaks_a_rule_of_accessibility_or_its_policy()
+ {
+    let town = Town::new().await;
+    let (permit, _card) = town.fixture.in_use(APPLICANT).await;
+    let office = town.fixture.office();
+    let number = office.card_in_use(permit).await.unwrap().number;
+    let case = office.permit(permit).await.unwrap().grant().application;
+    let order = office.order_of(permit).await.unwrap().unwrap();
+    let back = town.fixture.production.faces_of(order.id()).join("back.png");
+    let code = read_qr(&std::fs::read(back).unwrap());
+    let slip = format!("COUNTER/cases/{case}/slip");
+    let arguments = [
+        ("--code", code.as_str()),
+        ("--number", number.as_str()),
+        ("--slip", &slip),
+    ];
+    walked(&town, "chief.mjs", &arguments).await;
 }

@@ -10,6 +10,7 @@ mod api;
 mod browser;
 mod card_back;
 mod cards;
+mod chief;
 mod fixture;
 mod pages;
 mod photos;

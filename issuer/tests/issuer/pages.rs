@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use issuer_api::Api;
 use issuer_office::staff::StaffFile;
 use issuer_production::{HolderChecked, Production, Station};
-use issuer_web::{AtReader, Counter, Desk, Written};
+use issuer_web::{AtReader, Counter, Desk, Public, Written};
 use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, Producer};
 use tower::ServiceExt as _;
 
@@ -55,32 +55,32 @@ impl Desk for OneReader {
 }
 
 pub(crate) struct Town {
-    fixture: Fixture,
+    pub(crate) fixture: Fixture,
     pub(crate) router: axum::Router,
     card: Arc<Mutex<TestCard>>,
 }
 
 /// A browser of one person: it keeps cookies.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     town: &'a Town,
     cookie: Mutex<String>,
 }
 
-struct Page {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Page {
     /// Where it sends the browser.
-    fn to(&self) -> &str {
+    pub(crate) fn to(&self) -> &str {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.text);
         self.headers[header::LOCATION].to_str().unwrap()
     }
 
     /// The value of a hidden field.
-    fn hidden(&self, name: &str) -> String {
+    pub(crate) fn hidden(&self, name: &str) -> String {
         let behind = self
             .text
             .split(&format!("type=\"hidden\" name=\"{name}\" value=\""))
@@ -89,21 +89,30 @@ impl Page {
         behind.split('"').next().unwrap().to_owned()
     }
 
-    fn has(&self, words: &str) -> bool {
+    pub(crate) fn has(&self, words: &str) -> bool {
         self.text.contains(words)
     }
 }
 
 impl Town {
     pub(crate) async fn new() -> Self {
-        let fixture = Fixture::new().await;
+        Self::of(Fixture::new().await).await
+    }
+
+    /// The town over this office.
+    pub(crate) async fn of(fixture: Fixture) -> Self {
         let card = Arc::new(Mutex::new(fixture.blank()));
         let desk = OneReader {
             production: Arc::new(fixture.production_again()),
             card: Arc::clone(&card),
         };
         let staff: StaffFile = staff_file(&fixture);
-        let counter = Counter::new(fixture.office().clone(), staff, Some(Box::new(desk)));
+        let public = Public {
+            address: None,
+            document_signer: Some(fixture.anchors().await.document_signer),
+            key: Some(Arc::clone(&fixture.key)),
+        };
+        let counter = Counter::new(fixture.office().clone(), staff, Some(Box::new(desk))).with_public(public);
         let router = Api::new(fixture.office().clone(), staff_file(&fixture))
             .with_pages(counter.router())
             .router();
@@ -119,8 +128,16 @@ impl Town {
         *self.card.lock().unwrap() = card;
     }
 
+    /// A browser of a stranger.
+    pub(crate) fn stranger(&self) -> Browser<'_> {
+        Browser {
+            town: self,
+            cookie: Mutex::default(),
+        }
+    }
+
     /// A browser at which somebody chose a sample member of staff.
-    async fn browser(&self, account: &str) -> Browser<'_> {
+    pub(crate) async fn browser(&self, account: &str) -> Browser<'_> {
         let browser = Browser {
             town: self,
             cookie: Mutex::default(),
@@ -154,11 +171,11 @@ impl Browser<'_> {
         }
     }
 
-    async fn get(&self, path: &str) -> Page {
+    pub(crate) async fn get(&self, path: &str) -> Page {
         self.send(Request::get(path), Body::empty()).await
     }
 
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let request = Request::post(path)
             .header(header::ORIGIN, "http://localhost:8440")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -192,7 +209,7 @@ fn encoded(fields: &[(&str, &str)]) -> String {
 }
 
 /// The sample's facts, as a form has them.
-fn typed() -> Vec<(String, String)> {
+pub(crate) fn typed() -> Vec<(String, String)> {
     let sample: serde_json::Value = serde_json::from_str(crate::fixture::APPLICANT).unwrap();
     let text = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.clone(),

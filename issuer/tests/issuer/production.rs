@@ -28,7 +28,7 @@ fn refused(error: &ProductionError, code: &str, message: &str, action: &str) {
 }
 
 /// The text of the QR code in a drawn face.
-fn read_qr(png: &[u8]) -> String {
+pub(crate) fn read_qr(png: &[u8]) -> String {
     let picture = image::load_from_memory(png).unwrap().to_luma8();
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {

@@ -114,6 +114,8 @@ pub(crate) struct Refused {
 struct RefusedPage {
     frame: Frame,
     told: Told,
+    /// Whether something that all work needs cannot be reached.
+    away: bool,
 }
 
 impl Refused {
@@ -126,7 +128,11 @@ impl Refused {
         let told = Told::of(failure, &frame);
         Self {
             status,
-            page: Box::new(RefusedPage { frame, told }),
+            page: Box::new(RefusedPage {
+                frame,
+                told,
+                away: status == StatusCode::SERVICE_UNAVAILABLE,
+            }),
         }
     }
 }

@@ -8,11 +8,13 @@ use permit_domain::Digest;
 
 const STYLE: &str = include_str!("../assets/counter.css");
 const SCRIPT: &str = include_str!("../assets/counter.js");
+const CHECK: &str = include_str!("../assets/check.js");
 /// htmx 4.0.1, BSD-0-Clause.
 const HTMX: &str = include_str!("../assets/htmx.min.js");
 
-const ASSETS: [(&str, &str, &str); 3] = [
+const ASSETS: [(&str, &str, &str); 4] = [
     ("counter.css", "text/css; charset=utf-8", STYLE),
+    ("check.js", "text/javascript; charset=utf-8", CHECK),
     ("counter.js", "text/javascript; charset=utf-8", SCRIPT),
     ("htmx.js", "text/javascript; charset=utf-8", HTMX),
 ];

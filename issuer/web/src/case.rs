@@ -3,9 +3,10 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use issuer_office::error::OfficeError;
 use issuer_office::photo::{CONFIRMS, TAKES};
+use issuer_office::slip::{self, Picture};
 use issuer_office::staff::StaffRole;
 use issuer_store::{LedgerEntry, StoredApplication};
 use permit_domain::{
@@ -16,6 +17,7 @@ use program_contract::Failure;
 
 use crate::answer::{self, Answer, Problem, Refused, Told};
 use crate::counter::Counter;
+use crate::everybody;
 use crate::frame::Frame;
 use crate::person::Person;
 use crate::stands::{Deadline, application_words, minute};
@@ -314,13 +316,26 @@ pub(crate) fn decided(frame: &Frame, decision: &Decision) -> Shown {
     }
 }
 
-fn event(frame: &Frame, entry: &LedgerEntry) -> Event {
-    let what = match entry.action.split_once(' ') {
+/// What an entry of the ledger says, in the frame's language.
+pub(crate) fn action_words(frame: &Frame, action: &str) -> String {
+    match action.rsplit_once(' ') {
         Some((thing, state)) if frame.lang() != "en" => {
-            format!("{} {}", words::chinese(thing), in_chinese(state))
+            let word = |word: &str| match in_chinese(word) {
+                same if same == word => words::chinese(word).to_owned(),
+                chinese => chinese.to_owned(),
+            };
+            let thing = match words::chinese(thing) {
+                same if same == thing => thing.split(' ').map(word).collect::<Vec<_>>().join(" "),
+                chinese => chinese.to_owned(),
+            };
+            format!("{thing} {}", word(state))
         }
-        _ => entry.action.clone(),
-    };
+        _ => action.to_owned(),
+    }
+}
+
+fn event(frame: &Frame, entry: &LedgerEntry) -> Event {
+    let what = action_words(frame, &entry.action);
     let role = frame.t(words::chinese(&entry.role), &entry.role);
     Event {
         at: minute(entry.at),
@@ -342,7 +357,7 @@ fn in_chinese(state: &str) -> &str {
         "TAKEN" => "已采集",
         "ORDERED" => "已下达",
         "ALLOCATED" => "已分配空白卡",
-        "ENCODING" => "正在写卡",
+        "ENCODING" | "WRITING" => "正在写卡",
         "ENCODED" => "已写卡",
         "DRAWN" => "已绘制卡面",
         "VERIFIED" => "已核验",
@@ -352,6 +367,38 @@ fn in_chinese(state: &str) -> &str {
         "IN_PRODUCTION" => "制证中",
         "PRODUCED" => "已制成",
         "ACTIVE" => "已生效",
+        "CLOSED" => "已日结",
+        "DONE" => "已完成",
+        "PROPOSED" => "已提出",
+        "LOST" => "已挂失",
+        "DAMAGED" => "已损坏",
+        "RETURNED" => "已交回",
+        "REPLACED" => "已换领",
+        "CONFISCATED" => "已收缴",
+        "DESTROYED" => "已销毁",
+        "RECEIVED" => "已入库",
+        "RECALLED" => "已召回",
+        "REGISTERED" => "已登记",
+        "IMPORTED" => "已导入",
+        "REPORTED" => "已查阅",
+        "LOOKED_UP" => "已查找",
+        "GIVEN_OUT" => "已发出",
+        "TYPED" => "已录入",
+        "FILED" => "已复核立案",
+        "VOID" => "已作废",
+        "holder" => "持证人",
+        "blanks" => "空白卡",
+        "counters" => "终端计数",
+        "denial" => "停用名单",
+        "WANTED" => "待生效",
+        "YES" => "已列入",
+        "NO" => "未列入",
+        "LIFTING" => "待移出",
+        "ENDORSE" => "签注",
+        "TIER" => "类别",
+        "ADDRESS" => "住址",
+        "ENTITLEMENT" => "权益",
+        "day" => "日报",
         other => other,
     }
 }
@@ -364,25 +411,40 @@ struct Slip {
     issue_by: Option<String>,
     papers: Vec<(&'static str, &'static str)>,
     intake: String,
+    /// Number and code by which the holder looks the case up at home.
+    look_up: slip::Slip,
+    /// Where, and the same as a code to scan.
+    status: String,
+    code: Option<Picture>,
 }
 
 /// `GET /counter/cases/{application}/slip`: the acceptance slip (受理回执), to be printed.
 pub(crate) async fn slip(
     State(counter): State<Counter>,
     person: Person,
+    headers: HeaderMap,
     Path(application): Path<String>,
 ) -> Answer {
     may_look(&person)?;
     let office = counter.office();
-    let found = async { office.application(application.parse()?).await };
-    let case = found.await.map_err(|error| person.refused(error))?;
+    let found = async {
+        let case = office.application(application.parse()?).await?;
+        let slip = office.slip(case.application.id()).await?;
+        Ok((case, slip))
+    };
+    let (case, slip) = found.await.map_err(|error: OfficeError| person.refused(error))?;
+    let status = everybody::address(&counter, &headers, "/status");
+    let scanned = format!("{status}?receipt={}", slip.receipt.replace(' ', ""));
     let papers = case.applicant.evidence.iter();
-    let slip = Slip {
+    let page = Slip {
         frame: person.frame,
         issue_by: office.issue_by(&case).map(|day| day.to_string()),
         papers: papers.map(|paper| (paper.code.zh(), paper.code.en())).collect(),
         intake: case.application.intake().staff().to_string(),
+        code: slip::picture(&scanned),
+        look_up: slip,
+        status,
         case,
     };
-    Ok(answer::page(StatusCode::OK, &slip))
+    Ok(answer::page(StatusCode::OK, &page))
 }

@@ -10,6 +10,9 @@ use permit_domain::OrderId;
 use program_contract::Failure;
 
 use crate::desk::Desk;
+use crate::kept_list::Kept;
+use crate::public::Public;
+use crate::tries::Tries;
 
 /// The counter's pages over an office.
 #[derive(Clone)]
@@ -22,6 +25,9 @@ struct Shared {
     staff: StaffFile,
     desk: Option<Box<dyn Desk>>,
     at_reader: Mutex<HashMap<OrderId, AtWork>>,
+    public: Public,
+    tries: Tries,
+    ended: tokio::sync::Mutex<Option<Kept>>,
 }
 
 /// What is known of the last work at the reader for an order.
@@ -49,8 +55,34 @@ impl Counter {
                 staff,
                 desk,
                 at_reader: Mutex::default(),
+                public: Public::default(),
+                tries: Tries::default(),
+                ended: tokio::sync::Mutex::default(),
             }),
         }
+    }
+
+    /// The same, with what everybody may know of the installation: without it nobody checks a card's code here. Before the first request.
+    #[must_use]
+    pub fn with_public(mut self, public: Public) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.public = public;
+        }
+        self
+    }
+
+    pub(crate) fn public(&self) -> &Public {
+        &self.shared.public
+    }
+
+    /// How often strangers tried.
+    pub(crate) fn tries(&self) -> &Tries {
+        &self.shared.tries
+    }
+
+    /// The list of ended numbers that was made last.
+    pub(crate) fn ended(&self) -> &tokio::sync::Mutex<Option<Kept>> {
+        &self.shared.ended
     }
 
     pub(crate) fn office(&self) -> &Office {

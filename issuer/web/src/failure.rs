@@ -25,4 +25,24 @@ program_contract::failures! {
         "读卡器上的工作中断", "the work at the reader broke off";
         "请重新放卡，再按一次：会从停下的地方继续。", "Present the card again and press once more: it goes on where it stopped.";
     }
+    pub(crate) fn no_paper_day() = Refused "MISSING" {
+        "未填写单上的受理日期，或写法不对", "the day of acceptance on the paper is missing, or is no day";
+        "请按纸质单填写，如 2026-12-01。", "Type it as the paper has it, such as 2026-12-01.";
+    }
+    pub(crate) fn no_such_slip() = Refused "NO_SUCH_SLIP" {
+        "没有与此受理编号和查询码相符的受理件", "no case has this receipt number and code";
+        "请对照受理回执重新输入两项；回执遗失的，请到受理窗口补打。", "Type both again as the slip has them; if it is lost, ask at the counter for another print.";
+    }
+    pub(crate) fn too_often() = Refused "TOO_OFTEN" {
+        "尝试次数过多", "it was tried too often";
+        "请过一刻钟再试，或到受理窗口查询。", "Try again in a quarter of an hour, or ask at the counter.";
+    }
+    pub(crate) fn not_now() = Absent "NOT_NOW" {
+        "现在无法查询", "it cannot be looked up now";
+        "您的申请不受影响；请稍后再试。", "Your application is not affected; try again later.";
+    }
+    pub(crate) fn no_score() = Refused "MISSING" {
+        "未选择分数", "no score was chosen";
+        "请选择一项，再提交。", "Choose one, and send it.";
+    }
 }

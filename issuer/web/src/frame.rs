@@ -6,6 +6,7 @@ use issuer_office::work::WorkList;
 use program_contract::language::Language;
 
 use crate::cookies::{VIEW, cookie};
+use crate::roles::{ADMINISTERS, LOOKS, SEES};
 
 /// How this browser shows pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +113,26 @@ impl Frame {
         self.roles.contains(&StaffRole::IntakeClerk)
     }
 
+    /// Whether the person has one of these roles.
+    fn is_any(&self, roles: &[StaffRole]) -> bool {
+        roles.iter().any(|role| self.roles.contains(role))
+    }
+
+    /// Whether the person sees how the office stands.
+    pub(crate) fn sees(&self) -> bool {
+        self.is_any(&SEES)
+    }
+
+    /// Whether the person looks whether everything can be reached.
+    pub(crate) fn looks(&self) -> bool {
+        self.is_any(&LOOKS)
+    }
+
+    /// Whether the person administers terminals.
+    pub(crate) fn administers(&self) -> bool {
+        self.is_any(&ADMINISTERS)
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates lend what they have")]
     pub(crate) fn list_name(&self, list: &WorkList) -> &'static str {
         match list {
@@ -136,6 +157,7 @@ impl Frame {
             StaffRole::ChangeClerk => self.t("变更经办人", "Change clerk"),
             StaffRole::SettlementOfficer => self.t("结算员", "Settlement officer"),
             StaffRole::Auditor => self.t("审计员", "Auditor"),
+            StaffRole::Chief => self.t("负责人", "Chief"),
         }
     }
 }

@@ -9,7 +9,7 @@ use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use permit_domain::{
     ApplicantForm, ApplicationId, CitizenNumber, Education, EvidenceCode, EvidenceForm, EvidenceKind,
-    FieldError, FormErrors, IntakeClerk, Nation, Sex, Tier, Title, tier_words,
+    FieldError, FormErrors, IntakeClerk, Nation, PaperNumber, Sex, Tier, Title, tier_words,
 };
 use program_contract::Failure;
 
@@ -26,6 +26,8 @@ struct IntakePage {
     frame: Frame,
     /// The application that this form files: sent twice, it is filed once.
     id: ApplicationId,
+    /// The paper that is typed, where it is one.
+    paper: Option<PaperPart>,
     today: String,
     values: Values,
     errors: Vec<Wrong>,
@@ -49,15 +51,30 @@ pub(crate) struct Wrong {
 }
 
 /// One of a closed list.
-struct Choice {
-    code: String,
-    word: String,
+pub(crate) struct Choice {
+    pub(crate) code: String,
+    pub(crate) word: String,
 }
 
 /// The papers that speak for one thing.
-struct Papers {
-    legend: &'static str,
-    papers: Vec<Choice>,
+pub(crate) struct Papers {
+    pub(crate) legend: &'static str,
+    pub(crate) papers: Vec<Choice>,
+}
+
+/// What a form of paper adds: its number and the day that stands on it, as typed.
+pub(crate) struct PaperPart {
+    number: String,
+    day: String,
+}
+
+impl PaperPart {
+    pub(crate) fn new(number: &PaperNumber, day: String) -> Self {
+        Self {
+            number: number.to_string(),
+            day,
+        }
+    }
 }
 
 /// What was typed.
@@ -100,7 +117,7 @@ pub(crate) async fn page(State(counter): State<Counter>, person: Person) -> Answ
         &counter,
         person.frame,
         StatusCode::OK,
-        id,
+        (id, None),
         Fields::none(),
         Vec::new(),
         None,
@@ -117,16 +134,33 @@ pub(crate) async fn file(State(counter): State<Counter>, person: Person, fields:
     let wrong = StatusCode::UNPROCESSABLE_ENTITY;
     let applicant = match form_of(&fields).into_applicant(office.clock().today()) {
         Ok(applicant) => applicant,
-        Err(errors) => return Ok(with_errors(&counter, person.frame, wrong, id, fields, &errors)),
+        Err(errors) => {
+            return Ok(with_errors(
+                &counter,
+                person.frame,
+                wrong,
+                (id, None),
+                fields,
+                &errors,
+            ));
+        }
     };
     Ok(match office.apply(id, clerk, applicant).await {
         Ok(case) => answer::to(&case::address(case.application.id())),
         Err(OfficeError::Unprintable(errors)) => {
-            with_errors(&counter, person.frame, wrong, id, fields, &errors)
+            with_errors(&counter, person.frame, wrong, (id, None), fields, &errors)
         }
         Err(error) => {
             let (status, told) = Problem::said(Some(error.into()), &person.frame);
-            shown(&counter, person.frame, status, id, fields, Vec::new(), told)
+            shown(
+                &counter,
+                person.frame,
+                status,
+                (id, None),
+                fields,
+                Vec::new(),
+                told,
+            )
         }
     })
 }
@@ -195,16 +229,16 @@ pub(crate) fn form_of(fields: &Fields) -> ApplicantForm {
     form
 }
 
-fn with_errors(
+pub(crate) fn with_errors(
     counter: &Counter,
     frame: Frame,
     status: StatusCode,
-    id: ApplicationId,
+    (id, paper): (ApplicationId, Option<PaperPart>),
     fields: Fields,
     errors: &FormErrors,
 ) -> Response {
     let errors = told(&frame, &fields, errors);
-    shown(counter, frame, status, id, fields, errors, None)
+    shown(counter, frame, status, (id, paper), fields, errors, None)
 }
 
 /// What is wrong with the fields, in the language of the page.
@@ -217,11 +251,11 @@ pub(crate) fn told(frame: &Frame, fields: &Fields, errors: &FormErrors) -> Vec<W
     told.iter().map(|error| wrong(frame, &papers, error)).collect()
 }
 
-fn shown(
+pub(crate) fn shown(
     counter: &Counter,
     frame: Frame,
     status: StatusCode,
-    id: ApplicationId,
+    (id, paper): (ApplicationId, Option<PaperPart>),
     fields: Fields,
     errors: Vec<Wrong>,
     told: Option<Told>,
@@ -237,35 +271,6 @@ fn shown(
         word: format!("{code} {}", frame.t(zh, en)),
     };
     let today = office.clock().today();
-    let mut divisions: Vec<Choice> = Vec::new();
-    for set in office.rules().iter().filter(|set| set.in_force(today)) {
-        for (division, organ) in set.organs() {
-            // A prefecture is no place where somebody lives.
-            if !division.as_str().ends_with("00") {
-                divisions.push(Choice {
-                    code: division.to_string(),
-                    word: format!("{division} {organ}"),
-                });
-            }
-        }
-    }
-    divisions.sort_by(|a, b| a.code.cmp(&b.code));
-    divisions.dedup_by(|a, b| a.code == b.code);
-    let papers = [
-        (EvidenceKind::Address, frame.t("住所", "Residence")),
-        (EvidenceKind::Work, frame.t("就业", "Work")),
-        (EvidenceKind::Study, frame.t("就读", "Study")),
-        (EvidenceKind::Identity, frame.t("身份", "Identity")),
-    ]
-    .map(|(kind, legend)| Papers {
-        legend,
-        papers: EvidenceCode::ALL
-            .iter()
-            // The photo is taken at the case.
-            .filter(|code| code.kind() == kind && **code != EvidenceCode::Photo)
-            .map(|code| word(code.code(), code.zh(), code.en()))
-            .collect(),
-    });
     let page = IntakePage {
         sexes: [Sex::Male, Sex::Female]
             .iter()
@@ -289,16 +294,61 @@ fn shown(
                 word(tier.as_str(), zh, en)
             })
             .collect(),
-        papers: papers.into(),
-        divisions,
+        papers: papers(&frame),
+        divisions: divisions(counter),
         today: today.to_string(),
         frame,
         id,
+        paper,
         values: Values(fields),
         errors,
         told,
     };
     answer::page(status, &page)
+}
+
+/// Districts whose residents the office serves now.
+pub(crate) fn divisions(counter: &Counter) -> Vec<Choice> {
+    let office = counter.office();
+    let today = office.clock().today();
+    let mut divisions: Vec<Choice> = Vec::new();
+    for set in office.rules().iter().filter(|set| set.in_force(today)) {
+        for (division, organ) in set.organs() {
+            // A prefecture is no place where somebody lives.
+            if !division.as_str().ends_with("00") {
+                divisions.push(Choice {
+                    code: division.to_string(),
+                    word: format!("{division} {organ}"),
+                });
+            }
+        }
+    }
+    divisions.sort_by(|a, b| a.code.cmp(&b.code));
+    divisions.dedup_by(|a, b| a.code == b.code);
+    divisions
+}
+
+/// The papers that may be shown, by what they speak for.
+pub(crate) fn papers(frame: &Frame) -> Vec<Papers> {
+    let kinds = [
+        (EvidenceKind::Address, frame.t("住所", "Residence")),
+        (EvidenceKind::Work, frame.t("就业", "Work")),
+        (EvidenceKind::Study, frame.t("就读", "Study")),
+        (EvidenceKind::Identity, frame.t("身份", "Identity")),
+    ];
+    let papers = kinds.into_iter().map(|(kind, legend)| Papers {
+        legend,
+        papers: EvidenceCode::ALL
+            .iter()
+            // The photo is taken at the case.
+            .filter(|code| code.kind() == kind && **code != EvidenceCode::Photo)
+            .map(|code| Choice {
+                code: code.code().to_owned(),
+                word: frame.t(code.zh(), code.en()).to_owned(),
+            })
+            .collect(),
+    });
+    papers.collect()
 }
 
 /// The page's field of an error: a paper by its kind, where the file has a number.

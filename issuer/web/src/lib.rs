@@ -1,6 +1,9 @@
 //! The pages of the counter: a clerk takes an application, judges the photo, decides, signs off, makes and hands over a card in the
 //! browser. One file per page, over `issuer-office`; templates in `templates/`, style and scripts in `assets/`.
 //!
+//! Beside them the pages for everybody: where a case stands (`status`), and whether a card's code is genuine (`check`), both without a
+//! session.
+//!
 //! Pages are made here and read by people: forms that work without scripts, Chinese or English, a strict content security policy.
 //! Who acts is a session, never a field. Left out: TLS (a proxy ends it), the HTTP API for programs (crate `issuer-api`), the reader
 //! itself (whoever runs the pages lends a [`Desk`]), signing in with an authenticator.
@@ -9,23 +12,38 @@ mod answer;
 mod assets;
 mod case;
 mod change;
+mod chart;
+mod check;
+mod closing;
 mod cookies;
 mod counter;
+mod dashboard;
 mod decide;
 mod desk;
+mod doctor;
+mod evaluations;
+mod everybody;
 mod failure;
 mod form;
 mod frame;
 mod holder;
 mod intake;
+mod kept_list;
 mod lists;
 mod notice;
 mod order;
+mod paper;
 mod person;
 mod photo;
+mod public;
+mod roles;
 mod routes;
 mod sign_in;
 mod stands;
+mod status;
+mod terminals;
+mod tries;
 
 pub use counter::Counter;
 pub use desk::{AtReader, Desk, Written};
+pub use public::Public;

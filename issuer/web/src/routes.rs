@@ -10,7 +10,10 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get, post};
 
 use crate::counter::Counter;
-use crate::{assets, case, change, decide, holder, intake, lists, notice, order, person, photo, sign_in};
+use crate::{
+    assets, case, change, check, closing, dashboard, decide, doctor, evaluations, holder, intake, lists,
+    notice, order, paper, person, photo, sign_in, status, terminals,
+};
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -21,7 +24,7 @@ const FORM_LIMIT: usize = 64 * 1024;
 const PHOTO_LIMIT: usize = 16_000_000;
 
 impl Counter {
-    /// The routes, all below `/counter` but for the way there.
+    /// The routes, all below `/counter` but for the way there and the pages for everybody.
     pub fn router(self) -> Router {
         let with_photos = Router::new()
             .route("/counter/cases/{application}/photos", post(photo::take))
@@ -58,6 +61,12 @@ impl Counter {
             .route("/counter/orders/{order}/make", post(order::make))
             .route("/counter/orders/{order}/hand-over", post(order::hand_over))
             .route("/counter/orders/{order}/give-up", post(order::give_up))
+            .merge(chief())
+            .merge(paper_forms())
+            .route("/status", get(status::page).post(status::look))
+            .route("/status/evaluate", post(status::evaluate))
+            .route("/check", get(check::page))
+            .route("/check/ended", get(check::ended))
             .route("/counter/{*elsewhere}", any(lists::nowhere))
             .layer(DefaultBodyLimit::max(FORM_LIMIT))
             .merge(with_photos)
@@ -66,6 +75,31 @@ impl Counter {
             .layer(axum::middleware::from_fn(closed))
             .with_state(self)
     }
+}
+
+/// Of whoever answers for the office, and for its terminals.
+fn chief() -> Router<Counter> {
+    Router::new()
+        .route("/counter/dashboard", get(dashboard::page))
+        .route("/counter/day", get(closing::page).post(closing::close))
+        .route("/counter/days/{day}", get(closing::day))
+        .route("/counter/doctor", get(doctor::page))
+        .route(
+            "/counter/terminals",
+            get(terminals::page).post(terminals::counters),
+        )
+        .route("/counter/evaluations", get(evaluations::page))
+}
+
+/// Of hours without the system.
+fn paper_forms() -> Router<Counter> {
+    Router::new()
+        .route("/counter/paper", get(paper::page).post(paper::give_out))
+        .route("/counter/paper/{number}", get(paper::form).post(paper::keep))
+        .route("/counter/paper/{number}/sheets/{count}", get(paper::sheets))
+        .route("/counter/paper/{number}/confirm", post(paper::confirm))
+        .route("/counter/paper/{number}/return", post(paper::send_back))
+        .route("/counter/paper/{number}/void", post(paper::void))
 }
 
 /// What every answer says to the browser: nothing of anybody else's in the page, nothing of the page for anybody else, and nothing

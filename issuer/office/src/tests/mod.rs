@@ -5,13 +5,16 @@
 
 mod cards_in_use;
 mod cases;
+mod chief;
 mod counters;
 mod ledger;
+mod paper;
 #[path = "../../../store/tests/store/people.rs"]
 mod people;
 mod photos;
 #[path = "../../../store/tests/store/reads.rs"]
 mod reads;
+mod slips;
 #[path = "../../../store/tests/store/stages.rs"]
 mod stages;
 mod vault_seen;
